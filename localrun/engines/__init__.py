@@ -1,0 +1,1 @@
+"""Whatever runs containers, behind one protocol."""

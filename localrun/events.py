@@ -1,0 +1,36 @@
+"""What happened: one frozen event, and the function that takes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to a task.
+
+    `kind` is one of the words of `KINDS`; `message` is for people, `data` for machines; `time` is in
+    seconds since 1970 (UTC).
+    """
+
+    kind: str
+    task_id: str
+    message: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    time: float = field(default_factory=time.time)
+
+
+# kind -> what it tells. Nothing else may be emitted, so that readers of a journal can rely on the list.
+KINDS: dict[str, str] = {
+    "state": "the task entered a state (data: state, cause)",
+    "step": "a step began or ended (data: step, status: started|finished|failed, seconds)",
+    "note": "something a user should know but need not act on, such as a default that was taken",
+    "warning": "something that works here and may not elsewhere",
+    "progress": "a long operation moved on (data: what, done, total in bytes; total is null if unknown)",
+    "log": "the task wrote something (data: stream, text)",
+}
+
+Listener = Callable[[Event], None]
