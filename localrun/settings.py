@@ -23,18 +23,23 @@ class Settings(BaseModel):
 
     home: Path = Field(Path(".localrun"), description="Where the tasks of this project are kept.")
     cache: Path = Field(
-        Path("~/.cache/localrun"), description="What is known of bundles read before; may be deleted any time."
+        Path("~/.cache/localrun"),
+        description="What is known of bundles; may be deleted any time.",
     )
-    docker_host: str | None = Field(None, description="Address of the engine; default: DOCKER_HOST or docker's own.")
+    docker_host: str | None = Field(None, description="The engine's address; default: DOCKER_HOST.")
     grace: float = Field(
         10.0, ge=0, le=600, description="Seconds between asking a container to stop and stopping it."
     )
     pids_limit: int = Field(4096, ge=16, description="Processes and threads that a task may have at once.")
     disk_reserve: int = Field(
-        256 * 1024**2, ge=0, description="Bytes that must stay free on the disk of the tasks for a task to start."
+        256 * 1024**2,
+        ge=0,
+        description="Bytes that must stay free on the tasks' disk for a task to start.",
     )
     log_limit: int = Field(
-        64 * 1024**2, ge=4096, description="Bytes of a task's output that are kept on disk; the end is always kept."
+        64 * 1024**2,
+        ge=4096,
+        description="Bytes of a task's log kept on disk; its end is always kept.",
     )
 
 
