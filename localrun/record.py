@@ -16,11 +16,15 @@ class _Frozen(BaseModel):
 
 
 class Owner(_Frozen):
-    """The process that carries a task: a pid means one process only together with its start time."""
+    """The process that carries a task: a pid means one process only together with its start time.
+
+    `started` is in seconds since the boot; `boot` names the boot and the pid namespace; see `owners`.
+    """
 
     host: str
     pid: int
     started: float
+    boot: str = ""
 
 
 class Resources(_Frozen):
