@@ -1,0 +1,112 @@
+"""The composition root: the only place that names concrete classes together."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from localrun.admission import Admission, Capacity
+from localrun.engines.base import Engine
+from localrun.errors import UsageError
+from localrun.manager import TaskManager
+from localrun.record import TaskRecord
+from localrun.recovery import Recovery
+from localrun.runner import Runner
+from localrun.settings import Settings
+from localrun.steps import LABEL_TASK
+from localrun.workspace import Home, Workspace
+
+_ANY_NUMBER = 1024  # an engine with GPU support does not say how many there are
+
+
+class App:
+    """localrun for one folder of tasks. The engine is connected to when something first needs it."""
+
+    def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
+        self.settings = settings
+        self.home = Home(settings.home)
+        self.manager = TaskManager(self.home, settings, lambda: self.runner)
+        self._given_engine = engine
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine. Raises `EngineUnreachable`."""
+        if self._given_engine is not None:
+            return self._given_engine
+        from localrun.engines.dockerd import DockerEngine
+
+        return DockerEngine(self.settings.docker_host)
+
+    @cached_property
+    def runner(self) -> Runner:
+        """What carries tasks to their end on the engine."""
+        info = self.engine.info()
+        capacity = Capacity(cpus=info.cpus, memory=info.memory, gpus=_ANY_NUMBER if info.gpus else 0)
+        admission = Admission(
+            self.settings.cache / "ledger.json",
+            capacity,
+            [self.settings.home.parent],
+            disk_reserve=self.settings.disk_reserve,
+        )
+        return Runner(self.engine, admission, self.settings)
+
+    @cached_property
+    def recovery(self) -> Recovery:
+        """What ends the tasks of processes that died."""
+        return Recovery(self.home, self.engine, self.settings)
+
+    def tasks(self, limit: int | None = None) -> list[TaskRecord]:
+        """The records of this folder's tasks, the newest first; unreadable ones are left out."""
+        found: list[TaskRecord] = []
+        for workspace in self.home.newest():
+            if len(found) == limit:
+                break
+            record = workspace.load_or_none()
+            if record is not None:
+                found.append(record)
+        return found
+
+    def find(self, prefix: str) -> tuple[Workspace, TaskRecord]:
+        """A task by id, unique prefix, or `last`. Raises `TaskNotFound`."""
+        workspace = self.home.find(prefix)
+        return workspace, workspace.load()
+
+    def kill(self, prefix: str, grace: float | None = None) -> TaskRecord:
+        """Stop a task, whichever process carries it, and wait for its end.
+
+        Raises `TaskNotFound`, and `UsageError` when it has ended already.
+        """
+        workspace, record = self.find(prefix)
+        if record.state.is_end:
+            raise UsageError(
+                f"the task {record.id[:8]} has ended already ({record.state})", remedy="nothing to do"
+            )
+        workspace.request_kill()
+        for found in self.engine.find({LABEL_TASK: record.id}):
+            self.engine.stop(found.handle, self.settings.grace if grace is None else grace)
+        return self.wait(record.id)
+
+    def wait(self, prefix: str) -> TaskRecord:
+        """Block until a task has ended, whichever process carries it."""
+        workspace, record = self.find(prefix)
+        if not record.state.is_end:
+            self.home.wait(record.id)
+            self.recovery.end(record.id)  # if its process died, the task ends here
+        return workspace.load()
+
+    def remove(self, prefix: str) -> str:
+        """Delete an ended task's folder; its id. Raises `UsageError` while it is active."""
+        workspace = self.home.find(prefix)
+        record = workspace.load_or_none()
+        if record is not None and not record.state.is_end and self.recovery.end(record.id) is None:
+            raise UsageError(
+                f"the task {record.id[:8]} has not ended ({record.state})",
+                remedy=f"stop it first: `localrun kill {record.id[:8]}`",
+            )
+        self.home.forget(workspace)
+        return workspace.id
+
+    def close(self) -> None:
+        """Kill what still runs and let go of the engine."""
+        self.manager.shutdown()
+        if "engine" in self.__dict__:
+            self.engine.close()

@@ -1,0 +1,57 @@
+"""Who carries a task: a lock on a file, which the kernel lets go when its holder dies.
+
+So a task is carried by at most one process, a dead one is noticed at once whatever happened to it, and
+waiting for a task of another process is waiting for a lock, without looking again and again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class Claim:
+    """The right to carry a task to its end, until it is given up."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor: int | None = descriptor
+
+    def release(self, *, ended: bool) -> None:
+        """Give it up; once the task has ended, nobody can claim it again. Idempotent."""
+        if self._descriptor is None:
+            return
+        if ended:
+            self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+        self._descriptor = None
+
+
+def take(path: Path, *, new: bool = False) -> Claim | None:
+    """Claim the task whose file is `path`; None when it is claimed already, or the file is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if new else 0), 0o600)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    if os.fstat(descriptor).st_nlink == 0:  # it ended between our two calls
+        os.close(descriptor)
+        return None
+    return Claim(path, descriptor)
+
+
+def wait_until_free(path: Path) -> None:
+    """Block until nobody holds the claim on `path`, or it is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,341 @@
+"""One task from QUEUED to its end: permissions -> task -> outputs."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from localrun import images, ownership, steps, transport, values
+from localrun.admission import Admission, Reservation
+from localrun.bundle import Bundle
+from localrun.engines.base import Engine, Exit, Image
+from localrun.errors import Cause, EngineError, LocalrunError, MountUnavailable, OutputsError, Problem
+from localrun.images import Pull
+from localrun.settings import Settings
+from localrun.states import StepName, TaskState
+from localrun.steps import Plan
+from localrun.task import Task
+from localrun.tasklog import TaskLog
+from localrun.values import Collected
+from localrun.verdict import Evidence, Verdict, judge
+
+_LOG_DEADLINE = 5.0  # seconds that the rest of a log may take after the container has ended
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the runner needs beside the task: what to run, and how."""
+
+    bundle: Bundle
+    plan: Plan
+    pull: Pull = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The state that a task ends in, and what else is to be written down."""
+
+    state: TaskState
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+class Runner:
+    """Carries tasks to their end on an engine; one call of `execute` a task, each in its own thread."""
+
+    def __init__(self, engine: Engine, admission: Admission, settings: Settings) -> None:
+        self.engine = engine
+        self.admission = admission
+        self.settings = settings
+
+    def execute(self, task: Task, job: Job) -> None:
+        """Run a provisioned task to its end. Never raises: whatever happens is the task's end."""
+        run = _Run(self, task, job)
+        try:
+            ending = run.through()
+        except LocalrunError as error:
+            ending = _ending_of(error)
+        except Exception:  # noqa: BLE001 - the one place where even a bug of ours must reach an end
+            ending = _ending_of_bug(task)
+        run.clean_up()
+        task.move(ending.state, **ending.changes)
+
+    def stop(self, task: Task, grace: float) -> None:
+        """Stop a task's container, if it has one, so that `execute` comes to its end."""
+        if task.record.container and not task.record.state.is_end:
+            self.engine.stop(task.record.container, grace)
+
+
+def _ending_of(error: LocalrunError) -> Ending:
+    state = TaskState.KILLED if error.cause is Cause.KILLED else TaskState.FAILED
+    problems = [problem.as_dict() for problem in error.problems]
+    return Ending(
+        state,
+        {"cause": str(error.cause), "message": error.message, "remedy": error.remedy, "problems": problems},
+    )
+
+
+def _ending_of_bug(task: Task) -> Ending:
+    path = task.workspace.path / "traceback.txt"
+    path.write_text(traceback.format_exc())
+    last = traceback.format_exc().strip().splitlines()[-1]
+    error = LocalrunError(
+        f"localrun itself failed: {last}", remedy=f"this is a bug of localrun; please report it with {path}"
+    )
+    return _ending_of(error)
+
+
+class _Run:
+    """One run of one task: what has to be let go of at its end."""
+
+    def __init__(self, runner: Runner, task: Task, job: Job) -> None:
+        self.engine = runner.engine
+        self.admission = runner.admission
+        self.settings = runner.settings
+        self.task = task
+        self.job = job
+        self.reservation: Reservation | None = None
+        self.handle: str | None = None
+        self.remote = False
+        self.timed_out = False
+
+    def through(self) -> Ending:
+        """All of it, in order."""
+        self._admit()
+        self.task.move(TaskState.PENDING)
+        image = self._image()
+        self._permissions()
+        self._create()
+        exit_, log = self._task()
+        verdict = self._judge(exit_, log, image)
+        collected = self._outputs(failed=verdict.cause is not None)
+        return self._ending(exit_, verdict, collected)
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.task.time(phase, time.perf_counter() - begun)
+
+    def _admit(self) -> None:
+        task = self.task
+        task.move(TaskState.QUEUING)
+        with self._timed("admission"):
+            self.reservation = self.admission.acquire(
+                task.id,
+                task.record.resources,
+                waiting=lambda reason, data: task.emit("note", reason, **data),
+                check_cancelled=task.check_cancelled,
+            )
+        task.move(TaskState.QUEUED)
+
+    def _image(self) -> Image:
+        task = self.task
+        with self._timed("image"):
+            image = images.ensure(
+                self.job.bundle.image,
+                self.engine,
+                cache=self.settings.cache,
+                pull=self.job.pull,
+                progress=self._progress,
+                check_cancelled=task.check_cancelled,
+            )
+        task.update(image=image.id)
+        return image
+
+    def _progress(self, what: str, done: int, total: int | None) -> None:
+        self.task.check_cancelled()
+        self.task.emit("progress", what, what=what, done=done, total=total)
+
+    def _permissions(self) -> None:
+        task = self.task
+        task.begin(StepName.PERMISSIONS, "by the host, in the task's own folder")
+        with self._timed("permissions"):
+            count = task.workspace.open_up(writable_inputs=self.job.plan.writable_inputs)
+        task.finish(exit_code=0, message=f"{count} entries opened to any user of a container")
+        task.check_cancelled()
+
+    def _create(self) -> None:
+        with self._timed("create"):
+            try:
+                self._create_with_mounts()
+            except MountUnavailable:
+                self._create_with_archives()
+        self.task.update(container=self.handle)
+
+    def _create_with_mounts(self) -> None:
+        place, plan = self.task.workspace, self.job.plan
+        spec = steps.container(
+            self.task.record,
+            plan,
+            inputs=place.inputs,
+            outputs=place.outputs,
+            hosts=place.write_hosts(),
+            home=self.settings.home,
+        )
+        self.handle = self.engine.create(spec)
+
+    def _create_with_archives(self) -> None:
+        # Our files are not the engine's: it runs elsewhere. Found out by trying, not by its address.
+        plan = self.job.plan
+        self.remote = True
+        self.task.emit(
+            "note", "the engine does not see this machine's files: inputs and outputs travel as archives"
+        )
+        self.handle = self.engine.create(
+            steps.remote_container(self.task.record, plan, home=self.settings.home)
+        )
+        transport.send(
+            self.engine,
+            self.handle,
+            self.task.workspace.inputs,
+            plan.input_folder,
+            mounts=plan.mounts,
+            writable=plan.writable_inputs,
+        )
+
+    def _task(self) -> tuple[Exit, TaskLog]:
+        assert self.handle is not None
+        task = self.task
+        task.begin(StepName.TASK, "container", log="logs/task.log")
+        with self._timed("start"):
+            self.engine.start(self.handle)
+        task.move(TaskState.RUNNING)
+        log = TaskLog(task.workspace.log, self.settings.log_limit)
+        with self._timed("run"), self._followed(log), self._limited():
+            if task.cancelled:  # asked for between the last look and the start
+                self.engine.stop(self.handle, self.settings.grace)
+            exit_ = self.engine.wait(self.handle)
+        task.finish(failed=exit_.code != 0, exit_code=exit_.code)
+        return exit_, log
+
+    @contextmanager
+    def _followed(self, log: TaskLog) -> Iterator[None]:
+        follower = threading.Thread(
+            target=self._follow, args=(log,), name=f"log-{self.task.id[:8]}", daemon=True
+        )
+        follower.start()
+        try:
+            yield
+        finally:
+            follower.join(_LOG_DEADLINE)
+            log.close()
+
+    def _follow(self, log: TaskLog) -> None:
+        assert self.handle is not None
+        try:
+            for stream, data in self.engine.logs(self.handle):
+                log.write(data)
+                self.task.emit("log", "", stream=stream, text=data.decode("utf-8", "replace"))
+        except EngineError as error:
+            # the waiting side meets the same trouble and decides the end
+            self.task.emit("warning", f"the log may be incomplete: {error.message}")
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        limit = self.task.record.timeout
+        if limit is None:
+            yield
+            return
+        timer = threading.Timer(limit, self._time_out)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def _time_out(self) -> None:
+        assert self.handle is not None
+        self.timed_out = True
+        self.task.emit(
+            "note", f"the task reached its limit of {self.task.record.timeout:g} s and is being stopped"
+        )
+        self.engine.stop(self.handle, self.settings.grace)
+
+    def _judge(self, exit_: Exit, log: TaskLog, image: Image) -> Verdict:
+        record = self.task.record
+        verdict = judge(
+            Evidence(
+                exit_,
+                memory=record.resources.memory,
+                log=log.tail,
+                timed_out=record.timeout if self.timed_out else None,
+                killed=self.task.cancelled,
+                image_architecture=image.architecture,
+                engine_architecture=self.engine.info().architecture,
+            )
+        )
+        if verdict.warning:
+            self.task.warn(verdict.warning)
+        return verdict
+
+    def _outputs(self, *, failed: bool) -> Collected:
+        task = self.task
+        task.begin(StepName.OUTPUTS)
+        with self._timed("outputs"):
+            how, refused = self._bring_home()
+            found = values.collect(self.job.bundle.descriptor, task.workspace.outputs)
+        problems = (*refused, *found.problems)
+        message = f"{len(problems)} problems" if problems else f"{len(found.outputs)} outputs"
+        task.finish(
+            failed=bool(problems) and not failed, how=how, message=message, exit_code=1 if problems else 0
+        )
+        for warning in found.warnings:
+            task.warn(warning)
+        return Collected(outputs=found.outputs, problems=problems, warnings=found.warnings)
+
+    def _bring_home(self) -> tuple[str, list[Problem]]:
+        assert self.handle is not None
+        folder, target = self.task.workspace.outputs, self.job.plan.output_folder
+        if self.remote:
+            return "copied from the engine as an archive", transport.fetch(
+                self.engine, self.handle, target, folder
+            )
+        return f"mounted; {ownership.take(self.engine, self.handle, folder, target)}", []
+
+    def _ending(self, exit_: Exit, verdict: Verdict, collected: Collected) -> Ending:
+        facts: dict[str, Any] = {
+            "exit_code": exit_.code,
+            "signal": verdict.signal,
+            "oom": verdict.oom,
+            "outputs": collected.outputs,
+        }
+        if verdict.cause is not None:
+            state = TaskState.KILLED if verdict.cause is Cause.KILLED else TaskState.FAILED
+            return Ending(
+                state,
+                {**facts, "cause": str(verdict.cause), "message": verdict.message, "remedy": verdict.remedy},
+            )
+        if collected.problems:
+            return Ending(TaskState.FAILED, {**facts, **_ending_of(_outputs_error(collected)).changes})
+        return Ending(TaskState.FINISHED, {**facts, "message": "finished"})
+
+    def clean_up(self) -> None:
+        """Let go of everything, whatever happened; an engine that went away can keep us from it no longer."""
+        with self._timed("remove"):
+            try:
+                if self.handle is not None:
+                    self.engine.remove(self.handle)
+            except EngineError as error:
+                self.task.warn(f"the task's container could not be removed: {error.message}")
+        if self.reservation is not None:
+            self.reservation.release()
+        self.task.workspace.hosts.unlink(missing_ok=True)
+
+
+def _outputs_error(collected: Collected) -> OutputsError:
+    count = len(collected.problems)
+    noun = "output does not fit" if count == 1 else "outputs do not fit"
+    return OutputsError(
+        f"{count} {noun} the descriptor",
+        remedy="correct each one below; a file is named exactly as its output, without an extension",
+        problems=collected.problems,
+    )

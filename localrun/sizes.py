@@ -1,0 +1,52 @@
+"""Amounts as people write them: bytes with a prefix, durations with a unit."""
+
+from __future__ import annotations
+
+import re
+
+_PREFIXES: dict[str, int] = {
+    **{prefix: 1000**power for power, prefix in enumerate(["", "k", "M", "G", "T", "P", "E"])},
+    **{
+        f"{prefix}i": 1024**power for power, prefix in enumerate(["", "K", "M", "G", "T", "P", "E"]) if prefix
+    },
+}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGTPE]i?|)[bB]?")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
+
+
+def show_bytes(size: float) -> str:
+    """`1536` -> `1.5 KiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}".replace(".0 ", " ")
+        size /= 1024
+    return f"{size:.1f} TiB".replace(".0 ", " ")
+
+
+def show_seconds(seconds: float) -> str:
+    """`0.123` -> `123 ms`, `75` -> `1 min 15 s`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def parse_bytes(text: str) -> int:
+    """`2Gi`, `512M`, `1.5 GiB`, `1048576` -> bytes; prefixes as Kubernetes has them. Raises ValueError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None or found[2] in ("K",):
+        raise ValueError(f"{text!r} is no size; write for example 512Mi or 2Gi")
+    factor: int = _PREFIXES[found[2]]
+    return round(float(found[1]) * factor)
+
+
+def parse_seconds(text: str) -> float:
+    """`90`, `90s`, `10m`, `1h`, `250ms` -> seconds. Raises ValueError."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None or float(found[1]) == 0:
+        raise ValueError(f"{text!r} is no duration; write for example 90s, 10m or 1h")
+    return float(found[1]) * _UNITS[found[2] or "s"]

@@ -1,0 +1,122 @@
+"""A live task: its record, its folder, and the only method that gives it a state."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from localrun import states
+from localrun.errors import TaskKilled
+from localrun.events import KINDS, Event, Listener
+from localrun.record import StepRecord, TaskRecord
+from localrun.states import StepName, TaskState
+from localrun.workspace import Workspace
+
+
+class Task:
+    """One task in the process that carries it.
+
+    `record` is a snapshot: reading it needs no lock. Changes come from the thread that runs the task;
+    any thread may call `cancel`.
+    """
+
+    def __init__(self, record: TaskRecord, workspace: Workspace, listeners: Sequence[Listener] = ()) -> None:
+        self.record = record
+        self.workspace = workspace
+        self._listeners = tuple(listeners)
+        self._lock = threading.Lock()
+        self._cancelled = threading.Event()
+        self._ended = threading.Event()
+
+    @property
+    def id(self) -> str:
+        """The id of the task."""
+        return self.record.id
+
+    def create(self) -> None:
+        """Write the first state down; the task exists from here on."""
+        self.update(history=[(self.record.state, time.time())])
+        self.save()
+        self.emit("state", str(self.record.state), state=str(self.record.state))
+
+    def move(self, state: TaskState, **changes: Any) -> None:
+        """Enter a state: check it, stamp it, write it down, tell it.
+
+        Raises `IllegalTransition` when the present state does not lead there.
+        """
+        with self._lock:
+            states.check(self.record.state, state)
+            history = [*self.record.history, (state, time.time())]
+            self.record = self.record.model_copy(update={**changes, "state": state, "history": history})
+        self.workspace.save(self.record)
+        self.emit("state", str(state), state=str(state), cause=self.record.cause)
+        if state.is_end:
+            self._ended.set()
+
+    def update(self, **changes: Any) -> None:
+        """Change anything but the state."""
+        with self._lock:
+            self.record = self.record.model_copy(update=changes)
+
+    def save(self) -> None:
+        """Write the record down between two states."""
+        self.workspace.save(self.record)
+
+    def emit(self, kind: str, message: str, **data: Any) -> None:
+        """Tell what happened to whoever listens; all but logs and progress is kept."""
+        assert kind in KINDS, kind
+        event = Event(kind, self.id, message, data)
+        if kind not in ("log", "progress"):
+            self.workspace.append(event)
+        for listener in self._listeners:
+            listener(event)
+
+    def warn(self, message: str) -> None:
+        """Add a warning to the record and tell it."""
+        self.update(warnings=[*self.record.warnings, message])
+        self.emit("warning", message)
+
+    def time(self, phase: str, seconds: float) -> None:
+        """Note how long a phase took."""
+        self.update(timings={**self.record.timings, phase: round(seconds, 6)})
+
+    def begin(self, step: StepName, how: str = "", log: str | None = None) -> None:
+        """Enter a step."""
+        begun = StepRecord(name=step, how=how, started=time.time(), log=log)
+        self.update(step=step, steps=[*self.record.steps, begun])
+        self.emit("step", f"{step} started", step=str(step), status="started")
+
+    def finish(self, *, failed: bool = False, **changes: Any) -> None:
+        """Leave the present step; `changes` go into its record."""
+        *earlier, present = self.record.steps
+        ended = present.model_copy(update={"finished": time.time(), **changes})
+        self.update(steps=[*earlier, ended])
+        status = "failed" if failed else "finished"
+        self.emit(
+            "step",
+            f"{ended.name} {status}",
+            step=str(ended.name),
+            status=status,
+            seconds=ended.seconds,
+            how=ended.how,
+        )
+
+    def cancel(self) -> None:
+        """Ask the thread that runs the task to stop it at the next chance."""
+        self._cancelled.set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether anybody, also in another process, asked for the task to be stopped."""
+        return self._cancelled.is_set() or self.workspace.kill_requested
+
+    def check_cancelled(self) -> None:
+        """Raise `TaskKilled` when the task is to be stopped."""
+        if self.cancelled:
+            raise TaskKilled("the task was stopped on request")
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the task has ended; False when `timeout` seconds passed first."""
+        return self._ended.wait(timeout)

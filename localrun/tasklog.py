@@ -1,0 +1,55 @@
+"""What a task's program writes: kept on disk within a limit, its end always."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+from localrun.sizes import show_bytes
+
+_TAIL = 64 * 1024  # bytes of the end that are kept when the limit is passed
+
+
+class TaskLog:
+    """A log file that stops growing at `limit` bytes and still ends with the last lines.
+
+    Used from one thread at a time: the one that follows the container.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self._stream = path.open("ab", buffering=0)
+        self._room = limit
+        self._left_out = 0
+        self._tail: deque[bytes] = deque()
+        self._tail_size = 0
+
+    def write(self, data: bytes) -> None:
+        """Add what the program wrote."""
+        kept = data[: self._room]
+        if kept:
+            self._stream.write(kept)
+            self._room -= len(kept)
+        self._left_out += len(data) - len(kept)
+        self._remember(data)
+
+    def _remember(self, data: bytes) -> None:
+        self._tail.append(data[-_TAIL:])
+        self._tail_size += len(self._tail[-1])
+        while self._tail_size - len(self._tail[0]) >= _TAIL:
+            self._tail_size -= len(self._tail.popleft())
+
+    @property
+    def tail(self) -> str:
+        """The last 64 KiB or more, as text."""
+        return b"".join(self._tail).decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """Finish the file: where the limit was passed, say how much is missing and add the end."""
+        if self._stream.closed:
+            return
+        if self._left_out:
+            end = b"".join(self._tail)[-min(self._left_out, _TAIL) :]
+            missing = self._left_out - len(end)
+            self._stream.write(f"\n[localrun: {show_bytes(missing)} of output left out here]\n".encode())
+            self._stream.write(end)
+        self._stream.close()

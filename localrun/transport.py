@@ -1,0 +1,159 @@
+"""Inputs and outputs as archives, for an engine whose files are not ours."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from localrun.engines.base import Engine, Handle
+from localrun.errors import Problem
+
+_CHUNK = 1024 * 1024
+_READABLE, _WRITABLE = (0o644, 0o755), (0o666, 0o777)
+
+
+def send(
+    engine: Engine,
+    handle: Handle,
+    folder: Path,
+    target: str,
+    *,
+    mounts: Iterable[tuple[Path, str]] = (),
+    writable: bool = False,
+) -> None:
+    """Copy what is in `folder` into the container's folder `target`; `mounts` stand for files in it."""
+    engine.copy_in(
+        handle, target, pack(folder, {place: source for source, place in mounts}, writable=writable)
+    )
+
+
+def pack(folder: Path, instead: dict[str, Path], *, writable: bool = False) -> Iterator[bytes]:
+    """A tar of a folder of ours, in chunks; `instead` gives other files for some places in it."""
+    file_mode, folder_mode = _WRITABLE if writable else _READABLE
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir():
+            yield _header(name, tarfile.DIRTYPE, folder_mode, 0)
+        else:
+            yield from _file(name, instead.get(name, path), file_mode)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _header(name: str, kind: bytes, mode: int, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.type, info.mode, info.size = kind, mode, size
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+def _file(name: str, path: Path, mode: int) -> Iterator[bytes]:
+    with path.open("rb") as stream:
+        size = left = os.fstat(stream.fileno()).st_size
+        yield _header(name, tarfile.REGTYPE, mode, size)
+        while left:
+            data = stream.read(min(_CHUNK, left))
+            # a file that shrank meanwhile must not shift the members behind it
+            data = data or bytes(min(_CHUNK, left))
+            left -= len(data)
+            yield data
+    yield bytes(-size % tarfile.BLOCKSIZE)
+
+
+class _Reader(io.RawIOBase):
+    """The chunks of an iterator as a file that can be read once."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._rest = chunk
+        part, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+
+def fetch(engine: Engine, handle: Handle, source: str, folder: Path) -> list[Problem]:
+    """Copy what is in the container's folder `source` into `folder`; what was refused, and why.
+
+    Files become ours. Nothing is written through a link: links are made last, and only those that stay
+    inside the folder.
+    """
+    links: list[tarfile.TarInfo] = []
+    problems: list[Problem] = []
+    stream = io.BufferedReader(_Reader(engine.copy_out(handle, source)), _CHUNK)
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for member in archive:
+            name = _inside(member.name)
+            if name == PurePosixPath():
+                continue
+            if name is None:
+                problems.append(_refused(member.name, "its name leaves the folder"))
+            elif member.issym():
+                links.append(member)
+            else:
+                problems += _place(archive, member, folder, name)
+    return problems + [problem for link in links for problem in _link(link, folder)]
+
+
+def _inside(name: str) -> PurePosixPath | None:
+    # the first part is the folder's own name
+    parts = PurePosixPath(name).parts[1:]
+    return None if ".." in parts or name.startswith("/") else PurePosixPath(*parts)
+
+
+def _place(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, name: PurePosixPath
+) -> list[Problem]:
+    path = folder / name
+    if member.isdir():
+        path.mkdir(exist_ok=True, parents=True)
+    elif member.isreg():
+        _copy(archive, member, path)
+    elif member.islnk():
+        return _hard_link(member, folder, path)
+    else:
+        return [_refused(str(name), "it is a device, a pipe or a socket")]
+    return []
+
+
+def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    content = archive.extractfile(member)
+    assert content is not None
+    path.parent.mkdir(exist_ok=True, parents=True)
+    with path.open("wb") as stream:
+        while data := content.read(_CHUNK):
+            stream.write(data)
+
+
+def _hard_link(member: tarfile.TarInfo, folder: Path, path: Path) -> list[Problem]:
+    origin = _inside(member.linkname)
+    if origin is None or not (folder / origin).is_file():
+        return [_refused(member.name, f"it is a link to {member.linkname!r}, which is not in the folder")]
+    path.hardlink_to(folder / origin)
+    return []
+
+
+def _link(member: tarfile.TarInfo, folder: Path) -> list[Problem]:
+    name = _inside(member.name)
+    assert name is not None
+    path = folder / name
+    end = os.path.normpath(os.path.join(path.parent, member.linkname))  # noqa: PTH118 - nothing is resolved
+    if not Path(end).is_relative_to(folder):
+        return [_refused(str(name), f"it is a link to {member.linkname!r}, which leaves the folder")]
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.symlink_to(member.linkname)
+    return []
+
+
+def _refused(name: str, why: str) -> Problem:
+    return Problem(f"outputs/{name}", f"was not copied: {why}", "write a regular file")

@@ -1,0 +1,256 @@
+"""Where tasks live on disk: the only owner of host paths.
+
+HOME/
+  .gitignore            keeps all of it out of git
+  tasks/ID/
+    task.json           the record, always whole
+    descriptor.yml      as the bundle had it
+    inputs/ outputs/    what the container sees
+    logs/task.log       what the program wrote
+    events.jsonl        what happened
+    kill                there when somebody asked for the task to be stopped
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from localrun.claim import Claim, take, wait_until_free
+from localrun.errors import LocalrunError, TaskNotFound
+from localrun.events import Event
+from localrun.record import TaskRecord
+
+LAST = "last"
+
+
+class Workspace:
+    """One task's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.inputs = path / "inputs"
+        self.outputs = path / "outputs"
+        self.logs = path / "logs"
+        self.log = self.logs / "task.log"
+        self.hosts = path / "hosts"
+        self.descriptor = path / "descriptor.yml"
+        self._record = path / "task.json"
+        self._kill = path / "kill"
+
+    @property
+    def id(self) -> str:
+        """The id of the task, which is the name of its folder."""
+        return self.path.name
+
+    def make(self) -> None:
+        """Make the folders; only the user may enter, so that their modes inside need not be narrow."""
+        self.path.mkdir(mode=0o700)
+        for folder in (self.inputs, self.outputs, self.logs):
+            folder.mkdir()
+
+    def save(self, record: TaskRecord) -> None:
+        """Write the record; a reader sees the old one or the new one, never a part."""
+        _write_whole(self._record, record.model_dump_json())
+
+    def load(self) -> TaskRecord:
+        """Read the record. Raises `TaskNotFound` when it is gone or was never written."""
+        try:
+            return TaskRecord.model_validate_json(self._record.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise TaskNotFound(
+                f"the task {self.id} has no readable record",
+                remedy=f"remove it with `localrun rm {self.id[:8]}`",
+                id=self.id,
+            ) from error
+
+    def load_or_none(self) -> TaskRecord | None:
+        """The record, or None when it cannot be read."""
+        try:
+            return self.load()
+        except TaskNotFound:
+            return None
+
+    def append(self, event: Event) -> None:
+        """Add an event to the task's own history, as one whole line."""
+        line = json.dumps(asdict(event), ensure_ascii=False, default=str) + "\n"
+        with open(self.path / "events.jsonl", "ab", buffering=0) as stream:  # noqa: PTH123 - unbuffered
+            stream.write(line.encode())
+
+    def request_kill(self) -> None:
+        """Ask whoever carries the task to stop it; that may be another process."""
+        _write_whole(self._kill, f"{time.time()}\n")
+
+    @property
+    def kill_requested(self) -> bool:
+        """Whether somebody asked for the task to be stopped."""
+        return self._kill.exists()
+
+    def write_hosts(self) -> Path:
+        """A hosts file for containers without a network, which the engine gives none."""
+        self.hosts.write_text("127.0.0.1\tlocalhost\n::1\tlocalhost\n")
+        self.hosts.chmod(0o644)
+        return self.hosts
+
+    def open_up(self, *, writable_inputs: bool) -> int:
+        """Let any user read the inputs and write the outputs; the number of entries that were set.
+
+        Only what lies in this folder is touched: a user's own file is mounted over its place here.
+        """
+        self.outputs.chmod(0o777)
+        count = 1
+        file_mode, folder_mode = (0o666, 0o777) if writable_inputs else (0o644, 0o755)
+        for folder, _, files in os.walk(self.inputs):
+            Path(folder).chmod(folder_mode)
+            for name in files:
+                Path(folder, name).chmod(file_mode)
+            count += 1 + len(files)
+        return count
+
+    def remove(self) -> None:
+        """Delete the folder. Raises `LocalrunError` when something in it cannot be deleted."""
+        try:
+            shutil.rmtree(self.path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise LocalrunError(
+                f"{error.filename} cannot be deleted: {error.strerror}",
+                remedy="delete it as the user who owns it",
+                path=str(error.filename),
+            ) from error
+
+
+class Home:
+    """The folder of a project's tasks."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.tasks = path / "tasks"
+        self._active = path / "active"
+
+    def create(self) -> Workspace:
+        """Make the folder of a new task. Raises `LocalrunError` when it cannot be written."""
+        workspace = Workspace(self.tasks / str(uuid.uuid4()))
+        try:
+            self._prepare()
+            workspace.make()
+        except OSError as error:
+            raise LocalrunError(
+                f"the tasks' folder {self.path} cannot be written: {error.strerror}",
+                remedy="run localrun in a folder of your own, or set LOCALRUN_HOME to one",
+                path=str(self.path),
+            ) from error
+        return workspace
+
+    def _prepare(self) -> None:
+        if self.tasks.is_dir():
+            return
+        self.tasks.mkdir(parents=True, exist_ok=True)
+        self._active.mkdir(exist_ok=True)
+        (self.path / ".gitignore").write_text("*\n")
+
+    def open(self, task_id: str) -> Workspace:
+        """The folder of a task by its whole id."""
+        return Workspace(self.tasks / task_id)
+
+    def claim(self, task_id: str, *, new: bool = False) -> Claim | None:
+        """Become the carrier of a task that has not ended; None when somebody is, or it has ended."""
+        return take(self._active / task_id, new=new)
+
+    def wait(self, task_id: str) -> None:
+        """Block until nobody carries the task (any more): it has ended, or its carrier died."""
+        wait_until_free(self._active / task_id)
+
+    def active(self) -> list[str]:
+        """The ids of the tasks that have not ended, in no order."""
+        try:
+            return os.listdir(self._active)  # noqa: PTH208 - names
+        except FileNotFoundError:
+            return []
+
+    @property
+    def mine(self) -> bool:
+        """Whether the folder is there and the user's own."""
+        try:
+            return self.path.stat().st_uid == os.geteuid()
+        except OSError:
+            return False
+
+    def gone(self, task_id: str) -> bool:
+        """Whether the user's own folder has no such task (any more)."""
+        return self.mine and not (self.tasks / task_id).exists()
+
+    def forget(self, workspace: Workspace, claim: Claim | None = None) -> None:
+        """Remove a task's folder and every trace of it."""
+        workspace.remove()
+        (self._active / workspace.id).unlink(missing_ok=True)
+        if claim is not None:
+            claim.release(ended=True)
+
+    def newest(self) -> Iterator[Workspace]:
+        """Every task's folder, the newest first; records are not read."""
+        try:
+            with os.scandir(self.tasks) as entries:
+                found = sorted(((_made(entry), entry.name) for entry in entries), reverse=True)
+        except FileNotFoundError:
+            return
+        yield from (self.open(name) for _, name in found)
+
+    def find(self, prefix: str) -> Workspace:
+        """The one task whose id starts with `prefix`, or `last`. Raises `TaskNotFound`."""
+        if prefix == LAST:
+            newest = next(self.newest(), None)
+            if newest is None:
+                raise TaskNotFound(
+                    f"there are no tasks in {self.path}", remedy="run one: `localrun run BUNDLE`"
+                )
+            return newest
+        matches = self._matching(prefix)
+        if len(matches) == 1:
+            return self.open(matches[0])
+        raise _not_one(prefix, sorted(matches), self.path)
+
+    def _matching(self, prefix: str) -> list[str]:
+        if not prefix or "/" in prefix or not self.tasks.is_dir():
+            return []
+        return [name for name in os.listdir(self.tasks) if name.startswith(prefix.lower())]  # noqa: PTH208 - names
+
+
+def _made(entry: os.DirEntry[str]) -> float:
+    # the descriptor is written once, when the task is made; the folder itself changes with every state
+    try:
+        return Path(entry.path, "descriptor.yml").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _not_one(prefix: str, matches: list[str], home: Path) -> TaskNotFound:
+    if matches:
+        shown = ", ".join(name[:13] for name in matches[:5])
+        return TaskNotFound(
+            f"several tasks start with {prefix!r}: {shown}", remedy="give more of the id", id=prefix
+        )
+    return TaskNotFound(
+        f"no task {prefix!r} in {home}",
+        remedy="`localrun list` shows the tasks of this folder; LOCALRUN_HOME names another",
+        id=prefix,
+    )
+
+
+def _write_whole(path: Path, text: str) -> None:
+    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
