@@ -1,0 +1,269 @@
+"""The dozen verbs, in the words of Docker's API."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from localrun.engines.base import (
+    ContainerSpec,
+    EngineInfo,
+    Exit,
+    Found,
+    Handle,
+    Image,
+    Progress,
+    StreamName,
+    Usage,
+    no_progress,
+)
+from localrun.engines.dockerd import address, failures, frames
+from localrun.engines.dockerd.api import Api, labelled, said
+from localrun.engines.dockerd.body import create_body, open_folder
+from localrun.engines.dockerd.images import Images, architecture_name
+from localrun.engines.dockerd.measure import usage_of
+from localrun.engines.dockerd.transport import Response, SocketTransport, Transport
+from localrun.errors import ContainerGone
+
+CONFIG = Path("~/.docker")
+
+
+class DockerEngine:
+    """A Docker engine, or another one that speaks its API (20.10 and newer).
+
+    `host` is an address (`unix://`, `tcp://`, `ssh://`); None means the current docker context, else the
+    usual socket. `certificates` is a folder with ca.pem, cert.pem and key.pem for an engine behind TLS,
+    `config` docker's own folder: contexts and credentials. Nothing is connected before the first call.
+    """
+
+    def __init__(
+        self, host: str | None = None, *, certificates: Path | None = None, config: Path = CONFIG
+    ) -> None:
+        self._config = config.expanduser()
+        self.address = address.resolve(host, certificates=certificates, config=self._config)
+        self._api = Api(_transport(self.address))
+        self._images = Images(self._api, self._config)
+        self._info: EngineInfo | None = None
+
+    def info(self) -> EngineInfo:
+        """Say what the engine is; asked once and remembered."""
+        if self._info is None:
+            self._info = _engine_info(self._api.json("GET", "/info", doing="asking what the engine is"))
+        return self._info
+
+    # -- images ------------------------------------------------------------------------------------
+
+    def find_image(self, reference: str) -> Image | None:
+        """Look up an image by id, name or digest; None when the engine has it not."""
+        return self._images.find(reference)
+
+    def load_image(self, archive: Iterable[bytes]) -> str:
+        """Load a docker-save archive from a stream of chunks; the id of its one image."""
+        return self._images.load(archive)
+
+    def pull_image(self, reference: str, progress: Progress = no_progress) -> Image:
+        """Fetch an image from its registry. Raises `ImageError` with cause IMAGE_PULL_FAILED."""
+        from localrun.engines.dockerd.pull import pull
+
+        return pull(self._images, reference, progress)
+
+    def build_image(
+        self,
+        folder: Path,
+        *,
+        dockerfile: str = "Dockerfile",
+        name: str,
+        labels: Mapping[str, str],
+        build_args: Mapping[str, str],
+        progress: Progress = no_progress,
+    ) -> Image:
+        """Build a folder and call the result `name`. Raises `ImageError` with IMAGE_BUILD_FAILED."""
+        from localrun.engines.dockerd.build import Build
+
+        query = {"t": name, "labels": dict(labels), "buildargs": dict(build_args)}
+        return Build(self._images, folder, dockerfile, progress).run(query)
+
+    def tag_image(self, image: str, name: str) -> None:
+        """Give an image another name."""
+        self._images.tag(image, name)
+
+    def remove_image(self, name: str) -> None:
+        """Take a name away, and the image when that was its last one; no error when it is gone."""
+        self._images.remove(name)
+
+    def images(self, labels: Mapping[str, str]) -> list[Image]:
+        """Every image that carries all of these labels (value "": any value)."""
+        return self._images.labelled(labels)
+
+    # -- containers --------------------------------------------------------------------------------
+
+    def create(self, spec: ContainerSpec) -> Handle:
+        """Make a container, not started. Raises `MountUnavailable`, `ImageError`, `EngineError`."""
+        doing = f"creating the container {spec.name}"
+        made = self._api.post("/containers/create", create_body(spec), {"name": spec.name}, doing=doing)
+        handle = str(made["Id"])
+        try:
+            for folder in spec.folders:
+                self.copy_in(handle, folder, [open_folder()])
+        except BaseException:
+            self.remove(handle)
+            raise
+        return handle
+
+    def start(self, handle: Handle) -> None:
+        """Start it. Raises `EngineError` with cause ENTRYPOINT_INVALID when its program is not there."""
+        answer = self._api.send("POST", _at(handle, "start"))
+        words = said(answer)
+        if answer.status >= 400:
+            raise failures.start_refusal(answer.status, words)
+
+    def wait(self, handle: Handle) -> Exit:
+        """Block until it has ended."""
+        self._until(handle, "not-running")
+        state = self._state(handle)
+        if _is_new(state):
+            state = self._wait_for_start(handle)
+        return _exit(state)
+
+    def logs(self, handle: Handle) -> Iterator[tuple[StreamName, bytes]]:
+        """What it wrote and writes, from its start to its end."""
+        query = {"follow": 1, "stdout": 1, "stderr": 1}
+        answer = self._api.open("GET", _at(handle, "logs"), query, doing="reading the container's log")
+        try:
+            yield from frames.demultiplex(answer.chunks())
+        finally:
+            answer.close()
+
+    def usage(self, handle: Handle) -> Usage | None:
+        """What it uses now; None when it does not run."""
+        query = {"stream": "false", "one-shot": "true"}
+        return usage_of(self._api.json("GET", _at(handle, "stats"), query, doing="measuring the container"))
+
+    def stop(self, handle: Handle, grace: float) -> None:
+        """Ask it to end (SIGTERM), and end it (SIGKILL) after `grace` seconds, rounded up."""
+        if grace > 0:
+            answer = self._api.send("POST", _at(handle, "stop"), {"t": math.ceil(grace)})
+        else:
+            answer = self._api.send("POST", _at(handle, "kill"))
+        # 304 and 409: it does not run; 404: it is gone
+        _accept(answer, {404, 409}, "stopping the container")
+
+    def remove(self, handle: Handle) -> None:
+        """Remove it and its anonymous volumes, running or not."""
+        answer = self._api.send("DELETE", _at(handle), {"force": 1, "v": 1})
+        # 409: somebody else is removing it just now
+        _accept(answer, {404, 409}, "removing the container")
+
+    def find(self, labels: Mapping[str, str]) -> list[Found]:
+        """Every container that carries all of these labels (value "": any value)."""
+        query = {"all": 1, **labelled(labels)}
+        listed = self._api.json("GET", "/containers/json", query, doing="listing containers")
+        return [Found(item["Id"], item["Labels"] or {}, item["State"] == "running") for item in listed]
+
+    def copy_in(self, handle: Handle, target: str, tar: Iterable[bytes]) -> None:
+        """Unpack a tar below the folder `target` of a container, as the engine's root, owners kept."""
+        headers = {"Content-Type": "application/x-tar"}
+        doing = f"copying files to {target} of the container"
+        path, query = _at(handle, "archive"), {"path": target, "copyUIDGID": "true"}
+        answer = self._api.open("PUT", path, query, body=iter(tar), headers=headers, doing=doing)
+        said(answer)
+
+    def copy_out(self, handle: Handle, source: str) -> Iterator[bytes]:
+        """Pack a file or folder of a container into a tar; its first member is the last part of `source`."""
+        doing = f"copying {source} out of the container"
+        answer = self._api.open("GET", _at(handle, "archive"), {"path": source}, doing=doing)
+        try:
+            yield from answer.chunks()
+        finally:
+            answer.close()
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._api.transport.close()
+
+    # -- waiting -----------------------------------------------------------------------------------
+
+    def _until(self, handle: Handle, condition: str) -> None:
+        query = {"condition": condition}
+        self._api.bytes("POST", _at(handle, "wait"), query, doing="waiting for the container")
+
+    def _wait_for_start(self, handle: Handle) -> dict[str, Any]:
+        """Wait for the end of a container that has not been started yet."""
+        query, doing = {"condition": "next-exit"}, "waiting for the container"
+        answer = self._api.open("POST", _at(handle, "wait"), query, doing=doing)
+        try:
+            # The engine listens from here on, so an end before this line shows in the state.
+            if _is_new(self._state(handle)) or self._runs(handle):
+                said(answer)
+        finally:
+            answer.close()
+        return self._state(handle)
+
+    def _runs(self, handle: Handle) -> bool:
+        return bool(self._state(handle)["Running"])
+
+    def _state(self, handle: Handle) -> dict[str, Any]:
+        doing = "looking at the container"
+        found: dict[str, Any] = self._api.json("GET", _at(handle, "json"), doing=doing)["State"]
+        return found
+
+
+def _transport(where: address.Address) -> Transport:
+    if where.is_plain:
+        return SocketTransport(where)
+    from localrun.engines.dockerd.remote import RemoteTransport
+
+    return RemoteTransport(where)
+
+
+def _at(handle: Handle, verb: str = "") -> str:
+    if not handle.isalnum():
+        raise ContainerGone(f"{handle!r} is no container's handle", handle=handle)
+    return f"/containers/{handle}/{verb}" if verb else f"/containers/{handle}"
+
+
+def _accept(answer: Response, also: set[int], doing: str) -> None:
+    words = said(answer)
+    if answer.status >= 400 and answer.status not in also:
+        raise failures.refusal(answer.status, words, doing)
+
+
+def _is_new(state: Mapping[str, Any]) -> bool:
+    """Whether it has never been started; a start that failed leaves its reason."""
+    return state["Status"] == "created" and not state["Error"]
+
+
+def _exit(state: Mapping[str, Any]) -> Exit:
+    return Exit(
+        code=int(state["ExitCode"]),
+        oom_killed=bool(state["OOMKilled"]),
+        error=str(state["Error"] or ""),
+        started=_seconds(state["StartedAt"]),
+        finished=_seconds(state["FinishedAt"]),
+    )
+
+
+def _seconds(stamp: str) -> float | None:
+    """Seconds since 1970 of an RFC 3339 time; the engine writes year 1 for "never"."""
+    return None if stamp.startswith("0001-") or not stamp else datetime.fromisoformat(stamp).timestamp()
+
+
+def _engine_info(found: Mapping[str, Any]) -> EngineInfo:
+    devices = found.get("DiscoveredDevices") or []
+    has_gpus = "nvidia" in (found.get("Runtimes") or {}) or any(
+        "gpu" in str(device.get("ID", "")) for device in devices
+    )
+    return EngineInfo(
+        name="docker",
+        version=str(found["ServerVersion"]),
+        os=str(found["OSType"]),
+        architecture=architecture_name(str(found["Architecture"])),
+        cpus=int(found["NCPU"]),
+        memory=int(found["MemTotal"]),
+        root=str(found["DockerRootDir"]),
+        gpus=has_gpus,
+        rootless=any("name=rootless" in option for option in found.get("SecurityOptions") or []),
+    )
