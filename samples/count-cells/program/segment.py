@@ -1,0 +1,218 @@
+"""Find the cells of a picture: even out the light, tell bright from dark, part cells that touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from png import Picture
+
+TILE = 32  # pixels; the background is estimated once in each tile, so it must be wider than a cell
+NECK = 4  # how much wider than its neck a cell must be to be one of its own, in thirds of a pixel
+
+
+class Grid:
+    """The pixels of a picture as one list, with the neighbours of each."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+
+    def near4(self, at: int) -> Iterator[int]:
+        """The pixels that share a side with this one."""
+        x = at % self.width
+        if x:
+            yield at - 1
+        if x + 1 < self.width:
+            yield at + 1
+        if at >= self.width:
+            yield at - self.width
+        if at + self.width < self.width * self.height:
+            yield at + self.width
+
+    def near8(self, at: int) -> Iterator[int]:
+        """The pixels that share a side or a corner with this one."""
+        x, y = at % self.width, at // self.width
+        for row in range(max(y - 1, 0), min(y + 2, self.height)):
+            for column in range(max(x - 1, 0), min(x + 2, self.width)):
+                if (column, row) != (x, y):
+                    yield row * self.width + column
+
+
+def find_cells(picture: Picture, *, threshold: int | None, min_size: int) -> list[list[int]]:
+    """The cells, each as its pixels (`y * width + x`), ordered by their first pixel.
+
+    Without a threshold, Otsu's method finds one. No two cells share the side of a pixel.
+    """
+    grid = Grid(picture.width, picture.height)
+    flat = flatten(picture)
+    level = otsu(flat) if threshold is None else threshold
+    bright = fill_holes(grid, [value >= level for value in flat])
+    cells = components(grid, part(grid, bright))
+    return [cell for cell in cells if len(cell) >= min_size]
+
+
+def flatten(picture: Picture) -> list[int]:
+    """How much each pixel is brighter than the background around it, slightly smoothed."""
+    width, height = picture.width, picture.height
+    smooth = _smooth(picture)
+    rows, columns = -(-height // TILE), -(-width // TILE)
+    backgrounds = [[_background(smooth, width, height, x, y) for x in range(columns)] for y in range(rows)]
+    horizontal = [_between(x, columns) for x in range(width)]
+    flat = []
+    for y in range(height):
+        low, high, part_y = _between(y, rows)
+        line = [a + (b - a) * part_y for a, b in zip(backgrounds[low], backgrounds[high], strict=True)]
+        for x, (left, right, part_x) in enumerate(horizontal):
+            value = smooth[y * width + x] - line[left] - (line[right] - line[left]) * part_x
+            flat.append(max(0, min(255, round(value))))
+    return flat
+
+
+def _smooth(picture: Picture) -> list[float]:
+    """The mean of each pixel and its eight neighbours (the edge counts double), against noise."""
+    width, height, pixels = picture.width, picture.height, picture.pixels
+    across: list[list[int]] = []
+    for y in range(height):
+        row = pixels[y * width : (y + 1) * width]
+        shifted = zip(row[:1] + row[:-1], row, row[1:] + row[-1:], strict=True)
+        across.append([a + b + c for a, b, c in shifted])
+    smooth: list[float] = []
+    for y in range(height):
+        rows = across[max(y - 1, 0)], across[y], across[min(y + 1, height - 1)]
+        smooth += [(a + b + c) / 9 for a, b, c in zip(*rows, strict=True)]
+    return smooth
+
+
+def _background(pixels: Sequence[float], width: int, height: int, column: int, row: int) -> float:
+    """The lower quarter of a tile and the half tile around it: cells cover less than the rest of it."""
+    xs = range(max(0, column * TILE - TILE // 2), min(width, (column + 1) * TILE + TILE // 2))
+    ys = range(max(0, row * TILE - TILE // 2), min(height, (row + 1) * TILE + TILE // 2))
+    values = sorted(pixels[y * width + x] for y in ys for x in xs)
+    return values[len(values) // 4]
+
+
+def _between(at: int, tiles: int) -> tuple[int, int, float]:
+    """The two tiles whose centres a pixel lies between, and how far it is from the first, 0 to 1."""
+    place = max(0.0, min(tiles - 1.0, (at + 0.5) / TILE - 0.5))
+    low = int(place)
+    return low, min(low + 1, tiles - 1), place - low
+
+
+def otsu(values: Sequence[int]) -> int:
+    """The level that parts the values into the two most different groups (Otsu 1979), at least 1."""
+    counts = [0] * 256
+    for value in values:
+        counts[value] += 1
+    total, total_sum = len(values), sum(level * count for level, count in enumerate(counts))
+    best, best_level, below, below_sum = 0.0, 255, 0, 0
+    for level in range(255):
+        below += counts[level]
+        below_sum += level * counts[level]
+        if 0 < below < total:
+            difference = below_sum / below - (total_sum - below_sum) / (total - below)
+            spread = below * (total - below) * difference**2
+            if spread > best:
+                best, best_level = spread, level + 1
+    return best_level
+
+
+def fill_holes(grid: Grid, bright: Sequence[bool]) -> list[bool]:
+    """Everything that the background cannot reach from the edge of the picture is inside a cell."""
+    width, height = grid.width, grid.height
+    top = range(width)
+    edge = [*top, *(at + width * (height - 1) for at in top)]
+    edge += [y * width + x for y in range(height) for x in (0, width - 1)]
+    outside = [False] * len(bright)
+    waiting = [at for at in edge if not bright[at]]
+    while waiting:
+        at = waiting.pop()
+        if not outside[at]:
+            outside[at] = True
+            waiting += [other for other in grid.near4(at) if not bright[other] and not outside[other]]
+    return [not value for value in outside]
+
+
+def distances(grid: Grid, bright: Sequence[bool]) -> list[int]:
+    """How far each bright pixel is from the dark, in thirds of a pixel (chamfer 3-4).
+
+    The edge of the picture counts as bright: a cell that it cuts is not parted there.
+    """
+    far = 3 * (grid.width + grid.height)
+    distance = [far if value else 0 for value in bright]
+    for order in (range(len(bright)), range(len(bright) - 1, -1, -1)):
+        for at in order:
+            if distance[at]:
+                straight = min((distance[other] for other in grid.near4(at)), default=far) + 3
+                any_way = min((distance[other] for other in grid.near8(at)), default=far) + 4
+                distance[at] = min(distance[at], straight, any_way)
+    return distance
+
+
+def part(grid: Grid, bright: Sequence[bool]) -> list[bool]:
+    """Darken a line, one pixel wide, wherever two cells meet in a neck.
+
+    The pixels are taken from the middle of the cells outwards. One without neighbours begins a cell; one
+    between two cells is their border, unless one of them is hardly wider than the neck: then they are one.
+    """
+    distance = distances(grid, bright)
+    cells = _Cells(len(bright))
+    left = list(bright)
+    inside = [at for at, value in enumerate(bright) if value]
+    for at in sorted(inside, key=lambda at: (-distance[at], at)):
+        around = (cells.of(other) for other in grid.near8(at))
+        left[at] = cells.add(at, distance[at], {cell for cell in around if cell is not None})
+    return left
+
+
+class _Cells:
+    """Growing cells, of which two may turn out to be one. A cell is named by its widest pixel."""
+
+    def __init__(self, pixels: int) -> None:
+        self._parent: list[int | None] = [None] * pixels
+        self._width: dict[int, int] = {}
+
+    def of(self, at: int) -> int | None:
+        """The cell of a pixel, if it has one already."""
+        root, parent = at, self._parent[at]
+        while parent is not None and parent != root:
+            root, parent = parent, self._parent[parent]
+        if parent is not None:
+            self._parent[at] = root
+        return parent
+
+    def add(self, at: int, distance: int, around: set[int]) -> bool:
+        """Give a pixel to the cells around it; False when it is the border between them."""
+        if not around:
+            self._parent[at] = at
+            self._width[at] = distance
+            return True
+        first, *others = sorted(around, key=lambda cell: (-self._width[cell], cell))
+        own = [cell for cell in others if self._width[cell] - distance >= NECK]
+        for cell in others:
+            if cell not in own:
+                self._parent[cell] = first
+        if not own:
+            self._parent[at] = first
+        return not own
+
+
+def components(grid: Grid, bright: Sequence[bool]) -> list[list[int]]:
+    """The groups of bright pixels that hang together by their sides."""
+    seen = [not value for value in bright]
+    groups = []
+    for start in range(len(seen)):
+        if not seen[start]:
+            groups.append(_component(grid, seen, start))
+    return groups
+
+
+def _component(grid: Grid, seen: list[bool], start: int) -> list[int]:
+    seen[start] = True
+    group, waiting = [], [start]
+    while waiting:
+        at = waiting.pop()
+        group.append(at)
+        for other in grid.near4(at):
+            if not seen[other]:
+                seen[other] = True
+                waiting.append(other)
+    return sorted(group)
