@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from localrun.record import StepRecord, TaskRecord
+from localrun.states import StepName, TaskState
+
+
+def test_a_record_cannot_be_changed() -> None:
+    record = TaskRecord(id="a", bundle="b")
+    with pytest.raises(ValidationError, match="frozen"):
+        record.state = TaskState.FAILED  # type: ignore[misc]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.text(), json_values), st.text(), st.sampled_from(TaskState))
+def test_a_record_survives_the_disk(inputs: dict[str, object], message: str, state: TaskState) -> None:
+    record = TaskRecord(
+        id="a", bundle="b", inputs=inputs, message=message, history=[(state, 1.5)], state=state
+    )
+    assert TaskRecord.model_validate_json(record.model_dump_json()) == record
+
+
+def test_the_end_has_a_time_only_once_it_is_reached() -> None:
+    life = [(TaskState.CREATED, 1.0), (TaskState.FAILED, 3.0)]
+    assert TaskRecord(id="a", bundle="b", history=life[:1]).ended is None
+    ended = TaskRecord(id="a", bundle="b", state=TaskState.FAILED, history=life)
+    assert (ended.created, ended.ended) == (1.0, 3.0)
+
+
+def test_a_step_has_a_duration_only_once_it_has_ended() -> None:
+    assert StepRecord(name=StepName.TASK, started=1.0).seconds is None
+    assert StepRecord(name=StepName.TASK, started=1.0, finished=1.5).seconds == 0.5

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from localrun.errors import IllegalTransition, TaskKilled
+from localrun.events import Event
+from localrun.record import TaskRecord
+from localrun.states import StepName, TaskState
+from localrun.task import Task
+from localrun.workspace import Home
+
+
+@pytest.fixture
+def seen() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+def task(tmp_path: Path, seen: list[Event]) -> Task:
+    workspace = Home(tmp_path).create()
+    task = Task(TaskRecord(id=workspace.id, bundle="b"), workspace, [seen.append])
+    task.create()
+    return task
+
+
+def test_every_state_is_stamped_written_down_and_told(task: Task, seen: list[Event]) -> None:
+    task.move(TaskState.PROVISIONED, inputs={"a": 1})
+    on_disk = task.workspace.load()
+    assert on_disk == task.record
+    assert [state for state, _ in on_disk.history] == [TaskState.CREATED, TaskState.PROVISIONED]
+    assert on_disk.history[0][1] <= on_disk.history[1][1]
+    assert [event.message for event in seen if event.kind == "state"] == ["CREATED", "PROVISIONED"]
+
+
+def test_a_state_that_does_not_follow_is_refused_and_changes_nothing(task: Task, seen: list[Event]) -> None:
+    before, told = task.record, len(seen)
+    with pytest.raises(IllegalTransition):
+        task.move(TaskState.RUNNING, message="no")
+    assert (task.record, len(seen)) == (before, told)
+
+
+def test_a_step_is_a_record_with_its_times(task: Task, seen: list[Event]) -> None:
+    task.begin(StepName.TASK, "container", log="logs/task.log")
+    task.finish(exit_code=3, failed=True)
+    (step,) = task.record.steps
+    assert (step.name, step.how, step.exit_code, step.log) == ("task", "container", 3, "logs/task.log")
+    assert step.seconds is not None
+    assert step.seconds >= 0
+    assert [event.data["status"] for event in seen if event.kind == "step"] == ["started", "failed"]
+
+
+def test_logs_and_progress_are_told_but_not_kept(task: Task, seen: list[Event]) -> None:
+    task.emit("log", "", stream="stdout", text="hello")
+    task.emit("progress", "loading", done=1, total=2)
+    task.emit("note", "kept")
+    kept = (task.workspace.path / "events.jsonl").read_text()
+    assert "hello" not in kept
+    assert "loading" not in kept
+    assert "kept" in kept
+    assert len(seen) == 4
+
+
+def test_a_warning_is_part_of_the_record(task: Task) -> None:
+    task.warn("first")
+    task.warn("second")
+    assert task.record.warnings == ["first", "second"]
+
+
+def test_a_task_can_be_cancelled_from_this_process(task: Task) -> None:
+    task.check_cancelled()
+    task.cancel()
+    with pytest.raises(TaskKilled):
+        task.check_cancelled()
+
+
+def test_a_task_can_be_cancelled_from_another_process_through_its_folder(task: Task) -> None:
+    task.workspace.request_kill()
+    assert task.cancelled
+
+
+def test_waiting_ends_with_the_task(task: Task) -> None:
+    assert not task.wait(0)
+    task.move(TaskState.KILLED)
+    assert task.wait(0)

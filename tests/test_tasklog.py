@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localrun.tasklog import TaskLog
+
+
+def write(path: Path, limit: int, chunks: list[bytes]) -> bytes:
+    log = TaskLog(path, limit)
+    for chunk in chunks:
+        log.write(chunk)
+    log.close()
+    return path.read_bytes()
+
+
+def test_a_log_within_its_limit_is_kept_to_the_byte(tmp_path: Path) -> None:
+    assert write(tmp_path / "log", 100, [b"one\n", b"two\n"]) == b"one\ntwo\n"
+
+
+def test_a_log_beyond_its_limit_keeps_its_beginning_and_its_end_and_says_what_is_missing(
+    tmp_path: Path,
+) -> None:
+    chunks = [b"%06d\n" % number for number in range(100_000)]
+    kept = write(tmp_path / "log", 7000, chunks)
+    assert kept.startswith(b"000000\n")
+    assert kept.endswith(b"099999\n")
+    assert b"KiB of output left out here]" in kept
+    assert len(kept) < 7000 + 2 * 64 * 1024
+
+
+@given(st.lists(st.binary(max_size=40)), st.integers(0, 200))
+def test_nothing_is_lost_or_told_twice_while_the_end_fits(chunks: list[bytes], limit: int) -> None:
+    import tempfile
+
+    whole = b"".join(chunks)
+    with tempfile.TemporaryDirectory() as folder:
+        kept = write(Path(folder, "log"), limit, chunks)
+    if len(whole) <= limit:
+        assert kept == whole
+    else:
+        assert kept == whole[:limit] + b"\n[localrun: 0 B of output left out here]\n" + whole[limit:]
+
+
+def test_the_tail_is_text_whatever_the_program_wrote(tmp_path: Path) -> None:
+    log = TaskLog(tmp_path / "log", 1000)
+    log.write(b"caf\xc3\xa9 \xff\n")
+    assert log.tail == "café �\n"
+    log.close()
+    log.close()
