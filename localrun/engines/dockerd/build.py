@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -111,14 +112,21 @@ class Build:
         from docker.utils.build import tar
 
         if not (self._folder / self._dockerfile).is_file():
-            raise ImageError(
-                f"there is no {self._dockerfile} in {self._folder}",
-                remedy="add one, or name the image with --image",
-                cause=Cause.IMAGE_BUILD_FAILED,
-                folder=str(self._folder),
-            )
-        with tar(str(self._folder), self._ignored(), dockerfile=(self._dockerfile, None)) as packed:
+            raise self._no_context(f"there is no {self._dockerfile}")
+        with tempfile.TemporaryFile() as packed:
+            try:
+                tar(self._folder, self._ignored(), (self._dockerfile, None), packed)
+            except OSError as error:
+                raise self._no_context(str(error)) from error
             yield _pieces(packed)
+
+    def _no_context(self, why: str) -> ImageError:
+        return ImageError(
+            f"{self._folder} cannot be built: {why}",
+            remedy="add or correct the file, or name an image with --image",
+            cause=Cause.IMAGE_BUILD_FAILED,
+            folder=str(self._folder),
+        )
 
     def _ignored(self) -> list[str]:
         path = self._folder / ".dockerignore"
