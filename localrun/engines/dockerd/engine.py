@@ -122,11 +122,14 @@ class DockerEngine:
 
     def wait(self, handle: Handle) -> Exit:
         """Block until it has ended."""
-        self._until(handle, "not-running")
-        state = self._state(handle)
-        if _is_new(state):
-            state = self._wait_for_start(handle)
-        return _exit(state)
+        while True:  # each round blocks until the container has moved on
+            query, doing = {"condition": "not-running"}, "waiting for the container"
+            self._api.bytes("POST", _at(handle, "wait"), query, doing=doing)
+            state = self._state(handle)
+            if _is_new(state):
+                self._wait_for_start(handle)
+            elif not state["Running"]:
+                return _exit(state)
 
     def logs(self, handle: Handle) -> Iterator[tuple[StreamName, bytes]]:
         """What it wrote and writes, from its start to its end."""
@@ -186,24 +189,16 @@ class DockerEngine:
 
     # -- waiting -----------------------------------------------------------------------------------
 
-    def _until(self, handle: Handle, condition: str) -> None:
-        query = {"condition": condition}
-        self._api.bytes("POST", _at(handle, "wait"), query, doing="waiting for the container")
-
-    def _wait_for_start(self, handle: Handle) -> dict[str, Any]:
+    def _wait_for_start(self, handle: Handle) -> None:
         """Wait for the end of a container that has not been started yet."""
         query, doing = {"condition": "next-exit"}, "waiting for the container"
         answer = self._api.open("POST", _at(handle, "wait"), query, doing=doing)
         try:
-            # The engine listens from here on, so an end before this line shows in the state.
-            if _is_new(self._state(handle)) or self._runs(handle):
+            # The engine listens from here on; had it been started before, an end may have been missed.
+            if _is_new(self._state(handle)):
                 said(answer)
         finally:
             answer.close()
-        return self._state(handle)
-
-    def _runs(self, handle: Handle) -> bool:
-        return bool(self._state(handle)["Running"])
 
     def _state(self, handle: Handle) -> dict[str, Any]:
         doing = "looking at the container"

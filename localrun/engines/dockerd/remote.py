@@ -55,7 +55,12 @@ class RemoteTransport:
         if self._client is None:
             try:
                 # The version is asked for by our own side; any given one keeps docker-py from asking too.
-                self._client = APIClient(self.address.url, version="1.44", tls=_tls(self.address))
+                self._client = APIClient(
+                    self.address.url,
+                    version="1.44",
+                    tls=_tls(self.address),
+                    use_ssh_client=self.address.scheme == "ssh",  # with the user's own ssh settings
+                )
             except BROKEN as error:
                 raise unreachable(self.address, OSError(str(error))) from error
         return self._client

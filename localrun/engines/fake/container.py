@@ -1,0 +1,155 @@
+"""One container of the fake engine: a thread, a log, and folders."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from localrun.engines.base import ContainerSpec, Exit, Handle, Image, StreamName
+from localrun.errors import EngineError
+
+KILLED = 128 + 9
+
+Program = Callable[["FakeContainer"], int | Exit | None]
+
+
+class Output:
+    """One stream of a fake container; takes text or bytes, so that `print(..., file=...)` works."""
+
+    def __init__(self, container: FakeContainer, name: StreamName) -> None:
+        self._container = container
+        self._name = name
+
+    def write(self, data: str | bytes) -> int:
+        """Append to the container's log."""
+        self._container.record(self._name, data.encode() if isinstance(data, str) else data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+class FakeContainer:
+    """What a program sees: its command, environment and files, and whether it should stop.
+
+    `stopped` is set when somebody asks it to end (SIGTERM), `killed` when it has been ended (SIGKILL):
+    what it does from then on counts for nothing.
+    """
+
+    def __init__(self, handle: Handle, spec: ContainerSpec, image: Image) -> None:
+        self.handle = handle
+        self.spec = spec
+        self.image = image
+        self.environment = dict(spec.environment)
+        self.command = (spec.entrypoint or image.entrypoint) + (spec.command or image.command)
+        self.stdout, self.stderr = Output(self, "stdout"), Output(self, "stderr")
+        self.stopped, self.killed = threading.Event(), threading.Event()
+        self.root = Path(tempfile.mkdtemp(prefix="localrun-fake-"))
+        for folder in spec.folders:
+            self.path(folder).mkdir(parents=True, exist_ok=True)
+        self._log: list[tuple[StreamName, bytes]] = []
+        self._changed = threading.Condition()
+        self._exit: Exit | None = None
+        self._started: float | None = None
+        self._worker: ThreadPoolExecutor | None = None
+
+    def path(self, inside: str) -> Path:
+        """Where a path of the container is on this machine. Raises `EngineError` when it leaves it."""
+        place = PurePosixPath("/", inside)
+        if ".." in place.parts:
+            raise EngineError(f"{inside!r} leads out of its folder", path=inside)
+        for mount in sorted(self.spec.mounts, key=lambda mount: -len(mount.target)):
+            if place.is_relative_to(mount.target):
+                return mount.source / place.relative_to(mount.target)
+        return self.root / place.relative_to("/")
+
+    def record(self, name: StreamName, data: bytes) -> None:
+        """Append to the log, unless it has ended."""
+        with self._changed:
+            if self._exit is None and data:
+                self._log.append((name, data))
+                self._changed.notify_all()
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._started is not None and self._exit is None
+
+    def start(self, program: Program) -> None:
+        """Run the program on a thread of its own; no error when it runs already."""
+        with self._changed:
+            if self.running:
+                return
+            self._started, self._exit = time.time(), None
+        self.close()
+        self.stopped.clear()
+        self.killed.clear()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"localrun-fake-{self.handle[:8]}")
+        self._worker.submit(program, self).add_done_callback(self._returned)
+
+    def _returned(self, future: Future[int | Exit | None]) -> None:
+        error = future.exception()
+        if error is None:
+            result = future.result()
+            self._end(result if isinstance(result, Exit) else Exit(result or 0))
+        else:
+            self.stderr.write("".join(traceback.format_exception(error)))
+            self._end(Exit(1))
+
+    def _end(self, how: Exit) -> None:
+        with self._changed:
+            if self._exit is None:
+                self._exit = replace(how, started=self._started, finished=time.time())
+                self._changed.notify_all()
+
+    def wait(self) -> Exit:
+        """Block until it has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._exit is not None)
+            assert self._exit is not None
+            return self._exit
+
+    def log(self) -> Iterator[tuple[StreamName, bytes]]:
+        """What it wrote and writes, to its end."""
+        for number in itertools.count():
+            with self._changed:
+                self._changed.wait_for(partial(self._has_moved_past, number))
+                if number >= len(self._log):
+                    return
+                entry = self._log[number]
+            yield entry
+
+    def _has_moved_past(self, number: int) -> bool:
+        return len(self._log) > number or not self.running
+
+    def stop(self, grace: float) -> None:
+        """Ask it to end, then end it; a program that goes on is not listened to any more."""
+        if not self.running:
+            return
+        self.stopped.set()
+        with self._changed:
+            self._changed.wait_for(lambda: self._exit is not None, timeout=grace)
+        self.killed.set()
+        self._end(Exit(KILLED))
+
+    def close(self) -> None:
+        """Wait for the thread of a program that has ended or was told to."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.shutdown(wait=True)
+
+    def remove(self) -> None:
+        """End it, and remove its files."""
+        self.stop(0)
+        self._end(Exit(KILLED))
+        self.close()
+        shutil.rmtree(self.root, ignore_errors=True)

@@ -1,0 +1,189 @@
+"""The images of the fake engine, and the registry that it pulls from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from localrun.engines.base import Image, Progress, no_progress
+from localrun.errors import Cause, ImageError
+
+
+class FakeImages:
+    """Images by id; names are kept with their images, each with one image only."""
+
+    def __init__(self) -> None:
+        self.registry: dict[str, Image] = {}
+        self._image_lock = threading.Lock()
+        self._images: dict[str, Image] = {}
+        self._labels: dict[str, dict[str, str]] = {}
+
+    def add_image(
+        self,
+        reference: str,
+        *,
+        architecture: str = "amd64",
+        entrypoint: Sequence[str] = (),
+        command: Sequence[str] = (),
+        labels: Mapping[str, str] | None = None,
+        where: Literal["engine", "registry"] = "engine",
+    ) -> Image:
+        """Make an image, in the engine or in the registry that it pulls from."""
+        digest = hashlib.sha256(f"{reference} {architecture}".encode()).hexdigest()
+        image = Image(
+            f"sha256:{digest}", "linux", architecture, 1, tuple(entrypoint), tuple(command), tags=(reference,)
+        )
+        if where == "registry":
+            self.registry[reference] = image
+        else:
+            self._keep(image, labels or {})
+        return image
+
+    def find_image(self, reference: str) -> Image | None:
+        """Look up an image by id, name or digest."""
+        with self._image_lock:
+            by_id = self._images.get(reference) or self._images.get(f"sha256:{reference}")
+            named = (image for image in self._images.values() if _tagged(reference) in image.tags)
+            return by_id or next(named, None)
+
+    def load_image(self, archive: Iterable[bytes]) -> str:
+        """Load a docker-save archive: its id is the digest of its config."""
+        image, labels = _read_archive(b"".join(archive))
+        self._keep(image, labels)
+        return image.id
+
+    def pull_image(self, reference: str, progress: Progress = no_progress) -> Image:
+        """Take an image from `registry`."""
+        found = self.registry.get(reference)
+        if found is None:
+            raise ImageError(
+                f"{reference} could not be pulled: there is no such image",
+                remedy="correct the name, or put it into the registry of this fake engine",
+                cause=Cause.IMAGE_PULL_FAILED,
+                reference=reference,
+            )
+        progress(f"pulling {reference}", found.size, found.size)
+        self._keep(found, {})
+        return found
+
+    def build_image(
+        self,
+        folder: Path,
+        *,
+        dockerfile: str = "Dockerfile",
+        name: str,
+        labels: Mapping[str, str],
+        build_args: Mapping[str, str],
+        progress: Progress = no_progress,
+    ) -> Image:
+        """Make an image whose id follows from the folder's content; nothing is executed."""
+        if not (folder / dockerfile).is_file():
+            raise ImageError(
+                f"there is no {dockerfile} in {folder}", remedy="add one", cause=Cause.IMAGE_BUILD_FAILED
+            )
+        progress("building", 1, 1)
+        digest = hashlib.sha256(json.dumps(sorted(build_args.items())).encode())
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+        image = Image(f"sha256:{digest.hexdigest()}", "linux", "amd64", 1)
+        self._keep(image, dict(labels))
+        self.tag_image(image.id, name)
+        return self.require_image(image.id)
+
+    def tag_image(self, image: str, name: str) -> None:
+        """Give an image another name, which no other one has from now on."""
+        found, tag = self.require_image(image), _tagged(name)
+        with self._image_lock:
+            for other in list(self._images.values()):
+                kept = tuple(each for each in other.tags if each != tag)
+                more = (tag,) if other.id == found.id else ()
+                self._images[other.id] = replace(other, tags=kept + more)
+
+    def remove_image(self, name: str) -> None:
+        """Take a name away, and the image when that was its last one."""
+        found = self.find_image(name)
+        if found is None:
+            return
+        kept = tuple(tag for tag in found.tags if tag != _tagged(name))
+        with self._image_lock:
+            if kept and found.id != name:
+                self._images[found.id] = replace(found, tags=kept)
+            else:
+                del self._images[found.id]
+
+    def images(self, labels: Mapping[str, str]) -> list[Image]:
+        """Every image that carries all of these labels."""
+        with self._image_lock:
+            images = list(self._images.values())
+        return [image for image in images if carries(self._labels.get(image.id, {}), labels)]
+
+    def _keep(self, image: Image, labels: Mapping[str, str]) -> None:
+        with self._image_lock:
+            known = self._images.get(image.id)
+            tags = known.tags if known else ()
+            self._images[image.id] = replace(image, tags=tags)
+            self._labels[image.id] = dict(labels)
+        for tag in image.tags:
+            self.tag_image(image.id, tag)
+
+    def require_image(self, reference: str) -> Image:
+        """Look up what must be there. Raises `ImageError` with cause IMAGE_MISSING."""
+        found = self.find_image(reference)
+        if found is None:
+            raise ImageError(
+                f"the engine has no image {reference}",
+                remedy="load it, or make it with `add_image`",
+                cause=Cause.IMAGE_MISSING,
+                reference=reference,
+            )
+        return found
+
+
+def carries(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Whether all wanted labels are there (value "": any value)."""
+    return all(name in found and value in ("", found[name]) for name, value in wanted.items())
+
+
+def _tagged(reference: str) -> str:
+    """A name with its tag, as engines keep it."""
+    plain = ":" in reference.rpartition("/")[2] or "@" in reference
+    return reference if plain else f"{reference}:latest"
+
+
+def _read_archive(data: bytes) -> tuple[Image, dict[str, str]]:
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            entry = json.loads(_member(archive, "manifest.json"))[0]
+            text = _member(archive, entry["Config"])
+        described = json.loads(text)
+    except (tarfile.TarError, ValueError, LookupError, TypeError) as error:
+        raise ImageError(
+            f"the engine cannot load the image: {error}",
+            remedy="save it again: `docker save -o image.tar NAME`",
+        ) from error
+    config = described.get("config") or {}
+    image = Image(
+        id=f"sha256:{hashlib.sha256(text).hexdigest()}",
+        os=described.get("os", "linux"),
+        architecture=described.get("architecture", ""),
+        size=len(data),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        command=tuple(config.get("Cmd") or ()),
+        user=config.get("User") or "",
+        tags=tuple(entry.get("RepoTags") or ()),
+    )
+    return image, dict(config.get("Labels") or {})
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    opened = archive.extractfile(name)
+    if opened is None:
+        raise KeyError(f"{name} is no file")
+    return opened.read()
