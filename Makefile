@@ -1,0 +1,54 @@
+# `make` alone says what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+# what the samples' images are built from; with a registry in reach: make demo BASE_IMAGE=python:3.12-slim
+BASE_IMAGE ?= localrun-base/python
+export BASE_IMAGE
+
+BIN := .venv/bin
+
+.PHONY: help demo test lint format bench venv docker base clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: venv base ## run the sample that counts cells, and show what it gives
+	@rm -rf demo-output
+	$(BIN)/localrun run samples/count-cells --inputs samples/count-cells/inputs.json \
+	    --build-arg BASE_IMAGE=$(BASE_IMAGE) -o demo-output
+	@ls -l demo-output
+
+test: venv base lint ## check everything, on a real engine
+	@.ci/packages busybox=busybox-static setpriv=util-linux
+	CI=1 $(BIN)/python -m pytest -q
+
+lint: venv ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: venv ## put the code into its usual form
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: venv base ## measure against docker run, side by side
+	$(BIN)/python benchmarks/run.py
+
+venv: .venv/made ## make .venv with everything that is needed
+
+.venv/made: pyproject.toml .ci/venv
+	@.ci/venv $(PYTHON)
+
+docker: ## start a Docker engine where none answers (as root)
+	@.ci/engine
+
+base: docker ## make the samples' base images without a registry
+	@case "$(BASE_IMAGE)" in localrun-base/*) samples/base/make.sh ;; esac
+
+clean: ## remove what these commands have made here
+	rm -rf .venv demo-output build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
