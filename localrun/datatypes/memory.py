@@ -1,0 +1,48 @@
+"""Amounts of memory as a descriptor writes them: `2Gi`, `1.5 G`, `10MB`, `8kb`."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_NUMBER = r"(0|[1-9][0-9]*)(?:\.([0-9]+))?\s*"
+# also the grammar of the schema, which does not look at what follows
+_PREFIXED = _NUMBER + r"(Ki|Mi|Gi|Ti|Pi|Ei|Zi|Yi|k|M|G|T|P|E|Z|Y|R|Q)(.*)"
+_BARE = _NUMBER + r"()(B|Byte|byte|b|bit|)"
+_BITS = ("b", "bit")
+_BYTES = ("B", "Byte", "byte")
+_LONGEST = 64
+
+
+class Memory(NamedTuple):
+    """An amount: its bytes (rounded up), its prefix, and what stands behind the prefix."""
+
+    bytes: int
+    prefix: str
+    unit: str
+    spaced: bool
+
+    @property
+    def has_unit(self) -> bool:
+        """Whether it ends in a unit that App Engine knows."""
+        return self.unit in _BYTES + _BITS
+
+
+def parse(text: str) -> Memory | None:
+    """Read an amount; None when it begins like none."""
+    if len(text) > _LONGEST:
+        return None
+    found = re.fullmatch(_PREFIXED, text, re.ASCII | re.DOTALL) or re.fullmatch(_BARE, text, re.ASCII)
+    if found is None:
+        return None
+    whole, fraction, prefix, unit = found[1], found[2] or "", found[3], found[4]
+    divisor = 10 ** len(fraction) * (8 if unit in _BITS else 1)
+    total = int(whole + fraction) * _factor(prefix)
+    return Memory(-(-total // divisor), prefix, unit, " " in text)
+
+
+def _factor(prefix: str) -> int:
+    letters = " KMGTPEZY" if prefix.endswith("i") else " kMGTPEZYRQ"
+    base = 1024 if prefix.endswith("i") else 1000
+    power: int = base ** letters.index(prefix[:1] or " ")
+    return power

@@ -1,0 +1,83 @@
+"""What a descriptor says, once it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+from localrun.datatypes import DataType
+from localrun.errors import Problem
+
+
+class Missing(Enum):
+    """The one value that stands for no value, since null is one."""
+
+    MISSING = "missing"
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing.MISSING
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One input or output. `derived_from` and `matching` are references such as `inputs/image`."""
+
+    name: str
+    type: DataType
+    description: str = ""
+    display_name: str = ""
+    optional: bool = False
+    default: Any = MISSING
+    derived_from: str | None = None
+    matching: tuple[str, ...] = ()
+
+    @property
+    def has_default(self) -> bool:
+        """Whether the descriptor gives a default, which may be null."""
+        return self.default is not MISSING
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who wrote the task."""
+
+    first_name: str = ""
+    last_name: str = ""
+    organization: str = ""
+    email: str = ""
+    is_contact: bool = False
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a run needs: whole cpus, memory in bytes, gpus, and whether it may use the network."""
+
+    cpus: int = 1
+    memory: int = 4 * 1024**3  # App Engine: 4Gi, although the schema says 1Gi
+    gpus: int = 0
+    internet: bool = False
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """A task as its author describes it; the folders are those inside the container."""
+
+    name: str
+    namespace: str
+    version: str
+    schema: str = ""
+    name_short: str = ""
+    description: str = ""
+    authors: tuple[Author, ...] = ()
+    source_code: str = ""
+    doi: tuple[str, ...] = ()
+    input_folder: str = "/inputs"
+    output_folder: str = "/outputs"
+    resources: Resources = Resources()
+    inputs: dict[str, Parameter] = field(default_factory=dict)
+    outputs: dict[str, Parameter] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()

@@ -1,0 +1,148 @@
+"""Read the inputs and outputs of a descriptor."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from localrun.datatypes import (
+    Boolean,
+    DataType,
+    DateTime,
+    Enumeration,
+    Integer,
+    Notes,
+    Number,
+    String,
+    holds_files,
+    shown,
+)
+from localrun.descriptor.model import MISSING, Parameter
+from localrun.descriptor.place import Place
+from localrun.descriptor.types import read_item, read_moment, read_type
+
+_COMMON = {"type", "description", "display_name", "optional", "dependencies"}
+
+# how the schema checks a default; those of other types it does not look at
+_DEFAULTS: dict[type[DataType], Callable[[Place], Any]] = {
+    Boolean: Place.boolean,
+    Integer: Place.integer,
+    Number: Place.number,
+    String: Place.text,
+    Enumeration: read_item,
+    DateTime: read_moment,
+}
+
+
+def read_parameters(place: Place | None, *, output: bool) -> dict[str, Parameter]:
+    """Every parameter below `inputs` or `outputs` that is fit."""
+    if place is None or not place.mapping():
+        return {}
+    found = {name: _parameter(inner, name, output) for name, inner in place.entries()}
+    return {name: parameter for name, parameter in found.items() if parameter is not None}
+
+
+def _parameter(place: Place, name: str, output: bool) -> Parameter | None:
+    if not re.fullmatch(r"[a-zA-Z0-9_]+", name, re.ASCII):
+        place.refuse(f"{shown(name)} is no name for a parameter", "use letters, digits and _ only")
+    known = _COMMON if output else _COMMON | {"default"}
+    if not place.mapping(known):
+        return None
+    type_place = place.need("type", known)
+    found = read_type(type_place, output=output) if type_place else None
+    fields = _texts(place, known) | _optional(place, output) | _dependencies(place, output)
+    default = MISSING if output or found is None else _default(place, found)
+    return None if found is None else Parameter(name=name, type=found, default=default, **fields)
+
+
+def _texts(place: Place, known: set[str]) -> dict[str, Any]:
+    description = place.need("description", known)
+    fields: dict[str, Any] = {"description": (description.text() if description else None) or ""}
+    shown_name = place.get("display_name")
+    if shown_name is None:
+        place.diverges("display_name", "display_name")
+    elif shown_name.value == "":
+        shown_name.refuse("is empty", "write a name for people")
+    else:
+        fields["display_name"] = shown_name.text() or ""
+    return fields
+
+
+def _optional(place: Place, output: bool) -> dict[str, Any]:
+    found = place.get("optional")
+    value = found.boolean() if found else None
+    if found is not None and value and output:
+        found.diverges("output_optional")
+    return {"optional": bool(value)}
+
+
+def _default(place: Place, found: DataType) -> Any:
+    inner = place.get("default")
+    if inner is None:
+        return MISSING
+    getter = _DEFAULTS.get(type(found))
+    value = getter(inner) if getter else inner.node.plain()
+    if getter and value is None:
+        return MISSING
+    _check_default(inner, found, value)
+    return value
+
+
+def _check_default(place: Place, found: DataType, value: Any) -> None:
+    # App Engine looks at no default, so an unfit one is no reason to refuse the bundle; taking it is
+    if holds_files(found):
+        place.warn("a file has no default; this one is ignored", "leave it out")
+        return
+    notes = Notes(place.path)
+    found.accept(value, notes)
+    for problem in notes.problems:
+        place.warn(f"this default cannot be taken: {problem.message}", problem.remedy)
+
+
+def _dependencies(place: Place, output: bool) -> dict[str, Any]:
+    inner = place.get("dependencies")
+    if inner is None or not inner.mapping({"derived_from", "matching"}):
+        return {}
+    derived, matching = inner.get("derived_from"), inner.get("matching")
+    if output and derived is None:
+        inner.diverges("derived_from")
+    fields: dict[str, Any] = {}
+    if derived is not None:
+        fields["derived_from"] = _reference(derived)
+        if output and fields["derived_from"] and len(fields["derived_from"]) < len("inputs/"):
+            derived.diverges("derived_from_short")
+    if matching is not None:
+        fields["matching"] = tuple(filter(None, (_reference(item) for item in matching.items(least=1))))
+    return fields
+
+
+def _reference(place: Place) -> str | None:
+    # the schema has a pattern for it at a place where no validator looks, so a wrong one is not refused
+    if isinstance(place.value, str) and re.fullmatch(
+        r"(inputs|outputs)(?:/[a-zA-Z0-9_]+)+", place.value, re.ASCII
+    ):
+        return place.value
+    place.warn(f"{shown(place.node.plain())} refers to no parameter", "write inputs/<name> or outputs/<name>")
+    return place.value if isinstance(place.value, str) else None
+
+
+def check_references(place: Place, known: set[str]) -> None:
+    """Warn of references that name no parameter; `known` holds `inputs/a`, `outputs/b`."""
+    for section in ("inputs", "outputs"):
+        inner = place.get(section)
+        for _, parameter in inner.entries() if inner and isinstance(inner.value, dict) else ():
+            _check_parameter(parameter, known)
+
+
+def _check_parameter(place: Place, known: set[str]) -> None:
+    dependencies = place.get("dependencies") if isinstance(place.value, dict) else None
+    if dependencies is None or not isinstance(dependencies.value, dict):
+        return
+    derived, matching = dependencies.get("derived_from"), dependencies.get("matching")
+    places = [derived] if derived else []
+    if matching and isinstance(matching.value, list):
+        places += matching.items()
+    for one in places:
+        if isinstance(one.value, str) and "/" in one.value and one.value not in known:
+            one.warn(f"{shown(one.value)} names no parameter and is ignored", "correct the name")

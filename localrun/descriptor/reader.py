@@ -1,0 +1,239 @@
+"""Read a descriptor, and say everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from localrun.datatypes import memory, shown
+from localrun.descriptor.model import Author, Descriptor, Resources
+from localrun.descriptor.parameters import check_references, read_parameters
+from localrun.descriptor.place import Place, Report
+from localrun.document import DocumentError
+from localrun.document import read as read_document
+from localrun.errors import DescriptorError, Problem
+
+MAX_BYTES = 1024**2
+
+T = TypeVar("T")
+
+_REQUIRED = ("$schema", "name", "namespace", "version", "authors", "configuration", "inputs", "outputs")
+_KNOWN = {*_REQUIRED, "name_short", "description", "external"}
+_AUTHOR = ("first_name", "last_name", "organization", "email")
+
+_NUMERIC = r"(?:0|[1-9]\d*)"
+_LABEL = rf"(?:{_NUMERIC}|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
+_BUILD = r"[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*"
+_VERSION = rf"{_NUMERIC}\.{_NUMERIC}\.{_NUMERIC}(?:-{_LABEL}(?:\.{_LABEL})*)?(?:\+{_BUILD})?"
+_URI = r"[a-zA-Z][a-zA-Z0-9+.-]*:[^\s<>\"{}|\\^`]*"
+
+
+def read(data: bytes, file: str = "descriptor.yml") -> Descriptor:
+    """Read the bytes of a descriptor; `file` is how messages call it.
+
+    Raises `DescriptorError` with all problems, each with its line and column.
+    """
+    if len(data) > MAX_BYTES:
+        message = f"has {len(data)} bytes, more than {MAX_BYTES}"
+        raise _error(file, [Problem("", message, "a descriptor is a small YAML file", file=file)])
+    try:
+        document = read_document(data, file)
+    except DocumentError as error:
+        raise _error(file, [error.problem]) from None
+    report = Report(file)
+    report.warnings += document.warnings
+    found = _descriptor(Place(document.root, "", report))
+    if report.problems:
+        raise _error(file, report.problems)
+    return Descriptor(**found, warnings=tuple(report.warnings))
+
+
+def _error(file: str, problems: list[Problem]) -> DescriptorError:
+    count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return DescriptorError(
+        f"{file} has {count}", remedy="correct what is listed", problems=problems, file=file
+    )
+
+
+def _descriptor(root: Place) -> dict[str, Any]:
+    if root.value is None:
+        root.refuse("is empty", "write a descriptor")
+        return {}
+    if not root.mapping(_KNOWN):
+        return {}
+    for key in _REQUIRED:
+        root.need(key, _KNOWN)
+    found = _identity(root) | _people(root) | _external(root) | _configuration(root)
+    inputs = read_parameters(root.get("inputs"), output=False)
+    outputs = read_parameters(root.get("outputs"), output=True)
+    _check_parameters(root, set(inputs), set(outputs))
+    return {**found, "inputs": inputs, "outputs": outputs}
+
+
+def _check_parameters(root: Place, inputs: set[str], outputs: set[str]) -> None:
+    place = root.get("inputs")
+    if place is not None and place.value == {}:
+        place.diverges("no_inputs")
+    check_references(root, {f"inputs/{name}" for name in inputs} | {f"outputs/{name}" for name in outputs})
+
+
+def _take(place: Place, key: str, getter: Callable[[Place], T | None], default: T) -> T:
+    inner = place.get(key)
+    found = getter(inner) if inner else None
+    return default if found is None else found
+
+
+def _identity(root: Place) -> dict[str, Any]:
+    if root.get("name_short") is None:
+        root.diverges("name_short", "name_short")
+    return {
+        "schema": _take(root, "$schema", _uri, ""),
+        "name": _take(root, "name", _name, ""),
+        "name_short": _take(root, "name_short", Place.text, ""),
+        "namespace": _take(root, "namespace", _namespace, ""),
+        "version": _take(root, "version", _version, ""),
+        "description": _take(root, "description", _description, ""),
+    }
+
+
+def _uri(place: Place) -> str | None:
+    return place.matching(_URI, "is no URI", "write a full address, such as https://example.org/x")
+
+
+def _name(place: Place) -> str | None:
+    found = place.matching(
+        r"[a-zA-Z0-9_\s\-]*", "holds other characters", "use letters, digits, blanks, _ and - only"
+    )
+    if found is not None and not 3 <= len(found) <= 30:
+        place.refuse(f"{shown(found)} has {len(found)} characters", "write 3 to 30 characters")
+    return found
+
+
+def _namespace(place: Place) -> str | None:
+    found = place.matching(
+        r"[a-zA-Z0-9_]*(\.[a-zA-Z0-9_-]+)+",
+        "is no namespace",
+        "write one with a dot, such as com.example",
+    )
+    if found is not None and "-" in found:
+        place.diverges("namespace_dash")
+    return found
+
+
+def _version(place: Place) -> str | None:
+    found = place.matching(_VERSION, "is no semantic version", "write three numbers, such as 1.0.0")
+    if found is not None and "+" in found:
+        place.diverges("version_build")
+    return found
+
+
+def _description(place: Place) -> str | None:
+    found = place.text()
+    if found is not None and len(found) > 2048:
+        place.refuse(f"has {len(found)} characters", "write at most 2048")
+    return found
+
+
+def _people(root: Place) -> dict[str, Any]:
+    place = root.get("authors")
+    authors = [_author(one) for one in place.items(least=1)] if place else []
+    return {"authors": tuple(author for author in authors if author is not None)}
+
+
+def _author(place: Place) -> Author | None:
+    if not place.mapping({*_AUTHOR, "is_contact"}):
+        return None
+    for key in _AUTHOR:
+        if place.get(key) is None:
+            place.diverges("author", key)
+    texts = {key: _take(place, key, Place.text, "") for key in _AUTHOR[:3]}
+    email = _take(place, "email", _email, "")
+    return Author(**texts, email=email, is_contact=_take(place, "is_contact", Place.boolean, False))
+
+
+def _email(place: Place) -> str | None:
+    return place.matching(r"[^@\s]+@[^@\s]+", "is no email address", "write one such as ada@example.org")
+
+
+def _external(root: Place) -> dict[str, Any]:
+    place = root.get("external")
+    if place is None or not place.mapping({"source_code", "doi"}):
+        return {}
+    doi = place.get("doi")
+    found = [_uri(item) for item in doi.items()] if doi else []
+    return {
+        "source_code": _take(place, "source_code", _uri, ""),
+        "doi": tuple(one for one in found if one is not None),
+    }
+
+
+def _configuration(root: Place) -> dict[str, Any]:
+    place = root.get("configuration")
+    if place is None or not place.mapping({"input_folder", "output_folder", "image", "resources"}):
+        return {}
+    folders = {}
+    for key in ("input_folder", "output_folder"):
+        if place.get(key) is None:
+            place.diverges("folder", key)
+        folders[key] = _take(place, key, _folder, f"/{key.partition('_')[0]}s")
+    if folders["input_folder"] == folders["output_folder"]:
+        place.refuse(f"both folders are {folders['input_folder']}", "give two folders")
+    return {**folders, "resources": _take(place, "resources", _resources, Resources())}
+
+
+def _folder(place: Place) -> str | None:
+    found = place.matching(
+        r"/[^\0\n\r\u0085\u2028\u2029]*", "is no absolute path", "begin it with /, such as /inputs"
+    )
+    if found is None:
+        return None
+    if ".." in found.split("/"):
+        place.refuse(f"{shown(found)} climbs with '..'", "write the folder itself")
+    folder = "/" + posixpath.normpath(found).lstrip("/")
+    if folder == "/":
+        place.refuse("the root of the container cannot be this folder", "give a folder such as /inputs")
+    return folder
+
+
+def _resources(place: Place) -> Resources | None:
+    if not place.mapping({"ram", "cpus", "gpus", "internet"}):
+        return None
+    standard = Resources()
+    return Resources(
+        cpus=_take(place, "cpus", _cpus, standard.cpus),
+        memory=_take(place, "ram", _ram, standard.memory),
+        gpus=_take(place, "gpus", _count, standard.gpus),
+        internet=_take(place, "internet", Place.boolean, standard.internet),
+    )
+
+
+def _count(place: Place) -> int | None:
+    found = place.integer()
+    if found is not None and found < 0:
+        place.refuse(f"{found} is less than 0", "write how many are needed")
+    return found
+
+
+def _cpus(place: Place) -> int | None:
+    found = _count(place)
+    if found == 0:
+        place.warn("0 is taken as 1: nothing runs without a cpu", "write 1")
+        return 1
+    return found
+
+
+def _ram(place: Place) -> int | None:
+    text = place.text()
+    if text is None:
+        return None
+    found = memory.parse(text)
+    if found is None or not found.prefix:
+        place.refuse(f"{shown(text)} is no amount of memory", "write a number and a prefix: 512Mi, 2Gi")
+        return None
+    if found.unit or found.spaced:
+        place.diverges("ram_quantity")
+    if found.bytes == 0:
+        place.warn(f"{text} is taken as 4Gi", "write what the task needs")
+        return None
+    return found.bytes

@@ -1,0 +1,274 @@
+"""A YAML text as values that know their place, in the dialect that App Engine reads.
+
+The dialect is YAML 1.1 without timestamps, sexagesimals, infinities and the one-letter booleans. What is
+hostile (aliases that multiply, nesting without end) is refused; nothing in it makes objects.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from localrun.errors import Problem
+
+MAX_DEPTH = 64
+MAX_NODES = 200_000  # aliases counted as often as they are used
+_MAX_DIGITS = 400
+
+_NULLS = {"", "~", "null", "Null", "NULL"}
+_BOOLEANS = {
+    spelling: value
+    for words, value in ((("true", "yes", "on"), True), (("false", "no", "off"), False))
+    for word in words
+    for spelling in (word, word.capitalize(), word.upper())
+}
+_BASES = (
+    (r"[-+]?0b[01_]*[01][01_]*", 2),
+    (r"[-+]?0x[0-9a-fA-F_]*[0-9a-fA-F][0-9a-fA-F_]*", 16),
+    (r"[-+]?0_*[0-7][0-7_]*", 8),
+    (r"[-+]?(?:0|[1-9][0-9_]*)", 10),
+)
+_FLOAT = r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?)"  # noqa: E501
+_NOT_FINITE = r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+_TAG = "tag:yaml.org,2002:"
+
+
+class DocumentError(ValueError):
+    """The text cannot be read as YAML; `problem` says where and why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value and its place (line and column from 1; of the key when it has one).
+
+    `value` is None, bool, int, float, str, a list of nodes or a dict of nodes; `weight` counts the nodes in
+    it, itself included, `depth` the levels.
+    """
+
+    value: Any
+    line: int
+    column: int
+    weight: int = 1
+    depth: int = 1
+
+    def plain(self) -> Any:
+        """The value without its places."""
+        if isinstance(self.value, dict):
+            return {key: child.plain() for key, child in self.value.items()}
+        if isinstance(self.value, list):
+            return [child.plain() for child in self.value]
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a text holds, and what was odd about it."""
+
+    root: Node
+    warnings: tuple[Problem, ...] = ()
+
+
+def read(data: bytes, file: str) -> Document:
+    """Read the first document of a UTF-8 text. Raises `DocumentError`."""
+    import yaml
+
+    text = _decode(data, file)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        # the scanner without libyaml looks at its first characters at once
+        reader = _Reader(loader(text), file)
+        return Document(reader.document(), tuple(reader.warnings))
+    except yaml.YAMLError as error:
+        raise DocumentError(_syntax(error, file)) from None
+
+
+def _decode(data: bytes, file: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        message = f"byte {data[error.start]:#04x} is not UTF-8"
+        raise DocumentError(
+            Problem("", message, "save the file as UTF-8", file=file, line=line, column=column)
+        ) from None
+
+
+def _syntax(error: Exception, file: str) -> Problem:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    parts = [getattr(error, name, None) for name in ("context", "problem")]
+    what = ", ".join(part for part in parts if part) or str(error).partition("\n")[0]
+    return Problem("", f"is not YAML: {what}", "correct it there", file=file, line=line, column=column)
+
+
+class _Reader:
+    """Turns the parser's events into nodes; the limits are kept while it reads, not after."""
+
+    def __init__(self, events: Any, file: str) -> None:
+        self.events = events
+        self.file = file
+        self.warnings: list[Problem] = []
+        self._anchors: dict[str, Node] = {}
+        self._count = 0
+        self._makers = {
+            "SequenceStartEvent": self._sequence,
+            "MappingStartEvent": self._mapping,
+        }
+
+    def document(self) -> Node:
+        self.events.get_event()  # the start of the stream
+        event = self.events.get_event()
+        if type(event).__name__ == "StreamEndEvent":
+            return Node(None, 1, 1)
+        return self._node(self.events.get_event(), 1)
+
+    def _node(self, event: Any, depth: int) -> Node:
+        self._count += 1
+        if depth > MAX_DEPTH or self._count > MAX_NODES:
+            raise self._error(event, "is nested too deeply or too large")
+        kind = type(event).__name__
+        if kind == "AliasEvent":
+            return self._alias(event, depth)
+        node = self._scalar(event) if kind == "ScalarEvent" else self._makers[kind](event, depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _alias(self, event: Any, depth: int) -> Node:
+        node = self._anchors.get(event.anchor)
+        if node is None:
+            raise self._error(event, f"alias *{event.anchor} stands before its anchor ends")
+        self._weigh(event, node.weight)
+        if depth + node.depth > MAX_DEPTH:
+            raise self._error(event, "is nested too deeply")
+        self._warn(
+            event, f"alias *{event.anchor}: App Engine may read it as text, its reader follows no aliases"
+        )
+        return node
+
+    def _weigh(self, event: Any, weight: int) -> None:
+        # an alias costs what it stands for, so that a few lines cannot stand for millions of nodes
+        self._count += weight
+        if self._count > MAX_NODES:
+            raise self._error(event, f"holds more than {MAX_NODES} values, aliases counted as often as used")
+
+    def _scalar(self, event: Any) -> Node:
+        line, column = _place(event)
+        tag = event.tag
+        if tag in (None, "!"):
+            value = self._resolve(event) if event.implicit[0] else event.value
+            return Node(value, line, column)
+        return Node(self._tagged(event, tag), line, column)
+
+    def _tagged(self, event: Any, tag: str) -> Any:
+        name = tag.removeprefix(_TAG)
+        if name == "str":
+            return event.value
+        kinds: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}
+        value = self._resolve(event)
+        if name not in kinds or not isinstance(value, kinds[name]):
+            raise self._error(event, f"tag {tag!r} is not understood here", "leave the tag out")
+        return float(value) if name == "float" else value
+
+    def _resolve(self, event: Any) -> Any:
+        text: str = event.value
+        if text in _NULLS:
+            return None
+        if text in _BOOLEANS:
+            return _BOOLEANS[text]
+        # most words begin with a letter: they need no pattern
+        return self._number(event, text) if text[0] in "0123456789.+-" else text
+
+    def _number(self, event: Any, text: str) -> Any:
+        if len(text) > _MAX_DIGITS:
+            return self._long(event, text)
+        for pattern, base in _BASES:
+            if re.fullmatch(pattern, text):
+                return int(text.replace("_", ""), base)
+        if re.fullmatch(_FLOAT, text):
+            return self._finite(event, float(text.replace("_", "")))
+        if re.fullmatch(_NOT_FINITE, text):
+            raise self._error(event, f"{text} is refused by App Engine", 'write it as text: "inf" or "nan"')
+        return text
+
+    def _long(self, event: Any, text: str) -> str:
+        if not text.strip("+-_.0123456789"):
+            raise self._error(event, f"a number of {len(text)} characters is too long")
+        return text
+
+    def _finite(self, event: Any, value: float) -> float:
+        if value in (float("inf"), float("-inf")):
+            raise self._error(event, f"{event.value} is larger than a number can be")
+        return value
+
+    def _sequence(self, event: Any, depth: int) -> Node:
+        self._untagged(event, "seq")
+        items: list[Node] = []
+        while type(inner := self.events.get_event()).__name__ != "SequenceEndEvent":
+            items.append(self._node(inner, depth + 1))
+        return _branch(items, items, event)
+
+    def _mapping(self, event: Any, depth: int) -> Node:
+        self._untagged(event, "map")
+        found: dict[str, Node] = {}
+        merged: list[Node] = []
+        while type(inner := self.events.get_event()).__name__ != "MappingEndEvent":
+            self._pair(inner, depth, found, merged)
+        for source in merged:
+            self._merge(source, found)
+        return _branch(found, list(found.values()), event)
+
+    def _pair(self, event: Any, depth: int, found: dict[str, Node], merged: list[Node]) -> None:
+        if type(event).__name__ != "ScalarEvent":
+            raise self._error(event, "a key must be a word", "write the key as plain text")
+        # a key is its text, whatever the text would be as a value
+        key: str = event.value
+        value = self._node(self.events.get_event(), depth + 1)
+        line, column = _place(event)
+        if key == "<<" and event.implicit[0]:
+            self._warn(event, "merge key <<: App Engine takes it as a key like any other and merges nothing")
+            merged.append(Node(value.value, line, column, value.weight, value.depth))
+            return
+        if key in found:
+            self._warn(event, f"{key!r} was there before; this one counts", "remove one of the two")
+        found[key] = Node(value.value, line, column, value.weight, value.depth)
+
+    def _merge(self, source: Node, found: dict[str, Node]) -> None:
+        parts = source.value if isinstance(source.value, list) else [source]
+        for part in parts:
+            if not isinstance(part.value, dict):
+                problem = Problem("", "<<: only a mapping can be merged", "", self.file)
+                raise DocumentError(_at(problem, source.line, source.column))
+            for key, node in part.value.items():
+                found.setdefault(key, node)
+
+    def _untagged(self, event: Any, kind: str) -> None:
+        if event.tag not in (None, "!", _TAG + kind):
+            raise self._error(event, f"tag {event.tag!r} is not understood here", "leave the tag out")
+
+    def _warn(self, event: Any, message: str, remedy: str = "") -> None:
+        self.warnings.append(_at(Problem("", message, remedy, self.file), *_place(event)))
+
+    def _error(self, event: Any, message: str, remedy: str = "") -> DocumentError:
+        return DocumentError(_at(Problem("", message, remedy, self.file), *_place(event)))
+
+
+def _place(event: Any) -> tuple[int, int]:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _at(problem: Problem, line: int, column: int) -> Problem:
+    return Problem(problem.path, problem.message, problem.remedy, problem.file, line, column)
+
+
+def _branch(value: Any, children: list[Node], event: Any) -> Node:
+    line, column = _place(event)
+    weight = 1 + sum(child.weight for child in children)
+    depth = 1 + max((child.depth for child in children), default=0)
+    return Node(value, line, column, weight, depth)

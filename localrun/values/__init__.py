@@ -1,0 +1,15 @@
+"""Values become files, and files become values."""
+
+from localrun.values.collect import Collected, collect
+from localrun.values.given import FileValue, load_values, parse_assignments
+from localrun.values.provision import Provisioned, provision
+
+__all__ = [
+    "Collected",
+    "FileValue",
+    "Provisioned",
+    "collect",
+    "load_values",
+    "parse_assignments",
+    "provision",
+]

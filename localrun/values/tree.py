@@ -1,0 +1,201 @@
+"""A folder that a task wrote, which is trusted with nothing.
+
+No link is followed by the system: each is resolved here, as the container would have, and only as far as it
+stays inside. What is not a regular file or a folder is never opened.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Literal
+
+_MAX_LINKS = 40  # as Linux
+_MAX_DEPTH = 64
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# without O_NONBLOCK, opening a pipe that took a file's place meanwhile would block
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+_KINDS = (
+    (stat.S_ISREG, "file"),
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISFIFO, "pipe"),
+    (stat.S_ISSOCK, "socket"),
+)
+Parts = tuple[str, ...]
+
+
+class Untrusted(ValueError):
+    """Something in the tree is refused; the text says what was found, `remedy` what to do."""
+
+    def __init__(self, message: str, remedy: str = "write a regular file there") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """What was found at a path, links resolved: its real parts, its kind, its size in bytes."""
+
+    parts: Parts
+    kind: Literal["file", "folder", "pipe", "socket", "device"]
+    size: int
+
+
+class Tree:
+    """The folder `root` of the host, which the container calls `inside`. A context manager."""
+
+    def __init__(self, root: Path, inside: str) -> None:
+        self.root = root
+        self._inside = PurePosixPath(inside)
+        self._root = os.open(root, _DIRECTORY)
+        # the folder that was used last: the items of an array share one
+        self._last: tuple[Parts, int] | None = None
+
+    def __enter__(self) -> Tree:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._forget()
+        os.close(self._root)
+
+    def path(self, spot: Spot) -> Path:
+        """Where it is on the host."""
+        return self.root.joinpath(*spot.parts)
+
+    def find(self, parts: Parts) -> Spot | None:
+        """Look at a path; None when nothing is there. Raises `Untrusted` for links that lead outside."""
+        try:
+            return self._find(parts)
+        except OSError as error:
+            raise _refused(error) from error
+
+    def _find(self, parts: Parts) -> Spot | None:
+        pending = deque(parts)
+        done: list[str] = []
+        links = 0
+        while pending:
+            part = pending.popleft()
+            if part == "..":
+                _climb(done)
+                continue
+            status = self._status((*done, part))
+            if status is None and links:
+                raise Untrusted("is a link to nothing")
+            if status is None:
+                return None
+            if not stat.S_ISLNK(status.st_mode):
+                done.append(part)
+                continue
+            links += 1
+            if links > _MAX_LINKS:
+                raise Untrusted("is a link that leads round in circles")
+            pending.extendleft(reversed(self._target((*done, part), done)))
+        return self._spot(tuple(done))
+
+    def _target(self, link: Parts, done: list[str]) -> Parts:
+        """The parts that a link stands for, below `done`, which an absolute one empties."""
+        target = PurePosixPath(os.readlink(link[-1], dir_fd=self._directory(link[:-1])))
+        if not target.is_absolute():
+            return target.parts
+        if not target.is_relative_to(self._inside):
+            raise Untrusted(f"is a link to {str(target)[:200]!r}, which leaves the output folder")
+        done.clear()
+        return target.relative_to(self._inside).parts
+
+    def _spot(self, parts: Parts) -> Spot:
+        status = self._status(parts) if parts else os.fstat(self._root)
+        if status is None:
+            raise Untrusted("went away while it was read")
+        kind = next((name for test, name in _KINDS if test(status.st_mode)), "device")
+        return Spot(parts, kind, status.st_size)  # type: ignore[arg-type]
+
+    def _status(self, parts: Parts) -> os.stat_result | None:
+        try:
+            return os.stat(parts[-1], dir_fd=self._directory(parts[:-1]), follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _refused(error) from error
+
+    def _directory(self, parts: Parts) -> int:
+        if not parts:
+            return self._root
+        if self._last is not None and self._last[0] == parts:
+            return self._last[1]
+        if len(parts) > _MAX_DEPTH:
+            raise Untrusted(f"is nested deeper than {_MAX_DEPTH} folders", "write flatter folders")
+        self._forget()
+        self._last = (parts, self._open_directory(parts))
+        return self._last[1]
+
+    def _open_directory(self, parts: Parts) -> int:
+        descriptor = os.dup(self._root)
+        for part in parts:
+            try:
+                inner = os.open(part, _DIRECTORY, dir_fd=descriptor)
+            finally:
+                os.close(descriptor)
+            descriptor = inner
+        return descriptor
+
+    def _forget(self) -> None:
+        if self._last is not None:
+            os.close(self._last[1])
+            self._last = None
+
+    def read(self, spot: Spot, limit: int) -> bytes:
+        """The first `limit` bytes of a regular file."""
+        try:
+            descriptor = os.open(spot.parts[-1], _FILE, dir_fd=self._directory(spot.parts[:-1]))
+        except OSError as error:
+            raise _refused(error) from error
+        with os.fdopen(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise Untrusted("changed while it was read")
+            return stream.read(limit)
+
+    def names(self, spot: Spot, limit: int) -> list[str]:
+        """What is in a folder, in no order. Raises `Untrusted` when it is more than `limit`."""
+        try:
+            with os.scandir(self._directory(spot.parts)) as entries:
+                found = [entry.name for entry in islice(entries, limit + 1)]
+        except OSError as error:
+            raise _refused(error) from error
+        if len(found) > limit:
+            raise Untrusted(f"holds more than {limit} files", "write fewer")
+        return found
+
+    def check(self, spot: Spot, limit: int) -> None:
+        """Refuse a folder that holds, however deep, links, devices and the like, or too many files."""
+        pending = [spot.parts]
+        while pending:
+            here = pending.pop()
+            for name in self.names(Spot(here, "folder", 0), limit):
+                limit -= 1
+                inner = self._plain((*here, name))
+                if inner.kind == "folder":
+                    pending.append(inner.parts)
+
+    def _plain(self, parts: Parts) -> Spot:
+        status = self._status(parts)
+        if status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise Untrusted(f"holds {parts[-1]!r}, which is neither a file nor a folder", "leave it out")
+        return self._spot(parts)
+
+
+def _climb(done: list[str]) -> None:
+    if not done:
+        raise Untrusted("is a link that leaves the output folder")
+    done.pop()
+
+
+def _refused(error: OSError) -> Untrusted:
+    return Untrusted(f"cannot be read: {error.strerror}", "let the task make it readable")
