@@ -1,0 +1,22 @@
+"""May this task start now, given cpu, memory, gpu and disk?
+
+What is promised to whom stands in a ledger that every localrun process of the machine shares; what the
+machine is really doing comes from samples of the host. Nothing starts on a promise that is already given.
+"""
+
+from localrun.admission.fairness import Capacity
+from localrun.admission.gate import Admission, Reservation, Snapshot
+from localrun.admission.host import Disk, HostSample, sample
+from localrun.admission.ledger import Entry, machine_ledger
+
+__all__ = [
+    "Admission",
+    "Capacity",
+    "Disk",
+    "Entry",
+    "HostSample",
+    "Reservation",
+    "Snapshot",
+    "machine_ledger",
+    "sample",
+]

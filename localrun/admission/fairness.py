@@ -1,0 +1,104 @@
+"""Who of those that wait may start, as pure functions of what is promised already.
+
+The rule: the oldest goes first. A later one may pass an earlier one that does not fit only if that
+cannot delay it, whatever ends when: of every resource that the later one takes, enough is free for the
+earlier one too. So a task that waits for the gpu lets others use the cpus that it does not need, and a
+task that waits for memory keeps the memory that is given back until it is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from localrun.admission.ledger import Entry
+from localrun.record import Resources
+
+_HAIR = 1e-9  # ten times 0.1 cpu fit into one
+
+
+class Amount(NamedTuple):
+    """Of each resource so much: cpus, memory in bytes, gpus."""
+
+    cpu: float
+    memory: float
+    gpu: float
+
+    def less(self, other: Amount) -> Amount:
+        """What is left when `other` is taken away."""
+        return Amount(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
+
+    def short(self, asked: Amount) -> list[str]:
+        """The resources of which `asked` wants more than there is."""
+        return [
+            name
+            for name, mine, theirs in zip(self._fields, self, asked, strict=True)
+            if theirs > mine + _HAIR
+        ]
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What the engine's host has: cpus, memory in bytes, gpus."""
+
+    cpus: float
+    memory: int
+    gpus: int = 0
+
+    @property
+    def amount(self) -> Amount:
+        """The same, to reckon with."""
+        return Amount(self.cpus, self.memory, self.gpus)
+
+
+class Place(NamedTuple):
+    """Where one that waits stands: what is free when its turn comes, and whom it must not pass."""
+
+    entry: Entry
+    free: Amount
+    behind: Entry | None = None
+    first: bool = False
+
+    @property
+    def short(self) -> list[str]:
+        """The resources that it lacks."""
+        return self.free.short(asked(self.entry))
+
+    @property
+    def may_start(self) -> bool:
+        """Whether it fits and delays nobody."""
+        return not self.short and self.behind is None
+
+
+def asked(what: Entry | Resources) -> Amount:
+    """What a task asks for, to reckon with."""
+    return Amount(what.cpus, what.memory, what.gpus)
+
+
+def line_up(entries: Iterable[Entry], capacity: Capacity) -> list[Place]:
+    """The places of all that wait, the oldest first."""
+    known = sorted(entries, key=lambda entry: entry.ticket)
+    free = capacity.amount
+    for entry in known:
+        if entry.admitted:
+            free = free.less(asked(entry))
+    places: list[Place] = []
+    for entry in known:
+        if not entry.admitted:
+            places.append(_place(entry, free, places))
+            free = free.less(asked(entry)) if places[-1].may_start else free
+    return places
+
+
+def _place(entry: Entry, free: Amount, earlier: Sequence[Place]) -> Place:
+    stuck = (place.entry for place in earlier if not place.may_start)
+    behind = next((other for other in stuck if _delays(asked(entry), asked(other), free)), None)
+    return Place(entry, free, behind, first=not earlier)
+
+
+def _delays(later: Amount, earlier: Amount, free: Amount) -> bool:
+    left = free.less(later)
+    return any(
+        takes > 0 and rest + _HAIR < needs for takes, rest, needs in zip(later, left, earlier, strict=True)
+    )

@@ -1,0 +1,220 @@
+"""The ledger: what is promised to whom, in one file that all localrun processes of a machine share.
+
+Every change is made under a lock, and the file is replaced as a whole. It is not forced to the disk:
+what it says is worth nothing after a reboot. The lock is `flock`, which the kernel lets go when its
+holder dies; `filelock` does the same but takes some 25 ms to import, a tenth of what a small task takes.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from stat import S_ISREG
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from localrun.errors import AdmissionError, Cause
+from localrun.owners import is_alive, is_foreign, this_process
+from localrun.record import Owner, Resources
+
+_LARGEST = 16 * 1024**2  # bytes; some 40,000 entries: whatever is larger was not written by us
+_FOREIGN_LIFE = 7 * 24 * 3600.0  # seconds after which a process that cannot be looked at is forgotten
+
+
+class Entry(BaseModel):
+    """A promise that was given (`admitted`), or somebody who waits for one. `since` in seconds since 1970."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task_id: str
+    ticket: int
+    admitted: bool
+    owner: Owner
+    since: float = Field(allow_inf_nan=False)
+    cpus: float = Field(ge=0, allow_inf_nan=False)
+    memory: int = Field(ge=0)
+    gpus: int = Field(ge=0)
+    bell: str = ""  # how to wake it: see `bell`
+    pressed: tuple[str, ...] = ()  # the pressures that it waits for
+    reason: str = ""
+
+
+_FORM = TypeAdapter(dict[str, Entry])
+
+
+def machine_ledger(engine: str = "local") -> Path:
+    """Where the ledger of this machine is, the same for all of its users.
+
+    In memory, so that it is gone after a reboot and a full disk cannot stop it. `engine` tells machines
+    apart when the containers run elsewhere.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - the folder itself is checked when it is opened
+    base = memory if memory.is_dir() else Path("/tmp")  # noqa: S108
+    name = "".join(letter if letter.isalnum() else "-" for letter in engine)[-80:]
+    return base / "localrun-ledger" / f"{name}.json"
+
+
+class Table:
+    """The entries, while they are being changed."""
+
+    def __init__(self, entries: dict[str, Entry]) -> None:
+        self.entries = entries
+
+    def new(self, task_id: str, asked: Resources) -> Entry:
+        """An entry behind all others, not put in yet.
+
+        Tickets come from the clock that all processes share, so that the order of arrival survives
+        even a ledger that has to be made anew.
+        """
+        last = max((entry.ticket for entry in self.entries.values()), default=0)
+        return Entry(
+            task_id=task_id,
+            ticket=max(last + 1, time.monotonic_ns()),
+            admitted=False,
+            owner=this_process(),
+            since=time.time(),
+            **asked.model_dump(),
+        )
+
+    def put(self, entry: Entry) -> None:
+        """Write an entry down, in place of what its task had."""
+        self.entries[entry.task_id] = entry
+
+    def mine(self, task_id: str) -> Entry | None:
+        """The entry of a task that this process carries."""
+        entry = self.entries.get(task_id)
+        return entry if entry is not None and entry.owner == this_process() else None
+
+    def drop(self, task_id: str) -> None:
+        """Forget an entry of this process; that of another one stays."""
+        if self.mine(task_id):
+            del self.entries[task_id]
+
+
+class Ledger:
+    """The file. Raises `AdmissionError` when it cannot be kept."""
+
+    def __init__(self, path: Path, damaged: Callable[[str], None]) -> None:
+        self.path = path
+        self._damaged = damaged
+        # root and the members of the docker group share one machine; elsewhere a user's files are his own
+        self._shared = path.parent == machine_ledger().parent
+
+    @contextmanager
+    def change(self) -> Iterator[Table]:
+        """The table, for as long as nobody else can change it; entries of dead processes are gone."""
+        with self._told(), self._folder() as folder, self._locked(folder):
+            before = self._read(folder)
+            table = Table(_living(before))
+            yield table
+            if table.entries != before:
+                self._write(folder, table.entries)
+
+    def look(self) -> dict[str, Entry]:
+        """The entries of living processes, without keeping anybody from changing them."""
+        if not self.path.parent.is_dir():
+            return {}
+        with self._told(), self._folder() as folder:
+            return _living(self._read(folder))
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise AdmissionError(
+                f"the ledger of reservations {self.path} cannot be kept: {error.strerror}",
+                remedy="free some space there" if full else f"make {self.path.parent} writable, or remove it",
+                cause=Cause.DISK_UNAVAILABLE if full else Cause.INTERNAL,
+                path=str(self.path),
+            ) from error
+
+    @contextmanager
+    def _folder(self) -> Iterator[int]:
+        """The folder, which is never a link: others may have made it in a place that all can write."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        try:
+            folder = os.open(self.path.parent, flags)
+        except FileNotFoundError:
+            self._make_folder()
+            folder = os.open(self.path.parent, flags)
+        try:
+            yield folder
+        finally:
+            os.close(folder)
+
+    def _make_folder(self) -> None:
+        self.path.parent.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            self.path.parent.mkdir()
+            if self._shared:
+                self.path.parent.chmod(0o777)
+
+    @contextmanager
+    def _locked(self, folder: int) -> Iterator[None]:
+        lock = self._open(folder, f"{self.path.name}.lock", os.O_RDONLY | os.O_CREAT)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+    def _read(self, folder: int) -> dict[str, Entry]:
+        try:
+            stream = self._open(folder, self.path.name, os.O_RDONLY)
+        except FileNotFoundError:
+            return {}
+        try:
+            return self._parse(os.read(stream, _LARGEST + 1) if _plain(stream) else b"")
+        finally:
+            os.close(stream)
+
+    def _parse(self, text: bytes) -> dict[str, Entry]:
+        """The entries; none when the file is damaged: every living process puts its own in again."""
+        try:
+            found = _FORM.validate_json(text)
+        except ValidationError as error:
+            self._damaged(f"the ledger {self.path} was damaged and is made anew: {error.errors()[0]['msg']}")
+            return {}
+        return {task_id: entry for task_id, entry in found.items() if entry.task_id == task_id}
+
+    def _write(self, folder: int, entries: dict[str, Entry]) -> None:
+        text = json.dumps({task_id: entry.model_dump() for task_id, entry in entries.items()}).encode()
+        fresh = f".{self.path.name}.new"  # one name, so that a crash leaves no more than one
+        with suppress(FileNotFoundError):
+            os.unlink(fresh, dir_fd=folder)
+        stream = self._open(folder, fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        with os.fdopen(stream, "wb") as file:
+            file.write(text)
+        os.replace(fresh, self.path.name, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def _open(self, folder: int, name: str, flags: int) -> int:
+        stream = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600, dir_fd=folder)
+        if self._shared and flags & os.O_CREAT and os.fstat(stream).st_uid == os.geteuid():
+            os.fchmod(stream, 0o666)
+        return stream
+
+
+def _plain(stream: int) -> bool:
+    return S_ISREG(os.fstat(stream).st_mode)
+
+
+def _living(entries: dict[str, Entry]) -> dict[str, Entry]:
+    alive: dict[Owner, bool] = {}
+    for entry in entries.values():
+        if entry.owner not in alive:
+            alive[entry.owner] = is_alive(entry.owner)
+    return {
+        task_id: entry for task_id, entry in entries.items() if alive[entry.owner] and not _forgotten(entry)
+    }
+
+
+def _forgotten(entry: Entry) -> bool:
+    return is_foreign(entry.owner) and time.time() - entry.since > _FOREIGN_LIFE
