@@ -90,7 +90,7 @@ def _never_started(evidence: Evidence) -> Verdict | None:
     if found is None:
         return None
     program, reason = found["program"], found["reason"]
-    if "exec format error" in reason.lower():
+    if evidence.image_architecture != evidence.engine_architecture or "exec format error" in reason.lower():
         return _exec_format(evidence, program)
     return _verdict_without_log(
         Cause.ENTRYPOINT_INVALID, f"the image's program {program!r} could not be started: {reason}"

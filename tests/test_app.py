@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from localrun.app import App
+from localrun.engines.fake import FakeContainer
+from localrun.errors import TaskNotFound, UsageError
+from localrun.settings import Settings
+from localrun.states import TaskState
+from tests.desk import Desk, make_desk
+
+
+def hang(container: FakeContainer) -> int:
+    container.stopped.wait()
+    return 0
+
+
+def other_process(desk: Desk) -> App:
+    """Another `App` on the same folder: it knows only what is on disk and in the engine."""
+    return App(desk.app.settings, desk.engine)
+
+
+def test_the_newest_tasks_come_first_and_a_damaged_one_hides_no_other(tmp_path: Path) -> None:
+    with make_desk(tmp_path, lambda container: 1) as desk:
+        ids = [desk.run(values={"a": 1, "b": 2}).id for _ in range(3)]
+        (desk.app.home.open(ids[1]).path / "task.json").write_text("{")
+        assert [record.id for record in desk.app.tasks()] == [ids[2], ids[0]]
+        assert [record.id for record in desk.app.tasks(limit=1)] == [ids[2]]
+
+
+def test_a_task_can_be_killed_by_another_process(tmp_path: Path) -> None:
+    started = threading.Event()
+
+    def program(container: FakeContainer) -> int:
+        started.set()
+        return hang(container)
+
+    with make_desk(tmp_path, program) as desk:
+        task = desk.submit(values={"a": 1, "b": 2})
+        assert started.wait(10)
+        record = other_process(desk).kill(task.id[:8])
+        assert record.state is TaskState.KILLED
+        desk.app.manager.wait(task)
+
+
+def test_a_task_that_has_ended_cannot_be_killed(tmp_path: Path) -> None:
+    with make_desk(tmp_path, lambda container: 1) as desk:
+        record = desk.run(values={"a": 1, "b": 2})
+        with pytest.raises(UsageError, match=r"has ended already \(FAILED\)"):
+            desk.app.kill(record.id)
+
+
+def test_another_process_waits_for_the_end_of_a_task(tmp_path: Path) -> None:
+    go = threading.Event()
+    with make_desk(tmp_path, lambda container: int(not go.wait(30))) as desk:
+        task = desk.submit(values={"a": 1, "b": 2})
+        ended: list[TaskState] = []
+        waiter = threading.Thread(target=lambda: ended.append(other_process(desk).wait(task.id).state))
+        waiter.start()
+        assert ended == []
+        go.set()
+        waiter.join(10)
+        assert ended == [TaskState.FAILED]
+        desk.app.manager.wait(task)
+
+
+def test_an_active_task_cannot_be_removed_and_an_ended_one_leaves_nothing(tmp_path: Path) -> None:
+    with make_desk(tmp_path, hang) as desk:
+        task = desk.submit(values={"a": 1, "b": 2})
+        with pytest.raises(UsageError, match="has not ended") as caught:
+            other_process(desk).remove(task.id)
+        assert "localrun kill" in caught.value.remedy
+        desk.app.manager.kill(task)
+        desk.app.manager.wait(task)
+        assert desk.app.remove(task.id[:8]) == task.id
+        with pytest.raises(TaskNotFound):
+            desk.app.find(task.id)
+
+
+def test_the_engine_is_connected_to_only_when_it_is_needed(tmp_path: Path) -> None:
+    app = App(Settings(home=tmp_path, cache=tmp_path, docker_host="tcp://127.0.0.1:1"))
+    assert app.tasks() == []
+    app.close()
