@@ -19,6 +19,7 @@ from png import Picture, encode  # noqa: E402 - the program is beside this file,
 WIDTH, HEIGHT = 320, 240
 ALONE, PAIRS = 28, 6  # cells that touch none, and pairs of cells that touch each other
 NOISE = 5.0  # grey levels, standard deviation
+SEED = 7
 
 
 @dataclass(frozen=True)
@@ -91,4 +92,4 @@ def picture(chance: random.Random) -> Picture:
 
 
 if __name__ == "__main__":
-    (HERE / "cells.png").write_bytes(encode(picture(random.Random(7))))
+    (HERE / "cells.png").write_bytes(encode(picture(random.Random(SEED))))

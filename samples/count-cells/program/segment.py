@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 from png import Picture
 
 TILE = 32  # pixels; the background is estimated once in each tile, so it must be wider than a cell
+FAINT = 10  # grey levels; what differs less from its background is noise, whatever Otsu's method says
 NECK = 4  # how much wider than its neck a cell must be to be one of its own, in thirds of a pixel
 
 
@@ -40,11 +43,11 @@ class Grid:
 def find_cells(picture: Picture, *, threshold: int | None, min_size: int) -> list[list[int]]:
     """The cells, each as its pixels (`y * width + x`), ordered by their first pixel.
 
-    Without a threshold, Otsu's method finds one. No two cells share the side of a pixel.
+    Without a threshold, Otsu's method finds one (at least `FAINT`). No two cells share the side of a pixel.
     """
     grid = Grid(picture.width, picture.height)
     flat = flatten(picture)
-    level = otsu(flat) if threshold is None else threshold
+    level = max(otsu(flat), FAINT) if threshold is None else threshold
     bright = fill_holes(grid, [value >= level for value in flat])
     cells = components(grid, part(grid, bright))
     return [cell for cell in cells if len(cell) >= min_size]
@@ -54,12 +57,12 @@ def flatten(picture: Picture) -> list[int]:
     """How much each pixel is brighter than the background around it, slightly smoothed."""
     width, height = picture.width, picture.height
     smooth = _smooth(picture)
-    rows, columns = -(-height // TILE), -(-width // TILE)
-    backgrounds = [[_background(smooth, width, height, x, y) for x in range(columns)] for y in range(rows)]
-    horizontal = [_between(x, columns) for x in range(width)]
+    across, down = _tiles(width), _tiles(height)
+    backgrounds = [[_background(smooth, width, x, y) for x in across] for y in down]
+    horizontal = [_between(x, width, len(across)) for x in range(width)]
     flat = []
     for y in range(height):
-        low, high, part_y = _between(y, rows)
+        low, high, part_y = _between(y, height, len(down))
         line = [a + (b - a) * part_y for a, b in zip(backgrounds[low], backgrounds[high], strict=True)]
         for x, (left, right, part_x) in enumerate(horizontal):
             value = smooth[y * width + x] - line[left] - (line[right] - line[left]) * part_x
@@ -82,18 +85,30 @@ def _smooth(picture: Picture) -> list[float]:
     return smooth
 
 
-def _background(pixels: Sequence[float], width: int, height: int, column: int, row: int) -> float:
-    """The lower quarter of a tile and the half tile around it: cells cover less than the rest of it."""
-    xs = range(max(0, column * TILE - TILE // 2), min(width, (column + 1) * TILE + TILE // 2))
-    ys = range(max(0, row * TILE - TILE // 2), min(height, (row + 1) * TILE + TILE // 2))
+def _tiles(length: int) -> list[range]:
+    """The tiles along one side of the picture, each with half a tile around it where there is as much."""
+    number = max(1, round(length / TILE))
+    bounds = [length * i // number for i in range(number + 1)]
+    tiles = []
+    for start, end in itertools.pairwise(bounds):
+        margin = min(TILE // 2, start, length - end)  # the same on both sides: the centre stays where it is
+        tiles.append(range(start - margin, end + margin))
+    return tiles
+
+
+def _background(pixels: Sequence[float], width: int, xs: range, ys: range) -> float:
+    """The brightest of the darkest quarter: cells cover less than the rest of a tile."""
     values = sorted(pixels[y * width + x] for y in ys for x in xs)
     return values[len(values) // 4]
 
 
-def _between(at: int, tiles: int) -> tuple[int, int, float]:
-    """The two tiles whose centres a pixel lies between, and how far it is from the first, 0 to 1."""
-    place = max(0.0, min(tiles - 1.0, (at + 0.5) / TILE - 0.5))
-    low = int(place)
+def _between(at: int, length: int, tiles: int) -> tuple[int, int, float]:
+    """The two tiles whose centres a pixel lies between, and how far it is from the first: 0 to 1.
+
+    At the edge of the picture it lies up to half a tile before the first centre or after the last one.
+    """
+    place = (at + 0.5) * tiles / length - 0.5
+    low = max(0, min(tiles - 2, math.floor(place)))
     return low, min(low + 1, tiles - 1), place - low
 
 
