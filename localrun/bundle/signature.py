@@ -1,0 +1,34 @@
+"""What a file is by its first bytes, whatever it is called."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+_MAGIC = (
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "empty zip"),
+    (b"PK\x07\x08", "part of a split zip"),
+    (b"7z\xbc\xaf\x27\x1c", "7z archive"),
+    (b"\x1f\x8b", "gzip file"),
+    (b"BZh", "bzip2 file"),
+    (b"\xfd7zXZ\x00", "xz file"),
+    (b"\x28\xb5\x2f\xfd", "zstd file"),
+    (b"Rar!\x1a\x07", "rar archive"),
+)
+
+
+def kind(file: BinaryIO) -> str:
+    """Name what the file holds: `zip`, `7z archive`, `tar`, `text`, `empty file`, `unknown file`..."""
+    head = file.read(512)
+    if not head:
+        return "empty file"
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    if head[257:262] == b"ustar":
+        return "tar"
+    return "text" if _is_text(head) else "unknown file"
+
+
+def _is_text(head: bytes) -> bool:
+    return not any(byte < 32 and byte not in b"\t\n\r\f" for byte in head)
