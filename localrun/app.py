@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 
-from localrun.admission import Admission, Capacity
+from localrun.admission import Admission, Capacity, machine_ledger
 from localrun.engines.base import Engine
 from localrun.errors import UsageError
 from localrun.manager import TaskManager
@@ -42,9 +43,9 @@ class App:
         info = self.engine.info()
         capacity = Capacity(cpus=info.cpus, memory=info.memory, gpus=_ANY_NUMBER if info.gpus else 0)
         admission = Admission(
-            self.settings.cache / "ledger.json",
+            self.settings.ledger or machine_ledger(self.settings.docker_host or "local"),
             capacity,
-            [self.settings.home.parent],
+            [folder for folder in (self.settings.home.parent, Path(info.root)) if folder.is_dir()],
             disk_reserve=self.settings.disk_reserve,
         )
         return Runner(self.engine, admission, self.settings)

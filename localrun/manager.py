@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from localrun.states import TaskState
 from localrun.steps import Plan
 from localrun.task import Task
 from localrun.workspace import Home, Workspace
+
+Shield = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +67,12 @@ class TaskManager:
         self._completed: dict[str, TaskRecord] = {}
         self._threads: dict[str, threading.Thread] = {}
 
-    def submit(self, request: Request, *listeners: Listener) -> Task:
+    def submit(self, request: Request, *listeners: Listener, shield: Shield = nullcontext) -> Task:
         """Check everything, write the inputs down, and start the task; returns at once.
 
+        `shield` makes a context for the moments that an exception from a signal handler must not tear.
         Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError` with all that is wrong, and
-        leaves nothing behind then.
+        leaves nothing behind then, nor after any other exception.
         """
         begun = time.perf_counter()
         bundle = bundles.read(
@@ -76,18 +80,22 @@ class TaskManager:
         )
         given = {**request.values, **values.parse_assignments(request.assignments, bundle.descriptor)}
         read = time.perf_counter() - begun
-        workspace = self._home.create()
-        claim = self._home.claim(workspace.id, new=True)
-        assert claim is not None
+        workspace, claim = None, None
         try:
+            with shield():
+                workspace = self._home.create()
+                claim = self._home.claim(workspace.id, new=True)
+            assert claim is not None
             task, job = self._provision(request, bundle, given, workspace, listeners)
             task.time("bundle", read)
             runner = self._runner()
             runner.admission.check(task.id, task.record.resources)
+            with shield():
+                self._start(task, job, claim, runner)
         except BaseException:
-            self._home.forget(workspace, claim)
+            if workspace is not None and workspace.id not in self._threads:
+                self._home.forget(workspace, claim)
             raise
-        self._start(task, job, claim, runner)
         return task
 
     def _provision(
@@ -99,8 +107,15 @@ class TaskManager:
         listeners: Sequence[Listener],
     ) -> tuple[Task, Job]:
         task = Task(_record(request, bundle, workspace), workspace, listeners)
+        workspace.descriptor.write_bytes(bundle.descriptor.source)
         task.create()
-        found = values.provision(bundle.descriptor, given, workspace.inputs, copy=request.writable_inputs)
+        found = values.provision(
+            bundle.descriptor,
+            given,
+            workspace.inputs,
+            copy=request.writable_inputs,
+            check_cancelled=task.check_cancelled,
+        )
         for note in found.notes:
             task.emit("note", note)
         for warning in (*bundle.warnings, *found.warnings):

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+import msgspec
 
 from localrun.states import StepName, TaskState
 
 OomEvidence = Literal["no", "suspected", "yes"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
+class Frozen(msgspec.Struct, frozen=True, kw_only=True):
+    """Data that is checked when it is read.
+
+    By msgspec: importing it costs 15 ms where pydantic costs 100, half of what a small task takes.
+    """
+
+    def replace(self, **changes: Any) -> Self:
+        """The same with some fields changed."""
+        return msgspec.structs.replace(self, **changes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        return plain
+
+    def to_json(self) -> bytes:
+        """As JSON text, in UTF-8."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """Read `to_json` back. Raises ValueError when the text does not fit."""
+        return msgspec.json.decode(text, type=cls)
 
 
-class Owner(_Frozen):
+class Owner(Frozen, frozen=True, kw_only=True):
     """The process that carries a task: a pid means one process only together with its start time.
 
     `started` is in seconds since the boot; `boot` names the boot and the pid namespace; see `owners`.
@@ -27,7 +48,7 @@ class Owner(_Frozen):
     boot: str = ""
 
 
-class Resources(_Frozen):
+class Resources(Frozen, frozen=True, kw_only=True):
     """What a task asks for: whole or part cpus, memory in bytes, gpus."""
 
     cpus: float = 1.0
@@ -35,7 +56,7 @@ class Resources(_Frozen):
     gpus: int = 0
 
 
-class StepRecord(_Frozen):
+class StepRecord(Frozen, frozen=True, kw_only=True):
     """One step of a run: how it was done, when (seconds since 1970), and how it ended."""
 
     name: StepName
@@ -52,7 +73,7 @@ class StepRecord(_Frozen):
         return None if self.started is None or self.finished is None else self.finished - self.started
 
 
-class TaskRecord(_Frozen):
+class TaskRecord(Frozen, frozen=True, kw_only=True):
     """One submitted unit of work. Times are seconds since 1970 (UTC), durations seconds, sizes bytes."""
 
     id: str
@@ -68,14 +89,14 @@ class TaskRecord(_Frozen):
     exit_code: int | None = None
     signal: str | None = None
     oom: OomEvidence = "no"
-    inputs: dict[str, Any] = Field(default_factory=dict)
-    outputs: dict[str, Any] = Field(default_factory=dict)
-    problems: list[dict[str, Any]] = Field(default_factory=list)
-    warnings: list[str] = Field(default_factory=list)
-    steps: list[StepRecord] = Field(default_factory=list)
-    timings: dict[str, float] = Field(default_factory=dict)
-    history: list[tuple[TaskState, float]] = Field(default_factory=list)
-    resources: Resources = Resources()
+    inputs: dict[str, Any] = msgspec.field(default_factory=dict)
+    outputs: dict[str, Any] = msgspec.field(default_factory=dict)
+    problems: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
+    steps: list[StepRecord] = msgspec.field(default_factory=list)
+    timings: dict[str, float] = msgspec.field(default_factory=dict)
+    history: list[tuple[TaskState, float]] = msgspec.field(default_factory=list)
+    resources: Resources = msgspec.field(default_factory=Resources)
     network: bool = False
     timeout: float | None = None
     container: str | None = None

@@ -7,49 +7,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import msgspec
 
 from localrun.errors import Problem, UsageError
 
 PREFIX = "LOCALRUN_"
 
 
-class Settings(BaseModel):
+_Meta = msgspec.Meta
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What localrun can be told; every field is also an environment variable `LOCALRUN_<FIELD>`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    home: Path = Field(Path(".localrun"), description="Where the tasks of this project are kept.")
-    cache: Path = Field(
-        Path("~/.cache/localrun"),
-        description="What is known of bundles; may be deleted any time.",
+    home: Annotated[Path, _Meta(description="Where the tasks of this project are kept.")] = Path(".localrun")
+    cache: Annotated[Path, _Meta(description="What is known of bundles; may be deleted any time.")] = Path(
+        "~/.cache/localrun"
     )
-    docker_host: str | None = Field(None, description="The engine's address; default: DOCKER_HOST.")
-    grace: float = Field(
-        10.0, ge=0, le=600, description="Seconds between asking a container to stop and stopping it."
+    docker_host: Annotated[str | None, _Meta(description="The engine's address; default: DOCKER_HOST.")] = (
+        None
     )
-    pids_limit: int = Field(4096, ge=16, description="Processes and threads that a task may have at once.")
-    disk_reserve: int = Field(
-        256 * 1024**2,
-        ge=0,
-        description="Bytes that must stay free on the tasks' disk for a task to start.",
-    )
-    log_limit: int = Field(
-        64 * 1024**2,
-        ge=4096,
-        description="Bytes of a task's log kept on disk; its end is always kept.",
-    )
+    ledger: Annotated[
+        Path | None, _Meta(description="The file of reservations; default: one for the whole machine.")
+    ] = None
+    grace: Annotated[
+        float, _Meta(ge=0, le=600, description="Seconds between asking a container to stop and stopping it.")
+    ] = 10.0
+    pids_limit: Annotated[
+        int, _Meta(ge=16, description="Processes and threads that a task may have at once.")
+    ] = 4096
+    disk_reserve: Annotated[
+        int, _Meta(ge=0, description="Bytes that must stay free on the tasks' disk for a task to start.")
+    ] = 256 * 1024**2
+    log_limit: Annotated[
+        int, _Meta(ge=4096, description="Bytes of a task's log kept on disk; its end is always kept.")
+    ] = 64 * 1024**2
 
 
 def load(environ: Mapping[str, str], **arguments: Any) -> Settings:
     """Make the settings from arguments (None: not given) and environment variables.
 
-    Raises `UsageError` that lists every value that does not fit, and unknown `LOCALRUN_*` names.
+    Raises `UsageError` that lists every value that does not fit.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
-    for name in Settings.model_fields:
+    for name in Settings.__struct_fields__:
         text = environ.get(PREFIX + name.upper(), "")
         if text:
             given.setdefault(name, text)
@@ -57,17 +60,25 @@ def load(environ: Mapping[str, str], **arguments: Any) -> Settings:
         given["docker_host"] = environ["DOCKER_HOST"]
     if "cache" not in given and environ.get("XDG_CACHE_HOME"):
         given["cache"] = Path(environ["XDG_CACHE_HOME"]) / "localrun"
-    try:
-        made = Settings(**given)
-    except ValidationError as error:
+    made = Settings(**_checked(given))
+    return msgspec.structs.replace(made, home=made.home.absolute(), cache=made.cache.expanduser().absolute())
+
+
+def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
+    forms = get_type_hints(Settings, include_extras=True)
+    fitting: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, value in given.items():
+        try:
+            fitting[name] = msgspec.convert(value, forms[name], strict=False, dec_hook=_path)
+        except msgspec.ValidationError as error:
+            problems.append(Problem(PREFIX + name.upper(), f"{error} (it is {value!r})"))
+    if problems:
         raise UsageError(
-            "some settings do not fit",
-            remedy="correct or unset the variables named below",
-            problems=[_problem(item) for item in error.errors()],
-        ) from error
-    return made.model_copy(update={"home": made.home.absolute(), "cache": made.cache.expanduser().absolute()})
+            "some settings do not fit", remedy="correct or unset the variables named below", problems=problems
+        )
+    return fitting
 
 
-def _problem(item: Any) -> Problem:
-    name = ".".join(str(part) for part in item["loc"])
-    return Problem(PREFIX + name.upper(), f"{item['msg']} (it is {item['input']!r})")
+def _path(form: type, value: Any) -> Any:
+    return form(value)

@@ -49,7 +49,7 @@ class Task:
         with self._lock:
             states.check(self.record.state, state)
             history = [*self.record.history, (state, time.time())]
-            self.record = self.record.model_copy(update={**changes, "state": state, "history": history})
+            self.record = self.record.replace(**changes, state=state, history=history)
         self.workspace.save(self.record)
         self.emit("state", str(state), state=str(state), cause=self.record.cause)
         if state.is_end:
@@ -58,7 +58,7 @@ class Task:
     def update(self, **changes: Any) -> None:
         """Change anything but the state."""
         with self._lock:
-            self.record = self.record.model_copy(update=changes)
+            self.record = self.record.replace(**changes)
 
     def save(self) -> None:
         """Write the record down between two states."""
@@ -91,7 +91,7 @@ class Task:
     def finish(self, *, failed: bool = False, **changes: Any) -> None:
         """Leave the present step; `changes` go into its record."""
         *earlier, present = self.record.steps
-        ended = present.model_copy(update={"finished": time.time(), **changes})
+        ended = present.replace(**{"finished": time.time(), **changes})
         self.update(steps=[*earlier, ended])
         status = "failed" if failed else "finished"
         self.emit(

@@ -22,8 +22,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from localrun.claim import Claim, take, wait_until_free
 from localrun.errors import LocalrunError, TaskNotFound
 from localrun.events import Event
@@ -59,13 +57,13 @@ class Workspace:
 
     def save(self, record: TaskRecord) -> None:
         """Write the record; a reader sees the old one or the new one, never a part."""
-        _write_whole(self._record, record.model_dump_json())
+        _write_whole(self._record, record.to_json())
 
     def load(self) -> TaskRecord:
         """Read the record. Raises `TaskNotFound` when it is gone or was never written."""
         try:
-            return TaskRecord.model_validate_json(self._record.read_bytes())
-        except (OSError, ValidationError) as error:
+            return TaskRecord.from_json(self._record.read_bytes())
+        except (OSError, ValueError) as error:
             raise TaskNotFound(
                 f"the task {self.id} has no readable record",
                 remedy=f"remove it with `localrun rm {self.id[:8]}`",
@@ -87,7 +85,7 @@ class Workspace:
 
     def request_kill(self) -> None:
         """Ask whoever carries the task to stop it; that may be another process."""
-        _write_whole(self._kill, f"{time.time()}\n")
+        _write_whole(self._kill, f"{time.time()}\n".encode())
 
     @property
     def kill_requested(self) -> bool:
@@ -246,10 +244,10 @@ def _not_one(prefix: str, matches: list[str], home: Path) -> TaskNotFound:
     )
 
 
-def _write_whole(path: Path, text: str) -> None:
+def _write_whole(path: Path, data: bytes) -> None:
     beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_bytes(data)
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)

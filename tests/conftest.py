@@ -166,16 +166,16 @@ def _other_user(group: int, home: Path) -> OtherUser:
 
 def _can_import(user: OtherUser) -> bool:
     try:
-        return user.run(["-c", "import localrun.engines.dockerd, pydantic"], cwd=Path("/")).returncode == 0
+        return user.run(["-c", "import localrun.app"], cwd=Path("/")).returncode == 0
     except PermissionError:
         return False
 
 
 def _copy_packages(path: Path) -> None:
     # The packages may lie below a folder that the other user cannot enter.
-    import pydantic
+    import msgspec
 
-    site = Path(pydantic.__file__).parent.parent
+    site = Path(msgspec.__file__).parent.parent
     left_out = shutil.ignore_patterns("__pycache__", "mypy*", "ruff*", "pip*", "setuptools*", "hypothesis*")
     shutil.copytree(site, path, ignore=left_out, symlinks=True)
     shutil.rmtree(path / "localrun", ignore_errors=True)

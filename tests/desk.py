@@ -79,8 +79,15 @@ def make_desk(
         engine.add_image(image)
     bundle = folder / "descriptor.yml"
     bundle.write_text(DESCRIPTOR)
-    app = App(Settings(home=folder / ".localrun", cache=folder / "cache", **settings), engine)
+    places: dict[str, Any] = {
+        "home": folder / ".localrun",
+        "cache": folder / "cache",
+        "ledger": folder / "ledger" / "l.json",
+    }
+    app = App(Settings(**places, **settings), engine)
     try:
         yield Desk(app, bundle, image)
     finally:
         app.manager.shutdown(0)
+        if isinstance(engine, FakeEngine):
+            FakeEngine.close(engine)

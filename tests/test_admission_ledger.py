@@ -29,7 +29,7 @@ def ledger(tmp_path: Path, damages: list[str]) -> Ledger:
 
 def add(ledger: Ledger, task_id: str, **changes: Any) -> Entry:
     with ledger.change() as table:
-        entry = table.new(task_id, Resources()).model_copy(update=changes)
+        entry = table.new(task_id, Resources()).replace(**changes)
         table.put(entry)
     return entry
 
@@ -49,7 +49,7 @@ def test_tickets_follow_the_order_of_arrival(ledger: Ledger) -> None:
 
 
 def test_entries_of_dead_processes_vanish(ledger: Ledger) -> None:
-    add(ledger, "dead", owner=this_process().model_copy(update={"started": -1.0}))
+    add(ledger, "dead", owner=this_process().replace(started=-1.0))
     kept = add(ledger, "a")
     assert ledger.look() == {"a": kept}
     assert list(json.loads(ledger.path.read_text())) == ["a"]
@@ -91,7 +91,7 @@ def test_a_damaged_ledger_is_made_anew_and_said_so(ledger: Ledger, damages: list
 
 def test_an_entry_under_the_name_of_another_is_not_believed(ledger: Ledger) -> None:
     entry = add(ledger, "a")
-    ledger.path.write_text(json.dumps({"b": entry.model_dump()}))
+    ledger.path.write_text(json.dumps({"b": entry.as_dict()}))
     assert ledger.look() == {}
 
 

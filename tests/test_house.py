@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "localrun"
 
 # From the ground up. A module may import from its own storey and from those below.
 STOREYS: list[tuple[str, set[str]]] = [
-    ("ground", {"errors", "settings", "sizes"}),
+    ("ground", {"errors", "settings", "sizes", "guess", "divergences"}),
     ("words", {"states", "events", "record", "causes", "document", "descriptor", "datatypes"}),
     ("base", {"engines.base"}),
     (

@@ -15,7 +15,7 @@ from localrun.record import Owner
 WAITS = """
 import sys
 from localrun.owners import this_process
-print(this_process().model_dump_json(), flush=True)
+print(this_process().to_json().decode(), flush=True)
 sys.stdin.read()
 """
 
@@ -31,7 +31,7 @@ def child() -> Iterator[subprocess.Popen[str]]:
 
 def owner_of(process: subprocess.Popen[str]) -> Owner:
     assert process.stdout is not None
-    return Owner.model_validate_json(process.stdout.readline())
+    return Owner.from_json(process.stdout.readline())
 
 
 def test_this_process_is_alive_and_the_same_at_every_look() -> None:
@@ -41,7 +41,7 @@ def test_this_process_is_alive_and_the_same_at_every_look() -> None:
 
 
 def test_an_owner_survives_being_written_to_disk() -> None:
-    assert is_alive(Owner.model_validate_json(this_process().model_dump_json()))
+    assert is_alive(Owner.from_json(this_process().to_json()))
 
 
 def test_another_process_is_alive_until_it_is_killed(child: subprocess.Popen[str]) -> None:
@@ -60,16 +60,16 @@ def test_a_zombie_is_not_alive(child: subprocess.Popen[str]) -> None:
 
 
 def test_a_pid_that_was_given_to_another_process_is_not_alive() -> None:
-    assert not is_alive(this_process().model_copy(update={"started": this_process().started - 1}))
+    assert not is_alive(this_process().replace(started=this_process().started - 1))
 
 
 @pytest.mark.parametrize("pid", [0, -1, 2**31, 2**70])
 def test_a_pid_that_no_process_can_have_is_not_alive(pid: int) -> None:
-    assert not is_alive(this_process().model_copy(update={"pid": pid}))
+    assert not is_alive(this_process().replace(pid=pid))
 
 
 def test_nothing_of_this_machine_survives_its_reboot() -> None:
-    before = this_process().model_copy(update={"boot": "an-earlier-boot/1"})
+    before = this_process().replace(boot="an-earlier-boot/1")
     assert not is_alive(before)
 
 
@@ -87,12 +87,12 @@ def test_a_process_of_another_container_here_is_assumed_to_live() -> None:
 
 
 def test_a_renamed_machine_still_knows_its_processes() -> None:
-    assert is_alive(this_process().model_copy(update={"host": "old-name"}))
-    assert not is_alive(this_process().model_copy(update={"host": "old-name", "started": 0.5}))
+    assert is_alive(this_process().replace(host="old-name"))
+    assert not is_alive(this_process().replace(host="old-name", started=0.5))
 
 
 def test_a_process_of_another_user_is_seen() -> None:
-    init = this_process().model_copy(update={"pid": 1, "started": _start_of(1)})
+    init = this_process().replace(pid=1, started=_start_of(1))
     assert is_alive(init)
 
 

@@ -43,7 +43,7 @@ def test_the_container_has_what_was_asked_for_and_no_network() -> None:
 
 
 def test_with_a_network_the_engine_writes_the_hosts_file() -> None:
-    spec = container(RECORD.model_copy(update={"network": True}), PLAN, **PLACES)
+    spec = container(RECORD.replace(network=True), PLAN, **PLACES)
     assert (spec.network, spec.hosts_file) == (True, None)
 
 

@@ -123,7 +123,7 @@ class Admission:
     def adopt(self, task_id: str, asked: Resources) -> Reservation:
         """Write down what a task already uses, whose container outlived its process. Never waits."""
         with self._table() as table:
-            self._put(table, table.new(task_id, asked).model_copy(update={"admitted": True}))
+            self._put(table, table.new(task_id, asked).replace(admitted=True))
         return Reservation(self, task_id)
 
     def wake(self, task_id: str) -> None:
@@ -174,7 +174,7 @@ class Admission:
             line = line_up(table.entries.values(), self.capacity)
             mine = next(place for place in line if place.entry.task_id == task_id)
             refusal = reasons.refusal(mine, self.capacity, pressed)
-            self._put(table, entry.model_copy(update=_outcome(refusal, bell)))
+            self._put(table, entry.replace(**_outcome(refusal, bell)))
             if refusal is None:
                 line = line_up(table.entries.values(), self.capacity)
         if not pressed:

@@ -9,43 +9,38 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+import msgspec
 
 from localrun.errors import AdmissionError, Cause
 from localrun.owners import is_alive, is_foreign, this_process
-from localrun.record import Owner, Resources
+from localrun.record import Frozen, Owner, Resources
 
 _LARGEST = 16 * 1024**2  # bytes; some 40,000 entries: whatever is larger was not written by us
 _FOREIGN_LIFE = 7 * 24 * 3600.0  # seconds after which a process that cannot be looked at is forgotten
 
 
-class Entry(BaseModel):
+class Entry(Frozen, frozen=True, kw_only=True):
     """A promise that was given (`admitted`), or somebody who waits for one. `since` in seconds since 1970."""
-
-    model_config = ConfigDict(frozen=True)
 
     task_id: str
     ticket: int
     admitted: bool
     owner: Owner
-    since: float = Field(allow_inf_nan=False)
-    cpus: float = Field(ge=0, allow_inf_nan=False)
-    memory: int = Field(ge=0)
-    gpus: int = Field(ge=0)
+    since: float
+    cpus: Annotated[float, msgspec.Meta(ge=0)]
+    memory: Annotated[int, msgspec.Meta(ge=0)]
+    gpus: Annotated[int, msgspec.Meta(ge=0)]
     bell: str = ""  # how to wake it: see `bell`
     pressed: tuple[str, ...] = ()  # the pressures that it waits for
     reason: str = ""
-
-
-_FORM = TypeAdapter(dict[str, Entry])
 
 
 def machine_ledger(engine: str = "local") -> Path:
@@ -79,7 +74,7 @@ class Table:
             admitted=False,
             owner=this_process(),
             since=time.time(),
-            **asked.model_dump(),
+            **asked.as_dict(),
         )
 
     def put(self, entry: Entry) -> None:
@@ -179,14 +174,14 @@ class Ledger:
     def _parse(self, text: bytes) -> dict[str, Entry]:
         """The entries; none when the file is damaged: every living process puts its own in again."""
         try:
-            found = _FORM.validate_json(text)
-        except ValidationError as error:
-            self._damaged(f"the ledger {self.path} was damaged and is made anew: {error.errors()[0]['msg']}")
+            found = msgspec.json.decode(text, type=dict[str, Entry])
+        except ValueError as error:
+            self._damaged(f"the ledger {self.path} was damaged and is made anew: {error}")
             return {}
         return {task_id: entry for task_id, entry in found.items() if entry.task_id == task_id}
 
     def _write(self, folder: int, entries: dict[str, Entry]) -> None:
-        text = json.dumps({task_id: entry.model_dump() for task_id, entry in entries.items()}).encode()
+        text = msgspec.json.encode(entries)
         fresh = f".{self.path.name}.new"  # one name, so that a crash leaves no more than one
         with suppress(FileNotFoundError):
             os.unlink(fresh, dir_fd=folder)

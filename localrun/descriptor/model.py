@@ -64,7 +64,10 @@ class Resources:
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A task as its author describes it; the folders are those inside the container."""
+    """A task as its author describes it; the folders are those inside the container.
+
+    `source` is the text it was read from.
+    """
 
     name: str
     namespace: str
@@ -81,3 +84,4 @@ class Descriptor:
     inputs: dict[str, Parameter] = field(default_factory=dict)
     outputs: dict[str, Parameter] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+    source: bytes = b""

@@ -113,8 +113,15 @@ def _dependencies(place: Place, output: bool) -> dict[str, Any]:
         if output and fields["derived_from"] and len(fields["derived_from"]) < len("inputs/"):
             derived.diverges("derived_from_short")
     if matching is not None:
-        fields["matching"] = tuple(filter(None, (_reference(item) for item in matching.items(least=1))))
+        fields["matching"] = _matching(matching)
     return fields
+
+
+def _matching(place: Place) -> tuple[str, ...]:
+    if not isinstance(place.value, list):
+        place.warn("is no list and is ignored", "write a list such as [inputs/a]")
+        return ()
+    return tuple(filter(None, (_reference(item) for item in place.items())))
 
 
 def _reference(place: Place) -> str | None:

@@ -45,8 +45,12 @@ def read(data: bytes, file: str = "descriptor.yml") -> Descriptor:
     report.warnings += document.warnings
     found = _descriptor(Place(document.root, "", report))
     if report.problems:
-        raise _error(file, report.problems)
-    return Descriptor(**found, warnings=tuple(report.warnings))
+        raise _error(file, sorted(report.problems, key=_place_of))
+    return Descriptor(**found, warnings=tuple(sorted(report.warnings, key=_place_of)), source=data)
+
+
+def _place_of(problem: Problem) -> tuple[int, int]:
+    return problem.line, problem.column
 
 
 def _error(file: str, problems: list[Problem]) -> DescriptorError:
@@ -90,11 +94,19 @@ def _identity(root: Place) -> dict[str, Any]:
     return {
         "schema": _take(root, "$schema", _uri, ""),
         "name": _take(root, "name", _name, ""),
-        "name_short": _take(root, "name_short", Place.text, ""),
+        "name_short": _take(root, "name_short", _name_short, ""),
         "namespace": _take(root, "namespace", _namespace, ""),
         "version": _take(root, "version", _version, ""),
         "description": _take(root, "description", _description, ""),
     }
+
+
+def _name_short(place: Place) -> str | None:
+    # no schema knows the key, so nothing in it is a reason to refuse the bundle
+    if isinstance(place.value, str):
+        return place.value
+    place.warn("is no text and is ignored", "put it in quotes")
+    return None
 
 
 def _uri(place: Place) -> str | None:
