@@ -13,7 +13,7 @@ from localrun.engines.base import Image
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, ImageError
 from localrun.images import ImageFolder
-from localrun.images.building import BUILD_LABEL, REPOSITORY
+from localrun.images.building import REPOSITORY, labels_of
 
 pytestmark = pytest.mark.docker
 
@@ -25,13 +25,14 @@ def folder(tmp_path: Path, docker_engine: DockerEngine, busybox: str) -> Iterato
     (made / "Dockerfile").write_text(f"ARG BASE_IMAGE={busybox}\nFROM $BASE_IMAGE\nCOPY program /program\n")
     (made / "program").write_text(secrets.token_hex(8))
     yield made
-    for image in ours(docker_engine):
-        for tag in image.tags:
-            docker_engine.remove_image(tag)
+    for folder in tmp_path.iterdir():
+        for image in built_from(folder, docker_engine):
+            for tag in image.tags:
+                docker_engine.remove_image(tag)
 
 
-def ours(engine: DockerEngine) -> list[Image]:
-    return engine.images({BUILD_LABEL: ""})
+def built_from(folder: Path, engine: DockerEngine) -> list[Image]:
+    return engine.images(labels_of(folder.resolve()))
 
 
 def ensure(engine: DockerEngine, folder: Path, **build_args: str) -> tuple[Image, list[str]]:
@@ -58,7 +59,7 @@ def test_a_changed_folder_is_built_again_and_the_former_image_goes(
     first, _ = ensure(docker_engine, folder)
     (folder / "program").write_text("changed")
     second, _ = ensure(docker_engine, folder)
-    assert [image.id for image in ours(docker_engine)] == [second.id]
+    assert [image.id for image in built_from(folder, docker_engine)] == [second.id]
     assert docker_engine.find_image(first.id) is None
 
 
@@ -66,12 +67,13 @@ def test_a_former_image_that_the_user_named_stays_under_that_name(
     docker_engine: DockerEngine, folder: Path
 ) -> None:
     first, _ = ensure(docker_engine, folder)
-    docker_engine.tag_image(first.id, "localrun-test/kept:1")
+    name = f"localrun-test/kept:{first.id[7:19]}"
+    docker_engine.tag_image(first.id, name)
     (folder / "program").write_text("changed")
     ensure(docker_engine, folder)
-    kept = docker_engine.find_image("localrun-test/kept:1")
+    kept = docker_engine.find_image(name)
     assert kept is not None
-    assert kept.tags == ("localrun-test/kept:1",)
+    assert kept.tags == (name,)
 
 
 def test_the_images_of_another_folder_stay(docker_engine: DockerEngine, folder: Path) -> None:
@@ -97,8 +99,7 @@ def test_the_base_image_can_be_overridden(docker_engine: DockerEngine, folder: P
 
 def test_a_failed_build_leaves_nothing(docker_engine: DockerEngine, folder: Path) -> None:
     (folder / "Dockerfile").write_text((folder / "Dockerfile").read_text() + "RUN false\n")
-    before = {image.id for image in docker_engine.images({})}
     with pytest.raises(ImageError) as caught:
         ensure(docker_engine, folder)
     assert caught.value.cause is Cause.IMAGE_BUILD_FAILED
-    assert {image.id for image in docker_engine.images({})} == before
+    assert built_from(folder, docker_engine) == []

@@ -158,31 +158,33 @@ def engine(docker_engine: DockerEngine) -> DockerEngine:
 
 @dataclass
 class Marked:
-    """A program's layer that no other test has, so that its image cannot be there already."""
+    """A program's layer that no other test has, and what was made of it, so that it can go again."""
 
     text: str = field(default_factory=lambda: secrets.token_hex(8))
+    names: list[str] = field(default_factory=list)
 
     @property
     def layer(self) -> bytes:
         return tar_of({"mark": self.text.encode()})
 
+    def name(self, repository: str) -> str:
+        self.names.append(f"localrun-test/{repository}:{self.text}")
+        return self.names[-1]
+
+    def look(self, tar: Path, members: dict[str, bytes] | bytes) -> ImageArchive:
+        return self.noted(look(tar, members))
+
+    def noted(self, archive: ImageArchive) -> ImageArchive:
+        self.names += [own_name(image) for image in archive.images]
+        return archive
+
 
 @pytest.fixture
 def mark(engine: DockerEngine) -> Iterator[Marked]:
-    before = {image.id for image in engine.images({})}
-    yield Marked()
-    for image in engine.images({}):
-        if image.id not in before and any(tag.startswith("localrun") for tag in image.tags):
-            for tag in image.tags:
-                engine.remove_image(tag)
-
-
-def unnamed(engine: DockerEngine) -> set[str]:
-    return {image.id for image in engine.images({}) if not image.tags}
-
-
-def layers_of(members: dict[str, bytes], packed: bytes) -> bytes:
-    return tar_of(members) if members else packed
+    made = Marked()
+    yield made
+    for name in made.names:
+        engine.remove_image(name)
 
 
 FORMATS: dict[str, Callable[[bytes], bytes]] = {
@@ -200,37 +202,37 @@ FORMATS: dict[str, Callable[[bytes], bytes]] = {
 def test_every_format_loads_under_the_id_found_inside(
     form: str, engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
 ) -> None:
-    before = unnamed(engine)
-    archive = look(tar, FORMATS[form](mark.layer))
+    archive = mark.look(tar, FORMATS[form](mark.layer))
     chosen = choose(archive, engine.info())
     made = ensure(archive, engine, tmp_path)
     assert made.id == chosen.id
     assert made.tags == (own_name(chosen),)
-    assert unnamed(engine) == before
 
 
 @pytest.mark.docker
 def test_what_docker_save_writes_loads_again(
     engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
 ) -> None:
-    packed = image_archive(mark.layer, "localrun-test/saved:1", Cmd=["/x"])
+    name = mark.name("saved")
+    packed = image_archive(mark.layer, name, Cmd=["/x"])
     engine.load_image([packed])
-    subprocess.run(["docker", "save", "-o", str(tar), "localrun-test/saved:1"], check=True)
-    engine.remove_image("localrun-test/saved:1")
-    archive = inspect(Packed(tar, 0, tar.stat().st_size), tar.name)
-    assert archive.images[0].tags == ("localrun-test/saved:1",)
+    subprocess.run(["docker", "save", "-o", str(tar), name], check=True)
+    engine.remove_image(name)
+    archive = mark.noted(inspect(Packed(tar, 0, tar.stat().st_size), tar.name))
+    assert archive.images[0].tags == (name,)
     assert ensure(archive, engine, tmp_path).id == image_id(packed)
-    assert engine.find_image("localrun-test/saved:1") is None
+    assert engine.find_image(name) is None
 
 
 @pytest.mark.docker
 def test_a_tag_of_the_users_is_neither_created_moved_nor_removed(
     engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
 ) -> None:
-    theirs = engine.load_image([image_archive(Marked().layer, "localrun-test/shared:latest")])
-    ours = image_archive(mark.layer, "localrun-test/shared:latest")
-    made = ensure(look(tar, ours), engine, tmp_path)
-    found = engine.find_image("localrun-test/shared:latest")
+    name = mark.name("shared")
+    theirs = engine.load_image([image_archive(Marked().layer, name)])
+    ours = image_archive(mark.layer, name)
+    made = ensure(mark.look(tar, ours), engine, tmp_path)
+    found = engine.find_image(name)
     assert made.id == image_id(ours) != theirs
     assert found is not None
     assert found.id == theirs
@@ -240,9 +242,10 @@ def test_a_tag_of_the_users_is_neither_created_moved_nor_removed(
 def test_an_image_that_the_user_has_under_another_name_is_not_loaded(
     engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
 ) -> None:
-    engine.load_image([image_archive(mark.layer, "localrun-test/mine:1")])
-    made = ensure(look(tar, image_archive(mark.layer, "other/name:2")), engine, tmp_path)
-    assert made.tags == ("localrun-test/mine:1",)
+    name = mark.name("mine")
+    engine.load_image([image_archive(mark.layer, name)])
+    made = ensure(mark.look(tar, image_archive(mark.layer, "other/name:2")), engine, tmp_path)
+    assert made.tags == (name,)
 
 
 @pytest.mark.docker
@@ -255,7 +258,7 @@ def test_an_archive_inside_a_zip_is_loaded_from_there(
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("i-1.tar", tar_of(oci_layout(oci_image(mark.layer))))
     with opened(path) as packed:
-        found = inspect(packed.packed("i-1.tar"), "i-1.tar")
+        found = mark.noted(inspect(packed.packed("i-1.tar"), "i-1.tar"))
     assert ensure(found, engine, tmp_path / "cache").id == found.images[0].id
 
 
@@ -263,28 +266,27 @@ def test_an_archive_inside_a_zip_is_loaded_from_there(
 def test_a_layer_that_does_not_fit_is_refused_and_nothing_stays(
     engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
 ) -> None:
-    before = {image.id for image in engine.images({})}
     broken = {**old_save(layer=mark.layer), "abc/layer.tar": Marked().layer}
+    archive = mark.look(tar, broken)
     with pytest.raises(ImageError, match=r"lab-1\.tar: .*layer"):
-        ensure(look(tar, broken), engine, tmp_path)
-    assert {image.id for image in engine.images({})} == before
+        ensure(archive, engine, tmp_path)
+    assert [engine.find_image(name) for name in (archive.images[0].id, *mark.names)] == [None, None]
 
 
 @pytest.mark.docker
 def test_a_cancelled_load_leaves_nothing_and_the_next_one_succeeds(
     engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
 ) -> None:
-    archive = look(tar, old_save(layer=tar_of({mark.text: bytes(8_000_000)})))
+    archive = mark.look(tar, old_save(layer=tar_of({mark.text: bytes(8_000_000)})))
     calls = iter(range(100))
 
     def check() -> None:
         if next(calls) >= 4:
             raise TaskKilled("enough")
 
-    before = {image.id for image in engine.images({})}
     with pytest.raises(TaskKilled):
         ensure(archive, engine, tmp_path, check=check)
-    assert {image.id for image in engine.images({})} == before
+    assert [engine.find_image(name) for name in (archive.images[0].id, *mark.names)] == [None, None]
     assert ensure(archive, engine, tmp_path).id == archive.images[0].id
 
 
@@ -312,7 +314,7 @@ PROGRAM = """
 def test_two_processes_load_an_image_once(
     engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
 ) -> None:
-    archive = look(tar, old_save(layer=tar_of({mark.text: bytes(30_000_000)})))
+    archive = mark.look(tar, old_save(layer=tar_of({mark.text: bytes(30_000_000)})))
     command = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(tar), str(tmp_path / "cache")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with (

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from localrun import descriptor as descriptors
 from localrun.bundle import folder as folders
@@ -75,8 +75,7 @@ def read(
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What the caller of `read` asked for."""
 
     path: Path

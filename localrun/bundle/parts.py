@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from localrun.errors import Problem
 
-_DESCRIPTOR = re.compile(r"descriptor\.ya?ml", re.ASCII | re.IGNORECASE)
-_OTHER_PACKING = re.compile(r"\.tar\.(bz2|xz|zst|lz4|Z)$|\.(tbz2?|txz)$", re.IGNORECASE)
+_OTHER_PACKING = (".tar.bz2", ".tar.xz", ".tar.zst", ".tar.lz4", ".tbz", ".tbz2", ".txz")
 _GZIPPED = (".tar.gz", ".tgz")
 _SHOWN = 8
 
 
 def is_descriptor(name: str) -> bool:
     """App Engine: `descriptor.yml` or `descriptor.yaml`, in any case of letters, at the root."""
-    return _DESCRIPTOR.fullmatch(name.removeprefix("./")) is not None
+    return name.removeprefix("./").lower() in ("descriptor.yml", "descriptor.yaml")
 
 
 def is_noise(name: str) -> bool:
@@ -105,7 +103,7 @@ def _warn_of_name(name: str, parts: Parts) -> None:
 
 
 def _no_image(names: list[str], parts: Parts) -> None:
-    other = [name for name in names if _OTHER_PACKING.search(name)]
+    other = [name for name in names if name.lower().endswith(_OTHER_PACKING)]
     if other:
         parts.problems.append(
             Problem(repr(other[0]), "an image archive must be a plain .tar", "unpack it first")

@@ -80,7 +80,8 @@ class Zip:
         header = self._file.read(_LOCAL.size)
         if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
             raise _damaged(self.path, item.filename, "it is not where the zip's list of members says")
-        return item.header_offset + _LOCAL.size + sum(_LOCAL.unpack(header)[-2:])
+        *_, name_length, extra_length = _LOCAL.unpack(header)
+        return item.header_offset + _LOCAL.size + int(name_length) + int(extra_length)
 
 
 @contextmanager

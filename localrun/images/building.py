@@ -36,7 +36,7 @@ def build(
     with notes.lock(cache, str(folder), check_cancelled):
         if found := engine.find_image(name):
             return found
-        labels = {BUILD_LABEL: _label(folder)}
+        labels = labels_of(folder)
         made = engine.build_image(
             folder,
             dockerfile=source.dockerfile,
@@ -49,10 +49,12 @@ def build(
         return made
 
 
-def _label(folder: Path) -> str:
+def labels_of(folder: Path) -> dict[str, str]:
+    """What marks the images of one folder, without telling where it is."""
     import hashlib
 
-    return hashlib.sha256(str(folder).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    path = str(folder).encode("utf-8", "surrogateescape")
+    return {BUILD_LABEL: hashlib.sha256(path).hexdigest()[:32]}
 
 
 def _remove_older(engine: Engine, labels: dict[str, str], name: str) -> None:

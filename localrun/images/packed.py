@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 if TYPE_CHECKING:
     import zlib
@@ -26,18 +26,6 @@ Packing = Literal["deflate", "gzip"]
 
 class Damaged(Exception):
     """The bytes are not what their container promises; the message says how."""
-
-
-class Reader(Protocol):
-    """Bytes that are read forward. `position` counts from the start of the unpacked bytes."""
-
-    position: int
-
-    def read(self, count: int) -> bytes:
-        """Return the next `count` bytes; fewer only at the end."""
-
-    def skip(self, count: int) -> None:
-        """Pass over `count` bytes. Raises `Damaged` when there are not as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +66,7 @@ class Window:
         return data
 
     def skip(self, count: int) -> None:
-        """Hop, without reading."""
+        """Hop over `count` bytes without reading. Raises `Damaged` when there are not as many."""
         self.position += count
         if self.position > self._size:
             raise Damaged(f"it ends at byte {self._size}, {self.position - self._size} bytes too early")
@@ -106,7 +94,7 @@ class Stream:
         return data
 
     def skip(self, count: int) -> None:
-        """Read and drop."""
+        """Read and drop `count` bytes. Raises `Damaged` when there are not as many."""
         end = self.position + count
         while self.position < end:
             if not self.read(min(CHUNK, end - self.position)):
@@ -117,6 +105,9 @@ class Stream:
         self._total += len(self._rest)
         check_growth(self._packed, self._total)
         return bool(self._rest)
+
+
+Reader = Window | Stream  # bytes that are read forward; `position` counts the unpacked ones
 
 
 def check_growth(packed: int, unpacked: int) -> None:
