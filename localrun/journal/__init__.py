@@ -1,0 +1,16 @@
+"""The journal: append-only logs of what happened, and the heartbeat that says what the machine does.
+
+    heartbeat_detailed.jsonl  one JSON object per event
+    heartbeat_events.log      one line per event, for people
+    heartbeat_errors.log      one block per error
+    heartbeat_stats.jsonl     what comes again and again (heartbeats, polls): elsewhere it would push
+                              errors out of the last hundred lines
+
+Old ones are kept beside them as `.1` (the newest), `.2`, ...
+"""
+
+from localrun.journal.book import VOLATILE, Journal
+from localrun.journal.heartbeat import Heartbeat
+from localrun.journal.reader import Line
+
+__all__ = ["VOLATILE", "Heartbeat", "Journal", "Line"]

@@ -1,0 +1,149 @@
+"""The journal itself: where each event is written, and that nothing can keep a line from being whole."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from localrun.errors import LocalrunError
+from localrun.journal import forms, reader
+from localrun.journal.logfile import LogFile, locked
+from localrun.journal.reader import Line, Wanted
+from localrun.journal.redaction import Redactor
+
+VOLATILE = frozenset({"heartbeat", "task_stats"})  # come again and again, whatever happens
+
+
+class Journal:
+    """The logs of a folder, which any number of threads and processes write to.
+
+    A file that would pass `max_bytes` is renamed, and `keep` old ones of each are kept. `redact` are
+    values that must never be written down. Raises `LocalrunError` when the folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_bytes: int = 32 * 1024**2,
+        keep: int = 5,
+        redact: Iterable[str] = (),
+    ) -> None:
+        self.folder = folder
+        self.lost = 0  # events since the last that could be written
+        self._redactor = Redactor(redact)
+        keep = max(keep, 1)
+        self._detailed = LogFile(folder / "heartbeat_detailed.jsonl", max_bytes, keep, _mend_json)
+        self._events = LogFile(folder / "heartbeat_events.log", max_bytes, keep, _mend_text)
+        self._errors = LogFile(folder / "heartbeat_errors.log", max_bytes, keep, _mend_text)
+        self._stats = LogFile(folder / "heartbeat_stats.jsonl", max_bytes, keep, _mend_json)
+        self._begin()
+
+    def hide(self, secret: str) -> None:
+        """Never write this value down from now on."""
+        self._redactor.hide(secret)
+
+    def emit(
+        self,
+        event_type: str,
+        *,
+        request_id: str | None = None,
+        action: str | None = None,
+        data: Any = None,
+        metadata: Any = None,
+        volatile: bool = False,
+    ) -> None:
+        """Write an event down; it is in the files when this returns.
+
+        `volatile`: one of those that come again and again, such as the answer to a poll. Never raises
+        for what the data are, nor when the disk is full: the next event that can be written then tells
+        how many are missing.
+        """
+        plain = self._redactor.plain(data if data is not None else {})
+        if event_type in forms.ERRORS:
+            plain = forms.with_error(plain)
+        request, deed = self._redactor.plain([request_id, action])
+        rest = forms.rest_of_line(request, deed, plain, self._redactor.plain(metadata or {}))
+        brief = partial(forms.brief, event_type=event_type, request_id=request, action=deed, data=plain)
+        try:
+            with locked(self.folder):
+                self._append(event_type, rest, brief, plain, volatile or event_type in VOLATILE)
+        except OSError:
+            self.lost += 1
+
+    def read(
+        self, *, task_id: str | None = None, event_type: str | None = None, request_id: str | None = None
+    ) -> Iterator[Line]:
+        """The events so far, also rotated ones, the oldest first; volatile ones by their type only."""
+        return reader.read(self._file_of(event_type), Wanted(task_id, event_type, request_id))
+
+    def follow(
+        self,
+        *,
+        task_id: str | None = None,
+        event_type: str | None = None,
+        request_id: str | None = None,
+        past: bool = False,
+        every: float = 0.25,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Line]:
+        """The events as they come, until `stop` is set; `past`: after all that were there before.
+
+        Looks for them `every` so many seconds, because files tell nobody that they grew.
+        """
+        wanted = Wanted(task_id, event_type, request_id)
+        stop = stop or threading.Event()
+        return reader.follow(self._file_of(event_type), wanted, past=past, every=every, stop=stop)
+
+    def _begin(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with locked(self.folder):
+                for file in (self._detailed, self._events, self._errors):
+                    file.touch()
+        except OSError as error:
+            raise LocalrunError(
+                f"the log folder {self.folder} cannot be written: {error.strerror}",
+                remedy="make it writable, or choose another one",
+                path=str(self.folder),
+            ) from error
+
+    def _file_of(self, event_type: str | None) -> LogFile:
+        return self._stats if event_type in VOLATILE else self._detailed
+
+    def _append(
+        self, event_type: str, rest: str, brief: Callable[[str], bytes], data: Any, volatile: bool
+    ) -> None:
+        when = forms.now()  # under the lock, so that the files are in the order of time
+        line = forms.detailed(when, event_type, rest)
+        if volatile:
+            self._stats.append(line)
+            return
+        self._detailed.append(_gap(when, self.lost) + line if self.lost else line)
+        self.lost = 0
+        self._events.append(brief(when))
+        if event_type in forms.ERRORS:
+            self._errors.append(forms.block(when, data))
+
+
+def _gap(when: str, lost: int) -> bytes:
+    return forms.detailed(when, "journal_gap", forms.rest_of_line(None, None, {"lost": lost}, {}))
+
+
+def _mend_json(fragment: bytes) -> bytes:
+    """A line that only lacks its end is kept; of another one stays that it was there, as a JSON line."""
+    try:
+        if isinstance(json.loads(fragment), dict):
+            return fragment + b"\n"
+    except (ValueError, RecursionError):
+        pass
+    rest = forms.rest_of_line(None, None, {"bytes": len(fragment)}, {})
+    return forms.detailed(forms.now(), "journal_torn", rest)
+
+
+def _mend_text(fragment: bytes) -> bytes:
+    return fragment + b"\n"
