@@ -78,7 +78,7 @@ def test_an_entry_of_another_process_is_not_dropped(ledger: Ledger) -> None:
         b"\xff\x00",
         b'{"a": {"cpus": "many"}}',
         b'{"a": {"task_id": "a", "memory": -5}}',
-        b"[" * 100_000,
+        b'{"a": {"x": ' + b"[" * 100_000,
     ],
 )
 def test_a_damaged_ledger_is_made_anew_and_said_so(ledger: Ledger, damages: list[str], text: bytes) -> None:

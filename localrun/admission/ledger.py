@@ -175,7 +175,7 @@ class Ledger:
         """The entries; none when the file is damaged: every living process puts its own in again."""
         try:
             found = msgspec.json.decode(text, type=dict[str, Entry])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self._damaged(f"the ledger {self.path} was damaged and is made anew: {error}")
             return {}
         return {task_id: entry for task_id, entry in found.items() if entry.task_id == task_id}
