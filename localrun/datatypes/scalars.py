@@ -62,13 +62,9 @@ class String(DataType):
             return None
         length = len(text.encode("utf-16-le")) // 2
         if length < self.min_length:
-            notes.refuse(
-                f"{shown(text)} has {length} characters, fewer than {self.min_length}", "make it longer"
-            )
+            notes.refuse(f"{shown(text)} {_count(length)}, fewer than {self.min_length}", "make it longer")
         if self.max_length is not None and length > self.max_length:
-            notes.refuse(
-                f"{shown(text)} has {length} characters, more than {self.max_length}", "make it shorter"
-            )
+            notes.refuse(f"{shown(text)} {_count(length)}, more than {self.max_length}", "make it shorter")
         return text
 
 
@@ -98,3 +94,7 @@ class Enumeration(DataType):
             f"{shown(text)} is not one of: {allowed}", did_you_mean(text, self.values) or "take one of them"
         )
         return None
+
+
+def _count(length: int) -> str:
+    return "has 1 character" if length == 1 else f"has {length} characters"
