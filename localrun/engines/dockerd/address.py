@@ -31,11 +31,6 @@ class Address:
         return urlsplit(self.url).scheme
 
     @property
-    def is_plain(self) -> bool:
-        """Whether a bare socket is enough: no TLS, no ssh."""
-        return self.scheme in {"unix", "tcp", "http"} and self.certificates is None
-
-    @property
     def socket_path(self) -> str:
         """The path of a unix socket."""
         return self.url.removeprefix("unix://") or str(USUAL_SOCKET)
@@ -44,15 +39,11 @@ class Address:
     def host_and_port(self) -> tuple[str, int]:
         """The host and port of a TCP address. Raises `EngineUnreachable` when there are none."""
         parts = urlsplit(self.url)
-        try:
-            port = parts.port
-        except ValueError:
-            port = None
-        if not parts.hostname or not port:
+        if not parts.hostname or not parts.port:
             raise EngineUnreachable(
                 f"the engine's address {self.url!r} has no host and port", remedy=FORMS, address=self.url
             )
-        return parts.hostname, port
+        return parts.hostname, parts.port
 
 
 def resolve(host: str | None, *, certificates: Path | None, config: Path) -> Address:
@@ -104,13 +95,20 @@ def _of_context(name: str, config: Path) -> Address:
 
 
 def _checked(address: Address) -> Address:
-    if address.scheme not in {"unix", "tcp", "http", "https", "ssh"}:
+    if address.scheme not in {"unix", "tcp", "http", "https", "ssh"} or not _has_sound_port(address.url):
         raise EngineUnreachable(
             f"the engine's address {address.url!r} (from {address.named_by}) is of no kind that is known",
             remedy=FORMS,
             address=address.url,
         )
     return address
+
+
+def _has_sound_port(url: str) -> bool:
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _usual_socket() -> Path:

@@ -102,7 +102,7 @@ class Build:
     def _credentials(self) -> dict[str, str]:
         if not (self._images.config / "config.json").exists():
             return {}
-        from localrun.engines.dockerd.remote import all_credentials
+        from localrun.engines.dockerd.credentials import all_credentials
 
         header = all_credentials(self._images.config)
         return {"X-Registry-Config": header} if header else {}

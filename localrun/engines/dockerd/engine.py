@@ -25,7 +25,7 @@ from localrun.engines.dockerd.api import Api, labelled, said
 from localrun.engines.dockerd.body import create_body, open_folder
 from localrun.engines.dockerd.images import Images, architecture_name
 from localrun.engines.dockerd.measure import usage_of
-from localrun.engines.dockerd.transport import Response, SocketTransport, Transport
+from localrun.engines.dockerd.transport import Response, Transport
 from localrun.errors import ContainerGone
 
 CONFIG = Path("~/.docker")
@@ -44,7 +44,7 @@ class DockerEngine:
     ) -> None:
         self._config = config.expanduser()
         self.address = address.resolve(host, certificates=certificates, config=self._config)
-        self._api = Api(_transport(self.address))
+        self._api = Api(Transport(self.address))
         self._images = Images(self._api, self._config)
         self._info: EngineInfo | None = None
 
@@ -204,14 +204,6 @@ class DockerEngine:
         doing = "looking at the container"
         found: dict[str, Any] = self._api.json("GET", _at(handle, "json"), doing=doing)["State"]
         return found
-
-
-def _transport(where: address.Address) -> Transport:
-    if where.is_plain:
-        return SocketTransport(where)
-    from localrun.engines.dockerd.remote import RemoteTransport
-
-    return RemoteTransport(where)
 
 
 def _at(handle: Handle, verb: str = "") -> str:

@@ -56,7 +56,7 @@ def pull(images: Images, reference: str, progress: Progress) -> Image:
 def _headers(images: Images, repository: str) -> dict[str, str]:
     if not (images.config / "config.json").exists():
         return {}
-    from localrun.engines.dockerd.remote import credentials
+    from localrun.engines.dockerd.credentials import credentials
 
     header = credentials(images.config, repository)
     return {"X-Registry-Auth": header} if header else {}

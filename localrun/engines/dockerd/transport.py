@@ -7,42 +7,16 @@ import select
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from http.client import HTTPConnection, HTTPException, HTTPResponse
-from typing import Protocol
+from http.client import HTTPException, HTTPResponse
 
 from localrun.engines.dockerd.address import Address
+from localrun.engines.dockerd.connections import Connection, new_connection
 from localrun.errors import Cause, EngineUnreachable
 
 CHUNK = 64 * 1024
-CONNECT_SECONDS = 15.0
 BROKEN = (OSError, HTTPException)  # every way in which a plain connection ends early
 
 Body = bytes | Iterable[bytes] | None
-
-
-class Response(Protocol):
-    """An answer whose body has not been read yet. Close it, or read it to its end."""
-
-    status: int
-
-    def header(self, name: str) -> str:
-        """One header; empty when it is not there."""
-
-    def chunks(self) -> Iterator[bytes]:
-        """The body as it comes in. Raises `EngineUnreachable` when the engine goes away meanwhile."""
-
-    def close(self) -> None:
-        """Let go of it; a connection whose answer was not read to its end is closed."""
-
-
-class Transport(Protocol):
-    """One way to send a request; safe to use from several threads."""
-
-    def request(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> Response:
-        """Send it, and give the answer as soon as its headers are there."""
-
-    def close(self) -> None:
-        """Close every connection; answers that are still being read end with an error."""
 
 
 def lost(address: Address, why: BaseException | str) -> EngineUnreachable:
@@ -73,60 +47,53 @@ def _remedy(address: Address, why: OSError) -> str:
     return "start the engine: `sudo systemctl start docker` (here: `make docker`), or set DOCKER_HOST"
 
 
-class _UnixConnection(HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost")
-        self._path = path
+class _UploadFailed(Exception):
+    """What is being sent could not be read: an error of its source, not of the connection."""
 
-    def connect(self) -> None:
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            made.connect(self._path)
-        except BaseException:
-            made.close()
-            raise
-        self.sock = made
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
 
 
-class _TcpConnection(HTTPConnection):
-    def connect(self) -> None:
-        super().connect()
-        # A host that vanishes without a word would otherwise be waited for without end.
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
-        self.sock.settimeout(None)
+def _reading(body: Iterable[bytes]) -> Iterator[bytes]:
+    try:
+        yield from body
+    except OSError as error:
+        raise _UploadFailed(error) from error
 
 
-class SocketTransport:
-    """Plain HTTP over a unix or TCP socket. Connections are kept and reused."""
+class Transport:
+    """HTTP over connections that are kept and reused. Safe to use from several threads."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self._lock = threading.Lock()
-        self._idle: list[HTTPConnection] = []
-        self._busy: set[HTTPConnection] = set()
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
+        self._closed = False
 
     def request(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> Response:
         """Send it over a kept connection if there is one that still lives, else over a new one."""
         connection, kept = self._take()
         try:
             return self._send(connection, method, path, body, headers)
-        except BaseException as error:
-            self._drop(connection)
+        except BROKEN as error:
+            told = self._told(error, connection, kept)
             # The engine may have acted on anything but a question before it went away.
-            if not (kept and method == "GET" and isinstance(error, BROKEN)):
-                raise self._told(error) from error
-        connection = self._open()
-        try:
-            return self._send(connection, method, path, body, headers)
-        except BaseException as error:
-            self._drop(connection)
-            raise self._told(error) from error
+            if not kept or method != "GET":
+                raise told from error
+        except _UploadFailed as failed:
+            self.drop(connection)
+            raise failed.error from None
+        except BaseException:
+            self.drop(connection)
+            raise
+        return self.request(method, path, body, headers)
 
     def close(self) -> None:
         """Close what is idle, and wake up who waits for an answer."""
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle, self._idle, self._closed = self._idle, [], True
             busy = list(self._busy)
         for connection in idle:
             connection.close()
@@ -134,20 +101,23 @@ class SocketTransport:
             with contextlib.suppress(OSError, AttributeError):
                 connection.sock.shutdown(socket.SHUT_RDWR)
 
-    def give_back(self, connection: HTTPConnection) -> None:
-        """Keep a connection for the next request."""
+    def give_back(self, connection: Connection) -> None:
+        """Keep a connection for the next request, unless there will be none."""
         with self._lock:
             self._busy.discard(connection)
-            self._idle.append(connection)
+            keep = not self._closed
+            if keep:
+                self._idle.append(connection)
+        if not keep:
+            connection.close()
 
-    def _drop(self, connection: HTTPConnection) -> None:
+    def drop(self, connection: Connection) -> None:
+        """Close a connection that is of no use any more."""
         with self._lock:
             self._busy.discard(connection)
         connection.close()
 
-    drop = _drop
-
-    def _take(self) -> tuple[HTTPConnection, bool]:
+    def _take(self) -> tuple[Connection, bool]:
         while True:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
@@ -157,10 +127,10 @@ class SocketTransport:
                 return self._open(), False
             if not _is_stale(connection):
                 return connection, True
-            self._drop(connection)
+            self.drop(connection)
 
-    def _open(self) -> HTTPConnection:
-        connection = self._new()
+    def _open(self) -> Connection:
+        connection = new_connection(self.address)
         try:
             connection.connect()
         except OSError as error:
@@ -170,20 +140,15 @@ class SocketTransport:
             self._busy.add(connection)
         return connection
 
-    def _new(self) -> HTTPConnection:
-        if self.address.scheme == "unix":
-            return _UnixConnection(self.address.socket_path)
-        host, port = self.address.host_and_port
-        return _TcpConnection(host, port, timeout=CONNECT_SECONDS)
-
     def _send(
-        self, connection: HTTPConnection, method: str, path: str, body: Body, headers: Mapping[str, str]
+        self, connection: Connection, method: str, path: str, body: Body, headers: Mapping[str, str]
     ) -> Response:
         upload = body is not None and not isinstance(body, bytes)
         sent = {**headers, "Transfer-Encoding": "chunked"} if upload else dict(headers)
+        data = body if body is None or isinstance(body, bytes) else _reading(body)
         early: OSError | None = None
         try:
-            connection.request(method, path, body=body, headers=sent, encode_chunked=upload)
+            connection.request(method, path, body=data, headers=sent, encode_chunked=upload)
         except (BrokenPipeError, ConnectionResetError) as error:
             if not upload:
                 raise
@@ -192,26 +157,30 @@ class SocketTransport:
             answer = connection.getresponse()
         except BROKEN as error:
             raise (early or error) from error
-        return SocketResponse(self, connection, answer)
+        return Response(self, connection, answer)
 
-    def _told(self, error: BaseException) -> BaseException:
-        return lost(self.address, error) if isinstance(error, BROKEN) else error
+    def _told(self, error: Exception, connection: Connection, kept: bool) -> EngineUnreachable:
+        complaint = connection.complaint()
+        self.drop(connection)
+        if complaint and not kept:
+            return unreachable(self.address, OSError(complaint))
+        return lost(self.address, error)
 
 
-def _is_stale(connection: HTTPConnection) -> bool:
+def _is_stale(connection: Connection) -> bool:
     """Whether the other side has closed it: an idle connection has nothing to say but good-bye."""
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN | select.POLLHUP | select.POLLERR)
     return bool(poll.poll(0))
 
 
-class SocketResponse:
+class Response:
     """An answer over a kept connection, which goes back when the answer was read to its end."""
 
-    def __init__(self, transport: SocketTransport, connection: HTTPConnection, answer: HTTPResponse) -> None:
+    def __init__(self, transport: Transport, connection: Connection, answer: HTTPResponse) -> None:
         self.status = answer.status
         self._transport = transport
-        self._connection: HTTPConnection | None = connection
+        self._connection: Connection | None = connection
         self._answer = answer
 
     def header(self, name: str) -> str:

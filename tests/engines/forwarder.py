@@ -1,0 +1,65 @@
+"""A TCP port in front of the engine's socket, plain or with TLS, whose connections can be cut."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+
+
+class Forwarder:
+    """Passes bytes both ways between a local port and a unix socket."""
+
+    def __init__(self, path: str, context: ssl.SSLContext | None = None) -> None:
+        self._path = path
+        self._context = context
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self.accepted = 0
+        self._open: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept, name="forwarder", daemon=True)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+                client = self._context.wrap_socket(client, server_side=True) if self._context else client
+            except ssl.SSLError:
+                continue
+            except OSError:
+                return
+            self.accepted += 1
+            engine = socket.socket(socket.AF_UNIX)
+            engine.connect(self._path)
+            self._open += [client, engine]
+            for source, sink in ((client, engine), (engine, client)):
+                thread = threading.Thread(target=_pump, args=(source, sink), name="forwarder", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def cut(self) -> None:
+        """Break every connection, as an engine does that ends."""
+        for each in self._open:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End, with every thread."""
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self._threads[0].join(10)
+        self.cut()
+        for thread in self._threads:
+            thread.join(10)
+        for each in self._open:
+            each.close()
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_RDWR)

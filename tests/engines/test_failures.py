@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from localrun.engines.dockerd.failures import refusal, start_refusal
+from localrun.errors import ContainerGone, ImageError, MountUnavailable
+
+OCI = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container"
+
+
+@pytest.mark.parametrize(
+    ("words", "cause", "told"),
+    [
+        (
+            f'{OCI} process: exec: "/no": stat /no: no such file or directory',
+            "ENTRYPOINT_INVALID",
+            "/no is",
+        ),
+        (
+            f'{OCI} process: exec: "go": executable file not found in $PAT',
+            "ENTRYPOINT_INVALID",
+            "go is not in",
+        ),
+        (f'{OCI} process: exec: "/x": permission denied: unknown', "ENTRYPOINT_INVALID", "not executable"),
+        (f"{OCI} process: exec /x: exec format error", "IMAGE_PLATFORM", "no program for this machine"),
+        (f'{OCI} process: exec: "/etc": is a directory', "ENTRYPOINT_INVALID", "/etc is a folder"),
+        ("unable to find user me: no matching entries in passwd file", "ENTRYPOINT_INVALID", "USER"),
+        (f'{OCI} process: chdir to cwd ("/x") failed: permission denied', "ENTRYPOINT_INVALID", "WORKDIR"),
+        (f"{OCI}: something else", "ENGINE_FAILED", "something else"),
+    ],
+)
+def test_a_start_that_fails_says_why_in_plain_words(words: str, cause: str, told: str) -> None:
+    error = start_refusal(400, words)
+    assert str(error.cause) == cause
+    assert told in error.message
+    assert error.remedy or cause == "ENGINE_FAILED"
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "kind", "cause"),
+    [
+        (404, "No such container: abc", ContainerGone, "ENGINE_FAILED"),
+        (
+            409,
+            "container is dead or marked for removal",
+            ContainerGone,
+            "ENGINE_FAILED",
+        ),
+        (404, "No such image: x:1", ImageError, "IMAGE_MISSING"),
+        (400, "bind source path does not exist: /x", MountUnavailable, "ENGINE_FAILED"),
+        (500, "Mounts denied: The path /x is not shared from the host", MountUnavailable, "ENGINE_FAILED"),
+        (500, "write /var/lib/x: no space left on device", object, "DISK_FULL"),
+        (400, "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs", object, "CPU_UNAVAILABLE"),
+        (400, "Minimum memory limit allowed is 6MB", object, "MEMORY_UNAVAILABLE"),
+        (500, 'could not select device driver "" with capabilities: [[gpu]]', object, "GPU_UNAVAILABLE"),
+        (500, "something new", object, "ENGINE_FAILED"),
+    ],
+)
+def test_a_refusal_is_of_the_kind_that_it_is(status: int, words: str, kind: type, cause: str) -> None:
+    error = refusal(status, words, "doing it")
+    assert isinstance(error, kind)
+    assert str(error.cause) == cause
+    assert error.message.startswith("doing it: ")
