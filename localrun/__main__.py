@@ -1,0 +1,8 @@
+"""`python -m localrun` is `localrun`."""
+
+import sys
+
+from localrun.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""The way of events from the threads of a task to the one that shows them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from queue import SimpleQueue
+
+from localrun.events import Event
+from localrun.states import TaskState
+
+_ROOM = 8 * 1024 * 1024  # characters of log that may wait to be shown
+
+
+class Feed:
+    """A queue of events, until the end of the task.
+
+    Showing must never hold the task up: a terminal is slow, can be halted, and a pipe can be closed. So
+    a listener only puts events here, and log text for which there is no room is left out and counted;
+    the log file has it.
+    """
+
+    def __init__(self, room: int = _ROOM) -> None:
+        self._queue: SimpleQueue[Event] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._room = room
+        self.left_out = 0
+
+    def put(self, event: Event) -> None:
+        """The listener."""
+        if event.kind == "log" and not self._take(len(event.data["text"])):
+            return
+        self._queue.put(event)
+
+    def _take(self, size: int) -> bool:
+        with self._lock:
+            if size > self._room:
+                self.left_out += size
+                return False
+            self._room -= size
+            return True
+
+    def __iter__(self) -> Iterator[Event]:
+        while True:
+            event = self._queue.get()
+            if event.kind == "log":
+                with self._lock:
+                    self._room += len(event.data["text"])
+            yield event
+            if event.kind == "state" and TaskState(event.data["state"]).is_end:
+                return

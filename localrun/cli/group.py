@@ -1,0 +1,66 @@
+"""The list of commands: each is imported only when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from localrun.cli.exits import MEANINGS
+
+# section -> command -> (module, what it does)
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "Run": {"run": ("run", "Run a task and show its outputs.")},
+    "Look": {
+        "list": ("listing", "List the tasks of this folder."),
+        "status": ("status", "Show where a task is, and why it ended."),
+        "logs": ("logs", "Show what a task wrote."),
+        "outputs": ("outputs", "Show or copy a task's outputs."),
+    },
+    "End": {
+        "kill": ("kill", "Stop a task."),
+        "rm": ("rm", "Delete ended tasks with all their files."),
+    },
+}
+COMMANDS = {name: found for section in SECTIONS.values() for name, found in section.items()}
+
+EXAMPLES = [
+    ("localrun run add.zip -i a=3 -i b=4", "one task, its inputs in the command"),
+    ("localrun run ./cells -i image=@scan.png -o results", "a file as input, the outputs copied"),
+    ("localrun run ./cells --inputs values.json --json", "one JSON record for a script"),
+    ("localrun list", "an ID is what it shows, any unique beginning, or `last`"),
+    ("localrun logs last -f", "what the newest task writes, as it writes it"),
+    ("localrun kill 3f9c", "stop a task, also from another terminal"),
+]
+
+
+class Commands(click.Group):
+    """A group that knows the names of its commands, and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """All names, in the order of the page."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"localrun.cli.{COMMANDS[cmd_name][0]}").command
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The commands, by what they are for."""
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, what) for name, (_, what) in commands.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The exit codes, and examples."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(int(code)), meaning) for code, meaning in MEANINGS.items()])
+        with formatter.section("Examples"):
+            for line, what in EXAMPLES:
+                formatter.write(
+                    f"{'':{formatter.current_indent}}# {what}\n{'':{formatter.current_indent}}{line}\n"
+                )

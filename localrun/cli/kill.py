@@ -1,0 +1,35 @@
+"""`localrun kill`: stop a task, whichever process carries it."""
+
+from __future__ import annotations
+
+import click
+
+from localrun.cli import options
+from localrun.cli.face import Face, pass_face
+from localrun.cli.streams import out
+
+
+@click.command()
+@options.task_id
+@click.option(
+    "--grace",
+    type=options.DURATION,
+    metavar="TIME",
+    help="How long it may take to end by itself; default: LOCALRUN_GRACE, or 10s.",
+)
+@click.option("--now", is_flag=True, help="Give it no time at all.")
+@options.as_json
+@pass_face
+def command(face: Face, task_id: str, grace: float | None, now: bool, as_json: bool) -> None:
+    """Stop the task ID and wait for its end.
+
+    The program gets SIGTERM, and SIGKILL when it has not ended within the grace.
+    """
+    with face.app() as app:
+        record = app.kill(task_id, 0.0 if now else grace)
+    if as_json:
+        from localrun.cli.results import as_fields, print_json
+
+        print_json(as_fields(record))
+    else:
+        out(f"{record.id[:8]} {record.state}")

@@ -1,0 +1,75 @@
+"""`localrun list`: the tasks of this folder."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import click
+
+from localrun.cli import options
+from localrun.cli.display.lines import harmless
+from localrun.cli.face import Face, pass_face
+from localrun.cli.streams import is_terminal, out
+from localrun.sizes import show_seconds
+from localrun.states import TaskState
+
+if TYPE_CHECKING:
+    from localrun.app import App
+    from localrun.record import TaskRecord
+
+_LIMIT = 20
+_HEADS = ("ID", "STATE", "CAUSE", "NAME", "AGE", "DURATION")
+_STATES = [str(state) for state in TaskState]
+
+
+@click.command()
+@click.option("-a", "--all", "everything", is_flag=True, help="All tasks, not only the newest.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(min=1), default=_LIMIT, show_default=True, help="How many at most."
+)
+@click.option("--state", type=click.Choice(_STATES, case_sensitive=False), help="Only tasks in this state.")
+@options.as_json
+@pass_face
+def command(face: Face, everything: bool, limit: int, state: str | None, as_json: bool) -> None:
+    """List the tasks of this folder, the newest first."""
+    with face.app() as app:
+        records = list(islice(_records(app, state), None if everything else limit))
+    if as_json:
+        from localrun.cli.results import as_fields, print_json
+
+        print_json([as_fields(record) for record in records])
+    elif records:
+        _print([_HEADS, *map(_row, records)])
+    elif is_terminal(sys.stdout, face.environ):
+        out("no tasks here; run one: `localrun run BUNDLE`")
+
+
+def _records(app: App, state: str | None) -> Iterator[TaskRecord]:
+    for workspace in app.home.newest():
+        record = workspace.load_or_none()
+        if record is not None and state in (None, record.state):
+            yield record
+
+
+def _row(record: TaskRecord) -> tuple[str, ...]:
+    now = time.time()
+    duration = (record.ended or now) - record.created
+    return (
+        record.id[:8],
+        str(record.state),
+        record.cause or "-",
+        harmless(record.name) or "-",
+        show_seconds(max(now - record.created, 0.0)),
+        show_seconds(duration),
+    )
+
+
+def _print(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        out("  ".join(cells).rstrip())

@@ -1,0 +1,131 @@
+"""`localrun logs`: what a task wrote, also while it writes it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localrun.cli import options
+from localrun.cli.display.lines import harmless_lines
+from localrun.cli.face import Face, pass_face
+from localrun.cli.streams import err, is_terminal, out
+
+if TYPE_CHECKING:
+    from localrun.app import App
+    from localrun.record import TaskRecord
+    from localrun.workspace import Workspace
+
+_CHUNK = 64 * 1024
+_LOOK = 0.1  # seconds between two looks at a growing file, for which the system has no portable event
+_STEPS = ("permissions", "task", "outputs")
+
+
+@click.command()
+@options.task_id
+@click.option("--step", type=click.Choice(_STEPS), default="task", show_default=True, help="Of which step.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the task has ended.")
+@options.as_json
+@pass_face
+def command(face: Face, task_id: str, step: str, follow: bool, as_json: bool) -> None:
+    """Show what the task ID wrote.
+
+    The steps `permissions` and `outputs` run no program of their own: they show what was done, and how.
+    """
+    with face.app() as app:
+        workspace, record = app.find(task_id)
+        if as_json or step != "task":
+            _print_at_once(app, workspace, step, follow=follow, as_json=as_json)
+        else:
+            _print_log(app, workspace, record, face, follow=follow)
+
+
+def _print_at_once(app: App, workspace: Workspace, step: str, *, follow: bool, as_json: bool) -> None:
+    if follow:
+        app.home.wait(workspace.id)
+    record = workspace.load()
+    text = _text(workspace) if step == "task" else ""
+    if not as_json:
+        out(_how(record, step))
+        return
+    from localrun.cli.results import print_json
+
+    print_json(
+        {"id": record.id, "step": step, "state": str(record.state), **_done(record, step), "log": text}
+    )
+
+
+def _text(workspace: Workspace) -> str:
+    try:
+        return workspace.log.read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _done(record: TaskRecord, step: str) -> dict[str, Any]:
+    found = next((each for each in record.steps if each.name == step), None)
+    names = ("how", "message", "exit_code", "seconds")
+    return {name: getattr(found, name, None) for name in names}
+
+
+def _how(record: TaskRecord, step: str) -> str:
+    done = _done(record, step)
+    parts = [harmless_lines(str(done[name])) for name in ("how", "message") if done[name]]
+    return f"{step}: " + ("; ".join(parts) if parts else "not reached yet, or not at all")
+
+
+def _print_log(app: App, workspace: Workspace, record: TaskRecord, face: Face, *, follow: bool) -> None:
+    plain = is_terminal(sys.stdout, face.environ)
+    wrote = False
+    ended = _ended(app, record) if follow else None
+    for data in pieces(workspace.log, ended):
+        wrote = True
+        _put(data, plain=plain)
+    if not wrote and not follow:
+        err(f"the task {record.id[:8]} wrote nothing" + ("" if record.state.is_end else " yet"))
+    if follow and not workspace.load().state.is_end:
+        err(f"the process of the task {record.id[:8]} is gone; `localrun kill {record.id[:8]}` ends it")
+
+
+def _ended(app: App, record: TaskRecord) -> threading.Event:
+    """Set once nobody carries the task any more; a daemon, since a lock cannot be waited for less firmly."""
+    ended = threading.Event()
+    if record.state.is_end:
+        ended.set()
+        return ended
+
+    def watch() -> None:
+        app.home.wait(record.id)
+        ended.set()
+
+    threading.Thread(target=watch, name="watch", daemon=True).start()
+    return ended
+
+
+def pieces(path: Path, ended: threading.Event | None) -> Iterator[bytes]:
+    """What is in a file, and what is added to it until `ended` is set; None: only what is there."""
+    while not path.exists():
+        if ended is None or ended.is_set():
+            return
+        ended.wait(_LOOK)
+    with path.open("rb") as stream:
+        while True:
+            last = ended is None or ended.is_set()  # asked before reading: what came before the end is read
+            while data := stream.read(_CHUNK):
+                yield data
+            if last or ended is None:
+                return
+            ended.wait(_LOOK)
+
+
+def _put(data: bytes, *, plain: bool) -> None:
+    """On a terminal nothing that it would obey; elsewhere the very bytes."""
+    if plain:
+        sys.stdout.write(harmless_lines(data.decode("utf-8", "replace").replace("\r\n", "\n")))
+    else:
+        sys.stdout.buffer.write(data)
+    sys.stdout.flush()

@@ -1,0 +1,61 @@
+"""Options and arguments that several commands have, and what may be written for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from localrun import sizes
+
+
+class Parsed(click.ParamType[Any]):
+    """A value that a function reads; its `ValueError` is what the user is told."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _cpus(text: str) -> float:
+    try:
+        cpus = float(text)
+    except ValueError:
+        cpus = 0.0
+    if not 0 < cpus < float("inf"):
+        raise ValueError(f"{text!r} is no number of processors; write for example 2 or 0.5")
+    return cpus
+
+
+def _memory(text: str) -> int:
+    size = sizes.parse_bytes(text)
+    if size < 6 * 1024**2:  # Docker's own minimum
+        raise ValueError(f"{text!r} is less than the 6 MiB that a container needs; write for example 512Mi")
+    return size
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ValueError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+CPUS = Parsed("number", _cpus)
+MEMORY = Parsed("size", _memory)
+DURATION = Parsed("duration", sizes.parse_seconds)
+PAIR = Parsed("name=value", _pair)
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON record on standard output.")
+task_id = click.argument("task_id", metavar="ID")
+task_ids = click.argument("task_ids", metavar="ID...", nargs=-1)

@@ -1,0 +1,62 @@
+"""`localrun outputs`: what an ended task gave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localrun.cli import options
+from localrun.cli.face import Face, pass_face
+from localrun.cli.streams import err
+from localrun.errors import UsageError
+
+if TYPE_CHECKING:
+    from localrun.record import TaskRecord
+    from localrun.workspace import Workspace
+
+
+@click.command()
+@options.task_id
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Copy them to DIR.",
+)
+@options.as_json
+@pass_face
+def command(face: Face, task_id: str, output: Path | None, as_json: bool) -> None:
+    """Show the outputs of the task ID, or copy them; also what a failed task left."""
+    from localrun.cli.results import print_json, print_outputs
+
+    with face.app() as app:
+        workspace, record = app.find(task_id)
+        if not record.state.is_end:
+            raise UsageError(
+                f"the task {record.id[:8]} has not ended ({record.state})",
+                remedy=f"wait for it with `localrun logs {record.id[:8]} -f`",
+            )
+        outputs = _copied(output, record, workspace) if output else record.outputs
+    if as_json:
+        fields = {"id": record.id, "state": str(record.state), "outputs": outputs}
+        print_json({**fields, "problems": record.problems, "folder": record.folder})
+        return
+    print_outputs(outputs, [workspace.outputs, *([output.absolute()] if output else [])])
+    if not outputs:
+        err(f"the task {record.id[:8]} has no outputs that fit; what it left is in {workspace.outputs}")
+
+
+def _copied(folder: Path, record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
+    from localrun.cli.delivery import Delivery
+
+    delivery = Delivery(folder)
+    try:
+        found = delivery.deliver(record, workspace)
+    finally:
+        delivery.undo()
+    for warning in delivery.warnings:
+        err(f"warning: {warning}")
+    return found

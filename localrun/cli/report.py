@@ -1,0 +1,48 @@
+"""What went wrong, for people: what, where, what to do, and where to look further."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from localrun.cli.display.lines import harmless_lines
+from localrun.cli.streams import err, is_terminal
+from localrun.errors import LocalrunError, Problem
+
+if TYPE_CHECKING:
+    from localrun.record import TaskRecord
+
+
+def report_error(error: LocalrunError, environ: Mapping[str, str]) -> None:
+    """Tell an error that ended the command."""
+    _tell(_mark("error", environ), error.message, error.problems, error.remedy)
+
+
+def report_task(record: TaskRecord, environ: Mapping[str, str]) -> None:
+    """Tell why a task did not finish."""
+    head = f"{record.state} ({record.cause})" if record.cause else str(record.state)
+    problems = [Problem(**problem) for problem in record.problems]
+    ran = any(step.name == "task" for step in record.steps)
+    more = f"localrun {'logs' if ran else 'status'} {record.id[:8]}" if record.cause != "KILLED" else ""
+    _tell(_mark(head, environ), record.message, problems, record.remedy, more)
+
+
+def _tell(head: str, message: str, problems: Iterable[Problem], remedy: str, more: str = "") -> None:
+    err(f"{head}: " + harmless_lines("\n".join(_lines(message, problems, remedy, more))))
+
+
+def _lines(message: str, problems: Iterable[Problem], remedy: str, more: str) -> Iterator[str]:
+    yield message
+    for problem in problems:
+        yield f"  - {problem}"
+    if remedy:
+        yield f"  what to do: {remedy}"
+    if more:
+        yield f"  look further: {more}"
+
+
+def _mark(words: str, environ: Mapping[str, str]) -> str:
+    if is_terminal(sys.stderr, environ) and not environ.get("NO_COLOR"):
+        return f"\x1b[1;31m{words}\x1b[0m"
+    return words

@@ -1,0 +1,56 @@
+"""`localrun rm`: delete ended tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from localrun.cli import options
+from localrun.cli.exits import ExitCode, of_error
+from localrun.cli.face import Face, pass_face
+from localrun.cli.streams import out
+from localrun.errors import LocalrunError, UsageError
+
+if TYPE_CHECKING:
+    from localrun.app import App
+
+
+@click.command()
+@options.task_ids
+@click.option("-a", "--all", "everything", is_flag=True, help="Every task of this folder that has ended.")
+@options.as_json
+@pass_face
+def command(face: Face, task_ids: tuple[str, ...], everything: bool, as_json: bool) -> int:
+    """Delete the tasks ID... with their inputs, outputs and logs."""
+    if bool(task_ids) == everything:
+        raise UsageError("give the ids of the tasks, or --all", remedy="`localrun list` shows the ids")
+    with face.app() as app:
+        removed, code = _remove(app, _ended(app) if everything else list(task_ids), face)
+    if as_json:
+        from localrun.cli.results import print_json
+
+        print_json({"removed": removed})
+    else:
+        for task_id in removed:
+            out(task_id)
+    return code
+
+
+def _ended(app: App) -> list[str]:
+    return [record.id for record in app.tasks() if record.state.is_end]
+
+
+def _remove(app: App, prefixes: list[str], face: Face) -> tuple[list[str], int]:
+    """Delete what can be deleted, and tell what cannot."""
+    from localrun.cli.report import report_error
+
+    removed: list[str] = []
+    code: int = ExitCode.FINISHED
+    for prefix in prefixes:
+        try:
+            removed.append(app.remove(prefix))
+        except LocalrunError as error:
+            report_error(error, face.environ)
+            code = of_error(error)
+    return removed, code

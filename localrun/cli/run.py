@@ -1,0 +1,271 @@
+"""`localrun run`: one task, from its bundle to its outputs."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from localrun.cli import options
+from localrun.cli.display import display_for
+from localrun.cli.display.feed import Feed
+from localrun.cli.exits import ExitCode, of_cause, of_error
+from localrun.cli.face import Face, pass_face
+from localrun.cli.interrupts import Interrupted, Interrupts
+from localrun.errors import Cause, LocalrunError, TaskKilled
+
+if TYPE_CHECKING:
+    from localrun.app import App
+    from localrun.cli.delivery import Delivery
+    from localrun.manager import Request
+    from localrun.record import TaskRecord
+    from localrun.task import Task
+    from localrun.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """The options of the command, by their names."""
+
+    bundle: Path
+    assignments: tuple[str, ...]
+    inputs: Path | None
+    output: Path | None
+    image: str | None
+    timeout: float | None
+    cpus: float | None
+    memory: int | None
+    gpus: int | None
+    network: bool | None
+    writable_inputs: bool
+    hardened: bool
+    pull: Literal["never", "missing", "always"]
+    build_args: tuple[tuple[str, str], ...]
+    as_json: bool
+    quiet: bool
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "-i",
+    "--input",
+    "assignments",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="An input; NAME=@FILE takes a file; repeat NAME for an array.",
+)
+@click.option(
+    "--inputs", type=click.Path(path_type=Path), metavar="FILE", help="All inputs, as JSON or YAML."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Copy the outputs to DIR.",
+)
+@click.option("--image", metavar="REF", help="Use this image of the engine, not the bundle's.")
+@click.option("--timeout", type=options.DURATION, metavar="TIME", help="Stop it after TIME: 90s, 10m, 1h.")
+@click.option(
+    "--cpus", type=options.CPUS, metavar="N", help="Processors, also parts; default: the descriptor's."
+)
+@click.option("--memory", type=options.MEMORY, metavar="SIZE", help="Memory: 512Mi, 2Gi; default likewise.")
+@click.option("--gpus", type=click.IntRange(min=0), metavar="N", help="GPUs; 0 runs a GPU task without one.")
+@click.option(
+    "--network/--no-network", default=None, help="Let it use the network, or not; default likewise."
+)
+@click.option("--writable-inputs", is_flag=True, help="Let it change (copies of) its inputs.")
+@click.option("--hardened", is_flag=True, help="Drop all capabilities; read-only root file system.")
+@click.option(
+    "--pull",
+    type=click.Choice(["never", "missing", "always"]),
+    default="missing",
+    show_default=True,
+    help="When to fetch the image of --image.",
+)
+@click.option(
+    "--build-arg",
+    "build_args",
+    type=options.PAIR,
+    metavar="N=V",
+    multiple=True,
+    help="A build argument for the bundle's Dockerfile.",
+)
+@options.as_json
+@click.option("-q", "--quiet", is_flag=True, help="Show the outputs and errors, nothing else.")
+@pass_face
+def command(face: Face, /, **given: Any) -> int:
+    """Run the task of BUNDLE and show its outputs.
+
+    BUNDLE is a .zip or a folder with a descriptor and an image archive, a folder with a descriptor and a
+    Dockerfile, or a descriptor together with --image.
+    """
+    choices = Choices(**given)
+    with Interrupts() as interrupts:
+        try:
+            return _Run(face, choices, interrupts).through()
+        except Interrupted:
+            error: LocalrunError = TaskKilled("stopped before the task began", remedy="run it again")
+        except LocalrunError as refused:
+            error = refused
+        return _refuse(error, face, choices)
+
+
+def _refuse(error: LocalrunError, face: Face, choices: Choices) -> int:
+    from localrun.cli.report import report_error
+
+    report_error(error, face.environ)
+    if choices.as_json:
+        from localrun.cli.results import failure_fields, print_json
+
+        print_json(failure_fields(error, str(choices.bundle)))
+    return of_error(error)
+
+
+class _Run:
+    """One run, with all that belongs to it."""
+
+    def __init__(self, face: Face, choices: Choices, interrupts: Interrupts) -> None:
+        self._face = face
+        self._choices = choices
+        self._interrupts = interrupts
+        self._display = display_for(sys.stderr, face.environ, quiet=choices.quiet)
+        self._feed = Feed()
+        self._delivery: Delivery | None = None
+
+    def through(self) -> int:
+        """All of it; the exit code."""
+        with ExitStack() as stack:
+            with self._shown():
+                app = self._open(stack)
+                task = self._submit(app)
+                self._face.imported()
+                record = self._follow(app, task)
+            return self._close(record, task.workspace)
+
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
+        self._display.begin(str(self._choices.bundle))
+        try:
+            yield
+        finally:
+            self._display.end(self._feed.left_out)
+
+    def _open(self, stack: ExitStack) -> App:
+        with self._interrupts.raising():
+            app = stack.enter_context(self._face.app())
+            if self._choices.output is not None:
+                from localrun.cli.delivery import Delivery
+
+                self._delivery = Delivery(self._choices.output)
+                stack.callback(self._delivery.undo)
+        return app
+
+    def _submit(self, app: App) -> Task:
+        try:
+            with self._interrupts.raising():
+                request = _request(self._choices)
+                return app.manager.submit(request, self._feed.put, shield=self._interrupts.held)
+        except Interrupted:
+            started = app.manager.get_all_active_tasks()
+            if not started:
+                raise
+            self._interrupts.answer_again()
+            return started[0]
+
+    def _follow(self, app: App, task: Task) -> TaskRecord:
+        with self._interrupts.stopping(lambda number: self._stop(app, task, number)):
+            sweep = threading.Thread(target=self._sweep, args=(app,), name="sweep")
+            for event in self._feed:
+                self._display.show(event)
+                if event.data.get("state") == "RUNNING":
+                    sweep.start()
+            if sweep.ident:
+                sweep.join()
+            record = app.manager.wait(task)
+        assert record is not None
+        return record
+
+    def _stop(self, app: App, task: Task, number: int) -> None:
+        """Called for each signal, in a thread of its own."""
+        first = number == 1
+        self._display.say("stopping (Ctrl+C again: at once)" if first else "stopping at once")
+        try:
+            app.manager.kill(task, None if first else 0.0)
+        except LocalrunError as error:
+            self._display.say(f"the container could not be stopped: {error.message}")
+
+    def _sweep(self, app: App) -> None:
+        """End what dead processes left, while the container runs and this process has nothing to do."""
+        try:
+            ended = app.recovery.sweep()
+        except (LocalrunError, OSError) as error:
+            self._display.say(f"warning: tasks of processes that died could not be ended: {error}")
+            return
+        for record in ended:
+            self._display.say(f"the task {record.id[:8]} of a process that died was ended: {record.state}")
+
+    def _close(self, record: TaskRecord, workspace: Workspace) -> int:
+        from localrun.cli.report import report_error, report_task
+
+        code = of_cause(Cause[record.cause] if record.cause else None)
+        outputs = record.outputs
+        try:
+            with self._interrupts.raising():
+                outputs = self._deliver(record, workspace)
+        except Interrupted:
+            code = ExitCode.INTERRUPTED
+        except LocalrunError as error:
+            report_error(error, self._face.environ)
+            code = code or ExitCode.ENGINE_OR_HOST
+        self._print(record, outputs, workspace)
+        if record.cause:
+            report_task(record, self._face.environ)
+        return code
+
+    def _deliver(self, record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
+        if self._delivery is None:
+            return record.outputs
+        outputs = self._delivery.deliver(record, workspace)
+        for warning in self._delivery.warnings:
+            self._display.say(f"warning: {warning}")
+        return outputs
+
+    def _print(self, record: TaskRecord, outputs: dict[str, Any], workspace: Workspace) -> None:
+        from localrun.cli import results
+
+        folders = [workspace.outputs, *([self._delivery.folder] if self._delivery else [])]
+        if self._choices.as_json:
+            results.print_json({**results.as_fields(record), "outputs": outputs})
+        elif self._choices.quiet:
+            results.print_outputs(outputs, folders)
+        else:
+            results.print_closing(record, outputs, folders, self._face.environ)
+
+
+def _request(choices: Choices) -> Request:
+    from localrun import values
+    from localrun.manager import Request
+
+    return Request(
+        bundle=choices.bundle,
+        image=choices.image,
+        values=values.load_values(choices.inputs) if choices.inputs else {},
+        assignments=choices.assignments,
+        build_args=dict(choices.build_args),
+        timeout=choices.timeout,
+        cpus=choices.cpus,
+        memory=choices.memory,
+        gpus=choices.gpus,
+        network=choices.network,
+        writable_inputs=choices.writable_inputs,
+        hardened=choices.hardened,
+        pull=choices.pull,
+    )

@@ -1,0 +1,116 @@
+"""`localrun status`: where a task is, and why it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localrun.cli import options
+from localrun.cli.display.lines import harmless_lines
+from localrun.cli.face import Face, pass_face
+from localrun.cli.streams import out
+from localrun.errors import Problem
+from localrun.sizes import show_bytes, show_seconds
+
+if TYPE_CHECKING:
+    from localrun.record import TaskRecord
+
+_INDENT = 12
+
+
+@click.command()
+@options.task_id
+@options.as_json
+@pass_face
+def command(face: Face, task_id: str, as_json: bool) -> None:
+    """Show where the task ID is, what it uses, and why it ended.
+
+    ID is the beginning of an id, or `last`.
+    """
+    with face.app() as app:
+        _, record = app.find(task_id)
+    if as_json:
+        from localrun.cli.results import print_json
+
+        print_json(status_fields(record))
+        return
+    for name, value in _facts(record):
+        out(f"{name:<{_INDENT}}" + harmless_lines(value).replace("\n", "\n" + " " * _INDENT))
+
+
+def status_fields(record: TaskRecord) -> dict[str, Any]:
+    """The record of `run`, and what matters while a task is on its way."""
+    from localrun.cli.results import as_fields
+
+    plain = record.as_dict()
+    more = {key: plain[key] for key in ("step", "resources", "container", "network", "timeout")}
+    times = {"created": record.created or None, "ended": record.ended}
+    return {**as_fields(record), **more, **times, "owner_gone": owner_gone(record)}
+
+
+def owner_gone(record: TaskRecord) -> bool:
+    """Whether the process that carries the task died before its end."""
+    from localrun.owners import is_alive
+
+    return not record.state.is_end and record.owner is not None and not is_alive(record.owner)
+
+
+def _facts(record: TaskRecord) -> Iterator[tuple[str, str]]:
+    yield "id", record.id
+    yield "name", record.name
+    yield "bundle", record.bundle
+    yield "state", str(record.state) + (f" in the step {record.step}" if record.step else "")
+    if owner_gone(record):
+        yield "", f"its process is gone; `localrun kill {record.id[:8]}` ends it"
+    yield from _why(record)
+    yield "time", _times(record)
+    for name, since in record.history:
+        yield "", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(since))} {name}"
+    yield from _steps(record)
+    yield "resources", _resources(record)
+    if record.image_name or record.image:
+        yield "image", " ".join(part for part in (record.image_name, record.image) if part)
+    if record.container and not record.state.is_end:
+        yield "container", record.container
+    yield "folder", record.folder
+
+
+def _why(record: TaskRecord) -> Iterator[tuple[str, str]]:
+    if record.cause:
+        yield "cause", record.cause
+        yield "message", record.message
+    for problem in record.problems:
+        yield "", f"- {Problem(**problem)}"
+    if record.remedy:
+        yield "what to do", record.remedy
+    for warning in record.warnings:
+        yield "warning", warning
+
+
+def _times(record: TaskRecord) -> str:
+    until = record.ended or time.time()
+    word = "took" if record.ended else "for"
+    return f"{word} {show_seconds(max(until - record.created, 0.0))}"
+
+
+def _steps(record: TaskRecord) -> Iterator[tuple[str, str]]:
+    for step in record.steps:
+        details = [
+            "" if step.seconds is None else show_seconds(step.seconds),
+            "" if step.exit_code is None else f"exit code {step.exit_code}",
+            step.how,
+            step.message,
+        ]
+        label = "" if step is not record.steps[0] else "steps"
+        yield label, f"{step.name}: " + ("; ".join(part for part in details if part) or "going on")
+
+
+def _resources(record: TaskRecord) -> str:
+    asked = record.resources
+    parts = [f"{asked.cpus:g} cpus", show_bytes(asked.memory), f"{asked.gpus} gpus" if asked.gpus else ""]
+    parts.append("network" if record.network else "no network")
+    parts.append(f"at most {show_seconds(record.timeout)}" if record.timeout else "")
+    return ", ".join(part for part in parts if part)
