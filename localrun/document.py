@@ -65,7 +65,7 @@ class Node:
         return self.value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
     """What a text holds, and what was odd about it."""
 

@@ -435,3 +435,9 @@ class TestCleaningUp:
 
         assert caught.value.cause is Cause.DISK_FULL
         assert not (tmp_path / "in").exists()
+
+    def test_a_folder_that_cannot_be_made_is_a_problem(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("x")
+
+        found = refused(values.provision, make(), {"x": 1}, tmp_path / "file/in")
+        assert found[0].startswith("inputs: cannot be written")

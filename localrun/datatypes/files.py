@@ -39,7 +39,6 @@ class _Sized(DataType):
             )
 
 
-@dataclass(frozen=True)
 class File(_Sized):
     """Any regular file."""
 
@@ -60,7 +59,6 @@ class Image(_Sized):
     max_height: int | None = None
 
 
-@dataclass(frozen=True)
 class Geometry(DataType):
     """GeoJSON, as an object or as the text of one."""
 

@@ -47,7 +47,6 @@ class _Ranged(DataType):
             notes.refuse(f"{said} is greater than {self.leq}", f"give a value of at most {self.leq}")
 
 
-@dataclass(frozen=True)
 class Integer(_Ranged):
     """A whole number of 32 bits."""
 

@@ -9,7 +9,6 @@ from localrun.datatypes.base import DataType, Notes, encodable, kind, misfit, sh
 from localrun.guess import did_you_mean
 
 
-@dataclass(frozen=True)
 class Boolean(DataType):
     """`true` or `false`."""
 

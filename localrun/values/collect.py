@@ -23,7 +23,7 @@ _MAX_METADATA = 64 * 1024
 _HEAD = 8192
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Collected:
     """The outputs of a task: ready for JSON, files as absolute paths; `problems` of the unfit ones."""
 

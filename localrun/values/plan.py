@@ -31,7 +31,7 @@ class Entry:
     source: Path = Path()
 
 
-@dataclass(slots=True)
+@dataclass
 class Plan:
     """Everything that is to be written, and what was noticed on the way."""
 
@@ -144,7 +144,7 @@ class _Planner:
 
     def _folder(self, target: str, path: Path, notes: Notes) -> None:
         self.entries.append(Entry(target, "folder"))
-        for entry in _listing(path):
+        for entry in _listing(path, notes):
             inner, place = Path(entry.path), f"{target}/{entry.name}"
             if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
                 notes.refuse(f"{inner} is neither a file nor a folder", "leave it out of the folder")
@@ -183,7 +183,7 @@ def _nearby(path: Path) -> str:
 def _is_readable(path: Path, notes: Notes) -> bool:
     if os.access(path, os.R_OK):
         return True
-    notes.refuse(f"you may not read {path}", f"chmod u+r {path}")
+    notes.refuse(f"you may not read {path}", "make it readable for you")
     return False
 
 
@@ -227,7 +227,7 @@ def _items_of(kind: Array, path: Path, notes: Notes) -> list[Any] | None:
         return None
     of_files = isinstance(kind.subtype, _FILES)
     if stat.S_ISDIR(status.st_mode) and of_files:
-        return [FileValue(Path(entry.path)) for entry in _listing(path) if _is_item(entry)]
+        return [FileValue(Path(entry.path)) for entry in _listing(path, notes) if _is_item(entry)]
     if not stat.S_ISREG(status.st_mode):
         notes.refuse(f"{path} is {_what(status.st_mode)}", "give a JSON or YAML file that holds a list")
         return None
@@ -246,9 +246,13 @@ def _is_item(entry: os.DirEntry[str]) -> bool:
     return entry.is_file() and not entry.name.startswith(".")
 
 
-def _listing(path: Path) -> list[os.DirEntry[str]]:
-    with os.scandir(path) as entries:
-        return sorted(entries, key=lambda entry: list(_natural(entry.name)))
+def _listing(path: Path, notes: Notes) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entries, key=lambda entry: list(_natural(entry.name)))
+    except OSError as error:
+        notes.refuse(f"{path} cannot be listed: {error.strerror}", "make it readable for you")
+        return []
 
 
 def _natural(name: str) -> Iterator[tuple[int, str]]:

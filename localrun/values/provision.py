@@ -21,7 +21,7 @@ _CHUNK = 1024 * 1024
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755  # any user of a container may read
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Provisioned:
     """The inputs as they are on disk.
 
@@ -63,13 +63,14 @@ def provision(
 
 
 def _write(entries: list[Entry], folder: Path, check_cancelled: Callable[[], None]) -> None:
-    made_folder = not folder.exists()
+    with _telling("inputs"):
+        made_folder = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
     done: list[Entry] = []
     with _clean_on_failure(folder, done, made_folder):
-        folder.mkdir(parents=True, exist_ok=True)
         for entry in entries:
             check_cancelled()
-            with _telling(entry):
+            with _telling(f"inputs.{entry.target.replace('/', '.')}"):
                 _write_one(entry, folder / entry.target, done, check_cancelled)
 
 
@@ -90,11 +91,10 @@ def _clean_on_failure(folder: Path, done: list[Entry], made_folder: bool) -> Ite
 
 
 @contextmanager
-def _telling(entry: Entry) -> Iterator[None]:
+def _telling(place: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = f"inputs.{entry.target.replace('/', '.')}"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise LocalrunError(
                 f"{place} does not fit on the disk",
