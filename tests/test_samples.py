@@ -22,12 +22,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import absent
+from tests.gallery import BASE_IMAGE, no_image_stays
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples"
 CELLS = SAMPLES / "count-cells"
-BASE_IMAGE = os.environ.get("BASE_IMAGE", "localrun-base/python")
 
 sys.path.insert(0, str(CELLS / "program"))
 png: Any = importlib.import_module("png")
@@ -307,33 +306,16 @@ def test_the_picture_of_the_sample_is_what_its_script_makes() -> None:
     assert made == png.decode((CELLS / "cells.png").read_bytes())
 
 
-@pytest.fixture(scope="module")
-def images() -> Iterator[None]:
-    """The base image is there; what was built from it is removed again."""
-    if subprocess.run(
-        ["docker", "image", "inspect", BASE_IMAGE], capture_output=True, check=False
-    ).returncode:
-        absent(f"the image {BASE_IMAGE} is not there: run `make base`")
-    before = built_images()
-    yield
-    for name in built_images() - before:
-        subprocess.run(["docker", "image", "rm", name], capture_output=True, check=True)
-
-
-def built_images() -> set[str]:
-    command = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "localrun/build"]
-    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-
-
 @pytest.mark.docker
-@pytest.mark.usefixtures("images")
 @pytest.mark.parametrize("sample", sorted(path.parent.name for path in SAMPLES.glob("*/descriptor.yml")))
 def test_a_sample_gives_what_it_expects(sample: str, tmp_path: Path) -> None:
     # When the folder is run as it is
     folder = SAMPLES / sample
     command = [sys.executable, "-m", "localrun", "run", str(folder), "--inputs", str(folder / "inputs.json")]
     command += ["--json", "--build-arg", f"BASE_IMAGE={BASE_IMAGE}"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    home = {**os.environ, "LOCALRUN_HOME": str(tmp_path)}
+    with no_image_stays(tmp_path):
+        ran = subprocess.run(command, env=home, capture_output=True, text=True, check=False)
 
     # Then it finishes, and its outputs are the expected ones
     assert ran.returncode == 0, ran.stderr

@@ -1,0 +1,40 @@
+"""The samples' base image, and how to run commands with it so that no image stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.conftest import absent
+
+BASE_IMAGE = os.environ.get("BASE_IMAGE", "localrun-base/python")
+
+
+def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call the command line of docker."""
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+
+
+@contextmanager
+def no_image_stays(home: Path) -> Iterator[None]:
+    """Remove the images that the tasks in `home` have brought, and no others."""
+    if docker("image", "inspect", BASE_IMAGE).returncode:
+        absent(f"the image {BASE_IMAGE} is not there: run `make base`")
+    before = set(_names())
+    try:
+        yield
+    finally:
+        used = {json.loads(file.read_text())["image"] for file in home.glob("tasks/*/task.json")}
+        for name, image in _names().items():
+            if image in used and name not in before:
+                docker("image", "rm", name)
+
+
+def _names() -> dict[str, str]:
+    form = "{{.Repository}}:{{.Tag}} {{.ID}}"
+    lines = docker("image", "ls", "--no-trunc", "--format", form).stdout.splitlines()
+    return dict(tuple(line.split()) for line in lines if line.startswith("localrun/"))

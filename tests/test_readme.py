@@ -1,0 +1,107 @@
+"""The examples of the README and of the docs do what they say."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from localrun.cli.exits import MEANINGS
+from tests.gallery import no_image_stays
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COPIED = ("Makefile", "pyproject.toml", "README.md", ".ci", "samples", "localrun")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A command as it is written after `$ `, and what it says it prints; `...` stands for anything."""
+
+    command: str
+    printed: str
+
+    def fits(self, printed: str) -> bool:
+        parts = (re.escape(part) for part in re.split(r"\.\.\.", self.printed))
+        pattern = ".*".join(parts)
+        return re.fullmatch(re.sub(r"(?:\\ )+", r"\\s+", pattern), printed.strip(), re.DOTALL) is not None
+
+
+def examples(text: str) -> list[Example]:
+    """Every example of the code blocks that are marked `sh`."""
+    found = []
+    for block in re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        for entry in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, printed = entry.partition("\n")
+            if "<<'END'" in command:
+                lines, _, printed = printed.partition("END\n")
+                command += f"\n{lines}END"
+            found.append(Example(command, printed.strip()))
+    return found
+
+
+def project(folder: Path) -> dict[str, str]:
+    """A copy of the project that `make` finds ready; the environment to use it in."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / name)
+    programs = Path(sys.executable).parent
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "bin").symlink_to(programs)
+    (folder / ".venv" / "made").touch()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOCALRUN_", "MAKE"))}
+    return {**kept, "PATH": f"{programs}:{os.environ['PATH']}", "LOCALRUN_CACHE": str(folder / "cache")}
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if examples(page.read_text())], ids=lambda page: page.name
+)
+def test_the_examples_of_a_page_print_what_they_say(page: Path, tmp_path: Path) -> None:
+    # Given a fresh copy of the project
+    environment = project(tmp_path)
+    with no_image_stays(tmp_path / ".localrun"):
+        for example in examples(page.read_text()):
+            # When an example is typed
+            ran = subprocess.run(
+                ["bash", "-c", example.command],
+                cwd=tmp_path,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+
+            # Then it prints what the page says
+            assert example.fits(ran.stdout), (
+                f"$ {example.command}\n{ran.stdout}\n-- expected:\n{example.printed}"
+            )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_exit_codes_are_those_of_the_command() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert [(int(code), meaning.replace("`", "")) for code, meaning in rows] == [
+        (code.value, meaning.replace("`", "")) for code, meaning in MEANINGS.items()
+    ]
+
+
+def test_an_example_that_prints_something_else_is_noticed() -> None:
+    (example,) = examples("```sh\n$ echo hi\nho ... hum\n```\n")
+    assert example.fits("ho and hum\n")
+    assert not example.fits("hi\n")
