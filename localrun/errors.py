@@ -198,5 +198,9 @@ class TaskNotFound(UsageError):
     """No task has this id, or more than one id starts with it."""
 
 
+class TaskExists(UsageError):
+    """There is a task with this id already, and it is another one."""
+
+
 class IllegalTransition(LocalrunError):
     """A task was to enter a state that its present state does not lead to: a bug of localrun."""

@@ -3,52 +3,28 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from localrun import bundle as bundles
-from localrun import values
-from localrun.bundle import Bundle
-from localrun.claim import Claim
-from localrun.events import Listener
-from localrun.images import Pull
-from localrun.owners import this_process
-from localrun.record import Resources, TaskRecord
-from localrun.runner import Job, Runner
+from localrun.crew import Crew
+from localrun.errors import Cause, TaskExists, TaskNotFound, UsageError
+from localrun.events import Event, Listener
+from localrun.intake import Intake, Ready, Shield
+from localrun.record import TaskRecord
+from localrun.request import Request, from_payload
+from localrun.runner import Runner
 from localrun.settings import Settings
 from localrun.states import TaskState
-from localrun.steps import Plan
+from localrun.steps import LABEL_TASK
+from localrun.takeover import Takeover
 from localrun.task import Task
-from localrun.workspace import Home, Workspace
+from localrun.tasklist import TaskList
+from localrun.waiting import WaitingRoom
+from localrun.workspace import Home
 
-Shield = Callable[[], AbstractContextManager[object]]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a user asks for. None: as the descriptor says.
-
-    `assignments` are `name=VALUE` texts, which are read by the parameter's type and come before
-    `values`; `timeout` is in seconds, `memory` in bytes.
-    """
-
-    bundle: Path
-    image: str | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
-    assignments: Sequence[str] = ()
-    build_args: Mapping[str, str] = field(default_factory=dict)
-    timeout: float | None = None
-    cpus: float | None = None
-    memory: int | None = None
-    gpus: int | None = None
-    network: bool | None = None
-    writable_inputs: bool = False
-    hardened: bool = False
-    pull: Pull = "missing"
+OnExit = Literal["leave", "kill", "wait"]
 
 
 class TaskManager:
@@ -62,137 +38,283 @@ class TaskManager:
         self._home = home
         self._settings = settings
         self._runner = runner
+        self._intake = Intake(home, settings)
+        self._list = TaskList(settings.keep_completed)
+        self._crew = Crew(self._list)
+        self._waiting = WaitingRoom(self._start)
+        self._takeover = Takeover(
+            home=home,
+            intake=self._intake,
+            tasks=self._list,
+            crew=self._crew,
+            runner=runner,
+            accept=self._accept,
+            tell=self._tell,
+        )
         self._lock = threading.Lock()
-        self._active: dict[str, Task] = {}
-        self._completed: dict[str, TaskRecord] = {}
-        self._threads: dict[str, threading.Thread] = {}
+        self._listeners: tuple[Listener, ...] = ()
+        self._closed = False
 
-    def submit(self, request: Request, *listeners: Listener, shield: Shield = nullcontext) -> Task:
+    # -- making tasks ----------------------------------------------------------------------------
+
+    def submit(
+        self, request: Request, *listeners: Listener, shield: Shield = nullcontext, task_id: str | None = None
+    ) -> Task:
         """Check everything, write the inputs down, and start the task; returns at once.
 
-        `shield` makes a context for the moments that an exception from a signal handler must not tear.
-        Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError` with all that is wrong, and
-        leaves nothing behind then, nor after any other exception.
+        Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError`, `AdmissionError` with all
+        that is wrong, and leaves nothing behind then. `shield`: see `Intake.take`.
         """
-        begun = time.perf_counter()
-        bundle = bundles.read(
-            request.bundle, image=request.image, cache=self._settings.cache, build_args=request.build_args
+        self._refuse_if_closed()
+        ready = self._intake.take(
+            request, (*listeners, self._tell), task_id=task_id, shield=shield, check=self._check
         )
-        given = {**request.values, **values.parse_assignments(request.assignments, bundle.descriptor)}
-        read = time.perf_counter() - begun
-        workspace, claim = None, None
         try:
             with shield():
-                workspace = self._home.create()
-                claim = self._home.claim(workspace.id, new=True)
-            assert claim is not None
-            task, job = self._provision(request, bundle, given, workspace, listeners)
-            task.time("bundle", read)
-            runner = self._runner()
-            runner.admission.check(task.id, task.record.resources)
-            with shield():
-                self._start(task, job, claim, runner)
+                self._accept(ready)
         except BaseException:
-            if workspace is not None and workspace.id not in self._threads:
-                self._home.forget(workspace, claim)
+            if self._list.find(ready.task.id) is None:
+                self._home.forget(ready.task.workspace, ready.claim)
             raise
+        return ready.task
+
+    def _check(self, task: Task) -> None:
+        self._runner().admission.check(task.id, task.record.resources)
+
+    def create_task(
+        self,
+        payload: Mapping[str, Any],
+        assigned_by: str = "",
+        *,
+        task_id: str | None = None,
+        find_bundle: Callable[[str], Path] = Path,
+        find_file: Callable[[str], Path] | None = None,
+    ) -> Task:
+        """Make a task of an object: one that names a bundle or an image runs, others are completed by hand.
+
+        With a `task_id` that is there already, the task that is there is given back. Raises as `submit`,
+        `UsageError` with the path of every key that does not fit, and `TaskExists` when the task that is
+        there was made of another object or has ended.
+        """
+        self._refuse_if_closed()
+        known = self._same(task_id, payload) if task_id else None
+        if known is not None:
+            return known
+        from dataclasses import replace
+
+        request = from_payload(payload, find_bundle, find_file)
+        if request is not None:
+            return self.submit(replace(request, assigned_by=assigned_by), task_id=task_id)
+        workspace = self._home.create(task_id)
+        record = TaskRecord(
+            id=workspace.id,
+            bundle="",
+            submitted=dict(payload),
+            assigned_by=assigned_by,
+            folder=str(workspace.path),
+        )
+        return self._keep(Task(record, workspace, (self._tell,)))
+
+    def _keep(self, task: Task) -> Task:
+        task.create()
+        claim = self._home.claim(task.id, new=True)
+        if claim is not None:
+            claim.release(ended=False)  # nobody carries it: any process may complete it
+        self._list.add(task)
         return task
 
-    def _provision(
-        self,
-        request: Request,
-        bundle: Bundle,
-        given: Mapping[str, Any],
-        workspace: Workspace,
-        listeners: Sequence[Listener],
-    ) -> tuple[Task, Job]:
-        task = Task(_record(request, bundle, workspace), workspace, listeners)
-        workspace.descriptor.write_bytes(bundle.descriptor.source)
-        task.create()
-        found = values.provision(
-            bundle.descriptor,
-            given,
-            workspace.inputs,
-            copy=request.writable_inputs,
-            check_cancelled=task.check_cancelled,
+    def _same(self, task_id: str, payload: Mapping[str, Any]) -> Task | None:
+        record = self.find_task(task_id)
+        if record is None:
+            return None
+        task = self.get_task(task_id)
+        if task is None or record.submitted != dict(payload):
+            raise TaskExists(f"there is a task {task_id} already", remedy="choose another id", id=task_id)
+        return task
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise UsageError("no more tasks are taken: localrun is shutting down", remedy="start it again")
+
+    def put_input(self, task_id: str, name: str, chunks: Iterable[bytes]) -> TaskRecord:
+        """Take the content of one input; the task starts once all are there.
+
+        Raises `TaskNotFound`, `UsageError` when the task waits for no inputs, and `InputsError` when the
+        input does not fit; it is not kept then.
+        """
+        record = self.find_task(task_id)
+        if record is None:
+            raise TaskNotFound(f"no task {task_id}", id=task_id)
+        return self._waiting.put_input(record, name, chunks)
+
+    # -- running tasks ---------------------------------------------------------------------------
+
+    def _accept(self, ready: Ready) -> None:
+        self._list.add(ready.task)
+        if ready.missing:
+            self._waiting.add(ready)
+        else:
+            self._start(ready)
+
+    def _start(self, ready: Ready) -> None:
+        task = ready.task
+        self._crew.carry(
+            task, ready.claim, lambda: self._runner().execute(task, ready.descriptor, ready.source)
         )
-        for note in found.notes:
-            task.emit("note", note)
-        for warning in (*bundle.warnings, *found.warnings):
-            task.warn(warning)
-        task.move(TaskState.PROVISIONED, inputs=found.values)
-        plan = Plan(
-            input_folder=bundle.descriptor.input_folder,
-            output_folder=bundle.descriptor.output_folder,
-            mounts=found.mounts,
-            writable_inputs=request.writable_inputs,
-            hardened=request.hardened,
-            pids=self._settings.pids_limit,
-        )
-        return task, Job(bundle, plan, request.pull)
-
-    def _start(self, task: Task, job: Job, claim: Claim, runner: Runner) -> None:
-        def carry() -> None:
-            runner.execute(task, job)
-            self._complete(task)
-            claim.release(ended=True)
-
-        thread = threading.Thread(target=carry, name=f"task-{task.id[:8]}")
-        with self._lock:
-            self._active[task.id] = task
-            self._threads[task.id] = thread
-        thread.start()
-
-    def _complete(self, task: Task) -> None:
-        with self._lock:
-            self._active.pop(task.id, None)
-            self._completed[task.id] = task.record
 
     def wait(self, task: Task, timeout: float | None = None) -> TaskRecord | None:
         """Block until a task of this process has ended and let go of everything; None after `timeout` s."""
-        with self._lock:
-            thread = self._threads.get(task.id)
-        if thread is not None:
-            thread.join(timeout)
-            if thread.is_alive():
-                return None
-            with self._lock:
-                self._threads.pop(task.id, None)
-        return task.record
+        return task.record if self._crew.wait(task, timeout) else None
 
     def kill(self, task: Task, grace: float | None = None) -> None:
         """Stop a task of this process; it ends KILLED within the grace (seconds)."""
         task.cancel()
-        self._runner().stop(task, self._settings.grace if grace is None else grace)
+        ready = self._waiting.pop(task.id)
+        if self._crew.carries(task):
+            runner = self._runner()
+            runner.admission.wake(task.id)
+            runner.stop(task, self._settings.grace if grace is None else grace)
+        elif not task.record.state.is_end:
+            task.move(TaskState.KILLED, cause=str(Cause.KILLED), message="the task was stopped on request")
+            claim = ready.claim if ready else self._home.claim(task.id)
+            if claim is not None:
+                claim.release(ended=True)
+            self._list.complete(task.record)
+
+    # -- finding and ending tasks ----------------------------------------------------------------
+
+    @property
+    def active_tasks(self) -> list[TaskRecord]:
+        """The tasks that have not ended, in the order they came; also those of other processes."""
+        ours = [task.record for task in self._list.active()]
+        known = {record.id for record in ours}
+        others = [self._home.open(name).load_or_none() for name in self._home.active() if name not in known]
+        theirs = [record for record in others if record is not None and not record.state.is_end]
+        return sorted([*ours, *theirs], key=lambda record: record.created) if theirs else ours
+
+    @property
+    def completed_tasks(self) -> list[TaskRecord]:
+        """The last tasks that have ended, in that order."""
+        return self._list.completed()
+
+    def get_task(self, task_id: str) -> Task | None:
+        """An active task of this process."""
+        return self._list.find(task_id)
+
+    def find_task(self, task_id: str) -> TaskRecord | None:
+        """A task by its whole id: active, completed, or on disk only."""
+        task = self._list.find(task_id)
+        if task is not None:
+            return task.record
+        found = self._list.find_completed(task_id)
+        if found is not None:
+            return found
+        workspace = self._home.known(task_id)
+        return workspace.load_or_none() if workspace else None
 
     def get_all_active_tasks(self) -> list[Task]:
-        """The tasks that have not ended, in the order of their submission."""
-        with self._lock:
-            return list(self._active.values())
+        """The tasks of this process that have not ended, in the order of their submission."""
+        return self._list.active()
 
-    def shutdown(self, grace: float | None = None) -> None:
-        """Kill what still runs, and wait for it."""
-        tasks = self.get_all_active_tasks()
-        for task in tasks:
+    def get_tasks_by_assignee(self, name: str) -> list[TaskRecord]:
+        """The active tasks that somebody has assigned."""
+        return [record for record in self.active_tasks if record.assigned_by == name]
+
+    def complete_task(self, task_id: str, result: Mapping[str, Any] | None = None) -> TaskRecord | None:
+        """End a task that has no container as FINISHED; None when there is no such task.
+
+        Raises `UsageError` when it has a container, which completes it, or has ended already.
+        """
+        record = self.find_task(task_id)
+        if record is None:
+            return None
+        if record.plan is not None:
+            raise UsageError(f"the task {task_id} ends with its container", remedy="kill it, or wait for it")
+        claim = self._home.claim(task_id)
+        if record.state.is_end or claim is None:
+            raise UsageError(f"the task {task_id} has ended already", id=task_id)
+        task = self._list.find(task_id) or Task(record, self._home.open(task_id), (self._tell,))
+        try:
+            task.move(TaskState.FINISHED, result=dict(result or {}), message="completed")
+        finally:
+            claim.release(ended=task.record.state.is_end)
+        self._list.complete(task.record)
+        return task.record
+
+    def kill_task(self, task_id: str, grace: float | None = None) -> TaskRecord | None:
+        """Stop a task, whichever process carries it; None when there is no such task.
+
+        Returns at once, with the record as it is then; `wait_for` tells the end.
+        """
+        task = self._list.find(task_id)
+        if task is not None:
             self.kill(task, grace)
-        for task in tasks:
+            return task.record
+        record = self.find_task(task_id)
+        if record is not None and not record.state.is_end:
+            self._home.open(task_id).request_kill()
+            self._stop_containers(task_id, grace)
+        return record
+
+    def _stop_containers(self, task_id: str, grace: float | None) -> None:
+        engine = self._runner().engine
+        for found in engine.find({LABEL_TASK: task_id}):
+            engine.stop(found.handle, self._settings.grace if grace is None else grace)
+
+    def wait_for(self, task_id: str, timeout: float | None = None) -> TaskRecord | None:
+        """Wait for the end of a task for at most `timeout` seconds; its record then, None if unknown."""
+        task = self._list.find(task_id)
+        if task is not None:
+            self.wait(task, timeout)
+        return self.find_task(task_id)
+
+    def get_status(self) -> dict[str, int]:
+        """How many tasks are active, how many have ended, and the sum."""
+        active, completed = self._list.counts()
+        return {
+            "active_tasks_count": active,
+            "completed_tasks_count": completed,
+            "total_tasks_processed": active + completed,
+        }
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Hear every event of every task of this process, in its thread; returns how to stop that."""
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+        return unsubscribe
+
+    def _tell(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+    # -- the beginning and the end of a process --------------------------------------------------
+
+    def recover(self) -> list[TaskRecord]:
+        """Go on with what earlier processes left; the tasks that were taken over. See `Takeover`."""
+        self._remember()
+        taken = self._takeover.all(self.active_tasks)
+        return [self.find_task(record.id) or record for record in taken]
+
+    def _remember(self) -> None:
+        active = set(self._home.active())
+        ended = [workspace for workspace in self._home.newest() if workspace.id not in active]
+        records = [workspace.load_or_none() for workspace in ended[: self._settings.keep_completed]]
+        self._list.remember([record for record in reversed(records) if record is not None], len(ended))
+
+    def shutdown(self, grace: float | None = None, *, on_exit: OnExit = "kill") -> None:
+        """Take no more tasks, and kill what runs, wait for it, or leave it to the next process."""
+        self._closed = True
+        self._waiting.close()
+        if on_exit == "leave":
+            return
+        carried = [task for task in self._list.active() if self._crew.carries(task)]
+        if on_exit == "kill":
+            for task in carried:
+                self.kill(task, grace)
+        for task in carried:
             self.wait(task)
-
-
-def _record(request: Request, bundle: Bundle, workspace: Workspace) -> TaskRecord:
-    asked = bundle.descriptor.resources
-    return TaskRecord(
-        id=workspace.id,
-        bundle=bundle.name,
-        name=bundle.descriptor.name,
-        image_name=bundle.image_name,
-        resources=Resources(
-            cpus=asked.cpus if request.cpus is None else request.cpus,
-            memory=asked.memory if request.memory is None else request.memory,
-            gpus=asked.gpus if request.gpus is None else request.gpus,
-        ),
-        network=asked.internet if request.network is None else request.network,
-        timeout=request.timeout,
-        owner=this_process(),
-        folder=str(workspace.path),
-    )

@@ -56,6 +56,32 @@ class Resources(Frozen, frozen=True, kw_only=True):
     gpus: int = 0
 
 
+class Plan(Frozen, frozen=True, kw_only=True):
+    """How a task's container is made; enough for another process to go on with it.
+
+    `bundle` is the path that it was read from, `image` the name that was asked for in place of its own;
+    `mounts` are a user's own files: (file, place below the input folder). Folders are paths in the
+    container. A detached task goes on when the process that submitted it ends.
+    `values` are kept for a task that may wait for more of them.
+    """
+
+    bundle: str = ""
+    image: str | None = None
+    build_args: dict[str, str] = msgspec.field(default_factory=dict)
+    pull: Literal["never", "missing", "always"] = "missing"
+    input_folder: str = "/inputs"
+    output_folder: str = "/outputs"
+    mounts: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    command: list[str] | None = None
+    environment: dict[str, str] = msgspec.field(default_factory=dict)
+    writable_inputs: bool = False
+    hardened: bool = False
+    pids: int = 4096
+    detached: bool = False
+    retries: int = 0
+    values: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
 class StepRecord(Frozen, frozen=True, kw_only=True):
     """One step of a run: how it was done, when (seconds since 1970), and how it ended."""
 
@@ -74,7 +100,11 @@ class StepRecord(Frozen, frozen=True, kw_only=True):
 
 
 class TaskRecord(Frozen, frozen=True, kw_only=True):
-    """One submitted unit of work. Times are seconds since 1970 (UTC), durations seconds, sizes bytes."""
+    """One submitted unit of work. Times are seconds since 1970 (UTC), durations seconds, sizes bytes.
+
+    A task without a plan has no container: whoever submitted it completes it. `submitted` is the object
+    that it was made of, `result` the one that it was completed with.
+    """
 
     id: str
     bundle: str
@@ -100,7 +130,12 @@ class TaskRecord(Frozen, frozen=True, kw_only=True):
     network: bool = False
     timeout: float | None = None
     container: str | None = None
+    remote: bool = False  # inputs and outputs travel as archives
     owner: Owner | None = None
+    plan: Plan | None = None
+    assigned_by: str = ""
+    submitted: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None
     folder: str = ""
 
     @property

@@ -21,6 +21,7 @@ from localrun.workspace import Home, Workspace
 class Recovery:
     """Ends the tasks whose process died, and removes their containers.
 
+    Detached tasks are left alone: another process may go on with them, see `TaskManager.recover`.
     Tasks of other folders are looked after too when the folder is the user's own: nobody may ever run
     localrun there again, and their containers would stay.
     """
@@ -72,6 +73,8 @@ class Recovery:
             workspace.remove()
             claim.release(ended=True)
             return None
+        if _goes_on(task.record):
+            return None
         if found is not None:
             self._bring_home(task, found)
         if not task.record.state.is_end:
@@ -95,6 +98,11 @@ class Recovery:
         for _, data in self._engine.logs(found.handle):
             log.write(data)
         log.close()
+
+
+def _goes_on(record: TaskRecord) -> bool:
+    """Whether the task outlives its process: it has no container, or is detached."""
+    return not record.state.is_end and (record.plan is None or record.plan.detached)
 
 
 def _end_state(task: Task) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from localrun import images, ownership, steps, transport, values
 from localrun.admission import Admission, Reservation
-from localrun.bundle import Bundle
-from localrun.engines.base import Engine, Exit, Image
+from localrun.descriptor import Descriptor
+from localrun.engines.base import Engine, Exit, Handle, Image
 from localrun.errors import Cause, EngineError, LocalrunError, MountUnavailable, OutputsError, Problem
-from localrun.images import Pull
+from localrun.images import ImageSource
 from localrun.settings import Settings
 from localrun.states import StepName, TaskState
-from localrun.steps import Plan
 from localrun.task import Task
 from localrun.tasklog import TaskLog
 from localrun.values import Collected
@@ -28,20 +28,26 @@ _LOG_DEADLINE = 5.0  # seconds that the rest of a log may take after the contain
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What the runner needs beside the task: what to run, and how."""
-
-    bundle: Bundle
-    plan: Plan
-    pull: Pull = "missing"
-
-
-@dataclass(frozen=True, slots=True)
 class Ending:
     """The state that a task ends in, and what else is to be written down."""
 
     state: TaskState
     changes: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: LocalrunError) -> Ending:
+        """The end that an error means."""
+        state = TaskState.KILLED if error.cause is Cause.KILLED else TaskState.FAILED
+        problems = [problem.as_dict() for problem in error.problems]
+        return cls(
+            state,
+            {
+                "cause": str(error.cause),
+                "message": error.message,
+                "remedy": error.remedy,
+                "problems": problems,
+            },
+        )
 
 
 class Runner:
@@ -52,13 +58,22 @@ class Runner:
         self.admission = admission
         self.settings = settings
 
-    def execute(self, task: Task, job: Job) -> None:
+    def execute(self, task: Task, descriptor: Descriptor, source: ImageSource) -> None:
         """Run a provisioned task to its end. Never raises: whatever happens is the task's end."""
-        run = _Run(self, task, job)
+        run = _Run(self, task, descriptor)
+        self._carry(run, lambda: run.through(source))
+
+    def resume(self, task: Task, descriptor: Descriptor, handle: Handle) -> None:
+        """Go on with a task whose container another process has started. Never raises."""
+        run = _Run(self, task, descriptor, handle)
+        self._carry(run, run.from_container)
+
+    def _carry(self, run: _Run, way: Callable[[], Ending]) -> None:
+        task = run.task
         try:
-            ending = run.through()
+            ending = way()
         except LocalrunError as error:
-            ending = _ending_of(error)
+            ending = Ending.of(error)
         except Exception:  # noqa: BLE001 - the one place where even a bug of ours must reach an end
             ending = _ending_of_bug(task)
         run.clean_up()
@@ -70,15 +85,6 @@ class Runner:
             self.engine.stop(task.record.container, grace)
 
 
-def _ending_of(error: LocalrunError) -> Ending:
-    state = TaskState.KILLED if error.cause is Cause.KILLED else TaskState.FAILED
-    problems = [problem.as_dict() for problem in error.problems]
-    return Ending(
-        state,
-        {"cause": str(error.cause), "message": error.message, "remedy": error.remedy, "problems": problems},
-    )
-
-
 def _ending_of_bug(task: Task) -> Ending:
     path = task.workspace.path / "traceback.txt"
     path.write_text(traceback.format_exc())
@@ -86,31 +92,48 @@ def _ending_of_bug(task: Task) -> Ending:
     error = LocalrunError(
         f"localrun itself failed: {last}", remedy=f"this is a bug of localrun; please report it with {path}"
     )
-    return _ending_of(error)
+    return Ending.of(error)
 
 
 class _Run:
     """One run of one task: what has to be let go of at its end."""
 
-    def __init__(self, runner: Runner, task: Task, job: Job) -> None:
+    def __init__(
+        self, runner: Runner, task: Task, descriptor: Descriptor, handle: Handle | None = None
+    ) -> None:
         self.engine = runner.engine
         self.admission = runner.admission
         self.settings = runner.settings
         self.task = task
-        self.job = job
+        self.descriptor = descriptor
+        self.plan = steps.plan_of(task.record)
         self.reservation: Reservation | None = None
-        self.handle: str | None = None
-        self.remote = False
+        self.handle = handle
+        self.remote = task.record.remote
         self.timed_out = False
 
-    def through(self) -> Ending:
+    def through(self, source: ImageSource) -> Ending:
         """All of it, in order."""
         self._admit()
         self.task.move(TaskState.PENDING)
-        image = self._image()
+        image = self._image(source)
         self._permissions()
         self._create()
-        exit_, log = self._task()
+        self._start()
+        return self._to_the_end(image)
+
+    def from_container(self) -> Ending:
+        """The rest of it: the container has started, and may have ended."""
+        task = self.task
+        self.reservation = self.admission.adopt(task.id, task.record.resources)
+        image = self.engine.find_image(task.record.image)
+        task.emit("note", "another process has started this task; it is carried on here")
+        if task.record.state is TaskState.PENDING:
+            task.move(TaskState.RUNNING)
+        return self._to_the_end(image)
+
+    def _to_the_end(self, image: Image | None) -> Ending:
+        exit_, log = self._wait()
         verdict = self._judge(exit_, log, image)
         collected = self._outputs(failed=verdict.cause is not None)
         return self._ending(exit_, verdict, collected)
@@ -125,7 +148,8 @@ class _Run:
 
     def _admit(self) -> None:
         task = self.task
-        task.move(TaskState.QUEUING)
+        if task.record.state is not TaskState.QUEUING:
+            task.move(TaskState.QUEUING)
         with self._timed("admission"):
             self.reservation = self.admission.acquire(
                 task.id,
@@ -135,14 +159,14 @@ class _Run:
             )
         task.move(TaskState.QUEUED)
 
-    def _image(self) -> Image:
+    def _image(self, source: ImageSource) -> Image:
         task = self.task
         with self._timed("image"):
             image = images.ensure(
-                self.job.bundle.image,
+                source,
                 self.engine,
                 cache=self.settings.cache,
-                pull=self.job.pull,
+                pull=self.plan.pull,
                 progress=self._progress,
                 check_cancelled=task.check_cancelled,
             )
@@ -157,7 +181,7 @@ class _Run:
         task = self.task
         task.begin(StepName.PERMISSIONS, "by the host, in the task's own folder")
         with self._timed("permissions"):
-            count = task.workspace.open_up(writable_inputs=self.job.plan.writable_inputs)
+            count = task.workspace.open_up(writable_inputs=self.plan.writable_inputs)
         task.finish(exit_code=0, message=f"{count} entries opened to any user of a container")
         task.check_cancelled()
 
@@ -170,10 +194,9 @@ class _Run:
         self.task.update(container=self.handle)
 
     def _create_with_mounts(self) -> None:
-        place, plan = self.task.workspace, self.job.plan
+        place = self.task.workspace
         spec = steps.container(
             self.task.record,
-            plan,
             inputs=place.inputs,
             outputs=place.outputs,
             hosts=place.write_hosts(),
@@ -183,30 +206,35 @@ class _Run:
 
     def _create_with_archives(self) -> None:
         # Our files are not the engine's: it runs elsewhere. Found out by trying, not by its address.
-        plan = self.job.plan
+        plan = self.plan
         self.remote = True
+        self.task.update(remote=True)
         self.task.emit(
             "note", "the engine does not see this machine's files: inputs and outputs travel as archives"
         )
-        self.handle = self.engine.create(
-            steps.remote_container(self.task.record, plan, home=self.settings.home)
-        )
+        self.handle = self.engine.create(steps.remote_container(self.task.record, home=self.settings.home))
         transport.send(
             self.engine,
             self.handle,
             self.task.workspace.inputs,
             plan.input_folder,
-            mounts=plan.mounts,
+            mounts=[(Path(source), place) for source, place in plan.mounts],
             writable=plan.writable_inputs,
         )
 
-    def _task(self) -> tuple[Exit, TaskLog]:
+    def _start(self) -> None:
         assert self.handle is not None
         task = self.task
         task.begin(StepName.TASK, "container", log="logs/task.log")
+        task.save()  # whoever goes on with this task must find its container
         with self._timed("start"):
             self.engine.start(self.handle)
         task.move(TaskState.RUNNING)
+
+    def _wait(self) -> tuple[Exit, TaskLog]:
+        assert self.handle is not None
+        task = self.task
+        task.workspace.log.unlink(missing_ok=True)  # the engine tells all of it, from the start
         log = TaskLog(task.workspace.log, self.settings.log_limit)
         with self._timed("run"), self._followed(log), self._limited():
             if task.cancelled:  # asked for between the last look and the start
@@ -239,11 +267,12 @@ class _Run:
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
-        limit = self.task.record.timeout
+        limit, begun = self.task.record.timeout, self.task.record.steps[-1].started
         if limit is None:
             yield
             return
-        timer = threading.Timer(limit, self._time_out)
+        passed = time.time() - begun if begun else 0.0
+        timer = threading.Timer(max(0.0, limit - passed), self._time_out)
         timer.daemon = True
         timer.start()
         try:
@@ -260,8 +289,8 @@ class _Run:
         )
         self.engine.stop(self.handle, self.settings.grace)
 
-    def _judge(self, exit_: Exit, log: TaskLog, image: Image) -> Verdict:
-        record = self.task.record
+    def _judge(self, exit_: Exit, log: TaskLog, image: Image | None) -> Verdict:
+        record, architecture = self.task.record, self.engine.info().architecture
         verdict = judge(
             Evidence(
                 exit_,
@@ -269,8 +298,8 @@ class _Run:
                 log=log.tail,
                 timed_out=record.timeout if self.timed_out else None,
                 killed=self.task.cancelled,
-                image_architecture=image.architecture,
-                engine_architecture=self.engine.info().architecture,
+                image_architecture=image.architecture if image else architecture,
+                engine_architecture=architecture,
             )
         )
         if verdict.warning:
@@ -282,9 +311,9 @@ class _Run:
         task.begin(StepName.OUTPUTS)
         with self._timed("outputs"):
             how, refused = self._bring_home()
-            found = values.collect(self.job.bundle.descriptor, task.workspace.outputs)
+            found = values.collect(self.descriptor, task.workspace.outputs)
         problems = (*refused, *found.problems)
-        message = f"{len(problems)} problems" if problems else f"{len(found.outputs)} outputs"
+        message = _count(len(problems), "problem") if problems else _count(len(found.outputs), "output")
         task.finish(
             failed=bool(problems) and not failed, how=how, message=message, exit_code=1 if problems else 0
         )
@@ -294,7 +323,7 @@ class _Run:
 
     def _bring_home(self) -> tuple[str, list[Problem]]:
         assert self.handle is not None
-        folder, target = self.task.workspace.outputs, self.job.plan.output_folder
+        folder, target = self.task.workspace.outputs, self.plan.output_folder
         if self.remote:
             return "copied from the engine as an archive", transport.fetch(
                 self.engine, self.handle, target, folder
@@ -315,7 +344,7 @@ class _Run:
                 {**facts, "cause": str(verdict.cause), "message": verdict.message, "remedy": verdict.remedy},
             )
         if collected.problems:
-            return Ending(TaskState.FAILED, {**facts, **_ending_of(_outputs_error(collected)).changes})
+            return Ending(TaskState.FAILED, {**facts, **Ending.of(_outputs_error(collected)).changes})
         return Ending(TaskState.FINISHED, {**facts, "message": "finished"})
 
     def clean_up(self) -> None:
@@ -339,3 +368,7 @@ def _outputs_error(collected: Collected) -> OutputsError:
         remedy="correct each one below; a file is named exactly as its output, without an extension",
         problems=collected.problems,
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

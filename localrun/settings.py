@@ -41,6 +41,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     disk_reserve: Annotated[
         int, _Meta(ge=0, description="Bytes that must stay free on the tasks' disk for a task to start.")
     ] = 256 * 1024**2
+    keep_completed: Annotated[
+        int, _Meta(ge=1, description="Ended tasks that a server keeps in memory; all stay on disk.")
+    ] = 1000
     log_limit: Annotated[
         int, _Meta(ge=4096, description="Bytes of a task's log kept on disk; its end is always kept.")
     ] = 64 * 1024**2

@@ -2,6 +2,8 @@
 
     CREATED -> PROVISIONED -> QUEUING -> QUEUED -> PENDING -> RUNNING -> FINISHED
       any state that is not an end -> FAILED | KILLED
+      a task without a container:     CREATED -> FINISHED, when it is completed
+      whose process died, to wait anew: QUEUED | PENDING | RUNNING -> QUEUING
 
 *Where* a task is says its step; *why* it ended says its cause. A state says neither.
 """
@@ -44,12 +46,12 @@ _S = TaskState
 _ANY_TIME = frozenset({_S.FAILED, _S.KILLED})
 
 FOLLOWING: dict[TaskState, frozenset[TaskState]] = {
-    _S.CREATED: frozenset({_S.PROVISIONED}) | _ANY_TIME,
+    _S.CREATED: frozenset({_S.PROVISIONED, _S.FINISHED}) | _ANY_TIME,
     _S.PROVISIONED: frozenset({_S.QUEUING}) | _ANY_TIME,
     _S.QUEUING: frozenset({_S.QUEUED}) | _ANY_TIME,
-    _S.QUEUED: frozenset({_S.PENDING}) | _ANY_TIME,
-    _S.PENDING: frozenset({_S.RUNNING}) | _ANY_TIME,
-    _S.RUNNING: frozenset({_S.FINISHED}) | _ANY_TIME,
+    _S.QUEUED: frozenset({_S.PENDING, _S.QUEUING}) | _ANY_TIME,
+    _S.PENDING: frozenset({_S.RUNNING, _S.QUEUING}) | _ANY_TIME,
+    _S.RUNNING: frozenset({_S.FINISHED, _S.QUEUING}) | _ANY_TIME,
     _S.FINISHED: frozenset(),
     _S.FAILED: frozenset(),
     _S.KILLED: frozenset(),

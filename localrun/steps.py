@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from localrun.engines.base import LABEL, ContainerSpec, Mount
-from localrun.record import TaskRecord
+from localrun.record import Plan, TaskRecord
 from localrun.states import StepName
 
 LABEL_TASK = f"{LABEL}.task"
@@ -15,50 +14,36 @@ LABEL_OWNER = f"{LABEL}.owner"
 LABEL_HOME = f"{LABEL}.home"
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a run needs beside its record.
-
-    `mounts` are a user's own files: (file, place below the input folder). Folders are paths in the
-    container.
-    """
-
-    input_folder: str
-    output_folder: str
-    mounts: tuple[tuple[Path, str], ...] = ()
-    writable_inputs: bool = False
-    hardened: bool = False
-    pids: int = 4096
-
-
-def container(
-    record: TaskRecord, plan: Plan, *, inputs: Path, outputs: Path, hosts: Path, home: Path
-) -> ContainerSpec:
+def container(record: TaskRecord, *, inputs: Path, outputs: Path, hosts: Path, home: Path) -> ContainerSpec:
     """The task's container, on an engine that sees our files."""
+    plan = plan_of(record)
     places = [
         Mount(inputs, plan.input_folder, read_only=not plan.writable_inputs),
-        *(Mount(source, f"{plan.input_folder.rstrip('/')}/{place}") for source, place in plan.mounts),
+        *(Mount(Path(source), f"{plan.input_folder.rstrip('/')}/{place}") for source, place in plan.mounts),
         Mount(outputs, plan.output_folder, read_only=False),
     ]
-    return _spec(record, plan, home, mounts=tuple(places), hosts_file=None if record.network else hosts)
+    return _spec(record, home, mounts=tuple(places), hosts_file=None if record.network else hosts)
 
 
-def remote_container(record: TaskRecord, plan: Plan, *, home: Path) -> ContainerSpec:
+def remote_container(record: TaskRecord, *, home: Path) -> ContainerSpec:
     """The task's container, on an engine whose files are not ours: inputs and outputs travel as archives."""
-    return _spec(record, plan, home, folders=(plan.input_folder, plan.output_folder))
+    plan = plan_of(record)
+    return _spec(record, home, folders=(plan.input_folder, plan.output_folder))
 
 
 def _spec(
     record: TaskRecord,
-    plan: Plan,
     home: Path,
     *,
     mounts: tuple[Mount, ...] = (),
     folders: tuple[str, ...] = (),
     hosts_file: Path | None = None,
 ) -> ContainerSpec:
+    plan = plan_of(record)
     return ContainerSpec(
         image=record.image,
+        command=None if plan.command is None else tuple(plan.command),
+        environment=plan.environment,
         name=f"localrun-{record.id}",
         labels=labels(record, StepName.TASK, home),
         mounts=mounts,
@@ -71,6 +56,12 @@ def _spec(
         hardened=plan.hardened,
         hosts_file=hosts_file,
     )
+
+
+def plan_of(record: TaskRecord) -> Plan:
+    """The plan of a task that has a container."""
+    assert record.plan is not None, "a task without a plan has no steps"
+    return record.plan
 
 
 def labels(record: TaskRecord, step: StepName, home: Path) -> dict[str, str]:

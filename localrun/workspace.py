@@ -15,19 +15,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from localrun.claim import Claim, take, wait_until_free
-from localrun.errors import LocalrunError, TaskNotFound
+from localrun.errors import LocalrunError, TaskExists, TaskNotFound, UsageError
 from localrun.events import Event
 from localrun.record import TaskRecord
 
 LAST = "last"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class Workspace:
@@ -38,6 +40,7 @@ class Workspace:
         self.inputs = path / "inputs"
         self.outputs = path / "outputs"
         self.logs = path / "logs"
+        self.uploads = path / "uploads"  # inputs that were sent one by one, until all are there
         self.log = self.logs / "task.log"
         self.hosts = path / "hosts"
         self.descriptor = path / "descriptor.yml"
@@ -50,10 +53,32 @@ class Workspace:
         return self.path.name
 
     def make(self) -> None:
-        """Make the folders; only the user may enter, so that their modes inside need not be narrow."""
+        """Make the task's folder; only the user may enter, so that the modes inside need not be narrow."""
         self.path.mkdir(mode=0o700)
+
+    def furnish(self) -> None:
+        """Make the folders that a task with a container needs."""
         for folder in (self.inputs, self.outputs, self.logs):
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)
+
+    def upload(self, name: str, chunks: Iterable[bytes]) -> Path:
+        """Keep an input that was sent; a reader sees all of it or nothing."""
+        self.uploads.mkdir(exist_ok=True)
+        beside = self.uploads / f".{name}.{uuid.uuid4().hex}"
+        try:
+            with beside.open("wb") as stream:
+                stream.writelines(chunks)
+            beside.chmod(0o644)
+            return beside.replace(self.uploads / name)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+
+    def uploaded(self) -> dict[str, Path]:
+        """The inputs that were sent, by name."""
+        if not self.uploads.is_dir():
+            return {}
+        return {path.name: path for path in self.uploads.iterdir() if not path.name.startswith(".")}
 
     def save(self, record: TaskRecord) -> None:
         """Write the record; a reader sees the old one or the new one, never a part."""
@@ -63,7 +88,7 @@ class Workspace:
         """Read the record. Raises `TaskNotFound` when it is gone or was never written."""
         try:
             return TaskRecord.from_json(self._record.read_bytes())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise TaskNotFound(
                 f"the task {self.id} has no readable record",
                 remedy=f"remove it with `localrun rm {self.id[:8]}`",
@@ -135,19 +160,33 @@ class Home:
         self.tasks = path / "tasks"
         self._active = path / "active"
 
-    def create(self) -> Workspace:
-        """Make the folder of a new task. Raises `LocalrunError` when it cannot be written."""
-        workspace = Workspace(self.tasks / str(uuid.uuid4()))
+    def create(self, task_id: str | None = None) -> Workspace:
+        """Make the folder of a new task. Raises `LocalrunError` when it cannot be written.
+
+        Raises `UsageError` for an id that could be mistaken, and `TaskExists` for one that is taken.
+        """
+        if task_id is not None and (not _ID.fullmatch(task_id) or task_id == LAST):
+            raise UsageError(
+                f"{task_id!r} is no id of a task", remedy="use letters, digits, - and _, at most 64"
+            )
+        workspace = Workspace(self.tasks / (task_id or str(uuid.uuid4())))
         try:
             self._prepare()
             workspace.make()
+        except FileExistsError as error:
+            if not workspace.path.is_dir():
+                raise self._unwritable(error) from error
+            raise TaskExists(f"there is a task {task_id} already", remedy="choose another id") from error
         except OSError as error:
-            raise LocalrunError(
-                f"the tasks' folder {self.path} cannot be written: {error.strerror}",
-                remedy="run localrun in a folder of your own, or set LOCALRUN_HOME to one",
-                path=str(self.path),
-            ) from error
+            raise self._unwritable(error) from error
         return workspace
+
+    def _unwritable(self, error: OSError) -> LocalrunError:
+        return LocalrunError(
+            f"the tasks' folder {self.path} cannot be written: {error.strerror}",
+            remedy="run localrun in a folder of your own, or set LOCALRUN_HOME to one",
+            path=str(self.path),
+        )
 
     def _prepare(self) -> None:
         if self.tasks.is_dir():
@@ -159,6 +198,12 @@ class Home:
     def open(self, task_id: str) -> Workspace:
         """The folder of a task by its whole id."""
         return Workspace(self.tasks / task_id)
+
+    def known(self, task_id: str) -> Workspace | None:
+        """The folder of a task by its whole id, if there is one. Safe for ids from anywhere."""
+        if not _ID.fullmatch(task_id) or not (self.tasks / task_id).is_dir():
+            return None
+        return self.open(task_id)
 
     def claim(self, task_id: str, *, new: bool = False) -> Claim | None:
         """Become the carrier of a task that has not ended; None when somebody is, or it has ended."""

@@ -12,7 +12,7 @@ from localrun.app import App
 from localrun.engines.base import Engine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.events import Event
-from localrun.manager import Request
+from localrun.request import Request
 from localrun.record import TaskRecord
 from localrun.settings import Settings
 from localrun.task import Task

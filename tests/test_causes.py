@@ -19,7 +19,7 @@ def test_an_explanation_says_what_happened_why_and_what_to_do(cause: Cause) -> N
 
 
 def test_a_cause_knows_whose_fault_it_is_and_is_found_by_its_word() -> None:
-    assert Cause("TIMEOUT") is Cause.TIMEOUT
+    assert Cause["TIMEOUT"] is Cause.TIMEOUT
     assert Cause.TIMEOUT.fault is Fault.TASK
     assert Cause.DESCRIPTOR_INVALID.fault is Fault.USER
     assert Cause.ENGINE_LOST.fault is Fault.HOST

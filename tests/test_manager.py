@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import AdmissionError, BundleError, Cause, EngineUnreachable, InputsError
-from localrun.manager import Request, TaskManager
+from localrun.manager import TaskManager
+from localrun.request import Request
 from localrun.settings import Settings
 from localrun.states import TaskState
 from localrun.workspace import Home
@@ -63,7 +65,7 @@ def test_a_wrong_value_is_told_although_no_engine_answers(tmp_path: Path) -> Non
     ],
 )
 def test_what_this_machine_can_never_give_is_refused_at_once(
-    tmp_path: Path, asked: dict[str, float], cause: Cause
+    tmp_path: Path, asked: dict[str, Any], cause: Cause
 ) -> None:
     with make_desk(tmp_path) as desk, pytest.raises(AdmissionError) as caught:
         desk.submit(values={"a": 1, "b": 2}, **asked)

@@ -31,7 +31,7 @@ def child() -> Iterator[subprocess.Popen[str]]:
 
 def owner_of(process: subprocess.Popen[str]) -> Owner:
     assert process.stdout is not None
-    return Owner.from_json(process.stdout.readline())
+    return Owner.from_json(process.stdout.readline().encode())
 
 
 def test_this_process_is_alive_and_the_same_at_every_look() -> None:

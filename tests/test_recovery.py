@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from localrun.engines.fake import FakeContainer, FakeEngine
-from localrun.record import TaskRecord
+from localrun.record import Plan, TaskRecord
 from localrun.states import TaskState
-from localrun.steps import LABEL_TASK, Plan, container
+from localrun.steps import LABEL_TASK, container
 from localrun.task import Task
 from localrun.workspace import Home
 from tests.desk import DESCRIPTOR, IMAGE, Desk, make_desk
@@ -29,15 +29,15 @@ def orphan(desk: Desk, home: Home | None = None, *, running: bool = True) -> Tas
     workspace = home.create()
     claim = home.claim(workspace.id, new=True)
     assert claim is not None
+    workspace.furnish()
     workspace.descriptor.write_text(DESCRIPTOR)
-    task = Task(TaskRecord(id=workspace.id, bundle="b", image=IMAGE), workspace)
+    task = Task(TaskRecord(id=workspace.id, bundle="b", image=IMAGE, plan=Plan()), workspace)
     task.create()
     for state in ("PROVISIONED", "QUEUING", "QUEUED", "PENDING"):
         task.move(TaskState(state))
     if running:
         spec = container(
             task.record,
-            Plan("/inputs", "/outputs"),
             inputs=workspace.inputs,
             outputs=workspace.outputs,
             hosts=workspace.write_hosts(),

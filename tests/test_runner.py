@@ -217,8 +217,11 @@ def test_an_image_that_is_not_there_ends_the_task_before_a_container_is_made(tmp
 
 
 def test_a_bug_of_ours_is_an_end_too_and_leaves_a_traceback_to_report(tmp_path: Path) -> None:
-    engine = FakeEngine(add)
-    engine.wait = lambda handle: 1 // 0  # type: ignore[method-assign]
+    class Buggy(FakeEngine):
+        def wait(self, handle: str) -> Exit:
+            return Exit(1 // len(""))
+
+    engine = Buggy(add)
     with make_desk(tmp_path, engine=engine) as desk:
         record = run(desk)
     assert (record.state, record.cause) == (TaskState.FAILED, "INTERNAL")

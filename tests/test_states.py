@@ -35,6 +35,6 @@ def test_nothing_follows_an_end(end: TaskState, state: TaskState) -> None:
 
 def test_a_state_cannot_be_skipped_and_the_message_says_what_may_follow() -> None:
     with pytest.raises(
-        IllegalTransition, match="CREATED cannot become RUNNING; what may follow is FAILED, KILLED, PRO"
+        IllegalTransition, match="CREATED cannot become RUNNING; what may follow is FAILED, FINISHED, KIL"
     ):
         check(TaskState.CREATED, TaskState.RUNNING)

@@ -22,6 +22,7 @@ def home(tmp_path: Path) -> Home:
 
 def made(home: Home, age: int = 0) -> Workspace:
     workspace = home.create()
+    workspace.furnish()
     workspace.descriptor.write_text("name: x\n")
     written = workspace.descriptor.stat().st_mtime - age
     os.utime(workspace.descriptor, (written, written))

@@ -125,11 +125,12 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A container that carries our labels."""
+    """A container that carries our labels; `started` holds also when it has ended since."""
 
     handle: Handle
     labels: Mapping[str, str]
     running: bool
+    started: bool = True
 
 
 class Engine(Protocol):

@@ -84,6 +84,11 @@ class FakeContainer:
         """Whether it was started and has not ended."""
         return self._started is not None and self._exit is None
 
+    @property
+    def started(self) -> bool:
+        """Whether it was ever started."""
+        return self._started is not None
+
     def start(self, program: Program) -> None:
         """Run the program on a thread of its own; no error when it runs already."""
         with self._changed:

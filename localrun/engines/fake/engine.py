@@ -107,7 +107,7 @@ class FakeEngine(FakeImages):
         with self._lock:
             containers = list(self._containers.values())
         return [
-            Found(each.handle, dict(each.spec.labels), each.running)
+            Found(each.handle, dict(each.spec.labels), each.running, each.started)
             for each in containers
             if carries(each.spec.labels, labels)
         ]

@@ -1,0 +1,225 @@
+"""What a user asks for, and how it is read from an object that came as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from localrun.errors import Problem, UsageError
+from localrun.guess import did_you_mean
+from localrun.images import Pull
+from localrun.sizes import parse_bytes, parse_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a user asks for. None: as the descriptor says.
+
+    `bundle` is read from disk; in its place, `image` with a `descriptor` text says all there is.
+    `assignments` are `name=VALUE` texts, which are read by the parameter's type and come before
+    `values`; `timeout` is in seconds, `memory` in bytes. A detached task outlives its process. A
+    patient one with inputs missing waits for them. `find_file` says where a file of `values` is, or
+    refuses it: for requests from people who may not read every file that we can.
+    """
+
+    bundle: Path
+    image: str | None = None
+    descriptor: bytes | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    assignments: Sequence[str] = ()
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    command: Sequence[str] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    timeout: float | None = None
+    cpus: float | None = None
+    memory: int | None = None
+    gpus: int | None = None
+    network: bool | None = None
+    writable_inputs: bool = False
+    hardened: bool = False
+    pull: Pull = "missing"
+    detached: bool = False
+    patient: bool = False
+    find_file: Callable[[str], Path] | None = None
+    retries: int = 0
+    assigned_by: str = ""
+    submitted: Mapping[str, Any] | None = None
+
+
+Reader = Callable[[Any], Any]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be a text that is not empty")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("must be an object")
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError("must be a list of texts")
+    return value
+
+
+def _environment(value: Any) -> dict[str, str]:
+    if not all(isinstance(item, str) for item in _object(value).values()):
+        raise ValueError("must be an object of texts")
+    return dict(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise ValueError("must be a number above 0")
+    return float(value)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1000:
+        raise ValueError("must be a whole number from 0")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    return parse_seconds(value) if isinstance(value, str) else _number(value)
+
+
+def _bytes(value: Any) -> int:
+    return parse_bytes(value) if isinstance(value, str) else int(_number(value))
+
+
+_RESOURCES: dict[str, Reader] = {"cpus": _number, "memory": _bytes, "ram": _bytes, "gpus": _count}
+_COMMON: dict[str, Reader] = {
+    "inputs": _object,
+    "resources": _object,
+    "timeout": _seconds,
+    "network": _flag,
+    "hardened": _flag,
+    "writable_inputs": _flag,
+    "retries": _count,
+}
+_OF_BUNDLE: dict[str, Reader] = {"bundle": _text, "image": _text, **_COMMON}
+_OF_IMAGE: dict[str, Reader] = {
+    "image": _text,
+    "command": _texts,
+    "env": _environment,
+    "outputs": _object,
+    **_COMMON,
+}
+
+
+def from_payload(
+    payload: Mapping[str, Any],
+    find_bundle: Callable[[str], Path] = Path,
+    find_file: Callable[[str], Path] | None = None,
+) -> Request | None:
+    """Read a task object; None when it is free-form: it names neither a bundle nor an image.
+
+    `find_bundle` and `find_file` turn the names of a bundle and of a file into paths.
+    Raises `UsageError` with every key that is unknown or ill-typed.
+    """
+    if "bundle" in payload:
+        found = _read(payload, _OF_BUNDLE)
+        made = _request(find_bundle(found.pop("bundle")), found, payload)
+        return replace(made, find_file=find_file)
+    if isinstance(payload.get("image"), str) or {"image", "command"} <= set(payload):
+        found = _read(payload, _OF_IMAGE)
+        described = describe(found["image"], found.get("inputs", {}), found.pop("outputs", {}))
+        return _request(Path(), {**found, "descriptor": described}, payload)
+    return None
+
+
+def _read(payload: Mapping[str, Any], readers: dict[str, Reader]) -> dict[str, Any]:
+    problems: list[Problem] = []
+    found = _fields(payload, readers, "", problems)
+    resources = _fields(found.pop("resources", {}), _RESOURCES, "resources.", problems)
+    if problems:
+        count = "a key does" if len(problems) == 1 else f"{len(problems)} keys do"
+        raise UsageError(f"{count} not fit", remedy="correct what is listed", problems=problems)
+    resources["memory"] = resources.pop("ram", None) or resources.get("memory")
+    return found | resources
+
+
+def _fields(
+    given: Mapping[str, Any], readers: dict[str, Reader], prefix: str, problems: list[Problem]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        reader = readers.get(key)
+        if reader is None:
+            remedy = did_you_mean(key, readers) or f"there are {', '.join(readers)}"
+            problems.append(Problem(f"{prefix}{key}", "is no key of a task", remedy))
+            continue
+        try:
+            found[key] = reader(value)
+        except ValueError as error:
+            problems.append(Problem(f"{prefix}{key}", f"{error} (it is {value!r})"))
+    return found
+
+
+def _request(bundle: Path, found: dict[str, Any], payload: Mapping[str, Any]) -> Request:
+    names = {"inputs": "values", "env": "environment"}
+    fields = {names.get(key, key): value for key, value in found.items()}
+    return replace(Request(bundle), **fields, detached=True, patient=True, submitted=payload)
+
+
+_TYPES: list[tuple[type, str]] = [(bool, "boolean"), (int, "integer"), (float, "number"), (str, "string")]
+
+
+def describe(image: str, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> bytes:
+    """A descriptor for a bare image: each input has the type of its value, each output the one it names.
+
+    JSON is YAML, so the text is both.
+    """
+    import json
+
+    parameters = {name: _parameter(name, _type_of(name, value)) for name, value in inputs.items()}
+    results = {name: _parameter(name, kind) for name, kind in outputs.items()}
+    author = {"first_name": "-", "last_name": "-", "organization": "-", "email": "nobody@example.com"}
+    described = {
+        "$schema": "https://cytomine.com/schema-store/tasks/task.v0.json",
+        "name": "Image",
+        "name_short": "image",
+        "version": "0.0.0",
+        "namespace": "local.image",
+        "description": f"the image {image}",
+        "authors": [author],
+        "configuration": {
+            "input_folder": "/inputs",
+            "output_folder": "/outputs",
+            "image": {"file": "/image.tar"},
+        },
+        "inputs": parameters,
+        "outputs": results,
+    }
+    return json.dumps(described, indent=1).encode()
+
+
+def _parameter(name: str, kind: Any) -> dict[str, Any]:
+    return {"type": kind, "display_name": name, "description": name}
+
+
+def _type_of(name: str, value: Any) -> Any:
+    for form, kind in _TYPES:
+        if isinstance(value, form):
+            return kind
+    if isinstance(value, list) and value:
+        return {"id": "array", "subtype": _type_of(name, value[0])}
+    raise UsageError(
+        "an input does not fit",
+        remedy="give a text, a number, true, false, or a list of one of them",
+        problems=[Problem(f"inputs.{name}", f"has no type that a file can hold (it is {value!r})")],
+    )

@@ -1,0 +1,106 @@
+"""What the next process goes on with when one has died, or has left its tasks.
+
+Tasks that wait wait again, in their order; a container that was started is carried to its end; a task
+whose container is gone fails, or runs again as often as it may be retried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from localrun import descriptor
+from localrun.claim import Claim
+from localrun.crew import Crew
+from localrun.engines.base import Found
+from localrun.errors import Cause, LocalrunError
+from localrun.events import Listener
+from localrun.intake import Intake, Ready, given_to, provision
+from localrun.owners import this_process
+from localrun.record import TaskRecord
+from localrun.runner import Ending, Runner
+from localrun.states import TaskState
+from localrun.steps import LABEL_TASK
+from localrun.task import Task
+from localrun.tasklist import TaskList
+from localrun.workspace import Home
+
+
+class Takeover:
+    """Takes over the tasks of a folder that no living process carries."""
+
+    def __init__(
+        self,
+        *,
+        home: Home,
+        intake: Intake,
+        tasks: TaskList,
+        crew: Crew,
+        runner: Callable[[], Runner],
+        accept: Callable[[Ready], None],
+        tell: Listener,
+    ) -> None:
+        self._home = home
+        self._intake = intake
+        self._list = tasks
+        self._crew = crew
+        self._runner = runner
+        self._accept = accept
+        self._tell = tell
+
+    def all(self, active: Iterable[TaskRecord]) -> list[TaskRecord]:
+        """Take over what can be, in the given order; what was."""
+        return [record for record in active if self._take_over(record)]
+
+    def _take_over(self, record: TaskRecord) -> bool:
+        claim = self._home.claim(record.id)
+        if claim is None:  # another process carries it
+            return False
+        # what was read before the claim may be old by now
+        task = Task(self._home.open(record.id).load(), self._home.open(record.id), (self._tell,))
+        if record.plan is None:
+            claim.release(ended=False)
+            self._list.add(task)
+            return True
+        task.update(owner=this_process())
+        try:
+            self._go_on(task, claim)
+        except LocalrunError as error:
+            self._end(task, claim, error)
+        return True
+
+    def _go_on(self, task: Task, claim: Claim) -> None:
+        found = next(iter(self._runner().engine.find({LABEL_TASK: task.id})), None)
+        if found is not None and found.started:
+            self._adopt(task, claim, found)
+            return
+        if found is not None:
+            self._runner().engine.remove(found.handle)
+        if task.record.state is TaskState.RUNNING and not self._may_retry(task):
+            raise LocalrunError(
+                "the localrun process that carried the task ended, and its container is gone",
+                cause=Cause.RUNNER_TERMINATED,
+                remedy="run it again",
+            )
+        ready = self._intake.again(task, claim)
+        if task.record.state is TaskState.CREATED and not ready.missing:
+            provision(task, ready.descriptor, given_to(task))
+        task.update(steps=[], container=None)
+        self._accept(ready)
+
+    def _may_retry(self, task: Task) -> bool:
+        plan = task.record.plan
+        if plan is None or plan.retries < 1:
+            return False
+        task.update(plan=plan.replace(retries=plan.retries - 1))
+        return True
+
+    def _adopt(self, task: Task, claim: Claim, found: Found) -> None:
+        described = descriptor.read(task.workspace.descriptor.read_bytes())
+        task.update(container=found.handle)
+        self._crew.carry(task, claim, lambda: self._runner().resume(task, described, found.handle))
+
+    def _end(self, task: Task, claim: Claim, error: LocalrunError) -> None:
+        ending = Ending.of(error)
+        task.move(ending.state, **ending.changes)
+        self._list.complete(task.record)
+        claim.release(ended=True)

@@ -1,0 +1,73 @@
+"""Tasks that wait for inputs, which come one by one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from localrun.errors import InputsError, Problem, UsageError
+from localrun.intake import Ready, given_to, provision
+from localrun.record import TaskRecord
+
+
+class WaitingRoom:
+    """Keeps tasks until their last input is there; `start` is called with each then. Thread-safe."""
+
+    def __init__(self, start: Callable[[Ready], None]) -> None:
+        self._start = start
+        self._lock = threading.Lock()
+        self._waiting: dict[str, Ready] = {}
+
+    def add(self, ready: Ready) -> None:
+        """A task with inputs missing."""
+        with self._lock:
+            self._waiting[ready.task.id] = ready
+        ready.task.emit(
+            "note", f"waiting for inputs: {', '.join(ready.missing)}", missing=list(ready.missing)
+        )
+
+    def pop(self, task_id: str) -> Ready | None:
+        """A task that shall wait no longer, if it does."""
+        with self._lock:
+            return self._waiting.pop(task_id, None)
+
+    def close(self) -> None:
+        """Wait no longer: the tasks go on waiting on disk, for the next process."""
+        with self._lock:
+            waiting, self._waiting = list(self._waiting.values()), {}
+        for ready in waiting:
+            ready.claim.release(ended=False)
+
+    def put_input(self, record: TaskRecord, name: str, chunks: Iterable[bytes]) -> TaskRecord:
+        """Take the content of an input, and start the task when it was the last one missing.
+
+        Raises `UsageError` when the task waits for none, and `InputsError` when what came does not fit;
+        it is not kept then.
+        """
+        with self._lock:
+            ready = self._waiting.get(record.id)
+        if ready is None:
+            raise UsageError(f"the task waits for no inputs: it is {record.state}", id=record.id)
+        if name not in ready.descriptor.inputs:
+            names = ", ".join(ready.descriptor.inputs)
+            problem = Problem(f"inputs.{name}", "is no input of the task", f"its inputs are {names}")
+            raise InputsError("an input does not fit", problems=[problem])
+        sent = ready.task.workspace.upload(name, chunks)
+        try:
+            self._go_on(ready)
+        except InputsError:
+            sent.unlink(missing_ok=True)
+            raise
+        return ready.task.record
+
+    def _go_on(self, ready: Ready) -> None:
+        given = given_to(ready.task)
+        if set(ready.missing) - set(given) or self.pop(ready.task.id) is None:
+            return
+        try:
+            provision(ready.task, ready.descriptor, given)
+        except BaseException:
+            with self._lock:
+                self._waiting[ready.task.id] = ready
+            raise
+        self._start(ready)
