@@ -30,7 +30,6 @@ class Forwarder:
                 continue
             except OSError:
                 return
-            self.accepted += 1
             engine = socket.socket(socket.AF_UNIX)
             engine.connect(self._path)
             self._open += [client, engine]
@@ -38,6 +37,7 @@ class Forwarder:
                 thread = threading.Thread(target=_pump, args=(source, sink), name="forwarder", daemon=True)
                 self._threads.append(thread)
                 thread.start()
+            self.accepted += 1
 
     def cut(self) -> None:
         """Break every connection, as an engine does that ends."""

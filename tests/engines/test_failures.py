@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from localrun.engines.dockerd.failures import refusal, start_refusal
+from localrun.engines.dockerd.failures import refusal
 from localrun.errors import ContainerGone, ImageError, MountUnavailable
 
 OCI = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container"
@@ -30,7 +30,7 @@ OCI = "failed to create shim task: OCI runtime create failed: runc create failed
     ],
 )
 def test_a_start_that_fails_says_why_in_plain_words(words: str, cause: str, told: str) -> None:
-    error = start_refusal(400, words)
+    error = refusal(400, words, "starting the container")
     assert str(error.cause) == cause
     assert told in error.message
     assert error.remedy or cause == "ENGINE_FAILED"

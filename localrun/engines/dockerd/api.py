@@ -82,6 +82,11 @@ class Api:
                 raise _no_engine(answer.status, words)
         return self._version
 
+    def is_older_than(self, version: tuple[int, int]) -> bool:
+        """Whether the engine speaks no version as new as this one."""
+        major, minor = self.version().split(".")
+        return (int(major), int(minor)) < version
+
 
 def _common(theirs: str) -> str:
     major, _, minor = theirs.partition(".")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from localrun.engines.base import ContainerSpec
+from localrun.engines.base import ContainerSpec, Handle
 
 LOGS = {"Type": "json-file", "Config": {"max-size": "64m", "max-file": "2"}}
 SCRATCH = {"/tmp": "rw,exec,nosuid,nodev,size=256m,mode=1777"}  # noqa: S108 - inside the container
@@ -69,10 +70,22 @@ def _bind(source: Path, target: str, read_only: bool) -> dict[str, Any]:
     return {"Type": "bind", "Source": str(source), "Target": target, "ReadOnly": read_only}
 
 
-def open_folder() -> bytes:
-    """A tar that makes the folder it is unpacked in writable by any user."""
+def open_folders(folders: Iterable[str]) -> bytes:
+    """A tar for / that makes each of these folders writable by any user."""
     import tarfile
 
-    info = tarfile.TarInfo("./")
-    info.type, info.mode = tarfile.DIRTYPE, 0o777
-    return info.tobuf() + bytes(2 * tarfile.BLOCKSIZE)
+    packed = b""
+    for folder in folders:
+        info = tarfile.TarInfo(folder.strip("/"))
+        info.type, info.mode = tarfile.DIRTYPE, 0o777
+        packed += info.tobuf()
+    return packed + bytes(2 * tarfile.BLOCKSIZE)
+
+
+def helper_body(spec: ContainerSpec, handle: Handle) -> dict[str, Any]:
+    """A container that is never started: it lends its root to reach the volumes of another one.
+
+    The engine unpacks nothing at / of a container whose root is read-only.
+    """
+    host = {"VolumesFrom": [handle], "NetworkMode": "none"}
+    return {"Image": spec.image, "Cmd": ["none"], "Labels": dict(spec.labels), "HostConfig": host}

@@ -22,7 +22,7 @@ class Connection(HTTPConnection):
     """One connection to an engine; `connect` raises `OSError`."""
 
     def complaint(self) -> str:
-        """What a helper program said before it gave up; empty for most kinds."""
+        """What a helper program said before the connection was closed; empty for most kinds."""
         return ""
 
 
@@ -89,6 +89,7 @@ class SshConnection(Connection):
         self._url = urlsplit(url)
         self._process: subprocess.Popen[bytes] | None = None
         self._words: IO[bytes] | None = None
+        self._said = ""
 
     def connect(self) -> None:
         """Start ssh; whether it gets through shows with the first answer."""
@@ -107,11 +108,8 @@ class SshConnection(Connection):
             )
 
     def complaint(self) -> str:
-        """What ssh said."""
-        if self._words is None:
-            return ""
-        self._words.seek(0)
-        return self._words.read().decode(errors="replace").strip()
+        """What ssh said, once the connection is closed."""
+        return self._said
 
     def close(self) -> None:
         """Hang up, and wait for ssh to end."""
@@ -121,6 +119,8 @@ class SshConnection(Connection):
             process.terminate()
             process.wait()
         if self._words:
+            self._words.seek(0)
+            self._said = self._words.read().decode(errors="replace").strip()
             self._words.close()
             self._words = None
 

@@ -20,10 +20,11 @@ from localrun.engines.base import (
     Usage,
     no_progress,
 )
-from localrun.engines.dockerd import address, failures, frames
+from localrun.engines.dockerd import address, failures
 from localrun.engines.dockerd.api import Api, labelled, said
-from localrun.engines.dockerd.body import create_body, open_folder
+from localrun.engines.dockerd.body import create_body, helper_body, open_folders
 from localrun.engines.dockerd.images import Images, architecture_name
+from localrun.engines.dockerd.logs import follow
 from localrun.engines.dockerd.measure import usage_of
 from localrun.engines.dockerd.transport import Response, Transport
 from localrun.errors import ContainerGone
@@ -106,8 +107,8 @@ class DockerEngine:
         made = self._api.post("/containers/create", create_body(spec), {"name": spec.name}, doing=doing)
         handle = str(made["Id"])
         try:
-            for folder in spec.folders:
-                self.copy_in(handle, folder, [open_folder()])
+            if spec.folders:
+                self._open_folders(spec, handle)
         except BaseException:
             self.remove(handle)
             raise
@@ -115,10 +116,8 @@ class DockerEngine:
 
     def start(self, handle: Handle) -> None:
         """Start it. Raises `EngineError` with cause ENTRYPOINT_INVALID when its program is not there."""
-        answer = self._api.send("POST", _at(handle, "start"))
-        words = said(answer)
-        if answer.status >= 400:
-            raise failures.start_refusal(answer.status, words)
+        # 304, that it runs already, is no refusal
+        self._api.bytes("POST", _at(handle, "start"), doing="starting the container")
 
     def wait(self, handle: Handle) -> Exit:
         """Block until it has ended."""
@@ -133,12 +132,7 @@ class DockerEngine:
 
     def logs(self, handle: Handle) -> Iterator[tuple[StreamName, bytes]]:
         """What it wrote and writes, from its start to its end."""
-        query = {"follow": 1, "stdout": 1, "stderr": 1}
-        answer = self._api.open("GET", _at(handle, "logs"), query, doing="reading the container's log")
-        try:
-            yield from frames.demultiplex(answer.chunks())
-        finally:
-            answer.close()
+        return follow(self._api, _at(handle, "logs"))
 
     def usage(self, handle: Handle) -> Usage | None:
         """What it uses now; None when it does not run."""
@@ -164,13 +158,13 @@ class DockerEngine:
         """Every container that carries all of these labels (value "": any value)."""
         query = {"all": 1, **labelled(labels)}
         listed = self._api.json("GET", "/containers/json", query, doing="listing containers")
-        return [Found(item["Id"], item["Labels"] or {}, item["State"] == "running") for item in listed]
+        return [_found(item) for item in listed]
 
     def copy_in(self, handle: Handle, target: str, tar: Iterable[bytes]) -> None:
         """Unpack a tar below the folder `target` of a container, as the engine's root, owners kept."""
         headers = {"Content-Type": "application/x-tar"}
         doing = f"copying files to {target} of the container"
-        path, query = _at(handle, "archive"), {"path": target, "copyUIDGID": "true"}
+        path, query = _at(handle, "archive"), {"path": target}
         answer = self._api.open("PUT", path, query, body=iter(tar), headers=headers, doing=doing)
         said(answer)
 
@@ -187,7 +181,21 @@ class DockerEngine:
         """Let go of every connection."""
         self._api.transport.close()
 
-    # -- waiting -----------------------------------------------------------------------------------
+    # -- helpers -----------------------------------------------------------------------------------
+
+    def _open_folders(self, spec: ContainerSpec, handle: Handle) -> None:
+        """Make its folders writable by any user, whoever its image runs as."""
+        tar = [open_folders(spec.folders)]
+        if not spec.hardened:
+            self.copy_in(handle, "/", tar)
+            return
+        doing = f"preparing the folders of {spec.name}"
+        helper = str(self._api.post("/containers/create", helper_body(spec, handle), doing=doing)["Id"])
+        try:
+            self.copy_in(helper, "/", tar)
+        finally:
+            # not its volumes: they are those of the container that it helps
+            _accept(self._api.send("DELETE", _at(helper), {"force": 1}), {404, 409}, doing)
 
     def _wait_for_start(self, handle: Handle) -> None:
         """Wait for the end of a container that has not been started yet."""
@@ -254,3 +262,8 @@ def _engine_info(found: Mapping[str, Any]) -> EngineInfo:
         gpus=has_gpus,
         rootless=any("name=rootless" in option for option in found.get("SecurityOptions") or []),
     )
+
+
+def _found(item: dict[str, Any]) -> Found:
+    state = item["State"]
+    return Found(item["Id"], item["Labels"] or {}, state == "running", started=state != "created")

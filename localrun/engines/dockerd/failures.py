@@ -19,6 +19,7 @@ from localrun.errors import (
 _ENTRY = "correct ENTRYPOINT or CMD in the Dockerfile"
 _NOT_STARTED = (
     ("unable to find user", "the image's USER is not known in it", "correct USER in the Dockerfile"),
+    ("cannot mkdir", "the image's WORKDIR is a file", "correct WORKDIR in the Dockerfile"),
     ("chdir to cwd", "the image's WORKDIR cannot be entered", "correct WORKDIR in the Dockerfile"),
     ("exec format error", "{program} is no program for this machine", "build the image for this machine"),
     ("permission denied", "{program} is not executable", "add `RUN chmod +x {program}` to the Dockerfile"),
@@ -56,8 +57,10 @@ def refusal(status: int, words: str, doing: str) -> LocalrunError:
             remedy="use an engine of this machine, or let the files travel as archives",
             **facts,
         )
-    return _resource_refusal(words, doing) or EngineError(
-        f"{doing}: the engine answered {status}: {words}", **facts
+    return (
+        _start_refusal(words)
+        or _resource_refusal(words, doing)
+        or EngineError(f"{doing}: the engine answered {status}: {words}", **facts)
     )
 
 
@@ -91,14 +94,12 @@ def _resource_refusal(words: str, doing: str) -> EngineError | None:
     return EngineError(f"{doing}: {words}", remedy=remedy, cause=cause, engine_said=words)
 
 
-def start_refusal(status: int, words: str) -> LocalrunError:
-    """The error for a start that the engine refused."""
+def _start_refusal(words: str) -> EngineError | None:
     lower = words.lower()
-    if "oci runtime" in lower or "unable to find user" in lower:
-        for sign, message, remedy in _NOT_STARTED:
-            if sign in lower:
-                return _not_started(sign, message, remedy, words)
-    return refusal(status, words, "starting the container")
+    if not any(sign in lower for sign in ("oci runtime", "unable to find user", "cannot mkdir")):
+        return None
+    found = next((row for row in _NOT_STARTED if row[0] in lower), None)
+    return _not_started(*found, words) if found else None
 
 
 def _not_started(sign: str, message: str, remedy: str, words: str) -> EngineError:

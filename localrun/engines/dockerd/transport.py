@@ -160,8 +160,8 @@ class Transport:
         return Response(self, connection, answer)
 
     def _told(self, error: Exception, connection: Connection, kept: bool) -> EngineUnreachable:
-        complaint = connection.complaint()
         self.drop(connection)
+        complaint = connection.complaint()
         if complaint and not kept:
             return unreachable(self.address, OSError(complaint))
         return lost(self.address, error)

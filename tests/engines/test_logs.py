@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localrun.engines.base import StreamName
+from localrun.engines.dockerd.logs import Given, Part
+
+NAMES: st.SearchStrategy[StreamName] = st.sampled_from(["stdout", "stderr"])
+PARTS: st.SearchStrategy[list[Part]] = st.lists(st.tuples(NAMES, st.binary(max_size=9)), max_size=9)
+
+
+def texts(parts: list[Part]) -> dict[str, bytes]:
+    return {name: b"".join(text for each, text in parts if each == name) for name in ("stdout", "stderr")}
+
+
+@given(PARTS, st.data())
+def test_what_was_lost_of_a_log_is_given_afterwards_and_nothing_twice(
+    log: list[Part], data: st.DataObject
+) -> None:
+    first = log[: data.draw(st.integers(0, len(log)))]
+    shown = Given()
+    for name, text in first:
+        shown.add(name, text)
+    assert texts(first + list(shown.rest(log))) == texts(log)
+
+
+def test_a_log_whose_start_is_gone_adds_nothing() -> None:
+    shown = Given()
+    shown.add("stdout", b"first\n")
+    assert list(shown.rest([("stdout", b"other\nlater\n")])) == []
