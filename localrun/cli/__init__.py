@@ -18,15 +18,23 @@ from localrun.errors import LocalrunError, UsageError
 __all__ = ["main"]
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="localrun", message="%(prog)s %(version)s")
 @click.option(
     "--home", metavar="DIR", help="Where the tasks are kept; default: LOCALRUN_HOME, or .localrun here."
 )
-@click.pass_obj
-def commands(face: Face, home: str | None) -> None:
+@click.pass_context
+def commands(ctx: click.Context, home: str | None) -> int:
     """Run containerised tasks on this machine, as the platform would run them."""
-    face.home = home
+    ctx.obj.home = home
+    if ctx.invoked_subcommand is None:
+        streams.out(ctx.get_help())
+        return ExitCode.USAGE
+    return ExitCode.FINISHED
 
 
 def main(arguments: Sequence[str] | None = None, make_app: MakeApp | None = None) -> int:
@@ -71,9 +79,6 @@ def _call(given: list[str], face: Face) -> int:
     """The command's own code; the errors of click as ours."""
     try:
         return commands.main(given, prog_name="localrun", obj=face, standalone_mode=False) or 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        streams.out(error.format_message())
-        return ExitCode.USAGE
     except click.exceptions.Abort as error:  # click's word for Ctrl+C
         raise KeyboardInterrupt from error
     except click.UsageError as error:

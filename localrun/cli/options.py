@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 import click
 
 from localrun import sizes
 
+Value = TypeVar("Value")
 
-class Parsed(click.ParamType[Any]):
-    """A value that a function reads; its `ValueError` is what the user is told."""
 
-    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
-        self.name = name
-        self._parse = parse
+def _told(parse: Callable[[str], Value]) -> Callable[[str], Value]:
+    """A function that reads an option's value; its `ValueError` is what the user is told."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read it."""
-        if not isinstance(value, str):
-            return value
+    def read(text: str) -> Value:
         try:
-            return self._parse(value)
+            return parse(text)
         except ValueError as error:
-            self.fail(str(error), param, ctx)
+            raise click.BadParameter(str(error)) from error
+
+    return read
 
 
 def _cpus(text: str) -> float:
@@ -51,10 +48,10 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-CPUS = Parsed("number", _cpus)
-MEMORY = Parsed("size", _memory)
-DURATION = Parsed("duration", sizes.parse_seconds)
-PAIR = Parsed("name=value", _pair)
+CPUS = _told(_cpus)
+MEMORY = _told(_memory)
+DURATION = _told(sizes.parse_seconds)
+PAIR = _told(_pair)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON record on standard output.")
 task_id = click.argument("task_id", metavar="ID")

@@ -23,8 +23,8 @@ from localrun.errors import Cause, LocalrunError, TaskKilled
 if TYPE_CHECKING:
     from localrun.app import App
     from localrun.cli.delivery import Delivery
-    from localrun.manager import Request
     from localrun.record import TaskRecord
+    from localrun.request import Request
     from localrun.task import Task
     from localrun.workspace import Workspace
 
@@ -252,7 +252,7 @@ class _Run:
 
 def _request(choices: Choices) -> Request:
     from localrun import values
-    from localrun.manager import Request
+    from localrun.request import Request
 
     return Request(
         bundle=choices.bundle,

@@ -1,0 +1,107 @@
+"""The command, called in this process on an engine without containers, or as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localrun.app import App
+from localrun.cli import main
+from localrun.engines.fake import FakeContainer, FakeEngine
+from localrun.settings import Settings
+from tests.desk import DESCRIPTOR, IMAGE
+
+Program = Callable[[FakeContainer], Any]
+
+
+def add(container: FakeContainer) -> int:
+    """Write the sum of a and b, and say so."""
+    a, b = (int(container.path(f"/inputs/{name}").read_text()) for name in "ab")
+    container.stdout.write(f"{a} + {b}\n")
+    container.path("/outputs/sum").write_text(str(a + b))
+    return 0
+
+
+@dataclass
+class Result:
+    """How a call ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Standard output, which must be one line of JSON."""
+        assert self.out.count("\n") == 1, self.out
+        return json.loads(self.out)
+
+
+@dataclass
+class Command:
+    """`localrun` in a folder of its own, with a bundle that adds two integers."""
+
+    folder: Path
+    capsys: pytest.CaptureFixture[str]
+    program: Program = add
+    bundle: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bundle = self.folder / "descriptor.yml"
+        self.bundle.write_text(DESCRIPTOR)
+
+    def app(self, settings: Settings) -> App:
+        """An app whose containers are functions."""
+        engine = FakeEngine(lambda container: self.program(container))  # noqa: PLW0108 - a test may change it
+        engine.add_image(IMAGE)
+        return App(settings, engine)
+
+    def __call__(self, *arguments: object) -> Result:
+        """Call it."""
+        self.capsys.readouterr()
+        code = main(["--home", str(self.folder / "home"), *map(str, arguments)], self.app)
+        printed = self.capsys.readouterr()
+        return Result(code, printed.out, printed.err)
+
+    def run(self, *arguments: object, values: str = "3 4") -> Result:
+        """Call `localrun run` with two values."""
+        a, b = values.split()
+        given = ("--image", IMAGE, "--pull", "never", "-i", f"a={a}", "-i", f"b={b}")
+        return self("run", self.bundle, *given, *arguments)
+
+
+class Process(subprocess.Popen[str]):
+    """`python -m localrun` as a process of its own, in its own process group."""
+
+    def __init__(self, *arguments: object, cwd: Path, env: Mapping[str, str] | None = None) -> None:
+        super().__init__(
+            [sys.executable, "-m", "localrun", *map(str, arguments)],
+            cwd=cwd,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        )
+
+    def until(self, words: str) -> str:
+        """Read standard error up to the line that has these words."""
+        assert self.stderr is not None
+        for line in self.stderr:
+            if words in line:
+                return line
+        raise AssertionError(f"it ended without saying {words!r}")
+
+    def result(self, timeout: float = 60) -> Result:
+        """Wait for its end."""
+        out, err = self.communicate(timeout=timeout)
+        return Result(self.returncode, out, err)

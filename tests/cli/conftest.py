@@ -1,0 +1,19 @@
+"""Fixtures for the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Command
+
+
+@pytest.fixture
+def localrun(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """`localrun` on an engine without containers, with folders of its own."""
+    monkeypatch.setenv("LOCALRUN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LOCALRUN_LEDGER", str(tmp_path / "ledger" / "l.json"))
+    for name in ("NO_COLOR", "TERM", "LOCALRUN_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return Command(tmp_path, capsys)

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from localrun.cli.display.feed import Feed
+from localrun.events import Event
+
+
+def log(text: str) -> Event:
+    return Event("log", "t", data={"stream": "stdout", "text": text})
+
+
+def state(word: str) -> Event:
+    return Event("state", "t", word, {"state": word, "cause": None})
+
+
+def test_events_come_in_order_until_the_end_of_the_task() -> None:
+    feed = Feed()
+    for event in (state("RUNNING"), log("a"), state("FINISHED"), log("too late")):
+        feed.put(event)
+    assert [event.data.get("state", event.kind) for event in feed] == ["RUNNING", "log", "FINISHED"]
+
+
+def test_output_for_which_there_is_no_room_is_left_out_and_counted() -> None:
+    feed = Feed(room=10)
+    for text in ("12345", "123456", "12345"):
+        feed.put(log(text))
+    feed.put(state("KILLED"))
+    assert [event.data["text"] for event in feed if event.kind == "log"] == ["12345", "12345"]
+    assert feed.left_out == 6
+
+
+def test_what_was_shown_makes_room_again() -> None:
+    feed = Feed(room=5)
+    feed.put(log("12345"))
+    assert next(iter(feed)).data["text"] == "12345"
+    feed.put(log("67890"))
+    assert feed.left_out == 0

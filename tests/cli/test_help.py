@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from localrun import __version__
+from localrun.cli.exits import MEANINGS
+from localrun.cli.group import COMMANDS, EXAMPLES
+from tests.cli.command import Command
+
+HEAVY = ("pydantic", "msgspec", "yaml", "docker", "rich", "psutil", "localrun.app", "localrun.manager")
+
+
+def test_help_names_every_command_every_exit_code_and_examples(localrun: Command) -> None:
+    page = localrun("--help").out
+    for name, (_, what) in COMMANDS.items():
+        assert f"  {name} " in page
+        assert what in page
+    for code, meaning in MEANINGS.items():
+        assert f"  {int(code)} " in page
+        assert meaning.split(":", maxsplit=1)[0] in page
+    for line, _ in EXAMPLES:
+        assert f"  {line}\n" in page
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_a_page_that_says_what_the_list_says(localrun: Command, name: str) -> None:
+    result = localrun(name, "--help")
+    assert result.code == 0
+    assert "--json" in result.out
+
+
+def test_a_call_without_a_command_shows_the_page(localrun: Command) -> None:
+    result = localrun()
+    assert result.code == 2
+    assert "Exit codes" in result.out
+
+
+def test_a_misspelt_command_is_a_wrong_call(localrun: Command) -> None:
+    result = localrun("rnu")
+    assert (result.code, "rnu" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_nothing_heavy_is_imported_just_to_say_so(option: str) -> None:
+    script = f"import sys; sys.argv = ['localrun', {option!r}]; import localrun.cli as c; c.main()"
+    check = f"; print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)"
+    result = subprocess.run(
+        [sys.executable, "-c", script + check], capture_output=True, text=True, check=True
+    )
+    assert result.stderr.strip() == "[]"
+
+
+def test_the_version_costs_next_to_nothing() -> None:
+    def once() -> float:
+        """Seconds of processor: unlike those of a clock they do not depend on what else runs here."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        found = subprocess.run(
+            [sys.executable, "-m", "localrun", "--version"], capture_output=True, text=True, check=True
+        )
+        assert found.stdout == f"localrun {__version__}\n"
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(once() for _ in range(5)) <= 0.12

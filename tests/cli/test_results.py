@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from localrun.cli.results import as_fields, failure_fields, output_lines, print_json, size_of, value_text
+from localrun.errors import InputsError, Problem, TaskKilled
+from localrun.record import StepRecord, TaskRecord
+from localrun.states import StepName, TaskState
+
+KEYS = (
+    "id bundle image state cause message remedy exit_code inputs outputs"
+    " problems warnings steps timings folder"
+)
+
+
+def test_the_record_has_the_promised_keys_in_the_promised_order() -> None:
+    step = StepRecord(name=StepName.TASK, started=1.0, finished=3.5)
+    record = TaskRecord(id="i", bundle="b", state=TaskState.FINISHED, image_name="name:1", steps=[step])
+    fields = as_fields(record)
+    assert " ".join(fields) == KEYS
+    assert (fields["image"], fields["steps"][0]["seconds"], fields["cause"]) == ("name:1", 2.5, None)
+    assert " ".join(failure_fields(InputsError("x"))) == KEYS
+
+
+def test_a_failure_before_a_task_says_all_that_is_wrong() -> None:
+    fields = failure_fields(InputsError("wrong", remedy="do", problems=[Problem("inputs.a", "bad")]), "b.zip")
+    assert fields["problems"] == [{"path": "inputs.a", "message": "bad"}]
+    assert [fields[key] for key in ("id", "bundle", "state", "cause", "folder")] == [
+        None,
+        "b.zip",
+        "FAILED",
+        "INPUTS_INVALID",
+        None,
+    ]
+    assert failure_fields(TaskKilled("stopped"))["state"] == "KILLED"
+
+
+def test_json_is_one_line_of_ascii(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"name": "größe\n", "file": "\udcff"})
+    printed = capsys.readouterr().out
+    assert printed.isascii()
+    assert printed.count("\n") == 1
+    assert json.loads(printed)["name"] == "größe\n"
+
+
+def test_files_come_with_their_size_and_values_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "mask").write_bytes(b"x" * 2048)
+    (tmp_path / "many").mkdir()
+    (tmp_path / "many/0").write_bytes(b"x" * 10)
+    outputs = {"mask": str(tmp_path / "mask"), "many": str(tmp_path / "many"), "n": 7, "s": "/etc/passwd"}
+    assert list(output_lines(outputs, [tmp_path])) == [
+        f"mask: {tmp_path}/mask (2 KiB)",
+        f"many: {tmp_path}/many (10 B)",
+        "n: 7",
+        "s: /etc/passwd",
+    ]
+
+
+def test_a_value_cannot_steer_the_terminal_or_break_its_line() -> None:
+    assert value_text("a\x1b[2J\nb") == "a\\x1b[2J\\x0ab"
+    assert value_text([1, True, None]) == "[1, true, null]"
+
+
+def test_a_text_that_is_no_path_has_no_size(tmp_path: Path) -> None:
+    assert size_of(f"{tmp_path}/\0", tmp_path) is None
+    assert size_of(f"{tmp_path}/missing", tmp_path) is None
+    assert size_of(7, tmp_path) is None
