@@ -37,5 +37,5 @@ def no_image_stays(home: Path) -> Iterator[None]:
 def _names() -> dict[str, str]:
     form = "{{.Repository}}:{{.Tag}} {{.ID}}"
     lines = docker("image", "ls", "--no-trunc", "--format", form).stdout.splitlines()
-    pairs = (line.split() for line in lines if line.startswith("localrun/"))
-    return {name: image for name, image in pairs}
+    pairs = [line.split() for line in lines if line.startswith("localrun/")]
+    return {pair[0]: pair[1] for pair in pairs}
