@@ -23,7 +23,7 @@ from pathlib import Path
 
 from localrun import settings
 from localrun.app import App
-from localrun.manager import Request
+from localrun.request import Request
 
 RESULTS = Path(__file__).parent / "results.json"
 BUSYBOX = "localrun-base/busybox"
