@@ -187,6 +187,9 @@ class Engine(Protocol):
     def usage(self, handle: Handle) -> Usage | None:
         """What it uses now; None when it does not run."""
 
+    def size(self, handle: Handle) -> int:
+        """Bytes that it has written to its own root, which lies on the engine's disk; takes a while."""
+
     def stop(self, handle: Handle, grace: float) -> None:
         """Ask it to end (SIGTERM), and end it (SIGKILL) after `grace` seconds."""
 

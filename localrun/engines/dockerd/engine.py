@@ -139,6 +139,11 @@ class DockerEngine:
         query = {"stream": "false", "one-shot": "true"}
         return usage_of(self._api.json("GET", _at(handle, "stats"), query, doing="measuring the container"))
 
+    def size(self, handle: Handle) -> int:
+        """Bytes that it has written to its own root."""
+        found = self._api.json("GET", _at(handle, "json"), {"size": "1"}, doing="measuring the container")
+        return int(found.get("SizeRw") or 0)
+
     def stop(self, handle: Handle, grace: float) -> None:
         """Ask it to end (SIGTERM), and end it (SIGKILL) after `grace` seconds, rounded up."""
         if grace > 0:
@@ -232,12 +237,16 @@ def _is_new(state: Mapping[str, Any]) -> bool:
 
 
 def _exit(state: Mapping[str, Any]) -> Exit:
+    started, finished = _seconds(state["StartedAt"]), _seconds(state["FinishedAt"])
+    if started is not None and finished is not None:
+        # The engine notes a start when it hears of it, which may be after the end of a quick program.
+        started = min(started, finished)
     return Exit(
         code=int(state["ExitCode"]),
         oom_killed=bool(state["OOMKilled"]),
         error=str(state["Error"] or ""),
-        started=_seconds(state["StartedAt"]),
-        finished=_seconds(state["FinishedAt"]),
+        started=started,
+        finished=finished,
     )
 
 

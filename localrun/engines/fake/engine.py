@@ -88,6 +88,11 @@ class FakeEngine(FakeImages):
         """Something plausible while it runs; None when it does not."""
         return Usage(0.01, 1024**2, 1024**2, 0, 0, 1) if self.container(handle).running else None
 
+    def size(self, handle: Handle) -> int:
+        """Bytes that it has written to its own root."""
+        root = self.container(handle).root
+        return sum(path.lstat().st_size for path in root.rglob("*") if path.is_file())
+
     def stop(self, handle: Handle, grace: float) -> None:
         """Ask it to end, and end it after `grace` seconds."""
         with self._lock:
