@@ -81,8 +81,8 @@ def load(docker_engine: DockerEngine) -> Iterator[Load]:
     made: list[str] = []
 
     def load(layer: bytes | None = None, **config: Any) -> str:
-        own = {"Labels": {"localrun.mark": secrets.token_hex(6)}}  # another session's is another image
-        archive = image_archive(layer or busybox_layer({}), **own, **config)
+        own = {"localrun.mark": secrets.token_hex(6)}  # another session's is another image
+        archive = image_archive(layer or busybox_layer({}), Labels=own, **config)
         made.append(image_id(archive))
         return docker_engine.load_image([archive])
 
