@@ -7,7 +7,7 @@ docstrings read as a glossary.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any, ClassVar
 
@@ -64,7 +64,10 @@ class Cause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where (file, line and column from 1, path inside), what, and the remedy."""
+    """One thing that is wrong: where (file, line and column from 1, path inside), what, and the remedy.
+
+    `source` is the line of the file itself, for people who are shown it.
+    """
 
     path: str
     message: str
@@ -72,6 +75,7 @@ class Problem:
     file: str = ""
     line: int = 0
     column: int = 0
+    source: str = field(default="", compare=False)
 
     @property
     def where(self) -> str:
@@ -86,8 +90,8 @@ class Problem:
         return f"{text}; {self.remedy}" if self.remedy else text
 
     def as_dict(self) -> dict[str, Any]:
-        """A JSON-ready form; an unknown place is left out."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
+        """A JSON-ready form; an unknown place is left out, and so is the line, which the file has."""
+        fields = {name: getattr(self, name) for name in self.__slots__ if name != "source"}
         return {name: value for name, value in fields.items() if value}
 
 

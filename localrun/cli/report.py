@@ -6,12 +6,15 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from localrun.cli.display.lines import harmless_lines
+from localrun.cli.display.lines import harmless, harmless_lines
 from localrun.cli.streams import err, is_terminal
 from localrun.errors import LocalrunError, Problem
 
 if TYPE_CHECKING:
     from localrun.record import TaskRecord
+
+_SHOWN = 100  # characters of a source line
+_AROUND = 60  # of them before the place that is meant, when the line is longer
 
 
 def report_error(error: LocalrunError, environ: Mapping[str, str]) -> None:
@@ -35,11 +38,37 @@ def _tell(head: str, message: str, problems: Iterable[Problem], remedy: str, mor
 def _lines(message: str, problems: Iterable[Problem], remedy: str, more: str) -> Iterator[str]:
     yield message
     for problem in problems:
-        yield f"  - {problem}"
+        yield from problem_lines(problem)
     if remedy:
         yield f"  what to do: {remedy}"
     if more:
         yield f"  look further: {more}"
+
+
+def problem_lines(problem: Problem) -> Iterator[str]:
+    """A problem as an item of a list, with the line of the file that it is about and a caret below it."""
+    yield f"  - {problem}"
+    if problem.source.strip() and problem.column:
+        yield from (f"      {line}" for line in _pointed(problem.source, problem.column))
+
+
+def _pointed(source: str, column: int) -> tuple[str, str]:
+    """A part of a line that fits on a terminal, and a caret below its `column` (from 1)."""
+    start = 0 if column <= _SHOWN - _AROUND else column - _AROUND
+    before, behind = source[start : column - 1], source[column - 1 : start + _SHOWN]
+    shown = harmless(before.replace("\t", " "))
+    return shown + harmless(behind.replace("\t", " ")), " " * sum(map(_width, shown)) + "^"
+
+
+def _width(character: str) -> int:
+    """The columns that a character takes on a terminal."""
+    if character.isascii():
+        return 1
+    from unicodedata import combining, east_asian_width
+
+    if combining(character):
+        return 0
+    return 2 if east_asian_width(character) in "WF" else 1
 
 
 def _mark(words: str, environ: Mapping[str, str]) -> str:

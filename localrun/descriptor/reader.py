@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from localrun.datatypes import memory, shown
@@ -22,6 +24,7 @@ _REQUIRED = ("$schema", "name", "namespace", "version", "authors", "configuratio
 _KNOWN = {*_REQUIRED, "name_short", "description", "external"}
 _AUTHOR = ("first_name", "last_name", "organization", "email")
 
+_LINE_END = r"\r\n|[\n\r\x85\u2028\u2029]"  # as YAML counts lines
 _NUMERIC = r"(?:0|[1-9]\d*)"
 _LABEL = rf"(?:{_NUMERIC}|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
 _BUILD = r"[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*"
@@ -40,13 +43,24 @@ def read(data: bytes, file: str = "descriptor.yml") -> Descriptor:
     try:
         document = read_document(data, file)
     except DocumentError as error:
-        raise _error(file, [error.problem]) from None
+        raise _error(file, _with_lines([error.problem], data)) from None
     report = Report(file)
     report.warnings += document.warnings
     found = _descriptor(Place(document.root, "", report))
     if report.problems:
-        raise _error(file, sorted(report.problems, key=_place_of))
-    return Descriptor(**found, warnings=tuple(sorted(report.warnings, key=_place_of)), source=data)
+        raise _error(file, _with_lines(report.problems, data))
+    return Descriptor(**found, warnings=tuple(_with_lines(report.warnings, data)), source=data)
+
+
+def _with_lines(problems: list[Problem], data: bytes) -> list[Problem]:
+    """In the order of their places, each with the line that it is about."""
+    if not problems:
+        return []
+    lines = re.split(_LINE_END, data.decode("utf-8-sig", "replace"))
+    return [
+        replace(problem, source=lines[problem.line - 1]) if 0 < problem.line <= len(lines) else problem
+        for problem in sorted(problems, key=_place_of)
+    ]
 
 
 def _place_of(problem: Problem) -> tuple[int, int]:

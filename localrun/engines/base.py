@@ -59,6 +59,8 @@ class Image:
     command: tuple[str, ...] = ()
     user: str = ""
     tags: tuple[str, ...] = ()
+    workdir: str = ""
+    environment: tuple[str, ...] = ()  # NAME=VALUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,12 @@ class Engine(Protocol):
 
     def load_image(self, archive: Iterable[bytes]) -> str:
         """Load a docker-save archive from a stream of chunks; the id of its one image."""
+
+    def save_image(self, image: str) -> Iterator[bytes]:
+        """The image as a docker-save archive, in a stream of chunks.
+
+        Raises `ImageError` with cause IMAGE_MISSING, at the latest when the first chunk is asked for.
+        """
 
     def pull_image(self, reference: str, progress: Progress = no_progress) -> Image:
         """Fetch an image from its registry. Raises `ImageError` with cause IMAGE_PULL_FAILED."""

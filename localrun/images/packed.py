@@ -107,7 +107,45 @@ class Stream:
         return bool(self._rest)
 
 
-Reader = Window | Stream  # bytes that are read forward; `position` counts the unpacked ones
+class Slice:
+    """The next `size` bytes of another reader, such as a layer inside an archive."""
+
+    def __init__(self, reader: Reader, size: int) -> None:
+        self.position = 0
+        self._reader, self._size = reader, size
+        self._rest = b""  # was looked at, and not yet read
+
+    def peek(self, count: int) -> bytes:
+        """Look at the first bytes, before any is read."""
+        missing = min(count, self._size) - len(self._rest)
+        if missing > 0:
+            self._rest += self._reader.read(missing)
+        return self._rest[:count]
+
+    def read(self, count: int) -> bytes:
+        """Return the next `count` bytes; fewer only at the end."""
+        count = max(0, min(count, self._size - self.position))
+        kept, self._rest = self._rest[:count], self._rest[count:]
+        data = kept + self._reader.read(count - len(kept)) if count > len(kept) else kept
+        self.position += len(data)
+        return data
+
+    def skip(self, count: int) -> None:
+        """Hop over `count` bytes. Raises `Damaged` when there are not as many."""
+        self.position += count
+        if self.position > self._size:
+            raise Damaged(f"it ends at byte {self._size}, {self.position - self._size} bytes too early")
+        kept, self._rest = self._rest[:count], self._rest[count:]
+        self._reader.skip(count - len(kept))
+
+    def settled(self) -> Slice | Stream:
+        """The bytes without the gzip that they show, if they do. Ask before any is read."""
+        if self.peek(2) != b"\x1f\x8b":
+            return self
+        return Stream(_inflate(iter(lambda: self.read(CHUNK), b""), "gzip"), self._size)
+
+
+Reader = Window | Stream | Slice  # bytes that are read forward; `position` counts the unpacked ones
 
 
 def check_growth(packed: int, unpacked: int) -> None:

@@ -32,12 +32,15 @@ _NOTES = frozenset(b"xgLK")
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member: its name made plain (`./a//b` is `a/b`), its size in bytes, what a link points at."""
+    """One member: its name made plain (`./a//b` is `a/b`), its size in bytes, what a link points at, and the
+    permission bits.
+    """
 
     name: str
     kind: Kind
     size: int
     target: str = ""
+    mode: int = 0
 
 
 class Tape:
@@ -107,7 +110,8 @@ def _parse(block: bytes, position: int) -> tuple[Member, int]:
     if size < 0:
         raise Damaged(f"it is damaged at byte {position - BLOCK}: a member without a size")
     kind = "folder" if flag in b"\0" and name.endswith("/") else _KINDS.get(flag, "other")
-    return Member(f"{prefix}/{name}" if prefix else name, kind, size, _text(block[157:257])), size
+    mode = max(0, _number(block[100:108])) & 0o7777
+    return Member(f"{prefix}/{name}" if prefix else name, kind, size, _text(block[157:257]), mode), size
 
 
 def _amend(member: Member, data: int, notes: dict[str, str]) -> tuple[Member, int]:
@@ -119,6 +123,7 @@ def _amend(member: Member, data: int, notes: dict[str, str]) -> tuple[Member, in
         "other" if sparse else member.kind,
         data,
         notes.get("linkpath", member.target),
+        member.mode,
     ), data
 
 

@@ -394,3 +394,25 @@ def test_pulling_what_no_registry_has_fails_as_such(bench: Bench) -> None:
         bench.engine.pull_image("localhost:1/localrun-test/none:1")
     assert raised.value.cause is Cause.IMAGE_PULL_FAILED
     assert raised.value.remedy
+
+
+def test_an_image_is_saved_as_it_was_loaded(bench: Bench, archive: bytes) -> None:
+    image = bench.engine.load_image([archive])
+    bench.engine.tag_image(image, f"localrun-test/{bench.mark}:saved")
+    saved = b"".join(bench.engine.save_image(image))
+    assert image_id(saved) == image
+    bench.engine.remove_image(f"localrun-test/{bench.mark}:saved")
+    assert bench.engine.load_image([saved]) == image
+
+
+def test_an_image_is_saved_in_pieces_and_may_be_left_in_the_middle(bench: Bench) -> None:
+    pieces = iter(bench.engine.save_image(bench.image))
+    assert next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    assert bench.engine.find_image(bench.image) is not None
+
+
+def test_an_image_that_is_not_there_cannot_be_saved(bench: Bench) -> None:
+    with pytest.raises(ImageError) as raised:
+        list(bench.engine.save_image("localrun-test/none:1"))
+    assert raised.value.cause is Cause.IMAGE_MISSING

@@ -65,6 +65,10 @@ class DockerEngine:
         """Load a docker-save archive from a stream of chunks; the id of its one image."""
         return self._images.load(archive)
 
+    def save_image(self, image: str) -> Iterator[bytes]:
+        """The image as a docker-save archive, in a stream of chunks."""
+        return self._images.save(image)
+
     def pull_image(self, reference: str, progress: Progress = no_progress) -> Image:
         """Fetch an image from its registry. Raises `ImageError` with cause IMAGE_PULL_FAILED."""
         from localrun.engines.dockerd.pull import pull

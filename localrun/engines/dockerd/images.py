@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,16 @@ class Images:
                 raise _load_failure(reason(message))
             names += _LOADED.findall(str(message.get("stream", "")))
         return self._only(names)
+
+    def save(self, image: str) -> Iterator[bytes]:
+        """A docker-save archive of one image."""
+        # older engines answer 500 for an image that is not there
+        found = self.require(image)
+        answer = self.api.open("GET", f"/images/{segment(found.id)}/get", doing=f"saving the image {image}")
+        try:
+            yield from answer.chunks()
+        finally:
+            answer.close()
 
     def tag(self, image: str, name: str) -> None:
         """Give an image another name."""
@@ -161,4 +171,6 @@ def _image(found: Mapping[str, Any]) -> Image:
         command=tuple(config.get("Cmd") or ()),
         user=str(config.get("User") or ""),
         tags=tuple(found.get("RepoTags") or ()),
+        workdir=str(config.get("WorkingDir") or ""),
+        environment=tuple(config.get("Env") or ()),
     )

@@ -7,7 +7,7 @@ import io
 import json
 import tarfile
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,7 @@ class FakeImages:
         self._image_lock = threading.Lock()
         self._images: dict[str, Image] = {}
         self._labels: dict[str, dict[str, str]] = {}
+        self._archives: dict[str, bytes] = {}
 
     def add_image(
         self,
@@ -55,9 +56,16 @@ class FakeImages:
 
     def load_image(self, archive: Iterable[bytes]) -> str:
         """Load a docker-save archive: its id is the digest of its config."""
-        image, labels = _read_archive(b"".join(archive))
+        data = b"".join(archive)
+        image, labels = _read_archive(data)
+        self._archives[image.id] = data
         self._keep(image, labels)
         return image.id
+
+    def save_image(self, image: str) -> Iterator[bytes]:
+        """The archive that the image was loaded from, or one that is made for it, without a file in it."""
+        found = self.require_image(image)
+        yield self._archives.get(found.id) or _make_archive(found)
 
     def pull_image(self, reference: str, progress: Progress = no_progress) -> Image:
         """Take an image from `registry`."""
@@ -117,6 +125,7 @@ class FakeImages:
                 self._images[found.id] = replace(found, tags=kept)
             else:
                 del self._images[found.id]
+                self._archives.pop(found.id, None)
 
     def images(self, labels: Mapping[str, str]) -> list[Image]:
         """Every image that carries all of these labels."""
@@ -178,6 +187,8 @@ def _read_archive(data: bytes) -> tuple[Image, dict[str, str]]:
         command=tuple(config.get("Cmd") or ()),
         user=config.get("User") or "",
         tags=tuple(entry.get("RepoTags") or ()),
+        workdir=config.get("WorkingDir") or "",
+        environment=tuple(config.get("Env") or ()),
     )
     return image, dict(config.get("Labels") or {})
 
@@ -187,3 +198,25 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
     if opened is None:
         raise KeyError(f"{name} is no file")
     return opened.read()
+
+
+def _make_archive(image: Image) -> bytes:
+    """An archive of an image that was never loaded: its id is another one, as its parts were never there."""
+    layer = bytes(2 * tarfile.BLOCKSIZE)
+    config = {
+        "os": image.os,
+        "architecture": image.architecture,
+        "config": {"Entrypoint": list(image.entrypoint), "Cmd": list(image.command), "User": image.user},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    text = json.dumps(config).encode()
+    name = f"{hashlib.sha256(text).hexdigest()}.json"
+    manifest = [{"Config": name, "RepoTags": None, "Layers": ["layer.tar"]}]
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        members = {name: text, "layer.tar": layer, "manifest.json": json.dumps(manifest).encode()}
+        for member, data in members.items():
+            info = tarfile.TarInfo(member)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return packed.getvalue()
