@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from localrun.admission import Admission, Capacity, machine_ledger
+from localrun.diskwatch import DiskWatch
 from localrun.engines.base import Engine
 from localrun.errors import UsageError
 from localrun.manager import TaskManager
@@ -17,6 +18,12 @@ from localrun.steps import LABEL_TASK
 from localrun.workspace import Home, Workspace
 
 _ANY_NUMBER = 1024  # an engine with GPU support does not say how many there are
+
+
+def _machine(docker_host: str | None) -> str:
+    """Engines on this machine share its cpus and memory, however they are called."""
+    here = not docker_host or docker_host.startswith(("unix://", "tcp://127.", "tcp://localhost"))
+    return "local" if here else str(docker_host)
 
 
 class App:
@@ -41,14 +48,16 @@ class App:
     def runner(self) -> Runner:
         """What carries tasks to their end on the engine."""
         info = self.engine.info()
+        folders = [folder for folder in (self.settings.home.parent, Path(info.root)) if folder.is_dir()]
         capacity = Capacity(cpus=info.cpus, memory=info.memory, gpus=_ANY_NUMBER if info.gpus else 0)
         admission = Admission(
-            self.settings.ledger or machine_ledger(self.settings.docker_host or "local"),
+            self.settings.ledger or machine_ledger(_machine(self.settings.docker_host)),
             capacity,
-            [folder for folder in (self.settings.home.parent, Path(info.root)) if folder.is_dir()],
+            folders,
+            disk_limit=self.settings.disk_limit,
             disk_reserve=self.settings.disk_reserve,
         )
-        return Runner(self.engine, admission, self.settings)
+        return Runner(self.engine, admission, DiskWatch(folders, self.settings.disk_stop), self.settings)
 
     @cached_property
     def recovery(self) -> Recovery:

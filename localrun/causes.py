@@ -110,6 +110,11 @@ EXPLANATIONS: dict[Cause, Explanation] = {
         "An output is missing, blank, of another type, out of its range, or has another name.",
         "Correct each output that is listed; a file is named exactly as its output, without an extension.",
     ),
+    Cause.DISK_PRESSURE: Explanation(
+        "The task was stopped because the disk was nearly full.",
+        "It wrote more than the others did while the disk passed its limit; a full disk stops the machine.",
+        "Free some room, or let the task write less; what it wrote so far is in its folder.",
+    ),
     Cause.DISK_FULL: Explanation(
         "A disk was full while the task ran.",
         "The program wrote more than there was room for.",

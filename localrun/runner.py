@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,17 +13,16 @@ from typing import Any
 from localrun import images, ownership, steps, transport, values
 from localrun.admission import Admission, Reservation
 from localrun.descriptor import Descriptor
+from localrun.diskwatch import DiskWatch
 from localrun.engines.base import Engine, Exit, Handle, Image
 from localrun.errors import Cause, EngineError, LocalrunError, MountUnavailable, OutputsError, Problem
 from localrun.images import ImageSource
 from localrun.settings import Settings
 from localrun.states import StepName, TaskState
 from localrun.task import Task
-from localrun.tasklog import TaskLog
 from localrun.values import Collected
 from localrun.verdict import Evidence, Verdict, judge
-
-_LOG_DEADLINE = 5.0  # seconds that the rest of a log may take after the container has ended
+from localrun.watch import Seen, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +51,12 @@ class Ending:
 class Runner:
     """Carries tasks to their end on an engine; one call of `execute` a task, each in its own thread."""
 
-    def __init__(self, engine: Engine, admission: Admission, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, admission: Admission, disk_watch: DiskWatch, settings: Settings
+    ) -> None:
         self.engine = engine
         self.admission = admission
+        self.disk_watch = disk_watch
         self.settings = settings
 
     def execute(self, task: Task, descriptor: Descriptor, source: ImageSource) -> None:
@@ -103,6 +104,7 @@ class _Run:
     ) -> None:
         self.engine = runner.engine
         self.admission = runner.admission
+        self.disk_watch = runner.disk_watch
         self.settings = runner.settings
         self.task = task
         self.descriptor = descriptor
@@ -110,7 +112,6 @@ class _Run:
         self.reservation: Reservation | None = None
         self.handle = handle
         self.remote = task.record.remote
-        self.timed_out = False
 
     def through(self, source: ImageSource) -> Ending:
         """All of it, in order."""
@@ -133,10 +134,10 @@ class _Run:
         return self._to_the_end(image)
 
     def _to_the_end(self, image: Image | None) -> Ending:
-        exit_, log = self._wait()
-        verdict = self._judge(exit_, log, image)
+        seen = self._wait()
+        verdict = self._judge(seen, image)
         collected = self._outputs(failed=verdict.cause is not None)
-        return self._ending(exit_, verdict, collected)
+        return self._ending(seen.exit, verdict, collected)
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:
@@ -154,10 +155,15 @@ class _Run:
             self.reservation = self.admission.acquire(
                 task.id,
                 task.record.resources,
-                waiting=lambda reason, data: task.emit("note", reason, **data),
+                waiting=self._waits,
                 check_cancelled=task.check_cancelled,
             )
-        task.move(TaskState.QUEUED)
+        task.move(TaskState.QUEUED, message="")
+
+    def _waits(self, reason: str, data: dict[str, Any]) -> None:
+        self.task.update(message=reason)
+        self.task.save()
+        self.task.emit("note", reason, waiting=True, **data)
 
     def _image(self, source: ImageSource) -> Image:
         task = self.task
@@ -231,73 +237,25 @@ class _Run:
             self.engine.start(self.handle)
         task.move(TaskState.RUNNING)
 
-    def _wait(self) -> tuple[Exit, TaskLog]:
+    def _wait(self) -> Seen:
         assert self.handle is not None
-        task = self.task
-        task.workspace.log.unlink(missing_ok=True)  # the engine tells all of it, from the start
-        log = TaskLog(task.workspace.log, self.settings.log_limit)
-        with self._timed("run"), self._followed(log), self._limited():
-            if task.cancelled:  # asked for between the last look and the start
-                self.engine.stop(self.handle, self.settings.grace)
-            exit_ = self.engine.wait(self.handle)
-        task.finish(failed=exit_.code != 0, exit_code=exit_.code)
-        return exit_, log
+        watch = Watch(self.engine, self.disk_watch, self.settings, task=self.task, handle=self.handle)
+        with self._timed("run"):
+            seen = watch.to_the_end()
+        self.task.finish(failed=seen.exit.code != 0, exit_code=seen.exit.code)
+        return seen
 
-    @contextmanager
-    def _followed(self, log: TaskLog) -> Iterator[None]:
-        follower = threading.Thread(
-            target=self._follow, args=(log,), name=f"log-{self.task.id[:8]}", daemon=True
-        )
-        follower.start()
-        try:
-            yield
-        finally:
-            follower.join(_LOG_DEADLINE)
-            log.close()
-
-    def _follow(self, log: TaskLog) -> None:
-        assert self.handle is not None
-        try:
-            for stream, data in self.engine.logs(self.handle):
-                log.write(data)
-                self.task.emit("log", "", stream=stream, text=data.decode("utf-8", "replace"))
-        except EngineError as error:
-            # the waiting side meets the same trouble and decides the end
-            self.task.emit("warning", f"the log may be incomplete: {error.message}")
-
-    @contextmanager
-    def _limited(self) -> Iterator[None]:
-        limit, begun = self.task.record.timeout, self.task.record.steps[-1].started
-        if limit is None:
-            yield
-            return
-        passed = time.time() - begun if begun else 0.0
-        timer = threading.Timer(max(0.0, limit - passed), self._time_out)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()
-
-    def _time_out(self) -> None:
-        assert self.handle is not None
-        self.timed_out = True
-        self.task.emit(
-            "note", f"the task reached its limit of {self.task.record.timeout:g} s and is being stopped"
-        )
-        self.engine.stop(self.handle, self.settings.grace)
-
-    def _judge(self, exit_: Exit, log: TaskLog, image: Image | None) -> Verdict:
+    def _judge(self, seen: Seen, image: Image | None) -> Verdict:
         record, architecture = self.task.record, self.engine.info().architecture
         verdict = judge(
             Evidence(
-                exit_,
+                seen.exit,
                 memory=record.resources.memory,
-                log=log.tail,
-                timed_out=record.timeout if self.timed_out else None,
+                log=seen.log,
+                timed_out=record.timeout if seen.timed_out else None,
                 killed=self.task.cancelled,
+                pressed=seen.pressed,
+                lost=seen.lost,
                 image_architecture=image.architecture if image else architecture,
                 engine_architecture=architecture,
             )
@@ -311,7 +269,7 @@ class _Run:
         task.begin(StepName.OUTPUTS)
         with self._timed("outputs"):
             how, refused = self._bring_home()
-            found = values.collect(self.descriptor, task.workspace.outputs)
+            found = values.collect(self.descriptor, task.workspace.outputs, task.record.inputs)
         problems = (*refused, *found.problems)
         message = _count(len(problems), "problem") if problems else _count(len(found.outputs), "output")
         task.finish(

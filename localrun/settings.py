@@ -44,6 +44,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep_completed: Annotated[
         int, _Meta(ge=1, description="Ended tasks that a server keeps in memory; all stay on disk.")
     ] = 1000
+    disk_limit: Annotated[
+        float, _Meta(gt=0, le=100, description="Percent of a disk beyond which no task starts.")
+    ] = 90.0
+    disk_stop: Annotated[
+        float,
+        _Meta(gt=0, le=100, description="Percent of a disk beyond which the task that grows is stopped."),
+    ] = 97.0
+    engine_patience: Annotated[
+        float, _Meta(ge=0, description="Seconds to wait for an engine that went away while a task runs.")
+    ] = 30.0
     log_limit: Annotated[
         int, _Meta(ge=4096, description="Bytes of a task's log kept on disk; its end is always kept.")
     ] = 64 * 1024**2

@@ -39,7 +39,7 @@ class Task:
         """Write the first state down; the task exists from here on."""
         self.update(history=[(self.record.state, time.time())])
         self.save()
-        self.emit("state", str(self.record.state), state=str(self.record.state))
+        self._tell_state(task_data=self.record.submitted or {"bundle": self.record.bundle})
 
     def move(self, state: TaskState, **changes: Any) -> None:
         """Enter a state: check it, stamp it, write it down, tell it.
@@ -51,9 +51,16 @@ class Task:
             history = [*self.record.history, (state, time.time())]
             self.record = self.record.replace(**changes, state=state, history=history)
         self.workspace.save(self.record)
-        self.emit("state", str(state), state=str(state), cause=self.record.cause)
         if state.is_end:
+            self._tell_state(message=self.record.message, exit_code=self.record.exit_code)
             self._ended.set()
+        else:
+            self._tell_state()
+
+    def _tell_state(self, **facts: Any) -> None:
+        record = self.record
+        state = str(record.state)
+        self.emit("state", state, state=state, cause=record.cause, assigned_by=record.assigned_by, **facts)
 
     def update(self, **changes: Any) -> None:
         """Change anything but the state."""
@@ -64,7 +71,7 @@ class Task:
         """Write the record down between two states."""
         self.workspace.save(self.record)
 
-    def emit(self, kind: str, message: str, **data: Any) -> None:
+    def emit(self, kind: str, message: str, /, **data: Any) -> None:
         """Tell what happened to whoever listens; all but logs and progress is kept."""
         assert kind in KINDS, kind
         event = Event(kind, self.id, message, data)
@@ -106,6 +113,10 @@ class Task:
     def cancel(self) -> None:
         """Ask the thread that runs the task to stop it at the next chance."""
         self._cancelled.set()
+
+    def wait_cancelled(self, timeout: float) -> bool:
+        """Wait for a request to stop for at most `timeout` seconds; whether there is one."""
+        return self._cancelled.wait(timeout) or self.cancelled
 
     @property
     def cancelled(self) -> bool:

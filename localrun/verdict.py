@@ -26,7 +26,8 @@ TAIL_LINES = 10
 class Evidence:
     """What is known of a container that has ended.
 
-    `timed_out` and `killed` say that we stopped it ourselves; `memory` is its limit in bytes; `log` the
+    `timed_out`, `killed` and `pressed` say that we stopped it ourselves; `lost` that the engine went away
+    meanwhile; `memory` is its limit in bytes; `log` the
     end of what it wrote; the architectures are the image's and the engine's.
     """
 
@@ -35,6 +36,8 @@ class Evidence:
     log: str = ""
     timed_out: float | None = None
     killed: bool = False
+    pressed: str = ""
+    lost: bool = False
     image_architecture: str = ""
     engine_architecture: str = ""
 
@@ -53,7 +56,15 @@ class Verdict:
 
 def judge(evidence: Evidence) -> Verdict:
     """Say why a container ended as it did."""
-    for rule in (_stopped_by_us, _never_started, _out_of_memory, _disk_full, _ended_by_signal, _failed):
+    for rule in (
+        _stopped_by_us,
+        _engine_lost,
+        _never_started,
+        _out_of_memory,
+        _disk_full,
+        _ended_by_signal,
+        _failed,
+    ):
         verdict = rule(evidence)
         if verdict is not None:
             return verdict
@@ -82,7 +93,20 @@ def _stopped_by_us(evidence: Evidence) -> Verdict | None:
     if evidence.timed_out is not None:
         message = f"the task ran longer than its limit of {evidence.timed_out:g} s and was stopped"
         return _verdict(Cause.TIMEOUT, message, ended_by=signal_name(evidence.exit.code), log=evidence.log)
+    if evidence.pressed:
+        message = f"the task was stopped before the disk was full: {evidence.pressed}"
+        return _verdict(
+            Cause.DISK_PRESSURE, message, ended_by=signal_name(evidence.exit.code), log=evidence.log
+        )
     return None
+
+
+def _engine_lost(evidence: Evidence) -> Verdict | None:
+    if not evidence.lost or evidence.exit.code == 0:
+        return None
+    code = evidence.exit.code
+    message = f"the engine was restarted while the task ran, and ended it (exit code {code})"
+    return _verdict(Cause.ENGINE_LOST, message, ended_by=signal_name(code), log=evidence.log)
 
 
 def _never_started(evidence: Evidence) -> Verdict | None:

@@ -18,9 +18,9 @@ STOREYS: list[tuple[str, set[str]]] = [
         "hands",
         {"bundle", "images", "values", "workspace", "claim", "owners", "tasklog", "transport", "ownership"},
     ),
-    ("hands", {"admission", "journal", "engines.dockerd", "engines.fake", "library"}),
+    ("hands", {"admission", "journal", "engines.dockerd", "engines.fake", "library", "diskwatch"}),
     ("spine", {"steps", "verdict", "task", "runner", "request", "intake", "manager", "recovery"}),
-    ("spine", {"tasklist", "crew", "waiting", "takeover"}),
+    ("spine", {"tasklist", "crew", "waiting", "takeover", "watch"}),
     ("app", {"app"}),
     ("faces", {"cli", "server", "__main__", "__init__"}),
 ]

@@ -1,0 +1,158 @@
+"""Watching a task's container to its end: its log, its time, its disk, and the engine itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from localrun.diskwatch import DiskWatch, Watched, folder_size
+from localrun.engines.base import Engine, Exit, Handle
+from localrun.errors import Cause, EngineError
+from localrun.settings import Settings
+from localrun.steps import LABEL_TASK
+from localrun.task import Task
+from localrun.tasklog import TaskLog
+
+_ENGINE_AWAY = (Cause.ENGINE_LOST, Cause.ENGINE_UNREACHABLE)
+_LOG_DEADLINE = 5.0  # seconds that the rest of a log may take after the container has ended
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of a container: how it ended, the end of its log, and what we did to it.
+
+    `pressed` says why it was stopped for the disk, `lost` that the engine went away meanwhile.
+    """
+
+    exit: Exit
+    log: str
+    timed_out: bool
+    pressed: str
+    lost: bool
+
+
+class Watch:
+    """Watches one container that was started."""
+
+    def __init__(
+        self, engine: Engine, disk_watch: DiskWatch, settings: Settings, *, task: Task, handle: Handle
+    ) -> None:
+        self.engine = engine
+        self.disk_watch = disk_watch
+        self.settings = settings
+        self.task = task
+        self.handle = handle
+        self.timed_out = False
+        self.pressed = ""
+        self.lost = False
+
+    def to_the_end(self) -> Seen:
+        """Wait for the end of the container. Raises `EngineError` when the engine does not come back."""
+        task = self.task
+        task.workspace.log.unlink(missing_ok=True)  # the engine tells all of it, from the start
+        log = TaskLog(task.workspace.log, self.settings.log_limit)
+        watched = Watched(self._written, self._relieve)
+        with (
+            self._followed(log),
+            self._limited(),
+            self.disk_watch.watching(task.id, watched),
+        ):
+            if task.cancelled:  # asked for between the last look and the start
+                self.engine.stop(self.handle, self.settings.grace)
+            exit_ = self._exit()
+        return Seen(exit_, log.tail, self.timed_out, self.pressed, self.lost)
+
+    def _exit(self) -> Exit:
+        try:
+            return self.engine.wait(self.handle)
+        except EngineError as error:
+            if error.cause not in _ENGINE_AWAY:
+                raise
+            self._await_engine(error)
+            return self.engine.wait(self.handle)
+
+    def _await_engine(self, error: EngineError) -> None:
+        """An engine that is restarted has its containers again; how they ended is asked then."""
+        self.lost = True
+        patience = self.settings.engine_patience
+        self.task.emit("warning", f"the engine went away; waiting for it for at most {patience:g} s")
+        deadline = time.monotonic() + patience
+        while not self._engine_is_back():
+            if time.monotonic() > deadline:
+                raise error
+            if self.task.wait_cancelled(min(0.5, patience)):
+                self.task.check_cancelled()
+
+    def _engine_is_back(self) -> bool:
+        try:
+            found = self.engine.find({LABEL_TASK: self.task.id})
+        except EngineError as error:
+            if error.cause not in _ENGINE_AWAY:
+                raise
+            return False
+        if not found:
+            raise EngineError(
+                "the engine was restarted and does not know the task's container any more",
+                cause=Cause.ENGINE_LOST,
+                remedy="run the task again",
+            )
+        return True
+
+    def _written(self) -> int:
+        try:
+            own = self.engine.size(self.handle)
+        except EngineError:  # it has just ended
+            own = 0
+        return own + folder_size(self.task.workspace.path)
+
+    def _relieve(self, why: str) -> None:
+        self.pressed = why
+        self.task.emit("warning", f"the task is being stopped: {why}")
+        self.engine.stop(self.handle, 0)
+
+    @contextmanager
+    def _followed(self, log: TaskLog) -> Iterator[None]:
+        follower = threading.Thread(
+            target=self._follow, args=(log,), name=f"log-{self.task.id[:8]}", daemon=True
+        )
+        follower.start()
+        try:
+            yield
+        finally:
+            follower.join(_LOG_DEADLINE)
+            log.close()
+
+    def _follow(self, log: TaskLog) -> None:
+        try:
+            for stream, data in self.engine.logs(self.handle):
+                log.write(data)
+                self.task.emit("log", "", stream=stream, text=data.decode("utf-8", "replace"))
+        except EngineError as error:
+            # the waiting side meets the same trouble and decides the end
+            self.task.emit("warning", f"the log may be incomplete: {error.message}")
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        limit, begun = self.task.record.timeout, self.task.record.steps[-1].started
+        if limit is None:
+            yield
+            return
+        passed = time.time() - begun if begun else 0.0
+        timer = threading.Timer(max(0.0, limit - passed), self._time_out)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+
+    def _time_out(self) -> None:
+        self.timed_out = True
+        self.task.emit(
+            "note", f"the task reached its limit of {self.task.record.timeout:g} s and is being stopped"
+        )
+        self.engine.stop(self.handle, self.settings.grace)
