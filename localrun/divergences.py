@@ -188,7 +188,7 @@ _VALUES: tuple[Divergence, ...] = (
                "in an array it knows only the spellings NaN, Infinity and -Infinity",
                "write one of these", _UPLOAD),
     Divergence("array_stray", "array, output",
-               "it cannot list an array whose folder holds anything but array.yml and items named 0, 1, 2, and"
+               "it cannot list an array whose folder holds anything but array.yml and items named 0, 1, 2 and"
                " so on",
                "write other files elsewhere", _SERVER),
     Divergence("array_size_text", "array, output: array.yml",

@@ -66,8 +66,7 @@ def parse(kind: DataType, text: str) -> tuple[Any, Notes]:
         (DateTime(), "2024-02-23T24:00:00Z"),
         (DateTime(before="2024-01-01T00:00:00Z"), "2024-01-01T01:00:00+01:00"),
         (DateTime(after="2024-01-01T00:00:00Z"), "2024-01-01T00:00:00Z"),
-        (Geometry(), {"type": "Point", "coordinates": [1, 2]}),
-        (Geometry(), '{"type": "Point"}'),
+        (Geometry(), '{ "type": "Point", "coordinates": [1, 2] }'),
         (Array(Integer()), []),
         (Array(Array(Boolean())), [[True], []]),
         (Array(Integer(), min_size=1, max_size=2), [1, 2]),
@@ -130,11 +129,6 @@ def test_a_value_that_fits_is_taken_as_it_is(kind: DataType, value: Any) -> None
         ),
         (Geometry(), " ", "is blank"),
         (Geometry(), [1], "[1] is a list, not a geometry"),
-        (
-            Geometry(),
-            {"type": "Point", "x": math.nan},
-            "{'type': 'Point', 'x': nan} is an object, not a geometry",
-        ),
         (File(), 5, "5 is an integer, not a file"),
         (Image(), {}, "{} is an object, not a file"),
         (Array(Integer()), 5, "5 is an integer, not a list"),
@@ -206,7 +200,7 @@ def test_a_python_datetime_with_a_zone_is_a_datetime() -> None:
         (Number(infinity_allowed=True), "-0x1p99999", -math.inf),
         (Number(infinity_allowed=True), "+Infinity", math.inf),
         (String(), "a b", "a b"),
-        (Geometry(), "{}", "{}"),
+        (Geometry(), '{"type":"Point","coordinates":[1,2]}', '{"type":"Point","coordinates":[1,2]}'),
     ],
 )
 def test_text_is_read_as_app_engine_reads_it(kind: DataType, text: str, value: Any) -> None:

@@ -15,7 +15,9 @@ from localrun.descriptor import Descriptor
 from localrun.errors import Cause, InputsError, LocalrunError
 from localrun.values import FileValue, Provisioned
 from tests.descriptorfile import make, parameter
+from tests.picturefile import dicom, png
 
+POINT = '{ "type": "Point", "coordinates": [1.50, 2]}'
 ARRAY = {"id": "array", "subtype": "integer"}
 
 
@@ -55,7 +57,7 @@ class TestAssignments:
             ("string", "@@home", "@home"),
             ({"id": "enumeration", "values": ["a"]}, "a", "a"),
             ("datetime", "2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z"),
-            ("geometry", '{"type": "Point"}', '{"type": "Point"}'),
+            ("geometry", POINT, POINT),
             ("file", "@scan.png", FileValue(Path("scan.png"))),
             (ARRAY, "[1, 2]", [1, 2]),
             (ARRAY, "1", [1]),
@@ -163,8 +165,12 @@ class TestLayout:
             ("string", "\u00e9\n", b"\xc3\xa9\n"),
             ("string", "", b""),
             ("datetime", "2024-01-01T00:00:00+01:00", b"2024-01-01T00:00:00+01:00"),
-            ("geometry", '{ "type": "Point"}', b'{ "type": "Point"}'),
-            ("geometry", {"type": "Point"}, b'{"type":"Point"}'),
+            ("geometry", POINT, POINT.encode()),
+            (
+                "geometry",
+                {"type": "Point", "coordinates": [1, 2]},
+                b'{"type":"Point","coordinates":[1,2]}',
+            ),
         ],
     )
     def test_a_value_is_a_file_without_extension_and_line_break(
@@ -265,13 +271,14 @@ class TestFileInputs:
     def test_a_private_or_writable_file_is_copied(
         self, tmp_path: Path, kind: str, mode: int, copy: bool
     ) -> None:
-        source = tmp_path / "scan.png"
-        source.write_bytes(b"pixels" * 500_000)
+        source = tmp_path / "scan"
+        content = {"file": b"pixels" * 500_000, "image": png() + bytes(3_000_000), "geometry": POINT.encode()}
+        source.write_bytes(content[kind])
         source.chmod(mode)
 
         found = lay(tmp_path, {"f": kind}, {"f": source}, copy=copy)
 
-        assert tree(tmp_path / "in") == {"f": b"pixels" * 500_000}
+        assert tree(tmp_path / "in") == {"f": content[kind]}
         assert (tmp_path / "in/f").stat().st_mode & 0o777 == 0o644
         assert source.stat().st_mode & 0o777 == mode
         assert found.mounts == ()
@@ -289,7 +296,7 @@ class TestFileInputs:
     def test_a_folder_gives_the_files_of_an_array_in_natural_order(self, tmp_path: Path) -> None:
         (tmp_path / "src/deeper").mkdir(parents=True)
         for name in ("img10.png", "img2.png", "IMG1.png", ".hidden"):
-            (tmp_path / "src" / name).write_text(name)
+            (tmp_path / "src" / name).write_bytes(png())
             (tmp_path / "src" / name).chmod(0o644)
 
         found = lay(
@@ -328,12 +335,12 @@ class TestFileInputs:
 
     def test_an_unpacked_wsi_dicom_folder_is_copied(self, tmp_path: Path) -> None:
         (tmp_path / "wsi/level").mkdir(parents=True)
-        (tmp_path / "wsi/a.dcm").write_text("a")
-        (tmp_path / "wsi/level/b.dcm").write_text("b")
+        (tmp_path / "wsi/a.dcm").write_bytes(dicom(3))
+        (tmp_path / "wsi/level/b.dcm").write_bytes(dicom(4))
 
         found = lay(tmp_path, {"i": "image"}, {"i": FileValue(tmp_path / "wsi")})
 
-        assert tree(tmp_path / "in") == {"i/a.dcm": b"a", "i/level/b.dcm": b"b"}
+        assert tree(tmp_path / "in") == {"i/a.dcm": dicom(3), "i/level/b.dcm": dicom(4)}
         assert found.values == {"i": str(tmp_path / "wsi")}
 
     def test_a_folder_with_a_link_or_a_pipe_in_it_is_refused(self, tmp_path: Path) -> None:
@@ -376,7 +383,12 @@ class TestFileInputs:
         }
 
         found = refused(lay, tmp_path, inputs, dict.fromkeys("abc", FileValue(tmp_path / "f")))
-        assert [problem.partition(":")[0] for problem in found] == ["inputs.a", "inputs.b", "inputs.c"]
+        assert [problem.partition(":")[0] for problem in found] == [
+            "inputs.a",
+            "inputs.b",
+            "inputs.c",
+            "inputs.c",
+        ]
 
     def test_a_value_file_that_is_no_text_or_too_large_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "bytes").write_bytes(b"\xff\xfe")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from localrun import values
 from localrun.values import Collected
 from tests.descriptorfile import make, parameter
+from tests.picturefile import dicom, png
 
 ARRAY = {"id": "array", "subtype": "integer"}
 
@@ -64,7 +65,8 @@ def test_a_value_is_read_and_blanks_around_it_do_not_matter(
 
 @pytest.mark.parametrize("kind", ["file", "image", "geometry"])
 def test_a_file_output_is_its_path(out: Path, kind: str) -> None:
-    (out / "o").write_text("content")
+    point = b'{"type": "Point", "coordinates": [1, 2]}\n'
+    (out / "o").write_bytes({"file": b"content", "image": png(), "geometry": point}[kind])
 
     assert collect(out, o=kind) == Collected({"o": str(out / "o")})
 
@@ -276,7 +278,7 @@ def test_items_of_an_array_are_trusted_no_more(out: Path, tmp_path: Path) -> Non
 
 def test_a_folder_of_an_image_is_looked_through(out: Path) -> None:
     (out / "good/level").mkdir(parents=True)
-    (out / "good/level/a.dcm").write_text("x")
+    (out / "good/level/a.dcm").write_bytes(dicom())
     (out / "bad").mkdir()
     (out / "bad/a.dcm").symlink_to("/etc/passwd")
 

@@ -2,7 +2,8 @@
 
 from localrun.datatypes.arrays import Array, holds_files
 from localrun.datatypes.base import DataType, Notes, kind, shown, trim
-from localrun.datatypes.files import File, Geometry, Image
+from localrun.datatypes.files import File, Image
+from localrun.datatypes.geometry import Geometry
 from localrun.datatypes.moments import DateTime
 from localrun.datatypes.numeric import Integer, Number
 from localrun.datatypes.scalars import Boolean, Enumeration, String

@@ -1,15 +1,11 @@
-"""The types whose value is a file: file, image, geometry.
-
-What is in an image or a geometry is not looked at here.
-"""
+"""The types whose value is a file: file and image. What is in an image is looked at elsewhere."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from localrun.datatypes.base import DataType, Notes, encodable, misfit, shown
+from localrun.datatypes.base import DataType, Notes, misfit, shown
 
 FILE_FORMATS = ("binary", "text")
 IMAGE_FORMATS = ("dicom", "jpeg", "png", "tiff", "wsidicom")
@@ -57,38 +53,3 @@ class Image(_Sized):
     id: ClassVar[str] = "image"
     max_width: int | None = None
     max_height: int | None = None
-
-
-class Geometry(DataType):
-    """GeoJSON, as an object or as the text of one."""
-
-    id: ClassVar[str] = "geometry"
-    text_limit: ClassVar[int] = 64 * 1024**2
-
-    def accept(self, value: Any, notes: Notes) -> Any:
-        """Take an object with a type, or a text that is not blank."""
-        if isinstance(value, str):
-            return self.parse(value, notes)
-        if isinstance(value, dict) and isinstance(value.get("type"), str) and _is_json(value):
-            return value
-        notes.refuse(misfit(value, "a geometry"), "give a GeoJSON object, its text, or a file: @cell.geojson")
-        return None
-
-    def parse(self, text: str, notes: Notes) -> Any:
-        """Take a text that is not blank, as it is."""
-        if text.strip() and encodable(text, notes):
-            return text
-        notes.refuse("is blank", "give a GeoJSON object, its text, or a file: @cell.geojson")
-        return None
-
-    def text(self, value: Any) -> str:
-        """The text verbatim; an object without blanks."""
-        return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-
-
-def _is_json(value: Any) -> bool:
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        return False
-    return True

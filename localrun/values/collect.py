@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from localrun.datatypes.numeric import is_java
 from localrun.descriptor import Descriptor, Parameter
 from localrun.errors import Problem
 from localrun.guess import closest
+from localrun.values import matching
 from localrun.values.tree import Spot, Tree, Untrusted
 
 _MAX_ENTRIES = 100_000
+_MAX_SLIDE = 10_000  # files of one whole-slide image
 _MAX_EXTRAS = 20
 _MAX_TEXT = 256 * 1024**2  # bytes of text that all outputs together may have
 _MAX_METADATA = 64 * 1024
@@ -32,8 +35,11 @@ class Collected:
     warnings: tuple[str, ...] = ()
 
 
-def collect(descriptor: Descriptor, folder: Path) -> Collected:
-    """Read every declared output from `folder`. Nothing outside of it is touched, whatever is in it."""
+def collect(descriptor: Descriptor, folder: Path, inputs: Mapping[str, Any] | None = None) -> Collected:
+    """Read every declared output from `folder`. Nothing outside of it is touched, whatever is in it.
+
+    `inputs` are the values that the task was given, with which some outputs may have to match.
+    """
     notes = Notes("outputs")
     folder = folder.absolute()
     try:
@@ -49,6 +55,7 @@ def collect(descriptor: Descriptor, folder: Path) -> Collected:
             for name, parameter in descriptor.outputs.items()
         }
     _tell_extras(extras, notes)
+    matching.check_outputs(descriptor, inputs or {}, found, notes)
     outputs = {name: value for name, value in found.items() if value is not None}
     return Collected(outputs, tuple(notes.problems), tuple(notes.warnings))
 
@@ -101,8 +108,7 @@ class _Collector:
         if isinstance(kind, Array):
             return self._array(kind, spot, notes)
         if isinstance(kind, Image) and spot.kind == "folder":
-            self.tree.check(spot, _MAX_ENTRIES)
-            return str(self.tree.path(spot))
+            return self._slide(kind, spot, notes)
         if spot.kind != "file":
             raise Untrusted(f"is a {spot.kind}, not a file with the {kind.id}")
         if isinstance(kind, (File, Image, Geometry)):
@@ -110,14 +116,32 @@ class _Collector:
         return self._text(kind, spot, notes)
 
     def _file(self, kind: DataType, spot: Spot, notes: Notes) -> str:
-        # also shows that it can be read
-        head = self.tree.read(spot, _HEAD)
-        if isinstance(kind, (File, Image)):
+        if isinstance(kind, Geometry):
+            self._text(kind, spot, notes)
+        elif isinstance(kind, Image):
+            self._image(kind, spot, notes)
+        elif isinstance(kind, File):
             kind.check_size(spot.size, notes)
-        if isinstance(kind, File):
-            kind.check_head(head, notes)
-        if isinstance(kind, Geometry) and spot.size <= _HEAD and not head.strip():
-            notes.refuse("is blank", "write GeoJSON into it")
+            kind.check_head(self.tree.read(spot, _HEAD), notes)  # also shows that it can be read
+        return str(self.tree.path(spot))
+
+    def _image(self, kind: Image, spot: Spot, notes: Notes) -> None:
+        from localrun.values import pictures
+
+        with self.tree.open(spot) as file:
+            pictures.check(kind, file, spot.size, notes)
+
+    def _slide(self, kind: Image, spot: Spot, notes: Notes) -> str:
+        from localrun.values import pictures
+
+        found = self.tree.files(spot, _MAX_SLIDE)
+        depth = len(spot.parts)
+        if any(len(inner.parts) > depth + 1 for inner in found):
+            notes.diverges("image_folder_nested")
+        files = (
+            ("/".join(inner.parts[depth:]), partial(self.tree.open, inner), inner.size) for inner in found
+        )
+        pictures.check_folder(kind, files, notes)
         return str(self.tree.path(spot))
 
     def _text(self, kind: DataType, spot: Spot, notes: Notes) -> Any:
@@ -164,6 +188,8 @@ class _Collector:
             notes.refuse("went away while it was read", "let the task end its own processes")
             return None
         found = self.value(kind, inner, notes)
+        if isinstance(kind, Image) and inner.kind == "folder":
+            notes.diverges("image_folder_array")
         if isinstance(kind, Number) and isinstance(found, str) and not self._is_java(inner):
             notes.diverges("array_not_a_number")
         return found

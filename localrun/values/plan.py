@@ -7,13 +7,15 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from localrun.datatypes import Array, DataType, File, Geometry, Image, Notes, holds_files, shown, trim
 from localrun.descriptor import Descriptor, Parameter
 from localrun.errors import InputsError
 from localrun.guess import closest
+from localrun.values import matching
 from localrun.values.given import FileValue, load_list, path_of, unknown
 
 _HEAD = 8192  # bytes that tell text from binary data
@@ -23,10 +25,10 @@ _FILES = (File, Image, Geometry)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing below the input folder: a folder, a text, a copy of a file, or a place to mount it at."""
+    """One thing below the input folder: a folder, a text, a copied or mounted file, the files of a zip."""
 
     target: str
-    how: Literal["folder", "text", "copy", "mount"]
+    how: Literal["folder", "text", "copy", "mount", "unpack"]
     content: bytes = b""
     source: Path = Path()
 
@@ -50,6 +52,7 @@ def make_plan(descriptor: Descriptor, values: Mapping[str, Any], notes: Notes, *
         found = _given(parameter, values, plan, inner)
         if found is not None:
             plan.values[name] = planner.add(parameter.type, name, found, inner)
+    matching.check_inputs(descriptor, plan.values, notes)
     return plan
 
 
@@ -123,7 +126,7 @@ class _Planner:
         if status is None:
             return None
         if stat.S_ISDIR(status.st_mode) and isinstance(kind, Image):
-            self._folder(target, path, notes)
+            self._slide(kind, target, path, notes)
         elif not stat.S_ISREG(status.st_mode):
             notes.refuse(f"{path} is {_what(status.st_mode)}", "give a regular file")
         elif _is_readable(path, notes):
@@ -131,16 +134,42 @@ class _Planner:
         return str(path)
 
     def _regular(self, kind: DataType, target: str, path: Path, status: os.stat_result, notes: Notes) -> None:
-        if isinstance(kind, (File, Image)):
+        if isinstance(kind, Geometry):
+            _read_value(kind, path, notes)
+        elif isinstance(kind, Image) and self._image(kind, target, path, notes):
+            return
+        elif isinstance(kind, File):
             kind.check_size(status.st_size, notes)
-        if isinstance(kind, File) and kind.formats == ("text",):
-            kind.check_head(_head(path), notes)
-        if isinstance(kind, Geometry) and not status.st_size:
-            notes.refuse(f"{path} is empty", "give a file with GeoJSON in it")
+            kind.check_head(_head(path) if kind.formats == ("text",) else b"", notes)
         # a container of any user must be able to read what is mounted as it is
         mountable = bool(status.st_mode & stat.S_IROTH) and not self.copy
         source = Path(os.path.realpath(path))
         self.entries.append(Entry(target, "mount" if mountable else "copy", source=source))
+
+    def _image(self, kind: Image, target: str, path: Path, notes: Notes) -> bool:
+        """Look at an image; whether it is a zip, which the task finds unpacked."""
+        from localrun.values import pictures
+
+        with path.open("rb") as file:
+            zipped = pictures.is_zip(file.read(4))
+            file.seek(0)
+            pictures.check(kind, file, os.fstat(file.fileno()).st_size, notes)
+        if zipped:
+            self.entries.append(Entry(target, "unpack", source=Path(os.path.realpath(path))))
+        return zipped
+
+    def _slide(self, kind: Image, target: str, path: Path, notes: Notes) -> None:
+        from localrun.values import pictures
+
+        first, before = len(self.entries), len(notes.problems)
+        self._folder(target, path, notes)
+        copies = [entry for entry in self.entries[first:] if entry.how == "copy"]
+        files = (
+            (entry.target[len(target) + 1 :], partial(_open, entry.source), entry.source.stat().st_size)
+            for entry in copies
+        )
+        if len(notes.problems) == before:
+            pictures.check_folder(kind, files, notes)
 
     def _folder(self, target: str, path: Path, notes: Notes) -> None:
         self.entries.append(Entry(target, "folder"))
@@ -185,6 +214,10 @@ def _is_readable(path: Path, notes: Notes) -> bool:
         return True
     notes.refuse(f"you may not read {path}", "make it readable for you")
     return False
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
 
 
 def _head(path: Path) -> bytes:

@@ -81,7 +81,9 @@ def _clean_on_failure(folder: Path, done: list[Entry], made_folder: bool) -> Ite
     except BaseException:
         for entry in reversed(done):
             path = folder / entry.target
-            if entry.how == "folder":
+            if entry.how == "unpack":
+                shutil.rmtree(path)
+            elif entry.how == "folder":
                 path.rmdir()
             else:
                 path.unlink()
@@ -106,10 +108,12 @@ def _telling(place: str) -> Iterator[None]:
 
 
 def _write_one(entry: Entry, path: Path, done: list[Entry], check_cancelled: Callable[[], None]) -> None:
-    if entry.how == "folder":
+    if entry.how in ("folder", "unpack"):
         path.mkdir()
         done.append(entry)
         path.chmod(_FOLDER_MODE)
+        if entry.how == "unpack":
+            _unpack(entry.source, path, check_cancelled)
         return
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, _FILE_MODE), "wb") as stream:
@@ -119,6 +123,15 @@ def _write_one(entry: Entry, path: Path, done: list[Entry], check_cancelled: Cal
             _copy(entry.source, stream.fileno(), check_cancelled)
         else:
             stream.write(entry.content)
+
+
+def _unpack(source: Path, path: Path, check_cancelled: Callable[[], None]) -> None:
+    from localrun.values import pictures
+
+    try:
+        pictures.unpack(source, path, (_FILE_MODE, _FOLDER_MODE), check_cancelled)
+    except pictures.Damaged as error:
+        raise OSError(errno.EIO, f"{source} is a damaged zip: {error}") from error
 
 
 def _copy(source: Path, target: int, check_cancelled: Callable[[], None]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import Literal
+from typing import BinaryIO, Literal
 
 _MAX_LINKS = 40  # as Linux
 _MAX_DEPTH = 64
@@ -151,15 +151,20 @@ class Tree:
             os.close(self._last[1])
             self._last = None
 
-    def read(self, spot: Spot, limit: int) -> bytes:
-        """The first `limit` bytes of a regular file."""
+    def open(self, spot: Spot) -> BinaryIO:
+        """A regular file, to be read and closed."""
         try:
             descriptor = os.open(spot.parts[-1], _FILE, dir_fd=self._directory(spot.parts[:-1]))
         except OSError as error:
             raise _refused(error) from error
-        with os.fdopen(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Untrusted("changed while it was read")
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise Untrusted("changed while it was read")
+        return os.fdopen(descriptor, "rb")
+
+    def read(self, spot: Spot, limit: int) -> bytes:
+        """The first `limit` bytes of a regular file."""
+        with self.open(spot) as stream:
             return stream.read(limit)
 
     def names(self, spot: Spot, limit: int) -> list[str]:
@@ -173,8 +178,9 @@ class Tree:
             raise Untrusted(f"holds more than {limit} files", "write fewer")
         return found
 
-    def check(self, spot: Spot, limit: int) -> None:
-        """Refuse a folder that holds, however deep, links, devices and the like, or too many files."""
+    def files(self, spot: Spot, limit: int) -> list[Spot]:
+        """The files in a folder, however deep. Refuses links, devices and the like, and too many files."""
+        found: list[Spot] = []
         pending = [spot.parts]
         while pending:
             here = pending.pop()
@@ -183,6 +189,9 @@ class Tree:
                 inner = self._plain((*here, name))
                 if inner.kind == "folder":
                     pending.append(inner.parts)
+                else:
+                    found.append(inner)
+        return found
 
     def _plain(self, parts: Parts) -> Spot:
         status = self._status(parts)
