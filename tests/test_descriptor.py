@@ -37,7 +37,7 @@ external:
 configuration:
   input_folder: /data/in/
   output_folder: /data/out
-  image: {file: /org.example.count-1.2.3.tar}
+  image: {file: /org.example.count-1.2.3-beta.1.tar}
   resources: {ram: 1.5Gi, cpus: 2, gpus: 1, internet: true}
 inputs:
   image:
@@ -190,7 +190,7 @@ def test_what_the_schema_refuses_is_refused(head: dict[str, Any], path: str) -> 
         ({"configuration": {**HEAD["configuration"], "resources": {"ram": "2GiB"}}}, "ram_quantity"),
         ({"configuration": {**HEAD["configuration"], "resources": {"ram": "2 Gi"}}}, "ram_quantity"),
         ({"inputs": {"x": {"type": "integer", "description": "d"}}}, "display_name"),
-        ({"outputs": {"x": parameter("file", dependencies={"matching": ["inputs/x"]})}}, "derived_from"),
+        ({"outputs": {"x": parameter("file", dependencies={"matching": []})}}, "derived_from"),
         ({"outputs": {"x": parameter("integer", optional=True)}}, "output_optional"),
         ({"inputs": {"x": parameter({"id": "datetime", "after": "2024-01-01T00:00:00Z"})}}, "datetime_range"),
         ({"inputs": {"x": parameter({"id": "file", "max_file_size": "100B"})}}, "file_size_bare"),
@@ -332,7 +332,8 @@ def test_bounds_that_contradict_each_other_are_a_warning(kind: Any) -> None:
 
 def test_a_reference_to_no_parameter_is_a_warning() -> None:
     dependencies = {"derived_from": "inputs/y", "matching": ["inputs/x", "nonsense"]}
-    found = make(None, {"o": parameter("integer", dependencies=dependencies)})
+    array = {"id": "array", "subtype": "integer"}
+    found = make({"x": array}, {"o": parameter(array, dependencies=dependencies)})
 
     assert [one.path.removeprefix("outputs.o.dependencies.") for one in found.warnings] == [
         "derived_from",

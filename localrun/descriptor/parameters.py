@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from localrun.datatypes import (
+    Array,
     Boolean,
     DataType,
     DateTime,
@@ -112,6 +113,8 @@ def _dependencies(place: Place, output: bool) -> dict[str, Any]:
         fields["derived_from"] = _reference(derived)
         if output and fields["derived_from"] and len(fields["derived_from"]) < len("inputs/"):
             derived.diverges("derived_from_short")
+        elif output and not (fields["derived_from"] or "").startswith("inputs/"):
+            derived.diverges("derived_from_ignored")
     if matching is not None:
         fields["matching"] = _matching(matching)
     return fields
@@ -134,22 +137,33 @@ def _reference(place: Place) -> str | None:
     return place.value if isinstance(place.value, str) else None
 
 
-def check_references(place: Place, known: set[str]) -> None:
-    """Warn of references that name no parameter; `known` holds `inputs/a`, `outputs/b`."""
+def check_references(place: Place, known: dict[str, DataType]) -> None:
+    """Warn of references that name no parameter or no fit one; `known` holds `inputs/a`, `outputs/b`."""
     for section in ("inputs", "outputs"):
         inner = place.get(section)
-        for _, parameter in inner.entries() if inner and isinstance(inner.value, dict) else ():
-            _check_parameter(parameter, known)
+        for name, parameter in inner.entries() if inner and isinstance(inner.value, dict) else ():
+            _check_parameter(parameter, f"{section}/{name}", known)
 
 
-def _check_parameter(place: Place, known: set[str]) -> None:
+def _check_parameter(place: Place, own: str, known: dict[str, DataType]) -> None:
     dependencies = place.get("dependencies") if isinstance(place.value, dict) else None
     if dependencies is None or not isinstance(dependencies.value, dict):
         return
     derived, matching = dependencies.get("derived_from"), dependencies.get("matching")
     places = [derived] if derived else []
     if matching and isinstance(matching.value, list):
-        places += matching.items()
+        items = matching.items()
+        places += items
+        _check_matching(matching, own, [item.value for item in items], known)
     for one in places:
         if isinstance(one.value, str) and "/" in one.value and one.value not in known:
             one.warn(f"{shown(one.value)} names no parameter and is ignored", "correct the name")
+
+
+def _check_matching(place: Place, own: str, others: list[Any], known: dict[str, DataType]) -> None:
+    names = [one for one in others if isinstance(one, str) and one in known]
+    if names and any(not isinstance(known[one], Array) for one in (own, *names) if one in known):
+        place.diverges("matching_type")
+    section, _, name = own.partition("/")
+    if names and f"{'outputs' if section == 'inputs' else 'inputs'}/{name}" in known:
+        place.diverges("matching_names")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from localrun.datatypes import memory, shown
-from localrun.descriptor.model import Author, Descriptor, Resources
+from localrun.descriptor.model import Author, Descriptor, Parameter, Resources
 from localrun.descriptor.parameters import check_references, read_parameters
 from localrun.descriptor.place import Place, Report
 from localrun.document import DocumentError
@@ -85,15 +85,26 @@ def _descriptor(root: Place) -> dict[str, Any]:
     found = _identity(root) | _people(root) | _external(root) | _configuration(root)
     inputs = read_parameters(root.get("inputs"), output=False)
     outputs = read_parameters(root.get("outputs"), output=True)
-    _check_parameters(root, set(inputs), set(outputs))
+    _check_parameters(root, inputs, outputs)
+    _check_image(root, found)
     return {**found, "inputs": inputs, "outputs": outputs}
 
 
-def _check_parameters(root: Place, inputs: set[str], outputs: set[str]) -> None:
+def _check_parameters(root: Place, inputs: dict[str, Parameter], outputs: dict[str, Parameter]) -> None:
     place = root.get("inputs")
     if place is not None and place.value == {}:
         place.diverges("no_inputs")
-    check_references(root, {f"inputs/{name}" for name in inputs} | {f"outputs/{name}" for name in outputs})
+    known = {f"inputs/{name}": one.type for name, one in inputs.items()}
+    check_references(root, known | {f"outputs/{name}": one.type for name, one in outputs.items()})
+
+
+def _check_image(root: Place, found: dict[str, Any]) -> None:
+    """Warn of a name of the image archive that is not the documented one."""
+    place = root.get("configuration")
+    image = place.get("image") if place is not None and isinstance(place.value, dict) else None
+    file = image.get("file") if image is not None and isinstance(image.value, dict) else None
+    if file is not None and file.value != f"/{found['namespace']}-{found['version']}.tar":
+        file.diverges("image_file")
 
 
 def _take(place: Place, key: str, getter: Callable[[Place], T | None], default: T) -> T:
