@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from localrun.admission import Admission, Capacity, machine_ledger
 from localrun.diskwatch import DiskWatch
@@ -16,6 +17,9 @@ from localrun.runner import Runner
 from localrun.settings import Settings
 from localrun.steps import LABEL_TASK
 from localrun.workspace import Home, Workspace
+
+if TYPE_CHECKING:
+    from localrun.journal import Journal
 
 _ANY_NUMBER = 1024  # an engine with GPU support does not say how many there are
 
@@ -58,6 +62,18 @@ class App:
             disk_reserve=self.settings.disk_reserve,
         )
         return Runner(self.engine, admission, DiskWatch(folders, self.settings.disk_stop), self.settings)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The journal, which hears of every task from when it is first asked for.
+
+        Raises `LocalrunError` when its folder cannot be written.
+        """
+        from localrun.journal import Journal, Scribe
+
+        journal = Journal(self.settings.logs)
+        self.manager.subscribe(Scribe(journal))
+        return journal
 
     @cached_property
     def recovery(self) -> Recovery:

@@ -129,9 +129,21 @@ class _Run:
         self.reservation = self.admission.adopt(task.id, task.record.resources)
         image = self.engine.find_image(task.record.image)
         task.emit("note", "another process has started this task; it is carried on here")
+        self._step_back()
         if task.record.state is TaskState.PENDING:
             task.move(TaskState.RUNNING)
         return self._to_the_end(image)
+
+    def _step_back(self) -> None:
+        """The task's step is gone through once more, to learn its end; its beginning stays."""
+        task = self.task
+        earlier = [step for step in task.record.steps if step.name is StepName.PERMISSIONS]
+        begun = [step for step in task.record.steps if step.name is StepName.TASK]
+        if begun:
+            open_again = begun[0].replace(finished=None, exit_code=None)
+            task.update(step=StepName.TASK, steps=[*earlier, open_again])
+        else:
+            task.begin(StepName.TASK, "container", log="logs/task.log")
 
     def _to_the_end(self, image: Image | None) -> Ending:
         seen = self._wait()

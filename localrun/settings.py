@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache: Annotated[Path, _Meta(description="What is known of bundles; may be deleted any time.")] = Path(
         "~/.cache/localrun"
     )
+    logs: Annotated[Path, _Meta(description="Where a server keeps its journal.")] = Path("logs")
     docker_host: Annotated[str | None, _Meta(description="The engine's address; default: DOCKER_HOST.")] = (
         None
     )
@@ -74,7 +75,12 @@ def load(environ: Mapping[str, str], **arguments: Any) -> Settings:
     if "cache" not in given and environ.get("XDG_CACHE_HOME"):
         given["cache"] = Path(environ["XDG_CACHE_HOME"]) / "localrun"
     made = Settings(**_checked(given))
-    return msgspec.structs.replace(made, home=made.home.absolute(), cache=made.cache.expanduser().absolute())
+    return msgspec.structs.replace(
+        made,
+        home=made.home.absolute(),
+        cache=made.cache.expanduser().absolute(),
+        logs=made.logs.absolute(),
+    )
 
 
 def _checked(given: Mapping[str, Any]) -> dict[str, Any]:

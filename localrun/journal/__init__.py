@@ -9,8 +9,9 @@
 Old ones are kept beside them as `.1` (the newest), `.2`, ...
 """
 
-from localrun.journal.book import VOLATILE, Journal
+from localrun.journal.book import REQUEST, VOLATILE, Journal
 from localrun.journal.heartbeat import Heartbeat
 from localrun.journal.reader import Line
+from localrun.journal.scribe import Scribe
 
-__all__ = ["VOLATILE", "Heartbeat", "Journal", "Line"]
+__all__ = ["REQUEST", "VOLATILE", "Heartbeat", "Journal", "Line", "Scribe"]
