@@ -41,6 +41,7 @@ class Crew:
             self._list.complete(task.record)
         else:
             self._list.discard(task.id)
+            task.give_up()
         claim.release(ended=ended)
         with self._lock:
             self._threads.pop(task.id, None)

@@ -128,6 +128,10 @@ class Task:
         if self.cancelled:
             raise TaskKilled("the task was stopped on request")
 
+    def give_up(self) -> None:
+        """Say that this process carries the task no longer, although it has not ended."""
+        self._ended.set()
+
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the task has ended; False when `timeout` seconds passed first."""
+        """Block until the task has ended or was given up; False when `timeout` seconds passed first."""
         return self._ended.wait(timeout)

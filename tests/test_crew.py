@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from localrun.claim import take
+from localrun.crew import Crew
+from localrun.record import TaskRecord
+from localrun.states import TaskState
+from localrun.task import Task
+from localrun.tasklist import TaskList
+from localrun.workspace import Home
+
+
+def make(tmp_path: Path) -> tuple[Crew, TaskList, Task, Path]:
+    workspace = Home(tmp_path).create()
+    task = Task(TaskRecord(id=workspace.id, bundle=""), workspace)
+    task.create()
+    tasks = TaskList(10)
+    return Crew(tasks), tasks, task, tmp_path / "claim"
+
+
+def test_a_task_is_carried_until_it_was_let_go_of(tmp_path: Path) -> None:
+    crew, tasks, task, path = make(tmp_path)
+    claim, go = take(path, new=True), threading.Event()
+    assert claim is not None
+
+    def way() -> None:
+        go.wait(10)
+        task.move(TaskState.KILLED)
+
+    crew.carry(task, claim, way)
+    assert crew.carries(task)
+    assert not crew.wait(task, 0)
+    go.set()
+    assert crew.wait(task, 10)
+    assert not crew.carries(task)
+    assert (tasks.counts(), path.exists()) == ((0, 1), False)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_task_whose_way_breaks_is_free_for_the_next_process(tmp_path: Path) -> None:
+    crew, tasks, task, path = make(tmp_path)
+    claim = take(path, new=True)
+    assert claim is not None
+
+    def way() -> None:
+        raise ZeroDivisionError
+
+    crew.carry(task, claim, way)
+    crew.wait(task, 10)
+    again = take(path)
+    assert again is not None
+    again.release(ended=True)
+    assert tasks.counts() == (0, 0)
