@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from localrun.datatypes.base import Notes, kind, shown
+from localrun.datatypes.base import Notes, kind, misfit, shown
 from localrun.guess import did_you_mean
 
 # how many lists there are around a position
@@ -97,7 +97,7 @@ def _is_square(ring: list[Any]) -> bool:
 
 def _geometry(value: Any, notes: Notes) -> dict[str, Any] | None:
     if not isinstance(value, dict):
-        notes.refuse(f"{shown(value)} is {kind(value)}, not a GeoJSON object", "give a GeoJSON object")
+        notes.refuse(misfit(value, "a GeoJSON object"), "give a GeoJSON object")
         return None
     name = value.get("type")
     if not isinstance(name, str) or name not in KINDS:
@@ -136,24 +136,19 @@ Found = Iterator[tuple[Path, str, str]]  # where, what is wrong, the remedy
 
 def _coordinates(name: str, value: Any) -> Found:
     level = KINDS[name]
-    if level and value == [] and name.startswith("Multi"):
+    if value == [] and name.startswith("Multi"):
         return  # a geometry without parts is allowed
-    bad = _is_off(value, level)
-    if bad:
-        brackets = "[" * (level + 1)
-        yield (
-            (),
-            f"the coordinates of a {name} begin with {brackets}, not {_begin(value)}",
-            "correct the nesting",
-        )
+    if _is_off(value, level):
+        wanted = "[" * (level + 1)
+        yield (), f"those of a {name} begin with {wanted}, not with {_begin(value)}", "correct the nesting"
         return
+    bad = False
     for problem in _nested(value, level, ()):
         bad = True
         yield problem
     if bad or name in ("Point", "MultiPoint"):
         return
-    lines = _lines(value, level, ())
-    for path, line in lines:
+    for path, line in _lines(value, level, ()):
         yield from _ring(line, path) if name.endswith("Polygon") else _line(line, path)
 
 
@@ -170,7 +165,8 @@ def _is_off(value: Any, level: int) -> bool:
 
 
 def _begin(value: Any) -> str:
-    return shown("[" * _depth(value)).strip("'") or shown(value)
+    depth = _depth(value)
+    return "[" * min(depth, 8) if depth else shown(value)
 
 
 def _nested(value: Any, level: int, path: Path) -> Found:
@@ -178,7 +174,7 @@ def _nested(value: Any, level: int, path: Path) -> Found:
         yield from _position(value, path)
         return
     if type(value) is not list:
-        yield path, f"{shown(value)} is {kind(value)}, not a {_LEVELS[level]}", "put it into [ ]"
+        yield path, misfit(value, f"a {_LEVELS[level]}"), "put it into [ ]"
         return
     if not value:
         yield path, f"is an empty {_LEVELS[level]}", "leave it out, or fill it"
@@ -191,7 +187,7 @@ def _nested(value: Any, level: int, path: Path) -> Found:
 
 def _position(value: Any, path: Path) -> Found:
     if type(value) is not list:
-        yield path, f"{shown(value)} is {kind(value)}, not a position", "write [x, y]"
+        yield path, misfit(value, "a position"), "write [x, y]"
     elif len(value) < 2:
         yield path, f"a position has 2 numbers or more, not {len(value)}", "write [x, y]"
     else:
