@@ -28,7 +28,14 @@ def jpeg(width: int = 3, height: int = 2, *, before: bytes = b"", frame: int = 0
     head = b"\xff\xd8\xff\xe0" + struct.pack(">H", 16) + b"JFIF\0\1\1\0\0\1\0\1\0\0"
     body = struct.pack(">BHHB", 8, height, width, 1) + b"\1\x11\0"
     sof = bytes([0xFF, frame]) + struct.pack(">H", 2 + len(body)) + body
-    return head + before + sof + b"\xff\xda\0\x08\1\1\0\0\x3f\0" + bytes(16) + b"\xff\xd9"
+    return (
+        head
+        + before
+        + sof
+        + b"\xff\xda\0\x08\1\1\0\0\x3f\0"
+        + bytes(width * height // 4096 + 16)
+        + b"\xff\xd9"
+    )
 
 
 def tiff(
