@@ -16,6 +16,8 @@ class ExitCode(IntEnum):
     BUNDLE_OR_VALUES = 3
     RESOURCES = 4
     ENGINE_OR_HOST = 5
+    ADDRESS = 6
+    LOGS = 7
     TIMEOUT = 124  # as timeout(1) has it
     INTERRUPTED = 130  # as shells have it for Ctrl+C
 
@@ -27,6 +29,8 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.BUNDLE_OR_VALUES: "the bundle, its image or the values are wrong",
     ExitCode.RESOURCES: "refused: the machine has not the cpu, memory, gpu or disk that was asked for",
     ExitCode.ENGINE_OR_HOST: "the container engine or this machine failed",
+    ExitCode.ADDRESS: "`serve`: the address is in use",
+    ExitCode.LOGS: "`serve`: the log folder cannot be written",
     ExitCode.TIMEOUT: "the task ran longer than its --timeout",
     ExitCode.INTERRUPTED: "stopped by Ctrl+C, a signal, or `localrun kill`",
 }
@@ -51,6 +55,7 @@ _BY_CAUSE: dict[Cause, ExitCode] = {
     Cause.TIMEOUT: ExitCode.TIMEOUT,
     Cause.OUTPUTS_INVALID: ExitCode.TASK_FAILED,
     Cause.DISK_FULL: ExitCode.ENGINE_OR_HOST,
+    Cause.DISK_PRESSURE: ExitCode.TASK_FAILED,
     Cause.KILLED: ExitCode.INTERRUPTED,
     Cause.RUNNER_TERMINATED: ExitCode.ENGINE_OR_HOST,
     Cause.ENGINE_UNREACHABLE: ExitCode.ENGINE_OR_HOST,

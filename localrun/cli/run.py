@@ -183,15 +183,28 @@ class _Run:
     def _follow(self, app: App, task: Task) -> TaskRecord:
         with self._interrupts.stopping(lambda number: self._stop(app, task, number)):
             sweep = threading.Thread(target=self._sweep, args=(app,), name="sweep")
+            end = threading.Thread(target=self._await, args=(app, task), name="end")
+            end.start()
             for event in self._feed:
                 self._display.show(event)
                 if event.data.get("state") == "RUNNING":
                     sweep.start()
-            if sweep.ident:
-                sweep.join()
-            record = app.manager.wait(task)
-        assert record is not None
-        return record
+            for thread in (sweep, end):
+                if thread.ident:
+                    thread.join()
+        if not task.record.state.is_end:
+            raise LocalrunError(
+                f"localrun itself failed: the task {task.id[:8]} has no end",
+                remedy="this is a bug of localrun; please report it with what is printed above",
+            )
+        return task.record
+
+    def _await(self, app: App, task: Task) -> None:
+        """Close the feed once the task is let go of: also after a bug, when no event tells its end."""
+        try:
+            app.manager.wait(task)
+        finally:
+            self._feed.close()
 
     def _stop(self, app: App, task: Task, number: int) -> None:
         """Called for each signal, in a thread of its own."""

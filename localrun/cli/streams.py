@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
+_COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
+
 
 def prepare() -> None:
     """Let any text be written whatever the encoding: what it lacks is shown as `\\xe4`."""
@@ -25,8 +27,13 @@ def is_terminal(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def shows_unicode(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether check marks and bars may be drawn. Python takes the C locale for UTF-8; terminals do not."""
-    locale = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or "C"
+    """Whether check marks and bars may be drawn.
+
+    Python takes the C locale for UTF-8, and then says so in LC_CTYPE (PEP 538); terminals do not.
+    """
+    kind = environ.get("LC_CTYPE", "")
+    kind = "" if kind in _COERCED else kind
+    locale = environ.get("LC_ALL") or kind or environ.get("LANG") or "C"
     encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
     return encoding == "utf8" and locale not in ("C", "POSIX")
 

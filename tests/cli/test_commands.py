@@ -13,6 +13,7 @@ import pytest
 from localrun.app import App
 from localrun.cli.logs import pieces
 from localrun.engines.fake import FakeContainer
+from localrun.events import Event
 from localrun.owners import this_process
 from localrun.record import Owner
 from localrun.request import Request
@@ -28,9 +29,12 @@ def running(localrun: Command) -> Iterator[tuple[App, Task]]:
     """A task that runs until it is stopped, carried by an app of its own."""
     begun = threading.Event()
 
+    def listen(event: Event) -> None:
+        if event.data.get("state") == "RUNNING":
+            begun.set()
+
     def program(container: FakeContainer) -> int:
         container.stdout.write("begun\n")
-        begun.set()
         container.stopped.wait(30)
         return 143
 
@@ -40,7 +44,7 @@ def running(localrun: Command) -> Iterator[tuple[App, Task]]:
         Settings(home=folder / "home", cache=folder / "cache", ledger=folder / "ledger" / "l.json")
     )
     task = app.manager.submit(
-        Request(bundle=localrun.bundle, image=IMAGE, pull="never", values={"a": 1, "b": 2})
+        Request(bundle=localrun.bundle, image=IMAGE, pull="never", values={"a": 1, "b": 2}), listen
     )
     try:
         assert begun.wait(10)

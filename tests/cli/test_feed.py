@@ -12,10 +12,12 @@ def state(word: str) -> Event:
     return Event("state", "t", word, {"state": word, "cause": None})
 
 
-def test_events_come_in_order_until_the_end_of_the_task() -> None:
+def test_events_come_in_order_until_the_feed_is_closed() -> None:
     feed = Feed()
-    for event in (state("RUNNING"), log("a"), state("FINISHED"), log("too late")):
+    for event in (state("RUNNING"), log("a"), state("FINISHED")):
         feed.put(event)
+    feed.close()
+    feed.put(log("too late"))
     assert [event.data.get("state", event.kind) for event in feed] == ["RUNNING", "log", "FINISHED"]
 
 
@@ -23,7 +25,7 @@ def test_output_for_which_there_is_no_room_is_left_out_and_counted() -> None:
     feed = Feed(room=10)
     for text in ("12345", "123456", "12345"):
         feed.put(log(text))
-    feed.put(state("KILLED"))
+    feed.close()
     assert [event.data["text"] for event in feed if event.kind == "log"] == ["12345", "12345"]
     assert feed.left_out == 6
 

@@ -30,7 +30,12 @@ def test_help_names_every_command_every_exit_code_and_examples(localrun: Command
 def test_every_command_has_a_page_that_says_what_the_list_says(localrun: Command, name: str) -> None:
     result = localrun(name, "--help")
     assert result.code == 0
-    assert "--json" in result.out
+    assert result.out.startswith(f"Usage: localrun {name} ")
+
+
+@pytest.mark.parametrize("name", ["run", "list", "status", "logs", "outputs", "kill", "rm"])
+def test_every_command_about_tasks_can_answer_in_json(localrun: Command, name: str) -> None:
+    assert "--json" in localrun(name, "--help").out
 
 
 def test_a_call_without_a_command_shows_the_page(localrun: Command) -> None:

@@ -62,6 +62,8 @@ def test_a_dumb_terminal_gets_plain_lines(term: str | None, clever: bool) -> Non
         ({"LANG": "C.UTF-8"}, True),
         ({"LANG": "de_DE.UTF-8"}, True),
         ({"LC_ALL": "POSIX", "LANG": "de_DE.UTF-8"}, False),
+        ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, False),  # what Python makes of the C locale
+        ({"LC_CTYPE": "de_DE.UTF-8"}, True),
     ],
 )
 def test_signs_beyond_ascii_are_drawn_only_where_they_can_be_read(

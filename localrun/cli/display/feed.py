@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 
 from localrun.events import Event
-from localrun.states import TaskState
 
 _ROOM = 8 * 1024 * 1024  # characters of log that may wait to be shown
 
 
 class Feed:
-    """A queue of events, until the end of the task.
+    """A queue of events, until it is closed.
 
     Showing must never hold the task up: a terminal is slow, can be halted, and a pipe can be closed. So
     a listener only puts events here, and log text for which there is no room is left out and counted;
@@ -21,7 +20,7 @@ class Feed:
     """
 
     def __init__(self, room: int = _ROOM) -> None:
-        self._queue: SimpleQueue[Event] = SimpleQueue()
+        self._queue: SimpleQueue[Event | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._room = room
         self.left_out = 0
@@ -32,6 +31,10 @@ class Feed:
             return
         self._queue.put(event)
 
+    def close(self) -> None:
+        """Nothing more comes."""
+        self._queue.put(None)
+
     def _take(self, size: int) -> bool:
         with self._lock:
             if size > self._room:
@@ -41,11 +44,8 @@ class Feed:
             return True
 
     def __iter__(self) -> Iterator[Event]:
-        while True:
-            event = self._queue.get()
+        while (event := self._queue.get()) is not None:
             if event.kind == "log":
                 with self._lock:
                     self._room += len(event.data["text"])
             yield event
-            if event.kind == "state" and TaskState(event.data["state"]).is_end:
-                return
