@@ -158,6 +158,7 @@ class TaskManager:
 
     def _start(self, ready: Ready) -> None:
         task = ready.task
+        self._runner().admission.stand_in_line(task.id, task.record.resources)
         self._crew.carry(
             task, ready.claim, lambda: self._runner().execute(task, ready.descriptor, ready.source)
         )

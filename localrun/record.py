@@ -112,6 +112,7 @@ class TaskRecord(Frozen, frozen=True, kw_only=True):
     image: str = ""  # the engine's id of the image, never a tag
     image_name: str = ""  # what the bundle calls it, for people
     state: TaskState = TaskState.CREATED
+    ending: TaskState | None = None  # decided; what is left to do is to clear up
     step: StepName | None = None
     cause: str | None = None
     message: str = ""

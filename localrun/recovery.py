@@ -53,7 +53,7 @@ class Recovery:
         home = Home(folder)
         if home.mine and task_id in home.active():
             return self._end(home, task_id, found)
-        if home.gone(task_id):
+        if home.gone(task_id) or home.ended(task_id):  # its engine went away before it could be removed
             self._engine.remove(found.handle)
         return None
 
@@ -106,6 +106,9 @@ def _goes_on(record: TaskRecord) -> bool:
 
 
 def _end_state(task: Task) -> None:
+    if task.record.ending is not None:
+        task.move(task.record.ending)
+        return
     if task.cancelled:
         task.move(TaskState.KILLED, cause=str(Cause.KILLED), message="the task was stopped on request")
         return

@@ -77,8 +77,11 @@ class Runner:
             ending = Ending.of(error)
         except Exception:  # noqa: BLE001 - the one place where even a bug of ours must reach an end
             ending = _ending_of_bug(task)
+        # Written down before the container goes: whoever goes on from here must not take it for lost.
+        task.update(ending=ending.state, **ending.changes)
+        task.save()
         run.clean_up()
-        task.move(ending.state, **ending.changes)
+        task.move(ending.state)
 
     def stop(self, task: Task, grace: float) -> None:
         """Stop a task's container, if it has one, so that `execute` comes to its end."""

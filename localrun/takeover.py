@@ -70,11 +70,14 @@ class Takeover:
 
     def _go_on(self, task: Task, claim: Claim) -> None:
         found = next(iter(self._runner().engine.find({LABEL_TASK: task.id})), None)
-        if found is not None and found.started:
+        if found is not None and found.started and task.record.ending is None:
             self._adopt(task, claim, found)
             return
         if found is not None:
             self._runner().engine.remove(found.handle)
+        if task.record.ending is not None:
+            self._finish(task, claim, task.record.ending)
+            return
         if task.record.state is TaskState.RUNNING and not self._may_retry(task):
             raise LocalrunError(
                 "the localrun process that carried the task ended, and its container is gone",
@@ -101,6 +104,10 @@ class Takeover:
 
     def _end(self, task: Task, claim: Claim, error: LocalrunError) -> None:
         ending = Ending.of(error)
-        task.move(ending.state, **ending.changes)
+        task.update(**ending.changes)
+        self._finish(task, claim, ending.state)
+
+    def _finish(self, task: Task, claim: Claim, state: TaskState) -> None:
+        task.move(state)
         self._list.complete(task.record)
         claim.release(ended=True)

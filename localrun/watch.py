@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from localrun.task import Task
 from localrun.tasklog import TaskLog
 
 _ENGINE_AWAY = (Cause.ENGINE_LOST, Cause.ENGINE_UNREACHABLE)
+_STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
 _LOG_DEADLINE = 5.0  # seconds that the rest of a log may take after the container has ended
 
 
@@ -67,7 +69,10 @@ class Watch:
 
     def _exit(self) -> Exit:
         try:
-            return self.engine.wait(self.handle)
+            exit_ = self.engine.wait(self.handle)
+            if exit_.code in _STOPPED:  # perhaps by an engine that is going away
+                self._check_engine()
+            return exit_
         except EngineError as error:
             if error.cause not in _ENGINE_AWAY:
                 raise
@@ -80,26 +85,24 @@ class Watch:
         patience = self.settings.engine_patience
         self.task.emit("warning", f"the engine went away; waiting for it for at most {patience:g} s")
         deadline = time.monotonic() + patience
-        while not self._engine_is_back():
-            if time.monotonic() > deadline:
-                raise error
+        while time.monotonic() < deadline:
             if self.task.wait_cancelled(min(0.5, patience)):
                 self.task.check_cancelled()
+            try:
+                return self._check_engine()
+            except EngineError as still_away:
+                if still_away.cause not in _ENGINE_AWAY:
+                    raise
+        raise error
 
-    def _engine_is_back(self) -> bool:
-        try:
-            found = self.engine.find({LABEL_TASK: self.task.id})
-        except EngineError as error:
-            if error.cause not in _ENGINE_AWAY:
-                raise
-            return False
-        if not found:
+    def _check_engine(self) -> None:
+        """Raise `EngineError` when the engine is away, or does not know the container any more."""
+        if not self.engine.find({LABEL_TASK: self.task.id}):
             raise EngineError(
                 "the engine was restarted and does not know the task's container any more",
-                cause=Cause.ENGINE_LOST,
+                cause=Cause.ENGINE_FAILED,
                 remedy="run the task again",
             )
-        return True
 
     def _written(self) -> int:
         try:

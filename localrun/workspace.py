@@ -20,7 +20,6 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 from localrun.claim import Claim, take, wait_until_free
@@ -104,7 +103,12 @@ class Workspace:
 
     def append(self, event: Event) -> None:
         """Add an event to the task's own history, as one whole line."""
-        line = json.dumps(asdict(event), ensure_ascii=False, default=str) + "\n"
+        line = (
+            json.dumps(
+                {name: getattr(event, name) for name in event.__slots__}, ensure_ascii=False, default=str
+            )
+            + "\n"
+        )
         with open(self.path / "events.jsonl", "ab", buffering=0) as stream:  # noqa: PTH123 - unbuffered
             stream.write(line.encode())
 
@@ -231,6 +235,11 @@ class Home:
     def gone(self, task_id: str) -> bool:
         """Whether the user's own folder has no such task (any more)."""
         return self.mine and not (self.tasks / task_id).exists()
+
+    def ended(self, task_id: str) -> bool:
+        """Whether the task of the user's own folder has come to its end."""
+        record = self.open(task_id).load_or_none() if self.mine else None
+        return record is not None and record.state.is_end
 
     def forget(self, workspace: Workspace, claim: Claim | None = None) -> None:
         """Remove a task's folder and every trace of it."""

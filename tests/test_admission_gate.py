@@ -345,3 +345,27 @@ def test_processes_that_come_and_go_never_promise_more_than_there_is(ledger: Pat
     crowd = [subprocess.Popen([sys.executable, "-c", CROWD, str(ledger), str(number)]) for number in range(4)]
     assert [process.wait(60) for process in crowd] == [0, 0, 0, 0]
     assert Admission(ledger, MACHINE, []).snapshot() == ((), ())
+
+
+def test_a_place_in_the_line_is_held_from_the_moment_it_is_taken(tmp_path: Path) -> None:
+    gate = Admission(tmp_path / "ledger" / "l.json", Capacity(cpus=1, memory=GI), [])
+    gate.stand_in_line("first", Resources(cpus=1, memory=1))
+    gate.stand_in_line("second", Resources(cpus=1, memory=1))
+    assert [entry.task_id for entry in gate.snapshot().waiting] == ["first", "second"]
+    first = gate.acquire("first", Resources(cpus=1, memory=1))
+    assert [entry.task_id for entry in gate.snapshot().waiting] == ["second"]
+    first.release()
+    gate.acquire("second", Resources(cpus=1, memory=1)).release()
+    assert gate.snapshot() == ((), ())
+
+
+def test_a_place_that_was_taken_for_a_cancelled_task_is_given_up(tmp_path: Path) -> None:
+    gate = Admission(tmp_path / "ledger" / "l.json", Capacity(cpus=1, memory=GI), [])
+    gate.stand_in_line("a", Resources(cpus=1, memory=1))
+
+    def cancelled() -> None:
+        raise TaskKilled("stopped")
+
+    with pytest.raises(TaskKilled):
+        gate.acquire("a", Resources(cpus=1, memory=1), check_cancelled=cancelled)
+    assert gate.snapshot() == ((), ())

@@ -113,6 +113,26 @@ def test_a_container_whose_task_was_deleted_is_removed(tmp_path: Path) -> None:
         assert desk.engine.find({LABEL_TASK: ""}) == []
 
 
+def test_a_container_that_outlived_its_task_is_removed(tmp_path: Path) -> None:
+    with make_desk(tmp_path, hang) as desk:
+        task = orphan(desk)
+        task.move(TaskState.FAILED)
+        claim = desk.app.home.claim(task.id)
+        assert claim is not None
+        claim.release(ended=True)
+        assert desk.app.recovery.sweep() == []
+        assert desk.engine.find({LABEL_TASK: ""}) == []
+
+
+def test_a_detached_task_is_left_to_the_process_that_goes_on_with_it(tmp_path: Path) -> None:
+    with make_desk(tmp_path, hang) as desk:
+        task = orphan(desk)
+        task.update(plan=Plan(detached=True))
+        task.save()
+        assert desk.app.recovery.sweep() == []
+        assert len(desk.engine.find({LABEL_TASK: task.id})) == 1
+
+
 def test_two_processes_that_look_at_once_end_a_task_once(tmp_path: Path) -> None:
     with make_desk(tmp_path, hang) as desk:
         task = orphan(desk)

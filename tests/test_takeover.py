@@ -164,6 +164,15 @@ def test_a_task_whose_container_is_gone_runs_again_if_it_may(tmp_path: Path) -> 
     assert record.plan.retries == 0
 
 
+def test_an_end_that_was_decided_is_the_end_although_the_container_is_gone(tmp_path: Path) -> None:
+    with make_desk(tmp_path, add) as desk:
+        left = abandoned(desk, "RUNNING")
+        workspace = desk.app.home.open(left.id)
+        workspace.save(left.replace(ending=TaskState.FINISHED, outputs={"sum": 7}, exit_code=0))
+        record = recovered(desk)(left.id)
+    assert (record.state, record.outputs, record.cause) == (TaskState.FINISHED, {"sum": 7}, None)
+
+
 def test_free_form_tasks_are_listed_again(tmp_path: Path) -> None:
     with make_desk(tmp_path) as desk:
         task = desk.app.manager.create_task({"type": "test"}, "ray")

@@ -110,15 +110,24 @@ class Admission:
         called before and at every wake, and ends the wait by raising. Raises `AdmissionError` when the
         task can never start. Leaves nothing behind when it raises.
         """
-        check_cancelled()
-        self.check(task_id, asked)
         try:
+            check_cancelled()
+            self.check(task_id, asked)
             if self._try(task_id, asked) is not None:
                 self._wait(task_id, asked, waiting, check_cancelled)
             return Reservation(self, task_id)
         except BaseException:
             self._give_back(task_id)
             raise
+
+    def stand_in_line(self, task_id: str, asked: Resources) -> None:
+        """Take a place behind all others, which a later `acquire` of this process holds; never waits.
+
+        For a caller whose threads begin in any order, but whose tasks must start in his.
+        """
+        with self._table() as table:
+            if table.mine(task_id) is None:
+                self._put(table, table.new(task_id, asked))
 
     def adopt(self, task_id: str, asked: Resources) -> Reservation:
         """Write down what a task already uses, whose container outlived its process. Never waits."""

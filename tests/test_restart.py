@@ -1,0 +1,266 @@
+"""A server that is killed at any moment, and an engine that is restarted: nothing is lost, twice, or left."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localrun.app import App
+from localrun.engines.dockerd import DockerEngine
+from localrun.settings import Settings
+from localrun.states import TaskState
+from localrun.steps import LABEL_TASK
+from tests.conftest import ROOT, absent
+from tests.desk import make_desk
+from tests.imagefile import busybox_layer, image_archive
+
+pytestmark = pytest.mark.docker
+
+MOMENTS = 50
+COUNTED = "echo ran >> /outputs/runs; sleep 0.1; echo 7 > /outputs/sum"
+
+
+@pytest.fixture
+def image(docker_engine: DockerEngine) -> Iterator[str]:
+    """An image with a shell, by a name of its own."""
+    name = f"localrun-test/restart:{secrets.token_hex(4)}"
+    docker_engine.load_image([image_archive(busybox_layer({}), name, Cmd=["sh"], Env=["PATH=/bin"])])
+    yield name
+    docker_engine.remove_image(name)
+
+
+@dataclass
+class Server:
+    """`python main.py` in a folder, which can be killed and started again."""
+
+    folder: Path
+    process: subprocess.Popen[str] | None = None
+    url: str = ""
+    printed: list[str] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start it, and wait until it says where it listens."""
+        environment = {
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "LOCALRUN_LEDGER": str(self.folder / "ledger/l.json"),
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / "main.py"), "--port", "0"],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.printed.append(line)
+            if "localrun serves " in line:
+                self.url = line.split("localrun serves ")[1].split()[0]
+                return
+        raise AssertionError("".join(self.printed))
+
+    def end(self, number: int) -> int:
+        """Send a signal and wait for the end."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        self.process.send_signal(number)
+        self.process.stdout.read()
+        code = self.process.wait(60)
+        self.process.stdout.close()
+        return code
+
+    def call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """One request. Raises `urllib.error.HTTPError`, or `OSError` when the server is gone."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    server = Server(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        if server.process is not None and server.process.poll() is None:
+            server.end(signal.SIGKILL)
+
+
+def submit(server: Server, image: str) -> str:
+    task_id = str(uuid.uuid4())
+    task = {
+        "image": image,
+        "command": ["sh", "-c", COUNTED],
+        "outputs": {"sum": "integer"},
+        "resources": {"cpus": 0.25, "memory": "16Mi"},
+    }
+    server.call("PUT", f"/task/{task_id}", {"task": task, "assigned_by": "test"})
+    return task_id
+
+
+def kill_at(server: Server, image: str, moment: float) -> list[str]:
+    """Submit tasks, and kill the server after so many seconds; those that it had said yes to."""
+    deadline = time.monotonic() + moment
+    acknowledged: list[str] = []
+    while time.monotonic() < deadline and len(acknowledged) < 2:
+        acknowledged.append(submit(server, image))
+    time.sleep(max(0.0, deadline - time.monotonic()))
+    server.end(signal.SIGKILL)
+    return acknowledged
+
+
+@pytest.mark.timeout(400)
+def test_a_server_killed_at_fifty_moments_loses_no_task_and_runs_none_twice(
+    docker_engine: DockerEngine, image: str, tmp_path: Path
+) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    moments = random.Random(seed)
+    acknowledged: list[str] = []
+    server = Server(tmp_path)
+    for _ in range(MOMENTS):
+        server.start()
+        acknowledged += kill_at(server, image, moments.uniform(0, 0.9))
+    server.start()
+    records = [server.call("GET", f"/task/{task_id}/wait?timeout=60") for task_id in acknowledged]
+    listed = server.call("GET", "/task/list")["active_tasks"]
+    assert server.end(signal.SIGTERM) == 0
+    tasks = App(Settings(home=tmp_path / ".localrun", cache=tmp_path / "cache")).tasks()
+    states = {task.id: (task.state, task.cause, task.message) for task in tasks}
+    assert len(acknowledged) > MOMENTS / 2
+    assert len(records) == len(acknowledged)
+    for task_id in acknowledged:
+        assert states[task_id][0] is TaskState.FINISHED, (seed, task_id, states[task_id])
+        runs = (tmp_path / f".localrun/tasks/{task_id}/outputs/runs").read_text()
+        assert runs == "ran\n", (seed, task_id)
+    assert listed == []
+    assert [state for state in states.values() if not state[0].is_end] == []
+    mine = [found for found in docker_engine.find({LABEL_TASK: ""}) if found.labels[LABEL_TASK] in states]
+    assert mine == []
+
+
+def test_a_server_that_is_told_to_leave_its_tasks_leaves_them_running(
+    docker_engine: DockerEngine, image: str, tmp_path: Path
+) -> None:
+    with serving(tmp_path) as server:
+        task = {"image": image, "command": ["sh", "-c", "sleep 2; " + COUNTED], "outputs": {"sum": "integer"}}
+        made = server.call("POST", "/task", {"task": task, "assigned_by": "test"})
+        while server.call("GET", f"/task/{made['task_id']}")["task"]["state"] != "RUNNING":
+            time.sleep(0.05)
+        server.end(signal.SIGKILL)
+        (found,) = docker_engine.find({LABEL_TASK: made["task_id"]})
+        assert found.running
+        server.start()
+        ended = server.call("GET", f"/task/{made['task_id']}/wait?timeout=30")
+        assert server.end(signal.SIGTERM) == 0
+    assert ended["task"]["state"] == "FINISHED"
+    assert docker_engine.find({LABEL_TASK: made["task_id"]}) == []
+
+
+# -- the engine's own restart ----------------------------------------------------------------------
+
+
+@dataclass
+class Daemon:
+    """A Docker daemon of its own, on a socket of its own."""
+
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def host(self) -> str:
+        """Its address."""
+        return f"unix://{self.folder}/docker.sock"
+
+    def start(self, *options: str) -> None:
+        """Start it and wait until it answers."""
+        binary = shutil.which("dockerd")
+        assert binary is not None
+        places = [f"--{name}={self.folder}/{name}" for name in ("data-root", "exec-root")]
+        command = [binary, "-H", self.host, *places, f"--pidfile={self.folder}/pid", "--bridge=none"]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*command, "--iptables=false", "--ip6tables=false", *options], stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + 60
+        while not self._answers():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise AssertionError((self.folder / "log").read_text()[-3000:])
+            time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        asked = subprocess.run(["docker", "-H", self.host, "info"], capture_output=True, check=False)
+        return asked.returncode == 0
+
+    def end(self) -> None:
+        """End it."""
+        assert self.process is not None
+        self.process.terminate()
+        self.process.wait(60)
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    if os.geteuid() != 0 or not shutil.which("dockerd") or not shutil.which("docker"):
+        absent("only root can start an engine of its own (dockerd)")
+    folder = Path(f"/tmp/lrd-{secrets.token_hex(3)}")  # short: the path of a socket has 107 bytes at most
+    folder.mkdir()
+    daemon = Daemon(folder)
+    try:
+        yield daemon
+    finally:
+        if daemon.process is not None and daemon.process.poll() is None:
+            daemon.end()
+        subprocess.run(f"umount -q {folder}/data-root/* {folder}/exec-root/netns/*", shell=True, check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(("options", "state"), [(["--live-restore"], "FINISHED"), ([], "FAILED")])
+def test_an_engine_that_is_restarted_is_waited_for(
+    daemon: Daemon, tmp_path: Path, options: list[str], state: str
+) -> None:
+    daemon.start(*options)
+    engine = DockerEngine(daemon.host)
+    script = "echo started; sleep 6; echo 7 > /outputs/sum"
+    engine.load_image(
+        [image_archive(busybox_layer({}), "add:1", Cmd=["sh", "-c", script], Env=["PATH=/bin"])]
+    )
+    with make_desk(tmp_path, engine=engine, image="add:1", engine_patience=60.0) as desk:
+        task = desk.submit(values={"a": 1, "b": 2})
+        while "started" not in _log_of(task.workspace.log):
+            time.sleep(0.05)
+        daemon.end()
+        daemon.start(*options)
+        record = desk.app.manager.wait(task, 60)
+        assert record is not None
+        assert engine.find({LABEL_TASK: record.id}) == []
+    engine.close()
+    assert record.state == state, record.message
+    # an engine that ends its containers may still answer for a moment, so that its end cannot be seen
+    assert record.cause in ((None,) if state == "FINISHED" else ("ENGINE_LOST", "SIGNAL"))
+
+
+def _log_of(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
