@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from localrun.admission import Admission, Capacity, machine_ledger
 from localrun.diskwatch import DiskWatch
 from localrun.engines.base import Engine
-from localrun.errors import UsageError
+from localrun.errors import EngineUnreachable, UsageError
 from localrun.manager import TaskManager
 from localrun.record import TaskRecord
 from localrun.recovery import Recovery
@@ -79,6 +79,14 @@ class App:
     def recovery(self) -> Recovery:
         """What ends the tasks of processes that died."""
         return Recovery(self.home, self.engine, self.settings)
+
+    def recover(self) -> list[TaskRecord]:
+        """Go on with what earlier processes left, and end what nobody can go on with."""
+        taken = self.manager.recover()
+        try:
+            return taken + self.recovery.sweep()
+        except EngineUnreachable:
+            return taken
 
     def tasks(self, limit: int | None = None) -> list[TaskRecord]:
         """The records of this folder's tasks, the newest first; unreadable ones are left out."""

@@ -106,7 +106,7 @@ def folder_size(folder: Path) -> int:
     for path, _, names in os.walk(folder):
         for name in names:
             try:
-                total += os.lstat(os.path.join(path, name)).st_blocks * 512  # noqa: PTH116, PTH118 - many files
+                total += os.lstat(os.path.join(path, name)).st_blocks * 512  # noqa: PTH118 - many files
             except OSError:
                 continue
     return total

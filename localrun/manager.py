@@ -58,9 +58,16 @@ class TaskManager:
     # -- making tasks ----------------------------------------------------------------------------
 
     def submit(
-        self, request: Request, *listeners: Listener, shield: Shield = nullcontext, task_id: str | None = None
+        self,
+        request: Request,
+        *listeners: Listener,
+        shield: Shield = nullcontext,
+        task_id: str | None = None,
+        begin: bool = True,
     ) -> Task:
         """Check everything, write the inputs down, and start the task; returns at once.
+
+        Without `begin` it is left to the next process that recovers the folder.
 
         Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError`, `AdmissionError` with all
         that is wrong, and leaves nothing behind then. `shield`: see `Intake.take`.
@@ -71,7 +78,7 @@ class TaskManager:
         )
         try:
             with shield():
-                self._accept(ready)
+                self._accept(ready) if begin else ready.claim.release(ended=False)
         except BaseException:
             if self._list.find(ready.task.id) is None:
                 self._home.forget(ready.task.workspace, ready.claim)
@@ -89,6 +96,7 @@ class TaskManager:
         task_id: str | None = None,
         find_bundle: Callable[[str], Path] = Path,
         find_file: Callable[[str], Path] | None = None,
+        begin: bool = True,
     ) -> Task:
         """Make a task of an object: one that names a bundle or an image runs, others are completed by hand.
 
@@ -104,7 +112,7 @@ class TaskManager:
 
         request = from_payload(payload, find_bundle, find_file)
         if request is not None:
-            return self.submit(replace(request, assigned_by=assigned_by), task_id=task_id)
+            return self.submit(replace(request, assigned_by=assigned_by), task_id=task_id, begin=begin)
         workspace = self._home.create(task_id)
         record = TaskRecord(
             id=workspace.id,

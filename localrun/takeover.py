@@ -12,7 +12,7 @@ from localrun import descriptor
 from localrun.claim import Claim
 from localrun.crew import Crew
 from localrun.engines.base import Found
-from localrun.errors import Cause, LocalrunError
+from localrun.errors import Cause, EngineUnreachable, LocalrunError
 from localrun.events import Listener
 from localrun.intake import Intake, Ready, given_to, provision
 from localrun.owners import this_process
@@ -64,6 +64,9 @@ class Takeover:
         task.update(owner=this_process())
         try:
             self._go_on(task, claim)
+        except EngineUnreachable:  # not the task's end: whoever looks when the engine is back goes on
+            claim.release(ended=False)
+            return False
         except LocalrunError as error:
             self._end(task, claim, error)
         return True

@@ -20,7 +20,7 @@ STOREYS: list[tuple[str, set[str]]] = [
     ),
     ("hands", {"admission", "journal", "engines.dockerd", "engines.fake", "library", "diskwatch"}),
     ("spine", {"steps", "verdict", "task", "runner", "request", "intake", "manager", "recovery"}),
-    ("spine", {"tasklist", "crew", "waiting", "takeover", "watch"}),
+    ("spine", {"tasklist", "crew", "waiting", "takeover", "watch", "exchange"}),
     ("app", {"app"}),
     ("faces", {"cli", "server", "__main__", "__init__"}),
 ]

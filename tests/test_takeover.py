@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from localrun.app import App
+from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer
 from localrun.record import TaskRecord
 from localrun.states import TaskState
@@ -250,6 +251,15 @@ def test_a_task_whose_bundle_is_gone_fails_and_says_so(tmp_path: Path) -> None:
         desk.bundle.unlink()
         record = recovered(desk)(left.id)
     assert (record.state, record.cause) == (TaskState.FAILED, "BUNDLE_INVALID")
+
+
+def test_tasks_wait_for_an_engine_that_is_away(tmp_path: Path) -> None:
+    with make_desk(tmp_path, add) as desk:
+        left = abandoned(desk, "QUEUING")
+        away = App(desk.app.settings, None)
+        away.__dict__["engine"] = DockerEngine("unix:///nowhere.sock")
+        assert away.recover() == []
+        assert recovered(desk)(left.id).state is TaskState.FINISHED
 
 
 def test_a_damaged_record_keeps_no_other_task_from_being_taken_over(tmp_path: Path) -> None:

@@ -17,6 +17,12 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "logs": ("logs", "Show what a task wrote."),
         "outputs": ("outputs", "Show or copy a task's outputs."),
     },
+    "Serve": {
+        "serve": ("serve", "Serve the tasks of this folder over HTTP."),
+        "events": ("events", "Show what happened, from the server's logs."),
+        "export": ("export", "Write the list of tasks to a file."),
+        "import": ("takein", "Make exported tasks known here."),
+    },
     "End": {
         "kill": ("kill", "Stop a task."),
         "rm": ("rm", "Delete ended tasks with all their files."),

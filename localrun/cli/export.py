@@ -1,0 +1,29 @@
+"""`localrun export`: the lists of tasks as one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from localrun.cli.exits import ExitCode
+from localrun.cli.face import Face, pass_face
+from localrun.cli.streams import out
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--active", is_flag=True, help="Only the tasks that have not ended.")
+@pass_face
+def command(face: Face, file: Path, active: bool) -> int:
+    """Write the records of this folder's tasks to FILE, one JSON object a line.
+
+    What the tasks read and wrote is not in it: it stays in their folders.
+    """
+    from localrun import exchange
+
+    with face.app() as app:
+        found = [record for record in app.tasks() if not (active and record.state.is_end)]
+        count = exchange.export(found, file)
+    out(f"{count} {'task' if count == 1 else 'tasks'} written to {file}")
+    return ExitCode.FINISHED
