@@ -52,6 +52,7 @@ CPUS = _told(_cpus)
 MEMORY = _told(_memory)
 DURATION = _told(sizes.parse_seconds)
 PAIR = _told(_pair)
+SIZE = _told(sizes.parse_bytes)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON record on standard output.")
 task_id = click.argument("task_id", metavar="ID")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from localrun.errors import LocalrunError
 from localrun.journal import forms, reader
@@ -16,6 +17,23 @@ from localrun.journal.reader import Line, Wanted
 from localrun.journal.redaction import Redactor
 
 VOLATILE = frozenset({"heartbeat", "task_stats"})  # come again and again, whatever happens
+
+# events that are to be written together: journal, and what is known of each
+_HELD: ContextVar[tuple[Journal, list[Entry]] | None] = ContextVar("held", default=None)
+
+# the request that the present code works for: events of it carry its id without being told
+REQUEST: ContextVar[str | None] = ContextVar("request", default=None)
+
+
+class Entry(NamedTuple):
+    """An event as it is written: plain data, and the line of it but for its time."""
+
+    event_type: str
+    rest: str
+    request: Any
+    deed: Any
+    data: Any
+    volatile: bool
 
 
 class Journal:
@@ -59,21 +77,45 @@ class Journal:
     ) -> None:
         """Write an event down; it is in the files when this returns.
 
-        `volatile`: one of those that come again and again, such as the answer to a poll. Never raises
-        for what the data are, nor when the disk is full: the next event that can be written then tells
-        how many are missing.
+        Without a `request_id` that of `REQUEST` is taken. `volatile`: one of those that come again and
+        again, such as the answer to a poll. Never raises for what the data are, nor when the disk is
+        full: the next event that can be written then tells how many are missing.
         """
         plain = self._redactor.plain(data if data is not None else {})
         if event_type in forms.ERRORS:
             plain = forms.with_error(plain)
-        request, deed = self._redactor.plain([request_id, action])
+        request, deed = self._redactor.plain([request_id or REQUEST.get(), action])
         rest = forms.rest_of_line(request, deed, plain, self._redactor.plain(metadata or {}))
-        brief = partial(forms.brief, event_type=event_type, request_id=request, action=deed, data=plain)
+        entry = Entry(event_type, rest, request, deed, plain, volatile or event_type in VOLATILE)
+        held = _HELD.get()
+        if held is not None and held[0] is self:
+            held[1].append(entry)
+        else:
+            self._write([entry])
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Within it, what this context emits is kept, and written at its end, in its order.
+
+        Opening the files costs more than all else; an answer that is made of four events pays once.
+        """
+        entries: list[Entry] = []
+        token = _HELD.set((self, entries))
+        try:
+            yield
+        finally:
+            _HELD.reset(token)
+            self._write(entries)
+
+    def _write(self, entries: list[Entry]) -> None:
         try:
             with locked(self.folder):
-                self._append(event_type, rest, brief, plain, volatile or event_type in VOLATILE)
+                self._append([entry for entry in entries if not entry.volatile])
+                for entry in entries:
+                    if entry.volatile:
+                        self._stats.append(forms.detailed(forms.now(), entry.event_type, entry.rest))
         except OSError:
-            self.lost += 1
+            self.lost += len(entries)
 
     def read(
         self, *, task_id: str | None = None, event_type: str | None = None, request_id: str | None = None
@@ -115,19 +157,22 @@ class Journal:
     def _file_of(self, event_type: str | None) -> LogFile:
         return self._stats if event_type in VOLATILE else self._detailed
 
-    def _append(
-        self, event_type: str, rest: str, brief: Callable[[str], bytes], data: Any, volatile: bool
-    ) -> None:
-        when = forms.now()  # under the lock, so that the files are in the order of time
-        line = forms.detailed(when, event_type, rest)
-        if volatile:
-            self._stats.append(line)
+    def _append(self, entries: list[Entry]) -> None:
+        if not entries:
             return
-        self._detailed.append(_gap(when, self.lost) + line if self.lost else line)
+        # under the lock, so that the files are in the order of time
+        timed = [(forms.now(), entry) for entry in entries]
+        lines = b"".join(forms.detailed(when, entry.event_type, entry.rest) for when, entry in timed)
+        self._detailed.append(_gap(timed[0][0], self.lost) + lines if self.lost else lines)
         self.lost = 0
-        self._events.append(brief(when))
-        if event_type in forms.ERRORS:
-            self._errors.append(forms.block(when, data))
+        self._events.append(
+            b"".join(
+                forms.brief(when, each.event_type, each.request, each.deed, each.data) for when, each in timed
+            )
+        )
+        errors = [forms.block(when, each.data) for when, each in timed if each.event_type in forms.ERRORS]
+        if errors:
+            self._errors.append(b"".join(errors))
 
 
 def _gap(when: str, lost: int) -> bytes:

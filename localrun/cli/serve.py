@@ -1,0 +1,146 @@
+"""`localrun serve`: the HTTP server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localrun.cli import options
+from localrun.cli.exits import ExitCode
+from localrun.cli.face import Face, pass_face
+from localrun.cli.report import report_error
+from localrun.cli.streams import err, out
+from localrun.errors import EngineError, LocalrunError, UsageError
+
+if TYPE_CHECKING:
+    import socket
+
+    from localrun.app import App
+    from localrun.server.options import Options
+
+GREETING = "🎯 Task Manager initialized - Global task lists created"
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free one."
+)
+@click.option(
+    "--bundles",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Bundles and files below it can be named; may be given again.  [default: this folder]",
+)
+@click.option("--logs", metavar="DIR", help="Where the journal is written.  [default: logs]")
+@click.option(
+    "--on-exit",
+    type=click.Choice(["leave", "kill", "wait"]),
+    default="kill",
+    show_default=True,
+    help="What becomes of running tasks.",
+)
+@click.option("--token", metavar="TEXT", help="What requests must bring; better in LOCALRUN_TOKEN.")
+@click.option(
+    "--heartbeat",
+    type=options.DURATION,
+    default="30s",
+    show_default=True,
+    help="How often the machine's state is noted.",
+)
+@click.option(
+    "--upload-limit",
+    type=options.SIZE,
+    default="8Gi",
+    show_default=True,
+    help="The largest file that is taken.",
+)
+@click.option("--name", "names", multiple=True, metavar="HOST", help="A name that the server is called by.")
+@click.option("--without-engine", is_flag=True, help="Start although no container engine answers.")
+@pass_face
+def command(face: Face, /, logs: str | None, without_engine: bool, **given: Any) -> int:
+    """Serve the tasks of this folder over HTTP.
+
+    Only this machine can reach the server, unless another --host is given; then requests need a token.
+    A task goes on when its client is gone. The page /docs shows what the server can do.
+    """
+    chosen = _options(face.environ, **given)
+    from localrun import settings
+
+    app = face.make_app(settings.load(face.environ, home=face.home, logs=logs))
+    try:
+        sockets = _listen(chosen)
+    except LocalrunError as error:
+        return _refuse(error, face, ExitCode.ADDRESS)
+    try:
+        return _start(face, app, chosen, sockets, lenient=without_engine)
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _options(environ: Mapping[str, str], **given: Any) -> Options:
+    from localrun.server.options import Options
+
+    token = given.pop("token") or environ.get("LOCALRUN_TOKEN") or None
+    names = frozenset(name.lower() for name in given.pop("names"))
+    folders = given.pop("bundles") or (Path.cwd(),)
+    made = Options(token=token, hosts=names, bundles=tuple(folders), **given)
+    if not made.is_loopback and not token:
+        raise UsageError(
+            f"others could reach {made.host}, and run containers on this machine",
+            remedy="set LOCALRUN_TOKEN to a long secret text that requests must bring, or leave --host out",
+        )
+    return made
+
+
+def _listen(chosen: Options) -> list[socket.socket]:
+    from localrun.server.listen import listen
+
+    return listen(chosen.host, chosen.port)
+
+
+def _start(face: Face, app: App, chosen: Options, sockets: list[socket.socket], *, lenient: bool) -> int:
+    from localrun.server.site import Site
+
+    try:
+        site = Site(app, chosen)
+    except LocalrunError as error:
+        return _refuse(error, face, ExitCode.LOGS)
+    try:
+        app.engine.info()
+    except EngineError as error:
+        # an engine that was named is meant to be used; where none was, the lists alone can be
+        if app.settings.docker_host and not lenient:
+            return _refuse(error, face, ExitCode.ENGINE_OR_HOST)
+        err(f"warning: {error.message}; tasks with a container are refused until one answers")
+    _serve(site, sockets)
+    return ExitCode.FINISHED
+
+
+def _serve(site: Any, sockets: list[socket.socket]) -> None:
+    from localrun.server.api import make_api
+    from localrun.server.serving import serve
+
+    host, port = sockets[0].getsockname()[:2]
+    out(GREETING)
+    shown = f"[{host}]" if ":" in host else host
+    out(f"localrun serves http://{shown}:{port} (the API: http://{shown}:{port}/docs); Ctrl+C stops it")
+    serve(make_api(site), site, sockets)
+    if site.options.on_exit == "leave":
+        # what carries the tasks must not see the engine close, nor be waited for: the next process goes on
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ExitCode.FINISHED)
+    site.app.close()
+
+
+def _refuse(error: LocalrunError, face: Face, code: ExitCode) -> int:
+    report_error(error, face.environ)
+    return code

@@ -1,0 +1,121 @@
+"""Tasks: inputs that are sent, outputs that are fetched."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path as FilePath
+from typing import Annotated, Any
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+from fastapi import APIRouter, Path
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from localrun.record import TaskRecord
+from localrun.server import delivery, schema, views
+from localrun.server.answer import answer, now
+from localrun.server.refusal import Failing
+from localrun.server.routes import raw_body, responses
+from localrun.server.routes.tasks import TaskId
+from localrun.server.site import site_of
+
+router = APIRouter(tags=["files"])
+
+_AT_ONCE = 32  # uploads; each holds a thread while its sender takes its time
+
+Name = Annotated[str, Path(description="The name of a parameter.", max_length=200)]
+
+
+async def in_thread(request: Request, take: Any) -> Any:
+    """Call `take` with the body in pieces, in a thread; a body of any size is never in memory."""
+    stream = request.stream()
+    limiter = request.app.state.uploads
+    return await anyio.to_thread.run_sync(lambda: take(_pieces(stream)), limiter=limiter)
+
+
+def _pieces(stream: AsyncIterator[bytes]) -> Iterator[bytes]:
+    while True:
+        try:
+            yield anyio.from_thread.run(_next, stream)
+        except StopAsyncIteration:
+            return
+
+
+async def _next(stream: AsyncIterator[bytes]) -> bytes:
+    return await anext(stream)
+
+
+def new_limiter() -> anyio.CapacityLimiter:
+    """How many uploads there may be at once."""
+    return anyio.CapacityLimiter(_AT_ONCE)
+
+
+@router.put(
+    "/task/{task_id}/inputs/{name}",
+    summary="Send an input",
+    responses=responses(schema.OneTask, 404, 409, 507),
+    openapi_extra=raw_body("The content of the file, or the text of the value."),
+)
+async def put_input(request: Request, task_id: TaskId, name: Name) -> Response:
+    """Send the content of one input. The task starts when none is missing any more."""
+    site = site_of(request)
+    with Failing(site.minutes, "put_input", "Failed to take input"):
+        site.find(task_id)
+        manager = site.app.manager
+        record: TaskRecord = await in_thread(request, lambda pieces: manager.put_input(task_id, name, pieces))
+        site.minutes.called("put_input", task_id, site.active_count, input=name)
+        site.minutes.answered("put_input", 200, task_id, state=str(record.state))
+        shown = views.whole(record, site.why_waiting(record))
+        return answer({"status": "success", "task": shown, "timestamp": now()})
+
+
+@router.get(
+    "/task/{task_id}/outputs", summary="Show the outputs of a task", responses=responses(schema.Outputs, 404)
+)
+async def get_outputs(request: Request, task_id: TaskId) -> Response:
+    """The values of the outputs; `files` says where each can be downloaded."""
+    record = site_of(request).find(task_id)
+    files = {name: f"/task/{record.id}/outputs/{name}" for name in record.outputs}
+    return answer(
+        {
+            "task_id": record.id,
+            "state": record.state,
+            "outputs": record.outputs,
+            "result": record.result,
+            "problems": record.problems,
+            "files": files,
+        }
+    )
+
+
+@router.get(
+    "/task/{task_id}/outputs/{name:path}",
+    summary="Download an output",
+    responses=responses(None, 404, 409, media="application/octet-stream")
+    | {
+        200: {
+            "description": "The file; for a folder the names in it.",
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+                "application/json": {"schema": {"type": "object"}},
+            },
+        }
+    },
+)
+async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
+    """The file of an output, as the task wrote it. Of an array (a folder) the names in it."""
+    site = site_of(request)
+    record = site.find(task_id)
+    if not record.state.is_end:
+        raise HTTPException(409, f"Task {task_id} has not ended: it is {record.state}")
+    folder: FilePath = site.app.home.open(record.id).outputs
+    found = await anyio.to_thread.run_sync(delivery.open_below, folder, name)
+    if found is None:
+        raise HTTPException(404, f"Task {task_id} has no output {name!r}")
+    if isinstance(found, list):
+        return answer({"task_id": record.id, "name": name, "entries": found})
+    headers = delivery.headers(found, name)
+    return StreamingResponse(delivery.chunks(found), media_type="application/octet-stream", headers=headers)

@@ -1,0 +1,81 @@
+"""How a task is shown: the keys of the guide, and more beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from localrun.record import StepRecord, TaskRecord
+from localrun.server.answer import moment
+from localrun.states import TaskState
+
+_S = TaskState
+# the words of the guide's world
+STATUSES: dict[TaskState, str] = {
+    _S.CREATED: "received",
+    _S.PROVISIONED: "received",
+    _S.QUEUING: "received",
+    _S.QUEUED: "received",
+    _S.PENDING: "processing",
+    _S.RUNNING: "processing",
+    _S.FINISHED: "completed",
+    _S.FAILED: "error",
+    _S.KILLED: "cancelled",
+}
+
+
+def entry(record: TaskRecord) -> dict[str, Any]:
+    """A task in a list."""
+    return {
+        "task_id": record.id,
+        "task": submitted(record),
+        "assigned_by": record.assigned_by,
+        "timestamp": moment(record.created),
+        "state": record.state,
+        "status": STATUSES[record.state],
+        "step": record.step,
+        "cause": record.cause,
+        "message": record.message,
+    }
+
+
+def whole(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
+    """All that is known of a task; `waiting` says what for, while it waits."""
+    ended = record.ended
+    return {
+        **entry(record),
+        "message": record.message or waiting,
+        "remedy": record.remedy,
+        "name": record.name,
+        "bundle": record.bundle,
+        "image": record.image or record.image_name,
+        "exit_code": record.exit_code,
+        "inputs": record.inputs,
+        "outputs": record.outputs,
+        "result": record.result,
+        "problems": record.problems,
+        "warnings": record.warnings,
+        "resources": record.resources,
+        "timeout": record.timeout,
+        "steps": [_step(step) for step in record.steps],
+        "timings": record.timings,
+        "history": [{"state": state, "timestamp": moment(when)} for state, when in record.history],
+        "completed_at": moment(ended) if ended is not None else None,
+        "processing_time_ms": round((ended - record.created) * 1000, 3) if ended is not None else None,
+    }
+
+
+def submitted(record: TaskRecord) -> dict[str, Any]:
+    """The object that the task was made of; for one of a command line, what it would have been."""
+    if record.submitted is not None:
+        return record.submitted
+    return {"bundle": record.bundle, "inputs": record.inputs}
+
+
+def _step(step: StepRecord) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "how": step.how,
+        "message": step.message,
+        "exit_code": step.exit_code,
+        "seconds": step.seconds,
+    }

@@ -1,0 +1,8 @@
+"""The class of task managers, and the one that `main:app` works with."""
+
+from localrun.manager import TaskManager
+from localrun.server.standalone import shared_app
+
+__all__ = ["TaskManager", "task_manager"]
+
+task_manager: TaskManager = shared_app().manager
