@@ -24,7 +24,7 @@ def report_error(error: LocalrunError, environ: Mapping[str, str]) -> None:
 
 def report_task(record: TaskRecord, environ: Mapping[str, str]) -> None:
     """Tell why a task did not finish."""
-    head = f"{record.state} ({record.cause})" if record.cause else str(record.state)
+    head = str(record.state) if record.cause in (None, record.state) else f"{record.state} ({record.cause})"
     problems = [Problem(**problem) for problem in record.problems]
     ran = any(step.name == "task" for step in record.steps)
     more = f"localrun {'logs' if ran else 'status'} {record.id[:8]}" if record.cause != "KILLED" else ""

@@ -129,11 +129,10 @@ class TerminalDisplay:
 
     def _line(self, mark: str, colour: str, name: str, seconds: float | None, how: str = "") -> None:
         duration = "" if seconds is None else show_seconds(seconds)
-        self._print(
-            Text.assemble(
-                (f"  {mark} ", colour), f"{name:<12}", f"{duration:>10}", (f"  {harmless(how)}", "dim")
-            )
+        text = Text.assemble(
+            (f"  {mark} ", colour), f"{name:<12}{duration:>10}", (f"  {harmless(how)}", "dim")
         )
+        self._console.print(text, soft_wrap=False, no_wrap=True, overflow="ellipsis")
 
     def _log(self, name: str, text: str) -> None:
         self._print_log(name, list(self._pieces[name].feed(text)))
