@@ -19,6 +19,7 @@ STOREYS: list[tuple[str, set[str]]] = [
         {"bundle", "images", "values", "workspace", "claim", "owners", "tasklog", "transport", "ownership"},
     ),
     ("hands", {"admission", "journal", "engines.dockerd", "engines.fake", "library", "diskwatch"}),
+    ("hands", {"validation", "packing", "scaffold"}),
     ("spine", {"steps", "verdict", "task", "runner", "request", "intake", "manager", "recovery"}),
     ("spine", {"tasklist", "crew", "waiting", "takeover", "watch", "exchange"}),
     ("app", {"app"}),

@@ -29,7 +29,7 @@ def build(
     Images of former contents of the same folder lose their name, and go unless something uses them.
     Raises `ImageError` with IMAGE_BUILD_FAILED.
     """
-    name = f"{REPOSITORY}:{digest(source, cache)}"
+    name = name_of(source, cache)
     if found := engine.find_image(name):
         return found
     folder = source.folder.resolve()
@@ -47,6 +47,11 @@ def build(
         )
         _remove_older(engine, labels, name)
         return made
+
+
+def name_of(source: ImageFolder, cache: Path) -> str:
+    """The name of the image of a folder's present content."""
+    return f"{REPOSITORY}:{digest(source, cache)}"
 
 
 def labels_of(folder: Path) -> dict[str, str]:
