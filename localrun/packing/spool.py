@@ -1,0 +1,57 @@
+"""An image archive as a plain file on disk: saved by an engine, or unpacked from a compressed one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from localrun.engines.base import Engine, Progress
+from localrun.errors import ImageError
+from localrun.images import ImageArchive
+from localrun.images.archive import inspect
+from localrun.images.packed import CHUNK, Damaged, Packed
+
+SAVING = "saving the image"
+
+
+@contextmanager
+def saved(engine: Engine, image: str, name: str, file: Path, progress: Progress) -> Iterator[ImageArchive]:
+    """An image of an engine, in `file` for as long as it is needed. Raises `ImageError`, `EngineError`."""
+    try:
+        _write(file, engine.save_image(image), progress)
+        yield replace(inspect(Packed(file, 0, file.stat().st_size), name), name=name)
+    finally:
+        file.unlink(missing_ok=True)
+
+
+@contextmanager
+def plain(archive: ImageArchive, file: Path, progress: Progress) -> Iterator[ImageArchive]:
+    """The archive itself when it is not compressed as a whole; else unpacked into `file` meanwhile."""
+    if not archive.packed.packing:
+        yield archive
+        return
+    try:
+        _write(file, _unpacked(archive), progress)
+        yield replace(archive, packed=Packed(file, 0, file.stat().st_size))
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _unpacked(archive: ImageArchive) -> Iterator[bytes]:
+    try:
+        with archive.packed.open() as reader:
+            while chunk := reader.read(CHUNK):
+                yield chunk
+    except Damaged as error:
+        raise ImageError(f"{archive.name} cannot be read: {error}", remedy="save the image again") from error
+
+
+def _write(file: Path, chunks: Iterable[bytes], progress: Progress) -> None:
+    done = 0
+    with file.open("wb") as target:
+        for chunk in chunks:
+            target.write(chunk)
+            done += len(chunk)
+            progress(SAVING, done, None)
