@@ -11,6 +11,13 @@ from localrun.cli.exits import MEANINGS
 # section -> command -> (module, what it does)
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Run": {"run": ("run", "Run a task and show its outputs.")},
+    "Write": {
+        "init": ("init", "Write a new bundle that runs as it is."),
+        "validate": ("validate", "Check a bundle, and say what App Engine would."),
+        "inspect": ("inspect", "Show what a bundle takes, gives and needs."),
+        "build": ("build", "Build a bundle into a zip for App Engine."),
+        "schema": ("schema", "Print the JSON Schema of descriptors."),
+    },
     "Look": {
         "list": ("listing", "List the tasks of this folder."),
         "status": ("status", "Show where a task is, and why it ended."),

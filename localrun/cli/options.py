@@ -54,6 +54,18 @@ DURATION = _told(sizes.parse_seconds)
 PAIR = _told(_pair)
 SIZE = _told(sizes.parse_bytes)
 
+Pairs = tuple[tuple[str, str], ...]
+
+image = click.option("--image", metavar="REF", help="Use this image of the engine, not the bundle's.")
+build_args = click.option(
+    "--build-arg",
+    "build_args",
+    type=PAIR,
+    metavar="N=V",
+    multiple=True,
+    help="A build argument for the bundle's Dockerfile.",
+)
+quiet = click.option("-q", "--quiet", is_flag=True, help="Show results and errors, nothing else.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON record on standard output.")
 task_id = click.argument("task_id", metavar="ID")
 task_ids = click.argument("task_ids", metavar="ID...", nargs=-1)

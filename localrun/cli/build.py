@@ -1,0 +1,137 @@
+"""`localrun build`: write the zip of a bundle, as App Engine accepts it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localrun.cli import options
+from localrun.cli.display.lines import harmless
+from localrun.cli.exits import ExitCode
+from localrun.cli.face import Face, pass_face
+from localrun.cli.interrupts import Interrupted, Interrupts
+from localrun.cli.streams import err, is_terminal, out
+from localrun.sizes import show_bytes
+
+if TYPE_CHECKING:
+    from localrun.packing import Package, Part
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.zip",
+    help="The file to write; default: NAMESPACE-VERSION.zip here.",
+)
+@options.image
+@options.build_args
+@click.option("--force", is_flag=True, help="Write it also when App Engine would refuse it.")
+@options.as_json
+@options.quiet
+@pass_face
+def command(
+    face: Face,
+    /,
+    *,
+    folder: Path,
+    output: Path | None,
+    image: str | None,
+    build_args: options.Pairs,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Build the image of DIR, and pack it with the descriptor into a zip that App Engine accepts.
+
+    DIR may be any bundle: a folder with a Dockerfile or an image archive, a zip, or a descriptor together
+    with --image. What is written is checked as `localrun validate` does, and not left behind when App Engine
+    would refuse it. The same descriptor and image give the same bytes.
+    """
+    from localrun.packing import Order, build
+
+    order = Order(folder, output, image, dict(build_args), force)
+    teller = _Teller(shown=not (quiet or as_json))
+    with Interrupts() as interrupts, face.app() as app:
+        try:
+            with interrupts.raising():
+                package = build(order, lambda: app.engine, cache=app.settings.cache, progress=teller.take)
+        except Interrupted:
+            return ExitCode.INTERRUPTED
+    _show(package, face, as_json, quiet)
+    return ExitCode.FINISHED if package.written else ExitCode.BUNDLE_OR_VALUES
+
+
+@dataclass
+class _Teller:
+    """Says each long operation once, when it begins."""
+
+    shown: bool
+    last: str = ""
+
+    def take(self, what: str, _done: int, _total: int | None) -> None:
+        if self.shown and what != self.last:
+            self.last = what
+            err(harmless(what))
+
+
+def _show(package: Package, face: Face, as_json: bool, quiet: bool) -> None:
+    from localrun.cli.findings import print_report
+
+    if as_json:
+        from localrun.cli.results import print_json
+
+        print_json(_fields(package))
+        return
+    if not quiet:
+        for line in _lines(package):
+            out(line)
+    if not quiet or package.report.findings:
+        print_report(package.report, face.environ)
+    if package.written:
+        out(f"wrote {_shorter(package.path)}")
+    else:
+        out("nothing was written; --force writes it nevertheless")
+
+
+def _shorter(path: Path) -> str:
+    return harmless(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
+
+
+def _lines(package: Package) -> Iterator[str]:
+    """Every part with its size."""
+    yield f"{show_bytes(package.size):>10}  {_shorter(package.path)}"
+    for part in package.parts:
+        yield f"{show_bytes(part.size):>10}    {harmless(part.name)}"
+        for number, layer in enumerate(part.inner, 1):
+            yield f"{show_bytes(layer.size):>10}      layer {number}: {_brief(layer)}"
+    yield f"{'':10}  sha256 {package.digest}"
+
+
+def _brief(layer: Part) -> str:
+    """What made a layer, in what room there is."""
+    said = harmless(" ".join(layer.name.removeprefix("/bin/sh -c #(nop)").split()))
+    room = 80 if is_terminal(sys.stdout, {"TERM": "any"}) else 200
+    return said if len(said) <= room else said[: room - 3] + "..."
+
+
+def _fields(package: Package) -> dict[str, Any]:
+    return {
+        "path": str(package.path) if package.written else None,
+        "size": package.size,
+        "sha256": package.digest,
+        "parts": [_part_fields(part) for part in package.parts],
+        "report": package.report.as_dict(),
+    }
+
+
+def _part_fields(part: Part) -> dict[str, Any]:
+    inner = {"layers": [_part_fields(layer) for layer in part.inner]} if part.inner else {}
+    return {"name": part.name, "size": part.size, **inner}

@@ -1,0 +1,71 @@
+"""What was found of a bundle, for people: App Engine's verdict, each reason, what could not be looked at."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from localrun.cli.display.lines import harmless_lines
+from localrun.cli.report import problem_lines
+from localrun.cli.streams import is_terminal, out
+from localrun.divergences import PREFIX
+from localrun.validation import Finding, Report, Weight
+
+if TYPE_CHECKING:
+    from localrun.descriptor import Descriptor
+
+_HEADS = {
+    Weight.ERROR: "wrong: it cannot run",
+    Weight.REFUSED: "works here, and App Engine would refuse it",
+    Weight.WARNING: "to be looked at",
+}
+_COLOURS = {Weight.ERROR: "31", Weight.REFUSED: "31", Weight.WARNING: "33"}
+
+
+def print_report(report: Report, environ: Mapping[str, str]) -> None:
+    """All of it, the verdict last."""
+    colourful = is_terminal(sys.stdout, environ) and not environ.get("NO_COLOR")
+    for weight in Weight:
+        found = report.of(weight)
+        if found:
+            out(_coloured(f"{_HEADS[weight]}:", _COLOURS[weight], colourful))
+        for finding in found:
+            out(harmless_lines("\n".join(_lines(finding))))
+    for what in report.unseen:
+        out(harmless_lines(f"not looked at: {what}"))
+    out(_coloured(verdict(report), "32" if report.accepted else "31", colourful))
+
+
+def _lines(finding: Finding) -> Iterator[str]:
+    # the heading says it already
+    message = finding.problem.message.removeprefix(PREFIX)
+    yield from problem_lines(replace(finding.problem, message=message))
+    if finding.code:
+        yield f"      answer: {finding.code}"
+
+
+def verdict(report: Report) -> str:
+    """One line: what App Engine would do."""
+    reasons = len(report.of(Weight.ERROR, Weight.REFUSED))
+    if reasons:
+        count = "1 reason" if reasons == 1 else f"{reasons} reasons"
+        return f"App Engine would refuse {_named(report)}: {count}"
+    warnings = len(report.of(Weight.WARNING))
+    more = "" if not warnings else ", with 1 warning" if warnings == 1 else f", with {warnings} warnings"
+    unsure = ", as far as it was looked at" if report.unseen else ""
+    return f"App Engine would accept {_named(report)}{more}{unsure}"
+
+
+def _named(report: Report) -> str:
+    return described(report.descriptor) if report.descriptor else report.bundle
+
+
+def described(descriptor: Descriptor) -> str:
+    """`Add integers 1.0.0`."""
+    return f"{' '.join(descriptor.name.split())} {descriptor.version}"
+
+
+def _coloured(text: str, colour: str, colourful: bool) -> str:
+    return f"\x1b[1;{colour}m{text}\x1b[0m" if colourful else text

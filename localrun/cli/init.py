@@ -1,0 +1,53 @@
+"""`localrun init`: write a new bundle that runs as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from localrun.cli import options
+from localrun.cli.display.lines import harmless
+from localrun.cli.exits import ExitCode
+from localrun.cli.streams import err, out
+
+
+@click.command()
+@click.argument("name", type=click.Path(path_type=Path))
+@click.option(
+    "--input", "inputs", metavar="NAME:TYPE", multiple=True, help="An input, such as 'xs:array<integer>'."
+)
+@click.option(
+    "--output",
+    "outputs",
+    metavar="NAME:TYPE",
+    multiple=True,
+    help="An output, such as 'size:enumeration(small,large)'.",
+)
+@click.option("--namespace", metavar="NS", default="", help="Of the task; default: com.example.NAME.")
+@options.as_json
+def command(
+    *, name: Path, inputs: tuple[str, ...], outputs: tuple[str, ...], namespace: str, as_json: bool
+) -> int:
+    """Write a new bundle into the folder NAME: descriptor, Dockerfile, program in Python, example, test.
+
+    It runs as it is and gives what its test expects; put your work into program/main.py. Without --input and
+    --output it adds two integers. The types are boolean, integer, number, string, datetime, geometry, file,
+    image, enumeration(A,B) and array<TYPE>; the last two need quotes in a shell.
+    """
+    from localrun import scaffold
+
+    plan = scaffold.plan(name.absolute().name, inputs, outputs, namespace)
+    scaffold.write(plan, name)
+    if as_json:
+        from localrun.cli.results import print_json
+
+        fields = {"folder": str(name.absolute()), "files": sorted(plan.files)}
+        print_json({**fields, "warnings": list(plan.warnings)})
+        return ExitCode.FINISHED
+    for path in plan.files:
+        out(harmless(str(name / path)))
+    for warning in plan.warnings:
+        err(f"warning: {harmless(warning)}")
+    out(f"run it: localrun run {harmless(str(name))} --inputs {harmless(str(name / 'inputs.json'))}")
+    return ExitCode.FINISHED

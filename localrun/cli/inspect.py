@@ -1,0 +1,195 @@
+"""`localrun inspect`: what a bundle takes, gives, needs and runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localrun.cli import options
+from localrun.cli.display.lines import harmless
+from localrun.cli.face import Face, pass_face
+from localrun.cli.streams import out
+from localrun.errors import EngineError
+from localrun.sizes import show_bytes
+
+if TYPE_CHECKING:
+    from localrun.app import App
+    from localrun.bundle import Bundle
+    from localrun.datatypes import DataType
+    from localrun.descriptor import Descriptor, Parameter
+    from localrun.validation import Portrait
+
+_LABEL = 12
+_WIDEST = 60  # characters of a cell
+_HEADS = ("NAME", "TYPE", "NEEDED", "CONSTRAINTS", "DEFAULT", "DESCRIPTION")
+_BYTES = ("max_file_size",)
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@options.image
+@options.build_args
+@options.as_json
+@pass_face
+def command(face: Face, bundle: Path, image: str | None, build_args: options.Pairs, as_json: bool) -> None:
+    """Show what BUNDLE takes and gives, with constraints and defaults, its image, and what it needs.
+
+    Nothing is built, pulled or run.
+    """
+    from localrun import bundle as bundles
+
+    with face.app() as app:
+        found = bundles.read(bundle, image=image, cache=app.settings.cache, build_args=dict(build_args))
+        seen, unseen = _look(app, found)
+    if as_json:
+        from localrun.cli.results import print_json
+
+        print_json(_as_fields(found, seen))
+        return
+    for line in _page(found.descriptor, seen, unseen):
+        out(line)
+
+
+def _look(app: App, bundle: Bundle) -> tuple[Portrait | None, str]:
+    """The bundle's image, or why it cannot be shown."""
+    from localrun.validation import portrait
+
+    try:
+        return portrait.of_source(bundle, lambda: app.engine, app.settings.cache), "not built or pulled yet"
+    except EngineError as error:
+        return None, f"unknown: {error.message}"
+
+
+def _page(descriptor: Descriptor, image: Portrait | None, unseen: str) -> Iterator[str]:
+    for label, text in (*_head(descriptor), *_image(image, unseen)):
+        yield f"{label:<{_LABEL}}{harmless(text)}".rstrip()
+    for title, parameters, folder in (
+        ("inputs", descriptor.inputs, descriptor.input_folder),
+        ("outputs", descriptor.outputs, descriptor.output_folder),
+    ):
+        yield ""
+        yield f"{title} in {harmless(folder)}" if parameters else f"no {title}"
+        yield from _table([_row(one, output=title == "outputs") for one in parameters.values()])
+
+
+def _head(descriptor: Descriptor) -> Iterator[tuple[str, str]]:
+    yield "name", " ".join(descriptor.name.split())
+    yield "version", descriptor.version
+    yield "namespace", descriptor.namespace
+    if descriptor.description:
+        yield "description", " ".join(descriptor.description.split())
+    for author in descriptor.authors:
+        name = " ".join(filter(None, (author.first_name, author.last_name)))
+        yield "author", ", ".join(filter(None, (name, author.organization, author.email)))
+    asked = descriptor.resources
+    gpus = f", {asked.gpus} gpus" if asked.gpus else ""
+    network = "the network" if asked.internet else "no network"
+    yield "resources", f"{asked.cpus} cpus, {show_bytes(asked.memory)}{gpus}, {network}"
+
+
+def _image(image: Portrait | None, unseen: str) -> Iterator[tuple[str, str]]:
+    if image is None:
+        yield "image", unseen
+        return
+    yield "image", image.name
+    yield "", image.id
+    yield "", f"{image.platform}, {show_bytes(image.size)}"
+    yield "entrypoint", json.dumps(image.entrypoint) if image.entrypoint else "none"
+    if image.command:
+        yield "command", json.dumps(image.command)
+    yield "user", image.user or "root"
+    yield "workdir", image.workdir or "/"
+
+
+def _row(parameter: Parameter, *, output: bool) -> tuple[str, ...]:
+    default = json.dumps(parameter.default, default=str) if parameter.has_default else ""
+    return (
+        parameter.name,
+        type_text(parameter.type),
+        "optional" if parameter.optional else "always" if output else "required",
+        ", ".join(constraints(parameter.type)),
+        default,
+        " ".join(parameter.description.split()),
+    )
+
+
+def type_text(kind: DataType) -> str:
+    """`integer`, `array<array<number>>`."""
+    subtype = getattr(kind, "subtype", None)
+    return f"{kind.id}<{type_text(subtype)}>" if subtype is not None else kind.id
+
+
+def constraints(kind: DataType) -> Iterator[str]:
+    """Every constraint that is set: `geq 0`, `values a|b`, of items with `items` before it."""
+    for field in fields(kind):
+        value = getattr(kind, field.name)
+        if field.name == "subtype":
+            yield from (f"items {inner}" for inner in constraints(value))
+        elif value != field.default:
+            yield f"{field.name} {_shown(field.name, value)}"
+
+
+def _shown(name: str, value: Any) -> str:
+    if name in _BYTES:
+        return show_bytes(value)
+    return "|".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    if not rows:
+        return
+    cells = [[_cell(text) for text in row] for row in (_HEADS, *rows)]
+    kept = [column for column in zip(*cells, strict=True) if any(column[1:])]
+    widths = [max(map(len, column)) for column in kept]
+    for row in zip(*kept, strict=True):
+        yield ("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
+
+
+def _cell(text: str) -> str:
+    text = harmless(text)
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
+
+
+def _as_fields(bundle: Bundle, image: Portrait | None) -> dict[str, Any]:
+    found = bundle.descriptor
+    return {
+        "bundle": bundle.name,
+        **{key: getattr(found, key) for key in ("name", "name_short", "version", "namespace", "description")},
+        "authors": [{field.name: getattr(one, field.name) for field in fields(one)} for one in found.authors],
+        "input_folder": found.input_folder,
+        "output_folder": found.output_folder,
+        "resources": {field.name: getattr(found.resources, field.name) for field in fields(found.resources)},
+        "inputs": {name: _parameter(one) for name, one in found.inputs.items()},
+        "outputs": {name: _parameter(one) for name, one in found.outputs.items()},
+        "image": image.as_dict() if image else None,
+        "warnings": list(bundle.warnings),
+    }
+
+
+def _parameter(one: Parameter) -> dict[str, Any]:
+    default = {"default": one.default} if one.has_default else {}
+    return {
+        "type": _type_fields(one.type),
+        "optional": one.optional,
+        **default,
+        "display_name": one.display_name,
+        "description": one.description,
+        **({"derived_from": one.derived_from} if one.derived_from else {}),
+        **({"matching": list(one.matching)} if one.matching else {}),
+    }
+
+
+def _type_fields(kind: DataType) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": kind.id}
+    for field in fields(kind):
+        value = getattr(kind, field.name)
+        if field.name == "subtype":
+            found["subtype"] = _type_fields(value)
+        elif value != field.default:
+            found[field.name] = list(value) if isinstance(value, tuple) else value
+    return found

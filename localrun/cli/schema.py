@@ -1,0 +1,24 @@
+"""`localrun schema`: the JSON Schema of descriptors, for editors."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from localrun.cli import options
+from localrun.cli.streams import out
+
+
+@click.command()
+@options.as_json
+def command(*, as_json: bool) -> None:
+    """Print the JSON Schema (draft 2019-09) of descriptors.
+
+    An editor that knows it completes keys and shows mistakes while a descriptor is written. For those that
+    speak with yaml-language-server, write it to a file and begin the descriptor with the line
+    `# yaml-language-server: $schema=FILE`. With --json it is on one line.
+    """
+    from localrun.descriptor.jsonschema import schema
+
+    out(json.dumps(schema(), indent=None if as_json else 2))

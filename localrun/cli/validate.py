@@ -1,0 +1,64 @@
+"""`localrun validate`: would a bundle run, and would App Engine accept it?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from localrun.cli import options
+from localrun.cli.exits import ExitCode
+from localrun.cli.face import Face, pass_face
+from localrun.cli.interrupts import Interrupted, Interrupts
+
+if TYPE_CHECKING:
+    from localrun.validation import Report
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@options.image
+@options.build_args
+@click.option("--strict", is_flag=True, help="Fail for warnings, too.")
+@options.as_json
+@pass_face
+def command(
+    face: Face, /, *, bundle: Path, image: str | None, build_args: options.Pairs, strict: bool, as_json: bool
+) -> int:
+    """Check BUNDLE without running it: descriptor, zip, image archive, and whether its program can start.
+
+    Says whether App Engine would accept it, and each reason why not, with its place, the answer that App
+    Engine would give, and what to do. The image in an archive is looked into there; a Dockerfile is built, if
+    an engine answers.
+
+    The exit code is 0 when App Engine would accept it and 3 when it would not.
+    """
+    from localrun.validation import validate
+
+    with Interrupts() as interrupts, face.app() as app:
+        try:
+            with interrupts.raising():
+                report = validate(
+                    bundle,
+                    cache=app.settings.cache,
+                    engine=lambda: app.engine,
+                    image=image,
+                    build_args=dict(build_args),
+                )
+        except Interrupted:
+            return ExitCode.INTERRUPTED
+    _show(report, face, as_json)
+    passed = report.accepted and not (strict and report.findings)
+    return ExitCode.FINISHED if passed else ExitCode.BUNDLE_OR_VALUES
+
+
+def _show(report: Report, face: Face, as_json: bool) -> None:
+    if as_json:
+        from localrun.cli.results import print_json
+
+        print_json(report.as_dict())
+    else:
+        from localrun.cli.findings import print_report
+
+        print_report(report, face.environ)
