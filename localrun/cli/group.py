@@ -41,6 +41,8 @@ EXAMPLES = [
     ("localrun run add.zip -i a=3 -i b=4", "one task, its inputs in the command"),
     ("localrun run ./cells -i image=@scan.png -o results", "a file as input, the outputs copied"),
     ("localrun run ./cells --inputs values.json --json", "one JSON record for a script"),
+    ("localrun init adder", "a new bundle that runs as it is"),
+    ("localrun validate add.zip", "what App Engine would say of it, and why"),
     ("localrun list", "an ID is what it shows, any unique beginning, or `last`"),
     ("localrun logs last -f", "what the newest task writes, as it writes it"),
     ("localrun kill 3f9c", "stop a task, also from another terminal"),
