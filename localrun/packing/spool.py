@@ -13,14 +13,14 @@ from localrun.images import ImageArchive
 from localrun.images.archive import inspect
 from localrun.images.packed import CHUNK, Damaged, Packed
 
-SAVING = "saving the image"
+SAVING, UNPACKING = "saving the image", "unpacking the image"
 
 
 @contextmanager
 def saved(engine: Engine, image: str, name: str, file: Path, progress: Progress) -> Iterator[ImageArchive]:
     """An image of an engine, in `file` for as long as it is needed. Raises `ImageError`, `EngineError`."""
     try:
-        _write(file, engine.save_image(image), progress)
+        _write(file, engine.save_image(image), SAVING, progress)
         yield replace(inspect(Packed(file, 0, file.stat().st_size), name), name=name)
     finally:
         file.unlink(missing_ok=True)
@@ -33,7 +33,7 @@ def plain(archive: ImageArchive, file: Path, progress: Progress) -> Iterator[Ima
         yield archive
         return
     try:
-        _write(file, _unpacked(archive), progress)
+        _write(file, _unpacked(archive), UNPACKING, progress)
         yield replace(archive, packed=Packed(file, 0, file.stat().st_size))
     finally:
         file.unlink(missing_ok=True)
@@ -48,10 +48,10 @@ def _unpacked(archive: ImageArchive) -> Iterator[bytes]:
         raise ImageError(f"{archive.name} cannot be read: {error}", remedy="save the image again") from error
 
 
-def _write(file: Path, chunks: Iterable[bytes], progress: Progress) -> None:
+def _write(file: Path, chunks: Iterable[bytes], what: str, progress: Progress) -> None:
     done = 0
     with file.open("wb") as target:
         for chunk in chunks:
             target.write(chunk)
             done += len(chunk)
-            progress(SAVING, done, None)
+            progress(what, done, None)
