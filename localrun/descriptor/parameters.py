@@ -52,7 +52,7 @@ def _parameter(place: Place, name: str, output: bool) -> Parameter | None:
         return None
     type_place = place.need("type", known)
     found = read_type(type_place, output=output) if type_place else None
-    fields = _texts(place, known) | _optional(place, output) | _dependencies(place, output)
+    fields = _texts(place, known) | _optional(place, output) | _dependencies(place, found, output)
     default = MISSING if output or found is None else _default(place, found)
     return None if found is None else Parameter(name=name, type=found, default=default, **fields)
 
@@ -101,8 +101,13 @@ def _check_default(place: Place, found: DataType, value: Any) -> None:
         place.warn(f"this default cannot be taken: {problem.message}", problem.remedy)
 
 
-def _dependencies(place: Place, output: bool) -> dict[str, Any]:
+def _dependencies(place: Place, found: DataType | None, output: bool) -> dict[str, Any]:
     inner = place.get("dependencies")
+    # the schema knows the key only where it means something: of an output, or of an array
+    is_known = output or found is None or isinstance(found, Array)
+    if inner is not None and not is_known and not isinstance(inner.value, dict):
+        inner.warn("is no mapping and is ignored", "leave it out")
+        return {}
     if inner is None or not inner.mapping({"derived_from", "matching"}):
         return {}
     derived, matching = inner.get("derived_from"), inner.get("matching")
