@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -58,6 +59,7 @@ class Runner:
         self.admission = admission
         self.disk_watch = disk_watch
         self.settings = settings
+        self.loading: dict[str, int] = {}  # task -> the thread that builds, pulls or loads its image
 
     def execute(self, task: Task, descriptor: Descriptor, source: ImageSource) -> None:
         """Run a provisioned task to its end. Never raises: whatever happens is the task's end."""
@@ -84,7 +86,10 @@ class Runner:
         task.move(ending.state)
 
     def stop(self, task: Task, grace: float) -> None:
-        """Stop a task's container, if it has one, so that `execute` comes to its end."""
+        """Stop a task's container, or the making of its image, so that `execute` comes to its end."""
+        thread = self.loading.get(task.id)
+        if thread is not None:  # a build may be silent for minutes: it would not notice by itself
+            self.engine.abandon(thread)
         if task.record.container and not task.record.state.is_end:
             self.engine.stop(task.record.container, grace)
 
@@ -108,6 +113,7 @@ class _Run:
         self.engine = runner.engine
         self.admission = runner.admission
         self.disk_watch = runner.disk_watch
+        self.loading = runner.loading
         self.settings = runner.settings
         self.task = task
         self.descriptor = descriptor
@@ -182,7 +188,7 @@ class _Run:
 
     def _image(self, source: ImageSource) -> Image:
         task = self.task
-        with self._timed("image"):
+        with self._timed("image"), self._interruptible():
             image = images.ensure(
                 source,
                 self.engine,
@@ -193,6 +199,17 @@ class _Run:
             )
         task.update(image=image.id)
         return image
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        self.loading[self.task.id] = threading.get_ident()
+        try:
+            yield
+        except EngineError:
+            self.task.check_cancelled()  # broken off on request: that is the reason
+            raise
+        finally:
+            del self.loading[self.task.id]
 
     def _progress(self, what: str, done: int, total: int | None) -> None:
         self.task.check_cancelled()

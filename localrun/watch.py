@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import signal
 import threading
 import time
@@ -17,6 +18,7 @@ from localrun.steps import LABEL_TASK
 from localrun.task import Task
 from localrun.tasklog import TaskLog
 
+_Decoder = codecs.getincrementaldecoder("utf-8")
 _ENGINE_AWAY = (Cause.ENGINE_LOST, Cause.ENGINE_UNREACHABLE)
 _STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
 _LOG_DEADLINE = 5.0  # seconds that the rest of a log may take after the container has ended
@@ -130,9 +132,11 @@ class Watch:
 
     def _follow(self, log: TaskLog) -> None:
         try:
+            # a character may be split between two pieces
+            decoders = {name: _Decoder(errors="replace") for name in ("stdout", "stderr")}
             for stream, data in self.engine.logs(self.handle):
                 log.write(data)
-                self.task.emit("log", "", stream=stream, text=data.decode("utf-8", "replace"))
+                self.task.emit("log", "", stream=stream, text=decoders[stream].decode(data))
         except EngineError as error:
             # the waiting side meets the same trouble and decides the end
             self.task.emit("warning", f"the log may be incomplete: {error.message}")

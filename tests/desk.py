@@ -53,7 +53,7 @@ class Desk:
 
     def submit(self, *, listener: Callable[[Event], None] | None = None, **options: Any) -> Task:
         """Submit the bundle."""
-        request = Request(bundle=self.bundle, **{"image": self.image, "pull": "never", **options})
+        request = Request(**{"bundle": self.bundle, "image": self.image, "pull": "never", **options})
         return self.app.manager.submit(request, *([listener] if listener else []))
 
     def run(self, **options: Any) -> TaskRecord:

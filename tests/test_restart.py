@@ -15,7 +15,6 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,7 +54,7 @@ class Server:
     url: str = ""
     printed: list[str] = field(default_factory=list)
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Start it, and wait until it says where it listens."""
         environment = {
             **os.environ,
@@ -63,7 +62,7 @@ class Server:
             "LOCALRUN_LEDGER": str(self.folder / "ledger/l.json"),
         }
         self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "main.py"), "--port", "0"],
+            [sys.executable, str(ROOT / "main.py"), "--port", "0", *options],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,
@@ -95,17 +94,6 @@ class Server:
         with urllib.request.urlopen(request, timeout=60) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[Server]:
-    server = Server(folder)
-    server.start()
-    try:
-        yield server
-    finally:
-        if server.process is not None and server.process.poll() is None:
-            server.end(signal.SIGKILL)
 
 
 def submit(server: Server, image: str) -> str:
@@ -160,20 +148,23 @@ def test_a_server_killed_at_fifty_moments_loses_no_task_and_runs_none_twice(
     assert mine == []
 
 
-def test_a_server_that_is_told_to_leave_its_tasks_leaves_them_running(
-    docker_engine: DockerEngine, image: str, tmp_path: Path
+@pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGTERM])
+def test_a_running_container_goes_on_without_its_server_and_the_next_one_ends_it(
+    docker_engine: DockerEngine, image: str, tmp_path: Path, ended_by: int
 ) -> None:
-    with serving(tmp_path) as server:
-        task = {"image": image, "command": ["sh", "-c", "sleep 2; " + COUNTED], "outputs": {"sum": "integer"}}
-        made = server.call("POST", "/task", {"task": task, "assigned_by": "test"})
-        while server.call("GET", f"/task/{made['task_id']}")["task"]["state"] != "RUNNING":
-            time.sleep(0.05)
-        server.end(signal.SIGKILL)
-        (found,) = docker_engine.find({LABEL_TASK: made["task_id"]})
-        assert found.running
-        server.start()
-        ended = server.call("GET", f"/task/{made['task_id']}/wait?timeout=30")
-        assert server.end(signal.SIGTERM) == 0
+    server = Server(tmp_path)
+    server.start("--on-exit", "leave")
+    script = "sleep 2; " + COUNTED
+    task = {"image": image, "command": ["sh", "-c", script], "outputs": {"sum": "integer"}}
+    made = server.call("POST", "/task", {"task": task, "assigned_by": "test"})
+    while server.call("GET", f"/task/{made['task_id']}")["task"]["state"] != "RUNNING":
+        time.sleep(0.05)
+    assert server.end(ended_by) == (0 if ended_by == signal.SIGTERM else -signal.SIGKILL)
+    (found,) = docker_engine.find({LABEL_TASK: made["task_id"]})
+    assert found.running
+    server.start()
+    ended = server.call("GET", f"/task/{made['task_id']}/wait?timeout=30")
+    assert server.end(signal.SIGTERM) == 0
     assert ended["task"]["state"] == "FINISHED"
     assert docker_engine.find({LABEL_TASK: made["task_id"]}) == []
 
@@ -198,10 +189,13 @@ class Daemon:
         binary = shutil.which("dockerd")
         assert binary is not None
         places = [f"--{name}={self.folder}/{name}" for name in ("data-root", "exec-root")]
-        command = [binary, "-H", self.host, *places, f"--pidfile={self.folder}/pid", "--bridge=none"]
+        # in a network of its own: without a bridge of its own it would remove that of the other engine
+        command = ["unshare", "--net", binary, "-H", self.host, *places, f"--pidfile={self.folder}/pid"]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--iptables=false", "--ip6tables=false", *options], stdout=log, stderr=log
+                [*command, "--bridge=none", "--iptables=false", "--ip6tables=false", *options],
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + 60
         while not self._answers():

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from localrun.engines.dockerd import DockerEngine
+from localrun.events import Event
 from localrun.states import TaskState
 from localrun.steps import LABEL_TASK
 from tests.conftest import OtherUser, absent
@@ -302,3 +304,27 @@ def test_a_file_that_others_may_not_read_is_copied_and_left_as_it_is(
         )
     assert done.returncode == 0, done.stderr
     assert (stat.S_IMODE(secret.stat().st_mode), secret.read_text()) == (0o600, "12345")
+
+
+def test_a_silent_build_ends_at_once_when_it_is_killed(docker_engine: DockerEngine, tmp_path: Path) -> None:
+    base = f"localrun-test/silent:{secrets.token_hex(4)}"
+    docker_engine.load_image([image_archive(busybox_layer({}), base, Cmd=["sh"], Env=["PATH=/bin"])])
+    building = threading.Event()
+
+    def heard(event: Event) -> None:
+        if "sleep" in event.message:
+            building.set()
+
+    try:
+        with make_desk(tmp_path, engine=docker_engine, image=base) as desk:
+            (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN echo {secrets.token_hex(8)}; sleep 60\n")
+            task = desk.submit(values={"a": 1, "b": 2}, image=None, bundle=tmp_path, listener=heard)
+            assert building.wait(20)
+            begun = time.monotonic()
+            desk.app.manager.kill(task)
+            record = desk.app.manager.wait(task, 30)
+            assert record is not None
+            assert record.state is TaskState.KILLED
+            assert time.monotonic() - begun < 20
+    finally:
+        docker_engine.remove_image(base)

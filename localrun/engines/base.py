@@ -213,5 +213,11 @@ class Engine(Protocol):
     def copy_out(self, handle: Handle, source: str) -> Iterator[bytes]:
         """Pack a file or folder of a container into a tar; its first member is the last part of `source`."""
 
+    def abandon(self, thread: int) -> None:
+        """Break off the call that a thread (`threading.get_ident`) waits in; it raises `EngineError` there.
+
+        For calls that take long and change nothing that must be cleared up: a build, a pull, a load.
+        """
+
     def close(self) -> None:
         """Let go of every connection."""

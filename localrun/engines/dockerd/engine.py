@@ -186,6 +186,10 @@ class DockerEngine:
         finally:
             answer.close()
 
+    def abandon(self, thread: int) -> None:
+        """Break off the call that a thread waits in."""
+        self._api.transport.abandon(thread)
+
     def close(self) -> None:
         """Let go of every connection."""
         self._api.transport.close()

@@ -69,7 +69,7 @@ class Transport:
         self.address = address
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
-        self._busy: set[Connection] = set()
+        self._busy: dict[Connection, int] = {}  # by the thread that waits for each
         self._closed = False
 
     def request(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> Response:
@@ -98,13 +98,19 @@ class Transport:
         for connection in idle:
             connection.close()
         for connection in busy:
-            with contextlib.suppress(OSError, AttributeError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+            _hang_up(connection)
+
+    def abandon(self, thread: int) -> None:
+        """Break off the call that a thread waits in: it fails there as if the engine had gone away."""
+        with self._lock:
+            calls = [connection for connection, ident in self._busy.items() if ident == thread]
+        for connection in calls:
+            _hang_up(connection)
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection for the next request, unless there will be none."""
         with self._lock:
-            self._busy.discard(connection)
+            self._busy.pop(connection, None)
             keep = not self._closed
             if keep:
                 self._idle.append(connection)
@@ -114,7 +120,7 @@ class Transport:
     def drop(self, connection: Connection) -> None:
         """Close a connection that is of no use any more."""
         with self._lock:
-            self._busy.discard(connection)
+            self._busy.pop(connection, None)
         connection.close()
 
     def _take(self) -> tuple[Connection, bool]:
@@ -122,7 +128,7 @@ class Transport:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
                 if connection:
-                    self._busy.add(connection)
+                    self._busy[connection] = threading.get_ident()
             if connection is None:
                 return self._open(), False
             if not _is_stale(connection):
@@ -137,7 +143,7 @@ class Transport:
             connection.close()
             raise unreachable(self.address, error) from error
         with self._lock:
-            self._busy.add(connection)
+            self._busy[connection] = threading.get_ident()
         return connection
 
     def _send(
@@ -165,6 +171,11 @@ class Transport:
         if complaint and not kept:
             return unreachable(self.address, OSError(complaint))
         return lost(self.address, error)
+
+
+def _hang_up(connection: Connection) -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _is_stale(connection: Connection) -> bool:

@@ -136,6 +136,9 @@ class FakeEngine(FakeImages):
             archive.add(path, arcname=PurePosixPath(source).name)
         yield packed.getvalue()
 
+    def abandon(self, thread: int) -> None:
+        """Nothing takes long here."""
+
     def close(self) -> None:
         """End and remove every container."""
         with self._lock:
