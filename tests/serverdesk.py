@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from starlette.testclient import TestClient
 from localrun.engines.base import Engine
 from localrun.engines.fake import FakeContainer
 from localrun.server.api import make_api
+from localrun.server.listen import listen
 from localrun.server.options import Options
+from localrun.server.serving import Server
 from localrun.server.site import Site
 from tests.desk import Desk, make_desk
 
@@ -82,3 +85,19 @@ def add(container: FakeContainer) -> int:
     a, b = (int(container.path(f"/inputs/{name}").read_text()) for name in "ab")
     container.path("/outputs/sum").write_text(str(a + b))
     return 0
+
+
+@contextmanager
+def live(site: Site) -> Iterator[str]:
+    """A real server of a site, on a free port; its address."""
+    sockets = listen("127.0.0.1", 0)
+    server = Server(make_api(site), site)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": sockets})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        for each in sockets:
+            each.close()

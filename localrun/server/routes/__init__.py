@@ -30,7 +30,8 @@ def responses(model: Any = None, *more: int, media: str = "application/json") ->
     if model is not None:
         good["model"] = model
     else:
-        good["content"] = {media: {"schema": {"type": "string"}}}
+        is_stream = media == "text/event-stream"  # whose schema is that of one event
+        good["content"] = {media: {"schema": {"type": "object" if is_stream else "string"}}}
     found: Responses = {200: good}
     for status in sorted({*_ALWAYS, *more} - {422}):
         found[status] = {"model": Refused, "description": _WORDS[status]}

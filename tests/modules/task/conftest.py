@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from localrun.app import App
+from localrun.engines.fake import FakeEngine
+from localrun.manager import TaskManager
+from localrun.server.standalone import make_app
+from localrun.settings import Settings
+from main import LazyApp
+
+
+@pytest.fixture
+def app_of_tasks(tmp_path: Path) -> Iterator[App]:
+    """An app of its own for each test: no task is left over from the test before."""
+    engine = FakeEngine()
+    settings = Settings(
+        home=tmp_path / ".localrun",
+        cache=tmp_path / "cache",
+        logs=tmp_path / "logs",
+        ledger=tmp_path / "ledger.json",
+    )
+    app = App(settings, engine)
+    yield app
+    app.manager.shutdown(0)
+    engine.close()
+
+
+@pytest.fixture
+def task_manager(app_of_tasks: App) -> TaskManager:
+    return app_of_tasks.manager
+
+
+@pytest.fixture
+def client(app_of_tasks: App) -> TestClient:
+    """A client of `main:app`, as a test client calls it: without the events of a server's life."""
+    lazy = LazyApp(lambda: make_app(app_of_tasks))
+    return TestClient(lazy, raise_server_exceptions=False)
