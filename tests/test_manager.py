@@ -8,6 +8,7 @@ import pytest
 
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import AdmissionError, BundleError, Cause, EngineUnreachable, InputsError
+from localrun.events import Event
 from localrun.manager import TaskManager
 from localrun.request import Request
 from localrun.settings import Settings
@@ -127,3 +128,36 @@ def test_shutting_down_kills_what_still_runs(tmp_path: Path) -> None:
         desk.app.manager.shutdown()
         assert task.record.state is TaskState.KILLED
         assert desk.app.manager.get_all_active_tasks() == []
+
+
+def test_a_task_that_waits_says_why_in_numbers(tmp_path: Path) -> None:
+    go = threading.Event()
+    heard = threading.Event()
+    engine = FakeEngine(lambda container: int(not go.wait(20)))
+
+    def listen(event: Event) -> None:
+        if event.data.get("waiting"):
+            heard.set()
+
+    with make_desk(tmp_path, engine=engine) as desk:
+        first = desk.submit(values={"a": 1, "b": 2}, cpus=8)
+        second = desk.submit(values={"a": 1, "b": 2}, cpus=1, listener=listen)
+        assert heard.wait(10)
+        record = second.workspace.load()
+        go.set()
+        for task in (first, second):
+            desk.app.manager.wait(task)
+    assert record.state is TaskState.QUEUING
+    assert record.message == "0/1 nodes are available: 1 Insufficient cpu (asked 1, free 0 of 8)"
+
+
+def test_a_task_that_waits_for_admission_can_be_killed_at_once(tmp_path: Path) -> None:
+    engine = FakeEngine(lambda container: int(container.stopped.wait(20)))
+    with make_desk(tmp_path, engine=engine) as desk:
+        first = desk.submit(values={"a": 1, "b": 2}, cpus=8)
+        second = desk.submit(values={"a": 1, "b": 2}, cpus=8)
+        desk.app.manager.kill(second)
+        assert desk.app.manager.wait(second, 10) is not None
+        assert (second.record.state, first.record.state.is_end) == (TaskState.KILLED, False)
+        desk.app.manager.kill(first)
+        desk.app.manager.wait(first)

@@ -169,6 +169,26 @@ def test_a_running_container_goes_on_without_its_server_and_the_next_one_ends_it
     assert docker_engine.find({LABEL_TASK: made["task_id"]}) == []
 
 
+def test_two_servers_of_one_folder_run_each_task_once_and_know_all_of_them(
+    docker_engine: DockerEngine, image: str, tmp_path: Path
+) -> None:
+    one, other = Server(tmp_path), Server(tmp_path)
+    one.start()
+    mine = [submit(one, image) for _ in range(3)]
+    other.start()
+    theirs = [submit(other, image) for _ in range(3)]
+    for task_id in [*mine, *theirs]:
+        asked = other if task_id in mine else one
+        ended = asked.call("GET", f"/task/{task_id}/wait?timeout=60")
+        assert ended["task"]["state"] == "FINISHED"
+        assert (tmp_path / f".localrun/tasks/{task_id}/outputs/runs").read_text() == "ran\n"
+    assert one.end(signal.SIGTERM) == 0
+    assert other.end(signal.SIGTERM) == 0
+    lines = (tmp_path / "logs/heartbeat_detailed.jsonl").read_text().splitlines()
+    created = [json.loads(line) for line in lines if json.loads(line)["event_type"] == "task_created"]
+    assert sorted(line["data"]["task_id"] for line in created) == sorted([*mine, *theirs])
+
+
 # -- the engine's own restart ----------------------------------------------------------------------
 
 
