@@ -23,7 +23,7 @@ demo: venv base ## run the sample that counts cells, and show what it gives
 	@ls -l demo-output
 
 test: venv base lint ## check everything, on a real engine
-	@.ci/packages busybox=busybox-static setpriv=util-linux git=git
+	@.ci/packages busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=git
 	CI=1 $(BIN)/python -m pytest -q
 
 lint: venv ## check style and types

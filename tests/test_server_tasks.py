@@ -311,7 +311,6 @@ def test_an_unknown_action_of_a_heartbeat_is_told(tmp_path: Path) -> None:
         ),
         ("get_status", lambda desk: desk.client.get("/task/status"), "Failed to get status: boom"),
         ("find_task", lambda desk: desk.client.get("/task/x"), "Failed to get task: boom"),
-        ("get_all_active_tasks", lambda desk: desk.client.get("/heartbeat"), "Failed to get heartbeat: boom"),
     ],
 )
 def test_a_bug_of_ours_is_answered_and_noted_with_its_traceback(

@@ -46,7 +46,7 @@ def make_api(site: Site) -> ASGIApp:
     api.add_exception_handler(HTTPException, refusals.of_http)
     api.add_exception_handler(RequestValidationError, refusals.of_validation)
     api.add_exception_handler(LocalrunError, refusals.of_localrun)
-    for routes in (health, tasks, control, watching, files, bundles):
+    for routes in (tasks, health, control, watching, files, bundles):
         api.include_router(routes.router)
     api.openapi = partial(_openapi, api)  # type: ignore[method-assign]
     return Guard(api, site.options, site.minutes.refused)

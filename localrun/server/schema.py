@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
+from localrun.states import TaskState
+
 MOST_AT_ONCE = 1000  # tasks in one batch
 
 Json = dict[str, Any]
@@ -35,6 +37,18 @@ class Batch(BaseModel):
 
     task: Annotated[list[Json], Field(min_length=1, max_length=MOST_AT_ONCE)]
     assigned_by: StrictStr
+
+
+Selected = Literal["active", "ended", "all"] | TaskState
+
+
+class Selection(BaseModel):
+    """Which tasks to list."""
+
+    state: Selected = Field("active", description="`active`, `ended`, `all`, or one state.")
+    assigned_by: str | None = Field(None, description="Only tasks of this one.")
+    limit: int | None = Field(None, ge=1, le=100_000, description="At most so many.")
+    after: str | None = Field(None, description="Only those that follow the task of this id.")
 
 
 class Completion(BaseModel):

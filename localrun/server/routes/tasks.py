@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import anyio.to_thread
 from fastapi import APIRouter, Path, Query
@@ -19,7 +19,6 @@ from localrun.server.answer import answer, moment, now
 from localrun.server.refusal import Failing, detail_of, status_of
 from localrun.server.routes import json_body, responses
 from localrun.server.site import Site, site_of
-from localrun.states import TaskState
 
 router = APIRouter(tags=["tasks"])
 
@@ -27,7 +26,6 @@ TaskId = Annotated[str, Path(description="The id of a task.", max_length=200)]
 NewTaskId = Annotated[
     str, Path(description="An id of your own.", pattern="^[A-Za-z0-9_-]{1,64}$", examples=["my-task-0001"])
 ]
-Selected = Literal["active", "ended", "all"] | TaskState
 
 _MAKES = responses(schema.Created, 409, 503, 507)
 
@@ -51,6 +49,23 @@ async def create_task(request: Request) -> Response:
         with site.journal.together():
             record = await _create(site, str(uuid.uuid4()), found.task, found.assigned_by, "POST /task")
             return _created(site, record)
+
+
+@router.get("/task/list", summary="List tasks", responses=responses(schema.TaskList, 404))
+async def list_tasks(request: Request, wanted: Annotated[schema.Selection, Query()]) -> Response:
+    """Tasks in the order they were made; the active ones if nothing else is asked for.
+
+    Of ended tasks the last thousand are listed (`keep_completed`); older ones are found by their id.
+    """
+    site = site_of(request)
+    with Failing(site.minutes, "task_list", "Failed to get task list"):
+        found = _selected(site, wanted.state)
+        if wanted.assigned_by is not None:
+            found = [record for record in found if record.assigned_by == wanted.assigned_by]
+        if wanted.after is not None:
+            found = _after(found, wanted.after)
+        more = wanted.limit is not None and len(found) > wanted.limit
+        return answer(_listing(found[: wanted.limit], more=more))
 
 
 @router.put(
@@ -125,29 +140,7 @@ async def _batch(site: Site, found: schema.Batch) -> dict[str, Any]:
     }
 
 
-@router.get("/task/list", summary="List tasks", responses=responses(schema.TaskList, 404))
-async def list_tasks(
-    request: Request,
-    state: Annotated[Selected, Query(description="`active`, `ended`, `all`, or one state.")] = "active",
-    assigned_by: Annotated[str | None, Query(description="Only tasks of this one.")] = None,
-    limit: Annotated[int | None, Query(ge=1, le=100_000, description="At most so many.")] = None,
-    after: Annotated[str | None, Query(description="Only those that follow the task of this id.")] = None,
-) -> Response:
-    """Tasks in the order they were made; the active ones if nothing else is asked for.
-
-    Of ended tasks the last thousand are listed (`keep_completed`); older ones are found by their id.
-    """
-    site = site_of(request)
-    with Failing(site.minutes, "task_list", "Failed to get task list"):
-        found = _selected(site, state)
-        if assigned_by is not None:
-            found = [record for record in found if record.assigned_by == assigned_by]
-        if after is not None:
-            found = _after(found, after)
-        return answer(_listing(found[:limit], more=limit is not None and len(found) > limit))
-
-
-def _selected(site: Site, state: Selected) -> list[TaskRecord]:
+def _selected(site: Site, state: schema.Selected) -> list[TaskRecord]:
     manager = site.app.manager
     if state == "active":
         return manager.active_tasks
