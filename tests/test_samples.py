@@ -307,7 +307,7 @@ def test_the_picture_of_the_sample_is_what_its_script_makes() -> None:
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("sample", sorted(path.parent.name for path in SAMPLES.glob("*/descriptor.yml")))
+@pytest.mark.parametrize("sample", ["add-integers", "count-cells"])
 def test_a_sample_gives_what_it_expects(sample: str, tmp_path: Path) -> None:
     # When the folder is run as it is
     folder = SAMPLES / sample
