@@ -12,8 +12,8 @@ from localrun.app import App
 from localrun.engines.base import Engine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.events import Event
-from localrun.request import Request
 from localrun.record import TaskRecord
+from localrun.request import Request
 from localrun.settings import Settings
 from localrun.task import Task
 
