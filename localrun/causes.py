@@ -18,6 +18,10 @@ class Explanation:
     why: str
     remedy: str
 
+    def remedy_for(self, task_id: str) -> str:
+        """The remedy for one task: its own id stands where the table says ID."""
+        return self.remedy.replace("`localrun logs ID`", f"`localrun logs {task_id[:8]}`")
+
 
 EXPLANATIONS: dict[Cause, Explanation] = {
     Cause.BUNDLE_INVALID: Explanation(
@@ -88,7 +92,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     Cause.EXIT_NONZERO: Explanation(
         "The task's program ended with an exit code other than 0.",
         "The program reported a failure of its own.",
-        "Read the end of its log: `localrun logs ID`.",
+        "Correct what the program reports; `localrun logs ID` shows all that it wrote.",
     ),
     Cause.SIGNAL: Explanation(
         "The task's program was ended by a signal.",

@@ -26,6 +26,7 @@ from localrun.request import Request
 from localrun.settings import Settings
 from localrun.states import TaskState
 from localrun.task import Task
+from localrun.values import Assigned
 from localrun.workspace import Home, Workspace
 
 Shield = Callable[[], AbstractContextManager[object]]
@@ -66,7 +67,8 @@ class Intake:
         """
         begun = time.perf_counter()
         bundle = self._read(request)
-        given = _given(request, bundle.descriptor)
+        assigned = values.parse_assignments(request.assignments, bundle.descriptor)
+        given = {**_given(request, bundle.descriptor), **assigned.values}
         read = time.perf_counter() - begun
         workspace, claim = None, None
         try:
@@ -81,8 +83,8 @@ class Intake:
             task.time("bundle", read)
             task.create()
             missing = _missing(bundle.descriptor, given) if request.patient else ()
-            if not missing:
-                provision(task, bundle.descriptor, given, bundle.warnings)
+            if not missing or assigned.problems:
+                provision(task, bundle.descriptor, given, bundle.warnings, assigned)
             check(task)
         except BaseException:
             if workspace is not None:
@@ -128,7 +130,7 @@ def _given(request: Request, descriptor: Descriptor) -> dict[str, Any]:
         for name in given.keys() & descriptor.inputs.keys():
             if holds_files(descriptor.inputs[name].type):
                 given[name] = _located(given[name], request.find_file)
-    return {**given, **values.parse_assignments(request.assignments, descriptor)}
+    return given
 
 
 def _located(value: Any, find_file: Callable[[str], Path]) -> Any:
@@ -146,7 +148,11 @@ def _missing(descriptor: Descriptor, given: Mapping[str, Any]) -> tuple[str, ...
 
 
 def provision(
-    task: Task, descriptor: Descriptor, given: Mapping[str, Any], warnings: Sequence[str] = ()
+    task: Task,
+    descriptor: Descriptor,
+    given: Mapping[str, Any],
+    warnings: Sequence[str] = (),
+    assigned: Assigned | None = None,
 ) -> None:
     """Write all inputs down and enter PROVISIONED. Raises `InputsError` and changes nothing then."""
     plan = task.record.plan
@@ -157,6 +163,7 @@ def provision(
         task.workspace.inputs,
         copy=plan.writable_inputs,
         check_cancelled=task.check_cancelled,
+        assigned=assigned,
     )
     for note in found.notes:
         task.emit("note", note)

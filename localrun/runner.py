@@ -282,6 +282,7 @@ class _Run:
         verdict = judge(
             Evidence(
                 seen.exit,
+                task_id=record.id,
                 memory=record.resources.memory,
                 log=seen.log,
                 timed_out=record.timeout if seen.timed_out else None,
@@ -355,7 +356,7 @@ def _outputs_error(collected: Collected) -> OutputsError:
     noun = "output does not fit" if count == 1 else "outputs do not fit"
     return OutputsError(
         f"{count} {noun} the descriptor",
-        remedy="correct each one below; a file is named exactly as its output, without an extension",
+        remedy="correct each one listed; a file is named exactly as its output, without an extension",
         problems=collected.problems,
     )
 

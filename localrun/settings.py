@@ -94,7 +94,7 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
             problems.append(Problem(PREFIX + name.upper(), f"{error} (it is {value!r})"))
     if problems:
         raise UsageError(
-            "some settings do not fit", remedy="correct or unset the variables named below", problems=problems
+            "some settings do not fit", remedy="correct or unset the variables listed", problems=problems
         )
     return fitting
 

@@ -40,6 +40,7 @@ class Evidence:
     lost: bool = False
     image_architecture: str = ""
     engine_architecture: str = ""
+    task_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,13 @@ def judge(evidence: Evidence) -> Verdict:
 
 
 def _verdict(
-    cause: Cause, message: str, *, ended_by: str | None = None, oom: OomEvidence = "no", log: str = ""
+    evidence: Evidence, cause: Cause, message: str, *, ended_by: str | None = None, oom: OomEvidence = "no"
 ) -> Verdict:
-    return Verdict(cause, message + quote(log), explain(cause).remedy, ended_by, oom)
+    return Verdict(cause, message + quote(evidence.log), _remedy(cause, evidence), ended_by, oom)
+
+
+def _remedy(cause: Cause, evidence: Evidence) -> str:
+    return explain(cause).remedy_for(evidence.task_id)
 
 
 def quote(log: str) -> str:
@@ -92,12 +97,10 @@ def _stopped_by_us(evidence: Evidence) -> Verdict | None:
         return Verdict(Cause.KILLED, "the task was stopped on request", "", signal_name(evidence.exit.code))
     if evidence.timed_out is not None:
         message = f"the task ran longer than its limit of {evidence.timed_out:g} s and was stopped"
-        return _verdict(Cause.TIMEOUT, message, ended_by=signal_name(evidence.exit.code), log=evidence.log)
+        return _verdict(evidence, Cause.TIMEOUT, message, ended_by=signal_name(evidence.exit.code))
     if evidence.pressed:
         message = f"the task was stopped before the disk was full: {evidence.pressed}"
-        return _verdict(
-            Cause.DISK_PRESSURE, message, ended_by=signal_name(evidence.exit.code), log=evidence.log
-        )
+        return _verdict(evidence, Cause.DISK_PRESSURE, message, ended_by=signal_name(evidence.exit.code))
     return None
 
 
@@ -106,7 +109,7 @@ def _engine_lost(evidence: Evidence) -> Verdict | None:
         return None
     code = evidence.exit.code
     message = f"the engine was restarted while the task ran, and ended it (exit code {code})"
-    return _verdict(Cause.ENGINE_LOST, message, ended_by=signal_name(code), log=evidence.log)
+    return _verdict(evidence, Cause.ENGINE_LOST, message, ended_by=signal_name(code))
 
 
 def _never_started(evidence: Evidence) -> Verdict | None:
@@ -145,13 +148,13 @@ def _out_of_memory(evidence: Evidence) -> Verdict | None:
         return None
     if evidence.exit.oom_killed:
         message = f"the task ran out of memory: it went beyond its limit of {limit} (exit code {code})"
-        return _verdict(Cause.OUT_OF_MEMORY, message, ended_by=signal_name(code), oom="yes", log=evidence.log)
+        return _verdict(evidence, Cause.OUT_OF_MEMORY, message, ended_by=signal_name(code), oom="yes")
     if code == 128 + signal.SIGKILL:
         message = (
             f"the task was ended by SIGKILL, which localrun did not send: it probably went beyond its"
             f" memory limit of {limit} (exit code {code})"
         )
-        return _verdict(Cause.OUT_OF_MEMORY, message, ended_by="SIGKILL", oom="suspected", log=evidence.log)
+        return _verdict(evidence, Cause.OUT_OF_MEMORY, message, ended_by="SIGKILL", oom="suspected")
     return None
 
 
@@ -159,7 +162,7 @@ def _disk_full(evidence: Evidence) -> Verdict | None:
     if evidence.exit.code == 0 or not _NO_SPACE.search(evidence.log):
         return None
     message = f"a disk was full while the task ran (exit code {evidence.exit.code})"
-    return _verdict(Cause.DISK_FULL, message, log=evidence.log)
+    return _verdict(evidence, Cause.DISK_FULL, message)
 
 
 def _ended_by_signal(evidence: Evidence) -> Verdict | None:
@@ -167,14 +170,14 @@ def _ended_by_signal(evidence: Evidence) -> Verdict | None:
     if name is None:
         return None
     message = f"the task was ended by {name} (exit code {evidence.exit.code})"
-    return _verdict(Cause.SIGNAL, message, ended_by=name, log=evidence.log)
+    return _verdict(evidence, Cause.SIGNAL, message, ended_by=name)
 
 
 def _failed(evidence: Evidence) -> Verdict | None:
     code = evidence.exit.code
     if code == 0:
         return None
-    return _verdict(Cause.EXIT_NONZERO, f"the task failed with exit code {code}", log=evidence.log)
+    return _verdict(evidence, Cause.EXIT_NONZERO, f"the task failed with exit code {code}")
 
 
 def _ended_well(evidence: Evidence) -> Verdict:

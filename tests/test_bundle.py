@@ -188,7 +188,7 @@ def test_reading_leaves_nothing_but_the_cache(form: Path, cache: Path, tmp_path:
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path, cache: Path) -> None:
-    assert f"there is no {tmp_path / 'absent.zip'}" in refusal(tmp_path / "absent.zip", cache)
+    assert f"there is no file or folder {tmp_path / 'absent.zip'}" in refusal(tmp_path / "absent.zip", cache)
 
 
 def test_a_pipe_is_not_opened(tmp_path: Path, cache: Path) -> None:

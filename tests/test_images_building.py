@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from localrun import images
-from localrun.engines.base import Image
+from localrun.engines.base import ContainerSpec, Image
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, ImageError
 from localrun.images import ImageFolder
@@ -103,3 +105,61 @@ def test_a_failed_build_leaves_nothing(docker_engine: DockerEngine, folder: Path
         ensure(docker_engine, folder)
     assert caught.value.cause is Cause.IMAGE_BUILD_FAILED
     assert built_from(folder, docker_engine) == []
+
+
+def test_neither_git_nor_the_tasks_are_sent_to_the_engine(
+    docker_engine: DockerEngine, folder: Path, busybox: str
+) -> None:
+    for path in (".git/HEAD", ".localrun/tasks/x", "sub/.git", "seen"):
+        (folder / path).parent.mkdir(exist_ok=True, parents=True)
+        (folder / path).write_text("x")
+    command = "test -e /all/seen && ! ls -aR /all | grep -E 'git|localrun'"
+    (folder / "Dockerfile").write_text(f"FROM {busybox}\nCOPY . /all\nRUN {command}\n")
+    ensure(docker_engine, folder)
+
+
+class Meeting(DockerEngine):
+    """An engine whose builds begin together, and that has a container of the one that is made first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.barrier = threading.Barrier(2, timeout=30)
+        self.containers: list[str] = []
+
+    def build_image(self, folder: Path, **options: Any) -> Image:
+        self.barrier.wait()
+        return super().build_image(folder, **options)
+
+    def tag_image(self, image: str, name: str) -> None:
+        super().tag_image(image, name)
+        spec = ContainerSpec(image=image, name=f"localrun-test-{secrets.token_hex(4)}", command=("sh",))
+        self.containers.append(self.create(spec))
+
+
+def test_two_builds_of_the_same_at_once_make_one_image_and_leave_none_without_a_name(
+    folder: Path, busybox: str
+) -> None:
+    # Given a build that makes another image each time, and two caches that do not know of each other
+    (folder / "Dockerfile").write_text(f"FROM {busybox}\nRUN cat /proc/sys/kernel/random/uuid > /id\n")
+    engine = Meeting()
+    made: list[Image] = []
+
+    def build(cache: Path) -> None:
+        made.append(images.ensure(ImageFolder(folder), engine, cache=cache))
+
+    # When both build at once, and the first runs a container of its image before the second is made
+    threads = [threading.Thread(target=build, args=(folder.parent / name,)) for name in ("one", "two")]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        # Then both have the same image, and there is no other
+        assert len({image.id for image in made}) == 1
+        assert len(made) == 2
+        assert [image.tags for image in built_from(folder, engine)] == [made[0].tags]
+    finally:
+        for handle in engine.containers:
+            engine.remove(handle)
+        engine.close()

@@ -63,6 +63,14 @@ def test_what_a_build_does_not_see_leaves_the_digest(folder: Path) -> None:
     assert of(folder) == before
 
 
+def test_a_folder_that_wants_its_git_in_the_build_says_so(folder: Path) -> None:
+    (folder / ".dockerignore").write_text("!.git\n")
+    (folder / ".git").mkdir()
+    before = of(folder)
+    (folder / ".git" / "HEAD").write_text("x")
+    assert of(folder) != before
+
+
 def test_build_arguments_are_part_of_the_digest(folder: Path) -> None:
     assert len({of(folder), of(folder, BASE="a"), of(folder, BASE="b")}) == 3
 

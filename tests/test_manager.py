@@ -29,6 +29,24 @@ def test_all_values_that_do_not_fit_are_told_at_once_and_nothing_is_left(tmp_pat
     assert nothing_is_left(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("assignments", "values", "places"),
+    [
+        (["a=3", "c=4"], {}, ["inputs.c", "inputs.b"]),
+        (["c=4", "a=x"], {}, ["inputs.c", "inputs.a", "inputs.b"]),
+        (["a", "c=4"], {}, ["inputs.'a'", "inputs.c", "inputs.b"]),
+        (["a=x"], {"a": 1, "b": "many", "d": 1}, ["inputs.a", "inputs.d", "inputs.b"]),
+    ],
+)
+def test_unknown_missing_and_wrong_values_are_told_together_and_each_once(
+    tmp_path: Path, assignments: list[str], values: dict[str, Any], places: list[str]
+) -> None:
+    with make_desk(tmp_path) as desk, pytest.raises(InputsError) as caught:
+        desk.submit(assignments=assignments, values=values)
+    assert [problem.path for problem in caught.value.problems] == places
+    assert nothing_is_left(tmp_path)
+
+
 def test_a_missing_required_input_is_told_by_its_name(tmp_path: Path) -> None:
     with make_desk(tmp_path) as desk, pytest.raises(InputsError) as caught:
         desk.submit(values={"a": 3})

@@ -22,7 +22,10 @@ ARRAY = {"id": "array", "subtype": "integer"}
 
 
 def parse(descriptor: Descriptor, *pairs: str) -> dict[str, Any]:
-    return values.parse_assignments(pairs, descriptor)
+    assigned = values.parse_assignments(pairs, descriptor)
+    if assigned.problems:
+        raise InputsError("refused", problems=assigned.problems)
+    return assigned.values
 
 
 def refused(call: Any, *arguments: Any, **options: Any) -> list[str]:

@@ -27,6 +27,11 @@ def test_another_exit_code_is_a_failure_that_quotes_the_end_of_the_log() -> None
     assert verdict.remedy
 
 
+def test_the_remedy_names_the_very_task() -> None:
+    remedy = judge(evidence(3, task_id="0123456789")).remedy
+    assert "`localrun logs 01234567`" in remedy
+
+
 def test_a_task_that_wrote_nothing_is_said_to_have_written_nothing() -> None:
     assert judge(evidence(3)).message.endswith("it wrote nothing")
 

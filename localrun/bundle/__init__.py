@@ -66,7 +66,8 @@ def read(
         return _zip(order, status)
     except FileNotFoundError as error:
         raise BundleError(
-            f"there is no {error.filename or path}", remedy="check the name; a bundle is a .zip or a folder"
+            f"there is no file or folder {error.filename or path}",
+            remedy="check the name; a bundle is a .zip or a folder",
         ) from error
     except OSError as error:
         raise BundleError(

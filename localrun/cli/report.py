@@ -38,7 +38,8 @@ def _tell(head: str, message: str, problems: Iterable[Problem], remedy: str, mor
 def _lines(message: str, problems: Iterable[Problem], remedy: str, more: str) -> Iterator[str]:
     yield message
     for problem in problems:
-        yield from problem_lines(problem)
+        if problem.message != message:  # one that is all there is has been told
+            yield from problem_lines(problem)
     if remedy:
         yield f"  what to do: {remedy}"
     if more:

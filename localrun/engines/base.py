@@ -25,6 +25,10 @@ StreamName = Literal["stdout", "stderr"]
 # (what, bytes done, bytes in total or None): called as a long operation moves on; may raise to end it
 Progress = Callable[[str, int, int | None], None]
 
+# in a folder that is built: of no use to a program, and different at every run; left out wherever they are,
+# unless `.dockerignore` asks for them
+NEVER_SENT = ("**/.git", "**/.localrun")
+
 LABEL = "localrun"  # every container of ours carries LABEL + ".task"; see `ContainerSpec.labels`
 
 

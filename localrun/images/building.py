@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from localrun.images.source import ImageFolder
 
 BUILD_LABEL = LABEL + ".build"
 REPOSITORY = "localrun/build"
+_OWN = "-"  # between the name of a content and what tells two builds of it apart
 
 
 def build(
@@ -37,16 +39,28 @@ def build(
         if found := engine.find_image(name):
             return found
         labels = labels_of(folder)
+        # somebody with another cache may build the same: a name that is given is not taken away again,
+        # for the image that loses it would stay without one
+        own = f"{name}{_OWN}{secrets.token_hex(4)}"
         made = engine.build_image(
             folder,
             dockerfile=source.dockerfile,
-            name=name,
+            name=own,
             labels=labels,
             build_args=source.build_args,
             progress=progress,
         )
+        _publish(engine, own, name)
         _remove_older(engine, labels, name)
-        return made
+        return engine.find_image(name) or made
+
+
+def _publish(engine: Engine, own: str, name: str) -> None:
+    try:
+        if engine.find_image(name) is None:
+            engine.tag_image(own, name)
+    finally:
+        engine.remove_image(own)
 
 
 def name_of(source: ImageFolder, cache: Path) -> str:
@@ -66,6 +80,7 @@ def _remove_older(engine: Engine, labels: dict[str, str], name: str) -> None:
     for image in engine.images(labels):
         names = image.tags or (image.id,)
         for old in names:
-            if old != name and (old == image.id or old.startswith(f"{REPOSITORY}:")):
+            ours = old.startswith(f"{REPOSITORY}:") and _OWN not in old
+            if old != name and (old == image.id or ours):
                 with suppress(EngineError):  # a container still uses it; the next build tries again
                     engine.remove_image(old)

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from localrun.engines.base import NEVER_SENT
 from localrun.errors import Cause, ImageError
 from localrun.images import cache as notes
 from localrun.images.ignore import Ignore
 from localrun.images.source import ImageFolder
-
-NEVER_SENT = frozenset({".git", ".localrun"})  # of no use to a program, and different at every run
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def _entries(source: ImageFolder) -> Iterator[Entry]:
 
 def _walk(folder: Path, prefix: str, ignore: Ignore) -> Iterator[Entry]:
     with os.scandir(folder) as items:
-        found = sorted((item for item in items if item.name not in NEVER_SENT), key=lambda item: item.name)
+        found = sorted(items, key=lambda item: item.name)
     for item in found:
         path, status = prefix + item.name, item.stat(follow_symlinks=False)
         target = str(Path(item.path).readlink()) if item.is_symlink() else ""
@@ -95,9 +94,10 @@ def _walk(folder: Path, prefix: str, ignore: Ignore) -> Iterator[Entry]:
 
 def _ignore(folder: Path) -> Ignore:
     try:
-        return Ignore((folder / ".dockerignore").read_text("utf-8-sig", "replace").splitlines())
+        lines = (folder / ".dockerignore").read_text("utf-8-sig", "replace").splitlines()
     except FileNotFoundError:
-        return Ignore(())
+        lines = []
+    return Ignore([*NEVER_SENT, *lines])
 
 
 def _hash(facts: object) -> str:

@@ -41,26 +41,41 @@ def unknown(name: str, descriptor: Descriptor) -> Problem:
     return Problem(f"inputs.{name[:80]}", "is no input of the task", remedy)
 
 
-def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """What was read of `name=VALUE` texts: values, what is wrong, and the inputs that it is wrong with."""
+
+    values: dict[str, Any]
+    problems: tuple[Problem, ...] = ()
+    misread: frozenset[str] = frozenset()
+
+
+def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assigned:
     """Read `name=VALUE` by the parameter's type, `name=@FILE` as a file, `name=@@text` as `@text`.
 
-    An array is a JSON list, or is given item by item. Raises `InputsError` with all problems.
+    An array is a JSON list, or is given item by item. Nothing is raised: what is wrong with the other
+    inputs is to be told together with it, see `provision`.
     """
+    misread: set[str] = set()
     notes = Notes("inputs")
     texts: dict[str, list[str]] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
             notes.at(shown(pair)).refuse("has no '='", f"write {name[:40]}=VALUE")
+            misread.add(name)
         elif name not in descriptor.inputs:
             notes.problems.append(unknown(name, descriptor))
         else:
             texts.setdefault(name, []).append(text)
-    found = {
-        name: _parameter(descriptor.inputs[name].type, given, notes.at(name)) for name, given in texts.items()
-    }
-    refuse(notes.problems)
-    return found
+    found: dict[str, Any] = {}
+    for name, given in texts.items():
+        before = len(notes.problems)
+        found[name] = _parameter(descriptor.inputs[name].type, given, notes.at(name))
+        if len(notes.problems) > before:
+            misread.add(name)
+    values = {name: value for name, value in found.items() if name not in misread}
+    return Assigned(values, tuple(notes.problems), frozenset(misread))
 
 
 def _parameter(kind: DataType, texts: list[str], notes: Notes) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -42,12 +42,21 @@ class Plan:
     taken: list[str] = field(default_factory=list)
 
 
-def make_plan(descriptor: Descriptor, values: Mapping[str, Any], notes: Notes, *, copy: bool) -> Plan:
-    """Check every value; what is wrong goes to `notes`."""
+def make_plan(
+    descriptor: Descriptor,
+    values: Mapping[str, Any],
+    notes: Notes,
+    *,
+    copy: bool,
+    misread: Collection[str] = (),
+) -> Plan:
+    """Check every value but the `misread` ones, of which that was told; what is wrong goes to `notes`."""
     plan = Plan()
     notes.problems += [unknown(str(name), descriptor) for name in values if name not in descriptor.inputs]
     planner = _Planner(plan, copy)
     for name, parameter in descriptor.inputs.items():
+        if name in misread:
+            continue
         inner = notes.at(name)
         found = _given(parameter, values, plan, inner)
         if found is not None:

@@ -14,7 +14,7 @@ from typing import Any
 from localrun.datatypes import Notes
 from localrun.descriptor import Descriptor
 from localrun.errors import Cause, InputsError, LocalrunError, Problem
-from localrun.values.given import refuse
+from localrun.values.given import Assigned, refuse
 from localrun.values.plan import Entry, make_plan
 
 _CHUNK = 1024 * 1024
@@ -47,15 +47,20 @@ def provision(
     *,
     copy: bool = False,
     check_cancelled: Callable[[], None] = _go_on,
+    assigned: Assigned | None = None,
 ) -> Provisioned:
     """Check the values and write each to its file in `folder`, which is made if need be.
+
+    `assigned` are values that come before the others, and whose problems are told with all others.
 
     A file that anyone may read is mounted, not copied, unless `copy`. Raises `InputsError` with all
     problems before anything is written; when writing fails, or `check_cancelled` raises, what was written
     is removed again.
     """
     notes = Notes("inputs")
-    plan = make_plan(descriptor, values, notes, copy=copy)
+    assigned = assigned or Assigned({})
+    notes.problems += assigned.problems
+    plan = make_plan(descriptor, {**values, **assigned.values}, notes, copy=copy, misread=assigned.misread)
     refuse(notes.problems)
     _write(plan.entries, folder, check_cancelled)
     mounts = tuple((entry.source, entry.target) for entry in plan.entries if entry.how == "mount")

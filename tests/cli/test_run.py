@@ -66,6 +66,7 @@ def test_a_failed_task_says_why_with_the_end_of_its_log_and_where_to_look(localr
     assert "    cannot \\x1b[2J add" in result.err
     assert "what to do: " in result.err
     assert "look further: localrun logs " in result.err
+    assert "logs ID" not in result.err
     assert "Traceback" not in result.err
 
 
@@ -117,6 +118,11 @@ def test_each_refusal_has_its_exit_code_and_says_what_is_wrong(
     assert result.code == code
     assert words in result.err
     assert "what to do: " in result.err
+    assert len(set(result.err.splitlines())) == len(result.err.splitlines())
+
+
+def test_a_reason_that_is_the_only_one_is_told_once(localrun: Command) -> None:
+    assert localrun.run("--gpus", "1").err.count("asked 1 gpu") == 1
 
 
 def test_a_bundle_that_is_not_there_is_the_bundles_fault(localrun: Command) -> None:

@@ -52,7 +52,7 @@ def resolve(host: str | None, *, certificates: Path | None, config: Path) -> Add
     Raises `EngineUnreachable` when the address cannot be understood, or the context is not there.
     """
     if host:
-        return _checked(Address(host, certificates, named_by="DOCKER_HOST or docker_host"))
+        return _checked(Address(host, certificates, named_by="DOCKER_HOST or LOCALRUN_DOCKER_HOST"))
     context = current_context(config)
     if context:
         return _checked(_of_context(context, config))

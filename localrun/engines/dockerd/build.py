@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from localrun.engines.base import Image, Progress
+from localrun.engines.base import NEVER_SENT, Image, Progress
 from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.api import messages, said
 from localrun.engines.dockerd.images import Images, reason
@@ -130,10 +130,9 @@ class Build:
 
     def _ignored(self) -> list[str]:
         path = self._folder / ".dockerignore"
-        if not path.is_file():
-            return []
-        lines = (line.strip() for line in path.read_text(errors="replace").splitlines())
-        return [line for line in lines if line and not line.startswith("#")]
+        text = path.read_text("utf-8-sig", "replace") if path.is_file() else ""
+        lines = (line.strip() for line in text.splitlines())
+        return [*NEVER_SENT, *(line for line in lines if line and not line.startswith("#"))]
 
     def _failure(self, words: str) -> LocalrunError:
         if failures.is_disk_full(words):
