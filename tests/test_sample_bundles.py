@@ -14,7 +14,8 @@ from localrun.app import App
 from localrun.datatypes import TYPES
 from localrun.descriptor import read
 from localrun.engines.dockerd import DockerEngine
-from localrun.errors import LocalrunError
+from localrun.errors import LocalrunError, Problem
+from localrun.record import TaskRecord
 from localrun.request import Request
 from localrun.settings import Settings
 from tests.gallery import no_image_stays
@@ -42,38 +43,39 @@ def app(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def told(app: App, sample: Path) -> dict[str, Any]:
-    """What a user sees of a run that goes wrong."""
+    """What a user sees of a run that goes wrong; `ID` stands for the task's id."""
+    given = values.load_values(sample / "inputs.json")
     try:
-        request = Request(
-            bundle=sample,
-            values=values.load_values(sample / "inputs.json"),
-            build_args={"BASE_IMAGE": BASE},
-        )
-        record = app.manager.wait(app.manager.submit(request))
+        task = app.manager.submit(Request(bundle=sample, values=given, build_args={"BASE_IMAGE": BASE}))
     except LocalrunError as error:
-        found: dict[str, Any] = {
-            "state": None,
-            "cause": str(error.cause),
-            "message": error.message,
-            "remedy": error.remedy,
-            "problems": [str(problem) for problem in error.problems],
-        }
-    else:
-        assert record is not None
-        problems = [": ".join([one["path"], one["message"]]) for one in record.problems]
-        remedies = [one.get("remedy", "") for one in record.problems]
-        found = {
-            "state": str(record.state),
-            "cause": record.cause,
-            "message": record.message,
-            "remedy": record.remedy,
-            "problems": [f"{text}; {remedy}" for text, remedy in zip(problems, remedies, strict=True)],
-        }
-    if found["cause"] == "IMAGE_BUILD_FAILED":  # what follows are the words of the builder
-        found["message"] = found["message"].partition("\n")[0]
-    text = json.dumps(found, ensure_ascii=False)
-    plain: dict[str, Any] = json.loads(text.replace(f"{sample}/", "").replace(str(sample), sample.name))
-    return plain
+        return plain(of_error(error), sample)
+    record = app.manager.wait(task)
+    assert record is not None
+    return plain(of_record(record), sample, task_id=record.id[:8])
+
+
+def of_error(error: LocalrunError) -> dict[str, Any]:
+    said = {"cause": str(error.cause), "message": error.message, "remedy": error.remedy}
+    return {"state": None, **said, "problems": [str(problem) for problem in error.problems]}
+
+
+def of_record(record: TaskRecord) -> dict[str, Any]:
+    # what follows the first line of a failed build are the words of the builder
+    is_build = record.cause == "IMAGE_BUILD_FAILED"
+    return {
+        "state": str(record.state),
+        "cause": record.cause,
+        "message": record.message.partition("\n")[0] if is_build else record.message,
+        "remedy": record.remedy,
+        "problems": [str(Problem(**problem)) for problem in record.problems],
+    }
+
+
+def plain(found: dict[str, Any], sample: Path, task_id: str = "ID") -> dict[str, Any]:
+    """Without what is another thing on each machine and in each run."""
+    text = json.dumps(found, ensure_ascii=False).replace(task_id, "ID")
+    shown: dict[str, Any] = json.loads(text.replace(f"{sample}/", "").replace(str(sample), sample.name))
+    return shown
 
 
 @pytest.mark.docker
