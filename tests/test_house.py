@@ -31,6 +31,8 @@ DOORS = {
     "uvicorn": {"server"},
     "docker": {"engines.dockerd"},
     "psutil": {"admission", "journal"},
+    "numpy": {"datatypes"},
+    "shapely": {"datatypes"},
 }
 FACES = {"cli", "server", "__main__", "__init__"}
 
