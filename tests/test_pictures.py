@@ -329,6 +329,19 @@ def test_an_encrypted_zip_is_refused() -> None:
     assert told(bytes(data)) == ["holds 'a.dcm': it is encrypted"]
 
 
+def test_a_member_that_lies_outside_of_its_zip_is_refused() -> None:
+    data = bytearray(slide({"a.dcm": dicom()}))
+    at = data.rindex(b"PK\1\2")
+    data[at + 42 : at + 46] = b"\xff\xff\xff\x7f"
+    assert told(bytes(data)) == ["holds 'a.dcm': it lies outside of the zip"]
+
+    # and before its beginning, when the zip claims to be longer than it is
+    data = bytearray(slide({"a.dcm": dicom()}))
+    end = data.rindex(b"PK\5\6")
+    data[end + 12 : end + 16] = struct.pack("<I", struct.unpack_from("<I", data, end + 12)[0] + 1)
+    assert told(bytes(data))[0].startswith("is a damaged zip")
+
+
 def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.dcm", "w") as member:

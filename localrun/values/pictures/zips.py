@@ -22,7 +22,7 @@ _RATIO, _RATIO_FLOOR = 200, 256 * 1024**2  # DICOM shrinks little; small files h
 _MOST_NAME = 255  # bytes of one name on Linux
 _END = struct.Struct("<4s4H2LH")
 _CHUNK = 1024**2
-_BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, struct.error, zlib.error)
+_BROKEN = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, struct.error, zlib.error)
 _ENCRYPTED = 0x1
 
 
@@ -79,7 +79,7 @@ def members(archive: zipfile.ZipFile, size: int, notes: Notes) -> Iterator[zipfi
     names = _Names()
     unpacked = 0
     for item in archive.infolist():
-        reason = _unsafe(item, names)
+        reason = _unsafe(item, names) if 0 <= item.header_offset < size else "it lies outside of the zip"
         if reason:
             notes.refuse(f"holds {item.orig_filename[:200]!r}: {reason}", "pack it again")
         unpacked += item.file_size
