@@ -39,10 +39,29 @@ def take(path: Path, *, new: bool = False) -> Claim | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
-    if os.fstat(descriptor).st_nlink == 0:  # it ended between our two calls
+    if not _is_at(path, descriptor):  # it ended between our two calls
         os.close(descriptor)
         return None
     return Claim(path, descriptor)
+
+
+def offer(path: Path, file: Path) -> None:
+    """Make `path` something to claim, by nobody yet: another name of a `file` that lasts as long.
+
+    A name is made in a tenth of the time that a file takes, and that is what a task without a container
+    costs. Not every file system has them.
+    """
+    try:
+        os.link(file, path)
+    except OSError:
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_CREAT, 0o600))
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))  # noqa: PTH116
+    except FileNotFoundError:
+        return False
 
 
 def wait_until_free(path: Path) -> None:

@@ -125,9 +125,7 @@ class TaskManager:
 
     def _keep(self, task: Task) -> Task:
         task.create()
-        claim = self._home.claim(task.id, new=True)
-        if claim is not None:
-            claim.release(ended=False)  # nobody carries it: any process may complete it
+        self._home.offer(task.workspace)  # nobody carries it: any process may complete it
         self._list.add(task)
         return task
 

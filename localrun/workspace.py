@@ -20,14 +20,16 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 
-from localrun.claim import Claim, take, wait_until_free
+from localrun.claim import Claim, offer, take, wait_until_free
 from localrun.errors import LocalrunError, TaskExists, TaskNotFound, UsageError
 from localrun.events import Event
 from localrun.record import TaskRecord
 
 LAST = "last"
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -36,20 +38,48 @@ class Workspace:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.inputs = path / "inputs"
-        self.outputs = path / "outputs"
-        self.logs = path / "logs"
-        self.uploads = path / "uploads"  # inputs that were sent one by one, until all are there
-        self.log = self.logs / "task.log"
-        self.hosts = path / "hosts"
-        self.descriptor = path / "descriptor.yml"
-        self._record = path / "task.json"
-        self._kill = path / "kill"
+        self._text = str(path)  # for what every task does: joining paths costs more than writing files
+        self.id = path.name
+
+    @cached_property
+    def inputs(self) -> Path:
+        """What the container reads."""
+        return self.path / "inputs"
+
+    @cached_property
+    def outputs(self) -> Path:
+        """What the container writes."""
+        return self.path / "outputs"
+
+    @cached_property
+    def logs(self) -> Path:
+        """What was written of the run."""
+        return self.path / "logs"
+
+    @cached_property
+    def log(self) -> Path:
+        """What the program wrote."""
+        return self.logs / "task.log"
+
+    @cached_property
+    def uploads(self) -> Path:
+        """Inputs that were sent one by one, until all are there."""
+        return self.path / "uploads"
+
+    @cached_property
+    def hosts(self) -> Path:
+        """The hosts file of a container without a network."""
+        return self.path / "hosts"
+
+    @cached_property
+    def descriptor(self) -> Path:
+        """The descriptor, as the bundle had it."""
+        return self.path / "descriptor.yml"
 
     @property
-    def id(self) -> str:
-        """The id of the task, which is the name of its folder."""
-        return self.path.name
+    def events(self) -> Path:
+        """What happened."""
+        return self.path / "events.jsonl"
 
     def make(self) -> None:
         """Make the task's folder; only the user may enter, so that the modes inside need not be narrow."""
@@ -81,12 +111,12 @@ class Workspace:
 
     def save(self, record: TaskRecord) -> None:
         """Write the record; a reader sees the old one or the new one, never a part."""
-        _write_whole(self._record, record.to_json())
+        _write_whole(f"{self._text}/task.json", record.to_json())
 
     def load(self) -> TaskRecord:
         """Read the record. Raises `TaskNotFound` when it is gone or was never written."""
         try:
-            return TaskRecord.from_json(self._record.read_bytes())
+            return TaskRecord.from_json((self.path / "task.json").read_bytes())
         except (OSError, ValueError, RecursionError) as error:
             raise TaskNotFound(
                 f"the task {self.id} has no readable record",
@@ -103,23 +133,21 @@ class Workspace:
 
     def append(self, event: Event) -> None:
         """Add an event to the task's own history, as one whole line."""
-        line = (
-            json.dumps(
-                {name: getattr(event, name) for name in event.__slots__}, ensure_ascii=False, default=str
-            )
-            + "\n"
-        )
-        with open(self.path / "events.jsonl", "ab", buffering=0) as stream:  # noqa: PTH123 - unbuffered
-            stream.write(line.encode())
+        line = _encode({name: getattr(event, name) for name in event.__slots__}) + "\n"
+        stream = os.open(f"{self._text}/events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(stream, line.encode())
+        finally:
+            os.close(stream)
 
     def request_kill(self) -> None:
         """Ask whoever carries the task to stop it; that may be another process."""
-        _write_whole(self._kill, f"{time.time()}\n".encode())
+        _write_whole(f"{self._text}/kill", f"{time.time()}\n".encode())
 
     @property
     def kill_requested(self) -> bool:
         """Whether somebody asked for the task to be stopped."""
-        return self._kill.exists()
+        return os.path.exists(f"{self._text}/kill")  # noqa: PTH110 - asked at every step of a task
 
     def write_hosts(self) -> Path:
         """A hosts file for containers without a network, which the engine gives none."""
@@ -162,6 +190,7 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.tasks = path / "tasks"
+        self._text = str(self.tasks)
         self._active = path / "active"
 
     def create(self, task_id: str | None = None) -> Workspace:
@@ -193,7 +222,7 @@ class Home:
         )
 
     def _prepare(self) -> None:
-        if self.tasks.is_dir():
+        if os.path.isdir(self._text):  # noqa: PTH112 - hot
             return
         self.tasks.mkdir(parents=True, exist_ok=True)
         self._active.mkdir(exist_ok=True)
@@ -205,13 +234,17 @@ class Home:
 
     def known(self, task_id: str) -> Workspace | None:
         """The folder of a task by its whole id, if there is one. Safe for ids from anywhere."""
-        if not _ID.fullmatch(task_id) or not (self.tasks / task_id).is_dir():
+        if not _ID.fullmatch(task_id) or not os.path.isdir(f"{self._text}/{task_id}"):  # noqa: PTH112 - hot
             return None
         return self.open(task_id)
 
     def claim(self, task_id: str, *, new: bool = False) -> Claim | None:
         """Become the carrier of a task that has not ended; None when somebody is, or it has ended."""
         return take(self._active / task_id, new=new)
+
+    def offer(self, workspace: Workspace) -> None:
+        """Let any process claim a new task, which nobody carries."""
+        offer(self._active / workspace.id, workspace.events)
 
     def wait(self, task_id: str) -> None:
         """Block until nobody carries the task (any more): it has ended, or its carrier died."""
@@ -298,11 +331,12 @@ def _not_one(prefix: str, matches: list[str], home: Path) -> TaskNotFound:
     )
 
 
-def _write_whole(path: Path, data: bytes) -> None:
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+def _write_whole(path: str, data: bytes) -> None:
+    beside = f"{path}.{os.getpid()}.tmp"
     try:
-        beside.write_bytes(data)
-        beside.replace(path)
+        with open(beside, "wb") as stream:  # noqa: PTH123
+            stream.write(data)
+        os.replace(beside, path)  # noqa: PTH105
     except BaseException:
-        beside.unlink(missing_ok=True)
+        Path(beside).unlink(missing_ok=True)
         raise

@@ -7,7 +7,7 @@ import threading
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from localrun.claim import take, wait_until_free
+from localrun.claim import offer, take, wait_until_free
 
 fork = multiprocessing.get_context("fork")
 
@@ -74,3 +74,22 @@ def test_waiting_ends_when_the_carrier_gives_the_task_up(tmp_path: Path) -> None
 def test_waiting_for_a_task_that_has_ended_returns_at_once(tmp_path: Path) -> None:
     wait_until_free(tmp_path / "gone")
     assert not (tmp_path / "gone").exists()
+
+
+def test_what_is_offered_is_claimed_by_one_and_gone_after_the_end(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    offer(tmp_path / "id", tmp_path / "file")
+    claim = take(tmp_path / "id")
+    assert claim is not None
+    assert take(tmp_path / "id") is None
+    claim.release(ended=True)
+    assert take(tmp_path / "id") is None
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_file_system_without_second_names_is_offered_a_file(tmp_path: Path) -> None:
+    offer(tmp_path / "id", tmp_path / "gone")
+    claim = take(tmp_path / "id")
+    assert claim is not None
+    claim.release(ended=True)
+    assert list(tmp_path.iterdir()) == []

@@ -174,3 +174,49 @@ anything = st.recursive(
 def test_whatever_goes_in_json_comes_out(data: Any) -> None:
     text = json.dumps(plain(data), allow_nan=False)
     assert plain(json.loads(text)) == json.loads(text)
+
+
+telling = st.sampled_from(
+    ["password", "a=1", "https://u:p@h/", "Bearer abcdefgh", "--token", "hunter2", "\u017fecret"]
+)
+simple = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | telling
+ordinary = st.recursive(
+    simple,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8) | telling, inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+
+
+@given(ordinary | st.builds(lambda depth: json.loads("[" * depth + "]" * depth), st.integers(1, 20)))
+def test_what_passes_as_it_is_is_written_as_it_would_be_after_a_closer_look(data: Any) -> None:
+    redactor = Redactor(["hunter2", 'a"b\\'])
+    if redactor.passes(data):
+        assert redactor.plain(data) == data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"password": "x"},
+        {"note": "see https://user:word@host/"},
+        ["--token", "x"],
+        {"name": "DB_PASSWD", "value": 1},
+        "hunter2",
+        'say a"b\\ again',
+        10**100,
+        math.nan,
+        "x" * 10_000,
+        list(range(500)),
+        b"bytes",
+    ],
+)
+def test_what_needs_a_closer_look_does_not_pass(data: Any) -> None:
+    assert not Redactor(["hunter2", 'a"b\\']).passes(data)
+
+
+def test_an_ordinary_event_passes() -> None:
+    assert Redactor(["hunter2"]).passes(
+        [None, "create_task", {"task_id": "1", "task_data": {"at": [1, 2.5]}}]
+    )

@@ -120,11 +120,11 @@ def _start(face: Face, app: App, chosen: Options, sockets: list[socket.socket], 
         if app.settings.docker_host and not lenient:
             return _refuse(error, face, ExitCode.ENGINE_OR_HOST)
         err(f"warning: {error.message}; tasks with a container are refused until one answers")
-    _serve(site, sockets)
+    _serve(face, site, sockets)
     return ExitCode.FINISHED
 
 
-def _serve(site: Any, sockets: list[socket.socket]) -> None:
+def _serve(face: Face, site: Any, sockets: list[socket.socket]) -> None:
     from localrun.server.api import make_api
     from localrun.server.serving import serve
 
@@ -132,7 +132,9 @@ def _serve(site: Any, sockets: list[socket.socket]) -> None:
     out(GREETING)
     shown = f"[{host}]" if ":" in host else host
     out(f"localrun serves http://{shown}:{port} (the API: http://{shown}:{port}/docs); Ctrl+C stops it")
-    serve(make_api(site), site, sockets)
+    api = make_api(site)
+    face.imported()
+    serve(api, site, sockets)
     if site.options.on_exit == "leave":
         # what carries the tasks must not see the engine close, nor be waited for: the next process goes on
         sys.stdout.flush()

@@ -81,11 +81,13 @@ class Journal:
         again, such as the answer to a poll. Never raises for what the data are, nor when the disk is
         full: the next event that can be written then tells how many are missing.
         """
-        plain = self._redactor.plain(data if data is not None else {})
+        told = [request_id or REQUEST.get(), action, data if data is not None else {}, metadata or {}]
+        if not self._redactor.passes(told):
+            told = [self._redactor.plain(part) for part in told]
+        request, deed, plain, around = told
         if event_type in forms.ERRORS:
             plain = forms.with_error(plain)
-        request, deed = self._redactor.plain([request_id or REQUEST.get(), action])
-        rest = forms.rest_of_line(request, deed, plain, self._redactor.plain(metadata or {}))
+        rest = forms.rest_of_line(request, deed, plain, around)
         entry = Entry(event_type, rest, request, deed, plain, volatile or event_type in VOLATILE)
         held = _HELD.get()
         if held is not None and held[0] is self:

@@ -6,6 +6,7 @@ Anything goes in; what JSON has no form for is named by its type. Nothing of a s
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable
@@ -34,9 +35,18 @@ _USER_INFO = re.compile(r"(://[^/\s:@]{0,100}:)[^/\s@]{1,200}(?=@)")
 # where records of dataclasses, msgspec and pydantic say what their fields are, without importing these
 _MARKERS = ("__dataclass_fields__", "__struct_fields__", "__pydantic_fields__")
 
+# without one of these in it, a text holds nothing that the patterns above find
+_CLUES = (
+    *("passw", "passphrase", "pwd", "secret", "token", "api", "auth", "credential"),
+    *("private", "access", "cookie", "bearer", "://"),
+)
+_LONG_NUMBER = re.compile(r"\d{70}")
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
 _DEPTH = 12
 _ITEMS = 200  # of one list or object
 _NODES = 5000
+_SHORT = 2000  # characters of a line that can be too much in no other way than those that are counted
 _TEXT = 8192  # characters of one string
 _TEXTS = 65536  # characters of one line
 _BITS = 256
@@ -55,6 +65,21 @@ class Redactor:
         """Never write this value down, wherever it turns up. One of under four characters is not found."""
         if len(secret) >= _SHORTEST_SECRET:
             self._secrets = tuple(sorted({*self._secrets, secret}, key=len, reverse=True))
+
+    def passes(self, data: Any) -> bool:
+        """Whether it is plain, short and innocent as it is, which a look at its JSON can tell of most."""
+        try:
+            text = _encode(data)
+        except (TypeError, ValueError, RuntimeError):  # no JSON, too deep, or changed while it is read
+            return False
+        small = len(text) <= _SHORT and text.count(",") < _ITEMS
+        if not small or not text.isascii() or text.count("{") + text.count("[") >= _DEPTH:
+            return False
+        lower = text.lower()
+        found = any(clue in lower for clue in _CLUES) or any(
+            _encode(one)[1:-1] in text for one in self._secrets
+        )
+        return not found and _LONG_NUMBER.search(text) is None
 
     def plain(self, data: Any) -> Any:
         """The same as plain JSON values, without secrets, cut where there is too much."""
@@ -80,6 +105,8 @@ class _Plain:
 
     def of(self, value: Any, depth: int = 0) -> Any:
         self._nodes -= 1
+        if type(value) is str and depth < _DEPTH and self._nodes >= 0:  # what most values are
+            return self._text(value)
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, Enum):
@@ -101,6 +128,11 @@ class _Plain:
         return self._text(_name(value)) if fields is None else self._object(fields, depth)
 
     def _text(self, text: str) -> str:
+        if type(text) is str and len(text) <= min(_TEXT, self._chars):  # as most are: nothing to cut
+            shown = self._redactor.text(text)
+            if len(shown) <= len(text):
+                self._chars -= len(shown)
+                return shown
         room = max(min(_TEXT, self._chars), 0)
         shown = self._redactor.text(str.__str__(text[: 2 * room]))[:room]
         self._chars -= len(shown)
