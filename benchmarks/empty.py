@@ -1,0 +1,35 @@
+"""The least that FastAPI on uvicorn can do: what localrun's own routes are compared with."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+api = FastAPI()
+
+
+@api.get("/")
+async def get() -> dict[str, Any]:
+    return {}
+
+
+@api.post("/")
+async def post() -> dict[str, Any]:
+    return {}
+
+
+def main() -> None:
+    # named as TCP, or asyncio would not turn Nagle's delay off
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
+        config = uvicorn.Config(api, log_level="warning", access_log=False, server_header=False)
+        uvicorn.Server(config).run([listening])
+
+
+if __name__ == "__main__":
+    main()

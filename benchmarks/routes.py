@@ -1,0 +1,95 @@
+"""The server's hot routes, with few and with many tasks that have ended, beside an empty route.
+
+Promised is what a command like curl meets, whose request has a connection of its own. Over one that is
+kept open there is less that all have in common; that is measured too.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from figures import Case, Chapter, Medians, Samples, Target, measure, tell
+from line import Line, empty_server, localrun_server, request
+
+from localrun import settings
+from localrun.app import App
+
+FEW, MANY, ACTIVE = 10, 10_000, 10
+KEPT = ", kept open"
+BURST = 5  # requests of a kind, one after the other
+TASK: dict[str, Any] = {"position": [1, 2], "what": "look"}
+SUBMISSION = {"task": TASK, "assigned_by": "ray"}
+
+
+def _slower(route: str) -> Target:
+    few, many = f"{route}, {FEW} ended", f"{route}, {MANY} ended"
+    return Target(f"{route}: {MANY} ended / {FEW} ended", lambda m: m[many] / m[few], 1.3)
+
+
+def _dearer(route: str, empty: str) -> Target:
+    def value(medians: Medians) -> float:
+        return max(medians[f"{route}, {count} ended"] for count in (FEW, MANY)) / medians[empty]
+
+    return Target(f"{route} / empty route", value, 2.0)
+
+
+TARGETS = (
+    _slower("GET /task/list"),
+    _slower("POST /task"),
+    _dearer("GET /task/list", "GET, empty route"),
+    _dearer("POST /task", "POST, empty route"),
+)
+
+
+def compare(folder: Path, *, rounds: int) -> Chapter:
+    """Measure it, a burst of each in turn; lists first, since every post makes them longer."""
+    places = {count: folder / str(count) for count in (FEW, MANY)}
+    for count, place in places.items():
+        tell(f"making {count} tasks")
+        _end_tasks(place, count)
+    with ExitStack() as stack:
+        empty = stack.enter_context(empty_server(folder))
+        servers = {count: stack.enter_context(_server(place, count)) for count, place in places.items()}
+        samples: Samples = {}
+        for method, path, body in (("GET", "/task/list", None), ("POST", "/task", SUBMISSION)):
+            samples |= measure(_asking(empty, servers, method, path, body), rounds, warm=2, burst=BURST)
+    return Chapter("one request", samples, TARGETS, "GET, empty route")
+
+
+def _asking(
+    empty: Line, servers: dict[int, Line], method: str, path: str, body: object = None
+) -> dict[str, Case]:
+    nothing, wanted = request(method, "/", body), request(method, path, body)
+    empty_route = f"{method}, empty route"
+    cases: dict[str, Case] = {
+        empty_route: partial(empty.call, nothing),
+        f"{empty_route}{KEPT}": partial(empty.ask, nothing),
+    }
+    for count, line in servers.items():
+        route = f"{method} {path}, {count} ended"
+        cases |= {route: partial(line.call, wanted), f"{route}{KEPT}": partial(line.ask, wanted)}
+    return cases
+
+
+def _end_tasks(folder: Path, ended: int) -> None:
+    app = App(settings.load({}, home=folder / "home", cache=folder / "cache"))
+    for _ in range(ended):
+        app.manager.complete_task(app.manager.create_task(TASK, "ray").id)
+    app.close()
+
+
+@contextmanager
+def _server(folder: Path, ended: int) -> Iterator[Line]:
+    """A server with some active tasks, and so many that have ended; it keeps all of them in memory."""
+    with localrun_server(folder, keep_completed=MANY) as line:
+        for _ in range(ACTIVE):
+            line.post("/task", SUBMISSION)
+        counts = line.get("/task/status")["task_manager"]
+        if (counts["active_tasks_count"], counts["completed_tasks_count"]) != (ACTIVE, ended):
+            sys.exit(f"the server has other tasks than it was given: {counts}")
+        yield line
