@@ -14,13 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from localrun.engines.dockerd import DockerEngine
-from localrun.errors import EngineError
-from localrun.events import Event
 from localrun.states import TaskState
 from localrun.steps import LABEL_TASK
 from tests.conftest import OtherUser, absent
@@ -307,34 +305,46 @@ def test_a_file_that_others_may_not_read_is_copied_and_left_as_it_is(
     assert (stat.S_IMODE(secret.stat().st_mode), secret.read_text()) == (0o600, "12345")
 
 
-def test_a_silent_build_ends_at_once_when_it_is_killed(docker_engine: DockerEngine, tmp_path: Path) -> None:
-    base = f"localrun-test/silent:{secrets.token_hex(4)}"
-    docker_engine.load_image([image_archive(busybox_layer({}), base, Cmd=["sh"], Env=["PATH=/bin"])])
-    building = threading.Event()
-
-    def heard(event: Event) -> None:
-        if "sleep" in event.message:
-            building.set()
-
+def test_a_silent_build_ends_at_once_when_it_is_killed_and_leaves_nothing(
+    docker_engine: DockerEngine, tmp_path: Path
+) -> None:
+    # Given a build whose second step says nothing for a minute
+    mark = secrets.token_hex(4)
+    base = f"localrun-test/silent:{mark}"
+    labels = {"localrun-test": mark}  # its containers inherit them
+    archive = image_archive(busybox_layer({}), base, Cmd=["sh"], Env=["PATH=/bin"], Labels=labels)
+    loaded = docker_engine.load_image([archive])
+    (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN echo one > /one\nRUN sleep 60\n")
     try:
-        with make_desk(tmp_path, engine=docker_engine, image=base) as desk:
-            (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN echo {secrets.token_hex(8)}; sleep 60\n")
-            task = desk.submit(values={"a": 1, "b": 2}, image=None, bundle=tmp_path, listener=heard)
-            assert building.wait(20)
+        with make_desk(tmp_path, engine=docker_engine, image=base) as desk, started(mark) as events:
+            task = desk.submit(values={"a": 1, "b": 2}, image=None, bundle=tmp_path)
+            assert all(events.readline() for _ in ("one", "two"))
+
+            # When it is killed meanwhile
             begun = time.monotonic()
             desk.app.manager.kill(task)
             record = desk.app.manager.wait(task, 30)
-            assert record is not None
-            assert record.state is TaskState.KILLED
-            assert time.monotonic() - begun < 20
+
+        # Then it ends, and neither its container nor the image of its first step is there
+        assert record is not None
+        assert record.state is TaskState.KILLED
+        assert time.monotonic() - begun < 20
+        assert docker_engine.find(labels) == []
+        assert [image.id for image in docker_engine.images(labels)] == [loaded]
     finally:
-        _remove_when_free(docker_engine, base)
+        docker_engine.remove_image(base)
 
 
-def _remove_when_free(engine: DockerEngine, image: str) -> None:
-    # the engine ends the container of a step that was broken off in its own time
-    deadline = time.monotonic() + 20
-    while engine.find_image(image) is not None and time.monotonic() < deadline:
-        with suppress(EngineError):
-            engine.remove_image(image)
-        time.sleep(0.1)
+@contextmanager
+def started(mark: str) -> Iterator[IO[str]]:
+    """A line for each container with the mark that starts."""
+    now = str(int(time.time()) - 1)
+    filters = ("--filter", f"label=localrun-test={mark}", "--filter", "event=start")
+    with subprocess.Popen(
+        ["docker", "events", "--since", now, *filters], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout
+        finally:
+            process.kill()

@@ -20,6 +20,7 @@ from localrun.errors import Cause, EngineError, ImageError, LocalrunError
 CHUNK = 1024 * 1024
 LAST_LINES = 10
 _STEP = re.compile(r"Step (?P<done>\d+)/(?P<total>\d+) : (?P<what>.*)")
+_RUNNING = re.compile(r" ---> Running in (?P<id>[0-9a-f]{12,64})")
 _MADE = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})")
 _ONLY_BUILDKIT = re.compile(
     r"requires buildkit|unknown flag: (?:mount|link|security|network|parents|exclude|checksum|keep-git-dir)"
@@ -44,6 +45,7 @@ class Build:
         self._step = ""
         self._cached = False
         self._made: list[str] = []
+        self._container = ""
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
 
     def run(self, query: Mapping[str, Any]) -> Image:
@@ -85,6 +87,9 @@ class Build:
             self._step, self._cached = step["what"].strip(), False
             self._progress(line, int(step["done"]), int(step["total"]))
             return
+        running = _RUNNING.fullmatch(line)
+        if running:
+            self._container = running["id"]
         made = _MADE.fullmatch(line)
         if made and not self._cached and not self._step.upper().startswith("FROM "):
             self._made.append(made["id"])
@@ -94,10 +99,22 @@ class Build:
 
     def _clean_up(self) -> None:
         """Remove what the steps before the failed one made, the last one first."""
+        # a build that was broken off still has its container for a moment, and that its image
+        with contextlib.suppress(EngineError):
+            self._remove_container()
         for image in reversed(self._made):
             # what went wrong before is what has to be told
             with contextlib.suppress(EngineError, ImageError):
                 self._images.remove_unnamed(image)
+
+    def _remove_container(self) -> None:
+        if not self._container:
+            return
+        path = f"/containers/{self._container}"
+        answer = self._images.api.send("DELETE", path, {"force": 1, "v": 1})
+        said(answer)
+        if answer.status == 409:  # the engine is at it
+            said(self._images.api.send("POST", f"{path}/wait", {"condition": "removed"}))
 
     def _credentials(self) -> dict[str, str]:
         if not (self._images.config / "config.json").exists():
