@@ -35,14 +35,15 @@ class Crew:
         thread.start()
 
     def _let_go(self, task: Task, claim: Claim) -> None:
-        # a task that has not ended by now met a bug of ours; whoever looks next ends it
+        # a task that has not ended by now met a bug of ours, or a disk so full that its end could not be
+        # written down; whoever looks next ends it
         ended = task.record.state.is_end
         if ended:
             self._list.complete(task.record)
         else:
             self._list.discard(task.id)
             task.give_up()
-        claim.release(ended=ended)
+        claim.release(ended=ended and task.is_written)
         with self._lock:
             self._threads.pop(task.id, None)
 

@@ -76,8 +76,7 @@ class Intake:
                 workspace = self._home.create(task_id)
                 claim = self._home.claim(workspace.id, new=True)
             assert claim is not None
-            workspace.furnish()
-            workspace.descriptor.write_bytes(bundle.descriptor.source)
+            workspace.furnish(bundle.descriptor.source)
             plan = _plan(request, bundle, self._settings, given)
             task = Task(_record(request, bundle, workspace, plan), workspace, listeners)
             task.time("bundle", read)

@@ -6,12 +6,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from localrun import images, ownership, steps, transport, values
+from localrun import images, ownership, room, steps, transport, values
 from localrun.admission import Admission, Reservation
 from localrun.descriptor import Descriptor
 from localrun.diskwatch import DiskWatch
@@ -77,8 +77,9 @@ class Runner:
             ending = way()
         except LocalrunError as error:
             ending = Ending.of(error)
-        except Exception:  # noqa: BLE001 - the one place where even a bug of ours must reach an end
-            ending = _ending_of_bug(task)
+        except Exception as error:  # noqa: BLE001 - the one place where even a bug of ours must reach an end
+            ending = _ending_of_bug(task, error)
+        task.workspace.free_reserve()
         # Written down before the container goes: whoever goes on from here must not take it for lost.
         task.update(ending=ending.state, **ending.changes)
         task.save()
@@ -94,14 +95,17 @@ class Runner:
             self.engine.stop(task.record.container, grace)
 
 
-def _ending_of_bug(task: Task) -> Ending:
+def _ending_of_bug(task: Task, error: Exception) -> Ending:
+    if isinstance(error, OSError) and room.is_full(error):
+        return Ending.of(room.unwritable(task.workspace.path, error))
     path = task.workspace.path / "traceback.txt"
-    path.write_text(traceback.format_exc())
+    with suppress(OSError):
+        path.write_text(traceback.format_exc())
     last = traceback.format_exc().strip().splitlines()[-1]
-    error = LocalrunError(
+    bug = LocalrunError(
         f"localrun itself failed: {last}", remedy=f"this is a bug of localrun; please report it with {path}"
     )
-    return Ending.of(error)
+    return Ending.of(bug)
 
 
 class _Run:

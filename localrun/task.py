@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from localrun import states
-from localrun.errors import TaskKilled
+from localrun.errors import Cause, LocalrunError, TaskKilled
 from localrun.events import KINDS, Event, Listener
 from localrun.record import StepRecord, TaskRecord
 from localrun.states import StepName, TaskState
@@ -29,6 +29,7 @@ class Task:
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
         self._ended = threading.Event()
+        self.is_written = False  # whether the record on disk is this one
 
     @property
     def id(self) -> str:
@@ -38,19 +39,22 @@ class Task:
     def create(self) -> None:
         """Write the first state down; the task exists from here on."""
         self.update(history=[(self.record.state, time.time())])
-        self.save()
+        self.workspace.save(self.record)
         self._tell_state(task_data=self.record.submitted or {"bundle": self.record.bundle})
 
     def move(self, state: TaskState, **changes: Any) -> None:
         """Enter a state: check it, stamp it, write it down, tell it.
 
-        Raises `IllegalTransition` when the present state does not lead there.
+        A full disk does not keep a task from going on; see `save`. Raises `IllegalTransition` when the
+        present state does not lead there.
         """
         with self._lock:
             states.check(self.record.state, state)
             history = [*self.record.history, (state, time.time())]
             self.record = self.record.replace(**changes, state=state, history=history)
-        self.workspace.save(self.record)
+        if state.is_end:
+            self.workspace.free_reserve()
+        self.save()
         if state.is_end:
             self._tell_state(message=self.record.message, exit_code=self.record.exit_code)
             self._ended.set()
@@ -68,17 +72,31 @@ class Task:
             self.record = self.record.replace(**changes)
 
     def save(self) -> None:
-        """Write the record down between two states."""
-        self.workspace.save(self.record)
+        """Write the record down between two states; on a full disk the next time does it.
+
+        The program may have filled the disk itself: it must be watched to its end all the same.
+        """
+        try:
+            self.workspace.save(self.record)
+            self.is_written = True
+        except LocalrunError as error:
+            self.is_written = False
+            _pass_if_full(error)
 
     def emit(self, kind: str, message: str, /, **data: Any) -> None:
         """Tell what happened to whoever listens; all but logs and progress is kept."""
         assert kind in KINDS, kind
         event = Event(kind, self.id, message, data)
         if kind not in ("log", "progress"):
-            self.workspace.append(event)
+            self._keep(event)
         for listener in self._listeners:
             listener(event)
+
+    def _keep(self, event: Event) -> None:
+        try:
+            self.workspace.append(event)
+        except LocalrunError as error:
+            _pass_if_full(error)
 
     def warn(self, message: str) -> None:
         """Add a warning to the record and tell it."""
@@ -135,3 +153,8 @@ class Task:
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the task has ended or was given up; False when `timeout` seconds passed first."""
         return self._ended.wait(timeout)
+
+
+def _pass_if_full(error: LocalrunError) -> None:
+    if error.cause is not Cause.DISK_FULL:
+        raise error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 from localrun.sizes import show_bytes
@@ -11,7 +12,7 @@ _TAIL = 64 * 1024  # bytes of the end that are kept when the limit is passed
 
 
 class TaskLog:
-    """A log file that stops growing at `limit` bytes and still ends with the last lines.
+    """A log file that stops growing at `limit` bytes, or with the disk, and still ends with the last lines.
 
     Used from one thread at a time: the one that follows the container.
     """
@@ -25,12 +26,18 @@ class TaskLog:
 
     def write(self, data: bytes) -> None:
         """Add what the program wrote."""
-        kept = data[: self._room]
-        if kept:
-            self._stream.write(kept)
-            self._room -= len(kept)
-        self._left_out += len(data) - len(kept)
+        kept = self._written(data[: self._room])
+        self._room -= kept
+        if kept < len(data):
+            self._room = 0
+        self._left_out += len(data) - kept
         self._remember(data)
+
+    def _written(self, data: bytes) -> int:
+        try:
+            return self._stream.write(data) or 0
+        except OSError:  # no room: the program may have filled the disk, and has to be followed all the same
+            return 0
 
     def _remember(self, data: bytes) -> None:
         self._tail.append(data[-_TAIL:])
@@ -50,6 +57,7 @@ class TaskLog:
         if self._left_out:
             end = b"".join(self._tail)[-min(self._left_out, _TAIL) :]
             missing = self._left_out - len(end)
-            self._stream.write(f"\n[localrun: {show_bytes(missing)} of output left out here]\n".encode())
-            self._stream.write(end)
+            mark = f"\n[localrun: {show_bytes(missing)} of output left out here]\n".encode()
+            with suppress(OSError):
+                self._stream.write(mark + end)
         self._stream.close()

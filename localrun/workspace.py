@@ -8,6 +8,7 @@ HOME/
     inputs/ outputs/    what the container sees
     logs/task.log       what the program wrote
     events.jsonl        what happened
+    reserve             room for the end of the record, should the disk be full by then
     kill                there when somebody asked for the task to be stopped
 """
 
@@ -23,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
+from localrun import room
 from localrun.claim import Claim, offer, take, wait_until_free
 from localrun.errors import LocalrunError, TaskExists, TaskNotFound, UsageError
 from localrun.events import Event
@@ -85,10 +87,17 @@ class Workspace:
         """Make the task's folder; only the user may enter, so that the modes inside need not be narrow."""
         self.path.mkdir(mode=0o700)
 
-    def furnish(self) -> None:
-        """Make the folders that a task with a container needs."""
-        for folder in (self.inputs, self.outputs, self.logs):
-            folder.mkdir(exist_ok=True)
+    def furnish(self, descriptor: bytes = b"") -> None:
+        """Make what a task with a container needs. Raises `LocalrunError`, also when the disk is full."""
+        with room.telling(self.path):
+            for folder in (self.inputs, self.outputs, self.logs):
+                folder.mkdir(exist_ok=True)
+            self.descriptor.write_bytes(descriptor)
+            room.keep(self.path / "reserve")
+
+    def free_reserve(self) -> None:
+        """Make room for what is still to be written: the program, which may have filled the disk, is over."""
+        room.give_back(self.path / "reserve")
 
     def upload(self, name: str, chunks: Iterable[bytes]) -> Path:
         """Keep an input that was sent; a reader sees all of it or nothing."""
@@ -110,7 +119,10 @@ class Workspace:
         return {path.name: path for path in self.uploads.iterdir() if not path.name.startswith(".")}
 
     def save(self, record: TaskRecord) -> None:
-        """Write the record; a reader sees the old one or the new one, never a part."""
+        """Write the record; a reader sees the old one or the new one, never a part.
+
+        Raises `LocalrunError`, with cause DISK_FULL when there is no room.
+        """
         _write_whole(f"{self._text}/task.json", record.to_json())
 
     def load(self) -> TaskRecord:
@@ -132,16 +144,15 @@ class Workspace:
             return None
 
     def append(self, event: Event) -> None:
-        """Add an event to the task's own history, as one whole line."""
+        """Add an event to the task's own history, as one whole line. Raises as `save`."""
         line = _encode({name: getattr(event, name) for name in event.__slots__}) + "\n"
-        stream = os.open(f"{self._text}/events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(stream, line.encode())
-        finally:
-            os.close(stream)
+            _append(f"{self._text}/events.jsonl", line.encode())
+        except OSError as error:
+            raise room.unwritable(self.path, error) from error
 
     def request_kill(self) -> None:
-        """Ask whoever carries the task to stop it; that may be another process."""
+        """Ask whoever carries the task to stop it; that may be another process. Raises as `save`."""
         _write_whole(f"{self._text}/kill", f"{time.time()}\n".encode())
 
     @property
@@ -150,9 +161,10 @@ class Workspace:
         return os.path.exists(f"{self._text}/kill")  # noqa: PTH110 - asked at every step of a task
 
     def write_hosts(self) -> Path:
-        """A hosts file for containers without a network, which the engine gives none."""
-        self.hosts.write_text("127.0.0.1\tlocalhost\n::1\tlocalhost\n")
-        self.hosts.chmod(0o644)
+        """A hosts file for containers without a network, which the engine gives none. Raises as `save`."""
+        with room.telling(self.path):
+            self.hosts.write_text("127.0.0.1\tlocalhost\n::1\tlocalhost\n")
+            self.hosts.chmod(0o644)
         return self.hosts
 
     def open_up(self, *, writable_inputs: bool) -> int:
@@ -208,18 +220,11 @@ class Home:
             workspace.make()
         except FileExistsError as error:
             if not workspace.path.is_dir():
-                raise self._unwritable(error) from error
+                raise room.unwritable(self.path, error) from error
             raise TaskExists(f"there is a task {task_id} already", remedy="choose another id") from error
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise room.unwritable(self.path, error) from error
         return workspace
-
-    def _unwritable(self, error: OSError) -> LocalrunError:
-        return LocalrunError(
-            f"the tasks' folder {self.path} cannot be written: {error.strerror}",
-            remedy="run localrun in a folder of your own, or set LOCALRUN_HOME to one",
-            path=str(self.path),
-        )
 
     def _prepare(self) -> None:
         if os.path.isdir(self._text):  # noqa: PTH112 - hot
@@ -239,12 +244,17 @@ class Home:
         return self.open(task_id)
 
     def claim(self, task_id: str, *, new: bool = False) -> Claim | None:
-        """Become the carrier of a task that has not ended; None when somebody is, or it has ended."""
-        return take(self._active / task_id, new=new)
+        """Become the carrier of a task that has not ended; None when somebody is, or it has ended.
+
+        Raises `LocalrunError` when a new one cannot be written down.
+        """
+        with room.telling(self.path):
+            return take(self._active / task_id, new=new)
 
     def offer(self, workspace: Workspace) -> None:
-        """Let any process claim a new task, which nobody carries."""
-        offer(self._active / workspace.id, workspace.events)
+        """Let any process claim a new task, which nobody carries. Raises as `claim`."""
+        with room.telling(self.path):
+            offer(self._active / workspace.id, workspace.events)
 
     def wait(self, task_id: str) -> None:
         """Block until nobody carries the task (any more): it has ended, or its carrier died."""
@@ -337,6 +347,16 @@ def _write_whole(path: str, data: bytes) -> None:
         with open(beside, "wb") as stream:  # noqa: PTH123
             stream.write(data)
         os.replace(beside, path)  # noqa: PTH105
-    except BaseException:
+    except BaseException as error:
         Path(beside).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise room.unwritable(Path(path).parent, error) from error
         raise
+
+
+def _append(path: str, data: bytes) -> None:
+    stream = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(stream, data)
+    finally:
+        os.close(stream)

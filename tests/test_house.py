@@ -12,18 +12,32 @@ PACKAGE = Path(__file__).parent.parent / "localrun"
 # From the ground up. A module may import from its own storey and from those below.
 STOREYS: list[tuple[str, set[str]]] = [
     ("ground", {"errors", "settings", "sizes", "guess", "divergences"}),
-    ("words", {"states", "events", "record", "causes", "document", "descriptor", "datatypes"}),
+    ("words", {"states", "events", "record", "causes", "vocabulary", "document", "descriptor", "datatypes"}),
     ("base", {"engines.base"}),
     (
         "hands",
-        {"bundle", "images", "values", "workspace", "claim", "owners", "tasklog", "transport", "ownership"},
+        {
+            "bundle",
+            "images",
+            "values",
+            "workspace",
+            "claim",
+            "owners",
+            "tasklog",
+            "transport",
+            "ownership",
+            "room",
+        },
     ),
-    ("hands", {"admission", "journal", "engines.dockerd", "engines.fake", "library", "diskwatch"}),
+    (
+        "hands",
+        {"admission", "journal", "engines.dockerd", "engines.fake", "library", "diskwatch", "metadata"},
+    ),
     ("hands", {"validation", "packing", "scaffold"}),
     ("spine", {"steps", "verdict", "task", "runner", "request", "intake", "manager", "recovery"}),
     ("spine", {"tasklist", "crew", "waiting", "takeover", "watch", "exchange"}),
     ("app", {"app"}),
-    ("faces", {"cli", "server", "__main__", "__init__"}),
+    ("faces", {"cli", "server", "handle", "__main__", "__init__"}),
 ]
 DOORS = {
     "pydantic": {"server"},
@@ -34,7 +48,7 @@ DOORS = {
     "numpy": {"datatypes"},
     "shapely": {"datatypes"},
 }
-FACES = {"cli", "server", "__main__", "__init__"}
+FACES = {"cli", "server", "handle", "__main__", "__init__"}
 
 
 def module_of(path: Path) -> str:

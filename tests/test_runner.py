@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from pathlib import Path
 
@@ -228,3 +230,33 @@ def test_a_bug_of_ours_is_an_end_too_and_leaves_a_traceback_to_report(tmp_path: 
     assert "ZeroDivisionError" in record.message
     assert "ZeroDivisionError" in (Path(record.folder) / "traceback.txt").read_text()
     assert engine.find({LABEL_TASK: ""}) == []
+
+
+def test_a_task_that_fills_the_disk_comes_to_its_end_and_leaves_no_container(tmp_path: Path) -> None:
+    def fill(container: FakeContainer) -> int:
+        folder = next((tmp_path / ".localrun" / "tasks").iterdir())
+        (folder / "events.jsonl").unlink()
+        (folder / "events.jsonl").symlink_to("/dev/full")
+        (folder / f"task.json.{os.getpid()}.tmp").symlink_to("/dev/full")
+        container.stderr.write("No space left on device\n")
+        return 1
+
+    with make_desk(tmp_path, fill) as desk:
+        record = run(desk)
+        assert desk.engine.find({LABEL_TASK: ""}) == []
+    assert (record.state, record.cause) == (TaskState.FAILED, "DISK_FULL")
+    assert desk.app.home.open(record.id).load() == record
+    assert not (Path(record.folder) / "reserve").exists()
+
+
+def test_a_disk_that_is_full_when_we_write_is_no_bug_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("localrun.values.collect", full)
+    with make_desk(tmp_path, add) as desk:
+        record = run(desk)
+    assert record.cause == "DISK_FULL"
+    assert not (Path(record.folder) / "traceback.txt").exists()

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from localrun.errors import IllegalTransition, TaskKilled
+from localrun.errors import IllegalTransition, LocalrunError, TaskKilled
 from localrun.events import Event
 from localrun.record import TaskRecord
 from localrun.states import StepName, TaskState
@@ -84,3 +85,29 @@ def test_waiting_ends_with_the_task(task: Task) -> None:
     assert not task.wait(0)
     task.move(TaskState.KILLED)
     assert task.wait(0)
+
+
+def fill_disk(task: Task) -> None:
+    """Nothing more can be written, neither events nor the record."""
+    folder = task.workspace.path
+    (folder / "events.jsonl").unlink()
+    (folder / "events.jsonl").symlink_to("/dev/full")
+    (folder / f"task.json.{os.getpid()}.tmp").symlink_to("/dev/full")
+
+
+def test_a_full_disk_does_not_keep_a_task_from_going_on(task: Task, seen: list[Event]) -> None:
+    fill_disk(task)
+    task.move(TaskState.PROVISIONED)
+    assert (task.record.state, task.is_written) == (TaskState.PROVISIONED, False)
+    assert seen[-1].data["state"] == "PROVISIONED"
+    task.save()
+    assert task.is_written
+    assert task.workspace.load() == task.record
+
+
+def test_a_task_whose_first_record_cannot_be_written_is_none(tmp_path: Path) -> None:
+    workspace = Home(tmp_path).create()
+    task = Task(TaskRecord(id=workspace.id, bundle="b"), workspace)
+    (workspace.path / f"task.json.{os.getpid()}.tmp").symlink_to("/dev/full")
+    with pytest.raises(LocalrunError, match="no room left"):
+        task.create()

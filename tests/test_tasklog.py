@@ -50,3 +50,12 @@ def test_the_tail_is_text_whatever_the_program_wrote(tmp_path: Path) -> None:
     assert log.tail == "café �\n"
     log.close()
     log.close()
+
+
+def test_a_full_disk_does_not_end_the_following_and_the_tail_is_known(tmp_path: Path) -> None:
+    (tmp_path / "log").symlink_to("/dev/full")
+    log = TaskLog(tmp_path / "log", 1000)
+    log.write(b"one\n")
+    log.write(b"two\n")
+    log.close()
+    assert log.tail == "one\ntwo\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun.errors import LocalrunError, TaskNotFound
+from localrun.errors import Cause, LocalrunError, TaskNotFound
 from localrun.events import Event
 from localrun.record import TaskRecord
 from localrun.workspace import Home, Workspace
@@ -22,8 +22,7 @@ def home(tmp_path: Path) -> Home:
 
 def made(home: Home, age: int = 0) -> Workspace:
     workspace = home.create()
-    workspace.furnish()
-    workspace.descriptor.write_text("name: x\n")
+    workspace.furnish(b"name: x\n")
     written = workspace.descriptor.stat().st_mtime - age
     os.utime(workspace.descriptor, (written, written))
     workspace.save(TaskRecord(id=workspace.id, bundle="b"))
@@ -53,7 +52,7 @@ def test_a_record_is_read_back_as_it_was_written(home: Home) -> None:
     workspace.save(record)
     assert workspace.load() == record
     assert sorted(path.name for path in workspace.path.iterdir()) == [
-        "descriptor.yml", "inputs", "logs", "outputs", "task.json",
+        "descriptor.yml", "inputs", "logs", "outputs", "reserve", "task.json",
     ]  # fmt: skip
 
 
@@ -170,3 +169,19 @@ def test_a_request_to_stop_is_seen_by_whoever_looks_at_the_folder(home: Home) ->
 def test_a_folder_without_tasks_is_empty_and_not_made_by_looking(home: Home) -> None:
     assert (list(home.newest()), home.active(), home.mine) == ([], [], False)
     assert not home.path.exists()
+
+
+def test_a_disk_without_room_is_told_as_that(home: Home) -> None:
+    workspace = home.create()
+    workspace.descriptor.symlink_to("/dev/full")
+    with pytest.raises(LocalrunError, match="no room left") as caught:
+        workspace.furnish(b"name: x\n")
+    assert caught.value.cause is Cause.DISK_FULL
+
+
+def test_room_for_the_end_is_kept_and_given_back(home: Home) -> None:
+    workspace = made(home)
+    assert (workspace.path / "reserve").stat().st_blocks * 512 >= 32 * 1024
+    for _ in range(2):
+        workspace.free_reserve()
+    assert not (workspace.path / "reserve").exists()

@@ -73,6 +73,8 @@ def _checked(given: list[str], face: Face) -> int:
     except BrokenPipeError:
         streams.hush(sys.stdout)
         return ExitCode.FINISHED
+    except OSError as error:
+        return _tell(_of_system(error), face, as_json="--json" in given)
 
 
 def _call(given: list[str], face: Face) -> int:
@@ -83,6 +85,15 @@ def _call(given: list[str], face: Face) -> int:
         raise KeyboardInterrupt from error
     except click.UsageError as error:
         raise _usage(error) from error
+
+
+def _of_system(error: OSError) -> LocalrunError:
+    """What the operating system refused, and nobody nearer to it has put into words."""
+    place = f"{error.filename}: " if error.filename else ""
+    return LocalrunError(
+        f"{place}{error.strerror or error}",
+        remedy="check the path, its permissions, and the room on its disk",
+    )
 
 
 def _usage(error: click.UsageError) -> UsageError:

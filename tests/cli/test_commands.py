@@ -220,3 +220,13 @@ def test_the_home_is_chosen_by_the_environment_too(
     monkeypatch.setenv("LOCALRUN_GRACE", "much")
     result = localrun("list")
     assert (result.code, "LOCALRUN_GRACE" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["list", "status last", "rm --all"])
+def test_what_the_system_refuses_is_told_without_a_traceback(localrun: Command, command: str) -> None:
+    (localrun.folder / "home").write_text("no folder")
+    result = localrun(*command.split())
+    assert result.code == 5
+    assert "Not a directory" in result.err
+    assert "what to do: " in result.err
+    assert "Traceback" not in result.err
