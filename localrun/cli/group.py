@@ -23,6 +23,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "status": ("status", "Show where a task is, and why it ended."),
         "logs": ("logs", "Show what a task wrote."),
         "outputs": ("outputs", "Show or copy a task's outputs."),
+        "explain": ("explain", "Say what a status or cause means, here and elsewhere."),
     },
     "Serve": {
         "serve": ("serve", "Serve the tasks of this folder over HTTP."),

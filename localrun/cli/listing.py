@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from localrun.cli import options
+from localrun.cli import options, speech
 from localrun.cli.display.lines import harmless
 from localrun.cli.face import Face, pass_face
 from localrun.cli.streams import is_terminal, out
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _LIMIT = 20
 _HEADS = ("ID", "STATE", "CAUSE", "NAME", "AGE", "DURATION")
+_HEADS_AS = ("ID", "STATUS", "CAUSE", "NAME", "AGE", "DURATION")
 _STATES = [str(state) for state in TaskState]
 
 
@@ -32,18 +33,22 @@ _STATES = [str(state) for state in TaskState]
     "-n", "--limit", type=click.IntRange(min=1), default=_LIMIT, show_default=True, help="How many at most."
 )
 @click.option("--state", type=click.Choice(_STATES, case_sensitive=False), help="Only tasks in this state.")
+@speech.as_system
 @options.as_json
 @pass_face
-def command(face: Face, everything: bool, limit: int, state: str | None, as_json: bool) -> None:
+def command(
+    face: Face, *, everything: bool, limit: int, state: str | None, system: str | None, as_json: bool
+) -> None:
     """List the tasks of this folder, the newest first."""
     with face.app() as app:
         records = list(islice(_records(app, state), None if everything else limit))
     if as_json:
         from localrun.cli.results import as_fields, print_json
 
-        print_json([as_fields(record) for record in records])
+        print_json([as_fields(record) | speech.as_fields(record, system) for record in records])
     elif records:
-        _print([_HEADS, *map(_row, records)])
+        heads = _HEADS if system is None else _HEADS_AS
+        _print([heads, *(_row(record, system) for record in records)])
     elif is_terminal(sys.stdout, face.environ):
         out("no tasks here; run one: `localrun run BUNDLE`")
 
@@ -55,13 +60,14 @@ def _records(app: App, state: str | None) -> Iterator[TaskRecord]:
             yield record
 
 
-def _row(record: TaskRecord) -> tuple[str, ...]:
+def _row(record: TaskRecord, system: str | None) -> tuple[str, ...]:
     now = time.time()
+    status, cause = speech.state_and_cause(record, system)
     duration = (record.ended or now) - record.created
     return (
         record.id[:8],
-        str(record.state),
-        record.cause or "-",
+        status,
+        cause or "-",
         harmless(record.name) or "-",
         show_seconds(max(now - record.created, 0.0)),
         show_seconds(duration),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from localrun.cli import options
+from localrun.cli import options, speech
 from localrun.cli.display.lines import harmless_lines
 from localrun.cli.face import Face, pass_face
 from localrun.cli.streams import out
@@ -23,9 +23,10 @@ _INDENT = 12
 
 @click.command()
 @options.task_id
+@speech.as_system
 @options.as_json
 @pass_face
-def command(face: Face, task_id: str, as_json: bool) -> None:
+def command(face: Face, task_id: str, system: str | None, *, as_json: bool) -> None:
     """Show where the task ID is, what it uses, and why it ended.
 
     ID is the beginning of an id, or `last`.
@@ -35,9 +36,9 @@ def command(face: Face, task_id: str, as_json: bool) -> None:
     if as_json:
         from localrun.cli.results import print_json
 
-        print_json(status_fields(record))
+        print_json(status_fields(record) | speech.as_fields(record, system))
         return
-    for name, value in _facts(record):
+    for name, value in _facts(record, system):
         out(f"{name:<{_INDENT}}" + harmless_lines(value).replace("\n", "\n" + " " * _INDENT))
 
 
@@ -58,10 +59,12 @@ def owner_gone(record: TaskRecord) -> bool:
     return not record.state.is_end and record.owner is not None and not is_alive(record.owner)
 
 
-def _facts(record: TaskRecord) -> Iterator[tuple[str, str]]:
+def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
     yield "id", record.id
     yield "name", record.name
     yield "bundle", record.bundle
+    if system is not None:
+        yield from speech.facts(record, system)
     yield "state", str(record.state) + (f" in the step {record.step}" if record.step else "")
     if owner_gone(record):
         yield "", f"its process is gone; `localrun kill {record.id[:8]}` ends it"

@@ -1,0 +1,158 @@
+"""`localrun explain`: what a status, state, step or cause means, here and in four other systems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localrun import vocabulary
+from localrun.cli import options
+from localrun.cli.streams import out
+from localrun.errors import Cause, UsageError
+from localrun.vocabulary import HERE, SYSTEMS, TITLES
+
+if TYPE_CHECKING:
+    from localrun.vocabulary.translation import Saying
+    from localrun.vocabulary.word import Word
+
+_WIDTH = 28
+_FEW = 6
+
+
+@click.command()
+@click.argument("words", metavar="[WORD]", nargs=-1)
+@click.option("--system", type=click.Choice((HERE, *SYSTEMS)), help="Only the words of this system.")
+@options.as_json
+def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> None:
+    """Say what WORD means: a state, a step, a cause, or a status of another system.
+
+    Known are localrun's own words and those of App Engine, Inductiva, iExec and the Task System. Letter
+    case does not matter, nor do blanks, `-` and `_`. Without a WORD all are listed.
+    """
+    asked = " ".join(words)
+    found = _found(asked, system) if asked.strip() else vocabulary.words(system)
+    if as_json:
+        from localrun.cli.results import print_json
+
+        print_json({"word": asked or None, "meanings": [fields(word) for word in found]})
+    elif asked.strip():
+        out("\n\n".join("\n".join(_sheet(word)) for word in found))
+    else:
+        out("\n".join(_catalogue(found)))
+
+
+def _found(asked: str, system: str | None) -> tuple[Word, ...]:
+    found = vocabulary.look_up(asked)
+    chosen = tuple(word for word in found if system in (None, word.system))
+    if chosen:
+        return chosen
+    if found:
+        others = ", ".join(dict.fromkeys(TITLES[word.system] for word in found))
+        raise UsageError(
+            f"{asked!r} is no word of {TITLES[system or HERE]}",
+            remedy=f"it is one of {others}",
+        )
+    raise UsageError(f"no system has the word {asked!r}", remedy=_remedy(asked), word=asked)
+
+
+def _remedy(asked: str) -> str:
+    """The words that it may be a part of, or the one that it is like."""
+    parts = _with(asked)
+    if parts:
+        more = f" and {len(parts) - _FEW} more" if len(parts) > _FEW else ""
+        return f"it is a part of {', '.join(parts[:_FEW])}{more}"
+    near = vocabulary.meant(asked)
+    guess = f"did you mean {near!r}? " if near else ""
+    return f"{guess}`localrun explain` lists all words"
+
+
+def _with(asked: str) -> list[str]:
+    from localrun.vocabulary.word import plain
+
+    part = plain(asked)
+    names = dict.fromkeys(word.name for word in vocabulary.words())
+    return [name for name in names if part in plain(name)] if len(part) > 3 else []
+
+
+def fields(word: Word) -> dict[str, Any]:
+    """A meaning as JSON; what it does not have is left out, but for `here`."""
+    known = {
+        "system": word.system,
+        "kind": word.kind,
+        "name": word.name,
+        "also": list(word.also),
+        "meaning": word.meaning,
+        "remedy": word.remedy,
+        "only": str(word.only or ""),
+        "why": word.why,
+        "like": word.like,
+        "elsewhere": [saying.as_dict() for saying in _elsewhere(word)],
+    }
+    here = [
+        {"state": one.state, "step": one.step, "cause": str(one.cause) if one.cause else None}
+        for one in word.here
+    ]
+    return {name: value for name, value in known.items() if value} | {"here": here}
+
+
+def _sheet(word: Word) -> Iterator[str]:
+    also = f", also {', '.join(word.also)}" if word.also else ""
+    yield f"{word.name} ({TITLES[word.system]}, {word.kind}{also})"
+    yield f"  {word.meaning}"
+    if word.only:
+        yield f"  exists only {word.only}: {word.why}"
+    if word.system == HERE:
+        yield from _own(word)
+    elif word.here or word.like:
+        nearest = "nearest here" if word.only else "here"
+        yield f"  {nearest}: {word.like or '; or '.join(map(str, word.here))}"
+    yield f"  what to do: {word.remedy}"
+
+
+def _own(word: Word) -> Iterator[str]:
+    if word.kind == "cause":
+        from localrun.cli.exits import of_cause
+
+        cause = Cause[word.name]
+        yield f"  who has to act: {_ACTORS[cause.fault]}; exit code {int(of_cause(cause))}"
+    for saying in _elsewhere(word):
+        parts = dict.fromkeys((saying.status, saying.reason, saying.replica, saying.cause))
+        yield f"  {TITLES[saying.system]}: {', '.join(filter(None, parts))}"
+
+
+def _elsewhere(word: Word) -> Iterator[Saying]:
+    if word.system != HERE:
+        return
+    from localrun.states import StepName
+
+    (here,) = word.here
+    # a cause alone says nothing of its step: most tasks end in their own
+    step = here.step or (StepName.TASK if here.cause else None)
+    for system in SYSTEMS:
+        yield vocabulary.say(here.state, step, here.cause, system)
+
+
+def _catalogue(words: tuple[Word, ...]) -> Iterator[str]:
+    """All words by system and kind, each with the beginning of its meaning."""
+    for system, kinds in groupby(words, key=lambda word: word.system):
+        for kind, members in groupby(kinds, key=lambda word: word.kind):
+            yield f"{TITLES[system]}: {kind}"
+            for word in members:
+                yield f"  {word.name:<{_WIDTH}}  {_first_sentence(word)}"
+            yield ""
+    yield "`localrun explain WORD` says more of one: what it is here, and what to do."
+
+
+def _first_sentence(word: Word) -> str:
+    first = word.meaning.split(". ")[0].rstrip(".")
+    return f"{first} (only {word.only})" if word.only else first
+
+
+_ACTORS = {
+    "user": "who submits the task",
+    "task": "the author of the task's program",
+    "host": "the owner of this machine",
+}

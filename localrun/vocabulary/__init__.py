@@ -1,0 +1,60 @@
+"""The words of four systems, and what they mean on one machine: tables only.
+
+Nothing but names is imported here: a table is read when a word of it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from localrun.errors import Cause
+    from localrun.states import StepName, TaskState
+    from localrun.vocabulary.translation import Saying
+    from localrun.vocabulary.word import Word
+
+HERE = "localrun"
+SYSTEMS = ("app-engine", "inductiva", "iexec", "task-system")
+TITLES = {
+    HERE: "localrun",
+    "app-engine": "App Engine",
+    "inductiva": "Inductiva",
+    "iexec": "iExec",
+    "task-system": "Task System",
+}
+
+
+def say(state: TaskState, step: StepName | None, cause: Cause | None, system: str) -> Saying:
+    """The words of `system`, one of `SYSTEMS`, for a task in this state and step, with this cause."""
+    from localrun.vocabulary.translation import translate
+
+    return translate(state, step, cause, system)
+
+
+def words(system: str | None = None) -> tuple[Word, ...]:
+    """Every known word, or those of one system, in the order in which they are met."""
+    from localrun.vocabulary.lexicon import LEXICON
+
+    return tuple(word for word in LEXICON if system in (None, word.system))
+
+
+def look_up(text: str) -> tuple[Word, ...]:
+    """All meanings of a word; letter case and what separates its parts do not matter."""
+    from localrun.vocabulary.word import plain
+
+    wanted = plain(text)
+    return tuple(word for word in words() if wanted in map(plain, word.spellings))
+
+
+def meant(text: str) -> str | None:
+    """The known word that looks most like `text`; None when none does."""
+    from localrun.guess import closest
+    from localrun.vocabulary.word import plain
+
+    # by their ends: what is compared may not be long, and the longest words differ there
+    ends = {plain(name)[-_LONGEST:]: name for word in words() for name in word.spellings}
+    found = closest(plain(text)[-_LONGEST:], ends)
+    return None if found is None else ends[found]
+
+
+_LONGEST = 60

@@ -1,0 +1,49 @@
+"""localrun's own words: states, steps, causes."""
+
+from __future__ import annotations
+
+from localrun.causes import EXPLANATIONS
+from localrun.errors import Cause
+from localrun.states import TaskState
+from localrun.vocabulary import HERE
+from localrun.vocabulary.word import Situation, Word, rows
+
+# fmt: off
+_STATES = rows(HERE, "state", (
+    ("CREATED", "The task is known, and not every required input is there.", "CREATED",
+     "Give the inputs that are missing; `localrun status ID` shows the task."),
+    ("PROVISIONED", "Every required input is checked and on disk.", "PROVISIONED",
+     "Nothing: it goes on by itself."),
+    ("QUEUING", "The task waits until its processors, memory, GPUs and disk are free.", "QUEUING",
+     "Wait, or end another task; `localrun status ID` says which resource is short, and by how much."),
+    ("QUEUED", "What the task asked for is reserved for it; it starts next.", "QUEUED",
+     "Nothing: it goes on by itself."),
+    ("PENDING", "The task is being prepared: its image, its folders, its container.", "PENDING",
+     "Wait: an image that is built or pulled for the first time takes its time."),
+    ("RUNNING", "The task's container has started; the state lasts until its outputs are collected.",
+     "RUNNING", "Wait, follow it with `localrun logs ID -f`, or stop it with `localrun kill ID`."),
+    ("FINISHED", "The program ended with exit code 0, and every declared output is there and valid.",
+     "FINISHED", "Nothing: `localrun outputs ID` shows what it gave."),
+    ("FAILED", "The task ended without what it should give; its cause says why.", "FAILED",
+     "Look at the cause and what to do: `localrun status ID`, then `localrun logs ID`."),
+    ("KILLED", "The task was stopped because somebody asked for it.", "KILLED", "Run it again."),
+))
+_STEPS = rows(HERE, "step", (
+    ("permissions", "The first step: the task's folders are opened to whatever user its image has.",
+     "PENDING permissions", "Nothing: it needs no action."),
+    ("task", "The second step: the bundle's own program runs, in its container.", "RUNNING task",
+     "Its log is what the program wrote: `localrun logs ID`."),
+    ("outputs", "The last step: what the program wrote is collected and compared with the descriptor.",
+     "RUNNING outputs", "`localrun logs ID --step outputs` says how it went."),
+))
+# fmt: on
+
+
+def _of_cause(cause: Cause) -> Word:
+    told = EXPLANATIONS[cause]
+    end = TaskState.KILLED if cause is Cause.KILLED else TaskState.FAILED
+    here = (Situation(end, cause=cause),)
+    return Word(HERE, "cause", str(cause), f"{told.what} {told.why}", here, told.remedy)
+
+
+WORDS = (*_STATES, *_STEPS, *map(_of_cause, Cause))

@@ -1,0 +1,230 @@
+"""What a word means, and tasks in the words of other systems."""
+
+from __future__ import annotations
+
+import pytest
+
+from localrun import vocabulary
+from localrun.cli.exits import of_cause
+from localrun.errors import Cause
+from localrun.vocabulary import SYSTEMS, TITLES
+from tests.cli.command import Command
+
+# -- explain ---------------------------------------------------------------------------------------
+
+
+def test_a_cause_is_told_with_its_fault_its_exit_code_and_what_others_call_it(localrun: Command) -> None:
+    done = localrun("explain", "TIMEOUT")
+    assert (done.code, done.err) == (0, "")
+    sheet = done.out.split("\n\n")[0].splitlines()
+    assert sheet == [
+        "TIMEOUT (localrun, cause)",
+        "  The task ran longer than it may. The limit was too short, or the program hangs.",
+        "  who has to act: the author of the task's program; exit code 124",
+        "  App Engine: FAILED",
+        "  Inductiva: Task Timed Out",
+        "  iExec: FAILED, CONTRIBUTION_TIMEOUT, COMPUTE_FAILED, APP_COMPUTE_TIMEOUT",
+        "  Task System: error",
+        "  what to do: Raise `--timeout`; the end of the log shows where it was.",
+    ]
+
+
+@pytest.mark.parametrize("cause", list(Cause), ids=str)
+def test_every_cause_is_told_with_its_exit_code(localrun: Command, cause: Cause) -> None:
+    sheets = localrun("explain", cause).out.split("\n\n")
+    (own,) = (sheet for sheet in sheets if sheet.startswith(f"{cause} (localrun, cause)"))
+    assert f"; exit code {int(of_cause(cause))}\n" in own
+    assert all(f"\n  {TITLES[system]}: " in own for system in SYSTEMS)
+
+
+def test_a_word_of_another_system_is_told_with_its_local_equivalent(localrun: Command) -> None:
+    assert localrun("explain", "OOMKilled").out.splitlines() == [
+        "OOMKilled (App Engine, container reason)",
+        "  The kernel ended the program because it went beyond its memory.",
+        "  here: FAILED, cause OUT_OF_MEMORY",
+        "  what to do: Raise `configuration.resources.ram`, or `--memory`; or read less at once.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "place", "reason"),
+    [
+        ("OUT_OF_GAS", "on a blockchain", "deposits"),
+        ("UNKNOWN_SMS", "in an enclave", "secrets"),
+        ("Spot Reclaimed", "in a cloud", "rented"),
+        ("inputs-sending", "in a cluster", "no disk"),
+    ],
+)
+def test_a_word_that_exists_only_elsewhere_says_so_and_why(
+    localrun: Command, word: str, place: str, reason: str
+) -> None:
+    text = localrun("explain", word).out
+    assert f"\n  exists only {place}: " in text
+    assert reason in text
+
+
+def test_what_comes_nearest_to_a_word_of_elsewhere_is_said(localrun: Command) -> None:
+    assert "\n  nearest here: FAILED, cause INPUTS_INVALID\n" in (
+        localrun("explain", "PRE_COMPUTE_DATASET_DOWNLOAD_FAILED").out
+    )
+
+
+def test_a_word_that_is_no_state_of_a_task_says_what_is_like_it(localrun: Command) -> None:
+    assert "\n  here: exit code 2, or 404 from `localrun serve`\n" in localrun("explain", "404").out
+
+
+@pytest.mark.parametrize(
+    "words", [("in progress",), ("In", "Progress"), ("IN_PROGRESS",), ("computation-started",)]
+)
+def test_a_word_may_be_written_in_many_ways(localrun: Command, words: tuple[str, ...]) -> None:
+    done = localrun("explain", *words)
+    assert done.out.startswith("In Progress (Inductiva, status, also computation-started)\n")
+
+
+def test_a_word_of_several_systems_shows_all_its_meanings(localrun: Command) -> None:
+    heads = [sheet.splitlines()[0] for sheet in localrun("explain", "completed").out.split("\n\n")]
+    assert heads == [
+        "Completed (App Engine, container reason)",
+        "COMPLETED (iExec, task status)",
+        "COMPLETED (iExec, replicate status)",
+        "COMPLETED (iExec, on-chain status)",
+        "completed (Task System, status)",
+    ]
+    only = localrun("explain", "completed", "--system", "task-system").out
+    assert only.startswith("completed (Task System, status)\n")
+    assert "\n\n" not in only
+
+
+def test_a_word_of_another_system_than_asked_for_is_a_wrong_call(localrun: Command) -> None:
+    done = localrun("explain", "OOMKilled", "--system", "inductiva")
+    assert (done.code, done.out) == (2, "")
+    assert "'OOMKilled' is no word of Inductiva\n  what to do: it is one of App Engine\n" in done.err
+
+
+def test_a_misspelt_word_is_a_wrong_call_with_a_guess(localrun: Command) -> None:
+    done = localrun("explain", "OUT_OF_MEMROY")
+    assert (done.code, done.out) == (2, "")
+    assert "no system has the word 'OUT_OF_MEMROY'" in done.err
+    assert "did you mean 'OUT_OF_MEMORY'? `localrun explain` lists all words" in done.err
+
+
+def test_a_part_of_words_names_them(localrun: Command) -> None:
+    done = localrun("explain", "post_compute_computed")
+    assert (done.code, "it is a part of POST_COMPUTE_COMPUTED_FILE_NOT_FOUND\n" in done.err) == (2, True)
+    assert " and 17 more\n" in localrun("explain", "tee session").err
+
+
+def test_a_word_may_hold_anything(localrun: Command) -> None:
+    done = localrun("explain", "\x1b[2J\n" + "x" * 5000)
+    assert (done.code, "\x1b" in done.err) == (2, False)
+
+
+def test_without_a_word_all_are_listed_by_system(localrun: Command) -> None:
+    lines = localrun("explain").out.splitlines()
+    heads = [line for line in lines if line and not line.startswith((" ", "`"))]
+    assert list(dict.fromkeys(head.split(":")[0] for head in heads)) == list(TITLES.values())
+    listed = [line for line in lines if line.startswith("  ")]
+    assert len(listed) == len(vocabulary.words())
+    for word, line in zip(vocabulary.words(), listed, strict=True):
+        assert line.startswith(f"  {word.name} ")
+        assert line.endswith(f" (only {word.only})") == bool(word.only)
+
+
+def test_the_list_of_one_system_has_only_its_words(localrun: Command) -> None:
+    heads = [
+        line for line in localrun("explain", "--system", "iexec").out.splitlines() if line[:1] not in " `"
+    ]
+    assert [head for head in heads if head] == [
+        f"iExec: {kind}" for kind in ("task status", "replicate status", "on-chain status", "failure cause")
+    ]
+
+
+def test_meanings_are_one_line_of_json(localrun: Command) -> None:
+    found = localrun("explain", "stake too low", "--json").json
+    assert found["word"] == "stake too low"
+    (meaning,) = found["meanings"]
+    assert (meaning["system"], meaning["name"], meaning["only"]) == (
+        "iexec",
+        "STAKE_TOO_LOW",
+        "on a blockchain",
+    )
+    assert {"state": "FAILED", "step": None, "cause": "CPU_UNAVAILABLE"} in meaning["here"]
+
+
+def test_all_words_are_one_line_of_json(localrun: Command) -> None:
+    found = localrun("explain", "--json").json
+    assert (found["word"], len(found["meanings"])) == (None, len(vocabulary.words()))
+    cause = next(one for one in found["meanings"] if one["name"] == "SIGNAL")
+    assert [saying["system"] for saying in cause["elsewhere"]] == list(SYSTEMS)
+
+
+def test_a_word_that_is_not_known_is_json_too(localrun: Command) -> None:
+    assert localrun("explain", "nonsense", "--json").json["message"] == "no system has the word 'nonsense'"
+
+
+# -- list and status -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("system", "finished", "failed"),
+    [
+        ("app-engine", "FINISHED -", "FAILED Error"),
+        ("inductiva", "Success -", "Failed -"),
+        ("iexec", "COMPLETED -", "FAILED APP_COMPUTE_FAILED"),
+        ("task-system", "completed -", "error -"),
+    ],
+)
+def test_a_list_is_shown_in_the_words_of_a_system(
+    localrun: Command, system: str, finished: str, failed: str
+) -> None:
+    localrun.run()
+    localrun.program = lambda _: 1
+    localrun.run()
+    lines = [line.split() for line in localrun("list", "--as", system).out.splitlines()]
+    assert lines[0] == ["ID", "STATUS", "CAUSE", "NAME", "AGE", "DURATION"]
+    assert [" ".join(line[1:3]) for line in lines[1:]] == [failed, finished]
+
+
+def test_a_list_as_json_has_the_words_beside_the_states(localrun: Command) -> None:
+    localrun.run()
+    (record,) = localrun("list", "--as", "inductiva", "--json").json
+    assert record["state"] == "FINISHED"
+    assert record["as"] == {"system": "inductiva", "status": "Success", "code": "success"}
+    assert "as" not in localrun("list", "--json").json[0]
+
+
+def test_status_is_shown_in_the_words_of_a_system(localrun: Command) -> None:
+    localrun.program = lambda _: 3
+    localrun.run()
+    lines = localrun("status", "last", "--as", "iexec").out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("iExec "))
+    assert [line.strip() for line in lines[start : start + 4]] == [
+        "iExec       FAILED",
+        "reason: RUNNING_FAILED",
+        "replicate: COMPUTE_FAILED",
+        "cause: APP_COMPUTE_FAILED",
+    ]
+    assert "EXIT_NONZERO" in localrun("status", "last", "--as", "iexec").out
+    assert "\nInductiva   Failed (failed)\n" in localrun("status", "last", "--as", "inductiva").out
+
+
+def test_status_as_json_has_the_words_beside_the_state(localrun: Command) -> None:
+    localrun.program = lambda _: 3
+    localrun.run()
+    found = localrun("status", "last", "--as", "iexec", "--json").json
+    assert (found["state"], found["cause"]) == ("FAILED", "EXIT_NONZERO")
+    assert found["as"] == {
+        "system": "iexec",
+        "status": "FAILED",
+        "code": "FAILED",
+        "cause": "APP_COMPUTE_FAILED",
+        "reason": "RUNNING_FAILED",
+        "replica": "COMPUTE_FAILED",
+    }
+
+
+@pytest.mark.parametrize("command", [("list",), ("status", "last")])
+def test_a_system_that_is_not_known_is_a_wrong_call(localrun: Command, command: tuple[str, ...]) -> None:
+    done = localrun(*command, "--as", "slurm")
+    assert done.code == 2
+    assert all(system in done.err for system in SYSTEMS)
