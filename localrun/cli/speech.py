@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun import vocabulary
+from localrun.states import StepName, TaskState
 
 if TYPE_CHECKING:
+    from localrun.errors import Cause
     from localrun.record import TaskRecord
     from localrun.vocabulary.translation import Saying
 
@@ -22,16 +24,52 @@ as_system = click.option(
 
 
 def spoken(record: TaskRecord, system: str) -> Saying:
-    """A task in the words of a system. A cause that a later localrun wrote counts as none."""
+    """A task in the words of a system."""
+    return vocabulary.say(record.state, record.step, _cause(record), system)
+
+
+def _cause(record: TaskRecord) -> Cause | None:
+    """A cause that a later localrun wrote counts as none."""
     from localrun.errors import Cause
 
-    known = {str(cause): cause for cause in Cause}
-    return vocabulary.say(record.state, record.step, known.get(record.cause or ""), system)
+    return {str(cause): cause for cause in Cause}.get(record.cause or "")
+
+
+def history(record: TaskRecord, system: str) -> Iterator[tuple[str, float]]:
+    """What a task went through in the words of a system, each with its time in seconds since 1970.
+
+    What the system has one word for is one line; iExec tells the reason before FAILED.
+    """
+    last = ""
+    for state, step, since in _moments(record):
+        saying = vocabulary.say(state, step, _cause(record) if state.is_end else None, system)
+        for word in filter(None, (saying.reason, saying.status)):
+            if word != last:
+                yield word, since
+            last = word
+
+
+def _moments(record: TaskRecord) -> Iterator[tuple[TaskState, StepName | None, float]]:
+    """Each time that a state or a step began, in order."""
+    begun: list[tuple[float, TaskState | StepName]] = [(since, state) for state, since in record.history]
+    begun += [(step.started, step.name) for step in record.steps if step.started is not None]
+    state: TaskState = record.state
+    step: StepName | None = None
+    for since, what in sorted(begun, key=lambda one: one[0]):
+        if isinstance(what, StepName):
+            step = what
+        else:
+            state = what
+            # a task that waits anew begins its steps anew; one that ends did so in its last
+            step = step if state is TaskState.RUNNING or state.is_end else None
+        yield state, step, since
 
 
 def as_fields(record: TaskRecord, system: str | None) -> dict[str, Any]:
     """What `--as` adds to a JSON record."""
-    return {} if system is None else {"as": spoken(record, system).as_dict()}
+    if system is None:
+        return {}
+    return {"as": spoken(record, system).as_dict() | {"history": list(history(record, system))}}
 
 
 def state_and_cause(record: TaskRecord, system: str | None) -> tuple[str, str]:

@@ -70,7 +70,8 @@ def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
         yield "", f"its process is gone; `localrun kill {record.id[:8]}` ends it"
     yield from _why(record)
     yield "time", _times(record)
-    for name, since in record.history:
+    history = record.history if system is None else speech.history(record, system)
+    for name, since in history:
         yield "", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(since))} {name}"
     yield from _steps(record)
     yield "resources", _resources(record)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from localrun import vocabulary
+from localrun.cli import speech
 from localrun.cli.exits import of_cause
 from localrun.errors import Cause
+from localrun.record import StepRecord, TaskRecord
+from localrun.states import StepName, TaskState
 from localrun.vocabulary import SYSTEMS, TITLES
 from tests.cli.command import Command
 
@@ -189,7 +192,7 @@ def test_a_list_as_json_has_the_words_beside_the_states(localrun: Command) -> No
     localrun.run()
     (record,) = localrun("list", "--as", "inductiva", "--json").json
     assert record["state"] == "FINISHED"
-    assert record["as"] == {"system": "inductiva", "status": "Success", "code": "success"}
+    assert (record["as"]["status"], record["as"]["code"]) == ("Success", "success")
     assert "as" not in localrun("list", "--json").json[0]
 
 
@@ -220,7 +223,52 @@ def test_status_as_json_has_the_words_beside_the_state(localrun: Command) -> Non
         "cause": "APP_COMPUTE_FAILED",
         "reason": "RUNNING_FAILED",
         "replica": "COMPUTE_FAILED",
+        "history": found["as"]["history"],
     }
+
+
+@pytest.mark.parametrize(
+    ("system", "words"),
+    [
+        ("app-engine", "CREATED PROVISIONED QUEUING QUEUED PENDING RUNNING FAILED"),
+        ("inductiva", "Waiting_for_Input In_Queue Preparing_to_Compute In_Progress Finalizing Failed"),
+        ("iexec", "RECEIVED INITIALIZED RUNNING RESULT_UPLOADING RUNNING_FAILED FAILED"),
+        ("task-system", "received processing error"),
+    ],
+)
+def test_what_a_task_went_through_is_told_in_the_words_of_a_system(
+    localrun: Command, system: str, words: str
+) -> None:
+    localrun.program = lambda _: 3
+    localrun.run()
+    told = localrun("status", "last", "--as", system, "--json").json["as"]["history"]
+    assert [word for word, _ in told] == [
+        word.replace("_", " ") if word[1].islower() else word for word in words.split()
+    ]
+    times = [since for _, since in told]
+    assert times == sorted(times)
+    lines = localrun("status", "last", "--as", system).out.splitlines()
+    assert [line.strip()[20:] for line in lines if line.strip().startswith("20")] == [
+        word for word, _ in told
+    ]
+
+
+def test_a_task_that_waited_anew_is_told_from_the_beginning() -> None:
+    first = [TaskState(name) for name in ("CREATED", "PROVISIONED")]
+    round_ = [TaskState(name) for name in ("QUEUING", "QUEUED", "PENDING", "RUNNING")]
+    record = TaskRecord(
+        id="1",
+        bundle="b",
+        state=TaskState.FAILED,
+        cause="A_CAUSE_OF_LATER",
+        history=[(state, float(at)) for at, state in enumerate([*first, *round_, *round_, TaskState.FAILED])],
+        steps=[StepRecord(name=StepName.TASK, started=4.5)],
+    )
+    assert [word for word, _ in speech.history(record, "inductiva")] == [
+        *("Waiting for Input", "In Queue", "Preparing to Compute", "In Progress"),
+        *("In Queue", "Preparing to Compute", "In Progress", "Runtime Error"),
+    ]
+    assert list(speech.history(TaskRecord(id="1", bundle="b"), "iexec")) == []
 
 
 @pytest.mark.parametrize("command", [("list",), ("status", "last")])
