@@ -84,8 +84,8 @@ def facts(record: TaskRecord, system: str) -> Iterator[tuple[str, str]]:
     """The lines of a sheet."""
     saying = spoken(record, system)
     title = vocabulary.TITLES[system]
-    same = "" if saying.code == saying.status else f" ({saying.code})"
-    yield f"{title}", saying.status + same
+    code = "" if saying.code.lower() == saying.status.lower() else f" ({saying.code})"
+    yield title, saying.status + code
     for name, word in (("reason", saying.reason), ("replicate", saying.replica), ("cause", saying.cause)):
         if word:
             yield "", f"{name}: {word}"

@@ -208,7 +208,12 @@ def test_status_is_shown_in_the_words_of_a_system(localrun: Command) -> None:
         "cause: APP_COMPUTE_FAILED",
     ]
     assert "EXIT_NONZERO" in localrun("status", "last", "--as", "iexec").out
-    assert "\nInductiva   Failed (failed)\n" in localrun("status", "last", "--as", "inductiva").out
+    assert "\nInductiva   Failed\n" in localrun("status", "last", "--as", "inductiva").out
+
+
+def test_a_code_that_differs_from_its_title_is_shown_beside_it() -> None:
+    record = TaskRecord(id="1", bundle="b", state=TaskState.RUNNING, step=StepName.TASK)
+    assert list(speech.facts(record, "inductiva")) == [("Inductiva", "In Progress (computation-started)")]
 
 
 def test_status_as_json_has_the_words_beside_the_state(localrun: Command) -> None:
