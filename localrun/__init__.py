@@ -1,3 +1,24 @@
 """Run containerised tasks on your own machine, offline, as the platform would run them."""
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from localrun.handle import Task, TaskFailed, run, submit, using, wait_all
+
+__all__ = ["Task", "TaskFailed", "run", "submit", "using", "wait_all"]
+
+if not TYPE_CHECKING:  # who checks types is to see these names, and no others
+
+    def __getattr__(name: str) -> Any:
+        # What the command line needs not must not cost it time: these are imported when they are first used.
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from localrun import handle
+
+        found = globals()[name] = getattr(handle, name)
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from localrun.admission import Admission, Capacity, machine_ledger
 from localrun.diskwatch import DiskWatch
 from localrun.engines.base import Engine
-from localrun.errors import EngineUnreachable, UsageError
+from localrun.errors import EngineUnreachable, LocalrunError, UsageError
 from localrun.manager import TaskManager
 from localrun.record import TaskRecord
 from localrun.recovery import Recovery
 from localrun.runner import Runner
 from localrun.settings import Settings
+from localrun.states import TaskState
 from localrun.steps import LABEL_TASK
 from localrun.workspace import Home, Workspace
 
@@ -28,6 +29,10 @@ def _machine(docker_host: str | None) -> str:
     """Engines on this machine share its cpus and memory, however they are called."""
     here = not docker_host or docker_host.startswith(("unix://", "tcp://127.", "tcp://localhost"))
     return "local" if here else str(docker_host)
+
+
+def _waits_for_somebody(record: TaskRecord) -> bool:
+    return record.plan is None or (record.state is TaskState.CREATED and record.plan.detached)
 
 
 class App:
@@ -120,12 +125,35 @@ class App:
         return self.wait(record.id)
 
     def wait(self, prefix: str) -> TaskRecord:
-        """Block until a task has ended, whichever process carries it."""
+        """Block until a task has ended, whichever process carries it; its record then.
+
+        If its process died, a detached task is carried on here, and another one ends. A task without a
+        container, and one that waits for inputs, are given back as they are once nobody carries them,
+        unless they were to be stopped.
+        Raises `EngineUnreachable`.
+        """
         workspace, record = self.find(prefix)
-        if not record.state.is_end:
+        while not record.state.is_end:
             self.home.wait(record.id)
-            self.recovery.end(record.id)  # if its process died, the task ends here
-        return workspace.load()
+            record = workspace.load()
+            if _waits_for_somebody(record) and not workspace.kill_requested:
+                break
+            if not record.state.is_end:
+                self._go_on(record)
+                record = workspace.load()
+        return record
+
+    def _go_on(self, record: TaskRecord) -> None:
+        if self.recovery.end(record.id) is not None:
+            return
+        task = self.manager.take_over(record.id)
+        if task is not None and _waits_for_somebody(record):
+            self.manager.kill(task)
+        if task is not None and self.manager.wait(task) and not task.record.state.is_end:
+            raise LocalrunError(
+                f"localrun itself failed: the task {task.id[:8]} has no end",
+                remedy="this is a bug of localrun; please report it with what is printed above",
+            )
 
     def remove(self, prefix: str) -> str:
         """Delete an ended task's folder; its id. Raises `UsageError` while it is active."""

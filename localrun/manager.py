@@ -307,6 +307,16 @@ class TaskManager:
         taken = self._takeover.all(self.active_tasks)
         return [self.find_task(record.id) or record for record in taken]
 
+    def take_over(self, task_id: str) -> Task | None:
+        """Carry a task on here whose process died; None when somebody carries it, or it has ended now.
+
+        Raises `EngineUnreachable`.
+        """
+        record = self.find_task(task_id)
+        if record is None or record.state.is_end or not self._takeover.one(record):
+            return None
+        return self._list.find(task_id)
+
     def _remember(self) -> None:
         active = set(self._home.active())
         ended = [workspace for workspace in self._home.newest() if workspace.id not in active]

@@ -49,9 +49,19 @@ class Takeover:
 
     def all(self, active: Iterable[TaskRecord]) -> list[TaskRecord]:
         """Take over what can be, in the given order; what was."""
-        return [record for record in active if self._take_over(record)]
+        return [record for record in active if self._try(record)]
 
-    def _take_over(self, record: TaskRecord) -> bool:
+    def _try(self, record: TaskRecord) -> bool:
+        try:
+            return self.one(record)
+        except EngineUnreachable:  # whoever looks when the engine is back goes on
+            return False
+
+    def one(self, record: TaskRecord) -> bool:
+        """Take over a task that has not ended; False when another process carries it, or has ended it.
+
+        Raises `EngineUnreachable`, which is not the task's end.
+        """
         claim = self._home.claim(record.id)
         if claim is None:  # another process carries it
             return False
@@ -64,9 +74,9 @@ class Takeover:
         task.update(owner=this_process())
         try:
             self._go_on(task, claim)
-        except EngineUnreachable:  # not the task's end: whoever looks when the engine is back goes on
+        except EngineUnreachable:
             claim.release(ended=False)
-            return False
+            raise
         except LocalrunError as error:
             self._end(task, claim, error)
         return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,13 +48,19 @@ class Delivery:
             except OSError:
                 return
 
-    def deliver(self, record: TaskRecord, workspace: Workspace) -> dict[str, object]:
+    def deliver(
+        self, record: TaskRecord, workspace: Workspace, only: Collection[str] | None = None
+    ) -> dict[str, object]:
         """Copy every declared output that is there; the task's outputs, with the paths of the copies.
+
+        `only` names those that are wanted; None: all.
 
         Raises `LocalrunError` when a copy cannot be written.
         """
         source = workspace.outputs
         for name in declared(record, workspace):
+            if only is not None and name not in only:
+                continue
             try:
                 self._copy(source, name)
             except OSError as error:

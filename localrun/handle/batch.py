@@ -1,0 +1,87 @@
+"""Waiting for many tasks, with one line that tells how far they are."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+
+from localrun.handle.task import Task
+from localrun.record import TaskRecord
+from localrun.states import TaskState
+
+Told = Callable[[TaskState], None]
+
+
+def wait_all(
+    tasks: Iterable[Task], timeout: float | None = None, *, progress: bool | None = None
+) -> list[TaskState]:
+    """Block until all tasks have ended; their states, in the order of the tasks.
+
+    `progress` shows one line on standard error; None: when that is a terminal. Ctrl+C ends the waiting,
+    not the tasks. Raises as `Task.wait`, `TimeoutError` after `timeout` seconds for all of them together.
+    """
+    waited = list(tasks)
+    show = sys.stderr.isatty() if progress is None else progress
+    with _line(len(waited)) if show else _nothing() as tell:
+        for task in _as_they_end(waited, timeout):
+            tell(task.wait())
+    return [task.wait() for task in waited]
+
+
+def _as_they_end(tasks: list[Task], timeout: float | None) -> Iterator[Task]:
+    ended: SimpleQueue[Task] = SimpleQueue()
+    deadline = None if timeout is None else time.monotonic() + timeout
+    pending = set(tasks)
+    for task in tasks:  # all at once: those of a process that died go on side by side
+        _tell_end(task, ended)
+    while pending:
+        try:
+            task = ended.get(timeout=_left(deadline))
+        except Empty:
+            noun = "task has" if len(pending) == 1 else "tasks have"
+            raise TimeoutError(f"{len(pending)} {noun} not ended after {timeout:g} s") from None
+        if task in pending:
+            pending.discard(task)
+            yield task
+
+
+def _tell_end(task: Task, ended: SimpleQueue[Task]) -> None:
+    def tell(_: futures.Future[TaskRecord]) -> None:
+        ended.put(task)
+
+    if task.is_terminal:
+        ended.put(task)
+    else:
+        task.end().add_done_callback(tell)
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+@contextmanager
+def _nothing() -> Iterator[Told]:
+    yield lambda _: None
+
+
+@contextmanager
+def _line(total: int) -> Iterator[Told]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    failed = 0
+    columns = (TextColumn("tasks"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    note = TextColumn("{task.fields[note]}", markup=False)
+    with Progress(*columns, note, console=Console(stderr=True)) as shown:
+        line = shown.add_task("tasks", total=total, note="")
+
+        def tell(state: TaskState) -> None:
+            nonlocal failed
+            failed += state is not TaskState.FINISHED
+            shown.update(line, advance=1, note=f"{failed} not finished" if failed else "")
+
+        yield tell
