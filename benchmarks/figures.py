@@ -81,9 +81,9 @@ def show(chapter: Chapter) -> None:
     medians = chapter.medians
     print(f"\n{chapter.title:<48}{'median':>13}{'p10..p90':>20}   x {chapter.base}")
     for name, values in chapter.samples.items():
-        low, high = _quantile(values, 0.1) * 1000, _quantile(values, 0.9) * 1000
+        spread = f"{_shown(_quantile(values, 0.1))}..{_shown(_quantile(values, 0.9))}"
         times = medians[name] / medians[chapter.base]
-        print(f"{name:<48}{_milliseconds(medians[name])}{f'{low:.4g}..{high:.4g}':>20}{times:>12.2f}")
+        print(f"{name:<48}{_shown(medians[name]):>10} ms{spread:>20}{times:>12.2f}")
 
 
 def show_targets(judged: list[dict[str, Any]]) -> None:
@@ -94,8 +94,9 @@ def show_targets(judged: list[dict[str, Any]]) -> None:
         print(f"{row['name']:<48}{row['value']:>11} {row['unit']}{promised:>20}{verdict}")
 
 
-def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1000:>10.4g} ms"
+def _shown(seconds: float) -> str:
+    """In milliseconds, with three digits that tell something."""
+    return f"{seconds * 1000:.{0 if seconds >= 0.1 else 1 if seconds >= 0.01 else 2}f}"
 
 
 def _quantile(values: list[float], part: float) -> float:

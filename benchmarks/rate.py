@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -30,21 +31,22 @@ TARGETS = (Target("rate of tasks, server / xargs docker run", _faster, 1.8, leas
 def compare(folder: Path, *, rounds: int, tasks: int) -> Chapter:
     """Measure it: how long so many `tasks` take."""
     with localrun_server(folder) as line:
-        cases: dict[str, Case] = {"localrun serve": partial(_through_server, line, tasks)}
+        cases: dict[str, Case] = {"localrun serve": partial(_through_server, line.port, tasks)}
         for count in AT_ONCE:
             cases[f"xargs -P {count} docker run"] = partial(_through_xargs, count, tasks)
-        _through_server(line, 4)  # the first one looks the image up
+        _through_server(line.port, 4)  # the first one looks the image up
         samples = measure(cases, rounds, warm=0)
     return Chapter(f"{tasks} tiny containers", samples, TARGETS, f"xargs -P {AT_ONCE[0]} docker run")
 
 
-def _through_server(line: Line, tasks: int) -> None:
+def _through_server(port: int, tasks: int) -> None:
     """Submit one by one, as clients do, then wait for each."""
-    made = [line.post("/task", {"task": TASK, "assigned_by": "bench"})["task_id"] for _ in range(tasks)]
-    for task_id in made:
-        task = line.get(f"/task/{task_id}/wait?timeout=300")["task"]
-        if task["state"] != "FINISHED":
-            sys.exit(f"a task did not finish: {task}")
+    with closing(Line(port)) as line:  # made anew: a server hangs up on those who are silent for long
+        made = [line.post("/task", {"task": TASK, "assigned_by": "bench"})["task_id"] for _ in range(tasks)]
+        for task_id in made:
+            task = line.get(f"/task/{task_id}/wait?timeout=300")["task"]
+            if task["state"] != "FINISHED":
+                sys.exit(f"a task did not finish: {task}")
 
 
 def _through_xargs(at_once: int, tasks: int) -> None:
