@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from localrun.cli.streams import Forgiving, is_terminal, shows_unicode, write
+from localrun.cli.streams import Forgiving, is_terminal, prepare, shows_unicode, write
 
 
 class Closed(io.StringIO):
@@ -70,3 +71,12 @@ def test_signs_beyond_ascii_are_drawn_only_where_they_can_be_read(
     environ: dict[str, str], unicode: bool
 ) -> None:
     assert shows_unicode(Terminal(), environ) is unicode
+
+
+def test_what_an_encoding_lacks_is_shown_and_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(raw, "ascii"))
+    prepare()
+    assert write(sys.stdout, "h\u00e4\n")
+    assert raw.getvalue() == b"h\\xe4\n"
