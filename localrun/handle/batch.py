@@ -9,7 +9,7 @@ from concurrent import futures
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
-from localrun.handle.task import Task
+from localrun.handle.task import ATTENTION, Task
 from localrun.record import TaskRecord
 from localrun.states import TaskState
 
@@ -34,19 +34,18 @@ def wait_all(
 
 def _as_they_end(tasks: list[Task], timeout: float | None) -> Iterator[Task]:
     ended: SimpleQueue[Task] = SimpleQueue()
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
     pending = set(tasks)
     for task in tasks:  # all at once: those of a process that died go on side by side
         _tell_end(task, ended)
     while pending:
-        try:
-            task = ended.get(timeout=_left(deadline))
-        except Empty:
+        found = _next(ended, deadline)
+        if found is None:
             noun = "task has" if len(pending) == 1 else "tasks have"
-            raise TimeoutError(f"{len(pending)} {noun} not ended after {timeout:g} s") from None
-        if task in pending:
-            pending.discard(task)
-            yield task
+            raise TimeoutError(f"{len(pending)} {noun} not ended after {timeout:g} s")
+        if found in pending:
+            pending.discard(found)
+            yield found
 
 
 def _tell_end(task: Task, ended: SimpleQueue[Task]) -> None:
@@ -59,8 +58,15 @@ def _tell_end(task: Task, ended: SimpleQueue[Task]) -> None:
         task.end().add_done_callback(tell)
 
 
-def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(0.0, deadline - time.monotonic())
+def _next(ended: SimpleQueue[Task], deadline: float) -> Task | None:
+    """The next that has ended; None at the deadline."""
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return ended.get(timeout=max(0.0, min(ATTENTION, left)))
+        except Empty:
+            if left <= 0:
+                return None
 
 
 @contextmanager

@@ -21,6 +21,9 @@ from localrun.record import TaskRecord
 from localrun.states import TaskState
 
 _LOOK = 0.1  # seconds between two looks at a record that another process writes: it tells us nothing
+# Python's threads are not woken by a signal that comes just before they go to sleep: Ctrl+C would be heard
+# when the task ends. So nobody sleeps for longer than this, in seconds.
+ATTENTION = 0.5
 
 
 class Task:
@@ -98,10 +101,10 @@ class Task:
         """
         if self.is_terminal:
             return self.status
-        try:
-            return self._ended(self.end().result(timeout)).state
-        except futures.TimeoutError:
-            raise self._timed_out("ended", timeout) from None
+        end = self.end()
+        if not _done(end, timeout):
+            raise self._timed_out("ended", timeout)
+        return self._ended(end.result()).state
 
     def wait_for(self, state: TaskState | str, timeout: float | None = None) -> TaskState:
         """Block until the task has been in a state, or has ended; the state that it is in then.
@@ -274,6 +277,16 @@ class Task:
     def metadata(self, notes: Mapping[str, str]) -> None:
         """Raises `UsageError` with everything that is no text, or an empty one."""
         metadata.save(self._workspace, notes)
+
+
+def _done(end: futures.Future[TaskRecord], timeout: float | None) -> bool:
+    deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
+    while not end.done():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        futures.wait([end], min(ATTENTION, left))
+    return True
 
 
 def _in_vain(ending: futures.Future[TaskRecord]) -> bool:
