@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
+from localrun.claim import Claim
 from localrun.crew import Crew
 from localrun.errors import Cause, TaskExists, TaskNotFound, UsageError
 from localrun.events import Event, Listener
@@ -181,12 +182,23 @@ class TaskManager:
             runner = self._runner()
             runner.admission.wake(task.id)
             runner.stop(task, self._settings.grace if grace is None else grace)
-        elif not task.record.state.is_end:
-            task.move(TaskState.KILLED, cause=str(Cause.KILLED), message="the task was stopped on request")
+        else:
             claim = ready.claim if ready else self._home.claim(task.id)
-            if claim is not None:
-                claim.release(ended=True)
-            self._list.complete(task.record)
+            if claim is not None:  # else somebody else ends it just now
+                self._end(task, claim, TaskState.KILLED, str(Cause.KILLED), "the task was stopped on request")
+
+    def _end(
+        self, task: Task, claim: Claim, state: TaskState, cause: str | None, message: str, **facts: Any
+    ) -> bool:
+        """End a task that nobody carries; False when it had ended before the claim."""
+        try:
+            if task.record.state.is_end:
+                return False
+            task.move(state, cause=cause, message=message, **facts)
+        finally:
+            claim.release(ended=task.record.state.is_end)
+        self._list.complete(task.record)
+        return True
 
     # -- finding and ending tasks ----------------------------------------------------------------
 
@@ -237,15 +249,11 @@ class TaskManager:
             return None
         if record.plan is not None:
             raise UsageError(f"the task {task_id} ends with its container", remedy="kill it, or wait for it")
-        claim = self._home.claim(task_id)
-        if record.state.is_end or claim is None:
-            raise UsageError(f"the task {task_id} has ended already", id=task_id)
         task = self._list.find(task_id) or Task(record, self._home.open(task_id), (self._tell,))
-        try:
-            task.move(TaskState.FINISHED, result=dict(result or {}), message="completed")
-        finally:
-            claim.release(ended=task.record.state.is_end)
-        self._list.complete(task.record)
+        claim = self._home.claim(task_id)
+        done = dict(result or {})
+        if claim is None or not self._end(task, claim, TaskState.FINISHED, None, "completed", result=done):
+            raise UsageError(f"the task {task_id} has ended already", id=task_id)
         return task.record
 
     def kill_task(self, task_id: str, grace: float | None = None) -> TaskRecord | None:
@@ -258,9 +266,13 @@ class TaskManager:
             self.kill(task, grace)
             return task.record
         record = self.find_task(task_id)
-        if record is not None and not record.state.is_end:
-            self._home.open(task_id).request_kill()
-            self._stop_containers(task_id, grace)
+        if record is None or record.state.is_end:
+            return record
+        if record.plan is None:  # nobody carries it, and no engine knows of it
+            self.kill(Task(record, self._home.open(task_id), (self._tell,)))
+            return self.find_task(task_id)
+        self._home.open(task_id).request_kill()
+        self._stop_containers(task_id, grace)
         return record
 
     def _stop_containers(self, task_id: str, grace: float | None) -> None:

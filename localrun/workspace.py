@@ -229,9 +229,10 @@ class Home:
     def _prepare(self) -> None:
         if os.path.isdir(self._text):  # noqa: PTH112 - hot
             return
-        self.tasks.mkdir(parents=True, exist_ok=True)
-        self._active.mkdir(exist_ok=True)
+        # the folder that is looked for comes last: whoever sees it finds the others
+        self._active.mkdir(parents=True, exist_ok=True)
         (self.path / ".gitignore").write_text("*\n")
+        self.tasks.mkdir(exist_ok=True)
 
     def open(self, task_id: str) -> Workspace:
         """The folder of a task by its whole id."""

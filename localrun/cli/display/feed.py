@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from localrun.events import Event
 
@@ -44,8 +44,16 @@ class Feed:
             return True
 
     def __iter__(self) -> Iterator[Event]:
-        while (event := self._queue.get()) is not None:
+        while (event := self._next()) is not None:
             if event.kind == "log":
                 with self._lock:
                     self._room += len(event.data["text"])
             yield event
+
+    def _next(self) -> Event | None:
+        # A signal that comes just before a thread goes to sleep does not wake it: sleep in slices.
+        while True:
+            try:
+                return self._queue.get(timeout=0.5)
+            except Empty:
+                continue
