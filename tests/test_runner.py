@@ -235,8 +235,8 @@ def test_a_bug_of_ours_is_an_end_too_and_leaves_a_traceback_to_report(tmp_path: 
 def test_a_task_that_fills_the_disk_comes_to_its_end_and_leaves_no_container(tmp_path: Path) -> None:
     def fill(container: FakeContainer) -> int:
         folder = next((tmp_path / ".localrun" / "tasks").iterdir())
-        (folder / "events.jsonl").unlink()
-        (folder / "events.jsonl").symlink_to("/dev/full")
+        (folder / "full").symlink_to("/dev/full")
+        (folder / "full").replace(folder / "events.jsonl")  # at once: the runner writes to it meanwhile
         (folder / f"task.json.{os.getpid()}.tmp").symlink_to("/dev/full")
         container.stderr.write("No space left on device\n")
         return 1
