@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -237,7 +238,10 @@ def test_a_task_that_fills_the_disk_comes_to_its_end_and_leaves_no_container(tmp
         folder = next((tmp_path / ".localrun" / "tasks").iterdir())
         (folder / "full").symlink_to("/dev/full")
         (folder / "full").replace(folder / "events.jsonl")  # at once: the runner writes to it meanwhile
-        (folder / f"task.json.{os.getpid()}.tmp").symlink_to("/dev/full")
+        beside = folder / f"task.json.{os.getpid()}.tmp"
+        while not beside.is_symlink():
+            with suppress(FileExistsError):  # the runner writes it just now
+                beside.symlink_to("/dev/full")
         container.stderr.write("No space left on device\n")
         return 1
 
