@@ -16,12 +16,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from localrun.engines.base import LABEL
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import EngineUnreachable
 from tests.imagefile import BUSYBOX, busybox_layer, image_archive
+
+# On CI the same examples every time: a run says what a change did. At a desk new ones are looked for.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 ROOT = Path(__file__).parent.parent
 OURS = ("localrun/", "localrun-test/")  # the names of images that localrun and its tests make

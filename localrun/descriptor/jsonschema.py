@@ -41,6 +41,7 @@ _MOMENT: Schema = {"type": "string", "format": "date-time"}
 _BOUND: Schema = {"type": "number"}
 _COUNT: Schema = {"type": "integer"}
 _FLAG: Schema = {"type": "boolean"}
+_DEPENDENCIES: Schema = {"type": "object"}
 
 
 def _one_of(formats: tuple[str, ...]) -> Schema:
@@ -127,7 +128,7 @@ def schema() -> Schema:
             **{name: _type(name, kind) for name, kind in TYPES.items()},
             "parameter": _parameter(),
             "input": _input(),
-            "output": {"$ref": "#/$defs/parameter"},
+            "output": _output(),
         },
     }
 
@@ -188,14 +189,21 @@ def _parameter() -> Schema:
             "description": {"type": "string", "description": "What it is, for people."},
             "display_name": {"type": "string", "minLength": 1, "description": "Its name for people."},
             "optional": {**_FLAG, "default": False},
-            "dependencies": {"type": "object"},
         },
     }
 
 
+def _output() -> Schema:
+    return {"allOf": [{"$ref": "#/$defs/parameter"}, {"properties": {"dependencies": _DEPENDENCIES}}]}
+
+
 def _input() -> Schema:
-    """A parameter whose default, if it has one, is of its type."""
-    rules = [
+    """A parameter whose default, if it has one, is of its type; only an array can depend on others."""
+    array = {"type": "object", "required": ["id"], "properties": {"id": {"const": "array"}}}
+    rules: list[Schema] = [
+        {"if": {"properties": {"type": array}}, "then": {"properties": {"dependencies": _DEPENDENCIES}}}
+    ]
+    rules += [
         {
             "if": {"properties": {"type": {"$ref": f"#/$defs/{name}"}}},
             "then": {"properties": {"default": default}},
