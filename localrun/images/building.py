@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from localrun.engines.base import LABEL, Engine, Image, Progress
-from localrun.errors import EngineError
+from localrun.errors import EngineError, ImageError
 from localrun.images import cache as notes
 from localrun.images.context import digest
 from localrun.images.source import ImageFolder
@@ -42,14 +42,20 @@ def build(
         # somebody with another cache may build the same: a name that is given is not taken away again,
         # for the image that loses it would stay without one
         own = f"{name}{_OWN}{secrets.token_hex(4)}"
-        made = engine.build_image(
-            folder,
-            dockerfile=source.dockerfile,
-            name=own,
-            labels=labels,
-            build_args=source.build_args,
-            progress=progress,
-        )
+        try:
+            made = engine.build_image(
+                folder,
+                dockerfile=source.dockerfile,
+                name=own,
+                labels=labels,
+                build_args=source.build_args,
+                progress=progress,
+            )
+        except ImageError:
+            # a build of the same that was quicker has cleared up the steps that this one stood on
+            if found := engine.find_image(name):
+                return found
+            raise
         _publish(engine, own, name)
         _remove_older(engine, labels, name)
         return engine.find_image(name) or made
