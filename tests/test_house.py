@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "localrun"
 
 # From the ground up. A module may import from its own storey and from those below.
 STOREYS: list[tuple[str, set[str]]] = [
-    ("ground", {"errors", "settings", "sizes", "guess", "divergences"}),
+    ("ground", {"errors", "settings", "sizes", "guess", "divergences", "keccak"}),
     ("words", {"states", "events", "record", "causes", "vocabulary", "document", "descriptor", "datatypes"}),
     ("base", {"engines.base"}),
     (
@@ -31,7 +31,16 @@ STOREYS: list[tuple[str, set[str]]] = [
     ),
     (
         "hands",
-        {"admission", "journal", "engines.dockerd", "engines.fake", "library", "diskwatch", "metadata"},
+        {
+            "admission",
+            "journal",
+            "engines.dockerd",
+            "engines.fake",
+            "library",
+            "diskwatch",
+            "metadata",
+            "digest",
+        },
     ),
     ("hands", {"validation", "packing", "scaffold"}),
     ("spine", {"steps", "verdict", "task", "runner", "request", "intake", "manager", "recovery"}),

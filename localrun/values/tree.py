@@ -10,10 +10,11 @@ import os
 import stat
 from collections import deque
 from dataclasses import dataclass
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import BinaryIO, Literal
+from typing import Literal
 
 _MAX_LINKS = 40  # as Linux
 _MAX_DEPTH = 64
@@ -26,6 +27,7 @@ _KINDS = (
     (stat.S_ISDIR, "folder"),
     (stat.S_ISFIFO, "pipe"),
     (stat.S_ISSOCK, "socket"),
+    (stat.S_ISLNK, "link"),
 )
 Parts = tuple[str, ...]
 
@@ -40,10 +42,13 @@ class Untrusted(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """What was found at a path, links resolved: its real parts, its kind, its size in bytes."""
+    """What was found at a path: its real parts, its kind, its size in bytes.
+
+    Links are resolved, but for those that `Tree.everything` lists.
+    """
 
     parts: Parts
-    kind: Literal["file", "folder", "pipe", "socket", "device"]
+    kind: Literal["file", "folder", "pipe", "socket", "link", "device"]
     size: int
 
 
@@ -151,7 +156,7 @@ class Tree:
             os.close(self._last[1])
             self._last = None
 
-    def open(self, spot: Spot) -> BinaryIO:
+    def open(self, spot: Spot) -> BufferedReader:
         """A regular file, to be read and closed."""
         try:
             descriptor = os.open(spot.parts[-1], _FILE, dir_fd=self._directory(spot.parts[:-1]))
@@ -180,24 +185,38 @@ class Tree:
 
     def files(self, spot: Spot, limit: int) -> list[Spot]:
         """The files in a folder, however deep. Refuses links, devices and the like, and too many files."""
+        found = self.everything(spot, limit)
+        for inner in found:
+            if inner.kind != "file":
+                raise Untrusted(
+                    f"holds {inner.parts[-1]!r}, which is neither a file nor a folder", "leave it out"
+                )
+        return found
+
+    def everything(self, spot: Spot, limit: int) -> list[Spot]:
+        """All that is in a folder, however deep, but for folders; links are not resolved.
+
+        Raises `Untrusted` when it is more than `limit`.
+        """
         found: list[Spot] = []
         pending = [spot.parts]
         while pending:
             here = pending.pop()
             for name in self.names(Spot(here, "folder", 0), limit):
                 limit -= 1
-                inner = self._plain((*here, name))
+                inner = self._spot((*here, name))
                 if inner.kind == "folder":
                     pending.append(inner.parts)
                 else:
                     found.append(inner)
         return found
 
-    def _plain(self, parts: Parts) -> Spot:
-        status = self._status(parts)
-        if status is None or not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-            raise Untrusted(f"holds {parts[-1]!r}, which is neither a file nor a folder", "leave it out")
-        return self._spot(parts)
+    def link(self, spot: Spot) -> str:
+        """The text of a link."""
+        try:
+            return os.readlink(spot.parts[-1], dir_fd=self._directory(spot.parts[:-1]))
+        except OSError as error:
+            raise _refused(error) from error
 
 
 def _climb(done: list[str]) -> None:

@@ -1,0 +1,80 @@
+"""Keccak-256, the hash of Ethereum and so of iExec.
+
+SHA-3 is the same function with other padding, and only that is in Python's library; a package for these few
+lines would weigh megabytes. What is hashed here is short: a digest a file, or the data of a callback.
+"""
+
+from __future__ import annotations
+
+_LANES = 25  # words of 64 bits, at x + 5 * y
+_RATE = 136  # bytes taken in between two permutations
+_WORD = (1 << 64) - 1
+_PADDING = 0x01
+
+
+def _rounds() -> list[int]:
+    """The constant of each round: bits of a linear feedback shift register (FIPS 202, 3.2.5)."""
+    found, state = [], 1
+    for _ in range(24):
+        constant = 0
+        for power in range(7):
+            if state & 1:
+                constant |= 1 << ((1 << power) - 1)
+            state <<= 1
+            if state >> 8:
+                state ^= 0x171
+        found.append(constant)
+    return found
+
+
+def _moves() -> list[tuple[int, int, int]]:
+    """Where each lane goes, and by how many bits it is turned (FIPS 202, 3.2.2 and 3.2.3)."""
+    found = [(0, 0, 0)]
+    x, y = 1, 0
+    for step in range(24):
+        turn = (step + 1) * (step + 2) // 2 % 64
+        found.append((x + 5 * y, y + 5 * ((2 * x + 3 * y) % 5), turn))
+        x, y = y, (2 * x + 3 * y) % 5
+    return found
+
+
+_ROUNDS, _MOVES = _rounds(), _moves()
+
+
+def keccak_256(data: bytes) -> bytes:
+    """The 32 bytes that Ethereum calls the hash of `data`."""
+    return _sponge(data, _PADDING)
+
+
+def _sponge(data: bytes, padding: int) -> bytes:
+    padded = bytearray(data)
+    padded.append(padding)
+    padded.extend(bytes(-len(padded) % _RATE))
+    padded[-1] |= 0x80
+    lanes = [0] * _LANES
+    for start in range(0, len(padded), _RATE):
+        for lane in range(_RATE // 8):
+            place = start + 8 * lane
+            lanes[lane] ^= int.from_bytes(padded[place : place + 8], "little")
+        lanes = _permuted(lanes)
+    return b"".join(lane.to_bytes(8, "little") for lane in lanes[:4])
+
+
+def _permuted(lanes: list[int]) -> list[int]:
+    for constant in _ROUNDS:
+        sums = [lanes[x] ^ lanes[x + 5] ^ lanes[x + 10] ^ lanes[x + 15] ^ lanes[x + 20] for x in range(5)]
+        mixed = [sums[x - 1] ^ _turned(sums[(x + 1) % 5], 1) for x in range(5)]
+        moved = [0] * _LANES
+        for source, target, turn in _MOVES:
+            moved[target] = _turned(lanes[source] ^ mixed[source % 5], turn)
+        lanes = [
+            moved[row + x] ^ (~moved[row + (x + 1) % 5] & moved[row + (x + 2) % 5] & _WORD)
+            for row in range(0, _LANES, 5)
+            for x in range(5)
+        ]
+        lanes[0] ^= constant
+    return lanes
+
+
+def _turned(lane: int, bits: int) -> int:
+    return (lane << bits | lane >> 64 - bits) & _WORD
