@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import click
 
@@ -31,9 +32,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """The options of the command, by their names."""
+    """How a task is to be run, as the options of `run` and `rerun` say. None: not given."""
 
-    bundle: Path
     assignments: tuple[str, ...]
     inputs: Path | None
     output: Path | None
@@ -43,97 +43,132 @@ class Choices:
     memory: int | None
     gpus: int | None
     network: bool | None
-    writable_inputs: bool
-    hardened: bool
-    pull: Literal["never", "missing", "always"]
+    writable_inputs: bool | None
+    hardened: bool | None
+    pull: Literal["never", "missing", "always"] | None
     build_args: tuple[tuple[str, str], ...]
     as_json: bool
     quiet: bool
 
 
+class Origin(Protocol):
+    """What a task is made of: a bundle, or an earlier task. `name` is for people."""
+
+    name: str
+
+    def request(self, app: App, choices: Choices) -> Request:
+        """What to submit. Raises what a wrong bundle or wrong values raise."""
+
+    def remarks(self, record: TaskRecord) -> Iterable[str]:
+        """What is to be told of a task that has ended, beside its end."""
+
+
+_OPTIONS = (
+    click.option(
+        "-i",
+        "--input",
+        "assignments",
+        metavar="NAME=VALUE",
+        multiple=True,
+        help="An input; NAME=@FILE takes a file; repeat NAME for an array.",
+    ),
+    click.option(
+        "--inputs", type=click.Path(path_type=Path), metavar="FILE", help="All inputs, as JSON or YAML."
+    ),
+    click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        help="Copy the outputs to DIR.",
+    ),
+    click.option("--image", metavar="REF", help="Use this image of the engine, not the bundle's."),
+    click.option(
+        "--timeout", type=options.DURATION, metavar="TIME", help="Stop it after TIME: 90s, 10m, 1h."
+    ),
+    click.option(
+        "--cpus", type=options.CPUS, metavar="N", help="Processors, also parts; default: the descriptor's."
+    ),
+    click.option(
+        "--memory", type=options.MEMORY, metavar="SIZE", help="Memory: 512Mi, 2Gi; default likewise."
+    ),
+    click.option(
+        "--gpus", type=click.IntRange(min=0), metavar="N", help="GPUs; 0 runs a GPU task without one."
+    ),
+    click.option(
+        "--network/--no-network", default=None, help="Let it use the network, or not; default likewise."
+    ),
+    click.option(
+        "--writable-inputs", is_flag=True, default=None, help="Let it change (copies of) its inputs."
+    ),
+    click.option(
+        "--hardened", is_flag=True, default=None, help="Drop all capabilities; read-only root file system."
+    ),
+    click.option(
+        "--pull",
+        type=click.Choice(["never", "missing", "always"]),
+        help="When to fetch the image of --image.  [default: missing]",
+    ),
+    click.option(
+        "--build-arg",
+        "build_args",
+        type=options.PAIR,
+        metavar="N=V",
+        multiple=True,
+        help="A build argument for the bundle's Dockerfile.",
+    ),
+    options.as_json,
+    click.option("-q", "--quiet", is_flag=True, help="Show the outputs and errors, nothing else."),
+)
+
+
+def with_choices(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options of `Choices`."""
+    return reduce(lambda made, option: option(made), reversed(_OPTIONS), function)
+
+
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option(
-    "-i",
-    "--input",
-    "assignments",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="An input; NAME=@FILE takes a file; repeat NAME for an array.",
-)
-@click.option(
-    "--inputs", type=click.Path(path_type=Path), metavar="FILE", help="All inputs, as JSON or YAML."
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Copy the outputs to DIR.",
-)
-@click.option("--image", metavar="REF", help="Use this image of the engine, not the bundle's.")
-@click.option("--timeout", type=options.DURATION, metavar="TIME", help="Stop it after TIME: 90s, 10m, 1h.")
-@click.option(
-    "--cpus", type=options.CPUS, metavar="N", help="Processors, also parts; default: the descriptor's."
-)
-@click.option("--memory", type=options.MEMORY, metavar="SIZE", help="Memory: 512Mi, 2Gi; default likewise.")
-@click.option("--gpus", type=click.IntRange(min=0), metavar="N", help="GPUs; 0 runs a GPU task without one.")
-@click.option(
-    "--network/--no-network", default=None, help="Let it use the network, or not; default likewise."
-)
-@click.option("--writable-inputs", is_flag=True, help="Let it change (copies of) its inputs.")
-@click.option("--hardened", is_flag=True, help="Drop all capabilities; read-only root file system.")
-@click.option(
-    "--pull",
-    type=click.Choice(["never", "missing", "always"]),
-    default="missing",
-    show_default=True,
-    help="When to fetch the image of --image.",
-)
-@click.option(
-    "--build-arg",
-    "build_args",
-    type=options.PAIR,
-    metavar="N=V",
-    multiple=True,
-    help="A build argument for the bundle's Dockerfile.",
-)
-@options.as_json
-@click.option("-q", "--quiet", is_flag=True, help="Show the outputs and errors, nothing else.")
+@with_choices
 @pass_face
-def command(face: Face, /, **given: Any) -> int:
+def command(face: Face, /, bundle: Path, **given: Any) -> int:
     """Run the task of BUNDLE and show its outputs.
 
     BUNDLE is a .zip or a folder with a descriptor and an image archive, a folder with a descriptor and a
     Dockerfile, or a descriptor together with --image.
     """
-    choices = Choices(**given)
+    return carry_out(face, _OfBundle(bundle), Choices(**given))
+
+
+def carry_out(face: Face, origin: Origin, choices: Choices) -> int:
+    """Run a task in the foreground, from its submission to its outputs; the exit code."""
     with Interrupts() as interrupts:
         try:
-            return _Run(face, choices, interrupts).through()
+            return _Run(face, origin, choices, interrupts).through()
         except Interrupted:
             error: LocalrunError = TaskKilled("stopped before the task began", remedy="run it again")
         except LocalrunError as refused:
             error = refused
-        return _refuse(error, face, choices)
+        return _refuse(error, face, origin, choices)
 
 
-def _refuse(error: LocalrunError, face: Face, choices: Choices) -> int:
+def _refuse(error: LocalrunError, face: Face, origin: Origin, choices: Choices) -> int:
     from localrun.cli.report import report_error
 
     report_error(error, face.environ)
     if choices.as_json:
         from localrun.cli.results import failure_fields, print_json
 
-        print_json(failure_fields(error, str(choices.bundle)))
+        print_json(failure_fields(error, origin.name))
     return of_error(error)
 
 
 class _Run:
     """One run, with all that belongs to it."""
 
-    def __init__(self, face: Face, choices: Choices, interrupts: Interrupts) -> None:
+    def __init__(self, face: Face, origin: Origin, choices: Choices, interrupts: Interrupts) -> None:
         self._face = face
+        self._origin = origin
         self._choices = choices
         self._interrupts = interrupts
         self._display = display_for(sys.stderr, face.environ, quiet=choices.quiet)
@@ -152,7 +187,7 @@ class _Run:
 
     @contextmanager
     def _shown(self) -> Iterator[None]:
-        self._display.begin(str(self._choices.bundle))
+        self._display.begin(self._origin.name)
         try:
             yield
         finally:
@@ -171,7 +206,7 @@ class _Run:
     def _submit(self, app: App) -> Task:
         try:
             with self._interrupts.raising():
-                request = _request(self._choices)
+                request = self._origin.request(app, self._choices)
                 return app.manager.submit(request, self._feed.put, shield=self._interrupts.held)
         except Interrupted:
             started = app.manager.get_all_active_tasks()
@@ -239,6 +274,8 @@ class _Run:
             report_error(error, self._face.environ)
             code = code or ExitCode.ENGINE_OR_HOST
         self._print(record, outputs, workspace)
+        for remark in self._origin.remarks(record):
+            self._display.say(remark)
         if record.cause:
             report_task(record, self._face.environ)
         return code
@@ -263,22 +300,32 @@ class _Run:
             results.print_closing(record, outputs, folders, self._face.environ)
 
 
-def _request(choices: Choices) -> Request:
-    from localrun import values
-    from localrun.request import Request
+class _OfBundle:
+    """A task of a bundle, with the values of the command."""
 
-    return Request(
-        bundle=choices.bundle,
-        image=choices.image,
-        values=values.load_values(choices.inputs) if choices.inputs else {},
-        assignments=choices.assignments,
-        build_args=dict(choices.build_args),
-        timeout=choices.timeout,
-        cpus=choices.cpus,
-        memory=choices.memory,
-        gpus=choices.gpus,
-        network=choices.network,
-        writable_inputs=choices.writable_inputs,
-        hardened=choices.hardened,
-        pull=choices.pull,
-    )
+    def __init__(self, bundle: Path) -> None:
+        self.name = str(bundle)
+        self._bundle = bundle
+
+    def request(self, app: App, choices: Choices) -> Request:  # noqa: ARG002 - the folder of tasks has no say
+        from localrun import values
+        from localrun.request import Request
+
+        return Request(
+            bundle=self._bundle,
+            image=choices.image,
+            values=values.load_values(choices.inputs) if choices.inputs else {},
+            assignments=choices.assignments,
+            build_args=dict(choices.build_args),
+            timeout=choices.timeout,
+            cpus=choices.cpus,
+            memory=choices.memory,
+            gpus=choices.gpus,
+            network=choices.network,
+            writable_inputs=bool(choices.writable_inputs),
+            hardened=bool(choices.hardened),
+            pull=choices.pull or "missing",
+        )
+
+    def remarks(self, record: TaskRecord) -> Iterable[str]:  # noqa: ARG002 - its end says all
+        return ()
