@@ -44,7 +44,7 @@ STOREYS: list[tuple[str, set[str]]] = [
     ),
     ("hands", {"validation", "packing", "scaffold"}),
     ("spine", {"steps", "verdict", "task", "runner", "request", "intake", "manager", "recovery"}),
-    ("spine", {"tasklist", "crew", "waiting", "takeover", "watch", "exchange"}),
+    ("spine", {"tasklist", "crew", "waiting", "takeover", "watch", "exchange", "repeat"}),
     ("app", {"app"}),
     ("faces", {"cli", "server", "handle", "__main__", "__init__"}),
 ]

@@ -10,7 +10,10 @@ from localrun.cli.exits import MEANINGS
 
 # section -> command -> (module, what it does)
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
-    "Run": {"run": ("run", "Run a task and show its outputs.")},
+    "Run": {
+        "run": ("run", "Run a task and show its outputs."),
+        "rerun": ("rerun", "Run a task again, with what is to be different."),
+    },
     "Write": {
         "init": ("init", "Write a new bundle that runs as it is."),
         "validate": ("validate", "Check a bundle, and say what App Engine would."),

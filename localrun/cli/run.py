@@ -56,8 +56,8 @@ class Origin(Protocol):
 
     name: str
 
-    def request(self, app: App, choices: Choices) -> Request:
-        """What to submit. Raises what a wrong bundle or wrong values raise."""
+    def request(self, app: App, choices: Choices, say: Callable[[str], None]) -> Request:
+        """What to submit; `say` shows a remark. Raises what a wrong bundle or wrong values raise."""
 
     def remarks(self, record: TaskRecord) -> Iterable[str]:
         """What is to be told of a task that has ended, beside its end."""
@@ -206,7 +206,7 @@ class _Run:
     def _submit(self, app: App) -> Task:
         try:
             with self._interrupts.raising():
-                request = self._origin.request(app, self._choices)
+                request = self._origin.request(app, self._choices, self._display.say)
                 return app.manager.submit(request, self._feed.put, shield=self._interrupts.held)
         except Interrupted:
             started = app.manager.get_all_active_tasks()
@@ -307,7 +307,8 @@ class _OfBundle:
         self.name = str(bundle)
         self._bundle = bundle
 
-    def request(self, app: App, choices: Choices) -> Request:  # noqa: ARG002 - the folder of tasks has no say
+    def request(self, app: App, choices: Choices, say: Callable[[str], None]) -> Request:  # noqa: ARG002
+        """The bundle as it is; there is nothing to remark."""
         from localrun import values
         from localrun.request import Request
 
@@ -327,5 +328,6 @@ class _OfBundle:
             pull=choices.pull or "missing",
         )
 
-    def remarks(self, record: TaskRecord) -> Iterable[str]:  # noqa: ARG002 - its end says all
+    def remarks(self, record: TaskRecord) -> Iterable[str]:  # noqa: ARG002
+        """Its end says all."""
         return ()

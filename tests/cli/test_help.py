@@ -33,7 +33,7 @@ def test_every_command_has_a_page_that_says_what_the_list_says(localrun: Command
     assert result.out.startswith(f"Usage: localrun {name} ")
 
 
-@pytest.mark.parametrize("name", ["run", "list", "status", "logs", "outputs", "kill", "rm"])
+@pytest.mark.parametrize("name", ["run", "rerun", "list", "status", "logs", "outputs", "kill", "rm"])
 def test_every_command_about_tasks_can_answer_in_json(localrun: Command, name: str) -> None:
     assert "--json" in localrun(name, "--help").out
 

@@ -1,0 +1,85 @@
+"""`localrun rerun`: a task once more, with what is to be different."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localrun.cli import options
+from localrun.cli.face import Face, pass_face
+from localrun.cli.run import Choices, carry_out, with_choices
+
+if TYPE_CHECKING:
+    from localrun.app import App
+    from localrun.record import TaskRecord
+    from localrun.request import Request
+    from localrun.workspace import Workspace
+
+_OVER = ("timeout", "cpus", "memory", "gpus", "network", "writable_inputs", "hardened", "pull")
+
+
+@click.command()
+@options.task_id
+@with_choices
+@click.option(
+    "--same-image", is_flag=True, help="Use the very image and descriptor of ID, though its bundle changed."
+)
+@pass_face
+def command(face: Face, /, task_id: str, same_image: bool, **given: Any) -> int:
+    """Run the task ID again: its bundle, inputs and options, but for what is given here.
+
+    The bundle is taken as it is now; what has changed in it is said. Limits that ID had from its
+    descriptor are the descriptor's again. When the bundle is gone, the image and descriptor of ID serve.
+    """
+    return carry_out(face, _OfTask(task_id, same_image=same_image), Choices(**given))
+
+
+class _OfTask:
+    """A task of an earlier task."""
+
+    def __init__(self, task_id: str, *, same_image: bool) -> None:
+        self.name = f"rerun of {task_id[:8]}"
+        self._task_id = task_id
+        self._same_image = same_image
+        self._before: tuple[TaskRecord, Workspace] | None = None
+
+    def request(self, app: App, choices: Choices, say: Callable[[str], None]) -> Request:
+        """What the task was submitted as, with the changes."""
+        from dataclasses import replace
+
+        from localrun import values
+        from localrun.repeat import repeat
+
+        workspace, record = app.find(self._task_id)
+        self._before = (record, workspace)
+        given = values.load_values(choices.inputs) if choices.inputs else {}
+        anew = {*given, *(pair.partition("=")[0] for pair in choices.assignments)}
+        found = repeat(
+            record,
+            workspace,
+            say,
+            anew=anew,
+            has_image=lambda image: app.engine.find_image(image) is not None,
+            image=choices.image,
+            same_image=self._same_image,
+        )
+        chosen = {name: getattr(choices, name) for name in _OVER}
+        return replace(
+            found,
+            values={**found.values, **given},
+            assignments=choices.assignments,
+            build_args={**found.build_args, **dict(choices.build_args)},
+            **{name: value for name, value in chosen.items() if value is not None},
+        )
+
+    def remarks(self, record: TaskRecord) -> Iterator[str]:
+        """What has changed in the bundle since."""
+        from localrun.repeat import changed_since
+
+        if self._before is None:
+            return
+        before, workspace = self._before
+        for what in changed_since(before, workspace, record):
+            yield f"the {what} is another one than that of {before.id[:8]}; `localrun diff` shows more"
