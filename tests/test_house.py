@@ -42,11 +42,11 @@ STOREYS: list[tuple[str, set[str]]] = [
             "digest",
         },
     ),
-    ("hands", {"validation", "packing", "scaffold"}),
+    ("hands", {"validation", "packing", "scaffold", "comparison"}),
     ("spine", {"steps", "verdict", "task", "runner", "request", "intake", "manager", "recovery"}),
     ("spine", {"tasklist", "crew", "waiting", "takeover", "watch", "exchange", "repeat"}),
     ("app", {"app"}),
-    ("faces", {"cli", "server", "handle", "__main__", "__init__"}),
+    ("faces", {"cli", "server", "handle", "pytest_plugin", "__main__", "__init__"}),
 ]
 DOORS = {
     "pydantic": {"server"},
@@ -54,10 +54,13 @@ DOORS = {
     "uvicorn": {"server"},
     "docker": {"engines.dockerd"},
     "psutil": {"admission", "journal"},
-    "numpy": {"datatypes"},
-    "shapely": {"datatypes"},
+    "numpy": {"datatypes", "comparison"},
+    "shapely": {"datatypes", "comparison"},
+    "PIL": {"comparison"},
+    "pydicom": {"comparison"},
+    "pytest": {"pytest_plugin"},
 }
-FACES = {"cli", "server", "handle", "__main__", "__init__"}
+FACES = {"cli", "server", "handle", "pytest_plugin", "__main__", "__init__"}
 
 
 def module_of(path: Path) -> str:
