@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from starlette.testclient import TestClient
 
 from localrun.engines.base import Engine
 from localrun.engines.fake import FakeContainer
+from localrun.server import serving
 from localrun.server.api import make_api
 from localrun.server.listen import listen
 from localrun.server.options import Options
-from localrun.server.serving import Server
 from localrun.server.site import Site
 from tests.desk import Desk, make_desk
 
@@ -91,13 +90,9 @@ def add(container: FakeContainer) -> int:
 def live(site: Site) -> Iterator[str]:
     """A real server of a site, on a free port; its address."""
     sockets = listen("127.0.0.1", 0)
-    server = Server(make_api(site), site)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": sockets})
-    thread.start()
     try:
-        yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+        with serving.live(make_api(site), site, sockets):
+            yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     finally:
-        server.should_exit = True
-        thread.join()
         for each in sockets:
             each.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
 import signal
@@ -17,7 +18,7 @@ import pytest
 import localrun
 from localrun.app import App
 from localrun.engines.dockerd import DockerEngine
-from localrun.engines.fake import FakeContainer
+from localrun.engines.fake import FakeContainer, Scripted
 from localrun.errors import Cause, EngineUnreachable, InputsError, TaskNotFound, UsageError
 from localrun.states import TaskState
 from tests.desk import Desk, make_desk
@@ -141,6 +142,16 @@ def test_files_are_given_as_paths(tmp_path: Path) -> None:
             text=tmp_path / "words",
         )
     assert found["copy"].read_text() == "to be"
+
+
+def test_a_geometry_is_given_back_as_the_path_of_its_file(tmp_path: Path) -> None:
+    point = {"type": "Point", "coordinates": [1, 2]}
+    with desk_of(tmp_path, Scripted(outputs={"place": point})) as desk:
+        head, _, _ = desk.bundle.read_text().partition("outputs:\n")
+        parameter = "{type: geometry, description: d, display_name: D}"
+        desk.bundle.write_text(f"{head}outputs:\n  place: {parameter}\n")
+        found = run(desk)
+    assert json.loads(found["place"].read_text()) == point
 
 
 # -- handles ------------------------------------------------------------------------------------------

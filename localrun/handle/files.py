@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from localrun import descriptor
-from localrun.datatypes import Array, DataType, File, Image
+from localrun.datatypes import Array, DataType, File, Geometry, Image
 from localrun.errors import DescriptorError, Problem, UsageError
 from localrun.guess import did_you_mean
 from localrun.record import TaskRecord
@@ -30,7 +30,7 @@ def _described(workspace: Workspace) -> descriptor.Descriptor:
 def _as_python(kind: DataType | None, value: Any) -> Any:
     if isinstance(kind, Array) and isinstance(value, list):
         return [_as_python(kind.subtype, item) for item in value]
-    return Path(value) if isinstance(kind, (File, Image)) and isinstance(value, str) else value
+    return Path(value) if isinstance(kind, (File, Geometry, Image)) and isinstance(value, str) else value
 
 
 def download(record: TaskRecord, workspace: Workspace, names: Sequence[str] | None, folder: Path) -> Path:

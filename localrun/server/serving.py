@@ -54,6 +54,19 @@ def serve(api: ASGIApp, site: Site, sockets: Sequence[socket.socket]) -> None:
 
 
 @contextmanager
+def live(api: ASGIApp, site: Site, sockets: Sequence[socket.socket]) -> Iterator[None]:
+    """Within it, a server answers in a thread of its own: for tests. The tasks are the caller's to end."""
+    server = Server(api, site)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": list(sockets)}, name="server")
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
 def _hurried(site: Site) -> Iterator[None]:
     """Within it, a signal kills what is waited for."""
     threads: list[threading.Thread] = []

@@ -190,3 +190,46 @@ def test_closing_ends_every_container_and_removes_its_files(bench: Bench) -> Non
     engine.close()
     assert not container.root.exists()
     assert engine.find({}) == []
+
+
+def test_outputs_are_written_as_a_task_writes_them(bench: Bench, tmp_path: Path) -> None:
+    # Given outputs of every kind, and one that was there before
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "a.dcm").write_bytes(b"\1")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "gone").write_text("from before")
+    outputs = {
+        "sum": 7,
+        "mean": 2.5,
+        "is": True,
+        "word": "a b",
+        "raw": b"\0\1",
+        "place": {"type": "Point", "coordinates": [1, 2]},
+        "file": tmp_path / "given" / "a.dcm",
+        "slide": tmp_path / "given",
+        "lists": [[1, 2], []],
+        "gone": None,
+    }
+
+    # When they are played
+    mounts = (Mount(tmp_path, "/in"), Mount(out, "/results", read_only=False))
+    bench.run(bench.engine(Scripted(outputs=outputs)), mounts=mounts)
+
+    # Then each is a file or a folder of its name
+    found = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert found == {
+        "sum": b"7",
+        "mean": b"2.5",
+        "is": b"true",
+        "word": b"a b",
+        "raw": b"\0\1",
+        "place": b'{"type": "Point", "coordinates": [1, 2]}',
+        "file": b"\1",
+        "slide/a.dcm": b"\1",
+        "lists/array.yml": b"size: 2",
+        "lists/0/array.yml": b"size: 2",
+        "lists/0/0": b"1",
+        "lists/0/1": b"2",
+        "lists/1/array.yml": b"size: 0",
+    }

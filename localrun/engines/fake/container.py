@@ -72,6 +72,11 @@ class FakeContainer:
                 return mount.source / place.relative_to(mount.target)
         return self.root / place.relative_to("/")
 
+    @property
+    def output_folder(self) -> str:
+        """Where a task's outputs belong: the last of the places that it was given."""
+        return [*(mount.target for mount in self.spec.mounts), *self.spec.folders][-1]
+
     def record(self, name: StreamName, data: bytes) -> None:
         """Append to the log, unless it has ended."""
         with self._changed:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from localrun.engines.base import Exit
 from localrun.engines.fake.container import FakeContainer, Program
@@ -15,13 +18,16 @@ from localrun.engines.fake.container import FakeContainer, Program
 class Scripted:
     """One run of a script: what it writes, makes and returns, after `seconds` unless it is stopped.
 
-    `files` are the contents of files by their path in the container; None removes the file.
+    `files` are the contents of files by their path in the container; None removes the file. `outputs` are
+    values by the names of outputs, written as a task writes them: bytes and the content of a `Path` as they
+    are, a dict as JSON, a list as an array's folder, other values as text; None removes the output.
     """
 
     exit_code: int = 0
     stdout: str = ""
     stderr: str = ""
     files: Mapping[str, str | bytes | None] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     oom_killed: bool = False
     error: str = ""
@@ -32,6 +38,8 @@ class Scripted:
         container.stderr.write(self.stderr)
         for name, content in self.files.items():
             put(container.path(name), content)
+        for name, value in self.outputs.items():
+            _put_value(container.path(f"{container.output_folder}/{name}"), value)
         if self.seconds and container.stopped.wait(self.seconds):
             return Exit(128 + 15)
         return Exit(self.exit_code, self.oom_killed, self.error)
@@ -44,6 +52,27 @@ def put(path: Path, content: str | bytes | None) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def _put_value(path: Path, value: Any) -> None:
+    if isinstance(value, (list, tuple)):
+        put(path / "array.yml", f"size: {len(value)}")
+        for index, item in enumerate(value):
+            _put_value(path / str(index), item)
+    elif isinstance(value, Path) and value.is_dir():
+        shutil.copytree(value, path)
+    else:
+        put(path, _content(value))
+
+
+def _content(value: Any) -> str | bytes | None:
+    if value is None or isinstance(value, (str, bytes)):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Path):
+        return value.read_bytes()
+    return json.dumps(value) if isinstance(value, Mapping) else str(value)
 
 
 class Script:
