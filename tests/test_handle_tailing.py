@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import localrun
 from localrun.engines.fake import FakeContainer
 from localrun.errors import UsageError
 from tests.test_handle import desk_of, fail, submit
@@ -132,3 +133,64 @@ def test_a_task_that_wrote_nothing_shows_nothing(tmp_path: Path) -> None:
         task.tail_files(out=out)
         assert task.logs() == ""
     assert out.getvalue() == ""
+
+
+class Stepwise(io.StringIO):
+    """Lets the task go on once something was shown."""
+
+    def __init__(self, go: threading.Event, words: str) -> None:
+        super().__init__()
+        self._go, self._words = go, words
+
+    def flush(self) -> None:
+        if self._words in self.getvalue():
+            self._go.set()
+
+
+def test_a_character_that_comes_in_two_pieces_is_shown_whole(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def program(container: FakeContainer) -> int:
+        with container.path("/outputs/log.txt").open("wb", buffering=0) as log:
+            log.write("x\nä".encode()[:3])
+            go.wait(10)
+            log.write("ä\n".encode()[1:])
+        return 1
+
+    out = Stepwise(go, "x\n")
+    with desk_of(tmp_path, program) as desk:
+        submit(desk).tail_files(["log.txt"], follow=True, out=out)
+    assert out.getvalue() == "x\nä\n"
+
+
+def test_a_file_that_is_written_anew_is_shown_from_its_start(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def program(container: FakeContainer) -> int:
+        container.path("/outputs/state").write_text("half of it\n")
+        go.wait(10)
+        container.path("/outputs/state").write_text("all\n")
+        return 1
+
+    out = Stepwise(go, "half")
+    with desk_of(tmp_path, program) as desk:
+        submit(desk).tail_files(["state"], follow=True, out=out)
+    assert out.getvalue() == "half of it\nall\n"
+
+
+def test_the_files_of_a_task_are_listed(tmp_path: Path) -> None:
+    with desk_of(tmp_path, leave) as desk:
+        task = submit(desk)
+        task.wait()
+        found = {leaf.path: leaf.kind for leaf in task.list_files()}
+    assert (found["sum"], found["secret"], found["pipe"]) == ("file", "link", "pipe")
+
+
+def test_a_task_without_a_container_has_no_files(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk:
+        made = desk.app.manager.create_task({"any": "thing"})
+        task = localrun.Task(made.id, desk.app.settings.home)
+        task.tail_files(out=io.StringIO())
+        assert task.list_files() == []
+        with pytest.raises(UsageError, match="has written no such files"):
+            task.tail_files(["x"], out=io.StringIO())

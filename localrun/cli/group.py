@@ -25,6 +25,8 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "list": ("listing", "List the tasks of this folder."),
         "status": ("status", "Show where a task is, and why it ended."),
         "logs": ("logs", "Show what a task wrote."),
+        "tail": ("tail", "Show the ends of files that a task writes."),
+        "list-files": ("listfiles", "List the files that a task has written."),
         "outputs": ("outputs", "Show or copy a task's outputs."),
         "explain": ("explain", "Say what a status or cause means, here and elsewhere."),
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
@@ -35,13 +36,20 @@ def tail(
     `inside` is what the container calls the output folder. Raises `UsageError` for names that are not
     there, and for what a task may not have us open.
     """
+    if not workspace.outputs.is_dir():  # a task without a container
+        if names:
+            raise _not_there(names, [])
+        return
     with ExitStack() as stack:
         tails = _tails(workspace, inside, names, lines, stack)
         missing = [one.name for one in tails if not one.found()]
         if missing and end is None and names:
-            there = sorted(entry.name for entry in workspace.outputs.iterdir())
-            raise no_files("the task has written no such files", missing, there[:_NAMES])
+            raise _not_there(missing, sorted(entry.name for entry in workspace.outputs.iterdir())[:_NAMES])
         _follow(tails, end, _Paper(out, titles=len(tails) > 1))
+
+
+def _not_there(names: Sequence[str], there: Sequence[str]) -> UsageError:
+    return no_files("the task has written no such files", names, there)
 
 
 def _tails(
@@ -75,6 +83,7 @@ class _Tail:
         self._tree = tree
         self._lines = lines
         self._stream: BinaryIO | None = None
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode  # pieces may split a character
 
     def found(self) -> bool:
         """Whether the file is there. Raises `UsageError` for what is no file of the task."""
@@ -96,14 +105,16 @@ class _Tail:
         assert self._stream is not None
         if not begun:
             yield self._last()
+        elif os.fstat(self._stream.fileno()).st_size < self._stream.tell():
+            self._stream.seek(0)  # it was written anew
         while data := self._stream.read(_CHUNK):
-            yield data.decode("utf-8", "replace")
+            yield self._decode(data)
 
     def _last(self) -> str:
         assert self._stream is not None
         size = os.fstat(self._stream.fileno()).st_size
         self._stream.seek(max(0, size - _TAIL))
-        return last_lines(self._stream.read(_TAIL).decode("utf-8", "replace"), self._lines)
+        return last_lines(self._decode(self._stream.read(_TAIL)), self._lines)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -11,7 +11,7 @@ from concurrent import futures
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from localrun import metadata
 from localrun.errors import LocalrunError, Problem, UsageError
@@ -19,6 +19,9 @@ from localrun.guess import did_you_mean
 from localrun.handle.apps import app_for
 from localrun.record import TaskRecord
 from localrun.states import TaskState
+
+if TYPE_CHECKING:
+    from localrun.values.leaves import Leaf
 
 _LOOK = 0.1  # seconds between two looks at a record that another process writes: it tells us nothing
 # Python's threads are not woken by a signal that comes just before they go to sleep: Ctrl+C would be heard
@@ -254,6 +257,15 @@ class Task:
         plan = self.info.plan
         inside = plan.output_folder if plan else "/"
         tail(self._workspace, inside, filenames, lines=lines, end=end, out=out or sys.stdout)
+
+    def list_files(self) -> list[Leaf]:
+        """What is in its output folder, also while it writes: path, kind, size in bytes, time of writing.
+
+        Links, pipes and devices are told as what they are. Ends after 10,000 entries.
+        """
+        from localrun.values.leaves import leaves
+
+        return list(leaves(self._workspace.outputs).found)
 
     @property
     def summary(self) -> str:

@@ -11,6 +11,7 @@ from localrun.cli.exits import MEANINGS
 from localrun.cli.group import COMMANDS, EXAMPLES
 from tests.cli.command import Command
 
+ABOUT_TASKS = ("run", "rerun", "list", "status", "logs", "tail", "list-files", "outputs", "kill", "rm")
 HEAVY = ("pydantic", "msgspec", "yaml", "docker", "rich", "psutil", "localrun.app", "localrun.manager")
 
 
@@ -33,7 +34,7 @@ def test_every_command_has_a_page_that_says_what_the_list_says(localrun: Command
     assert result.out.startswith(f"Usage: localrun {name} ")
 
 
-@pytest.mark.parametrize("name", ["run", "rerun", "list", "status", "logs", "outputs", "kill", "rm"])
+@pytest.mark.parametrize("name", ABOUT_TASKS)
 def test_every_command_about_tasks_can_answer_in_json(localrun: Command, name: str) -> None:
     assert "--json" in localrun(name, "--help").out
 
