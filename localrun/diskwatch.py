@@ -20,10 +20,14 @@ _EVERY = 0.2  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A running task: how many bytes it has written, and how to stop it, told why."""
+    """A running task: how many bytes it has written, and how to stop it, told why.
+
+    `beat` is called at every look: who has to do something later needs no thread for it before.
+    """
 
     size: Callable[[], int]
     stop: Callable[[str], None]
+    beat: Callable[[], None] = lambda: None
 
 
 class DiskWatch:
@@ -77,6 +81,10 @@ class DiskWatch:
 
     def _run(self, wake: threading.Event) -> None:
         while not wake.wait(self._every):
+            with self._lock:
+                running = list(self._watched.values())
+            for watched in running:
+                watched.beat()
             full = self._full()
             if full:
                 self._relieve(full)

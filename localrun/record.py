@@ -99,6 +99,23 @@ class StepRecord(Frozen, frozen=True, kw_only=True):
         return None if self.started is None or self.finished is None else self.finished - self.started
 
 
+class UsageRecord(Frozen, frozen=True, kw_only=True):
+    """What a task's container used, as it was seen once a second: sizes in bytes, times in seconds.
+
+    `memory_peak` is the most that was seen of what the kernel could not have dropped; `memory_most` the
+    kernel's own highest mark, if it keeps one, where the cached content of files counts too. What comes
+    after the last sample is in none of them.
+    """
+
+    samples: int
+    cpu_seconds: float
+    memory_peak: int
+    memory_most: int | None
+    read_bytes: int
+    written_bytes: int
+    processes: int
+
+
 class TaskRecord(Frozen, frozen=True, kw_only=True):
     """One submitted unit of work. Times are seconds since 1970 (UTC), durations seconds, sizes bytes.
 
@@ -130,6 +147,7 @@ class TaskRecord(Frozen, frozen=True, kw_only=True):
     resources: Resources = msgspec.field(default_factory=Resources)
     network: bool = False
     timeout: float | None = None
+    usage: UsageRecord | None = None  # none: it ended before it could be measured
     container: str | None = None
     remote: bool = False  # inputs and outputs travel as archives
     owner: Owner | None = None

@@ -9,6 +9,7 @@ from localrun.causes import explain
 from localrun.claim import Claim
 from localrun.engines.base import Engine, Found
 from localrun.errors import Cause, DescriptorError, EngineError, TaskNotFound
+from localrun.metrics import read, summed
 from localrun.record import TaskRecord
 from localrun.settings import Settings
 from localrun.states import TaskState
@@ -78,6 +79,8 @@ class Recovery:
         if found is not None:
             self._bring_home(task, found)
         if not task.record.state.is_end:
+            if task.record.usage is None:
+                task.update(usage=summed(read(workspace.usage)))
             _end_state(task)
         claim.release(ended=True)
         return task.record

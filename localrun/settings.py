@@ -55,6 +55,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     engine_patience: Annotated[
         float, _Meta(ge=0, description="Seconds to wait for an engine that went away while a task runs.")
     ] = 30.0
+    stall: Annotated[
+        float,
+        _Meta(
+            ge=0,
+            description="Seconds of silence, without any work, after which a task is warned of; 0: never.",
+        ),
+    ] = 1800.0
     log_limit: Annotated[
         int, _Meta(ge=4096, description="Bytes of a task's log kept on disk; its end is always kept.")
     ] = 64 * 1024**2

@@ -15,6 +15,7 @@ from localrun.engines.base import Found
 from localrun.errors import Cause, EngineUnreachable, LocalrunError
 from localrun.events import Listener
 from localrun.intake import Intake, Ready, given_to, provision
+from localrun.metrics import read, summed
 from localrun.owners import this_process
 from localrun.record import TaskRecord
 from localrun.runner import Ending, Runner
@@ -100,6 +101,7 @@ class Takeover:
         ready = self._intake.again(task, claim)
         if task.record.state is TaskState.CREATED and not ready.missing:
             provision(task, ready.descriptor, given_to(task))
+        task.workspace.usage.unlink(missing_ok=True)  # of the container that is gone
         task.update(steps=[], container=None)
         self._accept(ready)
 
@@ -117,7 +119,7 @@ class Takeover:
 
     def _end(self, task: Task, claim: Claim, error: LocalrunError) -> None:
         ending = Ending.of(error)
-        task.update(**ending.changes)
+        task.update(**ending.changes, usage=summed(read(task.workspace.usage)))
         self._finish(task, claim, ending.state)
 
     def _finish(self, task: Task, claim: Claim, state: TaskState) -> None:

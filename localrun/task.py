@@ -98,10 +98,11 @@ class Task:
         except LocalrunError as error:
             _pass_if_full(error)
 
-    def warn(self, message: str) -> None:
-        """Add a warning to the record and tell it."""
-        self.update(warnings=[*self.record.warnings, message])
-        self.emit("warning", message)
+    def warn(self, message: str, /, **data: Any) -> None:
+        """Add a warning to the record and tell it; any thread may."""
+        with self._lock:
+            self.record = self.record.replace(warnings=[*self.record.warnings, message])
+        self.emit("warning", message, **data)
 
     def time(self, phase: str, seconds: float) -> None:
         """Note how long a phase took."""

@@ -21,11 +21,13 @@ class TaskLog:
         self._stream = path.open("ab", buffering=0)
         self._room = limit
         self._left_out = 0
+        self.size = 0  # bytes that the program has written, also those that were left out
         self._tail: deque[bytes] = deque()
         self._tail_size = 0
 
     def write(self, data: bytes) -> None:
         """Add what the program wrote."""
+        self.size += len(data)
         kept = self._written(data[: self._room])
         self._room -= kept
         if kept < len(data):

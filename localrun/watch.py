@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from localrun.diskwatch import DiskWatch, Watched, folder_size
 from localrun.engines.base import Engine, Exit, Handle
 from localrun.errors import Cause, EngineError
+from localrun.metrics import Meter
 from localrun.settings import Settings
+from localrun.stall import Stall
 from localrun.steps import LABEL_TASK
 from localrun.task import Task
 from localrun.tasklog import TaskLog
@@ -58,11 +60,11 @@ class Watch:
         task = self.task
         task.workspace.log.unlink(missing_ok=True)  # the engine tells all of it, from the start
         log = TaskLog(task.workspace.log, self.settings.log_limit)
-        watched = Watched(self._written, self._relieve)
         with (
             self._followed(log),
             self._limited(),
-            self.disk_watch.watching(task.id, watched),
+            self._measured(log) as meter,
+            self.disk_watch.watching(task.id, Watched(self._written, self._relieve, meter.beat)),
         ):
             if task.cancelled:  # asked for between the last look and the start
                 self.engine.stop(self.handle, self.settings.grace)
@@ -140,6 +142,25 @@ class Watch:
         except EngineError as error:
             # the waiting side meets the same trouble and decides the end
             self.task.emit("warning", f"the log may be incomplete: {error.message}")
+
+    @contextmanager
+    def _measured(self, log: TaskLog) -> Iterator[Meter]:
+        stall = Stall(self.settings.stall)
+        meter = Meter(
+            self.engine,
+            self.handle,
+            self.task.workspace.usage,
+            lambda usage: self._warn_of(stall.look(time.monotonic(), log.size, usage)),
+        )
+        try:
+            yield meter
+        finally:
+            self.task.update(usage=meter.close())
+
+    def _warn_of(self, stalled: str) -> None:
+        if stalled:
+            self.task.warn(stalled, stalled=True)
+            self.task.save()
 
     @contextmanager
     def _limited(self) -> Iterator[None]:

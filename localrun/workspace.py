@@ -7,6 +7,7 @@ HOME/
     descriptor.yml      as the bundle had it
     inputs/ outputs/    what the container sees
     logs/task.log       what the program wrote
+    logs/usage.jsonl    what its container used, second by second
     events.jsonl        what happened
     reserve             room for the end of the record, should the disk be full by then
     kill                there when somebody asked for the task to be stopped
@@ -62,6 +63,11 @@ class Workspace:
     def log(self) -> Path:
         """What the program wrote."""
         return self.logs / "task.log"
+
+    @property
+    def usage(self) -> Path:
+        """What its container used, second by second."""
+        return self.logs / "usage.jsonl"
 
     @cached_property
     def uploads(self) -> Path:

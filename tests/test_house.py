@@ -27,6 +27,8 @@ STOREYS: list[tuple[str, set[str]]] = [
             "transport",
             "ownership",
             "room",
+            "metrics",
+            "stall",
         },
     ),
     (

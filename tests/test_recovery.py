@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from localrun.engines.fake import FakeContainer, FakeEngine
+from localrun.metrics import Readings, Sample, summed
 from localrun.record import Plan, TaskRecord
 from localrun.states import TaskState
 from localrun.steps import LABEL_TASK, container
@@ -53,10 +54,15 @@ def orphan(desk: Desk, home: Home | None = None, *, running: bool = True) -> Tas
 def test_the_task_of_a_dead_process_is_ended_and_its_container_removed(tmp_path: Path) -> None:
     with make_desk(tmp_path, hang) as desk:
         task = orphan(desk)
+        sample = Sample(
+            time=1.0, cpu_seconds=1, memory=5, memory_peak=6, read_bytes=0, written_bytes=0, pids=1
+        )
+        Readings(task.workspace.usage).add(sample)
         (record,) = desk.app.recovery.sweep()
         assert desk.engine.find({LABEL_TASK: ""}) == []
     assert (record.id, record.state, record.cause) == (task.id, TaskState.FAILED, "RUNNER_TERMINATED")
     assert record.remedy
+    assert record.usage == summed([sample])
     assert task.workspace.log.read_text() == "working\n"
     assert (task.workspace.outputs / "sum").read_text() == "7"
     assert desk.app.home.active() == []

@@ -11,12 +11,14 @@ import pytest
 from localrun.app import App
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer
+from localrun.metrics import Readings, Sample
 from localrun.record import TaskRecord
 from localrun.states import TaskState
 from localrun.steps import LABEL_TASK, container
 from localrun.task import Task
 from tests.desk import IMAGE, Desk, make_desk
 
+SAMPLE = Sample(time=1.0, cpu_seconds=1, memory=5, memory_peak=6, read_bytes=0, written_bytes=0, pids=1)
 BUNDLE = {"inputs": {"a": 3, "b": 4}}
 
 
@@ -267,3 +269,23 @@ def test_a_damaged_record_keeps_no_other_task_from_being_taken_over(tmp_path: Pa
         damaged, good = abandoned(desk, "QUEUING"), abandoned(desk, "QUEUING")
         (desk.app.home.open(damaged.id).path / "task.json").write_text("{")
         assert recovered(desk)(good.id).state is TaskState.FINISHED
+
+
+def test_what_the_dead_process_measured_is_a_part_of_the_whole(tmp_path: Path) -> None:
+    with make_desk(tmp_path, add) as desk:
+        carried, gone = abandoned(desk, "RUNNING"), abandoned(desk, "RUNNING")
+        with_container(desk, carried)
+        for left in (carried, gone):
+            Readings(desk.app.home.open(left.id).usage).add(SAMPLE)
+        end_of = recovered(desk)
+        used = [end_of(left.id).usage for left in (carried, gone)]
+    assert [one.memory_peak for one in used if one] == [5, 5]
+
+
+def test_a_task_that_runs_again_is_measured_anew(tmp_path: Path) -> None:
+    with make_desk(tmp_path, add) as desk:
+        left = abandoned(desk, "RUNNING", retries=1)
+        Readings(desk.app.home.open(left.id).usage).add(SAMPLE)
+        record = recovered(desk)(left.id)
+        assert (record.state, record.usage) == (TaskState.FINISHED, None)
+        assert not desk.app.home.open(left.id).usage.exists()

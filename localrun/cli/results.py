@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from localrun.cli.display.lines import harmless
 from localrun.cli.streams import is_terminal, out, shows_unicode
 from localrun.errors import Cause, LocalrunError
+from localrun.metrics import in_words
 from localrun.sizes import show_bytes, show_seconds
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ Fields = dict[str, Any]
 
 KEYS = (
     *("id", "bundle", "image", "state", "cause", "message", "remedy", "exit_code"),
-    *("inputs", "outputs", "problems", "warnings", "steps", "timings", "folder"),
+    *("inputs", "outputs", "problems", "warnings", "steps", "timings", "usage", "folder"),
 )
 
 
@@ -117,6 +118,8 @@ def print_plain(record: TaskRecord, outputs: Mapping[str, Any], folders: Iterabl
     for line in output_lines(outputs, folders):
         out(f"output {line}")
     out(f"time {_times(record)}")
+    if used := in_words(record):
+        out(f"usage {used}")
     out(f"folder {record.folder}")
     out(f"{record.state} {record.id}")
 
@@ -148,6 +151,8 @@ def print_table(
     for name, value in outputs.items():
         table.add_row(*_cells(name, value, known))
     table.add_row("time", Text(_times(record, between)))
+    if used := in_words(record):
+        table.add_row("usage", Text(used))
     table.add_row("folder", Text(shorter(record.folder)))
     console.print(table, soft_wrap=False)
 

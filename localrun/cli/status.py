@@ -31,8 +31,10 @@ def command(face: Face, task_id: str, system: str | None, *, as_json: bool) -> N
 
     ID is the beginning of an id, or `last`.
     """
+    from localrun.metrics import so_far
+
     with face.app() as app:
-        _, record = app.find(task_id)
+        record = so_far(*app.find(task_id))
     if as_json:
         from localrun.cli.results import print_json
 
@@ -75,6 +77,7 @@ def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
         yield "", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(since))} {name}"
     yield from _steps(record)
     yield "resources", _resources(record)
+    yield from _usage(record)
     if record.image_name or record.image:
         yield "image", " ".join(part for part in (record.image_name, record.image) if part)
     if record.container and not record.state.is_end:
@@ -110,6 +113,13 @@ def _steps(record: TaskRecord) -> Iterator[tuple[str, str]]:
         ]
         label = "" if step is not record.steps[0] else "steps"
         yield label, f"{step.name}: " + ("; ".join(part for part in details if part) or "going on")
+
+
+def _usage(record: TaskRecord) -> Iterator[tuple[str, str]]:
+    from localrun.metrics import in_words
+
+    if used := in_words(record):
+        yield "usage", used
 
 
 def _resources(record: TaskRecord) -> str:

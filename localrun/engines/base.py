@@ -14,7 +14,7 @@ The contract, which `tests/engines/test_contract.py` runs over every engine:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -119,7 +119,11 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a running container uses now: cpu seconds since its start, memory and peak in bytes."""
+    """What a running container uses now: cpu seconds since its start, memory in bytes.
+
+    `memory` is what the kernel cannot drop when it is short of it; `memory_peak` its own highest mark since
+    the start, if it keeps one, where the cached content of files counts too.
+    """
 
     cpu_seconds: float
     memory: int
@@ -196,8 +200,8 @@ class Engine(Protocol):
     def logs(self, handle: Handle) -> Iterator[tuple[StreamName, bytes]]:
         """What it wrote and writes, from its start to its end."""
 
-    def usage(self, handle: Handle) -> Usage | None:
-        """What it uses now; None when it does not run."""
+    def usage(self, handle: Handle) -> Generator[Usage, None, None]:
+        """What it uses, about every second until it has ended; nothing when it does not run."""
 
     def size(self, handle: Handle) -> int:
         """Bytes that it has written to its own root, which lies on the engine's disk; takes a while."""

@@ -7,16 +7,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from localrun.metrics import in_words, so_far
 from localrun.record import TaskRecord
 from localrun.sizes import show_bytes, show_seconds
 from localrun.workspace import Workspace
 
 
 def summary(record: TaskRecord, workspace: Workspace) -> str:
-    """The state and why, the time in every state and step, and the data; ends with a line break."""
+    """The state and why, the time in every state and step, usage and data; ends with a line break."""
+    record = so_far(workspace, record)
     parts = [*_head(record), "", "Timeline:", *_timeline(record)]
     if record.steps:
         parts += ["", "Steps:", *_steps(record)]
+    if used := in_words(record):
+        parts += ["", "Usage:", f"  {used}"]
     parts += ["", "Data:", *_data(workspace.outputs)]
     return "\n".join(parts) + "\n"
 

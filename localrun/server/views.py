@@ -55,6 +55,7 @@ def whole(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
         "problems": record.problems,
         "warnings": record.warnings,
         "resources": record.resources,
+        "usage": record.usage,
         "timeout": record.timeout,
         "steps": [_step(step) for step in record.steps],
         "timings": record.timings,

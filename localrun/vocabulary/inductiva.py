@@ -48,6 +48,11 @@ WORDS = (
         ("Machine Terminated in Queue|zombie", "What should run the task ended while it waited for its"
          " turn, so that it has no log and no outputs.", "FAILED RUNNER_TERMINATED", "Run it again."),
     )),
+    *rows(_SYSTEM, "event", (
+        ("TaskOutputStalled|output stalled", "For half an hour no file of the task has changed. Nothing is"
+         " done about it.", "=the warning STALLED, which a task that computes in silence does not get",
+         "`localrun explain STALLED` says more."),
+    )),
     *rows(_SYSTEM, "status", (
         ("Machine Terminated by User|executer-terminated-by-user", "The user ended the machine while the"
          " task ran on it. What comes nearest: the server or command was stopped with Ctrl+C.", "KILLED",

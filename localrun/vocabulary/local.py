@@ -1,4 +1,4 @@
-"""localrun's own words: states, steps, causes."""
+"""localrun's own words: states, steps, causes, and the warning that is none of them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,14 @@ _STEPS = rows(HERE, "step", (
     ("outputs", "The last step: what the program wrote is collected and compared with the descriptor.",
      "RUNNING outputs", "`localrun logs ID --step outputs` says how it went."),
 ))
+_WARNINGS = rows(HERE, "warning", (
+    ("STALLED|stalled output",
+     "The task has written nothing for half an hour (LOCALRUN_STALL, in seconds; 0: never), to its log or to"
+     " its files, and has used next to no processor time. It may hang, or wait for something; it goes on.",
+     "RUNNING task",
+     "See where it stands: `localrun logs ID`, `localrun top ID`; end it with `localrun kill ID`, or give it"
+     " a limit with `--timeout`. If it is as it should be, raise LOCALRUN_STALL."),
+))
 # fmt: on
 
 
@@ -46,4 +54,4 @@ def _of_cause(cause: Cause) -> Word:
     return Word(HERE, "cause", str(cause), f"{told.what} {told.why}", here, told.remedy)
 
 
-WORDS = (*_STATES, *_STEPS, *map(_of_cause, Cause))
+WORDS = (*_STATES, *_STEPS, *map(_of_cause, Cause), *_WARNINGS)

@@ -16,6 +16,16 @@ from tests.cli.command import Command
 # -- explain ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("word", ["stalled", "stalled output", "TaskOutputStalled"])
+def test_a_stalled_output_is_explained_although_it_is_no_cause_of_an_end(
+    localrun: Command, word: str
+) -> None:
+    shown = localrun("explain", word)
+    assert shown.code == 0
+    assert "half an hour" in shown.out
+    assert "LOCALRUN_STALL" in localrun("explain", "STALLED").out
+
+
 def test_a_cause_is_told_with_its_fault_its_exit_code_and_what_others_call_it(localrun: Command) -> None:
     done = localrun("explain", "TIMEOUT")
     assert (done.code, done.err) == (0, "")

@@ -12,7 +12,7 @@ from localrun.states import StepName, TaskState
 
 KEYS = (
     "id bundle image state cause message remedy exit_code inputs outputs"
-    " problems warnings steps timings folder"
+    " problems warnings steps timings usage folder"
 )
 
 

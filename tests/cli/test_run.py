@@ -13,7 +13,7 @@ from tests.cli.command import Command
 
 KEYS = (
     "id bundle image state cause message remedy exit_code inputs outputs"
-    " problems warnings steps timings folder"
+    " problems warnings steps timings usage folder"
 )
 
 
@@ -22,8 +22,8 @@ def test_a_finished_task_shows_its_outputs_its_times_and_its_folder(localrun: Co
     lines = result.out.splitlines()
     assert result.code == 0
     assert lines[0] == "output sum: 7"
-    assert [line.split()[0] for line in lines] == ["output", "time", "folder", "FINISHED"]
-    assert Path(lines[2].removeprefix("folder ")).is_dir()
+    assert [line.split()[0] for line in lines] == ["output", "time", "usage", "folder", "FINISHED"]
+    assert Path(lines[3].removeprefix("folder ")).is_dir()
 
 
 def test_what_goes_on_is_told_on_standard_error_in_the_order_of_the_steps(localrun: Command) -> None:

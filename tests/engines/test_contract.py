@@ -245,7 +245,7 @@ def test_a_handle_that_is_gone_is_said_to_be(bench: Bench) -> None:
         lambda: bench.engine.start(handle),
         lambda: bench.engine.wait(handle),
         lambda: list(bench.engine.logs(handle)),
-        lambda: bench.engine.usage(handle),
+        lambda: list(bench.engine.usage(handle)),
         lambda: bench.engine.copy_in(handle, "/", [tar_of({})]),
         lambda: list(bench.engine.copy_out(handle, "/tmp")),
     ]
@@ -284,13 +284,23 @@ def test_containers_are_found_by_all_of_their_labels(bench: Bench) -> None:
 def test_usage_is_known_while_it_runs(bench: Bench) -> None:
     handle = bench.started("until asked")
     next(bench.engine.logs(handle))
-    usage = bench.engine.usage(handle)
-    assert usage is not None
+    usages = bench.engine.usage(handle)
+    usage = next(usages)
     assert usage.memory > 0
     assert usage.pids >= 1
+    assert next(usages).cpu_seconds >= usage.cpu_seconds
     bench.engine.stop(handle, 0)
     bench.engine.wait(handle)
-    assert bench.engine.usage(handle) is None
+    assert list(usages) == []
+    assert list(bench.engine.usage(handle)) == []
+
+
+def test_measuring_can_be_broken_off(bench: Bench) -> None:
+    handle = bench.started("until asked")
+    usages = bench.engine.usage(handle)
+    next(usages)
+    usages.close()
+    assert next(bench.engine.usage(handle)).pids >= 1
 
 
 def test_a_name_is_given_once(bench: Bench) -> None:

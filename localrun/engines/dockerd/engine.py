@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from localrun.engines.base import (
     no_progress,
 )
 from localrun.engines.dockerd import address, failures
-from localrun.engines.dockerd.api import Api, labelled, said
+from localrun.engines.dockerd.api import Api, labelled, messages, said
 from localrun.engines.dockerd.body import create_body, helper_body, open_folders
 from localrun.engines.dockerd.images import Images, architecture_name
 from localrun.engines.dockerd.logs import follow
@@ -138,10 +138,19 @@ class DockerEngine:
         """What it wrote and writes, from its start to its end."""
         return follow(self._api, _at(handle, "logs"))
 
-    def usage(self, handle: Handle) -> Usage | None:
-        """What it uses now; None when it does not run."""
-        query = {"stream": "false", "one-shot": "true"}
-        return usage_of(self._api.json("GET", _at(handle, "stats"), query, doing="measuring the container"))
+    def usage(self, handle: Handle) -> Generator[Usage, None, None]:
+        """What it uses, about every second until it has ended."""
+        # One question that is answered again and again: the engine takes a second for each answer anyway.
+        doing = "measuring the container"
+        answer = self._api.open("GET", _at(handle, "stats"), {"stream": "true"}, doing=doing)
+        try:
+            for stats in messages(answer):
+                usage = usage_of(stats)
+                if usage is None:  # it has ended: what comes now is empty
+                    return
+                yield usage
+        finally:
+            answer.close()
 
     def size(self, handle: Handle) -> int:
         """Bytes that it has written to its own root."""

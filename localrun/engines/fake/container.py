@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from localrun.engines.base import ContainerSpec, Exit, Handle, Image, StreamName
+from localrun.engines.base import ContainerSpec, Exit, Handle, Image, StreamName, Usage
 from localrun.errors import EngineError
 
 KILLED = 128 + 9
@@ -42,7 +42,7 @@ class FakeContainer:
     """What a program sees: its command, environment and files, and whether it should stop.
 
     `stopped` is set when somebody asks it to end (SIGTERM), `killed` when it has been ended (SIGKILL):
-    what it does from then on counts for nothing.
+    what it does from then on counts for nothing. `usage` is what the engine measures; assign another.
     """
 
     def __init__(self, handle: Handle, spec: ContainerSpec, image: Image) -> None:
@@ -53,6 +53,7 @@ class FakeContainer:
         self.command = (spec.entrypoint or image.entrypoint) + (spec.command or image.command)
         self.stdout, self.stderr = Output(self, "stdout"), Output(self, "stderr")
         self.stopped, self.killed = threading.Event(), threading.Event()
+        self.usage = Usage(0.01, 1024**2, 1024**2, 0, 0, 1)
         self.root = Path(tempfile.mkdtemp(prefix="localrun-fake-"))
         for folder in spec.folders:
             self.path(folder).mkdir(parents=True, exist_ok=True)
@@ -127,6 +128,11 @@ class FakeContainer:
             self._changed.wait_for(lambda: self._exit is not None)
             assert self._exit is not None
             return self._exit
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for its end for so long; whether it has ended."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._exit is not None, seconds)
 
     def log(self) -> Iterator[tuple[StreamName, bytes]]:
         """What it wrote and writes, to its end."""

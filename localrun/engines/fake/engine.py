@@ -8,7 +8,7 @@ import itertools
 import os
 import tarfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from localrun.engines.base import ContainerSpec, EngineInfo, Exit, Found, Handle, StreamName, Usage
@@ -34,6 +34,7 @@ class FakeEngine(FakeImages):
         super().__init__()
         self.program: Program = program or _nothing
         self.shares_files = shares_files
+        self.pulse = 1.0
         self._info = info
         self._lock = threading.Lock()
         self._containers: dict[Handle, FakeContainer] = {}
@@ -84,9 +85,12 @@ class FakeEngine(FakeImages):
         """What it wrote and writes, from its start to its end."""
         yield from self.container(handle).log()
 
-    def usage(self, handle: Handle) -> Usage | None:
-        """Something plausible while it runs; None when it does not."""
-        return Usage(0.01, 1024**2, 1024**2, 0, 0, 1) if self.container(handle).running else None
+    def usage(self, handle: Handle) -> Generator[Usage, None, None]:
+        """What its program has put into `container.usage`, every `pulse` seconds until it has ended."""
+        container = self.container(handle)
+        while container.running:
+            yield container.usage
+            container.ends_within(self.pulse)
 
     def size(self, handle: Handle) -> int:
         """Bytes that it has written to its own root."""
