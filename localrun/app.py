@@ -109,6 +109,13 @@ class App:
         workspace = self.home.find(prefix)
         return workspace, workspace.load()
 
+    def replicas(self, record: TaskRecord) -> list[TaskRecord]:
+        """The records of a task's replicas, in their order; those that are not there are left out."""
+        ids = record.replication.ids if record.replication else []
+        places = (self.home.known(task_id) for task_id in ids)
+        found = (place.load_or_none() for place in places if place is not None)
+        return [replica for replica in found if replica is not None]
+
     def kill(self, prefix: str, grace: float | None = None) -> TaskRecord:
         """Stop a task, whichever process carries it, and wait for its end.
 

@@ -62,7 +62,8 @@ class Plan(Frozen, frozen=True, kw_only=True):
     `bundle` is the path that it was read from, `image` the name that was asked for in place of its own;
     `mounts` are a user's own files: (file, place below the input folder). Folders are paths in the
     container. A detached task goes on when the process that submitted it ends.
-    `values` are kept for a task that may wait for more of them.
+    `values` are kept for a task that may wait for more of them. A task with more than one of `replicas`
+    has no container of its own: each of them has one. `agree` of them must give the same.
     """
 
     bundle: str = ""
@@ -80,6 +81,9 @@ class Plan(Frozen, frozen=True, kw_only=True):
     detached: bool = False
     retries: int = 0
     values: dict[str, Any] = msgspec.field(default_factory=dict)
+    hostname: str = ""
+    replicas: int = 1
+    agree: int = 1
 
 
 class StepRecord(Frozen, frozen=True, kw_only=True):
@@ -114,6 +118,64 @@ class UsageRecord(Frozen, frozen=True, kw_only=True):
     read_bytes: int
     written_bytes: int
     processes: int
+
+
+class Replica(Frozen, frozen=True, kw_only=True):
+    """Which of the executions of a task this one is, from 1, and what is different for it on purpose."""
+
+    of: str
+    number: int
+    varied: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Group(Frozen, frozen=True, kw_only=True):
+    """Replicas that gave the same: their numbers, and the digest of what they gave."""
+
+    replicas: list[int]
+    digest: str
+
+
+class Side(Frozen, frozen=True, kw_only=True):
+    """What some replicas gave where others gave something else; `size` in bytes, None for no file.
+
+    `value` is what stands there, cut short, as text or as the hexadecimal digits of bytes.
+    """
+
+    replicas: list[int]
+    kind: str = "file"
+    size: int | None = None
+    value: str = ""
+
+
+class Disagreement(Frozen, frozen=True, kw_only=True):
+    """One output file that is not the same in all replicas, and the first place where it is not.
+
+    `offset` counts bytes from 0, `line` and `column` from 1 (0: no text). `hints` say what it looks like.
+    """
+
+    path: str
+    sides: list[Side]
+    offset: int | None = None
+    line: int = 0
+    column: int = 0
+    hints: list[str] = msgspec.field(default_factory=list)
+
+
+class Replication(Frozen, frozen=True, kw_only=True):
+    """The replicas of a task: the ids of their tasks in order, and what came of comparing them.
+
+    The heaviest group comes first. `without` are those that gave nothing, each with its cause; `kept` what
+    could have been varied and was not, since the image or the task sets it; `reached` when they agreed.
+    """
+
+    ids: list[str]
+    agree: int
+    groups: list[Group] = msgspec.field(default_factory=list)
+    without: dict[str, str] = msgspec.field(default_factory=dict)
+    disagreements: list[Disagreement] = msgspec.field(default_factory=list)
+    left_out: int = 0  # further files that differ
+    kept: dict[str, str] = msgspec.field(default_factory=dict)
+    reached: float | None = None
 
 
 class TaskRecord(Frozen, frozen=True, kw_only=True):
@@ -152,6 +214,8 @@ class TaskRecord(Frozen, frozen=True, kw_only=True):
     remote: bool = False  # inputs and outputs travel as archives
     owner: Owner | None = None
     plan: Plan | None = None
+    replica: Replica | None = None
+    replication: Replication | None = None
     assigned_by: str = ""
     submitted: dict[str, Any] | None = None
     result: dict[str, Any] | None = None

@@ -98,8 +98,8 @@ class Recovery:
     def _keep_log(self, workspace: Workspace, found: Found) -> None:
         workspace.log.unlink(missing_ok=True)  # the engine has all of it, from the start
         log = TaskLog(workspace.log, self._settings.log_limit)
-        for _, data in self._engine.logs(found.handle):
-            log.write(data)
+        for stream, data in self._engine.logs(found.handle):
+            log.write(data, stream)
         log.close()
 
 

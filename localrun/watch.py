@@ -137,7 +137,7 @@ class Watch:
             # a character may be split between two pieces
             decoders = {name: _Decoder(errors="replace") for name in ("stdout", "stderr")}
             for stream, data in self.engine.logs(self.handle):
-                log.write(data)
+                log.write(data, stream)
                 self.task.emit("log", "", stream=stream, text=decoders[stream].decode(data))
         except EngineError as error:
             # the waiting side meets the same trouble and decides the end

@@ -6,7 +6,7 @@ HOME/
     task.json           the record, always whole
     descriptor.yml      as the bundle had it
     inputs/ outputs/    what the container sees
-    logs/task.log       what the program wrote
+    logs/task.log       what the program wrote; task.streams says which part to which stream
     logs/usage.jsonl    what its container used, second by second
     events.jsonl        what happened
     reserve             room for the end of the record, should the disk be full by then

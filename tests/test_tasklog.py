@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localrun.tasklog import TaskLog
+from localrun.tasklog import TaskLog, by_stream
 
 
 def write(path: Path, limit: int, chunks: list[bytes]) -> bytes:
@@ -59,3 +59,46 @@ def test_a_full_disk_does_not_end_the_following_and_the_tail_is_known(tmp_path: 
     log.write(b"two\n")
     log.close()
     assert log.tail == "one\ntwo\n"
+
+
+def test_the_streams_of_a_log_can_be_told_apart(tmp_path: Path) -> None:
+    # Given a log of two streams, and one that is still written
+    log = TaskLog(tmp_path / "task.log", 1000)
+    log.write(b"one\n")
+    log.write(b"bad\n", "stderr")
+    log.write(b"worse\n", "stderr")
+    log.write(b"two\n", "stdout")
+
+    # Then each is there on its own, also before the end, and its end alone if that is asked for
+    assert by_stream(tmp_path / "task.log", 100) == {"stdout": "one\ntwo\n", "stderr": "bad\nworse\n"}
+    assert by_stream(tmp_path / "task.log", 4) == {"stdout": "two\n", "stderr": "rse\n"}
+    log.close()
+
+
+def test_a_log_that_is_written_anew_forgets_its_streams(tmp_path: Path) -> None:
+    for stream in ("stderr", "stdout"):
+        (tmp_path / "task.log").unlink(missing_ok=True)
+        log = TaskLog(tmp_path / "task.log", 1000)
+        log.write(b"text\n", stream)
+        log.close()
+    assert by_stream(tmp_path / "task.log", 100) == {"stdout": "text\n", "stderr": ""}
+
+
+def test_a_task_without_a_log_wrote_nothing(tmp_path: Path) -> None:
+    assert by_stream(tmp_path / "task.log", 100) == {"stdout": "", "stderr": ""}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.text(max_size=20))), st.integers(1, 50))
+def test_the_ends_of_both_streams_are_what_was_written_to_them(
+    pieces: list[tuple[str, str]], longest: int
+) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        log = TaskLog(Path(folder, "task.log"), 10_000)
+        for stream, text in pieces:
+            log.write(text.encode(), stream)
+        log.close()
+        found = by_stream(Path(folder, "task.log"), longest)
+    for stream in ("stdout", "stderr"):
+        assert found[stream] == "".join(text for name, text in pieces if name == stream)[-longest:]

@@ -28,6 +28,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "tail": ("tail", "Show the ends of files that a task writes."),
         "list-files": ("listfiles", "List the files that a task has written."),
         "outputs": ("outputs", "Show or copy a task's outputs."),
+        "debug": ("debug", "Show a task and its replicas as iExec does."),
         "explain": ("explain", "Say what a status or cause means, here and elsewhere."),
     },
     "Serve": {

@@ -41,12 +41,17 @@ def history(record: TaskRecord, system: str) -> Iterator[tuple[str, float]]:
     What the system has one word for is one line; iExec tells the reason before FAILED.
     """
     last = ""
-    for state, step, since in _moments(record):
-        saying = vocabulary.say(state, step, _cause(record) if state.is_end else None, system)
+    for saying, since in sayings(record, system):
         for word in filter(None, (saying.reason, saying.status)):
             if word != last:
                 yield word, since
             last = word
+
+
+def sayings(record: TaskRecord, system: str) -> Iterator[tuple[Saying, float]]:
+    """A task at each moment that a state or a step began, in the words of a system."""
+    for state, step, since in _moments(record):
+        yield vocabulary.say(state, step, _cause(record) if state.is_end else None, system), since
 
 
 def _moments(record: TaskRecord) -> Iterator[tuple[TaskState, StepName | None, float]]:

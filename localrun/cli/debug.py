@@ -1,0 +1,112 @@
+"""`localrun debug`: a task as `iexec task debug` shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localrun.cli import options
+from localrun.cli.display.lines import harmless, harmless_lines
+from localrun.cli.exits import ExitCode, of_error
+from localrun.cli.face import Face, pass_face
+from localrun.cli.streams import err, out
+from localrun.errors import LocalrunError
+
+if TYPE_CHECKING:
+    from localrun.app import App
+
+_WIDTH = 18
+
+
+@click.command()
+@options.task_id
+@click.option(
+    "--logs", is_flag=True, help="Add what each worker's program wrote: the last 100000 characters."
+)
+@click.option("--raw", is_flag=True, help="As iExec: one JSON line; a refusal is one on standard error.")
+@options.as_json
+@pass_face
+def command(face: Face, task_id: str, *, logs: bool, raw: bool, as_json: bool) -> int:
+    """Show the task ID and its replicas as iExec does: every status with its time, causes, exit codes.
+
+    The keys are those of `iexec task debug`; `local` stands in place of `onchainData`. Workers are called
+    local-1, local-2 and so on. `localrun explain WORD` says what a status or cause means.
+    """
+    try:
+        with face.app() as app:
+            found = _found(app, task_id, logs=logs)
+    except LocalrunError as error:
+        if not raw:
+            raise
+        told = {"name": type(error).__name__, "message": error.message}
+        err(json.dumps({"ok": False, "command": "debug", "error": told}))
+        return of_error(error)
+    if raw or as_json:
+        from localrun.cli.results import print_json
+
+        print_json({"ok": True, **found})
+    else:
+        for line in _lines(found):
+            out(line)
+    return ExitCode.FINISHED
+
+
+def _found(app: App, task_id: str, *, logs: bool) -> dict[str, Any]:
+    from localrun.cli import offchain
+
+    _, record = app.find(task_id)
+    replicas = app.replicas(record)
+    found = offchain.view(record, replicas)
+    if logs:
+        runs = offchain.runs_of(record, replicas)
+        found["appLogs"] = offchain.logs([(worker, app.home.open(run.id)) for worker, run in runs])
+    return found
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    yield "Local data"
+    for name, value in found["local"].items():
+        if value not in (None, "", []):
+            yield f"  {name:<{_WIDTH}}{_indented(_text(value), _WIDTH + 2)}"
+    task = found["offchainData"]["task"]
+    yield "Off-chain data"
+    yield f"  task: {task['status']}"
+    yield from _history(task["statusHistory"])
+    for replicate in found["offchainData"]["replicates"]:
+        code = replicate["exitCode"]
+        ended = "" if code is None else f", exit code {code}"
+        yield f"  replicate {replicate['worker']}: {replicate['status']}{ended}"
+        yield from _history(replicate["statusHistory"])
+    if "appLogs" in found:
+        yield "App logs"
+        for log in found["appLogs"]:
+            yield from _log(log)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(map(str, value.values()))
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _indented(text: str, width: int) -> str:
+    return harmless_lines(text).replace("\n", "\n" + " " * width)
+
+
+def _history(entries: list[dict[str, str]]) -> Iterator[str]:
+    for entry in entries:
+        cause = f" ({entry['cause']})" if "cause" in entry else ""
+        yield f"    {entry['date']}  {entry['status']}{cause}"
+
+
+def _log(log: dict[str, str]) -> Iterator[str]:
+    for stream in ("stdout", "stderr"):
+        text = log[stream]
+        yield f"  {log['worker']} {stream}:" + ("" if text else " no output")
+        for line in text.splitlines():
+            yield f"    {harmless(line)}"
