@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,13 @@ def test_a_failure_stands_at_the_replicate_with_iexecs_cause_and_before_failed_w
     assert (found["local"]["cause"], found["local"]["statusName"]) == ("EXIT_NONZERO", "FAILED")
 
 
+def ending(code: int) -> Callable[[FakeContainer], int]:
+    return lambda _: code
+
+
 def test_every_status_and_cause_that_is_told_is_a_word_that_explain_knows(localrun: Command) -> None:
     for exit_code in (0, 3, 137):
-        localrun.program = lambda _, code=exit_code: code
+        localrun.program = ending(exit_code)
         localrun.run()
         data = localrun("debug", "last", "--json").json["offchainData"]
         words = {("task status", entry["status"]) for entry in data["task"]["statusHistory"]} | {
