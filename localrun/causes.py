@@ -122,7 +122,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     Cause.DISK_FULL: Explanation(
         "A disk was full while the task ran.",
         "The program wrote more than there was room for.",
-        "Free some room, or let the task write less.",
+        "Free some room, or let the task write less; with `--hardened` /tmp holds 256 MiB.",
     ),
     Cause.KILLED: Explanation(
         "The task was stopped on request.",

@@ -16,6 +16,7 @@ from localrun.states import TaskState
 from localrun.steps import LABEL_HOME, LABEL_TASK
 from localrun.task import Task
 from localrun.tasklog import TaskLog
+from localrun.verdict import quote
 from localrun.workspace import Home, Workspace
 
 
@@ -76,31 +77,33 @@ class Recovery:
             return None
         if _goes_on(task.record):
             return None
-        if found is not None:
-            self._bring_home(task, found)
+        log = "" if found is None else self._bring_home(task, found)
         if not task.record.state.is_end:
             if task.record.usage is None:
                 task.update(usage=summed(read(workspace.usage)))
-            _end_state(task)
+            _end_state(task, log)
         claim.release(ended=True)
         return task.record
 
-    def _bring_home(self, task: Task, found: Found) -> None:
+    def _bring_home(self, task: Task, found: Found) -> str:
+        """Stop it, keep what it gave, and remove it; the end of its log."""
         self._engine.stop(found.handle, self._settings.grace)
-        self._keep_log(task.workspace, found)
+        end = self._keep_log(task.workspace, found)
         try:
             folder = descriptor.read(task.workspace.descriptor.read_bytes()).output_folder
             ownership.take(self._engine, found.handle, task.workspace.outputs, folder)
         except (OSError, DescriptorError, EngineError) as error:
             task.warn(f"the task's outputs may not be readable: {error}")
         self._engine.remove(found.handle)
+        return end
 
-    def _keep_log(self, workspace: Workspace, found: Found) -> None:
+    def _keep_log(self, workspace: Workspace, found: Found) -> str:
         workspace.log.unlink(missing_ok=True)  # the engine has all of it, from the start
         log = TaskLog(workspace.log, self._settings.log_limit)
         for stream, data in self._engine.logs(found.handle):
             log.write(data, stream)
         log.close()
+        return log.tail
 
 
 def _goes_on(record: TaskRecord) -> bool:
@@ -108,7 +111,7 @@ def _goes_on(record: TaskRecord) -> bool:
     return not record.state.is_end and (record.plan is None or record.plan.detached)
 
 
-def _end_state(task: Task) -> None:
+def _end_state(task: Task, log: str) -> None:
     if task.record.ending is not None:
         task.move(task.record.ending)
         return
@@ -119,6 +122,12 @@ def _end_state(task: Task) -> None:
     task.move(
         TaskState.FAILED,
         cause=str(Cause.RUNNER_TERMINATED),
-        message="the localrun process that carried the task ended before the task did",
+        message=_ended_before(task.record, log),
         remedy=explanation.remedy,
     )
+
+
+def _ended_before(record: TaskRecord, log: str) -> str:
+    which = f"process {record.owner.pid}" if record.owner else "process"
+    message = f"the localrun {which} that carried the task ended before the task did"
+    return message + quote(log) if log else message

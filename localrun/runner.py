@@ -13,6 +13,7 @@ from typing import Any
 
 from localrun import images, ownership, room, steps, transport, values
 from localrun.admission import Admission, Reservation
+from localrun.causes import explain
 from localrun.descriptor import Descriptor
 from localrun.diskwatch import DiskWatch
 from localrun.engines.base import Engine, Exit, Handle, Image
@@ -38,12 +39,14 @@ class Ending:
         """The end that an error means."""
         state = TaskState.KILLED if error.cause is Cause.KILLED else TaskState.FAILED
         problems = [problem.as_dict() for problem in error.problems]
+        # whoever stopped it knows what to do
+        usual = "" if state is TaskState.KILLED else explain(error.cause).remedy
         return cls(
             state,
             {
                 "cause": str(error.cause),
                 "message": error.message,
-                "remedy": error.remedy,
+                "remedy": error.remedy or usual,
                 "problems": problems,
             },
         )
@@ -299,7 +302,24 @@ class _Run:
         )
         if verdict.warning:
             self.task.warn(verdict.warning)
+        if image is not None and verdict.cause in (Cause.ENTRYPOINT_INVALID, Cause.EXIT_NONZERO):
+            return self._looked_into(verdict, seen, image)
         return verdict
+
+    def _looked_into(self, verdict: Verdict, seen: Seen, image: Image) -> Verdict:
+        from localrun import postmortem
+
+        if self.handle is None or not postmortem.is_needed(verdict, seen.exit, seen.log):
+            return verdict
+        found = postmortem.look(
+            self.engine,
+            self.handle,
+            image=image,
+            command=self.plan.command,
+            descriptor=self.descriptor,
+            exit_=seen.exit,
+        )
+        return found or verdict
 
     def _outputs(self, *, failed: bool) -> Collected:
         task = self.task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from localrun.causes import explain
 from localrun.engines.base import Exit
@@ -20,6 +20,12 @@ _NO_SPACE = re.compile(
     r"^.*(no space left on device|errno 28|disk quota exceeded).*$", re.IGNORECASE | re.MULTILINE
 )
 TAIL_LINES = 10
+# by the convention of shells
+_CODES = {
+    126: " (a program that it called is not executable, or is none)",
+    127: " (a program that it called is not there, or not in its PATH)",
+}
+_SILENT = "let the program say on its standard error what goes wrong, before it ends"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +165,10 @@ def _out_of_memory(evidence: Evidence) -> Verdict | None:
 
 
 def _disk_full(evidence: Evidence) -> Verdict | None:
-    if evidence.exit.code == 0 or not _NO_SPACE.search(evidence.log):
+    found = _NO_SPACE.search(evidence.log) if evidence.exit.code else None
+    if found is None:
         return None
-    message = f"a disk was full while the task ran (exit code {evidence.exit.code})"
+    message = f"a disk was full while the task ran, {found[0].strip()!r} (exit code {evidence.exit.code})"
     return _verdict(evidence, Cause.DISK_FULL, message)
 
 
@@ -177,7 +184,10 @@ def _failed(evidence: Evidence) -> Verdict | None:
     code = evidence.exit.code
     if code == 0:
         return None
-    return _verdict(evidence, Cause.EXIT_NONZERO, f"the task failed with exit code {code}")
+    found = _verdict(
+        evidence, Cause.EXIT_NONZERO, f"the task failed with exit code {code}{_CODES.get(code, '')}"
+    )
+    return found if evidence.log.strip() else replace(found, remedy=_SILENT)
 
 
 def _ended_well(evidence: Evidence) -> Verdict:

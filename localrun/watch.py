@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from localrun.diskwatch import DiskWatch, Watched, folder_size
 from localrun.engines.base import Engine, Exit, Handle
-from localrun.errors import Cause, EngineError
+from localrun.errors import Cause, ContainerGone, EngineError
 from localrun.metrics import Meter
 from localrun.settings import Settings
 from localrun.stall import Stall
@@ -78,7 +78,7 @@ class Watch:
                 self._check_engine()
             return exit_
         except EngineError as error:
-            if error.cause not in _ENGINE_AWAY:
+            if _is_final(error):
                 raise
             self._await_engine(error)
             return self.engine.wait(self.handle)
@@ -95,16 +95,21 @@ class Watch:
             try:
                 return self._check_engine()
             except EngineError as still_away:
-                if still_away.cause not in _ENGINE_AWAY:
+                if _is_final(still_away):
                     raise
-        raise error
+        raise EngineError(
+            "the engine went away while the task ran, and was not back within"
+            f" {patience:g} s: {error.message}",
+            cause=Cause.ENGINE_LOST,
+            remedy="start the engine; if the container still runs, the next `localrun run` here ends it",
+        ) from error
 
     def _check_engine(self) -> None:
         """Raise `EngineError` when the engine is away, or does not know the container any more."""
         if not self.engine.find({LABEL_TASK: self.task.id}):
-            raise EngineError(
+            raise ContainerGone(
                 "the engine was restarted and does not know the task's container any more",
-                cause=Cause.ENGINE_FAILED,
+                cause=Cause.ENGINE_LOST,
                 remedy="run the task again",
             )
 
@@ -184,3 +189,8 @@ class Watch:
             "note", f"the task reached its limit of {self.task.record.timeout:g} s and is being stopped"
         )
         self.engine.stop(self.handle, self.settings.grace)
+
+
+def _is_final(error: EngineError) -> bool:
+    """Whether waiting for the engine would change nothing."""
+    return isinstance(error, ContainerGone) or error.cause not in _ENGINE_AWAY

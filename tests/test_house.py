@@ -45,7 +45,10 @@ STOREYS: list[tuple[str, set[str]]] = [
         },
     ),
     ("hands", {"validation", "packing", "scaffold", "comparison"}),
-    ("spine", {"steps", "verdict", "task", "runner", "request", "intake", "manager", "recovery"}),
+    (
+        "spine",
+        {"steps", "verdict", "postmortem", "task", "runner", "request", "intake", "manager", "recovery"},
+    ),
     ("spine", {"tasklist", "crew", "waiting", "takeover", "watch", "exchange", "repeat"}),
     ("app", {"app"}),
     ("faces", {"cli", "server", "handle", "pytest_plugin", "__main__", "__init__"}),

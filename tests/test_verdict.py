@@ -28,8 +28,19 @@ def test_another_exit_code_is_a_failure_that_quotes_the_end_of_the_log() -> None
 
 
 def test_the_remedy_names_the_very_task() -> None:
-    remedy = judge(evidence(3, task_id="0123456789")).remedy
+    remedy = judge(evidence(3, "oh no\n", task_id="0123456789")).remedy
     assert "`localrun logs 01234567`" in remedy
+
+
+def test_a_silent_failure_asks_for_words_and_not_for_a_look_at_an_empty_log() -> None:
+    verdict = judge(evidence(3, " \n", task_id="0123456789"))
+    assert "standard error" in verdict.remedy
+    assert "localrun logs" not in verdict.remedy
+
+
+@pytest.mark.parametrize(("code", "words"), [(126, "not executable"), (127, "not there, or not in its PATH")])
+def test_an_exit_code_that_shells_give_a_meaning_to_is_told_with_it(code: int, words: str) -> None:
+    assert f"exit code {code} (a program that it called is {words}" in judge(evidence(code, "x\n")).message
 
 
 def test_a_task_that_wrote_nothing_is_said_to_have_written_nothing() -> None:

@@ -57,12 +57,13 @@ def test_a_container_that_went_on_ends_as_it_ends(tmp_path: Path) -> None:
 def test_an_engine_that_does_not_come_back_ends_the_task(tmp_path: Path) -> None:
     record = run(tmp_path, Restarted(Exit(0), away=10**6), patience=0)
     assert (record.state, record.cause) == (TaskState.FAILED, "ENGINE_LOST")
-    assert record.message == "the connection broke"
+    assert "was not back within 0 s: the connection broke" in record.message
+    assert "start the engine" in record.remedy
 
 
 def test_an_engine_that_comes_back_without_the_container_ends_the_task(tmp_path: Path) -> None:
     record = run(tmp_path, Restarted(Exit(0), away=0, forgets=True))
-    assert (record.state, record.cause) == (TaskState.FAILED, "ENGINE_FAILED")
+    assert (record.state, record.cause) == (TaskState.FAILED, "ENGINE_LOST")
     assert "does not know the task's container" in record.message
 
 

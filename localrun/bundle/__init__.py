@@ -149,7 +149,7 @@ def _checked(path: Path, parts: Parts) -> Parts:
     problems = [
         Problem(problem.path, problem.message, problem.remedy, file=str(path)) for problem in parts.problems
     ]
-    raise BundleError(f"{path} is not a complete bundle", problems=problems)
+    raise BundleError(f"{path} is not a complete bundle", remedy="add what is missing", problems=problems)
 
 
 def _both(

@@ -25,7 +25,9 @@ def names(folder: Path) -> list[str]:
         elif _matters(path) and not path.is_dir():
             problems.append(Problem(path.name, "neither a file nor a folder", "put a file there"))
     if problems:
-        raise BundleError(f"{folder} cannot be used as a bundle", problems=problems)
+        raise BundleError(
+            f"{folder} cannot be used as a bundle", remedy="correct what is listed", problems=problems
+        )
     return found
 
 

@@ -24,6 +24,7 @@ _REQUIRED = ("$schema", "name", "namespace", "version", "authors", "configuratio
 _KNOWN = {*_REQUIRED, "name_short", "description", "external"}
 _AUTHOR = ("first_name", "last_name", "organization", "email")
 
+_KERNELS = ("proc", "sys", "dev")  # in every container; nothing can be mounted below them
 _LINE_END = r"\r\n|[\n\r\x85\u2028\u2029]"  # as YAML counts lines
 _NUMERIC = r"(?:0|[1-9]\d*)"
 _LABEL = rf"(?:{_NUMERIC}|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
@@ -230,6 +231,8 @@ def _folder(place: Place) -> str | None:
     folder = "/" + posixpath.normpath(found).lstrip("/")
     if folder == "/":
         place.refuse("the root of the container cannot be this folder", "give a folder such as /inputs")
+    if folder.split("/")[1] in _KERNELS:
+        place.refuse(f"{shown(folder)} lies in a folder of the kernel", "give a folder such as /inputs")
     return folder
 
 

@@ -161,10 +161,14 @@ def _bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         problem = Problem("", f"cannot be read: {reason}", "check the path", file=str(path))
-        raise InputsError(f"{path} cannot be read", problems=[problem]) from None
+        raise _unreadable(path, problem) from None
     if len(data) > MAX_BYTES:
         refuse([Problem("", f"is larger than {MAX_BYTES} bytes", "give large data as files", file=str(path))])
     return data
+
+
+def _unreadable(path: Path, problem: Problem) -> InputsError:
+    return InputsError(f"{path} cannot be read", remedy="correct what is listed", problems=[problem])
 
 
 def _from_json(data: bytes, path: Path) -> Any:
@@ -184,10 +188,10 @@ def _from_json(data: bytes, path: Path) -> Any:
         problem = Problem(
             "", f"is not JSON: {error.msg}", "correct it there", str(path), error.lineno, error.colno
         )
-        raise InputsError(f"{path} cannot be read", problems=[problem]) from None
+        raise _unreadable(path, problem) from None
     except (ValueError, RecursionError) as error:
         problem = Problem("", f"is not JSON: {_reason(error)}", "correct it", file=str(path))
-        raise InputsError(f"{path} cannot be read", problems=[problem]) from None
+        raise _unreadable(path, problem) from None
     refuse(repeated)
     return found
 
@@ -196,7 +200,7 @@ def _from_yaml(data: bytes, path: Path) -> Any:
     try:
         found = document.read(data, str(path))
     except document.DocumentError as error:
-        raise InputsError(f"{path} cannot be read", problems=[error.problem]) from None
+        raise _unreadable(path, error.problem) from None
     # aliases are well in a file that only localrun reads; a name that is there twice is a slip
     refuse([problem for problem in found.warnings if "was there before" in problem.message])
     return found.root.plain()

@@ -109,7 +109,9 @@ def _telling(place: str) -> Iterator[None]:
                 cause=Cause.DISK_FULL,
             ) from error
         problem = Problem(place, f"cannot be written: {error}", "use a new folder that is yours")
-        raise InputsError("the inputs cannot be written", problems=[problem]) from error
+        raise InputsError(
+            "the inputs cannot be written", remedy=problem.remedy, problems=[problem]
+        ) from error
 
 
 def _write_one(entry: Entry, path: Path, done: list[Entry], check_cancelled: Callable[[], None]) -> None:

@@ -18,15 +18,26 @@ from localrun.errors import (
 # these are the words of an engine that could not even make the process.
 _ENTRY = "correct ENTRYPOINT or CMD in the Dockerfile"
 _NOT_STARTED = (
-    ("unable to find user", "the image's USER is not known in it", "correct USER in the Dockerfile"),
-    ("cannot mkdir", "the image's WORKDIR is a file", "correct WORKDIR in the Dockerfile"),
-    ("chdir to cwd", "the image's WORKDIR cannot be entered", "correct WORKDIR in the Dockerfile"),
+    (
+        "unable to find user",
+        "the image's USER is not known in it ({words})",
+        "correct USER in the Dockerfile",
+    ),
+    ("cannot mkdir", "the image's WORKDIR is a file ({words})", "correct WORKDIR in the Dockerfile"),
+    ("chdir to cwd", "the image's WORKDIR cannot be entered ({words})", "correct WORKDIR in the Dockerfile"),
+    (
+        "mount a directory onto a file",
+        "the image has a file where a folder of the task belongs ({words})",
+        "name another input_folder or output_folder in the descriptor",
+    ),
     ("exec format error", "{program} is no program for this machine", "build the image for this machine"),
     ("permission denied", "{program} is not executable", "add `RUN chmod +x {program}` to the Dockerfile"),
     ("executable file not found", "{program} is not in the image", _ENTRY),
     ("no such file or directory", "{program} is not in the image", _ENTRY),
     ("is a directory", "{program} is a folder", _ENTRY),
 )
+_NO_PROGRAM = "no command specified"
+_LOOK = "the engine's own log says more: `journalctl -u docker`"
 _PROGRAM = re.compile(r'exec:? \\*"([^"\\]+)')
 _DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _NO_MOUNT = re.compile(
@@ -43,7 +54,11 @@ def refusal(status: int, words: str, doing: str) -> LocalrunError:
     if _DISK_FULL.search(words):
         return disk_full(words, doing)
     if "no such container" in lower or "marked for removal" in lower:
-        return ContainerGone(f"{doing}: the engine does not know the container (any more)", **facts)
+        return ContainerGone(
+            f"{doing}: the engine does not know the container (any more)",
+            remedy="run the task again; somebody has removed its container",
+            **facts,
+        )
     if "no such image" in lower or "unable to find image" in lower:
         return ImageError(
             f"{doing}: {words}",
@@ -60,7 +75,7 @@ def refusal(status: int, words: str, doing: str) -> LocalrunError:
     return (
         _start_refusal(words)
         or _resource_refusal(words, doing)
-        or EngineError(f"{doing}: the engine answered {status}: {words}", **facts)
+        or EngineError(f"{doing}: the engine answered {status}: {words}", remedy=_LOOK, **facts)
     )
 
 
@@ -96,6 +111,13 @@ def _resource_refusal(words: str, doing: str) -> EngineError | None:
 
 def _start_refusal(words: str) -> EngineError | None:
     lower = words.lower()
+    if _NO_PROGRAM in lower:
+        return EngineError(
+            "the image has neither ENTRYPOINT nor CMD, so there is nothing to start",
+            remedy="add ENTRYPOINT to the Dockerfile",
+            cause=Cause.ENTRYPOINT_INVALID,
+            engine_said=words,
+        )
     if not any(sign in lower for sign in ("oci runtime", "unable to find user", "cannot mkdir")):
         return None
     found = next((row for row in _NOT_STARTED if row[0] in lower), None)
@@ -106,7 +128,7 @@ def _not_started(sign: str, message: str, remedy: str, words: str) -> EngineErro
     found = _PROGRAM.search(words)
     program = found[1] if found else "its program"
     return EngineError(
-        f"the container could not be started: {message.format(program=program)}",
+        f"the container could not be started: {message.format(program=program, words=words)}",
         remedy=remedy.format(program=program),
         cause=Cause.IMAGE_PLATFORM if sign == "exec format error" else Cause.ENTRYPOINT_INVALID,
         program=program,

@@ -52,7 +52,10 @@ class Images:
         found = self.find(reference)
         if found is None:
             raise ImageError(
-                f"the engine has no image {reference}", cause=Cause.IMAGE_MISSING, reference=reference
+                f"the engine has no image {reference}",
+                remedy="load, build or pull it again",
+                cause=Cause.IMAGE_MISSING,
+                reference=reference,
             )
         return found
 

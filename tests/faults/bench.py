@@ -1,0 +1,203 @@
+"""What a fault is provoked with: the command as a process, a real engine, images made on the spot."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from localrun.engines.dockerd import DockerEngine
+from localrun.errors import Cause
+from localrun.steps import LABEL_TASK
+from tests.bundlefile import zip_of
+from tests.cli.command import Process, Result
+from tests.conftest import absent
+from tests.desk import DESCRIPTOR
+from tests.imagefile import busybox_layer, image_archive, tar_of
+
+HEAD = DESCRIPTOR[: DESCRIPTOR.index("inputs:\n")]
+ENV = ["PATH=/bin"]
+SUM = "sum: {type: {id: integer, geq: 0, leq: 100}, description: both, display_name: Sum}"
+SCRIPT = "inputs:\n  script: {type: file, description: what it does, display_name: S}\n"
+ARM64 = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00" + bytes(44)  # the head of a program
+
+
+def descriptor(outputs: str = SUM, inputs: str = SCRIPT, head: str = HEAD) -> str:
+    """A descriptor whose program is its input; `outputs` has one output a line."""
+    lines = "".join(f"  {line}\n" for line in outputs.splitlines())
+    return f"{head}{inputs}outputs:\n{lines}"
+
+
+@dataclass
+class Bench:
+    """A folder with a bundle whose program is its input `script`, and an engine that has the image."""
+
+    folder: Path
+    engine: DockerEngine
+    image: str
+    home: str = "home"
+    closing: list[Callable[[], object]] = field(default_factory=list)
+
+    def environment(self, env: Mapping[str, str]) -> dict[str, str]:
+        """What a command gets; `env` comes first."""
+        places = {"HOME": self.home, "CACHE": "cache", "LEDGER": "ledger/l.json"}
+        own = {f"LOCALRUN_{name}": str(self.folder / place) for name, place in places.items()}
+        return {**own, "LANG": "C.UTF-8", **env}
+
+    def start(self, *arguments: object, **env: str) -> Process:
+        """Start a command."""
+        return Process(*arguments, cwd=self.folder, env=self.environment(env))
+
+    def call(self, *arguments: object, **env: str) -> Result:
+        """Run a command to its end."""
+        with self.start(*arguments, **env) as process:
+            return process.result()
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        """A file in the folder."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    def program(self, script: str, described: str | None = None) -> list[object]:
+        """The arguments of `run` for a program in the shell's language."""
+        self.write("script", script)
+        self.write("descriptor.yml", described or descriptor())
+        return ["descriptor.yml", "--image", self.image, "--pull", "never", "-i", "script=@script"]
+
+    def imaged(self, files: Mapping[str, bytes], mode: int = 0o755, **config: Any) -> list[object]:
+        """The arguments of `run` for an image with these files beside a shell, which is loaded."""
+        layer = busybox_layer({}) if mode != 0o755 else busybox_layer(files)
+        layer = layer if mode == 0o755 else joined(layer, tar_of(files, mode=mode))
+        return self.loaded(layer, **config)
+
+    def loaded(self, layer: bytes, **config: Any) -> list[object]:
+        """The arguments of `run` for an image of this layer, which is loaded."""
+        name = f"localrun-test/fault:{secrets.token_hex(4)}"
+        self.engine.load_image([image_archive(layer, name, **{"Env": ENV, **config})])
+        self.closing.append(lambda: self.engine.remove_image(name))
+        return [*self.program("true"), "--image", name]
+
+    def zipped(self, archive: bytes, described: str | None = None) -> list[object]:
+        """The arguments of `run` for a zip with this image archive."""
+        self.program("true")
+        members = {
+            "descriptor.yml": (described or descriptor()).encode(),
+            "com.example.add-1.0.0.tar": archive,
+        }
+        zip_of(self.folder / "bundle.zip", members)
+        return ["bundle.zip", "-i", "script=@script"]
+
+    def built(self, dockerfile: str) -> list[object]:
+        """The arguments of `run` for a folder with this Dockerfile, where IMAGE is the bench's."""
+        self.program("true")
+        self.write("project/descriptor.yml", descriptor())
+        self.write("project/Dockerfile", dockerfile.replace("IMAGE", self.image))
+        return ["project", "-i", "script=@script"]
+
+    def small_disk(self, size: str = "8m") -> Path:
+        """Keep the tasks on a file system of this size."""
+        if os.geteuid() != 0:
+            absent("only root can mount a small file system")
+        disk = self.folder / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(disk)], check=True)
+        self.closing.append(lambda: subprocess.run(["umount", str(disk)], check=True))
+        self.home = "disk/home"
+        return disk
+
+    def containers(self, task_id: str) -> list[str]:
+        """Those of a task."""
+        return [found.handle for found in self.engine.find({LABEL_TASK: task_id})]
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """The records of the folder, as they are on disk."""
+        return [json.loads(path.read_bytes()) for path in self.folder.glob(f"{self.home}/tasks/*/task.json")]
+
+    def close(self) -> None:
+        """Take away what was made for one fault."""
+        for each in reversed(self.closing):
+            each()
+
+
+def joined(layer: bytes, more: bytes) -> bytes:
+    """Two tars as one."""
+    return layer.rstrip(b"\0") + bytes(-len(layer.rstrip(b"\0")) % 512) + more
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a user was shown: the exit code, what was written for people, the record."""
+
+    code: int
+    err: str
+    record: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        """The message and all problems."""
+        problems = [
+            f"{problem.get('path', '')}: {problem['message']}" for problem in self.record["problems"] or []
+        ]
+        return "\n".join([self.record["message"], *problems])
+
+    @property
+    def remedies(self) -> str:
+        """All that is to be done."""
+        own = [problem.get("remedy", "") for problem in self.record["problems"] or []]
+        return "\n".join([self.record["remedy"], *own])
+
+
+Arrange = Callable[[Bench], Sequence[object]]
+Meanwhile = Callable[[Bench, Process], object]
+Provoke = Callable[[Bench], Shown]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One situation, and what a user must see of it.
+
+    The program is `script`, or `arrange` gives the arguments of `run`; `more` are added to them.
+    `meanwhile` is called once the program has written `ready`. What is no call of `run` is a `provoke`.
+    `says` are the facts that the message and the problems below it must hold, `remedy` what they must
+    say to do, `facts` fields of the record. Without a cause it finishes, and `says` are in its warnings.
+    """
+
+    cause: Cause | None
+    what: str
+    says: tuple[str, ...] = ()
+    remedy: str = ""
+    script: str = ""
+    arrange: Arrange | None = None
+    more: tuple[object, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    meanwhile: Meanwhile | None = None
+    provoke: Provoke | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.cause or 'FINISHED'}-{self.what}".replace(" ", "_")
+
+    def shown(self, bench: Bench) -> Shown:
+        """Provoke it."""
+        if self.provoke is not None:
+            return self.provoke(bench)
+        given = self.arrange(bench) if self.arrange else bench.program(self.script)
+        return run(bench, *given, *self.more, meanwhile=self.meanwhile, **self.env)
+
+
+def run(bench: Bench, *arguments: object, meanwhile: Meanwhile | None = None, **env: str) -> Shown:
+    """Call `run` and see what it shows."""
+    with bench.start("run", *arguments, "--json", **env) as process:
+        said = ""
+        if meanwhile is not None:
+            said = process.until("out | ready")
+            meanwhile(bench, process)
+        result = process.result()
+    return Shown(result.code, said + result.err, result.json)

@@ -1,0 +1,177 @@
+"""Faults of what is asked for: the bundle, its descriptor, its image, and the values."""
+
+from __future__ import annotations
+
+from localrun.errors import Cause
+from tests import bundlefile
+from tests.archivefile import manifest_json
+from tests.faults.bench import ARM64, SCRIPT, Bench, Row, descriptor
+from tests.imagefile import busybox_layer, image_archive, tar_of
+
+_SAVE = "docker save -o"
+_AB = """\
+inputs:
+  a: {type: {id: integer, geq: 3}, description: d, display_name: A}
+  b: {type: integer, description: d, display_name: B}
+"""
+
+
+def _zip(bench: Bench, **members: bytes) -> list[object]:
+    bundlefile.zip_of(bench.folder / "bundle.zip", members)
+    return ["bundle.zip"]
+
+
+def _valued(*values: object) -> list[object]:
+    return [part for value in values for part in ("-i", value)]
+
+
+BUNDLES = [
+    Row(
+        Cause.BUNDLE_INVALID,
+        "nothing there",
+        ("no file or folder nothing.zip",),
+        "check the name",
+        arrange=lambda _: ["nothing.zip"],
+    ),
+    Row(
+        Cause.BUNDLE_INVALID,
+        "an archive of another kind",
+        ("bundle.zip is not a zip: it is a 7z archive",),
+        "zip -0",
+        arrange=lambda bench: [bench.write("bundle.zip", b"7z\xbc\xaf\x27\x1c" + bytes(99))],
+    ),
+    Row(
+        Cause.BUNDLE_INVALID,
+        "a name that leads out",
+        ("not safe to read", "'../evil'"),
+        "zip -0",
+        arrange=lambda bench: _zip(bench, **{"../evil": b"x"}),
+    ),
+    Row(
+        Cause.BUNDLE_INVALID,
+        "a folder without anything",
+        ("there is no descriptor.yml", "there is no image archive"),
+        "add it at the root",
+        arrange=lambda bench: [bench.write("empty/README", "hello").parent],
+    ),
+    Row(
+        Cause.DESCRIPTOR_INVALID,
+        "a type that does not exist",
+        ("outputs.sum.type: unknown type 'integr'",),
+        "did you mean 'integer'?",
+        arrange=lambda bench: bench.program("true", descriptor("sum: {type: integr}")),
+    ),
+    Row(
+        Cause.DESCRIPTOR_INVALID,
+        "a folder of the kernel",
+        ("'/proc/task' lies in a folder of the kernel",),
+        "such as /inputs",
+        arrange=lambda bench: bench.program(
+            "true", descriptor().replace("input_folder: /inputs", "input_folder: /proc/task")
+        ),
+    ),
+    Row(
+        Cause.INPUTS_INVALID,
+        "a value beyond its limit and one that is missing",
+        ("inputs.a: 2 is less than 3", "inputs.b: is missing"),
+        "at least 3",
+        arrange=lambda bench: [*bench.program("true", descriptor(inputs=_AB))[:-2], *_valued("a=2")],
+    ),
+    Row(
+        Cause.INPUTS_INVALID,
+        "a file that is not there",
+        ("inputs.script", "No such file or directory"),
+        "check the path",
+        arrange=lambda bench: [*bench.program("true")[:-2], *_valued("script=@nothing")],
+    ),
+    Row(
+        Cause.INPUTS_INVALID,
+        "a name that no input has",
+        ("scirpt",),
+        "did you mean 'script'?",
+        arrange=lambda bench: [*bench.program("true"), *_valued("scirpt=@script")],
+    ),
+]
+IMAGES = [
+    Row(
+        Cause.IMAGE_INVALID,
+        "an archive that was cut short",
+        ("cannot be read: it is truncated",),
+        _SAVE,
+        arrange=lambda bench: bench.zipped(bundlefile.image()[:1500]),
+    ),
+    Row(
+        Cause.IMAGE_INVALID,
+        "an archive that is only its list",
+        ("the configuration 'x.json' is missing", "'l.tar', is missing"),
+        _SAVE,
+        arrange=lambda bench: bench.zipped(
+            tar_of({"manifest.json": manifest_json("x.json", ["l.tar"], None)})
+        ),
+    ),
+    Row(
+        Cause.IMAGE_INVALID,
+        "something else",
+        ("it is not a tar",),
+        _SAVE,
+        arrange=lambda bench: bench.zipped(b"hello" * 500),
+    ),
+    Row(
+        Cause.IMAGE_MISSING,
+        "a name that the engine does not know",
+        ("no image localrun-test/nothing:1", "--pull never"),
+        "build it",
+        script="true",
+        more=("--image", "localrun-test/nothing:1"),
+    ),
+    Row(
+        Cause.IMAGE_PULL_FAILED,
+        "a registry that does not answer",
+        ("localhost:1/nothing:1 could not be pulled", "connection refused"),
+        "check the network",
+        script="true",
+        more=("--image", "localhost:1/nothing:1", "--pull", "always"),
+    ),
+    Row(
+        Cause.IMAGE_BUILD_FAILED,
+        "an instruction that fails",
+        ("RUN echo compiling", "non-zero code: 7", "no such header"),
+        "correct Dockerfile",
+        arrange=lambda bench: bench.built("FROM IMAGE\nRUN echo compiling; echo no such header; exit 7\n"),
+    ),
+    Row(
+        Cause.IMAGE_BUILD_FAILED,
+        "a base image that is not to be had",
+        ("`FROM localhost:1/nothing:1`",),
+        "base image",
+        arrange=lambda bench: bench.built("FROM localhost:1/nothing:1\n"),
+    ),
+    Row(
+        Cause.IMAGE_BUILD_FAILED,
+        "an instruction that does not exist",
+        ("line 2", "unknown instruction: RUNN"),
+        "correct Dockerfile",
+        arrange=lambda bench: bench.built("FROM IMAGE\nRUNN true\n"),
+    ),
+    Row(
+        Cause.IMAGE_PLATFORM,
+        "an archive for another machine",
+        ("com.example.add-1.0.0.tar is for linux/arm64; the engine runs linux/amd64",),
+        "--platform linux/amd64",
+        arrange=lambda bench: bench.zipped(
+            image_archive(busybox_layer({}), architecture="arm64", Cmd=["sh"])
+        ),
+    ),
+    Row(
+        Cause.IMAGE_PLATFORM,
+        "an image of the engine for another machine",
+        ("made for arm64, and this engine runs amd64", "'/run'"),
+        "--platform",
+        arrange=lambda bench: bench.loaded(
+            tar_of({"run": ARM64, "bin/sh": ARM64}, mode=0o755), architecture="arm64", Cmd=["/run"]
+        ),
+    ),
+]
+ROWS = [*BUNDLES, *IMAGES]
+
+__all__ = ["ROWS", "SCRIPT"]

@@ -1,0 +1,261 @@
+"""Faults of the machine, its disks and its engine; and tasks that were stopped, or left alone."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+from localrun.app import App
+from localrun.cli.exits import of_cause
+from localrun.engines.base import ContainerSpec
+from localrun.errors import Cause
+from localrun.request import Request
+from localrun.settings import Settings
+from tests.cli.command import Process
+from tests.engines.forwarder import Forwarder
+from tests.faults.bench import Bench, Meanwhile, Row, Shown, run
+from tests.faults.programs import HANGS, IGNORES
+
+_FLOOD = "while :; do dd if=/dev/zero bs=256k count=1 >> /outputs/sum 2>/dev/null; sleep 0.02; done"
+_BUG = """\
+from localrun import values
+def collect(*_):
+    raise ZeroDivisionError("planted")
+values.collect = collect
+"""
+
+
+def _on_small_disk(bench: Bench, script: str, *, filled: bool = False) -> list[object]:
+    disk = bench.small_disk("32m")
+    if filled:
+        with (disk / "full").open("wb") as stream:
+            stream.write(bytes(32 * 1024**2 - 64 * 1024))
+    return bench.program(script)
+
+
+def _signalled(number: signal.Signals) -> Meanwhile:
+    def send(_: Bench, process: Process) -> None:
+        process.send_signal(number)
+
+    return send
+
+
+def _twice(_: Bench, process: Process) -> None:
+    process.send_signal(signal.SIGINT)
+    process.until("Ctrl+C again")
+    process.send_signal(signal.SIGINT)
+
+
+def _kill(bench: Bench, _: Process) -> None:
+    assert bench.call("kill", "last").code == 0
+
+
+def _of_dead_process(bench: Bench) -> Shown:
+    """The carrier is killed; the next run ends its task, which `status` shows."""
+    with bench.start("run", *bench.program(HANGS)) as process:
+        process.until("out | ready")
+        process.kill()
+        process.wait()
+    (left,) = bench.tasks()
+    assert run(bench, *bench.program("echo 7 > /outputs/sum")).code == 0
+    told = bench.call("status", left["id"])
+    record: dict[str, Any] = json.loads(bench.call("status", left["id"], "--json").out)
+    return Shown(int(of_cause(Cause[record["cause"]])), told.out, record)
+
+
+def _with_a_bug(bench: Bench) -> Shown:
+    bench.write("site/sitecustomize.py", _BUG)
+    shown = run(bench, *bench.program("true"), PYTHONPATH=str(bench.folder / "site"))
+    assert "planted" in Path(shown.record["folder"], "traceback.txt").read_text()
+    return shown
+
+
+def _cut_off(bench: Bench) -> Shown:
+    """An engine behind a wire that is cut while the task runs."""
+    wire = Forwarder("/var/run/docker.sock")
+    env = {
+        "LOCALRUN_DOCKER_HOST": f"tcp://127.0.0.1:{wire.port}",
+        "LOCALRUN_ENGINE_PATIENCE": "0.5",
+    }
+    shown = run(bench, *bench.program(HANGS), meanwhile=lambda *_: wire.close(), **env)
+    # as its remedy says: the next run ends the container
+    assert run(bench, *bench.program("echo 7 > /outputs/sum")).code == 0
+    return shown
+
+
+def _named_twice(bench: Bench) -> Shown:
+    """A container that somebody else has called as the task's own will be."""
+    task_id = "named-twice"
+    handle = bench.engine.create(ContainerSpec(image=bench.image, name=f"localrun-{task_id}"))
+    bench.closing.append(lambda: bench.engine.remove(handle))
+    bench.program("true")
+    settings = Settings(home=bench.folder / "home", cache=bench.folder / "cache")
+    app = App(settings, bench.engine)
+    request = Request(
+        bench.folder / "descriptor.yml", image=bench.image, values={"script": bench.folder / "script"}
+    )
+    record = app.manager.wait(app.manager.submit(request, task_id=task_id))
+    assert record is not None
+    assert record.cause
+    told = bench.call("status", task_id)
+    return Shown(int(of_cause(Cause[record.cause])), told.out, record.as_dict())
+
+
+RESOURCES = [
+    Row(
+        Cause.CPU_UNAVAILABLE,
+        "more processors than there are",
+        ("asked 999 cpus, this machine has ",),
+        "`--cpus ",
+        script="true",
+        more=("--cpus", "999"),
+    ),
+    Row(
+        Cause.MEMORY_UNAVAILABLE,
+        "more memory than there is",
+        ("asked 921600Gi of memory, this machine has ",),
+        "`--memory ",
+        script="true",
+        more=("--memory", "900Ti"),
+    ),
+    Row(
+        Cause.GPU_UNAVAILABLE,
+        "a GPU on a machine without one",
+        ("asked 1 gpu, the engine on this machine has none",),
+        "--gpus 0",
+        script="true",
+        more=("--gpus", "1"),
+    ),
+    Row(
+        Cause.CPU_UNAVAILABLE,
+        "all that is not there at once",
+        ("999 cpus", "921600Gi of memory", "1 gpu"),
+        "--gpus 0",
+        script="true",
+        more=("--cpus", "999", "--memory", "900Ti", "--gpus", "1"),
+    ),
+    Row(
+        Cause.DISK_UNAVAILABLE,
+        "less room than must stay free",
+        ("free, 931322Gi must stay free",),
+        "free some space there",
+        script="true",
+        env={"LOCALRUN_DISK_RESERVE": str(10**15)},
+    ),
+    Row(
+        Cause.DISK_PRESSURE,
+        "a task that fills the disk",
+        ("full, limit 70 %; the task had written ",),
+        "Free some room",
+        arrange=lambda bench: _on_small_disk(bench, _FLOOD),
+        env={"LOCALRUN_DISK_STOP": "70", "LOCALRUN_DISK_RESERVE": "0"},
+        facts={"oom": "no"},
+    ),
+    Row(
+        Cause.DISK_FULL,
+        "a task that has filled the disk",
+        ("No space left on device", "exit code 1"),
+        "Free some room",
+        arrange=lambda bench: _on_small_disk(bench, "dd if=/dev/zero of=/outputs/sum bs=1M"),
+        env={"LOCALRUN_DISK_STOP": "100", "LOCALRUN_DISK_RESERVE": "0"},
+    ),
+    Row(
+        Cause.DISK_FULL,
+        "no room for the task itself",
+        ("no room left on the disk of ", "/disk/home"),
+        "LOCALRUN_HOME",
+        arrange=lambda bench: _on_small_disk(bench, "true", filled=True),
+        env={"LOCALRUN_DISK_RESERVE": "0", "LOCALRUN_DISK_LIMIT": "100"},
+    ),
+]
+ENGINE = [
+    Row(
+        Cause.ENGINE_UNREACHABLE,
+        "no socket",
+        ("no container engine answers at unix:///nowhere.sock", "No such file or directory"),
+        "start the engine",
+        script="true",
+        env={"LOCALRUN_DOCKER_HOST": "unix:///nowhere.sock"},
+    ),
+    Row(
+        Cause.ENGINE_UNREACHABLE,
+        "a port where nobody listens",
+        ("no container engine answers at tcp://127.0.0.1:1", "Connection refused"),
+        "start the engine",
+        script="true",
+        env={"LOCALRUN_DOCKER_HOST": "tcp://127.0.0.1:1"},
+    ),
+    Row(
+        Cause.ENGINE_UNREACHABLE,
+        "an address of no kind",
+        ("'nonsense'",),
+        "unix:///path/to/docker.sock",
+        script="true",
+        env={"LOCALRUN_DOCKER_HOST": "nonsense"},
+    ),
+    Row(
+        Cause.ENGINE_LOST,
+        "an engine that goes away and does not come back",
+        ("the engine went away while the task ran, and was not back within 0.5 s",),
+        "start the engine",
+        provoke=_cut_off,
+    ),
+    Row(
+        Cause.ENGINE_FAILED,
+        "a refusal that nobody foresaw",
+        ("localrun-named-twice", "in use"),
+        "remove the container of that name",
+        provoke=_named_twice,
+    ),
+    Row(
+        Cause.INTERNAL,
+        "a bug of localrun",
+        ("localrun itself failed: ZeroDivisionError: planted",),
+        "traceback.txt",
+        provoke=_with_a_bug,
+    ),
+]
+STOPPED = [
+    Row(
+        Cause.KILLED,
+        "Ctrl+C",
+        ("stopped on request",),
+        script=HANGS,
+        meanwhile=_signalled(signal.SIGINT),
+        facts={"exit_code": 143, "state": "KILLED"},
+    ),
+    Row(
+        Cause.KILLED,
+        "a second Ctrl+C",
+        ("stopped on request",),
+        script=IGNORES,
+        meanwhile=_twice,
+        facts={"exit_code": 137, "oom": "no", "state": "KILLED"},
+    ),
+    Row(
+        Cause.KILLED,
+        "SIGTERM",
+        ("stopped on request",),
+        script=HANGS,
+        meanwhile=_signalled(signal.SIGTERM),
+        facts={"exit_code": 143, "state": "KILLED"},
+    ),
+    Row(
+        Cause.KILLED,
+        "another process",
+        ("stopped on request",),
+        script=HANGS,
+        meanwhile=_kill,
+        facts={"exit_code": 143, "state": "KILLED"},
+    ),
+    Row(
+        Cause.RUNNER_TERMINATED,
+        "a process that was killed",
+        ("the localrun process ", "ended before the task did", "ready"),
+        "Run it again",
+        provoke=_of_dead_process,
+    ),
+]
+ROWS = [*RESOURCES, *ENGINE, *STOPPED]

@@ -1,0 +1,276 @@
+"""Faults of the program in the image: how it starts, how it ends, and what it leaves behind."""
+
+from __future__ import annotations
+
+from localrun.errors import Cause
+from tests.faults.bench import ARM64, SUM, Bench, Row, descriptor
+
+HANGS = "echo ready; exec sleep 60"
+IGNORES = "trap '' TERM; echo ready; while :; do sleep 0.2; done"
+
+STARTS = [
+    Row(
+        Cause.ENTRYPOINT_INVALID,
+        "a program that is not in the image",
+        ("'/app/nothing' is not in the image", "exit code 127"),
+        "correct ENTRYPOINT or CMD",
+        arrange=lambda bench: bench.imaged({}, Cmd=["/app/nothing"]),
+    ),
+    Row(
+        Cause.ENTRYPOINT_INVALID,
+        "a name that is in no folder of the PATH",
+        ("there is no 'count' in any folder of its PATH (/bin)",),
+        "correct ENTRYPOINT or CMD",
+        arrange=lambda bench: bench.imaged({}, Cmd=["count", "--all"]),
+    ),
+    Row(
+        Cause.ENTRYPOINT_INVALID,
+        "a program that is not executable",
+        ("'/app/run' is not executable", "exit code 126"),
+        "RUN chmod +x /app/run",
+        arrange=lambda bench: bench.imaged({"app/run": b"#!/bin/sh\n"}, mode=0o644, Cmd=["/app/run"]),
+    ),
+    Row(
+        Cause.ENTRYPOINT_INVALID,
+        "a folder",
+        ("'/etc' is a folder, not a program",),
+        "name the program in it",
+        arrange=lambda bench: bench.imaged({}, Cmd=["/etc"]),
+    ),
+    Row(
+        Cause.ENTRYPOINT_INVALID,
+        "a script whose interpreter is missing",
+        ("'/app/run' asks for the interpreter /usr/bin/python9, which is not in the image",),
+        "install the interpreter",
+        arrange=lambda bench: bench.imaged({"app/run": b"#!/usr/bin/python9\n"}, Cmd=["/app/run"]),
+    ),
+    Row(
+        Cause.ENTRYPOINT_INVALID,
+        "a script with the line ends of Windows",
+        ("the first line of '/app/run' ends with a carriage return",),
+        "Unix line ends",
+        arrange=lambda bench: bench.imaged({"app/run": b"#!/bin/sh\r\n"}, Cmd=["/app/run"]),
+    ),
+    Row(
+        Cause.ENTRYPOINT_INVALID,
+        "a program for another machine in an image for this one",
+        ("'/app/run' is a program for arm64, in an image for amd64",),
+        "build the program for the platform of the image",
+        arrange=lambda bench: bench.imaged({"app/run": ARM64}, Cmd=["/app/run"]),
+    ),
+    Row(
+        Cause.ENTRYPOINT_INVALID,
+        "an image that says nothing to start",
+        ("neither ENTRYPOINT nor CMD",),
+        "add ENTRYPOINT",
+        arrange=lambda bench: bench.imaged({}),
+    ),
+    Row(
+        Cause.ENTRYPOINT_INVALID,
+        "a USER that the image does not know",
+        ("USER", "somebody"),
+        "correct USER",
+        arrange=lambda bench: bench.imaged({}, Cmd=["sh"], User="somebody"),
+    ),
+    Row(
+        Cause.ENTRYPOINT_INVALID,
+        "a WORKDIR that is a file",
+        ("WORKDIR", "/bin/busybox"),
+        "correct WORKDIR",
+        arrange=lambda bench: bench.imaged({}, Cmd=["sh"], WorkingDir="/bin/busybox"),
+    ),
+    Row(
+        Cause.ENTRYPOINT_INVALID,
+        "an input folder that is a file in the image",
+        ("the image has a file where a folder of the task belongs", '"/bin/busybox"'),
+        "another input_folder",
+        arrange=lambda bench: bench.program(
+            "true", descriptor().replace("input_folder: /inputs", "input_folder: /bin/busybox")
+        ),
+    ),
+]
+ENDS = [
+    Row(
+        Cause.EXIT_NONZERO,
+        "a program that says why",
+        ("exit code 3", "cannot open scan.tif"),
+        "`localrun logs ",
+        script="echo working; echo cannot open scan.tif >&2; exit 3",
+        facts={"exit_code": 3},
+    ),
+    Row(
+        Cause.EXIT_NONZERO,
+        "a program that says nothing",
+        ("exit code 1", "it wrote nothing"),
+        "standard error",
+        script="exit 1",
+        facts={"exit_code": 1},
+    ),
+    Row(
+        Cause.EXIT_NONZERO,
+        "a program whose outputs are all there",
+        ("exit code 2",),
+        "standard error",
+        script="echo 7 > /outputs/sum; exit 2",
+        facts={"exit_code": 2, "outputs": {"sum": 7}},
+    ),
+    Row(
+        Cause.EXIT_NONZERO,
+        "a program that calls one that is not there",
+        ("exit code 127 (a program that it called is not there", "frobnicate: not found"),
+        "Correct what the program reports",
+        script="frobnicate --all",
+    ),
+    Row(
+        Cause.EXIT_NONZERO,
+        "a program that calls one that is not executable",
+        ("exit code 126 (a program that it called is not executable", "Permission denied"),
+        "Correct what the program reports",
+        script="/etc/hosts",
+    ),
+    Row(
+        Cause.EXIT_NONZERO,
+        "an exit code that is no signal",
+        ("exit code 255", "it is not"),
+        "Correct what the program reports",
+        script="echo it is not; exit 255",
+        facts={"exit_code": 255},
+    ),
+    *(
+        Row(
+            Cause.SIGNAL,
+            f"{name} ends it",
+            (f"ended by {name} (exit code {128 + number})", "nearly"),
+            "end of its log",
+            script=f"echo nearly; kill -{number} $$",
+            facts={"signal": name, "exit_code": 128 + number},
+        )
+        for name, number in {
+            "SIGHUP": 1,
+            "SIGINT": 2,
+            "SIGILL": 4,
+            "SIGABRT": 6,
+            "SIGBUS": 7,
+            "SIGFPE": 8,
+            "SIGUSR1": 10,
+            "SIGSEGV": 11,
+            "SIGPIPE": 13,
+            "SIGTERM": 15,
+            "SIGXCPU": 24,
+        }.items()
+    ),
+    Row(
+        Cause.OUT_OF_MEMORY,
+        "a program that goes beyond its limit",
+        ("beyond its limit of 16 MiB (exit code 137)",),
+        "--memory",
+        script="exec tail /dev/zero",
+        more=("--memory", "16Mi"),
+        facts={"exit_code": 137},
+    ),
+    Row(
+        Cause.OUT_OF_MEMORY,
+        "a SIGKILL of which nobody tells",
+        ("SIGKILL, which localrun did not send", "probably", "limit of 64 MiB", "exit code 137"),
+        "--memory",
+        script="kill -KILL $$",
+        facts={"oom": "suspected", "signal": "SIGKILL"},
+    ),
+    Row(
+        None,
+        "a part of it goes beyond its limit and it goes on",
+        ("a process of the task was killed for lack of memory (limit 16 MiB), yet the task ended with 0",),
+        script="tail /dev/zero; echo 7 > /outputs/sum",
+        more=("--memory", "16Mi"),
+    ),
+    Row(
+        Cause.TIMEOUT,
+        "a program that hangs",
+        ("limit of 0.3 s", "ready"),
+        "--timeout",
+        script=HANGS,
+        more=("--timeout", "300ms"),
+        facts={"exit_code": 143},
+    ),
+    Row(
+        Cause.TIMEOUT,
+        "a program that hangs and ignores the request to end",
+        ("limit of 0.3 s", "ready"),
+        "--timeout",
+        script=IGNORES,
+        more=("--timeout", "300ms"),
+        env={"LOCALRUN_GRACE": "0.3"},
+        facts={"exit_code": 137, "oom": "no"},
+    ),
+    Row(
+        Cause.DISK_FULL,
+        "the scratch folder of a hardened task is full",
+        ("No space left on device", "exit code 1"),
+        "/tmp holds 256 MiB",
+        script="dd if=/dev/zero of=/tmp/x bs=1M",
+        more=("--hardened", "--memory", "1Gi"),
+    ),
+]
+
+
+def _output(what: str, script: str, says: str, remedy: str, outputs: str = SUM) -> Row:
+    def arrange(bench: Bench) -> list[object]:
+        return bench.program(script, descriptor(outputs))
+
+    return Row(Cause.OUTPUTS_INVALID, what, (says,), remedy, arrange=arrange, facts={"exit_code": 0})
+
+
+_OTHER = "{description: another, display_name: O, type: %s}"
+_FILE = f"file: {_OTHER % 'file'}"
+_LIST = f"list: {_OTHER % '{id: array, subtype: {id: integer}, min_size: 2}'}"
+OUTPUTS = [
+    _output("missing", "true", "outputs.sum: is missing", "write 'sum' into the output folder"),
+    _output(
+        "an extension",
+        "echo 7 > /outputs/sum.txt",
+        "outputs.sum: is missing; found 'sum.txt'",
+        "without an extension",
+    ),
+    _output("blank", "echo ' ' > /outputs/sum", "outputs.sum: is blank", "write the integer into it"),
+    _output("ill-typed", "echo seven > /outputs/sum", "found 'seven', not an integer", "decimal digits"),
+    _output("out of range", "echo 700 > /outputs/sum", "700 is greater than 100", "at most 100"),
+    _output("a folder", "mkdir /outputs/sum", "outputs.sum: is a folder", "write a regular file"),
+    _output(
+        "a link that leaves the folder",
+        "ln -s /etc/hostname /outputs/sum",
+        "is a link to '/etc/hostname', which leaves the output folder",
+        "write a regular file",
+    ),
+    _output("a pipe", "busybox mkfifo /outputs/sum", "outputs.sum: is a pipe", "write a regular file"),
+    _output("a device", "busybox mknod /outputs/sum c 1 5", "is a device", "write a regular file"),
+    _output("a socket", "timeout 1 nc -lU /outputs/sum; busybox true", "outputs.sum: is", "write"),
+    _output("a forbidden file", "ln -s /etc/shadow /outputs/file", "leaves the output folder", "", _FILE),
+    _output(
+        "an array without its size",
+        "mkdir /outputs/list; echo 1 > /outputs/list/0",
+        "array.yml",
+        "array.yml",
+        _LIST,
+    ),
+    _output(
+        "an array that is too small",
+        "mkdir /outputs/list; echo 'size: 1' > /outputs/list/array.yml; echo 1 > /outputs/list/0",
+        "outputs.list",
+        "",
+        _LIST,
+    ),
+    _output(
+        "all at once",
+        "echo x > /outputs/sum; mkdir /outputs/file",
+        "outputs.sum: found 'x', not an integer\noutputs.file: is a folder",
+        "",
+        f"{SUM}\n{_FILE}",
+    ),
+    Row(
+        None,
+        "a file more than declared",
+        ("'more' is not declared",),
+        script="echo 7 > /outputs/sum; echo x > /outputs/more",
+    ),
+]
+ROWS = [*STARTS, *ENDS, *OUTPUTS]
