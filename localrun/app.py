@@ -10,7 +10,7 @@ from localrun.admission import Admission, Capacity, machine_ledger
 from localrun.diskwatch import DiskWatch
 from localrun.engines.base import Engine
 from localrun.errors import EngineUnreachable, LocalrunError, UsageError
-from localrun.manager import TaskManager
+from localrun.manager import OnExit, TaskManager
 from localrun.record import TaskRecord
 from localrun.recovery import Recovery
 from localrun.runner import Runner
@@ -174,8 +174,9 @@ class App:
         self.home.forget(workspace)
         return workspace.id
 
-    def close(self) -> None:
-        """Kill what still runs and let go of the engine."""
-        self.manager.shutdown()
-        if "engine" in self.__dict__:
+    def close(self, *, on_exit: OnExit = "kill") -> None:
+        """Kill what still runs, wait for it, or leave it to the next process; and let go of the engine."""
+        self.manager.shutdown(on_exit=on_exit)
+        # threads that are left to their work use the engine until the process ends
+        if "engine" in self.__dict__ and not self.manager.get_all_active_tasks():
             self.engine.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 from localrun.errors import Cause, LocalrunError, UsageError
@@ -31,7 +32,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.ENGINE_OR_HOST: "the container engine or this machine failed",
     ExitCode.ADDRESS: "`serve`: the address is in use",
     ExitCode.LOGS: "`serve`: the log folder cannot be written",
-    ExitCode.TIMEOUT: "the task ran longer than its --timeout",
+    ExitCode.TIMEOUT: "the task ran longer than its --timeout, or `wait` than its own",
     ExitCode.INTERRUPTED: "stopped by Ctrl+C, a signal, or `localrun kill`",
 }
 
@@ -63,6 +64,18 @@ _BY_CAUSE: dict[Cause, ExitCode] = {
     Cause.ENGINE_FAILED: ExitCode.ENGINE_OR_HOST,
     Cause.INTERNAL: ExitCode.ENGINE_OR_HOST,
 }
+
+
+_WORST_FIRST = (
+    *(ExitCode.ENGINE_OR_HOST, ExitCode.USAGE, ExitCode.RESOURCES, ExitCode.BUNDLE_OR_VALUES),
+    *(ExitCode.TASK_FAILED, ExitCode.TIMEOUT, ExitCode.INTERRUPTED, ExitCode.FINISHED),
+)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of several tasks: the first of 5, 2, 4, 3, 1, 124, 130 that one of them has."""
+    found = set(codes)
+    return next((code for code in _WORST_FIRST if code in found), max(found, default=ExitCode.FINISHED))
 
 
 def of_cause(cause: Cause | None) -> ExitCode:

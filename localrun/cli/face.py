@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from localrun.app import App
+    from localrun.manager import OnExit
     from localrun.settings import Settings
 
 MakeApp = Callable[["Settings"], "App"]
@@ -36,15 +37,18 @@ class Face:
     imported: Callable[[], None] = lambda: None
 
     @contextmanager
-    def app(self) -> Iterator[App]:
-        """The app, closed at the end. Raises `UsageError` for settings that do not fit."""
+    def app(self, *, on_exit: OnExit = "kill") -> Iterator[App]:
+        """The app, closed at the end; `on_exit` says what becomes of tasks that it carries then.
+
+        Raises `UsageError` for settings that do not fit.
+        """
         from localrun import settings
 
         app = self.make_app(settings.load(self.environ, home=self.home))
         try:
             yield app
         finally:
-            app.close()
+            app.close(on_exit=on_exit)
 
 
 pass_face = click.make_pass_decorator(Face)

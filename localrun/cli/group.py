@@ -12,6 +12,7 @@ from localrun.cli.exits import MEANINGS
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Run": {
         "run": ("run", "Run a task and show its outputs."),
+        "wait": ("wait", "Wait for the end of tasks, and show it."),
         "rerun": ("rerun", "Run a task again, with what is to be different."),
     },
     "Write": {

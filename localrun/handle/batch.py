@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
@@ -26,13 +26,17 @@ def wait_all(
     """
     waited = list(tasks)
     show = sys.stderr.isatty() if progress is None else progress
-    with _line(len(waited)) if show else _nothing() as tell:
-        for task in _as_they_end(waited, timeout):
+    with line(len(waited)) if show else _nothing() as tell:
+        for task in as_they_end(waited, timeout):
             tell(task.wait())
     return [task.wait() for task in waited]
 
 
-def _as_they_end(tasks: list[Task], timeout: float | None) -> Iterator[Task]:
+def as_they_end(tasks: Sequence[Task], timeout: float | None = None) -> Iterator[Task]:
+    """The tasks, each when it has ended or nobody can carry it on; `Task.wait` tells which at once.
+
+    Raises `TimeoutError` after `timeout` seconds for all of them together.
+    """
     ended: SimpleQueue[Task] = SimpleQueue()
     deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
     pending = set(tasks)
@@ -75,7 +79,8 @@ def _nothing() -> Iterator[Told]:
 
 
 @contextmanager
-def _line(total: int) -> Iterator[Told]:
+def line(total: int) -> Iterator[Told]:
+    """A line on standard error that tells how many have ended; it is told the state of each."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -83,11 +88,11 @@ def _line(total: int) -> Iterator[Told]:
     columns = (TextColumn("tasks"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     note = TextColumn("{task.fields[note]}", markup=False)
     with Progress(*columns, note, console=Console(stderr=True)) as shown:
-        line = shown.add_task("tasks", total=total, note="")
+        bar = shown.add_task("tasks", total=total, note="")
 
         def tell(state: TaskState) -> None:
             nonlocal failed
             failed += state is not TaskState.FINISHED
-            shown.update(line, advance=1, note=f"{failed} not finished" if failed else "")
+            shown.update(bar, advance=1, note=f"{failed} not finished" if failed else "")
 
         yield tell

@@ -11,7 +11,19 @@ from localrun.cli.exits import MEANINGS
 from localrun.cli.group import COMMANDS, EXAMPLES
 from tests.cli.command import Command
 
-ABOUT_TASKS = ("run", "rerun", "list", "status", "logs", "tail", "list-files", "outputs", "kill", "rm")
+ABOUT_TASKS = (
+    "run",
+    "wait",
+    "rerun",
+    "list",
+    "status",
+    "logs",
+    "tail",
+    "list-files",
+    "outputs",
+    "kill",
+    "rm",
+)
 HEAVY = ("pydantic", "msgspec", "yaml", "docker", "rich", "psutil", "localrun.app", "localrun.manager")
 
 

@@ -48,12 +48,16 @@ class Place:
 
     def start(self, *arguments: object, **env: str) -> Process:
         """Start a command."""
-        places = {
+        return Process(*arguments, cwd=self.folder, env={**self.environment, **env})
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where its commands keep what they keep."""
+        return {
             "LOCALRUN_HOME": str(self.folder / "home"),
             "LOCALRUN_CACHE": str(self.folder / "cache"),
             "LOCALRUN_LEDGER": str(self.folder / "ledger" / "l.json"),
         }
-        return Process(*arguments, cwd=self.folder, env={**places, **env})
 
     def call(self, *arguments: object, **env: str) -> Result:
         """Run a command to its end."""
@@ -254,3 +258,26 @@ def test_an_ordinary_user_of_the_docker_group_runs_a_task(place: Place, as_other
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["outputs"] == {"sum": 7}
     assert as_other_user.localrun("rm", "last", cwd=folder).returncode == 0
+
+
+SUBMIT = "import localrun, sys; print(localrun.submit('descriptor.yml', use_image=sys.argv[1], a=5, b=0).id)"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_waits_can_go_and_the_next_one_gets_the_outputs(place: Place, number: signal.Signals) -> None:
+    submitted = subprocess.run(
+        [sys.executable, "-c", SUBMIT, place.image],
+        cwd=place.folder, env={**os.environ, **place.environment}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    task_id = submitted.stdout.strip()
+    with place.start("wait", task_id) as process:  # the process that submitted it is gone: carried on here
+        process.until("out | one")
+        process.send_signal(number)
+        result = process.result()
+    assert result.code == 130
+    assert f"the waiting was ended; the task {task_id[:8]} goes on" in result.err
+    assert len(place.containers(task_id)) == 1
+    (place.folder / "home" / "tasks" / task_id / "outputs" / "go").touch()
+    again = place.call("wait", task_id)
+    assert (again.code, again.out.splitlines()[0]) == (0, "output sum: 7")
+    assert place.containers(task_id) == []

@@ -1,0 +1,111 @@
+"""A task of whatever process, as the events that its own process would have told.
+
+Its history and its log are files, which tell nobody that they have grown: each look gives what is new.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from localrun.events import Event
+from localrun.states import TaskState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from localrun.workspace import Workspace
+
+LINES = 50  # of a log that is long already when somebody begins to look
+_TAIL = 64 * 1024  # bytes in which these are looked for
+_MOST = 1024 * 1024  # bytes at one look
+
+
+class Replay:
+    """What is new of a task since the last look. What its log had before the first one is cut to its end."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._history = _Grown(workspace.events)
+        self._log = _Grown(workspace.log)
+        self._rest = b""
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._begun = False
+
+    def fresh(self) -> Iterator[Event]:
+        """What has happened, in its order: what the program wrote comes before the end of its step."""
+        events = self._events()  # before the log: whatever it had written by then is in the log by now
+        said = list(self._said())
+        for event in events:
+            if _ends_program(event):
+                yield from said
+                said = []
+            yield event
+        yield from said
+
+    def _events(self) -> list[Event]:
+        *lines, self._rest = (self._rest + b"".join(self._history.pieces())).split(b"\n")
+        return [event for event in map(_event, lines) if event is not None]
+
+    def _said(self) -> Iterator[Event]:
+        if not self._begun and self._workspace.log.exists():
+            self._begun = True
+            text = self._log.last(_TAIL).decode("utf-8", "replace")
+            lines = text.splitlines(keepends=True)
+            if self._log.left_out or len(lines) > LINES:
+                message = f"what it wrote before is left out: `localrun logs {self._workspace.id[:8]}` has it"
+                yield Event("note", self._workspace.id, message)
+            yield self._piece("".join(lines[-LINES:]))
+        for data in self._log.pieces():
+            yield self._piece(self._decode(data))
+
+    def _piece(self, text: str) -> Event:
+        return Event("log", self._workspace.id, data={"stream": "stdout", "text": text})
+
+
+class _Grown:
+    """A file, from where it was read last. It may be made anew with the same beginning, by who carries on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._position = 0
+        self.left_out = False
+
+    def pieces(self) -> Iterator[bytes]:
+        """What was added, in pieces."""
+        try:
+            stream = self._path.open("rb")
+        except FileNotFoundError:
+            return
+        with stream:
+            stream.seek(self._position)
+            while data := stream.read(_MOST):
+                self._position += len(data)
+                yield data
+
+    def last(self, size: int) -> bytes:
+        """The last bytes; `left_out` says whether there are others before them."""
+        with self._path.open("rb") as stream:
+            end = stream.seek(0, 2)
+            self.left_out = end > size
+            stream.seek(max(0, end - size))
+            data = stream.read(size)
+            self._position = stream.tell()
+        return data.partition(b"\n")[2] if self.left_out else data
+
+
+def _event(line: bytes) -> Event | None:
+    """A line of the history; None for one that is damaged, or of a later localrun."""
+    try:
+        found: dict[str, Any] = json.loads(line)
+        return Event(**found)
+    except (ValueError, TypeError):
+        return None
+
+
+def _ends_program(event: Event) -> bool:
+    if event.kind == "step":
+        return event.data.get("step") == "task" and event.data.get("status") != "started"
+    return event.kind == "state" and TaskState(event.data["state"]).is_end

@@ -1,0 +1,269 @@
+"""`localrun wait`: the end of tasks, whichever process carries them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import click
+
+from localrun.cli import options
+from localrun.cli.display import display_for
+from localrun.cli.display.lines import harmless_lines
+from localrun.cli.exits import ExitCode, of_cause, of_error, worst
+from localrun.cli.face import Face, pass_face
+from localrun.cli.interrupts import Interrupted, Interrupts
+from localrun.cli.streams import err, is_terminal, out
+from localrun.errors import Cause, LocalrunError, Problem, TaskNotFound, UsageError
+
+if TYPE_CHECKING:
+    from localrun.app import App
+    from localrun.handle import Task
+    from localrun.record import TaskRecord
+    from localrun.states import TaskState
+
+_LOOK = 0.1  # seconds between two looks at files that another process writes: they tell us nothing
+_REPORTS = 5  # failures of many tasks that are told at length
+
+
+@click.command()
+@options.task_ids
+@click.option("-a", "--all", "everything", is_flag=True, help="Every task of this folder that has not ended.")
+@click.option("--timeout", type=options.DURATION, metavar="TIME", help="Wait no longer: 90s, 10m, 1h.")
+@options.as_json
+@click.option("-q", "--quiet", is_flag=True, help="Show results and errors, nothing else.")
+@pass_face
+def command(
+    face: Face,
+    task_ids: tuple[str, ...],
+    *,
+    everything: bool,
+    timeout: float | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Wait until the tasks ID... have ended; the exit code is that of the task, of several the worst.
+
+    One task is shown as `run` shows it, several in one line. A task whose process died is carried on here.
+    Ctrl+C ends the waiting, not the tasks.
+    """
+    if bool(task_ids) == everything:
+        raise UsageError("give the ids of the tasks, or --all", remedy="`localrun list` shows the ids")
+    from localrun.handle.apps import using
+
+    with Interrupts() as interrupts, face.app(on_exit="leave") as app, using(app):
+        tasks = _all(app) if everything else _named(app, task_ids)
+        if not tasks and not quiet:
+            err("no task of this folder is on its way")
+        waiting = _Waiting(face, app, tasks, quiet=quiet)
+        code = waiting.through(interrupts, timeout)
+        if as_json:
+            waiting.print_json(one=len(task_ids) == 1)
+        else:
+            waiting.print()
+        return code
+
+
+def _named(app: App, task_ids: Sequence[str]) -> list[Task]:
+    """A handle for each, once. Raises `TaskNotFound` with every one that is not there."""
+    from localrun.handle import Task
+
+    found: dict[str, Task] = {}
+    missing: list[TaskNotFound] = []
+    for name in task_ids:
+        try:
+            task = Task(name, app.settings.home)
+            found[task.id] = task
+        except TaskNotFound as error:
+            missing.append(error)
+    if len(missing) == 1:
+        raise missing[0]
+    if missing:
+        problems = [Problem("", error.message, error.remedy) for error in missing]
+        raise TaskNotFound("some tasks are not there", remedy="correct what is listed", problems=problems)
+    return list(found.values())
+
+
+def _all(app: App) -> list[Task]:
+    from localrun.handle import Task
+
+    return [Task(record.id, app.settings.home) for record in app.manager.active_tasks]
+
+
+@dataclass
+class _Waiting:
+    """The waiting for some tasks, and what came of it."""
+
+    face: Face
+    app: App
+    tasks: list[Task]
+    quiet: bool
+    errors: dict[str, LocalrunError] = field(default_factory=dict)
+    shown: bool = False  # whether the output of the one task was shown as it came
+
+    def through(self, interrupts: Interrupts, timeout: float | None) -> int:
+        """Wait, and tell the ends; the exit code."""
+        wait = self._one if len(self.tasks) == 1 else self._several
+        try:
+            with interrupts.raising():
+                wait(timeout)
+        except Interrupted:
+            self._tell_left("the waiting was ended")
+            return ExitCode.INTERRUPTED
+        except TimeoutError as error:
+            self._tell_left(str(error))
+            return ExitCode.TIMEOUT
+        return self._tell_ends()
+
+    # -- waiting ---------------------------------------------------------------------------------
+
+    def _one(self, timeout: float | None) -> None:
+        task = self.tasks[0]
+        if task.is_terminal:
+            return
+        display = display_for(sys.stderr, self.face.environ, quiet=self.quiet)
+        self.shown = not self.quiet
+        display.begin(task.info.name or task.id)
+        try:
+            self._follow(task, timeout, display.show)
+        finally:
+            display.end()
+        self._end(task)
+
+    def _follow(self, task: Task, timeout: float | None, show: Callable[..., None]) -> None:
+        from localrun.cli.display.replay import Replay
+
+        replay, end = Replay(self.app.home.open(task.id)), task.end()
+        deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
+        while True:
+            last = end.done()  # asked before looking: what came before the end is seen
+            for event in replay.fresh():
+                show(event)
+            if last:
+                return
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"the task {task.id[:8]} has not ended after {timeout:g} s")
+            futures.wait([end], _LOOK)
+
+    def _several(self, timeout: float | None) -> None:
+        from localrun.handle.batch import as_they_end
+
+        with self._progress() as tell:
+            for task in as_they_end(self.tasks, timeout):
+                tell(task, self._end(task))
+
+    def _end(self, task: Task) -> TaskState:
+        """The state of a task whose waiting is over; when it has not ended, why is kept."""
+        try:
+            return task.wait()
+        except LocalrunError as error:
+            self.errors[task.id] = error
+            return task.status
+
+    @contextmanager
+    def _progress(self) -> Iterator[Callable[[Task, TaskState], None]]:
+        total, count = len(self.tasks), 0
+
+        def tell(task: Task, state: TaskState) -> None:
+            nonlocal count
+            count += 1
+            err(f"[{task.id[:8]}] {state} ({count} of {total})")
+
+        if self.quiet:
+            yield lambda _task, _state: None
+        elif is_terminal(sys.stderr, self.face.environ):
+            from localrun.handle.batch import line
+
+            with line(total) as count_up:
+                yield lambda _task, state: count_up(state)
+        else:
+            yield tell
+
+    # -- telling ---------------------------------------------------------------------------------
+
+    def _tell_left(self, why: str) -> None:
+        """Say why nobody waits any more, and what becomes of the tasks."""
+        left = [task.info for task in self.tasks if not task.is_terminal]
+        paused = [record for record in left if self._pauses(record)]
+        going = [record for record in left if record not in paused]
+        goes = f"{_names(going)} on" if going else ""
+        err("; ".join(filter(None, (why, goes))))
+        if going:
+            err(f"  wait again: localrun wait {going[0].id[:8] if len(going) == 1 else '--all'}")
+        if paused:
+            err(f"{_names(paused)} on when somebody waits again: localrun wait {paused[0].id[:8]}")
+
+    def _pauses(self, record: TaskRecord) -> bool:
+        """Whether it was carried on here, and has no container that goes on by itself."""
+        return record.state != "RUNNING" and self.app.manager.get_task(record.id) is not None
+
+    def _tell_ends(self) -> int:
+        codes = [self._code(task) for task in self.tasks]
+        bad = [task for task, code in zip(self.tasks, codes, strict=True) if code != ExitCode.FINISHED]
+        for task in bad[:_REPORTS]:
+            self._report(task)
+        if len(bad) > _REPORTS:
+            err(f"{len(bad) - _REPORTS} more did not finish; `localrun list` shows them")
+        return worst(codes)
+
+    def _code(self, task: Task) -> int:
+        error = self.errors.get(task.id)
+        if error is not None:
+            return of_error(error)
+        cause = task.info.cause
+        return of_cause(Cause[cause] if cause else None)
+
+    def _report(self, task: Task) -> None:
+        from localrun.cli.report import report_error, report_task
+
+        error = self.errors.get(task.id)
+        if error is not None:
+            report_error(error, self.face.environ)
+            return
+        record = task.info
+        if len(self.tasks) > 1:
+            err(f"[{record.id[:8]}]")
+        report_task(record, self.face.environ)
+        if not self.shown and record.cause != Cause.KILLED.value:
+            _quote(task, record)
+
+    def print(self) -> None:
+        """The results: of one task as `run` has them, of several a line each."""
+        from localrun.cli import results
+
+        records = [task.info for task in self.tasks]
+        if len(records) > 1:
+            for record in records:
+                out(f"{record.id[:8]} {record.state}")
+        elif records and records[0].state.is_end:
+            record, folder = records[0], self.app.home.open(records[0].id).outputs
+            if self.quiet:
+                results.print_outputs(record.outputs, [folder])
+            else:
+                results.print_closing(record, record.outputs, [folder], self.face.environ)
+
+    def print_json(self, *, one: bool) -> None:
+        """The record of the one task that was named, else a list of records."""
+        from localrun.cli.results import as_fields, print_json
+
+        fields = [as_fields(task.info) for task in self.tasks]
+        print_json(fields[0] if one else fields)
+
+
+def _names(records: Sequence[TaskRecord]) -> str:
+    """`the task 3f9c2b1a goes`, `3 tasks go`."""
+    return f"the task {records[0].id[:8]} goes" if len(records) == 1 else f"{len(records)} tasks go"
+
+
+def _quote(task: Task, record: TaskRecord) -> None:
+    """The end of the log, where the message has it not."""
+    from localrun.verdict import TAIL_LINES, quote
+
+    quoted = quote(task.logs(TAIL_LINES))
+    if quoted not in record.message:
+        err("  " + harmless_lines(quoted.removeprefix("; ")))
