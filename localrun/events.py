@@ -27,8 +27,10 @@ class Event:
 KINDS: dict[str, str] = {
     "state": "the task entered a state (data: state, cause, assigned_by; at the end: message, exit_code)",
     "step": "a step began or ended (data: step, status: started|finished|failed, seconds)",
-    "note": "something a user should know but need not act on (data: waiting, when it waits for admission)",
-    "warning": "something that works here and may not elsewhere (data: stalled, when it may hang)",
+    "note": "something a user should know but need not act on (data: waiting, when it waits for admission;"
+    " killing, when its container is being stopped)",
+    "warning": "something that works here and may not elsewhere (data: stalled, when it may hang;"
+    " killing, as for a note)",
     "progress": "a long operation moved on (data: what, done, total in bytes; total is null if unknown)",
     "log": "the task wrote something (data: stream, text)",
 }

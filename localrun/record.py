@@ -9,6 +9,7 @@ import msgspec
 from localrun.states import StepName, TaskState
 
 OomEvidence = Literal["no", "suspected", "yes"]
+ImageOrigin = Literal["", "present", "loaded", "built", "pulled"]
 
 
 class Frozen(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +191,8 @@ class TaskRecord(Frozen, frozen=True, kw_only=True):
     name: str = ""
     image: str = ""  # the engine's id of the image, never a tag
     image_name: str = ""  # what the bundle calls it, for people
+    image_from: ImageOrigin = ""  # how the engine came by it; empty: not known (yet)
+    program: list[str] = msgspec.field(default_factory=list)  # entrypoint and command, once they are known
     state: TaskState = TaskState.CREATED
     ending: TaskState | None = None  # decided; what is left to do is to clear up
     step: StepName | None = None

@@ -18,7 +18,8 @@ from localrun.descriptor import Descriptor
 from localrun.diskwatch import DiskWatch
 from localrun.engines.base import Engine, Exit, Handle, Image
 from localrun.errors import Cause, EngineError, LocalrunError, MountUnavailable, OutputsError, Problem
-from localrun.images import ImageSource
+from localrun.images import ImageArchive, ImageFolder, ImageSource
+from localrun.record import ImageOrigin
 from localrun.settings import Settings
 from localrun.states import StepName, TaskState
 from localrun.task import Task
@@ -95,6 +96,7 @@ class Runner:
         if thread is not None:  # a build may be silent for minutes: it would not notice by itself
             self.engine.abandon(thread)
         if task.record.container and not task.record.state.is_end:
+            task.emit("note", "the container is being stopped on request", killing=True)
             self.engine.stop(task.record.container, grace)
 
 
@@ -128,6 +130,7 @@ class _Run:
         self.reservation: Reservation | None = None
         self.handle = handle
         self.remote = task.record.remote
+        self.working = False  # whether the image had to be made or fetched
 
     def through(self, source: ImageSource) -> Ending:
         """All of it, in order."""
@@ -195,6 +198,7 @@ class _Run:
 
     def _image(self, source: ImageSource) -> Image:
         task = self.task
+        self.working = False
         with self._timed("image"), self._interruptible():
             image = images.ensure(
                 source,
@@ -204,7 +208,12 @@ class _Run:
                 progress=self._progress,
                 check_cancelled=task.check_cancelled,
             )
-        task.update(image=image.id)
+        command = image.command if self.plan.command is None else self.plan.command
+        task.update(
+            image=image.id,
+            image_from=_origin(source) if self.working else "present",
+            program=[*image.entrypoint, *command],
+        )
         return image
 
     @contextmanager
@@ -220,6 +229,7 @@ class _Run:
 
     def _progress(self, what: str, done: int, total: int | None) -> None:
         self.task.check_cancelled()
+        self.working = True
         self.task.emit("progress", what, what=what, done=done, total=total)
 
     def _permissions(self) -> None:
@@ -373,6 +383,13 @@ class _Run:
         if self.reservation is not None:
             self.reservation.release()
         self.task.workspace.hosts.unlink(missing_ok=True)
+
+
+def _origin(source: ImageSource) -> ImageOrigin:
+    """What has to be done for an image that the engine has not."""
+    if isinstance(source, ImageArchive):
+        return "loaded"
+    return "built" if isinstance(source, ImageFolder) else "pulled"
 
 
 def _outputs_error(collected: Collected) -> OutputsError:

@@ -122,7 +122,7 @@ class Watch:
 
     def _relieve(self, why: str) -> None:
         self.pressed = why
-        self.task.emit("warning", f"the task is being stopped: {why}")
+        self.task.emit("warning", f"the task is being stopped: {why}", killing=True)
         self.engine.stop(self.handle, 0)
 
     @contextmanager
@@ -186,7 +186,9 @@ class Watch:
     def _time_out(self) -> None:
         self.timed_out = True
         self.task.emit(
-            "note", f"the task reached its limit of {self.task.record.timeout:g} s and is being stopped"
+            "note",
+            f"the task reached its limit of {self.task.record.timeout:g} s and is being stopped",
+            killing=True,
         )
         self.engine.stop(self.handle, self.settings.grace)
 

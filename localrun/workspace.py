@@ -157,9 +157,29 @@ class Workspace:
         except OSError as error:
             raise room.unwritable(self.path, error) from error
 
+    def history(self) -> Iterator[Event]:
+        """What was appended, the oldest first. A line that was torn is left out."""
+        try:
+            lines = self.events.read_bytes().splitlines()
+        except OSError:
+            return
+        for line in lines:
+            try:
+                yield Event(**json.loads(line))
+            except (ValueError, TypeError, RecursionError):
+                continue
+
     def request_kill(self) -> None:
         """Ask whoever carries the task to stop it; that may be another process. Raises as `save`."""
         _write_whole(f"{self._text}/kill", f"{time.time()}\n".encode())
+
+    @property
+    def kill_time(self) -> float | None:
+        """When somebody asked for the task to be stopped (seconds since 1970); see `kill_requested`."""
+        try:
+            return (self.path / "kill").stat().st_mtime
+        except OSError:
+            return None
 
     @property
     def kill_requested(self) -> bool:

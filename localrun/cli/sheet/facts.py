@@ -1,0 +1,172 @@
+"""What the sheet of a task says: its containers, conditions, volumes and events, in Kubernetes' words.
+
+There a run is a pod of three containers; here the host does the steps around the task's own container,
+so these have no image, no limits and no environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from localrun import metadata
+from localrun.cli.sheet.occurrences import occurrences
+from localrun.errors import Cause
+from localrun.journal.redaction import Redactor
+from localrun.metrics import in_words
+from localrun.record import Plan, StepRecord, TaskRecord
+from localrun.states import StepName, TaskState
+from localrun.steps import labels
+from localrun.workspace import Workspace
+
+Facts = dict[str, Any]
+
+_PHASES = {TaskState.FINISHED: "Succeeded", TaskState.FAILED: "Failed", TaskState.KILLED: "Failed"}
+_REASONS = {
+    Cause.OUT_OF_MEMORY: "OOMKilled",
+    Cause.ENTRYPOINT_INVALID: "StartError",
+    Cause.IMAGE_PLATFORM: "StartError",
+    Cause.TIMEOUT: "DeadlineExceeded",
+    Cause.DISK_PRESSURE: "Evicted",
+    Cause.KILLED: "Killed",
+}
+_BEFORE = {  # why a step has not begun, by the state of its task
+    TaskState.QUEUING: "Unschedulable",
+    TaskState.QUEUED: "PodInitializing",
+    TaskState.PENDING: "ContainerCreating",
+    TaskState.RUNNING: "PodInitializing",
+}
+
+
+def sheet(record: TaskRecord, workspace: Workspace, now: float) -> Facts:
+    """All of it, ready for JSON. `now` is in seconds since 1970; secrets are hidden."""
+    redactor = Redactor()
+    return {
+        "id": record.id,
+        "name": record.name,
+        "bundle": record.bundle,
+        "namespace": str(workspace.path.parent.parent),
+        "node": record.owner.host if record.owner else None,
+        "start_time": record.created or None,
+        "labels": labels(record, StepName.TASK, workspace.path.parent.parent) if record.plan else {},
+        "annotations": metadata.load(workspace),
+        "phase": _phase(record),
+        "state": str(record.state),
+        "cause": record.cause,
+        "message": redactor.text(record.message),
+        "remedy": record.remedy,
+        "containers": list(_containers(record, redactor)),
+        "conditions": _conditions(record),
+        "volumes": list(_volumes(record, workspace)),
+        "qos_class": "Guaranteed" if record.plan else None,
+        "folder": record.folder,
+        "events": [redactor.plain(one.as_dict(now)) for one in occurrences(record, workspace)],
+    }
+
+
+def _phase(record: TaskRecord) -> str:
+    """Kubernetes' word for where a pod is."""
+    running = record.state is TaskState.RUNNING
+    return "Running" if running else _PHASES.get(record.state, "Pending")
+
+
+def _containers(record: TaskRecord, redactor: Redactor) -> Iterator[Facts]:
+    if record.plan is None:
+        return
+    by_name = {step.name: step for step in record.steps}
+    for name in StepName:
+        step = by_name.get(name)
+        facts = {"name": str(name), **_state(record, name, step), "how": step.how if step else ""}
+        if name is StepName.TASK:
+            facts |= _own(record, record.plan, redactor)
+        yield facts
+
+
+def _state(record: TaskRecord, name: StepName, step: StepRecord | None) -> Facts:
+    state, reason = "Waiting", "NotReached" if record.state.is_end else _BEFORE.get(record.state, "Pending")
+    if step is not None:
+        over = step.finished is not None or record.state.is_end
+        state, reason = ("Terminated", _reason(record, name, step)) if over else ("Running", "")
+    return {
+        "state": state,
+        "reason": reason,
+        "exit_code": step.exit_code if step else None,
+        "signal": record.signal if name is StepName.TASK else None,
+        "started": step.started if step else None,
+        "finished": step.finished if step else None,
+        "message": step.message if step else "",
+        "ready": state == "Running" or reason == "Completed",
+    }
+
+
+def _reason(record: TaskRecord, name: StepName, step: StepRecord) -> str:
+    if step.exit_code == 0:
+        return "Completed"
+    cause = Cause.__members__.get(record.cause or "")
+    if name is not StepName.TASK or cause is None:
+        return "Error"
+    return _REASONS.get(cause, "Error")
+
+
+def _own(record: TaskRecord, plan: Plan, redactor: Redactor) -> Facts:
+    """What only the task's own container has."""
+    asked = record.resources
+    amounts = {"cpu": asked.cpus, "memory": asked.memory}
+    amounts |= {"gpu": asked.gpus} if asked.gpus else {}
+    restarts = sum(state is TaskState.RUNNING for state, _ in record.history) - 1
+    return {
+        "container_id": record.container,
+        "image": record.image_name or plan.image or "",
+        "image_id": record.image,
+        "image_from": record.image_from,
+        "command": redactor.plain(record.program or plan.command or []),
+        "limits": amounts | {"pids": plan.pids},
+        "requests": amounts,
+        "network": "default" if record.network else "none",
+        "timeout": record.timeout,
+        "environment": redactor.plain(plan.environment),
+        "mounts": list(_mounts(record, plan)),
+        "restart_count": max(0, restarts),
+        "usage": record.as_dict()["usage"],
+        "usage_text": in_words(record),
+        "oom": record.oom,
+    }
+
+
+def _mounts(record: TaskRecord, plan: Plan) -> Iterator[Facts]:
+    writable = plan.writable_inputs
+    yield {"path": plan.input_folder, "volume": "inputs", "read_only": not writable}
+    for source, place in plan.mounts:
+        target = f"{plan.input_folder.rstrip('/')}/{place}"
+        yield {"path": target, "volume": source, "read_only": True}
+    yield {"path": plan.output_folder, "volume": "outputs", "read_only": False}
+    if not record.network and not record.remote:
+        yield {"path": "/etc/hosts", "volume": "hosts", "read_only": True}
+
+
+def _volumes(record: TaskRecord, workspace: Workspace) -> Iterator[Facts]:
+    if record.plan is None:
+        return
+    for name, path in (("inputs", workspace.inputs), ("outputs", workspace.outputs)):
+        if record.remote:
+            kind = "Volume (of the engine's own; the files travel as archives)"
+        else:
+            kind = "HostPath (bare host directory volume)"
+        yield {"name": name, "type": kind, "path": str(path)}
+    if not record.network and not record.remote:
+        yield {"name": "hosts", "type": "HostPath (a file)", "path": str(workspace.hosts)}
+
+
+def _conditions(record: TaskRecord) -> dict[str, bool]:
+    """In the order of `kubectl`; true once it was so, but for Ready, which ends with the container."""
+    been = {state for state, _ in record.history}
+    begun = {step.name: step for step in record.steps}
+    permissions, task = begun.get(StepName.PERMISSIONS), begun.get(StepName.TASK)
+    ready = record.state is TaskState.RUNNING and task is not None and task.finished is None
+    return {
+        "PodReadyToStartContainers": record.container is not None and not record.state.is_end,
+        "Initialized": permissions is not None and permissions.exit_code == 0,
+        "Ready": ready,
+        "ContainersReady": ready,
+        "PodScheduled": TaskState.QUEUED in been,
+    }
