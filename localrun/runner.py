@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from localrun import images, ownership, room, steps, transport, values
+from localrun import images, ownership, steps, transport, values
 from localrun.admission import Admission, Reservation
-from localrun.causes import explain
 from localrun.descriptor import Descriptor
 from localrun.diskwatch import DiskWatch
+from localrun.ending import Ending, ending_of_bug
 from localrun.engines.base import Engine, Exit, Handle, Image
 from localrun.errors import Cause, EngineError, LocalrunError, MountUnavailable, OutputsError, Problem
 from localrun.images import ImageArchive, ImageFolder, ImageSource
@@ -26,31 +24,6 @@ from localrun.task import Task
 from localrun.values import Collected
 from localrun.verdict import Evidence, Verdict, judge
 from localrun.watch import Seen, Watch
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """The state that a task ends in, and what else is to be written down."""
-
-    state: TaskState
-    changes: dict[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, error: LocalrunError) -> Ending:
-        """The end that an error means."""
-        state = TaskState.KILLED if error.cause is Cause.KILLED else TaskState.FAILED
-        problems = [problem.as_dict() for problem in error.problems]
-        # whoever stopped it knows what to do
-        usual = "" if state is TaskState.KILLED else explain(error.cause).remedy
-        return cls(
-            state,
-            {
-                "cause": str(error.cause),
-                "message": error.message,
-                "remedy": error.remedy or usual,
-                "problems": problems,
-            },
-        )
 
 
 class Runner:
@@ -82,7 +55,7 @@ class Runner:
         except LocalrunError as error:
             ending = Ending.of(error)
         except Exception as error:  # noqa: BLE001 - the one place where even a bug of ours must reach an end
-            ending = _ending_of_bug(task, error)
+            ending = ending_of_bug(task, error)
         task.workspace.free_reserve()
         # Written down before the container goes: whoever goes on from here must not take it for lost.
         task.update(ending=ending.state, **ending.changes)
@@ -98,19 +71,6 @@ class Runner:
         if task.record.container and not task.record.state.is_end:
             task.emit("note", "the container is being stopped on request", killing=True)
             self.engine.stop(task.record.container, grace)
-
-
-def _ending_of_bug(task: Task, error: Exception) -> Ending:
-    if isinstance(error, OSError) and room.is_full(error):
-        return Ending.of(room.unwritable(task.workspace.path, error))
-    path = task.workspace.path / "traceback.txt"
-    with suppress(OSError):
-        path.write_text(traceback.format_exc())
-    last = traceback.format_exc().strip().splitlines()[-1]
-    bug = LocalrunError(
-        f"localrun itself failed: {last}", remedy=f"this is a bug of localrun; please report it with {path}"
-    )
-    return Ending.of(bug)
 
 
 class _Run:

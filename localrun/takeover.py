@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from localrun import descriptor
 from localrun.claim import Claim
 from localrun.crew import Crew
+from localrun.ending import Ending
 from localrun.engines.base import Found
 from localrun.errors import Cause, EngineUnreachable, LocalrunError
 from localrun.events import Listener
@@ -18,7 +19,7 @@ from localrun.intake import Intake, Ready, given_to, provision
 from localrun.metrics import read, summed
 from localrun.owners import this_process
 from localrun.record import TaskRecord
-from localrun.runner import Ending, Runner
+from localrun.runner import Runner
 from localrun.states import TaskState
 from localrun.steps import LABEL_TASK
 from localrun.task import Task

@@ -1,0 +1,53 @@
+"""How a task ends: the state, and all that is to be written down with it."""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from localrun import room
+from localrun.causes import explain
+from localrun.errors import Cause, LocalrunError
+from localrun.states import TaskState
+from localrun.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The state that a task ends in, and what else is to be written down."""
+
+    state: TaskState
+    changes: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: LocalrunError) -> Ending:
+        """The end that an error means."""
+        state = TaskState.KILLED if error.cause is Cause.KILLED else TaskState.FAILED
+        problems = [problem.as_dict() for problem in error.problems]
+        # whoever stopped it knows what to do
+        usual = "" if state is TaskState.KILLED else explain(error.cause).remedy
+        return cls(
+            state,
+            {
+                "cause": str(error.cause),
+                "message": error.message,
+                "remedy": error.remedy or usual,
+                "problems": problems,
+            },
+        )
+
+
+def ending_of_bug(task: Task, error: Exception) -> Ending:
+    """The end that a bug of ours means; its traceback is kept in the task's folder."""
+    if isinstance(error, OSError) and room.is_full(error):
+        return Ending.of(room.unwritable(task.workspace.path, error))
+    path = task.workspace.path / "traceback.txt"
+    with suppress(OSError):
+        path.write_text(traceback.format_exc())
+    last = traceback.format_exc().strip().splitlines()[-1]
+    bug = LocalrunError(
+        f"localrun itself failed: {last}", remedy=f"this is a bug of localrun; please report it with {path}"
+    )
+    return Ending.of(bug)
