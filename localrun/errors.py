@@ -207,5 +207,9 @@ class TaskExists(UsageError):
     """There is a task with this id already, and it is another one."""
 
 
+class ShuttingDown(UsageError):
+    """No more tasks are taken: the process ends."""
+
+
 class IllegalTransition(LocalrunError):
     """A task was to enter a state that its present state does not lead to: a bug of localrun."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from localrun.claim import Claim
 from localrun.crew import Crew
-from localrun.errors import Cause, TaskExists, TaskNotFound, UsageError
+from localrun.errors import Cause, ShuttingDown, TaskExists, TaskNotFound, UsageError
 from localrun.events import Event, Listener
 from localrun.intake import Intake, Ready, Shield
 from localrun.record import TaskRecord
@@ -141,14 +141,15 @@ class TaskManager:
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
-            raise UsageError("no more tasks are taken: localrun is shutting down", remedy="start it again")
+            raise ShuttingDown("no more tasks are taken: localrun is shutting down", remedy="start it again")
 
     def put_input(self, task_id: str, name: str, chunks: Iterable[bytes]) -> TaskRecord:
         """Take the content of one input; the task starts once all are there.
 
         Raises `TaskNotFound`, `UsageError` when the task waits for no inputs, and `InputsError` when the
-        input does not fit; it is not kept then.
+        input does not fit; it is not kept then. Raises `ShuttingDown`.
         """
+        self._refuse_if_closed()
         record = self.find_task(task_id)
         if record is None:
             raise TaskNotFound(f"no task {task_id}", id=task_id)
@@ -205,11 +206,27 @@ class TaskManager:
     @property
     def active_tasks(self) -> list[TaskRecord]:
         """The tasks that have not ended, in the order they came; also those of other processes."""
+        self.notice_ends()
         ours = [task.record for task in self._list.active()]
         known = {record.id for record in ours}
         others = [self._home.open(name).load_or_none() for name in self._home.active() if name not in known]
         theirs = [record for record in others if record is not None and not record.state.is_end]
         return sorted([*ours, *theirs], key=lambda record: record.created) if theirs else ours
+
+    def notice_ends(self) -> None:
+        """Hear of the tasks that another process has ended: those that nobody carries are anybody's."""
+        offered = set(self._home.active())
+        for task in self._list.active():
+            if task.record.plan is None and task.id not in offered:
+                self._ended_elsewhere(task)
+
+    def _ended_elsewhere(self, task: Task) -> TaskRecord | None:
+        record = task.workspace.load_or_none()
+        if record is None:  # deleted since
+            self._list.discard(task.id)
+        elif record.state.is_end:
+            self._list.complete(record)
+        return record
 
     @property
     def completed_tasks(self) -> list[TaskRecord]:
@@ -218,11 +235,15 @@ class TaskManager:
 
     def get_task(self, task_id: str) -> Task | None:
         """An active task of this process."""
-        return self._list.find(task_id)
+        task = self._list.find(task_id)
+        if task is not None and task.record.plan is None and not self._home.offered(task_id):
+            self._ended_elsewhere(task)
+            return self._list.find(task_id)
+        return task
 
     def find_task(self, task_id: str) -> TaskRecord | None:
         """A task by its whole id: active, completed, or on disk only."""
-        task = self._list.find(task_id)
+        task = self.get_task(task_id)
         if task is not None:
             return task.record
         found = self._list.find_completed(task_id)

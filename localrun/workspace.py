@@ -129,7 +129,8 @@ class Workspace:
 
         Raises `LocalrunError`, with cause DISK_FULL when there is no room.
         """
-        _write_whole(f"{self._text}/task.json", record.to_json())
+        made = None if record.plan else record.created
+        _write_whole(f"{self._text}/task.json", record.to_json(), made)
 
     def load(self) -> TaskRecord:
         """Read the record. Raises `TaskNotFound` when it is gone or was never written."""
@@ -283,6 +284,10 @@ class Home:
         with room.telling(self.path):
             offer(self._active / workspace.id, workspace.events)
 
+    def offered(self, task_id: str) -> bool:
+        """Whether the task has not ended."""
+        return os.path.exists(f"{self._active}/{task_id}")  # noqa: PTH110 - hot
+
     def wait(self, task_id: str) -> None:
         """Block until nobody carries the task (any more): it has ended, or its carrier died."""
         wait_until_free(self._active / task_id)
@@ -348,11 +353,14 @@ class Home:
 
 
 def _made(entry: os.DirEntry[str]) -> float:
-    # the descriptor is written once, when the task is made; the folder itself changes with every state
-    try:
-        return Path(entry.path, "descriptor.yml").stat().st_mtime
-    except OSError:
-        return 0.0
+    # the descriptor is written once, when the task is made; the folder itself changes with every state.
+    # What has none, has a record that says the time of its making; see `save`
+    for name in ("descriptor.yml", "task.json"):
+        try:
+            return os.stat(f"{entry.path}/{name}").st_mtime  # noqa: PTH116 - hot
+        except OSError:
+            continue
+    return 0.0
 
 
 def _not_one(prefix: str, matches: list[str], home: Path) -> TaskNotFound:
@@ -368,11 +376,15 @@ def _not_one(prefix: str, matches: list[str], home: Path) -> TaskNotFound:
     )
 
 
-def _write_whole(path: str, data: bytes) -> None:
+def _write_whole(path: str, data: bytes, made: float | None = None) -> None:
+    """Replace a file; `made` is to be its time (seconds since 1970)."""
     beside = f"{path}.{os.getpid()}.tmp"
     try:
         with open(beside, "wb") as stream:  # noqa: PTH123
             stream.write(data)
+            if made is not None:
+                stream.flush()
+                os.utime(stream.fileno(), (made, made))
         os.replace(beside, path)  # noqa: PTH105
     except BaseException as error:
         Path(beside).unlink(missing_ok=True)

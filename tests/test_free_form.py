@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localrun.app import App
-from localrun.errors import TaskExists, UsageError
+from localrun.errors import ShuttingDown, TaskExists, UsageError
 from localrun.settings import Settings
 from localrun.states import TaskState
 from tests.desk import make_desk
@@ -92,6 +92,32 @@ def test_a_task_of_another_process_can_be_completed_too(app: App) -> None:
         app.manager.complete_task(task.id)
 
 
+def test_what_another_process_has_ended_or_deleted_is_active_no_more(app: App) -> None:
+    done, gone, there = (app.manager.create_task({"n": n}) for n in range(3))
+    other = App(app.settings, app.engine)
+    for task in (done, gone):
+        other.manager.complete_task(task.id, {"by": "other"})
+    other.home.forget(other.home.open(gone.id))
+    assert app.manager.get_task(done.id) is None
+    found = app.manager.find_task(done.id)
+    assert found is not None
+    assert found.result == {"by": "other"}
+    assert [record.id for record in app.manager.active_tasks] == [there.id]
+    assert [record.id for record in app.manager.completed_tasks] == [done.id]
+    assert app.manager.find_task(gone.id) is None
+    assert app.manager.get_status()["active_tasks_count"] == 1
+
+
+def test_tasks_without_a_descriptor_are_found_in_the_order_they_came_also_once_they_have_ended(
+    app: App,
+) -> None:
+    ids = [app.manager.create_task({"n": n}).id for n in range(8)]
+    for task_id in (ids[3], ids[0], ids[6]):
+        app.manager.complete_task(task_id)
+    assert [workspace.id for workspace in app.home.newest()] == ids[::-1]
+    assert app.find("last")[1].id == ids[-1]
+
+
 def test_completed_tasks_are_bounded_in_memory_and_found_on_disk(tmp_path: Path) -> None:
     with make_desk(tmp_path, keep_completed=2) as desk:
         ids = [desk.app.manager.create_task({"n": n}).id for n in range(5)]
@@ -106,7 +132,7 @@ def test_completed_tasks_are_bounded_in_memory_and_found_on_disk(tmp_path: Path)
 
 def test_no_task_is_taken_once_it_shuts_down(app: App) -> None:
     app.manager.shutdown()
-    with pytest.raises(UsageError, match="shutting down"):
+    with pytest.raises(ShuttingDown, match="shutting down"):
         app.manager.create_task({})
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import anyio
 import pytest
 
 from localrun.engines.fake import FakeContainer
@@ -87,8 +88,65 @@ def test_a_file_that_shrinks_or_grows_is_never_sent_longer_than_was_said(tmp_pat
     assert not isinstance(found, list)
     assert found is not None
     with found:
-        assert delivery.headers(found, "a/ü\n.txt")["Content-Disposition"].endswith("''%C3%BC%0A.txt")
-        assert delivery.headers(found, "x")["Content-Length"] == "5"
+        sent = delivery.sending(found, "a/ü\n.txt")
+        assert sent.headers["Content-Disposition"].endswith("''%C3%BC%0A.txt")
+        assert sent.headers["Content-Length"] == "5"
+        (tmp_path / "x").write_bytes(b"1234567890")
+        assert b"".join(anyio.run(_all, sent)) == b"12345"
+
+
+async def _all(sent: delivery.Sending) -> list[bytes]:
+    return [chunk async for chunk in sent.chunks()]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "content", "told"),
+    [
+        (None, 200, "0123456789", None),
+        ("bytes=0-3", 206, "0123", "bytes 0-3/10"),
+        ("bytes=7-", 206, "789", "bytes 7-9/10"),
+        ("bytes=-2", 206, "89", "bytes 8-9/10"),
+        ("bytes=-99", 206, "0123456789", "bytes 0-9/10"),
+        ("bytes=8-99", 206, "89", "bytes 8-9/10"),
+        ("bytes=0-1,3-4", 200, "0123456789", None),
+        ("lines=0-1", 200, "0123456789", None),
+        ("bytes=10-", 416, None, "bytes */10"),
+        ("bytes=-0", 416, None, "bytes */10"),
+        ("bytes=5-2", 400, None, None),
+        ("bytes=x-", 400, None, None),
+        ("bytes=-", 400, None, None),
+    ],
+)
+def test_a_download_that_was_broken_off_goes_on_where_it_was(
+    tmp_path: Path, asked: str | None, status: int, content: str | None, told: str | None
+) -> None:
+    def program(container: FakeContainer) -> int:
+        container.path("/outputs/log").write_text("0123456789")
+        return add(container)
+
+    with serve_desk(tmp_path, program) as desk:
+        task_id = desk.run(a=3, b=4)
+        desk.wait(task_id)
+        headers = {"Range": asked} if asked else {}
+        answer = desk.client.get(f"/task/{task_id}/outputs/log", headers=headers)
+    assert (answer.status_code, answer.headers.get("content-range")) == (status, told)
+    if content is not None:
+        assert answer.text == content
+        assert answer.headers["content-length"] == str(len(content))
+        assert answer.headers["accept-ranges"] == "bytes"
+
+
+def test_a_part_of_another_file_than_was_meant_is_all_of_it(tmp_path: Path) -> None:
+    with serve_desk(tmp_path, add) as desk:
+        task_id = desk.run(a=30, b=4)
+        desk.wait(task_id)
+        path = f"/task/{task_id}/outputs/sum"
+        first = desk.client.get(path)
+        for name in ("etag", "last-modified"):
+            again = desk.client.get(path, headers={"Range": "bytes=1-", "If-Range": first.headers[name]})
+            assert (again.status_code, again.text) == (206, "4")
+        other = desk.client.get(path, headers={"Range": "bytes=1-", "If-Range": '"other"'})
+        assert (other.status_code, other.text) == (200, "34")
 
 
 def test_an_uploaded_bundle_can_be_named_by_a_task(tmp_path: Path) -> None:

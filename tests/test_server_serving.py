@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from localrun.app import App
+from localrun.cli import commands
 from localrun.cli.exits import ExitCode
-from localrun.engines.fake import FakeContainer
+from localrun.cli.face import Face
+from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.server.listen import AddressBusy, listen
 from tests.serverdesk import live, serve_desk
 from tests.serverprocess import ROOT, environment, serving
@@ -97,6 +100,19 @@ def test_without_an_engine_the_lists_are_served_and_containers_refused(tmp_path:
             for task in ({}, {"image": "x", "command": ["true"]})
         ]
         assert answers == [200, 503]
+
+
+def test_garbage_is_searched_for_again_before_the_first_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("localrun.server.serving.serve", lambda *_: called.append("serve"))
+    face = Face(
+        make_app=lambda settings: App(settings, FakeEngine()), imported=lambda: called.append("imported")
+    )
+    commands.main(["serve", "--port", "0"], obj=face, standalone_mode=False)
+    assert called == ["imported", "serve"]
 
 
 def test_another_address_needs_a_token(tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from localrun.engines.fake import FakeContainer
-from tests.serverdesk import add, serve_desk
+from localrun.record import TaskRecord
+from tests.serverdesk import add, live, serve_desk
 
 
 def types(answer: Any) -> list[tuple[str, list[Any]]]:
@@ -335,3 +338,63 @@ def test_ended_tasks_are_not_all_kept_in_memory_and_the_oldest_is_still_found(tm
         assert [task["task_id"] for task in listed] == ids[3:]
         assert desk.client.get(f"/task/{ids[0]}").json()["task"]["state"] == "FINISHED"
         assert desk.client.get("/task/status").json()["task_manager"]["completed_tasks_count"] == 6
+
+
+def test_a_server_that_shuts_down_says_so_and_not_that_the_request_is_wrong(tmp_path: Path) -> None:
+    with serve_desk(tmp_path, add) as desk:
+        waiting = desk.run(a=3)
+        desk.site.app.manager.shutdown(on_exit="leave")
+        body = {"task": {}, "assigned_by": "ray"}
+        answers = [
+            desk.client.post("/task", json=body),
+            desk.client.put("/task/mine", json=body),
+            desk.client.put(f"/task/{waiting}/inputs/b", content=b"4"),
+        ]
+        assert [answer.status_code for answer in answers] == [503, 503, 503]
+        assert all("shutting down" in answer.json()["detail"] for answer in answers)
+        paths = desk.client.get("/openapi.json").json()["paths"]
+        for path, method in (
+            ("/task", "post"),
+            ("/task/{task_id}", "put"),
+            ("/task/{task_id}/inputs/{name}", "put"),
+        ):
+            assert "shutting down" in paths[path][method]["responses"]["503"]["description"]
+
+
+@pytest.mark.parametrize("kind", ["free", "bundle"])
+def test_the_same_task_asked_for_many_times_at_once_is_one_task(tmp_path: Path, kind: str) -> None:
+    with serve_desk(tmp_path, add) as desk, live(desk.site) as address:
+        body = {"task": {} if kind == "free" else desk.bundle(a=3, b=4), "assigned_by": "ray"}
+
+        def put(_: int) -> tuple[int, str]:
+            answer = requests.put(f"{address}/task/mine", json=body, timeout=30)
+            return answer.status_code, answer.json().get("task_id")
+
+        with ThreadPoolExecutor(12) as pool:
+            assert set(pool.map(put, range(24))) == {(200, "mine")}
+        assert len(desk.lines("task_created")) == 1
+
+
+def test_the_same_task_asked_of_two_servers_of_one_folder_is_one_task(tmp_path: Path) -> None:
+    with serve_desk(tmp_path, add) as desk:
+        body = {"task": {"n": 1}, "assigned_by": "ray"}
+        # as another server leaves it in the middle of making it: the folder is there, its record is not
+        other = desk.site.app.home.create("mine")
+        record = TaskRecord(id="mine", bundle="", submitted={"n": 1}, assigned_by="ray")
+        timer = threading.Timer(0.3, lambda: other.save(record))
+        timer.start()
+        answer = desk.client.put("/task/mine", json=body)
+        timer.join()
+        assert (answer.status_code, answer.json()["task_id"]) == (200, "mine")
+        assert desk.client.put("/task/mine", json={**body, "task": {"n": 2}}).status_code == 409
+
+
+def test_an_id_whose_making_failed_elsewhere_is_a_conflict_once_and_then_free(tmp_path: Path) -> None:
+    with serve_desk(tmp_path, add) as desk:
+        body = {"task": {"n": 1}, "assigned_by": "ray"}
+        other = desk.site.app.home.create("mine")
+        timer = threading.Timer(0.2, other.remove)
+        timer.start()
+        assert desk.client.put("/task/mine", json=body).status_code == 409
+        timer.join()
+        assert desk.client.put("/task/mine", json=body).status_code == 200

@@ -6,11 +6,15 @@ import os
 import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
 import anyio.to_thread
+
+from localrun.server import part
 
 _CHUNK = 256 * 1024
 _NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -55,22 +59,59 @@ def _content(descriptor: int) -> BinaryIO | list[str] | None:
         os.close(descriptor)
 
 
-def headers(stream: BinaryIO, name: str) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What is sent of an output: all of it, or a part."""
+
+    stream: BinaryIO
+    status: int
+    headers: dict[str, str]
+    start: int
+    size: int
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The content, never longer than it was when the headers were made."""
+        left = self.size
+        with self.stream:
+            self.stream.seek(self.start)
+            while left and (data := await anyio.to_thread.run_sync(self.stream.read, min(_CHUNK, left))):
+                left -= len(data)
+                yield data
+
+
+def sending(stream: BinaryIO, name: str, asked: str | None = None, unless: str | None = None) -> Sending:
+    """How a file is sent, of which `asked` (the header Range) wants a part.
+
+    `unless` (the header If-Range) names the file that is meant: of another one all is sent. Raises
+    `NoSuchPart` and `Unreadable`; the stream is closed then.
+    """
+    status = os.fstat(stream.fileno())
+    tag, changed = f'"{status.st_mtime_ns:x}-{status.st_size:x}"', formatdate(status.st_mtime, usegmt=True)
+    try:
+        same = unless in (None, tag, changed)
+        found = part.wanted(asked if same else None, status.st_size)
+    except (part.NoSuchPart, part.Unreadable):
+        stream.close()
+        raise
+    size = found.size if found else status.st_size
+    headers = {
+        **_headers(name),
+        "Accept-Ranges": "bytes",
+        "ETag": tag,
+        "Last-Modified": changed,
+        "Content-Length": str(size),
+    }
+    if found is None:
+        return Sending(stream, 200, headers, 0, size)
+    return Sending(stream, 206, {**headers, "Content-Range": found.told}, found.start, size)
+
+
+def _headers(name: str) -> dict[str, str]:
     """What a browser is told, so that it saves a file and never shows it as a page of ours."""
     plain = quote(name.rpartition("/")[2], safe="")
     return {
-        "Content-Length": str(os.fstat(stream.fileno()).st_size),
         "Content-Disposition": f"attachment; filename*=UTF-8''{plain}",
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",
     }
-
-
-async def chunks(stream: BinaryIO) -> AsyncIterator[bytes]:
-    """The content, as long as it was when the headers were made."""
-    left = os.fstat(stream.fileno()).st_size
-    with stream:
-        while left and (data := await anyio.to_thread.run_sync(stream.read, min(_CHUNK, left))):
-            left -= len(data)
-            yield data

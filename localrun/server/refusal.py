@@ -21,6 +21,7 @@ from localrun.errors import (
     InputsError,
     LocalrunError,
     Problem,
+    ShuttingDown,
     TaskExists,
     TaskNotFound,
     UsageError,
@@ -31,6 +32,7 @@ from localrun.server.minutes import Minutes
 
 # the first that fits; a request that can never succeed as it is: 422, one that may later: 409, 503 or 507
 _STATUSES: list[tuple[type[LocalrunError], int]] = [
+    (ShuttingDown, 503),
     (BundleTooLarge, 413),
     (BundleExists, 409),
     (TaskNotFound, 404),

@@ -18,6 +18,7 @@ from localrun.library import Library
 from localrun.server.hub import Hub
 from localrun.server.minutes import Minutes
 from localrun.server.options import Options
+from localrun.server.turns import Turns
 from localrun.states import TaskState
 from localrun.steps import LABEL_TASK
 
@@ -42,6 +43,7 @@ class Site:
         if options.token:
             self.journal.hide(options.token)
         self.hub = Hub()
+        self.turns = Turns()
         self.library = Library(
             options.bundles,
             app.settings.home / "bundles",

@@ -16,9 +16,10 @@ _WORDS = {
     409: "It cannot be done in the present state.",
     413: "The body is too large.",
     415: "A form was sent in place of a file.",
+    416: "The file has no such part.",
     421: "The server is not called so.",
     500: "The server failed.",
-    503: "No container engine answers.",
+    503: "No container engine answers, or the server is shutting down.",
     507: "The disk is full.",
 }
 _ALWAYS = (400, 401, 403, 413, 421, 500)

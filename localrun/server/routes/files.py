@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import anyio
 import anyio.from_thread
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from localrun.record import TaskRecord
-from localrun.server import delivery, schema, views
+from localrun.server import delivery, part, schema, views
 from localrun.server.answer import answer, now
 from localrun.server.refusal import Failing
 from localrun.server.routes import raw_body, responses
@@ -24,6 +25,7 @@ from localrun.server.site import site_of
 
 router = APIRouter(tags=["files"])
 
+_BYTES: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _AT_ONCE = 32  # uploads; each holds a thread while its sender takes its time
 
 Name = Annotated[str, Path(description="The name of a parameter.", max_length=200)]
@@ -56,7 +58,7 @@ def new_limiter() -> anyio.CapacityLimiter:
 @router.put(
     "/task/{task_id}/inputs/{name}",
     summary="Send an input",
-    responses=responses(schema.OneTask, 404, 409, 507),
+    responses=responses(schema.OneTask, 404, 409, 503, 507),
     openapi_extra=raw_body("The content of the file, or the text of the value."),
 )
 async def put_input(request: Request, task_id: TaskId, name: Name) -> Response:
@@ -94,19 +96,20 @@ async def get_outputs(request: Request, task_id: TaskId) -> Response:
 @router.get(
     "/task/{task_id}/outputs/{name:path}",
     summary="Download an output",
-    responses=responses(None, 404, 409, media="application/octet-stream")
+    responses=responses(None, 404, 409, 416, media="application/octet-stream")
     | {
         200: {
             "description": "The file; for a folder the names in it.",
-            "content": {
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-                "application/json": {"schema": {"type": "object"}},
-            },
-        }
+            "content": {**_BYTES, "application/json": {"schema": {"type": "object"}}},
+        },
+        206: {"description": "The part that the header Range asks for.", "content": _BYTES},
     },
 )
 async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
-    """The file of an output, as the task wrote it. Of an array (a folder) the names in it."""
+    """The file of an output, as the task wrote it, or the part of it that `Range` names.
+
+    Of an array (a folder) the names in it.
+    """
     site = site_of(request)
     record = site.find(task_id)
     if not record.state.is_end:
@@ -117,5 +120,17 @@ async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
         raise HTTPException(404, f"Task {task_id} has no output {name!r}")
     if isinstance(found, list):
         return answer({"task_id": record.id, "name": name, "entries": found})
-    headers = delivery.headers(found, name)
-    return StreamingResponse(delivery.chunks(found), media_type="application/octet-stream", headers=headers)
+    return _send(found, name, request.headers)
+
+
+def _send(stream: BinaryIO, name: str, asked: Mapping[str, str]) -> Response:
+    size = os.fstat(stream.fileno()).st_size
+    try:
+        sent = delivery.sending(stream, name, asked.get("range"), asked.get("if-range"))
+    except part.NoSuchPart as error:
+        raise HTTPException(
+            416, f"The file has {size} bytes", headers={"Content-Range": f"bytes */{size}"}
+        ) from error
+    except part.Unreadable as error:
+        raise HTTPException(400, "Range is written as `bytes=FIRST-LAST`, counted from 0") from error
+    return StreamingResponse(sent.chunks(), sent.status, sent.headers, "application/octet-stream")

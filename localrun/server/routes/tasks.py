@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterable
 from typing import Annotated, Any
 
+import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Path, Query
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from localrun.errors import LocalrunError
+from localrun.errors import LocalrunError, TaskExists
 from localrun.record import TaskRecord
 from localrun.server import body, schema, views
 from localrun.server.answer import answer, moment, now
@@ -27,6 +29,7 @@ NewTaskId = Annotated[
     str, Path(description="An id of your own.", pattern="^[A-Za-z0-9_-]{1,64}$", examples=["my-task-0001"])
 ]
 
+_MAKING = 2.0  # seconds from the folder of a task to its record, at most
 _MAKES = responses(schema.Created, 409, 503, 507)
 
 
@@ -79,12 +82,37 @@ async def put_task(request: Request, task_id: NewTaskId) -> Response:
     found = body.check(await body.read(request), schema.Submission)
     site = site_of(request)
     with Failing(site.minutes, "task_creation", "Failed to create task"):
-        known = site.app.manager.find_task(task_id)
-        if known is not None and (known.submitted, known.assigned_by) == (found.task, found.assigned_by):
-            return _created(site, known)
+        async with site.turns.of(task_id):
+            return _created(site, await _once(site, task_id, found))
+
+
+async def _once(site: Site, task_id: str, found: schema.Submission) -> TaskRecord:
+    """The task that there is already, if it is the same, or a new one."""
+    known = site.app.manager.find_task(task_id)
+    if known is not None and _is_same(known, found):
+        return known
+    try:
         with site.journal.together():
-            record = await _create(site, task_id, found.task, found.assigned_by, f"PUT /task/{task_id}")
-            return _created(site, record)
+            return await _create(site, task_id, found.task, found.assigned_by, f"PUT /task/{task_id}")
+    except TaskExists:
+        made = await _appearing(site, task_id)
+        if made is None or not _is_same(made, found):
+            raise
+        return made
+
+
+def _is_same(known: TaskRecord, found: schema.Submission) -> bool:
+    return (known.submitted, known.assigned_by) == (found.task, found.assigned_by)
+
+
+async def _appearing(site: Site, task_id: str) -> TaskRecord | None:
+    """A task that another server of this folder is making."""
+    end = time.monotonic() + _MAKING
+    while (found := site.app.manager.find_task(task_id)) is None:
+        if time.monotonic() > end or site.app.home.known(task_id) is None:
+            return None
+        await anyio.sleep(0.02)
+    return found
 
 
 async def _create(
@@ -176,6 +204,7 @@ async def get_status(request: Request) -> Response:
     """How many tasks there are, and whether the container engine answers."""
     site = site_of(request)
     with Failing(site.minutes, "task_status", "Failed to get status"):
+        site.app.manager.notice_ends()
         counts = site.app.manager.get_status()
         return answer(
             {
