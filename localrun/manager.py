@@ -42,7 +42,7 @@ class TaskManager:
         self._intake = Intake(home, settings)
         self._list = TaskList(settings.keep_completed)
         self._crew = Crew(self._list)
-        self._waiting = WaitingRoom(self._start)
+        self._waiting = WaitingRoom(self._start, self.kill)
         self._takeover = Takeover(
             home=home,
             intake=self._intake,

@@ -8,23 +8,46 @@ from collections.abc import Callable, Iterable
 from localrun.errors import InputsError, Problem, UsageError
 from localrun.intake import Ready, given_to, provision
 from localrun.record import TaskRecord
+from localrun.task import Task
+
+_LOOK = 0.5  # seconds between two looks whether another process wants one of them stopped
 
 
 class WaitingRoom:
-    """Keeps tasks until their last input is there; `start` is called with each then. Thread-safe."""
+    """Keeps tasks until their last input is there; `start` is called with each then. Thread-safe.
 
-    def __init__(self, start: Callable[[Ready], None]) -> None:
+    `kill` is called with one that another process wants to be stopped: nobody else can do it.
+    """
+
+    def __init__(self, start: Callable[[Ready], None], kill: Callable[[Task], None]) -> None:
         self._start = start
+        self._kill = kill
         self._lock = threading.Lock()
         self._waiting: dict[str, Ready] = {}
+        self._watcher: threading.Thread | None = None
+        self._closed = threading.Event()
 
     def add(self, ready: Ready) -> None:
         """A task with inputs missing."""
         with self._lock:
             self._waiting[ready.task.id] = ready
+            if self._watcher is None and not self._closed.is_set():
+                self._watcher = threading.Thread(target=self._watch, name="waiting", daemon=True)
+                self._watcher.start()
         ready.task.emit(
             "note", f"waiting for inputs: {', '.join(ready.missing)}", missing=list(ready.missing)
         )
+
+    def _watch(self) -> None:
+        while not self._closed.wait(_LOOK):
+            with self._lock:
+                tasks = [ready.task for ready in self._waiting.values()]
+                if not tasks:
+                    self._watcher = None
+                    return
+            for task in tasks:
+                if task.cancelled:
+                    self._kill(task)
 
     def pop(self, task_id: str) -> Ready | None:
         """A task that shall wait no longer, if it does."""
@@ -33,8 +56,12 @@ class WaitingRoom:
 
     def close(self) -> None:
         """Wait no longer: the tasks go on waiting on disk, for the next process."""
+        self._closed.set()
         with self._lock:
             waiting, self._waiting = list(self._waiting.values()), {}
+            watcher = self._watcher
+        if watcher is not None and watcher is not threading.current_thread():
+            watcher.join()
         for ready in waiting:
             ready.claim.release(ended=False)
 

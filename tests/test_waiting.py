@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from localrun.app import App
 from localrun.engines.fake import FakeContainer
 from localrun.errors import InputsError, TaskNotFound, UsageError
 from localrun.states import TaskState
@@ -95,3 +97,22 @@ def test_a_task_that_waits_can_be_killed(desk: Desk) -> None:
     assert desk.app.home.active() == []
     with pytest.raises(UsageError):
         desk.app.manager.put_input(task_id, "a", [b"1"])
+
+
+def test_a_task_that_waits_for_inputs_is_stopped_from_another_process(desk: Desk) -> None:
+    task_id = waiting(desk, a=3)
+    other = App(desk.app.settings, desk.engine)
+    assert other.kill(task_id).state is TaskState.KILLED
+    assert desk.app.manager.get_task(task_id) is None
+    with pytest.raises(UsageError, match="waits for no inputs: it is KILLED"):
+        desk.app.manager.put_input(task_id, "b", [b"4"])
+
+
+def test_nobody_looks_after_tasks_that_wait_once_none_does(desk: Desk) -> None:
+    task_id = waiting(desk, a=3)
+    assert "waiting" in [thread.name for thread in threading.enumerate()]
+    desk.app.manager.put_input(task_id, "b", [b"4"])
+    for thread in threading.enumerate():
+        if thread.name == "waiting":
+            thread.join(10)
+            assert not thread.is_alive()
