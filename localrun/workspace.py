@@ -30,6 +30,7 @@ from localrun.claim import Claim, offer, take, wait_until_free
 from localrun.errors import LocalrunError, TaskExists, TaskNotFound, UsageError
 from localrun.events import Event
 from localrun.record import TaskRecord
+from localrun.wholefile import append, write
 
 LAST = "last"
 _encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
@@ -130,7 +131,7 @@ class Workspace:
         Raises `LocalrunError`, with cause DISK_FULL when there is no room.
         """
         made = None if record.plan else record.created
-        _write_whole(f"{self._text}/task.json", record.to_json(), made)
+        write(f"{self._text}/task.json", record.to_json(), made)
 
     def load(self) -> TaskRecord:
         """Read the record. Raises `TaskNotFound` when it is gone or was never written."""
@@ -154,7 +155,7 @@ class Workspace:
         """Add an event to the task's own history, as one whole line. Raises as `save`."""
         line = _encode({name: getattr(event, name) for name in event.__slots__}) + "\n"
         try:
-            _append(f"{self._text}/events.jsonl", line.encode())
+            append(f"{self._text}/events.jsonl", line.encode())
         except OSError as error:
             raise room.unwritable(self.path, error) from error
 
@@ -172,7 +173,7 @@ class Workspace:
 
     def request_kill(self) -> None:
         """Ask whoever carries the task to stop it; that may be another process. Raises as `save`."""
-        _write_whole(f"{self._text}/kill", f"{time.time()}\n".encode())
+        write(f"{self._text}/kill", f"{time.time()}\n".encode())
 
     @property
     def kill_time(self) -> float | None:
@@ -374,28 +375,3 @@ def _not_one(prefix: str, matches: list[str], home: Path) -> TaskNotFound:
         remedy="`localrun list` shows the tasks of this folder; LOCALRUN_HOME names another",
         id=prefix,
     )
-
-
-def _write_whole(path: str, data: bytes, made: float | None = None) -> None:
-    """Replace a file; `made` is to be its time (seconds since 1970)."""
-    beside = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(beside, "wb") as stream:  # noqa: PTH123
-            stream.write(data)
-            if made is not None:
-                stream.flush()
-                os.utime(stream.fileno(), (made, made))
-        os.replace(beside, path)  # noqa: PTH105
-    except BaseException as error:
-        Path(beside).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise room.unwritable(Path(path).parent, error) from error
-        raise
-
-
-def _append(path: str, data: bytes) -> None:
-    stream = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(stream, data)
-    finally:
-        os.close(stream)

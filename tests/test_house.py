@@ -27,6 +27,7 @@ STOREYS: list[tuple[str, set[str]]] = [
             "transport",
             "ownership",
             "room",
+            "wholefile",
             "metrics",
             "stall",
         },

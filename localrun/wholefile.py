@@ -1,0 +1,37 @@
+"""Files that are written whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from localrun import room
+
+
+def write(path: str, data: bytes, made: float | None = None) -> None:
+    """Replace a file: a reader sees the old one or the new one. `made` is its time (seconds since 1970).
+
+    Raises `LocalrunError`, with cause DISK_FULL when there is no room.
+    """
+    beside = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(beside, "wb") as stream:  # noqa: PTH123
+            stream.write(data)
+            if made is not None:
+                stream.flush()
+                os.utime(stream.fileno(), (made, made))
+        os.replace(beside, path)  # noqa: PTH105
+    except BaseException as error:
+        Path(beside).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise room.unwritable(Path(path).parent, error) from error
+        raise
+
+
+def append(path: str, data: bytes) -> None:
+    """Add to a file in one call, so that the lines of several processes stay whole. Raises `OSError`."""
+    stream = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(stream, data)
+    finally:
+        os.close(stream)
