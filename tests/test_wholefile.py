@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     (path / "inside").touch()
     with pytest.raises(LocalrunError, match="cannot be written"):
         wholefile.write(str(path), b"new")
-    assert os.listdir(tmp_path) == ["x"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_lines_are_added_to_the_end(tmp_path: Path) -> None:
