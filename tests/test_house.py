@@ -45,7 +45,7 @@ STOREYS: list[tuple[str, set[str]]] = [
             "digest",
         },
     ),
-    ("hands", {"validation", "packing", "scaffold", "comparison"}),
+    ("hands", {"validation", "packing", "scaffold", "comparison", "differences"}),
     (
         "spine",
         {

@@ -25,7 +25,7 @@ class ExitCode(IntEnum):
 
 MEANINGS: dict[ExitCode, str] = {
     ExitCode.FINISHED: "the task finished, and every output fits",
-    ExitCode.TASK_FAILED: "the task failed: its exit code, a signal, its memory, or its outputs",
+    ExitCode.TASK_FAILED: "the task failed: its exit code, signal, memory, outputs; `diff`: two tasks differ",
     ExitCode.USAGE: "the command was called in a wrong way",
     ExitCode.BUNDLE_OR_VALUES: "the bundle, its image or the values are wrong",
     ExitCode.RESOURCES: "refused: the machine has not the cpu, memory, gpu or disk that was asked for",

@@ -30,8 +30,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "tail": ("tail", "Show the ends of files that a task writes."),
         "list-files": ("listfiles", "List the files that a task has written."),
         "outputs": ("outputs", "Show or copy a task's outputs."),
-        "debug": ("debug", "Show a task and its replicas as iExec does."),
+    },
+    "Debug": {
         "explain": ("explain", "Say what a status or cause means, here and elsewhere."),
+        "debug": ("debug", "Show a task and its replicas as iExec does."),
+        "diff": ("diff", "Show in what two tasks differ."),
     },
     "Serve": {
         "serve": ("serve", "Serve the tasks of this folder over HTTP."),

@@ -21,6 +21,7 @@ ABOUT_TASKS = (
     "tail",
     "list-files",
     "outputs",
+    "diff",
     "kill",
     "rm",
 )

@@ -1,0 +1,124 @@
+"""`localrun diff`: in what two tasks differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localrun.cli import options
+from localrun.cli.display.lines import harmless
+from localrun.cli.exits import ExitCode
+from localrun.cli.face import Face, pass_face
+from localrun.cli.streams import err, out
+from localrun.sizes import show_seconds
+
+if TYPE_CHECKING:
+    from localrun.differences import Change, Side
+    from localrun.record import TaskRecord
+
+_WIDTH = 60  # characters shown of a value
+
+
+@click.command()
+@click.argument("first", metavar="ID")
+@click.argument("second", metavar="ID")
+@options.as_json
+@pass_face
+def command(face: Face, first: str, second: str, as_json: bool) -> int:
+    """Show in what two tasks differ: what they were given, how they ended, and what they gave.
+
+    Files are compared by their content. The exit code is 0 when nothing differs but ids, times and places,
+    else 1.
+    """
+    from localrun.differences import Side, between
+
+    with face.app() as app:
+        sides = [Side(record, workspace) for workspace, record in map(app.find, (first, second))]
+        found = between(*sides)
+    if as_json:
+        _print_json(sides, found)
+    else:
+        _print(sides, found)
+    return ExitCode.TASK_FAILED if found else ExitCode.FINISHED
+
+
+def _print_json(sides: Sequence[Side], found: Sequence[Change]) -> None:
+    from localrun.cli.results import print_json
+    from localrun.differences import durations
+
+    first, second = (side.record for side in sides)
+    print_json(
+        {
+            "first": first.id,
+            "second": second.id,
+            "same": not found,
+            "differences": [change.as_dict() for change in found],
+            "timings": durations(first, second),
+            "usage": [record.as_dict()["usage"] for record in (first, second)],
+        }
+    )
+
+
+def _print(sides: Sequence[Side], found: Sequence[Change]) -> None:
+    from localrun.differences import SECTIONS
+
+    first, second = (side.record for side in sides)
+    for record in (first, second):
+        if not record.state.is_end:
+            err(f"the task {record.id[:8]} has not ended ({record.state}): compared as it is now")
+    for mark, record in (("-", first), ("+", second)):
+        out(f"{mark} {record.id[:8]}  {record.state}  {harmless(record.name) or '-'}")
+    for section in SECTIONS:
+        inner = [change for change in found if change.section == section]
+        if inner:
+            out(f"{section}:")
+            for change in inner:
+                _print_change(change)
+    same = [section for section in SECTIONS if section not in {change.section for change in found}]
+    if same:
+        out(f"the same: {', '.join(same)}")
+    _print_times(first, second)
+
+
+def _print_change(change: Change) -> None:
+    path = harmless(change.path)
+    out(f"  {path}: {harmless(change.note)}" if change.note else f"  {path}: {_values(change)}")
+    for line in change.details:
+        out(f"      {harmless(line)}")
+
+
+def _values(change: Change) -> str:
+    return f"{_shown(change.first)} -> {_shown(change.second)}"
+
+
+def _shown(value: Any) -> str:
+    from localrun.cli.results import value_text
+
+    if value is None or value == "":
+        return "nothing"
+    text = value_text(value.partition("\n")[0] if isinstance(value, str) else value)
+    return text if len(text) <= _WIDTH else text[:_WIDTH] + "..."
+
+
+def _print_times(first: TaskRecord, second: TaskRecord) -> None:
+    from localrun.metrics import in_words
+
+    out("time:")
+    for name, one, other in _times(first, second):
+        out(f"  {name:<12}{one:>10} -> {other:>10}")
+    for mark, record in (("-", first), ("+", second)):
+        if used := in_words(record):
+            out(f"{mark} {used}")
+
+
+def _times(first: TaskRecord, second: TaskRecord) -> Iterator[tuple[str, str, str]]:
+    from localrun.differences import durations
+
+    for name, (one, other) in durations(first, second).items():
+        yield name, _time(one), _time(other)
+
+
+def _time(seconds: float | None) -> str:
+    return "-" if seconds is None else show_seconds(seconds)

@@ -1,0 +1,47 @@
+"""One thing in which two tasks differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is another one: `section.path`, its value in the first task and in the second (None: not there).
+
+    `note` says what the values cannot, such as the place of the first difference between two files;
+    `details` are lines that show it.
+    """
+
+    section: str
+    path: str
+    first: Any = None
+    second: Any = None
+    note: str = ""
+    details: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON-ready form; what is empty is left out."""
+        fields = {**asdict(self), "details": list(self.details)}
+        return {name: value for name, value in fields.items() if value or name in ("first", "second")}
+
+
+def changes(section: str, path: str, first: Any, second: Any) -> Iterator[Change]:
+    """The differences of two plain values: of objects by key, of lists by place, of others as a whole."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        for key in (*first, *(key for key in second if key not in first)):
+            inner = f"{path}.{key}" if path else str(key)
+            yield from changes(section, inner, first.get(key), second.get(key))
+    elif isinstance(first, list) and isinstance(second, list):
+        yield from _items(section, path, first, second)
+    elif first != second or type(first) is not type(second):
+        yield Change(section, path, first, second)
+
+
+def _items(section: str, path: str, first: list[Any], second: list[Any]) -> Iterator[Change]:
+    if len(first) != len(second):
+        yield Change(section, path, note=f"has {len(first)} items, and {len(second)}")
+    for index, (one, other) in enumerate(zip(first, second, strict=False)):
+        yield from changes(section, f"{path}[{index}]", one, other)
