@@ -13,7 +13,7 @@ BIN := .venv/bin
 TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=git
 AT_A_DESK := { [ -z "$$CI" ] && echo "The tests that need it are skipped."; }
 
-.PHONY: help demo test lint format bench venv docker base clean
+.PHONY: help demo test lint format docs reference bench venv docker base clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,14 +30,22 @@ test: venv lint ## check everything, on a real engine if one can be had
 	@.ci/packages $(TEST_PACKAGES) || $(AT_A_DESK)
 	$(BIN)/python -m pytest -q
 
-lint: venv ## check style and types
+lint: venv ## check style, types and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	git ls-files -z | xargs -0 $(BIN)/codespell
 
 format: venv ## put the code into its usual form
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+docs: venv reference ## build the site into build/site, with its links checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "build/site/index.html"
+
+reference: venv ## write the pages that are made from the program
+	@$(BIN)/python docs/generate.py
 
 bench: venv base ## measure against docker run, side by side
 	$(BIN)/python benchmarks/run.py

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from localrun.cli.exits import MEANINGS
 from tests.gallery import no_image_stays
 
 ROOT = Path(__file__).parent.parent
@@ -92,13 +91,6 @@ def test_the_examples_of_a_page_print_what_they_say(page: Path, tmp_path: Path) 
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
-
-
-def test_the_exit_codes_are_those_of_the_command() -> None:
-    rows = re.findall(r"^\| (\d+) \| (.+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert [(int(code), meaning.replace("`", "")) for code, meaning in rows] == [
-        (code.value, meaning.replace("`", "")) for code, meaning in MEANINGS.items()
-    ]
 
 
 def test_an_example_that_prints_something_else_is_noticed() -> None:

@@ -114,14 +114,23 @@ def schema() -> Schema:
                 "description": "Names the task together with its version, such as com.example.count.",
             },
             "description": {**text, "maxLength": 2048, "description": "What the task does."},
-            "authors": {"type": "array", "minItems": 1, "items": _author()},
+            "authors": {
+                "type": "array",
+                "minItems": 1,
+                "items": _author(),
+                "description": "Who wrote the task. App Engine wants all four texts of each.",
+            },
             "external": {
                 "type": "object",
+                "description": "Where more is found about the task.",
                 "properties": {"source_code": _URI, "doi": {"type": "array", "items": _URI}},
             },
-            "configuration": _configuration(),
-            "inputs": _parameters("input"),
-            "outputs": _parameters("output"),
+            "configuration": {
+                **_configuration(),
+                "description": "Where the task finds its files, and what it needs.",
+            },
+            "inputs": {**_parameters("input"), "description": "What the task takes, by name."},
+            "outputs": {**_parameters("output"), "description": "What the task gives, by name."},
         },
         "$defs": {
             "type": {"oneOf": [{"$ref": f"#/$defs/{name}"} for name in TYPES]},
@@ -140,7 +149,7 @@ def _author() -> Schema:
         "properties": {
             **{name: {"type": "string"} for name in texts},
             "email": {"type": "string", "format": "email", "pattern": r"^[^@\s]+@[^@\s]+$"},
-            "is_contact": {**_FLAG, "default": False},
+            "is_contact": {**_FLAG, "default": False, "description": "Whether to ask this one."},
         },
     }
 
@@ -161,11 +170,21 @@ def _configuration() -> Schema:
             "image": {"description": "The name of the image archive; App Engine never reads it."},
             "resources": {
                 "type": "object",
+                "description": "What a run needs.",
                 "properties": {
-                    "ram": {"type": "string", "pattern": _MEMORY, "default": "4Gi"},
-                    "cpus": {**count, "default": standard.cpus},
-                    "gpus": {**count, "default": standard.gpus},
-                    "internet": {**_FLAG, "default": standard.internet},
+                    "ram": {
+                        "type": "string",
+                        "pattern": _MEMORY,
+                        "default": "4Gi",
+                        "description": "The most memory, such as 512Mi or 2Gi.",
+                    },
+                    "cpus": {**count, "default": standard.cpus, "description": "Whole processors."},
+                    "gpus": {**count, "default": standard.gpus, "description": "GPUs."},
+                    "internet": {
+                        **_FLAG,
+                        "default": standard.internet,
+                        "description": "Whether the task may use the network.",
+                    },
                 },
             },
         },
@@ -188,7 +207,11 @@ def _parameter() -> Schema:
             "type": {"$ref": "#/$defs/type"},
             "description": {"type": "string", "description": "What it is, for people."},
             "display_name": {"type": "string", "minLength": 1, "description": "Its name for people."},
-            "optional": {**_FLAG, "default": False},
+            "optional": {
+                **_FLAG,
+                "default": False,
+                "description": "Whether an input may be left out. App Engine requires every output.",
+            },
         },
     }
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -31,25 +31,35 @@ _REQUESTS = (schema.Submission, schema.Batch, schema.Completion, schema.Pulse)
 
 def make_api(site: Site) -> ASGIApp:
     """The server's application: the guard, and behind it the routes."""
-    api = FastAPI(
-        title=_TITLE,
-        version=__version__,
-        description="Runs containerised tasks on this machine.",
-        lifespan=partial(_lifespan, site),
-        docs_url=None,  # theirs loads scripts from the internet
-        redoc_url=None,
-        redirect_slashes=False,
-    )
+    api = _routed(partial(_lifespan, site))
     api.state.site = site
     api.state.uploads = files.new_limiter()
     refusals = Refusals(site.minutes)
     api.add_exception_handler(HTTPException, refusals.of_http)
     api.add_exception_handler(RequestValidationError, refusals.of_validation)
     api.add_exception_handler(LocalrunError, refusals.of_localrun)
+    return Guard(api, site.options, site.minutes.refused)
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document, without a server: every request, what it takes and what it answers."""
+    return _openapi(_routed())
+
+
+def _routed(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None) -> FastAPI:
+    api = FastAPI(
+        title=_TITLE,
+        version=__version__,
+        description="Runs containerised tasks on this machine.",
+        lifespan=lifespan,
+        docs_url=None,  # theirs loads scripts from the internet
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     for routes in (tasks, health, control, watching, files, bundles):
         api.include_router(routes.router)
     api.openapi = partial(_openapi, api)  # type: ignore[method-assign]
-    return Guard(api, site.options, site.minutes.refused)
+    return api
 
 
 @asynccontextmanager

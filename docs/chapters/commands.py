@@ -1,0 +1,90 @@
+"""The commands, from click."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+
+import click
+
+from localrun.cli import commands
+from localrun.cli.exits import MEANINGS
+from localrun.cli.group import EXAMPLES, SECTIONS
+
+from chapters.page import Page, code, sentence
+
+_ROOT = "localrun"
+
+
+def page() -> Page:
+    """Every command with all its options."""
+    made = Page(
+        "Commands",
+        "What each command takes. `localrun COMMAND --help` shows the same; [the guide](../cli.md) "
+        "says how they are used. `python -m localrun` is `localrun`.",
+    )
+    root = click.Context(commands, info_name=_ROOT)
+    for section, names in SECTIONS.items():
+        made.head(section)
+        made.table(
+            ["command", "does"],
+            [[f"[`{_ROOT} {name}`](#{_ROOT}-{name})", what] for name, (_, what) in names.items()],
+        )
+        for name in names:
+            found = commands.get_command(root, name)
+            assert found is not None
+            _command(made, found, click.Context(found, info_name=name, parent=root))
+    made.head("For all commands")
+    made.prose("These stand before the name of the command.")
+    _options(made, commands, root)
+    made.head("Exit codes")
+    made.table(["code", "meaning"], [[str(int(value)), text] for value, text in MEANINGS.items()])
+    made.head("Examples")
+    made.code("\n".join(f"# {what}\n{line}" for line, what in EXAMPLES))
+    return made
+
+
+def _command(made: Page, command: click.Command, context: click.Context, level: int = 3) -> None:
+    made.head(context.command_path, level)
+    made.code(" ".join([context.command_path, *command.collect_usage_pieces(context)]))
+    made.prose(_prose(command.help or ""))
+    _options(made, command, context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            _command(made, inner, click.Context(inner, info_name=name, parent=context), level + 1)
+
+
+def _options(made: Page, command: click.Command, context: click.Context) -> None:
+    made.table(["option", "does"], _rows(command, context))
+
+
+def _rows(command: click.Command, context: click.Context) -> Iterator[list[str]]:
+    for parameter in command.get_params(context):
+        found = parameter.get_help_record(context)
+        if found is not None and found[1] and "--help" not in parameter.opts:
+            names, text = found
+            yield [code(names), _plain(text)]
+
+
+def _plain(text: str) -> str:
+    """`Text.  [default: 20; x>=1]` in words."""
+    words, _, extras = text.rstrip("]").partition("  [")
+    if not extras:
+        return text
+    extras = re.sub(r"(\S+)<=x<=(\S+)", r"from \1 to \2", extras)
+    extras = re.sub(r"x>=(\S+)", r"at least \1", extras)
+    return f"{words} {sentence(extras)}"
+
+
+def _prose(text: str) -> str:
+    """A help text: what click is told not to wrap is shown as it is."""
+    parts = []
+    for paragraph in inspect.cleandoc(text).split("\n\n"):
+        if paragraph.startswith("\b\n"):
+            parts.append(f"```text\n{paragraph[2:]}\n```")
+        else:
+            parts.append(paragraph)
+    return "\n\n".join(parts)

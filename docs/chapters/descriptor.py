@@ -1,0 +1,136 @@
+"""The descriptor, from the types that the reader knows."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from localrun.datatypes import TYPES
+from localrun.descriptor.jsonschema import UNSAID, schema
+from localrun.divergences import ROWS
+
+from chapters.page import Page, code, sentence
+
+_VERDICTS = {"refuses": "refuses it", "takes": "takes it, localrun does not", "differs": "does otherwise"}
+_HEADS = ["key", "is", "means"]
+
+
+def page() -> Page:
+    """Every key of a descriptor, every type, and where App Engine disagrees."""
+    made = Page(
+        "Descriptor",
+        "What may stand in `descriptor.yml`. `localrun schema` prints the same as a JSON Schema for "
+        "editors, and `localrun validate` checks a descriptor and shows each place that does not fit. "
+        "[Write a bundle](../write-a-bundle.md) shows how one is made.",
+    )
+    whole = schema()
+    defs = whole["$defs"]
+    _keys(made, "The whole", whole)
+    for name in ("authors", "external", "configuration"):
+        inner = whole["properties"][name]
+        _keys(made, name, inner.get("items", inner))
+    resources = whole["properties"]["configuration"]["properties"]["resources"]
+    _keys(made, "configuration.resources", resources)
+    made.head("inputs and outputs")
+    made.prose(
+        "Each is a map of names to parameters. A name has letters, digits and `_` only; it is the "
+        "name of the file that the program reads or writes."
+    )
+    _table(made, {**defs["parameter"], "properties": {**defs["parameter"]["properties"], **_MORE}})
+    made.head("Types")
+    made.prose(
+        "`type: integer` is short for `type: {id: integer}`; a type with constraints is written in the "
+        "long form."
+    )
+    for name, kind in TYPES.items():
+        made.head(name, 3)
+        made.prose(sentence(inspect.getdoc(kind) or ""))
+        _table(made, _long(defs[name]), leave_out="id")
+    made.head("What the schema cannot say")
+    made.prose("A descriptor that fits the schema is still refused for:")
+    made.prose("\n".join(f"- {one}" for one in UNSAID))
+    _divergences(made)
+    return made
+
+
+_MORE: dict[str, Any] = {
+    "default": {"description": "Of an input: taken when it is left out. It must be of the type."},
+    "dependencies": {
+        "type": "object",
+        "description": "`derived_from: inputs/NAME`, and `matching:` a list of arrays with as many items.",
+    },
+}
+
+
+def _keys(made: Page, title: str, found: dict[str, Any]) -> None:
+    made.head(title)
+    _table(made, found)
+
+
+def _table(made: Page, found: dict[str, Any], leave_out: str = "") -> None:
+    required = found.get("required", [])
+    rows = [
+        [code(name), _kind(inner) + (", required" if name in required else ""), _meaning(inner)]
+        for name, inner in found["properties"].items()
+        if name != leave_out
+    ]
+    made.table(_HEADS, rows)
+
+
+def _long(found: dict[str, Any]) -> dict[str, Any]:
+    """The long form of a type, which stands beside the short one where there is one."""
+    long: dict[str, Any] = found["oneOf"][1] if "oneOf" in found else found
+    return long
+
+
+def _kind(found: dict[str, Any]) -> str:
+    if "$ref" in found:
+        return "[a type](#types)"
+    if "enum" in found:
+        return "one of " + ", ".join(map(code, found["enum"]))
+    match found.get("type"):
+        case "array":
+            items = found.get("items", {})
+            inner = _kind(items)
+            return f"a list: {inner}" if "enum" in items else f"a list of {_PLURAL.get(inner, inner)}"
+        case "object":
+            return "a map"
+        case "string":
+            return _FORMATS.get(found.get("format", ""), "text")
+        case None:
+            return "anything"
+        case name:
+            return {"integer": "a whole number", "boolean": "`true` or `false`"}.get(name, f"a {name}")
+
+
+_FORMATS = {"uri": "an address", "email": "an email address", "date-time": "a point in time"}
+_PLURAL = {"text": "texts", "a map": "maps", "an address": "addresses"}
+
+
+def _meaning(found: dict[str, Any]) -> str:
+    parts = [found.get("description", "")]
+    if "default" in found and found["default"] is not None:
+        shown = found["default"]
+        parts.append(f"Default: {code(str(shown).lower() if isinstance(shown, bool) else shown)}.")
+    lengths = [("minLength", "at least"), ("maxLength", "at most")]
+    said = [f"{words} {found[key]} characters" for key, words in lengths if key in found]
+    if said and max(found.get("minLength", 0), found.get("maxLength", 0)) > 1:
+        parts.append(sentence(" and ".join(said).capitalize()))
+    return " ".join(part for part in parts if part)
+
+
+def _divergences(made: Page) -> None:
+    made.head("Where App Engine disagrees")
+    made.prose(
+        "App Engine's documentation, schema and server do not always agree. localrun takes what the "
+        "documentation or the schema promises, and warns where the server would refuse it. Where the "
+        "server takes more than they promise, localrun refuses, so that what passes here passes "
+        "there. `row` is what `validate --json` calls it."
+    )
+    made.table(
+        ["row", "place", "App Engine", "what it does", "to please both"],
+        [
+            [code(one.id), one.place, _VERDICTS[one.verdict], sentence(one.reason), sentence(one.remedy)]
+            for one in ROWS
+        ],
+    )

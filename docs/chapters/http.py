@@ -1,0 +1,172 @@
+"""The HTTP interface, from its OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from localrun.server.api import document
+
+from chapters.page import Page, anchor, code, sentence
+
+Schema = dict[str, Any]
+
+_TITLES = {
+    "tasks": "Tasks",
+    "health": "The server itself",
+    "watching": "What a task writes and goes through",
+    "files": "Inputs and outputs",
+    "bundles": "Bundles of the server",
+}
+_FORMATS = {"binary": "a file"}
+
+
+def page() -> Page:
+    """Every request, every form, every status."""
+    made = Page(
+        "HTTP",
+        "Every request that `localrun serve` answers, from the document that the server has at "
+        "`/openapi.json` and shows at `/docs`. [The guide](../http.md) says how they are used.",
+    )
+    found = document()
+    requests = list(_requests(found))
+    made.head("All requests")
+    made.table(
+        ["request", "does"],
+        [[f"[`{title}`](#{anchor(title)})", sentence(one["summary"])] for title, one in requests],
+    )
+    _statuses(made, requests)
+    for tag, name in _TITLES.items():
+        made.head(name)
+        for title, one in requests:
+            if tag in one["tags"]:
+                _request(made, title, one)
+    made.head("Forms")
+    made.prose("What bodies and answers hold. An answer may have more keys than are promised here.")
+    for name, schema in sorted(found["components"]["schemas"].items()):
+        _form(made, name, schema)
+    return made
+
+
+def _requests(found: Schema) -> Iterator[tuple[str, Schema]]:
+    known = set()
+    for path, methods in found["paths"].items():
+        for method, one in methods.items():
+            known.update(one["tags"])
+            yield f"{method.upper()} {path}", one
+    assert known == set(_TITLES), "a tag has no heading"
+
+
+def _statuses(made: Page, requests: list[tuple[str, Schema]]) -> None:
+    """What each status means; those that every request can answer are not said again with each."""
+    said = {
+        int(status): answer["description"]
+        for _, one in requests
+        for status, answer in one["responses"].items()
+        if int(status) >= 400
+    }
+    made.head("What is refused")
+    made.prose(
+        "The body of a refusal is [`Refused`](#refused), that of a 422 is [`Invalid`](#invalid), "
+        "which lists all that is wrong at once, each with its place. The statuses 400, 401, 403, 413, "
+        "421, 422 and 500 may come from any request; the others stand with those that answer them."
+    )
+    made.table(["status", "means"], [[str(status), text] for status, text in sorted(said.items())])
+
+
+_ANY = {400, 401, 403, 413, 421, 422, 500}
+
+
+def _request(made: Page, title: str, one: Schema) -> None:
+    made.head(title, 3)
+    made.prose(f"{sentence(one['summary'])}\n\n{one['description']}")
+    made.table(
+        ["parameter", "in", "is", "means"],
+        [
+            [
+                code(each["name"]),
+                "address" if each["in"] == "path" else each["in"],
+                _kind(each["schema"]) + _default(each["schema"]),
+                each.get("description", ""),
+            ]
+            for each in one.get("parameters", [])
+        ],
+    )
+    if "requestBody" in one:
+        body = one["requestBody"]
+        need = "" if body.get("required") else ", may be left out"
+        told = f"; {body['description']}" if body.get("description") else ""
+        made.prose(f"Body: {_content(body['content'])}{need}{told}")
+    made.prose(f"Answer: {_content(one['responses']['200']['content'])}")
+    own = [status for status in sorted(map(int, one["responses"])) if status >= 400 and status not in _ANY]
+    if own:
+        made.prose(f"Also refused with: {', '.join(map(str, own))}.")
+
+
+def _content(content: Schema) -> str:
+    """`application/json` with its form, and whatever else there is; an empty schema promises nothing."""
+    parts = [
+        _kind(each["schema"]) if media == "application/json" else f"`{media}`"
+        for media, each in content.items()
+        if each["schema"] or len(content) == 1
+    ]
+    return " or ".join(dict.fromkeys(parts))
+
+
+def _kind(schema: Schema) -> str:
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[`{name}`](#{anchor(name)})"
+    choices = [one for one in schema.get("anyOf", []) if one.get("type") != "null"]
+    if choices:
+        return " or ".join(map(_kind, choices))
+    if "enum" in schema:
+        return ", ".join(map(code, schema["enum"]))
+    if "const" in schema:
+        return code(schema["const"])
+    if schema.get("type") == "array":
+        inner = _kind(schema["items"])
+        return "a list of objects" if inner == "an object" else f"a list of {inner}"
+    return _FORMATS.get(schema.get("format", ""), _WORDS.get(schema.get("type", ""), "anything")) + _bounds(
+        schema
+    )
+
+
+_WORDS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "an object",
+}
+
+
+def _bounds(schema: Schema) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        return f" from {low:g} to {high:g}"
+    return f" of at least {low:g}" if low is not None else ""
+
+
+def _default(schema: Schema) -> str:
+    return f"; default {code(json.dumps(schema['default']))}" if schema.get("default") is not None else ""
+
+
+def _form(made: Page, name: str, schema: Schema) -> None:
+    made.head(name, 3)
+    made.prose(schema.get("description", ""))
+    if "enum" in schema:
+        made.prose(f"One of {', '.join(map(code, schema['enum']))}.")
+    required = schema.get("required", [])
+    made.table(
+        ["key", "is", "means"],
+        [
+            [
+                code(key),
+                _kind(inner) + _default(inner) + ("" if key in required else "; may be missing"),
+                inner.get("description", ""),
+            ]
+            for key, inner in schema.get("properties", {}).items()
+        ],
+    )

@@ -1,0 +1,49 @@
+"""Write the reference: pages that are made from the program itself, so that they cannot say anything else.
+
+`python docs/generate.py` writes docs/reference; with `--check` nothing is written, and the exit code is 1
+when a page is not what the program says.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from chapters import causes, commands, descriptor, http, settings
+
+FOLDER = Path(__file__).parent / "reference"
+CHAPTERS = {
+    "commands.md": commands.page,
+    "http.md": http.page,
+    "settings.md": settings.page,
+    "causes.md": causes.page,
+    "descriptor.md": descriptor.page,
+}
+
+
+def pages() -> dict[str, str]:
+    """The text of each page, by its name."""
+    return {name: make().text for name, make in CHAPTERS.items()}
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or check, and say what was done; the exit code."""
+    made = pages()
+    there = {path.name: path.read_text() for path in FOLDER.glob("*.md")}
+    other = sorted(name for name in made.keys() | there.keys() if made.get(name) != there.get(name))
+    if "--check" in arguments:
+        for name in other:
+            print(f"docs/reference/{name} is not what the program says: run `make reference`")
+        return 1 if other else 0
+    FOLDER.mkdir(exist_ok=True)
+    for name in other:
+        if name in made:
+            (FOLDER / name).write_text(made[name])
+        else:
+            (FOLDER / name).unlink()
+        print(f"docs/reference/{name} {'written' if name in made else 'removed'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
