@@ -9,6 +9,8 @@ import click
 
 from localrun import sizes
 
+_SHORTEST = 0.1  # seconds between two looks
+
 Value = TypeVar("Value")
 
 
@@ -41,6 +43,14 @@ def _memory(text: str) -> int:
     return size
 
 
+def _period(text: str) -> float:
+    try:
+        seconds = sizes.parse_seconds(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no number of seconds; write an ID before --watch") from error
+    return max(seconds, _SHORTEST)
+
+
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
@@ -66,6 +76,15 @@ build_args = click.option(
     help="A build argument for the bundle's Dockerfile.",
 )
 quiet = click.option("-q", "--quiet", is_flag=True, help="Show results and errors, nothing else.")
+watch = click.option(
+    "-w",
+    "--watch",
+    type=_told(_period),
+    metavar="[SEC]",
+    is_flag=False,
+    flag_value="2",
+    help="Show it anew every SEC seconds (2), until all is over or Ctrl+C.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON record on standard output.")
 task_id = click.argument("task_id", metavar="ID")
 task_ids = click.argument("task_ids", metavar="ID...", nargs=-1)

@@ -1,0 +1,49 @@
+"""`localrun info`: where a task's time went, what it used, and what it left."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localrun.cli import options
+from localrun.cli.face import Face, pass_face
+from localrun.cli.watching import show
+
+if TYPE_CHECKING:
+    from localrun.record import TaskRecord
+    from localrun.workspace import Workspace
+
+
+@click.command()
+@options.task_id
+@options.watch
+@options.as_json
+@pass_face
+def command(face: Face, task_id: str, watch: float | None, as_json: bool) -> None:
+    """Show the timeline of the task ID, what was done in each state, its usage, and the size of its data."""
+    from localrun.handle.summary import summary
+
+    with face.app() as app:
+        workspace, record = app.find(task_id)
+        if as_json and watch is None:
+            from localrun.cli.results import print_json
+
+            print_json(info_fields(record, workspace))
+            return
+
+        def look() -> tuple[str, bool]:
+            now = workspace.load()
+            return summary(now, workspace).rstrip("\n"), not now.state.is_end
+
+        show(look, watch, face.environ, as_json=as_json)
+
+
+def info_fields(record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
+    """What `status` shows, and the overview."""
+    from localrun.cli.status import status_fields
+    from localrun.handle.summary import overview
+    from localrun.metrics import so_far
+
+    return status_fields(so_far(workspace, record)) | overview(record, workspace, time.time())

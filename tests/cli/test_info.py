@@ -1,0 +1,61 @@
+"""`localrun info`, once and again and again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import localrun as package
+from localrun.record import TaskRecord
+from localrun.states import TaskState
+from localrun.task import Task
+from localrun.workspace import Home
+from tests.cli.command import Command
+from tests.cli.onterminal import on_terminal
+
+
+def test_it_is_the_summary_that_python_gives(localrun: Command) -> None:
+    localrun.run()
+    shown = localrun("info", "last")
+    assert shown.code == 0
+    assert shown.out == package.Task("last", localrun.folder / "home").summary
+    assert "    - run " in shown.out
+    assert "peak memory not sampled, limit 64 MiB" in shown.out
+
+
+def test_its_record_has_the_timeline_the_data_and_the_usage(localrun: Command) -> None:
+    localrun.run()
+    found = localrun("info", "last", "--json").json
+    assert found["usage"] is None
+    assert found["data"]["inputs"] == {"files": 2, "size": 2}
+    assert [stay["state"] for stay in found["timeline"]][-1] == "FINISHED"
+    assert found["id"] == localrun("status", "last", "--json").json["id"]
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_where_there_is_no_terminal_nothing_can_be_watched(localrun: Command, more: tuple[str, ...]) -> None:
+    localrun.run()
+    result = localrun("info", "last", "--watch", *more)
+    assert result.code == 2
+    assert "--watch needs a terminal" in result.err
+
+
+def test_a_period_that_is_none_says_where_the_id_belongs(localrun: Command) -> None:
+    result = localrun("info", "--watch", "last")
+    assert result.code == 2
+    assert "write an ID before --watch" in result.err
+
+
+def test_a_task_is_watched_until_its_end(tmp_path: Path) -> None:
+    workspace = Home(tmp_path / "home").create()
+    task = Task(TaskRecord(id=workspace.id, bundle="b", name="\x1b[2Jslow"), workspace)
+    task.create()
+    with on_terminal("--home", "home", "info", workspace.id, "-w", "0.1", cwd=tmp_path) as command:
+        command.until("(ongoing)")
+        task.move(TaskState.FINISHED)
+        assert command.end() == 0
+    last = command.shown.rpartition("\x1b[?1049l")[2]  # back from the screen of its own
+    assert f"Task {workspace.id}: FINISHED" in last
+    assert "(ongoing)" not in last
+    assert "\x1b[2Jslow" not in command.shown
