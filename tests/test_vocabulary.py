@@ -140,7 +140,36 @@ APP_ENGINE = (
     *("provisioning issues", "scheduling issues", "app issues", "stuck in queuing", "queuing"),
     *("insufficient resources", "disk pressure", "node.kubernetes.io/disk-pressure", "untolerated taint"),
     *("Failed to read file", "ephemeral storage", "evicted", "no extension", "OOMKilled"),
+    *("cluster mode", "local mode", "QoS Class", "Guaranteed", "Restart Count", "Tolerations"),
+    *("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", "preemption"),
+    *("Exit Code 137", "143", "SIGSEGV", "exec format error"),
 )
+# what its readers have before them, as it stands there: a line -> the words that answer it
+APP_ENGINE_LINES = {
+    "My task is stuck in `Queuing` state?": ["Stuck in Queuing"],
+    "In the app-engine logs, I see `Failed to read file` what does it mean?": ["Failed to read file"],
+    "the task crashed after consuming all available ephemeral storage": ["Ephemeral storage"],
+    "task failed to be scheduled, either due to Insufficient resources or Disk pressure": [
+        "Insufficient resources",
+        "Disk pressure",
+    ],
+    "  Warning  FailedScheduling  48s  default-scheduler  0/1 nodes are available: 1 node(s) had untolerated"
+    " taint {node.kubernetes.io/disk-pressure: }. preemption: 0/1 nodes are available: 1 Preemption is not"
+    " helpful for scheduling.": ["FailedScheduling", "nodes are available", "Disk pressure", "Preemption"],
+    "  Warning  FailedScheduling  1s  default-scheduler  0/1 nodes are available: 1 Insufficient memory.": [
+        "FailedScheduling",
+        "nodes are available",
+        "Insufficient resources",
+    ],
+    "      Reason:       Completed": ["Completed"],
+    "      Reason:       OOMKilled": ["OOMKilled"],
+    "    State:          Terminated": ["Terminated"],
+    "  PodReadyToStartContainers   False ": ["PodReadyToStartContainers"],
+    "  Normal  Scheduled  2m47s  default-scheduler  Successfully assigned app-engine-tasks/x to d4": [
+        "Scheduled"
+    ],
+    "identity-113539bf   0/2     Completed   0          26m": ["Completed"],
+}
 APP_ENGINE_CODES = names(
     """
     APPE-appstore-download-failure APPE-internal-batch-request-error
@@ -207,6 +236,28 @@ def test_every_status_of_inductiva_is_known_by_its_title_and_by_its_code(title: 
 @pytest.mark.parametrize("word", [*APP_ENGINE, *APP_ENGINE_CODES])
 def test_every_situation_and_code_of_app_engine_is_known(word: str) -> None:
     assert kinds("app-engine", word)
+
+
+@pytest.mark.parametrize(("line", "words"), APP_ENGINE_LINES.items())
+def test_a_line_of_app_engines_help_page_is_answered_as_it_stands_there(line: str, words: list[str]) -> None:
+    found = [word.name for word in vocabulary.mentioned(line) if word.system == "app-engine"]
+    assert [word for word in words if word not in found] == [], found
+
+
+def test_a_line_of_common_words_mentions_nothing() -> None:
+    for line in ("the task failed", "error in line 3", "it is running now", "success", "", "  ", "x y"):
+        assert vocabulary.mentioned(line) == ()
+
+
+def test_each_meaning_that_is_mentioned_is_told_once_in_the_order_of_the_line() -> None:
+    line = "OOMKilled after disk pressure and DISK_PRESSURE, then Stuck in Queuing"
+    found = [(word.system, word.name) for word in vocabulary.mentioned(line)]
+    assert found == [
+        ("app-engine", "OOMKilled"),
+        ("localrun", "DISK_PRESSURE"),
+        ("app-engine", "Disk pressure"),
+        ("app-engine", "Stuck in Queuing"),
+    ]
 
 
 @pytest.mark.parametrize("word", APP_ENGINE_STATES)

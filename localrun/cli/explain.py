@@ -30,7 +30,8 @@ def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> Non
     """Say what WORD means: a state, a step, a cause, or a status of another system.
 
     Known are localrun's own words and those of App Engine, Inductiva, iExec and the Task System. Letter
-    case does not matter, nor do blanks, `-` and `_`. Without a WORD all are listed.
+    case does not matter, nor do blanks, `-` and `_`. A whole line of a log will do: the words in it are
+    told. Without a WORD all are listed.
     """
     asked = " ".join(words)
     found = _found(asked, system) if asked.strip() else vocabulary.words(system)
@@ -45,7 +46,7 @@ def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> Non
 
 
 def _found(asked: str, system: str | None) -> tuple[Word, ...]:
-    found = vocabulary.look_up(asked)
+    found = vocabulary.look_up(asked) or vocabulary.mentioned(asked)
     chosen = tuple(word for word in found if system in (None, word.system))
     if chosen:
         return chosen

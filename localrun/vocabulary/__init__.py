@@ -46,6 +46,33 @@ def look_up(text: str) -> tuple[Word, ...]:
     return tuple(word for word in words() if wanted in map(plain, word.spellings))
 
 
+def mentioned(text: str) -> tuple[Word, ...]:
+    """The words that a whole line holds, such as one of `kubectl describe`, in their order there.
+
+    Of a word without parts, such as `Completed`, the letters must be the same, and no fewer than eight.
+    """
+    parts = _parts(text.casefold())
+    exact = set(_parts(text))
+    found: dict[str, tuple[int, Word]] = {}
+    for word in words():
+        for name in word.spellings:
+            place = _place(_parts(name.casefold()), parts)
+            if place is not None and (len(_parts(name)) > 1 or (len(name) >= _LONG and name in exact)):
+                found.setdefault(f"{word.system} {word.kind} {word.name}", (place, word))
+    return tuple(word for _, word in sorted(found.values(), key=lambda one: one[0]))
+
+
+def _parts(text: str) -> list[str]:
+    import re
+
+    return re.findall(r"[^\W_]+", text)
+
+
+def _place(wanted: list[str], parts: list[str]) -> int | None:
+    starts = range(len(parts) - len(wanted) + 1) if wanted else ()
+    return next((start for start in starts if parts[start : start + len(wanted)] == wanted), None)
+
+
 def meant(text: str) -> str | None:
     """The known word that looks most like `text`; None when none does."""
     from localrun.guess import closest
@@ -58,3 +85,4 @@ def meant(text: str) -> str | None:
 
 
 _LONGEST = 60
+_LONG = 8

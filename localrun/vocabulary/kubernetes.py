@@ -63,6 +63,48 @@ _CONDITIONS = rows(_SYSTEM, "condition", (
     ("PodReadyToStartContainers", "The pod's network and sandbox are set up.", "PENDING",
      "Nothing: a container here needs no pod around it."),
 ), only=Place.CLUSTER, why="A pod wraps several containers for a cluster; here there is one container.")
+_CODES = rows(_SYSTEM, "exit code", (
+    ("Exit Code 126|126", "A program that was called is not executable, or is none.",
+     "FAILED ENTRYPOINT_INVALID|EXIT_NONZERO", "`RUN chmod +x` in the Dockerfile; look at the `#!` line."),
+    ("Exit Code 127|127", "A program that was called is not there, or not in its PATH.",
+     "FAILED ENTRYPOINT_INVALID|EXIT_NONZERO", "Install it in the image, or correct its name."),
+    ("Exit Code 132|132|SIGILL", "The program used an instruction that this processor has not.",
+     "FAILED SIGNAL", "Use a library that was built for this kind of processor."),
+    ("Exit Code 134|134|SIGABRT", "The program gave up by itself, mostly after a failed check.",
+     "FAILED SIGNAL", "Read the end of its log: `localrun logs ID`."),
+    ("Exit Code 137|137|SIGKILL", "The program was ended by force: by the kernel for want of memory, or"
+     " because it went on after it was asked to end.", "FAILED OUT_OF_MEMORY|TIMEOUT, KILLED",
+     "`localrun status ID` says which; raise `--memory` or `--timeout`."),
+    ("Exit Code 139|139|SIGSEGV", "The program reached for memory that is not its own: a crash in native"
+     " code.", "FAILED SIGNAL", "Read the end of its log: `localrun logs ID`."),
+    ("Exit Code 143|143|SIGTERM", "The program was asked to end, and did.",
+     "KILLED, FAILED TIMEOUT|SIGNAL", "`localrun status ID` says who asked."),
+    ("Exec format error", "The program is made for another kind of machine, or is a script without a `#!`"
+     " line.", "FAILED IMAGE_PLATFORM|ENTRYPOINT_INVALID",
+     "Build for this machine (`--platform linux/amd64`); begin a script with `#!/bin/sh`."),
+))
+_SHEET = rows(_SYSTEM, "sheet", (
+    ("Preemption|Preemption is not helpful for scheduling|No preemption victims found", "Whether it would"
+     " help to end other pods for this one; for a full disk it would not.", "QUEUING",
+     "Free some room, or end other tasks: `localrun status ID` says what is short."),
+    ("nodes are available", "How many nodes could take the pod, and for each reason how many could not.",
+     "QUEUING, FAILED CPU_UNAVAILABLE|MEMORY_UNAVAILABLE|GPU_UNAVAILABLE|DISK_UNAVAILABLE",
+     "The reasons stand behind it; here there is one node: this machine."),
+    ("QoS Class|Guaranteed", "A pod whose limits are what it asks for is the last to be evicted.",
+     "=cpu and memory are reserved in full before a task starts, and are its limits", "Nothing."),
+    ("Restart Count|Restarts|RESTARTS", "How often a container was started again.",
+     "=always 0: a task runs once", "Nothing."),
+    ("Tolerations|node.kubernetes.io/not-ready|node.kubernetes.io/unreachable", "For how long a pod stays"
+     " on a node that does not answer.",
+     "=`LOCALRUN_ENGINE_PATIENCE`: the seconds that a task waits for an engine that went away",
+     "Look whether the container engine runs: `docker info`."),
+    ("Local mode", "Server and nodes share a disk: inputs and outputs are folders that are mounted.",
+     "=inputs and outputs are mounted from the task's folder", "Nothing."),
+)) + rows(_SYSTEM, "sheet", (
+    ("Cluster mode", "Server and nodes share no disk: one more container fetches the inputs, and outputs"
+     " that were not declared are refused.", "FAILED OUTPUTS_INVALID",
+     "Write nothing but the declared outputs into the output folder."),
+), only=Place.CLUSTER, why="On one machine the files are where they are needed.")
 # fmt: on
 
-WORDS = (*_PODS, *_REASONS, *_EVENTS, *_CONDITIONS)
+WORDS = (*_PODS, *_REASONS, *_EVENTS, *_CONDITIONS, *_CODES, *_SHEET)

@@ -127,6 +127,18 @@ def test_a_part_of_words_names_them(localrun: Command) -> None:
     assert " and 17 more\n" in localrun("explain", "tee session").err
 
 
+def test_a_whole_line_is_told_by_the_words_in_it(localrun: Command) -> None:
+    line = (
+        "  Warning  FailedScheduling  48s  default-scheduler  0/1 nodes are available: 1 Insufficient memory."
+    )
+    heads = [sheet.splitlines()[0] for sheet in localrun("explain", line).out.split("\n\n")]
+    assert heads == [
+        "FailedScheduling (App Engine, event)",
+        "nodes are available (App Engine, sheet)",
+        "Insufficient resources (App Engine, situation, also Insufficient cpu, Insufficient memory)",
+    ]
+
+
 def test_a_word_may_hold_anything(localrun: Command) -> None:
     done = localrun("explain", "\x1b[2J\n" + "x" * 5000)
     assert (done.code, "\x1b" in done.err) == (2, False)
