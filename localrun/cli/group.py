@@ -25,6 +25,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Look": {
         "list": ("listing", "List the tasks of this folder."),
         "status": ("status", "Show where a task is, and why it ended."),
+        "top": ("top", "Show what running tasks use just now."),
         "info": ("info", "Show where a task's time went, what it used and what it left."),
         "describe": ("describe", "Show all of a task, with its events, as kubectl does of a pod."),
         "logs": ("logs", "Show what a task wrote."),
