@@ -1,0 +1,143 @@
+"""A case: a folder with inputs, and what is expected of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from localrun import values
+from localrun.cli.display.lines import harmless_lines
+from localrun.comparison import Difference
+from localrun.errors import Problem, UsageError
+from localrun.pytest_plugin import expectation
+from localrun.pytest_plugin.bench import Bench, types_of
+from localrun.pytest_plugin.casefolder import EXPECTED, INPUTS, TOLERANCES
+
+
+class Mismatch(AssertionError):
+    """Outputs are not as expected; `differences` lists in what."""
+
+    def __init__(self, text: str, differences: list[Difference]) -> None:
+        super().__init__(text)
+        self.differences = differences
+
+
+class Case:
+    """One case of the fixture `localrun_case`.
+
+    Its folder holds `inputs.json`, `expected.json`, and perhaps `tolerances.json`, which comes before the one
+    in the folder of all cases. A text `"@FILE"` in them is a file relative to the folder.
+    """
+
+    def __init__(self, folder: Path, name: str, bench: Bench, told: Callable[[str], None] | None) -> None:
+        self.folder = folder
+        self.name = name
+        self._bench = bench
+        self._told = told  # takes what was updated; None: nothing is to be
+
+    def __repr__(self) -> str:
+        return f"<localrun case {self.name}>"
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The values of the inputs. Raises `InputsError` when the file cannot be read."""
+        return values.load_values(self.folder / INPUTS)
+
+    @property
+    def expected(self) -> dict[str, Any]:
+        """The values of the outputs; empty when nothing is expected yet. Raises `InputsError`."""
+        path = self.folder / EXPECTED
+        return values.load_values(path) if path.exists() else {}
+
+    @property
+    def tolerances(self) -> dict[str, Any]:
+        """The tolerances as they are written, by output. Raises `UsageError` when a file cannot be read."""
+        return {**_tolerances(self.folder.parent), **_tolerances(self.folder)}
+
+    def run(self, **options: Any) -> dict[str, Any]:
+        """Run the project's bundle with the inputs; its outputs. Options, and errors, as `Bench`."""
+        __tracebackhide__ = True
+        return self._bench(inputs=self.inputs, **options)
+
+    def check(self, tolerances: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+        """Run it, and compare with what is expected; its outputs. `tolerances` come before those of files.
+
+        Raises `Mismatch` with every difference; pictures of them are kept in the test's folder. With
+        `--localrun-update` what came out becomes what is expected, and the differences are shown at the
+        end of the session.
+        """
+        __tracebackhide__ = True
+        outputs = self.run(**options)
+        allowed = {**self.tolerances, **(tolerances or {})}
+        differences = self._compare(allowed)
+        if self._told is not None:
+            self._update(differences, allowed)
+        elif differences:
+            raise Mismatch(self._said(differences), differences)
+        return outputs
+
+    def _compare(self, tolerances: Mapping[str, Any]) -> list[Difference]:
+        if not (self.folder / EXPECTED).exists():
+            if self._told is not None:
+                return []
+            text = f"there is no {EXPECTED} in {self.folder}: write it with `pytest --localrun-update`"
+            raise Mismatch(text, [])
+        expected = self.expected
+        if self._told is not None:  # what is not there is to be written
+            types = types_of(self._bench.last)
+            expected = {
+                name: value for name, value in expected.items() if expectation.can_be_read(types, name, value)
+            }
+        return self._bench.compare(expected, tolerances)
+
+    def _update(self, differences: list[Difference], tolerances: Mapping[str, Any]) -> None:
+        assert self._told is not None
+        ignored = {name for name, one in tolerances.items() if isinstance(one, Mapping) and one.get("ignore")}
+        task = self._bench.last
+        written = expectation.update(self.folder, task, types_of(task), differences, ignored)
+        if written:
+            lines = [f"{self.folder / EXPECTED}: {', '.join(written)}", *map(_indented, differences)]
+            self._told(harmless_lines("\n".join(lines)))
+
+    def _said(self, differences: list[Difference]) -> str:
+        count = "an output is" if len(differences) == 1 else f"{len(differences)} values are"
+        lines = [f"{count} not as {self.folder / EXPECTED} says"]
+        for difference in differences:
+            lines.append(_indented(difference))
+            lines += [f"      picture: {path}" for path in self._kept(difference)]
+        lines.append("if it is right as it is now: pytest --localrun-update")
+        return harmless_lines("\n".join(lines))
+
+    def _kept(self, difference: Difference) -> list[Path]:
+        if difference.sketch is None:
+            return []
+        folder = self._bench.folder / "differences" / self.name
+        folder.mkdir(parents=True, exist_ok=True)
+        name = difference.path.removeprefix("outputs.").replace("/", "_").replace(" ", "_")
+        path = folder / f"{name}{difference.sketch.suffix}"
+        path.write_bytes(difference.sketch.data)
+        return [path]
+
+
+def _indented(difference: Difference) -> str:
+    return "  - " + str(difference).replace("\n", "\n  ")
+
+
+def _tolerances(folder: Path) -> dict[str, Any]:
+    path = folder / TOLERANCES
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, str(error)) from error
+    if not isinstance(found, dict):
+        raise _unreadable(path, "holds no object of tolerances by the names of outputs")
+    return found
+
+
+def _unreadable(path: Path, message: str) -> UsageError:
+    problem = Problem("", message, "correct it there", file=str(path))
+    return UsageError("the tolerances cannot be read", remedy="correct what is listed", problems=[problem])

@@ -1,0 +1,91 @@
+"""The fixture `fake_engine`: an engine that plays what a test has planned."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from localrun.engines.base import Exit, Image
+from localrun.engines.fake import FakeContainer, FakeEngine, Program, Scripted
+from localrun.steps import LABEL_TASK
+
+
+class Run:
+    """What a fake container was given."""
+
+    def __init__(self, container: FakeContainer) -> None:
+        self.task_id = container.spec.labels.get(LABEL_TASK, "")
+        self.command = container.command
+        self.environment = container.environment
+        self._container = container
+
+    def path(self, name: str) -> Path:
+        """Where the file of an input is. It is there until the end of the test."""
+        spec = self._container.spec
+        folder = spec.mounts[0].target if spec.mounts else spec.folders[0]
+        return self._container.path(f"{folder}/{name}")
+
+    def read(self, name: str) -> str:
+        """What an input says, as text."""
+        return self.path(name).read_text("utf-8")
+
+
+class ScriptedEngine(FakeEngine):
+    """Runs what was planned, in this order; the last plan again and again. It has every image.
+
+    Nothing planned: every task ends at once with exit code 0, and without outputs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(self._play)
+        self._planned: list[Program] = []
+        self._runs: list[Run] = []
+        self._plan_lock = threading.Lock()
+
+    def plan(
+        self,
+        program: Program | None = None,
+        /,
+        *,
+        outputs: Mapping[str, Any] | None = None,
+        exit_code: int = 0,
+        stdout: str = "",
+        stderr: str = "",
+        seconds: float = 0.0,
+        oom_killed: bool = False,
+    ) -> None:
+        """Plan one run: a function that gets the container, or what it writes, gives and returns.
+
+        `outputs` are values by name: numbers, texts, lists, GeoJSON objects, bytes, or the `Path` of a file
+        or folder to copy. It takes `seconds`, unless it is stopped.
+        """
+        scripted = Scripted(
+            exit_code=exit_code,
+            stdout=stdout,
+            stderr=stderr,
+            outputs=outputs or {},
+            seconds=seconds,
+            oom_killed=oom_killed,
+        )
+        with self._plan_lock:
+            self._planned.append(program or scripted)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """What was run, in the order of the starts."""
+        with self._plan_lock:
+            return tuple(self._runs)
+
+    def find_image(self, reference: str) -> Image | None:
+        """Whatever is asked for is there: nothing is built, loaded or pulled."""
+        return super().find_image(reference) or self.add_image(reference)
+
+    def _play(self, container: FakeContainer) -> int | Exit | None:
+        with self._plan_lock:
+            self._runs.append(Run(container))
+            if not self._planned:
+                return 0
+            program = self._planned.pop(0) if len(self._planned) > 1 else self._planned[0]
+        return program(container)

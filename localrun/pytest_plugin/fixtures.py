@@ -1,0 +1,264 @@
+"""The fixtures. What they import is imported when a test uses them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from localrun.pytest_plugin.leftovers import USED
+from localrun.pytest_plugin.options import CHOSEN, Keep
+from localrun.pytest_plugin.reporting import APP, FAILED, UPDATED
+
+if TYPE_CHECKING:
+    from localrun.app import App
+    from localrun.engines.base import Engine
+    from localrun.manager import TaskManager
+    from localrun.pytest_plugin import Bench, Case, LiveServer, ProjectBundle, ScriptedEngine
+    from localrun.settings import Settings
+
+_FAKE = "fake"
+
+# -- what is decided: override them -----------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def localrun_bundle_path(pytestconfig: pytest.Config) -> Path:
+    """Where the project's own bundle is: a folder, a zip, or a descriptor."""
+    from localrun.pytest_plugin import bundle
+
+    chosen = pytestconfig.stash[CHOSEN].bundle
+    return chosen or bundle.find([pytestconfig.rootpath, pytestconfig.invocation_params.dir])
+
+
+@pytest.fixture(scope="session")
+def localrun_build_args(pytestconfig: pytest.Config) -> Mapping[str, str]:
+    """Values for the ARGs of its Dockerfile."""
+    return pytestconfig.stash[CHOSEN].build_args
+
+
+@pytest.fixture(scope="session")
+def localrun_limits(pytestconfig: pytest.Config) -> Mapping[str, Any]:
+    """What every task may use: `cpus`, `memory`, `gpus`, `network`; what is left out is the descriptor's."""
+    return pytestconfig.stash[CHOSEN].limits
+
+
+@pytest.fixture(scope="session")
+def localrun_timeout(pytestconfig: pytest.Config) -> float | None:
+    """How long a task may run, in seconds; None: as long as it likes."""
+    return pytestconfig.stash[CHOSEN].timeout
+
+
+@pytest.fixture(scope="session")
+def localrun_keep(pytestconfig: pytest.Config) -> Keep:
+    """When the folder of a test's tasks stays: never, failed, always."""
+    return pytestconfig.stash[CHOSEN].keep
+
+
+@pytest.fixture(scope="session")
+def localrun_required(pytestconfig: pytest.Config) -> bool:
+    """Whether a test that needs an engine fails without one; else it is skipped."""
+    return pytestconfig.stash[CHOSEN].required
+
+
+@pytest.fixture(scope="session")
+def localrun_settings() -> Mapping[str, Any]:
+    """Settings, by the names of the `LOCALRUN_` variables in small letters: `{"grace": 1}`."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def localrun_server_options(pytestconfig: pytest.Config) -> Mapping[str, Any]:
+    """How the server runs: `bundles` (the folders below which bundles may be named), `token`, and others."""
+    return {"bundles": (pytestconfig.rootpath,)}
+
+
+@pytest.fixture
+def localrun_folder(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Path:
+    """The folder of this test's tasks, which no other test and no other process has."""
+    base = pytestconfig.stash[CHOSEN].folder
+    if base is None:
+        tmp_path: Path = request.getfixturevalue("tmp_path")
+        return tmp_path / "localrun"
+    base.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"\W+", "-", request.node.name)[:40]
+    return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=base)) / "localrun"
+
+
+# -- engines ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def localrun_docker(
+    pytestconfig: pytest.Config, localrun_required: bool, localrun_settings: Mapping[str, Any]
+) -> Iterator[Engine]:
+    """A real engine; tests that need it are skipped without one, or fail where it is required."""
+    from localrun.engines.dockerd import DockerEngine
+    from localrun.errors import EngineError
+
+    if pytestconfig.stash[CHOSEN].engine == _FAKE:
+        pytest.skip("needs a container engine, and --localrun-engine is fake")
+    docker_host = _settings(pytestconfig, localrun_settings).docker_host
+    try:
+        engine = DockerEngine(docker_host)
+        engine.info()
+    except EngineError as error:
+        _absent(f"no container engine: {error.message}", required=localrun_required)
+    pytestconfig.stash[USED].use(docker_host)
+    yield engine
+    engine.close()
+
+
+def _absent(reason: str, *, required: bool) -> None:
+    if required:
+        pytest.fail(f"{reason} (an error where CI is set, or with --localrun-required=yes)", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def fake_engine() -> Iterator[ScriptedEngine]:
+    """An engine without containers, which plays what the test plans; all that runs tasks here uses it."""
+    from localrun.engines.fake import FakeEngine
+    from localrun.pytest_plugin.fake import ScriptedEngine
+
+    engine = ScriptedEngine()
+    yield engine
+    FakeEngine.close(engine)
+
+
+@pytest.fixture
+def localrun_engine(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Engine:
+    """The engine of this test: the fake one when the test or the session asks for it, else a real one."""
+    fake = "fake_engine" in request.fixturenames or pytestconfig.stash[CHOSEN].engine == _FAKE
+    engine: Engine = request.getfixturevalue("fake_engine" if fake else "localrun_docker")
+    return engine
+
+
+# -- what tests work with ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def localrun_bundle(
+    pytestconfig: pytest.Config,
+    localrun_docker: Engine,
+    localrun_bundle_path: Path,
+    localrun_build_args: Mapping[str, str],
+    localrun_settings: Mapping[str, Any],
+) -> ProjectBundle:
+    """The project's own bundle, its image built or loaded once, also by several workers of xdist."""
+    from localrun.pytest_plugin import bundle
+
+    cache = _settings(pytestconfig, localrun_settings).cache
+    return bundle.make(localrun_bundle_path, localrun_docker, cache, localrun_build_args)
+
+
+@pytest.fixture
+def localrun_app(
+    request: pytest.FixtureRequest,
+    localrun_engine: Engine,
+    localrun_folder: Path,
+    localrun_settings: Mapping[str, Any],
+    localrun_keep: Keep,
+) -> Iterator[App]:
+    """localrun for this test: what `localrun`, `task_manager` and `localrun_server` share."""
+    from localrun.app import App
+    from localrun.engines.fake import FakeEngine
+    from localrun.handle import using
+
+    fake = isinstance(localrun_engine, FakeEngine)
+    more = _apart(localrun_folder) if fake else {}
+    given = _settings(request.config, {**more, **localrun_settings}, home=localrun_folder)
+    app = App(given, localrun_engine)
+    used = request.config.stash[USED]
+    used.begin(given.home, None if fake else given)
+    request.node.stash[APP] = app
+    try:
+        with using(app):
+            yield app
+    finally:
+        app.manager.shutdown()
+        failed = request.node.stash.get(FAILED, False)
+        stays = localrun_keep == "always" or (localrun_keep == "failed" and failed)
+        if not stays:
+            _remove(given.home, request.config.stash[CHOSEN].folder)
+        used.end(given.home, stays=stays)
+
+
+def _apart(folder: Path) -> dict[str, Any]:
+    """Settings of tasks that use nothing of this machine: its reservations and disks do not concern them."""
+    places = {"ledger": folder / "ledger" / "ledger.json", "cache": folder / "cache"}
+    return {**places, "disk_reserve": 0, "disk_limit": 100.0, "disk_stop": 100.0}
+
+
+def _remove(home: Path, base: Path | None) -> None:
+    shutil.rmtree(home, ignore_errors=True)  # what stays is told at the end of the session
+    if base is not None:
+        with suppress(OSError):
+            home.parent.rmdir()
+
+
+def _settings(config: pytest.Config, given: Mapping[str, Any], home: Path | None = None) -> Settings:
+    from localrun import settings
+
+    engine = config.stash[CHOSEN].engine
+    address = {} if engine in ("docker", _FAKE) else {"docker_host": engine}
+    logs = {} if home is None else {"logs": home / "logs"}
+    return settings.load(os.environ, **{"home": home, **logs, **address, **given})
+
+
+@pytest.fixture
+def task_manager(localrun_app: App) -> TaskManager:
+    """A task manager with a folder of its own; what it still runs at the end of the test is stopped."""
+    return localrun_app.manager
+
+
+@pytest.fixture
+def localrun(
+    request: pytest.FixtureRequest,
+    localrun_app: App,
+    localrun_limits: Mapping[str, Any],
+    localrun_timeout: float | None,
+    localrun_build_args: Mapping[str, str],
+) -> Bench:
+    """Runs bundles: `localrun(a=3, b=4)` gives the outputs of the project's own one."""
+    from localrun.engines.fake import FakeEngine
+    from localrun.pytest_plugin.bench import Bench, marked_options
+
+    def find_bundle() -> Path:
+        if isinstance(localrun_app.engine, FakeEngine):  # nothing to build
+            return Path(request.getfixturevalue("localrun_bundle_path"))
+        return Path(request.getfixturevalue("localrun_bundle"))
+
+    options = {"timeout": localrun_timeout, "build_args": localrun_build_args, **localrun_limits}
+    return Bench(localrun_app, find_bundle, {**options, **marked_options(request.node)})
+
+
+@pytest.fixture
+def localrun_case(request: pytest.FixtureRequest, pytestconfig: pytest.Config, localrun: Bench) -> Case:
+    """One case of the folder of cases: the test is run once for each."""
+    from localrun.pytest_plugin.case import Case
+
+    folder = Path(request.param)
+    properties = request.node.user_properties
+
+    def told(text: str) -> None:
+        properties.append((UPDATED, text))
+
+    return Case(folder, folder.name, localrun, told if pytestconfig.stash[CHOSEN].update else None)
+
+
+@pytest.fixture
+def localrun_server(localrun_app: App, localrun_server_options: Mapping[str, Any]) -> Iterator[LiveServer]:
+    """A live server on a free port, in the folder of this test."""
+    from localrun.pytest_plugin.live import serving
+    from localrun.server.options import Options
+
+    with serving(localrun_app, Options(**localrun_server_options)) as server:
+        yield server

@@ -1,0 +1,108 @@
+"""Flags before ini options, and everything that does not fit told at once."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def chosen(pytester: pytest.Pytester, expression: str, *options: str) -> str:
+    """What an option of the session is."""
+    pytester.makeconftest(
+        f"""
+        from localrun.pytest_plugin.options import CHOSEN
+
+        def pytest_report_header(config):
+            chosen = config.stash[CHOSEN]
+            return f"chosen: {{{expression}!r}}"
+        """
+    )
+    result = pytester.runpytest(*options)
+    return next(line for line in result.outlines if line.startswith("chosen: ")).removeprefix("chosen: ")
+
+
+INI = """
+[pytest]
+localrun_timeout = 10m
+localrun_keep = always
+localrun_limits =
+    memory=2Gi
+    cpus=1.5
+localrun_build_args =
+    BASE=a
+    OTHER=b
+localrun_folder = kept
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "options", "found"),
+    [
+        ("chosen.timeout", (), "600.0"),
+        ("chosen.timeout", ("--localrun-timeout", "90s"), "90.0"),
+        ("chosen.keep", (), "'always'"),
+        ("chosen.keep", ("--localrun-keep=never",), "'never'"),
+        ("dict(chosen.limits)", (), "{'memory': 2147483648, 'cpus': 1.5}"),
+        ("dict(chosen.limits)", ("--localrun-limit=memory=1Gi",), "{'memory': 1073741824, 'cpus': 1.5}"),
+        ("dict(chosen.build_args)", ("--localrun-build-arg=BASE=c",), "{'BASE': 'c', 'OTHER': 'b'}"),
+        ("chosen.folder.name", (), "'kept'"),
+        ("chosen.engine", (), "'docker'"),
+        ("chosen.engine", ("--localrun-engine=tcp://host:2375",), "'tcp://host:2375'"),
+        ("chosen.required", (), "False"),
+        ("chosen.required", ("--localrun-required=yes",), "True"),
+    ],
+)
+def test_a_flag_comes_before_the_ini_file(
+    pytester: pytest.Pytester, expression: str, options: tuple[str, ...], found: str
+) -> None:
+    pytester.makeini(INI)
+    assert chosen(pytester, expression, *options) == found
+
+
+def test_a_path_of_the_ini_file_is_relative_to_it_and_one_of_a_flag_to_where_pytest_is_called(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeini("[pytest]\nlocalrun_bundle = task\n")
+    assert chosen(pytester, "str(chosen.bundle)") == repr(str(pytester.path / "task"))
+    (pytester.path / "inner").mkdir()
+    pytester.chdir()
+    found = chosen(pytester, "str(chosen.bundle)", "--localrun-bundle=inner/../task")
+    assert found == repr(str(pytester.path / "inner" / ".." / "task"))
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("1", "True"), ("true", "True"), ("false", "False"), ("", "False")],
+)
+def test_an_engine_is_required_where_ci_is_set(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, value: str, found: str
+) -> None:
+    monkeypatch.setenv("CI", value)
+    assert chosen(pytester, "chosen.required") == found
+    assert chosen(pytester, "chosen.required", "--localrun-required=no") == "False"
+
+
+def test_everything_that_does_not_fit_is_told_at_once(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest(
+        "--localrun-timeout=soon",
+        "--localrun-keep=sometimes",
+        "--localrun-limit=memry=1Gi",
+        "--localrun-limit=cpus=0",
+        "--localrun-build-arg=BASE",
+    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines_random(
+        [
+            "*--localrun-timeout 'soon': 'soon' is no duration*",
+            "*--localrun-keep 'sometimes': write one of never, failed, always",
+            "*--localrun-limit 'memry': the limits are cpus, memory, gpus",
+            "*--localrun-limit '0': must be a number above 0",
+            "*--localrun-build-arg 'BASE': write NAME=VALUE",
+        ]
+    )
+
+
+def test_the_options_stand_in_the_help_of_pytest(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest("--help")
+    for name in ("bundle", "engine", "timeout", "limit", "build-arg", "keep", "folder", "leaks", "update"):
+        result.stdout.fnmatch_lines([f"*--localrun-{name}*"])
+    pytester.runpytest("--markers").stdout.fnmatch_lines(["@pytest.mark.localrun(cases=None, ?*options)*"])
