@@ -281,8 +281,24 @@ def test_a_task_that_fails_is_no_new_expectation(cases: Cases) -> None:
 
 
 def test_the_marker_names_another_folder_which_may_be_a_case_itself(cases: Cases) -> None:
-    folder = cases.add("here", expected={"sum": 7})
+    cases.add("here", expected={"sum": 7})
     cases.folder.rename(cases.project.path / "elsewhere")
+    cases.project.makepyfile(marked("localrun(cases='elsewhere/here')"))
+    result = cases.run("-v")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*test_case[[]here]*"])
+
+
+def test_the_ini_file_names_another_folder_for_all(cases: Cases) -> None:
+    cases.add("one", expected={"sum": 7})
+    cases.folder.rename(cases.project.path / "examples")
+    cases.project.makeini("[pytest]\nlocalrun_cases = examples\n")
+    cases.run().assert_outcomes(passed=1)
+
+
+def test_a_test_may_name_its_cases_itself(cases: Cases) -> None:
+    cases.add("one", expected={"sum": 7})
+    cases.add("two", expected={"sum": 8})
     path = "pathlib.Path('cases/one').absolute()"
     cases.project.makepyfile(marked(f"parametrize('localrun_case', [{path}], indirect=True)"))
     cases.run().assert_outcomes(passed=1)

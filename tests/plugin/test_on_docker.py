@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -107,8 +109,11 @@ def test_workers_share_one_image_and_have_folders_apart(
     assert states(real_project) == []
 
 
-def test_workers_share_the_reservations_of_the_machine(real_project: pytest.Pytester) -> None:
-    # Given tasks of which each asks for more than half of the memory
+def test_workers_share_their_reservations(
+    real_project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given tasks of which each asks for more than half of the memory, on a machine of their own
+    monkeypatch.setenv("LOCALRUN_LEDGER", str(real_project.path / "ledger.json"))
     real_project.makepyfile(
         """
         import pytest
@@ -130,7 +135,7 @@ def test_workers_share_the_reservations_of_the_machine(real_project: pytest.Pyte
     lines = (real_project.path / "spans.txt").read_text().splitlines()
     spans = sorted(tuple(float(word) for word in line.split()) for line in lines)
     assert len(spans) == 4
-    assert all(one[1] <= other[0] + 0.02 for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one[1] <= other[0] + 0.02 for one, other in itertools.pairwise(spans))
 
 
 @pytest.mark.parametrize("method", ["signal", "thread"])
@@ -153,9 +158,6 @@ def test_a_session_that_is_killed_leaves_no_container(
 ) -> None:
     # Given a session whose task runs
     real_project.makepyfile(HANG)
-    import subprocess
-    import sys
-
     command = [sys.executable, "-m", "pytest", "-s", "--basetemp", str(real_project.path / "t")]
     with subprocess.Popen(command, cwd=real_project.path, stdout=subprocess.DEVNULL) as session:
         until(lambda: states(real_project) == ["RUNNING"])
@@ -223,17 +225,15 @@ def test_a_session_that_leaves_a_container_fails(
             docker_engine.remove(handle)
 
 
-def test_a_folder_that_cannot_be_removed_is_told(real_project: pytest.Pytester) -> None:
-    real_project.makepyfile(
+def test_a_folder_that_cannot_be_removed_is_told(project: pytest.Pytester) -> None:
+    project.makepyfile(
         """
-        import shutil
-
-        def test_folder(fake_engine, localrun, monkeypatch):
-            monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        def test_folder(monkeypatch, fake_engine, localrun):
+            monkeypatch.setattr("localrun.pytest_plugin.fixtures._remove", lambda *_: None)
             localrun.submit(a=1, b=1).wait()
         """
     )
-    result = run(real_project)
+    result = run(project)
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*localrun: left behind*", "folder */localrun"])
 
@@ -307,4 +307,4 @@ def test_the_tests_process_leaves_no_process_of_its_own(real_project: pytest.Pyt
     )
     run(real_project).assert_outcomes(passed=4)
     left = (real_project.path / "children.txt").read_text().split()
-    assert [pid for pid in left if os.path.exists(f"/proc/{pid}")] == []
+    assert [pid for pid in left if Path(f"/proc/{pid}").exists()] == []
