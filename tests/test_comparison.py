@@ -134,7 +134,7 @@ def test_two_numbers_are_as_close_in_either_order(one: float, other: float, abso
 def test_texts_are_shown_by_the_lines_that_differ(tmp_path: Path) -> None:
     want = written(tmp_path, "want.csv", "a,1\nb,2\nc,3\n")
     (found,) = differences(File(), FileValue(want), str(written(tmp_path, "got", "a,1\nb,7\nc,3\n")))
-    assert found.startswith("differs from want.csv from line 2 on")
+    assert found.startswith("differs from line 2 on (12 B and 12 B); - is expected, + was found")
     assert "-b,2" in found
     assert "+b,7" in found
 
@@ -146,8 +146,8 @@ def test_numbers_in_a_text_may_be_near_and_its_words_may_not(tmp_path: Path) -> 
     longer = written(tmp_path, "longer", "x 1.000 -2e3\ny 5\ny 5\n")
     assert differences(File(), want, near, relative=0.01) == []
     assert len(differences(File(), want, near)) == 1
-    assert "line 1 on" in differences(File(), want, word, relative=0.01)[0]
-    assert "line 3 on" in differences(File(), want, longer, relative=0.01)[0]
+    assert "in line 1 by more than it may" in differences(File(), want, word, relative=0.01)[0]
+    assert "in line 3 by more than it may" in differences(File(), want, longer, relative=0.01)[0]
 
 
 def test_a_text_that_differs_in_its_line_ends_alone_differs(tmp_path: Path) -> None:
@@ -159,10 +159,8 @@ def test_bytes_are_told_by_the_first_that_differs(tmp_path: Path) -> None:
     want = written(tmp_path, "want.bin", b"\0" * 50 + b"abc")
     same_size = written(tmp_path, "same", b"\0" * 50 + b"axc")
     longer = written(tmp_path, "longer", b"\0" * 50 + b"abcd")
-    assert differences(File(), want, same_size) == ["differs from want.bin from byte 51 on (of 53)"]
-    assert differences(File(), want, longer) == [
-        "has 54 B (54 bytes), and 53 are expected; the first byte that differs is number 53"
-    ]
+    assert differences(File(), want, same_size) == ["differs from byte 51 on (53 B and 53 B)"]
+    assert differences(File(), want, longer) == ["differs from byte 53 on (53 B and 54 B)"]
 
 
 def test_a_folder_is_compared_file_by_file(tmp_path: Path) -> None:
@@ -173,7 +171,7 @@ def test_a_folder_is_compared_file_by_file(tmp_path: Path) -> None:
     assert [line.partition("\n")[0] for line in found] == [
         "x.a: is expected, and is not there",
         "x.c: is not expected",
-        "x.b: differs from b from line 1 on",
+        "x.b: differs from line 1 on (4 B and 3 B); - is expected, + was found",
     ]
     assert differences(Image(), tmp_path / "want", tmp_path / "want" / "a") == [
         "is a file, and a folder is expected"

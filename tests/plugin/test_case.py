@@ -142,7 +142,7 @@ def test_every_difference_is_told_and_a_picture_of_it_is_kept(cases: Cases) -> N
             "E *picture: */localrun/differences/small/mask.png",
             "E *outputs.place: differs: the shapes are 1 apart",
             "E *picture: */localrun/differences/small/place.svg",
-            "E *outputs.words.1: differs from b.txt from line 1 on",
+            "E *outputs.words.1: differs from line 1 on *",
             "E *-c",
             "E *+b",
             "E *pytest --localrun-update",
