@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from localrun.engines.dockerd import failures
-from localrun.engines.dockerd.transport import Body, Response, Transport
+from localrun.engines.dockerd.messages import Body
+from localrun.engines.dockerd.transport import Response, Transport
 from localrun.errors import LocalrunError
 
 # The newest version whose answers are known here; an engine that is older speaks its own newest one, and

@@ -1,25 +1,36 @@
-"""The ways to reach an engine: a unix socket, TCP, TLS, or ssh, each as a connection of `http.client`."""
+"""The ways to reach an engine: a unix socket, TCP, TLS, or ssh."""
 
 from __future__ import annotations
 
-import shutil
 import socket
-import ssl
-import subprocess
-import tempfile
-from http.client import HTTPConnection
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from localrun.engines.dockerd.address import Address
 from localrun.errors import EngineUnreachable
 
+if TYPE_CHECKING:
+    import ssl
+    import subprocess
+
 CONNECT_SECONDS = 15.0
 KEEPALIVE_SECONDS = 30
 
 
-class Connection(HTTPConnection):
-    """One connection to an engine; `connect` raises `OSError`."""
+class Connection:
+    """One connection to an engine; `sock` is its socket once `connect` was called."""
+
+    host = "localhost"  # what a request says that it is for
+    sock: socket.socket
+
+    def connect(self) -> None:
+        """Open the socket. Raises `OSError`."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Hang up, if it was ever open."""
+        if "sock" in self.__dict__:
+            self.sock.close()
 
     def complaint(self) -> str:
         """What a helper program said before the connection was closed; empty for most kinds."""
@@ -34,14 +45,13 @@ def new_connection(address: Address) -> Connection:
         return SshConnection(address.url)
     if address.certificates or address.scheme == "https":
         return TlsConnection(address)
-    return TcpConnection(*address.host_and_port, timeout=CONNECT_SECONDS)
+    return TcpConnection(address)
 
 
 class UnixConnection(Connection):
     """Over a unix socket."""
 
     def __init__(self, path: str) -> None:
-        super().__init__("localhost")
         self._path = path
 
     def connect(self) -> None:
@@ -58,9 +68,14 @@ class UnixConnection(Connection):
 class TcpConnection(Connection):
     """Over TCP: no time limit for an answer, yet a host that vanishes is noticed."""
 
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self.host = urlsplit(address.url).netloc.rpartition("@")[2]
+
     def connect(self) -> None:
         """Open the socket."""
-        super().connect()
+        self.sock = socket.create_connection(self._address.host_and_port, CONNECT_SECONDS)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if hasattr(socket, "TCP_KEEPIDLE"):  # not on every system
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
@@ -70,22 +85,17 @@ class TcpConnection(Connection):
 class TlsConnection(TcpConnection):
     """Over TLS, with the client's certificate if there is one."""
 
-    def __init__(self, address: Address) -> None:
-        super().__init__(*address.host_and_port, timeout=CONNECT_SECONDS)
-        self._address = address
-
     def connect(self) -> None:
         """Open the socket and agree on the keys; the engine's certificate is checked."""
         context = _tls_context(self._address)
         super().connect()
-        self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
+        self.sock = context.wrap_socket(self.sock, server_hostname=self._address.host_and_port[0])
 
 
 class SshConnection(Connection):
     """Over the user's own `ssh`, which runs `docker system dial-stdio` on the other side."""
 
     def __init__(self, url: str) -> None:
-        super().__init__("localhost")
         self._url = urlsplit(url)
         self._process: subprocess.Popen[bytes] | None = None
         self._words: IO[bytes] | None = None
@@ -93,6 +103,10 @@ class SshConnection(Connection):
 
     def connect(self) -> None:
         """Start ssh; whether it gets through shows with the first answer."""
+        import shutil
+        import subprocess
+        import tempfile
+
         program = shutil.which("ssh")
         if program is None:
             raise OSError("the program `ssh` is not installed")
@@ -132,6 +146,8 @@ class SshConnection(Connection):
 
 
 def _tls_context(address: Address) -> ssl.SSLContext:
+    import ssl
+
     folder = address.certificates
     ca = folder / "ca.pem" if folder else None
     if folder and not (folder / "ca.pem").exists() and not (folder / "cert.pem").exists():

@@ -7,16 +7,13 @@ import select
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from http.client import HTTPException, HTTPResponse
 
 from localrun.engines.dockerd.address import Address
 from localrun.engines.dockerd.connections import Connection, new_connection
+from localrun.engines.dockerd.messages import Answer, Body, Broken, send
 from localrun.errors import Cause, EngineUnreachable
 
-CHUNK = 64 * 1024
-BROKEN = (OSError, HTTPException)  # every way in which a plain connection ends early
-
-Body = bytes | Iterable[bytes] | None
+BROKEN = (OSError, Broken)  # every way in which a plain connection ends early
 
 
 def lost(address: Address, why: BaseException | str) -> EngineUnreachable:
@@ -150,17 +147,16 @@ class Transport:
         self, connection: Connection, method: str, path: str, body: Body, headers: Mapping[str, str]
     ) -> Response:
         upload = body is not None and not isinstance(body, bytes)
-        sent = {**headers, "Transfer-Encoding": "chunked"} if upload else dict(headers)
         data = body if body is None or isinstance(body, bytes) else _reading(body)
         early: OSError | None = None
         try:
-            connection.request(method, path, body=data, headers=sent, encode_chunked=upload)
+            send(connection.sock, connection.host, method, path, body=data, headers=headers)
         except (BrokenPipeError, ConnectionResetError) as error:
             if not upload:
                 raise
             early = error  # an engine that refuses an upload answers before it has read it all
         try:
-            answer = connection.getresponse()
+            answer = Answer(connection.sock)
         except BROKEN as error:
             raise (early or error) from error
         return Response(self, connection, answer)
@@ -188,7 +184,7 @@ def _is_stale(connection: Connection) -> bool:
 class Response:
     """An answer over a kept connection, which goes back when the answer was read to its end."""
 
-    def __init__(self, transport: Transport, connection: Connection, answer: HTTPResponse) -> None:
+    def __init__(self, transport: Transport, connection: Connection, answer: Answer) -> None:
         self.status = answer.status
         self._transport = transport
         self._connection: Connection | None = connection
@@ -196,12 +192,12 @@ class Response:
 
     def header(self, name: str) -> str:
         """One header; empty when it is not there."""
-        return self._answer.getheader(name) or ""
+        return self._answer.header(name)
 
     def chunks(self) -> Iterator[bytes]:
         """The body as it comes in."""
         try:
-            while chunk := self._answer.read1(CHUNK):
+            while chunk := self._answer.read():
                 yield chunk
         except BROKEN as error:
             raise lost(self._transport.address, error) from error
@@ -213,9 +209,7 @@ class Response:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        ended = self._answer.isclosed() or self._answer.length == 0
-        self._answer.close()
-        if ended and not self._answer.will_close:
+        if self._answer.is_complete and self._answer.keeps:
             self._transport.give_back(connection)
         else:
             self._transport.drop(connection)
