@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,10 +11,9 @@ from typing import TYPE_CHECKING
 from localrun.admission import Admission, Capacity, machine_ledger
 from localrun.diskwatch import DiskWatch
 from localrun.engines.base import Engine
-from localrun.errors import EngineUnreachable, LocalrunError, UsageError
+from localrun.errors import EngineError, EngineUnreachable, LocalrunError, UsageError
 from localrun.manager import OnExit, TaskManager
 from localrun.record import TaskRecord
-from localrun.recovery import Recovery
 from localrun.runner import Runner
 from localrun.settings import Settings
 from localrun.states import TaskState
@@ -21,6 +22,7 @@ from localrun.workspace import Home, Workspace
 
 if TYPE_CHECKING:
     from localrun.journal import Journal
+    from localrun.recovery import Recovery
 
 _ANY_NUMBER = 1024  # an engine with GPU support does not say how many there are
 
@@ -43,10 +45,29 @@ class App:
         self.home = Home(settings.home)
         self.manager = TaskManager(self.home, settings, lambda: self.runner)
         self._given_engine = engine
+        self._look: threading.Thread | None = None
+
+    def expect_engine(self) -> None:
+        """Ask the engine what it is while something else is done: it takes its time to answer.
+
+        Whoever needs the engine waits for that, and meets the error if there is one.
+        """
+        self._look = threading.Thread(target=self._look_at_engine, name="engine", daemon=True)
+        self._look.start()
+
+    def _look_at_engine(self) -> None:
+        with suppress(EngineError):
+            self._connected.info()
 
     @cached_property
     def engine(self) -> Engine:
         """The engine. Raises `EngineUnreachable`."""
+        if self._look is not None:
+            self._look.join()
+        return self._connected
+
+    @cached_property
+    def _connected(self) -> Engine:
         if self._given_engine is not None:
             return self._given_engine
         from localrun.engines.dockerd import DockerEngine
@@ -83,6 +104,8 @@ class App:
     @cached_property
     def recovery(self) -> Recovery:
         """What ends the tasks of processes that died."""
+        from localrun.recovery import Recovery
+
         return Recovery(self.home, self.engine, self.settings)
 
     def recover(self) -> list[TaskRecord]:
@@ -178,5 +201,13 @@ class App:
         """Kill what still runs, wait for it, or leave it to the next process; and let go of the engine."""
         self.manager.shutdown(on_exit=on_exit)
         # threads that are left to their work use the engine until the process ends
-        if "engine" in self.__dict__ and not self.manager.get_all_active_tasks():
-            self.engine.close()
+        if not self.manager.get_all_active_tasks():
+            self._let_go()
+            if self._look is not None:
+                self._look.join()
+                self._let_go()  # it may have connected meanwhile
+
+    def _let_go(self) -> None:
+        for name in ("engine", "_connected"):
+            if name in self.__dict__:
+                self.__dict__[name].close()

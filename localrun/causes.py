@@ -5,13 +5,12 @@ The messages of a task carry the facts of that very task; this table is what hol
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from localrun.errors import Cause
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """What a cause means, in plain words."""
 
     what: str

@@ -9,8 +9,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from localrun.admission import HostSample, sample
 from localrun.sizes import show_bytes
@@ -18,8 +19,7 @@ from localrun.sizes import show_bytes
 _EVERY = 0.2  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
+class Watched(msgspec.Struct, frozen=True):
     """A running task: how many bytes it has written, and how to stop it, told why.
 
     `beat` is called at every look: who has to do something later needs no thread for it before.

@@ -7,14 +7,16 @@ hostile (aliases that multiply, nesting without end) is refused; nothing in it m
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from localrun.errors import Problem
 
 MAX_DEPTH = 64
 MAX_NODES = 200_000  # aliases counted as often as they are used
 _MAX_DIGITS = 400
+_NOTED = 5000  # nodes that are quicker to give back than to read
 
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _BOOLEANS = {
@@ -42,8 +44,7 @@ class DocumentError(ValueError):
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """A value and its place (line and column from 1; of the key when it has one).
 
     `value` is None, bool, int, float, str, a list of nodes or a dict of nodes; `weight` counts the nodes in
@@ -65,8 +66,7 @@ class Node:
         return self.value
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """What a text holds, and what was odd about it."""
 
     root: Node
@@ -85,6 +85,39 @@ def read(data: bytes, file: str) -> Document:
         return Document(reader.document(), tuple(reader.warnings))
     except yaml.YAMLError as error:
         raise DocumentError(_syntax(error, file)) from None
+
+
+def as_facts(document: Document) -> dict[str, Any] | None:
+    """A document as plain JSON, so that it need not be read again; None for one that was odd, or is large."""
+    if document.warnings or document.root.weight > _NOTED:
+        return None
+    return {"root": _packed(document.root)}
+
+
+def _packed(node: Node) -> list[Any]:
+    value = node.value
+    if isinstance(value, dict):
+        value = {key: _packed(child) for key, child in value.items()}
+    elif isinstance(value, list):
+        value = [_packed(child) for child in value]
+    return [node.line, node.column, node.weight, node.depth, value]
+
+
+def from_facts(facts: Any) -> Document | None:
+    """Give the document back; None when the facts are not what `as_facts` makes."""
+    try:
+        return Document(_unpacked(facts["root"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _unpacked(packed: list[Any]) -> Node:
+    line, column, weight, depth, value = packed
+    if isinstance(value, dict):
+        value = {key: _unpacked(child) for key, child in value.items()}
+    elif isinstance(value, list):
+        value = [_unpacked(child) for child in value]
+    return Node(value, int(line), int(column), int(weight), int(depth))
 
 
 def _decode(data: bytes, file: str) -> str:

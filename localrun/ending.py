@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import traceback
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from localrun import room
 from localrun.causes import explain
@@ -14,12 +14,11 @@ from localrun.states import TaskState
 from localrun.task import Task
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """The state that a task ends in, and what else is to be written down."""
 
     state: TaskState
-    changes: dict[str, Any] = field(default_factory=dict)
+    changes: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @classmethod
     def of(cls, error: LocalrunError) -> Ending:
@@ -43,6 +42,8 @@ def ending_of_bug(task: Task, error: Exception) -> Ending:
     """The end that a bug of ours means; its traceback is kept in the task's folder."""
     if isinstance(error, OSError) and room.is_full(error):
         return Ending.of(room.unwritable(task.workspace.path, error))
+    import traceback
+
     path = task.workspace.path / "traceback.txt"
     with suppress(OSError):
         path.write_text(traceback.format_exc())

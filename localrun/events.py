@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Event:
+
+class Event(msgspec.Struct, frozen=True):
     """One thing that happened to a task.
 
     `kind` is one of the words of `KINDS`; `message` is for people, `data` for machines; `time` is in
@@ -19,8 +19,8 @@ class Event:
     kind: str
     task_id: str
     message: str = ""
-    data: dict[str, Any] = field(default_factory=dict)
-    time: float = field(default_factory=time.time)
+    data: dict[str, Any] = msgspec.field(default_factory=dict)
+    time: float = msgspec.field(default_factory=time.time)
 
 
 # kind -> what it tells. Nothing else may be emitted, so that readers of a journal can rely on the list.

@@ -109,7 +109,7 @@ class TaskManager:
         known = self._same(task_id, payload) if task_id else None
         if known is not None:
             return known
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         request = from_payload(payload, find_bundle, find_file)
         if request is not None:

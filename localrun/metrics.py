@@ -40,7 +40,7 @@ class Sample(Frozen, frozen=True, kw_only=True):
     @classmethod
     def of(cls, usage: Usage, when: float) -> Sample:
         """What the engine has just measured."""
-        return cls(time=when, **{name: getattr(usage, name) for name in usage.__slots__})
+        return cls(time=when, **{name: getattr(usage, name) for name in usage.__struct_fields__})
 
 
 def summed(samples: Iterable[Sample]) -> UsageRecord | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from localrun import descriptor, ownership
+from localrun import descriptor
 from localrun.causes import explain
 from localrun.claim import Claim
 from localrun.engines.base import Engine, Found
@@ -87,6 +87,8 @@ class Recovery:
 
     def _bring_home(self, task: Task, found: Found) -> str:
         """Stop it, keep what it gave, and remove it; the end of its log."""
+        from localrun import ownership  # brings tarfile, which few runs need
+
         self._engine.stop(found.handle, self._settings.grace)
         end = self._keep_log(task.workspace, found)
         try:

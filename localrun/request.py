@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from localrun.errors import Problem, UsageError
 from localrun.guess import did_you_mean
@@ -13,8 +15,7 @@ from localrun.images import Pull
 from localrun.sizes import parse_bytes, parse_seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What a user asks for. None: as the descriptor says.
 
     `bundle` is read from disk; in its place, `image` with a `descriptor` text says all there is.
@@ -27,11 +28,11 @@ class Request:
     bundle: Path
     image: str | None = None
     descriptor: bytes | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = msgspec.field(default_factory=dict)
     assignments: Sequence[str] = ()
-    build_args: Mapping[str, str] = field(default_factory=dict)
+    build_args: Mapping[str, str] = msgspec.field(default_factory=dict)
     command: Sequence[str] | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = msgspec.field(default_factory=dict)
     timeout: float | None = None
     cpus: float | None = None
     memory: int | None = None

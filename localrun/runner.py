@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from localrun import images, ownership, steps, transport, values
+from localrun import images, steps, values
 from localrun.admission import Admission, Reservation
 from localrun.descriptor import Descriptor
 from localrun.diskwatch import DiskWatch
@@ -22,8 +22,10 @@ from localrun.settings import Settings
 from localrun.states import StepName, TaskState
 from localrun.task import Task
 from localrun.values import Collected
-from localrun.verdict import Evidence, Verdict, judge
-from localrun.watch import Seen, Watch
+
+if TYPE_CHECKING:
+    from localrun.verdict import Verdict
+    from localrun.watch import Seen
 
 
 class Runner:
@@ -228,6 +230,8 @@ class _Run:
             "note", "the engine does not see this machine's files: inputs and outputs travel as archives"
         )
         self.handle = self.engine.create(steps.remote_container(self.task.record, home=self.settings.home))
+        from localrun import transport
+
         transport.send(
             self.engine,
             self.handle,
@@ -248,6 +252,8 @@ class _Run:
 
     def _wait(self) -> Seen:
         assert self.handle is not None
+        from localrun.watch import Watch
+
         watch = Watch(self.engine, self.disk_watch, self.settings, task=self.task, handle=self.handle)
         with self._timed("run"):
             seen = watch.to_the_end()
@@ -255,6 +261,8 @@ class _Run:
         return seen
 
     def _judge(self, seen: Seen, image: Image | None) -> Verdict:
+        from localrun.verdict import Evidence, judge
+
         record, architecture = self.task.record, self.engine.info().architecture
         verdict = judge(
             Evidence(
@@ -310,9 +318,13 @@ class _Run:
         assert self.handle is not None
         folder, target = self.task.workspace.outputs, self.plan.output_folder
         if self.remote:
+            from localrun import transport
+
             return "copied from the engine as an archive", transport.fetch(
                 self.engine, self.handle, target, folder
             )
+        from localrun import ownership
+
         return f"mounted; {ownership.take(self.engine, self.handle, folder, target)}", []
 
     def _ending(self, exit_: Exit, verdict: Verdict, collected: Collected) -> Ending:

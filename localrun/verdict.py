@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from localrun.causes import explain
 from localrun.engines.base import Exit
@@ -28,8 +30,7 @@ _CODES = {
 _SILENT = "let the program say on its standard error what goes wrong, before it ends"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """What is known of a container that has ended.
 
     `timed_out`, `killed` and `pressed` say that we stopped it ourselves; `lost` that the engine went away
@@ -49,8 +50,7 @@ class Evidence:
     task_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """How it ended: `cause` is None when it ended well."""
 
     cause: Cause | None

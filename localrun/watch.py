@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+import msgspec
 
 from localrun.diskwatch import DiskWatch, Watched, folder_size
 from localrun.engines.base import Engine, Exit, Handle
@@ -26,8 +27,7 @@ _STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
 _LOG_DEADLINE = 5.0  # seconds that the rest of a log may take after the container has ended
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True):
     """What was seen of a container: how it ended, the end of its log, and what we did to it.
 
     `pressed` says why it was stopped for the disk, `lost` that the engine went away meanwhile.

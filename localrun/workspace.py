@@ -153,7 +153,7 @@ class Workspace:
 
     def append(self, event: Event) -> None:
         """Add an event to the task's own history, as one whole line. Raises as `save`."""
-        line = _encode({name: getattr(event, name) for name in event.__slots__}) + "\n"
+        line = _encode({name: getattr(event, name) for name in event.__struct_fields__}) + "\n"
         try:
             append(f"{self._text}/events.jsonl", line.encode())
         except OSError as error:

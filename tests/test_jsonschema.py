@@ -6,13 +6,13 @@ import copy
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import fields
 
 from localrun import descriptor
 from localrun.datatypes import TYPES

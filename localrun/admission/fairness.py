@@ -9,8 +9,9 @@ task that waits for memory keeps the memory that is given back until it is enoug
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from localrun.admission.ledger import Entry
 from localrun.record import Resources
@@ -38,8 +39,7 @@ class Amount(NamedTuple):
         ]
 
 
-@dataclass(frozen=True)
-class Capacity:
+class Capacity(msgspec.Struct, frozen=True):
     """What the engine's host has: cpus, memory in bytes, gpus."""
 
     cpus: float

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 
 class Disk(NamedTuple):
@@ -18,8 +19,7 @@ class Disk(NamedTuple):
     percent: float
 
 
-@dataclass(frozen=True)
-class HostSample:
+class HostSample(msgspec.Struct, frozen=True):
     """One look at the host. Memory in bytes; disks by mount point; cpu since the sample before."""
 
     cpu_percent: float

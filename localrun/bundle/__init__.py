@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from localrun import descriptor as descriptors
+from localrun import document as documents
 from localrun.bundle import folder as folders
 from localrun.bundle.parts import Parts, choose, is_archive
 from localrun.errors import BundleError, DescriptorError, ImageError, Problem
@@ -23,6 +25,7 @@ from localrun.images.packed import Packed
 
 if TYPE_CHECKING:
     from localrun.descriptor import Descriptor
+    from localrun.document import Document
 
 __all__ = ["Bundle", "read"]
 
@@ -30,8 +33,7 @@ CHEAP = 64 << 20  # bytes that may be decompressed just to tell one more problem
 _TEXTS = (".yml", ".yaml")
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(msgspec.Struct, frozen=True):
     """A bundle that was read. `name` is what the user typed, `image_name` is for people only.
 
     `warnings` tell what works here and would not elsewhere.
@@ -96,7 +98,8 @@ def _known_zip(order: Order, status: os.stat_result) -> Bundle | None:
     data, file, warnings = (facts.get(key) for key in ("descriptor", "file", "warnings"))
     if not (archive and isinstance(data, str) and isinstance(file, str) and isinstance(warnings, list)):
         return None
-    return _bundle(order, descriptors.read(data.encode("latin-1", "replace"), file), archive, warnings)
+    found = _described(order, status, data.encode("latin-1", "replace"), file)
+    return _bundle(order, found, archive, warnings)
 
 
 def _new_zip(order: Order, status: os.stat_result) -> Bundle:
@@ -106,7 +109,7 @@ def _new_zip(order: Order, status: os.stat_result) -> Bundle:
         parts = _checked(order.path, choose(archived.names, with_image=not order.image))
         data = archived.read(parts.descriptor)
         if order.image:
-            found = descriptors.read(data, parts.descriptor)
+            found = _described(order, status, data, parts.descriptor)
             return _bundle(order, found, ImageReference(order.image), parts.warnings)
         packed = archived.packed(parts.image)
         if archived.is_streamed(parts.image):
@@ -114,7 +117,9 @@ def _new_zip(order: Order, status: os.stat_result) -> Bundle:
                 f"App Engine would refuse {parts.image!r}: it is stored with its size behind it"
             )
     found, archive = _both(
-        data, parts.descriptor, lambda: _inspect(packed, parts.image), cheap=_is_cheap(packed)
+        lambda: _described(order, status, data, parts.descriptor),
+        lambda: _inspect(packed, parts.image),
+        cheap=_is_cheap(packed),
     )
     facts = {"file": parts.descriptor, "descriptor": data.decode("latin-1"), "warnings": parts.warnings}
     notes.remember(order.cache, "bundles", status, {**facts, "archive": as_facts(archive)})
@@ -126,16 +131,19 @@ def _folder(order: Order, folder: Path, descriptor: str = "") -> Bundle:
     build = folders.DOCKERFILE in names and not any(map(is_archive, names))
     parts = _checked(folder, choose(names, descriptor=descriptor, with_image=not order.image and not build))
     file = folder / parts.descriptor
+    status = file.stat()
     data = folders.read(file)
     if not parts.image:
         source = _named(order) or ImageFolder(folder, folders.DOCKERFILE, order.build_args)
-        return _bundle(order, descriptors.read(data, str(file)), source, parts.warnings)
+        return _bundle(order, _described(order, status, data, str(file)), source, parts.warnings)
     if folders.DOCKERFILE in names:
         parts.warnings.append(
             f"the Dockerfile is not used, because {parts.image} is there: remove one of them"
         )
     tar = folder / parts.image
-    found, archive = _both(data, str(file), lambda: _inspect_file(tar, order.cache))
+    found, archive = _both(
+        lambda: _described(order, status, data, str(file)), lambda: _inspect_file(tar, order.cache)
+    )
     return _bundle(order, found, archive, parts.warnings)
 
 
@@ -152,12 +160,31 @@ def _checked(path: Path, parts: Parts) -> Parts:
     raise BundleError(f"{path} is not a complete bundle", remedy="add what is missing", problems=problems)
 
 
+def _described(order: Order, status: os.stat_result, data: bytes, file: str) -> Descriptor:
+    """Read the descriptor; what was noted of its text saves the YAML reader, which is slow to import.
+
+    `status` is that of the file which holds it: the zip's, or its own.
+    """
+
+    def parse(data: bytes, file: str) -> Document:
+        known = documents.from_facts(notes.recall(order.cache, "documents", status))
+        if known is not None:
+            return known
+        found = documents.read(data, file)
+        facts = documents.as_facts(found)
+        if facts is not None:
+            notes.remember(order.cache, "documents", status, facts)
+        return found
+
+    return descriptors.read(data, file, parse)
+
+
 def _both(
-    data: bytes, file: str, look: Callable[[], ImageArchive], *, cheap: bool = True
+    describe: Callable[[], Descriptor], look: Callable[[], ImageArchive], *, cheap: bool = True
 ) -> tuple[Descriptor, ImageArchive]:
     """Read the descriptor and look into the archive; what is wrong with both is told together."""
     try:
-        found = descriptors.read(data, file)
+        found = describe()
     except DescriptorError as error:
         if not cheap:
             raise

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from localrun.errors import Problem
 
@@ -24,14 +25,13 @@ def is_noise(name: str) -> bool:
     return name.startswith("__MACOSX/") or base.startswith("._") or base in (".DS_Store", "Thumbs.db")
 
 
-@dataclass(slots=True)
-class Parts:
+class Parts(msgspec.Struct):
     """The chosen names; what is wrong with the choice; what works here and may not elsewhere."""
 
     descriptor: str = ""
     image: str = ""
-    problems: list[Problem] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    problems: list[Problem] = msgspec.field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 def is_archive(name: str) -> bool:

@@ -47,7 +47,7 @@ class _OfTask:
 
     def request(self, app: App, choices: Choices, say: Callable[[str], None]) -> Request:
         """What the task was submitted as, with the changes."""
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         from localrun import values
         from localrun.repeat import repeat

@@ -196,6 +196,7 @@ class _Run:
     def _open(self, stack: ExitStack) -> App:
         with self._interrupts.raising():
             app = stack.enter_context(self._face.app())
+            app.expect_engine()
             if self._choices.output is not None:
                 from localrun.cli.delivery import Delivery
 

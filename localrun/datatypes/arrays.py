@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from localrun.datatypes.base import DataType, Notes, misfit, shown
@@ -13,8 +12,7 @@ from localrun.datatypes.scalars import String
 _TEXT = String()
 
 
-@dataclass(frozen=True)
-class Array(DataType):
+class Array(DataType, frozen=True):
     """Items of one type; a bound that is None does not count."""
 
     id: ClassVar[str] = "array"

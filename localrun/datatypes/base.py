@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import reprlib
-from dataclasses import dataclass
 from typing import Any, ClassVar
+
+import msgspec
 
 from localrun.divergences import divergence
 from localrun.errors import Problem
@@ -79,8 +80,7 @@ def misfit(value: Any, wanted: str) -> str:
     return f"{said} is not {wanted}" if said == what else f"{said} is {what}, not {wanted}"
 
 
-@dataclass(frozen=True)
-class DataType:
+class DataType(msgspec.Struct, frozen=True):
     """One type with its constraints.
 
     `accept` takes a value as JSON or Python has it, `parse` one from text (a command line, an output file);

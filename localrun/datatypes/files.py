@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from localrun.datatypes.base import DataType, Notes, misfit, shown
@@ -11,8 +10,7 @@ FILE_FORMATS = ("binary", "text")
 IMAGE_FORMATS = ("dicom", "jpeg", "png", "tiff", "wsidicom")
 
 
-@dataclass(frozen=True)
-class _Sized(DataType):
+class _Sized(DataType, frozen=True):
     """A file with a largest size in bytes; None: any size."""
 
     max_file_size: int | None = None
@@ -35,7 +33,7 @@ class _Sized(DataType):
             )
 
 
-class File(_Sized):
+class File(_Sized, frozen=True):
     """Any regular file."""
 
     id: ClassVar[str] = "file"
@@ -46,8 +44,7 @@ class File(_Sized):
             notes.refuse("holds binary data, and only text is allowed", "give a text file")
 
 
-@dataclass(frozen=True)
-class Image(_Sized):
+class Image(_Sized, frozen=True):
     """An image file, or a folder of DICOM files. Widths and heights are in pixels."""
 
     id: ClassVar[str] = "image"

@@ -14,7 +14,7 @@ _EXAMPLE = "give a GeoJSON object, its text, or a file: @cell.geojson"
 _TOO_DEEP = "is nested too deeply"
 
 
-class Geometry(DataType):
+class Geometry(DataType, frozen=True):
     """One geometry, bare or in a Feature.
 
     App Engine: Point, LineString, Polygon and their Multi forms; a Feature may have the `subType` Circle,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -55,8 +54,7 @@ def _offset(sign: str | None, hours: str, minutes: str, seconds: str | None) -> 
     return -size if sign == "-" else size
 
 
-@dataclass(frozen=True)
-class DateTime(DataType):
+class DateTime(DataType, frozen=True):
     """A point in time, kept as it was written. `before` and `after` are allowed themselves."""
 
     id: ClassVar[str] = "datetime"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -25,8 +24,7 @@ _JAVA_WORDS = {f"{sign}{word}" for sign in ("", "+", "-") for word in ("NaN", "I
 _WORDS = ("nan", "inf", "-inf")  # in any letter case
 
 
-@dataclass(frozen=True)
-class _Ranged(DataType):
+class _Ranged(DataType, frozen=True):
     """A type with an order; a bound that is None does not count."""
 
     gt: float | None = None
@@ -47,7 +45,7 @@ class _Ranged(DataType):
             notes.refuse(f"{said} is greater than {self.leq}", f"give a value of at most {self.leq}")
 
 
-class Integer(_Ranged):
+class Integer(_Ranged, frozen=True):
     """A whole number of 32 bits."""
 
     id: ClassVar[str] = "integer"
@@ -81,8 +79,7 @@ class Integer(_Ranged):
         return value
 
 
-@dataclass(frozen=True)
-class Number(_Ranged):
+class Number(_Ranged, frozen=True):
     """A number of double precision."""
 
     id: ClassVar[str] = "number"

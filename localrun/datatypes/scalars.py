@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from localrun.datatypes.base import DataType, Notes, encodable, kind, misfit, shown
 from localrun.guess import did_you_mean
 
 
-class Boolean(DataType):
+class Boolean(DataType, frozen=True):
     """`true` or `false`."""
 
     id: ClassVar[str] = "boolean"
@@ -39,8 +38,7 @@ class Boolean(DataType):
         return "true" if value else "false"
 
 
-@dataclass(frozen=True)
-class String(DataType):
+class String(DataType, frozen=True):
     """A text. Lengths are counted in UTF-16 units, as App Engine: an emoji counts two."""
 
     id: ClassVar[str] = "string"
@@ -67,8 +65,7 @@ class String(DataType):
         return text
 
 
-@dataclass(frozen=True)
-class Enumeration(DataType):
+class Enumeration(DataType, frozen=True):
     """One of some texts."""
 
     id: ClassVar[str] = "enumeration"

@@ -6,8 +6,9 @@ see `UNSAID`.
 
 from __future__ import annotations
 
-from dataclasses import MISSING, fields
 from typing import Any
+
+from msgspec.structs import fields
 
 from localrun.datatypes import TYPES, Array, DataType, Enumeration, Integer
 from localrun.datatypes.files import FILE_FORMATS, IMAGE_FORMATS
@@ -252,5 +253,5 @@ def _field(name: str, kind: type[DataType], field: str, default: Any) -> Schema:
     found, meaning = _FIELDS[field]
     if found is _BOUND and kind is Integer:
         found = _COUNT
-    has_default = isinstance(default, (bool, int)) and default is not MISSING
+    has_default = isinstance(default, (bool, int))
     return {**found, "description": meaning, **({"default": default} if has_default else {})}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
+
+import msgspec
 
 from localrun.datatypes import DataType
 from localrun.errors import Problem
@@ -22,8 +23,7 @@ class Missing(Enum):
 MISSING: Final = Missing.MISSING
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True):
     """One input or output. `derived_from` and `matching` are references such as `inputs/image`."""
 
     name: str
@@ -41,8 +41,7 @@ class Parameter:
         return self.default is not MISSING
 
 
-@dataclass(frozen=True)
-class Author:
+class Author(msgspec.Struct, frozen=True):
     """Who wrote the task."""
 
     first_name: str = ""
@@ -52,8 +51,7 @@ class Author:
     is_contact: bool = False
 
 
-@dataclass(frozen=True)
-class Resources:
+class Resources(msgspec.Struct, frozen=True):
     """What a run needs: whole cpus, memory in bytes, gpus, and whether it may use the network."""
 
     cpus: int = 1
@@ -62,8 +60,7 @@ class Resources:
     internet: bool = False
 
 
-@dataclass(frozen=True)
-class Descriptor:
+class Descriptor(msgspec.Struct, frozen=True):
     """A task as its author describes it; the folders are those inside the container.
 
     `source` is the text it was read from.
@@ -81,7 +78,7 @@ class Descriptor:
     input_folder: str = "/inputs"
     output_folder: str = "/outputs"
     resources: Resources = Resources()
-    inputs: dict[str, Parameter] = field(default_factory=dict)
-    outputs: dict[str, Parameter] = field(default_factory=dict)
+    inputs: dict[str, Parameter] = msgspec.field(default_factory=dict)
+    outputs: dict[str, Parameter] = msgspec.field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
     source: bytes = b""

@@ -12,7 +12,7 @@ from localrun.datatypes import memory, shown
 from localrun.descriptor.model import Author, Descriptor, Parameter, Resources
 from localrun.descriptor.parameters import check_references, read_parameters
 from localrun.descriptor.place import Place, Report
-from localrun.document import DocumentError
+from localrun.document import Document, DocumentError
 from localrun.document import read as read_document
 from localrun.errors import DescriptorError, Problem
 
@@ -33,8 +33,10 @@ _VERSION = rf"{_NUMERIC}\.{_NUMERIC}\.{_NUMERIC}(?:-{_LABEL}(?:\.{_LABEL})*)?(?:
 _URI = r"[a-zA-Z][a-zA-Z0-9+.-]*:[^\s<>\"{}|\\^`]*"
 
 
-def read(data: bytes, file: str = "descriptor.yml") -> Descriptor:
-    """Read the bytes of a descriptor; `file` is how messages call it.
+def read(
+    data: bytes, file: str = "descriptor.yml", parse: Callable[[bytes, str], Document] = read_document
+) -> Descriptor:
+    """Read the bytes of a descriptor; `file` is how messages call it, `parse` what reads YAML.
 
     Raises `DescriptorError` with all problems, each with its line and column.
     """
@@ -42,7 +44,7 @@ def read(data: bytes, file: str = "descriptor.yml") -> Descriptor:
         message = f"has {len(data)} bytes, more than {MAX_BYTES}"
         raise _error(file, [Problem("", message, "a descriptor is a small YAML file", file=file)])
     try:
-        document = read_document(data, file)
+        document = parse(data, file)
     except DocumentError as error:
         raise _error(file, _with_lines([error.problem], data)) from None
     report = Report(file)

@@ -15,9 +15,10 @@ The contract, which `tests/engines/test_contract.py` runs over every engine:
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
+
+import msgspec
 
 Handle = str
 StreamName = Literal["stdout", "stderr"]
@@ -36,8 +37,7 @@ def no_progress(what: str, done: int, total: int | None) -> None:
     """A listener for callers that do not care."""
 
 
-@dataclass(frozen=True, slots=True)
-class EngineInfo:
+class EngineInfo(msgspec.Struct, frozen=True):
     """What an engine is and has. `memory` in bytes; `root` is its data folder (on its own host)."""
 
     name: str
@@ -51,8 +51,7 @@ class EngineInfo:
     rootless: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(msgspec.Struct, frozen=True):
     """An image that the engine has. `size` in bytes."""
 
     id: str
@@ -67,8 +66,7 @@ class Image:
     environment: tuple[str, ...] = ()  # NAME=VALUE
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(msgspec.Struct, frozen=True):
     """A host path at a place in the container."""
 
     source: Path
@@ -76,8 +74,7 @@ class Mount:
     read_only: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSpec:
+class ContainerSpec(msgspec.Struct, frozen=True):
     """What to create. `memory` in bytes (swap is included in it, so there is none beside it).
 
     `folders` are places that must be there and be writable by any user, empty, without a host path:
@@ -87,10 +84,10 @@ class ContainerSpec:
 
     image: str
     name: str
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     entrypoint: tuple[str, ...] | None = None
     command: tuple[str, ...] | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = msgspec.field(default_factory=dict)
     mounts: tuple[Mount, ...] = ()
     folders: tuple[str, ...] = ()
     cpus: float = 1.0
@@ -102,8 +99,7 @@ class ContainerSpec:
     hosts_file: Path | None = None  # mounted at /etc/hosts where the engine writes none of its own
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(msgspec.Struct, frozen=True):
     """How a container ended. Times are seconds since 1970, by the engine's clock.
 
     `oom_killed` is the kernel's or the engine's word; its absence proves nothing. `error` is what the
@@ -117,8 +113,7 @@ class Exit:
     finished: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """What a running container uses now: cpu seconds since its start, memory in bytes.
 
     `memory` is what the kernel cannot drop when it is short of it; `memory_peak` its own highest mark since
@@ -133,8 +128,7 @@ class Usage:
     pids: int
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A container that carries our labels; `started` holds also when it has ended since."""
 
     handle: Handle

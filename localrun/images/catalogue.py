@@ -7,8 +7,10 @@ tags, the second all platforms. Attestations are not images and are passed over.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from localrun.errors import Problem
 from localrun.images.contents import Contents

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import asdict
+
 from localrun.images.packed import Packed
 from localrun.images.source import ArchivedImage, ImageArchive
 
@@ -15,9 +17,7 @@ def as_facts(archive: ImageArchive) -> dict[str, Any]:
     return {
         "name": archive.name,
         "packed": [packed.start, packed.size, list(packed.packing)],
-        "images": [
-            {field: getattr(image, field) for field in ArchivedImage.__slots__} for image in archive.images
-        ],
+        "images": [asdict(image) for image in archive.images],
         "warnings": list(archive.warnings),
     }
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     import zlib
@@ -28,8 +29,7 @@ class Damaged(Exception):
     """The bytes are not what their container promises; the message says how."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(msgspec.Struct, frozen=True):
     """`size` bytes of a file from `start`, and the packings to undo, outermost first."""
 
     path: Path

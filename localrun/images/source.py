@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from localrun.images.packed import Packed
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedImage:
+class ArchivedImage(msgspec.Struct, frozen=True):
     """One image inside an archive.
 
     `id` is the SHA-256 of its configuration's bytes, which binds every layer. `config` and `layers` are
@@ -33,8 +33,7 @@ class ArchivedImage:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
 
-@dataclass(frozen=True, slots=True)
-class ImageArchive:
+class ImageArchive(msgspec.Struct, frozen=True):
     """An archive that was looked into: one image, or the same one for several platforms."""
 
     name: str
@@ -43,17 +42,15 @@ class ImageArchive:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFolder:
+class ImageFolder(msgspec.Struct, frozen=True):
     """A folder to build: its Dockerfile, and values for the Dockerfile's `ARG`s."""
 
     folder: Path
     dockerfile: str = "Dockerfile"
-    build_args: Mapping[str, str] = field(default_factory=dict)
+    build_args: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ImageReference:
+class ImageReference(msgspec.Struct, frozen=True):
     """An image that the engine has, or can pull, by name, digest or id."""
 
     reference: str

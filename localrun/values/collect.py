@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from localrun import document
 from localrun.datatypes import Array, DataType, File, Geometry, Image, Notes, Number, shown, trim
@@ -26,8 +27,7 @@ _MAX_METADATA = 64 * 1024
 _HEAD = 8192
 
 
-@dataclass(frozen=True)
-class Collected:
+class Collected(msgspec.Struct, frozen=True):
     """The outputs of a task: ready for JSON, files as absolute paths; `problems` of the unfit ones."""
 
     outputs: dict[str, Any]

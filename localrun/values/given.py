@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from localrun import document
 from localrun.datatypes import Array, DataType, Notes, shown
@@ -18,8 +19,7 @@ from localrun.guess import did_you_mean
 MAX_BYTES = 64 * 1024**2  # of a file of values; larger data belongs in a file input
 
 
-@dataclass(frozen=True, slots=True)
-class FileValue:
+class FileValue(msgspec.Struct, frozen=True):
     """What `name=@FILE` becomes: a file for a file parameter, the value that stands in it for others."""
 
     path: Path
@@ -41,8 +41,7 @@ def unknown(name: str, descriptor: Descriptor) -> Problem:
     return Problem(f"inputs.{name[:80]}", "is no input of the task", remedy)
 
 
-@dataclass(frozen=True, slots=True)
-class Assigned:
+class Assigned(msgspec.Struct, frozen=True):
     """What was read of `name=VALUE` texts: values, what is wrong, and the inputs that it is wrong with."""
 
     values: dict[str, Any]

@@ -6,10 +6,11 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
+
+import msgspec
 
 from localrun.datatypes import Array, DataType, File, Geometry, Image, Notes, holds_files, shown, trim
 from localrun.descriptor import Descriptor, Parameter
@@ -23,8 +24,7 @@ _MOST_SIBLINGS = 500
 _FILES = (File, Image, Geometry)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One thing below the input folder: a folder, a text, a copied or mounted file, the files of a zip."""
 
     target: str
@@ -33,13 +33,12 @@ class Entry:
     source: Path = Path()
 
 
-@dataclass
-class Plan:
+class Plan(msgspec.Struct):
     """Everything that is to be written, and what was noticed on the way."""
 
-    values: dict[str, Any] = field(default_factory=dict)
-    entries: list[Entry] = field(default_factory=list)
-    taken: list[str] = field(default_factory=list)
+    values: dict[str, Any] = msgspec.field(default_factory=dict)
+    entries: list[Entry] = msgspec.field(default_factory=list)
+    taken: list[str] = msgspec.field(default_factory=list)
 
 
 def make_plan(

@@ -7,9 +7,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from localrun.datatypes import Notes
 from localrun.descriptor import Descriptor
@@ -21,8 +22,7 @@ _CHUNK = 1024 * 1024
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755  # any user of a container may read
 
 
-@dataclass(frozen=True)
-class Provisioned:
+class Provisioned(msgspec.Struct, frozen=True):
     """The inputs as they are on disk.
 
     `values` can be written as JSON (files as absolute paths); `mounts` are files that are not copied, each

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from dataclasses import dataclass
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Literal
+
+import msgspec
 
 _MAX_LINKS = 40  # as Linux
 _MAX_DEPTH = 64
@@ -40,8 +41,7 @@ class Untrusted(ValueError):
         self.remedy = remedy
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(msgspec.Struct, frozen=True):
     """What was found at a path: its real parts, its kind, its size in bytes.
 
     Links are resolved, but for those that `Tree.everything` lists.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import msgspec
 
 from localrun.errors import EngineUnreachable
 
@@ -16,8 +16,7 @@ USUAL_SOCKET = Path("/var/run/docker.sock")
 FORMS = "write it as unix:///path/to/docker.sock, tcp://host:port or ssh://user@host"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """An engine's URL, the folder of its TLS files (ca.pem, cert.pem, key.pem), and who named it."""
 
     url: str
@@ -75,6 +74,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _of_context(name: str, config: Path) -> Address:
+    import hashlib
+
     digest = hashlib.sha256(name.encode()).hexdigest()
     meta = read_json(config / "contexts" / "meta" / digest / "meta.json")
     endpoints = meta.get("Endpoints")

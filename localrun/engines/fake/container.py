@@ -10,9 +10,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
+
+from msgspec.structs import replace
 
 from localrun.engines.base import ContainerSpec, Exit, Handle, Image, StreamName, Usage
 from localrun.errors import EngineError

@@ -8,9 +8,10 @@ import json
 import tarfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
+
+from msgspec.structs import replace
 
 from localrun.engines.base import Image, Progress, no_progress
 from localrun.errors import Cause, ImageError

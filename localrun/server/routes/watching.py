@@ -112,5 +112,5 @@ def _passing(watcher: Watcher) -> list[bytes]:
 
 
 def _as_json(event: Event) -> bytes:
-    content: dict[str, Any] = {name: getattr(event, name) for name in Event.__slots__}
+    content: dict[str, Any] = {name: getattr(event, name) for name in Event.__struct_fields__}
     return json.dumps(content, ensure_ascii=False, default=str).encode()
