@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ def repeat(
 
 def _shared() -> list[str]:
     """What a plan keeps under the name that a request has for it."""
-    asked = {field.name for field in fields(Request)} - _OWN
+    asked = set(Request.__struct_fields__) - _OWN
     return [name for name in Plan.__struct_fields__ if name in asked]
 
 

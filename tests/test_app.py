@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from localrun.app import App
-from localrun.engines.fake import FakeContainer
-from localrun.errors import TaskNotFound, UsageError
+from localrun.engines.base import EngineInfo
+from localrun.engines.fake import FakeContainer, FakeEngine
+from localrun.errors import EngineUnreachable, TaskNotFound, UsageError
 from localrun.settings import Settings
 from localrun.states import TaskState
 from tests.desk import Desk, make_desk
@@ -83,4 +84,45 @@ def test_an_active_task_cannot_be_removed_and_an_ended_one_leaves_nothing(tmp_pa
 def test_the_engine_is_connected_to_only_when_it_is_needed(tmp_path: Path) -> None:
     app = App(Settings(home=tmp_path, cache=tmp_path, docker_host="tcp://127.0.0.1:1"))
     assert app.tasks() == []
+    app.close()
+
+
+class SlowEngine(FakeEngine):
+    """An engine that answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Event()
+        self.go = threading.Event()
+
+    def info(self) -> EngineInfo:
+        self.asked.set()
+        assert self.go.wait(10)
+        return super().info()
+
+
+def test_an_engine_that_is_expected_is_asked_at_once_and_waited_for_when_it_is_needed(tmp_path: Path) -> None:
+    engine = SlowEngine()
+    with make_desk(tmp_path, engine=engine) as desk:
+        desk.app.expect_engine()
+        assert engine.asked.wait(10)
+        threading.Timer(0.05, engine.go.set).start()
+        assert desk.app.engine is engine
+        assert engine.go.is_set()
+
+
+def test_an_engine_that_is_not_there_is_told_when_it_is_needed_and_not_before(tmp_path: Path) -> None:
+    app = App(Settings(home=tmp_path, docker_host="unix:///nowhere.sock"))
+    app.expect_engine()
+    with pytest.raises(EngineUnreachable, match=r"nowhere\.sock"):
+        _ = app.runner
+    app.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "engine"]
+
+
+def test_an_address_of_no_kind_is_told_when_the_engine_is_needed(tmp_path: Path) -> None:
+    app = App(Settings(home=tmp_path, docker_host="nothing"))
+    app.expect_engine()
+    with pytest.raises(EngineUnreachable, match="no kind that is known"):
+        _ = app.engine
     app.close()

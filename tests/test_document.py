@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 from typing import Any
 
@@ -186,3 +187,30 @@ def test_what_yaml_writes_is_read_back(value: Any) -> None:
     found = document.read(text.encode(), "f.yml").root.plain()
 
     assert found == value or (isinstance(value, float) and math.isclose(found, value))
+
+
+TEXTS = [
+    b"a: 1\nb: [x, 1.5, null, true]\nc:\n  d: {e: f}\n",
+    b"",
+    b"- 123456789012345678901234567890\n- 'line\xe2\x80\xa8end'\n- {}\n- []\n",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_is_noted_of_a_document_gives_it_back_with_every_place(text: bytes) -> None:
+    found = document.read(text, "x.yml")
+    noted = json.loads(json.dumps(document.as_facts(found)))
+    assert document.from_facts(noted) == found
+
+
+def test_a_document_with_a_warning_or_of_great_size_is_not_noted() -> None:
+    assert document.as_facts(document.read(b"a: 1\na: 2\n", "x.yml")) is None
+    assert document.as_facts(document.read(b"- 1\n" * 6000, "x.yml")) is None
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [None, {}, {"root": None}, {"root": [1, 2]}, {"root": [1, 2, "x", 4, 5]}],
+)
+def test_facts_that_are_none_are_not_taken_for_a_document(facts: Any) -> None:
+    assert document.from_facts(facts) is None
