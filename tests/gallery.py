@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from localrun import descriptor, values
+from localrun.comparison import Difference, compare
 from tests.conftest import absent
 
 BASE_IMAGE = os.environ.get("BASE_IMAGE", "localrun-base/python")
@@ -39,3 +42,10 @@ def _names() -> dict[str, str]:
     lines = docker("image", "ls", "--no-trunc", "--format", form).stdout.splitlines()
     pairs = [line.split() for line in lines if line.startswith("localrun/")]
     return {pair[0]: pair[1] for pair in pairs}
+
+
+def unexpected(sample: Path, outputs: Mapping[str, Any]) -> list[Difference]:
+    """In what outputs differ from the `expected.json` of a sample."""
+    described = descriptor.read((sample / "descriptor.yml").read_bytes())
+    types = {name: one.type for name, one in described.outputs.items()}
+    return compare(values.load_values(sample / "expected.json"), outputs, types)

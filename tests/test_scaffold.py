@@ -262,18 +262,29 @@ def new(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Path]:
 )
 def test_its_own_test_passes_as_it_is(new: Path, inputs: list[str], outputs: list[str]) -> None:
     scaffold.write(scaffold.plan("new", inputs, outputs), new)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
-        cwd=new,
-        env={
-            **os.environ,
-            "BASE_IMAGE": BASE,
-            "PYTHONPATH": str(ROOT),
-            "LOCALRUN_CACHE": str(new.parent / "c"),
-        },
+    done = run_its_tests(new)
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+
+
+@pytest.mark.docker
+def test_its_own_test_writes_down_what_came_out(new: Path) -> None:
+    scaffold.write(scaffold.plan("new", ["picture:image"], ["picture:image", "size:integer"]), new)
+    done = run_its_tests(new, "--localrun-update")
+    assert done.returncode == 0, done.stdout
+    assert json.loads((new / "expected.json").read_text())["picture"] == "@expected/picture.png"
+    assert (new / "expected/picture.png").read_bytes() == picture()
+    assert "new expectations" not in run_its_tests(new, "--localrun-update").stdout
+
+
+def run_its_tests(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests of a new bundle, as its user would."""
+    given_options = ["--localrun-build-arg", f"BASE_IMAGE={BASE}", "--localrun-required", "yes", *options]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", *given_options],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LOCALRUN_CACHE": str(folder.parent / "c")},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
-    assert json.loads((new / "expected.json").read_text())
