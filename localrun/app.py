@@ -74,6 +74,11 @@ class App:
 
         return DockerEngine(self.settings.docker_host)
 
+    @property
+    def ledger(self) -> Path:
+        """The file of reservations: one for the whole machine, or a given one."""
+        return self.settings.ledger or machine_ledger(_machine(self.settings.docker_host))
+
     @cached_property
     def runner(self) -> Runner:
         """What carries tasks to their end on the engine."""
@@ -81,7 +86,7 @@ class App:
         folders = [folder for folder in (self.settings.home.parent, Path(info.root)) if folder.is_dir()]
         capacity = Capacity(cpus=info.cpus, memory=info.memory, gpus=_ANY_NUMBER if info.gpus else 0)
         admission = Admission(
-            self.settings.ledger or machine_ledger(_machine(self.settings.docker_host)),
+            self.ledger,
             capacity,
             folders,
             disk_limit=self.settings.disk_limit,

@@ -61,7 +61,10 @@ STOREYS: list[tuple[str, set[str]]] = [
             "recovery",
         },
     ),
-    ("spine", {"tasklist", "crew", "waiting", "takeover", "watch", "exchange", "repeat"}),
+    (
+        "spine",
+        {"tasklist", "crew", "waiting", "takeover", "watch", "exchange", "repeat", "leftovers", "checkup"},
+    ),
     ("app", {"app"}),
     ("faces", {"cli", "server", "handle", "pytest_plugin", "__main__", "__init__"}),
 ]

@@ -118,6 +118,15 @@ class Ledger:
         with self._told(), self._folder() as folder:
             return _living(self._read(folder))
 
+    def dead(self) -> list[Entry]:
+        """The entries of processes that died, which the next change takes out."""
+        if not self.path.parent.is_dir():
+            return []
+        with self._told(), self._folder() as folder:
+            found = self._read(folder)
+        living = _living(found)
+        return [entry for task_id, entry in found.items() if task_id not in living]
+
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:

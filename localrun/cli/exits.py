@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     ENGINE_OR_HOST = 5
     ADDRESS = 6
     LOGS = 7
+    UNWELL = 8
     TIMEOUT = 124  # as timeout(1) has it
     INTERRUPTED = 130  # as shells have it for Ctrl+C
 
@@ -32,6 +33,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.ENGINE_OR_HOST: "the container engine or this machine failed",
     ExitCode.ADDRESS: "`serve`: the address is in use",
     ExitCode.LOGS: "`serve`: the log folder cannot be written",
+    ExitCode.UNWELL: "`doctor`: something keeps tasks from running",
     ExitCode.TIMEOUT: "the task ran longer than its --timeout, or `wait` than its own",
     ExitCode.INTERRUPTED: "stopped by Ctrl+C, a signal, or `localrun kill`",
 }

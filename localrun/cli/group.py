@@ -37,6 +37,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "explain": ("explain", "Say what a status or cause means, here and elsewhere."),
         "debug": ("debug", "Show a task and its replicas as iExec does."),
         "diff": ("diff", "Show in what two tasks differ."),
+        "doctor": ("doctor", "Look whether tasks would run here."),
     },
     "Serve": {
         "serve": ("serve", "Serve the tasks of this folder over HTTP."),

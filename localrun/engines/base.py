@@ -38,7 +38,11 @@ def no_progress(what: str, done: int, total: int | None) -> None:
 
 
 class EngineInfo(msgspec.Struct, frozen=True):
-    """What an engine is and has. `memory` in bytes; `root` is its data folder (on its own host)."""
+    """What an engine is and has. `memory` in bytes; `root` is its data folder (on its own host).
+
+    `unheld` names the limits that its kernel does not hold tasks to: `memory`, `swap`, `pids`, `cpu`.
+    `clock` is how far its clock was ahead of ours when it was asked, in seconds.
+    """
 
     name: str
     version: str
@@ -49,6 +53,12 @@ class EngineInfo(msgspec.Struct, frozen=True):
     root: str
     gpus: bool = False
     rootless: bool = False
+    address: str = ""
+    api: str = ""
+    storage: str = ""
+    cgroups: str = ""  # the version of the kernel's interface for limits
+    unheld: tuple[str, ...] = ()
+    clock: float = 0.0
 
 
 class Image(msgspec.Struct, frozen=True):

@@ -19,10 +19,12 @@ from localrun.images.tape import BLOCK, Member, Tape
 
 LOADING = "loading image"
 
+REPOSITORY = "localrun/image"  # of what is loaded
+
 
 def own_name(image: ArchivedImage) -> str:
     """The name under which the engine keeps an image that localrun loaded."""
-    return f"localrun/image:{image.id.removeprefix('sha256:')}"
+    return f"{REPOSITORY}:{image.id.removeprefix('sha256:')}"
 
 
 def repack(archive: ImageArchive, image: ArchivedImage, progress: Progress) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ ABOUT_TASKS = (
     "list-files",
     "outputs",
     "diff",
+    "doctor",
     "kill",
     "rm",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -52,7 +53,8 @@ class DockerEngine:
     def info(self) -> EngineInfo:
         """Say what the engine is; asked once and remembered."""
         if self._info is None:
-            self._info = _engine_info(self._api.json("GET", "/info", doing="asking what the engine is"))
+            found = self._api.json("GET", "/info", doing="asking what the engine is")
+            self._info = _engine_info(found, self.address.url, self._api.version())
         return self._info
 
     # -- images ------------------------------------------------------------------------------------
@@ -272,7 +274,11 @@ def _seconds(stamp: str) -> float | None:
     return None if stamp.startswith("0001-") or not stamp else datetime.fromisoformat(stamp).timestamp()
 
 
-def _engine_info(found: Mapping[str, Any]) -> EngineInfo:
+# the limits, and what the engine calls it when the kernel holds tasks to them
+_HELD = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit", "cpu": "CpuCfsQuota"}
+
+
+def _engine_info(found: Mapping[str, Any], url: str, api: str) -> EngineInfo:
     devices = found.get("DiscoveredDevices") or []
     has_gpus = "nvidia" in (found.get("Runtimes") or {}) or any(
         "gpu" in str(device.get("ID", "")) for device in devices
@@ -287,6 +293,12 @@ def _engine_info(found: Mapping[str, Any]) -> EngineInfo:
         root=str(found["DockerRootDir"]),
         gpus=has_gpus,
         rootless=any("name=rootless" in option for option in found.get("SecurityOptions") or []),
+        address=url,
+        api=api,
+        storage=str(found.get("Driver") or ""),
+        cgroups=str(found.get("CgroupVersion") or ""),
+        unheld=tuple(limit for limit, name in _HELD.items() if found.get(name) is False),
+        clock=(_seconds(str(found.get("SystemTime") or "")) or time.time()) - time.time(),
     )
 
 

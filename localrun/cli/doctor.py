@@ -1,0 +1,118 @@
+"""`localrun doctor`: would tasks run here, and if not, what to do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from localrun import __version__
+from localrun.cli import options
+from localrun.cli.display.lines import harmless_lines
+from localrun.cli.exits import ExitCode
+from localrun.cli.face import Face, pass_face
+from localrun.cli.streams import is_terminal, out
+from localrun.errors import UsageError
+from localrun.guess import did_you_mean
+
+if TYPE_CHECKING:
+    from localrun.checkup import Check
+    from localrun.settings import Settings
+
+_COLOURS = {"ok": "32", "warn": "33", "fail": "31"}
+_ALSO = frozenset({"LOCALRUN_TOKEN"})  # of the server, and no setting
+
+Found = tuple[str, "Check"]
+
+
+@click.command()
+@options.as_json
+@pass_face
+def command(face: Face, as_json: bool) -> int:
+    """Look whether tasks would run here: engine, limits, memory, disks, folders, and what was left behind.
+
+    Each is ok, warn or fail, with what to do. Nothing is changed. The exit code is 0 when nothing failed,
+    else 8.
+    """
+    found = list(_looked(face))
+    failed = [check for _, check in found if check.status == "fail"]
+    if as_json:
+        from localrun.cli.results import print_json
+
+        print_json(
+            {
+                "ok": not failed,
+                "checks": [{"section": section, **check.as_dict()} for section, check in found],
+            }
+        )
+    else:
+        _print(found, face.environ)
+    return ExitCode.UNWELL if failed else ExitCode.FINISHED
+
+
+def _looked(face: Face) -> Iterator[Found]:
+    from localrun.checkup import check_all
+
+    settings, checks = _settings(face)
+    yield from (("settings", check) for check in checks)
+    app = face.make_app(settings)
+    try:
+        yield from check_all(__version__, settings, app.ledger, lambda: app.engine)
+    finally:
+        app.close()
+
+
+def _settings(face: Face) -> tuple[Settings, list[Check]]:
+    """The settings, without the variables that do not fit; and what is to be said of them."""
+    from localrun import settings
+    from localrun.checkup import failing, well
+    from localrun.journal.redaction import Redactor
+
+    environ, checks = dict(face.environ), []
+    try:
+        made = settings.load(environ, home=face.home)
+    except UsageError as error:
+        for problem in error.problems:
+            checks.append(failing(problem.path, problem.message, f"correct it, or `unset {problem.path}`"))
+            environ.pop(problem.path, None)
+        made = settings.load(environ, home=face.home)
+    checks += _unknown(face.environ)
+    hide = Redactor().text
+    known = {name: hide(value) for name, value in environ.items() if name in _names()}
+    said = ", ".join(f"{name}={value}" for name, value in known.items()) or "all as they come"
+    return made, checks or [well("settings", said, **known)]
+
+
+def _unknown(environ: Mapping[str, str]) -> Iterator[Check]:
+    from localrun.checkup import doubtful
+
+    for name in environ:
+        if name.startswith("LOCALRUN_") and name not in _names() | _ALSO:
+            guess = did_you_mean(name, sorted(_names()))
+            yield doubtful(name, "is no setting: it has no effect", guess or f"unset {name}")
+
+
+def _names() -> set[str]:
+    from localrun.settings import PREFIX, Settings
+
+    return {PREFIX + field.upper() for field in Settings.__struct_fields__}
+
+
+def _print(found: list[Found], environ: Mapping[str, str]) -> None:
+    colours = is_terminal(sys.stdout, environ) and not environ.get("NO_COLOR")
+    width = max(len(check.name) for _, check in found)
+    before = ""
+    for section, check in found:
+        if section != before:
+            out(section)
+            before = section
+        mark = f"{check.status:<4}"
+        if colours:
+            mark = f"\x1b[{_COLOURS[check.status]}m{mark}\x1b[0m"
+        out(f"  {mark}  {check.name:<{width}}  {harmless_lines(check.message)}")
+        if check.remedy:
+            out(f"        {'':<{width}}  what to do: {harmless_lines(check.remedy)}")
+    counts = {status: sum(check.status == status for _, check in found) for status in _COLOURS}
+    out(f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail")
