@@ -66,6 +66,26 @@ def test_every_operation_stands_in_the_state_that_it_belongs_to(workspace: Works
     assert not any(stay["ongoing"] for stay in found["timeline"])
 
 
+def test_in_the_words_of_another_system_each_operation_stands_where_it_was_done(workspace: Workspace) -> None:
+    steps = [
+        StepRecord(name=StepName.TASK, started=7.9, finished=19.0, exit_code=0),
+        StepRecord(name=StepName.OUTPUTS, started=19.0, finished=19.1, exit_code=0),
+    ]
+    record = record_of(workspace, *WAY, timings=TIMINGS, steps=steps)
+    words = [("In Queue", 0.0), ("In Progress", 8.0), ("Finalizing", 19.0), ("Success", 20.0)]
+    assert timeline(overview(record, workspace, 99.0, words)) == [
+        (
+            "In Queue",
+            8.0,
+            ["bundle", "inputs", "admission", "image", "permissions", "create", "start"],
+        ),
+        ("In Progress", 11.0, ["run"]),
+        ("Finalizing", 1.0, ["outputs", "remove"]),
+        ("Success", None, []),
+    ]
+    assert summary(record, workspace, words, "Success").startswith(f"Task {record.id}: Success\n")
+
+
 def test_a_state_that_goes_on_lasts_until_now(workspace: Workspace) -> None:
     found = overview(record_of(workspace, *WAY[:-1]), workspace, 30.0)
     last = found["timeline"][-1]

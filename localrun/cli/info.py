@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from localrun.cli import options
+from localrun.cli import options, speech
 from localrun.cli.face import Face, pass_face
 from localrun.cli.watching import show
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 @click.command()
 @options.task_id
 @options.watch
+@speech.as_system
 @options.as_json
 @pass_face
-def command(face: Face, task_id: str, watch: float | None, as_json: bool) -> None:
+def command(face: Face, task_id: str, *, watch: float | None, system: str | None, as_json: bool) -> None:
     """Show the timeline of the task ID, what was done in each state, its usage, and the size of its data."""
     from localrun.handle.summary import summary
 
@@ -30,12 +31,13 @@ def command(face: Face, task_id: str, watch: float | None, as_json: bool) -> Non
         if as_json and watch is None:
             from localrun.cli.results import print_json
 
-            print_json(info_fields(record, workspace))
+            print_json(info_fields(record, workspace) | speech.as_fields(record, system))
             return
 
         def look() -> tuple[str, bool]:
             now = workspace.load()
-            return summary(now, workspace).rstrip("\n"), not now.state.is_end
+            words = (speech.history(now, system), speech.spoken(now, system).status) if system else ()
+            return summary(now, workspace, *words).rstrip("\n"), not now.state.is_end
 
         show(look, watch, face.environ, as_json=as_json)
 

@@ -14,6 +14,7 @@ from localrun.cli import options
 from localrun.cli.display.lines import harmless
 from localrun.cli.face import Face, pass_face
 from localrun.cli.streams import err, out
+from localrun.cli.watching import show
 from localrun.sizes import show_bytes
 
 if TYPE_CHECKING:
@@ -27,22 +28,31 @@ _HEADS = ("SIZE", "WRITTEN", "FILE")
 @click.command()
 @options.task_id
 @click.option("-a", "--all", "everything", is_flag=True, help="Also its inputs and its logs.")
+@options.watch
 @options.as_json
 @pass_face
-def command(face: Face, task_id: str, everything: bool, as_json: bool) -> None:
+def command(face: Face, task_id: str, *, everything: bool, watch: float | None, as_json: bool) -> None:
     """List the files that the task ID has written, also while it runs.
 
     Links, pipes and devices are shown as what they are, and never followed.
     """
     with face.app() as app:
         workspace, record = app.find(task_id)
+    if watch is not None:
+
+        def look() -> tuple[str, bool]:
+            now = listed(workspace, everything=everything)
+            return "\n".join(_lines(now)), not workspace.load().state.is_end
+
+        show(look, watch, face.environ, as_json=as_json)
+        return
     found = listed(workspace, everything=everything)
     if as_json:
         from localrun.cli.results import print_json
 
         print_json(_fields(record, found))
     elif found.found:
-        _print(found)
+        out("\n".join(_lines(found)))
     for remark in remarks(record, found):
         err(remark)
 
@@ -88,11 +98,11 @@ def _fields(record: TaskRecord, found: Leaves) -> dict[str, Any]:
     }
 
 
-def _print(found: Leaves) -> None:
+def _lines(found: Leaves) -> Iterator[str]:
     rows = [_HEADS, *(_row(leaf) for leaf in found.found)]
     size, written = (max(len(row[column]) for row in rows) for column in (0, 1))
     for row in rows:
-        out(f"{row[0]:>{size}}  {row[1]:<{written}}  {row[2]}")
+        yield f"{row[0]:>{size}}  {row[1]:<{written}}  {row[2]}"
 
 
 def _row(leaf: Leaf) -> tuple[str, str, str]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import options, speech
-from localrun.cli.display.lines import harmless
+from localrun.cli.display.lines import columns, harmless
 from localrun.cli.face import Face, pass_face
 from localrun.cli.streams import is_terminal, out
+from localrun.cli.watching import show
 from localrun.sizes import show_seconds
 from localrun.states import TaskState
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _LIMIT = 20
 _HEADS = ("ID", "STATE", "CAUSE", "NAME", "AGE", "DURATION")
 _HEADS_AS = ("ID", "STATUS", "CAUSE", "NAME", "AGE", "DURATION")
+_NOTHING = "no tasks here; run one: `localrun run BUNDLE`"
 _STATES = [str(state) for state in TaskState]
 
 
@@ -33,24 +35,45 @@ _STATES = [str(state) for state in TaskState]
     "-n", "--limit", type=click.IntRange(min=1), default=_LIMIT, show_default=True, help="How many at most."
 )
 @click.option("--state", type=click.Choice(_STATES, case_sensitive=False), help="Only tasks in this state.")
+@options.watch
 @speech.as_system
 @options.as_json
 @pass_face
 def command(
-    face: Face, *, everything: bool, limit: int, state: str | None, system: str | None, as_json: bool
+    face: Face,
+    *,
+    everything: bool,
+    limit: int,
+    state: str | None,
+    watch: float | None,
+    system: str | None,
+    as_json: bool,
 ) -> None:
     """List the tasks of this folder, the newest first."""
     with face.app() as app:
-        records = list(islice(_records(app, state), None if everything else limit))
+
+        def records() -> list[TaskRecord]:
+            return list(islice(_records(app, state), None if everything else limit))
+
+        if watch is not None:
+            show(lambda: _table(records(), system), watch, face.environ, as_json=as_json)
+            return
+        found = records()
     if as_json:
         from localrun.cli.results import as_fields, print_json
 
-        print_json([as_fields(record) | speech.as_fields(record, system) for record in records])
-    elif records:
-        heads = _HEADS if system is None else _HEADS_AS
-        _print([heads, *(_row(record, system) for record in records)])
+        print_json([as_fields(record) | speech.as_fields(record, system) for record in found])
+    elif found:
+        out(_table(found, system)[0])
     elif is_terminal(sys.stdout, face.environ):
-        out("no tasks here; run one: `localrun run BUNDLE`")
+        out(_NOTHING)
+
+
+def _table(records: list[TaskRecord], system: str | None) -> tuple[str, bool]:
+    """The text; it may always become another one: a new task may come."""
+    heads = _HEADS if system is None else _HEADS_AS
+    rows = [heads, *(_row(record, system) for record in records)]
+    return ("\n".join(columns(rows)) if records else _NOTHING), True
 
 
 def _records(app: App, state: str | None) -> Iterator[TaskRecord]:
@@ -72,10 +95,3 @@ def _row(record: TaskRecord, system: str | None) -> tuple[str, ...]:
         show_seconds(max(now - record.created, 0.0)),
         show_seconds(duration),
     )
-
-
-def _print(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        out("  ".join(cells).rstrip())

@@ -83,7 +83,7 @@ watch = click.option(
     metavar="[SEC]",
     is_flag=False,
     flag_value="2",
-    help="Show it anew every SEC seconds (2), until all is over or Ctrl+C.",
+    help="Show it anew every SEC seconds (2), until the task has ended or Ctrl+C.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON record on standard output.")
 task_id = click.argument("task_id", metavar="ID")

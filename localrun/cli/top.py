@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.display.lines import harmless
+from localrun.cli.display.lines import columns, harmless
 from localrun.cli.face import Face, pass_face
 from localrun.cli.streams import err, is_terminal
 from localrun.cli.watching import show
@@ -195,7 +195,7 @@ class _Board:
         goes_on = not self._workspaces or any(not TaskState(row["state"]).is_end for row in rows)
         if not rows:
             return "no task runs here", goes_on
-        return "\n".join(_table([_HEADS, *map(_cells, rows)])), goes_on
+        return "\n".join(columns([_HEADS, *map(_cells, rows)], left=3)), goes_on
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -218,11 +218,3 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _bytes(size: int | None) -> str:
     return "-" if size is None else show_bytes(size)
-
-
-def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        words = (cell.ljust(width) for cell, width in zip(row[:3], widths[:3], strict=True))
-        numbers = (cell.rjust(width) for cell, width in zip(row[3:], widths[3:], strict=True))
-        yield "  ".join((*words, *numbers))

@@ -1,4 +1,4 @@
-"""`--watch`: the same text shown anew, until all is over."""
+"""`--watch`: a text shown anew, until it will not change any more."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from localrun.states import StepName, TaskState
 from localrun.workspace import Workspace
 
 Facts = dict[str, Any]
+Entry = tuple[str, float]  # a state, and when it was entered
 
 _S = TaskState
 # operation -> the state in which it is done, in their order; `bundle` comes before the task is known
@@ -30,16 +31,25 @@ _OPERATIONS: dict[str, TaskState] = {
     "outputs": _S.RUNNING,
     "remove": _S.RUNNING,
 }
-_STEPS = {"permissions": StepName.PERMISSIONS, "run": StepName.TASK, "outputs": StepName.OUTPUTS}
+_STEPS = {
+    "permissions": StepName.PERMISSIONS,
+    "run": StepName.TASK,
+    "outputs": StepName.OUTPUTS,
+    "remove": StepName.OUTPUTS,  # what comes after it has no step of its own
+}
 
 
-def overview(record: TaskRecord, workspace: Workspace, now: float) -> Facts:
+def overview(
+    record: TaskRecord, workspace: Workspace, now: float, history: Iterable[Entry] | None = None
+) -> Facts:
     """The time in every state, the operations in each, and the sizes of the data; ready for JSON.
 
-    Times are seconds since 1970, durations seconds, sizes bytes. `now` ends what goes on still.
+    Times are seconds since 1970, durations seconds, sizes bytes. `now` ends what goes on still. `history`
+    is that of the record in the words of another system.
     """
+    entries = [(str(word), since) for word, since in (record.history if history is None else history)]
     return {
-        "timeline": list(_stays(record, now)),
+        "timeline": _stays(record, entries, now),
         "data": {
             "inputs": _amount(workspace.inputs, more=sum(_mounted(record))),
             "outputs": _amount(workspace.outputs),
@@ -48,38 +58,36 @@ def overview(record: TaskRecord, workspace: Workspace, now: float) -> Facts:
     }
 
 
-def _stays(record: TaskRecord, now: float) -> Iterator[Facts]:
-    done = list(_operations(record))
-    ends: list[float | None] = [since for _, since in record.history[1:]]
-    last = len(record.history) - 1
-    rooms = {state: index for index, (state, _) in enumerate(record.history)}
-    for index, (state, since) in enumerate(record.history):
-        ongoing = index == last and not state.is_end
-        until = now if ongoing else ends[index] if index < last else None
-        # a state may come twice: only of the last time there are durations. An end cuts its state short
-        here = [one for one in done if rooms.get(one["state"], last) == index]
-        yield {
-            "state": str(state),
-            "started": since,
-            "seconds": None if until is None else max(0.0, until - since),
-            "ongoing": ongoing,
-            "operations": [{key: one[key] for key in ("name", "seconds", "detail")} for one in here],
-        }
+def _stays(record: TaskRecord, entries: list[Entry], now: float) -> list[Facts]:
+    ends: list[float | None] = [since for _, since in entries[1:]]
+    stays: list[Facts] = []
+    for (word, since), until in zip(entries, [*ends, None], strict=False):
+        ongoing = until is None and not record.state.is_end
+        last = now if ongoing else until
+        seconds = None if last is None else max(0.0, last - since)
+        stays.append(
+            {"state": word, "started": since, "seconds": seconds, "ongoing": ongoing, "operations": []}
+        )
+    for moment, operation in _operations(record):
+        fitting = [stay for stay in stays if stay["started"] <= moment]
+        if stays:
+            (fitting or stays)[-1 if fitting else 0]["operations"].append(operation)
+    return stays
 
 
-def _operations(record: TaskRecord) -> Iterator[Facts]:
+def _operations(record: TaskRecord) -> Iterator[tuple[float, Facts]]:
+    """Each with the moment that says in which state it was done: the last time that the task was there."""
     seconds = dict(record.timings)
-    moments = dict(reversed(record.history))
+    moments = dict(record.history)
     if _S.CREATED in moments and _S.PROVISIONED in moments:
         seconds["inputs"] = moments[_S.PROVISIONED] - moments[_S.CREATED]
     steps = {step.name: step for step in record.steps}
     for name in sorted(seconds, key=_place):
-        yield {
-            "name": name,
-            "state": _OPERATIONS.get(name, _S.RUNNING),
-            "seconds": seconds[name],
-            "detail": _detail(name, record, steps),
-        }
+        step = steps.get(_STEPS[name]) if name in _STEPS else None
+        moment = moments.get(_OPERATIONS.get(name, _S.RUNNING), record.ended or record.created)
+        if step is not None and step.started is not None:
+            moment = max(moment, step.started)
+        yield moment, {"name": name, "seconds": seconds[name], "detail": _detail(name, record, step)}
 
 
 def _place(name: str) -> int:
@@ -87,11 +95,10 @@ def _place(name: str) -> int:
     return order.index(name) if name in order else len(order)
 
 
-def _detail(name: str, record: TaskRecord, steps: dict[StepName, StepRecord]) -> str:
+def _detail(name: str, record: TaskRecord, step: StepRecord | None) -> str:
     if name == "image":
         return "was there" if record.image_from == "present" else record.image_from
-    step = steps.get(_STEPS[name]) if name in _STEPS else None
-    if step is None:
+    if step is None or name == "remove":
         return ""
     code = "" if step.exit_code is None or name != "run" else f"exit code {step.exit_code}"
     return "; ".join(part for part in (code, step.message) if part)
@@ -129,11 +136,16 @@ def _sizes(folder: Path) -> Iterator[int]:
 # -- as a text --------------------------------------------------------------------------------------
 
 
-def summary(record: TaskRecord, workspace: Workspace) -> str:
-    """The state and why, the time in every state and step, usage and data; ends with a line break."""
+def summary(
+    record: TaskRecord, workspace: Workspace, history: Iterable[Entry] | None = None, status: str = ""
+) -> str:
+    """The state and why, the time in every state and step, usage and data; ends with a line break.
+
+    `history` and `status` are those of the record in the words of another system.
+    """
     record = so_far(workspace, record)
-    found = overview(record, workspace, time.time())
-    parts = [*_head(record), "", "Timeline:", *_timeline(found["timeline"])]
+    found = overview(record, workspace, time.time(), history)
+    parts = [*_head(record, status), "", "Timeline:", *_timeline(found["timeline"])]
     if record.steps:
         parts += ["", "Steps:", *_steps(record)]
     if used := in_words(record):
@@ -142,8 +154,8 @@ def summary(record: TaskRecord, workspace: Workspace) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _head(record: TaskRecord) -> Iterator[str]:
-    yield f"Task {record.id}: {record.state}" + (f" ({record.cause})" if record.cause else "")
+def _head(record: TaskRecord, status: str) -> Iterator[str]:
+    yield f"Task {record.id}: {status or record.state}" + (f" ({record.cause})" if record.cause else "")
     yield f"  {record.name or record.bundle or 'a task without a container'}"
     if record.message and not record.state.is_end:
         yield f"  waits: {record.message}"
@@ -156,11 +168,12 @@ def _head(record: TaskRecord) -> Iterator[str]:
 
 
 def _timeline(stays: list[Facts]) -> Iterator[str]:
+    width = max((len(stay["state"]) for stay in stays), default=0)
     for stay in stays:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stay["started"]))
         took = "" if stay["seconds"] is None else show_seconds(stay["seconds"])
         took += " (ongoing)" if stay["ongoing"] else ""
-        yield f"  {stay['state']:<12} at {at}  {took}".rstrip()
+        yield f"  {stay['state']:<{width}}  at {at}  {took}".rstrip()
         for one in stay["operations"]:
             yield f"    - {one['name']:<12} {show_seconds(one['seconds']):>12}  {one['detail']}".rstrip()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ def test_its_record_has_the_timeline_the_data_and_the_usage(localrun: Command) -
     assert found["id"] == localrun("status", "last", "--json").json["id"]
 
 
+def test_it_speaks_the_words_of_another_system(localrun: Command) -> None:
+    localrun.run()
+    shown = localrun("info", "last", "--as", "inductiva").out
+    assert shown.splitlines()[0].endswith(": Success")
+    assert "  Preparing to Compute  at " in shown
+    assert localrun("info", "last", "--as", "inductiva", "--json").json["as"]["status"] == "Success"
+
+
 @pytest.mark.parametrize("more", [(), ("--json",)])
 def test_where_there_is_no_terminal_nothing_can_be_watched(localrun: Command, more: tuple[str, ...]) -> None:
     localrun.run()
@@ -59,3 +68,29 @@ def test_a_task_is_watched_until_its_end(tmp_path: Path) -> None:
     assert f"Task {workspace.id}: FINISHED" in last
     assert "(ongoing)" not in last
     assert "\x1b[2Jslow" not in command.shown
+
+
+def test_a_list_is_watched_until_ctrl_c_and_new_tasks_come_into_it(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    with on_terminal("--home", "home", "list", "--watch", "0.1", cwd=tmp_path) as command:
+        command.until("no tasks here")
+        workspace = home.create()
+        Task(TaskRecord(id=workspace.id, bundle="b"), workspace).create()
+        command.until(workspace.id[:8])
+        command.process.send_signal(signal.SIGINT)
+        assert command.end() == 130
+    assert "Traceback" not in command.shown
+
+
+def test_files_are_watched_while_they_come(tmp_path: Path) -> None:
+    workspace = Home(tmp_path / "home").create()
+    workspace.furnish()
+    task = Task(TaskRecord(id=workspace.id, bundle="b"), workspace)
+    task.create()
+    with on_terminal("--home", "home", "list-files", "last", "-w", "0.1", cwd=tmp_path) as command:
+        command.until("FILE")
+        (workspace.outputs / "mask").write_text("x")
+        command.until("mask")
+        task.move(TaskState.FINISHED)
+        assert command.end() == 0
+    assert "mask" in command.shown.rpartition("\x1b[?1049l")[2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _COLOURS = re.compile(r"\x1b\[[0-9;:]*m")  # harmless, and only noise once its terminal is not the task's
 # C0 and C1 controls (all terminals' commands begin with one), and marks that turn the direction of writing
@@ -20,6 +20,16 @@ def harmless(text: str) -> str:
 def harmless_lines(text: str) -> str:
     """The same for a text of several lines."""
     return "\n".join(harmless(line) for line in text.split("\n"))
+
+
+def columns(rows: Sequence[tuple[str, ...]], left: int | None = None) -> Iterator[str]:
+    """The lines of a table; the cells of a row from `left` on end at the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = list(zip(row, widths, strict=True))
+        words = [cell.ljust(width) for cell, width in cells[:left]]
+        numbers = [] if left is None else [cell.rjust(width) for cell, width in cells[left:]]
+        yield "  ".join((*words, *numbers)).rstrip()
 
 
 class Lines:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from localrun.cli.display.lines import columns
 from localrun.cli.sheet.facts import Facts
 
 _NONE = "<none>"
@@ -25,7 +26,8 @@ def lines(sheet: Facts) -> Iterator[str]:
         yield f"  {name}:"
         yield from (f"    {line}" for line in _container(facts))
     yield "Conditions:"
-    yield from _table([("Type", "Status"), *((name, str(so)) for name, so in sheet["conditions"].items())])
+    rows = [("Type", "Status"), *((name, str(so)) for name, so in sheet["conditions"].items())]
+    yield from (f"  {row}" for row in columns(rows))
     yield from _volumes(sheet["volumes"])
     yield _pair("QoS Class", sheet["qos_class"])
     yield from _events(sheet["events"])
@@ -147,7 +149,7 @@ def _events(events: list[Facts]) -> Iterator[str]:
         return
     yield "Events:"
     rules = tuple("-" * len(name) for name in _COLUMNS)
-    yield from _table([_COLUMNS, rules, *map(_event, events)])
+    yield from (f"  {row}" for row in columns([_COLUMNS, rules, *map(_event, events)]))
 
 
 def _event(event: Facts) -> tuple[str, ...]:
@@ -155,14 +157,6 @@ def _event(event: Facts) -> tuple[str, ...]:
     if event["count"] > 1:
         shown += f" (x{event['count']} over {age(event['first_age'])})"
     return event["type"], event["reason"], shown, event["from"], event["message"]
-
-
-def _table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    table = list(rows)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield f"  {'  '.join(cells)}".rstrip()
 
 
 def age(seconds: float) -> str:
