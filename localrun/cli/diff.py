@@ -22,8 +22,8 @@ _WIDTH = 60  # characters shown of a value
 
 
 @click.command()
-@click.argument("first", metavar="ID")
-@click.argument("second", metavar="ID")
+@click.argument("first", metavar="ID", shell_complete=options.complete_task)
+@click.argument("second", metavar="ID", shell_complete=options.complete_task)
 @options.as_json
 @pass_face
 def command(face: Face, first: str, second: str, as_json: bool) -> int:

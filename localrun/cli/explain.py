@@ -15,6 +15,8 @@ from localrun.errors import Cause, UsageError
 from localrun.vocabulary import HERE, SYSTEMS, TITLES
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from localrun.vocabulary.translation import Saying
     from localrun.vocabulary.word import Word
 
@@ -22,8 +24,14 @@ _WIDTH = 28
 _FEW = 6
 
 
+def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from localrun.cli import candidates
+
+    return candidates.words(ctx, incomplete)
+
+
 @click.command()
-@click.argument("words", metavar="[WORD]", nargs=-1)
+@click.argument("words", metavar="[WORD]", nargs=-1, shell_complete=_complete)
 @click.option("--system", type=click.Choice((HERE, *SYSTEMS)), help="Only the words of this system.")
 @options.as_json
 def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> None:

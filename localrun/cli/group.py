@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from localrun.cli.exits import MEANINGS
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # section -> command -> (module, what it does)
 SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -49,6 +53,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "kill": ("kill", "Stop a task."),
         "rm": ("rm", "Delete ended tasks with all their files."),
     },
+    "Set up": {"completion": ("completion", "Print what a shell needs to complete a line.")},
 }
 COMMANDS = {name: found for section in SECTIONS.values() for name, found in section.items()}
 
@@ -78,6 +83,15 @@ class Commands(click.Group):
         command: click.Command = import_module(f"localrun.cli.{COMMANDS[cmd_name][0]}").command
         command.name = cmd_name
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin so, without importing any; else what click knows: options."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        from click.shell_completion import CompletionItem
+
+        known = ((name, what) for name, (_, what) in COMMANDS.items() if name.startswith(incomplete))
+        return [CompletionItem(name, help=what) for name, what in known]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The commands, by what they are for."""

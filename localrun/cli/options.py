@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from localrun import sizes
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _SHORTEST = 0.1  # seconds between two looks
 
@@ -86,5 +89,21 @@ watch = click.option(
     help="Show it anew every SEC seconds (2), until the task has ended or Ctrl+C.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON record on standard output.")
-task_id = click.argument("task_id", metavar="ID")
-task_ids = click.argument("task_ids", metavar="ID...", nargs=-1)
+
+
+def complete_task(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What may be typed for an ID."""
+    from localrun.cli import candidates
+
+    return candidates.tasks(ctx, incomplete)
+
+
+def complete_input(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What may be typed for NAME=VALUE."""
+    from localrun.cli import candidates
+
+    return candidates.inputs(ctx, incomplete)
+
+
+task_id = click.argument("task_id", metavar="ID", shell_complete=complete_task)
+task_ids = click.argument("task_ids", metavar="ID...", nargs=-1, shell_complete=complete_task)

@@ -70,6 +70,7 @@ _OPTIONS = (
         "assignments",
         metavar="NAME=VALUE",
         multiple=True,
+        shell_complete=options.complete_input,
         help="An input; NAME=@FILE takes a file; repeat NAME for an array.",
     ),
     click.option(

@@ -1,0 +1,123 @@
+"""`localrun completion`: what a shell needs to complete commands, options, tasks and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from localrun.cli.display.lines import harmless
+from localrun.cli.face import Face, pass_face
+from localrun.cli.streams import out
+from localrun.errors import LocalrunError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+# Each asks `localrun completion SHELL --line LINE` for lines of kind, value and help, parted by tabs. What
+# ends with `=`, `@` or `/` is not complete yet: no blank follows it.
+_BASH = r"""
+_localrun() {
+    local line="${COMP_LINE:0:COMP_POINT}" kind value help breaks="" cut="" word
+    for word in = @ :; do
+        [[ $COMP_WORDBREAKS != *"$word"* ]] || breaks+=$word
+    done
+    word=${line##*[[:space:]]}
+    # readline puts in what stands after the last of these, or from an @ on: what is before has to go
+    [[ -z $breaks ]] || cut=${word%"${word##*["$breaks"]}"}
+    cut=${cut%@}
+    COMPREPLY=()
+    while IFS=$'\t' read -r kind value help; do
+        case $kind in
+            file) compopt -o default ;;
+            dir) compopt -o dirnames ;;
+            plain)
+                [[ $value != *[=@/] ]] || compopt -o nospace
+                value=${value#"$cut"}
+                COMPREPLY+=("${value// /\\ }")
+                ;;
+        esac
+    done < <("$1" completion bash --line "$line" 2>/dev/null)
+}
+complete -o nosort -F _localrun localrun
+"""
+_ZSH = r"""
+#compdef localrun
+_localrun() {
+    local kind value help
+    local -a begun whole
+    while IFS=$'\t' read -r kind value help; do
+        case $kind in
+            file) _files ;;
+            dir) _files -/ ;;
+            plain)
+                if [[ $value == *[=@/] ]]; then
+                    begun+=("${value//:/\\:}:$help")
+                else
+                    whole+=("${value//:/\\:}:$help")
+                fi
+                ;;
+        esac
+    done < <("${words[1]}" completion zsh --line "${(j: :)words[1,CURRENT]}" 2>/dev/null)
+    (( ! ${#begun} )) || _describe -V begun begun -S ''
+    (( ! ${#whole} )) || _describe -V whole whole
+}
+if [[ ${zsh_eval_context[-1]} == loadautofunc ]]; then
+    _localrun "$@"
+else
+    (( ${+functions[compdef]} )) || { autoload -Uz compinit && compinit; }
+    compdef _localrun localrun
+fi
+"""
+_FISH = r"""
+function __localrun
+    set -l line (commandline -cp | string collect)
+    localrun completion fish --line $line 2>/dev/null | while read -d \t -l kind value help
+        switch $kind
+            case file
+                __fish_complete_path (commandline -ct)
+            case dir
+                __fish_complete_directories (commandline -ct)
+            case plain
+                printf '%s\t%s\n' $value $help
+        end
+    end
+end
+complete --no-files --command localrun --arguments '(__localrun)'
+"""
+_SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(sorted(_SCRIPTS)))
+@click.option("--line", hidden=True, help="Show what may follow this line.")
+@pass_face
+def command(face: Face, shell: str, line: str | None) -> None:
+    """Print what SHELL needs to complete commands, options, tasks, and the inputs of a bundle.
+
+    \b
+    bash, in ~/.bashrc:                   eval "$(localrun completion bash)"
+    zsh, in ~/.zshrc:                     eval "$(localrun completion zsh)"
+    fish, in ~/.config/fish/config.fish:  localrun completion fish | source
+    """
+    if line is None:
+        out(_SCRIPTS[shell].strip())
+        return
+    for item in _following(face, line):
+        out("\t".join([item.type, harmless(item.value), harmless(item.help or "")]))
+
+
+def _following(face: Face, line: str) -> Iterator[CompletionItem]:
+    """What may stand where the line ends; nothing when the line makes no sense so far."""
+    from click.shell_completion import ShellComplete, split_arg_string
+
+    from localrun.cli import commands
+
+    words = split_arg_string(line)[1:]
+    incomplete = "" if line[-1:].isspace() or not words else words.pop()
+    complete = ShellComplete(commands, {"obj": face}, "localrun", "")
+    try:
+        yield from complete.get_completions(words, incomplete)
+    except (LocalrunError, OSError):
+        return
