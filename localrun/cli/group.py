@@ -52,6 +52,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "End": {
         "kill": ("kill", "Stop a task."),
         "rm": ("rm", "Delete ended tasks with all their files."),
+        "prune": ("prune", "Delete what is not needed any more."),
     },
     "Set up": {"completion": ("completion", "Print what a shell needs to complete a line.")},
 }

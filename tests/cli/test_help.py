@@ -25,6 +25,7 @@ ABOUT_TASKS = (
     "doctor",
     "kill",
     "rm",
+    "prune",
 )
 HEAVY = ("pydantic", "msgspec", "yaml", "docker", "rich", "psutil", "localrun.app", "localrun.manager")
 

@@ -1,0 +1,158 @@
+"""`localrun prune`: delete what is not needed any more."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from localrun.cli import options
+from localrun.cli.display.lines import harmless
+from localrun.cli.exits import ExitCode, of_error
+from localrun.cli.face import Face, pass_face
+from localrun.cli.streams import err, is_terminal, out
+from localrun.errors import LocalrunError
+from localrun.sizes import show_bytes
+
+if TYPE_CHECKING:
+    from localrun.app import App
+    from localrun.pruning import Item, Kind, Proposal, Pruning
+
+_KINDS = ("task", "dead", "container", "image", "file", "cache")
+_DIGITS = 12  # shown of a handle or a digest
+
+
+@click.command()
+@click.option(
+    "--older-than", type=options.DURATION, metavar="TIME", help="Tasks that ended before that: 12h, 7d."
+)
+@click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Ended tasks, but for the N newest.")
+@click.option("--cache", is_flag=True, help="Also what is known of bundles; it is found out again.")
+@click.option(
+    "--only",
+    type=click.Choice(_KINDS),
+    multiple=True,
+    help="Look at this alone; may be given again.  [default: all but cache]",
+)
+@click.option("-y", "--yes", is_flag=True, help="Delete it, and do not ask.")
+@options.as_json
+@pass_face
+def command(
+    face: Face,
+    *,
+    older_than: float | None,
+    keep: int | None,
+    cache: bool,
+    only: tuple[str, ...],
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Show what is not needed any more, and delete it with --yes, or when you say so.
+
+    That is: ended tasks, where --older-than or --keep pick some (both: those that both pick); containers
+    and tasks of processes that died; images that localrun loaded or built and that no task of this folder
+    needs; half-written files. Nothing that runs is touched, and no image of others.
+    """
+    from localrun.pruning import Wish
+
+    kinds = frozenset(cast("Sequence[Kind]", only or _KINDS[:-1])) | ({"cache"} if cache else set())
+    with face.app() as app:
+        pruning = _pruning(app)
+        proposal = pruning.propose(Wish(older_than, keep, cast("frozenset[Kind]", kinds)))
+        if as_json:
+            return _as_json(pruning, proposal, delete=yes)
+        _print(proposal)
+        if not proposal.items or not (yes or _asked(face)):
+            return ExitCode.FINISHED
+        return _delete(pruning, proposal, face)
+
+
+def _pruning(app: App) -> Pruning:
+    from localrun.pruning import Pruning
+
+    return Pruning(
+        app.home,
+        cache=app.settings.cache,
+        ledger=app.ledger,
+        engine=lambda: app.engine,
+        remove=app.remove,
+        sweep=lambda: app.recovery.sweep(),  # noqa: PLW0108 - the engine is needed only then
+    )
+
+
+def _print(proposal: Proposal) -> None:
+    for item in proposal.items:
+        size = show_bytes(item.size) if item.size else ""
+        out(f"{item.kind:<9}  {_name(item)}  {size:>9}  {harmless(item.why)}".rstrip())
+    for note in proposal.notes:
+        err(note)
+    if proposal.items:
+        things = "1 thing" if len(proposal.items) == 1 else f"{len(proposal.items)} things"
+        out(f"{things}, {show_bytes(proposal.size)}")
+    else:
+        out("there is nothing to delete")
+
+
+def _name(item: Item) -> str:
+    name = item.name
+    if item.kind == "container":
+        name = name[:_DIGITS]
+    elif item.kind == "image":
+        name = name[: name.index(":") + 1 + _DIGITS]
+    return f"{harmless(name):<36}"
+
+
+def _asked(face: Face) -> bool:
+    """Whether somebody is there to ask, and says yes."""
+    if not _can_ask(face):
+        err("nothing was deleted; `localrun prune --yes` does it")
+        return False
+    return click.confirm("delete all of this?", default=False)
+
+
+def _can_ask(face: Face) -> bool:
+    return sys.stdin.isatty() and is_terminal(sys.stdout, face.environ)
+
+
+def _delete(pruning: Pruning, proposal: Proposal, face: Face) -> int:
+    from localrun.cli.report import report_error
+
+    refused = list(_each(pruning, proposal.items))
+    for _, error in refused:
+        report_error(error, face.environ)
+    size = proposal.size - sum(item.size for item, _ in refused)
+    out(f"deleted {len(proposal.items) - len(refused)} of {len(proposal.items)}, {show_bytes(size)}")
+    return of_error(refused[0][1]) if refused else ExitCode.FINISHED
+
+
+def _each(pruning: Pruning, items: Iterable[Item]) -> Iterable[tuple[Item, LocalrunError]]:
+    """Delete each; those that could not be, and why."""
+    for item in items:
+        try:
+            pruning.delete(item)
+        except LocalrunError as error:
+            yield item, error
+        except OSError as error:
+            yield (
+                item,
+                LocalrunError(
+                    f"{item.name} cannot be deleted: {error.strerror}", remedy="delete it as its owner"
+                ),
+            )
+
+
+def _as_json(pruning: Pruning, proposal: Proposal, *, delete: bool) -> int:
+    from dataclasses import asdict
+
+    from localrun.cli.results import print_json
+
+    refused = dict(_each(pruning, proposal.items)) if delete else {}
+    items: list[dict[str, Any]] = []
+    for item in proposal.items:
+        error = refused.get(item)
+        state = {"deleted": delete and error is None, "error": str(error) if error else None}
+        items.append({**asdict(item), **state})
+    print_json({"items": items, "size": proposal.size, "notes": list(proposal.notes)})
+    return of_error(next(iter(refused.values()))) if refused else ExitCode.FINISHED
