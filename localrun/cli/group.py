@@ -28,6 +28,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Look": {
         "list": ("listing", "List the tasks of this folder."),
+        "tasks": ("tasks", "List, show and kill tasks as Inductiva's users do."),
         "status": ("status", "Show where a task is, and why it ended."),
         "top": ("top", "Show what running tasks use just now."),
         "info": ("info", "Show where a task's time went, what it used and what it left."),

@@ -25,6 +25,10 @@ class OnTerminal:
             assert self._read(), f"it ended without showing {words!r}: {self.shown}"
         return self.shown
 
+    def type(self, keys: bytes) -> None:
+        """What somebody at the terminal types."""
+        os.write(self._master, keys)
+
     def end(self) -> int:
         """Read to the end; the exit code."""
         while self._read():
