@@ -179,3 +179,24 @@ def test_a_task_that_waits_for_admission_can_be_killed_at_once(tmp_path: Path) -
         assert (second.record.state, first.record.state.is_end) == (TaskState.KILLED, False)
         desk.app.manager.kill(first)
         desk.app.manager.wait(first)
+
+
+def test_a_default_that_was_taken_is_told_and_noted(tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    def hear(event: Event) -> None:
+        if event.kind == "note":
+            notes.append(event.message)
+
+    with make_desk(tmp_path, lambda container: 1) as desk:
+        desk.bundle.write_text(
+            desk.bundle.read_text().replace("display_name: B", "display_name: B, default: 4")
+        )
+        record = desk.app.manager.wait(desk.submit(listener=hear, values={"a": 3}))
+        assert record is not None
+        assert record.inputs == {"a": 3, "b": 4}
+        kept = (Path(record.folder) / "events.jsonl").read_text()
+    (told,) = [note for note in notes if "default" in note]
+    assert "b" in told
+    assert "4" in told
+    assert told in kept

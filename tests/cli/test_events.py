@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
 from localrun.cli import main
 from localrun.journal import Journal
+from tests.cli.command import Process
 
 
 @pytest.fixture
@@ -54,3 +56,17 @@ def test_where_there_is_no_journal_none_is_made(
     assert main(["events"]) == 0
     assert "there is no journal" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_events_are_followed_as_they_come(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "logs")
+    journal.emit("task_created", data={"task_id": "before"})
+    with Process("events", "-f", "--type", "task_created", cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert "task_id=before" in process.stdout.readline()
+        journal.emit("task_error", data={"task_id": "other"})
+        journal.emit("task_created", data={"task_id": "after"})
+        assert "task_id=after" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        result = process.result()
+    assert (result.code, result.out, result.err.strip()) == (130, "", "")
