@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from localrun.engines.base import Engine, Handle, Usage
@@ -181,12 +181,11 @@ class Meter:
         """To be called a few times a second: begins to measure when it is time."""
         if self._thread is not None or time.monotonic() - self._begun < _FIRST:
             return
-        with self._lock:
+        thread = threading.Thread(target=self._run, name=f"meter-{self._handle[:8]}", daemon=True)
+        with self._lock, suppress(RuntimeError):  # there may be no more threads just now: the next beat tries
             if not self._closed.is_set():
-                self._thread = threading.Thread(
-                    target=self._run, name=f"meter-{self._handle[:8]}", daemon=True
-                )
-                self._thread.start()
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         self._readings.begin()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 from localrun.engines.base import Usage
 from localrun.sizes import show_seconds
 
@@ -11,8 +16,8 @@ _WORK = 0.01  # of one processor: less is waiting, and looking whether the waiti
 class Stall:
     """Sees when a task has written nothing, moved nothing and computed next to nothing for `limit` seconds.
 
-    Half an hour is what Inductiva's rule says, for the files that a task writes; one that computes in
-    silence is busy here, and there it is not. 0 means never.
+    Half an hour without a change in its files is Inductiva's rule; a task that computes in silence is busy
+    here, and there it is not. 0 means never.
     """
 
     def __init__(self, limit: float) -> None:
@@ -22,10 +27,11 @@ class Stall:
         self._signs: tuple[int, int, int] | None = None
         self._told = False
 
-    def look(self, now: float, written: int, usage: Usage) -> str:
+    def look(self, now: float, written: int, usage: Usage, unchanged: Callable[[], float]) -> str:
         """What to warn of now, once for each stall; empty when there is nothing.
 
         `now` is in seconds of any clock that only goes forward, `written` counts the bytes of its log.
+        `unchanged` is asked when all else is still: the seconds since its files were last written to.
         """
         signs = (written, usage.read_bytes, usage.written_bytes)
         if signs != self._signs:
@@ -33,6 +39,11 @@ class Stall:
             self._begin(now, usage)
         passed = now - self._since
         if not self._limit or passed < self._limit:
+            return ""
+        quiet = unchanged()
+        if quiet < self._limit:
+            self._told = False
+            self._begin(now - max(0.0, quiet), usage)
             return ""
         used = usage.cpu_seconds - self._cpu
         self._begin(now, usage)
@@ -49,3 +60,18 @@ class Stall:
 
     def _begin(self, now: float, usage: Usage) -> None:
         self._since, self._cpu = now, usage.cpu_seconds
+
+
+def unchanged_for(folder: Path) -> float:
+    """Seconds since something below a folder was last written; infinite when there is nothing."""
+    newest = max(_written(folder), default=float("-inf"))
+    return time.time() - newest
+
+
+def _written(folder: Path) -> Iterator[float]:
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                yield os.lstat(os.path.join(place, name)).st_mtime  # noqa: PTH118 - there may be many files
+            except OSError:
+                continue

@@ -8,15 +8,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import msgspec
 
 from localrun.diskwatch import DiskWatch, Watched, folder_size
-from localrun.engines.base import Engine, Exit, Handle
+from localrun.engines.base import Engine, Exit, Handle, Usage
 from localrun.errors import Cause, ContainerGone, EngineError
 from localrun.metrics import Meter
 from localrun.settings import Settings
-from localrun.stall import Stall
+from localrun.stall import Stall, unchanged_for
 from localrun.steps import LABEL_TASK
 from localrun.task import Task
 from localrun.tasklog import TaskLog
@@ -150,13 +151,13 @@ class Watch:
 
     @contextmanager
     def _measured(self, log: TaskLog) -> Iterator[Meter]:
-        stall = Stall(self.settings.stall)
-        meter = Meter(
-            self.engine,
-            self.handle,
-            self.task.workspace.usage,
-            lambda usage: self._warn_of(stall.look(time.monotonic(), log.size, usage)),
-        )
+        stall, place = Stall(self.settings.stall), self.task.workspace
+        unchanged = partial(unchanged_for, place.outputs)
+
+        def hear(usage: Usage) -> None:
+            self._warn_of(stall.look(time.monotonic(), log.size, usage, unchanged))
+
+        meter = Meter(self.engine, self.handle, place.usage, hear)
         try:
             yield meter
         finally:

@@ -189,6 +189,33 @@ def test_a_task_of_less_than_a_second_costs_no_thread_no_file_and_no_question(tm
     assert not (Path(ended.folder) / "logs/usage.jsonl").exists()
 
 
+def test_no_thread_is_begun_before_the_first_second_is_over(tmp_path: Path) -> None:
+    meter = Meter(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda _: None)
+    meter.beat()
+    assert meter._thread is None
+    meter._begun -= metrics._FIRST
+    meter.beat()
+    assert meter._thread is not None
+    meter.close()
+
+
+def test_where_no_thread_can_be_begun_it_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    meter = Meter(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda _: None)
+    meter._begun -= 2
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        meter.beat()
+    assert meter._thread is None
+    meter.beat()
+    assert meter._thread is not None
+    meter.close()
+
+
 def test_the_measuring_ends_with_the_task_although_the_engine_is_silent(tmp_path: Path) -> None:
     class Silent(FakeEngine):
         """Answers nothing before it is told that nobody waits any more."""

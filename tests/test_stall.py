@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,7 @@ from localrun import metrics
 from localrun.engines.base import Usage
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.events import Event
-from localrun.stall import Stall
+from localrun.stall import Stall, unchanged_for
 from localrun.states import TaskState
 from tests.desk import make_desk
 
@@ -24,7 +28,7 @@ def use(cpu: float = 0.0, moved: int = 0) -> Usage:
 
 def warnings(stall: Stall, looks: list[tuple[float, int, Usage]]) -> list[float]:
     """When it warned."""
-    return [now for now, written, usage in looks if stall.look(now, written, usage)]
+    return [now for now, written, usage in looks if stall.look(now, written, usage, lambda: math.inf)]
 
 
 def test_silence_without_work_is_warned_of_once() -> None:
@@ -34,8 +38,8 @@ def test_silence_without_work_is_warned_of_once() -> None:
 
 def test_the_warning_says_how_long_and_how_little() -> None:
     stall = Stall(60)
-    assert stall.look(0, 10, use(1.0)) == ""
-    assert stall.look(75, 10, use(1.2)) == (
+    assert stall.look(0, 10, use(1.0), lambda: math.inf) == ""
+    assert stall.look(75, 10, use(1.2), lambda: math.inf) == (
         "the task may hang: for 1 min 15 s it has written nothing, and used 200 ms of processor time;"
         " it goes on"
     )
@@ -64,6 +68,27 @@ def test_a_task_that_went_on_and_stalls_again_is_warned_of_again() -> None:
 def test_one_that_computes_for_a_while_and_hangs_then_is_found() -> None:
     looks = [(float(now), 0, use(cpu=float(min(now, 40)))) for now in range(200)]
     assert warnings(Stall(30), looks) == [90.0]
+
+
+def test_one_that_writes_its_files_through_the_memory_is_left_in_peace_until_it_stops() -> None:
+    stall, last = Stall(30), 45.0  # the last time that a file was written; the disk saw nothing of it
+    seen = []
+    for now in map(float, range(100)):
+        if stall.look(now, 0, use(), partial(max, 0.0, now - last)):
+            seen.append(now)
+    assert seen == [75.0]
+
+
+def test_a_folder_tells_when_it_was_last_written_to(tmp_path: Path) -> None:
+    assert unchanged_for(tmp_path) == math.inf
+    assert unchanged_for(tmp_path / "none") == math.inf
+    (tmp_path / "deep").mkdir()
+    for name, age in (("old", 500), ("deep/young", 100)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    (tmp_path / "link").symlink_to("/nowhere")
+    os.utime(tmp_path / "link", (0, 0), follow_symlinks=False)
+    assert 99 < unchanged_for(tmp_path) < 120
 
 
 def test_zero_means_never() -> None:

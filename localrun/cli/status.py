@@ -86,6 +86,8 @@ def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
 
 
 def _why(record: TaskRecord) -> Iterator[tuple[str, str]]:
+    if record.message and not record.state.is_end:
+        yield "waits", record.message
     if record.cause:
         yield "cause", record.cause
         yield "message", record.message

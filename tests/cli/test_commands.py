@@ -15,11 +15,12 @@ from localrun.cli.logs import pieces
 from localrun.engines.fake import FakeContainer
 from localrun.events import Event
 from localrun.owners import this_process
-from localrun.record import Owner
+from localrun.record import Owner, TaskRecord
 from localrun.request import Request
 from localrun.settings import Settings
 from localrun.states import TaskState
 from localrun.task import Task
+from localrun.workspace import Home
 from tests.cli.command import Command
 from tests.desk import IMAGE
 
@@ -101,6 +102,14 @@ def test_status_tells_where_why_and_how_long(localrun: Command) -> None:
         assert words in text
     fields = localrun("status", "last", "--json").json
     assert (fields["resources"]["cpus"], fields["network"], fields["owner_gone"]) == (1.0, True, False)
+
+
+def test_status_says_what_a_task_waits_for(localrun: Command) -> None:
+    words = "0/1 nodes are available: 1 Insufficient cpu (asked 2, free 0 of 2)"
+    workspace = Home(localrun.folder / "home").create()
+    task = Task(TaskRecord(id=workspace.id, bundle="b", message=words), workspace)
+    task.create()
+    assert f"waits       {words}" in localrun("status", "last").out
 
 
 def test_status_says_when_the_process_of_a_task_is_gone(localrun: Command) -> None:
