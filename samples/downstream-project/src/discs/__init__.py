@@ -1,0 +1,5 @@
+"""Discs of many sizes, drawn by the task of this project."""
+
+from discs.series import Disc, draw, growing
+
+__all__ = ["Disc", "draw", "growing"]

@@ -1,0 +1,211 @@
+"""What is published: a wheel that has all it needs and nothing else, used by a project of its own."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from configparser import ConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import localrun
+from localrun import pytest_plugin
+from localrun.engines.dockerd import DockerEngine
+from localrun.images.building import labels_of
+from tests.conftest import ROOT, absent
+from tests.gallery import BASE_IMAGE
+
+DOWNSTREAM = ROOT / "samples" / "downstream-project"
+NEEDED = ("pytest-xdist", "mypy")  # by the project, beside localrun itself
+
+pytestmark = pytest.mark.timeout(400)  # packages are fetched
+
+
+def build(source: Path, target: Path, *kinds: str) -> list[Path]:
+    """Build distributions of a source folder."""
+    options = [word for kind in kinds for word in ("-t", kind)]
+    command = [sys.executable, "-m", "hatchling", "build", "-d", str(target), *options]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return sorted(target.iterdir())
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The wheel and the sdist of this project."""
+    found = build(ROOT, tmp_path_factory.mktemp("dist"), "wheel", "sdist")
+    return {"wheel": next(path for path in found if path.suffix == ".whl"), "sdist": found[-1]}
+
+
+def names_in(wheel: Path) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A fresh environment with nothing in it but the wheel and what the project needs."""
+
+    bin: Path
+
+    def run(
+        self, *arguments: str, cwd: Path, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of it."""
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LOCALRUN_"))
+        }
+        kept.pop("CI", None)
+        return subprocess.run(
+            [str(self.bin / arguments[0]), *arguments[1:]],
+            cwd=cwd,
+            env={**kept, **(env or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def fresh(distributions: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """The wheel, installed."""
+    folder = tmp_path_factory.mktemp("fresh")
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True, capture_output=True)
+    found = Environment(folder / "venv" / "bin")
+    wheel = f"{distributions['wheel']}[pytest]"
+    done = found.run("python", "-m", "pip", "install", "--quiet", "--no-compile", wheel, *NEEDED, cwd=folder)
+    if done.returncode:
+        absent(f"packages cannot be installed: {done.stderr.strip().splitlines()[-1]}")
+    return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the downstream project, whose image nobody else has."""
+    folder = tmp_path / "project"
+    shutil.copytree(DOWNSTREAM, folder, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
+    with (folder / "task/program/draw.py").open("a") as program:
+        program.write(f"# {secrets.token_hex(8)}\n")
+    return folder
+
+
+@pytest.fixture
+def built_once(project: Path, docker_engine: DockerEngine) -> Iterator[Path]:
+    """The same; its image goes afterwards."""
+    if docker_engine.find_image(BASE_IMAGE) is None:
+        absent(f"there is no image {BASE_IMAGE} (make base)")
+    yield project
+    for found in docker_engine.images(labels_of((project / "task").resolve())):
+        for tag in found.tags:
+            docker_engine.remove_image(tag)
+
+
+# -- what is in it ----------------------------------------------------------------------------------
+
+
+def test_the_wheel_has_the_package_and_nothing_else(distributions: dict[str, Path]) -> None:
+    names = names_in(distributions["wheel"])
+    assert {name.partition("/")[0] for name in names} == {
+        "localrun",
+        f"localrun-{localrun.__version__}.dist-info",
+    }
+    assert {"localrun/py.typed", "localrun/server/docs.html"} <= set(names)
+    assert "localrun/scaffold/templates/test_task.py.in" in names
+    tests = re.compile(r"(^|/)(tests?|conftest\.py|test_[^/]*\.py|__pycache__)(/|$)")
+    assert [name for name in names if tests.search(name)] == []
+
+
+def test_the_wheel_has_every_file_of_the_package(distributions: dict[str, Path]) -> None:
+    here = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "localrun").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert here - set(names_in(distributions["wheel"])) == set()
+
+
+def test_its_commands_and_its_plugin_are_declared(distributions: dict[str, Path]) -> None:
+    wheel = distributions["wheel"]
+    entry_points = next(name for name in names_in(wheel) if name.endswith("entry_points.txt"))
+    read = ConfigParser()
+    with zipfile.ZipFile(wheel) as archive:
+        read.read_string(archive.read(entry_points).decode())
+    assert {name: dict(read[name]) for name in read.sections()} == {
+        "console_scripts": {"localrun": "localrun.cli:main"},
+        "pytest11": {"localrun": "localrun.pytest_plugin.plugin"},
+    }
+
+
+def test_the_sdist_makes_the_same_wheel(distributions: dict[str, Path], tmp_path: Path) -> None:
+    with tarfile.open(distributions["sdist"]) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (folder,) = tmp_path.iterdir()
+    (wheel,) = build(folder, tmp_path / "dist", "wheel")
+    assert sorted(names_in(wheel)) == sorted(names_in(distributions["wheel"]))
+    assert wheel.read_bytes() == distributions["wheel"].read_bytes()
+
+
+# -- installed --------------------------------------------------------------------------------------
+
+
+def test_the_command_works_where_nothing_else_is(fresh: Environment, tmp_path: Path) -> None:
+    version = fresh.run("localrun", "--version", cwd=tmp_path)
+    assert version.stdout.strip().endswith(localrun.__version__)
+    checked = fresh.run("localrun", "validate", "none", cwd=tmp_path)
+    assert "there is no file or folder none" in checked.stderr
+    served = fresh.run("python", "-c", "import localrun.server.api, localrun.engines.dockerd", cwd=tmp_path)
+    assert served.returncode == 0, served.stderr
+
+
+def test_every_public_name_passes_a_strict_type_check(fresh: Environment, project: Path) -> None:
+    done = fresh.run("mypy", "--cache-dir", str(project.parent / "mypy"), cwd=project)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_project_uses_every_public_name() -> None:
+    used = set()
+    for path in (*DOWNSTREAM.glob("src/**/*.py"), *DOWNSTREAM.glob("tests/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute):
+                used.add(node.attr)
+            elif isinstance(node, ast.Name):
+                used.add(node.id)
+    assert {*localrun.__all__, *pytest_plugin.__all__} - used == set()
+
+
+def outcomes(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """How many tests passed, and so on."""
+    found = re.findall(r"(\d+) (passed|failed|skipped|errors?)", done.stdout.splitlines()[-1])
+    return {what: int(number) for number, what in found}
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["one process", "xdist"])
+def test_the_tests_of_the_project_pass_without_docker(
+    fresh: Environment, project: Path, workers: list[str]
+) -> None:
+    nowhere = {"DOCKER_HOST": f"unix://{project}/none.sock"}
+    done = fresh.run("pytest", "-q", "-rs", *workers, cwd=project, env=nowhere)
+    assert done.returncode == 0, done.stdout
+    assert outcomes(done) == {"passed": 10, "skipped": 8}
+    assert "no container engine: " in done.stdout
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["one process", "xdist"])
+def test_the_tests_of_the_project_pass_on_docker(
+    fresh: Environment, built_once: Path, workers: list[str]
+) -> None:
+    options = ["--localrun-build-arg", f"BASE_IMAGE={BASE_IMAGE}", *workers]
+    done = fresh.run("pytest", "-q", *options, cwd=built_once)
+    assert done.returncode == 0, done.stdout
+    assert outcomes(done) == {"passed": 18}
