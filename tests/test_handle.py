@@ -485,3 +485,32 @@ def test_the_package_lists_its_names_and_knows_no_others() -> None:
     assert {"Task", "TaskFailed", "run", "submit", "wait_all"} <= set(dir(localrun))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = localrun.nothing  # type: ignore[attr-defined]
+
+
+# -- shown as it goes ---------------------------------------------------------------------------------
+
+
+def test_waiting_can_show_what_happens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with desk_of(tmp_path, fail) as desk:
+        assert submit(desk).wait(show=True) == "FAILED"
+    shown = capsys.readouterr()
+    assert "] state RUNNING\n" in shown.err
+    assert "] out | no luck\n" in shown.err
+    assert "FAILED (EXIT_NONZERO): the task failed with exit code 3" in shown.err
+    assert shown.out == ""
+
+
+def test_waiting_shows_nothing_unless_it_is_told_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with desk_of(tmp_path, fail) as desk:
+        submit(desk).wait()
+    assert capsys.readouterr().err == ""
+
+
+def test_waiting_that_shows_has_its_limit_too(tmp_path: Path) -> None:
+    with desk_of(tmp_path, hang) as desk:
+        task = submit(desk)
+        with pytest.raises(TimeoutError, match=r"has not ended after 0\.05 s"):
+            task.wait(0.05, show=True)
+        task.kill()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import sys
 import threading
+import types
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ import pytest
 import localrun
 from localrun.engines.fake import FakeContainer
 from localrun.states import TaskState
+from tests.desk import Desk
 from tests.test_handle import desk_of, hang, submit
 from tests.test_takeover import abandoned, add
 
@@ -100,3 +104,23 @@ def test_nothing_is_shown_where_nobody_watches(tmp_path: Path, capsys: pytest.Ca
         localrun.wait_all([submit(desk)])
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("", "")
+
+
+def test_a_notebook_is_shown_one_line_without_widgets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    with desk_of(tmp_path, odd_fails) as desk:
+        localrun.wait_all([submit(desk, b=number) for number in range(3)])
+    err = capsys.readouterr().err
+    shown = err.split("\r")
+    assert (shown[1], shown[-1]) == ("tasks 0/3", "tasks 3/3, 1 not finished\n")
+    assert err.count("\n") == 1
+
+
+def test_a_cell_of_a_notebook_runs_in_an_event_loop(tmp_path: Path) -> None:
+    async def cell(desk: Desk) -> list[TaskState]:
+        return localrun.wait_all([submit(desk, b=number) for number in range(3)])
+
+    with desk_of(tmp_path) as desk:
+        assert asyncio.run(cell(desk)) == ["FINISHED"] * 3

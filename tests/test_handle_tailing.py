@@ -194,3 +194,37 @@ def test_a_task_without_a_container_has_no_files(tmp_path: Path) -> None:
         assert task.list_files() == []
         with pytest.raises(UsageError, match="has written no such files"):
             task.tail_files(["x"], out=io.StringIO())
+
+
+def test_a_file_that_is_replaced_is_shown_from_its_start(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def program(container: FakeContainer) -> int:
+        state, beside = container.path("/outputs/state"), container.path("/outputs/.state")
+        state.write_text("half\n")
+        go.wait(10)
+        beside.write_text("all of it now\n")
+        beside.replace(state)
+        return 1
+
+    out = Stepwise(go, "half")
+    with desk_of(tmp_path, program) as desk:
+        submit(desk).tail_files(["state"], follow=True, out=out)
+    assert out.getvalue() == "half\nall of it now\n"
+
+
+def test_a_file_whose_place_is_taken_by_a_link_is_not_followed_out(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def program(container: FakeContainer) -> int:
+        state = container.path("/outputs/state")
+        state.write_text("half\n")
+        go.wait(10)
+        state.unlink()
+        state.symlink_to("/etc/hostname")
+        return 1
+
+    out = Stepwise(go, "half")
+    with desk_of(tmp_path, program) as desk:
+        submit(desk).tail_files(["state"], follow=True, out=out)
+    assert out.getvalue() == "half\n"

@@ -12,15 +12,15 @@ import click
 
 from localrun.cli import options
 from localrun.cli.display.lines import harmless_lines
+from localrun.cli.ending import End, await_end, ending, event_of, tell_open, tell_unattended
 from localrun.cli.face import Face, pass_face
+from localrun.cli.growing import Grown
 from localrun.cli.streams import err, is_terminal, out
 
 if TYPE_CHECKING:
-    from localrun.app import App
     from localrun.record import TaskRecord
     from localrun.workspace import Workspace
 
-_CHUNK = 64 * 1024
 _LOOK = 0.1  # seconds between two looks at a growing file, for which the system has no portable event
 _STEPS = ("permissions", "task", "outputs")
 
@@ -35,18 +35,23 @@ def command(face: Face, task_id: str, step: str, follow: bool, as_json: bool) ->
     """Show what the task ID wrote.
 
     The steps `permissions` and `outputs` run no program of their own: they show what was done, and how.
+    With --follow, a task whose process died is carried on here; Ctrl+C ends the following, not the task.
     """
-    with face.app() as app:
+    with face.app(on_exit="leave") as app:
         workspace, record = app.find(task_id)
+        end = ending(app, record) if follow else None
         if as_json or step != "task":
-            _print_at_once(app, workspace, step, follow=follow, as_json=as_json)
+            await_end(end)
+            _print_at_once(workspace, step, as_json=as_json)
         else:
-            _print_log(app, workspace, record, face, follow=follow)
+            _print_log(workspace, record, face, end, follow=follow)
+        if follow:
+            tell_open(end)
+        else:
+            tell_unattended(workspace)
 
 
-def _print_at_once(app: App, workspace: Workspace, step: str, *, follow: bool, as_json: bool) -> None:
-    if follow:
-        app.home.wait(workspace.id)
+def _print_at_once(workspace: Workspace, step: str, *, as_json: bool) -> None:
     record = workspace.load()
     text = _text(workspace) if step == "task" else ""
     if not as_json:
@@ -78,48 +83,27 @@ def _how(record: TaskRecord, step: str) -> str:
     return f"{step}: " + ("; ".join(parts) if parts else "not reached yet, or not at all")
 
 
-def _print_log(app: App, workspace: Workspace, record: TaskRecord, face: Face, *, follow: bool) -> None:
+def _print_log(
+    workspace: Workspace, record: TaskRecord, face: Face, end: End | None, *, follow: bool
+) -> None:
     plain = is_terminal(sys.stdout, face.environ)
     wrote = False
-    ended = _ended(app, record) if follow else None
-    for data in pieces(workspace.log, ended):
+    for data in pieces(workspace.log, event_of(end) if follow else None):
         wrote = True
         _put(data, plain=plain)
     if not wrote and not follow:
         err(f"the task {record.id[:8]} wrote nothing" + ("" if record.state.is_end else " yet"))
-    if follow and not workspace.load().state.is_end:
-        err(f"the process of the task {record.id[:8]} is gone; `localrun kill {record.id[:8]}` ends it")
-
-
-def _ended(app: App, record: TaskRecord) -> threading.Event:
-    """Set once nobody carries the task any more; a daemon, since a lock cannot be waited for less firmly."""
-    ended = threading.Event()
-    if record.state.is_end:
-        ended.set()
-        return ended
-
-    def watch() -> None:
-        app.home.wait(record.id)
-        ended.set()
-
-    threading.Thread(target=watch, name="watch", daemon=True).start()
-    return ended
 
 
 def pieces(path: Path, ended: threading.Event | None) -> Iterator[bytes]:
     """What is in a file, and what is added to it until `ended` is set; None: only what is there."""
-    while not path.exists():
-        if ended is None or ended.is_set():
+    grown = Grown(path)
+    while True:
+        last = ended is None or ended.is_set()  # asked before reading: what came before the end is read
+        yield from grown.pieces()
+        if last or ended is None:
             return
         ended.wait(_LOOK)
-    with path.open("rb") as stream:
-        while True:
-            last = ended is None or ended.is_set()  # asked before reading: what came before the end is read
-            while data := stream.read(_CHUNK):
-                yield data
-            if last or ended is None:
-                return
-            ended.wait(_LOOK)
 
 
 def _put(data: bytes, *, plain: bool) -> None:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import io
 import sys
-import threading
 from collections.abc import Callable
-from concurrent import futures
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from localrun.cli import options
+from localrun.cli.ending import await_end, ending, tell_open, tell_unattended
 from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import err
 from localrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from localrun.app import App
     from localrun.record import TaskRecord
     from localrun.workspace import Workspace
 
@@ -40,20 +37,22 @@ def command(
     """Show the last lines of FILEs that the task ID has written, also while it runs.
 
     A FILE is a path as `localrun list-files ID` shows it; without one, what the program printed is meant.
-    With --follow they may also come later.
+    With --follow they may also come later, and a task whose process died is carried on here; Ctrl+C ends
+    the following, not the task.
     """
-    with face.app() as app:
+    with face.app(on_exit="leave") as app:
         workspace, record = app.find(task_id)
         _refuse_remote(record, files)
+        end = ending(app, record) if follow else None
         if as_json:
-            if follow:
-                app.home.wait(record.id)
+            await_end(end)
             _print_json(workspace, files, lines)
-            return
-        end = _end(app, record) if follow and not record.state.is_end else None
-        _tails(workspace, record)(files, lines=lines, end=end, out=sys.stdout)
-        if end is not None and not workspace.load().state.is_end:
-            err(f"the process of the task {record.id[:8]} is gone; `localrun wait {record.id[:8]}` goes on")
+        else:
+            _tails(workspace, record)(files, lines=lines, end=end, out=sys.stdout)
+        if follow:
+            tell_open(end)
+        elif not files:
+            tell_unattended(workspace)
 
 
 def _refuse_remote(record: TaskRecord, files: tuple[str, ...]) -> None:
@@ -62,19 +61,6 @@ def _refuse_remote(record: TaskRecord, files: tuple[str, ...]) -> None:
             "the task's engine does not share files with this machine: they come when it has ended",
             remedy=f"wait for it: `localrun wait {record.id[:8]}`; its log is here: leave out the FILE",
         )
-
-
-def _end(app: App, record: TaskRecord) -> futures.Future[None]:
-    """Done once nobody carries the task any more."""
-    end: futures.Future[None] = futures.Future()
-
-    def watch() -> None:
-        app.home.wait(record.id)
-        end.set_result(None)
-
-    # a daemon: a lock cannot be waited for less firmly
-    threading.Thread(target=watch, name="watch", daemon=True).start()
-    return end
 
 
 def _tails(workspace: Workspace, record: TaskRecord) -> Callable[..., None]:

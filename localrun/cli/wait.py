@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent import futures
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
 import click
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from localrun.record import TaskRecord
     from localrun.states import TaskState
 
-_LOOK = 0.1  # seconds between two looks at files that another process writes: they tell us nothing
 _REPORTS = 5  # failures of many tasks that are told at length
 
 
@@ -60,8 +57,8 @@ def command(
         tasks = _all(app) if everything else _named(app, task_ids)
         if not tasks and not quiet:
             err("no task of this folder is on its way")
-        waiting = _Waiting(face, app, tasks, quiet=quiet)
-        code = waiting.through(interrupts, timeout)
+        waiting = _Waiting(face, app, interrupts, tasks, quiet=quiet)
+        code = waiting.through(timeout)
         if as_json:
             waiting.print_json(one=len(task_ids) == 1)
         else:
@@ -101,16 +98,18 @@ class _Waiting:
 
     face: Face
     app: App
+    interrupts: Interrupts
     tasks: list[Task]
+    _: KW_ONLY
     quiet: bool
     errors: dict[str, LocalrunError] = field(default_factory=dict)
     shown: bool = False  # whether the output of the one task was shown as it came
 
-    def through(self, interrupts: Interrupts, timeout: float | None) -> int:
+    def through(self, timeout: float | None) -> int:
         """Wait, and tell the ends; the exit code."""
         wait = self._one if len(self.tasks) == 1 else self._several
         try:
-            with interrupts.raising():
+            with self.interrupts.raising():
                 wait(timeout)
         except Interrupted:
             self._tell_left("the waiting was ended")
@@ -123,6 +122,8 @@ class _Waiting:
     # -- waiting ---------------------------------------------------------------------------------
 
     def _one(self, timeout: float | None) -> None:
+        from localrun.handle.live import follow
+
         task = self.tasks[0]
         if task.is_terminal:
             return
@@ -130,25 +131,11 @@ class _Waiting:
         self.shown = not self.quiet
         display.begin(task.info.name or task.id)
         try:
-            self._follow(task, timeout, display.show)
+            place = self.app.home.open(task.id)
+            follow(place, task.end(), display.show, timeout=timeout, shield=self.interrupts.held)
         finally:
             display.end()
         self._end(task)
-
-    def _follow(self, task: Task, timeout: float | None, show: Callable[..., None]) -> None:
-        from localrun.cli.display.replay import Replay
-
-        replay, end = Replay(self.app.home.open(task.id)), task.end()
-        deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
-        while True:
-            last = end.done()  # asked before looking: what came before the end is seen
-            for event in replay.fresh():
-                show(event)
-            if last:
-                return
-            if time.monotonic() >= deadline:
-                raise TimeoutError(f"the task {task.id[:8]} has not ended after {timeout:g} s")
-            futures.wait([end], _LOOK)
 
     def _several(self, timeout: float | None) -> None:
         from localrun.handle.batch import as_they_end

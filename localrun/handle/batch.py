@@ -21,11 +21,12 @@ def wait_all(
 ) -> list[TaskState]:
     """Block until all tasks have ended; their states, in the order of the tasks.
 
-    `progress` shows one line on standard error; None: when that is a terminal. Ctrl+C ends the waiting,
-    not the tasks. Raises as `Task.wait`, `TimeoutError` after `timeout` seconds for all of them together.
+    `progress` shows one line on standard error; None: when that is a terminal, or the cell of a notebook.
+    Ctrl+C ends the waiting, not the tasks. Raises as `Task.wait`, `TimeoutError` after `timeout` seconds for
+    all of them together.
     """
     waited = list(tasks)
-    show = sys.stderr.isatty() if progress is None else progress
+    show = sys.stderr.isatty() or in_notebook() if progress is None else progress
     with line(len(waited)) if show else _nothing() as tell:
         for task in as_they_end(waited, timeout):
             tell(task.wait())
@@ -73,6 +74,11 @@ def _next(ended: SimpleQueue[Task], deadline: float) -> Task | None:
                 return None
 
 
+def in_notebook() -> bool:
+    """Whether this is the kernel of a notebook, whose cells show what is written but are no terminals."""
+    return "ipykernel" in sys.modules and not sys.stderr.isatty()
+
+
 @contextmanager
 def _nothing() -> Iterator[Told]:
     yield lambda _: None
@@ -81,6 +87,34 @@ def _nothing() -> Iterator[Told]:
 @contextmanager
 def line(total: int) -> Iterator[Told]:
     """A line on standard error that tells how many have ended; it is told the state of each."""
+    with _cell(total) if in_notebook() else _bar(total) as tell:
+        yield tell
+
+
+@contextmanager
+def _cell(total: int) -> Iterator[Told]:
+    """A line that begins anew with each task: all that a notebook needs, and no widgets."""
+    ended = failed = 0
+
+    def write() -> None:
+        note = f", {failed} not finished" if failed else ""
+        sys.stderr.write(f"\rtasks {ended}/{total}{note}")
+        sys.stderr.flush()
+
+    def tell(state: TaskState) -> None:
+        nonlocal ended, failed
+        ended, failed = ended + 1, failed + (state is not TaskState.FINISHED)
+        write()
+
+    write()
+    try:
+        yield tell
+    finally:
+        sys.stderr.write("\n")
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Told]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

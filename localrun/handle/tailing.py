@@ -6,7 +6,7 @@ import codecs
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, TextIO
 
@@ -57,7 +57,7 @@ def _tails(
 ) -> list[_Tail]:
     folder = workspace.outputs if names else workspace.logs
     tree = stack.enter_context(Tree(folder, inside if names else "/"))
-    tails = [_Tail(tree, name, lines) for name in names or [workspace.log.name]]
+    tails = [_Tail(tree, name, lines, is_log=not names) for name in names or [workspace.log.name]]
     for one in tails:
         stack.callback(one.close)
     return tails
@@ -76,10 +76,15 @@ def _follow(tails: list[_Tail], end: End | None, paper: _Paper) -> None:
 
 
 class _Tail:
-    """One file: its last lines first, then what is added."""
+    """One file: its last lines first, then what is added.
 
-    def __init__(self, tree: Tree, name: str, lines: int) -> None:
+    A file may be made anew. Then it is read from its start; but who carries a task on writes its log again
+    from the start, with the same beginning.
+    """
+
+    def __init__(self, tree: Tree, name: str, lines: int, *, is_log: bool) -> None:
         self.name = name
+        self._is_log = is_log
         self._tree = tree
         self._lines = lines
         self._stream: BinaryIO | None = None
@@ -89,13 +94,16 @@ class _Tail:
         """Whether the file is there. Raises `UsageError` for what is no file of the task."""
         if self._stream is None:
             try:
-                spot = self._tree.find(PurePosixPath("/", self.name).parts[1:])
-                if spot is not None and spot.kind != "file":
-                    raise Untrusted(f"is a {spot.kind}", "name a file")
-                self._stream = self._tree.open(spot) if spot is not None else None
+                self._stream = self._opened()
             except Untrusted as error:
                 raise UsageError(f"{self.name} {error}", remedy=error.remedy) from error
         return self._stream is not None
+
+    def _opened(self) -> BinaryIO | None:
+        spot = self._tree.find(PurePosixPath("/", self.name).parts[1:])
+        if spot is not None and spot.kind != "file":
+            raise Untrusted(f"is a {spot.kind}", "name a file")
+        return self._tree.open(spot) if spot is not None else None
 
     def pieces(self) -> Iterator[str]:
         """What has not been read yet."""
@@ -105,10 +113,25 @@ class _Tail:
         assert self._stream is not None
         if not begun:
             yield self._last()
-        elif os.fstat(self._stream.fileno()).st_size < self._stream.tell():
-            self._stream.seek(0)  # it was written anew
+        else:
+            self._renew()
         while data := self._stream.read(_CHUNK):
             yield self._decode(data)
+
+    def _renew(self) -> None:
+        """Go on with the file that has taken the place of this one, or that was cut."""
+        assert self._stream is not None
+        position = self._stream.tell()
+        with suppress(Untrusted):  # gone, or no file any more: what was opened is read on
+            other = self._opened()
+            if other is not None and not _same(other, self._stream):
+                self._stream.close()
+                self._stream = other
+                self._stream.seek(position if self._is_log else 0)
+            elif other is not None:
+                other.close()
+        if not self._is_log and os.fstat(self._stream.fileno()).st_size < self._stream.tell():
+            self._stream.seek(0)
 
     def _last(self) -> str:
         assert self._stream is not None
@@ -120,6 +143,10 @@ class _Tail:
         """Let go of the file."""
         if self._stream is not None:
             self._stream.close()
+
+
+def _same(one: BinaryIO, other: BinaryIO) -> bool:
+    return os.path.samestat(os.fstat(one.fileno()), os.fstat(other.fileno()))
 
 
 class _Paper:

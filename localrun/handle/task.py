@@ -95,8 +95,11 @@ class Task:
 
     # -- waiting ---------------------------------------------------------------------------------
 
-    def wait(self, timeout: float | None = None) -> TaskState:
+    def wait(self, timeout: float | None = None, *, show: bool = False) -> TaskState:
         """Block until the task has ended, whichever process carries it; the state that it ended in.
+
+        With `show`, what happens and what its program writes is shown on standard error meanwhile, and why
+        it failed at the end.
 
         Ctrl+C ends the waiting, not the task. When the process that carried the task has died, it is
         carried on here. Raises `TimeoutError` after `timeout` seconds, `UsageError` for a task that
@@ -105,7 +108,11 @@ class Task:
         if self.is_terminal:
             return self.status
         end = self.end()
-        if not _done(end, timeout):
+        if show:
+            from localrun.handle.live import shown
+
+            shown(self._workspace, end, timeout)
+        elif not _done(end, timeout):
             raise self._timed_out("ended", timeout)
         return self._ended(end.result()).state
 

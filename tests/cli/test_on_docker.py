@@ -263,13 +263,26 @@ def test_an_ordinary_user_of_the_docker_group_runs_a_task(place: Place, as_other
 SUBMIT = "import localrun, sys; print(localrun.submit('descriptor.yml', use_image=sys.argv[1], a=5, b=0).id)"
 
 
+def submitted(place: Place) -> str:
+    """A task whose script has ended: nobody carries it."""
+    done = subprocess.run(
+        [sys.executable, "-c", SUBMIT, place.image],
+        cwd=place.folder,
+        env={**os.environ, **place.environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def go_on(place: Place, task_id: str) -> None:
+    (place.folder / "home" / "tasks" / task_id / "outputs" / "go").touch()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_who_waits_can_go_and_the_next_one_gets_the_outputs(place: Place, number: signal.Signals) -> None:
-    submitted = subprocess.run(
-        [sys.executable, "-c", SUBMIT, place.image],
-        cwd=place.folder, env={**os.environ, **place.environment}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    task_id = submitted.stdout.strip()
+    task_id = submitted(place)
     with place.start("wait", task_id) as process:  # the process that submitted it is gone: carried on here
         process.until("out | one")
         process.send_signal(number)
@@ -277,7 +290,24 @@ def test_who_waits_can_go_and_the_next_one_gets_the_outputs(place: Place, number
     assert result.code == 130
     assert f"the waiting was ended; the task {task_id[:8]} goes on" in result.err
     assert len(place.containers(task_id)) == 1
-    (place.folder / "home" / "tasks" / task_id / "outputs" / "go").touch()
+    go_on(place, task_id)
     again = place.call("wait", task_id)
     assert (again.code, again.out.splitlines()[0]) == (0, "output sum: 7")
     assert place.containers(task_id) == []
+
+
+@pytest.mark.parametrize("command", ["logs", "tail"])
+def test_who_follows_a_task_that_nobody_carries_sees_all_of_it_and_can_go(place: Place, command: str) -> None:
+    task_id = submitted(place)
+    with place.start(command, task_id, "-f") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "one\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        process.communicate()
+    assert len(place.containers(task_id)) == 1
+    assert "no process follows the task" in place.call(command, task_id).err
+    go_on(place, task_id)
+    result = place.call(command, task_id, "-f")
+    assert (result.code, result.out, result.err) == (0, "one\ntwo\n", "")
+    assert place.call("status", task_id, "--json").json["state"] == "FINISHED"

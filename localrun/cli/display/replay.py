@@ -10,17 +10,15 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from localrun.cli.growing import Grown
 from localrun.events import Event
 from localrun.states import TaskState
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from localrun.workspace import Workspace
 
 LINES = 50  # of a log that is long already when somebody begins to look
 _TAIL = 64 * 1024  # bytes in which these are looked for
-_MOST = 1024 * 1024  # bytes at one look
 
 
 class Replay:
@@ -28,8 +26,8 @@ class Replay:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._history = _Grown(workspace.events)
-        self._log = _Grown(workspace.log)
+        self._history = Grown(workspace.events)
+        self._log = Grown(workspace.log)
         self._rest = b""
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._begun = False
@@ -63,37 +61,6 @@ class Replay:
 
     def _piece(self, text: str) -> Event:
         return Event("log", self._workspace.id, data={"stream": "stdout", "text": text})
-
-
-class _Grown:
-    """A file, from where it was read last. It may be made anew with the same beginning, by who carries on."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._position = 0
-        self.left_out = False
-
-    def pieces(self) -> Iterator[bytes]:
-        """What was added, in pieces."""
-        try:
-            stream = self._path.open("rb")
-        except FileNotFoundError:
-            return
-        with stream:
-            stream.seek(self._position)
-            while data := stream.read(_MOST):
-                self._position += len(data)
-                yield data
-
-    def last(self, size: int) -> bytes:
-        """The last bytes; `left_out` says whether there are others before them."""
-        with self._path.open("rb") as stream:
-            end = stream.seek(0, 2)
-            self.left_out = end > size
-            stream.seek(max(0, end - size))
-            data = stream.read(size)
-            self._position = stream.tell()
-        return data.partition(b"\n")[2] if self.left_out else data
 
 
 def _event(line: bytes) -> Event | None:
