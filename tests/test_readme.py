@@ -15,7 +15,11 @@ import pytest
 from tests.gallery import no_image_stays
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "samples").glob("**/README.md")),
+]
 COPIED = ("Makefile", "pyproject.toml", "README.md", ".ci", "samples", "localrun")
 
 
@@ -45,6 +49,11 @@ def examples(text: str) -> list[Example]:
     return found
 
 
+def named(page: Path) -> str:
+    """A page by its path in the project."""
+    return page.relative_to(ROOT).as_posix()
+
+
 def project(folder: Path) -> dict[str, str]:
     """A copy of the project that `make` finds ready; the environment to use it in."""
     for name in COPIED:
@@ -62,9 +71,7 @@ def project(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize(
-    "page", [page for page in PAGES if examples(page.read_text())], ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", [page for page in PAGES if examples(page.read_text())], ids=named)
 def test_the_examples_of_a_page_print_what_they_say(page: Path, tmp_path: Path) -> None:
     # Given a fresh copy of the project
     environment = project(tmp_path)
@@ -87,7 +94,7 @@ def test_the_examples_of_a_page_print_what_they_say(page: Path, tmp_path: Path) 
             )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []
