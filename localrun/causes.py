@@ -38,6 +38,11 @@ EXPLANATIONS: dict[Cause, Explanation] = {
         "A required input is missing, or a value breaks its type or a constraint.",
         "Correct each input that is listed, or the constraint in the descriptor.",
     ),
+    Cause.DATASET_CHECKSUM: Explanation(
+        "The dataset is not the one that was announced.",
+        "Its SHA-256 is another one than the order says: it was changed, or cut short on its way.",
+        "Compare it with `sha256sum FILE` and fetch it anew, or correct the checksum behind its name.",
+    ),
     Cause.IMAGE_INVALID: Explanation(
         "The image archive is broken.",
         "It was cut short, is not the output of `docker save`, or lacks one of its parts.",
@@ -112,6 +117,31 @@ EXPLANATIONS: dict[Cause, Explanation] = {
         "What the task wrote does not fit the descriptor.",
         "An output is missing, blank, of another type, out of its range, or has another name.",
         "Correct each output that is listed; a file is named exactly as its output, without an extension.",
+    ),
+    Cause.RESULT_NAME_TOO_LONG: Explanation(
+        "A file of the result has a longer name than iExec takes.",
+        "iExec's workers refuse a result in which any file has a name of more than 31 characters.",
+        "Give each file that is listed a shorter name; the names of folders do not count.",
+    ),
+    Cause.RESULT_NOT_PACKED: Explanation(
+        "The output folder could not be packed into the result.",
+        "It holds too many files, too deep folders, or something that cannot be read.",
+        "Let the app write fewer files and flatter folders to /iexec_out.",
+    ),
+    Cause.COMPUTED_FILE_MISSING: Explanation(
+        "The app has left no computed.json.",
+        "iExec learns from this file what the result is; without it the task fails there, and late.",
+        "Let the app write /iexec_out/computed.json at its end.",
+    ),
+    Cause.DIGEST_FAILED: Explanation(
+        "No digest of the result can be computed.",
+        "computed.json is no JSON, lacks its key, or names what is not there or not in /iexec_out.",
+        'Let the app write {"deterministic-output-path": "/iexec_out/FILE"} into it, and that FILE.',
+    ),
+    Cause.RESULT_TOO_LARGE: Explanation(
+        "The packed result is larger than iExec takes.",
+        "A worker can upload 50 MiB of a result.",
+        "Write less to /iexec_out, or let the app put large data to a place of its own.",
     ),
     Cause.DISK_PRESSURE: Explanation(
         "The task was stopped because the disk was nearly full.",

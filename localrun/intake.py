@@ -12,12 +12,13 @@ import msgspec
 
 from localrun import bundle as bundles
 from localrun import descriptor as descriptors
-from localrun import values
+from localrun import safe, values
 from localrun.bundle import Bundle
 from localrun.claim import Claim
 from localrun.datatypes import holds_files
 from localrun.descriptor import Descriptor
 from localrun.events import Listener
+from localrun.hidden import HIDDEN
 from localrun.images import ImageReference, ImageSource
 from localrun.owners import this_process
 from localrun.record import Plan, Resources, TaskRecord
@@ -75,13 +76,16 @@ class Intake:
                 claim = self._home.claim(workspace.id, new=True)
             assert claim is not None
             workspace.furnish(bundle.descriptor.source)
+            safe.keep(workspace.secrets, request.secrets)
             plan = _plan(request, bundle, self._settings, given)
             task = Task(_record(request, bundle, workspace, plan), workspace, listeners)
             task.time("bundle", read)
             task.create()
+            given |= _downloaded(request, task)
             missing = _missing(bundle.descriptor, given) if request.patient else ()
             if not missing or assigned.problems:
-                provision(task, bundle.descriptor, given, bundle.warnings, assigned)
+                warnings = (*bundle.warnings, *request.warnings)
+                provision(task, bundle.descriptor, given, warnings, assigned)
             check(task)
         except BaseException:
             if workspace is not None:
@@ -91,8 +95,12 @@ class Intake:
 
     def _read(self, request: Request) -> Bundle:
         if request.descriptor is not None:
-            assert request.image is not None
             described = descriptors.read(request.descriptor, "task")
+            if request.image is None:
+                source = bundles.image_of(
+                    request.bundle, cache=self._settings.cache, build_args=request.build_args
+                )
+                return bundles.described_by(described, request.bundle, source)
             return Bundle(request.image, None, described, ImageReference(request.image), request.image)
         return bundles.read(
             request.bundle, image=request.image, cache=self._settings.cache, build_args=request.build_args
@@ -106,12 +114,26 @@ class Intake:
             Path(plan.bundle),
             image=plan.image,
             build_args=plan.build_args,
-            descriptor=None if plan.bundle else task.workspace.descriptor.read_bytes(),
+            descriptor=task.workspace.descriptor.read_bytes()
+            if plan.profile == "iexec" or not plan.bundle
+            else None,
         )
         bundle = self._read(request)
         given = given_to(task)
         missing = _missing(bundle.descriptor, given) if task.record.state is TaskState.CREATED else ()
         return Ready(task, bundle.descriptor, bundle.image, claim, missing)
+
+
+def _downloaded(request: Request, task: Task) -> dict[str, Any]:
+    """Fetch what comes from the web. Raises `InputsError`."""
+    if not request.downloads:
+        return {}
+    from localrun.iexec import fetching
+
+    for name, (url, digest) in request.downloads.items():
+        task.emit("note", f"fetching {url}")
+        task.workspace.upload(name, fetching.fetch(url, digest))
+    return dict(task.workspace.uploaded())
 
 
 def given_to(task: Task) -> dict[str, Any]:
@@ -207,11 +229,14 @@ def _plan(request: Request, bundle: Bundle, settings: Settings, given: Mapping[s
         input_folder=bundle.descriptor.input_folder,
         output_folder=bundle.descriptor.output_folder,
         command=None if request.command is None else list(request.command),
-        environment=dict(request.environment),
+        environment={**request.environment, **dict.fromkeys(request.secrets, HIDDEN)},
         writable_inputs=request.writable_inputs,
         hardened=request.hardened,
         pids=settings.pids_limit,
         detached=request.detached,
         retries=request.retries,
+        profile=request.profile,
+        callback=request.callback,
+        hidden=list(request.secrets),
         values=kept,
     )

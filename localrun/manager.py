@@ -14,7 +14,7 @@ from localrun.errors import Cause, ShuttingDown, TaskExists, TaskNotFound, Usage
 from localrun.events import Event, Listener
 from localrun.intake import Intake, Ready, Shield
 from localrun.record import TaskRecord
-from localrun.request import Request, from_payload
+from localrun.request import Request, from_payload, without_secrets
 from localrun.runner import Runner
 from localrun.settings import Settings
 from localrun.states import TaskState
@@ -135,7 +135,7 @@ class TaskManager:
         if record is None:
             return None
         task = self.get_task(task_id)
-        if task is None or record.submitted != dict(payload):
+        if task is None or record.submitted != without_secrets(payload):
             raise TaskExists(f"there is a task {task_id} already", remedy="choose another id", id=task_id)
         return task
 

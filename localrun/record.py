@@ -8,6 +8,7 @@ import msgspec
 
 from localrun.states import StepName, TaskState
 
+ProfileName = Literal["bundle", "iexec"]
 OomEvidence = Literal["no", "suspected", "yes"]
 ImageOrigin = Literal["", "present", "loaded", "built", "pulled"]
 
@@ -65,6 +66,8 @@ class Plan(Frozen, frozen=True, kw_only=True):
     container. A detached task goes on when the process that submitted it ends.
     `values` are kept for a task that may wait for more of them. A task with more than one of `replicas`
     has no container of its own: each of them has one. `agree` of them must give the same.
+    `hidden` names variables of the environment whose values are secret, and kept elsewhere until the end.
+    `callback`: the result of an iExec app is for a contract.
     """
 
     bundle: str = ""
@@ -85,6 +88,9 @@ class Plan(Frozen, frozen=True, kw_only=True):
     hostname: str = ""
     replicas: int = 1
     agree: int = 1
+    profile: ProfileName = "bundle"
+    callback: bool = False
+    hidden: list[str] = msgspec.field(default_factory=list)
 
 
 class StepRecord(Frozen, frozen=True, kw_only=True):

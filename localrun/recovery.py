@@ -90,7 +90,7 @@ class Recovery:
         from localrun import ownership  # brings tarfile, which few runs need
 
         self._engine.stop(found.handle, self._settings.grace)
-        end = self._keep_log(task.workspace, found)
+        end = self._keep_log(task, found)
         try:
             folder = descriptor.read(task.workspace.descriptor.read_bytes()).output_folder
             ownership.take(self._engine, found.handle, task.workspace.outputs, folder)
@@ -99,10 +99,11 @@ class Recovery:
         self._engine.remove(found.handle)
         return end
 
-    def _keep_log(self, workspace: Workspace, found: Found) -> str:
+    def _keep_log(self, task: Task, found: Found) -> str:
+        workspace = task.workspace
         workspace.log.unlink(missing_ok=True)  # the engine has all of it, from the start
         log = TaskLog(workspace.log, self._settings.log_limit)
-        for stream, data in self._engine.logs(found.handle):
+        for stream, data in task.veil.pieces(self._engine.logs(found.handle)):
             log.write(data, stream)
         log.close()
         return log.tail

@@ -43,6 +43,11 @@ def repeat(
             f"the task {record.id[:8]} has no container: there is nothing to run again",
             remedy="submit it again to where it came from",
         )
+    if record.plan.hidden:
+        raise UsageError(
+            f"the task {record.id[:8]} had secrets ({', '.join(record.plan.hidden)}), which are not kept",
+            remedy="run its app again, with its secrets: `localrun run`",
+        )
     described = _described(workspace)
     kept = {name: getattr(record.plan, name) for name in _shared()}
     origin = _origin(record, record.plan, workspace, say, has_image, image=image, same_image=same_image)
@@ -81,7 +86,8 @@ def _origin(
     other = {"image": image} if image else {}
     there = bool(plan.bundle) and Path(plan.bundle).exists()
     if there and not same_image:
-        return {"bundle": Path(plan.bundle), **other}
+        own = {"descriptor": workspace.descriptor.read_bytes()} if plan.profile == "iexec" else {}
+        return {"bundle": Path(plan.bundle), **own, **other}
     kept: dict[str, Any] = {"bundle": Path(), "descriptor": workspace.descriptor.read_bytes()}
     if other or (not plan.bundle and not same_image):
         return {**kept, **other}

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
 
 from localrun.errors import Problem, UsageError
 from localrun.guess import did_you_mean
+from localrun.hidden import HIDDEN
 from localrun.images import Pull
+from localrun.record import ProfileName
 from localrun.sizes import parse_bytes, parse_seconds
+
+if TYPE_CHECKING:
+    from localrun.iexec import Order
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -23,6 +28,10 @@ class Request(msgspec.Struct, frozen=True):
     `values`; `timeout` is in seconds, `memory` in bytes. A detached task outlives its process. A
     patient one with inputs missing waits for them. `find_file` says where a file of `values` is, or
     refuses it: for requests from people who may not read every file that we can.
+
+    `secrets` are variables of the environment whose values are shown nowhere; `downloads` are inputs that
+    are fetched: (URL, SHA-256 or nothing) by name. A `bundle` with a `descriptor` text gives its image only.
+    What a program must leave says `profile`; an iExec app with a `callback` gives its result to a contract.
     """
 
     bundle: Path
@@ -45,8 +54,58 @@ class Request(msgspec.Struct, frozen=True):
     patient: bool = False
     find_file: Callable[[str], Path] | None = None
     retries: int = 0
+    profile: ProfileName = "bundle"
+    callback: bool = False
+    secrets: Mapping[str, str] = msgspec.field(default_factory=dict)
+    downloads: Mapping[str, tuple[str, str]] = msgspec.field(default_factory=dict)
+    warnings: Sequence[str] = ()
     assigned_by: str = ""
     submitted: Mapping[str, Any] | None = None
+
+
+def order_of(given: Mapping[str, Any]) -> Order:
+    """What an iExec app is given. Raises `UsageError` with every key that is unknown or does not fit."""
+    from localrun import iexec
+
+    return iexec.read(given)
+
+
+def for_iexec(request: Request, order: Order) -> Request:
+    """The same as a task of iExec's worker: `order` says what its app is given.
+
+    What the request calls its bundle is a folder to build, an image archive, or the name of an image.
+    Raises `UsageError` for values, which an app does not have, and `InputsError` with all that is wrong.
+    """
+    if request.values or request.assignments:
+        raise UsageError(
+            "an iExec app has no inputs with names",
+            remedy="give it arguments, input files and datasets in their place",
+        )
+    from localrun import iexec
+
+    place = {} if request.image else app_at(str(request.bundle))
+    app = request.image or str(request.bundle)
+    given = iexec.furnish(app, order, request.find_file)
+    return replace(
+        request,
+        **place,
+        profile="iexec",
+        callback=order.callback,
+        descriptor=given.descriptor,
+        values=given.files,
+        downloads=given.downloads,
+        command=given.command,
+        environment={**request.environment, **given.environment},
+        secrets=given.secrets,
+        warnings=given.warnings,
+        writable_inputs=True,
+    )
+
+
+def app_at(text: str) -> dict[str, Any]:
+    """Where the image of an app comes from: a folder or a file, or else the engine, by its name."""
+    is_path = text.startswith((".", "/", "~")) or text.endswith((".zip", ".tar")) or Path(text).exists()
+    return {"bundle": Path(text)} if is_path else {"bundle": Path(), "image": text}
 
 
 Reader = Callable[[Any], Any]
@@ -112,6 +171,13 @@ _COMMON: dict[str, Reader] = {
     "writable_inputs": _flag,
     "retries": _count,
 }
+_ORDER = ("args", "input_files", "datasets", "secrets", "app_secret", "callback")
+_OF_APP: dict[str, Reader] = {
+    **{key: reader for key, reader in _COMMON.items() if key not in ("inputs", "writable_inputs")},
+    "profile": _text,
+    "bundle": _text,
+    "image": _text,
+}
 _OF_BUNDLE: dict[str, Reader] = {"bundle": _text, "image": _text, **_COMMON}
 _OF_IMAGE: dict[str, Reader] = {
     "image": _text,
@@ -130,8 +196,10 @@ def from_payload(
     """Read a task object; None when it is free-form: it names neither a bundle nor an image.
 
     `find_bundle` and `find_file` turn the names of a bundle and of a file into paths.
-    Raises `UsageError` with every key that is unknown or ill-typed.
+    Raises `UsageError` with every key that is unknown or ill-typed, and what `for_iexec` raises.
     """
+    if payload.get("profile") == "iexec" and ("bundle" in payload or "image" in payload):
+        return _of_app(payload, find_bundle, find_file)
     if "bundle" in payload:
         found = _read(payload, _OF_BUNDLE)
         made = _request(find_bundle(found.pop("bundle")), found, payload)
@@ -141,6 +209,41 @@ def from_payload(
         described = describe(found["image"], found.get("inputs", {}), found.pop("outputs", {}))
         return _request(Path(), {**found, "descriptor": described}, payload)
     return None
+
+
+def _of_app(
+    payload: Mapping[str, Any],
+    find_bundle: Callable[[str], Path],
+    find_file: Callable[[str], Path] | None,
+) -> Request:
+    order = order_of({key: value for key, value in payload.items() if key in _ORDER})
+    _refuse_hidden(order)
+    found = _read({key: value for key, value in payload.items() if key not in _ORDER}, _OF_APP)
+    del found["profile"]
+    bundle = find_bundle(found.pop("bundle")) if "bundle" in found else Path()
+    made = _request(bundle, found, without_secrets(payload))
+    return replace(for_iexec(replace(made, find_file=find_file), order), find_file=None, patient=False)
+
+
+def _refuse_hidden(order: Order) -> None:
+    """A task that was exported and comes back has no secrets any more."""
+    if HIDDEN in (*order.secrets.values(), order.app_secret):
+        raise UsageError(
+            f"the secrets of the task are hidden ({HIDDEN}): they are not kept with it",
+            remedy="submit it again with its secrets",
+        )
+
+
+def without_secrets(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """A task object as it may be kept; that of an iExec app without the values of its secrets."""
+    if payload.get("profile") != "iexec":
+        return dict(payload)
+    kept = dict(payload)
+    if isinstance(kept.get("secrets"), dict):
+        kept["secrets"] = dict.fromkeys(kept["secrets"], HIDDEN)
+    if "app_secret" in kept:
+        kept["app_secret"] = HIDDEN
+    return kept
 
 
 def _read(payload: Mapping[str, Any], readers: dict[str, Reader]) -> dict[str, Any]:

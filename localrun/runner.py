@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localrun import images, steps, values
+import msgspec
+
+from localrun import images, profile, safe, steps
 from localrun.admission import Admission, Reservation
 from localrun.descriptor import Descriptor
 from localrun.diskwatch import DiskWatch
 from localrun.ending import Ending, ending_of_bug
-from localrun.engines.base import Engine, Exit, Handle, Image
+from localrun.engines.base import ContainerSpec, Engine, Exit, Handle, Image
 from localrun.errors import Cause, EngineError, LocalrunError, MountUnavailable, OutputsError, Problem
 from localrun.images import ImageArchive, ImageFolder, ImageSource
 from localrun.record import ImageOrigin
@@ -60,7 +62,7 @@ class Runner:
             ending = ending_of_bug(task, error)
         task.workspace.free_reserve()
         # Written down before the container goes: whoever goes on from here must not take it for lost.
-        task.update(ending=ending.state, **ending.changes)
+        task.update(ending=ending.state, **task.veil.data(ending.changes))
         task.save()
         run.clean_up()
         task.move(ending.state)
@@ -219,7 +221,14 @@ class _Run:
             hosts=place.write_hosts(),
             home=self.settings.home,
         )
-        self.handle = self.engine.create(spec)
+        self.handle = self.engine.create(self._with_secrets(spec))
+
+    def _with_secrets(self, spec: ContainerSpec) -> ContainerSpec:
+        if not self.plan.hidden:
+            return spec
+        return msgspec.structs.replace(
+            spec, environment={**spec.environment, **safe.read(self.task.workspace.secrets)}
+        )
 
     def _create_with_archives(self) -> None:
         # Our files are not the engine's: it runs elsewhere. Found out by trying, not by its address.
@@ -229,9 +238,10 @@ class _Run:
         self.task.emit(
             "note", "the engine does not see this machine's files: inputs and outputs travel as archives"
         )
-        self.handle = self.engine.create(steps.remote_container(self.task.record, home=self.settings.home))
         from localrun import transport
 
+        spec = steps.remote_container(self.task.record, home=self.settings.home)
+        self.handle = self.engine.create(self._with_secrets(spec))
         transport.send(
             self.engine,
             self.handle,
@@ -304,7 +314,7 @@ class _Run:
         task.begin(StepName.OUTPUTS)
         with self._timed("outputs"):
             how, refused = self._bring_home()
-            found = values.collect(self.descriptor, task.workspace.outputs, task.record.inputs)
+            found = profile.of_plan(self.plan).collect(task, self.descriptor, failed=failed)
         problems = (*refused, *found.problems)
         message = _count(len(problems), "problem") if problems else _count(len(found.outputs), "output")
         task.finish(
@@ -312,7 +322,9 @@ class _Run:
         )
         for warning in found.warnings:
             task.warn(warning)
-        return Collected(outputs=found.outputs, problems=problems, warnings=found.warnings)
+        if task.veil.seen:
+            task.warn("the program wrote a secret to its output: it is hidden here, and may not be elsewhere")
+        return msgspec.structs.replace(found, problems=problems)
 
     def _bring_home(self) -> tuple[str, list[Problem]]:
         assert self.handle is not None
@@ -365,6 +377,8 @@ def _origin(source: ImageSource) -> ImageOrigin:
 
 
 def _outputs_error(collected: Collected) -> OutputsError:
+    if collected.cause is not None:
+        return OutputsError(collected.message, cause=collected.cause, problems=collected.problems)
     count = len(collected.problems)
     noun = "output does not fit" if count == 1 else "outputs do not fit"
     return OutputsError(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
-from localrun import states
+from localrun import safe, states
 from localrun.errors import Cause, LocalrunError, TaskKilled
 from localrun.events import KINDS, Event, Listener
+from localrun.hidden import Veil
 from localrun.record import StepRecord, TaskRecord
 from localrun.states import StepName, TaskState
 from localrun.workspace import Workspace
@@ -36,6 +38,12 @@ class Task:
         """The id of the task."""
         return self.record.id
 
+    @cached_property
+    def veil(self) -> Veil:
+        """What hides the secrets of the task; to be asked for before its end, when they are forgotten."""
+        has_any = self.record.plan is not None and self.record.plan.hidden
+        return Veil(safe.read(self.workspace.secrets).values() if has_any else ())
+
     def create(self) -> None:
         """Write the first state down; the task exists from here on."""
         self.update(history=[(self.record.state, time.time())])
@@ -54,6 +62,7 @@ class Task:
             self.record = self.record.replace(**changes, state=state, history=history)
         if state.is_end:
             self.workspace.free_reserve()
+            safe.forget(self.workspace.secrets)
         self.save()
         if state.is_end:
             self._tell_state(message=self.record.message, exit_code=self.record.exit_code)
@@ -100,6 +109,7 @@ class Task:
 
     def warn(self, message: str, /, **data: Any) -> None:
         """Add a warning to the record and tell it; any thread may."""
+        message = self.veil.text(message)
         with self._lock:
             self.record = self.record.replace(warnings=[*self.record.warnings, message])
         self.emit("warning", message, **data)

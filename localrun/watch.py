@@ -12,6 +12,7 @@ from functools import partial
 
 import msgspec
 
+from localrun import profile
 from localrun.diskwatch import DiskWatch, Watched, folder_size
 from localrun.engines.base import Engine, Exit, Handle, Usage
 from localrun.errors import Cause, ContainerGone, EngineError
@@ -142,7 +143,7 @@ class Watch:
         try:
             # a character may be split between two pieces
             decoders = {name: _Decoder(errors="replace") for name in ("stdout", "stderr")}
-            for stream, data in self.engine.logs(self.handle):
+            for stream, data in self.task.veil.pieces(self.engine.logs(self.handle)):
                 log.write(data, stream)
                 self.task.emit("log", "", stream=stream, text=decoders[stream].decode(data))
         except EngineError as error:
@@ -191,7 +192,7 @@ class Watch:
             f"the task reached its limit of {self.task.record.timeout:g} s and is being stopped",
             killing=True,
         )
-        self.engine.stop(self.handle, self.settings.grace)
+        self.engine.stop(self.handle, profile.of_record(self.task.record).grace(self.settings))
 
 
 def _is_final(error: EngineError) -> bool:

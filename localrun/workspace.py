@@ -10,6 +10,7 @@ HOME/
     logs/usage.jsonl    what its container used, second by second
     events.jsonl        what happened
     reserve             room for the end of the record, should the disk be full by then
+    secrets.json        secret variables, until the end; iexec_out.zip  the packed result of an iExec app
     kill                there when somebody asked for the task to be stopped
 """
 
@@ -84,6 +85,16 @@ class Workspace:
     def descriptor(self) -> Path:
         """The descriptor, as the bundle had it."""
         return self.path / "descriptor.yml"
+
+    @cached_property
+    def secrets(self) -> Path:
+        """The values of secret variables, until the end."""
+        return self.path / "secrets.json"
+
+    @cached_property
+    def packed(self) -> Path:
+        """The packed result of an iExec app."""
+        return self.path / "iexec_out.zip"
 
     @property
     def events(self) -> Path:

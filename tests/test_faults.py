@@ -14,18 +14,19 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, Fault
 from tests.conftest import OtherUser
 from tests.desk import DESCRIPTOR
-from tests.faults import bundles, machine, programs
+from tests.faults import bundles, iexec, machine, programs
 from tests.faults.bench import ENV, Bench, Row, Shown
 from tests.imagefile import busybox_layer, image_archive
 
 pytestmark = pytest.mark.docker
 
-ROWS = [*bundles.ROWS, *programs.ROWS, *machine.ROWS]
+ROWS = [*bundles.ROWS, *programs.ROWS, *machine.ROWS, *iexec.ROWS]
 # what a script, and who has to act, can rely on
 ENDS: dict[Cause, tuple[int, Fault]] = {
     Cause.BUNDLE_INVALID: (3, Fault.USER),
     Cause.DESCRIPTOR_INVALID: (3, Fault.USER),
     Cause.INPUTS_INVALID: (3, Fault.USER),
+    Cause.DATASET_CHECKSUM: (3, Fault.USER),
     Cause.IMAGE_INVALID: (3, Fault.USER),
     Cause.IMAGE_MISSING: (3, Fault.USER),
     Cause.IMAGE_PULL_FAILED: (3, Fault.USER),
@@ -41,6 +42,11 @@ ENDS: dict[Cause, tuple[int, Fault]] = {
     Cause.OUT_OF_MEMORY: (1, Fault.TASK),
     Cause.TIMEOUT: (124, Fault.TASK),
     Cause.OUTPUTS_INVALID: (1, Fault.TASK),
+    Cause.RESULT_NAME_TOO_LONG: (1, Fault.TASK),
+    Cause.RESULT_NOT_PACKED: (1, Fault.TASK),
+    Cause.COMPUTED_FILE_MISSING: (1, Fault.TASK),
+    Cause.DIGEST_FAILED: (1, Fault.TASK),
+    Cause.RESULT_TOO_LARGE: (1, Fault.TASK),
     Cause.DISK_PRESSURE: (1, Fault.TASK),
     Cause.DISK_FULL: (5, Fault.HOST),
     Cause.KILLED: (130, Fault.USER),

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "localrun"
 
 # From the ground up. A module may import from its own storey and from those below.
 STOREYS: list[tuple[str, set[str]]] = [
-    ("ground", {"errors", "settings", "sizes", "guess", "divergences", "keccak"}),
+    ("ground", {"errors", "settings", "sizes", "guess", "divergences", "keccak", "hidden"}),
     ("words", {"states", "events", "record", "causes", "vocabulary", "document", "descriptor", "datatypes"}),
     ("base", {"engines.base"}),
     (
@@ -43,6 +43,8 @@ STOREYS: list[tuple[str, set[str]]] = [
             "diskwatch",
             "metadata",
             "digest",
+            "iexec",
+            "safe",
         },
     ),
     ("hands", {"validation", "packing", "scaffold", "comparison", "differences"}),
@@ -56,6 +58,7 @@ STOREYS: list[tuple[str, set[str]]] = [
             "task",
             "runner",
             "request",
+            "profile",
             "intake",
             "manager",
             "recovery",

@@ -62,6 +62,7 @@ def test_every_field_that_a_plan_and_a_request_share_is_taken_over() -> None:
     assert shared - {"bundle", "values", "detached"} <= {
         *("image", "build_args", "pull", "command", "environment"),
         *("writable_inputs", "hardened", "retries"),
+        *("profile", "callback"),
     }, "say in `repeat` whether the new one is to be repeated, and here"
 
 

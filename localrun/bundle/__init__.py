@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from localrun.descriptor import Descriptor
     from localrun.document import Document
 
-__all__ = ["Bundle", "read"]
+__all__ = ["Bundle", "described_by", "image_of", "read"]
 
 CHEAP = 64 << 20  # bytes that may be decompressed just to tell one more problem
 _TEXTS = (".yml", ".yaml")
@@ -76,6 +76,35 @@ def read(
             f"{error.filename or path} cannot be read: {error.strerror}",
             remedy="check its name and permissions",
         ) from error
+
+
+def image_of(path: Path, *, cache: Path, build_args: Mapping[str, str] | None = None) -> ImageSource:
+    """The image alone: of an archive, of a folder with an archive or a Dockerfile, or of a whole bundle.
+
+    No descriptor is looked at, but for a zip. Raises `BundleError` or `ImageError`.
+    """
+    try:
+        if path.is_dir():
+            names = folders.names(path)
+            archives = [name for name in names if is_archive(name)]
+            if folders.DOCKERFILE in names and not archives:
+                return ImageFolder(path, folders.DOCKERFILE, dict(build_args or {}))
+            parts = _checked(path, choose(names, descriptor="-"))
+            return _inspect_file(path / parts.image, cache)
+        if is_archive(path.name):
+            return _inspect_file(path, cache)
+    except OSError as error:
+        raise BundleError(
+            f"{error.filename or path} cannot be read: {error.strerror}",
+            remedy="check its name and permissions",
+        ) from error
+    return read(path, cache=cache, build_args=build_args).image
+
+
+def described_by(found: Descriptor, path: Path, source: ImageSource) -> Bundle:
+    """A bundle of an image, and of a descriptor that is not its own."""
+    more = source.warnings if isinstance(source, ImageArchive) else ()
+    return Bundle(str(path), path, found, source, _image_name(source), more)
 
 
 class Order(NamedTuple):

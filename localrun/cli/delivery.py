@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,30 +57,31 @@ class Delivery:
 
         Raises `LocalrunError` when a copy cannot be written.
         """
-        source = workspace.outputs
-        for name in declared(record, workspace):
+        sources = deliverables(record, workspace)
+        for name, source in sources.items():
             if only is not None and name not in only:
                 continue
             try:
-                self._copy(source, name)
+                self._copy(workspace.outputs, source, name)
             except OSError as error:
                 raise _unwritable(Path(error.filename or self.folder / name), error) from error
-        return {name: self._moved(value, source) for name, value in record.outputs.items()}
+        return {name: self._moved(value, sources) for name, value in record.outputs.items()}
 
-    def _moved(self, value: object, source: Path) -> object:
+    def _moved(self, value: object, sources: Mapping[str, Path]) -> object:
         if isinstance(value, list):
-            return [self._moved(item, source) for item in value]
-        if isinstance(value, str) and value.startswith(f"{source}/"):
-            copy = self.folder / value[len(f"{source}/") :]
-            return str(copy) if os.path.lexists(copy) else value
+            return [self._moved(item, sources) for item in value]
+        for name, source in sources.items():
+            if isinstance(value, str) and (value == str(source) or value.startswith(f"{source}/")):
+                copy = Path(f"{self.folder / name}{value[len(str(source)) :]}")
+                return str(copy) if os.path.lexists(copy) else value
         return value
 
-    def _copy(self, source: Path, name: str) -> None:
-        if not os.path.lexists(source / name):
+    def _copy(self, root: Path, source: Path, name: str) -> None:
+        if not os.path.lexists(source):
             return
         beside = self.folder / f".{name}.localrun-{os.getpid()}"
         try:
-            if self._entry(source, source / name, beside):
+            if self._entry(root, source, beside):
                 _replace(beside, self.folder / name)
         finally:
             _remove(beside)
@@ -100,6 +101,13 @@ class Delivery:
             return False
         shutil.copyfile(origin, target, follow_symlinks=False)
         return True
+
+
+def deliverables(record: TaskRecord, workspace: Workspace) -> dict[str, Path]:
+    """What a user gets of a task, by name."""
+    from localrun import profile
+
+    return profile.of_record(record).deliverables(workspace, declared(record, workspace))
 
 
 def declared(record: TaskRecord, workspace: Workspace) -> Iterable[str]:

@@ -44,7 +44,7 @@ def command(face: Face, task_id: str, output: Path | None, as_json: bool) -> Non
         fields = {"id": record.id, "state": str(record.state), "outputs": outputs}
         print_json({**fields, "problems": record.problems, "folder": record.folder})
         return
-    print_outputs(outputs, [workspace.outputs, *([output.absolute()] if output else [])])
+    print_outputs(outputs, [workspace.path, *([output.absolute()] if output else [])])
     if not outputs:
         err(f"the task {record.id[:8]} has no outputs that fit; what it left is in {workspace.outputs}")
 

@@ -19,11 +19,13 @@ from localrun.cli.display.feed import Feed
 from localrun.cli.exits import ExitCode, of_cause, of_error
 from localrun.cli.face import Face, pass_face
 from localrun.cli.interrupts import Interrupted, Interrupts
+from localrun.cli.ordering import take_order, with_order
 from localrun.errors import Cause, LocalrunError, TaskKilled
 
 if TYPE_CHECKING:
     from localrun.app import App
     from localrun.cli.delivery import Delivery
+    from localrun.iexec import Order
     from localrun.record import TaskRecord
     from localrun.request import Request
     from localrun.task import Task
@@ -131,6 +133,7 @@ def with_choices(function: Callable[..., int]) -> Callable[..., int]:
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path))
 @with_choices
+@with_order
 @pass_face
 def command(face: Face, /, bundle: Path, **given: Any) -> int:
     """Run the task of BUNDLE and show its outputs.
@@ -138,7 +141,8 @@ def command(face: Face, /, bundle: Path, **given: Any) -> int:
     BUNDLE is a .zip or a folder with a descriptor and an image archive, a folder with a descriptor and a
     Dockerfile, or a descriptor together with --image.
     """
-    return carry_out(face, _OfBundle(bundle), Choices(**given))
+    order = take_order(given)
+    return carry_out(face, _OfBundle(bundle, order), Choices(**given))
 
 
 def carry_out(face: Face, origin: Origin, choices: Choices) -> int:
@@ -293,7 +297,7 @@ class _Run:
     def _print(self, record: TaskRecord, outputs: dict[str, Any], workspace: Workspace) -> None:
         from localrun.cli import results
 
-        folders = [workspace.outputs, *([self._delivery.folder] if self._delivery else [])]
+        folders = [workspace.path, *([self._delivery.folder] if self._delivery else [])]
         if self._choices.as_json:
             results.print_json({**results.as_fields(record), "outputs": outputs})
         elif self._choices.quiet:
@@ -305,16 +309,17 @@ class _Run:
 class _OfBundle:
     """A task of a bundle, with the values of the command."""
 
-    def __init__(self, bundle: Path) -> None:
+    def __init__(self, bundle: Path, order: Order | None) -> None:
         self.name = str(bundle)
         self._bundle = bundle
+        self._order = order
 
     def request(self, app: App, choices: Choices, say: Callable[[str], None]) -> Request:  # noqa: ARG002
         """The bundle as it is; there is nothing to remark."""
         from localrun import values
-        from localrun.request import Request
+        from localrun.request import Request, for_iexec
 
-        return Request(
+        asked = Request(
             bundle=self._bundle,
             image=choices.image,
             values=values.load_values(choices.inputs) if choices.inputs else {},
@@ -329,6 +334,7 @@ class _OfBundle:
             hardened=bool(choices.hardened),
             pull=choices.pull or "missing",
         )
+        return asked if self._order is None else for_iexec(asked, self._order)
 
     def remarks(self, record: TaskRecord) -> Iterable[str]:  # noqa: ARG002
         """Its end says all."""

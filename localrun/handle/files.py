@@ -35,9 +35,9 @@ def _as_python(kind: DataType | None, value: Any) -> Any:
 
 def download(record: TaskRecord, workspace: Workspace, names: Sequence[str] | None, folder: Path) -> Path:
     """Copy the named outputs, or all. Raises `UsageError` with every name that is not there."""
-    from localrun.cli.delivery import Delivery, declared
+    from localrun.cli.delivery import Delivery, deliverables
 
-    there = [name for name in declared(record, workspace) if (workspace.outputs / name).exists()]
+    there = [name for name, source in deliverables(record, workspace).items() if source.exists()]
     missing = [name for name in names or () if name not in there]
     if missing:
         raise no_files("the task has no such outputs", missing, there)

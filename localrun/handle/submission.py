@@ -12,7 +12,8 @@ from localrun.handle.apps import app_for, starts_of
 from localrun.handle.failure import TaskFailed
 from localrun.handle.task import Task
 from localrun.images import Pull
-from localrun.request import Request
+from localrun.record import ProfileName
+from localrun.request import Request, for_iexec, order_of
 from localrun.sizes import parse_bytes, parse_seconds
 from localrun.states import TaskState
 
@@ -36,6 +37,7 @@ def submit(
     hardened: bool = False,
     pull: Pull = "missing",
     retries: int = 0,
+    profile: ProfileName = "bundle",
     home: Place | None = None,
     **values: Any,
 ) -> Task:
@@ -46,6 +48,10 @@ def submit(
     `timeout` is in seconds or as `"10m"`, `memory` in bytes or as `"2Gi"`. None: as the descriptor says.
     `retries` counts how often it may run again when its container is lost.
 
+    With `profile="iexec"` the bundle is a folder with a Dockerfile, an image archive, or the name of an
+    image, and what an iExec app is given stands in place of inputs: `args`, `input_files`, `datasets`,
+    `secrets` (by number), `app_secret`, `callback`.
+
     Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError`, `AdmissionError`, `UsageError`
     with all that is wrong, and `EngineUnreachable`; nothing is left behind then.
     """
@@ -53,7 +59,7 @@ def submit(
     request = Request(
         Path(bundle),
         image=use_image,
-        values={**values, **(inputs or {})},
+        values={} if profile == "iexec" else {**values, **(inputs or {})},
         timeout=_amount("timeout", timeout, parse_seconds, problems),
         cpus=_amount("cpus", cpus, float, problems),
         memory=_amount("memory", memory, parse_bytes, problems),
@@ -68,6 +74,8 @@ def submit(
     )
     if problems:
         raise UsageError("the options have problems", remedy="correct what is listed", problems=problems)
+    if profile == "iexec":
+        request = for_iexec(request, order_of({**values, **(inputs or {})}))
     app = app_for(home)
     task = app.manager.submit(request, starts_of(app).hear)
     return Task(task.id, app.settings.home)

@@ -17,7 +17,7 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-HIDDEN = "***"
+from localrun.hidden import HIDDEN, SHORTEST
 
 _WORDS = (
     r"passw(?:or)?d|passphrase|pwd|secret|token(?!s|i[sz])|api[_-]?key|authori[sz]ation|credential"
@@ -50,7 +50,6 @@ _SHORT = 2000  # characters of a line that can be too much in no other way than 
 _TEXT = 8192  # characters of one string
 _TEXTS = 65536  # characters of one line
 _BITS = 256
-_SHORTEST_SECRET = 4  # a shorter one would be found in every other word
 
 
 class Redactor:
@@ -63,7 +62,7 @@ class Redactor:
 
     def hide(self, secret: str) -> None:
         """Never write this value down, wherever it turns up. One of under four characters is not found."""
-        if len(secret) >= _SHORTEST_SECRET:
+        if len(secret) >= SHORTEST:
             self._secrets = tuple(sorted({*self._secrets, secret}, key=len, reverse=True))
 
     def passes(self, data: Any) -> bool:

@@ -14,7 +14,7 @@ from localrun import document
 from localrun.datatypes import Array, DataType, File, Geometry, Image, Notes, Number, shown, trim
 from localrun.datatypes.numeric import is_java
 from localrun.descriptor import Descriptor, Parameter
-from localrun.errors import Problem
+from localrun.errors import Cause, Problem
 from localrun.guess import closest
 from localrun.values import matching
 from localrun.values.tree import Spot, Tree, Untrusted
@@ -28,11 +28,16 @@ _HEAD = 8192
 
 
 class Collected(msgspec.Struct, frozen=True):
-    """The outputs of a task: ready for JSON, files as absolute paths; `problems` of the unfit ones."""
+    """The outputs of a task: ready for JSON, files as absolute paths; `problems` of the unfit ones.
+
+    `cause` and `message` tell more of what they mean than that outputs do not fit.
+    """
 
     outputs: dict[str, Any]
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
+    cause: Cause | None = None
+    message: str = ""
 
 
 def collect(descriptor: Descriptor, folder: Path, inputs: Mapping[str, Any] | None = None) -> Collected:

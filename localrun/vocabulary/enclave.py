@@ -95,7 +95,7 @@ _BEFORE = _words((
     (_PRE + "DATASET_DOWNLOAD_FAILED", "The dataset could not be fetched inside the enclave. Without one this"
      " is DATASET_FILE_DOWNLOAD_FAILED.", "FAILED INPUTS_INVALID"),
     (_PRE + "INVALID_DATASET_CHECKSUM", "The fetched dataset has another digest. Without an enclave this is"
-     " DATASET_FILE_BAD_CHECKSUM.", "FAILED INPUTS_INVALID"),
+     " DATASET_FILE_BAD_CHECKSUM.", "FAILED DATASET_CHECKSUM"),
     (_PRE + "DATASET_DECRYPTION_FAILED", "The key does not open the dataset."),
     (_PRE + "SAVING_PLAIN_DATASET_FAILED", "The opened dataset could not be written into the enclave.",
      "FAILED DISK_FULL"),
@@ -122,7 +122,7 @@ _AFTER = _words((
     (_POST + "INVALID_TEE_SIGNATURE", "The enclave's signature of the result does not hold."),
     (_POST + "TIMEOUT", "The step after took too long.", "FAILED TIMEOUT"),
     (f"{_POST}FAILED_UNKOWN_ISSUE|{_POST}FAILED_UNKNOWN_ISSUE", "The step after failed, and nobody knows"
-     " why.", "FAILED INTERNAL"),
+     " why; there also when the result is too large to be uploaded.", "FAILED RESULT_TOO_LARGE|INTERNAL"),
     ("ENCLAVE_SIGNATURE_NOT_FOUND", "The result bears no signature of an enclave, so it is held back."),
 ), _HELPERS)
 # fmt: on

@@ -36,8 +36,10 @@ _TASKS = rows(_SYSTEM, _TASK, (
      "Correct what the message names: `localrun status ID`."),
     ("RUNNING_FAILED", "All who worked on the task failed. There it is said of enclave tasks only, and"
      " others wait until their time is up; here every task fails at once.",
-     "FAILED INPUTS_INVALID|IMAGE_INVALID|IMAGE_MISSING|IMAGE_PULL_FAILED|IMAGE_BUILD_FAILED|IMAGE_PLATFORM"
+     "FAILED INPUTS_INVALID|DATASET_CHECKSUM"
+     "|IMAGE_INVALID|IMAGE_MISSING|IMAGE_PULL_FAILED|IMAGE_BUILD_FAILED|IMAGE_PLATFORM"
      "|ENTRYPOINT_INVALID|EXIT_NONZERO|SIGNAL|OUT_OF_MEMORY|OUTPUTS_INVALID|DISK_PRESSURE|DISK_FULL"
+     "|RESULT_NAME_TOO_LONG|RESULT_NOT_PACKED|COMPUTED_FILE_MISSING|DIGEST_FAILED|RESULT_TOO_LARGE"
      "|RUNNER_TERMINATED|ENGINE_LOST|ENGINE_FAILED|INTERNAL",
      "Look at the cause, then the log: `localrun status ID`, `localrun logs ID`."),
     ("CONTRIBUTION_TIMEOUT", "No result came in time. There it often hides a program that cannot run.",
@@ -76,19 +78,20 @@ _REPLICATES = rows(_SYSTEM, _REPLICATE, (
      "CREATED", "Wait."),
     ("DATA_DOWNLOADED", "The inputs are there.", "PROVISIONED, PENDING permissions", "Nothing."),
     ("DATA_DOWNLOAD_FAILED", "An input could not be had. There the task can still end as COMPLETED; here it"
-     " fails.", "FAILED INPUTS_INVALID", "Correct each input that is listed."),
+     " fails.", "FAILED INPUTS_INVALID|DATASET_CHECKSUM", "Correct each input that is listed."),
     ("COMPUTING", "The program runs.", "PENDING task, RUNNING task", "Wait, or `localrun logs ID -f`."),
     ("COMPUTED", "The program has ended. There this is said even when it failed.", "RUNNING outputs",
      "Nothing: whether it failed says its exit code."),
     ("COMPUTE_FAILED", "The program, or the check of what it wrote, failed.",
      "FAILED IMAGE_MISSING|IMAGE_PLATFORM|ENTRYPOINT_INVALID|EXIT_NONZERO|SIGNAL|OUT_OF_MEMORY|TIMEOUT"
-     "|OUTPUTS_INVALID|DISK_PRESSURE|DISK_FULL|ENGINE_FAILED",
+     "|OUTPUTS_INVALID|DISK_PRESSURE|DISK_FULL|ENGINE_FAILED"
+     "|RESULT_NAME_TOO_LONG|RESULT_NOT_PACKED|COMPUTED_FILE_MISSING|DIGEST_FAILED|RESULT_TOO_LARGE",
      "Look at the cause, then the log: `localrun logs ID`."),
     ("RESULT_UPLOAD_REQUESTED", "This worker was chosen to hand the result over.", "RUNNING outputs",
      "Nothing."),
     ("RESULT_UPLOADING", "The worker hands the result over. Here: outputs are collected.",
      "RUNNING outputs", "Wait."),
-    ("RESULT_UPLOAD_FAILED", "The result could not be handed over.", "FAILED DISK_FULL|OUTPUTS_INVALID",
+    ("RESULT_UPLOAD_FAILED", "The result could not be handed over.", "FAILED DISK_FULL|RESULT_TOO_LARGE",
      "Look at the message: mostly the disk is full."),
     ("RESULT_UPLOADED", "The result was handed over.", "RUNNING outputs, FINISHED",
      "`localrun outputs ID` shows it."),
@@ -105,12 +108,12 @@ _REPLICATES = rows(_SYSTEM, _REPLICATE, (
 )) + rows(_SYSTEM, _REPLICATE, (
     ("CONTRIBUTING", "The worker sends the digest of its result.", "RUNNING outputs"),
     ("CONTRIBUTED", "The digest was recorded.", "RUNNING outputs"),
-    ("CONTRIBUTE_FAILED", "The digest could not be recorded.", "FAILED OUTPUTS_INVALID"),
+    ("CONTRIBUTE_FAILED", "The digest could not be recorded.", "FAILED DIGEST_FAILED"),
     ("CONTRIBUTE_AND_FINALIZE_ONGOING", "One trusted worker sends its digest and closes the task in one go.",
      "RUNNING outputs"),
     ("CONTRIBUTE_AND_FINALIZE_DONE", "One trusted worker sent its digest and closed the task.", "FINISHED"),
     ("CONTRIBUTE_AND_FINALIZE_FAILED", "Digest and closing in one go did not succeed.",
-     "FAILED OUTPUTS_INVALID"),
+     "FAILED DIGEST_FAILED"),
 ), only=Place.CHAIN, why=_ONE, remedy="Look at the result itself: `localrun outputs ID`.") + rows(
     _SYSTEM, _REPLICATE, (
     ("REVEALING", "The worker proves that the digest was its own."),

@@ -32,29 +32,30 @@ _COMMON = rows(_SYSTEM, _KIND, (
      "FAILED EXIT_NONZERO|SIGNAL|OUT_OF_MEMORY|ENTRYPOINT_INVALID|IMAGE_PLATFORM|DISK_PRESSURE|DISK_FULL"
      "|ENGINE_FAILED", "Read the end of its log: `localrun logs ID`."),
     ("POST_COMPUTE_COMPUTED_FILE_NOT_FOUND", "The program did not leave a `computed.json`.",
-     "FAILED OUTPUTS_INVALID", "Write `/iexec_out/computed.json` at the end of the program."),
+     "FAILED COMPUTED_FILE_MISSING", "Write `/iexec_out/computed.json` at the end of the program."),
     ("POST_COMPUTE_RESULT_DIGEST_COMPUTATION_FAILED", "What `computed.json` points to is not there, lies"
      " outside the output folder, or cannot be read. For a bundle: an output does not fit.",
-     "FAILED OUTPUTS_INVALID", "Let `deterministic-output-path` name a file or folder below `/iexec_out`."),
+     "FAILED DIGEST_FAILED|OUTPUTS_INVALID",
+     "Let `deterministic-output-path` name a file or folder below `/iexec_out`."),
     ("POST_COMPUTE_TOO_LONG_RESULT_FILE_NAME", "A file of the result has a name of more than 31 characters.",
-     "FAILED OUTPUTS_INVALID", "Give it a shorter name."),
+     "FAILED RESULT_NAME_TOO_LONG", "Give it a shorter name."),
     ("POST_COMPUTE_OUT_FOLDER_ZIP_FAILED", "The output folder could not be packed, mostly for a full disk.",
-     "FAILED DISK_FULL|OUTPUTS_INVALID", "Free some room; look for files that may not be read."),
+     "FAILED DISK_FULL|RESULT_NOT_PACKED", "Free some room; look for files that may not be read."),
     ("POST_COMPUTE_SEND_COMPUTED_FILE_FAILED", "`computed.json` could not be handed on. There a missing file"
-     " is called so too, unless the task runs in an enclave.", "FAILED OUTPUTS_INVALID",
+     " is called so too, unless the task runs in an enclave.", "FAILED COMPUTED_FILE_MISSING",
      "Write `/iexec_out/computed.json` at the end of the program."),
     ("DETERMINISM_HASH_NOT_FOUND", "There is no digest of the result to compare. There it is often all that"
-     " is seen of a program that failed.", "FAILED OUTPUTS_INVALID|EXIT_NONZERO",
+     " is seen of a program that failed.", "FAILED COMPUTED_FILE_MISSING|DIGEST_FAILED|EXIT_NONZERO",
      "Look at the exit code and the log first: `localrun logs ID`."),
     ("RESULT_LINK_MISSING", "The worker handed a result over and did not say where. What comes nearest: the"
-     " task's folder could not take the outputs.", "FAILED OUTPUTS_INVALID|DISK_FULL",
+     " task's folder could not take the outputs.", "FAILED RESULT_NOT_PACKED|DISK_FULL",
      "Look at the task's folder: `localrun status ID`."),
     ("TASK_DESCRIPTION_INVALID", "What the task asks for contradicts itself.",
      "FAILED BUNDLE_INVALID|DESCRIPTOR_INVALID", "Correct what `localrun validate BUNDLE` lists."),
     ("DATASET_FILE_DOWNLOAD_FAILED", "The dataset could not be fetched. Here inputs are files of this"
      " machine.", "FAILED INPUTS_INVALID", "Check the path of the file that is given."),
     ("DATASET_FILE_BAD_CHECKSUM", "The dataset is not the one that was announced: its digest differs.",
-     "FAILED INPUTS_INVALID", "Compare it with `sha256sum FILE`, and fetch it anew."),
+     "FAILED DATASET_CHECKSUM", "Compare it with `sha256sum FILE`, and fetch it anew."),
     ("INPUT_FILES_DOWNLOAD_FAILED", "An input file could not be fetched. Here: an input is missing or does"
      " not fit.", "FAILED INPUTS_INVALID", "Check the path of each file that is given."),
 ))

@@ -32,13 +32,15 @@ WORDS = (
         ("Killed|killed", "The task was stopped on request.", "KILLED", "Nothing, or run it again."),
         ("Failed|failed", "The program itself failed: its command did not end with exit code 0. Here also:"
          " what it wrote is not what it promised.",
-         "FAILED EXIT_NONZERO|SIGNAL|OUT_OF_MEMORY|ENTRYPOINT_INVALID|OUTPUTS_INVALID",
+         "FAILED EXIT_NONZERO|SIGNAL|OUT_OF_MEMORY|ENTRYPOINT_INVALID|OUTPUTS_INVALID"
+         "|RESULT_NAME_TOO_LONG|RESULT_NOT_PACKED|COMPUTED_FILE_MISSING|DIGEST_FAILED|RESULT_TOO_LARGE",
          "Read the end of its log: `localrun logs ID`; then its inputs."),
         ("Task Timed Out|ttl-exceeded", "The program did not end within its time.", "FAILED TIMEOUT",
          "Give it more: `--timeout`; the end of the log shows where it was."),
         ("Runtime Error|executer-failed", "Something around the program failed, most often a full disk; not"
          " the program.",
          "FAILED BUNDLE_INVALID|DESCRIPTOR_INVALID|INPUTS_INVALID|IMAGE_INVALID|IMAGE_MISSING"
+         "|DATASET_CHECKSUM"
          "|IMAGE_PULL_FAILED|IMAGE_BUILD_FAILED|IMAGE_PLATFORM|CPU_UNAVAILABLE|MEMORY_UNAVAILABLE"
          "|GPU_UNAVAILABLE|DISK_UNAVAILABLE|DISK_PRESSURE|DISK_FULL|ENGINE_UNREACHABLE|ENGINE_FAILED|INTERNAL",
          "`localrun status ID` says which it was; free some disk if it was that."),

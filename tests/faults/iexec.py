@@ -1,0 +1,103 @@
+"""Faults of iExec apps: what they are given, and what they must leave."""
+
+from __future__ import annotations
+
+from localrun.errors import Cause
+from tests.faults.bench import Arrange, Bench, Row
+
+GOOD = 'echo {\\"deterministic-output-path\\": \\"/iexec_out/r\\"} > computed.json; echo 1 > r'
+OTHER = "0" * 64
+
+
+def app(script: str, *more: object) -> Arrange:
+    """The arguments of `run` for an app that does this in its output folder."""
+
+    def arrange(bench: Bench) -> list[object]:
+        args = f"sh -c 'cd /iexec_out; {script}'"
+        return [
+            bench.image,
+            "--profile",
+            "iexec",
+            "--memory",
+            "64Mi",
+            "--pull",
+            "never",
+            "--args",
+            args,
+            *more,
+        ]
+
+    return arrange
+
+
+def with_dataset(bench: Bench) -> list[object]:
+    """A good app, and a dataset that is not the one that was announced."""
+    bench.write("data.csv", "1,2\n")
+    return [*app(GOOD)(bench), "--dataset", f"data.csv:{OTHER}"]
+
+
+ROWS = [
+    Row(
+        Cause.DATASET_CHECKSUM,
+        "a dataset that was changed",
+        ("data.csv", f"not {OTHER}"),
+        "sha256sum",
+        arrange=with_dataset,
+    ),
+    Row(
+        Cause.RESULT_NAME_TOO_LONG,
+        "a file with a name of 32 characters",
+        (f"/iexec_out/{'x' * 32}", "32 characters, more than 31"),
+        "shorter",
+        arrange=app(f"{GOOD}; echo > {'x' * 32}"),
+    ),
+    Row(
+        Cause.RESULT_NOT_PACKED,
+        "an output folder that is too deep",
+        ("nested deeper than",),
+        "flatter",
+        arrange=app(f"{GOOD}; mkdir -p {'d/' * 70}"),
+    ),
+    Row(
+        Cause.COMPUTED_FILE_MISSING,
+        "an app without a computed.json",
+        ("/iexec_out/computed.json", "is missing"),
+        '{"deterministic-output-path": "/iexec_out/FILE"}',
+        arrange=app("echo 1 > r"),
+    ),
+    Row(
+        Cause.DIGEST_FAILED,
+        "a computed.json whose quotes the shell has taken",
+        ("is no JSON",),
+        "single quotes",
+        arrange=app("echo 1 > r; echo {deterministic-output-path: /iexec_out/r} > computed.json"),
+    ),
+    Row(
+        Cause.DIGEST_FAILED,
+        "a result that is not there",
+        ("'/iexec_out/r' is not there",),
+        "write it",
+        arrange=app(f"{GOOD}; rm r"),
+    ),
+    Row(
+        Cause.RESULT_TOO_LARGE,
+        "a result that cannot be uploaded",
+        ("51 MiB", "more than the 50 MiB"),
+        "write less",
+        arrange=app(f"{GOOD}; dd if=/dev/urandom of=big bs=1048576 count=51"),
+    ),
+    Row(
+        Cause.INPUTS_INVALID,
+        "an input file of a place that cannot be reached",
+        ("http://127.0.0.1:9/a.csv", "cannot be fetched"),
+        "http://127.0.0.1:9/a.csv=@FILE",
+        arrange=app(GOOD, "--input-file", "http://127.0.0.1:9/a.csv"),
+    ),
+    Row(
+        Cause.TIMEOUT,
+        "an app that runs longer than it may",
+        ("longer than its limit of 1 s",),
+        "--timeout",
+        arrange=app("sleep 60", "--timeout", "1s"),
+    ),
+]
