@@ -45,7 +45,7 @@ def take(path: Path, *, new: bool = False) -> Claim | None:
     return Claim(path, descriptor)
 
 
-def offer(path: Path, file: Path) -> None:
+def offer(path: str, file: str) -> None:
     """Make `path` something to claim, by nobody yet: another name of a `file` that lasts as long.
 
     A name is made in a tenth of the time that a file takes, and that is what a task without a container

@@ -8,13 +8,15 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from localrun.claim import Claim
 from localrun.crew import Crew
 from localrun.errors import Cause, ShuttingDown, TaskExists, TaskNotFound, UsageError
 from localrun.events import Event, Listener
 from localrun.intake import Intake, Ready, Shield
 from localrun.record import TaskRecord
-from localrun.request import Request, from_payload, without_secrets
+from localrun.request import Request, from_payload, is_free_form, without_secrets
 from localrun.runner import Runner
 from localrun.settings import Settings
 from localrun.states import TaskState
@@ -106,15 +108,22 @@ class TaskManager:
         there was made of another object or has ended.
         """
         self._refuse_if_closed()
+        if is_free_form(payload):
+            return self._make_free_form(payload, assigned_by, task_id)
         known = self._same(task_id, payload) if task_id else None
         if known is not None:
             return known
-        from msgspec.structs import replace
+        request = replace(from_payload(payload, find_bundle, find_file), assigned_by=assigned_by)
+        return self.submit(request, task_id=task_id, begin=begin)
 
-        request = from_payload(payload, find_bundle, find_file)
-        if request is not None:
-            return self.submit(replace(request, assigned_by=assigned_by), task_id=task_id, begin=begin)
-        workspace = self._home.create(task_id)
+    def _make_free_form(self, payload: Mapping[str, Any], assigned_by: str, task_id: str | None) -> Task:
+        try:
+            workspace = self._home.create(task_id)
+        except TaskExists:
+            known = self._same(task_id, payload) if task_id else None
+            if known is None:
+                raise
+            return known
         record = TaskRecord(
             id=workspace.id,
             bundle="",

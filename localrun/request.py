@@ -188,12 +188,19 @@ _OF_IMAGE: dict[str, Reader] = {
 }
 
 
+def is_free_form(payload: Mapping[str, Any]) -> bool:
+    """Whether a task object names neither a bundle nor an image: it is for whoever completes it."""
+    if "bundle" in payload:
+        return False
+    return not isinstance(payload.get("image"), str) and not {"image", "command"} <= payload.keys()
+
+
 def from_payload(
     payload: Mapping[str, Any],
     find_bundle: Callable[[str], Path] = Path,
     find_file: Callable[[str], Path] | None = None,
-) -> Request | None:
-    """Read a task object; None when it is free-form: it names neither a bundle nor an image.
+) -> Request:
+    """Read a task object that is not free-form.
 
     `find_bundle` and `find_file` turn the names of a bundle and of a file into paths.
     Raises `UsageError` with every key that is unknown or ill-typed, and what `for_iexec` raises.
@@ -204,11 +211,9 @@ def from_payload(
         found = _read(payload, _OF_BUNDLE)
         made = _request(find_bundle(found.pop("bundle")), found, payload)
         return replace(made, find_file=find_file)
-    if isinstance(payload.get("image"), str) or {"image", "command"} <= set(payload):
-        found = _read(payload, _OF_IMAGE)
-        described = describe(found["image"], found.get("inputs", {}), found.pop("outputs", {}))
-        return _request(Path(), {**found, "descriptor": described}, payload)
-    return None
+    found = _read(payload, _OF_IMAGE)
+    described = describe(found["image"], found.get("inputs", {}), found.pop("outputs", {}))
+    return _request(Path(), {**found, "descriptor": described}, payload)
 
 
 def _of_app(

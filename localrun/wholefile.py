@@ -15,10 +15,11 @@ def write(path: str, data: bytes, made: float | None = None) -> None:
     """
     beside = f"{path}.{os.getpid()}.tmp"
     try:
-        with open(beside, "wb") as stream:  # noqa: PTH123
-            stream.write(data)
+        with open(beside, "wb", buffering=0) as stream:  # noqa: PTH123
+            left = memoryview(data)
+            while left:
+                left = left[stream.write(left) :]
             if made is not None:
-                stream.flush()
                 os.utime(stream.fileno(), (made, made))
         os.replace(beside, path)  # noqa: PTH105
     except BaseException as error:

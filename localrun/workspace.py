@@ -26,6 +26,8 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from localrun import room
 from localrun.claim import Claim, offer, take, wait_until_free
 from localrun.errors import LocalrunError, TaskExists, TaskNotFound, UsageError
@@ -34,7 +36,7 @@ from localrun.record import TaskRecord
 from localrun.wholefile import append, write
 
 LAST = "last"
-_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -45,6 +47,9 @@ class Workspace:
         self.path = path
         self._text = str(path)  # for what every task does: joining paths costs more than writing files
         self.id = path.name
+
+    def __str__(self) -> str:
+        return self._text
 
     @cached_property
     def inputs(self) -> Path:
@@ -103,7 +108,7 @@ class Workspace:
 
     def make(self) -> None:
         """Make the task's folder; only the user may enter, so that the modes inside need not be narrow."""
-        self.path.mkdir(mode=0o700)
+        os.mkdir(self._text, mode=0o700)  # noqa: PTH102 - hot
 
     def furnish(self, descriptor: bytes = b"") -> None:
         """Make what a task with a container needs. Raises `LocalrunError`, also when the disk is full."""
@@ -141,7 +146,8 @@ class Workspace:
 
         Raises `LocalrunError`, with cause DISK_FULL when there is no room.
         """
-        made = None if record.plan else record.created
+        # the file is new at first: it has the time of its making then by itself
+        made = None if record.plan or len(record.history) < 2 else record.created
         write(f"{self._text}/task.json", record.to_json(), made)
 
     def load(self) -> TaskRecord:
@@ -164,9 +170,8 @@ class Workspace:
 
     def append(self, event: Event) -> None:
         """Add an event to the task's own history, as one whole line. Raises as `save`."""
-        line = _encode({name: getattr(event, name) for name in event.__struct_fields__}) + "\n"
         try:
-            append(f"{self._text}/events.jsonl", line.encode())
+            append(f"{self._text}/events.jsonl", _encode(event) + b"\n")
         except OSError as error:
             raise room.unwritable(self.path, error) from error
 
@@ -255,8 +260,7 @@ class Home:
             )
         workspace = Workspace(self.tasks / (task_id or str(uuid.uuid4())))
         try:
-            self._prepare()
-            workspace.make()
+            self._make(workspace)
         except FileExistsError as error:
             if not workspace.path.is_dir():
                 raise room.unwritable(self.path, error) from error
@@ -265,9 +269,14 @@ class Home:
             raise room.unwritable(self.path, error) from error
         return workspace
 
+    def _make(self, workspace: Workspace) -> None:
+        try:
+            workspace.make()
+        except FileNotFoundError:  # the first task of all
+            self._prepare()
+            workspace.make()
+
     def _prepare(self) -> None:
-        if os.path.isdir(self._text):  # noqa: PTH112 - hot
-            return
         # the folder that is looked for comes last: whoever sees it finds the others
         self._active.mkdir(parents=True, exist_ok=True)
         (self.path / ".gitignore").write_text("*\n")
@@ -294,7 +303,7 @@ class Home:
     def offer(self, workspace: Workspace) -> None:
         """Let any process claim a new task, which nobody carries. Raises as `claim`."""
         with room.telling(self.path):
-            offer(self._active / workspace.id, workspace.events)
+            offer(f"{self._active}/{workspace.id}", f"{workspace}/events.jsonl")
 
     def offered(self, task_id: str) -> bool:
         """Whether the task has not ended."""

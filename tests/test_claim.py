@@ -78,7 +78,7 @@ def test_waiting_for_a_task_that_has_ended_returns_at_once(tmp_path: Path) -> No
 
 def test_what_is_offered_is_claimed_by_one_and_gone_after_the_end(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
-    offer(tmp_path / "id", tmp_path / "file")
+    offer(f"{tmp_path}/id", f"{tmp_path}/file")
     claim = take(tmp_path / "id")
     assert claim is not None
     assert take(tmp_path / "id") is None
@@ -88,7 +88,7 @@ def test_what_is_offered_is_claimed_by_one_and_gone_after_the_end(tmp_path: Path
 
 
 def test_a_file_system_without_second_names_is_offered_a_file(tmp_path: Path) -> None:
-    offer(tmp_path / "id", tmp_path / "gone")
+    offer(f"{tmp_path}/id", f"{tmp_path}/gone")
     claim = take(tmp_path / "id")
     assert claim is not None
     claim.release(ended=True)

@@ -14,7 +14,7 @@ from localrun.errors import LocalrunError
 from localrun.journal import forms, reader
 from localrun.journal.logfile import LogFile, locked
 from localrun.journal.reader import Line, Wanted
-from localrun.journal.redaction import Redactor
+from localrun.journal.redaction import Redactor, encode
 
 VOLATILE = frozenset({"heartbeat", "task_stats"})  # come again and again, whatever happens
 
@@ -30,9 +30,7 @@ class Entry(NamedTuple):
 
     event_type: str
     rest: str
-    request: Any
-    deed: Any
-    data: Any
+    told: dict[str, Any]
     volatile: bool
 
 
@@ -81,14 +79,19 @@ class Journal:
         again, such as the answer to a poll. Never raises for what the data are, nor when the disk is
         full: the next event that can be written then tells how many are missing.
         """
-        told = [request_id or REQUEST.get(), action, data if data is not None else {}, metadata or {}]
-        if not self._redactor.passes(told):
-            told = [self._redactor.plain(part) for part in told]
-        request, deed, plain, around = told
-        if event_type in forms.ERRORS:
-            plain = forms.with_error(plain)
-        rest = forms.rest_of_line(request, deed, plain, around)
-        entry = Entry(event_type, rest, request, deed, plain, volatile or event_type in VOLATILE)
+        told = {
+            "request_id": request_id or REQUEST.get(),
+            "action": action,
+            "data": data if data is not None else {},
+            "metadata": metadata or {},
+        }
+        text = self._redactor.passed(told)
+        if text is None:
+            told = {name: self._redactor.plain(part) for name, part in told.items()}
+        if text is None or event_type in forms.ERRORS:
+            told["data"] = forms.with_error(told["data"]) if event_type in forms.ERRORS else told["data"]
+            text = encode(told)
+        entry = Entry(event_type, forms.searchable(text), told, volatile or event_type in VOLATILE)
         held = _HELD.get()
         if held is not None and held[0] is self:
             held[1].append(entry)
@@ -162,19 +165,21 @@ class Journal:
     def _append(self, entries: list[Entry]) -> None:
         if not entries:
             return
-        # under the lock, so that the files are in the order of time
-        timed = [(forms.now(), entry) for entry in entries]
-        lines = b"".join(forms.detailed(when, entry.event_type, entry.rest) for when, entry in timed)
-        self._detailed.append(_gap(timed[0][0], self.lost) + lines if self.lost else lines)
+        when = forms.now()  # under the lock, so that the files are in the order of time
+        lines = b"".join(forms.detailed(when, entry.event_type, entry.rest) for entry in entries)
+        self._detailed.append(_gap(when, self.lost) + lines if self.lost else lines)
         self.lost = 0
-        self._events.append(
-            b"".join(
-                forms.brief(when, each.event_type, each.request, each.deed, each.data) for when, each in timed
-            )
-        )
-        errors = [forms.block(when, each.data) for when, each in timed if each.event_type in forms.ERRORS]
+        self._events.append(b"".join(_brief(when, entry) for entry in entries))
+        errors = [
+            forms.block(when, entry.told["data"]) for entry in entries if entry.event_type in forms.ERRORS
+        ]
         if errors:
             self._errors.append(b"".join(errors))
+
+
+def _brief(when: str, entry: Entry) -> bytes:
+    told = entry.told
+    return forms.brief(when, entry.event_type, told["request_id"], told["action"], told["data"])
 
 
 def _gap(when: str, lost: int) -> bytes:

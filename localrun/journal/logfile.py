@@ -23,7 +23,7 @@ def locked(folder: Path) -> Iterator[None]:
 
     Not for a signal handler: it might interrupt the very thread that holds the lock.
     """
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    lock = os.open(f"{folder}/{_LOCK}", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of its own for each call: holds between threads too
         yield

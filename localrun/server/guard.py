@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hmac
-import uuid
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
@@ -67,7 +68,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        REQUEST.set(uuid.uuid4().hex[:8])
+        REQUEST.set(os.urandom(4).hex())
         limit = self._limit(scope)
         refusal = self._check(scope, limit)
         if refusal is None:
@@ -119,6 +120,7 @@ class Guard:
         return self._options.upload_limit if is_input or is_bundle else self._options.body_limit
 
 
+@lru_cache(maxsize=16)
 def _name_of(host: str | None) -> str | None:
     """The name in a Host header, without its port."""
     try:
