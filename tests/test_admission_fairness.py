@@ -59,7 +59,7 @@ def test_a_task_that_passes_leaves_the_cpus_that_the_earlier_one_will_need() -> 
 
 def test_one_who_waits_knows_behind_whom() -> None:
     line = line_up([entry(1, memory=12, admitted=True), entry(2, memory=16), entry(3)], MACHINE)
-    assert line[0].first
+    assert [place.position for place in line] == [0, 1]
     assert line[0].short == ["memory"]
     assert line[1].behind == entry(2, memory=16)
 

@@ -8,7 +8,7 @@ task that waits for memory keeps the memory that is given back until it is enoug
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -28,7 +28,7 @@ class Amount(NamedTuple):
 
     def less(self, other: Amount) -> Amount:
         """What is left when `other` is taken away."""
-        return Amount(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
+        return Amount(self.cpu - other.cpu, self.memory - other.memory, self.gpu - other.gpu)
 
     def short(self, asked: Amount) -> list[str]:
         """The resources of which `asked` wants more than there is."""
@@ -58,7 +58,7 @@ class Place(NamedTuple):
     entry: Entry
     free: Amount
     behind: Entry | None = None
-    first: bool = False
+    position: int = 0  # in the line
 
     @property
     def short(self) -> list[str]:
@@ -68,7 +68,7 @@ class Place(NamedTuple):
     @property
     def may_start(self) -> bool:
         """Whether it fits and delays nobody."""
-        return not self.short and self.behind is None
+        return self.behind is None and not self.short  # the second is the dearer one to find out
 
 
 def asked(what: Entry | Resources) -> Amount:
@@ -84,21 +84,27 @@ def line_up(entries: Iterable[Entry], capacity: Capacity) -> list[Place]:
         if entry.admitted:
             free = free.less(asked(entry))
     places: list[Place] = []
+    stuck: list[tuple[Entry, Amount]] = []
     for entry in known:
-        if not entry.admitted:
-            places.append(_place(entry, free, places))
-            free = free.less(asked(entry)) if places[-1].may_start else free
+        if entry.admitted:
+            continue
+        wants = asked(entry)
+        behind = next((other for other, needs in stuck if _delays(wants, needs, free)), None)
+        places.append(Place(entry, free, behind, len(places)))
+        if places[-1].may_start:
+            free = free.less(wants)
+        else:
+            stuck.append((entry, wants))
     return places
 
 
-def _place(entry: Entry, free: Amount, earlier: Sequence[Place]) -> Place:
-    stuck = (place.entry for place in earlier if not place.may_start)
-    behind = next((other for other in stuck if _delays(asked(entry), asked(other), free)), None)
-    return Place(entry, free, behind, first=not earlier)
-
-
 def _delays(later: Amount, earlier: Amount, free: Amount) -> bool:
-    left = free.less(later)
-    return any(
-        takes > 0 and rest + _HAIR < needs for takes, rest, needs in zip(later, left, earlier, strict=True)
+    """Whether of something that the later one takes, too little is left for the earlier one.
+
+    Written out, since a line of hundreds is looked through at every change.
+    """
+    return (
+        (later.cpu > 0 and free.cpu - later.cpu + _HAIR < earlier.cpu)
+        or (later.memory > 0 and free.memory - later.memory + _HAIR < earlier.memory)
+        or (later.gpu > 0 and free.gpu - later.gpu + _HAIR < earlier.gpu)
     )

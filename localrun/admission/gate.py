@@ -2,7 +2,7 @@
 
 Waiting is waiting for a bell: whoever gives something back rings for those that can start now. Two
 things ring no bell, the host and the death of a process: for them the first in the line looks once a
-second, the others now and then.
+second, and each of the others the more seldom the farther back it stands.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from localrun.record import Resources
 
 Told = Callable[[str, dict[str, Any]], None]
 
-_PATIENCE = 5  # looks of the first in the line, for one look of another
+_PATIENCE = 60  # looks of the first in the line, for one look of somebody far behind
 
 
 def _untold(_kind: str, _data: dict[str, Any]) -> None:
@@ -162,12 +162,12 @@ class Admission:
                     said = refusal.reason
                     waiting(said, refusal.data)
                 check_cancelled()
-                self._pause(bell.wait, check_cancelled, first=refusal.first)
+                self._pause(bell.wait, check_cancelled, position=refusal.position)
 
     def _pause(
-        self, wait: Callable[[float], bool], check_cancelled: Callable[[], None], *, first: bool
+        self, wait: Callable[[float], bool], check_cancelled: Callable[[], None], *, position: int
     ) -> None:
-        for _ in range(1 if first else _PATIENCE):
+        for _ in range(min(1 + position, _PATIENCE)):
             rung = wait(self._every)
             check_cancelled()
             if rung:

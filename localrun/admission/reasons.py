@@ -43,7 +43,7 @@ class Refusal(NamedTuple):
     reason: str
     data: dict[str, Any]
     pressed: tuple[str, ...]
-    first: bool = False  # in the line
+    position: int = 0  # in the line
 
 
 def pressures(host: HostSample, limits: Limits, lasting: frozenset[str]) -> list[Pressure]:
@@ -64,7 +64,7 @@ def refusal(place: Place, capacity: Capacity, pressed: Sequence[Pressure]) -> Re
         text, facts = _insufficient(place, capacity) if place.short else _behind(place)
         reasons.append(f"0/1 nodes are available: {text}")
         data |= facts
-    return Refusal("; ".join(reasons), data, tuple(pressure.name for pressure in pressed), place.first)
+    return Refusal("; ".join(reasons), data, tuple(pressure.name for pressure in pressed), place.position)
 
 
 def never(task_id: str, wants: Resources, capacity: Capacity, host: HostSample, limits: Limits) -> None:
