@@ -127,7 +127,7 @@ class TaskManager:
         record = TaskRecord(
             id=workspace.id,
             bundle="",
-            submitted=dict(payload),
+            submitted=without_secrets(payload),
             assigned_by=assigned_by,
             folder=str(workspace.path),
         )

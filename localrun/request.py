@@ -190,7 +190,7 @@ _OF_IMAGE: dict[str, Reader] = {
 
 def is_free_form(payload: Mapping[str, Any]) -> bool:
     """Whether a task object names neither a bundle nor an image: it is for whoever completes it."""
-    if "bundle" in payload:
+    if "bundle" in payload or (payload.get("profile") == "iexec" and "image" in payload):
         return False
     return not isinstance(payload.get("image"), str) and not {"image", "command"} <= payload.keys()
 
