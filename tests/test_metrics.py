@@ -264,6 +264,22 @@ def test_an_engine_that_comes_back_is_asked_again(tmp_path: Path, monkeypatch: p
     assert total.memory_peak == 5
 
 
+def test_a_meter_goes_on_with_what_another_process_has_measured(tmp_path: Path) -> None:
+    class Once(FakeEngine):
+        def usage(self, handle: str) -> Generator[Usage, None, None]:
+            yield use(5)
+
+    path, heard = tmp_path / "usage.jsonl", threading.Event()
+    Readings(path).add(sample(1.0, 50))
+    meter = Meter(Once(), "x", path, lambda _: heard.set())
+    meter._begun -= 2
+    meter.beat()
+    assert heard.wait(10)
+    total = meter.close()
+    assert total is not None
+    assert (total.samples, total.memory_peak) == (2, 50)
+
+
 def test_a_closed_meter_does_not_begin(tmp_path: Path) -> None:
     meter = Meter(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda _: None)
     meter.close()
