@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import commands
+import install
 import rate
 import routes
 from figures import Chapter, machine, show, show_targets
@@ -32,6 +33,7 @@ def main() -> int:
         "commands": lambda: _in_folder(partial(commands.compare, rounds=chosen.rounds, large=chosen.large)),
         "routes": lambda: _in_folder(partial(routes.compare, rounds=chosen.bursts), chosen.memory),
         "rate": lambda: _in_folder(partial(rate.compare, rounds=chosen.rate_rounds, tasks=chosen.tasks)),
+        "install": lambda: _in_folder(partial(install.compare, rounds=chosen.rounds)),
     }
     measured = [chapters[name]() for name in chosen.only or chapters]
     judged = [row for chapter in measured for row in chapter.judged()]
@@ -42,8 +44,10 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("only", nargs="*", metavar="CHAPTER", help="commands, routes, rate; default: all")
-    parser.add_argument("--rounds", type=int, default=15, help="of commands")
+    parser.add_argument(
+        "only", nargs="*", metavar="CHAPTER", help="commands, routes, rate, install; default: all"
+    )
+    parser.add_argument("--rounds", type=int, default=15, help="of commands and imports")
     parser.add_argument("--large", type=int, default=1024, help="MiB of the large bundle")
     parser.add_argument("--bursts", type=int, default=200, help="of requests of each kind")
     parser.add_argument("--rate-rounds", type=int, default=3, help="of many tiny containers")
