@@ -15,8 +15,8 @@ from program import PROJECT, environment, quietly
 EMPTY = "def test_nothing():\n    pass\n"
 
 TARGETS = (
-    Target("import localrun - python alone", lambda m: m["import localrun"] - m["python alone"], 0.02, "s"),
-    Target("pytest with the plugin - without", lambda m: m["pytest"] - m["pytest, no plugin"], 0.03, "s"),
+    Target("import localrun / python alone", lambda m: m["import localrun"] / m["python alone"], 2.0),
+    Target("pytest with the plugin / without", lambda m: m["pytest"] / m["pytest, no plugin"], 1.1),
 )
 
 

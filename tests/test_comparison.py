@@ -248,13 +248,14 @@ def test_sixteen_bits_are_compared_as_they_are(tmp_path: Path) -> None:
     assert "the most by 200" in differences(Image(), want, got)[0]
 
 
-def dicom(path: Path, name: str, pixels: bytes) -> Path:
+def dicom(path: Path, name: str, pixels: bytes, frames: int = 1) -> Path:
     made = pydicom.dcmread(SAMPLES / "types" / "image-dicom" / "picture.dicom")
     made.PatientName = name
     made.Rows, made.Columns, made.SamplesPerPixel = 2, 3, 1
     made.PhotometricInterpretation, made.PixelRepresentation = "MONOCHROME2", 0
     made.BitsAllocated = made.BitsStored = 8
     made.HighBit = 7
+    made.NumberOfFrames = frames
     made.PixelData = pixels
     made["PixelData"].VR = "OB"
     made.save_as(path)
@@ -270,6 +271,14 @@ def test_dicom_is_compared_by_its_pixels(tmp_path: Path) -> None:
     # Then pixels count
     assert differences(Image(), want, named) == []
     assert "differs in 1 of 6 pixels" in differences(Image(), want, changed)[0]
+
+
+def test_frames_of_dicom_are_compared_each(tmp_path: Path) -> None:
+    want = dicom(tmp_path / "want", "Some^Body", b"abcdefghijkl", frames=2)
+    got = dicom(tmp_path / "got", "Some^Body", b"abcdefghijkx", frames=2)
+    assert [line.partition(",")[0] for line in differences(Image(), want, got)] == [
+        "x.page 1: differs in 1 of 6 pixels (16.7 %)"
+    ]
 
 
 def test_what_is_no_picture_is_compared_by_its_bytes_with_the_reason(tmp_path: Path) -> None:

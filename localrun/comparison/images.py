@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import io
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ def _frame(want: Pixels, got: Pixels, tolerance: Tolerance, findings: Findings) 
     if want.shape != got.shape or want.dtype != got.dtype:
         findings.add(f"is {_form(got)}, and {_form(want)} is expected")
         return
-    apart = abs(want.astype("float64") - got.astype("float64"))
+    apart = abs(_wide(want) - _wide(got))
     if apart.ndim == 3:
         apart = apart.max(axis=2)
     off = apart > tolerance.level
@@ -64,6 +65,13 @@ def _frame(want: Pixels, got: Pixels, tolerance: Tolerance, findings: Findings) 
         f"differs in {count} of {total} pixels ({100 * count / total:.3g} %){by}, {most}{allowed}",
         sketch=_sketch(want, got, off),
     )
+
+
+def _wide(pixels: Pixels) -> Pixels:
+    """In a form in which a difference of two pixels has room."""
+    if pixels.dtype.kind in "iu" and pixels.dtype.itemsize <= 2:
+        return pixels.astype("int32")
+    return pixels.astype("float64")
 
 
 def _form(pixels: Pixels) -> str:
@@ -85,9 +93,11 @@ def _decoded(path: Path) -> list[Pixels]:
     except ImportError:
         raise _Unread("install Pillow, or localrun[pytest], which brings it") from None
     try:
-        with Image.open(path) as image:
-            pages = ImageSequence.Iterator(image)
-            return [np.asarray(page.convert(_PLAIN.get(page.mode, page.mode))) for page in pages]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                pages = ImageSequence.Iterator(image)
+                return [np.asarray(page.convert(_PLAIN.get(page.mode, page.mode))) for page in pages]
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise _Unread(str(error)) from error
 
@@ -98,7 +108,9 @@ def _dicom(path: Path) -> list[Pixels]:
     except ImportError:
         raise _Unread("install pydicom for images of DICOM") from None
     try:
-        return [pydicom.dcmread(path).pixel_array]
+        read = pydicom.dcmread(path)
+        pixels = read.pixel_array
+        return list(pixels) if int(read.get("NumberOfFrames") or 1) > 1 else [pixels]
     except (OSError, ValueError, AttributeError, NotImplementedError, RuntimeError) as error:
         raise _Unread(str(error)) from error
 

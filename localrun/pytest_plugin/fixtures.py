@@ -97,7 +97,10 @@ def localrun_folder(request: pytest.FixtureRequest, pytestconfig: pytest.Config)
 
 @pytest.fixture(scope="session")
 def localrun_docker(
-    pytestconfig: pytest.Config, localrun_required: bool, localrun_settings: Mapping[str, Any]
+    pytestconfig: pytest.Config,
+    tmp_path_factory: pytest.TempPathFactory,
+    localrun_required: bool,
+    localrun_settings: Mapping[str, Any],
 ) -> Iterator[Engine]:
     """A real engine; tests that need it are skipped without one, or fail where it is required."""
     from localrun.engines.dockerd import DockerEngine
@@ -111,7 +114,7 @@ def localrun_docker(
         engine.info()
     except EngineError as error:
         _absent(f"no container engine: {error.message}", required=localrun_required)
-    pytestconfig.stash[USED].use(docker_host)
+    pytestconfig.stash[USED].use(docker_host, str(tmp_path_factory.getbasetemp()))
     yield engine
     engine.close()
 

@@ -22,13 +22,19 @@ class Used:
 
     homes: dict[str, bool] = field(default_factory=dict)
     docker_hosts: list[str | None] = field(default_factory=list)
+    roots: list[str] = field(default_factory=list)  # pytest's own folders: what runs below them is a test's
     left: list[str] = field(default_factory=list)
     guard: Guard | None = None
 
-    def use(self, docker_host: str | None) -> None:
-        """A real engine is used."""
+    def use(self, docker_host: str | None, root: str) -> None:
+        """A real engine is used, by tests with folders below `root`."""
         if docker_host not in self.docker_hosts:
             self.docker_hosts.append(docker_host)
+        self.roots.append(root)
+
+    def has(self, home: str) -> bool:
+        """Whether a folder of tasks is that of a test."""
+        return home in self.homes or any(home.startswith(f"{root}/") for root in self.roots)
 
     def begin(self, home: Path, settings: Settings | None) -> None:
         """A folder is worked in, with these settings of a real engine; None: with a fake one.
@@ -50,13 +56,13 @@ class Used:
 
     def told(self) -> dict[str, Any]:
         """What another process has to know of it."""
-        return {"homes": self.homes, "docker_hosts": self.docker_hosts}
+        return {"homes": self.homes, "docker_hosts": self.docker_hosts, "roots": self.roots}
 
     def join(self, told: dict[str, Any]) -> None:
         """Take over what another process has used."""
         self.homes.update(told["homes"])
-        for docker_host in told["docker_hosts"]:
-            self.use(docker_host)
+        self.roots += told["roots"]
+        self.docker_hosts += [host for host in told["docker_hosts"] if host not in self.docker_hosts]
 
     def look(self) -> None:
         """See what is left: containers of tasks of the folders, and folders that should be gone."""
@@ -100,7 +106,7 @@ def _containers(used: Used) -> Iterator[str]:
         try:
             engine = DockerEngine(docker_host)
             for found in engine.find({LABEL_TASK: ""}):
-                if found.labels.get(LABEL_HOME) in used.homes:
+                if used.has(found.labels.get(LABEL_HOME, "")):
                     yield f"container {found.handle[:12]} of the task {found.labels[LABEL_TASK]}"
         except EngineError as error:
             yield f"perhaps containers, as the engine does not answer: {error.message}"

@@ -188,9 +188,8 @@ LEAK = """
 import pytest, subprocess, sys
 
 @pytest.mark.localrun
-def test_leak(localrun):
-    localrun(a=1, b=1)
-    home = localrun.folder
+def test_leak(tmp_path):
+    home = tmp_path / "mine"
     subprocess.run(
         ["docker", "run", "-d", "--label", f"localrun.home={home}", "--label", "localrun.task=left-1",
          "--network", "none", "BUSYBOX", "sleep", "100"],
