@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from localrun import metadata
+from localrun import metadata, steps
 from localrun.cli.sheet.occurrences import occurrences
+from localrun.engines.base import ContainerSpec
 from localrun.errors import Cause
 from localrun.journal.redaction import Redactor
 from localrun.metrics import in_words
-from localrun.record import Plan, StepRecord, TaskRecord
+from localrun.record import StepRecord, TaskRecord
 from localrun.states import StepName, TaskState
-from localrun.steps import labels
 from localrun.workspace import Workspace
 
 Facts = dict[str, Any]
@@ -48,14 +48,14 @@ def sheet(record: TaskRecord, workspace: Workspace, now: float) -> Facts:
         "namespace": str(workspace.path.parent.parent),
         "node": record.owner.host if record.owner else None,
         "start_time": record.created or None,
-        "labels": labels(record, StepName.TASK, workspace.path.parent.parent) if record.plan else {},
+        "labels": dict(_spec(record, workspace).labels) if record.plan else {},
         "annotations": metadata.load(workspace),
         "phase": _phase(record),
         "state": str(record.state),
         "cause": record.cause,
         "message": redactor.text(record.message),
         "remedy": record.remedy,
-        "containers": list(_containers(record, redactor)),
+        "containers": list(_containers(record, workspace, redactor)),
         "conditions": _conditions(record),
         "volumes": list(_volumes(record, workspace)),
         "qos_class": "Guaranteed" if record.plan else None,
@@ -70,7 +70,7 @@ def _phase(record: TaskRecord) -> str:
     return "Running" if running else _PHASES.get(record.state, "Pending")
 
 
-def _containers(record: TaskRecord, redactor: Redactor) -> Iterator[Facts]:
+def _containers(record: TaskRecord, workspace: Workspace, redactor: Redactor) -> Iterator[Facts]:
     if record.plan is None:
         return
     by_name = {step.name: step for step in record.steps}
@@ -78,7 +78,7 @@ def _containers(record: TaskRecord, redactor: Redactor) -> Iterator[Facts]:
         step = by_name.get(name)
         facts = {"name": str(name), **_state(record, name, step), "how": step.how if step else ""}
         if name is StepName.TASK:
-            facts |= _own(record, record.plan, redactor)
+            facts |= _own(record, workspace, redactor)
         yield facts
 
 
@@ -108,24 +108,24 @@ def _reason(record: TaskRecord, name: StepName, step: StepRecord) -> str:
     return _REASONS.get(cause, "Error")
 
 
-def _own(record: TaskRecord, plan: Plan, redactor: Redactor) -> Facts:
+def _own(record: TaskRecord, workspace: Workspace, redactor: Redactor) -> Facts:
     """What only the task's own container has."""
-    asked = record.resources
-    amounts = {"cpu": asked.cpus, "memory": asked.memory}
-    amounts |= {"gpu": asked.gpus} if asked.gpus else {}
+    spec = _spec(record, workspace)
+    amounts: Facts = {"cpu": spec.cpus, "memory": spec.memory}
+    amounts |= {"gpu": spec.gpus} if spec.gpus else {}
     restarts = sum(state is TaskState.RUNNING for state, _ in record.history) - 1
     return {
         "container_id": record.container,
-        "image": record.image_name or plan.image or "",
+        "image": record.image_name or steps.plan_of(record).image or "",
         "image_id": record.image,
         "image_from": record.image_from,
-        "command": redactor.plain(record.program or plan.command or []),
-        "limits": amounts | {"pids": plan.pids},
+        "command": redactor.plain(record.program or list(spec.command or ())),
+        "limits": amounts | {"pids": spec.pids},
         "requests": amounts,
-        "network": "default" if record.network else "none",
+        "network": "default" if spec.network else "none",
         "timeout": record.timeout,
-        "environment": redactor.plain(plan.environment),
-        "mounts": list(_mounts(record, plan)),
+        "environment": redactor.plain(dict(spec.environment)),
+        "mounts": list(_mounts(spec, workspace)),
         "restart_count": max(0, restarts),
         "usage": record.as_dict()["usage"],
         "usage_text": in_words(record),
@@ -133,28 +133,39 @@ def _own(record: TaskRecord, plan: Plan, redactor: Redactor) -> Facts:
     }
 
 
-def _mounts(record: TaskRecord, plan: Plan) -> Iterator[Facts]:
-    writable = plan.writable_inputs
-    yield {"path": plan.input_folder, "volume": "inputs", "read_only": not writable}
-    for source, place in plan.mounts:
-        target = f"{plan.input_folder.rstrip('/')}/{place}"
-        yield {"path": target, "volume": source, "read_only": True}
-    yield {"path": plan.output_folder, "volume": "outputs", "read_only": False}
-    if not record.network and not record.remote:
+def _spec(record: TaskRecord, workspace: Workspace) -> ContainerSpec:
+    """What the task's container was made of, or will be."""
+    home = workspace.path.parent.parent
+    if record.remote:
+        return steps.remote_container(record, home=home)
+    return steps.container(
+        record, inputs=workspace.inputs, outputs=workspace.outputs, hosts=workspace.hosts, home=home
+    )
+
+
+def _mounts(spec: ContainerSpec, workspace: Workspace) -> Iterator[Facts]:
+    """Each place in the container with its volume: one of ours by name, or a user's own file."""
+    names = {workspace.inputs: "inputs", workspace.outputs: "outputs"}
+    for mount in spec.mounts:
+        name = names.get(mount.source, str(mount.source))
+        yield {"path": mount.target, "volume": name, "read_only": mount.read_only}
+    for place, name in zip(spec.folders, ("inputs", "outputs"), strict=False):
+        yield {"path": place, "volume": name, "read_only": False}
+    if spec.hosts_file is not None:
         yield {"path": "/etc/hosts", "volume": "hosts", "read_only": True}
 
 
 def _volumes(record: TaskRecord, workspace: Workspace) -> Iterator[Facts]:
     if record.plan is None:
         return
+    spec = _spec(record, workspace)
+    kind = "HostPath (bare host directory volume)"
+    if spec.folders:
+        kind = "Volume (of the engine's own; the files travel as archives)"
     for name, path in (("inputs", workspace.inputs), ("outputs", workspace.outputs)):
-        if record.remote:
-            kind = "Volume (of the engine's own; the files travel as archives)"
-        else:
-            kind = "HostPath (bare host directory volume)"
         yield {"name": name, "type": kind, "path": str(path)}
-    if not record.network and not record.remote:
-        yield {"name": "hosts", "type": "HostPath (a file)", "path": str(workspace.hosts)}
+    if spec.hosts_file is not None:
+        yield {"name": "hosts", "type": "HostPath (a file)", "path": str(spec.hosts_file)}
 
 
 def _conditions(record: TaskRecord) -> dict[str, bool]:
