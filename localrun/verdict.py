@@ -27,6 +27,10 @@ _CODES = {
     126: " (a program that it called is not executable, or is none)",
     127: " (a program that it called is not there, or not in its PATH)",
 }
+_BY_WHOM = (
+    ", which localrun did not send: its program did, or somebody stopped its container, or the engine"
+    " was about to end"
+)
 _SILENT = "let the program say on its standard error what goes wrong, before it ends"
 
 
@@ -177,6 +181,8 @@ def _ended_by_signal(evidence: Evidence) -> Verdict | None:
     if name is None:
         return None
     message = f"the task was ended by {name} (exit code {evidence.exit.code})"
+    if name == "SIGTERM":
+        message += _BY_WHOM
     return _verdict(evidence, Cause.SIGNAL, message, ended_by=name)
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,7 +25,8 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.settings import Settings
 from localrun.states import TaskState
 from localrun.steps import LABEL_TASK
-from tests.conftest import ROOT, absent
+from tests.conftest import ROOT
+from tests.daemon import Daemon, own_daemon
 from tests.desk import make_desk
 from tests.imagefile import busybox_layer, image_archive
 
@@ -192,69 +192,14 @@ def test_two_servers_of_one_folder_run_each_task_once_and_know_all_of_them(
 # -- the engine's own restart ----------------------------------------------------------------------
 
 
-@dataclass
-class Daemon:
-    """A Docker daemon of its own, on a socket of its own."""
-
-    folder: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def host(self) -> str:
-        """Its address."""
-        return f"unix://{self.folder}/docker.sock"
-
-    def start(self, *options: str) -> None:
-        """Start it and wait until it answers."""
-        binary = shutil.which("dockerd")
-        assert binary is not None
-        places = [f"--{name}={self.folder}/{name}" for name in ("data-root", "exec-root")]
-        # in a network of its own: without a bridge of its own it would remove that of the other engine
-        command = ["unshare", "--net", binary, "-H", self.host, *places, f"--pidfile={self.folder}/pid"]
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--bridge=none", "--iptables=false", "--ip6tables=false", *options],
-                stdout=log,
-                stderr=log,
-            )
-        deadline = time.monotonic() + 60
-        while not self._answers():
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                raise AssertionError((self.folder / "log").read_text()[-3000:])
-            time.sleep(0.1)
-
-    def _answers(self) -> bool:
-        asked = subprocess.run(["docker", "-H", self.host, "info"], capture_output=True, check=False)
-        return asked.returncode == 0
-
-    def end(self) -> None:
-        """End it."""
-        assert self.process is not None
-        self.process.terminate()
-        self.process.wait(60)
-
-
-@pytest.fixture
-def daemon() -> Iterator[Daemon]:
-    if os.geteuid() != 0 or not shutil.which("dockerd") or not shutil.which("docker"):
-        absent("only root can start an engine of its own (dockerd)")
-    folder = Path(f"/tmp/lrd-{secrets.token_hex(3)}")  # short: the path of a socket has 107 bytes at most
-    folder.mkdir()
-    daemon = Daemon(folder)
-    try:
-        yield daemon
-    finally:
-        if daemon.process is not None and daemon.process.poll() is None:
-            daemon.end()
-        subprocess.run(f"umount -q {folder}/data-root/* {folder}/exec-root/netns/*", shell=True, check=False)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("options", "state"), [(["--live-restore"], "FINISHED"), ([], "FAILED")])
-def test_an_engine_that_is_restarted_is_waited_for(
-    daemon: Daemon, tmp_path: Path, options: list[str], state: str
-) -> None:
+def test_an_engine_that_is_restarted_is_waited_for(tmp_path: Path, options: list[str], state: str) -> None:
+    with own_daemon() as daemon:
+        restart(daemon, tmp_path, options, state)
+
+
+def restart(daemon: Daemon, tmp_path: Path, options: list[str], state: str) -> None:
     daemon.start(*options)
     engine = DockerEngine(daemon.host)
     script = "echo started; sleep 6; echo 7 > /outputs/sum"
@@ -274,6 +219,8 @@ def test_an_engine_that_is_restarted_is_waited_for(
     assert record.state == state, record.message
     # an engine that ends its containers may still answer for a moment, so that its end cannot be seen
     assert record.cause in ((None,) if state == "FINISHED" else ("ENGINE_LOST", "SIGNAL"))
+    if record.cause == "SIGNAL":
+        assert "or somebody stopped its container, or the engine was about to end" in record.message
 
 
 def _log_of(path: Path) -> str:

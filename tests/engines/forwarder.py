@@ -11,10 +11,10 @@ import threading
 class Forwarder:
     """Passes bytes both ways between a local port and a unix socket."""
 
-    def __init__(self, path: str, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, path: str, context: ssl.SSLContext | None = None, port: int = 0) -> None:
         self._path = path
         self._context = context
-        self._server = socket.create_server(("127.0.0.1", 0))
+        self._server = socket.create_server(("127.0.0.1", port))
         self.port: int = self._server.getsockname()[1]
         self.accepted = 0
         self._open: list[socket.socket] = []

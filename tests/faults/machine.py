@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from localrun.app import App
-from localrun.cli.exits import of_cause
 from localrun.engines.base import ContainerSpec
 from localrun.errors import Cause
 from localrun.request import Request
@@ -52,6 +51,13 @@ def _kill(bench: Bench, _: Process) -> None:
     assert bench.call("kill", "last").code == 0
 
 
+def _waited(bench: Bench, task_id: str) -> Shown:
+    """What a process that waits for a task is shown."""
+    told = bench.call("wait", task_id)
+    record: dict[str, Any] = json.loads(bench.call("status", task_id, "--json").out)
+    return Shown(told.code, told.err, record)
+
+
 def _of_dead_process(bench: Bench) -> Shown:
     """The carrier is killed; the next run ends its task, which `status` shows."""
     with bench.start("run", *bench.program(HANGS)) as process:
@@ -60,9 +66,7 @@ def _of_dead_process(bench: Bench) -> Shown:
         process.wait()
     (left,) = bench.tasks()
     assert run(bench, *bench.program("echo 7 > /outputs/sum")).code == 0
-    told = bench.call("status", left["id"])
-    record: dict[str, Any] = json.loads(bench.call("status", left["id"], "--json").out)
-    return Shown(int(of_cause(Cause[record["cause"]])), told.out, record)
+    return _waited(bench, left["id"])
 
 
 def _with_a_bug(bench: Bench) -> Shown:
@@ -85,6 +89,26 @@ def _cut_off(bench: Bench) -> Shown:
     return shown
 
 
+def _restarted(bench: Bench) -> Shown:
+    """An engine that goes away, ends the container, and answers again."""
+    wires = [Forwarder("/var/run/docker.sock")]
+    port = wires[0].port
+
+    def restart(_: Bench, process: Process) -> None:
+        wires[0].close()
+        process.until("the engine went away")
+        (task,) = bench.tasks()
+        bench.engine.stop(task["container"], 0)
+        wires.append(Forwarder("/var/run/docker.sock", port=port))
+
+    env = {"LOCALRUN_DOCKER_HOST": f"tcp://127.0.0.1:{port}"}
+    try:
+        return run(bench, *bench.program(HANGS), meanwhile=restart, **env)
+    finally:
+        for wire in wires[1:]:
+            wire.close()
+
+
 def _named_twice(bench: Bench) -> Shown:
     """A container that somebody else has called as the task's own will be."""
     task_id = "named-twice"
@@ -98,9 +122,7 @@ def _named_twice(bench: Bench) -> Shown:
     )
     record = app.manager.wait(app.manager.submit(request, task_id=task_id))
     assert record is not None
-    assert record.cause
-    told = bench.call("status", task_id)
-    return Shown(int(of_cause(Cause[record.cause])), told.out, record.as_dict())
+    return _waited(bench, task_id)
 
 
 RESOURCES = [
@@ -201,6 +223,13 @@ ENGINE = [
         ("the engine went away while the task ran, and was not back within 0.5 s",),
         "start the engine",
         provoke=_cut_off,
+    ),
+    Row(
+        Cause.ENGINE_LOST,
+        "an engine that is restarted and ends its containers",
+        ("the engine was restarted while the task ran, and ended it (exit code ", "ready"),
+        "run the task again",
+        provoke=_restarted,
     ),
     Row(
         Cause.ENGINE_FAILED,

@@ -184,6 +184,13 @@ ENDS = [
         more=("--memory", "16Mi"),
     ),
     Row(
+        None,
+        "a program that does nothing any more",
+        ("the task may hang: for ", "it has written nothing", "it goes on"),
+        script="echo 7 > /outputs/sum; sleep 2.6",
+        env={"LOCALRUN_STALL": "0.5"},
+    ),
+    Row(
         Cause.TIMEOUT,
         "a program that hangs",
         ("limit of 0.3 s", "ready"),
