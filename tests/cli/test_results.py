@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 
-from localrun.cli.results import as_fields, failure_fields, output_lines, print_json, size_of, value_text
+from localrun.cli.results import (
+    as_fields,
+    failure_fields,
+    output_lines,
+    print_json,
+    print_plain,
+    print_table,
+    size_of,
+    value_text,
+)
 from localrun.errors import InputsError, Problem, TaskKilled
 from localrun.record import StepRecord, TaskRecord
 from localrun.states import StepName, TaskState
@@ -68,3 +78,47 @@ def test_a_text_that_is_no_path_has_no_size(tmp_path: Path) -> None:
     assert size_of(f"{tmp_path}/\0", tmp_path) is None
     assert size_of(f"{tmp_path}/missing", tmp_path) is None
     assert size_of(7, tmp_path) is None
+
+
+@pytest.fixture
+def ended(tmp_path: Path) -> TaskRecord:
+    """A task that has ended, with a file among its outputs."""
+    (tmp_path / "mask").write_bytes(b"x" * 2048)
+    return TaskRecord(
+        id="0123456789",
+        bundle="b",
+        state=TaskState.FINISHED,
+        outputs={"sum": 7, "mask": str(tmp_path / "mask")},
+        timings={"image": 0.5, "run": 1.2, "remove": 0.0001},
+        history=[(TaskState.CREATED, 100.0), (TaskState.FINISHED, 102.0)],
+        folder=str(tmp_path),
+    )
+
+
+def test_the_closing_table_shows_the_outputs_where_the_time_went_and_the_folder(ended: TaskRecord) -> None:
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=300)
+    print_table(console, ended, ended.outputs, [Path(ended.folder)])
+    assert isinstance(console.file, io.StringIO)
+    rows = [line.split(maxsplit=1) for line in console.file.getvalue().splitlines()]
+    assert [(name, text.strip()) for name, text in rows] == [
+        ("task", "FINISHED 01234567"),
+        ("sum", "7"),
+        ("mask", f"{ended.folder}/mask  2 KiB"),
+        ("time", "2.0 s: image 500 ms, run 1.2 s"),
+        ("folder", ended.folder),
+    ]
+
+
+def test_without_a_terminal_the_same_is_told_in_lines(
+    ended: TaskRecord, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_plain(ended, ended.outputs, [Path(ended.folder)])
+    assert capsys.readouterr().out.splitlines() == [
+        "output sum: 7",
+        f"output mask: {ended.folder}/mask (2 KiB)",
+        "time 2.0 s: image 500 ms, run 1.2 s",
+        f"folder {ended.folder}",
+        "FINISHED 0123456789",
+    ]

@@ -9,7 +9,11 @@ import pytest
 
 from localrun.engines.base import Exit
 from localrun.engines.fake import FakeContainer
+from localrun.errors import TaskKilled
+from localrun.manager import TaskManager
+from localrun.request import Request
 from tests.cli.command import Command
+from tests.desk import IMAGE
 
 KEYS = (
     "id bundle image state cause message remedy exit_code inputs outputs"
@@ -194,10 +198,29 @@ def test_options_reach_the_task(localrun: Command) -> None:
         return add_up(container)
 
     localrun.program = program
-    more = ("--cpus", "0.5", "--memory", "64Mi", "--network", "--hardened", "--writable-inputs")
+    more = ("--cpus", "0.5", "--memory", "32Mi", "--network", "--hardened", "--writable-inputs")
     assert localrun.run(*more).code == 0
     assert localrun.run().code == 0
-    assert seen == [(0.5, 64 * 1024**2, True, True, False), (1.0, 64 * 1024**2, False, False, True)]
+    assert seen == [(0.5, 32 * 1024**2, True, True, False), (1.0, 64 * 1024**2, False, False, True)]
+
+
+def test_every_option_is_asked_for(localrun: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Request] = []
+
+    def submit(_: TaskManager, request: Request, *__: object, **___: object) -> None:
+        asked.append(request)
+        raise TaskKilled("seen")
+
+    monkeypatch.setattr(TaskManager, "submit", submit)
+    resources = ("--gpus", 2, "--memory", "32Mi", "--cpus", 0.5, "--timeout", "90s")
+    ways = ("--no-network", "--hardened", "--writable-inputs", "--pull", "always")
+    more = ("--build-arg", "A=1", "--build-arg", "B=x=y", "-i", "c=5")
+    localrun.run(*resources, *ways, *more)
+    (request,) = asked
+    assert (request.gpus, request.memory, request.cpus, request.timeout) == (2, 32 * 1024**2, 0.5, 90.0)
+    assert (request.network, request.hardened, request.writable_inputs) == (False, True, True)
+    assert (request.pull, dict(request.build_args)) == ("always", {"A": "1", "B": "x=y"})
+    assert (request.image, list(request.assignments)) == (IMAGE, ["a=3", "b=4", "c=5"])
 
 
 def add_up(container: FakeContainer) -> int:

@@ -77,6 +77,7 @@ def test_bytes_are_shown_as_a_bar() -> None:
     console = Console(file=io.StringIO(), width=100)
     console.print(phase)
     assert isinstance(console.file, io.StringIO)
+    assert "━" * 10 in console.file.getvalue()
     assert "512 MiB of 1 GiB" in console.file.getvalue()
 
 
