@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
+from localrun.cli import commands
 from tests.gallery import no_image_stays
 
 ROOT = Path(__file__).parent.parent
@@ -104,3 +107,48 @@ def test_an_example_that_prints_something_else_is_noticed() -> None:
     (example,) = examples("```sh\n$ echo hi\nho ... hum\n```\n")
     assert example.fits("ho and hum\n")
     assert not example.fits("hi\n")
+
+
+def test_every_file_that_a_recipe_names_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named_files = set(re.findall(r"`((?:localrun|tests|docs|samples)/[^`\s]*?)(?:\.\.\.)?`", text))
+    assert len(named_files) > 25
+    missing = [name for name in named_files if not (ROOT / name).exists() and not any(ROOT.glob(f"{name}*"))]
+    assert missing == []
+
+
+def test_every_name_that_a_recipe_speaks_of_is_in_the_file_before_it() -> None:
+    places = {
+        "TYPES": "localrun/datatypes/__init__.py",
+        "_FIELDS": "localrun/descriptor/jsonschema.py",
+        "_DEFAULTS": "localrun/descriptor/jsonschema.py",
+        "ENGINES": "tests/engines/test_contract.py",
+        "DOORS": "tests/test_house.py",
+        "EngineInfo": "localrun/engines/base.py",
+        "Cause": "localrun/errors.py",
+    }
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for name, file in places.items():
+        assert f"`{name}`" in text
+        assert re.search(rf"^(class )?{name}\b", (ROOT / file).read_text(), re.MULTILINE), name
+
+
+def commands_of(text: str) -> list[list[str]]:
+    """The calls of localrun in the recipes of a page: in blocks of YAML, one a line."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    lines = re.findall(r"(?:run:|-) (localrun .*)$", "\n".join(blocks), re.MULTILINE)
+    return [shlex.split(line.partition(" > ")[0])[1:] for line in lines]
+
+
+def test_the_recipes_for_ci_are_yaml_and_call_commands_that_there_are(tmp_path: Path) -> None:
+    text = (ROOT / "docs/ci.md").read_text()
+    for block in re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        assert yaml.safe_load(block)
+    found = commands_of(text)
+    assert len(found) == 8
+    for call in found:
+        # an option that there is not, or a value too many, ends with 2 before anything is done
+        context = commands.make_context("localrun", list(call))
+        name, command, rest = commands.resolve_command(context, list(call))
+        assert command is not None
+        command.make_context(name, rest, parent=context)
