@@ -63,7 +63,7 @@ def command(
             waiting.print_json(one=len(task_ids) == 1)
         else:
             waiting.print()
-        return code
+        return waiting.tell_ends() if code is None else code
 
 
 def _named(app: App, task_ids: Sequence[str]) -> list[Task]:
@@ -105,8 +105,8 @@ class _Waiting:
     errors: dict[str, LocalrunError] = field(default_factory=dict)
     shown: bool = False  # whether the output of the one task was shown as it came
 
-    def through(self, timeout: float | None) -> int:
-        """Wait, and tell the ends; the exit code."""
+    def through(self, timeout: float | None) -> int | None:
+        """Wait; the exit code when the waiting was broken off."""
         wait = self._one if len(self.tasks) == 1 else self._several
         try:
             with self.interrupts.raising():
@@ -117,7 +117,7 @@ class _Waiting:
         except TimeoutError as error:
             self._tell_left(str(error))
             return ExitCode.TIMEOUT
-        return self._tell_ends()
+        return None
 
     # -- waiting ---------------------------------------------------------------------------------
 
@@ -189,7 +189,8 @@ class _Waiting:
         """Whether it was carried on here, and has no container that goes on by itself."""
         return record.state != "RUNNING" and self.app.manager.get_task(record.id) is not None
 
-    def _tell_ends(self) -> int:
+    def tell_ends(self) -> int:
+        """Say why tasks did not finish; the exit code."""
         codes = [self._code(task) for task in self.tasks]
         bad = [task for task, code in zip(self.tasks, codes, strict=True) if code != ExitCode.FINISHED]
         for task in bad[:_REPORTS]:

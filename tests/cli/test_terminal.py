@@ -88,3 +88,15 @@ def test_no_thread_is_left_when_it_has_ended() -> None:
     for thread in more:
         thread.join(5)
     assert [thread for thread in more if thread.is_alive()] == []
+
+
+def test_the_time_of_an_image_is_that_of_the_events_also_when_they_are_told_later() -> None:
+    stream = Terminal()
+    display = TerminalDisplay(stream)
+    display.begin("add.zip")
+    for seconds, (kind, message, data) in zip(
+        (1.0, 3.5), (state("PENDING"), step("permissions", "started")), strict=True
+    ):
+        display.show(Event(kind, "0123456789", message, data, time=seconds))
+    display.end()
+    assert re.search(r"✓ image +2.5 s", CONTROLS.sub("", stream.getvalue()))

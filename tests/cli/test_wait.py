@@ -359,3 +359,22 @@ def test_a_damaged_line_of_the_history_is_passed_over(localrun: Command) -> None
     events = list(Replay(app.home.open(folder.name)).fresh())
     app.close()
     assert events[-1].data["state"] == "FINISHED"
+
+
+def test_results_come_before_the_reason_of_a_failure(
+    localrun: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    localrun.program = fail
+    localrun.run()
+    told: list[str] = []
+
+    def write(_stream: object, text: str) -> bool:
+        told.append(text)
+        return True
+
+    monkeypatch.setattr("localrun.cli.streams.write", write)
+    localrun("wait", "last")
+    states = [index for index, text in enumerate(told) if text.startswith("FAILED ")]
+    assert told[states[0]].startswith("FAILED ")
+    assert "FAILED (EXIT_NONZERO)" in told[states[-1]]
+    assert states[0] < states[-1]

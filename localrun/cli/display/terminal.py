@@ -71,7 +71,7 @@ class TerminalDisplay:
         self._good, self._bad, self._bar = ("✓", "✗", "│") if unicode else ("ok", "failed", "|")
         self._phase = Phase("dots" if unicode else "line")
         self._pieces = {name: Lines() for name in _STREAMS}
-        self._image: float | None = None  # when its preparation began, while it goes on
+        self._image: float | None = None  # since when it is prepared (seconds since 1970), while it goes on
         self._live = Live(self._phase, console=self._console, transient=True, refresh_per_second=_REFRESHES)
 
     def begin(self, bundle: str) -> None:
@@ -90,23 +90,24 @@ class TerminalDisplay:
             case "step":
                 self._step(event)
             case "state":
-                self._state(event.data["state"])
+                self._state(event)
             case "warning":
                 self._print(Text.assemble(("  ! ", "yellow"), harmless(event.message)))
             case _:
                 self._print(Text(f"    {harmless(event.message)}", "dim"))
 
-    def _state(self, state: str) -> None:
+    def _state(self, event: Event) -> None:
+        state = event.data["state"]
         if state in _PHASES:
             self._phase.set(_PHASES[state])
         if state == "PENDING":
-            self._image = time.monotonic()
+            self._image = event.time
         if state in ("FAILED", "KILLED") and self._image is not None:
-            self._end_image(self._bad, "red")
+            self._end_image(self._bad, "red", event.time)
 
-    def _end_image(self, mark: str, colour: str) -> None:
+    def _end_image(self, mark: str, colour: str, now: float) -> None:
         if self._image is not None:
-            self._line(mark, colour, "image", time.monotonic() - self._image)
+            self._line(mark, colour, "image", max(now - self._image, 0.0))
         self._image = None
 
     def _progress(self, event: Event) -> None:
@@ -119,7 +120,7 @@ class TerminalDisplay:
     def _step(self, event: Event) -> None:
         step, status = event.data["step"], event.data["status"]
         if status == "started":
-            self._end_image(self._good, "green")
+            self._end_image(self._good, "green", event.time)
             self._phase.set(step)
             return
         self._rest()
