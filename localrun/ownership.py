@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tarfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +58,8 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _archive(engine: Engine, folder: Path, foreign: list[Path], links: str) -> bytes:
+    import tarfile  # only where somebody else's files were found, which is seldom
+
     # in a rootless engine, root inside is the user who runs it
     owner = (0, 0) if engine.info().rootless else (os.geteuid(), os.getegid())
     members = [_member(links, tarfile.DIRTYPE, 0o700, owner)]
@@ -72,6 +73,8 @@ def _archive(engine: Engine, folder: Path, foreign: list[Path], links: str) -> b
 
 
 def _member(name: str, kind: bytes, mode: int, owner: tuple[int, int], to: str = "") -> bytes:
+    import tarfile
+
     info = tarfile.TarInfo(name)
     info.type, info.mode, info.linkname = kind, stat.S_IMODE(mode), to
     info.uid, info.gid = owner

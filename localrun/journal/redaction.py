@@ -106,17 +106,22 @@ class Redactor:
 def _is_plain(value: Any, depth: int) -> bool:
     """Whether it is made of nothing but what JSON has, and is not deep."""
     kind = type(value)
-    if kind in _AS_IT_IS:
-        return True
+    if kind is dict or kind is list:
+        return depth > 0 and _holds_plain(value, depth - 1)
     if kind is int:
         return bool(-_WORD <= value < _WORD)
     if kind is float:
         return bool(math.isfinite(value))
-    if depth == 0 or kind not in (dict, list):
-        return False
-    if kind is list:
-        return all(_is_plain(one, depth - 1) for one in value)
-    return all(type(key) is str and _is_plain(one, depth - 1) for key, one in value.items())
+    return kind in _AS_IT_IS
+
+
+def _holds_plain(value: Any, depth: int) -> bool:
+    if type(value) is dict:
+        if any(type(key) is not str for key in value):
+            return False
+        value = value.values()
+    # most are texts: they need no call of their own
+    return all(type(one) in _AS_IT_IS or _is_plain(one, depth) for one in value)
 
 
 class _Plain:
