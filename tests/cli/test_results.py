@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from localrun.cli.results import (
     as_fields,
@@ -17,7 +18,7 @@ from localrun.cli.results import (
     value_text,
 )
 from localrun.errors import InputsError, Problem, TaskKilled
-from localrun.record import StepRecord, TaskRecord
+from localrun.record import Resources, StepRecord, TaskRecord, UsageRecord
 from localrun.states import StepName, TaskState
 
 KEYS = (
@@ -122,3 +123,37 @@ def test_without_a_terminal_the_same_is_told_in_lines(
         f"folder {ended.folder}",
         "FINISHED 0123456789",
     ]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_closes_a_run_tells_the_peak_against_its_limit(
+    terminal: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    used = UsageRecord(
+        samples=9,
+        cpu_seconds=3.5,
+        memory_peak=48 * 1024**2,
+        memory_most=None,
+        read_bytes=0,
+        written_bytes=1024,
+        processes=2,
+    )
+    record = TaskRecord(
+        id="i",
+        bundle="b",
+        state=TaskState.FINISHED,
+        history=[(TaskState.RUNNING, 1.0), (TaskState.FINISHED, 9.0)],
+        resources=Resources(memory=64 * 1024**2),
+        usage=used,
+        folder=str(tmp_path),
+    )
+    words = "peak memory 48 MiB of 64 MiB (75 %); cpu 3.5 s; disk 0 B read, 1 KiB written"
+    if terminal:
+        console = Console(file=io.StringIO(), width=200)
+        print_table(console, record, {}, [])
+        assert isinstance(console.file, io.StringIO)
+        assert words in console.file.getvalue()
+    else:
+        print_plain(record, {}, [])
+        assert f"usage {words}\n" in capsys.readouterr().out
+    assert as_fields(record)["usage"]["memory_peak"] == 48 * 1024**2
