@@ -70,10 +70,11 @@ def order_of(given: Mapping[str, Any]) -> Order:
     return iexec.read(given)
 
 
-def for_iexec(request: Request, order: Order) -> Request:
+def for_iexec(request: Request, order: Order, app: str = "") -> Request:
     """The same as a task of iExec's worker: `order` says what its app is given.
 
-    What the request calls its bundle is a folder to build, an image archive, or the name of an image.
+    What the request calls its bundle is a folder to build, an image archive, or the name of an image; `app`
+    is how the user wrote it, which a `Path` does not keep.
     Raises `UsageError` for values, which an app does not have, and `InputsError` with all that is wrong.
     """
     if request.values or request.assignments:
@@ -83,9 +84,9 @@ def for_iexec(request: Request, order: Order) -> Request:
         )
     from localrun import iexec
 
-    place = {} if request.image else app_at(str(request.bundle))
-    app = request.image or str(request.bundle)
-    given = iexec.furnish(app, order, request.find_file)
+    app = app or str(request.bundle)
+    place = {} if request.image else app_at(app)
+    given = iexec.furnish(request.image or app, order, request.find_file)
     return replace(
         request,
         **place,

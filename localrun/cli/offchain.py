@@ -64,13 +64,19 @@ def _local(record: TaskRecord, runs: list[Run]) -> Fields:
         "contributors": [f"local-{number}" for group in groups for number in group.replicas],
         "consensusValue": agreed.digest if agreed else None,
         "winnerCounter": len(agreed.replicas) if agreed else 0,
-        "resultDigest": agreed.digest if agreed else None,
+        "resultDigest": agreed.digest if agreed else _digest(record),
         "results": {"storage": "folder", "location": f"{record.folder}/outputs"} if runs else None,
         "resultsTimestamp": _moment(ended) if ended and record.state is TaskState.FINISHED else None,
         "name": record.name,
         "app": record.image_name or record.image or None,
         **{key: getattr(record, key) for key in ("state", "step", "cause", "message", "remedy", "folder")},
     }
+
+
+def _digest(record: TaskRecord) -> str | None:
+    """The digest that the checks of an iExec app have found."""
+    is_app = record.plan is not None and record.plan.profile == "iexec"
+    return record.outputs.get("digest") if is_app else None
 
 
 def _open(record: TaskRecord) -> str:

@@ -131,11 +131,11 @@ def with_choices(function: Callable[..., int]) -> Callable[..., int]:
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=click.Path())
 @with_choices
 @with_order
 @pass_face
-def command(face: Face, /, bundle: Path, **given: Any) -> int:
+def command(face: Face, /, bundle: str, **given: Any) -> int:
     """Run the task of BUNDLE and show its outputs.
 
     BUNDLE is a .zip or a folder with a descriptor and an image archive, a folder with a descriptor and a
@@ -309,9 +309,8 @@ class _Run:
 class _OfBundle:
     """A task of a bundle, with the values of the command."""
 
-    def __init__(self, bundle: Path, order: Order | None) -> None:
-        self.name = str(bundle)
-        self._bundle = bundle
+    def __init__(self, bundle: str, order: Order | None) -> None:
+        self.name = bundle
         self._order = order
 
     def request(self, app: App, choices: Choices, say: Callable[[str], None]) -> Request:  # noqa: ARG002
@@ -320,7 +319,7 @@ class _OfBundle:
         from localrun.request import Request, for_iexec
 
         asked = Request(
-            bundle=self._bundle,
+            bundle=Path(self.name),
             image=choices.image,
             values=values.load_values(choices.inputs) if choices.inputs else {},
             assignments=choices.assignments,
@@ -334,7 +333,7 @@ class _OfBundle:
             hardened=bool(choices.hardened),
             pull=choices.pull or "missing",
         )
-        return asked if self._order is None else for_iexec(asked, self._order)
+        return asked if self._order is None else for_iexec(asked, self._order, self.name)
 
     def remarks(self, record: TaskRecord) -> Iterable[str]:  # noqa: ARG002
         """Its end says all."""

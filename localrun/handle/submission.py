@@ -75,7 +75,7 @@ def submit(
     if problems:
         raise UsageError("the options have problems", remedy="correct what is listed", problems=problems)
     if profile == "iexec":
-        request = for_iexec(request, order_of({**values, **(inputs or {})}))
+        request = for_iexec(request, order_of({**values, **(inputs or {})}), os.fspath(bundle))
     app = app_for(home)
     task = app.manager.submit(request, starts_of(app).hear)
     return Task(task.id, app.settings.home)
