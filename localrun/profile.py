@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol
 
 from localrun import values
@@ -27,6 +27,12 @@ class Profile(Protocol):
     def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> dict[str, Path]:
         """What a user gets: files and folders of the task by name; `declared` names outputs."""
 
+    def downloads(self, record: TaskRecord) -> Iterable[str]:
+        """The names of what can be fetched by itself."""
+
+    def place(self, workspace: Workspace, name: str) -> tuple[Path, str]:
+        """Where such a file is: a folder of the task, and its path below that."""
+
 
 class _OfBundle:
     """A bundle: the descriptor says what each output is."""
@@ -39,6 +45,12 @@ class _OfBundle:
 
     def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> dict[str, Path]:
         return {name: workspace.outputs / name for name in declared}
+
+    def downloads(self, record: TaskRecord) -> Iterable[str]:
+        return record.outputs
+
+    def place(self, workspace: Workspace, name: str) -> tuple[Path, str]:
+        return workspace.outputs, name
 
 
 class _OfIexec:
@@ -64,6 +76,14 @@ class _OfIexec:
 
     def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> dict[str, Path]:  # noqa: ARG002
         return {"iexec_out": workspace.outputs, workspace.packed.name: workspace.packed}
+
+    def downloads(self, record: TaskRecord) -> Iterable[str]:
+        return [PurePath(record.outputs["result"]).name] if "result" in record.outputs else []
+
+    def place(self, workspace: Workspace, name: str) -> tuple[Path, str]:
+        if name == workspace.packed.name:
+            return workspace.path, name
+        return workspace.outputs, name.removeprefix("iexec_out/")
 
 
 _ALL = 1 << 62  # characters: a log is bounded already

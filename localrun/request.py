@@ -228,7 +228,7 @@ def _of_app(
     del found["profile"]
     bundle = find_bundle(found.pop("bundle")) if "bundle" in found else Path()
     made = _request(bundle, found, without_secrets(payload))
-    return replace(for_iexec(replace(made, find_file=find_file), order), find_file=None, patient=False)
+    return replace(for_iexec(replace(made, find_file=find_file), order), find_file=None)
 
 
 def _refuse_hidden(order: Order) -> None:

@@ -376,6 +376,12 @@ def test_a_server_runs_an_app_and_tells_no_secret(tmp_path: Path) -> None:
         task_id = server.post(given)["task_id"]
         found = server.wait(task_id)
         assert found["state"] == "FINISHED", found
+        fetched = server.client.get(f"/task/{task_id}/outputs/iexec_out.zip")
+        assert fetched.content.startswith(b"PK")
+        assert server.client.get(f"/task/{task_id}/outputs/iexec_out/stdout.txt").text == "hello\n"
+        assert server.client.get(f"/task/{task_id}/outputs").json()["files"] == {
+            "iexec_out.zip": f"/task/{task_id}/outputs/iexec_out.zip"
+        }
         answers = [server.client.get(path).text for path in (f"/task/{task_id}", "/tasks")]
     for text in (json.dumps(found), *answers, everything(tmp_path)):
         assert SECRET not in text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
-from pathlib import Path as FilePath
 from typing import Annotated, Any, BinaryIO
 
 import anyio
@@ -15,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from localrun import profile
 from localrun.record import TaskRecord
 from localrun.server import delivery, part, schema, views
 from localrun.server.answer import answer, now
@@ -80,7 +80,9 @@ async def put_input(request: Request, task_id: TaskId, name: Name) -> Response:
 async def get_outputs(request: Request, task_id: TaskId) -> Response:
     """The values of the outputs; `files` says where each can be downloaded."""
     record = site_of(request).find(task_id)
-    files = {name: f"/task/{record.id}/outputs/{name}" for name in record.outputs}
+    files = {
+        name: f"/task/{record.id}/outputs/{name}" for name in profile.of_record(record).downloads(record)
+    }
     return answer(
         {
             "task_id": record.id,
@@ -114,8 +116,8 @@ async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
     record = site.find(task_id)
     if not record.state.is_end:
         raise HTTPException(409, f"Task {task_id} has not ended: it is {record.state}")
-    folder: FilePath = site.app.home.open(record.id).outputs
-    found = await anyio.to_thread.run_sync(delivery.open_below, folder, name)
+    folder, place = profile.of_record(record).place(site.app.home.open(record.id), name)
+    found = await anyio.to_thread.run_sync(delivery.open_below, folder, place)
     if found is None:
         raise HTTPException(404, f"Task {task_id} has no output {name!r}")
     if isinstance(found, list):
