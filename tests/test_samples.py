@@ -312,6 +312,29 @@ def test_the_picture_of_the_sample_is_what_its_script_makes() -> None:
 
 
 @pytest.mark.docker
+def test_the_iexec_sample_gives_what_it_expects(tmp_path: Path) -> None:
+    # When the app is run with what stands in its order
+    folder = SAMPLES / "iexec-hello"
+    order = json.loads((folder / "order.json").read_text())
+    command = [sys.executable, "-m", "localrun", "run", str(folder), "--profile", "iexec", "--json"]
+    command += ["--args", order["args"], "--build-arg", f"BASE_IMAGE={BASE_IMAGE}"]
+    command += ["--memory", "256Mi", "--secret", f"1={order['secrets']['1']}"]
+    (file,) = order["input_files"]
+    command += ["--input-file", file.replace("=@", f"=@{folder}/")]
+    home = {**os.environ, "LOCALRUN_HOME": str(tmp_path)}
+    with no_image_stays(tmp_path):
+        ran = subprocess.run(command, env=home, capture_output=True, text=True, check=False)
+
+    # Then it finishes, with the digest of the greeting that is expected
+    assert ran.returncode == 0, ran.stderr
+    outputs = json.loads(ran.stdout)["outputs"]
+    assert {**outputs, **json.loads((folder / "expected.json").read_text())} == outputs
+    greeting = Path(json.loads(ran.stdout)["folder"], "outputs/greeting.txt").read_bytes()
+    assert greeting == b"Hello, Ada!\nfile 1 has 3 lines\nthere is a secret\n"
+    assert order["secrets"]["1"] not in (ran.stdout + ran.stderr)
+
+
+@pytest.mark.docker
 @pytest.mark.parametrize("sample", ["add-integers", "count-cells", "keywords", "ripple-tank"])
 def test_a_sample_gives_what_it_expects(sample: str, tmp_path: Path) -> None:
     # When the folder is run as it is
