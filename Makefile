@@ -13,7 +13,7 @@ BIN := .venv/bin
 TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=git
 AT_A_DESK := { [ -z "$$CI" ] && echo "The tests that need it are skipped."; }
 
-.PHONY: help demo test lint format docs reference bench venv docker base clean
+.PHONY: help demo test lint format docs reference screenshot bench venv docker base clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -46,6 +46,9 @@ docs: venv reference ## build the site into build/site, with its links checked
 
 reference: venv ## write the pages that are made from the program
 	@$(BIN)/python docs/generate.py
+
+screenshot: venv base ## draw the picture of the README anew, from two real runs
+	@$(BIN)/python docs/screenshot.py
 
 bench: venv base ## measure against docker run, side by side
 	$(BIN)/python benchmarks/run.py

@@ -1,0 +1,163 @@
+"""Draw docs/assets/run.svg: what a terminal shows of two real runs, one that goes well and one that does not.
+
+`python docs/screenshot.py` needs a Docker engine and the base image of the samples (`make base`); `make screenshot`
+calls it. Times and ids differ from run to run, all else is the same.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from html import unescape
+from io import StringIO
+from itertools import groupby
+from pathlib import Path
+
+import pyte
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
+from rich.style import Style
+from rich.terminal_theme import TerminalTheme
+from rich.text import Text
+
+ROOT = Path(__file__).parent.parent
+PICTURE = ROOT / "docs/assets/run.svg"
+BASE_IMAGE = os.environ.get("BASE_IMAGE", "localrun-base/python")
+COLUMNS, LINES = 100, 80
+COMMANDS = (
+    "localrun run cells.zip -i image=@cells.png -o results",
+    "localrun run cells.zip -i image=@torn.png",
+)
+PATIENCE = 120  # seconds for a command
+_COLOURS = {"brown": "yellow"}  # what pyte calls it, and what rich does
+_THEME = TerminalTheme(
+    (30, 32, 38),
+    (214, 218, 224),
+    [(74, 78, 88), (240, 104, 104), (104, 200, 130), (229, 192, 93), (97, 160, 240), (198, 120, 221)]
+    + [(86, 182, 194), (214, 218, 224)],
+)
+
+
+def main() -> int:
+    """Draw it; the exit code."""
+    with tempfile.TemporaryDirectory(prefix="localrun-screenshot-") as folder:
+        PICTURE.write_text(svg(show(Path(folder))))
+    print(PICTURE.relative_to(ROOT))
+    return 0
+
+
+def show(folder: Path, commands: Sequence[str] = COMMANDS) -> pyte.Screen:
+    """The screen of a terminal on which the commands were typed in an empty folder."""
+    screen = pyte.Screen(COLUMNS, LINES)
+    stream = pyte.ByteStream(screen)
+    _prepare(folder)
+    for number, command in enumerate(commands):
+        prompt = f"\x1b[1;32m$\x1b[0m \x1b[1m{command}\x1b[0m"
+        stream.feed(("\r\n" * bool(number) + f"{prompt}\r\n").encode())
+        _run(command, folder, stream)
+    return screen
+
+
+def _prepare(folder: Path) -> None:
+    """A bundle, a picture, and one that was cut off on its way."""
+    cells = ROOT / "samples/count-cells"
+    shutil.copy(cells / "cells.png", folder)
+    (folder / "torn.png").write_bytes((cells / "cells.png").read_bytes()[:3000])
+    build = ["build", str(cells), "-o", "cells.zip", "--build-arg", f"BASE_IMAGE={BASE_IMAGE}"]
+    subprocess.run(
+        [*_LOCALRUN, *build], cwd=folder, env=_environment(folder), capture_output=True, check=True
+    )
+
+
+_LOCALRUN = [sys.executable, "-m", "localrun"]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCALRUN_")}
+    kept.pop("NO_COLOR", None)
+    own = {"LOCALRUN_CACHE": str(folder / ".cache"), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+    return {**kept, **own, "PYTHONPATH": str(ROOT), "COLUMNS": str(COLUMNS), "LINES": str(LINES)}
+
+
+def _run(command: str, folder: Path, stream: pyte.ByteStream) -> None:
+    """Run a command on a terminal of its own, and show what it writes there."""
+    ours, theirs = pty.openpty()
+    program = [*_LOCALRUN, *command.split()[1:]]
+    with subprocess.Popen(
+        program, cwd=folder, env=_environment(folder), stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        try:
+            while data := _read(ours):
+                stream.feed(data)
+        finally:
+            process.kill()
+            os.close(ours)
+
+
+def _read(terminal: int) -> bytes:
+    """What was written; nothing when the program has ended."""
+    ready, _, _ = select.select([terminal], [], [], PATIENCE)
+    if not ready:
+        raise TimeoutError(f"nothing was written for {PATIENCE} s")
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # Linux: the other end was closed
+        return b""
+
+
+def svg(screen: pyte.Screen) -> str:
+    """The screen as a picture that needs no font of its own."""
+    console = Console(
+        record=True, width=COLUMNS, file=StringIO(), force_terminal=True, color_system="truecolor"
+    )
+    for line in _lines(screen):
+        console.print(line, no_wrap=True, crop=False)
+    form = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    form = form.replace(
+        "Fira Code, monospace", "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
+    )
+    form = form.replace("<!-- Generated with Rich https://www.textualize.io -->", "")
+    made = console.export_svg(title="localrun", theme=_THEME, code_format=form, unique_id="run")
+    return re.sub(r"[ \t]+$", "", made, flags=re.MULTILINE)
+
+
+def _lines(screen: pyte.Screen) -> list[Text]:
+    rows = [_line(screen, number) for number in range(screen.lines)]
+    while rows and not rows[-1].plain:
+        rows.pop()
+    return rows
+
+
+def _line(screen: pyte.Screen, number: int) -> Text:
+    cells = (screen.buffer[number][column] for column in range(screen.columns))
+    line = Text()
+    for style, run in groupby(cells, key=_style):
+        line.append("".join(cell.data for cell in run), style)
+    line.rstrip()
+    return line
+
+
+def _style(cell: pyte.screens.Char) -> Style:
+    colour = None if cell.fg == "default" else _COLOURS.get(cell.fg, cell.fg)
+    return Style(color=colour, bold=cell.bold)
+
+
+def text_of(picture: str) -> str:
+    """What stands in a picture but for blanks, and for what differs from run to run: times, ids, usage."""
+    words = " ".join(re.findall(r'<text class="run-r\d+"[^>]*>([^<]*)</text>', picture))
+    text = unescape(words).replace("\xa0", " ")
+    text = re.sub(r"\btime +\d.*?(?= folder )", "TIMES", text, flags=re.DOTALL)
+    text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8}\b", "ID", text)
+    return "".join(re.sub(r"\b\d+(\.\d+)? m?s\b", "TIME", text).split())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
