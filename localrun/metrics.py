@@ -23,7 +23,7 @@ _MOST = 7200  # lines of a file; beyond them it is thinned out: two hours in who
 _AGAIN = 1.0  # seconds between two attempts while the engine is away
 _PATIENCE = 5.0  # seconds that the end of a task may wait for the last sample
 
-Hear = Callable[[Usage], None]
+Hear = Callable[[Usage, UsageRecord], None]
 
 
 class Sample(Frozen, frozen=True, kw_only=True):
@@ -98,9 +98,9 @@ def in_words(record: TaskRecord) -> str:
 
 def so_far(workspace: Workspace, record: TaskRecord) -> TaskRecord:
     """The record of a task with what it has used until now, while that is in its file only."""
-    if record.usage is not None:
+    if record.state.is_end and record.usage is not None:
         return record
-    return record.replace(usage=summed(read(workspace.usage)))
+    return record.replace(usage=summed(read(workspace.usage)) or record.usage)
 
 
 class Readings:
@@ -125,12 +125,13 @@ class Readings:
             seconds = (earlier[-1].time - earlier[0].time) / (len(earlier) - 1)
             self._stride = max(1, round(seconds))
 
-    def add(self, sample: Sample) -> None:
-        """Take one more."""
-        self.total = _with(self.total, sample)
+    def add(self, sample: Sample) -> UsageRecord:
+        """Take one more; what all come to."""
+        self.total = total = _with(self.total, sample)
         self._held.append(sample)
         if len(self._held) >= self._stride:
             self.end()
+        return total
 
     def end(self) -> None:
         """Write what is held back. Where there is no room it is lost: the task goes on all the same."""
@@ -164,7 +165,7 @@ def _fullest(samples: list[Sample]) -> Sample:
 class Meter:
     """Measures one container in a thread of its own, from when it has run for a second.
 
-    `hear` is told each sample, in that thread.
+    `hear` is told each sample and what all come to, in that thread.
     """
 
     def __init__(self, engine: Engine, handle: Handle, path: Path, hear: Hear) -> None:
@@ -203,8 +204,7 @@ class Meter:
             for usage in samples:
                 if self._closed.is_set():
                     return
-                self._readings.add(Sample.of(usage, time.time()))
-                self._hear(usage)
+                self._hear(usage, self._readings.add(Sample.of(usage, time.time())))
 
     def close(self) -> UsageRecord | None:
         """End the measuring; what was used, None when it was never seen."""

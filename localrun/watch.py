@@ -17,6 +17,7 @@ from localrun.diskwatch import DiskWatch, Watched, folder_size
 from localrun.engines.base import Engine, Exit, Handle, Usage
 from localrun.errors import Cause, ContainerGone, EngineError
 from localrun.metrics import Meter
+from localrun.record import UsageRecord
 from localrun.settings import Settings
 from localrun.stall import Stall, unchanged_for
 from localrun.steps import LABEL_TASK
@@ -155,7 +156,8 @@ class Watch:
         stall, place = Stall(self.settings.stall), self.task.workspace
         unchanged = partial(unchanged_for, place.outputs)
 
-        def hear(usage: Usage) -> None:
+        def hear(usage: Usage, total: UsageRecord) -> None:
+            self.task.update(usage=total)  # in memory, for who asks this process; the others read the file
             self._warn_of(stall.look(time.monotonic(), log.size, usage, unchanged))
 
         meter = Meter(self.engine, self.handle, place.usage, hear)

@@ -17,7 +17,7 @@ from localrun.errors import Cause, EngineError
 from localrun.metrics import Meter, Readings, Sample, in_words, read, so_far, summed
 from localrun.record import Resources, TaskRecord, UsageRecord
 from localrun.states import TaskState
-from localrun.workspace import Workspace
+from localrun.workspace import Home, Workspace
 from tests.desk import make_desk
 from tests.imagefile import busybox_layer, image_archive
 
@@ -97,6 +97,20 @@ def test_where_there_is_no_room_the_sum_is_kept(tmp_path: Path) -> None:
     assert readings.total.memory_peak == 50
 
 
+def test_of_a_task_that_runs_the_file_counts_which_is_newer_than_its_record(tmp_path: Path) -> None:
+    workspace = Home(tmp_path).create()
+    workspace.furnish()
+    first = Readings(workspace.usage)
+    old = first.add(sample(1.0, 5))
+    first.add(sample(2.0, 9))
+    running = record(state=TaskState.RUNNING, usage=old)
+    ended = record(usage=old)
+    assert so_far(workspace, running).usage == first.total
+    assert so_far(workspace, ended).usage == old
+    workspace.usage.unlink()
+    assert so_far(workspace, running).usage == old
+
+
 # -- in words -------------------------------------------------------------------------------------
 
 
@@ -161,11 +175,14 @@ def test_a_running_task_is_measured_into_its_folder_and_its_record(tmp_path: Pat
         while len(list(read(path))) < 3:
             assert not program.go.wait(0.01)
         before = so_far(task.workspace, task.workspace.load()).usage
+        live = task.record.usage
         program.go.set()
         desk.app.manager.wait(task)
         written = task.workspace.load().usage
     assert before is not None
     assert before.memory_peak == 8 * MIB
+    assert live is not None
+    assert live.samples >= 2
     assert written is not None
     assert (written.memory_peak, written.cpu_seconds, written.written_bytes) == (8 * MIB, 2.0, 200)
     assert written.samples == len(list(read(path)))
@@ -190,7 +207,7 @@ def test_a_task_of_less_than_a_second_costs_no_thread_no_file_and_no_question(tm
 
 
 def test_no_thread_is_begun_before_the_first_second_is_over(tmp_path: Path) -> None:
-    meter = Meter(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda _: None)
+    meter = Meter(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
     meter.beat()
     assert meter._thread is None
     meter._begun -= metrics._FIRST
@@ -205,7 +222,7 @@ def test_where_no_thread_can_be_begun_it_is_tried_again(
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    meter = Meter(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda _: None)
+    meter = Meter(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
     meter._begun -= 2
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
@@ -234,7 +251,7 @@ def test_the_measuring_ends_with_the_task_although_the_engine_is_silent(tmp_path
             self.told.set()
 
     engine = Silent()
-    meter = Meter(engine, "x", tmp_path / "usage.jsonl", lambda _: None)
+    meter = Meter(engine, "x", tmp_path / "usage.jsonl", lambda *_: None)
     meter._begun -= 2
     meter.beat()
     assert engine.asked.wait(10)
@@ -255,7 +272,7 @@ def test_an_engine_that_comes_back_is_asked_again(tmp_path: Path, monkeypatch: p
             yield use(5)
 
     heard = threading.Event()
-    meter = Meter(Back(), "x", tmp_path / "usage.jsonl", lambda _: heard.set())
+    meter = Meter(Back(), "x", tmp_path / "usage.jsonl", lambda *_: heard.set())
     meter._begun -= 2
     meter.beat()
     assert heard.wait(10)
@@ -271,7 +288,7 @@ def test_a_meter_goes_on_with_what_another_process_has_measured(tmp_path: Path) 
 
     path, heard = tmp_path / "usage.jsonl", threading.Event()
     Readings(path).add(sample(1.0, 50))
-    meter = Meter(Once(), "x", path, lambda _: heard.set())
+    meter = Meter(Once(), "x", path, lambda *_: heard.set())
     meter._begun -= 2
     meter.beat()
     assert heard.wait(10)
@@ -281,7 +298,7 @@ def test_a_meter_goes_on_with_what_another_process_has_measured(tmp_path: Path) 
 
 
 def test_a_closed_meter_does_not_begin(tmp_path: Path) -> None:
-    meter = Meter(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda _: None)
+    meter = Meter(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
     meter.close()
     meter._begun -= 2
     meter.beat()
