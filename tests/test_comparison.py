@@ -206,6 +206,17 @@ def test_pixels_that_differ_are_counted_and_drawn(tmp_path: Path) -> None:
     assert red == 3 * (640 // 20) ** 2
 
 
+def test_one_pixel_of_a_large_picture_is_seen(tmp_path: Path) -> None:
+    pixels = np.zeros((2000, 3000), dtype=np.uint8)
+    other = pixels.copy()
+    other[1999, 2999] = 1
+    want, got = written(tmp_path, "want", png(pixels)), written(tmp_path, "got", png(other))
+    (found,) = compare({"x": want}, {"x": got}, {"x": Image()})
+    assert found.sketch is not None
+    sketch = np.asarray(Pillow.open(io.BytesIO(found.sketch.data)))
+    assert (sketch == (220, 0, 0)).all(axis=2).sum() == 1
+
+
 def test_a_few_pixels_and_a_few_levels_may_be_allowed(tmp_path: Path) -> None:
     pixels = np.full((10, 10), 100)
     other = pixels.copy()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SIDE = 640  # pixels of the longer side of each part of a sketch
 _GAP = 8
+_RED = (220, 0, 0)
 _PLAIN = {"1": "L", "P": "RGBA", "PA": "RGBA", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB", "HSV": "RGB"}
 
 
@@ -157,10 +158,16 @@ def _bytes(pixels: Pixels) -> Pixels:
 
 def _marked(want: Pixels, off: Pixels) -> Any:
     import numpy as np
+    from PIL import Image
 
     grey = _bytes(want)
     grey = grey.mean(axis=2) if grey.ndim == 3 else grey
-    faint = (grey * 0.4 + 150).astype(np.uint8)
-    marked = np.stack([faint] * 3, axis=2)
-    marked[off] = (220, 0, 0)
-    return _picture(marked)
+    marked = np.array(_picture((grey * 0.4 + 150).astype(np.uint8)))
+    height, width = marked.shape[:2]
+    if height < off.shape[0]:  # a single pixel is to be seen in a small picture of a large image too
+        rows, columns = off.nonzero()
+        marked[rows * height // off.shape[0], columns * width // off.shape[1]] = _RED
+    else:
+        factor = height // off.shape[0]
+        marked[off.repeat(factor, axis=0).repeat(factor, axis=1)] = _RED
+    return Image.fromarray(marked)

@@ -113,7 +113,7 @@ def localrun_docker(
         engine = DockerEngine(docker_host)
         engine.info()
     except EngineError as error:
-        _absent(f"no container engine: {error.message}", required=localrun_required)
+        _absent(error.message, required=localrun_required)
     pytestconfig.stash[USED].use(docker_host, str(tmp_path_factory.getbasetemp()))
     yield engine
     engine.close()
