@@ -249,6 +249,17 @@ def test_an_update_shows_what_differed_and_leaves_the_rest_as_it_is(cases: Cases
     )
 
 
+def test_workers_of_xdist_update_too_and_it_is_shown(cases: Cases) -> None:
+    for name in ("one", "two"):
+        cases.add(name, expected={"sum": 8})
+    result = cases.run("--localrun-update", "-n", "2")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines_random(
+        ["*/cases/one/expected.json: sum, *", "*/cases/two/expected.json: sum, *"]
+    )
+    cases.run().assert_outcomes(passed=2)
+
+
 def test_an_update_without_a_difference_writes_nothing(cases: Cases) -> None:
     folder = cases.add("new")
     cases.run("--localrun-update")

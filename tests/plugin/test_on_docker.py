@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from localrun.engines.dockerd import DockerEngine
+from localrun.images.building import labels_of
 from localrun.steps import LABEL_HOME, LABEL_TASK
+from tests.conftest import OtherUser
 
 pytestmark = pytest.mark.docker
 
@@ -182,6 +185,33 @@ def test_ctrl_c_stops_the_task(real_project: pytest.Pytester, docker_engine: Doc
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert containers(docker_engine, real_project.path) == []
     assert states(real_project) == ["KILLED"]
+
+
+def test_an_ordinary_user_leaves_nothing_either(
+    real_project: pytest.Pytester, as_other_user: OtherUser, docker_engine: DockerEngine
+) -> None:
+    # Given a project of somebody who is not root, and a task whose outputs are root's
+    real_project.makepyfile(ADD)
+    folder = as_other_user.folder(real_project.path.name)
+    for path in real_project.path.iterdir():
+        if path.is_file():
+            shutil.copy(path, folder)
+    try:
+        # When its tests are run
+        options = ["-p", "no:cacheprovider", "--basetemp", str(folder / "t")]
+        alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # this user has not all that others need
+        options += ["-p", "localrun.pytest_plugin.plugin"]
+        done = as_other_user.run(["-m", "pytest", "-q", *options], cwd=folder, env=alone)
+
+        # Then they pass, and nothing is left
+        assert "4 passed" in done.stdout, done.stdout + done.stderr
+        assert done.returncode == 0
+        assert list((folder / "t").rglob("task.json")) == []
+        assert containers(docker_engine, folder) == []
+    finally:
+        for found in docker_engine.images(labels_of(folder.resolve())):
+            for tag in found.tags:
+                docker_engine.remove_image(tag)
 
 
 LEAK = """
