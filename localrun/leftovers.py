@@ -12,6 +12,7 @@ from pathlib import Path
 
 from localrun.diskwatch import folder_size
 from localrun.engines.base import Engine, Found, Image
+from localrun.images.building import BUILD_LABEL, BUILD_OWN
 from localrun.images.building import REPOSITORY as BUILT
 from localrun.images.repack import REPOSITORY as LOADED
 from localrun.owners import is_alive
@@ -93,6 +94,16 @@ def images(engine: Engine) -> Iterator[tuple[str, Image]]:
         for name in image.tags:
             if name.startswith((f"{LOADED}:", f"{BUILT}:")):
                 yield name, image
+
+
+def temporary(engine: Engine) -> Iterator[tuple[str, Image]]:
+    """Images of builds that were broken off, by a name that only a build in progress has, or by their id."""
+    for name, image in images(engine):
+        if name.startswith(f"{BUILT}:") and BUILD_OWN in name.rpartition(":")[2]:
+            yield name, image
+    for image in engine.images({BUILD_LABEL: ""}):
+        if not any(not tag.startswith("<none>") for tag in image.tags):
+            yield image.id, image
 
 
 def drafts(home: Home, cache: Path) -> Iterator[Path]:

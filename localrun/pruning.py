@@ -140,10 +140,20 @@ class Pruning:
             )
             return []
         needed = {record.image for record in records if record.id not in going}
+        broken_off = dict(leftovers.temporary(engine))
+        return [
+            *(
+                Item("image", name, "its build was broken off", image.size)
+                for name, image in broken_off.items()
+            ),
+            *self._unneeded(engine, needed, set(broken_off)),
+        ]
+
+    def _unneeded(self, engine: Engine, needed: set[str], told: set[str]) -> list[Item]:
         return [
             Item("image", name, "no task of this folder needs it; others load or build it again", image.size)
             for name, image in leftovers.images(engine)
-            if image.id not in needed
+            if image.id not in needed and name not in told
         ]
 
     def _files(self) -> Iterator[Item]:

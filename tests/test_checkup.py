@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace as replace_user
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,14 @@ def test_a_member_of_the_group_is_told_so(as_other_user: OtherUser) -> None:
         " print([c.message for c in engine.checks(DockerEngine().info()) if c.name == 'socket'])"
     )
     assert "as a member of its group" in as_other_user.run(["-c", script], cwd=Path("/")).stdout
+
+
+def test_who_may_not_use_the_socket_is_told_how_to(as_other_user: OtherUser, tmp_path: Path) -> None:
+    stranger = replace_user(as_other_user, groups=())
+    done = stranger.localrun("doctor", cwd=Path("/"), env={"LOCALRUN_HOME": str(as_other_user.home / "h")})
+    assert done.returncode == 8
+    assert "usermod -aG docker" in done.stdout
+    assert "  ok    home " in done.stdout
 
 
 def test_an_engine_that_is_away_keeps_nothing_else_from_being_looked_at(settings: Settings) -> None:
@@ -252,8 +261,17 @@ def test_entries_of_dead_processes_and_a_damaged_ledger_are_told(settings: Setti
 
 def test_nothing_is_left_where_nothing_was(settings: Settings) -> None:
     found = look(FakeEngine(), settings)
-    names = ("dead tasks", "waiting tasks", "claims", "records", "half-written files", "containers", "images")
-    assert [found[name].status for name in names] == ["ok"] * 7
+    names = (
+        "dead tasks",
+        "waiting tasks",
+        "claims",
+        "records",
+        "half-written files",
+        "containers",
+        "temporary images",
+        "images",
+    )
+    assert [found[name].status for name in names] == ["ok"] * 8
     assert not settings.home.exists()
 
 

@@ -158,3 +158,15 @@ def test_only_images_that_localrun_named_are_its_own(engine: FakeEngine) -> None
     for name in ("localrun/image:aa", "localrun/build:bb", "localrun-test/x:1", "mine:1"):
         engine.add_image(name)
     assert sorted(name for name, _ in leftovers.images(engine)) == ["localrun/build:bb", "localrun/image:aa"]
+
+
+def test_images_of_builds_that_were_broken_off_are_found_by_name_or_by_their_want_of_one(
+    engine: FakeEngine,
+) -> None:
+    engine.add_image("localrun/build:aa")
+    engine.add_image("localrun/build:aa-12345678")
+    engine.add_image("localrun/image:b-b")
+    made = engine.add_image("x", labels={"localrun.build": "1"})
+    named = engine.add_image("localrun/build:cc", labels={"localrun.build": "2"})
+    engine.tag_image(named.id, "x")  # which takes the name away from the other one
+    assert [name for name, _ in leftovers.temporary(engine)] == ["localrun/build:aa-12345678", made.id]

@@ -161,6 +161,14 @@ def test_an_image_with_a_name_of_the_users_too_only_loses_ours(place: Place) -> 
     assert found.tags == ("mine:1",)
 
 
+def test_images_of_builds_that_were_broken_off_go(place: Place) -> None:
+    made = place.engine.add_image("localrun/build:aa-12345678")
+    place.ended(image=made.id)
+    assert place.proposed("image") == ["localrun/build:aa-12345678"]
+    place.prune(kinds=frozenset({"image"}))
+    assert place.engine.find_image(made.id) is None
+
+
 def test_while_others_run_tasks_all_images_stay(place: Place) -> None:
     place.engine.add_image("localrun/image:aa")
     path = place.app.ledger

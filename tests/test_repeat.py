@@ -186,6 +186,14 @@ def test_a_task_of_a_repeated_task_can_be_repeated(tmp_path: Path) -> None:
     assert record.outputs == {"sum": 7}
 
 
+def test_a_task_that_waited_for_inputs_is_repeated_with_those_that_it_had(tmp_path: Path) -> None:
+    with make_desk(tmp_path, add) as desk:
+        payload = {"bundle": str(desk.bundle), "image": IMAGE, "inputs": {"a": 3}}
+        task = desk.app.manager.create_task(payload)
+        request, _ = again(desk, task.record)
+    assert (task.record.state, request.values) == ("CREATED", {"a": 3})
+
+
 def test_a_task_without_a_container_cannot_be_repeated(tmp_path: Path) -> None:
     with make_desk(tmp_path, add) as desk:
         task = desk.app.manager.create_task({"any": "thing"})

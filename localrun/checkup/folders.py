@@ -70,6 +70,14 @@ def _unwritable(folder: Path) -> str:
     return ""
 
 
+def is_busy(ledger: Path) -> bool:
+    """Whether any task of this machine runs or waits, as far as that can be seen."""
+    try:
+        return bool(Ledger(ledger, lambda _: None).look())
+    except LocalrunError:
+        return True
+
+
 def _ledger(path: Path) -> Check:
     damage: list[str] = []
     ledger = Ledger(path, damage.append)

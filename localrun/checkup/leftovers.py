@@ -14,6 +14,7 @@ from localrun.workspace import Home
 _PRUNE = "localrun prune"
 _LOOKED_AT = 2000  # tasks whose record is read
 _SHOWN = 3
+_NAME = 28  # characters shown of an image's name
 
 
 def of_home(home: Home, settings: Settings) -> Iterator[Check]:
@@ -45,10 +46,14 @@ def of_home(home: Home, settings: Settings) -> Iterator[Check]:
     yield _counted("half-written files", files, "{} of processes that died", f"`{_PRUNE}` deletes them")
 
 
-def of_engine(home: Home, engine: Engine) -> Iterator[Check]:
-    """What lies in the engine."""
+def of_engine(home: Home, engine: Engine, *, busy: bool) -> Iterator[Check]:
+    """What lies in the engine; while it is `busy`, images without a name may be those of a build."""
     found = [stray.task_id[:8] for stray in leftovers.strays(home, engine)]
     yield _counted("containers", found, "{} that nobody carries", f"`{_PRUNE}` removes them")
+    broken_off = [] if busy else [name[:_NAME] for name, _ in leftovers.temporary(engine)]
+    yield _counted(
+        "temporary images", broken_off, "{} of builds that were broken off", f"`{_PRUNE}` removes them"
+    )
     known = {image.id: image for _, image in leftovers.images(engine)}
     size = sum(image.size for image in known.values())
     message = f"{len(known)} that localrun loaded or built, {show_bytes(size)} at most"

@@ -36,7 +36,9 @@ def check_all(
     yield from _in("folders", folders.checks(settings, ledger))
     yield from _in("left behind", leftovers.of_home(home, settings))
     if not isinstance(found, Check):
-        yield from _in("left behind", _told("containers", leftovers.of_engine(home, found[0])))
+        busy = folders.is_busy(ledger)
+        checks = leftovers.of_engine(home, found[0], busy=busy)
+        yield from _in("left behind", _told("containers", checks))
 
 
 def _in(section: str, checks: Iterator[Check]) -> Iterator[tuple[str, Check]]:

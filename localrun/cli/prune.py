@@ -100,7 +100,7 @@ def _name(item: Item) -> str:
     if item.kind == "container":
         name = name[:_DIGITS]
     elif item.kind == "image":
-        name = name[: name.index(":") + 1 + _DIGITS]
+        name = name[: name.index(":") + 1 + _DIGITS]  # also of an id: sha256:...
     return f"{harmless(name):<36}"
 
 

@@ -15,7 +15,7 @@ from localrun.images.source import ImageFolder
 
 BUILD_LABEL = LABEL + ".build"
 REPOSITORY = "localrun/build"
-_OWN = "-"  # between the name of a content and what tells two builds of it apart
+BUILD_OWN = "-"  # between the name of a content and what tells two builds of it apart
 
 
 def build(
@@ -41,7 +41,7 @@ def build(
         labels = labels_of(folder)
         # somebody with another cache may build the same: a name that is given is not taken away again,
         # for the image that loses it would stay without one
-        own = f"{name}{_OWN}{secrets.token_hex(4)}"
+        own = f"{name}{BUILD_OWN}{secrets.token_hex(4)}"
         try:
             made = engine.build_image(
                 folder,
@@ -86,7 +86,7 @@ def _remove_older(engine: Engine, labels: dict[str, str], name: str) -> None:
     for image in engine.images(labels):
         names = image.tags or (image.id,)
         for old in names:
-            ours = old.startswith(f"{REPOSITORY}:") and _OWN not in old
+            ours = old.startswith(f"{REPOSITORY}:") and BUILD_OWN not in old
             if old != name and (old == image.id or ours):
                 with suppress(EngineError):  # a container still uses it; the next build tries again
                     engine.remove_image(old)
