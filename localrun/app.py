@@ -17,7 +17,6 @@ from localrun.record import TaskRecord
 from localrun.runner import Runner
 from localrun.settings import Settings
 from localrun.states import TaskState
-from localrun.steps import LABEL_TASK
 from localrun.workspace import Home, Workspace
 
 if TYPE_CHECKING:
@@ -122,13 +121,13 @@ class App:
             return taken
 
     def tasks(self, limit: int | None = None) -> list[TaskRecord]:
-        """The records of this folder's tasks, the newest first; unreadable ones are left out."""
+        """The records of this folder's tasks, the newest first, without unreadable ones and replicas."""
         found: list[TaskRecord] = []
         for workspace in self.home.newest():
             if len(found) == limit:
                 break
             record = workspace.load_or_none()
-            if record is not None:
+            if record is not None and record.replica is None:
                 found.append(record)
         return found
 
@@ -149,14 +148,12 @@ class App:
 
         Raises `TaskNotFound`, and `UsageError` when it has ended already.
         """
-        workspace, record = self.find(prefix)
+        _, record = self.find(prefix)
         if record.state.is_end:
             raise UsageError(
                 f"the task {record.id[:8]} has ended already ({record.state})", remedy="nothing to do"
             )
-        workspace.request_kill()
-        for found in self.engine.find({LABEL_TASK: record.id}):
-            self.engine.stop(found.handle, self.settings.grace if grace is None else grace)
+        self.manager.kill_task(record.id, grace)
         return self.wait(record.id)
 
     def wait(self, prefix: str) -> TaskRecord:
@@ -191,16 +188,30 @@ class App:
             )
 
     def remove(self, prefix: str) -> str:
-        """Delete an ended task's folder; its id. Raises `UsageError` while it is active."""
+        """Delete an ended task's folder, with its replicas; its id.
+
+        Raises `UsageError` while it is active, and for a replica, which goes with the task that it is of.
+        """
         workspace = self.home.find(prefix)
         record = workspace.load_or_none()
+        self._refuse_replica(record)
         if record is not None and not record.state.is_end and self.recovery.end(record.id) is None:
             raise UsageError(
                 f"the task {record.id[:8]} has not ended ({record.state})",
                 remedy=f"stop it first: `localrun kill {record.id[:8]}`",
             )
+        for replica in self.replicas(record) if record is not None else ():
+            self.home.forget(self.home.open(replica.id))
         self.home.forget(workspace)
         return workspace.id
+
+    def _refuse_replica(self, record: TaskRecord | None) -> None:
+        whole = record.replica.of if record and record.replica else None
+        if record is not None and whole is not None and self.home.known(whole):
+            raise UsageError(
+                f"the task {record.id[:8]} is a replica of {whole[:8]}",
+                remedy=f"delete that, and its replicas with it: `localrun rm {whole[:8]}`",
+            )
 
     def close(self, *, on_exit: OnExit = "kill") -> None:
         """Kill what still runs, wait for it, or leave it to the next process; and let go of the engine."""

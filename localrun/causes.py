@@ -143,6 +143,11 @@ EXPLANATIONS: dict[Cause, Explanation] = {
         "A worker can upload 50 MiB of a result.",
         "Write less to /iexec_out, or let the app put large data to a place of its own.",
     ),
+    Cause.NO_CONSENSUS: Explanation(
+        "Too few replicas of the task gave the same result.",
+        "It holds something that changes from run to run: a time, a host name, an order, a random number.",
+        "Take that out, or sort it; the message names each file and the first place that differs.",
+    ),
     Cause.DISK_PRESSURE: Explanation(
         "The task was stopped because the disk was nearly full.",
         "It wrote more than the others did while the disk passed its limit; a full disk stops the machine.",

@@ -7,6 +7,7 @@ files is opened.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,8 +55,13 @@ def of_folder(folder: Path, leave_out: frozenset[str] = frozenset()) -> FolderDi
             files = {name: _content(tree, spot) for name, spot in named if name not in leave_out}
     except (OSError, Untrusted) as error:
         raise _unreadable(folder, error) from error
-    text = "".join(f"{name}\0{content}\0" for name, content in files.items())
-    return FolderDigest(_hex(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()), files)
+    return FolderDigest(digest_of(files), files)
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """The digest of files, or of some of them, in the form that `FolderDigest.files` has them."""
+    text = "".join(f"{name}\0{content}\0" for name, content in sorted(files.items()))
+    return _hex(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
 
 
 def of_result(tree: Tree, spot: Spot) -> str:

@@ -49,6 +49,7 @@ class Cause(Enum):
     COMPUTED_FILE_MISSING = ("COMPUTED_FILE_MISSING", Fault.TASK)
     DIGEST_FAILED = ("DIGEST_FAILED", Fault.TASK)
     RESULT_TOO_LARGE = ("RESULT_TOO_LARGE", Fault.TASK)
+    NO_CONSENSUS = ("NO_CONSENSUS", Fault.TASK)
     DISK_PRESSURE = ("DISK_PRESSURE", Fault.TASK)
     DISK_FULL = ("DISK_FULL", Fault.HOST)
     KILLED = ("KILLED", Fault.USER)
@@ -159,6 +160,12 @@ class OutputsError(LocalrunError):
     """What the task left in its output folder does not fit the descriptor."""
 
     default_cause = Cause.OUTPUTS_INVALID
+
+
+class NoConsensus(LocalrunError):
+    """Too few replicas of a task gave the same; `problems` names each file that differs."""
+
+    default_cause = Cause.NO_CONSENSUS
 
 
 class ImageError(LocalrunError):

@@ -17,6 +17,7 @@ from localrun.bundle import Bundle
 from localrun.claim import Claim
 from localrun.datatypes import holds_files
 from localrun.descriptor import Descriptor
+from localrun.errors import Problem, UsageError
 from localrun.events import Listener
 from localrun.hidden import HIDDEN
 from localrun.images import ImageReference, ImageSource
@@ -65,6 +66,7 @@ class Intake:
         moments that an exception from a signal handler must not tear.
         """
         begun = time.perf_counter()
+        agree = _agree(request)
         bundle = self._read(request)
         assigned = values.parse_assignments(request.assignments, bundle.descriptor)
         given = {**_given(request, bundle.descriptor), **assigned.values}
@@ -77,7 +79,7 @@ class Intake:
             assert claim is not None
             workspace.furnish(bundle.descriptor.source)
             safe.keep(workspace.secrets, request.secrets)
-            plan = _plan(request, bundle, self._settings, given)
+            plan = _plan(request, bundle, self._settings, given).replace(agree=agree)
             task = Task(_record(request, bundle, workspace, plan), workspace, listeners)
             task.time("bundle", read)
             task.create()
@@ -156,6 +158,20 @@ def _located(value: Any, find_file: Callable[[str], Path]) -> Any:
     if isinstance(value, list):
         return [_located(item, find_file) for item in value]
     return find_file(value.removeprefix("@")) if isinstance(value, str) else value
+
+
+def _agree(request: Request) -> int:
+    if (request.replicas, request.agree) == (1, None):
+        return 1
+    from localrun import consensus
+
+    try:
+        return consensus.check(request.replicas, request.agree)
+    except ValueError as error:
+        problem = Problem("agree", f"{error} (it is {request.agree!r} of {request.replicas})")
+        raise UsageError(
+            "the replicas do not fit", remedy="correct what is listed", problems=[problem]
+        ) from error
 
 
 def _missing(descriptor: Descriptor, given: Mapping[str, Any]) -> tuple[str, ...]:
@@ -239,4 +255,6 @@ def _plan(request: Request, bundle: Bundle, settings: Settings, given: Mapping[s
         callback=request.callback,
         hidden=list(request.secrets),
         values=kept,
+        hostname=request.hostname,
+        replicas=request.replicas,
     )

@@ -20,7 +20,7 @@ from localrun.request import Request, from_payload, is_free_form, without_secret
 from localrun.runner import Runner
 from localrun.settings import Settings
 from localrun.states import TaskState
-from localrun.steps import LABEL_TASK
+from localrun.steps import LABEL_TASK, plan_of
 from localrun.takeover import Takeover
 from localrun.task import Task
 from localrun.tasklist import TaskList
@@ -175,10 +175,21 @@ class TaskManager:
 
     def _start(self, ready: Ready) -> None:
         task = ready.task
+        if plan_of(task.record).replicas > 1:
+            self._crew.carry(task, ready.claim, lambda: self._replicate(ready))
+            return
         self._runner().admission.stand_in_line(task.id, task.record.resources)
         self._crew.carry(
             task, ready.claim, lambda: self._runner().execute(task, ready.descriptor, ready.source)
         )
+
+    def _replicate(self, ready: Ready) -> None:
+        from localrun.replication import Helpers, carry
+
+        helpers = Helpers(
+            self._home, self._runner(), self._crew, self._tell, self.find_task, self.take_over, self.kill_task
+        )
+        carry(ready, helpers)
 
     def wait(self, task: Task, timeout: float | None = None) -> TaskRecord | None:
         """Block until a task of this process has ended and let go of everything; None after `timeout` s."""
@@ -192,10 +203,20 @@ class TaskManager:
             runner = self._runner()
             runner.admission.wake(task.id)
             runner.stop(task, self._settings.grace if grace is None else grace)
+            self._kill_replicas(task.record, grace)
         else:
             claim = ready.claim if ready else self._home.claim(task.id)
             if claim is not None:  # else somebody else ends it just now
                 self._end(task, claim, TaskState.KILLED, str(Cause.KILLED), "the task was stopped on request")
+
+    def _kill_replicas(self, record: TaskRecord, grace: float | None) -> None:
+        """All at once: each may take as long as the grace."""
+        ids = record.replication.ids if record.replication else []
+        threads = [threading.Thread(target=self.kill_task, args=(task_id, grace)) for task_id in ids]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     def _end(
         self, task: Task, claim: Claim, state: TaskState, cause: str | None, message: str, **facts: Any
@@ -303,6 +324,7 @@ class TaskManager:
             return self.find_task(task_id)
         self._home.open(task_id).request_kill()
         self._stop_containers(task_id, grace)
+        self._kill_replicas(record, grace)
         return record
 
     def _stop_containers(self, task_id: str, grace: float | None) -> None:

@@ -171,8 +171,9 @@ class Disagreement(Frozen, frozen=True, kw_only=True):
 class Replication(Frozen, frozen=True, kw_only=True):
     """The replicas of a task: the ids of their tasks in order, and what came of comparing them.
 
-    The heaviest group comes first. `without` are those that gave nothing, each with its cause; `kept` what
-    could have been varied and was not, since the image or the task sets it; `reached` when they agreed.
+    The heaviest group comes first. `without` are those that gave nothing, each with its cause; `varied`
+    holds for each thing that was varied what each replica had; `kept` what could have been varied and was
+    not, since the image or the task sets it; `reached` is when they agreed.
     """
 
     ids: list[str]
@@ -181,6 +182,7 @@ class Replication(Frozen, frozen=True, kw_only=True):
     without: dict[str, str] = msgspec.field(default_factory=dict)
     disagreements: list[Disagreement] = msgspec.field(default_factory=list)
     left_out: int = 0  # further files that differ
+    varied: dict[str, list[str]] = msgspec.field(default_factory=dict)
     kept: dict[str, str] = msgspec.field(default_factory=dict)
     reached: float | None = None
 

@@ -32,6 +32,7 @@ class Request(msgspec.Struct, frozen=True):
     `secrets` are variables of the environment whose values are shown nowhere; `downloads` are inputs that
     are fetched: (URL, SHA-256 or nothing) by name. A `bundle` with a `descriptor` text gives its image only.
     What a program must leave says `profile`; an iExec app with a `callback` gives its result to a contract.
+    With several `replicas`, `agree` of them (None: all) must give the same.
     """
 
     bundle: Path
@@ -59,6 +60,9 @@ class Request(msgspec.Struct, frozen=True):
     secrets: Mapping[str, str] = msgspec.field(default_factory=dict)
     downloads: Mapping[str, tuple[str, str]] = msgspec.field(default_factory=dict)
     warnings: Sequence[str] = ()
+    hostname: str = ""
+    replicas: int = 1
+    agree: int | None = None
     assigned_by: str = ""
     submitted: Mapping[str, Any] | None = None
 
@@ -154,6 +158,12 @@ def _count(value: Any) -> int:
     return value
 
 
+def _replicas(value: Any) -> int:
+    if _count(value) == 0:
+        raise ValueError("must be a whole number from 1")
+    return int(value)
+
+
 def _seconds(value: Any) -> float:
     return parse_seconds(value) if isinstance(value, str) else _number(value)
 
@@ -171,6 +181,8 @@ _COMMON: dict[str, Reader] = {
     "hardened": _flag,
     "writable_inputs": _flag,
     "retries": _count,
+    "replicas": _replicas,
+    "agree": _replicas,
 }
 _ORDER = ("args", "input_files", "datasets", "secrets", "app_secret", "callback")
 _OF_APP: dict[str, Reader] = {

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from localrun.verdict import Verdict
     from localrun.watch import Seen
 
+    def with_changes(self, changes: dict[str, Any]) -> Ending:
+        """The same with more to be written down."""
+        return Ending(self.state, {**changes, **self.changes})
+
 
 class Runner:
     """Carries tasks to their end on an engine; one call of `execute` a task, each in its own thread."""
@@ -45,15 +49,19 @@ class Runner:
     def execute(self, task: Task, descriptor: Descriptor, source: ImageSource) -> None:
         """Run a provisioned task to its end. Never raises: whatever happens is the task's end."""
         run = _Run(self, task, descriptor)
-        self._carry(run, lambda: run.through(source))
+        self.carry(task, lambda: run.through(source), run.clean_up)
 
     def resume(self, task: Task, descriptor: Descriptor, handle: Handle) -> None:
         """Go on with a task whose container another process has started. Never raises."""
         run = _Run(self, task, descriptor, handle)
-        self._carry(run, run.from_container)
+        self.carry(task, run.from_container, run.clean_up)
 
-    def _carry(self, run: _Run, way: Callable[[], Ending]) -> None:
-        task = run.task
+    def prepare(self, task: Task, descriptor: Descriptor, source: ImageSource) -> Image:
+        """Make sure that the engine has the image of a task. Raises as `images.ensure`."""
+        return _Run(self, task, descriptor).image(source)
+
+    def carry(self, task: Task, way: Callable[[], Ending], clean_up: Callable[[], None]) -> None:
+        """Go the way of a task, which says how it ends, and clean up, whatever happened. Never raises."""
         try:
             ending = way()
         except LocalrunError as error:
@@ -64,7 +72,7 @@ class Runner:
         # Written down before the container goes: whoever goes on from here must not take it for lost.
         task.update(ending=ending.state, **task.veil.data(ending.changes))
         task.save()
-        run.clean_up()
+        clean_up()
         task.move(ending.state)
 
     def stop(self, task: Task, grace: float) -> None:
@@ -100,7 +108,7 @@ class _Run:
         """All of it, in order."""
         self._admit()
         self.task.move(TaskState.PENDING)
-        image = self._image(source)
+        image = self.image(source)
         self._permissions()
         self._create()
         self._start()
@@ -160,7 +168,8 @@ class _Run:
         self.task.save()
         self.task.emit("note", reason, waiting=True, **data)
 
-    def _image(self, source: ImageSource) -> Image:
+    def image(self, source: ImageSource) -> Image:
+        """Make sure that the engine has the task's image."""
         task = self.task
         self.working = False
         with self._timed("image"), self._interruptible():

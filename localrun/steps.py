@@ -54,6 +54,7 @@ def _spec(
         gpus=record.resources.gpus,
         network=record.network,
         hardened=plan.hardened,
+        hostname=plan.hostname,
         hosts_file=hosts_file,
     )
 

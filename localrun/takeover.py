@@ -15,6 +15,7 @@ from localrun.ending import Ending
 from localrun.engines.base import Found
 from localrun.errors import Cause, EngineUnreachable, LocalrunError
 from localrun.events import Listener
+from localrun.images import ImageReference
 from localrun.intake import Intake, Ready, given_to, provision
 from localrun.metrics import read, summed
 from localrun.owners import this_process
@@ -93,6 +94,9 @@ class Takeover:
         if task.record.ending is not None:
             self._finish(task, claim, task.record.ending)
             return
+        if task.record.replication is not None and task.record.image:
+            self._accept(self._again(task, claim))
+            return
         if task.record.state is TaskState.RUNNING and not self._may_retry(task):
             raise LocalrunError(
                 "the localrun process that carried the task ended, and its container is gone",
@@ -105,6 +109,12 @@ class Takeover:
         task.workspace.usage.unlink(missing_ok=True)  # of the container that is gone
         task.update(steps=[], container=None)
         self._accept(ready)
+
+    def _again(self, task: Task, claim: Claim) -> Ready:
+        """What a task with replicas, which has begun, needs: its image and its descriptor as they were."""
+        described = descriptor.read(task.workspace.descriptor.read_bytes())
+        task.update(steps=[])
+        return Ready(task, described, ImageReference(task.record.image), claim)
 
     def _may_retry(self, task: Task) -> bool:
         plan = task.record.plan

@@ -354,9 +354,15 @@ class Home:
         yield from (self.open(name) for _, name in found)
 
     def find(self, prefix: str) -> Workspace:
-        """The one task whose id starts with `prefix`, or `last`. Raises `TaskNotFound`."""
+        """The one task whose id starts with `prefix`, or `last`; `PREFIX/2` is its second replica.
+
+        Raises `TaskNotFound`.
+        """
+        whole, slash, number = prefix.partition("/")
+        if slash:
+            return self._replica(self.find(whole), number)
         if prefix == LAST:
-            newest = next(self.newest(), None)
+            newest = next((place for place in self.newest() if not _is_replica(place)), None)
             if newest is None:
                 raise TaskNotFound(
                     f"there are no tasks in {self.path}", remedy="run one: `localrun run BUNDLE`"
@@ -367,10 +373,25 @@ class Home:
             return self.open(matches[0])
         raise _not_one(prefix, sorted(matches), self.path)
 
+    def _replica(self, workspace: Workspace, number: str) -> Workspace:
+        record = workspace.load()
+        ids = record.replication.ids if record.replication else []
+        if not number.isdecimal() or not 1 <= int(number) <= len(ids) or not self.known(ids[int(number) - 1]):
+            count = f"its replicas are 1 to {len(ids)}" if ids else "it has no replicas"
+            raise TaskNotFound(
+                f"the task {workspace.id[:8]} has no replica {number!r}", remedy=count, id=workspace.id
+            )
+        return self.open(ids[int(number) - 1])
+
     def _matching(self, prefix: str) -> list[str]:
         if not prefix or "/" in prefix or not self.tasks.is_dir():
             return []
         return [name for name in os.listdir(self.tasks) if name.startswith(prefix.lower())]  # noqa: PTH208 - names
+
+
+def _is_replica(workspace: Workspace) -> bool:
+    record = workspace.load_or_none()
+    return record is not None and record.replica is not None
 
 
 def _made(entry: os.DirEntry[str]) -> float:

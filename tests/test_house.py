@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "localrun"
 STOREYS: list[tuple[str, set[str]]] = [
     ("ground", {"errors", "settings", "sizes", "guess", "divergences", "keccak", "hidden"}),
     ("words", {"states", "events", "record", "causes", "vocabulary", "document", "descriptor", "datatypes"}),
+    ("words", {"suspects", "variation"}),
     ("base", {"engines.base"}),
     (
         "hands",
@@ -47,6 +48,7 @@ STOREYS: list[tuple[str, set[str]]] = [
             "safe",
         },
     ),
+    ("hands", {"disagreement"}),
     ("hands", {"validation", "packing", "scaffold", "comparison", "differences"}),
     (
         "spine",
@@ -79,6 +81,7 @@ STOREYS: list[tuple[str, set[str]]] = [
             "pruning",
         },
     ),
+    ("spine", {"consensus", "replication"}),
     ("app", {"app"}),
     ("faces", {"cli", "server", "handle", "pytest_plugin", "__main__", "__init__"}),
 ]

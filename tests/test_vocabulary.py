@@ -431,6 +431,7 @@ def test_the_causes_that_a_system_has_no_word_for_are_these() -> None:
         Cause.IMAGE_BUILD_FAILED,  # it builds nothing
         *(Cause.DATASET_CHECKSUM, Cause.RESULT_NAME_TOO_LONG, Cause.RESULT_NOT_PACKED),  # of iExec alone
         *(Cause.COMPUTED_FILE_MISSING, Cause.DIGEST_FAILED, Cause.RESULT_TOO_LARGE),
+        Cause.NO_CONSENSUS,  # it runs each task once
         *(Cause.TIMEOUT, Cause.KILLED),  # it has no limits of time, and cancels nothing
         Cause.ENGINE_UNREACHABLE,
     }

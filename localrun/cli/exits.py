@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     ADDRESS = 6
     LOGS = 7
     UNWELL = 8
+    NO_CONSENSUS = 9
     TIMEOUT = 124  # as timeout(1) has it
     INTERRUPTED = 130  # as shells have it for Ctrl+C
 
@@ -34,6 +35,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.ADDRESS: "`serve`: the address is in use",
     ExitCode.LOGS: "`serve`: the log folder cannot be written",
     ExitCode.UNWELL: "`doctor`: something keeps tasks from running",
+    ExitCode.NO_CONSENSUS: "`--replicas`: too few of them gave the same result",
     ExitCode.TIMEOUT: "the task ran longer than its --timeout, or `wait` than its own",
     ExitCode.INTERRUPTED: "stopped by Ctrl+C, a signal, or `localrun kill`",
 }
@@ -63,6 +65,7 @@ _BY_CAUSE: dict[Cause, ExitCode] = {
     Cause.COMPUTED_FILE_MISSING: ExitCode.TASK_FAILED,
     Cause.DIGEST_FAILED: ExitCode.TASK_FAILED,
     Cause.RESULT_TOO_LARGE: ExitCode.TASK_FAILED,
+    Cause.NO_CONSENSUS: ExitCode.NO_CONSENSUS,
     Cause.DISK_FULL: ExitCode.ENGINE_OR_HOST,
     Cause.DISK_PRESSURE: ExitCode.TASK_FAILED,
     Cause.KILLED: ExitCode.INTERRUPTED,

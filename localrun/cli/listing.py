@@ -30,7 +30,9 @@ _STATES = [str(state) for state in TaskState]
 
 
 @click.command()
-@click.option("-a", "--all", "everything", is_flag=True, help="All tasks, not only the newest.")
+@click.option(
+    "-a", "--all", "everything", is_flag=True, help="All tasks, not only the newest, and their replicas."
+)
 @click.option(
     "-n", "--limit", type=click.IntRange(min=1), default=_LIMIT, show_default=True, help="How many at most."
 )
@@ -53,7 +55,8 @@ def command(
     with face.app() as app:
 
         def records() -> list[TaskRecord]:
-            return list(islice(_records(app, state), None if everything else limit))
+            found = _with_replicas(app) if everything else islice(_records(app, state), limit)
+            return [record for record in found if state in (None, record.state)]
 
         if watch is not None:
             show(lambda: _table(records(), system), watch, face.environ, as_json=as_json)
@@ -79,8 +82,15 @@ def _table(records: list[TaskRecord], system: str | None) -> tuple[str, bool]:
 def _records(app: App, state: str | None) -> Iterator[TaskRecord]:
     for workspace in app.home.newest():
         record = workspace.load_or_none()
-        if record is not None and state in (None, record.state):
+        if record is not None and record.replica is None and state in (None, record.state):
             yield record
+
+
+def _with_replicas(app: App) -> Iterator[TaskRecord]:
+    """Every task; those that are replicas come after the one that they are of."""
+    for record in app.tasks():
+        yield record
+        yield from app.replicas(record)
 
 
 def _row(record: TaskRecord, system: str | None) -> tuple[str, ...]:
@@ -88,7 +98,7 @@ def _row(record: TaskRecord, system: str | None) -> tuple[str, ...]:
     status, cause = speech.state_and_cause(record, system)
     duration = (record.ended or now) - record.created
     return (
-        record.id[:8],
+        ("  " if record.replica else "") + record.id[:8],
         status,
         cause or "-",
         harmless(record.name) or "-",

@@ -92,7 +92,13 @@ def _print_log(
         wrote = True
         _put(data, plain=plain)
     if not wrote and not follow:
-        err(f"the task {record.id[:8]} wrote nothing" + ("" if record.state.is_end else " yet"))
+        err(_nothing(record))
+
+
+def _nothing(record: TaskRecord) -> str:
+    if record.replication is not None:
+        return f"its replicas wrote, each for itself: `localrun logs {record.id[:8]}/1`"
+    return f"the task {record.id[:8]} wrote nothing" + ("" if record.state.is_end else " yet")
 
 
 def pieces(path: Path, ended: threading.Event | None) -> Iterator[bytes]:

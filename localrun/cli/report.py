@@ -28,6 +28,8 @@ def report_task(record: TaskRecord, environ: Mapping[str, str]) -> None:
     problems = [Problem(**problem) for problem in record.problems]
     ran = any(step.name == "task" for step in record.steps)
     more = f"localrun {'logs' if ran else 'status'} {record.id[:8]}" if record.cause != "KILLED" else ""
+    if record.replication is not None and more:  # each is a task of its own
+        more = f"localrun {'outputs' if record.cause == 'NO_CONSENSUS' else 'logs'} {record.id[:8]}/1"
     _tell(_mark(head, environ), record.message, problems, record.remedy, more)
 
 
@@ -48,7 +50,7 @@ def _lines(message: str, problems: Iterable[Problem], remedy: str, more: str) ->
 
 def problem_lines(problem: Problem) -> Iterator[str]:
     """A problem as an item of a list, with the line of the file that it is about and a caret below it."""
-    yield f"  - {problem}"
+    yield f"  - {problem}".replace("\n", "\n      ")
     if problem.source.strip() and problem.column:
         yield from (f"      {line}" for line in _pointed(problem.source, problem.column))
 

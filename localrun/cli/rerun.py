@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from localrun.request import Request
     from localrun.workspace import Workspace
 
-_OVER = ("timeout", "cpus", "memory", "gpus", "network", "writable_inputs", "hardened", "pull")
+_OVER = ("timeout", "cpus", "memory", "gpus", "network", "writable_inputs", "hardened", "pull", "replicas")
 
 
 @click.command()
@@ -72,6 +72,7 @@ class _OfTask:
             assignments=choices.assignments,
             build_args={**found.build_args, **dict(choices.build_args)},
             **{name: value for name, value in chosen.items() if value is not None},
+            agree=choices.agree if choices.agree or choices.replicas else found.agree,
         )
 
     def remarks(self, record: TaskRecord) -> Iterator[str]:

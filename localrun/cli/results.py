@@ -39,7 +39,8 @@ def as_fields(record: TaskRecord) -> Fields:
     plain = record.as_dict()
     plain["image"] = record.image or record.image_name or None
     plain["steps"] = [_step_fields(step) for step in record.steps]
-    return {key: plain[key] for key in KEYS}
+    more = {key: plain[key] for key in ("replica", "replication") if plain[key] is not None}
+    return {key: plain[key] for key in KEYS} | more
 
 
 def _step_fields(step: StepRecord) -> Fields:

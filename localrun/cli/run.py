@@ -48,6 +48,8 @@ class Choices:
     writable_inputs: bool | None
     hardened: bool | None
     pull: Literal["never", "missing", "always"] | None
+    replicas: int | None
+    agree: int | None
     build_args: tuple[tuple[str, str], ...]
     as_json: bool
     quiet: bool
@@ -119,6 +121,18 @@ _OPTIONS = (
         metavar="N=V",
         multiple=True,
         help="A build argument for the bundle's Dockerfile.",
+    ),
+    click.option(
+        "--replicas",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Run it N times, each a little differently, and compare what comes out.",
+    ),
+    click.option(
+        "--agree",
+        type=click.IntRange(min=1),
+        metavar="K",
+        help="How many replicas must give the same; default: all.",
     ),
     options.as_json,
     click.option("-q", "--quiet", is_flag=True, help="Show the outputs and errors, nothing else."),
@@ -280,7 +294,7 @@ class _Run:
             report_error(error, self._face.environ)
             code = code or ExitCode.ENGINE_OR_HOST
         self._print(record, outputs, workspace)
-        for remark in self._origin.remarks(record):
+        for remark in (*self._origin.remarks(record), *_of_replicas(record)):
             self._display.say(remark)
         if record.cause:
             report_task(record, self._face.environ)
@@ -304,6 +318,14 @@ class _Run:
             results.print_outputs(outputs, folders)
         else:
             results.print_closing(record, outputs, folders, self._face.environ)
+
+
+def _of_replicas(record: TaskRecord) -> Iterable[str]:
+    if record.replication is None:
+        return ()
+    from localrun.cli.replicas import remarks
+
+    return remarks(record)
 
 
 class _OfBundle:
@@ -332,6 +354,8 @@ class _OfBundle:
             writable_inputs=bool(choices.writable_inputs),
             hardened=bool(choices.hardened),
             pull=choices.pull or "missing",
+            replicas=choices.replicas or 1,
+            agree=choices.agree,
         )
         return asked if self._order is None else for_iexec(asked, self._order, self.name)
 

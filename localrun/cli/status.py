@@ -71,6 +71,7 @@ def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
     if owner_gone(record):
         yield "", f"its process is gone; `localrun kill {record.id[:8]}` ends it"
     yield from _why(record)
+    yield from _replicas(record)
     yield "time", _times(record)
     history = record.history if system is None else speech.history(record, system)
     for name, since in history:
@@ -92,11 +93,19 @@ def _why(record: TaskRecord) -> Iterator[tuple[str, str]]:
         yield "cause", record.cause
         yield "message", record.message
     for problem in record.problems:
-        yield "", f"- {Problem(**problem)}"
+        yield "", f"- {Problem(**problem)}".replace("\n", "\n  ")
     if record.remedy:
         yield "what to do", record.remedy
     for warning in record.warnings:
         yield "warning", warning
+
+
+def _replicas(record: TaskRecord) -> Iterator[tuple[str, str]]:
+    from localrun.cli.replicas import facts
+
+    found = list(facts(record))
+    for index, (label, text) in enumerate(found):
+        yield "" if index else label, text if not index else f"{label}: {text}"
 
 
 def _times(record: TaskRecord) -> str:

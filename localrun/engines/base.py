@@ -106,6 +106,7 @@ class ContainerSpec(msgspec.Struct, frozen=True):
     gpus: int = 0
     network: bool = False
     hardened: bool = False
+    hostname: str = ""  # none: the engine's own choice
     hosts_file: Path | None = None  # mounted at /etc/hosts where the engine writes none of its own
 
 

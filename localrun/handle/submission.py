@@ -38,6 +38,8 @@ def submit(
     pull: Pull = "missing",
     retries: int = 0,
     profile: ProfileName = "bundle",
+    replicas: int = 1,
+    agree: int | None = None,
     home: Place | None = None,
     **values: Any,
 ) -> Task:
@@ -46,7 +48,8 @@ def submit(
     `values` are the inputs by name; `inputs` too, for names that are options here, and comes after them.
     A file is a `Path`. `use_image` names an image of the engine to use in place of the bundle's own.
     `timeout` is in seconds or as `"10m"`, `memory` in bytes or as `"2Gi"`. None: as the descriptor says.
-    `retries` counts how often it may run again when its container is lost.
+    `retries` counts how often it may run again when its container is lost. With several `replicas` it runs
+    as often, each time a little differently, and fails unless `agree` of them (None: all) give the same.
 
     With `profile="iexec"` the bundle is a folder with a Dockerfile, an image archive, or the name of an
     image, and what an iExec app is given stands in place of inputs: `args`, `input_files`, `datasets`,
@@ -70,6 +73,8 @@ def submit(
         hardened=hardened,
         pull=pull,
         retries=_count("retries", retries, problems) or 0,
+        replicas=_count("replicas", replicas, problems) or 0,
+        agree=_count("agree", agree, problems),
         detached=True,
     )
     if problems:

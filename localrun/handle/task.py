@@ -89,6 +89,11 @@ class Task:
         return waiting.index(self.id) if self.id in waiting else None
 
     @property
+    def replicas(self) -> list[Task]:
+        """Its replicas in their order, each a task of its own; none for a task that runs once."""
+        return [Task(record.id, self._app.settings.home) for record in self._app.replicas(self.info)]
+
+    @property
     def folder(self) -> Path:
         """Its folder, with inputs, outputs, logs and record."""
         return self._workspace.path

@@ -20,7 +20,7 @@ _TASKS = rows(_SYSTEM, _TASK, (
      "PROVISIONED, QUEUING, QUEUED", "`localrun status ID` says what it waits for."),
     ("RUNNING", "At least one worker is at work. Here: the image is prepared, or the program runs.",
      "PENDING, RUNNING task", "Wait, or read along: `localrun logs ID -f`."),
-    ("CONSENSUS_REACHED", "Enough workers gave the same result; a single run agrees with itself.",
+    ("CONSENSUS_REACHED", "Enough workers (here: replicas) gave the same; a single run agrees with itself.",
      "RUNNING outputs", "Nothing."),
     ("RESULT_UPLOADING", "The result is being put where its user gets it. Here: outputs are collected.",
      "RUNNING outputs", "Wait."),
@@ -42,8 +42,9 @@ _TASKS = rows(_SYSTEM, _TASK, (
      "|RESULT_NAME_TOO_LONG|RESULT_NOT_PACKED|COMPUTED_FILE_MISSING|DIGEST_FAILED|RESULT_TOO_LARGE"
      "|RUNNER_TERMINATED|ENGINE_LOST|ENGINE_FAILED|INTERNAL",
      "Look at the cause, then the log: `localrun status ID`, `localrun logs ID`."),
-    ("CONTRIBUTION_TIMEOUT", "No result came in time. There it often hides a program that cannot run.",
-     "FAILED TIMEOUT", "Give it more time with `--timeout`, or look why it hangs: `localrun logs ID`."),
+    ("CONTRIBUTION_TIMEOUT", "No result came in time, or too few were the same. There it often hides a"
+     " program that cannot run.", "FAILED TIMEOUT|NO_CONSENSUS",
+     "Give it more time with `--timeout`, or look why it hangs or why results differ: `localrun status ID`."),
     ("RESULT_UPLOAD_TIMEOUT", "The time was up while the result was on its way to its user.",
      "FAILED TIMEOUT", "Here a limit ends with the program: collecting outputs is not counted."),
     ("FINALIZE_FAILED", "The task could not be closed.", "FAILED DISK_FULL|ENGINE_FAILED|INTERNAL",

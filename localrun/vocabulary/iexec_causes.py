@@ -15,8 +15,9 @@ _CHAIN_REMEDY = "It cannot happen here: run the task again without a chain."
 _COMMON = rows(_SYSTEM, _KIND, (
     ("TASK_NOT_ACTIVE", "The task had ended or was called off when the worker looked.", "KILLED",
      "Look at its end: `localrun status ID`."),
-    ("CONTRIBUTION_TIMEOUT", "The time for results was already up.", "FAILED TIMEOUT",
-     "Give it more time with `--timeout`."),
+    ("CONTRIBUTION_TIMEOUT", "The time for results was up before enough of them were the same.",
+     "FAILED TIMEOUT|NO_CONSENSUS",
+     "Give it more time with `--timeout`; when results differ, look where: `localrun status ID`."),
     ("CONTRIBUTION_ALREADY_SET", "The worker has a result of this task already. Here a task that has ended"
      " is never run once more under its id.", "FINISHED", "Run it again: it gets a new id."),
     ("WORKERPOOL_AUTHORIZATION_NOT_FOUND", "The worker lacks the permission to work on this task. What comes"

@@ -33,7 +33,7 @@ WORDS = (
         ("Failed|failed", "The program itself failed: its command did not end with exit code 0. Here also:"
          " what it wrote is not what it promised.",
          "FAILED EXIT_NONZERO|SIGNAL|OUT_OF_MEMORY|ENTRYPOINT_INVALID|OUTPUTS_INVALID"
-         "|RESULT_NAME_TOO_LONG|RESULT_NOT_PACKED|COMPUTED_FILE_MISSING|DIGEST_FAILED|RESULT_TOO_LARGE",
+         "|RESULT_NAME_TOO_LONG|RESULT_NOT_PACKED|COMPUTED_FILE_MISSING|DIGEST_FAILED|RESULT_TOO_LARGE|NO_CONSENSUS",
          "Read the end of its log: `localrun logs ID`; then its inputs."),
         ("Task Timed Out|ttl-exceeded", "The program did not end within its time.", "FAILED TIMEOUT",
          "Give it more: `--timeout`; the end of the log shows where it was."),

@@ -21,6 +21,8 @@ def create_body(spec: ContainerSpec) -> dict[str, Any]:
         "NetworkDisabled": _is_cut_off(spec),
         "HostConfig": _host(spec),
     }
+    if spec.hostname:
+        body["Hostname"] = spec.hostname
     if spec.entrypoint is not None:
         body["Entrypoint"] = list(spec.entrypoint)
     if spec.command is not None:

@@ -1,0 +1,24 @@
+"""Count the words of a text: one result is the same in every run, three are not."""
+
+import gzip
+import json
+import socket
+from datetime import datetime
+from pathlib import Path
+
+INPUTS, OUTPUTS = Path("/inputs"), Path("/outputs")
+
+words = (INPUTS / "text").read_text().lower().split()
+
+(OUTPUTS / "count").write_text(str(len(words)))
+
+# the order of a set hangs on the seed of the hash, which is another one in each process
+(OUTPUTS / "vocabulary").write_text("\n".join(set(words)) + "\n")
+
+# where and when it ran
+report = {"host": socket.gethostname(), "words": len(words), "made": f"{datetime.now():%Y-%m-%d %H:%M}"}
+(OUTPUTS / "report").write_text(json.dumps(report))
+
+# the same content, and yet other bytes: gzip writes the time into its header
+with gzip.open(OUTPUTS / "copy", "wb") as copy:
+    copy.write(" ".join(words).encode())
