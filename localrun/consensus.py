@@ -15,6 +15,7 @@ from localrun.record import Disagreement, Group, Replication, TaskRecord
 from localrun.states import TaskState
 from localrun.values.tree import Untrusted
 
+MOST = 100  # replicas of one task: each has threads of its own
 _SHOWN = 10  # files that differ, in the message of the task's end
 
 
@@ -34,17 +35,17 @@ class Outcome:
 
 
 def check(number: int, agree: int | None) -> int:
-    """How many of the replicas must agree; None: all. Raises ValueError with what is wrong with it.
+    """How many of the replicas must agree; None: all. Raises ValueError with what is wrong with the numbers.
 
     More than half of them: of fewer, two different results could win.
     """
-    if number < 1:
-        raise ValueError("must be at least 1")
+    if not 1 <= number <= MOST:
+        raise ValueError(f"there may be from 1 to {MOST} replicas")
     least = number // 2 + 1
     if agree is None:
         return number
     if not least <= agree <= number:
-        raise ValueError(f"must be from {least} to {number}: more than half of the replicas, at most all")
+        raise ValueError(f"from {least} to {number} of them may have to agree: more than half, at most all")
     return agree
 
 

@@ -168,7 +168,9 @@ def _agree(request: Request) -> int:
     try:
         return consensus.check(request.replicas, request.agree)
     except ValueError as error:
-        problem = Problem("agree", f"{error} (it is {request.agree!r} of {request.replicas})")
+        problem = Problem(
+            "replicas", f"{error} (asked for: {request.replicas}, of which {request.agree} agree)"
+        )
         raise UsageError(
             "the replicas do not fit", remedy="correct what is listed", problems=[problem]
         ) from error

@@ -71,7 +71,7 @@ class _Replication:
         self._followers: list[threading.Thread] = []
         self._pending: set[str] = set()
         self._taken: set[str] = set()
-        self._begun = 0.0
+        self._begun = float("-inf")
 
     def through(self) -> Ending:
         """All of it, in order."""
@@ -110,6 +110,7 @@ class _Replication:
 
     def _begin(self, number: int, task_id: str, image: Image) -> None:
         while (left := self._begun + APART - time.monotonic()) > 0:
+            self.task.check_cancelled()
             self._listen(left)
         self.task.check_cancelled()
         self._begun = time.monotonic()

@@ -34,13 +34,21 @@ class FakeImages:
         architecture: str = "amd64",
         entrypoint: Sequence[str] = (),
         command: Sequence[str] = (),
+        environment: Sequence[str] = (),
         labels: Mapping[str, str] | None = None,
         where: Literal["engine", "registry"] = "engine",
     ) -> Image:
         """Make an image, in the engine or in the registry that it pulls from."""
         digest = hashlib.sha256(f"{reference} {architecture}".encode()).hexdigest()
         image = Image(
-            f"sha256:{digest}", "linux", architecture, 1, tuple(entrypoint), tuple(command), tags=(reference,)
+            f"sha256:{digest}",
+            "linux",
+            architecture,
+            1,
+            tuple(entrypoint),
+            tuple(command),
+            tags=(reference,),
+            environment=tuple(environment),
         )
         if where == "registry":
             self.registry[reference] = image
