@@ -44,9 +44,13 @@ class Recovery:
         return [record for record in ended if record is not None]
 
     def end(self, task_id: str) -> TaskRecord | None:
-        """End one task if its process died; None when it lives, or the task has ended."""
+        """End one task, and its replicas, if its process died; None when it lives, or the task has ended."""
         found = self._engine.find({LABEL_TASK: task_id})
-        return self._end(self._home, task_id, found[0] if found else None)
+        record = self._end(self._home, task_id, found[0] if found else None)
+        if record is not None and record.replication is not None:
+            for replica in record.replication.ids:
+                self.end(replica)
+        return record
 
     def _end_elsewhere(self, task_id: str, found: Found) -> TaskRecord | None:
         folder = Path(found.labels.get(LABEL_HOME, ""))

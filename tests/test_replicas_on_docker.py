@@ -156,7 +156,7 @@ def test_what_a_killed_process_left_of_replicas_is_ended_by_the_next_one(
         # Given a process that is killed without a word while two replicas run
         process = waiting(tmp_path, busybox)
         process.send_signal(signal.SIGKILL)
-        process.wait(30)
+        process.result()
 
         # When anybody asks for the end of the task
         ended = Process("kill", "last", "--now", "--json", cwd=tmp_path, env=environment(tmp_path)).result()
