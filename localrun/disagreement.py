@@ -14,10 +14,10 @@ from typing import BinaryIO
 from localrun.digest import FolderDigest
 from localrun.record import Disagreement, Side
 from localrun.suspects import Glimpse, suspects
-from localrun.values.tree import Spot, Tree
+from localrun.values.first import first_difference
+from localrun.values.tree import Spot, Tree, Untrusted
 
 MOST = 50  # files that are told of
-_CHUNK = 256 * 1024
 _HEAD = 4096
 _WHOLE = 1024 * 1024  # bytes of a text that is looked at as a whole
 _BEFORE, _BEHIND = 40, 60  # bytes of a line that are shown around the place
@@ -86,7 +86,10 @@ class _Place:
     def _of_files(self, found: list[tuple[Spot, list[int]]]) -> Disagreement:
         with ExitStack() as stack:
             files = [stack.enter_context(self._trees[numbers[0]].open(spot)) for spot, numbers in found]
-            offset, line, start = first_difference(files)
+            first = first_difference(files)
+            if first is None:
+                raise Untrusted("changed while it was read")
+            offset, line, start = first
             looks = [_look(file, offset, start) for file in files]
             heads = [_read(file, 0, _HEAD) for file in files]
             wholes = [_whole(file, spot.size) for file, (spot, _) in zip(files, found, strict=True)]
@@ -116,36 +119,6 @@ def _side(spot: Spot | None, numbers: list[int], content: str | None) -> Side:
     if spot.kind == "file":
         return Side(replicas=numbers, size=spot.size)
     return Side(replicas=numbers, kind=content.partition(" ")[0], value=content.partition(" to ")[2])
-
-
-def first_difference(files: Sequence[BinaryIO]) -> tuple[int, int, int]:
-    """The first byte (from 0) at which not all files are the same, its line (from 1), and where that begins.
-
-    The end of a file counts as a difference where others go on. They must differ somewhere.
-    """
-    place, line, start = 0, 1, 0
-    while True:
-        chunks = [file.read(_CHUNK) for file in files]
-        common = _common(chunks)
-        head = chunks[0][:common]
-        line += head.count(b"\n")
-        if b"\n" in head:
-            start = place + head.rindex(b"\n") + 1
-        if common < max(map(len, chunks)) or not any(chunks):
-            return place + common, line, start
-        place += common
-
-
-def _common(chunks: Sequence[bytes]) -> int:
-    """How many bytes all of them begin with."""
-    low, high = 0, min(map(len, chunks))
-    if all(chunk[:high] == chunks[0][:high] for chunk in chunks):
-        return high
-    while high - low > 1:  # a part that begins alike is halved until one byte is left
-        middle = (low + high) // 2
-        alike = all(chunk[low:middle] == chunks[0][low:middle] for chunk in chunks)
-        low, high = (middle, high) if alike else (low, middle)
-    return low
 
 
 @dataclass(frozen=True, slots=True)

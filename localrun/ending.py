@@ -37,6 +37,10 @@ class Ending(msgspec.Struct, frozen=True):
             },
         )
 
+    def with_changes(self, changes: dict[str, Any]) -> Ending:
+        """The same with more to be written down."""
+        return Ending(self.state, {**changes, **self.changes})
+
 
 def ending_of_bug(task: Task, error: Exception) -> Ending:
     """The end that a bug of ours means; its traceback is kept in the task's folder."""

@@ -92,14 +92,17 @@ class Pruning:
         """What can go. Nothing is changed; without an engine its part is left out, and that is said."""
         notes: list[str] = []
         records = [record for place in self._home.newest() if (record := place.load_or_none()) is not None]
-        going = _going(records, wish)
+        wholes = _wholes(records)
+        going = _going(wholes, wish)
         items = [self._task(record) for record in going]
         if "task" in wish.kinds and wish.older_than is None and wish.keep is None:
-            notes += _staying(records, sum(self._size(record) for record in _ended(records)))
+            notes += _staying(wholes, sum(self._size(record) for record in _ended(wholes)))
         if "dead" in wish.kinds:
             items += [_dead(record) for record in records if leftovers.is_left(record)]
         if wish.kinds & {"container", "image"}:
-            items += self._of_engine(records, {record.id for record in going}, wish, notes)
+            items += self._of_engine(
+                records, {name for record in going for name in _ids(record)}, wish, notes
+            )
         if "file" in wish.kinds:
             items += self._files()
         if "cache" in wish.kinds:
@@ -111,7 +114,8 @@ class Pruning:
         return Item("task", record.id, f"{record.state} {age} ago", self._size(record))
 
     def _size(self, record: TaskRecord) -> int:
-        return leftovers.size_of(self._home.open(record.id).path)
+        places = (self._home.known(name) for name in _ids(record))
+        return sum(leftovers.size_of(place.path) for place in places if place is not None)
 
     def _of_engine(
         self, records: Sequence[TaskRecord], going: set[str], wish: Wish, notes: list[str]
@@ -207,6 +211,17 @@ def _ended(records: Sequence[TaskRecord]) -> list[TaskRecord]:
     """The ended tasks, the last one first; replicas go with the task that they are of."""
     found = [record for record in records if record.state.is_end and record.replica is None]
     return sorted(found, key=lambda record: record.ended or 0.0, reverse=True)
+
+
+def _wholes(records: Sequence[TaskRecord]) -> list[TaskRecord]:
+    """All but replicas, which go with the task that they are of, as long as it is there."""
+    known = {record.id for record in records}
+    return [record for record in records if record.replica is None or record.replica.of not in known]
+
+
+def _ids(record: TaskRecord) -> list[str]:
+    """The ids of a task and of its replicas."""
+    return [record.id, *(record.replication.ids if record.replication else ())]
 
 
 def _going(records: Sequence[TaskRecord], wish: Wish) -> list[TaskRecord]:

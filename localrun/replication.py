@@ -21,13 +21,14 @@ from localrun import consensus
 from localrun.claim import Claim
 from localrun.consensus import Outcome
 from localrun.crew import Crew
+from localrun.ending import Ending
 from localrun.engines.base import Image
 from localrun.events import Event, Listener
 from localrun.images import ImageReference
 from localrun.intake import Ready
 from localrun.owners import this_process
 from localrun.record import Replica, Replication, TaskRecord
-from localrun.runner import Ending, Runner
+from localrun.runner import Runner
 from localrun.states import StepName, TaskState
 from localrun.steps import plan_of
 from localrun.task import Task

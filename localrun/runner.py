@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from localrun.verdict import Verdict
     from localrun.watch import Seen
 
-    def with_changes(self, changes: dict[str, Any]) -> Ending:
-        """The same with more to be written down."""
-        return Ending(self.state, {**changes, **self.changes})
-
 
 class Runner:
     """Carries tasks to their end on an engine; one call of `execute` a task, each in its own thread."""

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from localrun import disagreement
 from localrun.digest import of_folder
-from localrun.disagreement import Result, declared_part, disagreements, first_difference, told
+from localrun.disagreement import Result, declared_part, disagreements, told
 from localrun.record import Disagreement
+from localrun.values import first
+from localrun.values.first import first_difference
 
 Content = dict[str, bytes | str]
 
@@ -146,11 +147,20 @@ def test_the_first_difference_is_the_first_difference(head: bytes, tails: list[b
 
     # When they are compared in chunks of any size
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(disagreement, "_CHUNK", chunk)
-        offset, line, start = first_difference(streams(contents))
+        patch.setattr(first, "_CHUNK", chunk)
+        found = first_difference(streams(contents))
+    assert found is not None
+    offset, line, start = found
 
     # Then all before the place is the same, and the place is not
     assert len({content[:offset] for content in contents}) == 1
     assert len({content[offset : offset + 1] for content in contents}) > 1
     assert line == contents[0][:offset].count(b"\n") + 1
     assert start == contents[0][:offset].rfind(b"\n") + 1
+
+
+@given(st.binary(max_size=30), st.integers(1, 16))
+def test_equal_files_have_no_first_difference(content: bytes, chunk: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(first, "_CHUNK", chunk)
+        assert first_difference(streams([content] * 3)) is None

@@ -79,12 +79,13 @@ _BY_CAUSE: dict[Cause, ExitCode] = {
 
 _WORST_FIRST = (
     *(ExitCode.ENGINE_OR_HOST, ExitCode.USAGE, ExitCode.RESOURCES, ExitCode.BUNDLE_OR_VALUES),
-    *(ExitCode.TASK_FAILED, ExitCode.TIMEOUT, ExitCode.INTERRUPTED, ExitCode.FINISHED),
+    *(ExitCode.TASK_FAILED, ExitCode.NO_CONSENSUS, ExitCode.TIMEOUT, ExitCode.INTERRUPTED),
+    ExitCode.FINISHED,
 )
 
 
 def worst(codes: Iterable[int]) -> int:
-    """The exit code of several tasks: the first of 5, 2, 4, 3, 1, 124, 130 that one of them has."""
+    """The exit code of several tasks: the first of 5, 2, 4, 3, 1, 9, 124, 130 that one of them has."""
     found = set(codes)
     return next((code for code in _WORST_FIRST if code in found), max(found, default=ExitCode.FINISHED))
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from localrun.sizes import show_bytes
+from localrun.values.first import first_difference
 
 _TEXT = 1024**2  # bytes of a text whose lines are compared
-_CHUNK = 1024**2
 _LINES = 8  # lines shown of a difference
 _WIDTH = 120  # characters shown of a line
 
@@ -32,39 +32,26 @@ class Divergence:
 
 def divergence(first: BinaryIO, second: BinaryIO) -> Divergence | None:
     """Compare two files from their start; None when they are the same."""
-    offset = _offset(first, second)
-    if offset is None:
+    found = first_difference((first, second))
+    if found is None:
         return None
+    offset, line, _ = found
     sizes = (first.seek(0, 2), second.seek(0, 2))
     texts = [_text(stream, size) for stream, size in zip((first, second), sizes, strict=True)]
     if texts[0] is None or texts[1] is None:
         return Divergence(offset, 0, sizes, ())
-    line = _start(first, offset).count(b"\n") + 1
     return Divergence(offset, line, sizes, tuple(_shown(texts[0].splitlines(), texts[1].splitlines())))
 
 
-def _offset(first: BinaryIO, second: BinaryIO) -> int | None:
-    place = 0
-    while True:
-        ours, theirs = first.read(_CHUNK), second.read(_CHUNK)
-        if ours != theirs:
-            pairs = enumerate(zip(ours, theirs, strict=False))
-            inner = (index for index, (one, other) in pairs if one != other)
-            return place + next(inner, min(len(ours), len(theirs)))
-        if not ours:
-            return None
-        place += len(ours)
-
-
-def _start(stream: BinaryIO, size: int) -> bytes:
+def _start(stream: BinaryIO) -> bytes:
     stream.seek(0)
-    return stream.read(size)
+    return stream.read(_TEXT)
 
 
 def _text(stream: BinaryIO, size: int) -> str | None:
     if size > _TEXT:
         return None
-    data = _start(stream, _TEXT)
+    data = _start(stream)
     try:
         return None if b"\0" in data else data.decode()
     except UnicodeDecodeError:

@@ -144,6 +144,22 @@ def test_deleting_the_task_deletes_its_replicas(localrun: Command) -> None:
     assert localrun("list", "-a").out == ""
 
 
+def test_prune_takes_replicas_with_their_task_and_counts_none_for_itself(localrun: Command) -> None:
+    # Given an older task with replicas, and a newer one
+    localrun.program = giving("3", "3")
+    localrun.run("--replicas", "2")
+    localrun.run("--replicas", "2")
+    older, newer = (found["id"] for found in reversed(localrun("list", "--json").json))
+
+    # When all but the newest are pruned
+    gone = localrun("prune", "--keep", "1", "--only", "task", "--json", "--yes").json["items"]
+
+    # Then the older one is gone with its replicas, and the newer one is whole
+    assert [(item["name"], item["deleted"]) for item in gone] == [(older, True)]
+    left = localrun("list", "-a", "--json").json
+    assert [one["id"] == newer or one["replica"]["of"] == newer for one in left] == [True] * 3
+
+
 def test_a_replica_can_be_run_again_as_it_was(localrun: Command) -> None:
     # Given a replica, and a program that tells what it is given
     localrun.program = giving("3", "3")
