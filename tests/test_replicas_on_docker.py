@@ -161,9 +161,10 @@ def test_what_a_killed_process_left_of_replicas_is_ended_by_the_next_one(
         # When anybody asks for the end of the task
         ended = Process("kill", "last", "--now", "--json", cwd=tmp_path, env=environment(tmp_path)).result()
 
-        # Then all of it has ended, and no container stays
+        # Then all of it has ended, and no container stays; a replica whose container another localrun on this
+        # engine found before us is ended by that one
         assert (ended.code, ended.json["state"]) == (0, "KILLED")
-        assert {one["state"] for one in listed(tmp_path)} == {"KILLED"}
+        assert {one["state"] for one in listed(tmp_path)} <= {"KILLED", "FAILED"}
         assert containers_of(docker_engine, tmp_path) == []
         assert os.listdir(tmp_path / ".localrun" / "active") == []  # noqa: PTH208 - names
 

@@ -294,7 +294,7 @@ class _Run:
             report_error(error, self._face.environ)
             code = code or ExitCode.ENGINE_OR_HOST
         self._print(record, outputs, workspace)
-        for remark in (*self._origin.remarks(record), *_of_replicas(record)):
+        for remark in (*self._origin.remarks(record), *(() if self._choices.quiet else _of_replicas(record))):
             self._display.say(remark)
         if record.cause:
             report_task(record, self._face.environ)
