@@ -133,7 +133,9 @@ class App:
 
     def find(self, prefix: str) -> tuple[Workspace, TaskRecord]:
         """A task by id, unique prefix, or `last`. Raises `TaskNotFound`."""
-        workspace = self.home.find(prefix)
+        from localrun import lookup
+
+        workspace = lookup.find(self.home, prefix)
         return workspace, workspace.load()
 
     def replicas(self, record: TaskRecord) -> list[TaskRecord]:
@@ -192,7 +194,9 @@ class App:
 
         Raises `UsageError` while it is active, and for a replica, which goes with the task that it is of.
         """
-        workspace = self.home.find(prefix)
+        from localrun import lookup
+
+        workspace = lookup.find(self.home, prefix)
         record = workspace.load_or_none()
         self._refuse_replica(record)
         if record is not None and not record.state.is_end and self.recovery.end(record.id) is None:

@@ -6,15 +6,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from localrun.digest import digest_of, of_folder
+from localrun.digest import FolderDigest, digest_of, of_folder
 from localrun.disagreement import Result, declared_part, disagreements, replicas, told
 from localrun.errors import Cause, LocalrunError, NoConsensus, OutputsError, Problem
 from localrun.record import Disagreement, Group, Replication, TaskRecord
 from localrun.states import TaskState
 from localrun.values.tree import Untrusted
 
+COMPUTED = "computed.json"  # holds the result itself, when that is for a contract
 MOST = 100  # replicas of one task: each has threads of its own
 _SHOWN = 10  # files that differ, in the message of the task's end
 
@@ -90,7 +91,21 @@ def _why_not(record: TaskRecord | None) -> str:
 def _result(record: TaskRecord, declared: Sequence[str]) -> Result:
     folder = Path(record.folder, "outputs")
     varied = record.replica.varied if record.replica else {}
-    return Result(folder, declared_part(of_folder(folder), declared), varied)
+    return Result(folder, _part(record, of_folder(folder), declared), varied)
+
+
+def _part(record: TaskRecord, whole: FolderDigest, declared: Sequence[str]) -> dict[str, str]:
+    """What counts as the result: declared outputs; of an iExec app what its `computed.json` names."""
+    if record.plan is None or record.plan.profile != "iexec":
+        return declared_part(whole, declared)
+    named = PurePosixPath(
+        record.outputs.get("deterministic_output_path", f"{record.plan.output_folder}/{COMPUTED}")
+    )
+    within = named.relative_to(record.plan.output_folder)
+    found = {
+        path: digest for path, digest in whole.files.items() if PurePosixPath(path).is_relative_to(within)
+    }
+    return found or whole.files  # it may be a link to something beside it
 
 
 def _varied(records: Sequence[TaskRecord | None]) -> dict[str, list[str]]:

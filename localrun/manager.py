@@ -210,13 +210,10 @@ class TaskManager:
                 self._end(task, claim, TaskState.KILLED, str(Cause.KILLED), "the task was stopped on request")
 
     def _kill_replicas(self, record: TaskRecord, grace: float | None) -> None:
-        """All at once: each may take as long as the grace."""
-        ids = record.replication.ids if record.replication else []
-        threads = [threading.Thread(target=self.kill_task, args=(task_id, grace)) for task_id in ids]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        if record.replication is not None:
+            from localrun.replication import at_once
+
+            at_once(lambda task_id: self.kill_task(task_id, grace), record.replication.ids)
 
     def _end(
         self, task: Task, claim: Claim, state: TaskState, cause: str | None, message: str, **facts: Any

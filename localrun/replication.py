@@ -11,13 +11,13 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from localrun import consensus
+from localrun import consensus, safe
 from localrun.claim import Claim
 from localrun.consensus import Outcome
 from localrun.crew import Crew
@@ -133,6 +133,7 @@ class _Replication:
         assert claim is not None
         try:
             workspace.furnish(self._ready.descriptor.source)
+            safe.keep(workspace.secrets, safe.read(self.task.workspace.secrets))
             shutil.copytree(
                 self.task.workspace.inputs,
                 workspace.inputs,
@@ -286,11 +287,20 @@ class _Replication:
         theirs, ours = self._helpers.home.open(chosen.id), self.task.workspace
         shutil.rmtree(ours.outputs)  # an earlier process may have come this far
         shutil.copytree(theirs.outputs, ours.outputs, symlinks=True, copy_function=same_file)
-        for path in (ours.log, ours.log.with_suffix(".streams")):
-            path.unlink(missing_ok=True)
-            if (theirs.logs / path.name).exists():
-                same_file(theirs.logs / path.name, path)
-        return moved(chosen.outputs, theirs.outputs, ours.outputs)
+        for name in ("logs/task.log", "logs/task.streams", ours.packed.name):
+            (ours.path / name).unlink(missing_ok=True)
+            if (theirs.path / name).exists():
+                same_file(theirs.path / name, ours.path / name)
+        return moved(chosen.outputs, theirs.path, ours.path)
+
+
+def at_once(kill: Callable[[str], object], ids: Sequence[str]) -> None:
+    """Kill all replicas side by side: each may take as long as the grace."""
+    threads = [threading.Thread(target=kill, args=(task_id,), name=f"kill-{task_id[:8]}") for task_id in ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def same_file(source: str | Path, target: str | Path) -> None:

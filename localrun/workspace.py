@@ -353,46 +353,6 @@ class Home:
             return
         yield from (self.open(name) for _, name in found)
 
-    def find(self, prefix: str) -> Workspace:
-        """The one task whose id starts with `prefix`, or `last`; `PREFIX/2` is its second replica.
-
-        Raises `TaskNotFound`.
-        """
-        whole, slash, number = prefix.partition("/")
-        if slash:
-            return self._replica(self.find(whole), number)
-        if prefix == LAST:
-            newest = next((place for place in self.newest() if not _is_replica(place)), None)
-            if newest is None:
-                raise TaskNotFound(
-                    f"there are no tasks in {self.path}", remedy="run one: `localrun run BUNDLE`"
-                )
-            return newest
-        matches = self._matching(prefix)
-        if len(matches) == 1:
-            return self.open(matches[0])
-        raise _not_one(prefix, sorted(matches), self.path)
-
-    def _replica(self, workspace: Workspace, number: str) -> Workspace:
-        record = workspace.load()
-        ids = record.replication.ids if record.replication else []
-        if not number.isdecimal() or not 1 <= int(number) <= len(ids) or not self.known(ids[int(number) - 1]):
-            count = f"its replicas are 1 to {len(ids)}" if ids else "it has no replicas"
-            raise TaskNotFound(
-                f"the task {workspace.id[:8]} has no replica {number!r}", remedy=count, id=workspace.id
-            )
-        return self.open(ids[int(number) - 1])
-
-    def _matching(self, prefix: str) -> list[str]:
-        if not prefix or "/" in prefix or not self.tasks.is_dir():
-            return []
-        return [name for name in os.listdir(self.tasks) if name.startswith(prefix.lower())]  # noqa: PTH208 - names
-
-
-def _is_replica(workspace: Workspace) -> bool:
-    record = workspace.load_or_none()
-    return record is not None and record.replica is not None
-
 
 def _made(entry: os.DirEntry[str]) -> float:
     # the descriptor is written once, when the task is made; the folder itself changes with every state.
@@ -403,16 +363,3 @@ def _made(entry: os.DirEntry[str]) -> float:
         except OSError:
             continue
     return 0.0
-
-
-def _not_one(prefix: str, matches: list[str], home: Path) -> TaskNotFound:
-    if matches:
-        shown = ", ".join(name[:13] for name in matches[:5])
-        return TaskNotFound(
-            f"several tasks start with {prefix!r}: {shown}", remedy="give more of the id", id=prefix
-        )
-    return TaskNotFound(
-        f"no task {prefix!r} in {home}",
-        remedy="`localrun list` shows the tasks of this folder; LOCALRUN_HOME names another",
-        id=prefix,
-    )

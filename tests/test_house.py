@@ -48,7 +48,7 @@ STOREYS: list[tuple[str, set[str]]] = [
             "safe",
         },
     ),
-    ("hands", {"disagreement"}),
+    ("hands", {"disagreement", "lookup"}),
     ("hands", {"validation", "packing", "scaffold", "comparison", "differences"}),
     (
         "spine",

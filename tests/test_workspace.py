@@ -11,6 +11,7 @@ import pytest
 
 from localrun.errors import Cause, LocalrunError, TaskNotFound
 from localrun.events import Event
+from localrun.lookup import find
 from localrun.record import TaskRecord
 from localrun.workspace import Home, Workspace
 
@@ -92,9 +93,9 @@ def test_events_are_kept_one_a_line(home: Home) -> None:
 
 def test_a_task_is_found_by_its_id_by_a_unique_beginning_and_as_the_last(home: Home) -> None:
     older, newer = made(home, age=60), made(home)
-    assert home.find(older.id).path == older.path
-    assert home.find(older.id[:13].upper()).path == older.path
-    assert home.find("last").path == newer.path
+    assert find(home, older.id).path == older.path
+    assert find(home, older.id[:13].upper()).path == older.path
+    assert find(home, "last").path == newer.path
     assert [workspace.id for workspace in home.newest()] == [newer.id, older.id]
 
 
@@ -103,19 +104,19 @@ def test_a_beginning_that_several_tasks_share_is_refused_with_their_ids(home: Ho
         home.create()
         (home.tasks / name).mkdir()
     with pytest.raises(TaskNotFound, match="several tasks start with 'abc': abc1, abc2"):
-        home.find("abc")
+        find(home, "abc")
 
 
 @pytest.mark.parametrize("prefix", ["zzz", "", "../tasks", "/", "."])
 def test_what_names_no_task_is_refused(home: Home, prefix: str) -> None:
     made(home)
     with pytest.raises(TaskNotFound, match="no task"):
-        home.find(prefix)
+        find(home, prefix)
 
 
 def test_the_last_task_of_an_empty_folder_is_refused_with_a_remedy(home: Home) -> None:
     with pytest.raises(TaskNotFound) as caught:
-        home.find("last")
+        find(home, "last")
     assert "localrun run" in caught.value.remedy
 
 

@@ -31,8 +31,8 @@ Items = list[CompletionItem]
 
 def tasks(ctx: click.Context, incomplete: str) -> Items:
     """The newest tasks by the beginning of their ids, and `last`."""
-    records = (workspace.load_or_none() for workspace in _home(ctx).newest())
-    newest = list(islice(filter(None, records), _MOST))
+    found = filter(None, (workspace.load_or_none() for workspace in _home(ctx).newest()))
+    newest = list(islice((record for record in found if record.replica is None), _MOST))
     if not newest:
         return []
     last = CompletionItem(LAST, help=_about(newest[0]))
@@ -81,8 +81,9 @@ def _parameters(ctx: click.Context) -> dict[str, Parameter]:
         return {}
     if argument == "task_id":
         from localrun import descriptor
+        from localrun.lookup import find
 
-        return descriptor.read(_home(ctx).find(found).descriptor.read_bytes()).inputs
+        return descriptor.read(find(_home(ctx), found).descriptor.read_bytes()).inputs
     from localrun import bundle, settings
 
     # the image is not looked at, and none is needed to know what the descriptor says

@@ -56,15 +56,16 @@ def _local(record: TaskRecord, runs: list[Run]) -> Fields:
     groups = record.replication.groups if record.replication else []
     agreed = groups[0] if groups and record.replication and record.replication.reached else None
     ended = record.ended
+    value = _digest(record) or (agreed.digest if agreed else None)
     return {
         "taskid": record.id,
         "statusName": "TIMEOUT" if record.cause == "TIMEOUT" else _CLOSED.get(record.state, _open(record)),
         "taskTimedOut": record.cause == "TIMEOUT",
         "finalDeadline": _deadline(record),
         "contributors": [f"local-{number}" for group in groups for number in group.replicas],
-        "consensusValue": agreed.digest if agreed else None,
+        "consensusValue": value,
         "winnerCounter": len(agreed.replicas) if agreed else 0,
-        "resultDigest": agreed.digest if agreed else _digest(record),
+        "resultDigest": value,
         "results": {"storage": "folder", "location": f"{record.folder}/outputs"} if runs else None,
         "resultsTimestamp": _moment(ended) if ended and record.state is TaskState.FINISHED else None,
         "name": record.name,

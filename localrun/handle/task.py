@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from localrun import metadata
+from localrun import lookup, metadata
 from localrun.errors import LocalrunError, Problem, UsageError
 from localrun.guess import did_you_mean
 from localrun.handle.apps import app_for
@@ -39,7 +39,7 @@ class Task:
 
     def __init__(self, task_id: str, home: str | os.PathLike[str] | None = None) -> None:
         self._app = app_for(home)
-        self._workspace = self._app.home.find(task_id)
+        self._workspace = lookup.find(self._app.home, task_id)
         self.id = self._workspace.id
         self._lock = threading.Lock()
         self._ending: futures.Future[TaskRecord] | None = None
