@@ -127,13 +127,15 @@ def _own(word: Word) -> Iterator[str]:
 
         cause = Cause[word.name]
         yield f"  who has to act: {_ACTORS[cause.fault]}; exit code {int(of_cause(cause))}"
+    if word.like:
+        yield f"  it is {word.like}"
     for saying in _elsewhere(word):
         parts = dict.fromkeys((saying.status, saying.reason, saying.replica, saying.cause))
         yield f"  {TITLES[saying.system]}: {', '.join(filter(None, parts))}"
 
 
 def _elsewhere(word: Word) -> Iterator[Saying]:
-    if word.system != HERE:
+    if word.system != HERE or not word.here:  # a line of a sheet is no state
         return
     from localrun.states import StepName
 

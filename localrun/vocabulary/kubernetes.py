@@ -36,6 +36,10 @@ _REASONS = rows(_SYSTEM, "container reason", (
      "Bundle the image, or correct its name."),
     ("CrashLoopBackOff", "A container ends again and again and is started later each time. A task is run"
      " once, here and there.", "FAILED EXIT_NONZERO", "Read what it wrote: `localrun logs ID`."),
+    ("DeadlineExceeded", "The pod ran longer than it may.", "FAILED TIMEOUT",
+     "Give it more: `--timeout`; the end of the log shows where it was."),
+    ("Unschedulable", "No node has room for the pod now.", "QUEUING",
+     "Wait, or ask for less: `localrun status ID` has the numbers."),
     ("Evicted|Eviction", "The cluster removed the pod to save its node, mostly because the disk was full.",
      "FAILED DISK_PRESSURE|DISK_FULL", "Let the task write less, or free some room."),
 ))

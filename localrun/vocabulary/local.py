@@ -1,4 +1,4 @@
-"""localrun's own words: states, steps, causes, and the warning that is none of them."""
+"""localrun's own words: states, steps, causes, a warning that is none of them, and lines of a sheet."""
 
 from __future__ import annotations
 
@@ -44,6 +44,15 @@ _WARNINGS = rows(HERE, "warning", (
      "See where it stands: `localrun logs ID`, `localrun top ID`; end it with `localrun kill ID`, or give it"
      " a limit with `--timeout`. If it is as it should be, raise LOCALRUN_STALL."),
 ))
+_SHEET = rows(HERE, "event", (
+    ("Noted", "Something that a user should know of a task, and need not act on.",
+     "=a line of `localrun describe ID`, and a note of `localrun run`", "Nothing."),
+    ("Advice", "Something that works here and may not elsewhere, or that looks wrong.",
+     "=a line of `localrun describe ID`, and a warning of `localrun run`", "Follow it."),
+)) + rows(HERE, "container reason", (
+    ("NotReached", "The task ended before this step of it began.",
+     "=a line of `localrun describe ID`", "Look at the cause of the end: `localrun status ID`."),
+))
 # fmt: on
 
 
@@ -54,4 +63,4 @@ def _of_cause(cause: Cause) -> Word:
     return Word(HERE, "cause", str(cause), f"{told.what} {told.why}", here, told.remedy)
 
 
-WORDS = (*_STATES, *_STEPS, *map(_of_cause, Cause), *_WARNINGS)
+WORDS = (*_STATES, *_STEPS, *map(_of_cause, Cause), *_WARNINGS, *_SHEET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from localrun.cli.sheet import lines, sheet
+from localrun import vocabulary
+from localrun.cli.sheet import facts, lines, occurrences, sheet
 from localrun.cli.sheet.text import age
 from localrun.engines.base import Exit
 from localrun.engines.dockerd import DockerEngine
@@ -346,3 +348,12 @@ def test_how_the_engine_came_by_the_image_is_told(tmp_path: Path) -> None:
         text = "\n".join(lines(sheet(pulled, desk.app.home.open(pulled.id), time.time())))
     assert [one.image_from for one in (first, second, pulled)] == ["built", "present", "pulled"]
     assert 'Successfully pulled image "far/away:1" in' in text
+
+
+def test_every_word_of_a_sheet_is_explained() -> None:
+    source = Path(occurrences.__file__).read_text()
+    words = {"Advice", "Noted", "Completed", "Error", "NotReached", "Waiting", "Running", "Terminated"}
+    words |= set(re.findall(r'_row\(\s*"(\w+)"', source)) | set(occurrences._ENDS.values())
+    words |= {*facts._REASONS.values(), *facts._BEFORE.values(), *facts._PHASES.values(), "Pending"}
+    assert len(words) > 25
+    assert {word for word in words if not vocabulary.look_up(word)} == set()
