@@ -280,3 +280,33 @@ def test_a_pipe_in_the_place_of_a_descriptor_is_refused(tmp_path: Path, cache: P
 def test_a_huge_descriptor_is_refused(tmp_path: Path, cache: Path) -> None:
     folder = folder_of(tmp_path / "task", {"descriptor.yml": b"#" * (2 << 20), TAR: IMAGE})
     assert "larger than 1048576 bytes" in refusal(folder, cache)
+
+
+# -- an image without a descriptor -----------------------------------------------------------------
+
+
+def test_an_image_is_found_in_an_archive_a_folder_a_zip_or_a_dockerfile(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "image.tar").write_bytes(IMAGE)
+    places = [
+        tmp_path / "image.tar",
+        folder_of(tmp_path / "folder", {TAR: IMAGE, "readme.txt": b""}),
+        zip_of(tmp_path / "bundle.zip", {"descriptor.yml": DESCRIPTOR, TAR: IMAGE}),
+    ]
+    for place in places:
+        found = bundle.image_of(place, cache=cache)
+        assert isinstance(found, ImageArchive)
+        assert found.images[0].tags == ("local-image-name:latest",)
+    built = folder_of(tmp_path / "built", {"Dockerfile": b"FROM x\n"})
+    assert bundle.image_of(built, cache=cache, build_args={"A": "b"}) == ImageFolder(
+        built, build_args={"A": "b"}
+    )
+
+
+def test_where_no_image_is_is_said(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(BundleError, match="neither a Dockerfile nor an image archive"):
+        bundle.image_of(folder_of(tmp_path / "empty", {"a.txt": b""}), cache=cache)
+    with pytest.raises(BundleError, match="no file or folder"):
+        bundle.image_of(tmp_path / "nothing.tar", cache=cache)
+    with pytest.raises(BundleError) as caught:
+        bundle.image_of(folder_of(tmp_path / "two", {"a.tar": IMAGE, "b.tar": IMAGE}), cache=cache)
+    assert "2 image archives" in str(caught.value)

@@ -14,6 +14,7 @@ import pytest
 import localrun
 from localrun import exchange
 from localrun.app import App
+from localrun.engines.base import ContainerSpec
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import InputsError, UsageError
 from localrun.iexec import Order
@@ -157,6 +158,25 @@ def test_a_folder_with_a_dockerfile_is_built(localrun_: Command, tmp_path: Path)
     assert localrun_("rerun", "last").code == 0
 
 
+def test_an_app_has_a_network_room_and_folders_that_it_may_write_to_as_there(tmp_path: Path) -> None:
+    seen: list[ContainerSpec] = []
+
+    def look(container: FakeContainer) -> int:
+        seen.append(container.spec)
+        return hello(container)
+
+    with make_desk(tmp_path, look) as desk:
+        (tmp_path / "a.csv").write_text("1\n")
+        ordered(desk, input_files=(str(tmp_path / "a.csv"),))
+    (spec,) = seen
+    assert (spec.network, spec.memory, spec.entrypoint, spec.command) == (True, 6 * 1024**3, None, None)
+    assert {mount.target: mount.read_only for mount in spec.mounts} == {
+        "/iexec_in": False,
+        "/iexec_out": False,
+    }
+    assert (tmp_path / "a.csv").read_text() == "1\n"  # the app has a copy
+
+
 def test_time_that_is_up_ends_an_app_at_once(tmp_path: Path) -> None:
     # Given an app that would end by itself when it is asked to
     def asked(container: FakeContainer) -> int:
@@ -269,7 +289,7 @@ def test_the_log_of_a_task_whose_process_died_has_no_secret_either(tmp_path: Pat
 
 def died(desk: Desk, owner: Owner) -> tuple[Any, Any, str]:
     from localrun import safe
-    from localrun.engines.base import ContainerSpec, Mount
+    from localrun.engines.base import Mount
     from localrun.iexec import furnish
     from localrun.record import Plan
     from localrun.steps import LABEL_HOME, LABEL_TASK
@@ -300,6 +320,26 @@ def died(desk: Desk, owner: Owner) -> tuple[Any, Any, str]:
     desk.engine.start(handle)
     desk.engine.wait(handle)
     return workspace, claim, handle
+
+
+def test_the_next_process_carries_an_app_on_with_its_secrets(tmp_path: Path) -> None:
+    # Given an app that was submitted to a server, which died before it began
+    (tmp_path / "a.csv").write_text("1\n")
+    with make_desk(tmp_path, hello) as desk:
+        given = payload(secrets={"1": SECRET}, input_files=[str(tmp_path / "a.csv")])
+        task = desk.app.manager.create_task(given, begin=False)
+        # When another one looks
+        there = App(desk.app.settings, desk.engine)
+        assert [record.id for record in there.recover()] == [task.id]
+        record = there.manager.wait_for(task.id, 20)
+        there.manager.shutdown(0)
+    # Then it runs with everything that it was given
+    assert record is not None
+    assert (record.state, record.message) == ("FINISHED", "finished")
+    seen = told(record.folder)
+    assert seen["environment"]["IEXEC_REQUESTER_SECRET_1"] == SECRET
+    assert len(seen["files"]) == 1
+    assert not (Path(record.folder) / "secrets.json").exists()
 
 
 # -- Python ----------------------------------------------------------------------------------------

@@ -85,20 +85,28 @@ def image_of(path: Path, *, cache: Path, build_args: Mapping[str, str] | None = 
     """
     try:
         if path.is_dir():
-            names = folders.names(path)
-            archives = [name for name in names if is_archive(name)]
-            if folders.DOCKERFILE in names and not archives:
-                return ImageFolder(path, folders.DOCKERFILE, dict(build_args or {}))
-            parts = _checked(path, choose(names, descriptor="-"))
-            return _inspect_file(path / parts.image, cache)
+            return _image_in(path, cache, dict(build_args or {}))
         if is_archive(path.name):
             return _inspect_file(path, cache)
+    except FileNotFoundError:
+        pass  # `read` says so
     except OSError as error:
         raise BundleError(
-            f"{error.filename or path} cannot be read: {error.strerror}",
-            remedy="check its name and permissions",
+            f"{error.filename or path} cannot be read: {error.strerror}", remedy="check its permissions"
         ) from error
     return read(path, cache=cache, build_args=build_args).image
+
+
+def _image_in(folder: Path, cache: Path, build_args: dict[str, str]) -> ImageSource:
+    names = folders.names(folder)
+    if not any(map(is_archive, names)):
+        if folders.DOCKERFILE in names:
+            return ImageFolder(folder, folders.DOCKERFILE, build_args)
+        raise BundleError(
+            f"{folder} has neither a Dockerfile nor an image archive (.tar)",
+            remedy="add one, or give another folder",
+        )
+    return _inspect_file(folder / _checked(folder, choose(names, descriptor="-")).image, cache)
 
 
 def described_by(found: Descriptor, path: Path, source: ImageSource) -> Bundle:
