@@ -1,7 +1,6 @@
 """Draw docs/assets/run.svg: what a terminal shows of two real runs, one that goes well and one that does not.
 
-`python docs/screenshot.py` needs a Docker engine and the base image of the samples (`make base`); `make screenshot`
-calls it. Times and ids differ from run to run, all else is the same.
+`make screenshot` calls it; it needs a Docker engine and the base image of the samples (`make base`). Times and ids differ from run to run, all else is the same.
 """
 
 from __future__ import annotations
@@ -40,8 +39,10 @@ _COLOURS = {"brown": "yellow"}  # what pyte calls it, and what rich does
 _THEME = TerminalTheme(
     (30, 32, 38),
     (214, 218, 224),
-    [(74, 78, 88), (240, 104, 104), (104, 200, 130), (229, 192, 93), (97, 160, 240), (198, 120, 221)]
-    + [(86, 182, 194), (214, 218, 224)],
+    [
+        *((74, 78, 88), (240, 104, 104), (104, 200, 130), (229, 192, 93)),
+        *((97, 160, 240), (198, 120, 221), (86, 182, 194), (214, 218, 224)),
+    ],
 )
 
 
@@ -70,10 +71,8 @@ def _prepare(folder: Path) -> None:
     cells = ROOT / "samples/count-cells"
     shutil.copy(cells / "cells.png", folder)
     (folder / "torn.png").write_bytes((cells / "cells.png").read_bytes()[:3000])
-    build = ["build", str(cells), "-o", "cells.zip", "--build-arg", f"BASE_IMAGE={BASE_IMAGE}"]
-    subprocess.run(
-        [*_LOCALRUN, *build], cwd=folder, env=_environment(folder), capture_output=True, check=True
-    )
+    build = [*_LOCALRUN, "build", str(cells), "-o", "cells.zip", "--build-arg", f"BASE_IMAGE={BASE_IMAGE}"]
+    subprocess.run(build, cwd=folder, env=_environment(folder), capture_output=True, check=True)
 
 
 _LOCALRUN = [sys.executable, "-m", "localrun"]
@@ -115,15 +114,11 @@ def _read(terminal: int) -> bytes:
 
 def svg(screen: pyte.Screen) -> str:
     """The screen as a picture that needs no font of its own."""
-    console = Console(
-        record=True, width=COLUMNS, file=StringIO(), force_terminal=True, color_system="truecolor"
-    )
+    console = Console(record=True, width=COLUMNS, file=StringIO(), color_system="truecolor")
     for line in _lines(screen):
         console.print(line, no_wrap=True, crop=False)
     form = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
-    form = form.replace(
-        "Fira Code, monospace", "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
-    )
+    form = form.replace("Fira Code, monospace", "ui-monospace, 'DejaVu Sans Mono', Menlo, monospace")
     form = form.replace("<!-- Generated with Rich https://www.textualize.io -->", "")
     made = console.export_svg(title="localrun", theme=_THEME, code_format=form, unique_id="run")
     return re.sub(r"[ \t]+$", "", made, flags=re.MULTILINE)
