@@ -59,9 +59,10 @@ def _shown(here: str) -> Iterator[str]:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Turn the links of a page into those of the site."""
+    """Turn the links of a page into those of the site, and tell commands from what they print."""
     site = page.file.src_uri
     here = _SOURCES.get(site, f"{DOCS}/{site}")
+    markdown = markdown.replace("\n```sh\n$ ", "\n```console\n$ ")
     return _LINK.sub(lambda found: _turned(found, here, site), markdown)
 
 

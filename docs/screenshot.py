@@ -1,6 +1,7 @@
 """Draw docs/assets/run.svg: what a terminal shows of two real runs, one that goes well and one that does not.
 
-`make screenshot` calls it; it needs a Docker engine and the base image of the samples (`make base`). Times and ids differ from run to run, all else is the same.
+`make screenshot` calls it; it needs a Docker engine and the base image of the samples (`make base`). Times
+and ids differ from run to run, all else is the same.
 """
 
 from __future__ import annotations

@@ -55,9 +55,19 @@ def _filled(paragraph: str) -> str:
 
 
 def cell(text: str) -> str:
-    """Text as it can stand in a table: on one line, and with nothing but code between backticks."""
-    parts = " ".join(text.split()).replace("|", "\\|").split("`")
-    return "`".join(part if n % 2 else part.replace("<", "&lt;") for n, part in enumerate(parts))
+    """Text as it can stand in a table: on one line, with no tag, and with no bar that would end the cell."""
+    parts = " ".join(text.split()).split("`")
+    return "".join(_code(part) if n % 2 else _words(part) for n, part in enumerate(parts))
+
+
+def _code(text: str) -> str:
+    # between backticks a bar would end the cell, or be shown with its escape
+    bars = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "&#124;")
+    return f"<code>{bars}</code>" if "|" in text else f"`{text}`"
+
+
+def _words(text: str) -> str:
+    return text.replace("|", "&#124;").replace("<", "&lt;")
 
 
 def code(text: object) -> str:
