@@ -51,6 +51,17 @@ def _kill(bench: Bench, _: Process) -> None:
     assert bench.call("kill", "last").code == 0
 
 
+def _while_it_waits(bench: Bench) -> Shown:
+    """Ctrl+C for a task that waits until the disk is less full."""
+    env = {"LOCALRUN_DISK_LIMIT": "0.01"}
+    with bench.start("run", *bench.program("true"), "--json", **env) as process:
+        why = process.until("disk-pressure: ")
+        assert " % full, limit 0.01 %" in why
+        process.send_signal(signal.SIGINT)
+        result = process.result()
+    return Shown(result.code, result.err, result.json)
+
+
 def _waited(bench: Bench, task_id: str) -> Shown:
     """What a process that waits for a task is shown."""
     told = bench.call("wait", task_id)
@@ -278,6 +289,13 @@ STOPPED = [
         script=HANGS,
         meanwhile=_kill,
         facts={"exit_code": 143, "state": "KILLED"},
+    ),
+    Row(
+        Cause.KILLED,
+        "Ctrl+C while it waits for room",
+        ("stopped on request",),
+        provoke=_while_it_waits,
+        facts={"exit_code": None, "state": "KILLED"},
     ),
     Row(
         Cause.RUNNER_TERMINATED,
