@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from localrun.admission import Capacity, machine_ledger
 from localrun.app import App
 from localrun.engines.base import EngineInfo
 from localrun.engines.fake import FakeContainer, FakeEngine
@@ -126,3 +128,48 @@ def test_an_address_of_no_kind_is_told_when_the_engine_is_needed(tmp_path: Path)
     with pytest.raises(EngineUnreachable, match="no kind that is known"):
         _ = app.engine
     app.close()
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_was_set_is_what_tasks_are_admitted_and_watched_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    # Given an engine whose files lie on another disk than the tasks
+    root = tmp_path / "engine"
+    root.mkdir()
+    info = EngineInfo("fake", "1", "linux", "amd64", cpus=3, memory=7 * 1024**3, root=str(root))
+    made: dict[str, Any] = {}
+
+    def admission(ledger: Path, capacity: Capacity, disks: list[Path], **limits: float) -> None:
+        made.update(ledger=ledger, capacity=capacity, admitted_by=disks, **limits)
+
+    def watch(disks: list[Path], limit: float) -> None:
+        made.update(watched=disks, stop=limit)
+
+    monkeypatch.setattr("localrun.app.Admission", admission)
+    monkeypatch.setattr("localrun.app.DiskWatch", watch)
+    own = tmp_path / "l.json"
+    settings = Settings(
+        home=tmp_path / "project" / ".localrun",
+        cache=tmp_path,
+        ledger=None if shared else own,
+        disk_limit=81.0,
+        disk_stop=94.0,
+        disk_reserve=5,
+    )
+    (tmp_path / "project").mkdir()
+
+    # When something first needs the engine
+    engine = FakeEngine(info=info)
+    assert App(settings, engine).runner
+    FakeEngine.close(engine)
+
+    # Then both disks count, by the limits that were set
+    assert made.pop("admitted_by") == made.pop("watched") == [tmp_path / "project", root]
+    assert made == {
+        "ledger": machine_ledger("local") if shared else own,
+        "capacity": Capacity(cpus=3, memory=7 * 1024**3, gpus=0),
+        "disk_limit": 81.0,
+        "disk_reserve": 5,
+        "stop": 94.0,
+    }

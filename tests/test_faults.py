@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, Fault
-from tests.conftest import OtherUser
-from tests.desk import DESCRIPTOR
 from tests.faults import bundles, iexec, machine, programs
 from tests.faults.bench import ENV, Bench, Row, Shown
 from tests.imagefile import busybox_layer, image_archive
@@ -137,17 +133,3 @@ def nothing_is_left(bench: Bench) -> None:
     """No container of a task, and no half of a file."""
     assert [found for task in bench.tasks() for found in bench.containers(task["id"])] == []
     assert list(bench.folder.rglob("*.tmp")) == []
-
-
-def test_a_user_who_may_not_use_the_engine_is_told_how_to_become_one_who_may(
-    as_other_user: OtherUser, bench: Bench
-) -> None:
-    stranger = replace(as_other_user, groups=())
-    folder = as_other_user.folder(secrets.token_hex(4))
-    (folder / "descriptor.yml").write_text(DESCRIPTOR)
-    given = ["descriptor.yml", "--image", bench.image, "-i", "a=1", "-i", "b=2", "--json"]
-    done = stranger.localrun("run", *given, cwd=folder)
-    record = json.loads(done.stdout)
-    assert (done.returncode, record["cause"]) == (5, "ENGINE_UNREACHABLE")
-    assert "Permission denied" in record["message"]
-    assert "group" in record["remedy"]

@@ -12,8 +12,8 @@ from localrun.app import App
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer
 from localrun.metrics import Readings, Sample
-from localrun.record import TaskRecord
-from localrun.states import TaskState
+from localrun.record import StepRecord, TaskRecord
+from localrun.states import StepName, TaskState
 from localrun.steps import LABEL_TASK, container
 from localrun.task import Task
 from tests.desk import IMAGE, Desk, make_desk
@@ -161,7 +161,11 @@ def test_a_task_whose_container_is_gone_fails_and_says_why(tmp_path: Path) -> No
 def test_a_task_whose_container_is_gone_runs_again_if_it_may(tmp_path: Path) -> None:
     with make_desk(tmp_path, add) as desk:
         left = abandoned(desk, "RUNNING", retries=1)
+        begun = [StepRecord(name=StepName.PERMISSIONS), StepRecord(name=StepName.TASK)]
+        desk.app.home.open(left.id).save(left.replace(steps=begun, container="gone"))
         record = recovered(desk)(left.id)
+    assert [step.name for step in record.steps] == list(StepName)
+    assert record.container != "gone"
     assert (record.state, record.outputs) == (TaskState.FINISHED, {"sum": 7})
     assert record.plan is not None
     assert record.plan.retries == 0

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import pytest
 from localrun.engines.dockerd import DockerEngine
 from localrun.steps import LABEL_TASK
 from tests.cli.command import Process, Result
+from tests.conftest import OtherUser
 from tests.desk import DESCRIPTOR
 from tests.imagefile import busybox_layer, image_archive
 
@@ -311,3 +312,16 @@ def test_who_follows_a_task_that_nobody_carries_sees_all_of_it_and_can_go(place:
     result = place.call(command, task_id, "-f")
     assert (result.code, result.out, result.err) == (0, "one\ntwo\n", "")
     assert place.call("status", task_id, "--json").json["state"] == "FINISHED"
+
+
+def test_a_user_who_may_not_use_the_engine_is_told_how_to_become_one_who_may(
+    place: Place, as_other_user: OtherUser
+) -> None:
+    stranger = replace(as_other_user, groups=())
+    folder = as_other_user.folder(secrets.token_hex(4))
+    (folder / "descriptor.yml").write_text(DESCRIPTOR)
+    ran = stranger.localrun(*map(str, place.arguments(1, "--json")), cwd=folder)
+    record = json.loads(ran.stdout)
+    assert (ran.returncode, record["cause"]) == (5, "ENGINE_UNREACHABLE")
+    assert "Permission denied" in record["message"]
+    assert "group" in record["remedy"]

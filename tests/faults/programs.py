@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from localrun.errors import Cause
+from tests.cli.command import Process
 from tests.faults.bench import ARM64, SUM, Bench, Row, descriptor
 
 HANGS = "echo ready; exec sleep 60"
 IGNORES = "trap '' TERM; echo ready; while :; do sleep 0.2; done"
+
+
+def _wait_for_the_warning(bench: Bench, process: Process) -> None:
+    process.until("the task may hang")
+    (task,) = bench.tasks()
+    Path(task["folder"], "outputs", "go").write_text("7\n")
+
 
 STARTS = [
     Row(
@@ -187,8 +197,9 @@ ENDS = [
         None,
         "a program that does nothing any more",
         ("the task may hang: for ", "it has written nothing", "it goes on"),
-        script="echo 7 > /outputs/sum; sleep 2.6",
+        script="busybox mkfifo /outputs/go; echo ready; cat /outputs/go > /outputs/sum; rm /outputs/go",
         env={"LOCALRUN_STALL": "0.5"},
+        meanwhile=_wait_for_the_warning,
     ),
     Row(
         Cause.TIMEOUT,
