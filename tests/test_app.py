@@ -161,8 +161,9 @@ def test_what_was_set_is_what_tasks_are_admitted_and_watched_by(
 
     # When something first needs the engine
     engine = FakeEngine(info=info)
-    assert App(settings, engine).runner
+    runner = App(settings, engine).runner
     FakeEngine.close(engine)
+    assert runner.engine is engine
 
     # Then both disks count, by the limits that were set
     assert made.pop("admitted_by") == made.pop("watched") == [tmp_path / "project", root]
