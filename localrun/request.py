@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 from msgspec.structs import replace
@@ -128,6 +128,14 @@ def _flag(value: Any) -> bool:
     return value
 
 
+def profile_of(value: Any) -> ProfileName:
+    """The name of a profile. Raises ValueError for anything else."""
+    if value not in get_args(ProfileName):
+        raise ValueError(f"must be one of {', '.join(get_args(ProfileName))}")
+    name: ProfileName = value
+    return name
+
+
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("must be an object")
@@ -183,11 +191,11 @@ _COMMON: dict[str, Reader] = {
     "retries": _count,
     "replicas": _replicas,
     "agree": _replicas,
+    "profile": profile_of,
 }
 _ORDER = ("args", "input_files", "datasets", "secrets", "app_secret", "callback")
 _OF_APP: dict[str, Reader] = {
     **{key: reader for key, reader in _COMMON.items() if key not in ("inputs", "writable_inputs")},
-    "profile": _text,
     "bundle": _text,
     "image": _text,
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -369,6 +371,25 @@ def test_what_no_app_is_given_is_refused_from_python(tmp_path: Path) -> None:
     assert "did you mean 'args'?" in str(caught.value)
 
 
+def test_a_profile_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    with (
+        make_desk(tmp_path, hello) as desk,
+        localrun.using(desk.app),
+        pytest.raises(UsageError) as caught,
+    ):
+        localrun.submit(IMAGE, profile="iexek", home=desk.app.settings.home)  # type: ignore[arg-type] # the point
+    assert "profile: must be one of bundle, iexec (it is 'iexek')" in str(caught.value)
+
+
+def test_the_task_of_a_bundle_needs_nothing_that_only_apps_need() -> None:
+    script = "import sys, localrun.cli.run, localrun.app, localrun.intake; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    found = {
+        name for name in done.stdout.split() if "iexec" in name or name in ("zipfile", "localrun.digest")
+    }
+    assert found == set()
+
+
 # -- HTTP ------------------------------------------------------------------------------------------
 
 
@@ -391,6 +412,7 @@ def test_an_app_is_a_task_object_too() -> None:
     [
         ({"inputs": {"a": 1}}, "inputs: is no key of a task"),
         ({"arg": "x"}, "arg: is no key of a task"),
+        ({"profile": "iexek"}, "profile: must be one of bundle, iexec (it is 'iexek')"),
         ({"args": 7}, "args: must be a text"),
         ({"secrets": {"1": "***"}}, "the secrets of the task are hidden"),
     ],

@@ -13,7 +13,7 @@ from localrun.handle.failure import TaskFailed
 from localrun.handle.task import Task
 from localrun.images import Pull
 from localrun.record import ProfileName
-from localrun.request import Request, for_iexec, order_of
+from localrun.request import Request, for_iexec, order_of, profile_of
 from localrun.sizes import parse_bytes, parse_seconds
 from localrun.states import TaskState
 
@@ -77,6 +77,10 @@ def submit(
         agree=_count("agree", agree, problems),
         detached=True,
     )
+    try:
+        profile_of(profile)
+    except ValueError as error:
+        problems.append(Problem("profile", f"{error} (it is {profile!r})"))
     if problems:
         raise UsageError("the options have problems", remedy="correct what is listed", problems=problems)
     if profile == "iexec":
