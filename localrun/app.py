@@ -221,7 +221,7 @@ class App:
         """Kill what still runs, wait for it, or leave it to the next process; and let go of the engine."""
         self.manager.shutdown(on_exit=on_exit)
         # threads that are left to their work use the engine until the process ends
-        if not self.manager.get_all_active_tasks():
+        if not (on_exit == "leave" and self.manager.get_all_active_tasks()):
             self._let_go()
             if self._look is not None:
                 self._look.join()

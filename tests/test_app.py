@@ -174,3 +174,42 @@ def test_what_was_set_is_what_tasks_are_admitted_and_watched_by(
         "disk_reserve": 5,
         "stop": 94.0,
     }
+
+
+class Counting(FakeEngine):
+    """An engine that counts how often it is let go of."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+        super().close()
+
+
+def test_the_engine_is_let_go_of_also_when_tasks_wait_for_somebody(tmp_path: Path) -> None:
+    engine = Counting()
+    app = App(Settings(home=tmp_path / "home"), engine)
+    app.manager.create_task({"any": "thing"})
+    assert app.engine is engine
+    app.close()
+    assert engine.closed > 0
+
+
+def test_tasks_that_are_left_keep_the_engine_until_the_process_ends(tmp_path: Path) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def program(_container: FakeContainer) -> int:
+        begun.set()
+        go.wait(10)
+        return 1
+
+    engine = Counting(program)
+    with make_desk(tmp_path, engine=engine) as desk:
+        task = desk.submit(values={"a": 1, "b": 2})
+        assert begun.wait(10)
+        desk.app.close(on_exit="leave")
+        assert engine.closed == 0
+        go.set()
+        assert task.wait(10)
+        desk.app.close(on_exit="leave")
+        assert engine.closed > 0

@@ -53,7 +53,7 @@ def test_bundle_values_and_options_are_those_of_the_task(tmp_path: Path) -> None
         }
         record = desk.run(**asked)
         request, said = again(desk, record)
-    assert request == Request(desk.bundle, image=IMAGE, pull="never", **asked)
+    assert request == Request(desk.bundle, image=IMAGE, pull="never", agree=1, **asked)
     assert said == []
 
 
@@ -62,7 +62,7 @@ def test_every_field_that_a_plan_and_a_request_share_is_taken_over() -> None:
     assert shared - {"bundle", "values", "detached"} <= {
         *("image", "build_args", "pull", "command", "environment"),
         *("writable_inputs", "hardened", "retries"),
-        *("profile", "callback"),
+        *("profile", "callback", "hostname", "replicas", "agree"),
     }, "say in `repeat` whether the new one is to be repeated, and here"
 
 
@@ -117,10 +117,8 @@ def test_a_mounted_file_is_its_own_and_its_change_is_said(tmp_path: Path) -> Non
         path = tmp_path / "given.txt"
         path.write_text("old")
         record = desk.run(values={"a": 1, "f": path})
-        assert again(desk, record) == (
-            Request(desk.bundle, image=IMAGE, pull="never", values={"a": 1, "f": path}),
-            [],
-        )
+        request, said = again(desk, record)
+        assert (request.values, said) == ({"a": 1, "f": path}, [])
         path.write_text("new")
         request, said = again(desk, record)
     assert request.values["f"] == path
@@ -211,3 +209,22 @@ def test_a_changed_descriptor_is_noticed(tmp_path: Path) -> None:
     assert changed_since(before, place, same) == []
     assert changed_since(before, place, after) == ["descriptor"]
     assert changed_since(before, place, same.replace(image="sha256:other")) == ["image"]
+
+
+def test_a_task_of_a_bare_image_is_repeated_with_its_command(tmp_path: Path) -> None:
+    with make_desk(tmp_path, lambda container: container.path("/outputs/y").write_text("5") and 0) as desk:
+        payload = {
+            "image": IMAGE,
+            "command": ["x"],
+            "inputs": {"a": 1},
+            "outputs": {"y": "integer"},
+            "env": {"E": "1"},
+        }
+        first = desk.app.manager.create_task(payload)
+        record = desk.app.manager.wait(first)
+        assert record is not None
+        request, said = again(desk, record)
+        second = desk.app.manager.wait(desk.app.manager.submit(request))
+        assert second is not None
+    assert (request.command, dict(request.environment), said) == (["x"], {"E": "1"}, [])
+    assert (second.inputs, second.outputs) == ({"a": 1}, {"y": 5})
