@@ -89,6 +89,8 @@ def in_words(record: TaskRecord) -> str:
             memory += f", with cached files {show_bytes(usage.memory_most)}"
     else:
         ran = any(state is TaskState.RUNNING for state, _ in record.history)
+        if ran and record.plan is not None and record.plan.replicas > 1:
+            return f"each replica has its own, limit {show_bytes(limit)}"
         return f"peak memory not sampled, limit {show_bytes(limit)}" if ran else ""
     if usage is None:
         return memory

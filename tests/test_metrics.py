@@ -15,7 +15,7 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import Cause, EngineError
 from localrun.metrics import Meter, Readings, Sample, in_words, read, so_far, summed
-from localrun.record import Resources, TaskRecord, UsageRecord
+from localrun.record import Plan, Resources, TaskRecord, UsageRecord
 from localrun.states import TaskState
 from localrun.workspace import Home, Workspace
 from tests.desk import make_desk
@@ -137,6 +137,7 @@ def test_the_peak_is_told_against_its_limit() -> None:
     ("changes", "words"),
     [
         ({}, "peak memory not sampled, limit 64 MiB"),
+        ({"plan": Plan(replicas=3)}, "each replica has its own, limit 64 MiB"),
         ({"oom": "yes"}, "memory beyond its limit of 64 MiB"),
         ({"history": [(TaskState.CREATED, 1.0), (TaskState.FAILED, 2.0)]}, ""),
     ],

@@ -26,7 +26,8 @@ def command(face: Face, task_id: str, as_json: bool) -> None:
 
     with face.app() as app:
         workspace, record = app.find(task_id)
-    found = sheet(so_far(workspace, record), workspace, time.time())
+        replicas = [so_far(app.home.open(one.id), one) for one in app.replicas(record)]
+    found = sheet(so_far(workspace, record), workspace, time.time(), replicas)
     if as_json:
         from localrun.cli.results import print_json
 

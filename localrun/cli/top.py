@@ -141,7 +141,9 @@ class _Board:
         places = self._workspaces or [home.open(name) for name in home.active()]
         found = [record for record in (place.load_or_none() for place in places) if record is not None]
         if not self._workspaces:
-            found = [record for record in found if record.state is TaskState.RUNNING]
+            found = [one for one in found if one.state is TaskState.RUNNING and not one.replication]
+        # a task with replicas has no container: they have
+        found = [one for record in found for one in self._app.replicas(record) or (record,)]
         for record in found:
             runs = record.state is TaskState.RUNNING and record.container is not None
             if runs and record.id not in self._gauges:
@@ -175,6 +177,7 @@ class _Board:
         ended = next((step.finished for step in record.steps if step.name == "task"), None)
         return {
             "id": record.id,
+            "replica": f"{record.replica.of[:8]}/{record.replica.number}" if record.replica else None,
             "name": record.name,
             "state": str(record.state),
             "cpu_percent": None if percent is None else round(percent, 2),
@@ -201,7 +204,7 @@ class _Board:
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     memory, limit = row["memory"], row["memory_limit"]
     return (
-        row["id"][:8],
+        row["replica"] or row["id"][:8],
         harmless(row["name"])[:24] or "-",
         row["state"],
         "-" if row["cpu_percent"] is None else f"{row['cpu_percent']:.1f}",

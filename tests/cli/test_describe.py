@@ -326,6 +326,25 @@ def test_text_of_a_task_cannot_steer_the_terminal(localrun: Command) -> None:
     assert "\x1b" not in shown
 
 
+def test_a_task_with_replicas_shows_the_container_of_each(localrun: Command) -> None:
+    assert localrun.run("--replicas", "2", "--json").code == 0
+    found = localrun("describe", "last", "--json").json
+    names = [(one["name"], one["reason"], one["init"]) for one in found["containers"]]
+    assert names == [
+        ("task/1", "Completed", False),
+        ("task/2", "Completed", False),
+        ("outputs", "Completed", False),
+    ]
+    first, second = (localrun("describe", f"last/{number}", "--json").json for number in (1, 2))
+    assert [one["task"] for one in found["containers"][:2]] == [first["id"], second["id"]]
+    assert found["containers"][0]["container_id"] == first["containers"][1]["container_id"]
+    assert found["conditions"]["Initialized"] is True
+    assert "Created 2 replicas" in [event["message"] for event in found["events"]]
+    text = localrun("describe", "last").out
+    assert "Init Containers:  <none>\n" in text
+    assert value(after(text, "  task/2:"), "Task") == second["id"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [(0.4, "0s"), (48, "48s"), (167, "2m47s"), (120, "2m"), (3 * 3600 + 300, "3h5m"), (90000, "1d1h")],

@@ -141,6 +141,24 @@ def test_a_task_that_is_named_may_have_ended(bench: Bench, go: threading.Event) 
     assert (row["memory_peak"], row["cpu_seconds"]) == (40 * MIB, 2.5)
 
 
+def test_of_a_task_with_replicas_these_are_shown(bench: Bench) -> None:
+    running = threading.Semaphore(0)
+
+    def hear(told: Any) -> None:
+        if told.data.get("state") == "RUNNING":
+            running.release()
+
+    task = bench.desk.submit(values={"a": 1, "b": 2}, replicas=2, agree=2, listener=hear)
+    assert running.acquire(timeout=20)
+    ids = task.workspace.load().replication
+    assert ids is not None
+    rows = json.loads(bench(task.id, "--json"))
+    assert [row["id"] for row in rows] == ids.ids[: len(rows)]
+    assert rows[0]["replica"] == f"{task.id[:8]}/1"
+    assert rows[0]["memory"] == 16 * MIB
+    assert task.id not in [row["id"] for row in json.loads(bench("--json"))]
+
+
 def test_where_nothing_runs_it_says_so_and_prints_no_row(bench: Bench) -> None:
     assert bench() == ""
     assert "no task runs here" in bench.err

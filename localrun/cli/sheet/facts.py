@@ -6,7 +6,7 @@ so these have no image, no limits and no environment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from localrun import metadata, steps
@@ -38,7 +38,7 @@ _BEFORE = {  # why a step has not begun, by the state of its task
 }
 
 
-def sheet(record: TaskRecord, workspace: Workspace, now: float) -> Facts:
+def sheet(record: TaskRecord, workspace: Workspace, now: float, replicas: Sequence[TaskRecord] = ()) -> Facts:
     """All of it, ready for JSON. `now` is in seconds since 1970; secrets are hidden."""
     redactor = Redactor()
     return {
@@ -55,7 +55,7 @@ def sheet(record: TaskRecord, workspace: Workspace, now: float) -> Facts:
         "cause": record.cause,
         "message": redactor.text(record.message),
         "remedy": record.remedy,
-        "containers": list(_containers(record, workspace, redactor)),
+        "containers": list(_containers(record, workspace, replicas, redactor)),
         "conditions": _conditions(record),
         "volumes": list(_volumes(record, workspace)),
         "qos_class": "Guaranteed" if record.plan else None,
@@ -70,16 +70,27 @@ def _phase(record: TaskRecord) -> str:
     return "Running" if running else _PHASES.get(record.state, "Pending")
 
 
-def _containers(record: TaskRecord, workspace: Workspace, redactor: Redactor) -> Iterator[Facts]:
+def _containers(
+    record: TaskRecord, workspace: Workspace, replicas: Sequence[TaskRecord], redactor: Redactor
+) -> Iterator[Facts]:
+    """The three steps; of a task with replicas the containers of these, and what was done with theirs."""
     if record.plan is None:
         return
-    by_name = {step.name: step for step in record.steps}
-    for name in StepName:
-        step = by_name.get(name)
-        facts = {"name": str(name), **_state(record, name, step), "how": step.how if step else ""}
-        if name is StepName.TASK:
-            facts |= _own(record, workspace, redactor)
-        yield facts
+    replicated = record.plan.replicas > 1
+    for name in (StepName.OUTPUTS,) if replicated else StepName:
+        if name is StepName.OUTPUTS:
+            for number, replica in enumerate(replicas, 1):
+                place = Workspace(workspace.path.parent / replica.id)
+                own = _container(replica, place, StepName.TASK, redactor)
+                yield own | {"name": f"task/{number}", "task": replica.id}
+        yield _container(record, workspace, name, redactor)
+
+
+def _container(record: TaskRecord, workspace: Workspace, name: StepName, redactor: Redactor) -> Facts:
+    step = next((step for step in record.steps if step.name is name), None)
+    facts = {"name": str(name), "init": name is StepName.PERMISSIONS, **_state(record, name, step)}
+    facts["how"] = step.how if step else ""
+    return facts | (_own(record, workspace, redactor) if name is StepName.TASK else {})
 
 
 def _state(record: TaskRecord, name: StepName, step: StepRecord | None) -> Facts:
@@ -173,10 +184,13 @@ def _conditions(record: TaskRecord) -> dict[str, bool]:
     been = {state for state, _ in record.history}
     begun = {step.name: step for step in record.steps}
     permissions, task = begun.get(StepName.PERMISSIONS), begun.get(StepName.TASK)
+    initialized = permissions is not None and permissions.exit_code == 0
+    if record.plan is not None and record.plan.replicas > 1:  # each opens folders of its own
+        initialized = task is not None
     ready = record.state is TaskState.RUNNING and task is not None and task.finished is None
     return {
         "PodReadyToStartContainers": record.container is not None and not record.state.is_end,
-        "Initialized": permissions is not None and permissions.exit_code == 0,
+        "Initialized": initialized,
         "Ready": ready,
         "ContainersReady": ready,
         "PodScheduled": TaskState.QUEUED in been,

@@ -119,15 +119,22 @@ def _of_state(record: TaskRecord, event: Event) -> Iterator[Occurrence]:
     elif state == TaskState.PENDING and record.plan is not None:
         yield _row("Pulling", "engine", f"Looking for image {_image(record)}", at)
     elif state == TaskState.RUNNING:
-        yield _row("Started", "engine", "Started container task", at)
+        which = "the container of a replica" if _has_replicas(record) else "container task"
+        yield _row("Started", "engine", f"Started {which}", at)
     elif state in TaskState.__members__ and TaskState(state).is_end:
         yield _of_end(record, event)
+
+
+def _has_replicas(record: TaskRecord) -> bool:
+    return record.plan is not None and record.plan.replicas > 1
 
 
 def _assigned(record: TaskRecord) -> str:
     asked = record.resources
     host = record.owner.host if record.owner else "this machine"
     gpus = f", {asked.gpus} gpus" if asked.gpus else ""
+    if _has_replicas(record):
+        return f"Each replica is assigned for itself: {asked.cpus:g} cpus, {show_bytes(asked.memory)}{gpus}"
     held = f"{asked.cpus:g} cpus, {show_bytes(asked.memory)}{gpus} reserved"
     return f"Successfully assigned {record.id} to {host}: {held}"
 
@@ -142,6 +149,9 @@ def _of_step(record: TaskRecord, event: Event) -> Iterator[Occurrence]:
     if status == "started" and step == StepName.PERMISSIONS:
         yield _row("Pulled", "engine", _came(record), at)
         yield _row("Started", "runner", "Started step permissions, on the host", at)
+    elif status == "started" and step == StepName.TASK and record.plan and _has_replicas(record):
+        yield _row("Pulled", "engine", _came(record), at)
+        yield _row("Created", "manager", f"Created {record.plan.replicas} replicas", at)
     elif status == "started" and step == StepName.TASK:
         yield _row("Created", "engine", f"Created container: task ({(record.container or '')[:12]})", at)
     elif status == "started":

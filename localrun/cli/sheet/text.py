@@ -18,13 +18,12 @@ _UNITS = (("Gi", 1024**3), ("Mi", 1024**2), ("Ki", 1024))
 def lines(sheet: Facts) -> Iterator[str]:
     """All lines, without line breaks."""
     yield from _head(sheet)
-    containers = {one["name"]: one for one in sheet["containers"]}
-    yield "Init Containers:" if containers else f"Containers:       {_NONE}"
-    for name, facts in containers.items():
-        if name == "task":
-            yield "Containers:"
-        yield f"  {name}:"
-        yield from (f"    {line}" for line in _container(facts))
+    for title, init in (("Init Containers", True), ("Containers", False)):
+        found = [one for one in sheet["containers"] if one["init"] is init]
+        yield f"{title}:" if found else _pair(title, None)
+        for facts in found:
+            yield f"  {facts['name']}:"
+            yield from (f"    {line}" for line in _container(facts))
     yield "Conditions:"
     rows = [("Type", "Status"), *((name, str(so)) for name, so in sheet["conditions"].items())]
     yield from (f"  {row}" for row in columns(rows))
@@ -64,6 +63,8 @@ def _list(name: str, pairs: Mapping[str, str], form: str) -> Iterator[str]:
 
 def _container(facts: Facts) -> Iterator[str]:
     own = "container_id" in facts
+    if "task" in facts:
+        yield _of("Task", facts["task"])
     yield _of("Container ID", facts.get("container_id"))
     yield _of("Image", facts.get("image"))
     yield _of("Image ID", facts.get("image_id"))
