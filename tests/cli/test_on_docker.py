@@ -325,3 +325,41 @@ def test_a_user_who_may_not_use_the_engine_is_told_how_to_become_one_who_may(
     assert (ran.returncode, record["cause"]) == (5, "ENGINE_UNREACHABLE")
     assert "Permission denied" in record["message"]
     assert "group" in record["remedy"]
+
+
+# what a run that was done before must not wait for: each costs between 5 ms and as much as a container
+DEAR = (
+    "yaml",
+    "http.client",
+    "ssl",
+    "docker",
+    "requests",
+    "pydantic",
+    "filelock",
+    "rich",
+    "numpy",
+    "shapely",
+)
+
+
+def test_the_second_run_of_a_bundle_imports_nothing_dear(place: Place) -> None:
+    arguments = [str(word) for word in place.arguments(1, "--quiet")]
+    script = (
+        "import sys; from localrun.cli import main;"
+        f" code = main({arguments!r});"
+        f" print(code, *sorted({set(DEAR)!r} & set(sys.modules)))"
+    )
+
+    def once() -> str:
+        ran = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=place.folder,
+            env={**os.environ, **place.environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return ran.stdout.splitlines()[-1]
+
+    assert once() == "0 yaml"  # the first run reads the descriptor
+    assert once() == "0"
