@@ -12,6 +12,8 @@ import pytest
 import localrun
 from localrun.engines.fake import FakeContainer
 from localrun.errors import UsageError
+from localrun.handle.tailing import _Tail
+from localrun.values.tree import Tree
 from tests.test_handle import desk_of, fail, submit
 
 
@@ -228,3 +230,16 @@ def test_a_file_whose_place_is_taken_by_a_link_is_not_followed_out(tmp_path: Pat
     with desk_of(tmp_path, program) as desk:
         submit(desk).tail_files(["state"], follow=True, out=out)
     assert out.getvalue() == "half\n"
+
+
+@pytest.mark.parametrize("before", ["", "half\n"])
+def test_a_log_that_is_made_anew_is_gone_on_with_also_when_it_was_empty(before: str, tmp_path: Path) -> None:
+    log, beside = tmp_path / "task.log", tmp_path / "beside"
+    log.write_text(before)
+    with Tree(tmp_path, "/") as tree:
+        tail = _Tail(tree, "task.log", 10, is_log=True)
+        assert "".join(tail.pieces()) == before
+        beside.write_text("half\nwhole\n")  # who carries a task on writes it again from the start
+        beside.replace(log)
+        assert before + "".join(tail.pieces()) == "half\nwhole\n"
+        tail.close()

@@ -107,14 +107,13 @@ class _Tail:
 
     def pieces(self) -> Iterator[str]:
         """What has not been read yet."""
-        begun = self._stream is not None and self._stream.tell() > 0
+        if self._stream is not None:
+            self._renew()
         if not self.found():
             return
         assert self._stream is not None
-        if not begun:
+        if not self._stream.tell():
             yield self._last()
-        else:
-            self._renew()
         while data := self._stream.read(_CHUNK):
             yield self._decode(data)
 

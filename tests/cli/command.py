@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -92,6 +93,14 @@ class Process(subprocess.Popen[str]):
             text=True,
             process_group=0,
         )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """A test that has failed does not wait for it: that might be for ever."""
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, error, trace)
 
     def until(self, words: str) -> str:
         """Read standard error up to the line that has these words."""
