@@ -27,13 +27,14 @@ class Mismatch(AssertionError):
 class Case:
     """One case of the fixture `localrun_case`.
 
-    Its folder holds `inputs.json`, `expected.json`, and perhaps `tolerances.json`, which comes before the one
-    in the folder of all cases. A text `"@FILE"` in them is a file relative to the folder.
+    Its folder holds `inputs.json`, `expected.json`, and perhaps `tolerances.json`, which comes before those
+    of the folders above. A text `"@FILE"` in the first two is a file relative to the folder.
     """
 
-    def __init__(self, folder: Path, name: str, bench: Bench, told: Callable[[str], None] | None) -> None:
+    def __init__(self, folder: Path, root: Path, bench: Bench, told: Callable[[str], None] | None) -> None:
         self.folder = folder
-        self.name = name
+        self.name = folder.name
+        self._root = root
         self._bench = bench
         self._told = told  # takes what was updated; None: nothing is to be
 
@@ -54,7 +55,11 @@ class Case:
     @property
     def tolerances(self) -> dict[str, Any]:
         """The tolerances as they are written, by output. Raises `UsageError` when a file cannot be read."""
-        return {**_tolerances(self.folder.parent), **_tolerances(self.folder)}
+        above = [folder for folder in self.folder.parents if folder.is_relative_to(self._root)]
+        found: dict[str, Any] = {}
+        for folder in (*reversed(above), self.folder):
+            found.update(_tolerances(folder))
+        return found
 
     def run(self, **options: Any) -> dict[str, Any]:
         """Run the project's bundle with the inputs; its outputs. Options, and errors, as `Bench`."""
@@ -69,28 +74,27 @@ class Case:
         end of the session.
         """
         __tracebackhide__ = True
-        outputs = self.run(**options)
         allowed = {**self.tolerances, **(tolerances or {})}
-        differences = self._compare(allowed)
+        expected = self.expected
+        if self._told is None and not (self.folder / EXPECTED).exists():
+            text = f"there is no {EXPECTED} in {self.folder}: write it with `pytest --localrun-update`"
+            raise Mismatch(text, [])
+        outputs = self.run(**options)
+        differences = self._bench.compare(self._comparable(expected), allowed)
         if self._told is not None:
             self._update(differences, allowed)
         elif differences:
             raise Mismatch(self._said(differences), differences)
         return outputs
 
-    def _compare(self, tolerances: Mapping[str, Any]) -> list[Difference]:
-        if not (self.folder / EXPECTED).exists():
-            if self._told is not None:
-                return []
-            text = f"there is no {EXPECTED} in {self.folder}: write it with `pytest --localrun-update`"
-            raise Mismatch(text, [])
-        expected = self.expected
-        if self._told is not None:  # what is not there is to be written
-            types = types_of(self._bench.last)
-            expected = {
-                name: value for name, value in expected.items() if expectation.can_be_read(types, name, value)
-            }
-        return self._bench.compare(expected, tolerances)
+    def _comparable(self, expected: dict[str, Any]) -> dict[str, Any]:
+        """What can be compared; where all is to be written, what is missing is no error."""
+        if self._told is None:
+            return expected
+        types = types_of(self._bench.last)
+        return {
+            name: value for name, value in expected.items() if expectation.can_be_read(types, name, value)
+        }
 
     def _update(self, differences: list[Difference], tolerances: Mapping[str, Any]) -> None:
         assert self._told is not None

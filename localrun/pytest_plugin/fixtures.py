@@ -234,11 +234,16 @@ def localrun(
     from localrun.engines.fake import FakeEngine
     from localrun.pytest_plugin.bench import Bench, marked_options
 
-    def find_bundle() -> Path:
-        if isinstance(localrun_app.engine, FakeEngine):  # nothing to build
-            return Path(request.getfixturevalue("localrun_bundle_path"))
-        return Path(request.getfixturevalue("localrun_bundle"))
+    fake = isinstance(localrun_app.engine, FakeEngine)  # for which nothing is to be built
 
+    def find_bundle() -> Path:
+        return Path(request.getfixturevalue("localrun_bundle_path" if fake else "localrun_bundle"))
+
+    # what is to be built is built now, before the time of the test is counted
+    with suppress(
+        pytest.fail.Exception
+    ):  # a test may bring its own: that there is none is told when it matters
+        find_bundle()
     options = {"timeout": localrun_timeout, "build_args": localrun_build_args, **localrun_limits}
     return Bench(localrun_app, find_bundle, {**options, **marked_options(request.node)})
 
@@ -248,13 +253,13 @@ def localrun_case(request: pytest.FixtureRequest, pytestconfig: pytest.Config, l
     """One case of the folder of cases: the test is run once for each."""
     from localrun.pytest_plugin.case import Case
 
-    folder = Path(request.param)
     properties = request.node.user_properties
 
     def told(text: str) -> None:
         properties.append((UPDATED, text))
 
-    return Case(folder, folder.name, localrun, told if pytestconfig.stash[CHOSEN].update else None)
+    update = pytestconfig.stash[CHOSEN].update
+    return Case(Path(request.param), pytestconfig.rootpath, localrun, told if update else None)
 
 
 @pytest.fixture

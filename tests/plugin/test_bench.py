@@ -294,6 +294,19 @@ def test_without_a_bundle_the_ways_to_name_one_are_told(pytester: pytest.Pyteste
     result.stdout.fnmatch_lines(["*there is no descriptor.yml in *localrun_bundle*localrun_bundle_path*"])
 
 
+def test_a_test_may_bring_a_bundle_of_its_own_where_the_project_has_none(project: pytest.Pytester) -> None:
+    (project.path / "tests").mkdir()
+    (project.path / "descriptor.yml").rename(project.path / "tests" / "task.yml")
+    project.makepyfile(
+        """
+        def test_own(fake_engine, localrun):
+            fake_engine.plan(outputs={"sum": 7})
+            assert localrun("tests/task.yml", a=3, b=4, use_image="any") == {"sum": 7}
+        """
+    )
+    project.runpytest().assert_outcomes(passed=1)
+
+
 def test_no_task_yet_is_told(project: pytest.Pytester) -> None:
     project.makepyfile("def test_none(fake_engine, localrun): localrun.last")
     project.runpytest().stdout.fnmatch_lines(["*no task was submitted here yet*"])

@@ -153,8 +153,8 @@ def test_every_difference_is_told_and_a_picture_of_it_is_kept(cases: Cases) -> N
     assert sorted(path.name for path in kept.iterdir()) == ["mask.png", "place.svg"]
 
 
-def test_tolerances_are_those_of_the_case_and_of_all_cases(cases: Cases) -> None:
-    cases.add("near", expected={"sum": 8, "mean": 3.4}, tolerances={"sum": 1})
+def test_tolerances_are_those_of_the_case_and_of_the_folders_above(cases: Cases) -> None:
+    cases.add("deep/near", expected={"sum": 8, "mean": 3.4}, tolerances={"sum": 1})
     cases.add("far", expected={"sum": 8, "mean": 3.4})
     (cases.folder / "tolerances.json").write_text(json.dumps({"mean": {"relative": 0.1}}))
     result = cases.run()
@@ -183,6 +183,7 @@ def test_a_case_without_an_expectation_fails_and_says_how_to_write_one(cases: Ca
     result = cases.run()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*there is no expected.json in */cases/new: *--localrun-update*"])
+    result.stdout.no_fnmatch_line("*localrun task*")  # nothing was run for it
 
 
 def test_what_came_out_becomes_what_is_expected(cases: Cases) -> None:
