@@ -143,7 +143,7 @@ class Pruning:
                 f"images stay: tasks of other folders run or wait ({len(others)}), and may need them"
             )
             return []
-        needed = {record.image for record in records if record.id not in going}
+        needed = {record.image for record in records if not _goes(record, going)}
         broken_off = dict(leftovers.temporary(engine))
         return [
             *(
@@ -229,6 +229,10 @@ def _going(records: Sequence[TaskRecord], wish: Wish) -> list[TaskRecord]:
         return []
     before = time.time() - (wish.older_than or 0.0)
     return [record for record in _ended(records)[wish.keep or 0 :] if (record.ended or 0.0) <= before]
+
+
+def _goes(record: TaskRecord, going: set[str]) -> bool:
+    return record.id in going or (record.replica is not None and record.replica.of in going)
 
 
 def _staying(records: Sequence[TaskRecord], size: int) -> Iterator[str]:

@@ -82,6 +82,14 @@ def test_inputs_outputs_and_limits_that_differ_are_told(tmp_path: Path) -> None:
     }
 
 
+def test_how_many_replicas_there_were_is_a_difference(tmp_path: Path) -> None:
+    with make_desk(tmp_path, add) as desk:
+        first, second = desk.run(values={"a": 3, "b": 4}), desk.run(values={"a": 3, "b": 4}, replicas=2)
+    found = told(first, second)
+    assert found["limits.replicas"] == (1, 2)
+    assert not [path for path in found if path.startswith(("inputs.", "outputs."))]
+
+
 def test_ends_that_differ_are_told(tmp_path: Path) -> None:
     codes = iter([0, 3])
     with make_desk(tmp_path, lambda container: add(container) or next(codes)) as desk:

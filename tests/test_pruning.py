@@ -16,7 +16,7 @@ from localrun.engines.fake import FakeEngine
 from localrun.errors import EngineUnreachable
 from localrun.owners import this_process
 from localrun.pruning import KINDS, Item, Pruning, Wish
-from localrun.record import TaskRecord
+from localrun.record import Replica, TaskRecord
 from localrun.settings import Settings
 from localrun.states import TaskState
 from localrun.steps import LABEL_HOME, LABEL_TASK
@@ -144,6 +144,15 @@ def test_images_that_a_task_was_made_of_stay_as_long_as_it_does(place: Place) ->
     place.prune(kinds=frozenset({"image"}))
     assert place.engine.find_image(needed.id) is not None
     assert place.engine.find_image(other.id) is None
+
+
+def test_the_replicas_of_a_task_go_with_it_and_keep_no_image(place: Place) -> None:
+    made = place.engine.add_image("localrun/image:aa")
+    parent, replica = place.ended(2), place.ended(2, image=made.id)
+    place.change(place.app.home.open(replica), replica=Replica(of=parent, number=1))
+    assert place.proposed("task", older_than=DAY) == [parent]
+    assert place.proposed("image", older_than=DAY) == ["localrun/image:aa"]
+    assert place.proposed("image") == []
 
 
 def test_images_that_are_not_of_localrun_never_go(place: Place) -> None:

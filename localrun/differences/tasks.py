@@ -71,7 +71,7 @@ def _limits(record: TaskRecord) -> dict[str, Any]:
         **record.resources.as_dict(),
         "timeout": record.timeout,
         "network": record.network,
-        **_of_plan(record, "pids", "hardened", "writable_inputs"),
+        **_of_plan(record, "pids", "hardened", "writable_inputs", "replicas", "agree"),
     }
 
 
