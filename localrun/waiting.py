@@ -25,26 +25,33 @@ class WaitingRoom:
         self._lock = threading.Lock()
         self._waiting: dict[str, Ready] = {}
         self._watcher: threading.Thread | None = None
-        self._closed = threading.Event()
+        self._closed = False
+        self._wake = threading.Event()  # closed, or nobody waits any more
 
     def add(self, ready: Ready) -> None:
         """A task with inputs missing."""
-        with self._lock:
-            self._waiting[ready.task.id] = ready
-            if self._watcher is None and not self._closed.is_set():
-                self._watcher = threading.Thread(target=self._watch, name="waiting", daemon=True)
-                self._watcher.start()
+        self._keep(ready)
         ready.task.emit(
             "note", f"waiting for inputs: {', '.join(ready.missing)}", missing=list(ready.missing)
         )
 
+    def _keep(self, ready: Ready) -> None:
+        with self._lock:
+            self._waiting[ready.task.id] = ready
+            if self._watcher is None and not self._closed:
+                self._wake.clear()
+                self._watcher = threading.Thread(target=self._watch, name="waiting", daemon=True)
+                self._watcher.start()
+
     def _watch(self) -> None:
-        while not self._closed.wait(_LOOK):
+        while True:
+            self._wake.wait(_LOOK)
             with self._lock:
                 tasks = [ready.task for ready in self._waiting.values()]
-                if not tasks:
+                if self._closed or not tasks:
                     self._watcher = None
                     return
+                self._wake.clear()
             for task in tasks:
                 if task.cancelled:
                     self._kill(task)
@@ -52,14 +59,18 @@ class WaitingRoom:
     def pop(self, task_id: str) -> Ready | None:
         """A task that shall wait no longer, if it does."""
         with self._lock:
-            return self._waiting.pop(task_id, None)
+            found = self._waiting.pop(task_id, None)
+            if not self._waiting:
+                self._wake.set()
+        return found
 
     def close(self) -> None:
         """Wait no longer: the tasks go on waiting on disk, for the next process."""
-        self._closed.set()
         with self._lock:
+            self._closed = True
             waiting, self._waiting = list(self._waiting.values()), {}
             watcher = self._watcher
+            self._wake.set()
         if watcher is not None and watcher is not threading.current_thread():
             watcher.join()
         for ready in waiting:
@@ -94,7 +105,6 @@ class WaitingRoom:
         try:
             provision(ready.task, ready.descriptor, given)
         except BaseException:
-            with self._lock:
-                self._waiting[ready.task.id] = ready
+            self._keep(ready)
             raise
         self._start(ready)

@@ -116,3 +116,10 @@ def test_nobody_looks_after_tasks_that_wait_once_none_does(desk: Desk) -> None:
         if thread.name == "waiting":
             thread.join(10)
             assert not thread.is_alive()
+
+
+def test_a_task_whose_last_input_did_not_fit_can_still_be_stopped_from_another_process(desk: Desk) -> None:
+    task_id = waiting(desk, a=3)
+    with pytest.raises(InputsError):
+        desk.app.manager.put_input(task_id, "b", [b"four"])
+    assert App(desk.app.settings, desk.engine).kill(task_id).state is TaskState.KILLED
