@@ -10,13 +10,13 @@ import pytest
 
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, Fault
-from tests.faults import bundles, iexec, machine, programs
+from tests.faults import bundles, iexec, machine, programs, replicas
 from tests.faults.bench import ENV, Bench, Row, Shown
 from tests.imagefile import busybox_layer, image_archive
 
 pytestmark = pytest.mark.docker
 
-ROWS = [*bundles.ROWS, *programs.ROWS, *machine.ROWS, *iexec.ROWS]
+ROWS = [*bundles.ROWS, *programs.ROWS, *machine.ROWS, *iexec.ROWS, *replicas.ROWS]
 # what a script, and who has to act, can rely on
 ENDS: dict[Cause, tuple[int, Fault]] = {
     Cause.BUNDLE_INVALID: (3, Fault.USER),
@@ -43,6 +43,7 @@ ENDS: dict[Cause, tuple[int, Fault]] = {
     Cause.COMPUTED_FILE_MISSING: (1, Fault.TASK),
     Cause.DIGEST_FAILED: (1, Fault.TASK),
     Cause.RESULT_TOO_LARGE: (1, Fault.TASK),
+    Cause.NO_CONSENSUS: (9, Fault.TASK),
     Cause.DISK_PRESSURE: (1, Fault.TASK),
     Cause.DISK_FULL: (5, Fault.HOST),
     Cause.KILLED: (130, Fault.USER),
