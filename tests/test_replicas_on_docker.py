@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -186,3 +188,51 @@ def test_python_runs_replicas_and_gets_their_outputs(docker_engine: DockerEngine
                 localrun.run(SAMPLES / "nondeterministic", inputs=text, replicas=2, **arguments)
             assert failed.value.record.replication is not None
             assert str(failed.value.cause) == "NO_CONSENSUS"
+
+
+SUBMIT = """
+import sys, localrun
+print(localrun.submit(sys.argv[1], replicas=3, home=sys.argv[2]).id)
+"""
+AWAIT = """
+import sys, localrun
+task = localrun.Task(sys.argv[1], sys.argv[2])
+print(task.wait(), task.outputs, [replica.status for replica in task.replicas])
+"""
+
+
+def python(script: str, *arguments: object, folder: Path) -> str:
+    """What a script prints that runs as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, **environment(folder)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=True,
+    ).stdout
+
+
+def test_replicas_outlive_the_script_that_submitted_them_and_who_waits_carries_all_on(
+    docker_engine: DockerEngine, busybox: str, tmp_path: Path
+) -> None:
+    bundle, home = tmp_path / "bundle", tmp_path / "home"
+    bundle.mkdir()
+    script = "sleep 2; echo same > /outputs/around"
+    (bundle / "Dockerfile").write_text(f"FROM {busybox}\nCMD {json.dumps(['sh', '-c', script])}\n")
+    (bundle / "descriptor.yml").write_text(DESCRIPTOR)
+    with no_image_stays(home):
+        # Given a script that submits a task with replicas and ends, when not all of them have begun
+        task_id = python(SUBMIT, bundle, home, folder=tmp_path).strip()
+        begun = [path.name for path in (home / "tasks").iterdir()]
+        assert 2 <= len(begun) < 4
+
+        # When another script waits for it
+        said = python(AWAIT, task_id, home, folder=tmp_path)
+
+        # Then it ends as if nothing had happened
+        assert said.split()[0] == "FINISHED"
+        assert "'around': 'same'" in said
+        assert said.count("'FINISHED'") == 3
+        assert docker_engine.find({f"{LABEL}.home": str(home)}) == []

@@ -89,7 +89,7 @@ def _named(app: App, task_ids: Sequence[str]) -> list[Task]:
 def _all(app: App) -> list[Task]:
     from localrun.handle import Task
 
-    return [Task(record.id, app.settings.home) for record in app.manager.active_tasks]
+    return [Task(record.id, app.settings.home) for record in app.manager.active_tasks if not record.replica]
 
 
 @dataclass
@@ -217,7 +217,7 @@ class _Waiting:
         if len(self.tasks) > 1:
             err(f"[{record.id[:8]}]")
         report_task(record, self.face.environ)
-        if not self.shown and record.cause != Cause.KILLED.value:
+        if not self.shown and record.cause != Cause.KILLED.value and record.replication is None:
             _quote(task, record)
 
     def print(self) -> None:

@@ -35,6 +35,7 @@ def entry(record: TaskRecord) -> dict[str, Any]:
         "step": record.step,
         "cause": record.cause,
         "message": record.message,
+        "replica_of": record.replica.of if record.replica else None,
     }
 
 
@@ -56,6 +57,8 @@ def whole(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
         "warnings": record.warnings,
         "resources": record.resources,
         "usage": record.usage,
+        "replica": record.replica,
+        "replication": record.replication,
         "timeout": record.timeout,
         "steps": [_step(step) for step in record.steps],
         "timings": record.timings,
