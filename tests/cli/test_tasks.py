@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_an_empty_folder_has_no_list(localrun: Command) -> None:
 # -- kill -------------------------------------------------------------------------------------------
 
 Call = Callable[..., Result]
-Submit = Callable[[], Task]
+Submit = Callable[..., Task]
 
 
 class Shared(FakeEngine):
@@ -129,7 +130,7 @@ class bench:  # noqa: N801 - a context manager
 
     def __enter__(self) -> tuple[Call, Submit]:
         desk = self.desk.__enter__()
-        return lambda *arguments: self._call(desk, *arguments), lambda: self._submit(desk)
+        return lambda *arguments: self._call(desk, *arguments), partial(self._submit, desk)
 
     def __exit__(self, *error: Any) -> None:
         self.desk.__exit__(*error)
@@ -141,14 +142,14 @@ class bench:  # noqa: N801 - a context manager
         printed = self.capsys.readouterr()
         return Result(code, printed.out, printed.err)
 
-    def _submit(self, desk: Desk) -> Task:
+    def _submit(self, desk: Desk, **options: Any) -> Task:
         running = threading.Event()
 
         def hear(event: Any) -> None:
             if event.data.get("state") == "RUNNING":
                 running.set()
 
-        task = desk.submit(values={"a": 1, "b": 2}, listener=hear)
+        task = desk.submit(values={"a": 1, "b": 2}, listener=hear, **options)
         assert running.wait(20)
         return task
 
@@ -161,6 +162,14 @@ def test_several_tasks_are_stopped_at_once(tmp_path: Path, capsys: pytest.Captur
         assert result.out.splitlines() == [f"{first.id[:8]} KILLED", f"{second.id[:8]} KILLED"]
         assert third.record.state is TaskState.RUNNING
         assert [one["id"] for one in call("tasks", "kill", "--all", "--yes", "--json").json] == [third.id]
+
+
+def test_replicas_are_stopped_with_their_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with bench(tmp_path, capsys) as (call, submit):
+        task = submit(replicas=2, agree=2)
+        result = call("tasks", "kill", "--all", "-y")
+        assert (result.code, result.err) == (0, "")
+        assert result.out == f"{task.id[:8]} KILLED\n"
 
 
 def test_all_are_not_stopped_without_a_yes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,7 +52,7 @@ def command(
     if bool(task_ids) == everything:
         raise UsageError("give the ids of the tasks, or --all", remedy="`localrun tasks list` shows the ids")
     with face.app(on_exit="leave") as app:
-        ids = [record.id for record in app.manager.active_tasks] if everything else _named(app, task_ids)
+        ids = _active(app) if everything else _named(app, task_ids)
         if everything and ids and not yes:
             _ask(face, ids)
         stops = [_Stop(app, task_id) for task_id in ids]
@@ -60,6 +60,11 @@ def command(
         for stop in stops:
             stop.wait(deadline)
         return _print(face, stops, as_json=as_json)
+
+
+def _active(app: App) -> list[str]:
+    """The whole ids; replicas end with the task that they are of."""
+    return [record.id for record in app.manager.active_tasks if record.replica is None]
 
 
 def _named(app: App, task_ids: Sequence[str]) -> list[str]:

@@ -29,7 +29,15 @@ _NOTHING = "no tasks here; run one: `localrun run BUNDLE`"
 @click.command(cls=Many)
 @click.option("-n", "--last-n", type=click.IntRange(min=1), help="How many at most.  [default: 10]")
 @click.option("-a", "--all", "everything", is_flag=True, help="All tasks, not only the newest.")
-@click.option("-i", "--id", "task_ids", metavar="ID...", multiple=True, help="Only these tasks.")
+@click.option(
+    "-i",
+    "--id",
+    "task_ids",
+    metavar="ID...",
+    multiple=True,
+    help="Only these tasks.",
+    shell_complete=options.complete_task,
+)
 @options.watch
 @options.as_json
 @pass_face
