@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from localrun.record import TaskRecord
 
 _MOST = 50  # tasks that are offered, the newest
+_MOST_FILES = 500  # that are looked at
 _FILES = ("file", "image", "geometry", "array")
 
 Items = list[CompletionItem]
@@ -48,6 +49,20 @@ def _short(task_id: str, incomplete: str) -> str:
 def _about(record: TaskRecord) -> str:
     age = show_seconds(max(time.time() - record.created, 0.0))
     return ", ".join(part for part in (record.cause or str(record.state), record.name, f"{age} ago") if part)
+
+
+def files(ctx: click.Context, incomplete: str) -> Items:
+    """The files that the task which stands in the line has written, but for those that stand there too."""
+    from localrun.lookup import find
+    from localrun.values.leaves import leaves
+
+    try:
+        found = leaves(find(_home(ctx), ctx.params.get("task_id") or "").outputs, _MOST_FILES).found
+    except (LocalrunError, OSError):
+        return []
+    given = ctx.params.get("files") or ()
+    names = (leaf.path for leaf in found if leaf.kind == "file" and leaf.path not in given)
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def inputs(ctx: click.Context, incomplete: str) -> Items:

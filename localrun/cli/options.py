@@ -98,6 +98,13 @@ def complete_task(ctx: click.Context, _: click.Parameter, incomplete: str) -> li
     return candidates.tasks(ctx, incomplete)
 
 
+def complete_file(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What may be typed for a file of the task that stands in the line."""
+    from localrun.cli import candidates
+
+    return candidates.files(ctx, incomplete)
+
+
 def complete_input(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """What may be typed for NAME=VALUE."""
     from localrun.cli import candidates

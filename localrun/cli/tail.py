@@ -24,7 +24,7 @@ _LINES = 10
 
 @click.command()
 @options.task_id
-@click.argument("files", metavar="[FILE]...", nargs=-1)
+@click.argument("files", metavar="[FILE]...", nargs=-1, shell_complete=options.complete_file)
 @click.option(
     "-n", "--lines", type=click.IntRange(min=0), default=_LINES, show_default=True, help="How many of each."
 )

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from localrun.cli.group import COMMANDS
-from tests.cli.command import Command
+from localrun.engines.fake import FakeContainer
+from tests.cli.command import Command, add
 from tests.conftest import ROOT
 
 HEAVY = ("docker", "rich", "psutil", "fastapi", "localrun.app", "localrun.engines.dockerd")
@@ -51,6 +52,22 @@ def test_ids_are_those_of_the_folder_and_the_newest_is_also_last(localrun: Comma
     assert offered(localrun, f"{home} rm {ids[0][:6]}") == [ids[0][:8]]
     assert offered(localrun, f"{home} diff last {ids[0][:6]}") == [ids[0][:8]]
     assert offered(localrun, f"{home} kill {ids[0][:12]}") == [ids[0]]
+
+
+def test_the_files_of_the_task_are_offered_but_those_that_are_given(localrun: Command) -> None:
+    def leave(container: FakeContainer) -> int:
+        container.path("/outputs/logs").mkdir()
+        container.path("/outputs/logs/steps.csv").write_text("1")
+        container.path("/outputs/link").symlink_to("/etc/hostname")
+        return add(container)
+
+    localrun.program = leave
+    localrun.run()
+    home = f"--home {localrun.folder / 'home'}"
+    assert offered(localrun, f"{home} tail last ") == ["logs/steps.csv", "sum"]
+    assert offered(localrun, f"{home} tail last sum lo") == ["logs/steps.csv"]
+    assert offered(localrun, f"{home} tail last sum su") == []
+    assert offered(localrun, f"{home} tail nope ") == []
 
 
 def test_beside_an_id_stands_how_the_task_is(localrun: Command) -> None:
