@@ -98,7 +98,7 @@ def quote(log: str) -> str:
     return (
         "; the end of its log:\n" + "\n".join(f"    {line}" for line in lines)
         if lines
-        else "; it wrote nothing"
+        else "; its log is empty"
     )
 
 

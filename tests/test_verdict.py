@@ -44,7 +44,7 @@ def test_an_exit_code_that_shells_give_a_meaning_to_is_told_with_it(code: int, w
 
 
 def test_a_task_that_wrote_nothing_is_said_to_have_written_nothing() -> None:
-    assert judge(evidence(3)).message.endswith("it wrote nothing")
+    assert judge(evidence(3)).message.endswith("its log is empty")
 
 
 @pytest.mark.parametrize(

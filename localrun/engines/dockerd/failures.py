@@ -27,7 +27,7 @@ _NOT_STARTED = (
     ("chdir to cwd", "the image's WORKDIR cannot be entered ({words})", "correct WORKDIR in the Dockerfile"),
     (
         "mount a directory onto a file",
-        "the image has a file where a folder of the task belongs ({words})",
+        "the image has a file at {program}, where a folder of the task belongs",
         "name another input_folder or output_folder in the descriptor",
     ),
     ("exec format error", "{program} is no program for this machine", "build the image for this machine"),
@@ -39,6 +39,7 @@ _NOT_STARTED = (
 _NO_PROGRAM = "no command specified"
 _LOOK = "the engine's own log says more: `journalctl -u docker`"
 _PROGRAM = re.compile(r'exec:? \\*"([^"\\]+)')
+_PLACE = re.compile(r'rootfs at \\*"([^"\\]+)')
 _DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _NO_MOUNT = re.compile(
     r"bind source path does not exist|mounts denied|is not shared from the host"
@@ -125,7 +126,7 @@ def _start_refusal(words: str) -> EngineError | None:
 
 
 def _not_started(sign: str, message: str, remedy: str, words: str) -> EngineError:
-    found = _PROGRAM.search(words)
+    found = _PROGRAM.search(words) or _PLACE.search(words)
     program = found[1] if found else "its program"
     return EngineError(
         f"the container could not be started: {message.format(program=program, words=words)}",
