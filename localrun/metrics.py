@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
+from itertools import pairwise
 from pathlib import Path
 
 from localrun.engines.base import Engine, Handle, Usage
@@ -123,9 +124,9 @@ class Readings:
         earlier = list(read(self._path))
         self.total = summed(earlier)
         self._lines = len(earlier)
-        if len(earlier) > 1:
-            seconds = (earlier[-1].time - earlier[0].time) / (len(earlier) - 1)
-            self._stride = max(1, round(seconds))
+        between = sorted(later.time - one.time for one, later in pairwise(earlier))
+        if between:  # the middle one: while nobody carried the task, nobody measured it
+            self._stride = max(1, round(between[len(between) // 2]))
 
     def add(self, sample: Sample) -> UsageRecord:
         """Take one more; what all come to."""

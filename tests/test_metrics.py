@@ -90,6 +90,19 @@ def test_who_takes_over_goes_on_where_the_other_ended(tmp_path: Path) -> None:
     assert [one.time for one in read(path)] == [1.0, 9.0]
 
 
+@pytest.mark.parametrize("apart", [1, 4])
+def test_who_takes_over_writes_as_often_as_the_other_did_however_long_nobody_was_there(
+    tmp_path: Path, apart: int
+) -> None:
+    path = tmp_path / "usage.jsonl"
+    path.write_bytes(b"".join(sample(apart * n, 1).to_json() + b"\n" for n in range(20)))
+    readings = Readings(path)
+    readings.begin()
+    for second in range(40):
+        readings.add(sample(90_000.0 + second, 1))
+    assert len(list(read(path))) == 20 + 40 // apart
+
+
 def test_where_there_is_no_room_the_sum_is_kept(tmp_path: Path) -> None:
     readings = Readings(tmp_path / "no folder" / "usage.jsonl")
     readings.add(sample(1.0, 50))
