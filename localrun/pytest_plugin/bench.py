@@ -21,7 +21,7 @@ from localrun.record import TaskRecord
 from localrun.states import TaskState
 
 Place = str | os.PathLike[str]
-_LOG = 15  # last lines of a log in an assertion
+_LOG, _CHARACTERS = 15, 8000  # last lines of a log in an assertion, and how much of them
 
 # what a task may be told beside its inputs
 OPTIONS = frozenset(inspect.signature(handle.submit).parameters) - {"bundle", "inputs", "home", "values"}
@@ -32,7 +32,7 @@ class TaskEnded(TaskFailed, AssertionError):
 
     def __init__(self, record: TaskRecord, log: str = "") -> None:
         super().__init__(record)
-        self.log = log
+        self.log = log[-_CHARACTERS:]
 
     def __str__(self) -> str:
         record = self.record

@@ -38,6 +38,30 @@ def test_events_log_and_outputs_of_every_task_of_a_failed_test_are_shown(project
     )
 
 
+def test_of_many_tasks_those_that_failed_are_shown_and_the_others_named(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        """
+        def test_many(fake_engine, localrun):
+            fake_engine.plan(exit_code=3, stderr="x" * 1_000_000 + "end of the line")
+            fake_engine.plan(outputs={"sum": 7})
+            for number in range(10):
+                localrun.submit(a=number, b=4).wait()
+            assert False
+        """
+    )
+    result = project.runpytest()
+    result.stdout.fnmatch_lines(
+        [
+            "*localrun task ????????: FAILED (EXIT_NONZERO)*",
+            "*end of the line",
+            "*localrun: 4 more tasks of this test*",
+            "???????? FINISHED",
+        ]
+    )
+    assert sum(line.endswith("log --------------------------") for line in result.outlines) == 1
+    assert len(result.stdout.str()) < 200_000
+
+
 def test_a_test_that_passed_shows_nothing(project: pytest.Pytester) -> None:
     project.makepyfile(TWO.replace("FINISHED", "FAILED"))
     project.runpytest("-rA").stdout.no_fnmatch_line("*localrun task*")
