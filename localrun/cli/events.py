@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from localrun.cli import options
 from localrun.cli.display.lines import harmless
 from localrun.cli.face import Face, pass_face
 from localrun.cli.streams import err
@@ -20,7 +21,13 @@ _SHOWN = ("task_id", "assigned_by", "status", "error", "explanation", "reason", 
 
 @click.command()
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl+C.")
-@click.option("--task", "task_id", metavar="ID", help="Only of this task; the start of its id will do.")
+@click.option(
+    "--task",
+    "task_id",
+    metavar="ID",
+    shell_complete=options.complete_task,
+    help="Only of this task; the start of its id will do.",
+)
 @click.option("--type", "event_type", metavar="TYPE", help="Only of this type, such as task_error.")
 @click.option("--logs", metavar="DIR", help="Where the journal is.  [default: logs]")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one JSON object.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,13 @@ EXAMPLES = [
 ]
 
 
+def begun(known: Mapping[str, str], incomplete: str) -> list[CompletionItem]:
+    """The commands that begin so, of those with what they do."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(name, help=what) for name, what in known.items() if name.startswith(incomplete)]
+
+
 class Commands(click.Group):
     """A group that knows the names of its commands, and imports one when it is called."""
 
@@ -88,12 +96,8 @@ class Commands(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The commands that begin so, without importing any; else what click knows: options."""
-        if incomplete.startswith("-"):
-            return super().shell_complete(ctx, incomplete)
-        from click.shell_completion import CompletionItem
-
-        known = ((name, what) for name, (_, what) in COMMANDS.items() if name.startswith(incomplete))
-        return [CompletionItem(name, help=what) for name, what in known]
+        known = {name: what for name, (_, what) in COMMANDS.items()}
+        return begun(known, incomplete) or super().shell_complete(ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The commands, by what they are for."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import resource
 import select
 import subprocess
 import sys
@@ -10,8 +11,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from localrun.cli import commands
 from localrun.cli.group import COMMANDS
 from localrun.engines.fake import FakeContainer
 from tests.cli.command import Command, add
@@ -125,6 +128,30 @@ def test_a_line_that_makes_no_sense_is_offered_nothing_and_told_nothing(localrun
     assert offered(localrun, line) == []
 
 
+def test_the_commands_of_a_group_are_offered_without_importing_them(localrun: Command) -> None:
+    assert offered(localrun, "tasks li") == ["list", "list-files"]
+    assert "--help" in offered(localrun, "tasks --")
+
+
+def test_whatever_is_an_id_is_completed(localrun: Command) -> None:
+    # Given a task, and every parameter of every command that stands for an id
+    localrun.run()
+    home = f"--home {localrun.folder / 'home'}"
+    root = click.Context(commands, info_name="localrun")
+    wanted = [
+        (name, parameter)
+        for name in COMMANDS
+        for parameter in (commands.get_command(root, name) or commands).params
+        if (parameter.metavar or "").strip("[].") == "ID"
+    ]
+
+    # Then ids are offered for it
+    assert len(wanted) > 10
+    for name, parameter in wanted:
+        option = f"{parameter.opts[0]} " if isinstance(parameter, click.Option) else ""
+        assert "last" in offered(localrun, f"{home} {name} {option}la"), (name, parameter)
+
+
 def test_a_word_to_be_explained_is_found_whatever_its_letters(localrun: Command) -> None:
     assert offered(localrun, "explain oomk") == ["OOMKilled"]
 
@@ -147,6 +174,22 @@ print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)"""
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert found.stderr.strip() == "[]"
+
+
+def test_completing_costs_next_to_nothing(tmp_path: Path) -> None:
+    def once() -> float:
+        """Seconds of processor: unlike those of a clock they do not depend on what else runs here."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(
+            [sys.executable, "-m", "localrun", "completion", "bash", "--line", "localrun st"],
+            cwd=tmp_path,
+            capture_output=True,
+            check=True,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(once() for _ in range(5)) <= 0.15
 
 
 # -- a real shell -----------------------------------------------------------------------------------

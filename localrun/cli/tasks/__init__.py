@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from copy import copy
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from localrun.cli.exits import ExitCode
 from localrun.cli.streams import out
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # name -> (module, what it does)
 _COMMANDS = {
@@ -37,6 +41,13 @@ class Aliases(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         return _alias(cmd_name, import_module(f"localrun.cli.{_COMMANDS[cmd_name][0]}").command)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin so, without importing any; else what click knows: options."""
+        from localrun.cli.group import begun
+
+        known = {name: what for name, (_, what) in _COMMANDS.items()}
+        return begun(known, incomplete) or super().shell_complete(ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The commands, without importing them."""

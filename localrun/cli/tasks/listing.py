@@ -35,8 +35,8 @@ _NOTHING = "no tasks here; run one: `localrun run BUNDLE`"
     "task_ids",
     metavar="ID...",
     multiple=True,
-    help="Only these tasks.",
     shell_complete=options.complete_task,
+    help="Only these tasks.",
 )
 @options.watch
 @options.as_json
