@@ -40,6 +40,7 @@ def command(face: Face, task_id: str, step: str, follow: bool, as_json: bool) ->
     with face.app(on_exit="leave") as app:
         workspace, record = app.find(task_id)
         end = ending(app, record) if follow else None
+        face.imported()
         if as_json or step != "task":
             await_end(end)
             _print_at_once(workspace, step, as_json=as_json)

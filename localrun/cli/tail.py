@@ -44,6 +44,7 @@ def command(
         workspace, record = app.find(task_id)
         _refuse_remote(record, files)
         end = ending(app, record) if follow else None
+        face.imported()
         if as_json:
             await_end(end)
             _print_json(workspace, files, lines)

@@ -58,6 +58,7 @@ def command(
         if not tasks and not quiet:
             err("no task of this folder is on its way")
         waiting = _Waiting(face, app, interrupts, tasks, quiet=quiet)
+        face.imported()
         code = waiting.through(timeout)
         if as_json:
             waiting.print_json(one=len(task_ids) == 1)

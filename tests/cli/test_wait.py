@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from localrun.app import App
-from localrun.cli import exits
+from localrun.cli import commands, exits
 from localrun.cli.display.replay import Replay
+from localrun.cli.face import Face
 from localrun.engines.fake import FakeContainer
 from localrun.request import Request
 from localrun.settings import Settings
@@ -378,3 +379,12 @@ def test_results_come_before_the_reason_of_a_failure(
     assert told[states[0]].startswith("FAILED ")
     assert "FAILED (EXIT_NONZERO)" in told[states[-1]]
     assert states[0] < states[-1]
+
+
+@pytest.mark.parametrize("arguments", [["wait", "last"], ["logs", "last", "-f"], ["tail", "last", "-f"]])
+def test_what_may_take_hours_lets_memory_be_cleared_up(localrun: Command, arguments: list[str]) -> None:
+    localrun.run()
+    called: list[bool] = []
+    face = Face(make_app=localrun.app, imported=lambda: called.append(True))
+    commands.main(["--home", str(localrun.folder / "home"), *arguments], obj=face, standalone_mode=False)
+    assert called == [True]
