@@ -12,17 +12,19 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from localrun import consensus, safe
+from localrun import consensus, room, safe
 from localrun.claim import Claim
 from localrun.consensus import Outcome
 from localrun.crew import Crew
 from localrun.ending import Ending
 from localrun.engines.base import Image
+from localrun.errors import LocalrunError
 from localrun.events import Event, Listener
 from localrun.images import ImageReference
 from localrun.intake import Ready
@@ -80,7 +82,7 @@ class _Replication:
         ids = self._ids()
         self.task.begin(StepName.TASK, f"{len(ids)} replicas")
         for number, task_id in enumerate(ids, 1):
-            if self._helpers.home.known(task_id) is None:  # else an earlier process began it
+            if not self._is_there(task_id):
                 self._begin(number, task_id, image)
             self._pending.add(task_id)
             self._follow(task_id)
@@ -109,6 +111,16 @@ class _Replication:
 
     # -- making them -----------------------------------------------------------------------------
 
+    def _is_there(self, task_id: str) -> bool:
+        """Whether an earlier process began a replica; what it left half made is removed."""
+        home = self._helpers.home
+        place = home.known(task_id)
+        record = place.load_or_none() if place is not None else None
+        if place is not None and (record is None or record.state is TaskState.CREATED):
+            home.forget(place, home.claim(task_id))
+            return False
+        return place is not None
+
     def _begin(self, number: int, task_id: str, image: Image) -> None:
         while (left := self._begun + APART - time.monotonic()) > 0:
             self.task.check_cancelled()
@@ -117,9 +129,7 @@ class _Replication:
         self._begun = time.monotonic()
         chosen = variation(number, image.environment, self._plan.environment)
         replica, claim = self._make(number, task_id, image, chosen)
-        runner = self._helpers.runner
-        runner.admission.stand_in_line(replica.id, replica.record.resources)
-        source = ImageReference(image.id)
+        runner, source = self._helpers.runner, ImageReference(image.id)
         self._helpers.crew.carry(
             replica, claim, lambda: runner.execute(replica, self._ready.descriptor, source)
         )
@@ -129,21 +139,19 @@ class _Replication:
 
     def _make(self, number: int, task_id: str, image: Image, chosen: Variation) -> tuple[Task, Claim]:
         home = self._helpers.home
-        workspace, claim = home.create(task_id), home.claim(task_id, new=True)
-        assert claim is not None
+        workspace, claim = home.create(task_id), None
         try:
+            claim = home.claim(task_id, new=True)
+            assert claim is not None
             workspace.furnish(self._ready.descriptor.source)
             safe.keep(workspace.secrets, safe.read(self.task.workspace.secrets))
-            shutil.copytree(
-                self.task.workspace.inputs,
-                workspace.inputs,
-                copy_function=shutil.copyfile if self._plan.writable_inputs else same_file,
-                dirs_exist_ok=True,
-            )
+            put = copied_file if self._plan.writable_inputs else same_file
+            mirror(self.task.workspace.inputs, workspace.inputs, put)
             record = self._record(number, workspace, image, chosen)
             replica = Task(record, workspace, (self._hear, self._helpers.tell))
             replica.create()
             replica.move(TaskState.PROVISIONED)
+            self._helpers.runner.admission.stand_in_line(replica.id, replica.record.resources)
         except BaseException:
             home.forget(workspace, claim)
             raise
@@ -247,7 +255,8 @@ class _Replication:
         for task_id in replication.ids if replication else ():
             record = self._helpers.find(task_id)
             if record is not None and not record.state.is_end:
-                self._helpers.kill(task_id)
+                with suppress(LocalrunError):  # the engine may be away: then they end by themselves
+                    self._helpers.kill(task_id)
                 self._helpers.home.wait(task_id)
         for thread in self._followers:
             thread.join()
@@ -286,7 +295,8 @@ class _Replication:
         """Take the outputs and the log of a replica; the outputs as they are here."""
         theirs, ours = self._helpers.home.open(chosen.id), self.task.workspace
         shutil.rmtree(ours.outputs)  # an earlier process may have come this far
-        shutil.copytree(theirs.outputs, ours.outputs, symlinks=True, copy_function=same_file)
+        ours.outputs.mkdir()
+        mirror(theirs.outputs, ours.outputs, same_file)
         for name in ("logs/task.log", "logs/task.streams", ours.packed.name):
             (ours.path / name).unlink(missing_ok=True)
             if (theirs.path / name).exists():
@@ -303,12 +313,29 @@ def at_once(kill: Callable[[str], object], ids: Sequence[str]) -> None:
         thread.join()
 
 
-def same_file(source: str | Path, target: str | Path) -> None:
+def mirror(source: Path, target: Path, put: Callable[[Path, Path], None]) -> None:
+    """Make in one folder what is in another; no link is followed. Raises `LocalrunError` on a full disk."""
+    with room.telling(target):
+        for folder, folders, files in os.walk(source):
+            here, there = Path(folder), target / Path(folder).relative_to(source)
+            links = [name for name in folders if (here / name).is_symlink()]
+            for name in [*files, *links]:
+                put(here / name, there / name)
+            for name in set(folders) - set(links):
+                (there / name).mkdir()
+
+
+def same_file(source: Path, target: Path) -> None:
     """A second name for a file that nobody changes any more; a copy, where the file system has none."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:
-        shutil.copyfile(source, target, follow_symlinks=False)
+        copied_file(source, target)
+
+
+def copied_file(source: Path, target: Path) -> None:
+    """A copy of a file, or of a link as such."""
+    shutil.copyfile(source, target, follow_symlinks=False)
 
 
 def moved(value: Any, old: Path, new: Path) -> Any:

@@ -74,6 +74,9 @@ class Takeover:
             claim.release(ended=False)
             self._list.add(task)
             return True
+        if task.record.replica is not None and task.record.state is TaskState.CREATED:
+            claim.release(ended=False)  # half made: the task that it is of makes it anew
+            return False
         task.update(owner=this_process())
         try:
             self._go_on(task, claim)

@@ -236,3 +236,25 @@ def test_replicas_outlive_the_script_that_submitted_them_and_who_waits_carries_a
         assert "'around': 'same'" in said
         assert said.count("'FINISHED'") == 3
         assert docker_engine.find({f"{LABEL}.home": str(home)}) == []
+
+
+@pytest.mark.parametrize(("result", "code"), [("same", 0), ("$(hostname)", 9)])
+def test_replicas_of_an_iexec_app_are_compared_by_what_computed_json_names(
+    busybox: str, tmp_path: Path, result: str, code: int
+) -> None:
+    # Given an app that tells its host on its output, which iExec keeps beside the result
+    computed = '{"deterministic-output-path": "/iexec_out/result"}'
+    writes = f"mkdir /iexec_out/result; echo {result} > /iexec_out/result/x"
+    script = f"hostname; {writes}; echo '{computed}' > /iexec_out/computed.json"
+    (tmp_path / "Dockerfile").write_text(f"FROM {busybox}\nCMD {json.dumps(['sh', '-c', script])}\n")
+    with no_image_stays(tmp_path / ".localrun"):
+        # When it runs twice
+        arguments = ("run", "--profile", "iexec", ".", "--replicas", "2", "--json")
+        ran = Process(*arguments, cwd=tmp_path, env=environment(tmp_path)).result()
+
+        # Then the result alone decides, and the digest is iExec's
+        assert ran.code == code, ran.err
+        differing = [one["path"] for one in ran.json["replication"]["disagreements"]]
+        assert differing == ([] if code == 0 else ["result/x"])
+        shown = Process("debug", "last", "--raw", cwd=tmp_path, env=environment(tmp_path)).result().json
+        assert shown["local"]["consensusValue"] == ran.json["outputs"].get("digest")

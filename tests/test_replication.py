@@ -11,7 +11,7 @@ import pytest
 
 from localrun import replication
 from localrun.engines.fake import FakeContainer, FakeEngine
-from localrun.errors import TaskNotFound, UsageError
+from localrun.errors import Cause, LocalrunError, TaskNotFound, UsageError
 from localrun.events import Event
 from localrun.record import TaskRecord
 from localrun.states import TaskState
@@ -292,6 +292,56 @@ def test_one_replica_that_is_killed_leaves_the_others(desk: Desk) -> None:
     assert (record.cause, record.replication.without) == ("NO_CONSENSUS", {"1": "KILLED"})
 
 
+def test_whatever_goes_wrong_no_replica_outlives_the_task(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a disk that is full when the second replica is made, while the first one runs
+    program = Waiting()
+    assert isinstance(desk.engine, FakeEngine)
+    desk.engine.program = program
+    mirror = replication.mirror
+
+    def full(source: Path, target: Path, put: Any) -> None:
+        if len(list(desk.app.home.newest())) > 2:
+            program.wait(1)
+            raise LocalrunError("the disk is full", cause=Cause.DISK_FULL)
+        mirror(source, target, put)
+
+    monkeypatch.setattr(replication, "mirror", full)
+    record = desk.run(**VALUES, replicas=3)
+
+    # Then the task says so, and nothing of it runs or stays half made
+    assert (record.state, record.cause) == (TaskState.FAILED, "DISK_FULL")
+    assert [one.state for one in replicas_of(desk, record)] == [TaskState.KILLED]
+    assert desk.engine.find({}) == []
+    assert desk.app.home.active() == []
+
+
+def test_links_among_the_outputs_stay_links(desk: Desk) -> None:
+    def program(container: FakeContainer) -> int:
+        container.path("/outputs/real").write_text("3")
+        container.path("/outputs/sum").symlink_to("real")
+        container.path("/outputs/deep/er").mkdir(parents=True)
+        container.path("/outputs/deep/er/x").write_text("x")
+        return 0
+
+    record = run(desk, program, replicas=2)
+    outputs = Path(record.folder, "outputs")
+    assert record.outputs == {"sum": 3}
+    assert str((outputs / "sum").readlink()) == "real"
+    assert (outputs / "deep" / "er" / "x").read_text() == "x"
+
+
+def test_where_files_can_have_one_name_only_they_are_copied(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("os.link", refuse)
+    assert run(desk, giving("3", "3"), replicas=2).outputs == {"sum": 3}
+
+
 # -- as one task -----------------------------------------------------------------------------------
 
 
@@ -426,3 +476,20 @@ def test_a_replica_whose_container_was_lost_fails_and_the_task_says_so(desk: Des
     found = gone_on(desk, record)
     assert found.replication is not None
     assert (found.cause, found.replication.without) == ("NO_CONSENSUS", {"2": "RUNNER_TERMINATED"})
+
+
+@pytest.mark.parametrize("half", ["no record", "created"])
+def test_a_replica_that_a_dead_process_left_half_made_is_made_anew(desk: Desk, half: str) -> None:
+    # Given a process that died while it made the second replica
+    record = run(desk, giving("3", "3"), replicas=2)
+    _, second = replicas_of(desk, record)
+    rewound(desk, record, TaskState.RUNNING)
+    rewound(desk, second, TaskState.CREATED)
+    if half == "no record":
+        Path(second.folder, "task.json").unlink()
+
+    # Then the next one makes it anew, under the same id
+    found = gone_on(desk, record)
+    assert (found.state, found.outputs) == (TaskState.FINISHED, {"sum": 3})
+    assert [one.id for one in replicas_of(desk, found)][1] == second.id
+    assert desk.app.home.active() == []
