@@ -103,6 +103,13 @@ def test_a_task_that_ran_twice_has_the_operations_of_the_second_time(workspace: 
     ]
 
 
+def test_a_run_that_two_processes_have_seen_is_one(workspace: Workspace) -> None:
+    steps = [StepRecord(name=StepName.TASK, started=7.9, finished=19.0, exit_code=0)]
+    record = record_of(workspace, *WAY, timings=TIMINGS | {"run": 2.0}, steps=steps)
+    (run,) = overview(record, workspace, 99.0)["timeline"][-2]["operations"][:1]
+    assert (run["name"], run["seconds"]) == ("run", 11.0)
+
+
 def test_what_was_done_before_a_task_failed_is_not_lost(workspace: Workspace) -> None:
     record = record_of(workspace, *WAY[:5], (_S.FAILED, 7.0), timings={"image": 1.4, "remove": 0.0})
     rows = timeline(overview(record, workspace, 99.0))

@@ -87,7 +87,10 @@ def _operations(record: TaskRecord) -> Iterator[tuple[float, Facts]]:
         moment = moments.get(_OPERATIONS.get(name, _S.RUNNING), record.ended or record.created)
         if step is not None and step.started is not None:
             moment = max(moment, step.started)
-        yield moment, {"name": name, "seconds": seconds[name], "detail": _detail(name, record, step)}
+        took = seconds[name]
+        if name == "run" and step is not None and step.finished is not None:
+            took = max(took, step.finished - moment)  # another process may have seen the first part of it
+        yield moment, {"name": name, "seconds": took, "detail": _detail(name, record, step)}
 
 
 def _place(name: str) -> int:
