@@ -203,6 +203,7 @@ def leaky(container: FakeContainer) -> int:
     container.stdout.write(f"{secret[5:]}\n")
     container.stderr.write(f"{secret}\n")
     (container.path("/iexec_out") / f"{secret * 4}.txt").write_text("x")
+    (container.path("/iexec_out") / secret).symlink_to("nowhere")
     (container.path("/iexec_out") / "computed.json").write_text(
         f'{{"deterministic-output-path": "{secret}"}}'
     )
@@ -226,6 +227,7 @@ def test_a_secret_is_in_no_log_record_or_view(localrun_: Command, code: int) -> 
     assert ran.code == 1
     assert "a *** b ***" in ran.err
     assert "the program wrote a secret to its output" in everything(localrun_.folder)
+    assert code or "/iexec_out/***: a link is an empty file" in everything(localrun_.folder)
     views = [
         localrun_(*view, "last").out for view in (("describe",), ("status",), ("logs",), ("debug", "--logs"))
     ]

@@ -246,6 +246,13 @@ def test_a_result_that_cannot_be_packed_so_small_is_too_large(
     assert [path.name for path in left.packed.parent.iterdir()] == ["outputs"]
 
 
+def test_very_many_names_are_too_large_too(left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "LARGEST", 10_000)
+    for number in range(200):
+        left.write(f"z{number:029}", "")
+    refused(left.collected(), Cause.RESULT_TOO_LARGE, "can be uploaded")
+
+
 def test_a_huge_empty_file_is_not_packed_for_minutes(left: Left) -> None:
     with (left.outputs / "sparse").open("wb") as stream:
         stream.truncate(10 * 1024**4)
