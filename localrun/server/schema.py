@@ -24,7 +24,8 @@ class Submission(BaseModel):
         Field(
             description=(
                 "Any object. One that names a `bundle` (with `inputs`, `resources`, `timeout`) or an `image` "
-                "(with `command`, `env`, `inputs`, `outputs`) is run; others are active until completed."
+                "(with `command`, `env`, `inputs`, `outputs`) is run, with `profile` iexec as an iExec app "
+                "(with `args`, `input_files`, `datasets`, `secrets`); others are active until completed."
             ),
             examples=[{}, {"bundle": "samples/add-integers", "inputs": {"a": 3, "b": 4}}],
         ),
