@@ -19,7 +19,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
     def remedy_for(self, task_id: str) -> str:
         """The remedy for one task: its own id stands where the table says ID."""
-        return self.remedy.replace("`localrun logs ID`", f"`localrun logs {task_id[:8]}`")
+        return self.remedy.replace(" ID`", f" {task_id[:8]}`")
 
 
 EXPLANATIONS: dict[Cause, Explanation] = {
@@ -161,12 +161,12 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     Cause.KILLED: Explanation(
         "The task was stopped on request.",
         "Somebody pressed Ctrl+C, sent SIGTERM, or ran `localrun kill`.",
-        "Run it again.",
+        "Run it again: `localrun rerun ID`.",
     ),
     Cause.RUNNER_TERMINATED: Explanation(
         "The localrun process that carried the task ended before the task did.",
         "It was killed, or the machine was restarted.",
-        "Run it again.",
+        "Run it again: `localrun rerun ID`.",
     ),
     Cause.ENGINE_UNREACHABLE: Explanation(
         "No container engine answers.",
@@ -176,7 +176,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     Cause.ENGINE_LOST: Explanation(
         "The container engine went away while the task ran.",
         "It was stopped or restarted.",
-        "Start the engine and run the task again.",
+        "Start the engine and run the task again: `localrun rerun ID`.",
     ),
     Cause.ENGINE_FAILED: Explanation(
         "The container engine refused a call.",

@@ -130,7 +130,7 @@ def _end_state(task: Task, log: str) -> None:
         TaskState.FAILED,
         cause=str(Cause.RUNNER_TERMINATED),
         message=_ended_before(task.record, log),
-        remedy=explanation.remedy,
+        remedy=explanation.remedy_for(task.id),
     )
 
 

@@ -104,7 +104,7 @@ class Takeover:
             raise LocalrunError(
                 "the localrun process that carried the task ended, and its container is gone",
                 cause=Cause.RUNNER_TERMINATED,
-                remedy="run it again",
+                remedy=f"run it again: `localrun rerun {task.id[:8]}`",
             )
         ready = self._intake.again(task, claim)
         if task.record.state is TaskState.CREATED and not ready.missing:

@@ -24,3 +24,10 @@ def test_a_cause_knows_whose_fault_it_is_and_is_found_by_its_word() -> None:
     assert Cause.DESCRIPTOR_INVALID.fault is Fault.USER
     assert Cause.ENGINE_LOST.fault is Fault.HOST
     assert str(Cause.KILLED) == "KILLED"
+
+
+@pytest.mark.parametrize("cause", [cause for cause in Cause if " ID`" in EXPLANATIONS[cause].remedy])
+def test_a_remedy_for_one_task_is_a_command_that_can_be_typed(cause: Cause) -> None:
+    remedy = EXPLANATIONS[cause].remedy_for("0123456789")
+    assert " 01234567`" in remedy
+    assert "ID" not in remedy

@@ -61,7 +61,7 @@ def test_the_task_of_a_dead_process_is_ended_and_its_container_removed(tmp_path:
         (record,) = desk.app.recovery.sweep()
         assert desk.engine.find({LABEL_TASK: ""}) == []
     assert (record.id, record.state, record.cause) == (task.id, TaskState.FAILED, "RUNNER_TERMINATED")
-    assert record.remedy
+    assert record.remedy == f"Run it again: `localrun rerun {record.id[:8]}`."
     assert record.usage == summed([sample])
     assert task.workspace.log.read_text() == "working\n"
     assert (task.workspace.outputs / "sum").read_text() == "7"

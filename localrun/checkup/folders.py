@@ -97,7 +97,8 @@ def _ledger(path: Path) -> Check:
         return doubtful("ledger", damage[0], "nothing: the next task makes it anew", path=str(path))
     count = f"{len(living)} tasks run or wait" if len(living) != 1 else "1 task runs or waits"
     if dead:
-        message = f"{path}: {count}; {len(dead)} entries of processes that died"
+        entries = "1 entry of a process" if len(dead) == 1 else f"{len(dead)} entries of processes"
+        message = f"{path}: {count}; {entries} that died"
         return doubtful(
             "ledger", message, "nothing: the next task takes them out", path=str(path), dead=len(dead)
         )
