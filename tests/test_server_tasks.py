@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 
+from localrun.app import App
 from localrun.engines.fake import FakeContainer
 from localrun.record import TaskRecord
 from tests.serverdesk import add, live, serve_desk
@@ -147,7 +148,7 @@ def test_the_same_put_makes_one_task_also_after_its_end(tmp_path: Path) -> None:
         assert desk.client.put("/task/mine-0001", json=body).json()["state"] == "FINISHED"
         other = desk.client.put("/task/mine-0001", json={**body, "task": {"n": 2}})
         assert other.status_code == 409
-        assert len(desk.lines("task_created")) == 1
+        assert [len(desk.lines(kind)) for kind in ("task_requested", "task_created")] == [1, 1]
 
 
 def test_tasks_are_listed_by_state_and_assignee_page_by_page(tmp_path: Path) -> None:
@@ -427,3 +428,26 @@ def test_replicas_that_do_not_fit_are_refused(tmp_path: Path, keys: dict[str, An
         refused = desk.client.post("/task", json=body)
         assert refused.status_code == 422, refused.text
         assert "replicas" in refused.text
+
+
+def test_a_task_that_is_refused_is_refused_alike_however_often_it_is_asked_for_at_once(
+    tmp_path: Path,
+) -> None:
+    with serve_desk(tmp_path, add) as desk, live(desk.site) as address:
+        body = {"task": desk.bundle(a="three", b=4), "assigned_by": "ray"}
+
+        def put(_: int) -> int:
+            return requests.put(f"{address}/task/mine", json=body, timeout=30).status_code
+
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(put, range(16))) == {422}
+        assert desk.client.get("/task/mine").status_code == 404
+
+
+def test_the_counts_know_of_what_another_process_has_ended(tmp_path: Path) -> None:
+    with serve_desk(tmp_path) as desk:
+        task_id = desk.post({})["task_id"]
+        other = App(desk.site.app.settings, desk.site.app.engine)
+        other.manager.complete_task(task_id)
+        counts = desk.client.get("/task/status").json()["task_manager"]
+        assert (counts["active_tasks_count"], counts["completed_tasks_count"]) == (0, 1)
