@@ -34,7 +34,7 @@ lint: venv ## check style, types and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	git ls-files -z | xargs -0 $(BIN)/codespell
+	$(BIN)/codespell
 
 format: venv ## put the code into its usual form
 	$(BIN)/ruff check --fix-only .
