@@ -12,7 +12,7 @@ import msgspec
 
 from localrun import bundle as bundles
 from localrun import descriptor as descriptors
-from localrun import safe, values
+from localrun import room, safe, values
 from localrun.bundle import Bundle
 from localrun.claim import Claim
 from localrun.datatypes import holds_files
@@ -134,7 +134,8 @@ def _downloaded(request: Request, task: Task) -> dict[str, Any]:
 
     for name, (url, digest) in request.downloads.items():
         task.emit("note", f"fetching {url}")
-        task.workspace.upload(name, fetching.fetch(url, digest))
+        with room.telling(task.workspace.path):
+            task.workspace.upload(name, fetching.fetch(url, digest))
     return dict(task.workspace.uploaded())
 
 

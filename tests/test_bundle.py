@@ -310,3 +310,9 @@ def test_where_no_image_is_is_said(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(BundleError) as caught:
         bundle.image_of(folder_of(tmp_path / "two", {"a.tar": IMAGE, "b.tar": IMAGE}), cache=cache)
     assert "2 image archives" in str(caught.value)
+
+
+def test_a_folder_that_may_be_an_iexec_app_is_said_to_be_run_as_one(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(BundleError) as caught:
+        bundle.read(folder_of(tmp_path / "app", {"Dockerfile": b"FROM x\n"}), cache=cache)
+    assert "add it at the root; or is it an iExec app, which has none?" in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -26,6 +27,7 @@ from localrun.states import TaskState
 from tests.cli.command import Command
 from tests.desk import IMAGE, Desk, make_desk
 from tests.serverdesk import serve_desk
+from tests.website import website
 
 SECRET = "swordfish"
 
@@ -80,6 +82,30 @@ def test_an_app_is_run_by_the_name_of_its_image(localrun_: Command) -> None:
     with zipfile.ZipFile(record["outputs"]["result"]) as archive:
         assert archive.namelist() == ["computed.json", "result.json", "stderr.txt", "stdout.txt"]
     assert (record["image"], record["state"]) != ("", "FAILED")
+
+
+def test_a_file_of_the_web_is_there_under_the_name_of_its_address(localrun_: Command) -> None:
+    digest = hashlib.sha256(b"hello").hexdigest()
+    contents = {}
+
+    def look(container: FakeContainer) -> int:
+        contents.update({path.name: path.read_text() for path in container.path("/iexec_in").iterdir()})
+        return hello(container)
+
+    localrun_.program = look
+    with website() as site:
+        ran = run(localrun_, "--input-file", f"{site}/200", "--dataset", f"{site}/200:{digest}")
+        assert ran.code == 0, ran.err
+        assert contents["0x" + hashlib.sha256(f"{site}/200".encode()).hexdigest()] == "hello"
+        assert list(contents.values()) == ["hello", "hello"]
+
+        # A page that says an error, or another file than was announced, leaves nothing behind
+        before = list((localrun_.folder / "home" / "tasks").iterdir())
+        ran = run(localrun_, "--input-file", f"{site}/404")
+        assert (ran.code, "404 Not Found" in ran.err) == (3, True)
+        ran = run(localrun_, "--dataset", f"{site}/200:{'0' * 64}", "--json")
+        assert (ran.code, ran.json["cause"]) == (3, "DATASET_CHECKSUM")
+        assert list((localrun_.folder / "home" / "tasks").iterdir()) == before
 
 
 def test_the_result_is_copied_as_a_folder_and_packed(localrun_: Command, tmp_path: Path) -> None:

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from localrun.iexec import Order, furnish, read
 from localrun.iexec.fetching import fetch
 from localrun.iexec.layout import NO_ADDRESS, split
 from localrun.keccak import keccak_256
+from tests.website import website
 
 URL = "https://example.com/data/numbers.csv"
 URL_NAME = "0x" + hashlib.sha256(URL.encode()).hexdigest()
@@ -255,27 +254,10 @@ def test_what_does_not_fit_an_order_is_named(given: dict[str, Any], said: str) -
 # -- fetching --------------------------------------------------------------------------------------
 
 
-class Answers(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        code = int(self.path.rpartition("/")[2])
-        self.send_response(code)
-        self.send_header("Content-Length", "9" if code == 206 else "5")
-        self.end_headers()
-        self.wfile.write(b"hello")
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
-
-
 @pytest.fixture
 def site() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), Answers)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with website() as address:
+        yield address
 
 
 def test_a_file_of_the_web_is_fetched_and_compared(site: str) -> None:

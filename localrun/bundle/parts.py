@@ -73,7 +73,10 @@ def _choose_descriptor(names: list[str], parts: Parts) -> None:
         )
         return
     message = f"there is no descriptor.yml; there is {shown(names)}"
-    parts.problems.append(Problem("", message, "add it at the root"))
+    remedy = "add it at the root"
+    if "Dockerfile" in names:
+        remedy += "; or is it an iExec app, which has none? run it with `--profile iexec`"
+    parts.problems.append(Problem("", message, remedy))
 
 
 def _choose_image(names: list[str], parts: Parts) -> None:
