@@ -10,10 +10,11 @@ from typing import Any
 from localrun import values
 from localrun.cli.display.lines import harmless_lines
 from localrun.comparison import Difference
-from localrun.errors import Problem, UsageError
+from localrun.errors import LocalrunError, Problem, UsageError
 from localrun.pytest_plugin import expectation
 from localrun.pytest_plugin.bench import Bench, types_of
-from localrun.pytest_plugin.casefolder import EXPECTED, INPUTS, TOLERANCES
+from localrun.pytest_plugin.casefolder import EXPECTED, FAILURE, INPUTS, TOLERANCES
+from localrun.pytest_plugin.refusal import Refusal
 
 
 class Mismatch(AssertionError):
@@ -28,7 +29,8 @@ class Case:
     """One case of the fixture `localrun_case`.
 
     Its folder holds `inputs.json`, `expected.json`, and perhaps `tolerances.json`, which comes before those
-    of the folders above. A text `"@FILE"` in the first two is a file relative to the folder.
+    of the folders above. A text `"@FILE"` in the first two is a file relative to the folder. Where the task
+    must fail, there is `failure.json` in place of what is expected.
     """
 
     def __init__(self, folder: Path, root: Path, bench: Bench, told: Callable[[str], None] | None) -> None:
@@ -71,9 +73,12 @@ class Case:
 
         Raises `Mismatch` with every difference; pictures of them are kept in the test's folder. With
         `--localrun-update` what came out becomes what is expected, and the differences are shown at the
-        end of the session.
+        end of the session. A case with `failure.json` must fail, and gives no outputs.
         """
         __tracebackhide__ = True
+        if (self.folder / FAILURE).exists():
+            self._check_failure(options)
+            return {}
         allowed = {**self.tolerances, **(tolerances or {})}
         expected = self.expected
         if self._told is None and not (self.folder / EXPECTED).exists():
@@ -84,8 +89,30 @@ class Case:
         if self._told is not None:
             self._update(differences, allowed)
         elif differences:
-            raise Mismatch(self._said(differences), differences)
+            raise Mismatch(self._said(differences, self.folder / EXPECTED), differences)
         return outputs
+
+    def _check_failure(self, options: Mapping[str, Any]) -> None:
+        __tracebackhide__ = True
+        refusal = Refusal(self.folder / FAILURE)
+        before = len(self._bench.tasks)
+        try:
+            self.run(**options)
+        except LocalrunError as error:
+            log = self._bench.last.logs() if len(self._bench.tasks) > before else ""
+            differences = refusal.differences(error, log)
+            written = refusal.update(error, log) if self._told is not None else []
+            if written:
+                self._tell(refusal.path, written, differences)
+            elif differences:
+                raise Mismatch(self._said(differences, refusal.path), differences) from error
+        else:
+            raise Mismatch(f"the task finished, and {refusal.path} says that it must fail", [])
+
+    def _tell(self, path: Path, written: list[str], differences: list[Difference]) -> None:
+        assert self._told is not None
+        lines = [f"{path}: {', '.join(written)}", *map(_indented, differences)]
+        self._told(harmless_lines("\n".join(lines)))
 
     def _comparable(self, expected: dict[str, Any]) -> dict[str, Any]:
         """What can be compared; where all is to be written, what is missing is no error."""
@@ -97,17 +124,15 @@ class Case:
         }
 
     def _update(self, differences: list[Difference], tolerances: Mapping[str, Any]) -> None:
-        assert self._told is not None
         ignored = {name for name, one in tolerances.items() if isinstance(one, Mapping) and one.get("ignore")}
         task = self._bench.last
         written = expectation.update(self.folder, task, types_of(task), differences, ignored)
         if written:
-            lines = [f"{self.folder / EXPECTED}: {', '.join(written)}", *map(_indented, differences)]
-            self._told(harmless_lines("\n".join(lines)))
+            self._tell(self.folder / EXPECTED, written, differences)
 
-    def _said(self, differences: list[Difference]) -> str:
-        count = "an output is" if len(differences) == 1 else f"{len(differences)} values are"
-        lines = [f"{count} not as {self.folder / EXPECTED} says"]
+    def _said(self, differences: list[Difference], path: Path) -> str:
+        count = "a value is" if len(differences) == 1 else f"{len(differences)} values are"
+        lines = [f"{count} not as {path} says"]
         for difference in differences:
             lines.append(_indented(difference))
             lines += [f"      picture: {path}" for path in self._kept(difference)]

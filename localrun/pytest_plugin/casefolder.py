@@ -8,7 +8,7 @@ import pytest
 
 from localrun.pytest_plugin.options import CHOSEN
 
-INPUTS, EXPECTED, TOLERANCES = "inputs.json", "expected.json", "tolerances.json"
+INPUTS, EXPECTED, FAILURE, TOLERANCES = "inputs.json", "expected.json", "failure.json", "tolerances.json"
 FIXTURE = "localrun_case"
 
 
@@ -52,7 +52,8 @@ def find(folder: Path) -> list[Path]:
     if (folder / INPUTS).is_file():
         return [folder]
     found = sorted(path.parent for path in folder.rglob(INPUTS))
-    forgotten = sorted({path.parent for path in folder.rglob(EXPECTED)} - set(found))
+    wanted = {path.parent for name in (EXPECTED, FAILURE) for path in folder.rglob(name)}
+    forgotten = sorted(wanted - set(found))
     if forgotten:
         raise pytest.UsageError(f"the case {forgotten[0]} has no {INPUTS}")
     return found

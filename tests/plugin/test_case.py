@@ -159,7 +159,7 @@ def test_tolerances_are_those_of_the_case_and_of_the_folders_above(cases: Cases)
     (cases.folder / "tolerances.json").write_text(json.dumps({"mean": {"relative": 0.1}}))
     result = cases.run()
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*Mismatch: an output is not as */far/expected.json says", "*outputs.sum*"])
+    result.stdout.fnmatch_lines(["*Mismatch: a value is not as */far/expected.json says", "*outputs.sum*"])
 
 
 def test_a_tolerance_that_means_nothing_is_told(cases: Cases) -> None:
@@ -328,3 +328,88 @@ def test_a_case_without_inputs_is_not_passed_over(cases: Cases) -> None:
     result = cases.run()
     assert result.ret != 0
     result.stdout.fnmatch_lines(["*the case */cases/two has no inputs.json*"])
+
+
+# -- cases that must fail ---------------------------------------------------------------------------
+
+FAILS = """
+def test_case(fake_engine, localrun_case):
+    fake_engine.plan(exit_code=3, stderr="the picture is torn")
+    assert localrun_case.check() == {}
+"""
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        {},
+        {"cause": "EXIT_NONZERO"},
+        {"cause": "EXIT_NONZERO", "exit_code": 3, "message": "picture is torn"},
+    ],
+)
+def test_a_case_may_have_to_fail(cases: Cases, failure: dict[str, Any]) -> None:
+    cases.add("torn", failure=failure)
+    cases.project.makepyfile(FAILS)
+    cases.run().assert_outcomes(passed=1)
+
+
+def test_values_that_must_be_refused_are_a_case_too(cases: Cases) -> None:
+    cases.add("wrong", inputs={"a": "x"}, failure={"cause": "INPUTS_INVALID", "message": "inputs.a: 'x' is"})
+    cases.run().assert_outcomes(passed=1)
+
+
+def test_another_failure_than_the_expected_one_is_told(cases: Cases) -> None:
+    cases.add("torn", failure={"cause": "TIMEOUT", "exit_code": 4, "message": "too large"})
+    cases.project.makepyfile(FAILS)
+    result = cases.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E *Mismatch: 3 values are not as */cases/torn/failure.json says",
+            "E *failure.cause: is 'EXIT_NONZERO', and 'TIMEOUT' is expected",
+            "E *failure.exit_code: is 3, and 4 is expected",
+            "E *failure.message: holds no 'too large', nor does the log",
+        ]
+    )
+
+
+def test_a_task_that_finishes_and_should_not_fails_the_test(cases: Cases) -> None:
+    folder = cases.add("torn", failure={"cause": "EXIT_NONZERO"})
+    for options in ((), ("--localrun-update",)):
+        result = cases.run(*options)
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["*the task finished, and */failure.json says that it must fail"])
+    assert json.loads((folder / "failure.json").read_text()) == {"cause": "EXIT_NONZERO"}
+
+
+def test_an_update_writes_how_it_failed(cases: Cases) -> None:
+    folder = cases.add("torn", failure={"cause": "TIMEOUT", "exit_code": 4, "message": "too large"})
+    other = cases.add("new", failure={})
+    cases.project.makepyfile(FAILS)
+    result = cases.run("--localrun-update")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*/cases/torn/failure.json: cause, exit_code, message",
+            "*failure.cause: is 'EXIT_NONZERO', and 'TIMEOUT' is expected",
+        ]
+    )
+    for path in (folder, other):
+        assert json.loads((path / "failure.json").read_text()) == {"cause": "EXIT_NONZERO", "exit_code": 3}
+    cases.run().assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "*failure.json*Expecting property name*"),
+        ("[]", "*failure.json*holds no object*"),
+        ('{"code": 3}', "*failure.json code: is nothing that a failure has*"),
+        ('{"cause": "TIME"}', "*failure.json cause: 'TIME' is no cause*"),
+    ],
+)
+def test_an_expected_failure_that_cannot_be_read_is_told(cases: Cases, text: str, said: str) -> None:
+    (cases.add("torn") / "failure.json").write_text(text)
+    result = cases.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([said])

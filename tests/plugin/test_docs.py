@@ -54,8 +54,8 @@ def test_the_examples_of_the_page_print_what_they_say(project: Path) -> None:
     blocks = [
         (block.start(), block[1]) for block in re.finditer(r"^```console\n(.*?)^```", PAGE, re.S | re.M)
     ]
-    assert len(FILES) == 7
-    assert len(blocks) == 3
+    assert len(FILES) == 9
+    assert len(blocks) == 4
     for start, block in blocks:
         later = {name: PAGE.index(f"`{name}`:") > start for name, _ in FILES}
         hidden = [project / name for name, is_later in later.items() if is_later]

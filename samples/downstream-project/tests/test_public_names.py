@@ -72,6 +72,7 @@ def test_the_bundle_is_described(localrun_bundle: ProjectBundle) -> None:
     assert localrun_bundle.image
 
 
+@pytest.mark.localrun(cases="cases/small")
 def test_cases_tell_in_what_they_differ(fake_engine: ScriptedEngine, localrun_case: Case) -> None:
     files = Path(__file__).parent / "cases/small/expected"
     outline = files / "outline.geojson"
