@@ -493,3 +493,33 @@ def test_a_replica_that_a_dead_process_left_half_made_is_made_anew(desk: Desk, h
     assert (found.state, found.outputs) == (TaskState.FINISHED, {"sum": 3})
     assert [one.id for one in replicas_of(desk, found)][1] == second.id
     assert desk.app.home.active() == []
+
+
+def test_a_replica_that_is_half_made_is_not_taken_over_by_itself(desk: Desk) -> None:
+    from localrun.app import App
+
+    record = run(desk, giving("3", "3"), replicas=2)
+    _, second = replicas_of(desk, record)
+    rewound(desk, second, TaskState.CREATED)
+    app = App(desk.app.settings, desk.engine)
+    assert app.manager.take_over(second.id) is None
+    assert app.manager.get_all_active_tasks() == []
+    app.manager.shutdown(0)
+
+
+def test_every_replica_gets_the_secrets_and_none_keeps_them(desk: Desk) -> None:
+    # Given a program that needs a secret
+    seen: list[str] = []
+
+    def program(container: FakeContainer) -> int:
+        seen.append(container.environment["PASSWORD"])
+        container.path("/outputs/sum").write_text("3")
+        return 0
+
+    # When it runs twice
+    run(desk, program, replicas=2, secrets={"PASSWORD": "hunter2222"})
+
+    # Then each has it, and it is in no file afterwards
+    assert seen == ["hunter2222"] * 2
+    files = [path for path in desk.app.home.path.rglob("*") if path.is_file()]
+    assert [path for path in files if b"hunter2222" in path.read_bytes()] == []
