@@ -139,8 +139,11 @@ def test_a_list_is_a_batch_whose_tasks_stand_each_for_itself(tmp_path: Path) -> 
     assert [task["task_id"] for task in listed] == [task["task_id"] for task in found["created_tasks"]]
 
 
-def test_the_same_put_makes_one_task_also_after_its_end(tmp_path: Path) -> None:
-    body = {"task": {"n": 1}, "assigned_by": "ray"}
+@pytest.mark.parametrize(
+    "task", [{"n": 1}, {"profile": "iexec", "note": "an app of another form", "app_secret": "hush"}]
+)
+def test_the_same_put_makes_one_task_also_after_its_end(tmp_path: Path, task: dict[str, Any]) -> None:
+    body = {"task": task, "assigned_by": "ray"}
     with serve_desk(tmp_path) as desk:
         answers = [desk.client.put("/task/mine-0001", json=body).json() for _ in range(2)]
         assert answers[0] == answers[1]

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from localrun.errors import LocalrunError, TaskExists
 from localrun.record import TaskRecord
+from localrun.request import without_secrets
 from localrun.server import body, schema, views
 from localrun.server.answer import answer, moment, now
 from localrun.server.refusal import Failing, detail_of, status_of
@@ -102,7 +103,8 @@ async def _once(site: Site, task_id: str, found: schema.Submission) -> TaskRecor
 
 
 def _is_same(known: TaskRecord, found: schema.Submission) -> bool:
-    return (known.submitted, known.assigned_by) == (found.task, found.assigned_by)
+    # of a secret is not kept what it was
+    return (known.submitted, known.assigned_by) == (without_secrets(found.task), found.assigned_by)
 
 
 async def _appearing(site: Site, task_id: str) -> TaskRecord | None:
