@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import requests
 from localrun.app import App
 from localrun.engines.fake import FakeContainer
 from localrun.record import TaskRecord
-from tests.serverdesk import add, live, serve_desk
+from tests.serverdesk import ServerDesk, add, live, serve_desk
 
 
 def types(answer: Any) -> list[tuple[str, list[Any]]]:
@@ -379,58 +381,41 @@ def test_the_same_task_asked_for_many_times_at_once_is_one_task(tmp_path: Path, 
         assert [len(desk.lines(kind)) for kind in ("task_requested", "task_created")] == [1, 1]
 
 
-def test_the_same_task_asked_of_two_servers_of_one_folder_is_one_task(tmp_path: Path) -> None:
+def meanwhile(desk: ServerDesk, monkeypatch: pytest.MonkeyPatch, deed: Callable[[], object]) -> None:
+    """Do something while the server waits for the record of a task that another one is making."""
+    manager = desk.site.app.manager
+    find, looks = manager.find_task, count()
+
+    def look(task_id: str) -> TaskRecord | None:
+        if next(looks) == 4:
+            deed()
+        return find(task_id)
+
+    monkeypatch.setattr(manager, "find_task", look)
+
+
+def test_the_same_task_asked_of_two_servers_of_one_folder_is_one_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with serve_desk(tmp_path, add) as desk:
         body = {"task": {"n": 1}, "assigned_by": "ray"}
         # as another server leaves it in the middle of making it: the folder is there, its record is not
         other = desk.site.app.home.create("mine")
         record = TaskRecord(id="mine", bundle="", submitted={"n": 1}, assigned_by="ray")
-        timer = threading.Timer(0.3, lambda: other.save(record))
-        timer.start()
+        meanwhile(desk, monkeypatch, lambda: other.save(record))
         answer = desk.client.put("/task/mine", json=body)
-        timer.join()
         assert (answer.status_code, answer.json()["task_id"]) == (200, "mine")
         assert desk.client.put("/task/mine", json={**body, "task": {"n": 2}}).status_code == 409
 
 
-def test_an_id_whose_making_failed_elsewhere_is_a_conflict_once_and_then_free(tmp_path: Path) -> None:
-    with serve_desk(tmp_path, add) as desk:
-        body = {"task": {"n": 1}, "assigned_by": "ray"}
-        other = desk.site.app.home.create("mine")
-        timer = threading.Timer(0.2, other.remove)
-        timer.start()
-        assert desk.client.put("/task/mine", json=body).status_code == 409
-        timer.join()
-        assert desk.client.put("/task/mine", json=body).status_code == 200
-
-
-def test_a_task_with_replicas_is_one_task_and_each_replica_is_one_more(
+def test_an_id_whose_making_failed_elsewhere_is_a_conflict_once_and_then_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from localrun import replication
-
-    monkeypatch.setattr(replication, "APART", 0.0)
     with serve_desk(tmp_path, add) as desk:
-        # When a task asks for replicas, of which some must agree
-        found = desk.post({**desk.bundle(a=3, b=4), "replicas": 3, "agree": 2})
-        desk.wait(found["task_id"])
-
-        # Then it finishes as one, and has what came of comparing them
-        whole = desk.client.get(f"/task/{found['task_id']}").json()["task"]
-        assert (whole["state"], whole["outputs"]) == ("FINISHED", {"sum": 7})
-        assert [group["replicas"] for group in whole["replication"]["groups"]] == [[1, 2, 3]]
-        for number, task_id in enumerate(whole["replication"]["ids"], 1):
-            replica = desk.client.get(f"/task/{task_id}").json()["task"]
-            assert (replica["replica_of"], replica["replica"]["number"]) == (found["task_id"], number)
-
-
-@pytest.mark.parametrize("keys", [{"replicas": 0}, {"replicas": "2"}, {"replicas": 3, "agree": 1}])
-def test_replicas_that_do_not_fit_are_refused(tmp_path: Path, keys: dict[str, Any]) -> None:
-    with serve_desk(tmp_path, add) as desk:
-        body = {"task": {**desk.bundle(a=3, b=4), **keys}, "assigned_by": "ray"}
-        refused = desk.client.post("/task", json=body)
-        assert refused.status_code == 422, refused.text
-        assert "replicas" in refused.text
+        body = {"task": {"n": 1}, "assigned_by": "ray"}
+        meanwhile(desk, monkeypatch, desk.site.app.home.create("mine").remove)
+        assert desk.client.put("/task/mine", json=body).status_code == 409
+        assert desk.client.put("/task/mine", json=body).status_code == 200
 
 
 def test_a_task_that_is_refused_is_refused_alike_however_often_it_is_asked_for_at_once(
