@@ -86,13 +86,31 @@ def took(record: TaskRecord) -> float | None:
     return None if record.ended is None else record.ended - record.created + record.timings.get("bundle", 0.0)
 
 
+def _place(value: Any, folders: Iterable[Path]) -> tuple[str, str] | None:
+    """Where an output lies that is a file, a folder or an array of files, and how much that is."""
+    path = _path_of(value)
+    sizes = (size_of(path, folder) for folder in folders)
+    size = next((size for size in sizes if size is not None), None)
+    if path is None or size is None:
+        return None
+    return path, f"{len(value)} items, {show_bytes(size)}" if isinstance(value, list) else show_bytes(size)
+
+
+def _path_of(value: Any) -> str | None:
+    """The path that a value is, or the folder in which the files of an array lie."""
+    if isinstance(value, str):
+        return value
+    found = {_path_of(item) for item in value} if isinstance(value, list) else set()
+    parents = {path and os.path.dirname(path) for path in found}  # noqa: PTH120 - texts that may be no paths
+    return parents.pop() if len(parents) == 1 else None
+
+
 def output_lines(outputs: Mapping[str, Any], folders: Iterable[Path]) -> Iterator[str]:
-    """`name: value` for each output, files with their size."""
+    """`name: value` for each output, files with their size; of an array of files the folder."""
     known = list(folders)
     for name, value in outputs.items():
-        sizes = (size_of(value, folder) for folder in known)
-        size = next((size for size in sizes if size is not None), None)
-        yield f"{name}: {value_text(value)}" + ("" if size is None else f" ({show_bytes(size)})")
+        place = _place(value, known)
+        yield f"{name}: " + (value_text(value) if place is None else f"{harmless(place[0])} ({place[1]})")
 
 
 def print_outputs(outputs: Mapping[str, Any], folders: Iterable[Path]) -> None:
@@ -162,11 +180,11 @@ def _cells(name: str, value: Any, folders: Iterable[Path]) -> Iterator[Renderabl
     from rich.text import Text
 
     yield Text(harmless(name), "bold not dim")
-    size = next((size for size in (size_of(value, folder) for folder in folders) if size is not None), None)
-    if size is None:
+    place = _place(value, folders)
+    if place is None:
         yield Text(value_text(value))
     else:
-        yield Text.assemble(harmless(shorter(value)), (f"  {show_bytes(size)}", "dim"))
+        yield Text.assemble(harmless(shorter(place[0])), (f"  {place[1]}", "dim"))
 
 
 def shorter(path: str) -> str:

@@ -70,6 +70,27 @@ def test_files_come_with_their_size_and_values_as_they_are(tmp_path: Path) -> No
     ]
 
 
+def test_an_array_of_files_is_told_by_its_folder(tmp_path: Path) -> None:
+    # Given an array of files, and one of arrays
+    for name in ("frames/0", "frames/1", "tiles/0/0", "tiles/1/0"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(bytes(512))
+    outputs = {
+        "frames": [f"{tmp_path}/frames/{number}" for number in range(2)],
+        "tiles": [[f"{tmp_path}/tiles/{number}/0"] for number in range(2)],
+        "words": ["/etc/one", "/etc/two"],
+        "none": [],
+    }
+
+    # Then each is one short line, and texts that look like paths are texts
+    assert list(output_lines(outputs, [tmp_path])) == [
+        f"frames: {tmp_path}/frames (2 items, 1 KiB)",
+        f"tiles: {tmp_path}/tiles (2 items, 1 KiB)",
+        'words: ["/etc/one", "/etc/two"]',
+        "none: []",
+    ]
+
+
 def test_a_value_cannot_steer_the_terminal_or_break_its_line() -> None:
     assert value_text("a\x1b[2J\nb") == "a\\x1b[2J\\x0ab"
     assert value_text([1, True, None]) == "[1, true, null]"
