@@ -418,6 +418,35 @@ def test_an_id_whose_making_failed_elsewhere_is_a_conflict_once_and_then_free(
         assert desk.client.put("/task/mine", json=body).status_code == 200
 
 
+def test_a_task_with_replicas_is_one_task_and_each_replica_is_one_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from localrun import replication
+
+    monkeypatch.setattr(replication, "APART", 0.0)
+    with serve_desk(tmp_path, add) as desk:
+        # When a task asks for replicas, of which some must agree
+        found = desk.post({**desk.bundle(a=3, b=4), "replicas": 3, "agree": 2})
+        desk.wait(found["task_id"])
+
+        # Then it finishes as one, and has what came of comparing them
+        whole = desk.client.get(f"/task/{found['task_id']}").json()["task"]
+        assert (whole["state"], whole["outputs"]) == ("FINISHED", {"sum": 7})
+        assert [group["replicas"] for group in whole["replication"]["groups"]] == [[1, 2, 3]]
+        for number, task_id in enumerate(whole["replication"]["ids"], 1):
+            replica = desk.client.get(f"/task/{task_id}").json()["task"]
+            assert (replica["replica_of"], replica["replica"]["number"]) == (found["task_id"], number)
+
+
+@pytest.mark.parametrize("keys", [{"replicas": 0}, {"replicas": "2"}, {"replicas": 3, "agree": 1}])
+def test_replicas_that_do_not_fit_are_refused(tmp_path: Path, keys: dict[str, Any]) -> None:
+    with serve_desk(tmp_path, add) as desk:
+        body = {"task": {**desk.bundle(a=3, b=4), **keys}, "assigned_by": "ray"}
+        refused = desk.client.post("/task", json=body)
+        assert refused.status_code == 422, refused.text
+        assert "replicas" in refused.text
+
+
 def test_a_task_that_is_refused_is_refused_alike_however_often_it_is_asked_for_at_once(
     tmp_path: Path,
 ) -> None:
