@@ -18,6 +18,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
+import msgspec
+
 from localrun import consensus, room, safe
 from localrun.claim import Claim
 from localrun.consensus import Outcome
@@ -286,10 +288,16 @@ class _Replication:
         outcome = consensus.compare(records, replication, list(self._ready.descriptor.outputs))
         task.time("compare", time.perf_counter() - begun)
         task.finish(failed=outcome.error is not None, message=outcome.summary)
-        task.update(replication=outcome.replication)
+        task.update(replication=self._without_secrets(outcome.replication))
         for warning in outcome.warnings:
             task.warn(warning)
         return outcome
+
+    def _without_secrets(self, replication: Replication) -> Replication:
+        """What differs is shown, and a program may have written a secret there."""
+        if not self._plan.hidden:
+            return replication
+        return msgspec.convert(self.task.veil.data(replication.as_dict()), Replication)
 
     def _adopt(self, chosen: TaskRecord) -> Any:
         """Take the outputs and the log of a replica; the outputs as they are here."""

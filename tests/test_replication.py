@@ -523,3 +523,21 @@ def test_every_replica_gets_the_secrets_and_none_keeps_them(desk: Desk) -> None:
     assert seen == ["hunter2222"] * 2
     files = [path for path in desk.app.home.path.rglob("*") if path.is_file()]
     assert [path for path in files if b"hunter2222" in path.read_bytes()] == []
+
+
+def test_a_secret_that_differs_from_run_to_run_is_not_shown(desk: Desk) -> None:
+    # Given a program that writes a secret beside something that changes
+    def program(container: FakeContainer) -> int:
+        text = f"{container.environment['PASSWORD']} {number_of(container)}"
+        container.path("/outputs/sum").write_text(text)
+        return 0
+
+    desk.bundle.write_text(desk.bundle.read_text().replace("sum: {type: integer", "sum: {type: string"))
+
+    # Then the place is told, and the secret is not
+    record = run(desk, program, replicas=2, secrets={"PASSWORD": "hunter2222"})
+    assert record.cause == "NO_CONSENSUS"
+    assert record.replication is not None
+    assert record.replication.disagreements[0].column == len("hunter2222 ") + 1
+    assert b"hunter2222" not in Path(record.folder, "task.json").read_bytes()
+    assert b"hunter2222" not in Path(record.folder, "events.jsonl").read_bytes()
