@@ -7,13 +7,14 @@ whose container is gone fails, or runs again as often as it may be retried.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from localrun import descriptor
 from localrun.claim import Claim
 from localrun.crew import Crew
 from localrun.ending import Ending
 from localrun.engines.base import Found
-from localrun.errors import Cause, EngineUnreachable, LocalrunError
+from localrun.errors import Cause, ContainerGone, EngineUnreachable, LocalrunError
 from localrun.events import Listener
 from localrun.images import ImageReference
 from localrun.intake import Intake, Ready, given_to, provision
@@ -88,7 +89,7 @@ class Takeover:
         return True
 
     def _go_on(self, task: Task, claim: Claim) -> None:
-        found = next(iter(self._runner().engine.find({LABEL_TASK: task.id})), None)
+        found = self._container(task)
         if found is not None and found.started and task.record.ending is None:
             self._adopt(task, claim, found)
             return
@@ -112,6 +113,20 @@ class Takeover:
         task.workspace.usage.unlink(missing_ok=True)  # of the container that is gone
         task.update(steps=[], container=None)
         self._accept(ready)
+
+    def _container(self, task: Task) -> Found | None:
+        """The task's container, if there is one; whether it was started is certain then.
+
+        The process that died may have asked for its start, which goes on without it. The engine measures a
+        container only when that is over.
+        """
+        engine = self._runner().engine
+        found = next(iter(engine.find({LABEL_TASK: task.id})), None)
+        if found is None or found.started:
+            return found
+        with suppress(ContainerGone):
+            engine.size(found.handle)
+        return next(iter(engine.find({LABEL_TASK: task.id})), None)
 
     def _again(self, task: Task, claim: Claim) -> Ready:
         """What a task with replicas, which has begun, needs: its image and its descriptor as they were."""

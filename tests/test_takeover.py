@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from localrun.app import App
+from localrun.engines.base import Found, Handle
 from localrun.engines.dockerd import DockerEngine
-from localrun.engines.fake import FakeContainer
+from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.metrics import Readings, Sample
 from localrun.record import StepRecord, TaskRecord
 from localrun.states import StepName, TaskState
@@ -293,3 +295,32 @@ def test_a_task_that_runs_again_is_measured_anew(tmp_path: Path) -> None:
         record = recovered(desk)(left.id)
         assert (record.state, record.usage) == (TaskState.FINISHED, None)
         assert not desk.app.home.open(left.id).usage.exists()
+
+
+class Starting(FakeEngine):
+    """An engine whose list does not know of a start, as long as it is in progress."""
+
+    measured = False
+
+    def find(self, labels: Mapping[str, str]) -> list[Found]:
+        return [replace(found, started=found.started and self.measured) for found in super().find(labels)]
+
+    def size(self, handle: Handle) -> int:
+        self.measured = True
+        return super().size(handle)
+
+
+def test_a_container_that_is_just_being_started_is_not_run_twice(
+    tmp_path: Path,
+) -> None:
+    runs: list[int] = []
+
+    def program(container: FakeContainer) -> int:
+        runs.append(1)
+        return add(container)
+
+    with make_desk(tmp_path, engine=Starting(program)) as desk:
+        left = abandoned(desk, "PENDING")
+        with_container(desk, left)
+        record = recovered(desk)(left.id)
+    assert (record.state, record.outputs, runs) == (TaskState.FINISHED, {"sum": 7}, [1])

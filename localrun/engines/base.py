@@ -209,7 +209,10 @@ class Engine(Protocol):
         """What it uses, about every second until it has ended; nothing when it does not run."""
 
     def size(self, handle: Handle) -> int:
-        """Bytes that it has written to its own root, which lies on the engine's disk; takes a while."""
+        """Bytes that it has written to its own root, which lies on the engine's disk; takes a while.
+
+        Answers when a start that is in progress is over: what `find` says then is the truth.
+        """
 
     def stop(self, handle: Handle, grace: float) -> None:
         """Ask it to end (SIGTERM), and end it (SIGKILL) after `grace` seconds."""
