@@ -248,7 +248,8 @@ class _Replication:
         assert self.task.record.replication is not None
         number = self.task.record.replication.ids.index(task_id) + 1
         state = "gone" if record is None else str(record.state)
-        why = f" ({record.cause}): {record.message}" if record and record.cause else ""
+        cause = f" ({record.cause})" if record and record.cause not in (None, state) else ""
+        why = f"{cause}: {record.message}" if record and record.cause else ""
         self.task.emit("note", f"replica {number} {state}{why}", replica=number, state_of_replica=state)
 
     def let_go(self) -> None:
