@@ -147,9 +147,12 @@ def _style(cell: pyte.screens.Char) -> Style:
 
 
 def text_of(picture: str) -> str:
-    """What stands in a picture but for blanks, and for what differs from run to run: times, ids, usage."""
+    """What stands in a picture but for blanks, and for what differs from run to run and from user to user."""
     words = " ".join(re.findall(r'<text class="run-r\d+"[^>]*>([^<]*)</text>', picture))
     text = unescape(words).replace("\xa0", " ")
+    text = re.sub(
+        r"mounted; (read as root|all entries were ours|ownership of \d+ entries taken over)", "", text
+    )
     text = re.sub(r"\btime +\d.*?(?= folder )", "TIMES", text, flags=re.DOTALL)
     text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8}\b", "ID", text)
     return "".join(re.sub(r"\b\d+(\.\d+)? m?s\b", "TIME", text).split())

@@ -5,6 +5,7 @@ Whatever goes wrong here is not told: somebody is in the middle of a line. There
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -128,7 +129,8 @@ def _paths(begun: str) -> Iterator[str]:
     """Files and folders below the folder that was typed, as they are typed; folders end with `/`."""
     folder, slash, part = begun.rpartition("/")
     try:
-        entries = sorted(Path(folder or slash or ".").expanduser().iterdir())
+        # Path's own expansion raises for a user that there is not
+        entries = sorted(Path(os.path.expanduser(folder or slash or ".")).iterdir())  # noqa: PTH111
     except OSError:
         return
     for entry in entries:

@@ -123,7 +123,16 @@ def test_a_file_is_found_along_its_path(localrun: Command) -> None:
     )
 
 
-@pytest.mark.parametrize("line", ["run nowhere -i ", "run . -i x=", "serve x ", "explain zzz"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run nowhere -i ",
+        f"run {ROOT}/samples/types/image-png -i value=@~nobody-of-that-name/",
+        "run . -i x=",
+        "serve x ",
+        "explain zzz",
+    ],
+)
 def test_a_line_that_makes_no_sense_is_offered_nothing_and_told_nothing(localrun: Command, line: str) -> None:
     assert offered(localrun, line) == []
 
@@ -255,6 +264,8 @@ def bash(tmp_path: Path) -> Iterator[Bash]:
     ("typed", "then"),
     [
         ("localrun sta", "[localrun][status]"),
+        ("localrun run myb", "[run][mybundle/]"),
+        ("localrun run --inputs pic", "[--inputs][picture.png]"),
         ("localrun run --pull mi", "[localrun][run][--pull][missing]"),
         (f"localrun run {ROOT}/samples/count-cells -i thr", f"[{ROOT}/samples/count-cells][-i][threshold=]"),
         (f"localrun run {ROOT}/samples/types/boolean -i value=t", "[-i][value=true]"),
@@ -265,6 +276,7 @@ def bash(tmp_path: Path) -> Iterator[Bash]:
 def test_bash_completes_what_is_typed(bash: Bash, tmp_path: Path, typed: str, then: str) -> None:
     for name in ("picture.png", "with blank.png"):
         (tmp_path / name).write_bytes(b"")
+    (tmp_path / "mybundle").mkdir()
     assert bash.completed(typed).endswith(then)
 
 
