@@ -77,7 +77,9 @@ def _of_dead_process(bench: Bench) -> Shown:
         process.wait()
     (left,) = bench.tasks()
     assert run(bench, *bench.program("echo 7 > /outputs/sum")).code == 0
-    return _waited(bench, left["id"])
+    shown = _waited(bench, left["id"])
+    assert f"process {process.pid} " in shown.text
+    return shown
 
 
 def _with_a_bug(bench: Bench) -> Shown:
