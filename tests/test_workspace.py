@@ -99,6 +99,11 @@ def test_a_task_is_found_by_its_id_by_a_unique_beginning_and_as_the_last(home: H
     assert [workspace.id for workspace in home.newest()] == [newer.id, older.id]
 
 
+def test_tasks_that_are_made_at_once_keep_their_order(home: Home) -> None:
+    ids = [made(home).id for _ in range(30)]
+    assert [workspace.id for workspace in home.newest()] == ids[::-1]
+
+
 def test_a_beginning_that_several_tasks_share_is_refused_with_their_ids(home: Home) -> None:
     for name in ("abc1", "abc2"):
         home.create()
