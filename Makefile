@@ -16,7 +16,7 @@ AT_A_DESK := { [ -z "$$CI" ] && echo "The tests that need it are skipped."; }
 .PHONY: help demo test lint format docs reference screenshot bench venv docker base clean
 
 help: ## say what there is
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: venv base ## run the sample that counts cells, and show what it gives
 	@rm -rf demo-output

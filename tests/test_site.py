@@ -115,6 +115,14 @@ def test_a_page_of_the_reference_that_was_changed_by_hand_is_noticed(
     assert generate.main(["--check"]) == 0
 
 
+def test_every_variable_that_the_program_reads_is_on_the_page_of_settings() -> None:
+    sources = "\n".join(path.read_text() for path in (ROOT / "localrun").rglob("*.py"))
+    names = set(re.findall(r"""environ(?:\.get\(|\[)"([A-Z_]+)\"""", sources))
+    assert {"DOCKER_HOST", "NO_COLOR"} <= names
+    page = generate.pages()["settings.md"]
+    assert {name for name in names if f"`{name}`" not in page} == set()
+
+
 def test_every_command_setting_cause_and_type_has_its_place_in_the_reference() -> None:
     import msgspec
 

@@ -36,7 +36,9 @@ def page() -> Page:
             ["`DOCKER_HOST`", "The engine's address, where `LOCALRUN_DOCKER_HOST` is not set."],
             ["`XDG_CACHE_HOME`", "Where `localrun/` is the cache, if `LOCALRUN_CACHE` is not set."],
             ["`NO_COLOR`", "If it is set, nothing is coloured."],
-            ["`TERM`, `LC_ALL`, `LANG`", "Whether a terminal can move its cursor, and show check marks."],
+            ["`TERM`", "Whether a terminal can move its cursor."],
+            ["`LC_ALL`, `LC_CTYPE`, `LANG`", "Whether it can show check marks."],
+            ["`CI`", "If it is set, tests of [the pytest plugin](../pytest.md) fail without an engine."],
         ],
     )
     return made

@@ -90,11 +90,11 @@ _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(sorted(_SCRIPTS)))
+@click.argument("shell", type=click.Choice(sorted(_SCRIPTS)), metavar="SHELL")
 @click.option("--line", hidden=True, help="Show what may follow this line.")
 @pass_face
 def command(face: Face, shell: str, line: str | None) -> None:
-    """Print what SHELL needs to complete commands, options, tasks, and the inputs of a bundle.
+    """Print what SHELL (bash, zsh, fish) needs to complete commands, options, tasks, and inputs of a bundle.
 
     \b
     bash, in ~/.bashrc:                   eval "$(localrun completion bash)"
