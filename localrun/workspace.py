@@ -356,12 +356,12 @@ class Home:
         yield from (self.open(name) for _, name in found)
 
 
-def _made(entry: os.DirEntry[str]) -> float:
+def _made(entry: os.DirEntry[str]) -> int:
     # the descriptor is written once, when the task is made; the folder itself changes with every state.
     # What has none, has a record that says the time of its making; see `save`
     for name in ("descriptor.yml", "task.json"):
         try:
-            return os.stat(f"{entry.path}/{name}").st_mtime  # noqa: PTH116 - hot
+            return os.stat(f"{entry.path}/{name}").st_mtime_ns  # noqa: PTH116 - hot
         except OSError:
             continue
-    return 0.0
+    return 0
