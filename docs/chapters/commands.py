@@ -47,7 +47,7 @@ def page() -> Page:
 
 def _command(made: Page, command: click.Command, context: click.Context, level: int = 3) -> None:
     made.head(context.command_path, level)
-    made.code(" ".join([context.command_path, *command.collect_usage_pieces(context)]))
+    made.code(_usage(command, context))
     made.prose(_prose(command.help or ""))
     _options(made, command, context)
     if isinstance(command, click.Group):
@@ -66,7 +66,21 @@ def _rows(command: click.Command, context: click.Context) -> Iterator[list[str]]
         found = parameter.get_help_record(context)
         if found is not None and found[1] and "--help" not in parameter.opts:
             names, text = found
-            yield [code(names), _plain(text)]
+            yield [code(_choices(parameter, names)), _plain(text)]
+
+
+def _usage(command: click.Command, context: click.Context) -> str:
+    pieces = command.collect_usage_pieces(context)
+    if isinstance(command, click.Group):  # which versions of click write in two ways
+        pieces = ["[OPTIONS]", "COMMAND", "[ARGS]..."]
+    return " ".join([context.command_path, *pieces])
+
+
+def _choices(parameter: click.Parameter, names: str) -> str:
+    """The names of an option with what it takes; letter case is another in each version of click."""
+    free = isinstance(parameter.type, click.Choice) and not parameter.type.case_sensitive
+    option, _, choices = names.partition(" [")
+    return f"{option} [{choices.lower()}" if free and choices else names
 
 
 def _plain(text: str) -> str:
