@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Literal, Self
 
 import msgspec
@@ -35,7 +36,25 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def from_json(cls, text: bytes) -> Self:
         """Read `to_json` back. Raises ValueError when the text does not fit."""
-        return msgspec.json.decode(text, type=cls)
+        found: Self = decoder(cls).decode(text)
+        return found
+
+
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+_making = threading.Lock()
+
+
+def decoder(form: Any) -> msgspec.json.Decoder[Any]:
+    """What reads JSON as `form`, made once.
+
+    One at a time, since two threads that look into the same structs for the first time at once end the
+    process: what msgspec (0.22) finds out of a struct is written into it without a lock.
+    """
+    found = _decoders.get(form)
+    if found is None:
+        with _making:
+            found = _decoders.setdefault(form, msgspec.json.Decoder(form))
+    return found
 
 
 class Owner(Frozen, frozen=True, kw_only=True):

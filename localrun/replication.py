@@ -298,7 +298,7 @@ class _Replication:
         """What differs is shown, and a program may have written a secret there."""
         if not self._plan.hidden:
             return replication
-        return msgspec.convert(self.task.veil.data(replication.as_dict()), Replication)
+        return Replication.from_json(msgspec.json.encode(self.task.veil.data(replication.as_dict())))
 
     def _adopt(self, chosen: TaskRecord) -> Any:
         """Take the outputs and the log of a replica; the outputs as they are here."""

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,3 +42,25 @@ def test_the_end_has_a_time_only_once_it_is_reached() -> None:
 def test_a_step_has_a_duration_only_once_it_has_ended() -> None:
     assert StepRecord(name=StepName.TASK, started=1.0).seconds is None
     assert StepRecord(name=StepName.TASK, started=1.0, finished=1.5).seconds == 0.5
+
+
+def test_records_can_be_read_for_the_first_time_by_several_threads_at_once() -> None:
+    """Ten processes, since it was only now and then that one of them died."""
+    script = """
+import threading
+from localrun.admission.ledger import Entry
+from localrun.record import Owner, TaskRecord, decoder
+
+text = TaskRecord(id="a", bundle="b", owner=Owner(host="h", pid=1, started=1.0)).to_json()
+begin = threading.Barrier(8)
+
+def read(number):
+    begin.wait()
+    TaskRecord.from_json(text) if number % 2 else decoder(dict[str, Entry]).decode(b"{}")
+
+threads = [threading.Thread(target=read, args=(number,)) for number in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+    ended = [subprocess.run([sys.executable, "-c", script], check=False).returncode for _ in range(10)]
+    assert ended == [0] * 10

@@ -21,7 +21,7 @@ import msgspec
 
 from localrun.errors import AdmissionError, Cause
 from localrun.owners import is_alive, is_foreign, this_process
-from localrun.record import Frozen, Owner, Resources
+from localrun.record import Frozen, Owner, Resources, decoder
 
 _LARGEST = 16 * 1024**2  # bytes; some 40,000 entries: whatever is larger was not written by us
 _FOREIGN_LIFE = 7 * 24 * 3600.0  # seconds after which a process that cannot be looked at is forgotten
@@ -183,7 +183,7 @@ class Ledger:
     def _parse(self, text: bytes) -> dict[str, Entry]:
         """The entries; none when the file is damaged: every living process puts its own in again."""
         try:
-            found = msgspec.json.decode(text, type=dict[str, Entry])
+            found: dict[str, Entry] = decoder(dict[str, Entry]).decode(text)
         except (ValueError, RecursionError) as error:
             self._damaged(f"the ledger {self.path} was damaged and is made anew: {error}")
             return {}
