@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from localrun.errors import Cause, ImageError
 from localrun.images import ImageFolder
 from localrun.images import cache as notes
 from localrun.images import context as contexts
-from localrun.images.context import digest
+from localrun.images.context import _walk, digest
 from localrun.images.ignore import Ignore
 
 
@@ -106,6 +107,18 @@ def test_links_out_of_the_folder_are_not_followed(folder: Path, tmp_path: Path) 
     before = of(folder)
     outside.write_text("2")
     assert of(folder) == before
+
+
+def test_what_goes_while_the_folder_is_looked_at_is_not_there(tmp_path: Path) -> None:
+    for name in ("a", "b/x", "c/x", "d"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1")
+    walk = _walk(tmp_path, "", Ignore([]))
+    assert next(walk).path == "a"
+    shutil.rmtree(tmp_path / "b")
+    assert next(walk).path == "c"
+    shutil.rmtree(tmp_path / "c")
+    assert [entry.path for entry in walk] == ["d"]
 
 
 def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from localrun.record import Resources
 
 Told = Callable[[str, dict[str, Any]], None]
 
-_PATIENCE = 60  # looks of the first in the line, for one look of somebody far behind
+_PATIENCE = 10  # looks of the first in the line, for one look of somebody far behind
 
 
 def _untold(_kind: str, _data: dict[str, Any]) -> None:

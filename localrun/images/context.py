@@ -8,6 +8,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,11 +86,16 @@ def _walk(folder: Path, prefix: str, ignore: Ignore) -> Iterator[Entry]:
     with os.scandir(folder) as items:
         found = sorted(items, key=lambda item: item.name)
     for item in found:
-        path, status = prefix + item.name, item.stat(follow_symlinks=False)
-        target = str(Path(item.path).readlink()) if item.is_symlink() else ""
+        path = prefix + item.name
+        try:
+            status = item.stat(follow_symlinks=False)
+            target = str(Path(item.path).readlink()) if item.is_symlink() else ""
+        except FileNotFoundError:  # it went just now, as files of running programs do: then it is not there
+            continue
         yield Entry(path, status, target)
         if item.is_dir(follow_symlinks=False) and (ignore.has_exceptions or not ignore(path)):
-            yield from _walk(Path(item.path), f"{path}/", ignore)
+            with suppress(FileNotFoundError):
+                yield from _walk(Path(item.path), f"{path}/", ignore)
 
 
 def _ignore(folder: Path) -> Ignore:
