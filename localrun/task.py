@@ -16,6 +16,33 @@ from localrun.record import StepRecord, TaskRecord
 from localrun.states import StepName, TaskState
 from localrun.workspace import Workspace
 
+_EVENTS = threading.Lock()
+
+
+class _Flag:
+    """A `threading.Event` that is made when somebody waits: for most tasks of a server nobody does."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._event: threading.Event | None = None
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        with _EVENTS:
+            self._is_set = True
+            event = self._event
+        if event is not None:
+            event.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        with _EVENTS:
+            if self._is_set:
+                return True
+            self._event = event = self._event or threading.Event()
+        return event.wait(timeout)
+
 
 class Task:
     """One task in the process that carries it.
@@ -29,8 +56,8 @@ class Task:
         self.workspace = workspace
         self._listeners = tuple(listeners)
         self._lock = threading.Lock()
-        self._cancelled = threading.Event()
-        self._ended = threading.Event()
+        self._cancelled = _Flag()
+        self._ended = _Flag()
         self.is_written = False  # whether the record on disk is this one
 
     @property

@@ -56,6 +56,8 @@ class LogFile:
             if size and size + len(line) > self._max_bytes:
                 stream, size = self._rotated(stream, size)
             kept, mended = self._end(stream, size)
+            if kept != size:
+                os.ftruncate(stream, kept)
             _write(stream, kept, mended + line)
         finally:
             os.close(stream)
@@ -96,8 +98,6 @@ class LogFile:
 
 def _write(stream: int, size: int, text: bytes) -> None:
     """Write all of `text` after the first `size` bytes, or leave just these."""
-    if os.fstat(stream).st_size != size:
-        os.ftruncate(stream, size)
     done = 0
     try:
         done = os.write(stream, text)

@@ -44,6 +44,7 @@ _CLUES = (
 )
 _compact = msgspec.json.encode
 _AS_IT_IS = frozenset({str, bool, type(None)})
+_KEYS = frozenset({str})
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # made once: that is half of the work
 
 _DEPTH = 12
@@ -117,10 +118,11 @@ def _is_plain(value: Any, depth: int) -> bool:
 
 def _holds_plain(value: Any, depth: int) -> bool:
     if type(value) is dict:
-        if any(type(key) is not str for key in value):
+        if not {*map(type, value)} <= _KEYS:
             return False
         value = value.values()
-    # most are texts: they need no call of their own
+    if {*map(type, value)} <= _AS_IT_IS:  # as most do: nothing in it needs a call of its own
+        return True
     return all(type(one) in _AS_IT_IS or _is_plain(one, depth) for one in value)
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
 
 from localrun.server.schema import Invalid, Refused
 
@@ -23,6 +28,15 @@ _WORDS = {
     507: "The disk is full.",
 }
 _ALWAYS = (400, 401, 403, 413, 421, 500)
+
+
+class Direct(APIRoute):
+    """A route whose function takes the request as it is: there is nothing to find out for it first."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers: the function itself."""
+        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return handler
 
 
 def responses(model: Any = None, *more: int, media: str = "application/json") -> Responses:

@@ -20,7 +20,7 @@ from localrun.request import without_secrets
 from localrun.server import body, schema, views
 from localrun.server.answer import answer, moment, now
 from localrun.server.refusal import Failing, detail_of, status_of
-from localrun.server.routes import json_body, responses
+from localrun.server.routes import Direct, json_body, responses
 from localrun.server.site import Site, site_of
 
 router = APIRouter(tags=["tasks"])
@@ -34,12 +34,6 @@ _MAKING = 2.0  # seconds from the folder of a task to its record, at most
 _MAKES = responses(schema.Created, 409, 503, 507)
 
 
-@router.post(
-    "/task",
-    summary="Make a task, or a list of them",
-    responses=_MAKES | {200: {"model": schema.Created | schema.BatchProcessed, "description": "Done."}},
-    openapi_extra=json_body((schema.Submission, schema.Batch)),
-)
 async def create_task(request: Request) -> Response:
     """Make a task of any object. A list in `task` makes one of each of its objects.
 
@@ -53,6 +47,17 @@ async def create_task(request: Request) -> Response:
         with site.journal.together():
             record = await _create(site, str(uuid.uuid4()), found.task, found.assigned_by, "POST /task")
             return _created(site, record)
+
+
+router.add_api_route(
+    "/task",
+    create_task,
+    methods=["POST"],
+    route_class_override=Direct,
+    summary="Make a task, or a list of them",
+    responses=_MAKES | {200: {"model": schema.Created | schema.BatchProcessed, "description": "Done."}},
+    openapi_extra=json_body((schema.Submission, schema.Batch)),
+)
 
 
 @router.get("/task/list", summary="List tasks", responses=responses(schema.TaskList, 404))
