@@ -129,7 +129,7 @@ class TaskManager:
             bundle="",
             submitted=without_secrets(payload),
             assigned_by=assigned_by,
-            folder=str(workspace.path),
+            folder=str(workspace),
         )
         return self._keep(Task(record, workspace, (self._tell,)))
 

@@ -74,7 +74,7 @@ class Task:
     def create(self) -> None:
         """Write the first state down; the task exists from here on."""
         self.update(history=[(self.record.state, time.time())])
-        self.workspace.save(self.record)
+        self.workspace.begin(self.record)
         self._tell_state(task_data=self.record.submitted or {"bundle": self.record.bundle})
 
     def move(self, state: TaskState, **changes: Any) -> None:

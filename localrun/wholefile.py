@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import FileIO
 from pathlib import Path
 
 from localrun import room
@@ -16,9 +17,7 @@ def write(path: str, data: bytes, made: float | None = None) -> None:
     beside = f"{path}.{os.getpid()}.tmp"
     try:
         with open(beside, "wb", buffering=0) as stream:  # noqa: PTH123
-            left = memoryview(data)
-            while left:
-                left = left[stream.write(left) :]
+            _write(stream, data)
             if made is not None:
                 os.utime(stream.fileno(), (made, made))
         os.replace(beside, path)  # noqa: PTH105
@@ -27,6 +26,27 @@ def write(path: str, data: bytes, made: float | None = None) -> None:
         if isinstance(error, OSError):
             raise room.unwritable(Path(path).parent, error) from error
         raise
+
+
+def write_first(path: str, data: bytes) -> None:
+    """Make a file that nobody can rely on yet: what is of no use as a whole need not be replaced as a whole.
+
+    Raises as `write`, and leaves nothing then.
+    """
+    try:
+        with open(path, "wb", buffering=0) as stream:  # noqa: PTH123
+            _write(stream, data)
+    except BaseException as error:
+        Path(path).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise room.unwritable(Path(path).parent, error) from error
+        raise
+
+
+def _write(stream: FileIO, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[stream.write(left) :]
 
 
 def append(path: str, data: bytes) -> None:

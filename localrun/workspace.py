@@ -33,7 +33,7 @@ from localrun.claim import Claim, offer, take, wait_until_free
 from localrun.errors import LocalrunError, TaskExists, TaskNotFound, UsageError
 from localrun.events import Event
 from localrun.record import TaskRecord
-from localrun.wholefile import append, write
+from localrun.wholefile import append, write, write_first
 
 LAST = "last"
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -43,10 +43,14 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 class Workspace:
     """One task's folder."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | str) -> None:
         self._text = str(path)  # for what every task does: joining paths costs more than writing files
-        self.id = path.name
+        self.id = self._text.rpartition("/")[2]
+
+    @cached_property
+    def path(self) -> Path:
+        """The folder."""
+        return Path(self._text)
 
     def __str__(self) -> str:
         return self._text
@@ -148,9 +152,12 @@ class Workspace:
 
         Raises `LocalrunError`, with cause DISK_FULL when there is no room.
         """
-        # the file is new at first: it has the time of its making then by itself
-        made = None if record.plan or len(record.history) < 2 else record.created
+        made = None if record.plan else record.created
         write(f"{self._text}/task.json", record.to_json(), made)
+
+    def begin(self, record: TaskRecord) -> None:
+        """Write the first record; a reader who comes too early finds none. Raises as `save`."""
+        write_first(f"{self._text}/task.json", record.to_json())
 
     def load(self) -> TaskRecord:
         """Read the record. Raises `TaskNotFound` when it is gone or was never written."""
@@ -260,7 +267,7 @@ class Home:
             raise UsageError(
                 f"{task_id!r} is no id of a task", remedy="use letters, digits, - and _, at most 64"
             )
-        workspace = Workspace(self.tasks / (task_id or str(uuid.uuid4())))
+        workspace = Workspace(f"{self._text}/{task_id or uuid.uuid4()}")
         try:
             self._make(workspace)
         except FileExistsError as error:

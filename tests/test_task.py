@@ -108,6 +108,6 @@ def test_a_full_disk_does_not_keep_a_task_from_going_on(task: Task, seen: list[E
 def test_a_task_whose_first_record_cannot_be_written_is_none(tmp_path: Path) -> None:
     workspace = Home(tmp_path).create()
     task = Task(TaskRecord(id=workspace.id, bundle="b"), workspace)
-    (workspace.path / f"task.json.{os.getpid()}.tmp").symlink_to("/dev/full")
+    (workspace.path / "task.json").symlink_to("/dev/full")
     with pytest.raises(LocalrunError, match="no room left"):
         task.create()

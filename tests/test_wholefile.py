@@ -33,3 +33,12 @@ def test_lines_are_added_to_the_end(tmp_path: Path) -> None:
     for line in (b"one\n", b"two\n"):
         wholefile.append(str(tmp_path / "x"), line)
     assert (tmp_path / "x").read_text() == "one\ntwo\n"
+
+
+def test_a_first_file_is_there_or_is_not(tmp_path: Path) -> None:
+    wholefile.write_first(str(tmp_path / "x"), b"1")
+    assert (tmp_path / "x").read_text() == "1"
+    (tmp_path / "y").symlink_to("/dev/full")
+    with pytest.raises(LocalrunError, match="no room left"):
+        wholefile.write_first(str(tmp_path / "y"), b"1")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]

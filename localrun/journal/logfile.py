@@ -1,7 +1,7 @@
 """One log file: whole lines only, whoever writes beside us, moves it away, or died in the middle of one.
 
-The file is opened for every line. That costs some microseconds and makes "reopened when it was moved or
-deleted" true without looking. Lines, and the renaming of full files, happen under one lock per folder.
+Before every line is looked whether the file is still where it was: one that was moved or deleted is opened
+anew. Lines, and the renaming of full files, happen under one lock per folder.
 """
 
 from __future__ import annotations
@@ -38,37 +38,58 @@ class LogFile:
     All methods but `versions` are called under `locked`.
     """
 
+    _stream: int | None = None
+
     def __init__(self, path: Path, max_bytes: int, keep: int, mend: Callable[[bytes], bytes]) -> None:
         self.path = path
         self._max_bytes = max_bytes
         self._keep = keep
         self._mend = mend
+        self._place = (-1, -1)  # device and inode of what is open
+        self._whole = -1  # its size after our last line: as long as it has that, nobody has torn one
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; the next line opens it anew."""
+        stream, self._stream, self._whole = self._stream, None, -1
+        if stream is not None:
+            os.close(stream)
 
     def touch(self) -> None:
         """Make sure that it is there and can be written."""
-        os.close(self._open())
+        self._opened()
 
     def append(self, line: bytes) -> None:
         """Add a line, whole or not at all. Raises `OSError`."""
-        stream = self._open()
-        try:
-            size = os.fstat(stream).st_size
-            if size and size + len(line) > self._max_bytes:
-                stream, size = self._rotated(stream, size)
-            kept, mended = self._end(stream, size)
-            if kept != size:
-                os.ftruncate(stream, kept)
-            _write(stream, kept, mended + line)
-        finally:
-            os.close(stream)
+        stream, size = self._opened()
+        if size and size + len(line) > self._max_bytes:
+            stream, size = self._rotated(stream, size)
+        kept, mended = (size, b"") if size == self._whole else self._end(stream, size)
+        self._whole = -1
+        if kept != size:
+            os.ftruncate(stream, kept)
+        _write(stream, kept, mended + line)
+        self._whole = kept + len(mended) + len(line)
 
     def versions(self) -> list[Path]:
         """The kept ones and the present one, the oldest first."""
         numbers = [self._old(number) for number in range(self._keep, 0, -1)]
         return [path for path in (*numbers, self.path) if path.exists()]
 
-    def _open(self) -> int:
-        return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+    def _opened(self) -> tuple[int, int]:
+        """The file that is at its place now, and its size."""
+        if self._stream is not None:
+            with suppress(FileNotFoundError):
+                status = os.stat(self.path)  # noqa: PTH116 - hot
+                if (status.st_dev, status.st_ino) == self._place:
+                    return self._stream, status.st_size
+            self.close()
+        self._stream = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        status = os.fstat(self._stream)
+        self._place = (status.st_dev, status.st_ino)
+        return self._stream, status.st_size
 
     def _old(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}")
@@ -80,11 +101,9 @@ class LogFile:
                 with suppress(FileNotFoundError):
                     self._old(number - 1).replace(self._old(number))
             self.path.replace(self._old(1))
-            fresh = self._open()
         except OSError:
             return stream, size
-        os.close(stream)
-        return fresh, os.fstat(fresh).st_size
+        return self._opened()
 
     def _end(self, stream: int, size: int) -> tuple[int, bytes]:
         """How many bytes are whole lines, and what to put in place of a torn one after them."""

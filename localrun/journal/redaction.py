@@ -44,7 +44,6 @@ _CLUES = (
 )
 _compact = msgspec.json.encode
 _AS_IT_IS = frozenset({str, bool, type(None)})
-_KEYS = frozenset({str})
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # made once: that is half of the work
 
 _DEPTH = 12
@@ -107,8 +106,10 @@ class Redactor:
 def _is_plain(value: Any, depth: int) -> bool:
     """Whether it is made of nothing but what JSON has, and is not deep."""
     kind = type(value)
-    if kind is dict or kind is list:
+    if kind is dict:
         return depth > 0 and _holds_plain(value, depth - 1)
+    if kind is list:
+        return depth > 0 and _lists_plain(value, depth - 1)
     if kind is int:
         return bool(-_WORD <= value < _WORD)
     if kind is float:
@@ -116,14 +117,18 @@ def _is_plain(value: Any, depth: int) -> bool:
     return kind in _AS_IT_IS
 
 
-def _holds_plain(value: Any, depth: int) -> bool:
-    if type(value) is dict:
-        if not {*map(type, value)} <= _KEYS:
+def _holds_plain(items: dict[Any, Any], depth: int) -> bool:
+    for key, value in items.items():
+        if type(key) is not str or (type(value) is not str and not _is_plain(value, depth)):
             return False
-        value = value.values()
-    if {*map(type, value)} <= _AS_IT_IS:  # as most do: nothing in it needs a call of its own
-        return True
-    return all(type(one) in _AS_IT_IS or _is_plain(one, depth) for one in value)
+    return True
+
+
+def _lists_plain(items: list[Any], depth: int) -> bool:
+    for one in items:  # noqa: SIM110 - a generator takes five times as long, and this is done for every line
+        if type(one) is not str and not _is_plain(one, depth):
+            return False
+    return True
 
 
 class _Plain:
