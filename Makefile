@@ -28,6 +28,8 @@ demo: venv base ## run the sample that counts cells, and show what it gives
 test: venv lint ## check everything, on a real engine if one can be had
 	@$(MAKE) base || $(AT_A_DESK)
 	@.ci/packages $(TEST_PACKAGES) || $(AT_A_DESK)
+	@# else, where Python is told to write no bytecode, each command that a test calls compiles all of it
+	@$(BIN)/python -m compileall -q localrun
 	$(BIN)/python -m pytest -q
 
 lint: venv ## check style, types and spelling
