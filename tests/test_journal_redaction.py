@@ -216,6 +216,8 @@ def test_what_passes_is_the_same_when_it_is_read_again(data: Any) -> None:
         "x" * 10_000,
         list(range(500)),
         b"bytes",
+        {1: "a key that is no text"},
+        {"inside": [{None: 1}]},
     ],
 )
 def test_what_needs_a_closer_look_does_not_pass(data: Any) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,26 @@ def test_a_task_whose_first_record_cannot_be_written_is_none(tmp_path: Path) -> 
     (workspace.path / "task.json").symlink_to("/dev/full")
     with pytest.raises(LocalrunError, match="no room left"):
         task.create()
+
+
+def test_who_waits_for_the_end_is_woken_by_it(tmp_path: Path) -> None:
+    workspace = Home(tmp_path).create()
+    task = Task(TaskRecord(id=workspace.id, bundle="b"), workspace)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(task.wait, 60)
+        while task._ended._event is None:  # it waits
+            time.sleep(0.001)
+        task.give_up()
+        assert waiting.result(10)
+
+
+def test_who_waits_for_a_request_to_stop_is_woken_by_it(tmp_path: Path) -> None:
+    workspace = Home(tmp_path).create()
+    task = Task(TaskRecord(id=workspace.id, bundle="b"), workspace)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(task.wait_cancelled, 60)
+        while task._cancelled._event is None:
+            time.sleep(0.001)
+        task.cancel()
+        assert waiting.result(10)
+    assert task.wait_cancelled(60)
