@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from localrun._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from localrun.handle import Task, TaskFailed, run, submit, using, wait_all

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from localrun import __version__
+from localrun._version import __version__
 from localrun.cli import streams
 from localrun.cli.exits import ExitCode, of_error
 from localrun.cli.face import Face, MakeApp

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from localrun import __version__
+from localrun._version import __version__
 from localrun.cli import options
 from localrun.cli.display.lines import harmless_lines
 from localrun.cli.exits import ExitCode

@@ -15,7 +15,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from localrun import __version__
+from localrun._version import __version__
 from localrun.errors import LocalrunError
 from localrun.journal import Heartbeat
 from localrun.server import schema
