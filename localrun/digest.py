@@ -1,7 +1,6 @@
-"""Digests of what a task wrote: as iExec computes them, and of a whole folder, file by file.
+"""SHA-256 digests of files and folders, written `0x` and 64 hexadecimal digits.
 
-All are written `0x` and 64 hexadecimal digits. No link is followed out of the folder, and nothing but regular
-files is opened.
+Links that leave the folder are not followed, and only regular files are opened.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localrun.errors import OutputsError, Problem
-from localrun.keccak import keccak_256
 from localrun.values.tree import Spot, Tree, Untrusted
 
 MOST_ENTRIES = 100_000  # of one folder, with all that is below it
@@ -37,7 +35,7 @@ def of_file(path: Path) -> str:
             spot = tree.find((path.name,))
             if spot is None or spot.kind != "file":
                 raise Untrusted("is no regular file" if spot else "is missing")
-            return _of_file(tree, spot)
+            return of_entry(tree, spot)
     except (OSError, Untrusted) as error:
         raise _unreadable(path, error) from error
 
@@ -61,61 +59,28 @@ def of_folder(folder: Path, leave_out: frozenset[str] = frozenset()) -> FolderDi
 def digest_of(files: Mapping[str, str]) -> str:
     """The digest of files, or of some of them, in the form that `FolderDigest.files` has them."""
     text = "".join(f"{name}\0{content}\0" for name, content in sorted(files.items()))
-    return _hex(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
-
-
-def of_result(tree: Tree, spot: Spot) -> str:
-    """The digest that iExec's worker computes of the file or folder that `deterministic-output-path` names.
-
-    A file: the SHA-256 of its content. A folder: the Keccak-256 of the SHA-256s of its direct children, in
-    the order of their names; what they are called does not count, nor what is in folders below. Raises
-    `Untrusted` when something cannot be read.
-    """
-    if spot.kind == "folder":
-        names = sorted(tree.names(spot, MOST_ENTRIES), key=_java_order)
-        return _hex(keccak_256(b"".join(_child(tree, (*spot.parts, name)) for name in names)))
-    if spot.kind != "file":
-        raise Untrusted(f"is a {spot.kind}, neither a file nor a folder")
-    return _of_file(tree, spot)
-
-
-def of_callback(data: str) -> str:
-    """The digest of `callback-data`: the Keccak-256 of the bytes that its hexadecimal digits stand for.
-
-    Raises ValueError when there are none, or something else than digits.
-    """
-    digits = data.removeprefix("0x")
-    if not digits or digits.strip("0123456789abcdefABCDEF"):
-        raise ValueError("is no hexadecimal number such as 0x2a")
-    return _hex(keccak_256(bytes.fromhex(digits if len(digits) % 2 == 0 else f"0{digits}")))
-
-
-def _child(tree: Tree, parts: tuple[str, ...]) -> bytes:
-    found = tree.find(parts)  # as the worker, which follows links
-    return _sha256(tree, found) if found is not None and found.kind == "file" else b""
-
-
-def _java_order(name: str) -> bytes:
-    """Java compares the 16-bit units of two names, which is another order for signs such as emoji."""
-    return name.encode("utf-16-be", "surrogatepass")
+    return to_hex(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
 
 
 def _content(tree: Tree, spot: Spot) -> str:
     if spot.kind == "link":
         return f"link to {tree.link(spot)}"
-    return _of_file(tree, spot) if spot.kind == "file" else spot.kind
+    return of_entry(tree, spot) if spot.kind == "file" else spot.kind
 
 
-def _of_file(tree: Tree, spot: Spot) -> str:
-    return _hex(_sha256(tree, spot))
+def of_entry(tree: Tree, spot: Spot) -> str:
+    """Return the SHA-256 of a file below `tree`."""
+    return to_hex(sha256(tree, spot))
 
 
-def _sha256(tree: Tree, spot: Spot) -> bytes:
+def sha256(tree: Tree, spot: Spot) -> bytes:
+    """Return the SHA-256 of a file below `tree`, as 32 bytes."""
     with tree.open(spot) as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def _hex(digest: bytes) -> str:
+def to_hex(digest: bytes) -> str:
+    """Return a digest as `0x` and hexadecimal digits."""
     return f"0x{digest.hex()}"
 
 

@@ -13,8 +13,10 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from localrun import digest, room
+from localrun import room
+from localrun.digest import MOST_ENTRIES
 from localrun.errors import Cause, Problem
+from localrun.iexec import digest
 from localrun.iexec.layout import OUT
 from localrun.iexec.packing import LARGEST, TooLarge, pack
 from localrun.sizes import show_bytes
@@ -105,7 +107,7 @@ class _Check:
     def names(self) -> None:
         """No file may have a long name."""
         try:
-            self.spots = self.tree.everything(_ROOT, digest.MOST_ENTRIES)
+            self.spots = self.tree.everything(_ROOT, MOST_ENTRIES)
         except Untrusted as error:
             self.refuse(Cause.RESULT_NOT_PACKED, OUT, str(error), error.remedy)
             return
