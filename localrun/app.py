@@ -20,7 +20,6 @@ from localrun.states import TaskState
 from localrun.workspace import Home, Workspace
 
 if TYPE_CHECKING:
-    from localrun.journal import Journal
     from localrun.recovery import Recovery
 
 _ANY_NUMBER = 1024  # an engine with GPU support does not say how many there are
@@ -92,18 +91,6 @@ class App:
             disk_reserve=self.settings.disk_reserve,
         )
         return Runner(self.engine, admission, DiskWatch(folders, self.settings.disk_stop), self.settings)
-
-    @cached_property
-    def journal(self) -> Journal:
-        """The journal, which hears of every task from when it is first asked for.
-
-        Raises `LocalrunError` when its folder cannot be written.
-        """
-        from localrun.journal import Journal, Scribe
-
-        journal = Journal(self.settings.logs)
-        self.manager.subscribe(Scribe(journal))
-        return journal
 
     @cached_property
     def recovery(self) -> Recovery:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from localrun.journal import Journal, Scribe
+from localrun.server.site import journal_of
 from tests.desk import make_desk
 
 
@@ -58,7 +59,7 @@ def test_what_a_task_writes_is_not_in_the_journal(tmp_path: Path, journal: Journ
 
 def test_the_app_has_one_journal_that_hears_of_every_task(tmp_path: Path) -> None:
     with make_desk(tmp_path, lambda container: 1, logs=tmp_path / "elsewhere") as desk:
-        journal = desk.app.journal
-        assert desk.app.journal is journal
+        journal = journal_of(desk.app)
+        assert journal_of(desk.app) is journal
         desk.run(values={"a": 3, "b": 4})
     assert len(lines(journal)) == 3

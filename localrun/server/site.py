@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import anyio.to_thread
 from starlette.exceptions import HTTPException
@@ -14,6 +15,7 @@ from starlette.requests import Request
 
 from localrun.admission import HostSample, sample
 from localrun.errors import EngineError
+from localrun.journal import Journal, Scribe
 from localrun.library import Library
 from localrun.server.hub import Hub
 from localrun.server.minutes import Minutes
@@ -32,12 +34,27 @@ _FRESH = 1.0  # seconds that a look at the host or the engine serves
 _WAITING = frozenset({TaskState.CREATED, TaskState.QUEUING})
 
 
+_journals: WeakKeyDictionary[App, Journal] = WeakKeyDictionary()
+
+
+def journal_of(app: App) -> Journal:
+    """Return the journal of an app, which records every task from the first call on.
+
+    Raises `LocalrunError` when its folder cannot be written.
+    """
+    journal = _journals.get(app)
+    if journal is None:
+        journal = _journals[app] = Journal(app.settings.logs)
+        app.manager.subscribe(Scribe(journal))
+    return journal
+
+
 class Site:
     """One server's things. `begin` before the first request; it may be called again."""
 
     def __init__(self, app: App, options: Options) -> None:
         self.app = app
-        self.journal = app.journal
+        self.journal = journal_of(app)
         self.options = options
         self.minutes = Minutes(self.journal)
         if options.token:
