@@ -26,7 +26,7 @@ class LazyApp:
 
 
 def _standalone() -> ASGIApp:
-    from localrun.server.standalone import make_app
+    from localrun.server.asgi import make_app
 
     return make_app()
 

@@ -15,7 +15,7 @@ from program import BUSYBOX, LOCALRUN, environment, quietly
 
 from localrun import settings
 from localrun.app import App
-from localrun.request import Request
+from localrun.manager.request import Request
 
 MIB = 1024**2
 

@@ -34,7 +34,7 @@ def cases(folder: Path) -> dict[str, Case]:
         "python alone": "pass",
         "import localrun": "import localrun",
         "import localrun, with all that run needs": "import localrun; localrun.run",
-        "import localrun.server.api": "import localrun.server.api",
+        "import localrun.server.application": "import localrun.server.application",
     }
     pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "test_nothing.py")]
     return {

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from localrun._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from localrun.handle import Task, TaskFailed, run, submit, using, wait_all
+    from localrun.api import Task, TaskFailed, run, submit, using, wait_all
 
 __all__ = ["Task", "TaskFailed", "run", "submit", "using", "wait_all"]
 
@@ -15,9 +15,9 @@ if not TYPE_CHECKING:  # who checks types is to see these names, and no others
         # What the command line needs not must not cost it time: these are imported when they are first used.
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from localrun import handle
+        from localrun import api
 
-        found = globals()[name] = getattr(handle, name)
+        found = globals()[name] = getattr(api, name)
         return found
 
     def __dir__() -> list[str]:

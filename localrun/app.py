@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localrun.admission import Admission, Capacity, machine_ledger
-from localrun.diskwatch import DiskWatch
 from localrun.engines.base import Engine
 from localrun.errors import EngineError, EngineUnreachable, LocalrunError, UsageError
-from localrun.manager import OnExit, TaskManager
-from localrun.record import TaskRecord
-from localrun.runner import Runner
+from localrun.manager.manager import OnExit, TaskManager
+from localrun.runner.disk_guard import DiskWatch
+from localrun.runner.runner import Runner
 from localrun.settings import Settings
-from localrun.states import TaskState
-from localrun.workspace import Home, Workspace
+from localrun.task.record import TaskRecord
+from localrun.task.states import TaskState
+from localrun.task.workspace import Home, Workspace
 
 if TYPE_CHECKING:
-    from localrun.recovery import Recovery
+    from localrun.manager.recovery import Recovery
 
 _ANY_NUMBER = 1024  # an engine with GPU support does not say how many there are
 
@@ -95,7 +95,7 @@ class App:
     @cached_property
     def recovery(self) -> Recovery:
         """What ends the tasks of processes that died."""
-        from localrun.recovery import Recovery
+        from localrun.manager.recovery import Recovery
 
         return Recovery(self.home, self.engine, self.settings)
 
@@ -120,7 +120,7 @@ class App:
 
     def find(self, prefix: str) -> tuple[Workspace, TaskRecord]:
         """A task by id, unique prefix, or `last`. Raises `TaskNotFound`."""
-        from localrun import lookup
+        from localrun.task import lookup
 
         workspace = lookup.find(self.home, prefix)
         return workspace, workspace.load()
@@ -181,7 +181,7 @@ class App:
 
         Raises `UsageError` while it is active, and for a replica, which goes with the task that it is of.
         """
-        from localrun import lookup
+        from localrun.task import lookup
 
         workspace = lookup.find(self.home, prefix)
         record = workspace.load_or_none()

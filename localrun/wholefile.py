@@ -6,7 +6,7 @@ import os
 from io import FileIO
 from pathlib import Path
 
-from localrun import room
+from localrun import fs
 
 
 def write(path: str, data: bytes, made: float | None = None) -> None:
@@ -24,7 +24,7 @@ def write(path: str, data: bytes, made: float | None = None) -> None:
     except BaseException as error:
         Path(beside).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise room.unwritable(Path(path).parent, error) from error
+            raise fs.unwritable(Path(path).parent, error) from error
         raise
 
 
@@ -39,7 +39,7 @@ def write_first(path: str, data: bytes) -> None:
     except BaseException as error:
         Path(path).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise room.unwritable(Path(path).parent, error) from error
+            raise fs.unwritable(Path(path).parent, error) from error
         raise
 
 

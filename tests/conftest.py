@@ -22,7 +22,7 @@ import pytest
 from localrun.engines.base import LABEL
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import EngineUnreachable
-from tests.imagefile import BUSYBOX, busybox_layer, image_archive
+from tests.support.images import BUSYBOX, busybox_layer, image_archive
 
 # On CI the same examples every time: a run says what a change did. At a desk new ones are looked for.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)

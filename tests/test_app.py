@@ -12,8 +12,8 @@ from localrun.engines.base import EngineInfo
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import EngineUnreachable, TaskNotFound, UsageError
 from localrun.settings import Settings
-from localrun.states import TaskState
-from tests.desk import Desk, make_desk
+from localrun.task.states import TaskState
+from tests.support.environment import Desk, make_desk
 
 
 def hang(container: FakeContainer) -> int:

@@ -20,10 +20,10 @@ import pytest
 
 import localrun
 from localrun import pytest_plugin
+from localrun.bundle.images.build import labels_of
 from localrun.engines.dockerd import DockerEngine
-from localrun.images.building import labels_of
 from tests.conftest import ROOT, absent
-from tests.gallery import BASE_IMAGE
+from tests.support.samples import BASE_IMAGE
 
 DOWNSTREAM = ROOT / "samples" / "downstream-project"
 NEEDED = ("pytest-xdist", "mypy")  # by the project, beside localrun itself
@@ -120,7 +120,7 @@ def test_the_wheel_has_the_package_and_nothing_else(distributions: dict[str, Pat
         f"localrun-{localrun.__version__}.dist-info",
     }
     assert {"localrun/py.typed", "localrun/server/docs.html"} <= set(names)
-    assert "localrun/scaffold/templates/test_task.py.in" in names
+    assert "localrun/bundle/scaffold/templates/test_task.py.in" in names
     tests = re.compile(r"(^|/)(tests?|conftest\.py|test_[^/]*\.py|__pycache__)(/|$)")
     assert [name for name in names if tests.search(name)] == []
 
@@ -163,7 +163,9 @@ def test_the_command_works_where_nothing_else_is(fresh: Environment, tmp_path: P
     assert version.stdout.strip().endswith(localrun.__version__)
     checked = fresh.run("localrun", "validate", "none", cwd=tmp_path)
     assert "there is no file or folder none" in checked.stderr
-    served = fresh.run("python", "-c", "import localrun.server.api, localrun.engines.dockerd", cwd=tmp_path)
+    served = fresh.run(
+        "python", "-c", "import localrun.server.application, localrun.engines.dockerd", cwd=tmp_path
+    )
     assert served.returncode == 0, served.stderr
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from localrun.causes import explain
-from localrun.cli.exits import of_cause
+from localrun.cli.exit_codes import of_cause
 from localrun.errors import Cause, Fault
+from localrun.task.causes import explain
 
 from chapters.page import Page, anchor
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import click
 
-from localrun.cli import commands
-from localrun.cli.exits import MEANINGS
+from localrun.cli.entry import commands
+from localrun.cli.exit_codes import MEANINGS
 from localrun.cli.group import EXAMPLES, SECTIONS
 
 from chapters.page import Page, code, sentence

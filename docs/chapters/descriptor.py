@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from localrun.datatypes import TYPES
-from localrun.descriptor.jsonschema import UNSAID, schema
-from localrun.divergences import ROWS
+from localrun.descriptor.divergences import ROWS
+from localrun.descriptor.json_schema import UNSAID, schema
+from localrun.descriptor.types import TYPES
 
 from chapters.page import Page, code, sentence
 

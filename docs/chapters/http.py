@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from localrun.server.api import document
+from localrun.server.application import document
 
 from chapters.page import Page, anchor, code, sentence
 

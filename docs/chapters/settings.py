@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from localrun.settings import PREFIX, Settings
-from localrun.sizes import show_bytes
+from localrun.units import show_bytes
 
 from chapters.page import Page, code
 

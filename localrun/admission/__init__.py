@@ -4,10 +4,10 @@ What is promised to whom stands in a ledger that every localrun process of the m
 machine is really doing comes from samples of the host. Nothing starts on a promise that is already given.
 """
 
-from localrun.admission.fairness import Capacity
-from localrun.admission.gate import Admission, Reservation, Snapshot
+from localrun.admission.admission import Admission, Reservation, Snapshot
 from localrun.admission.host import Disk, HostSample, sample
 from localrun.admission.ledger import Entry, machine_ledger
+from localrun.admission.queue import Capacity
 
 __all__ = [
     "Admission",

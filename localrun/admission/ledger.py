@@ -20,8 +20,8 @@ from typing import Annotated
 import msgspec
 
 from localrun.errors import AdmissionError, Cause
-from localrun.owners import is_alive, is_foreign, this_process
-from localrun.record import Frozen, Owner, Resources, decoder
+from localrun.task.process import is_alive, is_foreign, this_process
+from localrun.task.record import Frozen, Owner, Resources, decoder
 
 _LARGEST = 16 * 1024**2  # bytes; some 40,000 entries: whatever is larger was not written by us
 _FOREIGN_LIFE = 7 * 24 * 3600.0  # seconds after which a process that cannot be looked at is forgotten

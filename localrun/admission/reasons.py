@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from localrun.admission.fairness import Amount, Capacity, Place, asked
 from localrun.admission.host import Disk, HostSample
+from localrun.admission.queue import Amount, Capacity, Place, asked
 from localrun.errors import AdmissionError, Cause, Problem
-from localrun.record import Resources
+from localrun.task.record import Resources
 
 _BACK = 2.0  # percent below its limit at which a pressure ends, so that it does not come and go
 

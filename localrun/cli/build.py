@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.display.lines import harmless
-from localrun.cli.exits import ExitCode
-from localrun.cli.face import Face, pass_face
-from localrun.cli.interrupts import Interrupted, Interrupts
-from localrun.cli.streams import err, is_terminal, out
-from localrun.sizes import show_bytes
+from localrun.cli.context import Face, pass_face
+from localrun.cli.exit_codes import ExitCode
+from localrun.cli.signals import Interrupted, Interrupts
+from localrun.console.display.sanitize import harmless
+from localrun.console.streams import err, is_terminal, out
+from localrun.units import show_bytes
 
 if TYPE_CHECKING:
-    from localrun.packing import Package, Part
+    from localrun.bundle.builder.builder import Package, Part
 
 
 @click.command()
@@ -55,7 +55,7 @@ def command(
     with --image. What is written is checked as `localrun validate` does, and not left behind when App Engine
     would refuse it. The same descriptor and image give the same bytes.
     """
-    from localrun.packing import Order, build
+    from localrun.bundle.builder.builder import Order, build
 
     order = Order(folder, output, image, dict(build_args), force)
     teller = _Teller(shown=not (quiet or as_json))
@@ -86,7 +86,7 @@ def _show(package: Package, face: Face, as_json: bool, quiet: bool) -> None:
     from localrun.cli.findings import print_report
 
     if as_json:
-        from localrun.cli.results import print_json
+        from localrun.console.results import print_json
 
         print_json(_fields(package))
         return

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from localrun.cli.display.lines import harmless
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import out
+from localrun.cli.context import Face, pass_face
+from localrun.console.display.sanitize import harmless
+from localrun.console.streams import out
 from localrun.errors import LocalrunError
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _following(face: Face, line: str) -> Iterator[CompletionItem]:
     """What may stand where the line ends; nothing when the line makes no sense so far."""
     from click.shell_completion import ShellComplete, split_arg_string
 
-    from localrun.cli import commands
+    from localrun.cli.entry import commands
 
     words = split_arg_string(line)[1:]
     incomplete = "" if line[-1:].isspace() or not words else words.pop()

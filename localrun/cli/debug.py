@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.display.lines import harmless, harmless_lines
-from localrun.cli.exits import ExitCode, of_error
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import err, out
+from localrun.cli.context import Face, pass_face
+from localrun.cli.exit_codes import ExitCode, of_error
+from localrun.console.display.sanitize import harmless, harmless_lines
+from localrun.console.streams import err, out
 from localrun.errors import LocalrunError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def command(face: Face, task_id: str, *, logs: bool, raw: bool, as_json: bool) -
         err(json.dumps({"ok": False, "command": "debug", "error": told}))
         return of_error(error)
     if raw or as_json:
-        from localrun.cli.results import print_json
+        from localrun.console.results import print_json
 
         print_json({"ok": True, **found})
     else:
@@ -55,14 +55,14 @@ def command(face: Face, task_id: str, *, logs: bool, raw: bool, as_json: bool) -
 
 
 def _found(app: App, task_id: str, *, logs: bool) -> dict[str, Any]:
-    from localrun.cli import offchain
+    from localrun.cli import iexec_view
 
     _, record = app.find(task_id)
     replicas = app.replicas(record)
-    found = offchain.view(record, replicas)
+    found = iexec_view.view(record, replicas)
     if logs:
-        runs = offchain.runs_of(record, replicas)
-        found["appLogs"] = offchain.logs([(worker, app.home.open(run.id)) for worker, run in runs])
+        runs = iexec_view.runs_of(record, replicas)
+        found["appLogs"] = iexec_view.logs([(worker, app.home.open(run.id)) for worker, run in runs])
     return found
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.display.lines import harmless
-from localrun.cli.exits import ExitCode
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import err, out
-from localrun.sizes import show_seconds
+from localrun.cli.context import Face, pass_face
+from localrun.cli.exit_codes import ExitCode
+from localrun.console.display.sanitize import harmless
+from localrun.console.streams import err, out
+from localrun.units import show_seconds
 
 if TYPE_CHECKING:
-    from localrun.differences import Change, Side
-    from localrun.record import TaskRecord
+    from localrun.task.record import TaskRecord
+    from localrun.values.compare import Change, Side
 
 _WIDTH = 60  # characters shown of a value
 
@@ -32,7 +32,7 @@ def command(face: Face, first: str, second: str, as_json: bool) -> int:
     Files are compared by their content. The exit code is 0 when nothing differs but ids, times and places,
     else 1.
     """
-    from localrun.differences import Side, between
+    from localrun.values.compare import Side, between
 
     with face.app() as app:
         sides = [Side(record, workspace) for workspace, record in map(app.find, (first, second))]
@@ -45,8 +45,8 @@ def command(face: Face, first: str, second: str, as_json: bool) -> int:
 
 
 def _print_json(sides: Sequence[Side], found: Sequence[Change]) -> None:
-    from localrun.cli.results import print_json
-    from localrun.differences import durations
+    from localrun.console.results import print_json
+    from localrun.values.compare import durations
 
     first, second = (side.record for side in sides)
     print_json(
@@ -62,7 +62,7 @@ def _print_json(sides: Sequence[Side], found: Sequence[Change]) -> None:
 
 
 def _print(sides: Sequence[Side], found: Sequence[Change]) -> None:
-    from localrun.differences import SECTIONS
+    from localrun.values.compare import SECTIONS
 
     first, second = (side.record for side in sides)
     for record in (first, second):
@@ -94,7 +94,7 @@ def _values(change: Change) -> str:
 
 
 def _shown(value: Any) -> str:
-    from localrun.cli.results import value_text
+    from localrun.console.results import value_text
 
     if value is None or value == "":
         return "nothing"
@@ -103,7 +103,7 @@ def _shown(value: Any) -> str:
 
 
 def _print_times(first: TaskRecord, second: TaskRecord) -> None:
-    from localrun.metrics import in_words
+    from localrun.runner.usage import in_words
 
     out("time:")
     for name, one, other in _times(first, second):
@@ -114,7 +114,7 @@ def _print_times(first: TaskRecord, second: TaskRecord) -> None:
 
 
 def _times(first: TaskRecord, second: TaskRecord) -> Iterator[tuple[str, str, str]]:
-    from localrun.differences import durations
+    from localrun.values.compare import durations
 
     for name, (one, other) in durations(first, second).items():
         yield name, _time(one), _time(other)

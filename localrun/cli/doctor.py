@@ -10,15 +10,15 @@ import click
 
 from localrun._version import __version__
 from localrun.cli import options
-from localrun.cli.display.lines import harmless_lines
-from localrun.cli.exits import ExitCode
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import is_terminal, out
+from localrun.cli.context import Face, pass_face
+from localrun.cli.exit_codes import ExitCode
+from localrun.console.display.sanitize import harmless_lines
+from localrun.console.streams import is_terminal, out
 from localrun.errors import UsageError
-from localrun.guess import did_you_mean
+from localrun.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from localrun.checkup import Check
+    from localrun.maintenance.doctor import Check
     from localrun.settings import Settings
 
 _COLOURS = {"ok": "32", "warn": "33", "fail": "31"}
@@ -39,7 +39,7 @@ def command(face: Face, as_json: bool) -> int:
     found = list(_looked(face))
     failed = [check for _, check in found if check.status == "fail"]
     if as_json:
-        from localrun.cli.results import print_json
+        from localrun.console.results import print_json
 
         print_json(
             {
@@ -53,7 +53,7 @@ def command(face: Face, as_json: bool) -> int:
 
 
 def _looked(face: Face) -> Iterator[Found]:
-    from localrun.checkup import check_all
+    from localrun.maintenance.doctor import check_all
 
     settings, checks = _settings(face)
     yield from (("settings", check) for check in checks)
@@ -67,8 +67,8 @@ def _looked(face: Face) -> Iterator[Found]:
 def _settings(face: Face) -> tuple[Settings, list[Check]]:
     """The settings, without the variables that do not fit; and what is to be said of them."""
     from localrun import settings
-    from localrun.checkup import failing, well
-    from localrun.journal.redaction import Redactor
+    from localrun.maintenance.doctor import failing, well
+    from localrun.masking.redaction import Redactor
 
     environ, checks = dict(face.environ), []
     try:
@@ -86,7 +86,7 @@ def _settings(face: Face) -> tuple[Settings, list[Check]]:
 
 
 def _unknown(environ: Mapping[str, str]) -> Iterator[Check]:
-    from localrun.checkup import doubtful
+    from localrun.maintenance.doctor import doubtful
 
     for name in environ:
         if name.startswith("LOCALRUN_") and name not in _names() | _ALSO:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.display.lines import harmless
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import err
+from localrun.cli.context import Face, pass_face
+from localrun.console.display.sanitize import harmless
+from localrun.console.streams import err
 
 if TYPE_CHECKING:
-    from localrun.journal import Journal, Line
+    from localrun.server.journal import Journal, Line
 
 _SHOWN = ("task_id", "assigned_by", "status", "error", "explanation", "reason", "function", "path")
 
@@ -49,7 +49,7 @@ def command(face: Face, /, logs: str | None, as_json: bool, **wanted: Any) -> No
 
 
 def _lines(folder: Path, *, follow: bool, task_id: str | None, event_type: str | None) -> Iterator[Line]:
-    from localrun.journal import Journal
+    from localrun.server.journal import Journal
 
     journal: Journal = Journal(folder)
     if follow:
@@ -62,7 +62,7 @@ def _print(line: Line, *, as_json: bool) -> bool:
     import json
     import sys
 
-    from localrun.cli.streams import write
+    from localrun.console.streams import write
 
     return write(sys.stdout, (json.dumps(line) if as_json else _text(line)) + "\n")
 

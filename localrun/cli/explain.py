@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from localrun import vocabulary
 from localrun.cli import options
-from localrun.cli.streams import out
+from localrun.console.streams import out
 from localrun.errors import Cause, UsageError
-from localrun.vocabulary import HERE, SYSTEMS, TITLES
+from localrun.platforms.vocabulary import glossary
+from localrun.platforms.vocabulary.glossary import HERE, SYSTEMS, TITLES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from localrun.vocabulary.translation import Saying
-    from localrun.vocabulary.word import Word
+    from localrun.platforms.vocabulary.term import Word
+    from localrun.platforms.vocabulary.translation import Saying
 
 _WIDTH = 28
 _FEW = 6
 
 
 def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from localrun.cli import candidates
+    from localrun.cli import completers
 
-    return candidates.words(ctx, incomplete)
+    return completers.words(ctx, incomplete)
 
 
 @click.command()
@@ -42,9 +42,9 @@ def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> Non
     told. Without a WORD all are listed.
     """
     asked = " ".join(words)
-    found = _found(asked, system) if asked.strip() else vocabulary.words(system)
+    found = _found(asked, system) if asked.strip() else glossary.words(system)
     if as_json:
-        from localrun.cli.results import print_json
+        from localrun.console.results import print_json
 
         print_json({"word": asked or None, "meanings": [fields(word) for word in found]})
     elif asked.strip():
@@ -54,7 +54,7 @@ def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> Non
 
 
 def _found(asked: str, system: str | None) -> tuple[Word, ...]:
-    found = vocabulary.look_up(asked) or vocabulary.mentioned(asked)
+    found = glossary.look_up(asked) or glossary.mentioned(asked)
     chosen = tuple(word for word in found if system in (None, word.system))
     if chosen:
         return chosen
@@ -73,16 +73,16 @@ def _remedy(asked: str) -> str:
     if parts:
         more = f" and {len(parts) - _FEW} more" if len(parts) > _FEW else ""
         return f"it is a part of {', '.join(parts[:_FEW])}{more}"
-    near = vocabulary.meant(asked)
+    near = glossary.meant(asked)
     guess = f"did you mean {near!r}? " if near else ""
     return f"{guess}`localrun explain` lists all words"
 
 
 def _with(asked: str) -> list[str]:
-    from localrun.vocabulary.word import plain
+    from localrun.platforms.vocabulary.term import plain
 
     part = plain(asked)
-    names = dict.fromkeys(word.name for word in vocabulary.words())
+    names = dict.fromkeys(word.name for word in glossary.words())
     return [name for name in names if part in plain(name)] if len(part) > 3 else []
 
 
@@ -123,7 +123,7 @@ def _sheet(word: Word) -> Iterator[str]:
 
 def _own(word: Word) -> Iterator[str]:
     if word.kind == "cause":
-        from localrun.cli.exits import of_cause
+        from localrun.cli.exit_codes import of_cause
 
         cause = Cause[word.name]
         yield f"  who has to act: {_ACTORS[cause.fault]}; exit code {int(of_cause(cause))}"
@@ -137,13 +137,13 @@ def _own(word: Word) -> Iterator[str]:
 def _elsewhere(word: Word) -> Iterator[Saying]:
     if word.system != HERE or not word.here:  # a line of a sheet is no state
         return
-    from localrun.states import StepName
+    from localrun.task.states import StepName
 
     (here,) = word.here
     # a cause alone says nothing of its step: most tasks end in their own
     step = here.step or (StepName.TASK if here.cause else None)
     for system in SYSTEMS:
-        yield vocabulary.say(here.state, step, here.cause, system)
+        yield glossary.say(here.state, step, here.cause, system)
 
 
 def _catalogue(words: tuple[Word, ...]) -> Iterator[str]:

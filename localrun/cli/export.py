@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from localrun.cli.exits import ExitCode
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import out
+from localrun.cli.context import Face, pass_face
+from localrun.cli.exit_codes import ExitCode
+from localrun.console.streams import out
 
 
 @click.command()
@@ -20,10 +20,10 @@ def command(face: Face, file: Path, active: bool) -> int:
 
     What the tasks read and wrote is not in it: it stays in their folders.
     """
-    from localrun import exchange
+    from localrun.manager import export
 
     with face.app() as app:
         found = [record for record in app.tasks() if not (active and record.state.is_end)]
-        count = exchange.export(found, file)
+        count = export.export(found, file)
     out(f"{count} {'task' if count == 1 else 'tasks'} written to {file}")
     return ExitCode.FINISHED

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from localrun.cli.display.lines import harmless_lines
-from localrun.cli.report import problem_lines
-from localrun.cli.streams import is_terminal, out
-from localrun.divergences import PREFIX
-from localrun.validation import Finding, Report, Weight
+from localrun.bundle.validation.validator import Finding, Report, Weight
+from localrun.console.display.sanitize import harmless_lines
+from localrun.console.report import problem_lines
+from localrun.console.streams import is_terminal, out
+from localrun.descriptor.divergences import PREFIX
 
 if TYPE_CHECKING:
     from localrun.descriptor import Descriptor

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from localrun.cli.exits import MEANINGS
+from localrun.cli.exit_codes import MEANINGS
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -28,15 +28,15 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "schema": ("schema", "Print the JSON Schema of descriptors."),
     },
     "Look": {
-        "list": ("listing", "List the tasks of this folder."),
-        "tasks": ("tasks", "List, show and kill tasks as Inductiva's users do."),
+        "list": ("list_", "List the tasks of this folder."),
+        "tasks": ("tasks.group", "List, show and kill tasks as Inductiva's users do."),
         "status": ("status", "Show where a task is, and why it ended."),
         "top": ("top", "Show what running tasks use just now."),
         "info": ("info", "Show where a task's time went, what it used and what it left."),
-        "describe": ("describe", "Show all of a task, with its events, as kubectl does of a pod."),
+        "describe": ("describe.command", "Show all of a task, with its events, as kubectl does of a pod."),
         "logs": ("logs", "Show what a task wrote."),
         "tail": ("tail", "Show the ends of files that a task writes."),
-        "list-files": ("listfiles", "List the files that a task has written."),
+        "list-files": ("list_files", "List the files that a task has written."),
         "outputs": ("outputs", "Show or copy a task's outputs."),
     },
     "Debug": {
@@ -49,7 +49,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "serve": ("serve", "Serve the tasks of this folder over HTTP."),
         "events": ("events", "Show what happened, from the server's logs."),
         "export": ("export", "Write the list of tasks to a file."),
-        "import": ("takein", "Make exported tasks known here."),
+        "import": ("import_", "Make exported tasks known here."),
     },
     "End": {
         "kill": ("kill", "Stop a task."),

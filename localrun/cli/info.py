@@ -7,36 +7,36 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from localrun.cli import options, speech
-from localrun.cli.face import Face, pass_face
-from localrun.cli.watching import show
+from localrun.cli import as_system, options
+from localrun.cli.context import Face, pass_face
+from localrun.cli.watch import show
 
 if TYPE_CHECKING:
-    from localrun.record import TaskRecord
-    from localrun.workspace import Workspace
+    from localrun.task.record import TaskRecord
+    from localrun.task.workspace import Workspace
 
 
 @click.command()
 @options.task_id
 @options.watch
-@speech.as_system
+@as_system.as_system
 @options.as_json
 @pass_face
 def command(face: Face, task_id: str, *, watch: float | None, system: str | None, as_json: bool) -> None:
     """Show the timeline of the task ID, what was done in each state, its usage, and the size of its data."""
-    from localrun.handle.summary import summary
+    from localrun.console.summary import summary
 
     with face.app() as app:
         workspace, record = app.find(task_id)
         if as_json and watch is None:
-            from localrun.cli.results import print_json
+            from localrun.console.results import print_json
 
-            print_json(info_fields(record, workspace) | speech.as_fields(record, system))
+            print_json(info_fields(record, workspace) | as_system.as_fields(record, system))
             return
 
         def look() -> tuple[str, bool]:
             now = workspace.load()
-            words = (speech.history(now, system), speech.spoken(now, system).status) if system else ()
+            words = (as_system.history(now, system), as_system.spoken(now, system).status) if system else ()
             return summary(now, workspace, *words).rstrip("\n"), not now.state.is_end
 
         show(look, watch, face.environ, as_json=as_json)
@@ -45,7 +45,7 @@ def command(face: Face, task_id: str, *, watch: float | None, system: str | None
 def info_fields(record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
     """What `status` shows, and the overview."""
     from localrun.cli.status import status_fields
-    from localrun.handle.summary import overview
-    from localrun.metrics import so_far
+    from localrun.console.summary import overview
+    from localrun.runner.usage import so_far
 
     return status_fields(so_far(workspace, record)) | overview(record, workspace, time.time())

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from localrun.cli import options
-from localrun.cli.display.lines import harmless
-from localrun.cli.exits import ExitCode
-from localrun.cli.streams import err, out
+from localrun.cli.exit_codes import ExitCode
+from localrun.console.display.sanitize import harmless
+from localrun.console.streams import err, out
 
 
 @click.command()
@@ -35,12 +35,12 @@ def command(
     --output it adds two integers. The types are boolean, integer, number, string, datetime, geometry, file,
     image, enumeration(A,B) and array<TYPE>; the last two need quotes in a shell.
     """
-    from localrun import scaffold
+    from localrun.bundle.scaffold import template
 
-    plan = scaffold.plan(name.absolute().name, inputs, outputs, namespace)
-    scaffold.write(plan, name)
+    plan = template.plan(name.absolute().name, inputs, outputs, namespace)
+    template.write(plan, name)
     if as_json:
-        from localrun.cli.results import print_json
+        from localrun.console.results import print_json
 
         fields = {"folder": str(name.absolute()), "files": sorted(plan.files)}
         print_json({**fields, "warnings": list(plan.warnings)})

@@ -11,18 +11,18 @@ import click
 from msgspec.structs import fields
 
 from localrun.cli import options
-from localrun.cli.display.lines import harmless
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import out
+from localrun.cli.context import Face, pass_face
+from localrun.console.display.sanitize import harmless
+from localrun.console.streams import out
 from localrun.errors import EngineError
-from localrun.sizes import show_bytes
+from localrun.units import show_bytes
 
 if TYPE_CHECKING:
     from localrun.app import App
-    from localrun.bundle import Bundle
-    from localrun.datatypes import DataType
+    from localrun.bundle.reader import Bundle
+    from localrun.bundle.validation.validator import Portrait
     from localrun.descriptor import Descriptor, Parameter
-    from localrun.validation import Portrait
+    from localrun.descriptor.types import DataType
 
 _LABEL = 12
 _WIDEST = 60  # characters of a cell
@@ -41,13 +41,13 @@ def command(face: Face, bundle: Path, image: str | None, build_args: options.Pai
 
     Nothing is built, pulled or run.
     """
-    from localrun import bundle as bundles
+    from localrun.bundle import reader as bundles
 
     with face.app() as app:
         found = bundles.read(bundle, image=image, cache=app.settings.cache, build_args=dict(build_args))
         seen, unseen = _look(app, found)
     if as_json:
-        from localrun.cli.results import print_json
+        from localrun.console.results import print_json
 
         print_json(_as_fields(found, seen))
         return
@@ -57,10 +57,12 @@ def command(face: Face, bundle: Path, image: str | None, build_args: options.Pai
 
 def _look(app: App, bundle: Bundle) -> tuple[Portrait | None, str]:
     """The bundle's image, or why it cannot be shown."""
-    from localrun.validation import portrait
+    from localrun.bundle.validation import image_config
 
     try:
-        return portrait.of_source(bundle, lambda: app.engine, app.settings.cache), "not built or pulled yet"
+        return image_config.of_source(
+            bundle, lambda: app.engine, app.settings.cache
+        ), "not built or pulled yet"
     except EngineError as error:
         return None, f"unknown: {error.message}"
 

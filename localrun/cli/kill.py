@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from localrun.cli import options
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import out
+from localrun.cli.context import Face, pass_face
+from localrun.console.streams import out
 
 
 @click.command()
@@ -28,7 +28,7 @@ def command(face: Face, task_id: str, grace: float | None, now: bool, as_json: b
     with face.app() as app:
         record = app.kill(task_id, 0.0 if now else grace)
     if as_json:
-        from localrun.cli.results import as_fields, print_json
+        from localrun.console.results import as_fields, print_json
 
         print_json(as_fields(record))
     else:

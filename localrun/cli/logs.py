@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.display.lines import harmless_lines
-from localrun.cli.ending import End, await_end, ending, event_of, tell_open, tell_unattended
-from localrun.cli.face import Face, pass_face
-from localrun.cli.growing import Grown
-from localrun.cli.streams import err, is_terminal, out
+from localrun.cli.attach import End, await_end, ending, event_of, tell_open, tell_unattended
+from localrun.cli.context import Face, pass_face
+from localrun.console.display.sanitize import harmless_lines
+from localrun.console.file_follower import Grown
+from localrun.console.streams import err, is_terminal, out
 
 if TYPE_CHECKING:
-    from localrun.record import TaskRecord
-    from localrun.workspace import Workspace
+    from localrun.task.record import TaskRecord
+    from localrun.task.workspace import Workspace
 
 _LOOK = 0.1  # seconds between two looks at a growing file, for which the system has no portable event
 _STEPS = ("permissions", "task", "outputs")
@@ -58,7 +58,7 @@ def _print_at_once(workspace: Workspace, step: str, *, as_json: bool) -> None:
     if not as_json:
         out(_how(record, step))
         return
-    from localrun.cli.results import print_json
+    from localrun.console.results import print_json
 
     print_json(
         {"id": record.id, "step": step, "state": str(record.state), **_done(record, step), "log": text}

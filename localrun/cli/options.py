@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from localrun import sizes
+from localrun import units
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -40,7 +40,7 @@ def _cpus(text: str) -> float:
 
 
 def _memory(text: str) -> int:
-    size = sizes.parse_bytes(text)
+    size = units.parse_bytes(text)
     if size < 6 * 1024**2:  # Docker's own minimum
         raise ValueError(f"{text!r} is less than the 6 MiB that a container needs; write for example 512Mi")
     return size
@@ -48,7 +48,7 @@ def _memory(text: str) -> int:
 
 def _period(text: str) -> float:
     try:
-        seconds = sizes.parse_seconds(text)
+        seconds = units.parse_seconds(text)
     except ValueError as error:
         raise ValueError(f"{text!r} is no number of seconds; write an ID before --watch") from error
     return max(seconds, _SHORTEST)
@@ -63,9 +63,9 @@ def _pair(text: str) -> tuple[str, str]:
 
 CPUS = _told(_cpus)
 MEMORY = _told(_memory)
-DURATION = _told(sizes.parse_seconds)
+DURATION = _told(units.parse_seconds)
 PAIR = _told(_pair)
-SIZE = _told(sizes.parse_bytes)
+SIZE = _told(units.parse_bytes)
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -93,23 +93,23 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON r
 
 def complete_task(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """What may be typed for an ID."""
-    from localrun.cli import candidates
+    from localrun.cli import completers
 
-    return candidates.tasks(ctx, incomplete)
+    return completers.tasks(ctx, incomplete)
 
 
 def complete_file(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """What may be typed for a file of the task that stands in the line."""
-    from localrun.cli import candidates
+    from localrun.cli import completers
 
-    return candidates.files(ctx, incomplete)
+    return completers.files(ctx, incomplete)
 
 
 def complete_input(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """What may be typed for NAME=VALUE."""
-    from localrun.cli import candidates
+    from localrun.cli import completers
 
-    return candidates.inputs(ctx, incomplete)
+    return completers.inputs(ctx, incomplete)
 
 
 task_id = click.argument("task_id", metavar="ID", shell_complete=complete_task)

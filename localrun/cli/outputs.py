@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import err
+from localrun.cli.context import Face, pass_face
+from localrun.console.streams import err
 from localrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from localrun.record import TaskRecord
-    from localrun.workspace import Workspace
+    from localrun.task.record import TaskRecord
+    from localrun.task.workspace import Workspace
 
 
 @click.command()
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @pass_face
 def command(face: Face, task_id: str, output: Path | None, as_json: bool) -> None:
     """Show the outputs of the task ID, or copy them; also what a failed task left."""
-    from localrun.cli.results import print_json, print_outputs
+    from localrun.console.results import print_json, print_outputs
 
     with face.app() as app:
         workspace, record = app.find(task_id)
@@ -50,7 +50,7 @@ def command(face: Face, task_id: str, output: Path | None, as_json: bool) -> Non
 
 
 def _copied(folder: Path, record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
-    from localrun.cli.delivery import Delivery
+    from localrun.api.download import Delivery
 
     delivery = Delivery(folder)
     try:

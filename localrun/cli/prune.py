@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from localrun.cli import options
-from localrun.cli.display.lines import harmless
-from localrun.cli.exits import ExitCode, of_error
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import err, is_terminal, out
+from localrun.cli.context import Face, pass_face
+from localrun.cli.exit_codes import ExitCode, of_error
+from localrun.console.display.sanitize import harmless
+from localrun.console.streams import err, is_terminal, out
 from localrun.errors import LocalrunError
-from localrun.sizes import show_bytes
+from localrun.units import show_bytes
 
 if TYPE_CHECKING:
     from localrun.app import App
-    from localrun.pruning import Item, Kind, Proposal, Pruning
+    from localrun.maintenance.prune import Item, Kind, Proposal, Pruning
 
 _KINDS = ("task", "dead", "container", "image", "file", "cache")
 _DIGITS = 12  # shown of a handle or a digest
@@ -55,7 +55,7 @@ def command(
     and tasks of processes that died; images that localrun loaded or built and that no task of this folder
     needs; half-written files. Nothing that runs is touched, and no image of others.
     """
-    from localrun.pruning import Wish
+    from localrun.maintenance.prune import Wish
 
     kinds = frozenset(cast("Sequence[Kind]", only or _KINDS[:-1])) | ({"cache"} if cache else set())
     with face.app() as app:
@@ -70,7 +70,7 @@ def command(
 
 
 def _pruning(app: App) -> Pruning:
-    from localrun.pruning import Pruning
+    from localrun.maintenance.prune import Pruning
 
     return Pruning(
         app.home,
@@ -117,7 +117,7 @@ def _can_ask(face: Face) -> bool:
 
 
 def _delete(pruning: Pruning, proposal: Proposal, face: Face) -> int:
-    from localrun.cli.report import report_error
+    from localrun.console.report import report_error
 
     refused = list(_each(pruning, proposal.items))
     for _, error in refused:
@@ -146,7 +146,7 @@ def _each(pruning: Pruning, items: Iterable[Item]) -> Iterable[tuple[Item, Local
 def _as_json(pruning: Pruning, proposal: Proposal, *, delete: bool) -> int:
     from dataclasses import asdict
 
-    from localrun.cli.results import print_json
+    from localrun.console.results import print_json
 
     refused = dict(_each(pruning, proposal.items)) if delete else {}
     items: list[dict[str, Any]] = []

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.face import Face, pass_face
+from localrun.cli.context import Face, pass_face
 from localrun.cli.run import Choices, carry_out, with_choices
 
 if TYPE_CHECKING:
     from localrun.app import App
-    from localrun.record import TaskRecord
-    from localrun.request import Request
-    from localrun.workspace import Workspace
+    from localrun.manager.request import Request
+    from localrun.task.record import TaskRecord
+    from localrun.task.workspace import Workspace
 
 _OVER = ("timeout", "cpus", "memory", "gpus", "network", "writable_inputs", "hardened", "pull", "replicas")
 
@@ -50,7 +50,7 @@ class _OfTask:
         from msgspec.structs import replace
 
         from localrun import values
-        from localrun.repeat import repeat
+        from localrun.manager.rerun import repeat
 
         workspace, record = app.find(self._task_id)
         self._before = (record, workspace)
@@ -77,7 +77,7 @@ class _OfTask:
 
     def remarks(self, record: TaskRecord) -> Iterator[str]:
         """What has changed in the bundle since."""
-        from localrun.repeat import changed_since
+        from localrun.manager.rerun import changed_since
 
         if self._before is None:
             return

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import options
-from localrun.cli.exits import ExitCode, of_error
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import out
+from localrun.cli.context import Face, pass_face
+from localrun.cli.exit_codes import ExitCode, of_error
+from localrun.console.streams import out
 from localrun.errors import LocalrunError, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def command(face: Face, task_ids: tuple[str, ...], everything: bool, as_json: bo
     with face.app() as app:
         removed, code = _remove(app, _ended(app) if everything else list(task_ids), face)
     if as_json:
-        from localrun.cli.results import print_json
+        from localrun.console.results import print_json
 
         print_json({"removed": removed})
     else:
@@ -43,7 +43,7 @@ def _ended(app: App) -> list[str]:
 
 def _remove(app: App, prefixes: list[str], face: Face) -> tuple[list[str], int]:
     """Delete what can be deleted, and tell what cannot."""
-    from localrun.cli.report import report_error
+    from localrun.console.report import report_error
 
     removed: list[str] = []
     code: int = ExitCode.FINISHED

@@ -14,22 +14,22 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import click
 
 from localrun.cli import options
-from localrun.cli.display import display_for
-from localrun.cli.display.feed import Feed
-from localrun.cli.exits import ExitCode, of_cause, of_error
-from localrun.cli.face import Face, pass_face
-from localrun.cli.interrupts import Interrupted, Interrupts
-from localrun.cli.ordering import take_order, with_order
+from localrun.cli.context import Face, pass_face
+from localrun.cli.exit_codes import ExitCode, of_cause, of_error
+from localrun.cli.iexec_options import take_order, with_order
+from localrun.cli.signals import Interrupted, Interrupts
+from localrun.console.display.base import display_for
+from localrun.console.display.event_queue import Feed
 from localrun.errors import Cause, LocalrunError, TaskKilled
 
 if TYPE_CHECKING:
+    from localrun.api.download import Delivery
     from localrun.app import App
-    from localrun.cli.delivery import Delivery
-    from localrun.iexec import Order
-    from localrun.record import TaskRecord
-    from localrun.request import Request
-    from localrun.task import Task
-    from localrun.workspace import Workspace
+    from localrun.manager.request import Request
+    from localrun.platforms.iexec import Order
+    from localrun.task.active import Task
+    from localrun.task.record import TaskRecord
+    from localrun.task.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,11 +172,11 @@ def carry_out(face: Face, origin: Origin, choices: Choices) -> int:
 
 
 def _refuse(error: LocalrunError, face: Face, origin: Origin, choices: Choices) -> int:
-    from localrun.cli.report import report_error
+    from localrun.console.report import report_error
 
     report_error(error, face.environ)
     if choices.as_json:
-        from localrun.cli.results import failure_fields, print_json
+        from localrun.console.results import failure_fields, print_json
 
         print_json(failure_fields(error, origin.name))
     return of_error(error)
@@ -217,7 +217,7 @@ class _Run:
             app = stack.enter_context(self._face.app())
             app.expect_engine()
             if self._choices.output is not None:
-                from localrun.cli.delivery import Delivery
+                from localrun.api.download import Delivery
 
                 self._delivery = Delivery(self._choices.output)
                 stack.callback(self._delivery.undo)
@@ -281,7 +281,7 @@ class _Run:
             self._display.say(f"the task {record.id[:8]} of a process that died was ended: {record.state}")
 
     def _close(self, record: TaskRecord, workspace: Workspace) -> int:
-        from localrun.cli.report import report_error, report_task
+        from localrun.console.report import report_error, report_task
 
         code = of_cause(Cause[record.cause] if record.cause else None)
         outputs = record.outputs
@@ -309,7 +309,7 @@ class _Run:
         return outputs
 
     def _print(self, record: TaskRecord, outputs: dict[str, Any], workspace: Workspace) -> None:
-        from localrun.cli import results
+        from localrun.console import results
 
         folders = [workspace.path, *([self._delivery.folder] if self._delivery else [])]
         if self._choices.as_json:
@@ -323,7 +323,7 @@ class _Run:
 def _of_replicas(record: TaskRecord) -> Iterable[str]:
     if record.replication is None:
         return ()
-    from localrun.cli.replicas import remarks
+    from localrun.console.replicas import remarks
 
     return remarks(record)
 
@@ -338,7 +338,7 @@ class _OfBundle:
     def request(self, app: App, choices: Choices, say: Callable[[str], None]) -> Request:  # noqa: ARG002
         """The bundle as it is; there is nothing to remark."""
         from localrun import values
-        from localrun.request import Request, for_iexec
+        from localrun.manager.request import Request, for_iexec
 
         asked = Request(
             bundle=Path(self.name),

@@ -7,7 +7,7 @@ import json
 import click
 
 from localrun.cli import options
-from localrun.cli.streams import out
+from localrun.console.streams import out
 
 
 @click.command()
@@ -19,6 +19,6 @@ def command(*, as_json: bool) -> None:
     speak with yaml-language-server, write it to a file and begin the descriptor with the line
     `# yaml-language-server: $schema=FILE`. With --json it is on one line.
     """
-    from localrun.descriptor.jsonschema import schema
+    from localrun.descriptor.json_schema import schema
 
     out(json.dumps(schema(), indent=None if as_json else 2))

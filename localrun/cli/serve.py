@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.exits import ExitCode
-from localrun.cli.face import Face, pass_face
-from localrun.cli.report import report_error
-from localrun.cli.streams import err, out
+from localrun.cli.context import Face, pass_face
+from localrun.cli.exit_codes import ExitCode
+from localrun.console.report import report_error
+from localrun.console.streams import err, out
 from localrun.errors import EngineError, LocalrunError, UsageError
 
 if TYPE_CHECKING:
     import socket
 
     from localrun.app import App
-    from localrun.server.options import Options
+    from localrun.server.config import Options
 
 GREETING = "🎯 Task Manager initialized - Global task lists created"
 
@@ -86,7 +86,7 @@ def command(face: Face, /, logs: str | None, without_engine: bool, **given: Any)
 
 
 def _options(environ: Mapping[str, str], **given: Any) -> Options:
-    from localrun.server.options import Options
+    from localrun.server.config import Options
 
     token = given.pop("token") or environ.get("LOCALRUN_TOKEN") or None
     names = frozenset(name.lower() for name in given.pop("names"))
@@ -101,13 +101,13 @@ def _options(environ: Mapping[str, str], **given: Any) -> Options:
 
 
 def _listen(chosen: Options) -> list[socket.socket]:
-    from localrun.server.listen import listen
+    from localrun.server.sockets import listen
 
     return listen(chosen.host, chosen.port)
 
 
 def _start(face: Face, app: App, chosen: Options, sockets: list[socket.socket], *, lenient: bool) -> int:
-    from localrun.server.site import Site
+    from localrun.server.state import Site
 
     try:
         site = Site(app, chosen)
@@ -125,8 +125,8 @@ def _start(face: Face, app: App, chosen: Options, sockets: list[socket.socket], 
 
 
 def _serve(face: Face, site: Any, sockets: list[socket.socket]) -> None:
-    from localrun.server.api import make_api
-    from localrun.server.serving import serve
+    from localrun.server.application import make_api
+    from localrun.server.uvicorn_server import serve
 
     host, port = sockets[0].getsockname()[:2]
     out(GREETING)

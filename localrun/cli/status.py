@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from localrun.cli import options, speech
-from localrun.cli.display.lines import harmless_lines
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import out
+from localrun.cli import as_system, options
+from localrun.cli.context import Face, pass_face
+from localrun.console.display.sanitize import harmless_lines
+from localrun.console.streams import out
 from localrun.errors import Problem
-from localrun.sizes import show_bytes, show_seconds
+from localrun.units import show_bytes, show_seconds
 
 if TYPE_CHECKING:
-    from localrun.record import TaskRecord
+    from localrun.task.record import TaskRecord
 
 _INDENT = 12
 
 
 @click.command()
 @options.task_id
-@speech.as_system
+@as_system.as_system
 @options.as_json
 @pass_face
 def command(face: Face, task_id: str, system: str | None, *, as_json: bool) -> None:
@@ -31,14 +31,14 @@ def command(face: Face, task_id: str, system: str | None, *, as_json: bool) -> N
 
     ID is the beginning of an id, or `last`.
     """
-    from localrun.metrics import so_far
+    from localrun.runner.usage import so_far
 
     with face.app() as app:
         record = so_far(*app.find(task_id))
     if as_json:
-        from localrun.cli.results import print_json
+        from localrun.console.results import print_json
 
-        print_json(status_fields(record) | speech.as_fields(record, system))
+        print_json(status_fields(record) | as_system.as_fields(record, system))
         return
     for name, value in _facts(record, system):
         out(f"{name:<{_INDENT}}" + harmless_lines(value).replace("\n", "\n" + " " * _INDENT))
@@ -46,7 +46,7 @@ def command(face: Face, task_id: str, system: str | None, *, as_json: bool) -> N
 
 def status_fields(record: TaskRecord) -> dict[str, Any]:
     """The record of `run`, and what matters while a task is on its way."""
-    from localrun.cli.results import as_fields
+    from localrun.console.results import as_fields
 
     plain = record.as_dict()
     more = {key: plain[key] for key in ("step", "resources", "container", "network", "timeout")}
@@ -56,7 +56,7 @@ def status_fields(record: TaskRecord) -> dict[str, Any]:
 
 def owner_gone(record: TaskRecord) -> bool:
     """Whether the process that carries the task died before its end."""
-    from localrun.owners import is_alive
+    from localrun.task.process import is_alive
 
     return not record.state.is_end and record.owner is not None and not is_alive(record.owner)
 
@@ -66,14 +66,14 @@ def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
     yield "name", record.name
     yield "bundle", record.bundle
     if system is not None:
-        yield from speech.facts(record, system)
+        yield from as_system.facts(record, system)
     yield "state", str(record.state) + (f" in the step {record.step}" if record.step else "")
     if owner_gone(record):
         yield "", f"its process is gone; `localrun kill {record.id[:8]}` ends it"
     yield from _why(record)
     yield from _replicas(record)
     yield "time", _times(record)
-    history = record.history if system is None else speech.history(record, system)
+    history = record.history if system is None else as_system.history(record, system)
     for name, since in history:
         yield "", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(since))} {name}"
     yield from _steps(record)
@@ -101,7 +101,7 @@ def _why(record: TaskRecord) -> Iterator[tuple[str, str]]:
 
 
 def _replicas(record: TaskRecord) -> Iterator[tuple[str, str]]:
-    from localrun.cli.replicas import facts
+    from localrun.console.replicas import facts
 
     found = list(facts(record))
     for index, (label, text) in enumerate(found):
@@ -127,7 +127,7 @@ def _steps(record: TaskRecord) -> Iterator[tuple[str, str]]:
 
 
 def _usage(record: TaskRecord) -> Iterator[tuple[str, str]]:
-    from localrun.metrics import in_words
+    from localrun.runner.usage import in_words
 
     if used := in_words(record):
         yield "usage", used

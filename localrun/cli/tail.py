@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import options
-from localrun.cli.ending import await_end, ending, tell_open, tell_unattended
-from localrun.cli.face import Face, pass_face
+from localrun.cli.attach import await_end, ending, tell_open, tell_unattended
+from localrun.cli.context import Face, pass_face
 from localrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from localrun.record import TaskRecord
-    from localrun.workspace import Workspace
+    from localrun.task.record import TaskRecord
+    from localrun.task.workspace import Workspace
 
 _LINES = 10
 
@@ -66,13 +66,13 @@ def _refuse_remote(record: TaskRecord, files: tuple[str, ...]) -> None:
 
 def _tails(workspace: Workspace, record: TaskRecord) -> Callable[..., None]:
     """What writes the ends of files of a task."""
-    from localrun.handle.tailing import tail
+    from localrun.api.tail import tail
 
     return partial(tail, workspace, record.plan.output_folder if record.plan else "/")
 
 
 def _print_json(workspace: Workspace, files: tuple[str, ...], lines: int) -> None:
-    from localrun.cli.results import print_json
+    from localrun.console.results import print_json
 
     record = workspace.load()
     tail = _tails(workspace, record)

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.display.lines import columns, harmless
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import err, is_terminal
-from localrun.cli.watching import show
+from localrun.cli.context import Face, pass_face
+from localrun.cli.watch import show
+from localrun.console.display.sanitize import columns, harmless
+from localrun.console.streams import err, is_terminal
 from localrun.errors import ContainerGone, EngineError
-from localrun.sizes import show_bytes, show_seconds
-from localrun.states import TaskState
+from localrun.task.states import TaskState
+from localrun.units import show_bytes, show_seconds
 
 if TYPE_CHECKING:
     from localrun.app import App
     from localrun.engines.base import Engine, Usage
-    from localrun.record import TaskRecord
+    from localrun.task.record import TaskRecord
 
 _EVERY = 1.0  # seconds: an engine does not measure more often
 _PATIENCE = 5.0  # seconds for the second sample, without which there is no speed
@@ -54,7 +54,7 @@ def command(face: Face, task_ids: tuple[str, ...], *, no_stream: bool, as_json: 
 
 def _print_once(board: _Board, face: Face, *, as_json: bool) -> None:
     if as_json:
-        from localrun.cli.results import print_json
+        from localrun.console.results import print_json
 
         print_json(board.rows())
     elif board.rows():
@@ -166,7 +166,7 @@ class _Board:
         return [self._row(record) for record in self._records()]
 
     def _row(self, record: TaskRecord) -> dict[str, Any]:
-        from localrun.metrics import so_far
+        from localrun.runner.usage import so_far
 
         gauge = None if record.state.is_end else self._gauges.get(record.id)
         usage, percent = (gauge.usage, gauge.cpu_percent) if gauge else (None, None)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import options
-from localrun.cli.exits import ExitCode
-from localrun.cli.face import Face, pass_face
-from localrun.cli.interrupts import Interrupted, Interrupts
+from localrun.cli.context import Face, pass_face
+from localrun.cli.exit_codes import ExitCode
+from localrun.cli.signals import Interrupted, Interrupts
 
 if TYPE_CHECKING:
-    from localrun.validation import Report
+    from localrun.bundle.validation.validator import Report
 
 
 @click.command()
@@ -34,7 +34,7 @@ def command(
 
     The exit code is 0 when App Engine would accept it and 3 when it would not.
     """
-    from localrun.validation import validate
+    from localrun.bundle.validation.validator import validate
 
     with Interrupts() as interrupts, face.app() as app:
         try:
@@ -55,7 +55,7 @@ def command(
 
 def _show(report: Report, face: Face, as_json: bool) -> None:
     if as_json:
-        from localrun.cli.results import print_json
+        from localrun.console.results import print_json
 
         print_json(report.as_dict())
     else:

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import options
-from localrun.cli.display import display_for
-from localrun.cli.display.lines import harmless_lines
-from localrun.cli.exits import ExitCode, of_cause, of_error, worst
-from localrun.cli.face import Face, pass_face
-from localrun.cli.interrupts import Interrupted, Interrupts
-from localrun.cli.streams import err, is_terminal, out
+from localrun.cli.context import Face, pass_face
+from localrun.cli.exit_codes import ExitCode, of_cause, of_error, worst
+from localrun.cli.signals import Interrupted, Interrupts
+from localrun.console.display.base import display_for
+from localrun.console.display.sanitize import harmless_lines
+from localrun.console.streams import err, is_terminal, out
 from localrun.errors import Cause, LocalrunError, Problem, TaskNotFound, UsageError
 
 if TYPE_CHECKING:
+    from localrun.api import Task
     from localrun.app import App
-    from localrun.handle import Task
-    from localrun.record import TaskRecord
-    from localrun.states import TaskState
+    from localrun.task.record import TaskRecord
+    from localrun.task.states import TaskState
 
 _REPORTS = 5  # failures of many tasks that are told at length
 
@@ -51,7 +51,7 @@ def command(
     """
     if bool(task_ids) == everything:
         raise UsageError("give the ids of the tasks, or --all", remedy="`localrun list` shows the ids")
-    from localrun.handle.apps import using
+    from localrun.api.apps import using
 
     with Interrupts() as interrupts, face.app(on_exit="leave") as app, using(app):
         tasks = _all(app) if everything else _named(app, task_ids)
@@ -69,7 +69,7 @@ def command(
 
 def _named(app: App, task_ids: Sequence[str]) -> list[Task]:
     """A handle for each, once. Raises `TaskNotFound` with every one that is not there."""
-    from localrun.handle import Task
+    from localrun.api import Task
 
     found: dict[str, Task] = {}
     missing: list[TaskNotFound] = []
@@ -88,7 +88,7 @@ def _named(app: App, task_ids: Sequence[str]) -> list[Task]:
 
 
 def _all(app: App) -> list[Task]:
-    from localrun.handle import Task
+    from localrun.api import Task
 
     return [Task(record.id, app.settings.home) for record in app.manager.active_tasks if not record.replica]
 
@@ -123,7 +123,7 @@ class _Waiting:
     # -- waiting ---------------------------------------------------------------------------------
 
     def _one(self, timeout: float | None) -> None:
-        from localrun.handle.live import follow
+        from localrun.api.follow import follow
 
         task = self.tasks[0]
         if task.is_terminal:
@@ -139,7 +139,7 @@ class _Waiting:
         self._end(task)
 
     def _several(self, timeout: float | None) -> None:
-        from localrun.handle.batch import as_they_end
+        from localrun.api.wait import as_they_end
 
         with self._progress() as tell:
             for task in as_they_end(self.tasks, timeout):
@@ -165,7 +165,7 @@ class _Waiting:
         if self.quiet:
             yield lambda _task, _state: None
         elif is_terminal(sys.stderr, self.face.environ):
-            from localrun.handle.batch import line
+            from localrun.api.wait import line
 
             with line(total) as count_up:
                 yield lambda _task, state: count_up(state)
@@ -208,7 +208,7 @@ class _Waiting:
         return of_cause(Cause[cause] if cause else None)
 
     def _report(self, task: Task) -> None:
-        from localrun.cli.report import report_error, report_task
+        from localrun.console.report import report_error, report_task
 
         error = self.errors.get(task.id)
         if error is not None:
@@ -223,7 +223,7 @@ class _Waiting:
 
     def print(self) -> None:
         """The results: of one task as `run` has them, of several a line each."""
-        from localrun.cli import results
+        from localrun.console import results
 
         records = [task.info for task in self.tasks]
         if len(records) > 1:
@@ -238,7 +238,7 @@ class _Waiting:
 
     def print_json(self, *, one: bool) -> None:
         """The record of the one task that was named, else a list of records."""
-        from localrun.cli.results import as_fields, print_json
+        from localrun.console.results import as_fields, print_json
 
         fields = [as_fields(task.info) for task in self.tasks]
         print_json(fields[0] if one else fields)
@@ -251,7 +251,7 @@ def _names(records: Sequence[TaskRecord]) -> str:
 
 def _quote(task: Task, record: TaskRecord) -> None:
     """The end of the log, where the message has it not."""
-    from localrun.verdict import TAIL_LINES, quote
+    from localrun.runner.diagnosis import TAIL_LINES, quote
 
     quoted = quote(task.logs(TAIL_LINES))
     if quoted not in record.message:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from localrun.datatypes import DataType
+from localrun.descriptor.types import DataType
 from localrun.errors import Problem
 
 

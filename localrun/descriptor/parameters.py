@@ -6,7 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from localrun.datatypes import (
+from localrun.descriptor.model import MISSING, Parameter
+from localrun.descriptor.node import Place
+from localrun.descriptor.read_types import read_item, read_moment, read_type
+from localrun.descriptor.types import (
     Array,
     Boolean,
     DataType,
@@ -19,9 +22,6 @@ from localrun.datatypes import (
     holds_files,
     shown,
 )
-from localrun.descriptor.model import MISSING, Parameter
-from localrun.descriptor.place import Place
-from localrun.descriptor.types import read_item, read_moment, read_type
 
 _COMMON = {"type", "description", "display_name", "optional", "dependencies"}
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from localrun.datatypes import memory, shown
 from localrun.descriptor.model import Author, Descriptor, Parameter, Resources
+from localrun.descriptor.node import Place, Report
 from localrun.descriptor.parameters import check_references, read_parameters
-from localrun.descriptor.place import Place, Report
-from localrun.document import Document, DocumentError
-from localrun.document import read as read_document
+from localrun.descriptor.types import memory, shown
+from localrun.descriptor.yaml import Document, DocumentError
+from localrun.descriptor.yaml import read as read_document
 from localrun.errors import DescriptorError, Problem
 
 MAX_BYTES = 1024**2

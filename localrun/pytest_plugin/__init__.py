@@ -6,11 +6,11 @@ The classes behind its fixtures, for annotations. pytest itself loads `plugin`, 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from localrun.pytest_plugin.bench import Bench, TaskEnded
     from localrun.pytest_plugin.bundle import ProjectBundle
     from localrun.pytest_plugin.case import Case, Mismatch
     from localrun.pytest_plugin.fake import Run, ScriptedEngine
-    from localrun.pytest_plugin.live import Answer, Client, LiveServer
+    from localrun.pytest_plugin.live_server import Answer, Client, LiveServer
+    from localrun.pytest_plugin.task_runner import Bench, TaskEnded
 
 __all__ = [
     "Answer",
@@ -30,11 +30,11 @@ if not TYPE_CHECKING:  # who checks types is to see these names, and no others
     def __getattr__(name: str) -> Any:
         # pytest imports this package at every start, in projects that do not use it, too
         homes = {
-            "bench": ("Bench", "TaskEnded"),
+            "task_runner": ("Bench", "TaskEnded"),
             "bundle": ("ProjectBundle",),
             "case": ("Case", "Mismatch"),
             "fake": ("Run", "ScriptedEngine"),
-            "live": ("Answer", "Client", "LiveServer"),
+            "live_server": ("Answer", "Client", "LiveServer"),
         }
         from importlib import import_module
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from localrun import bundle as bundles
-from localrun import images
-from localrun.bundle import Bundle
+from localrun.bundle import reader as bundles
+from localrun.bundle.images import ensure
+from localrun.bundle.reader import Bundle
 from localrun.descriptor import Descriptor
 from localrun.engines.base import Engine
 
@@ -55,5 +55,5 @@ def read(path: Path, cache: Path, build_args: Mapping[str, str]) -> Bundle:
 def make(path: Path, engine: Engine, cache: Path, build_args: Mapping[str, str]) -> ProjectBundle:
     """Read it, and build or load its image; processes that share the cache do that once."""
     found = read(path, cache, build_args)
-    image = images.ensure(found.image, engine, cache=cache)
+    image = ensure.ensure(found.image, engine, cache=cache)
     return ProjectBundle(path, found.descriptor, image.id)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from localrun import values
-from localrun.cli.display.lines import harmless_lines
-from localrun.comparison import Difference
+from localrun.console.display.sanitize import harmless_lines
 from localrun.errors import LocalrunError, Problem, UsageError
-from localrun.pytest_plugin import expectation
-from localrun.pytest_plugin.bench import Bench, types_of
-from localrun.pytest_plugin.casefolder import EXPECTED, FAILURE, INPUTS, TOLERANCES
-from localrun.pytest_plugin.refusal import Refusal
+from localrun.pytest_plugin import snapshots
+from localrun.pytest_plugin.case_discovery import EXPECTED, FAILURE, INPUTS, TOLERANCES
+from localrun.pytest_plugin.expected_failure import Refusal
+from localrun.pytest_plugin.task_runner import Bench, types_of
+from localrun.values.compare.expected.outputs import Difference
 
 
 class Mismatch(AssertionError):
@@ -119,14 +119,12 @@ class Case:
         if self._told is None:
             return expected
         types = types_of(self._bench.last)
-        return {
-            name: value for name, value in expected.items() if expectation.can_be_read(types, name, value)
-        }
+        return {name: value for name, value in expected.items() if snapshots.can_be_read(types, name, value)}
 
     def _update(self, differences: list[Difference], tolerances: Mapping[str, Any]) -> None:
         ignored = {name for name, one in tolerances.items() if isinstance(one, Mapping) and one.get("ignore")}
         task = self._bench.last
-        written = expectation.update(self.folder, task, types_of(task), differences, ignored)
+        written = snapshots.update(self.folder, task, types_of(task), differences, ignored)
         if written:
             self._tell(self.folder / EXPECTED, written, differences)
 

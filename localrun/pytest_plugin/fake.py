@@ -9,7 +9,7 @@ from typing import Any
 
 from localrun.engines.base import Exit, Image
 from localrun.engines.fake import FakeContainer, FakeEngine, Program, Scripted
-from localrun.steps import LABEL_TASK
+from localrun.runner.container_spec import LABEL_TASK
 
 
 class Run:

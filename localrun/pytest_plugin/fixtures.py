@@ -20,7 +20,7 @@ from localrun.pytest_plugin.reporting import APP, FAILED, UPDATED
 if TYPE_CHECKING:
     from localrun.app import App
     from localrun.engines.base import Engine
-    from localrun.manager import TaskManager
+    from localrun.manager.manager import TaskManager
     from localrun.pytest_plugin import Bench, Case, LiveServer, ProjectBundle, ScriptedEngine
     from localrun.settings import Settings
 
@@ -171,9 +171,9 @@ def localrun_app(
     localrun_keep: Keep,
 ) -> Iterator[App]:
     """localrun for this test: what `localrun`, `task_manager` and `localrun_server` share."""
+    from localrun.api import using
     from localrun.app import App
     from localrun.engines.fake import FakeEngine
-    from localrun.handle import using
 
     fake = isinstance(localrun_engine, FakeEngine)
     more = _apart(localrun_folder) if fake else {}
@@ -232,7 +232,7 @@ def localrun(
 ) -> Bench:
     """Runs bundles: `localrun(a=3, b=4)` gives the outputs of the project's own one."""
     from localrun.engines.fake import FakeEngine
-    from localrun.pytest_plugin.bench import Bench, marked_options
+    from localrun.pytest_plugin.task_runner import Bench, marked_options
 
     fake = isinstance(localrun_app.engine, FakeEngine)  # for which nothing is to be built
 
@@ -265,8 +265,8 @@ def localrun_case(request: pytest.FixtureRequest, pytestconfig: pytest.Config, l
 @pytest.fixture
 def localrun_server(localrun_app: App, localrun_server_options: Mapping[str, Any]) -> Iterator[LiveServer]:
     """A live server on a free port, in the folder of this test."""
-    from localrun.pytest_plugin.live import serving
-    from localrun.server.options import Options
+    from localrun.pytest_plugin.live_server import serving
+    from localrun.server.config import Options
 
     with serving(localrun_app, Options(**localrun_server_options)) as server:
         yield server

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from localrun.pytest_plugin.watch import Guard
+    from localrun.pytest_plugin.reaper_client import Guard
     from localrun.settings import Settings
 
 _WORKER = "localrun_used"  # in what a worker of xdist gives to the session's own process
@@ -43,7 +43,7 @@ class Used:
         """
         self.homes[str(home)] = False
         if settings is not None:
-            from localrun.pytest_plugin.watch import Guard
+            from localrun.pytest_plugin.reaper_client import Guard
 
             self.guard = self.guard or Guard()
             self.guard.watch(home, settings.docker_host)
@@ -99,7 +99,7 @@ def _containers(used: Used) -> Iterator[str]:
         return
     from localrun.engines.dockerd import DockerEngine
     from localrun.errors import EngineError
-    from localrun.steps import LABEL_HOME, LABEL_TASK
+    from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
 
     for docker_host in used.docker_hosts:
         engine = None

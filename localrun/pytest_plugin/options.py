@@ -161,13 +161,13 @@ class _Reader:
 
 
 def _seconds(text: str) -> float:
-    from localrun.sizes import parse_seconds
+    from localrun.units import parse_seconds
 
     return parse_seconds(text)
 
 
 def _bytes(text: str) -> int:
-    from localrun.sizes import parse_bytes
+    from localrun.units import parse_bytes
 
     return parse_bytes(text)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from localrun.pytest_plugin import casefolder, leftovers, options, reporting
+from localrun.pytest_plugin import case_discovery, leftovers, options, reporting
 
 pytest_plugins = ("localrun.pytest_plugin.fixtures",)
 
@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one test of each case."""
-    casefolder.parametrize(metafunc)
+    case_discovery.parametrize(metafunc)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localrun.app import App
-    from localrun.record import TaskRecord
-    from localrun.workspace import Workspace
+    from localrun.task.record import TaskRecord
+    from localrun.task.workspace import Workspace
 
     _Found = tuple[TaskRecord, Workspace]
 
@@ -83,9 +83,9 @@ def _tasks(item: pytest.Item) -> list[_Found]:
 
 
 def _facts(record: TaskRecord, workspace: Workspace) -> Iterator[str]:
-    from localrun.cli.results import output_lines
+    from localrun.console.results import output_lines
+    from localrun.console.summary import summary
     from localrun.errors import Problem
-    from localrun.handle.summary import summary
 
     yield summary(record, workspace)
     for problem in record.problems:
@@ -111,7 +111,7 @@ def _events(workspace: Workspace) -> Iterator[str]:
 
 
 def _tail(path: Path, lines: int) -> str:
-    from localrun.handle.tailing import last_lines
+    from localrun.api.tail import last_lines
 
     try:
         with path.open("rb") as stream:
@@ -122,7 +122,7 @@ def _tail(path: Path, lines: int) -> str:
 
 
 def _harmless(text: str) -> str:
-    from localrun.cli.display.lines import harmless_lines
+    from localrun.console.display.sanitize import harmless_lines
 
     return harmless_lines(text.replace("\r\n", "\n"))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from localrun.record import StepRecord, TaskRecord
-from localrun.server.answer import moment
-from localrun.states import TaskState
+from localrun.server.responses import moment
+from localrun.task.record import StepRecord, TaskRecord
+from localrun.task.states import TaskState
 
 _S = TaskState
 # the words of the guide's world

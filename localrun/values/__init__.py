@@ -1,8 +1,8 @@
 """Values become files, and files become values."""
 
-from localrun.values.collect import Collected, collect
-from localrun.values.given import Assigned, FileValue, load_values, parse_assignments
-from localrun.values.provision import Provisioned, provision
+from localrun.values.collection import Collected, collect
+from localrun.values.parsing import Assigned, FileValue, load_values, parse_assignments
+from localrun.values.provisioning import Provisioned, provision
 
 __all__ = [
     "Assigned",

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from localrun.datatypes import Array, Notes
 from localrun.descriptor import Descriptor, Parameter
+from localrun.descriptor.types import Array, Notes
 
 Group = list[str]  # references such as inputs/a
 

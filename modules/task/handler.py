@@ -1,7 +1,7 @@
 """The class of task managers, and the one that `main:app` works with."""
 
-from localrun.manager import TaskManager
-from localrun.server.standalone import shared_app
+from localrun.manager.manager import TaskManager
+from localrun.server.asgi import shared_app
 
 __all__ = ["TaskManager", "task_manager"]
 

@@ -18,7 +18,7 @@ from localrun.app import App
 from localrun.cli import main
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.settings import Settings
-from tests.desk import DESCRIPTOR, IMAGE
+from tests.support.environment import DESCRIPTOR, IMAGE
 
 Program = Callable[[FakeContainer], Any]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bundlefile import DESCRIPTOR, NAME, bundle, image
 from tests.cli.command import Command
+from tests.support.bundles import DESCRIPTOR, NAME, bundle, image
 
 WITHOUT_SHORT = DESCRIPTOR.replace("name_short: add\n", "")
 
@@ -153,7 +153,7 @@ def test_an_image_that_was_not_built_yet_is_said_to_be_so(localrun: Command) -> 
 
 
 def test_an_image_of_the_engine_is_shown(localrun: Command) -> None:
-    from tests.desk import IMAGE
+    from tests.support.environment import IMAGE
 
     done = localrun("inspect", localrun.bundle, "--image", IMAGE)
     assert f"image       {IMAGE}\n" in done.out
@@ -201,7 +201,7 @@ def test_quiet_says_only_what_was_written(localrun: Command) -> None:
 
 def test_an_image_of_the_engine_is_saved(localrun: Command) -> None:
     target = localrun.folder / "x.zip"
-    from tests.desk import IMAGE
+    from tests.support.environment import IMAGE
 
     done = localrun("build", localrun.bundle, "--image", IMAGE, "-o", target, "--force")
     assert done.code == 0

@@ -13,16 +13,16 @@ import pytest
 from localrun.app import App
 from localrun.cli.logs import pieces
 from localrun.engines.fake import FakeContainer
-from localrun.events import Event
-from localrun.owners import this_process
-from localrun.record import Owner, TaskRecord
-from localrun.request import Request
+from localrun.manager.request import Request
 from localrun.settings import Settings
-from localrun.states import TaskState
-from localrun.task import Task
-from localrun.workspace import Home
+from localrun.task.active import Task
+from localrun.task.events import Event
+from localrun.task.process import this_process
+from localrun.task.record import Owner, TaskRecord
+from localrun.task.states import TaskState
+from localrun.task.workspace import Home
 from tests.cli.command import Command
-from tests.desk import IMAGE
+from tests.support.environment import IMAGE
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
-from localrun.cli import commands
+from localrun.cli.entry import commands
 from localrun.cli.group import COMMANDS
 from localrun.engines.fake import FakeContainer
 from tests.cli.command import Command, add

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from localrun import vocabulary
 from localrun.app import App
 from localrun.engines.fake import FakeContainer, FakeEngine
+from localrun.platforms.vocabulary import glossary
 from localrun.settings import Settings
 from tests.cli.command import Command
 from tests.cli.test_commands import running
@@ -98,7 +98,7 @@ def test_every_status_and_cause_that_is_told_is_a_word_that_explain_knows(localr
                 ("failure cause", entry.get("cause", "UNKNOWN")),
             )
         }
-        known = {(word.kind, word.name) for word in vocabulary.words("iexec")}
+        known = {(word.kind, word.name) for word in glossary.words("iexec")}
         assert words <= known
 
 

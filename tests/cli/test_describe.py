@@ -10,21 +10,21 @@ from typing import Any
 
 import pytest
 
-from localrun import vocabulary
-from localrun.cli.sheet import facts, lines, occurrences, sheet
-from localrun.cli.sheet.text import age
+from localrun.cli.describe import events, lines, sections, sheet
+from localrun.cli.describe.format import age
 from localrun.engines.base import Exit
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import Cause
-from localrun.events import Event
-from localrun.record import Owner, Plan, Resources, StepRecord, TaskRecord
-from localrun.states import StepName, TaskState
-from localrun.task import Task
-from localrun.workspace import Home, Workspace
+from localrun.platforms.vocabulary import glossary
+from localrun.task.active import Task
+from localrun.task.events import Event
+from localrun.task.record import Owner, Plan, Resources, StepRecord, TaskRecord
+from localrun.task.states import StepName, TaskState
+from localrun.task.workspace import Home, Workspace
 from tests.cli.command import Command, add
-from tests.desk import DESCRIPTOR, IMAGE, make_desk
-from tests.imagefile import busybox_layer, image_archive
+from tests.support.environment import DESCRIPTOR, IMAGE, make_desk
+from tests.support.images import busybox_layer, image_archive
 
 _S = TaskState
 
@@ -370,9 +370,9 @@ def test_how_the_engine_came_by_the_image_is_told(tmp_path: Path) -> None:
 
 
 def test_every_word_of_a_sheet_is_explained() -> None:
-    source = Path(occurrences.__file__).read_text()
+    source = Path(events.__file__).read_text()
     words = {"Advice", "Noted", "Completed", "Error", "NotReached", "Waiting", "Running", "Terminated"}
-    words |= set(re.findall(r'_row\(\s*"(\w+)"', source)) | set(occurrences._ENDS.values())
-    words |= {*facts._REASONS.values(), *facts._BEFORE.values(), *facts._PHASES.values(), "Pending"}
+    words |= set(re.findall(r'_row\(\s*"(\w+)"', source)) | set(events._ENDS.values())
+    words |= {*sections._REASONS.values(), *sections._BEFORE.values(), *sections._PHASES.values(), "Pending"}
     assert len(words) > 25
-    assert {word for word in words if not vocabulary.look_up(word)} == set()
+    assert {word for word in words if not glossary.look_up(word)} == set()

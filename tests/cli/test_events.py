@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from localrun.cli import main
-from localrun.journal import Journal
+from localrun.server.journal import Journal
 from tests.cli.command import Process
 
 

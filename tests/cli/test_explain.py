@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from localrun import vocabulary
-from localrun.cli import speech
-from localrun.cli.exits import of_cause
+from localrun.cli import as_system
+from localrun.cli.exit_codes import of_cause
 from localrun.errors import Cause
-from localrun.record import StepRecord, TaskRecord
-from localrun.states import StepName, TaskState
-from localrun.vocabulary import SYSTEMS, TITLES
+from localrun.platforms.vocabulary import glossary
+from localrun.platforms.vocabulary.glossary import SYSTEMS, TITLES
+from localrun.task.record import StepRecord, TaskRecord
+from localrun.task.states import StepName, TaskState
 from tests.cli.command import Command
 
 # -- explain ---------------------------------------------------------------------------------------
@@ -149,8 +149,8 @@ def test_without_a_word_all_are_listed_by_system(localrun: Command) -> None:
     heads = [line for line in lines if line and not line.startswith((" ", "`"))]
     assert list(dict.fromkeys(head.split(":")[0] for head in heads)) == list(TITLES.values())
     listed = [line for line in lines if line.startswith("  ")]
-    assert len(listed) == len(vocabulary.words())
-    for word, line in zip(vocabulary.words(), listed, strict=True):
+    assert len(listed) == len(glossary.words())
+    for word, line in zip(glossary.words(), listed, strict=True):
         assert line.startswith(f"  {word.name} ")
         assert line.endswith(f" (only {word.only})") == bool(word.only)
 
@@ -178,7 +178,7 @@ def test_meanings_are_one_line_of_json(localrun: Command) -> None:
 
 def test_all_words_are_one_line_of_json(localrun: Command) -> None:
     found = localrun("explain", "--json").json
-    assert (found["word"], len(found["meanings"])) == (None, len(vocabulary.words()))
+    assert (found["word"], len(found["meanings"])) == (None, len(glossary.words()))
     cause = next(one for one in found["meanings"] if one["name"] == "SIGNAL")
     assert [saying["system"] for saying in cause["elsewhere"]] == list(SYSTEMS)
 
@@ -235,7 +235,7 @@ def test_status_is_shown_in_the_words_of_a_system(localrun: Command) -> None:
 
 def test_a_code_that_differs_from_its_title_is_shown_beside_it() -> None:
     record = TaskRecord(id="1", bundle="b", state=TaskState.RUNNING, step=StepName.TASK)
-    assert list(speech.facts(record, "inductiva")) == [("Inductiva", "In Progress (computation-started)")]
+    assert list(as_system.facts(record, "inductiva")) == [("Inductiva", "In Progress (computation-started)")]
 
 
 def test_status_as_json_has_the_words_beside_the_state(localrun: Command) -> None:
@@ -291,11 +291,11 @@ def test_a_task_that_waited_anew_is_told_from_the_beginning() -> None:
         history=[(state, float(at)) for at, state in enumerate([*first, *round_, *round_, TaskState.FAILED])],
         steps=[StepRecord(name=StepName.TASK, started=4.5)],
     )
-    assert [word for word, _ in speech.history(record, "inductiva")] == [
+    assert [word for word, _ in as_system.history(record, "inductiva")] == [
         *("Waiting for Input", "In Queue", "Preparing to Compute", "In Progress"),
         *("In Queue", "Preparing to Compute", "In Progress", "Runtime Error"),
     ]
-    assert list(speech.history(TaskRecord(id="1", bundle="b"), "iexec")) == []
+    assert list(as_system.history(TaskRecord(id="1", bundle="b"), "iexec")) == []
 
 
 @pytest.mark.parametrize("command", [("list",), ("status", "last")])

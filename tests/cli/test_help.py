@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from localrun import __version__
-from localrun.cli.exits import MEANINGS
+from localrun.cli.exit_codes import MEANINGS
 from localrun.cli.group import COMMANDS, EXAMPLES
 from tests.cli.command import Command
 
@@ -27,7 +27,16 @@ ABOUT_TASKS = (
     "rm",
     "prune",
 )
-HEAVY = ("pydantic", "msgspec", "yaml", "docker", "rich", "psutil", "localrun.app", "localrun.manager")
+HEAVY = (
+    "pydantic",
+    "msgspec",
+    "yaml",
+    "docker",
+    "rich",
+    "psutil",
+    "localrun.app",
+    "localrun.manager.manager",
+)
 
 
 def test_help_names_every_command_every_exit_code_and_examples(localrun: Command) -> None:

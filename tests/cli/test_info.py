@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import localrun as package
-from localrun.record import TaskRecord
-from localrun.states import TaskState
-from localrun.task import Task
-from localrun.workspace import Home
+from localrun.task.active import Task
+from localrun.task.record import TaskRecord
+from localrun.task.states import TaskState
+from localrun.task.workspace import Home
 from tests.cli.command import Command
-from tests.cli.onterminal import on_terminal
+from tests.support.terminal import on_terminal
 
 
 def test_it_is_the_summary_that_python_gives(localrun: Command) -> None:

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from localrun.engines.dockerd import DockerEngine
-from localrun.steps import LABEL_TASK
+from localrun.runner.container_spec import LABEL_TASK
 from tests.cli.command import Process, Result
 from tests.conftest import OtherUser
-from tests.desk import DESCRIPTOR
-from tests.imagefile import busybox_layer, image_archive
+from tests.support.environment import DESCRIPTOR
+from tests.support.images import busybox_layer, image_archive
 
 pytestmark = pytest.mark.docker
 

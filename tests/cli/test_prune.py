@@ -68,7 +68,7 @@ def test_one_kind_can_be_looked_at_alone(localrun: Command) -> None:
 def test_what_cannot_be_deleted_is_told_and_the_rest_goes(
     localrun: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from localrun.pruning import Item, Pruning
+    from localrun.maintenance.prune import Item, Pruning
 
     for _ in range(3):
         localrun.run()

@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
-from localrun import replication
 from localrun.engines.fake import FakeContainer
+from localrun.manager import replicas
 from tests.cli.command import Command
 
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replication, "APART", 0.0)
+    monkeypatch.setattr(replicas, "APART", 0.0)
 
 
 def giving(*texts: str | None) -> Callable[[FakeContainer], int]:

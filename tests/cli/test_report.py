@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from localrun.cli.report import problem_lines
+from localrun.console.report import problem_lines
 from localrun.errors import Problem
 from tests.cli.command import Command
 

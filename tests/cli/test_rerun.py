@@ -4,7 +4,7 @@ import pytest
 
 from localrun.engines.fake import FakeContainer
 from tests.cli.command import Command
-from tests.desk import DESCRIPTOR
+from tests.support.environment import DESCRIPTOR
 
 
 def test_a_task_is_run_again_with_its_own_values(localrun: Command) -> None:

@@ -10,10 +10,10 @@ import pytest
 from localrun.engines.base import Exit
 from localrun.engines.fake import FakeContainer
 from localrun.errors import TaskKilled
-from localrun.manager import TaskManager
-from localrun.request import Request
+from localrun.manager.manager import TaskManager
+from localrun.manager.request import Request
 from tests.cli.command import Command
-from tests.desk import IMAGE
+from tests.support.environment import IMAGE
 
 KEYS = (
     "id bundle image state cause message remedy exit_code inputs outputs"
@@ -263,7 +263,7 @@ def test_a_signal_while_the_bundle_is_read_leaves_nothing(
     def read(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("localrun.bundle.read", read)
+    monkeypatch.setattr("localrun.bundle.reader.read", read)
     result = localrun.run("--json", "-o", localrun.folder / "out")
     assert (result.code, result.json["id"], result.json["state"]) == (130, None, "KILLED")
     assert not (localrun.folder / "out").exists()

@@ -14,15 +14,15 @@ import pytest
 
 from localrun.app import App
 from localrun.cli import main
-from localrun.cli.tasks import Aliases, command
+from localrun.cli.tasks.group import Aliases, command
 from localrun.engines.fake import FakeContainer, FakeEngine
-from localrun.record import Plan, TaskRecord
-from localrun.states import TaskState
-from localrun.task import Task
-from localrun.workspace import Home
+from localrun.task.active import Task
+from localrun.task.record import Plan, TaskRecord
+from localrun.task.states import TaskState
+from localrun.task.workspace import Home
 from tests.cli.command import Command, Result
-from tests.cli.onterminal import on_terminal
-from tests.desk import Desk, make_desk
+from tests.support.environment import Desk, make_desk
+from tests.support.terminal import on_terminal
 
 # the commands and flags of `inductiva tasks` that have a meaning on one machine
 FLAGS = {

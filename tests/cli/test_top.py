@@ -18,14 +18,14 @@ from localrun.engines.base import Usage
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import EngineUnreachable
-from localrun.record import Plan, TaskRecord, UsageRecord
 from localrun.settings import Settings
-from localrun.states import TaskState
-from localrun.task import Task
-from localrun.workspace import Home
-from tests.cli.onterminal import on_terminal
-from tests.desk import Desk, make_desk
-from tests.imagefile import busybox_layer, image_archive
+from localrun.task.active import Task
+from localrun.task.record import Plan, TaskRecord, UsageRecord
+from localrun.task.states import TaskState
+from localrun.task.workspace import Home
+from tests.support.environment import Desk, make_desk
+from tests.support.images import busybox_layer, image_archive
+from tests.support.terminal import on_terminal
 
 MIB = 1024**2
 

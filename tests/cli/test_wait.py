@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 
 from localrun.app import App
-from localrun.cli import commands, exits
-from localrun.cli.display.replay import Replay
-from localrun.cli.face import Face
+from localrun.cli import exit_codes
+from localrun.cli.context import Face
+from localrun.cli.entry import commands
+from localrun.console.display.replay import Replay
 from localrun.engines.fake import FakeContainer
-from localrun.request import Request
+from localrun.manager.request import Request
 from localrun.settings import Settings
-from localrun.task import Task
-from localrun.workspace import Home
+from localrun.task.active import Task
+from localrun.task.workspace import Home
 from tests.cli.command import Command, Program, add
-from tests.desk import IMAGE
+from tests.support.environment import IMAGE
 
 TIME = 20  # seconds that no test may take
 
@@ -304,12 +305,12 @@ def test_the_worst_end_of_several_is_the_exit_code_and_each_failure_is_told(loca
     [([0, 1, 5], 5), ([130, 1], 1), ([130, 124, 0], 124), ([0, 130], 130), ([], 0), ([0, 3, 4], 4)],
 )
 def test_which_exit_code_is_worst(codes: list[int], expected: int) -> None:
-    assert exits.worst(codes) == expected
+    assert exit_codes.worst(codes) == expected
 
 
 def test_every_exit_code_of_a_task_has_its_rank() -> None:
-    for code in set(exits._BY_CAUSE.values()):
-        assert exits.worst([0, code]) == code
+    for code in set(exit_codes._BY_CAUSE.values()):
+        assert exit_codes.worst([0, code]) == code
 
 
 def test_ctrl_c_leaves_all_of_several(
@@ -373,7 +374,7 @@ def test_results_come_before_the_reason_of_a_failure(
         told.append(text)
         return True
 
-    monkeypatch.setattr("localrun.cli.streams.write", write)
+    monkeypatch.setattr("localrun.console.streams.write", write)
     localrun("wait", "last")
     states = [index for index, text in enumerate(told) if text.startswith("FAILED ")]
     assert told[states[0]].startswith("FAILED ")

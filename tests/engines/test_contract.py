@@ -16,7 +16,7 @@ from localrun.engines.base import ContainerSpec, Engine, Exit, Handle, Mount
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import Cause, ContainerGone, EngineError, ImageError, MountUnavailable
-from tests.imagefile import busybox_layer, image_archive, image_id, tar_of
+from tests.support.images import busybox_layer, image_archive, image_id, tar_of
 
 ENGINES = ["fake", pytest.param("docker", marks=pytest.mark.docker)]
 

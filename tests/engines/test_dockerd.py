@@ -24,7 +24,7 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, EngineError, EngineUnreachable, ImageError, MountUnavailable
 from tests.conftest import absent
 from tests.engines.forwarder import Forwarder
-from tests.imagefile import busybox_layer, image_archive, image_id, tar_of
+from tests.support.images import busybox_layer, image_archive, image_id, tar_of
 
 pytestmark = pytest.mark.docker
 

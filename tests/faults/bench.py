@@ -13,12 +13,12 @@ from typing import Any
 
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause
-from localrun.steps import LABEL_TASK
-from tests.bundlefile import zip_of
+from localrun.runner.container_spec import LABEL_TASK
 from tests.cli.command import Process, Result
 from tests.conftest import absent
-from tests.desk import DESCRIPTOR
-from tests.imagefile import busybox_layer, image_archive, tar_of
+from tests.support.bundles import zip_of
+from tests.support.environment import DESCRIPTOR
+from tests.support.images import busybox_layer, image_archive, tar_of
 
 HEAD = DESCRIPTOR[: DESCRIPTOR.index("inputs:\n")]
 ENV = ["PATH=/bin"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from localrun.errors import Cause
-from tests import bundlefile
-from tests.archivefile import manifest_json
 from tests.faults.bench import ARM64, SCRIPT, Bench, Row, descriptor
-from tests.imagefile import busybox_layer, image_archive, tar_of
+from tests.support import bundles
+from tests.support.archives import manifest_json
+from tests.support.images import busybox_layer, image_archive, tar_of
 
 _SAVE = "docker save -o"
 _AB = """\
@@ -17,7 +17,7 @@ inputs:
 
 
 def _zip(bench: Bench, **members: bytes) -> list[object]:
-    bundlefile.zip_of(bench.folder / "bundle.zip", members)
+    bundles.zip_of(bench.folder / "bundle.zip", members)
     return ["bundle.zip"]
 
 
@@ -98,7 +98,7 @@ IMAGES = [
         "an archive that was cut short",
         ("cannot be read: it is truncated",),
         _SAVE,
-        arrange=lambda bench: bench.zipped(bundlefile.image()[:1500]),
+        arrange=lambda bench: bench.zipped(bundles.image()[:1500]),
     ),
     Row(
         Cause.IMAGE_INVALID,

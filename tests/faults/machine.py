@@ -10,7 +10,7 @@ from typing import Any
 from localrun.app import App
 from localrun.engines.base import ContainerSpec
 from localrun.errors import Cause
-from localrun.request import Request
+from localrun.manager.request import Request
 from localrun.settings import Settings
 from tests.cli.command import Process
 from tests.engines.forwarder import Forwarder

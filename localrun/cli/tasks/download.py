@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import options
-from localrun.cli.exits import ExitCode, of_error
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import out
-from localrun.cli.tasks.many import Many
+from localrun.cli.context import Face, pass_face
+from localrun.cli.exit_codes import ExitCode, of_error
+from localrun.cli.tasks.multi_value import Many
+from localrun.console.streams import out
 from localrun.errors import LocalrunError, UsageError
 
 if TYPE_CHECKING:
-    from localrun.record import TaskRecord
-    from localrun.workspace import Workspace
+    from localrun.task.record import TaskRecord
+    from localrun.task.workspace import Workspace
 
 _FOLDER = "localrun_output"
 
@@ -52,7 +52,7 @@ def command(
         raise UsageError("give the ids of the tasks", remedy="`localrun tasks list` shows the ids")
     if not folder:
         raise UsageError("--dir is empty", remedy="name a folder, or leave it out")
-    from localrun.cli.report import report_error
+    from localrun.console.report import report_error
 
     outputs = outputs or not inputs
     made: list[dict[str, str]] = []
@@ -81,7 +81,7 @@ def _copied(
 ) -> dict[str, str]:
     made = {"id": record.id}
     if outputs:
-        from localrun.handle.files import download
+        from localrun.api.outputs import download
 
         if not record.state.is_end:
             raise UsageError(
@@ -107,7 +107,7 @@ def _inputs(record: TaskRecord, workspace: Workspace, folder: Path) -> Path:
 
 def _print(made: list[dict[str, str]], *, as_json: bool) -> None:
     if as_json:
-        from localrun.cli.results import print_json
+        from localrun.console.results import print_json
 
         print_json(made)
         return

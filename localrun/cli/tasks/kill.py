@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import options
-from localrun.cli.exits import ExitCode, of_error
-from localrun.cli.face import Face, pass_face
-from localrun.cli.streams import err, is_terminal, out
+from localrun.cli.context import Face, pass_face
+from localrun.cli.exit_codes import ExitCode, of_error
+from localrun.console.streams import err, is_terminal, out
 from localrun.errors import LocalrunError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from localrun.app import App
-    from localrun.record import TaskRecord
+    from localrun.task.record import TaskRecord
 
 _SHOWN = 5
 
@@ -105,8 +105,8 @@ class _Stop:
 
 
 def _print(face: Face, stops: Sequence[_Stop], *, as_json: bool) -> int:
-    from localrun.cli.report import report_error
-    from localrun.cli.results import as_fields, print_json
+    from localrun.console.report import report_error
+    from localrun.console.results import as_fields, print_json
 
     code: int = ExitCode.FINISHED
     for stop in stops:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from localrun.engines.dockerd import failures
-from localrun.engines.dockerd.messages import Body
+from localrun.engines.dockerd.http import Body
 from localrun.engines.dockerd.transport import Response, Transport
 from localrun.errors import LocalrunError
 

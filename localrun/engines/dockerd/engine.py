@@ -23,10 +23,10 @@ from localrun.engines.base import (
 )
 from localrun.engines.dockerd import address, failures
 from localrun.engines.dockerd.api import Api, labelled, messages, said
-from localrun.engines.dockerd.body import create_body, helper_body, open_folders
+from localrun.engines.dockerd.create_payload import create_body, helper_body, open_folders
 from localrun.engines.dockerd.images import Images, architecture_name
 from localrun.engines.dockerd.logs import follow
-from localrun.engines.dockerd.measure import usage_of
+from localrun.engines.dockerd.stats import usage_of
 from localrun.engines.dockerd.transport import Response, Transport
 from localrun.errors import ContainerGone
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from localrun.engines.base import StreamName
 from localrun.engines.dockerd.api import Api
-from localrun.engines.dockerd.frames import demultiplex
+from localrun.engines.dockerd.stream import demultiplex
 from localrun.errors import ContainerGone
 
 # Before Docker 23 a log that is followed may end before the last lines are given, when much is written

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from localrun.engines.dockerd.address import Address
 from localrun.engines.dockerd.connections import Connection, new_connection
-from localrun.engines.dockerd.messages import Answer, Body, Broken, send
+from localrun.engines.dockerd.http import Answer, Body, Broken, send
 from localrun.errors import Cause, EngineUnreachable
 
 BROKEN = (OSError, Broken)  # every way in which a plain connection ends early

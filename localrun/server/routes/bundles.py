@@ -12,13 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from localrun.library import Entry
-from localrun.server import schema
-from localrun.server.answer import answer, now
-from localrun.server.refusal import Failing
-from localrun.server.routes import raw_body, responses
+from localrun.server import schemas
+from localrun.server.bundle_store import Entry
+from localrun.server.error_handlers import Failing
+from localrun.server.responses import answer, now
+from localrun.server.routes.base import raw_body, responses
 from localrun.server.routes.files import in_thread
-from localrun.server.site import Site, site_of
+from localrun.server.state import Site, site_of
 
 router = APIRouter(tags=["bundles"])
 
@@ -26,7 +26,7 @@ router = APIRouter(tags=["bundles"])
 @router.post(
     "/bundle",
     summary="Upload a bundle",
-    responses=responses(schema.BundleKept, 409, 415, 507),
+    responses=responses(schemas.BundleKept, 409, 415, 507),
     openapi_extra=raw_body("The zip itself: `curl --data-binary @bundle.zip`."),
 )
 async def post_bundle(
@@ -43,7 +43,7 @@ async def post_bundle(
         return answer({"status": "bundle_kept", **_shown(site, entry), "timestamp": now()})
 
 
-@router.get("/bundle", summary="List the bundles", responses=responses(schema.Bundles))
+@router.get("/bundle", summary="List the bundles", responses=responses(schemas.Bundles))
 async def list_bundles(request: Request) -> Response:
     """The bundles that a task can name: uploaded ones, and those below the server's folders."""
     site = site_of(request)

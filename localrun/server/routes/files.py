@@ -14,14 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from localrun import profile
-from localrun.record import TaskRecord
-from localrun.server import delivery, part, schema, views
-from localrun.server.answer import answer, now
-from localrun.server.refusal import Failing
-from localrun.server.routes import raw_body, responses
+from localrun.platforms import profiles
+from localrun.server import file_response, ranges, schemas, views
+from localrun.server.error_handlers import Failing
+from localrun.server.responses import answer, now
+from localrun.server.routes.base import raw_body, responses
 from localrun.server.routes.tasks import TaskId
-from localrun.server.site import site_of
+from localrun.server.state import site_of
+from localrun.task.record import TaskRecord
 
 router = APIRouter(tags=["files"])
 
@@ -58,7 +58,7 @@ def new_limiter() -> anyio.CapacityLimiter:
 @router.put(
     "/task/{task_id}/inputs/{name}",
     summary="Send an input",
-    responses=responses(schema.OneTask, 404, 409, 503, 507),
+    responses=responses(schemas.OneTask, 404, 409, 503, 507),
     openapi_extra=raw_body("The content of the file, or the text of the value."),
 )
 async def put_input(request: Request, task_id: TaskId, name: Name) -> Response:
@@ -75,13 +75,13 @@ async def put_input(request: Request, task_id: TaskId, name: Name) -> Response:
 
 
 @router.get(
-    "/task/{task_id}/outputs", summary="Show the outputs of a task", responses=responses(schema.Outputs, 404)
+    "/task/{task_id}/outputs", summary="Show the outputs of a task", responses=responses(schemas.Outputs, 404)
 )
 async def get_outputs(request: Request, task_id: TaskId) -> Response:
     """The values of the outputs; `files` says where each can be downloaded."""
     record = site_of(request).find(task_id)
     files = {
-        name: f"/task/{record.id}/outputs/{name}" for name in profile.of_record(record).downloads(record)
+        name: f"/task/{record.id}/outputs/{name}" for name in profiles.of_record(record).downloads(record)
     }
     return answer(
         {
@@ -116,8 +116,8 @@ async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
     record = site.find(task_id)
     if not record.state.is_end:
         raise HTTPException(409, f"Task {task_id} has not ended: it is {record.state}")
-    folder, place = profile.of_record(record).place(site.app.home.open(record.id), name)
-    found = await anyio.to_thread.run_sync(delivery.open_below, folder, place)
+    folder, place = profiles.of_record(record).place(site.app.home.open(record.id), name)
+    found = await anyio.to_thread.run_sync(file_response.open_below, folder, place)
     if found is None:
         raise HTTPException(404, f"Task {task_id} has no output {name!r}")
     if isinstance(found, list):
@@ -128,11 +128,11 @@ async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
 def _send(stream: BinaryIO, name: str, asked: Mapping[str, str]) -> Response:
     size = os.fstat(stream.fileno()).st_size
     try:
-        sent = delivery.sending(stream, name, asked.get("range"), asked.get("if-range"))
-    except part.NoSuchPart as error:
+        sent = file_response.sending(stream, name, asked.get("range"), asked.get("if-range"))
+    except ranges.NoSuchPart as error:
         raise HTTPException(
             416, f"The file has {size} bytes", headers={"Content-Range": f"bytes */{size}"}
         ) from error
-    except part.Unreadable as error:
+    except ranges.Unreadable as error:
         raise HTTPException(400, "Range is written as `bytes=FIRST-LAST`, counted from 0") from error
     return StreamingResponse(sent.chunks(), sent.status, sent.headers, "application/octet-stream")

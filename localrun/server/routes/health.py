@@ -10,11 +10,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from localrun.server import body, schema
-from localrun.server.answer import answer, now
-from localrun.server.refusal import Failing
-from localrun.server.routes import json_body, responses
-from localrun.server.site import Site, site_of
+from localrun.server import request_body, schemas
+from localrun.server.error_handlers import Failing
+from localrun.server.responses import answer, now
+from localrun.server.routes.base import json_body, responses
+from localrun.server.state import Site, site_of
 
 router = APIRouter(tags=["health"])
 
@@ -26,7 +26,7 @@ _PAGE_HEADERS = {
 }
 
 
-@router.get("/heartbeat", summary="Say that the server is alive", responses=responses(schema.Heartbeat))
+@router.get("/heartbeat", summary="Say that the server is alive", responses=responses(schemas.Heartbeat))
 async def get_heartbeat(request: Request) -> Response:
     """The server is alive; whether a task runs, what was done last, and what the machine does."""
     site = site_of(request)
@@ -40,12 +40,12 @@ async def get_heartbeat(request: Request) -> Response:
 @router.post(
     "/heartbeat",
     summary="Tell what you do",
-    responses=responses(schema.Answered),
-    openapi_extra=json_body(schema.Pulse),
+    responses=responses(schemas.Answered),
+    openapi_extra=json_body(schemas.Pulse),
 )
 async def post_heartbeat(request: Request) -> Response:
     """Taken note of. No action is known here: tasks are made with `POST /task`."""
-    pulse = body.check(await body.read(request), schema.Pulse)
+    pulse = request_body.check(await request_body.read(request), schemas.Pulse)
     site = site_of(request)
     site.minutes.polled("incoming_post", "/heartbeat", pulse.model_dump())
     content = {

@@ -15,13 +15,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from localrun.errors import LocalrunError, TaskExists
-from localrun.record import TaskRecord
-from localrun.request import without_secrets
-from localrun.server import body, schema, views
-from localrun.server.answer import answer, moment, now
-from localrun.server.refusal import Failing, detail_of, status_of
-from localrun.server.routes import Direct, json_body, responses
-from localrun.server.site import Site, site_of
+from localrun.manager.request import without_secrets
+from localrun.server import request_body, schemas, views
+from localrun.server.error_handlers import Failing, detail_of, status_of
+from localrun.server.responses import answer, moment, now
+from localrun.server.routes.base import Direct, json_body, responses
+from localrun.server.state import Site, site_of
+from localrun.task.record import TaskRecord
 
 router = APIRouter(tags=["tasks"])
 
@@ -31,7 +31,7 @@ NewTaskId = Annotated[
 ]
 
 _MAKING = 2.0  # seconds from the folder of a task to its record, at most
-_MAKES = responses(schema.Created, 409, 503, 507)
+_MAKES = responses(schemas.Created, 409, 503, 507)
 
 
 async def create_task(request: Request) -> Response:
@@ -39,10 +39,10 @@ async def create_task(request: Request) -> Response:
 
     One that names a `bundle` or an `image` runs in a container; others are active until completed.
     """
-    found = await body.submission(request)
+    found = await request_body.submission(request)
     site = site_of(request)
     with Failing(site.minutes, "task_creation", "Failed to create task"):
-        if isinstance(found, schema.Batch):
+        if isinstance(found, schemas.Batch):
             return answer(await _batch(site, found))
         with site.journal.together():
             record = await _create(site, str(uuid.uuid4()), found.task, found.assigned_by, "POST /task")
@@ -55,13 +55,13 @@ router.add_api_route(
     methods=["POST"],
     route_class_override=Direct,
     summary="Make a task, or a list of them",
-    responses=_MAKES | {200: {"model": schema.Created | schema.BatchProcessed, "description": "Done."}},
-    openapi_extra=json_body((schema.Submission, schema.Batch)),
+    responses=_MAKES | {200: {"model": schemas.Created | schemas.BatchProcessed, "description": "Done."}},
+    openapi_extra=json_body((schemas.Submission, schemas.Batch)),
 )
 
 
-@router.get("/task/list", summary="List tasks", responses=responses(schema.TaskList, 404))
-async def list_tasks(request: Request, wanted: Annotated[schema.Selection, Query()]) -> Response:
+@router.get("/task/list", summary="List tasks", responses=responses(schemas.TaskList, 404))
+async def list_tasks(request: Request, wanted: Annotated[schemas.Selection, Query()]) -> Response:
     """Tasks in the order they were made; the active ones if nothing else is asked for.
 
     Of ended tasks the last thousand are listed (`keep_completed`); older ones are found by their id.
@@ -81,18 +81,18 @@ async def list_tasks(request: Request, wanted: Annotated[schema.Selection, Query
     "/task/{task_id}",
     summary="Make a task under an id of your own",
     responses=_MAKES,
-    openapi_extra=json_body(schema.Submission),
+    openapi_extra=json_body(schemas.Submission),
 )
 async def put_task(request: Request, task_id: NewTaskId) -> Response:
     """As `POST /task`, and it may be sent again: the same object is never made twice."""
-    found = body.check(await body.read(request), schema.Submission)
+    found = request_body.check(await request_body.read(request), schemas.Submission)
     site = site_of(request)
     with Failing(site.minutes, "task_creation", "Failed to create task"):
         async with site.turns.of(task_id):
             return _created(site, await _once(site, task_id, found))
 
 
-async def _once(site: Site, task_id: str, found: schema.Submission) -> TaskRecord:
+async def _once(site: Site, task_id: str, found: schemas.Submission) -> TaskRecord:
     """The task that there is already, if it is the same, or a new one."""
     known = site.app.manager.find_task(task_id)
     if known is not None and _is_same(known, found):
@@ -107,7 +107,7 @@ async def _once(site: Site, task_id: str, found: schema.Submission) -> TaskRecor
         return made
 
 
-def _is_same(known: TaskRecord, found: schema.Submission) -> bool:
+def _is_same(known: TaskRecord, found: schemas.Submission) -> bool:
     # of a secret is not kept what it was
     return (known.submitted, known.assigned_by) == (without_secrets(found.task), found.assigned_by)
 
@@ -147,7 +147,7 @@ def _created(site: Site, record: TaskRecord) -> Response:
     )
 
 
-async def _batch(site: Site, found: schema.Batch) -> dict[str, Any]:
+async def _batch(site: Site, found: schemas.Batch) -> dict[str, Any]:
     batch_id = str(uuid.uuid4())
     made: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
@@ -175,7 +175,7 @@ async def _batch(site: Site, found: schema.Batch) -> dict[str, Any]:
     }
 
 
-def _selected(site: Site, state: schema.Selected) -> list[TaskRecord]:
+def _selected(site: Site, state: schemas.Selected) -> list[TaskRecord]:
     manager = site.app.manager
     if state == "active":
         return manager.active_tasks
@@ -206,7 +206,7 @@ def _listing(records: Iterable[TaskRecord], *, more: bool) -> dict[str, Any]:
     }
 
 
-@router.get("/task/status", summary="Say how the task system is", responses=responses(schema.Status))
+@router.get("/task/status", summary="Say how the task system is", responses=responses(schemas.Status))
 async def get_status(request: Request) -> Response:
     """How many tasks there are, and whether the container engine answers."""
     site = site_of(request)
@@ -223,7 +223,7 @@ async def get_status(request: Request) -> Response:
         )
 
 
-@router.get("/task/{task_id}", summary="Show a task", responses=responses(schema.OneTask, 404))
+@router.get("/task/{task_id}", summary="Show a task", responses=responses(schemas.OneTask, 404))
 async def get_task(request: Request, task_id: TaskId) -> Response:
     """All that is known of a task, also after its end."""
     site = site_of(request)

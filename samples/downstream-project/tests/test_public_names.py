@@ -23,7 +23,7 @@ from localrun.pytest_plugin import (
 
 if TYPE_CHECKING:
     from localrun.app import App
-    from localrun.manager import TaskManager
+    from localrun.manager.manager import TaskManager
 
 BUNDLE = Path(__file__).parent.parent / "task"
 

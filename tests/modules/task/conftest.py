@@ -8,8 +8,8 @@ from starlette.testclient import TestClient
 
 from localrun.app import App
 from localrun.engines.fake import FakeEngine
-from localrun.manager import TaskManager
-from localrun.server.standalone import make_app
+from localrun.manager.manager import TaskManager
+from localrun.server.asgi import make_app
 from localrun.settings import Settings
 from main import LazyApp
 

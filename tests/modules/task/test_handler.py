@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import modules.task
 from localrun.app import App
 from localrun.errors import TaskExists, UsageError
-from localrun.manager import TaskManager
-from localrun.states import TaskState
+from localrun.manager.manager import TaskManager
+from localrun.task.states import TaskState
 
 
 def test_the_names_of_the_guide_can_be_imported_and_the_other_cannot() -> None:

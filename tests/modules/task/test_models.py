@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from localrun.server import views
-from localrun.server.schema import Batch, Submission
-from localrun.states import FOLLOWING, TaskState
+from localrun.server.schemas import Batch, Submission
+from localrun.task.states import FOLLOWING, TaskState
 from modules.task.models import TASK_STATUSES, TaskRecord, TaskRequestFromRay
 
 NOW = 1_753_650_900.0

@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import main
-from localrun.manager import TaskManager
+from localrun.manager.manager import TaskManager
 
 
 def make(client: TestClient, assigned_by: str = "ray") -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Build a bundle into a zip file or folder for App Engine."""

@@ -1,0 +1,190 @@
+"""Write a bundle: build its image, save it so that App Engine accepts it, and pack it with its descriptor.
+
+The same descriptor and image give the same bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from localrun.bundle import reader as bundles
+from localrun.bundle.builder import image_file
+from localrun.bundle.builder.image_tar import ImageTar
+from localrun.bundle.builder.zip_writer import BundleZip
+from localrun.bundle.images import ensure
+from localrun.bundle.images.compressed import CHUNK
+from localrun.bundle.images.ensure import ImageArchive
+from localrun.bundle.images.load import choose
+from localrun.bundle.images.source import ArchivedImage
+from localrun.bundle.reader import Bundle
+from localrun.bundle.validation.upload import archive_name, image_name
+from localrun.bundle.validation.validator import Report, validate
+from localrun.descriptor import Descriptor
+from localrun.engines.base import Engine, Progress, no_progress
+from localrun.errors import Cause, LocalrunError, UsageError
+
+__all__ = ["Order", "Package", "Part", "build", "default_name"]
+
+EngineMaker = Callable[[], Engine]  # called only when an engine is needed
+
+DESCRIPTOR = "descriptor.yml"
+LOGO = "logo.png"  # App Engine: kept and shown
+_USUAL = ("linux", "amd64")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a bundle, and its size in bytes; `inner` are the layers of an image."""
+
+    name: str
+    size: int
+    inner: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A bundle that was made: its size in bytes, its SHA-256, its parts, and what App Engine would say.
+
+    `written` is false when App Engine would refuse it, and so no file was left.
+    """
+
+    path: Path
+    size: int
+    digest: str
+    parts: tuple[Part, ...]
+    report: Report
+    written: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to pack: a bundle in any form, the `image` in place of its own, `build_args` for a Dockerfile.
+
+    `target` is the zip to write (default: `default_name`, here). `force`: also when App Engine would
+    refuse it.
+    """
+
+    bundle: Path
+    target: Path | None = None
+    image: str | None = None
+    build_args: Mapping[str, str] | None = None
+    force: bool = False
+
+
+def default_name(descriptor: Descriptor) -> str:
+    """`{namespace}-{version}.zip`."""
+    return archive_name(descriptor).removesuffix(".tar") + ".zip"
+
+
+def build(order: Order, engine: EngineMaker, *, cache: Path, progress: Progress = no_progress) -> Package:
+    """Build, pack and check a bundle; the zip appears whole or not at all.
+
+    Raises `BundleError`, `DescriptorError`, `ImageError` for what cannot be packed, `EngineError`, and
+    `UsageError` when the target cannot be written.
+    """
+    found = bundles.read(order.bundle, image=order.image, cache=cache, build_args=order.build_args)
+    target = (order.target or Path(default_name(found.descriptor))).absolute()
+    with _beside(target) as draft, _archived(found, engine, cache, draft, progress) as (archive, image):
+        parts = _write(draft, found, archive, image, progress)
+        report = replace(validate(draft, cache=cache, engine=engine), bundle=str(target))
+        written = report.accepted or order.force
+        package = Package(target, draft.stat().st_size, _digest(draft), parts, report, written)
+        if written:
+            draft.replace(target)
+    return package
+
+
+def _archived(
+    bundle: Bundle, engine: EngineMaker, cache: Path, draft: Path, progress: Progress
+) -> AbstractContextManager[tuple[ImageArchive, ArchivedImage]]:
+    file = draft.with_name(f"{draft.name}.image")
+    if isinstance(bundle.image, ImageArchive):
+        return _plain(bundle.image, file, progress)
+    return _saved(bundle, engine(), cache, file, progress)
+
+
+@contextmanager
+def _plain(
+    archive: ImageArchive, file: Path, progress: Progress
+) -> Iterator[tuple[ImageArchive, ArchivedImage]]:
+    with image_file.plain(archive, file, progress) as found:
+        usual = [image for image in found.images if (image.os, image.architecture) == _USUAL]
+        yield found, (usual or list(found.images))[0]
+
+
+@contextmanager
+def _saved(
+    bundle: Bundle, engine: Engine, cache: Path, file: Path, progress: Progress
+) -> Iterator[tuple[ImageArchive, ArchivedImage]]:
+    image = ensure.ensure(bundle.image, engine, cache=cache, progress=progress)
+    with image_file.saved(engine, image.id, bundle.image_name, file, progress) as archive:
+        yield archive, choose(archive, engine.info())
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """A file beside the target, gone at the end unless it took the target's place."""
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with draft.open("xb"):
+            pass
+        yield draft
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _unwritable(target: Path, error: OSError) -> LocalrunError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return LocalrunError(
+            f"the disk of {target.parent} is full",
+            cause=Cause.DISK_FULL,
+            remedy="make room: the image needs its size twice while it is packed",
+        )
+    return UsageError(
+        f"{target} cannot be written: {error.strerror}", remedy="give another file with -o", path=str(target)
+    )
+
+
+def _write(
+    draft: Path, bundle: Bundle, archive: ImageArchive, image: ArchivedImage, progress: Progress
+) -> tuple[Part, ...]:
+    descriptor = bundle.descriptor
+    tar = ImageTar(archive, image, image_name(descriptor))
+    layers = tuple(Part(layer.made_by or layer.name, layer.size) for layer in tar.layers)
+    parts = [
+        Part(DESCRIPTOR, len(descriptor.source)),
+        Part(archive_name(descriptor), tar.size, layers),
+    ]
+    with BundleZip(draft) as packed:
+        packed.add(parts[0].name, parts[0].size, [descriptor.source])
+        packed.add(parts[1].name, parts[1].size, tar.chunks(progress))
+        if logo := _logo(bundle):
+            parts.append(Part(LOGO, len(logo)))
+            packed.add(LOGO, len(logo), [logo])
+    return tuple(parts)
+
+
+def _logo(bundle: Bundle) -> bytes:
+    """The picture beside the descriptor of a folder, if there is one."""
+    if bundle.path is None or not bundle.path.is_dir():
+        return b""
+    names = [entry for entry in bundle.path.iterdir() if entry.name.lower() == LOGO]
+    file = next((entry for entry in names if entry.is_file() and not entry.is_symlink()), None)
+    return file.read_bytes() if file else b""
+
+
+def _digest(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        for chunk in iter(partial(opened.read, CHUNK), b""):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The container image of a bundle: find, load, build or pull it."""

@@ -1,0 +1,63 @@
+"""Images by id, never by tag: find, load, build or pull the image of a bundle.
+
+Nothing here creates, moves or removes a name of the user's: what localrun loads is called
+`localrun/image:<id>`, what it builds `localrun/build:<digest of the folder>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from localrun.bundle.images.source import (
+    ArchivedImage,
+    ImageArchive,
+    ImageFolder,
+    ImageReference,
+    ImageSource,
+)
+from localrun.engines.base import Engine, Image, Progress, no_progress
+
+__all__ = ["ArchivedImage", "ImageArchive", "ImageFolder", "ImageReference", "ImageSource", "Pull", "ensure"]
+
+Pull = Literal["never", "missing", "always"]
+
+
+def _never() -> None:
+    """Stand for a caller that does not cancel."""
+
+
+def ensure(
+    source: ImageSource,
+    engine: Engine,
+    *,
+    cache: Path,
+    pull: Pull = "missing",
+    progress: Progress = no_progress,
+    check_cancelled: Callable[[], None] = _never,
+) -> Image:
+    """Make sure that the engine has the image of a bundle, and say which one it is.
+
+    An image that is there is neither loaded nor built again, and processes that share `cache` do the
+    work once. `pull` concerns references only. `progress` counts bytes; `check_cancelled` is called
+    often, and may raise to give up. Raises `ImageError`, `EngineError`; nothing is left behind then.
+    """
+
+    def report(what: str, done: int, total: int | None) -> None:
+        check_cancelled()
+        progress(what, done, total)
+
+    if isinstance(source, ImageArchive):
+        from localrun.bundle.images.load import load
+
+        return load(source, engine, cache=cache, progress=report, check_cancelled=check_cancelled)
+    if isinstance(source, ImageFolder):
+        from localrun.bundle.images.build import build
+
+        return build(source, engine, cache=cache, progress=report, check_cancelled=check_cancelled)
+    from localrun.bundle.images.pull import pull as fetch
+
+    return fetch(
+        source.reference, engine, policy=pull, cache=cache, progress=report, check_cancelled=check_cancelled
+    )

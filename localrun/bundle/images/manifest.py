@@ -1,0 +1,241 @@
+"""The images that an archive's documents describe: `docker save` of any age, and OCI layouts.
+
+`manifest.json` (Docker) and `index.json` (OCI) may both be there and are both read: the first knows the
+tags, the second all platforms. Attestations are not images and are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec.structs import replace
+
+from localrun.bundle.images.archive_index import Contents
+from localrun.bundle.images.source import ArchivedImage
+from localrun.bundle.images.tar_reader import Member
+from localrun.errors import Problem
+
+DOCKER, OCI = "manifest.json", "index.json"
+INDEX_DEPTH = 4
+ENTRY_LIMIT = 256  # manifests in one document
+LAYER_LIMIT = 1024
+_NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """Images that are complete, and for each other one what is wrong with it."""
+
+    images: dict[str, ArchivedImage] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, image: ArchivedImage) -> None:
+        """Take an image; one that is known already only gains tags."""
+        known = self.images.get(image.id)
+        if known is None:
+            self.images[image.id] = image
+        else:
+            tags = tuple(dict.fromkeys((*known.tags, *image.tags)))
+            self.images[image.id] = replace(known, tags=tags, zstd=known.zstd or image.zstd)
+
+    def wrong(self, place: str, message: str) -> None:
+        """Note what is wrong with a document or an image."""
+        self.problems.append(Problem(place, message))
+
+
+def catalogue(contents: Contents) -> Catalogue:
+    """List the images of an archive."""
+    found = Catalogue()
+    if contents.file(DOCKER):
+        _docker(contents, found)
+    if contents.file(OCI):
+        _index(contents, found, OCI, (), 0)
+    found.problems = list(dict.fromkeys(found.problems))
+    return found
+
+
+def _docker(contents: Contents, found: Catalogue) -> None:
+    entries = _document(contents, found, DOCKER, list)
+    if entries == []:
+        found.wrong(DOCKER, "it lists no image")
+    for number, entry in enumerate(_few(entries)):
+        place = f"{DOCKER}[{number}]"
+        config, layers, tags = (_get(entry, key) for key in ("Config", "Layers", "RepoTags"))
+        if not isinstance(config, str) or not _strings(layers):
+            found.wrong(place, "it has no Config (text) and Layers (list of texts)")
+            continue
+        _image(contents, found, Draft(place, config, tuple(layers), tuple(tags) if _strings(tags) else ()))
+
+
+def _index(contents: Contents, found: Catalogue, name: str, tags: tuple[str, ...], depth: int) -> None:
+    index = _document(contents, found, name, dict)
+    entries = _get(index, "manifests")
+    if index is not None and not entries:
+        found.wrong(name, "it lists no image")
+    for entry in _few(entries):
+        if _is_attestation(entry):
+            continue
+        blob = _blob(_get(entry, "digest"))
+        if blob is None:
+            found.wrong(name, f"it lists a manifest with the digest {_get(entry, 'digest')!r:.80}")
+        elif contents.file(blob) is None:
+            found.wrong(blob, f"the manifest of {_platform(entry)} is missing")
+        else:
+            _manifest(contents, found, blob, tags or _tags(entry), depth)
+
+
+def _manifest(contents: Contents, found: Catalogue, name: str, tags: tuple[str, ...], depth: int) -> None:
+    document = _document(contents, found, name, dict)
+    if document is None or not _fits_name(contents, found, name):
+        return
+    if "manifests" in document:
+        if depth >= INDEX_DEPTH:
+            found.wrong(name, f"it is an index inside {INDEX_DEPTH} others")
+        else:
+            _index(contents, found, name, tags, depth + 1)
+        return
+    layers = _get(document, "layers")
+    config = _blob(_get(_get(document, "config"), "digest"))
+    names = [_blob(_get(layer, "digest")) for layer in layers] if isinstance(layers, list) else [None]
+    if config is None or None in names:
+        found.wrong(name, "it is no image manifest: it has no config and layers with SHA-256 digests")
+        return
+    zstd = any("zstd" in str(_get(layer, "mediaType")) for layer in layers)
+    _image(contents, found, Draft(name, config, tuple(filter(None, names)), tags, zstd))
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a manifest claims: its own place, the members that make up the image, its tags."""
+
+    place: str
+    config: str
+    layers: tuple[str, ...]
+    tags: tuple[str, ...]
+    zstd: bool = False
+
+
+def _image(contents: Contents, found: Catalogue, draft: Draft) -> None:
+    problems = list(_missing(contents, draft))
+    config = None
+    if contents.file(draft.config):
+        config = _document(contents, found, draft.config, dict)
+        if config is None or not _fits_name(contents, found, draft.config):
+            return
+        if _get(config, "os") == "unknown":  # an attestation that says so in its configuration only
+            return
+        problems += _misfits(draft, config)
+    if problems or config is None:
+        found.problems += problems
+        return
+    members = [member for name in (draft.config, *draft.layers) if (member := contents.file(name))]
+    if doubled := {member.name for member in members} & contents.twice:
+        found.wrong(draft.place, f"{', '.join(sorted(doubled))} is in the archive more than once")
+        return
+    found.add(_archived(contents, draft, config, members))
+
+
+def _archived(contents: Contents, draft: Draft, config: Any, members: list[Member]) -> ArchivedImage:
+    return ArchivedImage(
+        id=_digest(contents.documents[members[0].name]),
+        os=str(_get(config, "os") or ""),
+        architecture=str(_get(config, "architecture") or ""),
+        variant=str(_get(config, "variant") or ""),
+        config=members[0].name,
+        layers=tuple(member.name for member in members[1:]),
+        size=sum({member.name: member.size for member in members}.values()),
+        tags=draft.tags,
+        zstd=draft.zstd,
+    )
+
+
+def _missing(contents: Contents, draft: Draft) -> Iterator[Problem]:
+    if contents.file(draft.config) is None:
+        yield Problem(draft.place, f"the configuration {draft.config!r} is missing")
+    total = len(draft.layers)
+    for number, layer in enumerate(draft.layers[:LAYER_LIMIT], 1):
+        if contents.file(layer) is None:
+            yield Problem(draft.place, f"layer {number} of {total}, {layer!r}, is missing")
+    if total > LAYER_LIMIT:
+        yield Problem(draft.place, f"it lists {total} layers; more than {LAYER_LIMIT} cannot be real")
+
+
+def _misfits(draft: Draft, config: Any) -> Iterator[Problem]:
+    diffs = _get(_get(config, "rootfs"), "diff_ids") or []
+    if not isinstance(_get(config, "rootfs"), dict) or not _strings(diffs):
+        yield Problem(draft.config, "it is no image configuration: it has no rootfs.diff_ids")
+    elif len(diffs) != len(draft.layers):
+        message = f"it names {len(draft.layers)} layers, its configuration {len(diffs)}"
+        yield Problem(draft.place, message)
+
+
+def _fits_name(contents: Contents, found: Catalogue, name: str) -> bool:
+    member = contents.file(name)
+    actual = _digest(contents.documents[member.name]) if member else ""
+    if _claimed_digest(name) in ("", actual):
+        return True
+    found.wrong(name, f"its content does not fit its name: its SHA-256 is {actual[7:]}")
+    return False
+
+
+def _document(contents: Contents, found: Catalogue, name: str, kind: type) -> Any:
+    try:
+        document = contents.json(name)
+    except ValueError as error:
+        found.wrong(name, f"it is not JSON: {error}")
+        return None
+    if not isinstance(document, kind):
+        found.wrong(name, f"it is not a JSON {'list' if kind is list else 'object'}")
+        return None
+    return document
+
+
+def _is_attestation(entry: Any) -> bool:
+    kind = _get(_get(entry, "annotations"), "vnd.docker.reference.type")
+    return bool(kind == "attestation-manifest") or bool(_get(_get(entry, "platform"), "os") == "unknown")
+
+
+def _platform(entry: Any) -> str:
+    platform = _get(entry, "platform")
+    parts = [_get(platform, key) for key in ("os", "architecture", "variant")]
+    return "/".join(part for part in parts if isinstance(part, str) and part) or "its image"
+
+
+def _tags(entry: Any) -> tuple[str, ...]:
+    names = [_get(_get(entry, "annotations"), key) for key in _NAMES]
+    return tuple(name for name in names if isinstance(name, str) and name)[:1]
+
+
+def _blob(digest: Any) -> str | None:
+    if not isinstance(digest, str) or not digest.startswith("sha256:") or not _is_hex(digest[7:]):
+        return None
+    return f"blobs/sha256/{digest[7:]}"
+
+
+def _claimed_digest(name: str) -> str:
+    stem = name.rpartition("/")[2].removeprefix("sha256:").removesuffix(".json")
+    return f"sha256:{stem}" if _is_hex(stem) else ""
+
+
+def _is_hex(text: str) -> bool:
+    return len(text) == 64 and not text.strip("0123456789abcdef")
+
+
+def _digest(data: bytes) -> str:
+    import hashlib
+
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _get(document: Any, key: str) -> Any:
+    return document.get(key) if isinstance(document, dict) else None
+
+
+def _few(entries: Any) -> list[Any]:
+    return entries[:ENTRY_LIMIT] if isinstance(entries, list) else []
+
+
+def _strings(items: Any) -> bool:
+    return isinstance(items, list) and all(isinstance(item, str) for item in items)

@@ -1,0 +1,102 @@
+"""An image archive as the engine shall see it: the same parts under a name of our own, and nothing else.
+
+Whatever tags, annotations and further images the archive carries, the engine never learns of them, so
+that loading cannot create or move a tag of the user's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Iterator
+
+from localrun.bundle.images.compressed import CHUNK, Damaged, Reader
+from localrun.bundle.images.source import ArchivedImage, ImageArchive
+from localrun.bundle.images.tar_reader import BLOCK, Member, Tape
+from localrun.engines.base import Progress
+from localrun.errors import ImageError
+
+LOADING = "loading image"
+
+REPOSITORY = "localrun/image"  # of what is loaded
+
+
+def own_name(image: ArchivedImage) -> str:
+    """The name under which the engine keeps an image that localrun loaded."""
+    return f"{REPOSITORY}:{image.id.removeprefix('sha256:')}"
+
+
+def repack(archive: ImageArchive, image: ArchivedImage, progress: Progress) -> Iterator[bytes]:
+    """Stream a `docker save` archive of one image; `progress` is called for every chunk and may raise.
+
+    Raises `ImageError` when the archive is not (any more) what it was when it was looked into.
+    """
+    try:
+        yield from _parts(archive, image, progress)
+    except Damaged as error:
+        raise ImageError(
+            f"{archive.name} cannot be read to its end: {error}",
+            remedy="it is damaged, or was changed meanwhile: save the image again",
+            archive=archive.name,
+        ) from error
+
+
+def _parts(archive: ImageArchive, image: ArchivedImage, progress: Progress) -> Iterator[bytes]:
+    names = _names(image)
+    done = 0
+    progress(LOADING, 0, image.size)
+    yield from _document("manifest.json", _manifest(image, names))
+    with archive.packed.open() as reader:
+        for member in Tape(reader):
+            if member.kind != "file" or member.name not in names:
+                continue
+            yield _head(names.pop(member.name), member.size)
+            for chunk in _content(reader, member, image):
+                done += len(chunk)
+                progress(LOADING, done, image.size)
+                yield chunk
+            yield bytes(-member.size % BLOCK)
+            if not names:
+                break
+    if names:
+        raise Damaged(f"{next(iter(names))!r} is missing")
+    yield bytes(2 * BLOCK)
+
+
+def _names(image: ArchivedImage) -> dict[str, str]:
+    """Name the members anew: the archive's own names are not to be trusted."""
+    names = {layer: f"{number}.tar" for number, layer in enumerate(dict.fromkeys(image.layers))}
+    return {**names, image.config: f"{image.id.removeprefix('sha256:')}.json"}
+
+
+def _manifest(image: ArchivedImage, names: dict[str, str]) -> bytes:
+    layers = [names[layer] for layer in image.layers]
+    return json.dumps(
+        [{"Config": names[image.config], "RepoTags": [own_name(image)], "Layers": layers}]
+    ).encode()
+
+
+def _content(reader: Reader, member: Member, image: ArchivedImage) -> Iterator[bytes]:
+    left = member.size
+    hashed = hashlib.sha256() if member.name == image.config else None
+    while left:
+        chunk = reader.read(min(CHUNK, left))
+        if not chunk:
+            raise Damaged(f"it ends inside {member.name!r}")
+        left -= len(chunk)
+        if hashed:
+            hashed.update(chunk)
+        yield chunk
+    if hashed and f"sha256:{hashed.hexdigest()}" != image.id:
+        raise Damaged("its configuration is another one now")
+
+
+def _document(name: str, data: bytes) -> Iterator[bytes]:
+    yield _head(name, len(data)) + data + bytes(-len(data) % BLOCK)
+
+
+def _head(name: str, size: int) -> bytes:
+    header = tarfile.TarInfo(name)
+    header.size = size
+    return header.tobuf(tarfile.GNU_FORMAT)

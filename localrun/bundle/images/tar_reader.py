@@ -1,0 +1,155 @@
+"""The members of a tar, header after header, from bytes that nobody has to trust.
+
+Only headers are read; contents are handed out on request and hopped over otherwise. Sizes, names and
+counts are believed only within limits.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from localrun.bundle.images.compressed import Damaged, Reader
+
+BLOCK = 512
+NOTE_LIMIT = 1 << 20  # bytes of one long-name or pax header
+
+Kind = Literal["file", "link", "symlink", "folder", "other"]
+
+_KINDS: dict[bytes, Kind] = {
+    b"0": "file",
+    b"\0": "file",
+    b"7": "file",
+    b"1": "link",
+    b"2": "symlink",
+    b"5": "folder",
+}
+_WITHOUT_DATA = frozenset(b"123456")
+_NOTES = frozenset(b"xgLK")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member: its name made plain (`./a//b` is `a/b`), its size in bytes, what a link points at, and the
+    permission bits.
+    """
+
+    name: str
+    kind: Kind
+    size: int
+    target: str = ""
+    mode: int = 0
+
+
+class Tape:
+    """A tar that is read forward, once. `ended` says whether its end mark was seen."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.ended = False
+
+    def __iter__(self) -> Iterator[Member]:
+        """Give each member; its content may be taken from `reader` before the next one is asked for.
+
+        Raises `Damaged`.
+        """
+        pending: dict[str, str] = {}
+        while block := self._header():
+            member, data = _parse(block, self.reader.position)
+            if block[156] in _NOTES:
+                self._note(chr(block[156]), data, pending)
+                continue
+            if pending:
+                member, data = _amend(member, data, pending)
+                pending = {}
+            end = self.reader.position + _padded(data)
+            yield replace(member, name=plain(member.name))
+            self.reader.skip(end - self.reader.position)
+
+    def _header(self) -> bytes:
+        block = self.reader.read(BLOCK)
+        if not block:
+            return b""
+        if len(block) < BLOCK:
+            raise Damaged(
+                "it is not a tar" if self.reader.position < BLOCK else "it is truncated inside a header"
+            )
+        if block.count(0) == BLOCK:
+            self.ended = True
+            return b""
+        return block
+
+    def _note(self, kind: str, size: int, pending: dict[str, str]) -> None:
+        if size > NOTE_LIMIT:
+            raise Damaged(f"a name in it claims to be {size} bytes long")
+        data = self.reader.read(size)
+        self.reader.skip(_padded(size) - len(data))
+        if kind == "L":
+            pending["path"] = _text(data)
+        elif kind == "K":
+            pending["linkpath"] = _text(data)
+        elif kind == "x":
+            pending.update(_pax(data))
+
+
+def plain(name: str) -> str:
+    """`./a//b/` -> `a/b`; `..` parts that lead out stay visible."""
+    return posixpath.normpath(name) if name else ""
+
+
+def _parse(block: bytes, position: int) -> tuple[Member, int]:
+    if sum(block[:148]) + sum(block[156:]) + 256 != _number(block[148:156]):
+        if position == BLOCK:
+            raise Damaged("it is not a tar")
+        raise Damaged(f"it is damaged at byte {position - BLOCK}: no tar header there")
+    name, prefix = _text(block[:100]), _text(block[345:500]) if block[257:263] == b"ustar\0" else ""
+    flag = block[156:157]
+    size = 0 if flag[0] in _WITHOUT_DATA else _number(block[124:136])
+    if size < 0:
+        raise Damaged(f"it is damaged at byte {position - BLOCK}: a member without a size")
+    kind = "folder" if flag in b"\0" and name.endswith("/") else _KINDS.get(flag, "other")
+    mode = max(0, _number(block[100:108])) & 0o7777
+    return Member(f"{prefix}/{name}" if prefix else name, kind, size, _text(block[157:257]), mode), size
+
+
+def _amend(member: Member, data: int, notes: dict[str, str]) -> tuple[Member, int]:
+    if member.kind == "file" and notes.get("size", "").isdecimal():
+        data = int(notes["size"])
+    sparse = any(key.startswith("GNU.sparse") for key in notes)
+    return Member(
+        notes.get("path", member.name),
+        "other" if sparse else member.kind,
+        data,
+        notes.get("linkpath", member.target),
+        member.mode,
+    ), data
+
+
+def _pax(data: bytes) -> dict[str, str]:
+    found: dict[str, str] = {}
+    while data.strip(b"\0"):
+        length, _, _ = data.partition(b" ")
+        if not length.isdigit() or len(length) > 7 or not len(length) < int(length) <= len(data):
+            raise Damaged("it holds a malformed pax header")
+        key, _, value = data[len(length) + 1 : int(length)].rstrip(b"\n").partition(b"=")
+        found[_text(key)] = value.decode("utf-8", "backslashreplace")
+        data = data[int(length) :]
+    return found
+
+
+def _number(field: bytes) -> int:
+    """Read a number of a header; -1 when it is none."""
+    if field[0] & 0x80:  # base 256, for sizes that octal digits cannot hold
+        return int.from_bytes(field[1:], "big")
+    digits = field.split(b"\0", 1)[0].strip() or b"0"
+    return -1 if digits.strip(b"01234567") else int(digits, 8)
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0", 1)[0].decode("utf-8", "backslashreplace")
+
+
+def _padded(size: int) -> int:
+    return -(-size // BLOCK) * BLOCK

@@ -1,0 +1,1 @@
+"""Check whether a bundle runs here and whether App Engine accepts it."""

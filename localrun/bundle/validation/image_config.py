@@ -1,0 +1,117 @@
+"""What an image is told to run, and as whom: from its configuration in an archive, or from an engine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from localrun.bundle.images import archive_index as contents
+from localrun.bundle.images import build
+from localrun.bundle.images.ensure import ImageArchive, ImageReference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from localrun.bundle.images.archive_index import Contents
+    from localrun.bundle.images.ensure import ArchivedImage
+    from localrun.bundle.reader import Bundle
+    from localrun.engines.base import Engine, Image
+
+SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # PATH, when an image sets none
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """One image. `size` in bytes: its layers, as they lie in the archive or in the engine."""
+
+    id: str
+    name: str
+    platform: str
+    size: int
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    user: str = ""
+    workdir: str = ""
+    environment: tuple[str, ...] = ()
+
+    @property
+    def architecture(self) -> str:
+        """`amd64`, `arm64`, ...; empty when the image does not say."""
+        return self.platform.split("/")[1] if "/" in self.platform else ""
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The program and its arguments."""
+        return self.entrypoint + self.command
+
+    @property
+    def search_path(self) -> list[str]:
+        """Where a program without a folder is looked for."""
+        found = [entry[5:] for entry in self.environment if entry.startswith("PATH=")]
+        return (found[-1] if found else SEARCHED).split(":")
+
+    def as_dict(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        plain = asdict(self)
+        return {
+            **plain,
+            **{key: list(plain[key]) for key in ("entrypoint", "command", "environment")},
+        }
+
+
+def of_archived(image: ArchivedImage, contents: Contents, name: str) -> Portrait:
+    """The portrait of an image in an archive; what its configuration says in a wrong form is left out."""
+    try:
+        config = json.loads(contents.documents[image.config]).get("config")
+    except (KeyError, ValueError, AttributeError, RecursionError):
+        config = None
+    told = config if isinstance(config, dict) else {}
+    return Portrait(
+        id=image.id,
+        name=image.tags[0] if image.tags else name,
+        platform=image.platform,
+        size=image.size,
+        entrypoint=_texts(told.get("Entrypoint")),
+        command=_texts(told.get("Cmd")),
+        user=_text(told.get("User")),
+        workdir=_text(told.get("WorkingDir")),
+        environment=_texts(told.get("Env")),
+    )
+
+
+def of_engine(image: Image, name: str) -> Portrait:
+    """The portrait of an image that an engine has."""
+    return Portrait(
+        id=image.id,
+        name=name,
+        platform=f"{image.os}/{image.architecture}",
+        size=image.size,
+        entrypoint=image.entrypoint,
+        command=image.command,
+        user=image.user,
+        workdir=image.workdir,
+        environment=image.environment,
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def of_source(bundle: Bundle, engine: Callable[[], Engine], cache: Path) -> Portrait | None:
+    """The portrait of a bundle's image, without building or pulling it; None when it is not there.
+
+    Raises `EngineError` when only an engine can tell, and none answers.
+    """
+    source = bundle.image
+    if isinstance(source, ImageArchive):
+        return of_archived(source.images[0], contents.read(source.packed), source.name)
+    name = source.reference if isinstance(source, ImageReference) else build.name_of(source, cache)
+    found = engine().find_image(name)
+    return of_engine(found, bundle.image_name) if found else None

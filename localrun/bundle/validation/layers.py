@@ -1,0 +1,162 @@
+"""The files of an image in an archive: its layers laid over each other, without unpacking any of them."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from localrun.bundle.images.compressed import Damaged, Packed, Reader, Slice
+from localrun.bundle.images.source import ArchivedImage
+from localrun.bundle.images.tar_reader import Member, Tape
+from localrun.bundle.validation.files import HEAD, LINKS, USERS, USERS_LIMIT, File, absolute
+
+ENTRY_LIMIT = 500_000  # files and folders of one image
+_HIDDEN = ".wh."
+_OPAQUE = ".wh..wh..opq"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+class Unreadable(Exception):
+    """The layers cannot be looked into; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    member: Member
+    head: bytes = b""
+
+
+@dataclass(slots=True)
+class _Layer:
+    """What one layer adds, and what of the layers below it hides."""
+
+    entries: dict[str, _Entry] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+    emptied: set[str] = field(default_factory=set)
+
+
+class LayeredFiles:
+    """The files of an image, as its topmost layers have them; a folder needs no entry of its own."""
+
+    def __init__(self, entries: Mapping[str, _Entry]) -> None:
+        self._entries = entries
+        self._filled = _folders(entries)
+
+    def find(self, path: str) -> File | None:
+        """The file at an absolute path, links followed."""
+        waiting, here, links = _parts(path), "", 0
+        while waiting:
+            here = posixpath.join(here, waiting.pop(0)) if waiting[0] != ".." else _up(here, waiting)
+            entry = self._entries.get(here)
+            if entry is None or entry.member.kind != "symlink":
+                continue
+            links += 1
+            if links > LINKS:
+                return None
+            waiting = _parts(absolute(entry.member.target, posixpath.dirname(f"/{here}"))) + waiting
+            here = ""
+        return self._file(here)
+
+    def is_filled(self, path: str) -> bool:
+        """Whether there is a folder with something in it."""
+        found = self.find(path)
+        return found is not None and found.path.lstrip("/") in self._filled
+
+    def _file(self, name: str) -> File | None:
+        entry = self._entries.get(name)
+        for _ in range(LINKS):  # hard links name a member of the image
+            if entry is None or entry.member.kind != "link":
+                break
+            entry = self._entries.get(entry.member.target.lstrip("/"))
+        if entry is None:
+            return File(f"/{name}", "folder", 0o755, 0) if name in self._filled or not name else None
+        member = entry.member
+        kind = member.kind if member.kind in ("file", "folder") else "other"
+        return File(f"/{name}", kind, member.mode, member.size, entry.head)
+
+
+def _folders(names: Iterable[str]) -> set[str]:
+    """Every folder with something in it."""
+    found: set[str] = set()
+    for name in names:
+        folder = posixpath.dirname(name)
+        while folder not in found:
+            found.add(folder)
+            folder = posixpath.dirname(folder)
+    return found
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def _up(here: str, waiting: list[str]) -> str:
+    waiting.pop(0)
+    return posixpath.dirname(here)
+
+
+def read(packed: Packed, image: ArchivedImage) -> LayeredFiles:
+    """Lay the layers of an image over each other. Raises `Unreadable`."""
+    found: dict[str, _Layer] = {}
+    wanted = set(image.layers)
+    try:
+        with packed.open() as reader:
+            for member in Tape(reader):
+                if member.kind == "file" and member.name in wanted:
+                    found[member.name] = _layer(reader, member.size)
+                    if sum(len(layer.entries) for layer in found.values()) > ENTRY_LIMIT:
+                        raise Unreadable(f"it has more than {ENTRY_LIMIT} files")
+    except Damaged as error:
+        raise Unreadable(str(error)) from error
+    return LayeredFiles(_overlaid([found[name] for name in image.layers if name in found]))
+
+
+def _overlaid(layers: list[_Layer]) -> dict[str, _Entry]:
+    whole: dict[str, _Entry] = {}
+    for layer in layers:
+        if layer.hidden or layer.emptied:
+            whole = {name: entry for name, entry in whole.items() if not _is_hidden(name, layer)}
+        whole |= layer.entries
+    return whole
+
+
+def _is_hidden(name: str, layer: _Layer) -> bool:
+    if name in layer.hidden:
+        return True
+    while name:
+        name = posixpath.dirname(name)
+        if name in layer.hidden or name in layer.emptied:
+            return True
+    return False
+
+
+def _layer(reader: Reader, size: int) -> _Layer:
+    """Read one layer, plain or compressed with gzip."""
+    part = Slice(reader, size)
+    if part.peek(4) == _ZSTD:
+        raise Unreadable("a layer is compressed with zstd")
+    return _entries(part.settled())
+
+
+def _entries(reader: Reader) -> _Layer:
+    layer = _Layer()
+    for member in Tape(reader):
+        folder, name = posixpath.split(member.name.lstrip("/"))
+        if name == _OPAQUE:
+            layer.emptied.add(folder)
+        elif name.startswith(_HIDDEN):
+            layer.hidden.add(posixpath.join(folder, name.removeprefix(_HIDDEN)))
+        elif name not in ("", ".", "..") and not member.name.startswith("../"):
+            layer.entries[posixpath.join(folder, name)] = _Entry(member, _head(reader, member))
+        if len(layer.entries) > ENTRY_LIMIT:
+            raise Unreadable(f"it has more than {ENTRY_LIMIT} files")
+    return layer
+
+
+def _head(reader: Reader, member: Member) -> bytes:
+    if member.kind != "file":
+        return b""
+    if member.name.lstrip("/") == USERS:
+        return reader.read(min(member.size, USERS_LIMIT))
+    return reader.read(min(member.size, HEAD)) if member.mode & 0o111 else b""

@@ -1,0 +1,153 @@
+"""Would a bundle run here, and would App Engine accept it? Every reason at once, before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localrun.bundle import reader as bundles
+from localrun.bundle.images import archive_index, ensure
+from localrun.bundle.images.compressed import Damaged
+from localrun.bundle.images.ensure import ImageArchive
+from localrun.bundle.reader import Bundle
+from localrun.bundle.validation import container_files, image_config, layers, program, upload
+from localrun.bundle.validation.findings import (
+    EXTRACTION,
+    SCHEMA,
+    UPLOAD,
+    Finding,
+    Report,
+    Weight,
+    of_problems,
+    of_texts,
+)
+from localrun.bundle.validation.image_config import Portrait
+from localrun.descriptor.divergences import row_of
+from localrun.errors import (
+    BundleError,
+    Cause,
+    DescriptorError,
+    EngineError,
+    ImageError,
+    LocalrunError,
+    Problem,
+)
+
+if TYPE_CHECKING:
+    from localrun.engines.base import Engine
+
+__all__ = ["Finding", "Portrait", "Report", "Weight", "validate"]
+
+_NO_IMAGE = "there is no image archive"
+
+
+def validate(
+    path: Path,
+    *,
+    cache: Path,
+    engine: Callable[[], Engine],
+    image: str | None = None,
+    build_args: Mapping[str, str] | None = None,
+) -> Report:
+    """Look at a bundle from all sides; nothing of it is run.
+
+    `engine` is called for what only an engine can tell: an image that has to be built, or that it has. An
+    image in an archive is read there. What could not be looked at is told, and no reason to refuse.
+    Raises `BundleError` when there is nothing at `path`.
+    """
+    try:
+        found = bundles.read(path, image=image, cache=cache, build_args=build_args)
+    except (BundleError, DescriptorError, ImageError) as error:
+        if not path.exists():
+            raise
+        return Report(str(path), tuple(_of_error(error)))
+    return _Look(found, engine, cache).report()
+
+
+def _of_error(error: LocalrunError) -> Iterator[Finding]:
+    problems = error.problems or (Problem("", error.message, error.remedy),)
+    for problem in problems:
+        yield Finding(Weight.ERROR, problem, _code_of(error, problem))
+
+
+def _code_of(error: LocalrunError, problem: Problem) -> str:
+    row = row_of(problem.message)
+    if row is not None and row.verdict == "takes":
+        return ""
+    if isinstance(error, DescriptorError) and problem.line:
+        # what is no YAML at all is refused before the schema sees it
+        return SCHEMA if problem.path else EXTRACTION
+    if "kind" in error.facts:  # no zip
+        return EXTRACTION
+    return "" if problem.message.startswith(_NO_IMAGE) else UPLOAD
+
+
+class _Look:
+    """One look at one bundle."""
+
+    def __init__(self, bundle: Bundle, engine: Callable[[], Engine], cache: Path) -> None:
+        self._bundle = bundle
+        self._descriptor = bundle.descriptor
+        self._engine = engine
+        self._cache = cache
+        self._unseen: list[str] = []
+        self._portrait: Portrait | None = None
+
+    def report(self) -> Report:
+        """All of it, the worst first."""
+        found = [*self._texts(), *self._upload(), *self._image()]
+        order = list(Weight)
+        findings = sorted(dict.fromkeys(found), key=lambda finding: order.index(finding.weight))
+        return Report(
+            self._bundle.name, tuple(findings), tuple(self._unseen), self._descriptor, self._portrait
+        )
+
+    def _texts(self) -> Iterator[Finding]:
+        told = self._descriptor.warnings
+        yield from of_problems(told)
+        yield from of_texts(self._bundle.warnings[len(told) :])
+
+    def _upload(self) -> Iterator[Finding]:
+        path, source = self._bundle.path, self._bundle.image
+        if path is not None and path.is_file() and isinstance(source, ImageArchive):
+            yield from upload.check_zip(path, self._descriptor)
+        elif isinstance(source, ImageArchive):
+            yield from upload.check_name(source.packed.path.name, self._descriptor)
+        else:
+            yield from upload.check_name(upload.archive_name(self._descriptor), self._descriptor)
+
+    def _image(self) -> Iterator[Finding]:
+        source = self._bundle.image
+        try:
+            yield from self._archived(source) if isinstance(source, ImageArchive) else self._in_engine()
+        except ImageError as error:
+            if error.cause is Cause.IMAGE_INVALID:
+                yield from _of_error(error)
+            else:  # it could not be built, is not there, or is for another machine
+                yield Finding(Weight.ERROR, Problem("image", error.message, error.remedy))
+        except EngineError as error:
+            self._unseen.append(f"the image: {error.message}")
+
+    def _archived(self, source: ImageArchive) -> Iterator[Finding]:
+        image = source.images[0]
+        try:
+            found = archive_index.read(source.packed)
+        except Damaged as error:
+            raise ImageError(f"{source.name} cannot be read: {error}", remedy="pack it again") from error
+        self._portrait = image_config.of_archived(image, found, source.name)
+        yield from upload.check_archive(found, source.name)
+        try:
+            files = layers.read(source.packed, image)
+        except layers.Unreadable as error:
+            self._unseen.append(f"the files of the image: {error}")
+            yield from program.check_platform(self._portrait)
+            return
+        yield from program.check(self._portrait, self._descriptor, files)
+
+    def _in_engine(self) -> Iterator[Finding]:
+        engine = self._engine()
+        image = ensure.ensure(self._bundle.image, engine, cache=self._cache)
+        self._portrait = image_config.of_engine(image, self._bundle.image_name)
+        with container_files.opened(engine, image.id) as files:
+            yield from program.check(self._portrait, self._descriptor, files)

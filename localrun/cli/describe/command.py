@@ -1,0 +1,36 @@
+"""`localrun describe`: the sheet of a task, as `kubectl describe pod` gives it of a pod."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from localrun.cli import options
+from localrun.cli.context import Face, pass_face
+from localrun.console.display.sanitize import harmless
+from localrun.console.streams import out
+
+
+@click.command()
+@options.task_id
+@options.as_json
+@pass_face
+def command(face: Face, task_id: str, as_json: bool) -> None:
+    """Show all of the task ID: its containers, mounts, conditions, and the table of its events.
+
+    It has the form of `kubectl describe pod`. Secrets in the environment are hidden.
+    """
+    from localrun.cli.describe import lines, sheet
+    from localrun.runner.usage import so_far
+
+    with face.app() as app:
+        workspace, record = app.find(task_id)
+        replicas = [so_far(app.home.open(one.id), one) for one in app.replicas(record)]
+    found = sheet(so_far(workspace, record), workspace, time.time(), replicas)
+    if as_json:
+        from localrun.console.results import print_json
+
+        print_json(found)
+        return
+    out("\n".join(map(harmless, lines(found))))

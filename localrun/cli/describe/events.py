@@ -1,0 +1,177 @@
+"""The events table of a sheet: what happened to a task, in Kubernetes' words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from localrun.errors import Cause
+from localrun.task.events import Event
+from localrun.task.record import TaskRecord
+from localrun.task.states import StepName, TaskState
+from localrun.task.workspace import Workspace
+from localrun.units import show_bytes, show_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One row. Times are in seconds since 1970; `count` is how often it was so, `first` since when."""
+
+    type: str
+    reason: str
+    source: str
+    message: str
+    time: float
+    first: float
+    count: int = 1
+
+    def as_dict(self, now: float) -> dict[str, Any]:
+        """A JSON-ready form, with its age in seconds."""
+        return {
+            "type": self.type,
+            "reason": self.reason,
+            "age": round(max(0.0, now - self.time), 3),
+            "from": self.source,
+            "message": self.message,
+            "time": self.time,
+            "count": self.count,
+            "first_age": round(max(0.0, now - self.first), 3),
+        }
+
+
+_ENDS = {
+    Cause.OUT_OF_MEMORY: "OOMKilled",
+    Cause.DISK_PRESSURE: "Evicted",
+    Cause.TIMEOUT: "DeadlineExceeded",
+    Cause.IMAGE_MISSING: "ErrImageNeverPull",
+    Cause.IMAGE_PULL_FAILED: "ErrImagePull",
+    Cause.ENTRYPOINT_INVALID: "StartError",
+    Cause.IMAGE_PLATFORM: "StartError",
+    Cause.CPU_UNAVAILABLE: "FailedScheduling",
+    Cause.MEMORY_UNAVAILABLE: "FailedScheduling",
+    Cause.GPU_UNAVAILABLE: "FailedScheduling",
+    Cause.DISK_UNAVAILABLE: "FailedScheduling",
+}
+_CAME = {
+    "present": "Container image {} already present on machine",
+    "loaded": "Loaded image {} from the bundle in {}",
+    "built": "Built image {} from its folder in {}",
+    "pulled": "Successfully pulled image {} in {}",
+    "": "Container image {} is there",
+}
+
+
+def occurrences(record: TaskRecord, workspace: Workspace) -> list[Occurrence]:
+    """The rows, the oldest first; one that comes again right after itself is counted."""
+    events = list(workspace.history()) or [_state_event(record, *entry) for entry in record.history]
+    rows = [row for event in events for row in _rows(record, event)]
+    stopped = workspace.kill_time
+    if stopped is not None and not any(row.reason == "Killing" for row in rows):
+        rows.append(_row("Killing", "manager", "Stopping the task on request", stopped))
+    found: list[Occurrence] = []
+    for row in sorted(rows, key=lambda row: row.time):
+        last = found[-1] if found else None
+        if last and (last.reason, last.message) == (row.reason, row.message):
+            found[-1] = replace(last, time=row.time, count=last.count + 1)
+        else:
+            found.append(row)
+    return found
+
+
+def _state_event(record: TaskRecord, state: TaskState, since: float) -> Event:
+    """For a task whose events are not here: it was imported."""
+    facts = {"state": str(state), "message": record.message} if state.is_end else {"state": str(state)}
+    return Event("state", record.id, str(state), facts, since)
+
+
+def _row(reason: str, source: str, message: str, time: float, *, warns: bool = False) -> Occurrence:
+    return Occurrence("Warning" if warns else "Normal", reason, source, message, time, time)
+
+
+def _rows(record: TaskRecord, event: Event) -> Iterator[Occurrence]:
+    match event.kind:
+        case "state":
+            yield from _of_state(record, event)
+        case "step":
+            yield from _of_step(record, event)
+        case "note" | "warning":
+            yield _of_note(event)
+
+
+def _of_note(event: Event) -> Occurrence:
+    warns, message, at = event.kind == "warning", event.message, event.time
+    if event.data.get("waiting"):
+        return _row("FailedScheduling", "admission", message, at, warns=True)
+    if event.data.get("killing"):
+        return _row("Killing", "runner", f"Stopping container task: {message}", at, warns=warns)
+    if event.data.get("stalled"):
+        return _row("Stalled", "runner", message, at, warns=True)
+    return _row("Advice" if warns else "Noted", "runner", message, at, warns=warns)
+
+
+def _of_state(record: TaskRecord, event: Event) -> Iterator[Occurrence]:
+    state, at = str(event.data.get("state")), event.time
+    if state == TaskState.CREATED:
+        yield _row("Submitted", "manager", f"Task of {record.bundle or record.name or 'an object'}", at)
+    elif state == TaskState.QUEUED:
+        yield _row("Scheduled", "admission", _assigned(record), at)
+    elif state == TaskState.PENDING and record.plan is not None:
+        yield _row("Pulling", "engine", f"Looking for image {_image(record)}", at)
+    elif state == TaskState.RUNNING:
+        which = "the container of a replica" if _has_replicas(record) else "container task"
+        yield _row("Started", "engine", f"Started {which}", at)
+    elif state in TaskState.__members__ and TaskState(state).is_end:
+        yield _of_end(record, event)
+
+
+def _has_replicas(record: TaskRecord) -> bool:
+    return record.plan is not None and record.plan.replicas > 1
+
+
+def _assigned(record: TaskRecord) -> str:
+    asked = record.resources
+    host = record.owner.host if record.owner else "this machine"
+    gpus = f", {asked.gpus} gpus" if asked.gpus else ""
+    if _has_replicas(record):
+        return f"Each replica is assigned for itself: {asked.cpus:g} cpus, {show_bytes(asked.memory)}{gpus}"
+    held = f"{asked.cpus:g} cpus, {show_bytes(asked.memory)}{gpus} reserved"
+    return f"Successfully assigned {record.id} to {host}: {held}"
+
+
+def _image(record: TaskRecord) -> str:
+    name = record.image_name or (record.plan and record.plan.image) or record.image
+    return f'"{name}"' if name else "of the bundle"
+
+
+def _of_step(record: TaskRecord, event: Event) -> Iterator[Occurrence]:
+    step, status, at = event.data.get("step"), event.data.get("status"), event.time
+    if status == "started" and step == StepName.PERMISSIONS:
+        yield _row("Pulled", "engine", _came(record), at)
+        yield _row("Started", "runner", "Started step permissions, on the host", at)
+    elif status == "started" and step == StepName.TASK and record.plan and _has_replicas(record):
+        yield _row("Pulled", "engine", _came(record), at)
+        yield _row("Created", "manager", f"Created {record.plan.replicas} replicas", at)
+    elif status == "started" and step == StepName.TASK:
+        yield _row("Created", "engine", f"Created container: task ({(record.container or '')[:12]})", at)
+    elif status == "started":
+        yield _row("Started", "runner", "Started step outputs, on the host", at)
+    elif status == "failed" and step == StepName.OUTPUTS:
+        yield _row("OutputsInvalid", "runner", f"Step outputs failed: {record.message}", at, warns=True)
+
+
+def _came(record: TaskRecord) -> str:
+    seconds = show_seconds(record.timings.get("image", 0.0))
+    return _CAME[record.image_from].format(_image(record), seconds)
+
+
+def _of_end(record: TaskRecord, event: Event) -> Occurrence:
+    at, message = event.time, str(event.data.get("message") or record.message)
+    if record.state is TaskState.FINISHED:
+        return _row("Completed", "runner", "Every declared output is there and valid", at)
+    if record.state is TaskState.KILLED:
+        return _row("Killed", "runner", message, at)
+    cause = Cause.__members__.get(record.cause or "")
+    reason = _ENDS.get(cause, "Failed") if cause else "Failed"
+    first = message.splitlines()[0] if message else "it failed"
+    return _row(reason, "runner", f"{record.cause}: {first}", at, warns=True)

@@ -1,0 +1,173 @@
+"""A sheet as text, in the form of `kubectl describe pod`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from localrun.cli.describe.sections import Facts
+from localrun.console.display.sanitize import columns
+
+_NONE = "<none>"
+_HEAD, _OF_STEP, _MANY = 18, 17, 20
+_COLUMNS = ("Type", "Reason", "Age", "From", "Message")
+_UNITS = (("Gi", 1024**3), ("Mi", 1024**2), ("Ki", 1024))
+
+
+def lines(sheet: Facts) -> Iterator[str]:
+    """All lines, without line breaks."""
+    yield from _head(sheet)
+    for title, init in (("Init Containers", True), ("Containers", False)):
+        found = [one for one in sheet["containers"] if one["init"] is init]
+        yield f"{title}:" if found else _pair(title, None)
+        for facts in found:
+            yield f"  {facts['name']}:"
+            yield from (f"    {line}" for line in _container(facts))
+    yield "Conditions:"
+    rows = [("Type", "Status"), *((name, str(so)) for name, so in sheet["conditions"].items())]
+    yield from (f"  {row}" for row in columns(rows))
+    yield from _volumes(sheet["volumes"])
+    yield _pair("QoS Class", sheet["qos_class"])
+    yield from _events(sheet["events"])
+
+
+def _pair(name: str, value: Any, width: int = _HEAD) -> str:
+    return f"{name + ':':<{width}}{_NONE if value in (None, '') else value}"
+
+
+def _head(sheet: Facts) -> Iterator[str]:
+    yield _pair("Name", sheet["id"])
+    yield _pair("Task", sheet["name"])
+    yield _pair("Bundle", sheet["bundle"])
+    yield _pair("Namespace", sheet["namespace"])
+    yield _pair("Node", sheet["node"])
+    yield _pair("Start Time", _date(sheet["start_time"]))
+    yield from _list("Labels", sheet["labels"], "{}={}")
+    yield from _list("Annotations", sheet["annotations"], "{}: {}")
+    yield _pair("Status", f"{sheet['phase']} ({sheet['state']})")
+    if sheet["cause"]:
+        yield _pair("Reason", sheet["cause"])
+        first, *more = sheet["message"].splitlines() or [""]
+        yield _pair("Message", first)
+        yield from (f"{'':<{_HEAD}}{line}" for line in more)
+    if sheet["remedy"]:
+        yield _pair("What to do", sheet["remedy"])
+
+
+def _list(name: str, pairs: Mapping[str, str], form: str) -> Iterator[str]:
+    rows = [form.format(key, value) for key, value in pairs.items()] or [_NONE]
+    yield _pair(name, rows[0])
+    yield from (f"{'':<{_HEAD}}{row}" for row in rows[1:])
+
+
+def _container(facts: Facts) -> Iterator[str]:
+    own = "container_id" in facts
+    if "task" in facts:
+        yield _of("Task", facts["task"])
+    yield _of("Container ID", facts.get("container_id"))
+    yield _of("Image", facts.get("image"))
+    yield _of("Image ID", facts.get("image_id"))
+    if not own:
+        yield _of("Command", f"{_NONE} ({facts['how']})" if facts["how"] else None)
+    elif facts["command"]:
+        yield "Command:"
+        yield from (f"  {line}" for part in facts["command"] for line in part.splitlines() or [""])
+    else:
+        yield _of("Command", "<the image's own>" if facts["state"] == "Waiting" else None)
+    yield from _state(facts)
+    yield _of("Ready", str(facts["ready"]))
+    if own:
+        yield from _own(facts)
+
+
+def _of(name: str, value: Any) -> str:
+    return _pair(name, value, _OF_STEP)
+
+
+def _state(facts: Facts) -> Iterator[str]:
+    yield _of("State", facts["state"])
+    shown = {
+        "Reason": facts["reason"],
+        "Message": facts["message"],
+        "Exit Code": facts["exit_code"],
+        "Signal": facts["signal"],
+        "Started": _date(facts["started"]),
+        "Finished": _date(facts["finished"]),
+    }
+    yield from (f"  {_pair(name, value, 15)}" for name, value in shown.items() if value not in (None, ""))
+
+
+def _own(facts: Facts) -> Iterator[str]:
+    yield _of("Restart Count", facts["restart_count"])
+    for name in ("limits", "requests"):
+        yield f"{name.capitalize()}:"
+        yield from _aligned({key: _amount(key, value) for key, value in facts[name].items()})
+    yield _of("Network", facts["network"])
+    if facts["timeout"]:
+        yield _of("Deadline", f"{facts['timeout']:g} s")
+    if facts["usage_text"]:
+        yield _of("Usage", facts["usage_text"])
+    if facts["environment"]:
+        yield "Environment:"
+        yield from _aligned(facts["environment"])
+    else:
+        yield _of("Environment", None)
+    yield "Mounts:"
+    yield from (f"  {row}" for row in _mounts(facts["mounts"]))
+
+
+def _aligned(pairs: Mapping[str, Any]) -> Iterator[str]:
+    width = max(map(len, pairs)) + 3
+    return (f"  {_pair(name, value, width)}" for name, value in pairs.items())
+
+
+def _amount(name: str, value: float) -> str:
+    """As Kubernetes writes quantities."""
+    if name != "memory":
+        return f"{value:g}"
+    return next((f"{value / size:g}{unit}" for unit, size in _UNITS if value >= size), f"{value:g}")
+
+
+def _mounts(mounts: list[Facts]) -> Iterator[str]:
+    for mount in mounts[:_MANY]:
+        yield f"{mount['path']} from {mount['volume']} ({'ro' if mount['read_only'] else 'rw'})"
+    if len(mounts) > _MANY:
+        yield f"... and {len(mounts) - _MANY} more; `--json` has them all"
+
+
+def _volumes(volumes: list[Facts]) -> Iterator[str]:
+    yield "Volumes:" if volumes else _pair("Volumes", None)
+    for volume in volumes:
+        yield f"  {volume['name']}:"
+        yield f"    Type:  {volume['type']}"
+        yield f"    Path:  {volume['path']}"
+
+
+def _events(events: list[Facts]) -> Iterator[str]:
+    if not events:
+        yield _pair("Events", None)
+        return
+    yield "Events:"
+    rules = tuple("-" * len(name) for name in _COLUMNS)
+    yield from (f"  {row}" for row in columns([_COLUMNS, rules, *map(_event, events)]))
+
+
+def _event(event: Facts) -> tuple[str, ...]:
+    shown = age(event["age"])
+    if event["count"] > 1:
+        shown += f" (x{event['count']} over {age(event['first_age'])})"
+    return event["type"], event["reason"], shown, event["from"], event["message"]
+
+
+def age(seconds: float) -> str:
+    """`167` -> `2m47s`, in two units at most, as `kubectl` writes it."""
+    whole = int(seconds)
+    parts = ((whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "m"), (whole % 60, "s"))
+    first = next((index for index, (number, _) in enumerate(parts) if number), len(parts) - 1)
+    shown = [f"{number}{unit}" for number, unit in parts[first : first + 2] if number]
+    return "".join(shown) or "0s"
+
+
+def _date(moment: float | None) -> str:
+    return "" if moment is None else time.strftime("%a, %d %b %Y %H:%M:%S %z", time.localtime(moment))

@@ -1,0 +1,198 @@
+"""What the sheet of a task says: its containers, conditions, volumes and events, in Kubernetes' words.
+
+There a run is a pod of three containers; here the host does the steps around the task's own container,
+so these have no image, no limits and no environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from localrun.cli.describe.events import occurrences
+from localrun.engines.base import ContainerSpec
+from localrun.errors import Cause
+from localrun.masking.redaction import Redactor
+from localrun.runner import container_spec
+from localrun.runner.usage import in_words
+from localrun.task import metadata
+from localrun.task.record import StepRecord, TaskRecord
+from localrun.task.states import StepName, TaskState
+from localrun.task.workspace import Workspace
+
+Facts = dict[str, Any]
+
+_PHASES = {TaskState.FINISHED: "Succeeded", TaskState.FAILED: "Failed", TaskState.KILLED: "Failed"}
+_REASONS = {
+    Cause.OUT_OF_MEMORY: "OOMKilled",
+    Cause.ENTRYPOINT_INVALID: "StartError",
+    Cause.IMAGE_PLATFORM: "StartError",
+    Cause.TIMEOUT: "DeadlineExceeded",
+    Cause.DISK_PRESSURE: "Evicted",
+    Cause.KILLED: "Killed",
+}
+_BEFORE = {  # why a step has not begun, by the state of its task
+    TaskState.QUEUING: "Unschedulable",
+    TaskState.QUEUED: "PodInitializing",
+    TaskState.PENDING: "ContainerCreating",
+    TaskState.RUNNING: "PodInitializing",
+}
+
+
+def sheet(record: TaskRecord, workspace: Workspace, now: float, replicas: Sequence[TaskRecord] = ()) -> Facts:
+    """All of it, ready for JSON. `now` is in seconds since 1970; secrets are hidden."""
+    redactor = Redactor()
+    return {
+        "id": record.id,
+        "name": record.name,
+        "bundle": record.bundle,
+        "namespace": str(workspace.path.parent.parent),
+        "node": record.owner.host if record.owner else None,
+        "start_time": record.created or None,
+        "labels": dict(_spec(record, workspace).labels) if record.plan else {},
+        "annotations": metadata.load(workspace),
+        "phase": _phase(record),
+        "state": str(record.state),
+        "cause": record.cause,
+        "message": redactor.text(record.message),
+        "remedy": record.remedy,
+        "containers": list(_containers(record, workspace, replicas, redactor)),
+        "conditions": _conditions(record),
+        "volumes": list(_volumes(record, workspace)),
+        "qos_class": "Guaranteed" if record.plan else None,
+        "folder": record.folder,
+        "events": [redactor.plain(one.as_dict(now)) for one in occurrences(record, workspace)],
+    }
+
+
+def _phase(record: TaskRecord) -> str:
+    """Kubernetes' word for where a pod is."""
+    running = record.state is TaskState.RUNNING
+    return "Running" if running else _PHASES.get(record.state, "Pending")
+
+
+def _containers(
+    record: TaskRecord, workspace: Workspace, replicas: Sequence[TaskRecord], redactor: Redactor
+) -> Iterator[Facts]:
+    """The three steps; of a task with replicas the containers of these, and what was done with theirs."""
+    if record.plan is None:
+        return
+    replicated = record.plan.replicas > 1
+    for name in (StepName.OUTPUTS,) if replicated else StepName:
+        if name is StepName.OUTPUTS:
+            for number, replica in enumerate(replicas, 1):
+                place = Workspace(workspace.path.parent / replica.id)
+                own = _container(replica, place, StepName.TASK, redactor)
+                yield own | {"name": f"task/{number}", "task": replica.id}
+        yield _container(record, workspace, name, redactor)
+
+
+def _container(record: TaskRecord, workspace: Workspace, name: StepName, redactor: Redactor) -> Facts:
+    step = next((step for step in record.steps if step.name is name), None)
+    facts = {"name": str(name), "init": name is StepName.PERMISSIONS, **_state(record, name, step)}
+    facts["how"] = step.how if step else ""
+    return facts | (_own(record, workspace, redactor) if name is StepName.TASK else {})
+
+
+def _state(record: TaskRecord, name: StepName, step: StepRecord | None) -> Facts:
+    state, reason = "Waiting", "NotReached" if record.state.is_end else _BEFORE.get(record.state, "Pending")
+    if step is not None:
+        over = step.finished is not None or record.state.is_end
+        state, reason = ("Terminated", _reason(record, name, step)) if over else ("Running", "")
+    return {
+        "state": state,
+        "reason": reason,
+        "exit_code": step.exit_code if step else None,
+        "signal": record.signal if name is StepName.TASK else None,
+        "started": step.started if step else None,
+        "finished": step.finished if step else None,
+        "message": step.message if step else "",
+        "ready": state == "Running" or reason == "Completed",
+    }
+
+
+def _reason(record: TaskRecord, name: StepName, step: StepRecord) -> str:
+    if step.exit_code == 0:
+        return "Completed"
+    cause = Cause.__members__.get(record.cause or "")
+    if name is not StepName.TASK or cause is None:
+        return "Error"
+    return _REASONS.get(cause, "Error")
+
+
+def _own(record: TaskRecord, workspace: Workspace, redactor: Redactor) -> Facts:
+    """What only the task's own container has."""
+    spec = _spec(record, workspace)
+    amounts: Facts = {"cpu": spec.cpus, "memory": spec.memory}
+    amounts |= {"gpu": spec.gpus} if spec.gpus else {}
+    restarts = sum(state is TaskState.RUNNING for state, _ in record.history) - 1
+    return {
+        "container_id": record.container,
+        "image": record.image_name or container_spec.plan_of(record).image or "",
+        "image_id": record.image,
+        "image_from": record.image_from,
+        "command": redactor.plain(record.program or list(spec.command or ())),
+        "limits": amounts | {"pids": spec.pids},
+        "requests": amounts,
+        "network": "default" if spec.network else "none",
+        "timeout": record.timeout,
+        "environment": redactor.plain(dict(spec.environment)),
+        "mounts": list(_mounts(spec, workspace)),
+        "restart_count": max(0, restarts),
+        "usage": record.as_dict()["usage"],
+        "usage_text": in_words(record),
+        "oom": record.oom,
+    }
+
+
+def _spec(record: TaskRecord, workspace: Workspace) -> ContainerSpec:
+    """What the task's container was made of, or will be."""
+    home = workspace.path.parent.parent
+    if record.remote:
+        return container_spec.remote_container(record, home=home)
+    return container_spec.container(
+        record, inputs=workspace.inputs, outputs=workspace.outputs, hosts=workspace.hosts, home=home
+    )
+
+
+def _mounts(spec: ContainerSpec, workspace: Workspace) -> Iterator[Facts]:
+    """Each place in the container with its volume: one of ours by name, or a user's own file."""
+    names = {workspace.inputs: "inputs", workspace.outputs: "outputs"}
+    for mount in spec.mounts:
+        name = names.get(mount.source, str(mount.source))
+        yield {"path": mount.target, "volume": name, "read_only": mount.read_only}
+    for place, name in zip(spec.folders, ("inputs", "outputs"), strict=False):
+        yield {"path": place, "volume": name, "read_only": False}
+    if spec.hosts_file is not None:
+        yield {"path": "/etc/hosts", "volume": "hosts", "read_only": True}
+
+
+def _volumes(record: TaskRecord, workspace: Workspace) -> Iterator[Facts]:
+    if record.plan is None:
+        return
+    spec = _spec(record, workspace)
+    kind = "HostPath (bare host directory volume)"
+    if spec.folders:
+        kind = "Volume (of the engine's own; the files travel as archives)"
+    for name, path in (("inputs", workspace.inputs), ("outputs", workspace.outputs)):
+        yield {"name": name, "type": kind, "path": str(path)}
+    if spec.hosts_file is not None:
+        yield {"name": "hosts", "type": "HostPath (a file)", "path": str(spec.hosts_file)}
+
+
+def _conditions(record: TaskRecord) -> dict[str, bool]:
+    """In the order of `kubectl`; true once it was so, but for Ready, which ends with the container."""
+    been = {state for state, _ in record.history}
+    begun = {step.name: step for step in record.steps}
+    permissions, task = begun.get(StepName.PERMISSIONS), begun.get(StepName.TASK)
+    initialized = permissions is not None and permissions.exit_code == 0
+    if record.plan is not None and record.plan.replicas > 1:  # each opens folders of its own
+        initialized = task is not None
+    ready = record.state is TaskState.RUNNING and task is not None and task.finished is None
+    return {
+        "PodReadyToStartContainers": record.container is not None and not record.state.is_end,
+        "Initialized": initialized,
+        "Ready": ready,
+        "ContainersReady": ready,
+        "PodScheduled": TaskState.QUEUED in been,
+    }

@@ -1,0 +1,112 @@
+"""The command line: `localrun`."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Sequence
+
+import click
+
+from localrun._version import __version__
+from localrun.cli.context import Face, MakeApp
+from localrun.cli.exit_codes import ExitCode, of_error
+from localrun.cli.group import Commands
+from localrun.console import streams
+from localrun.errors import LocalrunError, UsageError
+
+__all__ = ["main"]
+
+
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="localrun", message="%(prog)s %(version)s")
+@click.option(
+    "--home", metavar="DIR", help="Where the tasks are kept; default: LOCALRUN_HOME, or .localrun here."
+)
+@click.pass_context
+def commands(ctx: click.Context, home: str | None) -> int:
+    """Run containerised tasks on this machine, as the platform would run them."""
+    ctx.obj.home = home
+    if ctx.invoked_subcommand is None:
+        streams.out(ctx.get_help())
+        return ExitCode.USAGE
+    return ExitCode.FINISHED
+
+
+def main(arguments: Sequence[str] | None = None, make_app: MakeApp | None = None) -> int:
+    """Run the command; its exit code. Nothing is raised: whatever goes wrong is told to the user."""
+    streams.prepare()
+    if arguments is None:
+        return _program(sys.argv[1:])
+    face = Face() if make_app is None else Face(make_app=make_app)
+    return _checked(list(arguments), face)
+
+
+def _program(given: list[str]) -> int:
+    """As a process of its own: what is imported stays to the end, so it is not searched for garbage.
+
+    That is a tenth of the time of a small task: while modules are imported, and once more at the exit.
+    """
+    gc.disable()
+    try:
+        return _checked(given, Face(imported=_imported))
+    finally:
+        gc.freeze()
+
+
+def _imported() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+def _checked(given: list[str], face: Face) -> int:
+    try:
+        return _call(given, face)
+    except LocalrunError as error:
+        return _tell(error, face, as_json="--json" in given)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        streams.hush(sys.stdout)
+        return ExitCode.FINISHED
+    except OSError as error:
+        return _tell(_of_system(error), face, as_json="--json" in given)
+
+
+def _call(given: list[str], face: Face) -> int:
+    """The command's own code; the errors of click as ours."""
+    try:
+        return commands.main(given, prog_name="localrun", obj=face, standalone_mode=False) or 0
+    except click.exceptions.Abort as error:  # click's word for Ctrl+C
+        raise KeyboardInterrupt from error
+    except click.UsageError as error:
+        raise _usage(error) from error
+
+
+def _of_system(error: OSError) -> LocalrunError:
+    """What the operating system refused, and nobody nearer to it has put into words."""
+    place = f"{error.filename}: " if error.filename else ""
+    return LocalrunError(
+        f"{place}{error.strerror or error}",
+        remedy="check the path, its permissions, and the room on its disk",
+    )
+
+
+def _usage(error: click.UsageError) -> UsageError:
+    page = f"{error.ctx.command_path} --help" if error.ctx else "localrun --help"
+    return UsageError(error.format_message(), remedy=f"`{page}` shows how it is called")
+
+
+def _tell(error: LocalrunError, face: Face, *, as_json: bool) -> int:
+    from localrun.console.report import report_error
+
+    report_error(error, face.environ)
+    if as_json:
+        from localrun.console.results import failure_fields, print_json
+
+        print_json(failure_fields(error))
+    return of_error(error)

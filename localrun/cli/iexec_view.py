@@ -1,0 +1,145 @@
+"""A task as iExec's scheduler would tell of it: with the keys of `iexec task debug`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from localrun.cli import as_system
+from localrun.task.record import TaskRecord
+from localrun.task.states import StepName, TaskState
+
+if TYPE_CHECKING:
+    from localrun.task.workspace import Workspace
+
+LONGEST = 100_000  # characters of a stream that are shown, as iExec's scheduler keeps them
+Fields = dict[str, Any]
+Run = tuple[str, TaskRecord]  # the name of a worker, and the task that it carried out
+
+_CLOSED = {TaskState.FINISHED: "COMPLETED", TaskState.FAILED: "FAILED", TaskState.KILLED: "FAILED"}
+
+
+def view(record: TaskRecord, replicas: list[TaskRecord]) -> Fields:
+    """All but the logs. `replicas` are the runs that a task with replicas had, as far as they are there."""
+    runs = runs_of(record, replicas)
+    return {
+        "local": _local(record, runs),
+        "offchainData": {
+            "task": {
+                "status": as_system.spoken(record, "iexec").status,
+                "statusHistory": [_entry(word, since) for word, since in _task_history(record)],
+            },
+            "replicates": [_replicate(worker, run, record) for worker, run in runs],
+        },
+    }
+
+
+def runs_of(record: TaskRecord, replicas: list[TaskRecord]) -> list[Run]:
+    """Who carried the task out: its replicas, or it itself; nobody, when it has no container."""
+    if record.plan is None:
+        return []
+    if record.replication is None:
+        return [("local-1", record)]
+    return [(f"local-{run.replica.number}", run) for run in replicas if run.replica is not None]
+
+
+def logs(runs: list[tuple[str, Workspace]]) -> list[Fields]:
+    """What each worker's program wrote, its end only when it is long."""
+    from localrun.task import log
+
+    return [{"worker": worker, **log.by_stream(place.log, LONGEST)} for worker, place in runs]
+
+
+def _local(record: TaskRecord, runs: list[Run]) -> Fields:
+    """What stands in place of the chain's data: its keys as far as they mean something here, and ours."""
+    groups = record.replication.groups if record.replication else []
+    agreed = groups[0] if groups and record.replication and record.replication.reached else None
+    ended = record.ended
+    value = _digest(record) or (agreed.digest if agreed else None)
+    return {
+        "taskid": record.id,
+        "statusName": "TIMEOUT" if record.cause == "TIMEOUT" else _CLOSED.get(record.state, _open(record)),
+        "taskTimedOut": record.cause == "TIMEOUT",
+        "finalDeadline": _deadline(record),
+        "contributors": [f"local-{number}" for group in groups for number in group.replicas],
+        "consensusValue": value,
+        "winnerCounter": len(agreed.replicas) if agreed else 0,
+        "resultDigest": value,
+        "results": {"storage": "folder", "location": f"{record.folder}/outputs"} if runs else None,
+        "resultsTimestamp": _moment(ended) if ended and record.state is TaskState.FINISHED else None,
+        "name": record.name,
+        "app": record.image_name or record.image or None,
+        **{key: getattr(record, key) for key in ("state", "step", "cause", "message", "remedy", "folder")},
+    }
+
+
+def _digest(record: TaskRecord) -> str | None:
+    """The digest that the checks of an iExec app have found."""
+    is_app = record.plan is not None and record.plan.profile == "iexec"
+    return record.outputs.get("digest") if is_app else None
+
+
+def _open(record: TaskRecord) -> str:
+    return "UNSET" if record.state is TaskState.CREATED else "ACTIVE"
+
+
+def _deadline(record: TaskRecord) -> str | None:
+    """When its program must have ended; None when it has not begun, or has all the time there is."""
+    begun = [since for state, since in record.history if state is TaskState.RUNNING]
+    return _moment(begun[-1] + record.timeout) if begun and record.timeout else None
+
+
+def _task_history(record: TaskRecord) -> list[tuple[str, float]]:
+    found = list(as_system.history(record, "iexec"))
+    if record.replication and record.replication.reached:
+        found.append(("CONSENSUS_REACHED", record.replication.reached))
+    return sorted(found, key=lambda entry: entry[1])
+
+
+def _replicate(worker: str, run: TaskRecord, whole: TaskRecord) -> Fields:
+    history = sorted(_moments(run, whole), key=lambda moment: moment[1])
+    told: list[Fields] = []
+    for word, since, cause in history:
+        if not told or told[-1]["status"] != word:
+            told.append(_entry(word, since) | ({"cause": cause} if cause else {}))
+    found: Fields = {"worker": worker, "exitCode": run.exit_code, "status": told[-1]["status"]}
+    if run.id != whole.id:
+        found["taskid"] = run.id
+    return {**found, "statusHistory": told}
+
+
+def _moments(run: TaskRecord, whole: TaskRecord) -> Iterator[tuple[str, float, str]]:
+    """(status, since, failure cause) of a replicate, as its task's states and steps say.
+
+    Of two at the same time the first comes first.
+    """
+    for step in run.steps:
+        if step.name is StepName.PERMISSIONS and step.started is not None:
+            yield "APP_DOWNLOADED", step.started, ""
+        if step.name is StepName.TASK and step.finished is not None and step.exit_code == 0:
+            yield "COMPUTED", step.finished, ""
+    for saying, since in as_system.sayings(run, "iexec"):
+        yield saying.replica, since, saying.cause
+    if run.id != whole.id and whole.ended is not None:
+        yield from _verdict(run, whole)
+
+
+def _verdict(run: TaskRecord, whole: TaskRecord) -> Iterator[tuple[str, float, str]]:
+    """What the comparison meant for a replica that gave something."""
+    replication, ended = whole.replication, whole.ended
+    if replication is None or ended is None or run.replica is None or run.state is not TaskState.FINISHED:
+        return
+    groups = [group.replicas for group in replication.groups]
+    if replication.reached and run.replica.number not in groups[0]:
+        yield "FAILED", ended, "CONSENSUS_REACHED"
+    elif not replication.reached and groups:
+        yield "FAILED", ended, "CONTRIBUTION_TIMEOUT"
+
+
+def _entry(word: str, since: float) -> Fields:
+    return {"status": word, "date": _moment(since)}
+
+
+def _moment(since: float) -> str:
+    return datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

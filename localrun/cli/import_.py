@@ -1,0 +1,31 @@
+"""`localrun import`: tasks that were exported, made known here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from localrun.cli.context import Face, pass_face
+from localrun.cli.exit_codes import ExitCode
+from localrun.console.streams import err, out
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@pass_face
+def command(face: Face, file: Path) -> int:
+    """Make the tasks of FILE, which `localrun export` wrote, known in this folder.
+
+    Ended tasks are listed again. Active ones are made anew of what was submitted, and wait for the next
+    server of this folder. Tasks that are here already are left as they are.
+    """
+    from localrun.manager import export
+
+    with face.app() as app:
+        found = export.take_in(export.read(file), app.home, app.manager)
+        app.manager.shutdown(on_exit="leave")
+    out(f"{len(found.taken)} {'task' if len(found.taken) == 1 else 'tasks'} taken in")
+    for problem in found.problems:
+        err(f"not taken in: {problem}")
+    return ExitCode.BUNDLE_OR_VALUES if found.problems and not found.taken else ExitCode.FINISHED

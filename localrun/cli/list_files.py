@@ -1,0 +1,123 @@
+"""`localrun list-files`: what a task has written, also while it writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from localrun.cli import options
+from localrun.cli.context import Face, pass_face
+from localrun.cli.watch import show
+from localrun.console.display.sanitize import harmless
+from localrun.console.streams import err, out
+from localrun.units import show_bytes
+
+if TYPE_CHECKING:
+    from localrun.task.record import TaskRecord
+    from localrun.task.workspace import Workspace
+    from localrun.values.listing import Leaf, Leaves
+
+_HEADS = ("SIZE", "WRITTEN", "FILE")
+
+
+@click.command()
+@options.task_id
+@click.option("-a", "--all", "everything", is_flag=True, help="Also its inputs and its logs.")
+@options.watch
+@options.as_json
+@pass_face
+def command(face: Face, task_id: str, *, everything: bool, watch: float | None, as_json: bool) -> None:
+    """List the files that the task ID has written, also while it runs.
+
+    Links, pipes and devices are shown as what they are, and never followed.
+    """
+    with face.app() as app:
+        workspace, record = app.find(task_id)
+    if watch is not None:
+
+        def look() -> tuple[str, bool]:
+            now = listed(workspace, everything=everything)
+            return "\n".join(_lines(now)), not workspace.load().state.is_end
+
+        show(look, watch, face.environ, as_json=as_json)
+        return
+    found = listed(workspace, everything=everything)
+    if as_json:
+        from localrun.console.results import print_json
+
+        print_json(_fields(record, found))
+    elif found.found:
+        out("\n".join(_lines(found)))
+    for remark in remarks(record, found):
+        err(remark)
+
+
+def listed(workspace: Workspace, *, everything: bool = False) -> Leaves:
+    """What is in the output folder; with `everything` in those of inputs and logs too, by folder."""
+    from localrun.values.listing import Leaves, leaves
+
+    if not everything:
+        return leaves(workspace.outputs)
+    parts = [
+        (folder.name, leaves(folder)) for folder in (workspace.inputs, workspace.outputs, workspace.logs)
+    ]
+    return Leaves(
+        tuple(replace(leaf, path=f"{name}/{leaf.path}") for name, part in parts for leaf in part.found),
+        more=any(part.more for _, part in parts),
+    )
+
+
+def remarks(record: TaskRecord, found: Leaves) -> Iterator[str]:
+    """What is to be known beside the list."""
+    if found.more:
+        yield f"there are more files than these {len(found.found)}; all are in {Path(record.folder)}"
+    if record.remote and not record.state.is_end:
+        yield (
+            f"the engine of the task {record.id[:8]} does not share files with this machine: what it writes "
+            f"comes when it has ended; `localrun logs {record.id[:8]} -f` shows what it says"
+        )
+    elif not found.found:
+        yield f"the task {record.id[:8]} has written no files" + ("" if record.state.is_end else " yet")
+
+
+def _fields(record: TaskRecord, found: Leaves) -> dict[str, Any]:
+    files = [asdict(leaf) for leaf in found.found]
+    here = record.state.is_end or not record.remote
+    return {
+        "id": record.id,
+        "state": str(record.state),
+        "files": files,
+        "size": found.size,
+        "complete": here and not found.more,
+        "folder": record.folder,
+    }
+
+
+def _lines(found: Leaves) -> Iterator[str]:
+    rows = [_HEADS, *(_row(leaf) for leaf in found.found)]
+    size, written = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for row in rows:
+        yield f"{row[0]:>{size}}  {row[1]:<{written}}  {row[2]}"
+
+
+def _row(leaf: Leaf) -> tuple[str, str, str]:
+    size = show_bytes(leaf.size) if leaf.kind == "file" else "-"
+    written = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(leaf.modified))
+    return size, written, harmless(leaf.path) + _mark(leaf)
+
+
+def _mark(leaf: Leaf) -> str:
+    match leaf.kind:
+        case "file":
+            return ""
+        case "folder":
+            return f"/  ({leaf.problem})" if leaf.problem else "/"
+        case "link":
+            return f" -> {harmless(leaf.target)}  (a link)"
+        case kind:
+            return f"  (a {kind})"

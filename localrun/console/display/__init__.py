@@ -1,0 +1,1 @@
+"""Progress displays: live on a terminal, as lines elsewhere, or none."""

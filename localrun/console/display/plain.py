@@ -1,0 +1,104 @@
+"""A run in plain lines: every line names the task, so that a log of many can be searched.
+
+[3f9c2b1a] task add-integers: 3f9c2b1a-...
+[3f9c2b1a] state PENDING
+[3f9c2b1a] step permissions finished (2 ms; by the host)
+[3f9c2b1a] progress loading image: 40 % of 1.2 GiB
+[3f9c2b1a] out | a line that the task wrote
+[3f9c2b1a] err | another
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TextIO, TypeGuard
+
+from localrun.console.display.sanitize import Lines, harmless
+from localrun.console.streams import Forgiving
+from localrun.task.events import Event
+from localrun.units import show_bytes, show_seconds
+
+_STREAMS = {"stdout": "out", "stderr": "err"}
+_SMALLEST = 1024  # bytes
+_STRIDE = 10  # per cent between two lines of progress
+
+
+class PlainDisplay:
+    """Writes one line for each thing that happens."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = Forgiving(stream)
+        self._pieces = {name: Lines() for name in _STREAMS}
+        self._shown: dict[str, int] = {}
+        self._task = "localrun"
+
+    def begin(self, bundle: str) -> None:
+        """Nothing is known of the task yet."""
+
+    def show(self, event: Event) -> None:
+        """One line, or as many as the task wrote."""
+        self._task = event.task_id[:8] or self._task
+        self._write(self._lines_of(event))
+
+    def _lines_of(self, event: Event) -> Iterator[str]:
+        match event.kind:
+            case "log":
+                name = event.data["stream"]
+                yield from _marked(name, self._pieces[name].feed(event.data["text"]))
+            case "progress":
+                yield from self._progress(event)
+            case "step":
+                yield from self._step(event)
+            case "state":
+                yield f"state {event.data['state']}"
+            case kind:
+                yield f"{kind} {harmless(event.message)}"
+
+    def _step(self, event: Event) -> Iterator[str]:
+        if event.data["status"] != "started":
+            yield from self._rest()
+        details = []
+        if event.data.get("seconds") is not None:
+            details.append(show_seconds(event.data["seconds"]))
+        if event.data.get("how"):
+            details.append(harmless(event.data["how"]))
+        ending = f" ({'; '.join(details)})" if details else ""
+        yield f"step {event.data['step']} {event.data['status']}{ending}"
+
+    def _progress(self, event: Event) -> Iterator[str]:
+        what, done, total = (event.data[key] for key in ("what", "done", "total"))
+        stride = 100 * done // total // _STRIDE if total else 0
+        if self._shown.get(what) == stride:
+            return
+        self._shown[what] = stride
+        share = f": {stride * _STRIDE} % of {show_bytes(total)}" if is_size(total) else ""
+        yield f"progress {harmless(what)}{share}"
+
+    def _rest(self) -> Iterator[str]:
+        for name, pieces in self._pieces.items():
+            yield from _marked(name, pieces.end())
+
+    def say(self, message: str) -> None:
+        """One line."""
+        self._write([message])
+
+    def end(self, left_out: int = 0) -> None:
+        """What was held back because its line had no end."""
+        self._write(self._rest())
+        if left_out:
+            self.say(f"note {left_out} characters of the task's output are not shown here; its log has them")
+
+    def _write(self, lines: Iterator[str] | list[str]) -> None:
+        text = "".join(f"[{self._task}] {line}\n" for line in lines)
+        if text:
+            self._stream.write(text)
+            self._stream.flush()
+
+
+def is_size(total: int | None) -> TypeGuard[int]:
+    """Whether the total of a progress is worth a bar: a build counts its few steps, and names them itself."""
+    return total is not None and total >= _SMALLEST
+
+
+def _marked(name: str, lines: Iterator[str]) -> Iterator[str]:
+    return (f"{_STREAMS[name]} | {harmless(line)}" for line in lines)

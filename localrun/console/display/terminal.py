@@ -1,0 +1,167 @@
+"""A run on a terminal: the steps with their durations, the task's own words, and what goes on just now."""
+
+from __future__ import annotations
+
+import time
+from typing import IO, TextIO, cast
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from localrun.console.display.plain import is_size
+from localrun.console.display.sanitize import Lines, harmless
+from localrun.console.streams import Forgiving
+from localrun.task.events import Event
+from localrun.units import show_bytes, show_seconds
+
+_STREAMS = ("stdout", "stderr")
+_REFRESHES = 8  # a second
+_PHASES = {  # the state -> what goes on in it
+    "CREATED": "checking the values",
+    "QUEUING": "waiting for resources",
+    "PENDING": "preparing the image",
+}
+
+
+def console_for(stream: TextIO) -> Console:
+    """A console that never interprets what it is given; NO_COLOR and the width are rich's own affair."""
+    return Console(
+        file=cast(IO[str], Forgiving(stream)), highlight=False, markup=False, emoji=False, soft_wrap=True
+    )
+
+
+class Phase:
+    """What goes on just now: a spinner with its age, and a bar where bytes are known."""
+
+    def __init__(self, spinner: str) -> None:
+        self._spinner = Spinner(spinner)
+        self.set("")
+
+    def set(self, words: str) -> None:
+        """Begin another one."""
+        self.words = words
+        self.begun = time.monotonic()
+        self.done, self.total = 0, 0
+
+    @property
+    def seconds(self) -> float:
+        """Its age."""
+        return time.monotonic() - self.begun
+
+    def __rich__(self) -> RenderableType:
+        row = Table.grid(padding=(0, 1))
+        cells: list[RenderableType] = [self._spinner, Text(self.words, no_wrap=True, overflow="ellipsis")]
+        if self.total:
+            cells.append(ProgressBar(self.total, self.done, width=24))
+            cells.append(Text(f"{show_bytes(self.done)} of {show_bytes(self.total)}", no_wrap=True))
+        cells.append(Text(show_seconds(int(self.seconds)) if self.seconds >= 1 else "", "dim", no_wrap=True))
+        row.add_row(*cells)
+        return Group(row)
+
+
+class TerminalDisplay:
+    """Prints what has happened, and below it, over and over, what happens."""
+
+    def __init__(self, stream: TextIO, *, unicode: bool = True) -> None:
+        self._console = console_for(stream)
+        self._good, self._bad, self._bar = ("✓", "✗", "│") if unicode else ("ok", "failed", "|")
+        self._phase = Phase("dots" if unicode else "line")
+        self._pieces = {name: Lines() for name in _STREAMS}
+        self._image: float | None = None  # since when it is prepared (seconds since 1970), while it goes on
+        self._live = Live(self._phase, console=self._console, transient=True, refresh_per_second=_REFRESHES)
+
+    def begin(self, bundle: str) -> None:
+        """Start to show what goes on."""
+        self._console.print(Text(harmless(bundle), "bold"))
+        self._phase.set("reading the bundle")
+        self._live.start(refresh=True)
+
+    def show(self, event: Event) -> None:
+        """Show it in the way of its kind."""
+        match event.kind:
+            case "log":
+                self._log(event.data["stream"], event.data["text"])
+            case "progress":
+                self._progress(event)
+            case "step":
+                self._step(event)
+            case "state":
+                self._state(event)
+            case "warning":
+                self._print(Text.assemble(("  ! ", "yellow"), harmless(event.message)))
+            case _:
+                self._print(Text(f"    {harmless(event.message)}", "dim"))
+
+    def _state(self, event: Event) -> None:
+        state = event.data["state"]
+        if state in _PHASES:
+            self._phase.set(_PHASES[state])
+        if state == "PENDING":
+            self._image = event.time
+        if state in ("FAILED", "KILLED") and self._image is not None:
+            self._end_image(self._bad, "red", event.time)
+
+    def _end_image(self, mark: str, colour: str, now: float) -> None:
+        if self._image is not None:
+            self._line(mark, colour, "image", max(now - self._image, 0.0))
+        self._image = None
+
+    def _progress(self, event: Event) -> None:
+        what, done, total = (event.data[key] for key in ("what", "done", "total"))
+        words = harmless(what)
+        if words != self._phase.words:
+            self._phase.set(words)
+        self._phase.done, self._phase.total = done, total if is_size(total) else 0
+
+    def _step(self, event: Event) -> None:
+        step, status = event.data["step"], event.data["status"]
+        if status == "started":
+            self._end_image(self._good, "green", event.time)
+            self._phase.set(step)
+            return
+        self._rest()
+        mark, colour = (self._bad, "red") if status == "failed" else (self._good, "green")
+        self._line(mark, colour, step, event.data.get("seconds"), event.data.get("how") or "")
+        self._phase.set("")
+
+    def _line(self, mark: str, colour: str, name: str, seconds: float | None, how: str = "") -> None:
+        duration = "" if seconds is None else show_seconds(seconds)
+        text = Text.assemble(
+            (f"  {mark} ", colour), f"{name:<12}{duration:>10}", (f"  {harmless(how)}", "dim")
+        )
+        self._console.print(text, soft_wrap=False, no_wrap=True, overflow="ellipsis")
+
+    def _log(self, name: str, text: str) -> None:
+        self._print_log(name, list(self._pieces[name].feed(text)))
+
+    def _rest(self) -> None:
+        for name, pieces in self._pieces.items():
+            self._print_log(name, list(pieces.end()))
+
+    def _print_log(self, name: str, lines: list[str]) -> None:
+        if not lines:
+            return
+        colour = "yellow" if name == "stderr" else "blue"
+        text = Text()
+        for line in lines:
+            text.append(f"  {self._bar} ", colour).append(harmless(line) + "\n")
+        text.right_crop(1)
+        self._print(text)
+
+    def _print(self, text: Text) -> None:
+        self._console.print(text)
+
+    def say(self, message: str) -> None:
+        """One line."""
+        self._print(Text(f"  {harmless(message)}", "bold yellow"))
+
+    def end(self, left_out: int = 0) -> None:
+        """Take the last line away: what follows is the result."""
+        self._rest()
+        if left_out:
+            self.say(f"{left_out} characters of the task's output are not shown here; its log has them")
+        self._live.stop()

@@ -1,0 +1,193 @@
+"""What a task gave: as one JSON record, as plain lines, or as the table that closes a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from localrun.console.display.sanitize import harmless
+from localrun.console.streams import is_terminal, out, shows_unicode
+from localrun.errors import Cause, LocalrunError
+from localrun.runner.usage import in_words
+from localrun.units import show_bytes, show_seconds
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from localrun.task.record import StepRecord, TaskRecord
+
+Fields = dict[str, Any]
+
+KEYS = (
+    *("id", "bundle", "image", "state", "cause", "message", "remedy", "exit_code"),
+    *("inputs", "outputs", "problems", "warnings", "steps", "timings", "usage", "folder"),
+)
+
+
+def print_json(value: Any) -> None:
+    """One line, in ASCII: it arrives whole whatever the encoding."""
+    out(json.dumps(value, allow_nan=False))
+
+
+def as_fields(record: TaskRecord) -> Fields:
+    """A task as the JSON record of the command; the order of the keys is part of it."""
+    plain = record.as_dict()
+    plain["image"] = record.image or record.image_name or None
+    plain["steps"] = [_step_fields(step) for step in record.steps]
+    more = {key: plain[key] for key in ("replica", "replication") if plain[key] is not None}
+    return {key: plain[key] for key in KEYS} | more
+
+
+def _step_fields(step: StepRecord) -> Fields:
+    return {**step.as_dict(), "seconds": step.seconds}
+
+
+def failure_fields(error: LocalrunError, bundle: str | None = None) -> Fields:
+    """The same record for a command that failed before there was a task."""
+    found: Fields = dict.fromkeys(KEYS)
+    found |= {"inputs": {}, "outputs": {}, "warnings": [], "steps": [], "timings": {}, "bundle": bundle}
+    found["state"] = "KILLED" if error.cause is Cause.KILLED else "FAILED"
+    found |= {"cause": str(error.cause), "message": error.message, "remedy": error.remedy}
+    found["problems"] = [problem.as_dict() for problem in error.problems]
+    return found
+
+
+def value_text(value: Any) -> str:
+    """A value in one line: text as it is, the rest as JSON."""
+    return harmless(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def size_of(value: Any, folder: Path) -> int | None:
+    """The bytes of an output that is a file or a folder in the task's folder; None for another value."""
+    if not isinstance(value, str) or not value.startswith(f"{folder}/"):
+        return None
+    try:
+        status = os.lstat(value)
+    except (OSError, ValueError):
+        return None
+    return _below(Path(value)) if stat.S_ISDIR(status.st_mode) else status.st_size
+
+
+def _below(folder: Path) -> int:
+    return sum(
+        entry.lstat().st_size
+        for parent, _, names in os.walk(folder)
+        for entry in (Path(parent, name) for name in names)
+    )
+
+
+def took(record: TaskRecord) -> float | None:
+    """Seconds from the reading of the bundle to the end."""
+    return None if record.ended is None else record.ended - record.created + record.timings.get("bundle", 0.0)
+
+
+def _place(value: Any, folders: Iterable[Path]) -> tuple[str, str] | None:
+    """Where an output lies that is a file, a folder or an array of files, and how much that is."""
+    path = _path_of(value)
+    sizes = (size_of(path, folder) for folder in folders)
+    size = next((size for size in sizes if size is not None), None)
+    if path is None or size is None:
+        return None
+    return path, f"{len(value)} items, {show_bytes(size)}" if isinstance(value, list) else show_bytes(size)
+
+
+def _path_of(value: Any) -> str | None:
+    """The path that a value is, or the folder in which the files of an array lie."""
+    if isinstance(value, str):
+        return value
+    found = {_path_of(item) for item in value} if isinstance(value, list) else set()
+    parents = {path and os.path.dirname(path) for path in found}  # noqa: PTH120 - texts that may be no paths
+    return parents.pop() if len(parents) == 1 else None
+
+
+def output_lines(outputs: Mapping[str, Any], folders: Iterable[Path]) -> Iterator[str]:
+    """`name: value` for each output, files with their size; of an array of files the folder."""
+    known = list(folders)
+    for name, value in outputs.items():
+        place = _place(value, known)
+        yield f"{name}: " + (value_text(value) if place is None else f"{harmless(place[0])} ({place[1]})")
+
+
+def print_outputs(outputs: Mapping[str, Any], folders: Iterable[Path]) -> None:
+    """The outputs alone."""
+    for line in output_lines(outputs, folders):
+        out(line)
+
+
+def print_closing(
+    record: TaskRecord, outputs: Mapping[str, Any], folders: Iterable[Path], environ: Mapping[str, str]
+) -> None:
+    """What closes a run: a table on a terminal, else lines."""
+    if is_terminal(sys.stdout, environ):
+        from localrun.console.display.terminal import console_for
+
+        unicode = shows_unicode(sys.stdout, environ)
+        print_table(console_for(sys.stdout), record, outputs, folders, between=" · " if unicode else ", ")
+    else:
+        print_plain(record, outputs, folders)
+
+
+def print_plain(record: TaskRecord, outputs: Mapping[str, Any], folders: Iterable[Path]) -> None:
+    """The closing lines where there is no terminal."""
+    for line in output_lines(outputs, folders):
+        out(f"output {line}")
+    out(f"time {_times(record)}")
+    if used := in_words(record):
+        out(f"usage {used}")
+    out(f"folder {record.folder}")
+    out(f"{record.state} {record.id}")
+
+
+def _times(record: TaskRecord, between: str = ", ") -> str:
+    parts = [
+        f"{name} {show_seconds(seconds)}" for name, seconds in record.timings.items() if seconds >= 0.0005
+    ]
+    return f"{show_seconds(took(record) or 0.0)}: {between.join(parts)}"
+
+
+def print_table(
+    console: Console,
+    record: TaskRecord,
+    outputs: Mapping[str, Any],
+    folders: Iterable[Path],
+    between: str = ", ",
+) -> None:
+    """The closing table on a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    known = list(folders)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    colour = "green" if record.cause is None else "red"
+    table.add_row("task", Text.assemble((str(record.state), f"bold {colour}"), f" {record.id[:8]}"))
+    for name, value in outputs.items():
+        table.add_row(*_cells(name, value, known))
+    table.add_row("time", Text(_times(record, between)))
+    if used := in_words(record):
+        table.add_row("usage", Text(used))
+    table.add_row("folder", Text(shorter(record.folder)))
+    console.print(table, soft_wrap=False)
+
+
+def _cells(name: str, value: Any, folders: Iterable[Path]) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    yield Text(harmless(name), "bold not dim")
+    place = _place(value, folders)
+    if place is None:
+        yield Text(value_text(value))
+    else:
+        yield Text.assemble(harmless(shorter(place[0])), (f"  {place[1]}", "dim"))
+
+
+def shorter(path: str) -> str:
+    """A path as seen from here, when it is below."""
+    here = f"{Path.cwd()}/"
+    return path.removeprefix(here) if path.startswith(here) else path

@@ -1,0 +1,34 @@
+"""The types of parameters: their constraints, and the check of one value."""
+
+from localrun.descriptor.types.arrays import Array, holds_files
+from localrun.descriptor.types.base import DataType, Notes, kind, shown, trim
+from localrun.descriptor.types.datetime import DateTime
+from localrun.descriptor.types.files import File, Image
+from localrun.descriptor.types.geometry import Geometry
+from localrun.descriptor.types.numeric import Integer, Number
+from localrun.descriptor.types.scalars import Boolean, Enumeration, String
+
+TYPES: dict[str, type[DataType]] = {
+    one.id: one
+    for one in (Boolean, Integer, Number, String, Enumeration, DateTime, Geometry, File, Image, Array)
+}
+
+__all__ = [
+    "TYPES",
+    "Array",
+    "Boolean",
+    "DataType",
+    "DateTime",
+    "Enumeration",
+    "File",
+    "Geometry",
+    "Image",
+    "Integer",
+    "Notes",
+    "Number",
+    "String",
+    "holds_files",
+    "kind",
+    "shown",
+    "trim",
+]

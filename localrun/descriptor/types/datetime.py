@@ -1,0 +1,87 @@
+"""Points in time, as `Instant.parse` of Java reads them."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar
+
+from localrun.descriptor.types.base import DataType, Notes, misfit, shown
+
+_INSTANT = (
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
+    r"(?:[Zz]|([-+])([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?)"
+)
+_REMEDY = "write it as 2024-02-23T18:00:00Z, or with an offset such as +01:00 in place of Z"
+
+# (whole seconds since year 1 in UTC, nanoseconds): what has an order
+Instant = tuple[float, int]
+
+
+def instant(text: str) -> Instant | None:
+    """A moment that can be compared; None when the text is none. An offset is required."""
+    found = re.fullmatch(_INSTANT, text)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    try:
+        # the clock is not left to datetime: 24:00:00 is the end of a day and :60 a leap second
+        days = date(year, month, day).toordinal()
+    except ValueError:
+        return None
+    offset = _offset(found[8], found[9], found[10], found[11])
+    if offset is None or not _is_clock(hour, minute, second):
+        return None
+    nanoseconds = int((found[7] or "0").ljust(9, "0"))
+    seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset.total_seconds()
+    return seconds, nanoseconds
+
+
+def _is_clock(hour: int, minute: int, second: int) -> bool:
+    if (hour, minute, second) in ((24, 0, 0), (23, 59, 60)):
+        return True
+    return hour < 24 and minute < 60 and second < 60
+
+
+def _offset(sign: str | None, hours: str, minutes: str, seconds: str | None) -> timedelta | None:
+    if sign is None:
+        return timedelta()
+    if int(minutes) >= 60 or int(seconds or 0) >= 60:
+        return None
+    size = timedelta(hours=int(hours), minutes=int(minutes), seconds=int(seconds or 0))
+    if size > timedelta(hours=18):  # Java: no offset is larger
+        return None
+    return -size if sign == "-" else size
+
+
+class DateTime(DataType, frozen=True):
+    """A point in time, kept as it was written. `before` and `after` are allowed themselves."""
+
+    id: ClassVar[str] = "datetime"
+    before: str | None = None
+    after: str | None = None
+
+    def accept(self, value: Any, notes: Notes) -> str | None:
+        """Take a text, or a Python datetime that knows its zone."""
+        if isinstance(value, datetime):
+            value = value.isoformat().replace("+00:00", "Z")
+        if not isinstance(value, str):
+            notes.refuse(misfit(value, "a datetime"), _REMEDY)
+            return None
+        return self.parse(value, notes)
+
+    def parse(self, text: str, notes: Notes) -> str | None:
+        """Take ISO 8601 with seconds and a zone."""
+        moment = instant(text)
+        if moment is None:
+            notes.refuse(f"{shown(text)} is no datetime with a zone", _REMEDY)
+            return None
+        self._check(text, moment, notes)
+        return text
+
+    def _check(self, text: str, moment: Instant, notes: Notes) -> None:
+        before, after = (instant(bound) if bound else None for bound in (self.before, self.after))
+        if before is not None and moment > before:
+            notes.refuse(f"{text} is later than {self.before}", f"give a moment up to {self.before}")
+        if after is not None and moment < after:
+            notes.refuse(f"{text} is earlier than {self.after}", f"give a moment from {self.after} on")

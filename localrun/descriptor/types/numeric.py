@@ -1,0 +1,177 @@
+"""Integers and numbers, their ranges, and how Java spells them."""
+
+from __future__ import annotations
+
+import math
+import re
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+from localrun.descriptor.types.base import DataType, Notes, misfit, shown
+
+_LEAST, _MOST = -(2**31), 2**31 - 1  # App Engine: 32 bits
+_BASES = (
+    (r"[-+]?[0-9]+", 10),
+    (r"[-+]?0[bB]_?[01]+(?:_[01]+)*", 2),
+    (r"[-+]?0[oO]_?[0-7]+(?:_[0-7]+)*", 8),
+    (r"[-+]?0[xX]_?[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*", 16),
+    (r"[-+]?[0-9]+(?:_[0-9]+)+", 10),
+)
+_MAX_DIGITS = 400
+_DECIMAL = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+_HEXADECIMAL = r"[-+]?0[xX](?:[0-9a-fA-F]+\.?|[0-9a-fA-F]*\.[0-9a-fA-F]+)[pP][-+]?[0-9]+"
+_JAVA_WORDS = {f"{sign}{word}" for sign in ("", "+", "-") for word in ("NaN", "Infinity")}
+_WORDS = ("nan", "inf", "-inf")  # in any letter case
+
+
+class _Ranged(DataType, frozen=True):
+    """A type with an order; a bound that is None does not count."""
+
+    gt: float | None = None
+    lt: float | None = None
+    geq: float | None = None
+    leq: float | None = None
+
+    def check_range(self, value: float, notes: Notes) -> None:
+        """Refuse a value outside of the bounds; NaN is outside of none (App Engine)."""
+        said = shown(value)
+        if self.gt is not None and value <= self.gt:
+            notes.refuse(f"{said} is not greater than {self.gt}", f"give a value greater than {self.gt}")
+        if self.geq is not None and value < self.geq:
+            notes.refuse(f"{said} is less than {self.geq}", f"give a value of at least {self.geq}")
+        if self.lt is not None and value >= self.lt:
+            notes.refuse(f"{said} is not less than {self.lt}", f"give a value less than {self.lt}")
+        if self.leq is not None and value > self.leq:
+            notes.refuse(f"{said} is greater than {self.leq}", f"give a value of at most {self.leq}")
+
+
+class Integer(_Ranged, frozen=True):
+    """A whole number of 32 bits."""
+
+    id: ClassVar[str] = "integer"
+
+    def accept(self, value: Any, notes: Notes) -> int | None:
+        """Take integers; `3.0` with a warning; never true, false or text."""
+        if isinstance(value, Real) and not isinstance(value, Integral) and float(value).is_integer():
+            notes.diverges("integer_fraction")
+            value = int(float(value))
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            remedy = "leave the quotes out" if isinstance(value, str) else "give a whole number"
+            notes.refuse(misfit(value, "an integer"), remedy)
+            return None
+        return self._checked(int(value), notes)
+
+    def parse(self, text: str, notes: Notes) -> int | None:
+        """Take decimal digits; base 2, 8 and 16 and `_` with a warning."""
+        for pattern, base in _BASES:
+            if len(text) <= _MAX_DIGITS and re.fullmatch(pattern, text):
+                if base != 10 or "_" in text:
+                    notes.diverges("integer_spelling")
+                return self._checked(int(text, base), notes)
+        notes.refuse(f"found {shown(text)}, not an integer", "write decimal digits alone, such as 42")
+        return None
+
+    def _checked(self, value: int, notes: Notes) -> int | None:
+        if not _LEAST <= value <= _MOST:
+            notes.refuse(f"{shown(value)} does not fit in 32 bits", f"give a value from {_LEAST} to {_MOST}")
+            return None
+        self.check_range(value, notes)
+        return value
+
+
+class Number(_Ranged, frozen=True):
+    """A number of double precision."""
+
+    id: ClassVar[str] = "number"
+    infinity_allowed: bool = False
+    nan_allowed: bool = False
+
+    def accept(self, value: Any, notes: Notes) -> int | float | str | None:
+        """Take numbers, and texts that spell one; such a text reaches the task as it is (App Engine)."""
+        if isinstance(value, str):
+            found = _parse(value)
+            if found is None:
+                notes.refuse(f"{shown(value)} is no number", "write it without quotes, or nan, inf, -inf")
+                return None
+            self._check(found, notes)
+            return value
+        if isinstance(value, bool) or not isinstance(value, Real):
+            notes.refuse(misfit(value, "a number"), "give a number")
+            return None
+        return self._of(value, notes)
+
+    def _of(self, value: Real, notes: Notes) -> int | float | None:
+        try:
+            number = int(value) if isinstance(value, Integral) else float(value)
+            float(number)
+        except OverflowError:
+            notes.refuse(f"{shown(value)} is larger than a number can be", "give a smaller one")
+            return None
+        self._check(number, notes)
+        return number
+
+    def parse(self, text: str, notes: Notes) -> int | float | None:
+        """Take what App Engine takes: Java's spellings, and nan, inf, -inf in any letter case."""
+        found = _parse(text)
+        if found is None:
+            notes.refuse(f"found {shown(text)}, not a number", "write for example 1.5, 2e-3, nan, inf")
+            return None
+        self._check(found, notes)
+        return found
+
+    def _check(self, value: float, notes: Notes) -> None:
+        if math.isnan(value):
+            if not self.nan_allowed:
+                notes.refuse("is not a number (nan)", "give a number, or set nan_allowed: true")
+            return
+        if math.isinf(value) and not self.infinity_allowed:
+            notes.refuse("is infinite", "give a finite number, or set infinity_allowed: true")
+            return
+        self.check_range(value, notes)
+
+    def text(self, value: Any) -> str:
+        """What App Engine would write: `5`, `-5.5`, `1.0E10`, `nan`."""
+        return _java(value) if isinstance(value, float) else str(value)
+
+    def ready(self, value: Any) -> Any:
+        """The number; `nan`, `inf`, `-inf` as text, since JSON has no such numbers."""
+        return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def is_java(text: str) -> bool:
+    """Whether Java's own `Double.parseDouble` reads it, as App Engine's arrays demand."""
+    return text in _JAVA_WORDS or text.lower() not in _WORDS
+
+
+def _parse(text: str) -> int | float | None:
+    text = text.strip()
+    if text.lower() in _WORDS or text in _JAVA_WORDS:
+        return float(text)
+    if len(text) <= _MAX_DIGITS and re.fullmatch(r"[-+]?[0-9]+", text):
+        number = int(text)
+        return number if abs(number) < 10**308 else float(text)
+    # Java ends a literal with f or d; in hexadecimal they are digits unless an exponent came before
+    bare = text[:-1] if text[-1:] in ("d", "D", "f", "F") else text
+    if re.fullmatch(_DECIMAL, bare):
+        return float(bare)
+    return _from_hex(bare) if re.fullmatch(_HEXADECIMAL, bare) else None
+
+
+def _from_hex(text: str) -> float:
+    try:
+        return float.fromhex(text)
+    except OverflowError:
+        return -math.inf if text.startswith("-") else math.inf
+
+
+def _java(value: float) -> str:
+    """Spell a number as Java's `Double.toString`, but nan and infinity as App Engine's documentation."""
+    text = repr(value)
+    if not math.isfinite(value) or value == 0 or 1e-3 <= abs(value) < 1e7:
+        return text
+    mantissa, _, exponent = text.lstrip("-").partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    power = len(whole) - (len(whole + fraction) - len(digits)) - 1 + int(exponent or 0)
+    digits = digits.rstrip("0")
+    return f"{'-' if value < 0 else ''}{digits[0]}.{digits[1:] or '0'}E{power}"

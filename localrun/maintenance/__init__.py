@@ -1,0 +1,1 @@
+"""Keep a machine clean: checks, leftovers and cleanup."""

@@ -1,0 +1,145 @@
+"""What processes that died, and tasks that are gone, have left: found, and not touched."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from localrun.bundle.images.build import BUILD_LABEL, BUILD_OWN
+from localrun.bundle.images.build import REPOSITORY as BUILT
+from localrun.bundle.images.retag import REPOSITORY as LOADED
+from localrun.engines.base import Engine, Found, Image
+from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
+from localrun.runner.disk_guard import folder_size
+from localrun.task.process import is_alive
+from localrun.task.record import TaskRecord
+from localrun.task.workspace import Home, Workspace
+
+_DRAFT = re.compile(
+    r"\.(\d+)(?:\.[0-9a-f]+)?\.(?:tmp|\d+)$"
+)  # a file that a process writes beside its place: its pid
+_MINUTE = 60.0
+_DAY = 24 * 3600.0
+_FAKE = "localrun-fake-*"  # what an engine without containers keeps while it runs
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A container that nobody carries any more, of which task, and why."""
+
+    found: Found
+    task_id: str
+    home: Path
+    why: str
+
+
+def is_left(record: TaskRecord) -> bool:
+    """Whether the process that carried a task died, and no other one is meant to go on with it."""
+    plan = record.plan
+    if record.state.is_end or plan is None or plan.detached or record.owner is None:
+        return False
+    return not is_alive(record.owner)
+
+
+def waits(record: TaskRecord) -> bool:
+    """Whether a task that outlives its process waits for one that carries it on."""
+    plan = record.plan
+    if record.state.is_end or plan is None or not plan.detached or record.owner is None:
+        return False
+    return not is_alive(record.owner)
+
+
+def strays(home: Home, engine: Engine) -> list[Stray]:
+    """The containers of tasks of this folder, and of the user's other ones, that are of no use any more."""
+    found = ((each, _home_of(each) or home) for each in engine.find({LABEL_TASK: ""}))
+    looked = ((each, place, _why(place, each.labels[LABEL_TASK])) for each, place in found)
+    return [Stray(each, each.labels[LABEL_TASK], place.path, why) for each, place, why in looked if why]
+
+
+def _home_of(found: Found) -> Home | None:
+    folder = Path(found.labels.get(LABEL_HOME, ""))
+    return Home(folder) if folder.is_absolute() else None
+
+
+def _why(home: Home, task_id: str) -> str:
+    """Why a container of a task is of no use; empty when it is, or when that is somebody else's affair."""
+    if home.gone(task_id):
+        return "its task is gone"
+    if home.ended(task_id):
+        return "its task has ended"
+    record = home.open(task_id).load_or_none() if home.mine else None
+    return "its process died" if record is not None and is_left(record) else ""
+
+
+def claims(home: Home) -> list[str]:
+    """The tasks that count as active and are not: they are gone, or have ended."""
+    return [name for name in home.active() if not (home.tasks / name).is_dir() or home.ended(name)]
+
+
+def unreadable(home: Home, limit: int) -> list[Workspace]:
+    """Tasks whose record cannot be read, among the newest ones, and that nobody is just making."""
+    active = set(home.active())
+    newest = (workspace for workspace, _ in zip(home.newest(), range(limit), strict=False))
+    return [each for each in newest if each.id not in active and each.load_or_none() is None]
+
+
+def images(engine: Engine) -> Iterator[tuple[str, Image]]:
+    """The images that localrun loaded or built, by the names that it gave them."""
+    for image in engine.images({}):
+        for name in image.tags:
+            if name.startswith((f"{LOADED}:", f"{BUILT}:")):
+                yield name, image
+
+
+def temporary(engine: Engine) -> Iterator[tuple[str, Image]]:
+    """Images of builds that were broken off, by a name that only a build in progress has, or by their id."""
+    for name, image in images(engine):
+        if name.startswith(f"{BUILT}:") and BUILD_OWN in name.rpartition(":")[2]:
+            yield name, image
+    for image in engine.images({BUILD_LABEL: ""}):
+        if not any(not tag.startswith("<none>") for tag in image.tags):
+            yield image.id, image
+
+
+def drafts(home: Home, cache: Path) -> Iterator[Path]:
+    """Files that a process was writing when it died, and what an engine of tests left."""
+    folders = [*home.path.glob("tasks/*"), *(path for path in cache.glob("*") if path.is_dir())]
+    for folder in folders:
+        yield from (path for path in _files(folder) if _is_abandoned(path))
+    for path in Path(tempfile.gettempdir()).glob(_FAKE):
+        if _is_mine(path) and time.time() - path.lstat().st_mtime > _DAY:
+            yield path
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return [Path(entry.path) for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)]
+    except OSError:
+        return []
+
+
+def _is_abandoned(path: Path) -> bool:
+    found = _DRAFT.search(path.name)
+    if found is None or Path("/proc", found[1]).exists():
+        return False
+    try:
+        return time.time() - path.lstat().st_mtime > _MINUTE  # of a process that cannot be seen from here
+    except OSError:
+        return False
+
+
+def _is_mine(path: Path) -> bool:
+    try:
+        return path.lstat().st_uid == os.geteuid()
+    except OSError:
+        return False
+
+
+def size_of(path: Path) -> int:
+    """Bytes that a file or a folder takes on its disk."""
+    return folder_size(path) if path.is_dir() else path.lstat().st_blocks * 512

@@ -1,0 +1,140 @@
+"""What a localrun process left behind when it died is found, and brought to an end, by the next one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from localrun import descriptor
+from localrun.engines.base import Engine, Found
+from localrun.errors import Cause, DescriptorError, EngineError, TaskNotFound
+from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
+from localrun.runner.diagnosis import quote
+from localrun.runner.usage import read, summed
+from localrun.settings import Settings
+from localrun.task.active import Task
+from localrun.task.causes import explain
+from localrun.task.lock import Claim
+from localrun.task.log import TaskLog
+from localrun.task.record import TaskRecord
+from localrun.task.states import TaskState
+from localrun.task.workspace import Home, Workspace
+
+
+class Recovery:
+    """Ends the tasks whose process died, and removes their containers.
+
+    Detached tasks are left alone: another process may go on with them, see `TaskManager.recover`.
+    Tasks of other folders are looked after too when the folder is the user's own: nobody may ever run
+    localrun there again, and their containers would stay.
+    """
+
+    def __init__(self, home: Home, engine: Engine, settings: Settings) -> None:
+        self._home = home
+        self._engine = engine
+        self._settings = settings
+
+    def sweep(self) -> list[TaskRecord]:
+        """End every task whose process died; their records."""
+        strays = self._engine.find({LABEL_TASK: ""})
+        by_task = {found.labels[LABEL_TASK]: found for found in strays}
+        ended = [
+            self._end(self._home, task_id, by_task.pop(task_id, None)) for task_id in self._home.active()
+        ]
+        ended += [self._end_elsewhere(task_id, found) for task_id, found in by_task.items()]
+        return [record for record in ended if record is not None]
+
+    def end(self, task_id: str) -> TaskRecord | None:
+        """End one task, and its replicas, if its process died; None when it lives, or the task has ended."""
+        found = self._engine.find({LABEL_TASK: task_id})
+        record = self._end(self._home, task_id, found[0] if found else None)
+        if record is not None and record.replication is not None:
+            for replica in record.replication.ids:
+                self.end(replica)
+        return record
+
+    def _end_elsewhere(self, task_id: str, found: Found) -> TaskRecord | None:
+        folder = Path(found.labels.get(LABEL_HOME, ""))
+        if not folder.is_absolute():
+            return None
+        home = Home(folder)
+        if home.mine and task_id in home.active():
+            return self._end(home, task_id, found)
+        if home.gone(task_id) or home.ended(task_id):  # its engine went away before it could be removed
+            self._engine.remove(found.handle)
+        return None
+
+    def _end(self, home: Home, task_id: str, found: Found | None) -> TaskRecord | None:
+        claim = home.claim(task_id)
+        if claim is None:
+            return None
+        try:
+            return self._end_claimed(home.open(task_id), claim, found)
+        finally:
+            claim.release(ended=False)
+
+    def _end_claimed(self, workspace: Workspace, claim: Claim, found: Found | None) -> TaskRecord | None:
+        try:
+            task = Task(workspace.load(), workspace)
+        except TaskNotFound:  # it died before it wrote the record: nothing is lost with the folder
+            workspace.remove()
+            claim.release(ended=True)
+            return None
+        if _goes_on(task.record):
+            return None
+        log = "" if found is None else self._bring_home(task, found)
+        if not task.record.state.is_end:
+            if task.record.usage is None:
+                task.update(usage=summed(read(workspace.usage)))
+            _end_state(task, log)
+        claim.release(ended=True)
+        return task.record
+
+    def _bring_home(self, task: Task, found: Found) -> str:
+        """Stop it, keep what it gave, and remove it; the end of its log."""
+        from localrun.runner import chown  # brings tarfile, which few runs need
+
+        self._engine.stop(found.handle, self._settings.grace)
+        end = self._keep_log(task, found)
+        try:
+            folder = descriptor.read(task.workspace.descriptor.read_bytes()).output_folder
+            chown.take(self._engine, found.handle, task.workspace.outputs, folder)
+        except (OSError, DescriptorError, EngineError) as error:
+            task.warn(f"the task's outputs may not be readable: {error}")
+        self._engine.remove(found.handle)
+        return end
+
+    def _keep_log(self, task: Task, found: Found) -> str:
+        workspace = task.workspace
+        workspace.log.unlink(missing_ok=True)  # the engine has all of it, from the start
+        log = TaskLog(workspace.log, self._settings.log_limit)
+        for stream, data in task.veil.pieces(self._engine.logs(found.handle)):
+            log.write(data, stream)
+        log.close()
+        return log.tail
+
+
+def _goes_on(record: TaskRecord) -> bool:
+    """Whether the task outlives its process: it has no container, or is detached."""
+    return not record.state.is_end and (record.plan is None or record.plan.detached)
+
+
+def _end_state(task: Task, log: str) -> None:
+    if task.record.ending is not None:
+        task.move(task.record.ending)
+        return
+    if task.cancelled:
+        task.move(TaskState.KILLED, cause=str(Cause.KILLED), message="the task was stopped on request")
+        return
+    explanation = explain(Cause.RUNNER_TERMINATED)
+    task.move(
+        TaskState.FAILED,
+        cause=str(Cause.RUNNER_TERMINATED),
+        message=_ended_before(task.record, log),
+        remedy=explanation.remedy_for(task.id),
+    )
+
+
+def _ended_before(record: TaskRecord, log: str) -> str:
+    which = f"process {record.owner.pid}" if record.owner else "process"
+    message = f"the localrun {which} that carried the task ended before the task did"
+    return message + quote(log) if log else message

@@ -1,0 +1,264 @@
+"""From a request to a task that is ready to run: the bundle is read, the inputs are on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from localrun import descriptor as descriptors
+from localrun import fs, values
+from localrun.bundle import reader as bundles
+from localrun.bundle.images.ensure import ImageReference, ImageSource
+from localrun.bundle.reader import Bundle
+from localrun.descriptor import Descriptor
+from localrun.descriptor.types import holds_files
+from localrun.errors import Problem, UsageError
+from localrun.manager.request import Request
+from localrun.masking import store
+from localrun.masking.masker import HIDDEN
+from localrun.settings import Settings
+from localrun.task.active import Task
+from localrun.task.events import Listener
+from localrun.task.lock import Claim
+from localrun.task.process import this_process
+from localrun.task.record import Plan, Resources, TaskRecord
+from localrun.task.states import TaskState
+from localrun.task.workspace import Home, Workspace
+from localrun.values import Assigned
+
+Shield = Callable[[], AbstractContextManager[object]]
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """A task, and what it needs to run. `missing` names the inputs that have still to come."""
+
+    task: Task
+    descriptor: Descriptor
+    source: ImageSource
+    claim: Claim
+    missing: tuple[str, ...] = ()
+
+
+class Intake:
+    """Makes tasks of requests."""
+
+    def __init__(self, home: Home, settings: Settings) -> None:
+        self._home = home
+        self._settings = settings
+
+    def take(
+        self,
+        request: Request,
+        listeners: Sequence[Listener],
+        *,
+        task_id: str | None = None,
+        shield: Shield = nullcontext,
+        check: Callable[[Task], None],
+    ) -> Ready:
+        """Check everything and write the inputs down; `check` is asked before the task may stay.
+
+        Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError` with all that is wrong, and
+        leaves nothing behind then, nor after any other exception. `shield` makes a context for the
+        moments that an exception from a signal handler must not tear.
+        """
+        begun = time.perf_counter()
+        agree = _agree(request)
+        bundle = self._read(request)
+        assigned = values.parse_assignments(request.assignments, bundle.descriptor)
+        given = {**_given(request, bundle.descriptor), **assigned.values}
+        read = time.perf_counter() - begun
+        workspace, claim = None, None
+        try:
+            with shield():
+                workspace = self._home.create(task_id)
+                claim = self._home.claim(workspace.id, new=True)
+            assert claim is not None
+            workspace.furnish(bundle.descriptor.source)
+            store.keep(workspace.secrets, request.secrets)
+            plan = _plan(request, bundle, self._settings, given).replace(agree=agree)
+            task = Task(_record(request, bundle, workspace, plan), workspace, listeners)
+            task.time("bundle", read)
+            task.create()
+            given |= _downloaded(request, task)
+            missing = _missing(bundle.descriptor, given) if request.patient else ()
+            if not missing or assigned.problems:
+                warnings = (*bundle.warnings, *request.warnings)
+                provision(task, bundle.descriptor, given, warnings, assigned)
+            check(task)
+        except BaseException:
+            if workspace is not None:
+                self._home.forget(workspace, claim)
+            raise
+        return Ready(task, bundle.descriptor, bundle.image, claim, missing)
+
+    def _read(self, request: Request) -> Bundle:
+        if request.descriptor is not None:
+            described = descriptors.read(request.descriptor, "task")
+            if request.image is None:
+                source = bundles.image_of(
+                    request.bundle, cache=self._settings.cache, build_args=request.build_args
+                )
+                return bundles.described_by(described, request.bundle, source)
+            return Bundle(request.image, None, described, ImageReference(request.image), request.image)
+        return bundles.read(
+            request.bundle, image=request.image, cache=self._settings.cache, build_args=request.build_args
+        )
+
+    def again(self, task: Task, claim: Claim) -> Ready:
+        """Read what a task of an earlier process needs to run. Raises as `take`."""
+        plan = task.record.plan
+        assert plan is not None
+        request = Request(
+            Path(plan.bundle),
+            image=plan.image,
+            build_args=plan.build_args,
+            descriptor=task.workspace.descriptor.read_bytes()
+            if plan.profile == "iexec" or not plan.bundle
+            else None,
+        )
+        bundle = self._read(request)
+        given = given_to(task)
+        missing = _missing(bundle.descriptor, given) if task.record.state is TaskState.CREATED else ()
+        return Ready(task, bundle.descriptor, bundle.image, claim, missing)
+
+
+def _downloaded(request: Request, task: Task) -> dict[str, Any]:
+    """Fetch what comes from the web. Raises `InputsError`."""
+    if not request.downloads:
+        return {}
+    from localrun.platforms.iexec import download
+
+    for name, (url, digest) in request.downloads.items():
+        task.emit("note", f"fetching {url}")
+        with fs.telling(task.workspace.path):
+            task.workspace.upload(name, download.fetch(url, digest))
+    return dict(task.workspace.uploaded())
+
+
+def given_to(task: Task) -> dict[str, Any]:
+    """The values of a task that waits for more: those it was made with, and those that were sent."""
+    plan = task.record.plan
+    assert plan is not None
+    return {**plan.values, **task.workspace.uploaded()}
+
+
+def _given(request: Request, descriptor: Descriptor) -> dict[str, Any]:
+    given = dict(request.values)
+    if request.find_file is not None:
+        for name in given.keys() & descriptor.inputs.keys():
+            if holds_files(descriptor.inputs[name].type):
+                given[name] = _located(given[name], request.find_file)
+    return given
+
+
+def _located(value: Any, find_file: Callable[[str], Path]) -> Any:
+    if isinstance(value, list):
+        return [_located(item, find_file) for item in value]
+    return find_file(value.removeprefix("@")) if isinstance(value, str) else value
+
+
+def _agree(request: Request) -> int:
+    if (request.replicas, request.agree) == (1, None):
+        return 1
+    from localrun.manager import consensus
+
+    try:
+        return consensus.check(request.replicas, request.agree)
+    except ValueError as error:
+        problem = Problem(
+            "replicas", f"{error} (asked for: {request.replicas}, of which {request.agree} agree)"
+        )
+        raise UsageError(
+            "the replicas do not fit", remedy="correct what is listed", problems=[problem]
+        ) from error
+
+
+def _missing(descriptor: Descriptor, given: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name, parameter in descriptor.inputs.items()
+        if name not in given and not parameter.optional and not parameter.has_default
+    )
+
+
+def provision(
+    task: Task,
+    descriptor: Descriptor,
+    given: Mapping[str, Any],
+    warnings: Sequence[str] = (),
+    assigned: Assigned | None = None,
+) -> None:
+    """Write all inputs down and enter PROVISIONED. Raises `InputsError` and changes nothing then."""
+    plan = task.record.plan
+    assert plan is not None
+    found = values.provision(
+        descriptor,
+        given,
+        task.workspace.inputs,
+        copy=plan.writable_inputs,
+        check_cancelled=task.check_cancelled,
+        assigned=assigned,
+    )
+    for note in found.notes:
+        task.emit("note", note)
+    for warning in (*warnings, *found.warnings):
+        task.warn(warning)
+    mounts = [(str(source), place) for source, place in found.mounts]
+    task.move(TaskState.PROVISIONED, inputs=found.values, plan=plan.replace(mounts=mounts))
+
+
+def _record(request: Request, bundle: Bundle, workspace: Workspace, plan: Plan) -> TaskRecord:
+    asked = bundle.descriptor.resources
+    return TaskRecord(
+        id=workspace.id,
+        bundle=bundle.name,
+        name=bundle.descriptor.name,
+        image_name=bundle.image_name,
+        resources=Resources(
+            cpus=_either(request.cpus, asked.cpus),
+            memory=_either(request.memory, asked.memory),
+            gpus=_either(request.gpus, asked.gpus),
+        ),
+        network=_either(request.network, asked.internet),
+        timeout=request.timeout,
+        owner=this_process(),
+        plan=plan,
+        assigned_by=request.assigned_by,
+        submitted=dict(request.submitted) if request.submitted is not None else None,
+        folder=str(workspace.path),
+    )
+
+
+def _either(asked: Any, described: Any) -> Any:
+    return described if asked is None else asked
+
+
+def _plan(request: Request, bundle: Bundle, settings: Settings, given: Mapping[str, Any]) -> Plan:
+    # only a task that may have to wait for more inputs must find these again
+    kept = msgspec.to_builtins(given, enc_hook=str) if request.patient else {}
+    return Plan(
+        bundle=str(bundle.path.absolute()) if bundle.path else "",
+        image=request.image,
+        build_args=dict(request.build_args),
+        pull=request.pull,
+        input_folder=bundle.descriptor.input_folder,
+        output_folder=bundle.descriptor.output_folder,
+        command=None if request.command is None else list(request.command),
+        environment={**request.environment, **dict.fromkeys(request.secrets, HIDDEN)},
+        writable_inputs=request.writable_inputs,
+        hardened=request.hardened,
+        pids=settings.pids_limit,
+        detached=request.detached,
+        retries=request.retries,
+        profile=request.profile,
+        callback=request.callback,
+        hidden=list(request.secrets),
+        values=kept,
+        hostname=request.hostname,
+        replicas=request.replicas,
+    )

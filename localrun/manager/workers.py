@@ -1,0 +1,62 @@
+"""The threads that carry tasks: one for each task that runs or waits for admission."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from localrun.manager.registry import TaskList
+from localrun.task.active import Task
+from localrun.task.lock import Claim
+
+
+class Crew:
+    """Carries tasks, each on a thread of its own, and knows which. Thread-safe."""
+
+    def __init__(self, tasks: TaskList) -> None:
+        self._list = tasks
+        self._lock = threading.Lock()
+        self._threads: dict[str, threading.Thread] = {}
+
+    def carry(self, task: Task, claim: Claim, way: Callable[[], None]) -> None:
+        """Go the way of a task, which ends it, and let go of it then."""
+
+        def carry() -> None:
+            try:
+                way()
+            finally:
+                self._let_go(task, claim)
+
+        # a daemon: a process that is told to leave its tasks to the next one does not wait for them
+        thread = threading.Thread(target=carry, name=f"task-{task.id[:8]}", daemon=True)
+        with self._lock:
+            self._threads[task.id] = thread
+        self._list.add(task)
+        thread.start()
+
+    def _let_go(self, task: Task, claim: Claim) -> None:
+        # a task that has not ended by now met a bug of ours, or a disk so full that its end could not be
+        # written down; whoever looks next ends it
+        ended = task.record.state.is_end
+        if ended:
+            self._list.complete(task.record)
+        else:
+            self._list.discard(task.id)
+            task.give_up()
+        claim.release(ended=ended and task.is_written)
+        with self._lock:
+            self._threads.pop(task.id, None)
+
+    def carries(self, task: Task) -> bool:
+        """Whether the task has not been let go of yet."""
+        with self._lock:
+            return task.id in self._threads
+
+    def wait(self, task: Task, timeout: float | None = None) -> bool:
+        """Block until the task has ended and was let go of; False when `timeout` seconds passed first."""
+        with self._lock:
+            thread = self._threads.get(task.id)
+        if thread is None:
+            return task.wait(timeout)
+        thread.join(timeout)
+        return not thread.is_alive()

@@ -1,0 +1,1 @@
+"""What App Engine, iExec, Inductiva and the Task System do differently."""

@@ -1,0 +1,43 @@
+"""Result digests as iExec's worker computes them, written `0x` and 64 hexadecimal digits."""
+
+from __future__ import annotations
+
+from localrun.platforms.iexec.keccak import keccak_256
+from localrun.values.digest import MOST_ENTRIES, of_entry, sha256, to_hex
+from localrun.values.untrusted import Spot, Tree, Untrusted
+
+
+def of_result(tree: Tree, spot: Spot) -> str:
+    """Return the digest of the file or folder that `deterministic-output-path` names.
+
+    A file: the SHA-256 of its content. A folder: the Keccak-256 of the SHA-256s of its direct children, in
+    the order of their names. Names and nested folders do not count. Raises `Untrusted` when something
+    cannot be read.
+    """
+    if spot.kind == "folder":
+        names = sorted(tree.names(spot, MOST_ENTRIES), key=_java_order)
+        return to_hex(keccak_256(b"".join(_child(tree, (*spot.parts, name)) for name in names)))
+    if spot.kind != "file":
+        raise Untrusted(f"is a {spot.kind}, neither a file nor a folder")
+    return of_entry(tree, spot)
+
+
+def of_callback(data: str) -> str:
+    """Return the digest of `callback-data`: the Keccak-256 of the bytes that its hexadecimal digits encode.
+
+    Raises ValueError when there are no digits, or other characters.
+    """
+    digits = data.removeprefix("0x")
+    if not digits or digits.strip("0123456789abcdefABCDEF"):
+        raise ValueError("is no hexadecimal number such as 0x2a")
+    return to_hex(keccak_256(bytes.fromhex(digits if len(digits) % 2 == 0 else f"0{digits}")))
+
+
+def _child(tree: Tree, parts: tuple[str, ...]) -> bytes:
+    found = tree.find(parts)  # follows links, like the worker
+    return sha256(tree, found) if found is not None and found.kind == "file" else b""
+
+
+def _java_order(name: str) -> bytes:
+    """Return a sort key that orders names by UTF-16 code units, as Java compares strings."""
+    return name.encode("utf-16-be", "surrogatepass")

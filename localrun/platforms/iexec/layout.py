@@ -1,0 +1,147 @@
+"""What an app finds: its arguments, the names of its files, its environment; as iExec's worker has them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from localrun.platforms.iexec.keccak import keccak_256
+
+IN, OUT = "/iexec_in", "/iexec_out"
+NO_ADDRESS = f"0x{'0' * 40}"
+ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+MEMORY = "6Gi"  # what `iapp test` gives; the worker itself sets no limit
+
+
+def split(args: str) -> list[str]:
+    """The words of a command line, as the worker cuts them.
+
+    Only a space parts words, quotes of both kinds hold them together, and a backslash is a character like
+    any other. An empty word is lost, as it is there. Raises ValueError when a quote is left open.
+    """
+    words, word, quote = [], "", ""
+    for character in args:
+        if quote:
+            quote, word = ("", word) if character == quote else (quote, word + character)
+        elif character in "'\"":
+            quote = character
+        elif character != " ":
+            word += character
+        elif word:
+            words.append(word)
+            word = ""
+    if quote:
+        raise ValueError(f"a quote {quote} is left open")
+    return [*words, word] if word else words
+
+
+def input_name(place: str) -> str:
+    """The name below /iexec_in of an input file that comes from `place`, a URL: the digest of that text."""
+    return f"0x{hashlib.sha256(place.encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+
+def address(text: str) -> str:
+    """The address of a dataset, which is its name: its own, or one that its name stands for."""
+    if ADDRESS.fullmatch(text):
+        return text.lower()
+    return f"0x{keccak_256(text.encode('utf-8', 'surrogateescape'))[-20:].hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The files that an app is given, by their names below /iexec_in, in their order."""
+
+    inputs: Sequence[str] = ()
+    datasets: Sequence[str] = ()
+
+
+def environment(app: str, args: str, names: Names, *, callback: bool) -> dict[str, str]:
+    """The variables of an app, but for secrets.
+
+    There a deal is written on a chain, and the id of a task follows from it. Here the deal is what was
+    asked for: replicas of one task, and the same task tomorrow, have the same ids.
+    """
+    asked = json.dumps([app, args, list(names.inputs), list(names.datasets), callback])
+    deal = keccak_256(asked.encode("utf-8", "surrogateescape"))
+    found = {
+        "IEXEC_TASK_ID": f"0x{keccak_256(deal + bytes(32)).hex()}",
+        "IEXEC_DEAL_ID": f"0x{deal.hex()}",
+        "IEXEC_TASK_INDEX": "0",
+        "IEXEC_IN": IN,
+        "IEXEC_OUT": OUT,
+        "IEXEC_BOT_SIZE": "1",
+        "IEXEC_BOT_FIRST_INDEX": "0",
+        "IEXEC_BOT_TASK_INDEX": "0",
+    }
+    return found | _datasets(names.datasets) | _inputs(names.inputs)
+
+
+def _datasets(names: Sequence[str]) -> dict[str, str]:
+    """One dataset is named; several are a bulk, where each has a number."""
+    only = names[0] if len(names) == 1 else NO_ADDRESS
+    found = {"IEXEC_DATASET_ADDRESS": only, "IEXEC_DATASET_FILENAME": only}
+    if len(names) > 1:
+        found["IEXEC_BULK_SLICE_SIZE"] = str(len(names))
+        found |= {f"IEXEC_DATASET_{number}_FILENAME": name for number, name in enumerate(names, 1)}
+    return found
+
+
+def _inputs(names: Sequence[str]) -> dict[str, str]:
+    found = {"IEXEC_INPUT_FILES_NUMBER": str(len(names))}
+    if names:
+        found["IEXEC_INPUT_FILES_FOLDER"] = IN
+        found |= {f"IEXEC_INPUT_FILE_NAME_{number}": name for number, name in enumerate(names, 1)}
+    return found
+
+
+def secrets(requester: Mapping[str, str], app: str | None) -> dict[str, str]:
+    """The variables of the secrets, of which `requester` are those by number, and `app` the developer's."""
+    found = {f"IEXEC_REQUESTER_SECRET_{number}": value for number, value in requester.items()}
+    return found if app is None else {**found, "IEXEC_APP_DEVELOPER_SECRET": app}
+
+
+def descriptor(app: str, names: Names) -> bytes:
+    """A descriptor for an app, which has none: a file for each that it is given, and what its result is.
+
+    JSON is YAML, so the text is both.
+    """
+    inputs = {name: _parameter("file", f"input file {n}") for n, name in enumerate(names.inputs, 1)}
+    data = {name: _parameter("file", f"dataset {n}") for n, name in enumerate(names.datasets, 1)}
+    author = {"first_name": "-", "last_name": "-", "organization": "-", "email": "nobody@example.com"}
+    described: dict[str, Any] = {
+        "$schema": "https://cytomine.com/schema-store/tasks/task.v0.json",
+        "name": _name(app),
+        "name_short": "iexec_app",
+        "version": "0.0.0",
+        "namespace": "local.iexec",
+        "description": f"the iExec app {app}",
+        "authors": [author],
+        "configuration": {
+            "input_folder": IN,
+            "output_folder": OUT,
+            "image": {"file": "/local.iexec-0.0.0.tar"},
+            "resources": {"ram": MEMORY, "cpus": 1, "internet": True},
+        },
+        "inputs": inputs | data,
+        "outputs": {
+            "digest": _parameter("string", "what the workers must agree on"),
+            "deterministic_output_path": _parameter("string", "what the digest is of"),
+            "callback_data": _parameter("string", "what the digest is of, in a task with a callback"),
+            "result": _parameter("file", "the packed output folder"),
+        },
+    }
+    return json.dumps(described, indent=1).encode()
+
+
+def _name(app: str) -> str:
+    """What people call an app: the last part of its path or image, as far as a name may hold it."""
+    words = re.sub(r"[^a-zA-Z0-9_-]+", " ", app.rstrip("/").rpartition("/")[2]).strip()[:30].strip()
+    return words if len(words) >= 3 else "iExec app"
+
+
+def _parameter(kind: str, text: str) -> dict[str, Any]:
+    return {"type": kind, "display_name": text, "description": text}

@@ -1,0 +1,60 @@
+"""The packed result: every file of the output folder in one zip."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from localrun.values.untrusted import Spot, Tree, Untrusted
+
+LARGEST = 50 * 1024**2  # bytes of the packed result that can be uploaded
+_HOPELESS = 20 * LARGEST  # bytes that nobody tries to pack into so little
+_CHUNK = 1024 * 1024
+_DATE = (1980, 1, 1, 0, 0, 0)  # the same for all, so that equal results are packed into equal files
+
+
+class TooLarge(Exception):
+    """The packed result would have more than `LARGEST` bytes."""
+
+
+def pack(tree: Tree, spots: Iterable[Spot], target: Path, check_cancelled: Callable[[], None]) -> None:
+    """Pack files as the worker does: with their paths below the folder, links as empty files, no folders.
+
+    `target` is there when all went well, and only then. Raises `TooLarge`, `Untrusted` for what is neither a
+    file nor a link or cannot be read, and `OSError`.
+    """
+    found = sorted(spots, key=lambda spot: spot.parts)
+    if sum(spot.size for spot in found if spot.kind == "file") > _HOPELESS:
+        raise TooLarge
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for spot in found:
+                _add(archive, tree, spot, check_cancelled)
+        if beside.stat().st_size > LARGEST:
+            raise TooLarge
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _add(archive: zipfile.ZipFile, tree: Tree, spot: Spot, check_cancelled: Callable[[], None]) -> None:
+    check_cancelled()
+    name = "/".join(spot.parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    entry = zipfile.ZipInfo(name, _DATE)
+    entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+    if spot.kind == "link":
+        archive.writestr(entry, b"")
+        return
+    if spot.kind != "file":
+        raise Untrusted(f"holds {spot.parts[-1]!r}, which is a {spot.kind}", "leave it out")
+    with tree.open(spot) as source, archive.open(entry, "w") as packed:
+        left = spot.size  # a process of the app that goes on writing must not keep us here
+        while left and (data := source.read(min(_CHUNK, left))):
+            check_cancelled()
+            packed.write(data)
+            left -= len(data)
+            if archive.fp is not None and archive.fp.tell() > LARGEST:
+                raise TooLarge

@@ -1,0 +1,1 @@
+"""The statuses, causes and error codes of the supported platforms."""

@@ -1,0 +1,121 @@
+"""Writing down what came out as what is expected."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from localrun.api import Task
+from localrun.descriptor.types import Array, DataType, File, Geometry, Image
+from localrun.pytest_plugin.case_discovery import EXPECTED
+from localrun.values.compare.expected.files import missing
+from localrun.values.compare.expected.outputs import Difference
+from localrun.values.image_headers.magic import HEAD, formats
+
+_FILES = "expected"  # the folder of expected files, beside the values
+
+
+def can_be_read(types: Mapping[str, DataType], name: str, value: Any) -> bool:
+    """Whether an expected value belongs to an output, and all its files are there."""
+    return name in types and not list(missing(types[name], value))
+
+
+def update(
+    folder: Path,
+    task: Task,
+    types: Mapping[str, DataType],
+    differences: Collection[Difference],
+    ignored: Collection[str] = (),
+) -> list[str]:
+    """Write the outputs of a task into the case in `folder`; the names of those that were written.
+
+    What does not differ stays as it is written, and so does what is ignored. Outputs that are expected for
+    the first time are added, names that are no outputs any more go.
+    """
+    path = folder / EXPECTED
+    before = _read(path)
+    differ = {difference.path.removeprefix("outputs.").partition(".")[0] for difference in differences}
+    outputs = task.info.outputs
+    after: dict[str, Any] = {name: value for name, value in before.items() if name in types}
+    written = [name for name in before if name not in types]
+    for name, kind in types.items():
+        if name in ignored or (name in before and name not in differ and _is_whole(folder, before[name])):
+            continue
+        after[name] = _Writer(folder, name).value(kind, outputs.get(name), before.get(name))
+        written.append(name)
+    if written:
+        _write(path, after)
+    return written
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_whole(folder: Path, value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_is_whole(folder, item) for item in value)
+    named = isinstance(value, str) and value.startswith("@") and not value.startswith("@@")
+    return not named or (folder / value[1:]).exists()
+
+
+def _write(path: Path, values: Mapping[str, Any]) -> None:
+    draft = path.with_name(f".{path.name}.new")
+    draft.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+class _Writer:
+    """Writes one output; files go to where the old ones are, if that is in the case's own folder."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+
+    def value(self, kind: DataType, value: Any, before: Any, place: str = "") -> Any:
+        if value is None:
+            return None
+        if isinstance(kind, Array):
+            olds = before if isinstance(before, list) else []
+            return [
+                self.value(kind.subtype, item, olds[index] if index < len(olds) else None, f"{place}/{index}")
+                for index, item in enumerate(value)
+            ]
+        if isinstance(kind, (File, Geometry, Image)):
+            return self._file(kind, Path(value), before, place)
+        return f"@{value}" if isinstance(value, str) and value.startswith("@") else value
+
+    def _file(self, kind: DataType, source: Path, before: Any, place: str) -> str:
+        name = self._old(before) or f"{_FILES}/{self._name}{place}{_suffix(kind, source)}"
+        target = self._folder / name
+        if target.is_dir():
+            shutil.rmtree(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copyfile(source, target)
+        return f"@{name}"
+
+    def _old(self, before: Any) -> str | None:
+        if not isinstance(before, str) or not before.startswith("@") or before.startswith("@@"):
+            return None
+        target = (self._folder / before[1:]).resolve()
+        return before[1:] if target.is_relative_to(self._folder.resolve()) else None
+
+
+def _suffix(kind: DataType, source: Path) -> str:
+    if isinstance(kind, Geometry):
+        return ".geojson"
+    if not isinstance(kind, Image) or source.is_dir():
+        return ""
+    with source.open("rb") as stream:
+        found = formats(stream.read(HEAD))
+    return f".{found[-1]}" if found else ""

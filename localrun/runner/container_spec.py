@@ -1,0 +1,76 @@
+"""What each step of a task must do: pure, from the task's record and plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from localrun.engines.base import LABEL, ContainerSpec, Mount
+from localrun.task.record import Plan, TaskRecord
+from localrun.task.states import StepName
+
+LABEL_TASK = f"{LABEL}.task"
+LABEL_STEP = f"{LABEL}.step"
+LABEL_OWNER = f"{LABEL}.owner"
+LABEL_HOME = f"{LABEL}.home"
+
+
+def container(record: TaskRecord, *, inputs: Path, outputs: Path, hosts: Path, home: Path) -> ContainerSpec:
+    """The task's container, on an engine that sees our files."""
+    plan = plan_of(record)
+    places = [
+        Mount(inputs, plan.input_folder, read_only=not plan.writable_inputs),
+        *(Mount(Path(source), f"{plan.input_folder.rstrip('/')}/{place}") for source, place in plan.mounts),
+        Mount(outputs, plan.output_folder, read_only=False),
+    ]
+    return _spec(record, home, mounts=tuple(places), hosts_file=None if record.network else hosts)
+
+
+def remote_container(record: TaskRecord, *, home: Path) -> ContainerSpec:
+    """The task's container, on an engine whose files are not ours: inputs and outputs travel as archives."""
+    plan = plan_of(record)
+    return _spec(record, home, folders=(plan.input_folder, plan.output_folder))
+
+
+def _spec(
+    record: TaskRecord,
+    home: Path,
+    *,
+    mounts: tuple[Mount, ...] = (),
+    folders: tuple[str, ...] = (),
+    hosts_file: Path | None = None,
+) -> ContainerSpec:
+    plan = plan_of(record)
+    return ContainerSpec(
+        image=record.image,
+        command=None if plan.command is None else tuple(plan.command),
+        environment=plan.environment,
+        name=f"localrun-{record.id}",
+        labels=labels(record, StepName.TASK, home),
+        mounts=mounts,
+        folders=folders,
+        cpus=record.resources.cpus,
+        memory=record.resources.memory,
+        pids=plan.pids,
+        gpus=record.resources.gpus,
+        network=record.network,
+        hardened=plan.hardened,
+        hostname=plan.hostname,
+        hosts_file=hosts_file,
+    )
+
+
+def plan_of(record: TaskRecord) -> Plan:
+    """The plan of a task that has a container."""
+    assert record.plan is not None, "a task without a plan has no steps"
+    return record.plan
+
+
+def labels(record: TaskRecord, step: StepName, home: Path) -> dict[str, str]:
+    """What a container of ours says of itself: any process can find it, and find out whose it is."""
+    owner = record.owner
+    return {
+        LABEL_TASK: record.id,
+        LABEL_STEP: str(step),
+        LABEL_OWNER: f"{owner.host}:{owner.pid}:{owner.started}" if owner else "",
+        LABEL_HOME: str(home),
+    }

@@ -1,0 +1,400 @@
+"""One task from QUEUED to its end: permissions -> task -> outputs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from localrun.admission import Admission, Reservation
+from localrun.bundle.images import ensure
+from localrun.bundle.images.ensure import ImageArchive, ImageFolder, ImageSource
+from localrun.descriptor import Descriptor
+from localrun.engines.base import ContainerSpec, Engine, Exit, Handle, Image
+from localrun.errors import Cause, EngineError, LocalrunError, MountUnavailable, OutputsError, Problem
+from localrun.masking import store
+from localrun.platforms import profiles
+from localrun.runner import container_spec
+from localrun.runner.disk_guard import DiskWatch
+from localrun.settings import Settings
+from localrun.task.active import Task
+from localrun.task.outcome import Ending, ending_of_bug
+from localrun.task.record import ImageOrigin
+from localrun.task.states import StepName, TaskState
+from localrun.values import Collected
+
+if TYPE_CHECKING:
+    from localrun.runner.diagnosis import Verdict
+    from localrun.runner.monitor import Seen
+
+
+class Runner:
+    """Carries tasks to their end on an engine; one call of `execute` a task, each in its own thread."""
+
+    def __init__(
+        self, engine: Engine, admission: Admission, disk_watch: DiskWatch, settings: Settings
+    ) -> None:
+        self.engine = engine
+        self.admission = admission
+        self.disk_watch = disk_watch
+        self.settings = settings
+        self.loading: dict[str, int] = {}  # task -> the thread that builds, pulls or loads its image
+
+    def execute(self, task: Task, descriptor: Descriptor, source: ImageSource) -> None:
+        """Run a provisioned task to its end. Never raises: whatever happens is the task's end."""
+        run = _Run(self, task, descriptor)
+        self.carry(task, lambda: run.through(source), run.clean_up)
+
+    def resume(self, task: Task, descriptor: Descriptor, handle: Handle) -> None:
+        """Go on with a task whose container another process has started. Never raises."""
+        run = _Run(self, task, descriptor, handle)
+        self.carry(task, run.from_container, run.clean_up)
+
+    def prepare(self, task: Task, descriptor: Descriptor, source: ImageSource) -> Image:
+        """Make sure that the engine has the image of a task. Raises as `images.ensure`."""
+        return _Run(self, task, descriptor).image(source)
+
+    def carry(self, task: Task, way: Callable[[], Ending], clean_up: Callable[[], None]) -> None:
+        """Go the way of a task, which says how it ends, and clean up, whatever happened. Never raises."""
+        try:
+            ending = way()
+        except LocalrunError as error:
+            ending = Ending.of(error)
+        except Exception as error:  # noqa: BLE001 - the one place where even a bug of ours must reach an end
+            ending = ending_of_bug(task, error)
+        task.workspace.free_reserve()
+        # Written down before the container goes: whoever goes on from here must not take it for lost.
+        task.update(ending=ending.state, **task.veil.data(ending.changes))
+        task.save()
+        clean_up()
+        task.move(ending.state)
+
+    def stop(self, task: Task, grace: float) -> None:
+        """Stop a task's container, or the making of its image, so that `execute` comes to its end."""
+        thread = self.loading.get(task.id)
+        if thread is not None:  # a build may be silent for minutes: it would not notice by itself
+            self.engine.abandon(thread)
+        if task.record.container and not task.record.state.is_end:
+            task.emit("note", "the container is being stopped on request", killing=True)
+            self.engine.stop(task.record.container, grace)
+
+
+class _Run:
+    """One run of one task: what has to be let go of at its end."""
+
+    def __init__(
+        self, runner: Runner, task: Task, descriptor: Descriptor, handle: Handle | None = None
+    ) -> None:
+        self.engine = runner.engine
+        self.admission = runner.admission
+        self.disk_watch = runner.disk_watch
+        self.loading = runner.loading
+        self.settings = runner.settings
+        self.task = task
+        self.descriptor = descriptor
+        self.plan = container_spec.plan_of(task.record)
+        self.reservation: Reservation | None = None
+        self.handle = handle
+        self.remote = task.record.remote
+        self.working = False  # whether the image had to be made or fetched
+
+    def through(self, source: ImageSource) -> Ending:
+        """All of it, in order."""
+        self._admit()
+        self.task.move(TaskState.PENDING)
+        image = self.image(source)
+        self._permissions()
+        self._create()
+        self._start()
+        return self._to_the_end(image)
+
+    def from_container(self) -> Ending:
+        """The rest of it: the container has started, and may have ended."""
+        task = self.task
+        self.reservation = self.admission.adopt(task.id, task.record.resources)
+        image = self.engine.find_image(task.record.image)
+        task.emit("note", "another process has started this task; it is carried on here")
+        self._step_back()
+        if task.record.state is TaskState.PENDING:
+            task.move(TaskState.RUNNING)
+        return self._to_the_end(image)
+
+    def _step_back(self) -> None:
+        """The task's step is gone through once more, to learn its end; its beginning stays."""
+        task = self.task
+        earlier = [step for step in task.record.steps if step.name is StepName.PERMISSIONS]
+        begun = [step for step in task.record.steps if step.name is StepName.TASK]
+        if begun:
+            open_again = begun[0].replace(finished=None, exit_code=None)
+            task.update(step=StepName.TASK, steps=[*earlier, open_again])
+        else:
+            task.begin(StepName.TASK, "container", log="logs/task.log")
+
+    def _to_the_end(self, image: Image | None) -> Ending:
+        seen = self._wait()
+        verdict = self._judge(seen, image)
+        collected = self._outputs(failed=verdict.cause is not None)
+        return self._ending(seen.exit, verdict, collected)
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.task.time(phase, time.perf_counter() - begun)
+
+    def _admit(self) -> None:
+        task = self.task
+        if task.record.state is not TaskState.QUEUING:
+            task.move(TaskState.QUEUING)
+        with self._timed("admission"):
+            self.reservation = self.admission.acquire(
+                task.id,
+                task.record.resources,
+                waiting=self._waits,
+                check_cancelled=task.check_cancelled,
+            )
+        task.move(TaskState.QUEUED, message="")
+
+    def _waits(self, reason: str, data: dict[str, Any]) -> None:
+        self.task.update(message=reason)
+        self.task.save()
+        self.task.emit("note", reason, waiting=True, **data)
+
+    def image(self, source: ImageSource) -> Image:
+        """Make sure that the engine has the task's image."""
+        task = self.task
+        self.working = False
+        with self._timed("image"), self._interruptible():
+            image = ensure.ensure(
+                source,
+                self.engine,
+                cache=self.settings.cache,
+                pull=self.plan.pull,
+                progress=self._progress,
+                check_cancelled=task.check_cancelled,
+            )
+        command = image.command if self.plan.command is None else self.plan.command
+        task.update(
+            image=image.id,
+            image_from=_origin(source) if self.working else "present",
+            program=[*image.entrypoint, *command],
+        )
+        return image
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        self.loading[self.task.id] = threading.get_ident()
+        try:
+            yield
+        except EngineError:
+            self.task.check_cancelled()  # broken off on request: that is the reason
+            raise
+        finally:
+            del self.loading[self.task.id]
+
+    def _progress(self, what: str, done: int, total: int | None) -> None:
+        self.task.check_cancelled()
+        self.working = True
+        self.task.emit("progress", what, what=what, done=done, total=total)
+
+    def _permissions(self) -> None:
+        task = self.task
+        task.begin(StepName.PERMISSIONS, "by the host, in the task's own folder")
+        with self._timed("permissions"):
+            count = task.workspace.open_up(writable_inputs=self.plan.writable_inputs)
+        task.finish(exit_code=0, message=f"{count} entries opened to any user of a container")
+        task.check_cancelled()
+
+    def _create(self) -> None:
+        with self._timed("create"):
+            try:
+                self._create_with_mounts()
+            except MountUnavailable:
+                self._create_with_archives()
+        self.task.update(container=self.handle)
+
+    def _create_with_mounts(self) -> None:
+        place = self.task.workspace
+        spec = container_spec.container(
+            self.task.record,
+            inputs=place.inputs,
+            outputs=place.outputs,
+            hosts=place.write_hosts(),
+            home=self.settings.home,
+        )
+        self.handle = self.engine.create(self._with_secrets(spec))
+
+    def _with_secrets(self, spec: ContainerSpec) -> ContainerSpec:
+        if not self.plan.hidden:
+            return spec
+        return msgspec.structs.replace(
+            spec, environment={**spec.environment, **store.read(self.task.workspace.secrets)}
+        )
+
+    def _create_with_archives(self) -> None:
+        # Our files are not the engine's: it runs elsewhere. Found out by trying, not by its address.
+        plan = self.plan
+        self.remote = True
+        self.task.update(remote=True)
+        self.task.emit(
+            "note", "the engine does not see this machine's files: inputs and outputs travel as archives"
+        )
+        from localrun.runner import remote_copy
+
+        spec = container_spec.remote_container(self.task.record, home=self.settings.home)
+        self.handle = self.engine.create(self._with_secrets(spec))
+        remote_copy.send(
+            self.engine,
+            self.handle,
+            self.task.workspace.inputs,
+            plan.input_folder,
+            mounts=[(Path(source), place) for source, place in plan.mounts],
+            writable=plan.writable_inputs,
+        )
+
+    def _start(self) -> None:
+        assert self.handle is not None
+        task = self.task
+        task.begin(StepName.TASK, "container", log="logs/task.log")
+        task.save()  # whoever goes on with this task must find its container
+        with self._timed("start"):
+            self.engine.start(self.handle)
+        task.move(TaskState.RUNNING)
+
+    def _wait(self) -> Seen:
+        assert self.handle is not None
+        from localrun.runner.monitor import Watch
+
+        watch = Watch(self.engine, self.disk_watch, self.settings, task=self.task, handle=self.handle)
+        with self._timed("run"):
+            seen = watch.to_the_end()
+        self.task.finish(failed=seen.exit.code != 0, exit_code=seen.exit.code)
+        return seen
+
+    def _judge(self, seen: Seen, image: Image | None) -> Verdict:
+        from localrun.runner.diagnosis import Evidence, judge
+
+        record, architecture = self.task.record, self.engine.info().architecture
+        verdict = judge(
+            Evidence(
+                seen.exit,
+                task_id=record.id,
+                memory=record.resources.memory,
+                log=seen.log,
+                timed_out=record.timeout if seen.timed_out else None,
+                killed=self.task.cancelled,
+                pressed=seen.pressed,
+                lost=seen.lost,
+                image_architecture=image.architecture if image else architecture,
+                engine_architecture=architecture,
+            )
+        )
+        if verdict.warning:
+            self.task.warn(verdict.warning)
+        if image is not None and verdict.cause in (Cause.ENTRYPOINT_INVALID, Cause.EXIT_NONZERO):
+            return self._looked_into(verdict, seen, image)
+        return verdict
+
+    def _looked_into(self, verdict: Verdict, seen: Seen, image: Image) -> Verdict:
+        from localrun.runner import postmortem
+
+        if self.handle is None or not postmortem.is_needed(verdict, seen.exit, seen.log):
+            return verdict
+        found = postmortem.look(
+            self.engine,
+            self.handle,
+            image=image,
+            command=self.plan.command,
+            descriptor=self.descriptor,
+            exit_=seen.exit,
+        )
+        return found or verdict
+
+    def _outputs(self, *, failed: bool) -> Collected:
+        task = self.task
+        task.begin(StepName.OUTPUTS)
+        with self._timed("outputs"):
+            how, refused = self._bring_home()
+            found = profiles.of_plan(self.plan).collect(task, self.descriptor, failed=failed)
+        problems = (*refused, *found.problems)
+        message = _count(len(problems), "problem") if problems else _count(len(found.outputs), "output")
+        task.finish(
+            failed=bool(problems) and not failed, how=how, message=message, exit_code=1 if problems else 0
+        )
+        for warning in found.warnings:
+            task.warn(warning)
+        if task.veil.seen:
+            task.warn("the program wrote a secret to its output: it is hidden here, and may not be elsewhere")
+        return msgspec.structs.replace(found, problems=problems)
+
+    def _bring_home(self) -> tuple[str, list[Problem]]:
+        assert self.handle is not None
+        folder, target = self.task.workspace.outputs, self.plan.output_folder
+        if self.remote:
+            from localrun.runner import remote_copy
+
+            return "copied from the engine as an archive", remote_copy.fetch(
+                self.engine, self.handle, target, folder
+            )
+        from localrun.runner import chown
+
+        return f"mounted; {chown.take(self.engine, self.handle, folder, target)}", []
+
+    def _ending(self, exit_: Exit, verdict: Verdict, collected: Collected) -> Ending:
+        facts: dict[str, Any] = {
+            "exit_code": exit_.code,
+            "signal": verdict.signal,
+            "oom": verdict.oom,
+            "outputs": collected.outputs,
+        }
+        if verdict.cause is not None:
+            state = TaskState.KILLED if verdict.cause is Cause.KILLED else TaskState.FAILED
+            return Ending(
+                state,
+                {**facts, "cause": str(verdict.cause), "message": verdict.message, "remedy": verdict.remedy},
+            )
+        if collected.problems:
+            return Ending(TaskState.FAILED, {**facts, **Ending.of(_outputs_error(collected)).changes})
+        return Ending(TaskState.FINISHED, {**facts, "message": "finished"})
+
+    def clean_up(self) -> None:
+        """Let go of everything, whatever happened; an engine that went away can keep us from it no longer."""
+        with self._timed("remove"):
+            try:
+                if self.handle is not None:
+                    self.engine.remove(self.handle)
+            except EngineError as error:
+                self.task.warn(f"the task's container could not be removed: {error.message}")
+        if self.reservation is not None:
+            self.reservation.release()
+        self.task.workspace.hosts.unlink(missing_ok=True)
+
+
+def _origin(source: ImageSource) -> ImageOrigin:
+    """What has to be done for an image that the engine has not."""
+    if isinstance(source, ImageArchive):
+        return "loaded"
+    return "built" if isinstance(source, ImageFolder) else "pulled"
+
+
+def _outputs_error(collected: Collected) -> OutputsError:
+    if collected.cause is not None:
+        return OutputsError(collected.message, cause=collected.cause, problems=collected.problems)
+    count = len(collected.problems)
+    noun = "output does not fit" if count == 1 else "outputs do not fit"
+    return OutputsError(
+        f"{count} {noun} the descriptor",
+        remedy="correct each one listed; a file is named exactly as its output, without an extension",
+        problems=collected.problems,
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,226 @@
+"""What a task's container uses: a sample a second in a file of the task's folder, and what they come to.
+
+A task that is shorter than a second costs nothing here: no thread, no question, no file.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
+from itertools import pairwise
+from pathlib import Path
+
+from localrun.engines.base import Engine, Handle, Usage
+from localrun.errors import ContainerGone, EngineError
+from localrun.task.record import Frozen, TaskRecord, UsageRecord
+from localrun.task.states import TaskState
+from localrun.task.workspace import Workspace
+from localrun.units import show_bytes, show_seconds
+
+_FIRST = 1.0  # seconds before the first sample
+_MOST = 7200  # lines of a file; beyond them it is thinned out: two hours in whole seconds
+_AGAIN = 1.0  # seconds between two attempts while the engine is away
+_PATIENCE = 5.0  # seconds that the end of a task may wait for the last sample
+
+Hear = Callable[[Usage, UsageRecord], None]
+
+
+class Sample(Frozen, frozen=True, kw_only=True):
+    """One line of the file: a `Usage`, and when (seconds since 1970)."""
+
+    time: float
+    cpu_seconds: float
+    memory: int
+    memory_peak: int | None
+    read_bytes: int
+    written_bytes: int
+    pids: int
+
+    @classmethod
+    def of(cls, usage: Usage, when: float) -> Sample:
+        """What the engine has just measured."""
+        return cls(time=when, **{name: getattr(usage, name) for name in usage.__struct_fields__})
+
+
+def summed(samples: Iterable[Sample]) -> UsageRecord | None:
+    """What samples come to, in their order; None when there are none."""
+    total: UsageRecord | None = None
+    for sample in samples:
+        total = _with(total, sample)
+    return total
+
+
+def _with(total: UsageRecord | None, sample: Sample) -> UsageRecord:
+    return UsageRecord(
+        samples=(total.samples if total else 0) + 1,
+        cpu_seconds=sample.cpu_seconds,
+        memory_peak=max(sample.memory, total.memory_peak if total else 0),
+        memory_most=sample.memory_peak,
+        read_bytes=sample.read_bytes,
+        written_bytes=sample.written_bytes,
+        processes=max(sample.pids, total.processes if total else 0),
+    )
+
+
+def read(path: Path) -> Iterator[Sample]:
+    """The samples of a file; none when it is not there. A line that was torn is left out."""
+    try:
+        with path.open("rb") as stream:
+            lines = stream.readlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            yield Sample.from_json(line)
+        except (ValueError, RecursionError):
+            continue
+
+
+def in_words(record: TaskRecord) -> str:
+    """What a task used, the most of its memory against its limit, in one line; empty when it never ran."""
+    usage, limit = record.usage, record.resources.memory
+    if record.oom == "yes":
+        memory = f"memory beyond its limit of {show_bytes(limit)}"
+    elif usage is not None:
+        share = f"{100 * usage.memory_peak / limit:.0f} %" if limit else ""
+        memory = f"peak memory {show_bytes(usage.memory_peak)} of {show_bytes(limit)} ({share})"
+        if usage.memory_most is not None:
+            memory += f", with cached files {show_bytes(usage.memory_most)}"
+    else:
+        ran = any(state is TaskState.RUNNING for state, _ in record.history)
+        if ran and record.plan is not None and record.plan.replicas > 1:
+            return f"each replica has its own, limit {show_bytes(limit)}"
+        return f"peak memory not sampled, limit {show_bytes(limit)}" if ran else ""
+    if usage is None:
+        return memory
+    moved = f"{show_bytes(usage.read_bytes)} read, {show_bytes(usage.written_bytes)} written"
+    return f"{memory}; cpu {show_seconds(usage.cpu_seconds)}; disk {moved}"
+
+
+def so_far(workspace: Workspace, record: TaskRecord) -> TaskRecord:
+    """The record of a task with what it has used until now, while that is in its file only."""
+    if record.state.is_end and record.usage is not None:
+        return record
+    return record.replace(usage=summed(read(workspace.usage)) or record.usage)
+
+
+class Readings:
+    """The samples of one task. The file stays within 7,200 lines: beyond, every second one is dropped.
+
+    It may be there already: a process that takes a task over adds to what another one has measured.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines = 0
+        self._stride = 1  # samples for each line
+        self._held: list[Sample] = []  # those of the next line
+        self.total: UsageRecord | None = None
+
+    def begin(self) -> None:
+        """Go on from what is there."""
+        earlier = list(read(self._path))
+        self.total = summed(earlier)
+        self._lines = len(earlier)
+        between = sorted(later.time - one.time for one, later in pairwise(earlier))
+        if between:  # the middle one: while nobody carried the task, nobody measured it
+            self._stride = max(1, round(between[len(between) // 2]))
+
+    def add(self, sample: Sample) -> UsageRecord:
+        """Take one more; what all come to."""
+        self.total = total = _with(self.total, sample)
+        self._held.append(sample)
+        if len(self._held) >= self._stride:
+            self.end()
+        return total
+
+    def end(self) -> None:
+        """Write what is held back. Where there is no room it is lost: the task goes on all the same."""
+        if not self._held:
+            return
+        line = _fullest(self._held)
+        self._held = []
+        try:
+            with self._path.open("ab") as stream:
+                stream.write(line.to_json() + b"\n")
+            self._lines += 1
+            if self._lines >= _MOST:
+                self._thin_out()
+        except OSError:
+            return
+
+    def _thin_out(self) -> None:
+        samples = list(read(self._path))
+        kept = [_fullest(samples[start : start + 2]) for start in range(0, len(samples), 2)]
+        beside = self._path.with_suffix(".tmp")
+        beside.write_bytes(b"".join(sample.to_json() + b"\n" for sample in kept))
+        beside.replace(self._path)
+        self._lines, self._stride = len(kept), self._stride * 2
+
+
+def _fullest(samples: list[Sample]) -> Sample:
+    """The one with the most memory stands for the others: a peak must not be thinned out."""
+    return max(samples, key=lambda sample: sample.memory)
+
+
+class Meter:
+    """Measures one container in a thread of its own, from when it has run for a second.
+
+    `hear` is told each sample and what all come to, in that thread.
+    """
+
+    def __init__(self, engine: Engine, handle: Handle, path: Path, hear: Hear) -> None:
+        self._engine = engine
+        self._handle = handle
+        self._hear = hear
+        self._readings = Readings(path)
+        self._begun = time.monotonic()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def beat(self) -> None:
+        """To be called a few times a second: begins to measure when it is time."""
+        if self._thread is not None or time.monotonic() - self._begun < _FIRST:
+            return
+        thread = threading.Thread(target=self._run, name=f"meter-{self._handle[:8]}", daemon=True)
+        with self._lock, suppress(RuntimeError):  # there may be no more threads just now: the next beat tries
+            if not self._closed.is_set():
+                thread.start()
+                self._thread = thread
+
+    def _run(self) -> None:
+        self._readings.begin()
+        while not self._closed.is_set():
+            try:
+                self._measure()
+                return
+            except ContainerGone:
+                return
+            except EngineError:  # it went away; how the task goes on is decided elsewhere
+                self._closed.wait(_AGAIN)
+
+    def _measure(self) -> None:
+        with closing(self._engine.usage(self._handle)) as samples:
+            for usage in samples:
+                if self._closed.is_set():
+                    return
+                self._hear(usage, self._readings.add(Sample.of(usage, time.time())))
+
+    def close(self) -> UsageRecord | None:
+        """End the measuring; what was used, None when it was never seen."""
+        with self._lock:
+            self._closed.set()
+        thread = self._thread
+        if thread is None:
+            self._readings.begin()  # perhaps another process has seen something
+            return self._readings.total
+        assert thread.ident is not None
+        deadline = time.monotonic() + _PATIENCE
+        while thread.is_alive() and time.monotonic() < deadline:
+            self._engine.abandon(thread.ident)  # it may just have looked, and begin to wait now
+            thread.join(0.02)
+        self._readings.end()
+        return self._readings.total

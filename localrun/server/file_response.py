@@ -1,0 +1,117 @@
+"""An output, opened without following any link that the task may have left, and sent as it is."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import formatdate
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+import anyio.to_thread
+
+from localrun.server import ranges as part
+
+_CHUNK = 256 * 1024
+_NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+def open_below(folder: Path, name: str) -> BinaryIO | list[str] | None:
+    """The regular file of that name, the names in the folder, or None when there is neither.
+
+    Each part of the name is opened by itself, and none through a link.
+    """
+    parts = name.split("/")
+    if any(part in ("", ".", "..") or "\0" in part for part in parts):
+        return None
+    try:
+        with _folder(folder, parts[:-1]) as parent:
+            descriptor = os.open(parts[-1], os.O_RDONLY | _NO_LINK, dir_fd=parent)
+    except OSError:
+        return None
+    return _content(descriptor)
+
+
+@contextmanager
+def _folder(root: Path, parts: list[str]) -> Iterator[int]:
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK)
+    try:
+        for part in parts:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _content(descriptor: int) -> BinaryIO | list[str] | None:
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb", buffering=0)
+    try:
+        return sorted(os.listdir(descriptor)) if stat.S_ISDIR(mode) else None
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What is sent of an output: all of it, or a part."""
+
+    stream: BinaryIO
+    status: int
+    headers: dict[str, str]
+    start: int
+    size: int
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The content, never longer than it was when the headers were made."""
+        left = self.size
+        with self.stream:
+            self.stream.seek(self.start)
+            while left and (data := await anyio.to_thread.run_sync(self.stream.read, min(_CHUNK, left))):
+                left -= len(data)
+                yield data
+
+
+def sending(stream: BinaryIO, name: str, asked: str | None = None, unless: str | None = None) -> Sending:
+    """How a file is sent, of which `asked` (the header Range) wants a part.
+
+    `unless` (the header If-Range) names the file that is meant: of another one all is sent. Raises
+    `NoSuchPart` and `Unreadable`; the stream is closed then.
+    """
+    status = os.fstat(stream.fileno())
+    tag, changed = f'"{status.st_mtime_ns:x}-{status.st_size:x}"', formatdate(status.st_mtime, usegmt=True)
+    try:
+        same = unless in (None, tag, changed)
+        found = part.wanted(asked if same else None, status.st_size)
+    except (part.NoSuchPart, part.Unreadable):
+        stream.close()
+        raise
+    size = found.size if found else status.st_size
+    headers = {
+        **_headers(name),
+        "Accept-Ranges": "bytes",
+        "ETag": tag,
+        "Last-Modified": changed,
+        "Content-Length": str(size),
+    }
+    if found is None:
+        return Sending(stream, 200, headers, 0, size)
+    return Sending(stream, 206, {**headers, "Content-Range": found.told}, found.start, size)
+
+
+def _headers(name: str) -> dict[str, str]:
+    """What a browser is told, so that it saves a file and never shows it as a page of ours."""
+    plain = quote(name.rpartition("/")[2], safe="")
+    return {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{plain}",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }

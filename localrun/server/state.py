@@ -1,0 +1,192 @@
+"""What all routes share: the app, the journal's minutes, the library, and the hub."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import anyio.to_thread
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from localrun.admission import HostSample, sample
+from localrun.errors import EngineError
+from localrun.runner.container_spec import LABEL_TASK
+from localrun.server.broadcast import Hub
+from localrun.server.bundle_store import Library
+from localrun.server.config import Options
+from localrun.server.journal import Journal, Scribe
+from localrun.server.keyed_lock import Turns
+from localrun.server.request_log import Minutes
+from localrun.task.states import TaskState
+
+if TYPE_CHECKING:
+    from localrun.app import App
+    from localrun.task.active import Task
+    from localrun.task.record import TaskRecord
+
+_TAIL = 16 * 1024  # bytes of a task's events in which the last note is looked for
+_FRESH = 1.0  # seconds that a look at the host or the engine serves
+_WAITING = frozenset({TaskState.CREATED, TaskState.QUEUING})
+
+
+_journals: WeakKeyDictionary[App, Journal] = WeakKeyDictionary()
+
+
+def journal_of(app: App) -> Journal:
+    """Return the journal of an app, which records every task from the first call on.
+
+    Raises `LocalrunError` when its folder cannot be written.
+    """
+    journal = _journals.get(app)
+    if journal is None:
+        journal = _journals[app] = Journal(app.settings.logs)
+        app.manager.subscribe(Scribe(journal))
+    return journal
+
+
+class Site:
+    """One server's things. `begin` before the first request; it may be called again."""
+
+    def __init__(self, app: App, options: Options) -> None:
+        self.app = app
+        self.journal = journal_of(app)
+        self.options = options
+        self.minutes = Minutes(self.journal)
+        if options.token:
+            self.journal.hide(options.token)
+        self.hub = Hub()
+        self.turns = Turns()
+        self.library = Library(
+            options.bundles,
+            app.settings.home / "bundles",
+            cache=app.settings.cache,
+            limit=options.upload_limit,
+        )
+        self._lock = threading.Lock()
+        self._begun = False
+        self._looked: dict[str, tuple[float, Any]] = {}
+
+    @property
+    def begun(self) -> bool:
+        """Whether `begin` was called."""
+        return self._begun
+
+    def begin(self) -> None:
+        """Go on with what an earlier process left, once. Blocks while the engine is asked."""
+        with self._lock:
+            if not self._begun:
+                self._begun = True
+                self.app.manager.subscribe(self.hub.heard)
+                self.app.recover()
+
+    def find(self, task_id: str) -> TaskRecord:
+        """A task, active or ended. Answers 404 when there is none."""
+        record = self.app.manager.find_task(task_id)
+        if record is None:
+            raise HTTPException(404, f"Task {task_id} not found")
+        return record
+
+    def is_ended(self, task_id: str) -> bool:
+        """Whether a task has ended, or is gone."""
+        record = self.app.manager.find_task(task_id)
+        return record is None or record.state.is_end
+
+    async def create(self, task_id: str, payload: Mapping[str, Any], assigned_by: str) -> Task:
+        """Make a task: a free-form one at once, others in a thread, as bundles are read from disk."""
+        if "bundle" in payload or "image" in payload:
+            return await anyio.to_thread.run_sync(self._create, task_id, payload, assigned_by)
+        return self._create(task_id, payload, assigned_by)
+
+    def _create(self, task_id: str, payload: Mapping[str, Any], assigned_by: str) -> Task:
+        return self.app.manager.create_task(
+            payload,
+            assigned_by,
+            task_id=task_id,
+            find_bundle=self.library.find_bundle,
+            find_file=self.library.find_file,
+        )
+
+    @property
+    def active_count(self) -> int:
+        """How many tasks are active."""
+        count: int = self.app.manager.get_status()["active_tasks_count"]
+        return count
+
+    def count(self, *states: TaskState) -> int:
+        """How many tasks of this process are in one of these states."""
+        return sum(task.record.state in states for task in self.app.manager.get_all_active_tasks())
+
+    @property
+    def running(self) -> int:
+        """How many containers of this process run."""
+        return self.count(TaskState.PENDING, TaskState.RUNNING)
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait for admission."""
+        return self.count(TaskState.QUEUING, TaskState.QUEUED)
+
+    def why_waiting(self, record: TaskRecord) -> str:
+        """What a task waits for, in words and numbers; empty when it does not wait."""
+        if record.plan is None or record.state not in _WAITING:
+            return ""
+        path = self.app.home.open(record.id).path / "events.jsonl"
+        try:
+            with path.open("rb") as stream:
+                stream.seek(max(0, path.stat().st_size - _TAIL))
+                lines = stream.read().splitlines()
+        except OSError:
+            return ""
+        return next((text for line in reversed(lines) if (text := _reason(line))), "")
+
+    def host(self) -> HostSample:
+        """What the machine does, at most a second ago."""
+        found = self._fresh("host")
+        if found is None:
+            found = self._keep("host", sample([self.app.settings.home.parent]))
+        assert isinstance(found, HostSample)
+        return found
+
+    def engine(self) -> dict[str, Any]:
+        """Whether the engine answers, at most a second ago. Blocks."""
+        found = self._fresh("engine")
+        if found is None:
+            found = self._keep("engine", self._ask_engine())
+        return dict(found)
+
+    def _ask_engine(self) -> dict[str, Any]:
+        try:
+            info = self.app.engine.info()
+            self.app.engine.find({LABEL_TASK: "-"})  # what it is may be remembered; that it is there is not
+        except EngineError as error:
+            return {"available": False, "error": error.message, "remedy": error.remedy}
+        return {"available": True, "name": info.name, "version": info.version}
+
+    def _fresh(self, what: str) -> Any:
+        when, found = self._looked.get(what, (0.0, None))
+        return found if time.monotonic() - when < _FRESH else None
+
+    def _keep(self, what: str, found: Any) -> Any:
+        self._looked[what] = (time.monotonic(), found)
+        return found
+
+
+def _reason(line: bytes) -> str:
+    try:
+        event = json.loads(line)
+        data = event["data"]
+        return str(event["message"]) if data.get("waiting") or data.get("missing") else ""
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
+def site_of(request: Request) -> Site:
+    """The site that a request came to."""
+    site = request.app.state.site
+    assert isinstance(site, Site)
+    return site

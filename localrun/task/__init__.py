@@ -1,0 +1,1 @@
+"""A task: its record, states, events and causes, and where it is stored."""

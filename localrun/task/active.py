@@ -1,0 +1,199 @@
+"""A live task: its record, its folder, and the only method that gives it a state."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from localrun.errors import Cause, LocalrunError, TaskKilled
+from localrun.masking import store
+from localrun.masking.masker import Veil
+from localrun.task import states
+from localrun.task.events import KINDS, Event, Listener
+from localrun.task.record import StepRecord, TaskRecord
+from localrun.task.states import StepName, TaskState
+from localrun.task.workspace import Workspace
+
+_EVENTS = threading.Lock()
+
+
+class _Flag:
+    """A `threading.Event` that is made when somebody waits: for most tasks of a server nobody does."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._event: threading.Event | None = None
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        with _EVENTS:
+            self._is_set = True
+            event = self._event
+        if event is not None:
+            event.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        with _EVENTS:
+            if self._is_set:
+                return True
+            self._event = event = self._event or threading.Event()
+        return event.wait(timeout)
+
+
+class Task:
+    """One task in the process that carries it.
+
+    `record` is a snapshot: reading it needs no lock. Changes come from the thread that runs the task;
+    any thread may call `cancel`.
+    """
+
+    def __init__(self, record: TaskRecord, workspace: Workspace, listeners: Sequence[Listener] = ()) -> None:
+        self.record = record
+        self.workspace = workspace
+        self._listeners = tuple(listeners)
+        self._lock = threading.Lock()
+        self._cancelled = _Flag()
+        self._ended = _Flag()
+        self.is_written = False  # whether the record on disk is this one
+
+    @property
+    def id(self) -> str:
+        """The id of the task."""
+        return self.record.id
+
+    @cached_property
+    def veil(self) -> Veil:
+        """What hides the secrets of the task; to be asked for before its end, when they are forgotten."""
+        has_any = self.record.plan is not None and self.record.plan.hidden
+        return Veil(store.read(self.workspace.secrets).values() if has_any else ())
+
+    def create(self) -> None:
+        """Write the first state down; the task exists from here on."""
+        self.update(history=[(self.record.state, time.time())])
+        self.workspace.begin(self.record)
+        self._tell_state(task_data=self.record.submitted or {"bundle": self.record.bundle})
+
+    def move(self, state: TaskState, **changes: Any) -> None:
+        """Enter a state: check it, stamp it, write it down, tell it.
+
+        A full disk does not keep a task from going on; see `save`. Raises `IllegalTransition` when the
+        present state does not lead there.
+        """
+        with self._lock:
+            states.check(self.record.state, state)
+            history = [*self.record.history, (state, time.time())]
+            self.record = self.record.replace(**changes, state=state, history=history)
+        if state.is_end:
+            self.workspace.free_reserve()
+            store.forget(self.workspace.secrets)
+        self.save()
+        if state.is_end:
+            self._tell_state(message=self.record.message, exit_code=self.record.exit_code)
+            self._ended.set()
+        else:
+            self._tell_state()
+
+    def _tell_state(self, **facts: Any) -> None:
+        record = self.record
+        state = str(record.state)
+        self.emit("state", state, state=state, cause=record.cause, assigned_by=record.assigned_by, **facts)
+
+    def update(self, **changes: Any) -> None:
+        """Change anything but the state."""
+        with self._lock:
+            self.record = self.record.replace(**changes)
+
+    def save(self) -> None:
+        """Write the record down between two states; on a full disk the next time does it.
+
+        The program may have filled the disk itself: it must be watched to its end all the same.
+        """
+        try:
+            self.workspace.save(self.record)
+            self.is_written = True
+        except LocalrunError as error:
+            self.is_written = False
+            _pass_if_full(error)
+
+    def emit(self, kind: str, message: str, /, **data: Any) -> None:
+        """Tell what happened to whoever listens; all but logs and progress is kept."""
+        assert kind in KINDS, kind
+        event = Event(kind, self.id, message, data)
+        if kind not in ("log", "progress"):
+            self._keep(event)
+        for listener in self._listeners:
+            listener(event)
+
+    def _keep(self, event: Event) -> None:
+        try:
+            self.workspace.append(event)
+        except LocalrunError as error:
+            _pass_if_full(error)
+
+    def warn(self, message: str, /, **data: Any) -> None:
+        """Add a warning to the record and tell it; any thread may."""
+        message = self.veil.text(message)
+        with self._lock:
+            self.record = self.record.replace(warnings=[*self.record.warnings, message])
+        self.emit("warning", message, **data)
+
+    def time(self, phase: str, seconds: float) -> None:
+        """Note how long a phase took."""
+        self.update(timings={**self.record.timings, phase: round(seconds, 6)})
+
+    def begin(self, step: StepName, how: str = "", log: str | None = None) -> None:
+        """Enter a step."""
+        begun = StepRecord(name=step, how=how, started=time.time(), log=log)
+        self.update(step=step, steps=[*self.record.steps, begun])
+        self.emit("step", f"{step} started", step=str(step), status="started")
+
+    def finish(self, *, failed: bool = False, **changes: Any) -> None:
+        """Leave the present step; `changes` go into its record."""
+        *earlier, present = self.record.steps
+        ended = present.replace(**{"finished": time.time(), **changes})
+        self.update(steps=[*earlier, ended])
+        status = "failed" if failed else "finished"
+        self.emit(
+            "step",
+            f"{ended.name} {status}",
+            step=str(ended.name),
+            status=status,
+            seconds=ended.seconds,
+            how=ended.how,
+        )
+
+    def cancel(self) -> None:
+        """Ask the thread that runs the task to stop it at the next chance."""
+        self._cancelled.set()
+
+    def wait_cancelled(self, timeout: float) -> bool:
+        """Wait for a request to stop for at most `timeout` seconds; whether there is one."""
+        return self._cancelled.wait(timeout) or self.cancelled
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether anybody, also in another process, asked for the task to be stopped."""
+        return self._cancelled.is_set() or self.workspace.kill_requested
+
+    def check_cancelled(self) -> None:
+        """Raise `TaskKilled` when the task is to be stopped."""
+        if self.cancelled:
+            raise TaskKilled("the task was stopped on request")
+
+    def give_up(self) -> None:
+        """Say that this process carries the task no longer, although it has not ended."""
+        self._ended.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the task has ended or was given up; False when `timeout` seconds passed first."""
+        return self._ended.wait(timeout)
+
+
+def _pass_if_full(error: LocalrunError) -> None:
+    if error.cause is not Cause.DISK_FULL:
+        raise error

@@ -1,0 +1,58 @@
+"""How a task ends: the state, and all that is to be written down with it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from localrun import fs
+from localrun.errors import Cause, LocalrunError
+from localrun.task.active import Task
+from localrun.task.causes import explain
+from localrun.task.states import TaskState
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """The state that a task ends in, and what else is to be written down."""
+
+    state: TaskState
+    changes: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, error: LocalrunError) -> Ending:
+        """The end that an error means."""
+        state = TaskState.KILLED if error.cause is Cause.KILLED else TaskState.FAILED
+        problems = [problem.as_dict() for problem in error.problems]
+        # whoever stopped it knows what to do
+        usual = "" if state is TaskState.KILLED else explain(error.cause).remedy
+        return cls(
+            state,
+            {
+                "cause": str(error.cause),
+                "message": error.message,
+                "remedy": error.remedy or usual,
+                "problems": problems,
+            },
+        )
+
+    def with_changes(self, changes: dict[str, Any]) -> Ending:
+        """The same with more to be written down."""
+        return Ending(self.state, {**changes, **self.changes})
+
+
+def ending_of_bug(task: Task, error: Exception) -> Ending:
+    """The end that a bug of ours means; its traceback is kept in the task's folder."""
+    if isinstance(error, OSError) and fs.is_full(error):
+        return Ending.of(fs.unwritable(task.workspace.path, error))
+    import traceback
+
+    path = task.workspace.path / "traceback.txt"
+    with suppress(OSError):
+        path.write_text(traceback.format_exc())
+    last = traceback.format_exc().strip().splitlines()[-1]
+    bug = LocalrunError(
+        f"localrun itself failed: {last}", remedy=f"this is a bug of localrun; please report it with {path}"
+    )
+    return Ending.of(bug)

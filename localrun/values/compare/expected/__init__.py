@@ -1,0 +1,1 @@
+"""Compare the outputs of a task with expected values."""

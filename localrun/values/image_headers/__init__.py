@@ -1,0 +1,1 @@
+"""Read the format and size of an image from its header, without decoding it."""

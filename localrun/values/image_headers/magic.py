@@ -1,0 +1,47 @@
+"""What a file is by its first bytes, never by its name."""
+
+from __future__ import annotations
+
+from localrun.values.image_headers import dicom, jpeg, png, tiff
+
+HEAD = 512  # bytes that tell
+ZIP = b"PK\x03\x04"
+_OTHERS = (
+    (b"", b"GIF8", "a GIF"),
+    (b"", b"BM", "a BMP"),
+    (b"", b"\0\0\0\x0cjP  ", "a JPEG 2000 file"),
+    (b"", b"\xff\x4f\xff\x51", "a JPEG 2000 file"),
+    (b"", b"%PDF", "a PDF"),
+    (b"", b"\x1f\x8b", "a gzip file"),
+    (b"", b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"", b"PK\x05\x06", "an empty zip"),
+    (b"", b"\x93NUMPY", "a NumPy array"),
+    (b"RIFF", b"WEBP", "a WebP"),
+)
+
+
+def formats(head: bytes) -> tuple[str, ...]:
+    """The formats whose signature matches; one file can match two (DICOM behind a TIFF header)."""
+    found = (
+        ("png", head.startswith(png.SIGNATURE)),
+        ("jpeg", head.startswith(jpeg.SIGNATURE)),
+        ("tiff", head.startswith((*tiff.CLASSIC, *tiff.BIG))),
+        ("dicom", head[dicom.MAGIC_AT : dicom.MAGIC_AT + 4] == dicom.MAGIC),
+    )
+    return tuple(name for name, matches in found if matches)
+
+
+def other(head: bytes) -> str:
+    """What a file is that is no image of these formats, for a message."""
+    if not head:
+        return "empty"
+    for container, magic, name in _OTHERS:
+        if head.startswith(container) and head[8 if container else 0 :].startswith(magic):
+            return name
+    if head.lstrip()[:1] in (b"<", b"{") and b"\0" not in head:
+        return "a text that begins with " + repr(head.lstrip()[:20].decode(errors="replace"))
+    return "a text" if _is_text(head) else f"of an unknown kind (it begins with {head[:4].hex(' ')})"
+
+
+def _is_text(head: bytes) -> bool:
+    return not any(byte < 32 and byte not in b"\t\n\r\f" for byte in head)

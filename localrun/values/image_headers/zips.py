@@ -1,0 +1,147 @@
+"""A zip that nobody has to trust: checked as a whole before anything of it is written."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from localrun.descriptor.types import Notes
+from localrun.values.image_headers.window import Damaged
+
+_MOST_MEMBERS = 10_000
+_MOST_DIRECTORY = 16 * 1024**2  # bytes of the list of members, which is read into memory
+_MOST_UNPACKED = 1024**4
+_RATIO, _RATIO_FLOOR = 200, 256 * 1024**2  # DICOM shrinks little; small files hurt nobody
+_MOST_NAME = 255  # bytes of one name on Linux
+_END = struct.Struct("<4s4H2LH")
+_CHUNK = 1024**2
+_BROKEN = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, struct.error, zlib.error)
+_ENCRYPTED = 0x1
+
+
+@contextmanager
+def opened(file: BinaryIO, size: int) -> Iterator[zipfile.ZipFile]:
+    """Open a zip of `size` bytes. Raises `Damaged`, also for what happens while it is open."""
+    try:
+        _check_directory(file, size)
+        with zipfile.ZipFile(file) as archive:
+            yield archive
+    except _BROKEN as error:
+        raise Damaged(str(error) or type(error).__name__) from error
+
+
+def _check_directory(file: BinaryIO, size: int) -> None:
+    """Look at the length of the list of members before it is read into memory."""
+    start = max(0, size - 65536 - _END.size)
+    file.seek(start)
+    tail = file.read()
+    place = tail.rfind(b"PK\x05\x06")
+    if place < 0 or len(tail) - place < _END.size:
+        raise Damaged("its list of members, which comes last, is not there")
+    _, _, _, _, count, length, _, _ = _END.unpack_from(tail, place)
+    if tail[max(0, place - 20) : place].startswith(b"PK\x06\x07"):
+        file.seek(min(int.from_bytes(tail[place - 12 : place - 4], "little"), size))
+        record = file.read(56)
+        count, length = (int.from_bytes(record[at : at + 8], "little") for at in (32, 40))
+    if length > _MOST_DIRECTORY or count > _MOST_MEMBERS:
+        raise Damaged(f"it lists {count} members in {length} bytes")
+
+
+class _Names:
+    """The names of the files and folders seen so far."""
+
+    def __init__(self) -> None:
+        self.files: set[str] = set()
+        self.folders: set[str] = set()
+
+    def add(self, parts: list[str], is_folder: bool) -> bool:
+        """Whether a name goes together with those before it."""
+        path = "/".join(parts)
+        above = {"/".join(parts[:count]) for count in range(1, len(parts))}
+        fits = path not in self.files and not above & self.files
+        self.folders |= above
+        if is_folder:
+            self.folders.add(path)
+            return fits
+        self.files.add(path)
+        return fits and path not in self.folders
+
+
+def members(archive: zipfile.ZipFile, size: int, notes: Notes) -> Iterator[zipfile.ZipInfo]:
+    """The files in a zip; what is unsafe about it goes to the notes."""
+    names = _Names()
+    unpacked = 0
+    for item in archive.infolist():
+        reason = _unsafe(item, names) if 0 <= item.header_offset < size else "it lies outside of the zip"
+        if reason:
+            notes.refuse(f"holds {item.orig_filename[:200]!r}: {reason}", "pack it again")
+        unpacked += item.file_size
+        if not item.is_dir():
+            yield item
+    if unpacked > _MOST_UNPACKED or (unpacked > _RATIO_FLOOR and unpacked > _RATIO * size):
+        notes.refuse(
+            f"unpacks from {size} to {unpacked} bytes: that is how a zip bomb looks", "pack it again"
+        )
+
+
+def _unsafe(item: zipfile.ZipInfo, names: _Names) -> str:
+    name = item.orig_filename
+    parts = name.rstrip("/").split("/")
+    if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or ":" in parts[0]:
+        return "a name that may lead out of the folder"
+    if any(part in ("", ".") or len(os.fsencode(part)) > _MOST_NAME for part in parts):
+        return "no name for a file"
+    if not names.add(parts, item.is_dir()):
+        return "a name that is there twice"
+    if stat.S_IFMT(item.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "a link, or no file at all"
+    if item.flag_bits & _ENCRYPTED:
+        return "it is encrypted"
+    known = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    return "" if item.compress_type in known else f"packed with method {item.compress_type}"
+
+
+def unpack(source: Path, target: Path, modes: tuple[int, int], check_cancelled: Callable[[], None]) -> None:
+    """Write the files of a zip into the folder `target`, which is there and empty.
+
+    `modes` are those of files and folders. Raises `Damaged` when the zip is not what it was when it was
+    checked, OSError when writing fails.
+    """
+    notes = Notes("")
+    with source.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        with opened(file, size) as archive:
+            found = list(members(archive, size, notes))
+            if notes.problems:
+                raise Damaged(notes.problems[0].message)
+            for item in found:
+                _unpack_one(archive, item, target, modes, check_cancelled)
+
+
+def _unpack_one(
+    archive: zipfile.ZipFile,
+    item: zipfile.ZipInfo,
+    target: Path,
+    modes: tuple[int, int],
+    check_cancelled: Callable[[], None],
+) -> None:
+    path = target
+    *folders, name = item.filename.split("/")
+    for folder in folders:
+        path /= folder
+        if not path.is_dir():
+            path.mkdir()
+            path.chmod(modes[1])
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path / name, flags, modes[0]), "wb") as stream, archive.open(item) as reader:
+        os.fchmod(stream.fileno(), modes[0])
+        while chunk := reader.read(_CHUNK):
+            check_cancelled()
+            stream.write(chunk)

@@ -1,0 +1,302 @@
+"""What provisioning will write, decided before anything is written."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import msgspec
+
+from localrun.descriptor import Descriptor, Parameter
+from localrun.descriptor.types import Array, DataType, File, Geometry, Image, Notes, holds_files, shown, trim
+from localrun.errors import InputsError
+from localrun.suggestions import closest
+from localrun.values import matching
+from localrun.values.parsing import FileValue, load_list, path_of, unknown
+
+_HEAD = 8192  # bytes that tell text from binary data
+_MOST_SIBLINGS = 500
+_FILES = (File, Image, Geometry)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One thing below the input folder: a folder, a text, a copied or mounted file, the files of a zip."""
+
+    target: str
+    how: Literal["folder", "text", "copy", "mount", "unpack"]
+    content: bytes = b""
+    source: Path = Path()
+
+
+class Plan(msgspec.Struct):
+    """Everything that is to be written, and what was noticed on the way."""
+
+    values: dict[str, Any] = msgspec.field(default_factory=dict)
+    entries: list[Entry] = msgspec.field(default_factory=list)
+    taken: list[str] = msgspec.field(default_factory=list)
+
+
+def make_plan(
+    descriptor: Descriptor,
+    values: Mapping[str, Any],
+    notes: Notes,
+    *,
+    copy: bool,
+    misread: Collection[str] = (),
+) -> Plan:
+    """Check every value but the `misread` ones, of which that was told; what is wrong goes to `notes`."""
+    plan = Plan()
+    notes.problems += [unknown(str(name), descriptor) for name in values if name not in descriptor.inputs]
+    planner = _Planner(plan, copy)
+    for name, parameter in descriptor.inputs.items():
+        if name in misread:
+            continue
+        inner = notes.at(name)
+        found = _given(parameter, values, plan, inner)
+        if found is not None:
+            plan.values[name] = planner.add(parameter.type, name, found, inner)
+    matching.check_inputs(descriptor, plan.values, notes)
+    return plan
+
+
+def _given(parameter: Parameter, values: Mapping[str, Any], plan: Plan, notes: Notes) -> Any:
+    name = parameter.name
+    if name in values and values[name] is None and not parameter.optional:
+        notes.refuse("is null, and is not optional", "give a value")
+    if name in values:
+        return values[name]
+    # a descriptor must not choose files of the host
+    if parameter.has_default and not holds_files(parameter.type):
+        plan.taken.append(f"{name} was not given: its default {shown(parameter.default)} is taken")
+        return parameter.default
+    if not parameter.optional:
+        notes.refuse("is missing", f"give it: {name}={_example(parameter.type)}")
+    return None
+
+
+def _example(kind: DataType) -> str:
+    if isinstance(kind, _FILES):
+        return "@FILE"
+    return "[...]" if isinstance(kind, Array) else kind.id.upper()
+
+
+class _Planner:
+    """Turns values into entries."""
+
+    def __init__(self, plan: Plan, copy: bool) -> None:
+        self.entries = plan.entries
+        self.copy = copy
+
+    def add(self, kind: DataType, target: str, value: Any, notes: Notes) -> Any:
+        """Plan one value at its place; the value as JSON can hold it."""
+        if isinstance(kind, Array):
+            return self._array(kind, target, value, notes)
+        if isinstance(kind, (File, Image)):
+            path = _path_of(value)
+            return kind.accept(value, notes) if path is None else self._file(kind, target, path, notes)
+        if isinstance(value, (FileValue, Path)):
+            path = _path_of(value) or Path()
+            if isinstance(kind, Geometry):
+                return self._file(kind, target, path, notes)
+            return self._text(kind, target, _read_value(kind, path, notes))
+        return self._text(kind, target, kind.accept(value, notes))
+
+    def _text(self, kind: DataType, target: str, value: Any) -> Any:
+        if value is None:
+            return None
+        # what cannot be encoded has been refused
+        self.entries.append(Entry(target, "text", kind.text(value).encode(errors="replace")))
+        return kind.ready(value)
+
+    def _array(self, kind: Array, target: str, value: Any, notes: Notes) -> Any:
+        if isinstance(value, (FileValue, Path)):
+            value = _items_of(kind, _path_of(value) or Path(), notes)
+            if value is None:
+                return None
+        items = kind.items(value, notes)
+        if items is None:
+            return None
+        self.entries.append(Entry(target, "folder"))
+        # App Engine: no line break at the end
+        self.entries.append(Entry(f"{target}/array.yml", "text", f"size: {len(items)}".encode()))
+        return [
+            self.add(kind.subtype, f"{target}/{index}", item, notes.at(index))
+            for index, item in enumerate(items)
+        ]
+
+    def _file(self, kind: DataType, target: str, path: Path, notes: Notes) -> str | None:
+        status = _status(path, notes)
+        if status is None:
+            return None
+        if stat.S_ISDIR(status.st_mode) and isinstance(kind, Image):
+            self._slide(kind, target, path, notes)
+        elif not stat.S_ISREG(status.st_mode):
+            notes.refuse(f"{path} is {_what(status.st_mode)}", "give a regular file")
+        elif _is_readable(path, notes):
+            self._regular(kind, target, path, status, notes)
+        return str(path)
+
+    def _regular(self, kind: DataType, target: str, path: Path, status: os.stat_result, notes: Notes) -> None:
+        if isinstance(kind, Geometry):
+            _read_value(kind, path, notes)
+        elif isinstance(kind, Image) and self._image(kind, target, path, notes):
+            return
+        elif isinstance(kind, File):
+            kind.check_size(status.st_size, notes)
+            kind.check_head(_head(path) if kind.formats == ("text",) else b"", notes)
+        # a container of any user must be able to read what is mounted as it is
+        mountable = bool(status.st_mode & stat.S_IROTH) and not self.copy
+        source = Path(os.path.realpath(path))
+        self.entries.append(Entry(target, "mount" if mountable else "copy", source=source))
+
+    def _image(self, kind: Image, target: str, path: Path, notes: Notes) -> bool:
+        """Look at an image; whether it is a zip, which the task finds unpacked."""
+        from localrun.values.image_headers import reader
+
+        with path.open("rb") as file:
+            zipped = reader.is_zip(file.read(4))
+            file.seek(0)
+            reader.check(kind, file, os.fstat(file.fileno()).st_size, notes)
+        if zipped:
+            self.entries.append(Entry(target, "unpack", source=Path(os.path.realpath(path))))
+        return zipped
+
+    def _slide(self, kind: Image, target: str, path: Path, notes: Notes) -> None:
+        from localrun.values.image_headers import reader
+
+        first, before = len(self.entries), len(notes.problems)
+        self._folder(target, path, notes)
+        copies = [entry for entry in self.entries[first:] if entry.how == "copy"]
+        files = (
+            (entry.target[len(target) + 1 :], partial(_open, entry.source), entry.source.stat().st_size)
+            for entry in copies
+        )
+        if len(notes.problems) == before:
+            reader.check_folder(kind, files, notes)
+
+    def _folder(self, target: str, path: Path, notes: Notes) -> None:
+        self.entries.append(Entry(target, "folder"))
+        for entry in _listing(path, notes):
+            inner, place = Path(entry.path), f"{target}/{entry.name}"
+            if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
+                notes.refuse(f"{inner} is neither a file nor a folder", "leave it out of the folder")
+            elif entry.is_dir():
+                self._folder(place, inner, notes)
+            elif _is_readable(inner, notes):
+                self.entries.append(Entry(place, "copy", source=inner))
+
+
+def _path_of(value: Any) -> Path | None:
+    if isinstance(value, FileValue):
+        return Path(os.path.abspath(value.path))  # noqa: PTH100 - nothing is resolved
+    if isinstance(value, str) and value:
+        value = path_of(value)
+    return Path(os.path.abspath(value)) if isinstance(value, os.PathLike) else None  # noqa: PTH100
+
+
+def _status(path: Path, notes: Notes) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        notes.refuse(f"{shown(str(path))} cannot be opened: {reason}", _nearby(path))
+        return None
+
+
+def _nearby(path: Path) -> str:
+    try:
+        names = [entry.name for entry, _ in zip(os.scandir(path.parent), range(_MOST_SIBLINGS), strict=False)]
+    except (OSError, ValueError):
+        return "check the path"
+    found = closest(path.name, names)
+    return f"did you mean {str(path.with_name(found))!r}?" if found else "check the path"
+
+
+def _is_readable(path: Path, notes: Notes) -> bool:
+    if os.access(path, os.R_OK):
+        return True
+    notes.refuse(f"you may not read {path}", "make it readable for you")
+    return False
+
+
+def _open(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(_HEAD)
+
+
+def _what(mode: int) -> str:
+    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+    return next((name for test, name in kinds if test(mode)), "a device")
+
+
+def _read_value(kind: DataType, path: Path, notes: Notes) -> Any:
+    """The value that stands in a file, by the rules of outputs; None when it is unfit."""
+    status = _status(path, notes)
+    if status is None:
+        return None
+    if not stat.S_ISREG(status.st_mode) or status.st_size > kind.text_limit:
+        notes.refuse(
+            f"{path} is {_what(status.st_mode) if not stat.S_ISREG(status.st_mode) else 'too large'}",
+            f"give a file with one {kind.id} in it",
+        )
+        return None
+    return _decoded(kind, path, notes) if _is_readable(path, notes) else None
+
+
+def _decoded(kind: DataType, path: Path, notes: Notes) -> Any:
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError:
+        notes.refuse(f"{path} is not UTF-8 text", "save it as UTF-8")
+        return None
+    return kind.parse(trim(text), notes)
+
+
+def _items_of(kind: Array, path: Path, notes: Notes) -> list[Any] | None:
+    """The items that a path stands for: the files of a folder, one file, or a list that is in a file."""
+    status = _status(path, notes)
+    if status is None:
+        return None
+    of_files = isinstance(kind.subtype, _FILES)
+    if stat.S_ISDIR(status.st_mode) and of_files:
+        return [FileValue(Path(entry.path)) for entry in _listing(path, notes) if _is_item(entry)]
+    if not stat.S_ISREG(status.st_mode):
+        notes.refuse(f"{path} is {_what(status.st_mode)}", "give a JSON or YAML file that holds a list")
+        return None
+    return [FileValue(path)] if of_files else _loaded(path, notes)
+
+
+def _loaded(path: Path, notes: Notes) -> Any:
+    try:
+        return load_list(path)
+    except InputsError as error:
+        notes.problems += error.problems
+        return None
+
+
+def _is_item(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file() and not entry.name.startswith(".")
+
+
+def _listing(path: Path, notes: Notes) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return sorted(entries, key=lambda entry: list(_natural(entry.name)))
+    except OSError as error:
+        notes.refuse(f"{path} cannot be listed: {error.strerror}", "make it readable for you")
+        return []
+
+
+def _natural(name: str) -> Iterator[tuple[int, str]]:
+    """`img2` before `img10`."""
+    for part in re.split(r"([0-9]+)", name):
+        yield (int(part), "") if part.isascii() and part.isdigit() else (-1, part.casefold())

@@ -1,0 +1,83 @@
+"""The apps behind the handles, and the end of a script."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import localrun
+from localrun.api.apps import Starts, app_for, starts_of
+from localrun.engines.fake import FakeContainer
+from localrun.task.events import Event
+from tests.api.test_task import desk_of, hang, submit
+from tests.support.environment import make_desk
+
+
+def state(word: str) -> Event:
+    return Event("state", "1", word, {"state": word})
+
+
+def test_a_folder_has_one_app_in_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCALRUN_HOME", str(tmp_path / "home"))
+    assert app_for() is app_for(tmp_path / "home") is app_for(str(tmp_path / "home"))
+    assert app_for() is not app_for(tmp_path / "other")
+
+
+def test_a_process_that_was_forked_off_has_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = app_for(tmp_path)
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert app_for(tmp_path) is not mine
+
+
+def test_an_app_of_your_own_serves_its_folder_for_a_while(tmp_path: Path) -> None:
+    with make_desk(tmp_path) as desk:
+        before = app_for(desk.app.settings.home)
+        with localrun.using(desk.app):
+            assert app_for(desk.app.settings.home) is desk.app
+        assert app_for(desk.app.settings.home) is before
+
+
+@pytest.mark.parametrize("words", [["RUNNING"], ["QUEUING", "FAILED"], ["KILLED"]])
+def test_a_task_needs_the_process_until_its_container_runs_or_it_ends(words: list[str]) -> None:
+    starts = Starts()
+    starts.hear(state("PROVISIONED"))
+    for word in words[:-1]:
+        starts.hear(state(word))
+        assert not starts.wait(0)
+    starts.hear(state(words[-1]))
+    assert starts.wait(0)
+
+
+def test_a_task_that_waits_for_its_turn_is_on_disk_and_needs_no_process() -> None:
+    starts = Starts()
+    starts.hear(state("PROVISIONED"))
+    starts.hear(Event("note", "1", "another thing"))
+    assert not starts.wait(0)
+    starts.hear(Event("note", "1", "not enough memory", {"waiting": True}))
+    assert starts.wait(0)
+
+
+def test_the_wait_for_a_container_that_does_not_start_is_short() -> None:
+    starts = Starts()
+    starts.hear(state("PROVISIONED"))
+    begun = time.monotonic()
+    assert not starts.wait(0.05)
+    assert time.monotonic() - begun < 5
+
+
+def test_a_submitted_task_is_waited_for_until_its_container_runs(tmp_path: Path) -> None:
+    started = threading.Event()
+
+    def program(container: FakeContainer) -> int:
+        started.set()
+        return hang(container)
+
+    with desk_of(tmp_path, program) as desk:
+        task = submit(desk)
+        assert starts_of(desk.app).wait(10)
+        assert started.wait(10)
+        task.kill()

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from localrun.api.download import Delivery
+from localrun.errors import UsageError
+from localrun.task.record import TaskRecord
+from localrun.task.states import TaskState
+from localrun.task.workspace import Home, Workspace
+from tests.support.environment import DESCRIPTOR
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """The folder of a task whose one output is called sum."""
+    made = Home(tmp_path / "home").create()
+    made.outputs.mkdir(exist_ok=True)
+    made.descriptor.write_text(DESCRIPTOR)
+    return made
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def record(workspace: Workspace, **outputs: object) -> TaskRecord:
+    return TaskRecord(id=workspace.id, bundle="b", state=TaskState.FINISHED, outputs=outputs)
+
+
+def test_outputs_are_copied_as_they_are_and_their_paths_are_those_of_the_copies(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    (workspace.outputs / "sum").write_bytes(b"\x00\x01")
+    found = Delivery(tmp_path / "a/b").deliver(
+        record(workspace, sum=str(workspace.outputs / "sum"), other="text"), workspace
+    )
+    assert found == {"sum": str(tmp_path / "a/b/sum"), "other": "text"}
+    assert (tmp_path / "a/b/sum").read_bytes() == b"\x00\x01"
+    assert names(tmp_path / "a/b") == ["sum"]
+
+
+def test_a_folder_is_copied_whole_and_takes_the_place_of_an_older_one(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    place = tmp_path / "out"
+    (place / "sum").mkdir(parents=True)
+    (place / "sum/old").write_text("old")
+    (workspace.outputs / "sum/deep").mkdir(parents=True)
+    (workspace.outputs / "sum/deep/0").write_text("new")
+    found = Delivery(place).deliver(record(workspace, sum=[str(workspace.outputs / "sum/deep/0")]), workspace)
+    assert found == {"sum": [str(place / "sum/deep/0")]}
+    assert [path.relative_to(place).as_posix() for path in sorted(place.rglob("*"))] == [
+        "sum",
+        "sum/deep",
+        "sum/deep/0",
+    ]
+
+
+def test_a_task_cannot_put_a_file_of_its_choice_among_the_users_own(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/Makefile").write_text("mine")
+    (workspace.outputs / "Makefile").write_text("theirs")
+    (workspace.outputs / "sum").write_text("7")
+    Delivery(tmp_path / "out").deliver(record(workspace, sum=7), workspace)
+    assert (tmp_path / "out/Makefile").read_text() == "mine"
+    assert (tmp_path / "out/sum").read_text() == "7"
+
+
+def test_a_link_at_the_place_of_an_output_is_replaced_and_not_written_through(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "out/sum").symlink_to(tmp_path / "precious")
+    (workspace.outputs / "sum").write_text("7")
+    Delivery(tmp_path / "out").deliver(record(workspace, sum=7), workspace)
+    assert (tmp_path / "precious").read_text() == "mine"
+    assert not (tmp_path / "out/sum").is_symlink()
+
+
+def test_no_link_is_followed_out_of_the_tasks_folder(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (workspace.outputs / "sum").mkdir()
+    (workspace.outputs / "sum/out").symlink_to(tmp_path / "secret")
+    (workspace.outputs / "sum/in").symlink_to("0")
+    (workspace.outputs / "sum/0").write_text("0")
+    os.mkfifo(workspace.outputs / "sum/pipe")
+    delivery = Delivery(tmp_path / "out")
+    delivery.deliver(record(workspace), workspace)
+    assert names(tmp_path / "out/sum") == ["0", "in"]
+    assert not (tmp_path / "out/sum/in").is_symlink()
+    assert [warning.split(" was")[0] for warning in delivery.warnings] == ["sum/out", "sum/pipe"]
+
+
+def test_what_a_failed_task_left_is_copied_too(workspace: Workspace, tmp_path: Path) -> None:
+    (workspace.outputs / "sum").write_text("not a number")
+    assert Delivery(tmp_path / "out").deliver(record(workspace), workspace) == {}
+    assert (tmp_path / "out/sum").read_text() == "not a number"
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="file/out"):
+        Delivery(tmp_path / "file/out")
+
+
+def test_an_empty_folder_that_was_made_for_nothing_goes_away(tmp_path: Path) -> None:
+    Delivery(tmp_path / "a/b").undo()
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "mine").mkdir()
+    Delivery(tmp_path / "mine").undo()
+    assert (tmp_path / "mine").exists()
+
+
+def test_nothing_half_stays_when_a_copy_fails(workspace: Workspace, tmp_path: Path) -> None:
+    (workspace.outputs / "sum").write_text("7")
+    delivery = Delivery(tmp_path / "out")
+    (tmp_path / "out").rmdir()
+    with pytest.raises(UsageError, match="cannot be written"):
+        delivery.deliver(record(workspace), workspace)
+    assert stat.S_ISREG((workspace.outputs / "sum").stat().st_mode)

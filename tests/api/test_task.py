@@ -1,0 +1,516 @@
+"""What a handle on a task promises, on an engine without containers. See also `test_handle_on_docker`."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import localrun
+from localrun.app import App
+from localrun.engines.dockerd import DockerEngine
+from localrun.engines.fake import FakeContainer, Scripted
+from localrun.errors import Cause, EngineUnreachable, InputsError, TaskNotFound, UsageError
+from localrun.task.states import TaskState
+from tests.manager.test_takeover import abandoned, add, with_container
+from tests.support.environment import Desk, make_desk
+
+OPTIONS: dict[str, Any] = {"pull": "never", "a": 3, "b": 4}
+
+
+def fail(container: FakeContainer) -> int:
+    container.stderr.write("one\ntwo\nno luck\n")
+    return 3
+
+
+def hang(container: FakeContainer) -> int:
+    container.stdout.write("working\n")
+    container.stopped.wait(30)
+    return 0
+
+
+@contextmanager
+def desk_of(folder: Path, program: Any = add, **settings: Any) -> Iterator[Desk]:
+    with make_desk(folder, program, **settings) as desk, localrun.using(desk.app):
+        yield desk
+
+
+def submit(desk: Desk, **options: Any) -> localrun.Task:
+    given = {"use_image": desk.image, "home": desk.app.settings.home, **OPTIONS, **options}
+    return localrun.submit(desk.bundle, **given)
+
+
+def run(desk: Desk, **options: Any) -> dict[str, Any]:
+    given = {"use_image": desk.image, "home": desk.app.settings.home, **OPTIONS, **options}
+    return localrun.run(desk.bundle, **given)
+
+
+@contextmanager
+def elsewhere(desk: Desk) -> Iterator[Path]:
+    """What another process sees: the same folder and engine, another memory."""
+    app = App(desk.app.settings, desk.engine)
+    with localrun.using(app):
+        yield app.settings.home
+    app.manager.shutdown(on_exit="wait")
+
+
+# -- running ------------------------------------------------------------------------------------------
+
+
+def test_run_returns_the_outputs_by_name(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk:
+        assert run(desk) == {"sum": 7}
+
+
+def test_a_task_that_fails_raises_its_cause_its_message_and_its_record(tmp_path: Path) -> None:
+    with desk_of(tmp_path, fail) as desk, pytest.raises(localrun.TaskFailed) as caught:
+        run(desk)
+    error = caught.value
+    assert (error.cause, error.record.exit_code, error.record.state) == (Cause.EXIT_NONZERO, 3, "FAILED")
+    assert "no luck" in error.message
+    assert error.remedy == error.record.remedy != ""
+
+
+def test_the_error_of_a_task_passes_from_one_process_to_another(tmp_path: Path) -> None:
+    with desk_of(tmp_path, fail) as desk, pytest.raises(localrun.TaskFailed) as caught:
+        run(desk)
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (copy.cause, copy.message, copy.record) == (
+        caught.value.cause,
+        caught.value.message,
+        caught.value.record,
+    )
+
+
+def test_all_outputs_that_do_not_fit_are_in_the_error(tmp_path: Path) -> None:
+    with desk_of(tmp_path, lambda container: 0) as desk, pytest.raises(localrun.TaskFailed) as caught:
+        run(desk)
+    assert [problem.path for problem in caught.value.problems] == ["outputs.sum"]
+
+
+def test_wrong_values_are_refused_at_once_all_of_them(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk:
+        with pytest.raises(InputsError) as caught:
+            submit(desk, a="three", c=1)
+        assert sorted(problem.path for problem in caught.value.problems) == ["inputs.a", "inputs.c"]
+        assert desk.app.tasks() == []
+
+
+def test_wrong_options_are_refused_all_of_them(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk, pytest.raises(UsageError) as caught:
+        submit(desk, timeout="soon", memory=-1, cpus=True, gpus="1", retries=-1)
+    found = [problem.path for problem in caught.value.problems]
+    assert found == ["timeout", "cpus", "memory", "gpus", "retries"]
+
+
+def test_amounts_are_taken_as_people_write_them(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk:
+        task = submit(desk, timeout="10m", memory="64Mi")
+        task.wait()
+    assert (task.info.timeout, task.info.resources.memory) == (600, 64 * 1024**2)
+
+
+def test_inputs_that_are_called_like_options_can_be_given(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk:
+        assert run(desk, a=0, inputs={"a": 10}) == {"sum": 14}
+
+
+def test_files_are_given_as_paths(tmp_path: Path) -> None:
+    def program(container: FakeContainer) -> None:
+        container.path("/outputs/copy").write_bytes(container.path("/inputs/text").read_bytes())
+
+    with desk_of(tmp_path, program) as desk:
+        text = desk.bundle.read_text()
+        head, _, _ = text.partition("inputs:\n")
+        parameter = "{type: file, description: d, display_name: D}"
+        desk.bundle.write_text(f"{head}inputs:\n  text: {parameter}\noutputs:\n  copy: {parameter}\n")
+        (tmp_path / "words").write_text("to be")
+        found = localrun.run(
+            desk.bundle,
+            use_image=desk.image,
+            pull="never",
+            home=desk.app.settings.home,
+            text=tmp_path / "words",
+        )
+    assert found["copy"].read_text() == "to be"
+
+
+def test_a_geometry_is_given_back_as_the_path_of_its_file(tmp_path: Path) -> None:
+    point = {"type": "Point", "coordinates": [1, 2]}
+    with desk_of(tmp_path, Scripted(outputs={"place": point})) as desk:
+        head, _, _ = desk.bundle.read_text().partition("outputs:\n")
+        parameter = "{type: geometry, description: d, display_name: D}"
+        desk.bundle.write_text(f"{head}outputs:\n  place: {parameter}\n")
+        found = run(desk)
+    assert json.loads(found["place"].read_text()) == point
+
+
+# -- handles ------------------------------------------------------------------------------------------
+
+
+def test_handles_on_one_id_are_one_task(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk:
+        task = submit(desk)
+        home = desk.app.settings.home
+        assert {task, localrun.Task(task.id, home), localrun.Task("last", home)} == {task}
+        assert localrun.Task(task.id[:8], home).wait() == "FINISHED"
+        assert task.id[:8] in repr(task)
+
+
+def test_an_unknown_id_is_told_at_once(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk, pytest.raises(TaskNotFound, match="no task 'abc'"):
+        localrun.Task("abc", desk.app.settings.home)
+
+
+def test_the_state_can_be_asked_for_at_any_time(tmp_path: Path) -> None:
+    with desk_of(tmp_path, hang) as desk:
+        task = submit(desk)
+        assert task.wait_for("RUNNING", 10) == "RUNNING"
+        assert (task.is_running, task.is_terminal, task.is_failed) == (True, False, False)
+        assert task.kill() is TaskState.KILLED
+        assert (task.is_running, task.is_terminal, task.is_failed) == (False, True, True)
+
+
+def test_waiting_has_a_limit_and_the_task_goes_on(tmp_path: Path) -> None:
+    with desk_of(tmp_path, hang) as desk:
+        task = submit(desk)
+        for wait in (task.wait, lambda limit: task.wait_for("FINISHED", limit)):
+            with pytest.raises(TimeoutError, match=r"after 0\.05 s"):
+                wait(0.05)
+        assert not task.is_terminal
+        task.kill()
+
+
+def test_waiting_for_a_state_ends_with_the_task(tmp_path: Path) -> None:
+    with desk_of(tmp_path, fail) as desk:
+        assert submit(desk).wait_for("FINISHED", 10) == "FAILED"
+
+
+def test_a_state_that_is_passed_already_is_not_waited_for(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk:
+        task = submit(desk)
+        task.wait()
+        assert task.wait_for(TaskState.RUNNING) == "FINISHED"
+
+
+def test_a_misspelt_state_is_guessed(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk:
+        task = submit(desk)
+        with pytest.raises(UsageError, match="did you mean 'RUNNING'"):
+            task.wait_for("RUNING")
+        task.wait()
+
+
+def test_killing_a_task_that_has_ended_changes_nothing(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk:
+        task = submit(desk)
+        task.wait()
+        assert task.kill() == "FINISHED"
+
+
+def test_the_place_in_the_line_is_told(tmp_path: Path) -> None:
+    with desk_of(tmp_path, hang) as desk:
+        cpus = desk.engine.info().cpus
+        tasks = [submit(desk, cpus=cpus) for _ in range(3)]
+        tasks[0].wait_for("RUNNING", 10)
+        assert [task.position_in_queue for task in tasks] == [None, 0, 1]
+        for task in reversed(tasks):
+            task.kill()
+
+
+# -- Ctrl+C -------------------------------------------------------------------------------------------
+
+
+def interrupt_soon(task: localrun.Task) -> threading.Thread:
+    """Press Ctrl+C once the task runs, and so while the main thread waits for it."""
+
+    def press() -> None:
+        task.wait_for("RUNNING", 10)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    return thread
+
+
+def test_ctrl_c_ends_the_waiting_and_not_the_task(tmp_path: Path) -> None:
+    with desk_of(tmp_path, hang) as desk:
+        task = submit(desk)
+        pressed = interrupt_soon(task)
+        with pytest.raises(KeyboardInterrupt):
+            task.wait()
+        pressed.join()
+        assert task.is_running
+        task.kill()
+
+
+def test_ctrl_c_in_a_sync_context_stops_the_task(tmp_path: Path) -> None:
+    with desk_of(tmp_path, hang) as desk:
+        task = submit(desk)
+        pressed = interrupt_soon(task)
+        with pytest.raises(KeyboardInterrupt), task.sync_context():
+            task.wait()
+        pressed.join()
+        assert task.status is TaskState.KILLED
+
+
+def test_an_error_in_a_sync_context_stops_the_task_and_goes_on_its_way(tmp_path: Path) -> None:
+    with desk_of(tmp_path, hang) as desk:
+        task = submit(desk)
+        with pytest.raises(ValueError, match="mine"), task.sync_context():
+            raise ValueError("mine")
+        assert task.status is TaskState.KILLED
+
+
+def test_a_sync_context_does_not_wait_by_itself(tmp_path: Path) -> None:
+    with desk_of(tmp_path, hang) as desk:
+        task = submit(desk)
+        with task.sync_context() as same:
+            assert same is task
+        assert not task.is_terminal
+        task.kill()
+
+
+# -- other processes ----------------------------------------------------------------------------------
+
+
+def test_a_task_of_another_process_is_waited_for_and_gives_its_outputs(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def program(container: FakeContainer) -> int:
+        go.wait(10)
+        return add(container)
+
+    with desk_of(tmp_path, program) as desk:
+        task_id = submit(desk).id
+        with elsewhere(desk) as home:
+            task = localrun.Task(task_id, home)
+            task.wait_for("RUNNING", 10)
+            go.set()
+            assert (task.wait(10), task.outputs) == ("FINISHED", {"sum": 7})
+
+
+def test_a_task_of_another_process_can_be_killed(tmp_path: Path) -> None:
+    with desk_of(tmp_path, hang) as desk:
+        task_id = submit(desk).id
+        with elsewhere(desk) as home:
+            assert localrun.Task(task_id, home).kill() is TaskState.KILLED
+
+
+def test_a_task_that_waits_in_another_process_can_be_killed(tmp_path: Path) -> None:
+    with desk_of(tmp_path, hang) as desk:
+        cpus = desk.engine.info().cpus
+        first, second = submit(desk, cpus=cpus), submit(desk, cpus=cpus)
+        first.wait_for("RUNNING", 10)
+        with elsewhere(desk) as home:
+            assert localrun.Task(second.id, home).kill() is TaskState.KILLED
+        first.kill()
+
+
+@pytest.mark.parametrize("state", ["PROVISIONED", "QUEUING", "PENDING"])
+def test_a_task_whose_process_died_before_it_ran_is_carried_on_by_who_waits(
+    tmp_path: Path, state: str
+) -> None:
+    with desk_of(tmp_path) as desk:
+        task = localrun.Task(abandoned(desk, state).id, desk.app.settings.home)
+        assert (task.wait(10), task.outputs) == ("FINISHED", {"sum": 7})
+
+
+def test_a_container_whose_process_died_is_carried_to_its_end_by_who_waits(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk:
+        left = abandoned(desk, "RUNNING")
+        with_container(desk, left)
+        task = localrun.Task(left.id, desk.app.settings.home)
+        assert (task.wait(10), task.outputs) == ("FINISHED", {"sum": 7})
+        assert desk.engine.find({"localrun.task": ""}) == []
+
+
+def test_a_container_whose_process_died_can_be_killed(tmp_path: Path) -> None:
+    with desk_of(tmp_path, hang) as desk:
+        left = abandoned(desk, "RUNNING")
+        with_container(desk, left)
+        assert localrun.Task(left.id, desk.app.settings.home).kill() is TaskState.KILLED
+        assert desk.engine.find({"localrun.task": ""}) == []
+
+
+def test_many_who_wait_carry_a_task_on_once(tmp_path: Path) -> None:
+    runs: list[str] = []
+
+    def program(container: FakeContainer) -> int:
+        runs.append(container.handle)
+        return add(container)
+
+    with desk_of(tmp_path, program) as desk:
+        left = abandoned(desk, "QUEUING")
+        apps = [App(desk.app.settings, desk.engine) for _ in range(8)]
+        found: list[TaskState] = []
+        threads = [
+            threading.Thread(target=lambda app=app: found.append(app.wait(left.id).state)) for app in apps
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    assert (found, len(runs)) == ([TaskState.FINISHED] * 8, 1)
+
+
+def test_an_engine_that_is_away_is_told_to_who_waits_and_the_task_stays(tmp_path: Path) -> None:
+    with make_desk(tmp_path, add) as desk:
+        left = abandoned(desk, "QUEUING")
+        away = App(desk.app.settings, None)
+        away.__dict__["engine"] = DockerEngine("unix:///nowhere.sock")
+        with localrun.using(away), pytest.raises(EngineUnreachable):
+            localrun.Task(left.id, desk.app.settings.home).wait(10)
+        with localrun.using(desk.app):
+            assert localrun.Task(left.id, desk.app.settings.home).wait(10) == "FINISHED"
+
+
+def test_nobody_waits_for_inputs_that_cannot_come(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk:
+        made = desk.app.manager.create_task({"bundle": str(desk.bundle), "image": desk.image})
+        desk.app.manager.shutdown()
+        with elsewhere(desk) as home:
+            task = localrun.Task(made.id, home)
+            with pytest.raises(UsageError, match="is CREATED, and no process carries it"):
+                task.wait(10)
+            assert task.kill() is TaskState.KILLED
+
+
+# -- what a task leaves -------------------------------------------------------------------------------
+
+
+def test_outputs_are_asked_for_after_the_end(tmp_path: Path) -> None:
+    with desk_of(tmp_path, hang) as desk:
+        task = submit(desk)
+        with pytest.raises(UsageError, match="has not ended"):
+            _ = task.outputs
+        with pytest.raises(UsageError, match="has not ended"):
+            task.download_outputs(dest=tmp_path / "out")
+        task.kill()
+        assert not (tmp_path / "out").exists()
+
+
+def test_outputs_are_copied_to_where_they_are_wanted(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk:
+        task = submit(desk)
+        task.wait()
+        assert task.download_outputs(dest=tmp_path / "out") == tmp_path / "out"
+        assert (tmp_path / "out/sum").read_text() == "7"
+        assert task.download_outputs(["sum"], tmp_path / "one") == tmp_path / "one"
+
+
+def test_outputs_go_to_a_folder_of_the_task_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with desk_of(tmp_path) as desk:
+        task = submit(desk)
+        task.wait()
+        assert task.download_outputs() == tmp_path / "localrun_output" / task.id
+
+
+def test_every_output_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk:
+        task = submit(desk)
+        task.wait()
+        with pytest.raises(UsageError) as caught:
+            task.download_outputs(["sun", "sum", "other"], tmp_path / "out")
+        assert [problem.path for problem in caught.value.problems] == ["sun", "other"]
+        assert "did you mean 'sum'" in str(caught.value)
+        assert not (tmp_path / "out").exists()
+
+
+def test_the_log_is_there_as_a_text(tmp_path: Path) -> None:
+    with desk_of(tmp_path, fail) as desk:
+        task = submit(desk)
+        task.wait()
+        assert task.logs() == "one\ntwo\nno luck\n"
+        assert task.logs(lines=1) == "no luck\n"
+        assert task.logs(lines=0) == ""
+
+
+def test_a_summary_says_where_the_time_went_and_why_it_ended(tmp_path: Path) -> None:
+    with desk_of(tmp_path, fail) as desk:
+        task = submit(desk)
+        task.wait()
+        out = io.StringIO()
+        task.print_summary(out)
+    text = out.getvalue()
+    assert text.startswith(f"Task {task.id}: FAILED (EXIT_NONZERO)\n")
+    for words in ("Timeline:", "RUNNING ", "exit code 3", "what to do:", "outputs:  0 files"):
+        assert words in text
+
+
+def test_a_summary_of_a_task_that_runs_says_so(tmp_path: Path) -> None:
+    with desk_of(tmp_path, hang) as desk:
+        task = submit(desk)
+        task.wait_for("RUNNING", 10)
+        assert "(ongoing)" in task.summary
+        task.kill()
+
+
+def test_metadata_is_kept_with_the_task(tmp_path: Path) -> None:
+    with desk_of(tmp_path) as desk:
+        task = submit(desk)
+        assert task.metadata == {}
+        task.metadata = {"sample": "A1"}
+        task.wait()
+        with elsewhere(desk) as home:
+            assert localrun.Task(task.id, home).metadata == {"sample": "A1"}
+
+
+# -- the package --------------------------------------------------------------------------------------
+
+
+def test_the_package_is_light_until_it_is_used() -> None:
+    import subprocess
+    import sys
+
+    heavy = "{'click', 'msgspec', 'yaml', 'rich', 'docker', 'psutil', 'localrun.api'}"
+    code = f"import sys, localrun; print(sorted({heavy} & set(sys.modules)))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
+
+
+def test_the_package_lists_its_names_and_knows_no_others() -> None:
+    assert {"Task", "TaskFailed", "run", "submit", "wait_all"} <= set(dir(localrun))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = localrun.nothing  # type: ignore[attr-defined]
+
+
+# -- shown as it goes ---------------------------------------------------------------------------------
+
+
+def test_waiting_can_show_what_happens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with desk_of(tmp_path, fail) as desk:
+        assert submit(desk).wait(show=True) == "FAILED"
+    shown = capsys.readouterr()
+    assert "] state RUNNING\n" in shown.err
+    assert "] out | no luck\n" in shown.err
+    assert "FAILED (EXIT_NONZERO): the task failed with exit code 3" in shown.err
+    assert shown.out == ""
+
+
+def test_waiting_shows_nothing_unless_it_is_told_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with desk_of(tmp_path, fail) as desk:
+        submit(desk).wait()
+    assert capsys.readouterr().err == ""
+
+
+def test_waiting_that_shows_has_its_limit_too(tmp_path: Path) -> None:
+    with desk_of(tmp_path, hang) as desk:
+        task = submit(desk)
+        with pytest.raises(TimeoutError, match=r"has not ended after 0\.05 s"):
+            task.wait(0.05, show=True)
+        task.kill()

@@ -1,0 +1,166 @@
+"""Building a folder: once for each content, and no image of a former content stays."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localrun.bundle.images import ensure as images
+from localrun.bundle.images.build import REPOSITORY, labels_of
+from localrun.bundle.images.ensure import ImageFolder
+from localrun.engines.base import ContainerSpec, Image
+from localrun.engines.dockerd import DockerEngine
+from localrun.errors import Cause, ImageError
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def folder(tmp_path: Path, docker_engine: DockerEngine, busybox: str) -> Iterator[Path]:
+    made = tmp_path / "task"
+    made.mkdir()
+    (made / "Dockerfile").write_text(f"ARG BASE_IMAGE={busybox}\nFROM $BASE_IMAGE\nCOPY program /program\n")
+    (made / "program").write_text(secrets.token_hex(8))
+    yield made
+    for folder in tmp_path.iterdir():
+        for image in built_from(folder, docker_engine):
+            for tag in image.tags:
+                docker_engine.remove_image(tag)
+
+
+def built_from(folder: Path, engine: DockerEngine) -> list[Image]:
+    return engine.images(labels_of(folder.resolve()))
+
+
+def ensure(engine: DockerEngine, folder: Path, **build_args: str) -> tuple[Image, list[str]]:
+    said: list[str] = []
+    made = images.ensure(
+        ImageFolder(folder, build_args=build_args),
+        engine,
+        cache=folder.parent / "cache",
+        progress=lambda what, _done, _total: said.append(what),
+    )
+    return made, said
+
+
+def test_a_folder_is_built_once_for_its_content(docker_engine: DockerEngine, folder: Path) -> None:
+    first, said = ensure(docker_engine, folder)
+    assert any("COPY program" in line for line in said)
+    assert first.tags[0].startswith(f"{REPOSITORY}:")
+    assert ensure(docker_engine, folder) == (first, [])
+
+
+def test_a_changed_folder_is_built_again_and_the_former_image_goes(
+    docker_engine: DockerEngine, folder: Path
+) -> None:
+    first, _ = ensure(docker_engine, folder)
+    (folder / "program").write_text("changed")
+    second, _ = ensure(docker_engine, folder)
+    assert [image.id for image in built_from(folder, docker_engine)] == [second.id]
+    assert docker_engine.find_image(first.id) is None
+
+
+def test_a_former_image_that_the_user_named_stays_under_that_name(
+    docker_engine: DockerEngine, folder: Path
+) -> None:
+    first, _ = ensure(docker_engine, folder)
+    name = f"localrun-test/kept:{first.id[7:19]}"
+    docker_engine.tag_image(first.id, name)
+    (folder / "program").write_text("changed")
+    ensure(docker_engine, folder)
+    kept = docker_engine.find_image(name)
+    assert kept is not None
+    assert kept.tags == (name,)
+
+
+def test_the_images_of_another_folder_stay(docker_engine: DockerEngine, folder: Path) -> None:
+    other = folder.with_name("other")
+    other.mkdir()
+    for path in folder.iterdir():
+        (other / path.name).write_bytes(path.read_bytes())
+    (other / "program").write_text("of another task")
+    first, _ = ensure(docker_engine, other)
+    ensure(docker_engine, folder)
+    (folder / "program").write_text("changed")
+    ensure(docker_engine, folder)
+    assert docker_engine.find_image(first.id) is not None
+
+
+def test_the_base_image_can_be_overridden(docker_engine: DockerEngine, folder: Path, busybox: str) -> None:
+    (folder / "Dockerfile").write_text(
+        "ARG BASE_IMAGE=not/there:1\nFROM $BASE_IMAGE\nCOPY program /program\n"
+    )
+    made, _ = ensure(docker_engine, folder, BASE_IMAGE=busybox)
+    assert made.tags
+
+
+def test_a_failed_build_leaves_nothing(docker_engine: DockerEngine, folder: Path) -> None:
+    (folder / "Dockerfile").write_text((folder / "Dockerfile").read_text() + "RUN false\n")
+    with pytest.raises(ImageError) as caught:
+        ensure(docker_engine, folder)
+    assert caught.value.cause is Cause.IMAGE_BUILD_FAILED
+    assert built_from(folder, docker_engine) == []
+
+
+def test_neither_git_nor_the_tasks_are_sent_to_the_engine(
+    docker_engine: DockerEngine, folder: Path, busybox: str
+) -> None:
+    for path in (".git/HEAD", ".localrun/tasks/x", "sub/.git", "seen"):
+        (folder / path).parent.mkdir(exist_ok=True, parents=True)
+        (folder / path).write_text("x")
+    command = "test -e /all/seen && ! ls -aR /all | grep -E 'git|localrun'"
+    (folder / "Dockerfile").write_text(f"FROM {busybox}\nCOPY . /all\nRUN {command}\n")
+    ensure(docker_engine, folder)
+
+
+class Meeting(DockerEngine):
+    """An engine whose builds begin together, and that has a container of the one that is made first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.barrier = threading.Barrier(2, timeout=30)
+        self.containers: list[str] = []
+
+    def build_image(self, folder: Path, **options: Any) -> Image:
+        self.barrier.wait()
+        return super().build_image(folder, **options)
+
+    def tag_image(self, image: str, name: str) -> None:
+        super().tag_image(image, name)
+        spec = ContainerSpec(image=image, name=f"localrun-test-{secrets.token_hex(4)}", command=("sh",))
+        self.containers.append(self.create(spec))
+
+
+def test_two_builds_of_the_same_at_once_make_one_image_and_leave_none_without_a_name(
+    folder: Path, busybox: str
+) -> None:
+    # Given a build that makes another image each time, and two caches that do not know of each other
+    (folder / "Dockerfile").write_text(f"FROM {busybox}\nRUN cat /proc/sys/kernel/random/uuid > /id\n")
+    engine = Meeting()
+    made: list[Image] = []
+
+    def build(cache: Path) -> None:
+        made.append(images.ensure(ImageFolder(folder), engine, cache=cache))
+
+    # When both build at once, and the first runs a container of its image before the second is made
+    threads = [threading.Thread(target=build, args=(folder.parent / name,)) for name in ("one", "two")]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        # Then both have the same image, and there is no other
+        assert len({image.id for image in made}) == 1
+        assert len(made) == 2
+        (left,) = built_from(folder, engine)
+        assert (left.id, len(left.tags)) == (made[0].id, 1)
+    finally:
+        for handle in engine.containers:
+            engine.remove(handle)
+        engine.close()

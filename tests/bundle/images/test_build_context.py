@@ -1,0 +1,152 @@
+"""A folder's digest, and what `.dockerignore` leaves out of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from localrun.bundle.images import build_context as contexts
+from localrun.bundle.images import cache as notes
+from localrun.bundle.images.build_context import _walk, digest
+from localrun.bundle.images.dockerignore import Ignore
+from localrun.bundle.images.ensure import ImageFolder
+from localrun.errors import Cause, ImageError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "task"
+    (made / "src").mkdir(parents=True)
+    (made / "Dockerfile").write_text("FROM scratch\n")
+    (made / "src" / "a.py").write_text("print(1)\n")
+    (made / "link").symlink_to("src/a.py")
+    return made
+
+
+def of(folder: Path, **more: str) -> str:
+    return digest(ImageFolder(folder, build_args=more), folder.parent / "cache")
+
+
+def relink(path: Path, target: str) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "content": lambda folder: (folder / "src/a.py").write_text("print(2)\n"),
+    "mode": lambda folder: (folder / "src/a.py").chmod(0o755),
+    "name": lambda folder: (folder / "src/a.py").rename(folder / "src/b.py"),
+    "new file": lambda folder: (folder / "new").write_text(""),
+    "new folder": lambda folder: (folder / "new").mkdir(),
+    "removed": lambda folder: (folder / "link").unlink(),
+    "link target": lambda folder: relink(folder / "link", "elsewhere"),
+    "Dockerfile": lambda folder: (folder / "Dockerfile").write_text("FROM other\n"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_a_build_sees_changes_the_digest(folder: Path, change: str) -> None:
+    before = of(folder)
+    CHANGES[change](folder)
+    assert of(folder) != before
+
+
+def test_what_a_build_does_not_see_leaves_the_digest(folder: Path) -> None:
+    before = of(folder)
+    (folder / ".git").mkdir()
+    (folder / ".git" / "HEAD").write_text("x")
+    (folder / ".localrun").mkdir()
+    os.utime(folder / "Dockerfile", (1, 1))
+    assert of(folder) == before
+
+
+def test_a_folder_that_wants_its_git_in_the_build_says_so(folder: Path) -> None:
+    (folder / ".dockerignore").write_text("!.git\n")
+    (folder / ".git").mkdir()
+    before = of(folder)
+    (folder / ".git" / "HEAD").write_text("x")
+    assert of(folder) != before
+
+
+def test_build_arguments_are_part_of_the_digest(folder: Path) -> None:
+    assert len({of(folder), of(folder, BASE="a"), of(folder, BASE="b")}) == 3
+
+
+def test_ignored_files_do_not_count_but_the_dockerfile_always_does(folder: Path) -> None:
+    (folder / ".dockerignore").write_text("*\n!src\n")
+    before = of(folder)
+    (folder / "out").write_text("result")
+    assert of(folder) == before
+    (folder / "src/a.py").write_text("print(3)\n")
+    changed = of(folder)
+    assert changed != before
+    (folder / "Dockerfile").write_text("FROM other\n")
+    assert of(folder) != changed
+
+
+def test_an_unchanged_folder_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes, "TICK", 0)
+    before = of(folder)
+    monkeypatch.setattr(contexts, "_content", lambda *_: pytest.fail("a file was read"))
+    assert of(folder) == before
+
+
+def test_pipes_are_not_opened(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    assert of(folder)
+
+
+def test_links_out_of_the_folder_are_not_followed(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("1")
+    (folder / "out").symlink_to(outside)
+    before = of(folder)
+    outside.write_text("2")
+    assert of(folder) == before
+
+
+def test_what_goes_while_the_folder_is_looked_at_is_not_there(tmp_path: Path) -> None:
+    for name in ("a", "b/x", "c/x", "d"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1")
+    walk = _walk(tmp_path, "", Ignore([]))
+    assert next(walk).path == "a"
+    shutil.rmtree(tmp_path / "b")
+    assert next(walk).path == "c"
+    shutil.rmtree(tmp_path / "c")
+    assert [entry.path for entry in walk] == ["d"]
+
+
+def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="cannot be read: No such file") as caught:
+        of(tmp_path / "absent")
+    assert caught.value.cause is Cause.IMAGE_BUILD_FAILED
+
+
+@pytest.mark.parametrize(
+    ("pattern", "left_out", "kept"),
+    [
+        ("*.pyc", ["a.pyc"], ["a.py", "d/a.pyc"]),
+        ("**/*.pyc", ["a.pyc", "d/a.pyc", "d/e/a.pyc"], ["a.py"]),
+        ("/build", ["build", "build/x/y"], ["builds", "src/build"]),
+        ("docs/", ["docs", "docs/a"], ["docs2"]),
+        ("a/**", ["a/b", "a/b/c"], ["b"]),
+        ("a/**/z", ["a/z", "a/b/c/z"], ["z"]),
+        ("f?o", ["foo", "fxo"], ["fo", "f/o"]),
+        ("[ab].txt", ["a.txt"], ["c.txt"]),
+        ("a.b", ["a.b"], ["aXb"]),
+        ("# note", [], ["# note", "note"]),
+        ("*\n!keep", ["a"], ["keep", "keep/x"]),
+        ("!keep\n*", ["keep"], []),
+        (".", [], ["a"]),
+        ("[z-a]", [], ["z"]),
+        ("", [], ["a"]),
+    ],
+)
+def test_patterns_mean_what_docker_means(pattern: str, left_out: list[str], kept: list[str]) -> None:
+    ignore = Ignore(pattern.splitlines())
+    assert [path for path in [*left_out, *kept] if ignore(path)] == left_out

@@ -1,0 +1,337 @@
+"""Loading into a real engine: by id, once, without touching a name of the user's."""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+import subprocess
+import sys
+import tarfile
+import textwrap
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from localrun.bundle.images import ensure as images
+from localrun.bundle.images.archive import inspect
+from localrun.bundle.images.compressed import Packed
+from localrun.bundle.images.ensure import ImageArchive
+from localrun.bundle.images.load import choose
+from localrun.bundle.images.retag import own_name, repack
+from localrun.engines.base import Engine, EngineInfo, Image
+from localrun.engines.dockerd import DockerEngine
+from localrun.errors import Cause, EngineError, ImageError, TaskKilled
+from tests.support.archives import attestation, look, nested, oci_image, oci_layout, old_save
+from tests.support.images import image_archive, image_id, tar_of
+
+INFO = EngineInfo("test", "1", "linux", "amd64", 1, 1, "/")
+
+
+@dataclass
+class Shelf:
+    """An engine that only keeps images, and counts what is asked of it."""
+
+    info_: EngineInfo = INFO
+    kept: dict[str, Image] = field(default_factory=dict)
+    loaded: list[dict[str, bytes]] = field(default_factory=list)
+    gives_own_ids: bool = False
+
+    def info(self) -> EngineInfo:
+        return self.info_
+
+    def find_image(self, reference: str) -> Image | None:
+        return self.kept.get(reference)
+
+    def load_image(self, archive: Iterable[bytes]) -> str:
+        with tarfile.open(fileobj=io.BytesIO(b"".join(archive))) as opened:
+            members = {item.name: cast(io.BufferedReader, opened.extractfile(item)).read() for item in opened}
+        self.loaded.append(members)
+        config = str(json.loads(members["manifest.json"])[0]["Config"])
+        name = "sha256:" + ("f" * 64 if self.gives_own_ids else config.removesuffix(".json"))
+        self.kept[name] = Image(name, "linux", "amd64", 1)
+        return name
+
+
+def ensure(
+    archive: ImageArchive, engine: object, cache: Path, *, check: Callable[[], None] = lambda: None
+) -> Image:
+    return images.ensure(archive, cast(Engine, engine), cache=cache, check_cancelled=check)
+
+
+@pytest.fixture
+def tar(tmp_path: Path) -> Path:
+    return tmp_path / "lab-1.tar"
+
+
+# -- which image, and what the engine sees of it
+
+
+def test_the_engine_sees_one_image_under_our_name_and_nothing_else(tar: Path, tmp_path: Path) -> None:
+    shelf = Shelf()
+    archive = look(tar, old_save(["victim:latest"]))
+    ensure(archive, shelf, tmp_path)
+    manifest = json.loads(shelf.loaded[0]["manifest.json"])
+    assert [entry["RepoTags"] for entry in manifest] == [[own_name(archive.images[0])]]
+    assert set(shelf.loaded[0]) == {"manifest.json", manifest[0]["Config"], *manifest[0]["Layers"]}
+    assert "victim" not in str(shelf.loaded)
+
+
+def test_an_image_that_is_there_is_not_loaded_again(tar: Path, tmp_path: Path) -> None:
+    shelf = Shelf()
+    archive = look(tar, old_save())
+    first = ensure(archive, shelf, tmp_path)
+    assert ensure(archive, shelf, tmp_path) == first
+    assert len(shelf.loaded) == 1
+
+
+def test_an_engine_with_ids_of_its_own_loads_once_too(tar: Path, tmp_path: Path) -> None:
+    shelf = Shelf(gives_own_ids=True)
+    archive = look(tar, old_save())
+    assert ensure(archive, shelf, tmp_path).id == "sha256:" + "f" * 64
+    ensure(archive, shelf, tmp_path)
+    assert len(shelf.loaded) == 1
+
+
+def test_an_image_that_went_meanwhile_is_loaded_again(tar: Path, tmp_path: Path) -> None:
+    shelf = Shelf(gives_own_ids=True)
+    archive = look(tar, old_save())
+    ensure(archive, shelf, tmp_path)
+    shelf.kept.clear()
+    ensure(archive, shelf, tmp_path)
+    assert len(shelf.loaded) == 2
+
+
+def test_the_image_of_the_engines_platform_is_taken(tar: Path) -> None:
+    both = look(tar, oci_layout(nested(oci_image(), oci_image(architecture="arm64"), attestation())))
+    assert choose(both, INFO).architecture == "amd64"
+    other = EngineInfo("test", "1", "linux", "aarch64", 1, 1, "/")
+    assert choose(both, other).architecture == "arm64"
+
+
+def test_an_image_for_other_platforms_only_is_refused_with_their_names(tar: Path, tmp_path: Path) -> None:
+    archive = look(tar, oci_layout(oci_image(architecture="arm64"), oci_image(architecture="s390x")))
+    with pytest.raises(
+        ImageError, match=r"is for linux/arm64, linux/s390x; the engine runs linux/amd64"
+    ) as caught:
+        ensure(archive, Shelf(), tmp_path)
+    assert caught.value.cause is Cause.IMAGE_PLATFORM
+
+
+def test_progress_counts_every_byte_up_to_the_total(tar: Path) -> None:
+    archive = look(tar, old_save(layer=bytes(3_000_000)))
+    seen: list[tuple[int, int | None]] = []
+    for _ in repack(archive, archive.images[0], lambda _what, done, total: seen.append((done, total))):
+        pass
+    assert seen[0] == (0, archive.images[0].size)
+    assert seen[-1] == (archive.images[0].size, archive.images[0].size)
+    assert len(seen) > 3
+
+
+def test_an_archive_that_was_exchanged_after_it_was_looked_into_is_refused(tar: Path, tmp_path: Path) -> None:
+    archive = look(tar, old_save())
+    members = old_save()
+    name = archive.images[0].config
+    tar.write_bytes(tar_of({**members, name: members[name].replace(b"/hello", b"/hullo")}))
+    with pytest.raises(ImageError, match="another one now"):
+        ensure(archive, Shelf(), tmp_path)
+
+
+def test_an_archive_that_lost_a_layer_after_it_was_looked_into_is_refused(tar: Path, tmp_path: Path) -> None:
+    archive = look(tar, old_save())
+    tar.write_bytes(tar_of({"other": b""}))
+    with pytest.raises(ImageError, match="is missing"):
+        ensure(archive, Shelf(), tmp_path)
+
+
+# -- on a real engine
+
+
+@pytest.fixture
+def engine(docker_engine: DockerEngine) -> DockerEngine:
+    return docker_engine
+
+
+@dataclass
+class Marked:
+    """A program's layer that no other test has, and what was made of it, so that it can go again."""
+
+    text: str = field(default_factory=lambda: secrets.token_hex(8))
+    names: list[str] = field(default_factory=list)
+
+    @property
+    def layer(self) -> bytes:
+        return tar_of({"mark": self.text.encode()})
+
+    def name(self, repository: str) -> str:
+        self.names.append(f"localrun-test/{repository}:{self.text}")
+        return self.names[-1]
+
+    def look(self, tar: Path, members: dict[str, bytes] | bytes) -> ImageArchive:
+        return self.noted(look(tar, members))
+
+    def noted(self, archive: ImageArchive) -> ImageArchive:
+        self.names += [own_name(image) for image in archive.images]
+        return archive
+
+
+@pytest.fixture
+def mark(engine: DockerEngine) -> Iterator[Marked]:
+    made = Marked()
+    yield made
+    for name in made.names:
+        engine.remove_image(name)
+
+
+FORMATS: dict[str, Callable[[bytes], bytes]] = {
+    "old docker save": lambda layer: tar_of(old_save(layer=layer)),
+    "oci": lambda layer: tar_of(oci_layout(oci_image(layer, packed=False))),
+    "oci with gzip layers": lambda layer: tar_of(oci_layout(oci_image(layer))),
+    "oci with attestations and platforms": lambda layer: tar_of(
+        oci_layout(nested(attestation(), oci_image(layer, architecture="arm64"), oci_image(layer)))
+    ),
+}
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_loads_under_the_id_found_inside(
+    form: str, engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
+) -> None:
+    archive = mark.look(tar, FORMATS[form](mark.layer))
+    chosen = choose(archive, engine.info())
+    made = ensure(archive, engine, tmp_path)
+    assert made.id == chosen.id
+    assert made.tags == (own_name(chosen),)
+
+
+@pytest.mark.docker
+def test_what_docker_save_writes_loads_again(
+    engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
+) -> None:
+    name = mark.name("saved")
+    packed = image_archive(mark.layer, name, Cmd=["/x"])
+    engine.load_image([packed])
+    subprocess.run(["docker", "save", "-o", str(tar), name], check=True)
+    engine.remove_image(name)
+    archive = mark.noted(inspect(Packed(tar, 0, tar.stat().st_size), tar.name))
+    assert archive.images[0].tags == (name,)
+    assert ensure(archive, engine, tmp_path).id == image_id(packed)
+    assert engine.find_image(name) is None
+
+
+@pytest.mark.docker
+def test_a_tag_of_the_users_is_neither_created_moved_nor_removed(
+    engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
+) -> None:
+    name = mark.name("shared")
+    theirs = engine.load_image([image_archive(Marked().layer, name)])
+    ours = image_archive(mark.layer, name)
+    made = ensure(mark.look(tar, ours), engine, tmp_path)
+    found = engine.find_image(name)
+    assert made.id == image_id(ours) != theirs
+    assert found is not None
+    assert found.id == theirs
+
+
+@pytest.mark.docker
+def test_an_image_that_the_user_has_under_another_name_is_not_loaded(
+    engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
+) -> None:
+    name = mark.name("mine")
+    engine.load_image([image_archive(mark.layer, name)])
+    made = ensure(mark.look(tar, image_archive(mark.layer, "other/name:2")), engine, tmp_path)
+    assert made.tags == (name,)
+
+
+@pytest.mark.docker
+def test_an_archive_inside_a_zip_is_loaded_from_there(
+    engine: DockerEngine, mark: Marked, tmp_path: Path
+) -> None:
+    from localrun.bundle.zip import opened
+
+    path = tmp_path / "b.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("i-1.tar", tar_of(oci_layout(oci_image(mark.layer))))
+    with opened(path) as packed:
+        found = mark.noted(inspect(packed.packed("i-1.tar"), "i-1.tar"))
+    assert ensure(found, engine, tmp_path / "cache").id == found.images[0].id
+
+
+@pytest.mark.docker
+def test_a_layer_that_does_not_fit_is_refused_and_nothing_stays(
+    engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
+) -> None:
+    broken = {**old_save(layer=mark.layer), "abc/layer.tar": Marked().layer}
+    archive = mark.look(tar, broken)
+    with pytest.raises(ImageError, match=r"lab-1\.tar: .*layer"):
+        ensure(archive, engine, tmp_path)
+    assert [engine.find_image(name) for name in (archive.images[0].id, *mark.names)] == [None, None]
+
+
+@pytest.mark.docker
+def test_a_cancelled_load_leaves_nothing_and_the_next_one_succeeds(
+    engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
+) -> None:
+    archive = mark.look(tar, old_save(layer=tar_of({mark.text: bytes(8_000_000)})))
+    calls = iter(range(100))
+
+    def check() -> None:
+        if next(calls) >= 4:
+            raise TaskKilled("enough")
+
+    with pytest.raises(TaskKilled):
+        ensure(archive, engine, tmp_path, check=check)
+    assert [engine.find_image(name) for name in (archive.images[0].id, *mark.names)] == [None, None]
+    assert ensure(archive, engine, tmp_path).id == archive.images[0].id
+
+
+PROGRAM = """
+    import sys
+    from pathlib import Path
+    from localrun.bundle.images import ensure
+    from localrun.engines.dockerd import DockerEngine
+    from localrun.bundle.images.archive import inspect
+    from localrun.bundle.images.compressed import Packed
+
+    tar, cache = map(Path, sys.argv[1:])
+    archive = inspect(Packed(tar, 0, tar.stat().st_size), tar.name)
+    loaded = []
+    engine = DockerEngine(None)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    made = ensure.ensure(archive, engine, cache=cache, progress=lambda *step: loaded.append(step))
+    print(made.id, bool(loaded))
+    engine.close()
+"""
+
+
+@pytest.mark.docker
+def test_two_processes_load_an_image_once(
+    engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
+) -> None:
+    archive = mark.look(tar, old_save(layer=tar_of({mark.text: bytes(30_000_000)})))
+    command = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(tar), str(tmp_path / "cache")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with (
+        subprocess.Popen(command, text=True, **pipes) as one,  # type: ignore[call-overload]
+        subprocess.Popen(command, text=True, **pipes) as two,  # type: ignore[call-overload]
+    ):
+        both = (one, two)
+        assert [process.stdout.readline() for process in both] == ["ready\n"] * 2
+        for process in both:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        said = sorted(process.stdout.read().split() for process in both)
+    assert said == [[archive.images[0].id, "False"], [archive.images[0].id, "True"]]
+
+
+def test_an_engine_that_forgets_at_once_is_an_error_of_the_engine(tar: Path, tmp_path: Path) -> None:
+    shelf = Shelf()
+    shelf.find_image = lambda reference: None  # type: ignore[method-assign]
+    with pytest.raises(EngineError, match="does not know it a moment later"):
+        ensure(look(tar, old_save()), shelf, tmp_path)

@@ -1,0 +1,291 @@
+"""New bundles: they run as they are, and give what their test expects."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localrun import descriptor
+from localrun.bundle.images.build import labels_of
+from localrun.bundle.scaffold import template
+from localrun.bundle.scaffold.examples import picture
+from localrun.bundle.scaffold.grammar import Wish, parse
+from localrun.descriptor.types import TYPES
+from localrun.engines.dockerd import DockerEngine
+from localrun.errors import Problem, UsageError
+from tests.conftest import ROOT, absent
+
+BASE = "localrun-base/python"
+SIMPLE = [name for name in TYPES if name not in ("array", "enumeration")]
+EVERY = [
+    *SIMPLE,
+    "enumeration(small,large one)",
+    "array<integer>",
+    "array<array<number>>",
+    "array<image>",
+    "array<geometry>",
+    "array<enumeration(a,b)>",
+]
+
+
+def texts(kinds: list[str]) -> list[str]:
+    return [f"p{number}:{kind}" for number, kind in enumerate(kinds)]
+
+
+def problems(*inputs: str, outputs: tuple[str, ...] = ()) -> dict[str, Problem]:
+    with pytest.raises(UsageError) as raised:
+        template.plan("new", inputs, outputs)
+    return {problem.path: problem for problem in raised.value.problems}
+
+
+# -- the grammar ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("x:integer", "integer"),
+        (" x : integer ", "integer"),
+        ("x:array<integer>", {"id": "array", "subtype": "integer"}),
+        ("x:enumeration(a, b c)", {"id": "enumeration", "values": ["a", "b c"]}),
+        (
+            "x:array<array<file>>",
+            {"id": "array", "subtype": {"id": "array", "subtype": "file", "min_size": 0, "max_size": 100}},
+        ),
+    ],
+)
+def test_a_parameter_is_a_name_and_a_type(text: str, kind: Any) -> None:
+    found: list[Problem] = []
+    assert parse([text], "--input", found) == [Wish("x", kind)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "remedy"),
+    [
+        ("x:integr", "unknown type 'integr'", "did you mean 'integer'?"),
+        ("x:array<integr>", "unknown type 'integr'", "did you mean 'integer'?"),
+        ("x:enumeratio(a)", "unknown type 'enumeratio(a)'", "did you mean 'enumeration'?"),
+        ("x:array", "array needs the type of its items", "write array<integer>"),
+        ("x:enumeration", "enumeration needs its values", "write enumeration(small,large)"),
+        ("x:enumeration()", "a value of the enumeration is empty or too long", "write (small,large)"),
+        ("x:enumeration(a,a)", "a value of the enumeration is there twice", "leave one"),
+        ("x:integer<3>", "unknown type 'integer<3>'", "write for example integer, array<number>"),
+        ("x:" + "array<" * 50 + "file" + ">" * 50, "the arrays are nested too deep", "use fewer"),
+        ("x", "has no type", "write x:integer"),
+        ("a b:file", "'a b' is no name for a parameter", "use letters, digits and _ only"),
+        (":file", "'' is no name for a parameter", "use letters, digits and _ only"),
+    ],
+)
+def test_what_is_not_understood_is_told_with_a_way_to_write_it(text: str, message: str, remedy: str) -> None:
+    found = problems(text)[f"--input {text}"]
+    assert found.message == message
+    assert found.remedy.startswith(remedy)
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    assert len(problems("a:integr", "b", "c:file", "c:file", outputs=("d:x",))) == 4
+
+
+@given(st.lists(st.text(max_size=30), max_size=4))
+def test_whatever_is_written_only_a_usage_error_comes_out(given_texts: list[str]) -> None:
+    try:
+        made = template.plan("new", given_texts, given_texts)
+    except UsageError:
+        return
+    assert descriptor.read(made.files["descriptor.yml"]).inputs
+
+
+# -- what is written ------------------------------------------------------------------------------
+
+
+def test_without_a_wish_it_adds_two_integers() -> None:
+    found = descriptor.read(template.plan("adder").files["descriptor.yml"])
+    assert (list(found.inputs), list(found.outputs)) == (["a", "b"], ["sum"])
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_each_type_makes_a_descriptor_that_app_engine_would_accept(kind: str) -> None:
+    made = template.plan("new", [f"x:{kind}"], [f"y:{kind}"])
+    found = descriptor.read(made.files["descriptor.yml"])
+    assert (found.warnings, made.warnings) == ((), ())
+    assert found.inputs["x"].type == found.outputs["y"].type
+    compile(made.files["program/main.py"], "main.py", "exec")
+
+
+def test_what_app_engine_would_refuse_is_told() -> None:
+    (warning,) = template.plan("new", [], ["ds:array<datetime>"]).warnings
+    assert "cannot read a datetime in an output array" in warning
+
+
+@pytest.mark.parametrize(
+    ("name", "called", "namespace"),
+    [
+        ("count-cells", "count-cells", "com.example.count_cells"),
+        ("Zähle.Zellen!", "Z hle Zellen", "com.example.z_hle_zellen"),
+        ("a", "Task a", "com.example.a"),
+        ("日本", "Task", "com.example.task"),
+        ("x" * 80, "x" * 30, f"com.example.{'x' * 80}"),
+    ],
+)
+def test_any_name_of_a_folder_becomes_a_name_and_a_namespace(name: str, called: str, namespace: str) -> None:
+    found = descriptor.read(template.plan(name).files["descriptor.yml"])
+    assert (found.name, found.namespace) == (called, namespace)
+
+
+@pytest.mark.parametrize("name", ["class", "yes", "1", "inputs", "None", "null", "_", "y", "run"])
+def test_any_name_of_a_parameter_may_be_a_word_of_yaml_or_python(name: str) -> None:
+    made = template.plan("new", [f"{name}:integer"], [f"{name}:integer"])
+    assert list(descriptor.read(made.files["descriptor.yml"]).inputs) == [name]
+    compile(made.files["program/main.py"], "main.py", "exec")
+
+
+def test_a_namespace_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError) as raised:
+        template.plan("new", namespace="a b")
+    assert raised.value.problems[0].path == "namespace"
+
+
+def test_only_one_side_given_fills_the_other() -> None:
+    one = descriptor.read(template.plan("new", ["x:file"]).files["descriptor.yml"])
+    other = descriptor.read(template.plan("new", [], ["x:file"]).files["descriptor.yml"])
+    assert (list(one.outputs), list(other.inputs)) == (["result"], ["text"])
+
+
+def test_the_example_picture_is_a_png() -> None:
+    data = picture()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    assert data.endswith(b"IEND\xaeB`\x82")
+
+
+@pytest.mark.parametrize("outputs", [texts(EVERY), [f"{name}:{name}" for name in SIMPLE]])
+def test_the_program_gives_what_is_expected(tmp_path: Path, outputs: list[str]) -> None:
+    """Without a container: the program runs here, on folders of this test."""
+    inputs = texts(EVERY) if len(outputs) == len(EVERY) else ["text:string"]
+    template.write(template.plan("new", inputs, outputs), tmp_path / "new")
+    lay_out(tmp_path)
+    main = tmp_path / "new" / "program" / "main.py"
+    text = main.read_text()
+    main.write_text(
+        text.replace('"/inputs"', repr(str(tmp_path / "in"))).replace(
+            '"/outputs"', repr(str(tmp_path / "out"))
+        )
+    )
+    done = subprocess.run([sys.executable, str(main)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        name.partition(":")[0] for name in outputs
+    )
+
+
+def lay_out(folder: Path) -> None:
+    """Put the example inputs where the program finds them."""
+    from localrun import values
+
+    found = descriptor.read((folder / "new" / "descriptor.yml").read_bytes())
+    (folder / "in").mkdir()
+    (folder / "out").mkdir()
+    given_values = values.load_values(folder / "new" / "inputs.json")
+    values.provision(found, given_values, folder / "in", copy=True)
+
+
+# -- on disk --------------------------------------------------------------------------------------
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    template.write(template.plan("new"), folder)
+    assert (folder / "descriptor.yml").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def make_file(folder: Path) -> None:
+    (folder / "new").write_text("mine")
+
+
+def make_filled(folder: Path) -> None:
+    (folder / "new").mkdir()
+    (folder / "new" / "mine").write_text("mine")
+
+
+def make_link(folder: Path) -> None:
+    (folder / "else").mkdir()
+    (folder / "new").symlink_to("else")
+
+
+@pytest.mark.parametrize("occupy", [make_file, make_filled, make_link])
+def test_what_is_there_already_is_not_touched(tmp_path: Path, occupy: Any) -> None:
+    occupy(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match="new") as raised:
+        template.write(template.plan("new"), tmp_path / "new")
+    assert raised.value.remedy
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no folder"):
+        template.write(template.plan("new"), tmp_path / "none" / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- on a real engine -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def new(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Path]:
+    """The place of a new bundle; the image that is built of it goes afterwards."""
+    if docker_engine.find_image(BASE) is None:
+        absent(f"there is no image {BASE} (make base)")
+    folder = tmp_path / "new"
+    yield folder
+    for found in docker_engine.images(labels_of(folder.resolve())):
+        for tag in found.tags:
+            docker_engine.remove_image(tag)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("inputs", "outputs"),
+    [([], []), (texts(EVERY), texts(EVERY)), ([], [f"{name}:{name}" for name in SIMPLE])],
+    ids=["standard", "every type passed on", "every type made up"],
+)
+def test_its_own_test_passes_as_it_is(new: Path, inputs: list[str], outputs: list[str]) -> None:
+    template.write(template.plan("new", inputs, outputs), new)
+    done = run_its_tests(new)
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+
+
+@pytest.mark.docker
+def test_its_own_test_writes_down_what_came_out(new: Path) -> None:
+    template.write(template.plan("new", ["picture:image"], ["picture:image", "size:integer"]), new)
+    done = run_its_tests(new, "--localrun-update")
+    assert done.returncode == 0, done.stdout
+    assert json.loads((new / "expected.json").read_text())["picture"] == "@expected/picture.png"
+    assert (new / "expected/picture.png").read_bytes() == picture()
+    assert "new expectations" not in run_its_tests(new, "--localrun-update").stdout
+
+
+def run_its_tests(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests of a new bundle, as its user would."""
+    given_options = ["--localrun-build-arg", f"BASE_IMAGE={BASE}", "--localrun-required", "yes", *options]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", *given_options],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LOCALRUN_CACHE": str(folder.parent / "c")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from localrun.cli.signals import Interrupted, Interrupts
+
+
+def send(number: int = signal.SIGINT) -> None:
+    """Send this process a signal; Python's handler has run when this returns."""
+    os.kill(os.getpid(), number)
+
+
+def interrupted(undone: list[bool]) -> None:
+    """Be interrupted, and again while what was done is being undone."""
+    try:
+        send()
+    finally:
+        send()
+        undone.append(True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_takes_the_command_down_while_nothing_is_promised(number: signal.Signals) -> None:
+    with Interrupts() as interrupts, pytest.raises(Interrupted), interrupts.raising():
+        send(number)
+
+
+def test_what_is_undone_after_a_signal_is_not_interrupted_again() -> None:
+    undone: list[bool] = []
+    with Interrupts() as interrupts, pytest.raises(Interrupted), interrupts.raising():
+        interrupted(undone)
+    assert undone
+
+
+def test_a_signal_waits_for_what_must_not_be_torn() -> None:
+    whole: list[bool] = []
+    with Interrupts() as interrupts, pytest.raises(Interrupted), interrupts.raising(), interrupts.held():
+        interrupted(whole)
+    assert whole == [True]
+
+
+def test_a_signal_that_came_before_is_answered_on_entry() -> None:
+    with Interrupts() as interrupts:
+        send()
+        with pytest.raises(Interrupted), interrupts.raising():
+            pytest.fail("the signal was forgotten")
+
+
+def test_each_signal_stops_the_task_and_a_second_does_not_wait_for_the_first() -> None:
+    second = threading.Event()
+    seen: list[int] = []
+
+    def stop(number: int) -> None:
+        seen.append(number)
+        if number == 2:
+            second.set()
+        assert second.wait(10)
+
+    with Interrupts() as interrupts, interrupts.stopping(stop):
+        send()
+        send(signal.SIGTERM)
+        assert second.wait(10)
+    assert sorted(seen) == [1, 2]
+
+
+def test_a_signal_that_raised_can_be_answered_by_stopping() -> None:
+    seen: list[int] = []
+    with Interrupts() as interrupts:
+        with pytest.raises(Interrupted), interrupts.raising():
+            send()
+        interrupts.answer_again()
+        with interrupts.stopping(seen.append):
+            pass
+    assert seen == [1]
+
+
+def test_handlers_are_given_back() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with Interrupts():
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_hangup_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts() as interrupts, interrupts.raising():
+            send(signal.SIGHUP)
+        assert interrupts.count == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from localrun.console.display.plain import PlainDisplay
+from localrun.task.events import Event
+
+
+def shown(*events: tuple[str, str, dict[str, Any]]) -> list[str]:
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+    display.begin("bundle")
+    for kind, message, data in events:
+        display.show(Event(kind, "0123456789", message, data))
+    display.end()
+    return stream.getvalue().splitlines()
+
+
+def progress(done: int, total: int | None) -> tuple[str, str, dict[str, Any]]:
+    return ("progress", "loading image", {"what": "loading image", "done": done, "total": total})
+
+
+def test_every_line_names_the_task_and_what_it_is_about() -> None:
+    assert shown(
+        ("state", "RUNNING", {"state": "RUNNING", "cause": None}),
+        ("log", "", {"stream": "stdout", "text": "one\ntw"}),
+        ("log", "", {"stream": "stderr", "text": "oops\n"}),
+        ("log", "", {"stream": "stdout", "text": "o\n"}),
+        ("step", "", {"step": "task", "status": "finished", "seconds": 1.5, "how": "container"}),
+        ("warning", "strange", {}),
+    ) == [
+        "[01234567] state RUNNING",
+        "[01234567] out | one",
+        "[01234567] err | oops",
+        "[01234567] out | two",
+        "[01234567] step task finished (1.5 s; container)",
+        "[01234567] warning strange",
+    ]
+
+
+def test_what_the_task_left_without_a_line_end_comes_before_the_end_of_its_step() -> None:
+    assert shown(
+        ("log", "", {"stream": "stderr", "text": "half"}),
+        ("step", "", {"step": "task", "status": "failed", "seconds": None}),
+    ) == ["[01234567] err | half", "[01234567] step task failed"]
+
+
+def test_progress_is_told_in_tenths_and_not_in_thousands_of_lines() -> None:
+    lines = shown(*(progress(done, 10_000) for done in range(0, 10_001, 7)), progress(10_000, 10_000))
+    assert lines[0] == "[01234567] progress loading image: 0 % of 9.8 KiB"
+    assert lines[-1].endswith("100 % of 9.8 KiB")
+    assert len(lines) == 11
+
+
+def test_progress_of_unknown_length_is_told_once() -> None:
+    assert shown(progress(5, None), progress(6, None)) == ["[01234567] progress loading image"]
+
+
+def test_a_forged_line_of_the_task_stays_the_tasks() -> None:
+    assert shown(("log", "", {"stream": "stdout", "text": "a\r[01234567] state FINISHED\n"})) == [
+        "[01234567] out | [01234567] state FINISHED"
+    ]

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import io
+import re
+import threading
+from typing import Any
+
+from localrun.console.display.terminal import Phase, TerminalDisplay
+from localrun.task.events import Event
+
+CONTROLS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        raise OSError("none")
+
+
+def state(word: str) -> tuple[str, str, dict[str, Any]]:
+    return ("state", word, {"state": word, "cause": None})
+
+
+def step(word: str, status: str, seconds: float | None = None) -> tuple[str, str, dict[str, Any]]:
+    return ("step", "", {"step": word, "status": status, "seconds": seconds, "how": ""})
+
+
+def shown(*events: tuple[str, str, dict[str, Any]], unicode: bool = True) -> str:
+    stream = Terminal()
+    display = TerminalDisplay(stream, unicode=unicode)
+    display.begin("add.zip")
+    for kind, message, data in events:
+        display.show(Event(kind, "0123456789", message, data))
+    display.end()
+    return CONTROLS.sub("", stream.getvalue())
+
+
+RUN = (
+    state("PENDING"),
+    step("permissions", "started"),
+    step("permissions", "finished", 0.002),
+    step("task", "started"),
+    ("log", "", {"stream": "stdout", "text": "hello\n\x1b]0;title\x07\n"}),
+)
+
+
+def test_steps_stand_with_their_durations_and_the_tasks_words_are_set_apart() -> None:
+    text = shown(*RUN, step("task", "failed", 1.25))
+    assert re.search(r"✓ image +\d+ ms", text)
+    assert re.search(r"✓ permissions +2 ms", text)
+    assert "│ hello" in text
+    assert re.search(r"✗ task +1.2 s", text)
+
+
+def test_the_task_cannot_steer_the_terminal() -> None:
+    assert "│ \\x1b]0;title\\x07" in shown(*RUN)
+
+
+def test_where_only_ascii_can_be_read_only_ascii_is_drawn() -> None:
+    assert shown(*RUN, step("task", "failed", 1.25), unicode=False).isascii()
+
+
+def test_an_image_that_could_not_be_had_is_where_the_run_failed() -> None:
+    assert "✗ image" in shown(state("PENDING"), state("FAILED"))
+
+
+def test_bytes_are_shown_as_a_bar() -> None:
+    from rich.console import Console
+
+    phase = Phase("dots")
+    phase.set("loading image")
+    phase.done, phase.total = 512 * 1024**2, 1024**3
+    console = Console(file=io.StringIO(), width=100)
+    console.print(phase)
+    assert isinstance(console.file, io.StringIO)
+    assert "━" * 10 in console.file.getvalue()
+    assert "512 MiB of 1 GiB" in console.file.getvalue()
+
+
+def test_no_thread_is_left_when_it_has_ended() -> None:
+    before = set(threading.enumerate())
+    shown(*RUN)
+    more = set(threading.enumerate()) - before
+    for thread in more:
+        thread.join(5)
+    assert [thread for thread in more if thread.is_alive()] == []
+
+
+def test_the_time_of_an_image_is_that_of_the_events_also_when_they_are_told_later() -> None:
+    stream = Terminal()
+    display = TerminalDisplay(stream)
+    display.begin("add.zip")
+    for seconds, (kind, message, data) in zip(
+        (1.0, 3.5), (state("PENDING"), step("permissions", "started")), strict=True
+    ):
+        display.show(Event(kind, "0123456789", message, data, time=seconds))
+    display.end()
+    assert re.search(r"✓ image +2.5 s", CONTROLS.sub("", stream.getvalue()))

@@ -1,0 +1,333 @@
+"""GeoJSON as App Engine takes it: what is allowed, and what is wrong with the rest, with where."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from localrun import values
+from localrun.descriptor.divergences import divergence
+from localrun.descriptor.types import Geometry, Notes
+from localrun.descriptor.types.geojson import KINDS
+from localrun.errors import InputsError
+from tests.support.descriptors import make
+
+SQUARE = [[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]
+HOLE = [[1, 1], [2, 1], [2, 2], [1, 1]]
+
+
+def shape(kind: str, coordinates: Any, **more: Any) -> dict[str, Any]:
+    return {"type": kind, "coordinates": coordinates, **more}
+
+
+def feature(geometry: Any, properties: Any = None) -> dict[str, Any]:
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def look(value: Any) -> Notes:
+    """Check it as text, as a file would hold it."""
+    notes = Notes("g")
+    Geometry().parse(value if isinstance(value, str) else json.dumps(value), notes)
+    return notes
+
+
+def told(value: Any) -> list[str]:
+    return [f"{problem.path}: {problem.message}" for problem in look(value).problems]
+
+
+FIT = [
+    shape("Point", [1, 2]),
+    shape("Point", [1.5, -2, 3]),
+    shape("MultiPoint", [[1, 2], [1, 2]]),
+    shape("LineString", [[0, 0], [1, 1]]),
+    shape("MultiLineString", [[[0, 0], [1, 1]], [[0, 0], [1, 1]]]),
+    shape("Polygon", [SQUARE]),
+    shape("Polygon", [SQUARE, HOLE]),
+    shape("MultiPolygon", [[SQUARE], [[[9, 9], [10, 9], [10, 10], [9, 9]]]]),
+    shape("MultiPolygon", []),
+    shape("Point", [1, 2], bbox=[1, 2, 1, 2], crs={"type": "name"}),
+    feature(shape("Point", [1, 2])),
+    feature(shape("Point", [1, 2]), {}),
+    feature(shape("Point", [1, 2]), {"subType": "Circle", "radius": 2.5, "label": "cell"}),
+    feature(shape("Polygon", [SQUARE]), {"subType": "Rectangle"}),
+    feature(shape("Polygon", [[[0, 1], [1, 0], [2, 1], [1, 2], [0, 1]]]), {"subType": "Rectangle"}),
+    {"type": "Feature", "geometry": shape("Point", [1, 2])},
+]
+
+
+@pytest.mark.parametrize("value", FIT, ids=lambda value: json.dumps(value)[:60])
+def test_a_geometry_that_is_allowed_is_taken(value: Any) -> None:
+    notes = look(value)
+
+    assert (notes.problems, notes.warnings) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            shape("Polygon", [[[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]]),
+            "g: is not valid: it crosses or touches itself at [1, 1]",
+        ),
+        (
+            shape("MultiPolygon", [[SQUARE], [[[1, 1], [2, 1], [2, 2], [1, 1]]]]),
+            "g: is not valid: a polygon lies within another at [1, 1]",
+        ),
+        (
+            shape("Polygon", [SQUARE, [[6, 6], [7, 6], [7, 7], [6, 6]]]),
+            "g: is not valid: a hole lies outside of its polygon at [6, 6]",
+        ),
+        (
+            shape("Polygon", [[[0, 0], [1, 1], [1, 1], [0, 0]]]),
+            "g: is not valid: a ring has fewer than 3 different positions at [0, 0]",
+        ),
+        (
+            shape("Polygon", [[[0, 0], [1, 0], [1, 1]]]),
+            "g.coordinates.0: the ring is not closed: it begins at [0, 0] and ends at [1, 1]",
+        ),
+        (
+            shape("Polygon", [[[0, 0], [1, 0], [0, 0]]]),
+            "g.coordinates.0: a ring has 4 positions or more, not 3",
+        ),
+        (shape("Polygon", SQUARE), "g.coordinates: those of a Polygon begin with [[[, not with [["),
+        (shape("Point", [[1, 2]]), "g.coordinates: those of a Point begin with [, not with [["),
+        (shape("Point", 5), "g.coordinates: those of a Point begin with [, not with 5"),
+        (shape("Point", None), "g.coordinates: null is not a position"),
+        (shape("Point", [1]), "g.coordinates: a position has 2 numbers or more, not 1"),
+        (shape("Point", []), "g.coordinates: a position has 2 numbers or more, not 0"),
+        (shape("Point", [1, "2"]), "g.coordinates.1: '2' is no finite number"),
+        (shape("Point", [True, 2]), "g.coordinates.0: true is no finite number"),
+        (shape("Point", [10**400, 2]), "g.coordinates.0: an integer of 1329 bits is no finite number"),
+        (shape("LineString", [[1, 1]]), "g.coordinates: a line has 2 positions or more, not 1"),
+        (shape("LineString", [[1, 1], [1, 1, 5]]), "g.coordinates: all positions of the line are [1, 1]"),
+        (shape("LineString", {}), "g.coordinates: {} is an object, not a list of positions"),
+        (shape("Polygon", []), "g.coordinates: is an empty list of rings or lines"),
+        (shape("MultiPoint", [[1, 2], 3]), "g.coordinates.1: 3 is an integer, not a position"),
+        ({"type": "Point"}, "g: is a Point without coordinates"),
+        ({"coordinates": [1, 2]}, "g: has no type"),
+        ({"type": ["Point"]}, "g: unknown type ['Point']"),
+        (shape("polygon", []), "g: unknown type 'polygon'"),
+        (
+            {"type": "FeatureCollection", "features": []},
+            "g: is a FeatureCollection, which App Engine does not take",
+        ),
+        ({"type": "GeometryCollection"}, "g: is a GeometryCollection, which App Engine does not take"),
+        (feature(None), "g: is a Feature without a geometry"),
+        (feature(feature(FIT[0])), "g.geometry: is a Feature in a Feature"),
+        (
+            feature({"type": "GeometryCollection"}),
+            "g.geometry: is a GeometryCollection, which App Engine does not take",
+        ),
+        (feature(FIT[0], [1]), "g.properties: are a list, not an object"),
+        (feature(FIT[0], {"subType": "circle"}), "g.properties.subType: unknown subtype 'circle'"),
+        (feature(FIT[0], {"subType": "Circle"}), "g.properties: of a Circle have no radius"),
+        (feature(FIT[0], {"subType": "Circle", "radius": 0}), "g.properties.radius: 0 is no radius"),
+        (feature(FIT[0], {"subType": "Circle", "radius": "5"}), "g.properties.radius: '5' is no radius"),
+        ([1], "g: [1] is a list, not a GeoJSON object"),
+        ("[" * 100_000, "g: is nested too deeply"),
+        (" \n", "g: is blank"),
+        ("POINT (1 2)", "g: 'POINT (1 2)' is not JSON: invalid character (byte 0)"),
+        (
+            '{"type": "Point", "coordinates": [1, NaN]}',
+            """g: '{"type": "Point", "coordinates": [1, NaN]}' is not JSON: invalid character (byte 37)""",
+        ),
+        (
+            '{"coordinates": [1, -Infinity]}',
+            """g: '{"coordinates": [1, -Infinity]}' is not JSON: invalid character (byte 21)""",
+        ),
+        (
+            '{"coordinates": [1, 1e999]}',
+            """g: '{"coordinates": [1, 1e999]}' holds a number that is too large""",
+        ),
+        ('{"type": "Point"', """g: '{"type": "Point"' is not JSON: Input data was truncated"""),
+    ],
+    ids=lambda value: json.dumps(value)[:50],
+)
+def test_what_is_wrong_with_a_geometry_is_told_with_where(value: Any, message: str) -> None:
+    assert told(value) == [message]
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    # Given an open ring, a short one and a position that is none
+    rings = [[[0, 0], [1, 0], [1, 1], [2, 2]], [[0, 0], [1, 0], [0, 0]]]
+
+    assert len(told(shape("Polygon", rings))) == 2
+    assert len(told(shape("MultiPoint", [[1, 2], [1], ["x", None]]))) == 3
+
+
+def test_of_a_thousand_problems_twenty_are_told() -> None:
+    assert len(told(shape("MultiPoint", [[1]] * 1000))) == 20
+
+
+@pytest.mark.parametrize(
+    ("value", "row"),
+    [
+        (feature(FIT[0], {"label": "cell"}), "geometry_properties"),
+        (feature(shape("Polygon", [HOLE]), {"subType": "Rectangle"}), "geometry_shape"),
+        (feature(shape("Polygon", [SQUARE]), {"subType": "Circle", "radius": 1}), "geometry_shape"),
+        (shape("LineString", [[1, 2, 3, 4], [5, 6]]), "geometry_places"),
+        (shape("Point", [1, 2, 3, 4]), "geometry_places"),
+    ],
+)
+def test_what_the_server_takes_otherwise_is_a_warning(value: Any, row: str) -> None:
+    notes = look(value)
+
+    assert notes.problems == []
+    assert [divergence(row).reason in warning for warning in notes.warnings] == [True]
+
+
+def test_an_object_is_written_as_text_and_warned_of() -> None:
+    notes = Notes("g")
+    found = Geometry().accept(FIT[0], notes)
+
+    assert Geometry().text(found) == '{"type":"Point","coordinates":[1,2]}'
+    assert notes.warnings == [divergence("geometry_object").at("g")]
+
+
+def test_a_shape_of_shapely_is_taken_as_its_geojson() -> None:
+    import shapely
+
+    notes = Notes("g")
+    found = Geometry().accept(shapely.box(0, 0, 2, 1), notes)
+
+    assert json.loads(Geometry().text(found))["type"] == "Polygon"
+    assert notes.problems == []
+
+
+@pytest.mark.parametrize("value", [{"type": "Point", "coordinates": [math.nan, 1]}, {"a": {1}}, 5, None])
+def test_a_value_that_json_cannot_hold_is_refused(value: Any) -> None:
+    notes = Notes("g")
+
+    assert Geometry().accept(value, notes) is None
+    assert len(notes.problems) == 1
+
+
+def test_an_object_that_holds_itself_is_refused() -> None:
+    round_trip: dict[str, Any] = {"type": "Point"}
+    round_trip["coordinates"] = round_trip
+
+    notes = Notes("g")
+    assert Geometry().accept(round_trip, notes) is None
+    assert len(notes.problems) == 1
+
+
+def test_a_geometry_in_a_file_is_checked_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "cell.geojson").write_text(
+        json.dumps(shape("Polygon", [[[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]]))
+    )
+
+    with pytest.raises(InputsError, match=r"crosses or touches itself at \[1, 1\]"):
+        values.provision(make({"g": "geometry"}), {"g": tmp_path / "cell.geojson"}, tmp_path / "in")
+    assert not (tmp_path / "in").exists()
+
+
+def test_the_text_of_a_geometry_reaches_the_task_letter_for_letter(tmp_path: Path) -> None:
+    text = '{ "type" : "Point", "coordinates": [1.50, 2e0] }'
+
+    values.provision(make({"g": "geometry"}), {"g": text}, tmp_path / "in")
+
+    assert (tmp_path / "in/g").read_text() == text
+
+
+def test_geometries_that_a_task_wrote_are_checked_each(tmp_path: Path) -> None:
+    # Given an array of two outlines, of which one is open
+    folder = tmp_path / "outlines"
+    folder.mkdir()
+    (folder / "array.yml").write_text("size: 2")
+    (folder / "0").write_text(json.dumps(shape("Polygon", [SQUARE])) + "\n")
+    (folder / "1").write_text(json.dumps(shape("Polygon", [SQUARE[:-1]])))
+
+    # When they are collected
+    found = values.collect(make(None, {"outlines": {"id": "array", "subtype": "geometry"}}), tmp_path)
+
+    # Then the open one is named
+    assert [problem.path for problem in found.problems] == ["outputs.outlines.1.coordinates.0"]
+
+
+@pytest.mark.parametrize(("text", "message"), [("  ", "is blank"), ("", "is empty"), ("{", "is not JSON")])
+def test_a_geometry_output_without_content_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "g").write_text(text)
+
+    found = values.collect(make(None, {"g": "geometry"}), tmp_path)
+
+    assert message in found.problems[0].message
+
+
+def test_a_geometry_of_gibibytes_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "g").open("wb") as stream:
+        stream.truncate(10 * 1024**3)
+
+    found = values.collect(make(None, {"g": "geometry"}), tmp_path)
+    assert "too many for one geometry" in found.problems[0].message
+
+
+def test_shapely_is_imported_only_for_polygons() -> None:
+    script = """
+import json, sys
+from localrun.descriptor.types import Geometry, Notes
+Geometry().parse(json.dumps({"type": "LineString", "coordinates": [[0, 0], [1, 1]]}), Notes("g"))
+assert not {"shapely", "numpy"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+# -- anything at all ------------------------------------------------------------------------------
+
+numbers = st.integers(-(10**6), 10**6) | st.floats(allow_nan=False, allow_infinity=False)
+positions = st.lists(numbers, min_size=2, max_size=3)
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=20,
+)
+members = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from([*KINDS, "Feature", "FeatureCollection", "x"]) | junk,
+        "coordinates": st.lists(st.lists(st.lists(positions, max_size=5), max_size=3), max_size=3)
+        | st.lists(positions, max_size=5)
+        | positions
+        | junk,
+        "geometry": st.fixed_dictionaries({"type": st.sampled_from([*KINDS]), "coordinates": junk}),
+        "properties": st.dictionaries(st.sampled_from(["subType", "radius", "x"]), junk) | junk,
+    },
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(members | junk)
+def test_any_json_is_taken_or_refused_and_never_crashes(value: Any) -> None:
+    text = json.dumps(value)
+    notes = Notes("g")
+
+    found = Geometry().parse(text, notes)
+
+    assert (found == text) == (not notes.problems)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=200) | st.binary(max_size=200).map(lambda data: data.decode("latin-1")))
+def test_any_text_is_taken_or_refused_and_never_crashes(text: str) -> None:
+    notes = Notes("g")
+
+    assert (Geometry().parse(text, notes) is None) == bool(notes.problems)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(positions, min_size=3, max_size=8))
+def test_a_ring_is_valid_exactly_when_shapely_says_so(ring: list[list[float]]) -> None:
+    import numpy as np
+    import shapely
+
+    closed = [position[:2] for position in [*ring, ring[0]]]
+    with np.errstate(all="ignore"):
+        valid = bool(shapely.is_valid(shapely.Polygon(closed)))
+    assert (told(shape("Polygon", [closed])) == []) == valid

@@ -1,0 +1,40 @@
+"""The examples of the page on Python do what they say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.docs.test_examples import ROOT, project
+from tests.support.samples import no_image_stays
+
+PAGE = (ROOT / "docs/python.md").read_text()
+FEWEST = {"python.md": 6, "iexec.md": 1, "replicas.md": 1}  # blocks of a page: none may be missed
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("page", FEWEST)
+def test_the_examples_of_the_page_print_what_they_say(page: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    blocks = re.findall(r"^```pycon\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    environment = project(tmp_path)
+    (tmp_path / "page.txt").write_text("\n".join(blocks))
+    command = [sys.executable, "-m", "doctest", "-o", "ELLIPSIS", "page.txt"]
+    with no_image_stays(tmp_path / ".localrun"):
+        ran = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+    assert len(blocks) >= FEWEST[page]
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stdout + ran.stderr
+
+
+def test_every_public_name_is_on_the_page() -> None:
+    import localrun
+
+    handle = [name for name in vars(localrun.Task) if not name.startswith("_")]
+    wanted = {*localrun.__all__, *handle} - {"end"}
+    assert {name for name in wanted if name not in PAGE} == set()

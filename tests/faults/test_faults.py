@@ -1,0 +1,136 @@
+"""Each cause is provoked, on a real engine, and shown as it must be: cause, exit code, facts, remedy."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localrun.engines.dockerd import DockerEngine
+from localrun.errors import Cause, Fault
+from tests.faults import bundles, iexec, machine, programs, replicas
+from tests.faults.bench import ENV, Bench, Row, Shown
+from tests.support.images import busybox_layer, image_archive
+
+pytestmark = pytest.mark.docker
+
+ROWS = [*bundles.ROWS, *programs.ROWS, *machine.ROWS, *iexec.ROWS, *replicas.ROWS]
+# what a script, and who has to act, can rely on
+ENDS: dict[Cause, tuple[int, Fault]] = {
+    Cause.BUNDLE_INVALID: (3, Fault.USER),
+    Cause.DESCRIPTOR_INVALID: (3, Fault.USER),
+    Cause.INPUTS_INVALID: (3, Fault.USER),
+    Cause.DATASET_CHECKSUM: (3, Fault.USER),
+    Cause.IMAGE_INVALID: (3, Fault.USER),
+    Cause.IMAGE_MISSING: (3, Fault.USER),
+    Cause.IMAGE_PULL_FAILED: (3, Fault.USER),
+    Cause.IMAGE_BUILD_FAILED: (3, Fault.USER),
+    Cause.IMAGE_PLATFORM: (3, Fault.USER),
+    Cause.ENTRYPOINT_INVALID: (1, Fault.TASK),
+    Cause.CPU_UNAVAILABLE: (4, Fault.HOST),
+    Cause.MEMORY_UNAVAILABLE: (4, Fault.HOST),
+    Cause.GPU_UNAVAILABLE: (4, Fault.HOST),
+    Cause.DISK_UNAVAILABLE: (4, Fault.HOST),
+    Cause.EXIT_NONZERO: (1, Fault.TASK),
+    Cause.SIGNAL: (1, Fault.TASK),
+    Cause.OUT_OF_MEMORY: (1, Fault.TASK),
+    Cause.TIMEOUT: (124, Fault.TASK),
+    Cause.OUTPUTS_INVALID: (1, Fault.TASK),
+    Cause.RESULT_NAME_TOO_LONG: (1, Fault.TASK),
+    Cause.RESULT_NOT_PACKED: (1, Fault.TASK),
+    Cause.COMPUTED_FILE_MISSING: (1, Fault.TASK),
+    Cause.DIGEST_FAILED: (1, Fault.TASK),
+    Cause.RESULT_TOO_LARGE: (1, Fault.TASK),
+    Cause.NO_CONSENSUS: (9, Fault.TASK),
+    Cause.DISK_PRESSURE: (1, Fault.TASK),
+    Cause.DISK_FULL: (5, Fault.HOST),
+    Cause.KILLED: (130, Fault.USER),
+    Cause.RUNNER_TERMINATED: (5, Fault.HOST),
+    Cause.ENGINE_UNREACHABLE: (5, Fault.HOST),
+    Cause.ENGINE_LOST: (5, Fault.HOST),
+    Cause.ENGINE_FAILED: (5, Fault.HOST),
+    Cause.INTERNAL: (5, Fault.HOST),
+}
+# cause -> why it cannot be provoked here
+UNPROVOKED: dict[Cause, str] = {}
+
+
+@pytest.fixture(scope="module")
+def image(docker_engine: DockerEngine) -> Iterator[str]:
+    """An image whose program is its input `script`."""
+    name = f"localrun-test/faults:{secrets.token_hex(4)}"
+    archive = image_archive(busybox_layer({}), name, Cmd=["sh", "/inputs/script"], Env=ENV)
+    docker_engine.load_image([archive])
+    yield name
+    docker_engine.remove_image(name)
+
+
+@pytest.fixture
+def bench(docker_engine: DockerEngine, image: str, tmp_path: Path) -> Iterator[Bench]:
+    """A folder, an engine, and an image."""
+    bench = Bench(tmp_path, docker_engine, image)
+    try:
+        yield bench
+    finally:
+        bench.close()
+
+
+def test_no_cause_is_without_its_provocation() -> None:
+    provoked = {row.cause for row in ROWS if row.cause}
+    assert provoked | set(UNPROVOKED) == set(Cause)
+    assert not provoked & set(UNPROVOKED)
+    assert all(why.strip() for why in UNPROVOKED.values())
+
+
+def test_every_cause_has_its_exit_code_and_whose_fault_it_is() -> None:
+    assert set(ENDS) == set(Cause)
+    assert {cause: fault for cause, (_, fault) in ENDS.items()} == {cause: cause.fault for cause in Cause}
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.cause], ids=str)
+def test_a_fault_is_shown_with_its_cause_its_facts_and_what_to_do(row: Row, bench: Bench) -> None:
+    assert row.cause is not None
+    shown = row.shown(bench)
+    assert (shown.record["cause"], shown.code) == (str(row.cause), ENDS[row.cause][0]), shown.err
+    assert missing(row.says, shown.text) == [], shown.text
+    assert row.remedy in shown.remedies, shown.remedies
+    assert bool(shown.record["remedy"]) == (row.cause is not Cause.KILLED), shown.record
+    seen = {name: shown.record.get(name) for name in row.facts}
+    assert seen == dict(row.facts) or on_disk(bench, shown, row) == dict(row.facts)
+    for_people(shown)
+    nothing_is_left(bench)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.cause is None], ids=str)
+def test_what_is_no_fault_here_is_a_warning(row: Row, bench: Bench) -> None:
+    shown = row.shown(bench)
+    assert (shown.code, shown.record["state"], shown.record["cause"]) == (0, "FINISHED", None), shown.err
+    assert missing(row.says, "\n".join(shown.record["warnings"])) == [], shown.record["warnings"]
+    nothing_is_left(bench)
+
+
+def missing(says: tuple[str, ...], text: str) -> list[str]:
+    return [words for words in says if words not in text]
+
+
+def on_disk(bench: Bench, shown: Shown, row: Row) -> dict[str, object]:
+    (record,) = (task for task in bench.tasks() if task["id"] == shown.record["id"])
+    return {name: record[name] for name in row.facts}
+
+
+def for_people(shown: Shown) -> None:
+    """The same is told to people, and nothing that is for programmers."""
+    assert "Traceback" not in shown.err
+    first = shown.record["message"].splitlines()[0]
+    assert first in shown.err
+    if shown.record["remedy"]:
+        assert "what to do" in shown.err
+        assert shown.record["remedy"] in shown.err
+
+
+def nothing_is_left(bench: Bench) -> None:
+    """No container of a task, and no half of a file."""
+    assert [found for task in bench.tasks() for found in bench.containers(task["id"])] == []
+    assert list(bench.folder.rglob("*.tmp")) == []

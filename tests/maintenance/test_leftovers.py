@@ -1,0 +1,172 @@
+"""What was left behind is found, and what is still of use is not."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from localrun.engines.base import ContainerSpec
+from localrun.engines.fake import FakeEngine
+from localrun.maintenance import leftovers
+from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
+from localrun.task.process import this_process
+from localrun.task.record import Owner, Plan, TaskRecord
+from localrun.task.states import TaskState
+from localrun.task.workspace import Home, Workspace
+from tests.support.environment import IMAGE
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    made = FakeEngine()
+    made.add_image(IMAGE)
+    return made
+
+
+def dead_owner() -> Owner:
+    """A process of this boot that is there no more."""
+    mine = this_process()
+    return Owner(host=mine.host, pid=2**22 + 1, started=1.0, boot=mine.boot)
+
+
+def make(
+    home: Home, state: TaskState = TaskState.RUNNING, *, owner: Owner | None = None, detached: bool = False
+) -> Workspace:
+    """A task of a process, as it lies on disk."""
+    workspace = home.create()
+    workspace.furnish()
+    record = TaskRecord(
+        id=workspace.id,
+        bundle="",
+        state=state,
+        history=[(state, 1.0)],
+        owner=owner or dead_owner(),
+        plan=Plan(detached=detached),
+        folder=str(workspace.path),
+    )
+    workspace.save(record)
+    claim = home.claim(workspace.id, new=True)
+    assert claim is not None
+    claim.release(ended=state.is_end)
+    return workspace
+
+
+def contain(engine: FakeEngine, task_id: str, folder: Path) -> str:
+    labels = {LABEL_TASK: task_id, LABEL_HOME: str(folder)}
+    return engine.create(ContainerSpec(IMAGE, name=f"c-{task_id}", labels=labels))
+
+
+def test_a_task_whose_process_died_is_left_and_one_that_goes_on_waits(home: Home) -> None:
+    left, waiting, carried = make(home), make(home, detached=True), make(home, owner=this_process())
+    ended = make(home, TaskState.FAILED)
+    places = {"left": left, "waiting": waiting, "carried": carried, "ended": ended}
+    assert [name for name, place in places.items() if leftovers.is_left(place.load())] == ["left"]
+    assert [name for name, place in places.items() if leftovers.waits(place.load())] == ["waiting"]
+
+
+def test_the_containers_of_no_use_are_told_with_the_reason(
+    home: Home, engine: FakeEngine, tmp_path: Path
+) -> None:
+    made = {
+        "its process died": make(home).id,
+        "its task has ended": make(home, TaskState.FAILED).id,
+        "its task is gone": "gone",
+        "": make(home, owner=this_process()).id,
+        "goes on": make(home, detached=True).id,
+    }
+    for task_id in made.values():
+        contain(engine, task_id, home.path)
+    contain(engine, "elsewhere", tmp_path / "no-such-home")
+    found = {stray.why: stray.task_id for stray in leftovers.strays(home, engine)}
+    assert found == {why: task_id for why, task_id in made.items() if why.startswith("its ")}
+    engine.close()
+
+
+def test_containers_of_another_folder_of_the_user_are_told_too(
+    home: Home, engine: FakeEngine, tmp_path: Path
+) -> None:
+    other = Home(tmp_path / "other")
+    task = make(other)
+    contain(engine, task.id, other.path)
+    (found,) = leftovers.strays(home, engine)
+    assert (found.task_id, found.home, found.why) == (task.id, other.path, "its process died")
+    engine.close()
+
+
+def test_claims_of_tasks_that_are_gone_or_have_ended_are_stale(home: Home) -> None:
+    running, ended = make(home, owner=this_process()), make(home, TaskState.FAILED)
+    for name in (ended.id, "gone"):
+        (home.path / "active" / name).touch()
+    assert sorted(leftovers.claims(home)) == sorted([ended.id, "gone"])
+    assert running.id in home.active()
+
+
+def test_records_that_cannot_be_read_are_found(home: Home) -> None:
+    make(home, TaskState.FINISHED)
+    broken = make(home, TaskState.FINISHED)
+    (broken.path / "task.json").write_text("{")
+    assert [place.id for place in leftovers.unreadable(home, 10)] == [broken.id]
+
+
+def test_a_task_that_is_just_being_made_is_not_broken(home: Home) -> None:
+    workspace = home.create()
+    claim = home.claim(workspace.id, new=True)
+    assert leftovers.unreadable(home, 10) == []
+    assert claim is not None
+    claim.release(ended=True)
+
+
+def test_files_that_a_dead_process_was_writing_are_found(home: Home, tmp_path: Path) -> None:
+    folder = make(home, TaskState.FINISHED).path
+    cache = tmp_path / "cache"
+    (cache / "bundles").mkdir(parents=True)
+    dead = 2**22 + 1  # beyond what the kernel gives out
+    found = [
+        folder / f"task.json.{dead}.tmp",
+        folder / f"metadata.json.{dead}.ab12.tmp",
+        cache / f"bundles/x.{dead}.99",
+    ]
+    others = [folder / f"task.json.{os.getpid()}.tmp", folder / "results.1.tmpx", cache / "bundles/x.json"]
+    for path in (*found, *others):
+        path.write_text("1")
+        os.utime(path, (1, 1))
+    fresh = folder / f"kill.{dead}.tmp"
+    fresh.write_text("1")
+    assert sorted(leftovers.drafts(home, cache)) == sorted(found)
+
+
+def test_what_an_engine_of_tests_left_is_found_once_it_is_old(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    for name in ("localrun-fake-old", "localrun-fake-new", "localrun-other"):
+        (tmp_path / name).mkdir()
+    for name in ("localrun-fake-old", "localrun-other"):
+        os.utime(tmp_path / name, (1, 1))
+    assert list(leftovers.drafts(home, tmp_path / "cache")) == [tmp_path / "localrun-fake-old"]
+
+
+def test_only_images_that_localrun_named_are_its_own(engine: FakeEngine) -> None:
+    for name in ("localrun/image:aa", "localrun/build:bb", "localrun-test/x:1", "mine:1"):
+        engine.add_image(name)
+    assert sorted(name for name, _ in leftovers.images(engine)) == ["localrun/build:bb", "localrun/image:aa"]
+
+
+def test_images_of_builds_that_were_broken_off_are_found_by_name_or_by_their_want_of_one(
+    engine: FakeEngine,
+) -> None:
+    engine.add_image("localrun/build:aa")
+    engine.add_image("localrun/build:aa-12345678")
+    engine.add_image("localrun/image:b-b")
+    made = engine.add_image("x", labels={"localrun.build": "1"})
+    named = engine.add_image("localrun/build:cc", labels={"localrun.build": "2"})
+    engine.tag_image(named.id, "x")  # which takes the name away from the other one
+    assert [name for name, _ in leftovers.temporary(engine)] == ["localrun/build:aa-12345678", made.id]

@@ -1,0 +1,265 @@
+"""What can go is told and deleted; what runs, is needed, or is somebody else's stays."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localrun.admission.ledger import Entry
+from localrun.app import App
+from localrun.engines.base import ContainerSpec, Engine
+from localrun.engines.fake import FakeEngine
+from localrun.errors import EngineUnreachable
+from localrun.maintenance.prune import KINDS, Item, Pruning, Wish
+from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
+from localrun.settings import Settings
+from localrun.task.process import this_process
+from localrun.task.record import Replica, TaskRecord
+from localrun.task.states import TaskState
+from localrun.task.workspace import Workspace
+from tests.maintenance.test_leftovers import contain, make
+
+DAY = 24 * 3600.0
+
+
+class Place:
+    """An app on an engine without containers, with tasks as they lie on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.engine = FakeEngine()
+        self.engine.add_image("localrun-test/add:1")
+        ledger = folder / "ledger" / "l.json"
+        self.app = App(Settings(home=folder / "home", cache=folder / "cache", ledger=ledger), self.engine)
+        self.pruning = self.make(lambda: self.engine)
+
+    def make(self, engine: object) -> Pruning:
+        return Pruning(
+            self.app.home,
+            cache=self.app.settings.cache,
+            ledger=self.app.ledger,
+            engine=engine,  # type: ignore[arg-type]
+            remove=self.app.remove,
+            sweep=self.app.recovery.sweep,
+        )
+
+    def ended(self, days: float = 0.0, image: str = "", state: TaskState = TaskState.FINISHED) -> str:
+        """A task that ended so long ago."""
+        workspace = make(self.app.home, state)
+        moment = time.time() - days * DAY
+        self.change(workspace, history=[(TaskState.CREATED, moment - 1), (state, moment)], image=image)
+        return workspace.id
+
+    def change(self, workspace: Workspace, **changes: object) -> TaskRecord:
+        record = workspace.load().replace(**changes)
+        workspace.save(record)
+        return record
+
+    def proposed(self, kind: str, **wish: object) -> list[str]:
+        found = self.pruning.propose(Wish(**{"kinds": frozenset(KINDS), **wish}))  # type: ignore[arg-type]
+        return [item.name for item in found.items if item.kind == kind]
+
+    def prune(self, **wish: object) -> None:
+        for item in self.pruning.propose(Wish(**wish)).items:  # type: ignore[arg-type]
+            self.pruning.delete(item)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    made = Place(tmp_path)
+    yield made
+    made.engine.close()
+
+
+# -- tasks --------------------------------------------------------------------------------------------
+
+
+def test_without_a_wish_no_task_goes_and_how_many_stay_is_told(place: Place) -> None:
+    place.ended()
+    found = place.pruning.propose(Wish())
+    assert found.items == ()
+    assert "1 ended task stays (" in found.notes[0]
+    assert "--older-than 7d or --keep 10" in found.notes[0]
+
+
+def test_old_tasks_go(place: Place) -> None:
+    old, _, failed = place.ended(8), place.ended(6), place.ended(9, state=TaskState.FAILED)
+    assert place.proposed("task", older_than=7 * DAY) == [old, failed]
+
+
+def test_all_but_the_newest_go(place: Place) -> None:
+    ids = [place.ended(days) for days in (3, 1, 2)]
+    assert place.proposed("task", keep=1) == [ids[2], ids[0]]
+    assert len(place.proposed("task", keep=0)) == 3
+    assert place.proposed("task", keep=9) == []
+
+
+def test_of_old_tasks_the_newest_stay_all_the_same(place: Place) -> None:
+    ids = [place.ended(days) for days in (10, 20, 30)]
+    assert place.proposed("task", keep=2, older_than=5 * DAY) == [ids[2]]
+    assert place.proposed("task", keep=0, older_than=25 * DAY) == [ids[2]]
+
+
+def test_a_task_that_has_not_ended_never_goes(place: Place) -> None:
+    running = make(place.app.home, owner=this_process())
+    waiting = make(place.app.home, detached=True)
+    place.prune(keep=0)
+    assert running.path.is_dir()
+    assert waiting.path.is_dir()
+
+
+def test_the_size_of_a_task_is_what_it_takes(place: Place) -> None:
+    task = place.ended()
+    (place.app.home.tasks / task / "outputs" / "big").write_bytes(bytes(100_000))
+    (item,) = place.pruning.propose(Wish(keep=0)).items
+    assert 100_000 <= item.size < 200_000
+
+
+def test_what_is_told_is_deleted(place: Place) -> None:
+    task = place.ended()
+    place.prune(keep=0)
+    assert not (place.app.home.tasks / task).exists()
+
+
+def test_looking_changes_nothing(place: Place, tmp_path: Path) -> None:
+    place.ended(9)
+    make(place.app.home)
+    place.engine.add_image("localrun/image:aa")
+    before = sorted((str(path), path.lstat().st_mtime_ns) for path in tmp_path.rglob("*"))
+    assert len(place.pruning.propose(Wish(keep=0, kinds=frozenset(KINDS))).items) == 3
+    assert sorted((str(path), path.lstat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
+
+
+# -- images -------------------------------------------------------------------------------------------
+
+
+def test_images_that_a_task_was_made_of_stay_as_long_as_it_does(place: Place) -> None:
+    needed, other = (place.engine.add_image(f"localrun/image:{name}") for name in ("aa", "bb"))
+    place.ended(image=needed.id)
+    assert place.proposed("image") == ["localrun/image:bb"]
+    assert place.proposed("image", keep=0) == ["localrun/image:aa", "localrun/image:bb"]
+    place.prune(kinds=frozenset({"image"}))
+    assert place.engine.find_image(needed.id) is not None
+    assert place.engine.find_image(other.id) is None
+
+
+def test_the_replicas_of_a_task_go_with_it_and_keep_no_image(place: Place) -> None:
+    made = place.engine.add_image("localrun/image:aa")
+    parent, replica = place.ended(2), place.ended(2, image=made.id)
+    place.change(place.app.home.open(replica), replica=Replica(of=parent, number=1))
+    assert place.proposed("task", older_than=DAY) == [parent]
+    assert place.proposed("image", older_than=DAY) == ["localrun/image:aa"]
+    assert place.proposed("image") == []
+
+
+def test_images_that_are_not_of_localrun_never_go(place: Place) -> None:
+    place.engine.add_image("mine:1")
+    place.engine.add_image("localrun-base/python:latest")
+    assert place.proposed("image", keep=0) == []
+
+
+def test_an_image_with_a_name_of_the_users_too_only_loses_ours(place: Place) -> None:
+    made = place.engine.add_image("localrun/image:aa")
+    place.engine.tag_image(made.id, "mine:1")
+    place.prune(kinds=frozenset({"image"}))
+    found = place.engine.find_image(made.id)
+    assert found is not None
+    assert found.tags == ("mine:1",)
+
+
+def test_images_of_builds_that_were_broken_off_go(place: Place) -> None:
+    made = place.engine.add_image("localrun/build:aa-12345678")
+    place.ended(image=made.id)
+    assert place.proposed("image") == ["localrun/build:aa-12345678"]
+    place.prune(kinds=frozenset({"image"}))
+    assert place.engine.find_image(made.id) is None
+
+
+def test_while_others_run_tasks_all_images_stay(place: Place) -> None:
+    place.engine.add_image("localrun/image:aa")
+    path = place.app.ledger
+    path.parent.mkdir()
+    entry = Entry(
+        task_id="t",
+        ticket=1,
+        admitted=True,
+        owner=this_process(),
+        since=time.time(),
+        cpus=1,
+        memory=1,
+        gpus=0,
+    )
+    path.write_bytes(b'{"t":' + entry.to_json() + b"}")
+    found = place.pruning.propose(Wish())
+    assert found.items == ()
+    assert "images stay: tasks of other folders run or wait (1)" in found.notes[0]
+
+
+# -- what was left behind -----------------------------------------------------------------------------
+
+
+def test_containers_of_no_use_go_and_the_others_stay(place: Place, tmp_path: Path) -> None:
+    home = place.app.home
+    dead, ended, alive = make(home), place.ended(), make(home, owner=this_process())
+    handles = {name: contain(place.engine, task_id, home.path) for name, task_id in
+               {"dead": dead.id, "ended": ended, "gone": "gone", "alive": alive.id}.items()}  # fmt: skip
+    labels = {LABEL_TASK: "x", LABEL_HOME: str(tmp_path / "of-nobody")}
+    foreign = place.engine.create(ContainerSpec("localrun-test/add:1", name="foreign", labels=labels))
+    assert set(place.proposed("container")) == {handles["dead"], handles["ended"], handles["gone"]}
+    carried = home.claim(alive.id)
+    assert carried is not None
+    place.prune()
+    carried.release(ended=False)
+    assert {found.handle for found in place.engine.find({LABEL_TASK: ""})} == {handles["alive"], foreign}
+    assert dead.load().cause == "RUNNER_TERMINATED"
+
+
+def test_a_task_whose_process_died_is_ended_and_its_files_stay(place: Place) -> None:
+    dead = make(place.app.home)
+    assert place.proposed("dead") == [dead.id]
+    place.prune()
+    assert dead.load().state == "FAILED"
+
+
+def test_half_written_files_and_claims_of_nothing_go(place: Place) -> None:
+    task = place.app.home.open(place.ended())
+    draft = task.path / "task.json.99999999.tmp"
+    draft.write_text("x")
+    os.utime(draft, (1, 1))
+    claim = place.app.home.path / "active" / "gone"
+    claim.touch()
+    assert place.proposed("file") == [str(draft), str(claim)]
+    place.prune()
+    assert not draft.exists()
+    assert not claim.exists()
+    assert task.load().state == "FINISHED"
+
+
+def test_a_claim_that_is_of_use_again_stays(place: Place) -> None:
+    workspace = make(place.app.home, owner=this_process())
+    claim = place.app.home.path / "active" / workspace.id
+    place.pruning.delete(Item("file", str(claim), ""))
+    assert claim.exists()
+
+
+def test_the_cache_goes_on_request_and_nothing_beside_it(place: Place, tmp_path: Path) -> None:
+    for name in ("bundles", "folders", "precious"):
+        (tmp_path / "cache" / name).mkdir(parents=True)
+        (tmp_path / "cache" / name / "x").write_text("x")
+    place.prune()
+    assert (tmp_path / "cache/bundles/x").exists()
+    place.prune(kinds=frozenset({"cache"}))
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["precious"]
+
+
+def test_without_an_engine_the_rest_is_done_and_that_is_told(place: Place) -> None:
+    def away() -> Engine:
+        raise EngineUnreachable("no container engine answers")
+
+    task = place.ended()
+    found = place.make(away).propose(Wish(keep=0))
+    assert [item.name for item in found.items] == [task]
+    assert found.notes == ("containers and images cannot be looked at: no container engine answers",)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localrun.app import App
+from localrun.engines.fake import FakeContainer
+from localrun.errors import InputsError, TaskNotFound, UsageError
+from localrun.task.states import TaskState
+from tests.support.environment import Desk, make_desk
+
+
+def add(container: FakeContainer) -> int:
+    a, b = (int(container.path(f"/inputs/{name}").read_text()) for name in "ab")
+    container.path("/outputs/sum").write_text(str(a + b))
+    return 0
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with make_desk(tmp_path, add) as desk:
+        yield desk
+
+
+def waiting(desk: Desk, **inputs: int) -> str:
+    return desk.app.manager.create_task(
+        {"bundle": str(desk.bundle), "image": desk.image, "inputs": inputs}
+    ).id
+
+
+def test_a_task_with_inputs_missing_waits_and_starts_when_the_last_is_there(desk: Desk) -> None:
+    task_id = waiting(desk)
+    assert desk.app.manager.put_input(task_id, "a", [b"3"]).state is TaskState.CREATED
+    desk.app.manager.put_input(task_id, "b", [b"", b"4"])
+    record = desk.app.manager.wait_for(task_id, 10)
+    assert record is not None
+    assert (record.state, record.outputs) == (TaskState.FINISHED, {"sum": 7})
+
+
+def test_an_input_that_was_sent_before_can_be_sent_again(desk: Desk) -> None:
+    task_id = waiting(desk)
+    for value in (b"1", b"3"):
+        desk.app.manager.put_input(task_id, "a", [value])
+    desk.app.manager.put_input(task_id, "b", [b"4"])
+    record = desk.app.manager.wait_for(task_id, 10)
+    assert record is not None
+    assert record.outputs == {"sum": 7}
+
+
+def test_an_input_that_does_not_fit_is_refused_and_can_be_sent_anew(desk: Desk) -> None:
+    task_id = waiting(desk, a=3)
+    with pytest.raises(InputsError) as caught:
+        desk.app.manager.put_input(task_id, "b", [b"four"])
+    assert caught.value.problems[0].path == "inputs.b"
+    desk.app.manager.put_input(task_id, "b", [b"4"])
+    record = desk.app.manager.wait_for(task_id, 10)
+    assert record is not None
+    assert record.outputs == {"sum": 7}
+
+
+def test_an_input_that_the_task_does_not_have_is_refused_with_those_it_has(desk: Desk) -> None:
+    task_id = waiting(desk)
+    with pytest.raises(InputsError) as caught:
+        desk.app.manager.put_input(task_id, "../../evil", [b"1"])
+    assert "its inputs are a, b" in str(caught.value)
+    assert list(desk.app.home.open(task_id).uploaded()) == []
+
+
+def test_a_task_that_waits_for_no_inputs_takes_none(desk: Desk) -> None:
+    record = desk.run(values={"a": 3, "b": 4})
+    with pytest.raises(UsageError, match="waits for no inputs: it is FINISHED"):
+        desk.app.manager.put_input(record.id, "a", [b"1"])
+    with pytest.raises(TaskNotFound):
+        desk.app.manager.put_input("nobody", "a", [b"1"])
+
+
+def test_a_sender_that_breaks_off_leaves_nothing(desk: Desk) -> None:
+    task_id = waiting(desk)
+
+    def broken() -> Iterator[bytes]:
+        yield b"1"
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        desk.app.manager.put_input(task_id, "a", broken())
+    assert list(desk.app.home.open(task_id).uploads.iterdir()) == []
+
+
+def test_a_task_that_waits_can_be_killed(desk: Desk) -> None:
+    task_id = waiting(desk)
+    record = desk.app.manager.kill_task(task_id)
+    assert record is not None
+    assert record.state is TaskState.KILLED
+    assert desk.app.home.active() == []
+    with pytest.raises(UsageError):
+        desk.app.manager.put_input(task_id, "a", [b"1"])
+
+
+def test_a_task_that_waits_for_inputs_is_stopped_from_another_process(desk: Desk) -> None:
+    task_id = waiting(desk, a=3)
+    other = App(desk.app.settings, desk.engine)
+    assert other.kill(task_id).state is TaskState.KILLED
+    assert desk.app.manager.get_task(task_id) is None
+    with pytest.raises(UsageError, match="waits for no inputs: it is KILLED"):
+        desk.app.manager.put_input(task_id, "b", [b"4"])
+
+
+def test_nobody_looks_after_tasks_that_wait_once_none_does(desk: Desk) -> None:
+    task_id = waiting(desk, a=3)
+    assert "waiting" in [thread.name for thread in threading.enumerate()]
+    desk.app.manager.put_input(task_id, "b", [b"4"])
+    for thread in threading.enumerate():
+        if thread.name == "waiting":
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+def test_a_task_whose_last_input_did_not_fit_can_still_be_stopped_from_another_process(desk: Desk) -> None:
+    task_id = waiting(desk, a=3)
+    with pytest.raises(InputsError):
+        desk.app.manager.put_input(task_id, "b", [b"four"])
+    assert App(desk.app.settings, desk.engine).kill(task_id).state is TaskState.KILLED

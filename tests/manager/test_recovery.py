@@ -1,0 +1,162 @@
+"""What a process left behind when it died: here its death is played by giving up its claim."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from localrun.engines.fake import FakeContainer, FakeEngine
+from localrun.runner.container_spec import LABEL_TASK, container
+from localrun.runner.usage import Readings, Sample, summed
+from localrun.task.active import Task
+from localrun.task.record import Plan, TaskRecord
+from localrun.task.states import TaskState
+from localrun.task.workspace import Home
+from tests.support.environment import DESCRIPTOR, IMAGE, Desk, make_desk
+
+
+def hang(container: FakeContainer) -> int:
+    container.stdout.write("working\n")
+    container.path("/outputs/sum").write_text("7")
+    container.stopped.wait()
+    return 0
+
+
+def orphan(desk: Desk, home: Home | None = None, *, running: bool = True) -> Task:
+    """A task whose process died while its container ran."""
+    home = home or desk.app.home
+    workspace = home.create()
+    claim = home.claim(workspace.id, new=True)
+    assert claim is not None
+    workspace.furnish()
+    workspace.descriptor.write_text(DESCRIPTOR)
+    task = Task(TaskRecord(id=workspace.id, bundle="b", image=IMAGE, plan=Plan()), workspace)
+    task.create()
+    for state in ("PROVISIONED", "QUEUING", "QUEUED", "PENDING"):
+        task.move(TaskState(state))
+    if running:
+        spec = container(
+            task.record,
+            inputs=workspace.inputs,
+            outputs=workspace.outputs,
+            hosts=workspace.write_hosts(),
+            home=home.path,
+        )
+        handle = desk.engine.create(spec)
+        desk.engine.start(handle)
+        task.move(TaskState.RUNNING, container=handle)
+    claim.release(ended=False)
+    return task
+
+
+def test_the_task_of_a_dead_process_is_ended_and_its_container_removed(tmp_path: Path) -> None:
+    with make_desk(tmp_path, hang) as desk:
+        task = orphan(desk)
+        sample = Sample(
+            time=1.0, cpu_seconds=1, memory=5, memory_peak=6, read_bytes=0, written_bytes=0, pids=1
+        )
+        Readings(task.workspace.usage).add(sample)
+        (record,) = desk.app.recovery.sweep()
+        assert desk.engine.find({LABEL_TASK: ""}) == []
+    assert (record.id, record.state, record.cause) == (task.id, TaskState.FAILED, "RUNNER_TERMINATED")
+    assert record.remedy == f"Run it again: `localrun rerun {record.id[:8]}`."
+    assert record.usage == summed([sample])
+    assert task.workspace.log.read_text() == "working\n"
+    assert (task.workspace.outputs / "sum").read_text() == "7"
+    assert desk.app.home.active() == []
+
+
+def test_a_task_that_had_no_container_yet_is_ended_too(tmp_path: Path) -> None:
+    with make_desk(tmp_path) as desk:
+        task = orphan(desk, running=False)
+        assert [record.id for record in desk.app.recovery.sweep()] == [task.id]
+
+
+def test_the_task_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
+    with make_desk(tmp_path, hang) as desk:
+        task = desk.submit(values={"a": 1, "b": 2})
+        assert desk.app.recovery.sweep() == []
+        assert desk.app.recovery.end(task.id) is None
+        desk.app.manager.kill(task)
+        desk.app.manager.wait(task)
+        assert task.record.state is TaskState.KILLED
+
+
+def test_a_task_that_was_to_be_killed_when_its_process_died_ends_killed(tmp_path: Path) -> None:
+    with make_desk(tmp_path, hang) as desk:
+        task = orphan(desk)
+        task.workspace.request_kill()
+        assert [record.state for record in desk.app.recovery.sweep()] == [TaskState.KILLED]
+
+
+def test_a_process_that_died_before_it_wrote_a_record_leaves_nothing(tmp_path: Path) -> None:
+    with make_desk(tmp_path) as desk:
+        workspace = desk.app.home.create()
+        claim = desk.app.home.claim(workspace.id, new=True)
+        assert claim is not None
+        claim.release(ended=False)
+        assert desk.app.recovery.sweep() == []
+        assert list(desk.app.home.newest()) == []
+        assert desk.app.home.active() == []
+
+
+def test_tasks_of_another_folder_of_the_user_are_looked_after(tmp_path: Path) -> None:
+    elsewhere = Home(tmp_path / "elsewhere" / ".localrun")
+    with make_desk(tmp_path, hang) as desk:
+        task = orphan(desk, elsewhere)
+        assert [record.id for record in desk.app.recovery.sweep()] == [task.id]
+        assert desk.engine.find({LABEL_TASK: ""}) == []
+    assert elsewhere.open(task.id).load().state is TaskState.FAILED
+
+
+def test_a_container_whose_task_was_deleted_is_removed(tmp_path: Path) -> None:
+    with make_desk(tmp_path, hang) as desk:
+        task = orphan(desk)
+        desk.app.home.forget(task.workspace)
+        desk.app.recovery.sweep()
+        assert desk.engine.find({LABEL_TASK: ""}) == []
+
+
+def test_a_container_that_outlived_its_task_is_removed(tmp_path: Path) -> None:
+    with make_desk(tmp_path, hang) as desk:
+        task = orphan(desk)
+        task.move(TaskState.FAILED)
+        claim = desk.app.home.claim(task.id)
+        assert claim is not None
+        claim.release(ended=True)
+        assert desk.app.recovery.sweep() == []
+        assert desk.engine.find({LABEL_TASK: ""}) == []
+
+
+def test_a_detached_task_is_left_to_the_process_that_goes_on_with_it(tmp_path: Path) -> None:
+    with make_desk(tmp_path, hang) as desk:
+        task = orphan(desk)
+        task.update(plan=Plan(detached=True))
+        task.save()
+        assert desk.app.recovery.sweep() == []
+        assert len(desk.engine.find({LABEL_TASK: task.id})) == 1
+
+
+def test_two_processes_that_look_at_once_end_a_task_once(tmp_path: Path) -> None:
+    with make_desk(tmp_path, hang) as desk:
+        task = orphan(desk)
+        other = desk.app.home.claim(task.id)
+        assert other is not None
+        assert desk.app.recovery.sweep() == []
+        other.release(ended=False)
+        assert len(desk.app.recovery.sweep()) == 1
+
+
+def test_the_folder_of_a_user_who_is_not_us_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = FakeEngine(hang)
+    with make_desk(tmp_path, engine=engine) as desk:
+        foreign = Home(tmp_path / "foreign" / ".localrun")
+        orphan(desk, foreign)
+        monkeypatch.setattr(os, "geteuid", lambda: 54321)
+        assert desk.app.recovery.sweep() == []
+        (left,) = engine.find({LABEL_TASK: ""})
+        engine.remove(left.handle)

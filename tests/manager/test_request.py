@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localrun import descriptor
+from localrun.errors import LocalrunError, UsageError
+from localrun.manager.request import describe, from_payload, is_free_form
+
+
+@pytest.mark.parametrize("payload", [{}, {"type": "test"}, {"image": 5}, {"command": ["ls"]}, {"inputs": {}}])
+def test_an_object_without_a_bundle_or_an_image_is_free_form(payload: dict[str, Any]) -> None:
+    assert is_free_form(payload)
+
+
+def test_a_bundle_is_found_by_whoever_knows_where_bundles_are() -> None:
+    request = from_payload(
+        {"bundle": "add", "inputs": {"a": 1}, "timeout": "10m", "resources": {"ram": "2Gi", "cpus": 0.5}},
+        lambda name: Path("/roots") / name,
+    )
+    assert (request.bundle, request.values, request.timeout) == (Path("/roots/add"), {"a": 1}, 600)
+    assert (request.memory, request.cpus, request.detached) == (2 * 1024**3, 0.5, True)
+
+
+def test_an_image_comes_with_a_command_and_an_environment() -> None:
+    request = from_payload({"image": "busybox", "command": ["ls"], "env": {"A": "b"}, "network": True})
+    assert (request.image, request.command, request.environment) == ("busybox", ["ls"], {"A": "b"})
+    assert request.network
+
+
+def test_every_key_that_does_not_fit_is_named_with_its_path() -> None:
+    with pytest.raises(UsageError) as caught:
+        from_payload({"image": "x", "comand": ["ls"], "timeout": -1, "resources": {"cpus": "two", "disk": 1}})
+    problems = {problem.path: str(problem) for problem in caught.value.problems}
+    assert set(problems) == {"comand", "timeout", "resources.cpus", "resources.disk"}
+    assert "did you mean 'command'?" in problems["comand"]
+    assert "'two'" in problems["resources.cpus"]
+
+
+@pytest.mark.parametrize("value", [True, "1", -1, float("nan"), float("inf"), None, []])
+def test_a_number_of_cpus_is_a_number(value: Any) -> None:
+    with pytest.raises(UsageError):
+        from_payload({"image": "x", "command": [], "resources": {"cpus": value}})
+
+
+def test_a_bare_image_is_described_by_the_types_of_its_inputs() -> None:
+    text = describe("busybox", {"n": 1, "x": 1.5, "ok": True, "name": "a", "xs": [1, 2]}, {"sum": "integer"})
+    found = descriptor.read(text)
+    kinds = {name: parameter.type.id for name, parameter in found.inputs.items()}
+    assert kinds == {"n": "integer", "x": "number", "ok": "boolean", "name": "string", "xs": "array"}
+    assert found.outputs["sum"].type.id == "integer"
+
+
+def test_an_input_that_no_file_can_hold_is_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        describe("busybox", {"x": {"a": 1}}, {})
+    assert caught.value.problems[0].path == "inputs.x"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=6,
+)
+keys = (
+    st.sampled_from(["bundle", "image", "command", "env", "inputs", "resources", "timeout", "outputs"])
+    | st.text()
+)
+
+
+@given(st.dictionaries(keys, json_values, max_size=5))
+def test_any_object_is_read_or_refused_but_never_breaks(payload: dict[str, Any]) -> None:
+    problems: tuple[object, ...] = ()
+    try:
+        if not is_free_form(payload):
+            from_payload(payload)
+    except LocalrunError as error:
+        problems = error.problems
+        refused = True
+    else:
+        refused = False
+    assert bool(problems) == refused

@@ -1,0 +1,62 @@
+"""The plugin costs nothing where it is not used, and disturbs nobody."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import sys
+import pytest, _pytest.fixtures, _pytest.terminal
+before = set(sys.modules)
+import localrun.pytest_plugin.plugin, localrun.pytest_plugin.fixtures
+print(*sorted(name for name in set(sys.modules) - before if not name.startswith("localrun.pytest_plugin")))
+"""
+
+
+def test_the_start_of_pytest_imports_nothing_more() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["localrun", "localrun._version"]
+
+
+def test_a_session_that_does_not_use_it_imports_nothing_more(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import sys
+
+        def test_nothing():
+            assert not {"localrun.app", "localrun.errors", "msgspec", "docker", "PIL"} & set(sys.modules)
+        """
+    )
+    pytester.runpytest_subprocess("-p", "no:schemathesis").assert_outcomes(passed=1)
+
+
+def test_it_can_be_left_out(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_none(localrun): pass")
+    result = pytester.runpytest("-p", "no:localrun")
+    result.stdout.fnmatch_lines(["*fixture 'localrun' not found*"])
+
+
+def test_its_classes_can_be_named_in_annotations() -> None:
+    import localrun.pytest_plugin as plugin
+
+    for name in plugin.__all__:
+        assert getattr(plugin, name).__name__ == name
+    with pytest.raises(AttributeError):
+        plugin.Nothing  # type: ignore[attr-defined]  # noqa: B018 - that is the promise
+
+
+def test_every_fixture_says_what_it_is(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest("--fixtures")
+    result.stdout.no_fnmatch_line("*no docstring available*localrun*")
+    for name in (
+        "localrun",
+        "task_manager",
+        "localrun_server",
+        "localrun_bundle",
+        "fake_engine",
+        "localrun_case",
+    ):
+        result.stdout.fnmatch_lines([f"{name}*"])

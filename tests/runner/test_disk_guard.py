@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localrun.admission.host import Disk, HostSample
+from localrun.engines.dockerd import DockerEngine
+from localrun.runner.disk_guard import DiskWatch, Watched, folder_size
+from localrun.task.states import TaskState
+from tests.conftest import absent
+from tests.support.environment import make_desk
+from tests.support.images import busybox_layer, image_archive
+
+
+def at(percent: float) -> HostSample:
+    return HostSample(0, 1, 1, {"/": Disk(used=1, total=2, free=1, percent=percent)})
+
+
+def test_the_task_that_has_written_most_is_stopped_once(tmp_path: Path) -> None:
+    stopped: queue.Queue[tuple[str, str]] = queue.Queue()
+    watch = DiskWatch([tmp_path], 90, look=lambda _: at(93), every=0.001)
+    small = Watched(lambda: 10, lambda why: stopped.put(("small", why)))
+    large = Watched(lambda: 5 * 1024**2, lambda why: stopped.put(("large", why)))
+    with watch.watching("small", small), watch.watching("large", large):
+        assert stopped.get(timeout=5) == (
+            "large",
+            "disk-pressure: / is 93 % full, limit 90 %; the task had written 5 MiB",
+        )
+        assert stopped.get(timeout=5)[0] == "small"
+    assert stopped.empty()
+
+
+def test_nothing_is_stopped_while_there_is_room(tmp_path: Path) -> None:
+    looked: queue.Queue[None] = queue.Queue()
+    stopped: list[str] = []
+
+    def look(_: object) -> HostSample:
+        looked.put(None)
+        return at(89)
+
+    watch = DiskWatch([tmp_path], 90, look=look, every=0.001)
+    with watch.watching("a", Watched(lambda: 1, stopped.append)):
+        for _ in range(3):
+            looked.get(timeout=5)
+    assert stopped == []
+
+
+def test_the_disk_is_watched_only_while_tasks_run(tmp_path: Path) -> None:
+    import threading
+
+    watch = DiskWatch([tmp_path], 90, look=lambda _: at(1), every=60)
+    for _ in range(3):
+        with watch.watching("a", Watched(lambda: 1, lambda _: None)):
+            assert "disk-watch" in [thread.name for thread in threading.enumerate()]
+        assert "disk-watch" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_the_size_of_a_folder_is_what_it_takes_on_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "file").write_bytes(b"x" * 100_000)
+    with (tmp_path / "sparse").open("wb") as stream:
+        stream.truncate(10**9)
+    assert 100_000 <= folder_size(tmp_path) < 200_000
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 MiB."""
+    if os.geteuid() != 0:
+        absent("only root can mount a small file system")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.docker
+def test_a_task_that_fills_the_disk_is_stopped_before_it_is_full(
+    docker_engine: DockerEngine, small_disk: Path
+) -> None:
+    name = f"localrun-test/flood:{os.getpid()}"
+    script = "while :; do dd if=/dev/zero bs=256k count=1 >> /outputs/sum 2>/dev/null; sleep 0.02; done"
+    archive = image_archive(busybox_layer({}), name, Cmd=["sh", "-c", script], Env=["PATH=/bin"])
+    docker_engine.load_image([archive])
+    try:
+        with make_desk(small_disk, engine=docker_engine, image=name, disk_stop=80.0, disk_reserve=0) as desk:
+            record = desk.run(values={"a": 1, "b": 2}, timeout=60)
+    finally:
+        docker_engine.remove_image(name)
+    assert (record.state, record.cause) == (TaskState.FAILED, "DISK_PRESSURE")
+    assert "limit 80 %" in record.message
+    assert (Path(record.folder) / "outputs/sum").stat().st_size > 1024**2
+    assert os.statvfs(small_disk).f_bavail > 0

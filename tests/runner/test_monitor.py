@@ -1,0 +1,93 @@
+"""Watching a container to its end, when the engine itself is the trouble."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from localrun.engines.base import Exit
+from localrun.engines.fake import FakeContainer, FakeEngine
+from localrun.errors import Cause, EngineError, EngineUnreachable
+from localrun.task.record import TaskRecord
+from localrun.task.states import TaskState
+from tests.support.environment import make_desk
+
+
+class Restarted(FakeEngine):
+    """An engine that goes away while the first container is waited for."""
+
+    def __init__(self, exit_: Exit, *, away: int = 1, forgets: bool = False) -> None:
+        super().__init__(lambda container: exit_)
+        self.away = away
+        self.forgets = forgets
+        self.broken = threading.Event()
+
+    def wait(self, handle: str) -> Exit:
+        ended = super().wait(handle)
+        if not self.broken.is_set():
+            self.broken.set()
+            raise EngineError("the connection broke", cause=Cause.ENGINE_LOST)
+        return ended
+
+    def find(self, labels: object) -> list:  # type: ignore[type-arg]
+        if self.broken.is_set() and self.away > 0:
+            self.away -= 1
+            raise EngineUnreachable("nothing answers")
+        return [] if self.broken.is_set() and self.forgets else super().find(labels)  # type: ignore[arg-type]
+
+
+def run(folder: Path, engine: FakeEngine, patience: float = 30.0) -> TaskRecord:
+    with make_desk(folder, engine=engine, engine_patience=patience) as desk:
+        record = desk.run(values={"a": 1, "b": 2})
+        if isinstance(engine, Restarted):
+            engine.forgets = False
+    return record
+
+
+def test_a_container_that_went_on_ends_as_it_ends(tmp_path: Path) -> None:
+    record = run(tmp_path, Restarted(Exit(3)), patience=30)
+    assert (record.cause, record.exit_code) == ("ENGINE_LOST", 3)
+    good = run(tmp_path, Restarted(Exit(0)))
+    assert good.exit_code == 0
+    assert good.cause == "OUTPUTS_INVALID"
+
+
+def test_an_engine_that_does_not_come_back_ends_the_task(tmp_path: Path) -> None:
+    record = run(tmp_path, Restarted(Exit(0), away=10**6), patience=0)
+    assert (record.state, record.cause) == (TaskState.FAILED, "ENGINE_LOST")
+    assert "was not back within 0 s: the connection broke" in record.message
+    assert "start the engine" in record.remedy
+
+
+def test_an_engine_that_comes_back_without_the_container_ends_the_task(tmp_path: Path) -> None:
+    record = run(tmp_path, Restarted(Exit(0), away=0, forgets=True))
+    assert (record.state, record.cause) == (TaskState.FAILED, "ENGINE_LOST")
+    assert "does not know the task's container" in record.message
+
+
+def test_a_program_that_was_told_to_end_by_somebody_else_is_no_lost_engine(tmp_path: Path) -> None:
+    record = run(tmp_path, FakeEngine(lambda container: 143))
+    assert (record.cause, record.signal) == ("SIGNAL", "SIGTERM")
+
+
+@pytest.mark.parametrize("when", ["waiting", "away"])
+def test_a_kill_is_heard_while_the_engine_is_away(tmp_path: Path, when: str) -> None:
+    engine = Restarted(Exit(0), away=10**6) if when == "away" else FakeEngine(_wait_for_stop)
+    with make_desk(tmp_path, engine=engine, engine_patience=30.0) as desk:
+        task = desk.submit(values={"a": 1, "b": 2})
+        if isinstance(engine, Restarted):
+            assert engine.broken.wait(10)
+            task.cancel()
+            engine.away = 0
+        else:
+            desk.app.manager.kill(task)
+        record = desk.app.manager.wait(task, 20)
+    assert record is not None
+    assert record.state is TaskState.KILLED
+
+
+def _wait_for_stop(container: FakeContainer) -> int:
+    container.stopped.wait()
+    return 0

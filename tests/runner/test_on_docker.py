@@ -1,0 +1,350 @@
+"""A whole run on a real engine: what the issue of a run promises, number by number."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import socketserver
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from localrun.engines.dockerd import DockerEngine
+from localrun.runner.container_spec import LABEL_TASK
+from localrun.task.states import TaskState
+from tests.conftest import OtherUser, absent
+from tests.support.environment import Desk, make_desk
+from tests.support.images import busybox_layer, image_archive, tar_of
+
+pytestmark = pytest.mark.docker
+
+ADD = "echo $(( $(cat /inputs/a) + $(cat /inputs/b) )) > /outputs/sum"
+VALUES = {"values": {"a": 3, "b": 4}}
+MakeDesk = Callable[..., AbstractContextManager[Desk]]
+
+
+@pytest.fixture
+def docker_desk(docker_engine: DockerEngine, tmp_path: Path) -> MakeDesk:
+    """A desk whose image runs a shell script."""
+
+    @contextmanager
+    def make(script: str = ADD, *, image: dict[str, Any] | None = None, **settings: Any) -> Iterator[Desk]:
+        name = f"localrun-test/run:{secrets.token_hex(4)}"
+        config = {"Cmd": ["sh", "-c", script], "Env": ["PATH=/bin"], **(image or {})}
+        docker_engine.load_image([image_archive(busybox_layer({}), name, **config)])
+        try:
+            with make_desk(tmp_path, engine=docker_engine, image=name, **settings) as desk:
+                yield desk
+        finally:
+            docker_engine.remove_image(name)
+
+    return make
+
+
+def test_a_bundle_runs_end_to_end_and_leaves_no_container(docker_desk: MakeDesk) -> None:
+    with docker_desk() as desk:
+        record = desk.run(**VALUES)
+        assert desk.engine.find({LABEL_TASK: record.id}) == []
+    assert (record.state, record.outputs, record.warnings) == (TaskState.FINISHED, {"sum": 7}, [])
+
+
+@pytest.mark.parametrize("user", ["", "1234:1234"])
+def test_any_user_of_the_image_reads_the_inputs_and_writes_the_outputs(
+    docker_desk: MakeDesk, user: str
+) -> None:
+    with docker_desk(image={"User": user}) as desk:
+        assert desk.run(**VALUES).outputs == {"sum": 7}
+
+
+def test_the_images_own_entrypoint_command_user_and_folder_are_used(docker_desk: MakeDesk) -> None:
+    config = {
+        "Entrypoint": ["sh", "-c"],
+        "Cmd": ["id -u; pwd; echo 7 > /outputs/sum"],
+        "User": "77",
+        "WorkingDir": "/tmp",
+    }
+    with docker_desk(image=config) as desk:
+        record = desk.run(**VALUES)
+    assert (Path(record.folder) / "logs/task.log").read_text().split() == ["77", "/tmp"]
+
+
+def test_inputs_cannot_be_changed_unless_asked(docker_desk: MakeDesk) -> None:
+    script = "echo 9 > /inputs/a && cat /inputs/a > /outputs/sum"
+    with docker_desk(script) as desk:
+        refused = desk.run(**VALUES)
+        allowed = desk.run(**VALUES, writable_inputs=True)
+    assert refused.state is TaskState.FAILED
+    assert "Read-only" in refused.message
+    assert allowed.outputs == {"sum": 9}
+
+
+def test_a_task_has_no_network_unless_asked_and_localhost_resolves_all_the_same(
+    docker_desk: MakeDesk,
+) -> None:
+    script = (
+        "ls /sys/class/net; cat /proc/net/route | wc -l;"
+        " ping -c1 -W1 localhost > /dev/null; echo $? > /outputs/sum"
+    )
+    with docker_desk(script) as desk:
+        off = desk.run(**VALUES)
+        on = desk.run(**VALUES, network=True)
+    assert (Path(off.folder) / "logs/task.log").read_text().split() == ["lo", "1"]
+    assert "eth0" in (Path(on.folder) / "logs/task.log").read_text()
+    assert (off.outputs, on.outputs) == ({"sum": 0}, {"sum": 0})
+
+
+def test_a_timeout_holds_against_a_program_that_ignores_the_request_to_end(docker_desk: MakeDesk) -> None:
+    with docker_desk("trap '' TERM; while :; do sleep 1; done", grace=0.5) as desk:
+        record = desk.run(**VALUES, timeout=0.5)
+        assert desk.engine.find({LABEL_TASK: record.id}) == []
+    assert (record.cause, record.exit_code, record.oom) == ("TIMEOUT", 137, "no")
+
+
+def test_a_program_that_ends_when_asked_is_not_waited_for(docker_desk: MakeDesk) -> None:
+    with docker_desk("trap 'exit 0' TERM; echo 7 > /outputs/sum; sleep 60 & wait", grace=60) as desk:
+        record = desk.run(**VALUES, timeout=0.5)
+    assert record.cause == "TIMEOUT"
+    assert record.timings["run"] < 30
+    assert record.outputs == {"sum": 7}
+
+
+def test_too_much_memory_is_recognised(docker_desk: MakeDesk) -> None:
+    with docker_desk("tail /dev/zero") as desk:
+        record = desk.run(**VALUES, memory=16 * 1024**2)
+    assert (record.state, record.cause) == (TaskState.FAILED, "OUT_OF_MEMORY")
+    assert record.oom in ("yes", "suspected")
+    assert "16 MiB" in record.message
+
+
+def test_a_signal_is_called_by_its_name(docker_desk: MakeDesk) -> None:
+    with docker_desk("kill -SEGV $$") as desk:
+        record = desk.run(**VALUES)
+    assert (record.cause, record.signal) == ("SIGNAL", "SIGSEGV")
+
+
+def test_a_program_that_is_not_there_is_named(docker_desk: MakeDesk) -> None:
+    with docker_desk(image={"Cmd": ["/app/nothing"]}) as desk:
+        record = desk.run(**VALUES)
+    assert record.cause == "ENTRYPOINT_INVALID"
+    assert "/app/nothing" in record.message
+
+
+def test_an_image_for_another_architecture_is_recognised(docker_engine: DockerEngine, tmp_path: Path) -> None:
+    name = f"localrun-test/foreign:{secrets.token_hex(4)}"
+    elf = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00" + bytes(44)  # an ARM 64 header
+    archive = image_archive(
+        tar_of({"run": elf, "bin/sh": elf}, mode=0o755), name, architecture="arm64", Cmd=["/run"]
+    )
+    docker_engine.load_image([archive])
+    try:
+        with make_desk(tmp_path, engine=docker_engine, image=name) as desk:
+            record = desk.run(**VALUES)
+    finally:
+        docker_engine.remove_image(name)
+    assert record.cause == "IMAGE_PLATFORM"
+    assert "arm64" in record.message
+
+
+def test_outputs_are_collected_although_the_task_failed(docker_desk: MakeDesk) -> None:
+    with docker_desk("echo 7 > /outputs/sum; echo oh no >&2; exit 3") as desk:
+        record = desk.run(**VALUES)
+    assert (record.cause, record.exit_code, record.outputs) == ("EXIT_NONZERO", 3, {"sum": 7})
+    assert "oh no" in record.message
+
+
+@pytest.mark.parametrize("make", ["ln -s /etc/hostname", "busybox mkfifo", "busybox mknod -m 666"])
+def test_links_pipes_and_devices_in_the_outputs_are_refused(docker_desk: MakeDesk, make: str) -> None:
+    with docker_desk(f"{make} /outputs/sum {'c 1 5' if 'mknod' in make else ''}") as desk:
+        record = desk.run(**VALUES)
+    assert (record.cause, record.outputs) == ("OUTPUTS_INVALID", {})
+    assert "sum" in record.problems[0]["path"]
+
+
+def test_a_hardened_task_has_no_capabilities_and_a_read_only_root(docker_desk: MakeDesk) -> None:
+    script = "touch /x 2>/dev/null || grep CapEff /proc/self/status; touch /tmp/x && echo 7 > /outputs/sum"
+    with docker_desk(script) as desk:
+        record = desk.run(**VALUES, hardened=True)
+    assert record.outputs == {"sum": 7}
+    assert (Path(record.folder) / "logs/task.log").read_text().split() == ["CapEff:", "0" * 16]
+
+
+def test_a_large_local_file_is_mounted_and_not_copied(docker_desk: MakeDesk, tmp_path: Path) -> None:
+    scan = tmp_path / "scan.bin"
+    with scan.open("wb") as stream:
+        stream.truncate(1024**3)
+    with docker_desk("stat -c %s /inputs/scan > /outputs/sum") as desk:
+        text = desk.bundle.read_text().replace(
+            "inputs:\n  a:", "inputs:\n  scan: {type: file, description: d, display_name: S}\n  a:"
+        )
+        desk.bundle.write_text(text)
+        record = desk.run(values={"a": 1, "b": 2, "scan": scan})
+        (inside,) = Path(record.folder).glob("inputs/scan")
+    assert record.outputs == {"sum": 1024**3}
+    assert inside.stat().st_size == 0
+    assert stat.S_IMODE(scan.stat().st_mode) == 0o644
+
+
+# -- an engine whose files are not ours -----------------------------------------------------------
+
+
+class _Relay(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        with socket.socket(socket.AF_UNIX) as engine:
+            engine.connect("/var/run/docker.sock")
+            back = threading.Thread(target=_pump, args=(engine, self.request))
+            back.start()
+            _pump(self.request, engine)
+            back.join()
+
+
+def _pump(source: Any, target: Any) -> None:
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+    except OSError:
+        pass
+    for end in (source, target):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def tcp_engine() -> Iterator[str]:
+    """The engine on a TCP port of the loopback interface."""
+    socketserver.ThreadingTCPServer.daemon_threads = True
+    socketserver.ThreadingTCPServer.block_on_close = False
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Relay) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"tcp://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("hardened", [False, True])
+def test_an_engine_that_does_not_see_our_files_gets_and_gives_archives(
+    docker_desk: MakeDesk, tcp_engine: str, tmp_path: Path, hardened: bool
+) -> None:
+    if os.geteuid() != 0:
+        absent("only root can hide a folder from the engine")
+    script = "mkdir -p /outputs/deep; umask 077; cat /inputs/a /inputs/b > /outputs/sum; ls -l /inputs"
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    with docker_desk(script, image={"User": "1234"}) as desk:
+        run = (
+            f"mount -t tmpfs none {hidden} && cp {desk.bundle} {hidden}/descriptor.yml && cd {hidden} && "
+            f"{sys.executable} -m localrun run descriptor.yml --image {desk.image} -i a=3 -i b=4 --json "
+            f"{'--hardened' if hardened else ''}"
+        )
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", run],
+            env={**os.environ, "DOCKER_HOST": tcp_engine, "LOCALRUN_CACHE": str(tmp_path / "cache")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert '"sum": 34' in done.stdout or '"sum":34' in done.stdout
+    assert "travel as archives" in done.stderr
+
+
+# -- an ordinary member of the docker group --------------------------------------------------------
+
+
+def test_an_ordinary_user_owns_what_a_root_task_made_and_can_delete_it(
+    docker_desk: MakeDesk, as_other_user: OtherUser
+) -> None:
+    script = (
+        "umask 077; mkdir -p /outputs/deep/er; echo x > /outputs/deep/er/file; echo 7 > /outputs/sum;"
+        " chmod 000 /outputs/deep/er; ln -s sum /outputs/alias"
+    )
+    folder = as_other_user.folder("outputs")
+    with docker_desk(script) as desk:
+        bundle = folder / "descriptor.yml"
+        bundle.write_text(desk.bundle.read_text())
+        done = as_other_user.localrun(
+            "run", "descriptor.yml", "--image", desk.image, "-i", "a=3", "-i", "b=4", "-o", "out", cwd=folder
+        )
+        assert done.returncode == 0, done.stderr
+        deep = next(folder.glob(".localrun/tasks/*/outputs/deep/er/file"))
+        assert (deep.stat().st_uid, deep.read_text()) == (as_other_user.uid, "x\n")
+        assert (folder / "out" / "sum").stat().st_uid == as_other_user.uid
+        removed = as_other_user.localrun("rm", "last", cwd=folder)
+        assert removed.returncode == 0, removed.stderr
+    assert list((folder / ".localrun/tasks").iterdir()) == []
+
+
+def test_a_file_that_others_may_not_read_is_copied_and_left_as_it_is(
+    docker_desk: MakeDesk, as_other_user: OtherUser
+) -> None:
+    folder = as_other_user.folder("private")
+    secret = folder / "scan.bin"
+    secret.write_text("12345")
+    os.chown(secret, as_other_user.uid, as_other_user.gid)
+    secret.chmod(0o600)
+    with docker_desk("wc -c < /inputs/scan > /outputs/sum", image={"User": "1234"}) as desk:
+        text = desk.bundle.read_text().replace(
+            "inputs:\n  a:", "inputs:\n  scan: {type: file, description: d, display_name: S}\n  a:"
+        )
+        (folder / "descriptor.yml").write_text(text)
+        done = as_other_user.localrun(
+            *["run", "descriptor.yml", "--image", desk.image, "--json"],
+            *["-i", "a=3", "-i", "b=4", "-i", "scan=@scan.bin"],
+            cwd=folder,
+        )
+    assert done.returncode == 0, done.stderr
+    assert (stat.S_IMODE(secret.stat().st_mode), secret.read_text()) == (0o600, "12345")
+
+
+def test_a_silent_build_ends_at_once_when_it_is_killed_and_leaves_nothing(
+    docker_engine: DockerEngine, tmp_path: Path
+) -> None:
+    # Given a build whose second step says nothing for a minute
+    mark = secrets.token_hex(4)
+    base = f"localrun-test/silent:{mark}"
+    labels = {"localrun-test": mark}  # its containers inherit them
+    archive = image_archive(busybox_layer({}), base, Cmd=["sh"], Env=["PATH=/bin"], Labels=labels)
+    loaded = docker_engine.load_image([archive])
+    (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN echo one > /one\nRUN sleep 60\n")
+    try:
+        with make_desk(tmp_path, engine=docker_engine, image=base) as desk, started(mark) as events:
+            task = desk.submit(values={"a": 1, "b": 2}, image=None, bundle=tmp_path)
+            assert all(events.readline() for _ in ("one", "two"))
+
+            # When it is killed meanwhile
+            begun = time.monotonic()
+            desk.app.manager.kill(task)
+            record = desk.app.manager.wait(task, 30)
+
+        # Then it ends, and neither its container nor the image of its first step is there
+        assert record is not None
+        assert record.state is TaskState.KILLED
+        assert time.monotonic() - begun < 20
+        assert docker_engine.find(labels) == []
+        assert [image.id for image in docker_engine.images(labels)] == [loaded]
+    finally:
+        docker_engine.remove_image(base)
+
+
+@contextmanager
+def started(mark: str) -> Iterator[IO[str]]:
+    """A line for each container with the mark that starts."""
+    now = str(int(time.time()) - 1)
+    filters = ("--filter", f"label=localrun-test={mark}", "--filter", "event=start")
+    with subprocess.Popen(
+        ["docker", "events", "--since", now, *filters], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout
+        finally:
+            process.kill()

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from localrun.engines.dockerd import DockerEngine
+from localrun.runner.container_spec import LABEL_TASK
+from tests.support.server_process import ServerProcess, serving
+
+pytestmark = pytest.mark.docker
+
+
+def start(server: ServerProcess, image: str, script: str, **more: Any) -> str:
+    """Make a task that runs a script, and wait until it runs; its id."""
+    task = {"image": image, "command": ["sh", "-c", script], "resources": {"memory": "32Mi"}, **more}
+    made = requests.post(f"{server.address}/task", json={"task": task, "assigned_by": "ray"})
+    assert made.status_code == 200, made.text
+    task_id = str(made.json()["task_id"])
+    with requests.get(f"{server.address}/task/{task_id}/events", stream=True) as stream:
+        for line in stream.iter_lines():
+            if line.startswith(b"data:") and json.loads(line[5:])["data"].get("state") in (
+                "RUNNING",
+                "FAILED",
+            ):
+                return task_id
+    raise AssertionError("the task has not started")
+
+
+def record(folder: Path, task_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / ".localrun/tasks" / task_id / "task.json").read_text())
+    return found
+
+
+def containers(engine: DockerEngine, task_id: str) -> int:
+    return len(engine.find({LABEL_TASK: task_id}))
+
+
+def test_a_task_runs_in_a_container_and_its_output_is_fetched(tmp_path: Path, busybox: str) -> None:
+    with serving(tmp_path) as server:
+        task_id = start(server, busybox, "echo hi; printf 7 > /outputs/n", outputs={"n": "integer"})
+        task = requests.get(f"{server.address}/task/{task_id}/wait?timeout=30").json()["task"]
+        assert (task["state"], task["outputs"], task["exit_code"]) == ("FINISHED", {"n": 7}, 0)
+        assert requests.get(f"{server.address}/task/{task_id}/logs").text == "hi\n"
+        assert requests.get(f"{server.address}/task/{task_id}/outputs/n").content == b"7"
+
+
+def test_a_server_that_stops_kills_its_tasks(
+    tmp_path: Path, busybox: str, docker_engine: DockerEngine
+) -> None:
+    with serving(tmp_path, "--on-exit", "kill", env={"LOCALRUN_GRACE": "0"}) as server:
+        task_id = start(server, busybox, "sleep 60")
+        assert server.stop() == 0
+    assert record(tmp_path, task_id)["state"] == "KILLED"
+    assert containers(docker_engine, task_id) == 0
+
+
+def test_a_server_that_waits_stops_after_its_tasks(tmp_path: Path, busybox: str) -> None:
+    with serving(tmp_path, "--on-exit", "wait") as server:
+        task_id = start(server, busybox, "sleep 1; exit 3")
+        assert server.stop() == 0
+    assert (record(tmp_path, task_id)["state"], record(tmp_path, task_id)["exit_code"]) == ("FAILED", 3)
+
+
+def test_a_server_that_leaves_its_tasks_finds_them_again(
+    tmp_path: Path, busybox: str, docker_engine: DockerEngine
+) -> None:
+    with serving(tmp_path, "--on-exit", "leave") as server:
+        task_id = start(server, busybox, "sleep 2; exit 4")
+        assert server.stop() == 0
+    assert containers(docker_engine, task_id) == 1
+    with serving(tmp_path) as server:
+        task = requests.get(f"{server.address}/task/{task_id}/wait?timeout=30").json()["task"]
+    assert (task["state"], task["exit_code"]) == ("FAILED", 4)
+    assert containers(docker_engine, task_id) == 0

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.support.server_client import ServerDesk, live, serve_desk
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[ServerDesk]:
+    with serve_desk(tmp_path) as desk:
+        yield desk
+
+
+def test_the_document_lists_every_route_and_what_each_takes(desk: ServerDesk) -> None:
+    found = desk.client.get("/openapi.json").json()
+    assert set(found["paths"]) == {
+        "/heartbeat",
+        "/task",
+        "/task/list",
+        "/task/status",
+        "/task/{task_id}",
+        "/task/{task_id}/complete",
+        "/task/{task_id}/kill",
+        "/task/{task_id}/wait",
+        "/task/{task_id}/logs",
+        "/task/{task_id}/events",
+        "/task/{task_id}/inputs/{name}",
+        "/task/{task_id}/outputs",
+        "/task/{task_id}/outputs/{name}",
+        "/bundle",
+    }
+    for methods in found["paths"].values():
+        for method, operation in methods.items():
+            assert operation["description"], operation
+            assert (
+                ("requestBody" in operation) or method == "get" or operation["operationId"].startswith("kill")
+            )
+
+
+def test_every_reference_in_the_document_leads_somewhere(desk: ServerDesk) -> None:
+    text = desk.client.get("/openapi.json").text
+    known = desk.client.get("/openapi.json").json()["components"]["schemas"]
+    wanted = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
+    assert wanted <= set(known)
+    assert "$defs" not in text
+
+
+def test_the_page_loads_nothing_from_elsewhere(desk: ServerDesk) -> None:
+    answer = desk.client.get("/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", answer.text) == []
+    assert "innerHTML" not in answer.text
+    assert desk.client.get("/", follow_redirects=False).headers["location"] == "/docs"
+
+
+@pytest.fixture
+def operations(desk: ServerDesk) -> Iterator[list[APIOperation[Any, Any, Any, Any]]]:
+    with live(desk.site) as address:
+        schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
+        yield [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
+
+
+def test_whatever_is_sent_is_answered_as_the_document_says(
+    desk: ServerDesk, operations: list[APIOperation[Any, Any, Any, Any]]
+) -> None:
+    desk.site.app.manager.create_task({}, "ray", task_id="known")
+    statuses = []
+    for operation in operations:
+        if operation.path.endswith("/events"):  # a stream has no end before its task has
+            for task in desk.site.app.manager.get_all_active_tasks():
+                desk.client.post(f"/task/{task.id}/kill")
+        statuses += ask(operation)
+    assert len(operations) == 17
+    assert {200, 404, 422} <= set(statuses)
+
+
+def ask(operation: APIOperation[Any, Any, Any, Any]) -> list[int]:
+    """Send anything that fits, and the statuses of the answers."""
+    asked: list[int] = []
+
+    @settings(
+        max_examples=12,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy())
+    def one(case: Any) -> None:
+        if "timeout" in (case.query or {}):
+            case.query["timeout"] = 0
+        if "follow" in (case.query or {}):
+            case.query["follow"] = False
+        if "task_id" in (case.path_parameters or {}) and len(asked) % 2:
+            case.path_parameters["task_id"] = "known"
+        asked.append(case.call_and_validate(checks=CHECKS).status_code)
+
+    one()
+    return asked

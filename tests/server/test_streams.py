@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+from localrun.engines.fake import FakeContainer
+from localrun.server.broadcast import Hub
+from localrun.task.events import Event
+from tests.support.server_client import serve_desk
+
+
+def talk(container: FakeContainer) -> int:
+    for number in range(3):
+        container.stdout.write(f"line {number}\n")
+    container.stderr.write("<script>alert(1)</script>\n")
+    container.path("/outputs/sum").write_text("1")
+    return 0
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    """The events of a stream: id, event, data."""
+    found = []
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+        if "data" in fields:
+            found.append({**fields, "data": json.loads(fields["data"])})
+    return found
+
+
+def test_the_log_is_plain_text_whatever_is_in_it(tmp_path: Path) -> None:
+    with serve_desk(tmp_path, talk) as desk:
+        task_id = desk.run(a=1, b=2)
+        desk.wait(task_id)
+        answer = desk.client.get(f"/task/{task_id}/logs")
+    assert answer.text == "line 0\nline 1\nline 2\n<script>alert(1)</script>\n"
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_log_is_followed_to_the_end_of_the_task(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def program(container: FakeContainer) -> int:
+        container.stdout.write("before\n")
+        go.wait(10)
+        return talk(container)
+
+    with serve_desk(tmp_path, program) as desk:
+        task_id = desk.run(a=1, b=2)
+        found: list[str] = []
+        reader = threading.Thread(
+            target=lambda: found.append(desk.client.get(f"/task/{task_id}/logs?follow=true").text)
+        )
+        reader.start()
+        go.set()
+        reader.join(20)
+    assert found[0].startswith("before\nline 0\nline 1\nline 2\n")
+
+
+def test_a_task_that_has_not_started_has_an_empty_log(tmp_path: Path) -> None:
+    with serve_desk(tmp_path) as desk:
+        assert desk.client.get(f"/task/{desk.run(a=1)}/logs").text == ""
+
+
+def test_events_are_streamed_from_the_first_to_the_end(tmp_path: Path) -> None:
+    with serve_desk(tmp_path, talk) as desk:
+        answer = desk.client.get(f"/task/{desk.run(a=1, b=2)}/events")
+    found = [event for event in events(answer.text) if "id" in event]
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert [int(event["id"]) for event in found] == list(range(1, len(found) + 1))
+    states = [event["data"]["data"]["state"] for event in found if event["event"] == "state"]
+    assert (states[0], states[-1]) == ("CREATED", "FINISHED")
+
+
+def test_a_stream_goes_on_after_the_last_event_that_was_received(tmp_path: Path) -> None:
+    with serve_desk(tmp_path, talk) as desk:
+        task_id = desk.run(a=1, b=2)
+        whole = events(desk.client.get(f"/task/{task_id}/events").text)
+        rest = events(desk.client.get(f"/task/{task_id}/events", headers={"Last-Event-ID": "4"}).text)
+        wrong = desk.client.get(f"/task/{task_id}/events", headers={"Last-Event-ID": "x"})
+    assert rest == [event for event in whole if int(event.get("id", 0)) > 4]
+    assert wrong.status_code == 422
+
+
+def test_a_free_form_task_is_watched_until_it_is_completed(tmp_path: Path) -> None:
+    with serve_desk(tmp_path) as desk:
+        task_id = desk.post({})["task_id"]
+        found: list[str] = []
+        reader = threading.Thread(
+            target=lambda: found.append(desk.client.get(f"/task/{task_id}/events").text)
+        )
+        reader.start()
+        desk.client.post(f"/task/{task_id}/complete")
+        reader.join(20)
+    assert [event["data"]["message"] for event in events(found[0])] == ["CREATED", "FINISHED"]
+
+
+def test_a_task_of_another_process_is_watched_too(tmp_path: Path) -> None:
+    with serve_desk(tmp_path) as desk, serve_desk(tmp_path) as other:
+        task_id = other.post({})["task_id"]
+        found: list[str] = []
+        reader = threading.Thread(
+            target=lambda: found.append(desk.client.get(f"/task/{task_id}/events").text)
+        )
+        reader.start()
+        other.client.post(f"/task/{task_id}/complete")
+        reader.join(20)
+        assert desk.wait(task_id)["state"] == "FINISHED"
+    assert events(found[0])[-1]["data"]["message"] == "FINISHED"
+
+
+def test_a_watcher_hears_only_of_its_task_and_leaves_nothing_behind() -> None:
+    async def watch() -> list[bool]:
+        hub = Hub()
+        with hub.watching("one") as watcher:
+            hub.heard(Event("state", "two"))
+            quiet = await watcher.wait(0)
+            hub.heard(Event("progress", "one"))
+            told = await watcher.wait(5)
+            passing = len(watcher.passing) == 1
+        return [quiet, told, passing, not hub._watchers]
+
+    assert asyncio.run(watch()) == [False, True, True, True]
+
+
+def test_all_who_wait_are_let_go_when_the_server_stops() -> None:
+    async def close() -> bool:
+        hub = Hub()
+        with hub.watching("one") as watcher:
+            hub.close()
+            return await watcher.wait(5) and hub.closing
+
+    assert asyncio.run(close())

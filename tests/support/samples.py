@@ -1,0 +1,51 @@
+"""The samples' base image, and how to run commands with it so that no image stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from localrun import descriptor, values
+from localrun.values.compare.expected.outputs import Difference, compare
+from tests.conftest import absent
+
+BASE_IMAGE = os.environ.get("BASE_IMAGE", "localrun-base/python")
+
+
+def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call the command line of docker."""
+    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+
+
+@contextmanager
+def no_image_stays(home: Path) -> Iterator[None]:
+    """Remove the images that the tasks in `home` have brought, and no others."""
+    if docker("image", "inspect", BASE_IMAGE).returncode:
+        absent(f"the image {BASE_IMAGE} is not there: run `make base`")
+    before = set(_names())
+    try:
+        yield
+    finally:
+        used = {json.loads(file.read_text())["image"] for file in home.glob("tasks/*/task.json")}
+        for name, image in _names().items():
+            if image in used and name not in before:
+                docker("image", "rm", name)
+
+
+def _names() -> dict[str, str]:
+    form = "{{.Repository}}:{{.Tag}} {{.ID}}"
+    lines = docker("image", "ls", "--no-trunc", "--format", form).stdout.splitlines()
+    pairs = [line.split() for line in lines if line.startswith("localrun/")]
+    return {pair[0]: pair[1] for pair in pairs}
+
+
+def unexpected(sample: Path, outputs: Mapping[str, Any]) -> list[Difference]:
+    """In what outputs differ from the `expected.json` of a sample."""
+    described = descriptor.read((sample / "descriptor.yml").read_bytes())
+    types = {name: one.type for name, one in described.outputs.items()}
+    return compare(values.load_values(sample / "expected.json"), outputs, types)

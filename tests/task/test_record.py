@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localrun.task.record import StepRecord, TaskRecord
+from localrun.task.states import StepName, TaskState
+
+
+def test_a_record_cannot_be_changed() -> None:
+    record = TaskRecord(id="a", bundle="b")
+    with pytest.raises(AttributeError, match="immutable"):
+        record.state = TaskState.FAILED  # type: ignore[misc]
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.text(), json_values), st.text(), st.sampled_from(TaskState))
+def test_a_record_survives_the_disk(inputs: dict[str, object], message: str, state: TaskState) -> None:
+    record = TaskRecord(
+        id="a", bundle="b", inputs=inputs, message=message, history=[(state, 1.5)], state=state
+    )
+    assert TaskRecord.from_json(record.to_json()) == record
+
+
+def test_the_end_has_a_time_only_once_it_is_reached() -> None:
+    life = [(TaskState.CREATED, 1.0), (TaskState.FAILED, 3.0)]
+    assert TaskRecord(id="a", bundle="b", history=life[:1]).ended is None
+    ended = TaskRecord(id="a", bundle="b", state=TaskState.FAILED, history=life)
+    assert (ended.created, ended.ended) == (1.0, 3.0)
+
+
+def test_a_step_has_a_duration_only_once_it_has_ended() -> None:
+    assert StepRecord(name=StepName.TASK, started=1.0).seconds is None
+    assert StepRecord(name=StepName.TASK, started=1.0, finished=1.5).seconds == 0.5
+
+
+def test_records_can_be_read_for_the_first_time_by_several_threads_at_once() -> None:
+    """Ten processes, since it was only now and then that one of them died."""
+    script = """
+import threading
+from localrun.admission.ledger import Entry
+from localrun.task.record import Owner, TaskRecord, decoder
+
+text = TaskRecord(id="a", bundle="b", owner=Owner(host="h", pid=1, started=1.0)).to_json()
+begin = threading.Barrier(8)
+
+def read(number):
+    begin.wait()
+    TaskRecord.from_json(text) if number % 2 else decoder(dict[str, Entry]).decode(b"{}")
+
+threads = [threading.Thread(target=read, args=(number,)) for number in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+    ended = [subprocess.run([sys.executable, "-c", script], check=False).returncode for _ in range(10)]
+    assert ended == [0] * 10

@@ -1,0 +1,243 @@
+"""In what two tasks differ: sections, values, files by content; hostile outputs are trusted with nothing."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localrun.engines.fake import FakeContainer, FakeEngine
+from localrun.task.record import TaskRecord
+from localrun.task.workspace import Workspace
+from localrun.values.compare import Change, Side, between, durations
+from localrun.values.compare.change import changes
+from localrun.values.compare.file_contents import divergence
+from localrun.values.compare.folders import folders
+from tests.manager.test_takeover import add
+from tests.support.environment import DESCRIPTOR, Desk, make_desk
+
+LISTS = DESCRIPTOR.replace(
+    "  b: {type: integer, description: other, display_name: B}\n",
+    "  xs: {type: {id: array, subtype: integer}, description: xs, display_name: Xs}\n"
+    "  f: {type: file, description: f, display_name: F}\n",
+).replace(
+    "  sum: {type: integer, description: both, display_name: Sum}\n",
+    "  ys: {type: {id: array, subtype: integer}, description: ys, display_name: Ys}\n"
+    "  log: {type: file, description: log, display_name: Log}\n",
+)
+
+
+def side(record: TaskRecord) -> Side:
+    return Side(record, Workspace(Path(record.folder)))
+
+
+def told(first: TaskRecord, second: TaskRecord) -> dict[str, tuple[Any, Any]]:
+    return {f"{c.section}.{c.path}": (c.first, c.second) for c in between(side(first), side(second))}
+
+
+def copy_list(container: FakeContainer) -> int:
+    """Write the list of the inputs to the outputs, and a log of its items."""
+    source, target = container.path("/inputs/xs"), container.path("/outputs/ys")
+    target.mkdir()
+    items = [path for path in sorted(source.iterdir()) if path.name != "array.yml"]
+    for path in (*items, source / "array.yml"):
+        (target / path.name).write_text(path.read_text())
+    lines = "".join(f"item {path.read_text()}\n" for path in items)
+    container.path("/outputs/log").write_text(f"begin\n{lines}end\n")
+    return 0
+
+
+def lists(desk: Desk, tmp_path: Path) -> Any:
+    desk.bundle.write_text(LISTS)
+
+    def run(xs: list[int], content: bytes, name: str = "f") -> TaskRecord:
+        path = tmp_path / name
+        path.write_bytes(content)
+        path.chmod(0o600)  # so that it is copied
+        return desk.run(values={"a": 1, "xs": xs, "f": path})
+
+    return run
+
+
+def test_two_runs_of_the_same_differ_in_nothing(tmp_path: Path) -> None:
+    with make_desk(tmp_path, add) as desk:
+        first, second = desk.run(values={"a": 3, "b": 4}), desk.run(values={"a": 3, "b": 4})
+        assert between(side(first), side(second)) == []
+
+
+def test_inputs_outputs_and_limits_that_differ_are_told(tmp_path: Path) -> None:
+    with make_desk(tmp_path, add) as desk:
+        first = desk.run(values={"a": 3, "b": 4})
+        second = desk.run(values={"a": 3, "b": 5}, cpus=0.5, timeout=9.0, network=True, hardened=True)
+    assert told(first, second) == {
+        "inputs.b": (4, 5),
+        "outputs.sum": (7, 8),
+        "limits.cpus": (1.0, 0.5),
+        "limits.timeout": (None, 9.0),
+        "limits.network": (False, True),
+        "limits.hardened": (False, True),
+    }
+
+
+def test_how_many_replicas_there_were_is_a_difference(tmp_path: Path) -> None:
+    with make_desk(tmp_path, add) as desk:
+        first, second = desk.run(values={"a": 3, "b": 4}), desk.run(values={"a": 3, "b": 4}, replicas=2)
+    found = told(first, second)
+    assert found["limits.replicas"] == (1, 2)
+    assert not [path for path in found if path.startswith(("inputs.", "outputs."))]
+
+
+def test_ends_that_differ_are_told(tmp_path: Path) -> None:
+    codes = iter([0, 3])
+    with make_desk(tmp_path, lambda container: add(container) or next(codes)) as desk:
+        first, second = desk.run(values={"a": 3, "b": 4}), desk.run(values={"a": 3, "b": 4})
+    found = told(first, second)
+    assert found["end.state"] == ("FINISHED", "FAILED")
+    assert found["end.cause"] == (None, "EXIT_NONZERO")
+    assert found["end.exit_code"] == (0, 3)
+
+
+def test_bundle_image_and_environment_that_differ_are_told(tmp_path: Path) -> None:
+    with make_desk(tmp_path, add) as desk:
+        first = desk.run(
+            values={"a": 3, "b": 4}, environment={"MODE": "x", "API_TOKEN": "secret-1", "OLD": "1"}
+        )
+        desk.bundle.write_text(DESCRIPTOR.replace("64Mi", "65Mi"))
+        assert isinstance(desk.engine, FakeEngine)
+        desk.engine.add_image("other:1")
+        second = desk.run(
+            values={"a": 3, "b": 4}, image="other:1", environment={"MODE": "y", "API_TOKEN": "secret-2"}
+        )
+    found = told(first, second)
+    assert found["environment.MODE"] == ("x", "y")
+    assert found["environment.OLD"] == ("1", None)
+    assert "secret-" not in str(between(side(first), side(second)))
+    assert (
+        next(c for c in between(side(first), side(second)) if c.path == "API_TOKEN").note
+        == "is another secret"
+    )
+    assert found["image.id"] == (first.image, second.image)
+    assert found["limits.memory"] == (64 * 1024**2, 65 * 1024**2)
+    change = next(c for c in between(side(first), side(second)) if c.path == "descriptor")
+    assert any(line.startswith("+") and "65Mi" in line for line in change.details)
+
+
+def test_arrays_differ_item_by_item_and_files_by_their_content(tmp_path: Path) -> None:
+    with make_desk(tmp_path, copy_list) as desk:
+        run = lists(desk, tmp_path)
+        first, second = run([1, 2, 3], b"same"), run([1, 5, 3], b"same", "g")
+        found = between(side(first), side(second))
+    assert [(c.section, c.path, c.first, c.second) for c in found if not c.note] == [
+        ("inputs", "xs[1]", 2, 5),
+        ("outputs", "ys[1]", 2, 5),
+    ]
+    (log,) = [c for c in found if c.note]
+    assert (log.path, log.note) == ("log", "differs from line 3 on (31 B and 31 B)")
+    assert log.details == ("@@ -3 +3 @@", "-item 2", "+item 5")
+
+
+def test_lists_of_different_length_are_told(tmp_path: Path) -> None:
+    with make_desk(tmp_path, copy_list) as desk:
+        run = lists(desk, tmp_path)
+        found = between(side(run([1], b"x")), side(run([1, 2], b"x")))
+    assert "has 1 items, and 2" in {change.note for change in found if change.path == "ys"}
+
+
+def test_a_file_input_is_compared_by_the_copy_that_the_task_got(tmp_path: Path) -> None:
+    with make_desk(tmp_path, copy_list) as desk:
+        run = lists(desk, tmp_path)
+        first = run([1], b"one\ntwo\n")
+        second = run([1], b"one\n2\n")  # the same path
+        found = [change for change in between(side(first), side(second)) if change.section == "inputs"]
+    assert [(change.path, change.note) for change in found] == [("f", "differs from line 2 on (8 B and 6 B)")]
+
+
+def test_a_mounted_file_that_was_written_to_since_may_differ_and_that_is_said(tmp_path: Path) -> None:
+    with make_desk(tmp_path, copy_list) as desk:
+        desk.bundle.write_text(LISTS)
+        path = tmp_path / "f"
+        path.write_text("old")
+        values = {"a": 1, "xs": [1], "f": path}
+        first = desk.run(values=values)
+        assert between(side(first), side(desk.run(values=values))) == []
+        path.write_text("new")
+        second = desk.run(values=values)
+        (found,) = between(side(first), side(second))
+        assert (found.path, found.note) == (
+            "f",
+            f"{path} has been written to since: what it held before is not kept",
+        )
+        path.unlink()
+        assert between(side(first), side(second)) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "offset", "line"),
+    [
+        (b"abc", b"abc", None, 0),
+        (b"", b"", None, 0),
+        (b"abc", b"abd", 2, 1),
+        (b"abc", b"ab", 2, 1),
+        (b"a\nb\nc", b"a\nb\nd", 4, 3),
+        (b"\0abc", b"\0abd", 3, 0),
+        (b"x" * (2 << 20) + b"a", b"x" * (2 << 20) + b"b", 2 << 20, 0),
+        (b"x" * (1 << 20), b"x" * (1 << 20) + b"y", 1 << 20, 0),
+    ],
+)
+def test_where_two_files_begin_to_differ(first: bytes, second: bytes, offset: int | None, line: int) -> None:
+    found = divergence(io.BytesIO(first), io.BytesIO(second))
+    assert (found and (found.offset, found.line)) == (None if offset is None else (offset, line))
+
+
+def test_a_long_difference_is_cut(tmp_path: Path) -> None:
+    found = divergence(
+        io.BytesIO(b"".join(b"a%d\n" % n for n in range(99))),
+        io.BytesIO(b"".join(b"b%d\n" % n for n in range(99))),
+    )
+    assert found is not None
+    assert len(found.details) == 9
+    assert found.details[-1] == "... and 191 lines more"
+
+
+def test_links_and_devices_are_compared_as_what_they_are_and_never_followed(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+        os.mkfifo(folder / "pipe")
+        (folder / "same").symlink_to("/etc/hostname")
+    (first / "link").symlink_to("/etc/hostname")
+    (second / "link").symlink_to("/etc/passwd")
+    (first / "x").write_text("1")
+    (second / "x").mkdir()
+    (first / "only").write_text("1")
+    assert list(folders("outputs", first, second)) == [
+        Change("outputs", "link", "a link to /etc/hostname", "a link to /etc/passwd"),
+        Change("outputs", "only", "a file of 1 B", None),
+        Change("outputs", "x", "a file of 1 B", "a folder"),
+    ]
+
+
+def test_a_folder_that_is_not_there_is_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/x").write_text("1")
+    assert list(folders("outputs", tmp_path / "a", tmp_path / "b")) == [
+        Change("outputs", "x", "a file of 1 B", None)
+    ]
+
+
+def test_true_is_not_one() -> None:
+    assert [change.path for change in changes("s", "", {"a": 1, "b": 1.5}, {"a": True, "b": 1.5})] == ["a"]
+
+
+def test_durations_name_every_phase_of_either() -> None:
+    first = TaskRecord(id="1", bundle="", timings={"run": 1.0, "image": 2.0})
+    second = TaskRecord(id="2", bundle="", timings={"run": 3.0, "outputs": 4.0})
+    assert durations(first, second) == {
+        "run": (1.0, 3.0),
+        "image": (2.0, None),
+        "outputs": (None, 4.0),
+        "in all": (None, None),
+    }

@@ -1,0 +1,518 @@
+"""Images are what their bytes say, are measured by their headers, and are never decoded."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import time
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from localrun import values
+from localrun.descriptor.divergences import divergence
+from localrun.descriptor.types import Image, Notes
+from localrun.errors import InputsError
+from localrun.values.image_headers import dicom as dicoms
+from localrun.values.image_headers import jpeg as jpegs
+from localrun.values.image_headers import png as pngs
+from localrun.values.image_headers import reader as pictures
+from localrun.values.image_headers import tiff as tiffs
+from localrun.values.image_headers.window import Damaged, Picture, Window
+from tests.support.descriptors import make
+from tests.support.image_files import (
+    BIG_ENDIAN,
+    DEFLATED,
+    EXPLICIT,
+    IMPLICIT,
+    dicom,
+    element,
+    jpeg,
+    png,
+    slide,
+    tiff,
+)
+
+
+def look(data: bytes, kind: Image | None = None) -> Notes:
+    notes = Notes("i")
+    pictures.check(kind or Image(), io.BytesIO(data), len(data), notes)
+    return notes
+
+
+def told(data: bytes, kind: Image | None = None) -> list[str]:
+    return [problem.message for problem in look(data, kind).problems]
+
+
+def only(*formats: str, **limits: Any) -> Image:
+    return Image(formats=formats, **limits)
+
+
+EVERY = {
+    "png": png(),
+    "jpeg": jpeg(),
+    "tiff": tiff(),
+    "dicom": dicom(),
+    "wsidicom": slide(),
+}
+TIFFS = {
+    f"{'big' if big else 'classic'} {order} {'tiled' if tile else 'strips'}": tiff(
+        700, 500, order=order, big=big, tile=tile
+    )
+    for big in (False, True)
+    for order in "<>"
+    for tile in (0, 256)
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_each_of_the_five_formats_is_taken_by_its_content(name: str) -> None:
+    assert told(EVERY[name]) == []
+    assert told(EVERY[name], only(name)) == []
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_format_that_is_not_allowed_is_refused(name: str) -> None:
+    others = tuple(other for other in EVERY if other != name)
+
+    (message,) = told(EVERY[name], Image(formats=others))
+
+    assert message.startswith("is a zip" if name == "wsidicom" else f"is {name}")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "is empty"),
+        (b"GIF89a" + bytes(20), "is a GIF"),
+        (b"BM" + bytes(60), "is a BMP"),
+        (b"RIFF\1\2\3\4WEBPVP8 ", "is a WebP"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "is a JPEG 2000 file"),
+        (b"%PDF-1.7\n", "is a PDF"),
+        (b"PK\5\6" + bytes(18), "is an empty zip"),
+        (b"\x1f\x8b\x08\0", "is a gzip file"),
+        (b"<svg xmlns=''/>", """is a text that begins with "<svg xmlns=''/>\""""),
+        (b"not an image", "is a text"),
+        (b"\1\2\3\4\5", "is of an unknown kind (it begins with 01 02 03 04)"),
+    ],
+)
+def test_what_is_no_image_is_called_by_its_name(data: bytes, message: str) -> None:
+    assert told(data) == [f"{message}, none of dicom, jpeg, png, tiff, wsidicom"]
+    assert told(data, only("png")) == [f"{message}, not png"]
+
+
+def test_a_file_that_is_of_two_formats_is_taken_for_the_one_that_is_allowed() -> None:
+    # Given a DICOM file with a TIFF header in its preamble
+    both = dicom(preamble=tiff()[:128].ljust(128, b"\0"))
+
+    assert told(both, only("dicom")) == []
+    assert told(both, only("tiff")) == []
+    assert told(both, only("png")) == ["is tiff and dicom, not png"]
+
+
+# -- sizes ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data",
+    [png(700, 500), jpeg(700, 500), dicom(700, 500), *TIFFS.values()],
+    ids=["png", "jpeg", "dicom", *TIFFS],
+)
+def test_an_image_larger_than_allowed_is_refused_by_width_and_by_height(data: bytes) -> None:
+    assert told(data, Image(max_width=700, max_height=500)) == []
+    assert told(data, Image(max_width=699)) == ["is 700 pixels wide, more than 699"]
+    assert told(data, Image(max_height=499)) == ["is 500 pixels high, more than 499"]
+    assert len(told(data, Image(max_width=1, max_height=1, max_file_size=5))) == 3
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_file_of_more_bytes_than_allowed_is_refused(name: str) -> None:
+    size = len(EVERY[name])
+
+    assert told(EVERY[name], Image(max_file_size=size)) == []
+    assert told(EVERY[name], Image(max_file_size=size - 1)) == [f"has {size} bytes, more than {size - 1}"]
+
+
+@pytest.mark.parametrize("frame", [0xC0, 0xC1, 0xC2, 0xC9, 0xCF])
+def test_every_frame_of_jpeg_tells_its_size(frame: int) -> None:
+    filler = b"\xff\xff\xff\xee\0\5abc" + b"\xff\xc4\0\4ab"
+    data = jpeg(70, 50, before=filler, frame=frame)
+
+    assert jpegs.read(Window(io.BytesIO(data), len(data))) == Picture(70, 50, 1, 3500)
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED])
+def test_dicom_is_measured_in_every_transfer_syntax(syntax: str) -> None:
+    data = dicom(70, 50, syntax=syntax)
+
+    assert dicoms.read(Window(io.BytesIO(data), len(data))) == Picture(70, 50)
+
+
+def test_a_size_inside_a_sequence_of_dicom_is_not_the_images_size() -> None:
+    # Given an icon in a sequence of open length, in front of the image's own size
+    icon = element(0x0028_0010, b"US", b"\1\0") + element(0x0028_0011, b"US", b"\1\0")
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + icon + struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
+    sequence = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF) + item
+    data = dicom(70, 50, before=sequence + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0))
+
+    assert dicoms.read(Window(io.BytesIO(data), len(data))) == Picture(70, 50)
+
+
+def test_the_size_of_a_slide_is_that_of_the_whole_not_of_its_tiles() -> None:
+    data = slide({"thumb.dcm": dicom(10, 10), "base.dcm": dicom(330, 301, whole=(90_000, 70_000))})
+
+    assert told(data, Image(max_width=90_000, max_height=70_000)) == []
+    assert told(data, Image(max_width=512)) == ["is 90000 pixels wide, more than 512"]
+
+
+def test_other_libraries_see_the_same_sizes(tmp_path: Path) -> None:
+    from PIL import Image as Pillow
+    from pydicom import dcmread
+
+    for form, reader in (("PNG", pngs.read), ("JPEG", jpegs.read), ("TIFF", tiffs.read)):
+        path = tmp_path / form
+        Pillow.new("RGB", (37, 21)).save(path, form)
+        found = reader(Window(io.BytesIO(path.read_bytes()), path.stat().st_size))
+        assert (found.width, found.height, found.samples) == (37, 21, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for syntax in (EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED):
+            read = dcmread(io.BytesIO(dicom(37, 21, syntax=syntax)))
+            assert (read.Columns, read.Rows) == (37, 21)
+    Pillow.new("L", (37, 21)).save(tmp_path / "big", "TIFF", big_tiff=True)
+    big = tiffs.read(Window(io.BytesIO((tmp_path / "big").read_bytes()), (tmp_path / "big").stat().st_size))
+    assert (big.width, big.height, big.samples, big.is_big) == (37, 21, 1, True)
+
+
+# -- what is not read -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_of_two_gibibytes_is_checked_in_an_instant(tmp_path: Path, big: bool) -> None:
+    # Given a sparse file whose directory stands at its very end
+    far = 2 * 1024**3
+    path = tmp_path / "large"
+    short = tiff(30_000, 20_000, big=big, far=0)
+    head = 16 if big else 8
+    begin = short[:8] + struct.pack("<Q", head + far) if big else short[:4] + struct.pack("<I", head + far)
+    with path.open("wb") as stream:
+        stream.write(begin)
+        stream.seek(head + far)
+        stream.write(short[head:])
+
+    # When its width is checked
+    notes = Notes("i")
+    started = time.perf_counter()
+    with path.open("rb") as file:
+        pictures.check(Image(max_width=100), file, path.stat().st_size, notes)
+
+    # Then it took no time
+    assert time.perf_counter() - started < 0.1
+    assert notes.problems[0].message == "is 30000 pixels wide, more than 100"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (png(2**31 - 1, 2**31 - 1, data=b""), "says to be 2147483647 x 2147483647 pixels, which 57 bytes"),
+        (png(100_000, 100_000, data=bytes(10_000_000)), "take 9.3 GiB of memory at once"),
+        (jpeg(65535, 65535)[:1000], "says to be 65535 x 65535 pixels, which"),
+        (tiff(2**20, 2**20, packing=5), "take 3 TiB of memory at once"),
+        (tiff(2**20, 2**20, packing=5, tile=2**18), "take 192 GiB of memory at once"),
+    ],
+)
+def test_a_bomb_is_refused_without_being_decoded(data: bytes, message: str) -> None:
+    assert message in told(data)[0]
+
+
+@pytest.mark.parametrize("data", [tiff(2**20, 2**20, packing=7, tile=256), tiff(60_000, 60_000)])
+def test_a_large_image_that_can_be_read_in_parts_is_taken(data: bytes) -> None:
+    assert told(data) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (png()[:20], "png: it ends after 20 bytes"),
+        (png()[:8] + bytes(30), "png: its first chunk is not IHDR"),
+        (png(0, 5), "png: it says to be 0 x 5 pixels"),
+        (png()[:24] + b"\x07\x07" + png()[26:], "png: it has an unknown colour type"),
+        (jpeg()[:20], "jpeg: it ends after 20 bytes"),
+        (jpeg()[:20] + b"xx" + bytes(50), "jpeg: there is no marker at byte 20"),
+        (jpeg()[:20] + b"\xff\xda" + bytes(50), "jpeg: its pixels begin"),
+        (jpeg()[:20] + b"\xff\xe1\0\1" + bytes(50), "jpeg: segment 0xe1 has an impossible length"),
+        (jpeg(0, 5), "jpeg: it says to be 0 x 5 pixels"),
+        (tiff()[:6], "tiff: it ends after 6 bytes"),
+        (b"II*\0\xff\xff\xff\xff", "tiff: it ends after 8 bytes"),
+        (b"II*\0\x08\0\0\0\0\0", "tiff: its first directory has 0 tags"),
+        (b"II+\0\x04\0\0\0" + bytes(40), "tiff: its offsets are not of 8 bytes"),
+        (b"II+\0\x08\0\0\0\x10" + bytes(7) + b"\xff" * 8, "tiff: its first directory has"),
+        (tiff(0, 5), "tiff: it says to be 0 x 5 pixels"),
+    ],
+)
+def test_an_image_with_a_damaged_header_is_told_with_the_reason(data: bytes, message: str) -> None:
+    assert f"is a damaged {message}" in told(data)[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (dicom()[:132], "does not say its transfer syntax"),
+        (dicom()[:180], "it ends after 180 bytes"),
+        (dicom()[: dicom().index(b"\x28\0\x10\0")], "has no rows and columns"),
+        (dicom(before=b"\x08\0\x05\0!!ab"), "there is no data element at byte"),
+        (
+            dicom(before=struct.pack("<HH2sHI", 8, 0x1140, b"SQ", 0, 2**32 - 1) * 65),
+            "sequences are not nested",
+        ),
+    ],
+)
+def test_dicom_is_looked_into_only_where_a_size_is_limited(data: bytes, message: str) -> None:
+    assert told(data) == []
+    assert message in told(data, Image(max_width=9))[0]
+
+
+def test_a_header_without_end_is_given_up() -> None:
+    data = jpeg()[:20] + b"\xff\xe1\0\2" * 30_000
+
+    assert "longer than any real one" in told(data)[0]
+
+
+# -- slides ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({}, "is an empty zip, none of dicom, jpeg, png, tiff, wsidicom"),
+        ({"a.dcm": dicom(), "notes.txt": b"x"}, "holds 'notes.txt', which is no DICOM file"),
+        ({"../a.dcm": dicom()}, "holds '../a.dcm': a name that may lead out of the folder"),
+        ({"/etc/a": dicom()}, "holds '/etc/a': a name that may lead out of the folder"),
+        ({"c:/a": dicom()}, "holds 'c:/a': a name that may lead out of the folder"),
+        ({"a\\b": dicom()}, "holds 'a\\\\b': a name that may lead out of the folder"),
+        ({"a//b": dicom()}, "holds 'a//b': no name for a file"),
+        ({"a": dicom(), "a/b": dicom()}, "holds 'a/b': a name that is there twice"),
+        ({"a/b": dicom(), "a": dicom()}, "holds 'a': a name that is there twice"),
+        ({"x" * 300: dicom()}, f"holds '{'x' * 200}': no name for a file"),
+    ],
+)
+def test_what_is_wrong_with_a_zip_is_told_before_it_is_unpacked(
+    members: dict[str, bytes], message: str
+) -> None:
+    assert told(slide(members)) == [message]
+
+
+def zip_of(**changes: Any) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        info = zipfile.ZipInfo("a.dcm")
+        info.compress_type = zipfile.ZIP_DEFLATED
+        for name, value in changes.items():
+            setattr(info, name, value)
+        archive.writestr(info, dicom() + bytes(1000))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (zip_of(external_attr=0o120777 << 16), "holds 'a.dcm': a link, or no file at all"),
+        (zip_of(compress_type=zipfile.ZIP_BZIP2), "holds 'a.dcm': packed with method 12"),
+        (slide()[:-30], "is a damaged zip: its list of members, which comes last, is not there"),
+        (slide()[:200] + bytes(100) + slide()[300:], "is a damaged zip: "),
+    ],
+)
+def test_an_unsafe_or_damaged_zip_is_refused(data: bytes, message: str) -> None:
+    assert message in told(data)[0]
+
+
+def test_an_encrypted_zip_is_refused() -> None:
+    data = bytearray(slide({"a.dcm": dicom()}))
+    data[data.rindex(b"PK\1\2") + 8] |= 1
+
+    assert told(bytes(data)) == ["holds 'a.dcm': it is encrypted"]
+
+
+def test_a_member_that_lies_outside_of_its_zip_is_refused() -> None:
+    data = bytearray(slide({"a.dcm": dicom()}))
+    at = data.rindex(b"PK\1\2")
+    data[at + 42 : at + 46] = b"\xff\xff\xff\x7f"
+    assert told(bytes(data)) == ["holds 'a.dcm': it lies outside of the zip"]
+
+    # and before its beginning, when the zip claims to be longer than it is
+    data = bytearray(slide({"a.dcm": dicom()}))
+    end = data.rindex(b"PK\5\6")
+    data[end + 12 : end + 16] = struct.pack("<I", struct.unpack_from("<I", data, end + 12)[0] + 1)
+    assert told(bytes(data))[0].startswith("is a damaged zip")
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("a.dcm", "w") as member:
+        member.write(dicom())
+        for _ in range(320):
+            member.write(bytes(1024**2))
+
+    assert "that is how a zip bomb looks" in told(out.getvalue())[0]
+
+
+def test_a_zip_that_lists_its_folders_is_taken_with_a_warning() -> None:
+    notes = look(slide({"level/": b"", "level/a.dcm": dicom()}))
+
+    assert notes.problems == []
+    assert notes.warnings == [divergence("image_zip_folder").at("i")]
+
+
+def test_a_zipped_slide_reaches_the_task_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "wsi.zip").write_bytes(slide({"a.dcm": dicom(3), "level/b.dcm": dicom(4)}))
+
+    found = values.provision(make({"i": "image"}), {"i": tmp_path / "wsi.zip"}, tmp_path / "in")
+
+    made = {str(path.relative_to(tmp_path / "in")): path for path in (tmp_path / "in").rglob("*.dcm")}
+    assert {name: path.read_bytes() for name, path in made.items()} == {
+        "i/a.dcm": dicom(3),
+        "i/level/b.dcm": dicom(4),
+    }
+    assert {path.stat().st_mode & 0o777 for path in made.values()} == {0o644}
+    assert found.values == {"i": str(tmp_path / "wsi.zip")}
+    assert found.mounts == ()
+
+
+def test_a_zip_that_cannot_be_unpacked_leaves_nothing_behind(tmp_path: Path) -> None:
+    # Given a zip whose second member has another content than its checksum says
+    data = bytearray(slide({"a.dcm": dicom(3), "b.dcm": dicom(4)}))
+    data[data.rindex(b"PK\1\2") + 16] ^= 0xFF
+    (tmp_path / "wsi.zip").write_bytes(data)
+
+    # When it is provisioned, next to another input
+    with pytest.raises(InputsError, match="damaged zip"):
+        values.provision(
+            make({"a": "integer", "i": "image"}), {"a": 1, "i": tmp_path / "wsi.zip"}, tmp_path / "in"
+        )
+
+    # Then nothing stays
+    assert not (tmp_path / "in").exists()
+
+
+def test_a_folder_of_dicom_files_is_measured_by_its_largest(tmp_path: Path) -> None:
+    (tmp_path / "wsi").mkdir()
+    (tmp_path / "wsi/a").write_bytes(dicom(5000, 4000))
+    (tmp_path / "wsi/b").write_bytes(dicom(7, 7) + bytes(5000))
+    descriptor = make({"i": {"id": "image", "max_width": 6}})
+
+    with pytest.raises(InputsError, match="is 7 pixels wide, more than 6"):
+        values.provision(descriptor, {"i": tmp_path / "wsi"}, tmp_path / "in")
+
+
+@pytest.mark.parametrize("members", [{}, {"notes.txt": b"x"}])
+def test_a_folder_with_anything_but_dicom_is_refused(tmp_path: Path, members: dict[str, bytes]) -> None:
+    (tmp_path / "wsi").mkdir()
+    for name, data in members.items():
+        (tmp_path / "wsi" / name).write_bytes(data)
+
+    with pytest.raises(InputsError, match="DICOM file"):
+        values.provision(make({"i": "image"}), {"i": tmp_path / "wsi"}, tmp_path / "in")
+
+
+def test_a_folder_is_refused_where_only_png_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "wsi").mkdir()
+    (tmp_path / "wsi/a").write_bytes(dicom())
+
+    with pytest.raises(InputsError, match="is a folder, not png"):
+        values.provision(
+            make({"i": {"id": "image", "formats": ["png"]}}), {"i": tmp_path / "wsi"}, tmp_path / "in"
+        )
+
+
+# -- outputs --------------------------------------------------------------------------------------
+
+
+def test_images_that_a_task_wrote_are_checked_each(tmp_path: Path) -> None:
+    # Given an array of three pictures, one of which is none and one too wide
+    folder = tmp_path / "tiles"
+    folder.mkdir()
+    (folder / "array.yml").write_text("size: 3")
+    for index, data in enumerate((png(), b"oops", png(50, 2))):
+        (folder / str(index)).write_bytes(data)
+    kind = {"id": "array", "subtype": {"id": "image", "formats": ["png"], "max_width": 10}}
+
+    found = values.collect(make(None, {"tiles": kind}), tmp_path)
+
+    assert [str(problem).partition(";")[0] for problem in found.problems] == [
+        "outputs.tiles.1: is a text, not png",
+        "outputs.tiles.2: is 50 pixels wide, more than 10",
+    ]
+
+
+def test_a_slide_that_a_task_wrote_is_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "out/wsi").mkdir(parents=True)
+    (tmp_path / "out/wsi/a").write_bytes(dicom())
+
+    found = values.collect(make(None, {"wsi": "image"}), tmp_path / "out")
+
+    assert found == values.Collected({"wsi": str(tmp_path / "out/wsi")})
+
+
+def test_the_reader_of_images_is_not_imported_for_other_types(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    (tmp_path / "o").write_text("5")
+    script = (
+        "import sys; from pathlib import Path; from localrun import values;"
+        " from tests.descriptorfile import make;"
+        f" values.collect(make(None, {{'o': 'integer'}}), Path({str(tmp_path)!r}));"
+        " assert not [name for name in sys.modules if 'pictures' in name]"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[3], env=dict(os.environ)
+    )
+
+
+# -- anything at all ------------------------------------------------------------------------------
+
+SEEDS = [*EVERY.values(), *TIFFS.values(), dicom(syntax=IMPLICIT), dicom(syntax=DEFLATED), jpeg(frame=0xC2)]
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    data = bytearray(draw(st.sampled_from(SEEDS)))
+    for _ in range(draw(st.integers(0, 6))):
+        data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
+    return bytes(data[: draw(st.integers(0, len(data)))] if draw(st.booleans()) else data)
+
+
+@settings(max_examples=500, deadline=None)
+@given(mutated() | st.binary(max_size=300))
+def test_any_bytes_are_taken_or_refused_and_never_crash(data: bytes) -> None:
+    for kind in (Image(), Image(max_width=5, max_height=5), only("tiff", "dicom")):
+        notes = look(data, kind)
+        assert all(problem.message and problem.remedy for problem in notes.problems)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([pngs.read, jpegs.read, tiffs.read, dicoms.read]), mutated())
+def test_a_header_is_read_or_damaged(reader: Any, data: bytes) -> None:
+    try:
+        found = reader(Window(io.BytesIO(data), len(data)))
+    except Damaged:
+        return
+    assert found.width > 0
+    assert found.height > 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 10**4), st.integers(1, 10**4), st.sampled_from(["png", "jpeg", "dicom", "tiff"]))
+def test_the_size_that_was_written_is_the_size_that_is_read(width: int, height: int, name: str) -> None:
+    makers: dict[str, Callable[[int, int], bytes]] = {"png": png, "jpeg": jpeg, "dicom": dicom, "tiff": tiff}
+    data = makers[name](width, height)
+
+    assert told(data, Image(max_width=width, max_height=height)) == []
+    assert "wide" in told(data, Image(max_width=width - 1))[0]
