@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent import futures
-from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
 from localrun.api.task import ATTENTION, Task
+from localrun.console.progress import in_notebook, no_progress, wait_progress
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-
-Told = Callable[[TaskState], None]
 
 
 def wait_all(
@@ -27,7 +25,7 @@ def wait_all(
     """
     waited = list(tasks)
     show = sys.stderr.isatty() or in_notebook() if progress is None else progress
-    with line(len(waited)) if show else _nothing() as tell:
+    with wait_progress(len(waited)) if show else no_progress() as tell:
         for task in as_they_end(waited, timeout):
             tell(task.wait())
     return [task.wait() for task in waited]
@@ -72,61 +70,3 @@ def _next(ended: SimpleQueue[Task], deadline: float) -> Task | None:
         except Empty:
             if left <= 0:
                 return None
-
-
-def in_notebook() -> bool:
-    """Whether this is the kernel of a notebook, whose cells show what is written but are no terminals."""
-    return "ipykernel" in sys.modules and not sys.stderr.isatty()
-
-
-@contextmanager
-def _nothing() -> Iterator[Told]:
-    yield lambda _: None
-
-
-@contextmanager
-def line(total: int) -> Iterator[Told]:
-    """A line on standard error that tells how many have ended; it is told the state of each."""
-    with _cell(total) if in_notebook() else _bar(total) as tell:
-        yield tell
-
-
-@contextmanager
-def _cell(total: int) -> Iterator[Told]:
-    """A line that begins anew with each task: all that a notebook needs, and no widgets."""
-    ended = failed = 0
-
-    def write() -> None:
-        note = f", {failed} not finished" if failed else ""
-        sys.stderr.write(f"\rtasks {ended}/{total}{note}")
-        sys.stderr.flush()
-
-    def tell(state: TaskState) -> None:
-        nonlocal ended, failed
-        ended, failed = ended + 1, failed + (state is not TaskState.FINISHED)
-        write()
-
-    write()
-    try:
-        yield tell
-    finally:
-        sys.stderr.write("\n")
-
-
-@contextmanager
-def _bar(total: int) -> Iterator[Told]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    failed = 0
-    columns = (TextColumn("tasks"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    note = TextColumn("{task.fields[note]}", markup=False)
-    with Progress(*columns, note, console=Console(stderr=True)) as shown:
-        bar = shown.add_task("tasks", total=total, note="")
-
-        def tell(state: TaskState) -> None:
-            nonlocal failed
-            failed += state is not TaskState.FINISHED
-            shown.update(bar, advance=1, note=f"{failed} not finished" if failed else "")
-
-        yield tell

@@ -165,9 +165,9 @@ class _Waiting:
         if self.quiet:
             yield lambda _task, _state: None
         elif is_terminal(sys.stderr, self.face.environ):
-            from localrun.api.wait import line
+            from localrun.console.progress import wait_progress
 
-            with line(total) as count_up:
+            with wait_progress(total) as count_up:
                 yield lambda _task, state: count_up(state)
         else:
             yield tell
