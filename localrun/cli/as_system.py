@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from localrun.platforms.vocabulary import glossary
+from localrun.platforms.vocabulary import glossary, systems
 from localrun.task.states import StepName, TaskState
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 as_system = click.option(
     "--as",
     "system",
-    type=click.Choice(glossary.SYSTEMS),
+    type=click.Choice(systems.SYSTEMS),
     help="In the words of this system, which `localrun explain` knows.",
 )
 
@@ -88,7 +88,7 @@ def state_and_cause(record: TaskRecord, system: str | None) -> tuple[str, str]:
 def facts(record: TaskRecord, system: str) -> Iterator[tuple[str, str]]:
     """The lines of a sheet."""
     saying = spoken(record, system)
-    title = glossary.TITLES[system]
+    title = systems.TITLES[system]
     code = "" if saying.code.lower() == saying.status.lower() else f" ({saying.code})"
     yield title, saying.status + code
     for name, word in (("reason", saying.reason), ("replicate", saying.replica), ("cause", saying.cause)):

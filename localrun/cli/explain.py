@@ -12,7 +12,7 @@ from localrun.cli import options
 from localrun.console.streams import out
 from localrun.errors import Cause, UsageError
 from localrun.platforms.vocabulary import glossary
-from localrun.platforms.vocabulary.glossary import HERE, SYSTEMS, TITLES
+from localrun.platforms.vocabulary.systems import HERE, SYSTEMS, TITLES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

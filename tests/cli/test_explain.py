@@ -8,7 +8,7 @@ from localrun.cli import as_system
 from localrun.cli.exit_codes import of_cause
 from localrun.errors import Cause
 from localrun.platforms.vocabulary import glossary
-from localrun.platforms.vocabulary.glossary import SYSTEMS, TITLES
+from localrun.platforms.vocabulary.systems import SYSTEMS, TITLES
 from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
 from tests.cli.command import Command

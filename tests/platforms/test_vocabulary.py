@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from localrun.descriptor.divergences import ROWS
 from localrun.errors import Cause
 from localrun.platforms.vocabulary import glossary
-from localrun.platforms.vocabulary.glossary import HERE, SYSTEMS
+from localrun.platforms.vocabulary.systems import HERE, SYSTEMS
 from localrun.platforms.vocabulary.term import Word, plain, rows, situations
 from localrun.platforms.vocabulary.translation import Saying
 from localrun.server.views import STATUSES

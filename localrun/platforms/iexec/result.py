@@ -47,7 +47,7 @@ def collect(
     `streams` is what it wrote to `stdout` and `stderr`, which the worker adds to the result. Nothing outside
     of the folder is touched, whatever is in it. Raises `LocalrunError` with DISK_FULL.
     """
-    with fs.telling(packed.parent):
+    with fs.wrap_os_errors(packed.parent):
         try:
             _add_streams(outputs, streams)
             with Tree(outputs, OUT) as tree:

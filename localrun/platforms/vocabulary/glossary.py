@@ -13,16 +13,6 @@ if TYPE_CHECKING:
     from localrun.platforms.vocabulary.translation import Saying
     from localrun.task.states import StepName, TaskState
 
-HERE = "localrun"
-SYSTEMS = ("app-engine", "inductiva", "iexec", "task-system")
-TITLES = {
-    HERE: "localrun",
-    "app-engine": "App Engine",
-    "inductiva": "Inductiva",
-    "iexec": "iExec",
-    "task-system": "Task System",
-}
-
 
 def say(state: TaskState, step: StepName | None, cause: Cause | None, system: str) -> Saying:
     """The words of `system`, one of `SYSTEMS`, for a task in this state and step, with this cause."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from localrun.errors import Cause
-from localrun.platforms.vocabulary.glossary import HERE
+from localrun.platforms.vocabulary.systems import HERE
 from localrun.platforms.vocabulary.term import Situation, Word, rows
 from localrun.task.causes import EXPLANATIONS
 from localrun.task.states import TaskState

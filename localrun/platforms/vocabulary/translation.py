@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from localrun.errors import Cause
-from localrun.platforms.vocabulary.glossary import SYSTEMS
+from localrun.platforms.vocabulary.systems import SYSTEMS
 from localrun.task.states import StepName, TaskState
 
 _S, _C = TaskState, Cause
