@@ -119,7 +119,7 @@ def test_every_file_that_a_recipe_names_is_there() -> None:
 
 def test_every_name_that_a_recipe_speaks_of_is_in_the_file_before_it() -> None:
     places = {
-        "TYPES": "localrun/descriptor/types/__init__.py",
+        "TYPES": "localrun/descriptor/types/registry.py",
         "_FIELDS": "localrun/descriptor/json_schema.py",
         "_DEFAULTS": "localrun/descriptor/json_schema.py",
         "ENGINES": "tests/engines/test_contract.py",

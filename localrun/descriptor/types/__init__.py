@@ -6,12 +6,8 @@ from localrun.descriptor.types.datetime import DateTime
 from localrun.descriptor.types.files import File, Image
 from localrun.descriptor.types.geometry import Geometry
 from localrun.descriptor.types.numeric import Integer, Number
+from localrun.descriptor.types.registry import TYPES
 from localrun.descriptor.types.scalars import Boolean, Enumeration, String
-
-TYPES: dict[str, type[DataType]] = {
-    one.id: one
-    for one in (Boolean, Integer, Number, String, Enumeration, DateTime, Geometry, File, Image, Array)
-}
 
 __all__ = [
     "TYPES",
