@@ -1,4 +1,4 @@
-"""Room on the disk: what the operating system says when there is none, and some that is kept for the end."""
+"""Files: atomic writes, appends, a full disk, and a reserve for the final record."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 from localrun.errors import Cause, LocalrunError
 
-_RESERVE = 64 * 1024  # bytes: a record, and the events of an end
+_RESERVE = 64 * 1024  # bytes: enough for a final record and its events
 
 
-def is_full(error: OSError) -> bool:
-    """Whether it failed for lack of room."""
+def disk_full(error: OSError) -> bool:
+    """Return whether an operation failed because the disk or the quota is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def unwritable(folder: Path, error: OSError) -> LocalrunError:
-    """What to tell of a folder of tasks that cannot be written; with cause DISK_FULL when it is that."""
-    if is_full(error):
+def write_error(folder: Path, error: OSError) -> LocalrunError:
+    """Return the error for a task folder that cannot be written, with cause DISK_FULL if the disk is full."""
+    if disk_full(error):
         return LocalrunError(
             f"there is no room left on the disk of {folder}",
             remedy="free some there (`localrun rm` deletes tasks), or set LOCALRUN_HOME to another disk",
@@ -35,28 +36,78 @@ def unwritable(folder: Path, error: OSError) -> LocalrunError:
 
 
 @contextmanager
-def telling(folder: Path) -> Iterator[None]:
+def wrap_os_errors(folder: Path) -> Iterator[None]:
     """Raise an `OSError` of the block as `LocalrunError`."""
     try:
         yield
     except OSError as error:
-        raise unwritable(folder, error) from error
+        raise write_error(folder, error) from error
 
 
-def keep(reserve: Path) -> None:
-    """Take some room, to be given back when a task has filled the disk and its end has to be written down.
+def write_atomic(path: str, data: bytes, made: float | None = None) -> None:
+    """Replace a file: a reader sees the old content or the new one.
 
-    Raises `OSError` when there is none now.
+    `made` is its modification time in seconds since 1970. Raises `LocalrunError`, with cause DISK_FULL when
+    the disk is full.
     """
-    with reserve.open("wb") as stream:
+    beside = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(beside, "wb", buffering=0) as stream:  # noqa: PTH123
+            _write(stream, data)
+            if made is not None:
+                os.utime(stream.fileno(), (made, made))
+        os.replace(beside, path)  # noqa: PTH105
+    except BaseException as error:
+        Path(beside).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise write_error(Path(path).parent, error) from error
+        raise
+
+
+def write_new(path: str, data: bytes) -> None:
+    """Create a file that no reader relies on yet, without the cost of a rename.
+
+    Raises like `write_atomic`, and leaves no file then.
+    """
+    try:
+        with open(path, "wb", buffering=0) as stream:  # noqa: PTH123
+            _write(stream, data)
+    except BaseException as error:
+        Path(path).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise write_error(Path(path).parent, error) from error
+        raise
+
+
+def _write(stream: FileIO, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[stream.write(left) :]
+
+
+def append_line(path: str, data: bytes) -> None:
+    """Append to a file in one call, so that lines of multiple processes stay whole. Raises `OSError`."""
+    stream = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(stream, data)
+    finally:
+        os.close(stream)
+
+
+def reserve(path: Path) -> None:
+    """Create a reserve file, to be deleted when a task has filled the disk and its record must be written.
+
+    Raises `OSError` when the disk is full now.
+    """
+    with path.open("wb") as stream:
         try:
             os.posix_fallocate(stream.fileno(), 0, _RESERVE)
-        except OSError as error:  # not every file system can promise room
-            if is_full(error):
+        except OSError as error:  # some file systems cannot allocate ahead
+            if disk_full(error):
                 raise
 
 
-def give_back(reserve: Path) -> None:
-    """Give it back, if it was taken."""
+def release_reserve(path: Path) -> None:
+    """Delete the reserve file, if there is one."""
     with suppress(OSError):
-        reserve.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)

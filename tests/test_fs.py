@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from localrun import wholefile
+from localrun import fs
 from localrun.errors import LocalrunError
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text("old")
-    wholefile.write(str(path), b"new")
+    fs.write_atomic(str(path), b"new")
     assert (path.read_text(), list(tmp_path.iterdir())) == ("new", [path])
 
 
 def test_a_file_may_carry_the_time_of_what_it_is_about(tmp_path: Path) -> None:
-    wholefile.write(str(tmp_path / "x"), b"1", 1234.5)
+    fs.write_atomic(str(tmp_path / "x"), b"1", 1234.5)
     assert (tmp_path / "x").stat().st_mtime == 1234.5
 
 
@@ -25,20 +25,20 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     path.mkdir()
     (path / "inside").touch()
     with pytest.raises(LocalrunError, match="cannot be written"):
-        wholefile.write(str(path), b"new")
+        fs.write_atomic(str(path), b"new")
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_lines_are_added_to_the_end(tmp_path: Path) -> None:
     for line in (b"one\n", b"two\n"):
-        wholefile.append(str(tmp_path / "x"), line)
+        fs.append_line(str(tmp_path / "x"), line)
     assert (tmp_path / "x").read_text() == "one\ntwo\n"
 
 
 def test_a_first_file_is_there_or_is_not(tmp_path: Path) -> None:
-    wholefile.write_first(str(tmp_path / "x"), b"1")
+    fs.write_new(str(tmp_path / "x"), b"1")
     assert (tmp_path / "x").read_text() == "1"
     (tmp_path / "y").symlink_to("/dev/full")
     with pytest.raises(LocalrunError, match="no room left"):
-        wholefile.write_first(str(tmp_path / "y"), b"1")
+        fs.write_new(str(tmp_path / "y"), b"1")
     assert [path.name for path in tmp_path.iterdir()] == ["x"]

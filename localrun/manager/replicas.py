@@ -326,7 +326,7 @@ def at_once(kill: Callable[[str], object], ids: Sequence[str]) -> None:
 
 def mirror(source: Path, target: Path, put: Callable[[Path, Path], None]) -> None:
     """Make in one folder what is in another; no link is followed. Raises `LocalrunError` on a full disk."""
-    with fs.telling(target):
+    with fs.wrap_os_errors(target):
         for folder, folders, files in os.walk(source):
             here, there = Path(folder), target / Path(folder).relative_to(source)
             links = [name for name in folders if (here / name).is_symlink()]

@@ -135,7 +135,7 @@ def _downloaded(request: Request, task: Task) -> dict[str, Any]:
 
     for name, (url, digest) in request.downloads.items():
         task.emit("note", f"fetching {url}")
-        with fs.telling(task.workspace.path):
+        with fs.wrap_os_errors(task.workspace.path):
             task.workspace.upload(name, download.fetch(url, digest))
     return dict(task.workspace.uploaded())
 

@@ -14,7 +14,7 @@ def keep(file: Path, values: Mapping[str, str]) -> None:
     """Write them down, if there are any. Raises `LocalrunError`, also when the disk is full."""
     if not values:
         return
-    with fs.telling(file.parent):
+    with fs.wrap_os_errors(file.parent):
         stream = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(stream, "w", encoding="utf-8") as kept:
             json.dump(dict(values), kept)

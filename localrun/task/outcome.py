@@ -44,8 +44,8 @@ class Ending(msgspec.Struct, frozen=True):
 
 def ending_of_bug(task: Task, error: Exception) -> Ending:
     """The end that a bug of ours means; its traceback is kept in the task's folder."""
-    if isinstance(error, OSError) and fs.is_full(error):
-        return Ending.of(fs.unwritable(task.workspace.path, error))
+    if isinstance(error, OSError) and fs.disk_full(error):
+        return Ending.of(fs.write_error(task.workspace.path, error))
     import traceback
 
     path = task.workspace.path / "traceback.txt"

@@ -33,7 +33,6 @@ from localrun.errors import LocalrunError, TaskExists, TaskNotFound, UsageError
 from localrun.task.events import Event
 from localrun.task.lock import Claim, offer, take, wait_until_free
 from localrun.task.record import TaskRecord
-from localrun.wholefile import append, write, write_first
 
 LAST = "last"
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -116,17 +115,17 @@ class Workspace:
 
     def furnish(self, descriptor: bytes = b"") -> None:
         """Make what a task with a container needs. Raises `LocalrunError`, also when the disk is full."""
-        with fs.telling(self.path):
+        with fs.wrap_os_errors(self.path):
             for folder in (self.inputs, self.outputs, self.logs):
                 folder.mkdir(exist_ok=True)
             self.descriptor.write_bytes(descriptor)
             made = time.time_ns()  # the file system's own clock ticks a few times in ten milliseconds
             os.utime(f"{self._text}/descriptor.yml", ns=(made, made))
-            fs.keep(self.path / "reserve")
+            fs.reserve(self.path / "reserve")
 
     def free_reserve(self) -> None:
         """Make room for what is still to be written: the program, which may have filled the disk, is over."""
-        fs.give_back(self.path / "reserve")
+        fs.release_reserve(self.path / "reserve")
 
     def upload(self, name: str, chunks: Iterable[bytes]) -> Path:
         """Keep an input that was sent; a reader sees all of it or nothing."""
@@ -153,11 +152,11 @@ class Workspace:
         Raises `LocalrunError`, with cause DISK_FULL when there is no room.
         """
         made = None if record.plan else record.created
-        write(f"{self._text}/task.json", record.to_json(), made)
+        fs.write_atomic(f"{self._text}/task.json", record.to_json(), made)
 
     def begin(self, record: TaskRecord) -> None:
         """Write the first record; a reader who comes too early finds none. Raises as `save`."""
-        write_first(f"{self._text}/task.json", record.to_json())
+        fs.write_new(f"{self._text}/task.json", record.to_json())
 
     def load(self) -> TaskRecord:
         """Read the record. Raises `TaskNotFound` when it is gone or was never written."""
@@ -180,9 +179,9 @@ class Workspace:
     def append(self, event: Event) -> None:
         """Add an event to the task's own history, as one whole line. Raises as `save`."""
         try:
-            append(f"{self._text}/events.jsonl", _encode(event) + b"\n")
+            fs.append_line(f"{self._text}/events.jsonl", _encode(event) + b"\n")
         except OSError as error:
-            raise fs.unwritable(self.path, error) from error
+            raise fs.write_error(self.path, error) from error
 
     def history(self) -> Iterator[Event]:
         """What was appended, the oldest first. A line that was torn is left out."""
@@ -198,7 +197,7 @@ class Workspace:
 
     def request_kill(self) -> None:
         """Ask whoever carries the task to stop it; that may be another process. Raises as `save`."""
-        write(f"{self._text}/kill", f"{time.time()}\n".encode())
+        fs.write_atomic(f"{self._text}/kill", f"{time.time()}\n".encode())
 
     @property
     def kill_time(self) -> float | None:
@@ -215,7 +214,7 @@ class Workspace:
 
     def write_hosts(self) -> Path:
         """A hosts file for containers without a network, which the engine gives none. Raises as `save`."""
-        with fs.telling(self.path):
+        with fs.wrap_os_errors(self.path):
             self.hosts.write_text("127.0.0.1\tlocalhost\n::1\tlocalhost\n")
             self.hosts.chmod(0o644)
         return self.hosts
@@ -272,10 +271,10 @@ class Home:
             self._make(workspace)
         except FileExistsError as error:
             if not workspace.path.is_dir():
-                raise fs.unwritable(self.path, error) from error
+                raise fs.write_error(self.path, error) from error
             raise TaskExists(f"there is a task {task_id} already", remedy="choose another id") from error
         except OSError as error:
-            raise fs.unwritable(self.path, error) from error
+            raise fs.write_error(self.path, error) from error
         return workspace
 
     def _make(self, workspace: Workspace) -> None:
@@ -306,12 +305,12 @@ class Home:
 
         Raises `LocalrunError` when a new one cannot be written down.
         """
-        with fs.telling(self.path):
+        with fs.wrap_os_errors(self.path):
             return take(self._active / task_id, new=new)
 
     def offer(self, workspace: Workspace) -> None:
         """Let any process claim a new task, which nobody carries. Raises as `claim`."""
-        with fs.telling(self.path):
+        with fs.wrap_os_errors(self.path):
             offer(f"{self._active}/{workspace.id}", f"{workspace}/events.jsonl")
 
     def offered(self, task_id: str) -> bool:
