@@ -15,7 +15,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
 
 
-def show_bytes(size: float) -> str:
+def format_bytes(size: float) -> str:
     """`1536` -> `1.5 KiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
@@ -24,7 +24,7 @@ def show_bytes(size: float) -> str:
     return f"{size:.1f} TiB".replace(".0 ", " ")
 
 
-def show_seconds(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """`0.123` -> `123 ms`, `75` -> `1 min 15 s`."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
@@ -44,7 +44,7 @@ def parse_bytes(text: str) -> int:
     return round(float(found[1]) * factor)
 
 
-def parse_seconds(text: str) -> float:
+def parse_duration(text: str) -> float:
     """`90`, `90s`, `10m`, `1h`, `250ms` -> seconds. Raises ValueError."""
     found = _DURATION.fullmatch(text.strip())
     if found is None or float(found[1]) == 0:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localrun.units import parse_bytes, parse_seconds, show_bytes, show_seconds
+from localrun.units import format_bytes, format_duration, parse_bytes, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -32,13 +32,13 @@ def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
     ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("250ms", 0.25)]
 )
 def test_durations_are_read_with_their_unit(text: str, seconds: float) -> None:
-    assert parse_seconds(text) == seconds
+    assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0", "-5", "5 parsec", "m", "inf"])
 def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="write for example 90s"):
-        parse_seconds(text)
+        parse_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -46,16 +46,16 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
     [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (1024**2, "1 MiB"), (5 * 1024**4, "5 TiB")],
 )
 def test_sizes_are_shown_with_a_prefix(size: int, shown: str) -> None:
-    assert show_bytes(size) == shown
+    assert format_bytes(size) == shown
 
 
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(0.123, "123 ms"), (2.34, "2.3 s"), (75, "1 min 15 s"), (3660, "1 h 1 min")]
 )
 def test_durations_are_shown_in_the_unit_that_fits(seconds: float, shown: str) -> None:
-    assert show_seconds(seconds) == shown
+    assert format_duration(seconds) == shown
 
 
 @given(st.integers(min_value=0, max_value=2**50))
 def test_a_shown_size_reads_back_within_its_rounding(size: int) -> None:
-    assert abs(parse_bytes(show_bytes(size)) - size) <= max(1, size * 0.06)
+    assert abs(parse_bytes(format_bytes(size)) - size) <= max(1, size * 0.06)

@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from localrun.descriptor.divergences import ROWS
-from localrun.descriptor.json_schema import UNSAID, schema
+from localrun.descriptor.json_schema import NOT_EXPRESSIBLE, schema
 from localrun.descriptor.types import TYPES
 
 from chapters.page import Page, code, sentence
@@ -48,7 +48,7 @@ def page() -> Page:
         _table(made, _long(defs[name]), leave_out="id")
     made.head("What the schema cannot say")
     made.prose("A descriptor that fits the schema is still refused for:")
-    made.prose("\n".join(f"- {one}" for one in UNSAID))
+    made.prose("\n".join(f"- {one}" for one in NOT_EXPRESSIBLE))
     _divergences(made)
     return made
 
@@ -130,7 +130,7 @@ def _divergences(made: Page) -> None:
     made.table(
         ["row", "place", "App Engine", "what it does", "to please both"],
         [
-            [code(one.id), one.place, _VERDICTS[one.verdict], sentence(one.reason), sentence(one.remedy)]
+            [code(one.id), one.location, _VERDICTS[one.verdict], sentence(one.reason), sentence(one.remedy)]
             for one in ROWS
         ],
     )

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from localrun.settings import PREFIX, Settings
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 
 from chapters.page import Page, code
 
@@ -63,5 +63,5 @@ def _default(value: Any, description: str) -> str:
     if value is None:
         return description.partition("; default: ")[2].rstrip(".") or "none"
     if description.startswith("Bytes"):
-        return f"{code(value)} ({show_bytes(value)})"
+        return f"{code(value)} ({format_bytes(value)})"
     return code(f"{value:g}" if isinstance(value, float) else value)

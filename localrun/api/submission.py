@@ -15,7 +15,7 @@ from localrun.errors import Problem, UsageError
 from localrun.manager.request import Request, for_iexec, order_of, profile_of
 from localrun.task.record import ProfileName
 from localrun.task.states import TaskState
-from localrun.units import parse_bytes, parse_seconds
+from localrun.units import parse_bytes, parse_duration
 
 Place = str | os.PathLike[str]
 _Amount = TypeVar("_Amount", int, float)
@@ -63,7 +63,7 @@ def submit(
         Path(bundle),
         image=use_image,
         values={} if profile == "iexec" else {**values, **(inputs or {})},
-        timeout=_amount("timeout", timeout, parse_seconds, problems),
+        timeout=_amount("timeout", timeout, parse_duration, problems),
         cpus=_amount("cpus", cpus, float, problems),
         memory=_amount("memory", memory, parse_bytes, problems),
         gpus=_count("gpus", gpus, problems),

@@ -204,11 +204,11 @@ def _described(order: Order, status: os.stat_result, data: bytes, file: str) -> 
     """
 
     def parse(data: bytes, file: str) -> Document:
-        known = documents.from_facts(notes.recall(order.cache, "documents", status))
+        known = documents.deserialize(notes.recall(order.cache, "documents", status))
         if known is not None:
             return known
         found = documents.read(data, file)
-        facts = documents.as_facts(found)
+        facts = documents.serialize(found)
         if facts is not None:
             notes.remember(order.cache, "documents", status, facts)
         return found

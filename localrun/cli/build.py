@@ -16,7 +16,7 @@ from localrun.cli.exit_codes import ExitCode
 from localrun.cli.signals import Interrupted, Interrupts
 from localrun.console.display.sanitize import harmless
 from localrun.console.streams import err, is_terminal, out
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 
 if TYPE_CHECKING:
     from localrun.bundle.builder.builder import Package, Part
@@ -107,11 +107,11 @@ def _shorter(path: Path) -> str:
 
 def _lines(package: Package) -> Iterator[str]:
     """Every part with its size."""
-    yield f"{show_bytes(package.size):>10}  {_shorter(package.path)}"
+    yield f"{format_bytes(package.size):>10}  {_shorter(package.path)}"
     for part in package.parts:
-        yield f"{show_bytes(part.size):>10}    {harmless(part.name)}"
+        yield f"{format_bytes(part.size):>10}    {harmless(part.name)}"
         for number, layer in enumerate(part.inner, 1):
-            yield f"{show_bytes(layer.size):>10}      layer {number}: {_brief(layer)}"
+            yield f"{format_bytes(layer.size):>10}      layer {number}: {_brief(layer)}"
     yield f"{'':10}  sha256 {package.digest}"
 
 

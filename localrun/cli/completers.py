@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 
 from localrun.errors import LocalrunError
 from localrun.task.workspace import LAST, Home
-from localrun.units import show_seconds
+from localrun.units import format_duration
 
 if TYPE_CHECKING:
     import click
@@ -48,7 +48,7 @@ def _short(task_id: str, incomplete: str) -> str:
 
 
 def _about(record: TaskRecord) -> str:
-    age = show_seconds(max(time.time() - record.created, 0.0))
+    age = format_duration(max(time.time() - record.created, 0.0))
     return ", ".join(part for part in (record.cause or str(record.state), record.name, f"{age} ago") if part)
 
 

@@ -12,7 +12,7 @@ from localrun.cli.context import Face, pass_face
 from localrun.cli.exit_codes import ExitCode
 from localrun.console.display.sanitize import harmless
 from localrun.console.streams import err, out
-from localrun.units import show_seconds
+from localrun.units import format_duration
 
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
@@ -121,4 +121,4 @@ def _times(first: TaskRecord, second: TaskRecord) -> Iterator[tuple[str, str, st
 
 
 def _time(seconds: float | None) -> str:
-    return "-" if seconds is None else show_seconds(seconds)
+    return "-" if seconds is None else format_duration(seconds)

@@ -79,7 +79,7 @@ def _settings(face: Face) -> tuple[Settings, list[Check]]:
             environ.pop(problem.path, None)
         made = settings.load(environ, home=face.home)
     checks += _unknown(face.environ)
-    hide = Redactor().text
+    hide = Redactor().redact_text
     known = {name: hide(value) for name, value in environ.items() if name in _names()}
     said = ", ".join(f"{name}={value}" for name, value in known.items()) or "all as they come"
     return made, checks or [well("settings", said, **known)]

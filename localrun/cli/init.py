@@ -37,7 +37,7 @@ def command(
     """
     from localrun.bundle.scaffold import template
 
-    plan = template.plan(name.absolute().name, inputs, outputs, namespace)
+    plan = template.render(name.absolute().name, inputs, outputs, namespace)
     template.write(plan, name)
     if as_json:
         from localrun.console.results import print_json

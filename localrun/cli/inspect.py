@@ -15,7 +15,7 @@ from localrun.cli.context import Face, pass_face
 from localrun.console.display.sanitize import harmless
 from localrun.console.streams import out
 from localrun.errors import EngineError
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 
 if TYPE_CHECKING:
     from localrun.app import App
@@ -91,7 +91,7 @@ def _head(descriptor: Descriptor) -> Iterator[tuple[str, str]]:
     asked = descriptor.resources
     gpus = f", {asked.gpus} gpus" if asked.gpus else ""
     network = "the network" if asked.internet else "no network"
-    yield "resources", f"{asked.cpus} cpus, {show_bytes(asked.memory)}{gpus}, {network}"
+    yield "resources", f"{asked.cpus} cpus, {format_bytes(asked.memory)}{gpus}, {network}"
 
 
 def _image(image: Portrait | None, unseen: str) -> Iterator[tuple[str, str]]:
@@ -100,7 +100,7 @@ def _image(image: Portrait | None, unseen: str) -> Iterator[tuple[str, str]]:
         return
     yield "image", image.name
     yield "", image.id
-    yield "", f"{image.platform}, {show_bytes(image.size)}"
+    yield "", f"{image.platform}, {format_bytes(image.size)}"
     yield "entrypoint", json.dumps(image.entrypoint) if image.entrypoint else "none"
     if image.command:
         yield "command", json.dumps(image.command)
@@ -138,7 +138,7 @@ def constraints(kind: DataType) -> Iterator[str]:
 
 def _shown(name: str, value: Any) -> str:
     if name in _BYTES:
-        return show_bytes(value)
+        return format_bytes(value)
     return "|".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

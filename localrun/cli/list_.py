@@ -16,7 +16,7 @@ from localrun.cli.watch import show
 from localrun.console.display.sanitize import columns, harmless
 from localrun.console.streams import is_terminal, out
 from localrun.task.states import TaskState
-from localrun.units import show_seconds
+from localrun.units import format_duration
 
 if TYPE_CHECKING:
     from localrun.app import App
@@ -102,6 +102,6 @@ def _row(record: TaskRecord, system: str | None) -> tuple[str, ...]:
         status,
         cause or "-",
         harmless(record.name) or "-",
-        show_seconds(max(now - record.created, 0.0)),
-        show_seconds(duration),
+        format_duration(max(now - record.created, 0.0)),
+        format_duration(duration),
     )

@@ -15,7 +15,7 @@ from localrun.cli.context import Face, pass_face
 from localrun.cli.watch import show
 from localrun.console.display.sanitize import harmless
 from localrun.console.streams import err, out
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
@@ -106,7 +106,7 @@ def _lines(found: Leaves) -> Iterator[str]:
 
 
 def _row(leaf: Leaf) -> tuple[str, str, str]:
-    size = show_bytes(leaf.size) if leaf.kind == "file" else "-"
+    size = format_bytes(leaf.size) if leaf.kind == "file" else "-"
     written = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(leaf.modified))
     return size, written, harmless(leaf.path) + _mark(leaf)
 

@@ -48,7 +48,7 @@ def _memory(text: str) -> int:
 
 def _period(text: str) -> float:
     try:
-        seconds = units.parse_seconds(text)
+        seconds = units.parse_duration(text)
     except ValueError as error:
         raise ValueError(f"{text!r} is no number of seconds; write an ID before --watch") from error
     return max(seconds, _SHORTEST)
@@ -63,7 +63,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 CPUS = _told(_cpus)
 MEMORY = _told(_memory)
-DURATION = _told(units.parse_seconds)
+DURATION = _told(units.parse_duration)
 PAIR = _told(_pair)
 SIZE = _told(units.parse_bytes)
 

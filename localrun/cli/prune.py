@@ -14,7 +14,7 @@ from localrun.cli.exit_codes import ExitCode, of_error
 from localrun.console.display.sanitize import harmless
 from localrun.console.streams import err, is_terminal, out
 from localrun.errors import LocalrunError
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 
 if TYPE_CHECKING:
     from localrun.app import App
@@ -84,13 +84,13 @@ def _pruning(app: App) -> Pruning:
 
 def _print(proposal: Proposal) -> None:
     for item in proposal.items:
-        size = show_bytes(item.size) if item.size else ""
+        size = format_bytes(item.size) if item.size else ""
         out(f"{item.kind:<9}  {_name(item)}  {size:>9}  {harmless(item.why)}".rstrip())
     for note in proposal.notes:
         err(note)
     if proposal.items:
         things = "1 thing" if len(proposal.items) == 1 else f"{len(proposal.items)} things"
-        out(f"{things}, {show_bytes(proposal.size)}")
+        out(f"{things}, {format_bytes(proposal.size)}")
     else:
         out("there is nothing to delete")
 
@@ -123,7 +123,7 @@ def _delete(pruning: Pruning, proposal: Proposal, face: Face) -> int:
     for _, error in refused:
         report_error(error, face.environ)
     size = proposal.size - sum(item.size for item, _ in refused)
-    out(f"deleted {len(proposal.items) - len(refused)} of {len(proposal.items)}, {show_bytes(size)}")
+    out(f"deleted {len(proposal.items) - len(refused)} of {len(proposal.items)}, {format_bytes(size)}")
     return of_error(refused[0][1]) if refused else ExitCode.FINISHED
 
 

@@ -13,7 +13,7 @@ from localrun.cli.context import Face, pass_face
 from localrun.console.display.sanitize import harmless_lines
 from localrun.console.streams import out
 from localrun.errors import Problem
-from localrun.units import show_bytes, show_seconds
+from localrun.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
@@ -111,13 +111,13 @@ def _replicas(record: TaskRecord) -> Iterator[tuple[str, str]]:
 def _times(record: TaskRecord) -> str:
     until = record.ended or time.time()
     word = "took" if record.ended else "for"
-    return f"{word} {show_seconds(max(until - record.created, 0.0))}"
+    return f"{word} {format_duration(max(until - record.created, 0.0))}"
 
 
 def _steps(record: TaskRecord) -> Iterator[tuple[str, str]]:
     for step in record.steps:
         details = [
-            "" if step.seconds is None else show_seconds(step.seconds),
+            "" if step.seconds is None else format_duration(step.seconds),
             "" if step.exit_code is None else f"exit code {step.exit_code}",
             step.how,
             step.message,
@@ -135,7 +135,7 @@ def _usage(record: TaskRecord) -> Iterator[tuple[str, str]]:
 
 def _resources(record: TaskRecord) -> str:
     asked = record.resources
-    parts = [f"{asked.cpus:g} cpus", show_bytes(asked.memory), f"{asked.gpus} gpus" if asked.gpus else ""]
+    parts = [f"{asked.cpus:g} cpus", format_bytes(asked.memory), f"{asked.gpus} gpus" if asked.gpus else ""]
     parts.append("network" if record.network else "no network")
-    parts.append(f"at most {show_seconds(record.timeout)}" if record.timeout else "")
+    parts.append(f"at most {format_duration(record.timeout)}" if record.timeout else "")
     return ", ".join(part for part in parts if part)

@@ -18,7 +18,7 @@ from localrun.console.display.sanitize import columns, harmless
 from localrun.console.streams import err, is_terminal
 from localrun.errors import ContainerGone, EngineError
 from localrun.task.states import TaskState
-from localrun.units import show_bytes, show_seconds
+from localrun.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
     from localrun.app import App
@@ -215,9 +215,9 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         _bytes(row["read_bytes"]),
         _bytes(row["written_bytes"]),
         "-" if row["pids"] is None else str(row["pids"]),
-        "-" if row["seconds"] is None else show_seconds(row["seconds"]),
+        "-" if row["seconds"] is None else format_duration(row["seconds"]),
     )
 
 
 def _bytes(size: int | None) -> str:
-    return "-" if size is None else show_bytes(size)
+    return "-" if size is None else format_bytes(size)

@@ -14,7 +14,7 @@ from localrun.console.display.sanitize import harmless
 from localrun.console.streams import is_terminal, out, shows_unicode
 from localrun.errors import Cause, LocalrunError
 from localrun.runner.usage import in_words
-from localrun.units import show_bytes, show_seconds
+from localrun.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -93,7 +93,9 @@ def _place(value: Any, folders: Iterable[Path]) -> tuple[str, str] | None:
     size = next((size for size in sizes if size is not None), None)
     if path is None or size is None:
         return None
-    return path, f"{len(value)} items, {show_bytes(size)}" if isinstance(value, list) else show_bytes(size)
+    return path, f"{len(value)} items, {format_bytes(size)}" if isinstance(value, list) else format_bytes(
+        size
+    )
 
 
 def _path_of(value: Any) -> str | None:
@@ -145,9 +147,9 @@ def print_plain(record: TaskRecord, outputs: Mapping[str, Any], folders: Iterabl
 
 def _times(record: TaskRecord, between: str = ", ") -> str:
     parts = [
-        f"{name} {show_seconds(seconds)}" for name, seconds in record.timings.items() if seconds >= 0.0005
+        f"{name} {format_duration(seconds)}" for name, seconds in record.timings.items() if seconds >= 0.0005
     ]
-    return f"{show_seconds(took(record) or 0.0)}: {between.join(parts)}"
+    return f"{format_duration(took(record) or 0.0)}: {between.join(parts)}"
 
 
 def print_table(

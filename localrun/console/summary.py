@@ -12,7 +12,7 @@ from localrun.runner.usage import in_words, so_far
 from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
 from localrun.task.workspace import Workspace
-from localrun.units import show_bytes, show_seconds
+from localrun.units import format_bytes, format_duration
 
 Facts = dict[str, Any]
 Entry = tuple[str, float]  # a state, and when it was entered
@@ -174,16 +174,16 @@ def _timeline(stays: list[Facts]) -> Iterator[str]:
     width = max((len(stay["state"]) for stay in stays), default=0)
     for stay in stays:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stay["started"]))
-        took = "" if stay["seconds"] is None else show_seconds(stay["seconds"])
+        took = "" if stay["seconds"] is None else format_duration(stay["seconds"])
         took += " (ongoing)" if stay["ongoing"] else ""
         yield f"  {stay['state']:<{width}}  at {at}  {took}".rstrip()
         for one in stay["operations"]:
-            yield f"    - {one['name']:<12} {show_seconds(one['seconds']):>12}  {one['detail']}".rstrip()
+            yield f"    - {one['name']:<12} {format_duration(one['seconds']):>12}  {one['detail']}".rstrip()
 
 
 def _steps(record: TaskRecord) -> Iterator[str]:
     for step in record.steps:
-        took = "going on" if step.seconds is None else show_seconds(step.seconds)
+        took = "going on" if step.seconds is None else format_duration(step.seconds)
         code = "" if step.exit_code is None else f"  exit code {step.exit_code}"
         how = f"  {step.how}" if step.how else ""
         yield f"  {step.name:<12} {took}{code}{how}"
@@ -191,6 +191,6 @@ def _steps(record: TaskRecord) -> Iterator[str]:
 
 def _data(data: Facts) -> Iterator[str]:
     for name in ("inputs", "outputs"):
-        files, size = data[name]["files"], show_bytes(data[name]["size"])
+        files, size = data[name]["files"], format_bytes(data[name]["size"])
         yield f"  {name + ':':<9} {files} {'file' if files == 1 else 'files'}, {size}"
-    yield f"  {'log:':<9} {show_bytes(data['log'] or 0)}"
+    yield f"  {'log:':<9} {format_bytes(data['log'] or 0)}"

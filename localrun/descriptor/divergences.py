@@ -25,19 +25,19 @@ class Divergence(NamedTuple):
     """
 
     id: str
-    place: str
+    location: str
     reason: str
     remedy: str
     code: str = ""
     verdict: Verdict = "refuses"
-    signs: tuple[str, ...] = ()
+    fragments: tuple[str, ...] = ()
 
     @property
     def warning(self) -> str:
         """The text of the warning; it begins the same way for every row of the same verdict."""
         return {"refuses": PREFIX, "takes": _TAKES, "differs": _DIFFERS}[self.verdict] + self.reason
 
-    def at(self, path: str) -> str:
+    def format_warning(self, path: str) -> str:
         """The warning of a value, on one line."""
         head = self.warning.removesuffix(self.reason)
         return f"{head}{path}: {self.reason}; {self.remedy}"
@@ -61,7 +61,7 @@ _DESCRIPTOR: tuple[Divergence, ...] = (
     Divergence("folder_unsafe", "configuration.input_folder, output_folder",
                "its schema takes any path that begins with /, also the root, one with '..', or one for both",
                "give two folders such as /inputs and /outputs", verdict="takes",
-               signs=("both folders are", "climbs with", "the root of the container cannot")),
+               fragments=("both folders are", "climbs with", "the root of the container cannot")),
     Divergence("author", "authors[]",
                "its schema demands this key of every author, although the documentation calls it optional",
                "add it", _SCHEMA),
@@ -85,11 +85,11 @@ _DESCRIPTOR: tuple[Divergence, ...] = (
     Divergence("ram_zero", "configuration.resources.ram",
                "it hands 0 to Kubernetes, which sets no limit then; here it is 4Gi",
                "write what the task needs", verdict="differs",
-               signs=(" is taken as 4Gi",)),
+               fragments=(" is taken as 4Gi",)),
     Divergence("resources_negative", "configuration.resources.cpus, gpus",
                "its schema takes a number below 0, and no run could be scheduled",
                "write how many are needed", _SERVER, "takes",
-               signs=(" is less than 0",)),
+               fragments=(" is less than 0",)),
     Divergence("internet", "configuration.resources.internet",
                "it never reads this key and every task reaches the network; here only with internet: true",
                "set internet: true if the task needs it", verdict="differs"),
@@ -120,19 +120,19 @@ _DESCRIPTOR: tuple[Divergence, ...] = (
                "it never takes a default by itself: a required input must be given, an optional one gets no"
                " file",
                "give the value, and let the task know its default", verdict="differs",
-               signs=("was not given: its default",)),
+               fragments=("was not given: its default",)),
     Divergence("default_unchecked", "inputs: default",
                "it does not check a default against the constraints; here an unfit one is told, not refused",
                "correct the default", verdict="differs",
-               signs=("this default cannot be taken",)),
+               fragments=("this default cannot be taken",)),
     Divergence("bounds_both", "integer, number: gt, geq, lt, leq",
                "it checks both bounds, although the documentation lets one exclude the other; so it is here",
                "keep one", verdict="differs",
-               signs=("exclude each other; both are checked",)),
+               fragments=("exclude each other; both are checked",)),
     Divergence("key_unknown", "any key",
                "it ignores keys that it does not know, without a word; here each is told",
                "correct the key or leave it out", verdict="differs",
-               signs=("is not known and is ignored",)),
+               fragments=("is not known and is ignored",)),
     Divergence("alias", "descriptor.yml", "its reader follows no aliases",
                "write the value out", _EXTRACT),
 )
@@ -144,35 +144,35 @@ _BUNDLE: tuple[Divergence, ...] = (
                "unpack it and name it NAMESPACE-VERSION.tar", _UPLOAD),
     Divergence("tar_folder", "the image archive",
                "its documented place is the root, yet the server takes it from any folder",
-               "put it at the root", verdict="differs", signs=("its documented place is the root",)),
+               "put it at the root", verdict="differs", fragments=("its documented place is the root",)),
     Divergence("tar_gzip", "the image archive", "it wants a plain .tar", "unpack it", _UPLOAD),
     Divergence("tar_registry", "the image archive",
                "it names the image after the archive, up to the first '-', and no registry takes that name",
-               "write the namespace in small letters", _UPLOAD, signs=("which no registry takes",)),
+               "write the namespace in small letters", _UPLOAD, fragments=("which no registry takes",)),
     Divergence("tar_fit", "the image archive",
                "it does not compare the archive's name with namespace and version",
                "name it NAMESPACE-VERSION.tar", verdict="differs",
-               signs=("which does not fit the descriptor",)),
+               fragments=("which does not fit the descriptor",)),
     Divergence("tar_unnamed", "the image archive",
                "it fails on an archive whose first image has no name",
                "save it by its name: docker save -o NAMESPACE-VERSION.tar NAME", _UPLOAD,
-               signs=("its first image has no name",)),
+               fragments=("its first image has no name",)),
     Divergence("tar_attested", "the image archive",
                "it fails on an archive whose first entry is a list of images, as attestations make it",
                "build with --provenance=false --sbom=false", _UPLOAD,
-               signs=("its first entry is a list of images",)),
+               fragments=("its first entry is a list of images",)),
     Divergence("tar_stray", "the bundle", "it takes every name that ends in .tar for an image",
                "pack it without the files that the system has added", _UPLOAD),
     Divergence("tar_several", "the bundle", "it pushes every .tar of a bundle and keeps the last one's name",
-               "leave one", verdict="takes", signs=("takes every .tar for an image", "image archives: ")),
+               "leave one", verdict="takes", fragments=("takes every .tar for an image", "image archives: ")),
     Divergence("tar_missing", "the bundle",
                "it takes a bundle without an image, and no run of it ever starts",
                "add the image: docker save -o NAMESPACE-VERSION.tar IMAGE", verdict="takes",
-               signs=("there is no image archive",)),
+               fragments=("there is no image archive",)),
     Divergence("zip_order", "the zip",
                "with the image before the descriptor, it does not tell what is wrong with the descriptor",
                "pack descriptor.yml first", _UPLOAD, "differs",
-               signs=("the image comes before the descriptor",)),
+               fragments=("the image comes before the descriptor",)),
     Divergence("descriptor_dot", "descriptor.yml", "its name must have no ./ before it",
                "pack it as descriptor.yml", _UPLOAD),
     Divergence("zip_streamed", "the zip", "it is stored with its size behind it",
@@ -213,10 +213,10 @@ _VALUES: tuple[Divergence, ...] = (
                "write the name as the descriptor does", verdict="takes"),
     Divergence("value_null", "inputs", "it takes null and writes the four letters into the file",
                "give a value, or make the input optional", verdict="takes",
-               signs=("is null, and is not optional",)),
+               fragments=("is null, and is not optional",)),
     Divergence("boolean_word", "boolean, output", "it reads every other word as false, without a word",
                "write true or false", verdict="takes",
-               signs=("not a boolean (App Engine would read it as false)",)),
+               fragments=("not a boolean (App Engine would read it as false)",)),
     Divergence("integer_spelling", "integer, output",
                "it reads decimal integers only, although the documentation allows base 2, 8 and 16 and '_'",
                "write plain decimal digits", _UPLOAD),
@@ -235,7 +235,7 @@ _VALUES: tuple[Divergence, ...] = (
                "write the number of items into it", verdict="takes"),
     Divergence("array_gap", "array, output", "it does not see that an index is missing",
                "name the items 0, 1, 2, ...", verdict="takes",
-               signs=("name the items 0 to",)),
+               fragments=("name the items 0 to",)),
     Divergence("array_nested_values", "array of arrays, output",
                "it does not check the values of nested arrays",
                "write values that fit", verdict="takes"),
@@ -257,7 +257,7 @@ _VALUES: tuple[Divergence, ...] = (
     Divergence("image_damaged", "image",
                "it looks only at the first bytes, unless a width or height is limited",
                "give an image that can be read", verdict="takes",
-               signs=("is a damaged png", "is a damaged jpeg", "is a damaged tiff")),
+               fragments=("is a damaged png", "is a damaged jpeg", "is a damaged tiff")),
     Divergence("image_zip_formats", "image, as a zip",
                "it takes every zip for WSI-DICOM, whatever formats are allowed, and skips the limits",
                "add wsidicom to the formats", verdict="takes"),
@@ -290,7 +290,7 @@ _RUN: tuple[Divergence, ...] = (
     Divergence("output_extra", "the output folder",
                "its cluster mode refuses what is not declared, its local mode ignores it",
                "declare it, or write it elsewhere", "APPE-internal-task-run-unknown-output",
-               signs=("is not declared; App Engine ignores it",)),
+               fragments=("is not declared; App Engine ignores it",)),
 )
 # fmt: on
 
@@ -303,6 +303,8 @@ def divergence(key: str) -> Divergence:
     return TABLE[key]
 
 
-def row_of(message: str) -> Divergence | None:
+def find_by_message(message: str) -> Divergence | None:
     """The row that a message tells of; None when it tells of something else."""
-    return next((row for row in ROWS if any(sign in message for sign in row.signs or (row.reason,))), None)
+    return next(
+        (row for row in ROWS if any(sign in message for sign in row.fragments or (row.reason,))), None
+    )

@@ -10,14 +10,14 @@ from typing import Any
 
 from msgspec.structs import fields
 
-from localrun.descriptor.model import Resources
+from localrun.descriptor.model import ResourceRequest
 from localrun.descriptor.types import TYPES, Array, DataType, Enumeration, Integer
 from localrun.descriptor.types.files import FILE_FORMATS, IMAGE_FORMATS
 
 DIALECT = "https://json-schema.org/draft/2019-09/schema"
 
 # what `read` refuses and this schema does not
-UNSAID = (
+NOT_EXPRESSIBLE = (
     "the input folder and the output folder are the same one, perhaps spelled otherwise",
     "a size or an amount of memory of more than 64 characters",
     "a text that is too large, too deep, or no YAML at all",
@@ -156,7 +156,7 @@ def _author() -> Schema:
 
 
 def _configuration() -> Schema:
-    standard = Resources()
+    standard = ResourceRequest()
     folder: Schema = {"type": "string", "pattern": _FOLDER}
     count: Schema = {"type": "integer", "minimum": 0}
     return {

@@ -51,7 +51,7 @@ class Author(msgspec.Struct, frozen=True):
     is_contact: bool = False
 
 
-class Resources(msgspec.Struct, frozen=True):
+class ResourceRequest(msgspec.Struct, frozen=True):
     """What a run needs: whole cpus, memory in bytes, gpus, and whether it may use the network."""
 
     cpus: int = 1
@@ -77,7 +77,7 @@ class Descriptor(msgspec.Struct, frozen=True):
     doi: tuple[str, ...] = ()
     input_folder: str = "/inputs"
     output_folder: str = "/outputs"
-    resources: Resources = Resources()
+    resources: ResourceRequest = ResourceRequest()
     inputs: dict[str, Parameter] = msgspec.field(default_factory=dict)
     outputs: dict[str, Parameter] = msgspec.field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()

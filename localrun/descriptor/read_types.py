@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from localrun.descriptor.node import Place
+from localrun.descriptor.node import DescriptorNode
 from localrun.descriptor.types import (
     TYPES,
     Array,
@@ -19,10 +19,10 @@ from localrun.descriptor.types import (
     Integer,
     Number,
     String,
+    format_value,
     memory,
-    shown,
 )
-from localrun.descriptor.types.datetime import instant
+from localrun.descriptor.types.datetime import parse_instant
 from localrun.descriptor.types.files import FILE_FORMATS, IMAGE_FORMATS
 from localrun.suggestions import did_you_mean
 
@@ -46,68 +46,68 @@ _EXAMPLES = {
 }
 
 
-def read_type(place: Place, *, output: bool) -> DataType | None:
+def read_type(place: DescriptorNode, *, output: bool) -> DataType | None:
     """The type at a place; None when it is unfit, which the report then says."""
     if isinstance(place.value, dict):
         return _long(place, output)
-    name = place.text()
+    name = place.string()
     if name is None:
         return None
     if name in _EXAMPLES:
-        place.refuse(f"{name} needs more than its name", _EXAMPLES[name])
+        place.error(f"{name} needs more than its name", _EXAMPLES[name])
         return None
     return TYPES[name]() if _is_known(place, name) else None
 
 
-def _is_known(place: Place, name: str) -> bool:
+def _is_known(place: DescriptorNode, name: str) -> bool:
     if name in TYPES:
         return True
     alias = _ALIASES.get(name.lower())
     guess = f"did you mean {alias!r}?" if alias else did_you_mean(name, TYPES)
-    place.refuse(f"unknown type {shown(name)}", guess or f"write one of: {', '.join(TYPES)}")
+    place.error(f"unknown type {format_value(name)}", guess or f"write one of: {', '.join(TYPES)}")
     return False
 
 
-def _long(place: Place, output: bool) -> DataType | None:
-    id_place = place.need("id")
-    name = id_place.text() if id_place else None
+def _long(place: DescriptorNode, output: bool) -> DataType | None:
+    id_place = place.require("id")
+    name = id_place.string() if id_place else None
     if id_place is None or name is None or not _is_known(id_place, name):
         return None
     return _array(place, output) if name == "array" else _READERS[name](place)
 
 
-def _fields(place: Place, getters: dict[str, Callable[[Place], Any]]) -> dict[str, Any]:
+def _fields(place: DescriptorNode, getters: dict[str, Callable[[DescriptorNode], Any]]) -> dict[str, Any]:
     """What stands at some keys; what is absent or unfit is left out."""
-    place.mapping({"id", *getters})
+    place.check_mapping({"id", *getters})
     found = {key: (inner, getter) for key, getter in getters.items() if (inner := place.get(key))}
     values = {key: getter(inner) for key, (inner, getter) in found.items()}
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _boolean(place: Place) -> DataType:
+def _boolean(place: DescriptorNode) -> DataType:
     _fields(place, {})
     return Boolean()
 
 
-def _geometry(place: Place) -> DataType:
+def _geometry(place: DescriptorNode) -> DataType:
     _fields(place, {})
     return Geometry()
 
 
-def _integer(place: Place) -> DataType:
-    found = _fields(place, dict.fromkeys(_BOUNDS, Place.integer))
+def _integer(place: DescriptorNode) -> DataType:
+    found = _fields(place, dict.fromkeys(_BOUNDS, DescriptorNode.integer))
     _check_bounds(place, found, step=1)
     return Integer(**found)
 
 
-def _number(place: Place) -> DataType:
-    flags = dict.fromkeys(("infinity_allowed", "nan_allowed"), Place.boolean)
-    found = _fields(place, {**dict.fromkeys(_BOUNDS, Place.number), **flags})
+def _number(place: DescriptorNode) -> DataType:
+    flags = dict.fromkeys(("infinity_allowed", "nan_allowed"), DescriptorNode.boolean)
+    found = _fields(place, {**dict.fromkeys(_BOUNDS, DescriptorNode.number), **flags})
     _check_bounds(place, found, step=0)
     return Number(**found)
 
 
-def _check_bounds(place: Place, found: dict[str, Any], step: int) -> None:
+def _check_bounds(place: DescriptorNode, found: dict[str, Any], step: int) -> None:
     for strict, loose in (("gt", "geq"), ("lt", "leq")):
         if strict in found and loose in found:
             place.warn(f"{strict} and {loose} exclude each other; both are checked", "keep one")
@@ -120,68 +120,68 @@ def _check_bounds(place: Place, found: dict[str, Any], step: int) -> None:
         place.warn("no value can fit these bounds", "correct them")
 
 
-def _string(place: Place) -> DataType:
-    found = _fields(place, dict.fromkeys(("min_length", "max_length"), Place.integer))
+def _string(place: DescriptorNode) -> DataType:
+    found = _fields(place, dict.fromkeys(("min_length", "max_length"), DescriptorNode.integer))
     _check_order(place, found, "min_length", "max_length")
     return String(**found)
 
 
-def _check_order(place: Place, found: dict[str, Any], low: str, high: str) -> None:
+def _check_order(place: DescriptorNode, found: dict[str, Any], low: str, high: str) -> None:
     if found.get(high, 0) < 0 or (high in found and found.get(low, 0) > found[high]):
         place.warn(f"no value can fit: {low} {found.get(low, 0)}, {high} {found[high]}", "correct them")
 
 
-def _enumeration(place: Place) -> DataType | None:
-    place.mapping({"id", "values"})
-    values = place.need("values", ("id",))
+def _enumeration(place: DescriptorNode) -> DataType | None:
+    place.check_mapping({"id", "values"})
+    values = place.require("values", ("id",))
     if values is None:
         return None
-    found = [read_item(item) for item in values.items(least=1)]
+    found = [read_enumeration_value(item) for item in values.items(least=1)]
     return Enumeration(tuple(value for value in found if value is not None))
 
 
-def read_item(place: Place) -> str | None:
+def read_enumeration_value(place: DescriptorNode) -> str | None:
     """One value of an enumeration."""
-    found = place.matching(r"[^\r\n]*", "holds a line break", "write it on one line")
+    found = place.match_string(r"[^\r\n]*", "holds a line break", "write it on one line")
     if found is not None and not 1 <= len(found) <= 256:
-        place.refuse(f"has {len(found)} characters", "write 1 to 256 characters")
+        place.error(f"has {len(found)} characters", "write 1 to 256 characters")
     return found
 
 
-def _datetime(place: Place) -> DataType:
-    found = _fields(place, dict.fromkeys(("before", "after"), read_moment))
+def _datetime(place: DescriptorNode) -> DataType:
+    found = _fields(place, dict.fromkeys(("before", "after"), read_datetime))
     if found:
-        place.diverges("datetime_range")
+        place.warn_divergence("datetime_range")
     return DateTime(**found)
 
 
-def read_moment(place: Place) -> str | None:
+def read_datetime(place: DescriptorNode) -> str | None:
     """A datetime with a zone."""
-    found = place.text()
-    if found is None or instant(found):
+    found = place.string()
+    if found is None or parse_instant(found):
         return found
-    place.refuse(f"{shown(found)} is no datetime with a zone", "write it as 2024-02-23T18:00:00Z")
+    place.error(f"{format_value(found)} is no datetime with a zone", "write it as 2024-02-23T18:00:00Z")
     return None
 
 
-def _file(place: Place) -> DataType:
+def _file(place: DescriptorNode) -> DataType:
     return File(**_fields(place, {"max_file_size": _file_size, "formats": _formats(FILE_FORMATS)}))
 
 
-def _image(place: Place) -> DataType:
-    sizes = dict.fromkeys(("max_width", "max_height"), Place.integer)
+def _image(place: DescriptorNode) -> DataType:
+    sizes = dict.fromkeys(("max_width", "max_height"), DescriptorNode.integer)
     return Image(**_fields(place, {"max_file_size": _file_size, "formats": _formats(IMAGE_FORMATS), **sizes}))
 
 
-def _formats(known: tuple[str, ...]) -> Callable[[Place], tuple[str, ...]]:
-    def read(place: Place) -> tuple[str, ...]:
+def _formats(known: tuple[str, ...]) -> Callable[[DescriptorNode], tuple[str, ...]]:
+    def read(place: DescriptorNode) -> tuple[str, ...]:
         return tuple(filter(None, (one(item) for item in place.items(least=1))))
 
-    def one(item: Place) -> str | None:
-        found = item.text()
+    def one(item: DescriptorNode) -> str | None:
+        found = item.string()
         if found is not None and found not in known:
-            item.refuse(
-                f"unknown format {shown(found)}",
+            item.error(
+                f"unknown format {format_value(found)}",
                 did_you_mean(found, known) or f"write one of: {', '.join(known)}",
             )
         return found
@@ -189,23 +189,23 @@ def _formats(known: tuple[str, ...]) -> Callable[[Place], tuple[str, ...]]:
     return read
 
 
-def _file_size(place: Place) -> int | None:
-    text = place.text()
+def _file_size(place: DescriptorNode) -> int | None:
+    text = place.string()
     found = memory.parse(text) if text is not None else None
     if text is not None and found is None:
-        place.refuse(f"{shown(text)} is no size", "write for example 10MB or 2GiB")
+        place.error(f"{format_value(text)} is no size", "write for example 10MB or 2GiB")
     if found is None:
         return None
     if not found.prefix:
-        place.diverges("file_size_bare")
+        place.warn_divergence("file_size_bare")
     elif not found.has_unit:
-        place.diverges("file_size_unit")
+        place.warn_divergence("file_size_unit")
     return found.bytes
 
 
-def _array(place: Place, output: bool) -> DataType | None:
-    place.mapping({"id", "subtype", "min_size", "max_size"})
-    subtype_place = place.need("subtype", ("id", "min_size", "max_size"))
+def _array(place: DescriptorNode, output: bool) -> DataType | None:
+    place.check_mapping({"id", "subtype", "min_size", "max_size"})
+    subtype_place = place.require("subtype", ("id", "min_size", "max_size"))
     subtype = read_type(subtype_place, output=output) if subtype_place else None
     sizes = {key: inner.integer() for key in ("min_size", "max_size") if (inner := place.get(key))}
     found = {key: value for key, value in sizes.items() if value is not None}
@@ -216,18 +216,18 @@ def _array(place: Place, output: bool) -> DataType | None:
     return Array(subtype, **found)
 
 
-def _check_items(place: Place, subtype: DataType, sizes: dict[str, int], output: bool) -> None:
+def _check_items(place: DescriptorNode, subtype: DataType, sizes: dict[str, int], output: bool) -> None:
     if output and isinstance(subtype, DateTime):
-        place.diverges("array_datetime")
+        place.warn_divergence("array_datetime")
     if not isinstance(subtype, Array):
         return
     if subtype.min_size is None or subtype.max_size is None:
-        place.diverges("array_nested_sizes")
+        place.warn_divergence("array_nested_sizes")
     if output and sizes.get("min_size", 0) >= 1 and "max_size" in sizes:
-        place.diverges("array_nested_output")
+        place.warn_divergence("array_nested_output")
 
 
-_READERS: dict[str, Callable[[Place], DataType | None]] = {
+_READERS: dict[str, Callable[[DescriptorNode], DataType | None]] = {
     "boolean": _boolean,
     "integer": _integer,
     "number": _number,

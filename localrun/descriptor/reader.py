@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from localrun.descriptor.model import Author, Descriptor, Parameter, Resources
-from localrun.descriptor.node import Place, Report
+from localrun.descriptor.model import Author, Descriptor, Parameter, ResourceRequest
+from localrun.descriptor.node import DescriptorNode, DescriptorReport
 from localrun.descriptor.parameters import check_references, read_parameters
-from localrun.descriptor.types import memory, shown
+from localrun.descriptor.types import format_value, memory
 from localrun.descriptor.yaml import Document, DocumentError
 from localrun.descriptor.yaml import read as read_document
 from localrun.errors import DescriptorError, Problem
@@ -47,9 +47,9 @@ def read(
         document = parse(data, file)
     except DocumentError as error:
         raise _error(file, _with_lines([error.problem], data)) from None
-    report = Report(file)
+    report = DescriptorReport(file)
     report.warnings += document.warnings
-    found = _descriptor(Place(document.root, "", report))
+    found = _descriptor(DescriptorNode(document.root, "", report))
     if report.problems:
         raise _error(file, _with_lines(report.problems, data))
     return Descriptor(**found, warnings=tuple(_with_lines(report.warnings, data)), source=data)
@@ -77,14 +77,14 @@ def _error(file: str, problems: list[Problem]) -> DescriptorError:
     )
 
 
-def _descriptor(root: Place) -> dict[str, Any]:
+def _descriptor(root: DescriptorNode) -> dict[str, Any]:
     if root.value is None:
-        root.refuse("is empty", "write a descriptor")
+        root.error("is empty", "write a descriptor")
         return {}
-    if not root.mapping(_KNOWN):
+    if not root.check_mapping(_KNOWN):
         return {}
     for key in _REQUIRED:
-        root.need(key, _KNOWN)
+        root.require(key, _KNOWN)
     found = _identity(root) | _people(root) | _external(root) | _configuration(root)
     inputs = read_parameters(root.get("inputs"), output=False)
     outputs = read_parameters(root.get("outputs"), output=True)
@@ -93,32 +93,34 @@ def _descriptor(root: Place) -> dict[str, Any]:
     return {**found, "inputs": inputs, "outputs": outputs}
 
 
-def _check_parameters(root: Place, inputs: dict[str, Parameter], outputs: dict[str, Parameter]) -> None:
+def _check_parameters(
+    root: DescriptorNode, inputs: dict[str, Parameter], outputs: dict[str, Parameter]
+) -> None:
     place = root.get("inputs")
     if place is not None and place.value == {}:
-        place.diverges("no_inputs")
+        place.warn_divergence("no_inputs")
     known = {f"inputs/{name}": one.type for name, one in inputs.items()}
     check_references(root, known | {f"outputs/{name}": one.type for name, one in outputs.items()})
 
 
-def _check_image(root: Place, found: dict[str, Any]) -> None:
+def _check_image(root: DescriptorNode, found: dict[str, Any]) -> None:
     """Warn of a name of the image archive that is not the documented one."""
     place = root.get("configuration")
     image = place.get("image") if place is not None and isinstance(place.value, dict) else None
     file = image.get("file") if image is not None and isinstance(image.value, dict) else None
     if file is not None and file.value != f"/{found['namespace']}-{found['version']}.tar":
-        file.diverges("image_file")
+        file.warn_divergence("image_file")
 
 
-def _take(place: Place, key: str, getter: Callable[[Place], T | None], default: T) -> T:
+def _take(place: DescriptorNode, key: str, getter: Callable[[DescriptorNode], T | None], default: T) -> T:
     inner = place.get(key)
     found = getter(inner) if inner else None
     return default if found is None else found
 
 
-def _identity(root: Place) -> dict[str, Any]:
+def _identity(root: DescriptorNode) -> dict[str, Any]:
     if root.get("name_short") is None:
-        root.diverges("name_short", "name_short")
+        root.warn_divergence("name_short", "name_short")
     return {
         "schema": _take(root, "$schema", _uri, ""),
         "name": _take(root, "name", _name, ""),
@@ -129,7 +131,7 @@ def _identity(root: Place) -> dict[str, Any]:
     }
 
 
-def _name_short(place: Place) -> str | None:
+def _name_short(place: DescriptorNode) -> str | None:
     # no schema knows the key, so nothing in it is a reason to refuse the bundle
     if isinstance(place.value, str):
         return place.value
@@ -137,68 +139,68 @@ def _name_short(place: Place) -> str | None:
     return None
 
 
-def _uri(place: Place) -> str | None:
-    return place.matching(_URI, "is no URI", "write a full address, such as https://example.org/x")
+def _uri(place: DescriptorNode) -> str | None:
+    return place.match_string(_URI, "is no URI", "write a full address, such as https://example.org/x")
 
 
-def _name(place: Place) -> str | None:
-    found = place.matching(
+def _name(place: DescriptorNode) -> str | None:
+    found = place.match_string(
         r"[a-zA-Z0-9_\s\-]*", "holds other characters", "use letters, digits, blanks, _ and - only"
     )
     if found is not None and not 3 <= len(found) <= 30:
-        place.refuse(f"{shown(found)} has {len(found)} characters", "write 3 to 30 characters")
+        place.error(f"{format_value(found)} has {len(found)} characters", "write 3 to 30 characters")
     return found
 
 
-def _namespace(place: Place) -> str | None:
-    found = place.matching(
+def _namespace(place: DescriptorNode) -> str | None:
+    found = place.match_string(
         r"[a-zA-Z0-9_]*(\.[a-zA-Z0-9_-]+)+",
         "is no namespace",
         "write one with a dot, such as com.example",
     )
     if found is not None and "-" in found:
-        place.diverges("namespace_dash")
+        place.warn_divergence("namespace_dash")
     return found
 
 
-def _version(place: Place) -> str | None:
-    found = place.matching(_VERSION, "is no semantic version", "write three numbers, such as 1.0.0")
+def _version(place: DescriptorNode) -> str | None:
+    found = place.match_string(_VERSION, "is no semantic version", "write three numbers, such as 1.0.0")
     if found is not None and "+" in found:
-        place.diverges("version_build")
+        place.warn_divergence("version_build")
     return found
 
 
-def _description(place: Place) -> str | None:
-    found = place.text()
+def _description(place: DescriptorNode) -> str | None:
+    found = place.string()
     if found is not None and len(found) > 2048:
-        place.refuse(f"has {len(found)} characters", "write at most 2048")
+        place.error(f"has {len(found)} characters", "write at most 2048")
     return found
 
 
-def _people(root: Place) -> dict[str, Any]:
+def _people(root: DescriptorNode) -> dict[str, Any]:
     place = root.get("authors")
     authors = [_author(one) for one in place.items(least=1)] if place else []
     return {"authors": tuple(author for author in authors if author is not None)}
 
 
-def _author(place: Place) -> Author | None:
-    if not place.mapping({*_AUTHOR, "is_contact"}):
+def _author(place: DescriptorNode) -> Author | None:
+    if not place.check_mapping({*_AUTHOR, "is_contact"}):
         return None
     for key in _AUTHOR:
         if place.get(key) is None:
-            place.diverges("author", key)
-    texts = {key: _take(place, key, Place.text, "") for key in _AUTHOR[:3]}
+            place.warn_divergence("author", key)
+    texts = {key: _take(place, key, DescriptorNode.string, "") for key in _AUTHOR[:3]}
     email = _take(place, "email", _email, "")
-    return Author(**texts, email=email, is_contact=_take(place, "is_contact", Place.boolean, False))
+    return Author(**texts, email=email, is_contact=_take(place, "is_contact", DescriptorNode.boolean, False))
 
 
-def _email(place: Place) -> str | None:
-    return place.matching(r"[^@\s]+@[^@\s]+", "is no email address", "write one such as ada@example.org")
+def _email(place: DescriptorNode) -> str | None:
+    return place.match_string(r"[^@\s]+@[^@\s]+", "is no email address", "write one such as ada@example.org")
 
 
-def _external(root: Place) -> dict[str, Any]:
+def _external(root: DescriptorNode) -> dict[str, Any]:
     place = root.get("external")
-    if place is None or not place.mapping({"source_code", "doi"}):
+    if place is None or not place.check_mapping({"source_code", "doi"}):
         return {}
     doi = place.get("doi")
     found = [_uri(item) for item in doi.items()] if doi else []
@@ -208,56 +210,56 @@ def _external(root: Place) -> dict[str, Any]:
     }
 
 
-def _configuration(root: Place) -> dict[str, Any]:
+def _configuration(root: DescriptorNode) -> dict[str, Any]:
     place = root.get("configuration")
-    if place is None or not place.mapping({"input_folder", "output_folder", "image", "resources"}):
+    if place is None or not place.check_mapping({"input_folder", "output_folder", "image", "resources"}):
         return {}
     folders = {}
     for key in ("input_folder", "output_folder"):
         if place.get(key) is None:
-            place.diverges("folder", key)
+            place.warn_divergence("folder", key)
         folders[key] = _take(place, key, _folder, f"/{key.partition('_')[0]}s")
     if folders["input_folder"] == folders["output_folder"]:
-        place.refuse(f"both folders are {folders['input_folder']}", "give two folders")
-    return {**folders, "resources": _take(place, "resources", _resources, Resources())}
+        place.error(f"both folders are {folders['input_folder']}", "give two folders")
+    return {**folders, "resources": _take(place, "resources", _resources, ResourceRequest())}
 
 
-def _folder(place: Place) -> str | None:
-    found = place.matching(
+def _folder(place: DescriptorNode) -> str | None:
+    found = place.match_string(
         r"/[^\0\n\r\u0085\u2028\u2029]*", "is no absolute path", "begin it with /, such as /inputs"
     )
     if found is None:
         return None
     if ".." in found.split("/"):
-        place.refuse(f"{shown(found)} climbs with '..'", "write the folder itself")
+        place.error(f"{format_value(found)} climbs with '..'", "write the folder itself")
     folder = "/" + posixpath.normpath(found).lstrip("/")
     if folder == "/":
-        place.refuse("the root of the container cannot be this folder", "give a folder such as /inputs")
+        place.error("the root of the container cannot be this folder", "give a folder such as /inputs")
     if folder.split("/")[1] in _KERNELS:
-        place.refuse(f"{shown(folder)} lies in a folder of the kernel", "give a folder such as /inputs")
+        place.error(f"{format_value(folder)} lies in a folder of the kernel", "give a folder such as /inputs")
     return folder
 
 
-def _resources(place: Place) -> Resources | None:
-    if not place.mapping({"ram", "cpus", "gpus", "internet"}):
+def _resources(place: DescriptorNode) -> ResourceRequest | None:
+    if not place.check_mapping({"ram", "cpus", "gpus", "internet"}):
         return None
-    standard = Resources()
-    return Resources(
+    standard = ResourceRequest()
+    return ResourceRequest(
         cpus=_take(place, "cpus", _cpus, standard.cpus),
         memory=_take(place, "ram", _ram, standard.memory),
         gpus=_take(place, "gpus", _count, standard.gpus),
-        internet=_take(place, "internet", Place.boolean, standard.internet),
+        internet=_take(place, "internet", DescriptorNode.boolean, standard.internet),
     )
 
 
-def _count(place: Place) -> int | None:
+def _count(place: DescriptorNode) -> int | None:
     found = place.integer()
     if found is not None and found < 0:
-        place.refuse(f"{found} is less than 0", "write how many are needed")
+        place.error(f"{found} is less than 0", "write how many are needed")
     return found
 
 
-def _cpus(place: Place) -> int | None:
+def _cpus(place: DescriptorNode) -> int | None:
     found = _count(place)
     if found == 0:
         place.warn("0 is taken as 1: nothing runs without a cpu", "write 1")
@@ -265,16 +267,16 @@ def _cpus(place: Place) -> int | None:
     return found
 
 
-def _ram(place: Place) -> int | None:
-    text = place.text()
+def _ram(place: DescriptorNode) -> int | None:
+    text = place.string()
     if text is None:
         return None
     found = memory.parse(text)
     if found is None or not found.prefix:
-        place.refuse(f"{shown(text)} is no amount of memory", "write a number and a prefix: 512Mi, 2Gi")
+        place.error(f"{format_value(text)} is no amount of memory", "write a number and a prefix: 512Mi, 2Gi")
         return None
-    if found.unit or found.spaced:
-        place.diverges("ram_quantity")
+    if found.unit or found.has_space:
+        place.warn_divergence("ram_quantity")
     if found.bytes == 0:
         place.warn(f"{text} is taken as 4Gi", "write what the task needs")
         return None

@@ -57,7 +57,7 @@ class Node(msgspec.Struct, frozen=True):
     weight: int = 1
     depth: int = 1
 
-    def plain(self) -> Any:
+    def to_python(self) -> Any:
         """The value without its places."""
         if isinstance(self.value, dict):
             return {key: child.plain() for key, child in self.value.items()}
@@ -87,7 +87,7 @@ def read(data: bytes, file: str) -> Document:
         raise DocumentError(_syntax(error, file)) from None
 
 
-def as_facts(document: Document) -> dict[str, Any] | None:
+def serialize(document: Document) -> dict[str, Any] | None:
     """A document as plain JSON, so that it need not be read again; None for one that was odd, or is large."""
     if document.warnings or document.root.weight > _NOTED:
         return None
@@ -103,10 +103,10 @@ def _packed(node: Node) -> list[Any]:
     return [node.line, node.column, node.weight, node.depth, value]
 
 
-def from_facts(facts: Any) -> Document | None:
+def deserialize(data: Any) -> Document | None:
     """Give the document back; None when the facts are not what `as_facts` makes."""
     try:
-        return Document(_unpacked(facts["root"]))
+        return Document(_unpacked(data["root"]))
     except (KeyError, TypeError, ValueError):
         return None
 

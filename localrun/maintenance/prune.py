@@ -15,7 +15,7 @@ from localrun.errors import EngineUnreachable
 from localrun.maintenance import leftovers
 from localrun.task.record import TaskRecord
 from localrun.task.workspace import Home
-from localrun.units import show_bytes, show_seconds
+from localrun.units import format_bytes, format_duration
 
 Kind = Literal["task", "dead", "container", "image", "file", "cache"]
 
@@ -110,7 +110,7 @@ class Pruning:
         return Proposal(tuple(items), tuple(notes))
 
     def _task(self, record: TaskRecord) -> Item:
-        age = show_seconds(time.time() - (record.ended or record.created))
+        age = format_duration(time.time() - (record.ended or record.created))
         return Item("task", record.id, f"{record.state} {age} ago", self._size(record))
 
     def _size(self, record: TaskRecord) -> int:
@@ -239,7 +239,7 @@ def _staying(records: Sequence[TaskRecord], size: int) -> Iterator[str]:
     count = len(_ended(records))
     if count:
         tasks = "1 ended task stays" if count == 1 else f"{count} ended tasks stay"
-        yield f"{tasks} ({show_bytes(size)}): --older-than 7d or --keep 10 lets some go"
+        yield f"{tasks} ({format_bytes(size)}): --older-than 7d or --keep 10 lets some go"
 
 
 def _dead(record: TaskRecord) -> Item:

@@ -107,7 +107,7 @@ class Recovery:
         workspace = task.workspace
         workspace.log.unlink(missing_ok=True)  # the engine has all of it, from the start
         log = TaskLog(workspace.log, self._settings.log_limit)
-        for stream, data in task.veil.pieces(self._engine.logs(found.handle)):
+        for stream, data in task.veil.mask_stream(self._engine.logs(found.handle)):
             log.write(data, stream)
         log.close()
         return log.tail

@@ -148,7 +148,7 @@ class _Replication:
             claim = home.claim(task_id, new=True)
             assert claim is not None
             workspace.furnish(self._ready.descriptor.source)
-            store.keep(workspace.secrets, store.read(self.task.workspace.secrets))
+            store.save(workspace.secrets, store.load(self.task.workspace.secrets))
             put = copied_file if self._plan.writable_inputs else same_file
             mirror(self.task.workspace.inputs, workspace.inputs, put)
             record = self._record(number, workspace, image, chosen)
@@ -300,7 +300,7 @@ class _Replication:
         """What differs is shown, and a program may have written a secret there."""
         if not self._plan.hidden:
             return replication
-        return Replication.from_json(msgspec.json.encode(self.task.veil.data(replication.as_dict())))
+        return Replication.from_json(msgspec.json.encode(self.task.veil.mask_json(replication.as_dict())))
 
     def _adopt(self, chosen: TaskRecord) -> Any:
         """Take the outputs and the log of a replica; the outputs as they are here."""

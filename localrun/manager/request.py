@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from localrun.bundle.images.ensure import Pull
 from localrun.errors import Problem, UsageError
-from localrun.masking.masker import HIDDEN
+from localrun.masking.masker import MASK
 from localrun.suggestions import did_you_mean
 from localrun.task.record import ProfileName
-from localrun.units import parse_bytes, parse_seconds
+from localrun.units import parse_bytes, parse_duration
 
 if TYPE_CHECKING:
     from localrun.platforms.iexec import Order
@@ -173,7 +173,7 @@ def _replicas(value: Any) -> int:
 
 
 def _seconds(value: Any) -> float:
-    return parse_seconds(value) if isinstance(value, str) else _number(value)
+    return parse_duration(value) if isinstance(value, str) else _number(value)
 
 
 def _bytes(value: Any) -> int:
@@ -253,9 +253,9 @@ def _of_app(
 
 def _refuse_hidden(order: Order) -> None:
     """A task that was exported and comes back has no secrets any more."""
-    if HIDDEN in (*order.secrets.values(), order.app_secret):
+    if MASK in (*order.secrets.values(), order.app_secret):
         raise UsageError(
-            f"the secrets of the task are hidden ({HIDDEN}): they are not kept with it",
+            f"the secrets of the task are hidden ({MASK}): they are not kept with it",
             remedy="submit it again with its secrets",
         )
 
@@ -266,9 +266,9 @@ def without_secrets(payload: Mapping[str, Any]) -> dict[str, Any]:
         return dict(payload)
     kept = dict(payload)
     if isinstance(kept.get("secrets"), dict):
-        kept["secrets"] = dict.fromkeys(kept["secrets"], HIDDEN)
+        kept["secrets"] = dict.fromkeys(kept["secrets"], MASK)
     if "app_secret" in kept:
-        kept["app_secret"] = HIDDEN
+        kept["app_secret"] = MASK
     return kept
 
 

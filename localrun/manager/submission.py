@@ -20,7 +20,7 @@ from localrun.descriptor.types import holds_files
 from localrun.errors import Problem, UsageError
 from localrun.manager.request import Request
 from localrun.masking import store
-from localrun.masking.masker import HIDDEN
+from localrun.masking.masker import MASK
 from localrun.settings import Settings
 from localrun.task.active import Task
 from localrun.task.events import Listener
@@ -79,7 +79,7 @@ class Intake:
                 claim = self._home.claim(workspace.id, new=True)
             assert claim is not None
             workspace.furnish(bundle.descriptor.source)
-            store.keep(workspace.secrets, request.secrets)
+            store.save(workspace.secrets, request.secrets)
             plan = _plan(request, bundle, self._settings, given).replace(agree=agree)
             task = Task(_record(request, bundle, workspace, plan), workspace, listeners)
             task.time("bundle", read)
@@ -249,7 +249,7 @@ def _plan(request: Request, bundle: Bundle, settings: Settings, given: Mapping[s
         input_folder=bundle.descriptor.input_folder,
         output_folder=bundle.descriptor.output_folder,
         command=None if request.command is None else list(request.command),
-        environment={**request.environment, **dict.fromkeys(request.secrets, HIDDEN)},
+        environment={**request.environment, **dict.fromkeys(request.secrets, MASK)},
         writable_inputs=request.writable_inputs,
         hardened=request.hardened,
         pids=settings.pids_limit,

@@ -19,7 +19,7 @@ from uuid import UUID
 
 import msgspec
 
-from localrun.masking.masker import HIDDEN, SHORTEST
+from localrun.masking.masker import MASK, MIN_LENGTH
 
 _WORDS = (
     r"passw(?:or)?d|passphrase|pwd|secret|token(?!s|i[sz])|api[_-]?key|authori[sz]ation|credential"
@@ -62,14 +62,14 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: tuple[str, ...] = ()
         for secret in secrets:
-            self.hide(secret)
+            self.add_secret(secret)
 
-    def hide(self, secret: str) -> None:
+    def add_secret(self, secret: str) -> None:
         """Never write this value down, wherever it turns up. One of under four characters is not found."""
-        if len(secret) >= SHORTEST:
+        if len(secret) >= MIN_LENGTH:
             self._secrets = tuple(sorted({*self._secrets, secret}, key=len, reverse=True))
 
-    def passed(self, data: Any) -> str | None:
+    def encode_fast(self, data: Any) -> str | None:
         """Its JSON, if it is plain, short and innocent as it is; that can be told of most by their JSON."""
         try:
             if not _is_plain(data, _DEPTH):
@@ -89,18 +89,18 @@ class Redactor:
                 return False
         return not any(_compact(one)[1:-1].decode() in text for one in self._secrets)
 
-    def plain(self, data: Any) -> Any:
+    def redact(self, data: Any) -> Any:
         """The same as plain JSON values, without secrets, cut where there is too much."""
         return _Plain(self).of(data)
 
-    def text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         """A text without secrets."""
         for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
+            text = text.replace(secret, MASK)
         if "=" in text or ":" in text:  # most texts are short words: not worth a search
-            text = _ASSIGNED.sub(rf"\1{HIDDEN}", text)
-            text = _USER_INFO.sub(rf"\1{HIDDEN}", text)
-        return _BEARER.sub(rf"\1{HIDDEN}", text) if " " in text else text
+            text = _ASSIGNED.sub(rf"\1{MASK}", text)
+            text = _USER_INFO.sub(rf"\1{MASK}", text)
+        return _BEARER.sub(rf"\1{MASK}", text) if " " in text else text
 
 
 def _is_plain(value: Any, depth: int) -> bool:
@@ -165,12 +165,12 @@ class _Plain:
 
     def _text(self, text: str) -> str:
         if type(text) is str and len(text) <= min(_TEXT, self._chars):  # as most are: nothing to cut
-            shown = self._redactor.text(text)
+            shown = self._redactor.redact_text(text)
             if len(shown) <= len(text):
                 self._chars -= len(shown)
                 return shown
         room = max(min(_TEXT, self._chars), 0)
-        shown = self._redactor.text(str.__str__(text[: 2 * room]))[:room]
+        shown = self._redactor.redact_text(str.__str__(text[: 2 * room]))[:room]
         self._chars -= len(shown)
         return shown if len(text) <= room else f"{shown}... [{len(text)} characters, cut]"
 
@@ -178,7 +178,7 @@ class _Plain:
         found: list[Any] = []
         hide = False
         for item in items[:_ITEMS]:
-            found.append(HIDDEN if hide else self.of(item, depth + 1))
+            found.append(MASK if hide else self.of(item, depth + 1))
             hide = isinstance(item, str) and _OPTION.fullmatch(item) is not None  # --password, hunter2
         if len(items) > _ITEMS:
             found.append(f"... [{len(items)} items, cut]")
@@ -193,7 +193,7 @@ class _Plain:
                 break
             name = self._text(key if isinstance(key, str) else str(self.of(key, _DEPTH)))
             secret = _means_secret(name) or (named and name == "value")
-            found[name] = HIDDEN if secret and _tells(value) else self.of(value, depth + 1)
+            found[name] = MASK if secret and _tells(value) else self.of(value, depth + 1)
         return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from localrun import fs
 
 
-def keep(file: Path, values: Mapping[str, str]) -> None:
+def save(file: Path, values: Mapping[str, str]) -> None:
     """Write them down, if there are any. Raises `LocalrunError`, also when the disk is full."""
     if not values:
         return
@@ -20,7 +20,7 @@ def keep(file: Path, values: Mapping[str, str]) -> None:
             json.dump(dict(values), kept)
 
 
-def read(file: Path) -> dict[str, str]:
+def load(file: Path) -> dict[str, str]:
     """What is kept; nothing once the task has ended."""
     try:
         found: dict[str, str] = json.loads(file.read_bytes())
@@ -29,6 +29,6 @@ def read(file: Path) -> dict[str, str]:
     return found
 
 
-def forget(file: Path) -> None:
+def delete(file: Path) -> None:
     """The task has ended, and needs them no more."""
     file.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from localrun.api import TaskFailed
-from localrun.descriptor.types import shown
+from localrun.descriptor.types import format_value
 from localrun.errors import Cause, LocalrunError, Problem, UsageError
 from localrun.suggestions import did_you_mean
 from localrun.values.compare.expected.outputs import Difference
@@ -32,13 +32,14 @@ class Refusal:
         names = [name for name in ("cause", "exit_code") if name in self._wanted]
         differences = [
             Difference(
-                f"failure.{name}", f"is {shown(found[name])}, and {shown(self._wanted[name])} is expected"
+                f"failure.{name}",
+                f"is {format_value(found[name])}, and {format_value(self._wanted[name])} is expected",
             )
             for name in names
             if found[name] != self._wanted[name]
         ]
         if not self._says(error, log):
-            message = f"holds no {shown(self._wanted['message'])}, nor does the log"
+            message = f"holds no {format_value(self._wanted['message'])}, nor does the log"
             differences.append(Difference("failure.message", message, tuple(str(error).splitlines())))
         return differences
 
@@ -78,7 +79,7 @@ def _read(path: Path) -> dict[str, Any]:
     ]
     causes = [str(cause) for cause in Cause]
     if "cause" in found and found["cause"] not in causes:
-        said = f"{shown(found['cause'])} is no cause"
+        said = f"{format_value(found['cause'])} is no cause"
         problems.append(Problem("cause", said, did_you_mean(str(found["cause"]), causes), file=str(path)))
     if problems:
         raise _unfit(problems)

@@ -161,9 +161,9 @@ class _Reader:
 
 
 def _seconds(text: str) -> float:
-    from localrun.units import parse_seconds
+    from localrun.units import parse_duration
 
-    return parse_seconds(text)
+    return parse_duration(text)
 
 
 def _bytes(text: str) -> int:

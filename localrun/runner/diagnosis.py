@@ -12,7 +12,7 @@ from localrun.engines.base import Exit
 from localrun.errors import Cause
 from localrun.task.causes import explain
 from localrun.task.record import OomEvidence
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 
 # docker's init process says so itself when it cannot start the program it was given
 _INIT_FAILED = re.compile(
@@ -153,7 +153,7 @@ def _verdict_without_log(cause: Cause, message: str) -> Verdict:
 
 
 def _out_of_memory(evidence: Evidence) -> Verdict | None:
-    code, limit = evidence.exit.code, show_bytes(evidence.memory)
+    code, limit = evidence.exit.code, format_bytes(evidence.memory)
     if code == 0:
         return None
     if evidence.exit.oom_killed:
@@ -199,7 +199,7 @@ def _failed(evidence: Evidence) -> Verdict | None:
 def _ended_well(evidence: Evidence) -> Verdict:
     if not evidence.exit.oom_killed:
         return Verdict(None)
-    limit = show_bytes(evidence.memory)
+    limit = format_bytes(evidence.memory)
     warning = (
         f"a process of the task was killed for lack of memory (limit {limit}), yet the task ended with 0"
     )

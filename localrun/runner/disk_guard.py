@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from localrun.admission import HostSample, sample
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 
 _EVERY = 0.2  # seconds
 
@@ -105,7 +105,7 @@ class DiskWatch:
         with self._lock:
             watched = self._watched.pop(largest, None)  # once is enough
         if watched is not None:
-            watched.stop(f"disk-pressure: {full}; the task had written {show_bytes(sizes[largest])}")
+            watched.stop(f"disk-pressure: {full}; the task had written {format_bytes(sizes[largest])}")
 
 
 def folder_size(folder: Path) -> int:

@@ -144,7 +144,7 @@ class Watch:
         try:
             # a character may be split between two pieces
             decoders = {name: _Decoder(errors="replace") for name in ("stdout", "stderr")}
-            for stream, data in self.task.veil.pieces(self.engine.logs(self.handle)):
+            for stream, data in self.task.veil.mask_stream(self.engine.logs(self.handle)):
                 log.write(data, stream)
                 self.task.emit("log", "", stream=stream, text=decoders[stream].decode(data))
         except EngineError as error:

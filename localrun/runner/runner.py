@@ -69,7 +69,7 @@ class Runner:
             ending = ending_of_bug(task, error)
         task.workspace.free_reserve()
         # Written down before the container goes: whoever goes on from here must not take it for lost.
-        task.update(ending=ending.state, **task.veil.data(ending.changes))
+        task.update(ending=ending.state, **task.veil.mask_json(ending.changes))
         task.save()
         clean_up()
         task.move(ending.state)
@@ -235,7 +235,7 @@ class _Run:
         if not self.plan.hidden:
             return spec
         return msgspec.structs.replace(
-            spec, environment={**spec.environment, **store.read(self.task.workspace.secrets)}
+            spec, environment={**spec.environment, **store.load(self.task.workspace.secrets)}
         )
 
     def _create_with_archives(self) -> None:
@@ -330,7 +330,7 @@ class _Run:
         )
         for warning in found.warnings:
             task.warn(warning)
-        if task.veil.seen:
+        if task.veil.has_masked:
             task.warn("the program wrote a secret to its output: it is hidden here, and may not be elsewhere")
         return msgspec.structs.replace(found, problems=problems)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from localrun.engines.base import Usage
-from localrun.units import show_seconds
+from localrun.units import format_duration
 
 _WORK = 0.01  # of one processor: less is waiting, and looking whether the waiting is over
 
@@ -54,8 +54,8 @@ class Stall:
             return ""
         self._told = True
         return (
-            f"the task may hang: for {show_seconds(passed)} it has written nothing, and used"
-            f" {show_seconds(used)} of processor time; it goes on"
+            f"the task may hang: for {format_duration(passed)} it has written nothing, and used"
+            f" {format_duration(used)} of processor time; it goes on"
         )
 
     def _begin(self, now: float, usage: Usage) -> None:

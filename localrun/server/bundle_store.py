@@ -24,7 +24,7 @@ from localrun.bundle import folder as folders
 from localrun.bundle import reader as bundles
 from localrun.bundle.parts import is_descriptor
 from localrun.errors import BundleError, Cause, DescriptorError, InputsError, LocalrunError, Problem
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 
 if TYPE_CHECKING:
     from localrun.descriptor import Descriptor
@@ -175,7 +175,7 @@ class Library:
                 room -= len(chunk)
                 if room < 0:
                     raise BundleTooLarge(
-                        f"the bundle is larger than {show_bytes(self._limit)}",
+                        f"the bundle is larger than {format_bytes(self._limit)}",
                         remedy="start the server with a higher --upload-limit",
                     )
                 stream.write(chunk)

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from localrun.server.config import Options
 from localrun.server.journal import REQUEST
 from localrun.server.responses import answer
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 
 Refused = Callable[[str, str, int, object], None]  # method, path, status, detail
 
@@ -144,7 +144,7 @@ def _check_length(headers: Headers, limit: int) -> Refusal | None:
 
 
 def _too_large(limit: int) -> str:
-    return f"The body is larger than {show_bytes(limit)}"
+    return f"The body is larger than {format_bytes(limit)}"
 
 
 def _limited(receive: Receive, limit: int) -> Receive:

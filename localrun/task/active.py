@@ -10,7 +10,7 @@ from typing import Any
 
 from localrun.errors import Cause, LocalrunError, TaskKilled
 from localrun.masking import store
-from localrun.masking.masker import Veil
+from localrun.masking.masker import SecretMasker
 from localrun.task import states
 from localrun.task.events import KINDS, Event, Listener
 from localrun.task.record import StepRecord, TaskRecord
@@ -67,10 +67,10 @@ class Task:
         return self.record.id
 
     @cached_property
-    def veil(self) -> Veil:
+    def veil(self) -> SecretMasker:
         """What hides the secrets of the task; to be asked for before its end, when they are forgotten."""
         has_any = self.record.plan is not None and self.record.plan.hidden
-        return Veil(store.read(self.workspace.secrets).values() if has_any else ())
+        return SecretMasker(store.load(self.workspace.secrets).values() if has_any else ())
 
     def create(self) -> None:
         """Write the first state down; the task exists from here on."""
@@ -90,7 +90,7 @@ class Task:
             self.record = self.record.replace(**changes, state=state, history=history)
         if state.is_end:
             self.workspace.free_reserve()
-            store.forget(self.workspace.secrets)
+            store.delete(self.workspace.secrets)
         self.save()
         if state.is_end:
             self._tell_state(message=self.record.message, exit_code=self.record.exit_code)
@@ -137,7 +137,7 @@ class Task:
 
     def warn(self, message: str, /, **data: Any) -> None:
         """Add a warning to the record and tell it; any thread may."""
-        message = self.veil.text(message)
+        message = self.veil.mask_text(message)
         with self._lock:
             self.record = self.record.replace(warnings=[*self.record.warnings, message])
         self.emit("warning", message, **data)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 
 _TAIL = 64 * 1024  # bytes of the end that are kept when the limit is passed
 _CHANGES = 100_000  # of stream; what comes later counts for the last one
@@ -80,7 +80,7 @@ class TaskLog:
         if self._left_out:
             end = b"".join(self._tail)[-min(self._left_out, _TAIL) :]
             missing = self._left_out - len(end)
-            mark = f"\n[localrun: {show_bytes(missing)} of output left out here]\n".encode()
+            mark = f"\n[localrun: {format_bytes(missing)} of output left out here]\n".encode()
             with suppress(OSError):
                 self._stream.write(mark + end)
         self._stream.close()

@@ -11,8 +11,18 @@ from typing import Any
 import msgspec
 
 from localrun.descriptor import Descriptor, Parameter, yaml
-from localrun.descriptor.types import Array, DataType, File, Geometry, Image, Notes, Number, shown, trim
-from localrun.descriptor.types.numeric import is_java
+from localrun.descriptor.types import (
+    Array,
+    DataType,
+    File,
+    Geometry,
+    Image,
+    Notes,
+    Number,
+    format_value,
+    trim,
+)
+from localrun.descriptor.types.numeric import is_java_number
 from localrun.errors import Cause, Problem
 from localrun.suggestions import closest
 from localrun.values import matching
@@ -49,13 +59,13 @@ def collect(descriptor: Descriptor, folder: Path, inputs: Mapping[str, Any] | No
     try:
         tree = Tree(folder, descriptor.output_folder)
     except OSError as error:
-        notes.refuse(f"the output folder cannot be read: {error.strerror}", "let the task leave it in place")
+        notes.error(f"the output folder cannot be read: {error.strerror}", "let the task leave it in place")
         return Collected({}, tuple(notes.problems))
     with tree:
         collector = _Collector(tree)
         extras = _extras(tree, descriptor.outputs, notes)
         found = {
-            name: collector.output(parameter, extras, notes.at(name))
+            name: collector.output(parameter, extras, notes.child(name))
             for name, parameter in descriptor.outputs.items()
         }
     _tell_extras(extras, notes)
@@ -69,7 +79,7 @@ def _extras(tree: Tree, declared: Iterable[str], notes: Notes) -> list[str]:
     try:
         return sorted(name for name in tree.names(Spot((), "folder", 0), _MAX_ENTRIES) if name not in known)
     except Untrusted as error:
-        notes.refuse(str(error), error.remedy)
+        notes.error(str(error), error.remedy)
         return []
 
 
@@ -92,7 +102,7 @@ class _Collector:
         try:
             spot = self.tree.find((parameter.name,))
         except Untrusted as error:
-            notes.refuse(str(error), error.remedy)
+            notes.error(str(error), error.remedy)
             return None
         if spot is None:
             _tell_missing(parameter, extras, notes)
@@ -105,7 +115,7 @@ class _Collector:
         try:
             found = self._by_type(kind, spot, notes)
         except Untrusted as error:
-            notes.refuse(str(error), error.remedy)
+            notes.error(str(error), error.remedy)
         return found if len(notes.problems) == before else None
 
     def _by_type(self, kind: DataType, spot: Spot, notes: Notes) -> Any:
@@ -141,7 +151,7 @@ class _Collector:
         found = self.tree.files(spot, _MAX_SLIDE)
         depth = len(spot.parts)
         if any(len(inner.parts) > depth + 1 for inner in found):
-            notes.diverges("image_folder_nested")
+            notes.warn_divergence("image_folder_nested")
         files = (
             ("/".join(inner.parts[depth:]), partial(self.tree.open, inner), inner.size) for inner in found
         )
@@ -153,13 +163,13 @@ class _Collector:
         if text is None:
             return None
         if not text or text.isspace():
-            notes.refuse("is blank" if spot.size else "is empty", f"let the task write the {kind.id} into it")
+            notes.error("is blank" if spot.size else "is empty", f"let the task write the {kind.id} into it")
             return None
-        return kind.ready(kind.parse(text, notes))
+        return kind.to_json(kind.parse(text, notes))
 
     def _decoded(self, kind: DataType, spot: Spot, notes: Notes) -> str | None:
         if spot.size > kind.text_limit:
-            notes.refuse(f"has {spot.size} bytes, too many for one {kind.id}", "write the value alone")
+            notes.error(f"has {spot.size} bytes, too many for one {kind.id}", "write the value alone")
             return None
         self.budget -= spot.size
         if self.budget < 0:
@@ -168,7 +178,7 @@ class _Collector:
         try:
             return trim(data.decode())
         except UnicodeDecodeError:
-            notes.refuse(f"found {data[:20]!r}, not UTF-8 text", f"write the {kind.id} as UTF-8 text")
+            notes.error(f"found {data[:20]!r}, not UTF-8 text", f"write the {kind.id} as UTF-8 text")
             return None
 
     def _array(self, kind: Array, spot: Spot, notes: Notes) -> list[Any] | None:
@@ -180,43 +190,45 @@ class _Collector:
         _check_names(names, notes)
         _check_gaps(indexes, notes)
         kind.check_size(len(indexes), notes)
-        return [self._item(kind.subtype, spot, index, notes.at(index)) for index in indexes]
+        return [self._item(kind.subtype, spot, index, notes.child(index)) for index in indexes]
 
     def _item(self, kind: DataType, spot: Spot, index: int, notes: Notes) -> Any:
         try:
             inner = self.tree.find((*spot.parts, str(index)))
         except Untrusted as error:
-            notes.refuse(str(error), error.remedy)
+            notes.error(str(error), error.remedy)
             return None
         if inner is None:
-            notes.refuse("went away while it was read", "let the task end its own processes")
+            notes.error("went away while it was read", "let the task end its own processes")
             return None
         found = self.value(kind, inner, notes)
         if isinstance(kind, Image) and inner.kind == "folder":
-            notes.diverges("image_folder_array")
+            notes.warn_divergence("image_folder_array")
         if isinstance(kind, Number) and isinstance(found, str) and not self._is_java(inner):
-            notes.diverges("array_not_a_number")
+            notes.warn_divergence("array_not_a_number")
         return found
 
     def _is_java(self, spot: Spot) -> bool:
-        return is_java(trim(self.tree.read(spot, _HEAD).decode()))
+        return is_java_number(trim(self.tree.read(spot, _HEAD).decode()))
 
     def _check_metadata(self, spot: Spot, is_there: bool, count: int, notes: Notes) -> None:
         inner = self.tree.find((*spot.parts, "array.yml")) if is_there else None
         remedy = f"write 'size: {count}' into array.yml"
         if inner is None or inner.kind != "file":
-            notes.refuse("has no file array.yml", remedy)
+            notes.error("has no file array.yml", remedy)
             return
         size = _size(self.tree.read(inner, _MAX_METADATA))
         if size is None:
-            notes.at("array.yml").refuse("has no 'size'", remedy)
+            notes.child("array.yml").error("has no 'size'", remedy)
         elif size != count:
-            notes.at("array.yml").refuse(f"says size {shown(size)}, but there are {count} items", remedy)
+            notes.child("array.yml").error(
+                f"says size {format_value(size)}, but there are {count} items", remedy
+            )
 
 
 def _tell_missing(parameter: Parameter, extras: list[str], notes: Notes) -> None:
     if parameter.optional:
-        notes.diverges("output_optional")
+        notes.warn_divergence("output_optional")
         return
     name = parameter.name
     # the usual slip is an extension
@@ -224,9 +236,9 @@ def _tell_missing(parameter: Parameter, extras: list[str], notes: Notes) -> None
         name, extras
     )
     if found is not None:
-        notes.refuse(f"is missing; found {found!r}", f"name it {name!r}, without an extension")
+        notes.error(f"is missing; found {found!r}", f"name it {name!r}, without an extension")
         return
-    notes.refuse("is missing", f"let the task write {name!r} into the output folder")
+    notes.error("is missing", f"let the task write {name!r} into the output folder")
 
 
 def _is_index(name: str) -> bool:
@@ -238,15 +250,15 @@ def _check_names(names: list[str], notes: Notes) -> None:
         if name == "array.yml" or _is_index(name):
             continue
         if re.fullmatch(r"[0-9]+", name):
-            notes.refuse(f"has an item {name[:40]!r}", "name the items 0, 1, 2, ... without leading zeros")
+            notes.error(f"has an item {name[:40]!r}", "name the items 0, 1, 2, ... without leading zeros")
         else:
-            notes.at(repr(name[:255])).diverges("array_stray")
+            notes.child(repr(name[:255])).warn_divergence("array_stray")
 
 
 def _check_gaps(indexes: list[int], notes: Notes) -> None:
     gap = next((place for place, index in enumerate(indexes) if index != place), None)
     if gap is not None:
-        notes.at(gap).refuse("is missing", f"name the items 0 to {len(indexes) - 1}")
+        notes.child(gap).error("is missing", f"name the items 0 to {len(indexes) - 1}")
 
 
 def _size(data: bytes) -> int | None:

@@ -13,7 +13,17 @@ from typing import Any, BinaryIO, Literal
 import msgspec
 
 from localrun.descriptor import Descriptor, Parameter
-from localrun.descriptor.types import Array, DataType, File, Geometry, Image, Notes, holds_files, shown, trim
+from localrun.descriptor.types import (
+    Array,
+    DataType,
+    File,
+    Geometry,
+    Image,
+    Notes,
+    format_value,
+    holds_files,
+    trim,
+)
 from localrun.errors import InputsError
 from localrun.suggestions import closest
 from localrun.values import matching
@@ -56,7 +66,7 @@ def make_plan(
     for name, parameter in descriptor.inputs.items():
         if name in misread:
             continue
-        inner = notes.at(name)
+        inner = notes.child(name)
         found = _given(parameter, values, plan, inner)
         if found is not None:
             plan.values[name] = planner.add(parameter.type, name, found, inner)
@@ -67,15 +77,15 @@ def make_plan(
 def _given(parameter: Parameter, values: Mapping[str, Any], plan: Plan, notes: Notes) -> Any:
     name = parameter.name
     if name in values and values[name] is None and not parameter.optional:
-        notes.refuse("is null, and is not optional", "give a value")
+        notes.error("is null, and is not optional", "give a value")
     if name in values:
         return values[name]
     # a descriptor must not choose files of the host
     if parameter.has_default and not holds_files(parameter.type):
-        plan.taken.append(f"{name} was not given: its default {shown(parameter.default)} is taken")
+        plan.taken.append(f"{name} was not given: its default {format_value(parameter.default)} is taken")
         return parameter.default
     if not parameter.optional:
-        notes.refuse("is missing", f"give it: {name}={_example(parameter.type)}")
+        notes.error("is missing", f"give it: {name}={_example(parameter.type)}")
     return None
 
 
@@ -98,34 +108,34 @@ class _Planner:
             return self._array(kind, target, value, notes)
         if isinstance(kind, (File, Image)):
             path = _path_of(value)
-            return kind.accept(value, notes) if path is None else self._file(kind, target, path, notes)
+            return kind.validate(value, notes) if path is None else self._file(kind, target, path, notes)
         if isinstance(value, (FileValue, Path)):
             path = _path_of(value) or Path()
             if isinstance(kind, Geometry):
                 return self._file(kind, target, path, notes)
             return self._text(kind, target, _read_value(kind, path, notes))
-        return self._text(kind, target, kind.accept(value, notes))
+        return self._text(kind, target, kind.validate(value, notes))
 
     def _text(self, kind: DataType, target: str, value: Any) -> Any:
         if value is None:
             return None
         # what cannot be encoded has been refused
-        self.entries.append(Entry(target, "text", kind.text(value).encode(errors="replace")))
-        return kind.ready(value)
+        self.entries.append(Entry(target, "text", kind.to_text(value).encode(errors="replace")))
+        return kind.to_json(value)
 
     def _array(self, kind: Array, target: str, value: Any, notes: Notes) -> Any:
         if isinstance(value, (FileValue, Path)):
             value = _items_of(kind, _path_of(value) or Path(), notes)
             if value is None:
                 return None
-        items = kind.items(value, notes)
+        items = kind.validate_items(value, notes)
         if items is None:
             return None
         self.entries.append(Entry(target, "folder"))
         # App Engine: no line break at the end
         self.entries.append(Entry(f"{target}/array.yml", "text", f"size: {len(items)}".encode()))
         return [
-            self.add(kind.subtype, f"{target}/{index}", item, notes.at(index))
+            self.add(kind.subtype, f"{target}/{index}", item, notes.child(index))
             for index, item in enumerate(items)
         ]
 
@@ -136,7 +146,7 @@ class _Planner:
         if stat.S_ISDIR(status.st_mode) and isinstance(kind, Image):
             self._slide(kind, target, path, notes)
         elif not stat.S_ISREG(status.st_mode):
-            notes.refuse(f"{path} is {_what(status.st_mode)}", "give a regular file")
+            notes.error(f"{path} is {_what(status.st_mode)}", "give a regular file")
         elif _is_readable(path, notes):
             self._regular(kind, target, path, status, notes)
         return str(path)
@@ -184,7 +194,7 @@ class _Planner:
         for entry in _listing(path, notes):
             inner, place = Path(entry.path), f"{target}/{entry.name}"
             if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
-                notes.refuse(f"{inner} is neither a file nor a folder", "leave it out of the folder")
+                notes.error(f"{inner} is neither a file nor a folder", "leave it out of the folder")
             elif entry.is_dir():
                 self._folder(place, inner, notes)
             elif _is_readable(inner, notes):
@@ -204,7 +214,7 @@ def _status(path: Path, notes: Notes) -> os.stat_result | None:
         return path.stat()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        notes.refuse(f"{shown(str(path))} cannot be opened: {reason}", _nearby(path))
+        notes.error(f"{format_value(str(path))} cannot be opened: {reason}", _nearby(path))
         return None
 
 
@@ -220,7 +230,7 @@ def _nearby(path: Path) -> str:
 def _is_readable(path: Path, notes: Notes) -> bool:
     if os.access(path, os.R_OK):
         return True
-    notes.refuse(f"you may not read {path}", "make it readable for you")
+    notes.error(f"you may not read {path}", "make it readable for you")
     return False
 
 
@@ -244,7 +254,7 @@ def _read_value(kind: DataType, path: Path, notes: Notes) -> Any:
     if status is None:
         return None
     if not stat.S_ISREG(status.st_mode) or status.st_size > kind.text_limit:
-        notes.refuse(
+        notes.error(
             f"{path} is {_what(status.st_mode) if not stat.S_ISREG(status.st_mode) else 'too large'}",
             f"give a file with one {kind.id} in it",
         )
@@ -256,7 +266,7 @@ def _decoded(kind: DataType, path: Path, notes: Notes) -> Any:
     try:
         text = path.read_bytes().decode()
     except UnicodeDecodeError:
-        notes.refuse(f"{path} is not UTF-8 text", "save it as UTF-8")
+        notes.error(f"{path} is not UTF-8 text", "save it as UTF-8")
         return None
     return kind.parse(trim(text), notes)
 
@@ -270,7 +280,7 @@ def _items_of(kind: Array, path: Path, notes: Notes) -> list[Any] | None:
     if stat.S_ISDIR(status.st_mode) and of_files:
         return [FileValue(Path(entry.path)) for entry in _listing(path, notes) if _is_item(entry)]
     if not stat.S_ISREG(status.st_mode):
-        notes.refuse(f"{path} is {_what(status.st_mode)}", "give a JSON or YAML file that holds a list")
+        notes.error(f"{path} is {_what(status.st_mode)}", "give a JSON or YAML file that holds a list")
         return None
     return [FileValue(path)] if of_files else _loaded(path, notes)
 
@@ -292,7 +302,7 @@ def _listing(path: Path, notes: Notes) -> list[os.DirEntry[str]]:
         with os.scandir(path) as entries:
             return sorted(entries, key=lambda entry: list(_natural(entry.name)))
     except OSError as error:
-        notes.refuse(f"{path} cannot be listed: {error.strerror}", "make it readable for you")
+        notes.error(f"{path} cannot be listed: {error.strerror}", "make it readable for you")
         return []
 
 

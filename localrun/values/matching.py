@@ -21,7 +21,7 @@ def check_inputs(descriptor: Descriptor, inputs: Mapping[str, Any], notes: Notes
     for group in _groups(descriptor):
         _compare([one for one in group if one.startswith("inputs/")], sizes, notes)
     for name in _left_out(descriptor, inputs):
-        notes.at(name).diverges("matching_absent")
+        notes.child(name).warn_divergence("matching_absent")
 
 
 def check_outputs(
@@ -35,7 +35,7 @@ def check_outputs(
         origin = (parameter.derived_from or "").removeprefix("inputs/")
         is_optional = origin in descriptor.inputs and descriptor.inputs[origin].optional
         if is_optional and inputs and origin not in inputs and outputs.get(name) is not None:
-            notes.at(name).warn(f"is derived from inputs.{origin}, which was not given")
+            notes.child(name).warn(f"is derived from inputs.{origin}, which was not given")
 
 
 def _sizes(section: str, values: Mapping[str, Any]) -> dict[str, int]:
@@ -50,7 +50,7 @@ def _compare(group: Group, sizes: Mapping[str, int], notes: Notes) -> None:
             continue
         section, _, name = one.partition("/")
         message = f"has {_count(sizes[one])}, and {_shown(found[0])}, which it must match, has"
-        Notes(section, notes.problems).at(name).refuse(
+        Notes(section, notes.problems).child(name).error(
             f"{message} {sizes[found[0]]}", f"give both the same number of items, such as {sizes[found[0]]}"
         )
 

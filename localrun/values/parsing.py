@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from localrun.descriptor import Descriptor, yaml
-from localrun.descriptor.types import Array, DataType, Notes, shown
+from localrun.descriptor.types import Array, DataType, Notes, format_value
 from localrun.errors import InputsError, Problem
 from localrun.suggestions import did_you_mean
 
@@ -60,7 +60,7 @@ def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assigned:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
-            notes.at(shown(pair)).refuse("has no '='", f"write {name[:40]}=VALUE")
+            notes.child(format_value(pair)).error("has no '='", f"write {name[:40]}=VALUE")
             misread.add(name)
         elif name not in descriptor.inputs:
             notes.problems.append(unknown(name, descriptor))
@@ -69,7 +69,7 @@ def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assigned:
     found: dict[str, Any] = {}
     for name, given in texts.items():
         before = len(notes.problems)
-        found[name] = _parameter(descriptor.inputs[name].type, given, notes.at(name))
+        found[name] = _parameter(descriptor.inputs[name].type, given, notes.child(name))
         if len(notes.problems) > before:
             misread.add(name)
     values = {name: value for name, value in found.items() if name not in misread}
@@ -80,19 +80,19 @@ def _parameter(kind: DataType, texts: list[str], notes: Notes) -> Any:
     if isinstance(kind, Array):
         return _array(kind, texts, notes)
     if len(texts) > 1:
-        notes.refuse(f"is given {len(texts)} times", "give it once")
+        notes.error(f"is given {len(texts)} times", "give it once")
     return _one(kind, texts[-1], notes)
 
 
 def _array(kind: Array, texts: list[str], notes: Notes) -> Any:
     if len(texts) > 1:
-        return [_one(kind.subtype, text, notes.at(index)) for index, text in enumerate(texts)]
+        return [_one(kind.subtype, text, notes.child(index)) for index, text in enumerate(texts)]
     text = texts[0]
     if text.lstrip().startswith("["):
         return _json(text, notes)
     if text.startswith("@") and not text.startswith("@@"):
         return _file(text)
-    return [_one(kind.subtype, text, notes.at(0))]
+    return [_one(kind.subtype, text, notes.child(0))]
 
 
 def _one(kind: DataType, text: str, notes: Notes) -> Any:
@@ -118,8 +118,9 @@ def _json(text: str, notes: Notes) -> Any:
     try:
         return _resolve(json.loads(text), Path())
     except (ValueError, RecursionError) as error:
-        notes.refuse(
-            f"{shown(text)} is no JSON list: {_reason(error)}", 'write a list such as [1, 2] or ["a", "b"]'
+        notes.error(
+            f"{format_value(text)} is no JSON list: {_reason(error)}",
+            'write a list such as [1, 2] or ["a", "b"]',
         )
         return None
 
@@ -201,7 +202,7 @@ def _from_yaml(data: bytes, path: Path) -> Any:
         raise _unreadable(path, error.problem) from None
     # aliases are well in a file that only localrun reads; a name that is there twice is a slip
     refuse([problem for problem in found.warnings if "was there before" in problem.message])
-    return found.root.plain()
+    return found.root.to_python()
 
 
 def _resolve(value: Any, base: Path) -> Any:

@@ -13,7 +13,7 @@ import pytest
 
 from localrun import descriptor, values
 from localrun.bundle.validation.validator import Weight
-from localrun.descriptor.divergences import PREFIX, ROWS, TABLE, divergence, row_of
+from localrun.descriptor.divergences import PREFIX, ROWS, TABLE, divergence, find_by_message
 from localrun.descriptor.types import DateTime, Integer, Notes
 from localrun.engines.fake import FakeContainer
 from localrun.errors import Cause, DescriptorError, InputsError, Problem
@@ -36,7 +36,9 @@ AUTHOR = HEAD["authors"][0]
 
 def ids(messages: Any) -> list[str]:
     """The rows that messages tell of."""
-    found = (row_of(message.message if isinstance(message, Problem) else message) for message in messages)
+    found = (
+        find_by_message(message.message if isinstance(message, Problem) else message) for message in messages
+    )
     return [row.id if row else "" for row in found]
 
 
@@ -101,7 +103,7 @@ def test_every_row_has_a_test_named_after_it() -> None:
 def test_every_row_is_whole_and_found_by_its_name() -> None:
     assert len(TABLE) == len(ROWS)
     for row in ROWS:
-        assert row.place
+        assert row.location
         assert row.reason
         assert row.remedy
         assert divergence(row.id) is row
@@ -118,13 +120,13 @@ def test_a_warning_begins_with_what_the_server_does_and_leads_back_to_its_row() 
 
     for row in ROWS:
         assert row.warning == heads[row.verdict] + row.reason
-        assert row.at("inputs.x") == f"{heads[row.verdict]}inputs.x: {row.reason}; {row.remedy}"
-        if not row.signs:
-            assert row_of(row.at("inputs.x")) is row
+        assert row.format_warning("inputs.x") == f"{heads[row.verdict]}inputs.x: {row.reason}; {row.remedy}"
+        if not row.fragments:
+            assert find_by_message(row.format_warning("inputs.x")) is row
 
 
 def test_a_message_of_something_else_has_no_row() -> None:
-    assert row_of("something else") is None
+    assert find_by_message("something else") is None
 
 
 # -- the descriptor -------------------------------------------------------------------------------

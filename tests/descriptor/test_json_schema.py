@@ -17,7 +17,7 @@ from msgspec.structs import fields
 from localrun import descriptor
 from localrun.descriptor.json_schema import schema
 from localrun.descriptor.types import TYPES
-from localrun.descriptor.types.datetime import instant
+from localrun.descriptor.types.datetime import parse_instant
 from localrun.descriptor.yaml import DocumentError
 from localrun.descriptor.yaml import read as read_document
 from localrun.errors import DescriptorError
@@ -36,7 +36,7 @@ def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iter
 
 def _make() -> Any:
     formats = jsonschema.FormatChecker(formats=())
-    formats.checks("date-time")(lambda value: not isinstance(value, str) or instant(value))
+    formats.checks("date-time")(lambda value: not isinstance(value, str) or parse_instant(value))
     kind = jsonschema.validators.extend(jsonschema.Draft201909Validator, {"pattern": _pattern})
     return kind(schema(), format_checker=formats)
 
@@ -55,7 +55,7 @@ def accepted(data: bytes) -> bool:
 def agree(value: Any) -> bool:
     """What both say."""
     data = json.dumps(value, ensure_ascii=False).encode()
-    plain = read_document(data, "descriptor.yml").root.plain()
+    plain = read_document(data, "descriptor.yml").root.to_python()
     complaints = [error.message for error in VALIDATOR.iter_errors(plain)]
     assert accepted(data) == (not complaints), complaints
     return not complaints
@@ -152,7 +152,7 @@ def test_the_schema_is_one_of_its_dialect() -> None:
 def test_the_schema_and_the_reader_agree_on_a_sample(path: Path) -> None:
     data = path.read_bytes()
     try:
-        plain = read_document(data, path.name).root.plain()
+        plain = read_document(data, path.name).root.to_python()
     except DocumentError:  # no YAML: a schema has nothing to say
         assert not accepted(data)
         return

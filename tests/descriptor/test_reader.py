@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localrun import descriptor
-from localrun.descriptor import MISSING, Author, Resources
+from localrun.descriptor import MISSING, Author, ResourceRequest
 from localrun.descriptor.divergences import PREFIX, TABLE
 from localrun.descriptor.types import Array, DateTime, Enumeration, File, Image, Integer, Number, String
 from localrun.errors import DescriptorError
@@ -73,7 +73,7 @@ def test_every_field_is_read() -> None:
     assert found.authors == (Author("Ada", "Lovelace", "Example", "ada@example.org", is_contact=True),)
     assert (found.source_code, found.doi) == ("https://example.org/source", ("https://doi.org/10.1/x",))
     assert (found.input_folder, found.output_folder) == ("/data/in", "/data/out")
-    assert found.resources == Resources(cpus=2, memory=3 * 2**29, gpus=1, internet=True)
+    assert found.resources == ResourceRequest(cpus=2, memory=3 * 2**29, gpus=1, internet=True)
     assert found.warnings == ()
 
 
@@ -92,7 +92,7 @@ def test_every_parameter_is_read_with_its_constraints() -> None:
 def test_what_is_left_out_has_the_servers_defaults() -> None:
     found = make(configuration={})
 
-    assert found.resources == Resources(cpus=1, memory=4 * 1024**3, gpus=0, internet=False)
+    assert found.resources == ResourceRequest(cpus=1, memory=4 * 1024**3, gpus=0, internet=False)
     assert (found.input_folder, found.output_folder) == ("/inputs", "/outputs")
 
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft201909Validator, FormatChecker
 
 from localrun import descriptor
-from localrun.descriptor.divergences import TABLE, row_of
+from localrun.descriptor.divergences import TABLE, find_by_message
 from localrun.errors import DescriptorError, Problem
 from tests.support.descriptors import HEAD, as_json, parameter
 
@@ -86,7 +86,7 @@ def look(value: Any) -> tuple[list[Problem], list[Problem]]:
 
 def rows(problems: list[Problem]) -> set[str]:
     """The rows of the table that messages tell of; "" stands for none."""
-    found = (row_of(problem.message) for problem in problems)
+    found = (find_by_message(problem.message) for problem in problems)
     return {row.id if row else "" for row in found}
 
 

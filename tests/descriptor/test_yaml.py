@@ -17,7 +17,7 @@ from localrun.descriptor.yaml import DocumentError
 
 
 def value_of(text: str) -> Any:
-    return document.read(text.encode(), "f.yml").root.plain()
+    return document.read(text.encode(), "f.yml").root.to_python()
 
 
 def refusal(data: bytes) -> DocumentError:
@@ -88,7 +88,7 @@ def test_every_value_knows_the_line_and_column_of_its_key() -> None:
 def test_of_two_equal_keys_the_last_counts_and_a_warning_says_so() -> None:
     found = document.read(b"a: 1\na: 2\n", "f.yml")
 
-    assert found.root.plain() == {"a": 2}
+    assert found.root.to_python() == {"a": 2}
     assert [str(one) for one in found.warnings] == [
         "f.yml:2:1: 'a' was there before; this one counts; remove one of the two"
     ]
@@ -97,8 +97,8 @@ def test_of_two_equal_keys_the_last_counts_and_a_warning_says_so() -> None:
 def test_anchors_aliases_and_merge_keys_are_followed_with_a_warning() -> None:
     found = document.read(b"base: &b {x: 1, y: 2}\nown: {<<: *b, y: 3}\nlist: [*b]\n", "f.yml")
 
-    assert found.root.plain()["own"] == {"x": 1, "y": 3}
-    assert found.root.plain()["list"] == [{"x": 1, "y": 2}]
+    assert found.root.to_python()["own"] == {"x": 1, "y": 3}
+    assert found.root.to_python()["list"] == [{"x": 1, "y": 2}]
     assert len(found.warnings) == 3
 
 
@@ -184,7 +184,7 @@ _JSON = st.recursive(
 def test_what_yaml_writes_is_read_back(value: Any) -> None:
     text = yaml.safe_dump(value, allow_unicode=True)
 
-    found = document.read(text.encode(), "f.yml").root.plain()
+    found = document.read(text.encode(), "f.yml").root.to_python()
 
     assert found == value or (isinstance(value, float) and math.isclose(found, value))
 
@@ -199,13 +199,13 @@ TEXTS = [
 @pytest.mark.parametrize("text", TEXTS)
 def test_what_is_noted_of_a_document_gives_it_back_with_every_place(text: bytes) -> None:
     found = document.read(text, "x.yml")
-    noted = json.loads(json.dumps(document.as_facts(found)))
-    assert document.from_facts(noted) == found
+    noted = json.loads(json.dumps(document.serialize(found)))
+    assert document.deserialize(noted) == found
 
 
 def test_a_document_with_a_warning_or_of_great_size_is_not_noted() -> None:
-    assert document.as_facts(document.read(b"a: 1\na: 2\n", "x.yml")) is None
-    assert document.as_facts(document.read(b"- 1\n" * 6000, "x.yml")) is None
+    assert document.serialize(document.read(b"a: 1\na: 2\n", "x.yml")) is None
+    assert document.serialize(document.read(b"- 1\n" * 6000, "x.yml")) is None
 
 
 @pytest.mark.parametrize(
@@ -213,4 +213,4 @@ def test_a_document_with_a_warning_or_of_great_size_is_not_noted() -> None:
     [None, {}, {"root": None}, {"root": [1, 2]}, {"root": [1, 2, "x", 4, 5]}],
 )
 def test_facts_that_are_none_are_not_taken_for_a_document(facts: Any) -> None:
-    assert document.from_facts(facts) is None
+    assert document.deserialize(facts) is None

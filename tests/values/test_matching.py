@@ -111,7 +111,7 @@ def test_an_optional_input_that_is_left_out_matches_and_is_warned_of(tmp_path: P
 
     found = lay(descriptor, tmp_path, a=[1, 2])
 
-    assert found.warnings == (divergence("matching_absent").at("inputs.b"),)
+    assert found.warnings == (divergence("matching_absent").format_warning("inputs.b"),)
 
 
 def test_an_input_that_is_no_list_is_refused_once(tmp_path: Path) -> None:

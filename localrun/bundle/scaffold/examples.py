@@ -8,26 +8,26 @@ import struct
 import zlib
 from typing import Any
 
-from localrun.bundle.scaffold.grammar import Type, Wish
+from localrun.bundle.scaffold.grammar import ParameterSpec, Type
 
-FILES = ("file", "image", "geometry")  # of their values a run tells the path
-NUMERIC = ("integer", "number")
+FILE_TYPES = ("file", "image", "geometry")  # of their values a run tells the path
+NUMERIC_TYPES = ("integer", "number")
 
 _POINT = {"type": "Point", "coordinates": [2, 3]}
 _SIDE = 8  # pixels
 
 
-def id_of(kind: Type) -> str:
+def type_id(kind: Type) -> str:
     """The name of a type."""
     return kind if isinstance(kind, str) else str(kind["id"])
 
 
 def holds_files(kind: Type) -> bool:
     """Whether a run tells where its values are, and not what they are."""
-    return holds_files(kind["subtype"]) if id_of(kind) == "array" else id_of(kind) in FILES  # type: ignore[index]
+    return holds_files(kind["subtype"]) if type_id(kind) == "array" else type_id(kind) in FILE_TYPES  # type: ignore[index]
 
 
-def picture() -> bytes:
+def example_image() -> bytes:
     """A small picture: an 8-bit grey ramp, as PNG."""
     rows = b"".join(b"\0" + bytes(range(0, 256, 256 // _SIDE)) for _ in range(_SIDE))
     header = struct.pack(">2I5B", _SIDE, _SIDE, 8, 0, 0, 0, 0)
@@ -40,16 +40,16 @@ def _part(name: bytes, data: bytes) -> bytes:
 
 
 TEXT = b"A file of an example.\n"
-EXAMPLE_FILES = {"file": ("examples/file.txt", TEXT), "image": ("examples/image.png", picture())}
+EXAMPLE_FILES = {"file": ("examples/file.txt", TEXT), "image": ("examples/image.png", example_image())}
 
 
-def value_of(kind: Type, index: int = 0) -> Any:
+def example_value(kind: Type, index: int = 0) -> Any:
     """An example as `inputs.json` holds it; `index` tells those of one array or call apart."""
-    name = id_of(kind)
+    name = type_id(kind)
     if isinstance(kind, dict):
         if name == "enumeration":
             return kind["values"][0]
-        return [value_of(kind["subtype"], number) for number in range(2)]
+        return [example_value(kind["subtype"], number) for number in range(2)]
     values: dict[str, Any] = {
         "boolean": True,
         "integer": 3 + index,
@@ -63,11 +63,11 @@ def value_of(kind: Type, index: int = 0) -> Any:
     return values[name]
 
 
-def literal_of(kind: Type) -> str:
+def example_literal(kind: Type) -> str:
     """An example as Python code of a program that writes it."""
-    name = id_of(kind)
+    name = type_id(kind)
     if isinstance(kind, dict):
-        return repr(kind["values"][0]) if name == "enumeration" else f"[{literal_of(kind['subtype'])}]"
+        return repr(kind["values"][0]) if name == "enumeration" else f"[{example_literal(kind['subtype'])}]"
     literals = {
         "boolean": "True",
         "integer": "42",
@@ -76,39 +76,39 @@ def literal_of(kind: Type) -> str:
         "datetime": 'datetime.fromisoformat("2024-02-23T18:00:00+00:00")',
         "geometry": json.dumps(_POINT),
         "file": repr(TEXT),
-        "image": f'b64decode("{base64.b64encode(picture()).decode()}")',
+        "image": f'b64decode("{base64.b64encode(example_image()).decode()}")',
     }
     return literals[name]
 
 
-def result_of(output: Wish, inputs: list[Wish]) -> tuple[str, Any]:
+def example_result(output: ParameterSpec, inputs: list[ParameterSpec]) -> tuple[str, Any]:
     """What the program gives for an output until it has more to say: as Python code, and its value.
 
     A number is the sum of all numbers given, anything else is the first input of its type, or an example.
     """
-    fitting = ("integer",) if id_of(output.type) == "integer" else NUMERIC
-    added = [wish for wish in inputs if id_of(wish.type) in fitting]
-    if id_of(output.type) in NUMERIC and added:
+    fitting = ("integer",) if type_id(output.type) == "integer" else NUMERIC_TYPES
+    added = [wish for wish in inputs if type_id(wish.type) in fitting]
+    if type_id(output.type) in NUMERIC_TYPES and added:
         code = " + ".join(f"inputs[{wish.name!r}]" for wish in added)
         return code.replace("'", '"'), sum(_given(wish, inputs) for wish in added)
     same = next((wish for wish in inputs if wish.type == output.type), None)
     if same is not None:
         return f'inputs["{same.name}"]', _given(same, inputs)
-    return literal_of(output.type), _value_of_literal(output.type)
+    return example_literal(output.type), _value_of_literal(output.type)
 
 
-def given_values(inputs: list[Wish]) -> dict[str, Any]:
+def example_inputs(inputs: list[ParameterSpec]) -> dict[str, Any]:
     """What `inputs.json` holds."""
     return {wish.name: _given(wish, inputs) for wish in inputs}
 
 
-def _given(wish: Wish, inputs: list[Wish]) -> Any:
-    return value_of(wish.type, inputs.index(wish))
+def _given(wish: ParameterSpec, inputs: list[ParameterSpec]) -> Any:
+    return example_value(wish.type, inputs.index(wish))
 
 
 def _value_of_literal(kind: Type) -> Any:
-    name = id_of(kind)
+    name = type_id(kind)
     if name == "array":
         assert isinstance(kind, dict)
         return [_value_of_literal(kind["subtype"])]
-    return {"integer": 42}.get(name) or value_of(kind)
+    return {"integer": 42}.get(name) or example_value(kind)

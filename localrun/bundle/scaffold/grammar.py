@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from localrun.descriptor.types import TYPES, shown
+from localrun.descriptor.types import TYPES, format_value
 from localrun.errors import Problem
 from localrun.suggestions import did_you_mean
 
@@ -20,14 +20,14 @@ EXAMPLES = "integer, array<number>, enumeration(small,large)"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ParameterSpec:
     """One parameter that is wished for."""
 
     name: str
     type: Type
 
 
-class NotUnderstood(ValueError):
+class ParseError(ValueError):
     """A type is written in a wrong way; `remedy` says how to write it."""
 
     def __init__(self, message: str, remedy: str) -> None:
@@ -35,9 +35,9 @@ class NotUnderstood(ValueError):
         self.remedy = remedy
 
 
-def parse(texts: Sequence[str], section: str, problems: list[Problem]) -> list[Wish]:
+def parse(texts: Sequence[str], section: str, problems: list[Problem]) -> list[ParameterSpec]:
     """Read `name:type` texts; what is wrong with any of them is added to `problems`."""
-    found: dict[str, Wish] = {}
+    found: dict[str, ParameterSpec] = {}
     for text in texts:
         name, colon, kind = text.partition(":")
         name = name.strip()
@@ -46,33 +46,33 @@ def parse(texts: Sequence[str], section: str, problems: list[Problem]) -> list[W
             problems.append(Problem(path, "has no type", f"write {name or 'name'}:integer"))
         elif not _NAME.fullmatch(name):
             remedy = "use letters, digits and _ only"
-            problems.append(Problem(path, f"{shown(name)} is no name for a parameter", remedy))
+            problems.append(Problem(path, f"{format_value(name)} is no name for a parameter", remedy))
         elif name in found:
             problems.append(Problem(path, f"{name!r} was there before", "give it another name"))
         try:
-            found[name] = Wish(name, parse_type(kind) if colon else "string")
-        except NotUnderstood as error:
+            found[name] = ParameterSpec(name, parse_type(kind) if colon else "string")
+        except ParseError as error:
             problems.append(Problem(path, str(error), error.remedy))
     return list(found.values())
 
 
 def parse_type(text: str, depth: int = 0) -> Type:
-    """Read a type. Raises `NotUnderstood`."""
+    """Read a type. Raises `ParseError`."""
     text = text.strip()
     if depth > _DEEPEST:
-        raise NotUnderstood("the arrays are nested too deep", "use fewer")
+        raise ParseError("the arrays are nested too deep", "use fewer")
     if array := re.fullmatch(r"array\s*<(.*)>", text):
         return _array(parse_type(array[1], depth + 1), nested=depth > 0)
     if enumeration := re.fullmatch(r"enumeration\s*\((.*)\)", text):
         return _enumeration(enumeration[1])
     if text == "array":
-        raise NotUnderstood("array needs the type of its items", "write array<integer>")
+        raise ParseError("array needs the type of its items", "write array<integer>")
     if text == "enumeration":
-        raise NotUnderstood("enumeration needs its values", "write enumeration(small,large)")
+        raise ParseError("enumeration needs its values", "write enumeration(small,large)")
     if text not in TYPES:
         word = re.split(r"[<(\[{]", text)[0]
         remedy = did_you_mean(word, TYPES) if word not in TYPES else ""
-        raise NotUnderstood(f"unknown type {shown(text)}", remedy or f"write for example {EXAMPLES}")
+        raise ParseError(f"unknown type {format_value(text)}", remedy or f"write for example {EXAMPLES}")
     return text
 
 
@@ -84,7 +84,7 @@ def _array(subtype: Type, *, nested: bool) -> Type:
 def _enumeration(text: str) -> Type:
     values = [value.strip() for value in text.split(",")]
     if not all(1 <= len(value) <= 256 and value.isprintable() for value in values):
-        raise NotUnderstood("a value of the enumeration is empty or too long", "write (small,large)")
+        raise ParseError("a value of the enumeration is empty or too long", "write (small,large)")
     if len(set(values)) < len(values):
-        raise NotUnderstood("a value of the enumeration is there twice", "leave one")
+        raise ParseError("a value of the enumeration is there twice", "leave one")
     return {"id": "enumeration", "values": values}

@@ -13,11 +13,17 @@ from string import Template
 from typing import Any
 
 from localrun import descriptor
-from localrun.bundle.scaffold.examples import EXAMPLE_FILES, given_values, holds_files, id_of, result_of
-from localrun.bundle.scaffold.grammar import Type, Wish, parse, parse_type
+from localrun.bundle.scaffold.examples import (
+    EXAMPLE_FILES,
+    example_inputs,
+    example_result,
+    holds_files,
+    type_id,
+)
+from localrun.bundle.scaffold.grammar import ParameterSpec, Type, parse, parse_type
 from localrun.errors import DescriptorError, Problem, UsageError
 
-__all__ = ["Plan", "plan", "write"]
+__all__ = ["Scaffold", "render", "write"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _STANDARD = (["a:integer", "b:integer"], ["sum:integer"])
@@ -25,14 +31,16 @@ _NAMESPACE = "com.example"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Scaffold:
     """The files of a new bundle by their paths, and what App Engine would not take of it."""
 
     files: Mapping[str, bytes]
     warnings: tuple[str, ...] = ()
 
 
-def plan(name: str, inputs: Sequence[str] = (), outputs: Sequence[str] = (), namespace: str = "") -> Plan:
+def render(
+    name: str, inputs: Sequence[str] = (), outputs: Sequence[str] = (), namespace: str = ""
+) -> Scaffold:
     """Say what a new bundle consists of; `inputs` and `outputs` are `name:type` texts.
 
     Without any it adds two integers. Raises `UsageError` with everything that is wrong.
@@ -47,10 +55,10 @@ def plan(name: str, inputs: Sequence[str] = (), outputs: Sequence[str] = (), nam
         "namespace": namespace or f"{_NAMESPACE}.{slug}",
     }
     files = _files(names, takes, gives)
-    return Plan(files, _checked(files["descriptor.yml"]))
+    return Scaffold(files, _checked(files["descriptor.yml"]))
 
 
-def _wishes(inputs: Sequence[str], outputs: Sequence[str]) -> tuple[list[Wish], list[Wish]]:
+def _wishes(inputs: Sequence[str], outputs: Sequence[str]) -> tuple[list[ParameterSpec], list[ParameterSpec]]:
     problems: list[Problem] = []
     if not inputs and not outputs:
         inputs, outputs = _STANDARD
@@ -60,8 +68,8 @@ def _wishes(inputs: Sequence[str], outputs: Sequence[str]) -> tuple[list[Wish], 
         count = "a parameter does" if len(problems) == 1 else f"{len(problems)} parameters do"
         raise UsageError(f"{count} not fit", remedy="correct what is listed", problems=problems)
     # App Engine starts no task without inputs, and a task without outputs is of no use
-    takes = takes or [Wish("text", parse_type("string"))]
-    return takes, gives or [Wish("result", takes[0].type)]
+    takes = takes or [ParameterSpec("text", parse_type("string"))]
+    return takes, gives or [ParameterSpec("result", takes[0].type)]
 
 
 def _checked(data: bytes) -> tuple[str, ...]:
@@ -74,8 +82,10 @@ def _checked(data: bytes) -> tuple[str, ...]:
     return tuple(f"{one.path}: {one.message}; {one.remedy}" for one in found.warnings)
 
 
-def _files(names: Mapping[str, str], takes: list[Wish], gives: list[Wish]) -> dict[str, bytes]:
-    results = {wish.name: result_of(wish, takes) for wish in gives}
+def _files(
+    names: Mapping[str, str], takes: list[ParameterSpec], gives: list[ParameterSpec]
+) -> dict[str, bytes]:
+    results = {wish.name: example_result(wish, takes) for wish in gives}
     expected = {wish.name: results[wish.name][1] for wish in gives if not holds_files(wish.type)}
     kinds = {_innermost(wish.type) for wish in takes}
     examples = dict(EXAMPLE_FILES[kind] for kind in sorted(kinds & set(EXAMPLE_FILES)))
@@ -87,7 +97,7 @@ def _files(names: Mapping[str, str], takes: list[Wish], gives: list[Wish]) -> di
         ".dockerignore": _filled("dockerignore", None),
         "program/main.py": _program(names, takes, gives, code),
         "program/parameters.py": _filled("parameters.py", None),
-        "inputs.json": _json(given_values(takes)),
+        "inputs.json": _json(example_inputs(takes)),
         "expected.json": _json(expected),
         "tests/test_task.py": _filled("test_task.py", None),
         "README.md": _filled("README.md", places),
@@ -105,18 +115,18 @@ def _json(value: Any) -> bytes:
 
 
 def _innermost(kind: Type) -> str:
-    return _innermost(kind["subtype"]) if isinstance(kind, dict) and "subtype" in kind else id_of(kind)
+    return _innermost(kind["subtype"]) if isinstance(kind, dict) and "subtype" in kind else type_id(kind)
 
 
 # -- the descriptor -------------------------------------------------------------------------------
 
 
-def _descriptor(names: Mapping[str, str], takes: list[Wish], gives: list[Wish]) -> bytes:
+def _descriptor(names: Mapping[str, str], takes: list[ParameterSpec], gives: list[ParameterSpec]) -> bytes:
     sections = {"inputs": _parameters(takes, "input"), "outputs": _parameters(gives, "output")}
     return _filled("descriptor.yml", {**names, **sections})
 
 
-def _parameters(wishes: list[Wish], what: str) -> str:
+def _parameters(wishes: list[ParameterSpec], what: str) -> str:
     return "\n".join(
         f"  {_word(wish.name)}:\n"
         f"    display_name: {json.dumps(wish.name.replace('_', ' ').strip().capitalize() or wish.name)}\n"
@@ -153,7 +163,7 @@ def _inner(key: str, value: Any) -> str:
 
 
 def _program(
-    names: Mapping[str, str], takes: list[Wish], gives: list[Wish], code: Mapping[str, str]
+    names: Mapping[str, str], takes: list[ParameterSpec], gives: list[ParameterSpec], code: Mapping[str, str]
 ) -> bytes:
     readers = {wish.name: _function("read", wish.type) for wish in takes}
     writers = {wish.name: _function("write", wish.type) for wish in gives}
@@ -169,10 +179,10 @@ def _program(
 
 
 def _function(verb: str, kind: Type) -> str:
-    if id_of(kind) == "array":
+    if type_id(kind) == "array":
         assert isinstance(kind, dict)
         return f"{verb}_array({_function(verb, kind['subtype'])})"
-    return f"{verb}_{id_of(kind)}"
+    return f"{verb}_{type_id(kind)}"
 
 
 def _entries(found: Mapping[str, str], indent: int) -> str:
@@ -190,7 +200,7 @@ def _with_imports(text: str, code: str) -> str:
 # -- on disk --------------------------------------------------------------------------------------
 
 
-def write(found: Plan, folder: Path) -> None:
+def write(scaffold: Scaffold, folder: Path) -> None:
     """Write the files into a folder that is not there yet or is empty; all of them or none.
 
     Raises `UsageError`.
@@ -200,7 +210,7 @@ def write(found: Plan, folder: Path) -> None:
         _refuse_filled(folder)
         draft = folder.with_name(f".{folder.name}.{os.getpid()}")
         try:
-            for name, data in found.files.items():
+            for name, data in scaffold.files.items():
                 path = draft / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from localrun.descriptor.divergences import PREFIX, row_of
+from localrun.descriptor.divergences import PREFIX, find_by_message
 from localrun.errors import Problem
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def of_texts(texts: Iterable[str]) -> list[Finding]:
 
 
 def _of_problem(problem: Problem) -> Finding:
-    row = row_of(problem.message)
+    row = find_by_message(problem.message)
     if row is not None and row.verdict == "refuses":
         return Finding(Weight.REFUSED, problem, row.code, row.id)
     if row is None and any(sign in problem.message for sign in _REFUSALS):

@@ -23,7 +23,7 @@ from localrun.bundle.validation.findings import (
     of_texts,
 )
 from localrun.bundle.validation.image_config import Portrait
-from localrun.descriptor.divergences import row_of
+from localrun.descriptor.divergences import find_by_message
 from localrun.errors import (
     BundleError,
     Cause,
@@ -72,7 +72,7 @@ def _of_error(error: LocalrunError) -> Iterator[Finding]:
 
 
 def _code_of(error: LocalrunError, problem: Problem) -> str:
-    row = row_of(problem.message)
+    row = find_by_message(problem.message)
     if row is not None and row.verdict == "takes":
         return ""
     if isinstance(error, DescriptorError) and problem.line:

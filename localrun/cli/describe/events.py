@@ -11,7 +11,7 @@ from localrun.task.events import Event
 from localrun.task.record import TaskRecord
 from localrun.task.states import StepName, TaskState
 from localrun.task.workspace import Workspace
-from localrun.units import show_bytes, show_seconds
+from localrun.units import format_bytes, format_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +134,8 @@ def _assigned(record: TaskRecord) -> str:
     host = record.owner.host if record.owner else "this machine"
     gpus = f", {asked.gpus} gpus" if asked.gpus else ""
     if _has_replicas(record):
-        return f"Each replica is assigned for itself: {asked.cpus:g} cpus, {show_bytes(asked.memory)}{gpus}"
-    held = f"{asked.cpus:g} cpus, {show_bytes(asked.memory)}{gpus} reserved"
+        return f"Each replica is assigned for itself: {asked.cpus:g} cpus, {format_bytes(asked.memory)}{gpus}"
+    held = f"{asked.cpus:g} cpus, {format_bytes(asked.memory)}{gpus} reserved"
     return f"Successfully assigned {record.id} to {host}: {held}"
 
 
@@ -161,7 +161,7 @@ def _of_step(record: TaskRecord, event: Event) -> Iterator[Occurrence]:
 
 
 def _came(record: TaskRecord) -> str:
-    seconds = show_seconds(record.timings.get("image", 0.0))
+    seconds = format_duration(record.timings.get("image", 0.0))
     return _CAME[record.image_from].format(_image(record), seconds)
 
 

@@ -15,7 +15,7 @@ from localrun.console.display.sanitize import columns, harmless
 from localrun.console.streams import err, out
 from localrun.errors import UsageError
 from localrun.task.states import StepName
-from localrun.units import show_bytes, show_seconds
+from localrun.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
@@ -92,7 +92,7 @@ def _row(record: TaskRecord) -> tuple[str, ...]:
     if started is None:
         computed = "-"
     else:
-        computed = ("" if ended else "* ") + show_seconds(max(0.0, (ended or time.time()) - started))
+        computed = ("" if ended else "* ") + format_duration(max(0.0, (ended or time.time()) - started))
     asked = record.resources
     return (
         record.id[:8],
@@ -101,7 +101,7 @@ def _row(record: TaskRecord) -> tuple[str, ...]:
         _date(record.created),
         "-" if started is None else _date(started),
         computed,
-        f"{asked.cpus:g} cpus, {show_bytes(asked.memory)}",
+        f"{asked.cpus:g} cpus, {format_bytes(asked.memory)}",
     )
 
 

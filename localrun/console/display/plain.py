@@ -16,7 +16,7 @@ from typing import TextIO, TypeGuard
 from localrun.console.display.sanitize import Lines, harmless
 from localrun.console.streams import Forgiving
 from localrun.task.events import Event
-from localrun.units import show_bytes, show_seconds
+from localrun.units import format_bytes, format_duration
 
 _STREAMS = {"stdout": "out", "stderr": "err"}
 _SMALLEST = 1024  # bytes
@@ -59,7 +59,7 @@ class PlainDisplay:
             yield from self._rest()
         details = []
         if event.data.get("seconds") is not None:
-            details.append(show_seconds(event.data["seconds"]))
+            details.append(format_duration(event.data["seconds"]))
         if event.data.get("how"):
             details.append(harmless(event.data["how"]))
         ending = f" ({'; '.join(details)})" if details else ""
@@ -71,7 +71,7 @@ class PlainDisplay:
         if self._shown.get(what) == stride:
             return
         self._shown[what] = stride
-        share = f": {stride * _STRIDE} % of {show_bytes(total)}" if is_size(total) else ""
+        share = f": {stride * _STRIDE} % of {format_bytes(total)}" if is_size(total) else ""
         yield f"progress {harmless(what)}{share}"
 
     def _rest(self) -> Iterator[str]:

@@ -16,7 +16,7 @@ from localrun.console.display.plain import is_size
 from localrun.console.display.sanitize import Lines, harmless
 from localrun.console.streams import Forgiving
 from localrun.task.events import Event
-from localrun.units import show_bytes, show_seconds
+from localrun.units import format_bytes, format_duration
 
 _STREAMS = ("stdout", "stderr")
 _REFRESHES = 8  # a second
@@ -57,8 +57,10 @@ class Phase:
         cells: list[RenderableType] = [self._spinner, Text(self.words, no_wrap=True, overflow="ellipsis")]
         if self.total:
             cells.append(ProgressBar(self.total, self.done, width=24))
-            cells.append(Text(f"{show_bytes(self.done)} of {show_bytes(self.total)}", no_wrap=True))
-        cells.append(Text(show_seconds(int(self.seconds)) if self.seconds >= 1 else "", "dim", no_wrap=True))
+            cells.append(Text(f"{format_bytes(self.done)} of {format_bytes(self.total)}", no_wrap=True))
+        cells.append(
+            Text(format_duration(int(self.seconds)) if self.seconds >= 1 else "", "dim", no_wrap=True)
+        )
         row.add_row(*cells)
         return Group(row)
 
@@ -129,7 +131,7 @@ class TerminalDisplay:
         self._phase.set("")
 
     def _line(self, mark: str, colour: str, name: str, seconds: float | None, how: str = "") -> None:
-        duration = "" if seconds is None else show_seconds(seconds)
+        duration = "" if seconds is None else format_duration(seconds)
         text = Text.assemble(
             (f"  {mark} ", colour), f"{name:<12}{duration:>10}", (f"  {harmless(how)}", "dim")
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from localrun.descriptor.types.base import DataType, Notes, misfit, shown
+from localrun.descriptor.types.base import DataType, Notes, format_value, type_mismatch
 from localrun.descriptor.types.files import File, Image
 from localrun.descriptor.types.scalars import String
 
@@ -20,17 +20,17 @@ class Array(DataType, frozen=True):
     min_size: int | None = None
     max_size: int | None = None
 
-    def accept(self, value: Any, notes: Notes) -> list[Any] | None:
+    def validate(self, value: Any, notes: Notes) -> list[Any] | None:
         """Check a list and every item of it."""
-        items = self.items(value, notes)
+        items = self.validate_items(value, notes)
         if items is None:
             return None
-        return [self.subtype.accept(item, notes.at(index)) for index, item in enumerate(items)]
+        return [self.subtype.validate(item, notes.child(index)) for index, item in enumerate(items)]
 
-    def items(self, value: Any, notes: Notes) -> Sequence[Any] | None:
+    def validate_items(self, value: Any, notes: Notes) -> Sequence[Any] | None:
         """The items of a list, or of App Engine's `[{"index": 0, "value": ...}]`; their number is checked."""
         if not isinstance(value, (list, tuple)):
-            notes.refuse(misfit(value, "a list"), "give a list such as [1, 2]")
+            notes.error(type_mismatch(value, "a list"), "give a list such as [1, 2]")
             return None
         items = _by_index(value, notes) if _is_indexed(value) else value
         if items is not None:
@@ -40,13 +40,13 @@ class Array(DataType, frozen=True):
     def check_size(self, size: int, notes: Notes) -> None:
         """Refuse too few or too many items."""
         if self.min_size is not None and size < self.min_size:
-            notes.refuse(f"{_count(size)}, fewer than {self.min_size}", "add items")
+            notes.error(f"{_count(size)}, fewer than {self.min_size}", "add items")
         if self.max_size is not None and size > self.max_size:
-            notes.refuse(f"{_count(size)}, more than {self.max_size}", "remove items")
+            notes.error(f"{_count(size)}, more than {self.max_size}", "remove items")
 
-    def ready(self, value: Any) -> Any:
+    def to_json(self, value: Any) -> Any:
         """Every item as JSON can hold it."""
-        return [self.subtype.ready(item) for item in value]
+        return [self.subtype.to_json(item) for item in value]
 
 
 def _is_indexed(value: Sequence[Any]) -> bool:
@@ -57,7 +57,7 @@ def _by_index(value: Sequence[Any], notes: Notes) -> list[Any] | None:
     indexes = [item["index"] for item in value]
     whole = all(isinstance(index, int) and not isinstance(index, bool) for index in indexes)
     if not whole or sorted(indexes) != list(range(len(value))):
-        notes.refuse(f"the indexes are {shown(indexes)}", f"give each of 0 to {len(value) - 1} once")
+        notes.error(f"the indexes are {format_value(indexes)}", f"give each of 0 to {len(value) - 1} once")
         return None
     return [item["value"] for item in sorted(value, key=lambda item: item["index"])]
 

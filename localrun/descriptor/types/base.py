@@ -26,11 +26,11 @@ class Notes:
         self.problems = [] if problems is None else problems
         self.warnings = [] if warnings is None else warnings
 
-    def at(self, part: object) -> Notes:
+    def child(self, part: object) -> Notes:
         """The same lists, one level deeper."""
         return Notes(f"{self.path}.{part}" if self.path else str(part), self.problems, self.warnings)
 
-    def refuse(self, message: str, remedy: str = "") -> None:
+    def error(self, message: str, remedy: str = "") -> None:
         """Say what is wrong."""
         self.problems.append(Problem(self.path, message, remedy))
 
@@ -38,9 +38,9 @@ class Notes:
         """Say what works here and may not elsewhere."""
         self.warnings.append(f"{self.path}: {message}")
 
-    def diverges(self, row: str) -> None:
+    def warn_divergence(self, row: str) -> None:
         """Warn of a row of the table of divergences."""
-        self.warnings.append(divergence(row).at(self.path))
+        self.warnings.append(divergence(row).format_warning(self.path))
 
 
 def trim(text: str) -> str:
@@ -48,7 +48,7 @@ def trim(text: str) -> str:
     return text.strip(_BLANKS)
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as it may stand in a message: short, on one line, whatever it is."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
@@ -59,7 +59,7 @@ def shown(value: Any) -> str:
     return reprlib.repr(value)
 
 
-def kind(value: Any) -> str:
+def describe_type(value: Any) -> str:
     """What a value is, in the words of JSON."""
     if value is None:
         return "null"
@@ -73,10 +73,10 @@ def kind(value: Any) -> str:
     return "an object" if isinstance(value, dict) else f"of the Python type {type(value).__name__}"
 
 
-def misfit(value: Any, wanted: str) -> str:
+def type_mismatch(value: Any, wanted: str) -> str:
     """`'abc' is text, not an integer`."""
-    said = shown(value)
-    what = kind(value)
+    said = format_value(value)
+    what = describe_type(value)
     return f"{said} is not {wanted}" if said == what else f"{said} is {what}, not {wanted}"
 
 
@@ -91,7 +91,7 @@ class DataType(msgspec.Struct, frozen=True):
     id: ClassVar[str]
     text_limit: ClassVar[int] = 64 * 1024  # bytes that the text of one value may have
 
-    def accept(self, value: Any, notes: Notes) -> Any:
+    def validate(self, value: Any, notes: Notes) -> Any:
         """Check a value of JSON or Python."""
         raise NotImplementedError
 
@@ -99,20 +99,20 @@ class DataType(msgspec.Struct, frozen=True):
         """Check a value that is written as text."""
         raise NotImplementedError
 
-    def text(self, value: Any) -> str:
+    def to_text(self, value: Any) -> str:
         """What stands in the file of an accepted value."""
         return str(value)
 
-    def ready(self, value: Any) -> Any:
+    def to_json(self, value: Any) -> Any:
         """An accepted value as JSON can hold it."""
         return value
 
 
-def encodable(text: str, notes: Notes) -> bool:
+def check_encodable(text: str, notes: Notes) -> bool:
     """Whether UTF-8 can write the text; half a surrogate pair it cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        notes.refuse(f"{shown(text)} holds half a surrogate pair", "write a whole character")
+        notes.error(f"{format_value(text)} holds half a surrogate pair", "write a whole character")
         return False
     return True

@@ -6,7 +6,7 @@ import re
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 
-from localrun.descriptor.types.base import DataType, Notes, misfit, shown
+from localrun.descriptor.types.base import DataType, Notes, format_value, type_mismatch
 
 _INSTANT = (
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
@@ -18,7 +18,7 @@ _REMEDY = "write it as 2024-02-23T18:00:00Z, or with an offset such as +01:00 in
 Instant = tuple[float, int]
 
 
-def instant(text: str) -> Instant | None:
+def parse_instant(text: str) -> Instant | None:
     """A moment that can be compared; None when the text is none. An offset is required."""
     found = re.fullmatch(_INSTANT, text)
     if found is None:
@@ -61,27 +61,27 @@ class DateTime(DataType, frozen=True):
     before: str | None = None
     after: str | None = None
 
-    def accept(self, value: Any, notes: Notes) -> str | None:
+    def validate(self, value: Any, notes: Notes) -> str | None:
         """Take a text, or a Python datetime that knows its zone."""
         if isinstance(value, datetime):
             value = value.isoformat().replace("+00:00", "Z")
         if not isinstance(value, str):
-            notes.refuse(misfit(value, "a datetime"), _REMEDY)
+            notes.error(type_mismatch(value, "a datetime"), _REMEDY)
             return None
         return self.parse(value, notes)
 
     def parse(self, text: str, notes: Notes) -> str | None:
         """Take ISO 8601 with seconds and a zone."""
-        moment = instant(text)
+        moment = parse_instant(text)
         if moment is None:
-            notes.refuse(f"{shown(text)} is no datetime with a zone", _REMEDY)
+            notes.error(f"{format_value(text)} is no datetime with a zone", _REMEDY)
             return None
         self._check(text, moment, notes)
         return text
 
     def _check(self, text: str, moment: Instant, notes: Notes) -> None:
-        before, after = (instant(bound) if bound else None for bound in (self.before, self.after))
+        before, after = (parse_instant(bound) if bound else None for bound in (self.before, self.after))
         if before is not None and moment > before:
-            notes.refuse(f"{text} is later than {self.before}", f"give a moment up to {self.before}")
+            notes.error(f"{text} is later than {self.before}", f"give a moment up to {self.before}")
         if after is not None and moment < after:
-            notes.refuse(f"{text} is earlier than {self.after}", f"give a moment from {self.after} on")
+            notes.error(f"{text} is earlier than {self.after}", f"give a moment from {self.after} on")

@@ -9,11 +9,11 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from localrun.descriptor.types.base import Notes, kind, misfit, shown
+from localrun.descriptor.types.base import Notes, describe_type, format_value, type_mismatch
 from localrun.suggestions import did_you_mean
 
 # how many lists there are around a position
-KINDS = {
+NESTING = {
     "Point": 0,
     "MultiPoint": 1,
     "LineString": 1,
@@ -44,38 +44,42 @@ def _type_of(value: Any) -> Any:
 def _feature(value: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
     inner = value.get("geometry")
     if inner is None:
-        notes.refuse("is a Feature without a geometry", "give it a geometry")
+        notes.error("is a Feature without a geometry", "give it a geometry")
         return None
-    found = _geometry(inner, notes.at("geometry"))
+    found = _geometry(inner, notes.child("geometry"))
     properties = value.get("properties")
     if properties is not None and not isinstance(properties, dict):
-        notes.at("properties").refuse(f"are {kind(properties)}, not an object", "write an object or null")
+        notes.child("properties").error(
+            f"are {describe_type(properties)}, not an object", "write an object or null"
+        )
     elif properties:
-        _properties(properties, found, notes.at("properties"))
+        _properties(properties, found, notes.child("properties"))
     return found
 
 
 def _properties(properties: dict[str, Any], geometry: dict[str, Any] | None, notes: Notes) -> None:
     if "subType" not in properties:
-        notes.diverges("geometry_properties")
+        notes.warn_divergence("geometry_properties")
         return
     subtype = properties["subType"]
     if subtype not in _SUBTYPES:
         guess = did_you_mean(subtype, _SUBTYPES) if isinstance(subtype, str) else ""
-        notes.at("subType").refuse(f"unknown subtype {shown(subtype)}", guess or "write Circle or Rectangle")
+        notes.child("subType").error(
+            f"unknown subtype {format_value(subtype)}", guess or "write Circle or Rectangle"
+        )
         return
     if subtype == "Circle":
         _radius(properties, notes)
     if geometry is not None and not _has_shape(subtype, geometry):
-        notes.diverges("geometry_shape")
+        notes.warn_divergence("geometry_shape")
 
 
 def _radius(properties: dict[str, Any], notes: Notes) -> None:
     radius = properties.get("radius")
     if radius is None:
-        notes.refuse("of a Circle have no radius", "add radius: a number greater than 0")
+        notes.error("of a Circle have no radius", "add radius: a number greater than 0")
     elif not _is_number(radius) or radius <= 0:
-        notes.at("radius").refuse(f"{shown(radius)} is no radius", "write a number greater than 0")
+        notes.child("radius").error(f"{format_value(radius)} is no radius", "write a number greater than 0")
 
 
 def _has_shape(subtype: str, geometry: dict[str, Any]) -> bool:
@@ -97,37 +101,37 @@ def _is_square(ring: list[Any]) -> bool:
 
 def _geometry(value: Any, notes: Notes) -> dict[str, Any] | None:
     if not isinstance(value, dict):
-        notes.refuse(misfit(value, "a GeoJSON object"), "give a GeoJSON object")
+        notes.error(type_mismatch(value, "a GeoJSON object"), "give a GeoJSON object")
         return None
     name = value.get("type")
-    if not isinstance(name, str) or name not in KINDS:
-        notes.refuse(*_unknown(name))
+    if not isinstance(name, str) or name not in NESTING:
+        notes.error(*_unknown(name))
         return None
     if "coordinates" not in value:
-        notes.refuse(f"is a {name} without coordinates", "add them")
+        notes.error(f"is a {name} without coordinates", "add them")
         return None
     for problems, (path, message, remedy) in enumerate(_coordinates(name, value["coordinates"])):
-        _at(notes.at("coordinates"), path).refuse(message, remedy)
+        _at(notes.child("coordinates"), path).error(message, remedy)
         if problems + 1 == _MOST:
             break
     return value
 
 
 def _unknown(name: Any) -> tuple[str, str]:
-    allowed = f"write one of: {', '.join(KINDS)}"
+    allowed = f"write one of: {', '.join(NESTING)}"
     if name is None:
         return "has no type", allowed
     if name in _COLLECTIONS:
         return f"is a {name}, which App Engine does not take", "give one geometry, or use an array of them"
     if name == "Feature":
         return "is a Feature in a Feature", "give the geometry itself"
-    guess = did_you_mean(name, [*KINDS, "Feature"]) if isinstance(name, str) else ""
-    return f"unknown type {shown(name)}", guess or allowed
+    guess = did_you_mean(name, [*NESTING, "Feature"]) if isinstance(name, str) else ""
+    return f"unknown type {format_value(name)}", guess or allowed
 
 
 def _at(notes: Notes, path: Path) -> Notes:
     for index in path:
-        notes = notes.at(index)
+        notes = notes.child(index)
     return notes
 
 
@@ -135,7 +139,7 @@ Found = Iterator[tuple[Path, str, str]]  # where, what is wrong, the remedy
 
 
 def _coordinates(name: str, value: Any) -> Found:
-    level = KINDS[name]
+    level = NESTING[name]
     if value == [] and name.startswith("Multi"):
         return  # a geometry without parts is allowed
     if _is_off(value, level):
@@ -166,7 +170,7 @@ def _is_off(value: Any, level: int) -> bool:
 
 def _begin(value: Any) -> str:
     depth = _depth(value)
-    return "[" * min(depth, 8) if depth else shown(value)
+    return "[" * min(depth, 8) if depth else format_value(value)
 
 
 def _nested(value: Any, level: int, path: Path) -> Found:
@@ -174,7 +178,7 @@ def _nested(value: Any, level: int, path: Path) -> Found:
         yield from _position(value, path)
         return
     if type(value) is not list:
-        yield path, misfit(value, f"a {_LEVELS[level]}"), "put it into [ ]"
+        yield path, type_mismatch(value, f"a {_LEVELS[level]}"), "put it into [ ]"
         return
     if not value:
         yield path, f"is an empty {_LEVELS[level]}", "leave it out, or fill it"
@@ -187,13 +191,13 @@ def _nested(value: Any, level: int, path: Path) -> Found:
 
 def _position(value: Any, path: Path) -> Found:
     if type(value) is not list:
-        yield path, misfit(value, "a position"), "write [x, y]"
+        yield path, type_mismatch(value, "a position"), "write [x, y]"
     elif len(value) < 2:
         yield path, f"a position has 2 numbers or more, not {len(value)}", "write [x, y]"
     else:
         for index, number in enumerate(value):
             if not _is_number(number):
-                yield (*path, index), f"{shown(number)} is no finite number", "write a number"
+                yield (*path, index), f"{format_value(number)} is no finite number", "write a number"
 
 
 def _is_number(value: Any) -> bool:
@@ -221,16 +225,16 @@ def _ring(ring: list[Any], path: Path) -> Found:
     if ring[0] != ring[-1]:
         yield (
             path,
-            f"the ring is not closed: it begins at {shown(ring[0])} and ends at {shown(ring[-1])}",
-            f"add {shown(ring[0])} at its end",
+            f"the ring is not closed: it begins at {format_value(ring[0])} and ends at {format_value(ring[-1])}",
+            f"add {format_value(ring[0])} at its end",
         )
     elif len(ring) < 4:
         yield path, f"a ring has 4 positions or more, not {len(ring)}", "add positions"
 
 
-def has_many_numbers(geometry: dict[str, Any]) -> bool:
+def has_extra_numbers(geometry: dict[str, Any]) -> bool:
     """Whether a position of a checked geometry has more than three numbers."""
-    level = KINDS[geometry["type"]]
+    level = NESTING[geometry["type"]]
     value = geometry["coordinates"]
     if level == 0:
         return len(value) > 3

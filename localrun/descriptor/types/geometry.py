@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from localrun.descriptor.types import geojson, validity
-from localrun.descriptor.types.base import DataType, Notes, encodable, misfit, shown
+from localrun.descriptor.types.base import DataType, Notes, check_encodable, format_value, type_mismatch
 
 _EXAMPLE = "give a GeoJSON object, its text, or a file: @cell.geojson"
 _TOO_DEEP = "is nested too deeply"
@@ -24,28 +24,28 @@ class Geometry(DataType, frozen=True):
     id: ClassVar[str] = "geometry"
     text_limit: ClassVar[int] = 64 * 1024**2
 
-    def accept(self, value: Any, notes: Notes) -> Any:
+    def validate(self, value: Any, notes: Notes) -> Any:
         """Take an object, or the text of one. What knows its own GeoJSON (shapely) is asked for it."""
         value = getattr(value, "__geo_interface__", value)
         if isinstance(value, str):
             return self.parse(value, notes)
         if not isinstance(value, dict):
-            notes.refuse(misfit(value, "a geometry"), _EXAMPLE)
+            notes.error(type_mismatch(value, "a geometry"), _EXAMPLE)
             return None
         text = _written(value, notes)
         if text is None:
             return None
         found = self._checked(text, value, notes)
         if found is not None:
-            notes.diverges("geometry_object")
+            notes.warn_divergence("geometry_object")
         return found
 
     def parse(self, text: str, notes: Notes) -> Any:
         """Take a text that holds one geometry, as it is."""
         if not text.strip():
-            notes.refuse("is blank", _EXAMPLE)
+            notes.error("is blank", _EXAMPLE)
             return None
-        return self._checked(text, text, notes) if encodable(text, notes) else None
+        return self._checked(text, text, notes) if check_encodable(text, notes) else None
 
     def _checked(self, text: str, value: Any, notes: Notes) -> Any:
         before = len(notes.problems)
@@ -53,12 +53,12 @@ class Geometry(DataType, frozen=True):
         found = geojson.check(data, notes) if len(notes.problems) == before else None
         if found is None:
             return None
-        if geojson.has_many_numbers(found):
-            notes.diverges("geometry_places")
+        if geojson.has_extra_numbers(found):
+            notes.warn_divergence("geometry_places")
         validity.check(found, notes)
         return value if len(notes.problems) == before else None
 
-    def text(self, value: Any) -> str:
+    def to_text(self, value: Any) -> str:
         """The text verbatim; an object without blanks."""
         return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
@@ -67,9 +67,9 @@ def _written(value: dict[str, Any], notes: Notes) -> str | None:
     try:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     except RecursionError:
-        notes.refuse(_TOO_DEEP, _EXAMPLE)
+        notes.error(_TOO_DEEP, _EXAMPLE)
     except (TypeError, ValueError) as error:
-        notes.refuse(f"{shown(value)} cannot be written as JSON: {error}", _EXAMPLE)
+        notes.error(f"{format_value(value)} cannot be written as JSON: {error}", _EXAMPLE)
     return None
 
 
@@ -77,10 +77,10 @@ def _read(text: str, notes: Notes) -> Any:
     try:
         return msgspec.json.decode(text)
     except RecursionError:
-        notes.refuse(_TOO_DEEP, _EXAMPLE)
+        notes.error(_TOO_DEEP, _EXAMPLE)
     except msgspec.ValidationError:
-        notes.refuse(f"{shown(text)} holds a number that is too large", "write smaller coordinates")
+        notes.error(f"{format_value(text)} holds a number that is too large", "write smaller coordinates")
     except (msgspec.DecodeError, UnicodeError) as error:
         said = str(error).removeprefix("JSON is malformed: ")
-        notes.refuse(f"{shown(text)} is not JSON: {said}", _EXAMPLE)
+        notes.error(f"{format_value(text)} is not JSON: {said}", _EXAMPLE)
     return None

@@ -20,7 +20,7 @@ class Memory(NamedTuple):
     bytes: int
     prefix: str
     unit: str
-    spaced: bool
+    has_space: bool
 
     @property
     def has_unit(self) -> bool:

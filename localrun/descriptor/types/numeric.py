@@ -7,7 +7,7 @@ import re
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
-from localrun.descriptor.types.base import DataType, Notes, misfit, shown
+from localrun.descriptor.types.base import DataType, Notes, format_value, type_mismatch
 
 _LEAST, _MOST = -(2**31), 2**31 - 1  # App Engine: 32 bits
 _BASES = (
@@ -34,15 +34,15 @@ class _Ranged(DataType, frozen=True):
 
     def check_range(self, value: float, notes: Notes) -> None:
         """Refuse a value outside of the bounds; NaN is outside of none (App Engine)."""
-        said = shown(value)
+        said = format_value(value)
         if self.gt is not None and value <= self.gt:
-            notes.refuse(f"{said} is not greater than {self.gt}", f"give a value greater than {self.gt}")
+            notes.error(f"{said} is not greater than {self.gt}", f"give a value greater than {self.gt}")
         if self.geq is not None and value < self.geq:
-            notes.refuse(f"{said} is less than {self.geq}", f"give a value of at least {self.geq}")
+            notes.error(f"{said} is less than {self.geq}", f"give a value of at least {self.geq}")
         if self.lt is not None and value >= self.lt:
-            notes.refuse(f"{said} is not less than {self.lt}", f"give a value less than {self.lt}")
+            notes.error(f"{said} is not less than {self.lt}", f"give a value less than {self.lt}")
         if self.leq is not None and value > self.leq:
-            notes.refuse(f"{said} is greater than {self.leq}", f"give a value of at most {self.leq}")
+            notes.error(f"{said} is greater than {self.leq}", f"give a value of at most {self.leq}")
 
 
 class Integer(_Ranged, frozen=True):
@@ -50,14 +50,14 @@ class Integer(_Ranged, frozen=True):
 
     id: ClassVar[str] = "integer"
 
-    def accept(self, value: Any, notes: Notes) -> int | None:
+    def validate(self, value: Any, notes: Notes) -> int | None:
         """Take integers; `3.0` with a warning; never true, false or text."""
         if isinstance(value, Real) and not isinstance(value, Integral) and float(value).is_integer():
-            notes.diverges("integer_fraction")
+            notes.warn_divergence("integer_fraction")
             value = int(float(value))
         if isinstance(value, bool) or not isinstance(value, Integral):
             remedy = "leave the quotes out" if isinstance(value, str) else "give a whole number"
-            notes.refuse(misfit(value, "an integer"), remedy)
+            notes.error(type_mismatch(value, "an integer"), remedy)
             return None
         return self._checked(int(value), notes)
 
@@ -66,14 +66,16 @@ class Integer(_Ranged, frozen=True):
         for pattern, base in _BASES:
             if len(text) <= _MAX_DIGITS and re.fullmatch(pattern, text):
                 if base != 10 or "_" in text:
-                    notes.diverges("integer_spelling")
+                    notes.warn_divergence("integer_spelling")
                 return self._checked(int(text, base), notes)
-        notes.refuse(f"found {shown(text)}, not an integer", "write decimal digits alone, such as 42")
+        notes.error(f"found {format_value(text)}, not an integer", "write decimal digits alone, such as 42")
         return None
 
     def _checked(self, value: int, notes: Notes) -> int | None:
         if not _LEAST <= value <= _MOST:
-            notes.refuse(f"{shown(value)} does not fit in 32 bits", f"give a value from {_LEAST} to {_MOST}")
+            notes.error(
+                f"{format_value(value)} does not fit in 32 bits", f"give a value from {_LEAST} to {_MOST}"
+            )
             return None
         self.check_range(value, notes)
         return value
@@ -86,17 +88,19 @@ class Number(_Ranged, frozen=True):
     infinity_allowed: bool = False
     nan_allowed: bool = False
 
-    def accept(self, value: Any, notes: Notes) -> int | float | str | None:
+    def validate(self, value: Any, notes: Notes) -> int | float | str | None:
         """Take numbers, and texts that spell one; such a text reaches the task as it is (App Engine)."""
         if isinstance(value, str):
             found = _parse(value)
             if found is None:
-                notes.refuse(f"{shown(value)} is no number", "write it without quotes, or nan, inf, -inf")
+                notes.error(
+                    f"{format_value(value)} is no number", "write it without quotes, or nan, inf, -inf"
+                )
                 return None
             self._check(found, notes)
             return value
         if isinstance(value, bool) or not isinstance(value, Real):
-            notes.refuse(misfit(value, "a number"), "give a number")
+            notes.error(type_mismatch(value, "a number"), "give a number")
             return None
         return self._of(value, notes)
 
@@ -105,7 +109,7 @@ class Number(_Ranged, frozen=True):
             number = int(value) if isinstance(value, Integral) else float(value)
             float(number)
         except OverflowError:
-            notes.refuse(f"{shown(value)} is larger than a number can be", "give a smaller one")
+            notes.error(f"{format_value(value)} is larger than a number can be", "give a smaller one")
             return None
         self._check(number, notes)
         return number
@@ -114,7 +118,7 @@ class Number(_Ranged, frozen=True):
         """Take what App Engine takes: Java's spellings, and nan, inf, -inf in any letter case."""
         found = _parse(text)
         if found is None:
-            notes.refuse(f"found {shown(text)}, not a number", "write for example 1.5, 2e-3, nan, inf")
+            notes.error(f"found {format_value(text)}, not a number", "write for example 1.5, 2e-3, nan, inf")
             return None
         self._check(found, notes)
         return found
@@ -122,23 +126,23 @@ class Number(_Ranged, frozen=True):
     def _check(self, value: float, notes: Notes) -> None:
         if math.isnan(value):
             if not self.nan_allowed:
-                notes.refuse("is not a number (nan)", "give a number, or set nan_allowed: true")
+                notes.error("is not a number (nan)", "give a number, or set nan_allowed: true")
             return
         if math.isinf(value) and not self.infinity_allowed:
-            notes.refuse("is infinite", "give a finite number, or set infinity_allowed: true")
+            notes.error("is infinite", "give a finite number, or set infinity_allowed: true")
             return
         self.check_range(value, notes)
 
-    def text(self, value: Any) -> str:
+    def to_text(self, value: Any) -> str:
         """What App Engine would write: `5`, `-5.5`, `1.0E10`, `nan`."""
         return _java(value) if isinstance(value, float) else str(value)
 
-    def ready(self, value: Any) -> Any:
+    def to_json(self, value: Any) -> Any:
         """The number; `nan`, `inf`, `-inf` as text, since JSON has no such numbers."""
         return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def is_java(text: str) -> bool:
+def is_java_number(text: str) -> bool:
     """Whether Java's own `Double.parseDouble` reads it, as App Engine's arrays demand."""
     return text in _JAVA_WORDS or text.lower() not in _WORDS
 

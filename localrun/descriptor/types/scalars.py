@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from localrun.descriptor.types.base import DataType, Notes, encodable, kind, misfit, shown
+from localrun.descriptor.types.base import (
+    DataType,
+    Notes,
+    check_encodable,
+    describe_type,
+    format_value,
+    type_mismatch,
+)
 from localrun.suggestions import did_you_mean
 
 
@@ -13,11 +20,11 @@ class Boolean(DataType, frozen=True):
 
     id: ClassVar[str] = "boolean"
 
-    def accept(self, value: Any, notes: Notes) -> bool | None:
+    def validate(self, value: Any, notes: Notes) -> bool | None:
         """Take true and false only."""
         if isinstance(value, bool):
             return value
-        notes.refuse(misfit(value, "a boolean"), "give true or false, without quotes")
+        notes.error(type_mismatch(value, "a boolean"), "give true or false, without quotes")
         return None
 
     def parse(self, text: str, notes: Notes) -> bool | None:
@@ -28,12 +35,13 @@ class Boolean(DataType, frozen=True):
         word = text.lower()
         if word in ("true", "false"):
             return word == "true"
-        notes.refuse(
-            f"found {shown(text)}, not a boolean (App Engine would read it as false)", "write true or false"
+        notes.error(
+            f"found {format_value(text)}, not a boolean (App Engine would read it as false)",
+            "write true or false",
         )
         return None
 
-    def text(self, value: Any) -> str:
+    def to_text(self, value: Any) -> str:
         """`true` or `false`."""
         return "true" if value else "false"
 
@@ -46,22 +54,26 @@ class String(DataType, frozen=True):
     min_length: int = 0
     max_length: int | None = None
 
-    def accept(self, value: Any, notes: Notes) -> str | None:
+    def validate(self, value: Any, notes: Notes) -> str | None:
         """Take a text of a length that is allowed."""
         if not isinstance(value, str):
-            notes.refuse(misfit(value, "text"), "put it in quotes")
+            notes.error(type_mismatch(value, "text"), "put it in quotes")
             return None
         return self.parse(value, notes)
 
     def parse(self, text: str, notes: Notes) -> str | None:
         """Take it as it is."""
-        if not encodable(text, notes):
+        if not check_encodable(text, notes):
             return None
         length = len(text.encode("utf-16-le")) // 2
         if length < self.min_length:
-            notes.refuse(f"{shown(text)} {_count(length)}, fewer than {self.min_length}", "make it longer")
+            notes.error(
+                f"{format_value(text)} {_count(length)}, fewer than {self.min_length}", "make it longer"
+            )
         if self.max_length is not None and length > self.max_length:
-            notes.refuse(f"{shown(text)} {_count(length)}, more than {self.max_length}", "make it shorter")
+            notes.error(
+                f"{format_value(text)} {_count(length)}, more than {self.max_length}", "make it shorter"
+            )
         return text
 
 
@@ -71,13 +83,13 @@ class Enumeration(DataType, frozen=True):
     id: ClassVar[str] = "enumeration"
     values: tuple[str, ...] = ()
 
-    def accept(self, value: Any, notes: Notes) -> str | None:
+    def validate(self, value: Any, notes: Notes) -> str | None:
         """Take one of the values."""
         if not isinstance(value, str):
             remedy = "put it in quotes"
             if isinstance(value, bool):
                 remedy += ": YAML reads yes, no, on and off as booleans"
-            notes.refuse(f"{shown(value)} is {kind(value)}, not text", remedy)
+            notes.error(f"{format_value(value)} is {describe_type(value)}, not text", remedy)
             return None
         return self.parse(value, notes)
 
@@ -86,8 +98,9 @@ class Enumeration(DataType, frozen=True):
         if text in self.values:
             return text
         allowed = ", ".join(self.values[:20]) + (", ..." if len(self.values) > 20 else "")
-        notes.refuse(
-            f"{shown(text)} is not one of: {allowed}", did_you_mean(text, self.values) or "take one of them"
+        notes.error(
+            f"{format_value(text)} is not one of: {allowed}",
+            did_you_mean(text, self.values) or "take one of them",
         )
         return None
 

@@ -34,7 +34,7 @@ def check(geometry: dict[str, Any], notes: Notes) -> None:
     else:
         return
     if reason is not None:
-        notes.refuse(f"is not valid: {_said(reason)}", _REMEDY)
+        notes.error(f"is not valid: {_said(reason)}", _REMEDY)
 
 
 def _reason(polygons: list[Any]) -> str | None:

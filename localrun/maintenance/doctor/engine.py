@@ -9,7 +9,7 @@ from pathlib import Path
 
 from localrun.engines.base import EngineInfo
 from localrun.maintenance.doctor.check import Check, doubtful, failing, well
-from localrun.units import show_bytes, show_seconds
+from localrun.units import format_bytes, format_duration
 
 _OLDEST = (20, 10)  # versions that the tests of the engine's contract have seen
 _SLOW = ("vfs", "devicemapper", "aufs")  # storage drivers that copy, or that engines have given up
@@ -40,7 +40,7 @@ def _engine(info: EngineInfo) -> Check:
     facts = {"version": info.version, "address": info.address, "api": info.api, "rootless": info.rootless}
     if info.name == "docker" and _version(info.version) < _OLDEST:
         return doubtful("engine", f"{said}; it is older than 20.10", "update the engine", **facts)
-    return well("engine", f"{said}, {info.cpus} cpus, {show_bytes(info.memory)} of memory", **facts)
+    return well("engine", f"{said}, {info.cpus} cpus, {format_bytes(info.memory)} of memory", **facts)
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -110,7 +110,7 @@ def _clock(info: EngineInfo) -> Check:
     ahead = "ahead of" if info.clock > 0 else "behind"
     return doubtful(
         "clock",
-        f"the engine's clock is {show_seconds(abs(info.clock))} {ahead} this machine's",
+        f"the engine's clock is {format_duration(abs(info.clock))} {ahead} this machine's",
         "set both clocks, for example by NTP: times in records would contradict each other",
         seconds=round(info.clock, 3),
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from localrun.admission import Disk, HostSample, sample
 from localrun.maintenance.doctor.check import Check, doubtful, failing, well
 from localrun.settings import Settings
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 
 _PYTHON = (3, 11)
 _NEEDED = ("click", "msgspec", "PyYAML", "rich", "psutil", "filelock", "numpy", "shapely", "docker")
@@ -57,7 +57,7 @@ def _version(name: str) -> str | None:
 
 def _memory(seen: HostSample) -> Check:
     percent = seen.memory_percent
-    free, total = show_bytes(seen.memory_available), show_bytes(seen.memory_total)
+    free, total = format_bytes(seen.memory_available), format_bytes(seen.memory_total)
     said = f"{free} of {total} are free ({percent:.0f} % used)"
     facts = {"total": seen.memory_total, "available": seen.memory_available, "percent": round(percent, 1)}
     if percent >= _MEMORY[1]:
@@ -69,9 +69,7 @@ def _memory(seen: HostSample) -> Check:
 
 
 def _disk(point: str, disk: Disk, settings: Settings) -> Check:
-    said = (
-        f"{point}: {show_bytes(disk.free)} of {show_bytes(disk.total)} are free ({disk.percent:.0f} % used)"
-    )
+    said = f"{point}: {format_bytes(disk.free)} of {format_bytes(disk.total)} are free ({disk.percent:.0f} % used)"
     facts = {"mount": point, **disk._asdict()}
     remedy = "free some: `localrun prune`, `docker system df`"
     if disk.percent >= settings.disk_limit or disk.free < settings.disk_reserve:

@@ -9,7 +9,7 @@ from localrun.maintenance import leftovers
 from localrun.maintenance.doctor.check import Check, doubtful, well
 from localrun.settings import Settings
 from localrun.task.workspace import Home
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 
 _PRUNE = "localrun prune"
 _LOOKED_AT = 2000  # tasks whose record is read
@@ -56,7 +56,7 @@ def of_engine(home: Home, engine: Engine, *, busy: bool) -> Iterator[Check]:
     )
     known = {image.id: image for _, image in leftovers.images(engine)}
     size = sum(image.size for image in known.values())
-    message = f"{len(known)} that localrun loaded or built, {show_bytes(size)} at most"
+    message = f"{len(known)} that localrun loaded or built, {format_bytes(size)} at most"
     yield well(
         "images",
         message + (f"; `{_PRUNE}` shows which are needed" if known else ""),

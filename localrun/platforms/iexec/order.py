@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from localrun.errors import InputsError, OutputsError, Problem, UsageError
-from localrun.masking.masker import SHORTEST
+from localrun.masking.masker import MIN_LENGTH
 from localrun.platforms.iexec import download, layout
 from localrun.suggestions import did_you_mean
 from localrun.values import digest
@@ -145,14 +145,12 @@ def furnish(app: str, order: Order, find_file: Locate | None = None) -> Furnishe
         command,
         layout.environment(app, order.args, names, callback=order.callback),
         secrets,
-        tuple(_short(name) for name, value in secrets.items() if len(value) < SHORTEST),
+        tuple(_short(name) for name, value in secrets.items() if len(value) < MIN_LENGTH),
     )
 
 
 def _short(name: str) -> str:
-    return (
-        f"{name} has fewer than {SHORTEST} characters: too few to be found and hidden in what the app writes"
-    )
+    return f"{name} has fewer than {MIN_LENGTH} characters: too few to be found and hidden in what the app writes"
 
 
 class _Given:

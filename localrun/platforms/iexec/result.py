@@ -18,7 +18,7 @@ from localrun.errors import Cause, Problem
 from localrun.platforms.iexec import digest
 from localrun.platforms.iexec.layout import OUT
 from localrun.platforms.iexec.zip import LARGEST, TooLarge, pack
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 from localrun.values import Collected
 from localrun.values.digest import MOST_ENTRIES
 from localrun.values.untrusted import Spot, Tree, Untrusted
@@ -128,9 +128,7 @@ class _Check:
         try:
             pack(self.tree, self.spots, packed, check_cancelled)
         except TooLarge:
-            message = (
-                f"holds {show_bytes(total)}, packed more than the {show_bytes(LARGEST)} that can be uploaded"
-            )
+            message = f"holds {format_bytes(total)}, packed more than the {format_bytes(LARGEST)} that can be uploaded"
             self.too_large.append((Cause.RESULT_TOO_LARGE, Problem(OUT, message, "write less to it")))
             return
         except Untrusted as error:
@@ -139,7 +137,7 @@ class _Check:
         self.outputs["result"] = str(packed)
         if total > LARGEST:
             self.warnings.append(
-                f"the result holds {show_bytes(total)}, too much unless it is packed: `iapp test` refuses it"
+                f"the result holds {format_bytes(total)}, too much unless it is packed: `iapp test` refuses it"
             )
         self._tell_links()
 
@@ -170,7 +168,7 @@ class _Check:
                 self.refuse(Cause.COMPUTED_FILE_MISSING, place, "is missing", _EXAMPLE)
                 return None
             if spot.kind != "file" or spot.size > _LARGEST_COMPUTED:
-                what = f"is a {spot.kind}" if spot.kind != "file" else f"has {show_bytes(spot.size)}"
+                what = f"is a {spot.kind}" if spot.kind != "file" else f"has {format_bytes(spot.size)}"
                 self.refuse(Cause.COMPUTED_FILE_MISSING, place, f"{what}, not a short file", _EXAMPLE)
                 return None
             return self._parsed(place, self.tree.read(spot, _LARGEST_COMPUTED))

@@ -61,7 +61,7 @@ class Journal:
 
     def hide(self, secret: str) -> None:
         """Never write this value down from now on."""
-        self._redactor.hide(secret)
+        self._redactor.add_secret(secret)
 
     def emit(
         self,
@@ -85,9 +85,9 @@ class Journal:
             "data": data if data is not None else {},
             "metadata": metadata or {},
         }
-        text = self._redactor.passed(told)
+        text = self._redactor.encode_fast(told)
         if text is None:
-            told = {name: self._redactor.plain(part) for name, part in told.items()}
+            told = {name: self._redactor.redact(part) for name, part in told.items()}
         if text is None or event_type in formats.ERRORS:
             told["data"] = formats.with_error(told["data"]) if event_type in formats.ERRORS else told["data"]
             text = encode(told)

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 from localrun.values.compare.first_difference import first_difference
 
 _TEXT = 1024**2  # bytes of a text whose lines are compared
@@ -27,7 +27,7 @@ class Divergence:
     def note(self) -> str:
         """In words."""
         place = f"line {self.line}" if self.line else f"byte {self.offset}"
-        return f"differs from {place} on ({' and '.join(map(show_bytes, self.sizes))})"
+        return f"differs from {place} on ({' and '.join(map(format_bytes, self.sizes))})"
 
 
 def divergence(first: BinaryIO, second: BinaryIO) -> Divergence | None:

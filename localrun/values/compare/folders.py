@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 from localrun.values.compare.change import Change
 from localrun.values.compare.file_contents import divergence
 from localrun.values.listing import Leaf, leaves
@@ -54,7 +54,7 @@ def _entry(
 def _words(leaf: Leaf) -> str:
     match leaf.kind:
         case "file":
-            return f"a file of {show_bytes(leaf.size)}"
+            return f"a file of {format_bytes(leaf.size)}"
         case "link":
             return f"a link to {leaf.target}"
         case kind:

@@ -78,7 +78,7 @@ def _limits(record: TaskRecord) -> dict[str, Any]:
 def _environment(first: TaskRecord, second: TaskRecord) -> Iterator[Change]:
     """What the program finds around it; of secrets only that they differ."""
     ours, theirs = (_of_plan(record, "environment").get("environment", {}) for record in (first, second))
-    plain: list[dict[str, Any]] = [Redactor().plain(values) for values in (ours, theirs)]
+    plain: list[dict[str, Any]] = [Redactor().redact(values) for values in (ours, theirs)]
     for change in changes("environment", "", ours, theirs):
         one, other = (values.get(change.path) for values in plain)
         note = "is another secret" if one == other else ""

@@ -29,14 +29,14 @@ def check_files(kind: Image, files: Files, notes: Notes) -> None:
     """Check the files of a slide; its size is that of the largest file."""
     found = list(files)
     if not found:
-        notes.refuse("holds no DICOM file", "put the files of the slide into it")
+        notes.error("holds no DICOM file", "put the files of the slide into it")
     told = 0
     for name, open_file, _ in found:
         with open_file() as file:
             fits = is_dicom(file.read(dicom.MAGIC_AT + 4))
         if not fits:
             told += 1
-            notes.refuse(f"holds {name[:200]!r}, which is no DICOM file", "leave it out")
+            notes.error(f"holds {name[:200]!r}, which is no DICOM file", "leave it out")
         if told == _TOLD:
             return
     if not told and found and (kind.max_width is not None or kind.max_height is not None):
@@ -50,7 +50,7 @@ def _check_size(kind: Image, largest: tuple[str, Callable[[], BinaryIO], int], n
             head = file.read(_HEADER)
         picture = dicom.read(Window(io.BytesIO(head), len(head)))
     except Damaged as error:
-        notes.refuse(f"holds {name!r}, a damaged DICOM file: {error}", "copy it again")
+        notes.error(f"holds {name!r}, a damaged DICOM file: {error}", "copy it again")
         return
     check_pixels(kind, picture, notes)
 
@@ -62,7 +62,7 @@ def check_pixels(kind: Image, picture: Picture, notes: Notes) -> None:
         ("high", picture.height, kind.max_height),
     ):
         if most is not None and found > most:
-            notes.refuse(f"is {found} pixels {what}, more than {most}", "give a smaller image")
+            notes.error(f"is {found} pixels {what}, more than {most}", "give a smaller image")
 
 
 def check_zip(kind: Image, file: BinaryIO, size: int, notes: Notes) -> None:
@@ -72,12 +72,12 @@ def check_zip(kind: Image, file: BinaryIO, size: int, notes: Notes) -> None:
         with zips.opened(file, size) as archive:
             members = list(zips.members(archive, size, notes))
             if any(item.is_dir() for item in archive.infolist()):
-                notes.diverges("image_zip_folder")
+                notes.warn_divergence("image_zip_folder")
             if len(notes.problems) == before:
                 files = ((item.filename, _opener(archive, item), item.file_size) for item in members)
                 check_files(kind, files, notes)
     except Damaged as error:
-        notes.refuse(f"is a damaged zip: {error}", "pack it again")
+        notes.error(f"is a damaged zip: {error}", "pack it again")
 
 
 def _opener(archive: zipfile.ZipFile, item: zipfile.ZipInfo) -> Callable[[], BinaryIO]:

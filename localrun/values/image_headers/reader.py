@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from localrun.descriptor.types import Image, Notes
 from localrun.descriptor.types.files import IMAGE_FORMATS
-from localrun.units import show_bytes
+from localrun.units import format_bytes
 from localrun.values.image_headers import dicom, dicom_slides, jpeg, magic, png, tiff, zips
 from localrun.values.image_headers.window import Damaged, Picture, Window
 
@@ -42,7 +42,7 @@ def check(kind: Image, file: BinaryIO, size: int, notes: Notes) -> None:
     try:
         picture = _header(kind, name, Window(file, size))
     except Damaged as error:
-        notes.refuse(f"is a damaged {name}: {error}", "give an image that can be read")
+        notes.error(f"is a damaged {name}: {error}", "give an image that can be read")
         return
     if picture is not None:
         _check_header(kind, name, picture, notes)
@@ -62,7 +62,7 @@ def _is_allowed(kind: Image, found: tuple[str, ...], otherwise: str, notes: Note
     what = " and ".join(found) if found and "wsidicom" not in found else otherwise
     wanted = f"not {names}" if len(allowed) == 1 else f"none of {names}"
     hint = " (as a folder or a zip)" if "wsidicom" in allowed else ""
-    notes.refuse(f"is {what}, {wanted}", f"give an image of a format that is allowed{hint}")
+    notes.error(f"is {what}, {wanted}", f"give an image of a format that is allowed{hint}")
     return False
 
 
@@ -77,15 +77,15 @@ def _check_header(kind: Image, name: str, picture: Picture, notes: Notes) -> Non
     dicom_slides.check_pixels(kind, picture, notes)
     if picture.unpacked > _MOST_UNPACKED:
         size = f"{picture.width} x {picture.height} pixels"
-        message = f"is {size}, which take {show_bytes(picture.unpacked)} of memory at once"
-        notes.refuse(message, "save it in tiles, or smaller")
+        message = f"is {size}, which take {format_bytes(picture.unpacked)} of memory at once"
+        notes.error(message, "save it in tiles, or smaller")
     if name == "tiff" and kind.formats:
         if picture.is_big:
-            notes.diverges("image_bigtiff")
+            notes.warn_divergence("image_bigtiff")
         elif picture.tiled or picture.samples != 3:
-            notes.diverges("image_tiff_kind")
+            notes.warn_divergence("image_tiff_kind")
     if not kind.formats and _is_limited(kind) and (name == "dicom" or picture.is_big):
-        notes.diverges("image_size_unread")
+        notes.warn_divergence("image_size_unread")
 
 
 def _is_limited(kind: Image) -> bool:

@@ -81,14 +81,12 @@ def members(archive: zipfile.ZipFile, size: int, notes: Notes) -> Iterator[zipfi
     for item in archive.infolist():
         reason = _unsafe(item, names) if 0 <= item.header_offset < size else "it lies outside of the zip"
         if reason:
-            notes.refuse(f"holds {item.orig_filename[:200]!r}: {reason}", "pack it again")
+            notes.error(f"holds {item.orig_filename[:200]!r}: {reason}", "pack it again")
         unpacked += item.file_size
         if not item.is_dir():
             yield item
     if unpacked > _MOST_UNPACKED or (unpacked > _RATIO_FLOOR and unpacked > _RATIO * size):
-        notes.refuse(
-            f"unpacks from {size} to {unpacked} bytes: that is how a zip bomb looks", "pack it again"
-        )
+        notes.error(f"unpacks from {size} to {unpacked} bytes: that is how a zip bomb looks", "pack it again")
 
 
 def _unsafe(item: zipfile.ZipInfo, names: _Names) -> str:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from localrun import descriptor
 from localrun.bundle.images.build import labels_of
 from localrun.bundle.scaffold import template
-from localrun.bundle.scaffold.examples import picture
-from localrun.bundle.scaffold.grammar import Wish, parse
+from localrun.bundle.scaffold.examples import example_image
+from localrun.bundle.scaffold.grammar import ParameterSpec, parse
 from localrun.descriptor.types import TYPES
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Problem, UsageError
@@ -43,7 +43,7 @@ def texts(kinds: list[str]) -> list[str]:
 
 def problems(*inputs: str, outputs: tuple[str, ...] = ()) -> dict[str, Problem]:
     with pytest.raises(UsageError) as raised:
-        template.plan("new", inputs, outputs)
+        template.render("new", inputs, outputs)
     return {problem.path: problem for problem in raised.value.problems}
 
 
@@ -65,7 +65,7 @@ def problems(*inputs: str, outputs: tuple[str, ...] = ()) -> dict[str, Problem]:
 )
 def test_a_parameter_is_a_name_and_a_type(text: str, kind: Any) -> None:
     found: list[Problem] = []
-    assert parse([text], "--input", found) == [Wish("x", kind)]
+    assert parse([text], "--input", found) == [ParameterSpec("x", kind)]
     assert found == []
 
 
@@ -99,7 +99,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 @given(st.lists(st.text(max_size=30), max_size=4))
 def test_whatever_is_written_only_a_usage_error_comes_out(given_texts: list[str]) -> None:
     try:
-        made = template.plan("new", given_texts, given_texts)
+        made = template.render("new", given_texts, given_texts)
     except UsageError:
         return
     assert descriptor.read(made.files["descriptor.yml"]).inputs
@@ -109,14 +109,14 @@ def test_whatever_is_written_only_a_usage_error_comes_out(given_texts: list[str]
 
 
 def test_without_a_wish_it_adds_two_integers() -> None:
-    found = descriptor.read(template.plan("adder").files["descriptor.yml"])
+    found = descriptor.read(template.render("adder").files["descriptor.yml"])
     assert (list(found.inputs), list(found.outputs)) == (["a", "b"], ["sum"])
     assert found.warnings == ()
 
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_each_type_makes_a_descriptor_that_app_engine_would_accept(kind: str) -> None:
-    made = template.plan("new", [f"x:{kind}"], [f"y:{kind}"])
+    made = template.render("new", [f"x:{kind}"], [f"y:{kind}"])
     found = descriptor.read(made.files["descriptor.yml"])
     assert (found.warnings, made.warnings) == ((), ())
     assert found.inputs["x"].type == found.outputs["y"].type
@@ -124,7 +124,7 @@ def test_each_type_makes_a_descriptor_that_app_engine_would_accept(kind: str) ->
 
 
 def test_what_app_engine_would_refuse_is_told() -> None:
-    (warning,) = template.plan("new", [], ["ds:array<datetime>"]).warnings
+    (warning,) = template.render("new", [], ["ds:array<datetime>"]).warnings
     assert "cannot read a datetime in an output array" in warning
 
 
@@ -139,31 +139,31 @@ def test_what_app_engine_would_refuse_is_told() -> None:
     ],
 )
 def test_any_name_of_a_folder_becomes_a_name_and_a_namespace(name: str, called: str, namespace: str) -> None:
-    found = descriptor.read(template.plan(name).files["descriptor.yml"])
+    found = descriptor.read(template.render(name).files["descriptor.yml"])
     assert (found.name, found.namespace) == (called, namespace)
 
 
 @pytest.mark.parametrize("name", ["class", "yes", "1", "inputs", "None", "null", "_", "y", "run"])
 def test_any_name_of_a_parameter_may_be_a_word_of_yaml_or_python(name: str) -> None:
-    made = template.plan("new", [f"{name}:integer"], [f"{name}:integer"])
+    made = template.render("new", [f"{name}:integer"], [f"{name}:integer"])
     assert list(descriptor.read(made.files["descriptor.yml"]).inputs) == [name]
     compile(made.files["program/main.py"], "main.py", "exec")
 
 
 def test_a_namespace_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError) as raised:
-        template.plan("new", namespace="a b")
+        template.render("new", namespace="a b")
     assert raised.value.problems[0].path == "namespace"
 
 
 def test_only_one_side_given_fills_the_other() -> None:
-    one = descriptor.read(template.plan("new", ["x:file"]).files["descriptor.yml"])
-    other = descriptor.read(template.plan("new", [], ["x:file"]).files["descriptor.yml"])
+    one = descriptor.read(template.render("new", ["x:file"]).files["descriptor.yml"])
+    other = descriptor.read(template.render("new", [], ["x:file"]).files["descriptor.yml"])
     assert (list(one.outputs), list(other.inputs)) == (["result"], ["text"])
 
 
 def test_the_example_picture_is_a_png() -> None:
-    data = picture()
+    data = example_image()
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     assert data.endswith(b"IEND\xaeB`\x82")
 
@@ -172,7 +172,7 @@ def test_the_example_picture_is_a_png() -> None:
 def test_the_program_gives_what_is_expected(tmp_path: Path, outputs: list[str]) -> None:
     """Without a container: the program runs here, on folders of this test."""
     inputs = texts(EVERY) if len(outputs) == len(EVERY) else ["text:string"]
-    template.write(template.plan("new", inputs, outputs), tmp_path / "new")
+    template.write(template.render("new", inputs, outputs), tmp_path / "new")
     lay_out(tmp_path)
     main = tmp_path / "new" / "program" / "main.py"
     text = main.read_text()
@@ -205,7 +205,7 @@ def lay_out(folder: Path) -> None:
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     folder = tmp_path / "new"
     folder.mkdir()
-    template.write(template.plan("new"), folder)
+    template.write(template.render("new"), folder)
     assert (folder / "descriptor.yml").is_file()
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
@@ -229,14 +229,14 @@ def test_what_is_there_already_is_not_touched(tmp_path: Path, occupy: Any) -> No
     occupy(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UsageError, match="new") as raised:
-        template.write(template.plan("new"), tmp_path / "new")
+        template.write(template.render("new"), tmp_path / "new")
     assert raised.value.remedy
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_folder_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no folder"):
-        template.write(template.plan("new"), tmp_path / "none" / "new")
+        template.write(template.render("new"), tmp_path / "none" / "new")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -262,7 +262,7 @@ def new(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Path]:
     ids=["standard", "every type passed on", "every type made up"],
 )
 def test_its_own_test_passes_as_it_is(new: Path, inputs: list[str], outputs: list[str]) -> None:
-    template.write(template.plan("new", inputs, outputs), new)
+    template.write(template.render("new", inputs, outputs), new)
     done = run_its_tests(new)
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
@@ -270,11 +270,11 @@ def test_its_own_test_passes_as_it_is(new: Path, inputs: list[str], outputs: lis
 
 @pytest.mark.docker
 def test_its_own_test_writes_down_what_came_out(new: Path) -> None:
-    template.write(template.plan("new", ["picture:image"], ["picture:image", "size:integer"]), new)
+    template.write(template.render("new", ["picture:image"], ["picture:image", "size:integer"]), new)
     done = run_its_tests(new, "--localrun-update")
     assert done.returncode == 0, done.stdout
     assert json.loads((new / "expected.json").read_text())["picture"] == "@expected/picture.png"
-    assert (new / "expected/picture.png").read_bytes() == picture()
+    assert (new / "expected/picture.png").read_bytes() == example_image()
     assert "new expectations" not in run_its_tests(new, "--localrun-update").stdout
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from localrun import values
 from localrun.descriptor.divergences import divergence
 from localrun.descriptor.types import Geometry, Notes
-from localrun.descriptor.types.geojson import KINDS
+from localrun.descriptor.types.geojson import NESTING
 from localrun.errors import InputsError
 from tests.support.descriptors import make
 
@@ -186,19 +186,19 @@ def test_what_the_server_takes_otherwise_is_a_warning(value: Any, row: str) -> N
 
 def test_an_object_is_written_as_text_and_warned_of() -> None:
     notes = Notes("g")
-    found = Geometry().accept(FIT[0], notes)
+    found = Geometry().validate(FIT[0], notes)
 
-    assert Geometry().text(found) == '{"type":"Point","coordinates":[1,2]}'
-    assert notes.warnings == [divergence("geometry_object").at("g")]
+    assert Geometry().to_text(found) == '{"type":"Point","coordinates":[1,2]}'
+    assert notes.warnings == [divergence("geometry_object").format_warning("g")]
 
 
 def test_a_shape_of_shapely_is_taken_as_its_geojson() -> None:
     import shapely
 
     notes = Notes("g")
-    found = Geometry().accept(shapely.box(0, 0, 2, 1), notes)
+    found = Geometry().validate(shapely.box(0, 0, 2, 1), notes)
 
-    assert json.loads(Geometry().text(found))["type"] == "Polygon"
+    assert json.loads(Geometry().to_text(found))["type"] == "Polygon"
     assert notes.problems == []
 
 
@@ -206,7 +206,7 @@ def test_a_shape_of_shapely_is_taken_as_its_geojson() -> None:
 def test_a_value_that_json_cannot_hold_is_refused(value: Any) -> None:
     notes = Notes("g")
 
-    assert Geometry().accept(value, notes) is None
+    assert Geometry().validate(value, notes) is None
     assert len(notes.problems) == 1
 
 
@@ -215,7 +215,7 @@ def test_an_object_that_holds_itself_is_refused() -> None:
     round_trip["coordinates"] = round_trip
 
     notes = Notes("g")
-    assert Geometry().accept(round_trip, notes) is None
+    assert Geometry().validate(round_trip, notes) is None
     assert len(notes.problems) == 1
 
 
@@ -291,12 +291,12 @@ junk = st.recursive(
 members = st.fixed_dictionaries(
     {},
     optional={
-        "type": st.sampled_from([*KINDS, "Feature", "FeatureCollection", "x"]) | junk,
+        "type": st.sampled_from([*NESTING, "Feature", "FeatureCollection", "x"]) | junk,
         "coordinates": st.lists(st.lists(st.lists(positions, max_size=5), max_size=3), max_size=3)
         | st.lists(positions, max_size=5)
         | positions
         | junk,
-        "geometry": st.fixed_dictionaries({"type": st.sampled_from([*KINDS]), "coordinates": junk}),
+        "geometry": st.fixed_dictionaries({"type": st.sampled_from([*NESTING]), "coordinates": junk}),
         "properties": st.dictionaries(st.sampled_from(["subType", "radius", "x"]), junk) | junk,
     },
 )

@@ -25,16 +25,16 @@ from localrun.descriptor.types import (
     Notes,
     Number,
     String,
+    format_value,
     memory,
-    shown,
 )
-from localrun.descriptor.types.datetime import instant
-from localrun.descriptor.types.numeric import is_java
+from localrun.descriptor.types.datetime import parse_instant
+from localrun.descriptor.types.numeric import is_java_number
 
 
 def accept(kind: DataType, value: Any) -> tuple[Any, Notes]:
     notes = Notes("x")
-    return kind.accept(value, notes), notes
+    return kind.validate(value, notes), notes
 
 
 def parse(kind: DataType, text: str) -> tuple[Any, Notes]:
@@ -275,12 +275,12 @@ def test_a_file_named_without_at_gets_the_right_advice() -> None:
     ],
 )
 def test_a_number_is_written_as_app_engine_writes_it(value: Any, text: str) -> None:
-    assert Number().text(value) == text
+    assert Number().to_text(value) == text
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_survives_being_written(value: float) -> None:
-    text = Number().text(value)
+    text = Number().to_text(value)
 
     assert parse(Number(), text)[0] == value
     assert parse(Number(), text)[1].problems == []
@@ -307,7 +307,7 @@ def test_random_text_never_surprises_a_type(text: str) -> None:
 def test_random_values_never_surprise_a_type(value: Any) -> None:
     for kind in TYPES.values():
         notes = Notes("x")
-        found = kind().accept(value, notes)
+        found = kind().validate(value, notes)
         assert notes.problems or found is not None
 
 
@@ -315,12 +315,12 @@ def test_random_values_never_surprise_a_type(value: Any) -> None:
     ("value", "ready"), [(math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf"), (1, 1)]
 )
 def test_what_json_cannot_hold_is_text(value: float, ready: Any) -> None:
-    assert Number().ready(value) == ready
-    assert Array(Number()).ready([value]) == [ready]
+    assert Number().to_json(value) == ready
+    assert Array(Number()).to_json([value]) == [ready]
 
 
 def test_the_spellings_that_arrays_of_app_engine_know_are_told_apart() -> None:
-    assert [is_java(text) for text in ("NaN", "-Infinity", "1.5", "nan", "INF", "-inf")] == [
+    assert [is_java_number(text) for text in ("NaN", "-Infinity", "1.5", "nan", "INF", "-inf")] == [
         True,
         True,
         True,
@@ -331,8 +331,10 @@ def test_the_spellings_that_arrays_of_app_engine_know_are_told_apart() -> None:
 
 
 def test_geometries_are_written_verbatim_or_without_blanks() -> None:
-    assert Geometry().text('{ "type": "Point" }') == '{ "type": "Point" }'
-    assert Geometry().text({"type": "Point", "coordinates": [1, 2]}) == '{"type":"Point","coordinates":[1,2]}'
+    assert Geometry().to_text('{ "type": "Point" }') == '{ "type": "Point" }'
+    assert (
+        Geometry().to_text({"type": "Point", "coordinates": [1, 2]}) == '{"type":"Point","coordinates":[1,2]}'
+    )
 
 
 @pytest.mark.parametrize(
@@ -367,13 +369,13 @@ def test_what_is_no_amount_of_memory_is_none(text: str) -> None:
 
 
 def test_moments_are_compared_across_zones_to_the_nanosecond() -> None:
-    early = instant("2024-01-01T00:00:00.000000001Z")
-    late = instant("2024-01-01T01:00:00.000000002+01:00")
+    early = parse_instant("2024-01-01T00:00:00.000000001Z")
+    late = parse_instant("2024-01-01T01:00:00.000000002+01:00")
 
     assert early is not None
     assert late is not None
     assert early < late
-    assert instant("2024-01-01T24:00:00Z") == instant("2024-01-02T00:00:00Z")
+    assert parse_instant("2024-01-01T24:00:00Z") == parse_instant("2024-01-02T00:00:00Z")
 
 
 def test_a_file_is_measured_and_its_kind_looked_at() -> None:
@@ -390,6 +392,6 @@ def test_a_file_is_measured_and_its_kind_looked_at() -> None:
 
 
 def test_a_long_value_is_shown_short() -> None:
-    assert shown("a" * 1000) == repr("a" * 60) + "... (1000 characters)"
-    assert len(shown(list(range(1000)))) < 60
-    assert shown("line\nbreak\x1b[31m") == repr("line\nbreak\x1b[31m")
+    assert format_value("a" * 1000) == repr("a" * 60) + "... (1000 characters)"
+    assert len(format_value(list(range(1000)))) < 60
+    assert format_value("line\nbreak\x1b[31m") == repr("line\nbreak\x1b[31m")

@@ -329,7 +329,7 @@ def died(desk: Desk, owner: Owner) -> tuple[Any, Any, str]:
     claim = desk.app.home.claim(workspace.id, new=True)
     given = furnish(IMAGE, Order(secrets={"1": SECRET}))
     workspace.furnish(given.descriptor)
-    store.keep(workspace.secrets, given.secrets)
+    store.save(workspace.secrets, given.secrets)
     plan = Plan(profile="iexec", hidden=list(given.secrets))
     task = Task(
         TaskRecord(id=workspace.id, bundle="x", owner=owner, plan=plan, folder=str(workspace.path)), workspace

@@ -367,7 +367,7 @@ def test_a_zip_that_lists_its_folders_is_taken_with_a_warning() -> None:
     notes = look(slide({"level/": b"", "level/a.dcm": dicom()}))
 
     assert notes.problems == []
-    assert notes.warnings == [divergence("image_zip_folder").at("i")]
+    assert notes.warnings == [divergence("image_zip_folder").format_warning("i")]
 
 
 def test_a_zipped_slide_reaches_the_task_unpacked(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from localrun.descriptor.types import shown
+from localrun.descriptor.types import format_value
 from localrun.values import FileValue
 from localrun.values.compare.expected.difference import Findings, Sketch
 from localrun.values.compare.expected.tolerance import Tolerance
@@ -31,7 +31,7 @@ def compare(want: Any, got: Any, tolerance: Tolerance, findings: Findings) -> No
     one, other = _read(want), _read(got)
     if one is None or other is None:
         what = want if one is None else got
-        findings.add(f"cannot be compared: {shown(str(what))} is no geometry")
+        findings.add(f"cannot be compared: {format_value(str(what))} is no geometry")
         return
     if (one.geometry.geom_type, one.subtype) != (other.geometry.geom_type, other.subtype):
         findings.add(f"is a {_kind(other)}, and a {_kind(one)} is expected")

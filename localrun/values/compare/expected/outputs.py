@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from localrun.descriptor.types import Array, DataType, File, Geometry, Image, shown
+from localrun.descriptor.types import Array, DataType, File, Geometry, Image, format_value
 from localrun.errors import Problem, UsageError
 from localrun.suggestions import did_you_mean
 from localrun.values.compare.expected import files, scalars
@@ -63,7 +63,7 @@ def _refuse_unknown(expected: Mapping[str, Any], types: Mapping[str, DataType]) 
 def _output(kind: DataType, want: Any, got: Any, tolerance: Tolerance, findings: Findings) -> None:
     if want is None:
         if got is not None:
-            findings.add(f"is there ({shown(got)}), and is not expected")
+            findings.add(f"is there ({format_value(got)}), and is not expected")
     elif got is None:
         findings.add("is not there, or does not fit the descriptor")
     elif not tolerance.ignore:
@@ -89,7 +89,7 @@ def _value(kind: DataType, want: Any, got: Any, tolerance: Tolerance, findings: 
 
 def _array(kind: Array, want: Any, got: Any, tolerance: Tolerance, findings: Findings) -> None:
     if not isinstance(want, list):
-        findings.add(f"is a list, and {shown(want)} is expected")
+        findings.add(f"is a list, and {format_value(want)} is expected")
         return
     if len(want) != len(got):
         findings.add(f"has {len(got)} items, and {len(want)} are expected")

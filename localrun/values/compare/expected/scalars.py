@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from localrun.descriptor.types import DataType, DateTime, Integer, Number, shown
-from localrun.descriptor.types.datetime import instant
+from localrun.descriptor.types import DataType, DateTime, Integer, Number, format_value
+from localrun.descriptor.types.datetime import parse_instant
 from localrun.values.compare.expected.difference import Findings
 from localrun.values.compare.expected.tolerance import Tolerance
 
@@ -20,7 +20,7 @@ def compare(kind: DataType, want: Any, got: Any, tolerance: Tolerance, findings:
     elif isinstance(kind, DateTime):
         _moments(want, got, tolerance, findings)
     elif want != got or isinstance(want, bool) is not isinstance(got, bool):
-        findings.add(f"is {shown(got)}, and {shown(want)} is expected")
+        findings.add(f"is {format_value(got)}, and {format_value(want)} is expected")
 
 
 def are_close(want: float, got: float, tolerance: Tolerance, relative: float = 0.0) -> bool:
@@ -34,10 +34,10 @@ def are_close(want: float, got: float, tolerance: Tolerance, relative: float = 0
 def _numbers(kind: DataType, want: Any, got: Any, tolerance: Tolerance, findings: Findings) -> None:
     one, other = _number(want), _number(got)
     if one is None or other is None:
-        findings.add(f"is {shown(got)}, and {shown(want)} is expected, which is no number")
+        findings.add(f"is {format_value(got)}, and {format_value(want)} is expected, which is no number")
     elif not are_close(one, other, tolerance, _RELATIVE if isinstance(kind, Number) else 0.0):
         apart = f": {abs(one - other):g} apart" if math.isfinite(one - other) else ""
-        findings.add(f"is {shown(got)}, and {shown(want)} is expected{apart}{_said(tolerance)}")
+        findings.add(f"is {format_value(got)}, and {format_value(want)} is expected{apart}{_said(tolerance)}")
 
 
 def _number(value: Any) -> float | None:
@@ -55,9 +55,11 @@ def _said(tolerance: Tolerance) -> str:
 
 
 def _moments(want: Any, got: Any, tolerance: Tolerance, findings: Findings) -> None:
-    one, other = (instant(str(value)) for value in (want, got))
+    one, other = (parse_instant(str(value)) for value in (want, got))
     if one is None or other is None:
-        findings.add(f"is {shown(got)}, and {shown(want)} is expected, which is no datetime with a zone")
+        findings.add(
+            f"is {format_value(got)}, and {format_value(want)} is expected, which is no datetime with a zone"
+        )
         return
     apart = abs(one[0] - other[0] + (one[1] - other[1]) / 1e9)
     if apart > tolerance.seconds:

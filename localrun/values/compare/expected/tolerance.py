@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from localrun.descriptor.types import Array, DataType, DateTime, File, Geometry, Image, Integer, Number, shown
+from localrun.descriptor.types import (
+    Array,
+    DataType,
+    DateTime,
+    File,
+    Geometry,
+    Image,
+    Integer,
+    Number,
+    format_value,
+)
 from localrun.errors import Problem, UsageError
 from localrun.suggestions import did_you_mean
 
@@ -77,10 +87,10 @@ def _check(path: str, key: str, value: Any, kind: DataType, problems: list[Probl
         problems.append(Problem(path, what, did_you_mean(key, allowed) or f"there are {', '.join(allowed)}"))
     elif key == "ignore":
         if not isinstance(value, bool):
-            problems.append(Problem(path, f"{shown(value)} is neither true nor false", "write true"))
+            problems.append(Problem(path, f"{format_value(value)} is neither true nor false", "write true"))
     elif not _is_amount(value, 1.0 if _FIELDS[key].get("share") else math.inf):
         limit = "from 0 to 1" if _FIELDS[key].get("share") else "of at least 0"
-        problems.append(Problem(path, f"{shown(value)} is no tolerance", f"write a number {limit}"))
+        problems.append(Problem(path, f"{format_value(value)} is no tolerance", f"write a number {limit}"))
 
 
 def _is_amount(value: Any, most: float) -> bool:
