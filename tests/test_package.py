@@ -20,7 +20,7 @@ import pytest
 
 import localrun
 from localrun import pytest_plugin
-from localrun.bundle.images.build import labels_of
+from localrun.bundle.images.build import build_labels
 from localrun.engines.dockerd import DockerEngine
 from tests.conftest import ROOT, absent
 from tests.support.samples import BASE_IMAGE
@@ -105,7 +105,7 @@ def built_once(project: Path, docker_engine: DockerEngine) -> Iterator[Path]:
     if docker_engine.find_image(BASE_IMAGE) is None:
         absent(f"there is no image {BASE_IMAGE} (make base)")
     yield project
-    for found in docker_engine.images(labels_of((project / "task").resolve())):
+    for found in docker_engine.images(build_labels((project / "task").resolve())):
         for tag in found.tags:
             docker_engine.remove_image(tag)
 

@@ -107,7 +107,7 @@ def deliverables(record: TaskRecord, workspace: Workspace) -> dict[str, Path]:
     """What a user gets of a task, by name."""
     from localrun.platforms import profiles
 
-    return profiles.of_record(record).deliverables(workspace, declared(record, workspace))
+    return profiles.for_record(record).deliverables(workspace, declared(record, workspace))
 
 
 def declared(record: TaskRecord, workspace: Workspace) -> Iterable[str]:

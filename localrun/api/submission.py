@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from localrun.api.apps import app_for, starts_of
 from localrun.api.exceptions import TaskFailed
 from localrun.api.task import Task
-from localrun.bundle.images.ensure import Pull
+from localrun.bundle.images.ensure import PullPolicy
 from localrun.errors import Problem, UsageError
 from localrun.manager.request import Request, for_iexec, order_of, profile_of
 from localrun.task.record import ProfileName
@@ -35,7 +35,7 @@ def submit(
     build_args: Mapping[str, str] | None = None,
     writable_inputs: bool = False,
     hardened: bool = False,
-    pull: Pull = "missing",
+    pull: PullPolicy = "missing",
     retries: int = 0,
     profile: ProfileName = "bundle",
     replicas: int = 1,

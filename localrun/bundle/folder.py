@@ -11,7 +11,7 @@ DESCRIPTOR_LIMIT = 1 << 20  # bytes
 DOCKERFILE = "Dockerfile"
 
 
-def names(folder: Path) -> list[str]:
+def list_files(folder: Path) -> list[str]:
     """The files at the root of a folder. Raises `BundleError` for links that leave it, and for devices."""
     found, problems = [], []
     for path in sorted(folder.iterdir()):
@@ -31,7 +31,7 @@ def names(folder: Path) -> list[str]:
     return found
 
 
-def read(path: Path) -> bytes:
+def read_descriptor(path: Path) -> bytes:
     """Read a descriptor. Raises `BundleError` when it is no small regular file."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise BundleError(f"{path} is not a regular file", remedy="give the file itself")

@@ -17,7 +17,7 @@ _MAGIC = (
 )
 
 
-def kind(file: BinaryIO) -> str:
+def detect(file: BinaryIO) -> str:
     """Name what the file holds: `zip`, `7z archive`, `tar`, `text`, `empty file`, `unknown file`..."""
     head = file.read(512)
     if not head:

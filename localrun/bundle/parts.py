@@ -19,7 +19,7 @@ def is_descriptor(name: str) -> bool:
     return name.removeprefix("./").lower() in ("descriptor.yml", "descriptor.yaml")
 
 
-def is_noise(name: str) -> bool:
+def is_system_file(name: str) -> bool:
     """Whether an operating system put it there by itself."""
     base = posixpath.basename(name.rstrip("/"))
     return name.startswith("__MACOSX/") or base.startswith("._") or base in (".DS_Store", "Thumbs.db")
@@ -39,14 +39,14 @@ def is_archive(name: str) -> bool:
     return name.endswith((".tar", *_GZIPPED))
 
 
-def choose(names: Iterable[str], *, descriptor: str = "", with_image: bool = True) -> Parts:
+def select_parts(names: Iterable[str], *, descriptor: str = "", with_image: bool = True) -> Parts:
     """Choose among the names of a bundle's files (relative, with `/`).
 
     `descriptor`: the one that the user has chosen already. `with_image`: false when the image comes from
     elsewhere.
     """
     parts = Parts(descriptor)
-    wanted = [name for name in names if not is_noise(name)]
+    wanted = [name for name in names if not is_system_file(name)]
     if not descriptor:
         _choose_descriptor(wanted, parts)
     if with_image:
@@ -72,7 +72,7 @@ def _choose_descriptor(names: list[str], parts: Parts) -> None:
             Problem(repr(deeper[0]), message, f"pack the content of {folder!r}, not the folder")
         )
         return
-    message = f"there is no descriptor.yml; there is {shown(names)}"
+    message = f"there is no descriptor.yml; there is {format_names(names)}"
     remedy = "add it at the root"
     if "Dockerfile" in names:
         remedy += "; or is it an iExec app, which has none? run it with `--profile iexec`"
@@ -87,7 +87,7 @@ def _choose_image(names: list[str], parts: Parts) -> None:
         parts.image = tars[0]
         _warn_of_name(tars[0], parts)
     elif tars:
-        message = f"{len(tars)} image archives: {shown(tars)}"
+        message = f"{len(tars)} image archives: {format_names(tars)}"
         parts.problems.append(Problem("", message, "leave one"))
     else:
         _no_image(names, parts)
@@ -112,11 +112,11 @@ def _no_image(names: list[str], parts: Parts) -> None:
             Problem(repr(other[0]), "an image archive must be a plain .tar", "unpack it first")
         )
         return
-    message = f"there is no image archive (.tar); there is {shown(names)}"
+    message = f"there is no image archive (.tar); there is {format_names(names)}"
     parts.problems.append(Problem("", message, "add the image: docker save -o NAMESPACE-VERSION.tar IMAGE"))
 
 
-def shown(names: list[str]) -> str:
+def format_names(names: list[str]) -> str:
     """The first few names, for a message."""
     if not names:
         return "nothing"

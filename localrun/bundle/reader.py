@@ -16,10 +16,10 @@ import msgspec
 from localrun import descriptor as descriptors
 from localrun.bundle import folder as folders
 from localrun.bundle.images import cache as notes
-from localrun.bundle.images.compressed import Packed
+from localrun.bundle.images.compressed import FileSpan
 from localrun.bundle.images.ensure import ImageArchive, ImageFolder, ImageReference, ImageSource
-from localrun.bundle.images.serialization import as_facts, from_facts
-from localrun.bundle.parts import Parts, choose, is_archive
+from localrun.bundle.images.serialization import archive_from_dict, archive_to_dict
+from localrun.bundle.parts import Parts, is_archive, select_parts
 from localrun.descriptor import yaml as documents
 from localrun.errors import BundleError, DescriptorError, ImageError, Problem
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from localrun.descriptor import Descriptor
     from localrun.descriptor.yaml import Document
 
-__all__ = ["Bundle", "described_by", "image_of", "read"]
+__all__ = ["Bundle", "bundle_from_image", "read_bundle", "read_image"]
 
 CHEAP = 64 << 20  # bytes that may be decompressed just to tell one more problem
 _TEXTS = (".yml", ".yaml")
@@ -47,7 +47,7 @@ class Bundle(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def read(
+def read_bundle(
     path: Path, *, image: str | None = None, cache: Path, build_args: Mapping[str, str] | None = None
 ) -> Bundle:
     """Read a bundle: a `.zip`, a folder of the same content, a folder with a Dockerfile, or a descriptor.
@@ -56,7 +56,7 @@ def read(
     `cache` is the folder where what is found is noted. Raises `BundleError`, `DescriptorError` or
     `ImageError`, with every problem and what to do.
     """
-    order = Order(path, image, cache, dict(build_args or {}))
+    order = ReadOptions(path, image, cache, dict(build_args or {}))
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -78,7 +78,7 @@ def read(
         ) from error
 
 
-def image_of(path: Path, *, cache: Path, build_args: Mapping[str, str] | None = None) -> ImageSource:
+def read_image(path: Path, *, cache: Path, build_args: Mapping[str, str] | None = None) -> ImageSource:
     """The image alone: of an archive, of a folder with an archive or a Dockerfile, or of a whole bundle.
 
     No descriptor is looked at, but for a zip. Raises `BundleError` or `ImageError`.
@@ -94,11 +94,11 @@ def image_of(path: Path, *, cache: Path, build_args: Mapping[str, str] | None = 
         raise BundleError(
             f"{error.filename or path} cannot be read: {error.strerror}", remedy="check its permissions"
         ) from error
-    return read(path, cache=cache, build_args=build_args).image
+    return read_bundle(path, cache=cache, build_args=build_args).image
 
 
 def _image_in(folder: Path, cache: Path, build_args: dict[str, str]) -> ImageSource:
-    names = folders.names(folder)
+    names = folders.list_files(folder)
     if not any(map(is_archive, names)):
         if folders.DOCKERFILE in names:
             return ImageFolder(folder, folders.DOCKERFILE, build_args)
@@ -106,16 +106,16 @@ def _image_in(folder: Path, cache: Path, build_args: dict[str, str]) -> ImageSou
             f"{folder} has neither a Dockerfile nor an image archive (.tar)",
             remedy="add one, or give another folder",
         )
-    return _inspect_file(folder / _checked(folder, choose(names, descriptor="-")).image, cache)
+    return _inspect_file(folder / _checked(folder, select_parts(names, descriptor="-")).image, cache)
 
 
-def described_by(found: Descriptor, path: Path, source: ImageSource) -> Bundle:
+def bundle_from_image(found: Descriptor, path: Path, source: ImageSource) -> Bundle:
     """A bundle of an image, and of a descriptor that is not its own."""
     more = source.warnings if isinstance(source, ImageArchive) else ()
     return Bundle(str(path), path, found, source, _image_name(source), more)
 
 
-class Order(NamedTuple):
+class ReadOptions(NamedTuple):
     """What the caller of `read` asked for."""
 
     path: Path
@@ -124,14 +124,14 @@ class Order(NamedTuple):
     build_args: Mapping[str, str]
 
 
-def _zip(order: Order, status: os.stat_result) -> Bundle:
+def _zip(order: ReadOptions, status: os.stat_result) -> Bundle:
     known = None if order.image else _known_zip(order, status)
     return known or _new_zip(order, status)
 
 
-def _known_zip(order: Order, status: os.stat_result) -> Bundle | None:
-    facts = notes.recall(order.cache, "bundles", status) or {}
-    archive = from_facts(facts.get("archive"), order.path)
+def _known_zip(order: ReadOptions, status: os.stat_result) -> Bundle | None:
+    facts = notes.load_facts(order.cache, "bundles", status) or {}
+    archive = archive_from_dict(facts.get("archive"), order.path)
     data, file, warnings = (facts.get(key) for key in ("descriptor", "file", "warnings"))
     if not (archive and isinstance(data, str) and isinstance(file, str) and isinstance(warnings, list)):
         return None
@@ -139,16 +139,16 @@ def _known_zip(order: Order, status: os.stat_result) -> Bundle | None:
     return _bundle(order, found, archive, warnings)
 
 
-def _new_zip(order: Order, status: os.stat_result) -> Bundle:
+def _new_zip(order: ReadOptions, status: os.stat_result) -> Bundle:
     from localrun.bundle import zip as zipped
 
-    with zipped.opened(order.path) as archived:
-        parts = _checked(order.path, choose(archived.names, with_image=not order.image))
+    with zipped.open_zip(order.path) as archived:
+        parts = _checked(order.path, select_parts(archived.names, with_image=not order.image))
         data = archived.read(parts.descriptor)
         if order.image:
             found = _described(order, status, data, parts.descriptor)
             return _bundle(order, found, ImageReference(order.image), parts.warnings)
-        packed = archived.packed(parts.image)
+        packed = archived.span(parts.image)
         if archived.is_streamed(parts.image):
             parts.warnings.append(
                 f"App Engine would refuse {parts.image!r}: it is stored with its size behind it"
@@ -159,17 +159,19 @@ def _new_zip(order: Order, status: os.stat_result) -> Bundle:
         cheap=_is_cheap(packed),
     )
     facts = {"file": parts.descriptor, "descriptor": data.decode("latin-1"), "warnings": parts.warnings}
-    notes.remember(order.cache, "bundles", status, {**facts, "archive": as_facts(archive)})
+    notes.save_facts(order.cache, "bundles", status, {**facts, "archive": archive_to_dict(archive)})
     return _bundle(order, found, archive, parts.warnings)
 
 
-def _folder(order: Order, folder: Path, descriptor: str = "") -> Bundle:
-    names = [] if descriptor and order.image else folders.names(folder)
+def _folder(order: ReadOptions, folder: Path, descriptor: str = "") -> Bundle:
+    names = [] if descriptor and order.image else folders.list_files(folder)
     build = folders.DOCKERFILE in names and not any(map(is_archive, names))
-    parts = _checked(folder, choose(names, descriptor=descriptor, with_image=not order.image and not build))
+    parts = _checked(
+        folder, select_parts(names, descriptor=descriptor, with_image=not order.image and not build)
+    )
     file = folder / parts.descriptor
     status = file.stat()
-    data = folders.read(file)
+    data = folders.read_descriptor(file)
     if not parts.image:
         source = _named(order) or ImageFolder(folder, folders.DOCKERFILE, order.build_args)
         return _bundle(order, _described(order, status, data, str(file)), source, parts.warnings)
@@ -184,7 +186,7 @@ def _folder(order: Order, folder: Path, descriptor: str = "") -> Bundle:
     return _bundle(order, found, archive, parts.warnings)
 
 
-def _named(order: Order) -> ImageReference | None:
+def _named(order: ReadOptions) -> ImageReference | None:
     return ImageReference(order.image) if order.image else None
 
 
@@ -197,20 +199,20 @@ def _checked(path: Path, parts: Parts) -> Parts:
     raise BundleError(f"{path} is not a complete bundle", remedy="add what is missing", problems=problems)
 
 
-def _described(order: Order, status: os.stat_result, data: bytes, file: str) -> Descriptor:
+def _described(order: ReadOptions, status: os.stat_result, data: bytes, file: str) -> Descriptor:
     """Read the descriptor; what was noted of its text saves the YAML reader, which is slow to import.
 
     `status` is that of the file which holds it: the zip's, or its own.
     """
 
     def parse(data: bytes, file: str) -> Document:
-        known = documents.deserialize(notes.recall(order.cache, "documents", status))
+        known = documents.deserialize(notes.load_facts(order.cache, "documents", status))
         if known is not None:
             return known
         found = documents.read(data, file)
         facts = documents.serialize(found)
         if facts is not None:
-            notes.remember(order.cache, "documents", status, facts)
+            notes.save_facts(order.cache, "documents", status, facts)
         return found
 
     return descriptors.read(data, file, parse)
@@ -243,11 +245,11 @@ def _joined(error: DescriptorError, look: Callable[[], ImageArchive]) -> Descrip
     return error
 
 
-def _is_cheap(packed: Packed) -> bool:
-    return not packed.packing or packed.size <= CHEAP
+def _is_cheap(packed: FileSpan) -> bool:
+    return not packed.compression or packed.size <= CHEAP
 
 
-def _inspect(packed: Packed, name: str) -> ImageArchive:
+def _inspect(packed: FileSpan, name: str) -> ImageArchive:
     from localrun.bundle.images.archive import inspect
 
     return inspect(packed, name)
@@ -256,15 +258,15 @@ def _inspect(packed: Packed, name: str) -> ImageArchive:
 def _inspect_file(tar: Path, cache: Path) -> ImageArchive:
     """Look into an archive, or remember what was found in this very file."""
     status = tar.stat()
-    known = from_facts(notes.recall(cache, "archives", status), tar)
+    known = archive_from_dict(notes.load_facts(cache, "archives", status), tar)
     if known:
         return known
-    found = _inspect(Packed(tar, 0, status.st_size), str(tar))
-    notes.remember(cache, "archives", status, as_facts(found))
+    found = _inspect(FileSpan(tar, 0, status.st_size), str(tar))
+    notes.save_facts(cache, "archives", status, archive_to_dict(found))
     return found
 
 
-def _bundle(order: Order, found: Descriptor, source: ImageSource, warnings: list[str]) -> Bundle:
+def _bundle(order: ReadOptions, found: Descriptor, source: ImageSource, warnings: list[str]) -> Bundle:
     more = source.warnings if isinstance(source, ImageArchive) else ()
     every = (*map(str, found.warnings), *warnings, *more)
     return Bundle(str(order.path), order.path, found, source, _image_name(source), every)

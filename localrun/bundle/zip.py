@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from localrun.bundle import magic
-from localrun.bundle.images.compressed import Damaged, Packed, check_growth
+from localrun.bundle.images.compressed import CorruptArchive, FileSpan, check_growth
 from localrun.errors import BundleError, Problem
 
 DESCRIPTOR_LIMIT = 1 << 20  # bytes
@@ -32,7 +32,7 @@ _METHODS = {9: "Deflate64", 12: "bzip2", 14: "LZMA", 93: "zstd", 95: "xz", 98: "
 PACK_AGAIN = "pack it again: zip -0 bundle.zip descriptor.yml NAMESPACE-VERSION.tar"
 
 
-class Zip:
+class ZipReader:
     """A zip whose members were found safe. Use `opened`."""
 
     def __init__(self, path: Path, file: BinaryIO, archive: zipfile.ZipFile) -> None:
@@ -48,9 +48,9 @@ class Zip:
         """Read a small member. Raises `BundleError` when it is not small, or damaged."""
         item = self._archive.getinfo(name)
         try:
-            with self.packed(name).open() as reader:
+            with self.span(name).open() as reader:
                 data = reader.read(DESCRIPTOR_LIMIT + 1)
-        except Damaged as error:
+        except CorruptArchive as error:
             raise _damaged(self.path, name, str(error)) from error
         if len(data) > DESCRIPTOR_LIMIT:
             raise BundleError(
@@ -61,14 +61,14 @@ class Zip:
             raise _damaged(self.path, name, "its content does not fit its checksum")
         return data
 
-    def packed(self, name: str) -> Packed:
+    def span(self, name: str) -> FileSpan:
         """Say where a member's bytes lie. Raises `BundleError` when they are not where they should be."""
         item = self._archive.getinfo(name)
         size = self.path.stat().st_size
         start = self._content_of(item) if 0 <= item.header_offset < size else size
         if start + item.compress_size > size:
             raise _damaged(self.path, name, "it is not where the zip's list of members says")
-        return Packed(self.path, start, item.compress_size, ("deflate",) if item.compress_type else ())
+        return FileSpan(self.path, start, item.compress_size, ("deflate",) if item.compress_type else ())
 
     def is_streamed(self, name: str) -> bool:
         """Whether the member is stored with its size behind it, which stream readers cannot take."""
@@ -85,7 +85,7 @@ class Zip:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Zip]:
+def open_zip(path: Path) -> Iterator[ZipReader]:
     """Open a zip after checking every member's name, kind and size.
 
     Raises `BundleError` that says what the file is instead of a zip, or lists all that is unsafe in it.
@@ -99,11 +99,11 @@ def opened(path: Path) -> Iterator[Zip]:
             raise _cut_off(path, str(error)) from error
         with archive:
             _check_members(path, archive.infolist())
-            yield Zip(path, file, archive)
+            yield ZipReader(path, file, archive)
 
 
 def _check_kind(path: Path, file: BinaryIO) -> None:
-    kind = magic.kind(file)
+    kind = magic.detect(file)
     if kind == "zip":
         return
     remedy = PACK_AGAIN
@@ -169,7 +169,7 @@ def _problems(item: zipfile.ZipInfo) -> Iterator[Problem]:
         yield Problem(place, f"it is compressed with {method}", "use deflate, or better none: zip -0")
     try:
         check_growth(item.compress_size, item.file_size)
-    except Damaged as error:
+    except CorruptArchive as error:
         yield Problem(place, str(error))
 
 

@@ -12,7 +12,7 @@ from localrun.task.states import StepName, TaskState
 
 if TYPE_CHECKING:
     from localrun.errors import Cause
-    from localrun.platforms.vocabulary.translation import Saying
+    from localrun.platforms.vocabulary.translation import Translation
     from localrun.task.record import TaskRecord
 
 as_system = click.option(
@@ -23,9 +23,9 @@ as_system = click.option(
 )
 
 
-def spoken(record: TaskRecord, system: str) -> Saying:
+def spoken(record: TaskRecord, system: str) -> Translation:
     """A task in the words of a system."""
-    return glossary.say(record.state, record.step, _cause(record), system)
+    return glossary.translate(record.state, record.step, _cause(record), system)
 
 
 def _cause(record: TaskRecord) -> Cause | None:
@@ -48,10 +48,10 @@ def history(record: TaskRecord, system: str) -> Iterator[tuple[str, float]]:
             last = word
 
 
-def sayings(record: TaskRecord, system: str) -> Iterator[tuple[Saying, float]]:
+def sayings(record: TaskRecord, system: str) -> Iterator[tuple[Translation, float]]:
     """A task at each moment that a state or a step began, in the words of a system."""
     for state, step, since in _moments(record):
-        yield glossary.say(state, step, _cause(record) if state.is_end else None, system), since
+        yield glossary.translate(state, step, _cause(record) if state.is_end else None, system), since
 
 
 def _moments(record: TaskRecord) -> Iterator[tuple[TaskState, StepName | None, float]]:

@@ -19,7 +19,7 @@ from localrun.console.streams import err, is_terminal, out
 from localrun.units import format_bytes
 
 if TYPE_CHECKING:
-    from localrun.bundle.builder.builder import Package, Part
+    from localrun.bundle.builder.builder import ArchiveMember, BuiltBundle
 
 
 @click.command()
@@ -55,9 +55,9 @@ def command(
     with --image. What is written is checked as `localrun validate` does, and not left behind when App Engine
     would refuse it. The same descriptor and image give the same bytes.
     """
-    from localrun.bundle.builder.builder import Order, build
+    from localrun.bundle.builder.builder import BuildOptions, build
 
-    order = Order(folder, output, image, dict(build_args), force)
+    order = BuildOptions(folder, output, image, dict(build_args), force)
     teller = _Teller(shown=not (quiet or as_json))
     with Interrupts() as interrupts, face.app() as app:
         try:
@@ -82,7 +82,7 @@ class _Teller:
             err(harmless(what))
 
 
-def _show(package: Package, face: Face, as_json: bool, quiet: bool) -> None:
+def _show(package: BuiltBundle, face: Face, as_json: bool, quiet: bool) -> None:
     from localrun.cli.findings import print_report
 
     if as_json:
@@ -105,33 +105,33 @@ def _shorter(path: Path) -> str:
     return harmless(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
-def _lines(package: Package) -> Iterator[str]:
+def _lines(package: BuiltBundle) -> Iterator[str]:
     """Every part with its size."""
     yield f"{format_bytes(package.size):>10}  {_shorter(package.path)}"
-    for part in package.parts:
+    for part in package.members:
         yield f"{format_bytes(part.size):>10}    {harmless(part.name)}"
-        for number, layer in enumerate(part.inner, 1):
+        for number, layer in enumerate(part.layers, 1):
             yield f"{format_bytes(layer.size):>10}      layer {number}: {_brief(layer)}"
     yield f"{'':10}  sha256 {package.digest}"
 
 
-def _brief(layer: Part) -> str:
+def _brief(layer: ArchiveMember) -> str:
     """What made a layer, in what room there is."""
     said = harmless(" ".join(layer.name.removeprefix("/bin/sh -c #(nop)").split()))
     room = 80 if is_terminal(sys.stdout, {"TERM": "any"}) else 200
     return said if len(said) <= room else said[: room - 3] + "..."
 
 
-def _fields(package: Package) -> dict[str, Any]:
+def _fields(package: BuiltBundle) -> dict[str, Any]:
     return {
         "path": str(package.path) if package.written else None,
         "size": package.size,
         "sha256": package.digest,
-        "parts": [_part_fields(part) for part in package.parts],
+        "parts": [_part_fields(part) for part in package.members],
         "report": package.report.as_dict(),
     }
 
 
-def _part_fields(part: Part) -> dict[str, Any]:
-    inner = {"layers": [_part_fields(layer) for layer in part.inner]} if part.inner else {}
+def _part_fields(part: ArchiveMember) -> dict[str, Any]:
+    inner = {"layers": [_part_fields(layer) for layer in part.layers]} if part.layers else {}
     return {"name": part.name, "size": part.size, **inner}

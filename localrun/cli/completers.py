@@ -105,7 +105,7 @@ def _parameters(ctx: click.Context) -> dict[str, Parameter]:
 
     # the image is not looked at, and none is needed to know what the descriptor says
     cache = settings.load(ctx.obj.environ).cache
-    return reader.read(Path(found), image="-", cache=cache).descriptor.inputs
+    return reader.read_bundle(Path(found), image="-", cache=cache).descriptor.inputs
 
 
 def _values(parameter: Parameter | None, begun: str) -> Iterator[str]:
@@ -143,7 +143,7 @@ def words(_: click.Context, incomplete: str) -> Items:
     """What `localrun explain` knows, whatever its letter case."""
     from localrun.platforms.vocabulary import glossary
 
-    names = {word.name: word for word in reversed(glossary.words())}
+    names = {word.name: word for word in reversed(glossary.terms())}
     wanted = incomplete.lower()
     return [
         CompletionItem(name, help=word.meaning)

@@ -12,13 +12,13 @@ from localrun.cli import options
 from localrun.console.streams import out
 from localrun.errors import Cause, UsageError
 from localrun.platforms.vocabulary import glossary
-from localrun.platforms.vocabulary.systems import HERE, SYSTEMS, TITLES
+from localrun.platforms.vocabulary.systems import LOCALRUN, SYSTEMS, TITLES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from localrun.platforms.vocabulary.term import Word
-    from localrun.platforms.vocabulary.translation import Saying
+    from localrun.platforms.vocabulary.term import Term
+    from localrun.platforms.vocabulary.translation import Translation
 
 _WIDTH = 28
 _FEW = 6
@@ -32,7 +32,7 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
 
 @click.command()
 @click.argument("words", metavar="[WORD]", nargs=-1, shell_complete=_complete)
-@click.option("--system", type=click.Choice((HERE, *SYSTEMS)), help="Only the words of this system.")
+@click.option("--system", type=click.Choice((LOCALRUN, *SYSTEMS)), help="Only the words of this system.")
 @options.as_json
 def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> None:
     """Say what WORD means: a state, a step, a cause, or a status of another system.
@@ -42,7 +42,7 @@ def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> Non
     told. Without a WORD all are listed.
     """
     asked = " ".join(words)
-    found = _found(asked, system) if asked.strip() else glossary.words(system)
+    found = _found(asked, system) if asked.strip() else glossary.terms(system)
     if as_json:
         from localrun.console.results import print_json
 
@@ -53,15 +53,15 @@ def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> Non
         out("\n".join(_catalogue(found)))
 
 
-def _found(asked: str, system: str | None) -> tuple[Word, ...]:
-    found = glossary.look_up(asked) or glossary.mentioned(asked)
+def _found(asked: str, system: str | None) -> tuple[Term, ...]:
+    found = glossary.look_up(asked) or glossary.find_terms(asked)
     chosen = tuple(word for word in found if system in (None, word.system))
     if chosen:
         return chosen
     if found:
         others = ", ".join(dict.fromkeys(TITLES[word.system] for word in found))
         raise UsageError(
-            f"{asked!r} is no word of {TITLES[system or HERE]}",
+            f"{asked!r} is no word of {TITLES[system or LOCALRUN]}",
             remedy=f"it is one of {others}",
         )
     raise UsageError(f"no system has the word {asked!r}", remedy=_remedy(asked), word=asked)
@@ -73,80 +73,80 @@ def _remedy(asked: str) -> str:
     if parts:
         more = f" and {len(parts) - _FEW} more" if len(parts) > _FEW else ""
         return f"it is a part of {', '.join(parts[:_FEW])}{more}"
-    near = glossary.meant(asked)
+    near = glossary.closest_term(asked)
     guess = f"did you mean {near!r}? " if near else ""
     return f"{guess}`localrun explain` lists all words"
 
 
 def _with(asked: str) -> list[str]:
-    from localrun.platforms.vocabulary.term import plain
+    from localrun.platforms.vocabulary.term import normalize
 
-    part = plain(asked)
-    names = dict.fromkeys(word.name for word in glossary.words())
-    return [name for name in names if part in plain(name)] if len(part) > 3 else []
+    part = normalize(asked)
+    names = dict.fromkeys(word.name for word in glossary.terms())
+    return [name for name in names if part in normalize(name)] if len(part) > 3 else []
 
 
-def fields(word: Word) -> dict[str, Any]:
+def fields(word: Term) -> dict[str, Any]:
     """A meaning as JSON; what it does not have is left out, but for `here`."""
     known = {
         "system": word.system,
         "kind": word.kind,
         "name": word.name,
-        "also": list(word.also),
+        "also": list(word.aliases),
         "meaning": word.meaning,
         "remedy": word.remedy,
-        "only": str(word.only or ""),
+        "only": str(word.availability or ""),
         "why": word.why,
-        "like": word.like,
+        "like": word.analogue,
         "elsewhere": [saying.as_dict() for saying in _elsewhere(word)],
     }
     here = [
         {"state": one.state, "step": one.step, "cause": str(one.cause) if one.cause else None}
-        for one in word.here
+        for one in word.situations
     ]
     return {name: value for name, value in known.items() if value} | {"here": here}
 
 
-def _sheet(word: Word) -> Iterator[str]:
-    also = f", also {', '.join(word.also)}" if word.also else ""
+def _sheet(word: Term) -> Iterator[str]:
+    also = f", also {', '.join(word.aliases)}" if word.aliases else ""
     yield f"{word.name} ({TITLES[word.system]}, {word.kind}{also})"
     yield f"  {word.meaning}"
-    if word.only:
-        yield f"  exists only {word.only}: {word.why}"
-    if word.system == HERE:
+    if word.availability:
+        yield f"  exists only {word.availability}: {word.why}"
+    if word.system == LOCALRUN:
         yield from _own(word)
-    elif word.here or word.like:
-        nearest = "nearest here" if word.only else "here"
-        yield f"  {nearest}: {word.like or '; or '.join(map(str, word.here))}"
+    elif word.situations or word.analogue:
+        nearest = "nearest here" if word.availability else "here"
+        yield f"  {nearest}: {word.analogue or '; or '.join(map(str, word.situations))}"
     yield f"  what to do: {word.remedy}"
 
 
-def _own(word: Word) -> Iterator[str]:
+def _own(word: Term) -> Iterator[str]:
     if word.kind == "cause":
         from localrun.cli.exit_codes import of_cause
 
         cause = Cause[word.name]
         yield f"  who has to act: {_ACTORS[cause.fault]}; exit code {int(of_cause(cause))}"
-    if word.like:
-        yield f"  it is {word.like}"
+    if word.analogue:
+        yield f"  it is {word.analogue}"
     for saying in _elsewhere(word):
         parts = dict.fromkeys((saying.status, saying.reason, saying.replica, saying.cause))
         yield f"  {TITLES[saying.system]}: {', '.join(filter(None, parts))}"
 
 
-def _elsewhere(word: Word) -> Iterator[Saying]:
-    if word.system != HERE or not word.here:  # a line of a sheet is no state
+def _elsewhere(word: Term) -> Iterator[Translation]:
+    if word.system != LOCALRUN or not word.situations:  # a line of a sheet is no state
         return
     from localrun.task.states import StepName
 
-    (here,) = word.here
+    (here,) = word.situations
     # a cause alone says nothing of its step: most tasks end in their own
     step = here.step or (StepName.TASK if here.cause else None)
     for system in SYSTEMS:
-        yield glossary.say(here.state, step, here.cause, system)
+        yield glossary.translate(here.state, step, here.cause, system)
 
 
-def _catalogue(words: tuple[Word, ...]) -> Iterator[str]:
+def _catalogue(words: tuple[Term, ...]) -> Iterator[str]:
     """All words by system and kind, each with the beginning of its meaning."""
     for system, kinds in groupby(words, key=lambda word: word.system):
         for kind, members in groupby(kinds, key=lambda word: word.kind):
@@ -157,9 +157,9 @@ def _catalogue(words: tuple[Word, ...]) -> Iterator[str]:
     yield "`localrun explain WORD` says more of one: what it is here, and what to do."
 
 
-def _first_sentence(word: Word) -> str:
+def _first_sentence(word: Term) -> str:
     first = word.meaning.split(". ")[0].rstrip(".")
-    return f"{first} (only {word.only})" if word.only else first
+    return f"{first} (only {word.availability})" if word.availability else first
 
 
 _ACTORS = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from localrun.bundle.validation.validator import Finding, Report, Weight
+from localrun.bundle.validation.validator import Finding, Severity, ValidationReport
 from localrun.console.display.sanitize import harmless_lines
 from localrun.console.report import problem_lines
 from localrun.console.streams import is_terminal, out
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from localrun.descriptor import Descriptor
 
 _HEADS = {
-    Weight.ERROR: "wrong: it cannot run",
-    Weight.REFUSED: "works here, and App Engine would refuse it",
-    Weight.WARNING: "to be looked at",
+    Severity.ERROR: "wrong: it cannot run",
+    Severity.REFUSED: "works here, and App Engine would refuse it",
+    Severity.WARNING: "to be looked at",
 }
-_COLOURS = {Weight.ERROR: "31", Weight.REFUSED: "31", Weight.WARNING: "33"}
+_COLOURS = {Severity.ERROR: "31", Severity.REFUSED: "31", Severity.WARNING: "33"}
 
 
-def print_report(report: Report, environ: Mapping[str, str]) -> None:
+def print_report(report: ValidationReport, environ: Mapping[str, str]) -> None:
     """All of it, the verdict last."""
     colourful = is_terminal(sys.stdout, environ) and not environ.get("NO_COLOR")
-    for weight in Weight:
-        found = report.of(weight)
+    for weight in Severity:
+        found = report.with_severity(weight)
         if found:
             out(_coloured(f"{_HEADS[weight]}:", _COLOURS[weight], colourful))
         for finding in found:
             out(harmless_lines("\n".join(_lines(finding))))
-    for what in report.unseen:
+    for what in report.unchecked:
         out(harmless_lines(f"not looked at: {what}"))
     out(_coloured(verdict(report), "32" if report.accepted else "31", colourful))
 
@@ -46,19 +46,19 @@ def _lines(finding: Finding) -> Iterator[str]:
         yield f"      answer: {finding.code}"
 
 
-def verdict(report: Report) -> str:
+def verdict(report: ValidationReport) -> str:
     """One line: what App Engine would do."""
-    reasons = len(report.of(Weight.ERROR, Weight.REFUSED))
+    reasons = len(report.with_severity(Severity.ERROR, Severity.REFUSED))
     if reasons:
         count = "1 reason" if reasons == 1 else f"{reasons} reasons"
         return f"App Engine would refuse {_named(report)}: {count}"
-    warnings = len(report.of(Weight.WARNING))
+    warnings = len(report.with_severity(Severity.WARNING))
     more = "" if not warnings else ", with 1 warning" if warnings == 1 else f", with {warnings} warnings"
-    unsure = ", as far as it was looked at" if report.unseen else ""
+    unsure = ", as far as it was looked at" if report.unchecked else ""
     return f"App Engine would accept {_named(report)}{more}{unsure}"
 
 
-def _named(report: Report) -> str:
+def _named(report: ValidationReport) -> str:
     return described(report.descriptor) if report.descriptor else report.bundle
 
 

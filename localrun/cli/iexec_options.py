@@ -12,7 +12,7 @@ import click
 from localrun.errors import UsageError
 
 if TYPE_CHECKING:
-    from localrun.platforms.iexec import Order
+    from localrun.platforms.iexec import IexecInputs
 
 _FLAGS = {
     "args": "--args",
@@ -86,7 +86,7 @@ def with_order(function: Callable[..., int]) -> Callable[..., int]:
     return reduce(lambda made, option: option(made), reversed(_OPTIONS), function)
 
 
-def take_order(given: dict[str, Any]) -> Order | None:
+def take_order(given: dict[str, Any]) -> IexecInputs | None:
     """Take the options of an order out of those of a command; None for the task of a bundle.
 
     Raises `UsageError` for options that only an iExec app has.
@@ -96,7 +96,7 @@ def take_order(given: dict[str, Any]) -> Order | None:
     if profile == "iexec":
         from localrun.platforms import iexec
 
-        return iexec.read({**found, "secrets": dict(found.get("secrets", ()))})
+        return iexec.parse_inputs({**found, "secrets": dict(found.get("secrets", ()))})
     if found:
         first = _FLAGS[next(iter(found))]
         raise UsageError(f"{first} is for iExec apps", remedy="add `--profile iexec`, or leave it out")

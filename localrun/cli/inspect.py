@@ -20,7 +20,7 @@ from localrun.units import format_bytes
 if TYPE_CHECKING:
     from localrun.app import App
     from localrun.bundle.reader import Bundle
-    from localrun.bundle.validation.validator import Portrait
+    from localrun.bundle.validation.validator import ImageConfig
     from localrun.descriptor import Descriptor, Parameter
     from localrun.descriptor.types import DataType
 
@@ -44,7 +44,9 @@ def command(face: Face, bundle: Path, image: str | None, build_args: options.Pai
     from localrun.bundle import reader as bundles
 
     with face.app() as app:
-        found = bundles.read(bundle, image=image, cache=app.settings.cache, build_args=dict(build_args))
+        found = bundles.read_bundle(
+            bundle, image=image, cache=app.settings.cache, build_args=dict(build_args)
+        )
         seen, unseen = _look(app, found)
     if as_json:
         from localrun.console.results import print_json
@@ -55,19 +57,19 @@ def command(face: Face, bundle: Path, image: str | None, build_args: options.Pai
         out(line)
 
 
-def _look(app: App, bundle: Bundle) -> tuple[Portrait | None, str]:
+def _look(app: App, bundle: Bundle) -> tuple[ImageConfig | None, str]:
     """The bundle's image, or why it cannot be shown."""
     from localrun.bundle.validation import image_config
 
     try:
-        return image_config.of_source(
+        return image_config.from_bundle(
             bundle, lambda: app.engine, app.settings.cache
         ), "not built or pulled yet"
     except EngineError as error:
         return None, f"unknown: {error.message}"
 
 
-def _page(descriptor: Descriptor, image: Portrait | None, unseen: str) -> Iterator[str]:
+def _page(descriptor: Descriptor, image: ImageConfig | None, unseen: str) -> Iterator[str]:
     for label, text in (*_head(descriptor), *_image(image, unseen)):
         yield f"{label:<{_LABEL}}{harmless(text)}".rstrip()
     for title, parameters, folder in (
@@ -94,7 +96,7 @@ def _head(descriptor: Descriptor) -> Iterator[tuple[str, str]]:
     yield "resources", f"{asked.cpus} cpus, {format_bytes(asked.memory)}{gpus}, {network}"
 
 
-def _image(image: Portrait | None, unseen: str) -> Iterator[tuple[str, str]]:
+def _image(image: ImageConfig | None, unseen: str) -> Iterator[tuple[str, str]]:
     if image is None:
         yield "image", unseen
         return
@@ -157,7 +159,7 @@ def _cell(text: str) -> str:
     return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
 
 
-def _as_fields(bundle: Bundle, image: Portrait | None) -> dict[str, Any]:
+def _as_fields(bundle: Bundle, image: ImageConfig | None) -> dict[str, Any]:
     found = bundle.descriptor
     return {
         "bundle": bundle.name,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from localrun.api.download import Delivery
     from localrun.app import App
     from localrun.manager.request import Request
-    from localrun.platforms.iexec import Order
+    from localrun.platforms.iexec import IexecInputs
     from localrun.task.active import Task
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
@@ -331,7 +331,7 @@ def _of_replicas(record: TaskRecord) -> Iterable[str]:
 class _OfBundle:
     """A task of a bundle, with the values of the command."""
 
-    def __init__(self, bundle: str, order: Order | None) -> None:
+    def __init__(self, bundle: str, order: IexecInputs | None) -> None:
         self.name = bundle
         self._order = order
 

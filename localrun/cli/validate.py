@@ -13,7 +13,7 @@ from localrun.cli.exit_codes import ExitCode
 from localrun.cli.signals import Interrupted, Interrupts
 
 if TYPE_CHECKING:
-    from localrun.bundle.validation.validator import Report
+    from localrun.bundle.validation.validator import ValidationReport
 
 
 @click.command()
@@ -53,7 +53,7 @@ def command(
     return ExitCode.FINISHED if passed else ExitCode.BUNDLE_OR_VALUES
 
 
-def _show(report: Report, face: Face, as_json: bool) -> None:
+def _show(report: ValidationReport, face: Face, as_json: bool) -> None:
     if as_json:
         from localrun.console.results import print_json
 

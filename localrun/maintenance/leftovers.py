@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from localrun.bundle.images.build import BUILD_LABEL, BUILD_OWN
+from localrun.bundle.images.build import BUILD_LABEL, TEMPORARY_SEPARATOR
 from localrun.bundle.images.build import REPOSITORY as BUILT
 from localrun.bundle.images.retag import REPOSITORY as LOADED
 from localrun.engines.base import Engine, Found, Image
@@ -99,7 +99,7 @@ def images(engine: Engine) -> Iterator[tuple[str, Image]]:
 def temporary(engine: Engine) -> Iterator[tuple[str, Image]]:
     """Images of builds that were broken off, by a name that only a build in progress has, or by their id."""
     for name, image in images(engine):
-        if name.startswith(f"{BUILT}:") and BUILD_OWN in name.rpartition(":")[2]:
+        if name.startswith(f"{BUILT}:") and TEMPORARY_SEPARATOR in name.rpartition(":")[2]:
             yield name, image
     for image in engine.images({BUILD_LABEL: ""}):
         if not any(not tag.startswith("<none>") for tag in image.tags):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 from msgspec.structs import replace
 
-from localrun.bundle.images.ensure import Pull
+from localrun.bundle.images.ensure import PullPolicy
 from localrun.errors import Problem, UsageError
 from localrun.masking.masker import MASK
 from localrun.suggestions import did_you_mean
@@ -17,7 +17,7 @@ from localrun.task.record import ProfileName
 from localrun.units import parse_bytes, parse_duration
 
 if TYPE_CHECKING:
-    from localrun.platforms.iexec import Order
+    from localrun.platforms.iexec import IexecInputs
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class Request(msgspec.Struct, frozen=True):
     network: bool | None = None
     writable_inputs: bool = False
     hardened: bool = False
-    pull: Pull = "missing"
+    pull: PullPolicy = "missing"
     detached: bool = False
     patient: bool = False
     find_file: Callable[[str], Path] | None = None
@@ -67,14 +67,14 @@ class Request(msgspec.Struct, frozen=True):
     submitted: Mapping[str, Any] | None = None
 
 
-def order_of(given: Mapping[str, Any]) -> Order:
+def order_of(given: Mapping[str, Any]) -> IexecInputs:
     """What an iExec app is given. Raises `UsageError` with every key that is unknown or does not fit."""
     from localrun.platforms import iexec
 
-    return iexec.read(given)
+    return iexec.parse_inputs(given)
 
 
-def for_iexec(request: Request, order: Order, app: str = "") -> Request:
+def for_iexec(request: Request, order: IexecInputs, app: str = "") -> Request:
     """The same as a task of iExec's worker: `order` says what its app is given.
 
     What the request calls its bundle is a folder to build, an image archive, or the name of an image; `app`
@@ -90,7 +90,7 @@ def for_iexec(request: Request, order: Order, app: str = "") -> Request:
 
     app = app or str(request.bundle)
     place = {} if request.image else app_at(app)
-    given = iexec.furnish(request.image or app, order, request.find_file)
+    given = iexec.prepare(request.image or app, order, request.find_file)
     return replace(
         request,
         **place,
@@ -251,7 +251,7 @@ def _of_app(
     return replace(for_iexec(replace(made, find_file=find_file), order), find_file=None)
 
 
-def _refuse_hidden(order: Order) -> None:
+def _refuse_hidden(order: IexecInputs) -> None:
     """A task that was exported and comes back has no secrets any more."""
     if MASK in (*order.secrets.values(), order.app_secret):
         raise UsageError(

@@ -100,12 +100,12 @@ class Intake:
         if request.descriptor is not None:
             described = descriptors.read(request.descriptor, "task")
             if request.image is None:
-                source = bundles.image_of(
+                source = bundles.read_image(
                     request.bundle, cache=self._settings.cache, build_args=request.build_args
                 )
-                return bundles.described_by(described, request.bundle, source)
+                return bundles.bundle_from_image(described, request.bundle, source)
             return Bundle(request.image, None, described, ImageReference(request.image), request.image)
-        return bundles.read(
+        return bundles.read_bundle(
             request.bundle, image=request.image, cache=self._settings.cache, build_args=request.build_args
         )
 

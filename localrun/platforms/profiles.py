@@ -21,7 +21,7 @@ class Profile(Protocol):
     def collect(self, task: Task, descriptor: Descriptor, *, failed: bool) -> Collected:
         """Read and check what the program has left; `failed`: it did not end well."""
 
-    def grace(self, settings: Settings) -> float:
+    def grace_period(self, settings: Settings) -> float:
         """Seconds that a program has to end by itself when its time is up."""
 
     def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> dict[str, Path]:
@@ -30,7 +30,7 @@ class Profile(Protocol):
     def downloads(self, record: TaskRecord) -> Iterable[str]:
         """The names of what can be fetched by itself."""
 
-    def place(self, workspace: Workspace, name: str) -> tuple[Path, str]:
+    def locate(self, workspace: Workspace, name: str) -> tuple[Path, str]:
         """Where such a file is: a folder of the task, and its path below that."""
 
 
@@ -40,7 +40,7 @@ class _OfBundle:
     def collect(self, task: Task, descriptor: Descriptor, *, failed: bool) -> Collected:  # noqa: ARG002 - also then
         return values.collect(descriptor, task.workspace.outputs, task.record.inputs)
 
-    def grace(self, settings: Settings) -> float:
+    def grace_period(self, settings: Settings) -> float:
         return settings.grace
 
     def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> dict[str, Path]:
@@ -49,7 +49,7 @@ class _OfBundle:
     def downloads(self, record: TaskRecord) -> Iterable[str]:
         return record.outputs
 
-    def place(self, workspace: Workspace, name: str) -> tuple[Path, str]:
+    def locate(self, workspace: Workspace, name: str) -> tuple[Path, str]:
         return workspace.outputs, name
 
 
@@ -72,7 +72,7 @@ class _OfIexec:
             check_cancelled=task.check_cancelled,
         )
 
-    def grace(self, settings: Settings) -> float:  # noqa: ARG002 - the worker gives none
+    def grace_period(self, settings: Settings) -> float:  # noqa: ARG002 - the worker gives none
         return 0.0
 
     def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> dict[str, Path]:  # noqa: ARG002
@@ -81,7 +81,7 @@ class _OfIexec:
     def downloads(self, record: TaskRecord) -> Iterable[str]:
         return [PurePath(record.outputs["result"]).name] if "result" in record.outputs else []
 
-    def place(self, workspace: Workspace, name: str) -> tuple[Path, str]:
+    def locate(self, workspace: Workspace, name: str) -> tuple[Path, str]:
         if name == workspace.packed.name:
             return workspace.path, name
         return workspace.outputs, name.removeprefix("iexec_out/")
@@ -91,11 +91,11 @@ _ALL = 1 << 62  # characters: a log is bounded already
 _PROFILES: dict[ProfileName, Profile] = {"bundle": _OfBundle(), "iexec": _OfIexec()}
 
 
-def of_plan(plan: Plan | None) -> Profile:
+def for_plan(plan: Plan | None) -> Profile:
     """The rules for a task; those of bundles for one without a container."""
     return _PROFILES[plan.profile if plan else "bundle"]
 
 
-def of_record(record: TaskRecord) -> Profile:
+def for_record(record: TaskRecord) -> Profile:
     """See `of_plan`."""
-    return of_plan(record.plan)
+    return for_plan(record.plan)

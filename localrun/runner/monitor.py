@@ -194,7 +194,7 @@ class Watch:
             f"the task reached its limit of {self.task.record.timeout:g} s and is being stopped",
             killing=True,
         )
-        self.engine.stop(self.handle, profiles.of_record(self.task.record).grace(self.settings))
+        self.engine.stop(self.handle, profiles.for_record(self.task.record).grace_period(self.settings))
 
 
 def _is_final(error: EngineError) -> bool:

@@ -29,17 +29,17 @@ def look(
     `command` stands for the image's own when it is not None.
     """
     from localrun.bundle.validation import image_config, program
-    from localrun.bundle.validation.container_files import ContainedFiles
-    from localrun.bundle.validation.findings import Weight
+    from localrun.bundle.validation.container_files import ContainerFiles
+    from localrun.bundle.validation.findings import Severity
 
-    seen = image_config.of_engine(image, "")
+    seen = image_config.from_engine(image, "")
     if command is not None:
         seen = replace(seen, command=tuple(command))
     try:
-        findings = list(program.check(seen, descriptor, ContainedFiles(engine, handle)))
+        findings = list(program.check(seen, descriptor, ContainerFiles(engine, handle)))
     except EngineError:  # the verdict stands without it
         return None
-    found = next((finding.problem for finding in findings if finding.weight is Weight.ERROR), None)
+    found = next((finding.problem for finding in findings if finding.severity is Severity.ERROR), None)
     if found is None:
         return None
     message = f"the image's program could not be started: {found.message} (exit code {exit_.code})"

@@ -172,7 +172,7 @@ class _Run:
         task = self.task
         self.working = False
         with self._timed("image"), self._interruptible():
-            image = ensure.ensure(
+            image = ensure.ensure_image(
                 source,
                 self.engine,
                 cache=self.settings.cache,
@@ -322,7 +322,7 @@ class _Run:
         task.begin(StepName.OUTPUTS)
         with self._timed("outputs"):
             how, refused = self._bring_home()
-            found = profiles.of_plan(self.plan).collect(task, self.descriptor, failed=failed)
+            found = profiles.for_plan(self.plan).collect(task, self.descriptor, failed=failed)
         problems = (*refused, *found.problems)
         message = _count(len(problems), "problem") if problems else _count(len(found.outputs), "output")
         task.finish(

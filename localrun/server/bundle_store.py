@@ -142,7 +142,7 @@ class Library:
         try:
             with self._incoming() as path:
                 self._write(path, chunks)
-                found = bundles.read(path, cache=self._cache).descriptor
+                found = bundles.read_bundle(path, cache=self._cache).descriptor
                 return self._publish(path, found, replace=replace)
         except OSError as error:
             raise LocalrunError(
@@ -257,9 +257,9 @@ def _described(path: Path) -> Descriptor | None:
     """What a bundle says of itself; its image is not looked at."""
     if path.is_dir():
         name = next((name for name in _listing(path) if is_descriptor(name)), None)
-        return descriptors.read(folders.read(path / name)) if name else None
+        return descriptors.read(folders.read_descriptor(path / name)) if name else None
     from localrun.bundle import zip as zipped
 
-    with zipped.opened(path) as archive:
+    with zipped.open_zip(path) as archive:
         name = next((name for name in archive.names if is_descriptor(name)), None)
         return descriptors.read(archive.read(name)) if name else None

@@ -83,7 +83,7 @@ def sending(stream: BinaryIO, name: str, asked: str | None = None, unless: str |
     """How a file is sent, of which `asked` (the header Range) wants a part.
 
     `unless` (the header If-Range) names the file that is meant: of another one all is sent. Raises
-    `NoSuchPart` and `Unreadable`; the stream is closed then.
+    `NoSuchPart` and `UnreadableLayer`; the stream is closed then.
     """
     status = os.fstat(stream.fileno())
     tag, changed = f'"{status.st_mtime_ns:x}-{status.st_size:x}"', formatdate(status.st_mtime, usegmt=True)

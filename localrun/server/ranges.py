@@ -34,7 +34,7 @@ def wanted(header: str | None, whole: int) -> Part | None:
     """The part that is asked for; None: all of the file.
 
     Several parts at once are answered with all of it, as is a unit other than bytes; both are allowed.
-    Raises `NoSuchPart` and `Unreadable`.
+    Raises `NoSuchPart` and `UnreadableLayer`.
     """
     unit, _, text = (header or "").partition("=")
     if unit.strip().lower() != "bytes" or "," in text:

@@ -79,7 +79,7 @@ def archive_of(found: Bundle) -> ImageArchive:
 
 def refusal(path: Path, cache: Path, kind: type[Exception] = BundleError) -> str:
     with pytest.raises(kind) as caught:
-        reader.read(path, cache=cache)
+        reader.read_bundle(path, cache=cache)
     return str(caught.value)
 
 
@@ -89,7 +89,7 @@ def refusal(path: Path, cache: Path, kind: type[Exception] = BundleError) -> str
 def test_a_bundle_gives_its_descriptor_and_the_id_of_its_image(
     form: Path, cache: Path, tmp_path: Path
 ) -> None:
-    found = reader.read(form, cache=cache)
+    found = reader.read_bundle(form, cache=cache)
     assert found.descriptor.namespace == "com.lab.add"
     assert archive_of(found).images == look(tmp_path / "same.tar", IMAGE).images
     assert found.image_name == "local-image-name:latest"
@@ -100,20 +100,20 @@ def test_a_bundle_gives_its_descriptor_and_the_id_of_its_image(
 def test_the_second_reading_gives_the_same_without_looking_inside(
     form: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = reader.read(form, cache=cache)
+    first = reader.read_bundle(form, cache=cache)
     monkeypatch.setattr(archives, "inspect", lambda *_: pytest.fail("the archive was read again"))
-    assert reader.read(form, cache=cache) == first
+    assert reader.read_bundle(form, cache=cache) == first
 
 
 def test_a_bundle_that_changed_is_looked_into_again(form: Path, cache: Path) -> None:
-    first = reader.read(form, cache=cache)
+    first = reader.read_bundle(form, cache=cache)
     members = {"descriptor.yml": DESCRIPTOR.replace(b"1.0.0", b"1.0.1"), TAR: tar_of(old_save(["other:2"]))}
     if form.is_dir():
         for name, data in members.items():
             (form / name).write_bytes(data)
     else:
         zip_of(form, members)
-    second = reader.read(form, cache=cache)
+    second = reader.read_bundle(form, cache=cache)
     assert (second.image_name, second.descriptor.version) == ("other:2", "1.0.1")
     assert second != first
 
@@ -121,55 +121,55 @@ def test_a_bundle_that_changed_is_looked_into_again(form: Path, cache: Path) -> 
 def test_a_descriptor_that_was_read_is_not_read_as_yaml_again(
     form: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = reader.read(form, cache=cache)
+    first = reader.read_bundle(form, cache=cache)
     monkeypatch.setattr("localrun.descriptor.yaml.read", None)
-    assert reader.read(form, cache=cache) == first
+    assert reader.read_bundle(form, cache=cache) == first
 
 
 def test_a_damaged_cache_only_costs_time(form: Path, cache: Path) -> None:
-    first = reader.read(form, cache=cache)
+    first = reader.read_bundle(form, cache=cache)
     for note in cache.rglob("*.json"):
         text = note.read_text().replace('"packed"', '"parked"').replace('"root"', '"toor"')
         note.write_text(text)
-    assert reader.read(form, cache=cache) == first
+    assert reader.read_bundle(form, cache=cache) == first
 
 
 def test_a_named_image_stands_for_the_bundles_own(form: Path, cache: Path) -> None:
-    found = reader.read(form, image="lab/add:2", cache=cache)
+    found = reader.read_bundle(form, image="lab/add:2", cache=cache)
     assert found.image == ImageReference("lab/add:2")
     assert found.image_name == "lab/add:2"
 
 
 def test_a_folder_with_a_dockerfile_is_to_be_built(tmp_path: Path, cache: Path) -> None:
     folder = folder_of(tmp_path / "task", {"Descriptor.YAML": DESCRIPTOR, "Dockerfile": b"FROM scratch"})
-    found = reader.read(folder, cache=cache, build_args={"BASE": "x"})
+    found = reader.read_bundle(folder, cache=cache, build_args={"BASE": "x"})
     assert found.image == ImageFolder(folder, "Dockerfile", {"BASE": "x"})
     assert found.image_name == "task/Dockerfile"
 
 
 def test_an_archive_is_taken_before_a_dockerfile_with_a_warning(tmp_path: Path, cache: Path) -> None:
     members = {"descriptor.yml": DESCRIPTOR, "Dockerfile": b"FROM scratch", TAR: IMAGE}
-    found = reader.read(folder_of(tmp_path / "task", members), cache=cache)
+    found = reader.read_bundle(folder_of(tmp_path / "task", members), cache=cache)
     assert archive_of(found).images
     assert "the Dockerfile is not used" in found.warnings[0]
 
 
 def test_a_descriptor_stands_for_its_folder(tmp_path: Path, cache: Path) -> None:
     folder = folder_of(tmp_path / "task", {"descriptor.yml": DESCRIPTOR, "Dockerfile": b"FROM scratch"})
-    assert reader.read(folder / "descriptor.yml", cache=cache).image == ImageFolder(folder)
+    assert reader.read_bundle(folder / "descriptor.yml", cache=cache).image == ImageFolder(folder)
 
 
 def test_a_descriptor_of_any_name_and_a_named_image_are_a_bundle(tmp_path: Path, cache: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_bytes(DESCRIPTOR)
-    assert reader.read(path, image="lab/add:2", cache=cache).image == ImageReference("lab/add:2")
+    assert reader.read_bundle(path, image="lab/add:2", cache=cache).image == ImageReference("lab/add:2")
     assert "no image archive" in refusal(path, cache)
 
 
 def test_noise_of_an_operating_system_is_passed_over(tmp_path: Path, cache: Path) -> None:
     noise = {f"__MACOSX/._{TAR}": b"x", "._descriptor.yml": b"x", ".DS_Store": b"x"}
     path = zip_of(tmp_path / "task.zip", {**noise, "descriptor.yml": DESCRIPTOR, TAR: IMAGE})
-    assert reader.read(path, cache=cache).warnings == ()
+    assert reader.read_bundle(path, cache=cache).warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -184,12 +184,12 @@ def test_what_app_engine_would_not_take_is_a_warning(
     name: str, warned: str, tmp_path: Path, cache: Path
 ) -> None:
     path = zip_of(tmp_path / "task.zip", {"descriptor.yml": DESCRIPTOR, name: IMAGE})
-    assert warned in " ".join(reader.read(path, cache=cache).warnings)
+    assert warned in " ".join(reader.read_bundle(path, cache=cache).warnings)
 
 
 def test_reading_leaves_nothing_but_the_cache(form: Path, cache: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.iterdir())
-    reader.read(form, cache=cache)
+    reader.read_bundle(form, cache=cache)
     assert sorted(tmp_path.iterdir()) == sorted([*before, cache])
 
 
@@ -268,7 +268,7 @@ def test_links_that_leave_the_folder_are_refused(name: str, tmp_path: Path, cach
 def test_links_inside_the_folder_are_followed(tmp_path: Path, cache: Path) -> None:
     folder = folder_of(tmp_path / "task", {"real.yml": DESCRIPTOR, TAR: IMAGE})
     (folder / "descriptor.yml").symlink_to("real.yml")
-    assert reader.read(folder, cache=cache).descriptor.version == "1.0.0"
+    assert reader.read_bundle(folder, cache=cache).descriptor.version == "1.0.0"
 
 
 def test_a_pipe_in_the_place_of_a_descriptor_is_refused(tmp_path: Path, cache: Path) -> None:
@@ -293,26 +293,26 @@ def test_an_image_is_found_in_an_archive_a_folder_a_zip_or_a_dockerfile(tmp_path
         zip_of(tmp_path / "bundle.zip", {"descriptor.yml": DESCRIPTOR, TAR: IMAGE}),
     ]
     for place in places:
-        found = reader.image_of(place, cache=cache)
+        found = reader.read_image(place, cache=cache)
         assert isinstance(found, ImageArchive)
         assert found.images[0].tags == ("local-image-name:latest",)
     built = folder_of(tmp_path / "built", {"Dockerfile": b"FROM x\n"})
-    assert reader.image_of(built, cache=cache, build_args={"A": "b"}) == ImageFolder(
+    assert reader.read_image(built, cache=cache, build_args={"A": "b"}) == ImageFolder(
         built, build_args={"A": "b"}
     )
 
 
 def test_where_no_image_is_is_said(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(BundleError, match="neither a Dockerfile nor an image archive"):
-        reader.image_of(folder_of(tmp_path / "empty", {"a.txt": b""}), cache=cache)
+        reader.read_image(folder_of(tmp_path / "empty", {"a.txt": b""}), cache=cache)
     with pytest.raises(BundleError, match="no file or folder"):
-        reader.image_of(tmp_path / "nothing.tar", cache=cache)
+        reader.read_image(tmp_path / "nothing.tar", cache=cache)
     with pytest.raises(BundleError) as caught:
-        reader.image_of(folder_of(tmp_path / "two", {"a.tar": IMAGE, "b.tar": IMAGE}), cache=cache)
+        reader.read_image(folder_of(tmp_path / "two", {"a.tar": IMAGE, "b.tar": IMAGE}), cache=cache)
     assert "2 image archives" in str(caught.value)
 
 
 def test_a_folder_that_may_be_an_iexec_app_is_said_to_be_run_as_one(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(BundleError) as caught:
-        reader.read(folder_of(tmp_path / "app", {"Dockerfile": b"FROM x\n"}), cache=cache)
+        reader.read_bundle(folder_of(tmp_path / "app", {"Dockerfile": b"FROM x\n"}), cache=cache)
     assert "add it at the root; or is it an iExec app, which has none?" in str(caught.value)

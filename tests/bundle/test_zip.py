@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from localrun.bundle import zip as zipped
 from localrun.bundle.images import compressed as packing
 from localrun.bundle.images.archive import inspect
-from localrun.bundle.zip import opened
+from localrun.bundle.zip import open_zip
 from localrun.errors import BundleError, ImageError
 from tests.support.archives import old_save
 from tests.support.images import tar_of
@@ -51,7 +51,7 @@ def path(tmp_path: Path) -> Path:
 
 def refused(path: Path, data: bytes) -> str:
     path.write_bytes(data)
-    with pytest.raises(BundleError) as caught, opened(path):
+    with pytest.raises(BundleError) as caught, open_zip(path):
         pytest.fail("it was opened")
     assert caught.value.remedy
     return str(caught.value)
@@ -63,10 +63,10 @@ def refused(path: Path, data: bytes) -> str:
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_members_are_read_and_the_archive_is_found_inside(path: Path, method: int) -> None:
     path.write_bytes(zip_bytes(SOUND, method))
-    with opened(path) as archive:
+    with open_zip(path) as archive:
         assert archive.names == list(SOUND)
         assert archive.read("descriptor.yml") == b"name: x\n"
-        with archive.packed("a-1.tar").open() as reader:
+        with archive.span("a-1.tar").open() as reader:
             assert reader.read(1 << 20) == SOUND["a-1.tar"]
 
 
@@ -75,7 +75,7 @@ def test_a_zip64_is_read(path: Path) -> None:
         for name, data in SOUND.items():
             with made.open(name, "w", force_zip64=True) as member:
                 member.write(data)
-    with opened(path) as archive, archive.packed("a-1.tar").open() as reader:
+    with open_zip(path) as archive, archive.span("a-1.tar").open() as reader:
         assert reader.read(1 << 20) == SOUND["a-1.tar"]
 
 
@@ -83,7 +83,7 @@ def test_a_zip_with_a_comment_is_read(path: Path) -> None:
     path.write_bytes(zip_bytes(SOUND))
     with zipfile.ZipFile(path, "a") as archive:
         archive.comment = b"c" * 5000
-    with opened(path) as found:
+    with open_zip(path) as found:
         assert found.names == list(SOUND)
 
 
@@ -100,7 +100,7 @@ def test_a_member_that_was_stored_as_a_stream_is_noticed(path: Path) -> None:
         for name, data in SOUND.items():
             archive.writestr(name, data)
     path.write_bytes(pipe.getvalue())
-    with opened(path) as found:
+    with open_zip(path) as found:
         assert found.is_streamed("a-1.tar")
 
 
@@ -215,21 +215,21 @@ def test_a_bomb_that_lies_is_stopped_while_it_is_read(path: Path, monkeypatch: p
     monkeypatch.setattr(packing, "RATIO_FLOOR", 1 << 20)
     bomb = gzip.compress(tar_of({"zeros": bytes(4 << 20)}))  # the zip's own list knows nothing of it
     path.write_bytes(zip_bytes({"descriptor.yml": b"", "a-1.tar.gz": bomb}))
-    with opened(path) as archive:
-        found = archive.packed("a-1.tar.gz")
+    with open_zip(path) as archive:
+        found = archive.span("a-1.tar.gz")
     with pytest.raises(ImageError, match="how a zip bomb looks"):
         inspect(found, "a-1.tar.gz")
 
 
 def test_a_descriptor_that_unpacks_to_megabytes_is_refused(path: Path) -> None:
     path.write_bytes(zip_bytes({**SOUND, "descriptor.yml": bytes(3 << 20)}, zipfile.ZIP_DEFLATED))
-    with opened(path) as archive, pytest.raises(BundleError, match="larger than 1048576 bytes"):
+    with open_zip(path) as archive, pytest.raises(BundleError, match="larger than 1048576 bytes"):
         archive.read("descriptor.yml")
 
 
 def test_a_descriptor_that_was_changed_does_not_pass_its_checksum(path: Path) -> None:
     path.write_bytes(zip_bytes(SOUND).replace(b"name: x\n", b"name: y\n"))
-    with opened(path) as archive, pytest.raises(BundleError, match="is damaged"):
+    with open_zip(path) as archive, pytest.raises(BundleError, match="is damaged"):
         archive.read("descriptor.yml")
 
 
@@ -237,8 +237,8 @@ def test_a_member_that_is_not_where_the_list_says_is_refused(path: Path) -> None
     data = bytearray(zip_bytes(SOUND))
     struct.pack_into("<L", data, data.rfind(b"PK\x01\x02") + 42, 7)
     path.write_bytes(data)
-    with opened(path) as archive, pytest.raises(BundleError, match="is not where"):
-        archive.packed("a-1.tar")
+    with open_zip(path) as archive, pytest.raises(BundleError, match="is not where"):
+        archive.span("a-1.tar")
 
 
 @settings(max_examples=200, deadline=None)
@@ -253,9 +253,9 @@ def test_whatever_is_changed_in_a_zip_it_is_read_or_refused(
     path.write_bytes(whole)
     outcome = "read"
     try:
-        with opened(path) as archive:
+        with open_zip(path) as archive:
             for name in archive.names:
-                outcome += repr((archive.read(name), inspect(archive.packed(name), name)))
+                outcome += repr((archive.read(name), inspect(archive.span(name), name)))
     except (BundleError, ImageError) as error:
         outcome = error.message
     assert outcome

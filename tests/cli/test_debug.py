@@ -98,7 +98,7 @@ def test_every_status_and_cause_that_is_told_is_a_word_that_explain_knows(localr
                 ("failure cause", entry.get("cause", "UNKNOWN")),
             )
         }
-        known = {(word.kind, word.name) for word in glossary.words("iexec")}
+        known = {(word.kind, word.name) for word in glossary.terms("iexec")}
         assert words <= known
 
 

@@ -149,10 +149,10 @@ def test_without_a_word_all_are_listed_by_system(localrun: Command) -> None:
     heads = [line for line in lines if line and not line.startswith((" ", "`"))]
     assert list(dict.fromkeys(head.split(":")[0] for head in heads)) == list(TITLES.values())
     listed = [line for line in lines if line.startswith("  ")]
-    assert len(listed) == len(glossary.words())
-    for word, line in zip(glossary.words(), listed, strict=True):
+    assert len(listed) == len(glossary.terms())
+    for word, line in zip(glossary.terms(), listed, strict=True):
         assert line.startswith(f"  {word.name} ")
-        assert line.endswith(f" (only {word.only})") == bool(word.only)
+        assert line.endswith(f" (only {word.availability})") == bool(word.availability)
 
 
 def test_the_list_of_one_system_has_only_its_words(localrun: Command) -> None:
@@ -178,7 +178,7 @@ def test_meanings_are_one_line_of_json(localrun: Command) -> None:
 
 def test_all_words_are_one_line_of_json(localrun: Command) -> None:
     found = localrun("explain", "--json").json
-    assert (found["word"], len(found["meanings"])) == (None, len(glossary.words()))
+    assert (found["word"], len(found["meanings"])) == (None, len(glossary.terms()))
     cause = next(one for one in found["meanings"] if one["name"] == "SIGNAL")
     assert [saying["system"] for saying in cause["elsewhere"]] == list(SYSTEMS)
 

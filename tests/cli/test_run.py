@@ -263,7 +263,7 @@ def test_a_signal_while_the_bundle_is_read_leaves_nothing(
     def read(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("localrun.bundle.reader.read", read)
+    monkeypatch.setattr("localrun.bundle.reader.read_bundle", read)
     result = localrun.run("--json", "-o", localrun.folder / "out")
     assert (result.code, result.json["id"], result.json["state"]) == (130, None, "KILLED")
     assert not (localrun.folder / "out").exists()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from localrun import descriptor, values
-from localrun.bundle.validation.validator import Weight
+from localrun.bundle.validation.validator import Severity
 from localrun.descriptor.divergences import PREFIX, ROWS, TABLE, divergence, find_by_message
 from localrun.descriptor.types import DateTime, Integer, Notes
 from localrun.engines.fake import FakeContainer
@@ -82,9 +82,9 @@ def collected(folder: Path, kind: Any, files: dict[str, bytes | str]) -> Collect
     return values.collect(make(None, {"o": kind}), folder / "out")
 
 
-def of_bundle(path: Path, *weights: Weight) -> set[str]:
+def of_bundle(path: Path, *weights: Severity) -> set[str]:
     """The rows that a bundle is found to break, by their weight."""
-    return set(ids(finding.problem for finding in look(path).of(*weights))) - {""}
+    return set(ids(finding.problem for finding in look(path).with_severity(*weights))) - {""}
 
 
 def zipped(folder: Path, **members: bytes) -> Path:
@@ -268,62 +268,62 @@ def test_alias() -> None:
 
 
 def test_tar_name(tmp_path: Path) -> None:
-    assert of_bundle(bundle(tmp_path, name="image.tar"), Weight.REFUSED) == {"tar_name"}
+    assert of_bundle(bundle(tmp_path, name="image.tar"), Severity.REFUSED) == {"tar_name"}
 
 
 def test_tar_ending(tmp_path: Path) -> None:
     path = bundle(tmp_path, gzip.compress(image()), name="com.example.add-1.0.0.tar.gz")
-    assert "tar_ending" in of_bundle(path, Weight.REFUSED)
+    assert "tar_ending" in of_bundle(path, Severity.REFUSED)
 
 
 def test_tar_folder(tmp_path: Path) -> None:
-    assert of_bundle(bundle(tmp_path, name=f"image/{NAME}"), Weight.WARNING) >= {"tar_folder"}
+    assert of_bundle(bundle(tmp_path, name=f"image/{NAME}"), Severity.WARNING) >= {"tar_folder"}
 
 
 def test_tar_gzip(tmp_path: Path) -> None:
-    assert of_bundle(bundle(tmp_path, gzip.compress(image())), Weight.REFUSED) == {"tar_gzip"}
+    assert of_bundle(bundle(tmp_path, gzip.compress(image())), Severity.REFUSED) == {"tar_gzip"}
 
 
 def test_tar_registry(tmp_path: Path) -> None:
-    assert of_bundle(bundle(tmp_path, name="com.Lab-1.0.0.tar"), Weight.REFUSED) == {"tar_registry"}
+    assert of_bundle(bundle(tmp_path, name="com.Lab-1.0.0.tar"), Severity.REFUSED) == {"tar_registry"}
 
 
 def test_tar_fit(tmp_path: Path) -> None:
-    assert of_bundle(bundle(tmp_path, name="com.my-task-1.0.0.tar"), Weight.WARNING) == {"tar_fit"}
+    assert of_bundle(bundle(tmp_path, name="com.my-task-1.0.0.tar"), Severity.WARNING) == {"tar_fit"}
 
 
 def test_tar_unnamed(tmp_path: Path) -> None:
-    assert of_bundle(bundle(tmp_path, tar_of(docker_tar(tags=None))), Weight.REFUSED) == {"tar_unnamed"}
-    assert of_bundle(bundle(tmp_path, layout(oci_image())), Weight.REFUSED) == {"tar_unnamed"}
+    assert of_bundle(bundle(tmp_path, tar_of(docker_tar(tags=None))), Severity.REFUSED) == {"tar_unnamed"}
+    assert of_bundle(bundle(tmp_path, layout(oci_image())), Severity.REFUSED) == {"tar_unnamed"}
 
 
 def test_tar_attested(tmp_path: Path) -> None:
     archive = layout(nested(oci_image(), attestation()).renamed(annotations=NAMED))
-    assert of_bundle(bundle(tmp_path, archive), Weight.REFUSED) == {"tar_attested"}
+    assert of_bundle(bundle(tmp_path, archive), Severity.REFUSED) == {"tar_attested"}
 
 
 def test_tar_stray(tmp_path: Path) -> None:
     path = zipped(tmp_path, **{NAME: image(), "__MACOSX/._x-1.tar": b"junk"})
-    assert "tar_stray" in of_bundle(path, Weight.REFUSED)
+    assert "tar_stray" in of_bundle(path, Severity.REFUSED)
 
 
 def test_tar_several(tmp_path: Path) -> None:
     path = zipped(tmp_path, **{NAME: image(), "com.other-1.0.0.tar": image()})
-    assert of_bundle(path, Weight.ERROR) == {"tar_several"}
+    assert of_bundle(path, Severity.ERROR) == {"tar_several"}
 
 
 def test_tar_missing(tmp_path: Path) -> None:
-    assert of_bundle(zipped(tmp_path), Weight.ERROR) == {"tar_missing"}
+    assert of_bundle(zipped(tmp_path), Severity.ERROR) == {"tar_missing"}
 
 
 def test_zip_order(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "b.zip", {NAME: image(), "descriptor.yml": DESCRIPTOR.encode()})
-    assert of_bundle(path, Weight.WARNING) == {"zip_order"}
+    assert of_bundle(path, Severity.WARNING) == {"zip_order"}
 
 
 def test_descriptor_dot(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "b.zip", {"./descriptor.yml": DESCRIPTOR.encode(), NAME: image()})
-    assert of_bundle(path, Weight.REFUSED) == {"descriptor_dot"}
+    assert of_bundle(path, Severity.REFUSED) == {"descriptor_dot"}
 
 
 def test_zip_streamed(tmp_path: Path) -> None:
@@ -345,7 +345,7 @@ def test_zip_streamed(tmp_path: Path) -> None:
     path = written(tmp_path, "b.zip", pipe.getvalue())
 
     # Then App Engine, which reads it as a stream, could not
-    assert of_bundle(path, Weight.REFUSED) == {"zip_streamed"}
+    assert of_bundle(path, Severity.REFUSED) == {"zip_streamed"}
 
 
 # -- types ----------------------------------------------------------------------------------------

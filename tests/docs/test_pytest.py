@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from localrun import pytest_plugin
-from localrun.bundle.images.build import labels_of
+from localrun.bundle.images.build import build_labels
 from localrun.engines.dockerd import DockerEngine
 from localrun.pytest_plugin import fixtures
 from tests.conftest import ROOT, absent
@@ -38,7 +38,7 @@ def project(tmp_path: Path, docker_engine: DockerEngine) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     yield folder
-    for found in docker_engine.images(labels_of(folder.resolve())):
+    for found in docker_engine.images(build_labels(folder.resolve())):
         for tag in found.tags:
             docker_engine.remove_image(tag)
 

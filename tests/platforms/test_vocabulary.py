@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from localrun.descriptor.divergences import ROWS
 from localrun.errors import Cause
 from localrun.platforms.vocabulary import glossary
-from localrun.platforms.vocabulary.systems import HERE, SYSTEMS
-from localrun.platforms.vocabulary.term import Word, plain, rows, situations
-from localrun.platforms.vocabulary.translation import Saying
+from localrun.platforms.vocabulary.systems import LOCALRUN, SYSTEMS
+from localrun.platforms.vocabulary.term import Term, make_terms, normalize, parse_situations
+from localrun.platforms.vocabulary.translation import Translation
 from localrun.server.views import STATUSES
 from localrun.task.states import StepName, TaskState
 
@@ -229,7 +229,7 @@ def test_every_status_of_iexec_is_known(kind: str, word: str) -> None:
 @pytest.mark.parametrize(("title", "code"), INDUCTIVA.items())
 def test_every_status_of_inductiva_is_known_by_its_title_and_by_its_code(title: str, code: str) -> None:
     (word,) = (found for found in glossary.look_up(title) if found.system == "inductiva")
-    assert (word.name, word.also) == (title, (code,))
+    assert (word.name, word.aliases) == (title, (code,))
     assert word in glossary.look_up(code)
 
 
@@ -240,18 +240,18 @@ def test_every_situation_and_code_of_app_engine_is_known(word: str) -> None:
 
 @pytest.mark.parametrize(("line", "words"), APP_ENGINE_LINES.items())
 def test_a_line_of_app_engines_help_page_is_answered_as_it_stands_there(line: str, words: list[str]) -> None:
-    found = [word.name for word in glossary.mentioned(line) if word.system == "app-engine"]
+    found = [word.name for word in glossary.find_terms(line) if word.system == "app-engine"]
     assert [word for word in words if word not in found] == [], found
 
 
 def test_a_line_of_common_words_mentions_nothing() -> None:
     for line in ("the task failed", "error in line 3", "it is running now", "success", "", "  ", "x y"):
-        assert glossary.mentioned(line) == ()
+        assert glossary.find_terms(line) == ()
 
 
 def test_each_meaning_that_is_mentioned_is_told_once_in_the_order_of_the_line() -> None:
     line = "OOMKilled after disk pressure and DISK_PRESSURE, then Stuck in Queuing"
-    found = [(word.system, word.name) for word in glossary.mentioned(line)]
+    found = [(word.system, word.name) for word in glossary.find_terms(line)]
     assert found == [
         ("app-engine", "OOMKilled"),
         ("localrun", "DISK_PRESSURE"),
@@ -283,21 +283,21 @@ def test_every_trouble_of_the_task_systems_guide_is_known(word: str) -> None:
 
 @pytest.mark.parametrize("word", [*TaskState, *StepName, *Cause], ids=str)
 def test_every_state_step_and_cause_is_known(word: object) -> None:
-    assert kinds(HERE, str(word))
+    assert kinds(LOCALRUN, str(word))
 
 
 # -- what is told of each --------------------------------------------------------------------------
 
 
-def name_of(word: Word) -> str:
+def name_of(word: Term) -> str:
     return f"{word.system}:{word.kind}:{word.name}"
 
 
-every_word = pytest.mark.parametrize("word", glossary.words(), ids=name_of)
+every_word = pytest.mark.parametrize("word", glossary.terms(), ids=name_of)
 
 
 @every_word
-def test_a_word_says_what_it_means_and_what_to_do(word: Word) -> None:
+def test_a_word_says_what_it_means_and_what_to_do(word: Term) -> None:
     for sentence in (word.meaning, word.remedy):
         assert sentence.endswith((".", ":"))
         assert sentence.startswith(("`", "localrun ")) or sentence[0].isupper()
@@ -306,15 +306,15 @@ def test_a_word_says_what_it_means_and_what_to_do(word: Word) -> None:
 
 
 @every_word
-def test_a_word_has_a_local_equivalent_or_a_reason_why_there_is_none(word: Word) -> None:
-    assert word.here or word.like or word.only
-    assert bool(word.only) == bool(word.why)
-    assert not (word.here and word.like)
+def test_a_word_has_a_local_equivalent_or_a_reason_why_there_is_none(word: Term) -> None:
+    assert word.situations or word.analogue or word.availability
+    assert bool(word.availability) == bool(word.why)
+    assert not (word.situations and word.analogue)
 
 
 @every_word
-def test_the_local_equivalent_of_a_word_can_be(word: Word) -> None:
-    for here in word.here:
+def test_the_local_equivalent_of_a_word_can_be(word: Term) -> None:
+    for here in word.situations:
         if here.cause is not None and here.state.is_end:
             assert here.state is (TaskState.KILLED if here.cause is Cause.KILLED else TaskState.FAILED)
         assert here.state is not TaskState.FINISHED or here.cause is None
@@ -322,14 +322,16 @@ def test_the_local_equivalent_of_a_word_can_be(word: Word) -> None:
 
 def test_no_word_stands_twice_in_a_table() -> None:
     spellings = Counter(
-        (word.system, word.kind, one) for word in glossary.words() for one in set(map(plain, word.spellings))
+        (word.system, word.kind, one)
+        for word in glossary.terms()
+        for one in set(map(normalize, word.spellings))
     )
     assert [found for found, count in spellings.items() if count > 1] == []
 
 
 def test_only_the_words_of_one_system_can_be_had() -> None:
-    assert {word.system for word in glossary.words("iexec")} == {"iexec"}
-    assert {word.system for word in glossary.words()} == {HERE, *SYSTEMS}
+    assert {word.system for word in glossary.terms("iexec")} == {"iexec"}
+    assert {word.system for word in glossary.terms()} == {LOCALRUN, *SYSTEMS}
 
 
 # -- from here to there ----------------------------------------------------------------------------
@@ -368,14 +370,14 @@ def possible() -> Iterator[tuple[TaskState, StepName | None, Cause | None]]:
 
 
 @cache
-def entries(system: str, word: str, kinds: frozenset[str]) -> list[Word]:
+def entries(system: str, word: str, kinds: frozenset[str]) -> list[Term]:
     """What the tables have for a word that was said; they must have it."""
     found = [one for one in glossary.look_up(word) if one.system == system and one.kind in kinds]
     assert found, f"{system} has no word {word}"
     return found
 
 
-def said(saying: Saying) -> Iterator[Word]:
+def said(saying: Translation) -> Iterator[Term]:
     """The entries of all that was said."""
     status = KIND_OF_STATUS[saying.system]
     wanted = (
@@ -393,7 +395,7 @@ def said(saying: Saying) -> Iterator[Word]:
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_every_state_step_and_cause_is_said_in_known_words(system: str) -> None:
     for state, step, cause in product(TaskState, (None, *StepName), (None, *Cause)):
-        saying = glossary.say(state, step, cause, system)
+        saying = glossary.translate(state, step, cause, system)
         assert saying.status
         assert list(said(saying))
 
@@ -403,8 +405,8 @@ def test_what_is_said_of_a_task_means_what_the_task_is_in(system: str) -> None:
     wrong = [
         f"{state} {step} {cause} is not what {word.name} ({word.kind}) means"
         for state, step, cause in possible()
-        for word in said(glossary.say(state, step, cause, system))
-        if not any(here.covers(state, step, cause) for here in word.here)
+        for word in said(glossary.translate(state, step, cause, system))
+        if not any(here.covers(state, step, cause) for here in word.situations)
     ]
     assert wrong == []
 
@@ -415,7 +417,7 @@ def test_the_causes_that_a_system_has_no_word_for_are_these() -> None:
         return {
             cause
             for cause in Cause
-            if not glossary.say(ends.get(cause, TaskState.FAILED), StepName.TASK, cause, system).cause
+            if not glossary.translate(ends.get(cause, TaskState.FAILED), StepName.TASK, cause, system).cause
         }
 
     resources = {
@@ -454,13 +456,13 @@ def test_the_causes_that_a_system_has_no_word_for_are_these() -> None:
 )
 def test_a_task_in_four_ways(state: str, step: str | None, cause: str | None, words: str) -> None:
     where = (TaskState(state), StepName(step) if step else None, Cause[cause] if cause else None)
-    found = [glossary.say(*where, system).status for system in SYSTEMS]
+    found = [glossary.translate(*where, system).status for system in SYSTEMS]
     assert found == [word.replace("_", " ") if word[1].islower() else word for word in words.split()]
 
 
 def test_iexec_says_why_a_replicate_failed() -> None:
     def ending(step: StepName, cause: Cause) -> tuple[str, str, str]:
-        saying = glossary.say(TaskState.FAILED, step, cause, "iexec")
+        saying = glossary.translate(TaskState.FAILED, step, cause, "iexec")
         return saying.reason, saying.replica, saying.cause
 
     assert ending(StepName.TASK, Cause.OUT_OF_MEMORY) == (
@@ -473,24 +475,24 @@ def test_iexec_says_why_a_replicate_failed() -> None:
 
 
 def test_the_server_and_the_vocabulary_say_the_same() -> None:
-    spoken = {state: glossary.say(state, None, None, "task-system").status for state in TaskState}
+    spoken = {state: glossary.translate(state, None, None, "task-system").status for state in TaskState}
     assert spoken == STATUSES
 
 
 def test_a_system_that_is_not_known_is_refused() -> None:
     with pytest.raises(ValueError, match="'slurm' is not one of app-engine, inductiva, iexec, task-system"):
-        glossary.say(TaskState.RUNNING, None, None, "slurm")
+        glossary.translate(TaskState.RUNNING, None, None, "slurm")
 
 
 # -- look_up ---------------------------------------------------------------------------------------
 
 
 @given(
-    word=st.sampled_from(glossary.words()),
+    word=st.sampled_from(glossary.terms()),
     upper=st.booleans(),
     between=st.sampled_from(["", " ", "-", "_", " - "]),
 )
-def test_case_and_what_separates_the_parts_do_not_matter(word: Word, upper: bool, between: str) -> None:
+def test_case_and_what_separates_the_parts_do_not_matter(word: Term, upper: bool, between: str) -> None:
     parts = word.name.replace("-", " ").replace("_", " ").split()
     written = between.join(part.upper() if upper else part.lower() for part in parts)
     assert word in glossary.look_up(f" {written} ")
@@ -498,7 +500,7 @@ def test_case_and_what_separates_the_parts_do_not_matter(word: Word, upper: bool
 
 def test_a_word_of_several_systems_has_all_its_meanings() -> None:
     found = {(word.system, word.kind) for word in glossary.look_up("failed")}
-    assert {system for system, _ in found} == {HERE, "app-engine", "inductiva", "iexec"}
+    assert {system for system, _ in found} == {LOCALRUN, "app-engine", "inductiva", "iexec"}
     assert {kind for system, kind in found if system == "iexec"} == {
         "task status",
         "replicate status",
@@ -522,23 +524,23 @@ def test_what_is_no_word_has_no_meaning(text: str) -> None:
     ],
 )
 def test_a_misspelt_word_is_guessed(text: str, word: str) -> None:
-    assert glossary.meant(text) == word
+    assert glossary.closest_term(text) == word
 
 
 @pytest.mark.parametrize("word", [word for word in IEXEC_CAUSES if len(word) > 64])
 def test_the_longest_words_are_guessed_too(word: str) -> None:
-    assert glossary.meant(word.replace("FAILED", "FALED").replace("AUTHORIZED", "AUTORIZED")) == word
+    assert glossary.closest_term(word.replace("FAILED", "FALED").replace("AUTHORIZED", "AUTORIZED")) == word
 
 
 def test_what_is_like_no_word_is_not_guessed() -> None:
-    assert glossary.meant("zzzzqqqq") is None
+    assert glossary.closest_term("zzzzqqqq") is None
 
 
 # -- the tables themselves -------------------------------------------------------------------------
 
 
 def test_a_cell_may_name_several_situations() -> None:
-    found = list(map(str, situations("RUNNING task, FAILED TIMEOUT|SIGNAL, QUEUED|PENDING KILLED")))
+    found = list(map(str, parse_situations("RUNNING task, FAILED TIMEOUT|SIGNAL, QUEUED|PENDING KILLED")))
     assert found == [
         "RUNNING in the step task",
         *("FAILED, cause TIMEOUT", "FAILED, cause SIGNAL"),
@@ -549,15 +551,15 @@ def test_a_cell_may_name_several_situations() -> None:
 @pytest.mark.parametrize("text", ["BROKEN", "FAILED NO_SUCH", "RUNNING nowhere"])
 def test_a_cell_that_names_what_does_not_exist_is_a_mistake(text: str) -> None:
     with pytest.raises((KeyError, ValueError)):
-        list(situations(text))
+        list(parse_situations(text))
 
 
 def test_a_row_takes_what_it_leaves_out_from_its_table() -> None:
-    own, common = rows(
+    own, common = make_terms(
         "s", "k", [("A|a", "What it is.", "QUEUED", "Wait."), ("B", "Another.", "=a text")], remedy="Go."
     )
-    assert (own.name, own.also, own.remedy, own.like) == ("A", ("a",), "Wait.", "")
-    assert (common.here, common.remedy, common.like) == ((), "Go.", "a text")
+    assert (own.name, own.aliases, own.remedy, own.analogue) == ("A", ("a",), "Wait.", "")
+    assert (common.situations, common.remedy, common.analogue) == ((), "Go.", "a text")
 
 
 def test_other_commands_do_not_read_the_tables() -> None:
@@ -590,7 +592,7 @@ def test_the_page_has_the_words_of_every_state() -> None:
     for name, cells in found.items():
         state, _, step = name.partition(", step ")
         where = (TaskState(state), StepName(step) if step else None, None)
-        app_engine, inductiva, iexec, task_system = (glossary.say(*where, system) for system in SYSTEMS)
+        app_engine, inductiva, iexec, task_system = (glossary.translate(*where, system) for system in SYSTEMS)
         words = [inductiva.status, iexec.status, iexec.replica]
         if state == "FAILED":
             words = ["see its cause", iexec.status, "see its cause"]
@@ -603,7 +605,7 @@ def test_the_page_has_the_words_of_every_cause() -> None:
     for cause in Cause:
         end = TaskState.KILLED if cause is Cause.KILLED else TaskState.FAILED
         app_engine, inductiva, iexec, _ = (
-            glossary.say(end, StepName.TASK, cause, system) for system in SYSTEMS
+            glossary.translate(end, StepName.TASK, cause, system) for system in SYSTEMS
         )
         words = [app_engine.cause, inductiva.status, iexec.reason, iexec.replica, iexec.cause]
         assert found[str(cause)] == [word or "-" for word in words]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from localrun.bundle.images.build import labels_of
+from localrun.bundle.images.build import build_labels
 from localrun.engines.dockerd import DockerEngine
 from tests.support.environment import DESCRIPTOR
 
@@ -44,6 +44,6 @@ def real_project(
     (project.path / "Dockerfile").write_text(dockerfile)
     (project.path / ".dockerignore").write_text("*\n!add.sh\n")
     yield project
-    for found in docker_engine.images(labels_of(project.path.resolve())):
+    for found in docker_engine.images(build_labels(project.path.resolve())):
         for tag in found.tags:
             docker_engine.remove_image(tag)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun.bundle.images.build import labels_of
+from localrun.bundle.images.build import build_labels
 from localrun.engines.dockerd import DockerEngine
 from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
 from tests.conftest import OtherUser
@@ -210,7 +210,7 @@ def test_an_ordinary_user_leaves_nothing_either(
         assert list((folder / "t").rglob("task.json")) == []
         assert containers(docker_engine, folder) == []
     finally:
-        for found in docker_engine.images(labels_of(folder.resolve())):
+        for found in docker_engine.images(build_labels(folder.resolve())):
             for tag in found.tags:
                 docker_engine.remove_image(tag)
 

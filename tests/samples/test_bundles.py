@@ -108,7 +108,7 @@ def test_there_is_a_sample_of_every_type() -> None:
 
 @pytest.mark.parametrize("path", TYPES_OF, ids=named)
 def test_a_sample_of_a_type_pleases_app_engine(path: Path, tmp_path: Path) -> None:
-    found = reader.read(path.parent, cache=tmp_path)
+    found = reader.read_bundle(path.parent, cache=tmp_path)
 
     assert found.warnings == ()
 

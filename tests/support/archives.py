@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from localrun.bundle.images.archive import inspect
-from localrun.bundle.images.compressed import Packed
+from localrun.bundle.images.compressed import FileSpan
 from localrun.bundle.images.ensure import ImageArchive
 from tests.support.images import tar_of
 
@@ -124,4 +124,4 @@ def look(path: Path, members: Mapping[str, bytes] | bytes) -> ImageArchive:
     """Write an archive to `path` and inspect it."""
     data = members if isinstance(members, bytes) else tar_of(members)
     path.write_bytes(data)
-    return inspect(Packed(path, 0, len(data)), path.name)
+    return inspect(FileSpan(path, 0, len(data)), path.name)

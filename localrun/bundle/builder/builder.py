@@ -17,22 +17,22 @@ from pathlib import Path
 from localrun.bundle import reader as bundles
 from localrun.bundle.builder import image_file
 from localrun.bundle.builder.image_tar import ImageTar
-from localrun.bundle.builder.zip_writer import BundleZip
+from localrun.bundle.builder.zip_writer import ZipWriter
 from localrun.bundle.images import ensure
 from localrun.bundle.images.compressed import CHUNK
 from localrun.bundle.images.ensure import ImageArchive
-from localrun.bundle.images.load import choose
+from localrun.bundle.images.load import select_image
 from localrun.bundle.images.source import ArchivedImage
 from localrun.bundle.reader import Bundle
 from localrun.bundle.validation.upload import archive_name, image_name
-from localrun.bundle.validation.validator import Report, validate
+from localrun.bundle.validation.validator import ValidationReport, validate
 from localrun.descriptor import Descriptor
 from localrun.engines.base import Engine, Progress, no_progress
 from localrun.errors import Cause, LocalrunError, UsageError
 
-__all__ = ["Order", "Package", "Part", "build", "default_name"]
+__all__ = ["ArchiveMember", "BuildOptions", "BuiltBundle", "build", "default_name"]
 
-EngineMaker = Callable[[], Engine]  # called only when an engine is needed
+EngineFactory = Callable[[], Engine]  # called only when an engine is needed
 
 DESCRIPTOR = "descriptor.yml"
 LOGO = "logo.png"  # App Engine: kept and shown
@@ -40,16 +40,16 @@ _USUAL = ("linux", "amd64")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ArchiveMember:
     """One part of a bundle, and its size in bytes; `inner` are the layers of an image."""
 
     name: str
     size: int
-    inner: tuple[Part, ...] = ()
+    layers: tuple[ArchiveMember, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Package:
+class BuiltBundle:
     """A bundle that was made: its size in bytes, its SHA-256, its parts, and what App Engine would say.
 
     `written` is false when App Engine would refuse it, and so no file was left.
@@ -58,13 +58,13 @@ class Package:
     path: Path
     size: int
     digest: str
-    parts: tuple[Part, ...]
-    report: Report
+    members: tuple[ArchiveMember, ...]
+    report: ValidationReport
     written: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BuildOptions:
     """What to pack: a bundle in any form, the `image` in place of its own, `build_args` for a Dockerfile.
 
     `target` is the zip to write (default: `default_name`, here). `force`: also when App Engine would
@@ -83,26 +83,28 @@ def default_name(descriptor: Descriptor) -> str:
     return archive_name(descriptor).removesuffix(".tar") + ".zip"
 
 
-def build(order: Order, engine: EngineMaker, *, cache: Path, progress: Progress = no_progress) -> Package:
+def build(
+    order: BuildOptions, engine: EngineFactory, *, cache: Path, progress: Progress = no_progress
+) -> BuiltBundle:
     """Build, pack and check a bundle; the zip appears whole or not at all.
 
     Raises `BundleError`, `DescriptorError`, `ImageError` for what cannot be packed, `EngineError`, and
     `UsageError` when the target cannot be written.
     """
-    found = bundles.read(order.bundle, image=order.image, cache=cache, build_args=order.build_args)
+    found = bundles.read_bundle(order.bundle, image=order.image, cache=cache, build_args=order.build_args)
     target = (order.target or Path(default_name(found.descriptor))).absolute()
     with _beside(target) as draft, _archived(found, engine, cache, draft, progress) as (archive, image):
         parts = _write(draft, found, archive, image, progress)
         report = replace(validate(draft, cache=cache, engine=engine), bundle=str(target))
         written = report.accepted or order.force
-        package = Package(target, draft.stat().st_size, _digest(draft), parts, report, written)
+        package = BuiltBundle(target, draft.stat().st_size, _digest(draft), parts, report, written)
         if written:
             draft.replace(target)
     return package
 
 
 def _archived(
-    bundle: Bundle, engine: EngineMaker, cache: Path, draft: Path, progress: Progress
+    bundle: Bundle, engine: EngineFactory, cache: Path, draft: Path, progress: Progress
 ) -> AbstractContextManager[tuple[ImageArchive, ArchivedImage]]:
     file = draft.with_name(f"{draft.name}.image")
     if isinstance(bundle.image, ImageArchive):
@@ -114,7 +116,7 @@ def _archived(
 def _plain(
     archive: ImageArchive, file: Path, progress: Progress
 ) -> Iterator[tuple[ImageArchive, ArchivedImage]]:
-    with image_file.plain(archive, file, progress) as found:
+    with image_file.uncompressed(archive, file, progress) as found:
         usual = [image for image in found.images if (image.os, image.architecture) == _USUAL]
         yield found, (usual or list(found.images))[0]
 
@@ -123,9 +125,9 @@ def _plain(
 def _saved(
     bundle: Bundle, engine: Engine, cache: Path, file: Path, progress: Progress
 ) -> Iterator[tuple[ImageArchive, ArchivedImage]]:
-    image = ensure.ensure(bundle.image, engine, cache=cache, progress=progress)
-    with image_file.saved(engine, image.id, bundle.image_name, file, progress) as archive:
-        yield archive, choose(archive, engine.info())
+    image = ensure.ensure_image(bundle.image, engine, cache=cache, progress=progress)
+    with image_file.saved_image(engine, image.id, bundle.image_name, file, progress) as archive:
+        yield archive, select_image(archive, engine.info())
 
 
 @contextmanager
@@ -156,19 +158,19 @@ def _unwritable(target: Path, error: OSError) -> LocalrunError:
 
 def _write(
     draft: Path, bundle: Bundle, archive: ImageArchive, image: ArchivedImage, progress: Progress
-) -> tuple[Part, ...]:
+) -> tuple[ArchiveMember, ...]:
     descriptor = bundle.descriptor
     tar = ImageTar(archive, image, image_name(descriptor))
-    layers = tuple(Part(layer.made_by or layer.name, layer.size) for layer in tar.layers)
+    layers = tuple(ArchiveMember(layer.created_by or layer.name, layer.size) for layer in tar.layers)
     parts = [
-        Part(DESCRIPTOR, len(descriptor.source)),
-        Part(archive_name(descriptor), tar.size, layers),
+        ArchiveMember(DESCRIPTOR, len(descriptor.source)),
+        ArchiveMember(archive_name(descriptor), tar.size, layers),
     ]
-    with BundleZip(draft) as packed:
+    with ZipWriter(draft) as packed:
         packed.add(parts[0].name, parts[0].size, [descriptor.source])
         packed.add(parts[1].name, parts[1].size, tar.chunks(progress))
         if logo := _logo(bundle):
-            parts.append(Part(LOGO, len(logo)))
+            parts.append(ArchiveMember(LOGO, len(logo)))
             packed.add(LOGO, len(logo), [logo])
     return tuple(parts)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from localrun.bundle.images.archive import inspect
-from localrun.bundle.images.compressed import CHUNK, Damaged, Packed
+from localrun.bundle.images.compressed import CHUNK, CorruptArchive, FileSpan
 from localrun.bundle.images.ensure import ImageArchive
 from localrun.engines.base import Engine, Progress
 from localrun.errors import ImageError
@@ -18,34 +18,36 @@ SAVING, UNPACKING = "saving the image", "unpacking the image"
 
 
 @contextmanager
-def saved(engine: Engine, image: str, name: str, file: Path, progress: Progress) -> Iterator[ImageArchive]:
+def saved_image(
+    engine: Engine, image: str, name: str, file: Path, progress: Progress
+) -> Iterator[ImageArchive]:
     """An image of an engine, in `file` for as long as it is needed. Raises `ImageError`, `EngineError`."""
     try:
         _write(file, engine.save_image(image), SAVING, progress)
-        yield replace(inspect(Packed(file, 0, file.stat().st_size), name), name=name)
+        yield replace(inspect(FileSpan(file, 0, file.stat().st_size), name), name=name)
     finally:
         file.unlink(missing_ok=True)
 
 
 @contextmanager
-def plain(archive: ImageArchive, file: Path, progress: Progress) -> Iterator[ImageArchive]:
+def uncompressed(archive: ImageArchive, file: Path, progress: Progress) -> Iterator[ImageArchive]:
     """The archive itself when it is not compressed as a whole; else unpacked into `file` meanwhile."""
-    if not archive.packed.packing:
+    if not archive.span.compression:
         yield archive
         return
     try:
         _write(file, _unpacked(archive), UNPACKING, progress)
-        yield replace(archive, packed=Packed(file, 0, file.stat().st_size))
+        yield replace(archive, packed=FileSpan(file, 0, file.stat().st_size))
     finally:
         file.unlink(missing_ok=True)
 
 
 def _unpacked(archive: ImageArchive) -> Iterator[bytes]:
     try:
-        with archive.packed.open() as reader:
+        with archive.span.open() as reader:
             while chunk := reader.read(CHUNK):
                 yield chunk
-    except Damaged as error:
+    except CorruptArchive as error:
         raise ImageError(f"{archive.name} cannot be read: {error}", remedy="save the image again") from error
 
 

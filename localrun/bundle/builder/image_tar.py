@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from localrun.bundle.images.compressed import CHUNK, Damaged, Packed
+from localrun.bundle.images.compressed import CHUNK, CorruptArchive, FileSpan
 from localrun.bundle.images.ensure import ImageArchive
 from localrun.bundle.images.source import ArchivedImage
-from localrun.bundle.images.tar_reader import BLOCK, Tape
+from localrun.bundle.images.tar_reader import BLOCK, TarReader
 from localrun.engines.base import Progress
 from localrun.errors import ImageError
 
@@ -26,13 +26,13 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class ImageLayer:
     """One layer: where its bytes lie, their number once unpacked, their SHA-256, and what made it."""
 
-    packed: Packed
+    span: FileSpan
     size: int
     digest: str
-    made_by: str = ""
+    created_by: str = ""
 
     @property
     def name(self) -> str:
@@ -47,9 +47,9 @@ class ImageTar:
     """
 
     def __init__(self, archive: ImageArchive, image: ArchivedImage, tag: str) -> None:
-        assert not archive.packed.packing, "spool it first"
+        assert not archive.span.compression, "spool it first"
         self._archive = archive
-        places = _places(archive.packed, {image.config, *image.layers})
+        places = _places(archive.span, {image.config, *image.layers})
         self._config = _whole(places[image.config])
         described = json.loads(self._config)
         digests = [str(digest).removeprefix("sha256:") for digest in described["rootfs"]["diff_ids"]]
@@ -64,18 +64,18 @@ class ImageTar:
         ]
         self._manifest = json.dumps(manifest, separators=(",", ":")).encode()
 
-    def _layer(self, place: Packed, digest: str, maker: str) -> Layer:
-        settled = place.settled()
+    def _layer(self, place: FileSpan, digest: str, maker: str) -> ImageLayer:
+        settled = place.with_detected_gzip()
         with place.open() as reader:
             if reader.read(4) == _ZSTD:
                 raise ImageError(
                     f"{self._archive.name} holds a layer that is compressed with zstd",
                     remedy="build the image again with gzip layers: docker build --output type=docker",
                 )
-        return Layer(settled, _size(settled), digest, maker)
+        return ImageLayer(settled, _size(settled), digest, maker)
 
     @property
-    def _once(self) -> list[Layer]:
+    def _once(self) -> list[ImageLayer]:
         """Every layer once, also when the image has an equal one again."""
         return list({layer.digest: layer for layer in self.layers}.values())
 
@@ -99,14 +99,14 @@ class ImageTar:
             yield bytes(-layer.size % BLOCK)
         yield bytes(2 * BLOCK)
 
-    def _checked(self, layer: Layer) -> Iterator[bytes]:
+    def _checked(self, layer: ImageLayer) -> Iterator[bytes]:
         digest, count = hashlib.sha256(), 0
         try:
-            for chunk in _bytes(layer.packed):
+            for chunk in _bytes(layer.span):
                 digest.update(chunk)
                 count += len(chunk)
                 yield chunk
-        except Damaged as error:
+        except CorruptArchive as error:
             raise ImageError(
                 f"{self._archive.name} cannot be read: {error}", remedy="save it again"
             ) from error
@@ -118,29 +118,29 @@ class ImageTar:
             )
 
 
-def _places(packed: Packed, names: set[str]) -> dict[str, Packed]:
+def _places(packed: FileSpan, names: set[str]) -> dict[str, FileSpan]:
     """Where the named members of a plain archive lie."""
-    found: dict[str, Packed] = {}
+    found: dict[str, FileSpan] = {}
     with packed.open() as reader:
-        for member in Tape(reader):
+        for member in TarReader(reader):
             if member.kind == "file" and member.name in names:
-                found[member.name] = Packed(packed.path, packed.start + reader.position, member.size)
+                found[member.name] = FileSpan(packed.path, packed.start + reader.position, member.size)
     return found
 
 
-def _bytes(packed: Packed) -> Iterator[bytes]:
+def _bytes(packed: FileSpan) -> Iterator[bytes]:
     with packed.open() as reader:
         while chunk := reader.read(CHUNK):
             yield chunk
 
 
-def _whole(packed: Packed) -> bytes:
+def _whole(packed: FileSpan) -> bytes:
     return b"".join(_bytes(packed))
 
 
-def _size(packed: Packed) -> int:
+def _size(packed: FileSpan) -> int:
     """The bytes once unpacked, which only unpacking tells."""
-    return sum(map(len, _bytes(packed))) if packed.packing else packed.size
+    return sum(map(len, _bytes(packed))) if packed.compression else packed.size
 
 
 def _makers(config: dict[str, Any], count: int) -> list[str]:

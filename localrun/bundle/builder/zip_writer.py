@@ -15,13 +15,13 @@ _TIME = (1980, 1, 1, 0, 0, 0)  # the first one that a zip can hold
 _UNIX = 3
 
 
-class BundleZip:
+class ZipWriter:
     """Writes a zip to a file that can be sought in. A context manager: the list of members comes last."""
 
     def __init__(self, path: Path) -> None:
         self._archive = zipfile.ZipFile(path, "w", zipfile.ZIP_STORED)
 
-    def __enter__(self) -> BundleZip:
+    def __enter__(self) -> ZipWriter:
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -7,8 +7,8 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import Any
 
-from localrun.bundle.images.compressed import Damaged, Packed, Reader
-from localrun.bundle.images.tar_reader import Member, Tape
+from localrun.bundle.images.compressed import CorruptArchive, FileSpan, Reader
+from localrun.bundle.images.tar_reader import Member, TarReader
 
 DOCUMENT_LIMIT = 4 << 20  # bytes of one JSON document
 DOCUMENTS_LIMIT = 64 << 20  # bytes of all of them
@@ -17,16 +17,16 @@ LINK_DEPTH = 8
 
 
 @dataclass(slots=True)
-class Contents:
+class ArchiveIndex:
     """The members of one archive. `twice` are names that appear more than once."""
 
     members: dict[str, Member] = field(default_factory=dict)
     documents: dict[str, bytes] = field(default_factory=dict)
-    twice: set[str] = field(default_factory=set)
-    ended: bool = False
-    kept: int = 0  # bytes of all documents
+    duplicates: set[str] = field(default_factory=set)
+    has_end_mark: bool = False
+    document_bytes: int = 0  # bytes of all documents
 
-    def file(self, name: str) -> Member | None:
+    def find_file(self, name: str) -> Member | None:
         """Find a regular member, through links inside the archive (`docker save` links equal layers)."""
         member = self.members.get(posixpath.normpath(name))
         for _ in range(LINK_DEPTH):
@@ -40,9 +40,9 @@ class Contents:
                 return None
         return None
 
-    def json(self, name: str) -> Any:
+    def load_json(self, name: str) -> Any:
         """Parse a document. Raises `KeyError` when it is not there, `ValueError` when it is not JSON."""
-        member = self.file(name)
+        member = self.find_file(name)
         if member is None:
             raise KeyError(name)
         try:
@@ -53,32 +53,32 @@ class Contents:
             raise ValueError("it is nested too deep") from None
 
 
-def read(packed: Packed) -> Contents:
-    """Go over an archive once. Raises `Damaged` when it is not a readable tar."""
-    contents = Contents()
+def read_index(packed: FileSpan) -> ArchiveIndex:
+    """Go over an archive once. Raises `CorruptArchive` when it is not a readable tar."""
+    contents = ArchiveIndex()
     with packed.open() as reader:
-        tape = Tape(reader)
+        tape = TarReader(reader)
         for member in tape:
             if len(contents.members) >= MEMBER_LIMIT:
                 return contents
             _add(contents, member, reader)
-    contents.ended = tape.ended
-    if not contents.members and not tape.ended:
-        raise Damaged("it is empty")
+    contents.has_end_mark = tape.has_end_mark
+    if not contents.members and not tape.has_end_mark:
+        raise CorruptArchive("it is empty")
     return contents
 
 
-def _add(contents: Contents, member: Member, reader: Reader) -> None:
+def _add(contents: ArchiveIndex, member: Member, reader: Reader) -> None:
     if member.name in contents.members and member.kind == "file":
-        contents.twice.add(member.name)
+        contents.duplicates.add(member.name)
     contents.members[member.name] = member
-    if _may_be_document(member) and contents.kept < DOCUMENTS_LIMIT:
+    if _may_be_document(member) and contents.document_bytes < DOCUMENTS_LIMIT:
         data = reader.read(member.size)
         if len(data) < member.size:
-            raise Damaged(f"it is truncated inside {member.name}")
+            raise CorruptArchive(f"it is truncated inside {member.name}")
         if data.lstrip()[:1] in (b"{", b"["):
             contents.documents[member.name] = data
-            contents.kept += len(data)
+            contents.document_bytes += len(data)
 
 
 def _beside(link: Member) -> str:

@@ -8,14 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from localrun.bundle.images import cache as notes
-from localrun.bundle.images.build_context import digest
+from localrun.bundle.images.build_context import context_digest
 from localrun.bundle.images.source import ImageFolder
 from localrun.engines.base import LABEL, Engine, Image, Progress
 from localrun.errors import EngineError, ImageError
 
 BUILD_LABEL = LABEL + ".build"
 REPOSITORY = "localrun/build"
-BUILD_OWN = "-"  # between the name of a content and what tells two builds of it apart
+TEMPORARY_SEPARATOR = "-"  # between the name of a content and what tells two builds of it apart
 
 
 def build(
@@ -31,17 +31,17 @@ def build(
     Images of former contents of the same folder lose their name, and go unless something uses them.
     Raises `ImageError` with IMAGE_BUILD_FAILED.
     """
-    name = name_of(source, cache)
+    name = image_tag(source, cache)
     if found := engine.find_image(name):
         return found
     folder = source.folder.resolve()
     with notes.lock(cache, str(folder), check_cancelled):
         if found := engine.find_image(name):
             return found
-        labels = labels_of(folder)
+        labels = build_labels(folder)
         # somebody with another cache may build the same: a name that is given is not taken away again,
         # for the image that loses it would stay without one
-        own = f"{name}{BUILD_OWN}{secrets.token_hex(4)}"
+        own = f"{name}{TEMPORARY_SEPARATOR}{secrets.token_hex(4)}"
         try:
             made = engine.build_image(
                 folder,
@@ -69,12 +69,12 @@ def _publish(engine: Engine, own: str, name: str) -> None:
         engine.remove_image(own)
 
 
-def name_of(source: ImageFolder, cache: Path) -> str:
+def image_tag(source: ImageFolder, cache: Path) -> str:
     """The name of the image of a folder's present content."""
-    return f"{REPOSITORY}:{digest(source, cache)}"
+    return f"{REPOSITORY}:{context_digest(source, cache)}"
 
 
-def labels_of(folder: Path) -> dict[str, str]:
+def build_labels(folder: Path) -> dict[str, str]:
     """What marks the images of one folder, without telling where it is."""
     import hashlib
 
@@ -86,7 +86,7 @@ def _remove_older(engine: Engine, labels: dict[str, str], name: str) -> None:
     for image in engine.images(labels):
         names = image.tags or (image.id,)
         for old in names:
-            ours = old.startswith(f"{REPOSITORY}:") and BUILD_OWN not in old
+            ours = old.startswith(f"{REPOSITORY}:") and TEMPORARY_SEPARATOR not in old
             if old != name and (old == image.id or ours):
                 with suppress(EngineError):  # a container still uses it; the next build tries again
                     engine.remove_image(old)

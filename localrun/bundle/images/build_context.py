@@ -20,7 +20,7 @@ from localrun.errors import Cause, ImageError
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ContextEntry:
     """One file, link or folder below the context; `path` with `/`."""
 
     path: str
@@ -28,13 +28,13 @@ class Entry:
     target: str = ""
 
     @property
-    def face(self) -> list[object]:
+    def metadata(self) -> list[object]:
         """What a build sees of it, but for its content."""
         mode = self.status.st_mode
         return [self.path, stat.S_IFMT(mode), 0 if stat.S_ISLNK(mode) else mode & 0o7777, self.target]
 
 
-def digest(source: ImageFolder, cache: Path) -> str:
+def context_digest(source: ImageFolder, cache: Path) -> str:
     """SHA-256 of paths, modes, contents, link targets, the Dockerfile's name and the build arguments.
 
     Contents are read only when some file's times, size or place changed since the last look. Raises
@@ -52,29 +52,29 @@ def digest(source: ImageFolder, cache: Path) -> str:
     return _hash([contents, source.dockerfile, sorted(source.build_args.items())])
 
 
-def _known_contents(folder: Path, entries: list[Entry], cache: Path) -> str:
+def _known_contents(folder: Path, entries: list[ContextEntry], cache: Path) -> str:
     """The digest of everything in the folder, from the cache when no file's state has changed."""
     status = folder.stat()
     name = f"{status.st_dev:x}-{status.st_ino:x}"
-    states = _hash([[entry.face, notes.state(entry.status)] for entry in entries])
-    note = notes.read(cache, "folders", name)
+    states = _hash([[entry.metadata, notes.file_state(entry.status)] for entry in entries])
+    note = notes.read_entry(cache, "folders", name)
     if note and note.get("states") == states and isinstance(note.get("contents"), str):
         return str(note["contents"])
-    contents = _hash([[*entry.face, _content(folder, entry)] for entry in entries])
+    contents = _hash([[*entry.metadata, _content(folder, entry)] for entry in entries])
     newest = max((entry.status.st_ctime_ns for entry in entries), default=0)
-    if time.time_ns() - newest > notes.TICK:
-        notes.write(cache, "folders", name, {"states": states, "contents": contents})
+    if time.time_ns() - newest > notes.TIMESTAMP_RESOLUTION:
+        notes.write_entry(cache, "folders", name, {"states": states, "contents": contents})
     return contents
 
 
-def _content(folder: Path, entry: Entry) -> str:
+def _content(folder: Path, entry: ContextEntry) -> str:
     if not stat.S_ISREG(entry.status.st_mode):
         return ""
     with (folder / entry.path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _entries(source: ImageFolder) -> Iterator[Entry]:
+def _entries(source: ImageFolder) -> Iterator[ContextEntry]:
     ignore = _ignore(source.folder)
     always = {source.dockerfile, ".dockerignore"}
     for entry in _walk(source.folder, "", ignore):
@@ -82,7 +82,7 @@ def _entries(source: ImageFolder) -> Iterator[Entry]:
             yield entry
 
 
-def _walk(folder: Path, prefix: str, ignore: Ignore) -> Iterator[Entry]:
+def _walk(folder: Path, prefix: str, ignore: Ignore) -> Iterator[ContextEntry]:
     with os.scandir(folder) as items:
         found = sorted(items, key=lambda item: item.name)
     for item in found:
@@ -92,7 +92,7 @@ def _walk(folder: Path, prefix: str, ignore: Ignore) -> Iterator[Entry]:
             target = str(Path(item.path).readlink()) if item.is_symlink() else ""
         except FileNotFoundError:  # it went just now, as files of running programs do: then it is not there
             continue
-        yield Entry(path, status, target)
+        yield ContextEntry(path, status, target)
         if item.is_dir(follow_symlinks=False) and (ignore.has_exceptions or not ignore(path)):
             with suppress(FileNotFoundError):
                 yield from _walk(Path(item.path), f"{path}/", ignore)

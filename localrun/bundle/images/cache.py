@@ -17,44 +17,46 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 FORMAT = 1  # of the notes; a note of another format is unknown
-NOTE_LIMIT = 4 << 20  # bytes
+ENTRY_SIZE_LIMIT = 4 << 20  # bytes
 ENTRY_LIMIT = 256  # notes of one kind
-TICK = 20_000_000  # nanoseconds: two writes that are closer may leave the same times on a file
-WAIT = 0.25  # seconds between two looks at whether the caller still wants to wait for a lock
+TIMESTAMP_RESOLUTION = (
+    20_000_000  # nanoseconds: two writes that are closer may leave the same times on a file
+)
+POLL_INTERVAL = 0.25  # seconds between two looks at whether the caller still wants to wait for a lock
 
 
-def state(status: os.stat_result) -> list[int]:
+def file_state(status: os.stat_result) -> list[int]:
     """What changes when a file changes."""
     return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
-def recall(folder: Path, kind: str, status: os.stat_result) -> dict[str, Any] | None:
+def load_facts(folder: Path, kind: str, status: os.stat_result) -> dict[str, Any] | None:
     """Give back what was noted of a file in this very state."""
-    note = read(folder, kind, _name(status))
-    facts = note.get("facts") if note and note.get("state") == state(status) else None
+    note = read_entry(folder, kind, _name(status))
+    facts = note.get("facts") if note and note.get("state") == file_state(status) else None
     return facts if isinstance(facts, dict) else None
 
 
-def remember(folder: Path, kind: str, status: os.stat_result, facts: dict[str, Any]) -> None:
+def save_facts(folder: Path, kind: str, status: os.stat_result, facts: dict[str, Any]) -> None:
     """Note something of a file, `status` being its state before it was read.
 
     A file so fresh that a further write might not show in its times is not noted.
     """
-    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > TICK:
-        write(folder, kind, _name(status), {"state": state(status), "facts": facts})
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > TIMESTAMP_RESOLUTION:
+        write_entry(folder, kind, _name(status), {"state": file_state(status), "facts": facts})
 
 
-def read(folder: Path, kind: str, name: str) -> dict[str, Any] | None:
+def read_entry(folder: Path, kind: str, name: str) -> dict[str, Any] | None:
     """Read a note; None when there is none that can be trusted."""
     try:
         with _path(folder, kind, name).open("rb") as file:
-            note = json.loads(file.read(NOTE_LIMIT))
+            note = json.loads(file.read(ENTRY_SIZE_LIMIT))
     except (OSError, ValueError, RecursionError):
         return None
     return note if isinstance(note, dict) and note.get("format") == FORMAT else None
 
 
-def write(folder: Path, kind: str, name: str, note: dict[str, Any]) -> None:
+def write_entry(folder: Path, kind: str, name: str, note: dict[str, Any]) -> None:
     """Write a note at once or not at all; a cache that cannot be written is no error."""
     path = _path(folder, kind, name)
     draft = path.with_suffix(f".{os.getpid()}.{time.monotonic_ns()}")
@@ -90,7 +92,7 @@ def lock(folder: Path, key: str, check_cancelled: Callable[[], None]) -> Iterato
     while not held.is_locked:
         check_cancelled()
         with suppress(Timeout):
-            held.acquire(timeout=WAIT)
+            held.acquire(timeout=POLL_INTERVAL)
     try:
         yield
     finally:

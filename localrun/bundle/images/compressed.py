@@ -22,36 +22,36 @@ UNPACKED_LIMIT = 256 << 30  # bytes
 RATIO_LIMIT = 200
 RATIO_FLOOR = 4 << 30  # bytes; smaller ones cannot hurt, because they are only streamed
 
-Packing = Literal["deflate", "gzip"]
+Compression = Literal["deflate", "gzip"]
 
 
-class Damaged(Exception):
+class CorruptArchive(Exception):
     """The bytes are not what their container promises; the message says how."""
 
 
-class Packed(msgspec.Struct, frozen=True):
+class FileSpan(msgspec.Struct, frozen=True):
     """`size` bytes of a file from `start`, and the packings to undo, outermost first."""
 
     path: Path
     start: int
     size: int
-    packing: tuple[Packing, ...] = ()
+    compression: tuple[Compression, ...] = ()
 
     @contextmanager
     def open(self) -> Iterator[Reader]:
-        """Read the unpacked bytes. The reader raises `Damaged`; opening raises `OSError`."""
+        """Read the unpacked bytes. The reader raises `CorruptArchive`; opening raises `OSError`."""
         with self.path.open("rb") as file:
-            window = Window(file, self.start, self.size)
-            yield Stream(_unpacked(window, self.packing), self.size) if self.packing else window
+            window = SpanReader(file, self.start, self.size)
+            yield ChunkReader(_unpacked(window, self.compression), self.size) if self.compression else window
 
-    def settled(self) -> Packed:
+    def with_detected_gzip(self) -> FileSpan:
         """Add the gzip that the bytes themselves show, whatever the file is called."""
         with self.open() as reader:
             gzipped = reader.read(2) == b"\x1f\x8b"
-        return Packed(self.path, self.start, self.size, (*self.packing, "gzip")) if gzipped else self
+        return FileSpan(self.path, self.start, self.size, (*self.compression, "gzip")) if gzipped else self
 
 
-class Window:
+class SpanReader:
     """The bytes as they lie in the file."""
 
     def __init__(self, file: BinaryIO, start: int, size: int) -> None:
@@ -66,14 +66,16 @@ class Window:
         return data
 
     def skip(self, count: int) -> None:
-        """Hop over `count` bytes without reading. Raises `Damaged` when there are not as many."""
+        """Hop over `count` bytes without reading. Raises `CorruptArchive` when there are not as many."""
         self.position += count
         if self.position > self._size:
-            raise Damaged(f"it ends at byte {self._size}, {self.position - self._size} bytes too early")
+            raise CorruptArchive(
+                f"it ends at byte {self._size}, {self.position - self._size} bytes too early"
+            )
         self._file.seek(self._start + self.position)
 
 
-class Stream:
+class ChunkReader:
     """The bytes as they come out of a decompressor; `packed` is how many went in."""
 
     def __init__(self, chunks: Iterator[bytes], packed: int) -> None:
@@ -94,11 +96,13 @@ class Stream:
         return data
 
     def skip(self, count: int) -> None:
-        """Read and drop `count` bytes. Raises `Damaged` when there are not as many."""
+        """Read and drop `count` bytes. Raises `CorruptArchive` when there are not as many."""
         end = self.position + count
         while self.position < end:
             if not self.read(min(CHUNK, end - self.position)):
-                raise Damaged(f"it ends at byte {self.position}, {end - self.position} bytes too early")
+                raise CorruptArchive(
+                    f"it ends at byte {self.position}, {end - self.position} bytes too early"
+                )
 
     def _fill(self) -> bool:
         self._rest = next(self._chunks, b"")
@@ -107,7 +111,7 @@ class Stream:
         return bool(self._rest)
 
 
-class Slice:
+class SliceReader:
     """The next `size` bytes of another reader, such as a layer inside an archive."""
 
     def __init__(self, reader: Reader, size: int) -> None:
@@ -131,43 +135,49 @@ class Slice:
         return data
 
     def skip(self, count: int) -> None:
-        """Hop over `count` bytes. Raises `Damaged` when there are not as many."""
+        """Hop over `count` bytes. Raises `CorruptArchive` when there are not as many."""
         self.position += count
         if self.position > self._size:
-            raise Damaged(f"it ends at byte {self._size}, {self.position - self._size} bytes too early")
+            raise CorruptArchive(
+                f"it ends at byte {self._size}, {self.position - self._size} bytes too early"
+            )
         kept, self._rest = self._rest[:count], self._rest[count:]
         self._reader.skip(count - len(kept))
 
-    def settled(self) -> Slice | Stream:
+    def decompressed(self) -> SliceReader | ChunkReader:
         """The bytes without the gzip that they show, if they do. Ask before any is read."""
         if self.peek(2) != b"\x1f\x8b":
             return self
-        return Stream(_inflate(iter(lambda: self.read(CHUNK), b""), "gzip"), self._size)
+        return ChunkReader(_inflate(iter(lambda: self.read(CHUNK), b""), "gzip"), self._size)
 
 
-Reader = Window | Stream | Slice  # bytes that are read forward; `position` counts the unpacked ones
+Reader = (
+    SpanReader | ChunkReader | SliceReader
+)  # bytes that are read forward; `position` counts the unpacked ones
 
 
 def check_growth(packed: int, unpacked: int) -> None:
-    """Raise `Damaged` when `packed` bytes become so many that it must be a bomb."""
+    """Raise `CorruptArchive` when `packed` bytes become so many that it must be a bomb."""
     if unpacked > UNPACKED_LIMIT or (unpacked > RATIO_FLOOR and unpacked > RATIO_LIMIT * packed):
-        raise Damaged(f"{packed} bytes unpack to more than {unpacked - 1}: that is how a zip bomb looks")
+        raise CorruptArchive(
+            f"{packed} bytes unpack to more than {unpacked - 1}: that is how a zip bomb looks"
+        )
 
 
-def _unpacked(window: Window, packing: tuple[Packing, ...]) -> Iterator[bytes]:
+def _unpacked(window: SpanReader, packing: tuple[Compression, ...]) -> Iterator[bytes]:
     chunks = iter(lambda: window.read(CHUNK), b"")
     for step in packing:
         chunks = _inflate(chunks, step)
     return chunks
 
 
-def _machine(step: Packing) -> zlib._Decompress:
+def _machine(step: Compression) -> zlib._Decompress:
     import zlib
 
     return zlib.decompressobj(-zlib.MAX_WBITS if step == "deflate" else 16 + zlib.MAX_WBITS)
 
 
-def _inflate(chunks: Iterator[bytes], step: Packing) -> Iterator[bytes]:
+def _inflate(chunks: Iterator[bytes], step: Compression) -> Iterator[bytes]:
     import zlib
 
     machine = _machine(step)
@@ -180,8 +190,8 @@ def _inflate(chunks: Iterator[bytes], step: Packing) -> Iterator[bytes]:
             if machine.eof:
                 return
     except zlib.error as error:
-        raise Damaged(f"its compressed data is damaged ({error})") from error
-    raise Damaged("its compressed data ends too early")
+        raise CorruptArchive(f"its compressed data is damaged ({error})") from error
+    raise CorruptArchive("its compressed data ends too early")
 
 
 def _squeeze(machine: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:

@@ -19,21 +19,29 @@ from localrun.bundle.images.source import (
 )
 from localrun.engines.base import Engine, Image, Progress, no_progress
 
-__all__ = ["ArchivedImage", "ImageArchive", "ImageFolder", "ImageReference", "ImageSource", "Pull", "ensure"]
+__all__ = [
+    "ArchivedImage",
+    "ImageArchive",
+    "ImageFolder",
+    "ImageReference",
+    "ImageSource",
+    "PullPolicy",
+    "ensure_image",
+]
 
-Pull = Literal["never", "missing", "always"]
+PullPolicy = Literal["never", "missing", "always"]
 
 
 def _never() -> None:
     """Stand for a caller that does not cancel."""
 
 
-def ensure(
+def ensure_image(
     source: ImageSource,
     engine: Engine,
     *,
     cache: Path,
-    pull: Pull = "missing",
+    pull: PullPolicy = "missing",
     progress: Progress = no_progress,
     check_cancelled: Callable[[], None] = _never,
 ) -> Image:

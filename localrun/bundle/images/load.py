@@ -37,14 +37,14 @@ def load(
     """
     if len(archive.images) == 1 and (found := _find(archive.images[0], engine, cache)):
         return found
-    image = choose(archive, engine.info())
+    image = select_image(archive, engine.info())
     if found := _find(image, engine, cache):
         return found
     with notes.lock(cache, image.id, check_cancelled):
         return _find(image, engine, cache) or _load(archive, image, engine, cache, progress)
 
 
-def choose(archive: ImageArchive, info: EngineInfo) -> ArchivedImage:
+def select_image(archive: ImageArchive, info: EngineInfo) -> ArchivedImage:
     """Pick the image for the engine's platform. Raises `ImageError` with IMAGE_PLATFORM."""
     machine = _ALIASES.get(info.architecture, info.architecture)
     for wanted in (machine, _ALSO_RUNS.get(machine)):
@@ -72,7 +72,7 @@ def _find(image: ArchivedImage, engine: Engine, cache: Path) -> Image | None:
 
 def _find_remembered(image: ArchivedImage, engine: Engine, cache: Path) -> Image | None:
     """Engines that keep images in containerd give them ids of their own; the cache knows which."""
-    note = notes.read(cache, "images", image.id[7:])
+    note = notes.read_entry(cache, "images", image.id[7:])
     known = note.get("engine_id") if note else None
     return engine.find_image(known) if isinstance(known, str) and known else None
 
@@ -80,10 +80,10 @@ def _find_remembered(image: ArchivedImage, engine: Engine, cache: Path) -> Image
 def _load(
     archive: ImageArchive, image: ArchivedImage, engine: Engine, cache: Path, progress: Progress
 ) -> Image:
-    from localrun.bundle.images.retag import repack
+    from localrun.bundle.images.retag import retag
 
     try:
-        loaded = engine.load_image(repack(archive, image, progress))
+        loaded = engine.load_image(retag(archive, image, progress))
     except ImageError as error:
         raise _explained(archive, image, error) from error
     found = engine.find_image(loaded)
@@ -93,7 +93,7 @@ def _load(
             remedy="see whether something removes images, such as docker image prune, and run again",
         )
     if loaded != image.id:
-        notes.write(cache, "images", image.id[7:], {"engine_id": loaded})
+        notes.write_entry(cache, "images", image.id[7:], {"engine_id": loaded})
     return found
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from localrun.bundle.images.archive_index import Contents
+from localrun.bundle.images.archive_index import ArchiveIndex
 from localrun.bundle.images.source import ArchivedImage
 from localrun.bundle.images.tar_reader import Member
 from localrun.errors import Problem
 
-DOCKER, OCI = "manifest.json", "index.json"
+DOCKER_MANIFEST, OCI_INDEX = "manifest.json", "index.json"
 INDEX_DEPTH = 4
 ENTRY_LIMIT = 256  # manifests in one document
 LAYER_LIMIT = 1024
@@ -40,59 +40,63 @@ class Catalogue:
             tags = tuple(dict.fromkeys((*known.tags, *image.tags)))
             self.images[image.id] = replace(known, tags=tags, zstd=known.zstd or image.zstd)
 
-    def wrong(self, place: str, message: str) -> None:
+    def add_problem(self, place: str, message: str) -> None:
         """Note what is wrong with a document or an image."""
         self.problems.append(Problem(place, message))
 
 
-def catalogue(contents: Contents) -> Catalogue:
+def list_images(contents: ArchiveIndex) -> Catalogue:
     """List the images of an archive."""
     found = Catalogue()
-    if contents.file(DOCKER):
+    if contents.find_file(DOCKER_MANIFEST):
         _docker(contents, found)
-    if contents.file(OCI):
-        _index(contents, found, OCI, (), 0)
+    if contents.find_file(OCI_INDEX):
+        _index(contents, found, OCI_INDEX, (), 0)
     found.problems = list(dict.fromkeys(found.problems))
     return found
 
 
-def _docker(contents: Contents, found: Catalogue) -> None:
-    entries = _document(contents, found, DOCKER, list)
+def _docker(contents: ArchiveIndex, found: Catalogue) -> None:
+    entries = _document(contents, found, DOCKER_MANIFEST, list)
     if entries == []:
-        found.wrong(DOCKER, "it lists no image")
+        found.add_problem(DOCKER_MANIFEST, "it lists no image")
     for number, entry in enumerate(_few(entries)):
-        place = f"{DOCKER}[{number}]"
+        place = f"{DOCKER_MANIFEST}[{number}]"
         config, layers, tags = (_get(entry, key) for key in ("Config", "Layers", "RepoTags"))
         if not isinstance(config, str) or not _strings(layers):
-            found.wrong(place, "it has no Config (text) and Layers (list of texts)")
+            found.add_problem(place, "it has no Config (text) and Layers (list of texts)")
             continue
-        _image(contents, found, Draft(place, config, tuple(layers), tuple(tags) if _strings(tags) else ()))
+        _image(
+            contents,
+            found,
+            ImageManifest(place, config, tuple(layers), tuple(tags) if _strings(tags) else ()),
+        )
 
 
-def _index(contents: Contents, found: Catalogue, name: str, tags: tuple[str, ...], depth: int) -> None:
+def _index(contents: ArchiveIndex, found: Catalogue, name: str, tags: tuple[str, ...], depth: int) -> None:
     index = _document(contents, found, name, dict)
     entries = _get(index, "manifests")
     if index is not None and not entries:
-        found.wrong(name, "it lists no image")
+        found.add_problem(name, "it lists no image")
     for entry in _few(entries):
         if _is_attestation(entry):
             continue
         blob = _blob(_get(entry, "digest"))
         if blob is None:
-            found.wrong(name, f"it lists a manifest with the digest {_get(entry, 'digest')!r:.80}")
-        elif contents.file(blob) is None:
-            found.wrong(blob, f"the manifest of {_platform(entry)} is missing")
+            found.add_problem(name, f"it lists a manifest with the digest {_get(entry, 'digest')!r:.80}")
+        elif contents.find_file(blob) is None:
+            found.add_problem(blob, f"the manifest of {_platform(entry)} is missing")
         else:
             _manifest(contents, found, blob, tags or _tags(entry), depth)
 
 
-def _manifest(contents: Contents, found: Catalogue, name: str, tags: tuple[str, ...], depth: int) -> None:
+def _manifest(contents: ArchiveIndex, found: Catalogue, name: str, tags: tuple[str, ...], depth: int) -> None:
     document = _document(contents, found, name, dict)
     if document is None or not _fits_name(contents, found, name):
         return
     if "manifests" in document:
         if depth >= INDEX_DEPTH:
-            found.wrong(name, f"it is an index inside {INDEX_DEPTH} others")
+            found.add_problem(name, f"it is an index inside {INDEX_DEPTH} others")
         else:
             _index(contents, found, name, tags, depth + 1)
         return
@@ -100,27 +104,27 @@ def _manifest(contents: Contents, found: Catalogue, name: str, tags: tuple[str, 
     config = _blob(_get(_get(document, "config"), "digest"))
     names = [_blob(_get(layer, "digest")) for layer in layers] if isinstance(layers, list) else [None]
     if config is None or None in names:
-        found.wrong(name, "it is no image manifest: it has no config and layers with SHA-256 digests")
+        found.add_problem(name, "it is no image manifest: it has no config and layers with SHA-256 digests")
         return
     zstd = any("zstd" in str(_get(layer, "mediaType")) for layer in layers)
-    _image(contents, found, Draft(name, config, tuple(filter(None, names)), tags, zstd))
+    _image(contents, found, ImageManifest(name, config, tuple(filter(None, names)), tags, zstd))
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class ImageManifest:
     """What a manifest claims: its own place, the members that make up the image, its tags."""
 
-    place: str
+    document: str
     config: str
     layers: tuple[str, ...]
     tags: tuple[str, ...]
     zstd: bool = False
 
 
-def _image(contents: Contents, found: Catalogue, draft: Draft) -> None:
+def _image(contents: ArchiveIndex, found: Catalogue, draft: ImageManifest) -> None:
     problems = list(_missing(contents, draft))
     config = None
-    if contents.file(draft.config):
+    if contents.find_file(draft.config):
         config = _document(contents, found, draft.config, dict)
         if config is None or not _fits_name(contents, found, draft.config):
             return
@@ -130,14 +134,16 @@ def _image(contents: Contents, found: Catalogue, draft: Draft) -> None:
     if problems or config is None:
         found.problems += problems
         return
-    members = [member for name in (draft.config, *draft.layers) if (member := contents.file(name))]
-    if doubled := {member.name for member in members} & contents.twice:
-        found.wrong(draft.place, f"{', '.join(sorted(doubled))} is in the archive more than once")
+    members = [member for name in (draft.config, *draft.layers) if (member := contents.find_file(name))]
+    if doubled := {member.name for member in members} & contents.duplicates:
+        found.add_problem(draft.document, f"{', '.join(sorted(doubled))} is in the archive more than once")
         return
     found.add(_archived(contents, draft, config, members))
 
 
-def _archived(contents: Contents, draft: Draft, config: Any, members: list[Member]) -> ArchivedImage:
+def _archived(
+    contents: ArchiveIndex, draft: ImageManifest, config: Any, members: list[Member]
+) -> ArchivedImage:
     return ArchivedImage(
         id=_digest(contents.documents[members[0].name]),
         os=str(_get(config, "os") or ""),
@@ -151,43 +157,43 @@ def _archived(contents: Contents, draft: Draft, config: Any, members: list[Membe
     )
 
 
-def _missing(contents: Contents, draft: Draft) -> Iterator[Problem]:
-    if contents.file(draft.config) is None:
-        yield Problem(draft.place, f"the configuration {draft.config!r} is missing")
+def _missing(contents: ArchiveIndex, draft: ImageManifest) -> Iterator[Problem]:
+    if contents.find_file(draft.config) is None:
+        yield Problem(draft.document, f"the configuration {draft.config!r} is missing")
     total = len(draft.layers)
     for number, layer in enumerate(draft.layers[:LAYER_LIMIT], 1):
-        if contents.file(layer) is None:
-            yield Problem(draft.place, f"layer {number} of {total}, {layer!r}, is missing")
+        if contents.find_file(layer) is None:
+            yield Problem(draft.document, f"layer {number} of {total}, {layer!r}, is missing")
     if total > LAYER_LIMIT:
-        yield Problem(draft.place, f"it lists {total} layers; more than {LAYER_LIMIT} cannot be real")
+        yield Problem(draft.document, f"it lists {total} layers; more than {LAYER_LIMIT} cannot be real")
 
 
-def _misfits(draft: Draft, config: Any) -> Iterator[Problem]:
+def _misfits(draft: ImageManifest, config: Any) -> Iterator[Problem]:
     diffs = _get(_get(config, "rootfs"), "diff_ids") or []
     if not isinstance(_get(config, "rootfs"), dict) or not _strings(diffs):
         yield Problem(draft.config, "it is no image configuration: it has no rootfs.diff_ids")
     elif len(diffs) != len(draft.layers):
         message = f"it names {len(draft.layers)} layers, its configuration {len(diffs)}"
-        yield Problem(draft.place, message)
+        yield Problem(draft.document, message)
 
 
-def _fits_name(contents: Contents, found: Catalogue, name: str) -> bool:
-    member = contents.file(name)
+def _fits_name(contents: ArchiveIndex, found: Catalogue, name: str) -> bool:
+    member = contents.find_file(name)
     actual = _digest(contents.documents[member.name]) if member else ""
     if _claimed_digest(name) in ("", actual):
         return True
-    found.wrong(name, f"its content does not fit its name: its SHA-256 is {actual[7:]}")
+    found.add_problem(name, f"its content does not fit its name: its SHA-256 is {actual[7:]}")
     return False
 
 
-def _document(contents: Contents, found: Catalogue, name: str, kind: type) -> Any:
+def _document(contents: ArchiveIndex, found: Catalogue, name: str, kind: type) -> Any:
     try:
-        document = contents.json(name)
+        document = contents.load_json(name)
     except ValueError as error:
-        found.wrong(name, f"it is not JSON: {error}")
+        found.add_problem(name, f"it is not JSON: {error}")
         return None
     if not isinstance(document, kind):
-        found.wrong(name, f"it is not a JSON {'list' if kind is list else 'object'}")
+        found.add_problem(name, f"it is not a JSON {'list' if kind is list else 'object'}")
         return None
     return document
 

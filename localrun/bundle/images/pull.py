@@ -12,7 +12,7 @@ from localrun.engines.base import Engine, Image, Progress
 from localrun.errors import Cause, ImageError
 
 if TYPE_CHECKING:
-    from localrun.bundle.images.ensure import Pull
+    from localrun.bundle.images.ensure import PullPolicy
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,511}", re.ASCII)
 _ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}", re.ASCII)
@@ -22,7 +22,7 @@ def pull(
     reference: str,
     engine: Engine,
     *,
-    policy: Pull,
+    policy: PullPolicy,
     cache: Path,
     progress: Progress,
     check_cancelled: Callable[[], None],

@@ -11,9 +11,9 @@ import json
 import tarfile
 from collections.abc import Iterator
 
-from localrun.bundle.images.compressed import CHUNK, Damaged, Reader
+from localrun.bundle.images.compressed import CHUNK, CorruptArchive, Reader
 from localrun.bundle.images.source import ArchivedImage, ImageArchive
-from localrun.bundle.images.tar_reader import BLOCK, Member, Tape
+from localrun.bundle.images.tar_reader import BLOCK, Member, TarReader
 from localrun.engines.base import Progress
 from localrun.errors import ImageError
 
@@ -22,19 +22,19 @@ LOADING = "loading image"
 REPOSITORY = "localrun/image"  # of what is loaded
 
 
-def own_name(image: ArchivedImage) -> str:
+def local_name(image: ArchivedImage) -> str:
     """The name under which the engine keeps an image that localrun loaded."""
     return f"{REPOSITORY}:{image.id.removeprefix('sha256:')}"
 
 
-def repack(archive: ImageArchive, image: ArchivedImage, progress: Progress) -> Iterator[bytes]:
+def retag(archive: ImageArchive, image: ArchivedImage, progress: Progress) -> Iterator[bytes]:
     """Stream a `docker save` archive of one image; `progress` is called for every chunk and may raise.
 
     Raises `ImageError` when the archive is not (any more) what it was when it was looked into.
     """
     try:
         yield from _parts(archive, image, progress)
-    except Damaged as error:
+    except CorruptArchive as error:
         raise ImageError(
             f"{archive.name} cannot be read to its end: {error}",
             remedy="it is damaged, or was changed meanwhile: save the image again",
@@ -47,8 +47,8 @@ def _parts(archive: ImageArchive, image: ArchivedImage, progress: Progress) -> I
     done = 0
     progress(LOADING, 0, image.size)
     yield from _document("manifest.json", _manifest(image, names))
-    with archive.packed.open() as reader:
-        for member in Tape(reader):
+    with archive.span.open() as reader:
+        for member in TarReader(reader):
             if member.kind != "file" or member.name not in names:
                 continue
             yield _head(names.pop(member.name), member.size)
@@ -60,7 +60,7 @@ def _parts(archive: ImageArchive, image: ArchivedImage, progress: Progress) -> I
             if not names:
                 break
     if names:
-        raise Damaged(f"{next(iter(names))!r} is missing")
+        raise CorruptArchive(f"{next(iter(names))!r} is missing")
     yield bytes(2 * BLOCK)
 
 
@@ -73,7 +73,7 @@ def _names(image: ArchivedImage) -> dict[str, str]:
 def _manifest(image: ArchivedImage, names: dict[str, str]) -> bytes:
     layers = [names[layer] for layer in image.layers]
     return json.dumps(
-        [{"Config": names[image.config], "RepoTags": [own_name(image)], "Layers": layers}]
+        [{"Config": names[image.config], "RepoTags": [local_name(image)], "Layers": layers}]
     ).encode()
 
 
@@ -83,13 +83,13 @@ def _content(reader: Reader, member: Member, image: ArchivedImage) -> Iterator[b
     while left:
         chunk = reader.read(min(CHUNK, left))
         if not chunk:
-            raise Damaged(f"it ends inside {member.name!r}")
+            raise CorruptArchive(f"it ends inside {member.name!r}")
         left -= len(chunk)
         if hashed:
             hashed.update(chunk)
         yield chunk
     if hashed and f"sha256:{hashed.hexdigest()}" != image.id:
-        raise Damaged("its configuration is another one now")
+        raise CorruptArchive("its configuration is another one now")
 
 
 def _document(name: str, data: bytes) -> Iterator[bytes]:

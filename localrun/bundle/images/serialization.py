@@ -7,26 +7,26 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from localrun.bundle.images.compressed import Packed
+from localrun.bundle.images.compressed import FileSpan
 from localrun.bundle.images.source import ArchivedImage, ImageArchive
 
 
-def as_facts(archive: ImageArchive) -> dict[str, Any]:
+def archive_to_dict(archive: ImageArchive) -> dict[str, Any]:
     """Say all that inspecting the archive has found, except for where the file lies."""
-    packed = archive.packed
+    packed = archive.span
     return {
         "name": archive.name,
-        "packed": [packed.start, packed.size, list(packed.packing)],
+        "packed": [packed.start, packed.size, list(packed.compression)],
         "images": [asdict(image) for image in archive.images],
         "warnings": list(archive.warnings),
     }
 
 
-def from_facts(facts: Any, path: Path) -> ImageArchive | None:
+def archive_from_dict(facts: Any, path: Path) -> ImageArchive | None:
     """Give the archive back; None when the facts are not what `as_facts` makes."""
     try:
         start, size, packing = facts["packed"]
-        packed = Packed(path, int(start), int(size), tuple(packing))
+        packed = FileSpan(path, int(start), int(size), tuple(packing))
         images = tuple(_image(item) for item in facts["images"])
         archive = ImageArchive(str(facts["name"]), packed, images, tuple(facts["warnings"]))
     except (KeyError, TypeError, ValueError):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from localrun.bundle.images.compressed import Packed
+from localrun.bundle.images.compressed import FileSpan
 
 
 class ArchivedImage(msgspec.Struct, frozen=True):
@@ -37,7 +37,7 @@ class ImageArchive(msgspec.Struct, frozen=True):
     """An archive that was looked into: one image, or the same one for several platforms."""
 
     name: str
-    packed: Packed
+    span: FileSpan
     images: tuple[ArchivedImage, ...]
     warnings: tuple[str, ...] = ()
 

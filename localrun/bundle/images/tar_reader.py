@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from localrun.bundle.images.compressed import Damaged, Reader
+from localrun.bundle.images.compressed import CorruptArchive, Reader
 
 BLOCK = 512
-NOTE_LIMIT = 1 << 20  # bytes of one long-name or pax header
+EXTENDED_HEADER_LIMIT = 1 << 20  # bytes of one long-name or pax header
 
-Kind = Literal["file", "link", "symlink", "folder", "other"]
+MemberKind = Literal["file", "link", "symlink", "folder", "other"]
 
-_KINDS: dict[bytes, Kind] = {
+_KINDS: dict[bytes, MemberKind] = {
     b"0": "file",
     b"\0": "file",
     b"7": "file",
@@ -37,23 +37,23 @@ class Member:
     """
 
     name: str
-    kind: Kind
+    kind: MemberKind
     size: int
     target: str = ""
     mode: int = 0
 
 
-class Tape:
+class TarReader:
     """A tar that is read forward, once. `ended` says whether its end mark was seen."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self.ended = False
+        self.has_end_mark = False
 
     def __iter__(self) -> Iterator[Member]:
         """Give each member; its content may be taken from `reader` before the next one is asked for.
 
-        Raises `Damaged`.
+        Raises `CorruptArchive`.
         """
         pending: dict[str, str] = {}
         while block := self._header():
@@ -65,7 +65,7 @@ class Tape:
                 member, data = _amend(member, data, pending)
                 pending = {}
             end = self.reader.position + _padded(data)
-            yield replace(member, name=plain(member.name))
+            yield replace(member, name=normalize_name(member.name))
             self.reader.skip(end - self.reader.position)
 
     def _header(self) -> bytes:
@@ -73,17 +73,17 @@ class Tape:
         if not block:
             return b""
         if len(block) < BLOCK:
-            raise Damaged(
+            raise CorruptArchive(
                 "it is not a tar" if self.reader.position < BLOCK else "it is truncated inside a header"
             )
         if block.count(0) == BLOCK:
-            self.ended = True
+            self.has_end_mark = True
             return b""
         return block
 
     def _note(self, kind: str, size: int, pending: dict[str, str]) -> None:
-        if size > NOTE_LIMIT:
-            raise Damaged(f"a name in it claims to be {size} bytes long")
+        if size > EXTENDED_HEADER_LIMIT:
+            raise CorruptArchive(f"a name in it claims to be {size} bytes long")
         data = self.reader.read(size)
         self.reader.skip(_padded(size) - len(data))
         if kind == "L":
@@ -94,7 +94,7 @@ class Tape:
             pending.update(_pax(data))
 
 
-def plain(name: str) -> str:
+def normalize_name(name: str) -> str:
     """`./a//b/` -> `a/b`; `..` parts that lead out stay visible."""
     return posixpath.normpath(name) if name else ""
 
@@ -102,13 +102,13 @@ def plain(name: str) -> str:
 def _parse(block: bytes, position: int) -> tuple[Member, int]:
     if sum(block[:148]) + sum(block[156:]) + 256 != _number(block[148:156]):
         if position == BLOCK:
-            raise Damaged("it is not a tar")
-        raise Damaged(f"it is damaged at byte {position - BLOCK}: no tar header there")
+            raise CorruptArchive("it is not a tar")
+        raise CorruptArchive(f"it is damaged at byte {position - BLOCK}: no tar header there")
     name, prefix = _text(block[:100]), _text(block[345:500]) if block[257:263] == b"ustar\0" else ""
     flag = block[156:157]
     size = 0 if flag[0] in _WITHOUT_DATA else _number(block[124:136])
     if size < 0:
-        raise Damaged(f"it is damaged at byte {position - BLOCK}: a member without a size")
+        raise CorruptArchive(f"it is damaged at byte {position - BLOCK}: a member without a size")
     kind = "folder" if flag in b"\0" and name.endswith("/") else _KINDS.get(flag, "other")
     mode = max(0, _number(block[100:108])) & 0o7777
     return Member(f"{prefix}/{name}" if prefix else name, kind, size, _text(block[157:257]), mode), size
@@ -132,7 +132,7 @@ def _pax(data: bytes) -> dict[str, str]:
     while data.strip(b"\0"):
         length, _, _ = data.partition(b" ")
         if not length.isdigit() or len(length) > 7 or not len(length) < int(length) <= len(data):
-            raise Damaged("it holds a malformed pax header")
+            raise CorruptArchive("it holds a malformed pax header")
         key, _, value = data[len(length) + 1 : int(length)].rstrip(b"\n").partition(b"=")
         found[_text(key)] = value.decode("utf-8", "backslashreplace")
         data = data[int(length) :]

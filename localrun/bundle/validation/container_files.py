@@ -8,53 +8,60 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 
-from localrun.bundle.images.compressed import Damaged, Stream
-from localrun.bundle.images.tar_reader import Member, Tape
-from localrun.bundle.validation.files import HEAD, LINKS, USERS, USERS_LIMIT, File, absolute
+from localrun.bundle.images.compressed import ChunkReader, CorruptArchive
+from localrun.bundle.images.tar_reader import Member, TarReader
+from localrun.bundle.validation.files import (
+    HEAD_SIZE,
+    LINK_LIMIT,
+    PASSWD,
+    PASSWD_LIMIT,
+    ImageFile,
+    absolute_path,
+)
 from localrun.engines.base import LABEL, ContainerSpec, Engine, Handle
 from localrun.errors import Cause, EngineError
 
 _LARGEST = 1 << 40  # bytes; only the beginning is read
 
 
-class ContainedFiles:
+class ContainerFiles:
     """The files of a container. Use `opened`."""
 
     def __init__(self, engine: Engine, handle: Handle) -> None:
         self._engine = engine
         self._handle = handle
 
-    def find(self, path: str) -> File | None:
+    def find(self, path: str) -> ImageFile | None:
         """The file at an absolute path, links followed."""
-        path = absolute(path)
-        for _ in range(LINKS):
+        path = absolute_path(path)
+        for _ in range(LINK_LIMIT):
             found = next(self._members(path, 1), None)
             if found is None:
                 return None
             member, head = found
             if member.kind != "symlink":
                 kind = member.kind if member.kind in ("file", "folder") else "other"
-                return File(path, kind, member.mode, member.size, head)
-            path = absolute(member.target, posixpath.dirname(path))
+                return ImageFile(path, kind, member.mode, member.size, head)
+            path = absolute_path(member.target, posixpath.dirname(path))
         return None
 
-    def is_filled(self, path: str) -> bool:
+    def has_entries(self, path: str) -> bool:
         """Whether there is a folder with something in it."""
-        return len(list(self._members(absolute(path), 2))) == 2
+        return len(list(self._members(absolute_path(path), 2))) == 2
 
     def _members(self, path: str, count: int) -> Iterator[tuple[Member, bytes]]:
         """The first members of the archive that the engine makes of a path; the rest is not waited for."""
         chunks = self._engine.copy_out(self._handle, path)
         try:
             first = next(iter(chunks), b"")
-            reader = Stream(chain([first], chunks), _LARGEST)
-            for member in islice(Tape(reader), count):
-                limit = USERS_LIMIT if path == f"/{USERS}" else HEAD
+            reader = ChunkReader(chain([first], chunks), _LARGEST)
+            for member in islice(TarReader(reader), count):
+                limit = PASSWD_LIMIT if path == f"/{PASSWD}" else HEAD_SIZE
                 yield member, reader.read(min(member.size, limit)) if member.kind == "file" else b""
         except EngineError as error:
             if error.cause is not Cause.ENGINE_FAILED:
                 raise  # it went away; else it has no such path
-        except Damaged as error:
+        except CorruptArchive as error:
             raise EngineError(f"the engine cannot show {path} of an image: {error}") from error
         finally:
             close = getattr(chunks, "close", None)  # of a generator: its connection is let go at once
@@ -63,13 +70,13 @@ class ContainedFiles:
 
 
 @contextmanager
-def opened(engine: Engine, image: str) -> Iterator[ContainedFiles]:
+def open_container_files(engine: Engine, image: str) -> Iterator[ContainerFiles]:
     """Look into an image. Raises `EngineError`, `ImageError`."""
     name = f"localrun-look-{secrets.token_hex(6)}"
     labels = {f"{LABEL}.task": name, f"{LABEL}.step": "validate"}
     # a command of its own, since an engine makes no container of an image that has none
     handle = engine.create(ContainerSpec(image=image, name=name, labels=labels, entrypoint=("-",)))
     try:
-        yield ContainedFiles(engine, handle)
+        yield ContainerFiles(engine, handle)
     finally:
         engine.remove(handle)

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from localrun.bundle.images.archive_index import Contents
+    from localrun.bundle.images.archive_index import ArchiveIndex
     from localrun.bundle.images.ensure import ArchivedImage
     from localrun.bundle.reader import Bundle
     from localrun.engines.base import Engine, Image
 
-SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # PATH, when an image sets none
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # PATH, when an image sets none
 
 
 @dataclass(frozen=True, slots=True)
-class Portrait:
+class ImageConfig:
     """One image. `size` in bytes: its layers, as they lie in the archive or in the engine."""
 
     id: str
@@ -50,7 +50,7 @@ class Portrait:
     def search_path(self) -> list[str]:
         """Where a program without a folder is looked for."""
         found = [entry[5:] for entry in self.environment if entry.startswith("PATH=")]
-        return (found[-1] if found else SEARCHED).split(":")
+        return (found[-1] if found else DEFAULT_PATH).split(":")
 
     def as_dict(self) -> dict[str, Any]:
         """A JSON-ready form."""
@@ -61,14 +61,14 @@ class Portrait:
         }
 
 
-def of_archived(image: ArchivedImage, contents: Contents, name: str) -> Portrait:
+def from_archive(image: ArchivedImage, contents: ArchiveIndex, name: str) -> ImageConfig:
     """The portrait of an image in an archive; what its configuration says in a wrong form is left out."""
     try:
         config = json.loads(contents.documents[image.config]).get("config")
     except (KeyError, ValueError, AttributeError, RecursionError):
         config = None
     told = config if isinstance(config, dict) else {}
-    return Portrait(
+    return ImageConfig(
         id=image.id,
         name=image.tags[0] if image.tags else name,
         platform=image.platform,
@@ -81,9 +81,9 @@ def of_archived(image: ArchivedImage, contents: Contents, name: str) -> Portrait
     )
 
 
-def of_engine(image: Image, name: str) -> Portrait:
+def from_engine(image: Image, name: str) -> ImageConfig:
     """The portrait of an image that an engine has."""
-    return Portrait(
+    return ImageConfig(
         id=image.id,
         name=name,
         platform=f"{image.os}/{image.architecture}",
@@ -104,14 +104,14 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
-def of_source(bundle: Bundle, engine: Callable[[], Engine], cache: Path) -> Portrait | None:
+def from_bundle(bundle: Bundle, engine: Callable[[], Engine], cache: Path) -> ImageConfig | None:
     """The portrait of a bundle's image, without building or pulling it; None when it is not there.
 
     Raises `EngineError` when only an engine can tell, and none answers.
     """
     source = bundle.image
     if isinstance(source, ImageArchive):
-        return of_archived(source.images[0], contents.read(source.packed), source.name)
-    name = source.reference if isinstance(source, ImageReference) else build.name_of(source, cache)
+        return from_archive(source.images[0], contents.read_index(source.span), source.name)
+    name = source.reference if isinstance(source, ImageReference) else build.image_tag(source, cache)
     found = engine().find_image(name)
-    return of_engine(found, bundle.image_name) if found else None
+    return from_engine(found, bundle.image_name) if found else None

@@ -6,10 +6,17 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from localrun.bundle.images.compressed import Damaged, Packed, Reader, Slice
+from localrun.bundle.images.compressed import CorruptArchive, FileSpan, Reader, SliceReader
 from localrun.bundle.images.source import ArchivedImage
-from localrun.bundle.images.tar_reader import Member, Tape
-from localrun.bundle.validation.files import HEAD, LINKS, USERS, USERS_LIMIT, File, absolute
+from localrun.bundle.images.tar_reader import Member, TarReader
+from localrun.bundle.validation.files import (
+    HEAD_SIZE,
+    LINK_LIMIT,
+    PASSWD,
+    PASSWD_LIMIT,
+    ImageFile,
+    absolute_path,
+)
 
 ENTRY_LIMIT = 500_000  # files and folders of one image
 _HIDDEN = ".wh."
@@ -17,7 +24,7 @@ _OPAQUE = ".wh..wh..opq"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
-class Unreadable(Exception):
+class UnreadableLayer(Exception):
     """The layers cannot be looked into; the message says why."""
 
 
@@ -43,7 +50,7 @@ class LayeredFiles:
         self._entries = entries
         self._filled = _folders(entries)
 
-    def find(self, path: str) -> File | None:
+    def find(self, path: str) -> ImageFile | None:
         """The file at an absolute path, links followed."""
         waiting, here, links = _parts(path), "", 0
         while waiting:
@@ -52,28 +59,28 @@ class LayeredFiles:
             if entry is None or entry.member.kind != "symlink":
                 continue
             links += 1
-            if links > LINKS:
+            if links > LINK_LIMIT:
                 return None
-            waiting = _parts(absolute(entry.member.target, posixpath.dirname(f"/{here}"))) + waiting
+            waiting = _parts(absolute_path(entry.member.target, posixpath.dirname(f"/{here}"))) + waiting
             here = ""
         return self._file(here)
 
-    def is_filled(self, path: str) -> bool:
+    def has_entries(self, path: str) -> bool:
         """Whether there is a folder with something in it."""
         found = self.find(path)
         return found is not None and found.path.lstrip("/") in self._filled
 
-    def _file(self, name: str) -> File | None:
+    def _file(self, name: str) -> ImageFile | None:
         entry = self._entries.get(name)
-        for _ in range(LINKS):  # hard links name a member of the image
+        for _ in range(LINK_LIMIT):  # hard links name a member of the image
             if entry is None or entry.member.kind != "link":
                 break
             entry = self._entries.get(entry.member.target.lstrip("/"))
         if entry is None:
-            return File(f"/{name}", "folder", 0o755, 0) if name in self._filled or not name else None
+            return ImageFile(f"/{name}", "folder", 0o755, 0) if name in self._filled or not name else None
         member = entry.member
         kind = member.kind if member.kind in ("file", "folder") else "other"
-        return File(f"/{name}", kind, member.mode, member.size, entry.head)
+        return ImageFile(f"/{name}", kind, member.mode, member.size, entry.head)
 
 
 def _folders(names: Iterable[str]) -> set[str]:
@@ -96,19 +103,19 @@ def _up(here: str, waiting: list[str]) -> str:
     return posixpath.dirname(here)
 
 
-def read(packed: Packed, image: ArchivedImage) -> LayeredFiles:
-    """Lay the layers of an image over each other. Raises `Unreadable`."""
+def read_layers(packed: FileSpan, image: ArchivedImage) -> LayeredFiles:
+    """Lay the layers of an image over each other. Raises `UnreadableLayer`."""
     found: dict[str, _Layer] = {}
     wanted = set(image.layers)
     try:
         with packed.open() as reader:
-            for member in Tape(reader):
+            for member in TarReader(reader):
                 if member.kind == "file" and member.name in wanted:
                     found[member.name] = _layer(reader, member.size)
                     if sum(len(layer.entries) for layer in found.values()) > ENTRY_LIMIT:
-                        raise Unreadable(f"it has more than {ENTRY_LIMIT} files")
-    except Damaged as error:
-        raise Unreadable(str(error)) from error
+                        raise UnreadableLayer(f"it has more than {ENTRY_LIMIT} files")
+    except CorruptArchive as error:
+        raise UnreadableLayer(str(error)) from error
     return LayeredFiles(_overlaid([found[name] for name in image.layers if name in found]))
 
 
@@ -133,15 +140,15 @@ def _is_hidden(name: str, layer: _Layer) -> bool:
 
 def _layer(reader: Reader, size: int) -> _Layer:
     """Read one layer, plain or compressed with gzip."""
-    part = Slice(reader, size)
+    part = SliceReader(reader, size)
     if part.peek(4) == _ZSTD:
-        raise Unreadable("a layer is compressed with zstd")
-    return _entries(part.settled())
+        raise UnreadableLayer("a layer is compressed with zstd")
+    return _entries(part.decompressed())
 
 
 def _entries(reader: Reader) -> _Layer:
     layer = _Layer()
-    for member in Tape(reader):
+    for member in TarReader(reader):
         folder, name = posixpath.split(member.name.lstrip("/"))
         if name == _OPAQUE:
             layer.emptied.add(folder)
@@ -150,13 +157,13 @@ def _entries(reader: Reader) -> _Layer:
         elif name not in ("", ".", "..") and not member.name.startswith("../"):
             layer.entries[posixpath.join(folder, name)] = _Entry(member, _head(reader, member))
         if len(layer.entries) > ENTRY_LIMIT:
-            raise Unreadable(f"it has more than {ENTRY_LIMIT} files")
+            raise UnreadableLayer(f"it has more than {ENTRY_LIMIT} files")
     return layer
 
 
 def _head(reader: Reader, member: Member) -> bytes:
     if member.kind != "file":
         return b""
-    if member.name.lstrip("/") == USERS:
-        return reader.read(min(member.size, USERS_LIMIT))
-    return reader.read(min(member.size, HEAD)) if member.mode & 0o111 else b""
+    if member.name.lstrip("/") == PASSWD:
+        return reader.read(min(member.size, PASSWD_LIMIT))
+    return reader.read(min(member.size, HEAD_SIZE)) if member.mode & 0o111 else b""

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
-from localrun.bundle.validation.files import USERS, File, Files, absolute
+from localrun.bundle.validation.files import PASSWD, ImageFile, ImageFiles, absolute_path
 from localrun.bundle.validation.findings import Finding, error, refused, warning
-from localrun.bundle.validation.image_config import Portrait
+from localrun.bundle.validation.image_config import ImageConfig
 from localrun.descriptor import Descriptor
 
 # of the header of an ELF file: the machine that it is for
@@ -20,7 +20,7 @@ _USUAL = "linux/amd64"
 _RUNS_NEVER = ""  # App Engine answers nothing: the run stays QUEUING for ever
 
 
-def check(image: Portrait, descriptor: Descriptor, files: Files) -> Iterator[Finding]:
+def check(image: ImageConfig, descriptor: Descriptor, files: ImageFiles) -> Iterator[Finding]:
     """Everything that keeps the image's program from starting, or from finding its folders."""
     yield from _platform(image)
     yield from _program(image, descriptor, files)
@@ -29,14 +29,14 @@ def check(image: Portrait, descriptor: Descriptor, files: Files) -> Iterator[Fin
         yield from _folder(f"configuration.{key}", getattr(descriptor, key), files)
 
 
-def check_platform(image: Portrait) -> Iterator[Finding]:
+def check_platform(image: ImageConfig) -> Iterator[Finding]:
     """What can be said of an image whose files cannot be looked into."""
     yield from _platform(image)
     if not image.arguments:
         yield _no_program()
 
 
-def _platform(image: Portrait) -> Iterator[Finding]:
+def _platform(image: ImageConfig) -> Iterator[Finding]:
     if image.architecture and not image.platform.startswith(_USUAL):
         yield warning(
             "image",
@@ -50,12 +50,12 @@ def _no_program() -> Finding:
     return error("image", "it has neither ENTRYPOINT nor CMD, so there is nothing to start", remedy)
 
 
-def _program(image: Portrait, descriptor: Descriptor, files: Files) -> Iterator[Finding]:
+def _program(image: ImageConfig, descriptor: Descriptor, files: ImageFiles) -> Iterator[Finding]:
     if not image.arguments:
         yield _no_program()
         return
     name = image.arguments[0]
-    path = _searched(name, image, files) if "/" not in name else absolute(name, image.workdir)
+    path = _searched(name, image, files) if "/" not in name else absolute_path(name, image.workdir)
     if path is None:
         yield error(
             "image.entrypoint",
@@ -68,17 +68,17 @@ def _program(image: Portrait, descriptor: Descriptor, files: Files) -> Iterator[
     yield from _script(image, descriptor, files)
 
 
-def _searched(name: str, image: Portrait, files: Files) -> str | None:
+def _searched(name: str, image: ImageConfig, files: ImageFiles) -> str | None:
     """The path of a program that is named without a folder."""
     for folder in image.search_path:
-        path = absolute(name, folder)
+        path = absolute_path(name, folder)
         found = files.find(path)
-        if found and found.kind == "file" and found.executable:
+        if found and found.kind == "file" and found.is_executable:
             return path
     return None
 
 
-def _startable(name: str, path: str, image: Portrait, files: Files) -> Iterator[Finding]:
+def _startable(name: str, path: str, image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
     file = files.find(path)
     place = "image.entrypoint"
     if file is None:
@@ -86,13 +86,13 @@ def _startable(name: str, path: str, image: Portrait, files: Files) -> Iterator[
         yield error(place, f"the program {name!r} is not in the image", remedy)
     elif file.kind != "file":
         yield error(place, f"{name!r} is a folder, not a program", "name the program in it")
-    elif not file.executable:
+    elif not file.is_executable:
         yield error(place, f"{name!r} is not executable", f"add to the Dockerfile: RUN chmod +x {path}")
     else:
         yield from _content(name, file, image, files)
 
 
-def _content(name: str, file: File, image: Portrait, files: Files) -> Iterator[Finding]:
+def _content(name: str, file: ImageFile, image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
     place = "image.entrypoint"
     if file.head.startswith(b"\x7fELF"):
         machine = _machine(file.head)
@@ -122,7 +122,7 @@ def _runs(machine: str, program: str) -> bool:
     return machine == program or (machine, program) in _ALSO_RUNS
 
 
-def _interpreter(name: str, file: File, image: Portrait, files: Files) -> Iterator[Finding]:
+def _interpreter(name: str, file: ImageFile, image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
     line = file.head[2:].split(b"\n", 1)[0].decode("utf-8", "replace")
     place = "image.entrypoint"
     if line.endswith("\r"):
@@ -130,7 +130,7 @@ def _interpreter(name: str, file: File, image: Portrait, files: Files) -> Iterat
         yield error(place, message, "save it with Unix line ends")
         return
     words = line.split()
-    if not words or files.find(absolute(words[0])) is None:
+    if not words or files.find(absolute_path(words[0])) is None:
         said = words[0] if words else "nothing"
         message = f"{name!r} asks for the interpreter {said}, which is not in the image"
         yield error(place, message, "correct its first line, or install the interpreter")
@@ -143,12 +143,12 @@ def _interpreter(name: str, file: File, image: Portrait, files: Files) -> Iterat
             yield error(place, message, "correct its first line, or install the interpreter")
 
 
-def _script(image: Portrait, descriptor: Descriptor, files: Files) -> Iterator[Finding]:
+def _script(image: ImageConfig, descriptor: Descriptor, files: ImageFiles) -> Iterator[Finding]:
     """The file that an interpreter is told to run."""
     program, *rest = image.arguments
     if not _INTERPRETERS.fullmatch(posixpath.basename(program)) or not rest or rest[0].startswith("-"):
         return
-    path = absolute(rest[0], image.workdir)
+    path = absolute_path(rest[0], image.workdir)
     if files.find(path) is None:
         yield error(
             "image.entrypoint",
@@ -169,27 +169,27 @@ def _hidden(path: str, descriptor: Descriptor) -> Iterator[Finding]:
             )
 
 
-def _user(image: Portrait, files: Files) -> Iterator[Finding]:
+def _user(image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
     user = image.user.partition(":")[0]
     if not user or user.isdigit() or user == "root":
         return
-    passwd = files.find(f"/{USERS}")
+    passwd = files.find(f"/{PASSWD}")
     lines = passwd.head.decode("utf-8", "replace").splitlines() if passwd else []
     if not any(line.startswith(f"{user}:") for line in lines):
         yield error(
             "image.user",
-            f"the image's USER {user!r} is not in its /{USERS}",
+            f"the image's USER {user!r} is not in its /{PASSWD}",
             f"add to the Dockerfile: RUN adduser -D {user} (or useradd {user}), or name the user by number",
         )
 
 
-def _folder(place: str, folder: str, files: Files) -> Iterator[Finding]:
+def _folder(place: str, folder: str, files: ImageFiles) -> Iterator[Finding]:
     ways = chain([folder], _parents(folder))
     blocked = next((way for way in ways if (found := files.find(way)) and found.kind != "folder"), None)
     if blocked:
         message = f"{blocked} is a file in the image, so {folder} cannot be mounted"
         yield error(place, message, "choose another folder")
-    elif files.is_filled(folder):
+    elif files.has_entries(folder):
         message = f"what the image has in {folder} will be hidden: a folder of the run is mounted over it"
         yield warning(place, message, "put what the program needs elsewhere")
 

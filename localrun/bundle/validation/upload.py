@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from localrun.bundle.images.archive_index import Contents
+from localrun.bundle.images.archive_index import ArchiveIndex
 from localrun.bundle.parts import is_descriptor
 from localrun.bundle.validation.findings import Finding, refused, warning
 from localrun.descriptor import Descriptor
@@ -85,7 +85,7 @@ def check_name(name: str, descriptor: Descriptor) -> Iterator[Finding]:
         )
 
 
-def check_archive(contents: Contents, name: str) -> Iterator[Finding]:
+def check_archive(contents: ArchiveIndex, name: str) -> Iterator[Finding]:
     """Check the image archive as App Engine's registry client reads it: by the document that comes first."""
     documents = (member for member in contents.members if posixpath.basename(member) in (_DOCKER, _OCI))
     first = next(documents, None)
@@ -96,13 +96,13 @@ def check_archive(contents: Contents, name: str) -> Iterator[Finding]:
         yield refused(repr(name), f"it reads {first} of the archive, and {reason}", SAVE_AGAIN)
 
 
-def _docker(contents: Contents, name: str) -> str:
+def _docker(contents: ArchiveIndex, name: str) -> str:
     entry = _first(_json(contents, name))
     if entry is None:
         return "it lists no image"
     layers = entry.get("Layers")
     parts = [entry.get("Config"), *(layers if isinstance(layers, list) else [None])]
-    missing = next((part for part in parts if not isinstance(part, str) or not contents.file(part)), "")
+    missing = next((part for part in parts if not isinstance(part, str) or not contents.find_file(part)), "")
     if missing != "":
         return f"its first image lacks a part: {missing!r:.80}"
     tags = entry.get("RepoTags")
@@ -111,7 +111,7 @@ def _docker(contents: Contents, name: str) -> str:
     return ""
 
 
-def _oci(contents: Contents, name: str) -> str:
+def _oci(contents: ArchiveIndex, name: str) -> str:
     index = _json(contents, name)
     entry = _first(index.get("manifests")) if isinstance(index, dict) else None
     if entry is None:
@@ -131,9 +131,9 @@ def _oci(contents: Contents, name: str) -> str:
     return ""
 
 
-def _json(contents: Contents, name: str) -> Any:
+def _json(contents: ArchiveIndex, name: str) -> Any:
     try:
-        return contents.json(name)
+        return contents.load_json(name)
     except (KeyError, ValueError):
         return None
 
@@ -142,15 +142,15 @@ def _first(entries: Any) -> dict[str, Any] | None:
     return entries[0] if isinstance(entries, list) and entries and isinstance(entries[0], dict) else None
 
 
-def _member(contents: Contents, part: Any) -> str | None:
+def _member(contents: ArchiveIndex, part: Any) -> str | None:
     digest = part.get("digest") if isinstance(part, dict) else None
     if not isinstance(digest, str):
         return None
-    found = contents.file(f"blobs/{digest.replace(':', '/', 1)}")
+    found = contents.find_file(f"blobs/{digest.replace(':', '/', 1)}")
     return found.name if found else None
 
 
-def _blob(contents: Contents, part: Any) -> Any:
+def _blob(contents: ArchiveIndex, part: Any) -> Any:
     name = _member(contents, part)
     try:
         return json.loads(contents.documents[name]) if name else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from localrun.bundle import reader as bundles
 from localrun.bundle.images import archive_index, ensure
-from localrun.bundle.images.compressed import Damaged
+from localrun.bundle.images.compressed import CorruptArchive
 from localrun.bundle.images.ensure import ImageArchive
 from localrun.bundle.reader import Bundle
 from localrun.bundle.validation import container_files, image_config, layers, program, upload
@@ -17,12 +17,12 @@ from localrun.bundle.validation.findings import (
     SCHEMA,
     UPLOAD,
     Finding,
-    Report,
-    Weight,
-    of_problems,
-    of_texts,
+    Severity,
+    ValidationReport,
+    from_problems,
+    from_texts,
 )
-from localrun.bundle.validation.image_config import Portrait
+from localrun.bundle.validation.image_config import ImageConfig
 from localrun.descriptor.divergences import find_by_message
 from localrun.errors import (
     BundleError,
@@ -37,7 +37,7 @@ from localrun.errors import (
 if TYPE_CHECKING:
     from localrun.engines.base import Engine
 
-__all__ = ["Finding", "Portrait", "Report", "Weight", "validate"]
+__all__ = ["Finding", "ImageConfig", "Severity", "ValidationReport", "validate"]
 
 _NO_IMAGE = "there is no image archive"
 
@@ -49,7 +49,7 @@ def validate(
     engine: Callable[[], Engine],
     image: str | None = None,
     build_args: Mapping[str, str] | None = None,
-) -> Report:
+) -> ValidationReport:
     """Look at a bundle from all sides; nothing of it is run.
 
     `engine` is called for what only an engine can tell: an image that has to be built, or that it has. An
@@ -57,18 +57,18 @@ def validate(
     Raises `BundleError` when there is nothing at `path`.
     """
     try:
-        found = bundles.read(path, image=image, cache=cache, build_args=build_args)
+        found = bundles.read_bundle(path, image=image, cache=cache, build_args=build_args)
     except (BundleError, DescriptorError, ImageError) as error:
         if not path.exists():
             raise
-        return Report(str(path), tuple(_of_error(error)))
+        return ValidationReport(str(path), tuple(_of_error(error)))
     return _Look(found, engine, cache).report()
 
 
 def _of_error(error: LocalrunError) -> Iterator[Finding]:
     problems = error.problems or (Problem("", error.message, error.remedy),)
     for problem in problems:
-        yield Finding(Weight.ERROR, problem, _code_of(error, problem))
+        yield Finding(Severity.ERROR, problem, _code_of(error, problem))
 
 
 def _code_of(error: LocalrunError, problem: Problem) -> str:
@@ -92,28 +92,28 @@ class _Look:
         self._engine = engine
         self._cache = cache
         self._unseen: list[str] = []
-        self._portrait: Portrait | None = None
+        self._portrait: ImageConfig | None = None
 
-    def report(self) -> Report:
+    def report(self) -> ValidationReport:
         """All of it, the worst first."""
         found = [*self._texts(), *self._upload(), *self._image()]
-        order = list(Weight)
-        findings = sorted(dict.fromkeys(found), key=lambda finding: order.index(finding.weight))
-        return Report(
+        order = list(Severity)
+        findings = sorted(dict.fromkeys(found), key=lambda finding: order.index(finding.severity))
+        return ValidationReport(
             self._bundle.name, tuple(findings), tuple(self._unseen), self._descriptor, self._portrait
         )
 
     def _texts(self) -> Iterator[Finding]:
         told = self._descriptor.warnings
-        yield from of_problems(told)
-        yield from of_texts(self._bundle.warnings[len(told) :])
+        yield from from_problems(told)
+        yield from from_texts(self._bundle.warnings[len(told) :])
 
     def _upload(self) -> Iterator[Finding]:
         path, source = self._bundle.path, self._bundle.image
         if path is not None and path.is_file() and isinstance(source, ImageArchive):
             yield from upload.check_zip(path, self._descriptor)
         elif isinstance(source, ImageArchive):
-            yield from upload.check_name(source.packed.path.name, self._descriptor)
+            yield from upload.check_name(source.span.path.name, self._descriptor)
         else:
             yield from upload.check_name(upload.archive_name(self._descriptor), self._descriptor)
 
@@ -125,21 +125,21 @@ class _Look:
             if error.cause is Cause.IMAGE_INVALID:
                 yield from _of_error(error)
             else:  # it could not be built, is not there, or is for another machine
-                yield Finding(Weight.ERROR, Problem("image", error.message, error.remedy))
+                yield Finding(Severity.ERROR, Problem("image", error.message, error.remedy))
         except EngineError as error:
             self._unseen.append(f"the image: {error.message}")
 
     def _archived(self, source: ImageArchive) -> Iterator[Finding]:
         image = source.images[0]
         try:
-            found = archive_index.read(source.packed)
-        except Damaged as error:
+            found = archive_index.read_index(source.span)
+        except CorruptArchive as error:
             raise ImageError(f"{source.name} cannot be read: {error}", remedy="pack it again") from error
-        self._portrait = image_config.of_archived(image, found, source.name)
+        self._portrait = image_config.from_archive(image, found, source.name)
         yield from upload.check_archive(found, source.name)
         try:
-            files = layers.read(source.packed, image)
-        except layers.Unreadable as error:
+            files = layers.read_layers(source.span, image)
+        except layers.UnreadableLayer as error:
             self._unseen.append(f"the files of the image: {error}")
             yield from program.check_platform(self._portrait)
             return
@@ -147,7 +147,7 @@ class _Look:
 
     def _in_engine(self) -> Iterator[Finding]:
         engine = self._engine()
-        image = ensure.ensure(self._bundle.image, engine, cache=self._cache)
-        self._portrait = image_config.of_engine(image, self._bundle.image_name)
-        with container_files.opened(engine, image.id) as files:
+        image = ensure.ensure_image(self._bundle.image, engine, cache=self._cache)
+        self._portrait = image_config.from_engine(image, self._bundle.image_name)
+        with container_files.open_container_files(engine, image.id) as files:
             yield from program.check(self._portrait, self._descriptor, files)

@@ -4,7 +4,7 @@ An app has no descriptor: one is made of what it is given, so that it is a bundl
 are files under the names that they have there. What is different is what an app must leave, see `result`.
 """
 
-from localrun.platforms.iexec.order import Furnished, Order, furnish, read
-from localrun.platforms.iexec.result import PACKED, collect
+from localrun.platforms.iexec.order import IexecInputs, PreparedApp, parse_inputs, prepare
+from localrun.platforms.iexec.result import RESULT_ZIP, collect
 
-__all__ = ["PACKED", "Furnished", "Order", "collect", "furnish", "read"]
+__all__ = ["RESULT_ZIP", "IexecInputs", "PreparedApp", "collect", "parse_inputs", "prepare"]

@@ -7,7 +7,7 @@ from localrun.values.digest import MOST_ENTRIES, of_entry, sha256, to_hex
 from localrun.values.untrusted import Spot, Tree, Untrusted
 
 
-def of_result(tree: Tree, spot: Spot) -> str:
+def result_digest(tree: Tree, spot: Spot) -> str:
     """Return the digest of the file or folder that `deterministic-output-path` names.
 
     A file: the SHA-256 of its content. A folder: the Keccak-256 of the SHA-256s of its direct children, in
@@ -22,7 +22,7 @@ def of_result(tree: Tree, spot: Spot) -> str:
     return of_entry(tree, spot)
 
 
-def of_callback(data: str) -> str:
+def callback_digest(data: str) -> str:
     """Return the digest of `callback-data`: the Keccak-256 of the bytes that its hexadecimal digits encode.
 
     Raises ValueError when there are no digits, or other characters.

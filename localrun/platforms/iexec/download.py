@@ -9,7 +9,7 @@ from localrun.errors import Cause, InputsError, Problem
 
 _PATIENCE = 20  # seconds without an answer, or between two pieces of it
 _CHUNK = 1024 * 1024
-KINDS = ("http://", "https://")
+SCHEMES = ("http://", "https://")
 
 
 def is_url(text: str) -> bool:
@@ -41,10 +41,10 @@ def fetch(url: str, digest: str = "") -> Iterator[bytes]:
     except (OSError, HTTPException, ValueError) as error:
         raise _failed(url, str(getattr(error, "reason", error))) from error
     if digest and hashed.hexdigest() != digest:
-        raise wrong_checksum(url, digest, hashed.hexdigest())
+        raise checksum_error(url, digest, hashed.hexdigest())
 
 
-def wrong_checksum(place: str, wanted: str, found: str) -> InputsError:
+def checksum_error(place: str, wanted: str, found: str) -> InputsError:
     """The refusal of a dataset that is another one than the order says."""
     problem = Problem(
         place, f"its SHA-256 is {found}, not {wanted}", "fetch it anew, or correct the checksum"

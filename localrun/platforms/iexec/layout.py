@@ -17,7 +17,7 @@ ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 MEMORY = "6Gi"  # what `iapp test` gives; the worker itself sets no limit
 
 
-def split(args: str) -> list[str]:
+def split_args(args: str) -> list[str]:
     """The words of a command line, as the worker cuts them.
 
     Only a space parts words, quotes of both kinds hold them together, and a backslash is a character like
@@ -44,7 +44,7 @@ def input_name(place: str) -> str:
     return f"0x{hashlib.sha256(place.encode('utf-8', 'surrogateescape')).hexdigest()}"
 
 
-def address(text: str) -> str:
+def dataset_address(text: str) -> str:
     """The address of a dataset, which is its name: its own, or one that its name stands for."""
     if ADDRESS.fullmatch(text):
         return text.lower()
@@ -52,14 +52,14 @@ def address(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class FileNames:
     """The files that an app is given, by their names below /iexec_in, in their order."""
 
     inputs: Sequence[str] = ()
     datasets: Sequence[str] = ()
 
 
-def environment(app: str, args: str, names: Names, *, callback: bool) -> dict[str, str]:
+def environment(app: str, args: str, names: FileNames, *, callback: bool) -> dict[str, str]:
     """The variables of an app, but for secrets.
 
     There a deal is written on a chain, and the id of a task follows from it. Here the deal is what was
@@ -98,13 +98,13 @@ def _inputs(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def secrets(requester: Mapping[str, str], app: str | None) -> dict[str, str]:
+def secret_variables(requester: Mapping[str, str], app: str | None) -> dict[str, str]:
     """The variables of the secrets, of which `requester` are those by number, and `app` the developer's."""
     found = {f"IEXEC_REQUESTER_SECRET_{number}": value for number, value in requester.items()}
     return found if app is None else {**found, "IEXEC_APP_DEVELOPER_SECRET": app}
 
 
-def descriptor(app: str, names: Names) -> bytes:
+def make_descriptor(app: str, names: FileNames) -> bytes:
     """A descriptor for an app, which has none: a file for each that it is given, and what its result is.
 
     JSON is YAML, so the text is both.

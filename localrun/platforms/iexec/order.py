@@ -17,11 +17,11 @@ from localrun.values import digest
 
 _STANDS = "=@"  # PLACE=@FILE: the file stands for what is at PLACE
 _SHA256 = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
-Locate = Callable[[str], Path]
+FileLocator = Callable[[str], Path]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class IexecInputs:
     """What is asked of an app.
 
     `input_files` are files, addresses of the web, or `URL=@FILE`: a file under the name that the URL would
@@ -39,7 +39,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Furnished:
+class PreparedApp:
     """An order as a request knows it: what the descriptor, files and variables of its task are.
 
     `files` are local ones and `downloads` (URL, SHA-256 or nothing) by the names of inputs; `secrets` are
@@ -88,7 +88,7 @@ def _secrets(value: Any) -> dict[str, str]:
     return {str(number): text for number, text in value.items()}
 
 
-READERS: dict[str, Callable[[Any], Any]] = {
+PARSERS: dict[str, Callable[[Any], Any]] = {
     "args": _text,
     "input_files": _places,
     "datasets": _places,
@@ -98,29 +98,29 @@ READERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def read(given: Mapping[str, Any]) -> Order:
+def parse_inputs(given: Mapping[str, Any]) -> IexecInputs:
     """An order from an object. Raises `UsageError` with every key that is unknown or does not fit."""
     found: dict[str, Any] = {}
     problems = []
     for key, value in given.items():
-        if key not in READERS:
-            remedy = did_you_mean(key, READERS) or f"there are {', '.join(READERS)}"
+        if key not in PARSERS:
+            remedy = did_you_mean(key, PARSERS) or f"there are {', '.join(PARSERS)}"
             problems.append(Problem(key, "is nothing that an iExec app is given", remedy))
             continue
         try:
-            found[key] = READERS[key](value)
+            found[key] = PARSERS[key](value)
         except ValueError as error:
             shown = "" if "secret" in key else f" (it is {value!r})"
             problems.append(Problem(key, f"{error}{shown}"))
     if problems:
         raise UsageError("the order does not fit", remedy="correct what is listed", problems=problems)
-    return Order(**found)
+    return IexecInputs(**found)
 
 
 # -- furnishing it ---------------------------------------------------------------------------------
 
 
-def furnish(app: str, order: Order, find_file: Locate | None = None) -> Furnished:
+def prepare(app: str, order: IexecInputs, find_file: FileLocator | None = None) -> PreparedApp:
     """What the task of an app needs; `app` is how the user calls it.
 
     `find_file` says where a file is, or refuses it, for orders of people who may not read every file; they
@@ -136,10 +136,10 @@ def furnish(app: str, order: Order, find_file: Locate | None = None) -> Furnishe
         raise InputsError(
             "the order does not fit", remedy="correct what is listed", problems=list(given.problems)
         )
-    names = layout.Names(inputs, datasets)
-    secrets = layout.secrets(order.secrets, order.app_secret)
-    return Furnished(
-        layout.descriptor(app, layout.Names(list(dict.fromkeys(inputs)), datasets)),
+    names = layout.FileNames(inputs, datasets)
+    secrets = layout.secret_variables(order.secrets, order.app_secret)
+    return PreparedApp(
+        layout.make_descriptor(app, layout.FileNames(list(dict.fromkeys(inputs)), datasets)),
         given.files,
         given.downloads,
         command,
@@ -156,7 +156,7 @@ def _short(name: str) -> str:
 class _Given:
     """What was given, looked at piece by piece."""
 
-    def __init__(self, find_file: Locate | None) -> None:
+    def __init__(self, find_file: FileLocator | None) -> None:
         self._find_file = find_file
         self.files: dict[str, Path] = {}
         self.downloads: dict[str, tuple[str, str]] = {}
@@ -165,7 +165,7 @@ class _Given:
     def command(self, args: str) -> list[str] | None:
         """The words of the arguments; None when there are none: the image's own CMD is taken then."""
         try:
-            return layout.split(args) or None
+            return layout.split_args(args) or None
         except ValueError as error:
             self.problems.append(Problem("args", f"{error} (it is {args!r})", "close it, or leave it out"))
             return None
@@ -181,7 +181,7 @@ class _Given:
         """Take a dataset, and compare its checksum when one is given; its address."""
         text, checksum = self._checksum(text)
         place, file = _parted(text)
-        name = layout.address(place if file or download.is_url(place) else Path(place).name)
+        name = layout.dataset_address(place if file or download.is_url(place) else Path(place).name)
         self._take("datasets", name, place, file, checksum)
         if checksum and name in self.files:
             _compare(self.files[name], checksum)
@@ -213,7 +213,7 @@ class _Given:
         if self._find_file is not None:
             remedy = f"save it as a file, and give {url}=@FILE"
             self.problems.append(Problem(section, f"{url} is not fetched for requests of others", remedy))
-        elif not url.startswith(download.KINDS):
+        elif not url.startswith(download.SCHEMES):
             remedy = f"use http or https, or save it as a file and give {url}=@FILE"
             self.problems.append(Problem(section, f"{url} cannot be fetched from here", remedy))
         else:
@@ -251,4 +251,4 @@ def _compare(path: Path, checksum: str) -> None:
     except OutputsError as error:
         raise InputsError(f"the dataset {path} cannot be read", remedy="check the file") from error
     if found != checksum:
-        raise download.wrong_checksum(str(path), checksum, found)
+        raise download.checksum_error(str(path), checksum, found)

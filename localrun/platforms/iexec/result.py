@@ -17,16 +17,16 @@ from localrun import fs
 from localrun.errors import Cause, Problem
 from localrun.platforms.iexec import digest
 from localrun.platforms.iexec.layout import OUT
-from localrun.platforms.iexec.zip import LARGEST, TooLarge, pack
+from localrun.platforms.iexec.zip import ZIP_LIMIT, ZipTooLarge, pack
 from localrun.units import format_bytes
 from localrun.values import Collected
 from localrun.values.digest import MOST_ENTRIES
 from localrun.values.untrusted import Spot, Tree, Untrusted
 
-COMPUTED = "computed.json"
-PACKED = "iexec_out.zip"
+COMPUTED_FILE = "computed.json"
+RESULT_ZIP = "iexec_out.zip"
 PATH_KEY, CALLBACK_KEY = "deterministic-output-path", "callback-data"
-LONGEST_NAME = 31  # characters, as Java counts them
+NAME_LIMIT = 31  # characters, as Java counts them
 _LARGEST_COMPUTED = 1024 * 1024
 _SHOWN = 20
 _ROOT = Spot((), "folder", 0)
@@ -111,9 +111,9 @@ class _Check:
         except Untrusted as error:
             self.refuse(Cause.RESULT_NOT_PACKED, OUT, str(error), error.remedy)
             return
-        long = [spot for spot in self.spots if _units(spot.parts[-1]) > LONGEST_NAME]
+        long = [spot for spot in self.spots if _units(spot.parts[-1]) > NAME_LIMIT]
         for spot in sorted(long, key=lambda spot: spot.parts)[:_SHOWN]:
-            message = f"has a name of {_units(spot.parts[-1])} characters, more than {LONGEST_NAME}"
+            message = f"has a name of {_units(spot.parts[-1])} characters, more than {NAME_LIMIT}"
             self.refuse(Cause.RESULT_NAME_TOO_LONG, _inside(spot.parts), message, "give it a shorter one")
         if len(long) > _SHOWN:
             self.refuse(
@@ -127,15 +127,15 @@ class _Check:
         total = sum(spot.size for spot in self.spots if spot.kind == "file")
         try:
             pack(self.tree, self.spots, packed, check_cancelled)
-        except TooLarge:
-            message = f"holds {format_bytes(total)}, packed more than the {format_bytes(LARGEST)} that can be uploaded"
+        except ZipTooLarge:
+            message = f"holds {format_bytes(total)}, packed more than the {format_bytes(ZIP_LIMIT)} that can be uploaded"
             self.too_large.append((Cause.RESULT_TOO_LARGE, Problem(OUT, message, "write less to it")))
             return
         except Untrusted as error:
             self.refuse(Cause.RESULT_NOT_PACKED, OUT, str(error), error.remedy)
             return
         self.outputs["result"] = str(packed)
-        if total > LARGEST:
+        if total > ZIP_LIMIT:
             self.warnings.append(
                 f"the result holds {format_bytes(total)}, too much unless it is packed: `iapp test` refuses it"
             )
@@ -161,9 +161,9 @@ class _Check:
             self._of_path(computed)
 
     def _computed(self) -> dict[str, Any] | None:
-        place = f"{OUT}/{COMPUTED}"
+        place = f"{OUT}/{COMPUTED_FILE}"
         try:
-            spot = self.tree.find((COMPUTED,))
+            spot = self.tree.find((COMPUTED_FILE,))
             if spot is None:
                 self.refuse(Cause.COMPUTED_FILE_MISSING, place, "is missing", _EXAMPLE)
                 return None
@@ -200,7 +200,7 @@ class _Check:
         message = (
             f"has no {key!r}" if value is None else f"must be a text that is not empty (it is {value!r:.80})"
         )
-        path = COMPUTED if value is None else f"{COMPUTED} {key}"
+        path = COMPUTED_FILE if value is None else f"{COMPUTED_FILE} {key}"
         self.refuse(Cause.DIGEST_FAILED, path, message, remedy)
         return None
 
@@ -210,10 +210,10 @@ class _Check:
         if data is None:
             return
         try:
-            self.outputs["digest"] = digest.of_callback(data)
+            self.outputs["digest"] = digest.callback_digest(data)
             self.outputs["callback_data"] = data
         except ValueError as error:
-            place = f"{COMPUTED} {CALLBACK_KEY}"
+            place = f"{COMPUTED_FILE} {CALLBACK_KEY}"
             self.refuse(Cause.DIGEST_FAILED, place, f"{error} (it is {data!r:.80})", remedy)
 
     def _of_path(self, computed: dict[str, Any]) -> None:
@@ -222,7 +222,7 @@ class _Check:
         text = self._value(computed, PATH_KEY, remedy)
         if text is None:
             return
-        place = f"{COMPUTED} {PATH_KEY}"
+        place = f"{COMPUTED_FILE} {PATH_KEY}"
         path = PurePosixPath(text)
         if not path.is_relative_to(OUT):
             right = f"{OUT}/{text.removeprefix('iexec_out').lstrip('/')}"
@@ -243,7 +243,7 @@ class _Check:
                     Cause.DIGEST_FAILED, place, f"{text[:200]!r} is not there", "let the app write it"
                 )
                 return
-            found = digest.of_result(self.tree, spot)
+            found = digest.result_digest(self.tree, spot)
         except Untrusted as error:
             self.refuse(Cause.DIGEST_FAILED, place, f"{text[:200]!r} {error}", error.remedy)
             return
@@ -265,7 +265,7 @@ class _Check:
             )
         if not spot.parts:
             self.warnings.append(
-                f"the digest is of all of {OUT}: of {COMPUTED} too, and of what the app wrote to its output"
+                f"the digest is of all of {OUT}: of {COMPUTED_FILE} too, and of what the app wrote to its output"
             )
 
 

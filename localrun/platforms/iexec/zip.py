@@ -9,32 +9,32 @@ from pathlib import Path
 
 from localrun.values.untrusted import Spot, Tree, Untrusted
 
-LARGEST = 50 * 1024**2  # bytes of the packed result that can be uploaded
-_HOPELESS = 20 * LARGEST  # bytes that nobody tries to pack into so little
+ZIP_LIMIT = 50 * 1024**2  # bytes of the packed result that can be uploaded
+_HOPELESS = 20 * ZIP_LIMIT  # bytes that nobody tries to pack into so little
 _CHUNK = 1024 * 1024
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same for all, so that equal results are packed into equal files
 
 
-class TooLarge(Exception):
+class ZipTooLarge(Exception):
     """The packed result would have more than `LARGEST` bytes."""
 
 
 def pack(tree: Tree, spots: Iterable[Spot], target: Path, check_cancelled: Callable[[], None]) -> None:
     """Pack files as the worker does: with their paths below the folder, links as empty files, no folders.
 
-    `target` is there when all went well, and only then. Raises `TooLarge`, `Untrusted` for what is neither a
+    `target` is there when all went well, and only then. Raises `ZipTooLarge`, `Untrusted` for what is neither a
     file nor a link or cannot be read, and `OSError`.
     """
     found = sorted(spots, key=lambda spot: spot.parts)
     if sum(spot.size for spot in found if spot.kind == "file") > _HOPELESS:
-        raise TooLarge
+        raise ZipTooLarge
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         with beside.open("wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             for spot in found:
                 _add(archive, tree, spot, check_cancelled)
-        if beside.stat().st_size > LARGEST:
-            raise TooLarge
+        if beside.stat().st_size > ZIP_LIMIT:
+            raise ZipTooLarge
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
@@ -56,5 +56,5 @@ def _add(archive: zipfile.ZipFile, tree: Tree, spot: Spot, check_cancelled: Call
             check_cancelled()
             packed.write(data)
             left -= len(data)
-            if archive.fp is not None and archive.fp.tell() > LARGEST:
-                raise TooLarge
+            if archive.fp is not None and archive.fp.tell() > ZIP_LIMIT:
+                raise ZipTooLarge

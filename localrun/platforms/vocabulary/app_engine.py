@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from localrun.platforms.vocabulary.term import Place, rows
+from localrun.platforms.vocabulary.term import Availability, make_terms
 
 _SYSTEM = "app-engine"
 
 # fmt: off
-_STATES = rows(_SYSTEM, "run state", (
+_STATES = make_terms(_SYSTEM, "run state", (
     ("CREATED", "The run is known, and some required input was not given yet.", "CREATED",
      "Give each required input."),
     ("PROVISIONED", "Every required input was given and fits.", "PROVISIONED", "Start the run."),
@@ -26,7 +26,7 @@ _STATES = rows(_SYSTEM, "run state", (
      " task that was killed here is called so too.", "FAILED, KILLED",
      "`localrun status ID` has the cause."),
 ))
-_SITUATIONS = rows(_SYSTEM, "situation", (
+_SITUATIONS = make_terms(_SYSTEM, "situation", (
     ("Insufficient resources|Insufficient cpu|Insufficient memory", "No node has the processors or the"
      " memory that the task asks for (1 cpu and 4Gi unless the descriptor says otherwise).",
      "QUEUING, FAILED CPU_UNAVAILABLE|MEMORY_UNAVAILABLE|GPU_UNAVAILABLE",
@@ -54,17 +54,17 @@ _SITUATIONS = rows(_SYSTEM, "situation", (
     ("App issues|app", "The program in the image failed by itself.",
      "FAILED EXIT_NONZERO|SIGNAL|OUT_OF_MEMORY", "Read what it wrote: `localrun logs ID`."),
 ))
-_CONTAINERS = rows(_SYSTEM, "container", (
+_CONTAINERS = make_terms(_SYSTEM, "container", (
     ("permissions", "The container that opens both folders to any user before the program starts.",
      "PENDING permissions", "Nothing: here the host does it, without a container."),
     ("task", "The container of the program itself.", "RUNNING task", "Its log: `localrun logs ID`."),
     ("outputs-sending", "The container that waits for the program's end and hands the outputs over.",
      "RUNNING outputs", "Nothing: here they are read where they are."),
-)) + rows(_SYSTEM, "container", (
+)) + make_terms(_SYSTEM, "container", (
     ("inputs-sending", "The container that fetches the inputs before the program starts, in cluster mode.",
      "PROVISIONED", "Nothing: here the inputs are on disk before the container is made."),
-), only=Place.CLUSTER, why="Only where server and nodes share no disk must inputs travel.")
-_UPLOAD = rows(_SYSTEM, "error code", (
+), only=Availability.CLUSTER, why="Only where server and nodes share no disk must inputs travel.")
+_UPLOAD = make_terms(_SYSTEM, "error code", (
     ("APPE-internal-descriptor-extraction-error", "The upload is no zip, or its descriptor is no YAML.",
      "FAILED BUNDLE_INVALID|DESCRIPTOR_INVALID"),
     ("APPE-internal-bundle-schema-validation-error", "The descriptor breaks its schema.",
@@ -82,7 +82,7 @@ _UPLOAD = rows(_SYSTEM, "error code", (
     ("APPE-registry-push-failed", "The image could not be put into the server's registry.",
      "FAILED IMAGE_INVALID"),
 ), remedy="`localrun validate BUNDLE` finds it, with its place and what to do.")
-_VALUES = rows(_SYSTEM, "error code", (
+_VALUES = make_terms(_SYSTEM, "error code", (
     ("APPE-internal-request-validation-error", "A value breaks its type or a constraint.",
      "FAILED INPUTS_INVALID|OUTPUTS_INVALID"),
     ("APPE-internal-parameter-not-found", "The task has no parameter of this name.", "FAILED INPUTS_INVALID"),
@@ -111,7 +111,7 @@ _VALUES = rows(_SYSTEM, "error code", (
      "FAILED OUTPUTS_INVALID"),
     ("APPE-storage-reading-file-error", "A file of the run is not there.", "FAILED OUTPUTS_INVALID"),
 ), remedy="`localrun run` lists every value that does not fit; `localrun inspect BUNDLE` shows what does.")
-_SERVER = rows(_SYSTEM, "error code", (
+_SERVER = make_terms(_SYSTEM, "error code", (
     ("APPE-internal-server-error", "The server itself failed; often it met a value it did not expect.",
      "FAILED INTERNAL|ENGINE_FAILED"),
     ("APPE-internal-unknown", "Something failed, and the server does not know what.", "FAILED INTERNAL"),
@@ -126,11 +126,11 @@ _SERVER = rows(_SYSTEM, "error code", (
     ("APPE-internal-logo-not-found", "The task has no logo.", "=nothing to do: logos are not shown"),
     ("APPE-internal-not-multipart", "The upload is not sent as a form with files.", "FAILED BUNDLE_INVALID"),
 ), remedy="Compare the id and the request; `localrun list` shows the tasks here, `localrun status ID` one.")
-_ELSEWHERE = rows(_SYSTEM, "error code", (
+_ELSEWHERE = make_terms(_SYSTEM, "error code", (
     ("APPE-scheduler-unauthenticated-output-provisioning", "Outputs were handed in with a wrong secret."),
     ("APPE-appstore-download-failure", "The store did not give the task that was asked for."),
-), only=Place.CLUSTER, why="It is about a server that others send to and fetch from; here nothing travels.",
+), only=Availability.CLUSTER, why="It is about a server that others send to and fetch from; here nothing travels.",
    remedy="It cannot happen here.")
 # fmt: on
 
-WORDS = (*_STATES, *_SITUATIONS, *_CONTAINERS, *_UPLOAD, *_VALUES, *_SERVER, *_ELSEWHERE)
+TERMS = (*_STATES, *_SITUATIONS, *_CONTAINERS, *_UPLOAD, *_VALUES, *_SERVER, *_ELSEWHERE)

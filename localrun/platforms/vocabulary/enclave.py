@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localrun.platforms.vocabulary.term import Place, Word, rows
+from localrun.platforms.vocabulary.term import Availability, Term, make_terms
 
 _SYSTEM, _KIND = "iexec", "failure cause"
 _SESSION = (
@@ -27,8 +27,8 @@ def _missing(names: str, where: str) -> tuple[tuple[str, str], ...]:
     return tuple((cause, f"The {where} container was not given {variable}.") for cause, variable in pairs)
 
 
-def _words(table: tuple[tuple[str, ...], ...], why: str) -> tuple[Word, ...]:
-    return rows(_SYSTEM, _KIND, table, only=Place.ENCLAVE, why=why, remedy=_REMEDY)
+def _words(table: tuple[tuple[str, ...], ...], why: str) -> tuple[Term, ...]:
+    return make_terms(_SYSTEM, _KIND, table, only=Availability.ENCLAVE, why=why, remedy=_REMEDY)
 
 
 # fmt: off
@@ -127,4 +127,4 @@ _AFTER = _words((
 ), _HELPERS)
 # fmt: on
 
-WORDS = (*_PREPARATION, *_SESSIONS, *_BEFORE, *_AFTER)
+TERMS = (*_PREPARATION, *_SESSIONS, *_BEFORE, *_AFTER)

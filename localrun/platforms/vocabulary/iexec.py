@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localrun.platforms.vocabulary.term import Place, rows
+from localrun.platforms.vocabulary.term import Availability, make_terms
 
 _SYSTEM = "iexec"
 _TASK, _REPLICATE, _CHAIN = "task status", "replicate status", "on-chain status"
@@ -13,7 +13,7 @@ _REVEAL = (
 _ONE = "It is a transaction, or waits for one; on one machine there is no chain to write to."
 
 # fmt: off
-_TASKS = rows(_SYSTEM, _TASK, (
+_TASKS = make_terms(_SYSTEM, _TASK, (
     ("RECEIVED", "The scheduler knows of the task.", "CREATED", "Give what is missing, or wait."),
     ("INITIALIZING", "The task is being set up. Here: values are checked and written.", "CREATED", "Wait."),
     ("INITIALIZED", "The task is set up and waits for somebody to work on it. Here: for free resources.",
@@ -53,15 +53,15 @@ _TASKS = rows(_SYSTEM, _TASK, (
      "Give it more time with `--timeout`; without it a task here may run for ever."),
     ("FAILED", "The task ended badly, for good; the status before it says why.", "FAILED, KILLED",
      "Look at the cause: `localrun status ID`."),
-)) + rows(_SYSTEM, _TASK, (
+)) + make_terms(_SYSTEM, _TASK, (
     ("AT_LEAST_ONE_REVEALED", "A worker showed the result that it had committed to.", "RUNNING outputs"),
-), only=Place.CHAIN, why=_REVEAL, remedy="Nothing.") + rows(_SYSTEM, _TASK, (
+), only=Availability.CHAIN, why=_REVEAL, remedy="Nothing.") + make_terms(_SYSTEM, _TASK, (
     ("REOPENING", "A task without a shown result is being opened for workers again."),
     ("REOPENED", "A task without a shown result was opened for workers again."),
     ("REOPEN_FAILED", "A task could not be opened for workers again.", "FAILED INTERNAL"),
-), only=Place.CHAIN, why=_REVEAL, remedy="Run the task again.")
+), only=Availability.CHAIN, why=_REVEAL, remedy="Run the task again.")
 
-_REPLICATES = rows(_SYSTEM, _REPLICATE, (
+_REPLICATES = make_terms(_SYSTEM, _REPLICATE, (
     ("CREATED", "A worker was given its share of the task.", "CREATED, PROVISIONED", "Wait."),
     ("STARTING", "The worker checks whether it can do it. Here: whether there are free resources.",
      "QUEUING", "`localrun status ID` says what it waits for."),
@@ -106,7 +106,7 @@ _REPLICATES = rows(_SYSTEM, _REPLICATE, (
      " task on.", "PENDING, RUNNING", "Wait."),
     ("WORKER_LOST", "Nothing was heard of the worker for a while. Here: the process or the engine that"
      " carried the task is gone.", "FAILED RUNNER_TERMINATED|ENGINE_LOST", "Run it again."),
-)) + rows(_SYSTEM, _REPLICATE, (
+)) + make_terms(_SYSTEM, _REPLICATE, (
     ("CONTRIBUTING", "The worker sends the digest of its result.", "RUNNING outputs"),
     ("CONTRIBUTED", "The digest was recorded.", "RUNNING outputs"),
     ("CONTRIBUTE_FAILED", "The digest could not be recorded.", "FAILED DIGEST_FAILED"),
@@ -115,14 +115,14 @@ _REPLICATES = rows(_SYSTEM, _REPLICATE, (
     ("CONTRIBUTE_AND_FINALIZE_DONE", "One trusted worker sent its digest and closed the task.", "FINISHED"),
     ("CONTRIBUTE_AND_FINALIZE_FAILED", "Digest and closing in one go did not succeed.",
      "FAILED DIGEST_FAILED"),
-), only=Place.CHAIN, why=_ONE, remedy="Look at the result itself: `localrun outputs ID`.") + rows(
+), only=Availability.CHAIN, why=_ONE, remedy="Look at the result itself: `localrun outputs ID`.") + make_terms(
     _SYSTEM, _REPLICATE, (
     ("REVEALING", "The worker proves that the digest was its own."),
     ("REVEALED", "The worker has proved that the digest was its own."),
     ("REVEAL_FAILED", "The worker could not prove that the digest was its own."),
-), only=Place.CHAIN, why=_REVEAL, remedy="It cannot happen here.")
+), only=Availability.CHAIN, why=_REVEAL, remedy="It cannot happen here.")
 
-_ON_CHAIN = rows(_SYSTEM, _CHAIN, (
+_ON_CHAIN = make_terms(_SYSTEM, _CHAIN, (
     ("UNSET", "The chain does not know the task yet.", "CREATED"),
     ("ACTIVE", "The chain takes results for the task.", "PENDING, RUNNING"),
     ("REVEALING", "Enough equal results came, and are now to be shown.", "RUNNING outputs"),
@@ -130,7 +130,7 @@ _ON_CHAIN = rows(_SYSTEM, _CHAIN, (
     ("FAILED", "The chain has closed the task without a result.", "FAILED, KILLED"),
     ("TIMEOUT", "The final deadline has passed without a result; a payment can be claimed back.",
      "FAILED TIMEOUT"),
-), only=Place.CHAIN, why=_ONE, remedy="`localrun status ID` shows what there is here.")
+), only=Availability.CHAIN, why=_ONE, remedy="`localrun status ID` shows what there is here.")
 # fmt: on
 
-WORDS = (*_TASKS, *_REPLICATES, *_ON_CHAIN)
+TERMS = (*_TASKS, *_REPLICATES, *_ON_CHAIN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localrun.platforms.vocabulary.term import Place, rows
+from localrun.platforms.vocabulary.term import Availability, make_terms
 
 _SYSTEM, _KIND = "iexec", "failure cause"
 _LEDGER = (
@@ -12,7 +12,7 @@ _LEDGER = (
 _CHAIN_REMEDY = "It cannot happen here: run the task again without a chain."
 
 # fmt: off
-_COMMON = rows(_SYSTEM, _KIND, (
+_COMMON = make_terms(_SYSTEM, _KIND, (
     ("TASK_NOT_ACTIVE", "The task had ended or was called off when the worker looked.", "KILLED",
      "Look at its end: `localrun status ID`."),
     ("CONTRIBUTION_TIMEOUT", "The time for results was up before enough of them were the same.",
@@ -60,7 +60,7 @@ _COMMON = rows(_SYSTEM, _KIND, (
     ("INPUT_FILES_DOWNLOAD_FAILED", "An input file could not be fetched. Here: an input is missing or does"
      " not fit.", "FAILED INPUTS_INVALID", "Check the path of each file that is given."),
 ))
-_CHAIN = rows(_SYSTEM, _KIND, (
+_CHAIN = make_terms(_SYSTEM, _KIND, (
     ("REVEAL_TIMEOUT", "The worker did not show its result in time after the others agreed."),
     ("CHAIN_UNREACHABLE", "The worker could not read the task from the chain. What comes nearest: the"
      " container engine does not answer.", "FAILED ENGINE_UNREACHABLE"),
@@ -72,8 +72,8 @@ _CHAIN = rows(_SYSTEM, _KIND, (
     ("CONSENSUS_BLOCK_MISSING", "The worker was asked to show its result, and not told since which block."),
     ("BLOCK_NOT_REACHED", "The worker's view of the chain is behind the block of the agreement."),
     ("CANNOT_REVEAL", "Showing the result is not allowed now: a deadline, a state or a digest is wrong."),
-), only=Place.CHAIN, why=_LEDGER, remedy=_CHAIN_REMEDY)
-_LATER = rows(_SYSTEM, _KIND, (
+), only=Availability.CHAIN, why=_LEDGER, remedy=_CHAIN_REMEDY)
+_LATER = make_terms(_SYSTEM, _KIND, (
     ("APP_COMPUTE_TIMEOUT", "The program ran longer than its category allows, and was stopped.",
      "FAILED TIMEOUT", "Give it more time with `--timeout`; the end of the log shows where it was."),
     ("CONSENSUS_REACHED", "Others agreed on a result before this worker was done.", "KILLED", "Nothing."),
@@ -81,12 +81,12 @@ _LATER = rows(_SYSTEM, _KIND, (
      "Run it again."),
     ("UNKNOWN", "Nobody knows why it failed.", "FAILED INTERNAL|RUNNER_TERMINATED|ENGINE_LOST",
      "Look at `localrun status ID`, and report it if it is a bug."),
-)) + rows(_SYSTEM, _KIND, (
+)) + make_terms(_SYSTEM, _KIND, (
     ("TASK_DESCRIPTION_NOT_FOUND", "The worker has no description of the task, which comes from the chain.",
      "FAILED BUNDLE_INVALID"),
     ("TRUST_NOT_1", "Closing a task in one go needs a task that trusts a single worker."),
     ("TASK_ALREADY_CONTRIBUTED", "Another worker's digest is recorded already."),
-), only=Place.CHAIN, why=_LEDGER, remedy=_CHAIN_REMEDY)
+), only=Availability.CHAIN, why=_LEDGER, remedy=_CHAIN_REMEDY)
 # fmt: on
 
-WORDS = (*_COMMON, *_CHAIN, *_LATER)
+TERMS = (*_COMMON, *_CHAIN, *_LATER)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localrun.platforms.vocabulary.term import Place, rows
+from localrun.platforms.vocabulary.term import Availability, make_terms
 
 _SYSTEM = "inductiva"
 _MACHINES = (
@@ -11,8 +11,8 @@ _MACHINES = (
 )
 
 # fmt: off
-WORDS = (
-    *rows(_SYSTEM, "status", (
+TERMS = (
+    *make_terms(_SYSTEM, "status", (
         ("Waiting for Input|pending-input", "The task is made, and its input files are not all there yet.",
          "CREATED", "Give what is missing, or submit it again."),
         ("In Queue|submitted", "The task waits for its turn. Here it waits for free processors, memory, GPUs"
@@ -50,12 +50,12 @@ WORDS = (
         ("Machine Terminated in Queue|zombie", "What should run the task ended while it waited for its"
          " turn, so that it has no log and no outputs.", "FAILED RUNNER_TERMINATED", "Run it again."),
     )),
-    *rows(_SYSTEM, "event", (
+    *make_terms(_SYSTEM, "event", (
         ("TaskOutputStalled|output stalled", "For half an hour no file of the task has changed. Nothing is"
          " done about it.", "=the warning STALLED, which a task that computes in silence does not get",
          "`localrun explain STALLED` says more."),
     )),
-    *rows(_SYSTEM, "status", (
+    *make_terms(_SYSTEM, "status", (
         ("Machine Terminated by User|executer-terminated-by-user", "The user ended the machine while the"
          " task ran on it. What comes nearest: the server or command was stopped with Ctrl+C.", "KILLED",
          "Run it again, and leave the server up until it ends."),
@@ -66,6 +66,6 @@ WORDS = (
          "FAILED RUNNER_TERMINATED", "It cannot happen here; the like of it is a restart of this machine."),
         ("Credits Exhausted|executer-terminated-credits-exhausted", "The account had no credit left to pay"
          " for the machine.", "", "It cannot happen here: nothing is paid for."),
-    ), only=Place.CLOUD, why=_MACHINES),
+    ), only=Availability.CLOUD, why=_MACHINES),
 )
 # fmt: on

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from localrun.platforms.vocabulary.term import Place, rows
+from localrun.platforms.vocabulary.term import Availability, make_terms
 
 _SYSTEM = "app-engine"
 
 # fmt: off
-_PODS = rows(_SYSTEM, "pod status", (
+_PODS = make_terms(_SYSTEM, "pod status", (
     ("Pending", "The pod is accepted, and not all of its containers have started.",
      "QUEUING, QUEUED, PENDING", "`localrun status ID` says what it waits for."),
     ("Running", "At least one container of the pod runs.", "RUNNING", "`localrun logs ID -f` reads along."),
@@ -17,7 +17,7 @@ _PODS = rows(_SYSTEM, "pod status", (
     ("Unknown", "The node does not answer, so that nobody knows.", "FAILED ENGINE_LOST|RUNNER_TERMINATED",
      "Look whether the container engine runs: `docker info`."),
 ))
-_REASONS = rows(_SYSTEM, "container reason", (
+_REASONS = make_terms(_SYSTEM, "container reason", (
     ("Waiting|ContainerCreating|PodInitializing", "The container is not started yet.", "PENDING", "Wait."),
     ("Terminated", "The container has ended; its reason and exit code say how.",
      "RUNNING outputs, FINISHED, FAILED, KILLED", "Look at the exit code: `localrun status ID`."),
@@ -43,7 +43,7 @@ _REASONS = rows(_SYSTEM, "container reason", (
     ("Evicted|Eviction", "The cluster removed the pod to save its node, mostly because the disk was full.",
      "FAILED DISK_PRESSURE|DISK_FULL", "Let the task write less, or free some room."),
 ))
-_EVENTS = rows(_SYSTEM, "event", (
+_EVENTS = make_terms(_SYSTEM, "event", (
     ("Scheduled", "A node with enough room was found. Here: the task is admitted.", "QUEUED", "Nothing."),
     ("FailedScheduling", "No node can take the pod now; the message counts why. There the run stays in"
      " QUEUING; here it is refused at once if it can never fit.",
@@ -57,17 +57,17 @@ _EVENTS = rows(_SYSTEM, "event", (
     ("BackOff", "The cluster waits before it tries again.", "FAILED IMAGE_PULL_FAILED|EXIT_NONZERO",
      "Look at the reason beside it; localrun tries nothing again by itself."),
 ))
-_CONDITIONS = rows(_SYSTEM, "condition", (
+_CONDITIONS = make_terms(_SYSTEM, "condition", (
     ("PodScheduled", "The pod has a node.", "QUEUED", "Nothing."),
     ("Initialized", "The first containers (permissions, inputs) have ended well.", "PENDING task",
      "Nothing."),
     ("ContainersReady|Ready", "All containers run; false again once they have ended, which is no fault.",
      "RUNNING task", "Nothing."),
-)) + rows(_SYSTEM, "condition", (
+)) + make_terms(_SYSTEM, "condition", (
     ("PodReadyToStartContainers", "The pod's network and sandbox are set up.", "PENDING",
      "Nothing: a container here needs no pod around it."),
-), only=Place.CLUSTER, why="A pod wraps several containers for a cluster; here there is one container.")
-_CODES = rows(_SYSTEM, "exit code", (
+), only=Availability.CLUSTER, why="A pod wraps several containers for a cluster; here there is one container.")
+_CODES = make_terms(_SYSTEM, "exit code", (
     ("Exit Code 126|126", "A program that was called is not executable, or is none.",
      "FAILED ENTRYPOINT_INVALID|EXIT_NONZERO", "`RUN chmod +x` in the Dockerfile; look at the `#!` line."),
     ("Exit Code 127|127", "A program that was called is not there, or not in its PATH.",
@@ -87,7 +87,7 @@ _CODES = rows(_SYSTEM, "exit code", (
      " line.", "FAILED IMAGE_PLATFORM|ENTRYPOINT_INVALID",
      "Build for this machine (`--platform linux/amd64`); begin a script with `#!/bin/sh`."),
 ))
-_SHEET = rows(_SYSTEM, "sheet", (
+_SHEET = make_terms(_SYSTEM, "sheet", (
     ("Preemption|Preemption is not helpful for scheduling|No preemption victims found", "Whether it would"
      " help to end other pods for this one; for a full disk it would not.", "QUEUING",
      "Free some room, or end other tasks: `localrun status ID` says what is short."),
@@ -104,11 +104,11 @@ _SHEET = rows(_SYSTEM, "sheet", (
      "Look whether the container engine runs: `docker info`."),
     ("Local mode", "Server and nodes share a disk: inputs and outputs are folders that are mounted.",
      "=inputs and outputs are mounted from the task's folder", "Nothing."),
-)) + rows(_SYSTEM, "sheet", (
+)) + make_terms(_SYSTEM, "sheet", (
     ("Cluster mode", "Server and nodes share no disk: one more container fetches the inputs, and outputs"
      " that were not declared are refused.", "FAILED OUTPUTS_INVALID",
      "Write nothing but the declared outputs into the output folder."),
-), only=Place.CLUSTER, why="On one machine the files are where they are needed.")
+), only=Availability.CLUSTER, why="On one machine the files are where they are needed.")
 # fmt: on
 
-WORDS = (*_PODS, *_REASONS, *_EVENTS, *_CONDITIONS, *_CODES, *_SHEET)
+TERMS = (*_PODS, *_REASONS, *_EVENTS, *_CONDITIONS, *_CODES, *_SHEET)

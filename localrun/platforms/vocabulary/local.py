@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from localrun.errors import Cause
-from localrun.platforms.vocabulary.systems import HERE
-from localrun.platforms.vocabulary.term import Situation, Word, rows
+from localrun.platforms.vocabulary.systems import LOCALRUN
+from localrun.platforms.vocabulary.term import Situation, Term, make_terms
 from localrun.task.causes import EXPLANATIONS
 from localrun.task.states import TaskState
 
 # fmt: off
-_STATES = rows(HERE, "state", (
+_STATES = make_terms(LOCALRUN, "state", (
     ("CREATED", "The task is known, and not every required input is there.", "CREATED",
      "Give the inputs that are missing; `localrun status ID` shows the task."),
     ("PROVISIONED", "Every required input is checked and on disk.", "PROVISIONED",
@@ -28,7 +28,7 @@ _STATES = rows(HERE, "state", (
      "Look at the cause and what to do: `localrun status ID`, then `localrun logs ID`."),
     ("KILLED", "The task was stopped because somebody asked for it.", "KILLED", "Run it again."),
 ))
-_STEPS = rows(HERE, "step", (
+_STEPS = make_terms(LOCALRUN, "step", (
     ("permissions", "The first step: the task's folders are opened to whatever user its image has.",
      "PENDING permissions", "Nothing: it needs no action."),
     ("task", "The second step: the bundle's own program runs, in its container.", "RUNNING task",
@@ -36,7 +36,7 @@ _STEPS = rows(HERE, "step", (
     ("outputs", "The last step: what the program wrote is collected and compared with the descriptor.",
      "RUNNING outputs", "`localrun logs ID --step outputs` says how it went."),
 ))
-_WARNINGS = rows(HERE, "warning", (
+_WARNINGS = make_terms(LOCALRUN, "warning", (
     ("STALLED|stalled output",
      "The task has written nothing for half an hour (LOCALRUN_STALL, in seconds; 0: never), to its log or to"
      " its files, and has used next to no processor time. It may hang, or wait for something; it goes on.",
@@ -44,23 +44,23 @@ _WARNINGS = rows(HERE, "warning", (
      "See where it stands: `localrun logs ID`, `localrun top ID`; end it with `localrun kill ID`, or give it"
      " a limit with `--timeout`. If it is as it should be, raise LOCALRUN_STALL."),
 ))
-_SHEET = rows(HERE, "event", (
+_SHEET = make_terms(LOCALRUN, "event", (
     ("Noted", "Something that a user should know of a task, and need not act on.",
      "=a line of `localrun describe ID`, and a note of `localrun run`", "Nothing."),
     ("Advice", "Something that works here and may not elsewhere, or that looks wrong.",
      "=a line of `localrun describe ID`, and a warning of `localrun run`", "Follow it."),
-)) + rows(HERE, "container reason", (
+)) + make_terms(LOCALRUN, "container reason", (
     ("NotReached", "The task ended before this step of it began.",
      "=a line of `localrun describe ID`", "Look at the cause of the end: `localrun status ID`."),
 ))
 # fmt: on
 
 
-def _of_cause(cause: Cause) -> Word:
+def _of_cause(cause: Cause) -> Term:
     told = EXPLANATIONS[cause]
     end = TaskState.KILLED if cause is Cause.KILLED else TaskState.FAILED
     here = (Situation(end, cause=cause),)
-    return Word(HERE, "cause", str(cause), f"{told.what} {told.why}", here, told.remedy)
+    return Term(LOCALRUN, "cause", str(cause), f"{told.what} {told.why}", here, told.remedy)
 
 
-WORDS = (*_STATES, *_STEPS, *map(_of_cause, Cause), *_WARNINGS, *_SHEET)
+TERMS = (*_STATES, *_STEPS, *map(_of_cause, Cause), *_WARNINGS, *_SHEET)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-HERE = "localrun"
+LOCALRUN = "localrun"
 SYSTEMS = ("app-engine", "inductiva", "iexec", "task-system")
 TITLES = {
-    HERE: "localrun",
+    LOCALRUN: "localrun",
     "app-engine": "App Engine",
     "inductiva": "Inductiva",
     "iexec": "iExec",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from localrun.platforms.vocabulary.term import rows
+from localrun.platforms.vocabulary.term import make_terms
 
 _SYSTEM = "task-system"
 
 # fmt: off
-WORDS = (
-    *rows(_SYSTEM, "status", (
+TERMS = (
+    *make_terms(_SYSTEM, "status", (
         ("received", "The task is in the list of active tasks, and nothing of it runs yet.",
          "CREATED, PROVISIONED, QUEUING, QUEUED",
          "Wait; a task without a container stays so until somebody completes it."),
@@ -20,7 +20,7 @@ WORDS = (
          "Look at `localrun status ID`; `logs/heartbeat_errors.log` has it too."),
         ("cancelled", "The task was stopped on request.", "KILLED", "Nothing, or create it again."),
     )),
-    *rows(_SYSTEM, "answer", (
+    *make_terms(_SYSTEM, "answer", (
         ("task_created", "The server took the task and gave it an id; a log line of the same name says so.",
          "CREATED, PROVISIONED", "Nothing: ask for it with `GET /task/{id}`."),
         ("operational", "The server's task manager answers, with the counts of its tasks.",
@@ -40,14 +40,14 @@ WORDS = (
         ("500|500 Internal Server Error|Internal Server Error", "The server failed while it worked on the"
          " request.", "FAILED INTERNAL", "Look at `logs/heartbeat_errors.log`, and report it."),
     )),
-    *rows(_SYSTEM, "event", (
+    *make_terms(_SYSTEM, "event", (
         ("task_requested", "A request for a task came in.", "CREATED", "Nothing: `task_created` follows."),
         ("task_completed", "A task ended well and was moved to the completed ones.", "FINISHED",
          "Nothing: it is the last line of a task that went well."),
         ("task_error", "A task could not be made, or ended badly.", "FAILED",
          "`data.error` in `logs/heartbeat_detailed.jsonl` says what it was."),
     )),
-    *rows(_SYSTEM, "situation", (
+    *make_terms(_SYSTEM, "situation", (
         ("ImportError|Import Error|Server Won't Start", "The server's own modules do not fit together, for"
          " example a name is imported that is not there.", "=an installation that is not sound",
          "Start it with `localrun serve` or `python main.py` in a sound installation."),

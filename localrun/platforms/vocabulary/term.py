@@ -11,7 +11,7 @@ from localrun.errors import Cause
 from localrun.task.states import StepName, TaskState
 
 
-class Place(StrEnum):
+class Availability(StrEnum):
     """Where something exists that one machine does not have."""
 
     CHAIN = "on a blockchain"
@@ -43,7 +43,7 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Term:
     """A word of a system, in plain words.
 
     `here` holds the situations that it stands for on one machine, or `like` what there is of it when it is
@@ -55,42 +55,42 @@ class Word:
     kind: str
     name: str
     meaning: str
-    here: tuple[Situation, ...]
+    situations: tuple[Situation, ...]
     remedy: str
-    only: Place | None = None
+    availability: Availability | None = None
     why: str = ""
-    also: tuple[str, ...] = ()
-    like: str = ""
+    aliases: tuple[str, ...] = ()
+    analogue: str = ""
 
     @property
     def spellings(self) -> tuple[str, ...]:
         """All names that it goes by."""
-        return (self.name, *self.also)
+        return (self.name, *self.aliases)
 
 
-def plain(text: str) -> str:
+def normalize(text: str) -> str:
     """A word without letter case and without what separates its parts."""
     return "".join(character for character in text.casefold() if character.isalnum())
 
 
-def rows(
+def make_terms(
     system: str,
     kind: str,
     table: Iterable[tuple[str, ...]],
     *,
     remedy: str = "",
-    only: Place | None = None,
+    only: Availability | None = None,
     why: str = "",
-) -> tuple[Word, ...]:
+) -> tuple[Term, ...]:
     """Words from rows of (name, meaning, here, remedy); what a row leaves out is the same for the table.
 
     Other names of the word follow the first, after a `|`. `here` is written `RUNNING task`,
     `FAILED TIMEOUT|SIGNAL`, or several of them with commas between; `=text` is what it is `like`.
     """
-    return tuple(_word(row, Word(system, kind, "", "", (), remedy, only, why)) for row in table)
+    return tuple(_word(row, Term(system, kind, "", "", (), remedy, only, why)) for row in table)
 
 
-def _word(row: tuple[str, ...], common: Word) -> Word:
+def _word(row: tuple[str, ...], common: Term) -> Term:
     names, meaning, here, remedy = (*row, "", "")[:4]
     name, *also = names.split("|")
     return replace(
@@ -98,13 +98,13 @@ def _word(row: tuple[str, ...], common: Word) -> Word:
         name=name,
         also=tuple(also),
         meaning=meaning,
-        here=() if here.startswith("=") else tuple(situations(here)),
+        here=() if here.startswith("=") else tuple(parse_situations(here)),
         like=here[1:] if here.startswith("=") else "",
         remedy=remedy or common.remedy,
     )
 
 
-def situations(text: str) -> Iterator[Situation]:
+def parse_situations(text: str) -> Iterator[Situation]:
     """The situations that a cell of a table names. Raises ValueError for a state or cause unknown here."""
     for item in filter(None, text.split(", ")):
         states, *others = item.split()

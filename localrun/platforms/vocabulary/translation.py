@@ -12,7 +12,7 @@ _S, _C = TaskState, Cause
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
+class Translation:
     """A task in the words of a system; what the system has no word for is empty.
 
     `code` is the status as the system's API spells it. Of iExec, `reason` is the status that comes before
@@ -168,23 +168,23 @@ _TASK_SYSTEM: dict[TaskState, str] = {
 }
 
 
-def translate(state: TaskState, step: StepName | None, cause: Cause | None, system: str) -> Saying:
-    """See `localrun.platforms.vocabulary.glossary.say`."""
+def translate(state: TaskState, step: StepName | None, cause: Cause | None, system: str) -> Translation:
+    """See `localrun.platforms.vocabulary.glossary.translate`."""
     if system not in SYSTEMS:
         raise ValueError(f"{system!r} is not one of {', '.join(SYSTEMS)}")
     if system == "app-engine":
         return _app_engine(state, cause)
     if system == "inductiva":
         shown, code = _inductiva(state, step, cause)
-        return Saying(system, shown, code)
+        return Translation(system, shown, code)
     if system == "iexec":
         return _iexec(state, step, cause)
-    return Saying(system, _TASK_SYSTEM[state], _TASK_SYSTEM[state])
+    return Translation(system, _TASK_SYSTEM[state], _TASK_SYSTEM[state])
 
 
-def _app_engine(state: TaskState, cause: Cause | None) -> Saying:
+def _app_engine(state: TaskState, cause: Cause | None) -> Translation:
     word = _APP_ENGINE_CAUSES.get(cause, "") if cause is not None and state is _S.FAILED else ""
-    return Saying("app-engine", _APP_ENGINE[state], _APP_ENGINE[state], word)
+    return Translation("app-engine", _APP_ENGINE[state], _APP_ENGINE[state], word)
 
 
 def _inductiva(state: TaskState, step: StepName | None, cause: Cause | None) -> tuple[str, str]:
@@ -199,11 +199,11 @@ def _inductiva(state: TaskState, step: StepName | None, cause: Cause | None) -> 
     return _INDUCTIVA_CAUSES.get(cause, _RUNTIME)
 
 
-def _iexec(state: TaskState, step: StepName | None, cause: Cause | None) -> Saying:
+def _iexec(state: TaskState, step: StepName | None, cause: Cause | None) -> Translation:
     status, replica = _IEXEC_STEPS.get((state, step), _IEXEC[state])
     if cause is None or not state.is_end or state is _S.FINISHED:
-        return Saying("iexec", status, status, replica=replica)
+        return Translation("iexec", status, status, replica=replica)
     reason, replica, word = _IEXEC_CAUSES[cause]
     if cause is _C.DISK_FULL and step is StepName.OUTPUTS:
         reason, replica, word = _PACKING
-    return Saying("iexec", status, status, word, reason, replica)
+    return Translation("iexec", status, status, word, reason, replica)

@@ -81,7 +81,7 @@ async def get_outputs(request: Request, task_id: TaskId) -> Response:
     """The values of the outputs; `files` says where each can be downloaded."""
     record = site_of(request).find(task_id)
     files = {
-        name: f"/task/{record.id}/outputs/{name}" for name in profiles.of_record(record).downloads(record)
+        name: f"/task/{record.id}/outputs/{name}" for name in profiles.for_record(record).downloads(record)
     }
     return answer(
         {
@@ -116,7 +116,7 @@ async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
     record = site.find(task_id)
     if not record.state.is_end:
         raise HTTPException(409, f"Task {task_id} has not ended: it is {record.state}")
-    folder, place = profiles.of_record(record).place(site.app.home.open(record.id), name)
+    folder, place = profiles.for_record(record).locate(site.app.home.open(record.id), name)
     found = await anyio.to_thread.run_sync(file_response.open_below, folder, place)
     if found is None:
         raise HTTPException(404, f"Task {task_id} has no output {name!r}")

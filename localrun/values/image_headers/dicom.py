@@ -23,7 +23,7 @@ _MOST_DEPTH = 64
 
 
 def read(window: Window) -> Picture:
-    """Rows and columns, of the whole slide where it tells them. Raises `Damaged`."""
+    """Rows and columns, of the whole slide where it tells them. Raises `CorruptArchive`."""
     start, syntax = _meta(window)
     if syntax == _DEFLATED:
         window, start = _inflated(window, start), 0

@@ -11,7 +11,7 @@ _BLOCK = 64 * 64  # pixels that one byte can hold at the very least: a block of 
 
 
 def read(window: Window) -> Picture:
-    """What the frame header says, wherever it is. Raises `Damaged`."""
+    """What the frame header says, wherever it is. Raises `CorruptArchive`."""
     offset = 2
     while True:
         marker, offset = _marker(window, offset)

@@ -10,7 +10,7 @@ _DEFLATE_LIMIT = 1032  # bytes that deflate can make of one
 
 
 def read(window: Window) -> Picture:
-    """What IHDR says, which must come first. Raises `Damaged`."""
+    """What IHDR says, which must come first. Raises `CorruptArchive`."""
     if window.read(8, 8) != b"\0\0\0\rIHDR":
         raise Damaged("its first chunk is not IHDR")
     width, height = window.number(16, 4), window.number(20, 4)

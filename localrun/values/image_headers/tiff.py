@@ -25,7 +25,7 @@ class _Form(NamedTuple):
 
 
 def read(window: Window) -> Picture:
-    """What the first directory says. Raises `Damaged`."""
+    """What the first directory says. Raises `CorruptArchive`."""
     head = window.read(0, 4)
     order: Order = "little" if head.startswith(b"I") else "big"
     form = _Form(order, 8, 20, 8) if head in BIG else _Form(order, 2, 12, 4)

@@ -25,7 +25,7 @@ class Window:
         self._bytes = _MOST_BYTES
 
     def read(self, offset: int, length: int) -> bytes:
-        """Exactly `length` bytes from `offset`. Raises `Damaged` when they are not there."""
+        """Exactly `length` bytes from `offset`. Raises `CorruptArchive` when they are not there."""
         if offset + length > self.size:
             raise Damaged(f"it ends after {self.size} bytes, before its header is complete")
         self._reads -= 1

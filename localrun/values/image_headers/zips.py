@@ -28,7 +28,7 @@ _ENCRYPTED = 0x1
 
 @contextmanager
 def opened(file: BinaryIO, size: int) -> Iterator[zipfile.ZipFile]:
-    """Open a zip of `size` bytes. Raises `Damaged`, also for what happens while it is open."""
+    """Open a zip of `size` bytes. Raises `CorruptArchive`, also for what happens while it is open."""
     try:
         _check_directory(file, size)
         with zipfile.ZipFile(file) as archive:
@@ -109,7 +109,7 @@ def _unsafe(item: zipfile.ZipInfo, names: _Names) -> str:
 def unpack(source: Path, target: Path, modes: tuple[int, int], check_cancelled: Callable[[], None]) -> None:
     """Write the files of a zip into the folder `target`, which is there and empty.
 
-    `modes` are those of files and folders. Raises `Damaged` when the zip is not what it was when it was
+    `modes` are those of files and folders. Raises `CorruptArchive` when the zip is not what it was when it was
     checked, OSError when writing fails.
     """
     notes = Notes("")

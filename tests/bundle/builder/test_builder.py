@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from localrun.bundle.builder.builder import Order, Package, build
-from localrun.bundle.builder.zip_writer import BundleZip
-from localrun.bundle.images.build import labels_of
+from localrun.bundle.builder.builder import BuildOptions, BuiltBundle, build
+from localrun.bundle.builder.zip_writer import ZipWriter
+from localrun.bundle.images.build import build_labels
 from localrun.bundle.validation.validator import validate
 from localrun.engines.base import Engine
 from localrun.engines.dockerd import DockerEngine
@@ -49,8 +49,8 @@ class Shelf:
             (folder / name.replace("_", ".")).write_bytes(data)
         return folder
 
-    def build(self, path: Path, **more: object) -> Package:
-        order = replace(Order(path, self.made / f"{next(self.numbers)}.zip"), **more)  # type: ignore[arg-type]
+    def build(self, path: Path, **more: object) -> BuiltBundle:
+        order = replace(BuildOptions(path, self.made / f"{next(self.numbers)}.zip"), **more)  # type: ignore[arg-type]
         return build(order, no_engine, cache=self.folder / "cache")
 
     @property
@@ -63,7 +63,7 @@ def shelf(tmp_path: Path) -> Shelf:
     return Shelf(tmp_path)
 
 
-def tar_in(package: Package) -> dict[str, tarfile.TarInfo]:
+def tar_in(package: BuiltBundle) -> dict[str, tarfile.TarInfo]:
     with zipfile.ZipFile(package.path) as archive, archive.open(NAME) as member:
         return {info.name: info for info in tarfile.open(fileobj=io.BytesIO(member.read()))}
 
@@ -170,16 +170,16 @@ def test_a_layer_that_the_image_has_twice_is_packed_once(shelf: Shelf) -> None:
     }
     package = shelf.build(shelf.bundle(tar_of(whole)))
     assert len(tar_in(package)) == 3
-    assert len(package.parts[1].inner) == 2
+    assert len(package.members[1].layers) == 2
 
 
 def test_every_part_is_told_with_its_size(shelf: Shelf) -> None:
     package = shelf.build(shelf.bundle(image()))
-    sizes = {part.name: part.size for part in package.parts}
+    sizes = {part.name: part.size for part in package.members}
     with zipfile.ZipFile(package.path) as archive:
         assert sizes == {item.filename: item.file_size for item in archive.infolist()}
     assert package.size == package.path.stat().st_size
-    assert sum(layer.size for layer in package.parts[1].inner) < sizes[NAME]
+    assert sum(layer.size for layer in package.members[1].layers) < sizes[NAME]
 
 
 def test_what_app_engine_would_refuse_is_not_left_behind(shelf: Shelf) -> None:
@@ -235,7 +235,7 @@ def test_an_interrupted_pack_leaves_nothing(shelf: Shelf) -> None:
     def stop(what: str, done: int, total: int | None) -> None:
         raise KeyboardInterrupt
 
-    order = Order(shelf.bundle(gzip.compress(image())), shelf.made / "x.zip")
+    order = BuildOptions(shelf.bundle(gzip.compress(image())), shelf.made / "x.zip")
     with pytest.raises(KeyboardInterrupt):
         build(order, no_engine, cache=shelf.folder / "cache", progress=stop)
     assert shelf.left == []
@@ -250,14 +250,14 @@ def test_an_image_of_an_engine_is_saved_and_packed(shelf: Shelf) -> None:
     engine = FakeEngine()
     engine.load_image([image()])
     (shelf.folder / "descriptor.yml").write_text(DESCRIPTOR)
-    order = Order(shelf.folder / "descriptor.yml", shelf.made / "x.zip", image="com/example/add:1.0.0")
+    order = BuildOptions(shelf.folder / "descriptor.yml", shelf.made / "x.zip", image="com/example/add:1.0.0")
     package = build(order, lambda: engine, cache=shelf.folder / "cache")
     assert package.digest == shelf.build(shelf.bundle(image())).digest
 
 
 def test_the_zip_tells_readers_of_streams_the_sizes_beforehand_also_of_large_members(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
-    with BundleZip(path) as packed:
+    with ZipWriter(path) as packed:
         packed.add("small", 3, [b"abc"])
         packed.add("large", 3 << 30, [b"abc"])  # what is said of the size decides on the form
     head = path.read_bytes()
@@ -280,7 +280,7 @@ def built(docker_engine: DockerEngine, busybox: str, tmp_path: Path) -> Iterator
     lines = [f"FROM {busybox}", "COPY hello /hello", start]
     (folder / "Dockerfile").write_text("\n".join(lines) + "\n")
     yield folder
-    for found in docker_engine.images(labels_of(folder.resolve())):
+    for found in docker_engine.images(build_labels(folder.resolve())):
         for tag in found.tags:
             docker_engine.remove_image(tag)
 
@@ -289,13 +289,13 @@ def built(docker_engine: DockerEngine, busybox: str, tmp_path: Path) -> Iterator
 def test_a_dockerfile_becomes_a_zip_that_is_accepted_and_the_same_each_time(
     docker_engine: DockerEngine, built: Path, tmp_path: Path
 ) -> None:
-    def make(name: str) -> Package:
-        return build(Order(built, tmp_path / name), lambda: docker_engine, cache=tmp_path / "cache")
+    def make(name: str) -> BuiltBundle:
+        return build(BuildOptions(built, tmp_path / name), lambda: docker_engine, cache=tmp_path / "cache")
 
     first, second = make("1.zip"), make("2.zip")
     assert first.written
     assert first.digest == second.digest
-    assert len(first.parts[1].inner) == 2
+    assert len(first.members[1].layers) == 2
     report = validate(first.path, cache=tmp_path / "other", engine=no_engine)
     assert (report.accepted, report.findings) == (True, ())
     with zipfile.ZipFile(first.path) as archive:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localrun.bundle.images.archive import inspect
-from localrun.bundle.images.compressed import Packed
+from localrun.bundle.images.compressed import FileSpan
 from localrun.errors import Cause, ImageError
 from tests.support.archives import (
     LAYER,
@@ -130,7 +130,7 @@ def test_a_platform_that_was_not_saved_is_a_warning_when_another_is_there(tar: P
 
 def test_a_gzipped_archive_is_read_with_a_warning(tar: Path) -> None:
     found = look(tar, gzip.compress(tar_of(old_save())))
-    assert found.packed.packing == ("gzip",)
+    assert found.span.compression == ("gzip",)
     assert "App Engine would refuse" in found.warnings[0]
 
 
@@ -143,7 +143,7 @@ def test_a_stored_archive_is_hopped_over_and_not_read(tar: Path) -> None:
         file.write(header.tobuf(tarfile.GNU_FORMAT))
         file.seek(1 << 40, 1)
         file.write(manifest)
-    assert inspect(Packed(tar, 0, tar.stat().st_size), "x").images[0].size == (1 << 40) + len(text)
+    assert inspect(FileSpan(tar, 0, tar.stat().st_size), "x").images[0].size == (1 << 40) + len(text)
 
 
 def test_names_longer_than_a_header_are_read(tar: Path) -> None:
@@ -314,7 +314,7 @@ def test_whatever_is_changed_in_an_archive_it_is_read_or_refused(
     path.write_bytes(whole[:cut])
     outcome = ""
     try:
-        outcome = inspect(Packed(path, 0, cut), "x").images[0].id
+        outcome = inspect(FileSpan(path, 0, cut), "x").images[0].id
     except ImageError as error:
         outcome = error.remedy
     assert outcome

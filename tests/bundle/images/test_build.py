@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from localrun.bundle.images import ensure as images
-from localrun.bundle.images.build import REPOSITORY, labels_of
+from localrun.bundle.images.build import REPOSITORY, build_labels
 from localrun.bundle.images.ensure import ImageFolder
 from localrun.engines.base import ContainerSpec, Image
 from localrun.engines.dockerd import DockerEngine
@@ -34,12 +34,12 @@ def folder(tmp_path: Path, docker_engine: DockerEngine, busybox: str) -> Iterato
 
 
 def built_from(folder: Path, engine: DockerEngine) -> list[Image]:
-    return engine.images(labels_of(folder.resolve()))
+    return engine.images(build_labels(folder.resolve()))
 
 
 def ensure(engine: DockerEngine, folder: Path, **build_args: str) -> tuple[Image, list[str]]:
     said: list[str] = []
-    made = images.ensure(
+    made = images.ensure_image(
         ImageFolder(folder, build_args=build_args),
         engine,
         cache=folder.parent / "cache",
@@ -145,7 +145,7 @@ def test_two_builds_of_the_same_at_once_make_one_image_and_leave_none_without_a_
     made: list[Image] = []
 
     def build(cache: Path) -> None:
-        made.append(images.ensure(ImageFolder(folder), engine, cache=cache))
+        made.append(images.ensure_image(ImageFolder(folder), engine, cache=cache))
 
     # When both build at once, and the first runs a container of its image before the second is made
     threads = [threading.Thread(target=build, args=(folder.parent / name,)) for name in ("one", "two")]

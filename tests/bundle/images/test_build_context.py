@@ -11,7 +11,7 @@ import pytest
 
 from localrun.bundle.images import build_context as contexts
 from localrun.bundle.images import cache as notes
-from localrun.bundle.images.build_context import _walk, digest
+from localrun.bundle.images.build_context import _walk, context_digest
 from localrun.bundle.images.dockerignore import Ignore
 from localrun.bundle.images.ensure import ImageFolder
 from localrun.errors import Cause, ImageError
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def of(folder: Path, **more: str) -> str:
-    return digest(ImageFolder(folder, build_args=more), folder.parent / "cache")
+    return context_digest(ImageFolder(folder, build_args=more), folder.parent / "cache")
 
 
 def relink(path: Path, target: str) -> None:

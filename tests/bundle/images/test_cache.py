@@ -36,9 +36,9 @@ def never() -> None:
 
 
 def test_what_was_noted_is_recalled_while_the_file_stays_as_it_was(cache: Path, file: Path) -> None:
-    notes.remember(cache, "kind", file.stat(), {"a": 1})
-    assert notes.recall(cache, "kind", file.stat()) == {"a": 1}
-    assert notes.recall(cache, "other", file.stat()) is None
+    notes.save_facts(cache, "kind", file.stat(), {"a": 1})
+    assert notes.load_facts(cache, "kind", file.stat()) == {"a": 1}
+    assert notes.load_facts(cache, "other", file.stat()) is None
 
 
 @pytest.mark.parametrize(
@@ -52,44 +52,44 @@ def test_what_was_noted_is_recalled_while_the_file_stays_as_it_was(cache: Path, 
 def test_a_file_that_was_written_to_is_unknown(
     cache: Path, file: Path, change: Callable[[Path], object]
 ) -> None:
-    notes.remember(cache, "kind", file.stat(), {"a": 1})
+    notes.save_facts(cache, "kind", file.stat(), {"a": 1})
     change(file)
-    assert notes.recall(cache, "kind", file.stat()) is None
+    assert notes.load_facts(cache, "kind", file.stat()) is None
 
 
 def test_another_file_in_its_place_with_its_times_is_unknown(cache: Path, file: Path, tmp_path: Path) -> None:
-    notes.remember(cache, "kind", file.stat(), {"a": 1})
+    notes.save_facts(cache, "kind", file.stat(), {"a": 1})
     other = tmp_path / "other"
     other.write_text("CONTENT")
     os.utime(other, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
     other.replace(file)
-    assert notes.recall(cache, "kind", file.stat()) is None
+    assert notes.load_facts(cache, "kind", file.stat()) is None
 
 
 def test_a_file_so_fresh_that_a_write_might_not_show_is_not_noted(
     cache: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notes, "TICK", 10**18)
-    notes.remember(cache, "kind", file.stat(), {"a": 1})
-    assert notes.recall(cache, "kind", file.stat()) is None
+    notes.save_facts(cache, "kind", file.stat(), {"a": 1})
+    assert notes.load_facts(cache, "kind", file.stat()) is None
 
 
 @pytest.mark.parametrize(
     "damage", [b"", b"{", b"[]", b'{"format": 0}', b"\xff\xfe", b'{"format": 1, "state": []}']
 )
 def test_a_damaged_note_is_ignored_and_written_anew(cache: Path, file: Path, damage: bytes) -> None:
-    notes.remember(cache, "kind", file.stat(), {"a": 1})
+    notes.save_facts(cache, "kind", file.stat(), {"a": 1})
     next((cache / "kind").iterdir()).write_bytes(damage)
-    assert notes.recall(cache, "kind", file.stat()) is None
-    notes.remember(cache, "kind", file.stat(), {"a": 2})
-    assert notes.recall(cache, "kind", file.stat()) == {"a": 2}
+    assert notes.load_facts(cache, "kind", file.stat()) is None
+    notes.save_facts(cache, "kind", file.stat(), {"a": 2})
+    assert notes.load_facts(cache, "kind", file.stat()) == {"a": 2}
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, file: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where a folder should be")
-    notes.remember(blocked, "kind", file.stat(), {"a": 1})
-    assert notes.recall(blocked, "kind", file.stat()) is None
+    notes.save_facts(blocked, "kind", file.stat(), {"a": 1})
+    assert notes.load_facts(blocked, "kind", file.stat()) is None
     with notes.lock(blocked, "key", never):
         pass
     assert blocked.read_text() == "a file where a folder should be"
@@ -100,13 +100,13 @@ def test_only_so_many_notes_are_kept_and_the_newest_survive(
 ) -> None:
     monkeypatch.setattr(notes, "ENTRY_LIMIT", 3)
     for number in range(6):
-        notes.write(cache, "kind", str(number), {})
+        notes.write_entry(cache, "kind", str(number), {})
         os.utime(cache / "kind" / f"{number}.json", (number, number))
     assert sorted(path.stem for path in (cache / "kind").iterdir()) == ["3", "4", "5"]
 
 
 def test_notes_leave_no_drafts(cache: Path, file: Path) -> None:
-    notes.remember(cache, "kind", file.stat(), {"a": 1})
+    notes.save_facts(cache, "kind", file.stat(), {"a": 1})
     assert [path.suffix for path in (cache / "kind").iterdir()] == [".json"]
 
 

@@ -19,10 +19,10 @@ import pytest
 
 from localrun.bundle.images import ensure as images
 from localrun.bundle.images.archive import inspect
-from localrun.bundle.images.compressed import Packed
+from localrun.bundle.images.compressed import FileSpan
 from localrun.bundle.images.ensure import ImageArchive
-from localrun.bundle.images.load import choose
-from localrun.bundle.images.retag import own_name, repack
+from localrun.bundle.images.load import select_image
+from localrun.bundle.images.retag import local_name, retag
 from localrun.engines.base import Engine, EngineInfo, Image
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, EngineError, ImageError, TaskKilled
@@ -60,7 +60,7 @@ class Shelf:
 def ensure(
     archive: ImageArchive, engine: object, cache: Path, *, check: Callable[[], None] = lambda: None
 ) -> Image:
-    return images.ensure(archive, cast(Engine, engine), cache=cache, check_cancelled=check)
+    return images.ensure_image(archive, cast(Engine, engine), cache=cache, check_cancelled=check)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_the_engine_sees_one_image_under_our_name_and_nothing_else(tar: Path, tm
     archive = look(tar, old_save(["victim:latest"]))
     ensure(archive, shelf, tmp_path)
     manifest = json.loads(shelf.loaded[0]["manifest.json"])
-    assert [entry["RepoTags"] for entry in manifest] == [[own_name(archive.images[0])]]
+    assert [entry["RepoTags"] for entry in manifest] == [[local_name(archive.images[0])]]
     assert set(shelf.loaded[0]) == {"manifest.json", manifest[0]["Config"], *manifest[0]["Layers"]}
     assert "victim" not in str(shelf.loaded)
 
@@ -108,9 +108,9 @@ def test_an_image_that_went_meanwhile_is_loaded_again(tar: Path, tmp_path: Path)
 
 def test_the_image_of_the_engines_platform_is_taken(tar: Path) -> None:
     both = look(tar, oci_layout(nested(oci_image(), oci_image(architecture="arm64"), attestation())))
-    assert choose(both, INFO).architecture == "amd64"
+    assert select_image(both, INFO).architecture == "amd64"
     other = EngineInfo("test", "1", "linux", "aarch64", 1, 1, "/")
-    assert choose(both, other).architecture == "arm64"
+    assert select_image(both, other).architecture == "arm64"
 
 
 def test_an_image_for_other_platforms_only_is_refused_with_their_names(tar: Path, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_an_image_for_other_platforms_only_is_refused_with_their_names(tar: Path
 def test_progress_counts_every_byte_up_to_the_total(tar: Path) -> None:
     archive = look(tar, old_save(layer=bytes(3_000_000)))
     seen: list[tuple[int, int | None]] = []
-    for _ in repack(archive, archive.images[0], lambda _what, done, total: seen.append((done, total))):
+    for _ in retag(archive, archive.images[0], lambda _what, done, total: seen.append((done, total))):
         pass
     assert seen[0] == (0, archive.images[0].size)
     assert seen[-1] == (archive.images[0].size, archive.images[0].size)
@@ -175,7 +175,7 @@ class Marked:
         return self.noted(look(tar, members))
 
     def noted(self, archive: ImageArchive) -> ImageArchive:
-        self.names += [own_name(image) for image in archive.images]
+        self.names += [local_name(image) for image in archive.images]
         return archive
 
 
@@ -203,10 +203,10 @@ def test_every_format_loads_under_the_id_found_inside(
     form: str, engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
 ) -> None:
     archive = mark.look(tar, FORMATS[form](mark.layer))
-    chosen = choose(archive, engine.info())
+    chosen = select_image(archive, engine.info())
     made = ensure(archive, engine, tmp_path)
     assert made.id == chosen.id
-    assert made.tags == (own_name(chosen),)
+    assert made.tags == (local_name(chosen),)
 
 
 @pytest.mark.docker
@@ -218,7 +218,7 @@ def test_what_docker_save_writes_loads_again(
     engine.load_image([packed])
     subprocess.run(["docker", "save", "-o", str(tar), name], check=True)
     engine.remove_image(name)
-    archive = mark.noted(inspect(Packed(tar, 0, tar.stat().st_size), tar.name))
+    archive = mark.noted(inspect(FileSpan(tar, 0, tar.stat().st_size), tar.name))
     assert archive.images[0].tags == (name,)
     assert ensure(archive, engine, tmp_path).id == image_id(packed)
     assert engine.find_image(name) is None
@@ -252,13 +252,13 @@ def test_an_image_that_the_user_has_under_another_name_is_not_loaded(
 def test_an_archive_inside_a_zip_is_loaded_from_there(
     engine: DockerEngine, mark: Marked, tmp_path: Path
 ) -> None:
-    from localrun.bundle.zip import opened
+    from localrun.bundle.zip import open_zip
 
     path = tmp_path / "b.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("i-1.tar", tar_of(oci_layout(oci_image(mark.layer))))
-    with opened(path) as packed:
-        found = mark.noted(inspect(packed.packed("i-1.tar"), "i-1.tar"))
+    with open_zip(path) as packed:
+        found = mark.noted(inspect(packed.span("i-1.tar"), "i-1.tar"))
     assert ensure(found, engine, tmp_path / "cache").id == found.images[0].id
 
 

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from localrun.bundle.images import ensure as images
-from localrun.bundle.images.ensure import ImageReference, Pull
+from localrun.bundle.images.ensure import ImageReference, PullPolicy
 from localrun.engines.base import Engine, Image, Progress
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, ImageError, TaskKilled
@@ -35,11 +35,11 @@ class Registry:
         return PULLED
 
 
-def ensure(engine: Registry, reference: str, cache: Path, pull: Pull = "missing") -> Image:
-    return images.ensure(ImageReference(reference), cast(Engine, engine), cache=cache, pull=pull)
+def ensure(engine: Registry, reference: str, cache: Path, pull: PullPolicy = "missing") -> Image:
+    return images.ensure_image(ImageReference(reference), cast(Engine, engine), cache=cache, pull=pull)
 
 
-def refusal(engine: Registry, reference: str, cache: Path, pull: Pull = "missing") -> ImageError:
+def refusal(engine: Registry, reference: str, cache: Path, pull: PullPolicy = "missing") -> ImageError:
     with pytest.raises(ImageError) as caught:
         ensure(engine, reference, cache, pull)
     assert caught.value.remedy
@@ -47,7 +47,7 @@ def refusal(engine: Registry, reference: str, cache: Path, pull: Pull = "missing
 
 
 @pytest.mark.parametrize("policy", ["never", "missing"])
-def test_an_image_that_is_there_is_taken(policy: Pull, tmp_path: Path) -> None:
+def test_an_image_that_is_there_is_taken(policy: PullPolicy, tmp_path: Path) -> None:
     engine = Registry({"lab/count:1": FOUND})
     assert ensure(engine, "lab/count:1", tmp_path, policy) == FOUND
     assert engine.pulled == []
@@ -72,7 +72,7 @@ def test_a_missing_image_that_may_not_be_pulled_is_refused(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("policy", ["missing", "always"])
-def test_an_id_is_found_and_never_pulled(policy: Pull, tmp_path: Path) -> None:
+def test_an_id_is_found_and_never_pulled(policy: PullPolicy, tmp_path: Path) -> None:
     assert ensure(Registry({FOUND.id: FOUND}), FOUND.id, tmp_path, policy) == FOUND
     error = refusal(Registry(), FOUND.id, tmp_path, policy)
     assert error.cause is Cause.IMAGE_MISSING
@@ -93,7 +93,7 @@ def test_a_pull_can_be_given_up(tmp_path: Path) -> None:
 
     engine = Registry()
     with pytest.raises(TaskKilled):
-        images.ensure(
+        images.ensure_image(
             ImageReference("lab/count:1"), cast(Engine, engine), cache=tmp_path, check_cancelled=check
         )
     assert engine.pulled == []
@@ -103,5 +103,5 @@ def test_a_pull_can_be_given_up(tmp_path: Path) -> None:
 def test_a_real_engine_finds_an_image_by_its_name(
     docker_engine: DockerEngine, busybox: str, tmp_path: Path
 ) -> None:
-    made = images.ensure(ImageReference(busybox), docker_engine, cache=tmp_path, pull="never")
+    made = images.ensure_image(ImageReference(busybox), docker_engine, cache=tmp_path, pull="never")
     assert busybox in made.tags

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localrun import descriptor
-from localrun.bundle.images.build import labels_of
+from localrun.bundle.images.build import build_labels
 from localrun.bundle.scaffold import template
 from localrun.bundle.scaffold.examples import example_image
 from localrun.bundle.scaffold.grammar import ParameterSpec, parse
@@ -250,7 +250,7 @@ def new(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Path]:
         absent(f"there is no image {BASE} (make base)")
     folder = tmp_path / "new"
     yield folder
-    for found in docker_engine.images(labels_of(folder.resolve())):
+    for found in docker_engine.images(build_labels(folder.resolve())):
         for tag in found.tags:
             docker_engine.remove_image(tag)
 

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localrun.bundle.images.compressed import Packed
+from localrun.bundle.images.compressed import FileSpan
 from localrun.bundle.images.source import ArchivedImage
 from localrun.bundle.validation import layers
-from localrun.bundle.validation.layers import LayeredFiles, Unreadable
+from localrun.bundle.validation.layers import LayeredFiles, UnreadableLayer
 from tests.support.bundles import ELF, layer_of
 from tests.support.images import member, tar_of
 
@@ -45,7 +45,7 @@ def read(folder: Path, *given_layers: bytes, whole: bytes | None = None) -> Laye
     path = folder / "image.tar"
     path.write_bytes(data)
     image = ArchivedImage("sha256:0", "linux", "amd64", "", "c.json", tuple(names), len(data))
-    return layers.read(Packed(path, 0, len(data)), image)
+    return layers.read_layers(FileSpan(path, 0, len(data)), image)
 
 
 def path_of(files: LayeredFiles, path: str) -> str | None:
@@ -62,8 +62,8 @@ def test_a_file_is_found_with_its_mode_and_its_first_bytes(tmp_path: Path) -> No
 def test_a_folder_needs_no_entry_of_its_own(tmp_path: Path) -> None:
     files = read(tmp_path, layer_of({"a/b/c": b"x"}))
     assert [files.find(path).kind for path in ("/a", "/a/b", "/")] == ["folder"] * 3  # type: ignore[union-attr]
-    assert files.is_filled("/a/b")
-    assert not files.is_filled("/a/b/c")
+    assert files.has_entries("/a/b")
+    assert not files.has_entries("/a/b/c")
     assert files.find("/a/x") is None
 
 
@@ -115,7 +115,7 @@ def test_a_hard_link_is_the_file_itself(tmp_path: Path) -> None:
     ],
 )
 def test_a_layer_that_cannot_be_read_is_said_to_be(tmp_path: Path, layer: bytes, words: str) -> None:
-    with pytest.raises(Unreadable, match=words):
+    with pytest.raises(UnreadableLayer, match=words):
         read(tmp_path, layer)
 
 
@@ -123,7 +123,7 @@ def test_an_image_with_too_many_files_is_not_looked_into(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(layers, "ENTRY_LIMIT", 3)
-    with pytest.raises(Unreadable, match="more than 3 files"):
+    with pytest.raises(UnreadableLayer, match="more than 3 files"):
         read(tmp_path, layer_of({"a": b"", "b": b""}), layer_of({"c": b"", "d": b""}))
 
 
@@ -135,7 +135,7 @@ def test_whatever_a_layer_holds_only_one_error_comes_out(
     data[place : place + len(junk)] = junk
     try:
         files = read(tmp_path_factory.getbasetemp(), bytes(data))
-    except Unreadable:
+    except UnreadableLayer:
         return
     files.find("/a")
-    files.is_filled("/c")
+    files.has_entries("/c")

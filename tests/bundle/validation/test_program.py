@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from localrun.bundle.validation.validator import Report, Weight, validate
+from localrun.bundle.validation.validator import Severity, ValidationReport, validate
 from tests.bundle.validation.test_validator import no_engine, told
 from tests.support.bundles import DESCRIPTOR, ELF, bundle, image, layer_of
 from tests.support.images import image_archive
@@ -15,7 +15,9 @@ from tests.support.images import image_archive
 SHELL = {"bin/sh": ELF}
 
 
-def look(folder: Path, files: dict[str, bytes], descriptor: str = DESCRIPTOR, **config: Any) -> Report:
+def look(
+    folder: Path, files: dict[str, bytes], descriptor: str = DESCRIPTOR, **config: Any
+) -> ValidationReport:
     path = bundle(folder, image(files, **config), descriptor)
     return validate(path, cache=folder / "cache", engine=no_engine)
 
@@ -57,7 +59,7 @@ def test_what_cannot_start_is_told(
     tmp_path: Path, files: dict[str, bytes], config: dict[str, Any], words: str
 ) -> None:
     report = look(tmp_path, files, **config)
-    assert words in told(report, Weight.ERROR)
+    assert words in told(report, Severity.ERROR)
     assert all(finding.problem.remedy for finding in report.findings)
 
 
@@ -85,7 +87,7 @@ def test_what_can_start_is_not_complained_of(
 
 def test_a_script_without_a_first_line_runs_here_and_not_in_kubernetes(tmp_path: Path) -> None:
     report = look(tmp_path, {"bin/run": b"echo hello\n"})
-    assert "exec format error" in told(report, Weight.REFUSED)
+    assert "exec format error" in told(report, Severity.REFUSED)
     assert (report.runs_here, report.accepted) == (True, False)
     assert report.findings[0].code == ""
 
@@ -98,7 +100,7 @@ def test_a_program_that_nobody_may_execute_is_told_with_the_line_to_add(tmp_path
 
 def test_what_the_mounts_hide_is_a_warning(tmp_path: Path) -> None:
     report = look(tmp_path, {"bin/run": ELF, "outputs/old": b""})
-    assert "what the image has in /outputs will be hidden" in told(report, Weight.WARNING)
+    assert "what the image has in /outputs will be hidden" in told(report, Severity.WARNING)
     assert report.accepted
 
 
@@ -110,7 +112,7 @@ def test_an_image_for_another_machine_is_a_warning(tmp_path: Path) -> None:
         Entrypoint=["/bin/run"],
     )
     report = validate(bundle(tmp_path, archive), cache=tmp_path / "cache", engine=no_engine)
-    assert "it is for linux/arm64" in told(report, Weight.WARNING)
+    assert "it is for linux/arm64" in told(report, Severity.WARNING)
     assert report.runs_here
 
 

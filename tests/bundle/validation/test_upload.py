@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from localrun.bundle.validation.validator import Report, Weight, validate
+from localrun.bundle.validation.validator import Severity, ValidationReport, validate
 from tests.bundle.validation.test_validator import no_engine, told
 from tests.support.archives import (
     LAYER,
@@ -27,12 +27,12 @@ from tests.support.images import tar_of
 NAMED = {"org.opencontainers.image.ref.name": "1.0.0"}
 
 
-def look(path: Path) -> Report:
+def look(path: Path) -> ValidationReport:
     return validate(path, cache=path.parent / "cache", engine=no_engine)
 
 
 def refusals(path: Path) -> str:
-    return told(look(path), Weight.REFUSED)
+    return told(look(path), Severity.REFUSED)
 
 
 def docker_tar(tags: Any = ("com/example/add:1.0.0",), **more: bytes) -> dict[str, bytes]:
@@ -72,7 +72,7 @@ def test_a_name_that_no_registry_takes_is_refused(tmp_path: Path, name: str, wor
 
 def test_a_name_that_does_not_fit_the_descriptor_is_a_warning(tmp_path: Path) -> None:
     report = look(bundle(tmp_path, name="com.my-task-1.0.0.tar"))
-    said = told(report, Weight.WARNING)
+    said = told(report, Severity.WARNING)
     assert (
         "calls the image com/my:task-1.0.0, which does not fit the descriptor (com/example/add:1.0.0)" in said
     )
@@ -82,7 +82,7 @@ def test_a_name_that_does_not_fit_the_descriptor_is_a_warning(tmp_path: Path) ->
 def test_an_image_before_the_descriptor_is_a_warning(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "b.zip", {NAME: image(), "descriptor.yml": DESCRIPTOR.encode()})
     report = look(path)
-    assert "the image comes before the descriptor" in told(report, Weight.WARNING)
+    assert "the image comes before the descriptor" in told(report, Severity.WARNING)
     assert report.accepted
 
 
@@ -121,5 +121,5 @@ def test_attestations_beside_the_image_in_a_list_are_refused(tmp_path: Path) -> 
 
 def test_the_remedy_is_the_command_that_writes_it_right(tmp_path: Path) -> None:
     report = look(bundle(tmp_path, tar_of(docker_tar(tags=None))))
-    assert report.of(Weight.REFUSED)[0].problem.remedy == "let `localrun build` write the bundle"
-    assert report.of(Weight.REFUSED)[0].code == "APPE-internal-bundle-validation-error"
+    assert report.with_severity(Severity.REFUSED)[0].problem.remedy == "let `localrun build` write the bundle"
+    assert report.with_severity(Severity.REFUSED)[0].code == "APPE-internal-bundle-validation-error"

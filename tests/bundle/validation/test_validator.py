@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from localrun.bundle.validation.validator import Report, Weight, validate
+from localrun.bundle.validation.validator import Severity, ValidationReport, validate
 from localrun.descriptor.divergences import TABLE
 from localrun.engines.base import Engine
 from localrun.engines.dockerd import DockerEngine
@@ -23,17 +23,17 @@ def no_engine() -> Engine:
     raise EngineUnreachable("no container engine answers")
 
 
-def look(path: Path, **more: Any) -> Report:
+def look(path: Path, **more: Any) -> ValidationReport:
     return validate(path, cache=path.parent / "cache", engine=more.pop("engine", no_engine), **more)
 
 
-def told(report: Report, weight: Weight) -> str:
-    return "\n".join(str(finding.problem) for finding in report.of(weight))
+def told(report: ValidationReport, weight: Severity) -> str:
+    return "\n".join(str(finding.problem) for finding in report.with_severity(weight))
 
 
 def test_a_good_bundle_is_accepted_without_an_engine_and_without_a_word(tmp_path: Path) -> None:
     report = look(bundle(tmp_path))
-    assert (report.accepted, report.runs_here, report.findings, report.unseen) == (True, True, (), ())
+    assert (report.accepted, report.runs_here, report.findings, report.unchecked) == (True, True, (), ())
     assert report.image is not None
     assert report.image.entrypoint == ("/bin/run",)
     assert report.image.platform == "linux/amd64"
@@ -74,7 +74,7 @@ def test_what_cannot_be_read_carries_the_code_that_app_engine_would_answer(
     tmp_path: Path, members: dict[str, bytes], code: str, words: str
 ) -> None:
     report = look(zip_of(tmp_path / "b.zip", members))
-    assert words in told(report, Weight.ERROR)
+    assert words in told(report, Severity.ERROR)
     assert report.findings[0].code == code
 
 
@@ -88,8 +88,8 @@ def test_what_localrun_refuses_and_app_engine_takes_carries_no_code(tmp_path: Pa
 def test_a_divergence_is_a_refusal_with_its_row_and_code(tmp_path: Path) -> None:
     report = look(bundle(tmp_path, descriptor=DESCRIPTOR.replace("name_short: add\n", "")))
     (finding,) = report.findings
-    assert (finding.weight, finding.row, finding.code) == (
-        Weight.REFUSED,
+    assert (finding.severity, finding.row, finding.code) == (
+        Severity.REFUSED,
         "name_short",
         TABLE["name_short"].code,
     )
@@ -99,22 +99,22 @@ def test_a_divergence_is_a_refusal_with_its_row_and_code(tmp_path: Path) -> None
 
 def test_a_key_that_nobody_knows_is_a_warning(tmp_path: Path) -> None:
     report = look(bundle(tmp_path, descriptor=DESCRIPTOR + "colour: blue\n"))
-    assert told(report, Weight.WARNING).startswith("descriptor.yml:")
+    assert told(report, Severity.WARNING).startswith("descriptor.yml:")
     assert report.accepted
 
 
 def test_a_name_without_a_dash_is_refused(tmp_path: Path) -> None:
     report = look(bundle(tmp_path, name="image.tar"))
-    assert "'image.tar'" in told(report, Weight.REFUSED)
+    assert "'image.tar'" in told(report, Severity.REFUSED)
     assert report.runs_here
 
 
 def test_the_worst_comes_first_and_nothing_twice(tmp_path: Path) -> None:
     descriptor = DESCRIPTOR.replace("name_short: add\n", "") + "colour: blue\n"
     report = look(bundle(tmp_path, image({}), descriptor))
-    weights = [finding.weight for finding in report.findings]
-    assert weights == sorted(weights, key=list(Weight).index)
-    assert set(weights) == set(Weight)
+    weights = [finding.severity for finding in report.findings]
+    assert weights == sorted(weights, key=list(Severity).index)
+    assert set(weights) == set(Severity)
     assert len(set(report.findings)) == len(report.findings)
 
 
@@ -129,7 +129,7 @@ def test_a_folder_with_an_archive_is_judged_like_its_zip(tmp_path: Path) -> None
     (tmp_path / "descriptor.yml").write_text(DESCRIPTOR)
     (tmp_path / "Com.Example-1.tar").write_bytes(image())
     report = look(tmp_path)
-    assert "no registry takes" in told(report, Weight.REFUSED)
+    assert "no registry takes" in told(report, Severity.REFUSED)
 
 
 def test_an_archive_of_docker_before_25_is_accepted(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_without_an_engine_a_dockerfile_is_not_looked_at_and_that_is_said(tmp_pa
     (tmp_path / "descriptor.yml").write_text(DESCRIPTOR)
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     report = look(tmp_path)
-    assert report.unseen == ("the image: no container engine answers",)
+    assert report.unchecked == ("the image: no container engine answers",)
     assert report.accepted
     assert report.image is None
 
@@ -150,7 +150,7 @@ def test_an_image_that_no_engine_has_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "descriptor.yml").write_text(DESCRIPTOR)
     engine = FakeEngine()
     report = look(tmp_path / "descriptor.yml", image="localrun-test/none:1", engine=lambda: engine)
-    assert "localrun-test/none:1" in told(report, Weight.ERROR)
+    assert "localrun-test/none:1" in told(report, Severity.ERROR)
     assert not report.runs_here
 
 
@@ -159,7 +159,7 @@ def test_an_image_of_an_engine_is_looked_into_and_nothing_is_left(tmp_path: Path
     engine = FakeEngine()
     engine.add_image("localrun-test/add:1", entrypoint=["/bin/run"])
     report = look(tmp_path / "descriptor.yml", image="localrun-test/add:1", engine=lambda: engine)
-    assert "'/bin/run' is not in the image" in told(report, Weight.ERROR)
+    assert "'/bin/run' is not in the image" in told(report, Severity.ERROR)
     assert engine.find({"localrun.task": ""}) == []
 
 
@@ -186,10 +186,10 @@ def test_an_image_of_docker_is_looked_into_as_its_archive_would_be(
     finally:
         if built:
             docker_engine.remove_image(docker_engine.find_image(built.id).tags[0])  # type: ignore[union-attr]
-    errors = told(report, Weight.ERROR)
+    errors = told(report, Severity.ERROR)
     assert "interpreter /bin/none, which is not in the image" in errors
     assert "USER 'bob'" in errors
-    assert "what the image has in /inputs will be hidden" in told(report, Weight.WARNING)
+    assert "what the image has in /inputs will be hidden" in told(report, Severity.WARNING)
     assert docker_engine.find({"localrun.step": "validate"}) == []
 
 
@@ -199,6 +199,6 @@ def test_a_program_of_docker_is_found_through_links(
 ) -> None:
     (tmp_path / "descriptor.yml").write_text(DESCRIPTOR)
     report = look(tmp_path / "descriptor.yml", image=busybox, engine=lambda: docker_engine)
-    assert report.runs_here, told(report, Weight.ERROR)
+    assert report.runs_here, told(report, Severity.ERROR)
     assert report.image is not None
     assert report.image.arguments == ("sh",)

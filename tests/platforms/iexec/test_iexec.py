@@ -21,7 +21,7 @@ from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import InputsError, UsageError
 from localrun.manager import export
 from localrun.manager.request import Request, for_iexec, from_payload, without_secrets
-from localrun.platforms.iexec import Order
+from localrun.platforms.iexec import IexecInputs
 from localrun.task.record import Owner, TaskRecord
 from localrun.task.states import TaskState
 from tests.cli.command import Command
@@ -60,7 +60,7 @@ def run(localrun_: Command, *given: object) -> Any:
 
 
 def ordered(desk: Desk, **order: Any) -> TaskRecord:
-    asked = for_iexec(Request(Path(IMAGE), pull="never"), Order(**order))
+    asked = for_iexec(Request(Path(IMAGE), pull="never"), IexecInputs(**order))
     record = desk.app.manager.wait(desk.app.manager.submit(asked))
     assert record is not None
     return record
@@ -212,7 +212,7 @@ def test_time_that_is_up_ends_an_app_at_once(tmp_path: Path) -> None:
         return 0 if not container.killed.wait(0.3) else 137
 
     with make_desk(tmp_path, asked, grace=20.0) as desk:
-        request = for_iexec(Request(Path(IMAGE), pull="never", timeout=0.2), Order())
+        request = for_iexec(Request(Path(IMAGE), pull="never", timeout=0.2), IexecInputs())
         record = desk.app.manager.wait(desk.app.manager.submit(request))
     assert record is not None
     # Then it is not asked, as there
@@ -320,14 +320,14 @@ def test_the_log_of_a_task_whose_process_died_has_no_secret_either(tmp_path: Pat
 def died(desk: Desk, owner: Owner) -> tuple[Any, Any, str]:
     from localrun.engines.base import Mount
     from localrun.masking import store
-    from localrun.platforms.iexec import furnish
+    from localrun.platforms.iexec import prepare
     from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
     from localrun.task.active import Task
     from localrun.task.record import Plan
 
     workspace = desk.app.home.create()
     claim = desk.app.home.claim(workspace.id, new=True)
-    given = furnish(IMAGE, Order(secrets={"1": SECRET}))
+    given = prepare(IMAGE, IexecInputs(secrets={"1": SECRET}))
     workspace.furnish(given.descriptor)
     store.save(workspace.secrets, given.secrets)
     plan = Plan(profile="iexec", hidden=list(given.secrets))

@@ -10,10 +10,10 @@ import pytest
 
 from localrun import descriptor
 from localrun.errors import Cause, InputsError, LocalrunError, UsageError
-from localrun.platforms.iexec import Order, furnish, read
+from localrun.platforms.iexec import IexecInputs, parse_inputs, prepare
 from localrun.platforms.iexec.download import fetch
 from localrun.platforms.iexec.keccak import keccak_256
-from localrun.platforms.iexec.layout import NO_ADDRESS, split
+from localrun.platforms.iexec.layout import NO_ADDRESS, split_args
 from tests.support.web_server import website
 
 URL = "https://example.com/data/numbers.csv"
@@ -42,18 +42,18 @@ def problems(error: LocalrunError) -> str:
     ],
 )
 def test_arguments_are_cut_as_the_worker_cuts_them(args: str, words: list[str]) -> None:
-    assert split(args) == words
+    assert split_args(args) == words
 
 
 def test_a_quote_that_is_left_open_is_refused() -> None:
     with pytest.raises(InputsError) as caught:
-        furnish("app", Order(args="say 'hello"))
+        prepare("app", IexecInputs(args="say 'hello"))
     assert "a quote ' is left open" in problems(caught.value)
 
 
 def test_without_arguments_the_image_says_what_to_run() -> None:
-    assert furnish("app", Order(args=" ")).command is None
-    assert furnish("app", Order(args="a b")).command == ["a", "b"]
+    assert prepare("app", IexecInputs(args=" ")).command is None
+    assert prepare("app", IexecInputs(args="a b")).command == ["a", "b"]
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ def test_without_arguments_the_image_says_what_to_run() -> None:
 def test_an_input_file_has_the_digest_of_its_url_as_its_name(tmp_path: Path) -> None:
     file = tmp_path / "mine.csv"
     file.write_text("1\n")
-    found = furnish("app", Order(input_files=(f"{URL}=@{file}",)))
+    found = prepare("app", IexecInputs(input_files=(f"{URL}=@{file}",)))
     assert found.files == {URL_NAME: file}
     assert found.environment["IEXEC_INPUT_FILE_NAME_1"] == URL_NAME
 
@@ -70,20 +70,20 @@ def test_an_input_file_has_the_digest_of_its_url_as_its_name(tmp_path: Path) -> 
 def test_a_file_without_a_url_has_the_digest_of_its_path_as_its_name(tmp_path: Path) -> None:
     file = tmp_path / "mine.csv"
     file.write_text("1\n")
-    found = furnish("app", Order(input_files=(str(file),)))
+    found = prepare("app", IexecInputs(input_files=(str(file),)))
     assert list(found.files) == ["0x" + hashlib.sha256(str(file).encode()).hexdigest()]
 
 
 def test_a_url_alone_is_to_be_fetched() -> None:
-    found = furnish("app", Order(input_files=(URL,)))
+    found = prepare("app", IexecInputs(input_files=(URL,)))
     assert (found.files, found.downloads) == ({}, {URL_NAME: (URL, "")})
 
 
 def test_every_input_file_is_an_input_of_the_descriptor(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     (tmp_path / "d").write_text("1")
-    order = Order(input_files=(f"{URL}=@{tmp_path}/a", URL), datasets=(str(tmp_path / "d"),))
-    found = furnish("registry/some/app:1.0", order)
+    order = IexecInputs(input_files=(f"{URL}=@{tmp_path}/a", URL), datasets=(str(tmp_path / "d"),))
+    found = prepare("registry/some/app:1.0", order)
     described = descriptor.read(found.descriptor)
     address = found.environment["IEXEC_DATASET_ADDRESS"]
     assert list(described.inputs) == [URL_NAME, address]
@@ -95,7 +95,7 @@ def test_every_input_file_is_an_input_of_the_descriptor(tmp_path: Path) -> None:
 def test_a_dataset_is_called_by_the_address_that_it_is_given(tmp_path: Path) -> None:
     (tmp_path / "d").write_text("1")
     address = "0x" + "Ab" * 20
-    found = furnish("app", Order(datasets=(f"{address}=@{tmp_path}/d",)))
+    found = prepare("app", IexecInputs(datasets=(f"{address}=@{tmp_path}/d",)))
     assert list(found.files) == [address.lower()]
     assert found.environment["IEXEC_DATASET_FILENAME"] == found.environment["IEXEC_DATASET_ADDRESS"]
     assert found.environment["IEXEC_DATASET_FILENAME"] == address.lower()
@@ -106,7 +106,7 @@ def test_a_dataset_without_an_address_is_called_the_same_wherever_it_lies(tmp_pa
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "d").write_text(folder)
-        found = furnish("app", Order(datasets=(str(tmp_path / folder / "d"),)))
+        found = prepare("app", IexecInputs(datasets=(str(tmp_path / folder / "d"),)))
         names.append(found.environment["IEXEC_DATASET_FILENAME"])
     assert names[0] == names[1] == f"0x{keccak_256(b'd')[-20:].hex()}"
 
@@ -115,9 +115,9 @@ def test_a_dataset_without_an_address_is_called_the_same_wherever_it_lies(tmp_pa
 def test_a_dataset_is_compared_with_its_checksum(tmp_path: Path, form: str) -> None:
     (tmp_path / "d").write_text("1")
     right, wrong = (form.format(hashlib.sha256(data).hexdigest()) for data in (b"1", b"2"))
-    assert furnish("app", Order(datasets=(f"{tmp_path}/d:{right}",))).files
+    assert prepare("app", IexecInputs(datasets=(f"{tmp_path}/d:{right}",))).files
     with pytest.raises(InputsError) as caught:
-        furnish("app", Order(datasets=(f"{tmp_path}/d:{wrong}",)))
+        prepare("app", IexecInputs(datasets=(f"{tmp_path}/d:{wrong}",)))
     assert caught.value.cause is Cause.DATASET_CHECKSUM
     assert right.removeprefix("0x") in problems(caught.value)
 
@@ -125,22 +125,22 @@ def test_a_dataset_is_compared_with_its_checksum(tmp_path: Path, form: str) -> N
 def test_what_is_no_checksum_is_refused_unless_a_file_is_called_so(tmp_path: Path) -> None:
     (tmp_path / "d").write_text("1")
     with pytest.raises(InputsError) as caught:
-        furnish("app", Order(datasets=(f"{tmp_path}/d:abc",)))
+        prepare("app", IexecInputs(datasets=(f"{tmp_path}/d:abc",)))
     assert "'abc' is no SHA-256" in problems(caught.value)
     (tmp_path / "d:abc").write_text("1")
-    assert furnish("app", Order(datasets=(f"{tmp_path}/d:abc",))).files
+    assert prepare("app", IexecInputs(datasets=(f"{tmp_path}/d:abc",))).files
 
 
 def test_everything_that_is_wrong_with_the_files_is_told_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     address = "0x" + "1" * 40
-    order = Order(
+    order = IexecInputs(
         args="'",
         input_files=("nothing.csv", str(tmp_path), f"{tmp_path}/pipe", "ipfs://Qm"),
         datasets=(address,),
     )
     with pytest.raises(InputsError) as caught:
-        furnish("app", order)
+        prepare("app", order)
     told = problems(caught.value)
     for part in ("left open", "there is no file nothing.csv", "is a folder", "pipe cannot be read"):
         assert part in told
@@ -153,15 +153,15 @@ def test_two_datasets_of_one_name_are_refused(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "d").write_text("1")
     with pytest.raises(InputsError) as caught:
-        furnish("app", Order(datasets=(f"{tmp_path}/x/d", f"{tmp_path}/y/d")))
+        prepare("app", IexecInputs(datasets=(f"{tmp_path}/x/d", f"{tmp_path}/y/d")))
     assert "the same name; rename one, or write ADDRESS=@FILE" in problems(caught.value)
 
 
 def test_who_may_not_read_every_file_may_not_have_one_fetched_either(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
-    order = Order(input_files=("a", URL))
+    order = IexecInputs(input_files=("a", URL))
     with pytest.raises(InputsError) as caught:
-        furnish("app", order, lambda name: tmp_path / name)
+        prepare("app", order, lambda name: tmp_path / name)
     assert [problem.message for problem in caught.value.problems] == [
         f"{URL} is not fetched for requests of others"
     ]
@@ -171,7 +171,7 @@ def test_who_may_not_read_every_file_may_not_have_one_fetched_either(tmp_path: P
 
 
 def test_an_app_without_anything_has_the_environment_of_the_worker() -> None:
-    found = furnish("app", Order()).environment
+    found = prepare("app", IexecInputs()).environment
     ids = {name: found.pop(name) for name in ("IEXEC_TASK_ID", "IEXEC_DEAL_ID")}
     assert all(len(value) == 66 and value.startswith("0x") for value in ids.values())
     assert ids["IEXEC_TASK_ID"] != ids["IEXEC_DEAL_ID"]
@@ -190,8 +190,13 @@ def test_an_app_without_anything_has_the_environment_of_the_worker() -> None:
 
 def test_the_same_order_is_the_same_task_and_another_is_another() -> None:
     ids = [
-        furnish(app, order).environment["IEXEC_TASK_ID"]
-        for app, order in (("a", Order()), ("a", Order()), ("b", Order()), ("a", Order(args="x")))
+        prepare(app, order).environment["IEXEC_TASK_ID"]
+        for app, order in (
+            ("a", IexecInputs()),
+            ("a", IexecInputs()),
+            ("b", IexecInputs()),
+            ("a", IexecInputs(args="x")),
+        )
     ]
     assert ids[0] == ids[1]
     assert len(set(ids)) == 3
@@ -200,7 +205,7 @@ def test_the_same_order_is_the_same_task_and_another_is_another() -> None:
 def test_several_datasets_are_a_bulk(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).write_text(name)
-    found = furnish("app", Order(datasets=(f"{tmp_path}/a", f"{tmp_path}/b")))
+    found = prepare("app", IexecInputs(datasets=(f"{tmp_path}/a", f"{tmp_path}/b")))
     names = list(found.files)
     assert found.environment["IEXEC_BULK_SLICE_SIZE"] == "2"
     assert [found.environment[f"IEXEC_DATASET_{n}_FILENAME"] for n in (1, 2)] == names
@@ -208,7 +213,7 @@ def test_several_datasets_are_a_bulk(tmp_path: Path) -> None:
 
 
 def test_secrets_are_kept_apart_from_the_environment() -> None:
-    found = furnish("app", Order(secrets={"1": "hunter22", "3": "ab"}, app_secret="deep-thought"))
+    found = prepare("app", IexecInputs(secrets={"1": "hunter22", "3": "ab"}, app_secret="deep-thought"))
     assert found.secrets == {
         "IEXEC_REQUESTER_SECRET_1": "hunter22",
         "IEXEC_REQUESTER_SECRET_3": "ab",
@@ -230,7 +235,7 @@ def test_an_order_is_read_from_plain_values() -> None:
         "secrets": {1: "s"},
         "callback": True,
     }
-    assert read(given) == Order("a", ("x", "y"), ("d",), {"1": "s"}, None, callback=True)
+    assert parse_inputs(given) == IexecInputs("a", ("x", "y"), ("d",), {"1": "s"}, None, callback=True)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +251,7 @@ def test_an_order_is_read_from_plain_values() -> None:
 )
 def test_what_does_not_fit_an_order_is_named(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError) as caught:
-        read(given)
+        parse_inputs(given)
     assert said in problems(caught.value)
     assert "hunter22" not in str(caught.value)
 

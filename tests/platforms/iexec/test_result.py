@@ -261,7 +261,7 @@ def test_a_huge_empty_file_is_not_packed_for_minutes(left: Left) -> None:
 
 
 def test_a_result_that_is_small_only_when_packed_is_warned_of(left: Left) -> None:
-    left.write("zeros", bytes(packing.LARGEST + 1))
+    left.write("zeros", bytes(packing.ZIP_LIMIT + 1))
     found = left.collected()
     assert found.cause is None
     assert "`iapp test` refuses it" in found.warnings[0]
