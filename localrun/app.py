@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localrun.admission import Admission, Capacity, machine_ledger
+from localrun.admission import Admission, Capacity, machine_ledger_path
 from localrun.engines.base import Engine
 from localrun.errors import EngineError, EngineUnreachable, LocalrunError, UsageError
 from localrun.manager.manager import OnExit, TaskManager
@@ -75,7 +75,7 @@ class App:
     @property
     def ledger(self) -> Path:
         """The file of reservations: one for the whole machine, or a given one."""
-        return self.settings.ledger or machine_ledger(_machine(self.settings.docker_host))
+        return self.settings.ledger or machine_ledger_path(_machine(self.settings.docker_host))
 
     @cached_property
     def runner(self) -> Runner:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from localrun.admission import Capacity, machine_ledger
+from localrun.admission import Capacity, machine_ledger_path
 from localrun.app import App
 from localrun.engines.base import EngineInfo
 from localrun.engines.fake import FakeContainer, FakeEngine
@@ -168,7 +168,7 @@ def test_what_was_set_is_what_tasks_are_admitted_and_watched_by(
     # Then both disks count, by the limits that were set
     assert made.pop("admitted_by") == made.pop("watched") == [tmp_path / "project", root]
     assert made == {
-        "ledger": machine_ledger("local") if shared else own,
+        "ledger": machine_ledger_path("local") if shared else own,
         "capacity": Capacity(cpus=3, memory=7 * 1024**3, gpus=0),
         "disk_limit": 81.0,
         "disk_reserve": 5,

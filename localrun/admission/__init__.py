@@ -5,18 +5,18 @@ machine is really doing comes from samples of the host. Nothing starts on a prom
 """
 
 from localrun.admission.admission import Admission, Reservation, Snapshot
-from localrun.admission.host import Disk, HostSample, sample
-from localrun.admission.ledger import Entry, machine_ledger
+from localrun.admission.host import Disk, HostSample, sample_host
+from localrun.admission.ledger import LedgerEntry, machine_ledger_path
 from localrun.admission.queue import Capacity
 
 __all__ = [
     "Admission",
     "Capacity",
     "Disk",
-    "Entry",
     "HostSample",
+    "LedgerEntry",
     "Reservation",
     "Snapshot",
-    "machine_ledger",
-    "sample",
+    "machine_ledger_path",
+    "sample_host",
 ]

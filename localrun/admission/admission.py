@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from localrun.admission import reasons
-from localrun.admission.host import HostSample, sample
-from localrun.admission.ledger import Entry, Ledger, Table
-from localrun.admission.queue import Capacity, Place, line_up
-from localrun.admission.reasons import Limits, Refusal
+from localrun.admission.host import HostSample, sample_host
+from localrun.admission.ledger import Ledger, LedgerEntry, LedgerTxn
+from localrun.admission.queue import Capacity, QueuePosition, schedule
+from localrun.admission.reasons import AdmissionRefusal, Limits
 from localrun.errors import AdmissionError
 from localrun.task.record import Resources
 
-Told = Callable[[str, dict[str, Any]], None]
+EventCallback = Callable[[str, dict[str, Any]], None]
 
 _PATIENCE = 10  # looks of the first in the line, for one look of somebody far behind
 
@@ -33,8 +33,8 @@ def _untold(_kind: str, _data: dict[str, Any]) -> None:
 class Snapshot(NamedTuple):
     """Who runs and who waits on this machine, the oldest first."""
 
-    running: tuple[Entry, ...]
-    waiting: tuple[Entry, ...]
+    running: tuple[LedgerEntry, ...]
+    waiting: tuple[LedgerEntry, ...]
 
 
 class Reservation:
@@ -78,30 +78,30 @@ class Admission:
         disk_limit: float = 90.0,
         memory_limit: float = 95.0,
         disk_reserve: int = 0,
-        on_event: Told = _untold,
-        look: Callable[[Sequence[Path]], HostSample] = sample,
-        every: float = 1.0,
+        on_event: EventCallback = _untold,
+        sampler: Callable[[Sequence[Path]], HostSample] = sample_host,
+        interval: float = 1.0,
     ) -> None:
         self.capacity = capacity
         self._disks = tuple(disks)
         self._limits = Limits(disk_limit, memory_limit, disk_reserve)
         self._ledger = Ledger(ledger, lambda message: on_event("ledger-damaged", {"message": message}))
-        self._look = look
-        self._every = every
+        self._look = sampler
+        self._every = interval
         self._seen: tuple[float, HostSample] | None = None
-        self._mine: dict[str, Entry] = {}  # both are changed only while the ledger is locked
+        self._mine: dict[str, LedgerEntry] = {}  # both are changed only while the ledger is locked
         self._gone: set[str] = set()  # given back while the ledger could not be written
 
     def check(self, task_id: str, asked: Resources) -> None:
         """Raise `AdmissionError`, with every resource of which this machine can never give enough."""
-        reasons.never(task_id, asked, self.capacity, self._host(), self._limits)
+        reasons.check_satisfiable(task_id, asked, self.capacity, self._host(), self._limits)
 
     def acquire(
         self,
         task_id: str,
         asked: Resources,
         *,
-        waiting: Told = _untold,
+        on_wait: EventCallback = _untold,
         check_cancelled: Callable[[], None] = lambda: None,
     ) -> Reservation:
         """Block until the task may start.
@@ -114,49 +114,49 @@ class Admission:
             check_cancelled()
             self.check(task_id, asked)
             if self._try(task_id, asked) is not None:
-                self._wait(task_id, asked, waiting, check_cancelled)
+                self._wait(task_id, asked, on_wait, check_cancelled)
             return Reservation(self, task_id)
         except BaseException:
             self._give_back(task_id)
             raise
 
-    def stand_in_line(self, task_id: str, asked: Resources) -> None:
+    def enqueue(self, task_id: str, asked: Resources) -> None:
         """Take a place behind all others, which a later `acquire` of this process holds; never waits.
 
         For a caller whose threads begin in any order, but whose tasks must start in his.
         """
         with self._table() as table:
-            if table.mine(task_id) is None:
-                self._put(table, table.new(task_id, asked))
+            if table.find_own(task_id) is None:
+                self._put(table, table.new_entry(task_id, asked))
 
     def adopt(self, task_id: str, asked: Resources) -> Reservation:
         """Write down what a task already uses, whose container outlived its process. Never waits."""
         with self._table() as table:
-            self._put(table, table.new(task_id, asked).replace(admitted=True))
+            self._put(table, table.new_entry(task_id, asked).replace(admitted=True))
         return Reservation(self, task_id)
 
     def wake(self, task_id: str) -> None:
         """Have a task that waits, in whatever process, look whether it was cancelled."""
-        from localrun.admission.wakeup import ring
+        from localrun.admission.wakeup import notify
 
-        entry = self._ledger.look().get(task_id)
-        ring([entry.bell] if entry else [])
+        entry = self._ledger.read().get(task_id)
+        notify([entry.wakeup] if entry else [])
 
     def snapshot(self) -> Snapshot:
         """Who runs and who waits now."""
-        known = sorted(self._ledger.look().values(), key=lambda entry: entry.ticket)
+        known = sorted(self._ledger.read().values(), key=lambda entry: entry.ticket)
         return Snapshot(
             running=tuple(entry for entry in known if entry.admitted),
             waiting=tuple(entry for entry in known if not entry.admitted),
         )
 
     def _wait(
-        self, task_id: str, asked: Resources, waiting: Told, check_cancelled: Callable[[], None]
+        self, task_id: str, asked: Resources, waiting: EventCallback, check_cancelled: Callable[[], None]
     ) -> None:
-        from localrun.admission.wakeup import Bell
+        from localrun.admission.wakeup import Wakeup
 
         said = ""
-        with Bell() as bell:
+        with Wakeup() as bell:
             while (refusal := self._try(task_id, asked, bell.name)) is not None:
                 if refusal.reason != said:
                     said = refusal.reason
@@ -173,19 +173,19 @@ class Admission:
             if rung:
                 return
 
-    def _try(self, task_id: str, asked: Resources, bell: str = "") -> Refusal | None:
+    def _try(self, task_id: str, asked: Resources, bell: str = "") -> AdmissionRefusal | None:
         """Start it if it may, take or keep its place in the line if not; and wake whom that concerns."""
         host = self._host()
         with self._table() as table:
-            entry = table.mine(task_id) or table.new(task_id, asked)
+            entry = table.find_own(task_id) or table.new_entry(task_id, asked)
             table.put(entry)
-            pressed = reasons.pressures(host, self._limits, _lasting(table))
-            line = line_up(table.entries.values(), self.capacity)
+            pressed = reasons.host_pressures(host, self._limits, _lasting(table))
+            line = schedule(table.entries.values(), self.capacity)
             mine = next(place for place in line if place.entry.task_id == task_id)
-            refusal = reasons.refusal(mine, self.capacity, pressed)
+            refusal = reasons.find_refusal(mine, self.capacity, pressed)
             self._put(table, entry.replace(**_outcome(refusal, bell)))
             if refusal is None:
-                line = line_up(table.entries.values(), self.capacity)
+                line = schedule(table.entries.values(), self.capacity)
         if not pressed:
             _ring(line, task_id, head=refusal is None)
         return refusal
@@ -194,8 +194,8 @@ class Admission:
         try:
             with self._table() as table:
                 self._mine.pop(task_id, None)
-                table.drop(task_id)
-                line = line_up(table.entries.values(), self.capacity)
+                table.remove(task_id)
+                line = schedule(table.entries.values(), self.capacity)
         except AdmissionError:  # the next change takes it out, or the end of this process
             self._mine.pop(task_id, None)
             self._gone.add(task_id)
@@ -203,18 +203,18 @@ class Admission:
             _ring(line, task_id, head=True)
 
     @contextmanager
-    def _table(self) -> Iterator[Table]:
+    def _table(self) -> Iterator[LedgerTxn]:
         """The ledger's table, in which what this process knows better is put right."""
-        with self._ledger.change() as table:
+        with self._ledger.transaction() as table:
             gone = frozenset(self._gone)
             for task_id, entry in tuple(self._mine.items()):
                 table.entries.setdefault(task_id, entry)
             for task_id in gone:
-                table.drop(task_id)
+                table.remove(task_id)
             yield table
         self._gone -= gone
 
-    def _put(self, table: Table, entry: Entry) -> None:
+    def _put(self, table: LedgerTxn, entry: LedgerEntry) -> None:
         table.put(entry)
         self._mine[entry.task_id] = entry
         self._gone.discard(entry.task_id)
@@ -226,26 +226,26 @@ class Admission:
         return self._seen[1]
 
 
-def _outcome(refusal: Refusal | None, bell: str) -> dict[str, Any]:
+def _outcome(refusal: AdmissionRefusal | None, bell: str) -> dict[str, Any]:
     if refusal is None:
         return {"admitted": True, "bell": "", "pressed": (), "reason": ""}
-    return {"bell": bell, "pressed": refusal.pressed, "reason": refusal.reason}
+    return {"bell": bell, "pressed": refusal.pressures, "reason": refusal.reason}
 
 
-def _lasting(table: Table) -> frozenset[str]:
+def _lasting(table: LedgerTxn) -> frozenset[str]:
     """The pressures for which somebody waits: they hold for all, until they are well below the limit."""
-    return frozenset(name for entry in table.entries.values() for name in entry.pressed)
+    return frozenset(name for entry in table.entries.values() for name in entry.pressures)
 
 
-def _ring(line: Sequence[Place], task_id: str, *, head: bool) -> None:
+def _ring(line: Sequence[QueuePosition], task_id: str, *, head: bool) -> None:
     """Wake those that may start now, and the first in the line when it may have become that."""
     others = [place for place in line if place.entry.task_id != task_id]
-    bells = {place.entry.bell for place in others if place.may_start}
+    bells = {place.entry.wakeup for place in others if place.can_start}
     if head and others:
-        bells.add(others[0].entry.bell)
+        bells.add(others[0].entry.wakeup)
     bells.discard("")
     if bells:
-        from localrun.admission.wakeup import ring
+        from localrun.admission.wakeup import notify
 
         with suppress(OSError):  # they look by themselves too
-            ring(bells)
+            notify(bells)

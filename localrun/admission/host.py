@@ -33,7 +33,7 @@ class HostSample(msgspec.Struct, frozen=True):
         return 100.0 * (self.memory_total - self.memory_available) / max(self.memory_total, 1)
 
 
-def sample(disks: Sequence[Path]) -> HostSample:
+def sample_host(disks: Sequence[Path]) -> HostSample:
     """Look at the host once, and at the file systems below `disks` (each once, however many paths).
 
     A path that is not there yet stands for the nearest folder above it that is.

@@ -27,7 +27,7 @@ _LARGEST = 16 * 1024**2  # bytes; some 40,000 entries: whatever is larger was no
 _FOREIGN_LIFE = 7 * 24 * 3600.0  # seconds after which a process that cannot be looked at is forgotten
 
 
-class Entry(Frozen, frozen=True, kw_only=True):
+class LedgerEntry(Frozen, frozen=True, kw_only=True):
     """A promise that was given (`admitted`), or somebody who waits for one. `since` in seconds since 1970."""
 
     task_id: str
@@ -38,12 +38,12 @@ class Entry(Frozen, frozen=True, kw_only=True):
     cpus: Annotated[float, msgspec.Meta(ge=0)]
     memory: Annotated[int, msgspec.Meta(ge=0)]
     gpus: Annotated[int, msgspec.Meta(ge=0)]
-    bell: str = ""  # how to wake it: see `bell`
-    pressed: tuple[str, ...] = ()  # the pressures that it waits for
+    wakeup: str = ""  # how to wake it: see `bell`
+    pressures: tuple[str, ...] = ()  # the pressures that it waits for
     reason: str = ""
 
 
-def machine_ledger(engine: str = "local") -> Path:
+def machine_ledger_path(engine: str = "local") -> Path:
     """Where the ledger of this machine is, the same for all of its users.
 
     In memory, so that it is gone after a reboot and a full disk cannot stop it. `engine` tells machines
@@ -55,20 +55,20 @@ def machine_ledger(engine: str = "local") -> Path:
     return base / "localrun-ledger" / f"{name}.json"
 
 
-class Table:
+class LedgerTxn:
     """The entries, while they are being changed."""
 
-    def __init__(self, entries: dict[str, Entry]) -> None:
+    def __init__(self, entries: dict[str, LedgerEntry]) -> None:
         self.entries = entries
 
-    def new(self, task_id: str, asked: Resources) -> Entry:
+    def new_entry(self, task_id: str, asked: Resources) -> LedgerEntry:
         """An entry behind all others, not put in yet.
 
         Tickets come from the clock that all processes share, so that the order of arrival survives
         even a ledger that has to be made anew.
         """
         last = max((entry.ticket for entry in self.entries.values()), default=0)
-        return Entry(
+        return LedgerEntry(
             task_id=task_id,
             ticket=max(last + 1, time.monotonic_ns()),
             admitted=False,
@@ -77,18 +77,18 @@ class Table:
             **asked.as_dict(),
         )
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: LedgerEntry) -> None:
         """Write an entry down, in place of what its task had."""
         self.entries[entry.task_id] = entry
 
-    def mine(self, task_id: str) -> Entry | None:
+    def find_own(self, task_id: str) -> LedgerEntry | None:
         """The entry of a task that this process carries."""
         entry = self.entries.get(task_id)
         return entry if entry is not None and entry.owner == this_process() else None
 
-    def drop(self, task_id: str) -> None:
+    def remove(self, task_id: str) -> None:
         """Forget an entry of this process; that of another one stays."""
-        if self.mine(task_id):
+        if self.find_own(task_id):
             del self.entries[task_id]
 
 
@@ -99,26 +99,26 @@ class Ledger:
         self.path = path
         self._damaged = damaged
         # root and the members of the docker group share one machine; elsewhere a user's files are his own
-        self._shared = path.parent == machine_ledger().parent
+        self._shared = path.parent == machine_ledger_path().parent
 
     @contextmanager
-    def change(self) -> Iterator[Table]:
+    def transaction(self) -> Iterator[LedgerTxn]:
         """The table, for as long as nobody else can change it; entries of dead processes are gone."""
         with self._told(), self._folder() as folder, self._locked(folder):
             before = self._read(folder)
-            table = Table(_living(before))
+            table = LedgerTxn(_living(before))
             yield table
             if table.entries != before:
                 self._write(folder, table.entries)
 
-    def look(self) -> dict[str, Entry]:
+    def read(self) -> dict[str, LedgerEntry]:
         """The entries of living processes, without keeping anybody from changing them."""
         if not self.path.parent.is_dir():
             return {}
         with self._told(), self._folder() as folder:
             return _living(self._read(folder))
 
-    def dead(self) -> list[Entry]:
+    def stale_entries(self) -> list[LedgerEntry]:
         """The entries of processes that died, which the next change takes out."""
         if not self.path.parent.is_dir():
             return []
@@ -170,7 +170,7 @@ class Ledger:
         finally:
             os.close(lock)
 
-    def _read(self, folder: int) -> dict[str, Entry]:
+    def _read(self, folder: int) -> dict[str, LedgerEntry]:
         try:
             stream = self._open(folder, self.path.name, os.O_RDONLY)
         except FileNotFoundError:
@@ -180,16 +180,16 @@ class Ledger:
         finally:
             os.close(stream)
 
-    def _parse(self, text: bytes) -> dict[str, Entry]:
+    def _parse(self, text: bytes) -> dict[str, LedgerEntry]:
         """The entries; none when the file is damaged: every living process puts its own in again."""
         try:
-            found: dict[str, Entry] = decoder(dict[str, Entry]).decode(text)
+            found: dict[str, LedgerEntry] = decoder(dict[str, LedgerEntry]).decode(text)
         except (ValueError, RecursionError) as error:
             self._damaged(f"the ledger {self.path} was damaged and is made anew: {error}")
             return {}
         return {task_id: entry for task_id, entry in found.items() if entry.task_id == task_id}
 
-    def _write(self, folder: int, entries: dict[str, Entry]) -> None:
+    def _write(self, folder: int, entries: dict[str, LedgerEntry]) -> None:
         text = msgspec.json.encode(entries)
         fresh = f".{self.path.name}.new"  # one name, so that a crash leaves no more than one
         with suppress(FileNotFoundError):
@@ -210,7 +210,7 @@ def _plain(stream: int) -> bool:
     return S_ISREG(os.fstat(stream).st_mode)
 
 
-def _living(entries: dict[str, Entry]) -> dict[str, Entry]:
+def _living(entries: dict[str, LedgerEntry]) -> dict[str, LedgerEntry]:
     alive: dict[Owner, bool] = {}
     for entry in entries.values():
         if entry.owner not in alive:
@@ -220,5 +220,5 @@ def _living(entries: dict[str, Entry]) -> dict[str, Entry]:
     }
 
 
-def _forgotten(entry: Entry) -> bool:
+def _forgotten(entry: LedgerEntry) -> bool:
     return is_foreign(entry.owner) and time.time() - entry.since > _FOREIGN_LIFE

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from localrun.admission.ledger import Entry
+from localrun.admission.ledger import LedgerEntry
 from localrun.task.record import Resources
 
 _HAIR = 1e-9  # ten times 0.1 cpu fit into one
@@ -26,11 +26,11 @@ class Amount(NamedTuple):
     memory: float
     gpu: float
 
-    def less(self, other: Amount) -> Amount:
+    def subtract(self, other: Amount) -> Amount:
         """What is left when `other` is taken away."""
         return Amount(self.cpu - other.cpu, self.memory - other.memory, self.gpu - other.gpu)
 
-    def short(self, asked: Amount) -> list[str]:
+    def shortages(self, asked: Amount) -> list[str]:
         """The resources of which `asked` wants more than there is."""
         return [
             name
@@ -52,47 +52,47 @@ class Capacity(msgspec.Struct, frozen=True):
         return Amount(self.cpus, self.memory, self.gpus)
 
 
-class Place(NamedTuple):
+class QueuePosition(NamedTuple):
     """Where one that waits stands: what is free when its turn comes, and whom it must not pass."""
 
-    entry: Entry
+    entry: LedgerEntry
     free: Amount
-    behind: Entry | None = None
+    blocked_by: LedgerEntry | None = None
     position: int = 0  # in the line
 
     @property
-    def short(self) -> list[str]:
+    def shortages(self) -> list[str]:
         """The resources that it lacks."""
-        return self.free.short(asked(self.entry))
+        return self.free.shortages(requested_amount(self.entry))
 
     @property
-    def may_start(self) -> bool:
+    def can_start(self) -> bool:
         """Whether it fits and delays nobody."""
-        return self.behind is None and not self.short  # the second is the dearer one to find out
+        return self.blocked_by is None and not self.shortages  # the second is the dearer one to find out
 
 
-def asked(what: Entry | Resources) -> Amount:
+def requested_amount(what: LedgerEntry | Resources) -> Amount:
     """What a task asks for, to reckon with."""
     return Amount(what.cpus, what.memory, what.gpus)
 
 
-def line_up(entries: Iterable[Entry], capacity: Capacity) -> list[Place]:
+def schedule(entries: Iterable[LedgerEntry], capacity: Capacity) -> list[QueuePosition]:
     """The places of all that wait, the oldest first."""
     known = sorted(entries, key=lambda entry: entry.ticket)
     free = capacity.amount
     for entry in known:
         if entry.admitted:
-            free = free.less(asked(entry))
-    places: list[Place] = []
-    stuck: list[tuple[Entry, Amount]] = []
+            free = free.subtract(requested_amount(entry))
+    places: list[QueuePosition] = []
+    stuck: list[tuple[LedgerEntry, Amount]] = []
     for entry in known:
         if entry.admitted:
             continue
-        wants = asked(entry)
+        wants = requested_amount(entry)
         behind = next((other for other, needs in stuck if _delays(wants, needs, free)), None)
-        places.append(Place(entry, free, behind, len(places)))
-        if places[-1].may_start:
-            free = free.less(wants)
+        places.append(QueuePosition(entry, free, behind, len(places)))
+        if places[-1].can_start:
+            free = free.subtract(wants)
         else:
             stuck.append((entry, wants))
     return places

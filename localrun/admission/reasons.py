@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from localrun.admission.host import Disk, HostSample
-from localrun.admission.queue import Amount, Capacity, Place, asked
+from localrun.admission.queue import Amount, Capacity, QueuePosition, requested_amount
 from localrun.errors import AdmissionError, Cause, Problem
 from localrun.task.record import Resources
 
@@ -37,16 +37,16 @@ class Pressure(NamedTuple):
     data: dict[str, Any]
 
 
-class Refusal(NamedTuple):
+class AdmissionRefusal(NamedTuple):
     """Not now, and why. `pressed` names the pressures, which last until they are well below the limit."""
 
     reason: str
     data: dict[str, Any]
-    pressed: tuple[str, ...]
+    pressures: tuple[str, ...]
     position: int = 0  # in the line
 
 
-def pressures(host: HostSample, limits: Limits, lasting: frozenset[str]) -> list[Pressure]:
+def host_pressures(host: HostSample, limits: Limits, lasting: frozenset[str]) -> list[Pressure]:
     """What the host is short of. `lasting` are those that were there before: they end later."""
     found = [_memory_pressure(host, limits, lasting)]
     for point, disk in host.disks.items():
@@ -54,23 +54,29 @@ def pressures(host: HostSample, limits: Limits, lasting: frozenset[str]) -> list
     return [pressure for pressure in found if pressure is not None]
 
 
-def refusal(place: Place, capacity: Capacity, pressed: Sequence[Pressure]) -> Refusal | None:
+def find_refusal(
+    place: QueuePosition, capacity: Capacity, pressed: Sequence[Pressure]
+) -> AdmissionRefusal | None:
     """Why this one cannot start now; None when it can."""
-    if place.may_start and not pressed:
+    if place.can_start and not pressed:
         return None
     reasons = [pressure.reason for pressure in pressed]
     data: dict[str, Any] = {"pressures": [pressure.data for pressure in pressed]}
-    if not place.may_start:
-        text, facts = _insufficient(place, capacity) if place.short else _behind(place)
+    if not place.can_start:
+        text, facts = _insufficient(place, capacity) if place.shortages else _behind(place)
         reasons.append(f"0/1 nodes are available: {text}")
         data |= facts
-    return Refusal("; ".join(reasons), data, tuple(pressure.name for pressure in pressed), place.position)
+    return AdmissionRefusal(
+        "; ".join(reasons), data, tuple(pressure.name for pressure in pressed), place.position
+    )
 
 
-def never(task_id: str, wants: Resources, capacity: Capacity, host: HostSample, limits: Limits) -> None:
+def check_satisfiable(
+    task_id: str, wants: Resources, capacity: Capacity, host: HostSample, limits: Limits
+) -> None:
     """Raise `AdmissionError` with everything that this machine does not have, if there is any."""
-    short = capacity.amount.short(asked(wants))
-    problems = [_beyond(name, asked(wants), capacity.amount) for name in short]
+    short = capacity.amount.shortages(requested_amount(wants))
+    problems = [_beyond(name, requested_amount(wants), capacity.amount) for name in short]
     for point, disk in host.disks.items():
         if disk.free < limits.reserve:
             short.append("disk")
@@ -86,7 +92,7 @@ def never(task_id: str, wants: Resources, capacity: Capacity, host: HostSample, 
         )
 
 
-def quantity(name: str, value: float, *, up: bool = False) -> str:
+def format_quantity(name: str, value: float, *, up: bool = False) -> str:
     """`3.2Gi`, `512Mi`, `1.5`: what is free is rounded down, what is asked is rounded `up`."""
     if name != "memory":
         return f"{value:g}"
@@ -102,7 +108,7 @@ def _memory_pressure(host: HostSample, limits: Limits, lasting: frozenset[str]) 
     percent = host.memory_percent
     if not _beyond_limit(percent, limits.memory, name in lasting):
         return None
-    total = quantity("memory", host.memory_total)
+    total = format_quantity("memory", host.memory_total)
     text = f"{name}: {_percent(percent, limits.memory)} of {total} in use"
     data = {"pressure": name, "percent": percent, "limit": limits.memory, "available": host.memory_available}
     return Pressure(name, text + _limit(percent, limits.memory), data)
@@ -134,28 +140,31 @@ def _limit(percent: float, limit: float) -> str:
     return f", limit {limit:g} %, tasks start again below {limit - _BACK:g} %"
 
 
-def _insufficient(place: Place, capacity: Capacity) -> tuple[str, dict[str, Any]]:
-    wants, total = asked(place.entry)._asdict(), capacity.amount._asdict()
+def _insufficient(place: QueuePosition, capacity: Capacity) -> tuple[str, dict[str, Any]]:
+    wants, total = requested_amount(place.entry)._asdict(), capacity.amount._asdict()
     free = place.free._asdict()
     lacking = [
         {"resource": name, "asked": wants[name], "free": max(free[name], 0), "total": total[name]}
-        for name in place.short
+        for name in place.shortages
     ]
     return ", ".join(f"1 Insufficient {_numbers(item)}" for item in lacking), {"insufficient": lacking}
 
 
 def _numbers(item: dict[str, Any]) -> str:
     name = item["resource"]
-    wants, free, total = (quantity(name, item[key], up=key == "asked") for key in ("asked", "free", "total"))
+    wants, free, total = (
+        format_quantity(name, item[key], up=key == "asked") for key in ("asked", "free", "total")
+    )
     return f"{name} (asked {wants}, free {free} of {total})"
 
 
-def _behind(place: Place) -> tuple[str, dict[str, Any]]:
-    assert place.behind is not None
-    earlier = place.behind
-    needs = asked(earlier)._asdict()
+def _behind(place: QueuePosition) -> tuple[str, dict[str, Any]]:
+    assert place.blocked_by is not None
+    earlier = place.blocked_by
+    needs = requested_amount(earlier)._asdict()
     lacks = ", ".join(
-        f"{quantity(name, needs[name], up=True)} {name}" for name in place.free.short(asked(earlier))
+        f"{format_quantity(name, needs[name], up=True)} {name}"
+        for name in place.free.shortages(requested_amount(earlier))
     )
     wait = f" waits for {lacks} and" if lacks else ""
     return f"1 task {earlier.task_id[:8]}{wait} came earlier", {"behind": earlier.task_id}
@@ -170,16 +179,16 @@ def _beyond(name: str, wants: Amount, total: Amount) -> Problem:
             "run it without: `--gpus 0`",
         )
     noun = {"cpu": "cpus", "gpu": "gpus"}.get(name, name)
-    shown, of = quantity(name, has), " of" if name == "memory" else ""
+    shown, of = format_quantity(name, has), " of" if name == "memory" else ""
     return Problem(
         f"resources.{noun}",
-        f"asked {quantity(name, want, up=True)}{of} {noun}, this machine has {shown}",
+        f"asked {format_quantity(name, want, up=True)}{of} {noun}, this machine has {shown}",
         f"ask for less: `--{noun} {shown}`, or correct the descriptor",
     )
 
 
 def _full(point: str, disk: Disk, limits: Limits) -> Problem:
-    free, reserve = quantity("memory", disk.free), quantity("memory", limits.reserve)
+    free, reserve = format_quantity("memory", disk.free), format_quantity("memory", limits.reserve)
     return Problem(
         f"disk {point}",
         f"{point} has {free} free, {reserve} must stay free",

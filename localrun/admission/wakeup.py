@@ -17,7 +17,7 @@ from contextlib import suppress
 _NAME = re.compile(r"localrun-[0-9]{1,10}-[0-9a-f]{32}")
 
 
-class Bell:
+class Wakeup:
     """Rung by others; waited for by one. A ring that comes before the wait is not lost."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Bell:
             self._socket.close()
             raise
 
-    def __enter__(self) -> Bell:
+    def __enter__(self) -> Wakeup:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -46,10 +46,10 @@ class Bell:
         return rung
 
 
-def ring(names: Iterable[str]) -> None:
+def notify(names: Iterable[str]) -> None:
     """Wake each of these; whoever is gone, or has rings waiting already, needs none.
 
-    Names come from a file that others can write: only those of the form that `Bell` makes are used.
+    Names come from a file that others can write: only those of the form that `Wakeup` makes are used.
     """
     known = [name for name in names if _NAME.fullmatch(name)]
     if not known:

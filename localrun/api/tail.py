@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, TextIO
 from localrun.api.outputs import no_files
 from localrun.errors import UsageError
 from localrun.task.workspace import Workspace
-from localrun.values.untrusted import Tree, Untrusted
+from localrun.values.untrusted import UnsafePath, UntrustedDir
 
 _LOOK = 0.1  # seconds between two looks at a growing file, for which the system has no portable event
 _CHUNK = 64 * 1024
@@ -56,7 +56,7 @@ def _tails(
     workspace: Workspace, inside: str, names: Sequence[str], lines: int, stack: ExitStack
 ) -> list[_Tail]:
     folder = workspace.outputs if names else workspace.logs
-    tree = stack.enter_context(Tree(folder, inside if names else "/"))
+    tree = stack.enter_context(UntrustedDir(folder, inside if names else "/"))
     tails = [_Tail(tree, name, lines, is_log=not names) for name in names or [workspace.log.name]]
     for one in tails:
         stack.callback(one.close)
@@ -82,7 +82,7 @@ class _Tail:
     from the start, with the same beginning.
     """
 
-    def __init__(self, tree: Tree, name: str, lines: int, *, is_log: bool) -> None:
+    def __init__(self, tree: UntrustedDir, name: str, lines: int, *, is_log: bool) -> None:
         self.name = name
         self._is_log = is_log
         self._tree = tree
@@ -95,14 +95,14 @@ class _Tail:
         if self._stream is None:
             try:
                 self._stream = self._opened()
-            except Untrusted as error:
+            except UnsafePath as error:
                 raise UsageError(f"{self.name} {error}", remedy=error.remedy) from error
         return self._stream is not None
 
     def _opened(self) -> BinaryIO | None:
         spot = self._tree.find(PurePosixPath("/", self.name).parts[1:])
         if spot is not None and spot.kind != "file":
-            raise Untrusted(f"is a {spot.kind}", "name a file")
+            raise UnsafePath(f"is a {spot.kind}", "name a file")
         return self._tree.open(spot) if spot is not None else None
 
     def pieces(self) -> Iterator[str]:
@@ -121,7 +121,7 @@ class _Tail:
         """Go on with the file that has taken the place of this one, or that was cut."""
         assert self._stream is not None
         position = self._stream.tell()
-        with suppress(Untrusted):  # gone, or no file any more: what was opened is read on
+        with suppress(UnsafePath):  # gone, or no file any more: what was opened is read on
             other = self._opened()
             if other is not None and not _same(other, self._stream):
                 self._stream.close()

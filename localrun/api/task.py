@@ -21,7 +21,7 @@ from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 
 if TYPE_CHECKING:
-    from localrun.values.listing import Leaf
+    from localrun.values.listing import FileEntry
 
 _LOOK = 0.1  # seconds between two looks at a record that another process writes: it tells us nothing
 # Python's threads are not woken by a signal that comes just before they go to sleep: Ctrl+C would be heard
@@ -270,14 +270,14 @@ class Task:
         inside = plan.output_folder if plan else "/"
         tail(self._workspace, inside, filenames, lines=lines, end=end, out=out or sys.stdout)
 
-    def list_files(self) -> list[Leaf]:
+    def list_files(self) -> list[FileEntry]:
         """What is in its output folder, also while it writes: path, kind, size in bytes, time of writing.
 
         Links, pipes and devices are told as what they are. Ends after 10,000 entries.
         """
-        from localrun.values.listing import leaves
+        from localrun.values.listing import list_folder
 
-        return list(leaves(self._workspace.outputs).found)
+        return list(list_folder(self._workspace.outputs).entries)
 
     @property
     def summary(self) -> str:

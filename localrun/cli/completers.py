@@ -55,10 +55,10 @@ def _about(record: TaskRecord) -> str:
 def files(ctx: click.Context, incomplete: str) -> Items:
     """The files that the task which stands in the line has written, but for those that stand there too."""
     from localrun.task.lookup import find
-    from localrun.values.listing import leaves
+    from localrun.values.listing import list_folder
 
     try:
-        found = leaves(find(_home(ctx), ctx.params.get("task_id") or "").outputs, _MOST_FILES).found
+        found = list_folder(find(_home(ctx), ctx.params.get("task_id") or "").outputs, _MOST_FILES).entries
     except (LocalrunError, OSError):
         return []
     given = ctx.params.get("files") or ()

@@ -16,7 +16,7 @@ from localrun.units import format_duration
 
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
-    from localrun.values.compare import Change, Side
+    from localrun.values.compare import Change, ComparedTask
 
 _WIDTH = 60  # characters shown of a value
 
@@ -32,11 +32,11 @@ def command(face: Face, first: str, second: str, as_json: bool) -> int:
     Files are compared by their content. The exit code is 0 when nothing differs but ids, times and places,
     else 1.
     """
-    from localrun.values.compare import Side, between
+    from localrun.values.compare import ComparedTask, diff_tasks
 
     with face.app() as app:
-        sides = [Side(record, workspace) for workspace, record in map(app.find, (first, second))]
-        found = between(*sides)
+        sides = [ComparedTask(record, workspace) for workspace, record in map(app.find, (first, second))]
+        found = diff_tasks(*sides)
     if as_json:
         _print_json(sides, found)
     else:
@@ -44,9 +44,9 @@ def command(face: Face, first: str, second: str, as_json: bool) -> int:
     return ExitCode.TASK_FAILED if found else ExitCode.FINISHED
 
 
-def _print_json(sides: Sequence[Side], found: Sequence[Change]) -> None:
+def _print_json(sides: Sequence[ComparedTask], found: Sequence[Change]) -> None:
     from localrun.console.results import print_json
-    from localrun.values.compare import durations
+    from localrun.values.compare import diff_durations
 
     first, second = (side.record for side in sides)
     print_json(
@@ -55,13 +55,13 @@ def _print_json(sides: Sequence[Side], found: Sequence[Change]) -> None:
             "second": second.id,
             "same": not found,
             "differences": [change.as_dict() for change in found],
-            "timings": durations(first, second),
+            "timings": diff_durations(first, second),
             "usage": [record.as_dict()["usage"] for record in (first, second)],
         }
     )
 
 
-def _print(sides: Sequence[Side], found: Sequence[Change]) -> None:
+def _print(sides: Sequence[ComparedTask], found: Sequence[Change]) -> None:
     from localrun.values.compare import SECTIONS
 
     first, second = (side.record for side in sides)
@@ -114,9 +114,9 @@ def _print_times(first: TaskRecord, second: TaskRecord) -> None:
 
 
 def _times(first: TaskRecord, second: TaskRecord) -> Iterator[tuple[str, str, str]]:
-    from localrun.values.compare import durations
+    from localrun.values.compare import diff_durations
 
-    for name, (one, other) in durations(first, second).items():
+    for name, (one, other) in diff_durations(first, second).items():
         yield name, _time(one), _time(other)
 
 

@@ -20,7 +20,7 @@ from localrun.units import format_bytes
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
-    from localrun.values.listing import Leaf, Leaves
+    from localrun.values.listing import FileEntry, Listing
 
 _HEADS = ("SIZE", "WRITTEN", "FILE")
 
@@ -51,67 +51,67 @@ def command(face: Face, task_id: str, *, everything: bool, watch: float | None, 
         from localrun.console.results import print_json
 
         print_json(_fields(record, found))
-    elif found.found:
+    elif found.entries:
         out("\n".join(_lines(found)))
     for remark in remarks(record, found):
         err(remark)
 
 
-def listed(workspace: Workspace, *, everything: bool = False) -> Leaves:
+def listed(workspace: Workspace, *, everything: bool = False) -> Listing:
     """What is in the output folder; with `everything` in those of inputs and logs too, by folder."""
-    from localrun.values.listing import Leaves, leaves
+    from localrun.values.listing import Listing, list_folder
 
     if not everything:
-        return leaves(workspace.outputs)
+        return list_folder(workspace.outputs)
     parts = [
-        (folder.name, leaves(folder)) for folder in (workspace.inputs, workspace.outputs, workspace.logs)
+        (folder.name, list_folder(folder)) for folder in (workspace.inputs, workspace.outputs, workspace.logs)
     ]
-    return Leaves(
-        tuple(replace(leaf, path=f"{name}/{leaf.path}") for name, part in parts for leaf in part.found),
-        more=any(part.more for _, part in parts),
+    return Listing(
+        tuple(replace(leaf, path=f"{name}/{leaf.path}") for name, part in parts for leaf in part.entries),
+        is_truncated=any(part.is_truncated for _, part in parts),
     )
 
 
-def remarks(record: TaskRecord, found: Leaves) -> Iterator[str]:
+def remarks(record: TaskRecord, found: Listing) -> Iterator[str]:
     """What is to be known beside the list."""
-    if found.more:
-        yield f"there are more files than these {len(found.found)}; all are in {Path(record.folder)}"
+    if found.is_truncated:
+        yield f"there are more files than these {len(found.entries)}; all are in {Path(record.folder)}"
     if record.remote and not record.state.is_end:
         yield (
             f"the engine of the task {record.id[:8]} does not share files with this machine: what it writes "
             f"comes when it has ended; `localrun logs {record.id[:8]} -f` shows what it says"
         )
-    elif not found.found:
+    elif not found.entries:
         yield f"the task {record.id[:8]} has written no files" + ("" if record.state.is_end else " yet")
 
 
-def _fields(record: TaskRecord, found: Leaves) -> dict[str, Any]:
-    files = [asdict(leaf) for leaf in found.found]
+def _fields(record: TaskRecord, found: Listing) -> dict[str, Any]:
+    files = [asdict(leaf) for leaf in found.entries]
     here = record.state.is_end or not record.remote
     return {
         "id": record.id,
         "state": str(record.state),
         "files": files,
         "size": found.size,
-        "complete": here and not found.more,
+        "complete": here and not found.is_truncated,
         "folder": record.folder,
     }
 
 
-def _lines(found: Leaves) -> Iterator[str]:
-    rows = [_HEADS, *(_row(leaf) for leaf in found.found)]
+def _lines(found: Listing) -> Iterator[str]:
+    rows = [_HEADS, *(_row(leaf) for leaf in found.entries)]
     size, written = (max(len(row[column]) for row in rows) for column in (0, 1))
     for row in rows:
         yield f"{row[0]:>{size}}  {row[1]:<{written}}  {row[2]}"
 
 
-def _row(leaf: Leaf) -> tuple[str, str, str]:
+def _row(leaf: FileEntry) -> tuple[str, str, str]:
     size = format_bytes(leaf.size) if leaf.kind == "file" else "-"
     written = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(leaf.modified))
     return size, written, harmless(leaf.path) + _mark(leaf)
 
 
-def _mark(leaf: Leaf) -> str:
+def _mark(leaf: FileEntry) -> str:
     match leaf.kind:
         case "file":
             return ""

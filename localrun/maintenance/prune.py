@@ -137,7 +137,7 @@ class Pruning:
     ) -> list[Item]:
         """Images of ours that no task which stays was made of, and that no other folder may need just now."""
         ours = {record.id for record in records}
-        others = [task_id for task_id in Ledger(self._ledger, notes.append).look() if task_id not in ours]
+        others = [task_id for task_id in Ledger(self._ledger, notes.append).read() if task_id not in ours]
         if others:
             notes.append(
                 f"images stay: tasks of other folders run or wait ({len(others)}), and may need them"

@@ -11,9 +11,15 @@ from pathlib import Path, PurePosixPath
 from localrun.errors import Cause, LocalrunError, NoConsensus, OutputsError, Problem
 from localrun.task.record import Disagreement, Group, Replication, TaskRecord
 from localrun.task.states import TaskState
-from localrun.values.compare.replicas import Result, declared_part, disagreements, replicas, told
-from localrun.values.digest import FolderDigest, digest_of, of_folder
-from localrun.values.untrusted import Untrusted
+from localrun.values.compare.replicas import (
+    ReplicaOutput,
+    compare_outputs,
+    describe_disagreement,
+    format_replicas,
+    select_declared,
+)
+from localrun.values.digest import FolderDigest, combine_digests, digest_folder
+from localrun.values.untrusted import UnsafePath
 
 COMPUTED = "computed.json"  # holds the result itself, when that is for a contract
 MOST = 100  # replicas of one task: each has threads of its own
@@ -88,16 +94,16 @@ def _why_not(record: TaskRecord | None) -> str:
     return "gone" if record is None else record.cause or str(record.state)
 
 
-def _result(record: TaskRecord, declared: Sequence[str]) -> Result:
+def _result(record: TaskRecord, declared: Sequence[str]) -> ReplicaOutput:
     folder = Path(record.folder, "outputs")
     varied = record.replica.varied if record.replica else {}
-    return Result(folder, _part(record, of_folder(folder), declared), varied)
+    return ReplicaOutput(folder, _part(record, digest_folder(folder), declared), varied)
 
 
 def _part(record: TaskRecord, whole: FolderDigest, declared: Sequence[str]) -> dict[str, str]:
     """What counts as the result: declared outputs; of an iExec app what its `computed.json` names."""
     if record.plan is None or record.plan.profile != "iexec":
-        return declared_part(whole, declared)
+        return select_declared(whole, declared)
     named = PurePosixPath(
         record.outputs.get("deterministic_output_path", f"{record.plan.output_folder}/{COMPUTED}")
     )
@@ -123,18 +129,18 @@ def _start(record: TaskRecord | None) -> str:
     return datetime.fromtimestamp(begun[0], UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _groups(results: Mapping[int, Result]) -> list[Group]:
+def _groups(results: Mapping[int, ReplicaOutput]) -> list[Group]:
     found: dict[str, list[int]] = {}
     for number, result in results.items():
-        found.setdefault(digest_of(result.files), []).append(number)
+        found.setdefault(combine_digests(result.files), []).append(number)
     groups = [Group(replicas=numbers, digest=digest) for digest, numbers in found.items()]
     return sorted(groups, key=lambda group: (-len(group.replicas), group.replicas))
 
 
-def _differences(results: Mapping[int, Result]) -> tuple[list[Disagreement], int]:
+def _differences(results: Mapping[int, ReplicaOutput]) -> tuple[list[Disagreement], int]:
     try:
-        return disagreements(results)
-    except (OSError, Untrusted) as error:
+        return compare_outputs(results)
+    except (OSError, UnsafePath) as error:
         raise OutputsError(
             f"the outputs of the replicas cannot be compared: {error}", remedy="run the task again"
         ) from error
@@ -144,12 +150,14 @@ def _summary(replication: Replication) -> str:
     """`3 replicas gave 2 different results: replicas 1 and 3; replica 2`."""
     groups, count = replication.groups, len(replication.ids)
     gave = sum(len(group.replicas) for group in groups)
-    missing = f"; {replicas(sorted(map(int, replication.without)))} gave none" if replication.without else ""
+    missing = (
+        f"; {format_replicas(sorted(map(int, replication.without)))} gave none" if replication.without else ""
+    )
     if len(groups) == 1:
         return f"{gave} of {count} replicas gave the same result{missing}"
     if len(groups) == count:
         return f"each of the {count} replicas gave another result"
-    sides = "; ".join(replicas(group.replicas) for group in groups)
+    sides = "; ".join(format_replicas(group.replicas) for group in groups)
     return f"{gave} of {count} replicas gave {len(groups)} different results: {sides}{missing}"
 
 
@@ -193,7 +201,8 @@ def _no_consensus(replication: Replication, records: Mapping[int, TaskRecord], s
 def _problems(replication: Replication, records: Mapping[int, TaskRecord]) -> list[Problem]:
     """One for each file that differs, and one for each replica that gave nothing."""
     found = [
-        Problem(f"outputs/{one.path}", "\n".join(told(one))) for one in replication.disagreements[:_SHOWN]
+        Problem(f"outputs/{one.path}", "\n".join(describe_disagreement(one)))
+        for one in replication.disagreements[:_SHOWN]
     ]
     more = len(replication.disagreements) - _SHOWN + replication.left_out
     if more > 0:

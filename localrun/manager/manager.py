@@ -178,7 +178,7 @@ class TaskManager:
         if plan_of(task.record).replicas > 1:
             self._crew.carry(task, ready.claim, lambda: self._replicate(ready))
             return
-        self._runner().admission.stand_in_line(task.id, task.record.resources)
+        self._runner().admission.enqueue(task.id, task.record.resources)
         self._crew.carry(
             task, ready.claim, lambda: self._runner().execute(task, ready.descriptor, ready.source)
         )

@@ -155,7 +155,7 @@ class _Replication:
             replica = Task(record, workspace, (self._hear, self._helpers.tell))
             replica.create()
             replica.move(TaskState.PROVISIONED)
-            self._helpers.runner.admission.stand_in_line(replica.id, replica.record.resources)
+            self._helpers.runner.admission.enqueue(replica.id, replica.record.resources)
         except BaseException:
             home.forget(workspace, claim)
             raise

@@ -29,7 +29,7 @@ from localrun.task.process import this_process
 from localrun.task.record import Plan, Resources, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.workspace import Home, Workspace
-from localrun.values import Assigned
+from localrun.values import Assignments
 
 Shield = Callable[[], AbstractContextManager[object]]
 
@@ -191,7 +191,7 @@ def provision(
     descriptor: Descriptor,
     given: Mapping[str, Any],
     warnings: Sequence[str] = (),
-    assigned: Assigned | None = None,
+    assigned: Assignments | None = None,
 ) -> None:
     """Write all inputs down and enter PROVISIONED. Raises `InputsError` and changes nothing then."""
     plan = task.record.plan
@@ -202,7 +202,7 @@ def provision(
         task.workspace.inputs,
         copy=plan.writable_inputs,
         check_cancelled=task.check_cancelled,
-        assigned=assigned,
+        assignments=assigned,
     )
     for note in found.notes:
         task.emit("note", note)

@@ -12,13 +12,13 @@ from localrun.settings import Settings
 from localrun.task.active import Task
 from localrun.task.record import Plan, ProfileName, TaskRecord
 from localrun.task.workspace import Workspace
-from localrun.values import Collected
+from localrun.values import CollectedOutputs
 
 
 class Profile(Protocol):
     """The rules of one platform."""
 
-    def collect(self, task: Task, descriptor: Descriptor, *, failed: bool) -> Collected:
+    def collect(self, task: Task, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:
         """Read and check what the program has left; `failed`: it did not end well."""
 
     def grace_period(self, settings: Settings) -> float:
@@ -37,7 +37,7 @@ class Profile(Protocol):
 class _OfBundle:
     """A bundle: the descriptor says what each output is."""
 
-    def collect(self, task: Task, descriptor: Descriptor, *, failed: bool) -> Collected:  # noqa: ARG002 - also then
+    def collect(self, task: Task, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:  # noqa: ARG002 - also then
         return values.collect(descriptor, task.workspace.outputs, task.record.inputs)
 
     def grace_period(self, settings: Settings) -> float:
@@ -56,12 +56,12 @@ class _OfBundle:
 class _OfIexec:
     """An iExec app: it leaves a `computed.json`, and its folder is packed."""
 
-    def collect(self, task: Task, descriptor: Descriptor, *, failed: bool) -> Collected:  # noqa: ARG002 - there is none
+    def collect(self, task: Task, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:  # noqa: ARG002 - there is none
         from localrun.platforms import iexec
         from localrun.task import log
 
         if failed:  # the worker looks no further then
-            return Collected({})
+            return CollectedOutputs({})
         assert task.record.plan is not None
         place = task.workspace
         return iexec.collect(

@@ -138,13 +138,13 @@ class Case:
         return harmless_lines("\n".join(lines))
 
     def _kept(self, difference: Difference) -> list[Path]:
-        if difference.sketch is None:
+        if difference.image is None:
             return []
         folder = self._bench.folder / "differences" / self.name
         folder.mkdir(parents=True, exist_ok=True)
         name = difference.path.removeprefix("outputs.").replace("/", "_").replace(" ", "_")
-        path = folder / f"{name}{difference.sketch.suffix}"
-        path.write_bytes(difference.sketch.data)
+        path = folder / f"{name}{difference.image.suffix}"
+        path.write_bytes(difference.image.data)
         return [path]
 
 

@@ -11,16 +11,16 @@ from typing import Any
 from localrun.api import Task
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.pytest_plugin.case_discovery import EXPECTED
-from localrun.values.compare.expected.files import missing
+from localrun.values.compare.expected.files import missing_files
 from localrun.values.compare.expected.outputs import Difference
-from localrun.values.image_headers.magic import HEAD, formats
+from localrun.values.image_headers.magic import HEAD_SIZE, detect_formats
 
 _FILES = "expected"  # the folder of expected files, beside the values
 
 
 def can_be_read(types: Mapping[str, DataType], name: str, value: Any) -> bool:
     """Whether an expected value belongs to an output, and all its files are there."""
-    return name in types and not list(missing(types[name], value))
+    return name in types and not list(missing_files(types[name], value))
 
 
 def update(
@@ -117,5 +117,5 @@ def _suffix(kind: DataType, source: Path) -> str:
     if not isinstance(kind, Image) or source.is_dir():
         return ""
     with source.open("rb") as stream:
-        found = formats(stream.read(HEAD))
+        found = detect_formats(stream.read(HEAD_SIZE))
     return f".{found[-1]}" if found else ""

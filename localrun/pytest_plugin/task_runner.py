@@ -18,7 +18,7 @@ from localrun.descriptor.types import DataType
 from localrun.suggestions import did_you_mean
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.values.compare.expected.outputs import Difference, compare, read_tolerances
+from localrun.values.compare.expected.outputs import Difference, compare, parse_tolerances
 
 Place = str | os.PathLike[str]
 _LOG, _CHARACTERS = 15, 8000  # last lines of a log in an assertion, and how much of them
@@ -123,7 +123,7 @@ class Bench:
         outputs = self.outputs_of(found)
         wanted = dict(expected) if isinstance(expected, Mapping) else values.load_values(Path(expected))
         types = types_of(found)
-        return compare(wanted, outputs, types, read_tolerances(tolerances or {}, types))
+        return compare(wanted, outputs, types, parse_tolerances(tolerances or {}, types))
 
 
 def types_of(task: Task) -> dict[str, DataType]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from localrun.admission import HostSample, sample
+from localrun.admission import HostSample, sample_host
 from localrun.units import format_bytes
 
 _EVERY = 0.2  # seconds
@@ -41,7 +41,7 @@ class DiskWatch:
         folders: Sequence[Path],
         limit: float,
         *,
-        look: Callable[[Sequence[Path]], HostSample] = sample,
+        look: Callable[[Sequence[Path]], HostSample] = sample_host,
         every: float = _EVERY,
     ) -> None:
         self._folders = folders

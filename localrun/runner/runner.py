@@ -26,7 +26,7 @@ from localrun.task.active import Task
 from localrun.task.outcome import Ending, ending_of_bug
 from localrun.task.record import ImageOrigin
 from localrun.task.states import StepName, TaskState
-from localrun.values import Collected
+from localrun.values import CollectedOutputs
 
 if TYPE_CHECKING:
     from localrun.runner.diagnosis import Verdict
@@ -157,7 +157,7 @@ class _Run:
             self.reservation = self.admission.acquire(
                 task.id,
                 task.record.resources,
-                waiting=self._waits,
+                on_wait=self._waits,
                 check_cancelled=task.check_cancelled,
             )
         task.move(TaskState.QUEUED, message="")
@@ -317,7 +317,7 @@ class _Run:
         )
         return found or verdict
 
-    def _outputs(self, *, failed: bool) -> Collected:
+    def _outputs(self, *, failed: bool) -> CollectedOutputs:
         task = self.task
         task.begin(StepName.OUTPUTS)
         with self._timed("outputs"):
@@ -347,7 +347,7 @@ class _Run:
 
         return f"mounted; {chown.take(self.engine, self.handle, folder, target)}", []
 
-    def _ending(self, exit_: Exit, verdict: Verdict, collected: Collected) -> Ending:
+    def _ending(self, exit_: Exit, verdict: Verdict, collected: CollectedOutputs) -> Ending:
         facts: dict[str, Any] = {
             "exit_code": exit_.code,
             "signal": verdict.signal,
@@ -384,7 +384,7 @@ def _origin(source: ImageSource) -> ImageOrigin:
     return "built" if isinstance(source, ImageFolder) else "pulled"
 
 
-def _outputs_error(collected: Collected) -> OutputsError:
+def _outputs_error(collected: CollectedOutputs) -> OutputsError:
     if collected.cause is not None:
         return OutputsError(collected.message, cause=collected.cause, problems=collected.problems)
     count = len(collected.problems)

@@ -13,7 +13,7 @@ import anyio.to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from localrun.admission import HostSample, sample
+from localrun.admission import HostSample, sample_host
 from localrun.errors import EngineError
 from localrun.runner.container_spec import LABEL_TASK
 from localrun.server.broadcast import Hub
@@ -148,7 +148,7 @@ class Site:
         """What the machine does, at most a second ago."""
         found = self._fresh("host")
         if found is None:
-            found = self._keep("host", sample([self.app.settings.home.parent]))
+            found = self._keep("host", sample_host([self.app.settings.home.parent]))
         assert isinstance(found, HostSample)
         return found
 

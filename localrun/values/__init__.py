@@ -1,14 +1,14 @@
 """Values become files, and files become values."""
 
-from localrun.values.collection import Collected, collect
-from localrun.values.parsing import Assigned, FileValue, load_values, parse_assignments
-from localrun.values.provisioning import Provisioned, provision
+from localrun.values.collection import CollectedOutputs, collect
+from localrun.values.parsing import Assignments, FileValue, load_values, parse_assignments
+from localrun.values.provisioning import ProvisionedInputs, provision
 
 __all__ = [
-    "Assigned",
-    "Collected",
+    "Assignments",
+    "CollectedOutputs",
     "FileValue",
-    "Provisioned",
+    "ProvisionedInputs",
     "collect",
     "load_values",
     "parse_assignments",

@@ -26,7 +26,7 @@ from localrun.descriptor.types.numeric import is_java_number
 from localrun.errors import Cause, Problem
 from localrun.suggestions import closest
 from localrun.values import matching
-from localrun.values.untrusted import Spot, Tree, Untrusted
+from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
 _MAX_ENTRIES = 100_000
 _MAX_SLIDE = 10_000  # files of one whole-slide image
@@ -36,7 +36,7 @@ _MAX_METADATA = 64 * 1024
 _HEAD = 8192
 
 
-class Collected(msgspec.Struct, frozen=True):
+class CollectedOutputs(msgspec.Struct, frozen=True):
     """The outputs of a task: ready for JSON, files as absolute paths; `problems` of the unfit ones.
 
     `cause` and `message` tell more of what they mean than that outputs do not fit.
@@ -49,7 +49,9 @@ class Collected(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-def collect(descriptor: Descriptor, folder: Path, inputs: Mapping[str, Any] | None = None) -> Collected:
+def collect(
+    descriptor: Descriptor, folder: Path, inputs: Mapping[str, Any] | None = None
+) -> CollectedOutputs:
     """Read every declared output from `folder`. Nothing outside of it is touched, whatever is in it.
 
     `inputs` are the values that the task was given, with which some outputs may have to match.
@@ -57,10 +59,10 @@ def collect(descriptor: Descriptor, folder: Path, inputs: Mapping[str, Any] | No
     notes = Notes("outputs")
     folder = folder.absolute()
     try:
-        tree = Tree(folder, descriptor.output_folder)
+        tree = UntrustedDir(folder, descriptor.output_folder)
     except OSError as error:
         notes.error(f"the output folder cannot be read: {error.strerror}", "let the task leave it in place")
-        return Collected({}, tuple(notes.problems))
+        return CollectedOutputs({}, tuple(notes.problems))
     with tree:
         collector = _Collector(tree)
         extras = _extras(tree, descriptor.outputs, notes)
@@ -71,14 +73,16 @@ def collect(descriptor: Descriptor, folder: Path, inputs: Mapping[str, Any] | No
     _tell_extras(extras, notes)
     matching.check_outputs(descriptor, inputs or {}, found, notes)
     outputs = {name: value for name, value in found.items() if value is not None}
-    return Collected(outputs, tuple(notes.problems), tuple(notes.warnings))
+    return CollectedOutputs(outputs, tuple(notes.problems), tuple(notes.warnings))
 
 
-def _extras(tree: Tree, declared: Iterable[str], notes: Notes) -> list[str]:
+def _extras(tree: UntrustedDir, declared: Iterable[str], notes: Notes) -> list[str]:
     known = set(declared)
     try:
-        return sorted(name for name in tree.names(Spot((), "folder", 0), _MAX_ENTRIES) if name not in known)
-    except Untrusted as error:
+        return sorted(
+            name for name in tree.list_names(TreeEntry((), "folder", 0), _MAX_ENTRIES) if name not in known
+        )
+    except UnsafePath as error:
         notes.error(str(error), error.remedy)
         return []
 
@@ -93,7 +97,7 @@ def _tell_extras(extras: list[str], notes: Notes) -> None:
 
 
 class _Collector:
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: UntrustedDir) -> None:
         self.tree = tree
         self.budget = _MAX_TEXT
 
@@ -101,7 +105,7 @@ class _Collector:
         """One declared output; None when it is missing or unfit."""
         try:
             spot = self.tree.find((parameter.name,))
-        except Untrusted as error:
+        except UnsafePath as error:
             notes.error(str(error), error.remedy)
             return None
         if spot is None:
@@ -109,27 +113,27 @@ class _Collector:
             return None
         return self.value(parameter.type, spot, notes)
 
-    def value(self, kind: DataType, spot: Spot, notes: Notes) -> Any:
+    def value(self, kind: DataType, spot: TreeEntry, notes: Notes) -> Any:
         """What stands at a spot, by its type."""
         before = len(notes.problems)
         try:
             found = self._by_type(kind, spot, notes)
-        except Untrusted as error:
+        except UnsafePath as error:
             notes.error(str(error), error.remedy)
         return found if len(notes.problems) == before else None
 
-    def _by_type(self, kind: DataType, spot: Spot, notes: Notes) -> Any:
+    def _by_type(self, kind: DataType, spot: TreeEntry, notes: Notes) -> Any:
         if isinstance(kind, Array):
             return self._array(kind, spot, notes)
         if isinstance(kind, Image) and spot.kind == "folder":
             return self._slide(kind, spot, notes)
         if spot.kind != "file":
-            raise Untrusted(f"is a {spot.kind}, not a file with the {kind.id}")
+            raise UnsafePath(f"is a {spot.kind}, not a file with the {kind.id}")
         if isinstance(kind, (File, Image, Geometry)):
             return self._file(kind, spot, notes)
         return self._text(kind, spot, notes)
 
-    def _file(self, kind: DataType, spot: Spot, notes: Notes) -> str:
+    def _file(self, kind: DataType, spot: TreeEntry, notes: Notes) -> str:
         if isinstance(kind, Geometry):
             self._text(kind, spot, notes)
         elif isinstance(kind, Image):
@@ -137,28 +141,28 @@ class _Collector:
         elif isinstance(kind, File):
             kind.check_size(spot.size, notes)
             kind.check_head(self.tree.read(spot, _HEAD), notes)  # also shows that it can be read
-        return str(self.tree.path(spot))
+        return str(self.tree.host_path(spot))
 
-    def _image(self, kind: Image, spot: Spot, notes: Notes) -> None:
+    def _image(self, kind: Image, spot: TreeEntry, notes: Notes) -> None:
         from localrun.values.image_headers import reader
 
         with self.tree.open(spot) as file:
-            reader.check(kind, file, spot.size, notes)
+            reader.check_image(kind, file, spot.size, notes)
 
-    def _slide(self, kind: Image, spot: Spot, notes: Notes) -> str:
+    def _slide(self, kind: Image, spot: TreeEntry, notes: Notes) -> str:
         from localrun.values.image_headers import reader
 
-        found = self.tree.files(spot, _MAX_SLIDE)
+        found = self.tree.list_files(spot, _MAX_SLIDE)
         depth = len(spot.parts)
         if any(len(inner.parts) > depth + 1 for inner in found):
             notes.warn_divergence("image_folder_nested")
         files = (
             ("/".join(inner.parts[depth:]), partial(self.tree.open, inner), inner.size) for inner in found
         )
-        reader.check_folder(kind, files, notes)
-        return str(self.tree.path(spot))
+        reader.check_slide_folder(kind, files, notes)
+        return str(self.tree.host_path(spot))
 
-    def _text(self, kind: DataType, spot: Spot, notes: Notes) -> Any:
+    def _text(self, kind: DataType, spot: TreeEntry, notes: Notes) -> Any:
         text = self._decoded(kind, spot, notes)
         if text is None:
             return None
@@ -167,13 +171,13 @@ class _Collector:
             return None
         return kind.to_json(kind.parse(text, notes))
 
-    def _decoded(self, kind: DataType, spot: Spot, notes: Notes) -> str | None:
+    def _decoded(self, kind: DataType, spot: TreeEntry, notes: Notes) -> str | None:
         if spot.size > kind.text_limit:
             notes.error(f"has {spot.size} bytes, too many for one {kind.id}", "write the value alone")
             return None
         self.budget -= spot.size
         if self.budget < 0:
-            raise Untrusted(f"the outputs together hold more than {_MAX_TEXT} bytes of text", "use files")
+            raise UnsafePath(f"the outputs together hold more than {_MAX_TEXT} bytes of text", "use files")
         data = self.tree.read(spot, kind.text_limit)
         try:
             return trim(data.decode())
@@ -181,10 +185,10 @@ class _Collector:
             notes.error(f"found {data[:20]!r}, not UTF-8 text", f"write the {kind.id} as UTF-8 text")
             return None
 
-    def _array(self, kind: Array, spot: Spot, notes: Notes) -> list[Any] | None:
+    def _array(self, kind: Array, spot: TreeEntry, notes: Notes) -> list[Any] | None:
         if spot.kind != "folder":
-            raise Untrusted(f"is a {spot.kind}, not a folder with the items", "write a folder")
-        names = self.tree.names(spot, _MAX_ENTRIES)
+            raise UnsafePath(f"is a {spot.kind}, not a folder with the items", "write a folder")
+        names = self.tree.list_names(spot, _MAX_ENTRIES)
         indexes = sorted(int(name) for name in names if _is_index(name))
         self._check_metadata(spot, "array.yml" in names, len(indexes), notes)
         _check_names(names, notes)
@@ -192,10 +196,10 @@ class _Collector:
         kind.check_size(len(indexes), notes)
         return [self._item(kind.subtype, spot, index, notes.child(index)) for index in indexes]
 
-    def _item(self, kind: DataType, spot: Spot, index: int, notes: Notes) -> Any:
+    def _item(self, kind: DataType, spot: TreeEntry, index: int, notes: Notes) -> Any:
         try:
             inner = self.tree.find((*spot.parts, str(index)))
-        except Untrusted as error:
+        except UnsafePath as error:
             notes.error(str(error), error.remedy)
             return None
         if inner is None:
@@ -208,10 +212,10 @@ class _Collector:
             notes.warn_divergence("array_not_a_number")
         return found
 
-    def _is_java(self, spot: Spot) -> bool:
+    def _is_java(self, spot: TreeEntry) -> bool:
         return is_java_number(trim(self.tree.read(spot, _HEAD).decode()))
 
-    def _check_metadata(self, spot: Spot, is_there: bool, count: int, notes: Notes) -> None:
+    def _check_metadata(self, spot: TreeEntry, is_there: bool, count: int, notes: Notes) -> None:
         inner = self.tree.find((*spot.parts, "array.yml")) if is_there else None
         remedy = f"write 'size: {count}' into array.yml"
         if inner is None or inner.kind != "file":

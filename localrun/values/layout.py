@@ -27,44 +27,46 @@ from localrun.descriptor.types import (
 from localrun.errors import InputsError
 from localrun.suggestions import closest
 from localrun.values import matching
-from localrun.values.parsing import FileValue, load_list, path_of, unknown
+from localrun.values.parsing import FileValue, expand_path, load_list, unknown_input
 
 _HEAD = 8192  # bytes that tell text from binary data
 _MOST_SIBLINGS = 500
 _FILES = (File, Image, Geometry)
 
 
-class Entry(msgspec.Struct, frozen=True):
+class InputEntry(msgspec.Struct, frozen=True):
     """One thing below the input folder: a folder, a text, a copied or mounted file, the files of a zip."""
 
     target: str
-    how: Literal["folder", "text", "copy", "mount", "unpack"]
+    kind: Literal["folder", "text", "copy", "mount", "unpack"]
     content: bytes = b""
     source: Path = Path()
 
 
-class Plan(msgspec.Struct):
+class InputLayout(msgspec.Struct):
     """Everything that is to be written, and what was noticed on the way."""
 
     values: dict[str, Any] = msgspec.field(default_factory=dict)
-    entries: list[Entry] = msgspec.field(default_factory=list)
-    taken: list[str] = msgspec.field(default_factory=list)
+    entries: list[InputEntry] = msgspec.field(default_factory=list)
+    defaults_used: list[str] = msgspec.field(default_factory=list)
 
 
-def make_plan(
+def plan_inputs(
     descriptor: Descriptor,
     values: Mapping[str, Any],
     notes: Notes,
     *,
     copy: bool,
-    misread: Collection[str] = (),
-) -> Plan:
+    invalid: Collection[str] = (),
+) -> InputLayout:
     """Check every value but the `misread` ones, of which that was told; what is wrong goes to `notes`."""
-    plan = Plan()
-    notes.problems += [unknown(str(name), descriptor) for name in values if name not in descriptor.inputs]
+    plan = InputLayout()
+    notes.problems += [
+        unknown_input(str(name), descriptor) for name in values if name not in descriptor.inputs
+    ]
     planner = _Planner(plan, copy)
     for name, parameter in descriptor.inputs.items():
-        if name in misread:
+        if name in invalid:
             continue
         inner = notes.child(name)
         found = _given(parameter, values, plan, inner)
@@ -74,7 +76,7 @@ def make_plan(
     return plan
 
 
-def _given(parameter: Parameter, values: Mapping[str, Any], plan: Plan, notes: Notes) -> Any:
+def _given(parameter: Parameter, values: Mapping[str, Any], plan: InputLayout, notes: Notes) -> Any:
     name = parameter.name
     if name in values and values[name] is None and not parameter.optional:
         notes.error("is null, and is not optional", "give a value")
@@ -82,7 +84,9 @@ def _given(parameter: Parameter, values: Mapping[str, Any], plan: Plan, notes: N
         return values[name]
     # a descriptor must not choose files of the host
     if parameter.has_default and not holds_files(parameter.type):
-        plan.taken.append(f"{name} was not given: its default {format_value(parameter.default)} is taken")
+        plan.defaults_used.append(
+            f"{name} was not given: its default {format_value(parameter.default)} is taken"
+        )
         return parameter.default
     if not parameter.optional:
         notes.error("is missing", f"give it: {name}={_example(parameter.type)}")
@@ -98,7 +102,7 @@ def _example(kind: DataType) -> str:
 class _Planner:
     """Turns values into entries."""
 
-    def __init__(self, plan: Plan, copy: bool) -> None:
+    def __init__(self, plan: InputLayout, copy: bool) -> None:
         self.entries = plan.entries
         self.copy = copy
 
@@ -120,7 +124,7 @@ class _Planner:
         if value is None:
             return None
         # what cannot be encoded has been refused
-        self.entries.append(Entry(target, "text", kind.to_text(value).encode(errors="replace")))
+        self.entries.append(InputEntry(target, "text", kind.to_text(value).encode(errors="replace")))
         return kind.to_json(value)
 
     def _array(self, kind: Array, target: str, value: Any, notes: Notes) -> Any:
@@ -131,9 +135,9 @@ class _Planner:
         items = kind.validate_items(value, notes)
         if items is None:
             return None
-        self.entries.append(Entry(target, "folder"))
+        self.entries.append(InputEntry(target, "folder"))
         # App Engine: no line break at the end
-        self.entries.append(Entry(f"{target}/array.yml", "text", f"size: {len(items)}".encode()))
+        self.entries.append(InputEntry(f"{target}/array.yml", "text", f"size: {len(items)}".encode()))
         return [
             self.add(kind.subtype, f"{target}/{index}", item, notes.child(index))
             for index, item in enumerate(items)
@@ -162,7 +166,7 @@ class _Planner:
         # a container of any user must be able to read what is mounted as it is
         mountable = bool(status.st_mode & stat.S_IROTH) and not self.copy
         source = Path(os.path.realpath(path))
-        self.entries.append(Entry(target, "mount" if mountable else "copy", source=source))
+        self.entries.append(InputEntry(target, "mount" if mountable else "copy", source=source))
 
     def _image(self, kind: Image, target: str, path: Path, notes: Notes) -> bool:
         """Look at an image; whether it is a zip, which the task finds unpacked."""
@@ -171,9 +175,9 @@ class _Planner:
         with path.open("rb") as file:
             zipped = reader.is_zip(file.read(4))
             file.seek(0)
-            reader.check(kind, file, os.fstat(file.fileno()).st_size, notes)
+            reader.check_image(kind, file, os.fstat(file.fileno()).st_size, notes)
         if zipped:
-            self.entries.append(Entry(target, "unpack", source=Path(os.path.realpath(path))))
+            self.entries.append(InputEntry(target, "unpack", source=Path(os.path.realpath(path))))
         return zipped
 
     def _slide(self, kind: Image, target: str, path: Path, notes: Notes) -> None:
@@ -181,16 +185,16 @@ class _Planner:
 
         first, before = len(self.entries), len(notes.problems)
         self._folder(target, path, notes)
-        copies = [entry for entry in self.entries[first:] if entry.how == "copy"]
+        copies = [entry for entry in self.entries[first:] if entry.kind == "copy"]
         files = (
             (entry.target[len(target) + 1 :], partial(_open, entry.source), entry.source.stat().st_size)
             for entry in copies
         )
         if len(notes.problems) == before:
-            reader.check_folder(kind, files, notes)
+            reader.check_slide_folder(kind, files, notes)
 
     def _folder(self, target: str, path: Path, notes: Notes) -> None:
-        self.entries.append(Entry(target, "folder"))
+        self.entries.append(InputEntry(target, "folder"))
         for entry in _listing(path, notes):
             inner, place = Path(entry.path), f"{target}/{entry.name}"
             if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
@@ -198,14 +202,14 @@ class _Planner:
             elif entry.is_dir():
                 self._folder(place, inner, notes)
             elif _is_readable(inner, notes):
-                self.entries.append(Entry(place, "copy", source=inner))
+                self.entries.append(InputEntry(place, "copy", source=inner))
 
 
 def _path_of(value: Any) -> Path | None:
     if isinstance(value, FileValue):
         return Path(os.path.abspath(value.path))  # noqa: PTH100 - nothing is resolved
     if isinstance(value, str) and value:
-        value = path_of(value)
+        value = expand_path(value)
     return Path(os.path.abspath(value)) if isinstance(value, os.PathLike) else None  # noqa: PTH100
 
 

@@ -25,7 +25,7 @@ _KINDS: dict[int, Kind] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class FileEntry:
     """One thing in a folder: its path below it, size in bytes, and when it was written (since 1970).
 
     `target` is what a link says, `problem` why a folder cannot be looked into.
@@ -40,25 +40,25 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaves:
+class Listing:
     """What was found, each folder before what is in it; `more` when that is not all."""
 
-    found: tuple[Leaf, ...]
-    more: bool = False
+    entries: tuple[FileEntry, ...]
+    is_truncated: bool = False
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return sum(leaf.size for leaf in self.found if leaf.kind == "file")
+        return sum(leaf.size for leaf in self.entries if leaf.kind == "file")
 
 
-def leaves(root: Path, limit: int = LIMIT) -> Leaves:
+def list_folder(root: Path, limit: int = LIMIT) -> Listing:
     """List a folder, however deep, up to `limit` entries; none when it is not there."""
     found = list(islice(_below(root, (), limit + 1), limit + 1))
-    return Leaves(tuple(found[:limit]), more=len(found) > limit)
+    return Listing(tuple(found[:limit]), is_truncated=len(found) > limit)
 
 
-def _below(root: Path, parts: tuple[str, ...], most: int) -> Iterator[Leaf]:
+def _below(root: Path, parts: tuple[str, ...], most: int) -> Iterator[FileEntry]:
     try:
         folder = _open(root, parts)
     except OSError:  # gone meanwhile; what cannot be opened was told by whoever listed it
@@ -90,7 +90,7 @@ def _names(folder: int, most: int) -> list[str]:
         return sorted(entry.name for entry in islice(entries, most))
 
 
-def _leaf(folder: int, parts: tuple[str, ...], name: str) -> Leaf | None:
+def _leaf(folder: int, parts: tuple[str, ...], name: str) -> FileEntry | None:
     """One entry; None when it has gone meanwhile."""
     try:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -98,7 +98,7 @@ def _leaf(folder: int, parts: tuple[str, ...], name: str) -> Leaf | None:
         return None
     kind = _KINDS.get(stat.S_IFMT(status.st_mode), "device")
     size = status.st_size if kind == "file" else 0
-    leaf = Leaf("/".join((*parts, name)), kind, size, status.st_mtime)
+    leaf = FileEntry("/".join((*parts, name)), kind, size, status.st_mtime)
     if kind == "link":
         return replace(leaf, target=_target(folder, name))
     return replace(leaf, problem=_closed(folder, name, len(parts))) if kind == "folder" else leaf

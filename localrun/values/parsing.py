@@ -24,14 +24,14 @@ class FileValue(msgspec.Struct, frozen=True):
     path: Path
 
 
-def refuse(problems: Sequence[Problem]) -> None:
+def raise_problems(problems: Sequence[Problem]) -> None:
     """Raise `InputsError` when there are problems."""
     if problems:
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise InputsError(f"the inputs have {count}", remedy="correct the values listed", problems=problems)
 
 
-def unknown(name: str, descriptor: Descriptor) -> Problem:
+def unknown_input(name: str, descriptor: Descriptor) -> Problem:
     """The problem of a name that is no input."""
     remedy = did_you_mean(name, descriptor.inputs)
     if not remedy:
@@ -40,15 +40,15 @@ def unknown(name: str, descriptor: Descriptor) -> Problem:
     return Problem(f"inputs.{name[:80]}", "is no input of the task", remedy)
 
 
-class Assigned(msgspec.Struct, frozen=True):
+class Assignments(msgspec.Struct, frozen=True):
     """What was read of `name=VALUE` texts: values, what is wrong, and the inputs that it is wrong with."""
 
     values: dict[str, Any]
     problems: tuple[Problem, ...] = ()
-    misread: frozenset[str] = frozenset()
+    invalid: frozenset[str] = frozenset()
 
 
-def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assigned:
+def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assignments:
     """Read `name=VALUE` by the parameter's type, `name=@FILE` as a file, `name=@@text` as `@text`.
 
     An array is a JSON list, or is given item by item. Nothing is raised: what is wrong with the other
@@ -63,7 +63,7 @@ def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assigned:
             notes.child(format_value(pair)).error("has no '='", f"write {name[:40]}=VALUE")
             misread.add(name)
         elif name not in descriptor.inputs:
-            notes.problems.append(unknown(name, descriptor))
+            notes.problems.append(unknown_input(name, descriptor))
         else:
             texts.setdefault(name, []).append(text)
     found: dict[str, Any] = {}
@@ -73,7 +73,7 @@ def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assigned:
         if len(notes.problems) > before:
             misread.add(name)
     values = {name: value for name, value in found.items() if name not in misread}
-    return Assigned(values, tuple(notes.problems), frozenset(misread))
+    return Assignments(values, tuple(notes.problems), frozenset(misread))
 
 
 def _parameter(kind: DataType, texts: list[str], notes: Notes) -> Any:
@@ -106,10 +106,10 @@ def _one(kind: DataType, text: str, notes: Notes) -> Any:
 
 
 def _file(text: str) -> FileValue:
-    return FileValue(path_of(text))
+    return FileValue(expand_path(text))
 
 
-def path_of(text: str) -> Path:
+def expand_path(text: str) -> Path:
     """The path in `@FILE`; `~` is the user's home, which a shell leaves alone behind `=`."""
     return Path(os.path.expanduser(text.removeprefix("@")))  # noqa: PTH111 - Path's own raises without a home
 
@@ -136,7 +136,9 @@ def load_values(path: Path) -> dict[str, Any]:
     """
     found = _load(path)
     if not isinstance(found, dict):
-        refuse([Problem("", "holds no mapping of names to values", "write name: value", file=str(path))])
+        raise_problems(
+            [Problem("", "holds no mapping of names to values", "write name: value", file=str(path))]
+        )
     return {name: _resolve(value, path.parent) for name, value in found.items()}
 
 
@@ -162,7 +164,9 @@ def _bytes(path: Path) -> bytes:
         problem = Problem("", f"cannot be read: {reason}", "check the path", file=str(path))
         raise _unreadable(path, problem) from None
     if len(data) > MAX_BYTES:
-        refuse([Problem("", f"is larger than {MAX_BYTES} bytes", "give large data as files", file=str(path))])
+        raise_problems(
+            [Problem("", f"is larger than {MAX_BYTES} bytes", "give large data as files", file=str(path))]
+        )
     return data
 
 
@@ -191,7 +195,7 @@ def _from_json(data: bytes, path: Path) -> Any:
     except (ValueError, RecursionError) as error:
         problem = Problem("", f"is not JSON: {_reason(error)}", "correct it", file=str(path))
         raise _unreadable(path, problem) from None
-    refuse(repeated)
+    raise_problems(repeated)
     return found
 
 
@@ -201,13 +205,13 @@ def _from_yaml(data: bytes, path: Path) -> Any:
     except yaml.DocumentError as error:
         raise _unreadable(path, error.problem) from None
     # aliases are well in a file that only localrun reads; a name that is there twice is a slip
-    refuse([problem for problem in found.warnings if "was there before" in problem.message])
+    raise_problems([problem for problem in found.warnings if "was there before" in problem.message])
     return found.root.to_python()
 
 
 def _resolve(value: Any, base: Path) -> Any:
     if isinstance(value, str) and value.startswith("@"):
-        return value[1:] if value.startswith("@@") else FileValue(base / path_of(value))
+        return value[1:] if value.startswith("@@") else FileValue(base / expand_path(value))
     if isinstance(value, list):
         return [_resolve(item, base) for item in value]
     # an item of App Engine's own form of an array; other objects are geometries, whose texts are their own

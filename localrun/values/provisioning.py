@@ -15,14 +15,14 @@ import msgspec
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Notes
 from localrun.errors import Cause, InputsError, LocalrunError, Problem
-from localrun.values.layout import Entry, make_plan
-from localrun.values.parsing import Assigned, refuse
+from localrun.values.layout import InputEntry, plan_inputs
+from localrun.values.parsing import Assignments, raise_problems
 
 _CHUNK = 1024 * 1024
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755  # any user of a container may read
 
 
-class Provisioned(msgspec.Struct, frozen=True):
+class ProvisionedInputs(msgspec.Struct, frozen=True):
     """The inputs as they are on disk.
 
     `values` can be written as JSON (files as absolute paths); `mounts` are files that are not copied, each
@@ -47,8 +47,8 @@ def provision(
     *,
     copy: bool = False,
     check_cancelled: Callable[[], None] = _go_on,
-    assigned: Assigned | None = None,
-) -> Provisioned:
+    assignments: Assignments | None = None,
+) -> ProvisionedInputs:
     """Check the values and write each to its file in `folder`, which is made if need be.
 
     `assigned` are values that come before the others, and whose problems are told with all others.
@@ -58,20 +58,22 @@ def provision(
     is removed again.
     """
     notes = Notes("inputs")
-    assigned = assigned or Assigned({})
-    notes.problems += assigned.problems
-    plan = make_plan(descriptor, {**values, **assigned.values}, notes, copy=copy, misread=assigned.misread)
-    refuse(notes.problems)
+    assignments = assignments or Assignments({})
+    notes.problems += assignments.problems
+    plan = plan_inputs(
+        descriptor, {**values, **assignments.values}, notes, copy=copy, invalid=assignments.invalid
+    )
+    raise_problems(notes.problems)
     _write(plan.entries, folder, check_cancelled)
-    mounts = tuple((entry.source, entry.target) for entry in plan.entries if entry.how == "mount")
-    return Provisioned(plan.values, mounts, tuple(plan.taken), tuple(notes.warnings))
+    mounts = tuple((entry.source, entry.target) for entry in plan.entries if entry.kind == "mount")
+    return ProvisionedInputs(plan.values, mounts, tuple(plan.defaults_used), tuple(notes.warnings))
 
 
-def _write(entries: list[Entry], folder: Path, check_cancelled: Callable[[], None]) -> None:
+def _write(entries: list[InputEntry], folder: Path, check_cancelled: Callable[[], None]) -> None:
     with _telling("inputs"):
         made_folder = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-    done: list[Entry] = []
+    done: list[InputEntry] = []
     with _clean_on_failure(folder, done, made_folder):
         for entry in entries:
             check_cancelled()
@@ -80,15 +82,15 @@ def _write(entries: list[Entry], folder: Path, check_cancelled: Callable[[], Non
 
 
 @contextmanager
-def _clean_on_failure(folder: Path, done: list[Entry], made_folder: bool) -> Iterator[None]:
+def _clean_on_failure(folder: Path, done: list[InputEntry], made_folder: bool) -> Iterator[None]:
     try:
         yield
     except BaseException:
         for entry in reversed(done):
             path = folder / entry.target
-            if entry.how == "unpack":
+            if entry.kind == "unpack":
                 shutil.rmtree(path)
-            elif entry.how == "folder":
+            elif entry.kind == "folder":
                 path.rmdir()
             else:
                 path.unlink()
@@ -114,19 +116,21 @@ def _telling(place: str) -> Iterator[None]:
         ) from error
 
 
-def _write_one(entry: Entry, path: Path, done: list[Entry], check_cancelled: Callable[[], None]) -> None:
-    if entry.how in ("folder", "unpack"):
+def _write_one(
+    entry: InputEntry, path: Path, done: list[InputEntry], check_cancelled: Callable[[], None]
+) -> None:
+    if entry.kind in ("folder", "unpack"):
         path.mkdir()
         done.append(entry)
         path.chmod(_FOLDER_MODE)
-        if entry.how == "unpack":
+        if entry.kind == "unpack":
             _unpack(entry.source, path, check_cancelled)
         return
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, _FILE_MODE), "wb") as stream:
         done.append(entry)
         os.fchmod(stream.fileno(), _FILE_MODE)
-        if entry.how == "copy":
+        if entry.kind == "copy":
             _copy(entry.source, stream.fileno(), check_cancelled)
         else:
             stream.write(entry.content)
@@ -137,7 +141,7 @@ def _unpack(source: Path, path: Path, check_cancelled: Callable[[], None]) -> No
 
     try:
         reader.unpack(source, path, (_FILE_MODE, _FOLDER_MODE), check_cancelled)
-    except reader.Damaged as error:
+    except reader.CorruptFile as error:
         raise OSError(errno.EIO, f"{source} is a damaged zip: {error}") from error
 
 

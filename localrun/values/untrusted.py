@@ -33,7 +33,7 @@ _KINDS = (
 Parts = tuple[str, ...]
 
 
-class Untrusted(ValueError):
+class UnsafePath(ValueError):
     """Something in the tree is refused; the text says what was found, `remedy` what to do."""
 
     def __init__(self, message: str, remedy: str = "write a regular file there") -> None:
@@ -41,10 +41,10 @@ class Untrusted(ValueError):
         self.remedy = remedy
 
 
-class Spot(msgspec.Struct, frozen=True):
+class TreeEntry(msgspec.Struct, frozen=True):
     """What was found at a path: its real parts, its kind, its size in bytes.
 
-    Links are resolved, but for those that `Tree.everything` lists.
+    Links are resolved, but for those that `UntrustedDir.everything` lists.
     """
 
     parts: Parts
@@ -52,7 +52,7 @@ class Spot(msgspec.Struct, frozen=True):
     size: int
 
 
-class Tree:
+class UntrustedDir:
     """The folder `root` of the host, which the container calls `inside`. A context manager."""
 
     def __init__(self, root: Path, inside: str) -> None:
@@ -62,7 +62,7 @@ class Tree:
         # the folder that was used last: the items of an array share one
         self._last: tuple[Parts, int] | None = None
 
-    def __enter__(self) -> Tree:
+    def __enter__(self) -> UntrustedDir:
         return self
 
     def __exit__(
@@ -71,18 +71,18 @@ class Tree:
         self._forget()
         os.close(self._root)
 
-    def path(self, spot: Spot) -> Path:
+    def host_path(self, spot: TreeEntry) -> Path:
         """Where it is on the host."""
         return self.root.joinpath(*spot.parts)
 
-    def find(self, parts: Parts) -> Spot | None:
-        """Look at a path; None when nothing is there. Raises `Untrusted` for links that lead outside."""
+    def find(self, parts: Parts) -> TreeEntry | None:
+        """Look at a path; None when nothing is there. Raises `UnsafePath` for links that lead outside."""
         try:
             return self._find(parts)
         except OSError as error:
             raise _refused(error) from error
 
-    def _find(self, parts: Parts) -> Spot | None:
+    def _find(self, parts: Parts) -> TreeEntry | None:
         pending = deque(parts)
         done: list[str] = []
         links = 0
@@ -93,7 +93,7 @@ class Tree:
                 continue
             status = self._status((*done, part))
             if status is None and links:
-                raise Untrusted("is a link to nothing")
+                raise UnsafePath("is a link to nothing")
             if status is None:
                 return None
             if not stat.S_ISLNK(status.st_mode):
@@ -101,7 +101,7 @@ class Tree:
                 continue
             links += 1
             if links > _MAX_LINKS:
-                raise Untrusted("is a link that leads round in circles")
+                raise UnsafePath("is a link that leads round in circles")
             pending.extendleft(reversed(self._target((*done, part), done)))
         return self._spot(tuple(done))
 
@@ -111,16 +111,16 @@ class Tree:
         if not target.is_absolute():
             return target.parts
         if not target.is_relative_to(self._inside):
-            raise Untrusted(f"is a link to {str(target)[:200]!r}, which leaves the output folder")
+            raise UnsafePath(f"is a link to {str(target)[:200]!r}, which leaves the output folder")
         done.clear()
         return target.relative_to(self._inside).parts
 
-    def _spot(self, parts: Parts) -> Spot:
+    def _spot(self, parts: Parts) -> TreeEntry:
         status = self._status(parts) if parts else os.fstat(self._root)
         if status is None:
-            raise Untrusted("went away while it was read")
+            raise UnsafePath("went away while it was read")
         kind = next((name for test, name in _KINDS if test(status.st_mode)), "device")
-        return Spot(parts, kind, status.st_size)  # type: ignore[arg-type]
+        return TreeEntry(parts, kind, status.st_size)  # type: ignore[arg-type]
 
     def _status(self, parts: Parts) -> os.stat_result | None:
         try:
@@ -136,7 +136,7 @@ class Tree:
         if self._last is not None and self._last[0] == parts:
             return self._last[1]
         if len(parts) > _MAX_DEPTH:
-            raise Untrusted(f"is nested deeper than {_MAX_DEPTH} folders", "write flatter folders")
+            raise UnsafePath(f"is nested deeper than {_MAX_DEPTH} folders", "write flatter folders")
         self._forget()
         self._last = (parts, self._open_directory(parts))
         return self._last[1]
@@ -156,7 +156,7 @@ class Tree:
             os.close(self._last[1])
             self._last = None
 
-    def open(self, spot: Spot) -> BufferedReader:
+    def open(self, spot: TreeEntry) -> BufferedReader:
         """A regular file, to be read and closed."""
         try:
             descriptor = os.open(spot.parts[-1], _FILE, dir_fd=self._directory(spot.parts[:-1]))
@@ -164,45 +164,45 @@ class Tree:
             raise _refused(error) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise Untrusted("changed while it was read")
+            raise UnsafePath("changed while it was read")
         return os.fdopen(descriptor, "rb")
 
-    def read(self, spot: Spot, limit: int) -> bytes:
+    def read(self, spot: TreeEntry, limit: int) -> bytes:
         """The first `limit` bytes of a regular file."""
         with self.open(spot) as stream:
             return stream.read(limit)
 
-    def names(self, spot: Spot, limit: int) -> list[str]:
-        """What is in a folder, in no order. Raises `Untrusted` when it is more than `limit`."""
+    def list_names(self, spot: TreeEntry, limit: int) -> list[str]:
+        """What is in a folder, in no order. Raises `UnsafePath` when it is more than `limit`."""
         try:
             with os.scandir(self._directory(spot.parts)) as entries:
                 found = [entry.name for entry in islice(entries, limit + 1)]
         except OSError as error:
             raise _refused(error) from error
         if len(found) > limit:
-            raise Untrusted(f"holds more than {limit} files", "write fewer")
+            raise UnsafePath(f"holds more than {limit} files", "write fewer")
         return found
 
-    def files(self, spot: Spot, limit: int) -> list[Spot]:
+    def list_files(self, spot: TreeEntry, limit: int) -> list[TreeEntry]:
         """The files in a folder, however deep. Refuses links, devices and the like, and too many files."""
-        found = self.everything(spot, limit)
+        found = self.walk(spot, limit)
         for inner in found:
             if inner.kind != "file":
-                raise Untrusted(
+                raise UnsafePath(
                     f"holds {inner.parts[-1]!r}, which is neither a file nor a folder", "leave it out"
                 )
         return found
 
-    def everything(self, spot: Spot, limit: int) -> list[Spot]:
+    def walk(self, spot: TreeEntry, limit: int) -> list[TreeEntry]:
         """All that is in a folder, however deep, but for folders; links are not resolved.
 
-        Raises `Untrusted` when it is more than `limit`.
+        Raises `UnsafePath` when it is more than `limit`.
         """
-        found: list[Spot] = []
+        found: list[TreeEntry] = []
         pending = [spot.parts]
         while pending:
             here = pending.pop()
-            for name in self.names(Spot(here, "folder", 0), limit):
+            for name in self.list_names(TreeEntry(here, "folder", 0), limit):
                 limit -= 1
                 inner = self._spot((*here, name))
                 if inner.kind == "folder":
@@ -211,7 +211,7 @@ class Tree:
                     found.append(inner)
         return found
 
-    def link(self, spot: Spot) -> str:
+    def read_link(self, spot: TreeEntry) -> str:
         """The text of a link."""
         try:
             return os.readlink(spot.parts[-1], dir_fd=self._directory(spot.parts[:-1]))
@@ -221,9 +221,9 @@ class Tree:
 
 def _climb(done: list[str]) -> None:
     if not done:
-        raise Untrusted("is a link that leaves the output folder")
+        raise UnsafePath("is a link that leaves the output folder")
     done.pop()
 
 
-def _refused(error: OSError) -> Untrusted:
-    return Untrusted(f"cannot be read: {error.strerror}", "let the task make it readable")
+def _refused(error: OSError) -> UnsafePath:
+    return UnsafePath(f"cannot be read: {error.strerror}", "let the task make it readable")

@@ -71,7 +71,7 @@ def ledger(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def gate(ledger: Path) -> Admission:
-    return Admission(ledger, MACHINE, [], look=Host(), every=NEVER)
+    return Admission(ledger, MACHINE, [], sampler=Host(), interval=NEVER)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def waiting(gate: Admission) -> list[str]:
 
 def test_a_task_that_fits_starts_at_once_and_is_told_nothing(gate: Admission) -> None:
     told: list[str] = []
-    with gate.acquire("a", HALF, waiting=lambda reason, _: told.append(reason)):
+    with gate.acquire("a", HALF, on_wait=lambda reason, _: told.append(reason)):
         assert running(gate) == ["a"]
     assert running(gate) == []
     assert told == []
@@ -236,7 +236,7 @@ def test_disk_pressure_holds_tasks_up_until_it_is_well_below_the_limit(
     ledger: Path, threads: ThreadPoolExecutor
 ) -> None:
     host = Host(disk=93.0)
-    gate = Admission(ledger, MACHINE, [], look=host, every=0.01)
+    gate = Admission(ledger, MACHINE, [], sampler=host, interval=0.01)
     waiter = Waiter(threads, gate, "a", HALF)
     assert waiter.reason() == "disk-pressure: / is 93 % full, limit 90 %"
     host.disk = 89.0
@@ -249,12 +249,12 @@ def test_a_newcomer_is_held_up_by_the_pressure_for_which_another_waits(
     ledger: Path, threads: ThreadPoolExecutor
 ) -> None:
     host = Host(disk=93.0)
-    gate = Admission(ledger, MACHINE, [], look=host, every=0.01)
+    gate = Admission(ledger, MACHINE, [], sampler=host, interval=0.01)
     first = Waiter(threads, gate, "a", HALF)
     first.reason()
     host.disk = 89.0
     first.reason()
-    second = Waiter(threads, Admission(ledger, MACHINE, [], look=host, every=0.01), "b", Resources())
+    second = Waiter(threads, Admission(ledger, MACHINE, [], sampler=host, interval=0.01), "b", Resources())
     assert "is 89 % full" in second.reason()
     host.disk = 50.0
     first.result.result(timeout=10).release()
@@ -263,7 +263,7 @@ def test_a_newcomer_is_held_up_by_the_pressure_for_which_another_waits(
 
 def test_the_host_is_not_looked_at_more_often_than_agreed(ledger: Path) -> None:
     host = Host()
-    gate = Admission(ledger, MACHINE, [], look=host, every=NEVER)
+    gate = Admission(ledger, MACHINE, [], sampler=host, interval=NEVER)
     for count in range(10):
         gate.acquire(str(count), Resources()).release()
     assert host.looks == 1
@@ -282,7 +282,7 @@ def test_a_damaged_ledger_forgets_nothing_that_lives(
 
 def test_a_damaged_ledger_is_told(ledger: Path) -> None:
     told: list[str] = []
-    gate = Admission(ledger, MACHINE, [], look=Host(), on_event=lambda kind, data: told.append(kind))
+    gate = Admission(ledger, MACHINE, [], sampler=Host(), on_event=lambda kind, data: told.append(kind))
     ledger.parent.mkdir()
     ledger.write_text("{broken")
     gate.acquire("a", HALF).release()
@@ -349,8 +349,8 @@ def test_processes_that_come_and_go_never_promise_more_than_there_is(ledger: Pat
 
 def test_a_place_in_the_line_is_held_from_the_moment_it_is_taken(tmp_path: Path) -> None:
     gate = Admission(tmp_path / "ledger" / "l.json", Capacity(cpus=1, memory=GI), [])
-    gate.stand_in_line("first", Resources(cpus=1, memory=1))
-    gate.stand_in_line("second", Resources(cpus=1, memory=1))
+    gate.enqueue("first", Resources(cpus=1, memory=1))
+    gate.enqueue("second", Resources(cpus=1, memory=1))
     assert [entry.task_id for entry in gate.snapshot().waiting] == ["first", "second"]
     first = gate.acquire("first", Resources(cpus=1, memory=1))
     assert [entry.task_id for entry in gate.snapshot().waiting] == ["second"]
@@ -361,7 +361,7 @@ def test_a_place_in_the_line_is_held_from_the_moment_it_is_taken(tmp_path: Path)
 
 def test_a_place_that_was_taken_for_a_cancelled_task_is_given_up(tmp_path: Path) -> None:
     gate = Admission(tmp_path / "ledger" / "l.json", Capacity(cpus=1, memory=GI), [])
-    gate.stand_in_line("a", Resources(cpus=1, memory=1))
+    gate.enqueue("a", Resources(cpus=1, memory=1))
 
     def cancelled() -> None:
         raise TaskKilled("stopped")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from localrun.admission import Disk, HostSample, sample
+from localrun.admission import Disk, HostSample, sample_host
 from localrun.admission.host import mount_point
 
 
 def test_a_sample_tells_memory_and_disk_of_this_machine(tmp_path: Path) -> None:
-    found = sample([tmp_path])
+    found = sample_host([tmp_path])
     stat = os.statvfs(tmp_path)
     (disk,) = found.disks.values()
     assert 0 < found.memory_available <= found.memory_total
@@ -23,7 +23,7 @@ def test_a_sample_tells_memory_and_disk_of_this_machine(tmp_path: Path) -> None:
 
 def test_paths_of_one_file_system_are_looked_at_once(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    assert list(sample([tmp_path, tmp_path / "a"]).disks) == [mount_point(tmp_path)]
+    assert list(sample_host([tmp_path, tmp_path / "a"]).disks) == [mount_point(tmp_path)]
 
 
 def test_a_path_that_is_not_there_yet_stands_for_the_folder_above(tmp_path: Path) -> None:

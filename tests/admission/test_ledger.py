@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from localrun.admission import Entry, machine_ledger
+from localrun.admission import LedgerEntry, machine_ledger_path
 from localrun.admission.ledger import Ledger
 from localrun.errors import AdmissionError
 from localrun.task.process import this_process
@@ -27,20 +27,20 @@ def ledger(tmp_path: Path, damages: list[str]) -> Ledger:
     return Ledger(tmp_path / "state" / "ledger.json", damages.append)
 
 
-def add(ledger: Ledger, task_id: str, **changes: Any) -> Entry:
-    with ledger.change() as table:
-        entry = table.new(task_id, Resources()).replace(**changes)
+def add(ledger: Ledger, task_id: str, **changes: Any) -> LedgerEntry:
+    with ledger.transaction() as table:
+        entry = table.new_entry(task_id, Resources()).replace(**changes)
         table.put(entry)
     return entry
 
 
 def test_what_is_written_down_is_read_back(ledger: Ledger) -> None:
     entry = add(ledger, "a")
-    assert ledger.look() == {"a": entry}
+    assert ledger.read() == {"a": entry}
 
 
 def test_a_ledger_that_was_never_written_is_empty_and_looking_makes_none(ledger: Ledger) -> None:
-    assert ledger.look() == {}
+    assert ledger.read() == {}
     assert not ledger.path.parent.exists()
 
 
@@ -51,7 +51,7 @@ def test_tickets_follow_the_order_of_arrival(ledger: Ledger) -> None:
 def test_entries_of_dead_processes_vanish(ledger: Ledger) -> None:
     add(ledger, "dead", owner=this_process().replace(started=-1.0))
     kept = add(ledger, "a")
-    assert ledger.look() == {"a": kept}
+    assert ledger.read() == {"a": kept}
     assert list(json.loads(ledger.path.read_text())) == ["a"]
 
 
@@ -59,14 +59,14 @@ def test_a_process_that_cannot_be_looked_at_is_forgotten_after_a_week(ledger: Le
     elsewhere = Owner(host="container", pid=1, started=0.0, boot="its-own/1")
     add(ledger, "recent", owner=elsewhere)
     add(ledger, "old", owner=elsewhere, since=time.time() - 8 * 24 * 3600)
-    assert list(ledger.look()) == ["recent"]
+    assert list(ledger.read()) == ["recent"]
 
 
 def test_an_entry_of_another_process_is_not_dropped(ledger: Ledger) -> None:
     add(ledger, "a", owner=Owner(host="container", pid=1, started=0.0, boot="its-own/1"))
-    with ledger.change() as table:
-        table.drop("a")
-    assert list(ledger.look()) == ["a"]
+    with ledger.transaction() as table:
+        table.remove("a")
+    assert list(ledger.read()) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -85,14 +85,14 @@ def test_a_damaged_ledger_is_made_anew_and_said_so(ledger: Ledger, damages: list
     add(ledger, "a")
     ledger.path.write_bytes(text)
     entry = add(ledger, "b")
-    assert ledger.look() == {"b": entry}
+    assert ledger.read() == {"b": entry}
     assert "was damaged" in damages[0]
 
 
 def test_an_entry_under_the_name_of_another_is_not_believed(ledger: Ledger) -> None:
     entry = add(ledger, "a")
     ledger.path.write_text(json.dumps({"b": entry.as_dict()}))
-    assert ledger.look() == {}
+    assert ledger.read() == {}
 
 
 def test_a_pipe_in_place_of_the_ledger_does_not_block(ledger: Ledger) -> None:
@@ -100,7 +100,7 @@ def test_a_pipe_in_place_of_the_ledger_does_not_block(ledger: Ledger) -> None:
     ledger.path.unlink()
     os.mkfifo(ledger.path)
     add(ledger, "b")
-    assert list(ledger.look()) == ["b"]
+    assert list(ledger.read()) == ["b"]
 
 
 def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path, damages: list[str]) -> None:
@@ -122,9 +122,9 @@ def test_a_link_in_place_of_the_lock_is_refused(ledger: Ledger, tmp_path: Path) 
 
 def test_a_change_that_fails_leaves_the_ledger_as_it_was(ledger: Ledger) -> None:
     entry = add(ledger, "a")
-    with pytest.raises(KeyError), ledger.change() as table:
+    with pytest.raises(KeyError), ledger.transaction() as table:
         del table.entries["a"], table.entries["not there"]
-    assert ledger.look() == {"a": entry}
+    assert ledger.read() == {"a": entry}
 
 
 def test_nothing_but_the_ledger_and_its_lock_is_on_the_disk(ledger: Ledger) -> None:
@@ -140,6 +140,6 @@ def test_a_private_folder_stays_private(ledger: Ledger) -> None:
 
 
 def test_the_ledger_of_the_machine_is_one_place_for_all_users() -> None:
-    assert machine_ledger() == machine_ledger("local")
-    assert machine_ledger("tcp://10.0.0.1:2375").parent == machine_ledger().parent
-    assert "/" not in machine_ledger("../../etc/passwd").name
+    assert machine_ledger_path() == machine_ledger_path("local")
+    assert machine_ledger_path("tcp://10.0.0.1:2375").parent == machine_ledger_path().parent
+    assert "/" not in machine_ledger_path("../../etc/passwd").name

@@ -7,15 +7,17 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localrun.admission import Capacity, Entry
-from localrun.admission.queue import asked, line_up
+from localrun.admission import Capacity, LedgerEntry
+from localrun.admission.queue import requested_amount, schedule
 from localrun.task.process import this_process
 
 MACHINE = Capacity(cpus=8, memory=24, gpus=1)
 
 
-def entry(ticket: int, *, cpus: float = 1, memory: int = 1, gpus: int = 0, admitted: bool = False) -> Entry:
-    return Entry(
+def entry(
+    ticket: int, *, cpus: float = 1, memory: int = 1, gpus: int = 0, admitted: bool = False
+) -> LedgerEntry:
+    return LedgerEntry(
         task_id=f"task-{ticket}",
         ticket=ticket,
         admitted=admitted,
@@ -27,8 +29,8 @@ def entry(ticket: int, *, cpus: float = 1, memory: int = 1, gpus: int = 0, admit
     )
 
 
-def starting(*entries: Entry) -> list[int]:
-    return [place.entry.ticket for place in line_up(entries, MACHINE) if place.may_start]
+def starting(*entries: LedgerEntry) -> list[int]:
+    return [place.entry.ticket for place in schedule(entries, MACHINE) if place.can_start]
 
 
 def test_all_that_fit_start_in_the_order_of_arrival() -> None:
@@ -58,15 +60,15 @@ def test_a_task_that_passes_leaves_the_cpus_that_the_earlier_one_will_need() -> 
 
 
 def test_one_who_waits_knows_behind_whom() -> None:
-    line = line_up([entry(1, memory=12, admitted=True), entry(2, memory=16), entry(3)], MACHINE)
+    line = schedule([entry(1, memory=12, admitted=True), entry(2, memory=16), entry(3)], MACHINE)
     assert [place.position for place in line] == [0, 1]
-    assert line[0].short == ["memory"]
-    assert line[1].behind == entry(2, memory=16)
+    assert line[0].shortages == ["memory"]
+    assert line[1].blocked_by == entry(2, memory=16)
 
 
 def test_ten_tenths_of_a_cpu_are_one() -> None:
     tenths = [entry(n, cpus=0.1, memory=0) for n in range(10)]
-    assert all(place.may_start for place in line_up(tenths, Capacity(cpus=1, memory=1)))
+    assert all(place.can_start for place in schedule(tenths, Capacity(cpus=1, memory=1)))
 
 
 def test_more_promised_than_there_is_lets_nobody_start() -> None:
@@ -85,9 +87,9 @@ def test_whoever_passes_delays_nobody_whatever_ends_when(
         entry(n, cpus=ask[0], memory=ask[1], gpus=ask[2], admitted=admitted)
         for n, (ask, admitted) in enumerate(asks)
     ]
-    line = line_up(known, MACHINE)
-    began = [place.entry for place in line if place.may_start]
-    for stuck in (place.entry for place in line if not place.may_start):
+    line = schedule(known, MACHINE)
+    began = [place.entry for place in line if place.can_start]
+    for stuck in (place.entry for place in line if not place.can_start):
         before = known[: len(running)] + [one for one in began if one.ticket < stuck.ticket]
         passed = [one for one in began if one.ticket > stuck.ticket]
         for count in range(len(before) + 1):
@@ -96,8 +98,8 @@ def test_whoever_passes_delays_nobody_whatever_ends_when(
                     assert fits(stuck, [*still, *passed])
 
 
-def fits(one: Entry, beside: list[Entry]) -> bool:
+def fits(one: LedgerEntry, beside: list[LedgerEntry]) -> bool:
     free = MACHINE.amount
     for other in beside:
-        free = free.less(asked(other))
-    return not free.short(asked(one))
+        free = free.subtract(requested_amount(other))
+    return not free.shortages(requested_amount(one))

@@ -13,7 +13,7 @@ import localrun
 from localrun.api.tail import _Tail
 from localrun.engines.fake import FakeContainer
 from localrun.errors import UsageError
-from localrun.values.untrusted import Tree
+from localrun.values.untrusted import UntrustedDir
 from tests.api.test_task import desk_of, fail, submit
 
 
@@ -236,7 +236,7 @@ def test_a_file_whose_place_is_taken_by_a_link_is_not_followed_out(tmp_path: Pat
 def test_a_log_that_is_made_anew_is_gone_on_with_also_when_it_was_empty(before: str, tmp_path: Path) -> None:
     log, beside = tmp_path / "task.log", tmp_path / "beside"
     log.write_text(before)
-    with Tree(tmp_path, "/") as tree:
+    with UntrustedDir(tmp_path, "/") as tree:
         tail = _Tail(tree, "task.log", 10, is_log=True)
         assert "".join(tail.pieces()) == before
         beside.write_text("half\nwhole\n")  # who carries a task on writes it again from the start

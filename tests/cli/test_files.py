@@ -109,7 +109,7 @@ def test_a_task_that_wrote_no_file_says_so(localrun: Command) -> None:
 def test_a_list_that_is_cut_says_so(localrun: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     localrun.program = leave
     localrun.run()
-    monkeypatch.setattr("localrun.values.listing.leaves.__defaults__", (2,))
+    monkeypatch.setattr("localrun.values.listing.list_folder.__defaults__", (2,))
     assert "there are more files than these 2; all are in " in localrun("list-files", "last").err
     assert localrun("list-files", "last", "--json").json["complete"] is False
 

@@ -18,7 +18,7 @@ from localrun.descriptor.types import DateTime, Integer, Notes
 from localrun.engines.fake import FakeContainer
 from localrun.errors import Cause, DescriptorError, InputsError, Problem
 from localrun.task.states import TaskState
-from localrun.values import Collected
+from localrun.values import CollectedOutputs
 from tests.bundle.validation.test_upload import NAMED, docker_tar, layout
 from tests.bundle.validation.test_validator import look
 from tests.support.archives import attestation, nested, oci_image
@@ -75,7 +75,7 @@ def written(folder: Path, name: str, data: bytes) -> Path:
     return path
 
 
-def collected(folder: Path, kind: Any, files: dict[str, bytes | str]) -> Collected:
+def collected(folder: Path, kind: Any, files: dict[str, bytes | str]) -> CollectedOutputs:
     """What is read from an output `o` of a type, from files by their names."""
     for name, data in files.items():
         written(folder / "out", name, data if isinstance(data, bytes) else data.encode())

@@ -246,9 +246,9 @@ def test_entries_of_dead_processes_and_a_damaged_ledger_are_told(settings: Setti
     path.write_text("{")
     assert "was damaged" in by_name(folders.checks(settings, path))["ledger"].message
     entry = {"task_id": "t", "ticket": 1, "admitted": True, "since": 1.0, "cpus": 1.0, "memory": 1, "gpus": 0}
-    from localrun.admission import Entry
+    from localrun.admission import LedgerEntry
 
-    made = Entry(owner=dead_owner(), **entry)  # type: ignore[arg-type]
+    made = LedgerEntry(owner=dead_owner(), **entry)  # type: ignore[arg-type]
     path.write_bytes(b'{"t":' + made.to_json() + b"}")
     check = by_name(folders.checks(settings, path))["ledger"]
     assert (check.status, check.facts["dead"]) == ("warn", 1)

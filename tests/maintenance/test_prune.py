@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun.admission.ledger import Entry
+from localrun.admission.ledger import LedgerEntry
 from localrun.app import App
 from localrun.engines.base import ContainerSpec, Engine
 from localrun.engines.fake import FakeEngine
@@ -182,7 +182,7 @@ def test_while_others_run_tasks_all_images_stay(place: Place) -> None:
     place.engine.add_image("localrun/image:aa")
     path = place.app.ledger
     path.parent.mkdir()
-    entry = Entry(
+    entry = LedgerEntry(
         task_id="t",
         ticket=1,
         admitted=True,

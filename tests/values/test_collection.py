@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from localrun import values
-from localrun.values import Collected
+from localrun.values import CollectedOutputs
 from tests.support.descriptors import make, parameter
 from tests.support.image_files import dicom, png
 
@@ -27,11 +27,11 @@ def out(tmp_path: Path) -> Path:
     return folder
 
 
-def collect(folder: Path, **outputs: Any) -> Collected:
+def collect(folder: Path, **outputs: Any) -> CollectedOutputs:
     return values.collect(make(None, outputs), folder)
 
 
-def told(found: Collected) -> list[str]:
+def told(found: CollectedOutputs) -> list[str]:
     return [str(problem) for problem in found.problems]
 
 
@@ -60,7 +60,7 @@ def test_a_value_is_read_and_blanks_around_it_do_not_matter(
 ) -> None:
     (out / "o").write_text(text)
 
-    assert collect(out, o=kind) == Collected({"o": value})
+    assert collect(out, o=kind) == CollectedOutputs({"o": value})
 
 
 @pytest.mark.parametrize("kind", ["file", "image", "geometry"])
@@ -68,13 +68,13 @@ def test_a_file_output_is_its_path(out: Path, kind: str) -> None:
     point = b'{"type": "Point", "coordinates": [1, 2]}\n'
     (out / "o").write_bytes({"file": b"content", "image": png(), "geometry": point}[kind])
 
-    assert collect(out, o=kind) == Collected({"o": str(out / "o")})
+    assert collect(out, o=kind) == CollectedOutputs({"o": str(out / "o")})
 
 
 def test_arrays_are_read_in_the_order_of_their_indexes(out: Path) -> None:
     write_array(out / "o", *[str(number) for number in range(12)])
 
-    assert collect(out, o=ARRAY) == Collected({"o": list(range(12))})
+    assert collect(out, o=ARRAY) == CollectedOutputs({"o": list(range(12))})
 
 
 def test_nested_arrays_and_arrays_of_files_are_read(out: Path) -> None:

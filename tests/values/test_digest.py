@@ -10,7 +10,7 @@ from localrun.errors import OutputsError
 from localrun.platforms.iexec import digest as iexec_digest
 from localrun.platforms.iexec.keccak import keccak_256
 from localrun.values import digest
-from localrun.values.untrusted import Spot, Tree, Untrusted
+from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
 
 def sha256(data: bytes) -> bytes:
@@ -18,8 +18,8 @@ def sha256(data: bytes) -> bytes:
 
 
 def result(folder: Path, *parts: str) -> str:
-    with Tree(folder, "/iexec_out") as tree:
-        spot = tree.find(parts) if parts else Spot((), "folder", 0)
+    with UntrustedDir(folder, "/iexec_out") as tree:
+        spot = tree.find(parts) if parts else TreeEntry((), "folder", 0)
         assert spot is not None
         return iexec_digest.result_digest(tree, spot)
 
@@ -30,7 +30,7 @@ def result(folder: Path, *parts: str) -> str:
 def test_the_digest_of_a_file_is_the_sha256_of_its_content(tmp_path: Path) -> None:
     (tmp_path / "result").write_bytes(b"hello")
     want = "0x2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
-    assert digest.of_file(tmp_path / "result") == result(tmp_path, "result") == want
+    assert digest.digest_file(tmp_path / "result") == result(tmp_path, "result") == want
 
 
 def test_the_digest_of_a_folder_is_the_keccak_of_its_files_digests_by_name(tmp_path: Path) -> None:
@@ -68,10 +68,10 @@ def test_a_link_to_a_file_beside_it_counts_as_that_file_and_one_to_nothing_does_
 
 def test_a_pipe_has_no_digest(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(Untrusted, match="is a pipe"):
+    with pytest.raises(UnsafePath, match="is a pipe"):
         result(tmp_path, "pipe")
     with pytest.raises(OutputsError, match="no digest"):
-        digest.of_file(tmp_path / "pipe")
+        digest.digest_file(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize(("data", "digits"), [("0x0102", "0102"), ("0102", "0102"), ("0x102", "0102")])
@@ -92,7 +92,7 @@ def test_a_folder_has_a_digest_for_each_file_however_deep(tmp_path: Path) -> Non
     (tmp_path / "x" / "y").mkdir(parents=True)
     (tmp_path / "x" / "y" / "one").write_bytes(b"1")
     (tmp_path / "two").write_bytes(b"2")
-    found = digest.of_folder(tmp_path)
+    found = digest.digest_folder(tmp_path)
     assert found.files == {"two": f"0x{sha256(b'2').hex()}", "x/y/one": f"0x{sha256(b'1').hex()}"}
 
 
@@ -102,7 +102,7 @@ def test_equal_folders_have_equal_digests_and_a_change_anywhere_changes_them(tmp
         (folder / "deep").mkdir(parents=True)
         for file, content in files.items():
             (folder / "deep" / file).write_text(content)
-        return digest.of_folder(folder).digest
+        return digest.digest_folder(folder).digest
 
     same = made("1", a="x", b="y")
     others = [made("3", a="x", b="z"), made("4", a="x", c="y"), made("5", a="x"), made("6", a="y", b="x")]
@@ -114,7 +114,7 @@ def test_what_is_no_file_is_named_and_never_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/etc/passwd")
     (tmp_path / "loop").symlink_to(".")
-    assert digest.of_folder(tmp_path).files == {
+    assert digest.digest_folder(tmp_path).files == {
         "link": "link to /etc/passwd",
         "loop": "link to .",
         "pipe": "pipe",
@@ -123,10 +123,10 @@ def test_what_is_no_file_is_named_and_never_opened(tmp_path: Path) -> None:
 
 def test_files_can_be_left_out(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1")
-    before = digest.of_folder(tmp_path)
+    before = digest.digest_folder(tmp_path)
     (tmp_path / "computed.json").write_bytes(b"{}")
-    assert digest.of_folder(tmp_path, frozenset({"computed.json"})) == before
-    assert digest.of_folder(tmp_path) != before
+    assert digest.digest_folder(tmp_path, frozenset({"computed.json"})) == before
+    assert digest.digest_folder(tmp_path) != before
 
 
 def test_no_name_can_be_taken_for_another_files_content(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_no_name_can_be_taken_for_another_files_content(tmp_path: Path) -> None:
     (tmp_path / "2").mkdir()
     (tmp_path / "2" / "a").symlink_to("p")
     (tmp_path / "2" / "q\nr").symlink_to("s")
-    assert digest.of_folder(tmp_path / "1").digest != digest.of_folder(tmp_path / "2").digest
+    assert digest.digest_folder(tmp_path / "1").digest != digest.digest_folder(tmp_path / "2").digest
 
 
 def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,13 +145,13 @@ def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name in ("a", "b", "x/c"):
         (tmp_path / name).touch()
     with pytest.raises(OutputsError) as caught:
-        digest.of_folder(tmp_path)
+        digest.digest_folder(tmp_path)
     assert "more than" in str(caught.value)
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputsError, match="no digest"):
-        digest.of_folder(tmp_path / "nowhere")
+        digest.digest_folder(tmp_path / "nowhere")
     with pytest.raises(OutputsError) as caught:
-        digest.of_file(tmp_path / "nothing")
+        digest.digest_file(tmp_path / "nothing")
     assert "is missing" in str(caught.value)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from localrun.values.listing import leaves
+from localrun.values.listing import list_folder
 from tests.conftest import OtherUser
 
 
 def kinds(root: Path, limit: int = 100) -> dict[str, str]:
-    return {leaf.path: leaf.kind for leaf in leaves(root, limit).found}
+    return {leaf.path: leaf.kind for leaf in list_folder(root, limit).entries}
 
 
 def test_everything_is_listed_each_folder_before_what_is_in_it(tmp_path: Path) -> None:
@@ -21,16 +21,16 @@ def test_everything_is_listed_each_folder_before_what_is_in_it(tmp_path: Path) -
     (tmp_path / "b/inner/deep").write_text("123")
     (tmp_path / "a").write_text("12345")
     (tmp_path / "c").write_text("1")
-    found = leaves(tmp_path)
-    assert [leaf.path for leaf in found.found] == ["a", "b", "b/inner", "b/inner/deep", "c"]
-    assert [leaf.size for leaf in found.found] == [5, 0, 0, 3, 1]
-    assert (found.size, found.more) == (9, False)
+    found = list_folder(tmp_path)
+    assert [leaf.path for leaf in found.entries] == ["a", "b", "b/inner", "b/inner/deep", "c"]
+    assert [leaf.size for leaf in found.entries] == [5, 0, 0, 3, 1]
+    assert (found.size, found.is_truncated) == (9, False)
 
 
 def test_the_time_is_when_the_file_was_written(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     os.utime(tmp_path / "a", (1, 1000.5))
-    assert leaves(tmp_path).found[0].modified == 1000.5
+    assert list_folder(tmp_path).entries[0].modified == 1000.5
 
 
 def test_links_and_devices_are_shown_as_what_they_are_and_never_followed(tmp_path: Path) -> None:
@@ -45,31 +45,31 @@ def test_links_and_devices_are_shown_as_what_they_are_and_never_followed(tmp_pat
     os.mkfifo(root / "pipe")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(root / "socket"))
-    found = {leaf.path: leaf for leaf in leaves(root).found}
+    found = {leaf.path: leaf for leaf in list_folder(root).entries}
     assert {name: leaf.kind for name, leaf in found.items()} == {
         "out": "link", "file": "link", "nowhere": "link", "loop": "link", "pipe": "pipe", "socket": "socket",
     }  # fmt: skip
     assert found["out"].target == str(outside)
-    assert leaves(root).size == 0
+    assert list_folder(root).size == 0
 
 
 def test_a_root_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real/x").write_text("1")
     (tmp_path / "root").symlink_to("real")
-    assert leaves(tmp_path / "root").found == ()
+    assert list_folder(tmp_path / "root").entries == ()
 
 
 def test_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
-    assert leaves(tmp_path / "none").found == ()
+    assert list_folder(tmp_path / "none").entries == ()
 
 
 def test_a_list_has_an_end(tmp_path: Path) -> None:
     for number in range(30):
         (tmp_path / f"{number:02}").write_text("1")
-    assert leaves(tmp_path, 30).more is False
-    found = leaves(tmp_path, 10)
-    assert (len(found.found), found.more) == (10, True)
+    assert list_folder(tmp_path, 30).is_truncated is False
+    found = list_folder(tmp_path, 10)
+    assert (len(found.entries), found.is_truncated) == (10, True)
 
 
 def test_a_tree_that_is_too_deep_is_told_and_left(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_tree_that_is_too_deep_is_told_and_left(tmp_path: Path) -> None:
         os.close(folder)
         folder = inner
     os.close(folder)
-    found = leaves(tmp_path).found
+    found = list_folder(tmp_path).entries
     assert len(found) == 64
     assert found[-1].problem == "nested deeper than 64 folders"
 

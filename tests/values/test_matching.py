@@ -11,7 +11,7 @@ from localrun import values
 from localrun.descriptor import Descriptor
 from localrun.descriptor.divergences import divergence
 from localrun.errors import InputsError
-from localrun.values import Collected
+from localrun.values import CollectedOutputs
 from tests.support.descriptors import make, parameter
 
 ARRAY = {"id": "array", "subtype": "integer"}
@@ -22,7 +22,7 @@ def array(*matching: str, **more: Any) -> dict[str, Any]:
     return parameter(ARRAY, **({"dependencies": dependencies} if dependencies else {}), **more)
 
 
-def lay(descriptor: Descriptor, folder: Path, **given: Any) -> values.Provisioned:
+def lay(descriptor: Descriptor, folder: Path, **given: Any) -> values.ProvisionedInputs:
     return values.provision(descriptor, given, folder / "in")
 
 
@@ -33,7 +33,7 @@ def refused(descriptor: Descriptor, folder: Path, **given: Any) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def collected(descriptor: Descriptor, folder: Path, inputs: dict[str, Any], **sizes: int) -> Collected:
+def collected(descriptor: Descriptor, folder: Path, inputs: dict[str, Any], **sizes: int) -> CollectedOutputs:
     for name, size in sizes.items():
         place = folder / "out" / name
         place.mkdir(parents=True)

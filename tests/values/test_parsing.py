@@ -13,7 +13,7 @@ import pytest
 from localrun import values
 from localrun.descriptor import Descriptor
 from localrun.errors import Cause, InputsError, LocalrunError
-from localrun.values import FileValue, Provisioned
+from localrun.values import FileValue, ProvisionedInputs
 from tests.support.descriptors import make, parameter
 from tests.support.image_files import dicom, png
 
@@ -42,7 +42,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-def lay(folder: Path, inputs: dict[str, Any], given: dict[str, Any], **options: Any) -> Provisioned:
+def lay(folder: Path, inputs: dict[str, Any], given: dict[str, Any], **options: Any) -> ProvisionedInputs:
     return values.provision(make(inputs), given, folder / "in", **options)
 
 
@@ -210,7 +210,7 @@ class TestLayout:
         found = lay(tmp_path, inputs, {"y": None})
 
         assert tree(tmp_path / "in") == {}
-        assert found == Provisioned({})
+        assert found == ProvisionedInputs({})
 
     def test_an_omitted_input_takes_its_default_and_says_so(self, tmp_path: Path) -> None:
         found = lay(tmp_path, {"x": parameter("number", default=0.5)}, {})

@@ -73,7 +73,7 @@ def _unwritable(folder: Path) -> str:
 def is_busy(ledger: Path) -> bool:
     """Whether any task of this machine runs or waits, as far as that can be seen."""
     try:
-        return bool(Ledger(ledger, lambda _: None).look())
+        return bool(Ledger(ledger, lambda _: None).read())
     except LocalrunError:
         return True
 
@@ -82,7 +82,7 @@ def _ledger(path: Path) -> Check:
     damage: list[str] = []
     ledger = Ledger(path, damage.append)
     try:
-        dead, living = ledger.dead(), ledger.look()
+        dead, living = ledger.stale_entries(), ledger.read()
     except LocalrunError as error:
         return failing("ledger", error.message, error.remedy, path=str(path))
     refused = _unwritable(path.parent)

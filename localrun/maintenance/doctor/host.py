@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from localrun.admission import Disk, HostSample, sample
+from localrun.admission import Disk, HostSample, sample_host
 from localrun.maintenance.doctor.check import Check, doubtful, failing, well
 from localrun.settings import Settings
 from localrun.units import format_bytes
@@ -24,7 +24,7 @@ _NEAR = 10.0  # percent below its limit at which a disk is told
 
 def checks(settings: Settings, folders: Sequence[Path]) -> Iterator[Check]:
     """Everything of this machine; `folders` are those whose disks matter."""
-    seen = sample(folders)
+    seen = sample_host(folders)
     yield _memory(seen)
     for point, disk in seen.disks.items():
         yield _disk(point, disk, settings)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from localrun.platforms.iexec.keccak import keccak_256
-from localrun.values.digest import MOST_ENTRIES, of_entry, sha256, to_hex
-from localrun.values.untrusted import Spot, Tree, Untrusted
+from localrun.values.digest import MAX_ENTRIES, digest_entry, sha256, to_hex
+from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
 
-def result_digest(tree: Tree, spot: Spot) -> str:
+def result_digest(tree: UntrustedDir, spot: TreeEntry) -> str:
     """Return the digest of the file or folder that `deterministic-output-path` names.
 
     A file: the SHA-256 of its content. A folder: the Keccak-256 of the SHA-256s of its direct children, in
-    the order of their names. Names and nested folders do not count. Raises `Untrusted` when something
+    the order of their names. Names and nested folders do not count. Raises `UnsafePath` when something
     cannot be read.
     """
     if spot.kind == "folder":
-        names = sorted(tree.names(spot, MOST_ENTRIES), key=_java_order)
+        names = sorted(tree.list_names(spot, MAX_ENTRIES), key=_java_order)
         return to_hex(keccak_256(b"".join(_child(tree, (*spot.parts, name)) for name in names)))
     if spot.kind != "file":
-        raise Untrusted(f"is a {spot.kind}, neither a file nor a folder")
-    return of_entry(tree, spot)
+        raise UnsafePath(f"is a {spot.kind}, neither a file nor a folder")
+    return digest_entry(tree, spot)
 
 
 def callback_digest(data: str) -> str:
@@ -33,7 +33,7 @@ def callback_digest(data: str) -> str:
     return to_hex(keccak_256(bytes.fromhex(digits if len(digits) % 2 == 0 else f"0{digits}")))
 
 
-def _child(tree: Tree, parts: tuple[str, ...]) -> bytes:
+def _child(tree: UntrustedDir, parts: tuple[str, ...]) -> bytes:
     found = tree.find(parts)  # follows links, like the worker
     return sha256(tree, found) if found is not None and found.kind == "file" else b""
 

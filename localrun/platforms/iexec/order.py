@@ -247,7 +247,7 @@ def _parted(text: str) -> tuple[str, str | None]:
 
 def _compare(path: Path, checksum: str) -> None:
     try:
-        found = digest.of_file(path.resolve()).removeprefix("0x")
+        found = digest.digest_file(path.resolve()).removeprefix("0x")
     except OutputsError as error:
         raise InputsError(f"the dataset {path} cannot be read", remedy="check the file") from error
     if found != checksum:

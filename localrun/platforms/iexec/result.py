@@ -19,9 +19,9 @@ from localrun.platforms.iexec import digest
 from localrun.platforms.iexec.layout import OUT
 from localrun.platforms.iexec.zip import ZIP_LIMIT, ZipTooLarge, pack
 from localrun.units import format_bytes
-from localrun.values import Collected
-from localrun.values.digest import MOST_ENTRIES
-from localrun.values.untrusted import Spot, Tree, Untrusted
+from localrun.values import CollectedOutputs
+from localrun.values.digest import MAX_ENTRIES
+from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
 COMPUTED_FILE = "computed.json"
 RESULT_ZIP = "iexec_out.zip"
@@ -29,7 +29,7 @@ PATH_KEY, CALLBACK_KEY = "deterministic-output-path", "callback-data"
 NAME_LIMIT = 31  # characters, as Java counts them
 _LARGEST_COMPUTED = 1024 * 1024
 _SHOWN = 20
-_ROOT = Spot((), "folder", 0)
+_ROOT = TreeEntry((), "folder", 0)
 _EXAMPLE = f'write {{"{PATH_KEY}": "{OUT}/FILE"}} into it'
 _QUOTES = f"{_EXAMPLE}; in a shell script, with single quotes around it"
 
@@ -41,7 +41,7 @@ def collect(
     callback: bool,
     streams: Mapping[str, str],
     check_cancelled: Callable[[], None],
-) -> Collected:
+) -> CollectedOutputs:
     """Check what the app has left in `outputs`, pack it into the file `packed`, and compute its digest.
 
     `streams` is what it wrote to `stdout` and `stderr`, which the worker adds to the result. Nothing outside
@@ -50,7 +50,7 @@ def collect(
     with fs.wrap_os_errors(packed.parent):
         try:
             _add_streams(outputs, streams)
-            with Tree(outputs, OUT) as tree:
+            with UntrustedDir(outputs, OUT) as tree:
                 check = _Check(tree, callback=callback)
                 check.names()
                 check.packing(packed, check_cancelled)
@@ -60,7 +60,7 @@ def collect(
                 raise
             problem = Problem(OUT, f"cannot be read: {error.strerror}", "let the app leave it in place")
             message = f"{OUT} {problem.message}"
-            return Collected({}, (problem,), cause=Cause.RESULT_NOT_PACKED, message=message)
+            return CollectedOutputs({}, (problem,), cause=Cause.RESULT_NOT_PACKED, message=message)
     return check.collected()
 
 
@@ -79,24 +79,24 @@ def _add_streams(outputs: Path, streams: Mapping[str, str]) -> None:
 class _Check:
     """One result; what is wrong with it comes in the order of the worker's checks."""
 
-    def __init__(self, tree: Tree, *, callback: bool) -> None:
+    def __init__(self, tree: UntrustedDir, *, callback: bool) -> None:
         self.tree = tree
         self.callback = callback
         self.wrong: list[tuple[Cause, Problem]] = []
         self.too_large: list[tuple[Cause, Problem]] = []  # the worker finds out last
         self.warnings: list[str] = []
         self.outputs: dict[str, Any] = {}
-        self.spots: list[Spot] = []
+        self.spots: list[TreeEntry] = []
 
-    def collected(self) -> Collected:
+    def collected(self) -> CollectedOutputs:
         """All of it."""
         wrong = [*self.wrong, *self.too_large]
         problems = tuple(problem for _, problem in wrong)
         if not wrong:
-            return Collected(self.outputs, warnings=tuple(self.warnings))
+            return CollectedOutputs(self.outputs, warnings=tuple(self.warnings))
         cause, first = wrong[0]
         message = f"{first.path} {first.message}" if len(wrong) == 1 else _count(wrong)
-        return Collected(self.outputs, problems, tuple(self.warnings), cause, message)
+        return CollectedOutputs(self.outputs, problems, tuple(self.warnings), cause, message)
 
     def refuse(self, cause: Cause, path: str, message: str, remedy: str) -> None:
         """Note something that is wrong."""
@@ -107,8 +107,8 @@ class _Check:
     def names(self) -> None:
         """No file may have a long name."""
         try:
-            self.spots = self.tree.everything(_ROOT, MOST_ENTRIES)
-        except Untrusted as error:
+            self.spots = self.tree.walk(_ROOT, MAX_ENTRIES)
+        except UnsafePath as error:
             self.refuse(Cause.RESULT_NOT_PACKED, OUT, str(error), error.remedy)
             return
         long = [spot for spot in self.spots if _units(spot.parts[-1]) > NAME_LIMIT]
@@ -131,7 +131,7 @@ class _Check:
             message = f"holds {format_bytes(total)}, packed more than the {format_bytes(ZIP_LIMIT)} that can be uploaded"
             self.too_large.append((Cause.RESULT_TOO_LARGE, Problem(OUT, message, "write less to it")))
             return
-        except Untrusted as error:
+        except UnsafePath as error:
             self.refuse(Cause.RESULT_NOT_PACKED, OUT, str(error), error.remedy)
             return
         self.outputs["result"] = str(packed)
@@ -172,7 +172,7 @@ class _Check:
                 self.refuse(Cause.COMPUTED_FILE_MISSING, place, f"{what}, not a short file", _EXAMPLE)
                 return None
             return self._parsed(place, self.tree.read(spot, _LARGEST_COMPUTED))
-        except Untrusted as error:
+        except UnsafePath as error:
             self.refuse(Cause.COMPUTED_FILE_MISSING, place, str(error), error.remedy)
             return None
 
@@ -244,14 +244,14 @@ class _Check:
                 )
                 return
             found = digest.result_digest(self.tree, spot)
-        except Untrusted as error:
+        except UnsafePath as error:
             self.refuse(Cause.DIGEST_FAILED, place, f"{text[:200]!r} {error}", error.remedy)
             return
         self.outputs = {"digest": found, "deterministic_output_path": text, **self.outputs}
         if spot.kind == "folder":
             self._warn_of_folder(spot)
 
-    def _warn_of_folder(self, spot: Spot) -> None:
+    def _warn_of_folder(self, spot: TreeEntry) -> None:
         """The digest of a folder knows less than its user may think."""
         depth = len(spot.parts)
         below = [found.parts[depth:] for found in self.spots if found.parts[:depth] == spot.parts]

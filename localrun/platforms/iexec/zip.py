@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from localrun.values.untrusted import Spot, Tree, Untrusted
+from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
 ZIP_LIMIT = 50 * 1024**2  # bytes of the packed result that can be uploaded
 _HOPELESS = 20 * ZIP_LIMIT  # bytes that nobody tries to pack into so little
@@ -19,10 +19,12 @@ class ZipTooLarge(Exception):
     """The packed result would have more than `LARGEST` bytes."""
 
 
-def pack(tree: Tree, spots: Iterable[Spot], target: Path, check_cancelled: Callable[[], None]) -> None:
+def pack(
+    tree: UntrustedDir, spots: Iterable[TreeEntry], target: Path, check_cancelled: Callable[[], None]
+) -> None:
     """Pack files as the worker does: with their paths below the folder, links as empty files, no folders.
 
-    `target` is there when all went well, and only then. Raises `ZipTooLarge`, `Untrusted` for what is neither a
+    `target` is there when all went well, and only then. Raises `ZipTooLarge`, `UnsafePath` for what is neither a
     file nor a link or cannot be read, and `OSError`.
     """
     found = sorted(spots, key=lambda spot: spot.parts)
@@ -40,7 +42,9 @@ def pack(tree: Tree, spots: Iterable[Spot], target: Path, check_cancelled: Calla
         beside.unlink(missing_ok=True)
 
 
-def _add(archive: zipfile.ZipFile, tree: Tree, spot: Spot, check_cancelled: Callable[[], None]) -> None:
+def _add(
+    archive: zipfile.ZipFile, tree: UntrustedDir, spot: TreeEntry, check_cancelled: Callable[[], None]
+) -> None:
     check_cancelled()
     name = "/".join(spot.parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     entry = zipfile.ZipInfo(name, _DATE)
@@ -49,7 +53,7 @@ def _add(archive: zipfile.ZipFile, tree: Tree, spot: Spot, check_cancelled: Call
         archive.writestr(entry, b"")
         return
     if spot.kind != "file":
-        raise Untrusted(f"holds {spot.parts[-1]!r}, which is a {spot.kind}", "leave it out")
+        raise UnsafePath(f"holds {spot.parts[-1]!r}, which is a {spot.kind}", "leave it out")
     with tree.open(spot) as source, archive.open(entry, "w") as packed:
         left = spot.size  # a process of the app that goes on writing must not keep us here
         while left and (data := source.read(min(_CHUNK, left))):

@@ -28,12 +28,12 @@ class Change:
         return {name: value for name, value in fields.items() if value or name in ("first", "second")}
 
 
-def changes(section: str, path: str, first: Any, second: Any) -> Iterator[Change]:
+def diff_values(section: str, path: str, first: Any, second: Any) -> Iterator[Change]:
     """The differences of two plain values: of objects by key, of lists by place, of others as a whole."""
     if isinstance(first, dict) and isinstance(second, dict):
         for key in (*first, *(key for key in second if key not in first)):
             inner = f"{path}.{key}" if path else str(key)
-            yield from changes(section, inner, first.get(key), second.get(key))
+            yield from diff_values(section, inner, first.get(key), second.get(key))
     elif isinstance(first, list) and isinstance(second, list):
         yield from _items(section, path, first, second)
     elif first != second or type(first) is not type(second):
@@ -44,4 +44,4 @@ def _items(section: str, path: str, first: list[Any], second: list[Any]) -> Iter
     if len(first) != len(second):
         yield Change(section, path, note=f"has {len(first)} items, and {len(second)}")
     for index, (one, other) in enumerate(zip(first, second, strict=False)):
-        yield from changes(section, f"{path}[{index}]", one, other)
+        yield from diff_values(section, f"{path}[{index}]", one, other)

@@ -15,7 +15,7 @@ _WIDTH = 120  # characters shown of a line
 
 
 @dataclass(frozen=True, slots=True)
-class Divergence:
+class FileDiff:
     """Where two files begin to differ: the byte, from 0, and the line, from 1 (0: no texts)."""
 
     offset: int
@@ -24,13 +24,13 @@ class Divergence:
     details: tuple[str, ...]
 
     @property
-    def note(self) -> str:
+    def summary(self) -> str:
         """In words."""
         place = f"line {self.line}" if self.line else f"byte {self.offset}"
         return f"differs from {place} on ({' and '.join(map(format_bytes, self.sizes))})"
 
 
-def divergence(first: BinaryIO, second: BinaryIO) -> Divergence | None:
+def diff_contents(first: BinaryIO, second: BinaryIO) -> FileDiff | None:
     """Compare two files from their start; None when they are the same."""
     found = first_difference((first, second))
     if found is None:
@@ -39,8 +39,8 @@ def divergence(first: BinaryIO, second: BinaryIO) -> Divergence | None:
     sizes = (first.seek(0, 2), second.seek(0, 2))
     texts = [_text(stream, size) for stream, size in zip((first, second), sizes, strict=True)]
     if texts[0] is None or texts[1] is None:
-        return Divergence(offset, 0, sizes, ())
-    return Divergence(offset, line, sizes, tuple(_shown(texts[0].splitlines(), texts[1].splitlines())))
+        return FileDiff(offset, 0, sizes, ())
+    return FileDiff(offset, line, sizes, tuple(_shown(texts[0].splitlines(), texts[1].splitlines())))
 
 
 def _start(stream: BinaryIO) -> bytes:

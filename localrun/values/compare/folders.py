@@ -10,15 +10,15 @@ from typing import BinaryIO
 
 from localrun.units import format_bytes
 from localrun.values.compare.change import Change
-from localrun.values.compare.file_contents import divergence
-from localrun.values.listing import Leaf, leaves
-from localrun.values.untrusted import Tree, Untrusted
+from localrun.values.compare.file_contents import diff_contents
+from localrun.values.listing import FileEntry, list_folder
+from localrun.values.untrusted import UnsafePath, UntrustedDir
 
 
-def files(section: str, path: str, first: Path, second: Path) -> Iterator[Change]:
+def diff_files(section: str, path: str, first: Path, second: Path) -> Iterator[Change]:
     """In what two files or folders differ that were chosen by a user."""
     if first.is_dir() and second.is_dir():
-        for change in folders(section, first, second):
+        for change in diff_folders(section, first, second):
             yield replace(change, path=f"{path}/{change.path}")
         return
     gone = [file for file in (first, second) if not file.is_file()]
@@ -28,21 +28,21 @@ def files(section: str, path: str, first: Path, second: Path) -> Iterator[Change
         yield Change(section, path, note=f"cannot be compared: {' and '.join(map(str, gone))} is not there")
 
 
-def folders(section: str, first: Path, second: Path) -> Iterator[Change]:
+def diff_folders(section: str, first: Path, second: Path) -> Iterator[Change]:
     """Everything in which two folders differ, by path; links are compared as links."""
-    ours, theirs = leaves(first), leaves(second)
-    found = {leaf.path: leaf for leaf in ours.found}
-    others = {leaf.path: leaf for leaf in theirs.found}
+    ours, theirs = list_folder(first), list_folder(second)
+    found = {leaf.path: leaf for leaf in ours.entries}
+    others = {leaf.path: leaf for leaf in theirs.entries}
     with ExitStack() as stack:
-        trees = [stack.enter_context(Tree(path, "/")) for path in (first, second) if path.is_dir()]
+        trees = [stack.enter_context(UntrustedDir(path, "/")) for path in (first, second) if path.is_dir()]
         for path in sorted({*found, *others}):
             yield from _entry(section, path, found.get(path), others.get(path), trees)
-    if ours.more or theirs.more:
+    if ours.is_truncated or theirs.is_truncated:
         yield Change(section, "", note="there are more files than can be compared; some were left out")
 
 
 def _entry(
-    section: str, path: str, first: Leaf | None, second: Leaf | None, trees: list[Tree]
+    section: str, path: str, first: FileEntry | None, second: FileEntry | None, trees: list[UntrustedDir]
 ) -> Iterator[Change]:
     if first is None or second is None or first.kind != second.kind or first.target != second.target:
         one, other = (None if leaf is None else _words(leaf) for leaf in (first, second))
@@ -51,7 +51,7 @@ def _entry(
         yield from _files(section, path, trees)
 
 
-def _words(leaf: Leaf) -> str:
+def _words(leaf: FileEntry) -> str:
     match leaf.kind:
         case "file":
             return f"a file of {format_bytes(leaf.size)}"
@@ -61,15 +61,15 @@ def _words(leaf: Leaf) -> str:
             return f"a {kind}"
 
 
-def _files(section: str, path: str, trees: list[Tree]) -> Iterator[Change]:
+def _files(section: str, path: str, trees: list[UntrustedDir]) -> Iterator[Change]:
     parts = tuple(path.split("/"))
     return _streams(section, path, lambda: (_opened(trees[0], parts), _opened(trees[1], parts)))
 
 
-def _opened(tree: Tree, parts: tuple[str, ...]) -> BinaryIO:
+def _opened(tree: UntrustedDir, parts: tuple[str, ...]) -> BinaryIO:
     spot = tree.find(parts)
     if spot is None:
-        raise Untrusted("went away meanwhile")
+        raise UnsafePath("went away meanwhile")
     return tree.open(spot)
 
 
@@ -77,10 +77,10 @@ def _streams(section: str, path: str, opened: Callable[[], tuple[BinaryIO, Binar
     try:
         one, other = opened()
         with one, other:
-            found = divergence(one, other)
-    except (Untrusted, OSError) as error:
+            found = diff_contents(one, other)
+    except (UnsafePath, OSError) as error:
         said = error.strerror if isinstance(error, OSError) else f"it {error}"
         yield Change(section, path, note=f"cannot be compared: {said}")
         return
     if found is not None:
-        yield Change(section, path, note=found.note, details=found.details)
+        yield Change(section, path, note=found.summary, details=found.details)

@@ -20,16 +20,16 @@ _TEMPORARY = re.compile(r"/tmp/\w*")  # noqa: S108 - a text to look for
 
 
 @dataclass(frozen=True, slots=True)
-class Glimpse:
+class RunSample:
     """What one replica has at the place: the text there, the whole text if it is short, its first bytes."""
 
-    here: str
-    whole: str | None
+    excerpt: str
+    full_text: str | None
     head: bytes
     varied: Mapping[str, str] = field(default_factory=dict)
 
 
-def suspects(glimpses: Sequence[Glimpse], offset: int) -> list[str]:
+def likely_causes(glimpses: Sequence[RunSample], offset: int) -> list[str]:
     """What is likely to have made them differ, the surest first; empty when nothing shows.
 
     `offset` is the first byte that differs.
@@ -37,14 +37,14 @@ def suspects(glimpses: Sequence[Glimpse], offset: int) -> list[str]:
     return list(dict.fromkeys(_told(glimpses, offset)))
 
 
-def _told(glimpses: Sequence[Glimpse], offset: int) -> Iterator[str]:
+def _told(glimpses: Sequence[RunSample], offset: int) -> Iterator[str]:
     yield from _formats(glimpses[0].head, offset)
-    here = [glimpse.here for glimpse in glimpses]
+    here = [glimpse.excerpt for glimpse in glimpses]
     for name, what in (("hostname", "host name"), ("TZ", "time zone")):
-        if all(name in glimpse.varied and glimpse.varied[name] in glimpse.here for glimpse in glimpses):
+        if all(name in glimpse.varied and glimpse.varied[name] in glimpse.excerpt for glimpse in glimpses):
             yield f"it holds the {what}"
     yield from _patterns(here)
-    wholes = [glimpse.whole for glimpse in glimpses]
+    wholes = [glimpse.full_text for glimpse in glimpses]
     order = _order([whole for whole in wholes if whole is not None] if None not in wholes else here)
     if order:
         yield order

@@ -13,11 +13,11 @@ from typing import BinaryIO
 
 from localrun.task.record import Disagreement, Side
 from localrun.values.compare.first_difference import first_difference
-from localrun.values.compare.hints import Glimpse, suspects
+from localrun.values.compare.hints import RunSample, likely_causes
 from localrun.values.digest import FolderDigest
-from localrun.values.untrusted import Spot, Tree, Untrusted
+from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
-MOST = 50  # files that are told of
+MAX_FILES = 50  # files that are told of
 _HEAD = 4096
 _WHOLE = 1024 * 1024  # bytes of a text that is looked at as a whole
 _BEFORE, _BEHIND = 40, 60  # bytes of a line that are shown around the place
@@ -25,7 +25,7 @@ _DIGITS = 16  # bytes that are shown of what is no text
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ReplicaOutput:
     """What a replica gave: its folder, the digests of what is in it, and what was varied for it."""
 
     folder: Path
@@ -33,21 +33,25 @@ class Result:
     varied: Mapping[str, str]
 
 
-def disagreements(results: Mapping[int, Result], most: int = MOST) -> tuple[list[Disagreement], int]:
+def compare_outputs(
+    results: Mapping[int, ReplicaOutput], limit: int = MAX_FILES
+) -> tuple[list[Disagreement], int]:
     """Every file that is not the same in all of `results`, by the numbers of the replicas, and how many more.
 
-    The contents are compared, no modes and no times. Raises `Untrusted` and `OSError` when a file cannot be
+    The contents are compared, no modes and no times. Raises `UnsafePath` and `OSError` when a file cannot be
     read any more.
     """
     paths = sorted({path for result in results.values() for path in result.files})
     unequal = [path for path in paths if len({result.files.get(path) for result in results.values()}) > 1]
     with ExitStack() as stack:
-        trees = {number: stack.enter_context(Tree(one.folder, "/")) for number, one in results.items()}
-        found = [_Place(path, results, trees).disagreement() for path in unequal[:most]]
-    return found, max(0, len(unequal) - most)
+        trees = {
+            number: stack.enter_context(UntrustedDir(one.folder, "/")) for number, one in results.items()
+        }
+        found = [_Place(path, results, trees).disagreement() for path in unequal[:limit]]
+    return found, max(0, len(unequal) - limit)
 
 
-def declared_part(whole: FolderDigest, declared: Sequence[str]) -> dict[str, str]:
+def select_declared(whole: FolderDigest, declared: Sequence[str]) -> dict[str, str]:
     """The files of a folder that belong to declared outputs; all, when none is declared."""
     if not declared:
         return whole.files
@@ -58,7 +62,9 @@ def declared_part(whole: FolderDigest, declared: Sequence[str]) -> dict[str, str
 class _Place:
     """One path in all folders."""
 
-    def __init__(self, path: str, results: Mapping[int, Result], trees: Mapping[int, Tree]) -> None:
+    def __init__(
+        self, path: str, results: Mapping[int, ReplicaOutput], trees: Mapping[int, UntrustedDir]
+    ) -> None:
         self._path = path
         self._results = results
         self._trees = trees
@@ -76,19 +82,19 @@ class _Place:
         sides = [_side(spot, numbers, content) for spot, numbers, content in found]
         return Disagreement(path=self._path, sides=sides)
 
-    def _find(self, number: int, content: str | None) -> Spot | None:
+    def _find(self, number: int, content: str | None) -> TreeEntry | None:
         if content is None:
             return None
         parts = tuple(self._path.split("/"))
         kind = "file" if content.startswith("0x") else "link"
-        return self._trees[number].find(parts) if kind == "file" else Spot(parts, "link", 0)
+        return self._trees[number].find(parts) if kind == "file" else TreeEntry(parts, "link", 0)
 
-    def _of_files(self, found: list[tuple[Spot, list[int]]]) -> Disagreement:
+    def _of_files(self, found: list[tuple[TreeEntry, list[int]]]) -> Disagreement:
         with ExitStack() as stack:
             files = [stack.enter_context(self._trees[numbers[0]].open(spot)) for spot, numbers in found]
             first = first_difference(files)
             if first is None:
-                raise Untrusted("changed while it was read")
+                raise UnsafePath("changed while it was read")
             offset, line, start = first
             looks = [_look(file, offset, start) for file in files]
             heads = [_read(file, 0, _HEAD) for file in files]
@@ -97,7 +103,7 @@ class _Place:
         is_text = None not in texts
         shown = [text if is_text else look.digits for text, look in zip(texts, looks, strict=True)]
         glimpses = [
-            Glimpse(text or "", whole if is_text else None, head, self._results[numbers[0]].varied)
+            RunSample(text or "", whole if is_text else None, head, self._results[numbers[0]].varied)
             for text, whole, head, (_, numbers) in zip(texts, wholes, heads, found, strict=True)
         ]
         return Disagreement(
@@ -109,11 +115,11 @@ class _Place:
                 Side(replicas=numbers, size=spot.size, value=value or "")
                 for value, (spot, numbers) in zip(shown, found, strict=True)
             ],
-            hints=suspects(glimpses, offset),
+            hints=likely_causes(glimpses, offset),
         )
 
 
-def _side(spot: Spot | None, numbers: list[int], content: str | None) -> Side:
+def _side(spot: TreeEntry | None, numbers: list[int], content: str | None) -> Side:
     if spot is None or content is None:
         return Side(replicas=numbers, kind="nothing")
     if spot.kind == "file":
@@ -165,7 +171,7 @@ def _whole(file: BinaryIO, size: int) -> str | None:
     return _read(file, 0, _WHOLE).decode("utf-8", "replace")
 
 
-def told(one: Disagreement) -> Iterator[str]:
+def describe_disagreement(one: Disagreement) -> Iterator[str]:
     """A disagreement in words: where, then what each side has."""
     if one.offset is None:
         yield "is not there in all of them, or not the same kind of thing"
@@ -174,7 +180,7 @@ def told(one: Disagreement) -> Iterator[str]:
     else:
         yield f"differs at byte {one.offset}"
     for side in one.sides:
-        yield f"{replicas(side.replicas)}: {_shown(side, one)}"
+        yield f"{format_replicas(side.replicas)}: {_shown(side, one)}"
     yield from (f"probably: {hint}" for hint in one.hints)
 
 
@@ -188,7 +194,7 @@ def _shown(side: Side, one: Disagreement) -> str:
     return repr(side.value) if side.value else "nothing, the file ends here"
 
 
-def replicas(numbers: Sequence[int]) -> str:
+def format_replicas(numbers: Sequence[int]) -> str:
     """`replica 2`, `replicas 1 and 3`, `replicas 1, 2 and 4`."""
     if len(numbers) == 1:
         return f"replica {numbers[0]}"

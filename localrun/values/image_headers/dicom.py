@@ -6,7 +6,7 @@ import io
 import zlib
 from typing import NamedTuple
 
-from localrun.values.image_headers.window import Damaged, Order, Picture, Window
+from localrun.values.image_headers.window import BoundedReader, ByteOrder, CorruptFile, ImageHeader
 
 MAGIC_AT, MAGIC = 128, b"DICM"
 _SYNTAX = 0x0002_0010
@@ -22,7 +22,7 @@ _MOST_INFLATED = 4 * 1024**2
 _MOST_DEPTH = 64
 
 
-def read(window: Window) -> Picture:
+def read_header(window: BoundedReader) -> ImageHeader:
     """Rows and columns, of the whole slide where it tells them. Raises `CorruptArchive`."""
     start, syntax = _meta(window)
     if syntax == _DEFLATED:
@@ -31,8 +31,8 @@ def read(window: Window) -> Picture:
     width = found.get(_TOTAL_COLUMNS) or found.get(_COLUMNS, 0)
     height = found.get(_TOTAL_ROWS) or found.get(_ROWS, 0)
     if not width or not height:
-        raise Damaged("it has no rows and columns: it is no image")
-    return Picture(width, height, found.get(_SAMPLES, 1), tiled=_TOTAL_COLUMNS in found)
+        raise CorruptFile("it has no rows and columns: it is no image")
+    return ImageHeader(width, height, found.get(_SAMPLES, 1), is_tiled=_TOTAL_COLUMNS in found)
 
 
 class _Element(NamedTuple):
@@ -42,7 +42,7 @@ class _Element(NamedTuple):
     start: int
 
 
-def _meta(window: Window) -> tuple[int, bytes]:
+def _meta(window: BoundedReader) -> tuple[int, bytes]:
     """Where the data set begins, and its transfer syntax; the group before it is always explicit."""
     walk, offset, syntax = _Walk(window, b""), MAGIC_AT + 4, b""
     while offset < window.size and window.read(offset, 2) == b"\x02\0":
@@ -51,26 +51,26 @@ def _meta(window: Window) -> tuple[int, bytes]:
             syntax = window.read(element.start, min(element.length, 64)).rstrip(b"\0 ")
         offset = element.start + element.length
     if not syntax:
-        raise Damaged("it does not say its transfer syntax")
+        raise CorruptFile("it does not say its transfer syntax")
     return offset, syntax
 
 
-def _inflated(window: Window, start: int) -> Window:
+def _inflated(window: BoundedReader, start: int) -> BoundedReader:
     # sizes stand at the beginning, so a part is enough
     data = window.read(start, min(window.size - start, _MOST_INFLATED))
     try:
         out = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _MOST_INFLATED)
     except zlib.error as error:
-        raise Damaged(f"its compressed data is damaged ({error})") from None
-    return Window(io.BytesIO(out), len(out))
+        raise CorruptFile(f"its compressed data is damaged ({error})") from None
+    return BoundedReader(io.BytesIO(out), len(out))
 
 
 class _Walk:
     """Goes from element to element of a data set."""
 
-    def __init__(self, window: Window, syntax: bytes) -> None:
+    def __init__(self, window: BoundedReader, syntax: bytes) -> None:
         self._window = window
-        self._order: Order = "big" if syntax == _BIG_ENDIAN else "little"
+        self._order: ByteOrder = "big" if syntax == _BIG_ENDIAN else "little"
         self._is_implicit = syntax == _IMPLICIT
 
     def numbers(self, offset: int) -> dict[int, int]:
@@ -83,7 +83,7 @@ class _Walk:
                 break
             depth += _change(element)
             if not 0 <= depth <= _MOST_DEPTH:
-                raise Damaged("its sequences are not nested as they should be")
+                raise CorruptFile("its sequences are not nested as they should be")
             if not depth and element.tag in _WANTED and element.length in (2, 4):
                 found[element.tag] = self._number(element.start, element.length)
             offset = element.start + (0 if element.length == _OPEN else element.length)
@@ -96,7 +96,7 @@ class _Walk:
             return _Element(tag, b"", self._number(offset + 4, 4), offset + 8)
         kind = self._window.read(offset + 4, 2)
         if not kind.isalpha() or not kind.isupper():
-            raise Damaged(f"there is no data element at byte {offset}")
+            raise CorruptFile(f"there is no data element at byte {offset}")
         if kind in _LONG:
             return _Element(tag, kind, self._number(offset + 8, 4), offset + 12)
         return _Element(tag, kind, self._number(offset + 6, 2), offset + 8)

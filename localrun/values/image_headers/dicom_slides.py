@@ -12,12 +12,12 @@ from typing import BinaryIO
 
 from localrun.descriptor.types import Image, Notes
 from localrun.values.image_headers import dicom, zips
-from localrun.values.image_headers.window import Damaged, Picture, Window
+from localrun.values.image_headers.window import BoundedReader, CorruptFile, ImageHeader
 
 _HEADER = 4 * 1024**2  # bytes in which a DICOM file tells its size; more would be hopped over
 _TOLD = 20  # problems told of one slide
 
-Files = Iterable[tuple[str, Callable[[], BinaryIO], int]]  # name, how to open it, bytes
+SlideFiles = Iterable[tuple[str, Callable[[], BinaryIO], int]]  # name, how to open it, bytes
 
 
 def is_dicom(head: bytes) -> bool:
@@ -25,7 +25,7 @@ def is_dicom(head: bytes) -> bool:
     return head[dicom.MAGIC_AT : dicom.MAGIC_AT + 4] == dicom.MAGIC
 
 
-def check_files(kind: Image, files: Files, notes: Notes) -> None:
+def check_files(kind: Image, files: SlideFiles, notes: Notes) -> None:
     """Check the files of a slide; its size is that of the largest file."""
     found = list(files)
     if not found:
@@ -48,14 +48,14 @@ def _check_size(kind: Image, largest: tuple[str, Callable[[], BinaryIO], int], n
     try:
         with open_file() as file:
             head = file.read(_HEADER)
-        picture = dicom.read(Window(io.BytesIO(head), len(head)))
-    except Damaged as error:
+        picture = dicom.read_header(BoundedReader(io.BytesIO(head), len(head)))
+    except CorruptFile as error:
         notes.error(f"holds {name!r}, a damaged DICOM file: {error}", "copy it again")
         return
-    check_pixels(kind, picture, notes)
+    check_dimensions(kind, picture, notes)
 
 
-def check_pixels(kind: Image, picture: Picture, notes: Notes) -> None:
+def check_dimensions(kind: Image, picture: ImageHeader, notes: Notes) -> None:
     """Refuse more pixels across or down than allowed."""
     for what, found, most in (
         ("wide", picture.width, kind.max_width),
@@ -69,14 +69,14 @@ def check_zip(kind: Image, file: BinaryIO, size: int, notes: Notes) -> None:
     """Check a zip without unpacking it: safe names, no bomb, nothing but DICOM."""
     before = len(notes.problems)
     try:
-        with zips.opened(file, size) as archive:
-            members = list(zips.members(archive, size, notes))
+        with zips.open_zip(file, size) as archive:
+            members = list(zips.check_members(archive, size, notes))
             if any(item.is_dir() for item in archive.infolist()):
                 notes.warn_divergence("image_zip_folder")
             if len(notes.problems) == before:
                 files = ((item.filename, _opener(archive, item), item.file_size) for item in members)
                 check_files(kind, files, notes)
-    except Damaged as error:
+    except CorruptFile as error:
         notes.error(f"is a damaged zip: {error}", "pack it again")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localrun.values.image_headers.window import Damaged, Picture, Window
+from localrun.values.image_headers.window import BoundedReader, CorruptFile, ImageHeader
 
 SIGNATURE = b"\xff\xd8\xff"
 _BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a segment
@@ -10,7 +10,7 @@ _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # where the size stands
 _BLOCK = 64 * 64  # pixels that one byte can hold at the very least: a block of 64 takes a bit or so
 
 
-def read(window: Window) -> Picture:
+def read_header(window: BoundedReader) -> ImageHeader:
     """What the frame header says, wherever it is. Raises `CorruptArchive`."""
     offset = 2
     while True:
@@ -18,29 +18,29 @@ def read(window: Window) -> Picture:
         if marker in _FRAMES:
             return _frame(window, offset)
         if marker in (0xD9, 0xDA):
-            raise Damaged("its pixels begin before it tells their number")
+            raise CorruptFile("its pixels begin before it tells their number")
         if marker not in _BARE:
             length = window.number(offset, 2)
             if length < 2:
-                raise Damaged(f"segment {marker:#04x} has an impossible length")
+                raise CorruptFile(f"segment {marker:#04x} has an impossible length")
             offset += length
 
 
-def _marker(window: Window, offset: int) -> tuple[int, int]:
+def _marker(window: BoundedReader, offset: int) -> tuple[int, int]:
     """The marker at an offset, and where what belongs to it begins; fill bytes may come before it."""
     if window.number(offset, 1) != 0xFF:
-        raise Damaged(f"there is no marker at byte {offset}")
+        raise CorruptFile(f"there is no marker at byte {offset}")
     while (marker := window.number(offset, 1)) == 0xFF:
         offset += 1
     return marker, offset + 1
 
 
-def _frame(window: Window, offset: int) -> Picture:
+def _frame(window: BoundedReader, offset: int) -> ImageHeader:
     depth = window.number(offset + 2, 1)
     height, width = window.number(offset + 3, 2), window.number(offset + 5, 2)
     samples = window.number(offset + 7, 1)
     if not width or not height or not samples:
-        raise Damaged(f"it says to be {width} x {height} pixels of {samples} samples")
+        raise CorruptFile(f"it says to be {width} x {height} pixels of {samples} samples")
     if width * height > window.size * _BLOCK:
-        raise Damaged(f"it says to be {width} x {height} pixels, which {window.size} bytes cannot hold")
-    return Picture(width, height, samples, width * height * samples * -(-depth // 8))
+        raise CorruptFile(f"it says to be {width} x {height} pixels, which {window.size} bytes cannot hold")
+    return ImageHeader(width, height, samples, width * height * samples * -(-depth // 8))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from localrun.values.image_headers import dicom, jpeg, png, tiff
 
-HEAD = 512  # bytes that tell
+HEAD_SIZE = 512  # bytes that tell
 ZIP = b"PK\x03\x04"
 _OTHERS = (
     (b"", b"GIF8", "a GIF"),
@@ -20,7 +20,7 @@ _OTHERS = (
 )
 
 
-def formats(head: bytes) -> tuple[str, ...]:
+def detect_formats(head: bytes) -> tuple[str, ...]:
     """The formats whose signature matches; one file can match two (DICOM behind a TIFF header)."""
     found = (
         ("png", head.startswith(png.SIGNATURE)),
@@ -31,7 +31,7 @@ def formats(head: bytes) -> tuple[str, ...]:
     return tuple(name for name, matches in found if matches)
 
 
-def other(head: bytes) -> str:
+def describe_content(head: bytes) -> str:
     """What a file is that is no image of these formats, for a message."""
     if not head:
         return "empty"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from localrun.descriptor.types import Notes
-from localrun.values.image_headers.window import Damaged
+from localrun.values.image_headers.window import CorruptFile
 
 _MOST_MEMBERS = 10_000
 _MOST_DIRECTORY = 16 * 1024**2  # bytes of the list of members, which is read into memory
@@ -27,14 +27,14 @@ _ENCRYPTED = 0x1
 
 
 @contextmanager
-def opened(file: BinaryIO, size: int) -> Iterator[zipfile.ZipFile]:
+def open_zip(file: BinaryIO, size: int) -> Iterator[zipfile.ZipFile]:
     """Open a zip of `size` bytes. Raises `CorruptArchive`, also for what happens while it is open."""
     try:
         _check_directory(file, size)
         with zipfile.ZipFile(file) as archive:
             yield archive
     except _BROKEN as error:
-        raise Damaged(str(error) or type(error).__name__) from error
+        raise CorruptFile(str(error) or type(error).__name__) from error
 
 
 def _check_directory(file: BinaryIO, size: int) -> None:
@@ -44,14 +44,14 @@ def _check_directory(file: BinaryIO, size: int) -> None:
     tail = file.read()
     place = tail.rfind(b"PK\x05\x06")
     if place < 0 or len(tail) - place < _END.size:
-        raise Damaged("its list of members, which comes last, is not there")
+        raise CorruptFile("its list of members, which comes last, is not there")
     _, _, _, _, count, length, _, _ = _END.unpack_from(tail, place)
     if tail[max(0, place - 20) : place].startswith(b"PK\x06\x07"):
         file.seek(min(int.from_bytes(tail[place - 12 : place - 4], "little"), size))
         record = file.read(56)
         count, length = (int.from_bytes(record[at : at + 8], "little") for at in (32, 40))
     if length > _MOST_DIRECTORY or count > _MOST_MEMBERS:
-        raise Damaged(f"it lists {count} members in {length} bytes")
+        raise CorruptFile(f"it lists {count} members in {length} bytes")
 
 
 class _Names:
@@ -74,7 +74,7 @@ class _Names:
         return fits and path not in self.folders
 
 
-def members(archive: zipfile.ZipFile, size: int, notes: Notes) -> Iterator[zipfile.ZipInfo]:
+def check_members(archive: zipfile.ZipFile, size: int, notes: Notes) -> Iterator[zipfile.ZipInfo]:
     """The files in a zip; what is unsafe about it goes to the notes."""
     names = _Names()
     unpacked = 0
@@ -115,10 +115,10 @@ def unpack(source: Path, target: Path, modes: tuple[int, int], check_cancelled: 
     notes = Notes("")
     with source.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        with opened(file, size) as archive:
-            found = list(members(archive, size, notes))
+        with open_zip(file, size) as archive:
+            found = list(check_members(archive, size, notes))
             if notes.problems:
-                raise Damaged(notes.problems[0].message)
+                raise CorruptFile(notes.problems[0].message)
             for item in found:
                 _unpack_one(archive, item, target, modes, check_cancelled)
 

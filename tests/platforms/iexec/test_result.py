@@ -14,7 +14,7 @@ from localrun.errors import Cause, LocalrunError, TaskKilled
 from localrun.platforms.iexec import collect
 from localrun.platforms.iexec import zip as packing
 from localrun.platforms.iexec.keccak import keccak_256
-from localrun.values import Collected
+from localrun.values import CollectedOutputs
 
 GOOD = {"deterministic-output-path": "/iexec_out/result.txt"}
 
@@ -50,7 +50,7 @@ class Left:
         callback: bool = False,
         streams: Mapping[str, str] | None = None,
         check: Callable[[], None] = nobody,
-    ) -> Collected:
+    ) -> CollectedOutputs:
         return collect(
             self.outputs, self.packed, callback=callback, streams=streams or {}, check_cancelled=check
         )
@@ -69,7 +69,7 @@ def left(tmp_path: Path) -> Left:
     return Left(tmp_path)
 
 
-def refused(found: Collected, cause: Cause, *said: str) -> None:
+def refused(found: CollectedOutputs, cause: Cause, *said: str) -> None:
     told = "\n".join([found.message, *map(str, found.problems)])
     assert found.cause is cause, told
     for part in said:

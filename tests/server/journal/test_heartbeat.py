@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun.admission import HostSample, sample
+from localrun.admission import HostSample, sample_host
 from localrun.server.journal import Heartbeat, Journal
 
 
@@ -35,7 +35,9 @@ def test_the_first_beat_is_at_once_and_tells_cpu_memory_disk_and_tasks(
     journal: Journal, tmp_path: Path
 ) -> None:
     beats = Beats()
-    with Heartbeat(journal, host=lambda: sample([tmp_path]), running=lambda: 1, waiting=beats, interval=1000):
+    with Heartbeat(
+        journal, host=lambda: sample_host([tmp_path]), running=lambda: 1, waiting=beats, interval=1000
+    ):
         beats.wait()
     (line,) = journal.read(event_type="heartbeat")
     data = line["data"]

@@ -8,12 +8,12 @@ import zipfile
 
 import pytest
 
-from localrun.values.compare.hints import Glimpse, suspects
+from localrun.values.compare.hints import RunSample, likely_causes
 
 
 def told(*texts: str, offset: int = 0) -> str:
     """What is said of short texts."""
-    return "; ".join(suspects([Glimpse(text, text, text.encode()) for text in texts], offset))
+    return "; ".join(likely_causes([RunSample(text, text, text.encode()) for text in texts], offset))
 
 
 @pytest.mark.parametrize(
@@ -54,16 +54,18 @@ def test_nothing_is_said_when_nothing_shows(one: str, other: str) -> None:
 
 
 def test_a_host_name_and_a_time_zone_are_known_since_they_were_given() -> None:
-    def glimpse(number: int) -> Glimpse:
+    def glimpse(number: int) -> RunSample:
         varied = {"hostname": f"replica-{number}", "TZ": f"GMT+{number}", "PYTHONHASHSEED": str(number)}
-        return Glimpse(f"on replica-{number} in GMT+{number}", None, b"", varied)
+        return RunSample(f"on replica-{number} in GMT+{number}", None, b"", varied)
 
-    assert suspects([glimpse(1), glimpse(2)], 0) == ["it holds the host name", "it holds the time zone"]
+    assert likely_causes([glimpse(1), glimpse(2)], 0) == ["it holds the host name", "it holds the time zone"]
 
 
 def test_a_seed_is_no_time_zone_when_the_zone_was_not_varied() -> None:
-    glimpses = [Glimpse(f"x {n}", None, b"", {"hostname": f"h{n}", "PYTHONHASHSEED": str(n)}) for n in (1, 2)]
-    assert suspects(glimpses, 0) == []
+    glimpses = [
+        RunSample(f"x {n}", None, b"", {"hostname": f"h{n}", "PYTHONHASHSEED": str(n)}) for n in (1, 2)
+    ]
+    assert likely_causes(glimpses, 0) == []
 
 
 def test_formats_that_keep_times_are_known_by_their_first_bytes() -> None:
@@ -73,7 +75,7 @@ def test_formats_that_keep_times_are_known_by_their_first_bytes() -> None:
     zipped, gzipped = packed.getvalue(), gzip.compress(b"x")
 
     def of(head: bytes, offset: int) -> str:
-        return "; ".join(suspects([Glimpse("", None, head)] * 2, offset))
+        return "; ".join(likely_causes([RunSample("", None, head)] * 2, offset))
 
     assert "mtime=0" in of(gzipped, 4)
     assert of(gzipped, 12) == ""
@@ -82,4 +84,4 @@ def test_formats_that_keep_times_are_known_by_their_first_bytes() -> None:
 
 
 def test_the_order_of_a_text_that_is_too_long_is_not_judged() -> None:
-    assert suspects([Glimpse("abc", None, b""), Glimpse("cab", None, b"")], 0) == []
+    assert likely_causes([RunSample("abc", None, b""), RunSample("cab", None, b"")], 0) == []

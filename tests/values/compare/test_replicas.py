@@ -15,13 +15,18 @@ from hypothesis import strategies as st
 from localrun.task.record import Disagreement
 from localrun.values.compare import first_difference as first
 from localrun.values.compare.first_difference import first_difference
-from localrun.values.compare.replicas import Result, declared_part, disagreements, told
-from localrun.values.digest import of_folder
+from localrun.values.compare.replicas import (
+    ReplicaOutput,
+    compare_outputs,
+    describe_disagreement,
+    select_declared,
+)
+from localrun.values.digest import digest_folder
 
 Content = dict[str, bytes | str]
 
 
-def folder(path: Path, content: Content) -> Result:
+def folder(path: Path, content: Content) -> ReplicaOutput:
     """A folder with these files; a text is what a link leads to."""
     for name, data in content.items():
         place = path / name
@@ -31,12 +36,12 @@ def folder(path: Path, content: Content) -> Result:
         else:
             place.write_bytes(data)
     path.mkdir(exist_ok=True)
-    return Result(path, of_folder(path).files, {})
+    return ReplicaOutput(path, digest_folder(path).files, {})
 
 
 def found(tmp_path: Path, *contents: Content) -> list[Disagreement]:
     results = {number: folder(tmp_path / str(number), content) for number, content in enumerate(contents, 1)}
-    return disagreements(results)[0]
+    return compare_outputs(results)[0]
 
 
 def only(tmp_path: Path, *contents: bytes) -> Disagreement:
@@ -73,13 +78,13 @@ def test_a_file_that_goes_on_where_another_ends_differs_there(tmp_path: Path) ->
     one = only(tmp_path, b"one\n", b"one\ntwo\n")
     assert (one.line, one.column, one.offset) == (2, 1, 4)
     assert [side.value for side in one.sides] == ["", "two\n"]
-    assert any("the file ends here" in line for line in told(one))
+    assert any("the file ends here" in line for line in describe_disagreement(one))
 
 
 def test_replicas_with_the_same_content_are_one_side(tmp_path: Path) -> None:
     one = only(tmp_path, b"a", b"b", b"a")
     assert [side.replicas for side in one.sides] == [[1, 3], [2]]
-    assert "replicas 1 and 3: 'a'" in list(told(one))
+    assert "replicas 1 and 3: 'a'" in list(describe_disagreement(one))
 
 
 def test_a_file_that_some_lack_is_a_disagreement(tmp_path: Path) -> None:
@@ -121,14 +126,14 @@ def test_a_character_that_the_excerpt_cuts_does_no_harm(tmp_path: Path) -> None:
 def test_only_so_many_files_are_told_of_and_the_rest_is_counted(tmp_path: Path) -> None:
     contents: list[Content] = [{f"f{n:03}": str(side).encode() for n in range(7)} for side in (1, 2)]
     results = {number: folder(tmp_path / str(number), one) for number, one in enumerate(contents, 1)}
-    some, left_out = disagreements(results, most=5)
+    some, left_out = compare_outputs(results, limit=5)
     assert ([one.path for one in some], left_out) == ([f"f00{n}" for n in range(5)], 2)
 
 
 def test_only_declared_outputs_count_unless_none_is_declared(tmp_path: Path) -> None:
-    whole = of_folder(folder(tmp_path / "o", {"sum": b"1", "list/0": b"2", "core.123": b"3"}).folder)
-    assert sorted(declared_part(whole, ["sum", "list"])) == ["list/0", "sum"]
-    assert declared_part(whole, []) == whole.files
+    whole = digest_folder(folder(tmp_path / "o", {"sum": b"1", "list/0": b"2", "core.123": b"3"}).folder)
+    assert sorted(select_declared(whole, ["sum", "list"])) == ["list/0", "sum"]
+    assert select_declared(whole, []) == whole.files
 
 
 def streams(contents: Sequence[bytes]) -> list[BinaryIO]:

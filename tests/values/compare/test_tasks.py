@@ -12,10 +12,10 @@ import pytest
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.task.record import TaskRecord
 from localrun.task.workspace import Workspace
-from localrun.values.compare import Change, Side, between, durations
-from localrun.values.compare.change import changes
-from localrun.values.compare.file_contents import divergence
-from localrun.values.compare.folders import folders
+from localrun.values.compare import Change, ComparedTask, diff_durations, diff_tasks
+from localrun.values.compare.change import diff_values
+from localrun.values.compare.file_contents import diff_contents
+from localrun.values.compare.folders import diff_folders
 from tests.manager.test_takeover import add
 from tests.support.environment import DESCRIPTOR, Desk, make_desk
 
@@ -30,12 +30,12 @@ LISTS = DESCRIPTOR.replace(
 )
 
 
-def side(record: TaskRecord) -> Side:
-    return Side(record, Workspace(Path(record.folder)))
+def side(record: TaskRecord) -> ComparedTask:
+    return ComparedTask(record, Workspace(Path(record.folder)))
 
 
 def told(first: TaskRecord, second: TaskRecord) -> dict[str, tuple[Any, Any]]:
-    return {f"{c.section}.{c.path}": (c.first, c.second) for c in between(side(first), side(second))}
+    return {f"{c.section}.{c.path}": (c.first, c.second) for c in diff_tasks(side(first), side(second))}
 
 
 def copy_list(container: FakeContainer) -> int:
@@ -65,7 +65,7 @@ def lists(desk: Desk, tmp_path: Path) -> Any:
 def test_two_runs_of_the_same_differ_in_nothing(tmp_path: Path) -> None:
     with make_desk(tmp_path, add) as desk:
         first, second = desk.run(values={"a": 3, "b": 4}), desk.run(values={"a": 3, "b": 4})
-        assert between(side(first), side(second)) == []
+        assert diff_tasks(side(first), side(second)) == []
 
 
 def test_inputs_outputs_and_limits_that_differ_are_told(tmp_path: Path) -> None:
@@ -114,14 +114,14 @@ def test_bundle_image_and_environment_that_differ_are_told(tmp_path: Path) -> No
     found = told(first, second)
     assert found["environment.MODE"] == ("x", "y")
     assert found["environment.OLD"] == ("1", None)
-    assert "secret-" not in str(between(side(first), side(second)))
+    assert "secret-" not in str(diff_tasks(side(first), side(second)))
     assert (
-        next(c for c in between(side(first), side(second)) if c.path == "API_TOKEN").note
+        next(c for c in diff_tasks(side(first), side(second)) if c.path == "API_TOKEN").note
         == "is another secret"
     )
     assert found["image.id"] == (first.image, second.image)
     assert found["limits.memory"] == (64 * 1024**2, 65 * 1024**2)
-    change = next(c for c in between(side(first), side(second)) if c.path == "descriptor")
+    change = next(c for c in diff_tasks(side(first), side(second)) if c.path == "descriptor")
     assert any(line.startswith("+") and "65Mi" in line for line in change.details)
 
 
@@ -129,7 +129,7 @@ def test_arrays_differ_item_by_item_and_files_by_their_content(tmp_path: Path) -
     with make_desk(tmp_path, copy_list) as desk:
         run = lists(desk, tmp_path)
         first, second = run([1, 2, 3], b"same"), run([1, 5, 3], b"same", "g")
-        found = between(side(first), side(second))
+        found = diff_tasks(side(first), side(second))
     assert [(c.section, c.path, c.first, c.second) for c in found if not c.note] == [
         ("inputs", "xs[1]", 2, 5),
         ("outputs", "ys[1]", 2, 5),
@@ -142,7 +142,7 @@ def test_arrays_differ_item_by_item_and_files_by_their_content(tmp_path: Path) -
 def test_lists_of_different_length_are_told(tmp_path: Path) -> None:
     with make_desk(tmp_path, copy_list) as desk:
         run = lists(desk, tmp_path)
-        found = between(side(run([1], b"x")), side(run([1, 2], b"x")))
+        found = diff_tasks(side(run([1], b"x")), side(run([1, 2], b"x")))
     assert "has 1 items, and 2" in {change.note for change in found if change.path == "ys"}
 
 
@@ -151,7 +151,7 @@ def test_a_file_input_is_compared_by_the_copy_that_the_task_got(tmp_path: Path) 
         run = lists(desk, tmp_path)
         first = run([1], b"one\ntwo\n")
         second = run([1], b"one\n2\n")  # the same path
-        found = [change for change in between(side(first), side(second)) if change.section == "inputs"]
+        found = [change for change in diff_tasks(side(first), side(second)) if change.section == "inputs"]
     assert [(change.path, change.note) for change in found] == [("f", "differs from line 2 on (8 B and 6 B)")]
 
 
@@ -162,16 +162,16 @@ def test_a_mounted_file_that_was_written_to_since_may_differ_and_that_is_said(tm
         path.write_text("old")
         values = {"a": 1, "xs": [1], "f": path}
         first = desk.run(values=values)
-        assert between(side(first), side(desk.run(values=values))) == []
+        assert diff_tasks(side(first), side(desk.run(values=values))) == []
         path.write_text("new")
         second = desk.run(values=values)
-        (found,) = between(side(first), side(second))
+        (found,) = diff_tasks(side(first), side(second))
         assert (found.path, found.note) == (
             "f",
             f"{path} has been written to since: what it held before is not kept",
         )
         path.unlink()
-        assert between(side(first), side(second)) == []
+        assert diff_tasks(side(first), side(second)) == []
 
 
 @pytest.mark.parametrize(
@@ -188,12 +188,12 @@ def test_a_mounted_file_that_was_written_to_since_may_differ_and_that_is_said(tm
     ],
 )
 def test_where_two_files_begin_to_differ(first: bytes, second: bytes, offset: int | None, line: int) -> None:
-    found = divergence(io.BytesIO(first), io.BytesIO(second))
+    found = diff_contents(io.BytesIO(first), io.BytesIO(second))
     assert (found and (found.offset, found.line)) == (None if offset is None else (offset, line))
 
 
 def test_a_long_difference_is_cut(tmp_path: Path) -> None:
-    found = divergence(
+    found = diff_contents(
         io.BytesIO(b"".join(b"a%d\n" % n for n in range(99))),
         io.BytesIO(b"".join(b"b%d\n" % n for n in range(99))),
     )
@@ -213,7 +213,7 @@ def test_links_and_devices_are_compared_as_what_they_are_and_never_followed(tmp_
     (first / "x").write_text("1")
     (second / "x").mkdir()
     (first / "only").write_text("1")
-    assert list(folders("outputs", first, second)) == [
+    assert list(diff_folders("outputs", first, second)) == [
         Change("outputs", "link", "a link to /etc/hostname", "a link to /etc/passwd"),
         Change("outputs", "only", "a file of 1 B", None),
         Change("outputs", "x", "a file of 1 B", "a folder"),
@@ -223,19 +223,21 @@ def test_links_and_devices_are_compared_as_what_they_are_and_never_followed(tmp_
 def test_a_folder_that_is_not_there_is_an_empty_one(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/x").write_text("1")
-    assert list(folders("outputs", tmp_path / "a", tmp_path / "b")) == [
+    assert list(diff_folders("outputs", tmp_path / "a", tmp_path / "b")) == [
         Change("outputs", "x", "a file of 1 B", None)
     ]
 
 
 def test_true_is_not_one() -> None:
-    assert [change.path for change in changes("s", "", {"a": 1, "b": 1.5}, {"a": True, "b": 1.5})] == ["a"]
+    assert [change.path for change in diff_values("s", "", {"a": 1, "b": 1.5}, {"a": True, "b": 1.5})] == [
+        "a"
+    ]
 
 
 def test_durations_name_every_phase_of_either() -> None:
     first = TaskRecord(id="1", bundle="", timings={"run": 1.0, "image": 2.0})
     second = TaskRecord(id="2", bundle="", timings={"run": 3.0, "outputs": 4.0})
-    assert durations(first, second) == {
+    assert diff_durations(first, second) == {
         "run": (1.0, 3.0),
         "image": (2.0, None),
         "outputs": (None, 4.0),

@@ -25,7 +25,7 @@ from localrun.values.image_headers import jpeg as jpegs
 from localrun.values.image_headers import png as pngs
 from localrun.values.image_headers import reader as pictures
 from localrun.values.image_headers import tiff as tiffs
-from localrun.values.image_headers.window import Damaged, Picture, Window
+from localrun.values.image_headers.window import BoundedReader, CorruptFile, ImageHeader
 from tests.support.descriptors import make
 from tests.support.image_files import (
     BIG_ENDIAN,
@@ -43,7 +43,7 @@ from tests.support.image_files import (
 
 def look(data: bytes, kind: Image | None = None) -> Notes:
     notes = Notes("i")
-    pictures.check(kind or Image(), io.BytesIO(data), len(data), notes)
+    pictures.check_image(kind or Image(), io.BytesIO(data), len(data), notes)
     return notes
 
 
@@ -145,14 +145,14 @@ def test_every_frame_of_jpeg_tells_its_size(frame: int) -> None:
     filler = b"\xff\xff\xff\xee\0\5abc" + b"\xff\xc4\0\4ab"
     data = jpeg(70, 50, before=filler, frame=frame)
 
-    assert jpegs.read(Window(io.BytesIO(data), len(data))) == Picture(70, 50, 1, 3500)
+    assert jpegs.read_header(BoundedReader(io.BytesIO(data), len(data))) == ImageHeader(70, 50, 1, 3500)
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED])
 def test_dicom_is_measured_in_every_transfer_syntax(syntax: str) -> None:
     data = dicom(70, 50, syntax=syntax)
 
-    assert dicoms.read(Window(io.BytesIO(data), len(data))) == Picture(70, 50)
+    assert dicoms.read_header(BoundedReader(io.BytesIO(data), len(data))) == ImageHeader(70, 50)
 
 
 def test_a_size_inside_a_sequence_of_dicom_is_not_the_images_size() -> None:
@@ -162,7 +162,7 @@ def test_a_size_inside_a_sequence_of_dicom_is_not_the_images_size() -> None:
     sequence = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF) + item
     data = dicom(70, 50, before=sequence + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0))
 
-    assert dicoms.read(Window(io.BytesIO(data), len(data))) == Picture(70, 50)
+    assert dicoms.read_header(BoundedReader(io.BytesIO(data), len(data))) == ImageHeader(70, 50)
 
 
 def test_the_size_of_a_slide_is_that_of_the_whole_not_of_its_tiles() -> None:
@@ -176,10 +176,10 @@ def test_other_libraries_see_the_same_sizes(tmp_path: Path) -> None:
     from PIL import Image as Pillow
     from pydicom import dcmread
 
-    for form, reader in (("PNG", pngs.read), ("JPEG", jpegs.read), ("TIFF", tiffs.read)):
+    for form, reader in (("PNG", pngs.read_header), ("JPEG", jpegs.read_header), ("TIFF", tiffs.read_header)):
         path = tmp_path / form
         Pillow.new("RGB", (37, 21)).save(path, form)
-        found = reader(Window(io.BytesIO(path.read_bytes()), path.stat().st_size))
+        found = reader(BoundedReader(io.BytesIO(path.read_bytes()), path.stat().st_size))
         assert (found.width, found.height, found.samples) == (37, 21, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -187,8 +187,10 @@ def test_other_libraries_see_the_same_sizes(tmp_path: Path) -> None:
             read = dcmread(io.BytesIO(dicom(37, 21, syntax=syntax)))
             assert (read.Columns, read.Rows) == (37, 21)
     Pillow.new("L", (37, 21)).save(tmp_path / "big", "TIFF", big_tiff=True)
-    big = tiffs.read(Window(io.BytesIO((tmp_path / "big").read_bytes()), (tmp_path / "big").stat().st_size))
-    assert (big.width, big.height, big.samples, big.is_big) == (37, 21, 1, True)
+    big = tiffs.read_header(
+        BoundedReader(io.BytesIO((tmp_path / "big").read_bytes()), (tmp_path / "big").stat().st_size)
+    )
+    assert (big.width, big.height, big.samples, big.is_bigtiff) == (37, 21, 1, True)
 
 
 # -- what is not read -----------------------------------------------------------------------------
@@ -211,7 +213,7 @@ def test_a_tiff_of_two_gibibytes_is_checked_in_an_instant(tmp_path: Path, big: b
     notes = Notes("i")
     started = time.perf_counter()
     with path.open("rb") as file:
-        pictures.check(Image(max_width=100), file, path.stat().st_size, notes)
+        pictures.check_image(Image(max_width=100), file, path.stat().st_size, notes)
 
     # Then it took no time
     assert time.perf_counter() - started < 0.1
@@ -457,7 +459,7 @@ def test_a_slide_that_a_task_wrote_is_its_folder(tmp_path: Path) -> None:
 
     found = values.collect(make(None, {"wsi": "image"}), tmp_path / "out")
 
-    assert found == values.Collected({"wsi": str(tmp_path / "out/wsi")})
+    assert found == values.CollectedOutputs({"wsi": str(tmp_path / "out/wsi")})
 
 
 def test_the_reader_of_images_is_not_imported_for_other_types(tmp_path: Path) -> None:
@@ -498,11 +500,13 @@ def test_any_bytes_are_taken_or_refused_and_never_crash(data: bytes) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from([pngs.read, jpegs.read, tiffs.read, dicoms.read]), mutated())
+@given(
+    st.sampled_from([pngs.read_header, jpegs.read_header, tiffs.read_header, dicoms.read_header]), mutated()
+)
 def test_a_header_is_read_or_damaged(reader: Any, data: bytes) -> None:
     try:
-        found = reader(Window(io.BytesIO(data), len(data)))
-    except Damaged:
+        found = reader(BoundedReader(io.BytesIO(data), len(data)))
+    except CorruptFile:
         return
     assert found.width > 0
     assert found.height > 0

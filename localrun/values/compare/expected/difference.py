@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Sketch:
+class DiffImage:
     """A picture of a difference: a whole file. `suffix` says of which format: `.png` or `.svg`."""
 
     suffix: str
@@ -20,7 +20,7 @@ class Difference:
     path: str
     message: str
     details: tuple[str, ...] = ()
-    sketch: Sketch | None = None
+    image: DiffImage | None = None
 
     def __str__(self) -> str:
         return "\n".join([f"{self.path}: {self.message}", *(f"    {line}" for line in self.details)])
@@ -39,6 +39,6 @@ class Findings:
         """The same list, one level deeper."""
         return Findings(f"{self.path}.{part}", self.found)
 
-    def add(self, message: str, details: tuple[str, ...] = (), sketch: Sketch | None = None) -> None:
+    def add(self, message: str, details: tuple[str, ...] = (), image: DiffImage | None = None) -> None:
         """Say what differs."""
-        self.found.append(Difference(self.path, message, details, sketch))
+        self.found.append(Difference(self.path, message, details, image))

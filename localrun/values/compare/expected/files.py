@@ -10,21 +10,21 @@ from typing import Any
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.values import FileValue
 from localrun.values.compare.expected.difference import Findings
-from localrun.values.compare.expected.paths import path_in
+from localrun.values.compare.expected.paths import to_path
 from localrun.values.compare.expected.scalars import are_close
 from localrun.values.compare.expected.tolerance import Tolerance
-from localrun.values.compare.file_contents import divergence
+from localrun.values.compare.file_contents import diff_contents
 
 _NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
 
 
-def missing(kind: DataType, value: Any) -> Iterator[Path]:
+def missing_files(kind: DataType, value: Any) -> Iterator[Path]:
     """The files that a value names and that are not there."""
     if isinstance(kind, Array):
         for item in value if isinstance(value, list) else ():
-            yield from missing(kind.subtype, item)
+            yield from missing_files(kind.subtype, item)
     elif isinstance(value, FileValue) or (isinstance(kind, (File, Image)) and value is not None):
-        path = path_in(value)
+        path = to_path(value)
         if not path.exists():
             yield path
     elif isinstance(kind, Geometry) and isinstance(value, Path) and not value.exists():
@@ -37,10 +37,10 @@ def compare(want: Path, got: Path, tolerance: Tolerance, findings: Findings) -> 
         _folders(want, got, tolerance, findings)
         return
     with want.open("rb") as one, got.open("rb") as other:
-        found = divergence(one, other)
+        found = diff_contents(one, other)
     if found is None:
         return
-    note, is_text = found.note, bool(found.line)
+    note, is_text = found.summary, bool(found.line)
     if is_text and (tolerance.absolute or tolerance.relative):
         far = _far(want, got, tolerance)
         if far is None:

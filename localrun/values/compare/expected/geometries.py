@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from localrun.descriptor.types import format_value
 from localrun.values import FileValue
-from localrun.values.compare.expected.difference import Findings, Sketch
+from localrun.values.compare.expected.difference import DiffImage, Findings
 from localrun.values.compare.expected.tolerance import Tolerance
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def compare(want: Any, got: Any, tolerance: Tolerance, findings: Findings) -> No
         findings.add(f"has the radius {other.radius:g}, and {one.radius:g} is expected")
     message = _apart(one.geometry, other.geometry, tolerance)
     if message:
-        findings.add(message, sketch=_sketch(one.geometry, other.geometry))
+        findings.add(message, image=_sketch(one.geometry, other.geometry))
 
 
 def _read(value: Any) -> _Shape | None:
@@ -109,7 +109,7 @@ def _overlap(want: BaseGeometry, got: BaseGeometry) -> float | None:
     return want.intersection(got).area / whole if whole else None
 
 
-def _sketch(want: BaseGeometry, got: BaseGeometry) -> Sketch:
+def _sketch(want: BaseGeometry, got: BaseGeometry) -> DiffImage:
     """Both outlines in one picture: what is expected in green, what was found in red."""
     left, top, right, bottom = want.union(got).bounds
     extent = max(right - left, bottom - top) or 1.0
@@ -123,7 +123,7 @@ def _sketch(want: BaseGeometry, got: BaseGeometry) -> Sketch:
         f' width="800"><title>green: expected; red: found</title><g transform="{flip}">'
         f"{_drawn(want, line, _WANTED)}{_drawn(got, line, _FOUND)}</g></svg>"
     )
-    return Sketch(".svg", text.encode())
+    return DiffImage(".svg", text.encode())
 
 
 def _drawn(shape: Any, line: float, colour: str) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localrun.values.compare.expected import files
-from localrun.values.compare.expected.difference import Findings, Sketch
+from localrun.values.compare.expected.difference import DiffImage, Findings
 from localrun.values.compare.expected.tolerance import Tolerance
-from localrun.values.image_headers.magic import formats
+from localrun.values.image_headers.magic import detect_formats
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +64,7 @@ def _frame(want: Pixels, got: Pixels, tolerance: Tolerance, findings: Findings) 
     most = f"the most by {apart[y, x]:g}, at x={x}, y={y}"
     findings.add(
         f"differs in {count} of {total} pixels ({100 * count / total:.3g} %){by}, {most}{allowed}",
-        sketch=_sketch(want, got, off),
+        image=_sketch(want, got, off),
     )
 
 
@@ -82,7 +82,7 @@ def _form(pixels: Pixels) -> str:
 
 def _frames(path: Path) -> list[Pixels]:
     with path.open("rb") as stream:
-        is_dicom = "dicom" in formats(stream.read(1024))
+        is_dicom = "dicom" in detect_formats(stream.read(1024))
     return _dicom(path) if is_dicom else _decoded(path)
 
 
@@ -116,7 +116,7 @@ def _dicom(path: Path) -> list[Pixels]:
         raise _Unread(str(error)) from error
 
 
-def _sketch(want: Pixels, got: Pixels, off: Pixels) -> Sketch | None:
+def _sketch(want: Pixels, got: Pixels, off: Pixels) -> DiffImage | None:
     """Side by side: what is expected, what was found, and the pixels that differ, in red on grey."""
     with suppress(ImportError):
         from PIL import Image
@@ -128,7 +128,7 @@ def _sketch(want: Pixels, got: Pixels, off: Pixels) -> Sketch | None:
             canvas.paste(part, (index * (width + _GAP), 0))
         stream = io.BytesIO()
         canvas.save(stream, "png")
-        return Sketch(".png", stream.getvalue())
+        return DiffImage(".png", stream.getvalue())
     return None
 
 

@@ -13,11 +13,11 @@ from localrun.descriptor.types import Array, DataType, File, Geometry, Image, fo
 from localrun.errors import Problem, UsageError
 from localrun.suggestions import did_you_mean
 from localrun.values.compare.expected import files, scalars
-from localrun.values.compare.expected.difference import Difference, Findings, Sketch
-from localrun.values.compare.expected.paths import path_in
-from localrun.values.compare.expected.tolerance import EXACT, Tolerance, read_tolerances
+from localrun.values.compare.expected.difference import Difference, DiffImage, Findings
+from localrun.values.compare.expected.paths import to_path
+from localrun.values.compare.expected.tolerance import EXACT, Tolerance, parse_tolerances
 
-__all__ = ["Difference", "Sketch", "Tolerance", "compare", "path_in", "read_tolerances"]
+__all__ = ["DiffImage", "Difference", "Tolerance", "compare", "parse_tolerances", "to_path"]
 
 
 def compare(
@@ -52,7 +52,7 @@ def _refuse_unknown(expected: Mapping[str, Any], types: Mapping[str, DataType]) 
         Problem(f"expected.{name}", f"{path} is not there", "add it, or write what came out as expected")
         for name, value in expected.items()
         if name in types
-        for path in files.missing(types[name], value)
+        for path in files.missing_files(types[name], value)
     ]
     if problems:
         raise UsageError(
@@ -80,9 +80,9 @@ def _value(kind: DataType, want: Any, got: Any, tolerance: Tolerance, findings: 
     elif isinstance(kind, Image):
         from localrun.values.compare.expected import images
 
-        images.compare(path_in(want), path_in(got), tolerance, findings)
+        images.compare(to_path(want), to_path(got), tolerance, findings)
     elif isinstance(kind, File):
-        files.compare(path_in(want), path_in(got), tolerance, findings)
+        files.compare(to_path(want), to_path(got), tolerance, findings)
     else:
         scalars.compare(kind, want, got, tolerance, findings)
 

@@ -8,6 +8,6 @@ from typing import Any
 from localrun.values import FileValue
 
 
-def path_in(value: Any) -> Path:
+def to_path(value: Any) -> Path:
     """The path of a value that is a file: a `FileValue`, or a path."""
     return value.path if isinstance(value, FileValue) else Path(value)

@@ -47,7 +47,7 @@ EXACT = Tolerance()
 _FIELDS = {name: one.metadata for name, one in Tolerance.__dataclass_fields__.items()}
 
 
-def read_tolerances(given: Mapping[str, Any], types: Mapping[str, DataType]) -> dict[str, Tolerance]:
+def parse_tolerances(given: Mapping[str, Any], types: Mapping[str, DataType]) -> dict[str, Tolerance]:
     """Read tolerances as JSON has them, by the names of outputs; a mere number is an absolute one.
 
     Raises `UsageError` with everything that does not fit.

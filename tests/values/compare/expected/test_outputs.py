@@ -29,7 +29,7 @@ from localrun.descriptor.types import (
 )
 from localrun.errors import Problem, UsageError
 from localrun.values import FileValue
-from localrun.values.compare.expected.outputs import Tolerance, compare, read_tolerances
+from localrun.values.compare.expected.outputs import Tolerance, compare, parse_tolerances
 
 SAMPLES = Path(__file__).parents[4] / "samples"
 SQUARE: dict[str, Any] = {"type": "Polygon", "coordinates": [[[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]]]}
@@ -199,9 +199,9 @@ def test_pixels_that_differ_are_counted_and_drawn(tmp_path: Path) -> None:
 
     # Then they are counted, and the picture shows expected, found, and the pixels in red
     assert found.message == "differs in 3 of 200 pixels (1.5 %), the most by 200, at x=5, y=2"
-    assert found.sketch is not None
-    assert found.sketch.suffix == ".png"
-    sketch = np.asarray(Pillow.open(io.BytesIO(found.sketch.data)))
+    assert found.image is not None
+    assert found.image.suffix == ".png"
+    sketch = np.asarray(Pillow.open(io.BytesIO(found.image.data)))
     red = (sketch == (220, 0, 0)).all(axis=2).sum()
     assert red == 3 * (640 // 20) ** 2
 
@@ -212,8 +212,8 @@ def test_one_pixel_of_a_large_picture_is_seen(tmp_path: Path) -> None:
     other[1999, 2999] = 1
     want, got = written(tmp_path, "want", png(pixels)), written(tmp_path, "got", png(other))
     (found,) = compare({"x": want}, {"x": got}, {"x": Image()})
-    assert found.sketch is not None
-    sketch = np.asarray(Pillow.open(io.BytesIO(found.sketch.data)))
+    assert found.image is not None
+    sketch = np.asarray(Pillow.open(io.BytesIO(found.image.data)))
     assert (sketch == (220, 0, 0)).all(axis=2).sum() == 1
 
 
@@ -329,9 +329,9 @@ def test_shapes_that_differ_are_measured_and_drawn(tmp_path: Path) -> None:
     path = written(tmp_path, "got", json.dumps(shifted(1)))
     (found,) = compare({"x": SQUARE}, {"x": path}, {"x": Geometry()})
     assert found.message == "differs: the shapes are 1 apart and have 81.82 % of their area in common"
-    assert found.sketch is not None
-    assert found.sketch.suffix == ".svg"
-    assert found.sketch.data.count(b"<path") == 2
+    assert found.image is not None
+    assert found.image.suffix == ".svg"
+    assert found.image.data.count(b"<path") == 2
 
 
 def test_shapes_may_be_apart_by_a_distance_or_share_an_area() -> None:
@@ -387,7 +387,7 @@ def test_what_is_expected_of_no_output_is_refused_with_all_that_is_wrong(tmp_pat
 
 def test_tolerances_are_read_by_the_types_of_the_outputs() -> None:
     types: dict[str, DataType] = {"mean": Number(), "masks": Array(subtype=Image())}
-    found = read_tolerances({"mean": 0.5, "masks": {"level": 3, "pixels": 0.01}}, types)
+    found = parse_tolerances({"mean": 0.5, "masks": {"level": 3, "pixels": 0.01}}, types)
     assert found == {"mean": Tolerance(absolute=0.5), "masks": Tolerance(level=3, pixels=0.01)}
 
 
@@ -400,7 +400,7 @@ def test_all_that_is_wrong_with_tolerances_is_told() -> None:
         "word": 3,
     }
     with pytest.raises(UsageError) as raised:
-        read_tolerances(given_ones, types)
+        parse_tolerances(given_ones, types)
     found = {path: (one.message, one.remedy) for path, one in problems_of(raised).items()}
     assert found == {
         "tolerances.meen": ("is no output of the task", "did you mean 'mean'?"),
