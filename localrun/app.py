@@ -12,7 +12,7 @@ from localrun.admission import Admission, Capacity, machine_ledger_path
 from localrun.engines.base import Engine
 from localrun.errors import EngineError, EngineUnreachable, LocalrunError, UsageError
 from localrun.manager.manager import OnExit, TaskManager
-from localrun.runner.disk_guard import DiskWatch
+from localrun.runner.disk_guard import DiskMonitor
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
 from localrun.task.record import TaskRecord
@@ -90,7 +90,7 @@ class App:
             disk_limit=self.settings.disk_limit,
             disk_reserve=self.settings.disk_reserve,
         )
-        return Runner(self.engine, admission, DiskWatch(folders, self.settings.disk_stop), self.settings)
+        return Runner(self.engine, admission, DiskMonitor(folders, self.settings.disk_stop), self.settings)
 
     @cached_property
     def recovery(self) -> Recovery:

@@ -103,13 +103,13 @@ def _shown(value: Any) -> str:
 
 
 def _print_times(first: TaskRecord, second: TaskRecord) -> None:
-    from localrun.runner.usage import in_words
+    from localrun.runner.usage import format_usage
 
     out("time:")
     for name, one, other in _times(first, second):
         out(f"  {name:<12}{one:>10} -> {other:>10}")
     for mark, record in (("-", first), ("+", second)):
-        if used := in_words(record):
+        if used := format_usage(record):
             out(f"{mark} {used}")
 
 

@@ -46,6 +46,6 @@ def info_fields(record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
     """What `status` shows, and the overview."""
     from localrun.cli.status import status_fields
     from localrun.console.summary import overview
-    from localrun.runner.usage import so_far
+    from localrun.runner.usage import with_current_usage
 
-    return status_fields(so_far(workspace, record)) | overview(record, workspace, time.time())
+    return status_fields(with_current_usage(workspace, record)) | overview(record, workspace, time.time())

@@ -31,10 +31,10 @@ def command(face: Face, task_id: str, system: str | None, *, as_json: bool) -> N
 
     ID is the beginning of an id, or `last`.
     """
-    from localrun.runner.usage import so_far
+    from localrun.runner.usage import with_current_usage
 
     with face.app() as app:
-        record = so_far(*app.find(task_id))
+        record = with_current_usage(*app.find(task_id))
     if as_json:
         from localrun.console.results import print_json
 
@@ -127,9 +127,9 @@ def _steps(record: TaskRecord) -> Iterator[tuple[str, str]]:
 
 
 def _usage(record: TaskRecord) -> Iterator[tuple[str, str]]:
-    from localrun.runner.usage import in_words
+    from localrun.runner.usage import format_usage
 
-    if used := in_words(record):
+    if used := format_usage(record):
         yield "usage", used
 
 

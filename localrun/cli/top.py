@@ -166,11 +166,11 @@ class _Board:
         return [self._row(record) for record in self._records()]
 
     def _row(self, record: TaskRecord) -> dict[str, Any]:
-        from localrun.runner.usage import so_far
+        from localrun.runner.usage import with_current_usage
 
         gauge = None if record.state.is_end else self._gauges.get(record.id)
         usage, percent = (gauge.usage, gauge.cpu_percent) if gauge else (None, None)
-        known = so_far(self._app.home.open(record.id), record).usage
+        known = with_current_usage(self._app.home.open(record.id), record).usage
         peaks = [known.memory_peak if known else 0, gauge.peak if gauge else 0]
         last = usage or known
         started = next((step.started for step in record.steps if step.name == "task"), None)

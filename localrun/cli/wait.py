@@ -251,8 +251,8 @@ def _names(records: Sequence[TaskRecord]) -> str:
 
 def _quote(task: Task, record: TaskRecord) -> None:
     """The end of the log, where the message has it not."""
-    from localrun.runner.diagnosis import TAIL_LINES, quote
+    from localrun.runner.diagnosis import TAIL_LINES, format_log_tail
 
-    quoted = quote(task.logs(TAIL_LINES))
+    quoted = format_log_tail(task.logs(TAIL_LINES))
     if quoted not in record.message:
         err("  " + harmless_lines(quoted.removeprefix("; ")))

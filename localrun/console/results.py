@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from localrun.console.display.sanitize import harmless
 from localrun.console.streams import is_terminal, out, shows_unicode
 from localrun.errors import Cause, LocalrunError
-from localrun.runner.usage import in_words
+from localrun.runner.usage import format_usage
 from localrun.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def print_plain(record: TaskRecord, outputs: Mapping[str, Any], folders: Iterabl
     for line in output_lines(outputs, folders):
         out(f"output {line}")
     out(f"time {_times(record)}")
-    if used := in_words(record):
+    if used := format_usage(record):
         out(f"usage {used}")
     out(f"folder {record.folder}")
     out(f"{record.state} {record.id}")
@@ -172,7 +172,7 @@ def print_table(
     for name, value in outputs.items():
         table.add_row(*_cells(name, value, known))
     table.add_row("time", Text(_times(record, between)))
-    if used := in_words(record):
+    if used := format_usage(record):
         table.add_row("usage", Text(used))
     table.add_row("folder", Text(shorter(record.folder)))
     console.print(table, soft_wrap=False)

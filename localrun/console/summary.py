@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from localrun.runner.usage import in_words, so_far
+from localrun.runner.usage import format_usage, with_current_usage
 from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
 from localrun.task.workspace import Workspace
@@ -146,12 +146,12 @@ def summary(
 
     `history` and `status` are those of the record in the words of another system.
     """
-    record = so_far(workspace, record)
+    record = with_current_usage(workspace, record)
     found = overview(record, workspace, time.time(), history)
     parts = [*_head(record, status), "", "Timeline:", *_timeline(found["timeline"])]
     if record.steps:
         parts += ["", "Steps:", *_steps(record)]
-    if used := in_words(record):
+    if used := format_usage(record):
         parts += ["", "Usage:", f"  {used}"]
     parts += ["", "Data:", *_data(found["data"])]
     return "\n".join(parts) + "\n"

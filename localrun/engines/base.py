@@ -28,7 +28,7 @@ Progress = Callable[[str, int, int | None], None]
 
 # in a folder that is built: of no use to a program, and different at every run; left out wherever they are,
 # unless `.dockerignore` asks for them
-NEVER_SENT = ("**/.git", "**/.localrun")
+DEFAULT_IGNORES = ("**/.git", "**/.localrun")
 
 LABEL = "localrun"  # every container of ours carries LABEL + ".task"; see `ContainerSpec.labels`
 
@@ -57,11 +57,11 @@ class EngineInfo(msgspec.Struct, frozen=True):
     api: str = ""
     storage: str = ""
     cgroups: str = ""  # the version of the kernel's interface for limits
-    unheld: tuple[str, ...] = ()
-    clock: float = 0.0
+    unenforced: tuple[str, ...] = ()
+    clock_offset: float = 0.0
 
 
-class Image(msgspec.Struct, frozen=True):
+class EngineImage(msgspec.Struct, frozen=True):
     """An image that the engine has. `size` in bytes."""
 
     id: str
@@ -139,7 +139,7 @@ class Usage(msgspec.Struct, frozen=True):
     pids: int
 
 
-class Found(msgspec.Struct, frozen=True):
+class ContainerSummary(msgspec.Struct, frozen=True):
     """A container that carries our labels; `started` holds also when it has ended since."""
 
     handle: Handle
@@ -154,7 +154,7 @@ class Engine(Protocol):
     def info(self) -> EngineInfo:
         """Say what the engine is; asked once and remembered."""
 
-    def find_image(self, reference: str) -> Image | None:
+    def find_image(self, reference: str) -> EngineImage | None:
         """Look up an image by id, name or digest; None when the engine has it not."""
 
     def load_image(self, archive: Iterable[bytes]) -> str:
@@ -166,7 +166,7 @@ class Engine(Protocol):
         Raises `ImageError` with cause IMAGE_MISSING, at the latest when the first chunk is asked for.
         """
 
-    def pull_image(self, reference: str, progress: Progress = no_progress) -> Image:
+    def pull_image(self, reference: str, progress: Progress = no_progress) -> EngineImage:
         """Fetch an image from its registry. Raises `ImageError` with cause IMAGE_PULL_FAILED."""
 
     def build_image(
@@ -178,7 +178,7 @@ class Engine(Protocol):
         labels: Mapping[str, str],
         build_args: Mapping[str, str],
         progress: Progress = no_progress,
-    ) -> Image:
+    ) -> EngineImage:
         """Build a folder and call the result `name`. Raises `ImageError` with IMAGE_BUILD_FAILED.
 
         A failed build leaves no image behind.
@@ -190,7 +190,7 @@ class Engine(Protocol):
     def remove_image(self, name: str) -> None:
         """Take a name away, and the image when that was its last one; no error when it is gone."""
 
-    def images(self, labels: Mapping[str, str]) -> list[Image]:
+    def images(self, labels: Mapping[str, str]) -> list[EngineImage]:
         """Every image that carries all of these labels (value "": any value)."""
 
     def create(self, spec: ContainerSpec) -> Handle:
@@ -220,7 +220,7 @@ class Engine(Protocol):
     def remove(self, handle: Handle) -> None:
         """Remove it and its anonymous volumes, running or not."""
 
-    def find(self, labels: Mapping[str, str]) -> list[Found]:
+    def find(self, labels: Mapping[str, str]) -> list[ContainerSummary]:
         """Every container that carries all of these labels (value "": any value)."""
 
     def copy_in(self, handle: Handle, target: str, tar: Iterable[bytes]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from localrun.bundle.images.build import BUILD_LABEL, TEMPORARY_SEPARATOR
 from localrun.bundle.images.build import REPOSITORY as BUILT
 from localrun.bundle.images.retag import REPOSITORY as LOADED
-from localrun.engines.base import Engine, Found, Image
+from localrun.engines.base import ContainerSummary, Engine, EngineImage
 from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
 from localrun.runner.disk_guard import folder_size
 from localrun.task.process import is_alive
@@ -32,7 +32,7 @@ _FAKE = "localrun-fake-*"  # what an engine without containers keeps while it ru
 class Stray:
     """A container that nobody carries any more, of which task, and why."""
 
-    found: Found
+    found: ContainerSummary
     task_id: str
     home: Path
     why: str
@@ -61,7 +61,7 @@ def strays(home: Home, engine: Engine) -> list[Stray]:
     return [Stray(each, each.labels[LABEL_TASK], place.path, why) for each, place, why in looked if why]
 
 
-def _home_of(found: Found) -> Home | None:
+def _home_of(found: ContainerSummary) -> Home | None:
     folder = Path(found.labels.get(LABEL_HOME, ""))
     return Home(folder) if folder.is_absolute() else None
 
@@ -88,7 +88,7 @@ def unreadable(home: Home, limit: int) -> list[Workspace]:
     return [each for each in newest if each.id not in active and each.load_or_none() is None]
 
 
-def images(engine: Engine) -> Iterator[tuple[str, Image]]:
+def images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
     """The images that localrun loaded or built, by the names that it gave them."""
     for image in engine.images({}):
         for name in image.tags:
@@ -96,7 +96,7 @@ def images(engine: Engine) -> Iterator[tuple[str, Image]]:
                 yield name, image
 
 
-def temporary(engine: Engine) -> Iterator[tuple[str, Image]]:
+def temporary(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
     """Images of builds that were broken off, by a name that only a build in progress has, or by their id."""
     for name, image in images(engine):
         if name.startswith(f"{BUILT}:") and TEMPORARY_SEPARATOR in name.rpartition(":")[2]:

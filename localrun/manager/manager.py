@@ -17,7 +17,7 @@ from localrun.manager.request import Request, from_payload, is_free_form, withou
 from localrun.manager.submission import Intake, Ready, Shield
 from localrun.manager.takeover import Takeover
 from localrun.manager.workers import Crew
-from localrun.runner.container_spec import LABEL_TASK, plan_of
+from localrun.runner.container_spec import LABEL_TASK, require_plan
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
 from localrun.task.active import Task
@@ -175,7 +175,7 @@ class TaskManager:
 
     def _start(self, ready: Ready) -> None:
         task = ready.task
-        if plan_of(task.record).replicas > 1:
+        if require_plan(task.record).replicas > 1:
             self._crew.carry(task, ready.claim, lambda: self._replicate(ready))
             return
         self._runner().admission.enqueue(task.id, task.record.resources)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from localrun import descriptor
-from localrun.engines.base import Engine, Found
+from localrun.engines.base import ContainerSummary, Engine
 from localrun.errors import Cause, DescriptorError, EngineError, TaskNotFound
 from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
-from localrun.runner.diagnosis import quote
-from localrun.runner.usage import read, summed
+from localrun.runner.diagnosis import format_log_tail
+from localrun.runner.usage import aggregate, read_samples
 from localrun.settings import Settings
 from localrun.task.active import Task
 from localrun.task.causes import explain
@@ -52,7 +52,7 @@ class Recovery:
                 self.end(replica)
         return record
 
-    def _end_elsewhere(self, task_id: str, found: Found) -> TaskRecord | None:
+    def _end_elsewhere(self, task_id: str, found: ContainerSummary) -> TaskRecord | None:
         folder = Path(found.labels.get(LABEL_HOME, ""))
         if not folder.is_absolute():
             return None
@@ -63,7 +63,7 @@ class Recovery:
             self._engine.remove(found.handle)
         return None
 
-    def _end(self, home: Home, task_id: str, found: Found | None) -> TaskRecord | None:
+    def _end(self, home: Home, task_id: str, found: ContainerSummary | None) -> TaskRecord | None:
         claim = home.claim(task_id)
         if claim is None:
             return None
@@ -72,7 +72,9 @@ class Recovery:
         finally:
             claim.release(ended=False)
 
-    def _end_claimed(self, workspace: Workspace, claim: Claim, found: Found | None) -> TaskRecord | None:
+    def _end_claimed(
+        self, workspace: Workspace, claim: Claim, found: ContainerSummary | None
+    ) -> TaskRecord | None:
         try:
             task = Task(workspace.load(), workspace)
         except TaskNotFound:  # it died before it wrote the record: nothing is lost with the folder
@@ -84,12 +86,12 @@ class Recovery:
         log = "" if found is None else self._bring_home(task, found)
         if not task.record.state.is_end:
             if task.record.usage is None:
-                task.update(usage=summed(read(workspace.usage)))
+                task.update(usage=aggregate(read_samples(workspace.usage)))
             _end_state(task, log)
         claim.release(ended=True)
         return task.record
 
-    def _bring_home(self, task: Task, found: Found) -> str:
+    def _bring_home(self, task: Task, found: ContainerSummary) -> str:
         """Stop it, keep what it gave, and remove it; the end of its log."""
         from localrun.runner import chown  # brings tarfile, which few runs need
 
@@ -97,13 +99,13 @@ class Recovery:
         end = self._keep_log(task, found)
         try:
             folder = descriptor.read(task.workspace.descriptor.read_bytes()).output_folder
-            chown.take(self._engine, found.handle, task.workspace.outputs, folder)
+            chown.chown_outputs(self._engine, found.handle, task.workspace.outputs, folder)
         except (OSError, DescriptorError, EngineError) as error:
             task.warn(f"the task's outputs may not be readable: {error}")
         self._engine.remove(found.handle)
         return end
 
-    def _keep_log(self, task: Task, found: Found) -> str:
+    def _keep_log(self, task: Task, found: ContainerSummary) -> str:
         workspace = task.workspace
         workspace.log.unlink(missing_ok=True)  # the engine has all of it, from the start
         log = TaskLog(workspace.log, self._settings.log_limit)
@@ -137,4 +139,4 @@ def _end_state(task: Task, log: str) -> None:
 def _ended_before(record: TaskRecord, log: str) -> str:
     which = f"process {record.owner.pid}" if record.owner else "process"
     message = f"the localrun {which} that carried the task ended before the task did"
-    return message + quote(log) if log else message
+    return message + format_log_tail(log) if log else message

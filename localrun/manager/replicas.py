@@ -22,7 +22,7 @@ import msgspec
 
 from localrun import fs
 from localrun.bundle.images.ensure import ImageReference
-from localrun.engines.base import Image
+from localrun.engines.base import EngineImage
 from localrun.errors import LocalrunError
 from localrun.manager import consensus
 from localrun.manager.consensus import Outcome
@@ -30,7 +30,7 @@ from localrun.manager.submission import Ready
 from localrun.manager.variation import APART, Variation, variation
 from localrun.manager.workers import Crew
 from localrun.masking import store
-from localrun.runner.container_spec import plan_of
+from localrun.runner.container_spec import require_plan
 from localrun.runner.runner import Runner
 from localrun.task.active import Task
 from localrun.task.events import Event, Listener
@@ -63,7 +63,7 @@ class Helpers:
 def carry(ready: Ready, helpers: Helpers) -> None:
     """Carry a task with replicas to its end, also one that another process began. Never raises."""
     run = _Replication(ready, helpers)
-    helpers.runner.carry(ready.task, run.through, run.let_go)
+    helpers.runner.run(ready.task, run.through, run.let_go)
 
 
 class _Replication:
@@ -73,7 +73,7 @@ class _Replication:
         self._ready = ready
         self._helpers = helpers
         self.task = ready.task
-        self._plan = plan_of(ready.task.record)
+        self._plan = require_plan(ready.task.record)
         self._news: SimpleQueue[tuple[str, Event | None]] = SimpleQueue()
         self._followers: list[threading.Thread] = []
         self._pending: set[str] = set()
@@ -95,7 +95,7 @@ class _Replication:
         self.task.check_cancelled()
         return self._ending()
 
-    def _prepare(self) -> Image:
+    def _prepare(self) -> EngineImage:
         """The image, once for all replicas."""
         task = self.task
         for state in (TaskState.QUEUING, TaskState.QUEUED, TaskState.PENDING):
@@ -125,7 +125,7 @@ class _Replication:
             return False
         return place is not None
 
-    def _begin(self, number: int, task_id: str, image: Image) -> None:
+    def _begin(self, number: int, task_id: str, image: EngineImage) -> None:
         while (left := self._begun + APART - time.monotonic()) > 0:
             self.task.check_cancelled()
             self._listen(left)
@@ -141,7 +141,7 @@ class _Replication:
         if self.task.cancelled:  # asked for between the last look and the beginning
             self._helpers.kill(task_id)
 
-    def _make(self, number: int, task_id: str, image: Image, chosen: Variation) -> tuple[Task, Claim]:
+    def _make(self, number: int, task_id: str, image: EngineImage, chosen: Variation) -> tuple[Task, Claim]:
         home = self._helpers.home
         workspace, claim = home.create(task_id), None
         try:
@@ -161,7 +161,7 @@ class _Replication:
             raise
         return replica, claim
 
-    def _record(self, number: int, workspace: Workspace, image: Image, chosen: Variation) -> TaskRecord:
+    def _record(self, number: int, workspace: Workspace, image: EngineImage, chosen: Variation) -> TaskRecord:
         whole, plan = self.task.record, self._plan
         same = ("bundle", "name", "image_name", "resources", "network", "timeout", "assigned_by")
         return TaskRecord(

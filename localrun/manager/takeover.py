@@ -11,14 +11,14 @@ from contextlib import suppress
 
 from localrun import descriptor
 from localrun.bundle.images.ensure import ImageReference
-from localrun.engines.base import Found
+from localrun.engines.base import ContainerSummary
 from localrun.errors import Cause, ContainerGone, EngineUnreachable, LocalrunError
 from localrun.manager.registry import TaskList
 from localrun.manager.submission import Intake, Ready, given_to, provision
 from localrun.manager.workers import Crew
 from localrun.runner.container_spec import LABEL_TASK
 from localrun.runner.runner import Runner
-from localrun.runner.usage import read, summed
+from localrun.runner.usage import aggregate, read_samples
 from localrun.task.active import Task
 from localrun.task.events import Listener
 from localrun.task.lock import Claim
@@ -114,7 +114,7 @@ class Takeover:
         task.update(steps=[], container=None)
         self._accept(ready)
 
-    def _container(self, task: Task) -> Found | None:
+    def _container(self, task: Task) -> ContainerSummary | None:
         """The task's container, if there is one; whether it was started is certain then.
 
         The process that died may have asked for its start, which goes on without it. The engine measures a
@@ -141,14 +141,14 @@ class Takeover:
         task.update(plan=plan.replace(retries=plan.retries - 1))
         return True
 
-    def _adopt(self, task: Task, claim: Claim, found: Found) -> None:
+    def _adopt(self, task: Task, claim: Claim, found: ContainerSummary) -> None:
         described = descriptor.read(task.workspace.descriptor.read_bytes())
         task.update(container=found.handle)
         self._crew.carry(task, claim, lambda: self._runner().resume(task, described, found.handle))
 
     def _end(self, task: Task, claim: Claim, error: LocalrunError) -> None:
         ending = Ending.of(error)
-        task.update(**ending.changes, usage=summed(read(task.workspace.usage)))
+        task.update(**ending.changes, usage=aggregate(read_samples(task.workspace.usage)))
         self._finish(task, claim, ending.state)
 
     def _finish(self, task: Task, claim: Claim, state: TaskState) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from localrun.engines.base import Exit, Image
+from localrun.engines.base import EngineImage, Exit
 from localrun.engines.fake import FakeContainer, FakeEngine, Program, Scripted
 from localrun.runner.container_spec import LABEL_TASK
 
@@ -78,7 +78,7 @@ class ScriptedEngine(FakeEngine):
         with self._plan_lock:
             return tuple(self._runs)
 
-    def find_image(self, reference: str) -> Image | None:
+    def find_image(self, reference: str) -> EngineImage | None:
         """Whatever is asked for is there: nothing is built, loaded or pulled."""
         return super().find_image(reference) or self.add_image(reference)
 

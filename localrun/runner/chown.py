@@ -19,7 +19,7 @@ from localrun.engines.base import Engine, Handle
 _MAX_DEPTH = 64
 
 
-def take(engine: Engine, handle: Handle, folder: Path, target: str) -> str:
+def chown_outputs(engine: Engine, handle: Handle, folder: Path, target: str) -> str:
     """Make everything in `folder`, which the container has at `target`, ours; how that was done."""
     if os.geteuid() == 0:
         return "read as root"

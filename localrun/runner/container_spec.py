@@ -14,9 +14,9 @@ LABEL_OWNER = f"{LABEL}.owner"
 LABEL_HOME = f"{LABEL}.home"
 
 
-def container(record: TaskRecord, *, inputs: Path, outputs: Path, hosts: Path, home: Path) -> ContainerSpec:
+def local_spec(record: TaskRecord, *, inputs: Path, outputs: Path, hosts: Path, home: Path) -> ContainerSpec:
     """The task's container, on an engine that sees our files."""
-    plan = plan_of(record)
+    plan = require_plan(record)
     places = [
         Mount(inputs, plan.input_folder, read_only=not plan.writable_inputs),
         *(Mount(Path(source), f"{plan.input_folder.rstrip('/')}/{place}") for source, place in plan.mounts),
@@ -25,9 +25,9 @@ def container(record: TaskRecord, *, inputs: Path, outputs: Path, hosts: Path, h
     return _spec(record, home, mounts=tuple(places), hosts_file=None if record.network else hosts)
 
 
-def remote_container(record: TaskRecord, *, home: Path) -> ContainerSpec:
+def remote_spec(record: TaskRecord, *, home: Path) -> ContainerSpec:
     """The task's container, on an engine whose files are not ours: inputs and outputs travel as archives."""
-    plan = plan_of(record)
+    plan = require_plan(record)
     return _spec(record, home, folders=(plan.input_folder, plan.output_folder))
 
 
@@ -39,13 +39,13 @@ def _spec(
     folders: tuple[str, ...] = (),
     hosts_file: Path | None = None,
 ) -> ContainerSpec:
-    plan = plan_of(record)
+    plan = require_plan(record)
     return ContainerSpec(
         image=record.image,
         command=None if plan.command is None else tuple(plan.command),
         environment=plan.environment,
         name=f"localrun-{record.id}",
-        labels=labels(record, StepName.TASK, home),
+        labels=container_labels(record, StepName.TASK, home),
         mounts=mounts,
         folders=folders,
         cpus=record.resources.cpus,
@@ -59,13 +59,13 @@ def _spec(
     )
 
 
-def plan_of(record: TaskRecord) -> Plan:
+def require_plan(record: TaskRecord) -> Plan:
     """The plan of a task that has a container."""
     assert record.plan is not None, "a task without a plan has no steps"
     return record.plan
 
 
-def labels(record: TaskRecord, step: StepName, home: Path) -> dict[str, str]:
+def container_labels(record: TaskRecord, step: StepName, home: Path) -> dict[str, str]:
     """What a container of ours says of itself: any process can find it, and find out whose it is."""
     owner = record.owner
     return {

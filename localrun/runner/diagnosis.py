@@ -47,14 +47,14 @@ class Evidence(msgspec.Struct, frozen=True):
     log: str = ""
     timed_out: float | None = None
     killed: bool = False
-    pressed: str = ""
-    lost: bool = False
+    disk_pressure: str = ""
+    engine_lost: bool = False
     image_architecture: str = ""
     engine_architecture: str = ""
     task_id: str = ""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Diagnosis(msgspec.Struct, frozen=True):
     """How it ended: `cause` is None when it ended well."""
 
     cause: Cause | None
@@ -65,7 +65,7 @@ class Verdict(msgspec.Struct, frozen=True):
     warning: str = ""
 
 
-def judge(evidence: Evidence) -> Verdict:
+def diagnose(evidence: Evidence) -> Diagnosis:
     """Say why a container ended as it did."""
     for rule in (
         _stopped_by_us,
@@ -84,15 +84,15 @@ def judge(evidence: Evidence) -> Verdict:
 
 def _verdict(
     evidence: Evidence, cause: Cause, message: str, *, ended_by: str | None = None, oom: OomEvidence = "no"
-) -> Verdict:
-    return Verdict(cause, message + quote(evidence.log), _remedy(cause, evidence), ended_by, oom)
+) -> Diagnosis:
+    return Diagnosis(cause, message + format_log_tail(evidence.log), _remedy(cause, evidence), ended_by, oom)
 
 
 def _remedy(cause: Cause, evidence: Evidence) -> str:
     return explain(cause).remedy_for(evidence.task_id)
 
 
-def quote(log: str) -> str:
+def format_log_tail(log: str) -> str:
     """The last lines of a log, as they are added to a message."""
     lines = [line.rstrip() for line in log.splitlines() if line.strip()][-TAIL_LINES:]
     return (
@@ -102,27 +102,27 @@ def quote(log: str) -> str:
     )
 
 
-def _stopped_by_us(evidence: Evidence) -> Verdict | None:
+def _stopped_by_us(evidence: Evidence) -> Diagnosis | None:
     if evidence.killed:
-        return Verdict(Cause.KILLED, "the task was stopped on request", "", signal_name(evidence.exit.code))
+        return Diagnosis(Cause.KILLED, "the task was stopped on request", "", signal_name(evidence.exit.code))
     if evidence.timed_out is not None:
         message = f"the task ran longer than its limit of {evidence.timed_out:g} s and was stopped"
         return _verdict(evidence, Cause.TIMEOUT, message, ended_by=signal_name(evidence.exit.code))
-    if evidence.pressed:
-        message = f"the task was stopped before the disk was full: {evidence.pressed}"
+    if evidence.disk_pressure:
+        message = f"the task was stopped before the disk was full: {evidence.disk_pressure}"
         return _verdict(evidence, Cause.DISK_PRESSURE, message, ended_by=signal_name(evidence.exit.code))
     return None
 
 
-def _engine_lost(evidence: Evidence) -> Verdict | None:
-    if not evidence.lost or evidence.exit.code == 0:
+def _engine_lost(evidence: Evidence) -> Diagnosis | None:
+    if not evidence.engine_lost or evidence.exit.code == 0:
         return None
     code = evidence.exit.code
     message = f"the engine was restarted while the task ran, and ended it (exit code {code})"
     return _verdict(evidence, Cause.ENGINE_LOST, message, ended_by=signal_name(code))
 
 
-def _never_started(evidence: Evidence) -> Verdict | None:
+def _never_started(evidence: Evidence) -> Diagnosis | None:
     found = _INIT_FAILED.search(evidence.log) if evidence.exit.code in (126, 127, 255, 1) else None
     if found is None:
         return None
@@ -134,7 +134,7 @@ def _never_started(evidence: Evidence) -> Verdict | None:
     )
 
 
-def _exec_format(evidence: Evidence, program: str) -> Verdict:
+def _exec_format(evidence: Evidence, program: str) -> Diagnosis:
     if evidence.image_architecture != evidence.engine_architecture:
         message = (
             f"the image is made for {evidence.image_architecture}, and this engine runs"
@@ -148,11 +148,11 @@ def _exec_format(evidence: Evidence, program: str) -> Verdict:
     return _verdict_without_log(Cause.ENTRYPOINT_INVALID, message)
 
 
-def _verdict_without_log(cause: Cause, message: str) -> Verdict:
-    return Verdict(cause, message, explain(cause).remedy)
+def _verdict_without_log(cause: Cause, message: str) -> Diagnosis:
+    return Diagnosis(cause, message, explain(cause).remedy)
 
 
-def _out_of_memory(evidence: Evidence) -> Verdict | None:
+def _out_of_memory(evidence: Evidence) -> Diagnosis | None:
     code, limit = evidence.exit.code, format_bytes(evidence.memory)
     if code == 0:
         return None
@@ -168,7 +168,7 @@ def _out_of_memory(evidence: Evidence) -> Verdict | None:
     return None
 
 
-def _disk_full(evidence: Evidence) -> Verdict | None:
+def _disk_full(evidence: Evidence) -> Diagnosis | None:
     found = _NO_SPACE.search(evidence.log) if evidence.exit.code else None
     if found is None:
         return None
@@ -176,7 +176,7 @@ def _disk_full(evidence: Evidence) -> Verdict | None:
     return _verdict(evidence, Cause.DISK_FULL, message)
 
 
-def _ended_by_signal(evidence: Evidence) -> Verdict | None:
+def _ended_by_signal(evidence: Evidence) -> Diagnosis | None:
     name = signal_name(evidence.exit.code)
     if name is None:
         return None
@@ -186,7 +186,7 @@ def _ended_by_signal(evidence: Evidence) -> Verdict | None:
     return _verdict(evidence, Cause.SIGNAL, message, ended_by=name)
 
 
-def _failed(evidence: Evidence) -> Verdict | None:
+def _failed(evidence: Evidence) -> Diagnosis | None:
     code = evidence.exit.code
     if code == 0:
         return None
@@ -196,14 +196,14 @@ def _failed(evidence: Evidence) -> Verdict | None:
     return found if evidence.log.strip() else replace(found, remedy=_SILENT)
 
 
-def _ended_well(evidence: Evidence) -> Verdict:
+def _ended_well(evidence: Evidence) -> Diagnosis:
     if not evidence.exit.oom_killed:
-        return Verdict(None)
+        return Diagnosis(None)
     limit = format_bytes(evidence.memory)
     warning = (
         f"a process of the task was killed for lack of memory (limit {limit}), yet the task ended with 0"
     )
-    return Verdict(None, oom="yes", warning=warning)
+    return Diagnosis(None, oom="yes", warning=warning)
 
 
 def signal_name(code: int) -> str | None:

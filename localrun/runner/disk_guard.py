@@ -19,7 +19,7 @@ from localrun.units import format_bytes
 _EVERY = 0.2  # seconds
 
 
-class Watched(msgspec.Struct, frozen=True):
+class MonitoredTask(msgspec.Struct, frozen=True):
     """A running task: how many bytes it has written, and how to stop it, told why.
 
     `beat` is called at every look: who has to do something later needs no thread for it before.
@@ -27,10 +27,10 @@ class Watched(msgspec.Struct, frozen=True):
 
     size: Callable[[], int]
     stop: Callable[[str], None]
-    beat: Callable[[], None] = lambda: None
+    on_tick: Callable[[], None] = lambda: None
 
 
-class DiskWatch:
+class DiskMonitor:
     """Watches the file systems of some folders while at least one task runs. Thread-safe.
 
     Beyond `limit` percent, the running task that has written most since it was watched is stopped.
@@ -41,20 +41,20 @@ class DiskWatch:
         folders: Sequence[Path],
         limit: float,
         *,
-        look: Callable[[Sequence[Path]], HostSample] = sample_host,
-        every: float = _EVERY,
+        sample_host: Callable[[Sequence[Path]], HostSample] = sample_host,
+        interval: float = _EVERY,
     ) -> None:
         self._folders = folders
         self._limit = limit
-        self._look = look
-        self._every = every
+        self._look = sample_host
+        self._every = interval
         self._lock = threading.Lock()
-        self._watched: dict[str, Watched] = {}
+        self._watched: dict[str, MonitoredTask] = {}
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def watching(self, task_id: str, watched: Watched) -> Iterator[None]:
+    def monitor(self, task_id: str, watched: MonitoredTask) -> Iterator[None]:
         """Watch a task for as long as the context lasts."""
         with self._lock:
             self._watched[task_id] = watched
@@ -84,7 +84,7 @@ class DiskWatch:
             with self._lock:
                 running = list(self._watched.values())
             for watched in running:
-                watched.beat()
+                watched.on_tick()
             full = self._full()
             if full:
                 self._relieve(full)

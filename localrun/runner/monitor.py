@@ -16,9 +16,9 @@ from localrun.engines.base import Engine, Exit, Handle, Usage
 from localrun.errors import Cause, ContainerGone, EngineError
 from localrun.platforms import profiles
 from localrun.runner.container_spec import LABEL_TASK
-from localrun.runner.disk_guard import DiskWatch, Watched, folder_size
-from localrun.runner.stall import Stall, unchanged_for
-from localrun.runner.usage import Meter
+from localrun.runner.disk_guard import DiskMonitor, MonitoredTask, folder_size
+from localrun.runner.stall import StallDetector, idle_seconds
+from localrun.runner.usage import UsageSampler
 from localrun.settings import Settings
 from localrun.task.active import Task
 from localrun.task.log import TaskLog
@@ -30,7 +30,7 @@ _STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
 _LOG_DEADLINE = 5.0  # seconds that the rest of a log may take after the container has ended
 
 
-class Seen(msgspec.Struct, frozen=True):
+class Observation(msgspec.Struct, frozen=True):
     """What was seen of a container: how it ended, the end of its log, and what we did to it.
 
     `pressed` says why it was stopped for the disk, `lost` that the engine went away meanwhile.
@@ -39,26 +39,26 @@ class Seen(msgspec.Struct, frozen=True):
     exit: Exit
     log: str
     timed_out: bool
-    pressed: str
-    lost: bool
+    disk_pressure: str
+    engine_lost: bool
 
 
-class Watch:
+class ContainerMonitor:
     """Watches one container that was started."""
 
     def __init__(
-        self, engine: Engine, disk_watch: DiskWatch, settings: Settings, *, task: Task, handle: Handle
+        self, engine: Engine, disk_monitor: DiskMonitor, settings: Settings, *, task: Task, handle: Handle
     ) -> None:
         self.engine = engine
-        self.disk_watch = disk_watch
+        self.disk_monitor = disk_monitor
         self.settings = settings
         self.task = task
         self.handle = handle
         self.timed_out = False
-        self.pressed = ""
-        self.lost = False
+        self.disk_pressure = ""
+        self.engine_lost = False
 
-    def to_the_end(self) -> Seen:
+    def wait(self) -> Observation:
         """Wait for the end of the container. Raises `EngineError` when the engine does not come back."""
         task = self.task
         task.workspace.log.unlink(missing_ok=True)  # the engine tells all of it, from the start
@@ -67,12 +67,12 @@ class Watch:
             self._followed(log),
             self._limited(),
             self._measured(log) as meter,
-            self.disk_watch.watching(task.id, Watched(self._written, self._relieve, meter.beat)),
+            self.disk_monitor.monitor(task.id, MonitoredTask(self._written, self._relieve, meter.on_tick)),
         ):
             if task.cancelled:  # asked for between the last look and the start
                 self.engine.stop(self.handle, self.settings.grace)
             exit_ = self._exit()
-        return Seen(exit_, log.tail, self.timed_out, self.pressed, self.lost)
+        return Observation(exit_, log.tail, self.timed_out, self.disk_pressure, self.engine_lost)
 
     def _exit(self) -> Exit:
         try:
@@ -88,7 +88,7 @@ class Watch:
 
     def _await_engine(self, error: EngineError) -> None:
         """An engine that is restarted has its containers again; how they ended is asked then."""
-        self.lost = True
+        self.engine_lost = True
         patience = self.settings.engine_patience
         self.task.emit("warning", f"the engine went away; waiting for it for at most {patience:g} s")
         deadline = time.monotonic() + patience
@@ -124,7 +124,7 @@ class Watch:
         return own + folder_size(self.task.workspace.path)
 
     def _relieve(self, why: str) -> None:
-        self.pressed = why
+        self.disk_pressure = why
         self.task.emit("warning", f"the task is being stopped: {why}", killing=True)
         self.engine.stop(self.handle, 0)
 
@@ -152,15 +152,15 @@ class Watch:
             self.task.emit("warning", f"the log may be incomplete: {error.message}")
 
     @contextmanager
-    def _measured(self, log: TaskLog) -> Iterator[Meter]:
-        stall, place = Stall(self.settings.stall), self.task.workspace
-        unchanged = partial(unchanged_for, place.outputs)
+    def _measured(self, log: TaskLog) -> Iterator[UsageSampler]:
+        stall, place = StallDetector(self.settings.stall), self.task.workspace
+        unchanged = partial(idle_seconds, place.outputs)
 
         def hear(usage: Usage, total: UsageRecord) -> None:
             self.task.update(usage=total)  # in memory, for who asks this process; the others read the file
-            self._warn_of(stall.look(time.monotonic(), log.size, usage, unchanged))
+            self._warn_of(stall.check(time.monotonic(), log.size, usage, unchanged))
 
-        meter = Meter(self.engine, self.handle, place.usage, hear)
+        meter = UsageSampler(self.engine, self.handle, place.usage, hear)
         try:
             yield meter
         finally:

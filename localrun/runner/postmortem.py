@@ -8,22 +8,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from localrun.descriptor import Descriptor
-from localrun.engines.base import Engine, Exit, Handle, Image
+from localrun.engines.base import Engine, EngineImage, Exit, Handle
 from localrun.errors import Cause, EngineError
-from localrun.runner.diagnosis import Verdict
+from localrun.runner.diagnosis import Diagnosis
 
 _OF_SHELLS = (2, 126, 127)  # a shell that was handed a program for another machine ends with one of these
 
 
-def look(
+def inspect_failed_start(
     engine: Engine,
     handle: Handle,
     *,
-    image: Image,
+    image: EngineImage,
     command: list[str] | None,
     descriptor: Descriptor,
     exit_: Exit,
-) -> Verdict | None:
+) -> Diagnosis | None:
     """What kept the program of an ended container from starting; None when nothing can be seen.
 
     `command` stands for the image's own when it is not None.
@@ -43,10 +43,10 @@ def look(
     if found is None:
         return None
     message = f"the image's program could not be started: {found.message} (exit code {exit_.code})"
-    return Verdict(Cause.ENTRYPOINT_INVALID, message, found.remedy)
+    return Diagnosis(Cause.ENTRYPOINT_INVALID, message, found.remedy)
 
 
-def is_needed(verdict: Verdict, exit_: Exit, log: str) -> bool:
+def is_needed(verdict: Diagnosis, exit_: Exit, log: str) -> bool:
     """Whether a look into the container may tell more than the verdict."""
     garbled = verdict.cause is Cause.EXIT_NONZERO and exit_.code in _OF_SHELLS and "ELF" in log
     return garbled or verdict.cause is Cause.ENTRYPOINT_INVALID

@@ -15,7 +15,7 @@ _CHUNK = 1024 * 1024
 _READABLE, _WRITABLE = (0o644, 0o755), (0o666, 0o777)
 
 
-def send(
+def copy_in(
     engine: Engine,
     handle: Handle,
     folder: Path,
@@ -82,7 +82,7 @@ class _Reader(io.RawIOBase):
         return len(part)
 
 
-def fetch(engine: Engine, handle: Handle, source: str, folder: Path) -> list[Problem]:
+def copy_out(engine: Engine, handle: Handle, source: str, folder: Path) -> list[Problem]:
     """Copy what is in the container's folder `source` into `folder`; what was refused, and why.
 
     Files become ours. Nothing is written through a link: links are made last, and only those that stay

@@ -15,12 +15,12 @@ from localrun.admission import Admission, Reservation
 from localrun.bundle.images import ensure
 from localrun.bundle.images.ensure import ImageArchive, ImageFolder, ImageSource
 from localrun.descriptor import Descriptor
-from localrun.engines.base import ContainerSpec, Engine, Exit, Handle, Image
+from localrun.engines.base import ContainerSpec, Engine, EngineImage, Exit, Handle
 from localrun.errors import Cause, EngineError, LocalrunError, MountUnavailable, OutputsError, Problem
 from localrun.masking import store
 from localrun.platforms import profiles
 from localrun.runner import container_spec
-from localrun.runner.disk_guard import DiskWatch
+from localrun.runner.disk_guard import DiskMonitor
 from localrun.settings import Settings
 from localrun.task.active import Task
 from localrun.task.outcome import Ending, ending_of_bug
@@ -29,40 +29,40 @@ from localrun.task.states import StepName, TaskState
 from localrun.values import CollectedOutputs
 
 if TYPE_CHECKING:
-    from localrun.runner.diagnosis import Verdict
-    from localrun.runner.monitor import Seen
+    from localrun.runner.diagnosis import Diagnosis
+    from localrun.runner.monitor import Observation
 
 
 class Runner:
     """Carries tasks to their end on an engine; one call of `execute` a task, each in its own thread."""
 
     def __init__(
-        self, engine: Engine, admission: Admission, disk_watch: DiskWatch, settings: Settings
+        self, engine: Engine, admission: Admission, disk_monitor: DiskMonitor, settings: Settings
     ) -> None:
         self.engine = engine
         self.admission = admission
-        self.disk_watch = disk_watch
+        self.disk_monitor = disk_monitor
         self.settings = settings
-        self.loading: dict[str, int] = {}  # task -> the thread that builds, pulls or loads its image
+        self.image_threads: dict[str, int] = {}  # task -> the thread that builds, pulls or loads its image
 
     def execute(self, task: Task, descriptor: Descriptor, source: ImageSource) -> None:
         """Run a provisioned task to its end. Never raises: whatever happens is the task's end."""
         run = _Run(self, task, descriptor)
-        self.carry(task, lambda: run.through(source), run.clean_up)
+        self.run(task, lambda: run.through(source), run.clean_up)
 
     def resume(self, task: Task, descriptor: Descriptor, handle: Handle) -> None:
         """Go on with a task whose container another process has started. Never raises."""
         run = _Run(self, task, descriptor, handle)
-        self.carry(task, run.from_container, run.clean_up)
+        self.run(task, run.from_container, run.clean_up)
 
-    def prepare(self, task: Task, descriptor: Descriptor, source: ImageSource) -> Image:
+    def prepare(self, task: Task, descriptor: Descriptor, source: ImageSource) -> EngineImage:
         """Make sure that the engine has the image of a task. Raises as `images.ensure`."""
         return _Run(self, task, descriptor).image(source)
 
-    def carry(self, task: Task, way: Callable[[], Ending], clean_up: Callable[[], None]) -> None:
+    def run(self, task: Task, body: Callable[[], Ending], clean_up: Callable[[], None]) -> None:
         """Go the way of a task, which says how it ends, and clean up, whatever happened. Never raises."""
         try:
-            ending = way()
+            ending = body()
         except LocalrunError as error:
             ending = Ending.of(error)
         except Exception as error:  # noqa: BLE001 - the one place where even a bug of ours must reach an end
@@ -76,7 +76,7 @@ class Runner:
 
     def stop(self, task: Task, grace: float) -> None:
         """Stop a task's container, or the making of its image, so that `execute` comes to its end."""
-        thread = self.loading.get(task.id)
+        thread = self.image_threads.get(task.id)
         if thread is not None:  # a build may be silent for minutes: it would not notice by itself
             self.engine.abandon(thread)
         if task.record.container and not task.record.state.is_end:
@@ -92,12 +92,12 @@ class _Run:
     ) -> None:
         self.engine = runner.engine
         self.admission = runner.admission
-        self.disk_watch = runner.disk_watch
-        self.loading = runner.loading
+        self.disk_watch = runner.disk_monitor
+        self.loading = runner.image_threads
         self.settings = runner.settings
         self.task = task
         self.descriptor = descriptor
-        self.plan = container_spec.plan_of(task.record)
+        self.plan = container_spec.require_plan(task.record)
         self.reservation: Reservation | None = None
         self.handle = handle
         self.remote = task.record.remote
@@ -135,7 +135,7 @@ class _Run:
         else:
             task.begin(StepName.TASK, "container", log="logs/task.log")
 
-    def _to_the_end(self, image: Image | None) -> Ending:
+    def _to_the_end(self, image: EngineImage | None) -> Ending:
         seen = self._wait()
         verdict = self._judge(seen, image)
         collected = self._outputs(failed=verdict.cause is not None)
@@ -167,7 +167,7 @@ class _Run:
         self.task.save()
         self.task.emit("note", reason, waiting=True, **data)
 
-    def image(self, source: ImageSource) -> Image:
+    def image(self, source: ImageSource) -> EngineImage:
         """Make sure that the engine has the task's image."""
         task = self.task
         self.working = False
@@ -222,7 +222,7 @@ class _Run:
 
     def _create_with_mounts(self) -> None:
         place = self.task.workspace
-        spec = container_spec.container(
+        spec = container_spec.local_spec(
             self.task.record,
             inputs=place.inputs,
             outputs=place.outputs,
@@ -248,9 +248,9 @@ class _Run:
         )
         from localrun.runner import remote_copy
 
-        spec = container_spec.remote_container(self.task.record, home=self.settings.home)
+        spec = container_spec.remote_spec(self.task.record, home=self.settings.home)
         self.handle = self.engine.create(self._with_secrets(spec))
-        remote_copy.send(
+        remote_copy.copy_in(
             self.engine,
             self.handle,
             self.task.workspace.inputs,
@@ -268,21 +268,23 @@ class _Run:
             self.engine.start(self.handle)
         task.move(TaskState.RUNNING)
 
-    def _wait(self) -> Seen:
+    def _wait(self) -> Observation:
         assert self.handle is not None
-        from localrun.runner.monitor import Watch
+        from localrun.runner.monitor import ContainerMonitor
 
-        watch = Watch(self.engine, self.disk_watch, self.settings, task=self.task, handle=self.handle)
+        watch = ContainerMonitor(
+            self.engine, self.disk_watch, self.settings, task=self.task, handle=self.handle
+        )
         with self._timed("run"):
-            seen = watch.to_the_end()
+            seen = watch.wait()
         self.task.finish(failed=seen.exit.code != 0, exit_code=seen.exit.code)
         return seen
 
-    def _judge(self, seen: Seen, image: Image | None) -> Verdict:
-        from localrun.runner.diagnosis import Evidence, judge
+    def _judge(self, seen: Observation, image: EngineImage | None) -> Diagnosis:
+        from localrun.runner.diagnosis import Evidence, diagnose
 
         record, architecture = self.task.record, self.engine.info().architecture
-        verdict = judge(
+        verdict = diagnose(
             Evidence(
                 seen.exit,
                 task_id=record.id,
@@ -290,8 +292,8 @@ class _Run:
                 log=seen.log,
                 timed_out=record.timeout if seen.timed_out else None,
                 killed=self.task.cancelled,
-                pressed=seen.pressed,
-                lost=seen.lost,
+                disk_pressure=seen.disk_pressure,
+                engine_lost=seen.engine_lost,
                 image_architecture=image.architecture if image else architecture,
                 engine_architecture=architecture,
             )
@@ -302,12 +304,12 @@ class _Run:
             return self._looked_into(verdict, seen, image)
         return verdict
 
-    def _looked_into(self, verdict: Verdict, seen: Seen, image: Image) -> Verdict:
+    def _looked_into(self, verdict: Diagnosis, seen: Observation, image: EngineImage) -> Diagnosis:
         from localrun.runner import postmortem
 
         if self.handle is None or not postmortem.is_needed(verdict, seen.exit, seen.log):
             return verdict
-        found = postmortem.look(
+        found = postmortem.inspect_failed_start(
             self.engine,
             self.handle,
             image=image,
@@ -340,14 +342,14 @@ class _Run:
         if self.remote:
             from localrun.runner import remote_copy
 
-            return "copied from the engine as an archive", remote_copy.fetch(
+            return "copied from the engine as an archive", remote_copy.copy_out(
                 self.engine, self.handle, target, folder
             )
         from localrun.runner import chown
 
-        return f"mounted; {chown.take(self.engine, self.handle, folder, target)}", []
+        return f"mounted; {chown.chown_outputs(self.engine, self.handle, folder, target)}", []
 
-    def _ending(self, exit_: Exit, verdict: Verdict, collected: CollectedOutputs) -> Ending:
+    def _ending(self, exit_: Exit, verdict: Diagnosis, collected: CollectedOutputs) -> Ending:
         facts: dict[str, Any] = {
             "exit_code": exit_.code,
             "signal": verdict.signal,

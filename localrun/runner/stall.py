@@ -13,7 +13,7 @@ from localrun.units import format_duration
 _WORK = 0.01  # of one processor: less is waiting, and looking whether the waiting is over
 
 
-class Stall:
+class StallDetector:
     """Sees when a task has written nothing, moved nothing and computed next to nothing for `limit` seconds.
 
     Half an hour without a change in its files is Inductiva's rule; a task that computes in silence is busy
@@ -27,7 +27,7 @@ class Stall:
         self._signs: tuple[int, int, int] | None = None
         self._told = False
 
-    def look(self, now: float, written: int, usage: Usage, unchanged: Callable[[], float]) -> str:
+    def check(self, now: float, written: int, usage: Usage, unchanged: Callable[[], float]) -> str:
         """What to warn of now, once for each stall; empty when there is nothing.
 
         `now` is in seconds of any clock that only goes forward, `written` counts the bytes of its log.
@@ -62,7 +62,7 @@ class Stall:
         self._since, self._cpu = now, usage.cpu_seconds
 
 
-def unchanged_for(folder: Path) -> float:
+def idle_seconds(folder: Path) -> float:
     """Seconds since something below a folder was last written; infinite when there is nothing."""
     newest = max(_written(folder), default=float("-inf"))
     return time.time() - newest

@@ -24,10 +24,10 @@ _MOST = 7200  # lines of a file; beyond them it is thinned out: two hours in who
 _AGAIN = 1.0  # seconds between two attempts while the engine is away
 _PATIENCE = 5.0  # seconds that the end of a task may wait for the last sample
 
-Hear = Callable[[Usage, UsageRecord], None]
+UsageCallback = Callable[[Usage, UsageRecord], None]
 
 
-class Sample(Frozen, frozen=True, kw_only=True):
+class UsageSample(Frozen, frozen=True, kw_only=True):
     """One line of the file: a `Usage`, and when (seconds since 1970)."""
 
     time: float
@@ -39,12 +39,12 @@ class Sample(Frozen, frozen=True, kw_only=True):
     pids: int
 
     @classmethod
-    def of(cls, usage: Usage, when: float) -> Sample:
+    def of(cls, usage: Usage, when: float) -> UsageSample:
         """What the engine has just measured."""
         return cls(time=when, **{name: getattr(usage, name) for name in usage.__struct_fields__})
 
 
-def summed(samples: Iterable[Sample]) -> UsageRecord | None:
+def aggregate(samples: Iterable[UsageSample]) -> UsageRecord | None:
     """What samples come to, in their order; None when there are none."""
     total: UsageRecord | None = None
     for sample in samples:
@@ -52,7 +52,7 @@ def summed(samples: Iterable[Sample]) -> UsageRecord | None:
     return total
 
 
-def _with(total: UsageRecord | None, sample: Sample) -> UsageRecord:
+def _with(total: UsageRecord | None, sample: UsageSample) -> UsageRecord:
     return UsageRecord(
         samples=(total.samples if total else 0) + 1,
         cpu_seconds=sample.cpu_seconds,
@@ -64,7 +64,7 @@ def _with(total: UsageRecord | None, sample: Sample) -> UsageRecord:
     )
 
 
-def read(path: Path) -> Iterator[Sample]:
+def read_samples(path: Path) -> Iterator[UsageSample]:
     """The samples of a file; none when it is not there. A line that was torn is left out."""
     try:
         with path.open("rb") as stream:
@@ -73,12 +73,12 @@ def read(path: Path) -> Iterator[Sample]:
         return
     for line in lines:
         try:
-            yield Sample.from_json(line)
+            yield UsageSample.from_json(line)
         except (ValueError, RecursionError):
             continue
 
 
-def in_words(record: TaskRecord) -> str:
+def format_usage(record: TaskRecord) -> str:
     """What a task used, the most of its memory against its limit, in one line; empty when it never ran."""
     usage, limit = record.usage, record.resources.memory
     if record.oom == "yes":
@@ -99,14 +99,14 @@ def in_words(record: TaskRecord) -> str:
     return f"{memory}; cpu {format_duration(usage.cpu_seconds)}; disk {moved}"
 
 
-def so_far(workspace: Workspace, record: TaskRecord) -> TaskRecord:
+def with_current_usage(workspace: Workspace, record: TaskRecord) -> TaskRecord:
     """The record of a task with what it has used until now, while that is in its file only."""
     if record.state.is_end and record.usage is not None:
         return record
-    return record.replace(usage=summed(read(workspace.usage)) or record.usage)
+    return record.replace(usage=aggregate(read_samples(workspace.usage)) or record.usage)
 
 
-class Readings:
+class UsageFile:
     """The samples of one task. The file stays within 7,200 lines: beyond, every second one is dropped.
 
     It may be there already: a process that takes a task over adds to what another one has measured.
@@ -116,27 +116,27 @@ class Readings:
         self._path = path
         self._lines = 0
         self._stride = 1  # samples for each line
-        self._held: list[Sample] = []  # those of the next line
+        self._held: list[UsageSample] = []  # those of the next line
         self.total: UsageRecord | None = None
 
-    def begin(self) -> None:
+    def load(self) -> None:
         """Go on from what is there."""
-        earlier = list(read(self._path))
-        self.total = summed(earlier)
+        earlier = list(read_samples(self._path))
+        self.total = aggregate(earlier)
         self._lines = len(earlier)
         between = sorted(later.time - one.time for one, later in pairwise(earlier))
         if between:  # the middle one: while nobody carried the task, nobody measured it
             self._stride = max(1, round(between[len(between) // 2]))
 
-    def add(self, sample: Sample) -> UsageRecord:
+    def add(self, sample: UsageSample) -> UsageRecord:
         """Take one more; what all come to."""
         self.total = total = _with(self.total, sample)
         self._held.append(sample)
         if len(self._held) >= self._stride:
-            self.end()
+            self.flush()
         return total
 
-    def end(self) -> None:
+    def flush(self) -> None:
         """Write what is held back. Where there is no room it is lost: the task goes on all the same."""
         if not self._held:
             return
@@ -152,7 +152,7 @@ class Readings:
             return
 
     def _thin_out(self) -> None:
-        samples = list(read(self._path))
+        samples = list(read_samples(self._path))
         kept = [_fullest(samples[start : start + 2]) for start in range(0, len(samples), 2)]
         beside = self._path.with_suffix(".tmp")
         beside.write_bytes(b"".join(sample.to_json() + b"\n" for sample in kept))
@@ -160,28 +160,28 @@ class Readings:
         self._lines, self._stride = len(kept), self._stride * 2
 
 
-def _fullest(samples: list[Sample]) -> Sample:
+def _fullest(samples: list[UsageSample]) -> UsageSample:
     """The one with the most memory stands for the others: a peak must not be thinned out."""
     return max(samples, key=lambda sample: sample.memory)
 
 
-class Meter:
+class UsageSampler:
     """Measures one container in a thread of its own, from when it has run for a second.
 
     `hear` is told each sample and what all come to, in that thread.
     """
 
-    def __init__(self, engine: Engine, handle: Handle, path: Path, hear: Hear) -> None:
+    def __init__(self, engine: Engine, handle: Handle, path: Path, on_sample: UsageCallback) -> None:
         self._engine = engine
         self._handle = handle
-        self._hear = hear
-        self._readings = Readings(path)
+        self._hear = on_sample
+        self._readings = UsageFile(path)
         self._begun = time.monotonic()
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def beat(self) -> None:
+    def on_tick(self) -> None:
         """To be called a few times a second: begins to measure when it is time."""
         if self._thread is not None or time.monotonic() - self._begun < _FIRST:
             return
@@ -192,7 +192,7 @@ class Meter:
                 self._thread = thread
 
     def _run(self) -> None:
-        self._readings.begin()
+        self._readings.load()
         while not self._closed.is_set():
             try:
                 self._measure()
@@ -207,7 +207,7 @@ class Meter:
             for usage in samples:
                 if self._closed.is_set():
                     return
-                self._hear(usage, self._readings.add(Sample.of(usage, time.time())))
+                self._hear(usage, self._readings.add(UsageSample.of(usage, time.time())))
 
     def close(self) -> UsageRecord | None:
         """End the measuring; what was used, None when it was never seen."""
@@ -215,12 +215,12 @@ class Meter:
             self._closed.set()
         thread = self._thread
         if thread is None:
-            self._readings.begin()  # perhaps another process has seen something
+            self._readings.load()  # perhaps another process has seen something
             return self._readings.total
         assert thread.ident is not None
         deadline = time.monotonic() + _PATIENCE
         while thread.is_alive() and time.monotonic() < deadline:
             self._engine.abandon(thread.ident)  # it may just have looked, and begin to wait now
             thread.join(0.02)
-        self._readings.end()
+        self._readings.flush()
         return self._readings.total

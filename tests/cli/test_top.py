@@ -78,7 +78,7 @@ def bench(tmp_path: Path, capsys: pytest.CaptureFixture[str], go: threading.Even
         return 0
 
     engine = Shared(busy)
-    engine.pulse = 0.05
+    engine.usage_interval = 0.05
     with make_desk(tmp_path, engine=engine) as desk:
         yield Bench(desk, capsys)
         go.set()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from localrun.console.summary import overview, summary
-from localrun.runner.usage import Readings, Sample
+from localrun.runner.usage import UsageFile, UsageSample
 from localrun.task.record import Plan, StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
 from localrun.task.workspace import Home, Workspace
@@ -158,10 +158,10 @@ def test_the_data_are_measured_also_those_that_lie_where_they_are(
 
 
 def test_the_peak_of_a_task_that_runs_is_told_from_its_samples(workspace: Workspace) -> None:
-    sample = Sample(
+    sample = UsageSample(
         time=9.0, cpu_seconds=2.0, memory=2**30, memory_peak=None, read_bytes=0, written_bytes=0, pids=1
     )
-    Readings(workspace.usage).add(sample)
+    UsageFile(workspace.usage).add(sample)
     text = summary(record_of(workspace, *WAY[:-1]), workspace)
     assert "peak memory 1 GiB of 4 GiB (25 %); cpu 2.0 s; disk 0 B read, 0 B written" in text
 

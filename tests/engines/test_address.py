@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun.engines.dockerd.address import USUAL_SOCKET, resolve
+from localrun.engines.dockerd.address import DEFAULT_SOCKET, resolve
 from localrun.errors import EngineUnreachable
 
 
@@ -33,7 +33,7 @@ def test_else_the_current_context_is_taken(tmp_path: Path) -> None:
     with_context(tmp_path, "lab", {"Host": "ssh://me@lab"})
     found = resolve(None, certificates=None, config=tmp_path)
     assert (found.url, found.scheme, found.certificates) == ("ssh://me@lab", "ssh", None)
-    assert "lab" in found.named_by
+    assert "lab" in found.source
 
 
 def test_a_context_brings_its_certificates(tmp_path: Path) -> None:
@@ -49,8 +49,8 @@ def test_without_a_context_it_is_the_usual_socket(tmp_path: Path, content: str |
     if content is not None:
         (tmp_path / "config.json").write_text(content)
     found = resolve(None, certificates=None, config=tmp_path)
-    assert found.socket_path in {str(USUAL_SOCKET), found.url.removeprefix("unix://")}
-    assert found.named_by == ""
+    assert found.socket_path in {str(DEFAULT_SOCKET), found.url.removeprefix("unix://")}
+    assert found.source == ""
 
 
 def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from localrun.engines.dockerd.failures import refusal
+from localrun.engines.dockerd.failures import api_error
 from localrun.errors import ContainerGone, ImageError, MountUnavailable
 
 OCI = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container"
@@ -37,7 +37,7 @@ OCI = "failed to create shim task: OCI runtime create failed: runc create failed
     ],
 )
 def test_a_start_that_fails_says_why_in_plain_words(words: str, cause: str, told: str) -> None:
-    error = refusal(400, words, "starting the container")
+    error = api_error(400, words, "starting the container")
     assert str(error.cause) == cause
     assert told in error.message
     assert error.remedy
@@ -64,7 +64,7 @@ def test_a_start_that_fails_says_why_in_plain_words(words: str, cause: str, told
     ],
 )
 def test_a_refusal_is_of_the_kind_that_it_is(status: int, words: str, kind: type, cause: str) -> None:
-    error = refusal(status, words, "doing it")
+    error = api_error(status, words, "doing it")
     assert isinstance(error, kind)
     assert str(error.cause) == cause
     assert error.message.startswith("doing it: ")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from localrun.engines.dockerd.http import Answer, Broken, send
+from localrun.engines.dockerd.http import BrokenResponse, HttpResponse, send_request
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -19,16 +19,16 @@ def pair() -> Iterator[Pair]:
         yield ours, theirs
 
 
-def answered(pair: Pair, said: bytes, *, hangs_up: bool = False) -> Answer:
+def answered(pair: Pair, said: bytes, *, hangs_up: bool = False) -> HttpResponse:
     """The answer that `said` is read as."""
     ours, theirs = pair
     theirs.sendall(said)
     if hangs_up:
         theirs.shutdown(socket.SHUT_WR)
-    return Answer(ours)
+    return HttpResponse(ours)
 
 
-def body_of(answer: Answer) -> bytes:
+def body_of(answer: HttpResponse) -> bytes:
     return b"".join(iter(answer.read, b""))
 
 
@@ -52,23 +52,23 @@ def test_an_answer_is_read_to_its_end_and_its_connection_can_be_used_again(
 ) -> None:
     answer = answered(pair, said)
     assert (answer.status, body_of(answer)) == (status, body)
-    assert (answer.is_complete, answer.keeps) == (True, True)
+    assert (answer.is_complete, answer.keep_alive) == (True, True)
 
 
 def test_an_answer_of_no_known_length_ends_with_its_connection(pair: Pair) -> None:
     answer = answered(pair, b"HTTP/1.1 200 OK\r\n\r\nall of it", hangs_up=True)
-    assert (body_of(answer), answer.is_complete, answer.keeps) == (b"all of it", True, False)
+    assert (body_of(answer), answer.is_complete, answer.keep_alive) == (b"all of it", True, False)
 
 
 def test_a_connection_that_shall_be_closed_is_not_used_again(pair: Pair) -> None:
     answer = answered(pair, b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")
-    assert (body_of(answer), answer.keeps) == (b"ok", False)
+    assert (body_of(answer), answer.keep_alive) == (b"ok", False)
 
 
 def test_a_second_answer_that_nobody_asked_for_spoils_the_connection(pair: Pair) -> None:
     ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     answer = answered(pair, ok + ok)
-    assert (body_of(answer), answer.keeps) == (b"ok", False)
+    assert (body_of(answer), answer.keep_alive) == (b"ok", False)
 
 
 def test_the_headers_are_found_whatever_their_case(pair: Pair) -> None:
@@ -91,7 +91,7 @@ def test_the_headers_are_found_whatever_their_case(pair: Pair) -> None:
     ids=["nothing", "half a head", "another protocol", "a protocol that nobody asked for"],
 )
 def test_what_is_no_answer_is_broken(pair: Pair, said: bytes) -> None:
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenResponse):
         answered(pair, said, hangs_up=True)
 
 
@@ -105,13 +105,13 @@ def test_what_is_no_answer_is_broken(pair: Pair, said: bytes) -> None:
     ids=["too short", "in the middle of a chunk", "no chunk"],
 )
 def test_an_answer_that_breaks_off_is_broken(pair: Pair, said: bytes) -> None:
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenResponse):
         body_of(answered(pair, said, hangs_up=True))
 
 
 def test_a_request_says_where_what_and_how_long(pair: Pair) -> None:
     ours, theirs = pair
-    send(ours, "box:2375", "POST", "/x?a=1", body=b"{}", headers={"Content-Type": "application/json"})
+    send_request(ours, "box:2375", "POST", "/x?a=1", body=b"{}", headers={"Content-Type": "application/json"})
     head, _, body = theirs.recv(1000).partition(b"\r\n\r\n")
     assert head.split(b"\r\n") == [
         b"POST /x?a=1 HTTP/1.1",
@@ -124,7 +124,7 @@ def test_a_request_says_where_what_and_how_long(pair: Pair) -> None:
 
 def test_what_has_no_length_is_sent_in_chunks_and_an_empty_part_does_not_end_it(pair: Pair) -> None:
     ours, theirs = pair
-    send(ours, "x", "PUT", "/", body=iter([b"abc", b"", b"d" * 17]), headers={})
+    send_request(ours, "x", "PUT", "/", body=iter([b"abc", b"", b"d" * 17]), headers={})
     assert theirs.recv(1000).partition(b"\r\n\r\n")[2] == (
         b"3\r\nabc\r\n11\r\n" + b"d" * 17 + b"\r\n0\r\n\r\n"
     )
@@ -133,7 +133,7 @@ def test_what_has_no_length_is_sent_in_chunks_and_an_empty_part_does_not_end_it(
 def test_a_line_of_a_request_cannot_be_two(pair: Pair) -> None:
     ours, theirs = pair
     with pytest.raises(ValueError, match="end of a line"):
-        send(ours, "x", "GET", "/ HTTP/1.1\r\nHost: other", body=None, headers={})
+        send_request(ours, "x", "GET", "/ HTTP/1.1\r\nHost: other", body=None, headers={})
     theirs.setblocking(False)
     with pytest.raises(BlockingIOError):
         theirs.recv(1)

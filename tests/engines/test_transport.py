@@ -145,7 +145,7 @@ def test_no_socket_means_that_no_engine_runs(tmp_path: Path) -> None:
 
 
 def test_a_refused_connection_names_who_gave_the_address() -> None:
-    address = Address("tcp://127.0.0.1:1", named_by="DOCKER_HOST")
+    address = Address("tcp://127.0.0.1:1", source="DOCKER_HOST")
     with pytest.raises(EngineUnreachable, match=r"from DOCKER_HOST.*refused") as raised:
         ask(Transport(address))
     assert "DOCKER_HOST" in raised.value.remedy

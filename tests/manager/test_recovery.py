@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from localrun.engines.fake import FakeContainer, FakeEngine
-from localrun.runner.container_spec import LABEL_TASK, container
-from localrun.runner.usage import Readings, Sample, summed
+from localrun.runner.container_spec import LABEL_TASK, local_spec
+from localrun.runner.usage import UsageFile, UsageSample, aggregate
 from localrun.task.active import Task
 from localrun.task.record import Plan, TaskRecord
 from localrun.task.states import TaskState
@@ -37,7 +37,7 @@ def orphan(desk: Desk, home: Home | None = None, *, running: bool = True) -> Tas
     for state in ("PROVISIONED", "QUEUING", "QUEUED", "PENDING"):
         task.move(TaskState(state))
     if running:
-        spec = container(
+        spec = local_spec(
             task.record,
             inputs=workspace.inputs,
             outputs=workspace.outputs,
@@ -54,15 +54,15 @@ def orphan(desk: Desk, home: Home | None = None, *, running: bool = True) -> Tas
 def test_the_task_of_a_dead_process_is_ended_and_its_container_removed(tmp_path: Path) -> None:
     with make_desk(tmp_path, hang) as desk:
         task = orphan(desk)
-        sample = Sample(
+        sample = UsageSample(
             time=1.0, cpu_seconds=1, memory=5, memory_peak=6, read_bytes=0, written_bytes=0, pids=1
         )
-        Readings(task.workspace.usage).add(sample)
+        UsageFile(task.workspace.usage).add(sample)
         (record,) = desk.app.recovery.sweep()
         assert desk.engine.find({LABEL_TASK: ""}) == []
     assert (record.id, record.state, record.cause) == (task.id, TaskState.FAILED, "RUNNER_TERMINATED")
     assert record.remedy == f"Run it again: `localrun rerun {record.id[:8]}`."
-    assert record.usage == summed([sample])
+    assert record.usage == aggregate([sample])
     assert task.workspace.log.read_text() == "working\n"
     assert (task.workspace.outputs / "sum").read_text() == "7"
     assert desk.app.home.active() == []

@@ -10,17 +10,17 @@ import pytest
 from msgspec.structs import replace
 
 from localrun.app import App
-from localrun.engines.base import Found, Handle
+from localrun.engines.base import ContainerSummary, Handle
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
-from localrun.runner.container_spec import LABEL_TASK, container
-from localrun.runner.usage import Readings, Sample
+from localrun.runner.container_spec import LABEL_TASK, local_spec
+from localrun.runner.usage import UsageFile, UsageSample
 from localrun.task.active import Task
 from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
 from tests.support.environment import IMAGE, Desk, make_desk
 
-SAMPLE = Sample(time=1.0, cpu_seconds=1, memory=5, memory_peak=6, read_bytes=0, written_bytes=0, pids=1)
+SAMPLE = UsageSample(time=1.0, cpu_seconds=1, memory=5, memory_peak=6, read_bytes=0, written_bytes=0, pids=1)
 BUNDLE = {"inputs": {"a": 3, "b": 4}}
 
 
@@ -60,7 +60,7 @@ def abandoned(desk: Desk, state: str, *, retries: int = 0) -> TaskRecord:
 
 def with_container(desk: Desk, record: TaskRecord, *, start: bool = True) -> str:
     workspace = desk.app.home.open(record.id)
-    spec = container(
+    spec = local_spec(
         record,
         inputs=workspace.inputs,
         outputs=workspace.outputs,
@@ -282,7 +282,7 @@ def test_what_the_dead_process_measured_is_a_part_of_the_whole(tmp_path: Path) -
         carried, gone = abandoned(desk, "RUNNING"), abandoned(desk, "RUNNING")
         with_container(desk, carried)
         for left in (carried, gone):
-            Readings(desk.app.home.open(left.id).usage).add(SAMPLE)
+            UsageFile(desk.app.home.open(left.id).usage).add(SAMPLE)
         end_of = recovered(desk)
         used = [end_of(left.id).usage for left in (carried, gone)]
     assert [one.memory_peak for one in used if one] == [5, 5]
@@ -291,7 +291,7 @@ def test_what_the_dead_process_measured_is_a_part_of_the_whole(tmp_path: Path) -
 def test_a_task_that_runs_again_is_measured_anew(tmp_path: Path) -> None:
     with make_desk(tmp_path, add) as desk:
         left = abandoned(desk, "RUNNING", retries=1)
-        Readings(desk.app.home.open(left.id).usage).add(SAMPLE)
+        UsageFile(desk.app.home.open(left.id).usage).add(SAMPLE)
         record = recovered(desk)(left.id)
         assert (record.state, record.usage) == (TaskState.FINISHED, None)
         assert not desk.app.home.open(left.id).usage.exists()
@@ -302,7 +302,7 @@ class Starting(FakeEngine):
 
     measured = False
 
-    def find(self, labels: Mapping[str, str]) -> list[Found]:
+    def find(self, labels: Mapping[str, str]) -> list[ContainerSummary]:
         return [replace(found, started=found.started and self.measured) for found in super().find(labels)]
 
     def size(self, handle: Handle) -> int:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from localrun.engines.base import Mount
-from localrun.runner.container_spec import container, remote_container
+from localrun.runner.container_spec import local_spec, remote_spec
 from localrun.task.record import Owner, Plan, Resources, TaskRecord
 
 PLAN = Plan(input_folder="/in", output_folder="/out", mounts=[("/data/scan.png", "image")])
@@ -19,7 +19,7 @@ PLACES = {"inputs": Path("/w/i"), "outputs": Path("/w/o"), "hosts": Path("/w/hos
 
 
 def test_inputs_are_read_only_and_outputs_are_not() -> None:
-    spec = container(RECORD, **PLACES)
+    spec = local_spec(RECORD, **PLACES)
     assert spec.mounts == (
         Mount(Path("/w/i"), "/in"),
         Mount(Path("/data/scan.png"), "/in/image"),
@@ -29,28 +29,28 @@ def test_inputs_are_read_only_and_outputs_are_not() -> None:
 
 def test_writable_inputs_are_asked_for() -> None:
     plan = Plan(input_folder="/in/", writable_inputs=True)
-    spec = container(RECORD.replace(plan=plan), **PLACES)
+    spec = local_spec(RECORD.replace(plan=plan), **PLACES)
     assert spec.mounts[0] == Mount(Path("/w/i"), "/in/", read_only=False)
 
 
 def test_the_image_is_named_by_id_and_runs_its_own_program() -> None:
-    spec = container(RECORD, **PLACES)
+    spec = local_spec(RECORD, **PLACES)
     assert (spec.image, spec.entrypoint, spec.command, spec.environment) == ("sha256:abc", None, None, {})
 
 
 def test_the_container_has_what_was_asked_for_and_no_network() -> None:
-    spec = container(RECORD, **PLACES)
+    spec = local_spec(RECORD, **PLACES)
     assert (spec.cpus, spec.memory, spec.gpus, spec.pids, spec.network) == (2, 1024, 1, 4096, False)
     assert spec.hosts_file == Path("/w/hosts")
 
 
 def test_with_a_network_the_engine_writes_the_hosts_file() -> None:
-    spec = container(RECORD.replace(network=True), **PLACES)
+    spec = local_spec(RECORD.replace(network=True), **PLACES)
     assert (spec.network, spec.hosts_file) == (True, None)
 
 
 def test_any_process_can_tell_whose_container_it_is() -> None:
-    assert dict(container(RECORD, **PLACES).labels) == {
+    assert dict(local_spec(RECORD, **PLACES).labels) == {
         "localrun.task": "0123",
         "localrun.step": "task",
         "localrun.owner": "h:7:1.5",
@@ -59,10 +59,10 @@ def test_any_process_can_tell_whose_container_it_is() -> None:
 
 
 def test_an_engine_elsewhere_gets_folders_in_place_of_mounts() -> None:
-    spec = remote_container(RECORD, home=Path("/h"))
+    spec = remote_spec(RECORD, home=Path("/h"))
     assert (spec.mounts, spec.folders, spec.hosts_file) == ((), ("/in", "/out"), None)
 
 
 def test_a_command_and_an_environment_stand_for_the_images_own() -> None:
-    spec = container(RECORD.replace(plan=Plan(command=["ls", "-l"], environment={"A": "b"})), **PLACES)
+    spec = local_spec(RECORD.replace(plan=Plan(command=["ls", "-l"], environment={"A": "b"})), **PLACES)
     assert (spec.command, dict(spec.environment), spec.entrypoint) == (("ls", "-l"), {"A": "b"}, None)

@@ -10,7 +10,7 @@ import pytest
 
 from localrun.admission.host import Disk, HostSample
 from localrun.engines.dockerd import DockerEngine
-from localrun.runner.disk_guard import DiskWatch, Watched, folder_size
+from localrun.runner.disk_guard import DiskMonitor, MonitoredTask, folder_size
 from localrun.task.states import TaskState
 from tests.conftest import absent
 from tests.support.environment import make_desk
@@ -23,10 +23,10 @@ def at(percent: float) -> HostSample:
 
 def test_the_task_that_has_written_most_is_stopped_once(tmp_path: Path) -> None:
     stopped: queue.Queue[tuple[str, str]] = queue.Queue()
-    watch = DiskWatch([tmp_path], 90, look=lambda _: at(93), every=0.001)
-    small = Watched(lambda: 10, lambda why: stopped.put(("small", why)))
-    large = Watched(lambda: 5 * 1024**2, lambda why: stopped.put(("large", why)))
-    with watch.watching("small", small), watch.watching("large", large):
+    watch = DiskMonitor([tmp_path], 90, sample_host=lambda _: at(93), interval=0.001)
+    small = MonitoredTask(lambda: 10, lambda why: stopped.put(("small", why)))
+    large = MonitoredTask(lambda: 5 * 1024**2, lambda why: stopped.put(("large", why)))
+    with watch.monitor("small", small), watch.monitor("large", large):
         assert stopped.get(timeout=5) == (
             "large",
             "disk-pressure: / is 93 % full, limit 90 %; the task had written 5 MiB",
@@ -43,8 +43,8 @@ def test_nothing_is_stopped_while_there_is_room(tmp_path: Path) -> None:
         looked.put(None)
         return at(89)
 
-    watch = DiskWatch([tmp_path], 90, look=look, every=0.001)
-    with watch.watching("a", Watched(lambda: 1, stopped.append)):
+    watch = DiskMonitor([tmp_path], 90, sample_host=look, interval=0.001)
+    with watch.monitor("a", MonitoredTask(lambda: 1, stopped.append)):
         for _ in range(3):
             looked.get(timeout=5)
     assert stopped == []
@@ -53,9 +53,9 @@ def test_nothing_is_stopped_while_there_is_room(tmp_path: Path) -> None:
 def test_the_disk_is_watched_only_while_tasks_run(tmp_path: Path) -> None:
     import threading
 
-    watch = DiskWatch([tmp_path], 90, look=lambda _: at(1), every=60)
+    watch = DiskMonitor([tmp_path], 90, sample_host=lambda _: at(1), interval=60)
     for _ in range(3):
-        with watch.watching("a", Watched(lambda: 1, lambda _: None)):
+        with watch.monitor("a", MonitoredTask(lambda: 1, lambda _: None)):
             assert "disk-watch" in [thread.name for thread in threading.enumerate()]
         assert "disk-watch" not in [thread.name for thread in threading.enumerate()]
 

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from localrun.engines.base import Exit, Handle, Image
+from localrun.engines.base import EngineImage, Exit, Handle
 from localrun.engines.fake import FakeEngine
 from localrun.errors import Cause, EngineError
 from localrun.runner import postmortem
-from localrun.runner.diagnosis import Verdict
+from localrun.runner.diagnosis import Diagnosis
 from tests.support.descriptors import make
 from tests.support.images import tar_of
 
-IMAGE = Image("sha256:1", "linux", "amd64", 1, command=("/app/run",))
+IMAGE = EngineImage("sha256:1", "linux", "amd64", 1, command=("/app/run",))
 
 
 class Holding(FakeEngine):
@@ -30,8 +30,10 @@ class Holding(FakeEngine):
         yield tar_of({source.rpartition("/")[2]: self.files[source]}, mode=self.mode)
 
 
-def look(engine: FakeEngine, command: list[str] | None = None, code: int = 127) -> Verdict | None:
-    return postmortem.look(engine, "c", image=IMAGE, command=command, descriptor=make(), exit_=Exit(code))
+def look(engine: FakeEngine, command: list[str] | None = None, code: int = 127) -> Diagnosis | None:
+    return postmortem.inspect_failed_start(
+        engine, "c", image=IMAGE, command=command, descriptor=make(), exit_=Exit(code)
+    )
 
 
 def test_what_lies_where_the_program_should_be_is_told_with_what_to_do() -> None:
@@ -70,4 +72,4 @@ def test_an_engine_that_goes_away_leaves_the_verdict_as_it_is(cause: Cause) -> N
     ],
 )
 def test_a_look_is_taken_only_where_it_may_tell_more(cause: Cause, code: int, log: str, needed: bool) -> None:
-    assert postmortem.is_needed(Verdict(cause), Exit(code), log) is needed
+    assert postmortem.is_needed(Diagnosis(cause), Exit(code), log) is needed

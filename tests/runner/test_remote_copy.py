@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from localrun.engines.base import Engine
-from localrun.runner.remote_copy import fetch, pack, send
+from localrun.runner.remote_copy import copy_in, copy_out, pack
 
 
 class Shelf:
@@ -48,7 +48,7 @@ def entry(
 def fetched(folder: Path, *members: tuple[tarfile.TarInfo, bytes]) -> list[str]:
     folder.mkdir()
     engine = cast("Engine", Shelf(archive_of(entry("out", tarfile.DIRTYPE), *members)))
-    return [str(problem) for problem in fetch(engine, "c", "/out", folder)]
+    return [str(problem) for problem in copy_out(engine, "c", "/out", folder)]
 
 
 def test_inputs_travel_with_modes_that_any_user_can_read(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_inputs_travel_with_modes_that_any_user_can_read(tmp_path: Path) -> None
     (tmp_path / "xs" / "0").write_bytes(b"5")
     (tmp_path / "xs" / "0").chmod(0o600)
     shelf = Shelf()
-    send(cast("Engine", shelf), "c", tmp_path, "/in")
+    copy_in(cast("Engine", shelf), "c", tmp_path, "/in")
     with tarfile.open(fileobj=io.BytesIO(shelf.kept["c:/in"])) as archive:
         assert [(m.name, m.mode, m.isdir()) for m in archive] == [("xs", 0o755, True), ("xs/0", 0o644, False)]
 

@@ -16,7 +16,7 @@ import pytest
 from localrun.engines.base import Usage
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.runner import usage as metrics
-from localrun.runner.stall import Stall, unchanged_for
+from localrun.runner.stall import StallDetector, idle_seconds
 from localrun.task.events import Event
 from localrun.task.states import TaskState
 from tests.support.environment import make_desk
@@ -26,20 +26,20 @@ def use(cpu: float = 0.0, moved: int = 0) -> Usage:
     return Usage(cpu, 1, 1, 0, moved, 1)
 
 
-def warnings(stall: Stall, looks: list[tuple[float, int, Usage]]) -> list[float]:
+def warnings(stall: StallDetector, looks: list[tuple[float, int, Usage]]) -> list[float]:
     """When it warned."""
-    return [now for now, written, usage in looks if stall.look(now, written, usage, lambda: math.inf)]
+    return [now for now, written, usage in looks if stall.check(now, written, usage, lambda: math.inf)]
 
 
 def test_silence_without_work_is_warned_of_once() -> None:
     looks = [(float(now), 10, use(0.001 * now)) for now in range(100)]
-    assert warnings(Stall(30), looks) == [30.0]
+    assert warnings(StallDetector(30), looks) == [30.0]
 
 
 def test_the_warning_says_how_long_and_how_little() -> None:
-    stall = Stall(60)
-    assert stall.look(0, 10, use(1.0), lambda: math.inf) == ""
-    assert stall.look(75, 10, use(1.2), lambda: math.inf) == (
+    stall = StallDetector(60)
+    assert stall.check(0, 10, use(1.0), lambda: math.inf) == ""
+    assert stall.check(75, 10, use(1.2), lambda: math.inf) == (
         "the task may hang: for 1 min 15 s it has written nothing, and used 200 ms of processor time;"
         " it goes on"
     )
@@ -57,42 +57,42 @@ Look = Callable[[float], tuple[float, int, Usage]]
     ],
 )
 def test_a_task_that_does_anything_is_left_in_peace(look: Look) -> None:
-    assert warnings(Stall(30), [look(float(now)) for now in range(200)]) == []
+    assert warnings(StallDetector(30), [look(float(now)) for now in range(200)]) == []
 
 
 def test_a_task_that_went_on_and_stalls_again_is_warned_of_again() -> None:
     looks = [(float(now), 0 if now < 50 else 1, use()) for now in range(100)]
-    assert warnings(Stall(30), looks) == [30.0, 80.0]
+    assert warnings(StallDetector(30), looks) == [30.0, 80.0]
 
 
 def test_one_that_computes_for_a_while_and_hangs_then_is_found() -> None:
     looks = [(float(now), 0, use(cpu=float(min(now, 40)))) for now in range(200)]
-    assert warnings(Stall(30), looks) == [90.0]
+    assert warnings(StallDetector(30), looks) == [90.0]
 
 
 def test_one_that_writes_its_files_through_the_memory_is_left_in_peace_until_it_stops() -> None:
-    stall, last = Stall(30), 45.0  # the last time that a file was written; the disk saw nothing of it
+    stall, last = StallDetector(30), 45.0  # the last time that a file was written; the disk saw nothing of it
     seen = []
     for now in map(float, range(100)):
-        if stall.look(now, 0, use(), partial(max, 0.0, now - last)):
+        if stall.check(now, 0, use(), partial(max, 0.0, now - last)):
             seen.append(now)
     assert seen == [75.0]
 
 
 def test_a_folder_tells_when_it_was_last_written_to(tmp_path: Path) -> None:
-    assert unchanged_for(tmp_path) == math.inf
-    assert unchanged_for(tmp_path / "none") == math.inf
+    assert idle_seconds(tmp_path) == math.inf
+    assert idle_seconds(tmp_path / "none") == math.inf
     (tmp_path / "deep").mkdir()
     for name, age in (("old", 500), ("deep/young", 100)):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (time.time() - age,) * 2)
     (tmp_path / "link").symlink_to("/nowhere")
     os.utime(tmp_path / "link", (0, 0), follow_symlinks=False)
-    assert 99 < unchanged_for(tmp_path) < 120
+    assert 99 < idle_seconds(tmp_path) < 120
 
 
 def test_zero_means_never() -> None:
-    assert warnings(Stall(0), [(float(now), 0, use()) for now in range(10**4)]) == []
+    assert warnings(StallDetector(0), [(float(now), 0, use()) for now in range(10**4)]) == []
 
 
 def test_a_stalled_task_gets_a_warning_and_ends_as_it_ends(
@@ -111,7 +111,7 @@ def test_a_stalled_task_gets_a_warning_and_ends_as_it_ends(
             warned.set()
 
     engine = FakeEngine(wait)
-    engine.pulse = 0.01
+    engine.usage_interval = 0.01
     with make_desk(tmp_path, engine=engine, stall=0.05) as desk:
         task = desk.submit(values={"a": 1, "b": 2}, listener=hear)
         assert warned.wait(20)

@@ -14,7 +14,15 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import Cause, EngineError
 from localrun.runner import usage as metrics
-from localrun.runner.usage import Meter, Readings, Sample, in_words, read, so_far, summed
+from localrun.runner.usage import (
+    UsageFile,
+    UsageSample,
+    UsageSampler,
+    aggregate,
+    format_usage,
+    read_samples,
+    with_current_usage,
+)
 from localrun.task.record import Plan, Resources, TaskRecord, UsageRecord
 from localrun.task.states import TaskState
 from localrun.task.workspace import Home, Workspace
@@ -28,16 +36,19 @@ def use(memory: int, cpu: float = 0.0, moved: int = 0) -> Usage:
     return Usage(cpu, memory, memory, moved, 2 * moved, 1)
 
 
-def sample(when: float, memory: int, cpu: float = 0.0) -> Sample:
-    return Sample.of(use(memory, cpu), when)
+def sample(when: float, memory: int, cpu: float = 0.0) -> UsageSample:
+    return UsageSample.of(use(memory, cpu), when)
 
 
 # -- what samples come to -------------------------------------------------------------------------
 
 
 def test_samples_come_to_their_highest_and_their_last() -> None:
-    samples = [Sample.of(Usage(1.0, 10, 15, 1, 2, 1), 1.0), Sample.of(Usage(2.5, 7, 20, 3, 4, 5), 2.0)]
-    assert summed(samples) == UsageRecord(
+    samples = [
+        UsageSample.of(Usage(1.0, 10, 15, 1, 2, 1), 1.0),
+        UsageSample.of(Usage(2.5, 7, 20, 3, 4, 5), 2.0),
+    ]
+    assert aggregate(samples) == UsageRecord(
         samples=2,
         cpu_seconds=2.5,
         memory_peak=10,
@@ -46,14 +57,14 @@ def test_samples_come_to_their_highest_and_their_last() -> None:
         written_bytes=4,
         processes=5,
     )
-    assert summed([]) is None
+    assert aggregate([]) is None
 
 
 def test_a_file_that_was_torn_gives_the_samples_that_are_whole(tmp_path: Path) -> None:
     path = tmp_path / "usage.jsonl"
     path.write_bytes(sample(1.0, 5).to_json() + b"\n" + b"nothing\n" + sample(2.0, 6).to_json()[:20])
-    assert list(read(path)) == [sample(1.0, 5)]
-    assert list(read(tmp_path / "none")) == []
+    assert list(read_samples(path)) == [sample(1.0, 5)]
+    assert list(read_samples(tmp_path / "none")) == []
 
 
 def test_the_file_stays_small_however_long_a_task_runs_and_keeps_its_peak(
@@ -61,11 +72,11 @@ def test_the_file_stays_small_however_long_a_task_runs_and_keeps_its_peak(
 ) -> None:
     monkeypatch.setattr(metrics, "_MOST", 40)
     path = tmp_path / "usage.jsonl"
-    readings = Readings(path)
+    readings = UsageFile(path)
     for second in range(1000):
         readings.add(sample(second, 999 if second == 333 else second % 7, second / 10))
-    readings.end()
-    found = list(read(path))
+    readings.flush()
+    found = list(read_samples(path))
     assert 10 <= len(found) < 40
     assert max(one.memory for one in found) == 999
     assert [one.time for one in found] == sorted(one.time for one in found)
@@ -80,14 +91,14 @@ def test_the_file_stays_small_however_long_a_task_runs_and_keeps_its_peak(
 
 def test_who_takes_over_goes_on_where_the_other_ended(tmp_path: Path) -> None:
     path = tmp_path / "usage.jsonl"
-    first = Readings(path)
+    first = UsageFile(path)
     first.add(sample(1.0, 50, 1.0))
-    second = Readings(path)
-    second.begin()
+    second = UsageFile(path)
+    second.load()
     second.add(sample(9.0, 20, 4.0))
     assert second.total is not None
     assert (second.total.samples, second.total.memory_peak, second.total.cpu_seconds) == (2, 50, 4.0)
-    assert [one.time for one in read(path)] == [1.0, 9.0]
+    assert [one.time for one in read_samples(path)] == [1.0, 9.0]
 
 
 @pytest.mark.parametrize("apart", [1, 4])
@@ -96,15 +107,15 @@ def test_who_takes_over_writes_as_often_as_the_other_did_however_long_nobody_was
 ) -> None:
     path = tmp_path / "usage.jsonl"
     path.write_bytes(b"".join(sample(apart * n, 1).to_json() + b"\n" for n in range(20)))
-    readings = Readings(path)
-    readings.begin()
+    readings = UsageFile(path)
+    readings.load()
     for second in range(40):
         readings.add(sample(90_000.0 + second, 1))
-    assert len(list(read(path))) == 20 + 40 // apart
+    assert len(list(read_samples(path))) == 20 + 40 // apart
 
 
 def test_where_there_is_no_room_the_sum_is_kept(tmp_path: Path) -> None:
-    readings = Readings(tmp_path / "no folder" / "usage.jsonl")
+    readings = UsageFile(tmp_path / "no folder" / "usage.jsonl")
     readings.add(sample(1.0, 50))
     assert readings.total is not None
     assert readings.total.memory_peak == 50
@@ -113,15 +124,15 @@ def test_where_there_is_no_room_the_sum_is_kept(tmp_path: Path) -> None:
 def test_of_a_task_that_runs_the_file_counts_which_is_newer_than_its_record(tmp_path: Path) -> None:
     workspace = Home(tmp_path).create()
     workspace.furnish()
-    first = Readings(workspace.usage)
+    first = UsageFile(workspace.usage)
     old = first.add(sample(1.0, 5))
     first.add(sample(2.0, 9))
     running = record(state=TaskState.RUNNING, usage=old)
     ended = record(usage=old)
-    assert so_far(workspace, running).usage == first.total
-    assert so_far(workspace, ended).usage == old
+    assert with_current_usage(workspace, running).usage == first.total
+    assert with_current_usage(workspace, ended).usage == old
     workspace.usage.unlink()
-    assert so_far(workspace, running).usage == old
+    assert with_current_usage(workspace, running).usage == old
 
 
 # -- in words -------------------------------------------------------------------------------------
@@ -139,8 +150,8 @@ def record(**changes: object) -> TaskRecord:
 
 
 def test_the_peak_is_told_against_its_limit() -> None:
-    used = summed([Sample.of(Usage(3.25, 16 * MIB, 20 * MIB, 1024, 2048, 1), 1.0)])
-    assert in_words(record(usage=used)) == (
+    used = aggregate([UsageSample.of(Usage(3.25, 16 * MIB, 20 * MIB, 1024, 2048, 1), 1.0)])
+    assert format_usage(record(usage=used)) == (
         "peak memory 16 MiB of 64 MiB (25 %), with cached files 20 MiB; cpu 3.2 s;"
         " disk 1 KiB read, 2 KiB written"
     )
@@ -156,7 +167,7 @@ def test_the_peak_is_told_against_its_limit() -> None:
     ],
 )
 def test_what_was_not_measured_is_said_to_be_so(changes: dict[str, object], words: str) -> None:
-    assert in_words(record(**changes)) == words
+    assert format_usage(record(**changes)) == words
 
 
 # -- a container ----------------------------------------------------------------------------------
@@ -182,13 +193,13 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_running_task_is_measured_into_its_folder_and_its_record(tmp_path: Path, soon: None) -> None:
     program, engine = Grower(), FakeEngine()
     engine.program = program
-    engine.pulse = 0.01
+    engine.usage_interval = 0.01
     with make_desk(tmp_path, engine=engine) as desk:
         task = desk.submit(values={"a": 1, "b": 2})
         path = task.workspace.usage
-        while len(list(read(path))) < 3:
+        while len(list(read_samples(path))) < 3:
             assert not program.go.wait(0.01)
-        before = so_far(task.workspace, task.workspace.load()).usage
+        before = with_current_usage(task.workspace, task.workspace.load()).usage
         live = task.record.usage
         program.go.set()
         desk.app.manager.wait(task)
@@ -199,7 +210,7 @@ def test_a_running_task_is_measured_into_its_folder_and_its_record(tmp_path: Pat
     assert live.samples >= 2
     assert written is not None
     assert (written.memory_peak, written.cpu_seconds, written.written_bytes) == (8 * MIB, 2.0, 200)
-    assert written.samples == len(list(read(path)))
+    assert written.samples == len(list(read_samples(path)))
 
 
 def test_a_task_of_less_than_a_second_costs_no_thread_no_file_and_no_question(tmp_path: Path) -> None:
@@ -221,11 +232,11 @@ def test_a_task_of_less_than_a_second_costs_no_thread_no_file_and_no_question(tm
 
 
 def test_no_thread_is_begun_before_the_first_second_is_over(tmp_path: Path) -> None:
-    meter = Meter(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
-    meter.beat()
+    meter = UsageSampler(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
+    meter.on_tick()
     assert meter._thread is None
     meter._begun -= metrics._FIRST
-    meter.beat()
+    meter.on_tick()
     assert meter._thread is not None
     meter.close()
 
@@ -236,13 +247,13 @@ def test_where_no_thread_can_be_begun_it_is_tried_again(
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    meter = Meter(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
+    meter = UsageSampler(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
     meter._begun -= 2
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
-        meter.beat()
+        meter.on_tick()
     assert meter._thread is None
-    meter.beat()
+    meter.on_tick()
     assert meter._thread is not None
     meter.close()
 
@@ -265,9 +276,9 @@ def test_the_measuring_ends_with_the_task_although_the_engine_is_silent(tmp_path
             self.told.set()
 
     engine = Silent()
-    meter = Meter(engine, "x", tmp_path / "usage.jsonl", lambda *_: None)
+    meter = UsageSampler(engine, "x", tmp_path / "usage.jsonl", lambda *_: None)
     meter._begun -= 2
-    meter.beat()
+    meter.on_tick()
     assert engine.asked.wait(10)
     assert meter.close() is None
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("meter")]
@@ -286,9 +297,9 @@ def test_an_engine_that_comes_back_is_asked_again(tmp_path: Path, monkeypatch: p
             yield use(5)
 
     heard = threading.Event()
-    meter = Meter(Back(), "x", tmp_path / "usage.jsonl", lambda *_: heard.set())
+    meter = UsageSampler(Back(), "x", tmp_path / "usage.jsonl", lambda *_: heard.set())
     meter._begun -= 2
-    meter.beat()
+    meter.on_tick()
     assert heard.wait(10)
     total = meter.close()
     assert total is not None
@@ -301,10 +312,10 @@ def test_a_meter_goes_on_with_what_another_process_has_measured(tmp_path: Path) 
             yield use(5)
 
     path, heard = tmp_path / "usage.jsonl", threading.Event()
-    Readings(path).add(sample(1.0, 50))
-    meter = Meter(Once(), "x", path, lambda *_: heard.set())
+    UsageFile(path).add(sample(1.0, 50))
+    meter = UsageSampler(Once(), "x", path, lambda *_: heard.set())
     meter._begun -= 2
-    meter.beat()
+    meter.on_tick()
     assert heard.wait(10)
     total = meter.close()
     assert total is not None
@@ -312,10 +323,10 @@ def test_a_meter_goes_on_with_what_another_process_has_measured(tmp_path: Path) 
 
 
 def test_a_closed_meter_does_not_begin(tmp_path: Path) -> None:
-    meter = Meter(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
+    meter = UsageSampler(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
     meter.close()
     meter._begun -= 2
-    meter.beat()
+    meter.on_tick()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("meter")]
 
 
@@ -340,6 +351,6 @@ def test_what_a_real_container_uses_is_seen(docker_engine: DockerEngine, tmp_pat
     assert 24 * MIB <= used.memory_peak <= 64 * MIB
     assert used.cpu_seconds > 0.01
     assert used.samples >= 2
-    samples = list(read(Workspace(Path(ended.folder)).usage))
+    samples = list(read_samples(Workspace(Path(ended.folder)).usage))
     assert len(samples) == used.samples
     assert all(0.5 < later.time - one.time < 3 for one, later in pairwise(samples))

@@ -10,7 +10,7 @@ from pathlib import Path
 from localrun.bundle.images import cache as notes
 from localrun.bundle.images.build_context import context_digest
 from localrun.bundle.images.source import ImageFolder
-from localrun.engines.base import LABEL, Engine, Image, Progress
+from localrun.engines.base import LABEL, Engine, EngineImage, Progress
 from localrun.errors import EngineError, ImageError
 
 BUILD_LABEL = LABEL + ".build"
@@ -25,7 +25,7 @@ def build(
     cache: Path,
     progress: Progress,
     check_cancelled: Callable[[], None],
-) -> Image:
+) -> EngineImage:
     """Give the folder's image, built if its content (or a build argument) has changed.
 
     Images of former contents of the same folder lose their name, and go unless something uses them.

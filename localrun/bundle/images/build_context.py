@@ -15,7 +15,7 @@ from pathlib import Path
 from localrun.bundle.images import cache as notes
 from localrun.bundle.images.dockerignore import Ignore
 from localrun.bundle.images.source import ImageFolder
-from localrun.engines.base import NEVER_SENT
+from localrun.engines.base import DEFAULT_IGNORES
 from localrun.errors import Cause, ImageError
 
 
@@ -103,7 +103,7 @@ def _ignore(folder: Path) -> Ignore:
         lines = (folder / ".dockerignore").read_text("utf-8-sig", "replace").splitlines()
     except FileNotFoundError:
         lines = []
-    return Ignore([*NEVER_SENT, *lines])
+    return Ignore([*DEFAULT_IGNORES, *lines])
 
 
 def _hash(facts: object) -> str:

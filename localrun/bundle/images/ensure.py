@@ -17,7 +17,7 @@ from localrun.bundle.images.source import (
     ImageReference,
     ImageSource,
 )
-from localrun.engines.base import Engine, Image, Progress, no_progress
+from localrun.engines.base import Engine, EngineImage, Progress, no_progress
 
 __all__ = [
     "ArchivedImage",
@@ -44,7 +44,7 @@ def ensure_image(
     pull: PullPolicy = "missing",
     progress: Progress = no_progress,
     check_cancelled: Callable[[], None] = _never,
-) -> Image:
+) -> EngineImage:
     """Make sure that the engine has the image of a bundle, and say which one it is.
 
     An image that is there is neither loaded nor built again, and processes that share `cache` do the

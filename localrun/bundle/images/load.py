@@ -7,7 +7,7 @@ from pathlib import Path
 
 from localrun.bundle.images import cache as notes
 from localrun.bundle.images.source import ArchivedImage, ImageArchive
-from localrun.engines.base import Engine, EngineInfo, Image, Progress
+from localrun.engines.base import Engine, EngineImage, EngineInfo, Progress
 from localrun.errors import Cause, EngineError, ImageError
 
 # Other words for the same machines, and what else a machine runs by itself.
@@ -29,7 +29,7 @@ def load(
     cache: Path,
     progress: Progress,
     check_cancelled: Callable[[], None],
-) -> Image:
+) -> EngineImage:
     """Give the archive's image for this engine, loaded if need be.
 
     An image that the engine has already is taken as it is, whatever its platform: somebody who can
@@ -66,11 +66,11 @@ def _fits(image: ArchivedImage, system: str, machine: str | None) -> bool:
     return image.os in ("", system) and own in ("", machine)
 
 
-def _find(image: ArchivedImage, engine: Engine, cache: Path) -> Image | None:
+def _find(image: ArchivedImage, engine: Engine, cache: Path) -> EngineImage | None:
     return engine.find_image(image.id) or _find_remembered(image, engine, cache)
 
 
-def _find_remembered(image: ArchivedImage, engine: Engine, cache: Path) -> Image | None:
+def _find_remembered(image: ArchivedImage, engine: Engine, cache: Path) -> EngineImage | None:
     """Engines that keep images in containerd give them ids of their own; the cache knows which."""
     note = notes.read_entry(cache, "images", image.id[7:])
     known = note.get("engine_id") if note else None
@@ -79,7 +79,7 @@ def _find_remembered(image: ArchivedImage, engine: Engine, cache: Path) -> Image
 
 def _load(
     archive: ImageArchive, image: ArchivedImage, engine: Engine, cache: Path, progress: Progress
-) -> Image:
+) -> EngineImage:
     from localrun.bundle.images.retag import retag
 
     try:

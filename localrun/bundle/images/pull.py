@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localrun.bundle.images import cache as notes
-from localrun.engines.base import Engine, Image, Progress
+from localrun.engines.base import Engine, EngineImage, Progress
 from localrun.errors import Cause, ImageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def pull(
     cache: Path,
     progress: Progress,
     check_cancelled: Callable[[], None],
-) -> Image:
+) -> EngineImage:
     """Find an image, and fetch it as the policy says; one fetch per name at a time on this machine.
 
     Raises `ImageError`: IMAGE_MISSING when it is not there and must or can not be fetched,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from localrun.bundle.images.archive_index import ArchiveIndex
     from localrun.bundle.images.ensure import ArchivedImage
     from localrun.bundle.reader import Bundle
-    from localrun.engines.base import Engine, Image
+    from localrun.engines.base import Engine, EngineImage
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # PATH, when an image sets none
 
@@ -81,7 +81,7 @@ def from_archive(image: ArchivedImage, contents: ArchiveIndex, name: str) -> Ima
     )
 
 
-def from_engine(image: Image, name: str) -> ImageConfig:
+def from_engine(image: EngineImage, name: str) -> ImageConfig:
     """The portrait of an image that an engine has."""
     return ImageConfig(
         id=image.id,

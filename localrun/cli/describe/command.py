@@ -22,12 +22,12 @@ def command(face: Face, task_id: str, as_json: bool) -> None:
     It has the form of `kubectl describe pod`. Secrets in the environment are hidden.
     """
     from localrun.cli.describe import lines, sheet
-    from localrun.runner.usage import so_far
+    from localrun.runner.usage import with_current_usage
 
     with face.app() as app:
         workspace, record = app.find(task_id)
-        replicas = [so_far(app.home.open(one.id), one) for one in app.replicas(record)]
-    found = sheet(so_far(workspace, record), workspace, time.time(), replicas)
+        replicas = [with_current_usage(app.home.open(one.id), one) for one in app.replicas(record)]
+    found = sheet(with_current_usage(workspace, record), workspace, time.time(), replicas)
     if as_json:
         from localrun.console.results import print_json
 

@@ -14,7 +14,7 @@ from localrun.engines.base import ContainerSpec
 from localrun.errors import Cause
 from localrun.masking.redaction import Redactor
 from localrun.runner import container_spec
-from localrun.runner.usage import in_words
+from localrun.runner.usage import format_usage
 from localrun.task import metadata
 from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
@@ -128,7 +128,7 @@ def _own(record: TaskRecord, workspace: Workspace, redactor: Redactor) -> Facts:
     restarts = sum(state is TaskState.RUNNING for state, _ in record.history) - 1
     return {
         "container_id": record.container,
-        "image": record.image_name or container_spec.plan_of(record).image or "",
+        "image": record.image_name or container_spec.require_plan(record).image or "",
         "image_id": record.image,
         "image_from": record.image_from,
         "command": redactor.redact(record.program or list(spec.command or ())),
@@ -140,7 +140,7 @@ def _own(record: TaskRecord, workspace: Workspace, redactor: Redactor) -> Facts:
         "mounts": list(_mounts(spec, workspace)),
         "restart_count": max(0, restarts),
         "usage": record.as_dict()["usage"],
-        "usage_text": in_words(record),
+        "usage_text": format_usage(record),
         "oom": record.oom,
     }
 
@@ -149,8 +149,8 @@ def _spec(record: TaskRecord, workspace: Workspace) -> ContainerSpec:
     """What the task's container was made of, or will be."""
     home = workspace.path.parent.parent
     if record.remote:
-        return container_spec.remote_container(record, home=home)
-    return container_spec.container(
+        return container_spec.remote_spec(record, home=home)
+    return container_spec.local_spec(
         record, inputs=workspace.inputs, outputs=workspace.outputs, hosts=workspace.hosts, home=home
     )
 

@@ -12,8 +12,8 @@ import msgspec
 
 from localrun.errors import EngineUnreachable
 
-USUAL_SOCKET = Path("/var/run/docker.sock")
-FORMS = "write it as unix:///path/to/docker.sock, tcp://host:port or ssh://user@host"
+DEFAULT_SOCKET = Path("/var/run/docker.sock")
+ADDRESS_FORMATS = "write it as unix:///path/to/docker.sock, tcp://host:port or ssh://user@host"
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class Address(msgspec.Struct, frozen=True):
     url: str
     certificates: Path | None = None
     verify: bool = True
-    named_by: str = ""
+    source: str = ""
 
     @property
     def scheme(self) -> str:
@@ -32,7 +32,7 @@ class Address(msgspec.Struct, frozen=True):
     @property
     def socket_path(self) -> str:
         """The path of a unix socket."""
-        return self.url.removeprefix("unix://") or str(USUAL_SOCKET)
+        return self.url.removeprefix("unix://") or str(DEFAULT_SOCKET)
 
     @property
     def host_and_port(self) -> tuple[str, int]:
@@ -40,7 +40,9 @@ class Address(msgspec.Struct, frozen=True):
         parts = urlsplit(self.url)
         if not parts.hostname or not parts.port:
             raise EngineUnreachable(
-                f"the engine's address {self.url!r} has no host and port", remedy=FORMS, address=self.url
+                f"the engine's address {self.url!r} has no host and port",
+                remedy=ADDRESS_FORMATS,
+                address=self.url,
             )
         return parts.hostname, parts.port
 
@@ -51,7 +53,7 @@ def resolve(host: str | None, *, certificates: Path | None, config: Path) -> Add
     Raises `EngineUnreachable` when the address cannot be understood, or the context is not there.
     """
     if host:
-        return _checked(Address(host, certificates, named_by="DOCKER_HOST or LOCALRUN_DOCKER_HOST"))
+        return _checked(Address(host, certificates, source="DOCKER_HOST or LOCALRUN_DOCKER_HOST"))
     context = current_context(config)
     if context:
         return _checked(_of_context(context, config))
@@ -91,15 +93,15 @@ def _of_context(name: str, config: Path) -> Address:
         str(docker["Host"]),
         certificates=tls if tls.is_dir() else None,
         verify=not docker.get("SkipTLSVerify"),
-        named_by=f"the docker context {name!r}",
+        source=f"the docker context {name!r}",
     )
 
 
 def _checked(address: Address) -> Address:
     if address.scheme not in {"unix", "tcp", "http", "https", "ssh"} or not _has_sound_port(address.url):
         raise EngineUnreachable(
-            f"the engine's address {address.url!r} (from {address.named_by}) is of no kind that is known",
-            remedy=FORMS,
+            f"the engine's address {address.url!r} (from {address.source}) is of no kind that is known",
+            remedy=ADDRESS_FORMATS,
             address=address.url,
         )
     return address
@@ -115,4 +117,4 @@ def _has_sound_port(url: str) -> bool:
 def _usual_socket() -> Path:
     """The system's socket, or that of a rootless engine of this user where there is no other."""
     rootless = Path(f"/run/user/{os.getuid()}/docker.sock")
-    return rootless if not USUAL_SOCKET.exists() and rootless.exists() else USUAL_SOCKET
+    return rootless if not DEFAULT_SOCKET.exists() and rootless.exists() else DEFAULT_SOCKET

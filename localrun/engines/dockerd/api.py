@@ -28,7 +28,7 @@ class Api:
 
     def json(self, method: str, path: str, query: Mapping[str, Any] | None = None, *, doing: str) -> Any:
         """The answer to a call without a body, as JSON; None when it has none."""
-        return parse(self.bytes(method, path, query, doing=doing))
+        return parse_json(self.bytes(method, path, query, doing=doing))
 
     def bytes(self, method: str, path: str, query: Mapping[str, Any] | None = None, *, doing: str) -> bytes:
         """The answer to a call without a body."""
@@ -38,7 +38,7 @@ class Api:
         """The answer to a JSON body, as JSON."""
         data = json.dumps(body).encode()
         answer = self.open("POST", path, query, body=data, headers=_JSON, doing=doing)
-        return parse(b"".join(answer.chunks()))
+        return parse_json(b"".join(answer.chunks()))
 
     def open(
         self,
@@ -53,7 +53,7 @@ class Api:
         """An answer that is read as it comes in. Raises what a refusal means."""
         answer = self.send(method, path, query, body=body, headers=headers)
         if answer.status >= 400:
-            raise failures.refusal(answer.status, said(answer), doing)
+            raise failures.api_error(answer.status, read_message(answer), doing)
         return answer
 
     def send(
@@ -77,7 +77,7 @@ class Api:
         """The version that both sides speak, asked for once."""
         if not self._version:
             answer = self.transport.request("GET", "/_ping", None, {})
-            words = said(answer)
+            words = read_message(answer)
             self._version = _common(answer.header("Api-Version"))
             if not self._version:
                 raise _no_engine(answer.status, words)
@@ -97,15 +97,15 @@ def _common(theirs: str) -> str:
 
 
 def _no_engine(status: int, words: str) -> LocalrunError:
-    return failures.refusal(status, words or "no version of its API", "asking the engine for its version")
+    return failures.api_error(status, words or "no version of its API", "asking the engine for its version")
 
 
-def said(answer: Response) -> str:
+def read_message(answer: Response) -> str:
     """The message of an answer, read to its end."""
-    return message_of(b"".join(answer.chunks()))
+    return parse_message(b"".join(answer.chunks()))
 
 
-def message_of(text: bytes) -> str:
+def parse_message(text: bytes) -> str:
     """The engine's words in the body of a refusal."""
     try:
         return str(json.loads(text)["message"]).strip()
@@ -113,12 +113,12 @@ def message_of(text: bytes) -> str:
         return text.decode(errors="replace").strip()
 
 
-def parse(text: bytes) -> Any:
+def parse_json(text: bytes) -> Any:
     """JSON, or None for nothing."""
     return json.loads(text) if text.strip() else None
 
 
-def messages(answer: Response) -> Iterator[dict[str, Any]]:
+def iter_json(answer: Response) -> Iterator[dict[str, Any]]:
     """The JSON objects of an answer that reports as it goes, one per line or several in one chunk."""
     rest = b""
     for chunk in answer.chunks():
@@ -133,11 +133,11 @@ def filters(**given: list[str]) -> dict[str, str]:
     return {"filters": json.dumps(given)}
 
 
-def labelled(labels: Mapping[str, str]) -> dict[str, str]:
+def label_filter(labels: Mapping[str, str]) -> dict[str, str]:
     """A query for what carries all these labels; "" stands for any value."""
     return filters(label=[f"{name}={value}" if value else name for name, value in labels.items()])
 
 
-def segment(text: str) -> str:
+def quote_segment(text: str) -> str:
     """A name as a part of a path; it cannot leave its place there."""
     return quote(text, safe="/:@") if ".." not in text else quote(text, safe="").replace(".", "%2E")

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from localrun.engines.base import NEVER_SENT, Image, Progress
+from localrun.engines.base import DEFAULT_IGNORES, EngineImage, Progress
 from localrun.engines.dockerd import failures
-from localrun.engines.dockerd.api import messages, said
-from localrun.engines.dockerd.images import Images, reason
+from localrun.engines.dockerd.api import iter_json, read_message
+from localrun.engines.dockerd.images import Images, error_message
 from localrun.errors import Cause, EngineError, ImageError, LocalrunError
 
 CHUNK = 1024 * 1024
@@ -48,7 +48,7 @@ class Build:
         self._container = ""
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
 
-    def run(self, query: Mapping[str, Any]) -> Image:
+    def run(self, query: Mapping[str, Any]) -> EngineImage:
         """Build, and look the result up by its name `t`."""
         name = str(query["t"])
         before = self._images.find(name)
@@ -59,7 +59,7 @@ class Build:
             self._clean_up()
             raise
         if before is not None and before.id != made.id:
-            self._images.remove_unnamed(before.id)
+            self._images.remove_untagged(before.id)
         return made
 
     def _build(self, query: Mapping[str, Any]) -> None:
@@ -68,16 +68,16 @@ class Build:
         with self._context() as chunks:
             answer = self._images.api.send("POST", "/build", options, body=chunks, headers=headers)
         if answer.status >= 400:
-            raise self._failure(said(answer))
+            raise self._failure(read_message(answer))
         try:
-            for message in messages(answer):
+            for message in iter_json(answer):
                 self._take(message)
         finally:
             answer.close()
 
     def _take(self, message: Mapping[str, Any]) -> None:
         if "error" in message or "errorDetail" in message:
-            raise self._failure(reason(message))
+            raise self._failure(error_message(message))
         for line in str(message.get("stream", "")).splitlines():
             self._read(line)
 
@@ -105,16 +105,16 @@ class Build:
         for image in reversed(self._made):
             # what went wrong before is what has to be told
             with contextlib.suppress(EngineError, ImageError):
-                self._images.remove_unnamed(image)
+                self._images.remove_untagged(image)
 
     def _remove_container(self) -> None:
         if not self._container:
             return
         path = f"/containers/{self._container}"
         answer = self._images.api.send("DELETE", path, {"force": 1, "v": 1})
-        said(answer)
+        read_message(answer)
         if answer.status == 409:  # the engine is at it
-            said(self._images.api.send("POST", f"{path}/wait", {"condition": "removed"}))
+            read_message(self._images.api.send("POST", f"{path}/wait", {"condition": "removed"}))
 
     def _credentials(self) -> dict[str, str]:
         if not (self._images.config / "config.json").exists():
@@ -149,11 +149,11 @@ class Build:
         path = self._folder / ".dockerignore"
         text = path.read_text("utf-8-sig", "replace") if path.is_file() else ""
         lines = (line.strip() for line in text.splitlines())
-        return [*NEVER_SENT, *(line for line in lines if line and not line.startswith("#"))]
+        return [*DEFAULT_IGNORES, *(line for line in lines if line and not line.startswith("#"))]
 
     def _failure(self, words: str) -> LocalrunError:
         if failures.is_disk_full(words):
-            return failures.disk_full(words, "building the image")
+            return failures.disk_full_error(words, "building the image")
         place = f"`{self._step}`" if self._step else self._dockerfile
         shown = "".join(f"\n    {line}" for line in self._lines if not _MADE.fullmatch(line))
         return ImageError(

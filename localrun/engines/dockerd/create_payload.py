@@ -72,7 +72,7 @@ def _bind(source: Path, target: str, read_only: bool) -> dict[str, Any]:
     return {"Type": "bind", "Source": str(source), "Target": target, "ReadOnly": read_only}
 
 
-def open_folders(folders: Iterable[str]) -> bytes:
+def writable_folders_tar(folders: Iterable[str]) -> bytes:
     """A tar for / that makes each of these folders writable by any user."""
     import tarfile
 

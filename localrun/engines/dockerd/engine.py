@@ -11,22 +11,22 @@ from typing import Any
 
 from localrun.engines.base import (
     ContainerSpec,
+    ContainerSummary,
+    EngineImage,
     EngineInfo,
     Exit,
-    Found,
     Handle,
-    Image,
     Progress,
     StreamName,
     Usage,
     no_progress,
 )
 from localrun.engines.dockerd import address, failures
-from localrun.engines.dockerd.api import Api, labelled, messages, said
-from localrun.engines.dockerd.create_payload import create_body, helper_body, open_folders
+from localrun.engines.dockerd.api import Api, iter_json, label_filter, read_message
+from localrun.engines.dockerd.create_payload import create_body, helper_body, writable_folders_tar
 from localrun.engines.dockerd.images import Images, architecture_name
-from localrun.engines.dockerd.logs import follow
-from localrun.engines.dockerd.stats import usage_of
+from localrun.engines.dockerd.logs import follow_log
+from localrun.engines.dockerd.stats import parse_usage
 from localrun.engines.dockerd.transport import Response, Transport
 from localrun.errors import ContainerGone
 
@@ -59,7 +59,7 @@ class DockerEngine:
 
     # -- images ------------------------------------------------------------------------------------
 
-    def find_image(self, reference: str) -> Image | None:
+    def find_image(self, reference: str) -> EngineImage | None:
         """Look up an image by id, name or digest; None when the engine has it not."""
         return self._images.find(reference)
 
@@ -71,7 +71,7 @@ class DockerEngine:
         """The image as a docker-save archive, in a stream of chunks."""
         return self._images.save(image)
 
-    def pull_image(self, reference: str, progress: Progress = no_progress) -> Image:
+    def pull_image(self, reference: str, progress: Progress = no_progress) -> EngineImage:
         """Fetch an image from its registry. Raises `ImageError` with cause IMAGE_PULL_FAILED."""
         from localrun.engines.dockerd.pull import pull
 
@@ -86,7 +86,7 @@ class DockerEngine:
         labels: Mapping[str, str],
         build_args: Mapping[str, str],
         progress: Progress = no_progress,
-    ) -> Image:
+    ) -> EngineImage:
         """Build a folder and call the result `name`. Raises `ImageError` with IMAGE_BUILD_FAILED."""
         from localrun.engines.dockerd.build import Build
 
@@ -101,9 +101,9 @@ class DockerEngine:
         """Take a name away, and the image when that was its last one; no error when it is gone."""
         self._images.remove(name)
 
-    def images(self, labels: Mapping[str, str]) -> list[Image]:
+    def images(self, labels: Mapping[str, str]) -> list[EngineImage]:
         """Every image that carries all of these labels (value "": any value)."""
-        return self._images.labelled(labels)
+        return self._images.with_labels(labels)
 
     # -- containers --------------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ class DockerEngine:
 
     def logs(self, handle: Handle) -> Iterator[tuple[StreamName, bytes]]:
         """What it wrote and writes, from its start to its end."""
-        return follow(self._api, _at(handle, "logs"))
+        return follow_log(self._api, _at(handle, "logs"))
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
         """What it uses, about every second until it has ended."""
@@ -146,8 +146,8 @@ class DockerEngine:
         doing = "measuring the container"
         answer = self._api.open("GET", _at(handle, "stats"), {"stream": "true"}, doing=doing)
         try:
-            for stats in messages(answer):
-                usage = usage_of(stats)
+            for stats in iter_json(answer):
+                usage = parse_usage(stats)
                 if usage is None:  # it has ended: what comes now is empty
                     return
                 yield usage
@@ -174,9 +174,9 @@ class DockerEngine:
         # 409: somebody else is removing it just now
         _accept(answer, {404, 409}, "removing the container")
 
-    def find(self, labels: Mapping[str, str]) -> list[Found]:
+    def find(self, labels: Mapping[str, str]) -> list[ContainerSummary]:
         """Every container that carries all of these labels (value "": any value)."""
-        query = {"all": 1, **labelled(labels)}
+        query = {"all": 1, **label_filter(labels)}
         listed = self._api.json("GET", "/containers/json", query, doing="listing containers")
         return [_found(item) for item in listed]
 
@@ -186,7 +186,7 @@ class DockerEngine:
         doing = f"copying files to {target} of the container"
         path, query = _at(handle, "archive"), {"path": target}
         answer = self._api.open("PUT", path, query, body=iter(tar), headers=headers, doing=doing)
-        said(answer)
+        read_message(answer)
 
     def copy_out(self, handle: Handle, source: str) -> Iterator[bytes]:
         """Pack a file or folder of a container into a tar; its first member is the last part of `source`."""
@@ -209,7 +209,7 @@ class DockerEngine:
 
     def _open_folders(self, spec: ContainerSpec, handle: Handle) -> None:
         """Make its folders writable by any user, whoever its image runs as."""
-        tar = [open_folders(spec.folders)]
+        tar = [writable_folders_tar(spec.folders)]
         if not spec.hardened:
             self.copy_in(handle, "/", tar)
             return
@@ -228,7 +228,7 @@ class DockerEngine:
         try:
             # The engine listens from here on; had it been started before, an end may have been missed.
             if _is_new(self._state(handle)):
-                said(answer)
+                read_message(answer)
         finally:
             answer.close()
 
@@ -245,9 +245,9 @@ def _at(handle: Handle, verb: str = "") -> str:
 
 
 def _accept(answer: Response, also: set[int], doing: str) -> None:
-    words = said(answer)
+    words = read_message(answer)
     if answer.status >= 400 and answer.status not in also:
-        raise failures.refusal(answer.status, words, doing)
+        raise failures.api_error(answer.status, words, doing)
 
 
 def _is_new(state: Mapping[str, Any]) -> bool:
@@ -297,11 +297,11 @@ def _engine_info(found: Mapping[str, Any], url: str, api: str) -> EngineInfo:
         api=api,
         storage=str(found.get("Driver") or ""),
         cgroups=str(found.get("CgroupVersion") or ""),
-        unheld=tuple(limit for limit, name in _HELD.items() if found.get(name) is False),
-        clock=(_seconds(str(found.get("SystemTime") or "")) or time.time()) - time.time(),
+        unenforced=tuple(limit for limit, name in _HELD.items() if found.get(name) is False),
+        clock_offset=(_seconds(str(found.get("SystemTime") or "")) or time.time()) - time.time(),
     )
 
 
-def _found(item: dict[str, Any]) -> Found:
+def _found(item: dict[str, Any]) -> ContainerSummary:
     state = item["State"]
-    return Found(item["Id"], item["Labels"] or {}, state == "running", started=state != "created")
+    return ContainerSummary(item["Id"], item["Labels"] or {}, state == "running", started=state != "created")

@@ -48,12 +48,12 @@ _NO_MOUNT = re.compile(
 )
 
 
-def refusal(status: int, words: str, doing: str) -> LocalrunError:
+def api_error(status: int, words: str, doing: str) -> LocalrunError:
     """The error for an answer of 400 and above. `doing` says which call it was, for people."""
     facts: dict[str, Any] = {"status": status, "engine_said": words}
     lower = words.lower()
     if _DISK_FULL.search(words):
-        return disk_full(words, doing)
+        return disk_full_error(words, doing)
     if "no such container" in lower or "marked for removal" in lower:
         return ContainerGone(
             f"{doing}: the engine does not know the container (any more)",
@@ -80,7 +80,7 @@ def refusal(status: int, words: str, doing: str) -> LocalrunError:
     )
 
 
-def disk_full(words: str, doing: str) -> EngineError:
+def disk_full_error(words: str, doing: str) -> EngineError:
     """The engine's disk is full."""
     return EngineError(
         f"{doing}: the engine's disk is full: {words}",

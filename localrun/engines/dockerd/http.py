@@ -16,11 +16,11 @@ CHUNK = 64 * 1024
 Body = bytes | Iterable[bytes] | None
 
 
-class Broken(Exception):
+class BrokenResponse(Exception):
     """The other side hung up in the middle of an answer, or what it says is no HTTP."""
 
 
-def send(
+def send_request(
     sock: socket.socket, host: str, method: str, path: str, *, body: Body, headers: Mapping[str, str]
 ) -> None:
     """Send a request; a body that is no bytes goes in chunks, as it comes. Raises `OSError`."""
@@ -46,8 +46,8 @@ def _head(method: str, path: str, headers: Mapping[str, str]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-class Answer:
-    """An answer whose head has come; its body is read as it comes. Raises `OSError` and `Broken`."""
+class HttpResponse:
+    """An answer whose head has come; its body is read as it comes. Raises `OSError` and `BrokenResponse`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -56,7 +56,7 @@ class Answer:
         self._parts: list[bytes] = []
         self._is_headed = False
         self.is_complete = False
-        self.keeps = False  # whether the connection can be used again once the answer is complete
+        self.keep_alive = False  # whether the connection can be used again once the answer is complete
         self.status = 0
         while not self._is_headed:
             self._take()
@@ -80,15 +80,15 @@ class Answer:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self.keeps = False
+            self.keep_alive = False
             if self.is_complete:
                 return
-            raise Broken(f"what it says is no HTTP that is known here: {error}") from error
+            raise BrokenResponse(f"what it says is no HTTP that is known here: {error}") from error
 
     def _end(self) -> None:
         """The other side has hung up: a body of no known length ends so."""
         if not self._is_headed or {"content-length", "transfer-encoding"} & self._headers.keys():
-            raise Broken("the connection was closed")
+            raise BrokenResponse("the connection was closed")
         self.is_complete = True
 
     # -- called by the parser ----------------------------------------------------------------------
@@ -96,7 +96,7 @@ class Answer:
     def on_message_begin(self) -> None:
         """A second answer is one that nobody has asked for: the next request shall not get it."""
         if self.is_complete:
-            raise Broken("an answer too many")
+            raise BrokenResponse("an answer too many")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One line of the head."""
@@ -107,7 +107,7 @@ class Answer:
         self.status = self._parser.get_status_code()
         self._is_headed = self.status >= 200
         if self._is_headed:
-            self.keeps = self._parser.should_keep_alive()
+            self.keep_alive = self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""

@@ -7,9 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from localrun.engines.base import Image
+from localrun.engines.base import EngineImage
 from localrun.engines.dockerd import failures
-from localrun.engines.dockerd.api import Api, labelled, message_of, messages, parse, said, segment
+from localrun.engines.dockerd.api import (
+    Api,
+    iter_json,
+    label_filter,
+    parse_json,
+    parse_message,
+    quote_segment,
+    read_message,
+)
 from localrun.errors import Cause, ImageError, LocalrunError
 
 _REFERENCE = re.compile(r"[a-z0-9][A-Za-z0-9_.:/@-]*")
@@ -37,17 +45,17 @@ class Images:
         self.api = api
         self.config = config
 
-    def find(self, reference: str) -> Image | None:
+    def find(self, reference: str) -> EngineImage | None:
         """Look up by id, name or digest. Raises `ImageError` when it cannot be a name at all."""
-        answer = self.api.send("GET", f"/images/{segment(check_reference(reference))}/json")
+        answer = self.api.send("GET", f"/images/{quote_segment(check_reference(reference))}/json")
         text = b"".join(answer.chunks())
         if answer.status == 404:
             return None
         if answer.status >= 400:
-            raise failures.refusal(answer.status, message_of(text), f"looking for the image {reference}")
-        return _image(parse(text))
+            raise failures.api_error(answer.status, parse_message(text), f"looking for the image {reference}")
+        return _image(parse_json(text))
 
-    def require(self, reference: str) -> Image:
+    def require(self, reference: str) -> EngineImage:
         """Look up what must be there. Raises `ImageError` with cause IMAGE_MISSING."""
         found = self.find(reference)
         if found is None:
@@ -67,10 +75,10 @@ class Images:
             "POST", "/images/load", {"quiet": 1}, body=iter(archive), headers=_TAR, doing=doing
         )
         names: list[str] = []
-        for message in messages(answer):
+        for message in iter_json(answer):
             if "errorDetail" in message or "error" in message:
                 answer.close()
-                raise _load_failure(reason(message))
+                raise _load_failure(error_message(message))
             names += _LOADED.findall(str(message.get("stream", "")))
         return self._only(names)
 
@@ -78,7 +86,9 @@ class Images:
         """A docker-save archive of one image."""
         # older engines answer 500 for an image that is not there
         found = self.require(image)
-        answer = self.api.open("GET", f"/images/{segment(found.id)}/get", doing=f"saving the image {image}")
+        answer = self.api.open(
+            "GET", f"/images/{quote_segment(found.id)}/get", doing=f"saving the image {image}"
+        )
         try:
             yield from answer.chunks()
         finally:
@@ -88,31 +98,31 @@ class Images:
         """Give an image another name."""
         repository, tag, _ = split_reference(name)
         query = {"repo": repository, "tag": tag or "latest"}
-        path, doing = f"/images/{segment(image)}/tag", f"naming the image {name}"
+        path, doing = f"/images/{quote_segment(image)}/tag", f"naming the image {name}"
         self.api.bytes("POST", path, query, doing=doing)
 
     def remove(self, name: str) -> None:
         """Take a name away, and the image when that was its last one; no error when it is gone."""
-        path = f"/images/{segment(check_reference(name))}"
+        path = f"/images/{quote_segment(check_reference(name))}"
         answer = self.api.send("DELETE", path)
-        words = said(answer)
+        words = read_message(answer)
         if answer.status >= 400 and answer.status != 404:
-            raise failures.refusal(answer.status, words, f"removing the image {name}")
+            raise failures.api_error(answer.status, words, f"removing the image {name}")
 
-    def remove_unnamed(self, image: str) -> None:
+    def remove_untagged(self, image: str) -> None:
         """Remove an image that has no name, alone; keep it when it has one or is in use."""
         found = self.find(image)
         if found is None or found.tags:
             return
         # 409: a container or another image needs it, so it is not ours to take away
-        answer = self.api.send("DELETE", f"/images/{segment(found.id)}", {"noprune": 1})
-        words = said(answer)
+        answer = self.api.send("DELETE", f"/images/{quote_segment(found.id)}", {"noprune": 1})
+        words = read_message(answer)
         if answer.status >= 400 and answer.status not in {404, 409}:
-            raise failures.refusal(answer.status, words, f"removing the image {image}")
+            raise failures.api_error(answer.status, words, f"removing the image {image}")
 
-    def labelled(self, labels: Mapping[str, str]) -> list[Image]:
+    def with_labels(self, labels: Mapping[str, str]) -> list[EngineImage]:
         """Every image that carries all of these labels."""
-        listed = self.api.json("GET", "/images/json", labelled(labels), doing="listing images")
+        listed = self.api.json("GET", "/images/json", label_filter(labels), doing="listing images")
         found = (self.find(item["Id"]) for item in listed)
         return [image for image in found if image is not None]
 
@@ -147,7 +157,7 @@ def split_reference(reference: str) -> tuple[str, str, str]:
     return repository, tag, digest
 
 
-def reason(message: Mapping[str, Any]) -> str:
+def error_message(message: Mapping[str, Any]) -> str:
     """The engine's words in a message that tells of an error."""
     detail = message.get("errorDetail")
     return str((detail or {}).get("message") or message.get("error") or "no reason given").strip()
@@ -155,7 +165,7 @@ def reason(message: Mapping[str, Any]) -> str:
 
 def _load_failure(words: str) -> LocalrunError:
     if failures.is_disk_full(words):
-        return failures.disk_full(words, "loading the image")
+        return failures.disk_full_error(words, "loading the image")
     return ImageError(
         f"the engine cannot load the image: {words}",
         remedy="save it again: `docker save -o image.tar NAME`",
@@ -163,9 +173,9 @@ def _load_failure(words: str) -> LocalrunError:
     )
 
 
-def _image(found: Mapping[str, Any]) -> Image:
+def _image(found: Mapping[str, Any]) -> EngineImage:
     config = found.get("Config") or {}
-    return Image(
+    return EngineImage(
         id=str(found["Id"]),
         os=str(found.get("Os") or ""),
         architecture=str(found.get("Architecture") or ""),

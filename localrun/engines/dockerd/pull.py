@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from localrun.engines.base import Image, Progress
+from localrun.engines.base import EngineImage, Progress
 from localrun.engines.dockerd import failures
-from localrun.engines.dockerd.api import messages, said
-from localrun.engines.dockerd.images import Images, reason, split_reference
+from localrun.engines.dockerd.api import iter_json, read_message
+from localrun.engines.dockerd.images import Images, error_message, split_reference
 from localrun.errors import Cause, ImageError, LocalrunError
 
 # sign in the engine's words (lower case) -> what it means, what to do
@@ -33,18 +33,18 @@ _REASONS = (
 )
 
 
-def pull(images: Images, reference: str, progress: Progress) -> Image:
+def pull(images: Images, reference: str, progress: Progress) -> EngineImage:
     """Fetch it and look it up. Progress is in bytes, over all layers that are known so far."""
     repository, tag, digest = split_reference(reference)
     query = {"fromImage": repository, "tag": digest or tag or "latest"}
     answer = images.api.send("POST", "/images/create", query, body=b"", headers=_headers(images, repository))
     if answer.status >= 400:
-        raise failure(reference, said(answer))
+        raise pull_error(reference, read_message(answer))
     layers: dict[str, tuple[int, int]] = {}
     try:
-        for message in messages(answer):
+        for message in iter_json(answer):
             if "error" in message or "errorDetail" in message:
-                raise failure(reference, reason(message))
+                raise pull_error(reference, error_message(message))
             if _moved(message, layers):
                 done, total = (sum(column) for column in zip(*layers.values(), strict=True))
                 progress(f"pulling {reference}", done, total)
@@ -70,11 +70,11 @@ def _moved(message: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> bo
     return True
 
 
-def failure(reference: str, words: str) -> LocalrunError:
+def pull_error(reference: str, words: str) -> LocalrunError:
     """Why an image could not be pulled, in plain words."""
     lower = words.lower()
     if failures.is_disk_full(words):
-        return failures.disk_full(words, f"pulling {reference}")
+        return failures.disk_full_error(words, f"pulling {reference}")
     if "no matching manifest" in lower or "does not match the specified platform" in lower:
         return ImageError(
             f"{reference} is not made for this machine: {words}",

@@ -8,7 +8,7 @@ from typing import Any
 from localrun.engines.base import Usage
 
 
-def usage_of(stats: Mapping[str, Any]) -> Usage | None:
+def parse_usage(stats: Mapping[str, Any]) -> Usage | None:
     """Read one sample of `GET /containers/{id}/stats`; None when the container does not run."""
     memory = stats.get("memory_stats") or {}
     pids = (stats.get("pids_stats") or {}).get("current") or 0

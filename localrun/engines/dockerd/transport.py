@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from localrun.engines.dockerd.address import Address
 from localrun.engines.dockerd.connections import Connection, new_connection
-from localrun.engines.dockerd.http import Answer, Body, Broken, send
+from localrun.engines.dockerd.http import Body, BrokenResponse, HttpResponse, send_request
 from localrun.errors import Cause, EngineUnreachable
 
-BROKEN = (OSError, Broken)  # every way in which a plain connection ends early
+CONNECTION_ERRORS = (OSError, BrokenResponse)  # every way in which a plain connection ends early
 
 
-def lost(address: Address, why: BaseException | str) -> EngineUnreachable:
+def connection_lost(address: Address, why: BaseException | str) -> EngineUnreachable:
     """The engine was there, and went away in the middle of a call."""
     return EngineUnreachable(
         f"the engine at {address.url} went away: {why or 'the connection was closed'}",
@@ -28,7 +28,7 @@ def lost(address: Address, why: BaseException | str) -> EngineUnreachable:
 
 def unreachable(address: Address, why: OSError) -> EngineUnreachable:
     """Nothing answers at the address."""
-    named = f" (from {address.named_by})" if address.named_by else ""
+    named = f" (from {address.source})" if address.source else ""
     return EngineUnreachable(
         f"no container engine answers at {address.url}{named}: {why.strerror or why}",
         remedy=_remedy(address, why),
@@ -39,8 +39,8 @@ def unreachable(address: Address, why: OSError) -> EngineUnreachable:
 def _remedy(address: Address, why: OSError) -> str:
     if isinstance(why, PermissionError):
         return "add yourself to the group of the socket: `sudo usermod -aG docker $USER`, then log in again"
-    if address.named_by:
-        return f"correct or unset {address.named_by}, or start the engine there"
+    if address.source:
+        return f"correct or unset {address.source}, or start the engine there"
     return "start the engine: `sudo systemctl start docker` (here: `make docker`), or set DOCKER_HOST"
 
 
@@ -74,16 +74,16 @@ class Transport:
         connection, kept = self._take()
         try:
             return self._send(connection, method, path, body, headers)
-        except BROKEN as error:
+        except CONNECTION_ERRORS as error:
             told = self._told(error, connection, kept)
             # The engine may have acted on anything but a question before it went away.
             if not kept or method != "GET":
                 raise told from error
         except _UploadFailed as failed:
-            self.drop(connection)
+            self.discard(connection)
             raise failed.error from None
         except BaseException:
-            self.drop(connection)
+            self.discard(connection)
             raise
         return self.request(method, path, body, headers)
 
@@ -104,7 +104,7 @@ class Transport:
         for connection in calls:
             _hang_up(connection)
 
-    def give_back(self, connection: Connection) -> None:
+    def release(self, connection: Connection) -> None:
         """Keep a connection for the next request, unless there will be none."""
         with self._lock:
             self._busy.pop(connection, None)
@@ -114,7 +114,7 @@ class Transport:
         if not keep:
             connection.close()
 
-    def drop(self, connection: Connection) -> None:
+    def discard(self, connection: Connection) -> None:
         """Close a connection that is of no use any more."""
         with self._lock:
             self._busy.pop(connection, None)
@@ -130,7 +130,7 @@ class Transport:
                 return self._open(), False
             if not _is_stale(connection):
                 return connection, True
-            self.drop(connection)
+            self.discard(connection)
 
     def _open(self) -> Connection:
         connection = new_connection(self.address)
@@ -150,23 +150,23 @@ class Transport:
         data = body if body is None or isinstance(body, bytes) else _reading(body)
         early: OSError | None = None
         try:
-            send(connection.sock, connection.host, method, path, body=data, headers=headers)
+            send_request(connection.sock, connection.host, method, path, body=data, headers=headers)
         except (BrokenPipeError, ConnectionResetError) as error:
             if not upload:
                 raise
             early = error  # an engine that refuses an upload answers before it has read it all
         try:
-            answer = Answer(connection.sock)
-        except BROKEN as error:
+            answer = HttpResponse(connection.sock)
+        except CONNECTION_ERRORS as error:
             raise (early or error) from error
         return Response(self, connection, answer)
 
     def _told(self, error: Exception, connection: Connection, kept: bool) -> EngineUnreachable:
-        self.drop(connection)
+        self.discard(connection)
         complaint = connection.complaint()
         if complaint and not kept:
             return unreachable(self.address, OSError(complaint))
-        return lost(self.address, error)
+        return connection_lost(self.address, error)
 
 
 def _hang_up(connection: Connection) -> None:
@@ -184,7 +184,7 @@ def _is_stale(connection: Connection) -> bool:
 class Response:
     """An answer over a kept connection, which goes back when the answer was read to its end."""
 
-    def __init__(self, transport: Transport, connection: Connection, answer: Answer) -> None:
+    def __init__(self, transport: Transport, connection: Connection, answer: HttpResponse) -> None:
         self.status = answer.status
         self._transport = transport
         self._connection: Connection | None = connection
@@ -199,8 +199,8 @@ class Response:
         try:
             while chunk := self._answer.read():
                 yield chunk
-        except BROKEN as error:
-            raise lost(self._transport.address, error) from error
+        except CONNECTION_ERRORS as error:
+            raise connection_lost(self._transport.address, error) from error
         finally:
             self.close()
 
@@ -209,7 +209,7 @@ class Response:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._answer.is_complete and self._answer.keeps:
-            self._transport.give_back(connection)
+        if self._answer.is_complete and self._answer.keep_alive:
+            self._transport.release(connection)
         else:
-            self._transport.drop(connection)
+            self._transport.discard(connection)

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from msgspec.structs import replace
 
-from localrun.engines.base import ContainerSpec, Exit, Handle, Image, StreamName, Usage
+from localrun.engines.base import ContainerSpec, EngineImage, Exit, Handle, StreamName, Usage
 from localrun.errors import EngineError
 
 KILLED = 128 + 9
@@ -46,7 +46,7 @@ class FakeContainer:
     what it does from then on counts for nothing. `usage` is what the engine measures; assign another.
     """
 
-    def __init__(self, handle: Handle, spec: ContainerSpec, image: Image) -> None:
+    def __init__(self, handle: Handle, spec: ContainerSpec, image: EngineImage) -> None:
         self.handle = handle
         self.spec = spec
         self.image = image

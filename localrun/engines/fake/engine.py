@@ -11,10 +11,10 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from localrun.engines.base import ContainerSpec, EngineInfo, Exit, Found, Handle, StreamName, Usage
+from localrun.engines.base import ContainerSpec, ContainerSummary, EngineInfo, Exit, Handle, StreamName, Usage
 from localrun.engines.fake.container import FakeContainer, Program
-from localrun.engines.fake.images import FakeImages, carries
-from localrun.engines.fake.script import Script, put
+from localrun.engines.fake.images import FakeImages, has_labels
+from localrun.engines.fake.script import Script, write_file
 from localrun.errors import ContainerGone, EngineError, MountUnavailable
 
 INFO = EngineInfo("fake", "1.0", "linux", "amd64", cpus=8, memory=32 * 1024**3, root="/")
@@ -34,7 +34,7 @@ class FakeEngine(FakeImages):
         super().__init__()
         self.program: Program = program or _nothing
         self.shares_files = shares_files
-        self.pulse = 1.0
+        self.usage_interval = 1.0
         self._info = info
         self._lock = threading.Lock()
         self._containers: dict[Handle, FakeContainer] = {}
@@ -90,7 +90,7 @@ class FakeEngine(FakeImages):
         container = self.container(handle)
         while container.running:
             yield container.usage
-            container.ends_within(self.pulse)
+            container.ends_within(self.usage_interval)
 
     def size(self, handle: Handle) -> int:
         """Bytes that it has written to its own root."""
@@ -111,14 +111,14 @@ class FakeEngine(FakeImages):
         if found:
             found.remove()
 
-    def find(self, labels: Mapping[str, str]) -> list[Found]:
+    def find(self, labels: Mapping[str, str]) -> list[ContainerSummary]:
         """Every container that carries all of these labels."""
         with self._lock:
             containers = list(self._containers.values())
         return [
-            Found(each.handle, dict(each.spec.labels), each.running, each.started)
+            ContainerSummary(each.handle, dict(each.spec.labels), each.running, each.started)
             for each in containers
-            if carries(each.spec.labels, labels)
+            if has_labels(each.spec.labels, labels)
         ]
 
     def copy_in(self, handle: Handle, target: str, tar: Iterable[bytes]) -> None:
@@ -162,4 +162,4 @@ def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> No
         path.symlink_to(member.linkname)
     elif member.isreg():
         content = archive.extractfile(member)
-        put(path, content.read() if content else b"")
+        write_file(path, content.read() if content else b"")

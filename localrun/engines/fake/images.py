@@ -13,7 +13,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from localrun.engines.base import Image, Progress, no_progress
+from localrun.engines.base import EngineImage, Progress, no_progress
 from localrun.errors import Cause, ImageError
 
 
@@ -21,9 +21,9 @@ class FakeImages:
     """Images by id; names are kept with their images, each with one image only."""
 
     def __init__(self) -> None:
-        self.registry: dict[str, Image] = {}
+        self.registry: dict[str, EngineImage] = {}
         self._image_lock = threading.Lock()
-        self._images: dict[str, Image] = {}
+        self._images: dict[str, EngineImage] = {}
         self._labels: dict[str, dict[str, str]] = {}
         self._archives: dict[str, bytes] = {}
 
@@ -37,10 +37,10 @@ class FakeImages:
         environment: Sequence[str] = (),
         labels: Mapping[str, str] | None = None,
         where: Literal["engine", "registry"] = "engine",
-    ) -> Image:
+    ) -> EngineImage:
         """Make an image, in the engine or in the registry that it pulls from."""
         digest = hashlib.sha256(f"{reference} {architecture}".encode()).hexdigest()
-        image = Image(
+        image = EngineImage(
             f"sha256:{digest}",
             "linux",
             architecture,
@@ -56,7 +56,7 @@ class FakeImages:
             self._keep(image, labels or {})
         return image
 
-    def find_image(self, reference: str) -> Image | None:
+    def find_image(self, reference: str) -> EngineImage | None:
         """Look up an image by id, name or digest."""
         with self._image_lock:
             by_id = self._images.get(reference) or self._images.get(f"sha256:{reference}")
@@ -76,7 +76,7 @@ class FakeImages:
         found = self.require_image(image)
         yield self._archives.get(found.id) or _make_archive(found)
 
-    def pull_image(self, reference: str, progress: Progress = no_progress) -> Image:
+    def pull_image(self, reference: str, progress: Progress = no_progress) -> EngineImage:
         """Take an image from `registry`."""
         found = self.registry.get(reference)
         if found is None:
@@ -99,7 +99,7 @@ class FakeImages:
         labels: Mapping[str, str],
         build_args: Mapping[str, str],
         progress: Progress = no_progress,
-    ) -> Image:
+    ) -> EngineImage:
         """Make an image whose id follows from the folder's content; nothing is executed."""
         if not (folder / dockerfile).is_file():
             raise ImageError(
@@ -109,7 +109,7 @@ class FakeImages:
         digest = hashlib.sha256(json.dumps(sorted(build_args.items())).encode())
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
-        image = Image(f"sha256:{digest.hexdigest()}", "linux", "amd64", 1)
+        image = EngineImage(f"sha256:{digest.hexdigest()}", "linux", "amd64", 1)
         self._keep(image, dict(labels))
         self.tag_image(image.id, name)
         return self.require_image(image.id)
@@ -136,13 +136,13 @@ class FakeImages:
                 del self._images[found.id]
                 self._archives.pop(found.id, None)
 
-    def images(self, labels: Mapping[str, str]) -> list[Image]:
+    def images(self, labels: Mapping[str, str]) -> list[EngineImage]:
         """Every image that carries all of these labels."""
         with self._image_lock:
             images = list(self._images.values())
-        return [image for image in images if carries(self._labels.get(image.id, {}), labels)]
+        return [image for image in images if has_labels(self._labels.get(image.id, {}), labels)]
 
-    def _keep(self, image: Image, labels: Mapping[str, str]) -> None:
+    def _keep(self, image: EngineImage, labels: Mapping[str, str]) -> None:
         with self._image_lock:
             known = self._images.get(image.id)
             tags = known.tags if known else ()
@@ -151,7 +151,7 @@ class FakeImages:
         for tag in image.tags:
             self.tag_image(image.id, tag)
 
-    def require_image(self, reference: str) -> Image:
+    def require_image(self, reference: str) -> EngineImage:
         """Look up what must be there. Raises `ImageError` with cause IMAGE_MISSING."""
         found = self.find_image(reference)
         if found is None:
@@ -164,7 +164,7 @@ class FakeImages:
         return found
 
 
-def carries(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+def has_labels(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     """Whether all wanted labels are there (value "": any value)."""
     return all(name in found and value in ("", found[name]) for name, value in wanted.items())
 
@@ -175,7 +175,7 @@ def _tagged(reference: str) -> str:
     return reference if plain else f"{reference}:latest"
 
 
-def _read_archive(data: bytes) -> tuple[Image, dict[str, str]]:
+def _read_archive(data: bytes) -> tuple[EngineImage, dict[str, str]]:
     try:
         with tarfile.open(fileobj=io.BytesIO(data)) as archive:
             entry = json.loads(_member(archive, "manifest.json"))[0]
@@ -187,7 +187,7 @@ def _read_archive(data: bytes) -> tuple[Image, dict[str, str]]:
             remedy="save it again: `docker save -o image.tar NAME`",
         ) from error
     config = described.get("config") or {}
-    image = Image(
+    image = EngineImage(
         id=f"sha256:{hashlib.sha256(text).hexdigest()}",
         os=described.get("os", "linux"),
         architecture=described.get("architecture", ""),
@@ -209,7 +209,7 @@ def _member(archive: tarfile.TarFile, name: str) -> bytes:
     return opened.read()
 
 
-def _make_archive(image: Image) -> bytes:
+def _make_archive(image: EngineImage) -> bytes:
     """An archive of an image that was never loaded: its id is another one, as its parts were never there."""
     layer = bytes(2 * tarfile.BLOCKSIZE)
     config = {

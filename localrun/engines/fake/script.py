@@ -37,7 +37,7 @@ class Scripted:
         container.stdout.write(self.stdout)
         container.stderr.write(self.stderr)
         for name, content in self.files.items():
-            put(container.path(name), content)
+            write_file(container.path(name), content)
         for name, value in self.outputs.items():
             _put_value(container.path(f"{container.output_folder}/{name}"), value)
         if self.seconds and container.stopped.wait(self.seconds):
@@ -45,7 +45,7 @@ class Scripted:
         return Exit(self.exit_code, self.oom_killed, self.error)
 
 
-def put(path: Path, content: str | bytes | None) -> None:
+def write_file(path: Path, content: str | bytes | None) -> None:
     """Write a file, with the folders it needs; None removes it."""
     if content is None:
         path.unlink(missing_ok=True)
@@ -56,13 +56,13 @@ def put(path: Path, content: str | bytes | None) -> None:
 
 def _put_value(path: Path, value: Any) -> None:
     if isinstance(value, (list, tuple)):
-        put(path / "array.yml", f"size: {len(value)}")
+        write_file(path / "array.yml", f"size: {len(value)}")
         for index, item in enumerate(value):
             _put_value(path / str(index), item)
     elif isinstance(value, Path) and value.is_dir():
         shutil.copytree(value, path)
     else:
-        put(path, _content(value))
+        write_file(path, _content(value))
 
 
 def _content(value: Any) -> str | bytes | None:

@@ -86,15 +86,15 @@ def _storage(info: EngineInfo) -> Check:
 
 
 def _limits(info: EngineInfo) -> Check:
-    facts = {"cgroups": info.cgroups, "unheld": list(info.unheld)}
+    facts = {"cgroups": info.cgroups, "unheld": list(info.unenforced)}
     version = f"cgroups v{info.cgroups}" if info.cgroups else "cgroups"
-    if not info.unheld:
+    if not info.unenforced:
         return well("limits", f"{version}: memory, swap, cpu and processes are held to their limits", **facts)
-    loose = "; ".join(_LOOSE[name] for name in info.unheld)
+    loose = "; ".join(_LOOSE[name] for name in info.unenforced)
     remedy = "let the engine run with all cgroup controllers (`docker info` names what is missing)"
-    if info.unheld == ("swap",):
+    if info.unenforced == ("swap",):
         remedy = "boot with `swapaccount=1` on the kernel's command line, or turn swap off"
-    told = failing if "memory" in info.unheld else doubtful
+    told = failing if "memory" in info.unenforced else doubtful
     return told("limits", f"{version}: {loose}", remedy, **facts)
 
 
@@ -105,12 +105,12 @@ def _gpu(info: EngineInfo) -> Check:
 
 
 def _clock(info: EngineInfo) -> Check:
-    if abs(info.clock) <= _APART:
-        return well("clock", "the engine's clock is this machine's", seconds=round(info.clock, 3))
-    ahead = "ahead of" if info.clock > 0 else "behind"
+    if abs(info.clock_offset) <= _APART:
+        return well("clock", "the engine's clock is this machine's", seconds=round(info.clock_offset, 3))
+    ahead = "ahead of" if info.clock_offset > 0 else "behind"
     return doubtful(
         "clock",
-        f"the engine's clock is {format_duration(abs(info.clock))} {ahead} this machine's",
+        f"the engine's clock is {format_duration(abs(info.clock_offset))} {ahead} this machine's",
         "set both clocks, for example by NTP: times in records would contradict each other",
-        seconds=round(info.clock, 3),
+        seconds=round(info.clock_offset, 3),
     )

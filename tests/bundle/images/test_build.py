@@ -13,7 +13,7 @@ import pytest
 from localrun.bundle.images import ensure as images
 from localrun.bundle.images.build import REPOSITORY, build_labels
 from localrun.bundle.images.ensure import ImageFolder
-from localrun.engines.base import ContainerSpec, Image
+from localrun.engines.base import ContainerSpec, EngineImage
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, ImageError
 
@@ -33,11 +33,11 @@ def folder(tmp_path: Path, docker_engine: DockerEngine, busybox: str) -> Iterato
                 docker_engine.remove_image(tag)
 
 
-def built_from(folder: Path, engine: DockerEngine) -> list[Image]:
+def built_from(folder: Path, engine: DockerEngine) -> list[EngineImage]:
     return engine.images(build_labels(folder.resolve()))
 
 
-def ensure(engine: DockerEngine, folder: Path, **build_args: str) -> tuple[Image, list[str]]:
+def ensure(engine: DockerEngine, folder: Path, **build_args: str) -> tuple[EngineImage, list[str]]:
     said: list[str] = []
     made = images.ensure_image(
         ImageFolder(folder, build_args=build_args),
@@ -126,7 +126,7 @@ class Meeting(DockerEngine):
         self.barrier = threading.Barrier(2, timeout=30)
         self.containers: list[str] = []
 
-    def build_image(self, folder: Path, **options: Any) -> Image:
+    def build_image(self, folder: Path, **options: Any) -> EngineImage:
         self.barrier.wait()
         return super().build_image(folder, **options)
 
@@ -142,7 +142,7 @@ def test_two_builds_of_the_same_at_once_make_one_image_and_leave_none_without_a_
     # Given a build that makes another image each time, and two caches that do not know of each other
     (folder / "Dockerfile").write_text(f"FROM {busybox}\nRUN cat /proc/sys/kernel/random/uuid > /id\n")
     engine = Meeting()
-    made: list[Image] = []
+    made: list[EngineImage] = []
 
     def build(cache: Path) -> None:
         made.append(images.ensure_image(ImageFolder(folder), engine, cache=cache))

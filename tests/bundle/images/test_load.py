@@ -23,7 +23,7 @@ from localrun.bundle.images.compressed import FileSpan
 from localrun.bundle.images.ensure import ImageArchive
 from localrun.bundle.images.load import select_image
 from localrun.bundle.images.retag import local_name, retag
-from localrun.engines.base import Engine, EngineInfo, Image
+from localrun.engines.base import Engine, EngineImage, EngineInfo
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, EngineError, ImageError, TaskKilled
 from tests.support.archives import attestation, look, nested, oci_image, oci_layout, old_save
@@ -37,14 +37,14 @@ class Shelf:
     """An engine that only keeps images, and counts what is asked of it."""
 
     info_: EngineInfo = INFO
-    kept: dict[str, Image] = field(default_factory=dict)
+    kept: dict[str, EngineImage] = field(default_factory=dict)
     loaded: list[dict[str, bytes]] = field(default_factory=list)
     gives_own_ids: bool = False
 
     def info(self) -> EngineInfo:
         return self.info_
 
-    def find_image(self, reference: str) -> Image | None:
+    def find_image(self, reference: str) -> EngineImage | None:
         return self.kept.get(reference)
 
     def load_image(self, archive: Iterable[bytes]) -> str:
@@ -53,13 +53,13 @@ class Shelf:
         self.loaded.append(members)
         config = str(json.loads(members["manifest.json"])[0]["Config"])
         name = "sha256:" + ("f" * 64 if self.gives_own_ids else config.removesuffix(".json"))
-        self.kept[name] = Image(name, "linux", "amd64", 1)
+        self.kept[name] = EngineImage(name, "linux", "amd64", 1)
         return name
 
 
 def ensure(
     archive: ImageArchive, engine: object, cache: Path, *, check: Callable[[], None] = lambda: None
-) -> Image:
+) -> EngineImage:
     return images.ensure_image(archive, cast(Engine, engine), cache=cache, check_cancelled=check)
 
 

@@ -10,32 +10,32 @@ import pytest
 
 from localrun.bundle.images import ensure as images
 from localrun.bundle.images.ensure import ImageReference, PullPolicy
-from localrun.engines.base import Engine, Image, Progress
+from localrun.engines.base import Engine, EngineImage, Progress
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, ImageError, TaskKilled
 
-FOUND = Image("sha256:" + "1" * 64, "linux", "amd64", 1)
-PULLED = Image("sha256:" + "2" * 64, "linux", "amd64", 1)
+FOUND = EngineImage("sha256:" + "1" * 64, "linux", "amd64", 1)
+PULLED = EngineImage("sha256:" + "2" * 64, "linux", "amd64", 1)
 
 
 @dataclass
 class Registry:
     """An engine with some images, and a registry that has any."""
 
-    kept: dict[str, Image] = field(default_factory=dict)
+    kept: dict[str, EngineImage] = field(default_factory=dict)
     pulled: list[str] = field(default_factory=list)
 
-    def find_image(self, reference: str) -> Image | None:
+    def find_image(self, reference: str) -> EngineImage | None:
         return self.kept.get(reference)
 
-    def pull_image(self, reference: str, progress: Progress) -> Image:
+    def pull_image(self, reference: str, progress: Progress) -> EngineImage:
         progress("pulling", 1, 2)
         self.pulled.append(reference)
         self.kept[reference] = PULLED
         return PULLED
 
 
-def ensure(engine: Registry, reference: str, cache: Path, pull: PullPolicy = "missing") -> Image:
+def ensure(engine: Registry, reference: str, cache: Path, pull: PullPolicy = "missing") -> EngineImage:
     return images.ensure_image(ImageReference(reference), cast(Engine, engine), cache=cache, pull=pull)
 
 
