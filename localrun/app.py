@@ -17,7 +17,7 @@ from localrun.runner.runner import Runner
 from localrun.settings import Settings
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home, Workspace
+from localrun.task.workspace import TaskStore, Workspace
 
 if TYPE_CHECKING:
     from localrun.manager.recovery import Recovery
@@ -40,12 +40,12 @@ class App:
 
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         self.settings = settings
-        self.home = Home(settings.home)
-        self.manager = TaskManager(self.home, settings, lambda: self.runner)
+        self.store = TaskStore(settings.home)
+        self.manager = TaskManager(self.store, settings, lambda: self.runner)
         self._given_engine = engine
         self._look: threading.Thread | None = None
 
-    def expect_engine(self) -> None:
+    def connect_in_background(self) -> None:
         """Ask the engine what it is while something else is done: it takes its time to answer.
 
         Whoever needs the engine waits for that, and meets the error if there is one.
@@ -97,7 +97,7 @@ class App:
         """What ends the tasks of processes that died."""
         from localrun.manager.recovery import Recovery
 
-        return Recovery(self.home, self.engine, self.settings)
+        return Recovery(self.store, self.engine, self.settings)
 
     def recover(self) -> list[TaskRecord]:
         """Go on with what earlier processes left, and end what nobody can go on with."""
@@ -110,7 +110,7 @@ class App:
     def tasks(self, limit: int | None = None) -> list[TaskRecord]:
         """The records of this folder's tasks, the newest first, without unreadable ones and replicas."""
         found: list[TaskRecord] = []
-        for workspace in self.home.newest():
+        for workspace in self.store.newest_first():
             if len(found) == limit:
                 break
             record = workspace.load_or_none()
@@ -122,13 +122,13 @@ class App:
         """A task by id, unique prefix, or `last`. Raises `TaskNotFound`."""
         from localrun.task import lookup
 
-        workspace = lookup.find(self.home, prefix)
+        workspace = lookup.find(self.store, prefix)
         return workspace, workspace.load()
 
     def replicas(self, record: TaskRecord) -> list[TaskRecord]:
         """The records of a task's replicas, in their order; those that are not there are left out."""
         ids = record.replication.ids if record.replication else []
-        places = (self.home.known(task_id) for task_id in ids)
+        places = (self.store.find(task_id) for task_id in ids)
         found = (place.load_or_none() for place in places if place is not None)
         return [replica for replica in found if replica is not None]
 
@@ -138,7 +138,7 @@ class App:
         Raises `TaskNotFound`, and `UsageError` when it has ended already.
         """
         _, record = self.find(prefix)
-        if record.state.is_end:
+        if record.state.is_final:
             raise UsageError(
                 f"the task {record.id[:8]} has ended already ({record.state})", remedy="nothing to do"
             )
@@ -154,12 +154,12 @@ class App:
         Raises `EngineUnreachable`.
         """
         workspace, record = self.find(prefix)
-        while not record.state.is_end:
-            self.home.wait(record.id)
+        while not record.state.is_final:
+            self.store.wait_released(record.id)
             record = workspace.load()
             if _waits_for_somebody(record) and not workspace.kill_requested:
                 break
-            if not record.state.is_end:
+            if not record.state.is_final:
                 self._go_on(record)
                 record = workspace.load()
         return record
@@ -167,10 +167,10 @@ class App:
     def _go_on(self, record: TaskRecord) -> None:
         if self.recovery.end(record.id) is not None:
             return
-        task = self.manager.take_over(record.id)
+        task = self.manager.resume(record.id)
         if task is not None and _waits_for_somebody(record):
             self.manager.kill(task)
-        if task is not None and self.manager.wait(task) and not task.record.state.is_end:
+        if task is not None and self.manager.wait(task) and not task.record.state.is_final:
             raise LocalrunError(
                 f"localrun itself failed: the task {task.id[:8]} has no end",
                 remedy="this is a bug of localrun; please report it with what is printed above",
@@ -183,22 +183,22 @@ class App:
         """
         from localrun.task import lookup
 
-        workspace = lookup.find(self.home, prefix)
+        workspace = lookup.find(self.store, prefix)
         record = workspace.load_or_none()
         self._refuse_replica(record)
-        if record is not None and not record.state.is_end and self.recovery.end(record.id) is None:
+        if record is not None and not record.state.is_final and self.recovery.end(record.id) is None:
             raise UsageError(
                 f"the task {record.id[:8]} has not ended ({record.state})",
                 remedy=f"stop it first: `localrun kill {record.id[:8]}`",
             )
         for replica in self.replicas(record) if record is not None else ():
-            self.home.forget(self.home.open(replica.id))
-        self.home.forget(workspace)
+            self.store.remove(self.store.open(replica.id))
+        self.store.remove(workspace)
         return workspace.id
 
     def _refuse_replica(self, record: TaskRecord | None) -> None:
-        whole = record.replica.of if record and record.replica else None
-        if record is not None and whole is not None and self.home.known(whole):
+        whole = record.replica.parent_id if record and record.replica else None
+        if record is not None and whole is not None and self.store.find(whole):
             raise UsageError(
                 f"the task {record.id[:8]} is a replica of {whole[:8]}",
                 remedy=f"delete that, and its replicas with it: `localrun rm {whole[:8]}`",

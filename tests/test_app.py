@@ -29,7 +29,7 @@ def other_process(desk: Desk) -> App:
 def test_the_newest_tasks_come_first_and_a_damaged_one_hides_no_other(tmp_path: Path) -> None:
     with make_desk(tmp_path, lambda container: 1) as desk:
         ids = [desk.run(values={"a": 1, "b": 2}).id for _ in range(3)]
-        (desk.app.home.open(ids[1]).path / "task.json").write_text("{")
+        (desk.app.store.open(ids[1]).path / "task.json").write_text("{")
         assert [record.id for record in desk.app.tasks()] == [ids[2], ids[0]]
         assert [record.id for record in desk.app.tasks(limit=1)] == [ids[2]]
 
@@ -106,7 +106,7 @@ class SlowEngine(FakeEngine):
 def test_an_engine_that_is_expected_is_asked_at_once_and_waited_for_when_it_is_needed(tmp_path: Path) -> None:
     engine = SlowEngine()
     with make_desk(tmp_path, engine=engine) as desk:
-        desk.app.expect_engine()
+        desk.app.connect_in_background()
         assert engine.asked.wait(10)
         threading.Timer(0.05, engine.go.set).start()
         assert desk.app.engine is engine
@@ -115,7 +115,7 @@ def test_an_engine_that_is_expected_is_asked_at_once_and_waited_for_when_it_is_n
 
 def test_an_engine_that_is_not_there_is_told_when_it_is_needed_and_not_before(tmp_path: Path) -> None:
     app = App(Settings(home=tmp_path, docker_host="unix:///nowhere.sock"))
-    app.expect_engine()
+    app.connect_in_background()
     with pytest.raises(EngineUnreachable, match=r"nowhere\.sock"):
         _ = app.runner
     app.close()
@@ -124,7 +124,7 @@ def test_an_engine_that_is_not_there_is_told_when_it_is_needed_and_not_before(tm
 
 def test_an_address_of_no_kind_is_told_when_the_engine_is_needed(tmp_path: Path) -> None:
     app = App(Settings(home=tmp_path, docker_host="nothing"))
-    app.expect_engine()
+    app.connect_in_background()
     with pytest.raises(EngineUnreachable, match="no kind that is known"):
         _ = app.engine
     app.close()

@@ -20,8 +20,8 @@ from typing import Annotated
 import msgspec
 
 from localrun.errors import AdmissionError, Cause
-from localrun.task.process import is_alive, is_foreign, this_process
-from localrun.task.record import Frozen, Owner, Resources, decoder
+from localrun.task.process import current_process, is_alive, is_foreign
+from localrun.task.record import Frozen, ProcessId, Resources, decoder
 
 _LARGEST = 16 * 1024**2  # bytes; some 40,000 entries: whatever is larger was not written by us
 _FOREIGN_LIFE = 7 * 24 * 3600.0  # seconds after which a process that cannot be looked at is forgotten
@@ -33,7 +33,7 @@ class LedgerEntry(Frozen, frozen=True, kw_only=True):
     task_id: str
     ticket: int
     admitted: bool
-    owner: Owner
+    owner: ProcessId
     since: float
     cpus: Annotated[float, msgspec.Meta(ge=0)]
     memory: Annotated[int, msgspec.Meta(ge=0)]
@@ -72,7 +72,7 @@ class LedgerTxn:
             task_id=task_id,
             ticket=max(last + 1, time.monotonic_ns()),
             admitted=False,
-            owner=this_process(),
+            owner=current_process(),
             since=time.time(),
             **asked.as_dict(),
         )
@@ -84,7 +84,7 @@ class LedgerTxn:
     def find_own(self, task_id: str) -> LedgerEntry | None:
         """The entry of a task that this process carries."""
         entry = self.entries.get(task_id)
-        return entry if entry is not None and entry.owner == this_process() else None
+        return entry if entry is not None and entry.owner == current_process() else None
 
     def remove(self, task_id: str) -> None:
         """Forget an entry of this process; that of another one stays."""
@@ -211,7 +211,7 @@ def _plain(stream: int) -> bool:
 
 
 def _living(entries: dict[str, LedgerEntry]) -> dict[str, LedgerEntry]:
-    alive: dict[Owner, bool] = {}
+    alive: dict[ProcessId, bool] = {}
     for entry in entries.values():
         if entry.owner not in alive:
             alive[entry.owner] = is_alive(entry.owner)

@@ -49,7 +49,7 @@ def _stands(event: Event) -> bool:
     if event.kind == "note":
         return bool(event.data.get("waiting"))
     state = event.data.get("state") if event.kind == "state" else None
-    return state is not None and (state == TaskState.RUNNING or TaskState(state).is_end)
+    return state is not None and (state == TaskState.RUNNING or TaskState(state).is_final)
 
 
 _lock = threading.Lock()

@@ -12,7 +12,7 @@ from localrun.api.exceptions import TaskFailed
 from localrun.api.task import Task
 from localrun.bundle.images.ensure import PullPolicy
 from localrun.errors import Problem, UsageError
-from localrun.manager.request import Request, for_iexec, order_of, profile_of
+from localrun.manager.request import Request, parse_iexec_args, parse_profile, to_iexec_request
 from localrun.task.record import ProfileName
 from localrun.task.states import TaskState
 from localrun.units import parse_bytes, parse_duration
@@ -78,13 +78,13 @@ def submit(
         detached=True,
     )
     try:
-        profile_of(profile)
+        parse_profile(profile)
     except ValueError as error:
         problems.append(Problem("profile", f"{error} (it is {profile!r})"))
     if problems:
         raise UsageError("the options have problems", remedy="correct what is listed", problems=problems)
     if profile == "iexec":
-        request = for_iexec(request, order_of({**values, **(inputs or {})}), os.fspath(bundle))
+        request = to_iexec_request(request, parse_iexec_args({**values, **(inputs or {})}), os.fspath(bundle))
     app = app_for(home)
     task = app.manager.submit(request, starts_of(app).hear)
     return Task(task.id, app.settings.home)

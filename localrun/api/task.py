@@ -39,7 +39,7 @@ class Task:
 
     def __init__(self, task_id: str, home: str | os.PathLike[str] | None = None) -> None:
         self._app = app_for(home)
-        self._workspace = lookup.find(self._app.home, task_id)
+        self._workspace = lookup.find(self._app.store, task_id)
         self.id = self._workspace.id
         self._lock = threading.Lock()
         self._ending: futures.Future[TaskRecord] | None = None
@@ -75,7 +75,7 @@ class Task:
     @property
     def is_terminal(self) -> bool:
         """Whether it has ended."""
-        return self.status.is_end
+        return self.status.is_final
 
     @property
     def is_failed(self) -> bool:
@@ -131,7 +131,7 @@ class Task:
         end = self.end()
         while True:
             record = self._ended(end.result()) if end.done() else self.info
-            if record.state.is_end or wanted in [entered for entered, _ in record.history]:
+            if record.state.is_final or wanted in [entered for entered, _ in record.history]:
                 return record.state
             left = _LOOK if deadline is None else min(_LOOK, deadline - time.monotonic())
             if left <= 0:
@@ -162,7 +162,7 @@ class Task:
         return ending
 
     def _ended(self, record: TaskRecord) -> TaskRecord:
-        if not record.state.is_end:
+        if not record.state.is_final:
             raise UsageError(
                 f"the task {self.id[:8]} is {record.state}, and no process carries it",
                 remedy="start the server that it was submitted to, or submit it again",
@@ -234,7 +234,7 @@ class Task:
 
     def _end_record(self) -> TaskRecord:
         record = self.info
-        if not record.state.is_end:
+        if not record.state.is_final:
             raise UsageError(
                 f"the task {self.id[:8]} has not ended ({record.state})", remedy="call its wait() first"
             )
@@ -317,7 +317,7 @@ def _in_vain(ending: futures.Future[TaskRecord]) -> bool:
     """Whether the waiting is over, and the task is not: the next one may see its end."""
     if not ending.done():
         return False
-    return ending.cancelled() or ending.exception() is not None or not ending.result().state.is_end
+    return ending.cancelled() or ending.exception() is not None or not ending.result().state.is_final
 
 
 def _state(word: TaskState | str) -> TaskState:

@@ -51,7 +51,7 @@ def history(record: TaskRecord, system: str) -> Iterator[tuple[str, float]]:
 def sayings(record: TaskRecord, system: str) -> Iterator[tuple[Translation, float]]:
     """A task at each moment that a state or a step began, in the words of a system."""
     for state, step, since in _moments(record):
-        yield glossary.translate(state, step, _cause(record) if state.is_end else None, system), since
+        yield glossary.translate(state, step, _cause(record) if state.is_final else None, system), since
 
 
 def _moments(record: TaskRecord) -> Iterator[tuple[TaskState, StepName | None, float]]:
@@ -66,7 +66,7 @@ def _moments(record: TaskRecord) -> Iterator[tuple[TaskState, StepName | None, f
         else:
             state = what
             # a task that waits anew begins its steps anew; one that ends did so in its last
-            step = step if state is TaskState.RUNNING or state.is_end else None
+            step = step if state is TaskState.RUNNING or state.is_final else None
         yield state, step, since
 
 

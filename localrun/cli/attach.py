@@ -21,7 +21,7 @@ def ending(app: App, record: TaskRecord) -> End | None:
 
     `app` is to be left with `on_exit="leave"`: what is carried on here goes on without us.
     """
-    if record.state.is_end:
+    if record.state.is_final:
         return None
     from localrun.api import Task, using
 
@@ -50,7 +50,7 @@ def await_end(end: End | None) -> None:
 def tell_open(end: End | None) -> None:
     """Say when the following is over and the task is not. Raises what kept it from being carried on."""
     record = None if end is None else end.result()
-    if record is not None and not record.state.is_end:
+    if record is not None and not record.state.is_final:
         name = record.id[:8]
         err(f"no process carries the task {name} ({record.state}); `localrun kill {name}` ends it")
 
@@ -58,7 +58,7 @@ def tell_open(end: End | None) -> None:
 def tell_unattended(workspace: Workspace) -> None:
     """Say when nobody writes down what a task writes just now."""
     record = workspace.load()
-    if record.state.is_end:
+    if record.state.is_final:
         return
     from localrun.maintenance.leftovers import waits
 

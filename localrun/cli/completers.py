@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from click.shell_completion import CompletionItem
 
 from localrun.errors import LocalrunError
-from localrun.task.workspace import LAST, Home
+from localrun.task.workspace import LAST, TaskStore
 from localrun.units import format_duration
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ Items = list[CompletionItem]
 
 def tasks(ctx: click.Context, incomplete: str) -> Items:
     """The newest tasks by the beginning of their ids, and `last`."""
-    found = filter(None, (workspace.load_or_none() for workspace in _home(ctx).newest()))
+    found = filter(None, (workspace.load_or_none() for workspace in _home(ctx).newest_first()))
     newest = list(islice((record for record in found if record.replica is None), _MOST))
     if not newest:
         return []
@@ -48,7 +48,7 @@ def _short(task_id: str, incomplete: str) -> str:
 
 
 def _about(record: TaskRecord) -> str:
-    age = format_duration(max(time.time() - record.created, 0.0))
+    age = format_duration(max(time.time() - record.created_at, 0.0))
     return ", ".join(part for part in (record.cause or str(record.state), record.name, f"{age} ago") if part)
 
 
@@ -152,8 +152,8 @@ def words(_: click.Context, incomplete: str) -> Items:
     ]
 
 
-def _home(ctx: click.Context) -> Home:
+def _home(ctx: click.Context) -> TaskStore:
     from localrun import settings
 
     given = ctx.find_root().params.get("home")
-    return Home(settings.load(ctx.obj.environ, home=given).home)
+    return TaskStore(settings.load(ctx.obj.environ, home=given).home)

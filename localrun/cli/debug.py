@@ -62,7 +62,7 @@ def _found(app: App, task_id: str, *, logs: bool) -> dict[str, Any]:
     found = iexec_view.view(record, replicas)
     if logs:
         runs = iexec_view.runs_of(record, replicas)
-        found["appLogs"] = iexec_view.logs([(worker, app.home.open(run.id)) for worker, run in runs])
+        found["appLogs"] = iexec_view.logs([(worker, app.store.open(run.id)) for worker, run in runs])
     return found
 
 

@@ -66,7 +66,7 @@ def _print(sides: Sequence[ComparedTask], found: Sequence[Change]) -> None:
 
     first, second = (side.record for side in sides)
     for record in (first, second):
-        if not record.state.is_end:
+        if not record.state.is_final:
             err(f"the task {record.id[:8]} has not ended ({record.state}): compared as it is now")
     for mark, record in (("-", first), ("+", second)):
         out(f"{mark} {record.id[:8]}  {record.state}  {harmless(record.name) or '-'}")

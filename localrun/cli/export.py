@@ -23,7 +23,7 @@ def command(face: Face, file: Path, active: bool) -> int:
     from localrun.manager import export
 
     with face.app() as app:
-        found = [record for record in app.tasks() if not (active and record.state.is_end)]
+        found = [record for record in app.tasks() if not (active and record.state.is_final)]
         count = export.export(found, file)
     out(f"{count} {'task' if count == 1 else 'tasks'} written to {file}")
     return ExitCode.FINISHED

@@ -48,14 +48,14 @@ def logs(runs: list[tuple[str, Workspace]]) -> list[Fields]:
     """What each worker's program wrote, its end only when it is long."""
     from localrun.task import log
 
-    return [{"worker": worker, **log.by_stream(place.log, LONGEST)} for worker, place in runs]
+    return [{"worker": worker, **log.tail_by_stream(place.log, LONGEST)} for worker, place in runs]
 
 
 def _local(record: TaskRecord, runs: list[Run]) -> Fields:
     """What stands in place of the chain's data: its keys as far as they mean something here, and ours."""
     groups = record.replication.groups if record.replication else []
     agreed = groups[0] if groups and record.replication and record.replication.reached else None
-    ended = record.ended
+    ended = record.ended_at
     value = _digest(record) or (agreed.digest if agreed else None)
     return {
         "taskid": record.id,
@@ -121,13 +121,13 @@ def _moments(run: TaskRecord, whole: TaskRecord) -> Iterator[tuple[str, float, s
             yield "COMPUTED", step.finished, ""
     for saying, since in as_system.sayings(run, "iexec"):
         yield saying.replica, since, saying.cause
-    if run.id != whole.id and whole.ended is not None:
+    if run.id != whole.id and whole.ended_at is not None:
         yield from _verdict(run, whole)
 
 
 def _verdict(run: TaskRecord, whole: TaskRecord) -> Iterator[tuple[str, float, str]]:
     """What the comparison meant for a replica that gave something."""
-    replication, ended = whole.replication, whole.ended
+    replication, ended = whole.replication, whole.ended_at
     if replication is None or ended is None or run.replica is None or run.state is not TaskState.FINISHED:
         return
     groups = [group.replicas for group in replication.groups]

@@ -23,9 +23,9 @@ def command(face: Face, file: Path) -> int:
     from localrun.manager import export
 
     with face.app() as app:
-        found = export.take_in(export.read(file), app.home, app.manager)
+        found = export.import_tasks(export.read(file), app.store, app.manager)
         app.manager.shutdown(on_exit="leave")
-    out(f"{len(found.taken)} {'task' if len(found.taken) == 1 else 'tasks'} taken in")
+    out(f"{len(found.imported)} {'task' if len(found.imported) == 1 else 'tasks'} taken in")
     for problem in found.problems:
         err(f"not taken in: {problem}")
-    return ExitCode.BUNDLE_OR_VALUES if found.problems and not found.taken else ExitCode.FINISHED
+    return ExitCode.BUNDLE_OR_VALUES if found.problems and not found.imported else ExitCode.FINISHED

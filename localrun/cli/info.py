@@ -37,7 +37,7 @@ def command(face: Face, task_id: str, *, watch: float | None, system: str | None
         def look() -> tuple[str, bool]:
             now = workspace.load()
             words = (as_system.history(now, system), as_system.spoken(now, system).status) if system else ()
-            return summary(now, workspace, *words).rstrip("\n"), not now.state.is_end
+            return summary(now, workspace, *words).rstrip("\n"), not now.state.is_final
 
         show(look, watch, face.environ, as_json=as_json)
 

@@ -80,7 +80,7 @@ def _table(records: list[TaskRecord], system: str | None) -> tuple[str, bool]:
 
 
 def _records(app: App, state: str | None) -> Iterator[TaskRecord]:
-    for workspace in app.home.newest():
+    for workspace in app.store.newest_first():
         record = workspace.load_or_none()
         if record is not None and record.replica is None and state in (None, record.state):
             yield record
@@ -96,12 +96,12 @@ def _with_replicas(app: App) -> Iterator[TaskRecord]:
 def _row(record: TaskRecord, system: str | None) -> tuple[str, ...]:
     now = time.time()
     status, cause = as_system.state_and_cause(record, system)
-    duration = (record.ended or now) - record.created
+    duration = (record.ended_at or now) - record.created_at
     return (
         ("  " if record.replica else "") + record.id[:8],
         status,
         cause or "-",
         harmless(record.name) or "-",
-        format_duration(max(now - record.created, 0.0)),
+        format_duration(max(now - record.created_at, 0.0)),
         format_duration(duration),
     )

@@ -42,7 +42,7 @@ def command(face: Face, task_id: str, *, everything: bool, watch: float | None, 
 
         def look() -> tuple[str, bool]:
             now = listed(workspace, everything=everything)
-            return "\n".join(_lines(now)), not workspace.load().state.is_end
+            return "\n".join(_lines(now)), not workspace.load().state.is_final
 
         show(look, watch, face.environ, as_json=as_json)
         return
@@ -76,18 +76,18 @@ def remarks(record: TaskRecord, found: Listing) -> Iterator[str]:
     """What is to be known beside the list."""
     if found.is_truncated:
         yield f"there are more files than these {len(found.entries)}; all are in {Path(record.folder)}"
-    if record.remote and not record.state.is_end:
+    if record.remote and not record.state.is_final:
         yield (
             f"the engine of the task {record.id[:8]} does not share files with this machine: what it writes "
             f"comes when it has ended; `localrun logs {record.id[:8]} -f` shows what it says"
         )
     elif not found.entries:
-        yield f"the task {record.id[:8]} has written no files" + ("" if record.state.is_end else " yet")
+        yield f"the task {record.id[:8]} has written no files" + ("" if record.state.is_final else " yet")
 
 
 def _fields(record: TaskRecord, found: Listing) -> dict[str, Any]:
     files = [asdict(leaf) for leaf in found.entries]
-    here = record.state.is_end or not record.remote
+    here = record.state.is_final or not record.remote
     return {
         "id": record.id,
         "state": str(record.state),

@@ -99,7 +99,7 @@ def _print_log(
 def _nothing(record: TaskRecord) -> str:
     if record.replication is not None:
         return f"its replicas wrote, each for itself: `localrun logs {record.id[:8]}/1`"
-    return f"the task {record.id[:8]} wrote nothing" + ("" if record.state.is_end else " yet")
+    return f"the task {record.id[:8]} wrote nothing" + ("" if record.state.is_final else " yet")
 
 
 def pieces(path: Path, ended: threading.Event | None) -> Iterator[bytes]:

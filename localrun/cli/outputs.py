@@ -34,7 +34,7 @@ def command(face: Face, task_id: str, output: Path | None, as_json: bool) -> Non
 
     with face.app() as app:
         workspace, record = app.find(task_id)
-        if not record.state.is_end:
+        if not record.state.is_final:
             raise UsageError(
                 f"the task {record.id[:8]} has not ended ({record.state})",
                 remedy=f"wait for it with `localrun logs {record.id[:8]} -f`",

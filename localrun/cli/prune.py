@@ -73,7 +73,7 @@ def _pruning(app: App) -> Pruning:
     from localrun.maintenance.prune import Pruning
 
     return Pruning(
-        app.home,
+        app.store,
         cache=app.settings.cache,
         ledger=app.ledger,
         engine=lambda: app.engine,

@@ -50,17 +50,17 @@ class _OfTask:
         from msgspec.structs import replace
 
         from localrun import values
-        from localrun.manager.rerun import repeat
+        from localrun.manager.rerun import request_from
 
         workspace, record = app.find(self._task_id)
         self._before = (record, workspace)
         given = values.load_values(choices.inputs) if choices.inputs else {}
         anew = {*given, *(pair.partition("=")[0] for pair in choices.assignments)}
-        found = repeat(
+        found = request_from(
             record,
             workspace,
             say,
-            anew=anew,
+            replaced=anew,
             has_image=lambda image: app.engine.find_image(image) is not None,
             image=choices.image,
             same_image=self._same_image,

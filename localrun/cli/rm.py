@@ -38,7 +38,7 @@ def command(face: Face, task_ids: tuple[str, ...], everything: bool, as_json: bo
 
 
 def _ended(app: App) -> list[str]:
-    return [record.id for record in app.tasks() if record.state.is_end]
+    return [record.id for record in app.tasks() if record.state.is_final]
 
 
 def _remove(app: App, prefixes: list[str], face: Face) -> tuple[list[str], int]:

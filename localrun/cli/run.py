@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from localrun.app import App
     from localrun.manager.request import Request
     from localrun.platforms.iexec import IexecInputs
-    from localrun.task.active import Task
+    from localrun.task.active import ActiveTask
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
 
@@ -215,7 +215,7 @@ class _Run:
     def _open(self, stack: ExitStack) -> App:
         with self._interrupts.raising():
             app = stack.enter_context(self._face.app())
-            app.expect_engine()
+            app.connect_in_background()
             if self._choices.output is not None:
                 from localrun.api.download import Delivery
 
@@ -223,11 +223,11 @@ class _Run:
                 stack.callback(self._delivery.undo)
         return app
 
-    def _submit(self, app: App) -> Task:
+    def _submit(self, app: App) -> ActiveTask:
         try:
             with self._interrupts.raising():
                 request = self._origin.request(app, self._choices, self._display.say)
-                return app.manager.submit(request, self._feed.put, shield=self._interrupts.held)
+                return app.manager.submit(request, self._feed.put, defer_signals=self._interrupts.held)
         except Interrupted:
             started = app.manager.get_all_active_tasks()
             if not started:
@@ -235,7 +235,7 @@ class _Run:
             self._interrupts.answer_again()
             return started[0]
 
-    def _follow(self, app: App, task: Task) -> TaskRecord:
+    def _follow(self, app: App, task: ActiveTask) -> TaskRecord:
         with self._interrupts.stopping(lambda number: self._stop(app, task, number)):
             sweep = threading.Thread(target=self._sweep, args=(app,), name="sweep")
             end = threading.Thread(target=self._await, args=(app, task), name="end")
@@ -247,21 +247,21 @@ class _Run:
             for thread in (sweep, end):
                 if thread.ident:
                     thread.join()
-        if not task.record.state.is_end:
+        if not task.record.state.is_final:
             raise LocalrunError(
                 f"localrun itself failed: the task {task.id[:8]} has no end",
                 remedy="this is a bug of localrun; please report it with what is printed above",
             )
         return task.record
 
-    def _await(self, app: App, task: Task) -> None:
+    def _await(self, app: App, task: ActiveTask) -> None:
         """Close the feed once the task is let go of: also after a bug, when no event tells its end."""
         try:
             app.manager.wait(task)
         finally:
             self._feed.close()
 
-    def _stop(self, app: App, task: Task, number: int) -> None:
+    def _stop(self, app: App, task: ActiveTask, number: int) -> None:
         """Called for each signal, in a thread of its own."""
         first = number == 1
         self._display.say("stopping (Ctrl+C again: at once)" if first else "stopping at once")
@@ -338,7 +338,7 @@ class _OfBundle:
     def request(self, app: App, choices: Choices, say: Callable[[str], None]) -> Request:  # noqa: ARG002
         """The bundle as it is; there is nothing to remark."""
         from localrun import values
-        from localrun.manager.request import Request, for_iexec
+        from localrun.manager.request import Request, to_iexec_request
 
         asked = Request(
             bundle=Path(self.name),
@@ -357,7 +357,7 @@ class _OfBundle:
             replicas=choices.replicas or 1,
             agree=choices.agree,
         )
-        return asked if self._order is None else for_iexec(asked, self._order, self.name)
+        return asked if self._order is None else to_iexec_request(asked, self._order, self.name)
 
     def remarks(self, record: TaskRecord) -> Iterable[str]:  # noqa: ARG002
         """Its end says all."""

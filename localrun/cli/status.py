@@ -50,7 +50,7 @@ def status_fields(record: TaskRecord) -> dict[str, Any]:
 
     plain = record.as_dict()
     more = {key: plain[key] for key in ("step", "resources", "container", "network", "timeout")}
-    times = {"created": record.created or None, "ended": record.ended}
+    times = {"created": record.created_at or None, "ended": record.ended_at}
     return {**as_fields(record), **more, **times, "owner_gone": owner_gone(record)}
 
 
@@ -58,7 +58,7 @@ def owner_gone(record: TaskRecord) -> bool:
     """Whether the process that carries the task died before its end."""
     from localrun.task.process import is_alive
 
-    return not record.state.is_end and record.owner is not None and not is_alive(record.owner)
+    return not record.state.is_final and record.owner is not None and not is_alive(record.owner)
 
 
 def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
@@ -81,13 +81,13 @@ def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
     yield from _usage(record)
     if record.image_name or record.image:
         yield "image", " ".join(part for part in (record.image_name, record.image) if part)
-    if record.container and not record.state.is_end:
+    if record.container and not record.state.is_final:
         yield "container", record.container
     yield "folder", record.folder
 
 
 def _why(record: TaskRecord) -> Iterator[tuple[str, str]]:
-    if record.message and not record.state.is_end:
+    if record.message and not record.state.is_final:
         yield "waits", record.message
     if record.cause:
         yield "cause", record.cause
@@ -109,9 +109,9 @@ def _replicas(record: TaskRecord) -> Iterator[tuple[str, str]]:
 
 
 def _times(record: TaskRecord) -> str:
-    until = record.ended or time.time()
-    word = "took" if record.ended else "for"
-    return f"{word} {format_duration(max(until - record.created, 0.0))}"
+    until = record.ended_at or time.time()
+    word = "took" if record.ended_at else "for"
+    return f"{word} {format_duration(max(until - record.created_at, 0.0))}"
 
 
 def _steps(record: TaskRecord) -> Iterator[tuple[str, str]]:

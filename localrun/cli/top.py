@@ -137,8 +137,8 @@ class _Board:
 
     def _records(self) -> list[TaskRecord]:
         """Those asked for, or all that run; each that runs gets its gauge."""
-        home = self._app.home
-        places = self._workspaces or [home.open(name) for name in home.active()]
+        home = self._app.store
+        places = self._workspaces or [home.open(name) for name in home.active_ids()]
         found = [record for record in (place.load_or_none() for place in places) if record is not None]
         if not self._workspaces:
             found = [one for one in found if one.state is TaskState.RUNNING and not one.replication]
@@ -149,7 +149,7 @@ class _Board:
             if runs and record.id not in self._gauges:
                 assert record.container is not None
                 self._gauges[record.id] = _Gauge(self._app.engine, record.container)
-        return sorted(found, key=lambda record: record.created)
+        return sorted(found, key=lambda record: record.created_at)
 
     def await_speeds(self) -> None:
         """Block until every gauge can tell a speed, or tells nothing."""
@@ -168,16 +168,16 @@ class _Board:
     def _row(self, record: TaskRecord) -> dict[str, Any]:
         from localrun.runner.usage import with_current_usage
 
-        gauge = None if record.state.is_end else self._gauges.get(record.id)
+        gauge = None if record.state.is_final else self._gauges.get(record.id)
         usage, percent = (gauge.usage, gauge.cpu_percent) if gauge else (None, None)
-        known = with_current_usage(self._app.home.open(record.id), record).usage
+        known = with_current_usage(self._app.store.open(record.id), record).usage
         peaks = [known.memory_peak if known else 0, gauge.peak if gauge else 0]
         last = usage or known
         started = next((step.started for step in record.steps if step.name == "task"), None)
         ended = next((step.finished for step in record.steps if step.name == "task"), None)
         return {
             "id": record.id,
-            "replica": f"{record.replica.of[:8]}/{record.replica.number}" if record.replica else None,
+            "replica": f"{record.replica.parent_id[:8]}/{record.replica.number}" if record.replica else None,
             "name": record.name,
             "state": str(record.state),
             "cpu_percent": None if percent is None else round(percent, 2),
@@ -195,7 +195,7 @@ class _Board:
     def look(self) -> tuple[str, bool]:
         """The table, and whether it may still change: a named task that has ended does not."""
         rows = self.rows()
-        goes_on = not self._workspaces or any(not TaskState(row["state"]).is_end for row in rows)
+        goes_on = not self._workspaces or any(not TaskState(row["state"]).is_final for row in rows)
         if not rows:
             return "no task runs here", goes_on
         return "\n".join(columns([_HEADS, *map(_cells, rows)], left=3)), goes_on

@@ -132,7 +132,7 @@ class _Waiting:
         self.shown = not self.quiet
         display.begin(task.info.name or task.id)
         try:
-            place = self.app.home.open(task.id)
+            place = self.app.store.open(task.id)
             follow(place, task.end(), display.show, timeout=timeout, shield=self.interrupts.held)
         finally:
             display.end()
@@ -229,8 +229,8 @@ class _Waiting:
         if len(records) > 1:
             for record in records:
                 out(f"{record.id[:8]} {record.state}")
-        elif records and records[0].state.is_end:
-            record, folder = records[0], self.app.home.open(records[0].id).outputs
+        elif records and records[0].state.is_final:
+            record, folder = records[0], self.app.store.open(records[0].id).outputs
             if self.quiet:
                 results.print_outputs(record.outputs, [folder])
             else:

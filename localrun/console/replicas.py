@@ -22,7 +22,7 @@ def facts(record: TaskRecord) -> Iterator[tuple[str, str]]:
 
 def _which(replica: Replica) -> str:
     varied = ", ".join(f"{name} {value}" for name, value in replica.varied.items())
-    return harmless(f"number {replica.number} of the task {replica.of[:8]}, with {varied}")
+    return harmless(f"number {replica.number} of the task {replica.parent_id[:8]}, with {varied}")
 
 
 def _how_many(record: TaskRecord, replication: Replication) -> str:
@@ -36,11 +36,11 @@ def _all(replication: Replication) -> Iterator[tuple[str, str]]:
     for group in replication.groups:
         numbers = ", ".join(map(str, group.replicas))
         yield f"result of {numbers}", f"{group.digest[:_DIGITS]}..."
-    for number, cause in replication.without.items():
+    for number, cause in replication.failed.items():
         yield f"no result of {number}", cause
     for name, values in replication.varied.items():
         yield f"varied {name}", harmless(", ".join(value or "-" for value in values))
-    for name, value in replication.kept.items():
+    for name, value in replication.unvaried.items():
         yield f"kept {name}", harmless(f"{value} (the image or the task sets it)")
 
 

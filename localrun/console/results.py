@@ -83,7 +83,11 @@ def _below(folder: Path) -> int:
 
 def took(record: TaskRecord) -> float | None:
     """Seconds from the reading of the bundle to the end."""
-    return None if record.ended is None else record.ended - record.created + record.timings.get("bundle", 0.0)
+    return (
+        None
+        if record.ended_at is None
+        else record.ended_at - record.created_at + record.timings.get("bundle", 0.0)
+    )
 
 
 def _place(value: Any, folders: Iterable[Path]) -> tuple[str, str] | None:

@@ -62,7 +62,7 @@ def _stays(record: TaskRecord, entries: list[Entry], now: float) -> list[Facts]:
     ends: list[float | None] = [since for _, since in entries[1:]]
     stays: list[Facts] = []
     for (word, since), until in zip(entries, [*ends, None], strict=False):
-        ongoing = until is None and not record.state.is_end
+        ongoing = until is None and not record.state.is_final
         last = now if ongoing else until
         seconds = None if last is None else max(0.0, last - since)
         stays.append(
@@ -84,7 +84,7 @@ def _operations(record: TaskRecord) -> Iterator[tuple[float, Facts]]:
     steps = {step.name: step for step in record.steps}
     for name in sorted(seconds, key=_place):
         step = steps.get(_STEPS[name]) if name in _STEPS else None
-        moment = moments.get(_OPERATIONS.get(name, _S.RUNNING), record.ended or record.created)
+        moment = moments.get(_OPERATIONS.get(name, _S.RUNNING), record.ended_at or record.created_at)
         if step is not None and step.started is not None:
             moment = max(moment, step.started)
         took = seconds[name]
@@ -160,7 +160,7 @@ def summary(
 def _head(record: TaskRecord, status: str) -> Iterator[str]:
     yield f"Task {record.id}: {status or record.state}" + (f" ({record.cause})" if record.cause else "")
     yield f"  {record.name or record.bundle or 'a task without a container'}"
-    if record.message and not record.state.is_end:
+    if record.message and not record.state.is_final:
         yield f"  waits: {record.message}"
     if record.cause and record.message:
         yield "  " + record.message.replace("\n", "\n  ")

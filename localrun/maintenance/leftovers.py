@@ -18,7 +18,7 @@ from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
 from localrun.runner.disk_guard import folder_size
 from localrun.task.process import is_alive
 from localrun.task.record import TaskRecord
-from localrun.task.workspace import Home, Workspace
+from localrun.task.workspace import TaskStore, Workspace
 
 _DRAFT = re.compile(
     r"\.(\d+)(?:\.[0-9a-f]+)?\.(?:tmp|\d+)$"
@@ -41,7 +41,7 @@ class Stray:
 def is_left(record: TaskRecord) -> bool:
     """Whether the process that carried a task died, and no other one is meant to go on with it."""
     plan = record.plan
-    if record.state.is_end or plan is None or plan.detached or record.owner is None:
+    if record.state.is_final or plan is None or plan.detached or record.owner is None:
         return False
     return not is_alive(record.owner)
 
@@ -49,42 +49,42 @@ def is_left(record: TaskRecord) -> bool:
 def waits(record: TaskRecord) -> bool:
     """Whether a task that outlives its process waits for one that carries it on."""
     plan = record.plan
-    if record.state.is_end or plan is None or not plan.detached or record.owner is None:
+    if record.state.is_final or plan is None or not plan.detached or record.owner is None:
         return False
     return not is_alive(record.owner)
 
 
-def strays(home: Home, engine: Engine) -> list[Stray]:
+def strays(home: TaskStore, engine: Engine) -> list[Stray]:
     """The containers of tasks of this folder, and of the user's other ones, that are of no use any more."""
     found = ((each, _home_of(each) or home) for each in engine.find({LABEL_TASK: ""}))
     looked = ((each, place, _why(place, each.labels[LABEL_TASK])) for each, place in found)
     return [Stray(each, each.labels[LABEL_TASK], place.path, why) for each, place, why in looked if why]
 
 
-def _home_of(found: ContainerSummary) -> Home | None:
+def _home_of(found: ContainerSummary) -> TaskStore | None:
     folder = Path(found.labels.get(LABEL_HOME, ""))
-    return Home(folder) if folder.is_absolute() else None
+    return TaskStore(folder) if folder.is_absolute() else None
 
 
-def _why(home: Home, task_id: str) -> str:
+def _why(home: TaskStore, task_id: str) -> str:
     """Why a container of a task is of no use; empty when it is, or when that is somebody else's affair."""
-    if home.gone(task_id):
+    if home.is_missing(task_id):
         return "its task is gone"
-    if home.ended(task_id):
+    if home.is_finished(task_id):
         return "its task has ended"
-    record = home.open(task_id).load_or_none() if home.mine else None
+    record = home.open(task_id).load_or_none() if home.is_own else None
     return "its process died" if record is not None and is_left(record) else ""
 
 
-def claims(home: Home) -> list[str]:
+def claims(home: TaskStore) -> list[str]:
     """The tasks that count as active and are not: they are gone, or have ended."""
-    return [name for name in home.active() if not (home.tasks / name).is_dir() or home.ended(name)]
+    return [name for name in home.active_ids() if not (home.tasks / name).is_dir() or home.is_finished(name)]
 
 
-def unreadable(home: Home, limit: int) -> list[Workspace]:
+def unreadable(home: TaskStore, limit: int) -> list[Workspace]:
     """Tasks whose record cannot be read, among the newest ones, and that nobody is just making."""
-    active = set(home.active())
-    newest = (workspace for workspace, _ in zip(home.newest(), range(limit), strict=False))
+    active = set(home.active_ids())
+    newest = (workspace for workspace, _ in zip(home.newest_first(), range(limit), strict=False))
     return [each for each in newest if each.id not in active and each.load_or_none() is None]
 
 
@@ -106,7 +106,7 @@ def temporary(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
             yield image.id, image
 
 
-def drafts(home: Home, cache: Path) -> Iterator[Path]:
+def drafts(home: TaskStore, cache: Path) -> Iterator[Path]:
     """Files that a process was writing when it died, and what an engine of tests left."""
     folders = [*home.path.glob("tasks/*"), *(path for path in cache.glob("*") if path.is_dir())]
     for folder in folders:

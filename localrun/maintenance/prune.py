@@ -14,7 +14,7 @@ from localrun.engines.base import Engine
 from localrun.errors import EngineUnreachable
 from localrun.maintenance import leftovers
 from localrun.task.record import TaskRecord
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 from localrun.units import format_bytes, format_duration
 
 Kind = Literal["task", "dead", "container", "image", "file", "cache"]
@@ -71,7 +71,7 @@ class Pruning:
 
     def __init__(
         self,
-        home: Home,
+        home: TaskStore,
         *,
         cache: Path,
         ledger: Path,
@@ -91,7 +91,9 @@ class Pruning:
     def propose(self, wish: Wish) -> Proposal:
         """What can go. Nothing is changed; without an engine its part is left out, and that is said."""
         notes: list[str] = []
-        records = [record for place in self._home.newest() if (record := place.load_or_none()) is not None]
+        records = [
+            record for place in self._home.newest_first() if (record := place.load_or_none()) is not None
+        ]
         wholes = _wholes(records)
         going = _going(wholes, wish)
         items = [self._task(record) for record in going]
@@ -110,11 +112,11 @@ class Pruning:
         return Proposal(tuple(items), tuple(notes))
 
     def _task(self, record: TaskRecord) -> Item:
-        age = format_duration(time.time() - (record.ended or record.created))
+        age = format_duration(time.time() - (record.ended_at or record.created_at))
         return Item("task", record.id, f"{record.state} {age} ago", self._size(record))
 
     def _size(self, record: TaskRecord) -> int:
-        places = (self._home.known(name) for name in _ids(record))
+        places = (self._home.find(name) for name in _ids(record))
         return sum(leftovers.size_of(place.path) for place in places if place is not None)
 
     def _of_engine(
@@ -198,7 +200,7 @@ class Pruning:
 
     def _file(self, path: Path) -> None:
         if path.parent == self._home.path / "active":
-            claim = self._home.claim(path.name)
+            claim = self._home.acquire(path.name)
             if claim is not None:
                 claim.release(ended=path.name in leftovers.claims(self._home))
         elif path.is_dir():
@@ -209,14 +211,14 @@ class Pruning:
 
 def _ended(records: Sequence[TaskRecord]) -> list[TaskRecord]:
     """The ended tasks, the last one first; replicas go with the task that they are of."""
-    found = [record for record in records if record.state.is_end and record.replica is None]
-    return sorted(found, key=lambda record: record.ended or 0.0, reverse=True)
+    found = [record for record in records if record.state.is_final and record.replica is None]
+    return sorted(found, key=lambda record: record.ended_at or 0.0, reverse=True)
 
 
 def _wholes(records: Sequence[TaskRecord]) -> list[TaskRecord]:
     """All but replicas, which go with the task that they are of, as long as it is there."""
     known = {record.id for record in records}
-    return [record for record in records if record.replica is None or record.replica.of not in known]
+    return [record for record in records if record.replica is None or record.replica.parent_id not in known]
 
 
 def _ids(record: TaskRecord) -> list[str]:
@@ -228,11 +230,11 @@ def _going(records: Sequence[TaskRecord], wish: Wish) -> list[TaskRecord]:
     if "task" not in wish.kinds or (wish.older_than is None and wish.keep is None):
         return []
     before = time.time() - (wish.older_than or 0.0)
-    return [record for record in _ended(records)[wish.keep or 0 :] if (record.ended or 0.0) <= before]
+    return [record for record in _ended(records)[wish.keep or 0 :] if (record.ended_at or 0.0) <= before]
 
 
 def _goes(record: TaskRecord, going: set[str]) -> bool:
-    return record.id in going or (record.replica is not None and record.replica.of in going)
+    return record.id in going or (record.replica is not None and record.replica.parent_id in going)
 
 
 def _staying(records: Sequence[TaskRecord], size: int) -> Iterator[str]:

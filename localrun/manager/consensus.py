@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from localrun.errors import Cause, LocalrunError, NoConsensus, OutputsError, Problem
-from localrun.task.record import Disagreement, Group, Replication, TaskRecord
+from localrun.task.record import Disagreement, ReplicaGroup, Replication, TaskRecord
 from localrun.task.states import TaskState
 from localrun.values.compare.replicas import (
     ReplicaOutput,
@@ -22,12 +22,12 @@ from localrun.values.digest import FolderDigest, combine_digests, digest_folder
 from localrun.values.untrusted import UnsafePath
 
 COMPUTED = "computed.json"  # holds the result itself, when that is for a contract
-MOST = 100  # replicas of one task: each has threads of its own
+MAX_REPLICAS = 100  # replicas of one task: each has threads of its own
 _SHOWN = 10  # files that differ, in the message of the task's end
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ConsensusResult:
     """What came of a comparison.
 
     `chosen` is the number of the replica whose facts are the task's: the first of those that agree, or the
@@ -41,13 +41,13 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-def check(number: int, agree: int | None) -> int:
+def check_quorum(number: int, agree: int | None) -> int:
     """How many of the replicas must agree; None: all. Raises ValueError with what is wrong with the numbers.
 
     More than half of them: of fewer, two different results could win.
     """
-    if not 1 <= number <= MOST:
-        raise ValueError(f"there may be from 1 to {MOST} replicas")
+    if not 1 <= number <= MAX_REPLICAS:
+        raise ValueError(f"there may be from 1 to {MAX_REPLICAS} replicas")
     least = number // 2 + 1
     if agree is None:
         return number
@@ -56,7 +56,9 @@ def check(number: int, agree: int | None) -> int:
     return agree
 
 
-def compare(records: Mapping[int, TaskRecord], replication: Replication, declared: Sequence[str]) -> Outcome:
+def compare(
+    records: Mapping[int, TaskRecord], replication: Replication, declared: Sequence[str]
+) -> ConsensusResult:
     """Compare what the replicas gave, by their numbers; `declared` are the names of the task's outputs.
 
     What lies in the output folder beside them is not compared. Raises `OutputsError` when a file cannot be
@@ -83,7 +85,7 @@ def compare(records: Mapping[int, TaskRecord], replication: Replication, declare
     if not groups:
         return _all_failed(told_so, records)
     summary = _summary(told_so)
-    return Outcome(told_so, 0, summary, _no_consensus(told_so, records, summary))
+    return ConsensusResult(told_so, 0, summary, _no_consensus(told_so, records, summary))
 
 
 def _gave(record: TaskRecord | None) -> bool:
@@ -129,11 +131,11 @@ def _start(record: TaskRecord | None) -> str:
     return datetime.fromtimestamp(begun[0], UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _groups(results: Mapping[int, ReplicaOutput]) -> list[Group]:
+def _groups(results: Mapping[int, ReplicaOutput]) -> list[ReplicaGroup]:
     found: dict[str, list[int]] = {}
     for number, result in results.items():
         found.setdefault(combine_digests(result.files), []).append(number)
-    groups = [Group(replicas=numbers, digest=digest) for digest, numbers in found.items()]
+    groups = [ReplicaGroup(replicas=numbers, digest=digest) for digest, numbers in found.items()]
     return sorted(groups, key=lambda group: (-len(group.replicas), group.replicas))
 
 
@@ -151,7 +153,7 @@ def _summary(replication: Replication) -> str:
     groups, count = replication.groups, len(replication.ids)
     gave = sum(len(group.replicas) for group in groups)
     missing = (
-        f"; {format_replicas(sorted(map(int, replication.without)))} gave none" if replication.without else ""
+        f"; {format_replicas(sorted(map(int, replication.failed)))} gave none" if replication.failed else ""
     )
     if len(groups) == 1:
         return f"{gave} of {count} replicas gave the same result{missing}"
@@ -161,17 +163,17 @@ def _summary(replication: Replication) -> str:
     return f"{gave} of {count} replicas gave {len(groups)} different results: {sides}{missing}"
 
 
-def _agreed(replication: Replication, records: Mapping[int, TaskRecord]) -> Outcome:
+def _agreed(replication: Replication, records: Mapping[int, TaskRecord]) -> ConsensusResult:
     first, *others = replication.groups
     count = len(replication.ids)
-    alone = not others and not replication.without
+    alone = not others and not replication.failed
     summary = f"all {count} replicas gave the same result" if alone else _summary(replication)
     problems = _problems(replication, records)
     warnings = [f"{one.path} {one.message.partition(chr(10))[0]}" for one in problems]
-    return Outcome(replication, first.replicas[0], summary, None, tuple(warnings))
+    return ConsensusResult(replication, first.replicas[0], summary, None, tuple(warnings))
 
 
-def _all_failed(replication: Replication, records: Mapping[int, TaskRecord]) -> Outcome:
+def _all_failed(replication: Replication, records: Mapping[int, TaskRecord]) -> ConsensusResult:
     """They agree in giving nothing: what the first one met is what the task met."""
     count = len(replication.ids)
     if not records:
@@ -187,7 +189,7 @@ def _all_failed(replication: Replication, records: Mapping[int, TaskRecord]) -> 
         cause=Cause[first.cause] if first.cause else Cause.INTERNAL,
         problems=[Problem(**problem) for problem in first.problems],
     )
-    return Outcome(replication, chosen, f"all {count} replicas failed", error)
+    return ConsensusResult(replication, chosen, f"all {count} replicas failed", error)
 
 
 def _no_consensus(replication: Replication, records: Mapping[int, TaskRecord], summary: str) -> LocalrunError:
@@ -204,10 +206,10 @@ def _problems(replication: Replication, records: Mapping[int, TaskRecord]) -> li
         Problem(f"outputs/{one.path}", "\n".join(describe_disagreement(one)))
         for one in replication.disagreements[:_SHOWN]
     ]
-    more = len(replication.disagreements) - _SHOWN + replication.left_out
+    more = len(replication.disagreements) - _SHOWN + replication.omitted
     if more > 0:
         found.append(Problem("outputs", f"{more} more files differ"))
-    for number, cause in replication.without.items():
+    for number, cause in replication.failed.items():
         record = records.get(int(number))
         message = f" ({cause}): {record.message}" if record else ": it was deleted"
         found.append(Problem(f"replica {number}", f"gave no result{message}"))

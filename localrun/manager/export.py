@@ -14,14 +14,14 @@ from pathlib import Path
 from localrun.errors import LocalrunError, Problem, TaskExists, UsageError
 from localrun.manager.manager import TaskManager
 from localrun.task.record import TaskRecord
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportResult:
     """What became of the lines: the ids that were taken in, and why others were not."""
 
-    taken: list[str] = field(default_factory=list)
+    imported: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -31,7 +31,7 @@ def export(records: Iterable[TaskRecord], file: Path) -> int:
     count = 0
     try:
         with beside.open("wb") as stream:
-            for record in sorted(records, key=lambda record: record.state.is_end):
+            for record in sorted(records, key=lambda record: record.state.is_final):
                 stream.write(record.to_json() + b"\n")
                 count += 1
         beside.replace(file)
@@ -66,28 +66,28 @@ def _parsed(lines: list[bytes], file: Path, problems: list[Problem]) -> Iterator
             )
 
 
-def take_in(
+def import_tasks(
     records: Iterable[TaskRecord],
-    home: Home,
+    home: TaskStore,
     manager: TaskManager,
     find_bundle: Callable[[str], Path] = Path,
-) -> Imported:
+) -> ImportResult:
     """Make the tasks known here; those that are here already are left as they are."""
-    found = Imported()
+    found = ImportResult()
     for record in records:
         try:
-            if record.state.is_end:
+            if record.state.is_final:
                 _keep(record, home)
             else:
                 _make_anew(record, manager, find_bundle)
         except LocalrunError as error:
             found.problems.append(Problem(record.id, error.message, error.remedy))
         else:
-            found.taken.append(record.id)
+            found.imported.append(record.id)
     return found
 
 
-def _keep(record: TaskRecord, home: Home) -> None:
+def _keep(record: TaskRecord, home: TaskStore) -> None:
     workspace = home.create(record.id)
     workspace.save(record.replace(folder=str(workspace.path)))
 
@@ -98,5 +98,5 @@ def _make_anew(record: TaskRecord, manager: TaskManager, find_bundle: Callable[[
     if manager.find_task(record.id) is not None:
         raise TaskExists(f"there is a task {record.id} already", remedy="nothing to do")
     manager.create_task(
-        record.submitted, record.assigned_by, task_id=record.id, find_bundle=find_bundle, begin=False
+        record.submitted, record.assigned_by, task_id=record.id, find_bundle=find_bundle, start=False
     )

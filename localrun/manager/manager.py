@@ -11,21 +11,21 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from localrun.errors import Cause, ShuttingDown, TaskExists, TaskNotFound, UsageError
-from localrun.manager.pending_inputs import WaitingRoom
-from localrun.manager.registry import TaskList
-from localrun.manager.request import Request, from_payload, is_free_form, without_secrets
-from localrun.manager.submission import Intake, Ready, Shield
+from localrun.manager.pending_inputs import PendingInputs
+from localrun.manager.registry import TaskRegistry
+from localrun.manager.request import Request, from_payload, is_free_form, redact_secrets
+from localrun.manager.submission import DeferSignals, PreparedTask, Submitter
 from localrun.manager.takeover import Takeover
-from localrun.manager.workers import Crew
+from localrun.manager.workers import Workers
 from localrun.runner.container_spec import LABEL_TASK, require_plan
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.events import Event, Listener
-from localrun.task.lock import Claim
+from localrun.task.lock import TaskLock
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 
 OnExit = Literal["leave", "kill", "wait"]
 
@@ -37,14 +37,14 @@ class TaskManager:
     engine. Thread-safe.
     """
 
-    def __init__(self, home: Home, settings: Settings, runner: Callable[[], Runner]) -> None:
+    def __init__(self, home: TaskStore, settings: Settings, runner: Callable[[], Runner]) -> None:
         self._home = home
         self._settings = settings
         self._runner = runner
-        self._intake = Intake(home, settings)
-        self._list = TaskList(settings.keep_completed)
-        self._crew = Crew(self._list)
-        self._waiting = WaitingRoom(self._start, self.kill)
+        self._intake = Submitter(home, settings)
+        self._list = TaskRegistry(settings.keep_completed)
+        self._crew = Workers(self._list)
+        self._waiting = PendingInputs(self._start, self.kill)
         self._takeover = Takeover(
             home=home,
             intake=self._intake,
@@ -64,31 +64,31 @@ class TaskManager:
         self,
         request: Request,
         *listeners: Listener,
-        shield: Shield = nullcontext,
+        defer_signals: DeferSignals = nullcontext,
         task_id: str | None = None,
-        begin: bool = True,
-    ) -> Task:
+        start: bool = True,
+    ) -> ActiveTask:
         """Check everything, write the inputs down, and start the task; returns at once.
 
         Without `begin` it is left to the next process that recovers the folder.
 
         Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError`, `AdmissionError` with all
-        that is wrong, and leaves nothing behind then. `shield`: see `Intake.take`.
+        that is wrong, and leaves nothing behind then. `shield`: see `Submitter.take`.
         """
         self._refuse_if_closed()
-        ready = self._intake.take(
-            request, (*listeners, self._tell), task_id=task_id, shield=shield, check=self._check
+        ready = self._intake.prepare(
+            request, (*listeners, self._tell), task_id=task_id, defer_signals=defer_signals, check=self._check
         )
         try:
-            with shield():
-                self._accept(ready) if begin else ready.claim.release(ended=False)
+            with defer_signals():
+                self._accept(ready) if start else ready.lock.release(ended=False)
         except BaseException:
             if self._list.find(ready.task.id) is None:
-                self._home.forget(ready.task.workspace, ready.claim)
+                self._home.remove(ready.task.workspace, ready.lock)
             raise
         return ready.task
 
-    def _check(self, task: Task) -> None:
+    def _check(self, task: ActiveTask) -> None:
         self._runner().admission.check(task.id, task.record.resources)
 
     def create_task(
@@ -99,8 +99,8 @@ class TaskManager:
         task_id: str | None = None,
         find_bundle: Callable[[str], Path] = Path,
         find_file: Callable[[str], Path] | None = None,
-        begin: bool = True,
-    ) -> Task:
+        start: bool = True,
+    ) -> ActiveTask:
         """Make a task of an object: one that names a bundle or an image runs, others are completed by hand.
 
         With a `task_id` that is there already, the task that is there is given back. Raises as `submit`,
@@ -114,9 +114,11 @@ class TaskManager:
         if known is not None:
             return known
         request = replace(from_payload(payload, find_bundle, find_file), assigned_by=assigned_by)
-        return self.submit(request, task_id=task_id, begin=begin)
+        return self.submit(request, task_id=task_id, start=start)
 
-    def _make_free_form(self, payload: Mapping[str, Any], assigned_by: str, task_id: str | None) -> Task:
+    def _make_free_form(
+        self, payload: Mapping[str, Any], assigned_by: str, task_id: str | None
+    ) -> ActiveTask:
         try:
             workspace = self._home.create(task_id)
         except TaskExists:
@@ -127,24 +129,24 @@ class TaskManager:
         record = TaskRecord(
             id=workspace.id,
             bundle="",
-            submitted=without_secrets(payload),
+            submitted=redact_secrets(payload),
             assigned_by=assigned_by,
             folder=str(workspace),
         )
-        return self._keep(Task(record, workspace, (self._tell,)))
+        return self._keep(ActiveTask(record, workspace, (self._tell,)))
 
-    def _keep(self, task: Task) -> Task:
+    def _keep(self, task: ActiveTask) -> ActiveTask:
         task.create()
-        self._home.offer(task.workspace)  # nobody carries it: any process may complete it
+        self._home.publish(task.workspace)  # nobody carries it: any process may complete it
         self._list.add(task)
         return task
 
-    def _same(self, task_id: str, payload: Mapping[str, Any]) -> Task | None:
+    def _same(self, task_id: str, payload: Mapping[str, Any]) -> ActiveTask | None:
         record = self.find_task(task_id)
         if record is None:
             return None
         task = self.get_task(task_id)
-        if task is None or record.submitted != without_secrets(payload):
+        if task is None or record.submitted != redact_secrets(payload):
             raise TaskExists(f"there is a task {task_id} already", remedy="choose another id", id=task_id)
         return task
 
@@ -166,65 +168,69 @@ class TaskManager:
 
     # -- running tasks ---------------------------------------------------------------------------
 
-    def _accept(self, ready: Ready) -> None:
+    def _accept(self, ready: PreparedTask) -> None:
         self._list.add(ready.task)
         if ready.missing:
             self._waiting.add(ready)
         else:
             self._start(ready)
 
-    def _start(self, ready: Ready) -> None:
+    def _start(self, ready: PreparedTask) -> None:
         task = ready.task
         if require_plan(task.record).replicas > 1:
-            self._crew.carry(task, ready.claim, lambda: self._replicate(ready))
+            self._crew.run(task, ready.lock, lambda: self._replicate(ready))
             return
         self._runner().admission.enqueue(task.id, task.record.resources)
-        self._crew.carry(
-            task, ready.claim, lambda: self._runner().execute(task, ready.descriptor, ready.source)
+        self._crew.run(task, ready.lock, lambda: self._runner().execute(task, ready.descriptor, ready.source))
+
+    def _replicate(self, ready: PreparedTask) -> None:
+        from localrun.manager.replicas import ReplicaContext, run
+
+        helpers = ReplicaContext(
+            self._home, self._runner(), self._crew, self._tell, self.find_task, self.resume, self.kill_task
         )
+        run(ready, helpers)
 
-    def _replicate(self, ready: Ready) -> None:
-        from localrun.manager.replicas import Helpers, carry
-
-        helpers = Helpers(
-            self._home, self._runner(), self._crew, self._tell, self.find_task, self.take_over, self.kill_task
-        )
-        carry(ready, helpers)
-
-    def wait(self, task: Task, timeout: float | None = None) -> TaskRecord | None:
+    def wait(self, task: ActiveTask, timeout: float | None = None) -> TaskRecord | None:
         """Block until a task of this process has ended and let go of everything; None after `timeout` s."""
         return task.record if self._crew.wait(task, timeout) else None
 
-    def kill(self, task: Task, grace: float | None = None) -> None:
+    def kill(self, task: ActiveTask, grace: float | None = None) -> None:
         """Stop a task of this process; it ends KILLED within the grace (seconds)."""
         task.cancel()
         ready = self._waiting.pop(task.id)
-        if self._crew.carries(task):
+        if self._crew.is_running(task):
             runner = self._runner()
             runner.admission.wake(task.id)
             runner.stop(task, self._settings.grace if grace is None else grace)
             self._kill_replicas(task.record, grace)
         else:
-            claim = ready.claim if ready else self._home.claim(task.id)
+            claim = ready.lock if ready else self._home.acquire(task.id)
             if claim is not None:  # else somebody else ends it just now
                 self._end(task, claim, TaskState.KILLED, str(Cause.KILLED), "the task was stopped on request")
 
     def _kill_replicas(self, record: TaskRecord, grace: float | None) -> None:
         if record.replication is not None:
-            from localrun.manager.replicas import at_once
+            from localrun.manager.replicas import kill_in_parallel
 
-            at_once(lambda task_id: self.kill_task(task_id, grace), record.replication.ids)
+            kill_in_parallel(lambda task_id: self.kill_task(task_id, grace), record.replication.ids)
 
     def _end(
-        self, task: Task, claim: Claim, state: TaskState, cause: str | None, message: str, **facts: Any
+        self,
+        task: ActiveTask,
+        claim: TaskLock,
+        state: TaskState,
+        cause: str | None,
+        message: str,
+        **facts: Any,
     ) -> bool:
         """End a task that nobody carries; False when it had ended before the claim."""
         try:
-            if task.record.state.is_end:
+            if task.record.state.is_final:
                 return False
-            task.move(state, cause=cause, message=message, **facts)
+            task.transition(state, cause=cause, message=message, **facts)
         finally:
-            claim.release(ended=task.record.state.is_end)
+            claim.release(ended=task.record.state.is_final)
         self._list.complete(task.record)
         return True
 
@@ -233,25 +239,27 @@ class TaskManager:
     @property
     def active_tasks(self) -> list[TaskRecord]:
         """The tasks that have not ended, in the order they came; also those of other processes."""
-        self.notice_ends()
+        self.refresh()
         ours = [task.record for task in self._list.active()]
         known = {record.id for record in ours}
-        others = [self._home.open(name).load_or_none() for name in self._home.active() if name not in known]
-        theirs = [record for record in others if record is not None and not record.state.is_end]
-        return sorted([*ours, *theirs], key=lambda record: record.created) if theirs else ours
+        others = [
+            self._home.open(name).load_or_none() for name in self._home.active_ids() if name not in known
+        ]
+        theirs = [record for record in others if record is not None and not record.state.is_final]
+        return sorted([*ours, *theirs], key=lambda record: record.created_at) if theirs else ours
 
-    def notice_ends(self) -> None:
+    def refresh(self) -> None:
         """Hear of the tasks that another process has ended: those that nobody carries are anybody's."""
-        offered = set(self._home.active())
+        offered = set(self._home.active_ids())
         for task in self._list.active():
             if task.record.plan is None and task.id not in offered:
                 self._ended_elsewhere(task)
 
-    def _ended_elsewhere(self, task: Task) -> TaskRecord | None:
+    def _ended_elsewhere(self, task: ActiveTask) -> TaskRecord | None:
         record = task.workspace.load_or_none()
         if record is None:  # deleted since
             self._list.discard(task.id)
-        elif record.state.is_end:
+        elif record.state.is_final:
             self._list.complete(record)
         return record
 
@@ -260,10 +268,10 @@ class TaskManager:
         """The last tasks that have ended, in that order."""
         return self._list.completed()
 
-    def get_task(self, task_id: str) -> Task | None:
+    def get_task(self, task_id: str) -> ActiveTask | None:
         """An active task of this process."""
         task = self._list.find(task_id)
-        if task is not None and task.record.plan is None and not self._home.offered(task_id):
+        if task is not None and task.record.plan is None and not self._home.is_active(task_id):
             self._ended_elsewhere(task)
             return self._list.find(task_id)
         return task
@@ -276,10 +284,10 @@ class TaskManager:
         found = self._list.find_completed(task_id)
         if found is not None:
             return found
-        workspace = self._home.known(task_id)
+        workspace = self._home.find(task_id)
         return workspace.load_or_none() if workspace else None
 
-    def get_all_active_tasks(self) -> list[Task]:
+    def get_all_active_tasks(self) -> list[ActiveTask]:
         """The tasks of this process that have not ended, in the order of their submission."""
         return self._list.active()
 
@@ -297,8 +305,8 @@ class TaskManager:
             return None
         if record.plan is not None:
             raise UsageError(f"the task {task_id} ends with its container", remedy="kill it, or wait for it")
-        task = self._list.find(task_id) or Task(record, self._home.open(task_id), (self._tell,))
-        claim = self._home.claim(task_id)
+        task = self._list.find(task_id) or ActiveTask(record, self._home.open(task_id), (self._tell,))
+        claim = self._home.acquire(task_id)
         done = dict(result or {})
         if claim is None or not self._end(task, claim, TaskState.FINISHED, None, "completed", result=done):
             raise UsageError(f"the task {task_id} has ended already", id=task_id)
@@ -314,10 +322,10 @@ class TaskManager:
             self.kill(task, grace)
             return task.record
         record = self.find_task(task_id)
-        if record is None or record.state.is_end:
+        if record is None or record.state.is_final:
             return record
         if record.plan is None:  # nobody carries it, and no engine knows of it
-            self.kill(Task(record, self._home.open(task_id), (self._tell,)))
+            self.kill(ActiveTask(record, self._home.open(task_id), (self._tell,)))
             return self.find_task(task_id)
         self._home.open(task_id).request_kill()
         self._stop_containers(task_id, grace)
@@ -368,21 +376,23 @@ class TaskManager:
         taken = self._takeover.all(self.active_tasks)
         return [self.find_task(record.id) or record for record in taken]
 
-    def take_over(self, task_id: str) -> Task | None:
+    def resume(self, task_id: str) -> ActiveTask | None:
         """Carry a task on here whose process died; None when somebody carries it, or it has ended now.
 
         Raises `EngineUnreachable`.
         """
         record = self.find_task(task_id)
-        if record is None or record.state.is_end or not self._takeover.one(record):
+        if record is None or record.state.is_final or not self._takeover.one(record):
             return None
         return self._list.find(task_id)
 
     def _remember(self) -> None:
-        active = set(self._home.active())
-        ended = [workspace for workspace in self._home.newest() if workspace.id not in active]
+        active = set(self._home.active_ids())
+        ended = [workspace for workspace in self._home.newest_first() if workspace.id not in active]
         records = [workspace.load_or_none() for workspace in ended[: self._settings.keep_completed]]
-        self._list.remember([record for record in reversed(records) if record is not None], len(ended))
+        self._list.restore_completed(
+            [record for record in reversed(records) if record is not None], len(ended)
+        )
 
     def shutdown(self, grace: float | None = None, *, on_exit: OnExit = "kill") -> None:
         """Take no more tasks, and kill what runs, wait for it, or leave it to the next process."""
@@ -390,7 +400,7 @@ class TaskManager:
         self._waiting.close()
         if on_exit == "leave":
             return
-        carried = [task for task in self._list.active() if self._crew.carries(task)]
+        carried = [task for task in self._list.active() if self._crew.is_running(task)]
         if on_exit == "kill":
             for task in carried:
                 self.kill(task, grace)

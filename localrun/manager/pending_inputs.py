@@ -6,36 +6,36 @@ import threading
 from collections.abc import Callable, Iterable
 
 from localrun.errors import InputsError, Problem, UsageError
-from localrun.manager.submission import Ready, given_to, provision
-from localrun.task.active import Task
+from localrun.manager.submission import PreparedTask, provision, received_values
+from localrun.task.active import ActiveTask
 from localrun.task.record import TaskRecord
 
 _LOOK = 0.5  # seconds between two looks whether another process wants one of them stopped
 
 
-class WaitingRoom:
+class PendingInputs:
     """Keeps tasks until their last input is there; `start` is called with each then. Thread-safe.
 
     `kill` is called with one that another process wants to be stopped: nobody else can do it.
     """
 
-    def __init__(self, start: Callable[[Ready], None], kill: Callable[[Task], None]) -> None:
+    def __init__(self, start: Callable[[PreparedTask], None], kill: Callable[[ActiveTask], None]) -> None:
         self._start = start
         self._kill = kill
         self._lock = threading.Lock()
-        self._waiting: dict[str, Ready] = {}
+        self._waiting: dict[str, PreparedTask] = {}
         self._watcher: threading.Thread | None = None
         self._closed = False
         self._wake = threading.Event()  # closed, or nobody waits any more
 
-    def add(self, ready: Ready) -> None:
+    def add(self, ready: PreparedTask) -> None:
         """A task with inputs missing."""
         self._keep(ready)
         ready.task.emit(
             "note", f"waiting for inputs: {', '.join(ready.missing)}", missing=list(ready.missing)
         )
 
-    def _keep(self, ready: Ready) -> None:
+    def _keep(self, ready: PreparedTask) -> None:
         with self._lock:
             self._waiting[ready.task.id] = ready
             if self._watcher is None and not self._closed:
@@ -53,10 +53,10 @@ class WaitingRoom:
                     return
                 self._wake.clear()
             for task in tasks:
-                if task.cancelled:
+                if task.is_cancelled:
                     self._kill(task)
 
-    def pop(self, task_id: str) -> Ready | None:
+    def pop(self, task_id: str) -> PreparedTask | None:
         """A task that shall wait no longer, if it does."""
         with self._lock:
             found = self._waiting.pop(task_id, None)
@@ -74,7 +74,7 @@ class WaitingRoom:
         if watcher is not None and watcher is not threading.current_thread():
             watcher.join()
         for ready in waiting:
-            ready.claim.release(ended=False)
+            ready.lock.release(ended=False)
 
     def put_input(self, record: TaskRecord, name: str, chunks: Iterable[bytes]) -> TaskRecord:
         """Take the content of an input, and start the task when it was the last one missing.
@@ -90,7 +90,7 @@ class WaitingRoom:
             names = ", ".join(ready.descriptor.inputs)
             problem = Problem(f"inputs.{name}", "is no input of the task", f"its inputs are {names}")
             raise InputsError("an input does not fit", problems=[problem])
-        sent = ready.task.workspace.upload(name, chunks)
+        sent = ready.task.workspace.save_upload(name, chunks)
         try:
             self._go_on(ready)
         except InputsError:
@@ -98,8 +98,8 @@ class WaitingRoom:
             raise
         return ready.task.record
 
-    def _go_on(self, ready: Ready) -> None:
-        given = given_to(ready.task)
+    def _go_on(self, ready: PreparedTask) -> None:
+        given = received_values(ready.task)
         if set(ready.missing) - set(given) or self.pop(ready.task.id) is None:
             return
         try:

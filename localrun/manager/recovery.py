@@ -11,13 +11,13 @@ from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
 from localrun.runner.diagnosis import format_log_tail
 from localrun.runner.usage import aggregate, read_samples
 from localrun.settings import Settings
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.causes import explain
-from localrun.task.lock import Claim
+from localrun.task.lock import TaskLock
 from localrun.task.log import TaskLog
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home, Workspace
+from localrun.task.workspace import TaskStore, Workspace
 
 
 class Recovery:
@@ -28,7 +28,7 @@ class Recovery:
     localrun there again, and their containers would stay.
     """
 
-    def __init__(self, home: Home, engine: Engine, settings: Settings) -> None:
+    def __init__(self, home: TaskStore, engine: Engine, settings: Settings) -> None:
         self._home = home
         self._engine = engine
         self._settings = settings
@@ -38,7 +38,7 @@ class Recovery:
         strays = self._engine.find({LABEL_TASK: ""})
         by_task = {found.labels[LABEL_TASK]: found for found in strays}
         ended = [
-            self._end(self._home, task_id, by_task.pop(task_id, None)) for task_id in self._home.active()
+            self._end(self._home, task_id, by_task.pop(task_id, None)) for task_id in self._home.active_ids()
         ]
         ended += [self._end_elsewhere(task_id, found) for task_id, found in by_task.items()]
         return [record for record in ended if record is not None]
@@ -56,15 +56,17 @@ class Recovery:
         folder = Path(found.labels.get(LABEL_HOME, ""))
         if not folder.is_absolute():
             return None
-        home = Home(folder)
-        if home.mine and task_id in home.active():
+        home = TaskStore(folder)
+        if home.is_own and task_id in home.active_ids():
             return self._end(home, task_id, found)
-        if home.gone(task_id) or home.ended(task_id):  # its engine went away before it could be removed
+        if home.is_missing(task_id) or home.is_finished(
+            task_id
+        ):  # its engine went away before it could be removed
             self._engine.remove(found.handle)
         return None
 
-    def _end(self, home: Home, task_id: str, found: ContainerSummary | None) -> TaskRecord | None:
-        claim = home.claim(task_id)
+    def _end(self, home: TaskStore, task_id: str, found: ContainerSummary | None) -> TaskRecord | None:
+        claim = home.acquire(task_id)
         if claim is None:
             return None
         try:
@@ -73,10 +75,10 @@ class Recovery:
             claim.release(ended=False)
 
     def _end_claimed(
-        self, workspace: Workspace, claim: Claim, found: ContainerSummary | None
+        self, workspace: Workspace, claim: TaskLock, found: ContainerSummary | None
     ) -> TaskRecord | None:
         try:
-            task = Task(workspace.load(), workspace)
+            task = ActiveTask(workspace.load(), workspace)
         except TaskNotFound:  # it died before it wrote the record: nothing is lost with the folder
             workspace.remove()
             claim.release(ended=True)
@@ -84,14 +86,14 @@ class Recovery:
         if _goes_on(task.record):
             return None
         log = "" if found is None else self._bring_home(task, found)
-        if not task.record.state.is_end:
+        if not task.record.state.is_final:
             if task.record.usage is None:
                 task.update(usage=aggregate(read_samples(workspace.usage)))
             _end_state(task, log)
         claim.release(ended=True)
         return task.record
 
-    def _bring_home(self, task: Task, found: ContainerSummary) -> str:
+    def _bring_home(self, task: ActiveTask, found: ContainerSummary) -> str:
         """Stop it, keep what it gave, and remove it; the end of its log."""
         from localrun.runner import chown  # brings tarfile, which few runs need
 
@@ -105,11 +107,11 @@ class Recovery:
         self._engine.remove(found.handle)
         return end
 
-    def _keep_log(self, task: Task, found: ContainerSummary) -> str:
+    def _keep_log(self, task: ActiveTask, found: ContainerSummary) -> str:
         workspace = task.workspace
         workspace.log.unlink(missing_ok=True)  # the engine has all of it, from the start
         log = TaskLog(workspace.log, self._settings.log_limit)
-        for stream, data in task.veil.mask_stream(self._engine.logs(found.handle)):
+        for stream, data in task.masker.mask_stream(self._engine.logs(found.handle)):
             log.write(data, stream)
         log.close()
         return log.tail
@@ -117,18 +119,18 @@ class Recovery:
 
 def _goes_on(record: TaskRecord) -> bool:
     """Whether the task outlives its process: it has no container, or is detached."""
-    return not record.state.is_end and (record.plan is None or record.plan.detached)
+    return not record.state.is_final and (record.plan is None or record.plan.detached)
 
 
-def _end_state(task: Task, log: str) -> None:
-    if task.record.ending is not None:
-        task.move(task.record.ending)
+def _end_state(task: ActiveTask, log: str) -> None:
+    if task.record.final_state is not None:
+        task.transition(task.record.final_state)
         return
-    if task.cancelled:
-        task.move(TaskState.KILLED, cause=str(Cause.KILLED), message="the task was stopped on request")
+    if task.is_cancelled:
+        task.transition(TaskState.KILLED, cause=str(Cause.KILLED), message="the task was stopped on request")
         return
     explanation = explain(Cause.RUNNER_TERMINATED)
-    task.move(
+    task.transition(
         TaskState.FAILED,
         cause=str(Cause.RUNNER_TERMINATED),
         message=_ended_before(task.record, log),

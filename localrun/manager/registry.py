@@ -5,21 +5,21 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.record import TaskRecord
 
 
-class TaskList:
+class TaskRegistry:
     """Every operation takes the same time however many tasks have ended. Thread-safe."""
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._lock = threading.Lock()
-        self._active: dict[str, Task] = {}
+        self._active: dict[str, ActiveTask] = {}
         self._completed: OrderedDict[str, TaskRecord] = OrderedDict()
         self._count = 0
 
-    def add(self, task: Task) -> None:
+    def add(self, task: ActiveTask) -> None:
         """A task that has not ended."""
         with self._lock:
             self._active[task.id] = task
@@ -38,14 +38,14 @@ class TaskList:
         with self._lock:
             self._active.pop(task_id, None)
 
-    def remember(self, records: list[TaskRecord], count: int) -> None:
+    def restore_completed(self, records: list[TaskRecord], count: int) -> None:
         """What ended before this process began: the last of it, the oldest first, and how much there was."""
         with self._lock:
             for record in records:
                 self._completed[record.id] = record
             self._count += count
 
-    def active(self) -> list[Task]:
+    def active(self) -> list[ActiveTask]:
         """The active tasks, in the order they came."""
         with self._lock:
             return list(self._active.values())
@@ -55,7 +55,7 @@ class TaskList:
         with self._lock:
             return list(self._completed.values())
 
-    def find(self, task_id: str) -> Task | None:
+    def find(self, task_id: str) -> ActiveTask | None:
         """An active task."""
         with self._lock:
             return self._active.get(task_id)

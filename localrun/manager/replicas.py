@@ -25,42 +25,42 @@ from localrun.bundle.images.ensure import ImageReference
 from localrun.engines.base import EngineImage
 from localrun.errors import LocalrunError
 from localrun.manager import consensus
-from localrun.manager.consensus import Outcome
-from localrun.manager.submission import Ready
-from localrun.manager.variation import APART, Variation, variation
-from localrun.manager.workers import Crew
+from localrun.manager.consensus import ConsensusResult
+from localrun.manager.submission import PreparedTask
+from localrun.manager.variation import START_INTERVAL, Variation, variation_for
+from localrun.manager.workers import Workers
 from localrun.masking import store
 from localrun.runner.container_spec import require_plan
 from localrun.runner.runner import Runner
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.events import Event, Listener
-from localrun.task.lock import Claim
-from localrun.task.outcome import Ending
-from localrun.task.process import this_process
+from localrun.task.lock import TaskLock
+from localrun.task.outcome import Outcome
+from localrun.task.process import current_process
 from localrun.task.record import Replica, Replication, TaskRecord
 from localrun.task.states import StepName, TaskState
-from localrun.task.workspace import Home, Workspace
+from localrun.task.workspace import TaskStore, Workspace
 
 _FACTS = ("exit_code", "signal", "oom", "usage")  # of the replica whose result counts, or that failed first
 
 
 @dataclass(frozen=True, slots=True)
-class Helpers:
+class ReplicaContext:
     """What the replicas of a task are made and carried with.
 
     `find` is the record of a task, `take_over` carries one on here whose process died, `kill` stops one.
     """
 
-    home: Home
+    store: TaskStore
     runner: Runner
-    crew: Crew
-    tell: Listener
+    workers: Workers
+    on_event: Listener
     find: Callable[[str], TaskRecord | None]
-    take_over: Callable[[str], object]
+    resume: Callable[[str], object]
     kill: Callable[[str], object]
 
 
-def carry(ready: Ready, helpers: Helpers) -> None:
+def run(ready: PreparedTask, helpers: ReplicaContext) -> None:
     """Carry a task with replicas to its end, also one that another process began. Never raises."""
     run = _Replication(ready, helpers)
     helpers.runner.run(ready.task, run.through, run.let_go)
@@ -69,7 +69,7 @@ def carry(ready: Ready, helpers: Helpers) -> None:
 class _Replication:
     """One task, and what is known of its replicas."""
 
-    def __init__(self, ready: Ready, helpers: Helpers) -> None:
+    def __init__(self, ready: PreparedTask, helpers: ReplicaContext) -> None:
         self._ready = ready
         self._helpers = helpers
         self.task = ready.task
@@ -80,11 +80,11 @@ class _Replication:
         self._taken: set[str] = set()
         self._begun = float("-inf")
 
-    def through(self) -> Ending:
+    def through(self) -> Outcome:
         """All of it, in order."""
         image = self._prepare()
         ids = self._ids()
-        self.task.begin(StepName.TASK, f"{len(ids)} replicas")
+        self.task.start_step(StepName.TASK, f"{len(ids)} replicas")
         for number, task_id in enumerate(ids, 1):
             if not self._is_there(task_id):
                 self._begin(number, task_id, image)
@@ -100,7 +100,7 @@ class _Replication:
         task = self.task
         for state in (TaskState.QUEUING, TaskState.QUEUED, TaskState.PENDING):
             if state not in [entered for entered, _ in task.record.history]:
-                task.move(state)
+                task.transition(state)
         return self._helpers.runner.prepare(task, self._ready.descriptor, self._ready.source)
 
     def _ids(self) -> list[str]:
@@ -117,47 +117,49 @@ class _Replication:
 
     def _is_there(self, task_id: str) -> bool:
         """Whether an earlier process began a replica; what it left half made is removed."""
-        home = self._helpers.home
-        place = home.known(task_id)
+        home = self._helpers.store
+        place = home.find(task_id)
         record = place.load_or_none() if place is not None else None
         if place is not None and (record is None or record.state is TaskState.CREATED):
-            home.forget(place, home.claim(task_id))
+            home.remove(place, home.acquire(task_id))
             return False
         return place is not None
 
     def _begin(self, number: int, task_id: str, image: EngineImage) -> None:
-        while (left := self._begun + APART - time.monotonic()) > 0:
+        while (left := self._begun + START_INTERVAL - time.monotonic()) > 0:
             self.task.check_cancelled()
             self._listen(left)
         self.task.check_cancelled()
         self._begun = time.monotonic()
-        chosen = variation(number, image.environment, self._plan.environment)
+        chosen = variation_for(number, image.environment, self._plan.environment)
         replica, claim = self._make(number, task_id, image, chosen)
         runner, source = self._helpers.runner, ImageReference(image.id)
-        self._helpers.crew.carry(
+        self._helpers.workers.run(
             replica, claim, lambda: runner.execute(replica, self._ready.descriptor, source)
         )
         self._tell_of(number, chosen)
-        if self.task.cancelled:  # asked for between the last look and the beginning
+        if self.task.is_cancelled:  # asked for between the last look and the beginning
             self._helpers.kill(task_id)
 
-    def _make(self, number: int, task_id: str, image: EngineImage, chosen: Variation) -> tuple[Task, Claim]:
-        home = self._helpers.home
+    def _make(
+        self, number: int, task_id: str, image: EngineImage, chosen: Variation
+    ) -> tuple[ActiveTask, TaskLock]:
+        home = self._helpers.store
         workspace, claim = home.create(task_id), None
         try:
-            claim = home.claim(task_id, new=True)
+            claim = home.acquire(task_id, new=True)
             assert claim is not None
-            workspace.furnish(self._ready.descriptor.source)
+            workspace.create_dirs(self._ready.descriptor.source)
             store.save(workspace.secrets, store.load(self.task.workspace.secrets))
-            put = copied_file if self._plan.writable_inputs else same_file
+            put = copy_file if self._plan.writable_inputs else link_or_copy
             mirror(self.task.workspace.inputs, workspace.inputs, put)
             record = self._record(number, workspace, image, chosen)
-            replica = Task(record, workspace, (self._hear, self._helpers.tell))
+            replica = ActiveTask(record, workspace, (self._hear, self._helpers.on_event))
             replica.create()
-            replica.move(TaskState.PROVISIONED)
+            replica.transition(TaskState.PROVISIONED)
             self._helpers.runner.admission.enqueue(replica.id, replica.record.resources)
         except BaseException:
-            home.forget(workspace, claim)
+            home.remove(workspace, claim)
             raise
         return replica, claim
 
@@ -168,9 +170,9 @@ class _Replication:
             **{name: getattr(whole, name) for name in same},
             id=workspace.id,
             folder=str(workspace.path),
-            owner=this_process(),
-            inputs=moved(whole.inputs, self.task.workspace.inputs, workspace.inputs),
-            replica=Replica(of=whole.id, number=number, varied=chosen.varied),
+            owner=current_process(),
+            inputs=rebase_paths(whole.inputs, self.task.workspace.inputs, workspace.inputs),
+            replica=Replica(parent_id=whole.id, number=number, varied=chosen.varied),
             plan=plan.replace(
                 bundle="",  # the image and the descriptor of the moment serve, whatever becomes of the bundle
                 image=image.id,
@@ -186,11 +188,11 @@ class _Replication:
     def _tell_of(self, number: int, chosen: Variation) -> None:
         varied = ", ".join(f"{name} {value}" for name, value in chosen.varied.items())
         self.task.emit("note", f"replica {number} begins: {varied}", replica=number, varied=chosen.varied)
-        if chosen.kept and number == 1:
+        if chosen.unvaried and number == 1:
             record = self.task.record.replication
             assert record is not None
-            self.task.update(replication=record.replace(kept=chosen.kept))
-            for name, value in chosen.kept.items():
+            self.task.update(replication=record.replace(kept=chosen.unvaried))
+            for name, value in chosen.unvaried.items():
                 self.task.emit("note", f"{name} is {value!r} in all replicas: the image or the task sets it")
 
     # -- waiting for them ------------------------------------------------------------------------
@@ -204,7 +206,7 @@ class _Replication:
         """Have the end of a replica told, whichever process carries it."""
 
         def follow() -> None:
-            self._helpers.home.wait(task_id)
+            self._helpers.store.wait_released(task_id)
             self._news.put((task_id, None))
 
         thread = threading.Thread(target=follow, name=f"replica-{task_id[:8]}", daemon=True)
@@ -220,7 +222,7 @@ class _Replication:
         record = self._helpers.find(task_id)
         if event is not None:
             self._advance(event)
-        elif record is None or record.state.is_end or task_id in self._taken:
+        elif record is None or record.state.is_final or task_id in self._taken:
             self._pending.discard(task_id)
             self._tell_end(task_id, record)
         else:
@@ -229,7 +231,7 @@ class _Replication:
     def _take_over(self, task_id: str, record: TaskRecord) -> None:
         """Carry on a replica whose process died: once, since one that is let go of here met a bug of ours."""
         self._taken.add(task_id)
-        self._helpers.take_over(task_id)
+        self._helpers.resume(task_id)
         self._follow(task_id)
         if record.state is TaskState.RUNNING:
             self._run()
@@ -244,7 +246,7 @@ class _Replication:
 
     def _run(self) -> None:
         if self.task.record.state is TaskState.PENDING:
-            self.task.move(TaskState.RUNNING, message="")
+            self.task.transition(TaskState.RUNNING, message="")
 
     def _tell_end(self, task_id: str, record: TaskRecord | None) -> None:
         assert self.task.record.replication is not None
@@ -259,16 +261,16 @@ class _Replication:
         replication = self.task.record.replication
         for task_id in replication.ids if replication else ():
             record = self._helpers.find(task_id)
-            if record is not None and not record.state.is_end:
+            if record is not None and not record.state.is_final:
                 with suppress(LocalrunError):  # the engine may be away: then they end by themselves
                     self._helpers.kill(task_id)
-                self._helpers.home.wait(task_id)
+                self._helpers.store.wait_released(task_id)
         for thread in self._followers:
             thread.join()
 
     # -- comparing them --------------------------------------------------------------------------
 
-    def _ending(self) -> Ending:
+    def _ending(self) -> Outcome:
         task = self.task
         replication = task.record.replication
         assert replication is not None
@@ -278,19 +280,19 @@ class _Replication:
         chosen = records.get(outcome.chosen)
         facts = {name: getattr(chosen, name) for name in _FACTS} if chosen else {}
         if outcome.error is not None:
-            return Ending.of(outcome.error).with_changes(facts)
+            return Outcome.from_error(outcome.error).with_changes(facts)
         assert chosen is not None
-        task.begin(StepName.OUTPUTS, f"taken from replica {outcome.chosen}")
+        task.start_step(StepName.OUTPUTS, f"taken from replica {outcome.chosen}")
         outputs = self._adopt(chosen)
-        task.finish(exit_code=0)
-        return Ending(TaskState.FINISHED, {**facts, "outputs": outputs, "message": outcome.summary})
+        task.finish_step(exit_code=0)
+        return Outcome(TaskState.FINISHED, {**facts, "outputs": outputs, "message": outcome.summary})
 
-    def _compare(self, records: dict[int, TaskRecord], replication: Replication) -> Outcome:
+    def _compare(self, records: dict[int, TaskRecord], replication: Replication) -> ConsensusResult:
         task = self.task
         begun = time.perf_counter()
         outcome = consensus.compare(records, replication, list(self._ready.descriptor.outputs))
-        task.time("compare", time.perf_counter() - begun)
-        task.finish(failed=outcome.error is not None, message=outcome.summary)
+        task.record_timing("compare", time.perf_counter() - begun)
+        task.finish_step(failed=outcome.error is not None, message=outcome.summary)
         task.update(replication=self._without_secrets(outcome.replication))
         for warning in outcome.warnings:
             task.warn(warning)
@@ -298,24 +300,24 @@ class _Replication:
 
     def _without_secrets(self, replication: Replication) -> Replication:
         """What differs is shown, and a program may have written a secret there."""
-        if not self._plan.hidden:
+        if not self._plan.secret_names:
             return replication
-        return Replication.from_json(msgspec.json.encode(self.task.veil.mask_json(replication.as_dict())))
+        return Replication.from_json(msgspec.json.encode(self.task.masker.mask_json(replication.as_dict())))
 
     def _adopt(self, chosen: TaskRecord) -> Any:
         """Take the outputs and the log of a replica; the outputs as they are here."""
-        theirs, ours = self._helpers.home.open(chosen.id), self.task.workspace
+        theirs, ours = self._helpers.store.open(chosen.id), self.task.workspace
         shutil.rmtree(ours.outputs)  # an earlier process may have come this far
         ours.outputs.mkdir()
-        mirror(theirs.outputs, ours.outputs, same_file)
-        for name in ("logs/task.log", "logs/task.streams", ours.packed.name):
+        mirror(theirs.outputs, ours.outputs, link_or_copy)
+        for name in ("logs/task.log", "logs/task.streams", ours.packed_result.name):
             (ours.path / name).unlink(missing_ok=True)
             if (theirs.path / name).exists():
-                same_file(theirs.path / name, ours.path / name)
-        return moved(chosen.outputs, theirs.path, ours.path)
+                link_or_copy(theirs.path / name, ours.path / name)
+        return rebase_paths(chosen.outputs, theirs.path, ours.path)
 
 
-def at_once(kill: Callable[[str], object], ids: Sequence[str]) -> None:
+def kill_in_parallel(kill: Callable[[str], object], ids: Sequence[str]) -> None:
     """Kill all replicas side by side: each may take as long as the grace."""
     threads = [threading.Thread(target=kill, args=(task_id,), name=f"kill-{task_id[:8]}") for task_id in ids]
     for thread in threads:
@@ -336,25 +338,25 @@ def mirror(source: Path, target: Path, put: Callable[[Path, Path], None]) -> Non
                 (there / name).mkdir()
 
 
-def same_file(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
     """A second name for a file that nobody changes any more; a copy, where the file system has none."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:
-        copied_file(source, target)
+        copy_file(source, target)
 
 
-def copied_file(source: Path, target: Path) -> None:
+def copy_file(source: Path, target: Path) -> None:
     """A copy of a file, or of a link as such."""
     shutil.copyfile(source, target, follow_symlinks=False)
 
 
-def moved(value: Any, old: Path, new: Path) -> Any:
+def rebase_paths(value: Any, old: Path, new: Path) -> Any:
     """Values with the paths below one folder put below another."""
     if isinstance(value, dict):
-        return {name: moved(item, old, new) for name, item in value.items()}
+        return {name: rebase_paths(item, old, new) for name, item in value.items()}
     if isinstance(value, list):
-        return [moved(item, old, new) for item in value]
+        return [rebase_paths(item, old, new) for item in value]
     if isinstance(value, str) and value.startswith(f"{old}/"):
         return f"{new}/{value[len(f'{old}/') :]}"
     return value

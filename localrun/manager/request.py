@@ -52,7 +52,7 @@ class Request(msgspec.Struct, frozen=True):
     hardened: bool = False
     pull: PullPolicy = "missing"
     detached: bool = False
-    patient: bool = False
+    wait_for_inputs: bool = False
     find_file: Callable[[str], Path] | None = None
     retries: int = 0
     profile: ProfileName = "bundle"
@@ -67,14 +67,14 @@ class Request(msgspec.Struct, frozen=True):
     submitted: Mapping[str, Any] | None = None
 
 
-def order_of(given: Mapping[str, Any]) -> IexecInputs:
+def parse_iexec_args(given: Mapping[str, Any]) -> IexecInputs:
     """What an iExec app is given. Raises `UsageError` with every key that is unknown or does not fit."""
     from localrun.platforms import iexec
 
     return iexec.parse_inputs(given)
 
 
-def for_iexec(request: Request, order: IexecInputs, app: str = "") -> Request:
+def to_iexec_request(request: Request, order: IexecInputs, app: str = "") -> Request:
     """The same as a task of iExec's worker: `order` says what its app is given.
 
     What the request calls its bundle is a folder to build, an image archive, or the name of an image; `app`
@@ -89,7 +89,7 @@ def for_iexec(request: Request, order: IexecInputs, app: str = "") -> Request:
     from localrun.platforms import iexec
 
     app = app or str(request.bundle)
-    place = {} if request.image else app_at(app)
+    place = {} if request.image else resolve_app_image(app)
     given = iexec.prepare(request.image or app, order, request.find_file)
     return replace(
         request,
@@ -107,7 +107,7 @@ def for_iexec(request: Request, order: IexecInputs, app: str = "") -> Request:
     )
 
 
-def app_at(text: str) -> dict[str, Any]:
+def resolve_app_image(text: str) -> dict[str, Any]:
     """Where the image of an app comes from: a folder or a file, or else the engine, by its name."""
     is_path = text.startswith((".", "/", "~")) or text.endswith((".zip", ".tar")) or Path(text).exists()
     return {"bundle": Path(text)} if is_path else {"bundle": Path(), "image": text}
@@ -128,7 +128,7 @@ def _flag(value: Any) -> bool:
     return value
 
 
-def profile_of(value: Any) -> ProfileName:
+def parse_profile(value: Any) -> ProfileName:
     """The name of a profile. Raises ValueError for anything else."""
     if value not in get_args(ProfileName):
         raise ValueError(f"must be one of {', '.join(get_args(ProfileName))}")
@@ -191,7 +191,7 @@ _COMMON: dict[str, Reader] = {
     "retries": _count,
     "replicas": _replicas,
     "agree": _replicas,
-    "profile": profile_of,
+    "profile": parse_profile,
 }
 _ORDER = ("args", "input_files", "datasets", "secrets", "app_secret", "callback")
 _OF_APP: dict[str, Reader] = {
@@ -242,13 +242,13 @@ def _of_app(
     find_bundle: Callable[[str], Path],
     find_file: Callable[[str], Path] | None,
 ) -> Request:
-    order = order_of({key: value for key, value in payload.items() if key in _ORDER})
+    order = parse_iexec_args({key: value for key, value in payload.items() if key in _ORDER})
     _refuse_hidden(order)
     found = _read({key: value for key, value in payload.items() if key not in _ORDER}, _OF_APP)
     del found["profile"]
     bundle = find_bundle(found.pop("bundle")) if "bundle" in found else Path()
-    made = _request(bundle, found, without_secrets(payload))
-    return replace(for_iexec(replace(made, find_file=find_file), order), find_file=None)
+    made = _request(bundle, found, redact_secrets(payload))
+    return replace(to_iexec_request(replace(made, find_file=find_file), order), find_file=None)
 
 
 def _refuse_hidden(order: IexecInputs) -> None:
@@ -260,7 +260,7 @@ def _refuse_hidden(order: IexecInputs) -> None:
         )
 
 
-def without_secrets(payload: Mapping[str, Any]) -> dict[str, Any]:
+def redact_secrets(payload: Mapping[str, Any]) -> dict[str, Any]:
     """A task object as it may be kept; that of an iExec app without the values of its secrets."""
     if payload.get("profile") != "iexec":
         return dict(payload)

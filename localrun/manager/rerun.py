@@ -11,21 +11,21 @@ from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.errors import BundleError, DescriptorError, InputsError, Problem, UsageError
 from localrun.manager.request import Request
-from localrun.task.record import Plan, TaskRecord
+from localrun.task.record import RunPlan, TaskRecord
 from localrun.task.workspace import Workspace
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 
 _FILES = (File, Image, Geometry)
 _OWN = frozenset({"bundle", "values", "detached"})  # what a plan and a request have, and each in its own way
 
 
-def repeat(
+def request_from(
     record: TaskRecord,
     workspace: Workspace,
-    say: Say,
+    notify: Notify,
     *,
-    anew: Collection[str] = (),
+    replaced: Collection[str] = (),
     has_image: Callable[[str], bool],
     image: str | None = None,
     same_image: bool = False,
@@ -43,22 +43,22 @@ def repeat(
             f"the task {record.id[:8]} has no container: there is nothing to run again",
             remedy="submit it again to where it came from",
         )
-    if record.plan.hidden:
+    if record.plan.secret_names:
         raise UsageError(
-            f"the task {record.id[:8]} had secrets ({', '.join(record.plan.hidden)}), which are not kept",
+            f"the task {record.id[:8]} had secrets ({', '.join(record.plan.secret_names)}), which are not kept",
             remedy="run its app again, with its secrets: `localrun run`",
         )
     described = _described(workspace)
     kept = {name: getattr(record.plan, name) for name in _shared()}
-    origin = _origin(record, record.plan, workspace, say, has_image, image=image, same_image=same_image)
-    values = _Values(record, record.plan, workspace, say).all(described, anew)
+    origin = _origin(record, record.plan, workspace, notify, has_image, image=image, same_image=same_image)
+    values = _Values(record, record.plan, workspace, notify).all(described, replaced)
     return Request(**{**kept, **_limits(record, described), **origin, "values": values})
 
 
 def _shared() -> list[str]:
     """What a plan keeps under the name that a request has for it."""
     asked = set(Request.__struct_fields__) - _OWN
-    return [name for name in Plan.__struct_fields__ if name in asked]
+    return [name for name in RunPlan.__struct_fields__ if name in asked]
 
 
 def _described(workspace: Workspace) -> Descriptor:
@@ -74,9 +74,9 @@ def _described(workspace: Workspace) -> Descriptor:
 
 def _origin(
     record: TaskRecord,
-    plan: Plan,
+    plan: RunPlan,
     workspace: Workspace,
-    say: Say,
+    say: Notify,
     has_image: Callable[[str], bool],
     *,
     image: str | None,
@@ -98,7 +98,7 @@ def _origin(
     return {**kept, "image": record.image, "pull": "never", "build_args": {}}
 
 
-def _no_image(record: TaskRecord, plan: Plan, *, there: bool) -> BundleError:
+def _no_image(record: TaskRecord, plan: RunPlan, *, there: bool) -> BundleError:
     gone = "" if there or not plan.bundle else f"the bundle {plan.bundle} is gone, and "
     never = "the task never got as far as an image"
     lost = f"the engine does not have the image {record.image[:19]} any more"
@@ -125,7 +125,7 @@ def _limits(record: TaskRecord, described: Descriptor) -> dict[str, Any]:
 class _Values:
     """The inputs of a task, files as they were when it ran, as far as that can be had."""
 
-    def __init__(self, record: TaskRecord, plan: Plan, workspace: Workspace, say: Say) -> None:
+    def __init__(self, record: TaskRecord, plan: RunPlan, workspace: Workspace, say: Notify) -> None:
         self._record = record
         self._plan = plan
         self._workspace = workspace
@@ -135,7 +135,7 @@ class _Values:
 
     def all(self, described: Descriptor, anew: Collection[str]) -> dict[str, Any]:
         """Every input but those that are given `anew`. Raises `InputsError` with every file that is gone."""
-        given = self._record.inputs or {**self._plan.values, **self._workspace.uploaded()}
+        given = self._record.inputs or {**self._plan.values, **self._workspace.uploaded_files()}
         values = {name: value for name, value in given.items() if name not in anew}
         types = {name: parameter.type for name, parameter in described.inputs.items()}
         found = {name: self._value(types.get(name), name, value) for name, value in values.items()}
@@ -176,7 +176,7 @@ class _Values:
             status = path.stat()
         except OSError:
             return None
-        return max(status.st_mtime, status.st_ctime) > self._record.created
+        return max(status.st_mtime, status.st_ctime) > self._record.created_at
 
 
 def changed_since(before: TaskRecord, workspace: Workspace, after: TaskRecord) -> list[str]:

@@ -22,44 +22,44 @@ from localrun.manager.request import Request
 from localrun.masking import store
 from localrun.masking.masker import MASK
 from localrun.settings import Settings
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.events import Listener
-from localrun.task.lock import Claim
-from localrun.task.process import this_process
-from localrun.task.record import Plan, Resources, TaskRecord
+from localrun.task.lock import TaskLock
+from localrun.task.process import current_process
+from localrun.task.record import Resources, RunPlan, TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home, Workspace
+from localrun.task.workspace import TaskStore, Workspace
 from localrun.values import Assignments
 
-Shield = Callable[[], AbstractContextManager[object]]
+DeferSignals = Callable[[], AbstractContextManager[object]]
 
 
-class Ready(msgspec.Struct, frozen=True):
+class PreparedTask(msgspec.Struct, frozen=True):
     """A task, and what it needs to run. `missing` names the inputs that have still to come."""
 
-    task: Task
+    task: ActiveTask
     descriptor: Descriptor
     source: ImageSource
-    claim: Claim
+    lock: TaskLock
     missing: tuple[str, ...] = ()
 
 
-class Intake:
+class Submitter:
     """Makes tasks of requests."""
 
-    def __init__(self, home: Home, settings: Settings) -> None:
+    def __init__(self, home: TaskStore, settings: Settings) -> None:
         self._home = home
         self._settings = settings
 
-    def take(
+    def prepare(
         self,
         request: Request,
         listeners: Sequence[Listener],
         *,
         task_id: str | None = None,
-        shield: Shield = nullcontext,
-        check: Callable[[Task], None],
-    ) -> Ready:
+        defer_signals: DeferSignals = nullcontext,
+        check: Callable[[ActiveTask], None],
+    ) -> PreparedTask:
         """Check everything and write the inputs down; `check` is asked before the task may stay.
 
         Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError` with all that is wrong, and
@@ -74,27 +74,27 @@ class Intake:
         read = time.perf_counter() - begun
         workspace, claim = None, None
         try:
-            with shield():
+            with defer_signals():
                 workspace = self._home.create(task_id)
-                claim = self._home.claim(workspace.id, new=True)
+                claim = self._home.acquire(workspace.id, new=True)
             assert claim is not None
-            workspace.furnish(bundle.descriptor.source)
+            workspace.create_dirs(bundle.descriptor.source)
             store.save(workspace.secrets, request.secrets)
             plan = _plan(request, bundle, self._settings, given).replace(agree=agree)
-            task = Task(_record(request, bundle, workspace, plan), workspace, listeners)
-            task.time("bundle", read)
+            task = ActiveTask(_record(request, bundle, workspace, plan), workspace, listeners)
+            task.record_timing("bundle", read)
             task.create()
             given |= _downloaded(request, task)
-            missing = _missing(bundle.descriptor, given) if request.patient else ()
+            missing = _missing(bundle.descriptor, given) if request.wait_for_inputs else ()
             if not missing or assigned.problems:
                 warnings = (*bundle.warnings, *request.warnings)
                 provision(task, bundle.descriptor, given, warnings, assigned)
             check(task)
         except BaseException:
             if workspace is not None:
-                self._home.forget(workspace, claim)
+                self._home.remove(workspace, claim)
             raise
-        return Ready(task, bundle.descriptor, bundle.image, claim, missing)
+        return PreparedTask(task, bundle.descriptor, bundle.image, claim, missing)
 
     def _read(self, request: Request) -> Bundle:
         if request.descriptor is not None:
@@ -109,7 +109,7 @@ class Intake:
             request.bundle, image=request.image, cache=self._settings.cache, build_args=request.build_args
         )
 
-    def again(self, task: Task, claim: Claim) -> Ready:
+    def reload(self, task: ActiveTask, claim: TaskLock) -> PreparedTask:
         """Read what a task of an earlier process needs to run. Raises as `take`."""
         plan = task.record.plan
         assert plan is not None
@@ -122,12 +122,12 @@ class Intake:
             else None,
         )
         bundle = self._read(request)
-        given = given_to(task)
+        given = received_values(task)
         missing = _missing(bundle.descriptor, given) if task.record.state is TaskState.CREATED else ()
-        return Ready(task, bundle.descriptor, bundle.image, claim, missing)
+        return PreparedTask(task, bundle.descriptor, bundle.image, claim, missing)
 
 
-def _downloaded(request: Request, task: Task) -> dict[str, Any]:
+def _downloaded(request: Request, task: ActiveTask) -> dict[str, Any]:
     """Fetch what comes from the web. Raises `InputsError`."""
     if not request.downloads:
         return {}
@@ -136,15 +136,15 @@ def _downloaded(request: Request, task: Task) -> dict[str, Any]:
     for name, (url, digest) in request.downloads.items():
         task.emit("note", f"fetching {url}")
         with fs.wrap_os_errors(task.workspace.path):
-            task.workspace.upload(name, download.fetch(url, digest))
-    return dict(task.workspace.uploaded())
+            task.workspace.save_upload(name, download.fetch(url, digest))
+    return dict(task.workspace.uploaded_files())
 
 
-def given_to(task: Task) -> dict[str, Any]:
+def received_values(task: ActiveTask) -> dict[str, Any]:
     """The values of a task that waits for more: those it was made with, and those that were sent."""
     plan = task.record.plan
     assert plan is not None
-    return {**plan.values, **task.workspace.uploaded()}
+    return {**plan.values, **task.workspace.uploaded_files()}
 
 
 def _given(request: Request, descriptor: Descriptor) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def _agree(request: Request) -> int:
     from localrun.manager import consensus
 
     try:
-        return consensus.check(request.replicas, request.agree)
+        return consensus.check_quorum(request.replicas, request.agree)
     except ValueError as error:
         problem = Problem(
             "replicas", f"{error} (asked for: {request.replicas}, of which {request.agree} agree)"
@@ -187,7 +187,7 @@ def _missing(descriptor: Descriptor, given: Mapping[str, Any]) -> tuple[str, ...
 
 
 def provision(
-    task: Task,
+    task: ActiveTask,
     descriptor: Descriptor,
     given: Mapping[str, Any],
     warnings: Sequence[str] = (),
@@ -209,10 +209,10 @@ def provision(
     for warning in (*warnings, *found.warnings):
         task.warn(warning)
     mounts = [(str(source), place) for source, place in found.mounts]
-    task.move(TaskState.PROVISIONED, inputs=found.values, plan=plan.replace(mounts=mounts))
+    task.transition(TaskState.PROVISIONED, inputs=found.values, plan=plan.replace(mounts=mounts))
 
 
-def _record(request: Request, bundle: Bundle, workspace: Workspace, plan: Plan) -> TaskRecord:
+def _record(request: Request, bundle: Bundle, workspace: Workspace, plan: RunPlan) -> TaskRecord:
     asked = bundle.descriptor.resources
     return TaskRecord(
         id=workspace.id,
@@ -226,7 +226,7 @@ def _record(request: Request, bundle: Bundle, workspace: Workspace, plan: Plan) 
         ),
         network=_either(request.network, asked.internet),
         timeout=request.timeout,
-        owner=this_process(),
+        owner=current_process(),
         plan=plan,
         assigned_by=request.assigned_by,
         submitted=dict(request.submitted) if request.submitted is not None else None,
@@ -238,10 +238,10 @@ def _either(asked: Any, described: Any) -> Any:
     return described if asked is None else asked
 
 
-def _plan(request: Request, bundle: Bundle, settings: Settings, given: Mapping[str, Any]) -> Plan:
+def _plan(request: Request, bundle: Bundle, settings: Settings, given: Mapping[str, Any]) -> RunPlan:
     # only a task that may have to wait for more inputs must find these again
-    kept = msgspec.to_builtins(given, enc_hook=str) if request.patient else {}
-    return Plan(
+    kept = msgspec.to_builtins(given, enc_hook=str) if request.wait_for_inputs else {}
+    return RunPlan(
         bundle=str(bundle.path.absolute()) if bundle.path else "",
         image=request.image,
         build_args=dict(request.build_args),
@@ -257,7 +257,7 @@ def _plan(request: Request, bundle: Bundle, settings: Settings, given: Mapping[s
         retries=request.retries,
         profile=request.profile,
         callback=request.callback,
-        hidden=list(request.secrets),
+        secret_names=list(request.secrets),
         values=kept,
         hostname=request.hostname,
         replicas=request.replicas,

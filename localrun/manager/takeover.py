@@ -13,20 +13,20 @@ from localrun import descriptor
 from localrun.bundle.images.ensure import ImageReference
 from localrun.engines.base import ContainerSummary
 from localrun.errors import Cause, ContainerGone, EngineUnreachable, LocalrunError
-from localrun.manager.registry import TaskList
-from localrun.manager.submission import Intake, Ready, given_to, provision
-from localrun.manager.workers import Crew
+from localrun.manager.registry import TaskRegistry
+from localrun.manager.submission import PreparedTask, Submitter, provision, received_values
+from localrun.manager.workers import Workers
 from localrun.runner.container_spec import LABEL_TASK
 from localrun.runner.runner import Runner
 from localrun.runner.usage import aggregate, read_samples
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.events import Listener
-from localrun.task.lock import Claim
-from localrun.task.outcome import Ending
-from localrun.task.process import this_process
+from localrun.task.lock import TaskLock
+from localrun.task.outcome import Outcome
+from localrun.task.process import current_process
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 
 
 class Takeover:
@@ -35,12 +35,12 @@ class Takeover:
     def __init__(
         self,
         *,
-        home: Home,
-        intake: Intake,
-        tasks: TaskList,
-        crew: Crew,
+        home: TaskStore,
+        intake: Submitter,
+        tasks: TaskRegistry,
+        crew: Workers,
         runner: Callable[[], Runner],
-        accept: Callable[[Ready], None],
+        accept: Callable[[PreparedTask], None],
         tell: Listener,
     ) -> None:
         self._home = home
@@ -66,11 +66,11 @@ class Takeover:
 
         Raises `EngineUnreachable`, which is not the task's end.
         """
-        claim = self._home.claim(record.id)
+        claim = self._home.acquire(record.id)
         if claim is None:  # another process carries it
             return False
         # what was read before the claim may be old by now
-        task = Task(self._home.open(record.id).load(), self._home.open(record.id), (self._tell,))
+        task = ActiveTask(self._home.open(record.id).load(), self._home.open(record.id), (self._tell,))
         if record.plan is None:
             claim.release(ended=False)
             self._list.add(task)
@@ -78,7 +78,7 @@ class Takeover:
         if task.record.replica is not None and task.record.state is TaskState.CREATED:
             claim.release(ended=False)  # half made: the task that it is of makes it anew
             return False
-        task.update(owner=this_process())
+        task.update(owner=current_process())
         try:
             self._go_on(task, claim)
         except EngineUnreachable:
@@ -88,15 +88,15 @@ class Takeover:
             self._end(task, claim, error)
         return True
 
-    def _go_on(self, task: Task, claim: Claim) -> None:
+    def _go_on(self, task: ActiveTask, claim: TaskLock) -> None:
         found = self._container(task)
-        if found is not None and found.started and task.record.ending is None:
+        if found is not None and found.started and task.record.final_state is None:
             self._adopt(task, claim, found)
             return
         if found is not None:
             self._runner().engine.remove(found.handle)
-        if task.record.ending is not None:
-            self._finish(task, claim, task.record.ending)
+        if task.record.final_state is not None:
+            self._finish(task, claim, task.record.final_state)
             return
         if task.record.replication is not None and task.record.image:
             self._accept(self._again(task, claim))
@@ -107,14 +107,14 @@ class Takeover:
                 cause=Cause.RUNNER_TERMINATED,
                 remedy=f"run it again: `localrun rerun {task.id[:8]}`",
             )
-        ready = self._intake.again(task, claim)
+        ready = self._intake.reload(task, claim)
         if task.record.state is TaskState.CREATED and not ready.missing:
-            provision(task, ready.descriptor, given_to(task))
+            provision(task, ready.descriptor, received_values(task))
         task.workspace.usage.unlink(missing_ok=True)  # of the container that is gone
         task.update(steps=[], container=None)
         self._accept(ready)
 
-    def _container(self, task: Task) -> ContainerSummary | None:
+    def _container(self, task: ActiveTask) -> ContainerSummary | None:
         """The task's container, if there is one; whether it was started is certain then.
 
         The process that died may have asked for its start, which goes on without it. The engine measures a
@@ -128,30 +128,30 @@ class Takeover:
             engine.size(found.handle)
         return next(iter(engine.find({LABEL_TASK: task.id})), None)
 
-    def _again(self, task: Task, claim: Claim) -> Ready:
+    def _again(self, task: ActiveTask, claim: TaskLock) -> PreparedTask:
         """What a task with replicas, which has begun, needs: its image and its descriptor as they were."""
         described = descriptor.read(task.workspace.descriptor.read_bytes())
         task.update(steps=[])
-        return Ready(task, described, ImageReference(task.record.image), claim)
+        return PreparedTask(task, described, ImageReference(task.record.image), claim)
 
-    def _may_retry(self, task: Task) -> bool:
+    def _may_retry(self, task: ActiveTask) -> bool:
         plan = task.record.plan
         if plan is None or plan.retries < 1:
             return False
         task.update(plan=plan.replace(retries=plan.retries - 1))
         return True
 
-    def _adopt(self, task: Task, claim: Claim, found: ContainerSummary) -> None:
+    def _adopt(self, task: ActiveTask, claim: TaskLock, found: ContainerSummary) -> None:
         described = descriptor.read(task.workspace.descriptor.read_bytes())
         task.update(container=found.handle)
-        self._crew.carry(task, claim, lambda: self._runner().resume(task, described, found.handle))
+        self._crew.run(task, claim, lambda: self._runner().resume(task, described, found.handle))
 
-    def _end(self, task: Task, claim: Claim, error: LocalrunError) -> None:
-        ending = Ending.of(error)
+    def _end(self, task: ActiveTask, claim: TaskLock, error: LocalrunError) -> None:
+        ending = Outcome.from_error(error)
         task.update(**ending.changes, usage=aggregate(read_samples(task.workspace.usage)))
         self._finish(task, claim, ending.state)
 
-    def _finish(self, task: Task, claim: Claim, state: TaskState) -> None:
-        task.move(state)
+    def _finish(self, task: ActiveTask, claim: TaskLock, state: TaskState) -> None:
+        task.transition(state)
         self._list.complete(task.record)
         claim.release(ended=True)

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 # Greenwich positive; Java and ICU take them for names of their own, east positive. Between the first two lie
 # 26 hours: at any moment they have different dates.
 ZONES = ("GMT+12", "GMT-14", "UTC0", "GMT+7", "GMT-5:30", "GMT+3:30", "GMT-9")
-APART = 1.05  # seconds between the beginnings of two replicas, so that clocks of whole seconds differ
+START_INTERVAL = (
+    1.05  # seconds between the beginnings of two replicas, so that clocks of whole seconds differ
+)
 HOSTNAME = "hostname"
 _SEED = "PYTHONHASHSEED"
 
@@ -23,7 +25,7 @@ class Variation:
 
     hostname: str
     environment: dict[str, str]
-    kept: dict[str, str]
+    unvaried: dict[str, str]
 
     @property
     def varied(self) -> dict[str, str]:
@@ -31,7 +33,7 @@ class Variation:
         return {HOSTNAME: self.hostname, **self.environment}
 
 
-def variation(
+def variation_for(
     number: int, image_environment: Collection[str], task_environment: Mapping[str, str]
 ) -> Variation:
     """The variation of a replica, numbered from 1; the same number gives the same again.

@@ -5,20 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from localrun.manager.registry import TaskList
-from localrun.task.active import Task
-from localrun.task.lock import Claim
+from localrun.manager.registry import TaskRegistry
+from localrun.task.active import ActiveTask
+from localrun.task.lock import TaskLock
 
 
-class Crew:
+class Workers:
     """Carries tasks, each on a thread of its own, and knows which. Thread-safe."""
 
-    def __init__(self, tasks: TaskList) -> None:
+    def __init__(self, tasks: TaskRegistry) -> None:
         self._list = tasks
         self._lock = threading.Lock()
         self._threads: dict[str, threading.Thread] = {}
 
-    def carry(self, task: Task, claim: Claim, way: Callable[[], None]) -> None:
+    def run(self, task: ActiveTask, claim: TaskLock, way: Callable[[], None]) -> None:
         """Go the way of a task, which ends it, and let go of it then."""
 
         def carry() -> None:
@@ -34,25 +34,25 @@ class Crew:
         self._list.add(task)
         thread.start()
 
-    def _let_go(self, task: Task, claim: Claim) -> None:
+    def _let_go(self, task: ActiveTask, claim: TaskLock) -> None:
         # a task that has not ended by now met a bug of ours, or a disk so full that its end could not be
         # written down; whoever looks next ends it
-        ended = task.record.state.is_end
+        ended = task.record.state.is_final
         if ended:
             self._list.complete(task.record)
         else:
             self._list.discard(task.id)
-            task.give_up()
-        claim.release(ended=ended and task.is_written)
+            task.abandon()
+        claim.release(ended=ended and task.is_saved)
         with self._lock:
             self._threads.pop(task.id, None)
 
-    def carries(self, task: Task) -> bool:
+    def is_running(self, task: ActiveTask) -> bool:
         """Whether the task has not been let go of yet."""
         with self._lock:
             return task.id in self._threads
 
-    def wait(self, task: Task, timeout: float | None = None) -> bool:
+    def wait(self, task: ActiveTask, timeout: float | None = None) -> bool:
         """Block until the task has ended and was let go of; False when `timeout` seconds passed first."""
         with self._lock:
             thread = self._threads.get(task.id)

@@ -9,8 +9,8 @@ from typing import Protocol
 from localrun import values
 from localrun.descriptor import Descriptor
 from localrun.settings import Settings
-from localrun.task.active import Task
-from localrun.task.record import Plan, ProfileName, TaskRecord
+from localrun.task.active import ActiveTask
+from localrun.task.record import ProfileName, RunPlan, TaskRecord
 from localrun.task.workspace import Workspace
 from localrun.values import CollectedOutputs
 
@@ -18,7 +18,7 @@ from localrun.values import CollectedOutputs
 class Profile(Protocol):
     """The rules of one platform."""
 
-    def collect(self, task: Task, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:
+    def collect(self, task: ActiveTask, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:
         """Read and check what the program has left; `failed`: it did not end well."""
 
     def grace_period(self, settings: Settings) -> float:
@@ -37,7 +37,7 @@ class Profile(Protocol):
 class _OfBundle:
     """A bundle: the descriptor says what each output is."""
 
-    def collect(self, task: Task, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:  # noqa: ARG002 - also then
+    def collect(self, task: ActiveTask, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:  # noqa: ARG002 - also then
         return values.collect(descriptor, task.workspace.outputs, task.record.inputs)
 
     def grace_period(self, settings: Settings) -> float:
@@ -56,7 +56,7 @@ class _OfBundle:
 class _OfIexec:
     """An iExec app: it leaves a `computed.json`, and its folder is packed."""
 
-    def collect(self, task: Task, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:  # noqa: ARG002 - there is none
+    def collect(self, task: ActiveTask, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:  # noqa: ARG002 - there is none
         from localrun.platforms import iexec
         from localrun.task import log
 
@@ -66,9 +66,9 @@ class _OfIexec:
         place = task.workspace
         return iexec.collect(
             place.outputs,
-            place.packed,
+            place.packed_result,
             callback=task.record.plan.callback,
-            streams=log.by_stream(place.log, _ALL),
+            streams=log.tail_by_stream(place.log, _ALL),
             check_cancelled=task.check_cancelled,
         )
 
@@ -76,13 +76,13 @@ class _OfIexec:
         return 0.0
 
     def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> dict[str, Path]:  # noqa: ARG002
-        return {"iexec_out": workspace.outputs, workspace.packed.name: workspace.packed}
+        return {"iexec_out": workspace.outputs, workspace.packed_result.name: workspace.packed_result}
 
     def downloads(self, record: TaskRecord) -> Iterable[str]:
         return [PurePath(record.outputs["result"]).name] if "result" in record.outputs else []
 
     def locate(self, workspace: Workspace, name: str) -> tuple[Path, str]:
-        if name == workspace.packed.name:
+        if name == workspace.packed_result.name:
             return workspace.path, name
         return workspace.outputs, name.removeprefix("iexec_out/")
 
@@ -91,7 +91,7 @@ _ALL = 1 << 62  # characters: a log is bounded already
 _PROFILES: dict[ProfileName, Profile] = {"bundle": _OfBundle(), "iexec": _OfIexec()}
 
 
-def for_plan(plan: Plan | None) -> Profile:
+def for_plan(plan: RunPlan | None) -> Profile:
     """The rules for a task; those of bundles for one without a container."""
     return _PROFILES[plan.profile if plan else "bundle"]
 

@@ -34,7 +34,7 @@ def stop(home: str, docker_host: str | None) -> None:
     from localrun.settings import Settings
 
     app = App(Settings(home=Path(home), docker_host=docker_host, grace=1.0))
-    for task_id in app.home.active():
+    for task_id in app.store.active_ids():
         try:
             app.kill(task_id)
         except (LocalrunError, OSError) as error:  # the others have to end all the same

@@ -43,8 +43,8 @@ def _end(record: TaskRecord) -> Iterator[tuple[str, Any]]:
         yield "localrun.message", _harmless(record.message)[:_MESSAGE]
     if record.exit_code is not None:
         yield "localrun.exit_code", record.exit_code
-    if record.ended is not None:
-        yield "localrun.seconds", round(record.ended - record.created, 3)
+    if record.ended_at is not None:
+        yield "localrun.seconds", round(record.ended_at - record.created_at, 3)
 
 
 def add_sections(item: pytest.Item, report: pytest.TestReport) -> None:
@@ -79,7 +79,7 @@ def _tasks(item: pytest.Item) -> list[_Found]:
     app = item.stash.get(APP, None)
     if app is None:
         return []
-    return [(record, app.home.open(record.id)) for record in reversed(app.tasks())]
+    return [(record, app.store.open(record.id)) for record in reversed(app.tasks())]
 
 
 def _facts(record: TaskRecord, workspace: Workspace) -> Iterator[str]:

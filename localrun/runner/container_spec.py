@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from localrun.engines.base import LABEL, ContainerSpec, Mount
-from localrun.task.record import Plan, TaskRecord
+from localrun.task.record import RunPlan, TaskRecord
 from localrun.task.states import StepName
 
 LABEL_TASK = f"{LABEL}.task"
@@ -59,7 +59,7 @@ def _spec(
     )
 
 
-def require_plan(record: TaskRecord) -> Plan:
+def require_plan(record: TaskRecord) -> RunPlan:
     """The plan of a task that has a container."""
     assert record.plan is not None, "a task without a plan has no steps"
     return record.plan

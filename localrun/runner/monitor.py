@@ -20,7 +20,7 @@ from localrun.runner.disk_guard import DiskMonitor, MonitoredTask, folder_size
 from localrun.runner.stall import StallDetector, idle_seconds
 from localrun.runner.usage import UsageSampler
 from localrun.settings import Settings
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.log import TaskLog
 from localrun.task.record import UsageRecord
 
@@ -47,7 +47,13 @@ class ContainerMonitor:
     """Watches one container that was started."""
 
     def __init__(
-        self, engine: Engine, disk_monitor: DiskMonitor, settings: Settings, *, task: Task, handle: Handle
+        self,
+        engine: Engine,
+        disk_monitor: DiskMonitor,
+        settings: Settings,
+        *,
+        task: ActiveTask,
+        handle: Handle,
     ) -> None:
         self.engine = engine
         self.disk_monitor = disk_monitor
@@ -69,7 +75,7 @@ class ContainerMonitor:
             self._measured(log) as meter,
             self.disk_monitor.monitor(task.id, MonitoredTask(self._written, self._relieve, meter.on_tick)),
         ):
-            if task.cancelled:  # asked for between the last look and the start
+            if task.is_cancelled:  # asked for between the last look and the start
                 self.engine.stop(self.handle, self.settings.grace)
             exit_ = self._exit()
         return Observation(exit_, log.tail, self.timed_out, self.disk_pressure, self.engine_lost)
@@ -93,7 +99,7 @@ class ContainerMonitor:
         self.task.emit("warning", f"the engine went away; waiting for it for at most {patience:g} s")
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
-            if self.task.wait_cancelled(min(0.5, patience)):
+            if self.task.wait_for_cancel(min(0.5, patience)):
                 self.task.check_cancelled()
             try:
                 return self._check_engine()
@@ -144,7 +150,7 @@ class ContainerMonitor:
         try:
             # a character may be split between two pieces
             decoders = {name: _Decoder(errors="replace") for name in ("stdout", "stderr")}
-            for stream, data in self.task.veil.mask_stream(self.engine.logs(self.handle)):
+            for stream, data in self.task.masker.mask_stream(self.engine.logs(self.handle)):
                 log.write(data, stream)
                 self.task.emit("log", "", stream=stream, text=decoders[stream].decode(data))
         except EngineError as error:

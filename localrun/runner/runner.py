@@ -22,8 +22,8 @@ from localrun.platforms import profiles
 from localrun.runner import container_spec
 from localrun.runner.disk_guard import DiskMonitor
 from localrun.settings import Settings
-from localrun.task.active import Task
-from localrun.task.outcome import Ending, ending_of_bug
+from localrun.task.active import ActiveTask
+from localrun.task.outcome import Outcome, internal_error_outcome
 from localrun.task.record import ImageOrigin
 from localrun.task.states import StepName, TaskState
 from localrun.values import CollectedOutputs
@@ -45,41 +45,41 @@ class Runner:
         self.settings = settings
         self.image_threads: dict[str, int] = {}  # task -> the thread that builds, pulls or loads its image
 
-    def execute(self, task: Task, descriptor: Descriptor, source: ImageSource) -> None:
+    def execute(self, task: ActiveTask, descriptor: Descriptor, source: ImageSource) -> None:
         """Run a provisioned task to its end. Never raises: whatever happens is the task's end."""
         run = _Run(self, task, descriptor)
         self.run(task, lambda: run.through(source), run.clean_up)
 
-    def resume(self, task: Task, descriptor: Descriptor, handle: Handle) -> None:
+    def resume(self, task: ActiveTask, descriptor: Descriptor, handle: Handle) -> None:
         """Go on with a task whose container another process has started. Never raises."""
         run = _Run(self, task, descriptor, handle)
         self.run(task, run.from_container, run.clean_up)
 
-    def prepare(self, task: Task, descriptor: Descriptor, source: ImageSource) -> EngineImage:
+    def prepare(self, task: ActiveTask, descriptor: Descriptor, source: ImageSource) -> EngineImage:
         """Make sure that the engine has the image of a task. Raises as `images.ensure`."""
         return _Run(self, task, descriptor).image(source)
 
-    def run(self, task: Task, body: Callable[[], Ending], clean_up: Callable[[], None]) -> None:
+    def run(self, task: ActiveTask, body: Callable[[], Outcome], clean_up: Callable[[], None]) -> None:
         """Go the way of a task, which says how it ends, and clean up, whatever happened. Never raises."""
         try:
             ending = body()
         except LocalrunError as error:
-            ending = Ending.of(error)
+            ending = Outcome.from_error(error)
         except Exception as error:  # noqa: BLE001 - the one place where even a bug of ours must reach an end
-            ending = ending_of_bug(task, error)
-        task.workspace.free_reserve()
+            ending = internal_error_outcome(task, error)
+        task.workspace.release_reserve()
         # Written down before the container goes: whoever goes on from here must not take it for lost.
-        task.update(ending=ending.state, **task.veil.mask_json(ending.changes))
+        task.update(ending=ending.state, **task.masker.mask_json(ending.changes))
         task.save()
         clean_up()
-        task.move(ending.state)
+        task.transition(ending.state)
 
-    def stop(self, task: Task, grace: float) -> None:
+    def stop(self, task: ActiveTask, grace: float) -> None:
         """Stop a task's container, or the making of its image, so that `execute` comes to its end."""
         thread = self.image_threads.get(task.id)
         if thread is not None:  # a build may be silent for minutes: it would not notice by itself
             self.engine.abandon(thread)
-        if task.record.container and not task.record.state.is_end:
+        if task.record.container and not task.record.state.is_final:
             task.emit("note", "the container is being stopped on request", killing=True)
             self.engine.stop(task.record.container, grace)
 
@@ -88,7 +88,7 @@ class _Run:
     """One run of one task: what has to be let go of at its end."""
 
     def __init__(
-        self, runner: Runner, task: Task, descriptor: Descriptor, handle: Handle | None = None
+        self, runner: Runner, task: ActiveTask, descriptor: Descriptor, handle: Handle | None = None
     ) -> None:
         self.engine = runner.engine
         self.admission = runner.admission
@@ -103,17 +103,17 @@ class _Run:
         self.remote = task.record.remote
         self.working = False  # whether the image had to be made or fetched
 
-    def through(self, source: ImageSource) -> Ending:
+    def through(self, source: ImageSource) -> Outcome:
         """All of it, in order."""
         self._admit()
-        self.task.move(TaskState.PENDING)
+        self.task.transition(TaskState.PENDING)
         image = self.image(source)
         self._permissions()
         self._create()
         self._start()
         return self._to_the_end(image)
 
-    def from_container(self) -> Ending:
+    def from_container(self) -> Outcome:
         """The rest of it: the container has started, and may have ended."""
         task = self.task
         self.reservation = self.admission.adopt(task.id, task.record.resources)
@@ -121,7 +121,7 @@ class _Run:
         task.emit("note", "another process has started this task; it is carried on here")
         self._step_back()
         if task.record.state is TaskState.PENDING:
-            task.move(TaskState.RUNNING)
+            task.transition(TaskState.RUNNING)
         return self._to_the_end(image)
 
     def _step_back(self) -> None:
@@ -133,9 +133,9 @@ class _Run:
             open_again = begun[0].replace(finished=None, exit_code=None)
             task.update(step=StepName.TASK, steps=[*earlier, open_again])
         else:
-            task.begin(StepName.TASK, "container", log="logs/task.log")
+            task.start_step(StepName.TASK, "container", log="logs/task.log")
 
-    def _to_the_end(self, image: EngineImage | None) -> Ending:
+    def _to_the_end(self, image: EngineImage | None) -> Outcome:
         seen = self._wait()
         verdict = self._judge(seen, image)
         collected = self._outputs(failed=verdict.cause is not None)
@@ -147,12 +147,12 @@ class _Run:
         try:
             yield
         finally:
-            self.task.time(phase, time.perf_counter() - begun)
+            self.task.record_timing(phase, time.perf_counter() - begun)
 
     def _admit(self) -> None:
         task = self.task
         if task.record.state is not TaskState.QUEUING:
-            task.move(TaskState.QUEUING)
+            task.transition(TaskState.QUEUING)
         with self._timed("admission"):
             self.reservation = self.admission.acquire(
                 task.id,
@@ -160,7 +160,7 @@ class _Run:
                 on_wait=self._waits,
                 check_cancelled=task.check_cancelled,
             )
-        task.move(TaskState.QUEUED, message="")
+        task.transition(TaskState.QUEUED, message="")
 
     def _waits(self, reason: str, data: dict[str, Any]) -> None:
         self.task.update(message=reason)
@@ -206,10 +206,10 @@ class _Run:
 
     def _permissions(self) -> None:
         task = self.task
-        task.begin(StepName.PERMISSIONS, "by the host, in the task's own folder")
+        task.start_step(StepName.PERMISSIONS, "by the host, in the task's own folder")
         with self._timed("permissions"):
-            count = task.workspace.open_up(writable_inputs=self.plan.writable_inputs)
-        task.finish(exit_code=0, message=f"{count} entries opened to any user of a container")
+            count = task.workspace.make_accessible(writable_inputs=self.plan.writable_inputs)
+        task.finish_step(exit_code=0, message=f"{count} entries opened to any user of a container")
         task.check_cancelled()
 
     def _create(self) -> None:
@@ -232,7 +232,7 @@ class _Run:
         self.handle = self.engine.create(self._with_secrets(spec))
 
     def _with_secrets(self, spec: ContainerSpec) -> ContainerSpec:
-        if not self.plan.hidden:
+        if not self.plan.secret_names:
             return spec
         return msgspec.structs.replace(
             spec, environment={**spec.environment, **store.load(self.task.workspace.secrets)}
@@ -262,11 +262,11 @@ class _Run:
     def _start(self) -> None:
         assert self.handle is not None
         task = self.task
-        task.begin(StepName.TASK, "container", log="logs/task.log")
+        task.start_step(StepName.TASK, "container", log="logs/task.log")
         task.save()  # whoever goes on with this task must find its container
         with self._timed("start"):
             self.engine.start(self.handle)
-        task.move(TaskState.RUNNING)
+        task.transition(TaskState.RUNNING)
 
     def _wait(self) -> Observation:
         assert self.handle is not None
@@ -277,7 +277,7 @@ class _Run:
         )
         with self._timed("run"):
             seen = watch.wait()
-        self.task.finish(failed=seen.exit.code != 0, exit_code=seen.exit.code)
+        self.task.finish_step(failed=seen.exit.code != 0, exit_code=seen.exit.code)
         return seen
 
     def _judge(self, seen: Observation, image: EngineImage | None) -> Diagnosis:
@@ -291,7 +291,7 @@ class _Run:
                 memory=record.resources.memory,
                 log=seen.log,
                 timed_out=record.timeout if seen.timed_out else None,
-                killed=self.task.cancelled,
+                killed=self.task.is_cancelled,
                 disk_pressure=seen.disk_pressure,
                 engine_lost=seen.engine_lost,
                 image_architecture=image.architecture if image else architecture,
@@ -321,18 +321,18 @@ class _Run:
 
     def _outputs(self, *, failed: bool) -> CollectedOutputs:
         task = self.task
-        task.begin(StepName.OUTPUTS)
+        task.start_step(StepName.OUTPUTS)
         with self._timed("outputs"):
             how, refused = self._bring_home()
             found = profiles.for_plan(self.plan).collect(task, self.descriptor, failed=failed)
         problems = (*refused, *found.problems)
         message = _count(len(problems), "problem") if problems else _count(len(found.outputs), "output")
-        task.finish(
+        task.finish_step(
             failed=bool(problems) and not failed, how=how, message=message, exit_code=1 if problems else 0
         )
         for warning in found.warnings:
             task.warn(warning)
-        if task.veil.has_masked:
+        if task.masker.has_masked:
             task.warn("the program wrote a secret to its output: it is hidden here, and may not be elsewhere")
         return msgspec.structs.replace(found, problems=problems)
 
@@ -349,7 +349,7 @@ class _Run:
 
         return f"mounted; {chown.chown_outputs(self.engine, self.handle, folder, target)}", []
 
-    def _ending(self, exit_: Exit, verdict: Diagnosis, collected: CollectedOutputs) -> Ending:
+    def _ending(self, exit_: Exit, verdict: Diagnosis, collected: CollectedOutputs) -> Outcome:
         facts: dict[str, Any] = {
             "exit_code": exit_.code,
             "signal": verdict.signal,
@@ -358,13 +358,15 @@ class _Run:
         }
         if verdict.cause is not None:
             state = TaskState.KILLED if verdict.cause is Cause.KILLED else TaskState.FAILED
-            return Ending(
+            return Outcome(
                 state,
                 {**facts, "cause": str(verdict.cause), "message": verdict.message, "remedy": verdict.remedy},
             )
         if collected.problems:
-            return Ending(TaskState.FAILED, {**facts, **Ending.of(_outputs_error(collected)).changes})
-        return Ending(TaskState.FINISHED, {**facts, "message": "finished"})
+            return Outcome(
+                TaskState.FAILED, {**facts, **Outcome.from_error(_outputs_error(collected)).changes}
+            )
+        return Outcome(TaskState.FINISHED, {**facts, "message": "finished"})
 
     def clean_up(self) -> None:
         """Let go of everything, whatever happened; an engine that went away can keep us from it no longer."""

@@ -101,7 +101,7 @@ def format_usage(record: TaskRecord) -> str:
 
 def with_current_usage(workspace: Workspace, record: TaskRecord) -> TaskRecord:
     """The record of a task with what it has used until now, while that is in its file only."""
-    if record.state.is_end and record.usage is not None:
+    if record.state.is_final and record.usage is not None:
         return record
     return record.replace(usage=aggregate(read_samples(workspace.usage)) or record.usage)
 

@@ -26,7 +26,7 @@ from localrun.task.states import TaskState
 
 if TYPE_CHECKING:
     from localrun.app import App
-    from localrun.task.active import Task
+    from localrun.task.active import ActiveTask
     from localrun.task.record import TaskRecord
 
 _TAIL = 16 * 1024  # bytes of a task's events in which the last note is looked for
@@ -94,15 +94,15 @@ class Site:
     def is_ended(self, task_id: str) -> bool:
         """Whether a task has ended, or is gone."""
         record = self.app.manager.find_task(task_id)
-        return record is None or record.state.is_end
+        return record is None or record.state.is_final
 
-    async def create(self, task_id: str, payload: Mapping[str, Any], assigned_by: str) -> Task:
+    async def create(self, task_id: str, payload: Mapping[str, Any], assigned_by: str) -> ActiveTask:
         """Make a task: a free-form one at once, others in a thread, as bundles are read from disk."""
         if "bundle" in payload or "image" in payload:
             return await anyio.to_thread.run_sync(self._create, task_id, payload, assigned_by)
         return self._create(task_id, payload, assigned_by)
 
-    def _create(self, task_id: str, payload: Mapping[str, Any], assigned_by: str) -> Task:
+    def _create(self, task_id: str, payload: Mapping[str, Any], assigned_by: str) -> ActiveTask:
         return self.app.manager.create_task(
             payload,
             assigned_by,
@@ -135,7 +135,7 @@ class Site:
         """What a task waits for, in words and numbers; empty when it does not wait."""
         if record.plan is None or record.state not in _WAITING:
             return ""
-        path = self.app.home.open(record.id).path / "events.jsonl"
+        path = self.app.store.open(record.id).path / "events.jsonl"
         try:
             with path.open("rb") as stream:
                 stream.seek(max(0, path.stat().st_size - _TAIL))

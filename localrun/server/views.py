@@ -29,19 +29,19 @@ def entry(record: TaskRecord) -> dict[str, Any]:
         "task_id": record.id,
         "task": submitted(record),
         "assigned_by": record.assigned_by,
-        "timestamp": moment(record.created),
+        "timestamp": moment(record.created_at),
         "state": record.state,
         "status": STATUSES[record.state],
         "step": record.step,
         "cause": record.cause,
         "message": record.message,
-        "replica_of": record.replica.of if record.replica else None,
+        "replica_of": record.replica.parent_id if record.replica else None,
     }
 
 
 def whole(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
     """All that is known of a task; `waiting` says what for, while it waits."""
-    ended = record.ended
+    ended = record.ended_at
     return {
         **entry(record),
         "message": record.message or waiting,
@@ -64,7 +64,7 @@ def whole(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
         "timings": record.timings,
         "history": [{"state": state, "timestamp": moment(when)} for state, when in record.history],
         "completed_at": moment(ended) if ended is not None else None,
-        "processing_time_ms": round((ended - record.created) * 1000, 3) if ended is not None else None,
+        "processing_time_ms": round((ended - record.created_at) * 1000, 3) if ended is not None else None,
     }
 
 

@@ -45,7 +45,7 @@ class _Flag:
         return event.wait(timeout)
 
 
-class Task:
+class ActiveTask:
     """One task in the process that carries it.
 
     `record` is a snapshot: reading it needs no lock. Changes come from the thread that runs the task;
@@ -59,7 +59,7 @@ class Task:
         self._lock = threading.Lock()
         self._cancelled = _Flag()
         self._ended = _Flag()
-        self.is_written = False  # whether the record on disk is this one
+        self.is_saved = False  # whether the record on disk is this one
 
     @property
     def id(self) -> str:
@@ -67,32 +67,32 @@ class Task:
         return self.record.id
 
     @cached_property
-    def veil(self) -> SecretMasker:
+    def masker(self) -> SecretMasker:
         """What hides the secrets of the task; to be asked for before its end, when they are forgotten."""
-        has_any = self.record.plan is not None and self.record.plan.hidden
+        has_any = self.record.plan is not None and self.record.plan.secret_names
         return SecretMasker(store.load(self.workspace.secrets).values() if has_any else ())
 
     def create(self) -> None:
         """Write the first state down; the task exists from here on."""
         self.update(history=[(self.record.state, time.time())])
-        self.workspace.begin(self.record)
+        self.workspace.create_record(self.record)
         self._tell_state(task_data=self.record.submitted or {"bundle": self.record.bundle})
 
-    def move(self, state: TaskState, **changes: Any) -> None:
+    def transition(self, state: TaskState, **changes: Any) -> None:
         """Enter a state: check it, stamp it, write it down, tell it.
 
         A full disk does not keep a task from going on; see `save`. Raises `IllegalTransition` when the
         present state does not lead there.
         """
         with self._lock:
-            states.check(self.record.state, state)
+            states.check_transition(self.record.state, state)
             history = [*self.record.history, (state, time.time())]
             self.record = self.record.replace(**changes, state=state, history=history)
-        if state.is_end:
-            self.workspace.free_reserve()
+        if state.is_final:
+            self.workspace.release_reserve()
             store.delete(self.workspace.secrets)
         self.save()
-        if state.is_end:
+        if state.is_final:
             self._tell_state(message=self.record.message, exit_code=self.record.exit_code)
             self._ended.set()
         else:
@@ -115,9 +115,9 @@ class Task:
         """
         try:
             self.workspace.save(self.record)
-            self.is_written = True
+            self.is_saved = True
         except LocalrunError as error:
-            self.is_written = False
+            self.is_saved = False
             _pass_if_full(error)
 
     def emit(self, kind: str, message: str, /, **data: Any) -> None:
@@ -131,28 +131,28 @@ class Task:
 
     def _keep(self, event: Event) -> None:
         try:
-            self.workspace.append(event)
+            self.workspace.append_event(event)
         except LocalrunError as error:
             _pass_if_full(error)
 
     def warn(self, message: str, /, **data: Any) -> None:
         """Add a warning to the record and tell it; any thread may."""
-        message = self.veil.mask_text(message)
+        message = self.masker.mask_text(message)
         with self._lock:
             self.record = self.record.replace(warnings=[*self.record.warnings, message])
         self.emit("warning", message, **data)
 
-    def time(self, phase: str, seconds: float) -> None:
+    def record_timing(self, phase: str, seconds: float) -> None:
         """Note how long a phase took."""
         self.update(timings={**self.record.timings, phase: round(seconds, 6)})
 
-    def begin(self, step: StepName, how: str = "", log: str | None = None) -> None:
+    def start_step(self, step: StepName, how: str = "", log: str | None = None) -> None:
         """Enter a step."""
         begun = StepRecord(name=step, how=how, started=time.time(), log=log)
         self.update(step=step, steps=[*self.record.steps, begun])
         self.emit("step", f"{step} started", step=str(step), status="started")
 
-    def finish(self, *, failed: bool = False, **changes: Any) -> None:
+    def finish_step(self, *, failed: bool = False, **changes: Any) -> None:
         """Leave the present step; `changes` go into its record."""
         *earlier, present = self.record.steps
         ended = present.replace(**{"finished": time.time(), **changes})
@@ -171,21 +171,21 @@ class Task:
         """Ask the thread that runs the task to stop it at the next chance."""
         self._cancelled.set()
 
-    def wait_cancelled(self, timeout: float) -> bool:
+    def wait_for_cancel(self, timeout: float) -> bool:
         """Wait for a request to stop for at most `timeout` seconds; whether there is one."""
-        return self._cancelled.wait(timeout) or self.cancelled
+        return self._cancelled.wait(timeout) or self.is_cancelled
 
     @property
-    def cancelled(self) -> bool:
+    def is_cancelled(self) -> bool:
         """Whether anybody, also in another process, asked for the task to be stopped."""
         return self._cancelled.is_set() or self.workspace.kill_requested
 
     def check_cancelled(self) -> None:
         """Raise `TaskKilled` when the task is to be stopped."""
-        if self.cancelled:
+        if self.is_cancelled:
             raise TaskKilled("the task was stopped on request")
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         """Say that this process carries the task no longer, although it has not ended."""
         self._ended.set()
 

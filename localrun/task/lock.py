@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 
-class Claim:
+class TaskLock:
     """The right to carry a task to its end, until it is given up."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
@@ -28,7 +28,7 @@ class Claim:
         self._descriptor = None
 
 
-def take(path: Path, *, new: bool = False) -> Claim | None:
+def acquire(path: Path, *, new: bool = False) -> TaskLock | None:
     """Claim the task whose file is `path`; None when it is claimed already, or the file is gone."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if new else 0), 0o600)
@@ -42,10 +42,10 @@ def take(path: Path, *, new: bool = False) -> Claim | None:
     if not _is_at(path, descriptor):  # it ended between our two calls
         os.close(descriptor)
         return None
-    return Claim(path, descriptor)
+    return TaskLock(path, descriptor)
 
 
-def offer(path: str, file: str) -> None:
+def publish(path: str, file: str) -> None:
     """Make `path` something to claim, by nobody yet: another name of a `file` that lasts as long.
 
     A name is made in a tenth of the time that a file takes, and that is what a task without a container
@@ -64,7 +64,7 @@ def _is_at(path: Path, descriptor: int) -> bool:
         return False
 
 
-def wait_until_free(path: Path) -> None:
+def wait_released(path: Path) -> None:
     """Block until nobody holds the claim on `path`, or it is gone."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -86,7 +86,7 @@ class TaskLog:
         self._stream.close()
 
 
-def by_stream(path: Path, longest: int) -> dict[str, str]:
+def tail_by_stream(path: Path, longest: int) -> dict[str, str]:
     """The last `longest` characters that the program wrote to each of its streams, by their names.
 
     What was left out for the limit counts for the stream that was written to then.

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from localrun.errors import TaskNotFound
-from localrun.task.workspace import LAST, Home, Workspace
+from localrun.task.workspace import LAST, TaskStore, Workspace
 
 
-def find(home: Home, prefix: str) -> Workspace:
+def find(home: TaskStore, prefix: str) -> Workspace:
     """The one task whose id starts with `prefix`, or `last`; `PREFIX/2` is its second replica.
 
     Raises `TaskNotFound`.
@@ -18,7 +18,7 @@ def find(home: Home, prefix: str) -> Workspace:
     if slash:
         return _replica(home, find(home, whole), number)
     if prefix == LAST:
-        newest = next((place for place in home.newest() if not _is_replica(place)), None)
+        newest = next((place for place in home.newest_first() if not _is_replica(place)), None)
         if newest is None:
             raise TaskNotFound(f"there are no tasks in {home.path}", remedy="run one: `localrun run BUNDLE`")
         return newest
@@ -28,10 +28,10 @@ def find(home: Home, prefix: str) -> Workspace:
     raise _not_one(prefix, sorted(matches), home.path)
 
 
-def _replica(home: Home, workspace: Workspace, number: str) -> Workspace:
+def _replica(home: TaskStore, workspace: Workspace, number: str) -> Workspace:
     record = workspace.load()
     ids = record.replication.ids if record.replication else []
-    known = number.isdecimal() and 1 <= int(number) <= len(ids) and home.known(ids[int(number) - 1])
+    known = number.isdecimal() and 1 <= int(number) <= len(ids) and home.find(ids[int(number) - 1])
     if not known:
         count = f"its replicas are 1 to {len(ids)}" if ids else "it has no replicas"
         raise TaskNotFound(
@@ -45,7 +45,7 @@ def _is_replica(workspace: Workspace) -> bool:
     return record is not None and record.replica is not None
 
 
-def _matching(home: Home, prefix: str) -> list[str]:
+def _matching(home: TaskStore, prefix: str) -> list[str]:
     if not prefix or not home.tasks.is_dir():
         return []
     return [name for name in os.listdir(home.tasks) if name.startswith(prefix.lower())]  # noqa: PTH208 - names

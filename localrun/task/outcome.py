@@ -9,19 +9,19 @@ import msgspec
 
 from localrun import fs
 from localrun.errors import Cause, LocalrunError
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.causes import explain
 from localrun.task.states import TaskState
 
 
-class Ending(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True):
     """The state that a task ends in, and what else is to be written down."""
 
     state: TaskState
     changes: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @classmethod
-    def of(cls, error: LocalrunError) -> Ending:
+    def from_error(cls, error: LocalrunError) -> Outcome:
         """The end that an error means."""
         state = TaskState.KILLED if error.cause is Cause.KILLED else TaskState.FAILED
         problems = [problem.as_dict() for problem in error.problems]
@@ -37,15 +37,15 @@ class Ending(msgspec.Struct, frozen=True):
             },
         )
 
-    def with_changes(self, changes: dict[str, Any]) -> Ending:
+    def with_changes(self, changes: dict[str, Any]) -> Outcome:
         """The same with more to be written down."""
-        return Ending(self.state, {**changes, **self.changes})
+        return Outcome(self.state, {**changes, **self.changes})
 
 
-def ending_of_bug(task: Task, error: Exception) -> Ending:
+def internal_error_outcome(task: ActiveTask, error: Exception) -> Outcome:
     """The end that a bug of ours means; its traceback is kept in the task's folder."""
     if isinstance(error, OSError) and fs.disk_full(error):
-        return Ending.of(fs.write_error(task.workspace.path, error))
+        return Outcome.from_error(fs.write_error(task.workspace.path, error))
     import traceback
 
     path = task.workspace.path / "traceback.txt"
@@ -55,4 +55,4 @@ def ending_of_bug(task: Task, error: Exception) -> Ending:
     bug = LocalrunError(
         f"localrun itself failed: {last}", remedy=f"this is a bug of localrun; please report it with {path}"
     )
-    return Ending.of(bug)
+    return Outcome.from_error(bug)

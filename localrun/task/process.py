@@ -11,25 +11,25 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from localrun.task.record import Owner
+from localrun.task.record import ProcessId
 
 _PROC = Path("/proc")
 _ENDED = frozenset("ZXx")  # zombies keep their pid until their parent looks; they carry nothing any more
 _LARGEST_PID = 2**31 - 1
 
 
-def this_process() -> Owner:
+def current_process() -> ProcessId:
     """The owner that this process is. Cheap: found out once per process (a fork is another one)."""
     return _owner(os.getpid())
 
 
-def is_alive(owner: Owner) -> bool:
+def is_alive(owner: ProcessId) -> bool:
     """Whether the process still runs.
 
     A process of another machine or of another container cannot be looked at: it is assumed to live,
     because taking its task over would run the task twice. After a reboot of this machine it is gone.
     """
-    mine = this_process()
+    mine = current_process()
     if owner.host != mine.host and owner.boot != mine.boot:
         return True
     if owner.boot.partition("/")[0] != mine.boot.partition("/")[0]:
@@ -39,15 +39,15 @@ def is_alive(owner: Owner) -> bool:
     return _runs(owner.pid, owner.started)
 
 
-def is_foreign(owner: Owner) -> bool:
+def is_foreign(owner: ProcessId) -> bool:
     """Whether `is_alive` can only assume: the process is of another machine or container."""
-    return owner.boot != this_process().boot
+    return owner.boot != current_process().boot
 
 
 @lru_cache(maxsize=4)
-def _owner(pid: int) -> Owner:
+def _owner(pid: int) -> ProcessId:
     started, _ = _stat(pid) or (0.0, "")
-    return Owner(host=os.uname().nodename, pid=pid, started=started, boot=_boot())
+    return ProcessId(host=os.uname().nodename, pid=pid, started=started, boot=_boot())
 
 
 def _boot() -> str:

@@ -57,7 +57,7 @@ def decoder(form: Any) -> msgspec.json.Decoder[Any]:
     return found
 
 
-class Owner(Frozen, frozen=True, kw_only=True):
+class ProcessId(Frozen, frozen=True, kw_only=True):
     """The process that carries a task: a pid means one process only together with its start time.
 
     `started` is in seconds since the boot; `boot` names the boot and the pid namespace; see `owners`.
@@ -77,7 +77,7 @@ class Resources(Frozen, frozen=True, kw_only=True):
     gpus: int = 0
 
 
-class Plan(Frozen, frozen=True, kw_only=True):
+class RunPlan(Frozen, frozen=True, kw_only=True):
     """How a task's container is made; enough for another process to go on with it.
 
     `bundle` is the path that it was read from, `image` the name that was asked for in place of its own;
@@ -109,7 +109,7 @@ class Plan(Frozen, frozen=True, kw_only=True):
     agree: int = 1
     profile: ProfileName = "bundle"
     callback: bool = False
-    hidden: list[str] = msgspec.field(default_factory=list)
+    secret_names: list[str] = msgspec.field(default_factory=list)
 
 
 class StepRecord(Frozen, frozen=True, kw_only=True):
@@ -149,19 +149,19 @@ class UsageRecord(Frozen, frozen=True, kw_only=True):
 class Replica(Frozen, frozen=True, kw_only=True):
     """Which of the executions of a task this one is, from 1, and what is different for it on purpose."""
 
-    of: str
+    parent_id: str
     number: int
     varied: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class Group(Frozen, frozen=True, kw_only=True):
+class ReplicaGroup(Frozen, frozen=True, kw_only=True):
     """Replicas that gave the same: their numbers, and the digest of what they gave."""
 
     replicas: list[int]
     digest: str
 
 
-class Side(Frozen, frozen=True, kw_only=True):
+class Variant(Frozen, frozen=True, kw_only=True):
     """What some replicas gave where others gave something else; `size` in bytes, None for no file.
 
     `value` is what stands there, cut short, as text or as the hexadecimal digits of bytes.
@@ -180,7 +180,7 @@ class Disagreement(Frozen, frozen=True, kw_only=True):
     """
 
     path: str
-    sides: list[Side]
+    variants: list[Variant]
     offset: int | None = None
     line: int = 0
     column: int = 0
@@ -197,12 +197,12 @@ class Replication(Frozen, frozen=True, kw_only=True):
 
     ids: list[str]
     agree: int
-    groups: list[Group] = msgspec.field(default_factory=list)
-    without: dict[str, str] = msgspec.field(default_factory=dict)
+    groups: list[ReplicaGroup] = msgspec.field(default_factory=list)
+    failed: dict[str, str] = msgspec.field(default_factory=dict)
     disagreements: list[Disagreement] = msgspec.field(default_factory=list)
-    left_out: int = 0  # further files that differ
+    omitted: int = 0  # further files that differ
     varied: dict[str, list[str]] = msgspec.field(default_factory=dict)
-    kept: dict[str, str] = msgspec.field(default_factory=dict)
+    unvaried: dict[str, str] = msgspec.field(default_factory=dict)
     reached: float | None = None
 
 
@@ -221,7 +221,7 @@ class TaskRecord(Frozen, frozen=True, kw_only=True):
     image_from: ImageOrigin = ""  # how the engine came by it; empty: not known (yet)
     program: list[str] = msgspec.field(default_factory=list)  # entrypoint and command, once they are known
     state: TaskState = TaskState.CREATED
-    ending: TaskState | None = None  # decided; what is left to do is to clear up
+    final_state: TaskState | None = None  # decided; what is left to do is to clear up
     step: StepName | None = None
     cause: str | None = None
     message: str = ""
@@ -242,8 +242,8 @@ class TaskRecord(Frozen, frozen=True, kw_only=True):
     usage: UsageRecord | None = None  # none: it ended before it could be measured
     container: str | None = None
     remote: bool = False  # inputs and outputs travel as archives
-    owner: Owner | None = None
-    plan: Plan | None = None
+    owner: ProcessId | None = None
+    plan: RunPlan | None = None
     replica: Replica | None = None
     replication: Replication | None = None
     assigned_by: str = ""
@@ -252,11 +252,11 @@ class TaskRecord(Frozen, frozen=True, kw_only=True):
     folder: str = ""
 
     @property
-    def created(self) -> float:
+    def created_at(self) -> float:
         """When the task became known."""
         return self.history[0][1] if self.history else 0.0
 
     @property
-    def ended(self) -> float | None:
+    def ended_at(self) -> float | None:
         """When the task reached its end, if it has."""
-        return self.history[-1][1] if self.history and self.state.is_end else None
+        return self.history[-1][1] if self.history and self.state.is_final else None

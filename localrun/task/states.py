@@ -29,9 +29,9 @@ class TaskState(StrEnum):
     KILLED = "KILLED"  # stopped on request
 
     @property
-    def is_end(self) -> bool:
+    def is_final(self) -> bool:
         """Whether nothing follows this state."""
-        return not FOLLOWING[self]
+        return not TRANSITIONS[self]
 
 
 class StepName(StrEnum):
@@ -45,7 +45,7 @@ class StepName(StrEnum):
 _S = TaskState
 _ANY_TIME = frozenset({_S.FAILED, _S.KILLED})
 
-FOLLOWING: dict[TaskState, frozenset[TaskState]] = {
+TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
     _S.CREATED: frozenset({_S.PROVISIONED, _S.FINISHED}) | _ANY_TIME,
     _S.PROVISIONED: frozenset({_S.QUEUING}) | _ANY_TIME,
     _S.QUEUING: frozenset({_S.QUEUED}) | _ANY_TIME,
@@ -58,8 +58,8 @@ FOLLOWING: dict[TaskState, frozenset[TaskState]] = {
 }
 
 
-def check(old: TaskState, new: TaskState) -> None:
+def check_transition(old: TaskState, new: TaskState) -> None:
     """Raise `IllegalTransition` unless `new` may follow `old`."""
-    if new not in FOLLOWING[old]:
-        allowed = ", ".join(sorted(FOLLOWING[old])) or "nothing: it is an end"
+    if new not in TRANSITIONS[old]:
+        allowed = ", ".join(sorted(TRANSITIONS[old])) or "nothing: it is an end"
         raise IllegalTransition(f"{old} cannot become {new}; what may follow is {allowed}", old=old, new=new)

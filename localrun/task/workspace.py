@@ -31,7 +31,7 @@ import msgspec
 from localrun import fs
 from localrun.errors import LocalrunError, TaskExists, TaskNotFound, UsageError
 from localrun.task.events import Event
-from localrun.task.lock import Claim, offer, take, wait_until_free
+from localrun.task.lock import TaskLock, acquire, publish, wait_released
 from localrun.task.record import TaskRecord
 
 LAST = "last"
@@ -100,7 +100,7 @@ class Workspace:
         return self.path / "secrets.json"
 
     @cached_property
-    def packed(self) -> Path:
+    def packed_result(self) -> Path:
         """The packed result of an iExec app."""
         return self.path / "iexec_out.zip"
 
@@ -109,11 +109,11 @@ class Workspace:
         """What happened."""
         return self.path / "events.jsonl"
 
-    def make(self) -> None:
+    def create(self) -> None:
         """Make the task's folder; only the user may enter, so that the modes inside need not be narrow."""
         os.mkdir(self._text, mode=0o700)  # noqa: PTH102 - hot
 
-    def furnish(self, descriptor: bytes = b"") -> None:
+    def create_dirs(self, descriptor: bytes = b"") -> None:
         """Make what a task with a container needs. Raises `LocalrunError`, also when the disk is full."""
         with fs.wrap_os_errors(self.path):
             for folder in (self.inputs, self.outputs, self.logs):
@@ -123,11 +123,11 @@ class Workspace:
             os.utime(f"{self._text}/descriptor.yml", ns=(made, made))
             fs.reserve(self.path / "reserve")
 
-    def free_reserve(self) -> None:
+    def release_reserve(self) -> None:
         """Make room for what is still to be written: the program, which may have filled the disk, is over."""
         fs.release_reserve(self.path / "reserve")
 
-    def upload(self, name: str, chunks: Iterable[bytes]) -> Path:
+    def save_upload(self, name: str, chunks: Iterable[bytes]) -> Path:
         """Keep an input that was sent; a reader sees all of it or nothing."""
         self.uploads.mkdir(exist_ok=True)
         beside = self.uploads / f".{name}.{uuid.uuid4().hex}"
@@ -140,7 +140,7 @@ class Workspace:
             beside.unlink(missing_ok=True)
             raise
 
-    def uploaded(self) -> dict[str, Path]:
+    def uploaded_files(self) -> dict[str, Path]:
         """The inputs that were sent, by name."""
         if not self.uploads.is_dir():
             return {}
@@ -151,10 +151,10 @@ class Workspace:
 
         Raises `LocalrunError`, with cause DISK_FULL when there is no room.
         """
-        made = None if record.plan else record.created
+        made = None if record.plan else record.created_at
         fs.write_atomic(f"{self._text}/task.json", record.to_json(), made)
 
-    def begin(self, record: TaskRecord) -> None:
+    def create_record(self, record: TaskRecord) -> None:
         """Write the first record; a reader who comes too early finds none. Raises as `save`."""
         fs.write_new(f"{self._text}/task.json", record.to_json())
 
@@ -176,14 +176,14 @@ class Workspace:
         except TaskNotFound:
             return None
 
-    def append(self, event: Event) -> None:
+    def append_event(self, event: Event) -> None:
         """Add an event to the task's own history, as one whole line. Raises as `save`."""
         try:
             fs.append_line(f"{self._text}/events.jsonl", _encode(event) + b"\n")
         except OSError as error:
             raise fs.write_error(self.path, error) from error
 
-    def history(self) -> Iterator[Event]:
+    def read_events(self) -> Iterator[Event]:
         """What was appended, the oldest first. A line that was torn is left out."""
         try:
             lines = self.events.read_bytes().splitlines()
@@ -200,7 +200,7 @@ class Workspace:
         fs.write_atomic(f"{self._text}/kill", f"{time.time()}\n".encode())
 
     @property
-    def kill_time(self) -> float | None:
+    def kill_requested_at(self) -> float | None:
         """When somebody asked for the task to be stopped (seconds since 1970); see `kill_requested`."""
         try:
             return (self.path / "kill").stat().st_mtime
@@ -219,7 +219,7 @@ class Workspace:
             self.hosts.chmod(0o644)
         return self.hosts
 
-    def open_up(self, *, writable_inputs: bool) -> int:
+    def make_accessible(self, *, writable_inputs: bool) -> int:
         """Let any user read the inputs and write the outputs; the number of entries that were set.
 
         Only what lies in this folder is touched: a user's own file is mounted over its place here.
@@ -248,7 +248,7 @@ class Workspace:
             ) from error
 
 
-class Home:
+class TaskStore:
     """The folder of a project's tasks."""
 
     def __init__(self, path: Path) -> None:
@@ -279,10 +279,10 @@ class Home:
 
     def _make(self, workspace: Workspace) -> None:
         try:
-            workspace.make()
+            workspace.create()
         except FileNotFoundError:  # the first task of all
             self._prepare()
-            workspace.make()
+            workspace.create()
 
     def _prepare(self) -> None:
         # the folder that is looked for comes last: whoever sees it finds the others
@@ -294,34 +294,34 @@ class Home:
         """The folder of a task by its whole id."""
         return Workspace(self.tasks / task_id)
 
-    def known(self, task_id: str) -> Workspace | None:
+    def find(self, task_id: str) -> Workspace | None:
         """The folder of a task by its whole id, if there is one. Safe for ids from anywhere."""
         if not _ID.fullmatch(task_id) or not os.path.isdir(f"{self._text}/{task_id}"):  # noqa: PTH112 - hot
             return None
         return self.open(task_id)
 
-    def claim(self, task_id: str, *, new: bool = False) -> Claim | None:
+    def acquire(self, task_id: str, *, new: bool = False) -> TaskLock | None:
         """Become the carrier of a task that has not ended; None when somebody is, or it has ended.
 
         Raises `LocalrunError` when a new one cannot be written down.
         """
         with fs.wrap_os_errors(self.path):
-            return take(self._active / task_id, new=new)
+            return acquire(self._active / task_id, new=new)
 
-    def offer(self, workspace: Workspace) -> None:
+    def publish(self, workspace: Workspace) -> None:
         """Let any process claim a new task, which nobody carries. Raises as `claim`."""
         with fs.wrap_os_errors(self.path):
-            offer(f"{self._active}/{workspace.id}", f"{workspace}/events.jsonl")
+            publish(f"{self._active}/{workspace.id}", f"{workspace}/events.jsonl")
 
-    def offered(self, task_id: str) -> bool:
+    def is_active(self, task_id: str) -> bool:
         """Whether the task has not ended."""
         return os.path.exists(f"{self._active}/{task_id}")  # noqa: PTH110 - hot
 
-    def wait(self, task_id: str) -> None:
+    def wait_released(self, task_id: str) -> None:
         """Block until nobody carries the task (any more): it has ended, or its carrier died."""
-        wait_until_free(self._active / task_id)
+        wait_released(self._active / task_id)
 
-    def active(self) -> list[str]:
+    def active_ids(self) -> list[str]:
         """The ids of the tasks that have not ended, in no order."""
         try:
             return os.listdir(self._active)  # noqa: PTH208 - names
@@ -329,30 +329,30 @@ class Home:
             return []
 
     @property
-    def mine(self) -> bool:
+    def is_own(self) -> bool:
         """Whether the folder is there and the user's own."""
         try:
             return self.path.stat().st_uid == os.geteuid()
         except OSError:
             return False
 
-    def gone(self, task_id: str) -> bool:
+    def is_missing(self, task_id: str) -> bool:
         """Whether the user's own folder has no such task (any more)."""
-        return self.mine and not (self.tasks / task_id).exists()
+        return self.is_own and not (self.tasks / task_id).exists()
 
-    def ended(self, task_id: str) -> bool:
+    def is_finished(self, task_id: str) -> bool:
         """Whether the task of the user's own folder has come to its end."""
-        record = self.open(task_id).load_or_none() if self.mine else None
-        return record is not None and record.state.is_end
+        record = self.open(task_id).load_or_none() if self.is_own else None
+        return record is not None and record.state.is_final
 
-    def forget(self, workspace: Workspace, claim: Claim | None = None) -> None:
+    def remove(self, workspace: Workspace, claim: TaskLock | None = None) -> None:
         """Remove a task's folder and every trace of it."""
         workspace.remove()
         (self._active / workspace.id).unlink(missing_ok=True)
         if claim is not None:
             claim.release(ended=True)
 
-    def newest(self) -> Iterator[Workspace]:
+    def newest_first(self) -> Iterator[Workspace]:
         """Every task's folder, the newest first; records are not read."""
         try:
             with os.scandir(self.tasks) as entries:

@@ -13,8 +13,8 @@ import pytest
 from localrun.admission import LedgerEntry, machine_ledger_path
 from localrun.admission.ledger import Ledger
 from localrun.errors import AdmissionError
-from localrun.task.process import this_process
-from localrun.task.record import Owner, Resources
+from localrun.task.process import current_process
+from localrun.task.record import ProcessId, Resources
 
 
 @pytest.fixture
@@ -49,21 +49,21 @@ def test_tickets_follow_the_order_of_arrival(ledger: Ledger) -> None:
 
 
 def test_entries_of_dead_processes_vanish(ledger: Ledger) -> None:
-    add(ledger, "dead", owner=this_process().replace(started=-1.0))
+    add(ledger, "dead", owner=current_process().replace(started=-1.0))
     kept = add(ledger, "a")
     assert ledger.read() == {"a": kept}
     assert list(json.loads(ledger.path.read_text())) == ["a"]
 
 
 def test_a_process_that_cannot_be_looked_at_is_forgotten_after_a_week(ledger: Ledger) -> None:
-    elsewhere = Owner(host="container", pid=1, started=0.0, boot="its-own/1")
+    elsewhere = ProcessId(host="container", pid=1, started=0.0, boot="its-own/1")
     add(ledger, "recent", owner=elsewhere)
     add(ledger, "old", owner=elsewhere, since=time.time() - 8 * 24 * 3600)
     assert list(ledger.read()) == ["recent"]
 
 
 def test_an_entry_of_another_process_is_not_dropped(ledger: Ledger) -> None:
-    add(ledger, "a", owner=Owner(host="container", pid=1, started=0.0, boot="its-own/1"))
+    add(ledger, "a", owner=ProcessId(host="container", pid=1, started=0.0, boot="its-own/1"))
     with ledger.transaction() as table:
         table.remove("a")
     assert list(ledger.read()) == ["a"]

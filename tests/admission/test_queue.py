@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from localrun.admission import Capacity, LedgerEntry
 from localrun.admission.queue import requested_amount, schedule
-from localrun.task.process import this_process
+from localrun.task.process import current_process
 
 MACHINE = Capacity(cpus=8, memory=24, gpus=1)
 
@@ -21,7 +21,7 @@ def entry(
         task_id=f"task-{ticket}",
         ticket=ticket,
         admitted=admitted,
-        owner=this_process(),
+        owner=current_process(),
         since=0.0,
         cpus=cpus,
         memory=memory,

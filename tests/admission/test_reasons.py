@@ -14,7 +14,7 @@ from localrun.admission.reasons import (
     host_pressures,
 )
 from localrun.errors import AdmissionError, Cause, Fault
-from localrun.task.process import this_process
+from localrun.task.process import current_process
 from localrun.task.record import Resources
 
 GI = 1024**3
@@ -32,7 +32,7 @@ def entry(name: str, ticket: int, memory: float, *, cpus: float = 1, admitted: b
         task_id=name,
         ticket=ticket,
         admitted=admitted,
-        owner=this_process(),
+        owner=current_process(),
         since=0.0,
         cpus=cpus,
         memory=int(memory * GI),

@@ -10,14 +10,14 @@ from localrun.api.download import Delivery
 from localrun.errors import UsageError
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home, Workspace
+from localrun.task.workspace import TaskStore, Workspace
 from tests.support.environment import DESCRIPTOR
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     """The folder of a task whose one output is called sum."""
-    made = Home(tmp_path / "home").create()
+    made = TaskStore(tmp_path / "home").create()
     made.outputs.mkdir(exist_ok=True)
     made.descriptor.write_text(DESCRIPTOR)
     return made

@@ -15,18 +15,18 @@ from localrun.cli.logs import pieces
 from localrun.engines.fake import FakeContainer
 from localrun.manager.request import Request
 from localrun.settings import Settings
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.events import Event
-from localrun.task.process import this_process
-from localrun.task.record import Owner, TaskRecord
+from localrun.task.process import current_process
+from localrun.task.record import ProcessId, TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 from tests.cli.command import Command
 from tests.support.environment import IMAGE
 
 
 @contextmanager
-def running(localrun: Command) -> Iterator[tuple[App, Task]]:
+def running(localrun: Command) -> Iterator[tuple[App, ActiveTask]]:
     """A task that runs until it is stopped, carried by an app of its own."""
     begun = threading.Event()
 
@@ -106,16 +106,16 @@ def test_status_tells_where_why_and_how_long(localrun: Command) -> None:
 
 def test_status_says_what_a_task_waits_for(localrun: Command) -> None:
     words = "0/1 nodes are available: 1 Insufficient cpu (asked 2, free 0 of 2)"
-    workspace = Home(localrun.folder / "home").create()
-    task = Task(TaskRecord(id=workspace.id, bundle="b", message=words), workspace)
+    workspace = TaskStore(localrun.folder / "home").create()
+    task = ActiveTask(TaskRecord(id=workspace.id, bundle="b", message=words), workspace)
     task.create()
     assert f"waits       {words}" in localrun("status", "last").out
 
 
 def test_status_says_when_the_process_of_a_task_is_gone(localrun: Command) -> None:
     with running(localrun) as (_, task):
-        mine = this_process()
-        task.update(owner=Owner(host=mine.host, pid=2**30, started=1.0, boot=mine.boot))
+        mine = current_process()
+        task.update(owner=ProcessId(host=mine.host, pid=2**30, started=1.0, boot=mine.boot))
         task.save()
         assert localrun("status", "last", "--json").json["owner_gone"] is True
         assert "its process is gone" in localrun("status", "last").out
@@ -148,7 +148,7 @@ def test_a_task_that_wrote_nothing_says_so(localrun: Command) -> None:
 def test_logs_are_followed_to_the_end_of_the_task(localrun: Command) -> None:
     with running(localrun) as (app, task), ThreadPoolExecutor(1) as pool:
         ended = threading.Event()
-        waiting = pool.submit(app.home.wait, task.id)
+        waiting = pool.submit(app.store.wait_released, task.id)
         waiting.add_done_callback(lambda _: ended.set())
         found = pieces(task.workspace.log, ended)
         assert next(found) == b"begun\n"

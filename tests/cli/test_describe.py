@@ -17,11 +17,11 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import Cause
 from localrun.platforms.vocabulary import glossary
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.events import Event
-from localrun.task.record import Owner, Plan, Resources, StepRecord, TaskRecord
+from localrun.task.record import ProcessId, Resources, RunPlan, StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
-from localrun.task.workspace import Home, Workspace
+from localrun.task.workspace import TaskStore, Workspace
 from tests.cli.command import Command, add
 from tests.support.environment import DESCRIPTOR, IMAGE, make_desk
 from tests.support.images import busybox_layer, image_archive
@@ -204,7 +204,7 @@ def test_a_real_task_that_ran_out_of_memory_is_described(docker_engine: DockerEn
     try:
         with make_desk(tmp_path, engine=docker_engine, image=name) as desk:
             record = desk.run(values={"a": 1, "b": 2}, memory=16 * 1024**2)
-            workspace = desk.app.home.open(record.id)
+            workspace = desk.app.store.open(record.id)
             text = "\n".join(lines(sheet(record, workspace, time.time())))
     finally:
         docker_engine.remove_image(name)
@@ -221,8 +221,8 @@ def test_a_real_task_that_ran_out_of_memory_is_described(docker_engine: DockerEn
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    made = Home(tmp_path / "home").create()
-    made.furnish(b"")
+    made = TaskStore(tmp_path / "home").create()
+    made.create_dirs(b"")
     return made
 
 
@@ -231,8 +231,8 @@ def record_of(workspace: Workspace, **changes: Any) -> TaskRecord:
         "id": workspace.id,
         "bundle": "b.zip",
         "name": "Cells",
-        "plan": Plan(),
-        "owner": Owner(host="here", pid=1, started=1.0),
+        "plan": RunPlan(),
+        "owner": ProcessId(host="here", pid=1, started=1.0),
         "resources": Resources(memory=3 * 1024**3, cpus=0.5),
         "history": [(_S.CREATED, 100.0)],
         "folder": str(workspace.path),
@@ -242,7 +242,7 @@ def record_of(workspace: Workspace, **changes: Any) -> TaskRecord:
 
 def test_secrets_of_the_environment_the_command_and_the_message_are_hidden(workspace: Workspace) -> None:
     environment = {"API_TOKEN": "s3cr3t-1", "LEVEL": "5", "URL": "https://me:s3cr3t-2@host/"}
-    plan = Plan(environment=environment, command=["go", "--password=s3cr3t-3"])
+    plan = RunPlan(environment=environment, command=["go", "--password=s3cr3t-3"])
     message = "it failed: password=s3cr3t-4"
     record = record_of(workspace, plan=plan, state=_S.FAILED, cause="EXIT_NONZERO", message=message)
     found = sheet(record, workspace, 200.0)
@@ -256,7 +256,7 @@ def test_secrets_of_the_environment_the_command_and_the_message_are_hidden(works
 def test_waiting_is_counted_with_its_numbers(workspace: Workspace) -> None:
     words = "0/1 nodes are available: 1 Insufficient memory (asked 3 GiB, free 1 GiB of 4 GiB)"
     for moment in (100.0, 130.0, 160.0):
-        workspace.append(Event("note", workspace.id, words, {"waiting": True}, moment))
+        workspace.append_event(Event("note", workspace.id, words, {"waiting": True}, moment))
     record = record_of(workspace, state=_S.QUEUING, history=[(_S.CREATED, 99.0), (_S.QUEUING, 100.0)])
     found = sheet(record, workspace, 180.0)
     assert found["events"] == [
@@ -307,7 +307,7 @@ def test_every_cause_has_a_sheet(workspace: Workspace, cause: Cause) -> None:
         StepRecord(name=StepName.TASK, started=2.0, finished=3.0, exit_code=1),
     ]
     record = record_of(workspace, state=state, cause=str(cause), message="why\nmore", steps=steps)
-    Task(record, workspace).emit("state", "FAILED", state=str(state), message="why")
+    ActiveTask(record, workspace).emit("state", "FAILED", state=str(state), message="why")
     found = sheet(record, workspace, 9.0)
     assert found["containers"][1]["state"] == "Terminated"
     assert found["events"][-1]["reason"]
@@ -364,7 +364,7 @@ def test_how_the_engine_came_by_the_image_is_told(tmp_path: Path) -> None:
         values = {"a": 1, "b": 2}
         first, second = (desk.run(bundle=folder, image=None, values=values) for _ in range(2))
         pulled = desk.run(image="far/away:1", pull="missing", values=values)
-        text = "\n".join(lines(sheet(pulled, desk.app.home.open(pulled.id), time.time())))
+        text = "\n".join(lines(sheet(pulled, desk.app.store.open(pulled.id), time.time())))
     assert [one.image_from for one in (first, second, pulled)] == ["built", "present", "pulled"]
     assert 'Successfully pulled image "far/away:1" in' in text
 

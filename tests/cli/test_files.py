@@ -12,7 +12,7 @@ from localrun.app import App
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.manager.request import Request
 from localrun.settings import Settings
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.events import Event
 from tests.cli.command import Command, add
 from tests.support.environment import IMAGE
@@ -28,7 +28,7 @@ def leave(container: FakeContainer) -> int:
 
 
 @contextmanager
-def writing(localrun: Command, *, shares_files: bool = True) -> Iterator[tuple[App, Task]]:
+def writing(localrun: Command, *, shares_files: bool = True) -> Iterator[tuple[App, ActiveTask]]:
     """A task that has written something and goes on until it is stopped."""
     written, running, said = threading.Event(), threading.Event(), threading.Event()
 

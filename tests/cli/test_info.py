@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import localrun as package
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 from tests.cli.command import Command
 from tests.support.terminal import on_terminal
 
@@ -57,12 +57,12 @@ def test_a_period_that_is_none_says_where_the_id_belongs(localrun: Command) -> N
 
 
 def test_a_task_is_watched_until_its_end(tmp_path: Path) -> None:
-    workspace = Home(tmp_path / "home").create()
-    task = Task(TaskRecord(id=workspace.id, bundle="b", name="\x1b[2Jslow"), workspace)
+    workspace = TaskStore(tmp_path / "home").create()
+    task = ActiveTask(TaskRecord(id=workspace.id, bundle="b", name="\x1b[2Jslow"), workspace)
     task.create()
     with on_terminal("--home", "home", "info", workspace.id, "-w", "0.1", cwd=tmp_path) as command:
         command.until("(ongoing)")
-        task.move(TaskState.FINISHED)
+        task.transition(TaskState.FINISHED)
         assert command.end() == 0
     last = command.shown.rpartition("\x1b[?1049l")[2]  # back from the screen of its own
     assert f"Task {workspace.id}: FINISHED" in last
@@ -71,11 +71,11 @@ def test_a_task_is_watched_until_its_end(tmp_path: Path) -> None:
 
 
 def test_a_list_is_watched_until_ctrl_c_and_new_tasks_come_into_it(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home")
+    home = TaskStore(tmp_path / "home")
     with on_terminal("--home", "home", "list", "--watch", "0.1", cwd=tmp_path) as command:
         command.until("no tasks here")
         workspace = home.create()
-        Task(TaskRecord(id=workspace.id, bundle="b"), workspace).create()
+        ActiveTask(TaskRecord(id=workspace.id, bundle="b"), workspace).create()
         command.until(workspace.id[:8])
         command.process.send_signal(signal.SIGINT)
         assert command.end() == 130
@@ -83,14 +83,14 @@ def test_a_list_is_watched_until_ctrl_c_and_new_tasks_come_into_it(tmp_path: Pat
 
 
 def test_files_are_watched_while_they_come(tmp_path: Path) -> None:
-    workspace = Home(tmp_path / "home").create()
-    workspace.furnish()
-    task = Task(TaskRecord(id=workspace.id, bundle="b"), workspace)
+    workspace = TaskStore(tmp_path / "home").create()
+    workspace.create_dirs()
+    task = ActiveTask(TaskRecord(id=workspace.id, bundle="b"), workspace)
     task.create()
     with on_terminal("--home", "home", "list-files", "last", "-w", "0.1", cwd=tmp_path) as command:
         command.until("FILE")
         (workspace.outputs / "mask").write_text("x")
         command.until("mask")
-        task.move(TaskState.FINISHED)
+        task.transition(TaskState.FINISHED)
         assert command.end() == 0
     assert "mask" in command.shown.rpartition("\x1b[?1049l")[2]

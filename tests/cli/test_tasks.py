@@ -16,10 +16,10 @@ from localrun.app import App
 from localrun.cli import main
 from localrun.cli.tasks.group import Aliases, command
 from localrun.engines.fake import FakeContainer, FakeEngine
-from localrun.task.active import Task
-from localrun.task.record import Plan, TaskRecord
+from localrun.task.active import ActiveTask
+from localrun.task.record import RunPlan, TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 from tests.cli.command import Command, Result
 from tests.support.environment import Desk, make_desk
 from tests.support.terminal import on_terminal
@@ -105,7 +105,7 @@ def test_an_empty_folder_has_no_list(localrun: Command) -> None:
 # -- kill -------------------------------------------------------------------------------------------
 
 Call = Callable[..., Result]
-Submit = Callable[..., Task]
+Submit = Callable[..., ActiveTask]
 
 
 class Shared(FakeEngine):
@@ -142,7 +142,7 @@ class bench:  # noqa: N801 - a context manager
         printed = self.capsys.readouterr()
         return Result(code, printed.out, printed.err)
 
-    def _submit(self, desk: Desk, **options: Any) -> Task:
+    def _submit(self, desk: Desk, **options: Any) -> ActiveTask:
         running = threading.Event()
 
         def hear(event: Any) -> None:
@@ -186,11 +186,11 @@ def test_all_are_not_stopped_without_a_yes(tmp_path: Path, capsys: pytest.Captur
     [(b"n\n", 2, "CREATED"), pytest.param(b"y\n", 0, "KILLED", marks=pytest.mark.docker)],
 )
 def test_on_a_terminal_it_asks(tmp_path: Path, answer: bytes, code: int, state: str) -> None:
-    home = Home(tmp_path / "home")
+    home = TaskStore(tmp_path / "home")
     workspace = home.create()
-    task = Task(TaskRecord(id=workspace.id, bundle="b"), workspace)
+    task = ActiveTask(TaskRecord(id=workspace.id, bundle="b"), workspace)
     task.create()
-    home.offer(workspace)
+    home.publish(workspace)
     with on_terminal("--home", "home", "tasks", "kill", "--all", cwd=tmp_path) as process:
         process.until(f"Stop {workspace.id[:8]}?")
         process.type(answer)
@@ -199,19 +199,19 @@ def test_on_a_terminal_it_asks(tmp_path: Path, answer: bytes, code: int, state: 
 
 
 def test_waiting_for_an_end_may_be_limited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    home = Home(tmp_path / ".localrun")
+    home = TaskStore(tmp_path / ".localrun")
     with bench(tmp_path, capsys) as (call, _):
         workspace = home.create()
-        claim = home.claim(workspace.id, new=True)  # somebody carries it, and does not hear
+        claim = home.acquire(workspace.id, new=True)  # somebody carries it, and does not hear
         assert claim is not None
-        Task(TaskRecord(id=workspace.id, bundle="b", plan=Plan()), workspace).create()
+        ActiveTask(TaskRecord(id=workspace.id, bundle="b", plan=RunPlan()), workspace).create()
         begun = time.monotonic()
         result = call("tasks", "kill", workspace.id, "--wait-timeout", "0.2")
         assert time.monotonic() - begun < 20
         assert result.code == 0
         assert "is still being stopped" in result.err
         assert workspace.kill_requested
-        Task(workspace.load(), workspace).move(TaskState.KILLED, cause="KILLED")
+        ActiveTask(workspace.load(), workspace).transition(TaskState.KILLED, cause="KILLED")
         claim.release(ended=True)
 
 
@@ -250,7 +250,7 @@ def test_inputs_can_be_had_too_also_those_that_lie_elsewhere(
     localrun: Command, here: Path, tmp_path: Path
 ) -> None:
     task_id = localrun.run("--json").json["id"]
-    workspace = Home(localrun.folder / "home").open(task_id)
+    workspace = TaskStore(localrun.folder / "home").open(task_id)
     own = tmp_path / "own"
     own.write_text("mine")
     record = workspace.load()

@@ -19,10 +19,10 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import EngineUnreachable
 from localrun.settings import Settings
-from localrun.task.active import Task
-from localrun.task.record import Plan, TaskRecord, UsageRecord
+from localrun.task.active import ActiveTask
+from localrun.task.record import RunPlan, TaskRecord, UsageRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 from tests.support.environment import Desk, make_desk
 from tests.support.images import busybox_layer, image_archive
 from tests.support.terminal import on_terminal
@@ -85,7 +85,7 @@ def bench(tmp_path: Path, capsys: pytest.CaptureFixture[str], go: threading.Even
 
 
 @contextmanager
-def running(bench: Bench, count: int = 1) -> Iterator[list[Task]]:
+def running(bench: Bench, count: int = 1) -> Iterator[list[ActiveTask]]:
     """So many tasks, all of which run."""
     begun = [threading.Event() for _ in range(count)]
 
@@ -185,12 +185,12 @@ def test_no_thread_stays(bench: Bench) -> None:
 
 
 def test_on_a_terminal_it_goes_on_until_the_named_task_has_ended(tmp_path: Path) -> None:
-    workspace = Home(tmp_path / "home").create()
-    task = Task(TaskRecord(id=workspace.id, bundle="b", name="slow", plan=Plan()), workspace)
+    workspace = TaskStore(tmp_path / "home").create()
+    task = ActiveTask(TaskRecord(id=workspace.id, bundle="b", name="slow", plan=RunPlan()), workspace)
     task.create()
     with on_terminal("--home", "home", "top", workspace.id[:6], cwd=tmp_path) as command:
         command.until("CREATED")
-        task.move(TaskState.FAILED, cause="INTERNAL")
+        task.transition(TaskState.FAILED, cause="INTERNAL")
         assert command.end() == 0
     assert "FAILED" in command.shown.rpartition("\x1b[?1049l")[2]
 

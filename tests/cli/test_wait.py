@@ -18,8 +18,8 @@ from localrun.console.display.replay import Replay
 from localrun.engines.fake import FakeContainer
 from localrun.manager.request import Request
 from localrun.settings import Settings
-from localrun.task.active import Task
-from localrun.task.workspace import Home
+from localrun.task.active import ActiveTask
+from localrun.task.workspace import TaskStore
 from tests.cli.command import Command, Program, add
 from tests.support.environment import IMAGE
 
@@ -40,7 +40,7 @@ class Elsewhere:
         self.app = localrun.app(Settings(**places))
         self._running: dict[str, threading.Event] = {}
 
-    def submit(self, a: int = 3, b: int = 4, **options: Any) -> Task:
+    def submit(self, a: int = 3, b: int = 4, **options: Any) -> ActiveTask:
         request = Request(self.bundle, image=IMAGE, pull="never", values={"a": a, "b": b}, **options)
         running = threading.Event()
         task = self.app.manager.submit(
@@ -93,13 +93,13 @@ class Gate:
 @pytest.fixture
 def waited(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Set once somebody waits for a task of another process."""
-    waits, wait = threading.Event(), Home.wait
+    waits, wait = threading.Event(), TaskStore.wait_released
 
-    def tell(home: Home, task_id: str) -> None:
+    def tell(home: TaskStore, task_id: str) -> None:
         waits.set()
         wait(home, task_id)
 
-    monkeypatch.setattr(Home, "wait", tell)
+    monkeypatch.setattr(TaskStore, "wait", tell)
     return waits
 
 
@@ -234,7 +234,7 @@ def test_the_waiting_has_a_limit_and_the_task_has_not(localrun: Command, elsewhe
 def test_a_task_whose_process_died_is_carried_on(localrun: Command, elsewhere: Elsewhere) -> None:
     elsewhere.app.manager.submit(
         Request(localrun.bundle, image=IMAGE, pull="never", values={"a": 3, "b": 4}, detached=True),
-        begin=False,
+        start=False,
     )
     result = localrun("wait", "last")
     assert (result.code, result.out.splitlines()[0]) == (0, "output sum: 7")
@@ -246,7 +246,7 @@ def test_a_task_that_is_carried_on_here_is_left_to_the_next_one(
     localrun.program = Gate()
     elsewhere.app.manager.submit(
         Request(localrun.bundle, image=IMAGE, pull="never", values={"a": 3, "b": 4}, detached=True),
-        begin=False,
+        start=False,
     )
     result = localrun("wait", "last", "--timeout", "500ms")
     assert result.code == 124
@@ -343,7 +343,7 @@ def test_a_long_log_is_shown_from_its_last_lines(localrun: Command) -> None:
     localrun.run()
     folder = Path(localrun("status", "last", "--json").json["folder"])
     app = localrun.app(Settings(home=localrun.folder / "home"))
-    replay = Replay(app.home.open(folder.name))
+    replay = Replay(app.store.open(folder.name))
     events = list(replay.fresh())
     app.close()
     text = "".join(event.data["text"] for event in events if event.kind == "log")
@@ -358,7 +358,7 @@ def test_a_damaged_line_of_the_history_is_passed_over(localrun: Command) -> None
     with (folder / "events.jsonl").open("a") as history:
         history.write("{torn\n[]\n{}\n")
     app = localrun.app(Settings(home=localrun.folder / "home"))
-    events = list(Replay(app.home.open(folder.name)).fresh())
+    events = list(Replay(app.store.open(folder.name)).fresh())
     app.close()
     assert events[-1].data["state"] == "FINISHED"
 

@@ -9,22 +9,27 @@ import pytest
 
 from localrun.console.summary import overview, summary
 from localrun.runner.usage import UsageFile, UsageSample
-from localrun.task.record import Plan, StepRecord, TaskRecord
+from localrun.task.record import RunPlan, StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
-from localrun.task.workspace import Home, Workspace
+from localrun.task.workspace import TaskStore, Workspace
 
 _S = TaskState
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    made = Home(tmp_path / "home").create()
-    made.furnish(b"")
+    made = TaskStore(tmp_path / "home").create()
+    made.create_dirs(b"")
     return made
 
 
 def record_of(workspace: Workspace, *history: tuple[TaskState, float], **changes: Any) -> TaskRecord:
-    given: dict[str, Any] = {"id": workspace.id, "bundle": "b.zip", "plan": Plan(), "state": history[-1][0]}
+    given: dict[str, Any] = {
+        "id": workspace.id,
+        "bundle": "b.zip",
+        "plan": RunPlan(),
+        "state": history[-1][0],
+    }
     return TaskRecord(**(given | {"history": list(history)} | changes))
 
 
@@ -143,7 +148,7 @@ def test_the_data_are_measured_also_those_that_lie_where_they_are(
     (workspace.outputs / "deep").mkdir()
     (workspace.outputs / "deep" / "mask").write_bytes(b"y" * 2048)
     workspace.log.write_text("said\n")
-    plan = Plan(mounts=[(str(own), "image"), (str(tmp_path / "gone"), "other")])
+    plan = RunPlan(mounts=[(str(own), "image"), (str(tmp_path / "gone"), "other")])
     record = record_of(workspace, *WAY, plan=plan)
     assert overview(record, workspace, 0.0)["data"] == {
         "inputs": {"files": 2, "size": 1002},

@@ -18,7 +18,7 @@ from localrun.errors import EngineError, EngineUnreachable
 from localrun.maintenance import doctor
 from localrun.maintenance.doctor import Check, engine, folders, host, run
 from localrun.settings import Settings
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 from tests.conftest import OtherUser
 from tests.maintenance.test_leftovers import contain, dead_owner, make
 
@@ -274,7 +274,7 @@ def test_nothing_is_left_where_nothing_was(settings: Settings) -> None:
 
 
 def test_everything_that_is_left_is_told_with_its_remedy(settings: Settings) -> None:
-    home, made = Home(settings.home), FakeEngine()
+    home, made = TaskStore(settings.home), FakeEngine()
     made.add_image("localrun-test/add:1")
     dead, waiting = make(home), make(home, detached=True)
     (home.path / "active" / "gone").touch()

@@ -12,16 +12,16 @@ from localrun.engines.base import ContainerSpec
 from localrun.engines.fake import FakeEngine
 from localrun.maintenance import leftovers
 from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
-from localrun.task.process import this_process
-from localrun.task.record import Owner, Plan, TaskRecord
+from localrun.task.process import current_process
+from localrun.task.record import ProcessId, RunPlan, TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home, Workspace
+from localrun.task.workspace import TaskStore, Workspace
 from tests.support.environment import IMAGE
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "home")
+def home(tmp_path: Path) -> TaskStore:
+    return TaskStore(tmp_path / "home")
 
 
 @pytest.fixture
@@ -31,31 +31,35 @@ def engine() -> FakeEngine:
     return made
 
 
-def dead_owner() -> Owner:
+def dead_owner() -> ProcessId:
     """A process of this boot that is there no more."""
-    mine = this_process()
-    return Owner(host=mine.host, pid=2**22 + 1, started=1.0, boot=mine.boot)
+    mine = current_process()
+    return ProcessId(host=mine.host, pid=2**22 + 1, started=1.0, boot=mine.boot)
 
 
 def make(
-    home: Home, state: TaskState = TaskState.RUNNING, *, owner: Owner | None = None, detached: bool = False
+    home: TaskStore,
+    state: TaskState = TaskState.RUNNING,
+    *,
+    owner: ProcessId | None = None,
+    detached: bool = False,
 ) -> Workspace:
     """A task of a process, as it lies on disk."""
     workspace = home.create()
-    workspace.furnish()
+    workspace.create_dirs()
     record = TaskRecord(
         id=workspace.id,
         bundle="",
         state=state,
         history=[(state, 1.0)],
         owner=owner or dead_owner(),
-        plan=Plan(detached=detached),
+        plan=RunPlan(detached=detached),
         folder=str(workspace.path),
     )
     workspace.save(record)
-    claim = home.claim(workspace.id, new=True)
+    claim = home.acquire(workspace.id, new=True)
     assert claim is not None
-    claim.release(ended=state.is_end)
+    claim.release(ended=state.is_final)
     return workspace
 
 
@@ -64,8 +68,8 @@ def contain(engine: FakeEngine, task_id: str, folder: Path) -> str:
     return engine.create(ContainerSpec(IMAGE, name=f"c-{task_id}", labels=labels))
 
 
-def test_a_task_whose_process_died_is_left_and_one_that_goes_on_waits(home: Home) -> None:
-    left, waiting, carried = make(home), make(home, detached=True), make(home, owner=this_process())
+def test_a_task_whose_process_died_is_left_and_one_that_goes_on_waits(home: TaskStore) -> None:
+    left, waiting, carried = make(home), make(home, detached=True), make(home, owner=current_process())
     ended = make(home, TaskState.FAILED)
     places = {"left": left, "waiting": waiting, "carried": carried, "ended": ended}
     assert [name for name, place in places.items() if leftovers.is_left(place.load())] == ["left"]
@@ -73,13 +77,13 @@ def test_a_task_whose_process_died_is_left_and_one_that_goes_on_waits(home: Home
 
 
 def test_the_containers_of_no_use_are_told_with_the_reason(
-    home: Home, engine: FakeEngine, tmp_path: Path
+    home: TaskStore, engine: FakeEngine, tmp_path: Path
 ) -> None:
     made = {
         "its process died": make(home).id,
         "its task has ended": make(home, TaskState.FAILED).id,
         "its task is gone": "gone",
-        "": make(home, owner=this_process()).id,
+        "": make(home, owner=current_process()).id,
         "goes on": make(home, detached=True).id,
     }
     for task_id in made.values():
@@ -91,9 +95,9 @@ def test_the_containers_of_no_use_are_told_with_the_reason(
 
 
 def test_containers_of_another_folder_of_the_user_are_told_too(
-    home: Home, engine: FakeEngine, tmp_path: Path
+    home: TaskStore, engine: FakeEngine, tmp_path: Path
 ) -> None:
-    other = Home(tmp_path / "other")
+    other = TaskStore(tmp_path / "other")
     task = make(other)
     contain(engine, task.id, other.path)
     (found,) = leftovers.strays(home, engine)
@@ -101,30 +105,30 @@ def test_containers_of_another_folder_of_the_user_are_told_too(
     engine.close()
 
 
-def test_claims_of_tasks_that_are_gone_or_have_ended_are_stale(home: Home) -> None:
-    running, ended = make(home, owner=this_process()), make(home, TaskState.FAILED)
+def test_claims_of_tasks_that_are_gone_or_have_ended_are_stale(home: TaskStore) -> None:
+    running, ended = make(home, owner=current_process()), make(home, TaskState.FAILED)
     for name in (ended.id, "gone"):
         (home.path / "active" / name).touch()
     assert sorted(leftovers.claims(home)) == sorted([ended.id, "gone"])
-    assert running.id in home.active()
+    assert running.id in home.active_ids()
 
 
-def test_records_that_cannot_be_read_are_found(home: Home) -> None:
+def test_records_that_cannot_be_read_are_found(home: TaskStore) -> None:
     make(home, TaskState.FINISHED)
     broken = make(home, TaskState.FINISHED)
     (broken.path / "task.json").write_text("{")
     assert [place.id for place in leftovers.unreadable(home, 10)] == [broken.id]
 
 
-def test_a_task_that_is_just_being_made_is_not_broken(home: Home) -> None:
+def test_a_task_that_is_just_being_made_is_not_broken(home: TaskStore) -> None:
     workspace = home.create()
-    claim = home.claim(workspace.id, new=True)
+    claim = home.acquire(workspace.id, new=True)
     assert leftovers.unreadable(home, 10) == []
     assert claim is not None
     claim.release(ended=True)
 
 
-def test_files_that_a_dead_process_was_writing_are_found(home: Home, tmp_path: Path) -> None:
+def test_files_that_a_dead_process_was_writing_are_found(home: TaskStore, tmp_path: Path) -> None:
     folder = make(home, TaskState.FINISHED).path
     cache = tmp_path / "cache"
     (cache / "bundles").mkdir(parents=True)
@@ -144,7 +148,7 @@ def test_files_that_a_dead_process_was_writing_are_found(home: Home, tmp_path: P
 
 
 def test_what_an_engine_of_tests_left_is_found_once_it_is_old(
-    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: TaskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     for name in ("localrun-fake-old", "localrun-fake-new", "localrun-other"):

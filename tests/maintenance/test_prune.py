@@ -17,7 +17,7 @@ from localrun.errors import EngineUnreachable
 from localrun.maintenance.prune import KINDS, Item, Pruning, Wish
 from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
 from localrun.settings import Settings
-from localrun.task.process import this_process
+from localrun.task.process import current_process
 from localrun.task.record import Replica, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.workspace import Workspace
@@ -38,7 +38,7 @@ class Place:
 
     def make(self, engine: object) -> Pruning:
         return Pruning(
-            self.app.home,
+            self.app.store,
             cache=self.app.settings.cache,
             ledger=self.app.ledger,
             engine=engine,  # type: ignore[arg-type]
@@ -48,7 +48,7 @@ class Place:
 
     def ended(self, days: float = 0.0, image: str = "", state: TaskState = TaskState.FINISHED) -> str:
         """A task that ended so long ago."""
-        workspace = make(self.app.home, state)
+        workspace = make(self.app.store, state)
         moment = time.time() - days * DAY
         self.change(workspace, history=[(TaskState.CREATED, moment - 1), (state, moment)], image=image)
         return workspace.id
@@ -104,8 +104,8 @@ def test_of_old_tasks_the_newest_stay_all_the_same(place: Place) -> None:
 
 
 def test_a_task_that_has_not_ended_never_goes(place: Place) -> None:
-    running = make(place.app.home, owner=this_process())
-    waiting = make(place.app.home, detached=True)
+    running = make(place.app.store, owner=current_process())
+    waiting = make(place.app.store, detached=True)
     place.prune(keep=0)
     assert running.path.is_dir()
     assert waiting.path.is_dir()
@@ -113,7 +113,7 @@ def test_a_task_that_has_not_ended_never_goes(place: Place) -> None:
 
 def test_the_size_of_a_task_is_what_it_takes(place: Place) -> None:
     task = place.ended()
-    (place.app.home.tasks / task / "outputs" / "big").write_bytes(bytes(100_000))
+    (place.app.store.tasks / task / "outputs" / "big").write_bytes(bytes(100_000))
     (item,) = place.pruning.propose(Wish(keep=0)).items
     assert 100_000 <= item.size < 200_000
 
@@ -121,12 +121,12 @@ def test_the_size_of_a_task_is_what_it_takes(place: Place) -> None:
 def test_what_is_told_is_deleted(place: Place) -> None:
     task = place.ended()
     place.prune(keep=0)
-    assert not (place.app.home.tasks / task).exists()
+    assert not (place.app.store.tasks / task).exists()
 
 
 def test_looking_changes_nothing(place: Place, tmp_path: Path) -> None:
     place.ended(9)
-    make(place.app.home)
+    make(place.app.store)
     place.engine.add_image("localrun/image:aa")
     before = sorted((str(path), path.lstat().st_mtime_ns) for path in tmp_path.rglob("*"))
     assert len(place.pruning.propose(Wish(keep=0, kinds=frozenset(KINDS))).items) == 3
@@ -149,7 +149,7 @@ def test_images_that_a_task_was_made_of_stay_as_long_as_it_does(place: Place) ->
 def test_the_replicas_of_a_task_go_with_it_and_keep_no_image(place: Place) -> None:
     made = place.engine.add_image("localrun/image:aa")
     parent, replica = place.ended(2), place.ended(2, image=made.id)
-    place.change(place.app.home.open(replica), replica=Replica(of=parent, number=1))
+    place.change(place.app.store.open(replica), replica=Replica(parent_id=parent, number=1))
     assert place.proposed("task", older_than=DAY) == [parent]
     assert place.proposed("image", older_than=DAY) == ["localrun/image:aa"]
     assert place.proposed("image") == []
@@ -186,7 +186,7 @@ def test_while_others_run_tasks_all_images_stay(place: Place) -> None:
         task_id="t",
         ticket=1,
         admitted=True,
-        owner=this_process(),
+        owner=current_process(),
         since=time.time(),
         cpus=1,
         memory=1,
@@ -202,14 +202,14 @@ def test_while_others_run_tasks_all_images_stay(place: Place) -> None:
 
 
 def test_containers_of_no_use_go_and_the_others_stay(place: Place, tmp_path: Path) -> None:
-    home = place.app.home
-    dead, ended, alive = make(home), place.ended(), make(home, owner=this_process())
+    home = place.app.store
+    dead, ended, alive = make(home), place.ended(), make(home, owner=current_process())
     handles = {name: contain(place.engine, task_id, home.path) for name, task_id in
                {"dead": dead.id, "ended": ended, "gone": "gone", "alive": alive.id}.items()}  # fmt: skip
     labels = {LABEL_TASK: "x", LABEL_HOME: str(tmp_path / "of-nobody")}
     foreign = place.engine.create(ContainerSpec("localrun-test/add:1", name="foreign", labels=labels))
     assert set(place.proposed("container")) == {handles["dead"], handles["ended"], handles["gone"]}
-    carried = home.claim(alive.id)
+    carried = home.acquire(alive.id)
     assert carried is not None
     place.prune()
     carried.release(ended=False)
@@ -218,18 +218,18 @@ def test_containers_of_no_use_go_and_the_others_stay(place: Place, tmp_path: Pat
 
 
 def test_a_task_whose_process_died_is_ended_and_its_files_stay(place: Place) -> None:
-    dead = make(place.app.home)
+    dead = make(place.app.store)
     assert place.proposed("dead") == [dead.id]
     place.prune()
     assert dead.load().state == "FAILED"
 
 
 def test_half_written_files_and_claims_of_nothing_go(place: Place) -> None:
-    task = place.app.home.open(place.ended())
+    task = place.app.store.open(place.ended())
     draft = task.path / "task.json.99999999.tmp"
     draft.write_text("x")
     os.utime(draft, (1, 1))
-    claim = place.app.home.path / "active" / "gone"
+    claim = place.app.store.path / "active" / "gone"
     claim.touch()
     assert place.proposed("file") == [str(draft), str(claim)]
     place.prune()
@@ -239,8 +239,8 @@ def test_half_written_files_and_claims_of_nothing_go(place: Place) -> None:
 
 
 def test_a_claim_that_is_of_use_again_stays(place: Place) -> None:
-    workspace = make(place.app.home, owner=this_process())
-    claim = place.app.home.path / "active" / workspace.id
+    workspace = make(place.app.store, owner=current_process())
+    claim = place.app.store.path / "active" / workspace.id
     place.pruning.delete(Item("file", str(claim), ""))
     assert claim.exists()
 

@@ -8,7 +8,7 @@ import pytest
 
 from localrun.errors import Cause, OutputsError
 from localrun.manager import consensus
-from localrun.manager.consensus import Outcome
+from localrun.manager.consensus import ConsensusResult
 from localrun.task.record import Replica, Replication, TaskRecord
 from localrun.task.states import TaskState
 
@@ -27,18 +27,18 @@ def ended(folder: Path, number: int, gave: str | None, cause: str = "EXIT_NONZER
         cause=None if gave is not None else cause,
         message="" if gave is not None else "it went wrong",
         remedy="mend it",
-        replica=Replica(of="whole", number=number, varied={"hostname": f"replica-{number}"}),
+        replica=Replica(parent_id="whole", number=number, varied={"hostname": f"replica-{number}"}),
         folder=str(folder),
     )
 
 
-def compare(tmp_path: Path, *gave: str | None, agree: int | None = None) -> Outcome:
+def compare(tmp_path: Path, *gave: str | None, agree: int | None = None) -> ConsensusResult:
     records = {n: ended(tmp_path / str(n), n, one) for n, one in enumerate(gave, 1)}
     asked = Replication(ids=[record.id for record in records.values()], agree=agree or len(gave))
     return consensus.compare(records, asked, ["sum"])
 
 
-def groups(outcome: Outcome) -> list[list[int]]:
+def groups(outcome: ConsensusResult) -> list[list[int]]:
     return [group.replicas for group in outcome.replication.groups]
 
 
@@ -81,7 +81,7 @@ def test_all_different_is_said_in_short(tmp_path: Path) -> None:
 def test_a_replica_that_failed_keeps_the_others_from_agreeing(tmp_path: Path) -> None:
     outcome = compare(tmp_path, "3", None, "3")
     assert outcome.error is not None
-    assert (outcome.error.cause, outcome.replication.without) == (Cause.NO_CONSENSUS, {"2": "EXIT_NONZERO"})
+    assert (outcome.error.cause, outcome.replication.failed) == (Cause.NO_CONSENSUS, {"2": "EXIT_NONZERO"})
     assert [str(problem) for problem in outcome.error.problems] == [
         "replica 2: gave no result (EXIT_NONZERO): it went wrong"
     ]
@@ -116,7 +116,7 @@ def test_what_is_not_declared_is_not_compared(tmp_path: Path) -> None:
 def test_a_replica_that_was_deleted_gave_nothing(tmp_path: Path) -> None:
     records = {1: ended(tmp_path / "1", 1, "3")}
     found = consensus.compare(records, Replication(ids=["a", "b"], agree=2), ["sum"])
-    assert (found.error is not None, found.replication.without) == (True, {"2": "gone"})
+    assert (found.error is not None, found.replication.failed) == (True, {"2": "gone"})
 
 
 def test_outputs_that_cannot_be_read_any_more_are_one_clear_error(tmp_path: Path) -> None:
@@ -131,10 +131,10 @@ def test_outputs_that_cannot_be_read_any_more_are_one_clear_error(tmp_path: Path
     ("replicas", "agree", "found"), [(1, None, 1), (3, None, 3), (3, 2, 2), (4, 3, 3), (100, 51, 51)]
 )
 def test_how_many_must_agree(replicas: int, agree: int | None, found: int) -> None:
-    assert consensus.check(replicas, agree) == found
+    assert consensus.check_quorum(replicas, agree) == found
 
 
 @pytest.mark.parametrize(("replicas", "agree"), [(0, None), (101, None), (3, 4), (3, 1), (4, 2), (2, 1)])
 def test_numbers_that_let_two_results_win_or_none_are_refused(replicas: int, agree: int | None) -> None:
     with pytest.raises(ValueError, match=r"replicas|have to agree"):
-        consensus.check(replicas, agree)
+        consensus.check_quorum(replicas, agree)

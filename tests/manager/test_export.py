@@ -31,8 +31,8 @@ def test_tasks_that_are_moved_go_on_where_they_were(tmp_path: Path) -> None:
             home=tmp_path / "new", cache=tmp_path / "cache", ledger=tmp_path / "ledger/l.json"
         )
         there = App(settings, desk.engine)
-        found = export.take_in(export.read(file), there.home, there.manager)
-        assert (set(found.taken), found.problems) == ({ended.id, free.id, waiting.id}, [])
+        found = export.import_tasks(export.read(file), there.store, there.manager)
+        assert (set(found.imported), found.problems) == ({ended.id, free.id, waiting.id}, [])
         server = App(settings, desk.engine)
         server.recover()
         assert {record.id: record.assigned_by for record in server.manager.active_tasks} == {
@@ -52,8 +52,8 @@ def test_a_task_that_is_here_already_is_left_as_it_is(tmp_path: Path) -> None:
     with make_desk(tmp_path, add) as desk:
         desk.run(values={"a": 3, "b": 4})
         desk.app.manager.create_task({}, "ray")
-        found = export.take_in(desk.app.tasks(), desk.app.home, desk.app.manager)
-    assert found.taken == []
+        found = export.import_tasks(desk.app.tasks(), desk.app.store, desk.app.manager)
+    assert found.imported == []
     assert len(found.problems) == 2
     assert "already" in str(found.problems[0])
 
@@ -70,6 +70,6 @@ def test_a_hostile_id_makes_no_folder_elsewhere(tmp_path: Path) -> None:
     file = tmp_path / "tasks.jsonl"
     file.write_text('{"id": "../../evil", "bundle": "b", "state": "FINISHED"}\n')
     with make_desk(tmp_path) as desk:
-        found = export.take_in(export.read(file), desk.app.home, desk.app.manager)
-    assert found.taken == []
+        found = export.import_tasks(export.read(file), desk.app.store, desk.app.manager)
+    assert found.imported == []
     assert not (tmp_path / "evil").exists()

@@ -13,13 +13,13 @@ from localrun.manager.request import Request
 from localrun.settings import Settings
 from localrun.task.events import Event
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 from tests.support.environment import make_desk
 
 
 def nothing_is_left(folder: Path) -> bool:
-    home = Home(folder / ".localrun")
-    return list(home.newest()) == [] and home.active() == []
+    home = TaskStore(folder / ".localrun")
+    return list(home.newest_first()) == [] and home.active_ids() == []
 
 
 def test_all_values_that_do_not_fit_are_told_at_once_and_nothing_is_left(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_wrong_value_is_told_although_no_engine_answers(tmp_path: Path) -> Non
 
     with make_desk(tmp_path) as desk:
         settings = Settings(home=tmp_path / ".localrun", cache=tmp_path / "cache")
-        manager = TaskManager(desk.app.home, settings, no_engine)  # type: ignore[arg-type]
+        manager = TaskManager(desk.app.store, settings, no_engine)  # type: ignore[arg-type]
         request = Request(bundle=desk.bundle, image=desk.image, pull="never")
         with pytest.raises(InputsError):
             manager.submit(request)
@@ -176,7 +176,7 @@ def test_a_task_that_waits_for_admission_can_be_killed_at_once(tmp_path: Path) -
         second = desk.submit(values={"a": 1, "b": 2}, cpus=8)
         desk.app.manager.kill(second)
         assert desk.app.manager.wait(second, 10) is not None
-        assert (second.record.state, first.record.state.is_end) == (TaskState.KILLED, False)
+        assert (second.record.state, first.record.state.is_final) == (TaskState.KILLED, False)
         desk.app.manager.kill(first)
         desk.app.manager.wait(first)
 

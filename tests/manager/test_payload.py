@@ -80,7 +80,7 @@ def test_creating_the_same_task_twice_is_creating_it_once(app: App) -> None:
 @pytest.mark.parametrize("task_id", ["../evil", "", "last", "a/b", "x" * 65, ".hidden", "ü"])
 def test_an_id_that_could_be_mistaken_is_refused(app: App, task_id: str) -> None:
     with pytest.raises(UsageError):
-        app.home.create(task_id)
+        app.store.create(task_id)
 
 
 def test_a_task_of_another_process_can_be_completed_too(app: App) -> None:
@@ -97,7 +97,7 @@ def test_what_another_process_has_ended_or_deleted_is_active_no_more(app: App) -
     other = App(app.settings, app.engine)
     for task in (done, gone):
         other.manager.complete_task(task.id, {"by": "other"})
-    other.home.forget(other.home.open(gone.id))
+    other.store.remove(other.store.open(gone.id))
     assert app.manager.get_task(done.id) is None
     found = app.manager.find_task(done.id)
     assert found is not None
@@ -114,7 +114,7 @@ def test_tasks_without_a_descriptor_are_found_in_the_order_they_came_also_once_t
     ids = [app.manager.create_task({"n": n}).id for n in range(8)]
     for task_id in (ids[3], ids[0], ids[6]):
         app.manager.complete_task(task_id)
-    assert [workspace.id for workspace in app.home.newest()] == ids[::-1]
+    assert [workspace.id for workspace in app.store.newest_first()] == ids[::-1]
     assert app.find("last")[1].id == ids[-1]
 
 
@@ -147,4 +147,4 @@ def test_any_other_object_is_kept_as_it_came(
     folder = tmp_path_factory.mktemp("free")
     app = App(Settings(home=folder / "home", cache=folder / "cache"))
     task = app.manager.create_task(payload)
-    assert app.home.open(task.id).load().submitted == payload
+    assert app.store.open(task.id).load().submitted == payload

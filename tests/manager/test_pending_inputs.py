@@ -66,7 +66,7 @@ def test_an_input_that_the_task_does_not_have_is_refused_with_those_it_has(desk:
     with pytest.raises(InputsError) as caught:
         desk.app.manager.put_input(task_id, "../../evil", [b"1"])
     assert "its inputs are a, b" in str(caught.value)
-    assert list(desk.app.home.open(task_id).uploaded()) == []
+    assert list(desk.app.store.open(task_id).uploaded_files()) == []
 
 
 def test_a_task_that_waits_for_no_inputs_takes_none(desk: Desk) -> None:
@@ -86,7 +86,7 @@ def test_a_sender_that_breaks_off_leaves_nothing(desk: Desk) -> None:
 
     with pytest.raises(ConnectionResetError):
         desk.app.manager.put_input(task_id, "a", broken())
-    assert list(desk.app.home.open(task_id).uploads.iterdir()) == []
+    assert list(desk.app.store.open(task_id).uploads.iterdir()) == []
 
 
 def test_a_task_that_waits_can_be_killed(desk: Desk) -> None:
@@ -94,7 +94,7 @@ def test_a_task_that_waits_can_be_killed(desk: Desk) -> None:
     record = desk.app.manager.kill_task(task_id)
     assert record is not None
     assert record.state is TaskState.KILLED
-    assert desk.app.home.active() == []
+    assert desk.app.store.active_ids() == []
     with pytest.raises(UsageError):
         desk.app.manager.put_input(task_id, "a", [b"1"])
 

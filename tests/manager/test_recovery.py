@@ -10,10 +10,10 @@ import pytest
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.runner.container_spec import LABEL_TASK, local_spec
 from localrun.runner.usage import UsageFile, UsageSample, aggregate
-from localrun.task.active import Task
-from localrun.task.record import Plan, TaskRecord
+from localrun.task.active import ActiveTask
+from localrun.task.record import RunPlan, TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 from tests.support.environment import DESCRIPTOR, IMAGE, Desk, make_desk
 
 
@@ -24,18 +24,18 @@ def hang(container: FakeContainer) -> int:
     return 0
 
 
-def orphan(desk: Desk, home: Home | None = None, *, running: bool = True) -> Task:
+def orphan(desk: Desk, home: TaskStore | None = None, *, running: bool = True) -> ActiveTask:
     """A task whose process died while its container ran."""
-    home = home or desk.app.home
+    home = home or desk.app.store
     workspace = home.create()
-    claim = home.claim(workspace.id, new=True)
+    claim = home.acquire(workspace.id, new=True)
     assert claim is not None
-    workspace.furnish()
+    workspace.create_dirs()
     workspace.descriptor.write_text(DESCRIPTOR)
-    task = Task(TaskRecord(id=workspace.id, bundle="b", image=IMAGE, plan=Plan()), workspace)
+    task = ActiveTask(TaskRecord(id=workspace.id, bundle="b", image=IMAGE, plan=RunPlan()), workspace)
     task.create()
     for state in ("PROVISIONED", "QUEUING", "QUEUED", "PENDING"):
-        task.move(TaskState(state))
+        task.transition(TaskState(state))
     if running:
         spec = local_spec(
             task.record,
@@ -46,7 +46,7 @@ def orphan(desk: Desk, home: Home | None = None, *, running: bool = True) -> Tas
         )
         handle = desk.engine.create(spec)
         desk.engine.start(handle)
-        task.move(TaskState.RUNNING, container=handle)
+        task.transition(TaskState.RUNNING, container=handle)
     claim.release(ended=False)
     return task
 
@@ -65,7 +65,7 @@ def test_the_task_of_a_dead_process_is_ended_and_its_container_removed(tmp_path:
     assert record.usage == aggregate([sample])
     assert task.workspace.log.read_text() == "working\n"
     assert (task.workspace.outputs / "sum").read_text() == "7"
-    assert desk.app.home.active() == []
+    assert desk.app.store.active_ids() == []
 
 
 def test_a_task_that_had_no_container_yet_is_ended_too(tmp_path: Path) -> None:
@@ -93,17 +93,17 @@ def test_a_task_that_was_to_be_killed_when_its_process_died_ends_killed(tmp_path
 
 def test_a_process_that_died_before_it_wrote_a_record_leaves_nothing(tmp_path: Path) -> None:
     with make_desk(tmp_path) as desk:
-        workspace = desk.app.home.create()
-        claim = desk.app.home.claim(workspace.id, new=True)
+        workspace = desk.app.store.create()
+        claim = desk.app.store.acquire(workspace.id, new=True)
         assert claim is not None
         claim.release(ended=False)
         assert desk.app.recovery.sweep() == []
-        assert list(desk.app.home.newest()) == []
-        assert desk.app.home.active() == []
+        assert list(desk.app.store.newest_first()) == []
+        assert desk.app.store.active_ids() == []
 
 
 def test_tasks_of_another_folder_of_the_user_are_looked_after(tmp_path: Path) -> None:
-    elsewhere = Home(tmp_path / "elsewhere" / ".localrun")
+    elsewhere = TaskStore(tmp_path / "elsewhere" / ".localrun")
     with make_desk(tmp_path, hang) as desk:
         task = orphan(desk, elsewhere)
         assert [record.id for record in desk.app.recovery.sweep()] == [task.id]
@@ -114,7 +114,7 @@ def test_tasks_of_another_folder_of_the_user_are_looked_after(tmp_path: Path) ->
 def test_a_container_whose_task_was_deleted_is_removed(tmp_path: Path) -> None:
     with make_desk(tmp_path, hang) as desk:
         task = orphan(desk)
-        desk.app.home.forget(task.workspace)
+        desk.app.store.remove(task.workspace)
         desk.app.recovery.sweep()
         assert desk.engine.find({LABEL_TASK: ""}) == []
 
@@ -122,8 +122,8 @@ def test_a_container_whose_task_was_deleted_is_removed(tmp_path: Path) -> None:
 def test_a_container_that_outlived_its_task_is_removed(tmp_path: Path) -> None:
     with make_desk(tmp_path, hang) as desk:
         task = orphan(desk)
-        task.move(TaskState.FAILED)
-        claim = desk.app.home.claim(task.id)
+        task.transition(TaskState.FAILED)
+        claim = desk.app.store.acquire(task.id)
         assert claim is not None
         claim.release(ended=True)
         assert desk.app.recovery.sweep() == []
@@ -133,7 +133,7 @@ def test_a_container_that_outlived_its_task_is_removed(tmp_path: Path) -> None:
 def test_a_detached_task_is_left_to_the_process_that_goes_on_with_it(tmp_path: Path) -> None:
     with make_desk(tmp_path, hang) as desk:
         task = orphan(desk)
-        task.update(plan=Plan(detached=True))
+        task.update(plan=RunPlan(detached=True))
         task.save()
         assert desk.app.recovery.sweep() == []
         assert len(desk.engine.find({LABEL_TASK: task.id})) == 1
@@ -142,7 +142,7 @@ def test_a_detached_task_is_left_to_the_process_that_goes_on_with_it(tmp_path: P
 def test_two_processes_that_look_at_once_end_a_task_once(tmp_path: Path) -> None:
     with make_desk(tmp_path, hang) as desk:
         task = orphan(desk)
-        other = desk.app.home.claim(task.id)
+        other = desk.app.store.acquire(task.id)
         assert other is not None
         assert desk.app.recovery.sweep() == []
         other.release(ended=False)
@@ -154,7 +154,7 @@ def test_the_folder_of_a_user_who_is_not_us_is_left_alone(
 ) -> None:
     engine = FakeEngine(hang)
     with make_desk(tmp_path, engine=engine) as desk:
-        foreign = Home(tmp_path / "foreign" / ".localrun")
+        foreign = TaskStore(tmp_path / "foreign" / ".localrun")
         orphan(desk, foreign)
         monkeypatch.setattr(os, "geteuid", lambda: 54321)
         assert desk.app.recovery.sweep() == []

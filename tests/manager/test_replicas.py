@@ -78,7 +78,7 @@ def test_every_replica_is_a_task_of_its_own_with_what_was_varied(desk: Desk) -> 
     found = replicas_of(desk, record)
     assert [one.state for one in found] == [TaskState.FINISHED] * 3
     assert [one.replica.number for one in found if one.replica] == [1, 2, 3]
-    assert {one.replica.of for one in found if one.replica} == {record.id}
+    assert {one.replica.parent_id for one in found if one.replica} == {record.id}
     logs = [Path(one.folder, "logs", "task.log").read_text() for one in found]
     assert logs == [f"I am replica-{number}\n" for number in (1, 2, 3)]
     assert Path(record.folder, "logs", "task.log").read_text() == logs[0]
@@ -146,7 +146,7 @@ def test_what_the_image_sets_on_purpose_is_not_varied(tmp_path: Path) -> None:
 
         # Then it stays fixed, and the report says so
         assert record.replication is not None
-        assert record.replication.kept == {"PYTHONHASHSEED": "0"}
+        assert record.replication.unvaried == {"PYTHONHASHSEED": "0"}
         assert "PYTHONHASHSEED" not in record.replication.varied
         assert all(
             "PYTHONHASHSEED" not in one.plan.environment for one in desk.app.replicas(record) if one.plan
@@ -225,7 +225,7 @@ def test_who_kills_the_task_kills_all_replicas(desk: Desk) -> None:
     assert (record.state, record.cause) == (TaskState.KILLED, "KILLED")
     assert [one.state for one in replicas_of(desk, record)] == [TaskState.KILLED] * 2
     assert desk.engine.find({}) == []
-    assert desk.app.home.active() == []
+    assert desk.app.store.active_ids() == []
 
 
 def test_another_process_kills_all_replicas_too(desk: Desk, tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_one_replica_that_is_killed_leaves_the_others(desk: Desk) -> None:
     # Then that is a difference
     assert record is not None
     assert record.replication is not None
-    assert (record.cause, record.replication.without) == ("NO_CONSENSUS", {"1": "KILLED"})
+    assert (record.cause, record.replication.failed) == ("NO_CONSENSUS", {"1": "KILLED"})
 
 
 def test_whatever_goes_wrong_no_replica_outlives_the_task(
@@ -302,7 +302,7 @@ def test_whatever_goes_wrong_no_replica_outlives_the_task(
     mirror = replication.mirror
 
     def full(source: Path, target: Path, put: Any) -> None:
-        if len(list(desk.app.home.newest())) > 2:
+        if len(list(desk.app.store.newest_first())) > 2:
             program.wait(1)
             raise LocalrunError("the disk is full", cause=Cause.DISK_FULL)
         mirror(source, target, put)
@@ -314,7 +314,7 @@ def test_whatever_goes_wrong_no_replica_outlives_the_task(
     assert (record.state, record.cause) == (TaskState.FAILED, "DISK_FULL")
     assert [one.state for one in replicas_of(desk, record)] == [TaskState.KILLED]
     assert desk.engine.find({}) == []
-    assert desk.app.home.active() == []
+    assert desk.app.store.active_ids() == []
 
 
 def test_links_among_the_outputs_stay_links(desk: Desk) -> None:
@@ -369,7 +369,7 @@ def test_a_task_that_ran_once_has_no_replicas(desk: Desk) -> None:
 def test_whoever_deletes_the_task_deletes_its_replicas(desk: Desk) -> None:
     record = run(desk, giving("3", "3", "3"))
     desk.app.remove(record.id)
-    assert list(desk.app.home.newest()) == []
+    assert list(desk.app.store.newest_first()) == []
 
 
 def test_a_replica_alone_is_not_deleted(desk: Desk) -> None:
@@ -381,7 +381,7 @@ def test_a_replica_alone_is_not_deleted(desk: Desk) -> None:
 def test_a_replica_whose_task_is_gone_can_be_deleted(desk: Desk) -> None:
     record = run(desk, giving("3", "3", "3"))
     first = replicas_of(desk, record)[0]
-    desk.app.home.forget(desk.app.home.open(record.id))
+    desk.app.store.remove(desk.app.store.open(record.id))
     assert desk.app.remove(first.id) == first.id
 
 
@@ -396,7 +396,7 @@ def test_numbers_that_do_not_fit_are_refused_and_leave_nothing(
 ) -> None:
     with pytest.raises(UsageError, match="replicas do not fit"):
         desk.submit(**VALUES, replicas=replicas, agree=agree)
-    assert list(desk.app.home.newest()) == []
+    assert list(desk.app.store.newest_first()) == []
 
 
 # -- when a process dies ---------------------------------------------------------------------------
@@ -404,14 +404,14 @@ def test_numbers_that_do_not_fit_are_refused_and_leave_nothing(
 
 def rewound(desk: Desk, record: TaskRecord, state: TaskState, **changes: Any) -> None:
     """Let a task that has ended be as it was in `state`, carried by a process that is dead."""
-    history = [entry for entry in record.history if not entry[0].is_end]
-    workspace = desk.app.home.open(record.id)
+    history = [entry for entry in record.history if not entry[0].is_final]
+    workspace = desk.app.store.open(record.id)
     cut = [state for state, _ in history].index(state) + 1
     before = {"cause": None, "message": "", "ending": None, "outputs": {}, "container": None, **changes}
     assert record.plan is not None
     plan = record.plan.replace(detached=True)
     workspace.save(record.replace(state=state, history=history[:cut], plan=plan, **before))
-    (desk.app.home.path / "active" / record.id).touch()
+    (desk.app.store.path / "active" / record.id).touch()
 
 
 def gone_on(desk: Desk, record: TaskRecord) -> TaskRecord:
@@ -434,7 +434,7 @@ def test_the_next_process_goes_on_with_the_task_and_with_each_replica_as_far_as_
     unset = record.replication.replace(groups=[], reached=None, varied={})
     rewound(desk, record, TaskState.RUNNING, replication=unset)
     rewound(desk, second, TaskState.QUEUING)
-    desk.app.home.forget(desk.app.home.open(third.id))
+    desk.app.store.remove(desk.app.store.open(third.id))
 
     # When the next one goes on
     found = gone_on(desk, record)
@@ -444,8 +444,8 @@ def test_the_next_process_goes_on_with_the_task_and_with_each_replica_as_far_as_
     again = replicas_of(desk, found)
     assert [one.id for one in again] == record.replication.ids
     assert again[0].history == first.history
-    assert again[1].ended != second.ended
-    assert desk.app.home.active() == []
+    assert again[1].ended_at != second.ended_at
+    assert desk.app.store.active_ids() == []
 
 
 def test_a_process_that_died_while_it_compared_leaves_nothing_but_the_comparison_to_do(desk: Desk) -> None:
@@ -459,7 +459,7 @@ def test_a_process_that_died_while_it_compared_leaves_nothing_but_the_comparison
 def test_a_process_that_died_before_the_image_was_there_begins_anew(desk: Desk) -> None:
     record = run(desk, giving("3", "3"), replicas=2)
     for one in replicas_of(desk, record):
-        desk.app.home.forget(desk.app.home.open(one.id))
+        desk.app.store.remove(desk.app.store.open(one.id))
     rewound(desk, record, TaskState.PENDING, replication=None, image="", steps=[])
     found = gone_on(desk, record)
     assert (found.state, found.outputs) == (TaskState.FINISHED, {"sum": 3})
@@ -475,7 +475,7 @@ def test_a_replica_whose_container_was_lost_fails_and_the_task_says_so(desk: Des
     # Then that replica gave nothing
     found = gone_on(desk, record)
     assert found.replication is not None
-    assert (found.cause, found.replication.without) == ("NO_CONSENSUS", {"2": "RUNNER_TERMINATED"})
+    assert (found.cause, found.replication.failed) == ("NO_CONSENSUS", {"2": "RUNNER_TERMINATED"})
 
 
 @pytest.mark.parametrize("half", ["no record", "created"])
@@ -492,7 +492,7 @@ def test_a_replica_that_a_dead_process_left_half_made_is_made_anew(desk: Desk, h
     found = gone_on(desk, record)
     assert (found.state, found.outputs) == (TaskState.FINISHED, {"sum": 3})
     assert [one.id for one in replicas_of(desk, found)][1] == second.id
-    assert desk.app.home.active() == []
+    assert desk.app.store.active_ids() == []
 
 
 def test_a_replica_that_is_half_made_is_not_taken_over_by_itself(desk: Desk) -> None:
@@ -502,7 +502,7 @@ def test_a_replica_that_is_half_made_is_not_taken_over_by_itself(desk: Desk) -> 
     _, second = replicas_of(desk, record)
     rewound(desk, second, TaskState.CREATED)
     app = App(desk.app.settings, desk.engine)
-    assert app.manager.take_over(second.id) is None
+    assert app.manager.resume(second.id) is None
     assert app.manager.get_all_active_tasks() == []
     app.manager.shutdown(0)
 
@@ -521,7 +521,7 @@ def test_every_replica_gets_the_secrets_and_none_keeps_them(desk: Desk) -> None:
 
     # Then each has it, and it is in no file afterwards
     assert seen == ["hunter2222"] * 2
-    files = [path for path in desk.app.home.path.rglob("*") if path.is_file()]
+    files = [path for path in desk.app.store.path.rglob("*") if path.is_file()]
     assert [path for path in files if b"hunter2222" in path.read_bytes()] == []
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from localrun.errors import BundleError, InputsError, UsageError
 from localrun.manager.request import Request
-from localrun.manager.rerun import changed_since, repeat
-from localrun.task.record import Plan, TaskRecord
+from localrun.manager.rerun import changed_since, request_from
+from localrun.task.record import RunPlan, TaskRecord
 from localrun.task.workspace import Workspace
 from tests.manager.test_takeover import add
 from tests.support.environment import DESCRIPTOR, IMAGE, Desk, make_desk
@@ -25,7 +25,7 @@ WITH_FILES = DESCRIPTOR.replace(
 def again(desk: Desk, record: TaskRecord, **options: Any) -> tuple[Request, list[str]]:
     said: list[str] = []
     given = {"has_image": lambda image: desk.engine.find_image(image) is not None, **options}
-    return repeat(record, Workspace(Path(record.folder)), said.append, **given), said
+    return request_from(record, Workspace(Path(record.folder)), said.append, **given), said
 
 
 def copied(desk: Desk, tmp_path: Path) -> tuple[TaskRecord, Path]:
@@ -58,7 +58,7 @@ def test_bundle_values_and_options_are_those_of_the_task(tmp_path: Path) -> None
 
 
 def test_every_field_that_a_plan_and_a_request_share_is_taken_over() -> None:
-    shared = {field for field in Plan.__struct_fields__ if field in Request.__struct_fields__}
+    shared = {field for field in RunPlan.__struct_fields__ if field in Request.__struct_fields__}
     assert shared - {"bundle", "values", "detached"} <= {
         *("image", "build_args", "pull", "command", "environment"),
         *("writable_inputs", "hardened", "retries"),

@@ -143,7 +143,7 @@ def test_a_server_killed_at_fifty_moments_loses_no_task_and_runs_none_twice(
         runs = (tmp_path / f".localrun/tasks/{task_id}/outputs/runs").read_text()
         assert runs == "ran\n", (seed, task_id)
     assert listed == []
-    assert [state for state in states.values() if not state[0].is_end] == []
+    assert [state for state in states.values() if not state[0].is_final] == []
     mine = [found for found in docker_engine.find({LABEL_TASK: ""}) if found.labels[LABEL_TASK] in states]
     assert mine == []
 

@@ -15,7 +15,7 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.runner.container_spec import LABEL_TASK, local_spec
 from localrun.runner.usage import UsageFile, UsageSample
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
 from tests.support.environment import IMAGE, Desk, make_desk
@@ -42,7 +42,7 @@ def abandoned(desk: Desk, state: str, *, retries: int = 0) -> TaskRecord:
     )
     claim = desk.app.manager._waiting.pop(submitted.id)
     assert claim is not None
-    task = Task(submitted.workspace.load(), submitted.workspace)
+    task = ActiveTask(submitted.workspace.load(), submitted.workspace)
     for name, value in BUNDLE["inputs"].items():
         (task.workspace.inputs / name).write_text(str(value))
     order = ["PROVISIONED", "QUEUING", "QUEUED", "PENDING", "RUNNING"]
@@ -52,20 +52,20 @@ def abandoned(desk: Desk, state: str, *, retries: int = 0) -> TaskRecord:
     assert plan is not None
     task.update(image=image.id, plan=plan.replace(values=BUNDLE["inputs"], pull="never"))
     for step in order[: order.index(state) + 1]:
-        task.move(TaskState(step))
+        task.transition(TaskState(step))
     desk.app.manager._list.discard(task.id)
-    claim.claim.release(ended=False)
+    claim.lock.release(ended=False)
     return task.record
 
 
 def with_container(desk: Desk, record: TaskRecord, *, start: bool = True) -> str:
-    workspace = desk.app.home.open(record.id)
+    workspace = desk.app.store.open(record.id)
     spec = local_spec(
         record,
         inputs=workspace.inputs,
         outputs=workspace.outputs,
         hosts=workspace.write_hosts(),
-        home=desk.app.home.path,
+        home=desk.app.store.path,
     )
     handle = desk.engine.create(spec)
     if start:
@@ -80,7 +80,7 @@ def recovered(desk: Desk) -> Callable[[str], TaskRecord]:
     def end_of(task_id: str) -> TaskRecord:
         record = app.manager.wait_for(task_id, 10)
         assert record is not None
-        assert record.state.is_end
+        assert record.state.is_final
         return record
 
     return end_of
@@ -164,7 +164,7 @@ def test_a_task_whose_container_is_gone_runs_again_if_it_may(tmp_path: Path) -> 
     with make_desk(tmp_path, add) as desk:
         left = abandoned(desk, "RUNNING", retries=1)
         begun = [StepRecord(name=StepName.PERMISSIONS), StepRecord(name=StepName.TASK)]
-        desk.app.home.open(left.id).save(left.replace(steps=begun, container="gone"))
+        desk.app.store.open(left.id).save(left.replace(steps=begun, container="gone"))
         record = recovered(desk)(left.id)
     assert [step.name for step in record.steps] == list(StepName)
     assert record.container != "gone"
@@ -176,7 +176,7 @@ def test_a_task_whose_container_is_gone_runs_again_if_it_may(tmp_path: Path) -> 
 def test_an_end_that_was_decided_is_the_end_although_the_container_is_gone(tmp_path: Path) -> None:
     with make_desk(tmp_path, add) as desk:
         left = abandoned(desk, "RUNNING")
-        workspace = desk.app.home.open(left.id)
+        workspace = desk.app.store.open(left.id)
         workspace.save(left.replace(ending=TaskState.FINISHED, outputs={"sum": 7}, exit_code=0))
         record = recovered(desk)(left.id)
     assert (record.state, record.outputs, record.cause) == (TaskState.FINISHED, {"sum": 7}, None)
@@ -229,7 +229,7 @@ def test_waiting_tasks_wait_again_in_their_order(tmp_path: Path) -> None:
     with make_desk(tmp_path, program) as desk:
         left = [abandoned(desk, "QUEUING").id for _ in range(4)]
         for task_id in left:  # all of the cpus each, so that they run one by one
-            task = Task(desk.app.home.open(task_id).load(), desk.app.home.open(task_id))
+            task = ActiveTask(desk.app.store.open(task_id).load(), desk.app.store.open(task_id))
             task.update(resources=task.record.resources.replace(cpus=float(desk.engine.info().cpus)))
             task.save()
         end_of = recovered(desk)
@@ -273,7 +273,7 @@ def test_tasks_wait_for_an_engine_that_is_away(tmp_path: Path) -> None:
 def test_a_damaged_record_keeps_no_other_task_from_being_taken_over(tmp_path: Path) -> None:
     with make_desk(tmp_path, add) as desk:
         damaged, good = abandoned(desk, "QUEUING"), abandoned(desk, "QUEUING")
-        (desk.app.home.open(damaged.id).path / "task.json").write_text("{")
+        (desk.app.store.open(damaged.id).path / "task.json").write_text("{")
         assert recovered(desk)(good.id).state is TaskState.FINISHED
 
 
@@ -282,7 +282,7 @@ def test_what_the_dead_process_measured_is_a_part_of_the_whole(tmp_path: Path) -
         carried, gone = abandoned(desk, "RUNNING"), abandoned(desk, "RUNNING")
         with_container(desk, carried)
         for left in (carried, gone):
-            UsageFile(desk.app.home.open(left.id).usage).add(SAMPLE)
+            UsageFile(desk.app.store.open(left.id).usage).add(SAMPLE)
         end_of = recovered(desk)
         used = [end_of(left.id).usage for left in (carried, gone)]
     assert [one.memory_peak for one in used if one] == [5, 5]
@@ -291,10 +291,10 @@ def test_what_the_dead_process_measured_is_a_part_of_the_whole(tmp_path: Path) -
 def test_a_task_that_runs_again_is_measured_anew(tmp_path: Path) -> None:
     with make_desk(tmp_path, add) as desk:
         left = abandoned(desk, "RUNNING", retries=1)
-        UsageFile(desk.app.home.open(left.id).usage).add(SAMPLE)
+        UsageFile(desk.app.store.open(left.id).usage).add(SAMPLE)
         record = recovered(desk)(left.id)
         assert (record.state, record.usage) == (TaskState.FINISHED, None)
-        assert not desk.app.home.open(left.id).usage.exists()
+        assert not desk.app.store.open(left.id).usage.exists()
 
 
 class Starting(FakeEngine):

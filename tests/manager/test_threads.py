@@ -76,6 +76,6 @@ def test_no_task_is_lost_listed_twice_or_miscounted(
     ended = [record.id for record in app.manager.completed_tasks]
     assert sorted([*active, *ended]) == sorted(made)
     assert app.manager.get_status()["total_tasks_processed"] == len(made)
-    assert sorted(app.home.active()) == sorted(active)
-    on_disk = {record.id: record.state.is_end for record in app.tasks()}
+    assert sorted(app.store.active_ids()) == sorted(active)
+    on_disk = {record.id: record.state.is_final for record in app.tasks()}
     assert on_disk == {**dict.fromkeys(active, False), **dict.fromkeys(ended, True)}

@@ -7,30 +7,30 @@ import sys
 
 import pytest
 
-from localrun.manager.variation import ZONES, variation
+from localrun.manager.variation import ZONES, variation_for
 
 
 def test_every_replica_has_another_host_name_seed_and_time_zone() -> None:
-    found = [variation(number, (), {}) for number in range(1, len(ZONES) + 1)]
+    found = [variation_for(number, (), {}) for number in range(1, len(ZONES) + 1)]
     for name in ("hostname", "TZ", "PYTHONHASHSEED"):
         assert len({one.varied[name] for one in found}) == len(ZONES)
 
 
 def test_the_same_number_gives_the_same_again() -> None:
-    assert variation(2, (), {}) == variation(2, (), {})
+    assert variation_for(2, (), {}) == variation_for(2, (), {})
 
 
 def test_more_replicas_than_zones_can_be_had() -> None:
-    assert variation(100, (), {}).environment["TZ"] in ZONES
+    assert variation_for(100, (), {}).environment["TZ"] in ZONES
 
 
 def test_what_the_image_or_the_task_sets_is_left_as_it_is() -> None:
     # Given an image that fixes the seed on purpose, and a task that fixes the zone
-    found = variation(1, ("PATH=/bin", "PYTHONHASHSEED=0"), {"TZ": "UTC"})
+    found = variation_for(1, ("PATH=/bin", "PYTHONHASHSEED=0"), {"TZ": "UTC"})
 
     # Then neither is varied, and both are told
     assert found.environment == {}
-    assert found.kept == {"PYTHONHASHSEED": "0", "TZ": "UTC"}
+    assert found.unvaried == {"PYTHONHASHSEED": "0", "TZ": "UTC"}
     assert found.varied == {"hostname": "replica-1"}
 
 

@@ -7,38 +7,38 @@ from pathlib import Path
 
 import pytest
 
-from localrun.manager.registry import TaskList
-from localrun.manager.workers import Crew
-from localrun.task.active import Task
-from localrun.task.lock import take
+from localrun.manager.registry import TaskRegistry
+from localrun.manager.workers import Workers
+from localrun.task.active import ActiveTask
+from localrun.task.lock import acquire
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 
 
-def make(tmp_path: Path) -> tuple[Crew, TaskList, Task, Path]:
-    workspace = Home(tmp_path).create()
-    task = Task(TaskRecord(id=workspace.id, bundle=""), workspace)
+def make(tmp_path: Path) -> tuple[Workers, TaskRegistry, ActiveTask, Path]:
+    workspace = TaskStore(tmp_path).create()
+    task = ActiveTask(TaskRecord(id=workspace.id, bundle=""), workspace)
     task.create()
-    tasks = TaskList(10)
-    return Crew(tasks), tasks, task, tmp_path / "claim"
+    tasks = TaskRegistry(10)
+    return Workers(tasks), tasks, task, tmp_path / "claim"
 
 
 def test_a_task_is_carried_until_it_was_let_go_of(tmp_path: Path) -> None:
     crew, tasks, task, path = make(tmp_path)
-    claim, go = take(path, new=True), threading.Event()
+    claim, go = acquire(path, new=True), threading.Event()
     assert claim is not None
 
     def way() -> None:
         go.wait(10)
-        task.move(TaskState.KILLED)
+        task.transition(TaskState.KILLED)
 
-    crew.carry(task, claim, way)
-    assert crew.carries(task)
+    crew.run(task, claim, way)
+    assert crew.is_running(task)
     assert not crew.wait(task, 0)
     go.set()
     assert crew.wait(task, 10)
-    assert not crew.carries(task)
+    assert not crew.is_running(task)
     assert (tasks.counts(), path.exists()) == ((0, 1), False)
 
 
@@ -48,16 +48,16 @@ def test_a_task_whose_way_breaks_is_free_for_the_next_process(
     broken: queue.Queue[type[BaseException]] = queue.Queue()
     monkeypatch.setattr(threading, "excepthook", lambda hook: broken.put(hook.exc_type))
     crew, tasks, task, path = make(tmp_path)
-    claim = take(path, new=True)
+    claim = acquire(path, new=True)
     assert claim is not None
 
     def way() -> None:
         raise ZeroDivisionError
 
-    crew.carry(task, claim, way)
+    crew.run(task, claim, way)
     crew.wait(task, 10)
     assert broken.get(timeout=10) is ZeroDivisionError
-    again = take(path)
+    again = acquire(path)
     assert again is not None
     again.release(ended=True)
     assert tasks.counts() == (0, 0)
@@ -65,16 +65,16 @@ def test_a_task_whose_way_breaks_is_free_for_the_next_process(
 
 def test_a_task_whose_end_could_not_be_written_down_is_ended_by_the_next_process(tmp_path: Path) -> None:
     crew, tasks, task, path = make(tmp_path)
-    claim = take(path, new=True)
+    claim = acquire(path, new=True)
     assert claim is not None
 
     def way() -> None:
         (task.workspace.path / f"task.json.{os.getpid()}.tmp").symlink_to("/dev/full")
-        task.move(TaskState.KILLED)
+        task.transition(TaskState.KILLED)
 
-    crew.carry(task, claim, way)
+    crew.run(task, claim, way)
     assert crew.wait(task, 10)
     assert tasks.counts() == (0, 1)
-    again = take(path)
+    again = acquire(path)
     assert again is not None
     again.release(ended=True)

@@ -315,7 +315,7 @@ def test_a_word_has_a_local_equivalent_or_a_reason_why_there_is_none(word: Term)
 @every_word
 def test_the_local_equivalent_of_a_word_can_be(word: Term) -> None:
     for here in word.situations:
-        if here.cause is not None and here.state.is_end:
+        if here.cause is not None and here.state.is_final:
             assert here.state is (TaskState.KILLED if here.cause is Cause.KILLED else TaskState.FAILED)
         assert here.state is not TaskState.FINISHED or here.cause is None
 

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from localrun.engines.base import Mount
 from localrun.runner.container_spec import local_spec, remote_spec
-from localrun.task.record import Owner, Plan, Resources, TaskRecord
+from localrun.task.record import ProcessId, Resources, RunPlan, TaskRecord
 
-PLAN = Plan(input_folder="/in", output_folder="/out", mounts=[("/data/scan.png", "image")])
+PLAN = RunPlan(input_folder="/in", output_folder="/out", mounts=[("/data/scan.png", "image")])
 RECORD = TaskRecord(
     id="0123",
     bundle="b",
     image="sha256:abc",
     resources=Resources(cpus=2, memory=1024, gpus=1),
-    owner=Owner(host="h", pid=7, started=1.5, boot="b"),
+    owner=ProcessId(host="h", pid=7, started=1.5, boot="b"),
     plan=PLAN,
 )
 PLACES = {"inputs": Path("/w/i"), "outputs": Path("/w/o"), "hosts": Path("/w/hosts"), "home": Path("/h")}
@@ -28,7 +28,7 @@ def test_inputs_are_read_only_and_outputs_are_not() -> None:
 
 
 def test_writable_inputs_are_asked_for() -> None:
-    plan = Plan(input_folder="/in/", writable_inputs=True)
+    plan = RunPlan(input_folder="/in/", writable_inputs=True)
     spec = local_spec(RECORD.replace(plan=plan), **PLACES)
     assert spec.mounts[0] == Mount(Path("/w/i"), "/in/", read_only=False)
 
@@ -64,5 +64,5 @@ def test_an_engine_elsewhere_gets_folders_in_place_of_mounts() -> None:
 
 
 def test_a_command_and_an_environment_stand_for_the_images_own() -> None:
-    spec = local_spec(RECORD.replace(plan=Plan(command=["ls", "-l"], environment={"A": "b"})), **PLACES)
+    spec = local_spec(RECORD.replace(plan=RunPlan(command=["ls", "-l"], environment={"A": "b"})), **PLACES)
     assert (spec.command, dict(spec.environment), spec.entrypoint) == (("ls", "-l"), {"A": "b"}, None)

@@ -39,7 +39,7 @@ def test_a_task_passes_every_state_and_gives_its_outputs(tmp_path: Path) -> None
     assert [str(state) for state, _ in record.history] == LIFE
     assert (record.outputs, record.exit_code, record.cause) == ({"sum": 7}, 0, None)
     assert record.inputs == {"a": 3, "b": 4}
-    assert desk.app.home.open(record.id).load() == record
+    assert desk.app.store.open(record.id).load() == record
 
 
 def test_the_three_steps_are_records_in_their_order(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_task_that_is_killed_before_its_container_starts_never_runs(tmp_path: 
 
     def stop_at_pending(event: Event) -> None:
         if event.message == "PENDING":
-            desk.app.home.open(event.task_id).request_kill()
+            desk.app.store.open(event.task_id).request_kill()
 
     with make_desk(tmp_path, program) as desk:
         record = desk.run(assignments=("a=3", "b=4"), listener=stop_at_pending)
@@ -162,7 +162,7 @@ def test_a_request_to_stop_at_the_very_moment_of_the_start_is_not_lost(tmp_path:
 
     def stop_at_running(event: Event) -> None:
         if event.message == "RUNNING":
-            desk.app.home.open(event.task_id).request_kill()
+            desk.app.store.open(event.task_id).request_kill()
 
     with make_desk(tmp_path, program) as desk:
         record = desk.run(assignments=("a=3", "b=4"), listener=stop_at_running)
@@ -249,7 +249,7 @@ def test_a_task_that_fills_the_disk_comes_to_its_end_and_leaves_no_container(tmp
         record = run(desk)
         assert desk.engine.find({LABEL_TASK: ""}) == []
     assert (record.state, record.cause) == (TaskState.FAILED, "DISK_FULL")
-    assert desk.app.home.open(record.id).load() == record
+    assert desk.app.store.open(record.id).load() == record
     assert not (Path(record.folder) / "reserve").exists()
 
 

@@ -23,9 +23,9 @@ from localrun.runner.usage import (
     read_samples,
     with_current_usage,
 )
-from localrun.task.record import Plan, Resources, TaskRecord, UsageRecord
+from localrun.task.record import Resources, RunPlan, TaskRecord, UsageRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import Home, Workspace
+from localrun.task.workspace import TaskStore, Workspace
 from tests.support.environment import make_desk
 from tests.support.images import busybox_layer, image_archive
 
@@ -122,8 +122,8 @@ def test_where_there_is_no_room_the_sum_is_kept(tmp_path: Path) -> None:
 
 
 def test_of_a_task_that_runs_the_file_counts_which_is_newer_than_its_record(tmp_path: Path) -> None:
-    workspace = Home(tmp_path).create()
-    workspace.furnish()
+    workspace = TaskStore(tmp_path).create()
+    workspace.create_dirs()
     first = UsageFile(workspace.usage)
     old = first.add(sample(1.0, 5))
     first.add(sample(2.0, 9))
@@ -161,7 +161,7 @@ def test_the_peak_is_told_against_its_limit() -> None:
     ("changes", "words"),
     [
         ({}, "peak memory not sampled, limit 64 MiB"),
-        ({"plan": Plan(replicas=3)}, "each replica has its own, limit 64 MiB"),
+        ({"plan": RunPlan(replicas=3)}, "each replica has its own, limit 64 MiB"),
         ({"oom": "yes"}, "memory beyond its limit of 64 MiB"),
         ({"history": [(TaskState.CREATED, 1.0), (TaskState.FAILED, 2.0)]}, ""),
     ],

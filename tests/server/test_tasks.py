@@ -400,7 +400,7 @@ def test_the_same_task_asked_of_two_servers_of_one_folder_is_one_task(
     with serve_desk(tmp_path, add) as desk:
         body = {"task": {"n": 1}, "assigned_by": "ray"}
         # as another server leaves it in the middle of making it: the folder is there, its record is not
-        other = desk.site.app.home.create("mine")
+        other = desk.site.app.store.create("mine")
         record = TaskRecord(id="mine", bundle="", submitted={"n": 1}, assigned_by="ray")
         meanwhile(desk, monkeypatch, lambda: other.save(record))
         answer = desk.client.put("/task/mine", json=body)
@@ -413,7 +413,7 @@ def test_an_id_whose_making_failed_elsewhere_is_a_conflict_once_and_then_free(
 ) -> None:
     with serve_desk(tmp_path, add) as desk:
         body = {"task": {"n": 1}, "assigned_by": "ray"}
-        meanwhile(desk, monkeypatch, desk.site.app.home.create("mine").remove)
+        meanwhile(desk, monkeypatch, desk.site.app.store.create("mine").remove)
         assert desk.client.put("/task/mine", json=body).status_code == 409
         assert desk.client.put("/task/mine", json=body).status_code == 200
 

@@ -180,5 +180,5 @@ def test_an_input_is_streamed_to_disk_and_a_sender_that_goes_away_leaves_nothing
             head = f"PUT /task/{task_id}/inputs/b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
             sender.sendall(head.encode() + b"12")
         assert requests.put(f"{address}/task/{task_id}/inputs/b", data=b"no number").status_code == 422
-    uploads = desk.desk.app.home.open(task_id).uploads
+    uploads = desk.desk.app.store.open(task_id).uploads
     assert list(uploads.iterdir()) == []

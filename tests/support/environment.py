@@ -13,7 +13,7 @@ from localrun.engines.base import Engine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.manager.request import Request
 from localrun.settings import Settings
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.events import Event
 from localrun.task.record import TaskRecord
 
@@ -51,7 +51,7 @@ class Desk:
         """The engine that tasks run on."""
         return self.app.engine
 
-    def submit(self, *, listener: Callable[[Event], None] | None = None, **options: Any) -> Task:
+    def submit(self, *, listener: Callable[[Event], None] | None = None, **options: Any) -> ActiveTask:
         """Submit the bundle."""
         request = Request(**{"bundle": self.bundle, "image": self.image, "pull": "never", **options})
         return self.app.manager.submit(request, *([listener] if listener else []))

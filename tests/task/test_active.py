@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from localrun.errors import IllegalTransition, LocalrunError, TaskKilled
-from localrun.task.active import Task
+from localrun.task.active import ActiveTask
 from localrun.task.events import Event
 from localrun.task.record import TaskRecord
 from localrun.task.states import StepName, TaskState
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 
 
 @pytest.fixture
@@ -21,15 +21,15 @@ def seen() -> list[Event]:
 
 
 @pytest.fixture
-def task(tmp_path: Path, seen: list[Event]) -> Task:
-    workspace = Home(tmp_path).create()
-    task = Task(TaskRecord(id=workspace.id, bundle="b"), workspace, [seen.append])
+def task(tmp_path: Path, seen: list[Event]) -> ActiveTask:
+    workspace = TaskStore(tmp_path).create()
+    task = ActiveTask(TaskRecord(id=workspace.id, bundle="b"), workspace, [seen.append])
     task.create()
     return task
 
 
-def test_every_state_is_stamped_written_down_and_told(task: Task, seen: list[Event]) -> None:
-    task.move(TaskState.PROVISIONED, inputs={"a": 1})
+def test_every_state_is_stamped_written_down_and_told(task: ActiveTask, seen: list[Event]) -> None:
+    task.transition(TaskState.PROVISIONED, inputs={"a": 1})
     on_disk = task.workspace.load()
     assert on_disk == task.record
     assert [state for state, _ in on_disk.history] == [TaskState.CREATED, TaskState.PROVISIONED]
@@ -37,16 +37,18 @@ def test_every_state_is_stamped_written_down_and_told(task: Task, seen: list[Eve
     assert [event.message for event in seen if event.kind == "state"] == ["CREATED", "PROVISIONED"]
 
 
-def test_a_state_that_does_not_follow_is_refused_and_changes_nothing(task: Task, seen: list[Event]) -> None:
+def test_a_state_that_does_not_follow_is_refused_and_changes_nothing(
+    task: ActiveTask, seen: list[Event]
+) -> None:
     before, told = task.record, len(seen)
     with pytest.raises(IllegalTransition):
-        task.move(TaskState.RUNNING, message="no")
+        task.transition(TaskState.RUNNING, message="no")
     assert (task.record, len(seen)) == (before, told)
 
 
-def test_a_step_is_a_record_with_its_times(task: Task, seen: list[Event]) -> None:
-    task.begin(StepName.TASK, "container", log="logs/task.log")
-    task.finish(exit_code=3, failed=True)
+def test_a_step_is_a_record_with_its_times(task: ActiveTask, seen: list[Event]) -> None:
+    task.start_step(StepName.TASK, "container", log="logs/task.log")
+    task.finish_step(exit_code=3, failed=True)
     (step,) = task.record.steps
     assert (step.name, step.how, step.exit_code, step.log) == ("task", "container", 3, "logs/task.log")
     assert step.seconds is not None
@@ -54,7 +56,7 @@ def test_a_step_is_a_record_with_its_times(task: Task, seen: list[Event]) -> Non
     assert [event.data["status"] for event in seen if event.kind == "step"] == ["started", "failed"]
 
 
-def test_logs_and_progress_are_told_but_not_kept(task: Task, seen: list[Event]) -> None:
+def test_logs_and_progress_are_told_but_not_kept(task: ActiveTask, seen: list[Event]) -> None:
     task.emit("log", "", stream="stdout", text="hello")
     task.emit("progress", "loading", done=1, total=2)
     task.emit("note", "kept")
@@ -65,31 +67,31 @@ def test_logs_and_progress_are_told_but_not_kept(task: Task, seen: list[Event]) 
     assert len(seen) == 4
 
 
-def test_a_warning_is_part_of_the_record(task: Task) -> None:
+def test_a_warning_is_part_of_the_record(task: ActiveTask) -> None:
     task.warn("first")
     task.warn("second")
     assert task.record.warnings == ["first", "second"]
 
 
-def test_a_task_can_be_cancelled_from_this_process(task: Task) -> None:
+def test_a_task_can_be_cancelled_from_this_process(task: ActiveTask) -> None:
     task.check_cancelled()
     task.cancel()
     with pytest.raises(TaskKilled):
         task.check_cancelled()
 
 
-def test_a_task_can_be_cancelled_from_another_process_through_its_folder(task: Task) -> None:
+def test_a_task_can_be_cancelled_from_another_process_through_its_folder(task: ActiveTask) -> None:
     task.workspace.request_kill()
-    assert task.cancelled
+    assert task.is_cancelled
 
 
-def test_waiting_ends_with_the_task(task: Task) -> None:
+def test_waiting_ends_with_the_task(task: ActiveTask) -> None:
     assert not task.wait(0)
-    task.move(TaskState.KILLED)
+    task.transition(TaskState.KILLED)
     assert task.wait(0)
 
 
-def fill_disk(task: Task) -> None:
+def fill_disk(task: ActiveTask) -> None:
     """Nothing more can be written, neither events nor the record."""
     folder = task.workspace.path
     (folder / "events.jsonl").unlink()
@@ -97,42 +99,42 @@ def fill_disk(task: Task) -> None:
     (folder / f"task.json.{os.getpid()}.tmp").symlink_to("/dev/full")
 
 
-def test_a_full_disk_does_not_keep_a_task_from_going_on(task: Task, seen: list[Event]) -> None:
+def test_a_full_disk_does_not_keep_a_task_from_going_on(task: ActiveTask, seen: list[Event]) -> None:
     fill_disk(task)
-    task.move(TaskState.PROVISIONED)
-    assert (task.record.state, task.is_written) == (TaskState.PROVISIONED, False)
+    task.transition(TaskState.PROVISIONED)
+    assert (task.record.state, task.is_saved) == (TaskState.PROVISIONED, False)
     assert seen[-1].data["state"] == "PROVISIONED"
     task.save()
-    assert task.is_written
+    assert task.is_saved
     assert task.workspace.load() == task.record
 
 
 def test_a_task_whose_first_record_cannot_be_written_is_none(tmp_path: Path) -> None:
-    workspace = Home(tmp_path).create()
-    task = Task(TaskRecord(id=workspace.id, bundle="b"), workspace)
+    workspace = TaskStore(tmp_path).create()
+    task = ActiveTask(TaskRecord(id=workspace.id, bundle="b"), workspace)
     (workspace.path / "task.json").symlink_to("/dev/full")
     with pytest.raises(LocalrunError, match="no room left"):
         task.create()
 
 
 def test_who_waits_for_the_end_is_woken_by_it(tmp_path: Path) -> None:
-    workspace = Home(tmp_path).create()
-    task = Task(TaskRecord(id=workspace.id, bundle="b"), workspace)
+    workspace = TaskStore(tmp_path).create()
+    task = ActiveTask(TaskRecord(id=workspace.id, bundle="b"), workspace)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(task.wait, 60)
         while task._ended._event is None:  # it waits
             time.sleep(0.001)
-        task.give_up()
+        task.abandon()
         assert waiting.result(10)
 
 
 def test_who_waits_for_a_request_to_stop_is_woken_by_it(tmp_path: Path) -> None:
-    workspace = Home(tmp_path).create()
-    task = Task(TaskRecord(id=workspace.id, bundle="b"), workspace)
+    workspace = TaskStore(tmp_path).create()
+    task = ActiveTask(TaskRecord(id=workspace.id, bundle="b"), workspace)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(task.wait_cancelled, 60)
+        waiting = pool.submit(task.wait_for_cancel, 60)
         while task._cancelled._event is None:
             time.sleep(0.001)
         task.cancel()
         assert waiting.result(10)
-    assert task.wait_cancelled(60)
+    assert task.wait_for_cancel(60)

@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localrun.task.log import TaskLog, by_stream
+from localrun.task.log import TaskLog, tail_by_stream
 
 
 def write(path: Path, limit: int, chunks: list[bytes]) -> bytes:
@@ -70,8 +70,8 @@ def test_the_streams_of_a_log_can_be_told_apart(tmp_path: Path) -> None:
     log.write(b"two\n", "stdout")
 
     # Then each is there on its own, also before the end, and its end alone if that is asked for
-    assert by_stream(tmp_path / "task.log", 100) == {"stdout": "one\ntwo\n", "stderr": "bad\nworse\n"}
-    assert by_stream(tmp_path / "task.log", 4) == {"stdout": "two\n", "stderr": "rse\n"}
+    assert tail_by_stream(tmp_path / "task.log", 100) == {"stdout": "one\ntwo\n", "stderr": "bad\nworse\n"}
+    assert tail_by_stream(tmp_path / "task.log", 4) == {"stdout": "two\n", "stderr": "rse\n"}
     log.close()
 
 
@@ -81,11 +81,11 @@ def test_a_log_that_is_written_anew_forgets_its_streams(tmp_path: Path) -> None:
         log = TaskLog(tmp_path / "task.log", 1000)
         log.write(b"text\n", stream)
         log.close()
-    assert by_stream(tmp_path / "task.log", 100) == {"stdout": "text\n", "stderr": ""}
+    assert tail_by_stream(tmp_path / "task.log", 100) == {"stdout": "text\n", "stderr": ""}
 
 
 def test_a_task_without_a_log_wrote_nothing(tmp_path: Path) -> None:
-    assert by_stream(tmp_path / "task.log", 100) == {"stdout": "", "stderr": ""}
+    assert tail_by_stream(tmp_path / "task.log", 100) == {"stdout": "", "stderr": ""}
 
 
 @given(st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.text(max_size=20))), st.integers(1, 50))
@@ -99,6 +99,6 @@ def test_the_ends_of_both_streams_are_what_was_written_to_them(
         for stream, text in pieces:
             log.write(text.encode(), stream)
         log.close()
-        found = by_stream(Path(folder, "task.log"), longest)
+        found = tail_by_stream(Path(folder, "task.log"), longest)
     for stream in ("stdout", "stderr"):
         assert found[stream] == "".join(text for name, text in pieces if name == stream)[-longest:]

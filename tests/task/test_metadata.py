@@ -9,12 +9,12 @@ import pytest
 
 from localrun.errors import UsageError
 from localrun.task import metadata
-from localrun.task.workspace import Home, Workspace
+from localrun.task.workspace import TaskStore, Workspace
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    return Home(tmp_path).create()
+    return TaskStore(tmp_path).create()
 
 
 def test_there_are_none_at_first(workspace: Workspace) -> None:

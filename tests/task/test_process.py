@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from localrun.task.process import is_alive, is_foreign, this_process
-from localrun.task.record import Owner
+from localrun.task.process import current_process, is_alive, is_foreign
+from localrun.task.record import ProcessId
 
 WAITS = """
 import sys
@@ -29,19 +29,19 @@ def child() -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def owner_of(process: subprocess.Popen[str]) -> Owner:
+def owner_of(process: subprocess.Popen[str]) -> ProcessId:
     assert process.stdout is not None
-    return Owner.from_json(process.stdout.readline().encode())
+    return ProcessId.from_json(process.stdout.readline().encode())
 
 
 def test_this_process_is_alive_and_the_same_at_every_look() -> None:
-    assert this_process() == this_process()
-    assert this_process().pid == os.getpid()
-    assert is_alive(this_process())
+    assert current_process() == current_process()
+    assert current_process().pid == os.getpid()
+    assert is_alive(current_process())
 
 
 def test_an_owner_survives_being_written_to_disk() -> None:
-    assert is_alive(Owner.from_json(this_process().to_json()))
+    assert is_alive(ProcessId.from_json(current_process().to_json()))
 
 
 def test_another_process_is_alive_until_it_is_killed(child: subprocess.Popen[str]) -> None:
@@ -60,39 +60,39 @@ def test_a_zombie_is_not_alive(child: subprocess.Popen[str]) -> None:
 
 
 def test_a_pid_that_was_given_to_another_process_is_not_alive() -> None:
-    assert not is_alive(this_process().replace(started=this_process().started - 1))
+    assert not is_alive(current_process().replace(started=current_process().started - 1))
 
 
 @pytest.mark.parametrize("pid", [0, -1, 2**31, 2**70])
 def test_a_pid_that_no_process_can_have_is_not_alive(pid: int) -> None:
-    assert not is_alive(this_process().replace(pid=pid))
+    assert not is_alive(current_process().replace(pid=pid))
 
 
 def test_nothing_of_this_machine_survives_its_reboot() -> None:
-    before = this_process().replace(boot="an-earlier-boot/1")
+    before = current_process().replace(boot="an-earlier-boot/1")
     assert not is_alive(before)
 
 
 def test_a_process_of_another_machine_is_assumed_to_live() -> None:
-    other = Owner(host="elsewhere", pid=1, started=0.0, boot="its-boot/1")
+    other = ProcessId(host="elsewhere", pid=1, started=0.0, boot="its-boot/1")
     assert is_alive(other)
     assert is_foreign(other)
 
 
 def test_a_process_of_another_container_here_is_assumed_to_live() -> None:
-    boot = this_process().boot.partition("/")[0]
-    other = Owner(host="container", pid=2**22 + 1, started=0.0, boot=f"{boot}/1")
+    boot = current_process().boot.partition("/")[0]
+    other = ProcessId(host="container", pid=2**22 + 1, started=0.0, boot=f"{boot}/1")
     assert is_alive(other)
     assert is_foreign(other)
 
 
 def test_a_renamed_machine_still_knows_its_processes() -> None:
-    assert is_alive(this_process().replace(host="old-name"))
-    assert not is_alive(this_process().replace(host="old-name", started=0.5))
+    assert is_alive(current_process().replace(host="old-name"))
+    assert not is_alive(current_process().replace(host="old-name", started=0.5))
 
 
 def test_a_process_of_another_user_is_seen() -> None:
-    init = this_process().replace(pid=1, started=_start_of(1))
+    init = current_process().replace(pid=1, started=_start_of(1))
     assert is_alive(init)
 
 

@@ -5,36 +5,36 @@ import itertools
 import pytest
 
 from localrun.errors import IllegalTransition
-from localrun.task.states import FOLLOWING, TaskState, check
+from localrun.task.states import TRANSITIONS, TaskState, check_transition
 
 LIFE = ["CREATED", "PROVISIONED", "QUEUING", "QUEUED", "PENDING", "RUNNING", "FINISHED"]
 
 
 def test_the_table_names_every_state() -> None:
-    assert set(FOLLOWING) == set(TaskState)
+    assert set(TRANSITIONS) == set(TaskState)
 
 
 def test_a_life_without_trouble_is_allowed() -> None:
     for old, new in itertools.pairwise(LIFE):
-        check(TaskState(old), TaskState(new))
+        check_transition(TaskState(old), TaskState(new))
 
 
-@pytest.mark.parametrize("state", [state for state in TaskState if not state.is_end])
+@pytest.mark.parametrize("state", [state for state in TaskState if not state.is_final])
 @pytest.mark.parametrize("end", [TaskState.FAILED, TaskState.KILLED])
 def test_any_state_that_is_not_an_end_may_fail_or_be_killed(state: TaskState, end: TaskState) -> None:
-    check(state, end)
+    check_transition(state, end)
 
 
 @pytest.mark.parametrize("end", [TaskState.FINISHED, TaskState.FAILED, TaskState.KILLED])
 @pytest.mark.parametrize("state", list(TaskState))
 def test_nothing_follows_an_end(end: TaskState, state: TaskState) -> None:
-    assert end.is_end
+    assert end.is_final
     with pytest.raises(IllegalTransition, match="it is an end"):
-        check(end, state)
+        check_transition(end, state)
 
 
 def test_a_state_cannot_be_skipped_and_the_message_says_what_may_follow() -> None:
     with pytest.raises(
         IllegalTransition, match="CREATED cannot become RUNNING; what may follow is FAILED, FINISHED, KIL"
     ):
-        check(TaskState.CREATED, TaskState.RUNNING)
+        check_transition(TaskState.CREATED, TaskState.RUNNING)

@@ -14,17 +14,17 @@ from localrun.errors import Cause, LocalrunError, TaskNotFound
 from localrun.task.events import Event
 from localrun.task.lookup import find
 from localrun.task.record import TaskRecord
-from localrun.task.workspace import Home, Workspace
+from localrun.task.workspace import TaskStore, Workspace
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / ".localrun")
+def home(tmp_path: Path) -> TaskStore:
+    return TaskStore(tmp_path / ".localrun")
 
 
-def made(home: Home, age: int = 0) -> Workspace:
+def made(home: TaskStore, age: int = 0) -> Workspace:
     workspace = home.create()
-    workspace.furnish(b"name: x\n")
+    workspace.create_dirs(b"name: x\n")
     written = workspace.descriptor.stat().st_mtime - age
     os.utime(workspace.descriptor, (written, written))
     workspace.save(TaskRecord(id=workspace.id, bundle="b"))
@@ -35,7 +35,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_git_ignores_the_tasks_by_itself(home: Home, tmp_path: Path) -> None:
+def test_git_ignores_the_tasks_by_itself(home: TaskStore, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     made(home)
     shown = subprocess.run(
@@ -44,11 +44,11 @@ def test_git_ignores_the_tasks_by_itself(home: Home, tmp_path: Path) -> None:
     assert shown.stdout == b""
 
 
-def test_other_users_of_the_machine_cannot_enter_a_task(home: Home) -> None:
+def test_other_users_of_the_machine_cannot_enter_a_task(home: TaskStore) -> None:
     assert mode(made(home).path) == 0o700
 
 
-def test_a_record_is_read_back_as_it_was_written(home: Home) -> None:
+def test_a_record_is_read_back_as_it_was_written(home: TaskStore) -> None:
     workspace = made(home)
     record = TaskRecord(id=workspace.id, bundle="b", inputs={"a": [1, "ü"]})
     workspace.save(record)
@@ -58,7 +58,7 @@ def test_a_record_is_read_back_as_it_was_written(home: Home) -> None:
     ]  # fmt: skip
 
 
-def test_a_reader_never_sees_half_a_record(home: Home) -> None:
+def test_a_reader_never_sees_half_a_record(home: TaskStore) -> None:
     workspace = made(home)
     done = threading.Event()
 
@@ -75,7 +75,7 @@ def test_a_reader_never_sees_half_a_record(home: Home) -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"id": "a"}', "null"])
-def test_a_damaged_record_is_named_and_can_be_removed(home: Home, damage: str) -> None:
+def test_a_damaged_record_is_named_and_can_be_removed(home: TaskStore, damage: str) -> None:
     workspace = made(home)
     (workspace.path / "task.json").write_text(damage)
     with pytest.raises(TaskNotFound, match="no readable record") as caught:
@@ -84,35 +84,37 @@ def test_a_damaged_record_is_named_and_can_be_removed(home: Home, damage: str) -
     assert workspace.load_or_none() is None
 
 
-def test_events_are_kept_one_a_line(home: Home) -> None:
+def test_events_are_kept_one_a_line(home: TaskStore) -> None:
     workspace = made(home)
-    workspace.append(Event("note", workspace.id, "first\nsecond", {"ü": 1}))
-    workspace.append(Event("note", workspace.id, "third"))
+    workspace.append_event(Event("note", workspace.id, "first\nsecond", {"ü": 1}))
+    workspace.append_event(Event("note", workspace.id, "third"))
     lines = (workspace.path / "events.jsonl").read_text().splitlines()
     assert [json.loads(line)["message"] for line in lines] == ["first\nsecond", "third"]
 
 
-def test_a_task_is_found_by_its_id_by_a_unique_beginning_and_as_the_last(home: Home) -> None:
+def test_a_task_is_found_by_its_id_by_a_unique_beginning_and_as_the_last(home: TaskStore) -> None:
     older, newer = made(home, age=60), made(home)
     assert find(home, older.id).path == older.path
     assert find(home, older.id[:13].upper()).path == older.path
     assert find(home, "last").path == newer.path
-    assert [workspace.id for workspace in home.newest()] == [newer.id, older.id]
+    assert [workspace.id for workspace in home.newest_first()] == [newer.id, older.id]
 
 
-def test_tasks_that_are_made_at_once_keep_their_order(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_that_are_made_at_once_keep_their_order(
+    home: TaskStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Given a clock that is finer than that of any file system
     ticks = count(10**18)
     monkeypatch.setattr("localrun.task.workspace.time.time_ns", lambda: next(ticks))
     ids = []
     for _ in range(20):
         workspace = home.create()
-        workspace.furnish(b"name: x\n")
+        workspace.create_dirs(b"name: x\n")
         ids.append(workspace.id)
-    assert [workspace.id for workspace in home.newest()] == ids[::-1]
+    assert [workspace.id for workspace in home.newest_first()] == ids[::-1]
 
 
-def test_a_beginning_that_several_tasks_share_is_refused_with_their_ids(home: Home) -> None:
+def test_a_beginning_that_several_tasks_share_is_refused_with_their_ids(home: TaskStore) -> None:
     for name in ("abc1", "abc2"):
         home.create()
         (home.tasks / name).mkdir()
@@ -121,13 +123,13 @@ def test_a_beginning_that_several_tasks_share_is_refused_with_their_ids(home: Ho
 
 
 @pytest.mark.parametrize("prefix", ["zzz", "", "../tasks", "/", "."])
-def test_what_names_no_task_is_refused(home: Home, prefix: str) -> None:
+def test_what_names_no_task_is_refused(home: TaskStore, prefix: str) -> None:
     made(home)
     with pytest.raises(TaskNotFound, match="no task"):
         find(home, prefix)
 
 
-def test_the_last_task_of_an_empty_folder_is_refused_with_a_remedy(home: Home) -> None:
+def test_the_last_task_of_an_empty_folder_is_refused_with_a_remedy(home: TaskStore) -> None:
     with pytest.raises(TaskNotFound) as caught:
         find(home, "last")
     assert "localrun run" in caught.value.remedy
@@ -137,12 +139,12 @@ def test_the_last_task_of_an_empty_folder_is_refused_with_a_remedy(home: Home) -
     ("writable", "file_mode", "folder_mode"), [(False, 0o644, 0o755), (True, 0o666, 0o777)]
 )
 def test_any_user_can_read_the_inputs_and_write_the_outputs(
-    home: Home, writable: bool, file_mode: int, folder_mode: int
+    home: TaskStore, writable: bool, file_mode: int, folder_mode: int
 ) -> None:
     workspace = made(home)
     (workspace.inputs / "xs").mkdir(mode=0o700)
     (workspace.inputs / "xs" / "0").touch(mode=0o600)
-    assert workspace.open_up(writable_inputs=writable) == 4
+    assert workspace.make_accessible(writable_inputs=writable) == 4
     assert mode(workspace.outputs) == 0o777
     assert mode(workspace.inputs) == mode(workspace.inputs / "xs") == folder_mode
     assert mode(workspace.inputs / "xs" / "0") == file_mode
@@ -151,51 +153,51 @@ def test_any_user_can_read_the_inputs_and_write_the_outputs(
 def test_a_folder_that_cannot_be_written_is_named_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LocalrunError, match="cannot be written") as caught:
-        Home(tmp_path / "file" / "home").create()
+        TaskStore(tmp_path / "file" / "home").create()
     assert "LOCALRUN_HOME" in caught.value.remedy
 
 
-def test_a_task_is_active_from_its_claim_to_its_end(home: Home) -> None:
+def test_a_task_is_active_from_its_claim_to_its_end(home: TaskStore) -> None:
     workspace = made(home)
-    claim = home.claim(workspace.id, new=True)
+    claim = home.acquire(workspace.id, new=True)
     assert claim is not None
-    assert home.active() == [workspace.id]
+    assert home.active_ids() == [workspace.id]
     claim.release(ended=True)
-    assert home.active() == []
+    assert home.active_ids() == []
 
 
-def test_a_forgotten_task_leaves_nothing(home: Home) -> None:
+def test_a_forgotten_task_leaves_nothing(home: TaskStore) -> None:
     workspace = made(home)
-    claim = home.claim(workspace.id, new=True)
-    home.forget(workspace, claim)
-    assert (list(home.tasks.iterdir()), home.active()) == ([], [])
-    home.forget(workspace)
-    assert home.gone(workspace.id)
+    claim = home.acquire(workspace.id, new=True)
+    home.remove(workspace, claim)
+    assert (list(home.tasks.iterdir()), home.active_ids()) == ([], [])
+    home.remove(workspace)
+    assert home.is_missing(workspace.id)
 
 
-def test_a_request_to_stop_is_seen_by_whoever_looks_at_the_folder(home: Home) -> None:
+def test_a_request_to_stop_is_seen_by_whoever_looks_at_the_folder(home: TaskStore) -> None:
     workspace = made(home)
     assert not home.open(workspace.id).kill_requested
     workspace.request_kill()
     assert home.open(workspace.id).kill_requested
 
 
-def test_a_folder_without_tasks_is_empty_and_not_made_by_looking(home: Home) -> None:
-    assert (list(home.newest()), home.active(), home.mine) == ([], [], False)
+def test_a_folder_without_tasks_is_empty_and_not_made_by_looking(home: TaskStore) -> None:
+    assert (list(home.newest_first()), home.active_ids(), home.is_own) == ([], [], False)
     assert not home.path.exists()
 
 
-def test_a_disk_without_room_is_told_as_that(home: Home) -> None:
+def test_a_disk_without_room_is_told_as_that(home: TaskStore) -> None:
     workspace = home.create()
     workspace.descriptor.symlink_to("/dev/full")
     with pytest.raises(LocalrunError, match="no room left") as caught:
-        workspace.furnish(b"name: x\n")
+        workspace.create_dirs(b"name: x\n")
     assert caught.value.cause is Cause.DISK_FULL
 
 
-def test_room_for_the_end_is_kept_and_given_back(home: Home) -> None:
+def test_room_for_the_end_is_kept_and_given_back(home: TaskStore) -> None:
     workspace = made(home)
     assert (workspace.path / "reserve").stat().st_blocks * 512 >= 32 * 1024
     for _ in range(2):
-        workspace.free_reserve()
+        workspace.release_reserve()
     assert not (workspace.path / "reserve").exists()

@@ -26,7 +26,7 @@ def command(face: Face, task_id: str, as_json: bool) -> None:
 
     with face.app() as app:
         workspace, record = app.find(task_id)
-        replicas = [with_current_usage(app.home.open(one.id), one) for one in app.replicas(record)]
+        replicas = [with_current_usage(app.store.open(one.id), one) for one in app.replicas(record)]
     found = sheet(with_current_usage(workspace, record), workspace, time.time(), replicas)
     if as_json:
         from localrun.console.results import print_json

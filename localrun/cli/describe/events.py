@@ -64,9 +64,9 @@ _CAME = {
 
 def occurrences(record: TaskRecord, workspace: Workspace) -> list[Occurrence]:
     """The rows, the oldest first; one that comes again right after itself is counted."""
-    events = list(workspace.history()) or [_state_event(record, *entry) for entry in record.history]
+    events = list(workspace.read_events()) or [_state_event(record, *entry) for entry in record.history]
     rows = [row for event in events for row in _rows(record, event)]
-    stopped = workspace.kill_time
+    stopped = workspace.kill_requested_at
     if stopped is not None and not any(row.reason == "Killing" for row in rows):
         rows.append(_row("Killing", "manager", "Stopping the task on request", stopped))
     found: list[Occurrence] = []
@@ -81,7 +81,7 @@ def occurrences(record: TaskRecord, workspace: Workspace) -> list[Occurrence]:
 
 def _state_event(record: TaskRecord, state: TaskState, since: float) -> Event:
     """For a task whose events are not here: it was imported."""
-    facts = {"state": str(state), "message": record.message} if state.is_end else {"state": str(state)}
+    facts = {"state": str(state), "message": record.message} if state.is_final else {"state": str(state)}
     return Event("state", record.id, str(state), facts, since)
 
 
@@ -121,7 +121,7 @@ def _of_state(record: TaskRecord, event: Event) -> Iterator[Occurrence]:
     elif state == TaskState.RUNNING:
         which = "the container of a replica" if _has_replicas(record) else "container task"
         yield _row("Started", "engine", f"Started {which}", at)
-    elif state in TaskState.__members__ and TaskState(state).is_end:
+    elif state in TaskState.__members__ and TaskState(state).is_final:
         yield _of_end(record, event)
 
 

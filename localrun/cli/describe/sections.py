@@ -48,7 +48,7 @@ def sheet(record: TaskRecord, workspace: Workspace, now: float, replicas: Sequen
         "bundle": record.bundle,
         "namespace": str(workspace.path.parent.parent),
         "node": record.owner.host if record.owner else None,
-        "start_time": record.created or None,
+        "start_time": record.created_at or None,
         "labels": dict(_spec(record, workspace).labels) if record.plan else {},
         "annotations": metadata.load(workspace),
         "phase": _phase(record),
@@ -95,9 +95,9 @@ def _container(record: TaskRecord, workspace: Workspace, name: StepName, redacto
 
 
 def _state(record: TaskRecord, name: StepName, step: StepRecord | None) -> Facts:
-    state, reason = "Waiting", "NotReached" if record.state.is_end else _BEFORE.get(record.state, "Pending")
+    state, reason = "Waiting", "NotReached" if record.state.is_final else _BEFORE.get(record.state, "Pending")
     if step is not None:
-        over = step.finished is not None or record.state.is_end
+        over = step.finished is not None or record.state.is_final
         state, reason = ("Terminated", _reason(record, name, step)) if over else ("Running", "")
     return {
         "state": state,
@@ -190,7 +190,7 @@ def _conditions(record: TaskRecord) -> dict[str, bool]:
         initialized = task is not None
     ready = record.state is TaskState.RUNNING and task is not None and task.finished is None
     return {
-        "PodReadyToStartContainers": record.container is not None and not record.state.is_end,
+        "PodReadyToStartContainers": record.container is not None and not record.state.is_final,
         "Initialized": initialized,
         "Ready": ready,
         "ContainersReady": ready,

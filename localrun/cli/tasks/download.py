@@ -83,7 +83,7 @@ def _copied(
     if outputs:
         from localrun.api.outputs import download
 
-        if not record.state.is_end:
+        if not record.state.is_final:
             raise UsageError(
                 f"the task {record.id[:8]} has not ended ({record.state})",
                 remedy=f"wait for it: `localrun wait {record.id[:8]}`",

@@ -88,7 +88,7 @@ def _table(records: list[TaskRecord]) -> str:
 def _row(record: TaskRecord) -> tuple[str, ...]:
     task = next((step for step in record.steps if step.name == StepName.TASK), None)
     started = task.started if task else None
-    ended = (task.finished if task else None) or record.ended
+    ended = (task.finished if task else None) or record.ended_at
     if started is None:
         computed = "-"
     else:
@@ -98,7 +98,7 @@ def _row(record: TaskRecord) -> tuple[str, ...]:
         record.id[:8],
         harmless(record.name) or "-",
         as_system.spoken(record, _SYSTEM).status,
-        _date(record.created),
+        _date(record.created_at),
         "-" if started is None else _date(started),
         computed,
         f"{asked.cpus:g} cpus, {format_bytes(asked.memory)}",

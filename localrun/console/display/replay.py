@@ -75,4 +75,4 @@ def _event(line: bytes) -> Event | None:
 def _ends_program(event: Event) -> bool:
     if event.kind == "step":
         return event.data.get("step") == "task" and event.data.get("status") != "started"
-    return event.kind == "state" and TaskState(event.data["state"]).is_end
+    return event.kind == "state" and TaskState(event.data["state"]).is_final

@@ -8,7 +8,7 @@ from localrun.engines.base import Engine
 from localrun.maintenance import leftovers
 from localrun.maintenance.doctor.check import Check, doubtful, well
 from localrun.settings import Settings
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 from localrun.units import format_bytes
 
 _PRUNE = "localrun prune"
@@ -17,9 +17,9 @@ _SHOWN = 3
 _NAME = 28  # characters shown of an image's name
 
 
-def of_home(home: Home, settings: Settings) -> Iterator[Check]:
+def of_home(home: TaskStore, settings: Settings) -> Iterator[Check]:
     """What lies in the folder of tasks."""
-    active = [home.open(name).load_or_none() for name in home.active()]
+    active = [home.open(name).load_or_none() for name in home.active_ids()]
     records = [record for record in active if record is not None]
     yield _counted(
         "dead tasks",
@@ -46,7 +46,7 @@ def of_home(home: Home, settings: Settings) -> Iterator[Check]:
     yield _counted("half-written files", files, "{} of processes that died", f"`{_PRUNE}` deletes them")
 
 
-def of_engine(home: Home, engine: Engine, *, busy: bool) -> Iterator[Check]:
+def of_engine(home: TaskStore, engine: Engine, *, busy: bool) -> Iterator[Check]:
     """What lies in the engine; while it is `busy`, images without a name may be those of a build."""
     found = [stray.task_id[:8] for stray in leftovers.strays(home, engine)]
     yield _counted("containers", found, "{} that nobody carries", f"`{_PRUNE}` removes them")

@@ -13,7 +13,7 @@ from localrun.maintenance.doctor import engine as engines
 from localrun.maintenance.doctor import folders, host, leftovers
 from localrun.maintenance.doctor.check import Check, failing
 from localrun.settings import Settings
-from localrun.task.workspace import Home
+from localrun.task.workspace import TaskStore
 
 SECTIONS = ("software", "engine", "machine", "folders", "left behind")
 _PATIENCE = 5.0  # seconds that the engine may take for its first answer
@@ -23,7 +23,7 @@ def check_all(
     version: str, settings: Settings, ledger: Path, engine: Callable[[], Engine]
 ) -> Iterator[tuple[str, Check]]:
     """Every check with its section. `engine` connects to the engine, and may raise."""
-    home = Home(settings.home)
+    home = TaskStore(settings.home)
     yield from _in("software", host.software(version))
     found = _asked(engine)
     if isinstance(found, Check):

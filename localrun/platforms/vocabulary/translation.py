@@ -188,7 +188,7 @@ def _app_engine(state: TaskState, cause: Cause | None) -> Translation:
 
 
 def _inductiva(state: TaskState, step: StepName | None, cause: Cause | None) -> tuple[str, str]:
-    if not state.is_end and cause is _C.KILLED:
+    if not state.is_final and cause is _C.KILLED:
         return _KILL
     if state is _S.RUNNING and step is StepName.OUTPUTS:
         return _FINALIZING
@@ -201,7 +201,7 @@ def _inductiva(state: TaskState, step: StepName | None, cause: Cause | None) -> 
 
 def _iexec(state: TaskState, step: StepName | None, cause: Cause | None) -> Translation:
     status, replica = _IEXEC_STEPS.get((state, step), _IEXEC[state])
-    if cause is None or not state.is_end or state is _S.FINISHED:
+    if cause is None or not state.is_final or state is _S.FINISHED:
         return Translation("iexec", status, status, replica=replica)
     reason, replica, word = _IEXEC_CAUSES[cause]
     if cause is _C.DISK_FULL and step is StepName.OUTPUTS:

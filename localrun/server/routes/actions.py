@@ -59,7 +59,7 @@ async def kill_task(
     """Stop a task, whatever it is doing, and answer when it has ended."""
     site = site_of(request)
     with Failing(site.minutes, "kill_task", "Failed to kill task"):
-        if site.find(task_id).state.is_end:
+        if site.find(task_id).state.is_final:
             raise HTTPException(409, f"Task {task_id} has ended already")
         await anyio.to_thread.run_sync(site.app.manager.kill_task, task_id, grace)
         record = await _until_end(site, task_id, _LONGEST)
@@ -79,7 +79,7 @@ async def wait_for_task(
     site = site_of(request)
     site.find(task_id)
     record = await _until_end(site, task_id, timeout)
-    return answer({**_shown(record), "ended": record.state.is_end})
+    return answer({**_shown(record), "ended": record.state.is_final})
 
 
 async def _until_end(site: Site, task_id: str, timeout: float) -> TaskRecord:
@@ -88,7 +88,7 @@ async def _until_end(site: Site, task_id: str, timeout: float) -> TaskRecord:
         while True:
             record = site.find(task_id)
             left = end - time.monotonic()
-            if record.state.is_end or left <= 0 or site.hub.closing:
+            if record.state.is_final or left <= 0 or site.hub.closing:
                 return record
             ours = site.app.manager.get_task(task_id) is not None
             await watcher.wait(left if ours else min(left, _LOOK))

@@ -114,9 +114,9 @@ async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
     """
     site = site_of(request)
     record = site.find(task_id)
-    if not record.state.is_end:
+    if not record.state.is_final:
         raise HTTPException(409, f"Task {task_id} has not ended: it is {record.state}")
-    folder, place = profiles.for_record(record).locate(site.app.home.open(record.id), name)
+    folder, place = profiles.for_record(record).locate(site.app.store.open(record.id), name)
     found = await anyio.to_thread.run_sync(file_response.open_below, folder, place)
     if found is None:
         raise HTTPException(404, f"Task {task_id} has no output {name!r}")

@@ -43,7 +43,7 @@ async def get_logs(
 
 
 async def _log(site: Site, task_id: str, *, follow: bool) -> AsyncIterator[bytes]:
-    path = site.app.home.open(task_id).log
+    path = site.app.store.open(task_id).log
     with site.hub.watching(task_id) as watcher:
 
         def ended() -> bool:
@@ -78,7 +78,7 @@ async def get_events(
 
 
 async def _events(site: Site, task_id: str, last: int) -> AsyncIterator[bytes]:
-    path = site.app.home.open(task_id).path / "events.jsonl"
+    path = site.app.store.open(task_id).path / "events.jsonl"
     spoken = time.monotonic()
     yield b"retry: 1000\n\n"
     with site.hub.watching(task_id) as watcher:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from localrun.errors import LocalrunError, TaskExists
-from localrun.manager.request import without_secrets
+from localrun.manager.request import redact_secrets
 from localrun.server import request_body, schemas, views
 from localrun.server.error_handlers import Failing, detail_of, status_of
 from localrun.server.responses import answer, moment, now
@@ -109,14 +109,14 @@ async def _once(site: Site, task_id: str, found: schemas.Submission) -> TaskReco
 
 def _is_same(known: TaskRecord, found: schemas.Submission) -> bool:
     # of a secret is not kept what it was
-    return (known.submitted, known.assigned_by) == (without_secrets(found.task), found.assigned_by)
+    return (known.submitted, known.assigned_by) == (redact_secrets(found.task), found.assigned_by)
 
 
 async def _appearing(site: Site, task_id: str) -> TaskRecord | None:
     """A task that another server of this folder is making."""
     end = time.monotonic() + _MAKING
     while (found := site.app.manager.find_task(task_id)) is None:
-        if time.monotonic() > end or site.app.home.known(task_id) is None:
+        if time.monotonic() > end or site.app.store.find(task_id) is None:
             return None
         await anyio.sleep(0.02)
     return found
@@ -138,7 +138,7 @@ def _created(site: Site, record: TaskRecord) -> Response:
         {
             "status": "task_created",
             "task_id": record.id,
-            "timestamp": moment(record.created),
+            "timestamp": moment(record.created_at),
             "assigned_by": record.assigned_by,
             "task": views.submitted(record),
             "message": f"Task {record.id} created and added to global task list",
@@ -159,7 +159,7 @@ async def _batch(site: Site, found: schemas.Batch) -> dict[str, Any]:
             site.minutes.refused("POST", f"/task#{index}", status_of(error), detail)
             failed.append({"task_index": index, "task_data": task, "error": detail})
         else:
-            made.append({"task_id": record.id, "task": task, "timestamp": moment(record.created)})
+            made.append({"task_id": record.id, "task": task, "timestamp": moment(record.created_at)})
     site.minutes.answered("create_batch_tasks", 200, batch_id=batch_id, created=len(made), failed=len(failed))
     return {
         "status": "batch_processed",
@@ -181,7 +181,7 @@ def _selected(site: Site, state: schemas.Selected) -> list[TaskRecord]:
         return manager.active_tasks
     ended = [record for record in manager.completed_tasks if state in ("ended", "all", record.state)]
     active = [record for record in manager.active_tasks if state in ("all", record.state)]
-    return sorted([*ended, *active], key=lambda record: record.created)
+    return sorted([*ended, *active], key=lambda record: record.created_at)
 
 
 def _after(records: list[TaskRecord], task_id: str) -> list[TaskRecord]:
@@ -192,7 +192,7 @@ def _after(records: list[TaskRecord], task_id: str) -> list[TaskRecord]:
 
 
 def _listing(records: Iterable[TaskRecord], *, more: bool) -> dict[str, Any]:
-    entries = [(record.state.is_end, views.entry(record)) for record in records]
+    entries = [(record.state.is_final, views.entry(record)) for record in records]
     active = [entry for is_end, entry in entries if not is_end]
     ended = [entry for is_end, entry in entries if is_end]
     return {
@@ -211,7 +211,7 @@ async def get_status(request: Request) -> Response:
     """How many tasks there are, and whether the container engine answers."""
     site = site_of(request)
     with Failing(site.minutes, "task_status", "Failed to get status"):
-        site.app.manager.notice_ends()
+        site.app.manager.refresh()
         counts = site.app.manager.get_status()
         return answer(
             {

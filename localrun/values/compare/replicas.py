@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from localrun.task.record import Disagreement, Side
+from localrun.task.record import Disagreement, Variant
 from localrun.values.compare.first_difference import first_difference
 from localrun.values.compare.hints import RunSample, likely_causes
 from localrun.values.digest import FolderDigest
@@ -80,7 +80,7 @@ class _Place:
         if all(spot is not None and spot.kind == "file" for spot, _, _ in found):
             return self._of_files([(spot, numbers) for spot, numbers, _ in found if spot is not None])
         sides = [_side(spot, numbers, content) for spot, numbers, content in found]
-        return Disagreement(path=self._path, sides=sides)
+        return Disagreement(path=self._path, variants=sides)
 
     def _find(self, number: int, content: str | None) -> TreeEntry | None:
         if content is None:
@@ -111,20 +111,20 @@ class _Place:
             offset=offset,
             line=line if is_text else 0,
             column=looks[0].column if is_text else 0,
-            sides=[
-                Side(replicas=numbers, size=spot.size, value=value or "")
+            variants=[
+                Variant(replicas=numbers, size=spot.size, value=value or "")
                 for value, (spot, numbers) in zip(shown, found, strict=True)
             ],
             hints=likely_causes(glimpses, offset),
         )
 
 
-def _side(spot: TreeEntry | None, numbers: list[int], content: str | None) -> Side:
+def _side(spot: TreeEntry | None, numbers: list[int], content: str | None) -> Variant:
     if spot is None or content is None:
-        return Side(replicas=numbers, kind="nothing")
+        return Variant(replicas=numbers, kind="nothing")
     if spot.kind == "file":
-        return Side(replicas=numbers, size=spot.size)
-    return Side(replicas=numbers, kind=content.partition(" ")[0], value=content.partition(" to ")[2])
+        return Variant(replicas=numbers, size=spot.size)
+    return Variant(replicas=numbers, kind=content.partition(" ")[0], value=content.partition(" to ")[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +179,12 @@ def describe_disagreement(one: Disagreement) -> Iterator[str]:
         yield f"differs at line {one.line}, column {one.column} (byte {one.offset})"
     else:
         yield f"differs at byte {one.offset}"
-    for side in one.sides:
+    for side in one.variants:
         yield f"{format_replicas(side.replicas)}: {_shown(side, one)}"
     yield from (f"probably: {hint}" for hint in one.hints)
 
 
-def _shown(side: Side, one: Disagreement) -> str:
+def _shown(side: Variant, one: Disagreement) -> str:
     if side.kind != "file":
         return f"{side.kind} to {side.value}" if side.value else side.kind
     if one.offset is None:

@@ -48,7 +48,7 @@ def diff_durations(first: TaskRecord, second: TaskRecord) -> dict[str, tuple[flo
     """How long each phase took in either, in seconds; that differs always."""
     names = dict.fromkeys((*first.timings, *second.timings))
     found = {name: (first.timings.get(name), second.timings.get(name)) for name in names}
-    totals = [record.ended - record.created if record.ended else None for record in (first, second)]
+    totals = [record.ended_at - record.created_at if record.ended_at else None for record in (first, second)]
     return {**found, "in all": (totals[0], totals[1])}
 
 
@@ -121,7 +121,7 @@ def _file(first: ComparedTask, second: ComparedTask, place: str, values: tuple[s
     one, other = first.input_path(place, values[0]), second.input_path(place, values[1])
     if one != other:
         yield from diff_files("inputs", place, one, other)
-    elif _written_since(one, min(first.record.created, second.record.created)):
+    elif _written_since(one, min(first.record.created_at, second.record.created_at)):
         note = f"{one} has been written to since: what it held before is not kept"
         yield Change("inputs", place, note=note)
 

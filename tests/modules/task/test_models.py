@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from localrun.server import views
 from localrun.server.schemas import Batch, Submission
-from localrun.task.states import FOLLOWING, TaskState
+from localrun.task.states import TRANSITIONS, TaskState
 from modules.task.models import TASK_STATUSES, TaskRecord, TaskRequestFromRay
 
 NOW = 1_753_650_900.0
@@ -56,7 +56,7 @@ def test_every_state_has_a_word_of_the_guide() -> None:
 def test_only_ends_are_shown_as_over() -> None:
     over = {"completed", "error", "cancelled"}
     assert {state for state in TaskState if TASK_STATUSES[state] in over} == {
-        state for state, following in FOLLOWING.items() if not following
+        state for state, following in TRANSITIONS.items() if not following
     }
 
 

@@ -20,9 +20,9 @@ from localrun.engines.base import ContainerSpec
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import InputsError, UsageError
 from localrun.manager import export
-from localrun.manager.request import Request, for_iexec, from_payload, without_secrets
+from localrun.manager.request import Request, from_payload, redact_secrets, to_iexec_request
 from localrun.platforms.iexec import IexecInputs
-from localrun.task.record import Owner, TaskRecord
+from localrun.task.record import ProcessId, TaskRecord
 from localrun.task.states import TaskState
 from tests.cli.command import Command
 from tests.support.environment import IMAGE, Desk, make_desk
@@ -60,7 +60,7 @@ def run(localrun_: Command, *given: object) -> Any:
 
 
 def ordered(desk: Desk, **order: Any) -> TaskRecord:
-    asked = for_iexec(Request(Path(IMAGE), pull="never"), IexecInputs(**order))
+    asked = to_iexec_request(Request(Path(IMAGE), pull="never"), IexecInputs(**order))
     record = desk.app.manager.wait(desk.app.manager.submit(asked))
     assert record is not None
     return record
@@ -212,7 +212,7 @@ def test_time_that_is_up_ends_an_app_at_once(tmp_path: Path) -> None:
         return 0 if not container.killed.wait(0.3) else 137
 
     with make_desk(tmp_path, asked, grace=20.0) as desk:
-        request = for_iexec(Request(Path(IMAGE), pull="never", timeout=0.2), IexecInputs())
+        request = to_iexec_request(Request(Path(IMAGE), pull="never", timeout=0.2), IexecInputs())
         record = desk.app.manager.wait(desk.app.manager.submit(request))
     assert record is not None
     # Then it is not asked, as there
@@ -304,7 +304,7 @@ def test_a_task_with_secrets_is_not_run_again_without_them(localrun_: Command) -
 
 def test_the_log_of_a_task_whose_process_died_has_no_secret_either(tmp_path: Path) -> None:
     # Given a task whose process died while it ran
-    gone = Owner(host=os.uname().nodename, pid=2**22, started=1.0)
+    gone = ProcessId(host=os.uname().nodename, pid=2**22, started=1.0)
     with make_desk(tmp_path, leaky) as desk:
         workspace, claim, handle = died(desk, gone)
         claim.release(ended=False)
@@ -317,27 +317,27 @@ def test_the_log_of_a_task_whose_process_died_has_no_secret_either(tmp_path: Pat
         assert handle
 
 
-def died(desk: Desk, owner: Owner) -> tuple[Any, Any, str]:
+def died(desk: Desk, owner: ProcessId) -> tuple[Any, Any, str]:
     from localrun.engines.base import Mount
     from localrun.masking import store
     from localrun.platforms.iexec import prepare
     from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
-    from localrun.task.active import Task
-    from localrun.task.record import Plan
+    from localrun.task.active import ActiveTask
+    from localrun.task.record import RunPlan
 
-    workspace = desk.app.home.create()
-    claim = desk.app.home.claim(workspace.id, new=True)
+    workspace = desk.app.store.create()
+    claim = desk.app.store.acquire(workspace.id, new=True)
     given = prepare(IMAGE, IexecInputs(secrets={"1": SECRET}))
-    workspace.furnish(given.descriptor)
+    workspace.create_dirs(given.descriptor)
     store.save(workspace.secrets, given.secrets)
-    plan = Plan(profile="iexec", hidden=list(given.secrets))
-    task = Task(
+    plan = RunPlan(profile="iexec", secret_names=list(given.secrets))
+    task = ActiveTask(
         TaskRecord(id=workspace.id, bundle="x", owner=owner, plan=plan, folder=str(workspace.path)), workspace
     )
     task.create()
     for state in (TaskState.PROVISIONED, TaskState.QUEUING, TaskState.QUEUED, TaskState.PENDING):
-        task.move(state)
-    task.move(TaskState.RUNNING)
+        task.transition(state)
+    task.transition(TaskState.RUNNING)
     handle = desk.engine.create(
         ContainerSpec(
             image=IMAGE,
@@ -357,7 +357,7 @@ def test_the_next_process_carries_an_app_on_with_its_secrets(tmp_path: Path) -> 
     (tmp_path / "a.csv").write_text("1\n")
     with make_desk(tmp_path, hello) as desk:
         given = payload(secrets={"1": SECRET}, input_files=[str(tmp_path / "a.csv")])
-        task = desk.app.manager.create_task(given, begin=False)
+        task = desk.app.manager.create_task(given, start=False)
         # When another one looks
         there = App(desk.app.settings, desk.engine)
         assert [record.id for record in there.recover()] == [task.id]
@@ -478,27 +478,27 @@ def test_a_server_runs_an_app_and_tells_no_secret(tmp_path: Path) -> None:
 
 def test_an_app_that_is_exported_comes_back_only_with_its_secrets(tmp_path: Path) -> None:
     with make_desk(tmp_path, hello) as desk:
-        task = desk.app.manager.create_task(payload(secrets={"1": SECRET}), "ray", begin=False)
+        task = desk.app.manager.create_task(payload(secrets={"1": SECRET}), "ray", start=False)
         file = tmp_path / "tasks.jsonl"
         export.export([task.record], file)
         assert SECRET not in file.read_text()
         there = App(desk.app.settings.__class__(home=tmp_path / "new", cache=tmp_path / "c"), desk.engine)
-        found = export.take_in(export.read(file), there.home, there.manager)
+        found = export.import_tasks(export.read(file), there.store, there.manager)
     assert "submit it again with its secrets" in str(found.problems[0])
 
 
 def test_the_same_object_sent_twice_is_the_same_task(tmp_path: Path) -> None:
     with make_desk(tmp_path, hello) as desk:
         given = payload(secrets={"1": SECRET})
-        first = desk.app.manager.create_task(given, task_id="one", begin=False)
+        first = desk.app.manager.create_task(given, task_id="one", start=False)
         desk.app.manager._list.add(first)
         assert desk.app.manager.create_task(given, task_id="one") is first
 
 
 def test_only_the_values_of_secrets_are_taken_out_of_an_object() -> None:
     given = payload(secrets={"1": SECRET}, app_secret="deep")
-    assert without_secrets(given) == payload(secrets={"1": "***"}, app_secret="***")
-    assert without_secrets({"secrets": {"1": "of no app"}}) == {"secrets": {"1": "of no app"}}
+    assert redact_secrets(given) == payload(secrets={"1": "***"}, app_secret="***")
+    assert redact_secrets({"secrets": {"1": "of no app"}}) == {"secrets": {"1": "of no app"}}
 
 
 # -- an engine whose files are not ours ------------------------------------------------------------

@@ -57,7 +57,7 @@ def test_equal_folders_have_no_disagreements(tmp_path: Path) -> None:
 def test_a_text_differs_at_a_line_and_a_column(tmp_path: Path) -> None:
     one = only(tmp_path, b"first\nsecond\n", b"first\nsecret\n")
     assert (one.path, one.line, one.column, one.offset) == ("x", 2, 4, 9)
-    assert [(side.replicas, side.size, side.value) for side in one.sides] == [
+    assert [(side.replicas, side.size, side.value) for side in one.variants] == [
         ([1], 13, "second\n"),
         ([2], 13, "secret\n"),
     ]
@@ -71,26 +71,26 @@ def test_columns_count_characters_and_offsets_bytes(tmp_path: Path) -> None:
 def test_bytes_that_are_no_text_differ_at_an_offset_and_are_shown_as_digits(tmp_path: Path) -> None:
     one = only(tmp_path, b"\x00\x01\x02\xff", b"\x00\x01\x03\xff")
     assert (one.line, one.column, one.offset) == (0, 0, 2)
-    assert [side.value for side in one.sides] == ["02 ff", "03 ff"]
+    assert [side.value for side in one.variants] == ["02 ff", "03 ff"]
 
 
 def test_a_file_that_goes_on_where_another_ends_differs_there(tmp_path: Path) -> None:
     one = only(tmp_path, b"one\n", b"one\ntwo\n")
     assert (one.line, one.column, one.offset) == (2, 1, 4)
-    assert [side.value for side in one.sides] == ["", "two\n"]
+    assert [side.value for side in one.variants] == ["", "two\n"]
     assert any("the file ends here" in line for line in describe_disagreement(one))
 
 
 def test_replicas_with_the_same_content_are_one_side(tmp_path: Path) -> None:
     one = only(tmp_path, b"a", b"b", b"a")
-    assert [side.replicas for side in one.sides] == [[1, 3], [2]]
+    assert [side.replicas for side in one.variants] == [[1, 3], [2]]
     assert "replicas 1 and 3: 'a'" in list(describe_disagreement(one))
 
 
 def test_a_file_that_some_lack_is_a_disagreement(tmp_path: Path) -> None:
     (one,) = found(tmp_path, {"deep/x": b"1"}, {"y": b"2", "deep/x": b"1"})
     assert (one.path, one.offset) == ("y", None)
-    assert [(side.replicas, side.kind) for side in one.sides] == [([1], "nothing"), ([2], "file")]
+    assert [(side.replicas, side.kind) for side in one.variants] == [([1], "nothing"), ([2], "file")]
 
 
 def test_a_link_is_not_followed_and_differs_from_a_file(tmp_path: Path) -> None:
@@ -99,28 +99,28 @@ def test_a_link_is_not_followed_and_differs_from_a_file(tmp_path: Path) -> None:
     (one,) = found(tmp_path, {"x": "../secret"}, {"x": b"1"})
 
     # Then they differ, and nothing of it was read
-    assert [(side.kind, side.value) for side in one.sides] == [("link", "../secret"), ("file", "")]
+    assert [(side.kind, side.value) for side in one.variants] == [("link", "../secret"), ("file", "")]
 
 
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     os.mkfifo(tmp_path / "1" / "x")
     (one,) = found(tmp_path, {}, {"x": b"1"})
-    assert [side.kind for side in one.sides] == ["pipe", "file"]
+    assert [side.kind for side in one.variants] == ["pipe", "file"]
 
 
 def test_a_long_line_is_shown_around_the_place_only(tmp_path: Path) -> None:
     line = b"a" * 5000
     one = only(tmp_path, line + b"1" + line, line + b"2" + line)
     assert (one.column, one.offset) == (5001, 5000)
-    assert all(len(side.value) < 110 and side.value.startswith("…") for side in one.sides)
+    assert all(len(side.value) < 110 and side.value.startswith("…") for side in one.variants)
 
 
 def test_a_character_that_the_excerpt_cuts_does_no_harm(tmp_path: Path) -> None:
     line = "ä".encode() * 100
     one = only(tmp_path, b"x" + line + b"1" + line, b"x" + line + b"2" + line)
     assert (one.line, one.column) == (1, 102)
-    assert "\ufffd" not in one.sides[0].value
+    assert "\ufffd" not in one.variants[0].value
 
 
 def test_only_so_many_files_are_told_of_and_the_rest_is_counted(tmp_path: Path) -> None:
