@@ -14,14 +14,14 @@ from localrun.errors import Cause, LocalrunError
 _RESERVE = 64 * 1024  # bytes: enough for a final record and its events
 
 
-def disk_full(error: OSError) -> bool:
+def is_disk_full(error: OSError) -> bool:
     """Return whether an operation failed because the disk or the quota is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_error(folder: Path, error: OSError) -> LocalrunError:
     """Return the error for a task folder that cannot be written, with cause DISK_FULL if the disk is full."""
-    if disk_full(error):
+    if is_disk_full(error):
         return LocalrunError(
             f"there is no room left on the disk of {folder}",
             remedy="free some there (`localrun rm` deletes tasks), or set LOCALRUN_HOME to another disk",
@@ -44,7 +44,7 @@ def wrap_os_errors(folder: Path) -> Iterator[None]:
         raise write_error(folder, error) from error
 
 
-def write_atomic(path: str, data: bytes, made: float | None = None) -> None:
+def write_atomic(path: str, data: bytes, mtime: float | None = None) -> None:
     """Replace a file: a reader sees the old content or the new one.
 
     `made` is its modification time in seconds since 1970. Raises `LocalrunError`, with cause DISK_FULL when
@@ -54,8 +54,8 @@ def write_atomic(path: str, data: bytes, made: float | None = None) -> None:
     try:
         with open(beside, "wb", buffering=0) as stream:  # noqa: PTH123
             _write(stream, data)
-            if made is not None:
-                os.utime(stream.fileno(), (made, made))
+            if mtime is not None:
+                os.utime(stream.fileno(), (mtime, mtime))
         os.replace(beside, path)  # noqa: PTH105
     except BaseException as error:
         Path(beside).unlink(missing_ok=True)
@@ -94,7 +94,7 @@ def append_line(path: str, data: bytes) -> None:
         os.close(stream)
 
 
-def reserve(path: Path) -> None:
+def create_reserve(path: Path) -> None:
     """Create a reserve file, to be deleted when a task has filled the disk and its record must be written.
 
     Raises `OSError` when the disk is full now.
@@ -103,7 +103,7 @@ def reserve(path: Path) -> None:
         try:
             os.posix_fallocate(stream.fileno(), 0, _RESERVE)
         except OSError as error:  # some file systems cannot allocate ahead
-            if disk_full(error):
+            if is_disk_full(error):
                 raise
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from localrun.server.application import document
+from localrun.server.application import openapi_document
 
 from chapters.page import Page, anchor, code, sentence
 
@@ -29,7 +29,7 @@ def page() -> Page:
         "Every request that `localrun serve` answers, from the document that the server has at "
         "`/openapi.json` and shows at `/docs`. [The guide](../http.md) says how they are used.",
     )
-    found = document()
+    found = openapi_document()
     requests = list(_requests(found))
     made.head("All requests")
     made.table(
@@ -68,7 +68,7 @@ def _statuses(made: Page, requests: list[tuple[str, Schema]]) -> None:
     }
     made.head("What is refused")
     made.prose(
-        "The body of a refusal is [`Refused`](#refused), that of a 422 is [`Invalid`](#invalid), "
+        "The body of a refusal is [`RejectionCallback`](#refused), that of a 422 is [`ValidationErrorResponse`](#invalid), "
         "which lists all that is wrong at once, each with its place. The statuses 400, 401, 403, 413, "
         "421, 422 and 500 may come from any request; the others stand with those that answer them."
     )

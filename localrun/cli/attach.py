@@ -60,9 +60,9 @@ def tell_unattended(workspace: Workspace) -> None:
     record = workspace.load()
     if record.state.is_final:
         return
-    from localrun.maintenance.leftovers import waits
+    from localrun.maintenance.leftovers import is_resumable
 
-    if waits(record):
+    if is_resumable(record):
         err(
             f"no process follows the task {record.id[:8]} just now: with -f, what it wrote since is shown too"
         )

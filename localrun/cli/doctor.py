@@ -67,7 +67,7 @@ def _looked(face: Face) -> Iterator[Found]:
 def _settings(face: Face) -> tuple[Settings, list[Check]]:
     """The settings, without the variables that do not fit; and what is to be said of them."""
     from localrun import settings
-    from localrun.maintenance.doctor import failing, well
+    from localrun.maintenance.doctor import fail, ok
     from localrun.masking.redaction import Redactor
 
     environ, checks = dict(face.environ), []
@@ -75,23 +75,23 @@ def _settings(face: Face) -> tuple[Settings, list[Check]]:
         made = settings.load(environ, home=face.home)
     except UsageError as error:
         for problem in error.problems:
-            checks.append(failing(problem.path, problem.message, f"correct it, or `unset {problem.path}`"))
+            checks.append(fail(problem.path, problem.message, f"correct it, or `unset {problem.path}`"))
             environ.pop(problem.path, None)
         made = settings.load(environ, home=face.home)
     checks += _unknown(face.environ)
     hide = Redactor().redact_text
     known = {name: hide(value) for name, value in environ.items() if name in _names()}
     said = ", ".join(f"{name}={value}" for name, value in known.items()) or "all as they come"
-    return made, checks or [well("settings", said, **known)]
+    return made, checks or [ok("settings", said, **known)]
 
 
 def _unknown(environ: Mapping[str, str]) -> Iterator[Check]:
-    from localrun.maintenance.doctor import doubtful
+    from localrun.maintenance.doctor import warn
 
     for name in environ:
         if name.startswith("LOCALRUN_") and name not in _names() | _ALSO:
             guess = did_you_mean(name, sorted(_names()))
-            yield doubtful(name, "is no setting: it has no effect", guess or f"unset {name}")
+            yield warn(name, "is no setting: it has no effect", guess or f"unset {name}")
 
 
 def _names() -> set[str]:

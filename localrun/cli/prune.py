@@ -18,7 +18,7 @@ from localrun.units import format_bytes
 
 if TYPE_CHECKING:
     from localrun.app import App
-    from localrun.maintenance.prune import Item, Kind, Proposal, Pruning
+    from localrun.maintenance.prune import PruneItem, PrunePlan, Pruner
 
 _KINDS = ("task", "dead", "container", "image", "file", "cache")
 _DIGITS = 12  # shown of a handle or a digest
@@ -55,12 +55,12 @@ def command(
     and tasks of processes that died; images that localrun loaded or built and that no task of this folder
     needs; half-written files. Nothing that runs is touched, and no image of others.
     """
-    from localrun.maintenance.prune import Wish
+    from localrun.maintenance.prune import PruneOptions
 
     kinds = frozenset(cast("Sequence[Kind]", only or _KINDS[:-1])) | ({"cache"} if cache else set())
     with face.app() as app:
         pruning = _pruning(app)
-        proposal = pruning.propose(Wish(older_than, keep, cast("frozenset[Kind]", kinds)))
+        proposal = pruning.plan(PruneOptions(older_than, keep, cast("frozenset[Kind]", kinds)))
         if as_json:
             return _as_json(pruning, proposal, delete=yes)
         _print(proposal)
@@ -69,10 +69,10 @@ def command(
         return _delete(pruning, proposal, face)
 
 
-def _pruning(app: App) -> Pruning:
-    from localrun.maintenance.prune import Pruning
+def _pruning(app: App) -> Pruner:
+    from localrun.maintenance.prune import Pruner
 
-    return Pruning(
+    return Pruner(
         app.store,
         cache=app.settings.cache,
         ledger=app.ledger,
@@ -82,7 +82,7 @@ def _pruning(app: App) -> Pruning:
     )
 
 
-def _print(proposal: Proposal) -> None:
+def _print(proposal: PrunePlan) -> None:
     for item in proposal.items:
         size = format_bytes(item.size) if item.size else ""
         out(f"{item.kind:<9}  {_name(item)}  {size:>9}  {harmless(item.why)}".rstrip())
@@ -95,7 +95,7 @@ def _print(proposal: Proposal) -> None:
         out("there is nothing to delete")
 
 
-def _name(item: Item) -> str:
+def _name(item: PruneItem) -> str:
     name = item.name
     if item.kind == "container":
         name = name[:_DIGITS]
@@ -116,7 +116,7 @@ def _can_ask(face: Face) -> bool:
     return sys.stdin.isatty() and is_terminal(sys.stdout, face.environ)
 
 
-def _delete(pruning: Pruning, proposal: Proposal, face: Face) -> int:
+def _delete(pruning: Pruner, proposal: PrunePlan, face: Face) -> int:
     from localrun.console.report import report_error
 
     refused = list(_each(pruning, proposal.items))
@@ -127,7 +127,7 @@ def _delete(pruning: Pruning, proposal: Proposal, face: Face) -> int:
     return of_error(refused[0][1]) if refused else ExitCode.FINISHED
 
 
-def _each(pruning: Pruning, items: Iterable[Item]) -> Iterable[tuple[Item, LocalrunError]]:
+def _each(pruning: Pruner, items: Iterable[PruneItem]) -> Iterable[tuple[PruneItem, LocalrunError]]:
     """Delete each; those that could not be, and why."""
     for item in items:
         try:
@@ -143,7 +143,7 @@ def _each(pruning: Pruning, items: Iterable[Item]) -> Iterable[tuple[Item, Local
             )
 
 
-def _as_json(pruning: Pruning, proposal: Proposal, *, delete: bool) -> int:
+def _as_json(pruning: Pruner, proposal: PrunePlan, *, delete: bool) -> int:
     from dataclasses import asdict
 
     from localrun.console.results import print_json

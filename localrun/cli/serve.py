@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import socket
 
     from localrun.app import App
-    from localrun.server.config import Options
+    from localrun.server.config import ServerOptions
 
 GREETING = "🎯 Task Manager initialized - Global task lists created"
 
@@ -85,13 +85,13 @@ def command(face: Face, /, logs: str | None, without_engine: bool, **given: Any)
             each.close()
 
 
-def _options(environ: Mapping[str, str], **given: Any) -> Options:
-    from localrun.server.config import Options
+def _options(environ: Mapping[str, str], **given: Any) -> ServerOptions:
+    from localrun.server.config import ServerOptions
 
     token = given.pop("token") or environ.get("LOCALRUN_TOKEN") or None
     names = frozenset(name.lower() for name in given.pop("names"))
     folders = given.pop("bundles") or (Path.cwd(),)
-    made = Options(token=token, hosts=names, bundles=tuple(folders), **given)
+    made = ServerOptions(token=token, hosts=names, bundles=tuple(folders), **given)
     if not made.is_loopback and not token:
         raise UsageError(
             f"others could reach {made.host}, and run containers on this machine",
@@ -100,17 +100,19 @@ def _options(environ: Mapping[str, str], **given: Any) -> Options:
     return made
 
 
-def _listen(chosen: Options) -> list[socket.socket]:
+def _listen(chosen: ServerOptions) -> list[socket.socket]:
     from localrun.server.sockets import listen
 
     return listen(chosen.host, chosen.port)
 
 
-def _start(face: Face, app: App, chosen: Options, sockets: list[socket.socket], *, lenient: bool) -> int:
-    from localrun.server.state import Site
+def _start(
+    face: Face, app: App, chosen: ServerOptions, sockets: list[socket.socket], *, lenient: bool
+) -> int:
+    from localrun.server.state import ServerState
 
     try:
-        site = Site(app, chosen)
+        site = ServerState(app, chosen)
     except LocalrunError as error:
         return _refuse(error, face, ExitCode.LOGS)
     try:

@@ -29,16 +29,16 @@ _FAKE = "localrun-fake-*"  # what an engine without containers keeps while it ru
 
 
 @dataclass(frozen=True, slots=True)
-class Stray:
+class OrphanContainer:
     """A container that nobody carries any more, of which task, and why."""
 
-    found: ContainerSummary
+    container: ContainerSummary
     task_id: str
     home: Path
-    why: str
+    reason: str
 
 
-def is_left(record: TaskRecord) -> bool:
+def is_orphaned(record: TaskRecord) -> bool:
     """Whether the process that carried a task died, and no other one is meant to go on with it."""
     plan = record.plan
     if record.state.is_final or plan is None or plan.detached or record.owner is None:
@@ -46,7 +46,7 @@ def is_left(record: TaskRecord) -> bool:
     return not is_alive(record.owner)
 
 
-def waits(record: TaskRecord) -> bool:
+def is_resumable(record: TaskRecord) -> bool:
     """Whether a task that outlives its process waits for one that carries it on."""
     plan = record.plan
     if record.state.is_final or plan is None or not plan.detached or record.owner is None:
@@ -54,11 +54,13 @@ def waits(record: TaskRecord) -> bool:
     return not is_alive(record.owner)
 
 
-def strays(home: TaskStore, engine: Engine) -> list[Stray]:
+def orphan_containers(home: TaskStore, engine: Engine) -> list[OrphanContainer]:
     """The containers of tasks of this folder, and of the user's other ones, that are of no use any more."""
     found = ((each, _home_of(each) or home) for each in engine.find({LABEL_TASK: ""}))
     looked = ((each, place, _why(place, each.labels[LABEL_TASK])) for each, place in found)
-    return [Stray(each, each.labels[LABEL_TASK], place.path, why) for each, place, why in looked if why]
+    return [
+        OrphanContainer(each, each.labels[LABEL_TASK], place.path, why) for each, place, why in looked if why
+    ]
 
 
 def _home_of(found: ContainerSummary) -> TaskStore | None:
@@ -73,15 +75,15 @@ def _why(home: TaskStore, task_id: str) -> str:
     if home.is_finished(task_id):
         return "its task has ended"
     record = home.open(task_id).load_or_none() if home.is_own else None
-    return "its process died" if record is not None and is_left(record) else ""
+    return "its process died" if record is not None and is_orphaned(record) else ""
 
 
-def claims(home: TaskStore) -> list[str]:
+def stale_locks(home: TaskStore) -> list[str]:
     """The tasks that count as active and are not: they are gone, or have ended."""
     return [name for name in home.active_ids() if not (home.tasks / name).is_dir() or home.is_finished(name)]
 
 
-def unreadable(home: TaskStore, limit: int) -> list[Workspace]:
+def unreadable_tasks(home: TaskStore, limit: int) -> list[Workspace]:
     """Tasks whose record cannot be read, among the newest ones, and that nobody is just making."""
     active = set(home.active_ids())
     newest = (workspace for workspace, _ in zip(home.newest_first(), range(limit), strict=False))
@@ -96,7 +98,7 @@ def images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
                 yield name, image
 
 
-def temporary(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
+def dangling_images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
     """Images of builds that were broken off, by a name that only a build in progress has, or by their id."""
     for name, image in images(engine):
         if name.startswith(f"{BUILT}:") and TEMPORARY_SEPARATOR in name.rpartition(":")[2]:
@@ -106,7 +108,7 @@ def temporary(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
             yield image.id, image
 
 
-def drafts(home: TaskStore, cache: Path) -> Iterator[Path]:
+def temp_files(home: TaskStore, cache: Path) -> Iterator[Path]:
     """Files that a process was writing when it died, and what an engine of tests left."""
     folders = [*home.path.glob("tasks/*"), *(path for path in cache.glob("*") if path.is_dir())]
     for folder in folders:
@@ -140,6 +142,6 @@ def _is_mine(path: Path) -> bool:
         return False
 
 
-def size_of(path: Path) -> int:
+def disk_usage(path: Path) -> int:
     """Bytes that a file or a folder takes on its disk."""
     return folder_size(path) if path.is_dir() else path.lstat().st_blocks * 512

@@ -17,15 +17,15 @@ from localrun.task.record import TaskRecord
 from localrun.task.workspace import TaskStore
 from localrun.units import format_bytes, format_duration
 
-Kind = Literal["task", "dead", "container", "image", "file", "cache"]
+PruneKind = Literal["task", "dead", "container", "image", "file", "cache"]
 
-KINDS: tuple[Kind, ...] = ("task", "dead", "container", "image", "file", "cache")
-USUAL: frozenset[Kind] = frozenset(KINDS) - {"cache"}
+KINDS: tuple[PruneKind, ...] = ("task", "dead", "container", "image", "file", "cache")
+DEFAULT_KINDS: frozenset[PruneKind] = frozenset(KINDS) - {"cache"}
 _NOTES = ("bundles", "documents", "archives", "folders", "images")  # what a cache holds; the rest is not ours
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PruneOptions:
     """What is to go. `older_than` in seconds; `keep` is how many of the newest ended tasks stay.
 
     Without either, no task goes. `kinds` are those that are looked at.
@@ -33,27 +33,27 @@ class Wish:
 
     older_than: float | None = None
     keep: int | None = None
-    kinds: frozenset[Kind] = USUAL
+    kinds: frozenset[PruneKind] = DEFAULT_KINDS
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class PruneItem:
     """One thing that can go, why, and the bytes that it takes, as far as they are known.
 
     `name` is the id of a task, the handle of a container, the name of an image, or a path.
     """
 
-    kind: Kind
+    kind: PruneKind
     name: str
     why: str
     size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class PrunePlan:
     """All that can go, and what is to be said of what stays."""
 
-    items: tuple[Item, ...]
+    items: tuple[PruneItem, ...]
     notes: tuple[str, ...] = ()
 
     @property
@@ -62,7 +62,7 @@ class Proposal:
         return sum(item.size for item in self.items)
 
 
-class Pruning:
+class Pruner:
     """Looks for what can go in one folder of tasks and on its engine, and deletes it.
 
     `engine` connects to the engine, and may raise; `remove` deletes an ended task, `sweep` ends the tasks
@@ -88,46 +88,46 @@ class Pruning:
 
     # -- looking ---------------------------------------------------------------------------------
 
-    def propose(self, wish: Wish) -> Proposal:
+    def plan(self, options: PruneOptions) -> PrunePlan:
         """What can go. Nothing is changed; without an engine its part is left out, and that is said."""
         notes: list[str] = []
         records = [
             record for place in self._home.newest_first() if (record := place.load_or_none()) is not None
         ]
         wholes = _wholes(records)
-        going = _going(wholes, wish)
+        going = _going(wholes, options)
         items = [self._task(record) for record in going]
-        if "task" in wish.kinds and wish.older_than is None and wish.keep is None:
+        if "task" in options.kinds and options.older_than is None and options.keep is None:
             notes += _staying(wholes, sum(self._size(record) for record in _ended(wholes)))
-        if "dead" in wish.kinds:
-            items += [_dead(record) for record in records if leftovers.is_left(record)]
-        if wish.kinds & {"container", "image"}:
+        if "dead" in options.kinds:
+            items += [_dead(record) for record in records if leftovers.is_orphaned(record)]
+        if options.kinds & {"container", "image"}:
             items += self._of_engine(
-                records, {name for record in going for name in _ids(record)}, wish, notes
+                records, {name for record in going for name in _ids(record)}, options, notes
             )
-        if "file" in wish.kinds:
+        if "file" in options.kinds:
             items += self._files()
-        if "cache" in wish.kinds:
+        if "cache" in options.kinds:
             items += self._noted()
-        return Proposal(tuple(items), tuple(notes))
+        return PrunePlan(tuple(items), tuple(notes))
 
-    def _task(self, record: TaskRecord) -> Item:
+    def _task(self, record: TaskRecord) -> PruneItem:
         age = format_duration(time.time() - (record.ended_at or record.created_at))
-        return Item("task", record.id, f"{record.state} {age} ago", self._size(record))
+        return PruneItem("task", record.id, f"{record.state} {age} ago", self._size(record))
 
     def _size(self, record: TaskRecord) -> int:
         places = (self._home.find(name) for name in _ids(record))
-        return sum(leftovers.size_of(place.path) for place in places if place is not None)
+        return sum(leftovers.disk_usage(place.path) for place in places if place is not None)
 
     def _of_engine(
-        self, records: Sequence[TaskRecord], going: set[str], wish: Wish, notes: list[str]
-    ) -> list[Item]:
-        items: list[Item] = []
+        self, records: Sequence[TaskRecord], going: set[str], wish: PruneOptions, notes: list[str]
+    ) -> list[PruneItem]:
+        items: list[PruneItem] = []
         try:
             engine = self._engine()
             if "container" in wish.kinds:
-                found = leftovers.strays(self._home, engine)
-                items += [Item("container", stray.found.handle, stray.why) for stray in found]
+                found = leftovers.orphan_containers(self._home, engine)
+                items += [PruneItem("container", stray.container.handle, stray.reason) for stray in found]
             if "image" in wish.kinds:
                 items += self._images(engine, records, going, notes)
         except EngineUnreachable as error:
@@ -136,7 +136,7 @@ class Pruning:
 
     def _images(
         self, engine: Engine, records: Sequence[TaskRecord], going: set[str], notes: list[str]
-    ) -> list[Item]:
+    ) -> list[PruneItem]:
         """Images of ours that no task which stays was made of, and that no other folder may need just now."""
         ours = {record.id for record in records}
         others = [task_id for task_id in Ledger(self._ledger, notes.append).read() if task_id not in ours]
@@ -146,36 +146,40 @@ class Pruning:
             )
             return []
         needed = {record.image for record in records if not _goes(record, going)}
-        broken_off = dict(leftovers.temporary(engine))
+        broken_off = dict(leftovers.dangling_images(engine))
         return [
             *(
-                Item("image", name, "its build was broken off", image.size)
+                PruneItem("image", name, "its build was broken off", image.size)
                 for name, image in broken_off.items()
             ),
             *self._unneeded(engine, needed, set(broken_off)),
         ]
 
-    def _unneeded(self, engine: Engine, needed: set[str], told: set[str]) -> list[Item]:
+    def _unneeded(self, engine: Engine, needed: set[str], told: set[str]) -> list[PruneItem]:
         return [
-            Item("image", name, "no task of this folder needs it; others load or build it again", image.size)
+            PruneItem(
+                "image", name, "no task of this folder needs it; others load or build it again", image.size
+            )
             for name, image in leftovers.images(engine)
             if image.id not in needed and name not in told
         ]
 
-    def _files(self) -> Iterator[Item]:
-        for path in leftovers.drafts(self._home, self._cache):
-            yield Item("file", str(path), "a process died while it wrote it", leftovers.size_of(path))
-        for name in leftovers.claims(self._home):
-            yield Item("file", str(self._home.path / "active" / name), "its task is gone, or has ended")
+    def _files(self) -> Iterator[PruneItem]:
+        for path in leftovers.temp_files(self._home, self._cache):
+            yield PruneItem("file", str(path), "a process died while it wrote it", leftovers.disk_usage(path))
+        for name in leftovers.stale_locks(self._home):
+            yield PruneItem("file", str(self._home.path / "active" / name), "its task is gone, or has ended")
 
-    def _noted(self) -> Iterator[Item]:
+    def _noted(self) -> Iterator[PruneItem]:
         for folder in (self._cache / name for name in _NOTES):
             if folder.is_dir() and not folder.is_symlink():
-                yield Item("cache", str(folder), "is made anew when it is needed", leftovers.size_of(folder))
+                yield PruneItem(
+                    "cache", str(folder), "is made anew when it is needed", leftovers.disk_usage(folder)
+                )
 
     # -- deleting --------------------------------------------------------------------------------
 
-    def delete(self, item: Item) -> None:
+    def delete(self, item: PruneItem) -> None:
         """Delete one thing, unless it is of use again. Raises `LocalrunError`, `OSError`."""
         match item.kind:
             case "task":
@@ -194,15 +198,19 @@ class Pruning:
     def _container(self, handle: str) -> None:
         self._sweep()
         engine = self._engine()
-        still = [stray for stray in leftovers.strays(self._home, engine) if stray.found.handle == handle]
+        still = [
+            stray
+            for stray in leftovers.orphan_containers(self._home, engine)
+            if stray.container.handle == handle
+        ]
         for stray in still:  # its task was gone, or had ended
-            engine.remove(stray.found.handle)
+            engine.remove(stray.container.handle)
 
     def _file(self, path: Path) -> None:
         if path.parent == self._home.path / "active":
             claim = self._home.acquire(path.name)
             if claim is not None:
-                claim.release(ended=path.name in leftovers.claims(self._home))
+                claim.release(ended=path.name in leftovers.stale_locks(self._home))
         elif path.is_dir():
             shutil.rmtree(path)
         else:
@@ -226,7 +234,7 @@ def _ids(record: TaskRecord) -> list[str]:
     return [record.id, *(record.replication.ids if record.replication else ())]
 
 
-def _going(records: Sequence[TaskRecord], wish: Wish) -> list[TaskRecord]:
+def _going(records: Sequence[TaskRecord], wish: PruneOptions) -> list[TaskRecord]:
     if "task" not in wish.kinds or (wish.older_than is None and wish.keep is None):
         return []
     before = time.time() - (wish.older_than or 0.0)
@@ -244,5 +252,5 @@ def _staying(records: Sequence[TaskRecord], size: int) -> Iterator[str]:
         yield f"{tasks} ({format_bytes(size)}): --older-than 7d or --keep 10 lets some go"
 
 
-def _dead(record: TaskRecord) -> Item:
-    return Item("dead", record.id, f"{record.state}, and its process died: it is ended, its files stay")
+def _dead(record: TaskRecord) -> PruneItem:
+    return PruneItem("dead", record.id, f"{record.state}, and its process died: it is ended, its files stay")

@@ -266,7 +266,7 @@ def localrun_case(request: pytest.FixtureRequest, pytestconfig: pytest.Config, l
 def localrun_server(localrun_app: App, localrun_server_options: Mapping[str, Any]) -> Iterator[LiveServer]:
     """A live server on a free port, in the folder of this test."""
     from localrun.pytest_plugin.live_server import serving
-    from localrun.server.config import Options
+    from localrun.server.config import ServerOptions
 
-    with serving(localrun_app, Options(**localrun_server_options)) as server:
+    with serving(localrun_app, ServerOptions(**localrun_server_options)) as server:
         yield server

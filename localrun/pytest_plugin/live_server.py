@@ -12,10 +12,10 @@ from urllib.parse import urlencode, urlsplit
 
 from localrun.app import App
 from localrun.server.application import make_api
-from localrun.server.config import Options
+from localrun.server.config import ServerOptions
 from localrun.server.sockets import listen
-from localrun.server.state import Site
-from localrun.server.uvicorn_server import live
+from localrun.server.state import ServerState
+from localrun.server.uvicorn_server import serve_in_thread
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,13 @@ class LiveServer:
 
 
 @contextmanager
-def serving(app: App, options: Options) -> Iterator[LiveServer]:
+def serving(app: App, options: ServerOptions) -> Iterator[LiveServer]:
     """A server on a free port of this machine."""
-    site = Site(app, options)
+    site = ServerState(app, options)
     sockets = listen("127.0.0.1", 0)
     try:
         url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
-        with live(make_api(site), site, sockets):
+        with serve_in_thread(make_api(site), site, sockets):
             yield LiveServer(url, Client(url, options.token), app)
     finally:
         for each in sockets:

@@ -18,30 +18,30 @@ from starlette.types import ASGIApp
 from localrun._version import __version__
 from localrun.errors import LocalrunError
 from localrun.server import schemas
-from localrun.server.error_handlers import Refusals
-from localrun.server.journal import Heartbeat
+from localrun.server.error_handlers import ExceptionHandlers
+from localrun.server.journal import HeartbeatEmitter
 from localrun.server.routes import actions, bundles, files, health, streams, tasks
-from localrun.server.security import Guard
-from localrun.server.state import Site
+from localrun.server.security import SecurityMiddleware
+from localrun.server.state import ServerState
 
 _TITLE = "localrun"
 _REFS = "#/components/schemas/{model}"
-_REQUESTS = (schemas.Submission, schemas.Batch, schemas.Completion, schemas.Pulse)
+_REQUESTS = (schemas.Submission, schemas.Batch, schemas.Completion, schemas.HeartbeatRequest)
 
 
-def make_api(site: Site) -> ASGIApp:
+def make_api(site: ServerState) -> ASGIApp:
     """The server's application: the guard, and behind it the routes."""
     api = _routed(partial(_lifespan, site))
     api.state.site = site
-    api.state.uploads = files.new_limiter()
-    refusals = Refusals(site.minutes)
-    api.add_exception_handler(HTTPException, refusals.of_http)
-    api.add_exception_handler(RequestValidationError, refusals.of_validation)
-    api.add_exception_handler(LocalrunError, refusals.of_localrun)
-    return Guard(api, site.options, site.minutes.refused)
+    api.state.uploads = files.new_upload_limiter()
+    refusals = ExceptionHandlers(site.request_log)
+    api.add_exception_handler(HTTPException, refusals.on_http_exception)
+    api.add_exception_handler(RequestValidationError, refusals.on_validation_error)
+    api.add_exception_handler(LocalrunError, refusals.on_localrun_error)
+    return SecurityMiddleware(api, site.options, site.request_log.log_rejection)
 
 
-def document() -> dict[str, Any]:
+def openapi_document() -> dict[str, Any]:
     """The OpenAPI document, without a server: every request, what it takes and what it answers."""
     return _openapi(_routed())
 
@@ -64,20 +64,20 @@ def _routed(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | N
 
 
 @asynccontextmanager
-async def _lifespan(site: Site, _: FastAPI) -> AsyncIterator[None]:
-    await anyio.to_thread.run_sync(site.begin)
-    heartbeat = Heartbeat(
+async def _lifespan(site: ServerState, _: FastAPI) -> AsyncIterator[None]:
+    await anyio.to_thread.run_sync(site.start)
+    heartbeat = HeartbeatEmitter(
         site.journal,
-        host=site.host,
-        running=lambda: site.running,
-        waiting=lambda: site.waiting,
+        host=site.host_sample,
+        running=lambda: site.running_count,
+        waiting=lambda: site.waiting_count,
         interval=site.options.heartbeat,
     )
     heartbeat.start()
     try:
         yield
     finally:
-        site.hub.close()
+        site.broadcaster.close()
         await anyio.to_thread.run_sync(heartbeat.stop)
 
 

@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from localrun import settings
 from localrun.app import App
 from localrun.server.application import make_api
-from localrun.server.config import Options
-from localrun.server.state import Site
+from localrun.server.config import ServerOptions
+from localrun.server.state import ServerState
 
 # the name by which Starlette's test client calls an application; no name of the internet is without a dot
 _NAMES = frozenset({"testserver"})
@@ -24,22 +24,22 @@ def shared_app() -> App:
     return App(settings.load(os.environ))
 
 
-def make_app(app: App | None = None) -> Standalone:
+def make_app(app: App | None = None) -> StandaloneApp:
     """The application. Raises `LocalrunError` when the logs cannot be written."""
-    options = Options(token=os.environ.get("LOCALRUN_TOKEN") or None, hosts=_NAMES)
-    site = Site(app or shared_app(), options)
-    return Standalone(make_api(site), site)
+    options = ServerOptions(token=os.environ.get("LOCALRUN_TOKEN") or None, hosts=_NAMES)
+    site = ServerState(app or shared_app(), options)
+    return StandaloneApp(make_api(site), site)
 
 
-class Standalone:
+class StandaloneApp:
     """Begins with the first request where nobody sends the events of a server's life."""
 
-    def __init__(self, api: ASGIApp, site: Site) -> None:
+    def __init__(self, api: ASGIApp, site: ServerState) -> None:
         self._api = api
-        self.site = site
+        self.state = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "http" and not self.site.begun:
-            await anyio.to_thread.run_sync(self.site.begin)
+        if scope["type"] == "http" and not self.state.is_started:
+            await anyio.to_thread.run_sync(self.state.start)
         await self._api(scope, receive, send)

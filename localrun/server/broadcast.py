@@ -12,17 +12,17 @@ from localrun.task.events import Event
 _KEPT = 256  # passing events that may wait to be sent: a slow reader misses some, which is what passing means
 
 
-class Watcher:
+class Subscription:
     """One who watches one task. `passing` are events that are told once and kept nowhere."""
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
-        self.passing: deque[Event] = deque(maxlen=_KEPT)
+        self.transient_events: deque[Event] = deque(maxlen=_KEPT)
 
-    def wake(self, event: Event | None = None) -> None:
+    def notify(self, event: Event | None = None) -> None:
         """Something happened."""
         if event is not None and event.kind == "progress":
-            self.passing.append(event)
+            self.transient_events.append(event)
         self._news.set()
 
     async def wait(self, timeout: float) -> bool:
@@ -35,15 +35,15 @@ class Watcher:
         return True
 
 
-class Hub:
+class Broadcaster:
     """Knows who watches which task. All but the listener is used in the event loop only."""
 
     def __init__(self) -> None:
-        self._watchers: dict[str, set[Watcher]] = {}
+        self._watchers: dict[str, set[Subscription]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.closing = False
+        self.is_closing = False
 
-    def heard(self, event: Event) -> None:
+    def publish(self, event: Event) -> None:
         """The listener."""
         # in any thread; a task that nobody watches costs one look
         if event.task_id in self._watchers and self._loop is not None and not self._loop.is_closed():
@@ -51,13 +51,13 @@ class Hub:
 
     def _spread(self, event: Event) -> None:
         for watcher in self._watchers.get(event.task_id, ()):
-            watcher.wake(event)
+            watcher.notify(event)
 
     @contextmanager
-    def watching(self, task_id: str) -> Iterator[Watcher]:
+    def subscribe(self, task_id: str) -> Iterator[Subscription]:
         """Watch a task within the context."""
         self._loop = asyncio.get_running_loop()
-        watcher = Watcher()
+        watcher = Subscription()
         self._watchers.setdefault(task_id, set()).add(watcher)
         try:
             yield watcher
@@ -69,7 +69,7 @@ class Hub:
 
     def close(self) -> None:
         """Let everybody go who waits: the server stops."""
-        self.closing = True
+        self.is_closing = True
         for watchers in self._watchers.values():
             for watcher in watchers:
-                watcher.wake()
+                watcher.notify()

@@ -44,7 +44,7 @@ class BundleExists(BundleError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BundleEntry:
     """A bundle that can be named: by `name` (`namespace:version`), or by `path`."""
 
     name: str
@@ -52,7 +52,7 @@ class Entry:
     path: Path
 
 
-class Library:
+class BundleStore:
     """The bundles and files below `roots`, and uploaded bundles, which are kept in `uploads`.
 
     `cache` is the folder where what is found in bundles is noted, `limit` the bytes that a bundle may have.
@@ -65,7 +65,7 @@ class Library:
         self.uploads = uploads
         self._cache = cache
         self._limit = limit
-        self._known: dict[tuple[str, int, int], Entry | None] = {}
+        self._known: dict[tuple[str, int, int], BundleEntry | None] = {}
 
     # -- finding ---------------------------------------------------------------------------------
 
@@ -95,7 +95,7 @@ class Library:
             )
         return found
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[BundleEntry]:
         """The bundles that can be named, uploaded ones first."""
         for path in _candidates(self.uploads, depth=1):
             entry = self._entry(path)
@@ -121,7 +121,7 @@ class Library:
         real = path.resolve()
         return any(real.is_relative_to(root) for root in self.roots)
 
-    def _entry(self, path: Path) -> Entry | None:
+    def _entry(self, path: Path) -> BundleEntry | None:
         try:
             status = path.stat()
             key = (str(path), status.st_mtime_ns, status.st_size)
@@ -133,7 +133,7 @@ class Library:
 
     # -- adding ----------------------------------------------------------------------------------
 
-    def add(self, chunks: Iterable[bytes], *, replace: bool = False) -> Entry:
+    def add(self, chunks: Iterable[bytes], *, replace: bool = False) -> BundleEntry:
         """Keep a zip that comes in pieces, after it was read and found whole; nothing of another one stays.
 
         The same bundle may be sent again. Raises `BundleTooLarge`, `BundleExists` for another content
@@ -182,7 +182,7 @@ class Library:
             stream.flush()
             os.fsync(stream.fileno())
 
-    def _publish(self, path: Path, found: Descriptor, *, replace: bool) -> Entry:
+    def _publish(self, path: Path, found: Descriptor, *, replace: bool) -> BundleEntry:
         name = f"{found.namespace}:{found.version}"
         target = self.uploads / f"{quote(name, safe='')}.zip"
         if not _NAME.fullmatch(name) or len(target.name) > 255:
@@ -200,7 +200,7 @@ class Library:
                     f"there is another bundle {name}",
                     remedy="raise its version, or send it with ?replace=true",
                 ) from None
-        return Entry(name, found.name, target)
+        return BundleEntry(name, found.name, target)
 
 
 def _shown(name: str) -> str:
@@ -248,9 +248,9 @@ def _listing(folder: Path) -> list[str]:
         return []
 
 
-def _entry(path: Path) -> Entry | None:
+def _entry(path: Path) -> BundleEntry | None:
     found = _described(path)
-    return Entry(f"{found.namespace}:{found.version}", found.name, path) if found else None
+    return BundleEntry(f"{found.namespace}:{found.version}", found.name, path) if found else None
 
 
 def _described(path: Path) -> Descriptor | None:

@@ -12,7 +12,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ServerOptions:
     """How a server is to be run. Sizes in bytes, `heartbeat` in seconds.
 
     `bundles` are the folders below which bundles and files may be named; `hosts` names that the server
@@ -35,7 +35,7 @@ class Options:
         return self.host in LOOPBACK
 
     @property
-    def names(self) -> frozenset[str] | None:
+    def allowed_hosts(self) -> frozenset[str] | None:
         """The names that a request may call the server by; None: any.
 
         A page of a stranger can have its own name lead to 127.0.0.1. Where everybody needs a token, that

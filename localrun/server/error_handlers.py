@@ -27,8 +27,8 @@ from localrun.errors import (
     UsageError,
 )
 from localrun.server.bundle_store import BundleExists, BundleTooLarge
-from localrun.server.request_log import Minutes
-from localrun.server.responses import answer
+from localrun.server.request_log import RequestLog
+from localrun.server.responses import json_response
 
 # the first that fits; a request that can never succeed as it is: 422, one that may later: 409, 503 or 507
 _STATUSES: list[tuple[type[LocalrunError], int]] = [
@@ -82,27 +82,27 @@ def _item(error: LocalrunError, problem: Problem) -> dict[str, Any]:
     }
 
 
-class Refusals:
+class ExceptionHandlers:
     """Answers what the routes raise, and has a line of each refusal written."""
 
-    def __init__(self, minutes: Minutes) -> None:
+    def __init__(self, minutes: RequestLog) -> None:
         self._minutes = minutes
 
     def _refuse(self, request: Request, status: int, detail: Any, **headers: str) -> Response:
-        self._minutes.refused(request.method, request.url.path, status, detail)
-        return answer({"detail": detail}, status, headers)
+        self._minutes.log_rejection(request.method, request.url.path, status, detail)
+        return json_response({"detail": detail}, status, headers)
 
-    async def of_http(self, request: Request, error: Exception) -> Response:
+    async def on_http_exception(self, request: Request, error: Exception) -> Response:
         """No such path, a method that a path has not, a body that is too large."""
         assert isinstance(error, HTTPException)
         return self._refuse(request, error.status_code, error.detail, **dict(error.headers or {}))
 
-    async def of_validation(self, request: Request, error: Exception) -> Response:
+    async def on_validation_error(self, request: Request, error: Exception) -> Response:
         """A body or a parameter that does not fit."""
         assert isinstance(error, RequestValidationError)
         return self._refuse(request, 422, [_plain(item) for item in error.errors()])
 
-    async def of_localrun(self, request: Request, error: Exception) -> Response:
+    async def on_localrun_error(self, request: Request, error: Exception) -> Response:
         """Whatever localrun says."""
         assert isinstance(error, LocalrunError)
         status = status_of(error)
@@ -116,13 +116,13 @@ def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "ctx": {key: str(value) for key, value in context.items()}} if context else kept
 
 
-class Failing:
+class log_failures:
     """A context: what fails in it, and is no refusal, is answered with 500 and `words: what failed`.
 
     As the guide's world has it: `Failed to create task: ...`. The traceback goes to the log of errors.
     """
 
-    def __init__(self, minutes: Minutes, action: str, words: str) -> None:
+    def __init__(self, minutes: RequestLog, action: str, words: str) -> None:
         self._minutes = minutes
         self._action = action
         self._words = words
@@ -134,7 +134,7 @@ class Failing:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, Exception) and not _is_refusal(error):
-            self._minutes.failed(self._action, self._words, error)
+            self._minutes.log_failure(self._action, self._words, error)
             raise HTTPException(500, f"{self._words}: {error}") from error
 
 

@@ -20,7 +20,7 @@ _CHUNK = 256 * 1024
 _NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
-def open_below(folder: Path, name: str) -> BinaryIO | list[str] | None:
+def open_output(folder: Path, name: str) -> BinaryIO | list[str] | None:
     """The regular file of that name, the names in the folder, or None when there is neither.
 
     Each part of the name is opened by itself, and none through a link.
@@ -60,7 +60,7 @@ def _content(descriptor: int) -> BinaryIO | list[str] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class FileDownload:
     """What is sent of an output: all of it, or a part."""
 
     stream: BinaryIO
@@ -79,18 +79,20 @@ class Sending:
                 yield data
 
 
-def sending(stream: BinaryIO, name: str, asked: str | None = None, unless: str | None = None) -> Sending:
+def prepare_download(
+    stream: BinaryIO, name: str, range_header: str | None = None, if_range: str | None = None
+) -> FileDownload:
     """How a file is sent, of which `asked` (the header Range) wants a part.
 
     `unless` (the header If-Range) names the file that is meant: of another one all is sent. Raises
-    `NoSuchPart` and `UnreadableLayer`; the stream is closed then.
+    `RangeNotSatisfiable` and `UnreadableLayer`; the stream is closed then.
     """
     status = os.fstat(stream.fileno())
     tag, changed = f'"{status.st_mtime_ns:x}-{status.st_size:x}"', formatdate(status.st_mtime, usegmt=True)
     try:
-        same = unless in (None, tag, changed)
-        found = part.wanted(asked if same else None, status.st_size)
-    except (part.NoSuchPart, part.Unreadable):
+        same = if_range in (None, tag, changed)
+        found = part.parse_range(range_header if same else None, status.st_size)
+    except (part.RangeNotSatisfiable, part.MalformedRange):
         stream.close()
         raise
     size = found.size if found else status.st_size
@@ -102,8 +104,8 @@ def sending(stream: BinaryIO, name: str, asked: str | None = None, unless: str |
         "Content-Length": str(size),
     }
     if found is None:
-        return Sending(stream, 200, headers, 0, size)
-    return Sending(stream, 206, {**headers, "Content-Range": found.told}, found.start, size)
+        return FileDownload(stream, 200, headers, 0, size)
+    return FileDownload(stream, 206, {**headers, "Content-Range": found.content_range}, found.start, size)
 
 
 def _headers(name: str) -> dict[str, str]:

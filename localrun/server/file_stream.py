@@ -6,18 +6,20 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from localrun.server.broadcast import Hub, Watcher
+from localrun.server.broadcast import Broadcaster, Subscription
 
 _CHUNK = 64 * 1024
 _LOOK = 0.25  # seconds between two looks at a file that another process may write: it tells us nothing
 
 
-async def pieces(path: Path, hub: Hub, watcher: Watcher, ended: Callable[[], bool]) -> AsyncIterator[bytes]:
+async def follow(
+    path: Path, hub: Broadcaster, watcher: Subscription, ended: Callable[[], bool]
+) -> AsyncIterator[bytes]:
     """What is in a file and what is added to it, until `ended`; an empty piece when nothing was added."""
     stream: BinaryIO | None = None
     try:
         while True:
-            last = ended() or hub.closing  # asked before reading: what came before the end is read
+            last = ended() or hub.is_closing  # asked before reading: what came before the end is read
             stream = stream or _opened(path)
             while stream is not None and (data := stream.read(_CHUNK)):
                 yield data
@@ -30,12 +32,12 @@ async def pieces(path: Path, hub: Hub, watcher: Watcher, ended: Callable[[], boo
             stream.close()
 
 
-async def lines(
-    path: Path, hub: Hub, watcher: Watcher, ended: Callable[[], bool]
+async def follow_lines(
+    path: Path, hub: Broadcaster, watcher: Subscription, ended: Callable[[], bool]
 ) -> AsyncIterator[tuple[int, bytes]]:
     """The same in whole lines with their numbers from 1; (0, b"") when there is none."""
     number, rest = 0, b""
-    async for piece in pieces(path, hub, watcher, ended):
+    async for piece in follow(path, hub, watcher, ended):
         *whole, rest = (rest + piece).split(b"\n")
         for line in whole:
             number += 1

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Turns:
+class KeyedLock:
     """Used in the event loop only; a name that nobody uses takes no room."""
 
     def __init__(self) -> None:
@@ -15,7 +15,7 @@ class Turns:
         self._users: dict[str, int] = {}
 
     @asynccontextmanager
-    async def of(self, name: str) -> AsyncIterator[None]:
+    async def hold(self, name: str) -> AsyncIterator[None]:
         """Within it, nobody else is within it with this name."""
         lock = self._locks.setdefault(name, asyncio.Lock())
         self._users[name] = self._users.get(name, 0) + 1

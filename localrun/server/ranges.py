@@ -8,47 +8,47 @@ from dataclasses import dataclass
 _ONE = re.compile(r"(\d{0,18})-(\d{0,18})")
 
 
-class NoSuchPart(Exception):
+class RangeNotSatisfiable(Exception):
     """The file has no such part."""
 
 
-class Unreadable(Exception):
+class MalformedRange(Exception):
     """The header is not written as it must be."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ByteRange:
     """So many bytes from `start`, of a file of `whole` bytes."""
 
     start: int
     size: int
-    whole: int
+    total: int
 
     @property
-    def told(self) -> str:
+    def content_range(self) -> str:
         """The value of the header Content-Range."""
-        return f"bytes {self.start}-{self.start + self.size - 1}/{self.whole}"
+        return f"bytes {self.start}-{self.start + self.size - 1}/{self.total}"
 
 
-def wanted(header: str | None, whole: int) -> Part | None:
+def parse_range(header: str | None, total: int) -> ByteRange | None:
     """The part that is asked for; None: all of the file.
 
     Several parts at once are answered with all of it, as is a unit other than bytes; both are allowed.
-    Raises `NoSuchPart` and `UnreadableLayer`.
+    Raises `RangeNotSatisfiable` and `UnreadableLayer`.
     """
     unit, _, text = (header or "").partition("=")
     if unit.strip().lower() != "bytes" or "," in text:
         return None
     found = _ONE.fullmatch(text.strip())
     if found is None or not any(found.groups()):
-        raise Unreadable
+        raise MalformedRange
     first, last = found.groups()
     if not first:  # so many of the last bytes
-        start, end = max(0, whole - int(last)), whole - 1
+        start, end = max(0, total - int(last)), total - 1
     else:
-        start, end = int(first), min(int(last), whole - 1) if last else whole - 1
+        start, end = int(first), min(int(last), total - 1) if last else total - 1
         if last and int(last) < start:
-            raise Unreadable
+            raise MalformedRange
     if start > end:
-        raise NoSuchPart
-    return Part(start, end - start + 1, whole)
+        raise RangeNotSatisfiable
+    return ByteRange(start, end - start + 1, total)

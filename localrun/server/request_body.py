@@ -15,14 +15,14 @@ from localrun.server.schemas import Batch, Submission
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def submission(request: Request) -> Submission | Batch:
+async def read_submission(request: Request) -> Submission | Batch:
     """A task or a list of them. Raises `RequestValidationError` with all that is wrong."""
-    found = await read(request)
+    found = await read_json(request)
     several = isinstance(found, dict) and isinstance(found.get("task"), list)
-    return check(found, Batch) if several else check(found, Submission)
+    return validate(found, Batch) if several else validate(found, Submission)
 
 
-async def read(request: Request, default: Any = None) -> Any:
+async def read_json(request: Request, default: Any = None) -> Any:
     """The body as JSON; of an empty one the default. Raises `RequestValidationError`.
 
     Without the content type of JSON too: `curl -d` names another one by itself.
@@ -38,7 +38,7 @@ async def read(request: Request, default: Any = None) -> Any:
         raise _wrong(_no_json(data, error)) from None
 
 
-def check(found: Any, model: type[Model]) -> Model:
+def validate(found: Any, model: type[Model]) -> Model:
     """The body in its form. Raises `RequestValidationError`."""
     try:
         return model.model_validate(found)

@@ -18,7 +18,7 @@ _REPEATED = 60.0  # seconds in which the same refusal again is one of those that
 _REMEMBERED = 256
 
 
-class Minutes:
+class RequestLog:
     """Writes the lines of requests, and knows the last thing that was done."""
 
     def __init__(self, journal: Journal) -> None:
@@ -27,7 +27,7 @@ class Minutes:
         self._refused: OrderedDict[tuple[str, str, int, int], float] = OrderedDict()
         self.last_action: str | None = None
 
-    def requested(self, task_id: str, task: Any, assigned_by: str, endpoint: str) -> None:
+    def log_task_request(self, task_id: str, task: Any, assigned_by: str, endpoint: str) -> None:
         """Somebody asks for a task."""
         self.last_action = "create_task"
         self._journal.emit(
@@ -37,7 +37,7 @@ class Minutes:
             metadata={"route": "task_creation"},
         )
 
-    def called(self, function: str, task_id: str, active: int, **data: Any) -> None:
+    def log_call(self, function: str, task_id: str, active: int, **data: Any) -> None:
         """The manager was asked to do something."""
         self.last_action = function
         self._journal.emit(
@@ -53,20 +53,20 @@ class Minutes:
             metadata={"task_id": task_id, "global_list_size": active},
         )
 
-    def answered(self, action: str, status: int, task_id: str | None = None, **data: Any) -> None:
+    def log_response(self, action: str, status: int, task_id: str | None = None, **data: Any) -> None:
         """A request that changed something was answered; `status` is the HTTP status."""
         named = {"task_id": task_id} if task_id else {}
         self._journal.emit(
             "outgoing_response", action=action, data={"status": status, **named, **data}, metadata=named
         )
 
-    def polled(self, event_type: str, endpoint: str, data: Any) -> None:
+    def log_poll(self, event_type: str, endpoint: str, data: Any) -> None:
         """A request of the kind that comes again and again."""
         self._journal.emit(
             event_type, action="heartbeat", data=data, metadata={"endpoint": endpoint}, volatile=True
         )
 
-    def refused(self, method: str, path: str, status: int, detail: Any) -> None:
+    def log_rejection(self, method: str, path: str, status: int, detail: Any) -> None:
         """A request was refused; one that only repeats an earlier one does not push others out of sight."""
         self._journal.emit(
             "request_rejected",
@@ -76,7 +76,7 @@ class Minutes:
             volatile=self._is_repeated((method, path, status, hash(str(detail)))),
         )
 
-    def failed(self, action: str, words: str, error: BaseException) -> None:
+    def log_failure(self, action: str, words: str, error: BaseException) -> None:
         """We failed: a line in the log of errors, with what a report needs."""
         self._journal.emit(
             "task_error",
@@ -85,7 +85,7 @@ class Minutes:
             metadata={"error_type": f"{action}_failed"},
         )
 
-    def not_found(self, action: str, words: str, task_id: str, active: int) -> None:
+    def log_not_found(self, action: str, words: str, task_id: str, active: int) -> None:
         """Somebody wants to end a task that there is not."""
         self._journal.emit(
             "task_error",

@@ -12,7 +12,7 @@ from starlette.responses import Response
 _SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
-def answer(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer."""
     body = msgspec.json.encode(content)
     return Response(body, status, {**_SAFE, **(headers or {})}, media_type="application/json")
@@ -23,6 +23,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def moment(seconds: float) -> str:
+def to_iso(seconds: float) -> str:
     """Seconds since 1970 in the same form."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")

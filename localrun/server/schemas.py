@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from localrun.task.states import TaskState
 
-MOST_AT_ONCE = 1000  # tasks in one batch
+MAX_BATCH_SIZE = 1000  # tasks in one batch
 
 Json = dict[str, Any]
 
@@ -36,17 +36,17 @@ class Submission(BaseModel):
 class Batch(BaseModel):
     """Several tasks to be made, each by itself."""
 
-    task: Annotated[list[Json], Field(min_length=1, max_length=MOST_AT_ONCE)]
+    task: Annotated[list[Json], Field(min_length=1, max_length=MAX_BATCH_SIZE)]
     assigned_by: StrictStr
 
 
-Selected = Literal["active", "ended", "all"] | TaskState
+StateFilter = Literal["active", "ended", "all"] | TaskState
 
 
-class Selection(BaseModel):
+class TaskFilter(BaseModel):
     """Which tasks to list."""
 
-    state: Selected = Field("active", description="`active`, `ended`, `all`, or one state.")
+    state: StateFilter = Field("active", description="`active`, `ended`, `all`, or one state.")
     assigned_by: str | None = Field(None, description="Only tasks of this one.")
     limit: int | None = Field(None, ge=1, le=100_000, description="At most so many.")
     after: str | None = Field(None, description="Only those that follow the task of this id.")
@@ -58,7 +58,7 @@ class Completion(BaseModel):
     result: Json = Field(default_factory=dict, description="Anything that whoever did the task tells of it.")
 
 
-class Pulse(BaseModel):
+class HeartbeatRequest(BaseModel):
     """What the sender of a heartbeat wants."""
 
     model_config = ConfigDict(extra="allow")
@@ -67,13 +67,13 @@ class Pulse(BaseModel):
     current_position: Any = None
 
 
-class Open(BaseModel):
+class OpenModel(BaseModel):
     """An answer with more keys than the ones that are promised."""
 
     model_config = ConfigDict(extra="allow")
 
 
-class Created(Open):
+class TaskCreated(OpenModel):
     """A task was made."""
 
     status: Literal["task_created"]
@@ -85,7 +85,7 @@ class Created(Open):
     state: str
 
 
-class CreatedTask(Open):
+class CreatedTask(OpenModel):
     """One task of a batch."""
 
     task_id: str
@@ -93,7 +93,7 @@ class CreatedTask(Open):
     timestamp: str
 
 
-class FailedTask(Open):
+class FailedTask(OpenModel):
     """One that was refused."""
 
     task_index: int
@@ -101,7 +101,7 @@ class FailedTask(Open):
     error: Any
 
 
-class BatchProcessed(Open):
+class BatchProcessed(OpenModel):
     """A batch was taken: which tasks were made, and which were refused."""
 
     status: Literal["batch_processed"]
@@ -116,7 +116,7 @@ class BatchProcessed(Open):
     message: str
 
 
-class TaskEntry(Open):
+class TaskEntry(OpenModel):
     """A task in a list."""
 
     task_id: str
@@ -127,7 +127,7 @@ class TaskEntry(Open):
     status: str
 
 
-class TaskList(Open):
+class TaskList(OpenModel):
     """Tasks in the order in which they were made."""
 
     status: Literal["success"]
@@ -136,7 +136,7 @@ class TaskList(Open):
     timestamp: str
 
 
-class OneTask(Open):
+class TaskResponse(OpenModel):
     """A task, with all that is known of it."""
 
     status: Literal["success"]
@@ -144,7 +144,7 @@ class OneTask(Open):
     timestamp: str
 
 
-class Counts(Open):
+class TaskCounts(OpenModel):
     """How many tasks there are."""
 
     active_tasks_count: int
@@ -152,15 +152,15 @@ class Counts(Open):
     total_tasks_processed: int
 
 
-class Status(Open):
+class Status(OpenModel):
     """How the task system is."""
 
     status: Literal["operational"]
-    task_manager: Counts
+    task_manager: TaskCounts
     timestamp: str
 
 
-class Heartbeat(Open):
+class Heartbeat(OpenModel):
     """The server is alive."""
 
     type: Literal["heartbeat"]
@@ -170,14 +170,14 @@ class Heartbeat(Open):
     status: Literal["alive"]
 
 
-class Answered(Open):
+class HeartbeatResponse(OpenModel):
     """What became of an action."""
 
     status: str
     timestamp: str
 
 
-class Outputs(Open):
+class Outputs(OpenModel):
     """The outputs of a task: values, and where files are downloaded."""
 
     task_id: str
@@ -186,26 +186,26 @@ class Outputs(Open):
     files: Json
 
 
-class Bundles(Open):
+class BundleList(OpenModel):
     """The bundles that a task can name."""
 
     bundles: list[Json]
 
 
-class BundleKept(Open):
+class BundleUploaded(OpenModel):
     """A bundle was uploaded."""
 
     status: Literal["bundle_kept"]
     name: str
 
 
-class Refused(BaseModel):
+class ErrorResponse(BaseModel):
     """Why a request was refused."""
 
     detail: str
 
 
-class Item(BaseModel):
+class ValidationErrorItem(BaseModel):
     """One thing that is wrong in a request: its place, and what it is."""
 
     model_config = ConfigDict(extra="allow")
@@ -214,7 +214,7 @@ class Item(BaseModel):
     msg: str
 
 
-class Invalid(BaseModel):
+class ValidationErrorResponse(BaseModel):
     """Everything that is wrong in a request."""
 
-    detail: list[Item]
+    detail: list[ValidationErrorItem]

@@ -12,19 +12,19 @@ from urllib.parse import urlsplit
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from localrun.server.config import Options
-from localrun.server.journal import REQUEST
-from localrun.server.responses import answer
+from localrun.server.config import ServerOptions
+from localrun.server.journal import REQUEST_ID
+from localrun.server.responses import json_response
 from localrun.units import format_bytes
 
-Refused = Callable[[str, str, int, object], None]  # method, path, status, detail
+RejectionCallback = Callable[[str, str, int, object], None]  # method, path, status, detail
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN = frozenset({"/docs", "/openapi.json"})  # tell nothing but what the API is
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """The status and the words of a refusal."""
 
     status: int
@@ -39,7 +39,7 @@ class Headers:
         for name, value in raw:
             self._values.setdefault(name.lower(), []).append(value.decode("latin-1"))
 
-    def only(self, name: bytes) -> str | None:
+    def get_single(self, name: bytes) -> str | None:
         """The value of a header; None when it is not there, or there twice."""
         found = self._values.get(name, [])
         return found[0] if len(found) == 1 else None
@@ -49,17 +49,17 @@ class Headers:
         return name in self._values
 
 
-class Guard:
+class SecurityMiddleware:
     """A pure ASGI middleware. No page of a stranger gets through it, nor a body that is too large.
 
     A browser sends `Origin` with what a page of another site asks for, and the page's own name as `Host`
     when that name was made to lead here. `refused` is told of each refusal.
     """
 
-    def __init__(self, app: ASGIApp, options: Options, refused: Refused) -> None:
+    def __init__(self, app: ASGIApp, options: ServerOptions, refused: RejectionCallback) -> None:
         self._app = app
         self._options = options
-        self._names = options.names
+        self._names = options.allowed_hosts
         self._token = f"Bearer {options.token}".encode() if options.token else None
         self._refused = refused
 
@@ -68,7 +68,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        REQUEST.set(os.urandom(4).hex())
+        REQUEST_ID.set(os.urandom(4).hex())
         limit = self._limit(scope)
         refusal = self._check(scope, limit)
         if refusal is None:
@@ -76,9 +76,9 @@ class Guard:
             return
         self._refused(scope["method"], scope["path"], refusal.status, refusal.detail)
         headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
-        await answer({"detail": refusal.detail}, refusal.status, headers)(scope, receive, send)
+        await json_response({"detail": refusal.detail}, refusal.status, headers)(scope, receive, send)
 
-    def _check(self, scope: Scope, limit: int) -> Refusal | None:
+    def _check(self, scope: Scope, limit: int) -> Rejection | None:
         headers = Headers(scope["headers"])
         return (
             self._check_host(headers)
@@ -87,31 +87,31 @@ class Guard:
             or _check_length(headers, limit)
         )
 
-    def _check_host(self, headers: Headers) -> Refusal | None:
-        host = _name_of(headers.only(b"host"))
+    def _check_host(self, headers: Headers) -> Rejection | None:
+        host = _name_of(headers.get_single(b"host"))
         if host is None:
-            return Refusal(400, "The request must have one Host header")
+            return Rejection(400, "The request must have one Host header")
         if self._names is not None and host not in self._names:
             known = ", ".join(sorted(self._names))
-            return Refusal(421, f"This server is not called {host[:100]!r}; its names are {known}")
+            return Rejection(421, f"This server is not called {host[:100]!r}; its names are {known}")
         return None
 
-    def _check_origin(self, scope: Scope, headers: Headers) -> Refusal | None:
+    def _check_origin(self, scope: Scope, headers: Headers) -> Rejection | None:
         if headers.has(b"origin"):
-            origin = headers.only(b"origin") or ""
-            if _place(origin) != (headers.only(b"host") or "").lower():
-                return Refusal(403, f"Pages of other sites ({origin[:100]}) may not use this server")
-        elif headers.only(b"sec-fetch-site") == "cross-site" and scope["method"] not in _SAFE_METHODS:
-            return Refusal(403, "Pages of other sites may not use this server")
+            origin = headers.get_single(b"origin") or ""
+            if _place(origin) != (headers.get_single(b"host") or "").lower():
+                return Rejection(403, f"Pages of other sites ({origin[:100]}) may not use this server")
+        elif headers.get_single(b"sec-fetch-site") == "cross-site" and scope["method"] not in _SAFE_METHODS:
+            return Rejection(403, "Pages of other sites may not use this server")
         return None
 
-    def _check_token(self, scope: Scope, headers: Headers) -> Refusal | None:
+    def _check_token(self, scope: Scope, headers: Headers) -> Rejection | None:
         if self._token is None or scope["path"] in _OPEN:
             return None
-        given = (headers.only(b"authorization") or "").encode("latin-1")
+        given = (headers.get_single(b"authorization") or "").encode("latin-1")
         if hmac.compare_digest(given, self._token):
             return None
-        return Refusal(401, "The token is missing or wrong; send it as `Authorization: Bearer TOKEN`")
+        return Rejection(401, "The token is missing or wrong; send it as `Authorization: Bearer TOKEN`")
 
     def _limit(self, scope: Scope) -> int:
         path: str = scope["path"]
@@ -136,10 +136,10 @@ def _place(origin: str) -> str | None:
         return None
 
 
-def _check_length(headers: Headers, limit: int) -> Refusal | None:
-    length = headers.only(b"content-length") or ""
+def _check_length(headers: Headers, limit: int) -> Rejection | None:
+    length = headers.get_single(b"content-length") or ""
     if length.isascii() and length.isdigit() and int(length[:20]) > limit:
-        return Refusal(413, _too_large(limit))
+        return Rejection(413, _too_large(limit))
     return None
 
 

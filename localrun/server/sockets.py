@@ -12,14 +12,14 @@ from localrun.server.config import LOOPBACK
 _BACKLOG = 2048
 
 
-class AddressBusy(LocalrunError):
+class AddressUnavailable(LocalrunError):
     """The address is taken, or is none of this machine."""
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
     """Listen on `host`; on loopback by both its addresses, as `localhost` may mean either of them.
 
-    Port 0: any free one. Raises `AddressBusy`.
+    Port 0: any free one. Raises `AddressUnavailable`.
     """
     if host not in LOOPBACK:
         return [_bound(*_resolved(host, port))]
@@ -42,7 +42,7 @@ def _resolved(host: str, port: int) -> tuple[int, tuple[str, int]]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise AddressBusy(
+        raise AddressUnavailable(
             f"{host} is no address: {error.strerror}", remedy="give an address of this machine with --host"
         ) from error
     family, _, _, _, address = found[0]
@@ -69,16 +69,16 @@ def _bound(family: int, address: tuple[str, int]) -> socket.socket:
     return made
 
 
-def _unusable(address: tuple[str, int], error: OSError) -> AddressBusy:
+def _unusable(address: tuple[str, int], error: OSError) -> AddressUnavailable:
     host, port = address
     if error.errno == errno.EADDRINUSE:
-        return AddressBusy(
+        return AddressUnavailable(
             f"port {port} of {host} is in use by another program",
             remedy="stop it, or choose another port with --port",
             host=host,
             port=port,
         )
-    return AddressBusy(
+    return AddressUnavailable(
         f"the server cannot listen on {host}, port {port}: {error.strerror}",
         remedy="choose another address with --host and --port",
         host=host,

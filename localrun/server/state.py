@@ -16,12 +16,12 @@ from starlette.requests import Request
 from localrun.admission import HostSample, sample_host
 from localrun.errors import EngineError
 from localrun.runner.container_spec import LABEL_TASK
-from localrun.server.broadcast import Hub
-from localrun.server.bundle_store import Library
-from localrun.server.config import Options
-from localrun.server.journal import Journal, Scribe
-from localrun.server.keyed_lock import Turns
-from localrun.server.request_log import Minutes
+from localrun.server.broadcast import Broadcaster
+from localrun.server.bundle_store import BundleStore
+from localrun.server.config import ServerOptions
+from localrun.server.journal import Journal, TaskEventListener
+from localrun.server.keyed_lock import KeyedLock
+from localrun.server.request_log import RequestLog
 from localrun.task.states import TaskState
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _WAITING = frozenset({TaskState.CREATED, TaskState.QUEUING})
 _journals: WeakKeyDictionary[App, Journal] = WeakKeyDictionary()
 
 
-def journal_of(app: App) -> Journal:
+def get_journal(app: App) -> Journal:
     """Return the journal of an app, which records every task from the first call on.
 
     Raises `LocalrunError` when its folder cannot be written.
@@ -45,23 +45,23 @@ def journal_of(app: App) -> Journal:
     journal = _journals.get(app)
     if journal is None:
         journal = _journals[app] = Journal(app.settings.logs)
-        app.manager.subscribe(Scribe(journal))
+        app.manager.subscribe(TaskEventListener(journal))
     return journal
 
 
-class Site:
+class ServerState:
     """One server's things. `begin` before the first request; it may be called again."""
 
-    def __init__(self, app: App, options: Options) -> None:
+    def __init__(self, app: App, options: ServerOptions) -> None:
         self.app = app
-        self.journal = journal_of(app)
+        self.journal = get_journal(app)
         self.options = options
-        self.minutes = Minutes(self.journal)
+        self.request_log = RequestLog(self.journal)
         if options.token:
-            self.journal.hide(options.token)
-        self.hub = Hub()
-        self.turns = Turns()
-        self.library = Library(
+            self.journal.add_secret(options.token)
+        self.broadcaster = Broadcaster()
+        self.task_locks = KeyedLock()
+        self.bundle_store = BundleStore(
             options.bundles,
             app.settings.home / "bundles",
             cache=app.settings.cache,
@@ -72,19 +72,19 @@ class Site:
         self._looked: dict[str, tuple[float, Any]] = {}
 
     @property
-    def begun(self) -> bool:
+    def is_started(self) -> bool:
         """Whether `begin` was called."""
         return self._begun
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Go on with what an earlier process left, once. Blocks while the engine is asked."""
         with self._lock:
             if not self._begun:
                 self._begun = True
-                self.app.manager.subscribe(self.hub.heard)
+                self.app.manager.subscribe(self.broadcaster.publish)
                 self.app.recover()
 
-    def find(self, task_id: str) -> TaskRecord:
+    def get_record(self, task_id: str) -> TaskRecord:
         """A task, active or ended. Answers 404 when there is none."""
         record = self.app.manager.find_task(task_id)
         if record is None:
@@ -107,8 +107,8 @@ class Site:
             payload,
             assigned_by,
             task_id=task_id,
-            find_bundle=self.library.find_bundle,
-            find_file=self.library.find_file,
+            find_bundle=self.bundle_store.find_bundle,
+            find_file=self.bundle_store.find_file,
         )
 
     @property
@@ -122,16 +122,16 @@ class Site:
         return sum(task.record.state in states for task in self.app.manager.get_all_active_tasks())
 
     @property
-    def running(self) -> int:
+    def running_count(self) -> int:
         """How many containers of this process run."""
         return self.count(TaskState.PENDING, TaskState.RUNNING)
 
     @property
-    def waiting(self) -> int:
+    def waiting_count(self) -> int:
         """How many tasks wait for admission."""
         return self.count(TaskState.QUEUING, TaskState.QUEUED)
 
-    def why_waiting(self, record: TaskRecord) -> str:
+    def waiting_reason(self, record: TaskRecord) -> str:
         """What a task waits for, in words and numbers; empty when it does not wait."""
         if record.plan is None or record.state not in _WAITING:
             return ""
@@ -144,7 +144,7 @@ class Site:
             return ""
         return next((text for line in reversed(lines) if (text := _reason(line))), "")
 
-    def host(self) -> HostSample:
+    def host_sample(self) -> HostSample:
         """What the machine does, at most a second ago."""
         found = self._fresh("host")
         if found is None:
@@ -152,7 +152,7 @@ class Site:
         assert isinstance(found, HostSample)
         return found
 
-    def engine(self) -> dict[str, Any]:
+    def engine_status(self) -> dict[str, Any]:
         """Whether the engine answers, at most a second ago. Blocks."""
         found = self._fresh("engine")
         if found is None:
@@ -185,8 +185,8 @@ def _reason(line: bytes) -> str:
         return ""
 
 
-def site_of(request: Request) -> Site:
+def get_state(request: Request) -> ServerState:
     """The site that a request came to."""
     site = request.app.state.site
-    assert isinstance(site, Site)
+    assert isinstance(site, ServerState)
     return site

@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from localrun.server.state import Site
+from localrun.server.state import ServerState
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LAST_WORDS = 5.0  # seconds for answers that are under way when the server is told to stop
@@ -21,7 +21,7 @@ _LAST_WORDS = 5.0  # seconds for answers that are under way when the server is t
 class Server(uvicorn.Server):
     """A uvicorn server that lets those go who wait and watch, and does not die of its signal."""
 
-    def __init__(self, api: ASGIApp, site: Site) -> None:
+    def __init__(self, api: ASGIApp, site: ServerState) -> None:
         config = uvicorn.Config(
             api,
             log_level="warning",
@@ -39,11 +39,11 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close what is open without an end of its own first, or it would hold the others up."""
-        self._site.hub.close()
+        self._site.broadcaster.close()
         await super().shutdown(sockets)
 
 
-def serve(api: ASGIApp, site: Site, sockets: Sequence[socket.socket]) -> None:
+def serve(api: ASGIApp, site: ServerState, sockets: Sequence[socket.socket]) -> None:
     """Serve until a signal says to stop, then end the tasks as the options say.
 
     A further signal while tasks are waited for kills them.
@@ -54,7 +54,7 @@ def serve(api: ASGIApp, site: Site, sockets: Sequence[socket.socket]) -> None:
 
 
 @contextmanager
-def live(api: ASGIApp, site: Site, sockets: Sequence[socket.socket]) -> Iterator[None]:
+def serve_in_thread(api: ASGIApp, site: ServerState, sockets: Sequence[socket.socket]) -> Iterator[None]:
     """Within it, a server answers in a thread of its own: for tests. The tasks are the caller's to end."""
     server = Server(api, site)
     thread = threading.Thread(target=server.run, kwargs={"sockets": list(sockets)}, name="server")
@@ -67,7 +67,7 @@ def live(api: ASGIApp, site: Site, sockets: Sequence[socket.socket]) -> Iterator
 
 
 @contextmanager
-def _hurried(site: Site) -> Iterator[None]:
+def _hurried(site: ServerState) -> Iterator[None]:
     """Within it, a signal kills what is waited for."""
     threads: list[threading.Thread] = []
 

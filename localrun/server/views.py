@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from localrun.server.responses import moment
+from localrun.server.responses import to_iso
 from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import TaskState
 
@@ -23,13 +23,13 @@ STATUSES: dict[TaskState, str] = {
 }
 
 
-def entry(record: TaskRecord) -> dict[str, Any]:
+def summary(record: TaskRecord) -> dict[str, Any]:
     """A task in a list."""
     return {
         "task_id": record.id,
-        "task": submitted(record),
+        "task": submitted_task(record),
         "assigned_by": record.assigned_by,
-        "timestamp": moment(record.created_at),
+        "timestamp": to_iso(record.created_at),
         "state": record.state,
         "status": STATUSES[record.state],
         "step": record.step,
@@ -39,11 +39,11 @@ def entry(record: TaskRecord) -> dict[str, Any]:
     }
 
 
-def whole(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
+def details(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
     """All that is known of a task; `waiting` says what for, while it waits."""
     ended = record.ended_at
     return {
-        **entry(record),
+        **summary(record),
         "message": record.message or waiting,
         "remedy": record.remedy,
         "name": record.name,
@@ -62,13 +62,13 @@ def whole(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
         "timeout": record.timeout,
         "steps": [_step(step) for step in record.steps],
         "timings": record.timings,
-        "history": [{"state": state, "timestamp": moment(when)} for state, when in record.history],
-        "completed_at": moment(ended) if ended is not None else None,
+        "history": [{"state": state, "timestamp": to_iso(when)} for state, when in record.history],
+        "completed_at": to_iso(ended) if ended is not None else None,
         "processing_time_ms": round((ended - record.created_at) * 1000, 3) if ended is not None else None,
     }
 
 
-def submitted(record: TaskRecord) -> dict[str, Any]:
+def submitted_task(record: TaskRecord) -> dict[str, Any]:
     """The object that the task was made of; for one of a command line, what it would have been."""
     if record.submitted is not None:
         return record.submitted

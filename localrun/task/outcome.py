@@ -44,7 +44,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def internal_error_outcome(task: ActiveTask, error: Exception) -> Outcome:
     """The end that a bug of ours means; its traceback is kept in the task's folder."""
-    if isinstance(error, OSError) and fs.disk_full(error):
+    if isinstance(error, OSError) and fs.is_disk_full(error):
         return Outcome.from_error(fs.write_error(task.workspace.path, error))
     import traceback
 

@@ -121,7 +121,7 @@ class Workspace:
             self.descriptor.write_bytes(descriptor)
             made = time.time_ns()  # the file system's own clock ticks a few times in ten milliseconds
             os.utime(f"{self._text}/descriptor.yml", ns=(made, made))
-            fs.reserve(self.path / "reserve")
+            fs.create_reserve(self.path / "reserve")
 
     def release_reserve(self) -> None:
         """Make room for what is still to be written: the program, which may have filled the disk, is over."""

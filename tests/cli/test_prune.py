@@ -68,19 +68,19 @@ def test_one_kind_can_be_looked_at_alone(localrun: Command) -> None:
 def test_what_cannot_be_deleted_is_told_and_the_rest_goes(
     localrun: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from localrun.maintenance.prune import Item, Pruning
+    from localrun.maintenance.prune import PruneItem, Pruner
 
     for _ in range(3):
         localrun.run()
     ids = [task["id"] for task in localrun("list", "--json").json]
-    delete = Pruning.delete
+    delete = Pruner.delete
 
-    def refuse(self: Pruning, item: Item) -> None:
+    def refuse(self: Pruner, item: PruneItem) -> None:
         if item.name == ids[1]:
             raise PermissionError(13, "Permission denied")
         delete(self, item)
 
-    monkeypatch.setattr(Pruning, "delete", refuse)
+    monkeypatch.setattr(Pruner, "delete", refuse)
     result = localrun("prune", "--keep", "0", "--yes")
     assert result.code == 5
     assert f"{ids[1]} cannot be deleted: Permission denied" in result.err

@@ -129,7 +129,7 @@ def test_every_command_setting_cause_and_type_has_its_place_in_the_reference() -
     from localrun.cli.group import COMMANDS
     from localrun.descriptor.types import TYPES
     from localrun.errors import Cause
-    from localrun.server.application import document
+    from localrun.server.application import openapi_document
     from localrun.settings import Settings
 
     pages = generate.pages()
@@ -141,6 +141,6 @@ def test_every_command_setting_cause_and_type_has_its_place_in_the_reference() -
         assert f"## {cause}\n" in pages["causes.md"]
     for kind in TYPES:
         assert f"### {kind}\n" in pages["descriptor.md"]
-    for path, methods in document()["paths"].items():
+    for path, methods in openapi_document()["paths"].items():
         for method in methods:
             assert f"### {method.upper()} {path}\n" in pages["http.md"]

@@ -54,7 +54,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_an_engine_that_holds_all_limits_is_ok() -> None:
-    found = by_name(engine.checks(INFO))
+    found = by_name(engine.check_engine(INFO))
     assert {check.status for check in found.values()} == {"ok"}
     assert "docker 27.1: linux/amd64, 4 cpus, 8 GiB of memory" in found["engine"].message
 
@@ -79,7 +79,7 @@ def test_an_engine_that_holds_all_limits_is_ok() -> None:
     ],
 )
 def test_what_an_engine_lacks_is_told(changes: dict[str, Any], name: str, status: str, words: str) -> None:
-    check = by_name(engine.checks(replace(INFO, **changes)))[name]
+    check = by_name(engine.check_engine(replace(INFO, **changes)))[name]
     assert (check.status, words in check.message) == (status, True)
     assert bool(check.remedy) == (status != "ok")
 
@@ -89,9 +89,9 @@ def test_a_socket_that_everybody_may_use_is_told(tmp_path: Path) -> None:
     path.touch()
     path.chmod(0o666)
     info = replace(INFO, address=f"unix://{path}")
-    assert by_name(engine.checks(info))["socket"].remedy == f"sudo chmod o-rw {path}"
+    assert by_name(engine.check_engine(info))["socket"].remedy == f"sudo chmod o-rw {path}"
     path.chmod(0o660)
-    assert by_name(engine.checks(info))["socket"].status == "ok"
+    assert by_name(engine.check_engine(info))["socket"].status == "ok"
 
 
 def test_a_member_of_the_group_is_told_so(as_other_user: OtherUser) -> None:
@@ -172,7 +172,7 @@ def test_pressure_is_told_by_the_rules_of_admission(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], name: str, status: str
 ) -> None:
     sampled(monkeypatch, **facts)
-    check = by_name(host.checks(settings, []))[name]
+    check = by_name(host.check_host(settings, []))[name]
     assert check.status == status
     assert ("no task starts" in check.message + check.remedy) == (status != "ok")
 
@@ -180,31 +180,31 @@ def test_pressure_is_told_by_the_rules_of_admission(
 def test_few_open_files_are_told(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     sampled(monkeypatch)
     monkeypatch.setattr("resource.getrlimit", lambda _: (64, 512))
-    assert by_name(host.checks(settings, []))["open files"].remedy == "ulimit -n 512"
+    assert by_name(host.check_host(settings, []))["open files"].remedy == "ulimit -n 512"
 
 
 def test_packages_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "_NEEDED", ("click", "no-such-package"))
-    check = by_name(host.software("1.0"))["packages"]
+    check = by_name(host.check_software("1.0"))["packages"]
     assert (check.status, check.remedy) == ("fail", "pip install no-such-package")
 
 
 def test_the_kind_of_a_file_system_is_that_of_the_nearest_mount() -> None:
-    assert host.mount_kind(Path("/proc/self")) == "proc"
+    assert host.filesystem_type(Path("/proc/self")) == "proc"
 
 
 # -- the folders --------------------------------------------------------------------------------------
 
 
 def test_folders_that_are_not_there_yet_are_ok_and_stay_so(settings: Settings) -> None:
-    found = by_name(folders.checks(settings, settings.home / "ledger" / "l.json"))
+    found = by_name(folders.check_folders(settings, settings.home / "ledger" / "l.json"))
     assert {check.status for check in found.values()} == {"ok"}
     assert not any(path.exists() for path in (settings.home, settings.cache, settings.logs))
 
 
 def test_a_home_that_cannot_be_one_fails(settings: Settings) -> None:
     settings.home.write_text("a file")
-    check = by_name(folders.checks(settings, settings.cache / "l.json"))["home"]
+    check = by_name(folders.check_folders(settings, settings.cache / "l.json"))["home"]
     assert (check.status, "is no folder" in check.message, "LOCALRUN_HOME" in check.remedy) == (
         "fail",
         True,
@@ -216,7 +216,7 @@ def test_a_home_that_everybody_may_write_is_told(settings: Settings) -> None:
     settings.home.mkdir()
     settings.home.chmod(0o777)
     assert (
-        by_name(folders.checks(settings, settings.cache / "l.json"))["home"].remedy
+        by_name(folders.check_folders(settings, settings.cache / "l.json"))["home"].remedy
         == f"chmod o-w {settings.home}"
     )
 
@@ -226,7 +226,7 @@ def test_a_home_on_a_file_system_without_sure_locks_is_told(
 ) -> None:
     settings.home.mkdir()
     monkeypatch.setattr(folders, "mount_kind", lambda _: "nfs4")
-    assert "is on nfs4" in by_name(folders.checks(settings, settings.cache / "l.json"))["home"].message
+    assert "is on nfs4" in by_name(folders.check_folders(settings, settings.cache / "l.json"))["home"].message
 
 
 def test_a_folder_of_another_user_cannot_be_written(as_other_user: OtherUser, tmp_path: Path) -> None:
@@ -244,13 +244,13 @@ def test_entries_of_dead_processes_and_a_damaged_ledger_are_told(settings: Setti
     path = tmp_path / "ledger" / "l.json"
     path.parent.mkdir()
     path.write_text("{")
-    assert "was damaged" in by_name(folders.checks(settings, path))["ledger"].message
+    assert "was damaged" in by_name(folders.check_folders(settings, path))["ledger"].message
     entry = {"task_id": "t", "ticket": 1, "admitted": True, "since": 1.0, "cpus": 1.0, "memory": 1, "gpus": 0}
     from localrun.admission import LedgerEntry
 
     made = LedgerEntry(owner=dead_owner(), **entry)  # type: ignore[arg-type]
     path.write_bytes(b'{"t":' + made.to_json() + b"}")
-    check = by_name(folders.checks(settings, path))["ledger"]
+    check = by_name(folders.check_folders(settings, path))["ledger"]
     assert (check.status, check.facts["dead"]) == ("warn", 1)
 
 

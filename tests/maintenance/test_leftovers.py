@@ -72,8 +72,8 @@ def test_a_task_whose_process_died_is_left_and_one_that_goes_on_waits(home: Task
     left, waiting, carried = make(home), make(home, detached=True), make(home, owner=current_process())
     ended = make(home, TaskState.FAILED)
     places = {"left": left, "waiting": waiting, "carried": carried, "ended": ended}
-    assert [name for name, place in places.items() if leftovers.is_left(place.load())] == ["left"]
-    assert [name for name, place in places.items() if leftovers.waits(place.load())] == ["waiting"]
+    assert [name for name, place in places.items() if leftovers.is_orphaned(place.load())] == ["left"]
+    assert [name for name, place in places.items() if leftovers.is_resumable(place.load())] == ["waiting"]
 
 
 def test_the_containers_of_no_use_are_told_with_the_reason(
@@ -89,7 +89,7 @@ def test_the_containers_of_no_use_are_told_with_the_reason(
     for task_id in made.values():
         contain(engine, task_id, home.path)
     contain(engine, "elsewhere", tmp_path / "no-such-home")
-    found = {stray.why: stray.task_id for stray in leftovers.strays(home, engine)}
+    found = {stray.reason: stray.task_id for stray in leftovers.orphan_containers(home, engine)}
     assert found == {why: task_id for why, task_id in made.items() if why.startswith("its ")}
     engine.close()
 
@@ -100,8 +100,8 @@ def test_containers_of_another_folder_of_the_user_are_told_too(
     other = TaskStore(tmp_path / "other")
     task = make(other)
     contain(engine, task.id, other.path)
-    (found,) = leftovers.strays(home, engine)
-    assert (found.task_id, found.home, found.why) == (task.id, other.path, "its process died")
+    (found,) = leftovers.orphan_containers(home, engine)
+    assert (found.task_id, found.home, found.reason) == (task.id, other.path, "its process died")
     engine.close()
 
 
@@ -109,7 +109,7 @@ def test_claims_of_tasks_that_are_gone_or_have_ended_are_stale(home: TaskStore) 
     running, ended = make(home, owner=current_process()), make(home, TaskState.FAILED)
     for name in (ended.id, "gone"):
         (home.path / "active" / name).touch()
-    assert sorted(leftovers.claims(home)) == sorted([ended.id, "gone"])
+    assert sorted(leftovers.stale_locks(home)) == sorted([ended.id, "gone"])
     assert running.id in home.active_ids()
 
 
@@ -117,13 +117,13 @@ def test_records_that_cannot_be_read_are_found(home: TaskStore) -> None:
     make(home, TaskState.FINISHED)
     broken = make(home, TaskState.FINISHED)
     (broken.path / "task.json").write_text("{")
-    assert [place.id for place in leftovers.unreadable(home, 10)] == [broken.id]
+    assert [place.id for place in leftovers.unreadable_tasks(home, 10)] == [broken.id]
 
 
 def test_a_task_that_is_just_being_made_is_not_broken(home: TaskStore) -> None:
     workspace = home.create()
     claim = home.acquire(workspace.id, new=True)
-    assert leftovers.unreadable(home, 10) == []
+    assert leftovers.unreadable_tasks(home, 10) == []
     assert claim is not None
     claim.release(ended=True)
 
@@ -144,7 +144,7 @@ def test_files_that_a_dead_process_was_writing_are_found(home: TaskStore, tmp_pa
         os.utime(path, (1, 1))
     fresh = folder / f"kill.{dead}.tmp"
     fresh.write_text("1")
-    assert sorted(leftovers.drafts(home, cache)) == sorted(found)
+    assert sorted(leftovers.temp_files(home, cache)) == sorted(found)
 
 
 def test_what_an_engine_of_tests_left_is_found_once_it_is_old(
@@ -155,7 +155,7 @@ def test_what_an_engine_of_tests_left_is_found_once_it_is_old(
         (tmp_path / name).mkdir()
     for name in ("localrun-fake-old", "localrun-other"):
         os.utime(tmp_path / name, (1, 1))
-    assert list(leftovers.drafts(home, tmp_path / "cache")) == [tmp_path / "localrun-fake-old"]
+    assert list(leftovers.temp_files(home, tmp_path / "cache")) == [tmp_path / "localrun-fake-old"]
 
 
 def test_only_images_that_localrun_named_are_its_own(engine: FakeEngine) -> None:
@@ -173,4 +173,4 @@ def test_images_of_builds_that_were_broken_off_are_found_by_name_or_by_their_wan
     made = engine.add_image("x", labels={"localrun.build": "1"})
     named = engine.add_image("localrun/build:cc", labels={"localrun.build": "2"})
     engine.tag_image(named.id, "x")  # which takes the name away from the other one
-    assert [name for name, _ in leftovers.temporary(engine)] == ["localrun/build:aa-12345678", made.id]
+    assert [name for name, _ in leftovers.dangling_images(engine)] == ["localrun/build:aa-12345678", made.id]

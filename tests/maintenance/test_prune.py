@@ -14,7 +14,7 @@ from localrun.app import App
 from localrun.engines.base import ContainerSpec, Engine
 from localrun.engines.fake import FakeEngine
 from localrun.errors import EngineUnreachable
-from localrun.maintenance.prune import KINDS, Item, Pruning, Wish
+from localrun.maintenance.prune import KINDS, PruneItem, PruneOptions, Pruner
 from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
 from localrun.settings import Settings
 from localrun.task.process import current_process
@@ -36,8 +36,8 @@ class Place:
         self.app = App(Settings(home=folder / "home", cache=folder / "cache", ledger=ledger), self.engine)
         self.pruning = self.make(lambda: self.engine)
 
-    def make(self, engine: object) -> Pruning:
-        return Pruning(
+    def make(self, engine: object) -> Pruner:
+        return Pruner(
             self.app.store,
             cache=self.app.settings.cache,
             ledger=self.app.ledger,
@@ -59,11 +59,11 @@ class Place:
         return record
 
     def proposed(self, kind: str, **wish: object) -> list[str]:
-        found = self.pruning.propose(Wish(**{"kinds": frozenset(KINDS), **wish}))  # type: ignore[arg-type]
+        found = self.pruning.plan(PruneOptions(**{"kinds": frozenset(KINDS), **wish}))  # type: ignore[arg-type]
         return [item.name for item in found.items if item.kind == kind]
 
     def prune(self, **wish: object) -> None:
-        for item in self.pruning.propose(Wish(**wish)).items:  # type: ignore[arg-type]
+        for item in self.pruning.plan(PruneOptions(**wish)).items:  # type: ignore[arg-type]
             self.pruning.delete(item)
 
 
@@ -79,7 +79,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 def test_without_a_wish_no_task_goes_and_how_many_stay_is_told(place: Place) -> None:
     place.ended()
-    found = place.pruning.propose(Wish())
+    found = place.pruning.plan(PruneOptions())
     assert found.items == ()
     assert "1 ended task stays (" in found.notes[0]
     assert "--older-than 7d or --keep 10" in found.notes[0]
@@ -114,7 +114,7 @@ def test_a_task_that_has_not_ended_never_goes(place: Place) -> None:
 def test_the_size_of_a_task_is_what_it_takes(place: Place) -> None:
     task = place.ended()
     (place.app.store.tasks / task / "outputs" / "big").write_bytes(bytes(100_000))
-    (item,) = place.pruning.propose(Wish(keep=0)).items
+    (item,) = place.pruning.plan(PruneOptions(keep=0)).items
     assert 100_000 <= item.size < 200_000
 
 
@@ -129,7 +129,7 @@ def test_looking_changes_nothing(place: Place, tmp_path: Path) -> None:
     make(place.app.store)
     place.engine.add_image("localrun/image:aa")
     before = sorted((str(path), path.lstat().st_mtime_ns) for path in tmp_path.rglob("*"))
-    assert len(place.pruning.propose(Wish(keep=0, kinds=frozenset(KINDS))).items) == 3
+    assert len(place.pruning.plan(PruneOptions(keep=0, kinds=frozenset(KINDS))).items) == 3
     assert sorted((str(path), path.lstat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
 
 
@@ -193,7 +193,7 @@ def test_while_others_run_tasks_all_images_stay(place: Place) -> None:
         gpus=0,
     )
     path.write_bytes(b'{"t":' + entry.to_json() + b"}")
-    found = place.pruning.propose(Wish())
+    found = place.pruning.plan(PruneOptions())
     assert found.items == ()
     assert "images stay: tasks of other folders run or wait (1)" in found.notes[0]
 
@@ -241,7 +241,7 @@ def test_half_written_files_and_claims_of_nothing_go(place: Place) -> None:
 def test_a_claim_that_is_of_use_again_stays(place: Place) -> None:
     workspace = make(place.app.store, owner=current_process())
     claim = place.app.store.path / "active" / workspace.id
-    place.pruning.delete(Item("file", str(claim), ""))
+    place.pruning.delete(PruneItem("file", str(claim), ""))
     assert claim.exists()
 
 
@@ -260,6 +260,6 @@ def test_without_an_engine_the_rest_is_done_and_that_is_told(place: Place) -> No
         raise EngineUnreachable("no container engine answers")
 
     task = place.ended()
-    found = place.make(away).propose(Wish(keep=0))
+    found = place.make(away).plan(PruneOptions(keep=0))
     assert [item.name for item in found.items] == [task]
     assert found.notes == ("containers and images cannot be looked at: no container engine answers",)

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from localrun.errors import BundleError, InputsError
-from localrun.server.bundle_store import BundleExists, BundleTooLarge, Library
+from localrun.server.bundle_store import BundleExists, BundleStore, BundleTooLarge
 from tests.support.environment import DESCRIPTOR
 from tests.support.images import busybox_layer, image_archive
 
 
-def library(folder: Path, *, limit: int = 10**8) -> Library:
+def library(folder: Path, *, limit: int = 10**8) -> BundleStore:
     root = folder / "root"
     root.mkdir(exist_ok=True)
-    return Library([root], folder / "uploads", cache=folder / "cache", limit=limit)
+    return BundleStore([root], folder / "uploads", cache=folder / "cache", limit=limit)
 
 
 def folder_bundle(place: Path) -> Path:

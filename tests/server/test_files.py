@@ -84,18 +84,18 @@ def test_of_a_folder_the_names_are_told_and_its_files_are_sent(tmp_path: Path) -
 
 def test_a_file_that_shrinks_or_grows_is_never_sent_longer_than_was_said(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"12345")
-    found = file_response.open_below(tmp_path, "x")
+    found = file_response.open_output(tmp_path, "x")
     assert not isinstance(found, list)
     assert found is not None
     with found:
-        sent = file_response.sending(found, "a/ü\n.txt")
+        sent = file_response.prepare_download(found, "a/ü\n.txt")
         assert sent.headers["Content-Disposition"].endswith("''%C3%BC%0A.txt")
         assert sent.headers["Content-Length"] == "5"
         (tmp_path / "x").write_bytes(b"1234567890")
         assert b"".join(anyio.run(_all, sent)) == b"12345"
 
 
-async def _all(sent: file_response.Sending) -> list[bytes]:
+async def _all(sent: file_response.FileDownload) -> list[bytes]:
     return [chunk async for chunk in sent.chunks()]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun.server.config import Options
+from localrun.server.config import ServerOptions
 from tests.support.server_client import serve_desk
 
 
@@ -92,7 +92,7 @@ def test_a_body_that_does_not_say_its_length_is_counted(tmp_path: Path) -> None:
 def test_uploads_have_a_limit_of_their_own(tmp_path: Path) -> None:
     with serve_desk(tmp_path, body_limit=10, upload_limit=1000) as desk:
         task_id = desk.desk.app.manager.create_task(
-            desk.bundle(a=1), find_bundle=desk.site.library.find_bundle
+            desk.bundle(a=1), find_bundle=desk.site.bundle_store.find_bundle
         ).id
         place = f"/task/{task_id}/inputs/b"
         assert desk.client.put(place, content=b"1" * 1001).status_code == 413
@@ -101,4 +101,4 @@ def test_uploads_have_a_limit_of_their_own(tmp_path: Path) -> None:
 
 
 def test_the_token_is_not_shown_with_the_options() -> None:
-    assert "secret" not in repr(Options(token="secret"))
+    assert "secret" not in repr(ServerOptions(token="secret"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from localrun.engines.fake import FakeContainer
-from localrun.server.broadcast import Hub
+from localrun.server.broadcast import Broadcaster
 from localrun.task.events import Event
 from tests.support.server_client import serve_desk
 
@@ -114,13 +114,13 @@ def test_a_task_of_another_process_is_watched_too(tmp_path: Path) -> None:
 
 def test_a_watcher_hears_only_of_its_task_and_leaves_nothing_behind() -> None:
     async def watch() -> list[bool]:
-        hub = Hub()
-        with hub.watching("one") as watcher:
-            hub.heard(Event("state", "two"))
+        hub = Broadcaster()
+        with hub.subscribe("one") as watcher:
+            hub.publish(Event("state", "two"))
             quiet = await watcher.wait(0)
-            hub.heard(Event("progress", "one"))
+            hub.publish(Event("progress", "one"))
             told = await watcher.wait(5)
-            passing = len(watcher.passing) == 1
+            passing = len(watcher.transient_events) == 1
         return [quiet, told, passing, not hub._watchers]
 
     assert asyncio.run(watch()) == [False, True, True, True]
@@ -128,9 +128,9 @@ def test_a_watcher_hears_only_of_its_task_and_leaves_nothing_behind() -> None:
 
 def test_all_who_wait_are_let_go_when_the_server_stops() -> None:
     async def close() -> bool:
-        hub = Hub()
-        with hub.watching("one") as watcher:
+        hub = Broadcaster()
+        with hub.subscribe("one") as watcher:
             hub.close()
-            return await watcher.wait(5) and hub.closing
+            return await watcher.wait(5) and hub.is_closing
 
     assert asyncio.run(close())

@@ -15,7 +15,7 @@ from localrun.cli.context import Face
 from localrun.cli.entry import commands
 from localrun.cli.exit_codes import ExitCode
 from localrun.engines.fake import FakeContainer, FakeEngine
-from localrun.server.sockets import AddressBusy, listen
+from localrun.server.sockets import AddressUnavailable, listen
 from tests.support.server_client import live, serve_desk
 from tests.support.server_process import ROOT, environment, serving
 
@@ -58,13 +58,13 @@ def test_both_addresses_of_localhost_answer_on_one_port() -> None:
 def test_a_port_in_use_is_told_with_the_port_and_the_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(AddressBusy, match=f"port {port} of 127.0.0.1 is in use") as caught:
+        with pytest.raises(AddressUnavailable, match=f"port {port} of 127.0.0.1 is in use") as caught:
             listen("127.0.0.1", port)
     assert "--port" in caught.value.remedy
 
 
 def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
-    with pytest.raises(AddressBusy, match="cannot listen"):
+    with pytest.raises(AddressUnavailable, match="cannot listen"):
         listen("192.0.2.1", 0)
 
 

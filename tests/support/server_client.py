@@ -15,9 +15,9 @@ from localrun.engines.base import Engine
 from localrun.engines.fake import FakeContainer
 from localrun.server import uvicorn_server
 from localrun.server.application import make_api
-from localrun.server.config import Options
+from localrun.server.config import ServerOptions
 from localrun.server.sockets import listen
-from localrun.server.state import Site
+from localrun.server.state import ServerState
 from tests.support.environment import Desk, make_desk
 
 
@@ -26,7 +26,7 @@ class ServerDesk:
     """A desk, the site on it, and a client of its API."""
 
     desk: Desk
-    site: Site
+    site: ServerState
     client: TestClient
     folder: Path
 
@@ -74,7 +74,7 @@ def serve_desk(
     """A server on a desk in `folder`."""
     given = {"logs": folder / "logs", **(settings or {})}
     with make_desk(folder, program, engine=engine, **given) as desk:
-        site = Site(desk.app, Options(**{"bundles": (folder,), **options}))
+        site = ServerState(desk.app, ServerOptions(**{"bundles": (folder,), **options}))
         with TestClient(make_api(site), base_url=base_url, headers=headers) as client:
             yield ServerDesk(desk, site, client, folder)
 
@@ -87,11 +87,11 @@ def add(container: FakeContainer) -> int:
 
 
 @contextmanager
-def live(site: Site) -> Iterator[str]:
+def live(site: ServerState) -> Iterator[str]:
     """A real server of a site, on a free port; its address."""
     sockets = listen("127.0.0.1", 0)
     try:
-        with uvicorn_server.live(make_api(site), site, sockets):
+        with uvicorn_server.serve_in_thread(make_api(site), site, sockets):
             yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     finally:
         for each in sockets:

@@ -26,16 +26,16 @@ class Check:
         return asdict(self)
 
 
-def well(name: str, message: str, **facts: Any) -> Check:
+def ok(name: str, message: str, **facts: Any) -> Check:
     """It is as it should be."""
     return Check(name, "ok", message, facts=facts)
 
 
-def doubtful(name: str, message: str, remedy: str, **facts: Any) -> Check:
+def warn(name: str, message: str, remedy: str, **facts: Any) -> Check:
     """It works, and may not for long or not for all."""
     return Check(name, "warn", message, remedy, facts)
 
 
-def failing(name: str, message: str, remedy: str, **facts: Any) -> Check:
+def fail(name: str, message: str, remedy: str, **facts: Any) -> Check:
     """It keeps tasks from running."""
     return Check(name, "fail", message, remedy, facts)

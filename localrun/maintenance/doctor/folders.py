@@ -9,14 +9,14 @@ from pathlib import Path
 
 from localrun.admission.ledger import Ledger
 from localrun.errors import LocalrunError
-from localrun.maintenance.doctor.check import Check, doubtful, failing, well
-from localrun.maintenance.doctor.host import mount_kind
+from localrun.maintenance.doctor.check import Check, fail, ok, warn
+from localrun.maintenance.doctor.host import filesystem_type
 from localrun.settings import Settings
 
 _SHARED = ("nfs", "nfs4", "cifs", "smb3", "9p", "afs")  # file systems whose locks may not hold
 
 
-def checks(settings: Settings, ledger: Path) -> Iterator[Check]:
+def check_folders(settings: Settings, ledger: Path) -> Iterator[Check]:
     """Each folder, whether it is there yet or not."""
     yield _home(settings.home)
     yield _plain("cache", settings.cache, "LOCALRUN_CACHE")
@@ -28,23 +28,23 @@ def _home(home: Path) -> Check:
     refused = _unwritable(home)
     remedy = "work in a folder of your own, or set LOCALRUN_HOME to one"
     if refused:
-        return failing("home", f"the tasks' folder {home} {refused}", remedy, path=str(home))
+        return fail("home", f"the tasks' folder {home} {refused}", remedy, path=str(home))
     if not home.exists():
-        return well("home", f"{home} (made when it is first needed)", path=str(home))
+        return ok("home", f"{home} (made when it is first needed)", path=str(home))
     status = home.stat()
     if status.st_uid != os.geteuid():
         message = f"the tasks' folder {home} belongs to another user: their dead tasks are left alone"
-        return doubtful("home", message, remedy, path=str(home))
+        return warn("home", message, remedy, path=str(home))
     if stat.S_IMODE(status.st_mode) & stat.S_IWOTH:
         message = f"everybody may write to the tasks' folder {home}"
-        return doubtful("home", message, f"chmod o-w {home}", path=str(home))
-    kind = mount_kind(home)
+        return warn("home", message, f"chmod o-w {home}", path=str(home))
+    kind = filesystem_type(home)
     if kind in _SHARED:
         message = (
             f"the tasks' folder {home} is on {kind}: a task may be carried twice if its locks do not hold"
         )
-        return doubtful("home", message, "set LOCALRUN_HOME to a local disk", path=str(home), kind=kind)
-    return well("home", f"{home}", path=str(home), kind=kind)
+        return warn("home", message, "set LOCALRUN_HOME to a local disk", path=str(home), kind=kind)
+    return ok("home", f"{home}", path=str(home), kind=kind)
 
 
 def _plain(name: str, folder: Path, variable: str) -> Check:
@@ -52,8 +52,8 @@ def _plain(name: str, folder: Path, variable: str) -> Check:
     if refused:
         what = "second runs are as slow as first ones" if name == "cache" else "`localrun serve` cannot start"
         message, remedy = f"{folder} {refused}: {what}", f"set {variable} to a folder of your own"
-        return doubtful(name, message, remedy, path=str(folder))
-    return well(
+        return warn(name, message, remedy, path=str(folder))
+    return ok(
         name, f"{folder}" + ("" if folder.exists() else " (made when it is first needed)"), path=str(folder)
     )
 
@@ -70,7 +70,7 @@ def _unwritable(folder: Path) -> str:
     return ""
 
 
-def is_busy(ledger: Path) -> bool:
+def has_active_tasks(ledger: Path) -> bool:
     """Whether any task of this machine runs or waits, as far as that can be seen."""
     try:
         return bool(Ledger(ledger, lambda _: None).read())
@@ -84,22 +84,22 @@ def _ledger(path: Path) -> Check:
     try:
         dead, living = ledger.stale_entries(), ledger.read()
     except LocalrunError as error:
-        return failing("ledger", error.message, error.remedy, path=str(path))
+        return fail("ledger", error.message, error.remedy, path=str(path))
     refused = _unwritable(path.parent)
     if refused:
-        return failing(
+        return fail(
             "ledger",
             f"the reservations' folder {path.parent} {refused}",
             f"make it writable, or remove {path.parent}",
             path=str(path),
         )
     if damage:
-        return doubtful("ledger", damage[0], "nothing: the next task makes it anew", path=str(path))
+        return warn("ledger", damage[0], "nothing: the next task makes it anew", path=str(path))
     count = f"{len(living)} tasks run or wait" if len(living) != 1 else "1 task runs or waits"
     if dead:
         entries = "1 entry of a process" if len(dead) == 1 else f"{len(dead)} entries of processes"
         message = f"{path}: {count}; {entries} that died"
-        return doubtful(
+        return warn(
             "ledger", message, "nothing: the next task takes them out", path=str(path), dead=len(dead)
         )
-    return well("ledger", f"{path}: {count}", path=str(path), living=len(living))
+    return ok("ledger", f"{path}: {count}", path=str(path), living=len(living))

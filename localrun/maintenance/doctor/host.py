@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from localrun.admission import Disk, HostSample, sample_host
-from localrun.maintenance.doctor.check import Check, doubtful, failing, well
+from localrun.maintenance.doctor.check import Check, fail, ok, warn
 from localrun.settings import Settings
 from localrun.units import format_bytes
 
@@ -22,7 +22,7 @@ _MEMORY = (85.0, 95.0)  # percent at which it is told, and at which no task star
 _NEAR = 10.0  # percent below its limit at which a disk is told
 
 
-def checks(settings: Settings, folders: Sequence[Path]) -> Iterator[Check]:
+def check_host(settings: Settings, folders: Sequence[Path]) -> Iterator[Check]:
     """Everything of this machine; `folders` are those whose disks matter."""
     seen = sample_host(folders)
     yield _memory(seen)
@@ -31,21 +31,21 @@ def checks(settings: Settings, folders: Sequence[Path]) -> Iterator[Check]:
     yield _open_files()
 
 
-def software(version: str) -> Iterator[Check]:
+def check_software(version: str) -> Iterator[Check]:
     """localrun, its Python, and the packages that it needs."""
     python = platform.python_version()
-    yield well("localrun", f"{version}, in {Path(__file__).parent.parent}", version=version)
+    yield ok("localrun", f"{version}, in {Path(__file__).parent.parent}", version=version)
     if sys.version_info < _PYTHON:
-        yield failing("python", f"{python} is too old", "use Python 3.11 or newer", version=python)
+        yield fail("python", f"{python} is too old", "use Python 3.11 or newer", version=python)
     else:
-        yield well("python", f"{python}, {sys.executable}", version=python)
+        yield ok("python", f"{python}, {sys.executable}", version=python)
     found = {name: _version(name) for name in _NEEDED}
     missing = [name for name, known in found.items() if known is None]
     if missing:
         remedy = f"pip install {' '.join(missing)}"
-        yield failing("packages", f"not installed: {', '.join(missing)}", remedy, **found)
+        yield fail("packages", f"not installed: {', '.join(missing)}", remedy, **found)
     else:
-        yield well("packages", ", ".join(f"{name} {known}" for name, known in found.items()), **found)
+        yield ok("packages", ", ".join(f"{name} {known}" for name, known in found.items()), **found)
 
 
 def _version(name: str) -> str | None:
@@ -61,11 +61,11 @@ def _memory(seen: HostSample) -> Check:
     said = f"{free} of {total} are free ({percent:.0f} % used)"
     facts = {"total": seen.memory_total, "available": seen.memory_available, "percent": round(percent, 1)}
     if percent >= _MEMORY[1]:
-        return failing("memory", f"{said}: no task starts", "end what uses the memory", **facts)
+        return fail("memory", f"{said}: no task starts", "end what uses the memory", **facts)
     if percent >= _MEMORY[0]:
         remedy = f"end what uses the memory: at {_MEMORY[1]:g} % no task starts"
-        return doubtful("memory", said, remedy, **facts)
-    return well("memory", said, **facts)
+        return warn("memory", said, remedy, **facts)
+    return ok("memory", said, **facts)
 
 
 def _disk(point: str, disk: Disk, settings: Settings) -> Check:
@@ -73,21 +73,21 @@ def _disk(point: str, disk: Disk, settings: Settings) -> Check:
     facts = {"mount": point, **disk._asdict()}
     remedy = "free some: `localrun prune`, `docker system df`"
     if disk.percent >= settings.disk_limit or disk.free < settings.disk_reserve:
-        return failing("disk", f"{said}: no task starts", remedy, **facts)
+        return fail("disk", f"{said}: no task starts", remedy, **facts)
     if disk.percent >= settings.disk_limit - _NEAR:
-        return doubtful("disk", f"{said}; at {settings.disk_limit:g} % no task starts", remedy, **facts)
-    return well("disk", said, **facts)
+        return warn("disk", f"{said}; at {settings.disk_limit:g} % no task starts", remedy, **facts)
+    return ok("disk", said, **facts)
 
 
 def _open_files() -> Check:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < _FILES:
         remedy = f"ulimit -n {min(1024, hard) if hard > 0 else 1024}"
-        return doubtful("open files", f"at most {soft}: too few for many tasks at once", remedy, limit=soft)
-    return well("open files", f"at most {soft}", limit=soft)
+        return warn("open files", f"at most {soft}: too few for many tasks at once", remedy, limit=soft)
+    return ok("open files", f"at most {soft}", limit=soft)
 
 
-def mount_kind(path: Path) -> str:
+def filesystem_type(path: Path) -> str:
     """The kind of file system that a path is on, as the kernel calls it; empty when that cannot be seen."""
     try:
         lines = Path("/proc/self/mounts").read_text().splitlines()

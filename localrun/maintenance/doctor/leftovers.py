@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from localrun.engines.base import Engine
 from localrun.maintenance import leftovers
-from localrun.maintenance.doctor.check import Check, doubtful, well
+from localrun.maintenance.doctor.check import Check, ok, warn
 from localrun.settings import Settings
 from localrun.task.workspace import TaskStore
 from localrun.units import format_bytes
@@ -17,47 +17,47 @@ _SHOWN = 3
 _NAME = 28  # characters shown of an image's name
 
 
-def of_home(home: TaskStore, settings: Settings) -> Iterator[Check]:
+def check_home(home: TaskStore, settings: Settings) -> Iterator[Check]:
     """What lies in the folder of tasks."""
     active = [home.open(name).load_or_none() for name in home.active_ids()]
     records = [record for record in active if record is not None]
     yield _counted(
         "dead tasks",
-        [record.id[:8] for record in records if leftovers.is_left(record)],
+        [record.id[:8] for record in records if leftovers.is_orphaned(record)],
         "{} whose process died",
         f"`{_PRUNE}`, or the next `localrun run`, ends them",
     )
     yield _counted(
         "waiting tasks",
-        [record.id[:8] for record in records if leftovers.waits(record)],
+        [record.id[:8] for record in records if leftovers.is_resumable(record)],
         "{} that nobody carries now; what runs goes on by itself",
         "`localrun wait --all` carries them on, and so does `localrun serve`",
     )
     yield _counted(
         "claims",
-        leftovers.claims(home),
+        leftovers.stale_locks(home),
         "{} of tasks that are gone or have ended",
         f"`{_PRUNE}` removes them",
     )
-    broken = leftovers.unreadable(home, _LOOKED_AT)
+    broken = leftovers.unreadable_tasks(home, _LOOKED_AT)
     names = [workspace.id[:8] for workspace in broken]
     yield _counted("records", names, "{} that cannot be read", "`localrun rm ID` deletes such a task")
-    files = [path.name for path in leftovers.drafts(home, settings.cache)]
+    files = [path.name for path in leftovers.temp_files(home, settings.cache)]
     yield _counted("half-written files", files, "{} of processes that died", f"`{_PRUNE}` deletes them")
 
 
-def of_engine(home: TaskStore, engine: Engine, *, busy: bool) -> Iterator[Check]:
+def check_engine(home: TaskStore, engine: Engine, *, busy: bool) -> Iterator[Check]:
     """What lies in the engine; while it is `busy`, images without a name may be those of a build."""
-    found = [stray.task_id[:8] for stray in leftovers.strays(home, engine)]
+    found = [stray.task_id[:8] for stray in leftovers.orphan_containers(home, engine)]
     yield _counted("containers", found, "{} that nobody carries", f"`{_PRUNE}` removes them")
-    broken_off = [] if busy else [name[:_NAME] for name, _ in leftovers.temporary(engine)]
+    broken_off = [] if busy else [name[:_NAME] for name, _ in leftovers.dangling_images(engine)]
     yield _counted(
         "temporary images", broken_off, "{} of builds that were broken off", f"`{_PRUNE}` removes them"
     )
     known = {image.id: image for _, image in leftovers.images(engine)}
     size = sum(image.size for image in known.values())
     message = f"{len(known)} that localrun loaded or built, {format_bytes(size)} at most"
-    yield well(
+    yield ok(
         "images",
         message + (f"; `{_PRUNE}` shows which are needed" if known else ""),
         count=len(known),
@@ -67,6 +67,6 @@ def of_engine(home: TaskStore, engine: Engine, *, busy: bool) -> Iterator[Check]
 
 def _counted(name: str, found: list[str], what: str, remedy: str) -> Check:
     if not found:
-        return well(name, "none", count=0)
+        return ok(name, "none", count=0)
     shown = ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")
-    return doubtful(name, f"{what.format(len(found))}: {shown}", remedy, count=len(found), found=found)
+    return warn(name, f"{what.format(len(found))}: {shown}", remedy, count=len(found), found=found)

@@ -11,7 +11,7 @@ from localrun.engines.base import Engine, EngineInfo
 from localrun.errors import LocalrunError
 from localrun.maintenance.doctor import engine as engines
 from localrun.maintenance.doctor import folders, host, leftovers
-from localrun.maintenance.doctor.check import Check, failing
+from localrun.maintenance.doctor.check import Check, fail
 from localrun.settings import Settings
 from localrun.task.workspace import TaskStore
 
@@ -24,20 +24,20 @@ def check_all(
 ) -> Iterator[tuple[str, Check]]:
     """Every check with its section. `engine` connects to the engine, and may raise."""
     home = TaskStore(settings.home)
-    yield from _in("software", host.software(version))
+    yield from _in("software", host.check_software(version))
     found = _asked(engine)
     if isinstance(found, Check):
         yield "engine", found
     else:
-        yield from _in("engine", engines.checks(found[1]))
+        yield from _in("engine", engines.check_engine(found[1]))
     root = [] if isinstance(found, Check) else [Path(found[1].root)]
     places = [settings.home.parent, *(folder for folder in root if folder.is_dir())]
-    yield from _in("machine", host.checks(settings, places))
-    yield from _in("folders", folders.checks(settings, ledger))
-    yield from _in("left behind", leftovers.of_home(home, settings))
+    yield from _in("machine", host.check_host(settings, places))
+    yield from _in("folders", folders.check_folders(settings, ledger))
+    yield from _in("left behind", leftovers.check_home(home, settings))
     if not isinstance(found, Check):
-        busy = folders.is_busy(ledger)
-        checks = leftovers.of_engine(home, found[0], busy=busy)
+        busy = folders.has_active_tasks(ledger)
+        checks = leftovers.check_engine(home, found[0], busy=busy)
         yield from _in("left behind", _told("containers", checks))
 
 
@@ -51,7 +51,7 @@ def _told(name: str, checks: Iterator[Check]) -> Iterator[Check]:
     try:
         yield from checks
     except LocalrunError as error:
-        yield failing(name, error.message, error.remedy)
+        yield fail(name, error.message, error.remedy)
 
 
 def _asked(engine: Callable[[], Engine]) -> tuple[Engine, EngineInfo] | Check:
@@ -63,7 +63,7 @@ def _asked(engine: Callable[[], Engine]) -> tuple[Engine, EngineInfo] | Check:
             made = engine()
             answers.put((made, made.info()))
         except LocalrunError as error:
-            answers.put(failing("engine", error.message, error.remedy))
+            answers.put(fail("engine", error.message, error.remedy))
 
     # a daemon: an address that swallows everything keeps nobody from the end
     threading.Thread(target=ask, name="checkup", daemon=True).start()
@@ -71,6 +71,6 @@ def _asked(engine: Callable[[], Engine]) -> tuple[Engine, EngineInfo] | Check:
         return answers.get(timeout=_PATIENCE)
     except Empty:
         message = f"it has not answered within {_PATIENCE:g} s"
-        return failing(
+        return fail(
             "engine", message, "see whether DOCKER_HOST names the right address, and restart the engine"
         )

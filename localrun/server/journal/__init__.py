@@ -9,9 +9,9 @@
 Old ones are kept beside them as `.1` (the newest), `.2`, ...
 """
 
-from localrun.server.journal.heartbeat import Heartbeat
-from localrun.server.journal.journal import REQUEST, VOLATILE, Journal
+from localrun.server.journal.heartbeat import HeartbeatEmitter
+from localrun.server.journal.journal import REQUEST_ID, VOLATILE_EVENTS, Journal
 from localrun.server.journal.reader import Line
-from localrun.server.journal.task_events import Scribe
+from localrun.server.journal.task_events import TaskEventListener
 
-__all__ = ["REQUEST", "VOLATILE", "Heartbeat", "Journal", "Line", "Scribe"]
+__all__ = ["REQUEST_ID", "VOLATILE_EVENTS", "HeartbeatEmitter", "Journal", "Line", "TaskEventListener"]

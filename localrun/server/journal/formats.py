@@ -14,8 +14,8 @@ from typing import Any
 from localrun.masking.redaction import encode
 
 TASK_ERROR = "task_error"
-ERRORS = frozenset({"error", TASK_ERROR})
-UNKNOWN = "Unknown error"
+ERROR_EVENTS = frozenset({"error", TASK_ERROR})
+UNKNOWN_ERROR = "Unknown error"
 
 _NAMES = ("task_requested", "task_created", "task_completed", "task_error", "task_updated")
 _EVENTS = re.compile(rf"task_(?={'|'.join(name.removeprefix('task_') for name in _NAMES)})")
@@ -33,13 +33,13 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def rest_of_line(request_id: Any, action: Any, data: Any, metadata: Any) -> str:
+def encode_fields(request_id: Any, action: Any, data: Any, metadata: Any) -> str:
     """What follows the time and the type of an event."""
     told = {"request_id": request_id, "action": action, "data": data, "metadata": metadata}
-    return searchable(encode(told))
+    return make_searchable(encode(told))
 
 
-def searchable(text: str) -> str:
+def make_searchable(text: str) -> str:
     """JSON in which no search finds an end of a line, or the name of an event."""
     if not text.isascii():
         text = text.translate(_LINE_ENDS)
@@ -49,22 +49,22 @@ def searchable(text: str) -> str:
     return text
 
 
-def detailed(when: str, event_type: str, rest: str) -> bytes:
+def json_line(when: str, event_type: str, rest: str) -> bytes:
     """One line of `heartbeat_detailed.jsonl`."""
     head = f'{{"timestamp": "{when}", "event_type": {encode(event_type)}'
     # a lone half of a surrogate pair has no UTF-8; its escape is JSON
     return f"{head}, {rest[1:]}\n".encode(errors="backslashreplace")
 
 
-def brief(when: str, event_type: str, request_id: Any, action: Any, data: Any) -> bytes:
+def event_line(when: str, event_type: str, request_id: Any, action: Any, data: Any) -> bytes:
     """One line of `heartbeat_events.log`."""
     parts = [f"[{when}] {event_type.upper()}", f"ID: {request_id}", f"Action: {action}"]
     return (_flat(" | ".join([*parts, *_suffix(event_type, data)])) + "\n").encode()
 
 
-def block(when: str, data: dict[str, Any]) -> bytes:
+def error_block(when: str, data: dict[str, Any]) -> bytes:
     """One block of `heartbeat_errors.log`."""
-    lines = [f"[{when}] ERROR: {_flat(str(data.get('error') or UNKNOWN))}"]
+    lines = [f"[{when}] ERROR: {_flat(str(data.get('error') or UNKNOWN_ERROR))}"]
     for name, key in (("Task", "task_id"), ("Detail", "detail")):
         if data.get(key):
             lines.append(f"{name}: {_flat(str(data[key]))}")
@@ -74,7 +74,7 @@ def block(when: str, data: dict[str, Any]) -> bytes:
     return "\n".join([*lines, "=" * 80, ""]).encode()
 
 
-def with_error(data: Any) -> dict[str, Any]:
+def normalize_error(data: Any) -> dict[str, Any]:
     """The data of an error with an `error` that is there, and the same for all errors of a kind.
 
     What it was made of (ids, paths, times) stays in `detail`, so that errors can be counted by `error`.
@@ -91,7 +91,7 @@ def _stable(text: str) -> str:
     line = text.partition("\n")[0].strip()
     for pattern, word in _PASSING:
         line = pattern.sub(word, line)
-    return line or UNKNOWN
+    return line or UNKNOWN_ERROR
 
 
 def _suffix(event_type: str, data: Any) -> list[str]:
@@ -101,7 +101,7 @@ def _suffix(event_type: str, data: Any) -> list[str]:
         found.append(f"Question: {str(known['question'])[:50]}...")
     if event_type == "outgoing_response" and "status" in known:
         found.append(f"Status: {known['status']}")
-    if event_type in ERRORS:
+    if event_type in ERROR_EVENTS:
         found.append(f"Error: {known.get('error')}")
     if event_type.startswith("task_") and known.get("task_id"):
         found.append(f"Task: {known['task_id']}")

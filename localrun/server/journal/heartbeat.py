@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from localrun.admission import HostSample
 
 
-class Heartbeat:
+class HeartbeatEmitter:
     """Emits `heartbeat` every `interval` seconds, at once when it starts, until it is stopped.
 
     Also a context manager. The events are volatile: they are in `heartbeat_stats.jsonl`.
@@ -46,7 +46,7 @@ class Heartbeat:
         if self._thread.is_alive():
             self._thread.join()
 
-    def __enter__(self) -> Heartbeat:
+    def __enter__(self) -> HeartbeatEmitter:
         self.start()
         return self
 

@@ -13,24 +13,24 @@ from typing import Any, NamedTuple
 from localrun.errors import LocalrunError
 from localrun.masking.redaction import Redactor, encode
 from localrun.server.journal import formats, reader
-from localrun.server.journal.log_file import LogFile, locked
-from localrun.server.journal.reader import Line, Wanted
+from localrun.server.journal.log_file import LogFile, lock_folder
+from localrun.server.journal.reader import Filter, Line
 
-VOLATILE = frozenset({"heartbeat", "task_stats"})  # come again and again, whatever happens
+VOLATILE_EVENTS = frozenset({"heartbeat", "task_stats"})  # come again and again, whatever happens
 
 # events that are to be written together: journal, and what is known of each
-_HELD: ContextVar[tuple[Journal, list[Entry]] | None] = ContextVar("held", default=None)
+_HELD: ContextVar[tuple[Journal, list[JournalEntry]] | None] = ContextVar("held", default=None)
 
 # the request that the present code works for: events of it carry its id without being told
-REQUEST: ContextVar[str | None] = ContextVar("request", default=None)
+REQUEST_ID: ContextVar[str | None] = ContextVar("request", default=None)
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """An event as it is written: plain data, and the line of it but for its time."""
 
     event_type: str
-    rest: str
-    told: dict[str, Any]
+    body: str
+    fields: dict[str, Any]
     volatile: bool
 
 
@@ -59,7 +59,7 @@ class Journal:
         self._stats = LogFile(folder / "heartbeat_stats.jsonl", max_bytes, keep, _mend_json)
         self._begin()
 
-    def hide(self, secret: str) -> None:
+    def add_secret(self, secret: str) -> None:
         """Never write this value down from now on."""
         self._redactor.add_secret(secret)
 
@@ -80,7 +80,7 @@ class Journal:
         full: the next event that can be written then tells how many are missing.
         """
         told = {
-            "request_id": request_id or REQUEST.get(),
+            "request_id": request_id or REQUEST_ID.get(),
             "action": action,
             "data": data if data is not None else {},
             "metadata": metadata or {},
@@ -88,10 +88,14 @@ class Journal:
         text = self._redactor.encode_fast(told)
         if text is None:
             told = {name: self._redactor.redact(part) for name, part in told.items()}
-        if text is None or event_type in formats.ERRORS:
-            told["data"] = formats.with_error(told["data"]) if event_type in formats.ERRORS else told["data"]
+        if text is None or event_type in formats.ERROR_EVENTS:
+            told["data"] = (
+                formats.normalize_error(told["data"]) if event_type in formats.ERROR_EVENTS else told["data"]
+            )
             text = encode(told)
-        entry = Entry(event_type, formats.searchable(text), told, volatile or event_type in VOLATILE)
+        entry = JournalEntry(
+            event_type, formats.make_searchable(text), told, volatile or event_type in VOLATILE_EVENTS
+        )
         held = _HELD.get()
         if held is not None and held[0] is self:
             held[1].append(entry)
@@ -99,12 +103,12 @@ class Journal:
             self._write([entry])
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def batch(self) -> Iterator[None]:
         """Within it, what this context emits is kept, and written at its end, in its order.
 
         Opening the files costs more than all else; an answer that is made of four events pays once.
         """
-        entries: list[Entry] = []
+        entries: list[JournalEntry] = []
         token = _HELD.set((self, entries))
         try:
             yield
@@ -112,13 +116,13 @@ class Journal:
             _HELD.reset(token)
             self._write(entries)
 
-    def _write(self, entries: list[Entry]) -> None:
+    def _write(self, entries: list[JournalEntry]) -> None:
         try:
-            with locked(self.folder):
+            with lock_folder(self.folder):
                 self._append([entry for entry in entries if not entry.volatile])
                 for entry in entries:
                     if entry.volatile:
-                        self._stats.append(formats.detailed(formats.now(), entry.event_type, entry.rest))
+                        self._stats.append(formats.json_line(formats.now(), entry.event_type, entry.body))
         except OSError:
             self.lost += len(entries)
 
@@ -126,7 +130,7 @@ class Journal:
         self, *, task_id: str | None = None, event_type: str | None = None, request_id: str | None = None
     ) -> Iterator[Line]:
         """The events so far, also rotated ones, the oldest first; volatile ones by their type only."""
-        return reader.read(self._file_of(event_type), Wanted(task_id, event_type, request_id))
+        return reader.read(self._file_of(event_type), Filter(task_id, event_type, request_id))
 
     def follow(
         self,
@@ -142,14 +146,14 @@ class Journal:
 
         Looks for them `every` so many seconds, because files tell nobody that they grew.
         """
-        wanted = Wanted(task_id, event_type, request_id)
+        wanted = Filter(task_id, event_type, request_id)
         stop = stop or threading.Event()
         return reader.follow(self._file_of(event_type), wanted, past=past, every=every, stop=stop)
 
     def _begin(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with locked(self.folder):
+            with lock_folder(self.folder):
                 for file in (self._detailed, self._events, self._errors):
                     file.touch()
         except OSError as error:
@@ -160,30 +164,32 @@ class Journal:
             ) from error
 
     def _file_of(self, event_type: str | None) -> LogFile:
-        return self._stats if event_type in VOLATILE else self._detailed
+        return self._stats if event_type in VOLATILE_EVENTS else self._detailed
 
-    def _append(self, entries: list[Entry]) -> None:
+    def _append(self, entries: list[JournalEntry]) -> None:
         if not entries:
             return
         when = formats.now()  # under the lock, so that the files are in the order of time
-        lines = b"".join(formats.detailed(when, entry.event_type, entry.rest) for entry in entries)
+        lines = b"".join(formats.json_line(when, entry.event_type, entry.body) for entry in entries)
         self._detailed.append(_gap(when, self.lost) + lines if self.lost else lines)
         self.lost = 0
         self._events.append(b"".join(_brief(when, entry) for entry in entries))
         errors = [
-            formats.block(when, entry.told["data"]) for entry in entries if entry.event_type in formats.ERRORS
+            formats.error_block(when, entry.fields["data"])
+            for entry in entries
+            if entry.event_type in formats.ERROR_EVENTS
         ]
         if errors:
             self._errors.append(b"".join(errors))
 
 
-def _brief(when: str, entry: Entry) -> bytes:
-    told = entry.told
-    return formats.brief(when, entry.event_type, told["request_id"], told["action"], told["data"])
+def _brief(when: str, entry: JournalEntry) -> bytes:
+    told = entry.fields
+    return formats.event_line(when, entry.event_type, told["request_id"], told["action"], told["data"])
 
 
 def _gap(when: str, lost: int) -> bytes:
-    return formats.detailed(when, "journal_gap", formats.rest_of_line(None, None, {"lost": lost}, {}))
+    return formats.json_line(when, "journal_gap", formats.encode_fields(None, None, {"lost": lost}, {}))
 
 
 def _mend_json(fragment: bytes) -> bytes:
@@ -193,8 +199,8 @@ def _mend_json(fragment: bytes) -> bytes:
             return fragment + b"\n"
     except (ValueError, RecursionError):
         pass
-    rest = formats.rest_of_line(None, None, {"bytes": len(fragment)}, {})
-    return formats.detailed(formats.now(), "journal_torn", rest)
+    rest = formats.encode_fields(None, None, {"bytes": len(fragment)}, {})
+    return formats.json_line(formats.now(), "journal_torn", rest)
 
 
 def _mend_text(fragment: bytes) -> bytes:

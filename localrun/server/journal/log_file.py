@@ -18,7 +18,7 @@ _FRAGMENT = 4 * 1024**2  # bytes that are looked through for the start of a torn
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Keep every other thread and process from writing to the logs of a folder.
 
     Not for a signal handler: it might interrupt the very thread that holds the lock.
@@ -40,11 +40,11 @@ class LogFile:
 
     _stream: int | None = None
 
-    def __init__(self, path: Path, max_bytes: int, keep: int, mend: Callable[[bytes], bytes]) -> None:
+    def __init__(self, path: Path, max_bytes: int, keep: int, repair: Callable[[bytes], bytes]) -> None:
         self.path = path
         self._max_bytes = max_bytes
         self._keep = keep
-        self._mend = mend
+        self._mend = repair
         self._place = (-1, -1)  # device and inode of what is open
         self._whole = -1  # its size after our last line: as long as it has that, nobody has torn one
 

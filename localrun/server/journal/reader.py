@@ -10,19 +10,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from localrun.server.journal.log_file import LogFile, locked
+from localrun.server.journal.log_file import LogFile, lock_folder
 
 Line = dict[str, Any]
 
 
-class Wanted(NamedTuple):
+class Filter(NamedTuple):
     """Which lines: of one task (the start of its id will do), type or request; None: of any."""
 
     task_id: str | None = None
     event_type: str | None = None
     request_id: str | None = None
 
-    def fits(self, line: Line) -> bool:
+    def matches(self, line: Line) -> bool:
         """Whether a line is one of these."""
         return (
             self.event_type in (None, line.get("event_type"))
@@ -31,7 +31,7 @@ class Wanted(NamedTuple):
         )
 
 
-def read(file: LogFile, wanted: Wanted) -> Iterator[Line]:
+def read(file: LogFile, wanted: Filter) -> Iterator[Line]:
     """The lines that were there when it began, the oldest first; what is no JSON object is passed over."""
     with ExitStack() as stack:
         for stream in _all_open(file, stack):
@@ -39,7 +39,7 @@ def read(file: LogFile, wanted: Wanted) -> Iterator[Line]:
 
 
 def follow(
-    file: LogFile, wanted: Wanted, *, past: bool, every: float, stop: threading.Event
+    file: LogFile, wanted: Filter, *, past: bool, every: float, stop: threading.Event
 ) -> Iterator[Line]:
     """The lines that come after the first was asked for, until `stop` is set; with the `past`, all.
 
@@ -63,7 +63,7 @@ class _Tail:
     def __init__(self, file: LogFile, *, past: bool) -> None:
         self._file = file
         self._rest = b""
-        with locked(file.path.parent):
+        with lock_folder(file.path.parent):
             self._stream = _open([*file.versions(), file.path][0] if past else file.path)
         if self._stream is not None and not past:
             self._stream.seek(0, os.SEEK_END)
@@ -99,7 +99,7 @@ class _Tail:
 
     def _next(self) -> None:
         """Go on with the file that came after ours, which may have been rotated already itself."""
-        with locked(self._file.path.parent):
+        with lock_folder(self._file.path.parent):
             streams = [stream for stream in map(_open, self._file.versions()) if stream is not None]
         after = self._after(streams)
         for stream in streams:
@@ -118,7 +118,7 @@ class _Tail:
 
 
 def _all_open(file: LogFile, stack: ExitStack) -> list[BinaryIO]:
-    with locked(file.path.parent):  # so that none is renamed between two of them
+    with lock_folder(file.path.parent):  # so that none is renamed between two of them
         streams = [stream for stream in map(_open, file.versions()) if stream is not None]
     return [stack.enter_context(stream) for stream in streams]
 
@@ -130,10 +130,10 @@ def _open(path: Path) -> BinaryIO | None:
         return None
 
 
-def _fitting(lines: list[bytes] | Iterator[bytes], wanted: Wanted) -> Iterator[Line]:
+def _fitting(lines: list[bytes] | Iterator[bytes], wanted: Filter) -> Iterator[Line]:
     for text in lines:
         line = _parse(text)
-        if line is not None and wanted.fits(line):
+        if line is not None and wanted.matches(line):
             yield line
 
 

@@ -11,7 +11,7 @@ _BEGIN, _GOOD = "CREATED", "FINISHED"
 _BAD = ("FAILED", "KILLED")
 
 
-class Scribe:
+class TaskEventListener:
     """A listener that writes down what a reader of the journal looks for: beginnings, starts and ends.
 
     What a task writes, and every state in between, is in the task's own folder: here it would push

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from localrun.server.schemas import Invalid, Refused
+from localrun.server.schemas import ErrorResponse, ValidationErrorResponse
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -30,7 +30,7 @@ _WORDS = {
 _ALWAYS = (400, 401, 403, 413, 421, 500)
 
 
-class Direct(APIRoute):
+class RawRoute(APIRoute):
     """A route whose function takes the request as it is: there is nothing to find out for it first."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -49,8 +49,8 @@ def responses(model: Any = None, *more: int, media: str = "application/json") ->
         good["content"] = {media: {"schema": {"type": "object" if is_stream else "string"}}}
     found: Responses = {200: good}
     for status in sorted({*_ALWAYS, *more} - {422}):
-        found[status] = {"model": Refused, "description": _WORDS[status]}
-    found[422] = {"model": Invalid, "description": "Something in the request does not fit."}
+        found[status] = {"model": ErrorResponse, "description": _WORDS[status]}
+    found[422] = {"model": ValidationErrorResponse, "description": "Something in the request does not fit."}
     return found
 
 

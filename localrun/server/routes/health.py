@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from localrun.server import request_body, schemas
-from localrun.server.error_handlers import Failing
-from localrun.server.responses import answer, now
+from localrun.server.error_handlers import log_failures
+from localrun.server.responses import json_response, now
 from localrun.server.routes.base import json_body, responses
-from localrun.server.state import Site, site_of
+from localrun.server.state import ServerState, get_state
 
 router = APIRouter(tags=["health"])
 
@@ -29,45 +29,45 @@ _PAGE_HEADERS = {
 @router.get("/heartbeat", summary="Say that the server is alive", responses=responses(schemas.Heartbeat))
 async def get_heartbeat(request: Request) -> Response:
     """The server is alive; whether a task runs, what was done last, and what the machine does."""
-    site = site_of(request)
-    with Failing(site.minutes, "heartbeat", "Failed to get heartbeat"):
-        site.minutes.polled("incoming_get", "/heartbeat", {})
+    site = get_state(request)
+    with log_failures(site.request_log, "heartbeat", "Failed to get heartbeat"):
+        site.request_log.log_poll("incoming_get", "/heartbeat", {})
         beat = await _beat(site)
-        site.minutes.polled("outgoing_response", "/heartbeat", beat)
-        return answer(beat)
+        site.request_log.log_poll("outgoing_response", "/heartbeat", beat)
+        return json_response(beat)
 
 
 @router.post(
     "/heartbeat",
     summary="Tell what you do",
-    responses=responses(schemas.Answered),
-    openapi_extra=json_body(schemas.Pulse),
+    responses=responses(schemas.HeartbeatResponse),
+    openapi_extra=json_body(schemas.HeartbeatRequest),
 )
 async def post_heartbeat(request: Request) -> Response:
     """Taken note of. No action is known here: tasks are made with `POST /task`."""
-    pulse = request_body.check(await request_body.read(request), schemas.Pulse)
-    site = site_of(request)
-    site.minutes.polled("incoming_post", "/heartbeat", pulse.model_dump())
+    pulse = request_body.validate(await request_body.read_json(request), schemas.HeartbeatRequest)
+    site = get_state(request)
+    site.request_log.log_poll("incoming_post", "/heartbeat", pulse.model_dump())
     content = {
         "status": "unknown_action",
         "error": f"Unknown action: {pulse.action}",
         "timestamp": now(),
     }
-    site.minutes.polled("outgoing_response", "/heartbeat", content)
-    return answer(content)
+    site.request_log.log_poll("outgoing_response", "/heartbeat", content)
+    return json_response(content)
 
 
-async def _beat(site: Site) -> dict[str, Any]:
-    host = await anyio.to_thread.run_sync(site.host)
-    running = site.running
+async def _beat(site: ServerState) -> dict[str, Any]:
+    host = await anyio.to_thread.run_sync(site.host_sample)
+    running = site.running_count
     return {
         "type": "heartbeat",
         "timestamp": now(),
         "in_task": running > 0,
-        "last_server_action": site.minutes.last_action,
+        "last_server_action": site.request_log.last_action,
         "status": "alive",
         "running": running,
-        "waiting": site.waiting,
+        "waiting": site.waiting_count,
         "host": {
             "cpu_percent": host.cpu_percent,
             "memory_percent": round(host.memory_percent, 1),

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from localrun.server import file_stream
-from localrun.server.broadcast import Watcher
+from localrun.server.broadcast import Subscription
 from localrun.server.routes.base import responses
 from localrun.server.routes.tasks import TaskId
-from localrun.server.state import Site, site_of
+from localrun.server.state import ServerState, get_state
 from localrun.task.events import Event
 
 router = APIRouter(tags=["watching"])
@@ -35,21 +35,21 @@ async def get_logs(
     follow: Annotated[bool, Query(description="Go on until the task has ended.")] = False,
 ) -> Response:
     """What the program wrote on its standard output and error, as it is."""
-    site = site_of(request)
-    site.find(task_id)
+    site = get_state(request)
+    site.get_record(task_id)
     return StreamingResponse(
         _log(site, task_id, follow=follow), media_type="text/plain; charset=utf-8", headers=_SAFE
     )
 
 
-async def _log(site: Site, task_id: str, *, follow: bool) -> AsyncIterator[bytes]:
+async def _log(site: ServerState, task_id: str, *, follow: bool) -> AsyncIterator[bytes]:
     path = site.app.store.open(task_id).log
-    with site.hub.watching(task_id) as watcher:
+    with site.broadcaster.subscribe(task_id) as watcher:
 
         def ended() -> bool:
             return not follow or site.is_ended(task_id)
 
-        async for piece in file_stream.pieces(path, site.hub, watcher, ended):
+        async for piece in file_stream.follow(path, site.broadcaster, watcher, ended):
             if piece:
                 yield piece
 
@@ -70,23 +70,23 @@ async def get_events(
 
     Each has a number, but `progress`, which is told once and not kept.
     """
-    site = site_of(request)
-    site.find(task_id)
+    site = get_state(request)
+    site.get_record(task_id)
     return StreamingResponse(
         _events(site, task_id, last_event_id), media_type="text/event-stream", headers=_SAFE
     )
 
 
-async def _events(site: Site, task_id: str, last: int) -> AsyncIterator[bytes]:
+async def _events(site: ServerState, task_id: str, last: int) -> AsyncIterator[bytes]:
     path = site.app.store.open(task_id).path / "events.jsonl"
     spoken = time.monotonic()
     yield b"retry: 1000\n\n"
-    with site.hub.watching(task_id) as watcher:
+    with site.broadcaster.subscribe(task_id) as watcher:
 
         def ended() -> bool:
             return site.is_ended(task_id)
 
-        async for number, line in file_stream.lines(path, site.hub, watcher, ended):
+        async for number, line in file_stream.follow_lines(path, site.broadcaster, watcher, ended):
             text = b"".join(_passing(watcher))
             text += _kept(number, line) if number > last else b""
             if not text and time.monotonic() - spoken > _ALIVE:
@@ -104,10 +104,10 @@ def _kept(number: int, line: bytes) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, str(kind).encode(), line)
 
 
-def _passing(watcher: Watcher) -> list[bytes]:
+def _passing(watcher: Subscription) -> list[bytes]:
     found = []
-    while watcher.passing:
-        found.append(b"event: progress\ndata: " + _as_json(watcher.passing.popleft()) + b"\n\n")
+    while watcher.transient_events:
+        found.append(b"event: progress\ndata: " + _as_json(watcher.transient_events.popleft()) + b"\n\n")
     return found
 
 

@@ -61,7 +61,7 @@ def test_only_ends_are_shown_as_over() -> None:
 
 
 def test_a_task_is_shown_with_the_keys_of_the_guide_and_its_time_in_utc() -> None:
-    shown = views.entry(record(assigned_by="ray", submitted={"type": "test"}))
+    shown = views.summary(record(assigned_by="ray", submitted={"type": "test"}))
     assert (shown["task_id"], shown["task"], shown["assigned_by"]) == ("0f8fad5b", {"type": "test"}, "ray")
     moment = datetime.fromisoformat(shown["timestamp"])
     assert (moment.timestamp(), moment.utcoffset()) == (NOW, timedelta(0))
@@ -69,13 +69,13 @@ def test_a_task_is_shown_with_the_keys_of_the_guide_and_its_time_in_utc() -> Non
 
 def test_an_ended_task_tells_how_long_it_took() -> None:
     history = [(TaskState.CREATED, NOW), (TaskState.FINISHED, NOW + 1.5)]
-    shown = views.whole(record(state=TaskState.FINISHED, history=history, result={"ok": True}))
+    shown = views.details(record(state=TaskState.FINISHED, history=history, result={"ok": True}))
     assert (shown["processing_time_ms"], shown["result"]) == (1500, {"ok": True})
     assert shown["completed_at"] > shown["timestamp"]
 
 
 def test_a_task_of_the_command_line_is_shown_as_it_would_have_been_sent() -> None:
-    shown = views.entry(record(submitted=None, bundle="add.zip", inputs={"a": 3}))
+    shown = views.summary(record(submitted=None, bundle="add.zip", inputs={"a": 3}))
     assert shown["task"] == {"bundle": "add.zip", "inputs": {"a": 3}}
 
 

@@ -16,8 +16,8 @@ WHEN = "2026-11-20T21:00:47.775315+00:00"
 
 
 def line(event_type: str, data: Any = None, metadata: Any = None) -> str:
-    rest = formats.rest_of_line("5926676f", "create_task", data or {}, metadata or {})
-    return formats.detailed(WHEN, event_type, rest).decode()
+    rest = formats.encode_fields("5926676f", "create_task", data or {}, metadata or {})
+    return formats.json_line(WHEN, event_type, rest).decode()
 
 
 def test_the_time_is_utc_and_has_six_digits() -> None:
@@ -43,7 +43,7 @@ def test_the_name_of_an_event_is_found_in_its_own_lines_only(name: str) -> None:
 @given(st.text(alphabet=st.sampled_from('\\_u005ftask"created\x85\u2028\n😀\ud800'), max_size=40))
 def test_any_text_is_one_line_that_reads_back_the_same(text: str) -> None:
     text = f"{text}task_created{text}"
-    written = formats.detailed(WHEN, "note", formats.rest_of_line(None, None, {text: text}, {}))
+    written = formats.json_line(WHEN, "note", formats.encode_fields(None, None, {text: text}, {}))
     assert written.count(b"\n") == 1
     assert len(written.decode().splitlines()) == 1
     assert b"task_created" not in written
@@ -55,13 +55,14 @@ def test_other_languages_stay_readable() -> None:
 
 
 def test_a_brief_line_names_type_request_and_action() -> None:
-    found = formats.brief(WHEN, "task_requested", "5926676f", "create_task", {})
+    found = formats.event_line(WHEN, "task_requested", "5926676f", "create_task", {})
     assert found.decode() == f"[{WHEN}] TASK_REQUESTED | ID: 5926676f | Action: create_task\n"
 
 
 def test_what_is_missing_in_a_brief_line_is_none() -> None:
     assert (
-        formats.brief(WHEN, "note", None, None, []).decode() == f"[{WHEN}] NOTE | ID: None | Action: None\n"
+        formats.event_line(WHEN, "note", None, None, []).decode()
+        == f"[{WHEN}] NOTE | ID: None | Action: None\n"
     )
 
 
@@ -75,30 +76,30 @@ def test_what_is_missing_in_a_brief_line_is_none() -> None:
     ],
 )
 def test_a_brief_line_says_what_matters_of_its_type(event_type: str, data: Any, suffix: str) -> None:
-    assert formats.brief(WHEN, event_type, "r", "a", data).decode().endswith(f"Action: a{suffix}\n")
+    assert formats.event_line(WHEN, event_type, "r", "a", data).decode().endswith(f"Action: a{suffix}\n")
 
 
 def test_a_brief_line_is_one_line_that_no_terminal_obeys() -> None:
-    found = formats.brief(WHEN, "error", "r\n[forged]", "a\x1b[2J", {"error": "x\u2028y\ud800"}).decode()
+    found = formats.event_line(WHEN, "error", "r\n[forged]", "a\x1b[2J", {"error": "x\u2028y\ud800"}).decode()
     assert found.count("\n") == 1
     assert found[:-1].isprintable()
 
 
 def test_an_error_is_a_block_that_ends_in_a_rule() -> None:
     data = {"error": "No space", "task_id": "abc", "traceback": "Traceback:\n  line 1\n"}
-    assert formats.block(WHEN, data).decode() == (
+    assert formats.error_block(WHEN, data).decode() == (
         f"[{WHEN}] ERROR: No space\nTask: abc\nTraceback: Traceback:\n  line 1\n{'=' * 80}\n"
     )
 
 
 @pytest.mark.parametrize("data", [{}, {"error": ""}, {"error": None}, None, {"error": "  \n"}])
 def test_an_error_always_has_a_text(data: Any) -> None:
-    assert formats.with_error(data)["error"] == "Unknown error"
+    assert formats.normalize_error(data)["error"] == "Unknown error"
 
 
 def test_errors_of_one_kind_have_the_same_text_and_keep_the_rest() -> None:
     first, second = (
-        formats.with_error({"error": f"Task {task} left /data/{task}/out.txt at {when}\nmore"})
+        formats.normalize_error({"error": f"Task {task} left /data/{task}/out.txt at {when}\nmore"})
         for task, when in [
             ("0f495b92-26c7-4be3-bff6-769c01ab8424", "2026-11-20T21:00:47+00:00"),
             ("11495b92-26c7-4be3-bff6-769c01ab8424", "2026-11-21T01:00:47.123456Z"),
@@ -109,11 +110,11 @@ def test_errors_of_one_kind_have_the_same_text_and_keep_the_rest() -> None:
 
 
 def test_a_text_that_is_stable_already_is_left_alone() -> None:
-    assert formats.with_error({"task_id": "x", "error": "Task not found for completion"}) == {
+    assert formats.normalize_error({"task_id": "x", "error": "Task not found for completion"}) == {
         "error": "Task not found for completion",
         "task_id": "x",
     }
 
 
 def test_an_error_whose_data_are_no_object_keeps_them() -> None:
-    assert formats.with_error(["a"]) == {"error": "Unknown error", "value": ["a"]}
+    assert formats.normalize_error(["a"]) == {"error": "Unknown error", "value": ["a"]}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from localrun.admission import HostSample, sample_host
-from localrun.server.journal import Heartbeat, Journal
+from localrun.server.journal import HeartbeatEmitter, Journal
 
 
 class Beats:
@@ -35,7 +35,7 @@ def test_the_first_beat_is_at_once_and_tells_cpu_memory_disk_and_tasks(
     journal: Journal, tmp_path: Path
 ) -> None:
     beats = Beats()
-    with Heartbeat(
+    with HeartbeatEmitter(
         journal, host=lambda: sample_host([tmp_path]), running=lambda: 1, waiting=beats, interval=1000
     ):
         beats.wait()
@@ -49,7 +49,7 @@ def test_the_first_beat_is_at_once_and_tells_cpu_memory_disk_and_tasks(
 
 def test_it_beats_again_and_again(journal: Journal) -> None:
     beats = Beats()
-    with Heartbeat(
+    with HeartbeatEmitter(
         journal, host=lambda: HostSample(1.0, 2, 1, {}), running=lambda: 0, waiting=beats, interval=0.001
     ):
         beats.wait(3)
@@ -58,7 +58,7 @@ def test_it_beats_again_and_again(journal: Journal) -> None:
 
 def test_it_ends_when_it_is_told_and_leaves_no_thread(journal: Journal) -> None:
     before = threading.active_count()
-    heart = Heartbeat(
+    heart = HeartbeatEmitter(
         journal, host=lambda: HostSample(1.0, 2, 1, {}), running=lambda: 0, waiting=lambda: 0, interval=1000
     )
     heart.stop()
@@ -75,7 +75,7 @@ def test_a_host_that_cannot_be_looked_at_stops_no_heart(journal: Journal) -> Non
         beaten.set()
         raise OSError("no /proc")
 
-    with Heartbeat(journal, host=broken, running=lambda: 0, waiting=lambda: 0, interval=1000):
+    with HeartbeatEmitter(journal, host=broken, running=lambda: 0, waiting=lambda: 0, interval=1000):
         assert beaten.wait(10)
     (line,) = journal.read(event_type="heartbeat")
     assert line["data"] == {"error": "no /proc"}

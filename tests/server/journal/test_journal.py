@@ -138,7 +138,7 @@ def test_volatile_events_push_no_error_out_of_the_last_hundred_lines(journal: Jo
 
 def test_no_secret_is_in_any_file(logs: Path) -> None:
     journal = Journal(logs, redact=["first-s3cret"])
-    journal.hide("second-s3cret")
+    journal.add_secret("second-s3cret")
     for text in ("first-s3cret", "second-s3cret", "password=third-s3cret"):
         journal.emit("error", request_id=text, action=text, data={"error": text, text: text}, metadata=text)
         journal.emit("heartbeat", data={"token": "fourth-s3cret", "text": text})

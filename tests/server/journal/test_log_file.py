@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun.server.journal.log_file import LogFile, locked
+from localrun.server.journal.log_file import LogFile, lock_folder
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def file(tmp_path: Path) -> LogFile:
 
 def add(file: LogFile, *lines: str) -> None:
     for line in lines:
-        with locked(file.path.parent):
+        with lock_folder(file.path.parent):
             file.append(line.encode() + b"\n")
 
 
@@ -80,5 +80,5 @@ def test_where_nothing_can_be_renamed_the_file_grows_on_and_no_line_is_lost(file
 
 def test_a_file_that_cannot_be_written_is_an_error(file: LogFile) -> None:
     file.path.mkdir()
-    with pytest.raises(OSError), locked(file.path.parent):
+    with pytest.raises(OSError), lock_folder(file.path.parent):
         file.append(b"x\n")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from localrun.server.journal import Journal, Scribe
-from localrun.server.state import journal_of
+from localrun.server.journal import Journal, TaskEventListener
+from localrun.server.state import get_journal
 from tests.support.environment import make_desk
 
 
@@ -23,7 +23,7 @@ def lines(journal: Journal) -> list[dict[str, Any]]:
 
 def test_a_task_is_four_lines_at_the_most(tmp_path: Path, journal: Journal) -> None:
     with make_desk(tmp_path, lambda container: container.path("/outputs/sum").write_text("7") * 0) as desk:
-        desk.app.manager.subscribe(Scribe(journal))
+        desk.app.manager.subscribe(TaskEventListener(journal))
         record = desk.run(values={"a": 3, "b": 4}, assigned_by="ray")
     kinds = [line["event_type"] for line in lines(journal)]
     assert kinds == ["task_created", "task_started", "task_completed"]
@@ -33,7 +33,7 @@ def test_a_task_is_four_lines_at_the_most(tmp_path: Path, journal: Journal) -> N
 
 def test_failures_of_a_kind_are_counted_as_one(tmp_path: Path, journal: Journal) -> None:
     with make_desk(tmp_path, lambda container: 3) as desk:
-        desk.app.manager.subscribe(Scribe(journal))
+        desk.app.manager.subscribe(TaskEventListener(journal))
         for _ in range(2):
             desk.run(values={"a": 3, "b": 4})
     errors = [line["data"] for line in lines(journal) if line["event_type"] == "task_error"]
@@ -48,7 +48,7 @@ def test_what_a_task_writes_is_not_in_the_journal(tmp_path: Path, journal: Journ
         return 1
 
     with make_desk(tmp_path, program) as desk:
-        desk.app.manager.subscribe(Scribe(journal))
+        desk.app.manager.subscribe(TaskEventListener(journal))
         desk.run(values={"a": 3, "b": 4})
     assert [
         line
@@ -59,7 +59,7 @@ def test_what_a_task_writes_is_not_in_the_journal(tmp_path: Path, journal: Journ
 
 def test_the_app_has_one_journal_that_hears_of_every_task(tmp_path: Path) -> None:
     with make_desk(tmp_path, lambda container: 1, logs=tmp_path / "elsewhere") as desk:
-        journal = journal_of(desk.app)
-        assert journal_of(desk.app) is journal
+        journal = get_journal(desk.app)
+        assert get_journal(desk.app) is journal
         desk.run(values={"a": 3, "b": 4})
     assert len(lines(journal)) == 3
