@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localrun.cli.exit_codes import of_cause
+from localrun.cli.exit_codes import code_for_cause
 from localrun.errors import Cause, Fault
 from localrun.task.causes import explain
 
@@ -27,7 +27,7 @@ def page() -> Page:
     made.table(
         ["cause", "what happened", "exit code"],
         [
-            [f"[`{cause}`](#{anchor(str(cause))})", explain(cause).what, str(int(of_cause(cause)))]
+            [f"[`{cause}`](#{anchor(str(cause))})", explain(cause).what, str(int(code_for_cause(cause)))]
             for cause in Cause
         ],
     )
@@ -37,5 +37,5 @@ def page() -> Page:
         made.prose(f"**What happened:** {said.what}")
         made.prose(f"**Why it does:** {said.why}")
         made.prose(f"**What to do:** {said.remedy}")
-        made.prose(f"Who has to act: {_ACTORS[cause.fault]}. Exit code: {int(of_cause(cause))}.")
+        made.prose(f"Who has to act: {_ACTORS[cause.fault]}. Exit code: {int(code_for_cause(cause))}.")
     return made

@@ -23,7 +23,7 @@ as_system = click.option(
 )
 
 
-def spoken(record: TaskRecord, system: str) -> Translation:
+def translate(record: TaskRecord, system: str) -> Translation:
     """A task in the words of a system."""
     return glossary.translate(record.state, record.step, _cause(record), system)
 
@@ -41,14 +41,14 @@ def history(record: TaskRecord, system: str) -> Iterator[tuple[str, float]]:
     What the system has one word for is one line; iExec tells the reason before FAILED.
     """
     last = ""
-    for saying, since in sayings(record, system):
+    for saying, since in translations(record, system):
         for word in filter(None, (saying.reason, saying.status)):
             if word != last:
                 yield word, since
             last = word
 
 
-def sayings(record: TaskRecord, system: str) -> Iterator[tuple[Translation, float]]:
+def translations(record: TaskRecord, system: str) -> Iterator[tuple[Translation, float]]:
     """A task at each moment that a state or a step began, in the words of a system."""
     for state, step, since in _moments(record):
         yield glossary.translate(state, step, _cause(record) if state.is_final else None, system), since
@@ -74,20 +74,20 @@ def as_fields(record: TaskRecord, system: str | None) -> dict[str, Any]:
     """What `--as` adds to a JSON record."""
     if system is None:
         return {}
-    return {"as": spoken(record, system).as_dict() | {"history": list(history(record, system))}}
+    return {"as": translate(record, system).as_dict() | {"history": list(history(record, system))}}
 
 
 def state_and_cause(record: TaskRecord, system: str | None) -> tuple[str, str]:
     """The two columns of a list."""
     if system is None:
         return str(record.state), record.cause or ""
-    saying = spoken(record, system)
+    saying = translate(record, system)
     return saying.status, saying.cause
 
 
-def facts(record: TaskRecord, system: str) -> Iterator[tuple[str, str]]:
+def status_rows(record: TaskRecord, system: str) -> Iterator[tuple[str, str]]:
     """The lines of a sheet."""
-    saying = spoken(record, system)
+    saying = translate(record, system)
     title = systems.TITLES[system]
     code = "" if saying.code.lower() == saying.status.lower() else f" ({saying.code})"
     yield title, saying.status + code

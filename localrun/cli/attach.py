@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
 
-End = futures.Future["TaskRecord"]
+TaskFuture = futures.Future["TaskRecord"]
 
 
-def ending(app: App, record: TaskRecord) -> End | None:
+def attach(app: App, record: TaskRecord) -> TaskFuture | None:
     """The end of a task, done also when nobody can carry it on; None when it has ended.
 
     `app` is to be left with `on_exit="leave"`: what is carried on here goes on without us.
@@ -29,7 +29,7 @@ def ending(app: App, record: TaskRecord) -> End | None:
         return Task(record.id, app.settings.home).end()
 
 
-def event_of(end: End | None) -> threading.Event:
+def done_event(end: TaskFuture | None) -> threading.Event:
     """The same as an event; set when there is none to wait for."""
     ended = threading.Event()
     if end is None:
@@ -39,7 +39,7 @@ def event_of(end: End | None) -> threading.Event:
     return ended
 
 
-def await_end(end: End | None) -> None:
+def wait_for_end(end: TaskFuture | None) -> None:
     """Block until then; Ctrl+C is heard."""
     from localrun.api.task import ATTENTION
 
@@ -47,7 +47,7 @@ def await_end(end: End | None) -> None:
         futures.wait([end], ATTENTION)
 
 
-def tell_open(end: End | None) -> None:
+def warn_if_unfinished(end: TaskFuture | None) -> None:
     """Say when the following is over and the task is not. Raises what kept it from being carried on."""
     record = None if end is None else end.result()
     if record is not None and not record.state.is_final:
@@ -55,7 +55,7 @@ def tell_open(end: End | None) -> None:
         err(f"no process carries the task {name} ({record.state}); `localrun kill {name}` ends it")
 
 
-def tell_unattended(workspace: Workspace) -> None:
+def warn_if_orphaned(workspace: Workspace) -> None:
     """Say when nobody writes down what a task writes just now."""
     record = workspace.load()
     if record.state.is_final:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
+from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
-from localrun.cli.signals import Interrupted, Interrupts
+from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.sanitize import harmless
 from localrun.console.streams import err, is_terminal, out
 from localrun.units import format_bytes
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Write it also when App Engine would refuse it.")
 @options.as_json
 @options.quiet
-@pass_face
+@pass_context
 def command(
-    face: Face,
+    face: CliContext,
     /,
     *,
     folder: Path,
@@ -59,9 +59,9 @@ def command(
 
     order = BuildOptions(folder, output, image, dict(build_args), force)
     teller = _Teller(shown=not (quiet or as_json))
-    with Interrupts() as interrupts, face.app() as app:
+    with SignalHandler() as interrupts, face.app() as app:
         try:
-            with interrupts.raising():
+            with interrupts.interruptible():
                 package = build(order, lambda: app.engine, cache=app.settings.cache, progress=teller.take)
         except Interrupted:
             return ExitCode.INTERRUPTED
@@ -82,7 +82,7 @@ class _Teller:
             err(harmless(what))
 
 
-def _show(package: BuiltBundle, face: Face, as_json: bool, quiet: bool) -> None:
+def _show(package: BuiltBundle, face: CliContext, as_json: bool, quiet: bool) -> None:
     from localrun.cli.findings import print_report
 
     if as_json:

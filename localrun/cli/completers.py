@@ -139,7 +139,7 @@ def _paths(begun: str) -> Iterator[str]:
             yield f"{folder}{slash}{entry.name}" + ("/" if entry.is_dir() else "")
 
 
-def words(_: click.Context, incomplete: str) -> Items:
+def terms(_: click.Context, incomplete: str) -> Items:
     """What `localrun explain` knows, whatever its letter case."""
     from localrun.platforms.vocabulary import glossary
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from localrun.cli.context import Face, pass_face
+from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import harmless
 from localrun.console.streams import out
 from localrun.errors import LocalrunError
@@ -92,8 +92,8 @@ _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 @click.command()
 @click.argument("shell", type=click.Choice(sorted(_SCRIPTS)), metavar="SHELL")
 @click.option("--line", hidden=True, help="Show what may follow this line.")
-@pass_face
-def command(face: Face, shell: str, line: str | None) -> None:
+@pass_context
+def command(face: CliContext, shell: str, line: str | None) -> None:
     """Print what SHELL (bash, zsh, fish) needs to complete commands, options, tasks, and inputs of a bundle.
 
     \b
@@ -108,7 +108,7 @@ def command(face: Face, shell: str, line: str | None) -> None:
         out("\t".join([item.type, harmless(item.value), harmless(item.help or "")]))
 
 
-def _following(face: Face, line: str) -> Iterator[CompletionItem]:
+def _following(face: CliContext, line: str) -> Iterator[CompletionItem]:
     """What may stand where the line ends; nothing when the line makes no sense so far."""
     from click.shell_completion import ShellComplete, split_arg_string
 

@@ -25,7 +25,7 @@ def _app(settings: Settings) -> App:
 
 
 @dataclass
-class Face:
+class CliContext:
     """The only place of the command that reads the environment.
 
     `make_app` may be replaced in tests; `imported` is called once all that a command needs is imported.
@@ -34,7 +34,7 @@ class Face:
     home: str | None = None
     make_app: MakeApp = _app
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    imported: Callable[[], None] = lambda: None
+    on_imported: Callable[[], None] = lambda: None
 
     @contextmanager
     def app(self, *, on_exit: OnExit = "kill") -> Iterator[App]:
@@ -51,4 +51,4 @@ class Face:
             app.close(on_exit=on_exit)
 
 
-pass_face = click.make_pass_decorator(Face)
+pass_context = click.make_pass_decorator(CliContext)

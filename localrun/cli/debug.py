@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
-from localrun.cli.exit_codes import ExitCode, of_error
+from localrun.cli.context import CliContext, pass_context
+from localrun.cli.exit_codes import ExitCode, code_for_error
 from localrun.console.display.sanitize import harmless, harmless_lines
 from localrun.console.streams import err, out
 from localrun.errors import LocalrunError
@@ -28,8 +28,8 @@ _WIDTH = 18
 )
 @click.option("--raw", is_flag=True, help="As iExec: one JSON line; a refusal is one on standard error.")
 @options.as_json
-@pass_face
-def command(face: Face, task_id: str, *, logs: bool, raw: bool, as_json: bool) -> int:
+@pass_context
+def command(face: CliContext, task_id: str, *, logs: bool, raw: bool, as_json: bool) -> int:
     """Show the task ID and its replicas as iExec does: every status with its time, causes, exit codes.
 
     The keys are those of `iexec task debug`; `local` stands in place of `onchainData`. Workers are called
@@ -43,7 +43,7 @@ def command(face: Face, task_id: str, *, logs: bool, raw: bool, as_json: bool) -
             raise
         told = {"name": type(error).__name__, "message": error.message}
         err(json.dumps({"ok": False, "command": "debug", "error": told}))
-        return of_error(error)
+        return code_for_error(error)
     if raw or as_json:
         from localrun.console.results import print_json
 
@@ -61,7 +61,7 @@ def _found(app: App, task_id: str, *, logs: bool) -> dict[str, Any]:
     replicas = app.replicas(record)
     found = iexec_view.view(record, replicas)
     if logs:
-        runs = iexec_view.runs_of(record, replicas)
+        runs = iexec_view.worker_runs(record, replicas)
         found["appLogs"] = iexec_view.logs([(worker, app.store.open(run.id)) for worker, run in runs])
     return found
 

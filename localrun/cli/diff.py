@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
+from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.console.display.sanitize import harmless
 from localrun.console.streams import err, out
@@ -25,8 +25,8 @@ _WIDTH = 60  # characters shown of a value
 @click.argument("first", metavar="ID", shell_complete=options.complete_task)
 @click.argument("second", metavar="ID", shell_complete=options.complete_task)
 @options.as_json
-@pass_face
-def command(face: Face, first: str, second: str, as_json: bool) -> int:
+@pass_context
+def command(face: CliContext, first: str, second: str, as_json: bool) -> int:
     """Show in what two tasks differ: what they were given, how they ended, and what they gave.
 
     Files are compared by their content. The exit code is 0 when nothing differs but ids, times and places,

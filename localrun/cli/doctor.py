@@ -10,7 +10,7 @@ import click
 
 from localrun._version import __version__
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
+from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.console.display.sanitize import harmless_lines
 from localrun.console.streams import is_terminal, out
@@ -29,8 +29,8 @@ Found = tuple[str, "Check"]
 
 @click.command()
 @options.as_json
-@pass_face
-def command(face: Face, as_json: bool) -> int:
+@pass_context
+def command(face: CliContext, as_json: bool) -> int:
     """Look whether tasks would run here: engine, limits, memory, disks, folders, and what was left behind.
 
     Each is ok, warn or fail, with what to do. Nothing is changed. The exit code is 0 when nothing failed,
@@ -49,10 +49,10 @@ def command(face: Face, as_json: bool) -> int:
         )
     else:
         _print(found, face.environ)
-    return ExitCode.UNWELL if failed else ExitCode.FINISHED
+    return ExitCode.UNHEALTHY if failed else ExitCode.FINISHED
 
 
-def _looked(face: Face) -> Iterator[Found]:
+def _looked(face: CliContext) -> Iterator[Found]:
     from localrun.maintenance.doctor import check_all
 
     settings, checks = _settings(face)
@@ -64,7 +64,7 @@ def _looked(face: Face) -> Iterator[Found]:
         app.close()
 
 
-def _settings(face: Face) -> tuple[Settings, list[Check]]:
+def _settings(face: CliContext) -> tuple[Settings, list[Check]]:
     """The settings, without the variables that do not fit; and what is to be said of them."""
     from localrun import settings
     from localrun.maintenance.doctor import fail, ok

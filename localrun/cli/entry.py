@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import click
 
 from localrun._version import __version__
-from localrun.cli.context import Face, MakeApp
-from localrun.cli.exit_codes import ExitCode, of_error
-from localrun.cli.group import Commands
+from localrun.cli.context import CliContext, MakeApp
+from localrun.cli.exit_codes import ExitCode, code_for_error
+from localrun.cli.group import LazyGroup
 from localrun.console import streams
 from localrun.errors import LocalrunError, UsageError
 
@@ -19,7 +19,7 @@ __all__ = ["main"]
 
 
 @click.group(
-    cls=Commands,
+    cls=LazyGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None, make_app: MakeApp | None = None
     streams.prepare()
     if arguments is None:
         return _program(sys.argv[1:])
-    face = Face() if make_app is None else Face(make_app=make_app)
+    face = CliContext() if make_app is None else CliContext(make_app=make_app)
     return _checked(list(arguments), face)
 
 
@@ -53,7 +53,7 @@ def _program(given: list[str]) -> int:
     """
     gc.disable()
     try:
-        return _checked(given, Face(imported=_imported))
+        return _checked(given, CliContext(on_imported=_imported))
     finally:
         gc.freeze()
 
@@ -63,7 +63,7 @@ def _imported() -> None:
     gc.enable()
 
 
-def _checked(given: list[str], face: Face) -> int:
+def _checked(given: list[str], face: CliContext) -> int:
     try:
         return _call(given, face)
     except LocalrunError as error:
@@ -77,7 +77,7 @@ def _checked(given: list[str], face: Face) -> int:
         return _tell(_of_system(error), face, as_json="--json" in given)
 
 
-def _call(given: list[str], face: Face) -> int:
+def _call(given: list[str], face: CliContext) -> int:
     """The command's own code; the errors of click as ours."""
     try:
         return commands.main(given, prog_name="localrun", obj=face, standalone_mode=False) or 0
@@ -101,7 +101,7 @@ def _usage(error: click.UsageError) -> UsageError:
     return UsageError(error.format_message(), remedy=f"`{page}` shows how it is called")
 
 
-def _tell(error: LocalrunError, face: Face, *, as_json: bool) -> int:
+def _tell(error: LocalrunError, face: CliContext, *, as_json: bool) -> int:
     from localrun.console.report import report_error
 
     report_error(error, face.environ)
@@ -109,4 +109,4 @@ def _tell(error: LocalrunError, face: Face, *, as_json: bool) -> int:
         from localrun.console.results import failure_fields, print_json
 
         print_json(failure_fields(error))
-    return of_error(error)
+    return code_for_error(error)

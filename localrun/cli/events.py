@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
+from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import harmless
 from localrun.console.streams import err
 
@@ -31,8 +31,8 @@ _SHOWN = ("task_id", "assigned_by", "status", "error", "explanation", "reason", 
 @click.option("--type", "event_type", metavar="TYPE", help="Only of this type, such as task_error.")
 @click.option("--logs", metavar="DIR", help="Where the journal is.  [default: logs]")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one JSON object.")
-@pass_face
-def command(face: Face, /, logs: str | None, as_json: bool, **wanted: Any) -> None:
+@pass_context
+def command(face: CliContext, /, logs: str | None, as_json: bool, **wanted: Any) -> None:
     """Show what happened, the oldest first: the journal that `localrun serve` writes.
 
     Heartbeats, which come again and again, are shown with --type heartbeat.

@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
     ENGINE_OR_HOST = 5
     ADDRESS = 6
     LOGS = 7
-    UNWELL = 8
+    UNHEALTHY = 8
     NO_CONSENSUS = 9
     TIMEOUT = 124  # as timeout(1) has it
     INTERRUPTED = 130  # as shells have it for Ctrl+C
@@ -34,7 +34,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.ENGINE_OR_HOST: "the container engine or this machine failed",
     ExitCode.ADDRESS: "`serve`: the address is in use",
     ExitCode.LOGS: "`serve`: the log folder cannot be written",
-    ExitCode.UNWELL: "`doctor`: something keeps tasks from running",
+    ExitCode.UNHEALTHY: "`doctor`: something keeps tasks from running",
     ExitCode.NO_CONSENSUS: "`--replicas`: too few of them gave the same result",
     ExitCode.TIMEOUT: "the task ran longer than its --timeout, or `wait` than its own",
     ExitCode.INTERRUPTED: "stopped by Ctrl+C, a signal, or `localrun kill`",
@@ -90,11 +90,11 @@ def worst(codes: Iterable[int]) -> int:
     return next((code for code in _WORST_FIRST if code in found), max(found, default=ExitCode.FINISHED))
 
 
-def of_cause(cause: Cause | None) -> ExitCode:
+def code_for_cause(cause: Cause | None) -> ExitCode:
     """The exit code of a task that ended for `cause`; None: it ended well."""
     return ExitCode.FINISHED if cause is None else _BY_CAUSE[cause]
 
 
-def of_error(error: LocalrunError) -> ExitCode:
+def code_for_error(error: LocalrunError) -> ExitCode:
     """The exit code of an error that ended the command itself."""
-    return ExitCode.USAGE if isinstance(error, UsageError) else of_cause(error.cause)
+    return ExitCode.USAGE if isinstance(error, UsageError) else code_for_cause(error.cause)

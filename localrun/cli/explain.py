@@ -27,7 +27,7 @@ _FEW = 6
 def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from localrun.cli import completers
 
-    return completers.words(ctx, incomplete)
+    return completers.terms(ctx, incomplete)
 
 
 @click.command()
@@ -46,7 +46,7 @@ def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> Non
     if as_json:
         from localrun.console.results import print_json
 
-        print_json({"word": asked or None, "meanings": [fields(word) for word in found]})
+        print_json({"word": asked or None, "meanings": [term_fields(word) for word in found]})
     elif asked.strip():
         out("\n\n".join("\n".join(_sheet(word)) for word in found))
     else:
@@ -86,7 +86,7 @@ def _with(asked: str) -> list[str]:
     return [name for name in names if part in normalize(name)] if len(part) > 3 else []
 
 
-def fields(word: Term) -> dict[str, Any]:
+def term_fields(word: Term) -> dict[str, Any]:
     """A meaning as JSON; what it does not have is left out, but for `here`."""
     known = {
         "system": word.system,
@@ -123,10 +123,10 @@ def _sheet(word: Term) -> Iterator[str]:
 
 def _own(word: Term) -> Iterator[str]:
     if word.kind == "cause":
-        from localrun.cli.exit_codes import of_cause
+        from localrun.cli.exit_codes import code_for_cause
 
         cause = Cause[word.name]
-        yield f"  who has to act: {_ACTORS[cause.fault]}; exit code {int(of_cause(cause))}"
+        yield f"  who has to act: {_ACTORS[cause.fault]}; exit code {int(code_for_cause(cause))}"
     if word.analogue:
         yield f"  it is {word.analogue}"
     for saying in _elsewhere(word):

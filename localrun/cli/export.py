@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from localrun.cli.context import Face, pass_face
+from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.console.streams import out
 
@@ -14,8 +14,8 @@ from localrun.console.streams import out
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--active", is_flag=True, help="Only the tasks that have not ended.")
-@pass_face
-def command(face: Face, file: Path, active: bool) -> int:
+@pass_context
+def command(face: CliContext, file: Path, active: bool) -> int:
     """Write the records of this folder's tasks to FILE, one JSON object a line.
 
     What the tasks read and wrote is not in it: it stays in their folders.

@@ -59,10 +59,10 @@ def verdict(report: ValidationReport) -> str:
 
 
 def _named(report: ValidationReport) -> str:
-    return described(report.descriptor) if report.descriptor else report.bundle
+    return name_and_version(report.descriptor) if report.descriptor else report.bundle
 
 
-def described(descriptor: Descriptor) -> str:
+def name_and_version(descriptor: Descriptor) -> str:
     """`Add integers 1.0.0`."""
     return f"{' '.join(descriptor.name.split())} {descriptor.version}"
 

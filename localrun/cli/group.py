@@ -72,14 +72,14 @@ EXAMPLES = [
 ]
 
 
-def begun(known: Mapping[str, str], incomplete: str) -> list[CompletionItem]:
+def matching_commands(known: Mapping[str, str], incomplete: str) -> list[CompletionItem]:
     """The commands that begin so, of those with what they do."""
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(name, help=what) for name, what in known.items() if name.startswith(incomplete)]
 
 
-class Commands(click.Group):
+class LazyGroup(click.Group):
     """A group that knows the names of its commands, and imports one when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
@@ -97,7 +97,7 @@ class Commands(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The commands that begin so, without importing any; else what click knows: options."""
         known = {name: what for name, (_, what) in COMMANDS.items()}
-        return begun(known, incomplete) or super().shell_complete(ctx, incomplete)
+        return matching_commands(known, incomplete) or super().shell_complete(ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The commands, by what they are for."""

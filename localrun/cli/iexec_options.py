@@ -81,12 +81,12 @@ _OPTIONS = (
 )
 
 
-def with_order(function: Callable[..., int]) -> Callable[..., int]:
+def with_iexec_options(function: Callable[..., int]) -> Callable[..., int]:
     """Give a command the options of an order."""
     return reduce(lambda made, option: option(made), reversed(_OPTIONS), function)
 
 
-def take_order(given: dict[str, Any]) -> IexecInputs | None:
+def pop_iexec_inputs(given: dict[str, Any]) -> IexecInputs | None:
     """Take the options of an order out of those of a command; None for the task of a bundle.
 
     Raises `UsageError` for options that only an iExec app has.

@@ -13,21 +13,21 @@ from localrun.task.states import StepName, TaskState
 if TYPE_CHECKING:
     from localrun.task.workspace import Workspace
 
-LONGEST = 100_000  # characters of a stream that are shown, as iExec's scheduler keeps them
+MAX_LOG_CHARS = 100_000  # characters of a stream that are shown, as iExec's scheduler keeps them
 Fields = dict[str, Any]
-Run = tuple[str, TaskRecord]  # the name of a worker, and the task that it carried out
+WorkerRun = tuple[str, TaskRecord]  # the name of a worker, and the task that it carried out
 
 _CLOSED = {TaskState.FINISHED: "COMPLETED", TaskState.FAILED: "FAILED", TaskState.KILLED: "FAILED"}
 
 
 def view(record: TaskRecord, replicas: list[TaskRecord]) -> Fields:
     """All but the logs. `replicas` are the runs that a task with replicas had, as far as they are there."""
-    runs = runs_of(record, replicas)
+    runs = worker_runs(record, replicas)
     return {
         "local": _local(record, runs),
         "offchainData": {
             "task": {
-                "status": as_system.spoken(record, "iexec").status,
+                "status": as_system.translate(record, "iexec").status,
                 "statusHistory": [_entry(word, since) for word, since in _task_history(record)],
             },
             "replicates": [_replicate(worker, run, record) for worker, run in runs],
@@ -35,7 +35,7 @@ def view(record: TaskRecord, replicas: list[TaskRecord]) -> Fields:
     }
 
 
-def runs_of(record: TaskRecord, replicas: list[TaskRecord]) -> list[Run]:
+def worker_runs(record: TaskRecord, replicas: list[TaskRecord]) -> list[WorkerRun]:
     """Who carried the task out: its replicas, or it itself; nobody, when it has no container."""
     if record.plan is None:
         return []
@@ -48,10 +48,10 @@ def logs(runs: list[tuple[str, Workspace]]) -> list[Fields]:
     """What each worker's program wrote, its end only when it is long."""
     from localrun.task import log
 
-    return [{"worker": worker, **log.tail_by_stream(place.log, LONGEST)} for worker, place in runs]
+    return [{"worker": worker, **log.tail_by_stream(place.log, MAX_LOG_CHARS)} for worker, place in runs]
 
 
-def _local(record: TaskRecord, runs: list[Run]) -> Fields:
+def _local(record: TaskRecord, runs: list[WorkerRun]) -> Fields:
     """What stands in place of the chain's data: its keys as far as they mean something here, and ours."""
     groups = record.replication.groups if record.replication else []
     agreed = groups[0] if groups and record.replication and record.replication.reached else None
@@ -119,7 +119,7 @@ def _moments(run: TaskRecord, whole: TaskRecord) -> Iterator[tuple[str, float, s
             yield "APP_DOWNLOADED", step.started, ""
         if step.name is StepName.TASK and step.finished is not None and step.exit_code == 0:
             yield "COMPUTED", step.finished, ""
-    for saying, since in as_system.sayings(run, "iexec"):
+    for saying, since in as_system.translations(run, "iexec"):
         yield saying.replica, since, saying.cause
     if run.id != whole.id and whole.ended_at is not None:
         yield from _verdict(run, whole)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from localrun.cli.context import Face, pass_face
+from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.console.streams import err, out
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@pass_face
-def command(face: Face, file: Path) -> int:
+@pass_context
+def command(face: CliContext, file: Path) -> int:
     """Make the tasks of FILE, which `localrun export` wrote, known in this folder.
 
     Ended tasks are listed again. Active ones are made anew of what was submitted, and wait for the next

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import as_system, options
-from localrun.cli.context import Face, pass_face
-from localrun.cli.watch import show
+from localrun.cli.context import CliContext, pass_context
+from localrun.cli.watch import print_or_watch
 
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 @options.watch
 @as_system.as_system
 @options.as_json
-@pass_face
-def command(face: Face, task_id: str, *, watch: float | None, system: str | None, as_json: bool) -> None:
+@pass_context
+def command(
+    face: CliContext, task_id: str, *, watch: float | None, system: str | None, as_json: bool
+) -> None:
     """Show the timeline of the task ID, what was done in each state, its usage, and the size of its data."""
     from localrun.console.summary import summary
 
@@ -36,10 +38,12 @@ def command(face: Face, task_id: str, *, watch: float | None, system: str | None
 
         def look() -> tuple[str, bool]:
             now = workspace.load()
-            words = (as_system.history(now, system), as_system.spoken(now, system).status) if system else ()
+            words = (
+                (as_system.history(now, system), as_system.translate(now, system).status) if system else ()
+            )
             return summary(now, workspace, *words).rstrip("\n"), not now.state.is_final
 
-        show(look, watch, face.environ, as_json=as_json)
+        print_or_watch(look, watch, face.environ, as_json=as_json)
 
 
 def info_fields(record: TaskRecord, workspace: Workspace) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import click
 from msgspec.structs import fields
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
+from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import harmless
 from localrun.console.streams import out
 from localrun.errors import EngineError
@@ -35,8 +35,10 @@ _BYTES = ("max_file_size",)
 @options.image
 @options.build_args
 @options.as_json
-@pass_face
-def command(face: Face, bundle: Path, image: str | None, build_args: options.Pairs, as_json: bool) -> None:
+@pass_context
+def command(
+    face: CliContext, bundle: Path, image: str | None, build_args: options.Pairs, as_json: bool
+) -> None:
     """Show what BUNDLE takes and gives, with constraints and defaults, its image, and what it needs.
 
     Nothing is built, pulled or run.

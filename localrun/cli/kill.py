@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
+from localrun.cli.context import CliContext, pass_context
 from localrun.console.streams import out
 
 
@@ -19,8 +19,8 @@ from localrun.console.streams import out
 )
 @click.option("--now", is_flag=True, help="Give it no time at all.")
 @options.as_json
-@pass_face
-def command(face: Face, task_id: str, grace: float | None, now: bool, as_json: bool) -> None:
+@pass_context
+def command(face: CliContext, task_id: str, grace: float | None, now: bool, as_json: bool) -> None:
     """Stop the task ID and wait for its end.
 
     The program gets SIGTERM, and SIGKILL when it has not ended within the grace.

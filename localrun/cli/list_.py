@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import as_system, options
-from localrun.cli.context import Face, pass_face
-from localrun.cli.watch import show
+from localrun.cli.context import CliContext, pass_context
+from localrun.cli.watch import print_or_watch
 from localrun.console.display.sanitize import columns, harmless
 from localrun.console.streams import is_terminal, out
 from localrun.task.states import TaskState
@@ -40,9 +40,9 @@ _STATES = [str(state) for state in TaskState]
 @options.watch
 @as_system.as_system
 @options.as_json
-@pass_face
+@pass_context
 def command(
-    face: Face,
+    face: CliContext,
     *,
     everything: bool,
     limit: int,
@@ -59,7 +59,7 @@ def command(
             return [record for record in found if state in (None, record.state)]
 
         if watch is not None:
-            show(lambda: _table(records(), system), watch, face.environ, as_json=as_json)
+            print_or_watch(lambda: _table(records(), system), watch, face.environ, as_json=as_json)
             return
         found = records()
     if as_json:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
-from localrun.cli.watch import show
+from localrun.cli.context import CliContext, pass_context
+from localrun.cli.watch import print_or_watch
 from localrun.console.display.sanitize import harmless
 from localrun.console.streams import err, out
 from localrun.units import format_bytes
@@ -30,8 +30,8 @@ _HEADS = ("SIZE", "WRITTEN", "FILE")
 @click.option("-a", "--all", "everything", is_flag=True, help="Also its inputs and its logs.")
 @options.watch
 @options.as_json
-@pass_face
-def command(face: Face, task_id: str, *, everything: bool, watch: float | None, as_json: bool) -> None:
+@pass_context
+def command(face: CliContext, task_id: str, *, everything: bool, watch: float | None, as_json: bool) -> None:
     """List the files that the task ID has written, also while it runs.
 
     Links, pipes and devices are shown as what they are, and never followed.
@@ -41,23 +41,23 @@ def command(face: Face, task_id: str, *, everything: bool, watch: float | None, 
     if watch is not None:
 
         def look() -> tuple[str, bool]:
-            now = listed(workspace, everything=everything)
+            now = list_task_files(workspace, everything=everything)
             return "\n".join(_lines(now)), not workspace.load().state.is_final
 
-        show(look, watch, face.environ, as_json=as_json)
+        print_or_watch(look, watch, face.environ, as_json=as_json)
         return
-    found = listed(workspace, everything=everything)
+    found = list_task_files(workspace, everything=everything)
     if as_json:
         from localrun.console.results import print_json
 
         print_json(_fields(record, found))
     elif found.entries:
         out("\n".join(_lines(found)))
-    for remark in remarks(record, found):
+    for remark in notes(record, found):
         err(remark)
 
 
-def listed(workspace: Workspace, *, everything: bool = False) -> Listing:
+def list_task_files(workspace: Workspace, *, everything: bool = False) -> Listing:
     """What is in the output folder; with `everything` in those of inputs and logs too, by folder."""
     from localrun.values.listing import Listing, list_folder
 
@@ -72,7 +72,7 @@ def listed(workspace: Workspace, *, everything: bool = False) -> Listing:
     )
 
 
-def remarks(record: TaskRecord, found: Listing) -> Iterator[str]:
+def notes(record: TaskRecord, found: Listing) -> Iterator[str]:
     """What is to be known beside the list."""
     if found.is_truncated:
         yield f"there are more files than these {len(found.entries)}; all are in {Path(record.folder)}"

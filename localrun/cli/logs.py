@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.attach import End, await_end, ending, event_of, tell_open, tell_unattended
-from localrun.cli.context import Face, pass_face
+from localrun.cli.attach import (
+    TaskFuture,
+    attach,
+    done_event,
+    wait_for_end,
+    warn_if_orphaned,
+    warn_if_unfinished,
+)
+from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import harmless_lines
 from localrun.console.file_follower import Grown
 from localrun.console.streams import err, is_terminal, out
@@ -30,8 +37,8 @@ _STEPS = ("permissions", "task", "outputs")
 @click.option("--step", type=click.Choice(_STEPS), default="task", show_default=True, help="Of which step.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the task has ended.")
 @options.as_json
-@pass_face
-def command(face: Face, task_id: str, step: str, follow: bool, as_json: bool) -> None:
+@pass_context
+def command(face: CliContext, task_id: str, step: str, follow: bool, as_json: bool) -> None:
     """Show what the task ID wrote.
 
     The steps `permissions` and `outputs` run no program of their own: they show what was done, and how.
@@ -39,17 +46,17 @@ def command(face: Face, task_id: str, step: str, follow: bool, as_json: bool) ->
     """
     with face.app(on_exit="leave") as app:
         workspace, record = app.find(task_id)
-        end = ending(app, record) if follow else None
-        face.imported()
+        end = attach(app, record) if follow else None
+        face.on_imported()
         if as_json or step != "task":
-            await_end(end)
+            wait_for_end(end)
             _print_at_once(workspace, step, as_json=as_json)
         else:
             _print_log(workspace, record, face, end, follow=follow)
         if follow:
-            tell_open(end)
+            warn_if_unfinished(end)
         else:
-            tell_unattended(workspace)
+            warn_if_orphaned(workspace)
 
 
 def _print_at_once(workspace: Workspace, step: str, *, as_json: bool) -> None:
@@ -85,11 +92,11 @@ def _how(record: TaskRecord, step: str) -> str:
 
 
 def _print_log(
-    workspace: Workspace, record: TaskRecord, face: Face, end: End | None, *, follow: bool
+    workspace: Workspace, record: TaskRecord, face: CliContext, end: TaskFuture | None, *, follow: bool
 ) -> None:
     plain = is_terminal(sys.stdout, face.environ)
     wrote = False
-    for data in pieces(workspace.log, event_of(end) if follow else None):
+    for data in read_chunks(workspace.log, done_event(end) if follow else None):
         wrote = True
         _put(data, plain=plain)
     if not wrote and not follow:
@@ -102,7 +109,7 @@ def _nothing(record: TaskRecord) -> str:
     return f"the task {record.id[:8]} wrote nothing" + ("" if record.state.is_final else " yet")
 
 
-def pieces(path: Path, ended: threading.Event | None) -> Iterator[bytes]:
+def read_chunks(path: Path, ended: threading.Event | None) -> Iterator[bytes]:
     """What is in a file, and what is added to it until `ended` is set; None: only what is there."""
     grown = Grown(path)
     while True:

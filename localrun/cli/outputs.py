@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
+from localrun.cli.context import CliContext, pass_context
 from localrun.console.streams import err
 from localrun.errors import UsageError
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     help="Copy them to DIR.",
 )
 @options.as_json
-@pass_face
-def command(face: Face, task_id: str, output: Path | None, as_json: bool) -> None:
+@pass_context
+def command(face: CliContext, task_id: str, output: Path | None, as_json: bool) -> None:
     """Show the outputs of the task ID, or copy them; also what a failed task left."""
     from localrun.console.results import print_json, print_outputs
 

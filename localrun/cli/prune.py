@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
-from localrun.cli.exit_codes import ExitCode, of_error
+from localrun.cli.context import CliContext, pass_context
+from localrun.cli.exit_codes import ExitCode, code_for_error
 from localrun.console.display.sanitize import harmless
 from localrun.console.streams import err, is_terminal, out
 from localrun.errors import LocalrunError
@@ -38,9 +38,9 @@ _DIGITS = 12  # shown of a handle or a digest
 )
 @click.option("-y", "--yes", is_flag=True, help="Delete it, and do not ask.")
 @options.as_json
-@pass_face
+@pass_context
 def command(
-    face: Face,
+    face: CliContext,
     *,
     older_than: float | None,
     keep: int | None,
@@ -104,7 +104,7 @@ def _name(item: PruneItem) -> str:
     return f"{harmless(name):<36}"
 
 
-def _asked(face: Face) -> bool:
+def _asked(face: CliContext) -> bool:
     """Whether somebody is there to ask, and says yes."""
     if not _can_ask(face):
         err("nothing was deleted; `localrun prune --yes` does it")
@@ -112,11 +112,11 @@ def _asked(face: Face) -> bool:
     return click.confirm("delete all of this?", default=False)
 
 
-def _can_ask(face: Face) -> bool:
+def _can_ask(face: CliContext) -> bool:
     return sys.stdin.isatty() and is_terminal(sys.stdout, face.environ)
 
 
-def _delete(pruning: Pruner, proposal: PrunePlan, face: Face) -> int:
+def _delete(pruning: Pruner, proposal: PrunePlan, face: CliContext) -> int:
     from localrun.console.report import report_error
 
     refused = list(_each(pruning, proposal.items))
@@ -124,7 +124,7 @@ def _delete(pruning: Pruner, proposal: PrunePlan, face: Face) -> int:
         report_error(error, face.environ)
     size = proposal.size - sum(item.size for item, _ in refused)
     out(f"deleted {len(proposal.items) - len(refused)} of {len(proposal.items)}, {format_bytes(size)}")
-    return of_error(refused[0][1]) if refused else ExitCode.FINISHED
+    return code_for_error(refused[0][1]) if refused else ExitCode.FINISHED
 
 
 def _each(pruning: Pruner, items: Iterable[PruneItem]) -> Iterable[tuple[PruneItem, LocalrunError]]:
@@ -155,4 +155,4 @@ def _as_json(pruning: Pruner, proposal: PrunePlan, *, delete: bool) -> int:
         state = {"deleted": delete and error is None, "error": str(error) if error else None}
         items.append({**asdict(item), **state})
     print_json({"items": items, "size": proposal.size, "notes": list(proposal.notes)})
-    return of_error(next(iter(refused.values()))) if refused else ExitCode.FINISHED
+    return code_for_error(next(iter(refused.values()))) if refused else ExitCode.FINISHED

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
-from localrun.cli.run import Choices, carry_out, with_choices
+from localrun.cli.context import CliContext, pass_context
+from localrun.cli.run import Choices, run_in_foreground, with_run_options
 
 if TYPE_CHECKING:
     from localrun.app import App
@@ -22,18 +22,18 @@ _OVER = ("timeout", "cpus", "memory", "gpus", "network", "writable_inputs", "har
 
 @click.command()
 @options.task_id
-@with_choices
+@with_run_options
 @click.option(
     "--same-image", is_flag=True, help="Use the very image and descriptor of ID, though its bundle changed."
 )
-@pass_face
-def command(face: Face, /, task_id: str, same_image: bool, **given: Any) -> int:
+@pass_context
+def command(face: CliContext, /, task_id: str, same_image: bool, **given: Any) -> int:
     """Run the task ID again: its bundle, inputs and options, but for what is given here.
 
     The bundle is taken as it is now; what has changed in it is said. Limits that ID had from its
     descriptor are the descriptor's again. When the bundle is gone, the image and descriptor of ID serve.
     """
-    return carry_out(face, _OfTask(task_id, same_image=same_image), Choices(**given))
+    return run_in_foreground(face, _OfTask(task_id, same_image=same_image), Choices(**given))
 
 
 class _OfTask:

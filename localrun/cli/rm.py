@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
-from localrun.cli.exit_codes import ExitCode, of_error
+from localrun.cli.context import CliContext, pass_context
+from localrun.cli.exit_codes import ExitCode, code_for_error
 from localrun.console.streams import out
 from localrun.errors import LocalrunError, UsageError
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 @options.task_ids
 @click.option("-a", "--all", "everything", is_flag=True, help="Every task of this folder that has ended.")
 @options.as_json
-@pass_face
-def command(face: Face, task_ids: tuple[str, ...], everything: bool, as_json: bool) -> int:
+@pass_context
+def command(face: CliContext, task_ids: tuple[str, ...], everything: bool, as_json: bool) -> int:
     """Delete the tasks ID... with their inputs, outputs and logs."""
     if bool(task_ids) == everything:
         raise UsageError("give the ids of the tasks, or --all", remedy="`localrun list` shows the ids")
@@ -41,7 +41,7 @@ def _ended(app: App) -> list[str]:
     return [record.id for record in app.tasks() if record.state.is_final]
 
 
-def _remove(app: App, prefixes: list[str], face: Face) -> tuple[list[str], int]:
+def _remove(app: App, prefixes: list[str], face: CliContext) -> tuple[list[str], int]:
     """Delete what can be deleted, and tell what cannot."""
     from localrun.console.report import report_error
 
@@ -52,5 +52,5 @@ def _remove(app: App, prefixes: list[str], face: Face) -> tuple[list[str], int]:
             removed.append(app.remove(prefix))
         except LocalrunError as error:
             report_error(error, face.environ)
-            code = of_error(error)
+            code = code_for_error(error)
     return removed, code

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
-from localrun.cli.exit_codes import ExitCode, of_cause, of_error
-from localrun.cli.iexec_options import take_order, with_order
-from localrun.cli.signals import Interrupted, Interrupts
+from localrun.cli.context import CliContext, pass_context
+from localrun.cli.exit_codes import ExitCode, code_for_cause, code_for_error
+from localrun.cli.iexec_options import pop_iexec_inputs, with_iexec_options
+from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.base import display_for
 from localrun.console.display.event_queue import Feed
 from localrun.errors import Cause, LocalrunError, TaskKilled
@@ -139,29 +139,29 @@ _OPTIONS = (
 )
 
 
-def with_choices(function: Callable[..., int]) -> Callable[..., int]:
+def with_run_options(function: Callable[..., int]) -> Callable[..., int]:
     """Give a command the options of `Choices`."""
     return reduce(lambda made, option: option(made), reversed(_OPTIONS), function)
 
 
 @click.command()
 @click.argument("bundle", type=click.Path())
-@with_choices
-@with_order
-@pass_face
-def command(face: Face, /, bundle: str, **given: Any) -> int:
+@with_run_options
+@with_iexec_options
+@pass_context
+def command(face: CliContext, /, bundle: str, **given: Any) -> int:
     """Run the task of BUNDLE and show its outputs.
 
     BUNDLE is a .zip or a folder with a descriptor and an image archive, a folder with a descriptor and a
     Dockerfile, or a descriptor together with --image.
     """
-    order = take_order(given)
-    return carry_out(face, _OfBundle(bundle, order), Choices(**given))
+    order = pop_iexec_inputs(given)
+    return run_in_foreground(face, _OfBundle(bundle, order), Choices(**given))
 
 
-def carry_out(face: Face, origin: Origin, choices: Choices) -> int:
+def run_in_foreground(face: CliContext, origin: Origin, choices: Choices) -> int:
     """Run a task in the foreground, from its submission to its outputs; the exit code."""
-    with Interrupts() as interrupts:
+    with SignalHandler() as interrupts:
         try:
             return _Run(face, origin, choices, interrupts).through()
         except Interrupted:
@@ -171,7 +171,7 @@ def carry_out(face: Face, origin: Origin, choices: Choices) -> int:
         return _refuse(error, face, origin, choices)
 
 
-def _refuse(error: LocalrunError, face: Face, origin: Origin, choices: Choices) -> int:
+def _refuse(error: LocalrunError, face: CliContext, origin: Origin, choices: Choices) -> int:
     from localrun.console.report import report_error
 
     report_error(error, face.environ)
@@ -179,13 +179,13 @@ def _refuse(error: LocalrunError, face: Face, origin: Origin, choices: Choices) 
         from localrun.console.results import failure_fields, print_json
 
         print_json(failure_fields(error, origin.name))
-    return of_error(error)
+    return code_for_error(error)
 
 
 class _Run:
     """One run, with all that belongs to it."""
 
-    def __init__(self, face: Face, origin: Origin, choices: Choices, interrupts: Interrupts) -> None:
+    def __init__(self, face: CliContext, origin: Origin, choices: Choices, interrupts: SignalHandler) -> None:
         self._face = face
         self._origin = origin
         self._choices = choices
@@ -200,7 +200,7 @@ class _Run:
             with self._shown():
                 app = self._open(stack)
                 task = self._submit(app)
-                self._face.imported()
+                self._face.on_imported()
                 record = self._follow(app, task)
             return self._close(record, task.workspace)
 
@@ -213,7 +213,7 @@ class _Run:
             self._display.end(self._feed.left_out)
 
     def _open(self, stack: ExitStack) -> App:
-        with self._interrupts.raising():
+        with self._interrupts.interruptible():
             app = stack.enter_context(self._face.app())
             app.connect_in_background()
             if self._choices.output is not None:
@@ -225,18 +225,18 @@ class _Run:
 
     def _submit(self, app: App) -> ActiveTask:
         try:
-            with self._interrupts.raising():
+            with self._interrupts.interruptible():
                 request = self._origin.request(app, self._choices, self._display.say)
-                return app.manager.submit(request, self._feed.put, defer_signals=self._interrupts.held)
+                return app.manager.submit(request, self._feed.put, defer_signals=self._interrupts.deferred)
         except Interrupted:
             started = app.manager.get_all_active_tasks()
             if not started:
                 raise
-            self._interrupts.answer_again()
+            self._interrupts.requeue()
             return started[0]
 
     def _follow(self, app: App, task: ActiveTask) -> TaskRecord:
-        with self._interrupts.stopping(lambda number: self._stop(app, task, number)):
+        with self._interrupts.on_signal(lambda number: self._stop(app, task, number)):
             sweep = threading.Thread(target=self._sweep, args=(app,), name="sweep")
             end = threading.Thread(target=self._await, args=(app, task), name="end")
             end.start()
@@ -283,10 +283,10 @@ class _Run:
     def _close(self, record: TaskRecord, workspace: Workspace) -> int:
         from localrun.console.report import report_error, report_task
 
-        code = of_cause(Cause[record.cause] if record.cause else None)
+        code = code_for_cause(Cause[record.cause] if record.cause else None)
         outputs = record.outputs
         try:
-            with self._interrupts.raising():
+            with self._interrupts.interruptible():
                 outputs = self._deliver(record, workspace)
         except Interrupted:
             code = ExitCode.INTERRUPTED

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
+from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.console.report import report_error
 from localrun.console.streams import err, out
@@ -63,8 +63,8 @@ GREETING = "🎯 Task Manager initialized - Global task lists created"
 )
 @click.option("--name", "names", multiple=True, metavar="HOST", help="A name that the server is called by.")
 @click.option("--without-engine", is_flag=True, help="Start although no container engine answers.")
-@pass_face
-def command(face: Face, /, logs: str | None, without_engine: bool, **given: Any) -> int:
+@pass_context
+def command(face: CliContext, /, logs: str | None, without_engine: bool, **given: Any) -> int:
     """Serve the tasks of this folder over HTTP.
 
     Only this machine can reach the server, unless another --host is given; then requests need a token.
@@ -107,7 +107,7 @@ def _listen(chosen: ServerOptions) -> list[socket.socket]:
 
 
 def _start(
-    face: Face, app: App, chosen: ServerOptions, sockets: list[socket.socket], *, lenient: bool
+    face: CliContext, app: App, chosen: ServerOptions, sockets: list[socket.socket], *, lenient: bool
 ) -> int:
     from localrun.server.state import ServerState
 
@@ -126,7 +126,7 @@ def _start(
     return ExitCode.FINISHED
 
 
-def _serve(face: Face, site: Any, sockets: list[socket.socket]) -> None:
+def _serve(face: CliContext, site: Any, sockets: list[socket.socket]) -> None:
     from localrun.server.application import make_api
     from localrun.server.uvicorn_server import serve
 
@@ -135,7 +135,7 @@ def _serve(face: Face, site: Any, sockets: list[socket.socket]) -> None:
     shown = f"[{host}]" if ":" in host else host
     out(f"localrun serves http://{shown}:{port} (the API: http://{shown}:{port}/docs); Ctrl+C stops it")
     api = make_api(site)
-    face.imported()
+    face.on_imported()
     serve(api, site, sockets)
     if site.options.on_exit == "leave":
         # what carries the tasks must not see the engine close, nor be waited for: the next process goes on
@@ -145,6 +145,6 @@ def _serve(face: Face, site: Any, sockets: list[socket.socket]) -> None:
     site.app.close()
 
 
-def _refuse(error: LocalrunError, face: Face, code: ExitCode) -> int:
+def _refuse(error: LocalrunError, face: CliContext, code: ExitCode) -> int:
     report_error(error, face.environ)
     return code

@@ -19,14 +19,14 @@ from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-Stop = Callable[[int], None]  # gets the number of the signal: 1 for the first
+StopCallback = Callable[[int], None]  # gets the number of the signal: 1 for the first
 
 
 class Interrupted(BaseException):
     """A signal asked for the end. No `Exception`, so that nothing on its way takes it for a failure."""
 
 
-class Interrupts:
+class SignalHandler:
     """Takes the signals over, as a context manager in the main thread."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Interrupts:
         self._stops: SimpleQueue[int] | None = None
         self._before: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> Interrupts:
+    def __enter__(self) -> SignalHandler:
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
                 self._before[number] = signal.signal(number, self._arrived)
@@ -64,7 +64,7 @@ class Interrupts:
             raise Interrupted
 
     @contextmanager
-    def raising(self) -> Iterator[None]:
+    def interruptible(self) -> Iterator[None]:
         """Within it, a signal raises `Interrupted`, once; also one that came before and was not answered."""
         self._raising = True
         try:
@@ -74,7 +74,7 @@ class Interrupts:
             self._raising = False
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def deferred(self) -> Iterator[None]:
         """Within it, a signal waits for the end of the block."""
         self._held = True
         try:
@@ -84,7 +84,7 @@ class Interrupts:
         self._raise_if_pending()
 
     @contextmanager
-    def stopping(self, stop: Stop) -> Iterator[None]:
+    def on_signal(self, stop: StopCallback) -> Iterator[None]:
         """Within it, each signal calls `stop`, in a thread of its own: a second is not kept waiting."""
         stops: SimpleQueue[int] = SimpleQueue()
         thread = threading.Thread(target=_serve, args=(stops, stop), name="interrupts")
@@ -100,12 +100,12 @@ class Interrupts:
             stops.put(0)
             thread.join()
 
-    def answer_again(self) -> None:
+    def requeue(self) -> None:
         """Let the signal that raised be answered by the next `stopping`."""
         self._pending += 1
 
 
-def _serve(stops: SimpleQueue[int], stop: Stop) -> None:
+def _serve(stops: SimpleQueue[int], stop: StopCallback) -> None:
     threads: list[threading.Thread] = []
     while number := stops.get():
         threads.append(threading.Thread(target=stop, args=(number,), name=f"stop-{number}"))

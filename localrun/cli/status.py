@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import as_system, options
-from localrun.cli.context import Face, pass_face
+from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import harmless_lines
 from localrun.console.streams import out
 from localrun.errors import Problem
@@ -25,8 +25,8 @@ _INDENT = 12
 @options.task_id
 @as_system.as_system
 @options.as_json
-@pass_face
-def command(face: Face, task_id: str, system: str | None, *, as_json: bool) -> None:
+@pass_context
+def command(face: CliContext, task_id: str, system: str | None, *, as_json: bool) -> None:
     """Show where the task ID is, what it uses, and why it ended.
 
     ID is the beginning of an id, or `last`.
@@ -51,10 +51,10 @@ def status_fields(record: TaskRecord) -> dict[str, Any]:
     plain = record.as_dict()
     more = {key: plain[key] for key in ("step", "resources", "container", "network", "timeout")}
     times = {"created": record.created_at or None, "ended": record.ended_at}
-    return {**as_fields(record), **more, **times, "owner_gone": owner_gone(record)}
+    return {**as_fields(record), **more, **times, "owner_gone": is_owner_gone(record)}
 
 
-def owner_gone(record: TaskRecord) -> bool:
+def is_owner_gone(record: TaskRecord) -> bool:
     """Whether the process that carries the task died before its end."""
     from localrun.task.process import is_alive
 
@@ -66,9 +66,9 @@ def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
     yield "name", record.name
     yield "bundle", record.bundle
     if system is not None:
-        yield from as_system.facts(record, system)
+        yield from as_system.status_rows(record, system)
     yield "state", str(record.state) + (f" in the step {record.step}" if record.step else "")
-    if owner_gone(record):
+    if is_owner_gone(record):
         yield "", f"its process is gone; `localrun kill {record.id[:8]}` ends it"
     yield from _why(record)
     yield from _replicas(record)

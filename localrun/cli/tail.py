@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import options
-from localrun.cli.attach import await_end, ending, tell_open, tell_unattended
-from localrun.cli.context import Face, pass_face
+from localrun.cli.attach import attach, wait_for_end, warn_if_orphaned, warn_if_unfinished
+from localrun.cli.context import CliContext, pass_context
 from localrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ _LINES = 10
 )
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is added, until the task has ended.")
 @options.as_json
-@pass_face
+@pass_context
 def command(
-    face: Face, task_id: str, files: tuple[str, ...], lines: int, *, follow: bool, as_json: bool
+    face: CliContext, task_id: str, files: tuple[str, ...], lines: int, *, follow: bool, as_json: bool
 ) -> None:
     """Show the last lines of FILEs that the task ID has written, also while it runs.
 
@@ -43,17 +43,17 @@ def command(
     with face.app(on_exit="leave") as app:
         workspace, record = app.find(task_id)
         _refuse_remote(record, files)
-        end = ending(app, record) if follow else None
-        face.imported()
+        end = attach(app, record) if follow else None
+        face.on_imported()
         if as_json:
-            await_end(end)
+            wait_for_end(end)
             _print_json(workspace, files, lines)
         else:
             _tails(workspace, record)(files, lines=lines, end=end, out=sys.stdout)
         if follow:
-            tell_open(end)
+            warn_if_unfinished(end)
         elif not files:
-            tell_unattended(workspace)
+            warn_if_orphaned(workspace)
 
 
 def _refuse_remote(record: TaskRecord, files: tuple[str, ...]) -> None:

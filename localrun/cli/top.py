@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
-from localrun.cli.watch import show
+from localrun.cli.context import CliContext, pass_context
+from localrun.cli.watch import print_or_watch
 from localrun.console.display.sanitize import columns, harmless
 from localrun.console.streams import err, is_terminal
 from localrun.errors import ContainerGone, EngineError
@@ -37,8 +37,8 @@ _HEADS = (
 @options.task_ids
 @click.option("--no-stream", is_flag=True, help="Show it once, as where there is no terminal.")
 @options.as_json
-@pass_face
-def command(face: Face, task_ids: tuple[str, ...], *, no_stream: bool, as_json: bool) -> None:
+@pass_context
+def command(face: CliContext, task_ids: tuple[str, ...], *, no_stream: bool, as_json: bool) -> None:
     """Show processor, memory and disk that the tasks ID..., or all that run, use just now, and go on.
 
     100 % is one processor. PEAK is the most memory that was seen; of an ended task it is what remains. The
@@ -49,16 +49,16 @@ def command(face: Face, task_ids: tuple[str, ...], *, no_stream: bool, as_json: 
             board.await_speeds()
             _print_once(board, face, as_json=as_json)
         else:
-            show(board.look, _EVERY, face.environ)
+            print_or_watch(board.look, _EVERY, face.environ)
 
 
-def _print_once(board: _Board, face: Face, *, as_json: bool) -> None:
+def _print_once(board: _Board, face: CliContext, *, as_json: bool) -> None:
     if as_json:
         from localrun.console.results import print_json
 
         print_json(board.rows())
     elif board.rows():
-        show(board.look, None, face.environ)
+        print_or_watch(board.look, None, face.environ)
     else:
         err("no task runs here")
     for trouble in board.troubles():

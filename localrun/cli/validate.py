@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
+from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
-from localrun.cli.signals import Interrupted, Interrupts
+from localrun.cli.signals import Interrupted, SignalHandler
 
 if TYPE_CHECKING:
     from localrun.bundle.validation.validator import ValidationReport
@@ -22,9 +22,16 @@ if TYPE_CHECKING:
 @options.build_args
 @click.option("--strict", is_flag=True, help="Fail for warnings, too.")
 @options.as_json
-@pass_face
+@pass_context
 def command(
-    face: Face, /, *, bundle: Path, image: str | None, build_args: options.Pairs, strict: bool, as_json: bool
+    face: CliContext,
+    /,
+    *,
+    bundle: Path,
+    image: str | None,
+    build_args: options.Pairs,
+    strict: bool,
+    as_json: bool,
 ) -> int:
     """Check BUNDLE without running it: descriptor, zip, image archive, and whether its program can start.
 
@@ -36,9 +43,9 @@ def command(
     """
     from localrun.bundle.validation.validator import validate
 
-    with Interrupts() as interrupts, face.app() as app:
+    with SignalHandler() as interrupts, face.app() as app:
         try:
-            with interrupts.raising():
+            with interrupts.interruptible():
                 report = validate(
                     bundle,
                     cache=app.settings.cache,
@@ -53,7 +60,7 @@ def command(
     return ExitCode.FINISHED if passed else ExitCode.BUNDLE_OR_VALUES
 
 
-def _show(report: ValidationReport, face: Face, as_json: bool) -> None:
+def _show(report: ValidationReport, face: CliContext, as_json: bool) -> None:
     if as_json:
         from localrun.console.results import print_json
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
-from localrun.cli.exit_codes import ExitCode, of_cause, of_error, worst
-from localrun.cli.signals import Interrupted, Interrupts
+from localrun.cli.context import CliContext, pass_context
+from localrun.cli.exit_codes import ExitCode, code_for_cause, code_for_error, worst
+from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.base import display_for
 from localrun.console.display.sanitize import harmless_lines
 from localrun.console.streams import err, is_terminal, out
@@ -34,9 +34,9 @@ _REPORTS = 5  # failures of many tasks that are told at length
 @click.option("--timeout", type=options.DURATION, metavar="TIME", help="Wait no longer: 90s, 10m, 1h.")
 @options.as_json
 @click.option("-q", "--quiet", is_flag=True, help="Show results and errors, nothing else.")
-@pass_face
+@pass_context
 def command(
-    face: Face,
+    face: CliContext,
     task_ids: tuple[str, ...],
     *,
     everything: bool,
@@ -53,12 +53,12 @@ def command(
         raise UsageError("give the ids of the tasks, or --all", remedy="`localrun list` shows the ids")
     from localrun.api.apps import using
 
-    with Interrupts() as interrupts, face.app(on_exit="leave") as app, using(app):
+    with SignalHandler() as interrupts, face.app(on_exit="leave") as app, using(app):
         tasks = _all(app) if everything else _named(app, task_ids)
         if not tasks and not quiet:
             err("no task of this folder is on its way")
         waiting = _Waiting(face, app, interrupts, tasks, quiet=quiet)
-        face.imported()
+        face.on_imported()
         code = waiting.through(timeout)
         if as_json:
             waiting.print_json(one=len(task_ids) == 1)
@@ -97,9 +97,9 @@ def _all(app: App) -> list[Task]:
 class _Waiting:
     """The waiting for some tasks, and what came of it."""
 
-    face: Face
+    face: CliContext
     app: App
-    interrupts: Interrupts
+    interrupts: SignalHandler
     tasks: list[Task]
     _: KW_ONLY
     quiet: bool
@@ -110,7 +110,7 @@ class _Waiting:
         """Wait; the exit code when the waiting was broken off."""
         wait = self._one if len(self.tasks) == 1 else self._several
         try:
-            with self.interrupts.raising():
+            with self.interrupts.interruptible():
                 wait(timeout)
         except Interrupted:
             self._tell_left("the waiting was ended")
@@ -133,7 +133,7 @@ class _Waiting:
         display.begin(task.info.name or task.id)
         try:
             place = self.app.store.open(task.id)
-            follow(place, task.end(), display.show, timeout=timeout, shield=self.interrupts.held)
+            follow(place, task.end(), display.show, timeout=timeout, shield=self.interrupts.deferred)
         finally:
             display.end()
         self._end(task)
@@ -203,9 +203,9 @@ class _Waiting:
     def _code(self, task: Task) -> int:
         error = self.errors.get(task.id)
         if error is not None:
-            return of_error(error)
+            return code_for_error(error)
         cause = task.info.cause
-        return of_cause(Cause[cause] if cause else None)
+        return code_for_cause(Cause[cause] if cause else None)
 
     def _report(self, task: Task) -> None:
         from localrun.console.report import report_error, report_task

@@ -14,10 +14,12 @@ from localrun.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-Look = Callable[[], tuple[str, bool]]  # the text as it is now, and whether it will be another one
+Render = Callable[[], tuple[str, bool]]  # the text as it is now, and whether it will be another one
 
 
-def show(look: Look, watch: float | None, environ: Mapping[str, str], *, as_json: bool = False) -> None:
+def print_or_watch(
+    look: Render, watch: float | None, environ: Mapping[str, str], *, as_json: bool = False
+) -> None:
     """Print the text once; with `watch` show it every so many seconds, and print the last.
 
     Meanwhile it has the whole screen. Raises `UsageError` where there is none.
@@ -30,7 +32,7 @@ def show(look: Look, watch: float | None, environ: Mapping[str, str], *, as_json
     out(harmless_lines(_watched(look, watch)))
 
 
-def _watched(look: Look, every: float) -> str:
+def _watched(look: Render, every: float) -> str:
     from rich.live import Live
 
     from localrun.console.display.terminal import console_for

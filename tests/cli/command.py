@@ -102,7 +102,7 @@ class Process(subprocess.Popen[str]):
             self.kill()
         super().__exit__(kind, error, trace)
 
-    def until(self, words: str) -> str:
+    def read_until(self, words: str) -> str:
         """Read standard error up to the line that has these words."""
         assert self.stderr is not None
         for line in self.stderr:

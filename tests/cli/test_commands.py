@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from localrun.app import App
-from localrun.cli.logs import pieces
+from localrun.cli.logs import read_chunks
 from localrun.engines.fake import FakeContainer
 from localrun.manager.request import Request
 from localrun.settings import Settings
@@ -150,7 +150,7 @@ def test_logs_are_followed_to_the_end_of_the_task(localrun: Command) -> None:
         ended = threading.Event()
         waiting = pool.submit(app.store.wait_released, task.id)
         waiting.add_done_callback(lambda _: ended.set())
-        found = pieces(task.workspace.log, ended)
+        found = read_chunks(task.workspace.log, ended)
         assert next(found) == b"begun\n"
         app.manager.kill(task, 0)
         assert b"".join(found) == b""
@@ -159,14 +159,14 @@ def test_logs_are_followed_to_the_end_of_the_task(localrun: Command) -> None:
 
 def test_what_is_added_to_a_log_is_not_missed(tmp_path: Path) -> None:
     ended = threading.Event()
-    found = pieces(tmp_path / "log", ended)
+    found = read_chunks(tmp_path / "log", ended)
     (tmp_path / "log").write_bytes(b"one")
     assert next(found) == b"one"
     with (tmp_path / "log").open("ab") as stream:
         stream.write(b"two")
     ended.set()
     assert list(found) == [b"two"]
-    assert list(pieces(tmp_path / "none", ended)) == []
+    assert list(read_chunks(tmp_path / "none", ended)) == []
 
 
 def test_outputs_are_shown_and_copied_long_after_the_run(localrun: Command) -> None:

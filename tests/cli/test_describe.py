@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from localrun.cli.describe import events, lines, sections, sheet
-from localrun.cli.describe.format import age
+from localrun.cli.describe import describe, events, format_lines, sections
+from localrun.cli.describe.format import format_age
 from localrun.engines.base import Exit
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
@@ -149,7 +149,7 @@ def test_a_task_that_runs_is_shown_as_it_is(localrun: Command, tmp_path: Path) -
         deadline = time.monotonic() + 10
         while workspace.load().state is not TaskState.RUNNING and time.monotonic() < deadline:
             container.stopped.wait(0.01)
-        seen.append(sheet(workspace.load(), workspace, time.time()))
+        seen.append(describe(workspace.load(), workspace, time.time()))
         container.path("/outputs/sum").write_text("7")
         return 0
 
@@ -189,7 +189,7 @@ def test_a_kill_is_an_event(tmp_path: Path) -> None:
         desk.app.manager.kill(task)
         record = desk.app.manager.wait(task)
         assert record is not None
-        found = sheet(record, task.workspace, time.time())
+        found = describe(record, task.workspace, time.time())
     assert [reason for reason in reasons(found) if reason.startswith("Kill")] == ["Killing", "Killed"]
     assert found["containers"][1]["reason"] == "Killed"
 
@@ -205,7 +205,7 @@ def test_a_real_task_that_ran_out_of_memory_is_described(docker_engine: DockerEn
         with make_desk(tmp_path, engine=docker_engine, image=name) as desk:
             record = desk.run(values={"a": 1, "b": 2}, memory=16 * 1024**2)
             workspace = desk.app.store.open(record.id)
-            text = "\n".join(lines(sheet(record, workspace, time.time())))
+            text = "\n".join(format_lines(describe(record, workspace, time.time())))
     finally:
         docker_engine.remove_image(name)
     rows = after(text, "  task:")
@@ -245,8 +245,8 @@ def test_secrets_of_the_environment_the_command_and_the_message_are_hidden(works
     plan = RunPlan(environment=environment, command=["go", "--password=s3cr3t-3"])
     message = "it failed: password=s3cr3t-4"
     record = record_of(workspace, plan=plan, state=_S.FAILED, cause="EXIT_NONZERO", message=message)
-    found = sheet(record, workspace, 200.0)
-    text = "\n".join(lines(found))
+    found = describe(record, workspace, 200.0)
+    text = "\n".join(format_lines(found))
     assert "s3cr3t" not in str(found)
     assert "s3cr3t" not in text
     assert after(text, "    Environment:")[0] == "      API_TOKEN:  ***"
@@ -258,7 +258,7 @@ def test_waiting_is_counted_with_its_numbers(workspace: Workspace) -> None:
     for moment in (100.0, 130.0, 160.0):
         workspace.append_event(Event("note", workspace.id, words, {"waiting": True}, moment))
     record = record_of(workspace, state=_S.QUEUING, history=[(_S.CREATED, 99.0), (_S.QUEUING, 100.0)])
-    found = sheet(record, workspace, 180.0)
+    found = describe(record, workspace, 180.0)
     assert found["events"] == [
         {
             "type": "Warning",
@@ -271,7 +271,7 @@ def test_waiting_is_counted_with_its_numbers(workspace: Workspace) -> None:
             "first_age": 80.0,
         }
     ]
-    row = after("\n".join(lines(found)), "Events:")[2]
+    row = after("\n".join(format_lines(found)), "Events:")[2]
     assert row.split(None, 2)[2].startswith("20s (x3 over 1m20s)  admission  0/1 nodes are available")
     assert found["containers"][1]["reason"] == "Unschedulable"
 
@@ -279,7 +279,7 @@ def test_waiting_is_counted_with_its_numbers(workspace: Workspace) -> None:
 def test_a_task_that_another_process_killed_says_when(workspace: Workspace) -> None:
     workspace.request_kill()
     record = record_of(workspace, state=_S.KILLED, cause="KILLED", message="stopped")
-    assert reasons(sheet(record, workspace, time.time())) == ["Submitted", "Killing"]
+    assert reasons(describe(record, workspace, time.time())) == ["Submitted", "Killing"]
 
 
 def test_a_task_without_a_container_has_a_sheet_too(localrun: Command, tmp_path: Path) -> None:
@@ -287,16 +287,16 @@ def test_a_task_without_a_container_has_a_sheet_too(localrun: Command, tmp_path:
         made = desk.app.manager.create_task({"anything": 1}, "ray")
         desk.app.manager.complete_task(made.id, {"good": True})
         record = made.workspace.load()
-        found = sheet(record, made.workspace, time.time())
+        found = describe(record, made.workspace, time.time())
     assert (found["phase"], found["containers"], found["volumes"]) == ("Succeeded", [], [])
     assert reasons(found) == ["Submitted", "Completed"]
-    assert "Containers:       <none>" in list(lines(found))
+    assert "Containers:       <none>" in list(format_lines(found))
 
 
 def test_a_task_that_was_imported_has_the_events_of_its_states(workspace: Workspace) -> None:
     history = [(_S.CREATED, 1.0), (_S.PROVISIONED, 2.0), (_S.QUEUED, 3.0), (_S.FAILED, 4.0)]
     record = record_of(workspace, state=_S.FAILED, cause="DISK_FULL", message="no room", history=history)
-    assert reasons(sheet(record, workspace, 9.0)) == ["Submitted", "Scheduled", "Failed"]
+    assert reasons(describe(record, workspace, 9.0)) == ["Submitted", "Scheduled", "Failed"]
 
 
 @pytest.mark.parametrize("cause", list(Cause))
@@ -308,10 +308,10 @@ def test_every_cause_has_a_sheet(workspace: Workspace, cause: Cause) -> None:
     ]
     record = record_of(workspace, state=state, cause=str(cause), message="why\nmore", steps=steps)
     ActiveTask(record, workspace).emit("state", "FAILED", state=str(state), message="why")
-    found = sheet(record, workspace, 9.0)
+    found = describe(record, workspace, 9.0)
     assert found["containers"][1]["state"] == "Terminated"
     assert found["events"][-1]["reason"]
-    assert list(lines(found))
+    assert list(format_lines(found))
 
 
 def test_text_of_a_task_cannot_steer_the_terminal(localrun: Command) -> None:
@@ -350,7 +350,7 @@ def test_a_task_with_replicas_shows_the_container_of_each(localrun: Command) -> 
     [(0.4, "0s"), (48, "48s"), (167, "2m47s"), (120, "2m"), (3 * 3600 + 300, "3h5m"), (90000, "1d1h")],
 )
 def test_an_age_is_written_as_kubectl_writes_it(seconds: float, shown: str) -> None:
-    assert age(seconds) == shown
+    assert format_age(seconds) == shown
 
 
 def test_how_the_engine_came_by_the_image_is_told(tmp_path: Path) -> None:
@@ -364,7 +364,7 @@ def test_how_the_engine_came_by_the_image_is_told(tmp_path: Path) -> None:
         values = {"a": 1, "b": 2}
         first, second = (desk.run(bundle=folder, image=None, values=values) for _ in range(2))
         pulled = desk.run(image="far/away:1", pull="missing", values=values)
-        text = "\n".join(lines(sheet(pulled, desk.app.store.open(pulled.id), time.time())))
+        text = "\n".join(format_lines(describe(pulled, desk.app.store.open(pulled.id), time.time())))
     assert [one.image_from for one in (first, second, pulled)] == ["built", "present", "pulled"]
     assert 'Successfully pulled image "far/away:1" in' in text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from localrun.cli import as_system
-from localrun.cli.exit_codes import of_cause
+from localrun.cli.exit_codes import code_for_cause
 from localrun.errors import Cause
 from localrun.platforms.vocabulary import glossary
 from localrun.platforms.vocabulary.systems import SYSTEMS, TITLES
@@ -46,7 +46,7 @@ def test_a_cause_is_told_with_its_fault_its_exit_code_and_what_others_call_it(lo
 def test_every_cause_is_told_with_its_exit_code(localrun: Command, cause: Cause) -> None:
     sheets = localrun("explain", cause).out.split("\n\n")
     (own,) = (sheet for sheet in sheets if sheet.startswith(f"{cause} (localrun, cause)"))
-    assert f"; exit code {int(of_cause(cause))}\n" in own
+    assert f"; exit code {int(code_for_cause(cause))}\n" in own
     assert all(f"\n  {TITLES[system]}: " in own for system in SYSTEMS)
 
 
@@ -235,7 +235,9 @@ def test_status_is_shown_in_the_words_of_a_system(localrun: Command) -> None:
 
 def test_a_code_that_differs_from_its_title_is_shown_beside_it() -> None:
     record = TaskRecord(id="1", bundle="b", state=TaskState.RUNNING, step=StepName.TASK)
-    assert list(as_system.facts(record, "inductiva")) == [("Inductiva", "In Progress (computation-started)")]
+    assert list(as_system.status_rows(record, "inductiva")) == [
+        ("Inductiva", "In Progress (computation-started)")
+    ]
 
 
 def test_status_as_json_has_the_words_beside_the_state(localrun: Command) -> None:

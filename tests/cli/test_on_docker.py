@@ -126,7 +126,7 @@ def test_a_reader_that_leaves_does_not_end_the_run_in_an_error(place: Place) -> 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_task_killed_and_leaves_no_container(place: Place, number: signal.Signals) -> None:
     with place.run(2, "--json") as process:
-        process.until("out | ready")
+        process.read_until("out | ready")
         process.send_signal(number)
         result = process.result()
     assert (result.code, result.json["state"], result.json["cause"]) == (130, "KILLED", "KILLED")
@@ -136,9 +136,9 @@ def test_a_signal_ends_the_task_killed_and_leaves_no_container(place: Place, num
 
 def test_a_second_ctrl_c_ends_a_task_that_ignores_the_first_at_once(place: Place) -> None:
     with place.run(3, "--json", LOCALRUN_GRACE="60") as process:
-        process.until("out | ready")
+        process.read_until("out | ready")
         process.send_signal(signal.SIGINT)
-        process.until("stopping (Ctrl+C again: at once)")
+        process.read_until("stopping (Ctrl+C again: at once)")
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)
         result = process.result()
@@ -149,7 +149,7 @@ def test_a_second_ctrl_c_ends_a_task_that_ignores_the_first_at_once(place: Place
 
 def test_a_task_is_killed_from_another_process(place: Place) -> None:
     with place.run(2, "--json") as process:
-        process.until("out | ready")
+        process.read_until("out | ready")
         killed = place.call("kill", "last", "--json").json
         result = process.result()
     assert (killed["state"], result.code, result.json["id"]) == ("KILLED", 130, killed["id"])
@@ -157,7 +157,7 @@ def test_a_task_is_killed_from_another_process(place: Place) -> None:
 
 def test_what_a_killed_process_left_is_ended_by_the_next_run(place: Place) -> None:
     with place.run(2) as process:
-        process.until("out | ready")
+        process.read_until("out | ready")
         process.kill()
         process.wait()
     left = place.newest()
@@ -171,7 +171,7 @@ def test_what_a_killed_process_left_is_ended_by_the_next_run(place: Place) -> No
 
 def test_a_log_is_followed_while_the_task_writes_it(place: Place) -> None:
     with place.run(5) as process:
-        process.until("out | one")
+        process.read_until("out | one")
         with place.start("logs", "last", "-f") as logs:
             assert logs.stdout is not None
             assert logs.stdout.readline() == "one\n"
@@ -285,7 +285,7 @@ def go_on(place: Place, task_id: str) -> None:
 def test_who_waits_can_go_and_the_next_one_gets_the_outputs(place: Place, number: signal.Signals) -> None:
     task_id = submitted(place)
     with place.start("wait", task_id) as process:  # the process that submitted it is gone: carried on here
-        process.until("out | one")
+        process.read_until("out | one")
         process.send_signal(number)
         result = process.result()
     assert result.code == 130

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from localrun.cli.signals import Interrupted, Interrupts
+from localrun.cli.signals import Interrupted, SignalHandler
 
 
 def send(number: int = signal.SIGINT) -> None:
@@ -25,28 +25,33 @@ def interrupted(undone: list[bool]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_takes_the_command_down_while_nothing_is_promised(number: signal.Signals) -> None:
-    with Interrupts() as interrupts, pytest.raises(Interrupted), interrupts.raising():
+    with SignalHandler() as interrupts, pytest.raises(Interrupted), interrupts.interruptible():
         send(number)
 
 
 def test_what_is_undone_after_a_signal_is_not_interrupted_again() -> None:
     undone: list[bool] = []
-    with Interrupts() as interrupts, pytest.raises(Interrupted), interrupts.raising():
+    with SignalHandler() as interrupts, pytest.raises(Interrupted), interrupts.interruptible():
         interrupted(undone)
     assert undone
 
 
 def test_a_signal_waits_for_what_must_not_be_torn() -> None:
     whole: list[bool] = []
-    with Interrupts() as interrupts, pytest.raises(Interrupted), interrupts.raising(), interrupts.held():
+    with (
+        SignalHandler() as interrupts,
+        pytest.raises(Interrupted),
+        interrupts.interruptible(),
+        interrupts.deferred(),
+    ):
         interrupted(whole)
     assert whole == [True]
 
 
 def test_a_signal_that_came_before_is_answered_on_entry() -> None:
-    with Interrupts() as interrupts:
+    with SignalHandler() as interrupts:
         send()
-        with pytest.raises(Interrupted), interrupts.raising():
+        with pytest.raises(Interrupted), interrupts.interruptible():
             pytest.fail("the signal was forgotten")
 
 
@@ -60,7 +65,7 @@ def test_each_signal_stops_the_task_and_a_second_does_not_wait_for_the_first() -
             second.set()
         assert second.wait(10)
 
-    with Interrupts() as interrupts, interrupts.stopping(stop):
+    with SignalHandler() as interrupts, interrupts.on_signal(stop):
         send()
         send(signal.SIGTERM)
         assert second.wait(10)
@@ -69,18 +74,18 @@ def test_each_signal_stops_the_task_and_a_second_does_not_wait_for_the_first() -
 
 def test_a_signal_that_raised_can_be_answered_by_stopping() -> None:
     seen: list[int] = []
-    with Interrupts() as interrupts:
-        with pytest.raises(Interrupted), interrupts.raising():
+    with SignalHandler() as interrupts:
+        with pytest.raises(Interrupted), interrupts.interruptible():
             send()
-        interrupts.answer_again()
-        with interrupts.stopping(seen.append):
+        interrupts.requeue()
+        with interrupts.on_signal(seen.append):
             pass
     assert seen == [1]
 
 
 def test_handlers_are_given_back() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with Interrupts():
+    with SignalHandler():
         assert signal.getsignal(signal.SIGTERM) != before[1]
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
@@ -88,7 +93,7 @@ def test_handlers_are_given_back() -> None:
 def test_a_hangup_that_is_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with Interrupts() as interrupts, interrupts.raising():
+        with SignalHandler() as interrupts, interrupts.interruptible():
             send(signal.SIGHUP)
         assert interrupts.count == 0
     finally:

@@ -12,7 +12,7 @@ import pytest
 
 from localrun.app import App
 from localrun.cli import exit_codes
-from localrun.cli.context import Face
+from localrun.cli.context import CliContext
 from localrun.cli.entry import commands
 from localrun.console.display.replay import Replay
 from localrun.engines.fake import FakeContainer
@@ -386,6 +386,6 @@ def test_results_come_before_the_reason_of_a_failure(
 def test_what_may_take_hours_lets_memory_be_cleared_up(localrun: Command, arguments: list[str]) -> None:
     localrun.run()
     called: list[bool] = []
-    face = Face(make_app=localrun.app, imported=lambda: called.append(True))
+    face = CliContext(make_app=localrun.app, on_imported=lambda: called.append(True))
     commands.main(["--home", str(localrun.folder / "home"), *arguments], obj=face, standalone_mode=False)
     assert called == [True]

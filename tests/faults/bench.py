@@ -197,7 +197,7 @@ def run(bench: Bench, *arguments: object, meanwhile: Meanwhile | None = None, **
     with bench.start("run", *arguments, "--json", **env) as process:
         said = ""
         if meanwhile is not None:
-            said = process.until("out | ready")
+            said = process.read_until("out | ready")
             meanwhile(bench, process)
         result = process.result()
     return Shown(result.code, said + result.err, result.json)

@@ -43,7 +43,7 @@ def _signalled(number: signal.Signals) -> Meanwhile:
 
 def _twice(_: Bench, process: Process) -> None:
     process.send_signal(signal.SIGINT)
-    process.until("Ctrl+C again")
+    process.read_until("Ctrl+C again")
     process.send_signal(signal.SIGINT)
 
 
@@ -55,7 +55,7 @@ def _while_it_waits(bench: Bench) -> Shown:
     """Ctrl+C for a task that waits until the disk is less full."""
     env = {"LOCALRUN_DISK_LIMIT": "0.01"}
     with bench.start("run", *bench.program("true"), "--json", **env) as process:
-        why = process.until("disk-pressure: ")
+        why = process.read_until("disk-pressure: ")
         assert " % full, limit 0.01 %" in why
         process.send_signal(signal.SIGINT)
         result = process.result()
@@ -72,7 +72,7 @@ def _waited(bench: Bench, task_id: str) -> Shown:
 def _of_dead_process(bench: Bench) -> Shown:
     """The carrier is killed; the next run ends its task, which `status` shows."""
     with bench.start("run", *bench.program(HANGS)) as process:
-        process.until("out | ready")
+        process.read_until("out | ready")
         process.kill()
         process.wait()
     (left,) = bench.tasks()
@@ -109,7 +109,7 @@ def _restarted(bench: Bench) -> Shown:
 
     def restart(_: Bench, process: Process) -> None:
         wires[0].close()
-        process.until("the engine went away")
+        process.read_until("the engine went away")
         (task,) = bench.tasks()
         bench.engine.stop(task["container"], 0)
         wires.append(Forwarder("/var/run/docker.sock", port=port))

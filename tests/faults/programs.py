@@ -13,7 +13,7 @@ IGNORES = "trap '' TERM; echo ready; while :; do sleep 0.2; done"
 
 
 def _wait_for_the_warning(bench: Bench, process: Process) -> None:
-    process.until("the task may hang")
+    process.read_until("the task may hang")
     (task,) = bench.tasks()
     Path(task["folder"], "outputs", "go").write_text("7\n")
 

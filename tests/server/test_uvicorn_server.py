@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from localrun.app import App
-from localrun.cli.context import Face
+from localrun.cli.context import CliContext
 from localrun.cli.entry import commands
 from localrun.cli.exit_codes import ExitCode
 from localrun.engines.fake import FakeContainer, FakeEngine
@@ -108,8 +108,8 @@ def test_garbage_is_searched_for_again_before_the_first_request(
     called: list[str] = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("localrun.server.uvicorn_server.serve", lambda *_: called.append("serve"))
-    face = Face(
-        make_app=lambda settings: App(settings, FakeEngine()), imported=lambda: called.append("imported")
+    face = CliContext(
+        make_app=lambda settings: App(settings, FakeEngine()), on_imported=lambda: called.append("imported")
     )
     commands.main(["serve", "--port", "0"], obj=face, standalone_mode=False)
     assert called == ["imported", "serve"]

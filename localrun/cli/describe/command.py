@@ -7,7 +7,7 @@ import time
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
+from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import harmless
 from localrun.console.streams import out
 
@@ -15,22 +15,22 @@ from localrun.console.streams import out
 @click.command()
 @options.task_id
 @options.as_json
-@pass_face
-def command(face: Face, task_id: str, as_json: bool) -> None:
+@pass_context
+def command(face: CliContext, task_id: str, as_json: bool) -> None:
     """Show all of the task ID: its containers, mounts, conditions, and the table of its events.
 
     It has the form of `kubectl describe pod`. Secrets in the environment are hidden.
     """
-    from localrun.cli.describe import lines, sheet
+    from localrun.cli.describe import describe, format_lines
     from localrun.runner.usage import with_current_usage
 
     with face.app() as app:
         workspace, record = app.find(task_id)
         replicas = [with_current_usage(app.store.open(one.id), one) for one in app.replicas(record)]
-    found = sheet(with_current_usage(workspace, record), workspace, time.time(), replicas)
+    found = describe(with_current_usage(workspace, record), workspace, time.time(), replicas)
     if as_json:
         from localrun.console.results import print_json
 
         print_json(found)
         return
-    out("\n".join(map(harmless, lines(found))))
+    out("\n".join(map(harmless, format_lines(found))))

@@ -15,7 +15,7 @@ from localrun.units import format_bytes, format_duration
 
 
 @dataclass(frozen=True, slots=True)
-class Occurrence:
+class EventRow:
     """One row. Times are in seconds since 1970; `count` is how often it was so, `first` since when."""
 
     type: str
@@ -62,14 +62,14 @@ _CAME = {
 }
 
 
-def occurrences(record: TaskRecord, workspace: Workspace) -> list[Occurrence]:
+def event_rows(record: TaskRecord, workspace: Workspace) -> list[EventRow]:
     """The rows, the oldest first; one that comes again right after itself is counted."""
     events = list(workspace.read_events()) or [_state_event(record, *entry) for entry in record.history]
     rows = [row for event in events for row in _rows(record, event)]
     stopped = workspace.kill_requested_at
     if stopped is not None and not any(row.reason == "Killing" for row in rows):
         rows.append(_row("Killing", "manager", "Stopping the task on request", stopped))
-    found: list[Occurrence] = []
+    found: list[EventRow] = []
     for row in sorted(rows, key=lambda row: row.time):
         last = found[-1] if found else None
         if last and (last.reason, last.message) == (row.reason, row.message):
@@ -85,11 +85,11 @@ def _state_event(record: TaskRecord, state: TaskState, since: float) -> Event:
     return Event("state", record.id, str(state), facts, since)
 
 
-def _row(reason: str, source: str, message: str, time: float, *, warns: bool = False) -> Occurrence:
-    return Occurrence("Warning" if warns else "Normal", reason, source, message, time, time)
+def _row(reason: str, source: str, message: str, time: float, *, warns: bool = False) -> EventRow:
+    return EventRow("Warning" if warns else "Normal", reason, source, message, time, time)
 
 
-def _rows(record: TaskRecord, event: Event) -> Iterator[Occurrence]:
+def _rows(record: TaskRecord, event: Event) -> Iterator[EventRow]:
     match event.kind:
         case "state":
             yield from _of_state(record, event)
@@ -99,7 +99,7 @@ def _rows(record: TaskRecord, event: Event) -> Iterator[Occurrence]:
             yield _of_note(event)
 
 
-def _of_note(event: Event) -> Occurrence:
+def _of_note(event: Event) -> EventRow:
     warns, message, at = event.kind == "warning", event.message, event.time
     if event.data.get("waiting"):
         return _row("FailedScheduling", "admission", message, at, warns=True)
@@ -110,7 +110,7 @@ def _of_note(event: Event) -> Occurrence:
     return _row("Advice" if warns else "Noted", "runner", message, at, warns=warns)
 
 
-def _of_state(record: TaskRecord, event: Event) -> Iterator[Occurrence]:
+def _of_state(record: TaskRecord, event: Event) -> Iterator[EventRow]:
     state, at = str(event.data.get("state")), event.time
     if state == TaskState.CREATED:
         yield _row("Submitted", "manager", f"Task of {record.bundle or record.name or 'an object'}", at)
@@ -144,7 +144,7 @@ def _image(record: TaskRecord) -> str:
     return f'"{name}"' if name else "of the bundle"
 
 
-def _of_step(record: TaskRecord, event: Event) -> Iterator[Occurrence]:
+def _of_step(record: TaskRecord, event: Event) -> Iterator[EventRow]:
     step, status, at = event.data.get("step"), event.data.get("status"), event.time
     if status == "started" and step == StepName.PERMISSIONS:
         yield _row("Pulled", "engine", _came(record), at)
@@ -165,7 +165,7 @@ def _came(record: TaskRecord) -> str:
     return _CAME[record.image_from].format(_image(record), seconds)
 
 
-def _of_end(record: TaskRecord, event: Event) -> Occurrence:
+def _of_end(record: TaskRecord, event: Event) -> EventRow:
     at, message = event.time, str(event.data.get("message") or record.message)
     if record.state is TaskState.FINISHED:
         return _row("Completed", "runner", "Every declared output is there and valid", at)

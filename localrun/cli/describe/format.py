@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from localrun.cli.describe.sections import Facts
+from localrun.cli.describe.sections import Fields
 from localrun.console.display.sanitize import columns
 
 _NONE = "<none>"
@@ -15,7 +15,7 @@ _COLUMNS = ("Type", "Reason", "Age", "From", "Message")
 _UNITS = (("Gi", 1024**3), ("Mi", 1024**2), ("Ki", 1024))
 
 
-def lines(sheet: Facts) -> Iterator[str]:
+def format_lines(sheet: Fields) -> Iterator[str]:
     """All lines, without line breaks."""
     yield from _head(sheet)
     for title, init in (("Init Containers", True), ("Containers", False)):
@@ -36,7 +36,7 @@ def _pair(name: str, value: Any, width: int = _HEAD) -> str:
     return f"{name + ':':<{width}}{_NONE if value in (None, '') else value}"
 
 
-def _head(sheet: Facts) -> Iterator[str]:
+def _head(sheet: Fields) -> Iterator[str]:
     yield _pair("Name", sheet["id"])
     yield _pair("Task", sheet["name"])
     yield _pair("Bundle", sheet["bundle"])
@@ -61,7 +61,7 @@ def _list(name: str, pairs: Mapping[str, str], form: str) -> Iterator[str]:
     yield from (f"{'':<{_HEAD}}{row}" for row in rows[1:])
 
 
-def _container(facts: Facts) -> Iterator[str]:
+def _container(facts: Fields) -> Iterator[str]:
     own = "container_id" in facts
     if "task" in facts:
         yield _of("Task", facts["task"])
@@ -85,7 +85,7 @@ def _of(name: str, value: Any) -> str:
     return _pair(name, value, _OF_STEP)
 
 
-def _state(facts: Facts) -> Iterator[str]:
+def _state(facts: Fields) -> Iterator[str]:
     yield _of("State", facts["state"])
     shown = {
         "Reason": facts["reason"],
@@ -98,7 +98,7 @@ def _state(facts: Facts) -> Iterator[str]:
     yield from (f"  {_pair(name, value, 15)}" for name, value in shown.items() if value not in (None, ""))
 
 
-def _own(facts: Facts) -> Iterator[str]:
+def _own(facts: Fields) -> Iterator[str]:
     yield _of("Restart Count", facts["restart_count"])
     for name in ("limits", "requests"):
         yield f"{name.capitalize()}:"
@@ -129,14 +129,14 @@ def _amount(name: str, value: float) -> str:
     return next((f"{value / size:g}{unit}" for unit, size in _UNITS if value >= size), f"{value:g}")
 
 
-def _mounts(mounts: list[Facts]) -> Iterator[str]:
+def _mounts(mounts: list[Fields]) -> Iterator[str]:
     for mount in mounts[:_MANY]:
         yield f"{mount['path']} from {mount['volume']} ({'ro' if mount['read_only'] else 'rw'})"
     if len(mounts) > _MANY:
         yield f"... and {len(mounts) - _MANY} more; `--json` has them all"
 
 
-def _volumes(volumes: list[Facts]) -> Iterator[str]:
+def _volumes(volumes: list[Fields]) -> Iterator[str]:
     yield "Volumes:" if volumes else _pair("Volumes", None)
     for volume in volumes:
         yield f"  {volume['name']}:"
@@ -144,7 +144,7 @@ def _volumes(volumes: list[Facts]) -> Iterator[str]:
         yield f"    Path:  {volume['path']}"
 
 
-def _events(events: list[Facts]) -> Iterator[str]:
+def _events(events: list[Fields]) -> Iterator[str]:
     if not events:
         yield _pair("Events", None)
         return
@@ -153,14 +153,14 @@ def _events(events: list[Facts]) -> Iterator[str]:
     yield from (f"  {row}" for row in columns([_COLUMNS, rules, *map(_event, events)]))
 
 
-def _event(event: Facts) -> tuple[str, ...]:
-    shown = age(event["age"])
+def _event(event: Fields) -> tuple[str, ...]:
+    shown = format_age(event["age"])
     if event["count"] > 1:
-        shown += f" (x{event['count']} over {age(event['first_age'])})"
+        shown += f" (x{event['count']} over {format_age(event['first_age'])})"
     return event["type"], event["reason"], shown, event["from"], event["message"]
 
 
-def age(seconds: float) -> str:
+def format_age(seconds: float) -> str:
     """`167` -> `2m47s`, in two units at most, as `kubectl` writes it."""
     whole = int(seconds)
     parts = ((whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "m"), (whole % 60, "s"))

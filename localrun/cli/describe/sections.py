@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from localrun.cli.describe.events import occurrences
+from localrun.cli.describe.events import event_rows
 from localrun.engines.base import ContainerSpec
 from localrun.errors import Cause
 from localrun.masking.redaction import Redactor
@@ -20,7 +20,7 @@ from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
 from localrun.task.workspace import Workspace
 
-Facts = dict[str, Any]
+Fields = dict[str, Any]
 
 _PHASES = {TaskState.FINISHED: "Succeeded", TaskState.FAILED: "Failed", TaskState.KILLED: "Failed"}
 _REASONS = {
@@ -39,7 +39,9 @@ _BEFORE = {  # why a step has not begun, by the state of its task
 }
 
 
-def sheet(record: TaskRecord, workspace: Workspace, now: float, replicas: Sequence[TaskRecord] = ()) -> Facts:
+def describe(
+    record: TaskRecord, workspace: Workspace, now: float, replicas: Sequence[TaskRecord] = ()
+) -> Fields:
     """All of it, ready for JSON. `now` is in seconds since 1970; secrets are hidden."""
     redactor = Redactor()
     return {
@@ -61,7 +63,7 @@ def sheet(record: TaskRecord, workspace: Workspace, now: float, replicas: Sequen
         "volumes": list(_volumes(record, workspace)),
         "qos_class": "Guaranteed" if record.plan else None,
         "folder": record.folder,
-        "events": [redactor.redact(one.as_dict(now)) for one in occurrences(record, workspace)],
+        "events": [redactor.redact(one.as_dict(now)) for one in event_rows(record, workspace)],
     }
 
 
@@ -73,7 +75,7 @@ def _phase(record: TaskRecord) -> str:
 
 def _containers(
     record: TaskRecord, workspace: Workspace, replicas: Sequence[TaskRecord], redactor: Redactor
-) -> Iterator[Facts]:
+) -> Iterator[Fields]:
     """The three steps; of a task with replicas the containers of these, and what was done with theirs."""
     if record.plan is None:
         return
@@ -87,14 +89,14 @@ def _containers(
         yield _container(record, workspace, name, redactor)
 
 
-def _container(record: TaskRecord, workspace: Workspace, name: StepName, redactor: Redactor) -> Facts:
+def _container(record: TaskRecord, workspace: Workspace, name: StepName, redactor: Redactor) -> Fields:
     step = next((step for step in record.steps if step.name is name), None)
     facts = {"name": str(name), "init": name is StepName.PERMISSIONS, **_state(record, name, step)}
     facts["how"] = step.how if step else ""
     return facts | (_own(record, workspace, redactor) if name is StepName.TASK else {})
 
 
-def _state(record: TaskRecord, name: StepName, step: StepRecord | None) -> Facts:
+def _state(record: TaskRecord, name: StepName, step: StepRecord | None) -> Fields:
     state, reason = "Waiting", "NotReached" if record.state.is_final else _BEFORE.get(record.state, "Pending")
     if step is not None:
         over = step.finished is not None or record.state.is_final
@@ -120,10 +122,10 @@ def _reason(record: TaskRecord, name: StepName, step: StepRecord) -> str:
     return _REASONS.get(cause, "Error")
 
 
-def _own(record: TaskRecord, workspace: Workspace, redactor: Redactor) -> Facts:
+def _own(record: TaskRecord, workspace: Workspace, redactor: Redactor) -> Fields:
     """What only the task's own container has."""
     spec = _spec(record, workspace)
-    amounts: Facts = {"cpu": spec.cpus, "memory": spec.memory}
+    amounts: Fields = {"cpu": spec.cpus, "memory": spec.memory}
     amounts |= {"gpu": spec.gpus} if spec.gpus else {}
     restarts = sum(state is TaskState.RUNNING for state, _ in record.history) - 1
     return {
@@ -155,7 +157,7 @@ def _spec(record: TaskRecord, workspace: Workspace) -> ContainerSpec:
     )
 
 
-def _mounts(spec: ContainerSpec, workspace: Workspace) -> Iterator[Facts]:
+def _mounts(spec: ContainerSpec, workspace: Workspace) -> Iterator[Fields]:
     """Each place in the container with its volume: one of ours by name, or a user's own file."""
     names = {workspace.inputs: "inputs", workspace.outputs: "outputs"}
     for mount in spec.mounts:
@@ -167,7 +169,7 @@ def _mounts(spec: ContainerSpec, workspace: Workspace) -> Iterator[Facts]:
         yield {"path": "/etc/hosts", "volume": "hosts", "read_only": True}
 
 
-def _volumes(record: TaskRecord, workspace: Workspace) -> Iterator[Facts]:
+def _volumes(record: TaskRecord, workspace: Workspace) -> Iterator[Fields]:
     if record.plan is None:
         return
     spec = _spec(record, workspace)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
-from localrun.cli.exit_codes import ExitCode, of_error
-from localrun.cli.tasks.multi_value import Many
+from localrun.cli.context import CliContext, pass_context
+from localrun.cli.exit_codes import ExitCode, code_for_error
+from localrun.cli.tasks.multi_value import MultiValueCommand
 from localrun.console.streams import out
 from localrun.errors import LocalrunError, UsageError
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _FOLDER = "localrun_output"
 
 
-@click.command(cls=Many)
+@click.command(cls=MultiValueCommand)
 @options.task_ids
 @click.option("--filenames", metavar="NAME...", multiple=True, help="Only these outputs.")
 @click.option(
@@ -36,9 +36,9 @@ _FOLDER = "localrun_output"
 @click.option("-i", "--input", "inputs", is_flag=True, help="The inputs; with -o both.")
 @click.option("-o", "--output", "outputs", is_flag=True, help="The outputs; what is meant without -i.")
 @options.as_json
-@pass_face
+@pass_context
 def command(
-    face: Face,
+    face: CliContext,
     task_ids: tuple[str, ...],
     *,
     filenames: tuple[str, ...],
@@ -65,7 +65,7 @@ def command(
                 made.append(_copied(record, workspace, target, filenames, inputs=inputs, outputs=outputs))
             except LocalrunError as error:
                 report_error(error, face.environ)
-                code = of_error(error)
+                code = code_for_error(error)
     _print(made, as_json=as_json)
     return code
 

@@ -44,10 +44,10 @@ class Aliases(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The commands that begin so, without importing any; else what click knows: options."""
-        from localrun.cli.group import begun
+        from localrun.cli.group import matching_commands
 
         known = {name: what for name, (_, what) in _COMMANDS.items()}
-        return begun(known, incomplete) or super().shell_complete(ctx, incomplete)
+        return matching_commands(known, incomplete) or super().shell_complete(ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The commands, without importing them."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import options
-from localrun.cli.context import Face, pass_face
-from localrun.cli.exit_codes import ExitCode, of_error
+from localrun.cli.context import CliContext, pass_context
+from localrun.cli.exit_codes import ExitCode, code_for_error
 from localrun.console.streams import err, is_terminal, out
 from localrun.errors import LocalrunError, UsageError
 
@@ -35,9 +35,9 @@ _SHOWN = 5
     help="Wait no longer for their ends; they are stopped all the same.",
 )
 @options.as_json
-@pass_face
+@pass_context
 def command(
-    face: Face,
+    face: CliContext,
     task_ids: tuple[str, ...],
     *,
     everything: bool,
@@ -72,7 +72,7 @@ def _named(app: App, task_ids: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(app.find(name)[1].id for name in task_ids))
 
 
-def _ask(face: Face, ids: list[str]) -> None:
+def _ask(face: CliContext, ids: list[str]) -> None:
     if not is_terminal(sys.stdin, face.environ):
         raise UsageError(f"{len(ids)} tasks would be stopped", remedy="add --yes: there is nobody to ask")
     shown = ", ".join(task_id[:8] for task_id in ids[:_SHOWN])
@@ -104,7 +104,7 @@ class _Stop:
             self._thread.join(0.1 if deadline is None else max(0.0, min(0.1, deadline - time.monotonic())))
 
 
-def _print(face: Face, stops: Sequence[_Stop], *, as_json: bool) -> int:
+def _print(face: CliContext, stops: Sequence[_Stop], *, as_json: bool) -> int:
     from localrun.console.report import report_error
     from localrun.console.results import as_fields, print_json
 
@@ -112,7 +112,7 @@ def _print(face: Face, stops: Sequence[_Stop], *, as_json: bool) -> int:
     for stop in stops:
         if stop.error is not None:
             report_error(stop.error, face.environ)
-            code = of_error(stop.error)
+            code = code_for_error(stop.error)
         elif stop.record is None:
             err(f"the task {stop.id[:8]} is still being stopped")
         elif not as_json:

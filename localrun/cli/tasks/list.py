@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli import as_system, options
-from localrun.cli.context import Face, pass_face
-from localrun.cli.tasks.multi_value import Many
-from localrun.cli.watch import show
+from localrun.cli.context import CliContext, pass_context
+from localrun.cli.tasks.multi_value import MultiValueCommand
+from localrun.cli.watch import print_or_watch
 from localrun.console.display.sanitize import columns, harmless
 from localrun.console.streams import err, out
 from localrun.errors import UsageError
@@ -26,7 +26,7 @@ _HEADS = ("ID", "NAME", "STATUS", "SUBMITTED", "STARTED", "COMPUTATION TIME", "R
 _NOTHING = "no tasks here; run one: `localrun run BUNDLE`"
 
 
-@click.command(cls=Many)
+@click.command(cls=MultiValueCommand)
 @click.option("-n", "--last-n", type=click.IntRange(min=1), help="How many at most.  [default: 10]")
 @click.option("-a", "--all", "everything", is_flag=True, help="All tasks, not only the newest.")
 @click.option(
@@ -40,9 +40,9 @@ _NOTHING = "no tasks here; run one: `localrun run BUNDLE`"
 )
 @options.watch
 @options.as_json
-@pass_face
+@pass_context
 def command(
-    face: Face,
+    face: CliContext,
     *,
     last_n: int | None,
     everything: bool,
@@ -64,7 +64,7 @@ def command(
             return app.tasks(None if everything else last_n or _LIMIT)
 
         if watch is not None:
-            show(lambda: (_table(records()), True), watch, face.environ, as_json=as_json)
+            print_or_watch(lambda: (_table(records()), True), watch, face.environ, as_json=as_json)
             return
         found = records()
     _print(found, as_json=as_json)
@@ -97,7 +97,7 @@ def _row(record: TaskRecord) -> tuple[str, ...]:
     return (
         record.id[:8],
         harmless(record.name) or "-",
-        as_system.spoken(record, _SYSTEM).status,
+        as_system.translate(record, _SYSTEM).status,
         _date(record.created_at),
         "-" if started is None else _date(started),
         computed,

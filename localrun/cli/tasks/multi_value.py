@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 
-class Many(click.Command):
+class MultiValueCommand(click.Command):
     """A command whose options of type `multiple` take all words up to the next option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

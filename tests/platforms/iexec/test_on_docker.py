@@ -70,7 +70,7 @@ def test_after_a_process_was_killed_no_secret_and_no_container_stays(
     # Given an app that runs, and whose process is killed
     script = 'echo "ready $IEXEC_REQUESTER_SECRET_1"; exec sleep 60'
     with Process("run", image, *GIVEN, *shell(script), "--secret", f"1={SECRET}", cwd=tmp_path) as process:
-        assert "out | ready ***" in process.until("out | ready")
+        assert "out | ready ***" in process.read_until("out | ready")
         (task,) = (tmp_path / ".localrun/tasks").iterdir()
         assert (task / "secrets.json").stat().st_mode & 0o777 == 0o600
         os.killpg(process.pid, signal.SIGKILL)
