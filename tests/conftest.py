@@ -30,10 +30,10 @@ if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
 
 ROOT = Path(__file__).parent.parent
-OURS = ("localrun/", "localrun-test/")  # the names of images that localrun and its tests make
+OWN_IMAGE_PREFIXES = ("localrun/", "localrun-test/")  # the names of images that localrun and its tests make
 
 
-def absent(reason: str) -> None:
+def skip_or_fail(reason: str) -> None:
     """Skip at a desk, fail on CI, where what a test needs must be there."""
     if os.environ.get("CI"):
         pytest.fail(f"{reason} (CI is set, so this is an error)")
@@ -53,7 +53,7 @@ def docker_engine(docker_host: str | None) -> Iterator[DockerEngine]:
         engine = DockerEngine(docker_host)
         engine.info()
     except EngineUnreachable as error:
-        absent(f"no container engine: {error.message}")
+        skip_or_fail(f"no container engine: {error.message}")
     yield engine
     engine.close()
 
@@ -69,7 +69,7 @@ def _needs_docker(request: pytest.FixtureRequest) -> None:
 def busybox(docker_engine: DockerEngine) -> Iterator[str]:
     """The name of a small image with a shell, made on the spot: no registry is needed."""
     if not BUSYBOX.exists():
-        absent(f"{BUSYBOX} is not there (Debian: busybox-static)")
+        skip_or_fail(f"{BUSYBOX} is not there (Debian: busybox-static)")
     name = f"localrun-test/busybox:{secrets.token_hex(4)}"
     docker_engine.load_image([image_archive(busybox_layer({}), name, Cmd=["sh"], Env=["PATH=/bin"])])
     yield name
@@ -136,7 +136,7 @@ class OtherUser:
 def as_other_user() -> Iterator[OtherUser]:
     """An ordinary member of the docker group; the tests must run as root to become it."""
     if os.geteuid() != 0:
-        absent("only root can run a program as another user")
+        skip_or_fail("only root can run a program as another user")
     socket = Path("/var/run/docker.sock")
     group = socket.stat().st_gid if socket.exists() else _docker_group()
     home = Path(tempfile.mkdtemp(prefix="localrun-test-home-"))
@@ -166,7 +166,7 @@ def _other_user(group: int, home: Path) -> OtherUser:
         other = OtherUser(54321, 54321, (group,), system, path=f"{path}", home=home)
         if _can_import(other):
             return other
-    absent(f"another user can use neither {sys.executable} nor {system} ({platform.machine()})")
+    skip_or_fail(f"another user can use neither {sys.executable} nor {system} ({platform.machine()})")
     raise AssertionError
 
 
@@ -192,7 +192,7 @@ def _copy_packages(path: Path) -> None:
 
 
 @dataclass
-class Belongings:
+class MachineState:
     """What there is of ours: containers, images, threads, temporary folders."""
 
     containers: set[str] = field(default_factory=set)
@@ -200,16 +200,16 @@ class Belongings:
     threads: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
 
-    def without(self, before: Belongings) -> list[str]:
+    def added_since(self, before: MachineState) -> list[str]:
         """What was not there before, in words."""
         kinds = ("containers", "images", "threads", "folders")
         more = {kind: getattr(self, kind) - getattr(before, kind) for kind in kinds}
         return [f"{kind}: {', '.join(sorted(found))}" for kind, found in more.items() if found]
 
 
-def belongings() -> Belongings:
+def machine_state() -> MachineState:
     """Look around. Without an engine there are no containers and no images."""
-    found = Belongings(
+    found = MachineState(
         threads={f"{thread.name} ({thread.ident})" for thread in threading.enumerate()},
         folders={str(path) for path in Path(tempfile.gettempdir()).glob("localrun-*")},
     )
@@ -228,7 +228,7 @@ def belongings() -> Belongings:
 
 def _images(engine: DockerEngine) -> Iterator[str]:
     for image in engine.images({}):
-        yield from (tag for tag in image.tags if tag.startswith(OURS))
+        yield from (tag for tag in image.tags if tag.startswith(OWN_IMAGE_PREFIXES))
         if not image.tags or image.tags == ("<none>:<none>",):
             yield f"{image.id} (without a name)"
 
@@ -240,19 +240,19 @@ class LeakCheck:
         # Sessions that share an engine would see each other's containers: each holds the lock shared.
         self.lock = (Path(tempfile.gettempdir()) / ".localrun-tests.lock").open("ab")
         fcntl.flock(self.lock, fcntl.LOCK_SH)
-        self.before = belongings()
+        self.before = machine_state()
         self.found: list[str] = []
-        self.alone = True
+        self.is_exclusive = True
 
-    def look(self) -> bool:
+    def has_leaks(self) -> bool:
         """Whether something was left behind, and it can only have been us."""
-        self.found = belongings().without(self.before)
+        self.found = machine_state().added_since(self.before)
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            self.alone = False
+            self.is_exclusive = False
         self.lock.close()
-        return bool(self.found) and self.alone
+        return bool(self.found) and self.is_exclusive
 
 
 _CHECK: pytest.StashKey[LeakCheck] = pytest.StashKey()
@@ -268,7 +268,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a session that left something behind."""
     check = session.config.stash.get(_CHECK, None)
-    if check and check.look() and session.exitstatus == pytest.ExitCode.OK:
+    if check and check.has_leaks() and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -276,7 +276,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Say what was left behind."""
     check = config.stash.get(_CHECK, None)
     if check and check.found:
-        whose = "" if check.alone else " (or belongs to another test session that runs just now)"
-        terminalreporter.section(f"left behind{whose}", red=check.alone)
+        whose = "" if check.is_exclusive else " (or belongs to another test session that runs just now)"
+        terminalreporter.section(f"left behind{whose}", red=check.is_exclusive)
         for line in check.found:
             terminalreporter.line(line)

@@ -22,7 +22,7 @@ import localrun
 from localrun import pytest_plugin
 from localrun.bundle.images.build import build_labels
 from localrun.engines.dockerd import DockerEngine
-from tests.conftest import ROOT, absent
+from tests.conftest import ROOT, skip_or_fail
 from tests.support.samples import BASE_IMAGE
 
 DOWNSTREAM = ROOT / "samples" / "downstream-project"
@@ -85,7 +85,7 @@ def fresh(distributions: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
     wheel = f"{distributions['wheel']}[pytest]"
     done = found.run("python", "-m", "pip", "install", "--quiet", "--no-compile", wheel, *NEEDED, cwd=folder)
     if done.returncode:
-        absent(f"packages cannot be installed: {done.stderr.strip().splitlines()[-1]}")
+        skip_or_fail(f"packages cannot be installed: {done.stderr.strip().splitlines()[-1]}")
     return found
 
 
@@ -103,7 +103,7 @@ def project(tmp_path: Path) -> Path:
 def built_once(project: Path, docker_engine: DockerEngine) -> Iterator[Path]:
     """The same; its image goes afterwards."""
     if docker_engine.find_image(BASE_IMAGE) is None:
-        absent(f"there is no image {BASE_IMAGE} (make base)")
+        skip_or_fail(f"there is no image {BASE_IMAGE} (make base)")
     yield project
     for found in docker_engine.images(build_labels((project / "task").resolve())):
         for tag in found.tags:

@@ -15,12 +15,12 @@ from localrun.app import App
 from localrun.task.events import Event
 from localrun.task.states import TaskState
 
-PATIENCE = 5.0  # seconds that a script which ends waits for the containers that it is about to start
+START_TIMEOUT = 5.0  # seconds that a script which ends waits for the containers that it is about to start
 
 _Key = tuple[int, Path]  # a process that was forked off must not use the threads and sockets of its parent
 
 
-class Starts:
+class PendingStarts:
     """The tasks that need this process still: their containers are about to start.
 
     A task whose container runs, or that waits for its turn, is on disk: the next process goes on with it.
@@ -30,7 +30,7 @@ class Starts:
         self._changed = threading.Condition()
         self._ids: set[str] = set()
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """The listener."""
         with self._changed:
             if _stands(event):
@@ -53,7 +53,7 @@ def _stands(event: Event) -> bool:
 
 
 _lock = threading.Lock()
-_apps: dict[_Key, tuple[App, Starts]] = {}
+_apps: dict[_Key, tuple[App, PendingStarts]] = {}
 
 
 def app_for(home: str | os.PathLike[str] | None = None) -> App:
@@ -61,17 +61,17 @@ def app_for(home: str | os.PathLike[str] | None = None) -> App:
     return _found(home)[0]
 
 
-def starts_of(app: App) -> Starts:
+def pending_starts_of(app: App) -> PendingStarts:
     """The tasks of an app that need this process still."""
     return _found(app.settings.home)[1]
 
 
-def _found(home: str | os.PathLike[str] | None) -> tuple[App, Starts]:
+def _found(home: str | os.PathLike[str] | None) -> tuple[App, PendingStarts]:
     given = settings.load(os.environ, home=None if home is None else Path(home))
     key = (os.getpid(), given.home)
     with _lock:
         if key not in _apps:
-            _apps[key] = (App(given), Starts())
+            _apps[key] = (App(given), PendingStarts())
         return _apps[key]
 
 
@@ -81,7 +81,7 @@ def using(app: App) -> Iterator[App]:
     key = (os.getpid(), app.settings.home)
     with _lock:
         before = _apps.get(key)
-        _apps[key] = (app, Starts())
+        _apps[key] = (app, PendingStarts())
     try:
         yield app
     finally:
@@ -94,7 +94,7 @@ def using(app: App) -> Iterator[App]:
 @atexit.register
 def _let_start() -> None:
     """A script that submits and ends means its tasks to run: their containers are started first."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT
     mine = [starts for (pid, _), (_, starts) in list(_apps.items()) if pid == os.getpid()]
     for starts in mine:
         starts.wait(max(0.0, deadline - time.monotonic()))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from localrun.task.workspace import Workspace
 
 
-class Delivery:
+class OutputCopier:
     """A folder that outputs are copied to. Raises `LocalrunError` at once when it cannot be written."""
 
     def __init__(self, folder: Path) -> None:
@@ -40,7 +40,7 @@ class Delivery:
             raise _unwritable(self.folder, error) from error
         return missing
 
-    def undo(self) -> None:
+    def rollback(self) -> None:
         """Take the folder away again if it was made here and holds nothing."""
         for path in self._made:
             try:
@@ -48,7 +48,7 @@ class Delivery:
             except OSError:
                 return
 
-    def deliver(
+    def copy(
         self, record: TaskRecord, workspace: Workspace, only: Collection[str] | None = None
     ) -> dict[str, object]:
         """Copy every declared output that is there; the task's outputs, with the paths of the copies.
@@ -107,10 +107,10 @@ def deliverables(record: TaskRecord, workspace: Workspace) -> dict[str, Path]:
     """What a user gets of a task, by name."""
     from localrun.platforms import profiles
 
-    return profiles.for_record(record).deliverables(workspace, declared(record, workspace))
+    return profiles.for_record(record).deliverables(workspace, declared_outputs(record, workspace))
 
 
-def declared(record: TaskRecord, workspace: Workspace) -> Iterable[str]:
+def declared_outputs(record: TaskRecord, workspace: Workspace) -> Iterable[str]:
     """The names of the outputs that the descriptor declares; if it cannot be read, of those that fit."""
     from localrun import descriptor
 

@@ -18,7 +18,7 @@ from localrun.task.workspace import Workspace
 
 _LOOK = 0.1  # seconds between two looks at files that another process writes: they tell us nothing
 
-Shield = Callable[[], AbstractContextManager[object]]
+DeferSignals = Callable[[], AbstractContextManager[object]]
 
 
 def follow(
@@ -27,7 +27,7 @@ def follow(
     show: Listener,
     *,
     timeout: float | None = None,
-    shield: Shield = nullcontext,
+    defer_signals: DeferSignals = nullcontext,
 ) -> None:
     """Show what happens to a task until its `end` is done, beginning with what has happened.
 
@@ -38,8 +38,8 @@ def follow(
     deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
     while True:
         last = end.done()  # asked before looking: what came before the end is seen
-        with shield():
-            events = list(replay.fresh())
+        with defer_signals():
+            events = list(replay.new_events())
         for event in events:
             show(event)
         if last:
@@ -49,15 +49,15 @@ def follow(
         futures.wait([end], _LOOK)
 
 
-def shown(workspace: Workspace, end: futures.Future[Any], timeout: float | None) -> None:
+def show_until_done(workspace: Workspace, end: futures.Future[Any], timeout: float | None) -> None:
     """Show it on standard error, as `localrun wait` does, and why it failed. Raises as `follow`."""
     record = workspace.load()
     display = display_for(sys.stderr, os.environ)
-    display.begin(record.name or record.id)
+    display.start(record.name or record.id)
     try:
         follow(workspace, end, display.show, timeout=timeout)
     finally:
-        display.end()
+        display.finish()
     record = workspace.load()
     if record.cause:
         report_task(record, os.environ)

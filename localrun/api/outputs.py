@@ -35,21 +35,21 @@ def _as_python(kind: DataType | None, value: Any) -> Any:
 
 def download(record: TaskRecord, workspace: Workspace, names: Sequence[str] | None, folder: Path) -> Path:
     """Copy the named outputs, or all. Raises `UsageError` with every name that is not there."""
-    from localrun.api.download import Delivery, deliverables
+    from localrun.api.download import OutputCopier, deliverables
 
     there = [name for name, source in deliverables(record, workspace).items() if source.exists()]
     missing = [name for name in names or () if name not in there]
     if missing:
-        raise no_files("the task has no such outputs", missing, there)
-    delivery = Delivery(folder)
+        raise missing_files_error("the task has no such outputs", missing, there)
+    delivery = OutputCopier(folder)
     try:
-        delivery.deliver(record, workspace, only=names)
+        delivery.copy(record, workspace, only=names)
     finally:
-        delivery.undo()  # takes the folder away when it is empty
+        delivery.rollback()  # takes the folder away when it is empty
     return delivery.folder
 
 
-def no_files(message: str, names: Iterable[str], there: Sequence[str]) -> UsageError:
+def missing_files_error(message: str, names: Iterable[str], there: Sequence[str]) -> UsageError:
     """The refusal of names of files that are not there; `there` are those that are."""
     are = f"there are {', '.join(there[:20])}" if there else "there are none"
     problems = [Problem(name, "is not there", did_you_mean(name, there) or are) for name in names]

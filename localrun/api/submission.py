@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from localrun.api.apps import app_for, starts_of
+from localrun.api.apps import app_for, pending_starts_of
 from localrun.api.exceptions import TaskFailed
 from localrun.api.task import Task
 from localrun.bundle.images.ensure import PullPolicy
@@ -86,7 +86,7 @@ def submit(
     if profile == "iexec":
         request = to_iexec_request(request, parse_iexec_args({**values, **(inputs or {})}), os.fspath(bundle))
     app = app_for(home)
-    task = app.manager.submit(request, starts_of(app).hear)
+    task = app.manager.submit(request, pending_starts_of(app).on_event)
     return Task(task.id, app.settings.home)
 
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, TextIO
 
-from localrun.api.outputs import no_files
+from localrun.api.outputs import missing_files_error
 from localrun.errors import UsageError
 from localrun.task.workspace import Workspace
 from localrun.values.untrusted import UnsafePath, UntrustedDir
@@ -29,7 +29,13 @@ def last_lines(text: str, count: int) -> str:
 
 
 def tail(
-    workspace: Workspace, inside: str, names: Sequence[str], *, lines: int, end: End | None, out: TextIO
+    workspace: Workspace,
+    container_folder: str,
+    names: Sequence[str],
+    *,
+    lines: int,
+    end: End | None,
+    out: TextIO,
 ) -> None:
     """Write the last lines of files; with an `end`, also what is added to them until then.
 
@@ -41,7 +47,7 @@ def tail(
             raise _not_there(names, [])
         return
     with ExitStack() as stack:
-        tails = _tails(workspace, inside, names, lines, stack)
+        tails = _tails(workspace, container_folder, names, lines, stack)
         missing = [one.name for one in tails if not one.found()]
         if missing and end is None and names:
             raise _not_there(missing, sorted(entry.name for entry in workspace.outputs.iterdir())[:_NAMES])
@@ -49,7 +55,7 @@ def tail(
 
 
 def _not_there(names: Sequence[str], there: Sequence[str]) -> UsageError:
-    return no_files("the task has written no such files", names, there)
+    return missing_files_error("the task has written no such files", names, there)
 
 
 def _tails(
@@ -174,6 +180,6 @@ class _Paper:
 def _clean(out: TextIO) -> Callable[[str], str]:
     if not out.isatty():
         return str
-    from localrun.console.display.sanitize import harmless_lines
+    from localrun.console.display.sanitize import escape_lines
 
-    return lambda text: harmless_lines(text.replace("\r\n", "\n"))
+    return lambda text: escape_lines(text.replace("\r\n", "\n"))

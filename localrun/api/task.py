@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _LOOK = 0.1  # seconds between two looks at a record that another process writes: it tells us nothing
 # Python's threads are not woken by a signal that comes just before they go to sleep: Ctrl+C would be heard
 # when the task ends. So nobody sleeps for longer than this, in seconds.
-ATTENTION = 0.5
+MAX_SLEEP = 0.5
 
 
 class Task:
@@ -114,9 +114,9 @@ class Task:
             return self.status
         end = self.end()
         if show:
-            from localrun.api.follow import shown
+            from localrun.api.follow import show_until_done
 
-            shown(self._workspace, end, timeout)
+            show_until_done(self._workspace, end, timeout)
         elif not _done(end, timeout):
             raise self._timed_out("ended", timeout)
         return self._ended(end.result()).state
@@ -309,7 +309,7 @@ def _done(end: futures.Future[TaskRecord], timeout: float | None) -> bool:
         left = deadline - time.monotonic()
         if left <= 0:
             return False
-        futures.wait([end], min(ATTENTION, left))
+        futures.wait([end], min(MAX_SLEEP, left))
     return True
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent import futures
 from queue import Empty, SimpleQueue
 
-from localrun.api.task import ATTENTION, Task
+from localrun.api.task import MAX_SLEEP, Task
 from localrun.console.progress import in_notebook, no_progress, wait_progress
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
@@ -26,12 +26,12 @@ def wait_all(
     waited = list(tasks)
     show = sys.stderr.isatty() or in_notebook() if progress is None else progress
     with wait_progress(len(waited)) if show else no_progress() as tell:
-        for task in as_they_end(waited, timeout):
+        for task in as_completed(waited, timeout):
             tell(task.wait())
     return [task.wait() for task in waited]
 
 
-def as_they_end(tasks: Sequence[Task], timeout: float | None = None) -> Iterator[Task]:
+def as_completed(tasks: Sequence[Task], timeout: float | None = None) -> Iterator[Task]:
     """The tasks, each when it has ended or nobody can carry it on; `ActiveTask.wait` tells which at once.
 
     Raises `TimeoutError` after `timeout` seconds for all of them together.
@@ -66,7 +66,7 @@ def _next(ended: SimpleQueue[Task], deadline: float) -> Task | None:
     while True:
         left = deadline - time.monotonic()
         try:
-            return ended.get(timeout=max(0.0, min(ATTENTION, left)))
+            return ended.get(timeout=max(0.0, min(MAX_SLEEP, left)))
         except Empty:
             if left <= 0:
                 return None

@@ -6,7 +6,7 @@ import threading
 from concurrent import futures
 from typing import TYPE_CHECKING
 
-from localrun.console.streams import err
+from localrun.console.streams import print_err
 
 if TYPE_CHECKING:
     from localrun.app import App
@@ -41,10 +41,10 @@ def done_event(end: TaskFuture | None) -> threading.Event:
 
 def wait_for_end(end: TaskFuture | None) -> None:
     """Block until then; Ctrl+C is heard."""
-    from localrun.api.task import ATTENTION
+    from localrun.api.task import MAX_SLEEP
 
     while end is not None and not end.done():
-        futures.wait([end], ATTENTION)
+        futures.wait([end], MAX_SLEEP)
 
 
 def warn_if_unfinished(end: TaskFuture | None) -> None:
@@ -52,7 +52,7 @@ def warn_if_unfinished(end: TaskFuture | None) -> None:
     record = None if end is None else end.result()
     if record is not None and not record.state.is_final:
         name = record.id[:8]
-        err(f"no process carries the task {name} ({record.state}); `localrun kill {name}` ends it")
+        print_err(f"no process carries the task {name} ({record.state}); `localrun kill {name}` ends it")
 
 
 def warn_if_orphaned(workspace: Workspace) -> None:
@@ -63,6 +63,6 @@ def warn_if_orphaned(workspace: Workspace) -> None:
     from localrun.maintenance.leftovers import is_resumable
 
     if is_resumable(record):
-        err(
+        print_err(
             f"no process follows the task {record.id[:8]} just now: with -f, what it wrote since is shown too"
         )

@@ -14,8 +14,8 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.cli.signals import Interrupted, SignalHandler
-from localrun.console.display.sanitize import harmless
-from localrun.console.streams import err, is_terminal, out
+from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.streams import is_terminal, print_err, print_out
 from localrun.units import format_bytes
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class _Teller:
     def take(self, what: str, _done: int, _total: int | None) -> None:
         if self.shown and what != self.last:
             self.last = what
-            err(harmless(what))
+            print_err(escape_control_chars(what))
 
 
 def _show(package: BuiltBundle, face: CliContext, as_json: bool, quiet: bool) -> None:
@@ -92,24 +92,26 @@ def _show(package: BuiltBundle, face: CliContext, as_json: bool, quiet: bool) ->
         return
     if not quiet:
         for line in _lines(package):
-            out(line)
+            print_out(line)
     if not quiet or package.report.findings:
         print_report(package.report, face.environ)
     if package.written:
-        out(f"wrote {_shorter(package.path)}")
+        print_out(f"wrote {_shorter(package.path)}")
     else:
-        out("nothing was written; --force writes it nevertheless")
+        print_out("nothing was written; --force writes it nevertheless")
 
 
 def _shorter(path: Path) -> str:
-    return harmless(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
+    return escape_control_chars(
+        str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    )
 
 
 def _lines(package: BuiltBundle) -> Iterator[str]:
     """Every part with its size."""
     yield f"{format_bytes(package.size):>10}  {_shorter(package.path)}"
     for part in package.members:
-        yield f"{format_bytes(part.size):>10}    {harmless(part.name)}"
+        yield f"{format_bytes(part.size):>10}    {escape_control_chars(part.name)}"
         for number, layer in enumerate(part.layers, 1):
             yield f"{format_bytes(layer.size):>10}      layer {number}: {_brief(layer)}"
     yield f"{'':10}  sha256 {package.digest}"
@@ -117,7 +119,7 @@ def _lines(package: BuiltBundle) -> Iterator[str]:
 
 def _brief(layer: ArchiveMember) -> str:
     """What made a layer, in what room there is."""
-    said = harmless(" ".join(layer.name.removeprefix("/bin/sh -c #(nop)").split()))
+    said = escape_control_chars(" ".join(layer.name.removeprefix("/bin/sh -c #(nop)").split()))
     room = 80 if is_terminal(sys.stdout, {"TERM": "any"}) else 200
     return said if len(said) <= room else said[: room - 3] + "..."
 

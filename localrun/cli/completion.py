@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli.context import CliContext, pass_context
-from localrun.console.display.sanitize import harmless
-from localrun.console.streams import out
+from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.streams import print_out
 from localrun.errors import LocalrunError
 
 if TYPE_CHECKING:
@@ -102,10 +102,12 @@ def command(face: CliContext, shell: str, line: str | None) -> None:
     fish, in ~/.config/fish/config.fish:  localrun completion fish | source
     """
     if line is None:
-        out(_SCRIPTS[shell].strip())
+        print_out(_SCRIPTS[shell].strip())
         return
     for item in _following(face, line):
-        out("\t".join([item.type, harmless(item.value), harmless(item.help or "")]))
+        print_out(
+            "\t".join([item.type, escape_control_chars(item.value), escape_control_chars(item.help or "")])
+        )
 
 
 def _following(face: CliContext, line: str) -> Iterator[CompletionItem]:

@@ -11,8 +11,8 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_error
-from localrun.console.display.sanitize import harmless, harmless_lines
-from localrun.console.streams import err, out
+from localrun.console.display.sanitize import escape_control_chars, escape_lines
+from localrun.console.streams import print_err, print_out
 from localrun.errors import LocalrunError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def command(face: CliContext, task_id: str, *, logs: bool, raw: bool, as_json: b
         if not raw:
             raise
         told = {"name": type(error).__name__, "message": error.message}
-        err(json.dumps({"ok": False, "command": "debug", "error": told}))
+        print_err(json.dumps({"ok": False, "command": "debug", "error": told}))
         return code_for_error(error)
     if raw or as_json:
         from localrun.console.results import print_json
@@ -50,7 +50,7 @@ def command(face: CliContext, task_id: str, *, logs: bool, raw: bool, as_json: b
         print_json({"ok": True, **found})
     else:
         for line in _lines(found):
-            out(line)
+            print_out(line)
     return ExitCode.FINISHED
 
 
@@ -95,7 +95,7 @@ def _text(value: Any) -> str:
 
 
 def _indented(text: str, width: int) -> str:
-    return harmless_lines(text).replace("\n", "\n" + " " * width)
+    return escape_lines(text).replace("\n", "\n" + " " * width)
 
 
 def _history(entries: list[dict[str, str]]) -> Iterator[str]:
@@ -109,4 +109,4 @@ def _log(log: dict[str, str]) -> Iterator[str]:
         text = log[stream]
         yield f"  {log['worker']} {stream}:" + ("" if text else " no output")
         for line in text.splitlines():
-            yield f"    {harmless(line)}"
+            yield f"    {escape_control_chars(line)}"

@@ -10,8 +10,8 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
-from localrun.console.display.sanitize import harmless
-from localrun.console.streams import err, out
+from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.streams import print_err, print_out
 from localrun.units import format_duration
 
 if TYPE_CHECKING:
@@ -67,26 +67,28 @@ def _print(sides: Sequence[ComparedTask], found: Sequence[Change]) -> None:
     first, second = (side.record for side in sides)
     for record in (first, second):
         if not record.state.is_final:
-            err(f"the task {record.id[:8]} has not ended ({record.state}): compared as it is now")
+            print_err(f"the task {record.id[:8]} has not ended ({record.state}): compared as it is now")
     for mark, record in (("-", first), ("+", second)):
-        out(f"{mark} {record.id[:8]}  {record.state}  {harmless(record.name) or '-'}")
+        print_out(f"{mark} {record.id[:8]}  {record.state}  {escape_control_chars(record.name) or '-'}")
     for section in SECTIONS:
         inner = [change for change in found if change.section == section]
         if inner:
-            out(f"{section}:")
+            print_out(f"{section}:")
             for change in inner:
                 _print_change(change)
     same = [section for section in SECTIONS if section not in {change.section for change in found}]
     if same:
-        out(f"the same: {', '.join(same)}")
+        print_out(f"the same: {', '.join(same)}")
     _print_times(first, second)
 
 
 def _print_change(change: Change) -> None:
-    path = harmless(change.path)
-    out(f"  {path}: {harmless(change.note)}" if change.note else f"  {path}: {_values(change)}")
+    path = escape_control_chars(change.path)
+    print_out(
+        f"  {path}: {escape_control_chars(change.note)}" if change.note else f"  {path}: {_values(change)}"
+    )
     for line in change.details:
-        out(f"      {harmless(line)}")
+        print_out(f"      {escape_control_chars(line)}")
 
 
 def _values(change: Change) -> str:
@@ -105,12 +107,12 @@ def _shown(value: Any) -> str:
 def _print_times(first: TaskRecord, second: TaskRecord) -> None:
     from localrun.runner.usage import format_usage
 
-    out("time:")
+    print_out("time:")
     for name, one, other in _times(first, second):
-        out(f"  {name:<12}{one:>10} -> {other:>10}")
+        print_out(f"  {name:<12}{one:>10} -> {other:>10}")
     for mark, record in (("-", first), ("+", second)):
         if used := format_usage(record):
-            out(f"{mark} {used}")
+            print_out(f"{mark} {used}")
 
 
 def _times(first: TaskRecord, second: TaskRecord) -> Iterator[tuple[str, str, str]]:

@@ -12,8 +12,8 @@ from localrun._version import __version__
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
-from localrun.console.display.sanitize import harmless_lines
-from localrun.console.streams import is_terminal, out
+from localrun.console.display.sanitize import escape_lines
+from localrun.console.streams import is_terminal, print_out
 from localrun.errors import UsageError
 from localrun.suggestions import did_you_mean
 
@@ -106,13 +106,13 @@ def _print(found: list[Found], environ: Mapping[str, str]) -> None:
     before = ""
     for section, check in found:
         if section != before:
-            out(section)
+            print_out(section)
             before = section
         mark = f"{check.status:<4}"
         if colours:
             mark = f"\x1b[{_COLOURS[check.status]}m{mark}\x1b[0m"
-        out(f"  {mark}  {check.name:<{width}}  {harmless_lines(check.message)}")
+        print_out(f"  {mark}  {check.name:<{width}}  {escape_lines(check.message)}")
         if check.remedy:
-            out(f"        {'':<{width}}  what to do: {harmless_lines(check.remedy)}")
+            print_out(f"        {'':<{width}}  what to do: {escape_lines(check.remedy)}")
     counts = {status: sum(check.status == status for _, check in found) for status in _COLOURS}
-    out(f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail")
+    print_out(f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail")

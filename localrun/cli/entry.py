@@ -32,7 +32,7 @@ def commands(ctx: click.Context, home: str | None) -> int:
     """Run containerised tasks on this machine, as the platform would run them."""
     ctx.obj.home = home
     if ctx.invoked_subcommand is None:
-        streams.out(ctx.get_help())
+        streams.print_out(ctx.get_help())
         return ExitCode.USAGE
     return ExitCode.FINISHED
 
@@ -71,7 +71,7 @@ def _checked(given: list[str], face: CliContext) -> int:
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        streams.hush(sys.stdout)
+        streams.redirect_to_devnull(sys.stdout)
         return ExitCode.FINISHED
     except OSError as error:
         return _tell(_of_system(error), face, as_json="--json" in given)

@@ -10,8 +10,8 @@ import click
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
-from localrun.console.display.sanitize import harmless
-from localrun.console.streams import err
+from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.streams import print_err
 
 if TYPE_CHECKING:
     from localrun.server.journal import Journal, Line
@@ -41,7 +41,7 @@ def command(face: CliContext, /, logs: str | None, as_json: bool, **wanted: Any)
 
     folder = settings.load(face.environ, home=face.home, logs=logs).logs
     if not folder.is_dir():
-        err(f"there is no journal in {folder}: `localrun serve` writes one")
+        print_err(f"there is no journal in {folder}: `localrun serve` writes one")
         return
     for line in _lines(folder, **wanted):
         if not _print(line, as_json=as_json):
@@ -71,4 +71,6 @@ def _text(line: Mapping[str, Any]) -> str:
     data = line.get("data")
     facts = data if isinstance(data, dict) else {}
     shown = [f"{key}={facts[key]}" for key in _SHOWN if facts.get(key) not in (None, "")]
-    return harmless(f"{line.get('timestamp')} {line.get('event_type')} {' '.join(shown)}".rstrip())
+    return escape_control_chars(
+        f"{line.get('timestamp')} {line.get('event_type')} {' '.join(shown)}".rstrip()
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.console.streams import out
+from localrun.console.streams import print_out
 from localrun.errors import Cause, UsageError
 from localrun.platforms.vocabulary import glossary
 from localrun.platforms.vocabulary.systems import LOCALRUN, SYSTEMS, TITLES
@@ -48,9 +48,9 @@ def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> Non
 
         print_json({"word": asked or None, "meanings": [term_fields(word) for word in found]})
     elif asked.strip():
-        out("\n\n".join("\n".join(_sheet(word)) for word in found))
+        print_out("\n\n".join("\n".join(_sheet(word)) for word in found))
     else:
-        out("\n".join(_catalogue(found)))
+        print_out("\n".join(_catalogue(found)))
 
 
 def _found(asked: str, system: str | None) -> tuple[Term, ...]:

@@ -8,7 +8,7 @@ import click
 
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
-from localrun.console.streams import out
+from localrun.console.streams import print_out
 
 
 @click.command()
@@ -25,5 +25,5 @@ def command(face: CliContext, file: Path, active: bool) -> int:
     with face.app() as app:
         found = [record for record in app.tasks() if not (active and record.state.is_final)]
         count = export.export(found, file)
-    out(f"{count} {'task' if count == 1 else 'tasks'} written to {file}")
+    print_out(f"{count} {'task' if count == 1 else 'tasks'} written to {file}")
     return ExitCode.FINISHED

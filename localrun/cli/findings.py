@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from localrun.bundle.validation.validator import Finding, Severity, ValidationReport
-from localrun.console.display.sanitize import harmless_lines
+from localrun.console.display.sanitize import escape_lines
 from localrun.console.report import problem_lines
-from localrun.console.streams import is_terminal, out
+from localrun.console.streams import is_terminal, print_out
 from localrun.descriptor.divergences import PREFIX
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ def print_report(report: ValidationReport, environ: Mapping[str, str]) -> None:
     for weight in Severity:
         found = report.with_severity(weight)
         if found:
-            out(_coloured(f"{_HEADS[weight]}:", _COLOURS[weight], colourful))
+            print_out(_coloured(f"{_HEADS[weight]}:", _COLOURS[weight], colourful))
         for finding in found:
-            out(harmless_lines("\n".join(_lines(finding))))
+            print_out(escape_lines("\n".join(_lines(finding))))
     for what in report.unchecked:
-        out(harmless_lines(f"not looked at: {what}"))
-    out(_coloured(verdict(report), "32" if report.accepted else "31", colourful))
+        print_out(escape_lines(f"not looked at: {what}"))
+    print_out(_coloured(verdict(report), "32" if report.accepted else "31", colourful))
 
 
 def _lines(finding: Finding) -> Iterator[str]:

@@ -8,7 +8,7 @@ import click
 
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
-from localrun.console.streams import err, out
+from localrun.console.streams import print_err, print_out
 
 
 @click.command()
@@ -25,7 +25,7 @@ def command(face: CliContext, file: Path) -> int:
     with face.app() as app:
         found = export.import_tasks(export.read(file), app.store, app.manager)
         app.manager.shutdown(on_exit="leave")
-    out(f"{len(found.imported)} {'task' if len(found.imported) == 1 else 'tasks'} taken in")
+    print_out(f"{len(found.imported)} {'task' if len(found.imported) == 1 else 'tasks'} taken in")
     for problem in found.problems:
-        err(f"not taken in: {problem}")
+        print_err(f"not taken in: {problem}")
     return ExitCode.BUNDLE_OR_VALUES if found.problems and not found.imported else ExitCode.FINISHED

@@ -8,8 +8,8 @@ import click
 
 from localrun.cli import options
 from localrun.cli.exit_codes import ExitCode
-from localrun.console.display.sanitize import harmless
-from localrun.console.streams import err, out
+from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.streams import print_err, print_out
 
 
 @click.command()
@@ -46,8 +46,10 @@ def command(
         print_json({**fields, "warnings": list(plan.warnings)})
         return ExitCode.FINISHED
     for path in plan.files:
-        out(harmless(str(name / path)))
+        print_out(escape_control_chars(str(name / path)))
     for warning in plan.warnings:
-        err(f"warning: {harmless(warning)}")
-    out(f"run it: localrun run {harmless(str(name))} --inputs {harmless(str(name / 'inputs.json'))}")
+        print_err(f"warning: {escape_control_chars(warning)}")
+    print_out(
+        f"run it: localrun run {escape_control_chars(str(name))} --inputs {escape_control_chars(str(name / 'inputs.json'))}"
+    )
     return ExitCode.FINISHED

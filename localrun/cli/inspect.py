@@ -12,8 +12,8 @@ from msgspec.structs import fields
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
-from localrun.console.display.sanitize import harmless
-from localrun.console.streams import out
+from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.streams import print_out
 from localrun.errors import EngineError
 from localrun.units import format_bytes
 
@@ -56,7 +56,7 @@ def command(
         print_json(_as_fields(found, seen))
         return
     for line in _page(found.descriptor, seen, unseen):
-        out(line)
+        print_out(line)
 
 
 def _look(app: App, bundle: Bundle) -> tuple[ImageConfig | None, str]:
@@ -73,13 +73,13 @@ def _look(app: App, bundle: Bundle) -> tuple[ImageConfig | None, str]:
 
 def _page(descriptor: Descriptor, image: ImageConfig | None, unseen: str) -> Iterator[str]:
     for label, text in (*_head(descriptor), *_image(image, unseen)):
-        yield f"{label:<{_LABEL}}{harmless(text)}".rstrip()
+        yield f"{label:<{_LABEL}}{escape_control_chars(text)}".rstrip()
     for title, parameters, folder in (
         ("inputs", descriptor.inputs, descriptor.input_folder),
         ("outputs", descriptor.outputs, descriptor.output_folder),
     ):
         yield ""
-        yield f"{title} in {harmless(folder)}" if parameters else f"no {title}"
+        yield f"{title} in {escape_control_chars(folder)}" if parameters else f"no {title}"
         yield from _table([_row(one, output=title == "outputs") for one in parameters.values()])
 
 
@@ -157,7 +157,7 @@ def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    text = harmless(text)
+    text = escape_control_chars(text)
     return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
 
 

@@ -6,7 +6,7 @@ import click
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
-from localrun.console.streams import out
+from localrun.console.streams import print_out
 
 
 @click.command()
@@ -32,4 +32,4 @@ def command(face: CliContext, task_id: str, grace: float | None, now: bool, as_j
 
         print_json(as_fields(record))
     else:
-        out(f"{record.id[:8]} {record.state}")
+        print_out(f"{record.id[:8]} {record.state}")

@@ -13,8 +13,8 @@ import click
 from localrun.cli import as_system, options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.watch import print_or_watch
-from localrun.console.display.sanitize import columns, harmless
-from localrun.console.streams import is_terminal, out
+from localrun.console.display.sanitize import escape_control_chars, format_columns
+from localrun.console.streams import is_terminal, print_out
 from localrun.task.states import TaskState
 from localrun.units import format_duration
 
@@ -67,16 +67,16 @@ def command(
 
         print_json([as_fields(record) | as_system.as_fields(record, system) for record in found])
     elif found:
-        out(_table(found, system)[0])
+        print_out(_table(found, system)[0])
     elif is_terminal(sys.stdout, face.environ):
-        out(_NOTHING)
+        print_out(_NOTHING)
 
 
 def _table(records: list[TaskRecord], system: str | None) -> tuple[str, bool]:
     """The text; it may always become another one: a new task may come."""
     heads = _HEADS if system is None else _HEADS_AS
     rows = [heads, *(_row(record, system) for record in records)]
-    return ("\n".join(columns(rows)) if records else _NOTHING), True
+    return ("\n".join(format_columns(rows)) if records else _NOTHING), True
 
 
 def _records(app: App, state: str | None) -> Iterator[TaskRecord]:
@@ -101,7 +101,7 @@ def _row(record: TaskRecord, system: str | None) -> tuple[str, ...]:
         ("  " if record.replica else "") + record.id[:8],
         status,
         cause or "-",
-        harmless(record.name) or "-",
+        escape_control_chars(record.name) or "-",
         format_duration(max(now - record.created_at, 0.0)),
         format_duration(duration),
     )

@@ -13,8 +13,8 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.watch import print_or_watch
-from localrun.console.display.sanitize import harmless
-from localrun.console.streams import err, out
+from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.streams import print_err, print_out
 from localrun.units import format_bytes
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ def command(face: CliContext, task_id: str, *, everything: bool, watch: float | 
 
         print_json(_fields(record, found))
     elif found.entries:
-        out("\n".join(_lines(found)))
+        print_out("\n".join(_lines(found)))
     for remark in notes(record, found):
-        err(remark)
+        print_err(remark)
 
 
 def list_task_files(workspace: Workspace, *, everything: bool = False) -> Listing:
@@ -108,7 +108,7 @@ def _lines(found: Listing) -> Iterator[str]:
 def _row(leaf: FileEntry) -> tuple[str, str, str]:
     size = format_bytes(leaf.size) if leaf.kind == "file" else "-"
     written = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(leaf.modified))
-    return size, written, harmless(leaf.path) + _mark(leaf)
+    return size, written, escape_control_chars(leaf.path) + _mark(leaf)
 
 
 def _mark(leaf: FileEntry) -> str:
@@ -118,6 +118,6 @@ def _mark(leaf: FileEntry) -> str:
         case "folder":
             return f"/  ({leaf.problem})" if leaf.problem else "/"
         case "link":
-            return f" -> {harmless(leaf.target)}  (a link)"
+            return f" -> {escape_control_chars(leaf.target)}  (a link)"
         case kind:
             return f"  (a {kind})"

@@ -20,9 +20,9 @@ from localrun.cli.attach import (
     warn_if_unfinished,
 )
 from localrun.cli.context import CliContext, pass_context
-from localrun.console.display.sanitize import harmless_lines
-from localrun.console.file_follower import Grown
-from localrun.console.streams import err, is_terminal, out
+from localrun.console.display.sanitize import escape_lines
+from localrun.console.file_follower import FileFollower
+from localrun.console.streams import is_terminal, print_err, print_out
 
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
@@ -63,7 +63,7 @@ def _print_at_once(workspace: Workspace, step: str, *, as_json: bool) -> None:
     record = workspace.load()
     text = _text(workspace) if step == "task" else ""
     if not as_json:
-        out(_how(record, step))
+        print_out(_how(record, step))
         return
     from localrun.console.results import print_json
 
@@ -87,7 +87,7 @@ def _done(record: TaskRecord, step: str) -> dict[str, Any]:
 
 def _how(record: TaskRecord, step: str) -> str:
     done = _done(record, step)
-    parts = [harmless_lines(str(done[name])) for name in ("how", "message") if done[name]]
+    parts = [escape_lines(str(done[name])) for name in ("how", "message") if done[name]]
     return f"{step}: " + ("; ".join(parts) if parts else "not reached yet, or not at all")
 
 
@@ -100,7 +100,7 @@ def _print_log(
         wrote = True
         _put(data, plain=plain)
     if not wrote and not follow:
-        err(_nothing(record))
+        print_err(_nothing(record))
 
 
 def _nothing(record: TaskRecord) -> str:
@@ -111,10 +111,10 @@ def _nothing(record: TaskRecord) -> str:
 
 def read_chunks(path: Path, ended: threading.Event | None) -> Iterator[bytes]:
     """What is in a file, and what is added to it until `ended` is set; None: only what is there."""
-    grown = Grown(path)
+    grown = FileFollower(path)
     while True:
         last = ended is None or ended.is_set()  # asked before reading: what came before the end is read
-        yield from grown.pieces()
+        yield from grown.read_new()
         if last or ended is None:
             return
         ended.wait(_LOOK)
@@ -123,7 +123,7 @@ def read_chunks(path: Path, ended: threading.Event | None) -> Iterator[bytes]:
 def _put(data: bytes, *, plain: bool) -> None:
     """On a terminal nothing that it would obey; elsewhere the very bytes."""
     if plain:
-        sys.stdout.write(harmless_lines(data.decode("utf-8", "replace").replace("\r\n", "\n")))
+        sys.stdout.write(escape_lines(data.decode("utf-8", "replace").replace("\r\n", "\n")))
     else:
         sys.stdout.buffer.write(data)
     sys.stdout.flush()

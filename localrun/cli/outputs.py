@@ -9,7 +9,7 @@ import click
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
-from localrun.console.streams import err
+from localrun.console.streams import print_err
 from localrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,17 +46,17 @@ def command(face: CliContext, task_id: str, output: Path | None, as_json: bool) 
         return
     print_outputs(outputs, [workspace.path, *([output.absolute()] if output else [])])
     if not outputs:
-        err(f"the task {record.id[:8]} has no outputs that fit; what it left is in {workspace.outputs}")
+        print_err(f"the task {record.id[:8]} has no outputs that fit; what it left is in {workspace.outputs}")
 
 
 def _copied(folder: Path, record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
-    from localrun.api.download import Delivery
+    from localrun.api.download import OutputCopier
 
-    delivery = Delivery(folder)
+    delivery = OutputCopier(folder)
     try:
-        found = delivery.deliver(record, workspace)
+        found = delivery.copy(record, workspace)
     finally:
-        delivery.undo()
+        delivery.rollback()
     for warning in delivery.warnings:
-        err(f"warning: {warning}")
+        print_err(f"warning: {warning}")
     return found

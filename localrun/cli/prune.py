@@ -11,8 +11,8 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_error
-from localrun.console.display.sanitize import harmless
-from localrun.console.streams import err, is_terminal, out
+from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.streams import is_terminal, print_err, print_out
 from localrun.errors import LocalrunError
 from localrun.units import format_bytes
 
@@ -85,14 +85,14 @@ def _pruning(app: App) -> Pruner:
 def _print(proposal: PrunePlan) -> None:
     for item in proposal.items:
         size = format_bytes(item.size) if item.size else ""
-        out(f"{item.kind:<9}  {_name(item)}  {size:>9}  {harmless(item.why)}".rstrip())
+        print_out(f"{item.kind:<9}  {_name(item)}  {size:>9}  {escape_control_chars(item.why)}".rstrip())
     for note in proposal.notes:
-        err(note)
+        print_err(note)
     if proposal.items:
         things = "1 thing" if len(proposal.items) == 1 else f"{len(proposal.items)} things"
-        out(f"{things}, {format_bytes(proposal.size)}")
+        print_out(f"{things}, {format_bytes(proposal.size)}")
     else:
-        out("there is nothing to delete")
+        print_out("there is nothing to delete")
 
 
 def _name(item: PruneItem) -> str:
@@ -101,13 +101,13 @@ def _name(item: PruneItem) -> str:
         name = name[:_DIGITS]
     elif item.kind == "image":
         name = name[: name.index(":") + 1 + _DIGITS]  # also of an id: sha256:...
-    return f"{harmless(name):<36}"
+    return f"{escape_control_chars(name):<36}"
 
 
 def _asked(face: CliContext) -> bool:
     """Whether somebody is there to ask, and says yes."""
     if not _can_ask(face):
-        err("nothing was deleted; `localrun prune --yes` does it")
+        print_err("nothing was deleted; `localrun prune --yes` does it")
         return False
     return click.confirm("delete all of this?", default=False)
 
@@ -123,7 +123,7 @@ def _delete(pruning: Pruner, proposal: PrunePlan, face: CliContext) -> int:
     for _, error in refused:
         report_error(error, face.environ)
     size = proposal.size - sum(item.size for item, _ in refused)
-    out(f"deleted {len(proposal.items) - len(refused)} of {len(proposal.items)}, {format_bytes(size)}")
+    print_out(f"deleted {len(proposal.items) - len(refused)} of {len(proposal.items)}, {format_bytes(size)}")
     return code_for_error(refused[0][1]) if refused else ExitCode.FINISHED
 
 

@@ -9,7 +9,7 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_error
-from localrun.console.streams import out
+from localrun.console.streams import print_out
 from localrun.errors import LocalrunError, UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def command(face: CliContext, task_ids: tuple[str, ...], everything: bool, as_js
         print_json({"removed": removed})
     else:
         for task_id in removed:
-            out(task_id)
+            print_out(task_id)
     return code
 
 

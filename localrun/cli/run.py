@@ -19,11 +19,11 @@ from localrun.cli.exit_codes import ExitCode, code_for_cause, code_for_error
 from localrun.cli.iexec_options import pop_iexec_inputs, with_iexec_options
 from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.base import display_for
-from localrun.console.display.event_queue import Feed
+from localrun.console.display.event_queue import EventQueue
 from localrun.errors import Cause, LocalrunError, TaskKilled
 
 if TYPE_CHECKING:
-    from localrun.api.download import Delivery
+    from localrun.api.download import OutputCopier
     from localrun.app import App
     from localrun.manager.request import Request
     from localrun.platforms.iexec import IexecInputs
@@ -191,8 +191,8 @@ class _Run:
         self._choices = choices
         self._interrupts = interrupts
         self._display = display_for(sys.stderr, face.environ, quiet=choices.quiet)
-        self._feed = Feed()
-        self._delivery: Delivery | None = None
+        self._feed = EventQueue()
+        self._delivery: OutputCopier | None = None
 
     def through(self) -> int:
         """All of it; the exit code."""
@@ -206,27 +206,27 @@ class _Run:
 
     @contextmanager
     def _shown(self) -> Iterator[None]:
-        self._display.begin(self._origin.name)
+        self._display.start(self._origin.name)
         try:
             yield
         finally:
-            self._display.end(self._feed.left_out)
+            self._display.finish(self._feed.omitted)
 
     def _open(self, stack: ExitStack) -> App:
         with self._interrupts.interruptible():
             app = stack.enter_context(self._face.app())
             app.connect_in_background()
             if self._choices.output is not None:
-                from localrun.api.download import Delivery
+                from localrun.api.download import OutputCopier
 
-                self._delivery = Delivery(self._choices.output)
-                stack.callback(self._delivery.undo)
+                self._delivery = OutputCopier(self._choices.output)
+                stack.callback(self._delivery.rollback)
         return app
 
     def _submit(self, app: App) -> ActiveTask:
         try:
             with self._interrupts.interruptible():
-                request = self._origin.request(app, self._choices, self._display.say)
+                request = self._origin.request(app, self._choices, self._display.notify)
                 return app.manager.submit(request, self._feed.put, defer_signals=self._interrupts.deferred)
         except Interrupted:
             started = app.manager.get_all_active_tasks()
@@ -264,21 +264,21 @@ class _Run:
     def _stop(self, app: App, task: ActiveTask, number: int) -> None:
         """Called for each signal, in a thread of its own."""
         first = number == 1
-        self._display.say("stopping (Ctrl+C again: at once)" if first else "stopping at once")
+        self._display.notify("stopping (Ctrl+C again: at once)" if first else "stopping at once")
         try:
             app.manager.kill(task, None if first else 0.0)
         except LocalrunError as error:
-            self._display.say(f"the container could not be stopped: {error.message}")
+            self._display.notify(f"the container could not be stopped: {error.message}")
 
     def _sweep(self, app: App) -> None:
         """End what dead processes left, while the container runs and this process has nothing to do."""
         try:
             ended = app.recovery.sweep()
         except (LocalrunError, OSError) as error:
-            self._display.say(f"warning: tasks of processes that died could not be ended: {error}")
+            self._display.notify(f"warning: tasks of processes that died could not be ended: {error}")
             return
         for record in ended:
-            self._display.say(f"the task {record.id[:8]} of a process that died was ended: {record.state}")
+            self._display.notify(f"the task {record.id[:8]} of a process that died was ended: {record.state}")
 
     def _close(self, record: TaskRecord, workspace: Workspace) -> int:
         from localrun.console.report import report_error, report_task
@@ -295,7 +295,7 @@ class _Run:
             code = code or ExitCode.ENGINE_OR_HOST
         self._print(record, outputs, workspace)
         for remark in (*self._origin.remarks(record), *(() if self._choices.quiet else _of_replicas(record))):
-            self._display.say(remark)
+            self._display.notify(remark)
         if record.cause:
             report_task(record, self._face.environ)
         return code
@@ -303,9 +303,9 @@ class _Run:
     def _deliver(self, record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
         if self._delivery is None:
             return record.outputs
-        outputs = self._delivery.deliver(record, workspace)
+        outputs = self._delivery.copy(record, workspace)
         for warning in self._delivery.warnings:
-            self._display.say(f"warning: {warning}")
+            self._display.notify(f"warning: {warning}")
         return outputs
 
     def _print(self, record: TaskRecord, outputs: dict[str, Any], workspace: Workspace) -> None:
@@ -317,15 +317,15 @@ class _Run:
         elif self._choices.quiet:
             results.print_outputs(outputs, folders)
         else:
-            results.print_closing(record, outputs, folders, self._face.environ)
+            results.print_result(record, outputs, folders, self._face.environ)
 
 
 def _of_replicas(record: TaskRecord) -> Iterable[str]:
     if record.replication is None:
         return ()
-    from localrun.console.replicas import remarks
+    from localrun.console.replicas import fact_lines
 
-    return remarks(record)
+    return fact_lines(record)
 
 
 class _OfBundle:

@@ -7,7 +7,7 @@ import json
 import click
 
 from localrun.cli import options
-from localrun.console.streams import out
+from localrun.console.streams import print_out
 
 
 @click.command()
@@ -21,4 +21,4 @@ def command(*, as_json: bool) -> None:
     """
     from localrun.descriptor.json_schema import schema
 
-    out(json.dumps(schema(), indent=None if as_json else 2))
+    print_out(json.dumps(schema(), indent=None if as_json else 2))

@@ -14,7 +14,7 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.console.report import report_error
-from localrun.console.streams import err, out
+from localrun.console.streams import print_err, print_out
 from localrun.errors import EngineError, LocalrunError, UsageError
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _start(
         # an engine that was named is meant to be used; where none was, the lists alone can be
         if app.settings.docker_host and not lenient:
             return _refuse(error, face, ExitCode.ENGINE_OR_HOST)
-        err(f"warning: {error.message}; tasks with a container are refused until one answers")
+        print_err(f"warning: {error.message}; tasks with a container are refused until one answers")
     _serve(face, site, sockets)
     return ExitCode.FINISHED
 
@@ -131,9 +131,9 @@ def _serve(face: CliContext, site: Any, sockets: list[socket.socket]) -> None:
     from localrun.server.uvicorn_server import serve
 
     host, port = sockets[0].getsockname()[:2]
-    out(GREETING)
+    print_out(GREETING)
     shown = f"[{host}]" if ":" in host else host
-    out(f"localrun serves http://{shown}:{port} (the API: http://{shown}:{port}/docs); Ctrl+C stops it")
+    print_out(f"localrun serves http://{shown}:{port} (the API: http://{shown}:{port}/docs); Ctrl+C stops it")
     api = make_api(site)
     face.on_imported()
     serve(api, site, sockets)

@@ -10,8 +10,8 @@ import click
 
 from localrun.cli import as_system, options
 from localrun.cli.context import CliContext, pass_context
-from localrun.console.display.sanitize import harmless_lines
-from localrun.console.streams import out
+from localrun.console.display.sanitize import escape_lines
+from localrun.console.streams import print_out
 from localrun.errors import Problem
 from localrun.units import format_bytes, format_duration
 
@@ -41,7 +41,7 @@ def command(face: CliContext, task_id: str, system: str | None, *, as_json: bool
         print_json(status_fields(record) | as_system.as_fields(record, system))
         return
     for name, value in _facts(record, system):
-        out(f"{name:<{_INDENT}}" + harmless_lines(value).replace("\n", "\n" + " " * _INDENT))
+        print_out(f"{name:<{_INDENT}}" + escape_lines(value).replace("\n", "\n" + " " * _INDENT))
 
 
 def status_fields(record: TaskRecord) -> dict[str, Any]:

@@ -14,8 +14,8 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.watch import print_or_watch
-from localrun.console.display.sanitize import columns, harmless
-from localrun.console.streams import err, is_terminal
+from localrun.console.display.sanitize import escape_control_chars, format_columns
+from localrun.console.streams import is_terminal, print_err
 from localrun.errors import ContainerGone, EngineError
 from localrun.task.states import TaskState
 from localrun.units import format_bytes, format_duration
@@ -60,9 +60,9 @@ def _print_once(board: _Board, face: CliContext, *, as_json: bool) -> None:
     elif board.rows():
         print_or_watch(board.look, None, face.environ)
     else:
-        err("no task runs here")
+        print_err("no task runs here")
     for trouble in board.troubles():
-        err(f"warning: {trouble}")
+        print_err(f"warning: {trouble}")
 
 
 class _Gauge:
@@ -198,14 +198,14 @@ class _Board:
         goes_on = not self._workspaces or any(not TaskState(row["state"]).is_final for row in rows)
         if not rows:
             return "no task runs here", goes_on
-        return "\n".join(columns([_HEADS, *map(_cells, rows)], left=3)), goes_on
+        return "\n".join(format_columns([_HEADS, *map(_cells, rows)], left=3)), goes_on
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     memory, limit = row["memory"], row["memory_limit"]
     return (
         row["replica"] or row["id"][:8],
-        harmless(row["name"])[:24] or "-",
+        escape_control_chars(row["name"])[:24] or "-",
         row["state"],
         "-" if row["cpu_percent"] is None else f"{row['cpu_percent']:.1f}",
         _bytes(memory),

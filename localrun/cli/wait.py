@@ -15,8 +15,8 @@ from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_cause, code_for_error, worst
 from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.base import display_for
-from localrun.console.display.sanitize import harmless_lines
-from localrun.console.streams import err, is_terminal, out
+from localrun.console.display.sanitize import escape_lines
+from localrun.console.streams import is_terminal, print_err, print_out
 from localrun.errors import Cause, LocalrunError, Problem, TaskNotFound, UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def command(
     with SignalHandler() as interrupts, face.app(on_exit="leave") as app, using(app):
         tasks = _all(app) if everything else _named(app, task_ids)
         if not tasks and not quiet:
-            err("no task of this folder is on its way")
+            print_err("no task of this folder is on its way")
         waiting = _Waiting(face, app, interrupts, tasks, quiet=quiet)
         face.on_imported()
         code = waiting.through(timeout)
@@ -130,19 +130,19 @@ class _Waiting:
             return
         display = display_for(sys.stderr, self.face.environ, quiet=self.quiet)
         self.shown = not self.quiet
-        display.begin(task.info.name or task.id)
+        display.start(task.info.name or task.id)
         try:
             place = self.app.store.open(task.id)
-            follow(place, task.end(), display.show, timeout=timeout, shield=self.interrupts.deferred)
+            follow(place, task.end(), display.show, timeout=timeout, defer_signals=self.interrupts.deferred)
         finally:
-            display.end()
+            display.finish()
         self._end(task)
 
     def _several(self, timeout: float | None) -> None:
-        from localrun.api.wait import as_they_end
+        from localrun.api.wait import as_completed
 
         with self._progress() as tell:
-            for task in as_they_end(self.tasks, timeout):
+            for task in as_completed(self.tasks, timeout):
                 tell(task, self._end(task))
 
     def _end(self, task: Task) -> TaskState:
@@ -160,7 +160,7 @@ class _Waiting:
         def tell(task: Task, state: TaskState) -> None:
             nonlocal count
             count += 1
-            err(f"[{task.id[:8]}] {state} ({count} of {total})")
+            print_err(f"[{task.id[:8]}] {state} ({count} of {total})")
 
         if self.quiet:
             yield lambda _task, _state: None
@@ -180,11 +180,11 @@ class _Waiting:
         paused = [record for record in left if self._pauses(record)]
         going = [record for record in left if record not in paused]
         goes = f"{_names(going)} on" if going else ""
-        err("; ".join(filter(None, (why, goes))))
+        print_err("; ".join(filter(None, (why, goes))))
         if going:
-            err(f"  wait again: localrun wait {going[0].id[:8] if len(going) == 1 else '--all'}")
+            print_err(f"  wait again: localrun wait {going[0].id[:8] if len(going) == 1 else '--all'}")
         if paused:
-            err(f"{_names(paused)} on when somebody waits again: localrun wait {paused[0].id[:8]}")
+            print_err(f"{_names(paused)} on when somebody waits again: localrun wait {paused[0].id[:8]}")
 
     def _pauses(self, record: TaskRecord) -> bool:
         """Whether it was carried on here, and has no container that goes on by itself."""
@@ -197,7 +197,7 @@ class _Waiting:
         for task in bad[:_REPORTS]:
             self._report(task)
         if len(bad) > _REPORTS:
-            err(f"{len(bad) - _REPORTS} more did not finish; `localrun list` shows them")
+            print_err(f"{len(bad) - _REPORTS} more did not finish; `localrun list` shows them")
         return worst(codes)
 
     def _code(self, task: Task) -> int:
@@ -216,7 +216,7 @@ class _Waiting:
             return
         record = task.info
         if len(self.tasks) > 1:
-            err(f"[{record.id[:8]}]")
+            print_err(f"[{record.id[:8]}]")
         report_task(record, self.face.environ)
         if not self.shown and record.cause != Cause.KILLED.value and record.replication is None:
             _quote(task, record)
@@ -228,13 +228,13 @@ class _Waiting:
         records = [task.info for task in self.tasks]
         if len(records) > 1:
             for record in records:
-                out(f"{record.id[:8]} {record.state}")
+                print_out(f"{record.id[:8]} {record.state}")
         elif records and records[0].state.is_final:
             record, folder = records[0], self.app.store.open(records[0].id).outputs
             if self.quiet:
                 results.print_outputs(record.outputs, [folder])
             else:
-                results.print_closing(record, record.outputs, [folder], self.face.environ)
+                results.print_result(record, record.outputs, [folder], self.face.environ)
 
     def print_json(self, *, one: bool) -> None:
         """The record of the one task that was named, else a list of records."""
@@ -255,4 +255,4 @@ def _quote(task: Task, record: TaskRecord) -> None:
 
     quoted = format_log_tail(task.logs(TAIL_LINES))
     if quoted not in record.message:
-        err("  " + harmless_lines(quoted.removeprefix("; ")))
+        print_err("  " + escape_lines(quoted.removeprefix("; ")))

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from localrun.console.display.sanitize import harmless_lines
-from localrun.console.streams import is_terminal, out
+from localrun.console.display.sanitize import escape_lines
+from localrun.console.streams import is_terminal, print_out
 from localrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,19 +25,19 @@ def print_or_watch(
     Meanwhile it has the whole screen. Raises `UsageError` where there is none.
     """
     if watch is None:
-        out(harmless_lines(look()[0]))
+        print_out(escape_lines(look()[0]))
         return
     if as_json or not is_terminal(sys.stdout, environ):
         raise UsageError("--watch needs a terminal", remedy="leave it out, or leave --json out")
-    out(harmless_lines(_watched(look, watch)))
+    print_out(escape_lines(_watched(look, watch)))
 
 
 def _watched(look: Render, every: float) -> str:
     from rich.live import Live
 
-    from localrun.console.display.terminal import console_for
+    from localrun.console.display.terminal import make_console
 
-    with Live(console=console_for(sys.stdout), screen=True, auto_refresh=False) as live:
+    with Live(console=make_console(sys.stdout), screen=True, auto_refresh=False) as live:
         while True:
             text, goes_on = look()
             if not goes_on:
@@ -49,4 +49,4 @@ def _watched(look: Render, every: float) -> str:
 def _page(text: str) -> RenderableType:
     from rich.text import Text
 
-    return Text(harmless_lines(text), no_wrap=True, overflow="crop")
+    return Text(escape_lines(text), no_wrap=True, overflow="crop")

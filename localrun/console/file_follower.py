@@ -8,15 +8,15 @@ from pathlib import Path
 _CHUNK = 64 * 1024
 
 
-class Grown:
+class FileFollower:
     """A file, from where it was read last. It may be made anew with the same beginning, by who carries on."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._position = 0
-        self.left_out = False
+        self.is_truncated = False
 
-    def pieces(self) -> Iterator[bytes]:
+    def read_new(self) -> Iterator[bytes]:
         """What was added, in pieces."""
         try:
             stream = self._path.open("rb")
@@ -28,12 +28,12 @@ class Grown:
                 self._position += len(data)
                 yield data
 
-    def last(self, size: int) -> bytes:
+    def read_tail(self, size: int) -> bytes:
         """The last bytes; `left_out` says whether there are others before them."""
         with self._path.open("rb") as stream:
             end = stream.seek(0, 2)
-            self.left_out = end > size
+            self.is_truncated = end > size
             stream.seek(max(0, end - size))
             data = stream.read(size)
             self._position = stream.tell()
-        return data.partition(b"\n")[2] if self.left_out else data
+        return data.partition(b"\n")[2] if self.is_truncated else data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from localrun.console.display.sanitize import harmless
+from localrun.console.display.sanitize import escape_control_chars
 from localrun.task.record import Replica, Replication, TaskRecord
 from localrun.task.states import TaskState
 
@@ -22,14 +22,14 @@ def facts(record: TaskRecord) -> Iterator[tuple[str, str]]:
 
 def _which(replica: Replica) -> str:
     varied = ", ".join(f"{name} {value}" for name, value in replica.varied.items())
-    return harmless(f"number {replica.number} of the task {replica.parent_id[:8]}, with {varied}")
+    return escape_control_chars(f"number {replica.number} of the task {replica.parent_id[:8]}, with {varied}")
 
 
 def _how_many(record: TaskRecord, replication: Replication) -> str:
     count = len(replication.ids)
     told = record.message if record.state is TaskState.FINISHED else str(count)
     which = f"`localrun logs {record.id[:8]}/1` to `.../{count}`"
-    return harmless(f"{told}; {replication.agree} must agree; each is a task: {which}")
+    return escape_control_chars(f"{told}; {replication.agree} must agree; each is a task: {which}")
 
 
 def _all(replication: Replication) -> Iterator[tuple[str, str]]:
@@ -39,11 +39,11 @@ def _all(replication: Replication) -> Iterator[tuple[str, str]]:
     for number, cause in replication.failed.items():
         yield f"no result of {number}", cause
     for name, values in replication.varied.items():
-        yield f"varied {name}", harmless(", ".join(value or "-" for value in values))
+        yield f"varied {name}", escape_control_chars(", ".join(value or "-" for value in values))
     for name, value in replication.unvaried.items():
-        yield f"kept {name}", harmless(f"{value} (the image or the task sets it)")
+        yield f"kept {name}", escape_control_chars(f"{value} (the image or the task sets it)")
 
 
-def remarks(record: TaskRecord) -> Iterator[str]:
+def fact_lines(record: TaskRecord) -> Iterator[str]:
     """One line for each fact."""
     return (f"{label}: {text}" for label, text in facts(record))

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from localrun.console.display.sanitize import harmless, harmless_lines
-from localrun.console.streams import err, is_terminal
+from localrun.console.display.sanitize import escape_control_chars, escape_lines
+from localrun.console.streams import is_terminal, print_err
 from localrun.errors import LocalrunError, Problem
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def report_task(record: TaskRecord, environ: Mapping[str, str]) -> None:
 
 
 def _tell(head: str, message: str, problems: Iterable[Problem], remedy: str, more: str = "") -> None:
-    err(f"{head}: " + harmless_lines("\n".join(_lines(message, problems, remedy, more))))
+    print_err(f"{head}: " + escape_lines("\n".join(_lines(message, problems, remedy, more))))
 
 
 def _lines(message: str, problems: Iterable[Problem], remedy: str, more: str) -> Iterator[str]:
@@ -59,8 +59,8 @@ def _pointed(source: str, column: int) -> tuple[str, str]:
     """A part of a line that fits on a terminal, and a caret below its `column` (from 1)."""
     start = 0 if column <= _SHOWN - _AROUND else column - _AROUND
     before, behind = source[start : column - 1], source[column - 1 : start + _SHOWN]
-    shown = harmless(before.replace("\t", " "))
-    return shown + harmless(behind.replace("\t", " ")), " " * sum(map(_width, shown)) + "^"
+    shown = escape_control_chars(before.replace("\t", " "))
+    return shown + escape_control_chars(behind.replace("\t", " ")), " " * sum(map(_width, shown)) + "^"
 
 
 def _width(character: str) -> int:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localrun.console.display.sanitize import harmless
-from localrun.console.streams import is_terminal, out, shows_unicode
+from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.streams import is_terminal, print_out, shows_unicode
 from localrun.errors import Cause, LocalrunError
 from localrun.runner.usage import format_usage
 from localrun.units import format_bytes, format_duration
@@ -31,7 +31,7 @@ KEYS = (
 
 def print_json(value: Any) -> None:
     """One line, in ASCII: it arrives whole whatever the encoding."""
-    out(json.dumps(value, allow_nan=False))
+    print_out(json.dumps(value, allow_nan=False))
 
 
 def as_fields(record: TaskRecord) -> Fields:
@@ -59,10 +59,10 @@ def failure_fields(error: LocalrunError, bundle: str | None = None) -> Fields:
 
 def value_text(value: Any) -> str:
     """A value in one line: text as it is, the rest as JSON."""
-    return harmless(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return escape_control_chars(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
-def size_of(value: Any, folder: Path) -> int | None:
+def output_size(value: Any, folder: Path) -> int | None:
     """The bytes of an output that is a file or a folder in the task's folder; None for another value."""
     if not isinstance(value, str) or not value.startswith(f"{folder}/"):
         return None
@@ -81,7 +81,7 @@ def _below(folder: Path) -> int:
     )
 
 
-def took(record: TaskRecord) -> float | None:
+def total_seconds(record: TaskRecord) -> float | None:
     """Seconds from the reading of the bundle to the end."""
     return (
         None
@@ -93,7 +93,7 @@ def took(record: TaskRecord) -> float | None:
 def _place(value: Any, folders: Iterable[Path]) -> tuple[str, str] | None:
     """Where an output lies that is a file, a folder or an array of files, and how much that is."""
     path = _path_of(value)
-    sizes = (size_of(path, folder) for folder in folders)
+    sizes = (output_size(path, folder) for folder in folders)
     size = next((size for size in sizes if size is not None), None)
     if path is None or size is None:
         return None
@@ -116,24 +116,26 @@ def output_lines(outputs: Mapping[str, Any], folders: Iterable[Path]) -> Iterato
     known = list(folders)
     for name, value in outputs.items():
         place = _place(value, known)
-        yield f"{name}: " + (value_text(value) if place is None else f"{harmless(place[0])} ({place[1]})")
+        yield f"{name}: " + (
+            value_text(value) if place is None else f"{escape_control_chars(place[0])} ({place[1]})"
+        )
 
 
 def print_outputs(outputs: Mapping[str, Any], folders: Iterable[Path]) -> None:
     """The outputs alone."""
     for line in output_lines(outputs, folders):
-        out(line)
+        print_out(line)
 
 
-def print_closing(
+def print_result(
     record: TaskRecord, outputs: Mapping[str, Any], folders: Iterable[Path], environ: Mapping[str, str]
 ) -> None:
     """What closes a run: a table on a terminal, else lines."""
     if is_terminal(sys.stdout, environ):
-        from localrun.console.display.terminal import console_for
+        from localrun.console.display.terminal import make_console
 
         unicode = shows_unicode(sys.stdout, environ)
-        print_table(console_for(sys.stdout), record, outputs, folders, between=" · " if unicode else ", ")
+        print_table(make_console(sys.stdout), record, outputs, folders, separator=" · " if unicode else ", ")
     else:
         print_plain(record, outputs, folders)
 
@@ -141,19 +143,19 @@ def print_closing(
 def print_plain(record: TaskRecord, outputs: Mapping[str, Any], folders: Iterable[Path]) -> None:
     """The closing lines where there is no terminal."""
     for line in output_lines(outputs, folders):
-        out(f"output {line}")
-    out(f"time {_times(record)}")
+        print_out(f"output {line}")
+    print_out(f"time {_times(record)}")
     if used := format_usage(record):
-        out(f"usage {used}")
-    out(f"folder {record.folder}")
-    out(f"{record.state} {record.id}")
+        print_out(f"usage {used}")
+    print_out(f"folder {record.folder}")
+    print_out(f"{record.state} {record.id}")
 
 
 def _times(record: TaskRecord, between: str = ", ") -> str:
     parts = [
         f"{name} {format_duration(seconds)}" for name, seconds in record.timings.items() if seconds >= 0.0005
     ]
-    return f"{format_duration(took(record) or 0.0)}: {between.join(parts)}"
+    return f"{format_duration(total_seconds(record) or 0.0)}: {between.join(parts)}"
 
 
 def print_table(
@@ -161,7 +163,7 @@ def print_table(
     record: TaskRecord,
     outputs: Mapping[str, Any],
     folders: Iterable[Path],
-    between: str = ", ",
+    separator: str = ", ",
 ) -> None:
     """The closing table on a terminal."""
     from rich.table import Table
@@ -175,25 +177,25 @@ def print_table(
     table.add_row("task", Text.assemble((str(record.state), f"bold {colour}"), f" {record.id[:8]}"))
     for name, value in outputs.items():
         table.add_row(*_cells(name, value, known))
-    table.add_row("time", Text(_times(record, between)))
+    table.add_row("time", Text(_times(record, separator)))
     if used := format_usage(record):
         table.add_row("usage", Text(used))
-    table.add_row("folder", Text(shorter(record.folder)))
+    table.add_row("folder", Text(shorten_path(record.folder)))
     console.print(table, soft_wrap=False)
 
 
 def _cells(name: str, value: Any, folders: Iterable[Path]) -> Iterator[RenderableType]:
     from rich.text import Text
 
-    yield Text(harmless(name), "bold not dim")
+    yield Text(escape_control_chars(name), "bold not dim")
     place = _place(value, folders)
     if place is None:
         yield Text(value_text(value))
     else:
-        yield Text.assemble(harmless(shorter(place[0])), (f"  {place[1]}", "dim"))
+        yield Text.assemble(escape_control_chars(shorten_path(place[0])), (f"  {place[1]}", "dim"))
 
 
-def shorter(path: str) -> str:
+def shorten_path(path: str) -> str:
     """A path as seen from here, when it is below."""
     here = f"{Path.cwd()}/"
     return path.removeprefix(here) if path.startswith(here) else path

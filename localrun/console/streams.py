@@ -44,12 +44,12 @@ def write(stream: TextIO, text: str) -> bool:
         stream.write(text)
         stream.flush()
     except (BrokenPipeError, ValueError):  # ValueError: it was closed
-        hush(stream)
+        redirect_to_devnull(stream)
         return False
     return True
 
 
-class Forgiving:
+class LenientStream:
     """A stream that takes anything: when it can be written no more (its reader is gone, the terminal was
     closed, the disk is full), the text is lost and the program goes on.
     """
@@ -57,11 +57,11 @@ class Forgiving:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.encoding = getattr(stream, "encoding", None) or "utf-8"
-        self.lost = False
+        self.is_closed = False
 
     def write(self, text: str) -> int:
         """Write what can be written."""
-        if not self.lost:
+        if not self.is_closed:
             try:
                 self._stream.write(text)
             except (OSError, ValueError):
@@ -70,15 +70,15 @@ class Forgiving:
 
     def flush(self) -> None:
         """Send it on its way."""
-        if not self.lost:
+        if not self.is_closed:
             try:
                 self._stream.flush()
             except (OSError, ValueError):
                 self._lose()
 
     def _lose(self) -> None:
-        self.lost = True
-        hush(self._stream)
+        self.is_closed = True
+        redirect_to_devnull(self._stream)
 
     def isatty(self) -> bool:
         """Whether it is a terminal."""
@@ -89,7 +89,7 @@ class Forgiving:
         return self._stream.fileno()
 
 
-def hush(stream: TextIO) -> None:
+def redirect_to_devnull(stream: TextIO) -> None:
     """Lead a stream whose reader is gone into nothing, so that its last flush at the end fails no more."""
     try:
         descriptor = stream.fileno()
@@ -100,11 +100,11 @@ def hush(stream: TextIO) -> None:
     os.close(nothing)
 
 
-def out(text: str) -> None:
+def print_out(text: str) -> None:
     """A result: one line on standard output."""
     write(sys.stdout, text + "\n")
 
 
-def err(text: str) -> None:
+def print_err(text: str) -> None:
     """What is not a result: one line on standard error."""
     write(sys.stderr, text + "\n")

@@ -15,7 +15,7 @@ from localrun.task.workspace import Workspace
 from localrun.units import format_bytes, format_duration
 
 Facts = dict[str, Any]
-Entry = tuple[str, float]  # a state, and when it was entered
+HistoryEntry = tuple[str, float]  # a state, and when it was entered
 
 _S = TaskState
 # operation -> the state in which it is done, in their order; `bundle` comes before the task is known
@@ -40,7 +40,7 @@ _STEPS = {
 
 
 def overview(
-    record: TaskRecord, workspace: Workspace, now: float, history: Iterable[Entry] | None = None
+    record: TaskRecord, workspace: Workspace, now: float, history: Iterable[HistoryEntry] | None = None
 ) -> Facts:
     """The time in every state, the operations in each, and the sizes of the data; ready for JSON.
 
@@ -58,7 +58,7 @@ def overview(
     }
 
 
-def _stays(record: TaskRecord, entries: list[Entry], now: float) -> list[Facts]:
+def _stays(record: TaskRecord, entries: list[HistoryEntry], now: float) -> list[Facts]:
     ends: list[float | None] = [since for _, since in entries[1:]]
     stays: list[Facts] = []
     for (word, since), until in zip(entries, [*ends, None], strict=False):
@@ -140,7 +140,7 @@ def _sizes(folder: Path) -> Iterator[int]:
 
 
 def summary(
-    record: TaskRecord, workspace: Workspace, history: Iterable[Entry] | None = None, status: str = ""
+    record: TaskRecord, workspace: Workspace, history: Iterable[HistoryEntry] | None = None, status: str = ""
 ) -> str:
     """The state and why, the time in every state and step, usage and data; ends with a line break.
 

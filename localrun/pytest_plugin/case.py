@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from localrun import values
-from localrun.console.display.sanitize import harmless_lines
+from localrun.console.display.sanitize import escape_lines
 from localrun.errors import LocalrunError, Problem, UsageError
 from localrun.pytest_plugin import snapshots
 from localrun.pytest_plugin.case_discovery import EXPECTED, FAILURE, INPUTS, TOLERANCES
-from localrun.pytest_plugin.expected_failure import Refusal
-from localrun.pytest_plugin.task_runner import Bench, types_of
+from localrun.pytest_plugin.expected_failure import ExpectedFailure
+from localrun.pytest_plugin.task_runner import Bench, output_types
 from localrun.values.compare.expected.outputs import Difference
 
 
@@ -64,7 +64,7 @@ class Case:
         return found
 
     def run(self, **options: Any) -> dict[str, Any]:
-        """Run the project's bundle with the inputs; its outputs. Options, and errors, as `Bench`."""
+        """Run the project's bundle with the inputs; its outputs. Options, and errors, as `FaultHarness`."""
         __tracebackhide__ = True
         return self._bench(inputs=self.inputs, **options)
 
@@ -94,7 +94,7 @@ class Case:
 
     def _check_failure(self, options: Mapping[str, Any]) -> None:
         __tracebackhide__ = True
-        refusal = Refusal(self.folder / FAILURE)
+        refusal = ExpectedFailure(self.folder / FAILURE)
         before = len(self._bench.tasks)
         try:
             self.run(**options)
@@ -112,19 +112,19 @@ class Case:
     def _tell(self, path: Path, written: list[str], differences: list[Difference]) -> None:
         assert self._told is not None
         lines = [f"{path}: {', '.join(written)}", *map(_indented, differences)]
-        self._told(harmless_lines("\n".join(lines)))
+        self._told(escape_lines("\n".join(lines)))
 
     def _comparable(self, expected: dict[str, Any]) -> dict[str, Any]:
         """What can be compared; where all is to be written, what is missing is no error."""
         if self._told is None:
             return expected
-        types = types_of(self._bench.last)
+        types = output_types(self._bench.last)
         return {name: value for name, value in expected.items() if snapshots.can_be_read(types, name, value)}
 
     def _update(self, differences: list[Difference], tolerances: Mapping[str, Any]) -> None:
         ignored = {name for name, one in tolerances.items() if isinstance(one, Mapping) and one.get("ignore")}
         task = self._bench.last
-        written = snapshots.update(self.folder, task, types_of(task), differences, ignored)
+        written = snapshots.update(self.folder, task, output_types(task), differences, ignored)
         if written:
             self._tell(self.folder / EXPECTED, written, differences)
 
@@ -135,7 +135,7 @@ class Case:
             lines.append(_indented(difference))
             lines += [f"      picture: {path}" for path in self._kept(difference)]
         lines.append("if it is right as it is now: pytest --localrun-update")
-        return harmless_lines("\n".join(lines))
+        return escape_lines("\n".join(lines))
 
     def _kept(self, difference: Difference) -> list[Path]:
         if difference.image is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun.pytest_plugin.options import CHOSEN
+from localrun.pytest_plugin.options import SESSION_OPTIONS
 
 INPUTS, EXPECTED, FAILURE, TOLERANCES = "inputs.json", "expected.json", "failure.json", "tolerances.json"
 FIXTURE = "localrun_case"
@@ -24,7 +24,7 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
             f" {INPUTS} and {EXPECTED}, or name another place: @pytest.mark.localrun(cases=...)"
         )
     metafunc.parametrize(
-        FIXTURE, [pytest.param(path, id=name_of(path, folder)) for path in found], indirect=True
+        FIXTURE, [pytest.param(path, id=case_name(path, folder)) for path in found], indirect=True
     )
 
 
@@ -43,7 +43,7 @@ def _folder(metafunc: pytest.Metafunc) -> Path:
     beside = metafunc.definition.path.parent
     if named is not None:
         return Path(beside, named).resolve()
-    usual = metafunc.config.stash[CHOSEN].cases
+    usual = metafunc.config.stash[SESSION_OPTIONS].cases
     return beside / usual if (beside / usual).is_dir() else metafunc.config.rootpath / usual
 
 
@@ -59,6 +59,6 @@ def find(folder: Path) -> list[Path]:
     return found
 
 
-def name_of(path: Path, folder: Path) -> str:
+def case_name(path: Path, folder: Path) -> str:
     """What a case is called."""
     return path.name if path == folder else path.relative_to(folder).as_posix()

@@ -16,7 +16,7 @@ from localrun.values.compare.expected.outputs import Difference
 _KEYS = ("cause", "exit_code", "message")
 
 
-class Refusal:
+class ExpectedFailure:
     """The content of a `failure.json`: a `cause`, an `exit_code`, and a part of the `message` or the log.
 
     What it does not name is not looked at.

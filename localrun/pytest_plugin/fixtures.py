@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from localrun.pytest_plugin.leftovers import USED
-from localrun.pytest_plugin.options import CHOSEN, Keep
+from localrun.pytest_plugin.leftovers import RESOURCES
+from localrun.pytest_plugin.options import SESSION_OPTIONS, Keep
 from localrun.pytest_plugin.reporting import APP, FAILED, UPDATED
 
 if TYPE_CHECKING:
@@ -34,38 +34,38 @@ def localrun_bundle_path(pytestconfig: pytest.Config) -> Path:
     """Where the project's own bundle is: a folder, a zip, or a descriptor."""
     from localrun.pytest_plugin import bundle
 
-    chosen = pytestconfig.stash[CHOSEN].bundle
+    chosen = pytestconfig.stash[SESSION_OPTIONS].bundle
     return chosen or bundle.find([pytestconfig.rootpath, pytestconfig.invocation_params.dir])
 
 
 @pytest.fixture(scope="session")
 def localrun_build_args(pytestconfig: pytest.Config) -> Mapping[str, str]:
     """Values for the ARGs of its Dockerfile."""
-    return pytestconfig.stash[CHOSEN].build_args
+    return pytestconfig.stash[SESSION_OPTIONS].build_args
 
 
 @pytest.fixture(scope="session")
 def localrun_limits(pytestconfig: pytest.Config) -> Mapping[str, Any]:
     """What every task may use: `cpus`, `memory`, `gpus`, `network`; what is left out is the descriptor's."""
-    return pytestconfig.stash[CHOSEN].limits
+    return pytestconfig.stash[SESSION_OPTIONS].limits
 
 
 @pytest.fixture(scope="session")
 def localrun_timeout(pytestconfig: pytest.Config) -> float | None:
     """How long a task may run, in seconds; None: as long as it likes."""
-    return pytestconfig.stash[CHOSEN].timeout
+    return pytestconfig.stash[SESSION_OPTIONS].timeout
 
 
 @pytest.fixture(scope="session")
 def localrun_keep(pytestconfig: pytest.Config) -> Keep:
     """When the folder of a test's tasks stays: never, failed, always."""
-    return pytestconfig.stash[CHOSEN].keep
+    return pytestconfig.stash[SESSION_OPTIONS].keep
 
 
 @pytest.fixture(scope="session")
 def localrun_required(pytestconfig: pytest.Config) -> bool:
     """Whether a test that needs an engine fails without one; else it is skipped."""
-    return pytestconfig.stash[CHOSEN].required
+    return pytestconfig.stash[SESSION_OPTIONS].required
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +83,7 @@ def localrun_server_options(pytestconfig: pytest.Config) -> Mapping[str, Any]:
 @pytest.fixture
 def localrun_folder(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Path:
     """The folder of this test's tasks, which no other test and no other process has."""
-    base = pytestconfig.stash[CHOSEN].folder
+    base = pytestconfig.stash[SESSION_OPTIONS].folder
     if base is None:
         tmp_path: Path = request.getfixturevalue("tmp_path")
         return tmp_path / "localrun"
@@ -106,7 +106,7 @@ def localrun_docker(
     from localrun.engines.dockerd import DockerEngine
     from localrun.errors import EngineError
 
-    if pytestconfig.stash[CHOSEN].engine == _FAKE:
+    if pytestconfig.stash[SESSION_OPTIONS].engine == _FAKE:
         pytest.skip("needs a container engine, and --localrun-engine is fake")
     docker_host = _settings(pytestconfig, localrun_settings).docker_host
     try:
@@ -114,7 +114,7 @@ def localrun_docker(
         engine.info()
     except EngineError as error:
         _absent(error.message, required=localrun_required)
-    pytestconfig.stash[USED].use(docker_host, str(tmp_path_factory.getbasetemp()))
+    pytestconfig.stash[RESOURCES].add_engine(docker_host, str(tmp_path_factory.getbasetemp()))
     yield engine
     engine.close()
 
@@ -139,7 +139,7 @@ def fake_engine() -> Iterator[ScriptedEngine]:
 @pytest.fixture
 def localrun_engine(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Engine:
     """The engine of this test: the fake one when the test or the session asks for it, else a real one."""
-    fake = "fake_engine" in request.fixturenames or pytestconfig.stash[CHOSEN].engine == _FAKE
+    fake = "fake_engine" in request.fixturenames or pytestconfig.stash[SESSION_OPTIONS].engine == _FAKE
     engine: Engine = request.getfixturevalue("fake_engine" if fake else "localrun_docker")
     return engine
 
@@ -179,8 +179,8 @@ def localrun_app(
     more = _apart(localrun_folder) if fake else {}
     given = _settings(request.config, {**more, **localrun_settings}, home=localrun_folder)
     app = App(given, localrun_engine)
-    used = request.config.stash[USED]
-    used.begin(given.home, None if fake else given)
+    used = request.config.stash[RESOURCES]
+    used.add_home(given.home, None if fake else given)
     request.node.stash[APP] = app
     try:
         with using(app):
@@ -190,8 +190,8 @@ def localrun_app(
         failed = request.node.stash.get(FAILED, False)
         stays = localrun_keep == "always" or (localrun_keep == "failed" and failed)
         if not stays:
-            _remove(given.home, request.config.stash[CHOSEN].folder)
-        used.end(given.home, stays=stays)
+            _remove(given.home, request.config.stash[SESSION_OPTIONS].folder)
+        used.close_home(given.home, stays=stays)
 
 
 def _apart(folder: Path) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _remove(home: Path, base: Path | None) -> None:
 def _settings(config: pytest.Config, given: Mapping[str, Any], home: Path | None = None) -> Settings:
     from localrun import settings
 
-    engine = config.stash[CHOSEN].engine
+    engine = config.stash[SESSION_OPTIONS].engine
     address = {} if engine in ("docker", _FAKE) else {"docker_host": engine}
     logs = {} if home is None else {"logs": home / "logs"}
     return settings.load(os.environ, **{"home": home, **logs, **address, **given})
@@ -232,7 +232,7 @@ def localrun(
 ) -> Bench:
     """Runs bundles: `localrun(a=3, b=4)` gives the outputs of the project's own one."""
     from localrun.engines.fake import FakeEngine
-    from localrun.pytest_plugin.task_runner import Bench, marked_options
+    from localrun.pytest_plugin.task_runner import Bench, marker_options
 
     fake = isinstance(localrun_app.engine, FakeEngine)  # for which nothing is to be built
 
@@ -245,7 +245,7 @@ def localrun(
     ):  # a test may bring its own: that there is none is told when it matters
         find_bundle()
     options = {"timeout": localrun_timeout, "build_args": localrun_build_args, **localrun_limits}
-    return Bench(localrun_app, find_bundle, {**options, **marked_options(request.node)})
+    return Bench(localrun_app, find_bundle, {**options, **marker_options(request.node)})
 
 
 @pytest.fixture
@@ -258,15 +258,15 @@ def localrun_case(request: pytest.FixtureRequest, pytestconfig: pytest.Config, l
     def told(text: str) -> None:
         properties.append((UPDATED, text))
 
-    update = pytestconfig.stash[CHOSEN].update
+    update = pytestconfig.stash[SESSION_OPTIONS].update
     return Case(Path(request.param), pytestconfig.rootpath, localrun, told if update else None)
 
 
 @pytest.fixture
 def localrun_server(localrun_app: App, localrun_server_options: Mapping[str, Any]) -> Iterator[LiveServer]:
     """A live server on a free port, in the folder of this test."""
-    from localrun.pytest_plugin.live_server import serving
+    from localrun.pytest_plugin.live_server import run_server
     from localrun.server.config import ServerOptions
 
-    with serving(localrun_app, ServerOptions(**localrun_server_options)) as server:
+    with run_server(localrun_app, ServerOptions(**localrun_server_options)) as server:
         yield server

@@ -97,7 +97,7 @@ class LiveServer:
 
 
 @contextmanager
-def serving(app: App, options: ServerOptions) -> Iterator[LiveServer]:
+def run_server(app: App, options: ServerOptions) -> Iterator[LiveServer]:
     """A server on a free port of this machine."""
     site = ServerState(app, options)
     sockets = listen("127.0.0.1", 0)

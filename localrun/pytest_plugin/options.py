@@ -21,7 +21,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SessionOptions:
     """The options of a session. `timeout` is in seconds; `limits` are cpus, memory in bytes, gpus."""
 
     bundle: Path | None = None
@@ -37,7 +37,7 @@ class Chosen:
     update: bool = False
 
 
-CHOSEN: pytest.StashKey[Chosen] = pytest.StashKey()
+SESSION_OPTIONS: pytest.StashKey[SessionOptions] = pytest.StashKey()
 
 
 def register(parser: pytest.Parser) -> None:
@@ -68,10 +68,10 @@ def register(parser: pytest.Parser) -> None:
     )
 
 
-def read(config: pytest.Config) -> Chosen:
+def read(config: pytest.Config) -> SessionOptions:
     """All options, checked. Raises `pytest.UsageError` with everything that does not fit."""
     reader = _Reader(config)
-    found = Chosen(
+    found = SessionOptions(
         bundle=reader.path("bundle"),
         engine=reader.text("engine") or "docker",
         timeout=reader.timeout(),

@@ -25,8 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Read the options, and tell pytest of the marker."""
-    config.stash[options.CHOSEN] = options.read(config)
-    config.stash[leftovers.USED] = leftovers.Used()
+    config.stash[options.SESSION_OPTIONS] = options.read(config)
+    config.stash[leftovers.RESOURCES] = leftovers.SessionResources()
     config.addinivalue_line("markers", _MARKER)
 
 
@@ -61,28 +61,28 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:  # noqa: ARG001 - the signature is that of xdist
     """Take over what a worker of xdist has used."""
-    leftovers.take_over(node.config, node)
+    leftovers.merge_worker(node.config, node)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a session that left something behind."""
     config = session.config
-    used = config.stash[leftovers.USED]
-    if used.guard is not None:
-        used.guard.close()
-    how = config.stash[options.CHOSEN].leaks
-    if leftovers.hand_over(config) or how == "ignore":
+    used = config.stash[leftovers.RESOURCES]
+    if used.reaper is not None:
+        used.reaper.close()
+    how = config.stash[options.SESSION_OPTIONS].leaks
+    if leftovers.send_to_controller(config) or how == "ignore":
         return
-    used.look()
-    if used.left and how == "error" and session.exitstatus == pytest.ExitCode.OK:
+    used.find_leftovers()
+    if used.leftovers and how == "error" and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what was updated, and what was left behind."""
     updates = reporting.updates(terminalreporter)
-    left = config.stash[leftovers.USED].left
+    left = config.stash[leftovers.RESOURCES].leftovers
     if updates:
         terminalreporter.section("localrun: new expectations")
         for text in updates:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-class Guard:
+class ReaperClient:
     """Tells a process of its own which folders are to be cleared up, should this process die."""
 
     def __init__(self) -> None:

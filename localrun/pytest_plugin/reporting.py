@@ -122,9 +122,9 @@ def _tail(path: Path, lines: int) -> str:
 
 
 def _harmless(text: str) -> str:
-    from localrun.console.display.sanitize import harmless_lines
+    from localrun.console.display.sanitize import escape_lines
 
-    return harmless_lines(text.replace("\r\n", "\n"))
+    return escape_lines(text.replace("\r\n", "\n"))
 
 
 def updates(reporter: pytest.TerminalReporter) -> list[str]:

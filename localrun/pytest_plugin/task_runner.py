@@ -13,7 +13,7 @@ import pytest
 from localrun import api, descriptor, values
 from localrun.api import Task, TaskFailed
 from localrun.app import App
-from localrun.console.display.sanitize import harmless_lines
+from localrun.console.display.sanitize import escape_lines
 from localrun.descriptor.types import DataType
 from localrun.suggestions import did_you_mean
 from localrun.task.record import TaskRecord
@@ -24,7 +24,7 @@ Place = str | os.PathLike[str]
 _LOG, _CHARACTERS = 15, 8000  # last lines of a log in an assertion, and how much of them
 
 # what a task may be told beside its inputs
-OPTIONS = frozenset(inspect.signature(api.submit).parameters) - {"bundle", "inputs", "home", "values"}
+TASK_OPTIONS = frozenset(inspect.signature(api.submit).parameters) - {"bundle", "inputs", "home", "values"}
 
 
 class TaskEnded(TaskFailed, AssertionError):
@@ -42,7 +42,7 @@ class TaskEnded(TaskFailed, AssertionError):
         if last and last not in record.message:
             parts += ["last lines of its log:", *(f"  {line}" for line in self.log.splitlines()[-_LOG:])]
         home = Path(record.folder).parent.parent
-        return harmless_lines(
+        return escape_lines(
             "\n".join([*parts, f"look further: localrun --home {home} status {record.id[:8]}"])
         )
 
@@ -122,24 +122,24 @@ class Bench:
         found = task or self.last
         outputs = self.outputs_of(found)
         wanted = dict(expected) if isinstance(expected, Mapping) else values.load_values(Path(expected))
-        types = types_of(found)
+        types = output_types(found)
         return compare(wanted, outputs, types, parse_tolerances(tolerances or {}, types))
 
 
-def types_of(task: Task) -> dict[str, DataType]:
+def output_types(task: Task) -> dict[str, DataType]:
     """The types of a task's outputs."""
     found = descriptor.read((task.folder / "descriptor.yml").read_bytes())
     return {name: one.type for name, one in found.outputs.items()}
 
 
-def marked_options(node: pytest.Item) -> dict[str, Any]:
+def marker_options(node: pytest.Item) -> dict[str, Any]:
     """What the marker of a test says beside `cases`. Fails the test for what is no option."""
     marker = node.get_closest_marker("localrun")
     if marker is None:
         return {}
     found = {name: value for name, value in marker.kwargs.items() if name != "cases"}
-    for name in found.keys() - OPTIONS:
-        known = sorted({*OPTIONS, "cases"})
+    for name in found.keys() - TASK_OPTIONS:
+        known = sorted({*TASK_OPTIONS, "cases"})
         hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
         pytest.fail(f"pytest.mark.localrun knows no {name!r}: {hint}", pytrace=False)
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import localrun
-from localrun.api.apps import Starts, app_for, starts_of
+from localrun.api.apps import PendingStarts, app_for, pending_starts_of
 from localrun.engines.fake import FakeContainer
 from localrun.task.events import Event
 from tests.api.test_task import desk_of, hang, submit
@@ -43,27 +43,27 @@ def test_an_app_of_your_own_serves_its_folder_for_a_while(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("words", [["RUNNING"], ["QUEUING", "FAILED"], ["KILLED"]])
 def test_a_task_needs_the_process_until_its_container_runs_or_it_ends(words: list[str]) -> None:
-    starts = Starts()
-    starts.hear(state("PROVISIONED"))
+    starts = PendingStarts()
+    starts.on_event(state("PROVISIONED"))
     for word in words[:-1]:
-        starts.hear(state(word))
+        starts.on_event(state(word))
         assert not starts.wait(0)
-    starts.hear(state(words[-1]))
+    starts.on_event(state(words[-1]))
     assert starts.wait(0)
 
 
 def test_a_task_that_waits_for_its_turn_is_on_disk_and_needs_no_process() -> None:
-    starts = Starts()
-    starts.hear(state("PROVISIONED"))
-    starts.hear(Event("note", "1", "another thing"))
+    starts = PendingStarts()
+    starts.on_event(state("PROVISIONED"))
+    starts.on_event(Event("note", "1", "another thing"))
     assert not starts.wait(0)
-    starts.hear(Event("note", "1", "not enough memory", {"waiting": True}))
+    starts.on_event(Event("note", "1", "not enough memory", {"waiting": True}))
     assert starts.wait(0)
 
 
 def test_the_wait_for_a_container_that_does_not_start_is_short() -> None:
-    starts = Starts()
-    starts.hear(state("PROVISIONED"))
+    starts = PendingStarts()
+    starts.on_event(state("PROVISIONED"))
     begun = time.monotonic()
     assert not starts.wait(0.05)
     assert time.monotonic() - begun < 5
@@ -78,6 +78,6 @@ def test_a_submitted_task_is_waited_for_until_its_container_runs(tmp_path: Path)
 
     with desk_of(tmp_path, program) as desk:
         task = submit(desk)
-        assert starts_of(desk.app).wait(10)
+        assert pending_starts_of(desk.app).wait(10)
         assert started.wait(10)
         task.kill()

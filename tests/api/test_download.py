@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun.api.download import Delivery
+from localrun.api.download import OutputCopier
 from localrun.errors import UsageError
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
@@ -35,7 +35,7 @@ def test_outputs_are_copied_as_they_are_and_their_paths_are_those_of_the_copies(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     (workspace.outputs / "sum").write_bytes(b"\x00\x01")
-    found = Delivery(tmp_path / "a/b").deliver(
+    found = OutputCopier(tmp_path / "a/b").copy(
         record(workspace, sum=str(workspace.outputs / "sum"), other="text"), workspace
     )
     assert found == {"sum": str(tmp_path / "a/b/sum"), "other": "text"}
@@ -51,7 +51,9 @@ def test_a_folder_is_copied_whole_and_takes_the_place_of_an_older_one(
     (place / "sum/old").write_text("old")
     (workspace.outputs / "sum/deep").mkdir(parents=True)
     (workspace.outputs / "sum/deep/0").write_text("new")
-    found = Delivery(place).deliver(record(workspace, sum=[str(workspace.outputs / "sum/deep/0")]), workspace)
+    found = OutputCopier(place).copy(
+        record(workspace, sum=[str(workspace.outputs / "sum/deep/0")]), workspace
+    )
     assert found == {"sum": [str(place / "sum/deep/0")]}
     assert [path.relative_to(place).as_posix() for path in sorted(place.rglob("*"))] == [
         "sum",
@@ -67,7 +69,7 @@ def test_a_task_cannot_put_a_file_of_its_choice_among_the_users_own(
     (tmp_path / "out/Makefile").write_text("mine")
     (workspace.outputs / "Makefile").write_text("theirs")
     (workspace.outputs / "sum").write_text("7")
-    Delivery(tmp_path / "out").deliver(record(workspace, sum=7), workspace)
+    OutputCopier(tmp_path / "out").copy(record(workspace, sum=7), workspace)
     assert (tmp_path / "out/Makefile").read_text() == "mine"
     assert (tmp_path / "out/sum").read_text() == "7"
 
@@ -79,7 +81,7 @@ def test_a_link_at_the_place_of_an_output_is_replaced_and_not_written_through(
     (tmp_path / "precious").write_text("mine")
     (tmp_path / "out/sum").symlink_to(tmp_path / "precious")
     (workspace.outputs / "sum").write_text("7")
-    Delivery(tmp_path / "out").deliver(record(workspace, sum=7), workspace)
+    OutputCopier(tmp_path / "out").copy(record(workspace, sum=7), workspace)
     assert (tmp_path / "precious").read_text() == "mine"
     assert not (tmp_path / "out/sum").is_symlink()
 
@@ -91,8 +93,8 @@ def test_no_link_is_followed_out_of_the_tasks_folder(workspace: Workspace, tmp_p
     (workspace.outputs / "sum/in").symlink_to("0")
     (workspace.outputs / "sum/0").write_text("0")
     os.mkfifo(workspace.outputs / "sum/pipe")
-    delivery = Delivery(tmp_path / "out")
-    delivery.deliver(record(workspace), workspace)
+    delivery = OutputCopier(tmp_path / "out")
+    delivery.copy(record(workspace), workspace)
     assert names(tmp_path / "out/sum") == ["0", "in"]
     assert not (tmp_path / "out/sum/in").is_symlink()
     assert [warning.split(" was")[0] for warning in delivery.warnings] == ["sum/out", "sum/pipe"]
@@ -100,28 +102,28 @@ def test_no_link_is_followed_out_of_the_tasks_folder(workspace: Workspace, tmp_p
 
 def test_what_a_failed_task_left_is_copied_too(workspace: Workspace, tmp_path: Path) -> None:
     (workspace.outputs / "sum").write_text("not a number")
-    assert Delivery(tmp_path / "out").deliver(record(workspace), workspace) == {}
+    assert OutputCopier(tmp_path / "out").copy(record(workspace), workspace) == {}
     assert (tmp_path / "out/sum").read_text() == "not a number"
 
 
 def test_a_place_that_cannot_be_written_is_told_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="file/out"):
-        Delivery(tmp_path / "file/out")
+        OutputCopier(tmp_path / "file/out")
 
 
 def test_an_empty_folder_that_was_made_for_nothing_goes_away(tmp_path: Path) -> None:
-    Delivery(tmp_path / "a/b").undo()
+    OutputCopier(tmp_path / "a/b").rollback()
     assert not (tmp_path / "a").exists()
     (tmp_path / "mine").mkdir()
-    Delivery(tmp_path / "mine").undo()
+    OutputCopier(tmp_path / "mine").rollback()
     assert (tmp_path / "mine").exists()
 
 
 def test_nothing_half_stays_when_a_copy_fails(workspace: Workspace, tmp_path: Path) -> None:
     (workspace.outputs / "sum").write_text("7")
-    delivery = Delivery(tmp_path / "out")
+    delivery = OutputCopier(tmp_path / "out")
     (tmp_path / "out").rmdir()
     with pytest.raises(UsageError, match="cannot be written"):
-        delivery.deliver(record(workspace), workspace)
+        delivery.copy(record(workspace), workspace)
     assert stat.S_ISREG((workspace.outputs / "sum").stat().st_mode)

@@ -15,7 +15,7 @@ from localrun.bundle.images import cache as notes
 from localrun.bundle.images.ensure import ImageArchive, ImageFolder, ImageReference
 from localrun.bundle.reader import Bundle
 from localrun.errors import BundleError, DescriptorError, ImageError
-from tests.support.archives import look, old_save
+from tests.support.archives import old_save, write_and_inspect
 from tests.support.images import tar_of
 
 DESCRIPTOR = b"""\
@@ -91,7 +91,7 @@ def test_a_bundle_gives_its_descriptor_and_the_id_of_its_image(
 ) -> None:
     found = reader.read_bundle(form, cache=cache)
     assert found.descriptor.namespace == "com.lab.add"
-    assert archive_of(found).images == look(tmp_path / "same.tar", IMAGE).images
+    assert archive_of(found).images == write_and_inspect(tmp_path / "same.tar", IMAGE).images
     assert found.image_name == "local-image-name:latest"
     assert found.name == str(form)
     assert found.warnings == ()

@@ -63,7 +63,7 @@ def test_a_task_is_watched_until_its_end(tmp_path: Path) -> None:
     with on_terminal("--home", "home", "info", workspace.id, "-w", "0.1", cwd=tmp_path) as command:
         command.until("(ongoing)")
         task.transition(TaskState.FINISHED)
-        assert command.end() == 0
+        assert command.wait() == 0
     last = command.shown.rpartition("\x1b[?1049l")[2]  # back from the screen of its own
     assert f"Task {workspace.id}: FINISHED" in last
     assert "(ongoing)" not in last
@@ -78,7 +78,7 @@ def test_a_list_is_watched_until_ctrl_c_and_new_tasks_come_into_it(tmp_path: Pat
         ActiveTask(TaskRecord(id=workspace.id, bundle="b"), workspace).create()
         command.until(workspace.id[:8])
         command.process.send_signal(signal.SIGINT)
-        assert command.end() == 130
+        assert command.wait() == 130
     assert "Traceback" not in command.shown
 
 
@@ -92,5 +92,5 @@ def test_files_are_watched_while_they_come(tmp_path: Path) -> None:
         (workspace.outputs / "mask").write_text("x")
         command.until("mask")
         task.transition(TaskState.FINISHED)
-        assert command.end() == 0
+        assert command.wait() == 0
     assert "mask" in command.shown.rpartition("\x1b[?1049l")[2]

@@ -194,7 +194,7 @@ def test_on_a_terminal_it_asks(tmp_path: Path, answer: bytes, code: int, state: 
     with on_terminal("--home", "home", "tasks", "kill", "--all", cwd=tmp_path) as process:
         process.until(f"Stop {workspace.id[:8]}?")
         process.type(answer)
-        assert process.end() == code
+        assert process.wait() == code
     assert workspace.load().state == state
 
 

@@ -191,7 +191,7 @@ def test_on_a_terminal_it_goes_on_until_the_named_task_has_ended(tmp_path: Path)
     with on_terminal("--home", "home", "top", workspace.id[:6], cwd=tmp_path) as command:
         command.until("CREATED")
         task.transition(TaskState.FAILED, cause="INTERNAL")
-        assert command.end() == 0
+        assert command.wait() == 0
     assert "FAILED" in command.shown.rpartition("\x1b[?1049l")[2]
 
 
@@ -216,7 +216,7 @@ def test_a_real_container_is_measured_live(docker_engine: DockerEngine, tmp_path
                 command.until("20.")
                 desk.app.manager.kill(task, 0)
                 desk.app.manager.wait(task)
-                assert command.end() == 0
+                assert command.wait() == 0
     finally:
         docker_engine.remove_image(name)
     assert "KILLED" in command.shown.rpartition("\x1b[?1049l")[2]

@@ -344,12 +344,12 @@ def test_a_long_log_is_shown_from_its_last_lines(localrun: Command) -> None:
     folder = Path(localrun("status", "last", "--json").json["folder"])
     app = localrun.app(Settings(home=localrun.folder / "home"))
     replay = Replay(app.store.open(folder.name))
-    events = list(replay.fresh())
+    events = list(replay.new_events())
     app.close()
     text = "".join(event.data["text"] for event in events if event.kind == "log")
     assert text.splitlines() == [str(n) for n in range(950, 1000)]
     assert any("what it wrote before is left out" in event.message for event in events)
-    assert list(replay.fresh()) == []
+    assert list(replay.new_events()) == []
 
 
 def test_a_damaged_line_of_the_history_is_passed_over(localrun: Command) -> None:
@@ -358,7 +358,7 @@ def test_a_damaged_line_of_the_history_is_passed_over(localrun: Command) -> None
     with (folder / "events.jsonl").open("a") as history:
         history.write("{torn\n[]\n{}\n")
     app = localrun.app(Settings(home=localrun.folder / "home"))
-    events = list(Replay(app.store.open(folder.name)).fresh())
+    events = list(Replay(app.store.open(folder.name)).new_events())
     app.close()
     assert events[-1].data["state"] == "FINISHED"
 

@@ -11,10 +11,10 @@ from localrun.console.results import (
     as_fields,
     failure_fields,
     output_lines,
+    output_size,
     print_json,
     print_plain,
     print_table,
-    size_of,
     value_text,
 )
 from localrun.errors import InputsError, Problem, TaskKilled
@@ -97,9 +97,9 @@ def test_a_value_cannot_steer_the_terminal_or_break_its_line() -> None:
 
 
 def test_a_text_that_is_no_path_has_no_size(tmp_path: Path) -> None:
-    assert size_of(f"{tmp_path}/\0", tmp_path) is None
-    assert size_of(f"{tmp_path}/missing", tmp_path) is None
-    assert size_of(7, tmp_path) is None
+    assert output_size(f"{tmp_path}/\0", tmp_path) is None
+    assert output_size(f"{tmp_path}/missing", tmp_path) is None
+    assert output_size(7, tmp_path) is None
 
 
 @pytest.fixture

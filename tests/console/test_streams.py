@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun.console.streams import Forgiving, is_terminal, prepare, shows_unicode, write
+from localrun.console.streams import LenientStream, is_terminal, prepare, shows_unicode, write
 
 
 class Closed(io.StringIO):
@@ -40,10 +40,10 @@ def test_a_full_disk_loses_what_is_shown_but_never_a_result(tmp_path: Path) -> N
         def flush(self) -> None:
             raise OSError(28, "No space left on device")
 
-    forgiving = Forgiving(Full())
+    forgiving = LenientStream(Full())
     assert forgiving.write("x") == 1
     forgiving.flush()
-    assert forgiving.lost
+    assert forgiving.is_closed
     with pytest.raises(OSError, match="No space"):
         write(Full(), "x")
 

@@ -16,7 +16,7 @@ from localrun.descriptor import MISSING, Author, ResourceRequest
 from localrun.descriptor.divergences import PREFIX, TABLE
 from localrun.descriptor.types import Array, DateTime, Enumeration, File, Image, Integer, Number, String
 from localrun.errors import DescriptorError
-from tests.support.descriptors import HEAD, as_json, make, parameter, problems, told
+from tests.support.descriptors import HEAD, as_json, make, messages_by_path, parameter, problems
 
 WHOLE = """\
 $schema: https://cytomine.com/schema-store/tasks/task.v0.json
@@ -175,7 +175,7 @@ def test_a_required_key_that_is_missing_is_named(key: str) -> None:
     ],
 )
 def test_what_the_schema_refuses_is_refused(head: dict[str, Any], path: str) -> None:
-    assert list(told(problems(**head))) == [path]
+    assert list(messages_by_path(problems(**head))) == [path]
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_a_type_is_read_in_its_short_and_long_form(kind: Any, found: Any) -> Non
     ],
 )
 def test_a_type_that_is_unfit_is_told_where_and_why(kind: Any, path: str, part: str) -> None:
-    found = told(problems({"x": parameter(kind)}))
+    found = messages_by_path(problems({"x": parameter(kind)}))
 
     assert list(found) == [f"inputs.x.{path}"]
     assert part in found[f"inputs.x.{path}"]
@@ -292,7 +292,7 @@ def test_the_words_of_other_languages_are_guessed(word: str, meant: str) -> None
     ],
 )
 def test_a_default_of_another_json_type_is_refused(kind: Any, default: Any) -> None:
-    assert list(told(problems({"x": parameter(kind, default=default)}))) == ["inputs.x.default"]
+    assert list(messages_by_path(problems({"x": parameter(kind, default=default)}))) == ["inputs.x.default"]
 
 
 def test_a_default_of_1_0_is_an_integer() -> None:

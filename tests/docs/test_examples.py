@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from localrun.cli.entry import commands
-from tests.support.samples import no_image_stays
+from tests.support.samples import remove_new_images
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -78,7 +78,7 @@ def project(folder: Path) -> dict[str, str]:
 def test_the_examples_of_a_page_print_what_they_say(page: Path, tmp_path: Path) -> None:
     # Given a fresh copy of the project
     environment = project(tmp_path)
-    with no_image_stays(tmp_path / ".localrun"):
+    with remove_new_images(tmp_path / ".localrun"):
         for example in examples(page.read_text()):
             # When an example is typed
             ran = subprocess.run(

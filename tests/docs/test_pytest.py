@@ -16,7 +16,7 @@ from localrun import pytest_plugin
 from localrun.bundle.images.build import build_labels
 from localrun.engines.dockerd import DockerEngine
 from localrun.pytest_plugin import fixtures
-from tests.conftest import ROOT, absent
+from tests.conftest import ROOT, skip_or_fail
 from tests.docs.test_examples import Example, examples
 from tests.support.samples import BASE_IMAGE
 
@@ -28,7 +28,7 @@ FILES = re.findall(r"^`([\w./-]+)`:\n\n```\w+\n(.*?)^```", PAGE, re.DOTALL | re.
 def project(tmp_path: Path, docker_engine: DockerEngine) -> Iterator[Path]:
     """The bundle of the page with the page's files; its image goes afterwards."""
     if docker_engine.find_image(BASE_IMAGE) is None:
-        absent(f"there is no image {BASE_IMAGE} (make base)")
+        skip_or_fail(f"there is no image {BASE_IMAGE} (make base)")
     folder = tmp_path / "project"
     shutil.copytree(ROOT / "samples/add-integers", folder)
     with (folder / "add.py").open("a") as program:

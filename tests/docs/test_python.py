@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.test_examples import ROOT, project
-from tests.support.samples import no_image_stays
+from tests.support.samples import remove_new_images
 
 PAGE = (ROOT / "docs/python.md").read_text()
 FEWEST = {"python.md": 6, "iexec.md": 1, "replicas.md": 1}  # blocks of a page: none may be missed
@@ -24,7 +24,7 @@ def test_the_examples_of_the_page_print_what_they_say(page: str, tmp_path: Path)
     environment = project(tmp_path)
     (tmp_path / "page.txt").write_text("\n".join(blocks))
     command = [sys.executable, "-m", "doctest", "-o", "ELLIPSIS", "page.txt"]
-    with no_image_stays(tmp_path / ".localrun"):
+    with remove_new_images(tmp_path / ".localrun"):
         ran = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )

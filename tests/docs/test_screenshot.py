@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.samples import no_image_stays
+from tests.support.samples import remove_new_images
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,7 +20,7 @@ screenshot: Any = importlib.import_module("screenshot")
 @pytest.mark.docker
 def test_the_picture_shows_what_the_commands_print(tmp_path: Path) -> None:
     # When the commands are run once more
-    with no_image_stays(tmp_path / ".localrun"):
+    with remove_new_images(tmp_path / ".localrun"):
         drawn = screenshot.svg(screenshot.show(tmp_path))
 
     # Then the terminal says the same, but for times and ids

@@ -22,7 +22,7 @@ import pytest
 from localrun.engines.base import ContainerSpec, Exit, Handle
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, EngineError, EngineUnreachable, ImageError, MountUnavailable
-from tests.conftest import absent
+from tests.conftest import skip_or_fail
 from tests.engines.forwarder import Forwarder
 from tests.support.images import busybox_layer, image_archive, image_id, tar_of
 
@@ -300,7 +300,7 @@ def test_an_engine_that_goes_away_while_we_wait_is_lost_and_found_again(
 
 def test_an_engine_behind_tls_is_reached_with_its_certificates(tmp_path: Path) -> None:
     if not shutil.which("openssl"):
-        absent("openssl is not installed")
+        skip_or_fail("openssl is not installed")
     names = ("-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem"))
     subject = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *subject]

@@ -15,7 +15,7 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause
 from localrun.runner.container_spec import LABEL_TASK
 from tests.cli.command import Process, Result
-from tests.conftest import absent
+from tests.conftest import skip_or_fail
 from tests.support.bundles import zip_of
 from tests.support.environment import DESCRIPTOR
 from tests.support.images import busybox_layer, image_archive, tar_of
@@ -34,7 +34,7 @@ def descriptor(outputs: str = SUM, inputs: str = SCRIPT, head: str = HEAD) -> st
 
 
 @dataclass
-class Bench:
+class FaultHarness:
     """A folder with a bundle whose program is its input `script`, and an engine that has the image."""
 
     folder: Path
@@ -104,7 +104,7 @@ class Bench:
     def small_disk(self, size: str = "8m") -> Path:
         """Keep the tasks on a file system of this size."""
         if os.geteuid() != 0:
-            absent("only root can mount a small file system")
+            skip_or_fail("only root can mount a small file system")
         disk = self.folder / "disk"
         disk.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(disk)], check=True)
@@ -132,7 +132,7 @@ def joined(layer: bytes, more: bytes) -> bytes:
 
 
 @dataclass(frozen=True)
-class Shown:
+class Observed:
     """What a user was shown: the exit code, what was written for people, the record."""
 
     code: int
@@ -154,9 +154,9 @@ class Shown:
         return "\n".join([self.record["remedy"], *own])
 
 
-Arrange = Callable[[Bench], Sequence[object]]
-Meanwhile = Callable[[Bench, Process], object]
-Provoke = Callable[[Bench], Shown]
+Arrange = Callable[[FaultHarness], Sequence[object]]
+Meanwhile = Callable[[FaultHarness, Process], object]
+Provoke = Callable[[FaultHarness], Observed]
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Row:
     def __str__(self) -> str:
         return f"{self.cause or 'FINISHED'}-{self.what}".replace(" ", "_")
 
-    def shown(self, bench: Bench) -> Shown:
+    def execute(self, bench: FaultHarness) -> Observed:
         """Provoke it."""
         if self.provoke is not None:
             return self.provoke(bench)
@@ -192,7 +192,7 @@ class Row:
         return run(bench, *given, *self.more, meanwhile=self.meanwhile, **self.env)
 
 
-def run(bench: Bench, *arguments: object, meanwhile: Meanwhile | None = None, **env: str) -> Shown:
+def run(bench: FaultHarness, *arguments: object, meanwhile: Meanwhile | None = None, **env: str) -> Observed:
     """Call `run` and see what it shows."""
     with bench.start("run", *arguments, "--json", **env) as process:
         said = ""
@@ -200,4 +200,4 @@ def run(bench: Bench, *arguments: object, meanwhile: Meanwhile | None = None, **
             said = process.read_until("out | ready")
             meanwhile(bench, process)
         result = process.result()
-    return Shown(result.code, said + result.err, result.json)
+    return Observed(result.code, said + result.err, result.json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from localrun.errors import Cause
-from tests.faults.bench import ARM64, SCRIPT, Bench, Row, descriptor
+from tests.faults.bench import ARM64, SCRIPT, FaultHarness, Row, descriptor
 from tests.support import bundles
 from tests.support.archives import manifest_json
 from tests.support.images import busybox_layer, image_archive, tar_of
@@ -16,7 +16,7 @@ inputs:
 """
 
 
-def _zip(bench: Bench, **members: bytes) -> list[object]:
+def _zip(bench: FaultHarness, **members: bytes) -> list[object]:
     bundles.zip_of(bench.folder / "bundle.zip", members)
     return ["bundle.zip"]
 

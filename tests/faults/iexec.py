@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from localrun.errors import Cause
-from tests.faults.bench import Arrange, Bench, Row
+from tests.faults.bench import Arrange, FaultHarness, Row
 
 GOOD = 'echo {\\"deterministic-output-path\\": \\"/iexec_out/r\\"} > computed.json; echo 1 > r'
 OTHER = "0" * 64
@@ -12,7 +12,7 @@ OTHER = "0" * 64
 def app(script: str, *more: object) -> Arrange:
     """The arguments of `run` for an app that does this in its output folder."""
 
-    def arrange(bench: Bench) -> list[object]:
+    def arrange(bench: FaultHarness) -> list[object]:
         args = f"sh -c 'cd /iexec_out; {script}'"
         return [
             bench.image,
@@ -30,7 +30,7 @@ def app(script: str, *more: object) -> Arrange:
     return arrange
 
 
-def with_dataset(bench: Bench) -> list[object]:
+def with_dataset(bench: FaultHarness) -> list[object]:
     """A good app, and a dataset that is not the one that was announced."""
     bench.write("data.csv", "1,2\n")
     return [*app(GOOD)(bench), "--dataset", f"data.csv:{OTHER}"]

@@ -14,7 +14,7 @@ from localrun.manager.request import Request
 from localrun.settings import Settings
 from tests.cli.command import Process
 from tests.engines.forwarder import Forwarder
-from tests.faults.bench import Bench, Meanwhile, Row, Shown, run
+from tests.faults.bench import FaultHarness, Meanwhile, Observed, Row, run
 from tests.faults.programs import HANGS, IGNORES
 
 _FLOOD = "while :; do dd if=/dev/zero bs=256k count=1 >> /outputs/sum 2>/dev/null; sleep 0.02; done"
@@ -26,7 +26,7 @@ values.collect = collect
 """
 
 
-def _on_small_disk(bench: Bench, script: str, *, filled: bool = False) -> list[object]:
+def _on_small_disk(bench: FaultHarness, script: str, *, filled: bool = False) -> list[object]:
     disk = bench.small_disk("32m")
     if filled:
         with (disk / "full").open("wb") as stream:
@@ -35,23 +35,23 @@ def _on_small_disk(bench: Bench, script: str, *, filled: bool = False) -> list[o
 
 
 def _signalled(number: signal.Signals) -> Meanwhile:
-    def send(_: Bench, process: Process) -> None:
+    def send(_: FaultHarness, process: Process) -> None:
         process.send_signal(number)
 
     return send
 
 
-def _twice(_: Bench, process: Process) -> None:
+def _twice(_: FaultHarness, process: Process) -> None:
     process.send_signal(signal.SIGINT)
     process.read_until("Ctrl+C again")
     process.send_signal(signal.SIGINT)
 
 
-def _kill(bench: Bench, _: Process) -> None:
+def _kill(bench: FaultHarness, _: Process) -> None:
     assert bench.call("kill", "last").code == 0
 
 
-def _while_it_waits(bench: Bench) -> Shown:
+def _while_it_waits(bench: FaultHarness) -> Observed:
     """Ctrl+C for a task that waits until the disk is less full."""
     env = {"LOCALRUN_DISK_LIMIT": "0.01"}
     with bench.start("run", *bench.program("true"), "--json", **env) as process:
@@ -59,17 +59,17 @@ def _while_it_waits(bench: Bench) -> Shown:
         assert " % full, limit 0.01 %" in why
         process.send_signal(signal.SIGINT)
         result = process.result()
-    return Shown(result.code, result.err, result.json)
+    return Observed(result.code, result.err, result.json)
 
 
-def _waited(bench: Bench, task_id: str) -> Shown:
+def _waited(bench: FaultHarness, task_id: str) -> Observed:
     """What a process that waits for a task is shown."""
     told = bench.call("wait", task_id)
     record: dict[str, Any] = json.loads(bench.call("status", task_id, "--json").out)
-    return Shown(told.code, told.err, record)
+    return Observed(told.code, told.err, record)
 
 
-def _of_dead_process(bench: Bench) -> Shown:
+def _of_dead_process(bench: FaultHarness) -> Observed:
     """The carrier is killed; the next run ends its task, which `status` shows."""
     with bench.start("run", *bench.program(HANGS)) as process:
         process.read_until("out | ready")
@@ -82,14 +82,14 @@ def _of_dead_process(bench: Bench) -> Shown:
     return shown
 
 
-def _with_a_bug(bench: Bench) -> Shown:
+def _with_a_bug(bench: FaultHarness) -> Observed:
     bench.write("site/sitecustomize.py", _BUG)
     shown = run(bench, *bench.program("true"), PYTHONPATH=str(bench.folder / "site"))
     assert "planted" in Path(shown.record["folder"], "traceback.txt").read_text()
     return shown
 
 
-def _cut_off(bench: Bench) -> Shown:
+def _cut_off(bench: FaultHarness) -> Observed:
     """An engine behind a wire that is cut while the task runs."""
     wire = Forwarder("/var/run/docker.sock")
     env = {
@@ -102,12 +102,12 @@ def _cut_off(bench: Bench) -> Shown:
     return shown
 
 
-def _restarted(bench: Bench) -> Shown:
+def _restarted(bench: FaultHarness) -> Observed:
     """An engine that goes away, ends the container, and answers again."""
     wires = [Forwarder("/var/run/docker.sock")]
     port = wires[0].port
 
-    def restart(_: Bench, process: Process) -> None:
+    def restart(_: FaultHarness, process: Process) -> None:
         wires[0].close()
         process.read_until("the engine went away")
         (task,) = bench.tasks()
@@ -122,7 +122,7 @@ def _restarted(bench: Bench) -> Shown:
             wire.close()
 
 
-def _named_twice(bench: Bench) -> Shown:
+def _named_twice(bench: FaultHarness) -> Observed:
     """A container that somebody else has called as the task's own will be."""
     task_id = "named-twice"
     handle = bench.engine.create(ContainerSpec(image=bench.image, name=f"localrun-{task_id}"))

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from localrun.errors import Cause
 from tests.cli.command import Process
-from tests.faults.bench import ARM64, SUM, Bench, Row, descriptor
+from tests.faults.bench import ARM64, SUM, FaultHarness, Row, descriptor
 
 HANGS = "echo ready; exec sleep 60"
 IGNORES = "trap '' TERM; echo ready; while :; do sleep 0.2; done"
 
 
-def _wait_for_the_warning(bench: Bench, process: Process) -> None:
+def _wait_for_the_warning(bench: FaultHarness, process: Process) -> None:
     process.read_until("the task may hang")
     (task,) = bench.tasks()
     Path(task["folder"], "outputs", "go").write_text("7\n")
@@ -232,7 +232,7 @@ ENDS = [
 
 
 def _output(what: str, script: str, says: str, remedy: str, outputs: str = SUM) -> Row:
-    def arrange(bench: Bench) -> list[object]:
+    def arrange(bench: FaultHarness) -> list[object]:
         return bench.program(script, descriptor(outputs))
 
     return Row(Cause.OUTPUTS_INVALID, what, (says,), remedy, arrange=arrange, facts={"exit_code": 0})

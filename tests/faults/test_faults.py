@@ -11,7 +11,7 @@ import pytest
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, Fault
 from tests.faults import bundles, iexec, machine, programs, replicas
-from tests.faults.bench import ENV, Bench, Row, Shown
+from tests.faults.bench import ENV, FaultHarness, Observed, Row
 from tests.support.images import busybox_layer, image_archive
 
 pytestmark = pytest.mark.docker
@@ -68,9 +68,9 @@ def image(docker_engine: DockerEngine) -> Iterator[str]:
 
 
 @pytest.fixture
-def bench(docker_engine: DockerEngine, image: str, tmp_path: Path) -> Iterator[Bench]:
+def bench(docker_engine: DockerEngine, image: str, tmp_path: Path) -> Iterator[FaultHarness]:
     """A folder, an engine, and an image."""
-    bench = Bench(tmp_path, docker_engine, image)
+    bench = FaultHarness(tmp_path, docker_engine, image)
     try:
         yield bench
     finally:
@@ -90,9 +90,9 @@ def test_every_cause_has_its_exit_code_and_whose_fault_it_is() -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.cause], ids=str)
-def test_a_fault_is_shown_with_its_cause_its_facts_and_what_to_do(row: Row, bench: Bench) -> None:
+def test_a_fault_is_shown_with_its_cause_its_facts_and_what_to_do(row: Row, bench: FaultHarness) -> None:
     assert row.cause is not None
-    shown = row.shown(bench)
+    shown = row.execute(bench)
     assert (shown.record["cause"], shown.code) == (str(row.cause), ENDS[row.cause][0]), shown.err
     assert missing(row.says, shown.text) == [], shown.text
     assert row.remedy in shown.remedies, shown.remedies
@@ -104,8 +104,8 @@ def test_a_fault_is_shown_with_its_cause_its_facts_and_what_to_do(row: Row, benc
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.cause is None], ids=str)
-def test_what_is_no_fault_here_is_a_warning(row: Row, bench: Bench) -> None:
-    shown = row.shown(bench)
+def test_what_is_no_fault_here_is_a_warning(row: Row, bench: FaultHarness) -> None:
+    shown = row.execute(bench)
     assert (shown.code, shown.record["state"], shown.record["cause"]) == (0, "FINISHED", None), shown.err
     assert missing(row.says, "\n".join(shown.record["warnings"])) == [], shown.record["warnings"]
     nothing_is_left(bench)
@@ -115,12 +115,12 @@ def missing(says: tuple[str, ...], text: str) -> list[str]:
     return [words for words in says if words not in text]
 
 
-def on_disk(bench: Bench, shown: Shown, row: Row) -> dict[str, object]:
+def on_disk(bench: FaultHarness, shown: Observed, row: Row) -> dict[str, object]:
     (record,) = (task for task in bench.tasks() if task["id"] == shown.record["id"])
     return {name: record[name] for name in row.facts}
 
 
-def for_people(shown: Shown) -> None:
+def for_people(shown: Observed) -> None:
     """The same is told to people, and nothing that is for programmers."""
     assert "Traceback" not in shown.err
     first = shown.record["message"].splitlines()[0]
@@ -130,7 +130,7 @@ def for_people(shown: Shown) -> None:
         assert shown.record["remedy"] in shown.err
 
 
-def nothing_is_left(bench: Bench) -> None:
+def nothing_is_left(bench: FaultHarness) -> None:
     """No container of a task, and no half of a file."""
     assert [found for task in bench.tasks() for found in bench.containers(task["id"])] == []
     assert list(bench.folder.rglob("*.tmp")) == []

@@ -23,7 +23,7 @@ from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.values import load_values
 from tests.cli.command import Process
-from tests.support.samples import BASE_IMAGE, no_image_stays
+from tests.support.samples import BASE_IMAGE, remove_new_images
 
 pytestmark = pytest.mark.docker
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -48,7 +48,7 @@ outputs:
 @pytest.fixture
 def app(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[App]:
     places = Settings(home=tmp_path / "home", cache=tmp_path / "cache", ledger=tmp_path / "ledger.json")
-    with no_image_stays(places.home):
+    with remove_new_images(places.home):
         made = App(places, docker_engine)
         yield made
         made.manager.shutdown(0)
@@ -142,7 +142,7 @@ def listed(folder: Path) -> list[dict[str, Any]]:
 def test_a_signal_ends_the_task_and_all_replicas(
     docker_engine: DockerEngine, busybox: str, tmp_path: Path, number: signal.Signals
 ) -> None:
-    with no_image_stays(tmp_path / ".localrun"):
+    with remove_new_images(tmp_path / ".localrun"):
         process = waiting(tmp_path, busybox)
         process.send_signal(number)
         result = process.result()
@@ -154,7 +154,7 @@ def test_a_signal_ends_the_task_and_all_replicas(
 def test_what_a_killed_process_left_of_replicas_is_ended_by_the_next_one(
     docker_engine: DockerEngine, busybox: str, tmp_path: Path
 ) -> None:
-    with no_image_stays(tmp_path / ".localrun"):
+    with remove_new_images(tmp_path / ".localrun"):
         # Given a process that is killed without a word while two replicas run
         process = waiting(tmp_path, busybox)
         process.send_signal(signal.SIGKILL)
@@ -173,7 +173,7 @@ def test_what_a_killed_process_left_of_replicas_is_ended_by_the_next_one(
 
 def test_python_runs_replicas_and_gets_their_outputs(docker_engine: DockerEngine, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    with no_image_stays(home):
+    with remove_new_images(home):
         app = App(
             Settings(home=home, cache=tmp_path / "cache", ledger=tmp_path / "ledger.json"), docker_engine
         )
@@ -222,7 +222,7 @@ def test_replicas_outlive_the_script_that_submitted_them_and_who_waits_carries_a
     script = "sleep 2; echo same > /outputs/around"
     (bundle / "Dockerfile").write_text(f"FROM {busybox}\nCMD {json.dumps(['sh', '-c', script])}\n")
     (bundle / "descriptor.yml").write_text(DESCRIPTOR)
-    with no_image_stays(home):
+    with remove_new_images(home):
         # Given a script that submits a task with replicas and ends, when not all of them have begun
         task_id = python(SUBMIT, bundle, home, folder=tmp_path).strip()
         begun = [path.name for path in (home / "tasks").iterdir()]
@@ -247,7 +247,7 @@ def test_replicas_of_an_iexec_app_are_compared_by_what_computed_json_names(
     writes = f"mkdir /iexec_out/result; echo {result} > /iexec_out/result/x"
     script = f"hostname; {writes}; echo '{computed}' > /iexec_out/computed.json"
     (tmp_path / "Dockerfile").write_text(f"FROM {busybox}\nCMD {json.dumps(['sh', '-c', script])}\n")
-    with no_image_stays(tmp_path / ".localrun"):
+    with remove_new_images(tmp_path / ".localrun"):
         # When it runs twice
         arguments = ("run", "--profile", "iexec", ".", "--replicas", "2", "--json")
         ran = Process(*arguments, cwd=tmp_path, env=environment(tmp_path)).result()

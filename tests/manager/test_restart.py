@@ -210,7 +210,7 @@ def restart(daemon: Daemon, tmp_path: Path, options: list[str], state: str) -> N
         task = desk.submit(values={"a": 1, "b": 2})
         while "started" not in _log_of(task.workspace.log):
             time.sleep(0.05)
-        daemon.end()
+        daemon.stop()
         daemon.start(*options)
         record = desk.app.manager.wait(task, 60)
         assert record is not None

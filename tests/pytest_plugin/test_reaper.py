@@ -9,7 +9,7 @@ import pytest
 
 from localrun.engines.fake import FakeEngine
 from localrun.pytest_plugin import reaper
-from localrun.pytest_plugin.reaper_client import Guard
+from localrun.pytest_plugin.reaper_client import ReaperClient
 
 
 def told(home: str, *, forget: bool = False) -> str:
@@ -31,7 +31,7 @@ def test_a_folder_that_is_gone_is_no_error(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_it_ends_with_the_session_and_is_not_waited_for_in_vain() -> None:
-    made = Guard()
+    made = ReaperClient()
     made.watch(Path("/nowhere"), None)
     made.forget(Path("/nowhere"))
     made.close()
@@ -39,7 +39,7 @@ def test_it_ends_with_the_session_and_is_not_waited_for_in_vain() -> None:
 
 
 def test_tests_go_on_when_somebody_ends_it() -> None:
-    made = Guard()
+    made = ReaperClient()
     made._process.kill()
     made._process.wait()
     made.watch(Path("/nowhere"), None)

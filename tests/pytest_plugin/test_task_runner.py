@@ -331,6 +331,6 @@ def test_outputs_can_be_compared_in_a_test(project: pytest.Pytester) -> None:
 
 
 def test_the_options_of_the_marker_are_those_of_submit() -> None:
-    assert {"timeout", "memory", "cpus", "network", "build_args"} <= task_runner.OPTIONS
-    assert not {"inputs", "home", "bundle"} & task_runner.OPTIONS
-    assert set(api.submit.__kwdefaults__ or {}) >= task_runner.OPTIONS
+    assert {"timeout", "memory", "cpus", "network", "build_args"} <= task_runner.TASK_OPTIONS
+    assert not {"inputs", "home", "bundle"} & task_runner.TASK_OPTIONS
+    assert set(api.submit.__kwdefaults__ or {}) >= task_runner.TASK_OPTIONS

@@ -12,7 +12,7 @@ from localrun.admission.host import Disk, HostSample
 from localrun.engines.dockerd import DockerEngine
 from localrun.runner.disk_guard import DiskMonitor, MonitoredTask, folder_size
 from localrun.task.states import TaskState
-from tests.conftest import absent
+from tests.conftest import skip_or_fail
 from tests.support.environment import make_desk
 from tests.support.images import busybox_layer, image_archive
 
@@ -72,7 +72,7 @@ def test_the_size_of_a_folder_is_what_it_takes_on_the_disk(tmp_path: Path) -> No
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 MiB."""
     if os.geteuid() != 0:
-        absent("only root can mount a small file system")
+        skip_or_fail("only root can mount a small file system")
     folder = tmp_path / "disk"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(folder)], check=True)

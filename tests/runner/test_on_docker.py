@@ -21,7 +21,7 @@ import pytest
 from localrun.engines.dockerd import DockerEngine
 from localrun.runner.container_spec import LABEL_TASK
 from localrun.task.states import TaskState
-from tests.conftest import OtherUser, absent
+from tests.conftest import OtherUser, skip_or_fail
 from tests.support.environment import Desk, make_desk
 from tests.support.images import busybox_layer, image_archive, tar_of
 
@@ -235,7 +235,7 @@ def test_an_engine_that_does_not_see_our_files_gets_and_gives_archives(
     docker_desk: MakeDesk, tcp_engine: str, tmp_path: Path, hardened: bool
 ) -> None:
     if os.geteuid() != 0:
-        absent("only root can hide a folder from the engine")
+        skip_or_fail("only root can hide a folder from the engine")
     script = "mkdir -p /outputs/deep; umask 077; cat /inputs/a /inputs/b > /outputs/sum; ls -l /inputs"
     hidden = tmp_path / "hidden"
     hidden.mkdir()

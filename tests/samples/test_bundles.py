@@ -19,7 +19,7 @@ from localrun.errors import LocalrunError, Problem
 from localrun.manager.request import Request
 from localrun.settings import Settings
 from localrun.task.record import TaskRecord
-from tests.support.samples import no_image_stays, unexpected
+from tests.support.samples import remove_new_images, unexpected_outputs
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"
@@ -37,7 +37,7 @@ def app(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -
     """Tasks on a real engine; the images of all samples are gone at the end."""
     home = tmp_path_factory.mktemp("samples")
     places = Settings(home=home / "tasks-of-samples", cache=home / "cache", ledger=home / "ledger.json")
-    with no_image_stays(places.home):
+    with remove_new_images(places.home):
         made = App(places, docker_engine)
         yield made
         made.manager.shutdown(0)
@@ -97,7 +97,7 @@ def test_a_sample_of_a_type_gives_what_it_expects(app: App, path: Path) -> None:
     # Then it finishes, and its outputs are the expected ones
     assert record is not None
     assert (record.state, record.problems) == ("FINISHED", []), record.message
-    assert unexpected(folder, record.outputs) == []
+    assert unexpected_outputs(folder, record.outputs) == []
 
 
 def test_there_is_a_sample_of_every_type() -> None:

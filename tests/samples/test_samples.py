@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.samples import BASE_IMAGE, no_image_stays, unexpected
+from tests.support.samples import BASE_IMAGE, remove_new_images, unexpected_outputs
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples"
@@ -322,7 +322,7 @@ def test_the_iexec_sample_gives_what_it_expects(tmp_path: Path) -> None:
     (file,) = order["input_files"]
     command += ["--input-file", file.replace("=@", f"=@{folder}/")]
     home = {**os.environ, "LOCALRUN_HOME": str(tmp_path)}
-    with no_image_stays(tmp_path):
+    with remove_new_images(tmp_path):
         ran = subprocess.run(command, env=home, capture_output=True, text=True, check=False)
 
     # Then it finishes, with the digest of the greeting that is expected
@@ -342,9 +342,9 @@ def test_a_sample_gives_what_it_expects(sample: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "localrun", "run", str(folder), "--inputs", str(folder / "inputs.json")]
     command += ["--json", "--build-arg", f"BASE_IMAGE={BASE_IMAGE}"]
     home = {**os.environ, "LOCALRUN_HOME": str(tmp_path)}
-    with no_image_stays(tmp_path):
+    with remove_new_images(tmp_path):
         ran = subprocess.run(command, env=home, capture_output=True, text=True, check=False)
 
     # Then it finishes, and its outputs are the expected ones
     assert ran.returncode == 0, ran.stderr
-    assert unexpected(folder, json.loads(ran.stdout)["outputs"]) == []
+    assert unexpected_outputs(folder, json.loads(ran.stdout)["outputs"]) == []

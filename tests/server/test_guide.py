@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.conftest import ROOT, absent
+from tests.conftest import ROOT, skip_or_fail
 from tests.support.server_process import ServerProcess, environment, serving
 
 LINE = "🎯 Task Manager initialized - Global task lists created\n"
@@ -31,7 +31,7 @@ def tools() -> None:
     """What the guide's own commands need."""
     for name in ("bash", "curl", "jq"):
         if shutil.which(name) is None:
-            absent(f"the guide's commands need {name}")
+            skip_or_fail(f"the guide's commands need {name}")
 
 
 @pytest.fixture(scope="module")

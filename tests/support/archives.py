@@ -120,7 +120,7 @@ def nested(*blobs: Blob) -> Blob:
     return blob(index_of(*blobs), INDEX, members)
 
 
-def look(path: Path, members: Mapping[str, bytes] | bytes) -> ImageArchive:
+def write_and_inspect(path: Path, members: Mapping[str, bytes] | bytes) -> ImageArchive:
     """Write an archive to `path` and inspect it."""
     data = members if isinstance(members, bytes) else tar_of(members)
     path.write_bytes(data)

@@ -62,6 +62,6 @@ def problems(
     return []
 
 
-def told(found: list[Problem] | tuple[Problem, ...]) -> dict[str, str]:
+def messages_by_path(found: list[Problem] | tuple[Problem, ...]) -> dict[str, str]:
     """Messages by path."""
     return {problem.path: problem.message for problem in found}

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import absent
+from tests.conftest import skip_or_fail
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Daemon:
         asked = subprocess.run(["docker", "-H", self.host, "info"], capture_output=True, check=False)
         return asked.returncode == 0
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """End it."""
         assert self.process is not None
         self.process.terminate()
@@ -61,7 +61,7 @@ class Daemon:
 def own_daemon() -> Iterator[Daemon]:
     """A daemon, not started yet; nothing of it stays."""
     if os.geteuid() != 0 or not shutil.which("dockerd") or not shutil.which("docker"):
-        absent("only root can start an engine of its own (dockerd)")
+        skip_or_fail("only root can start an engine of its own (dockerd)")
     folder = Path(f"/tmp/lrd-{secrets.token_hex(3)}")  # short: the path of a socket has 107 bytes at most
     folder.mkdir()
     daemon = Daemon(folder)
@@ -69,7 +69,7 @@ def own_daemon() -> Iterator[Daemon]:
         yield daemon
     finally:
         if daemon.process is not None and daemon.process.poll() is None:
-            daemon.end()
+            daemon.stop()
         for place in (*folder.glob("exec-root/netns/*"), folder / "data-root"):
             subprocess.run(["umount", "-R", "-q", str(place)], check=False)
         shutil.rmtree(folder)

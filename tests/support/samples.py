@@ -12,7 +12,7 @@ from typing import Any
 
 from localrun import descriptor, values
 from localrun.values.compare.expected.outputs import Difference, compare
-from tests.conftest import absent
+from tests.conftest import skip_or_fail
 
 BASE_IMAGE = os.environ.get("BASE_IMAGE", "localrun-base/python")
 
@@ -23,10 +23,10 @@ def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def no_image_stays(home: Path) -> Iterator[None]:
+def remove_new_images(home: Path) -> Iterator[None]:
     """Remove the images that the tasks in `home` have brought, and no others."""
     if docker("image", "inspect", BASE_IMAGE).returncode:
-        absent(f"the image {BASE_IMAGE} is not there: run `make base`")
+        skip_or_fail(f"the image {BASE_IMAGE} is not there: run `make base`")
     before = set(_names())
     try:
         yield
@@ -44,7 +44,7 @@ def _names() -> dict[str, str]:
     return {pair[0]: pair[1] for pair in pairs}
 
 
-def unexpected(sample: Path, outputs: Mapping[str, Any]) -> list[Difference]:
+def unexpected_outputs(sample: Path, outputs: Mapping[str, Any]) -> list[Difference]:
     """In what outputs differ from the `expected.json` of a sample."""
     described = descriptor.read((sample / "descriptor.yml").read_bytes())
     types = {name: one.type for name, one in described.outputs.items()}

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-class OnTerminal:
+class TerminalProcess:
     """`python -m localrun`, whose output goes to a terminal; `shown` is all that was written to it."""
 
     def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
@@ -29,7 +29,7 @@ class OnTerminal:
         """What somebody at the terminal types."""
         os.write(self._master, keys)
 
-    def end(self) -> int:
+    def wait(self) -> int:
         """Read to the end; the exit code."""
         while self._read():
             pass
@@ -45,7 +45,9 @@ class OnTerminal:
 
 
 @contextmanager
-def on_terminal(*arguments: object, cwd: Path, env: Mapping[str, str] | None = None) -> Iterator[OnTerminal]:
+def on_terminal(
+    *arguments: object, cwd: Path, env: Mapping[str, str] | None = None
+) -> Iterator[TerminalProcess]:
     """Start it; it is ended with the context."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
@@ -58,7 +60,7 @@ def on_terminal(*arguments: object, cwd: Path, env: Mapping[str, str] | None = N
     )
     os.close(slave)
     try:
-        yield OnTerminal(process, master)
+        yield TerminalProcess(process, master)
     finally:
         process.kill()
         process.wait()

@@ -8,8 +8,8 @@ import click
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
-from localrun.console.display.sanitize import harmless
-from localrun.console.streams import out
+from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.streams import print_out
 
 
 @click.command()
@@ -33,4 +33,4 @@ def command(face: CliContext, task_id: str, as_json: bool) -> None:
 
         print_json(found)
         return
-    out("\n".join(map(harmless, format_lines(found))))
+    print_out("\n".join(map(escape_control_chars, format_lines(found))))

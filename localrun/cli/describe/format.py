@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localrun.cli.describe.sections import Fields
-from localrun.console.display.sanitize import columns
+from localrun.console.display.sanitize import format_columns
 
 _NONE = "<none>"
 _HEAD, _OF_STEP, _MANY = 18, 17, 20
@@ -26,7 +26,7 @@ def format_lines(sheet: Fields) -> Iterator[str]:
             yield from (f"    {line}" for line in _container(facts))
     yield "Conditions:"
     rows = [("Type", "Status"), *((name, str(so)) for name, so in sheet["conditions"].items())]
-    yield from (f"  {row}" for row in columns(rows))
+    yield from (f"  {row}" for row in format_columns(rows))
     yield from _volumes(sheet["volumes"])
     yield _pair("QoS Class", sheet["qos_class"])
     yield from _events(sheet["events"])
@@ -150,7 +150,7 @@ def _events(events: list[Fields]) -> Iterator[str]:
         return
     yield "Events:"
     rules = tuple("-" * len(name) for name in _COLUMNS)
-    yield from (f"  {row}" for row in columns([_COLUMNS, rules, *map(_event, events)]))
+    yield from (f"  {row}" for row in format_columns([_COLUMNS, rules, *map(_event, events)]))
 
 
 def _event(event: Fields) -> tuple[str, ...]:

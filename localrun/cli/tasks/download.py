@@ -12,7 +12,7 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_error
 from localrun.cli.tasks.multi_value import MultiValueCommand
-from localrun.console.streams import out
+from localrun.console.streams import print_out
 from localrun.errors import LocalrunError, UsageError
 
 if TYPE_CHECKING:
@@ -114,4 +114,4 @@ def _print(made: list[dict[str, str]], *, as_json: bool) -> None:
     for one in made:
         for kind in ("outputs", "inputs"):
             if kind in one:
-                out(f"{one['id'][:8]} {kind}: {one[kind]}")
+                print_out(f"{one['id'][:8]} {kind}: {one[kind]}")

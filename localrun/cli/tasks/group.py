@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from localrun.cli.exit_codes import ExitCode
-from localrun.console.streams import out
+from localrun.console.streams import print_out
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -80,6 +80,6 @@ def command(ctx: click.Context) -> int:
     They are the commands of the same names outside, with Inductiva's flags, and statuses in its words.
     """
     if ctx.invoked_subcommand is None:
-        out(ctx.get_help())
+        print_out(ctx.get_help())
         return ExitCode.USAGE
     return ExitCode.FINISHED

@@ -12,7 +12,7 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_error
-from localrun.console.streams import err, is_terminal, out
+from localrun.console.streams import is_terminal, print_err, print_out
 from localrun.errors import LocalrunError, UsageError
 
 if TYPE_CHECKING:
@@ -114,11 +114,11 @@ def _print(face: CliContext, stops: Sequence[_Stop], *, as_json: bool) -> int:
             report_error(stop.error, face.environ)
             code = code_for_error(stop.error)
         elif stop.record is None:
-            err(f"the task {stop.id[:8]} is still being stopped")
+            print_err(f"the task {stop.id[:8]} is still being stopped")
         elif not as_json:
-            out(f"{stop.id[:8]} {stop.record.state}")
+            print_out(f"{stop.id[:8]} {stop.record.state}")
     if as_json:
         print_json([as_fields(stop.record) for stop in stops if stop.record is not None])
     elif not stops:
-        err("no task of this folder is on its way")
+        print_err("no task of this folder is on its way")
     return code

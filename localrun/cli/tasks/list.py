@@ -11,8 +11,8 @@ from localrun.cli import as_system, options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.tasks.multi_value import MultiValueCommand
 from localrun.cli.watch import print_or_watch
-from localrun.console.display.sanitize import columns, harmless
-from localrun.console.streams import err, out
+from localrun.console.display.sanitize import escape_control_chars, format_columns
+from localrun.console.streams import print_err, print_out
 from localrun.errors import UsageError
 from localrun.task.states import StepName
 from localrun.units import format_bytes, format_duration
@@ -76,13 +76,13 @@ def _print(found: list[TaskRecord], *, as_json: bool) -> None:
 
         print_json([as_fields(record) | as_system.as_fields(record, _SYSTEM) for record in found])
     elif found:
-        out(_table(found))
+        print_out(_table(found))
     else:
-        err(_NOTHING)
+        print_err(_NOTHING)
 
 
 def _table(records: list[TaskRecord]) -> str:
-    return "\n".join(columns([_HEADS, *map(_row, records)])) if records else _NOTHING
+    return "\n".join(format_columns([_HEADS, *map(_row, records)])) if records else _NOTHING
 
 
 def _row(record: TaskRecord) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ def _row(record: TaskRecord) -> tuple[str, ...]:
     asked = record.resources
     return (
         record.id[:8],
-        harmless(record.name) or "-",
+        escape_control_chars(record.name) or "-",
         as_system.translate(record, _SYSTEM).status,
         _date(record.created_at),
         "-" if started is None else _date(started),

@@ -11,38 +11,38 @@ from localrun.task.events import Event
 class Display(Protocol):
     """Shows a run as it goes. Used from one thread; no method raises when nobody reads any more."""
 
-    def begin(self, bundle: str) -> None:
+    def start(self, bundle: str) -> None:
         """The bundle is being read."""
 
     def show(self, event: Event) -> None:
         """Something happened."""
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """Something to tell that is no event of the task. May be called from any thread."""
 
-    def end(self, left_out: int = 0) -> None:
+    def finish(self, omitted: int = 0) -> None:
         """Nothing more follows; `left_out` characters of the task's output were not shown."""
 
 
-class Silent:
+class SilentDisplay:
     """Shows nothing but what the user must know, such as that a second Ctrl+C is possible."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def begin(self, bundle: str) -> None:
+    def start(self, bundle: str) -> None:
         """Nothing to show."""
 
     def show(self, event: Event) -> None:
         """Nothing to show."""
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """One line."""
         from localrun.console.streams import write
 
         write(self._stream, f"localrun: {message}\n")
 
-    def end(self, left_out: int = 0) -> None:
+    def finish(self, omitted: int = 0) -> None:
         """Nothing to show."""
 
 
@@ -51,7 +51,7 @@ def display_for(stream: TextIO, environ: Mapping[str, str], *, quiet: bool = Fal
     from localrun.console.streams import is_terminal, shows_unicode
 
     if quiet:
-        return Silent(stream)
+        return SilentDisplay(stream)
     if is_terminal(stream, environ):
         from localrun.console.display.terminal import TerminalDisplay
 

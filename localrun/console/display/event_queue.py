@@ -11,7 +11,7 @@ from localrun.task.events import Event
 _ROOM = 8 * 1024 * 1024  # characters of log that may wait to be shown
 
 
-class Feed:
+class EventQueue:
     """A queue of events, until it is closed.
 
     Showing must never hold the task up: a terminal is slow, can be halted, and a pipe can be closed. So
@@ -19,11 +19,11 @@ class Feed:
     the log file has it.
     """
 
-    def __init__(self, room: int = _ROOM) -> None:
+    def __init__(self, capacity: int = _ROOM) -> None:
         self._queue: SimpleQueue[Event | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._room = room
-        self.left_out = 0
+        self._room = capacity
+        self.omitted = 0
 
     def put(self, event: Event) -> None:
         """The listener."""
@@ -38,7 +38,7 @@ class Feed:
     def _take(self, size: int) -> bool:
         with self._lock:
             if size > self._room:
-                self.left_out += size
+                self.omitted += size
                 return False
             self._room -= size
             return True

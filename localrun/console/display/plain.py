@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TextIO, TypeGuard
 
-from localrun.console.display.sanitize import Lines, harmless
-from localrun.console.streams import Forgiving
+from localrun.console.display.sanitize import LineBuffer, escape_control_chars
+from localrun.console.streams import LenientStream
 from localrun.task.events import Event
 from localrun.units import format_bytes, format_duration
 
@@ -27,12 +27,12 @@ class PlainDisplay:
     """Writes one line for each thing that happens."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = Forgiving(stream)
-        self._pieces = {name: Lines() for name in _STREAMS}
+        self._stream = LenientStream(stream)
+        self._pieces = {name: LineBuffer() for name in _STREAMS}
         self._shown: dict[str, int] = {}
         self._task = "localrun"
 
-    def begin(self, bundle: str) -> None:
+    def start(self, bundle: str) -> None:
         """Nothing is known of the task yet."""
 
     def show(self, event: Event) -> None:
@@ -52,7 +52,7 @@ class PlainDisplay:
             case "state":
                 yield f"state {event.data['state']}"
             case kind:
-                yield f"{kind} {harmless(event.message)}"
+                yield f"{kind} {escape_control_chars(event.message)}"
 
     def _step(self, event: Event) -> Iterator[str]:
         if event.data["status"] != "started":
@@ -61,7 +61,7 @@ class PlainDisplay:
         if event.data.get("seconds") is not None:
             details.append(format_duration(event.data["seconds"]))
         if event.data.get("how"):
-            details.append(harmless(event.data["how"]))
+            details.append(escape_control_chars(event.data["how"]))
         ending = f" ({'; '.join(details)})" if details else ""
         yield f"step {event.data['step']} {event.data['status']}{ending}"
 
@@ -72,21 +72,23 @@ class PlainDisplay:
             return
         self._shown[what] = stride
         share = f": {stride * _STRIDE} % of {format_bytes(total)}" if is_size(total) else ""
-        yield f"progress {harmless(what)}{share}"
+        yield f"progress {escape_control_chars(what)}{share}"
 
     def _rest(self) -> Iterator[str]:
         for name, pieces in self._pieces.items():
-            yield from _marked(name, pieces.end())
+            yield from _marked(name, pieces.flush())
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """One line."""
         self._write([message])
 
-    def end(self, left_out: int = 0) -> None:
+    def finish(self, omitted: int = 0) -> None:
         """What was held back because its line had no end."""
         self._write(self._rest())
-        if left_out:
-            self.say(f"note {left_out} characters of the task's output are not shown here; its log has them")
+        if omitted:
+            self.notify(
+                f"note {omitted} characters of the task's output are not shown here; its log has them"
+            )
 
     def _write(self, lines: Iterator[str] | list[str]) -> None:
         text = "".join(f"[{self._task}] {line}\n" for line in lines)
@@ -101,4 +103,4 @@ def is_size(total: int | None) -> TypeGuard[int]:
 
 
 def _marked(name: str, lines: Iterator[str]) -> Iterator[str]:
-    return (f"{_STREAMS[name]} | {harmless(line)}" for line in lines)
+    return (f"{_STREAMS[name]} | {escape_control_chars(line)}" for line in lines)

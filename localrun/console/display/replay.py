@@ -10,14 +10,14 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from localrun.console.file_follower import Grown
+from localrun.console.file_follower import FileFollower
 from localrun.task.events import Event
 from localrun.task.states import TaskState
 
 if TYPE_CHECKING:
     from localrun.task.workspace import Workspace
 
-LINES = 50  # of a log that is long already when somebody begins to look
+INITIAL_LINES = 50  # of a log that is long already when somebody begins to look
 _TAIL = 64 * 1024  # bytes in which these are looked for
 
 
@@ -26,13 +26,13 @@ class Replay:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._history = Grown(workspace.events)
-        self._log = Grown(workspace.log)
+        self._history = FileFollower(workspace.events)
+        self._log = FileFollower(workspace.log)
         self._rest = b""
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._begun = False
 
-    def fresh(self) -> Iterator[Event]:
+    def new_events(self) -> Iterator[Event]:
         """What has happened, in its order: what the program wrote comes before the end of its step."""
         events = self._events()  # before the log: whatever it had written by then is in the log by now
         said = list(self._said())
@@ -44,19 +44,19 @@ class Replay:
         yield from said
 
     def _events(self) -> list[Event]:
-        *lines, self._rest = (self._rest + b"".join(self._history.pieces())).split(b"\n")
+        *lines, self._rest = (self._rest + b"".join(self._history.read_new())).split(b"\n")
         return [event for event in map(_event, lines) if event is not None]
 
     def _said(self) -> Iterator[Event]:
         if not self._begun and self._workspace.log.exists():
             self._begun = True
-            text = self._log.last(_TAIL).decode("utf-8", "replace")
+            text = self._log.read_tail(_TAIL).decode("utf-8", "replace")
             lines = text.splitlines(keepends=True)
-            if self._log.left_out or len(lines) > LINES:
+            if self._log.is_truncated or len(lines) > INITIAL_LINES:
                 message = f"what it wrote before is left out: `localrun logs {self._workspace.id[:8]}` has it"
                 yield Event("note", self._workspace.id, message)
-            yield self._piece("".join(lines[-LINES:]))
-        for data in self._log.pieces():
+            yield self._piece("".join(lines[-INITIAL_LINES:]))
+        for data in self._log.read_new():
             yield self._piece(self._decode(data))
 
     def _piece(self, text: str) -> Event:

@@ -12,17 +12,17 @@ _SHOWN = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in
 _LONGEST = 16 * 1024  # characters of one line that are held back until the line ends
 
 
-def harmless(text: str) -> str:
+def escape_control_chars(text: str) -> str:
     """One line of text without anything that a terminal obeys: `\\x1b]0;title` is shown as it is written."""
     return _COLOURS.sub("", text).translate(_SHOWN)
 
 
-def harmless_lines(text: str) -> str:
+def escape_lines(text: str) -> str:
     """The same for a text of several lines."""
-    return "\n".join(harmless(line) for line in text.split("\n"))
+    return "\n".join(escape_control_chars(line) for line in text.split("\n"))
 
 
-def columns(rows: Sequence[tuple[str, ...]], left: int | None = None) -> Iterator[str]:
+def format_columns(rows: Sequence[tuple[str, ...]], left: int | None = None) -> Iterator[str]:
     """The lines of a table; the cells of a row from `left` on end at the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -32,7 +32,7 @@ def columns(rows: Sequence[tuple[str, ...]], left: int | None = None) -> Iterato
         yield "  ".join((*words, *numbers)).rstrip()
 
 
-class Lines:
+class LineBuffer:
     """Puts the pieces of one stream together to whole lines.
 
     A carriage return begins its line anew, as on a terminal: of a progress bar its last state is shown.
@@ -48,9 +48,9 @@ class Lines:
         if len(self._rest) > _LONGEST:
             self._rest = self._rest.rpartition("\r")[2]
             if len(self._rest) > _LONGEST:
-                yield from self.end()
+                yield from self.flush()
 
-    def end(self) -> Iterator[str]:
+    def flush(self) -> Iterator[str]:
         """What is left without a line end."""
         if self._rest:
             yield _last_state(self._rest)

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from localrun.console.display.plain import is_size
-from localrun.console.display.sanitize import Lines, harmless
-from localrun.console.streams import Forgiving
+from localrun.console.display.sanitize import LineBuffer, escape_control_chars
+from localrun.console.streams import LenientStream
 from localrun.task.events import Event
 from localrun.units import format_bytes, format_duration
 
@@ -27,10 +27,10 @@ _PHASES = {  # the state -> what goes on in it
 }
 
 
-def console_for(stream: TextIO) -> Console:
+def make_console(stream: TextIO) -> Console:
     """A console that never interprets what it is given; NO_COLOR and the width are rich's own affair."""
     return Console(
-        file=cast(IO[str], Forgiving(stream)), highlight=False, markup=False, emoji=False, soft_wrap=True
+        file=cast(IO[str], LenientStream(stream)), highlight=False, markup=False, emoji=False, soft_wrap=True
     )
 
 
@@ -41,20 +41,20 @@ class Phase:
         self._spinner = Spinner(spinner)
         self.set("")
 
-    def set(self, words: str) -> None:
+    def set(self, text: str) -> None:
         """Begin another one."""
-        self.words = words
-        self.begun = time.monotonic()
+        self.text = text
+        self.started = time.monotonic()
         self.done, self.total = 0, 0
 
     @property
     def seconds(self) -> float:
         """Its age."""
-        return time.monotonic() - self.begun
+        return time.monotonic() - self.started
 
     def __rich__(self) -> RenderableType:
         row = Table.grid(padding=(0, 1))
-        cells: list[RenderableType] = [self._spinner, Text(self.words, no_wrap=True, overflow="ellipsis")]
+        cells: list[RenderableType] = [self._spinner, Text(self.text, no_wrap=True, overflow="ellipsis")]
         if self.total:
             cells.append(ProgressBar(self.total, self.done, width=24))
             cells.append(Text(f"{format_bytes(self.done)} of {format_bytes(self.total)}", no_wrap=True))
@@ -69,16 +69,16 @@ class TerminalDisplay:
     """Prints what has happened, and below it, over and over, what happens."""
 
     def __init__(self, stream: TextIO, *, unicode: bool = True) -> None:
-        self._console = console_for(stream)
+        self._console = make_console(stream)
         self._good, self._bad, self._bar = ("✓", "✗", "│") if unicode else ("ok", "failed", "|")
         self._phase = Phase("dots" if unicode else "line")
-        self._pieces = {name: Lines() for name in _STREAMS}
+        self._pieces = {name: LineBuffer() for name in _STREAMS}
         self._image: float | None = None  # since when it is prepared (seconds since 1970), while it goes on
         self._live = Live(self._phase, console=self._console, transient=True, refresh_per_second=_REFRESHES)
 
-    def begin(self, bundle: str) -> None:
+    def start(self, bundle: str) -> None:
         """Start to show what goes on."""
-        self._console.print(Text(harmless(bundle), "bold"))
+        self._console.print(Text(escape_control_chars(bundle), "bold"))
         self._phase.set("reading the bundle")
         self._live.start(refresh=True)
 
@@ -94,9 +94,9 @@ class TerminalDisplay:
             case "state":
                 self._state(event)
             case "warning":
-                self._print(Text.assemble(("  ! ", "yellow"), harmless(event.message)))
+                self._print(Text.assemble(("  ! ", "yellow"), escape_control_chars(event.message)))
             case _:
-                self._print(Text(f"    {harmless(event.message)}", "dim"))
+                self._print(Text(f"    {escape_control_chars(event.message)}", "dim"))
 
     def _state(self, event: Event) -> None:
         state = event.data["state"]
@@ -114,8 +114,8 @@ class TerminalDisplay:
 
     def _progress(self, event: Event) -> None:
         what, done, total = (event.data[key] for key in ("what", "done", "total"))
-        words = harmless(what)
-        if words != self._phase.words:
+        words = escape_control_chars(what)
+        if words != self._phase.text:
             self._phase.set(words)
         self._phase.done, self._phase.total = done, total if is_size(total) else 0
 
@@ -133,7 +133,7 @@ class TerminalDisplay:
     def _line(self, mark: str, colour: str, name: str, seconds: float | None, how: str = "") -> None:
         duration = "" if seconds is None else format_duration(seconds)
         text = Text.assemble(
-            (f"  {mark} ", colour), f"{name:<12}{duration:>10}", (f"  {harmless(how)}", "dim")
+            (f"  {mark} ", colour), f"{name:<12}{duration:>10}", (f"  {escape_control_chars(how)}", "dim")
         )
         self._console.print(text, soft_wrap=False, no_wrap=True, overflow="ellipsis")
 
@@ -142,7 +142,7 @@ class TerminalDisplay:
 
     def _rest(self) -> None:
         for name, pieces in self._pieces.items():
-            self._print_log(name, list(pieces.end()))
+            self._print_log(name, list(pieces.flush()))
 
     def _print_log(self, name: str, lines: list[str]) -> None:
         if not lines:
@@ -150,20 +150,20 @@ class TerminalDisplay:
         colour = "yellow" if name == "stderr" else "blue"
         text = Text()
         for line in lines:
-            text.append(f"  {self._bar} ", colour).append(harmless(line) + "\n")
+            text.append(f"  {self._bar} ", colour).append(escape_control_chars(line) + "\n")
         text.right_crop(1)
         self._print(text)
 
     def _print(self, text: Text) -> None:
         self._console.print(text)
 
-    def say(self, message: str) -> None:
+    def notify(self, message: str) -> None:
         """One line."""
-        self._print(Text(f"  {harmless(message)}", "bold yellow"))
+        self._print(Text(f"  {escape_control_chars(message)}", "bold yellow"))
 
-    def end(self, left_out: int = 0) -> None:
+    def finish(self, omitted: int = 0) -> None:
         """Take the last line away: what follows is the result."""
         self._rest()
-        if left_out:
-            self.say(f"{left_out} characters of the task's output are not shown here; its log has them")
+        if omitted:
+            self.notify(f"{omitted} characters of the task's output are not shown here; its log has them")
         self._live.stop()

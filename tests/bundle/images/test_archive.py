@@ -20,20 +20,20 @@ from tests.support.archives import (
     attestation,
     blob,
     config,
-    look,
     manifest_json,
     nested,
     oci_image,
     oci_layout,
     old_save,
     sha,
+    write_and_inspect,
 )
 from tests.support.images import tar_of
 
 
 def refused(path: Path, members: dict[str, bytes] | bytes) -> str:
     with pytest.raises(ImageError) as caught:
-        look(path, members)
+        write_and_inspect(path, members)
     assert caught.value.cause is Cause.IMAGE_INVALID
     assert caught.value.remedy
     return str(caught.value)
@@ -48,7 +48,7 @@ def tar(tmp_path: Path) -> Path:
 
 
 def test_an_old_docker_save_gives_the_id_of_its_configuration(tar: Path) -> None:
-    found = look(tar, old_save())
+    found = write_and_inspect(tar, old_save())
     assert [image.id for image in found.images] == [f"sha256:{sha(config(LAYER, Cmd=['/hello']))}"]
     assert found.images[0].tags == ("local-image-name:latest",)
     assert found.images[0].layers == ("abc/layer.tar",)
@@ -57,11 +57,11 @@ def test_an_old_docker_save_gives_the_id_of_its_configuration(tar: Path) -> None
 
 
 def test_an_image_without_a_tag_can_be_read(tar: Path) -> None:
-    assert look(tar, old_save(tags=None)).images[0].tags == ()
+    assert write_and_inspect(tar, old_save(tags=None)).images[0].tags == ()
 
 
 def test_members_may_be_written_with_a_dot_before_them(tar: Path) -> None:
-    found = look(tar, {f"./{name}": data for name, data in old_save().items()})
+    found = write_and_inspect(tar, {f"./{name}": data for name, data in old_save().items()})
     assert found.images[0].layers == ("abc/layer.tar",)
 
 
@@ -80,7 +80,7 @@ def test_equal_layers_that_docker_save_links_are_followed(tar: Path) -> None:
         info = tarfile.TarInfo("manifest.json")
         info.size = len(data)
         archive.addfile(info, io.BytesIO(data))
-    image = look(tar, packed.getvalue()).images[0]
+    image = write_and_inspect(tar, packed.getvalue()).images[0]
     assert image.layers == ("1/layer.tar", "1/layer.tar")
     assert image.size == len(LAYER) + len(text)
 
@@ -91,31 +91,31 @@ def test_a_newer_docker_save_with_both_documents_is_one_image_with_its_tag(tar: 
     parts = json.loads(image.members[f"blobs/sha256/{image.descriptor['digest'][7:]}"])
     names = [f"blobs/sha256/{part['digest'][7:]}" for part in (parts["config"], *parts["layers"])]
     members["manifest.json"] = manifest_json(names[0], names[1:], ["lab/count:1"])
-    found = look(tar, members)
+    found = write_and_inspect(tar, members)
     assert [(item.id, item.tags) for item in found.images] == [(parts["config"]["digest"], ("lab/count:1",))]
 
 
 def test_a_pure_oci_layout_gives_the_digest_of_its_configuration_and_its_name(tar: Path) -> None:
     named = oci_image().renamed(annotations={"io.containerd.image.name": "docker.io/lab/count:2"})
-    found = look(tar, oci_layout(named))
+    found = write_and_inspect(tar, oci_layout(named))
     assert found.images[0].id == f"sha256:{sha(config(LAYER))}"
     assert found.images[0].tags == ("docker.io/lab/count:2",)
 
 
 def test_attestations_are_no_images(tar: Path) -> None:
-    assert len(look(tar, oci_layout(attestation(), oci_image())).images) == 1
+    assert len(write_and_inspect(tar, oci_layout(attestation(), oci_image())).images) == 1
 
 
 def test_an_attestation_that_only_its_configuration_shows_is_no_image(tar: Path) -> None:
     hidden = attestation()
     hidden.descriptor.pop("platform")
     hidden.descriptor.pop("annotations")
-    assert len(look(tar, oci_layout(hidden, oci_image())).images) == 1
+    assert len(write_and_inspect(tar, oci_layout(hidden, oci_image())).images) == 1
 
 
 def test_every_platform_of_a_nested_index_is_found(tar: Path) -> None:
     both = nested(oci_image(), oci_image(architecture="arm64", variant="v8"), attestation())
-    found = look(tar, oci_layout(both))
+    found = write_and_inspect(tar, oci_layout(both))
     assert [image.platform for image in found.images] == ["linux/amd64", "linux/arm64/v8"]
 
 
@@ -123,13 +123,13 @@ def test_a_platform_that_was_not_saved_is_a_warning_when_another_is_there(tar: P
     absent = oci_image(architecture="arm64")
     members = oci_layout(nested(oci_image(), absent))
     members.pop(f"blobs/sha256/{absent.descriptor['digest'][7:]}")
-    found = look(tar, members)
+    found = write_and_inspect(tar, members)
     assert [image.platform for image in found.images] == ["linux/amd64"]
     assert "linux/arm64 is missing" in found.warnings[0]
 
 
 def test_a_gzipped_archive_is_read_with_a_warning(tar: Path) -> None:
-    found = look(tar, gzip.compress(tar_of(old_save())))
+    found = write_and_inspect(tar, gzip.compress(tar_of(old_save())))
     assert found.span.compression == ("gzip",)
     assert "App Engine would refuse" in found.warnings[0]
 
@@ -157,7 +157,7 @@ def test_names_longer_than_a_header_are_read(tar: Path) -> None:
                 info = tarfile.TarInfo(member)
                 info.size = len(data)
                 archive.addfile(info, io.BytesIO(data))
-        assert look(tar, packed.getvalue()).images[0].layers == (name,)
+        assert write_and_inspect(tar, packed.getvalue()).images[0].layers == (name,)
 
 
 # -- what is broken
@@ -247,7 +247,7 @@ def test_several_images_in_one_archive_are_refused_with_their_tags(tar: Path) ->
 def test_one_image_under_several_tags_is_one_image(tar: Path) -> None:
     entries = [{"Config": "c", "RepoTags": [tag], "Layers": ["l"]} for tag in ("a:1", "b:1")]
     members = {"c": config(LAYER), "l": LAYER, "manifest.json": json.dumps(entries).encode()}
-    assert look(tar, members).images[0].tags == ("a:1", "b:1")
+    assert write_and_inspect(tar, members).images[0].tags == ("a:1", "b:1")
 
 
 def test_a_docker_export_is_named_as_that(tar: Path) -> None:

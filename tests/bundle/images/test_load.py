@@ -26,7 +26,7 @@ from localrun.bundle.images.retag import local_name, retag
 from localrun.engines.base import Engine, EngineImage, EngineInfo
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, EngineError, ImageError, TaskKilled
-from tests.support.archives import attestation, look, nested, oci_image, oci_layout, old_save
+from tests.support.archives import attestation, nested, oci_image, oci_layout, old_save, write_and_inspect
 from tests.support.images import image_archive, image_id, tar_of
 
 INFO = EngineInfo("test", "1", "linux", "amd64", 1, 1, "/")
@@ -73,7 +73,7 @@ def tar(tmp_path: Path) -> Path:
 
 def test_the_engine_sees_one_image_under_our_name_and_nothing_else(tar: Path, tmp_path: Path) -> None:
     shelf = Shelf()
-    archive = look(tar, old_save(["victim:latest"]))
+    archive = write_and_inspect(tar, old_save(["victim:latest"]))
     ensure(archive, shelf, tmp_path)
     manifest = json.loads(shelf.loaded[0]["manifest.json"])
     assert [entry["RepoTags"] for entry in manifest] == [[local_name(archive.images[0])]]
@@ -83,7 +83,7 @@ def test_the_engine_sees_one_image_under_our_name_and_nothing_else(tar: Path, tm
 
 def test_an_image_that_is_there_is_not_loaded_again(tar: Path, tmp_path: Path) -> None:
     shelf = Shelf()
-    archive = look(tar, old_save())
+    archive = write_and_inspect(tar, old_save())
     first = ensure(archive, shelf, tmp_path)
     assert ensure(archive, shelf, tmp_path) == first
     assert len(shelf.loaded) == 1
@@ -91,7 +91,7 @@ def test_an_image_that_is_there_is_not_loaded_again(tar: Path, tmp_path: Path) -
 
 def test_an_engine_with_ids_of_its_own_loads_once_too(tar: Path, tmp_path: Path) -> None:
     shelf = Shelf(gives_own_ids=True)
-    archive = look(tar, old_save())
+    archive = write_and_inspect(tar, old_save())
     assert ensure(archive, shelf, tmp_path).id == "sha256:" + "f" * 64
     ensure(archive, shelf, tmp_path)
     assert len(shelf.loaded) == 1
@@ -99,7 +99,7 @@ def test_an_engine_with_ids_of_its_own_loads_once_too(tar: Path, tmp_path: Path)
 
 def test_an_image_that_went_meanwhile_is_loaded_again(tar: Path, tmp_path: Path) -> None:
     shelf = Shelf(gives_own_ids=True)
-    archive = look(tar, old_save())
+    archive = write_and_inspect(tar, old_save())
     ensure(archive, shelf, tmp_path)
     shelf.kept.clear()
     ensure(archive, shelf, tmp_path)
@@ -107,14 +107,18 @@ def test_an_image_that_went_meanwhile_is_loaded_again(tar: Path, tmp_path: Path)
 
 
 def test_the_image_of_the_engines_platform_is_taken(tar: Path) -> None:
-    both = look(tar, oci_layout(nested(oci_image(), oci_image(architecture="arm64"), attestation())))
+    both = write_and_inspect(
+        tar, oci_layout(nested(oci_image(), oci_image(architecture="arm64"), attestation()))
+    )
     assert select_image(both, INFO).architecture == "amd64"
     other = EngineInfo("test", "1", "linux", "aarch64", 1, 1, "/")
     assert select_image(both, other).architecture == "arm64"
 
 
 def test_an_image_for_other_platforms_only_is_refused_with_their_names(tar: Path, tmp_path: Path) -> None:
-    archive = look(tar, oci_layout(oci_image(architecture="arm64"), oci_image(architecture="s390x")))
+    archive = write_and_inspect(
+        tar, oci_layout(oci_image(architecture="arm64"), oci_image(architecture="s390x"))
+    )
     with pytest.raises(
         ImageError, match=r"is for linux/arm64, linux/s390x; the engine runs linux/amd64"
     ) as caught:
@@ -123,7 +127,7 @@ def test_an_image_for_other_platforms_only_is_refused_with_their_names(tar: Path
 
 
 def test_progress_counts_every_byte_up_to_the_total(tar: Path) -> None:
-    archive = look(tar, old_save(layer=bytes(3_000_000)))
+    archive = write_and_inspect(tar, old_save(layer=bytes(3_000_000)))
     seen: list[tuple[int, int | None]] = []
     for _ in retag(archive, archive.images[0], lambda _what, done, total: seen.append((done, total))):
         pass
@@ -133,7 +137,7 @@ def test_progress_counts_every_byte_up_to_the_total(tar: Path) -> None:
 
 
 def test_an_archive_that_was_exchanged_after_it_was_looked_into_is_refused(tar: Path, tmp_path: Path) -> None:
-    archive = look(tar, old_save())
+    archive = write_and_inspect(tar, old_save())
     members = old_save()
     name = archive.images[0].config
     tar.write_bytes(tar_of({**members, name: members[name].replace(b"/hello", b"/hullo")}))
@@ -142,7 +146,7 @@ def test_an_archive_that_was_exchanged_after_it_was_looked_into_is_refused(tar: 
 
 
 def test_an_archive_that_lost_a_layer_after_it_was_looked_into_is_refused(tar: Path, tmp_path: Path) -> None:
-    archive = look(tar, old_save())
+    archive = write_and_inspect(tar, old_save())
     tar.write_bytes(tar_of({"other": b""}))
     with pytest.raises(ImageError, match="is missing"):
         ensure(archive, Shelf(), tmp_path)
@@ -172,7 +176,7 @@ class Marked:
         return self.names[-1]
 
     def look(self, tar: Path, members: dict[str, bytes] | bytes) -> ImageArchive:
-        return self.noted(look(tar, members))
+        return self.noted(write_and_inspect(tar, members))
 
     def noted(self, archive: ImageArchive) -> ImageArchive:
         self.names += [local_name(image) for image in archive.images]
@@ -334,4 +338,4 @@ def test_an_engine_that_forgets_at_once_is_an_error_of_the_engine(tar: Path, tmp
     shelf = Shelf()
     shelf.find_image = lambda reference: None  # type: ignore[method-assign]
     with pytest.raises(EngineError, match="does not know it a moment later"):
-        ensure(look(tar, old_save()), shelf, tmp_path)
+        ensure(write_and_inspect(tar, old_save()), shelf, tmp_path)

@@ -22,7 +22,7 @@ from localrun.bundle.scaffold.grammar import ParameterSpec, parse
 from localrun.descriptor.types import TYPES
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Problem, UsageError
-from tests.conftest import ROOT, absent
+from tests.conftest import ROOT, skip_or_fail
 
 BASE = "localrun-base/python"
 SIMPLE = [name for name in TYPES if name not in ("array", "enumeration")]
@@ -247,7 +247,7 @@ def test_a_folder_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> No
 def new(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Path]:
     """The place of a new bundle; the image that is built of it goes afterwards."""
     if docker_engine.find_image(BASE) is None:
-        absent(f"there is no image {BASE} (make base)")
+        skip_or_fail(f"there is no image {BASE} (make base)")
     folder = tmp_path / "new"
     yield folder
     for found in docker_engine.images(build_labels(folder.resolve())):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from localrun.console.display.event_queue import Feed
+from localrun.console.display.event_queue import EventQueue
 from localrun.task.events import Event
 
 
@@ -13,7 +13,7 @@ def state(word: str) -> Event:
 
 
 def test_events_come_in_order_until_the_feed_is_closed() -> None:
-    feed = Feed()
+    feed = EventQueue()
     for event in (state("RUNNING"), log("a"), state("FINISHED")):
         feed.put(event)
     feed.close()
@@ -22,17 +22,17 @@ def test_events_come_in_order_until_the_feed_is_closed() -> None:
 
 
 def test_output_for_which_there_is_no_room_is_left_out_and_counted() -> None:
-    feed = Feed(room=10)
+    feed = EventQueue(capacity=10)
     for text in ("12345", "123456", "12345"):
         feed.put(log(text))
     feed.close()
     assert [event.data["text"] for event in feed if event.kind == "log"] == ["12345", "12345"]
-    assert feed.left_out == 6
+    assert feed.omitted == 6
 
 
 def test_what_was_shown_makes_room_again() -> None:
-    feed = Feed(room=5)
+    feed = EventQueue(capacity=5)
     feed.put(log("12345"))
     assert next(iter(feed)).data["text"] == "12345"
     feed.put(log("67890"))
-    assert feed.left_out == 0
+    assert feed.omitted == 0

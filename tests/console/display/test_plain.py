@@ -10,10 +10,10 @@ from localrun.task.events import Event
 def shown(*events: tuple[str, str, dict[str, Any]]) -> list[str]:
     stream = io.StringIO()
     display = PlainDisplay(stream)
-    display.begin("bundle")
+    display.start("bundle")
     for kind, message, data in events:
         display.show(Event(kind, "0123456789", message, data))
-    display.end()
+    display.finish()
     return stream.getvalue().splitlines()
 
 

@@ -6,28 +6,28 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localrun.console.display.sanitize import Lines, harmless, harmless_lines
+from localrun.console.display.sanitize import LineBuffer, escape_control_chars, escape_lines
 
 
 def test_a_command_to_the_terminal_is_shown_instead_of_obeyed() -> None:
-    assert harmless("\x1b]0;you\x07 \x1b[2Jgone") == "\\x1b]0;you\\x07 \\x1b[2Jgone"
+    assert escape_control_chars("\x1b]0;you\x07 \x1b[2Jgone") == "\\x1b]0;you\\x07 \\x1b[2Jgone"
 
 
 def test_colours_are_left_out() -> None:
-    assert harmless("\x1b[1;31mred\x1b[0m") == "red"
+    assert escape_control_chars("\x1b[1;31mred\x1b[0m") == "red"
 
 
 def test_text_of_any_language_stays_as_it_is() -> None:
-    assert harmless("größe\t日本語 ✓") == "größe\t日本語 ✓"
+    assert escape_control_chars("größe\t日本語 ✓") == "größe\t日本語 ✓"
 
 
 def test_a_mark_that_turns_the_writing_around_is_shown() -> None:
-    assert harmless("a\u202eb\u2066c\x9bd") == "a\\u202eb\\u2066c\\x9bd"
+    assert escape_control_chars("a\u202eb\u2066c\x9bd") == "a\\u202eb\\u2066c\\x9bd"
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=200))
 def test_no_control_character_ever_passes(text: str) -> None:
-    shown = harmless_lines(text)
+    shown = escape_lines(text)
     assert {char for char in shown if unicodedata.category(char) == "Cc"} <= {"\n", "\t"}
 
 
@@ -35,26 +35,26 @@ def test_no_control_character_ever_passes(text: str) -> None:
 def test_lines_are_the_same_however_they_were_cut(lines: list[str], cuts: list[int]) -> None:
     text = "".join(f"{line}\n" for line in lines)
     edges = [0, *sorted(cut for cut in cuts if cut < len(text)), len(text)]
-    joined = Lines()
+    joined = LineBuffer()
     found = [line for a, b in itertools.pairwise(edges) for line in joined.feed(text[a:b])]
     assert found == lines
-    assert list(joined.end()) == []
+    assert list(joined.flush()) == []
 
 
 def test_a_last_line_without_an_end_is_not_lost() -> None:
-    lines = Lines()
+    lines = LineBuffer()
     assert list(lines.feed("a\nb")) == ["a"]
-    assert list(lines.end()) == ["b"]
-    assert list(lines.end()) == []
+    assert list(lines.flush()) == ["b"]
+    assert list(lines.flush()) == []
 
 
 def test_of_a_progress_bar_its_last_state_is_shown() -> None:
-    assert list(Lines().feed("10 %\r50 %\r100 %\r\n")) == ["100 %"]
+    assert list(LineBuffer().feed("10 %\r50 %\r100 %\r\n")) == ["100 %"]
 
 
 def test_a_line_without_end_is_not_hoarded() -> None:
-    lines = Lines()
+    lines = LineBuffer()
     assert "".join(line for _ in range(100) for line in lines.feed("x" * 1000))
-    bar = Lines()
+    bar = LineBuffer()
     assert [line for number in range(10_000) for line in bar.feed(f"\r{number} %")] == []
-    assert list(bar.end()) == ["9999 %"]
+    assert list(bar.flush()) == ["9999 %"]

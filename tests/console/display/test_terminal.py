@@ -32,10 +32,10 @@ def step(word: str, status: str, seconds: float | None = None) -> tuple[str, str
 def shown(*events: tuple[str, str, dict[str, Any]], unicode: bool = True) -> str:
     stream = Terminal()
     display = TerminalDisplay(stream, unicode=unicode)
-    display.begin("add.zip")
+    display.start("add.zip")
     for kind, message, data in events:
         display.show(Event(kind, "0123456789", message, data))
-    display.end()
+    display.finish()
     return CONTROLS.sub("", stream.getvalue())
 
 
@@ -93,10 +93,10 @@ def test_no_thread_is_left_when_it_has_ended() -> None:
 def test_the_time_of_an_image_is_that_of_the_events_also_when_they_are_told_later() -> None:
     stream = Terminal()
     display = TerminalDisplay(stream)
-    display.begin("add.zip")
+    display.start("add.zip")
     for seconds, (kind, message, data) in zip(
         (1.0, 3.5), (state("PENDING"), step("permissions", "started")), strict=True
     ):
         display.show(Event(kind, "0123456789", message, data, time=seconds))
-    display.end()
+    display.finish()
     assert re.search(r"✓ image +2.5 s", CONTROLS.sub("", stream.getvalue()))
