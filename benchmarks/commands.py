@@ -48,18 +48,18 @@ TARGETS = (
 def compare(folder: Path, *, rounds: int, large: int) -> Chapter:
     """Measure it; `large` is the size of the large bundle in MiB."""
     with ExitStack() as stack:
-        desk = Desk(folder)
-        stack.callback(desk.remove_images)
+        env = Environment(folder)
+        stack.callback(env.remove_images)
         tell("making bundles")
-        desk.prepare(large)
+        env.prepare(large)
         ledger = folder / "ledger" / "warm.json"
         app = App(settings.load({}, home=folder / "warm", cache=folder / "cache", ledger=ledger))
         stack.callback(app.close)
-        samples = measure(desk.cases(app), rounds)
+        samples = measure(env.cases(app), rounds)
     return Chapter("one task", samples, TARGETS, "docker run")
 
 
-class Desk:
+class Environment:
     """The folders, images and bundles that the cases share; all of it goes away at the end."""
 
     def __init__(self, folder: Path) -> None:

@@ -24,7 +24,7 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.errors import EngineUnreachable
 from tests.support.images import BUSYBOX, busybox_layer, image_archive
 
-# On CI the same examples every time: a run says what a change did. At a desk new ones are looked for.
+# On CI the same examples every time: a run says what a change did. Locally new ones are looked for.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
@@ -34,7 +34,7 @@ OWN_IMAGE_PREFIXES = ("localrun/", "localrun-test/")  # the names of images that
 
 
 def skip_or_fail(reason: str) -> None:
-    """Skip at a desk, fail on CI, where what a test needs must be there."""
+    """Skip locally, fail on CI, where what a test needs must be there."""
     if os.environ.get("CI"):
         pytest.fail(f"{reason} (CI is set, so this is an error)")
     pytest.skip(reason)

@@ -13,7 +13,7 @@ from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import EngineUnreachable, TaskNotFound, UsageError
 from localrun.settings import Settings
 from localrun.task.states import TaskState
-from tests.support.environment import Desk, make_desk
+from tests.support.environment import Environment, make_environment
 
 
 def hang(container: FakeContainer) -> int:
@@ -21,17 +21,17 @@ def hang(container: FakeContainer) -> int:
     return 0
 
 
-def other_process(desk: Desk) -> App:
+def other_process(env: Environment) -> App:
     """Another `App` on the same folder: it knows only what is on disk and in the engine."""
-    return App(desk.app.settings, desk.engine)
+    return App(env.app.settings, env.engine)
 
 
 def test_the_newest_tasks_come_first_and_a_damaged_one_hides_no_other(tmp_path: Path) -> None:
-    with make_desk(tmp_path, lambda container: 1) as desk:
-        ids = [desk.run(values={"a": 1, "b": 2}).id for _ in range(3)]
-        (desk.app.store.open(ids[1]).path / "task.json").write_text("{")
-        assert [record.id for record in desk.app.tasks()] == [ids[2], ids[0]]
-        assert [record.id for record in desk.app.tasks(limit=1)] == [ids[2]]
+    with make_environment(tmp_path, lambda container: 1) as env:
+        ids = [env.run(values={"a": 1, "b": 2}).id for _ in range(3)]
+        (env.app.store.open(ids[1]).path / "task.json").write_text("{")
+        assert [record.id for record in env.app.tasks()] == [ids[2], ids[0]]
+        assert [record.id for record in env.app.tasks(limit=1)] == [ids[2]]
 
 
 def test_a_task_can_be_killed_by_another_process(tmp_path: Path) -> None:
@@ -41,46 +41,46 @@ def test_a_task_can_be_killed_by_another_process(tmp_path: Path) -> None:
         started.set()
         return hang(container)
 
-    with make_desk(tmp_path, program) as desk:
-        task = desk.submit(values={"a": 1, "b": 2})
+    with make_environment(tmp_path, program) as env:
+        task = env.submit(values={"a": 1, "b": 2})
         assert started.wait(10)
-        record = other_process(desk).kill(task.id[:8])
+        record = other_process(env).kill(task.id[:8])
         assert record.state is TaskState.KILLED
-        desk.app.manager.wait(task)
+        env.app.manager.wait(task)
 
 
 def test_a_task_that_has_ended_cannot_be_killed(tmp_path: Path) -> None:
-    with make_desk(tmp_path, lambda container: 1) as desk:
-        record = desk.run(values={"a": 1, "b": 2})
+    with make_environment(tmp_path, lambda container: 1) as env:
+        record = env.run(values={"a": 1, "b": 2})
         with pytest.raises(UsageError, match=r"has ended already \(FAILED\)"):
-            desk.app.kill(record.id)
+            env.app.kill(record.id)
 
 
 def test_another_process_waits_for_the_end_of_a_task(tmp_path: Path) -> None:
     go = threading.Event()
-    with make_desk(tmp_path, lambda container: int(not go.wait(30))) as desk:
-        task = desk.submit(values={"a": 1, "b": 2})
+    with make_environment(tmp_path, lambda container: int(not go.wait(30))) as env:
+        task = env.submit(values={"a": 1, "b": 2})
         ended: list[TaskState] = []
-        waiter = threading.Thread(target=lambda: ended.append(other_process(desk).wait(task.id).state))
+        waiter = threading.Thread(target=lambda: ended.append(other_process(env).wait(task.id).state))
         waiter.start()
         assert ended == []
         go.set()
         waiter.join(10)
         assert ended == [TaskState.FAILED]
-        desk.app.manager.wait(task)
+        env.app.manager.wait(task)
 
 
 def test_an_active_task_cannot_be_removed_and_an_ended_one_leaves_nothing(tmp_path: Path) -> None:
-    with make_desk(tmp_path, hang) as desk:
-        task = desk.submit(values={"a": 1, "b": 2})
+    with make_environment(tmp_path, hang) as env:
+        task = env.submit(values={"a": 1, "b": 2})
         with pytest.raises(UsageError, match="has not ended") as caught:
-            other_process(desk).remove(task.id)
+            other_process(env).remove(task.id)
         assert "localrun kill" in caught.value.remedy
-        desk.app.manager.kill(task)
-        desk.app.manager.wait(task)
-        assert desk.app.remove(task.id[:8]) == task.id
+        env.app.manager.kill(task)
+        env.app.manager.wait(task)
+        assert env.app.remove(task.id[:8]) == task.id
         with pytest.raises(TaskNotFound):
-            desk.app.find(task.id)
+            env.app.find(task.id)
 
 
 def test_the_engine_is_connected_to_only_when_it_is_needed(tmp_path: Path) -> None:
@@ -105,11 +105,11 @@ class SlowEngine(FakeEngine):
 
 def test_an_engine_that_is_expected_is_asked_at_once_and_waited_for_when_it_is_needed(tmp_path: Path) -> None:
     engine = SlowEngine()
-    with make_desk(tmp_path, engine=engine) as desk:
-        desk.app.connect_in_background()
+    with make_environment(tmp_path, engine=engine) as env:
+        env.app.connect_in_background()
         assert engine.asked.wait(10)
         threading.Timer(0.05, engine.go.set).start()
-        assert desk.app.engine is engine
+        assert env.app.engine is engine
         assert engine.go.is_set()
 
 
@@ -204,12 +204,12 @@ def test_tasks_that_are_left_keep_the_engine_until_the_process_ends(tmp_path: Pa
         return 1
 
     engine = Counting(program)
-    with make_desk(tmp_path, engine=engine) as desk:
-        task = desk.submit(values={"a": 1, "b": 2})
+    with make_environment(tmp_path, engine=engine) as env:
+        task = env.submit(values={"a": 1, "b": 2})
         assert begun.wait(10)
-        desk.app.close(on_exit="leave")
+        env.app.close(on_exit="leave")
         assert engine.closed == 0
         go.set()
         assert task.wait(10)
-        desk.app.close(on_exit="leave")
+        env.app.close(on_exit="leave")
         assert engine.closed > 0

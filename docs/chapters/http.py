@@ -68,7 +68,8 @@ def _statuses(made: Page, requests: list[tuple[str, Schema]]) -> None:
     }
     made.head("What is refused")
     made.prose(
-        "The body of a refusal is [`RejectionCallback`](#refused), that of a 422 is [`ValidationErrorResponse`](#invalid), "
+        "The body of a refusal is [`ErrorResponse`](#errorresponse), that of a 422 is "
+        "[`ValidationErrorResponse`](#validationerrorresponse), "
         "which lists all that is wrong at once, each with its place. The statuses 400, 401, 403, 413, "
         "421, 422 and 500 may come from any request; the others stand with those that answer them."
     )

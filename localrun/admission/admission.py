@@ -228,8 +228,8 @@ class Admission:
 
 def _outcome(refusal: AdmissionRefusal | None, bell: str) -> dict[str, Any]:
     if refusal is None:
-        return {"admitted": True, "bell": "", "pressed": (), "reason": ""}
-    return {"bell": bell, "pressed": refusal.pressures, "reason": refusal.reason}
+        return {"admitted": True, "wakeup": "", "pressures": (), "reason": ""}
+    return {"wakeup": bell, "pressures": refusal.pressures, "reason": refusal.reason}
 
 
 def _lasting(table: LedgerTxn) -> frozenset[str]:

@@ -27,7 +27,7 @@ _LARGEST = 16 * 1024**2  # bytes; some 40,000 entries: whatever is larger was no
 _FOREIGN_LIFE = 7 * 24 * 3600.0  # seconds after which a process that cannot be looked at is forgotten
 
 
-class LedgerEntry(Frozen, frozen=True, kw_only=True):
+class LedgerEntry(Frozen, frozen=True, kw_only=True, rename={"wakeup": "bell", "pressures": "pressed"}):
     """A promise that was given (`admitted`), or somebody who waits for one. `since` in seconds since 1970."""
 
     task_id: str

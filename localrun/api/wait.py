@@ -20,7 +20,7 @@ def wait_all(
     """Block until all tasks have ended; their states, in the order of the tasks.
 
     `progress` shows one line on standard error; None: when that is a terminal, or the cell of a notebook.
-    Ctrl+C ends the waiting, not the tasks. Raises as `ActiveTask.wait`, `TimeoutError` after `timeout` seconds for
+    Ctrl+C ends the waiting, not the tasks. Raises as `Task.wait`, `TimeoutError` after `timeout` seconds for
     all of them together.
     """
     waited = list(tasks)
@@ -32,7 +32,7 @@ def wait_all(
 
 
 def as_completed(tasks: Sequence[Task], timeout: float | None = None) -> Iterator[Task]:
-    """The tasks, each when it has ended or nobody can carry it on; `ActiveTask.wait` tells which at once.
+    """The tasks, each when it has ended or nobody can carry it on; `Task.wait` tells which at once.
 
     Raises `TimeoutError` after `timeout` seconds for all of them together.
     """

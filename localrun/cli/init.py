@@ -50,6 +50,7 @@ def command(
     for warning in plan.warnings:
         print_err(f"warning: {escape_control_chars(warning)}")
     print_out(
-        f"run it: localrun run {escape_control_chars(str(name))} --inputs {escape_control_chars(str(name / 'inputs.json'))}"
+        f"run it: localrun run {escape_control_chars(str(name))}"
+        f" --inputs {escape_control_chars(str(name / 'inputs.json'))}"
     )
     return ExitCode.FINISHED

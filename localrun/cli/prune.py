@@ -18,7 +18,7 @@ from localrun.units import format_bytes
 
 if TYPE_CHECKING:
     from localrun.app import App
-    from localrun.maintenance.prune import PruneItem, PrunePlan, Pruner
+    from localrun.maintenance.prune import PruneItem, PruneKind, PrunePlan, Pruner
 
 _KINDS = ("task", "dead", "container", "image", "file", "cache")
 _DIGITS = 12  # shown of a handle or a digest
@@ -57,10 +57,10 @@ def command(
     """
     from localrun.maintenance.prune import PruneOptions
 
-    kinds = frozenset(cast("Sequence[Kind]", only or _KINDS[:-1])) | ({"cache"} if cache else set())
+    kinds = frozenset(cast("Sequence[PruneKind]", only or _KINDS[:-1])) | ({"cache"} if cache else set())
     with face.app() as app:
         pruning = _pruning(app)
-        proposal = pruning.plan(PruneOptions(older_than, keep, cast("frozenset[Kind]", kinds)))
+        proposal = pruning.plan(PruneOptions(older_than, keep, cast("frozenset[PruneKind]", kinds)))
         if as_json:
             return _as_json(pruning, proposal, delete=yes)
         _print(proposal)

@@ -74,9 +74,9 @@ def compare(
     reached = bool(groups) and len(groups[0].replicas) >= replication.agree
     told_so = replication.replace(
         groups=groups,
-        without=without,
+        failed=without,
         disagreements=found,
-        left_out=left_out,
+        omitted=left_out,
         varied=_varied([records.get(number) for number in numbers]),
         reached=time.time() if reached else None,
     )

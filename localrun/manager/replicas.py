@@ -191,7 +191,7 @@ class _Replication:
         if chosen.unvaried and number == 1:
             record = self.task.record.replication
             assert record is not None
-            self.task.update(replication=record.replace(kept=chosen.unvaried))
+            self.task.update(replication=record.replace(unvaried=chosen.unvaried))
             for name, value in chosen.unvaried.items():
                 self.task.emit("note", f"{name} is {value!r} in all replicas: the image or the task sets it")
 

@@ -303,7 +303,7 @@ def _fields(
 def _request(bundle: Path, found: dict[str, Any], payload: Mapping[str, Any]) -> Request:
     names = {"inputs": "values", "env": "environment"}
     fields = {names.get(key, key): value for key, value in found.items()}
-    return replace(Request(bundle), **fields, detached=True, patient=True, submitted=payload)
+    return replace(Request(bundle), **fields, detached=True, wait_for_inputs=True, submitted=payload)
 
 
 _TYPES: list[tuple[type, str]] = [(bool, "boolean"), (int, "integer"), (float, "number"), (str, "string")]

@@ -45,7 +45,8 @@ def request_from(
         )
     if record.plan.secret_names:
         raise UsageError(
-            f"the task {record.id[:8]} had secrets ({', '.join(record.plan.secret_names)}), which are not kept",
+            f"the task {record.id[:8]} had secrets ({', '.join(record.plan.secret_names)}),"
+            " which are not kept",
             remedy="run its app again, with its secrets: `localrun run`",
         )
     described = _described(workspace)

@@ -69,7 +69,7 @@ class Runner:
             ending = internal_error_outcome(task, error)
         task.workspace.release_reserve()
         # Written down before the container goes: whoever goes on from here must not take it for lost.
-        task.update(ending=ending.state, **task.masker.mask_json(ending.changes))
+        task.update(final_state=ending.state, **task.masker.mask_json(ending.changes))
         task.save()
         clean_up()
         task.transition(ending.state)

@@ -116,7 +116,7 @@ def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "ctx": {key: str(value) for key, value in context.items()}} if context else kept
 
 
-class log_failures:
+class log_failures:  # noqa: N801 - used as a function
     """A context: what fails in it, and is no refusal, is answered with 500 and `words: what failed`.
 
     As the guide's world has it: `Failed to create task: ...`. The traceback goes to the log of errors.

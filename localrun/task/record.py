@@ -77,7 +77,7 @@ class Resources(Frozen, frozen=True, kw_only=True):
     gpus: int = 0
 
 
-class RunPlan(Frozen, frozen=True, kw_only=True):
+class RunPlan(Frozen, frozen=True, kw_only=True, rename={"secret_names": "hidden"}):
     """How a task's container is made; enough for another process to go on with it.
 
     `bundle` is the path that it was read from, `image` the name that was asked for in place of its own;
@@ -146,7 +146,7 @@ class UsageRecord(Frozen, frozen=True, kw_only=True):
     processes: int
 
 
-class Replica(Frozen, frozen=True, kw_only=True):
+class Replica(Frozen, frozen=True, kw_only=True, rename={"parent_id": "of"}):
     """Which of the executions of a task this one is, from 1, and what is different for it on purpose."""
 
     parent_id: str
@@ -173,7 +173,7 @@ class Variant(Frozen, frozen=True, kw_only=True):
     value: str = ""
 
 
-class Disagreement(Frozen, frozen=True, kw_only=True):
+class Disagreement(Frozen, frozen=True, kw_only=True, rename={"variants": "sides"}):
     """One output file that is not the same in all replicas, and the first place where it is not.
 
     `offset` counts bytes from 0, `line` and `column` from 1 (0: no text). `hints` say what it looks like.
@@ -187,7 +187,9 @@ class Disagreement(Frozen, frozen=True, kw_only=True):
     hints: list[str] = msgspec.field(default_factory=list)
 
 
-class Replication(Frozen, frozen=True, kw_only=True):
+class Replication(
+    Frozen, frozen=True, kw_only=True, rename={"failed": "without", "omitted": "left_out", "unvaried": "kept"}
+):
     """The replicas of a task: the ids of their tasks in order, and what came of comparing them.
 
     The heaviest group comes first. `without` are those that gave nothing, each with its cause; `varied`
@@ -206,7 +208,7 @@ class Replication(Frozen, frozen=True, kw_only=True):
     reached: float | None = None
 
 
-class TaskRecord(Frozen, frozen=True, kw_only=True):
+class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "ending"}):
     """One submitted unit of work. Times are seconds since 1970 (UTC), durations seconds, sizes bytes.
 
     A task without a plan has no container: whoever submitted it completes it. `submitted` is the object

@@ -87,7 +87,7 @@ class Waiter:
         self.reasons: Queue[str] = Queue()
         self.cancelled = threading.Event()
         self.result: Future[Any] = pool.submit(
-            gate.acquire, task_id, asked, waiting=self._waiting, check_cancelled=self._check
+            gate.acquire, task_id, asked, on_wait=self._waiting, check_cancelled=self._check
         )
 
     def _waiting(self, reason: str, _data: dict[str, Any]) -> None:

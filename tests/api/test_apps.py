@@ -13,8 +13,8 @@ import localrun
 from localrun.api.apps import PendingStarts, app_for, pending_starts_of
 from localrun.engines.fake import FakeContainer
 from localrun.task.events import Event
-from tests.api.test_task import desk_of, hang, submit
-from tests.support.environment import make_desk
+from tests.api.test_task import env_of, hang, submit
+from tests.support.environment import make_environment
 
 
 def state(word: str) -> Event:
@@ -34,11 +34,11 @@ def test_a_process_that_was_forked_off_has_its_own(tmp_path: Path, monkeypatch: 
 
 
 def test_an_app_of_your_own_serves_its_folder_for_a_while(tmp_path: Path) -> None:
-    with make_desk(tmp_path) as desk:
-        before = app_for(desk.app.settings.home)
-        with localrun.using(desk.app):
-            assert app_for(desk.app.settings.home) is desk.app
-        assert app_for(desk.app.settings.home) is before
+    with make_environment(tmp_path) as env:
+        before = app_for(env.app.settings.home)
+        with localrun.using(env.app):
+            assert app_for(env.app.settings.home) is env.app
+        assert app_for(env.app.settings.home) is before
 
 
 @pytest.mark.parametrize("words", [["RUNNING"], ["QUEUING", "FAILED"], ["KILLED"]])
@@ -76,8 +76,8 @@ def test_a_submitted_task_is_waited_for_until_its_container_runs(tmp_path: Path)
         started.set()
         return hang(container)
 
-    with desk_of(tmp_path, program) as desk:
-        task = submit(desk)
-        assert pending_starts_of(desk.app).wait(10)
+    with env_of(tmp_path, program) as env:
+        task = submit(env)
+        assert pending_starts_of(env.app).wait(10)
         assert started.wait(10)
         task.kill()

@@ -45,7 +45,7 @@ QUICK, HELD, WRONG = 0, 1, 2  # what the input `b` makes of it
 
 
 @dataclass
-class Desk:
+class Environment:
     """Where a user's scripts are run."""
 
     folder: Path
@@ -90,7 +90,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Desk]:
+def env(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Environment]:
     name = f"localrun-test/inductiva:{secrets.token_hex(4)}"
     config: dict[str, Any] = {"Cmd": ["sh", "-c", SIMULATION], "Env": ["PATH=/bin"]}
     docker_engine.load_image([image_archive(busybox_layer({}), name, **config)])
@@ -105,7 +105,7 @@ def desk(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Desk]:
     app = App(settings.load(environment), docker_engine)
     try:
         with localrun.using(app):
-            yield Desk(tmp_path, name, docker_engine, environment)
+            yield Environment(tmp_path, name, docker_engine, environment)
     finally:
         app.manager.shutdown(0)
         for record in app.tasks():
@@ -125,8 +125,8 @@ print(task.id)
 # -- creation -----------------------------------------------------------------------------------------
 
 
-def test_each_submission_makes_a_task_of_its_own_also_with_the_same_arguments(desk: Desk) -> None:
-    first, second = desk.run(
+def test_each_submission_makes_a_task_of_its_own_also_with_the_same_arguments(env: Environment) -> None:
+    first, second = env.run(
         SUBMIT % QUICK
         + """
 task2 = localrun.submit("simulation/descriptor.yml", use_image=IMAGE, a=3, b=0)
@@ -135,14 +135,14 @@ localrun.wait_all([task, task2])
 """
     )
     assert first != second
-    assert [localrun.Task(name, desk.folder / ".localrun").outputs for name in (first, second)] == [
+    assert [localrun.Task(name, env.folder / ".localrun").outputs for name in (first, second)] == [
         {"sum": 7}
     ] * 2
 
 
-def test_two_handles_on_one_id_are_one_task_also_in_a_later_session(desk: Desk) -> None:
-    (task_id,) = desk.run(SUBMIT % QUICK + "task.wait()\n")
-    lines = desk.run(
+def test_two_handles_on_one_id_are_one_task_also_in_a_later_session(env: Environment) -> None:
+    (task_id,) = env.run(SUBMIT % QUICK + "task.wait()\n")
+    lines = env.run(
         f"""
 import localrun
 
@@ -159,8 +159,8 @@ print(task2.id)
 # -- execution ----------------------------------------------------------------------------------------
 
 
-def test_submitting_does_not_wait_and_a_batch_runs_side_by_side(desk: Desk) -> None:
-    lines = desk.run(
+def test_submitting_does_not_wait_and_a_batch_runs_side_by_side(env: Environment) -> None:
+    lines = env.run(
         """
 import localrun
 
@@ -172,8 +172,8 @@ print(*localrun.wait_all(tasks))
     assert lines == ["6", " ".join(["FINISHED"] * 6)]
 
 
-def test_waiting_blocks_until_the_end_and_the_outputs_can_be_downloaded_then(desk: Desk) -> None:
-    lines = desk.run(
+def test_waiting_blocks_until_the_end_and_the_outputs_can_be_downloaded_then(env: Environment) -> None:
+    lines = env.run(
         SUBMIT % QUICK
         + """
 print(task.wait())
@@ -183,19 +183,21 @@ print((folder / "sum").read_text().strip())
 """
     )
     assert lines[1:] == ["FINISHED", "True False False", "7"]
-    assert (desk.folder / "localrun_output" / lines[0] / "sum").exists()
+    assert (env.folder / "localrun_output" / lines[0] / "sum").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_task_does_not_die_with_the_session_that_waits_for_it(desk: Desk, number: signal.Signals) -> None:
-    session = desk.start(SUBMIT % HELD + "task.wait()\n")
-    task = desk.task(session)
+def test_a_task_does_not_die_with_the_session_that_waits_for_it(
+    env: Environment, number: signal.Signals
+) -> None:
+    session = env.start(SUBMIT % HELD + "task.wait()\n")
+    task = env.task(session)
     task.wait_for("RUNNING", 60)
     session.send_signal(number)
     session.communicate(timeout=30)
-    assert (task.status, desk.containers(task)) == ("RUNNING", 1)
+    assert (task.status, env.containers(task)) == ("RUNNING", 1)
     (task.folder / "outputs/go").touch()
-    later = desk.run(
+    later = env.run(
         f"""
 import localrun
 
@@ -204,31 +206,31 @@ print(task.wait(), task.outputs)
 """
     )
     assert later == ["FINISHED {'sum': 7}"]
-    assert desk.containers(task) == 0
+    assert env.containers(task) == 0
 
 
-def test_a_task_dies_with_the_session_that_waits_in_a_sync_context(desk: Desk) -> None:
-    session = desk.start(SUBMIT % HELD + "with task.sync_context():\n    task.wait()\n")
-    task = desk.task(session)
+def test_a_task_dies_with_the_session_that_waits_in_a_sync_context(env: Environment) -> None:
+    session = env.start(SUBMIT % HELD + "with task.sync_context():\n    task.wait()\n")
+    task = env.task(session)
     task.wait_for("RUNNING", 60)
     session.send_signal(signal.SIGINT)
     session.communicate(timeout=30)
-    assert (task.wait(30), desk.containers(task)) == ("KILLED", 0)
+    assert (task.wait(30), env.containers(task)) == ("KILLED", 0)
 
 
 # -- life cycle ---------------------------------------------------------------------------------------
 
 
-def stages(desk: Desk, task_id: str) -> list[str]:
+def stages(env: Environment, task_id: str) -> list[str]:
     """The stages that a task went through, in the words of the page."""
-    lines = desk.command("status", task_id, "--as", "inductiva").splitlines()
+    lines = env.command("status", task_id, "--as", "inductiva").splitlines()
     times = [line.strip() for line in lines if re.match(r" +\d{4}-\d\d-\d\d ", line)]
     return [line.split(" ", 2)[2] for line in times]
 
 
-def test_the_stages_of_a_task_are_told_in_the_words_of_the_page(desk: Desk) -> None:
-    (task_id,) = desk.run(SUBMIT % QUICK + "task.wait()\n")
-    assert stages(desk, task_id) == [
+def test_the_stages_of_a_task_are_told_in_the_words_of_the_page(env: Environment) -> None:
+    (task_id,) = env.run(SUBMIT % QUICK + "task.wait()\n")
+    assert stages(env, task_id) == [
         "Waiting for Input",
         "In Queue",
         "Preparing to Compute",
@@ -238,28 +240,30 @@ def test_the_stages_of_a_task_are_told_in_the_words_of_the_page(desk: Desk) -> N
     ]
 
 
-def test_a_simulation_that_returns_another_code_than_zero_has_failed_and_its_logs_say_why(desk: Desk) -> None:
-    lines = desk.run(SUBMIT % WRONG + "print(task.wait(), task.is_failed, task.info.exit_code)\n")
+def test_a_simulation_that_returns_another_code_than_zero_has_failed_and_its_logs_say_why(
+    env: Environment,
+) -> None:
+    lines = env.run(SUBMIT % WRONG + "print(task.wait(), task.is_failed, task.info.exit_code)\n")
     assert lines[1:] == ["FAILED True 3"]
-    assert stages(desk, lines[0])[-1] == "Failed"
-    assert "wrong configuration" in desk.command("logs", lines[0])
+    assert stages(env, lines[0])[-1] == "Failed"
+    assert "wrong configuration" in env.command("logs", lines[0])
 
 
-def test_a_task_that_is_killed_is_killed(desk: Desk) -> None:
-    lines = desk.run(SUBMIT % HELD + "task.wait_for('RUNNING')\nprint(task.kill())\n")
+def test_a_task_that_is_killed_is_killed(env: Environment) -> None:
+    lines = env.run(SUBMIT % HELD + "task.wait_for('RUNNING')\nprint(task.kill())\n")
     assert lines[1:] == ["KILLED"]
-    assert stages(desk, lines[0])[-1] == "Killed"
+    assert stages(env, lines[0])[-1] == "Killed"
 
 
-def test_a_task_that_takes_longer_than_it_may_has_timed_out(desk: Desk) -> None:
+def test_a_task_that_takes_longer_than_it_may_has_timed_out(env: Environment) -> None:
     script = SUBMIT.replace("a=3", "a=3, timeout=0.2") % HELD + "print(task.wait())\n"
-    lines = desk.run(script)
+    lines = env.run(script)
     assert lines[1:] == ["FAILED"]
-    assert stages(desk, lines[0])[-1] == "Task Timed Out"
+    assert stages(env, lines[0])[-1] == "Task Timed Out"
 
 
-def test_what_a_simulation_writes_is_seen_while_it_runs(desk: Desk) -> None:
-    lines = desk.run(
+def test_what_a_simulation_writes_is_seen_while_it_runs(env: Environment) -> None:
+    lines = env.run(
         SUBMIT % HELD
         + """
 import time
@@ -276,11 +280,11 @@ task.print_summary()
     assert f"Task {lines[0]}: FINISHED" in lines
 
 
-def test_the_commands_for_tasks_have_the_names_that_its_users_know(desk: Desk) -> None:
-    (task_id,) = desk.run(SUBMIT % QUICK + "task.wait()\n")
-    assert task_id[:8] in desk.command("tasks", "list")
-    assert "Timeline:" in desk.command("tasks", "info", task_id)
-    assert "sum" in desk.command("tasks", "list-files", task_id)
-    assert desk.command("tasks", "tail", task_id, "sum") == "7\n"
-    desk.command("tasks", "download", task_id)
-    assert (desk.folder / "localrun_output" / task_id / "outputs/sum").read_text() == "7\n"
+def test_the_commands_for_tasks_have_the_names_that_its_users_know(env: Environment) -> None:
+    (task_id,) = env.run(SUBMIT % QUICK + "task.wait()\n")
+    assert task_id[:8] in env.command("tasks", "list")
+    assert "Timeline:" in env.command("tasks", "info", task_id)
+    assert "sum" in env.command("tasks", "list-files", task_id)
+    assert env.command("tasks", "tail", task_id, "sum") == "7\n"
+    env.command("tasks", "download", task_id)
+    assert (env.folder / "localrun_output" / task_id / "outputs/sum").read_text() == "7\n"

@@ -14,7 +14,7 @@ from localrun.api.tail import _Tail
 from localrun.engines.fake import FakeContainer
 from localrun.errors import UsageError
 from localrun.values.untrusted import UntrustedDir
-from tests.api.test_task import desk_of, fail, submit
+from tests.api.test_task import env_of, fail, submit
 
 
 def leave(container: FakeContainer) -> int:
@@ -36,8 +36,8 @@ class Terminal(io.StringIO):
 
 def test_the_last_lines_of_a_file_are_shown(tmp_path: Path) -> None:
     out = io.StringIO()
-    with desk_of(tmp_path, leave) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, leave) as env:
+        task = submit(env)
         task.wait()
         task.tail_files(["many"], 2, out=out)
     assert out.getvalue() == "98\n99\n"
@@ -45,16 +45,16 @@ def test_the_last_lines_of_a_file_are_shown(tmp_path: Path) -> None:
 
 def test_several_files_are_shown_below_their_names(tmp_path: Path) -> None:
     out = io.StringIO()
-    with desk_of(tmp_path, leave) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, leave) as env:
+        task = submit(env)
         task.wait()
         task.tail_files(["many", "inner"], 1, out=out)
     assert out.getvalue() == "==> many <==\n99\n==> inner <==\n7"
 
 
 def test_without_a_name_the_log_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with desk_of(tmp_path, fail) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, fail) as env:
+        task = submit(env)
         task.wait()
         task.tail_files(lines=1)
     assert capsys.readouterr().out == "no luck\n"
@@ -77,16 +77,16 @@ def test_what_is_added_is_followed_to_the_end_of_the_task(tmp_path: Path) -> Non
         return 0
 
     out = Reader()
-    with desk_of(tmp_path, program) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, program) as env:
+        task = submit(env)
         task.tail_files(["log.txt"], follow=True, out=out)
         assert task.status == "FINISHED"
     assert out.getvalue() == "first\nsecond\n"
 
 
 def test_files_that_are_not_there_are_named_all_of_them(tmp_path: Path) -> None:
-    with desk_of(tmp_path, leave) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, leave) as env:
+        task = submit(env)
         task.wait()
         with pytest.raises(UsageError) as caught:
             task.tail_files(["mani", "sum", "nothing"], out=io.StringIO())
@@ -105,8 +105,8 @@ def test_files_that_are_not_there_are_named_all_of_them(tmp_path: Path) -> None:
 )
 def test_what_is_no_file_of_the_task_is_never_opened(tmp_path: Path, name: str, reason: str) -> None:
     out = io.StringIO()
-    with desk_of(tmp_path, leave) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, leave) as env:
+        task = submit(env)
         task.wait()
         with pytest.raises(UsageError, match=reason):
             task.tail_files([name], out=out)
@@ -119,8 +119,8 @@ def test_a_terminal_is_given_nothing_that_it_would_obey(tmp_path: Path) -> None:
         return 1
 
     out = Terminal()
-    with desk_of(tmp_path, program) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, program) as env:
+        task = submit(env)
         task.wait()
         task.tail_files(out=out)
     assert "\x1b" not in out.getvalue()
@@ -129,8 +129,8 @@ def test_a_terminal_is_given_nothing_that_it_would_obey(tmp_path: Path) -> None:
 
 def test_a_task_that_wrote_nothing_shows_nothing(tmp_path: Path) -> None:
     out = io.StringIO()
-    with desk_of(tmp_path, lambda container: 1) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, lambda container: 1) as env:
+        task = submit(env)
         task.wait()
         task.tail_files(out=out)
         assert task.logs() == ""
@@ -160,8 +160,8 @@ def test_a_character_that_comes_in_two_pieces_is_shown_whole(tmp_path: Path) -> 
         return 1
 
     out = Stepwise(go, "x\n")
-    with desk_of(tmp_path, program) as desk:
-        submit(desk).tail_files(["log.txt"], follow=True, out=out)
+    with env_of(tmp_path, program) as env:
+        submit(env).tail_files(["log.txt"], follow=True, out=out)
     assert out.getvalue() == "x\nä\n"
 
 
@@ -175,23 +175,23 @@ def test_a_file_that_is_written_anew_is_shown_from_its_start(tmp_path: Path) -> 
         return 1
 
     out = Stepwise(go, "half")
-    with desk_of(tmp_path, program) as desk:
-        submit(desk).tail_files(["state"], follow=True, out=out)
+    with env_of(tmp_path, program) as env:
+        submit(env).tail_files(["state"], follow=True, out=out)
     assert out.getvalue() == "half of it\nall\n"
 
 
 def test_the_files_of_a_task_are_listed(tmp_path: Path) -> None:
-    with desk_of(tmp_path, leave) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, leave) as env:
+        task = submit(env)
         task.wait()
         found = {leaf.path: leaf.kind for leaf in task.list_files()}
     assert (found["sum"], found["secret"], found["pipe"]) == ("file", "link", "pipe")
 
 
 def test_a_task_without_a_container_has_no_files(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        made = desk.app.manager.create_task({"any": "thing"})
-        task = localrun.Task(made.id, desk.app.settings.home)
+    with env_of(tmp_path) as env:
+        made = env.app.manager.create_task({"any": "thing"})
+        task = localrun.Task(made.id, env.app.settings.home)
         task.tail_files(out=io.StringIO())
         assert task.list_files() == []
         with pytest.raises(UsageError, match="has written no such files"):
@@ -210,8 +210,8 @@ def test_a_file_that_is_replaced_is_shown_from_its_start(tmp_path: Path) -> None
         return 1
 
     out = Stepwise(go, "half")
-    with desk_of(tmp_path, program) as desk:
-        submit(desk).tail_files(["state"], follow=True, out=out)
+    with env_of(tmp_path, program) as env:
+        submit(env).tail_files(["state"], follow=True, out=out)
     assert out.getvalue() == "half\nall of it now\n"
 
 
@@ -227,8 +227,8 @@ def test_a_file_whose_place_is_taken_by_a_link_is_not_followed_out(tmp_path: Pat
         return 1
 
     out = Stepwise(go, "half")
-    with desk_of(tmp_path, program) as desk:
-        submit(desk).tail_files(["state"], follow=True, out=out)
+    with env_of(tmp_path, program) as env:
+        submit(env).tail_files(["state"], follow=True, out=out)
     assert out.getvalue() == "half\n"
 
 

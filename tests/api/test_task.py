@@ -22,7 +22,7 @@ from localrun.engines.fake import FakeContainer, Scripted
 from localrun.errors import Cause, EngineUnreachable, InputsError, TaskNotFound, UsageError
 from localrun.task.states import TaskState
 from tests.manager.test_takeover import abandoned, add, with_container
-from tests.support.environment import Desk, make_desk
+from tests.support.environment import Environment, make_environment
 
 OPTIONS: dict[str, Any] = {"pull": "never", "a": 3, "b": 4}
 
@@ -39,25 +39,25 @@ def hang(container: FakeContainer) -> int:
 
 
 @contextmanager
-def desk_of(folder: Path, program: Any = add, **settings: Any) -> Iterator[Desk]:
-    with make_desk(folder, program, **settings) as desk, localrun.using(desk.app):
-        yield desk
+def env_of(folder: Path, program: Any = add, **settings: Any) -> Iterator[Environment]:
+    with make_environment(folder, program, **settings) as env, localrun.using(env.app):
+        yield env
 
 
-def submit(desk: Desk, **options: Any) -> localrun.Task:
-    given = {"use_image": desk.image, "home": desk.app.settings.home, **OPTIONS, **options}
-    return localrun.submit(desk.bundle, **given)
+def submit(env: Environment, **options: Any) -> localrun.Task:
+    given = {"use_image": env.image, "home": env.app.settings.home, **OPTIONS, **options}
+    return localrun.submit(env.bundle, **given)
 
 
-def run(desk: Desk, **options: Any) -> dict[str, Any]:
-    given = {"use_image": desk.image, "home": desk.app.settings.home, **OPTIONS, **options}
-    return localrun.run(desk.bundle, **given)
+def run(env: Environment, **options: Any) -> dict[str, Any]:
+    given = {"use_image": env.image, "home": env.app.settings.home, **OPTIONS, **options}
+    return localrun.run(env.bundle, **given)
 
 
 @contextmanager
-def elsewhere(desk: Desk) -> Iterator[Path]:
+def elsewhere(env: Environment) -> Iterator[Path]:
     """What another process sees: the same folder and engine, another memory."""
-    app = App(desk.app.settings, desk.engine)
+    app = App(env.app.settings, env.engine)
     with localrun.using(app):
         yield app.settings.home
     app.manager.shutdown(on_exit="wait")
@@ -67,13 +67,13 @@ def elsewhere(desk: Desk) -> Iterator[Path]:
 
 
 def test_run_returns_the_outputs_by_name(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        assert run(desk) == {"sum": 7}
+    with env_of(tmp_path) as env:
+        assert run(env) == {"sum": 7}
 
 
 def test_a_task_that_fails_raises_its_cause_its_message_and_its_record(tmp_path: Path) -> None:
-    with desk_of(tmp_path, fail) as desk, pytest.raises(localrun.TaskFailed) as caught:
-        run(desk)
+    with env_of(tmp_path, fail) as env, pytest.raises(localrun.TaskFailed) as caught:
+        run(env)
     error = caught.value
     assert (error.cause, error.record.exit_code, error.record.state) == (Cause.EXIT_NONZERO, 3, "FAILED")
     assert "no luck" in error.message
@@ -81,8 +81,8 @@ def test_a_task_that_fails_raises_its_cause_its_message_and_its_record(tmp_path:
 
 
 def test_the_error_of_a_task_passes_from_one_process_to_another(tmp_path: Path) -> None:
-    with desk_of(tmp_path, fail) as desk, pytest.raises(localrun.TaskFailed) as caught:
-        run(desk)
+    with env_of(tmp_path, fail) as env, pytest.raises(localrun.TaskFailed) as caught:
+        run(env)
     copy = pickle.loads(pickle.dumps(caught.value))
     assert (copy.cause, copy.message, copy.record) == (
         caught.value.cause,
@@ -92,53 +92,53 @@ def test_the_error_of_a_task_passes_from_one_process_to_another(tmp_path: Path) 
 
 
 def test_all_outputs_that_do_not_fit_are_in_the_error(tmp_path: Path) -> None:
-    with desk_of(tmp_path, lambda container: 0) as desk, pytest.raises(localrun.TaskFailed) as caught:
-        run(desk)
+    with env_of(tmp_path, lambda container: 0) as env, pytest.raises(localrun.TaskFailed) as caught:
+        run(env)
     assert [problem.path for problem in caught.value.problems] == ["outputs.sum"]
 
 
 def test_wrong_values_are_refused_at_once_all_of_them(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
+    with env_of(tmp_path) as env:
         with pytest.raises(InputsError) as caught:
-            submit(desk, a="three", c=1)
+            submit(env, a="three", c=1)
         assert sorted(problem.path for problem in caught.value.problems) == ["inputs.a", "inputs.c"]
-        assert desk.app.tasks() == []
+        assert env.app.tasks() == []
 
 
 def test_wrong_options_are_refused_all_of_them(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk, pytest.raises(UsageError) as caught:
-        submit(desk, timeout="soon", memory=-1, cpus=True, gpus="1", retries=-1)
+    with env_of(tmp_path) as env, pytest.raises(UsageError) as caught:
+        submit(env, timeout="soon", memory=-1, cpus=True, gpus="1", retries=-1)
     found = [problem.path for problem in caught.value.problems]
     assert found == ["timeout", "cpus", "memory", "gpus", "retries"]
 
 
 def test_amounts_are_taken_as_people_write_them(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        task = submit(desk, timeout="10m", memory="64Mi")
+    with env_of(tmp_path) as env:
+        task = submit(env, timeout="10m", memory="64Mi")
         task.wait()
     assert (task.info.timeout, task.info.resources.memory) == (600, 64 * 1024**2)
 
 
 def test_inputs_that_are_called_like_options_can_be_given(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        assert run(desk, a=0, inputs={"a": 10}) == {"sum": 14}
+    with env_of(tmp_path) as env:
+        assert run(env, a=0, inputs={"a": 10}) == {"sum": 14}
 
 
 def test_files_are_given_as_paths(tmp_path: Path) -> None:
     def program(container: FakeContainer) -> None:
         container.path("/outputs/copy").write_bytes(container.path("/inputs/text").read_bytes())
 
-    with desk_of(tmp_path, program) as desk:
-        text = desk.bundle.read_text()
+    with env_of(tmp_path, program) as env:
+        text = env.bundle.read_text()
         head, _, _ = text.partition("inputs:\n")
         parameter = "{type: file, description: d, display_name: D}"
-        desk.bundle.write_text(f"{head}inputs:\n  text: {parameter}\noutputs:\n  copy: {parameter}\n")
+        env.bundle.write_text(f"{head}inputs:\n  text: {parameter}\noutputs:\n  copy: {parameter}\n")
         (tmp_path / "words").write_text("to be")
         found = localrun.run(
-            desk.bundle,
-            use_image=desk.image,
+            env.bundle,
+            use_image=env.image,
             pull="never",
-            home=desk.app.settings.home,
+            home=env.app.settings.home,
             text=tmp_path / "words",
         )
     assert found["copy"].read_text() == "to be"
@@ -146,11 +146,11 @@ def test_files_are_given_as_paths(tmp_path: Path) -> None:
 
 def test_a_geometry_is_given_back_as_the_path_of_its_file(tmp_path: Path) -> None:
     point = {"type": "Point", "coordinates": [1, 2]}
-    with desk_of(tmp_path, Scripted(outputs={"place": point})) as desk:
-        head, _, _ = desk.bundle.read_text().partition("outputs:\n")
+    with env_of(tmp_path, Scripted(outputs={"place": point})) as env:
+        head, _, _ = env.bundle.read_text().partition("outputs:\n")
         parameter = "{type: geometry, description: d, display_name: D}"
-        desk.bundle.write_text(f"{head}outputs:\n  place: {parameter}\n")
-        found = run(desk)
+        env.bundle.write_text(f"{head}outputs:\n  place: {parameter}\n")
+        found = run(env)
     assert json.loads(found["place"].read_text()) == point
 
 
@@ -158,22 +158,22 @@ def test_a_geometry_is_given_back_as_the_path_of_its_file(tmp_path: Path) -> Non
 
 
 def test_handles_on_one_id_are_one_task(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        task = submit(desk)
-        home = desk.app.settings.home
+    with env_of(tmp_path) as env:
+        task = submit(env)
+        home = env.app.settings.home
         assert {task, localrun.Task(task.id, home), localrun.Task("last", home)} == {task}
         assert localrun.Task(task.id[:8], home).wait() == "FINISHED"
         assert task.id[:8] in repr(task)
 
 
 def test_an_unknown_id_is_told_at_once(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk, pytest.raises(TaskNotFound, match="no task 'abc'"):
-        localrun.Task("abc", desk.app.settings.home)
+    with env_of(tmp_path) as env, pytest.raises(TaskNotFound, match="no task 'abc'"):
+        localrun.Task("abc", env.app.settings.home)
 
 
 def test_the_state_can_be_asked_for_at_any_time(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, hang) as env:
+        task = submit(env)
         assert task.wait_for("RUNNING", 10) == "RUNNING"
         assert (task.is_running, task.is_terminal, task.is_failed) == (True, False, False)
         assert task.kill() is TaskState.KILLED
@@ -181,8 +181,8 @@ def test_the_state_can_be_asked_for_at_any_time(tmp_path: Path) -> None:
 
 
 def test_waiting_has_a_limit_and_the_task_goes_on(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, hang) as env:
+        task = submit(env)
         for wait in (task.wait, lambda limit: task.wait_for("FINISHED", limit)):
             with pytest.raises(TimeoutError, match=r"after 0\.05 s"):
                 wait(0.05)
@@ -191,36 +191,36 @@ def test_waiting_has_a_limit_and_the_task_goes_on(tmp_path: Path) -> None:
 
 
 def test_waiting_for_a_state_ends_with_the_task(tmp_path: Path) -> None:
-    with desk_of(tmp_path, fail) as desk:
-        assert submit(desk).wait_for("FINISHED", 10) == "FAILED"
+    with env_of(tmp_path, fail) as env:
+        assert submit(env).wait_for("FINISHED", 10) == "FAILED"
 
 
 def test_a_state_that_is_passed_already_is_not_waited_for(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        task = submit(desk)
+    with env_of(tmp_path) as env:
+        task = submit(env)
         task.wait()
         assert task.wait_for(TaskState.RUNNING) == "FINISHED"
 
 
 def test_a_misspelt_state_is_guessed(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        task = submit(desk)
+    with env_of(tmp_path) as env:
+        task = submit(env)
         with pytest.raises(UsageError, match="did you mean 'RUNNING'"):
             task.wait_for("RUNING")
         task.wait()
 
 
 def test_killing_a_task_that_has_ended_changes_nothing(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        task = submit(desk)
+    with env_of(tmp_path) as env:
+        task = submit(env)
         task.wait()
         assert task.kill() == "FINISHED"
 
 
 def test_the_place_in_the_line_is_told(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        cpus = desk.engine.info().cpus
-        tasks = [submit(desk, cpus=cpus) for _ in range(3)]
+    with env_of(tmp_path, hang) as env:
+        cpus = env.engine.info().cpus
+        tasks = [submit(env, cpus=cpus) for _ in range(3)]
         tasks[0].wait_for("RUNNING", 10)
         assert [task.position_in_queue for task in tasks] == [None, 0, 1]
         for task in reversed(tasks):
@@ -243,8 +243,8 @@ def interrupt_soon(task: localrun.Task) -> threading.Thread:
 
 
 def test_ctrl_c_ends_the_waiting_and_not_the_task(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, hang) as env:
+        task = submit(env)
         pressed = interrupt_soon(task)
         with pytest.raises(KeyboardInterrupt):
             task.wait()
@@ -254,8 +254,8 @@ def test_ctrl_c_ends_the_waiting_and_not_the_task(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_in_a_sync_context_stops_the_task(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, hang) as env:
+        task = submit(env)
         pressed = interrupt_soon(task)
         with pytest.raises(KeyboardInterrupt), task.sync_context():
             task.wait()
@@ -264,16 +264,16 @@ def test_ctrl_c_in_a_sync_context_stops_the_task(tmp_path: Path) -> None:
 
 
 def test_an_error_in_a_sync_context_stops_the_task_and_goes_on_its_way(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, hang) as env:
+        task = submit(env)
         with pytest.raises(ValueError, match="mine"), task.sync_context():
             raise ValueError("mine")
         assert task.status is TaskState.KILLED
 
 
 def test_a_sync_context_does_not_wait_by_itself(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, hang) as env:
+        task = submit(env)
         with task.sync_context() as same:
             assert same is task
         assert not task.is_terminal
@@ -290,9 +290,9 @@ def test_a_task_of_another_process_is_waited_for_and_gives_its_outputs(tmp_path:
         go.wait(10)
         return add(container)
 
-    with desk_of(tmp_path, program) as desk:
-        task_id = submit(desk).id
-        with elsewhere(desk) as home:
+    with env_of(tmp_path, program) as env:
+        task_id = submit(env).id
+        with elsewhere(env) as home:
             task = localrun.Task(task_id, home)
             task.wait_for("RUNNING", 10)
             go.set()
@@ -300,18 +300,18 @@ def test_a_task_of_another_process_is_waited_for_and_gives_its_outputs(tmp_path:
 
 
 def test_a_task_of_another_process_can_be_killed(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        task_id = submit(desk).id
-        with elsewhere(desk) as home:
+    with env_of(tmp_path, hang) as env:
+        task_id = submit(env).id
+        with elsewhere(env) as home:
             assert localrun.Task(task_id, home).kill() is TaskState.KILLED
 
 
 def test_a_task_that_waits_in_another_process_can_be_killed(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        cpus = desk.engine.info().cpus
-        first, second = submit(desk, cpus=cpus), submit(desk, cpus=cpus)
+    with env_of(tmp_path, hang) as env:
+        cpus = env.engine.info().cpus
+        first, second = submit(env, cpus=cpus), submit(env, cpus=cpus)
         first.wait_for("RUNNING", 10)
-        with elsewhere(desk) as home:
+        with elsewhere(env) as home:
             assert localrun.Task(second.id, home).kill() is TaskState.KILLED
         first.kill()
 
@@ -320,26 +320,26 @@ def test_a_task_that_waits_in_another_process_can_be_killed(tmp_path: Path) -> N
 def test_a_task_whose_process_died_before_it_ran_is_carried_on_by_who_waits(
     tmp_path: Path, state: str
 ) -> None:
-    with desk_of(tmp_path) as desk:
-        task = localrun.Task(abandoned(desk, state).id, desk.app.settings.home)
+    with env_of(tmp_path) as env:
+        task = localrun.Task(abandoned(env, state).id, env.app.settings.home)
         assert (task.wait(10), task.outputs) == ("FINISHED", {"sum": 7})
 
 
 def test_a_container_whose_process_died_is_carried_to_its_end_by_who_waits(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        left = abandoned(desk, "RUNNING")
-        with_container(desk, left)
-        task = localrun.Task(left.id, desk.app.settings.home)
+    with env_of(tmp_path) as env:
+        left = abandoned(env, "RUNNING")
+        with_container(env, left)
+        task = localrun.Task(left.id, env.app.settings.home)
         assert (task.wait(10), task.outputs) == ("FINISHED", {"sum": 7})
-        assert desk.engine.find({"localrun.task": ""}) == []
+        assert env.engine.find({"localrun.task": ""}) == []
 
 
 def test_a_container_whose_process_died_can_be_killed(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        left = abandoned(desk, "RUNNING")
-        with_container(desk, left)
-        assert localrun.Task(left.id, desk.app.settings.home).kill() is TaskState.KILLED
-        assert desk.engine.find({"localrun.task": ""}) == []
+    with env_of(tmp_path, hang) as env:
+        left = abandoned(env, "RUNNING")
+        with_container(env, left)
+        assert localrun.Task(left.id, env.app.settings.home).kill() is TaskState.KILLED
+        assert env.engine.find({"localrun.task": ""}) == []
 
 
 def test_many_who_wait_carry_a_task_on_once(tmp_path: Path) -> None:
@@ -349,9 +349,9 @@ def test_many_who_wait_carry_a_task_on_once(tmp_path: Path) -> None:
         runs.append(container.handle)
         return add(container)
 
-    with desk_of(tmp_path, program) as desk:
-        left = abandoned(desk, "QUEUING")
-        apps = [App(desk.app.settings, desk.engine) for _ in range(8)]
+    with env_of(tmp_path, program) as env:
+        left = abandoned(env, "QUEUING")
+        apps = [App(env.app.settings, env.engine) for _ in range(8)]
         found: list[TaskState] = []
         threads = [
             threading.Thread(target=lambda app=app: found.append(app.wait(left.id).state)) for app in apps
@@ -364,21 +364,21 @@ def test_many_who_wait_carry_a_task_on_once(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_is_away_is_told_to_who_waits_and_the_task_stays(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        left = abandoned(desk, "QUEUING")
-        away = App(desk.app.settings, None)
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "QUEUING")
+        away = App(env.app.settings, None)
         away.__dict__["engine"] = DockerEngine("unix:///nowhere.sock")
         with localrun.using(away), pytest.raises(EngineUnreachable):
-            localrun.Task(left.id, desk.app.settings.home).wait(10)
-        with localrun.using(desk.app):
-            assert localrun.Task(left.id, desk.app.settings.home).wait(10) == "FINISHED"
+            localrun.Task(left.id, env.app.settings.home).wait(10)
+        with localrun.using(env.app):
+            assert localrun.Task(left.id, env.app.settings.home).wait(10) == "FINISHED"
 
 
 def test_nobody_waits_for_inputs_that_cannot_come(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        made = desk.app.manager.create_task({"bundle": str(desk.bundle), "image": desk.image})
-        desk.app.manager.shutdown()
-        with elsewhere(desk) as home:
+    with env_of(tmp_path) as env:
+        made = env.app.manager.create_task({"bundle": str(env.bundle), "image": env.image})
+        env.app.manager.shutdown()
+        with elsewhere(env) as home:
             task = localrun.Task(made.id, home)
             with pytest.raises(UsageError, match="is CREATED, and no process carries it"):
                 task.wait(10)
@@ -389,8 +389,8 @@ def test_nobody_waits_for_inputs_that_cannot_come(tmp_path: Path) -> None:
 
 
 def test_outputs_are_asked_for_after_the_end(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, hang) as env:
+        task = submit(env)
         with pytest.raises(UsageError, match="has not ended"):
             _ = task.outputs
         with pytest.raises(UsageError, match="has not ended"):
@@ -400,8 +400,8 @@ def test_outputs_are_asked_for_after_the_end(tmp_path: Path) -> None:
 
 
 def test_outputs_are_copied_to_where_they_are_wanted(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        task = submit(desk)
+    with env_of(tmp_path) as env:
+        task = submit(env)
         task.wait()
         assert task.download_outputs(dest=tmp_path / "out") == tmp_path / "out"
         assert (tmp_path / "out/sum").read_text() == "7"
@@ -412,15 +412,15 @@ def test_outputs_go_to_a_folder_of_the_task_by_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with desk_of(tmp_path) as desk:
-        task = submit(desk)
+    with env_of(tmp_path) as env:
+        task = submit(env)
         task.wait()
         assert task.download_outputs() == tmp_path / "localrun_output" / task.id
 
 
 def test_every_output_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        task = submit(desk)
+    with env_of(tmp_path) as env:
+        task = submit(env)
         task.wait()
         with pytest.raises(UsageError) as caught:
             task.download_outputs(["sun", "sum", "other"], tmp_path / "out")
@@ -430,8 +430,8 @@ def test_every_output_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_the_log_is_there_as_a_text(tmp_path: Path) -> None:
-    with desk_of(tmp_path, fail) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, fail) as env:
+        task = submit(env)
         task.wait()
         assert task.logs() == "one\ntwo\nno luck\n"
         assert task.logs(lines=1) == "no luck\n"
@@ -439,8 +439,8 @@ def test_the_log_is_there_as_a_text(tmp_path: Path) -> None:
 
 
 def test_a_summary_says_where_the_time_went_and_why_it_ended(tmp_path: Path) -> None:
-    with desk_of(tmp_path, fail) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, fail) as env:
+        task = submit(env)
         task.wait()
         out = io.StringIO()
         task.print_summary(out)
@@ -451,20 +451,20 @@ def test_a_summary_says_where_the_time_went_and_why_it_ended(tmp_path: Path) -> 
 
 
 def test_a_summary_of_a_task_that_runs_says_so(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, hang) as env:
+        task = submit(env)
         task.wait_for("RUNNING", 10)
         assert "(ongoing)" in task.summary
         task.kill()
 
 
 def test_metadata_is_kept_with_the_task(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        task = submit(desk)
+    with env_of(tmp_path) as env:
+        task = submit(env)
         assert task.metadata == {}
         task.metadata = {"sample": "A1"}
         task.wait()
-        with elsewhere(desk) as home:
+        with elsewhere(env) as home:
             assert localrun.Task(task.id, home).metadata == {"sample": "A1"}
 
 
@@ -491,8 +491,8 @@ def test_the_package_lists_its_names_and_knows_no_others() -> None:
 
 
 def test_waiting_can_show_what_happens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with desk_of(tmp_path, fail) as desk:
-        assert submit(desk).wait(show=True) == "FAILED"
+    with env_of(tmp_path, fail) as env:
+        assert submit(env).wait(show=True) == "FAILED"
     shown = capsys.readouterr()
     assert "] state RUNNING\n" in shown.err
     assert "] out | no luck\n" in shown.err
@@ -503,14 +503,14 @@ def test_waiting_can_show_what_happens(tmp_path: Path, capsys: pytest.CaptureFix
 def test_waiting_shows_nothing_unless_it_is_told_to(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with desk_of(tmp_path, fail) as desk:
-        submit(desk).wait()
+    with env_of(tmp_path, fail) as env:
+        submit(env).wait()
     assert capsys.readouterr().err == ""
 
 
 def test_waiting_that_shows_has_its_limit_too(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        task = submit(desk)
+    with env_of(tmp_path, hang) as env:
+        task = submit(env)
         with pytest.raises(TimeoutError, match=r"has not ended after 0\.05 s"):
             task.wait(0.05, show=True)
         task.kill()

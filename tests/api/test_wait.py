@@ -15,9 +15,9 @@ import pytest
 import localrun
 from localrun.engines.fake import FakeContainer
 from localrun.task.states import TaskState
-from tests.api.test_task import desk_of, hang, submit
+from tests.api.test_task import env_of, hang, submit
 from tests.manager.test_takeover import abandoned, add
-from tests.support.environment import Desk
+from tests.support.environment import Environment
 
 MANY = 200
 
@@ -27,15 +27,15 @@ def odd_fails(container: FakeContainer) -> int:
 
 
 def test_hundreds_of_tasks_are_submitted_queue_and_end(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        tasks = [submit(desk, b=number) for number in range(MANY)]
+    with env_of(tmp_path) as env:
+        tasks = [submit(env, b=number) for number in range(MANY)]
         assert localrun.wait_all(tasks, 100) == [TaskState.FINISHED] * MANY
         assert [task.outputs["sum"] for task in tasks] == [3 + number for number in range(MANY)]
 
 
 def test_the_states_come_in_the_order_of_the_tasks(tmp_path: Path) -> None:
-    with desk_of(tmp_path, odd_fails) as desk:
-        tasks = [submit(desk, b=number) for number in range(4)]
+    with env_of(tmp_path, odd_fails) as env:
+        tasks = [submit(env, b=number) for number in range(4)]
         assert localrun.wait_all(tasks) == ["FINISHED", "FAILED", "FINISHED", "FAILED"]
 
 
@@ -44,9 +44,9 @@ def test_no_tasks_are_waited_for_at_once() -> None:
 
 
 def test_a_task_may_be_named_twice(tmp_path: Path) -> None:
-    with desk_of(tmp_path) as desk:
-        task = submit(desk)
-        assert localrun.wait_all([task, localrun.Task(task.id, desk.app.settings.home)]) == ["FINISHED"] * 2
+    with env_of(tmp_path) as env:
+        task = submit(env)
+        assert localrun.wait_all([task, localrun.Task(task.id, env.app.settings.home)]) == ["FINISHED"] * 2
 
 
 def test_tasks_of_a_process_that_died_go_on_side_by_side(tmp_path: Path) -> None:
@@ -56,15 +56,15 @@ def test_tasks_of_a_process_that_died_go_on_side_by_side(tmp_path: Path) -> None
         together.wait(10)
         return add(container)
 
-    with desk_of(tmp_path, program) as desk:
-        left = [abandoned(desk, "QUEUING").id for _ in range(3)]
-        tasks = [localrun.Task(task_id, desk.app.settings.home) for task_id in left]
+    with env_of(tmp_path, program) as env:
+        left = [abandoned(env, "QUEUING").id for _ in range(3)]
+        tasks = [localrun.Task(task_id, env.app.settings.home) for task_id in left]
         assert localrun.wait_all(tasks, 20) == ["FINISHED"] * 3
 
 
 def test_the_limit_is_one_for_all(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        tasks = [submit(desk) for _ in range(2)]
+    with env_of(tmp_path, hang) as env:
+        tasks = [submit(env) for _ in range(2)]
         with pytest.raises(TimeoutError, match=r"2 tasks have not ended after 0\.05 s"):
             localrun.wait_all(tasks, 0.05)
         for task in tasks:
@@ -72,8 +72,8 @@ def test_the_limit_is_one_for_all(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_the_waiting_and_not_the_tasks(tmp_path: Path) -> None:
-    with desk_of(tmp_path, hang) as desk:
-        tasks = [submit(desk) for _ in range(2)]
+    with env_of(tmp_path, hang) as env:
+        tasks = [submit(env) for _ in range(2)]
 
         def press() -> None:
             for task in tasks:
@@ -91,8 +91,8 @@ def test_ctrl_c_ends_the_waiting_and_not_the_tasks(tmp_path: Path) -> None:
 
 
 def test_one_line_tells_how_far_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with desk_of(tmp_path, odd_fails) as desk:
-        localrun.wait_all([submit(desk, b=number) for number in range(3)], progress=True)
+    with env_of(tmp_path, odd_fails) as env:
+        localrun.wait_all([submit(env, b=number) for number in range(3)], progress=True)
     shown = capsys.readouterr()
     assert "3/3" in shown.err
     assert "1 not finished" in shown.err
@@ -100,8 +100,8 @@ def test_one_line_tells_how_far_they_are(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_nothing_is_shown_where_nobody_watches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with desk_of(tmp_path) as desk:
-        localrun.wait_all([submit(desk)])
+    with env_of(tmp_path) as env:
+        localrun.wait_all([submit(env)])
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("", "")
 
@@ -110,8 +110,8 @@ def test_a_notebook_is_shown_one_line_without_widgets(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
-    with desk_of(tmp_path, odd_fails) as desk:
-        localrun.wait_all([submit(desk, b=number) for number in range(3)])
+    with env_of(tmp_path, odd_fails) as env:
+        localrun.wait_all([submit(env, b=number) for number in range(3)])
     err = capsys.readouterr().err
     shown = err.split("\r")
     assert (shown[1], shown[-1]) == ("tasks 0/3", "tasks 3/3, 1 not finished\n")
@@ -119,8 +119,8 @@ def test_a_notebook_is_shown_one_line_without_widgets(
 
 
 def test_a_cell_of_a_notebook_runs_in_an_event_loop(tmp_path: Path) -> None:
-    async def cell(desk: Desk) -> list[TaskState]:
-        return localrun.wait_all([submit(desk, b=number) for number in range(3)])
+    async def cell(env: Environment) -> list[TaskState]:
+        return localrun.wait_all([submit(env, b=number) for number in range(3)])
 
-    with desk_of(tmp_path) as desk:
-        assert asyncio.run(cell(desk)) == ["FINISHED"] * 3
+    with env_of(tmp_path) as env:
+        assert asyncio.run(cell(env)) == ["FINISHED"] * 3

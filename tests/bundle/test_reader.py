@@ -40,7 +40,7 @@ IMAGE = tar_of(old_save(["local-image-name:latest"]))
 
 @pytest.fixture(autouse=True)
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notes, "TICK", 0)  # a file of this test counts as old at once
+    monkeypatch.setattr(notes, "TIMESTAMP_RESOLUTION", 0)  # a file of this test counts as old at once
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from localrun.task.record import ProcessId, Resources, RunPlan, StepRecord, Task
 from localrun.task.states import StepName, TaskState
 from localrun.task.workspace import TaskStore, Workspace
 from tests.cli.command import Command, add
-from tests.support.environment import DESCRIPTOR, IMAGE, make_desk
+from tests.support.environment import DESCRIPTOR, IMAGE, make_environment
 from tests.support.images import busybox_layer, image_archive
 
 _S = TaskState
@@ -183,11 +183,11 @@ def test_a_kill_is_an_event(tmp_path: Path) -> None:
         container.stopped.wait()
         return 143
 
-    with make_desk(tmp_path, wait) as desk:
-        task = desk.submit(values={"a": 1, "b": 2}, listener=hear)
+    with make_environment(tmp_path, wait) as env:
+        task = env.submit(values={"a": 1, "b": 2}, listener=hear)
         assert running.wait(10)
-        desk.app.manager.kill(task)
-        record = desk.app.manager.wait(task)
+        env.app.manager.kill(task)
+        record = env.app.manager.wait(task)
         assert record is not None
         found = describe(record, task.workspace, time.time())
     assert [reason for reason in reasons(found) if reason.startswith("Kill")] == ["Killing", "Killed"]
@@ -202,9 +202,9 @@ def test_a_real_task_that_ran_out_of_memory_is_described(docker_engine: DockerEn
         [image_archive(busybox_layer({}), name, Cmd=["sh", "-c", script], Env=["PATH=/bin"])]
     )
     try:
-        with make_desk(tmp_path, engine=docker_engine, image=name) as desk:
-            record = desk.run(values={"a": 1, "b": 2}, memory=16 * 1024**2)
-            workspace = desk.app.store.open(record.id)
+        with make_environment(tmp_path, engine=docker_engine, image=name) as env:
+            record = env.run(values={"a": 1, "b": 2}, memory=16 * 1024**2)
+            workspace = env.app.store.open(record.id)
             text = "\n".join(format_lines(describe(record, workspace, time.time())))
     finally:
         docker_engine.remove_image(name)
@@ -283,9 +283,9 @@ def test_a_task_that_another_process_killed_says_when(workspace: Workspace) -> N
 
 
 def test_a_task_without_a_container_has_a_sheet_too(localrun: Command, tmp_path: Path) -> None:
-    with make_desk(tmp_path) as desk:
-        made = desk.app.manager.create_task({"anything": 1}, "ray")
-        desk.app.manager.complete_task(made.id, {"good": True})
+    with make_environment(tmp_path) as env:
+        made = env.app.manager.create_task({"anything": 1}, "ray")
+        env.app.manager.complete_task(made.id, {"good": True})
         record = made.workspace.load()
         found = describe(record, made.workspace, time.time())
     assert (found["phase"], found["containers"], found["volumes"]) == ("Succeeded", [], [])
@@ -360,11 +360,11 @@ def test_how_the_engine_came_by_the_image_is_told(tmp_path: Path) -> None:
     (folder / "Dockerfile").write_text("FROM x\n")
     engine = FakeEngine(add)
     engine.add_image("far/away:1", where="registry")
-    with make_desk(tmp_path, engine=engine) as desk:
+    with make_environment(tmp_path, engine=engine) as env:
         values = {"a": 1, "b": 2}
-        first, second = (desk.run(bundle=folder, image=None, values=values) for _ in range(2))
-        pulled = desk.run(image="far/away:1", pull="missing", values=values)
-        text = "\n".join(format_lines(describe(pulled, desk.app.store.open(pulled.id), time.time())))
+        first, second = (env.run(bundle=folder, image=None, values=values) for _ in range(2))
+        pulled = env.run(image="far/away:1", pull="missing", values=values)
+        text = "\n".join(format_lines(describe(pulled, env.app.store.open(pulled.id), time.time())))
     assert [one.image_from for one in (first, second, pulled)] == ["built", "present", "pulled"]
     assert 'Successfully pulled image "far/away:1" in' in text
 

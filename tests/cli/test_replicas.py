@@ -14,7 +14,7 @@ from tests.cli.command import Command
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replicas, "APART", 0.0)
+    monkeypatch.setattr(replicas, "START_INTERVAL", 0.0)
 
 
 def giving(*texts: str | None) -> Callable[[FakeContainer], int]:

@@ -21,7 +21,7 @@ from localrun.task.record import RunPlan, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.workspace import TaskStore
 from tests.cli.command import Command, Result
-from tests.support.environment import Desk, make_desk
+from tests.support.environment import Environment, make_environment
 from tests.support.terminal import on_terminal
 
 # the commands and flags of `inductiva tasks` that have a meaning on one machine
@@ -120,7 +120,7 @@ class bench:  # noqa: N801 - a context manager
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         engine = Shared(self._wait)
-        self.desk = make_desk(folder, engine=engine)
+        self.env = make_environment(folder, engine=engine)
         self.capsys = capsys
 
     @staticmethod
@@ -129,27 +129,27 @@ class bench:  # noqa: N801 - a context manager
         return 143
 
     def __enter__(self) -> tuple[Call, Submit]:
-        desk = self.desk.__enter__()
-        return lambda *arguments: self._call(desk, *arguments), partial(self._submit, desk)
+        env = self.env.__enter__()
+        return lambda *arguments: self._call(env, *arguments), partial(self._submit, env)
 
     def __exit__(self, *error: Any) -> None:
-        self.desk.__exit__(*error)
+        self.env.__exit__(*error)
 
-    def _call(self, desk: Desk, *arguments: object) -> Result:
+    def _call(self, env: Environment, *arguments: object) -> Result:
         self.capsys.readouterr()
-        home = str(desk.app.settings.home)
-        code = main(["--home", home, *map(str, arguments)], lambda settings: App(settings, desk.engine))
+        home = str(env.app.settings.home)
+        code = main(["--home", home, *map(str, arguments)], lambda settings: App(settings, env.engine))
         printed = self.capsys.readouterr()
         return Result(code, printed.out, printed.err)
 
-    def _submit(self, desk: Desk, **options: Any) -> ActiveTask:
+    def _submit(self, env: Environment, **options: Any) -> ActiveTask:
         running = threading.Event()
 
         def hear(event: Any) -> None:
             if event.data.get("state") == "RUNNING":
                 running.set()
 
-        task = desk.submit(values={"a": 1, "b": 2}, listener=hear, **options)
+        task = env.submit(values={"a": 1, "b": 2}, listener=hear, **options)
         assert running.wait(20)
         return task
 

@@ -23,7 +23,7 @@ from localrun.task.active import ActiveTask
 from localrun.task.record import RunPlan, TaskRecord, UsageRecord
 from localrun.task.states import TaskState
 from localrun.task.workspace import TaskStore
-from tests.support.environment import Desk, make_desk
+from tests.support.environment import Environment, make_environment
 from tests.support.images import busybox_layer, image_archive
 from tests.support.terminal import on_terminal
 
@@ -40,14 +40,14 @@ class Shared(FakeEngine):
 class Bench:
     """A folder with tasks that run until they are told to end, and the command."""
 
-    def __init__(self, desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-        self.desk = desk
+    def __init__(self, env: Environment, capsys: pytest.CaptureFixture[str]) -> None:
+        self.env = env
         self.capsys = capsys
         self.err = ""
 
     def __call__(self, *arguments: str) -> str:
         """Call `localrun top`; what it prints."""
-        home = str(self.desk.app.settings.home)
+        home = str(self.env.app.settings.home)
         code = main(["--home", home, "top", *arguments], self.other)
         printed = self.capsys.readouterr()
         assert code == 0, printed.err
@@ -55,7 +55,7 @@ class Bench:
         return printed.out
 
     def other(self, settings: Settings) -> App:
-        return App(settings, self.desk.engine)
+        return App(settings, self.env.engine)
 
 
 @pytest.fixture
@@ -79,8 +79,8 @@ def bench(tmp_path: Path, capsys: pytest.CaptureFixture[str], go: threading.Even
 
     engine = Shared(busy)
     engine.usage_interval = 0.05
-    with make_desk(tmp_path, engine=engine) as desk:
-        yield Bench(desk, capsys)
+    with make_environment(tmp_path, engine=engine) as env:
+        yield Bench(env, capsys)
         go.set()
 
 
@@ -92,7 +92,7 @@ def running(bench: Bench, count: int = 1) -> Iterator[list[ActiveTask]]:
     def listener(event: threading.Event) -> Callable[[Any], None]:
         return lambda told: event.set() if told.data.get("state") == "RUNNING" else None
 
-    tasks = [bench.desk.submit(values={"a": 1, "b": 2}, listener=listener(event)) for event in begun]
+    tasks = [bench.env.submit(values={"a": 1, "b": 2}, listener=listener(event)) for event in begun]
     assert all(event.wait(20) for event in begun)
     yield tasks
 
@@ -124,7 +124,7 @@ def test_a_task_that_is_named_may_have_ended(bench: Bench, go: threading.Event) 
     with running(bench, 2) as (first, second):
         go.set()
         for task in (first, second):
-            bench.desk.app.manager.wait(task)
+            bench.env.app.manager.wait(task)
         usage = UsageRecord(
             samples=1,
             cpu_seconds=2.5,
@@ -148,7 +148,7 @@ def test_of_a_task_with_replicas_these_are_shown(bench: Bench) -> None:
         if told.data.get("state") == "RUNNING":
             running.release()
 
-    task = bench.desk.submit(values={"a": 1, "b": 2}, replicas=2, agree=2, listener=hear)
+    task = bench.env.submit(values={"a": 1, "b": 2}, replicas=2, agree=2, listener=hear)
     assert running.acquire(timeout=20)
     ids = task.workspace.load().replication
     assert ids is not None
@@ -204,8 +204,8 @@ def test_a_real_container_is_measured_live(docker_engine: DockerEngine, tmp_path
     )
     begun = threading.Event()
     try:
-        with make_desk(tmp_path, engine=docker_engine, image=name) as desk:
-            task = desk.submit(
+        with make_environment(tmp_path, engine=docker_engine, image=name) as env:
+            task = env.submit(
                 values={"a": 1, "b": 2},
                 cpus=0.5,
                 listener=lambda told: begun.set() if told.data.get("state") == "RUNNING" else None,
@@ -214,8 +214,8 @@ def test_a_real_container_is_measured_live(docker_engine: DockerEngine, tmp_path
             with on_terminal("--home", ".localrun", "top", task.id, cwd=tmp_path) as command:
                 command.until("RUNNING")
                 command.until("20.")
-                desk.app.manager.kill(task, 0)
-                desk.app.manager.wait(task)
+                env.app.manager.kill(task, 0)
+                env.app.manager.wait(task)
                 assert command.wait() == 0
     finally:
         docker_engine.remove_image(name)

@@ -99,7 +99,7 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
         waits.set()
         wait(home, task_id)
 
-    monkeypatch.setattr(TaskStore, "wait", tell)
+    monkeypatch.setattr(TaskStore, "wait_released", tell)
     return waits
 
 

@@ -24,7 +24,7 @@ from tests.bundle.validation.test_validator import look
 from tests.support.archives import attestation, nested, oci_image
 from tests.support.bundles import DESCRIPTOR, NAME, bundle, image, zip_of
 from tests.support.descriptors import HEAD, as_json, make, parameter, problems
-from tests.support.environment import make_desk
+from tests.support.environment import make_environment
 from tests.support.image_files import dicom, jpeg, png, slide, tiff
 from tests.support.images import tar_of
 
@@ -188,11 +188,11 @@ def test_resources_negative(key: str) -> None:
 
 
 def test_internet(tmp_path: Path) -> None:
-    with make_desk(tmp_path, lambda _: 0) as desk:
-        assert desk.run(assignments=("a=3", "b=4")).network is False
-        text = desk.bundle.read_text().replace("cpus: 1", "cpus: 1, internet: true")
-        desk.bundle.write_text(text)
-        assert desk.run(assignments=("a=3", "b=4")).network is True
+    with make_environment(tmp_path, lambda _: 0) as env:
+        assert env.run(assignments=("a=3", "b=4")).network is False
+        text = env.bundle.read_text().replace("cpus: 1", "cpus: 1, internet: true")
+        env.bundle.write_text(text)
+        assert env.run(assignments=("a=3", "b=4")).network is True
 
 
 def test_display_name() -> None:
@@ -546,15 +546,15 @@ def test_exit_code(tmp_path: Path) -> None:
         container.path("/outputs/sum").write_text("7")
         return 3
 
-    with make_desk(tmp_path, fail) as desk:
-        record = desk.run(assignments=("a=3", "b=4"))
+    with make_environment(tmp_path, fail) as env:
+        record = env.run(assignments=("a=3", "b=4"))
     assert (record.state, record.cause) == (TaskState.FAILED, str(Cause.EXIT_NONZERO))
     assert record.outputs == {"sum": 7}
 
 
 def test_output_missing(tmp_path: Path) -> None:
-    with make_desk(tmp_path, lambda _: 0) as desk:
-        record = desk.run(assignments=("a=3", "b=4"))
+    with make_environment(tmp_path, lambda _: 0) as env:
+        record = env.run(assignments=("a=3", "b=4"))
     assert (record.state, record.cause) == (TaskState.FAILED, str(Cause.OUTPUTS_INVALID))
 
 

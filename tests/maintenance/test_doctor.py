@@ -153,7 +153,7 @@ def sampled(
     monkeypatch: pytest.MonkeyPatch, *, free: int = 4 * GIB, percent: float = 50.0, room: int = GIB
 ) -> None:
     seen = HostSample(0.0, 8 * GIB, free, {"/": Disk(1, 2, room, percent)})
-    monkeypatch.setattr(host, "sample", lambda folders: seen)
+    monkeypatch.setattr(host, "sample_host", lambda folders: seen)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_a_home_on_a_file_system_without_sure_locks_is_told(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.home.mkdir()
-    monkeypatch.setattr(folders, "mount_kind", lambda _: "nfs4")
+    monkeypatch.setattr(folders, "filesystem_type", lambda _: "nfs4")
     assert "is on nfs4" in by_name(folders.check_folders(settings, settings.cache / "l.json"))["home"].message
 
 

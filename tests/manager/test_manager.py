@@ -14,7 +14,7 @@ from localrun.settings import Settings
 from localrun.task.events import Event
 from localrun.task.states import TaskState
 from localrun.task.workspace import TaskStore
-from tests.support.environment import make_desk
+from tests.support.environment import make_environment
 
 
 def nothing_is_left(folder: Path) -> bool:
@@ -23,8 +23,8 @@ def nothing_is_left(folder: Path) -> bool:
 
 
 def test_all_values_that_do_not_fit_are_told_at_once_and_nothing_is_left(tmp_path: Path) -> None:
-    with make_desk(tmp_path) as desk, pytest.raises(InputsError) as caught:
-        desk.submit(assignments=("a=three",))
+    with make_environment(tmp_path) as env, pytest.raises(InputsError) as caught:
+        env.submit(assignments=("a=three",))
     assert {problem.path for problem in caught.value.problems} >= {"inputs.a"}
     assert nothing_is_left(tmp_path)
 
@@ -41,22 +41,22 @@ def test_all_values_that_do_not_fit_are_told_at_once_and_nothing_is_left(tmp_pat
 def test_unknown_missing_and_wrong_values_are_told_together_and_each_once(
     tmp_path: Path, assignments: list[str], values: dict[str, Any], places: list[str]
 ) -> None:
-    with make_desk(tmp_path) as desk, pytest.raises(InputsError) as caught:
-        desk.submit(assignments=assignments, values=values)
+    with make_environment(tmp_path) as env, pytest.raises(InputsError) as caught:
+        env.submit(assignments=assignments, values=values)
     assert [problem.path for problem in caught.value.problems] == places
     assert nothing_is_left(tmp_path)
 
 
 def test_a_missing_required_input_is_told_by_its_name(tmp_path: Path) -> None:
-    with make_desk(tmp_path) as desk, pytest.raises(InputsError) as caught:
-        desk.submit(values={"a": 3})
+    with make_environment(tmp_path) as env, pytest.raises(InputsError) as caught:
+        env.submit(values={"a": 3})
     assert [problem.path for problem in caught.value.problems] == ["inputs.b"]
     assert nothing_is_left(tmp_path)
 
 
 def test_a_bundle_that_is_not_there_leaves_nothing(tmp_path: Path) -> None:
-    with make_desk(tmp_path) as desk, pytest.raises(BundleError, match="nowhere"):
-        desk.app.manager.submit(Request(bundle=tmp_path / "nowhere.zip"))
+    with make_environment(tmp_path) as env, pytest.raises(BundleError, match="nowhere"):
+        env.app.manager.submit(Request(bundle=tmp_path / "nowhere.zip"))
     assert nothing_is_left(tmp_path)
 
 
@@ -64,14 +64,14 @@ def test_a_wrong_value_is_told_although_no_engine_answers(tmp_path: Path) -> Non
     def no_engine() -> None:
         raise EngineUnreachable("no engine")
 
-    with make_desk(tmp_path) as desk:
+    with make_environment(tmp_path) as env:
         settings = Settings(home=tmp_path / ".localrun", cache=tmp_path / "cache")
-        manager = TaskManager(desk.app.store, settings, no_engine)  # type: ignore[arg-type]
-        request = Request(bundle=desk.bundle, image=desk.image, pull="never")
+        manager = TaskManager(env.app.store, settings, no_engine)  # type: ignore[arg-type]
+        request = Request(bundle=env.bundle, image=env.image, pull="never")
         with pytest.raises(InputsError):
             manager.submit(request)
         with pytest.raises(EngineUnreachable):
-            manager.submit(Request(bundle=desk.bundle, image=desk.image, values={"a": 1, "b": 2}))
+            manager.submit(Request(bundle=env.bundle, image=env.image, values={"a": 1, "b": 2}))
     assert nothing_is_left(tmp_path)
 
 
@@ -86,8 +86,8 @@ def test_a_wrong_value_is_told_although_no_engine_answers(tmp_path: Path) -> Non
 def test_what_this_machine_can_never_give_is_refused_at_once(
     tmp_path: Path, asked: dict[str, Any], cause: Cause
 ) -> None:
-    with make_desk(tmp_path) as desk, pytest.raises(AdmissionError) as caught:
-        desk.submit(values={"a": 1, "b": 2}, **asked)
+    with make_environment(tmp_path) as env, pytest.raises(AdmissionError) as caught:
+        env.submit(values={"a": 1, "b": 2}, **asked)
     assert caught.value.cause is cause
     assert nothing_is_left(tmp_path)
 
@@ -100,28 +100,28 @@ def test_a_submitted_task_is_active_until_it_has_ended(tmp_path: Path) -> None:
         container.path("/outputs/sum").write_text("7")
         return 0
 
-    with make_desk(tmp_path, program) as desk:
-        task = desk.submit(values={"a": 3, "b": 4})
-        assert [active.id for active in desk.app.manager.get_all_active_tasks()] == [task.id]
-        assert desk.app.manager.wait(task, timeout=0) is None
+    with make_environment(tmp_path, program) as env:
+        task = env.submit(values={"a": 3, "b": 4})
+        assert [active.id for active in env.app.manager.get_all_active_tasks()] == [task.id]
+        assert env.app.manager.wait(task, timeout=0) is None
         go.set()
-        record = desk.app.manager.wait(task)
-        assert desk.app.manager.get_all_active_tasks() == []
+        record = env.app.manager.wait(task)
+        assert env.app.manager.get_all_active_tasks() == []
     assert record is not None
     assert record.state is TaskState.FINISHED
 
 
 def test_what_the_user_asks_for_comes_before_what_the_descriptor_says(tmp_path: Path) -> None:
-    with make_desk(tmp_path) as desk:
-        plain = desk.run(values={"a": 3, "b": 4})
-        other = desk.run(values={"a": 3, "b": 4}, cpus=2, memory=10**8, network=True)
+    with make_environment(tmp_path) as env:
+        plain = env.run(values={"a": 3, "b": 4})
+        other = env.run(values={"a": 3, "b": 4}, cpus=2, memory=10**8, network=True)
     assert (plain.resources.cpus, plain.resources.memory, plain.network) == (1, 64 * 1024**2, False)
     assert (other.resources.cpus, other.resources.memory, other.network) == (2, 10**8, True)
 
 
 def test_an_assignment_comes_before_a_value_from_a_file(tmp_path: Path) -> None:
-    with make_desk(tmp_path) as desk:
-        record = desk.run(values={"a": 3, "b": 4}, assignments=("b=5",))
+    with make_environment(tmp_path) as env:
+        record = env.run(values={"a": 3, "b": 4}, assignments=("b=5",))
     assert record.inputs == {"a": 3, "b": 5}
 
 
@@ -133,19 +133,19 @@ def test_tasks_run_side_by_side(tmp_path: Path) -> None:
         container.path("/outputs/sum").write_text("7")
         return 0
 
-    with make_desk(tmp_path, program) as desk:
-        tasks = [desk.submit(values={"a": 3, "b": 4}, cpus=0.5) for _ in range(4)]
-        records = [desk.app.manager.wait(task) for task in tasks]
+    with make_environment(tmp_path, program) as env:
+        tasks = [env.submit(values={"a": 3, "b": 4}, cpus=0.5) for _ in range(4)]
+        records = [env.app.manager.wait(task) for task in tasks]
     assert {record.state for record in records if record} == {TaskState.FINISHED}
 
 
 def test_shutting_down_kills_what_still_runs(tmp_path: Path) -> None:
     engine = FakeEngine(lambda container: int(container.stopped.wait(30)))
-    with make_desk(tmp_path, engine=engine) as desk:
-        task = desk.submit(values={"a": 3, "b": 4})
-        desk.app.manager.shutdown()
+    with make_environment(tmp_path, engine=engine) as env:
+        task = env.submit(values={"a": 3, "b": 4})
+        env.app.manager.shutdown()
         assert task.record.state is TaskState.KILLED
-        assert desk.app.manager.get_all_active_tasks() == []
+        assert env.app.manager.get_all_active_tasks() == []
 
 
 def test_a_task_that_waits_says_why_in_numbers(tmp_path: Path) -> None:
@@ -157,28 +157,28 @@ def test_a_task_that_waits_says_why_in_numbers(tmp_path: Path) -> None:
         if event.data.get("waiting"):
             heard.set()
 
-    with make_desk(tmp_path, engine=engine) as desk:
-        first = desk.submit(values={"a": 1, "b": 2}, cpus=8)
-        second = desk.submit(values={"a": 1, "b": 2}, cpus=1, listener=listen)
+    with make_environment(tmp_path, engine=engine) as env:
+        first = env.submit(values={"a": 1, "b": 2}, cpus=8)
+        second = env.submit(values={"a": 1, "b": 2}, cpus=1, listener=listen)
         assert heard.wait(10)
         record = second.workspace.load()
         go.set()
         for task in (first, second):
-            desk.app.manager.wait(task)
+            env.app.manager.wait(task)
     assert record.state is TaskState.QUEUING
     assert record.message == "0/1 nodes are available: 1 Insufficient cpu (asked 1, free 0 of 8)"
 
 
 def test_a_task_that_waits_for_admission_can_be_killed_at_once(tmp_path: Path) -> None:
     engine = FakeEngine(lambda container: int(container.stopped.wait(20)))
-    with make_desk(tmp_path, engine=engine) as desk:
-        first = desk.submit(values={"a": 1, "b": 2}, cpus=8)
-        second = desk.submit(values={"a": 1, "b": 2}, cpus=8)
-        desk.app.manager.kill(second)
-        assert desk.app.manager.wait(second, 10) is not None
+    with make_environment(tmp_path, engine=engine) as env:
+        first = env.submit(values={"a": 1, "b": 2}, cpus=8)
+        second = env.submit(values={"a": 1, "b": 2}, cpus=8)
+        env.app.manager.kill(second)
+        assert env.app.manager.wait(second, 10) is not None
         assert (second.record.state, first.record.state.is_final) == (TaskState.KILLED, False)
-        desk.app.manager.kill(first)
-        desk.app.manager.wait(first)
+        env.app.manager.kill(first)
+        env.app.manager.wait(first)
 
 
 def test_a_default_that_was_taken_is_told_and_noted(tmp_path: Path) -> None:
@@ -188,11 +188,11 @@ def test_a_default_that_was_taken_is_told_and_noted(tmp_path: Path) -> None:
         if event.kind == "note":
             notes.append(event.message)
 
-    with make_desk(tmp_path, lambda container: 1) as desk:
-        desk.bundle.write_text(
-            desk.bundle.read_text().replace("display_name: B", "display_name: B, default: 4")
+    with make_environment(tmp_path, lambda container: 1) as env:
+        env.bundle.write_text(
+            env.bundle.read_text().replace("display_name: B", "display_name: B, default: 4")
         )
-        record = desk.app.manager.wait(desk.submit(listener=hear, values={"a": 3}))
+        record = env.app.manager.wait(env.submit(listener=hear, values={"a": 3}))
         assert record is not None
         assert record.inputs == {"a": 3, "b": 4}
         kept = (Path(record.folder) / "events.jsonl").read_text()

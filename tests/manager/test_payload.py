@@ -14,13 +14,13 @@ from localrun.app import App
 from localrun.errors import ShuttingDown, TaskExists, UsageError
 from localrun.settings import Settings
 from localrun.task.states import TaskState
-from tests.support.environment import make_desk
+from tests.support.environment import make_environment
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[App]:
-    with make_desk(tmp_path) as desk:
-        yield desk.app
+    with make_environment(tmp_path) as env:
+        yield env.app
 
 
 def test_a_free_form_task_is_active_until_it_is_completed(app: App) -> None:
@@ -61,10 +61,10 @@ def test_an_unknown_task_cannot_be_completed_and_an_ended_one_not_again(app: App
 
 
 def test_a_task_with_a_container_is_not_completed_by_hand(tmp_path: Path) -> None:
-    with make_desk(tmp_path, lambda container: 0) as desk:
-        record = desk.run(values={"a": 1, "b": 2})
+    with make_environment(tmp_path, lambda container: 0) as env:
+        record = env.run(values={"a": 1, "b": 2})
         with pytest.raises(UsageError, match="ends with its container"):
-            desk.app.manager.complete_task(record.id)
+            env.app.manager.complete_task(record.id)
 
 
 def test_creating_the_same_task_twice_is_creating_it_once(app: App) -> None:
@@ -119,13 +119,13 @@ def test_tasks_without_a_descriptor_are_found_in_the_order_they_came_also_once_t
 
 
 def test_completed_tasks_are_bounded_in_memory_and_found_on_disk(tmp_path: Path) -> None:
-    with make_desk(tmp_path, keep_completed=2) as desk:
-        ids = [desk.app.manager.create_task({"n": n}).id for n in range(5)]
+    with make_environment(tmp_path, keep_completed=2) as env:
+        ids = [env.app.manager.create_task({"n": n}).id for n in range(5)]
         for task_id in ids:
-            desk.app.manager.complete_task(task_id)
-        assert [record.id for record in desk.app.manager.completed_tasks] == ids[3:]
-        assert desk.app.manager.get_status()["completed_tasks_count"] == 5
-        first = desk.app.manager.find_task(ids[0])
+            env.app.manager.complete_task(task_id)
+        assert [record.id for record in env.app.manager.completed_tasks] == ids[3:]
+        assert env.app.manager.get_status()["completed_tasks_count"] == 5
+        first = env.app.manager.find_task(ids[0])
         assert first is not None
         assert first.submitted == {"n": 0}
 

@@ -10,7 +10,7 @@ from localrun.app import App
 from localrun.engines.fake import FakeContainer
 from localrun.errors import InputsError, TaskNotFound, UsageError
 from localrun.task.states import TaskState
-from tests.support.environment import Desk, make_desk
+from tests.support.environment import Environment, make_environment
 
 
 def add(container: FakeContainer) -> int:
@@ -20,106 +20,106 @@ def add(container: FakeContainer) -> int:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    with make_desk(tmp_path, add) as desk:
-        yield desk
+def env(tmp_path: Path) -> Iterator[Environment]:
+    with make_environment(tmp_path, add) as env:
+        yield env
 
 
-def waiting(desk: Desk, **inputs: int) -> str:
-    return desk.app.manager.create_task(
-        {"bundle": str(desk.bundle), "image": desk.image, "inputs": inputs}
-    ).id
+def waiting(env: Environment, **inputs: int) -> str:
+    return env.app.manager.create_task({"bundle": str(env.bundle), "image": env.image, "inputs": inputs}).id
 
 
-def test_a_task_with_inputs_missing_waits_and_starts_when_the_last_is_there(desk: Desk) -> None:
-    task_id = waiting(desk)
-    assert desk.app.manager.put_input(task_id, "a", [b"3"]).state is TaskState.CREATED
-    desk.app.manager.put_input(task_id, "b", [b"", b"4"])
-    record = desk.app.manager.wait_for(task_id, 10)
+def test_a_task_with_inputs_missing_waits_and_starts_when_the_last_is_there(env: Environment) -> None:
+    task_id = waiting(env)
+    assert env.app.manager.put_input(task_id, "a", [b"3"]).state is TaskState.CREATED
+    env.app.manager.put_input(task_id, "b", [b"", b"4"])
+    record = env.app.manager.wait_for(task_id, 10)
     assert record is not None
     assert (record.state, record.outputs) == (TaskState.FINISHED, {"sum": 7})
 
 
-def test_an_input_that_was_sent_before_can_be_sent_again(desk: Desk) -> None:
-    task_id = waiting(desk)
+def test_an_input_that_was_sent_before_can_be_sent_again(env: Environment) -> None:
+    task_id = waiting(env)
     for value in (b"1", b"3"):
-        desk.app.manager.put_input(task_id, "a", [value])
-    desk.app.manager.put_input(task_id, "b", [b"4"])
-    record = desk.app.manager.wait_for(task_id, 10)
+        env.app.manager.put_input(task_id, "a", [value])
+    env.app.manager.put_input(task_id, "b", [b"4"])
+    record = env.app.manager.wait_for(task_id, 10)
     assert record is not None
     assert record.outputs == {"sum": 7}
 
 
-def test_an_input_that_does_not_fit_is_refused_and_can_be_sent_anew(desk: Desk) -> None:
-    task_id = waiting(desk, a=3)
+def test_an_input_that_does_not_fit_is_refused_and_can_be_sent_anew(env: Environment) -> None:
+    task_id = waiting(env, a=3)
     with pytest.raises(InputsError) as caught:
-        desk.app.manager.put_input(task_id, "b", [b"four"])
+        env.app.manager.put_input(task_id, "b", [b"four"])
     assert caught.value.problems[0].path == "inputs.b"
-    desk.app.manager.put_input(task_id, "b", [b"4"])
-    record = desk.app.manager.wait_for(task_id, 10)
+    env.app.manager.put_input(task_id, "b", [b"4"])
+    record = env.app.manager.wait_for(task_id, 10)
     assert record is not None
     assert record.outputs == {"sum": 7}
 
 
-def test_an_input_that_the_task_does_not_have_is_refused_with_those_it_has(desk: Desk) -> None:
-    task_id = waiting(desk)
+def test_an_input_that_the_task_does_not_have_is_refused_with_those_it_has(env: Environment) -> None:
+    task_id = waiting(env)
     with pytest.raises(InputsError) as caught:
-        desk.app.manager.put_input(task_id, "../../evil", [b"1"])
+        env.app.manager.put_input(task_id, "../../evil", [b"1"])
     assert "its inputs are a, b" in str(caught.value)
-    assert list(desk.app.store.open(task_id).uploaded_files()) == []
+    assert list(env.app.store.open(task_id).uploaded_files()) == []
 
 
-def test_a_task_that_waits_for_no_inputs_takes_none(desk: Desk) -> None:
-    record = desk.run(values={"a": 3, "b": 4})
+def test_a_task_that_waits_for_no_inputs_takes_none(env: Environment) -> None:
+    record = env.run(values={"a": 3, "b": 4})
     with pytest.raises(UsageError, match="waits for no inputs: it is FINISHED"):
-        desk.app.manager.put_input(record.id, "a", [b"1"])
+        env.app.manager.put_input(record.id, "a", [b"1"])
     with pytest.raises(TaskNotFound):
-        desk.app.manager.put_input("nobody", "a", [b"1"])
+        env.app.manager.put_input("nobody", "a", [b"1"])
 
 
-def test_a_sender_that_breaks_off_leaves_nothing(desk: Desk) -> None:
-    task_id = waiting(desk)
+def test_a_sender_that_breaks_off_leaves_nothing(env: Environment) -> None:
+    task_id = waiting(env)
 
     def broken() -> Iterator[bytes]:
         yield b"1"
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
-        desk.app.manager.put_input(task_id, "a", broken())
-    assert list(desk.app.store.open(task_id).uploads.iterdir()) == []
+        env.app.manager.put_input(task_id, "a", broken())
+    assert list(env.app.store.open(task_id).uploads.iterdir()) == []
 
 
-def test_a_task_that_waits_can_be_killed(desk: Desk) -> None:
-    task_id = waiting(desk)
-    record = desk.app.manager.kill_task(task_id)
+def test_a_task_that_waits_can_be_killed(env: Environment) -> None:
+    task_id = waiting(env)
+    record = env.app.manager.kill_task(task_id)
     assert record is not None
     assert record.state is TaskState.KILLED
-    assert desk.app.store.active_ids() == []
+    assert env.app.store.active_ids() == []
     with pytest.raises(UsageError):
-        desk.app.manager.put_input(task_id, "a", [b"1"])
+        env.app.manager.put_input(task_id, "a", [b"1"])
 
 
-def test_a_task_that_waits_for_inputs_is_stopped_from_another_process(desk: Desk) -> None:
-    task_id = waiting(desk, a=3)
-    other = App(desk.app.settings, desk.engine)
+def test_a_task_that_waits_for_inputs_is_stopped_from_another_process(env: Environment) -> None:
+    task_id = waiting(env, a=3)
+    other = App(env.app.settings, env.engine)
     assert other.kill(task_id).state is TaskState.KILLED
-    assert desk.app.manager.get_task(task_id) is None
+    assert env.app.manager.get_task(task_id) is None
     with pytest.raises(UsageError, match="waits for no inputs: it is KILLED"):
-        desk.app.manager.put_input(task_id, "b", [b"4"])
+        env.app.manager.put_input(task_id, "b", [b"4"])
 
 
-def test_nobody_looks_after_tasks_that_wait_once_none_does(desk: Desk) -> None:
-    task_id = waiting(desk, a=3)
+def test_nobody_looks_after_tasks_that_wait_once_none_does(env: Environment) -> None:
+    task_id = waiting(env, a=3)
     assert "waiting" in [thread.name for thread in threading.enumerate()]
-    desk.app.manager.put_input(task_id, "b", [b"4"])
+    env.app.manager.put_input(task_id, "b", [b"4"])
     for thread in threading.enumerate():
         if thread.name == "waiting":
             thread.join(10)
             assert not thread.is_alive()
 
 
-def test_a_task_whose_last_input_did_not_fit_can_still_be_stopped_from_another_process(desk: Desk) -> None:
-    task_id = waiting(desk, a=3)
+def test_a_task_whose_last_input_did_not_fit_can_still_be_stopped_from_another_process(
+    env: Environment,
+) -> None:
+    task_id = waiting(env, a=3)
     with pytest.raises(InputsError):
-        desk.app.manager.put_input(task_id, "b", [b"four"])
-    assert App(desk.app.settings, desk.engine).kill(task_id).state is TaskState.KILLED
+        env.app.manager.put_input(task_id, "b", [b"four"])
+    assert App(env.app.settings, env.engine).kill(task_id).state is TaskState.KILLED

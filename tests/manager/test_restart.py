@@ -27,7 +27,7 @@ from localrun.settings import Settings
 from localrun.task.states import TaskState
 from tests.conftest import ROOT
 from tests.support.docker_daemon import Daemon, own_daemon
-from tests.support.environment import make_desk
+from tests.support.environment import make_environment
 from tests.support.images import busybox_layer, image_archive
 
 pytestmark = pytest.mark.docker
@@ -206,13 +206,13 @@ def restart(daemon: Daemon, tmp_path: Path, options: list[str], state: str) -> N
     engine.load_image(
         [image_archive(busybox_layer({}), "add:1", Cmd=["sh", "-c", script], Env=["PATH=/bin"])]
     )
-    with make_desk(tmp_path, engine=engine, image="add:1", engine_patience=60.0) as desk:
-        task = desk.submit(values={"a": 1, "b": 2})
+    with make_environment(tmp_path, engine=engine, image="add:1", engine_patience=60.0) as env:
+        task = env.submit(values={"a": 1, "b": 2})
         while "started" not in _log_of(task.workspace.log):
             time.sleep(0.05)
         daemon.stop()
         daemon.start(*options)
-        record = desk.app.manager.wait(task, 60)
+        record = env.app.manager.wait(task, 60)
         assert record is not None
         assert engine.find({LABEL_TASK: record.id}) == []
     engine.close()

@@ -18,7 +18,7 @@ from localrun.runner.usage import UsageFile, UsageSample
 from localrun.task.active import ActiveTask
 from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
-from tests.support.environment import IMAGE, Desk, make_desk
+from tests.support.environment import IMAGE, Environment, make_environment
 
 SAMPLE = UsageSample(time=1.0, cpu_seconds=1, memory=5, memory_peak=6, read_bytes=0, written_bytes=0, pids=1)
 BUNDLE = {"inputs": {"a": 3, "b": 4}}
@@ -31,50 +31,50 @@ def add(container: FakeContainer) -> int:
     return 0
 
 
-def next_process(desk: Desk) -> App:
-    return App(desk.app.settings, desk.engine)
+def next_process(env: Environment) -> App:
+    return App(env.app.settings, env.engine)
 
 
-def abandoned(desk: Desk, state: str, *, retries: int = 0) -> TaskRecord:
+def abandoned(env: Environment, state: str, *, retries: int = 0) -> TaskRecord:
     """A task that a process had brought as far as `state` when it died."""
-    submitted = desk.app.manager.create_task(
-        {"bundle": str(desk.bundle), "image": desk.image, "inputs": {}, "retries": retries}, "ray"
+    submitted = env.app.manager.create_task(
+        {"bundle": str(env.bundle), "image": env.image, "inputs": {}, "retries": retries}, "ray"
     )
-    claim = desk.app.manager._waiting.pop(submitted.id)
+    claim = env.app.manager._waiting.pop(submitted.id)
     assert claim is not None
     task = ActiveTask(submitted.workspace.load(), submitted.workspace)
     for name, value in BUNDLE["inputs"].items():
         (task.workspace.inputs / name).write_text(str(value))
     order = ["PROVISIONED", "QUEUING", "QUEUED", "PENDING", "RUNNING"]
-    image = desk.engine.find_image(IMAGE)
+    image = env.engine.find_image(IMAGE)
     assert image is not None
     plan = task.record.plan
     assert plan is not None
     task.update(image=image.id, plan=plan.replace(values=BUNDLE["inputs"], pull="never"))
     for step in order[: order.index(state) + 1]:
         task.transition(TaskState(step))
-    desk.app.manager._list.discard(task.id)
+    env.app.manager._list.discard(task.id)
     claim.lock.release(ended=False)
     return task.record
 
 
-def with_container(desk: Desk, record: TaskRecord, *, start: bool = True) -> str:
-    workspace = desk.app.store.open(record.id)
+def with_container(env: Environment, record: TaskRecord, *, start: bool = True) -> str:
+    workspace = env.app.store.open(record.id)
     spec = local_spec(
         record,
         inputs=workspace.inputs,
         outputs=workspace.outputs,
         hosts=workspace.write_hosts(),
-        home=desk.app.store.path,
+        home=env.app.store.path,
     )
-    handle = desk.engine.create(spec)
+    handle = env.engine.create(spec)
     if start:
-        desk.engine.start(handle)
+        env.engine.start(handle)
     return handle
 
 
-def recovered(desk: Desk) -> Callable[[str], TaskRecord]:
-    app = next_process(desk)
+def recovered(env: Environment) -> Callable[[str], TaskRecord]:
+    app = next_process(env)
     app.manager.recover()
 
     def end_of(task_id: str) -> TaskRecord:
@@ -88,10 +88,10 @@ def recovered(desk: Desk) -> Callable[[str], TaskRecord]:
 
 @pytest.mark.parametrize("state", ["PROVISIONED", "QUEUING", "QUEUED", "PENDING"])
 def test_a_task_that_had_no_container_yet_runs_now(tmp_path: Path, state: str) -> None:
-    with make_desk(tmp_path, add) as desk:
-        left = abandoned(desk, state)
-        record = recovered(desk)(left.id)
-        assert desk.engine.find({LABEL_TASK: ""}) == []
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, state)
+        record = recovered(env)(left.id)
+        assert env.engine.find({LABEL_TASK: ""}) == []
     assert (record.state, record.outputs) == (TaskState.FINISHED, {"sum": 7})
 
 
@@ -102,22 +102,22 @@ def test_a_running_container_is_carried_to_its_real_end(tmp_path: Path) -> None:
         go.wait(10)
         return add(container)
 
-    with make_desk(tmp_path, program) as desk:
-        left = abandoned(desk, "RUNNING")
-        with_container(desk, left)
-        end_of = recovered(desk)
+    with make_environment(tmp_path, program) as env:
+        left = abandoned(env, "RUNNING")
+        with_container(env, left)
+        end_of = recovered(env)
         go.set()
         record = end_of(left.id)
-        assert desk.engine.find({LABEL_TASK: ""}) == []
+        assert env.engine.find({LABEL_TASK: ""}) == []
     assert (record.state, record.outputs, record.exit_code) == (TaskState.FINISHED, {"sum": 7}, 0)
     assert (Path(record.folder) / "logs/task.log").read_text() == "added\n"
 
 
 def test_a_container_that_ended_meanwhile_gives_its_real_exit_code(tmp_path: Path) -> None:
-    with make_desk(tmp_path, lambda container: 3) as desk:
-        left = abandoned(desk, "RUNNING")
-        desk.engine.wait(with_container(desk, left))
-        record = recovered(desk)(left.id)
+    with make_environment(tmp_path, lambda container: 3) as env:
+        left = abandoned(env, "RUNNING")
+        env.engine.wait(with_container(env, left))
+        record = recovered(env)(left.id)
     assert (record.cause, record.exit_code) == ("EXIT_NONZERO", 3)
 
 
@@ -128,11 +128,11 @@ def test_a_container_that_was_made_but_never_started_is_made_anew(tmp_path: Path
         runs.append(container.handle)
         return add(container)
 
-    with make_desk(tmp_path, program) as desk:
-        left = abandoned(desk, "PENDING")
-        handle = with_container(desk, left, start=False)
-        record = recovered(desk)(left.id)
-        assert desk.engine.find({LABEL_TASK: ""}) == []
+    with make_environment(tmp_path, program) as env:
+        left = abandoned(env, "PENDING")
+        handle = with_container(env, left, start=False)
+        record = recovered(env)(left.id)
+        assert env.engine.find({LABEL_TASK: ""}) == []
     assert record.state is TaskState.FINISHED
     assert len(runs) == 1
     assert handle not in runs
@@ -145,27 +145,27 @@ def test_a_container_that_was_started_before_it_was_written_down_runs_once(tmp_p
         runs.append(container.handle)
         return add(container)
 
-    with make_desk(tmp_path, program) as desk:
-        left = abandoned(desk, "PENDING")
-        with_container(desk, left)
-        record = recovered(desk)(left.id)
+    with make_environment(tmp_path, program) as env:
+        left = abandoned(env, "PENDING")
+        with_container(env, left)
+        record = recovered(env)(left.id)
     assert (record.state, len(runs)) == (TaskState.FINISHED, 1)
 
 
 def test_a_task_whose_container_is_gone_fails_and_says_why(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        left = abandoned(desk, "RUNNING")
-        record = recovered(desk)(left.id)
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "RUNNING")
+        record = recovered(env)(left.id)
     assert (record.state, record.cause) == (TaskState.FAILED, "RUNNER_TERMINATED")
     assert "its container is gone" in record.message
 
 
 def test_a_task_whose_container_is_gone_runs_again_if_it_may(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        left = abandoned(desk, "RUNNING", retries=1)
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "RUNNING", retries=1)
         begun = [StepRecord(name=StepName.PERMISSIONS), StepRecord(name=StepName.TASK)]
-        desk.app.store.open(left.id).save(left.replace(steps=begun, container="gone"))
-        record = recovered(desk)(left.id)
+        env.app.store.open(left.id).save(left.replace(steps=begun, container="gone"))
+        record = recovered(env)(left.id)
     assert [step.name for step in record.steps] == list(StepName)
     assert record.container != "gone"
     assert (record.state, record.outputs) == (TaskState.FINISHED, {"sum": 7})
@@ -174,18 +174,18 @@ def test_a_task_whose_container_is_gone_runs_again_if_it_may(tmp_path: Path) -> 
 
 
 def test_an_end_that_was_decided_is_the_end_although_the_container_is_gone(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        left = abandoned(desk, "RUNNING")
-        workspace = desk.app.store.open(left.id)
-        workspace.save(left.replace(ending=TaskState.FINISHED, outputs={"sum": 7}, exit_code=0))
-        record = recovered(desk)(left.id)
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "RUNNING")
+        workspace = env.app.store.open(left.id)
+        workspace.save(left.replace(final_state=TaskState.FINISHED, outputs={"sum": 7}, exit_code=0))
+        record = recovered(env)(left.id)
     assert (record.state, record.outputs, record.cause) == (TaskState.FINISHED, {"sum": 7}, None)
 
 
 def test_free_form_tasks_are_listed_again(tmp_path: Path) -> None:
-    with make_desk(tmp_path) as desk:
-        task = desk.app.manager.create_task({"type": "test"}, "ray")
-        app = next_process(desk)
+    with make_environment(tmp_path) as env:
+        task = env.app.manager.create_task({"type": "test"}, "ray")
+        app = next_process(env)
         app.manager.recover()
         assert [record.id for record in app.manager.active_tasks] == [task.id]
         record = app.manager.complete_task(task.id, {"ok": True})
@@ -194,12 +194,12 @@ def test_free_form_tasks_are_listed_again(tmp_path: Path) -> None:
 
 
 def test_a_task_that_waited_for_inputs_waits_for_them_again(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        task = desk.app.manager.create_task(
-            {"bundle": str(desk.bundle), "image": desk.image, "inputs": {"a": 3}}
+    with make_environment(tmp_path, add) as env:
+        task = env.app.manager.create_task(
+            {"bundle": str(env.bundle), "image": env.image, "inputs": {"a": 3}}
         )
-        desk.app.manager.shutdown()
-        app = next_process(desk)
+        env.app.manager.shutdown()
+        app = next_process(env)
         app.manager.recover()
         app.manager.put_input(task.id, "b", [b"4"])
         record = app.manager.wait_for(task.id, 10)
@@ -208,9 +208,9 @@ def test_a_task_that_waited_for_inputs_waits_for_them_again(tmp_path: Path) -> N
 
 
 def test_ended_tasks_are_listed_with_their_outputs(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        records = [desk.run(values={"a": n, "b": 1}) for n in range(3)]
-        app = next_process(desk)
+    with make_environment(tmp_path, add) as env:
+        records = [env.run(values={"a": n, "b": 1}) for n in range(3)]
+        app = next_process(env)
         app.manager.recover()
         assert [record.outputs for record in app.manager.completed_tasks] == [
             {"sum": n + 1} for n in range(3)
@@ -226,13 +226,13 @@ def test_waiting_tasks_wait_again_in_their_order(tmp_path: Path) -> None:
         order.append(container.spec.labels["localrun.task"])
         return add(container)
 
-    with make_desk(tmp_path, program) as desk:
-        left = [abandoned(desk, "QUEUING").id for _ in range(4)]
+    with make_environment(tmp_path, program) as env:
+        left = [abandoned(env, "QUEUING").id for _ in range(4)]
         for task_id in left:  # all of the cpus each, so that they run one by one
-            task = ActiveTask(desk.app.store.open(task_id).load(), desk.app.store.open(task_id))
-            task.update(resources=task.record.resources.replace(cpus=float(desk.engine.info().cpus)))
+            task = ActiveTask(env.app.store.open(task_id).load(), env.app.store.open(task_id))
+            task.update(resources=task.record.resources.replace(cpus=float(env.engine.info().cpus)))
             task.save()
-        end_of = recovered(desk)
+        end_of = recovered(env)
         assert [end_of(task_id).state for task_id in left] == [TaskState.FINISHED] * 4
     assert order == left
 
@@ -244,57 +244,57 @@ def test_a_task_that_another_process_carries_is_not_taken(tmp_path: Path) -> Non
         go.wait(10)
         return add(container)
 
-    with make_desk(tmp_path, program) as desk:
-        task = desk.submit(values={"a": 3, "b": 4}, detached=True)
-        app = next_process(desk)
+    with make_environment(tmp_path, program) as env:
+        task = env.submit(values={"a": 3, "b": 4}, detached=True)
+        app = next_process(env)
         assert app.manager.recover() == []
         assert [record.id for record in app.manager.active_tasks] == [task.id]
         go.set()
-        desk.app.manager.wait(task)
+        env.app.manager.wait(task)
 
 
 def test_a_task_whose_bundle_is_gone_fails_and_says_so(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        left = abandoned(desk, "QUEUING")
-        desk.bundle.unlink()
-        record = recovered(desk)(left.id)
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "QUEUING")
+        env.bundle.unlink()
+        record = recovered(env)(left.id)
     assert (record.state, record.cause) == (TaskState.FAILED, "BUNDLE_INVALID")
 
 
 def test_tasks_wait_for_an_engine_that_is_away(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        left = abandoned(desk, "QUEUING")
-        away = App(desk.app.settings, None)
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "QUEUING")
+        away = App(env.app.settings, None)
         away.__dict__["engine"] = DockerEngine("unix:///nowhere.sock")
         assert away.recover() == []
-        assert recovered(desk)(left.id).state is TaskState.FINISHED
+        assert recovered(env)(left.id).state is TaskState.FINISHED
 
 
 def test_a_damaged_record_keeps_no_other_task_from_being_taken_over(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        damaged, good = abandoned(desk, "QUEUING"), abandoned(desk, "QUEUING")
-        (desk.app.store.open(damaged.id).path / "task.json").write_text("{")
-        assert recovered(desk)(good.id).state is TaskState.FINISHED
+    with make_environment(tmp_path, add) as env:
+        damaged, good = abandoned(env, "QUEUING"), abandoned(env, "QUEUING")
+        (env.app.store.open(damaged.id).path / "task.json").write_text("{")
+        assert recovered(env)(good.id).state is TaskState.FINISHED
 
 
 def test_what_the_dead_process_measured_is_a_part_of_the_whole(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        carried, gone = abandoned(desk, "RUNNING"), abandoned(desk, "RUNNING")
-        with_container(desk, carried)
+    with make_environment(tmp_path, add) as env:
+        carried, gone = abandoned(env, "RUNNING"), abandoned(env, "RUNNING")
+        with_container(env, carried)
         for left in (carried, gone):
-            UsageFile(desk.app.store.open(left.id).usage).add(SAMPLE)
-        end_of = recovered(desk)
+            UsageFile(env.app.store.open(left.id).usage).add(SAMPLE)
+        end_of = recovered(env)
         used = [end_of(left.id).usage for left in (carried, gone)]
     assert [one.memory_peak for one in used if one] == [5, 5]
 
 
 def test_a_task_that_runs_again_is_measured_anew(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        left = abandoned(desk, "RUNNING", retries=1)
-        UsageFile(desk.app.store.open(left.id).usage).add(SAMPLE)
-        record = recovered(desk)(left.id)
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "RUNNING", retries=1)
+        UsageFile(env.app.store.open(left.id).usage).add(SAMPLE)
+        record = recovered(env)(left.id)
         assert (record.state, record.usage) == (TaskState.FINISHED, None)
-        assert not desk.app.store.open(left.id).usage.exists()
+        assert not env.app.store.open(left.id).usage.exists()
 
 
 class Starting(FakeEngine):
@@ -319,8 +319,8 @@ def test_a_container_that_is_just_being_started_is_not_run_twice(
         runs.append(1)
         return add(container)
 
-    with make_desk(tmp_path, engine=Starting(program)) as desk:
-        left = abandoned(desk, "PENDING")
-        with_container(desk, left)
-        record = recovered(desk)(left.id)
+    with make_environment(tmp_path, engine=Starting(program)) as env:
+        left = abandoned(env, "PENDING")
+        with_container(env, left)
+        record = recovered(env)(left.id)
     assert (record.state, record.outputs, runs) == (TaskState.FINISHED, {"sum": 7}, [1])

@@ -20,7 +20,7 @@ printf %s $((a + b)) > /outputs/sum
 
 
 @pytest.fixture(autouse=True)
-def _at_a_desk(monkeypatch: pytest.MonkeyPatch) -> None:
+def _outside_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CI", "PYTEST_ADDOPTS", "LOCALRUN_HOME"):
         monkeypatch.delenv(name, raising=False)
 

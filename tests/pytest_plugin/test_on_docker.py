@@ -269,7 +269,7 @@ def test_a_folder_that_cannot_be_removed_is_told(project: pytest.Pytester) -> No
 
 
 @pytest.mark.parametrize("ci", [False, True])
-def test_without_an_engine_tests_are_skipped_at_a_desk_and_fail_on_ci(
+def test_without_an_engine_tests_are_skipped_locally_and_fail_on_ci(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: bool
 ) -> None:
     project.makepyfile(

@@ -13,7 +13,7 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.runner.disk_guard import DiskMonitor, MonitoredTask, folder_size
 from localrun.task.states import TaskState
 from tests.conftest import skip_or_fail
-from tests.support.environment import make_desk
+from tests.support.environment import make_environment
 from tests.support.images import busybox_layer, image_archive
 
 
@@ -89,8 +89,10 @@ def test_a_task_that_fills_the_disk_is_stopped_before_it_is_full(
     archive = image_archive(busybox_layer({}), name, Cmd=["sh", "-c", script], Env=["PATH=/bin"])
     docker_engine.load_image([archive])
     try:
-        with make_desk(small_disk, engine=docker_engine, image=name, disk_stop=80.0, disk_reserve=0) as desk:
-            record = desk.run(values={"a": 1, "b": 2}, timeout=60)
+        with make_environment(
+            small_disk, engine=docker_engine, image=name, disk_stop=80.0, disk_reserve=0
+        ) as env:
+            record = env.run(values={"a": 1, "b": 2}, timeout=60)
     finally:
         docker_engine.remove_image(name)
     assert (record.state, record.cause) == (TaskState.FAILED, "DISK_PRESSURE")

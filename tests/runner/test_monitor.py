@@ -12,7 +12,7 @@ from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import Cause, EngineError, EngineUnreachable
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from tests.support.environment import make_desk
+from tests.support.environment import make_environment
 
 
 class Restarted(FakeEngine):
@@ -39,8 +39,8 @@ class Restarted(FakeEngine):
 
 
 def run(folder: Path, engine: FakeEngine, patience: float = 30.0) -> TaskRecord:
-    with make_desk(folder, engine=engine, engine_patience=patience) as desk:
-        record = desk.run(values={"a": 1, "b": 2})
+    with make_environment(folder, engine=engine, engine_patience=patience) as env:
+        record = env.run(values={"a": 1, "b": 2})
         if isinstance(engine, Restarted):
             engine.forgets = False
     return record
@@ -75,15 +75,15 @@ def test_a_program_that_was_told_to_end_by_somebody_else_is_no_lost_engine(tmp_p
 @pytest.mark.parametrize("when", ["waiting", "away"])
 def test_a_kill_is_heard_while_the_engine_is_away(tmp_path: Path, when: str) -> None:
     engine = Restarted(Exit(0), away=10**6) if when == "away" else FakeEngine(_wait_for_stop)
-    with make_desk(tmp_path, engine=engine, engine_patience=30.0) as desk:
-        task = desk.submit(values={"a": 1, "b": 2})
+    with make_environment(tmp_path, engine=engine, engine_patience=30.0) as env:
+        task = env.submit(values={"a": 1, "b": 2})
         if isinstance(engine, Restarted):
             assert engine.broken.wait(10)
             task.cancel()
             engine.away = 0
         else:
-            desk.app.manager.kill(task)
-        record = desk.app.manager.wait(task, 20)
+            env.app.manager.kill(task)
+        record = env.app.manager.wait(task, 20)
     assert record is not None
     assert record.state is TaskState.KILLED
 

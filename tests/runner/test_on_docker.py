@@ -22,118 +22,120 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.runner.container_spec import LABEL_TASK
 from localrun.task.states import TaskState
 from tests.conftest import OtherUser, skip_or_fail
-from tests.support.environment import Desk, make_desk
+from tests.support.environment import Environment, make_environment
 from tests.support.images import busybox_layer, image_archive, tar_of
 
 pytestmark = pytest.mark.docker
 
 ADD = "echo $(( $(cat /inputs/a) + $(cat /inputs/b) )) > /outputs/sum"
 VALUES = {"values": {"a": 3, "b": 4}}
-MakeDesk = Callable[..., AbstractContextManager[Desk]]
+MakeDesk = Callable[..., AbstractContextManager[Environment]]
 
 
 @pytest.fixture
-def docker_desk(docker_engine: DockerEngine, tmp_path: Path) -> MakeDesk:
-    """A desk whose image runs a shell script."""
+def docker_env(docker_engine: DockerEngine, tmp_path: Path) -> MakeDesk:
+    """An environment whose image runs a shell script."""
 
     @contextmanager
-    def make(script: str = ADD, *, image: dict[str, Any] | None = None, **settings: Any) -> Iterator[Desk]:
+    def make(
+        script: str = ADD, *, image: dict[str, Any] | None = None, **settings: Any
+    ) -> Iterator[Environment]:
         name = f"localrun-test/run:{secrets.token_hex(4)}"
         config = {"Cmd": ["sh", "-c", script], "Env": ["PATH=/bin"], **(image or {})}
         docker_engine.load_image([image_archive(busybox_layer({}), name, **config)])
         try:
-            with make_desk(tmp_path, engine=docker_engine, image=name, **settings) as desk:
-                yield desk
+            with make_environment(tmp_path, engine=docker_engine, image=name, **settings) as env:
+                yield env
         finally:
             docker_engine.remove_image(name)
 
     return make
 
 
-def test_a_bundle_runs_end_to_end_and_leaves_no_container(docker_desk: MakeDesk) -> None:
-    with docker_desk() as desk:
-        record = desk.run(**VALUES)
-        assert desk.engine.find({LABEL_TASK: record.id}) == []
+def test_a_bundle_runs_end_to_end_and_leaves_no_container(docker_env: MakeDesk) -> None:
+    with docker_env() as env:
+        record = env.run(**VALUES)
+        assert env.engine.find({LABEL_TASK: record.id}) == []
     assert (record.state, record.outputs, record.warnings) == (TaskState.FINISHED, {"sum": 7}, [])
 
 
 @pytest.mark.parametrize("user", ["", "1234:1234"])
 def test_any_user_of_the_image_reads_the_inputs_and_writes_the_outputs(
-    docker_desk: MakeDesk, user: str
+    docker_env: MakeDesk, user: str
 ) -> None:
-    with docker_desk(image={"User": user}) as desk:
-        assert desk.run(**VALUES).outputs == {"sum": 7}
+    with docker_env(image={"User": user}) as env:
+        assert env.run(**VALUES).outputs == {"sum": 7}
 
 
-def test_the_images_own_entrypoint_command_user_and_folder_are_used(docker_desk: MakeDesk) -> None:
+def test_the_images_own_entrypoint_command_user_and_folder_are_used(docker_env: MakeDesk) -> None:
     config = {
         "Entrypoint": ["sh", "-c"],
         "Cmd": ["id -u; pwd; echo 7 > /outputs/sum"],
         "User": "77",
         "WorkingDir": "/tmp",
     }
-    with docker_desk(image=config) as desk:
-        record = desk.run(**VALUES)
+    with docker_env(image=config) as env:
+        record = env.run(**VALUES)
     assert (Path(record.folder) / "logs/task.log").read_text().split() == ["77", "/tmp"]
 
 
-def test_inputs_cannot_be_changed_unless_asked(docker_desk: MakeDesk) -> None:
+def test_inputs_cannot_be_changed_unless_asked(docker_env: MakeDesk) -> None:
     script = "echo 9 > /inputs/a && cat /inputs/a > /outputs/sum"
-    with docker_desk(script) as desk:
-        refused = desk.run(**VALUES)
-        allowed = desk.run(**VALUES, writable_inputs=True)
+    with docker_env(script) as env:
+        refused = env.run(**VALUES)
+        allowed = env.run(**VALUES, writable_inputs=True)
     assert refused.state is TaskState.FAILED
     assert "Read-only" in refused.message
     assert allowed.outputs == {"sum": 9}
 
 
 def test_a_task_has_no_network_unless_asked_and_localhost_resolves_all_the_same(
-    docker_desk: MakeDesk,
+    docker_env: MakeDesk,
 ) -> None:
     script = (
         "ls /sys/class/net; cat /proc/net/route | wc -l;"
         " ping -c1 -W1 localhost > /dev/null; echo $? > /outputs/sum"
     )
-    with docker_desk(script) as desk:
-        off = desk.run(**VALUES)
-        on = desk.run(**VALUES, network=True)
+    with docker_env(script) as env:
+        off = env.run(**VALUES)
+        on = env.run(**VALUES, network=True)
     assert (Path(off.folder) / "logs/task.log").read_text().split() == ["lo", "1"]
     assert "eth0" in (Path(on.folder) / "logs/task.log").read_text()
     assert (off.outputs, on.outputs) == ({"sum": 0}, {"sum": 0})
 
 
-def test_a_timeout_holds_against_a_program_that_ignores_the_request_to_end(docker_desk: MakeDesk) -> None:
-    with docker_desk("trap '' TERM; while :; do sleep 1; done", grace=0.5) as desk:
-        record = desk.run(**VALUES, timeout=0.5)
-        assert desk.engine.find({LABEL_TASK: record.id}) == []
+def test_a_timeout_holds_against_a_program_that_ignores_the_request_to_end(docker_env: MakeDesk) -> None:
+    with docker_env("trap '' TERM; while :; do sleep 1; done", grace=0.5) as env:
+        record = env.run(**VALUES, timeout=0.5)
+        assert env.engine.find({LABEL_TASK: record.id}) == []
     assert (record.cause, record.exit_code, record.oom) == ("TIMEOUT", 137, "no")
 
 
-def test_a_program_that_ends_when_asked_is_not_waited_for(docker_desk: MakeDesk) -> None:
-    with docker_desk("trap 'exit 0' TERM; echo 7 > /outputs/sum; sleep 60 & wait", grace=60) as desk:
-        record = desk.run(**VALUES, timeout=0.5)
+def test_a_program_that_ends_when_asked_is_not_waited_for(docker_env: MakeDesk) -> None:
+    with docker_env("trap 'exit 0' TERM; echo 7 > /outputs/sum; sleep 60 & wait", grace=60) as env:
+        record = env.run(**VALUES, timeout=0.5)
     assert record.cause == "TIMEOUT"
     assert record.timings["run"] < 30
     assert record.outputs == {"sum": 7}
 
 
-def test_too_much_memory_is_recognised(docker_desk: MakeDesk) -> None:
-    with docker_desk("tail /dev/zero") as desk:
-        record = desk.run(**VALUES, memory=16 * 1024**2)
+def test_too_much_memory_is_recognised(docker_env: MakeDesk) -> None:
+    with docker_env("tail /dev/zero") as env:
+        record = env.run(**VALUES, memory=16 * 1024**2)
     assert (record.state, record.cause) == (TaskState.FAILED, "OUT_OF_MEMORY")
     assert record.oom in ("yes", "suspected")
     assert "16 MiB" in record.message
 
 
-def test_a_signal_is_called_by_its_name(docker_desk: MakeDesk) -> None:
-    with docker_desk("kill -SEGV $$") as desk:
-        record = desk.run(**VALUES)
+def test_a_signal_is_called_by_its_name(docker_env: MakeDesk) -> None:
+    with docker_env("kill -SEGV $$") as env:
+        record = env.run(**VALUES)
     assert (record.cause, record.signal) == ("SIGNAL", "SIGSEGV")
 
 
-def test_a_program_that_is_not_there_is_named(docker_desk: MakeDesk) -> None:
-    with docker_desk(image={"Cmd": ["/app/nothing"]}) as desk:
-        record = desk.run(**VALUES)
+def test_a_program_that_is_not_there_is_named(docker_env: MakeDesk) -> None:
+    with docker_env(image={"Cmd": ["/app/nothing"]}) as env:
+        record = env.run(**VALUES)
     assert record.cause == "ENTRYPOINT_INVALID"
     assert "/app/nothing" in record.message
 
@@ -146,47 +148,47 @@ def test_an_image_for_another_architecture_is_recognised(docker_engine: DockerEn
     )
     docker_engine.load_image([archive])
     try:
-        with make_desk(tmp_path, engine=docker_engine, image=name) as desk:
-            record = desk.run(**VALUES)
+        with make_environment(tmp_path, engine=docker_engine, image=name) as env:
+            record = env.run(**VALUES)
     finally:
         docker_engine.remove_image(name)
     assert record.cause == "IMAGE_PLATFORM"
     assert "arm64" in record.message
 
 
-def test_outputs_are_collected_although_the_task_failed(docker_desk: MakeDesk) -> None:
-    with docker_desk("echo 7 > /outputs/sum; echo oh no >&2; exit 3") as desk:
-        record = desk.run(**VALUES)
+def test_outputs_are_collected_although_the_task_failed(docker_env: MakeDesk) -> None:
+    with docker_env("echo 7 > /outputs/sum; echo oh no >&2; exit 3") as env:
+        record = env.run(**VALUES)
     assert (record.cause, record.exit_code, record.outputs) == ("EXIT_NONZERO", 3, {"sum": 7})
     assert "oh no" in record.message
 
 
 @pytest.mark.parametrize("make", ["ln -s /etc/hostname", "busybox mkfifo", "busybox mknod -m 666"])
-def test_links_pipes_and_devices_in_the_outputs_are_refused(docker_desk: MakeDesk, make: str) -> None:
-    with docker_desk(f"{make} /outputs/sum {'c 1 5' if 'mknod' in make else ''}") as desk:
-        record = desk.run(**VALUES)
+def test_links_pipes_and_devices_in_the_outputs_are_refused(docker_env: MakeDesk, make: str) -> None:
+    with docker_env(f"{make} /outputs/sum {'c 1 5' if 'mknod' in make else ''}") as env:
+        record = env.run(**VALUES)
     assert (record.cause, record.outputs) == ("OUTPUTS_INVALID", {})
     assert "sum" in record.problems[0]["path"]
 
 
-def test_a_hardened_task_has_no_capabilities_and_a_read_only_root(docker_desk: MakeDesk) -> None:
+def test_a_hardened_task_has_no_capabilities_and_a_read_only_root(docker_env: MakeDesk) -> None:
     script = "touch /x 2>/dev/null || grep CapEff /proc/self/status; touch /tmp/x && echo 7 > /outputs/sum"
-    with docker_desk(script) as desk:
-        record = desk.run(**VALUES, hardened=True)
+    with docker_env(script) as env:
+        record = env.run(**VALUES, hardened=True)
     assert record.outputs == {"sum": 7}
     assert (Path(record.folder) / "logs/task.log").read_text().split() == ["CapEff:", "0" * 16]
 
 
-def test_a_large_local_file_is_mounted_and_not_copied(docker_desk: MakeDesk, tmp_path: Path) -> None:
+def test_a_large_local_file_is_mounted_and_not_copied(docker_env: MakeDesk, tmp_path: Path) -> None:
     scan = tmp_path / "scan.bin"
     with scan.open("wb") as stream:
         stream.truncate(1024**3)
-    with docker_desk("stat -c %s /inputs/scan > /outputs/sum") as desk:
-        text = desk.bundle.read_text().replace(
+    with docker_env("stat -c %s /inputs/scan > /outputs/sum") as env:
+        text = env.bundle.read_text().replace(
             "inputs:\n  a:", "inputs:\n  scan: {type: file, description: d, display_name: S}\n  a:"
         )
-        desk.bundle.write_text(text)
-        record = desk.run(values={"a": 1, "b": 2, "scan": scan})
+        env.bundle.write_text(text)
+        record = env.run(values={"a": 1, "b": 2, "scan": scan})
         (inside,) = Path(record.folder).glob("inputs/scan")
     assert record.outputs == {"sum": 1024**3}
     assert inside.stat().st_size == 0
@@ -232,17 +234,17 @@ def tcp_engine() -> Iterator[str]:
 
 @pytest.mark.parametrize("hardened", [False, True])
 def test_an_engine_that_does_not_see_our_files_gets_and_gives_archives(
-    docker_desk: MakeDesk, tcp_engine: str, tmp_path: Path, hardened: bool
+    docker_env: MakeDesk, tcp_engine: str, tmp_path: Path, hardened: bool
 ) -> None:
     if os.geteuid() != 0:
         skip_or_fail("only root can hide a folder from the engine")
     script = "mkdir -p /outputs/deep; umask 077; cat /inputs/a /inputs/b > /outputs/sum; ls -l /inputs"
     hidden = tmp_path / "hidden"
     hidden.mkdir()
-    with docker_desk(script, image={"User": "1234"}) as desk:
+    with docker_env(script, image={"User": "1234"}) as env:
         run = (
-            f"mount -t tmpfs none {hidden} && cp {desk.bundle} {hidden}/descriptor.yml && cd {hidden} && "
-            f"{sys.executable} -m localrun run descriptor.yml --image {desk.image} -i a=3 -i b=4 --json "
+            f"mount -t tmpfs none {hidden} && cp {env.bundle} {hidden}/descriptor.yml && cd {hidden} && "
+            f"{sys.executable} -m localrun run descriptor.yml --image {env.image} -i a=3 -i b=4 --json "
             f"{'--hardened' if hardened else ''}"
         )
         done = subprocess.run(
@@ -261,18 +263,18 @@ def test_an_engine_that_does_not_see_our_files_gets_and_gives_archives(
 
 
 def test_an_ordinary_user_owns_what_a_root_task_made_and_can_delete_it(
-    docker_desk: MakeDesk, as_other_user: OtherUser
+    docker_env: MakeDesk, as_other_user: OtherUser
 ) -> None:
     script = (
         "umask 077; mkdir -p /outputs/deep/er; echo x > /outputs/deep/er/file; echo 7 > /outputs/sum;"
         " chmod 000 /outputs/deep/er; ln -s sum /outputs/alias"
     )
     folder = as_other_user.folder("outputs")
-    with docker_desk(script) as desk:
+    with docker_env(script) as env:
         bundle = folder / "descriptor.yml"
-        bundle.write_text(desk.bundle.read_text())
+        bundle.write_text(env.bundle.read_text())
         done = as_other_user.localrun(
-            "run", "descriptor.yml", "--image", desk.image, "-i", "a=3", "-i", "b=4", "-o", "out", cwd=folder
+            "run", "descriptor.yml", "--image", env.image, "-i", "a=3", "-i", "b=4", "-o", "out", cwd=folder
         )
         assert done.returncode == 0, done.stderr
         deep = next(folder.glob(".localrun/tasks/*/outputs/deep/er/file"))
@@ -284,20 +286,20 @@ def test_an_ordinary_user_owns_what_a_root_task_made_and_can_delete_it(
 
 
 def test_a_file_that_others_may_not_read_is_copied_and_left_as_it_is(
-    docker_desk: MakeDesk, as_other_user: OtherUser
+    docker_env: MakeDesk, as_other_user: OtherUser
 ) -> None:
     folder = as_other_user.folder("private")
     secret = folder / "scan.bin"
     secret.write_text("12345")
     os.chown(secret, as_other_user.uid, as_other_user.gid)
     secret.chmod(0o600)
-    with docker_desk("wc -c < /inputs/scan > /outputs/sum", image={"User": "1234"}) as desk:
-        text = desk.bundle.read_text().replace(
+    with docker_env("wc -c < /inputs/scan > /outputs/sum", image={"User": "1234"}) as env:
+        text = env.bundle.read_text().replace(
             "inputs:\n  a:", "inputs:\n  scan: {type: file, description: d, display_name: S}\n  a:"
         )
         (folder / "descriptor.yml").write_text(text)
         done = as_other_user.localrun(
-            *["run", "descriptor.yml", "--image", desk.image, "--json"],
+            *["run", "descriptor.yml", "--image", env.image, "--json"],
             *["-i", "a=3", "-i", "b=4", "-i", "scan=@scan.bin"],
             cwd=folder,
         )
@@ -316,14 +318,14 @@ def test_a_silent_build_ends_at_once_when_it_is_killed_and_leaves_nothing(
     loaded = docker_engine.load_image([archive])
     (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN echo one > /one\nRUN sleep 60\n")
     try:
-        with make_desk(tmp_path, engine=docker_engine, image=base) as desk, started(mark) as events:
-            task = desk.submit(values={"a": 1, "b": 2}, image=None, bundle=tmp_path)
+        with make_environment(tmp_path, engine=docker_engine, image=base) as env, started(mark) as events:
+            task = env.submit(values={"a": 1, "b": 2}, image=None, bundle=tmp_path)
             assert all(events.readline() for _ in ("one", "two"))
 
             # When it is killed meanwhile
             begun = time.monotonic()
-            desk.app.manager.kill(task)
-            record = desk.app.manager.wait(task, 30)
+            env.app.manager.kill(task)
+            record = env.app.manager.wait(task, 30)
 
         # Then it ends, and neither its container nor the image of its first step is there
         assert record is not None

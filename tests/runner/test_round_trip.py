@@ -20,7 +20,7 @@ from localrun.descriptor.types import TYPES
 from localrun.engines.dockerd import DockerEngine
 from localrun.task.states import TaskState
 from tests.support.descriptors import as_json, make
-from tests.support.environment import Desk, make_desk
+from tests.support.environment import Environment, make_environment
 from tests.support.image_files import dicom, jpeg, png, slide, tiff
 from tests.support.images import busybox_layer, image_archive
 
@@ -142,15 +142,15 @@ def test_a_copied_file_holds_the_same_value(drawn: tuple[dict[str, Any], dict[st
 
 
 @pytest.fixture(scope="module")
-def copier(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A desk whose task copies its inputs."""
+def copier(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    """An environment whose task copies its inputs."""
     name = f"localrun-test/copy:{secrets.token_hex(4)}"
     command = ["cp", "-R", "/inputs/.", "/outputs/"]
     archive = image_archive(busybox_layer({}), name, Cmd=command, Env=["PATH=/bin"])
     docker_engine.load_image([archive])
     try:
-        with make_desk(tmp_path_factory.mktemp("copy"), engine=docker_engine, image=name) as desk:
-            yield desk
+        with make_environment(tmp_path_factory.mktemp("copy"), engine=docker_engine, image=name) as env:
+            yield env
     finally:
         docker_engine.remove_image(name)
 
@@ -159,7 +159,7 @@ def copier(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory
 @settings(max_examples=5, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(parameters())
 def test_a_container_that_copies_gives_the_same_values(
-    copier: Desk, drawn: tuple[dict[str, Any], dict[str, Any]]
+    copier: Environment, drawn: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
     kinds, wanted = drawn
     copier.bundle.write_text(json.dumps(as_json(kinds, kinds), ensure_ascii=False))

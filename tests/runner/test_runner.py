@@ -17,7 +17,7 @@ from localrun.runner.container_spec import LABEL_TASK
 from localrun.task.events import Event
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from tests.support.environment import Desk, make_desk
+from tests.support.environment import Environment, make_environment
 
 LIFE = ["CREATED", "PROVISIONED", "QUEUING", "QUEUED", "PENDING", "RUNNING", "FINISHED"]
 
@@ -29,44 +29,44 @@ def add(container: FakeContainer) -> int:
     return 0
 
 
-def run(desk: Desk, **options: object) -> TaskRecord:
-    return desk.run(assignments=("a=3", "b=4"), **options)
+def run(env: Environment, **options: object) -> TaskRecord:
+    return env.run(assignments=("a=3", "b=4"), **options)
 
 
 def test_a_task_passes_every_state_and_gives_its_outputs(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        record = run(desk)
+    with make_environment(tmp_path, add) as env:
+        record = run(env)
     assert [str(state) for state, _ in record.history] == LIFE
     assert (record.outputs, record.exit_code, record.cause) == ({"sum": 7}, 0, None)
     assert record.inputs == {"a": 3, "b": 4}
-    assert desk.app.store.open(record.id).load() == record
+    assert env.app.store.open(record.id).load() == record
 
 
 def test_the_three_steps_are_records_in_their_order(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        record = run(desk)
+    with make_environment(tmp_path, add) as env:
+        record = run(env)
     assert [str(step.name) for step in record.steps] == ["permissions", "task", "outputs"]
     assert all(step.exit_code == 0 and step.how and step.seconds is not None for step in record.steps)
     assert (Path(record.folder) / (record.steps[1].log or "")).read_text() == "adding 3 and 4\n"
 
 
 def test_it_says_where_the_time_went(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        record = run(desk)
+    with make_environment(tmp_path, add) as env:
+        record = run(env)
     phases = ["bundle", "admission", "image", "permissions", "create", "start", "run", "outputs", "remove"]
     assert list(record.timings) == phases
 
 
 def test_nothing_stays_in_the_engine(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        run(desk)
-        assert desk.engine.find({LABEL_TASK: ""}) == []
+    with make_environment(tmp_path, add) as env:
+        run(env)
+        assert env.engine.find({LABEL_TASK: ""}) == []
 
 
 def test_what_the_task_writes_is_told_as_it_comes(tmp_path: Path) -> None:
     seen: list[Event] = []
-    with make_desk(tmp_path, add) as desk:
-        desk.run(assignments=("a=1", "b=1"), listener=seen.append)
+    with make_environment(tmp_path, add) as env:
+        env.run(assignments=("a=1", "b=1"), listener=seen.append)
     assert [event.data["text"] for event in seen if event.kind == "log"] == ["adding 1 and 1\n"]
 
 
@@ -76,8 +76,8 @@ def test_another_exit_code_than_0_fails_the_task_although_outputs_are_there(tmp_
         container.stderr.write("Traceback: oh no\n")
         return 3
 
-    with make_desk(tmp_path, program) as desk:
-        record = run(desk)
+    with make_environment(tmp_path, program) as env:
+        record = run(env)
     assert (record.state, record.cause, record.exit_code) == (TaskState.FAILED, "EXIT_NONZERO", 3)
     assert record.outputs == {"sum": 7}
     assert "oh no" in record.message
@@ -90,8 +90,8 @@ def test_outputs_that_do_not_fit_fail_the_task_and_are_all_listed(tmp_path: Path
         container.path("/outputs/extra").write_text("x")
         return 0
 
-    with make_desk(tmp_path, program) as desk:
-        record = run(desk)
+    with make_environment(tmp_path, program) as env:
+        record = run(env)
     assert (record.state, record.cause) == (TaskState.FAILED, "OUTPUTS_INVALID")
     (problem,) = record.problems
     assert "sum" in problem["path"]
@@ -104,8 +104,8 @@ def test_a_task_that_takes_too_long_is_stopped_and_says_so(tmp_path: Path) -> No
         container.stopped.wait()
         return 0
 
-    with make_desk(tmp_path, program) as desk:
-        record = run(desk, timeout=0.05)
+    with make_environment(tmp_path, program) as env:
+        record = run(env, timeout=0.05)
     assert (record.state, record.cause) == (TaskState.FAILED, "TIMEOUT")
     assert "0.05 s" in record.message
 
@@ -115,8 +115,8 @@ def test_a_task_that_ignores_the_request_to_end_is_ended_after_the_grace(tmp_pat
         container.killed.wait()
         return 0
 
-    with make_desk(tmp_path, program, grace=0.05) as desk:
-        record = run(desk, timeout=0.05)
+    with make_environment(tmp_path, program, grace=0.05) as env:
+        record = run(env, timeout=0.05)
     assert (record.cause, record.exit_code, record.oom) == ("TIMEOUT", 137, "no")
 
 
@@ -129,11 +129,11 @@ def test_a_killed_task_ends_killed_and_keeps_what_it_wrote(tmp_path: Path) -> No
         container.stopped.wait()
         return 0
 
-    with make_desk(tmp_path, program) as desk:
-        task = desk.submit(assignments=("a=3", "b=4"))
+    with make_environment(tmp_path, program) as env:
+        task = env.submit(assignments=("a=3", "b=4"))
         assert started.wait(5)
-        desk.app.manager.kill(task)
-        record = desk.app.manager.wait(task)
+        env.app.manager.kill(task)
+        record = env.app.manager.wait(task)
     assert record is not None
     assert (record.state, record.cause, record.outputs) == (TaskState.KILLED, "KILLED", {"sum": 7})
 
@@ -147,10 +147,10 @@ def test_a_task_that_is_killed_before_its_container_starts_never_runs(tmp_path: 
 
     def stop_at_pending(event: Event) -> None:
         if event.message == "PENDING":
-            desk.app.store.open(event.task_id).request_kill()
+            env.app.store.open(event.task_id).request_kill()
 
-    with make_desk(tmp_path, program) as desk:
-        record = desk.run(assignments=("a=3", "b=4"), listener=stop_at_pending)
+    with make_environment(tmp_path, program) as env:
+        record = env.run(assignments=("a=3", "b=4"), listener=stop_at_pending)
     assert (record.state, record.steps[-1].name) == (TaskState.KILLED, "permissions")
     assert not ran.is_set()
 
@@ -162,23 +162,23 @@ def test_a_request_to_stop_at_the_very_moment_of_the_start_is_not_lost(tmp_path:
 
     def stop_at_running(event: Event) -> None:
         if event.message == "RUNNING":
-            desk.app.store.open(event.task_id).request_kill()
+            env.app.store.open(event.task_id).request_kill()
 
-    with make_desk(tmp_path, program) as desk:
-        record = desk.run(assignments=("a=3", "b=4"), listener=stop_at_running)
+    with make_environment(tmp_path, program) as env:
+        record = env.run(assignments=("a=3", "b=4"), listener=stop_at_running)
     assert record.state is TaskState.KILLED
 
 
 def test_out_of_memory_is_told_with_the_limit(tmp_path: Path) -> None:
-    with make_desk(tmp_path, lambda container: Exit(137, oom_killed=True)) as desk:
-        record = run(desk, memory=64 * 1024**2)
+    with make_environment(tmp_path, lambda container: Exit(137, oom_killed=True)) as env:
+        record = run(env, memory=64 * 1024**2)
     assert (record.cause, record.oom, record.signal) == ("OUT_OF_MEMORY", "yes", "SIGKILL")
     assert "64 MiB" in record.message
 
 
 def test_an_engine_whose_files_are_not_ours_gets_and_gives_archives(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add, shares_files=False) as desk:
-        record = run(desk)
+    with make_environment(tmp_path, add, shares_files=False) as env:
+        record = run(env)
     assert (record.state, record.outputs) == (TaskState.FINISHED, {"sum": 7})
     assert "archive" in record.steps[2].how
 
@@ -199,22 +199,22 @@ class Failing(FakeEngine):
 @pytest.mark.parametrize("verb", ["create", "start", "wait"])
 def test_an_engine_that_fails_ends_the_task_with_the_engines_cause(tmp_path: Path, verb: str) -> None:
     error = EngineError("the daemon went away", cause=Cause.ENGINE_LOST, remedy="start it")
-    with make_desk(tmp_path, engine=Failing(verb, error)) as desk:
-        record = run(desk)
+    with make_environment(tmp_path, engine=Failing(verb, error)) as env:
+        record = run(env)
     assert (record.state, record.cause) == (TaskState.FAILED, "ENGINE_LOST")
     assert (record.message, record.remedy) == ("the daemon went away", "start it")
 
 
 def test_a_container_that_cannot_be_removed_is_a_warning(tmp_path: Path) -> None:
-    with make_desk(tmp_path, engine=Failing("remove", ContainerGone("gone"))) as desk:
-        record = run(desk)
+    with make_environment(tmp_path, engine=Failing("remove", ContainerGone("gone"))) as env:
+        record = run(env)
     assert record.state is TaskState.FINISHED
     assert "could not be removed: gone" in record.warnings[0]
 
 
 def test_an_image_that_is_not_there_ends_the_task_before_a_container_is_made(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        record = desk.run(assignments=("a=3", "b=4"), image="nowhere/none:1", pull="never")
+    with make_environment(tmp_path, add) as env:
+        record = env.run(assignments=("a=3", "b=4"), image="nowhere/none:1", pull="never")
         assert record.cause == str(ImageError("", cause=Cause.IMAGE_MISSING).cause)
         assert record.container is None
 
@@ -225,8 +225,8 @@ def test_a_bug_of_ours_is_an_end_too_and_leaves_a_traceback_to_report(tmp_path: 
             return Exit(1 // len(""))
 
     engine = Buggy(add)
-    with make_desk(tmp_path, engine=engine) as desk:
-        record = run(desk)
+    with make_environment(tmp_path, engine=engine) as env:
+        record = run(env)
     assert (record.state, record.cause) == (TaskState.FAILED, "INTERNAL")
     assert "ZeroDivisionError" in record.message
     assert "ZeroDivisionError" in (Path(record.folder) / "traceback.txt").read_text()
@@ -245,11 +245,11 @@ def test_a_task_that_fills_the_disk_comes_to_its_end_and_leaves_no_container(tmp
         container.stderr.write("No space left on device\n")
         return 1
 
-    with make_desk(tmp_path, fill) as desk:
-        record = run(desk)
-        assert desk.engine.find({LABEL_TASK: ""}) == []
+    with make_environment(tmp_path, fill) as env:
+        record = run(env)
+        assert env.engine.find({LABEL_TASK: ""}) == []
     assert (record.state, record.cause) == (TaskState.FAILED, "DISK_FULL")
-    assert desk.app.store.open(record.id).load() == record
+    assert env.app.store.open(record.id).load() == record
     assert not (Path(record.folder) / "reserve").exists()
 
 
@@ -260,7 +260,7 @@ def test_a_disk_that_is_full_when_we_write_is_no_bug_of_ours(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("localrun.values.collect", full)
-    with make_desk(tmp_path, add) as desk:
-        record = run(desk)
+    with make_environment(tmp_path, add) as env:
+        record = run(env)
     assert record.cause == "DISK_FULL"
     assert not (Path(record.folder) / "traceback.txt").exists()

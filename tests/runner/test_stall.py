@@ -19,7 +19,7 @@ from localrun.runner import usage as metrics
 from localrun.runner.stall import StallDetector, idle_seconds
 from localrun.task.events import Event
 from localrun.task.states import TaskState
-from tests.support.environment import make_desk
+from tests.support.environment import make_environment
 
 
 def use(cpu: float = 0.0, moved: int = 0) -> Usage:
@@ -112,10 +112,10 @@ def test_a_stalled_task_gets_a_warning_and_ends_as_it_ends(
 
     engine = FakeEngine(wait)
     engine.usage_interval = 0.01
-    with make_desk(tmp_path, engine=engine, stall=0.05) as desk:
-        task = desk.submit(values={"a": 1, "b": 2}, listener=hear)
+    with make_environment(tmp_path, engine=engine, stall=0.05) as env:
+        task = env.submit(values={"a": 1, "b": 2}, listener=hear)
         assert warned.wait(20)
-        ended = desk.app.manager.wait(task)
+        ended = env.app.manager.wait(task)
     assert ended is not None
     assert ended.state is TaskState.FINISHED
     assert [text.split(":")[0] for text in ended.warnings] == ["the task may hang"]

@@ -26,7 +26,7 @@ from localrun.runner.usage import (
 from localrun.task.record import Resources, RunPlan, TaskRecord, UsageRecord
 from localrun.task.states import TaskState
 from localrun.task.workspace import TaskStore, Workspace
-from tests.support.environment import make_desk
+from tests.support.environment import make_environment
 from tests.support.images import busybox_layer, image_archive
 
 MIB = 1024**2
@@ -194,15 +194,15 @@ def test_a_running_task_is_measured_into_its_folder_and_its_record(tmp_path: Pat
     program, engine = Grower(), FakeEngine()
     engine.program = program
     engine.usage_interval = 0.01
-    with make_desk(tmp_path, engine=engine) as desk:
-        task = desk.submit(values={"a": 1, "b": 2})
+    with make_environment(tmp_path, engine=engine) as env:
+        task = env.submit(values={"a": 1, "b": 2})
         path = task.workspace.usage
         while len(list(read_samples(path))) < 3:
             assert not program.go.wait(0.01)
         before = with_current_usage(task.workspace, task.workspace.load()).usage
         live = task.record.usage
         program.go.set()
-        desk.app.manager.wait(task)
+        env.app.manager.wait(task)
         written = task.workspace.load().usage
     assert before is not None
     assert before.memory_peak == 8 * MIB
@@ -224,8 +224,8 @@ def test_a_task_of_less_than_a_second_costs_no_thread_no_file_and_no_question(tm
         begun.extend(thread.name for thread in threading.enumerate())
 
     engine = Asked(look)
-    with make_desk(tmp_path, engine=engine) as desk:
-        ended = desk.run(values={"a": 1, "b": 2})
+    with make_environment(tmp_path, engine=engine) as env:
+        ended = env.run(values={"a": 1, "b": 2})
     assert not [name for name in begun if name.startswith("meter")]
     assert ended.usage is None
     assert not (Path(ended.folder) / "logs/usage.jsonl").exists()
@@ -341,8 +341,8 @@ def test_what_a_real_container_uses_is_seen(docker_engine: DockerEngine, tmp_pat
         [image_archive(busybox_layer({}), name, Cmd=["sh", "-c", script], Env=["PATH=/bin"])]
     )
     try:
-        with make_desk(tmp_path, engine=docker_engine, image=name) as desk:
-            ended = desk.run(values={"a": 1, "b": 2}, timeout=60)
+        with make_environment(tmp_path, engine=docker_engine, image=name) as env:
+            ended = env.run(values={"a": 1, "b": 2}, timeout=60)
     finally:
         docker_engine.remove_image(name)
     assert ended.state is TaskState.FINISHED, ended.message

@@ -9,35 +9,35 @@ import pytest
 from localrun.engines.fake import FakeContainer
 from localrun.server import file_response
 from tests.server.test_bundle_store import zip_bundle
-from tests.support.server_client import add, serve_desk
+from tests.support.server_client import add, serve_environment
 
 
 def test_a_task_starts_when_its_last_input_has_come(tmp_path: Path) -> None:
-    with serve_desk(tmp_path, add) as desk:
-        task_id = desk.run(a=3)
-        answer = desk.client.put(f"/task/{task_id}/inputs/b", content=iter([b"1", b"0"]))
+    with serve_environment(tmp_path, add) as env:
+        task_id = env.run(a=3)
+        answer = env.client.put(f"/task/{task_id}/inputs/b", content=iter([b"1", b"0"]))
         assert answer.status_code == 200
-        assert desk.wait(task_id)["outputs"] == {"sum": 13}
+        assert env.wait(task_id)["outputs"] == {"sum": 13}
 
 
 def test_an_input_that_does_not_fit_is_refused_and_can_be_sent_again(tmp_path: Path) -> None:
-    with serve_desk(tmp_path, add) as desk:
-        task_id = desk.run(a=3)
-        answer = desk.client.put(f"/task/{task_id}/inputs/b", content=b"four")
+    with serve_environment(tmp_path, add) as env:
+        task_id = env.run(a=3)
+        answer = env.client.put(f"/task/{task_id}/inputs/b", content=b"four")
         assert answer.status_code == 422
         assert answer.json()["detail"][0]["loc"] == ["body", "task", "inputs", "b"]
-        assert desk.client.put(f"/task/{task_id}/inputs/c", content=b"4").status_code == 422
-        desk.client.put(f"/task/{task_id}/inputs/b", content=b"4")
-        assert desk.wait(task_id)["outputs"] == {"sum": 7}
-        assert desk.client.put(f"/task/{task_id}/inputs/b", content=b"4").status_code == 409
+        assert env.client.put(f"/task/{task_id}/inputs/c", content=b"4").status_code == 422
+        env.client.put(f"/task/{task_id}/inputs/b", content=b"4")
+        assert env.wait(task_id)["outputs"] == {"sum": 7}
+        assert env.client.put(f"/task/{task_id}/inputs/b", content=b"4").status_code == 409
 
 
 def test_an_output_is_downloaded_as_a_file_that_no_browser_shows(tmp_path: Path) -> None:
-    with serve_desk(tmp_path, add) as desk:
-        task_id = desk.run(a=3, b=4)
-        desk.wait(task_id)
-        listed = desk.client.get(f"/task/{task_id}/outputs").json()
-        answer = desk.client.get(listed["files"]["sum"])
+    with serve_environment(tmp_path, add) as env:
+        task_id = env.run(a=3, b=4)
+        env.wait(task_id)
+        listed = env.client.get(f"/task/{task_id}/outputs").json()
+        answer = env.client.get(listed["files"]["sum"])
     assert listed["outputs"] == {"sum": 7}
     assert answer.content == b"7"
     assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''sum"
@@ -47,8 +47,8 @@ def test_an_output_is_downloaded_as_a_file_that_no_browser_shows(tmp_path: Path)
 
 
 def test_no_output_is_sent_before_the_end(tmp_path: Path) -> None:
-    with serve_desk(tmp_path) as desk:
-        assert desk.client.get(f"/task/{desk.run(a=1)}/outputs/sum").status_code == 409
+    with serve_environment(tmp_path) as env:
+        assert env.client.get(f"/task/{env.run(a=1)}/outputs/sum").status_code == 409
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,10 @@ def test_what_is_no_file_of_the_outputs_is_not_sent(tmp_path: Path, name: str) -
         os.mkfifo(container.path("/outputs/pipe"))
         return add(container)
 
-    with serve_desk(tmp_path, program) as desk:
-        task_id = desk.run(a=3, b=4)
-        desk.wait(task_id)
-        assert desk.client.get(f"/task/{task_id}/outputs/{name}").status_code == 404
+    with serve_environment(tmp_path, program) as env:
+        task_id = env.run(a=3, b=4)
+        env.wait(task_id)
+        assert env.client.get(f"/task/{task_id}/outputs/{name}").status_code == 404
 
 
 def test_of_a_folder_the_names_are_told_and_its_files_are_sent(tmp_path: Path) -> None:
@@ -75,11 +75,11 @@ def test_of_a_folder_the_names_are_told_and_its_files_are_sent(tmp_path: Path) -
         container.path("/outputs/many/0").write_text("zero")
         return add(container)
 
-    with serve_desk(tmp_path, program) as desk:
-        task_id = desk.run(a=3, b=4)
-        desk.wait(task_id)
-        assert desk.client.get(f"/task/{task_id}/outputs/many").json()["entries"] == ["0"]
-        assert desk.client.get(f"/task/{task_id}/outputs/many/0").text == "zero"
+    with serve_environment(tmp_path, program) as env:
+        task_id = env.run(a=3, b=4)
+        env.wait(task_id)
+        assert env.client.get(f"/task/{task_id}/outputs/many").json()["entries"] == ["0"]
+        assert env.client.get(f"/task/{task_id}/outputs/many/0").text == "zero"
 
 
 def test_a_file_that_shrinks_or_grows_is_never_sent_longer_than_was_said(tmp_path: Path) -> None:
@@ -124,11 +124,11 @@ def test_a_download_that_was_broken_off_goes_on_where_it_was(
         container.path("/outputs/log").write_text("0123456789")
         return add(container)
 
-    with serve_desk(tmp_path, program) as desk:
-        task_id = desk.run(a=3, b=4)
-        desk.wait(task_id)
+    with serve_environment(tmp_path, program) as env:
+        task_id = env.run(a=3, b=4)
+        env.wait(task_id)
         headers = {"Range": asked} if asked else {}
-        answer = desk.client.get(f"/task/{task_id}/outputs/log", headers=headers)
+        answer = env.client.get(f"/task/{task_id}/outputs/log", headers=headers)
     assert (answer.status_code, answer.headers.get("content-range")) == (status, told)
     if content is not None:
         assert answer.text == content
@@ -137,52 +137,52 @@ def test_a_download_that_was_broken_off_goes_on_where_it_was(
 
 
 def test_a_part_of_another_file_than_was_meant_is_all_of_it(tmp_path: Path) -> None:
-    with serve_desk(tmp_path, add) as desk:
-        task_id = desk.run(a=30, b=4)
-        desk.wait(task_id)
+    with serve_environment(tmp_path, add) as env:
+        task_id = env.run(a=30, b=4)
+        env.wait(task_id)
         path = f"/task/{task_id}/outputs/sum"
-        first = desk.client.get(path)
+        first = env.client.get(path)
         for name in ("etag", "last-modified"):
-            again = desk.client.get(path, headers={"Range": "bytes=1-", "If-Range": first.headers[name]})
+            again = env.client.get(path, headers={"Range": "bytes=1-", "If-Range": first.headers[name]})
             assert (again.status_code, again.text) == (206, "4")
-        other = desk.client.get(path, headers={"Range": "bytes=1-", "If-Range": '"other"'})
+        other = env.client.get(path, headers={"Range": "bytes=1-", "If-Range": '"other"'})
         assert (other.status_code, other.text) == (200, "34")
 
 
 def test_an_uploaded_bundle_can_be_named_by_a_task(tmp_path: Path) -> None:
-    with serve_desk(tmp_path, add, bundles=()) as desk:
-        kept = desk.client.post("/bundle", content=zip_bundle()).json()
+    with serve_environment(tmp_path, add, bundles=()) as env:
+        kept = env.client.post("/bundle", content=zip_bundle()).json()
         assert (kept["status"], kept["name"]) == ("bundle_kept", "com.example.add:1.0.0")
-        listed = desk.client.get("/bundle").json()["bundles"]
+        listed = env.client.get("/bundle").json()["bundles"]
         assert [(each["name"], each["path"]) for each in listed] == [(kept["name"], None)]
-        task = {"bundle": kept["name"], "image": desk.desk.image, "inputs": {"a": 1, "b": 2}}
-        assert desk.wait(desk.post(task)["task_id"])["outputs"] == {"sum": 3}
+        task = {"bundle": kept["name"], "image": env.env.image, "inputs": {"a": 1, "b": 2}}
+        assert env.wait(env.post(task)["task_id"])["outputs"] == {"sum": 3}
 
 
 def test_what_is_no_bundle_or_too_large_or_a_form_is_refused(tmp_path: Path) -> None:
-    with serve_desk(tmp_path, bundles=(), upload_limit=1000) as desk:
-        assert desk.client.post("/bundle", content=b"hello").status_code == 422
-        assert desk.client.post("/bundle", content=bytes(1001)).status_code == 413
-        assert desk.client.post("/bundle", content=iter([bytes(600), bytes(600)])).status_code == 413
-        assert desk.client.post("/bundle", files={"file": b"x"}).status_code == 415
-        assert desk.client.get("/bundle").json()["bundles"] == []
+    with serve_environment(tmp_path, bundles=(), upload_limit=1000) as env:
+        assert env.client.post("/bundle", content=b"hello").status_code == 422
+        assert env.client.post("/bundle", content=bytes(1001)).status_code == 413
+        assert env.client.post("/bundle", content=iter([bytes(600), bytes(600)])).status_code == 413
+        assert env.client.post("/bundle", files={"file": b"x"}).status_code == 415
+        assert env.client.get("/bundle").json()["bundles"] == []
     uploads = tmp_path / ".localrun" / "bundles"
     assert [path for path in uploads.rglob("*") if path.is_file()] == []
 
 
 def test_another_bundle_of_the_same_name_is_a_conflict(tmp_path: Path) -> None:
-    with serve_desk(tmp_path, bundles=()) as desk:
-        assert desk.client.post("/bundle", content=zip_bundle()).status_code == 200
+    with serve_environment(tmp_path, bundles=()) as env:
+        assert env.client.post("/bundle", content=zip_bundle()).status_code == 200
         other = zip_bundle(note="# changed\n")
-        assert desk.client.post("/bundle", content=other).status_code == 409
-        assert desk.client.post("/bundle", params={"replace": True}, content=other).status_code == 200
+        assert env.client.post("/bundle", content=other).status_code == 409
+        assert env.client.post("/bundle", params={"replace": True}, content=other).status_code == 200
 
 
 def test_no_file_of_the_host_outside_the_roots_becomes_an_input(tmp_path: Path) -> None:
-    with serve_desk(tmp_path) as desk:
-        text = desk.desk.bundle.read_text().replace("a: {type: integer", "a: {type: file")
-        desk.desk.bundle.write_text(text)
+    with serve_environment(tmp_path) as env:
+        text = env.env.bundle.read_text().replace("a: {type: integer", "a: {type: file")
+        env.env.bundle.write_text(text)
         (tmp_path / "mine.txt").write_text("mine")
         for name, status in (("@/etc/passwd", 422), ("/etc/passwd", 422), ("../x", 422), ("@mine.txt", 200)):
-            answer = desk.client.post("/task", json={"task": desk.bundle(a=name, b=1), "assigned_by": "ray"})
+            answer = env.client.post("/task", json={"task": env.bundle(a=name, b=1), "assigned_by": "ray"})
             assert (name, answer.status_code) == (name, status)

@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.support.server_client import ServerDesk, live, serve_desk
+from tests.support.server_client import ServerEnvironment, live, serve_environment
 
 CHECKS = [
     not_a_server_error,
@@ -28,13 +28,13 @@ CHECKS = [
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[ServerDesk]:
-    with serve_desk(tmp_path) as desk:
-        yield desk
+def env(tmp_path: Path) -> Iterator[ServerEnvironment]:
+    with serve_environment(tmp_path) as env:
+        yield env
 
 
-def test_the_document_lists_every_route_and_what_each_takes(desk: ServerDesk) -> None:
-    found = desk.client.get("/openapi.json").json()
+def test_the_document_lists_every_route_and_what_each_takes(env: ServerEnvironment) -> None:
+    found = env.client.get("/openapi.json").json()
     assert set(found["paths"]) == {
         "/heartbeat",
         "/task",
@@ -59,39 +59,39 @@ def test_the_document_lists_every_route_and_what_each_takes(desk: ServerDesk) ->
             )
 
 
-def test_every_reference_in_the_document_leads_somewhere(desk: ServerDesk) -> None:
-    text = desk.client.get("/openapi.json").text
-    known = desk.client.get("/openapi.json").json()["components"]["schemas"]
+def test_every_reference_in_the_document_leads_somewhere(env: ServerEnvironment) -> None:
+    text = env.client.get("/openapi.json").text
+    known = env.client.get("/openapi.json").json()["components"]["schemas"]
     wanted = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
     assert wanted <= set(known)
     assert "$defs" not in text
 
 
-def test_the_page_loads_nothing_from_elsewhere(desk: ServerDesk) -> None:
-    answer = desk.client.get("/docs")
+def test_the_page_loads_nothing_from_elsewhere(env: ServerEnvironment) -> None:
+    answer = env.client.get("/docs")
     assert answer.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", answer.text) == []
     assert "innerHTML" not in answer.text
-    assert desk.client.get("/", follow_redirects=False).headers["location"] == "/docs"
+    assert env.client.get("/", follow_redirects=False).headers["location"] == "/docs"
 
 
 @pytest.fixture
-def operations(desk: ServerDesk) -> Iterator[list[APIOperation[Any, Any, Any, Any]]]:
-    with live(desk.site) as address:
+def operations(env: ServerEnvironment) -> Iterator[list[APIOperation[Any, Any, Any, Any]]]:
+    with live(env.site) as address:
         schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
         yield [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
 
 
 def test_whatever_is_sent_is_answered_as_the_document_says(
-    desk: ServerDesk, operations: list[APIOperation[Any, Any, Any, Any]]
+    env: ServerEnvironment, operations: list[APIOperation[Any, Any, Any, Any]]
 ) -> None:
-    desk.site.app.manager.create_task({}, "ray", task_id="known")
+    env.site.app.manager.create_task({}, "ray", task_id="known")
     statuses = []
     for operation in operations:
         if operation.path.endswith("/events"):  # a stream has no end before its task has
-            for task in desk.site.app.manager.get_all_active_tasks():
-                desk.client.post(f"/task/{task.id}/kill")
+            for task in env.site.app.manager.get_all_active_tasks():
+                env.client.post(f"/task/{task.id}/kill")
         statuses += ask(operation)
     assert len(operations) == 17
     assert {200, 404, 422} <= set(statuses)

@@ -9,7 +9,7 @@ from typing import Any
 from localrun.engines.fake import FakeContainer
 from localrun.server.broadcast import Broadcaster
 from localrun.task.events import Event
-from tests.support.server_client import serve_desk
+from tests.support.server_client import serve_environment
 
 
 def talk(container: FakeContainer) -> int:
@@ -31,10 +31,10 @@ def events(text: str) -> list[dict[str, Any]]:
 
 
 def test_the_log_is_plain_text_whatever_is_in_it(tmp_path: Path) -> None:
-    with serve_desk(tmp_path, talk) as desk:
-        task_id = desk.run(a=1, b=2)
-        desk.wait(task_id)
-        answer = desk.client.get(f"/task/{task_id}/logs")
+    with serve_environment(tmp_path, talk) as env:
+        task_id = env.run(a=1, b=2)
+        env.wait(task_id)
+        answer = env.client.get(f"/task/{task_id}/logs")
     assert answer.text == "line 0\nline 1\nline 2\n<script>alert(1)</script>\n"
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -48,11 +48,11 @@ def test_a_log_is_followed_to_the_end_of_the_task(tmp_path: Path) -> None:
         go.wait(10)
         return talk(container)
 
-    with serve_desk(tmp_path, program) as desk:
-        task_id = desk.run(a=1, b=2)
+    with serve_environment(tmp_path, program) as env:
+        task_id = env.run(a=1, b=2)
         found: list[str] = []
         reader = threading.Thread(
-            target=lambda: found.append(desk.client.get(f"/task/{task_id}/logs?follow=true").text)
+            target=lambda: found.append(env.client.get(f"/task/{task_id}/logs?follow=true").text)
         )
         reader.start()
         go.set()
@@ -61,13 +61,13 @@ def test_a_log_is_followed_to_the_end_of_the_task(tmp_path: Path) -> None:
 
 
 def test_a_task_that_has_not_started_has_an_empty_log(tmp_path: Path) -> None:
-    with serve_desk(tmp_path) as desk:
-        assert desk.client.get(f"/task/{desk.run(a=1)}/logs").text == ""
+    with serve_environment(tmp_path) as env:
+        assert env.client.get(f"/task/{env.run(a=1)}/logs").text == ""
 
 
 def test_events_are_streamed_from_the_first_to_the_end(tmp_path: Path) -> None:
-    with serve_desk(tmp_path, talk) as desk:
-        answer = desk.client.get(f"/task/{desk.run(a=1, b=2)}/events")
+    with serve_environment(tmp_path, talk) as env:
+        answer = env.client.get(f"/task/{env.run(a=1, b=2)}/events")
     found = [event for event in events(answer.text) if "id" in event]
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert [int(event["id"]) for event in found] == list(range(1, len(found) + 1))
@@ -76,39 +76,35 @@ def test_events_are_streamed_from_the_first_to_the_end(tmp_path: Path) -> None:
 
 
 def test_a_stream_goes_on_after_the_last_event_that_was_received(tmp_path: Path) -> None:
-    with serve_desk(tmp_path, talk) as desk:
-        task_id = desk.run(a=1, b=2)
-        whole = events(desk.client.get(f"/task/{task_id}/events").text)
-        rest = events(desk.client.get(f"/task/{task_id}/events", headers={"Last-Event-ID": "4"}).text)
-        wrong = desk.client.get(f"/task/{task_id}/events", headers={"Last-Event-ID": "x"})
+    with serve_environment(tmp_path, talk) as env:
+        task_id = env.run(a=1, b=2)
+        whole = events(env.client.get(f"/task/{task_id}/events").text)
+        rest = events(env.client.get(f"/task/{task_id}/events", headers={"Last-Event-ID": "4"}).text)
+        wrong = env.client.get(f"/task/{task_id}/events", headers={"Last-Event-ID": "x"})
     assert rest == [event for event in whole if int(event.get("id", 0)) > 4]
     assert wrong.status_code == 422
 
 
 def test_a_free_form_task_is_watched_until_it_is_completed(tmp_path: Path) -> None:
-    with serve_desk(tmp_path) as desk:
-        task_id = desk.post({})["task_id"]
+    with serve_environment(tmp_path) as env:
+        task_id = env.post({})["task_id"]
         found: list[str] = []
-        reader = threading.Thread(
-            target=lambda: found.append(desk.client.get(f"/task/{task_id}/events").text)
-        )
+        reader = threading.Thread(target=lambda: found.append(env.client.get(f"/task/{task_id}/events").text))
         reader.start()
-        desk.client.post(f"/task/{task_id}/complete")
+        env.client.post(f"/task/{task_id}/complete")
         reader.join(20)
     assert [event["data"]["message"] for event in events(found[0])] == ["CREATED", "FINISHED"]
 
 
 def test_a_task_of_another_process_is_watched_too(tmp_path: Path) -> None:
-    with serve_desk(tmp_path) as desk, serve_desk(tmp_path) as other:
+    with serve_environment(tmp_path) as env, serve_environment(tmp_path) as other:
         task_id = other.post({})["task_id"]
         found: list[str] = []
-        reader = threading.Thread(
-            target=lambda: found.append(desk.client.get(f"/task/{task_id}/events").text)
-        )
+        reader = threading.Thread(target=lambda: found.append(env.client.get(f"/task/{task_id}/events").text))
         reader.start()
         other.client.post(f"/task/{task_id}/complete")
         reader.join(20)
-        assert desk.wait(task_id)["state"] == "FINISHED"
+        assert env.wait(task_id)["state"] == "FINISHED"
     assert events(found[0])[-1]["data"]["message"] == "FINISHED"
 
 

@@ -16,7 +16,7 @@ from localrun.cli.entry import commands
 from localrun.cli.exit_codes import ExitCode
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.server.sockets import AddressUnavailable, listen
-from tests.support.server_client import live, serve_desk
+from tests.support.server_client import live, serve_environment
 from tests.support.server_process import ROOT, environment, serving
 
 
@@ -163,8 +163,8 @@ def test_a_log_is_followed_while_it_is_written(tmp_path: Path) -> None:
         container.path("/outputs/sum").write_text("1")
         return 0
 
-    with serve_desk(tmp_path, program) as desk, live(desk.site) as address:
-        task_id = desk.run(a=1, b=2)
+    with serve_environment(tmp_path, program) as env, live(env.site) as address:
+        task_id = env.run(a=1, b=2)
         with requests.get(f"{address}/task/{task_id}/logs?follow=true", stream=True) as stream:
             lines = stream.iter_lines()
             assert next(lines) == b"first"  # although the task has not ended
@@ -173,12 +173,12 @@ def test_a_log_is_followed_while_it_is_written(tmp_path: Path) -> None:
 
 
 def test_an_input_is_streamed_to_disk_and_a_sender_that_goes_away_leaves_nothing(tmp_path: Path) -> None:
-    with serve_desk(tmp_path) as desk, live(desk.site) as address:
-        task_id = desk.run(a=1)
+    with serve_environment(tmp_path) as env, live(env.site) as address:
+        task_id = env.run(a=1)
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as sender:
             head = f"PUT /task/{task_id}/inputs/b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
             sender.sendall(head.encode() + b"12")
         assert requests.put(f"{address}/task/{task_id}/inputs/b", data=b"no number").status_code == 422
-    uploads = desk.desk.app.store.open(task_id).uploads
+    uploads = env.env.app.store.open(task_id).uploads
     assert list(uploads.iterdir()) == []

@@ -39,7 +39,7 @@ outputs:
 
 
 @dataclass
-class Desk:
+class Environment:
     """An `App` on an engine, and the bundle to run with it."""
 
     app: App
@@ -64,7 +64,7 @@ class Desk:
 
 
 @contextmanager
-def make_desk(
+def make_environment(
     folder: Path,
     program: Callable[[FakeContainer], Any] | None = None,
     *,
@@ -72,8 +72,8 @@ def make_desk(
     image: str = IMAGE,
     shares_files: bool = True,
     **settings: Any,
-) -> Iterator[Desk]:
-    """A desk in `folder`, cleared at the end."""
+) -> Iterator[Environment]:
+    """An environment in `folder`, cleared at the end."""
     engine = engine or FakeEngine(program, shares_files=shares_files)
     if isinstance(engine, FakeEngine):
         engine.add_image(image)
@@ -86,7 +86,7 @@ def make_desk(
     }
     app = App(Settings(**places, **settings), engine)
     try:
-        yield Desk(app, bundle, image)
+        yield Environment(app, bundle, image)
     finally:
         app.manager.shutdown(0)
         if isinstance(engine, FakeEngine):

@@ -1,4 +1,4 @@
-"""A server at a desk: its application, and a client that asks it."""
+"""A server locally: its application, and a client that asks it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from localrun.server.application import make_api
 from localrun.server.config import ServerOptions
 from localrun.server.sockets import listen
 from localrun.server.state import ServerState
-from tests.support.environment import Desk, make_desk
+from tests.support.environment import Environment, make_environment
 
 
 @dataclass
-class ServerDesk:
-    """A desk, the site on it, and a client of its API."""
+class ServerEnvironment:
+    """An environment, the site on it, and a client of its API."""
 
-    desk: Desk
+    env: Environment
     site: ServerState
     client: TestClient
     folder: Path
@@ -38,12 +38,12 @@ class ServerDesk:
         return found
 
     def run(self, **inputs: Any) -> str:
-        """Make a task of the desk's bundle; its id."""
+        """Make a task of the environment's bundle; its id."""
         return str(self.post(self.bundle(**inputs))["task_id"])
 
     def bundle(self, **inputs: Any) -> dict[str, Any]:
-        """The task object that names the desk's bundle."""
-        return {"bundle": self.desk.bundle.name, "image": self.desk.image, "inputs": inputs}
+        """The task object that names the environment's bundle."""
+        return {"bundle": self.env.bundle.name, "image": self.env.image, "inputs": inputs}
 
     def wait(self, task_id: str) -> dict[str, Any]:
         """The task after its end."""
@@ -61,7 +61,7 @@ class ServerDesk:
 
 
 @contextmanager
-def serve_desk(
+def serve_environment(
     folder: Path,
     program: Callable[[FakeContainer], Any] | None = None,
     *,
@@ -70,17 +70,17 @@ def serve_desk(
     base_url: str = "http://localhost:8000",
     settings: dict[str, Any] | None = None,
     **options: Any,
-) -> Iterator[ServerDesk]:
-    """A server on a desk in `folder`."""
+) -> Iterator[ServerEnvironment]:
+    """A server on an environment in `folder`."""
     given = {"logs": folder / "logs", **(settings or {})}
-    with make_desk(folder, program, engine=engine, **given) as desk:
-        site = ServerState(desk.app, ServerOptions(**{"bundles": (folder,), **options}))
+    with make_environment(folder, program, engine=engine, **given) as env:
+        site = ServerState(env.app, ServerOptions(**{"bundles": (folder,), **options}))
         with TestClient(make_api(site), base_url=base_url, headers=headers) as client:
-            yield ServerDesk(desk, site, client, folder)
+            yield ServerEnvironment(env, site, client, folder)
 
 
 def add(container: FakeContainer) -> int:
-    """The program of the desk's bundle."""
+    """The program of the environment's bundle."""
     a, b = (int(container.path(f"/inputs/{name}").read_text()) for name in "ab")
     container.path("/outputs/sum").write_text(str(a + b))
     return 0

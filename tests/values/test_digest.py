@@ -140,7 +140,7 @@ def test_no_name_can_be_taken_for_another_files_content(tmp_path: Path) -> None:
 
 
 def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digest, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(digest, "MAX_ENTRIES", 3)
     (tmp_path / "x").mkdir()
     for name in ("a", "b", "x/c"):
         (tmp_path / name).touch()

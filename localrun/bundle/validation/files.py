@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 HEAD_SIZE = 256  # bytes of a program that tell what it is
-PASSWD = "etc/passwd"  # the names that a USER of an image may have
+PASSWD = "etc/passwd"  # noqa: S105 - the names that a USER of an image may have
 PASSWD_LIMIT = 64 * 1024  # bytes
 LINK_LIMIT = 40  # as Linux has it
 

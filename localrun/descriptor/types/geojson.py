@@ -225,7 +225,8 @@ def _ring(ring: list[Any], path: Path) -> Found:
     if ring[0] != ring[-1]:
         yield (
             path,
-            f"the ring is not closed: it begins at {format_value(ring[0])} and ends at {format_value(ring[-1])}",
+            f"the ring is not closed: it begins at {format_value(ring[0])}"
+            f" and ends at {format_value(ring[-1])}",
             f"add {format_value(ring[0])} at its end",
         )
     elif len(ring) < 4:

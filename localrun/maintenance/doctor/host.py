@@ -69,7 +69,8 @@ def _memory(seen: HostSample) -> Check:
 
 
 def _disk(point: str, disk: Disk, settings: Settings) -> Check:
-    said = f"{point}: {format_bytes(disk.free)} of {format_bytes(disk.total)} are free ({disk.percent:.0f} % used)"
+    free = f"{format_bytes(disk.free)} of {format_bytes(disk.total)}"
+    said = f"{point}: {free} are free ({disk.percent:.0f} % used)"
     facts = {"mount": point, **disk._asdict()}
     remedy = "free some: `localrun prune`, `docker system df`"
     if disk.percent >= settings.disk_limit or disk.free < settings.disk_reserve:

@@ -150,7 +150,10 @@ def prepare(app: str, order: IexecInputs, find_file: FileLocator | None = None) 
 
 
 def _short(name: str) -> str:
-    return f"{name} has fewer than {MIN_LENGTH} characters: too few to be found and hidden in what the app writes"
+    return (
+        f"{name} has fewer than {MIN_LENGTH} characters:"
+        " too few to be found and hidden in what the app writes"
+    )
 
 
 class _Given:

@@ -128,7 +128,8 @@ class _Check:
         try:
             pack(self.tree, self.spots, packed, check_cancelled)
         except ZipTooLarge:
-            message = f"holds {format_bytes(total)}, packed more than the {format_bytes(ZIP_LIMIT)} that can be uploaded"
+            limit = format_bytes(ZIP_LIMIT)
+            message = f"holds {format_bytes(total)}, packed more than the {limit} that can be uploaded"
             self.too_large.append((Cause.RESULT_TOO_LARGE, Problem(OUT, message, "write less to it")))
             return
         except UnsafePath as error:
@@ -137,7 +138,8 @@ class _Check:
         self.outputs["result"] = str(packed)
         if total > ZIP_LIMIT:
             self.warnings.append(
-                f"the result holds {format_bytes(total)}, too much unless it is packed: `iapp test` refuses it"
+                f"the result holds {format_bytes(total)}, too much unless it is packed:"
+                " `iapp test` refuses it"
             )
         self._tell_links()
 
@@ -265,7 +267,8 @@ class _Check:
             )
         if not spot.parts:
             self.warnings.append(
-                f"the digest is of all of {OUT}: of {COMPUTED_FILE} too, and of what the app wrote to its output"
+                f"the digest is of all of {OUT}: of {COMPUTED_FILE} too,"
+                " and of what the app wrote to its output"
             )
 
 

@@ -24,8 +24,8 @@ def pack(
 ) -> None:
     """Pack files as the worker does: with their paths below the folder, links as empty files, no folders.
 
-    `target` is there when all went well, and only then. Raises `ZipTooLarge`, `UnsafePath` for what is neither a
-    file nor a link or cannot be read, and `OSError`.
+    `target` is there when all went well, and only then. Raises `ZipTooLarge`, `UnsafePath` for what is
+    neither a file nor a link or cannot be read, and `OSError`.
     """
     found = sorted(spots, key=lambda spot: spot.parts)
     if sum(spot.size for spot in found if spot.kind == "file") > _HOPELESS:

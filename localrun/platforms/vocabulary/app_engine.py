@@ -63,7 +63,8 @@ _CONTAINERS = make_terms(_SYSTEM, "container", (
 )) + make_terms(_SYSTEM, "container", (
     ("inputs-sending", "The container that fetches the inputs before the program starts, in cluster mode.",
      "PROVISIONED", "Nothing: here the inputs are on disk before the container is made."),
-), only=Availability.CLUSTER, why="Only where server and nodes share no disk must inputs travel.")
+), only=Availability.CLUSTER,
+   why="Only where server and nodes share no disk must inputs travel.")
 _UPLOAD = make_terms(_SYSTEM, "error code", (
     ("APPE-internal-descriptor-extraction-error", "The upload is no zip, or its descriptor is no YAML.",
      "FAILED BUNDLE_INVALID|DESCRIPTOR_INVALID"),
@@ -129,7 +130,8 @@ _SERVER = make_terms(_SYSTEM, "error code", (
 _ELSEWHERE = make_terms(_SYSTEM, "error code", (
     ("APPE-scheduler-unauthenticated-output-provisioning", "Outputs were handed in with a wrong secret."),
     ("APPE-appstore-download-failure", "The store did not give the task that was asked for."),
-), only=Availability.CLUSTER, why="It is about a server that others send to and fetch from; here nothing travels.",
+), only=Availability.CLUSTER,
+   why="It is about a server that others send to and fetch from; here nothing travels.",
    remedy="It cannot happen here.")
 # fmt: on
 

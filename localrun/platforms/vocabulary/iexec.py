@@ -55,11 +55,13 @@ _TASKS = make_terms(_SYSTEM, _TASK, (
      "Look at the cause: `localrun status ID`."),
 )) + make_terms(_SYSTEM, _TASK, (
     ("AT_LEAST_ONE_REVEALED", "A worker showed the result that it had committed to.", "RUNNING outputs"),
-), only=Availability.CHAIN, why=_REVEAL, remedy="Nothing.") + make_terms(_SYSTEM, _TASK, (
+), only=Availability.CHAIN,
+   why=_REVEAL, remedy="Nothing.") + make_terms(_SYSTEM, _TASK, (
     ("REOPENING", "A task without a shown result is being opened for workers again."),
     ("REOPENED", "A task without a shown result was opened for workers again."),
     ("REOPEN_FAILED", "A task could not be opened for workers again.", "FAILED INTERNAL"),
-), only=Availability.CHAIN, why=_REVEAL, remedy="Run the task again.")
+), only=Availability.CHAIN,
+   why=_REVEAL, remedy="Run the task again.")
 
 _REPLICATES = make_terms(_SYSTEM, _REPLICATE, (
     ("CREATED", "A worker was given its share of the task.", "CREATED, PROVISIONED", "Wait."),
@@ -115,12 +117,14 @@ _REPLICATES = make_terms(_SYSTEM, _REPLICATE, (
     ("CONTRIBUTE_AND_FINALIZE_DONE", "One trusted worker sent its digest and closed the task.", "FINISHED"),
     ("CONTRIBUTE_AND_FINALIZE_FAILED", "Digest and closing in one go did not succeed.",
      "FAILED DIGEST_FAILED"),
-), only=Availability.CHAIN, why=_ONE, remedy="Look at the result itself: `localrun outputs ID`.") + make_terms(
+), only=Availability.CHAIN,
+   why=_ONE, remedy="Look at the result itself: `localrun outputs ID`.") + make_terms(
     _SYSTEM, _REPLICATE, (
     ("REVEALING", "The worker proves that the digest was its own."),
     ("REVEALED", "The worker has proved that the digest was its own."),
     ("REVEAL_FAILED", "The worker could not prove that the digest was its own."),
-), only=Availability.CHAIN, why=_REVEAL, remedy="It cannot happen here.")
+), only=Availability.CHAIN,
+   why=_REVEAL, remedy="It cannot happen here.")
 
 _ON_CHAIN = make_terms(_SYSTEM, _CHAIN, (
     ("UNSET", "The chain does not know the task yet.", "CREATED"),
@@ -130,7 +134,8 @@ _ON_CHAIN = make_terms(_SYSTEM, _CHAIN, (
     ("FAILED", "The chain has closed the task without a result.", "FAILED, KILLED"),
     ("TIMEOUT", "The final deadline has passed without a result; a payment can be claimed back.",
      "FAILED TIMEOUT"),
-), only=Availability.CHAIN, why=_ONE, remedy="`localrun status ID` shows what there is here.")
+), only=Availability.CHAIN,
+   why=_ONE, remedy="`localrun status ID` shows what there is here.")
 # fmt: on
 
 TERMS = (*_TASKS, *_REPLICATES, *_ON_CHAIN)

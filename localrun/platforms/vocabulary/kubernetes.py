@@ -66,7 +66,8 @@ _CONDITIONS = make_terms(_SYSTEM, "condition", (
 )) + make_terms(_SYSTEM, "condition", (
     ("PodReadyToStartContainers", "The pod's network and sandbox are set up.", "PENDING",
      "Nothing: a container here needs no pod around it."),
-), only=Availability.CLUSTER, why="A pod wraps several containers for a cluster; here there is one container.")
+), only=Availability.CLUSTER,
+   why="A pod wraps several containers for a cluster; here there is one container.")
 _CODES = make_terms(_SYSTEM, "exit code", (
     ("Exit Code 126|126", "A program that was called is not executable, or is none.",
      "FAILED ENTRYPOINT_INVALID|EXIT_NONZERO", "`RUN chmod +x` in the Dockerfile; look at the `#!` line."),
@@ -108,7 +109,8 @@ _SHEET = make_terms(_SYSTEM, "sheet", (
     ("Cluster mode", "Server and nodes share no disk: one more container fetches the inputs, and outputs"
      " that were not declared are refused.", "FAILED OUTPUTS_INVALID",
      "Write nothing but the declared outputs into the output folder."),
-), only=Availability.CLUSTER, why="On one machine the files are where they are needed.")
+), only=Availability.CLUSTER,
+   why="On one machine the files are where they are needed.")
 # fmt: on
 
 TERMS = (*_PODS, *_REASONS, *_EVENTS, *_CONDITIONS, *_CODES, *_SHEET)

@@ -96,10 +96,10 @@ def _word(row: tuple[str, ...], common: Term) -> Term:
     return replace(
         common,
         name=name,
-        also=tuple(also),
+        aliases=tuple(also),
         meaning=meaning,
-        here=() if here.startswith("=") else tuple(parse_situations(here)),
-        like=here[1:] if here.startswith("=") else "",
+        situations=() if here.startswith("=") else tuple(parse_situations(here)),
+        analogue=here[1:] if here.startswith("=") else "",
         remedy=remedy or common.remedy,
     )
 

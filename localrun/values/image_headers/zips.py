@@ -109,8 +109,8 @@ def _unsafe(item: zipfile.ZipInfo, names: _Names) -> str:
 def unpack(source: Path, target: Path, modes: tuple[int, int], check_cancelled: Callable[[], None]) -> None:
     """Write the files of a zip into the folder `target`, which is there and empty.
 
-    `modes` are those of files and folders. Raises `CorruptArchive` when the zip is not what it was when it was
-    checked, OSError when writing fails.
+    `modes` are those of files and folders. Raises `CorruptArchive` when the zip is not what it was when it
+    was checked, OSError when writing fails.
     """
     notes = Notes("")
     with source.open("rb") as file:

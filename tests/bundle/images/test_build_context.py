@@ -89,7 +89,7 @@ def test_ignored_files_do_not_count_but_the_dockerfile_always_does(folder: Path)
 
 
 def test_an_unchanged_folder_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notes, "TICK", 0)
+    monkeypatch.setattr(notes, "TIMESTAMP_RESOLUTION", 0)
     before = of(folder)
     monkeypatch.setattr(contexts, "_content", lambda *_: pytest.fail("a file was read"))
     assert of(folder) == before

@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notes, "TICK", 0)  # a file of this test counts as old at once
+    monkeypatch.setattr(notes, "TIMESTAMP_RESOLUTION", 0)  # a file of this test counts as old at once
 
 
 def never() -> None:
@@ -69,7 +69,7 @@ def test_another_file_in_its_place_with_its_times_is_unknown(cache: Path, file: 
 def test_a_file_so_fresh_that_a_write_might_not_show_is_not_noted(
     cache: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notes, "TICK", 10**18)
+    monkeypatch.setattr(notes, "TIMESTAMP_RESOLUTION", 10**18)
     notes.save_facts(cache, "kind", file.stat(), {"a": 1})
     assert notes.load_facts(cache, "kind", file.stat()) is None
 
@@ -130,7 +130,7 @@ def test_a_lock_lets_one_in_at_a_time(cache: Path) -> None:
 
 
 def test_waiting_for_a_lock_can_be_given_up(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notes, "WAIT", 0.01)
+    monkeypatch.setattr(notes, "POLL_INTERVAL", 0.01)
     calls = iter(range(10))
 
     def check() -> None:

@@ -25,8 +25,8 @@ from localrun.platforms.iexec import IexecInputs
 from localrun.task.record import ProcessId, TaskRecord
 from localrun.task.states import TaskState
 from tests.cli.command import Command
-from tests.support.environment import IMAGE, Desk, make_desk
-from tests.support.server_client import serve_desk
+from tests.support.environment import IMAGE, Environment, make_environment
+from tests.support.server_client import serve_environment
 from tests.support.web_server import website
 
 SECRET = "swordfish"
@@ -34,7 +34,7 @@ SECRET = "swordfish"
 
 @pytest.fixture
 def localrun_(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
-    """The command, for apps of the image of the desk."""
+    """The command, for apps of the image of the env."""
     return Command(tmp_path, capsys, program=hello)
 
 
@@ -59,9 +59,9 @@ def run(localrun_: Command, *given: object) -> Any:
     return localrun_("run", IMAGE, "--profile", "iexec", "--pull", "never", *given)
 
 
-def ordered(desk: Desk, **order: Any) -> TaskRecord:
+def ordered(env: Environment, **order: Any) -> TaskRecord:
     asked = to_iexec_request(Request(Path(IMAGE), pull="never"), IexecInputs(**order))
-    record = desk.app.manager.wait(desk.app.manager.submit(asked))
+    record = env.app.manager.wait(env.app.manager.submit(asked))
     assert record is not None
     return record
 
@@ -193,9 +193,9 @@ def test_an_app_has_a_network_room_and_folders_that_it_may_write_to_as_there(tmp
         seen.append(container.spec)
         return hello(container)
 
-    with make_desk(tmp_path, look) as desk:
+    with make_environment(tmp_path, look) as env:
         (tmp_path / "a.csv").write_text("1\n")
-        ordered(desk, input_files=(str(tmp_path / "a.csv"),))
+        ordered(env, input_files=(str(tmp_path / "a.csv"),))
     (spec,) = seen
     assert (spec.network, spec.memory, spec.entrypoint, spec.command) == (True, 6 * 1024**3, None, None)
     assert {mount.target: mount.read_only for mount in spec.mounts} == {
@@ -211,9 +211,9 @@ def test_time_that_is_up_ends_an_app_at_once(tmp_path: Path) -> None:
         container.stopped.wait(20)
         return 0 if not container.killed.wait(0.3) else 137
 
-    with make_desk(tmp_path, asked, grace=20.0) as desk:
+    with make_environment(tmp_path, asked, grace=20.0) as env:
         request = to_iexec_request(Request(Path(IMAGE), pull="never", timeout=0.2), IexecInputs())
-        record = desk.app.manager.wait(desk.app.manager.submit(request))
+        record = env.app.manager.wait(env.app.manager.submit(request))
     assert record is not None
     # Then it is not asked, as there
     assert (record.cause, record.exit_code) == ("TIMEOUT", 137)
@@ -289,8 +289,8 @@ def test_secrets_are_kept_for_the_user_alone_and_not_beyond_the_end(
         modes.append(kept.stat().st_mode & 0o777)
         return program(container)
 
-    with make_desk(tmp_path, look) as desk:
-        ordered(desk, secrets={"1": SECRET})
+    with make_environment(tmp_path, look) as env:
+        ordered(env, secrets={"1": SECRET})
         assert modes == [0o600]
         assert list((tmp_path / ".localrun").glob("tasks/*/secrets.json")) == []
 
@@ -305,11 +305,11 @@ def test_a_task_with_secrets_is_not_run_again_without_them(localrun_: Command) -
 def test_the_log_of_a_task_whose_process_died_has_no_secret_either(tmp_path: Path) -> None:
     # Given a task whose process died while it ran
     gone = ProcessId(host=os.uname().nodename, pid=2**22, started=1.0)
-    with make_desk(tmp_path, leaky) as desk:
-        workspace, claim, handle = died(desk, gone)
+    with make_environment(tmp_path, leaky) as env:
+        workspace, claim, handle = died(env, gone)
         claim.release(ended=False)
         # When the next one ends it
-        (ended,) = desk.app.recovery.sweep()
+        (ended,) = env.app.recovery.sweep()
         assert (ended.state, ended.cause) == (TaskState.FAILED, "RUNNER_TERMINATED")
         assert "a *** b ***" in workspace.log.read_text()
         assert SECRET not in everything(tmp_path / ".localrun")
@@ -317,7 +317,7 @@ def test_the_log_of_a_task_whose_process_died_has_no_secret_either(tmp_path: Pat
         assert handle
 
 
-def died(desk: Desk, owner: ProcessId) -> tuple[Any, Any, str]:
+def died(env: Environment, owner: ProcessId) -> tuple[Any, Any, str]:
     from localrun.engines.base import Mount
     from localrun.masking import store
     from localrun.platforms.iexec import prepare
@@ -325,8 +325,8 @@ def died(desk: Desk, owner: ProcessId) -> tuple[Any, Any, str]:
     from localrun.task.active import ActiveTask
     from localrun.task.record import RunPlan
 
-    workspace = desk.app.store.create()
-    claim = desk.app.store.acquire(workspace.id, new=True)
+    workspace = env.app.store.create()
+    claim = env.app.store.acquire(workspace.id, new=True)
     given = prepare(IMAGE, IexecInputs(secrets={"1": SECRET}))
     workspace.create_dirs(given.descriptor)
     store.save(workspace.secrets, given.secrets)
@@ -338,28 +338,28 @@ def died(desk: Desk, owner: ProcessId) -> tuple[Any, Any, str]:
     for state in (TaskState.PROVISIONED, TaskState.QUEUING, TaskState.QUEUED, TaskState.PENDING):
         task.transition(state)
     task.transition(TaskState.RUNNING)
-    handle = desk.engine.create(
+    handle = env.engine.create(
         ContainerSpec(
             image=IMAGE,
             name=workspace.id,
-            labels={LABEL_TASK: workspace.id, LABEL_HOME: str(desk.app.settings.home)},
+            labels={LABEL_TASK: workspace.id, LABEL_HOME: str(env.app.settings.home)},
             environment=given.secrets,
             mounts=(Mount(workspace.outputs, "/iexec_out", read_only=False),),
         )
     )
-    desk.engine.start(handle)
-    desk.engine.wait(handle)
+    env.engine.start(handle)
+    env.engine.wait(handle)
     return workspace, claim, handle
 
 
 def test_the_next_process_carries_an_app_on_with_its_secrets(tmp_path: Path) -> None:
     # Given an app that was submitted to a server, which died before it began
     (tmp_path / "a.csv").write_text("1\n")
-    with make_desk(tmp_path, hello) as desk:
+    with make_environment(tmp_path, hello) as env:
         given = payload(secrets={"1": SECRET}, input_files=[str(tmp_path / "a.csv")])
-        task = desk.app.manager.create_task(given, start=False)
+        task = env.app.manager.create_task(given, start=False)
         # When another one looks
-        there = App(desk.app.settings, desk.engine)
+        there = App(env.app.settings, env.engine)
         assert [record.id for record in there.recover()] == [task.id]
         record = there.manager.wait_for(task.id, 20)
         there.manager.shutdown(0)
@@ -376,8 +376,8 @@ def test_the_next_process_carries_an_app_on_with_its_secrets(tmp_path: Path) -> 
 
 
 def test_an_app_is_run_from_python(tmp_path: Path) -> None:
-    with make_desk(tmp_path, hello) as desk, localrun.using(desk.app):
-        home = desk.app.settings.home
+    with make_environment(tmp_path, hello) as env, localrun.using(env.app):
+        home = env.app.settings.home
         task = localrun.submit(
             IMAGE, profile="iexec", args="x", secrets={1: SECRET}, pull="never", home=home, memory="64Mi"
         )
@@ -391,21 +391,21 @@ def test_an_app_is_run_from_python(tmp_path: Path) -> None:
 
 def test_what_no_app_is_given_is_refused_from_python(tmp_path: Path) -> None:
     with (
-        make_desk(tmp_path, hello) as desk,
-        localrun.using(desk.app),
+        make_environment(tmp_path, hello) as env,
+        localrun.using(env.app),
         pytest.raises(UsageError) as caught,
     ):
-        localrun.submit(IMAGE, profile="iexec", arg="x", home=desk.app.settings.home)
+        localrun.submit(IMAGE, profile="iexec", arg="x", home=env.app.settings.home)
     assert "did you mean 'args'?" in str(caught.value)
 
 
 def test_a_profile_that_is_not_known_is_refused(tmp_path: Path) -> None:
     with (
-        make_desk(tmp_path, hello) as desk,
-        localrun.using(desk.app),
+        make_environment(tmp_path, hello) as env,
+        localrun.using(env.app),
         pytest.raises(UsageError) as caught,
     ):
-        localrun.submit(IMAGE, profile="iexek", home=desk.app.settings.home)  # type: ignore[arg-type] # the point
+        localrun.submit(IMAGE, profile="iexek", home=env.app.settings.home)  # type: ignore[arg-type] # the point
     assert "profile: must be one of bundle, iexec (it is 'iexek')" in str(caught.value)
 
 
@@ -459,7 +459,7 @@ def test_over_http_files_are_those_that_may_be_read_and_nothing_is_fetched(tmp_p
 
 
 def test_a_server_runs_an_app_and_tells_no_secret(tmp_path: Path) -> None:
-    with serve_desk(tmp_path, hello) as server:
+    with serve_environment(tmp_path, hello) as server:
         given = payload(secrets={"1": SECRET}, app_secret="deep-thought")
         task_id = server.post(given)["task_id"]
         found = server.wait(task_id)
@@ -477,22 +477,22 @@ def test_a_server_runs_an_app_and_tells_no_secret(tmp_path: Path) -> None:
 
 
 def test_an_app_that_is_exported_comes_back_only_with_its_secrets(tmp_path: Path) -> None:
-    with make_desk(tmp_path, hello) as desk:
-        task = desk.app.manager.create_task(payload(secrets={"1": SECRET}), "ray", start=False)
+    with make_environment(tmp_path, hello) as env:
+        task = env.app.manager.create_task(payload(secrets={"1": SECRET}), "ray", start=False)
         file = tmp_path / "tasks.jsonl"
         export.export([task.record], file)
         assert SECRET not in file.read_text()
-        there = App(desk.app.settings.__class__(home=tmp_path / "new", cache=tmp_path / "c"), desk.engine)
+        there = App(env.app.settings.__class__(home=tmp_path / "new", cache=tmp_path / "c"), env.engine)
         found = export.import_tasks(export.read(file), there.store, there.manager)
     assert "submit it again with its secrets" in str(found.problems[0])
 
 
 def test_the_same_object_sent_twice_is_the_same_task(tmp_path: Path) -> None:
-    with make_desk(tmp_path, hello) as desk:
+    with make_environment(tmp_path, hello) as env:
         given = payload(secrets={"1": SECRET})
-        first = desk.app.manager.create_task(given, task_id="one", start=False)
-        desk.app.manager._list.add(first)
-        assert desk.app.manager.create_task(given, task_id="one") is first
+        first = env.app.manager.create_task(given, task_id="one", start=False)
+        env.app.manager._list.add(first)
+        assert env.app.manager.create_task(given, task_id="one") is first
 
 
 def test_only_the_values_of_secrets_are_taken_out_of_an_object() -> None:
@@ -507,8 +507,8 @@ def test_only_the_values_of_secrets_are_taken_out_of_an_object() -> None:
 def test_an_app_runs_on_an_engine_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("1\n")
     engine = FakeEngine(hello, shares_files=False)
-    with make_desk(tmp_path, engine=engine) as desk:
-        record = ordered(desk, input_files=(str(tmp_path / "a.csv"),), secrets={"1": SECRET})
+    with make_environment(tmp_path, engine=engine) as env:
+        record = ordered(env, input_files=(str(tmp_path / "a.csv"),), secrets={"1": SECRET})
     assert (record.state, record.remote) == ("FINISHED", True)
     seen = json.loads((Path(record.folder) / "outputs" / "result.json").read_text())
     assert len(seen["files"]) == 1

@@ -8,7 +8,7 @@ import pytest
 
 from localrun.server.journal import Journal, TaskEventListener
 from localrun.server.state import get_journal
-from tests.support.environment import make_desk
+from tests.support.environment import make_environment
 
 
 @pytest.fixture
@@ -22,9 +22,11 @@ def lines(journal: Journal) -> list[dict[str, Any]]:
 
 
 def test_a_task_is_four_lines_at_the_most(tmp_path: Path, journal: Journal) -> None:
-    with make_desk(tmp_path, lambda container: container.path("/outputs/sum").write_text("7") * 0) as desk:
-        desk.app.manager.subscribe(TaskEventListener(journal))
-        record = desk.run(values={"a": 3, "b": 4}, assigned_by="ray")
+    with make_environment(
+        tmp_path, lambda container: container.path("/outputs/sum").write_text("7") * 0
+    ) as env:
+        env.app.manager.subscribe(TaskEventListener(journal))
+        record = env.run(values={"a": 3, "b": 4}, assigned_by="ray")
     kinds = [line["event_type"] for line in lines(journal)]
     assert kinds == ["task_created", "task_started", "task_completed"]
     assert {line["data"]["task_id"] for line in lines(journal)} == {record.id}
@@ -32,10 +34,10 @@ def test_a_task_is_four_lines_at_the_most(tmp_path: Path, journal: Journal) -> N
 
 
 def test_failures_of_a_kind_are_counted_as_one(tmp_path: Path, journal: Journal) -> None:
-    with make_desk(tmp_path, lambda container: 3) as desk:
-        desk.app.manager.subscribe(TaskEventListener(journal))
+    with make_environment(tmp_path, lambda container: 3) as env:
+        env.app.manager.subscribe(TaskEventListener(journal))
         for _ in range(2):
-            desk.run(values={"a": 3, "b": 4})
+            env.run(values={"a": 3, "b": 4})
     errors = [line["data"] for line in lines(journal) if line["event_type"] == "task_error"]
     assert [error["error"] for error in errors] == ["EXIT_NONZERO"] * 2
     assert errors[0]["explanation"].startswith("the task failed with exit code 3")
@@ -47,9 +49,9 @@ def test_what_a_task_writes_is_not_in_the_journal(tmp_path: Path, journal: Journ
         container.stdout.write("chatter\n")
         return 1
 
-    with make_desk(tmp_path, program) as desk:
-        desk.app.manager.subscribe(TaskEventListener(journal))
-        desk.run(values={"a": 3, "b": 4})
+    with make_environment(tmp_path, program) as env:
+        env.app.manager.subscribe(TaskEventListener(journal))
+        env.run(values={"a": 3, "b": 4})
     assert [
         line
         for line in lines(journal)
@@ -58,8 +60,8 @@ def test_what_a_task_writes_is_not_in_the_journal(tmp_path: Path, journal: Journ
 
 
 def test_the_app_has_one_journal_that_hears_of_every_task(tmp_path: Path) -> None:
-    with make_desk(tmp_path, lambda container: 1, logs=tmp_path / "elsewhere") as desk:
-        journal = get_journal(desk.app)
-        assert get_journal(desk.app) is journal
-        desk.run(values={"a": 3, "b": 4})
+    with make_environment(tmp_path, lambda container: 1, logs=tmp_path / "elsewhere") as env:
+        journal = get_journal(env.app)
+        assert get_journal(env.app) is journal
+        env.run(values={"a": 3, "b": 4})
     assert len(lines(journal)) == 3

@@ -17,7 +17,7 @@ from localrun.values.compare.change import diff_values
 from localrun.values.compare.file_contents import diff_contents
 from localrun.values.compare.folders import diff_folders
 from tests.manager.test_takeover import add
-from tests.support.environment import DESCRIPTOR, Desk, make_desk
+from tests.support.environment import DESCRIPTOR, Environment, make_environment
 
 LISTS = DESCRIPTOR.replace(
     "  b: {type: integer, description: other, display_name: B}\n",
@@ -50,28 +50,28 @@ def copy_list(container: FakeContainer) -> int:
     return 0
 
 
-def lists(desk: Desk, tmp_path: Path) -> Any:
-    desk.bundle.write_text(LISTS)
+def lists(env: Environment, tmp_path: Path) -> Any:
+    env.bundle.write_text(LISTS)
 
     def run(xs: list[int], content: bytes, name: str = "f") -> TaskRecord:
         path = tmp_path / name
         path.write_bytes(content)
         path.chmod(0o600)  # so that it is copied
-        return desk.run(values={"a": 1, "xs": xs, "f": path})
+        return env.run(values={"a": 1, "xs": xs, "f": path})
 
     return run
 
 
 def test_two_runs_of_the_same_differ_in_nothing(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        first, second = desk.run(values={"a": 3, "b": 4}), desk.run(values={"a": 3, "b": 4})
+    with make_environment(tmp_path, add) as env:
+        first, second = env.run(values={"a": 3, "b": 4}), env.run(values={"a": 3, "b": 4})
         assert diff_tasks(side(first), side(second)) == []
 
 
 def test_inputs_outputs_and_limits_that_differ_are_told(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        first = desk.run(values={"a": 3, "b": 4})
-        second = desk.run(values={"a": 3, "b": 5}, cpus=0.5, timeout=9.0, network=True, hardened=True)
+    with make_environment(tmp_path, add) as env:
+        first = env.run(values={"a": 3, "b": 4})
+        second = env.run(values={"a": 3, "b": 5}, cpus=0.5, timeout=9.0, network=True, hardened=True)
     assert told(first, second) == {
         "inputs.b": (4, 5),
         "outputs.sum": (7, 8),
@@ -83,8 +83,8 @@ def test_inputs_outputs_and_limits_that_differ_are_told(tmp_path: Path) -> None:
 
 
 def test_how_many_replicas_there_were_is_a_difference(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        first, second = desk.run(values={"a": 3, "b": 4}), desk.run(values={"a": 3, "b": 4}, replicas=2)
+    with make_environment(tmp_path, add) as env:
+        first, second = env.run(values={"a": 3, "b": 4}), env.run(values={"a": 3, "b": 4}, replicas=2)
     found = told(first, second)
     assert found["limits.replicas"] == (1, 2)
     assert not [path for path in found if path.startswith(("inputs.", "outputs."))]
@@ -92,8 +92,8 @@ def test_how_many_replicas_there_were_is_a_difference(tmp_path: Path) -> None:
 
 def test_ends_that_differ_are_told(tmp_path: Path) -> None:
     codes = iter([0, 3])
-    with make_desk(tmp_path, lambda container: add(container) or next(codes)) as desk:
-        first, second = desk.run(values={"a": 3, "b": 4}), desk.run(values={"a": 3, "b": 4})
+    with make_environment(tmp_path, lambda container: add(container) or next(codes)) as env:
+        first, second = env.run(values={"a": 3, "b": 4}), env.run(values={"a": 3, "b": 4})
     found = told(first, second)
     assert found["end.state"] == ("FINISHED", "FAILED")
     assert found["end.cause"] == (None, "EXIT_NONZERO")
@@ -101,14 +101,14 @@ def test_ends_that_differ_are_told(tmp_path: Path) -> None:
 
 
 def test_bundle_image_and_environment_that_differ_are_told(tmp_path: Path) -> None:
-    with make_desk(tmp_path, add) as desk:
-        first = desk.run(
+    with make_environment(tmp_path, add) as env:
+        first = env.run(
             values={"a": 3, "b": 4}, environment={"MODE": "x", "API_TOKEN": "secret-1", "OLD": "1"}
         )
-        desk.bundle.write_text(DESCRIPTOR.replace("64Mi", "65Mi"))
-        assert isinstance(desk.engine, FakeEngine)
-        desk.engine.add_image("other:1")
-        second = desk.run(
+        env.bundle.write_text(DESCRIPTOR.replace("64Mi", "65Mi"))
+        assert isinstance(env.engine, FakeEngine)
+        env.engine.add_image("other:1")
+        second = env.run(
             values={"a": 3, "b": 4}, image="other:1", environment={"MODE": "y", "API_TOKEN": "secret-2"}
         )
     found = told(first, second)
@@ -126,8 +126,8 @@ def test_bundle_image_and_environment_that_differ_are_told(tmp_path: Path) -> No
 
 
 def test_arrays_differ_item_by_item_and_files_by_their_content(tmp_path: Path) -> None:
-    with make_desk(tmp_path, copy_list) as desk:
-        run = lists(desk, tmp_path)
+    with make_environment(tmp_path, copy_list) as env:
+        run = lists(env, tmp_path)
         first, second = run([1, 2, 3], b"same"), run([1, 5, 3], b"same", "g")
         found = diff_tasks(side(first), side(second))
     assert [(c.section, c.path, c.first, c.second) for c in found if not c.note] == [
@@ -140,15 +140,15 @@ def test_arrays_differ_item_by_item_and_files_by_their_content(tmp_path: Path) -
 
 
 def test_lists_of_different_length_are_told(tmp_path: Path) -> None:
-    with make_desk(tmp_path, copy_list) as desk:
-        run = lists(desk, tmp_path)
+    with make_environment(tmp_path, copy_list) as env:
+        run = lists(env, tmp_path)
         found = diff_tasks(side(run([1], b"x")), side(run([1, 2], b"x")))
     assert "has 1 items, and 2" in {change.note for change in found if change.path == "ys"}
 
 
 def test_a_file_input_is_compared_by_the_copy_that_the_task_got(tmp_path: Path) -> None:
-    with make_desk(tmp_path, copy_list) as desk:
-        run = lists(desk, tmp_path)
+    with make_environment(tmp_path, copy_list) as env:
+        run = lists(env, tmp_path)
         first = run([1], b"one\ntwo\n")
         second = run([1], b"one\n2\n")  # the same path
         found = [change for change in diff_tasks(side(first), side(second)) if change.section == "inputs"]
@@ -156,15 +156,15 @@ def test_a_file_input_is_compared_by_the_copy_that_the_task_got(tmp_path: Path) 
 
 
 def test_a_mounted_file_that_was_written_to_since_may_differ_and_that_is_said(tmp_path: Path) -> None:
-    with make_desk(tmp_path, copy_list) as desk:
-        desk.bundle.write_text(LISTS)
+    with make_environment(tmp_path, copy_list) as env:
+        env.bundle.write_text(LISTS)
         path = tmp_path / "f"
         path.write_text("old")
         values = {"a": 1, "xs": [1], "f": path}
-        first = desk.run(values=values)
-        assert diff_tasks(side(first), side(desk.run(values=values))) == []
+        first = env.run(values=values)
+        assert diff_tasks(side(first), side(env.run(values=values))) == []
         path.write_text("new")
-        second = desk.run(values=values)
+        second = env.run(values=values)
         (found,) = diff_tasks(side(first), side(second))
         assert (found.path, found.note) == (
             "f",
