@@ -134,7 +134,7 @@ class LocalrunError(Exception):
         return self.cause.fault
 
     def __str__(self) -> str:
-        head = f"{self.message}\n  what to do: {self.remedy}" if self.remedy else self.message
+        head = f"{self.message}\n  hint: {self.remedy}" if self.remedy else self.message
         return "\n".join([head, *(f"  - {problem}" for problem in self.problems)])
 
 

@@ -19,7 +19,7 @@ def test_a_problem_leaves_out_what_it_does_not_know() -> None:
 
 def test_an_error_shows_its_remedy_and_every_problem() -> None:
     error = BundleError("2 problems", remedy="correct them", problems=[Problem("a", "x"), Problem("b", "y")])
-    assert str(error) == "2 problems\n  what to do: correct them\n  - a: x\n  - b: y"
+    assert str(error) == "2 problems\n  hint: correct them\n  - a: x\n  - b: y"
 
 
 def test_an_error_carries_its_cause_its_fault_and_its_facts() -> None:

@@ -113,6 +113,6 @@ def _print(found: list[Found], environ: Mapping[str, str]) -> None:
             mark = f"\x1b[{_COLOURS[check.status]}m{mark}\x1b[0m"
         print_out(f"  {mark}  {check.name:<{width}}  {escape_lines(check.message)}")
         if check.remedy:
-            print_out(f"        {'':<{width}}  what to do: {escape_lines(check.remedy)}")
+            print_out(f"        {'':<{width}}  hint: {escape_lines(check.remedy)}")
     counts = {status: sum(check.status == status for _, check in found) for status in _COLOURS}
     print_out(f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail")

@@ -118,7 +118,7 @@ def _sheet(word: Term) -> Iterator[str]:
     elif word.situations or word.analogue:
         nearest = "nearest here" if word.availability else "here"
         yield f"  {nearest}: {word.analogue or '; or '.join(map(str, word.situations))}"
-    yield f"  what to do: {word.remedy}"
+    yield f"  hint: {word.remedy}"
 
 
 def _own(word: Term) -> Iterator[str]:

@@ -95,7 +95,7 @@ def _why(record: TaskRecord) -> Iterator[tuple[str, str]]:
     for problem in record.problems:
         yield "", f"- {Problem(**problem)}".replace("\n", "\n  ")
     if record.remedy:
-        yield "what to do", record.remedy
+        yield "hint", record.remedy
     for warning in record.warnings:
         yield "warning", warning
 

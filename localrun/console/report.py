@@ -1,4 +1,4 @@
-"""What went wrong, for people: what, where, what to do, and where to look further."""
+"""Error display: what failed, where, a hint and where to look next."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def _lines(message: str, problems: Iterable[Problem], remedy: str, more: str) ->
         if problem.message != message:  # one that is all there is has been told
             yield from problem_lines(problem)
     if remedy:
-        yield f"  what to do: {remedy}"
+        yield f"  hint: {remedy}"
     if more:
-        yield f"  look further: {more}"
+        yield f"  see also: {more}"
 
 
 def problem_lines(problem: Problem) -> Iterator[str]:

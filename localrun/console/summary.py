@@ -165,7 +165,7 @@ def _head(record: TaskRecord, status: str) -> Iterator[str]:
     if record.cause and record.message:
         yield "  " + record.message.replace("\n", "\n  ")
     if record.remedy:
-        yield f"  what to do: {record.remedy}"
+        yield f"  hint: {record.remedy}"
     for warning in record.warnings:
         yield f"  warning: {warning}"
 

@@ -43,7 +43,7 @@ class TaskEnded(TaskFailed, AssertionError):
             parts += ["last lines of its log:", *(f"  {line}" for line in self.log.splitlines()[-_LOG:])]
         home = Path(record.folder).parent.parent
         return escape_lines(
-            "\n".join([*parts, f"look further: localrun --home {home} status {record.id[:8]}"])
+            "\n".join([*parts, f"see also: localrun --home {home} status {record.id[:8]}"])
         )
 
 

@@ -446,7 +446,7 @@ def test_a_summary_says_where_the_time_went_and_why_it_ended(tmp_path: Path) -> 
         task.print_summary(out)
     text = out.getvalue()
     assert text.startswith(f"Task {task.id}: FAILED (EXIT_NONZERO)\n")
-    for words in ("Timeline:", "RUNNING ", "exit code 3", "what to do:", "outputs:  0 files"):
+    for words in ("Timeline:", "RUNNING ", "exit code 3", "hint:", "outputs:  0 files"):
         assert words in text
 
 

@@ -237,5 +237,5 @@ def test_what_the_system_refuses_is_told_without_a_traceback(localrun: Command, 
     result = localrun(*command.split())
     assert result.code == 5
     assert "Not a directory" in result.err
-    assert "what to do: " in result.err
+    assert "hint: " in result.err
     assert "Traceback" not in result.err

@@ -47,7 +47,7 @@ def test_settings_that_do_not_fit_are_all_told_and_the_rest_is_looked_at(
     monkeypatch.setenv("LOCALRUN_HOEM", "/x")
     result = localrun("doctor")
     assert result.code == 8
-    assert "what to do: correct it, or `unset LOCALRUN_GRACE`" in result.out
+    assert "hint: correct it, or `unset LOCALRUN_GRACE`" in result.out
     assert "LOCALRUN_DISK_LIMIT" in result.out
     assert "did you mean 'LOCALRUN_HOME'?" in result.out
     assert "2 fail" in result.out.splitlines()[-1]
@@ -64,7 +64,7 @@ def test_without_an_engine_it_fails_and_says_all_else(localrun: Command) -> None
     result = localrun("doctor")
     assert result.code == 8
     assert "  fail  engine " in result.out
-    assert "what to do: start it" in result.out
+    assert "hint: start it" in result.out
     assert "  ok    home " in result.out
 
 

@@ -38,7 +38,7 @@ def test_a_cause_is_told_with_its_fault_its_exit_code_and_what_others_call_it(lo
         "  Inductiva: Task Timed Out",
         "  iExec: FAILED, CONTRIBUTION_TIMEOUT, COMPUTE_FAILED, APP_COMPUTE_TIMEOUT",
         "  Task System: error",
-        "  what to do: Raise `--timeout`; the end of the log shows where it was.",
+        "  hint: Raise `--timeout`; the end of the log shows where it was.",
     ]
 
 
@@ -55,7 +55,7 @@ def test_a_word_of_another_system_is_told_with_its_local_equivalent(localrun: Co
         "OOMKilled (App Engine, container reason)",
         "  The kernel ended the program because it went beyond its memory.",
         "  here: FAILED, cause OUT_OF_MEMORY",
-        "  what to do: Raise `configuration.resources.ram`, or `--memory`; or read less at once.",
+        "  hint: Raise `configuration.resources.ram`, or `--memory`; or read less at once.",
     ]
 
 
@@ -111,7 +111,7 @@ def test_a_word_of_several_systems_shows_all_its_meanings(localrun: Command) -> 
 def test_a_word_of_another_system_than_asked_for_is_a_wrong_call(localrun: Command) -> None:
     done = localrun("explain", "OOMKilled", "--system", "inductiva")
     assert (done.code, done.out) == (2, "")
-    assert "'OOMKilled' is no word of Inductiva\n  what to do: it is one of App Engine\n" in done.err
+    assert "'OOMKilled' is no word of Inductiva\n  hint: it is one of App Engine\n" in done.err
 
 
 def test_a_misspelt_word_is_a_wrong_call_with_a_guess(localrun: Command) -> None:

@@ -205,7 +205,7 @@ def test_every_row_of_the_table_of_exit_codes_is_met(
         result = process.result()
     assert result.code == code, result.err
     assert "Traceback" not in result.err
-    assert "what to do: " in result.err
+    assert "hint: " in result.err
 
 
 def test_a_terminal_shows_steps_and_a_table_and_obeys_no_command_of_the_task(place: Place) -> None:

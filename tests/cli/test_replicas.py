@@ -57,7 +57,7 @@ def test_replicas_that_disagree_exit_9_and_the_report_shows_file_place_and_value
         "      replicas 1 and 3: '31'",
         "      replica 2: '32'",
     ]
-    assert any(line.startswith("  look further: localrun outputs ") for line in said)
+    assert any(line.startswith("  see also: localrun outputs ") for line in said)
 
 
 def test_the_json_record_has_groups_differences_and_variations(localrun: Command) -> None:

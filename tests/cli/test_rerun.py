@@ -87,7 +87,7 @@ def test_what_is_wrong_is_told_as_run_tells_it(
 ) -> None:
     localrun.run()
     result = localrun("rerun", *arguments)
-    assert (result.code, words in result.err, "what to do: " in result.err) == (code, True, True)
+    assert (result.code, words in result.err, "hint: " in result.err) == (code, True, True)
     assert len(localrun("list", "--json").json) == 1
 
 

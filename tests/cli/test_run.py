@@ -68,8 +68,8 @@ def test_a_failed_task_says_why_with_the_end_of_its_log_and_where_to_look(localr
     assert result.code == 1
     assert "FAILED (EXIT_NONZERO): the task failed with exit code 3" in result.err
     assert "    cannot \\x1b[2J add" in result.err
-    assert "what to do: " in result.err
-    assert "look further: localrun logs " in result.err
+    assert "hint: " in result.err
+    assert "see also: localrun logs " in result.err
     assert "logs ID" not in result.err
     assert "Traceback" not in result.err
 
@@ -121,7 +121,7 @@ def test_each_refusal_has_its_exit_code_and_says_what_is_wrong(
     result = localrun.run(*arguments)
     assert result.code == code
     assert words in result.err
-    assert "what to do: " in result.err
+    assert "hint: " in result.err
     assert len(set(result.err.splitlines())) == len(result.err.splitlines())
 
 

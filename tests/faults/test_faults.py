@@ -126,7 +126,7 @@ def for_people(shown: Observed) -> None:
     first = shown.record["message"].splitlines()[0]
     assert first in shown.err
     if shown.record["remedy"]:
-        assert "what to do" in shown.err
+        assert "hint:" in shown.err
         assert shown.record["remedy"] in shown.err
 
 

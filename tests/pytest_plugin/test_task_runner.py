@@ -36,11 +36,11 @@ def test_a_task_that_fails_shows_its_cause_its_remedy_and_its_last_lines(project
     result.stdout.fnmatch_lines(
         [
             "E *TaskEnded: FAILED (OUTPUTS_INVALID): 1 output does not fit the descriptor",
-            "E *what to do: correct each one listed*",
+            "E *hint: correct each one listed*",
             "E *outputs.sum: is missing; let the task write 'sum' into the output folder",
             "E *last lines of its log:",
             "E *counted 3 cells?x1b?0;title?x07",
-            "E *look further: localrun --home */localrun status *",
+            "E *see also: localrun --home */localrun status *",
         ]
     )
     # Then the line of the test is shown, and none of localrun's own

@@ -52,7 +52,7 @@ def _head(sheet: Fields) -> Iterator[str]:
         yield _pair("Message", first)
         yield from (f"{'':<{_HEAD}}{line}" for line in more)
     if sheet["remedy"]:
-        yield _pair("What to do", sheet["remedy"])
+        yield _pair("Hint", sheet["remedy"])
 
 
 def _list(name: str, pairs: Mapping[str, str], form: str) -> Iterator[str]:

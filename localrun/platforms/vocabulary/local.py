@@ -25,7 +25,7 @@ _STATES = make_terms(LOCALRUN, "state", (
     ("FINISHED", "The program ended with exit code 0, and every declared output is there and valid.",
      "FINISHED", "Nothing: `localrun outputs ID` shows what it gave."),
     ("FAILED", "The task ended without what it should give; its cause says why.", "FAILED",
-     "Look at the cause and what to do: `localrun status ID`, then `localrun logs ID`."),
+     "Look at the cause and the hint: `localrun status ID`, then `localrun logs ID`."),
     ("KILLED", "The task was stopped because somebody asked for it.", "KILLED", "Run it again."),
 ))
 _STEPS = make_terms(LOCALRUN, "step", (
