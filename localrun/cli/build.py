@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @options.quiet
 @pass_context
 def command(
-    face: CliContext,
+    context: CliContext,
     /,
     *,
     folder: Path,
@@ -59,13 +59,13 @@ def command(
 
     order = BuildOptions(folder, output, image, dict(build_args), force)
     teller = _Teller(shown=not (quiet or as_json))
-    with SignalHandler() as interrupts, face.app() as app:
+    with SignalHandler() as signals, context.app() as app:
         try:
-            with interrupts.interruptible():
+            with signals.interruptible():
                 package = build(order, lambda: app.engine, cache=app.settings.cache, progress=teller.take)
         except Interrupted:
             return ExitCode.INTERRUPTED
-    _show(package, face, as_json, quiet)
+    _show(package, context, as_json, quiet)
     return ExitCode.FINISHED if package.written else ExitCode.BUNDLE_OR_VALUES
 
 
@@ -82,7 +82,7 @@ class _Teller:
             print_err(escape_control_chars(what))
 
 
-def _show(package: BuiltBundle, face: CliContext, as_json: bool, quiet: bool) -> None:
+def _show(package: BuiltBundle, context: CliContext, as_json: bool, quiet: bool) -> None:
     from localrun.cli.findings import print_report
 
     if as_json:
@@ -94,7 +94,7 @@ def _show(package: BuiltBundle, face: CliContext, as_json: bool, quiet: bool) ->
         for line in _lines(package):
             print_out(line)
     if not quiet or package.report.findings:
-        print_report(package.report, face.environ)
+        print_report(package.report, context.environ)
     if package.written:
         print_out(f"wrote {_shorter(package.path)}")
     else:

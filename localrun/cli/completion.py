@@ -93,7 +93,7 @@ _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 @click.argument("shell", type=click.Choice(sorted(_SCRIPTS)), metavar="SHELL")
 @click.option("--line", hidden=True, help="Show what may follow this line.")
 @pass_context
-def command(face: CliContext, shell: str, line: str | None) -> None:
+def command(context: CliContext, shell: str, line: str | None) -> None:
     """Print what SHELL (bash, zsh, fish) needs to complete commands, options, tasks, and inputs of a bundle.
 
     \b
@@ -104,13 +104,13 @@ def command(face: CliContext, shell: str, line: str | None) -> None:
     if line is None:
         print_out(_SCRIPTS[shell].strip())
         return
-    for item in _following(face, line):
+    for item in _following(context, line):
         print_out(
             "\t".join([item.type, escape_control_chars(item.value), escape_control_chars(item.help or "")])
         )
 
 
-def _following(face: CliContext, line: str) -> Iterator[CompletionItem]:
+def _following(context: CliContext, line: str) -> Iterator[CompletionItem]:
     """What may stand where the line ends; nothing when the line makes no sense so far."""
     from click.shell_completion import ShellComplete, split_arg_string
 
@@ -118,7 +118,7 @@ def _following(face: CliContext, line: str) -> Iterator[CompletionItem]:
 
     words = split_arg_string(line)[1:]
     incomplete = "" if line[-1:].isspace() or not words else words.pop()
-    complete = ShellComplete(commands, {"obj": face}, "localrun", "")
+    complete = ShellComplete(commands, {"obj": context}, "localrun", "")
     try:
         yield from complete.get_completions(words, incomplete)
     except (LocalrunError, OSError):

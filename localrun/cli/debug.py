@@ -29,14 +29,14 @@ _WIDTH = 18
 @click.option("--raw", is_flag=True, help="As iExec: one JSON line; a refusal is one on standard error.")
 @options.as_json
 @pass_context
-def command(face: CliContext, task_id: str, *, logs: bool, raw: bool, as_json: bool) -> int:
+def command(context: CliContext, task_id: str, *, logs: bool, raw: bool, as_json: bool) -> int:
     """Show the task ID and its replicas as iExec does: every status with its time, causes, exit codes.
 
     The keys are those of `iexec task debug`; `local` stands in place of `onchainData`. Workers are called
     local-1, local-2 and so on. `localrun explain WORD` says what a status or cause means.
     """
     try:
-        with face.app() as app:
+        with context.app() as app:
             found = _found(app, task_id, logs=logs)
     except LocalrunError as error:
         if not raw:

@@ -26,7 +26,7 @@ _WIDTH = 60  # characters shown of a value
 @click.argument("second", metavar="ID", shell_complete=options.complete_task)
 @options.as_json
 @pass_context
-def command(face: CliContext, first: str, second: str, as_json: bool) -> int:
+def command(context: CliContext, first: str, second: str, as_json: bool) -> int:
     """Show in what two tasks differ: what they were given, how they ended, and what they gave.
 
     Files are compared by their content. The exit code is 0 when nothing differs but ids, times and places,
@@ -34,7 +34,7 @@ def command(face: CliContext, first: str, second: str, as_json: bool) -> int:
     """
     from localrun.values.compare import ComparedTask, diff_tasks
 
-    with face.app() as app:
+    with context.app() as app:
         sides = [ComparedTask(record, workspace) for workspace, record in map(app.find, (first, second))]
         found = diff_tasks(*sides)
     if as_json:

@@ -30,13 +30,13 @@ Found = tuple[str, "Check"]
 @click.command()
 @options.as_json
 @pass_context
-def command(face: CliContext, as_json: bool) -> int:
+def command(context: CliContext, as_json: bool) -> int:
     """Look whether tasks would run here: engine, limits, memory, disks, folders, and what was left behind.
 
     Each is ok, warn or fail, with what to do. Nothing is changed. The exit code is 0 when nothing failed,
     else 8.
     """
-    found = list(_looked(face))
+    found = list(_looked(context))
     failed = [check for _, check in found if check.status == "fail"]
     if as_json:
         from localrun.console.results import print_json
@@ -48,37 +48,37 @@ def command(face: CliContext, as_json: bool) -> int:
             }
         )
     else:
-        _print(found, face.environ)
+        _print(found, context.environ)
     return ExitCode.UNHEALTHY if failed else ExitCode.FINISHED
 
 
-def _looked(face: CliContext) -> Iterator[Found]:
+def _looked(context: CliContext) -> Iterator[Found]:
     from localrun.maintenance.doctor import check_all
 
-    settings, checks = _settings(face)
+    settings, checks = _settings(context)
     yield from (("settings", check) for check in checks)
-    app = face.make_app(settings)
+    app = context.make_app(settings)
     try:
         yield from check_all(__version__, settings, app.ledger, lambda: app.engine)
     finally:
         app.close()
 
 
-def _settings(face: CliContext) -> tuple[Settings, list[Check]]:
+def _settings(context: CliContext) -> tuple[Settings, list[Check]]:
     """The settings, without the variables that do not fit; and what is to be said of them."""
     from localrun import settings
     from localrun.maintenance.doctor import fail, ok
     from localrun.masking.redaction import Redactor
 
-    environ, checks = dict(face.environ), []
+    environ, checks = dict(context.environ), []
     try:
-        made = settings.load(environ, home=face.home)
+        made = settings.load(environ, home=context.home)
     except UsageError as error:
         for problem in error.problems:
             checks.append(fail(problem.path, problem.message, f"correct it, or `unset {problem.path}`"))
             environ.pop(problem.path, None)
-        made = settings.load(environ, home=face.home)
-    checks += _unknown(face.environ)
+        made = settings.load(environ, home=context.home)
+    checks += _unknown(context.environ)
     hide = Redactor().redact_text
     known = {name: hide(value) for name, value in environ.items() if name in _names()}
     said = ", ".join(f"{name}={value}" for name, value in known.items()) or "all as they come"

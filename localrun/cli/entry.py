@@ -42,8 +42,8 @@ def main(arguments: Sequence[str] | None = None, make_app: MakeApp | None = None
     streams.prepare()
     if arguments is None:
         return _program(sys.argv[1:])
-    face = CliContext() if make_app is None else CliContext(make_app=make_app)
-    return _checked(list(arguments), face)
+    context = CliContext() if make_app is None else CliContext(make_app=make_app)
+    return _checked(list(arguments), context)
 
 
 def _program(given: list[str]) -> int:
@@ -63,24 +63,24 @@ def _imported() -> None:
     gc.enable()
 
 
-def _checked(given: list[str], face: CliContext) -> int:
+def _checked(given: list[str], context: CliContext) -> int:
     try:
-        return _call(given, face)
+        return _call(given, context)
     except LocalrunError as error:
-        return _tell(error, face, as_json="--json" in given)
+        return _tell(error, context, as_json="--json" in given)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         streams.redirect_to_devnull(sys.stdout)
         return ExitCode.FINISHED
     except OSError as error:
-        return _tell(_of_system(error), face, as_json="--json" in given)
+        return _tell(_of_system(error), context, as_json="--json" in given)
 
 
-def _call(given: list[str], face: CliContext) -> int:
+def _call(given: list[str], context: CliContext) -> int:
     """The command's own code; the errors of click as ours."""
     try:
-        return commands.main(given, prog_name="localrun", obj=face, standalone_mode=False) or 0
+        return commands.main(given, prog_name="localrun", obj=context, standalone_mode=False) or 0
     except click.exceptions.Abort as error:  # click's word for Ctrl+C
         raise KeyboardInterrupt from error
     except click.UsageError as error:
@@ -101,10 +101,10 @@ def _usage(error: click.UsageError) -> UsageError:
     return UsageError(error.format_message(), remedy=f"`{page}` shows how it is called")
 
 
-def _tell(error: LocalrunError, face: CliContext, *, as_json: bool) -> int:
+def _tell(error: LocalrunError, context: CliContext, *, as_json: bool) -> int:
     from localrun.console.report import report_error
 
-    report_error(error, face.environ)
+    report_error(error, context.environ)
     if as_json:
         from localrun.console.results import failure_fields, print_json
 

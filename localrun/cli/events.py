@@ -32,14 +32,14 @@ _SHOWN = ("task_id", "assigned_by", "status", "error", "explanation", "reason", 
 @click.option("--logs", metavar="DIR", help="Where the journal is.  [default: logs]")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one JSON object.")
 @pass_context
-def command(face: CliContext, /, logs: str | None, as_json: bool, **wanted: Any) -> None:
+def command(context: CliContext, /, logs: str | None, as_json: bool, **wanted: Any) -> None:
     """Show what happened, the oldest first: the journal that `localrun serve` writes.
 
     Heartbeats, which come again and again, are shown with --type heartbeat.
     """
     from localrun import settings
 
-    folder = settings.load(face.environ, home=face.home, logs=logs).logs
+    folder = settings.load(context.environ, home=context.home, logs=logs).logs
     if not folder.is_dir():
         print_err(f"there is no journal in {folder}: `localrun serve` writes one")
         return

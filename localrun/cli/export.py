@@ -15,14 +15,14 @@ from localrun.console.streams import print_out
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--active", is_flag=True, help="Only the tasks that have not ended.")
 @pass_context
-def command(face: CliContext, file: Path, active: bool) -> int:
+def command(context: CliContext, file: Path, active: bool) -> int:
     """Write the records of this folder's tasks to FILE, one JSON object a line.
 
     What the tasks read and wrote is not in it: it stays in their folders.
     """
     from localrun.manager import export
 
-    with face.app() as app:
+    with context.app() as app:
         found = [record for record in app.tasks() if not (active and record.state.is_final)]
         count = export.export(found, file)
     print_out(f"{count} {'task' if count == 1 else 'tasks'} written to {file}")

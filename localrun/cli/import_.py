@@ -14,7 +14,7 @@ from localrun.console.streams import print_err, print_out
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @pass_context
-def command(face: CliContext, file: Path) -> int:
+def command(context: CliContext, file: Path) -> int:
     """Make the tasks of FILE, which `localrun export` wrote, known in this folder.
 
     Ended tasks are listed again. Active ones are made anew of what was submitted, and wait for the next
@@ -22,7 +22,7 @@ def command(face: CliContext, file: Path) -> int:
     """
     from localrun.manager import export
 
-    with face.app() as app:
+    with context.app() as app:
         found = export.import_tasks(export.read(file), app.store, app.manager)
         app.manager.shutdown(on_exit="leave")
     print_out(f"{len(found.imported)} {'task' if len(found.imported) == 1 else 'tasks'} taken in")

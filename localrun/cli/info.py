@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 @options.as_json
 @pass_context
 def command(
-    face: CliContext, task_id: str, *, watch: float | None, system: str | None, as_json: bool
+    context: CliContext, task_id: str, *, watch: float | None, system: str | None, as_json: bool
 ) -> None:
     """Show the timeline of the task ID, what was done in each state, its usage, and the size of its data."""
     from localrun.console.summary import summary
 
-    with face.app() as app:
+    with context.app() as app:
         workspace, record = app.find(task_id)
         if as_json and watch is None:
             from localrun.console.results import print_json
@@ -43,7 +43,7 @@ def command(
             )
             return summary(now, workspace, *words).rstrip("\n"), not now.state.is_final
 
-        print_or_watch(look, watch, face.environ, as_json=as_json)
+        print_or_watch(look, watch, context.environ, as_json=as_json)
 
 
 def info_fields(record: TaskRecord, workspace: Workspace) -> dict[str, Any]:

@@ -37,18 +37,15 @@ _BYTES = ("max_file_size",)
 @options.as_json
 @pass_context
 def command(
-    face: CliContext, bundle: Path, image: str | None, build_args: options.Pairs, as_json: bool
+    context: CliContext, bundle: Path, image: str | None, build_args: options.Pairs, as_json: bool
 ) -> None:
     """Show what BUNDLE takes and gives, with constraints and defaults, its image, and what it needs.
 
     Nothing is built, pulled or run.
     """
-    from localrun.bundle import reader as bundles
 
-    with face.app() as app:
-        found = bundles.read_bundle(
-            bundle, image=image, cache=app.settings.cache, build_args=dict(build_args)
-        )
+    with context.app() as app:
+        found = read_bundle(bundle, image=image, cache=app.settings.cache, build_args=dict(build_args))
         seen, unseen = _look(app, found)
     if as_json:
         from localrun.console.results import print_json

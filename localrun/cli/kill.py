@@ -20,12 +20,12 @@ from localrun.console.streams import print_out
 @click.option("--now", is_flag=True, help="Give it no time at all.")
 @options.as_json
 @pass_context
-def command(face: CliContext, task_id: str, grace: float | None, now: bool, as_json: bool) -> None:
+def command(context: CliContext, task_id: str, grace: float | None, now: bool, as_json: bool) -> None:
     """Stop the task ID and wait for its end.
 
     The program gets SIGTERM, and SIGKILL when it has not ended within the grace.
     """
-    with face.app() as app:
+    with context.app() as app:
         record = app.kill(task_id, 0.0 if now else grace)
     if as_json:
         from localrun.console.results import as_fields, print_json

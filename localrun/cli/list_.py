@@ -42,7 +42,7 @@ _STATES = [str(state) for state in TaskState]
 @options.as_json
 @pass_context
 def command(
-    face: CliContext,
+    context: CliContext,
     *,
     everything: bool,
     limit: int,
@@ -52,14 +52,14 @@ def command(
     as_json: bool,
 ) -> None:
     """List the tasks of this folder, the newest first."""
-    with face.app() as app:
+    with context.app() as app:
 
         def records() -> list[TaskRecord]:
             found = _with_replicas(app) if everything else islice(_records(app, state), limit)
             return [record for record in found if state in (None, record.state)]
 
         if watch is not None:
-            print_or_watch(lambda: _table(records(), system), watch, face.environ, as_json=as_json)
+            print_or_watch(lambda: _table(records(), system), watch, context.environ, as_json=as_json)
             return
         found = records()
     if as_json:
@@ -68,7 +68,7 @@ def command(
         print_json([as_fields(record) | as_system.as_fields(record, system) for record in found])
     elif found:
         print_out(_table(found, system)[0])
-    elif is_terminal(sys.stdout, face.environ):
+    elif is_terminal(sys.stdout, context.environ):
         print_out(_NOTHING)
 
 

@@ -31,12 +31,14 @@ _HEADS = ("SIZE", "WRITTEN", "FILE")
 @options.watch
 @options.as_json
 @pass_context
-def command(face: CliContext, task_id: str, *, everything: bool, watch: float | None, as_json: bool) -> None:
+def command(
+    context: CliContext, task_id: str, *, everything: bool, watch: float | None, as_json: bool
+) -> None:
     """List the files that the task ID has written, also while it runs.
 
     Links, pipes and devices are shown as what they are, and never followed.
     """
-    with face.app() as app:
+    with context.app() as app:
         workspace, record = app.find(task_id)
     if watch is not None:
 
@@ -44,7 +46,7 @@ def command(face: CliContext, task_id: str, *, everything: bool, watch: float | 
             now = list_task_files(workspace, everything=everything)
             return "\n".join(_lines(now)), not workspace.load().state.is_final
 
-        print_or_watch(look, watch, face.environ, as_json=as_json)
+        print_or_watch(look, watch, context.environ, as_json=as_json)
         return
     found = list_task_files(workspace, everything=everything)
     if as_json:

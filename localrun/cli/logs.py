@@ -38,21 +38,21 @@ _STEPS = ("permissions", "task", "outputs")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the task has ended.")
 @options.as_json
 @pass_context
-def command(face: CliContext, task_id: str, step: str, follow: bool, as_json: bool) -> None:
+def command(context: CliContext, task_id: str, step: str, follow: bool, as_json: bool) -> None:
     """Show what the task ID wrote.
 
     The steps `permissions` and `outputs` run no program of their own: they show what was done, and how.
     With --follow, a task whose process died is carried on here; Ctrl+C ends the following, not the task.
     """
-    with face.app(on_exit="leave") as app:
+    with context.app(on_exit="leave") as app:
         workspace, record = app.find(task_id)
         end = attach(app, record) if follow else None
-        face.on_imported()
+        context.on_imported()
         if as_json or step != "task":
             wait_for_end(end)
             _print_at_once(workspace, step, as_json=as_json)
         else:
-            _print_log(workspace, record, face, end, follow=follow)
+            _print_log(workspace, record, context, end, follow=follow)
         if follow:
             warn_if_unfinished(end)
         else:
@@ -92,9 +92,9 @@ def _how(record: TaskRecord, step: str) -> str:
 
 
 def _print_log(
-    workspace: Workspace, record: TaskRecord, face: CliContext, end: TaskFuture | None, *, follow: bool
+    workspace: Workspace, record: TaskRecord, context: CliContext, end: TaskFuture | None, *, follow: bool
 ) -> None:
-    plain = is_terminal(sys.stdout, face.environ)
+    plain = is_terminal(sys.stdout, context.environ)
     wrote = False
     for data in read_chunks(workspace.log, done_event(end) if follow else None):
         wrote = True

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 )
 @options.as_json
 @pass_context
-def command(face: CliContext, task_id: str, output: Path | None, as_json: bool) -> None:
+def command(context: CliContext, task_id: str, output: Path | None, as_json: bool) -> None:
     """Show the outputs of the task ID, or copy them; also what a failed task left."""
     from localrun.console.results import print_json, print_outputs
 
-    with face.app() as app:
+    with context.app() as app:
         workspace, record = app.find(task_id)
         if not record.state.is_final:
             raise UsageError(

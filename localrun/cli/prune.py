@@ -40,7 +40,7 @@ _DIGITS = 12  # shown of a handle or a digest
 @options.as_json
 @pass_context
 def command(
-    face: CliContext,
+    context: CliContext,
     *,
     older_than: float | None,
     keep: int | None,
@@ -58,15 +58,15 @@ def command(
     from localrun.maintenance.prune import PruneOptions
 
     kinds = frozenset(cast("Sequence[PruneKind]", only or _KINDS[:-1])) | ({"cache"} if cache else set())
-    with face.app() as app:
+    with context.app() as app:
         pruning = _pruning(app)
         proposal = pruning.plan(PruneOptions(older_than, keep, cast("frozenset[PruneKind]", kinds)))
         if as_json:
             return _as_json(pruning, proposal, delete=yes)
         _print(proposal)
-        if not proposal.items or not (yes or _asked(face)):
+        if not proposal.items or not (yes or _asked(context)):
             return ExitCode.FINISHED
-        return _delete(pruning, proposal, face)
+        return _delete(pruning, proposal, context)
 
 
 def _pruning(app: App) -> Pruner:
@@ -104,24 +104,24 @@ def _name(item: PruneItem) -> str:
     return f"{escape_control_chars(name):<36}"
 
 
-def _asked(face: CliContext) -> bool:
+def _asked(context: CliContext) -> bool:
     """Whether somebody is there to ask, and says yes."""
-    if not _can_ask(face):
+    if not _can_ask(context):
         print_err("nothing was deleted; `localrun prune --yes` does it")
         return False
     return click.confirm("delete all of this?", default=False)
 
 
-def _can_ask(face: CliContext) -> bool:
-    return sys.stdin.isatty() and is_terminal(sys.stdout, face.environ)
+def _can_ask(context: CliContext) -> bool:
+    return sys.stdin.isatty() and is_terminal(sys.stdout, context.environ)
 
 
-def _delete(pruning: Pruner, proposal: PrunePlan, face: CliContext) -> int:
+def _delete(pruning: Pruner, proposal: PrunePlan, context: CliContext) -> int:
     from localrun.console.report import report_error
 
     refused = list(_each(pruning, proposal.items))
     for _, error in refused:
-        report_error(error, face.environ)
+        report_error(error, context.environ)
     size = proposal.size - sum(item.size for item, _ in refused)
     print_out(f"deleted {len(proposal.items) - len(refused)} of {len(proposal.items)}, {format_bytes(size)}")
     return code_for_error(refused[0][1]) if refused else ExitCode.FINISHED

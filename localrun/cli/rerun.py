@@ -27,13 +27,13 @@ _OVER = ("timeout", "cpus", "memory", "gpus", "network", "writable_inputs", "har
     "--same-image", is_flag=True, help="Use the very image and descriptor of ID, though its bundle changed."
 )
 @pass_context
-def command(face: CliContext, /, task_id: str, same_image: bool, **given: Any) -> int:
+def command(context: CliContext, /, task_id: str, same_image: bool, **given: Any) -> int:
     """Run the task ID again: its bundle, inputs and options, but for what is given here.
 
     The bundle is taken as it is now; what has changed in it is said. Limits that ID had from its
     descriptor are the descriptor's again. When the bundle is gone, the image and descriptor of ID serve.
     """
-    return run_in_foreground(face, _OfTask(task_id, same_image=same_image), Choices(**given))
+    return run_in_foreground(context, _OfTask(task_id, same_image=same_image), Choices(**given))
 
 
 class _OfTask:

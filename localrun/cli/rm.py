@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 @click.option("-a", "--all", "everything", is_flag=True, help="Every task of this folder that has ended.")
 @options.as_json
 @pass_context
-def command(face: CliContext, task_ids: tuple[str, ...], everything: bool, as_json: bool) -> int:
+def command(context: CliContext, task_ids: tuple[str, ...], everything: bool, as_json: bool) -> int:
     """Delete the tasks ID... with their inputs, outputs and logs."""
     if bool(task_ids) == everything:
         raise UsageError("give the ids of the tasks, or --all", remedy="`localrun list` shows the ids")
-    with face.app() as app:
-        removed, code = _remove(app, _ended(app) if everything else list(task_ids), face)
+    with context.app() as app:
+        removed, code = _remove(app, _ended(app) if everything else list(task_ids), context)
     if as_json:
         from localrun.console.results import print_json
 
@@ -41,7 +41,7 @@ def _ended(app: App) -> list[str]:
     return [record.id for record in app.tasks() if record.state.is_final]
 
 
-def _remove(app: App, prefixes: list[str], face: CliContext) -> tuple[list[str], int]:
+def _remove(app: App, prefixes: list[str], context: CliContext) -> tuple[list[str], int]:
     """Delete what can be deleted, and tell what cannot."""
     from localrun.console.report import report_error
 
@@ -51,6 +51,6 @@ def _remove(app: App, prefixes: list[str], face: CliContext) -> tuple[list[str],
         try:
             removed.append(app.remove(prefix))
         except LocalrunError as error:
-            report_error(error, face.environ)
+            report_error(error, context.environ)
             code = code_for_error(error)
     return removed, code

@@ -149,32 +149,32 @@ def with_run_options(function: Callable[..., int]) -> Callable[..., int]:
 @with_run_options
 @with_iexec_options
 @pass_context
-def command(face: CliContext, /, bundle: str, **given: Any) -> int:
+def command(context: CliContext, /, bundle: str, **given: Any) -> int:
     """Run the task of BUNDLE and show its outputs.
 
     BUNDLE is a .zip or a folder with a descriptor and an image archive, a folder with a descriptor and a
     Dockerfile, or a descriptor together with --image.
     """
     order = pop_iexec_inputs(given)
-    return run_in_foreground(face, _OfBundle(bundle, order), Choices(**given))
+    return run_in_foreground(context, _OfBundle(bundle, order), Choices(**given))
 
 
-def run_in_foreground(face: CliContext, origin: Origin, choices: Choices) -> int:
+def run_in_foreground(context: CliContext, origin: Origin, choices: Choices) -> int:
     """Run a task in the foreground, from its submission to its outputs; the exit code."""
-    with SignalHandler() as interrupts:
+    with SignalHandler() as signals:
         try:
-            return _Run(face, origin, choices, interrupts).through()
+            return _Run(context, origin, choices, signals).through()
         except Interrupted:
             error: LocalrunError = TaskKilled("stopped before the task began", remedy="run it again")
         except LocalrunError as refused:
             error = refused
-        return _refuse(error, face, origin, choices)
+        return _refuse(error, context, origin, choices)
 
 
-def _refuse(error: LocalrunError, face: CliContext, origin: Origin, choices: Choices) -> int:
+def _refuse(error: LocalrunError, context: CliContext, origin: Origin, choices: Choices) -> int:
     from localrun.console.report import report_error
 
-    report_error(error, face.environ)
+    report_error(error, context.environ)
     if choices.as_json:
         from localrun.console.results import failure_fields, print_json
 
@@ -185,12 +185,12 @@ def _refuse(error: LocalrunError, face: CliContext, origin: Origin, choices: Cho
 class _Run:
     """One run, with all that belongs to it."""
 
-    def __init__(self, face: CliContext, origin: Origin, choices: Choices, interrupts: SignalHandler) -> None:
-        self._face = face
+    def __init__(self, context: CliContext, origin: Origin, choices: Choices, signals: SignalHandler) -> None:
+        self._context = context
         self._origin = origin
         self._choices = choices
-        self._interrupts = interrupts
-        self._display = display_for(sys.stderr, face.environ, quiet=choices.quiet)
+        self._signals = signals
+        self._display = display_for(sys.stderr, context.environ, quiet=choices.quiet)
         self._feed = EventQueue()
         self._delivery: OutputCopier | None = None
 
@@ -200,7 +200,7 @@ class _Run:
             with self._shown():
                 app = self._open(stack)
                 task = self._submit(app)
-                self._face.on_imported()
+                self._context.on_imported()
                 record = self._follow(app, task)
             return self._close(record, task.workspace)
 
@@ -213,8 +213,8 @@ class _Run:
             self._display.finish(self._feed.omitted)
 
     def _open(self, stack: ExitStack) -> App:
-        with self._interrupts.interruptible():
-            app = stack.enter_context(self._face.app())
+        with self._signals.interruptible():
+            app = stack.enter_context(self._context.app())
             app.connect_in_background()
             if self._choices.output is not None:
                 from localrun.api.download import OutputCopier
@@ -225,18 +225,18 @@ class _Run:
 
     def _submit(self, app: App) -> ActiveTask:
         try:
-            with self._interrupts.interruptible():
+            with self._signals.interruptible():
                 request = self._origin.request(app, self._choices, self._display.notify)
-                return app.manager.submit(request, self._feed.put, defer_signals=self._interrupts.deferred)
+                return app.manager.submit(request, self._feed.put, defer_signals=self._signals.deferred)
         except Interrupted:
             started = app.manager.get_all_active_tasks()
             if not started:
                 raise
-            self._interrupts.requeue()
+            self._signals.requeue()
             return started[0]
 
     def _follow(self, app: App, task: ActiveTask) -> TaskRecord:
-        with self._interrupts.on_signal(lambda number: self._stop(app, task, number)):
+        with self._signals.on_signal(lambda number: self._stop(app, task, number)):
             sweep = threading.Thread(target=self._sweep, args=(app,), name="sweep")
             end = threading.Thread(target=self._await, args=(app, task), name="end")
             end.start()
@@ -286,18 +286,18 @@ class _Run:
         code = code_for_cause(Cause[record.cause] if record.cause else None)
         outputs = record.outputs
         try:
-            with self._interrupts.interruptible():
+            with self._signals.interruptible():
                 outputs = self._deliver(record, workspace)
         except Interrupted:
             code = ExitCode.INTERRUPTED
         except LocalrunError as error:
-            report_error(error, self._face.environ)
+            report_error(error, self._context.environ)
             code = code or ExitCode.ENGINE_OR_HOST
         self._print(record, outputs, workspace)
         for remark in (*self._origin.remarks(record), *(() if self._choices.quiet else _of_replicas(record))):
             self._display.notify(remark)
         if record.cause:
-            report_task(record, self._face.environ)
+            report_task(record, self._context.environ)
         return code
 
     def _deliver(self, record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
@@ -317,7 +317,7 @@ class _Run:
         elif self._choices.quiet:
             results.print_outputs(outputs, folders)
         else:
-            results.print_result(record, outputs, folders, self._face.environ)
+            results.print_result(record, outputs, folders, self._context.environ)
 
 
 def _of_replicas(record: TaskRecord) -> Iterable[str]:

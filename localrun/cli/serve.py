@@ -64,22 +64,22 @@ GREETING = "🎯 Task Manager initialized - Global task lists created"
 @click.option("--name", "names", multiple=True, metavar="HOST", help="A name that the server is called by.")
 @click.option("--without-engine", is_flag=True, help="Start although no container engine answers.")
 @pass_context
-def command(face: CliContext, /, logs: str | None, without_engine: bool, **given: Any) -> int:
+def command(context: CliContext, /, logs: str | None, without_engine: bool, **given: Any) -> int:
     """Serve the tasks of this folder over HTTP.
 
     Only this machine can reach the server, unless another --host is given; then requests need a token.
     A task goes on when its client is gone. The page /docs shows what the server can do.
     """
-    chosen = _options(face.environ, **given)
+    chosen = _options(context.environ, **given)
     from localrun import settings
 
-    app = face.make_app(settings.load(face.environ, home=face.home, logs=logs))
+    app = context.make_app(settings.load(context.environ, home=context.home, logs=logs))
     try:
         sockets = _listen(chosen)
     except LocalrunError as error:
-        return _refuse(error, face, ExitCode.ADDRESS)
+        return _refuse(error, context, ExitCode.ADDRESS)
     try:
-        return _start(face, app, chosen, sockets, lenient=without_engine)
+        return _start(context, app, chosen, sockets, lenient=without_engine)
     finally:
         for each in sockets:
             each.close()
@@ -107,26 +107,26 @@ def _listen(chosen: ServerOptions) -> list[socket.socket]:
 
 
 def _start(
-    face: CliContext, app: App, chosen: ServerOptions, sockets: list[socket.socket], *, lenient: bool
+    context: CliContext, app: App, chosen: ServerOptions, sockets: list[socket.socket], *, lenient: bool
 ) -> int:
     from localrun.server.state import ServerState
 
     try:
         site = ServerState(app, chosen)
     except LocalrunError as error:
-        return _refuse(error, face, ExitCode.LOGS)
+        return _refuse(error, context, ExitCode.LOGS)
     try:
         app.engine.info()
     except EngineError as error:
         # an engine that was named is meant to be used; where none was, the lists alone can be
         if app.settings.docker_host and not lenient:
-            return _refuse(error, face, ExitCode.ENGINE_OR_HOST)
+            return _refuse(error, context, ExitCode.ENGINE_OR_HOST)
         print_err(f"warning: {error.message}; tasks with a container are refused until one answers")
-    _serve(face, site, sockets)
+    _serve(context, site, sockets)
     return ExitCode.FINISHED
 
 
-def _serve(face: CliContext, site: Any, sockets: list[socket.socket]) -> None:
+def _serve(context: CliContext, site: Any, sockets: list[socket.socket]) -> None:
     from localrun.server.application import make_api
     from localrun.server.uvicorn_server import serve
 
@@ -135,7 +135,7 @@ def _serve(face: CliContext, site: Any, sockets: list[socket.socket]) -> None:
     shown = f"[{host}]" if ":" in host else host
     print_out(f"localrun serves http://{shown}:{port} (the API: http://{shown}:{port}/docs); Ctrl+C stops it")
     api = make_api(site)
-    face.on_imported()
+    context.on_imported()
     serve(api, site, sockets)
     if site.options.on_exit == "leave":
         # what carries the tasks must not see the engine close, nor be waited for: the next process goes on
@@ -145,6 +145,6 @@ def _serve(face: CliContext, site: Any, sockets: list[socket.socket]) -> None:
     site.app.close()
 
 
-def _refuse(error: LocalrunError, face: CliContext, code: ExitCode) -> int:
-    report_error(error, face.environ)
+def _refuse(error: LocalrunError, context: CliContext, code: ExitCode) -> int:
+    report_error(error, context.environ)
     return code

@@ -87,7 +87,7 @@ class SignalHandler:
     def on_signal(self, stop: StopCallback) -> Iterator[None]:
         """Within it, each signal calls `stop`, in a thread of its own: a second is not kept waiting."""
         stops: SimpleQueue[int] = SimpleQueue()
-        thread = threading.Thread(target=_serve, args=(stops, stop), name="interrupts")
+        thread = threading.Thread(target=_serve, args=(stops, stop), name="signal-handler")
         thread.start()
         self._stops = stops
         for number in range(self._pending):

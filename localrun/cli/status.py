@@ -26,14 +26,14 @@ _INDENT = 12
 @as_system.as_system
 @options.as_json
 @pass_context
-def command(face: CliContext, task_id: str, system: str | None, *, as_json: bool) -> None:
+def command(context: CliContext, task_id: str, system: str | None, *, as_json: bool) -> None:
     """Show where the task ID is, what it uses, and why it ended.
 
     ID is the beginning of an id, or `last`.
     """
     from localrun.runner.usage import with_current_usage
 
-    with face.app() as app:
+    with context.app() as app:
         record = with_current_usage(*app.find(task_id))
     if as_json:
         from localrun.console.results import print_json

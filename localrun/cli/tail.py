@@ -32,7 +32,7 @@ _LINES = 10
 @options.as_json
 @pass_context
 def command(
-    face: CliContext, task_id: str, files: tuple[str, ...], lines: int, *, follow: bool, as_json: bool
+    context: CliContext, task_id: str, files: tuple[str, ...], lines: int, *, follow: bool, as_json: bool
 ) -> None:
     """Show the last lines of FILEs that the task ID has written, also while it runs.
 
@@ -40,11 +40,11 @@ def command(
     With --follow they may also come later, and a task whose process died is carried on here; Ctrl+C ends
     the following, not the task.
     """
-    with face.app(on_exit="leave") as app:
+    with context.app(on_exit="leave") as app:
         workspace, record = app.find(task_id)
         _refuse_remote(record, files)
         end = attach(app, record) if follow else None
-        face.on_imported()
+        context.on_imported()
         if as_json:
             wait_for_end(end)
             _print_json(workspace, files, lines)

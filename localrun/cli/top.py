@@ -38,27 +38,27 @@ _HEADS = (
 @click.option("--no-stream", is_flag=True, help="Show it once, as where there is no terminal.")
 @options.as_json
 @pass_context
-def command(face: CliContext, task_ids: tuple[str, ...], *, no_stream: bool, as_json: bool) -> None:
+def command(context: CliContext, task_ids: tuple[str, ...], *, no_stream: bool, as_json: bool) -> None:
     """Show processor, memory and disk that the tasks ID..., or all that run, use just now, and go on.
 
     100 % is one processor. PEAK is the most memory that was seen; of an ended task it is what remains. The
     disk's bytes are those of the container; what is still in the memory for it counts later.
     """
-    with face.app(on_exit="leave") as app, _Board(app, task_ids).reading() as board:
-        if as_json or no_stream or not is_terminal(sys.stdout, face.environ):
+    with context.app(on_exit="leave") as app, _Board(app, task_ids).reading() as board:
+        if as_json or no_stream or not is_terminal(sys.stdout, context.environ):
             board.await_speeds()
-            _print_once(board, face, as_json=as_json)
+            _print_once(board, context, as_json=as_json)
         else:
-            print_or_watch(board.look, _EVERY, face.environ)
+            print_or_watch(board.look, _EVERY, context.environ)
 
 
-def _print_once(board: _Board, face: CliContext, *, as_json: bool) -> None:
+def _print_once(board: _Board, context: CliContext, *, as_json: bool) -> None:
     if as_json:
         from localrun.console.results import print_json
 
         print_json(board.rows())
     elif board.rows():
-        print_or_watch(board.look, None, face.environ)
+        print_or_watch(board.look, None, context.environ)
     else:
         print_err("no task runs here")
     for trouble in board.troubles():

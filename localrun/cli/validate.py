@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @options.as_json
 @pass_context
 def command(
-    face: CliContext,
+    context: CliContext,
     /,
     *,
     bundle: Path,
@@ -43,9 +43,9 @@ def command(
     """
     from localrun.bundle.validation.validator import validate
 
-    with SignalHandler() as interrupts, face.app() as app:
+    with SignalHandler() as signals, context.app() as app:
         try:
-            with interrupts.interruptible():
+            with signals.interruptible():
                 report = validate(
                     bundle,
                     cache=app.settings.cache,
@@ -55,12 +55,12 @@ def command(
                 )
         except Interrupted:
             return ExitCode.INTERRUPTED
-    _show(report, face, as_json)
+    _show(report, context, as_json)
     passed = report.accepted and not (strict and report.findings)
     return ExitCode.FINISHED if passed else ExitCode.BUNDLE_OR_VALUES
 
 
-def _show(report: ValidationReport, face: CliContext, as_json: bool) -> None:
+def _show(report: ValidationReport, context: CliContext, as_json: bool) -> None:
     if as_json:
         from localrun.console.results import print_json
 
@@ -68,4 +68,4 @@ def _show(report: ValidationReport, face: CliContext, as_json: bool) -> None:
     else:
         from localrun.cli.findings import print_report
 
-        print_report(report, face.environ)
+        print_report(report, context.environ)

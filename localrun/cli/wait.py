@@ -36,7 +36,7 @@ _REPORTS = 5  # failures of many tasks that are told at length
 @click.option("-q", "--quiet", is_flag=True, help="Show results and errors, nothing else.")
 @pass_context
 def command(
-    face: CliContext,
+    context: CliContext,
     task_ids: tuple[str, ...],
     *,
     everything: bool,
@@ -53,12 +53,12 @@ def command(
         raise UsageError("give the ids of the tasks, or --all", remedy="`localrun list` shows the ids")
     from localrun.api.apps import using
 
-    with SignalHandler() as interrupts, face.app(on_exit="leave") as app, using(app):
+    with SignalHandler() as signals, context.app(on_exit="leave") as app, using(app):
         tasks = _all(app) if everything else _named(app, task_ids)
         if not tasks and not quiet:
             print_err("no task of this folder is on its way")
-        waiting = _Waiting(face, app, interrupts, tasks, quiet=quiet)
-        face.on_imported()
+        waiting = _Waiting(context, app, signals, tasks, quiet=quiet)
+        context.on_imported()
         code = waiting.through(timeout)
         if as_json:
             waiting.print_json(one=len(task_ids) == 1)
@@ -97,9 +97,9 @@ def _all(app: App) -> list[Task]:
 class _Waiting:
     """The waiting for some tasks, and what came of it."""
 
-    face: CliContext
+    context: CliContext
     app: App
-    interrupts: SignalHandler
+    signals: SignalHandler
     tasks: list[Task]
     _: KW_ONLY
     quiet: bool
@@ -110,7 +110,7 @@ class _Waiting:
         """Wait; the exit code when the waiting was broken off."""
         wait = self._one if len(self.tasks) == 1 else self._several
         try:
-            with self.interrupts.interruptible():
+            with self.signals.interruptible():
                 wait(timeout)
         except Interrupted:
             self._tell_left("the waiting was ended")
@@ -128,12 +128,12 @@ class _Waiting:
         task = self.tasks[0]
         if task.is_terminal:
             return
-        display = display_for(sys.stderr, self.face.environ, quiet=self.quiet)
+        display = display_for(sys.stderr, self.context.environ, quiet=self.quiet)
         self.shown = not self.quiet
         display.start(task.info.name or task.id)
         try:
             place = self.app.store.open(task.id)
-            follow(place, task.end(), display.show, timeout=timeout, defer_signals=self.interrupts.deferred)
+            follow(place, task.end(), display.show, timeout=timeout, defer_signals=self.signals.deferred)
         finally:
             display.finish()
         self._end(task)
@@ -164,7 +164,7 @@ class _Waiting:
 
         if self.quiet:
             yield lambda _task, _state: None
-        elif is_terminal(sys.stderr, self.face.environ):
+        elif is_terminal(sys.stderr, self.context.environ):
             from localrun.console.progress import wait_progress
 
             with wait_progress(total) as count_up:
@@ -212,12 +212,12 @@ class _Waiting:
 
         error = self.errors.get(task.id)
         if error is not None:
-            report_error(error, self.face.environ)
+            report_error(error, self.context.environ)
             return
         record = task.info
         if len(self.tasks) > 1:
             print_err(f"[{record.id[:8]}]")
-        report_task(record, self.face.environ)
+        report_task(record, self.context.environ)
         if not self.shown and record.cause != Cause.KILLED.value and record.replication is None:
             _quote(task, record)
 
@@ -234,7 +234,7 @@ class _Waiting:
             if self.quiet:
                 results.print_outputs(record.outputs, [folder])
             else:
-                results.print_result(record, record.outputs, [folder], self.face.environ)
+                results.print_result(record, record.outputs, [folder], self.context.environ)
 
     def print_json(self, *, one: bool) -> None:
         """The record of the one task that was named, else a list of records."""

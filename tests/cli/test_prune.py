@@ -32,7 +32,7 @@ def test_yes_deletes_it(localrun: Command) -> None:
 def test_on_a_terminal_it_asks(
     localrun: Command, monkeypatch: pytest.MonkeyPatch, answer: bool, left: int
 ) -> None:
-    monkeypatch.setattr(prune, "_can_ask", lambda face: True)
+    monkeypatch.setattr(prune, "_can_ask", lambda context: True)
     monkeypatch.setattr("click.confirm", lambda text, default: answer)
     localrun.run()
     localrun("prune", "--keep", "0")

@@ -25,13 +25,13 @@ def interrupted(undone: list[bool]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_takes_the_command_down_while_nothing_is_promised(number: signal.Signals) -> None:
-    with SignalHandler() as interrupts, pytest.raises(Interrupted), interrupts.interruptible():
+    with SignalHandler() as signals, pytest.raises(Interrupted), signals.interruptible():
         send(number)
 
 
 def test_what_is_undone_after_a_signal_is_not_interrupted_again() -> None:
     undone: list[bool] = []
-    with SignalHandler() as interrupts, pytest.raises(Interrupted), interrupts.interruptible():
+    with SignalHandler() as signals, pytest.raises(Interrupted), signals.interruptible():
         interrupted(undone)
     assert undone
 
@@ -39,19 +39,19 @@ def test_what_is_undone_after_a_signal_is_not_interrupted_again() -> None:
 def test_a_signal_waits_for_what_must_not_be_torn() -> None:
     whole: list[bool] = []
     with (
-        SignalHandler() as interrupts,
+        SignalHandler() as signals,
         pytest.raises(Interrupted),
-        interrupts.interruptible(),
-        interrupts.deferred(),
+        signals.interruptible(),
+        signals.deferred(),
     ):
         interrupted(whole)
     assert whole == [True]
 
 
 def test_a_signal_that_came_before_is_answered_on_entry() -> None:
-    with SignalHandler() as interrupts:
+    with SignalHandler() as signals:
         send()
-        with pytest.raises(Interrupted), interrupts.interruptible():
+        with pytest.raises(Interrupted), signals.interruptible():
             pytest.fail("the signal was forgotten")
 
 
@@ -65,7 +65,7 @@ def test_each_signal_stops_the_task_and_a_second_does_not_wait_for_the_first() -
             second.set()
         assert second.wait(10)
 
-    with SignalHandler() as interrupts, interrupts.on_signal(stop):
+    with SignalHandler() as signals, signals.on_signal(stop):
         send()
         send(signal.SIGTERM)
         assert second.wait(10)
@@ -74,11 +74,11 @@ def test_each_signal_stops_the_task_and_a_second_does_not_wait_for_the_first() -
 
 def test_a_signal_that_raised_can_be_answered_by_stopping() -> None:
     seen: list[int] = []
-    with SignalHandler() as interrupts:
-        with pytest.raises(Interrupted), interrupts.interruptible():
+    with SignalHandler() as signals:
+        with pytest.raises(Interrupted), signals.interruptible():
             send()
-        interrupts.requeue()
-        with interrupts.on_signal(seen.append):
+        signals.requeue()
+        with signals.on_signal(seen.append):
             pass
     assert seen == [1]
 
@@ -93,8 +93,8 @@ def test_handlers_are_given_back() -> None:
 def test_a_hangup_that_is_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with SignalHandler() as interrupts, interrupts.interruptible():
+        with SignalHandler() as signals, signals.interruptible():
             send(signal.SIGHUP)
-        assert interrupts.count == 0
+        assert signals.count == 0
     finally:
         signal.signal(signal.SIGHUP, before)

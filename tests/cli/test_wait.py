@@ -386,6 +386,6 @@ def test_results_come_before_the_reason_of_a_failure(
 def test_what_may_take_hours_lets_memory_be_cleared_up(localrun: Command, arguments: list[str]) -> None:
     localrun.run()
     called: list[bool] = []
-    face = CliContext(make_app=localrun.app, on_imported=lambda: called.append(True))
-    commands.main(["--home", str(localrun.folder / "home"), *arguments], obj=face, standalone_mode=False)
+    context = CliContext(make_app=localrun.app, on_imported=lambda: called.append(True))
+    commands.main(["--home", str(localrun.folder / "home"), *arguments], obj=context, standalone_mode=False)
     assert called == [True]

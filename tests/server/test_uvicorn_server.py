@@ -108,10 +108,10 @@ def test_garbage_is_searched_for_again_before_the_first_request(
     called: list[str] = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("localrun.server.uvicorn_server.serve", lambda *_: called.append("serve"))
-    face = CliContext(
+    context = CliContext(
         make_app=lambda settings: App(settings, FakeEngine()), on_imported=lambda: called.append("imported")
     )
-    commands.main(["serve", "--port", "0"], obj=face, standalone_mode=False)
+    commands.main(["serve", "--port", "0"], obj=context, standalone_mode=False)
     assert called == ["imported", "serve"]
 
 

@@ -16,7 +16,7 @@ from localrun.console.streams import print_out
 @options.task_id
 @options.as_json
 @pass_context
-def command(face: CliContext, task_id: str, as_json: bool) -> None:
+def command(context: CliContext, task_id: str, as_json: bool) -> None:
     """Show all of the task ID: its containers, mounts, conditions, and the table of its events.
 
     It has the form of `kubectl describe pod`. Secrets in the environment are hidden.
@@ -24,7 +24,7 @@ def command(face: CliContext, task_id: str, as_json: bool) -> None:
     from localrun.cli.describe import describe, format_lines
     from localrun.runner.usage import with_current_usage
 
-    with face.app() as app:
+    with context.app() as app:
         workspace, record = app.find(task_id)
         replicas = [with_current_usage(app.store.open(one.id), one) for one in app.replicas(record)]
     found = describe(with_current_usage(workspace, record), workspace, time.time(), replicas)

@@ -38,7 +38,7 @@ _FOLDER = "localrun_output"
 @options.as_json
 @pass_context
 def command(
-    face: CliContext,
+    context: CliContext,
     task_ids: tuple[str, ...],
     *,
     filenames: tuple[str, ...],
@@ -57,14 +57,14 @@ def command(
     outputs = outputs or not inputs
     made: list[dict[str, str]] = []
     code: int = ExitCode.FINISHED
-    with face.app() as app:
+    with context.app() as app:
         for name in dict.fromkeys(task_ids):
             try:
                 workspace, record = app.find(name)
                 target = Path(folder, record.id)
                 made.append(_copied(record, workspace, target, filenames, inputs=inputs, outputs=outputs))
             except LocalrunError as error:
-                report_error(error, face.environ)
+                report_error(error, context.environ)
                 code = code_for_error(error)
     _print(made, as_json=as_json)
     return code

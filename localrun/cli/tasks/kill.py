@@ -37,7 +37,7 @@ _SHOWN = 5
 @options.as_json
 @pass_context
 def command(
-    face: CliContext,
+    context: CliContext,
     task_ids: tuple[str, ...],
     *,
     everything: bool,
@@ -51,15 +51,15 @@ def command(
     """
     if bool(task_ids) == everything:
         raise UsageError("give the ids of the tasks, or --all", remedy="`localrun tasks list` shows the ids")
-    with face.app(on_exit="leave") as app:
+    with context.app(on_exit="leave") as app:
         ids = _active(app) if everything else _named(app, task_ids)
         if everything and ids and not yes:
-            _ask(face, ids)
+            _ask(context, ids)
         stops = [_Stop(app, task_id) for task_id in ids]
         deadline = None if wait_timeout is None else time.monotonic() + wait_timeout
         for stop in stops:
             stop.wait(deadline)
-        return _print(face, stops, as_json=as_json)
+        return _print(context, stops, as_json=as_json)
 
 
 def _active(app: App) -> list[str]:
@@ -72,8 +72,8 @@ def _named(app: App, task_ids: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(app.find(name)[1].id for name in task_ids))
 
 
-def _ask(face: CliContext, ids: list[str]) -> None:
-    if not is_terminal(sys.stdin, face.environ):
+def _ask(context: CliContext, ids: list[str]) -> None:
+    if not is_terminal(sys.stdin, context.environ):
         raise UsageError(f"{len(ids)} tasks would be stopped", remedy="add --yes: there is nobody to ask")
     shown = ", ".join(task_id[:8] for task_id in ids[:_SHOWN])
     more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
@@ -104,14 +104,14 @@ class _Stop:
             self._thread.join(0.1 if deadline is None else max(0.0, min(0.1, deadline - time.monotonic())))
 
 
-def _print(face: CliContext, stops: Sequence[_Stop], *, as_json: bool) -> int:
+def _print(context: CliContext, stops: Sequence[_Stop], *, as_json: bool) -> int:
     from localrun.console.report import report_error
     from localrun.console.results import as_fields, print_json
 
     code: int = ExitCode.FINISHED
     for stop in stops:
         if stop.error is not None:
-            report_error(stop.error, face.environ)
+            report_error(stop.error, context.environ)
             code = code_for_error(stop.error)
         elif stop.record is None:
             print_err(f"the task {stop.id[:8]} is still being stopped")

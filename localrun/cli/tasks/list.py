@@ -42,7 +42,7 @@ _NOTHING = "no tasks here; run one: `localrun run BUNDLE`"
 @options.as_json
 @pass_context
 def command(
-    face: CliContext,
+    context: CliContext,
     *,
     last_n: int | None,
     everything: bool,
@@ -56,7 +56,7 @@ def command(
     """
     if sum((last_n is not None, everything, bool(task_ids))) > 1:
         raise UsageError("--last-n, --all and --id exclude each other", remedy="give one of them")
-    with face.app() as app:
+    with context.app() as app:
 
         def records() -> list[TaskRecord]:
             if task_ids:
@@ -64,7 +64,7 @@ def command(
             return app.tasks(None if everything else last_n or _LIMIT)
 
         if watch is not None:
-            print_or_watch(lambda: (_table(records()), True), watch, face.environ, as_json=as_json)
+            print_or_watch(lambda: (_table(records()), True), watch, context.environ, as_json=as_json)
             return
         found = records()
     _print(found, as_json=as_json)
