@@ -101,11 +101,11 @@ def _parameters(ctx: click.Context) -> dict[str, Parameter]:
 
         return descriptor.read(find(_home(ctx), found).descriptor.read_bytes()).inputs
     from localrun import settings
-    from localrun.bundle import reader
+    from localrun.bundle.reader import read_bundle
 
     # the image is not looked at, and none is needed to know what the descriptor says
     cache = settings.load(ctx.obj.environ).cache
-    return reader.read_bundle(Path(found), image="-", cache=cache).descriptor.inputs
+    return read_bundle(Path(found), image="-", cache=cache).descriptor.inputs
 
 
 def _values(parameter: Parameter | None, begun: str) -> Iterator[str]:

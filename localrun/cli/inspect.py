@@ -43,6 +43,7 @@ def command(
 
     Nothing is built, pulled or run.
     """
+    from localrun.bundle.reader import read_bundle
 
     with context.app() as app:
         found = read_bundle(bundle, image=image, cache=app.settings.cache, build_args=dict(build_args))
