@@ -147,7 +147,7 @@ def test_what_was_set_is_what_tasks_are_admitted_and_watched_by(
         made.update(watched=disks, stop=limit)
 
     monkeypatch.setattr("localrun.app.Admission", admission)
-    monkeypatch.setattr("localrun.app.DiskWatch", watch)
+    monkeypatch.setattr("localrun.app.DiskMonitor", watch)
     own = tmp_path / "l.json"
     settings = Settings(
         home=tmp_path / "project" / ".localrun",

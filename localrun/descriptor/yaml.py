@@ -60,9 +60,9 @@ class Node(msgspec.Struct, frozen=True):
     def to_python(self) -> Any:
         """The value without its places."""
         if isinstance(self.value, dict):
-            return {key: child.plain() for key, child in self.value.items()}
+            return {key: child.to_python() for key, child in self.value.items()}
         if isinstance(self.value, list):
-            return [child.plain() for child in self.value]
+            return [child.to_python() for child in self.value]
         return self.value
 
 

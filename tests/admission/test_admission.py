@@ -29,9 +29,9 @@ from pathlib import Path
 from localrun.admission import Admission, Capacity
 from localrun.task.record import Resources
 
-admission = Admission(Path(sys.argv[1]), Capacity(8, int(23.5 * 1024**3)), [], every=float(sys.argv[3]))
+admission = Admission(Path(sys.argv[1]), Capacity(8, int(23.5 * 1024**3)), [], interval=float(sys.argv[3]))
 said = lambda reason, data: print(reason, flush=True)
-with admission.acquire(sys.argv[2], Resources(memory=12 * 1024**3), waiting=said):
+with admission.acquire(sys.argv[2], Resources(memory=12 * 1024**3), on_wait=said):
     print("started", flush=True)
     sys.stdin.read()
 print("ended", flush=True)

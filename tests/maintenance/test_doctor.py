@@ -65,17 +65,17 @@ def test_an_engine_that_holds_all_limits_is_ok() -> None:
         ({"version": "19.03.1"}, "engine", "warn", "older than 20.10"),
         ({"storage": "vfs"}, "storage", "warn", "vfs, which is slow"),
         (
-            {"unheld": ("memory", "pids")},
+            {"unenforced": ("memory", "pids")},
             "limits",
             "fail",
             "may use all of the machine's memory; a task may start any",
         ),
-        ({"unheld": ("swap",)}, "limits", "warn", "may use swap beyond its memory"),
-        ({"unheld": ("cpu",)}, "limits", "warn", "more cpu than it asked for"),
+        ({"unenforced": ("swap",)}, "limits", "warn", "may use swap beyond its memory"),
+        ({"unenforced": ("cpu",)}, "limits", "warn", "more cpu than it asked for"),
         ({"gpus": True}, "gpu", "ok", "can give GPUs"),
         ({}, "gpu", "ok", "`--gpus 0`"),
-        ({"clock": 90.0}, "clock", "warn", "1 min 30 s ahead of"),
-        ({"clock": -3.0}, "clock", "warn", "3.0 s behind"),
+        ({"clock_offset": 90.0}, "clock", "warn", "1 min 30 s ahead of"),
+        ({"clock_offset": -3.0}, "clock", "warn", "3.0 s behind"),
     ],
 )
 def test_what_an_engine_lacks_is_told(changes: dict[str, Any], name: str, status: str, words: str) -> None:
@@ -97,7 +97,7 @@ def test_a_socket_that_everybody_may_use_is_told(tmp_path: Path) -> None:
 def test_a_member_of_the_group_is_told_so(as_other_user: OtherUser) -> None:
     script = (
         "from localrun.maintenance.doctor import engine; from localrun.engines.dockerd import DockerEngine;"
-        " print([c.message for c in engine.checks(DockerEngine().info()) if c.name == 'socket'])"
+        " print([c.message for c in engine.check_engine(DockerEngine().info()) if c.name == 'socket'])"
     )
     assert "as a member of its group" in as_other_user.run(["-c", script], cwd=Path("/")).stdout
 
@@ -234,7 +234,7 @@ def test_a_folder_of_another_user_cannot_be_written(as_other_user: OtherUser, tm
         "from pathlib import Path; from localrun.maintenance.doctor import folders;"
         " from localrun.settings import Settings;"
         " s = Settings(home=Path('/etc/x'), cache=Path('/etc/y'), logs=Path('/etc/z'));"
-        " print({c.name: c.status for c in folders.checks(s, Path('/etc/l/l.json'))})"
+        " print({c.name: c.status for c in folders.check_folders(s, Path('/etc/l/l.json'))})"
     )
     found = as_other_user.run(["-c", script], cwd=Path("/")).stdout
     assert found == "{'home': 'fail', 'cache': 'warn', 'logs': 'warn', 'ledger': 'fail'}\n"

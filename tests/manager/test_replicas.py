@@ -409,7 +409,7 @@ def rewound(env: Environment, record: TaskRecord, state: TaskState, **changes: A
     history = [entry for entry in record.history if not entry[0].is_final]
     workspace = env.app.store.open(record.id)
     cut = [state for state, _ in history].index(state) + 1
-    before = {"cause": None, "message": "", "ending": None, "outputs": {}, "container": None, **changes}
+    before = {"cause": None, "message": "", "final_state": None, "outputs": {}, "container": None, **changes}
     assert record.plan is not None
     plan = record.plan.replace(detached=True)
     workspace.save(record.replace(state=state, history=history[:cut], plan=plan, **before))

@@ -78,7 +78,7 @@ def test_an_input_that_is_given_anew_is_not_looked_for(tmp_path: Path) -> None:
         record, path = copied(env, tmp_path)
         path.unlink()
         (Path(record.folder) / "inputs" / "f").unlink()
-        assert again(env, record, anew=["f"])[0].values == {"a": 1}
+        assert again(env, record, replaced=["f"])[0].values == {"a": 1}
 
 
 def test_of_a_file_that_has_changed_the_copy_is_used_and_that_is_said(tmp_path: Path) -> None:

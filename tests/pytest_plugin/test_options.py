@@ -9,10 +9,10 @@ def chosen(pytester: pytest.Pytester, expression: str, *options: str) -> str:
     """What an option of the session is."""
     pytester.makeconftest(
         f"""
-        from localrun.pytest_plugin.options import CHOSEN
+        from localrun.pytest_plugin.options import SESSION_OPTIONS
 
         def pytest_report_header(config):
-            chosen = config.stash[CHOSEN]
+            chosen = config.stash[SESSION_OPTIONS]
             return f"chosen: {{{expression}!r}}"
         """
     )

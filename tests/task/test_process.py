@@ -14,8 +14,8 @@ from localrun.task.record import ProcessId
 
 WAITS = """
 import sys
-from localrun.task.process import this_process
-print(this_process().to_json().decode(), flush=True)
+from localrun.task.process import current_process
+print(current_process().to_json().decode(), flush=True)
 sys.stdin.read()
 """
 

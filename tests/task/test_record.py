@@ -48,15 +48,15 @@ def test_records_can_be_read_for_the_first_time_by_several_threads_at_once() -> 
     """Ten processes, since it was only now and then that one of them died."""
     script = """
 import threading
-from localrun.admission.ledger import Entry
-from localrun.task.record import Owner, TaskRecord, decoder
+from localrun.admission.ledger import LedgerEntry
+from localrun.task.record import ProcessId, TaskRecord, decoder
 
-text = TaskRecord(id="a", bundle="b", owner=Owner(host="h", pid=1, started=1.0)).to_json()
+text = TaskRecord(id="a", bundle="b", owner=ProcessId(host="h", pid=1, started=1.0)).to_json()
 begin = threading.Barrier(8)
 
 def read(number):
     begin.wait()
-    TaskRecord.from_json(text) if number % 2 else decoder(dict[str, Entry]).decode(b"{}")
+    TaskRecord.from_json(text) if number % 2 else decoder(dict[str, LedgerEntry]).decode(b"{}")
 
 threads = [threading.Thread(target=read, args=(number,)) for number in range(8)]
 [thread.start() for thread in threads]

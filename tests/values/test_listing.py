@@ -90,8 +90,8 @@ def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, as_other_user: Ot
     (place / "mine").mkdir()
     (place / "mine").chmod(0o700)
     script = (
-        "import sys, pathlib; from localrun.values.listing import leaves;"
-        " print([leaf.problem for leaf in leaves(pathlib.Path(sys.argv[1])).found])"
+        "import sys, pathlib; from localrun.values.listing import list_folder;"
+        " print([leaf.problem for leaf in list_folder(pathlib.Path(sys.argv[1])).entries])"
     )
     assert (
         as_other_user.run(["-c", script, str(place)], cwd=place).stdout

@@ -37,7 +37,7 @@ def uncompressed(archive: ImageArchive, file: Path, progress: Progress) -> Itera
         return
     try:
         _write(file, _unpacked(archive), UNPACKING, progress)
-        yield replace(archive, packed=FileSpan(file, 0, file.stat().st_size))
+        yield replace(archive, span=FileSpan(file, 0, file.stat().st_size))
     finally:
         file.unlink(missing_ok=True)
 

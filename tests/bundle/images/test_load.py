@@ -300,10 +300,10 @@ PROGRAM = """
     from localrun.bundle.images import ensure
     from localrun.engines.dockerd import DockerEngine
     from localrun.bundle.images.archive import inspect
-    from localrun.bundle.images.compressed import Packed
+    from localrun.bundle.images.compressed import FileSpan
 
     tar, cache = map(Path, sys.argv[1:])
-    archive = inspect(Packed(tar, 0, tar.stat().st_size), tar.name)
+    archive = inspect(FileSpan(tar, 0, tar.stat().st_size), tar.name)
     loaded = []
     engine = DockerEngine(None)
     print("ready", flush=True)

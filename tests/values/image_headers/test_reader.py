@@ -469,9 +469,9 @@ def test_the_reader_of_images_is_not_imported_for_other_types(tmp_path: Path) ->
     (tmp_path / "o").write_text("5")
     script = (
         "import sys; from pathlib import Path; from localrun import values;"
-        " from tests.descriptorfile import make;"
+        " from tests.support.descriptors import make;"
         f" values.collect(make(None, {{'o': 'integer'}}), Path({str(tmp_path)!r}));"
-        " assert not [name for name in sys.modules if 'pictures' in name]"
+        " assert not [name for name in sys.modules if 'image_headers.' in name]"
     )
     subprocess.run(
         [sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[3], env=dict(os.environ)
