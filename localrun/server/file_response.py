@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
@@ -15,48 +13,27 @@ from urllib.parse import quote
 import anyio.to_thread
 
 from localrun.server import ranges as part
+from localrun.values.untrusted import UnsafePath, UntrustedDir
 
 _CHUNK = 256 * 1024
-_NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 def open_output(folder: Path, name: str) -> BinaryIO | list[str] | None:
-    """The regular file of that name, the names in the folder, or None when there is neither.
+    """Open the regular file `name` below `folder`, or return the names in the folder `name`.
 
-    Each part of the name is opened by itself, and none through a link.
+    None if it is neither of the two. No link is followed, not even one that stays in the folder.
     """
-    parts = name.split("/")
+    parts = tuple(name.split("/"))
     if any(part in ("", ".", "..") or "\0" in part for part in parts):
         return None
     try:
-        with _folder(folder, parts[:-1]) as parent:
-            descriptor = os.open(parts[-1], os.O_RDONLY | _NO_LINK, dir_fd=parent)
-    except OSError:
+        with UntrustedDir(folder, "/") as tree:
+            entry = tree.entry(parts)
+            if entry.kind == "folder":
+                return sorted(tree.list_names(entry))
+            return tree.open(entry) if entry.kind == "file" else None
+    except (OSError, UnsafePath):
         return None
-    return _content(descriptor)
-
-
-@contextmanager
-def _folder(root: Path, parts: list[str]) -> Iterator[int]:
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK)
-    try:
-        for part in parts:
-            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | _NO_LINK, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = inner
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _content(descriptor: int) -> BinaryIO | list[str] | None:
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
-        return os.fdopen(descriptor, "rb", buffering=0)
-    try:
-        return sorted(os.listdir(descriptor)) if stat.S_ISDIR(mode) else None
-    finally:
-        os.close(descriptor)
 
 
 @dataclass(frozen=True, slots=True)

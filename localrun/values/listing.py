@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
-Kind = Literal["file", "folder", "link", "pipe", "socket", "device"]
+from localrun.values.untrusted import MAX_DEPTH, Kind, Parts, kind_of, open_folder
 
 LIMIT = 10_000
-_MAX_DEPTH = 64
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_KINDS: dict[int, Kind] = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "folder",
-    stat.S_IFLNK: "link",
-    stat.S_IFIFO: "pipe",
-    stat.S_IFSOCK: "socket",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,70 +41,55 @@ class Listing:
 
 
 def list_folder(root: Path, limit: int = LIMIT) -> Listing:
-    """List a folder, however deep, up to `limit` entries; none when it is not there."""
-    found = list(islice(_below(root, (), limit + 1), limit + 1))
+    """List a folder recursively, up to `limit` entries; empty if it does not exist."""
+    found: list[FileEntry] = []
+    try:
+        folder = open_folder(root)
+    except OSError:
+        return Listing(())
+    try:
+        _list(folder, (), found, limit + 1)
+    finally:
+        os.close(folder)
     return Listing(tuple(found[:limit]), is_truncated=len(found) > limit)
 
 
-def _below(root: Path, parts: tuple[str, ...], most: int) -> Iterator[FileEntry]:
+def _list(folder: int, parts: Parts, found: list[FileEntry], limit: int) -> None:
+    """Add the entries of an open folder, up to `limit` in all."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in islice(entries, limit))
+    for name in names:
+        if len(found) == limit:
+            return
+        try:
+            entry = _entry(folder, parts, name)
+        except OSError:  # removed in the meantime
+            continue
+        if entry.kind != "folder":
+            found.append(entry)
+        elif len(parts) + 1 >= MAX_DEPTH:
+            found.append(replace(entry, problem=f"nested deeper than {MAX_DEPTH} folders"))
+        else:
+            _list_inner(folder, entry, found, limit)
+
+
+def _list_inner(folder: int, entry: FileEntry, found: list[FileEntry], limit: int) -> None:
+    parts = tuple(entry.path.split("/"))
     try:
-        folder = _open(root, parts)
-    except OSError:  # gone meanwhile; what cannot be opened was told by whoever listed it
+        inner = open_folder(parts[-1], folder)
+    except OSError as error:
+        found.append(replace(entry, problem=f"cannot be read: {error.strerror}"))
         return
     try:
-        for name in _names(folder, most):
-            leaf = _leaf(folder, parts, name)
-            if leaf is not None:
-                yield leaf
-                if leaf.kind == "folder" and not leaf.problem:
-                    yield from _below(root, (*parts, name), most)
+        found.append(entry)
+        _list(inner, parts, found, limit)
     finally:
-        os.close(folder)
+        os.close(inner)
 
 
-def _open(root: Path, parts: tuple[str, ...]) -> int:
-    descriptor = os.open(root, _DIRECTORY)
-    for part in parts:
-        try:
-            inner = os.open(part, _DIRECTORY, dir_fd=descriptor)
-        finally:
-            os.close(descriptor)
-        descriptor = inner
-    return descriptor
-
-
-def _names(folder: int, most: int) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in islice(entries, most))
-
-
-def _leaf(folder: int, parts: tuple[str, ...], name: str) -> FileEntry | None:
-    """One entry; None when it has gone meanwhile."""
-    try:
-        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except OSError:
-        return None
-    kind = _KINDS.get(stat.S_IFMT(status.st_mode), "device")
+def _entry(folder: int, parts: Parts, name: str) -> FileEntry:
+    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    kind = kind_of(status.st_mode)
     size = status.st_size if kind == "file" else 0
-    leaf = FileEntry("/".join((*parts, name)), kind, size, status.st_mtime)
-    if kind == "link":
-        return replace(leaf, target=_target(folder, name))
-    return replace(leaf, problem=_closed(folder, name, len(parts))) if kind == "folder" else leaf
-
-
-def _target(folder: int, name: str) -> str:
-    try:
-        return os.readlink(name, dir_fd=folder)
-    except OSError:
-        return ""
-
-
-def _closed(folder: int, name: str, depth: int) -> str:
-    """Why a folder cannot be looked into; empty when it can."""
-    if depth + 1 >= _MAX_DEPTH:
-        return f"nested deeper than {_MAX_DEPTH} folders"
-    try:
-        os.close(os.open(name, _DIRECTORY, dir_fd=folder))
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    return ""
+    target = os.readlink(name, dir_fd=folder) if kind == "link" else ""
+    return FileEntry("/".join((*parts, name)), kind, size, status.st_mtime, target)

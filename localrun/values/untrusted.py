@@ -18,19 +18,31 @@ from typing import Literal
 import msgspec
 
 _MAX_LINKS = 40  # as Linux
-_MAX_DEPTH = 64
+MAX_DEPTH = 64
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # without O_NONBLOCK, opening a pipe that took a file's place meanwhile would block
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
-_KINDS = (
-    (stat.S_ISREG, "file"),
-    (stat.S_ISDIR, "folder"),
-    (stat.S_ISFIFO, "pipe"),
-    (stat.S_ISSOCK, "socket"),
-    (stat.S_ISLNK, "link"),
-)
+Kind = Literal["file", "folder", "link", "pipe", "socket", "device"]
 Parts = tuple[str, ...]
+
+_KINDS: dict[int, Kind] = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "folder",
+    stat.S_IFLNK: "link",
+    stat.S_IFIFO: "pipe",
+    stat.S_IFSOCK: "socket",
+}
+
+
+def kind_of(mode: int) -> Kind:
+    """Return what kind of thing a `st_mode` stands for."""
+    return _KINDS.get(stat.S_IFMT(mode), "device")
+
+
+def open_folder(path: Path | str, parent: int | None = None) -> int:
+    """Open a folder, below the open folder `parent`, but not through a link. Returns its file descriptor."""
+    return os.open(path, _DIRECTORY, dir_fd=parent)
 
 
 class UnsafePath(ValueError):
@@ -48,7 +60,7 @@ class TreeEntry(msgspec.Struct, frozen=True):
     """
 
     parts: Parts
-    kind: Literal["file", "folder", "pipe", "socket", "link", "device"]
+    kind: Kind
     size: int
 
 
@@ -58,7 +70,7 @@ class UntrustedDir:
     def __init__(self, root: Path, inside: str) -> None:
         self.root = root
         self._inside = PurePosixPath(inside)
-        self._root = os.open(root, _DIRECTORY)
+        self._root = open_folder(root)
         # the folder that was used last: the items of an array share one
         self._last: tuple[Parts, int] | None = None
 
@@ -103,7 +115,7 @@ class UntrustedDir:
             if links > _MAX_LINKS:
                 raise UnsafePath("is a link that leads round in circles")
             pending.extendleft(reversed(self._target((*done, part), done)))
-        return self._spot(tuple(done))
+        return self.entry(tuple(done))
 
     def _target(self, link: Parts, done: list[str]) -> Parts:
         """The parts that a link stands for, below `done`, which an absolute one empties."""
@@ -115,12 +127,12 @@ class UntrustedDir:
         done.clear()
         return target.relative_to(self._inside).parts
 
-    def _spot(self, parts: Parts) -> TreeEntry:
+    def entry(self, parts: Parts) -> TreeEntry:
+        """Return what is at a path; no link on the way is followed. Raises `UnsafePath`."""
         status = self._status(parts) if parts else os.fstat(self._root)
         if status is None:
             raise UnsafePath("went away while it was read")
-        kind = next((name for test, name in _KINDS if test(status.st_mode)), "device")
-        return TreeEntry(parts, kind, status.st_size)  # type: ignore[arg-type]
+        return TreeEntry(parts, kind_of(status.st_mode), status.st_size)
 
     def _status(self, parts: Parts) -> os.stat_result | None:
         try:
@@ -135,8 +147,8 @@ class UntrustedDir:
             return self._root
         if self._last is not None and self._last[0] == parts:
             return self._last[1]
-        if len(parts) > _MAX_DEPTH:
-            raise UnsafePath(f"is nested deeper than {_MAX_DEPTH} folders", "write flatter folders")
+        if len(parts) > MAX_DEPTH:
+            raise UnsafePath(f"is nested deeper than {MAX_DEPTH} folders", "write flatter folders")
         self._forget()
         self._last = (parts, self._open_directory(parts))
         return self._last[1]
@@ -145,7 +157,7 @@ class UntrustedDir:
         descriptor = os.dup(self._root)
         for part in parts:
             try:
-                inner = os.open(part, _DIRECTORY, dir_fd=descriptor)
+                inner = open_folder(part, descriptor)
             finally:
                 os.close(descriptor)
             descriptor = inner
@@ -172,14 +184,14 @@ class UntrustedDir:
         with self.open(spot) as stream:
             return stream.read(limit)
 
-    def list_names(self, spot: TreeEntry, limit: int) -> list[str]:
-        """What is in a folder, in no order. Raises `UnsafePath` when it is more than `limit`."""
+    def list_names(self, spot: TreeEntry, limit: int | None = None) -> list[str]:
+        """Return the names in a folder, unordered. Raises `UnsafePath` if there are more than `limit`."""
         try:
             with os.scandir(self._directory(spot.parts)) as entries:
-                found = [entry.name for entry in islice(entries, limit + 1)]
+                found = [entry.name for entry in islice(entries, None if limit is None else limit + 1)]
         except OSError as error:
             raise _refused(error) from error
-        if len(found) > limit:
+        if limit is not None and len(found) > limit:
             raise UnsafePath(f"holds more than {limit} files", "write fewer")
         return found
 
@@ -204,7 +216,7 @@ class UntrustedDir:
             here = pending.pop()
             for name in self.list_names(TreeEntry(here, "folder", 0), limit):
                 limit -= 1
-                inner = self._spot((*here, name))
+                inner = self.entry((*here, name))
                 if inner.kind == "folder":
                     pending.append(inner.parts)
                 else:
