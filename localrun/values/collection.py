@@ -144,13 +144,13 @@ class _Collector:
         return str(self.tree.host_path(spot))
 
     def _image(self, kind: Image, spot: TreeEntry, notes: Notes) -> None:
-        from localrun.values.image_headers import reader
+        from localrun.values.image_headers.checks import check_image
 
         with self.tree.open(spot) as file:
-            reader.check_image(kind, file, spot.size, notes)
+            check_image(kind, file, spot.size, notes)
 
     def _slide(self, kind: Image, spot: TreeEntry, notes: Notes) -> str:
-        from localrun.values.image_headers import reader
+        from localrun.values.image_headers.checks import check_slide_folder
 
         found = self.tree.list_files(spot, _MAX_SLIDE)
         depth = len(spot.parts)
@@ -159,7 +159,7 @@ class _Collector:
         files = (
             ("/".join(inner.parts[depth:]), partial(self.tree.open, inner), inner.size) for inner in found
         )
-        reader.check_slide_folder(kind, files, notes)
+        check_slide_folder(kind, files, notes)
         return str(self.tree.host_path(spot))
 
     def _text(self, kind: DataType, spot: TreeEntry, notes: Notes) -> Any:

@@ -170,18 +170,18 @@ class _Planner:
 
     def _image(self, kind: Image, target: str, path: Path, notes: Notes) -> bool:
         """Look at an image; whether it is a zip, which the task finds unpacked."""
-        from localrun.values.image_headers import reader
+        from localrun.values.image_headers.checks import check_image, is_zip
 
         with path.open("rb") as file:
-            zipped = reader.is_zip(file.read(4))
+            zipped = is_zip(file.read(4))
             file.seek(0)
-            reader.check_image(kind, file, os.fstat(file.fileno()).st_size, notes)
+            check_image(kind, file, os.fstat(file.fileno()).st_size, notes)
         if zipped:
             self.entries.append(InputEntry(target, "unpack", source=Path(os.path.realpath(path))))
         return zipped
 
     def _slide(self, kind: Image, target: str, path: Path, notes: Notes) -> None:
-        from localrun.values.image_headers import reader
+        from localrun.values.image_headers.checks import check_slide_folder
 
         first, before = len(self.entries), len(notes.problems)
         self._folder(target, path, notes)
@@ -191,7 +191,7 @@ class _Planner:
             for entry in copies
         )
         if len(notes.problems) == before:
-            reader.check_slide_folder(kind, files, notes)
+            check_slide_folder(kind, files, notes)
 
     def _folder(self, target: str, path: Path, notes: Notes) -> None:
         self.entries.append(InputEntry(target, "folder"))

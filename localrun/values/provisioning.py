@@ -137,11 +137,12 @@ def _write_one(
 
 
 def _unpack(source: Path, path: Path, check_cancelled: Callable[[], None]) -> None:
-    from localrun.values.image_headers import reader
+    from localrun.values.image_headers.bounded_reader import CorruptFile
+    from localrun.values.image_headers.zips import unpack_zip
 
     try:
-        reader.unpack(source, path, (_FILE_MODE, _FOLDER_MODE), check_cancelled)
-    except reader.CorruptFile as error:
+        unpack_zip(source, path, (_FILE_MODE, _FOLDER_MODE), check_cancelled)
+    except CorruptFile as error:
         raise OSError(errno.EIO, f"{source} is a damaged zip: {error}") from error
 
 

@@ -6,7 +6,7 @@ import io
 import zlib
 from typing import NamedTuple
 
-from localrun.values.image_headers.window import BoundedReader, ByteOrder, CorruptFile, ImageHeader
+from localrun.values.image_headers.bounded_reader import BoundedReader, ByteOrder, CorruptFile, ImageHeader
 
 MAGIC_AT, MAGIC = 128, b"DICM"
 _SYNTAX = 0x0002_0010

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from localrun.descriptor.types import Image, Notes
 from localrun.values.image_headers import dicom, zips
-from localrun.values.image_headers.window import BoundedReader, CorruptFile, ImageHeader
+from localrun.values.image_headers.bounded_reader import BoundedReader, CorruptFile, ImageHeader
 
 _HEADER = 4 * 1024**2  # bytes in which a DICOM file tells its size; more would be hopped over
 _TOLD = 20  # problems told of one slide

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localrun.values.image_headers.window import BoundedReader, CorruptFile, ImageHeader
+from localrun.values.image_headers.bounded_reader import BoundedReader, CorruptFile, ImageHeader
 
 SIGNATURE = b"\xff\xd8\xff"
 _BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a segment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localrun.values.image_headers.window import BoundedReader, CorruptFile, ImageHeader
+from localrun.values.image_headers.bounded_reader import BoundedReader, CorruptFile, ImageHeader
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the type of colour

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from localrun.values.image_headers.window import BoundedReader, ByteOrder, CorruptFile, ImageHeader
+from localrun.values.image_headers.bounded_reader import BoundedReader, ByteOrder, CorruptFile, ImageHeader
 
 CLASSIC = (b"II*\0", b"MM\0*")
 BIG = (b"II+\0", b"MM\0+")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from localrun.descriptor.types import Notes
-from localrun.values.image_headers.window import CorruptFile
+from localrun.values.image_headers.bounded_reader import CorruptFile
 
 _MOST_MEMBERS = 10_000
 _MOST_DIRECTORY = 16 * 1024**2  # bytes of the list of members, which is read into memory
@@ -106,7 +106,9 @@ def _unsafe(item: zipfile.ZipInfo, names: _Names) -> str:
     return "" if item.compress_type in known else f"packed with method {item.compress_type}"
 
 
-def unpack(source: Path, target: Path, modes: tuple[int, int], check_cancelled: Callable[[], None]) -> None:
+def unpack_zip(
+    source: Path, target: Path, modes: tuple[int, int], check_cancelled: Callable[[], None]
+) -> None:
     """Write the files of a zip into the folder `target`, which is there and empty.
 
     `modes` are those of files and folders. Raises `CorruptArchive` when the zip is not what it was when it
@@ -120,10 +122,10 @@ def unpack(source: Path, target: Path, modes: tuple[int, int], check_cancelled: 
             if notes.problems:
                 raise CorruptFile(notes.problems[0].message)
             for item in found:
-                _unpack_one(archive, item, target, modes, check_cancelled)
+                _extract(archive, item, target, modes, check_cancelled)
 
 
-def _unpack_one(
+def _extract(
     archive: zipfile.ZipFile,
     item: zipfile.ZipInfo,
     target: Path,

@@ -13,7 +13,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from localrun.task.record import Disagreement
-from localrun.values.compare import first_difference as first
 from localrun.values.compare.first_difference import first_difference
 from localrun.values.compare.replicas import (
     ReplicaOutput,
@@ -152,7 +151,7 @@ def test_the_first_difference_is_the_first_difference(head: bytes, tails: list[b
 
     # When they are compared in chunks of any size
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(first, "_CHUNK", chunk)
+        patch.setattr("localrun.values.compare.first_difference._CHUNK", chunk)
         found = first_difference(streams(contents))
     assert found is not None
     offset, line, start = found
@@ -167,5 +166,5 @@ def test_the_first_difference_is_the_first_difference(head: bytes, tails: list[b
 @given(st.binary(max_size=30), st.integers(1, 16))
 def test_equal_files_have_no_first_difference(content: bytes, chunk: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(first, "_CHUNK", chunk)
+        patch.setattr("localrun.values.compare.first_difference._CHUNK", chunk)
         assert first_difference(streams([content] * 3)) is None

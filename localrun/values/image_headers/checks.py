@@ -11,12 +11,8 @@ from typing import BinaryIO
 from localrun.descriptor.types import Image, Notes
 from localrun.descriptor.types.files import IMAGE_FORMATS
 from localrun.units import format_bytes
-from localrun.values.image_headers import dicom, dicom_slides, jpeg, magic, png, tiff, zips
-from localrun.values.image_headers.window import BoundedReader, CorruptFile, ImageHeader
-
-__all__ = ["CorruptFile", "check_image", "check_slide_folder", "is_zip", "unpack"]
-
-unpack = zips.unpack
+from localrun.values.image_headers import dicom, dicom_slides, jpeg, magic, png, tiff
+from localrun.values.image_headers.bounded_reader import BoundedReader, CorruptFile, ImageHeader
 
 _READERS = {
     "png": png.read_header,

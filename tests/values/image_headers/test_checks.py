@@ -20,12 +20,12 @@ from localrun import values
 from localrun.descriptor.divergences import divergence
 from localrun.descriptor.types import Image, Notes
 from localrun.errors import InputsError
-from localrun.values.image_headers import dicom as dicoms
-from localrun.values.image_headers import jpeg as jpegs
-from localrun.values.image_headers import png as pngs
-from localrun.values.image_headers import reader as pictures
-from localrun.values.image_headers import tiff as tiffs
-from localrun.values.image_headers.window import BoundedReader, CorruptFile, ImageHeader
+from localrun.values.image_headers.bounded_reader import BoundedReader, CorruptFile, ImageHeader
+from localrun.values.image_headers.checks import check_image
+from localrun.values.image_headers.dicom import read_header as read_dicom
+from localrun.values.image_headers.jpeg import read_header as read_jpeg
+from localrun.values.image_headers.png import read_header as read_png
+from localrun.values.image_headers.tiff import read_header as read_tiff
 from tests.support.descriptors import make
 from tests.support.image_files import (
     BIG_ENDIAN,
@@ -43,7 +43,7 @@ from tests.support.image_files import (
 
 def look(data: bytes, kind: Image | None = None) -> Notes:
     notes = Notes("i")
-    pictures.check_image(kind or Image(), io.BytesIO(data), len(data), notes)
+    check_image(kind or Image(), io.BytesIO(data), len(data), notes)
     return notes
 
 
@@ -145,14 +145,14 @@ def test_every_frame_of_jpeg_tells_its_size(frame: int) -> None:
     filler = b"\xff\xff\xff\xee\0\5abc" + b"\xff\xc4\0\4ab"
     data = jpeg(70, 50, before=filler, frame=frame)
 
-    assert jpegs.read_header(BoundedReader(io.BytesIO(data), len(data))) == ImageHeader(70, 50, 1, 3500)
+    assert read_jpeg(BoundedReader(io.BytesIO(data), len(data))) == ImageHeader(70, 50, 1, 3500)
 
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT, BIG_ENDIAN, DEFLATED])
 def test_dicom_is_measured_in_every_transfer_syntax(syntax: str) -> None:
     data = dicom(70, 50, syntax=syntax)
 
-    assert dicoms.read_header(BoundedReader(io.BytesIO(data), len(data))) == ImageHeader(70, 50)
+    assert read_dicom(BoundedReader(io.BytesIO(data), len(data))) == ImageHeader(70, 50)
 
 
 def test_a_size_inside_a_sequence_of_dicom_is_not_the_images_size() -> None:
@@ -162,7 +162,7 @@ def test_a_size_inside_a_sequence_of_dicom_is_not_the_images_size() -> None:
     sequence = struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF) + item
     data = dicom(70, 50, before=sequence + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0))
 
-    assert dicoms.read_header(BoundedReader(io.BytesIO(data), len(data))) == ImageHeader(70, 50)
+    assert read_dicom(BoundedReader(io.BytesIO(data), len(data))) == ImageHeader(70, 50)
 
 
 def test_the_size_of_a_slide_is_that_of_the_whole_not_of_its_tiles() -> None:
@@ -176,7 +176,7 @@ def test_other_libraries_see_the_same_sizes(tmp_path: Path) -> None:
     from PIL import Image as Pillow
     from pydicom import dcmread
 
-    for form, reader in (("PNG", pngs.read_header), ("JPEG", jpegs.read_header), ("TIFF", tiffs.read_header)):
+    for form, reader in (("PNG", read_png), ("JPEG", read_jpeg), ("TIFF", read_tiff)):
         path = tmp_path / form
         Pillow.new("RGB", (37, 21)).save(path, form)
         found = reader(BoundedReader(io.BytesIO(path.read_bytes()), path.stat().st_size))
@@ -187,7 +187,7 @@ def test_other_libraries_see_the_same_sizes(tmp_path: Path) -> None:
             read = dcmread(io.BytesIO(dicom(37, 21, syntax=syntax)))
             assert (read.Columns, read.Rows) == (37, 21)
     Pillow.new("L", (37, 21)).save(tmp_path / "big", "TIFF", big_tiff=True)
-    big = tiffs.read_header(
+    big = read_tiff(
         BoundedReader(io.BytesIO((tmp_path / "big").read_bytes()), (tmp_path / "big").stat().st_size)
     )
     assert (big.width, big.height, big.samples, big.is_bigtiff) == (37, 21, 1, True)
@@ -213,7 +213,7 @@ def test_a_tiff_of_two_gibibytes_is_checked_in_an_instant(tmp_path: Path, big: b
     notes = Notes("i")
     started = time.perf_counter()
     with path.open("rb") as file:
-        pictures.check_image(Image(max_width=100), file, path.stat().st_size, notes)
+        check_image(Image(max_width=100), file, path.stat().st_size, notes)
 
     # Then it took no time
     assert time.perf_counter() - started < 0.1
@@ -471,7 +471,7 @@ def test_the_reader_of_images_is_not_imported_for_other_types(tmp_path: Path) ->
         "import sys; from pathlib import Path; from localrun import values;"
         " from tests.support.descriptors import make;"
         f" values.collect(make(None, {{'o': 'integer'}}), Path({str(tmp_path)!r}));"
-        " assert not [name for name in sys.modules if 'image_headers.' in name]"
+        " assert not [name for name in sys.modules if 'image_headers' in name]"
     )
     subprocess.run(
         [sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[3], env=dict(os.environ)
@@ -500,9 +500,7 @@ def test_any_bytes_are_taken_or_refused_and_never_crash(data: bytes) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(
-    st.sampled_from([pngs.read_header, jpegs.read_header, tiffs.read_header, dicoms.read_header]), mutated()
-)
+@given(st.sampled_from([read_png, read_jpeg, read_tiff, read_dicom]), mutated())
 def test_a_header_is_read_or_damaged(reader: Any, data: bytes) -> None:
     try:
         found = reader(BoundedReader(io.BytesIO(data), len(data)))
