@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from localrun.errors import OutputsError
-from localrun.platforms.iexec import digest as iexec_digest
+from localrun.platforms.iexec.digest import callback_digest, result_digest
 from localrun.platforms.iexec.keccak import keccak_256
 from localrun.values import digest
 from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
@@ -21,7 +21,7 @@ def result(folder: Path, *parts: str) -> str:
     with UntrustedDir(folder, "/iexec_out") as tree:
         spot = tree.find(parts) if parts else TreeEntry((), "folder", 0)
         assert spot is not None
-        return iexec_digest.result_digest(tree, spot)
+        return result_digest(tree, spot)
 
 
 # -- as iExec ------------------------------------------------------------------------------------
@@ -76,13 +76,13 @@ def test_a_pipe_has_no_digest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("data", "digits"), [("0x0102", "0102"), ("0102", "0102"), ("0x102", "0102")])
 def test_the_digest_of_a_callback_is_the_keccak_of_its_bytes(data: str, digits: str) -> None:
-    assert iexec_digest.callback_digest(data) == "0x" + keccak_256(bytes.fromhex(digits)).hex()
+    assert callback_digest(data) == "0x" + keccak_256(bytes.fromhex(digits)).hex()
 
 
 @pytest.mark.parametrize("data", ["", "0x", "0xZZ", "hello", "01 02"])
 def test_a_callback_that_is_no_hexadecimal_number_is_refused(data: str) -> None:
     with pytest.raises(ValueError, match="hexadecimal"):
-        iexec_digest.callback_digest(data)
+        callback_digest(data)
 
 
 # -- a whole folder ------------------------------------------------------------------------------
