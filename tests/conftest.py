@@ -19,8 +19,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from localrun.engines.base import LABEL
 from localrun.engines.dockerd import DockerEngine
+from localrun.engines.labels import LABEL_TASK
 from localrun.errors import EngineUnreachable
 from tests.support.images import BUSYBOX, busybox_layer, image_archive
 
@@ -216,7 +216,7 @@ def machine_state() -> MachineState:
     engine = None
     try:
         engine = DockerEngine(os.environ.get("DOCKER_HOST"))
-        found.containers = {item.handle for item in engine.find({f"{LABEL}.task": ""})}
+        found.containers = {item.handle for item in engine.find({LABEL_TASK: ""})}
         found.images = set(_images(engine))
     except EngineUnreachable:
         pass

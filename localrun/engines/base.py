@@ -30,8 +30,6 @@ Progress = Callable[[str, int, int | None], None]
 # unless `.dockerignore` asks for them
 DEFAULT_IGNORES = ("**/.git", "**/.localrun")
 
-LABEL = "localrun"  # every container of ours carries LABEL + ".task"; see `ContainerSpec.labels`
-
 
 def no_progress(what: str, done: int, total: int | None) -> None:
     """A listener for callers that do not care."""

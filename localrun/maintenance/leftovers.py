@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from localrun.bundle.images.build import BUILD_LABEL, TEMPORARY_SEPARATOR
 from localrun.bundle.images.build import REPOSITORY as BUILT
+from localrun.bundle.images.build import TEMPORARY_SEPARATOR
 from localrun.bundle.images.retag import REPOSITORY as LOADED
 from localrun.engines.base import ContainerSummary, Engine, EngineImage
-from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
+from localrun.engines.labels import LABEL_BUILD, LABEL_HOME, LABEL_TASK
 from localrun.runner.disk_guard import folder_size
 from localrun.task.process import is_alive
 from localrun.task.record import TaskRecord
@@ -103,7 +103,7 @@ def dangling_images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
     for name, image in images(engine):
         if name.startswith(f"{BUILT}:") and TEMPORARY_SEPARATOR in name.rpartition(":")[2]:
             yield name, image
-    for image in engine.images({BUILD_LABEL: ""}):
+    for image in engine.images({LABEL_BUILD: ""}):
         if not any(not tag.startswith("<none>") for tag in image.tags):
             yield image.id, image
 

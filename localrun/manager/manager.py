@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from localrun.engines.labels import LABEL_TASK
 from localrun.errors import Cause, ShuttingDown, TaskExists, TaskNotFound, UsageError
 from localrun.manager.pending_inputs import PendingInputs
 from localrun.manager.registry import TaskRegistry
@@ -17,7 +18,7 @@ from localrun.manager.request import Request, from_payload, is_free_form, redact
 from localrun.manager.submission import DeferSignals, PreparedTask, Submitter
 from localrun.manager.takeover import Takeover
 from localrun.manager.workers import Workers
-from localrun.runner.container_spec import LABEL_TASK, require_plan
+from localrun.runner.container_spec import require_plan
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask

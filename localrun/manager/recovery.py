@@ -6,8 +6,8 @@ from pathlib import Path
 
 from localrun import descriptor
 from localrun.engines.base import ContainerSummary, Engine
+from localrun.engines.labels import LABEL_HOME, LABEL_TASK
 from localrun.errors import Cause, DescriptorError, EngineError, TaskNotFound
-from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
 from localrun.runner.diagnosis import format_log_tail
 from localrun.runner.usage import aggregate, read_samples
 from localrun.settings import Settings

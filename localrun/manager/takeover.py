@@ -12,11 +12,11 @@ from contextlib import suppress
 from localrun import descriptor
 from localrun.bundle.images.ensure import ImageReference
 from localrun.engines.base import ContainerSummary
+from localrun.engines.labels import LABEL_TASK
 from localrun.errors import Cause, ContainerGone, EngineUnreachable, LocalrunError
 from localrun.manager.registry import TaskRegistry
 from localrun.manager.submission import PreparedTask, Submitter, provision, received_values
 from localrun.manager.workers import Workers
-from localrun.runner.container_spec import LABEL_TASK
 from localrun.runner.runner import Runner
 from localrun.runner.usage import aggregate, read_samples
 from localrun.task.active import ActiveTask

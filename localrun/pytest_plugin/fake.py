@@ -9,7 +9,7 @@ from typing import Any
 
 from localrun.engines.base import EngineImage, Exit
 from localrun.engines.fake import FakeContainer, FakeEngine, Program, Scripted
-from localrun.runner.container_spec import LABEL_TASK
+from localrun.engines.labels import LABEL_TASK
 
 
 class Run:

@@ -98,8 +98,8 @@ def _containers(used: SessionResources) -> Iterator[str]:
     if not used.docker_hosts:
         return
     from localrun.engines.dockerd import DockerEngine
+    from localrun.engines.labels import LABEL_HOME, LABEL_TASK
     from localrun.errors import EngineError
-    from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
 
     for docker_host in used.docker_hosts:
         engine = None

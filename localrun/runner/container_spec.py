@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from localrun.engines.base import LABEL, ContainerSpec, Mount
+from localrun.engines.base import ContainerSpec, Mount
+from localrun.engines.labels import LABEL_HOME, LABEL_OWNER, LABEL_STEP, LABEL_TASK
 from localrun.task.record import RunPlan, TaskRecord
 from localrun.task.states import StepName
-
-LABEL_TASK = f"{LABEL}.task"
-LABEL_STEP = f"{LABEL}.step"
-LABEL_OWNER = f"{LABEL}.owner"
-LABEL_HOME = f"{LABEL}.home"
 
 
 def local_spec(record: TaskRecord, *, inputs: Path, outputs: Path, hosts: Path, home: Path) -> ContainerSpec:

@@ -13,9 +13,9 @@ from functools import partial
 import msgspec
 
 from localrun.engines.base import Engine, Exit, Handle, Usage
+from localrun.engines.labels import LABEL_TASK
 from localrun.errors import Cause, ContainerGone, EngineError
 from localrun.platforms import profiles
-from localrun.runner.container_spec import LABEL_TASK
 from localrun.runner.disk_guard import DiskMonitor, MonitoredTask, folder_size
 from localrun.runner.stall import StallDetector, idle_seconds
 from localrun.runner.usage import UsageSampler

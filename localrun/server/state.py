@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from localrun.admission import HostSample, sample_host
+from localrun.engines.labels import LABEL_TASK
 from localrun.errors import EngineError
-from localrun.runner.container_spec import LABEL_TASK
 from localrun.server.broadcast import Broadcaster
 from localrun.server.bundle_store import BundleStore
 from localrun.server.config import ServerOptions

@@ -24,7 +24,7 @@ import localrun
 from localrun import settings
 from localrun.app import App
 from localrun.engines.dockerd import DockerEngine
-from localrun.runner.container_spec import LABEL_TASK
+from localrun.engines.labels import LABEL_TASK
 from tests.conftest import ROOT
 from tests.support.environment import DESCRIPTOR
 from tests.support.images import busybox_layer, image_archive

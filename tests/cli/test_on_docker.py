@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from localrun.engines.dockerd import DockerEngine
-from localrun.runner.container_spec import LABEL_TASK
+from localrun.engines.labels import LABEL_TASK
 from tests.cli.command import Process, Result
 from tests.conftest import OtherUser
 from tests.support.environment import DESCRIPTOR

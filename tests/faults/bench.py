@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from localrun.engines.dockerd import DockerEngine
+from localrun.engines.labels import LABEL_TASK
 from localrun.errors import Cause
-from localrun.runner.container_spec import LABEL_TASK
 from tests.cli.command import Process, Result
 from tests.conftest import skip_or_fail
 from tests.support.bundles import zip_of

@@ -10,8 +10,8 @@ import pytest
 
 from localrun.engines.base import ContainerSpec
 from localrun.engines.fake import FakeEngine
+from localrun.engines.labels import LABEL_HOME, LABEL_TASK
 from localrun.maintenance import leftovers
-from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
 from localrun.task.process import current_process
 from localrun.task.record import ProcessId, RunPlan, TaskRecord
 from localrun.task.states import TaskState

@@ -13,9 +13,9 @@ from localrun.admission.ledger import LedgerEntry
 from localrun.app import App
 from localrun.engines.base import ContainerSpec, Engine
 from localrun.engines.fake import FakeEngine
+from localrun.engines.labels import LABEL_HOME, LABEL_TASK
 from localrun.errors import EngineUnreachable
 from localrun.maintenance.prune import KINDS, PruneItem, PruneOptions, Pruner
-from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
 from localrun.settings import Settings
 from localrun.task.process import current_process
 from localrun.task.record import Replica, TaskRecord

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from localrun.engines.fake import FakeContainer, FakeEngine
-from localrun.runner.container_spec import LABEL_TASK, local_spec
+from localrun.engines.labels import LABEL_TASK
+from localrun.runner.container_spec import local_spec
 from localrun.runner.usage import UsageFile, UsageSample, aggregate
 from localrun.task.active import ActiveTask
 from localrun.task.record import RunPlan, TaskRecord

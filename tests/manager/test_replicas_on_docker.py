@@ -15,8 +15,8 @@ import pytest
 
 import localrun
 from localrun.app import App
-from localrun.engines.base import LABEL
 from localrun.engines.dockerd import DockerEngine
+from localrun.engines.labels import LABEL_HOME
 from localrun.manager.request import Request
 from localrun.settings import Settings
 from localrun.task.record import TaskRecord
@@ -129,7 +129,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def containers_of(engine: DockerEngine, folder: Path) -> list[str]:
     home = str(folder / ".localrun")
-    return [found.handle for found in engine.find({f"{LABEL}.home": home})]
+    return [found.handle for found in engine.find({LABEL_HOME: home})]
 
 
 def listed(folder: Path) -> list[dict[str, Any]]:
@@ -235,7 +235,7 @@ def test_replicas_outlive_the_script_that_submitted_them_and_who_waits_carries_a
         assert said.split()[0] == "FINISHED"
         assert "'around': 'same'" in said
         assert said.count("'FINISHED'") == 3
-        assert docker_engine.find({f"{LABEL}.home": str(home)}) == []
+        assert docker_engine.find({LABEL_HOME: str(home)}) == []
 
 
 @pytest.mark.parametrize(("result", "code"), [("same", 0), ("$(hostname)", 9)])

@@ -22,7 +22,7 @@ import pytest
 
 from localrun.app import App
 from localrun.engines.dockerd import DockerEngine
-from localrun.runner.container_spec import LABEL_TASK
+from localrun.engines.labels import LABEL_TASK
 from localrun.settings import Settings
 from localrun.task.states import TaskState
 from tests.conftest import ROOT

@@ -13,7 +13,8 @@ from localrun.app import App
 from localrun.engines.base import ContainerSummary, Handle
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
-from localrun.runner.container_spec import LABEL_TASK, local_spec
+from localrun.engines.labels import LABEL_TASK
+from localrun.runner.container_spec import local_spec
 from localrun.runner.usage import UsageFile, UsageSample
 from localrun.task.active import ActiveTask
 from localrun.task.record import StepRecord, TaskRecord

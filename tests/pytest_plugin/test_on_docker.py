@@ -15,7 +15,7 @@ import pytest
 
 from localrun.bundle.images.build import build_labels
 from localrun.engines.dockerd import DockerEngine
-from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
+from localrun.engines.labels import LABEL_HOME, LABEL_TASK
 from tests.conftest import OtherUser
 
 pytestmark = pytest.mark.docker

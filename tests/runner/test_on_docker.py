@@ -19,7 +19,7 @@ from typing import IO, Any
 import pytest
 
 from localrun.engines.dockerd import DockerEngine
-from localrun.runner.container_spec import LABEL_TASK
+from localrun.engines.labels import LABEL_TASK
 from localrun.task.states import TaskState
 from tests.conftest import OtherUser, skip_or_fail
 from tests.support.environment import Environment, make_environment

@@ -12,8 +12,8 @@ import pytest
 
 from localrun.engines.base import Exit
 from localrun.engines.fake import FakeContainer, FakeEngine
+from localrun.engines.labels import LABEL_TASK
 from localrun.errors import Cause, ContainerGone, EngineError, ImageError
-from localrun.runner.container_spec import LABEL_TASK
 from localrun.task.events import Event
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from localrun.engines.dockerd import DockerEngine
-from localrun.runner.container_spec import LABEL_TASK
+from localrun.engines.labels import LABEL_TASK
 from tests.support.server_process import ServerProcess, serving
 
 pytestmark = pytest.mark.docker

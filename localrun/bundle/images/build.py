@@ -10,10 +10,10 @@ from pathlib import Path
 from localrun.bundle.images import cache as notes
 from localrun.bundle.images.build_context import context_digest
 from localrun.bundle.images.source import ImageFolder
-from localrun.engines.base import LABEL, Engine, EngineImage, Progress
+from localrun.engines.base import Engine, EngineImage, Progress
+from localrun.engines.labels import LABEL_BUILD
 from localrun.errors import EngineError, ImageError
 
-BUILD_LABEL = LABEL + ".build"
 REPOSITORY = "localrun/build"
 TEMPORARY_SEPARATOR = "-"  # between the name of a content and what tells two builds of it apart
 
@@ -79,7 +79,7 @@ def build_labels(folder: Path) -> dict[str, str]:
     import hashlib
 
     path = str(folder).encode("utf-8", "surrogateescape")
-    return {BUILD_LABEL: hashlib.sha256(path).hexdigest()[:32]}
+    return {LABEL_BUILD: hashlib.sha256(path).hexdigest()[:32]}
 
 
 def _remove_older(engine: Engine, labels: dict[str, str], name: str) -> None:

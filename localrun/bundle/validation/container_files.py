@@ -18,7 +18,8 @@ from localrun.bundle.validation.files import (
     ImageFile,
     absolute_path,
 )
-from localrun.engines.base import LABEL, ContainerSpec, Engine, Handle
+from localrun.engines.base import ContainerSpec, Engine, Handle
+from localrun.engines.labels import LABEL_STEP, LABEL_TASK
 from localrun.errors import Cause, EngineError
 
 _LARGEST = 1 << 40  # bytes; only the beginning is read
@@ -73,7 +74,7 @@ class ContainerFiles:
 def open_container_files(engine: Engine, image: str) -> Iterator[ContainerFiles]:
     """Look into an image. Raises `EngineError`, `ImageError`."""
     name = f"localrun-look-{secrets.token_hex(6)}"
-    labels = {f"{LABEL}.task": name, f"{LABEL}.step": "validate"}
+    labels = {LABEL_TASK: name, LABEL_STEP: "validate"}
     # a command of its own, since an engine makes no container of an image that has none
     handle = engine.create(ContainerSpec(image=image, name=name, labels=labels, entrypoint=("-",)))
     try:

@@ -319,9 +319,9 @@ def test_the_log_of_a_task_whose_process_died_has_no_secret_either(tmp_path: Pat
 
 def died(env: Environment, owner: ProcessId) -> tuple[Any, Any, str]:
     from localrun.engines.base import Mount
+    from localrun.engines.labels import LABEL_HOME, LABEL_TASK
     from localrun.masking import store
     from localrun.platforms.iexec import prepare
-    from localrun.runner.container_spec import LABEL_HOME, LABEL_TASK
     from localrun.task.active import ActiveTask
     from localrun.task.record import RunPlan
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from localrun.engines.dockerd import DockerEngine
-from localrun.runner.container_spec import LABEL_TASK
+from localrun.engines.labels import LABEL_TASK
 from tests.cli.command import Process
 from tests.conftest import OtherUser
 from tests.support.images import busybox_layer, image_archive
