@@ -111,3 +111,21 @@ def release_reserve(path: Path) -> None:
     """Delete the reserve file, if there is one."""
     with suppress(OSError):
         path.unlink(missing_ok=True)
+
+
+def walk_files(folder: Path) -> Iterator[os.stat_result]:
+    """Yield the status of all files below a folder. Links are not followed, unreadable files are skipped."""
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                yield os.lstat(os.path.join(path, name))  # noqa: PTH118 - there may be many files
+
+
+def folder_size(folder: Path) -> int:
+    """Return the total length in bytes of the files below a folder."""
+    return sum(status.st_size for status in walk_files(folder))
+
+
+def disk_usage(folder: Path) -> int:
+    """Return the bytes that the files below a folder take on the disk."""
+    return sum(status.st_blocks * 512 for status in walk_files(folder))

@@ -42,3 +42,21 @@ def test_a_first_file_is_there_or_is_not(tmp_path: Path) -> None:
     with pytest.raises(LocalrunError, match="no room left"):
         fs.write_new(str(tmp_path / "y"), b"1")
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_holes_in_files_count_for_the_size_but_not_for_the_disk_usage(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "file").write_bytes(b"x" * 100_000)
+    with (tmp_path / "sparse").open("wb") as stream:
+        stream.truncate(10**9)
+    assert fs.folder_size(tmp_path) == 10**9 + 100_000
+    assert 100_000 <= fs.disk_usage(tmp_path) < 200_000
+
+
+def test_the_targets_of_links_do_not_count_for_the_size(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"x" * 100_000)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path / "large")
+    (folder / "broken").symlink_to(tmp_path / "none")
+    assert fs.folder_size(folder) < 1000

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localrun import fs
 from localrun.console.display.sanitize import escape_control_chars
 from localrun.console.streams import is_terminal, print_out, shows_unicode
 from localrun.errors import Cause, LocalrunError
@@ -70,15 +71,7 @@ def output_size(value: Any, folder: Path) -> int | None:
         status = os.lstat(value)
     except (OSError, ValueError):
         return None
-    return _below(Path(value)) if stat.S_ISDIR(status.st_mode) else status.st_size
-
-
-def _below(folder: Path) -> int:
-    return sum(
-        entry.lstat().st_size
-        for parent, _, names in os.walk(folder)
-        for entry in (Path(parent, name) for name in names)
-    )
+    return fs.folder_size(Path(value)) if stat.S_ISDIR(status.st_mode) else status.st_size
 
 
 def total_seconds(record: TaskRecord) -> float | None:

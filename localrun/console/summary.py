@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from localrun import fs
 from localrun.runner.usage import format_usage, with_current_usage
 from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
@@ -108,7 +108,7 @@ def _detail(name: str, record: TaskRecord, step: StepRecord | None) -> str:
 
 
 def _amount(folder: Path, more: int = 0) -> Facts:
-    sizes = list(_sizes(folder))
+    sizes = [status.st_size for status in fs.walk_files(folder)]
     return {"files": len(sizes), "size": sum(sizes) + more}
 
 
@@ -125,15 +125,6 @@ def _size(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
-
-
-def _sizes(folder: Path) -> Iterator[int]:
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                yield Path(place, name).lstat().st_size
-            except FileNotFoundError:  # the task that writes it may delete it
-                continue
 
 
 # -- as a text --------------------------------------------------------------------------------------

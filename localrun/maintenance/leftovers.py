@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from localrun import fs
 from localrun.bundle.images.build import REPOSITORY as BUILT
 from localrun.bundle.images.build import TEMPORARY_SEPARATOR
 from localrun.bundle.images.retag import REPOSITORY as LOADED
 from localrun.engines.base import ContainerSummary, Engine, EngineImage
 from localrun.engines.labels import LABEL_BUILD, LABEL_HOME, LABEL_TASK
-from localrun.runner.disk_guard import folder_size
 from localrun.task.process import is_alive
 from localrun.task.record import TaskRecord
 from localrun.task.workspace import TaskStore, Workspace
@@ -144,4 +144,4 @@ def _is_mine(path: Path) -> bool:
 
 def disk_usage(path: Path) -> int:
     """Bytes that a file or a folder takes on its disk."""
-    return folder_size(path) if path.is_dir() else path.lstat().st_blocks * 512
+    return fs.disk_usage(path) if path.is_dir() else path.lstat().st_blocks * 512

@@ -5,7 +5,6 @@ A full disk tells nobody that it fills, so it is looked at a few times a second,
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -106,15 +105,3 @@ class DiskMonitor:
             watched = self._watched.pop(largest, None)  # once is enough
         if watched is not None:
             watched.stop(f"disk-pressure: {full}; the task had written {format_bytes(sizes[largest])}")
-
-
-def folder_size(folder: Path) -> int:
-    """Bytes of the files below a folder; what cannot be seen counts nothing."""
-    total = 0
-    for path, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(path, name)).st_blocks * 512  # noqa: PTH118 - many files
-            except OSError:
-                continue
-    return total

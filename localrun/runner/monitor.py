@@ -12,11 +12,12 @@ from functools import partial
 
 import msgspec
 
+from localrun import fs
 from localrun.engines.base import Engine, Exit, Handle, Usage
 from localrun.engines.labels import LABEL_TASK
 from localrun.errors import Cause, ContainerGone, EngineError
 from localrun.platforms import profiles
-from localrun.runner.disk_guard import DiskMonitor, MonitoredTask, folder_size
+from localrun.runner.disk_guard import DiskMonitor, MonitoredTask
 from localrun.runner.stall import StallDetector, idle_seconds
 from localrun.runner.usage import UsageSampler
 from localrun.settings import Settings
@@ -127,7 +128,7 @@ class ContainerMonitor:
             own = self.engine.size(self.handle)
         except EngineError:  # it has just ended
             own = 0
-        return own + folder_size(self.task.workspace.path)
+        return own + fs.disk_usage(self.task.workspace.path)
 
     def _relieve(self, why: str) -> None:
         self.disk_pressure = why

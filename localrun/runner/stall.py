@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from localrun import fs
 from localrun.engines.base import Usage
 from localrun.units import format_duration
 
@@ -64,14 +64,5 @@ class StallDetector:
 
 def idle_seconds(folder: Path) -> float:
     """Seconds since something below a folder was last written; infinite when there is nothing."""
-    newest = max(_written(folder), default=float("-inf"))
+    newest = max((status.st_mtime for status in fs.walk_files(folder)), default=float("-inf"))
     return time.time() - newest
-
-
-def _written(folder: Path) -> Iterator[float]:
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                yield os.lstat(os.path.join(place, name)).st_mtime  # noqa: PTH118 - there may be many files
-            except OSError:
-                continue

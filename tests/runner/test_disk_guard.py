@@ -10,7 +10,7 @@ import pytest
 
 from localrun.admission.host import Disk, HostSample
 from localrun.engines.dockerd import DockerEngine
-from localrun.runner.disk_guard import DiskMonitor, MonitoredTask, folder_size
+from localrun.runner.disk_guard import DiskMonitor, MonitoredTask
 from localrun.task.states import TaskState
 from tests.conftest import skip_or_fail
 from tests.support.environment import make_environment
@@ -58,14 +58,6 @@ def test_the_disk_is_watched_only_while_tasks_run(tmp_path: Path) -> None:
         with watch.monitor("a", MonitoredTask(lambda: 1, lambda _: None)):
             assert "disk-watch" in [thread.name for thread in threading.enumerate()]
         assert "disk-watch" not in [thread.name for thread in threading.enumerate()]
-
-
-def test_the_size_of_a_folder_is_what_it_takes_on_the_disk(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "file").write_bytes(b"x" * 100_000)
-    with (tmp_path / "sparse").open("wb") as stream:
-        stream.truncate(10**9)
-    assert 100_000 <= folder_size(tmp_path) < 200_000
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from localrun import fs
 from localrun.engines.base import ContainerSpec, ContainerSummary, EngineInfo, Exit, Handle, StreamName, Usage
 from localrun.engines.fake.container import FakeContainer, Program
 from localrun.engines.fake.images import FakeImages, has_labels
@@ -94,8 +95,7 @@ class FakeEngine(FakeImages):
 
     def size(self, handle: Handle) -> int:
         """Bytes that it has written to its own root."""
-        root = self.container(handle).root
-        return sum(path.lstat().st_size for path in root.rglob("*") if path.is_file())
+        return fs.folder_size(self.container(handle).root)
 
     def stop(self, handle: Handle, grace: float) -> None:
         """Ask it to end, and end it after `grace` seconds."""
