@@ -105,7 +105,7 @@ def _shown(value: Any) -> str:
 
 
 def _print_times(first: TaskRecord, second: TaskRecord) -> None:
-    from localrun.runner.usage import format_usage
+    from localrun.console.usage import format_usage
 
     print_out("time:")
     for name, one, other in _times(first, second):

@@ -127,7 +127,7 @@ def _steps(record: TaskRecord) -> Iterator[tuple[str, str]]:
 
 
 def _usage(record: TaskRecord) -> Iterator[tuple[str, str]]:
-    from localrun.runner.usage import format_usage
+    from localrun.console.usage import format_usage
 
     if used := format_usage(record):
         yield "usage", used

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from localrun import fs
 from localrun.console.display.sanitize import escape_control_chars
 from localrun.console.streams import is_terminal, print_out, shows_unicode
+from localrun.console.usage import format_usage
 from localrun.errors import Cause, LocalrunError
-from localrun.runner.usage import format_usage
 from localrun.units import format_bytes, format_duration
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from localrun import fs
-from localrun.runner.usage import format_usage, with_current_usage
+from localrun.console.usage import format_usage
+from localrun.runner.usage import with_current_usage
 from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
 from localrun.task.workspace import Workspace

@@ -15,9 +15,7 @@ from pathlib import Path
 from localrun.engines.base import Engine, Handle, Usage
 from localrun.errors import ContainerGone, EngineError
 from localrun.task.record import Frozen, TaskRecord, UsageRecord
-from localrun.task.states import TaskState
 from localrun.task.workspace import Workspace
-from localrun.units import format_bytes, format_duration
 
 _FIRST = 1.0  # seconds before the first sample
 _MOST = 7200  # lines of a file; beyond them it is thinned out: two hours in whole seconds
@@ -76,27 +74,6 @@ def read_samples(path: Path) -> Iterator[UsageSample]:
             yield UsageSample.from_json(line)
         except (ValueError, RecursionError):
             continue
-
-
-def format_usage(record: TaskRecord) -> str:
-    """What a task used, the most of its memory against its limit, in one line; empty when it never ran."""
-    usage, limit = record.usage, record.resources.memory
-    if record.oom == "yes":
-        memory = f"memory beyond its limit of {format_bytes(limit)}"
-    elif usage is not None:
-        share = f"{100 * usage.memory_peak / limit:.0f} %" if limit else ""
-        memory = f"peak memory {format_bytes(usage.memory_peak)} of {format_bytes(limit)} ({share})"
-        if usage.memory_most is not None:
-            memory += f", with cached files {format_bytes(usage.memory_most)}"
-    else:
-        ran = any(state is TaskState.RUNNING for state, _ in record.history)
-        if ran and record.plan is not None and record.plan.replicas > 1:
-            return f"each replica has its own, limit {format_bytes(limit)}"
-        return f"peak memory not sampled, limit {format_bytes(limit)}" if ran else ""
-    if usage is None:
-        return memory
-    moved = f"{format_bytes(usage.read_bytes)} read, {format_bytes(usage.written_bytes)} written"
-    return f"{memory}; cpu {format_duration(usage.cpu_seconds)}; disk {moved}"
 
 
 def with_current_usage(workspace: Workspace, record: TaskRecord) -> TaskRecord:

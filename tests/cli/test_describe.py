@@ -211,7 +211,7 @@ def test_a_real_task_that_ran_out_of_memory_is_described(docker_engine: DockerEn
     rows = after(text, "  task:")
     assert value(rows, "Reason") == "OOMKilled"
     assert value(rows, "Signal") == "SIGKILL"
-    assert value(rows, "Usage").startswith("memory beyond its limit of 16 MiB")
+    assert value(rows, "Usage").startswith("memory above its limit of 16 MiB")
     assert after(text, "    Command:")[:3] == ["      sh", "      -c", f"      {script}"]
     assert "  Warning  OOMKilled" in text
 

@@ -19,11 +19,10 @@ from localrun.runner.usage import (
     UsageSample,
     UsageSampler,
     aggregate,
-    format_usage,
     read_samples,
     with_current_usage,
 )
-from localrun.task.record import Resources, RunPlan, TaskRecord, UsageRecord
+from localrun.task.record import TaskRecord, UsageRecord
 from localrun.task.states import TaskState
 from localrun.task.workspace import TaskStore, Workspace
 from tests.support.environment import make_environment
@@ -127,47 +126,12 @@ def test_of_a_task_that_runs_the_file_counts_which_is_newer_than_its_record(tmp_
     first = UsageFile(workspace.usage)
     old = first.add(sample(1.0, 5))
     first.add(sample(2.0, 9))
-    running = record(state=TaskState.RUNNING, usage=old)
-    ended = record(usage=old)
+    running = TaskRecord(id="i", bundle="b", state=TaskState.RUNNING, usage=old)
+    ended = running.replace(state=TaskState.FINISHED)
     assert with_current_usage(workspace, running).usage == first.total
     assert with_current_usage(workspace, ended).usage == old
     workspace.usage.unlink()
     assert with_current_usage(workspace, running).usage == old
-
-
-# -- in words -------------------------------------------------------------------------------------
-
-
-def record(**changes: object) -> TaskRecord:
-    given: dict[str, object] = {
-        "id": "i",
-        "bundle": "b",
-        "state": TaskState.FINISHED,
-        "history": [(TaskState.RUNNING, 1.0), (TaskState.FINISHED, 2.0)],
-        "resources": Resources(memory=64 * MIB),
-    }
-    return TaskRecord(**(given | changes))  # type: ignore[arg-type]
-
-
-def test_the_peak_is_told_against_its_limit() -> None:
-    used = aggregate([UsageSample.of(Usage(3.25, 16 * MIB, 20 * MIB, 1024, 2048, 1), 1.0)])
-    assert format_usage(record(usage=used)) == (
-        "peak memory 16 MiB of 64 MiB (25 %), with cached files 20 MiB; cpu 3.2 s;"
-        " disk 1 KiB read, 2 KiB written"
-    )
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({}, "peak memory not sampled, limit 64 MiB"),
-        ({"plan": RunPlan(replicas=3)}, "each replica has its own, limit 64 MiB"),
-        ({"oom": "yes"}, "memory beyond its limit of 64 MiB"),
-        ({"history": [(TaskState.CREATED, 1.0), (TaskState.FAILED, 2.0)]}, ""),
-    ],
-)
-def test_what_was_not_measured_is_said_to_be_so(changes: dict[str, object], words: str) -> None:
-    assert format_usage(record(**changes)) == words
 
 
 # -- a container ----------------------------------------------------------------------------------

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from localrun.cli.describe.events import event_rows
+from localrun.console.usage import format_usage
 from localrun.engines.base import ContainerSpec
 from localrun.errors import Cause
 from localrun.masking.redaction import Redactor
 from localrun.runner import container_spec
-from localrun.runner.usage import format_usage
 from localrun.task import metadata
 from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState

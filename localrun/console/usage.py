@@ -1,0 +1,28 @@
+"""A task's resource usage as text."""
+
+from __future__ import annotations
+
+from localrun.task.record import TaskRecord
+from localrun.task.states import TaskState
+from localrun.units import format_bytes, format_duration
+
+
+def format_usage(record: TaskRecord) -> str:
+    """Return a task's resource usage in one line, with its memory limit; empty if it never ran."""
+    usage, limit = record.usage, record.resources.memory
+    if record.oom == "yes":
+        memory = f"memory above its limit of {format_bytes(limit)}"
+    elif usage is not None:
+        share = f"{100 * usage.memory_peak / limit:.0f} %" if limit else ""
+        memory = f"peak memory {format_bytes(usage.memory_peak)} of {format_bytes(limit)} ({share})"
+        if usage.memory_most is not None:
+            memory += f", with cached files {format_bytes(usage.memory_most)}"
+    else:
+        ran = any(state is TaskState.RUNNING for state, _ in record.history)
+        if ran and record.plan is not None and record.plan.replicas > 1:
+            return f"separate for each replica, limit {format_bytes(limit)}"
+        return f"peak memory not sampled, limit {format_bytes(limit)}" if ran else ""
+    if usage is None:
+        return memory
+    moved = f"{format_bytes(usage.read_bytes)} read, {format_bytes(usage.written_bytes)} written"
+    return f"{memory}; cpu {format_duration(usage.cpu_seconds)}; disk {moved}"
