@@ -1,20 +1,26 @@
-"""How a container's end is judged: pure, from evidence, and never from the exit code alone."""
+"""Diagnosis of a container's exit: why did it end like this.
+
+The rules use all evidence, because an exit code alone proves little.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import signal
+from collections.abc import Callable
 
 import msgspec
 from msgspec.structs import replace
 
-from localrun.engines.base import Exit
-from localrun.errors import Cause
+from localrun.descriptor import Descriptor
+from localrun.engines.base import Engine, EngineImage, Exit, Handle
+from localrun.errors import Cause, EngineError, Problem
 from localrun.task.causes import explain
 from localrun.task.record import OomEvidence
 from localrun.units import format_bytes
 
-# docker's init process says so itself when it cannot start the program it was given
+# docker's init process writes this line if it cannot start the program
 _INIT_FAILED = re.compile(
     r"^\[FATAL tini \(\d+\)\] exec (?P<program>.+) failed: (?P<reason>.+)$", re.MULTILINE
 )
@@ -22,24 +28,27 @@ _NO_SPACE = re.compile(
     r"^.*(no space left on device|errno 28|disk quota exceeded).*$", re.IGNORECASE | re.MULTILINE
 )
 TAIL_LINES = 10
-# by the convention of shells
+# exit codes with a meaning to shells
 _CODES = {
-    126: " (a program that it called is not executable, or is none)",
-    127: " (a program that it called is not there, or not in its PATH)",
+    126: " (a program that it called is not executable)",
+    127: " (a program that it called does not exist or is not in its PATH)",
 }
-_BY_WHOM = (
-    ", which localrun did not send: its program did, or somebody stopped its container, or the engine"
-    " was about to end"
+_SHELL_CODES = (2, 126, 127)  # a shell that runs a binary of another machine exits with one of these
+_SIGTERM_SENDERS = (
+    ", which localrun did not send: the program may have sent it, the container may have been stopped, or the"
+    " engine may have shut down"
 )
-_SILENT = "let the program say on its standard error what goes wrong, before it ends"
+_SILENT = "make the program write its errors to standard error before it exits"
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """What is known of a container that has ended.
+    """The known facts about a container that has ended.
 
-    `timed_out`, `killed` and `pressed` say that we stopped it ourselves; `lost` that the engine went away
-    meanwhile; `memory` is its limit in bytes; `log` the
-    end of what it wrote; the architectures are the image's and the engine's.
+    `timed_out` (the limit in seconds), `killed` and `disk_pressure` (the reason) are set if localrun stopped
+    the container, `engine_lost` if the engine was lost in the meantime. `memory` is the limit in bytes, `log`
+    the end of the output. The architectures are those of the image and the engine. `find_program_error`
+    inspects the program in the container; it is called only if the other evidence suggests that the program
+    never started.
     """
 
     exit: Exit
@@ -52,10 +61,11 @@ class Evidence(msgspec.Struct, frozen=True):
     image_architecture: str = ""
     engine_architecture: str = ""
     task_id: str = ""
+    find_program_error: Callable[[], Problem | None] = lambda: None
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """How it ended: `cause` is None when it ended well."""
+    """Why a container ended. `cause` is None if it succeeded."""
 
     cause: Cause | None
     message: str = ""
@@ -66,60 +76,79 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
-    """Say why a container ended as it did."""
+    """Return the result of the first rule that applies."""
     for rule in (
-        _stopped_by_us,
+        _stopped_by_localrun,
         _engine_lost,
         _never_started,
         _out_of_memory,
         _disk_full,
         _ended_by_signal,
+        _binary_run_by_shell,
         _failed,
     ):
-        verdict = rule(evidence)
-        if verdict is not None:
-            return verdict
-    return _ended_well(evidence)
+        found = rule(evidence)
+        if found is not None:
+            return found
+    return _succeeded(evidence)
 
 
-def _verdict(
+def find_program_error(
+    engine: Engine, handle: Handle, *, image: EngineImage, command: list[str] | None, descriptor: Descriptor
+) -> Problem | None:
+    """Return the first error of the program in an ended container, or None if none is found.
+
+    `command` replaces the image's own unless it is None. The kernel's messages are not enough: if the
+    interpreter of a script is missing, the kernel reports that the script is.
+    """
+    from localrun.bundle.validation import image_config, program
+    from localrun.bundle.validation.container_files import ContainerFiles
+    from localrun.bundle.validation.findings import Severity
+
+    config = image_config.from_engine(image, "")
+    if command is not None:
+        config = dataclasses.replace(config, command=tuple(command))
+    try:
+        findings = list(program.check(config, descriptor, ContainerFiles(engine, handle)))
+    except EngineError:  # the diagnosis does not depend on it
+        return None
+    return next((finding.problem for finding in findings if finding.severity is Severity.ERROR), None)
+
+
+def _diagnosis(
     evidence: Evidence, cause: Cause, message: str, *, ended_by: str | None = None, oom: OomEvidence = "no"
 ) -> Diagnosis:
-    return Diagnosis(cause, message + format_log_tail(evidence.log), _remedy(cause, evidence), ended_by, oom)
-
-
-def _remedy(cause: Cause, evidence: Evidence) -> str:
-    return explain(cause).remedy_for(evidence.task_id)
+    remedy = explain(cause).remedy_for(evidence.task_id)
+    return Diagnosis(cause, message + format_log_tail(evidence.log), remedy, ended_by, oom)
 
 
 def format_log_tail(log: str) -> str:
-    """The last lines of a log, as they are added to a message."""
+    """Return the last lines of a log, as a suffix of a message."""
     lines = [line.rstrip() for line in log.splitlines() if line.strip()][-TAIL_LINES:]
-    return (
-        "; the end of its log:\n" + "\n".join(f"    {line}" for line in lines)
-        if lines
-        else "; its log is empty"
-    )
+    if not lines:
+        return "; its log is empty"
+    return "; the end of its log:" + "".join(f"\n    {line}" for line in lines)
 
 
-def _stopped_by_us(evidence: Evidence) -> Diagnosis | None:
+def _stopped_by_localrun(evidence: Evidence) -> Diagnosis | None:
+    ended_by = signal_name(evidence.exit.code)
     if evidence.killed:
-        return Diagnosis(Cause.KILLED, "the task was stopped on request", "", signal_name(evidence.exit.code))
+        return Diagnosis(Cause.KILLED, "the task was stopped on request", "", ended_by)
     if evidence.timed_out is not None:
-        message = f"the task ran longer than its limit of {evidence.timed_out:g} s and was stopped"
-        return _verdict(evidence, Cause.TIMEOUT, message, ended_by=signal_name(evidence.exit.code))
+        message = f"the task exceeded its time limit of {evidence.timed_out:g} s and was stopped"
+        return _diagnosis(evidence, Cause.TIMEOUT, message, ended_by=ended_by)
     if evidence.disk_pressure:
         message = f"the task was stopped before the disk was full: {evidence.disk_pressure}"
-        return _verdict(evidence, Cause.DISK_PRESSURE, message, ended_by=signal_name(evidence.exit.code))
+        return _diagnosis(evidence, Cause.DISK_PRESSURE, message, ended_by=ended_by)
     return None
 
 
 def _engine_lost(evidence: Evidence) -> Diagnosis | None:
-    if not evidence.engine_lost or evidence.exit.code == 0:
-        return None
     code = evidence.exit.code
-    message = f"the engine was restarted while the task ran, and ended it (exit code {code})"
-    return _verdict(evidence, Cause.ENGINE_LOST, message, ended_by=signal_name(code))
+    if not evidence.engine_lost or code == 0:
+        return None
+    message = f"the engine was restarted while the task ran, and stopped it (exit code {code})"
+    return _diagnosis(evidence, Cause.ENGINE_LOST, message, ended_by=signal_name(code))
 
 
 def _never_started(evidence: Evidence) -> Diagnosis | None:
@@ -127,29 +156,30 @@ def _never_started(evidence: Evidence) -> Diagnosis | None:
     if found is None:
         return None
     program, reason = found["program"], found["reason"]
-    if evidence.image_architecture != evidence.engine_architecture or "exec format error" in reason.lower():
-        return _exec_format(evidence, program)
-    return _verdict_without_log(
-        Cause.ENTRYPOINT_INVALID, f"the image's program {program!r} could not be started: {reason}"
-    )
-
-
-def _exec_format(evidence: Evidence, program: str) -> Diagnosis:
     if evidence.image_architecture != evidence.engine_architecture:
         message = (
-            f"the image is made for {evidence.image_architecture}, and this engine runs"
+            f"the image is built for {evidence.image_architecture}, but this engine runs"
             f" {evidence.engine_architecture}: {program!r} could not be started"
         )
-        return _verdict_without_log(Cause.IMAGE_PLATFORM, message)
-    message = (
-        f"the image's program {program!r} is no program of this kind of machine"
-        " (exec format error): a script needs a first line such as `#!/bin/sh`"
-    )
-    return _verdict_without_log(Cause.ENTRYPOINT_INVALID, message)
+        return Diagnosis(Cause.IMAGE_PLATFORM, message, explain(Cause.IMAGE_PLATFORM).remedy)
+    if "exec format error" in reason.lower():
+        message = (
+            f"the image's program {program!r} is not an executable for this kind of machine"
+            " (exec format error); a script needs a first line such as `#!/bin/sh`"
+        )
+    else:
+        message = f"the image's program {program!r} could not be started: {reason}"
+    remedy = explain(Cause.ENTRYPOINT_INVALID).remedy
+    return _invalid_program(evidence) or Diagnosis(Cause.ENTRYPOINT_INVALID, message, remedy)
 
 
-def _verdict_without_log(cause: Cause, message: str) -> Diagnosis:
-    return Diagnosis(cause, message, explain(cause).remedy)
+def _invalid_program(evidence: Evidence) -> Diagnosis | None:
+    problem = evidence.find_program_error()
+    if problem is None:
+        return None
+    code = evidence.exit.code
+    message = f"the image's program could not be started: {problem.message} (exit code {code})"
+    return Diagnosis(Cause.ENTRYPOINT_INVALID, message, problem.remedy)
 
 
 def _out_of_memory(evidence: Evidence) -> Diagnosis | None:
@@ -157,14 +187,14 @@ def _out_of_memory(evidence: Evidence) -> Diagnosis | None:
     if code == 0:
         return None
     if evidence.exit.oom_killed:
-        message = f"the task ran out of memory: it went beyond its limit of {limit} (exit code {code})"
-        return _verdict(evidence, Cause.OUT_OF_MEMORY, message, ended_by=signal_name(code), oom="yes")
+        message = f"the task ran out of memory: it exceeded its limit of {limit} (exit code {code})"
+        return _diagnosis(evidence, Cause.OUT_OF_MEMORY, message, ended_by=signal_name(code), oom="yes")
     if code == 128 + signal.SIGKILL:
         message = (
-            f"the task was ended by SIGKILL, which localrun did not send: it probably went beyond its"
-            f" memory limit of {limit} (exit code {code})"
+            "the task was killed by SIGKILL, which localrun did not send; it probably exceeded its memory"
+            f" limit of {limit} (exit code {code})"
         )
-        return _verdict(evidence, Cause.OUT_OF_MEMORY, message, ended_by="SIGKILL", oom="suspected")
+        return _diagnosis(evidence, Cause.OUT_OF_MEMORY, message, ended_by="SIGKILL", oom="suspected")
     return None
 
 
@@ -172,8 +202,8 @@ def _disk_full(evidence: Evidence) -> Diagnosis | None:
     found = _NO_SPACE.search(evidence.log) if evidence.exit.code else None
     if found is None:
         return None
-    message = f"a disk was full while the task ran, {found[0].strip()!r} (exit code {evidence.exit.code})"
-    return _verdict(evidence, Cause.DISK_FULL, message)
+    message = f"a disk was full while the task ran: {found[0].strip()!r} (exit code {evidence.exit.code})"
+    return _diagnosis(evidence, Cause.DISK_FULL, message)
 
 
 def _ended_by_signal(evidence: Evidence) -> Diagnosis | None:
@@ -182,32 +212,33 @@ def _ended_by_signal(evidence: Evidence) -> Diagnosis | None:
         return None
     message = f"the task was ended by {name} (exit code {evidence.exit.code})"
     if name == "SIGTERM":
-        message += _BY_WHOM
-    return _verdict(evidence, Cause.SIGNAL, message, ended_by=name)
+        message += _SIGTERM_SENDERS
+    return _diagnosis(evidence, Cause.SIGNAL, message, ended_by=name)
+
+
+def _binary_run_by_shell(evidence: Evidence) -> Diagnosis | None:
+    garbled = evidence.exit.code in _SHELL_CODES and "ELF" in evidence.log
+    return _invalid_program(evidence) if garbled else None
 
 
 def _failed(evidence: Evidence) -> Diagnosis | None:
     code = evidence.exit.code
     if code == 0:
         return None
-    found = _verdict(
-        evidence, Cause.EXIT_NONZERO, f"the task failed with exit code {code}{_CODES.get(code, '')}"
-    )
+    message = f"the task failed with exit code {code}{_CODES.get(code, '')}"
+    found = _diagnosis(evidence, Cause.EXIT_NONZERO, message)
     return found if evidence.log.strip() else replace(found, remedy=_SILENT)
 
 
-def _ended_well(evidence: Evidence) -> Diagnosis:
+def _succeeded(evidence: Evidence) -> Diagnosis:
     if not evidence.exit.oom_killed:
         return Diagnosis(None)
-    limit = format_bytes(evidence.memory)
-    warning = (
-        f"a process of the task was killed for lack of memory (limit {limit}), yet the task ended with 0"
-    )
-    return Diagnosis(None, oom="yes", warning=warning)
+    killed = f"a process of the task was killed for lack of memory (limit {format_bytes(evidence.memory)})"
+    return Diagnosis(None, oom="yes", warning=f"{killed}, but the task exited with 0")
 
 
 def signal_name(code: int) -> str | None:
-    """The signal that an exit code stands for (128 + its number), by the convention of shells."""
+    """Return the name of the signal that an exit code stands for (128 + its number), or None."""
     try:
         return signal.Signals(code - 128).name if code > 128 else None
     except ValueError:

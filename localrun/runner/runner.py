@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,9 +138,9 @@ class _Run:
 
     def _to_the_end(self, image: EngineImage | None) -> Outcome:
         seen = self._wait()
-        verdict = self._judge(seen, image)
-        collected = self._outputs(failed=verdict.cause is not None)
-        return self._ending(seen.exit, verdict, collected)
+        diagnosis = self._diagnose(seen, image)
+        collected = self._outputs(failed=diagnosis.cause is not None)
+        return self._outcome(seen.exit, diagnosis, collected)
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:
@@ -280,11 +281,11 @@ class _Run:
         self.task.finish_step(failed=seen.exit.code != 0, exit_code=seen.exit.code)
         return seen
 
-    def _judge(self, seen: Observation, image: EngineImage | None) -> Diagnosis:
+    def _diagnose(self, seen: Observation, image: EngineImage | None) -> Diagnosis:
         from localrun.runner.diagnosis import Evidence, diagnose
 
         record, architecture = self.task.record, self.engine.info().architecture
-        verdict = diagnose(
+        diagnosis = diagnose(
             Evidence(
                 seen.exit,
                 task_id=record.id,
@@ -296,28 +297,21 @@ class _Run:
                 engine_lost=seen.engine_lost,
                 image_architecture=image.architecture if image else architecture,
                 engine_architecture=architecture,
+                find_program_error=partial(self._find_program_error, image),
             )
         )
-        if verdict.warning:
-            self.task.warn(verdict.warning)
-        if image is not None and verdict.cause in (Cause.ENTRYPOINT_INVALID, Cause.EXIT_NONZERO):
-            return self._looked_into(verdict, seen, image)
-        return verdict
+        if diagnosis.warning:
+            self.task.warn(diagnosis.warning)
+        return diagnosis
 
-    def _looked_into(self, verdict: Diagnosis, seen: Observation, image: EngineImage) -> Diagnosis:
-        from localrun.runner import postmortem
+    def _find_program_error(self, image: EngineImage | None) -> Problem | None:
+        from localrun.runner.diagnosis import find_program_error
 
-        if self.handle is None or not postmortem.is_needed(verdict, seen.exit, seen.log):
-            return verdict
-        found = postmortem.inspect_failed_start(
-            self.engine,
-            self.handle,
-            image=image,
-            command=self.plan.command,
-            descriptor=self.descriptor,
-            exit_=seen.exit,
+        if image is None or self.handle is None:
+            return None
+        return find_program_error(
+            self.engine, self.handle, image=image, command=self.plan.command, descriptor=self.descriptor
         )
-        return found or verdict
 
     def _outputs(self, *, failed: bool) -> CollectedOutputs:
         task = self.task
@@ -349,24 +343,20 @@ class _Run:
 
         return f"mounted; {chown.chown_outputs(self.engine, self.handle, folder, target)}", []
 
-    def _ending(self, exit_: Exit, verdict: Diagnosis, collected: CollectedOutputs) -> Outcome:
-        facts: dict[str, Any] = {
+    def _outcome(self, exit_: Exit, found: Diagnosis, collected: CollectedOutputs) -> Outcome:
+        fields: dict[str, Any] = {
             "exit_code": exit_.code,
-            "signal": verdict.signal,
-            "oom": verdict.oom,
+            "signal": found.signal,
+            "oom": found.oom,
             "outputs": collected.outputs,
         }
-        if verdict.cause is not None:
-            state = TaskState.KILLED if verdict.cause is Cause.KILLED else TaskState.FAILED
-            return Outcome(
-                state,
-                {**facts, "cause": str(verdict.cause), "message": verdict.message, "remedy": verdict.remedy},
-            )
+        if found.cause is not None:
+            state = TaskState.KILLED if found.cause is Cause.KILLED else TaskState.FAILED
+            reason = {"cause": str(found.cause), "message": found.message, "remedy": found.remedy}
+            return Outcome(state, fields | reason)
         if collected.problems:
-            return Outcome(
-                TaskState.FAILED, {**facts, **Outcome.from_error(_outputs_error(collected)).changes}
-            )
-        return Outcome(TaskState.FINISHED, {**facts, "message": "finished"})
+            return Outcome(TaskState.FAILED, fields | Outcome.from_error(_outputs_error(collected)).changes)
+        return Outcome(TaskState.FINISHED, fields | {"message": "finished"})
 
     def clean_up(self) -> None:
         """Let go of everything, whatever happened; an engine that went away can keep us from it no longer."""

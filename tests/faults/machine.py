@@ -240,7 +240,7 @@ ENGINE = [
     Row(
         Cause.ENGINE_LOST,
         "an engine that is restarted and ends its containers",
-        ("the engine was restarted while the task ran, and ended it (exit code ", "ready"),
+        ("the engine was restarted while the task ran, and stopped it (exit code ", "ready"),
         "run the task again",
         provoke=_restarted,
     ),

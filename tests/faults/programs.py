@@ -127,7 +127,7 @@ ENDS = [
     Row(
         Cause.EXIT_NONZERO,
         "a program that calls one that is not there",
-        ("exit code 127 (a program that it called is not there", "frobnicate: not found"),
+        ("exit code 127 (a program that it called does not exist", "frobnicate: not found"),
         "Correct what the program reports",
         script="frobnicate --all",
     ),
@@ -189,7 +189,7 @@ ENDS = [
     Row(
         None,
         "a part of it goes beyond its limit and it goes on",
-        ("a process of the task was killed for lack of memory (limit 16 MiB), yet the task ended with 0",),
+        ("a process of the task was killed for lack of memory (limit 16 MiB), but the task exited with 0",),
         script="tail /dev/zero; echo 7 > /outputs/sum",
         more=("--memory", "16Mi"),
     ),

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from localrun.engines.base import Exit
-from localrun.errors import Cause
-from localrun.runner.diagnosis import Evidence, diagnose, signal_name
+from localrun.engines.base import EngineImage, Exit, Handle
+from localrun.engines.fake import FakeEngine
+from localrun.errors import Cause, EngineError, Problem
+from localrun.runner.diagnosis import Evidence, diagnose, find_program_error, signal_name
+from tests.support.descriptors import make
+from tests.support.images import tar_of
 
 MIB = 1024**2
+IMAGE = EngineImage("sha256:1", "linux", "amd64", 1, command=("/app/run",))
 
 
 def evidence(code: int, log: str = "", **facts: object) -> Evidence:
@@ -14,89 +20,91 @@ def evidence(code: int, log: str = "", **facts: object) -> Evidence:
     return Evidence(Exit(code, oom_killed=oom_killed), memory=32 * MIB, log=log, **facts)  # type: ignore[arg-type]
 
 
-def test_exit_code_0_is_a_good_end() -> None:
+def test_exit_code_0_is_a_success() -> None:
     assert diagnose(evidence(0, "done\n")).cause is None
 
 
-def test_another_exit_code_is_a_failure_that_quotes_the_end_of_the_log() -> None:
-    verdict = diagnose(evidence(3, "\n".join(f"line {n}" for n in range(30))))
-    assert verdict.cause is Cause.EXIT_NONZERO
-    assert "exit code 3" in verdict.message
-    assert "line 29" in verdict.message
-    assert "line 19" not in verdict.message
-    assert verdict.remedy
+def test_another_exit_code_is_a_failure_whose_message_has_the_end_of_the_log() -> None:
+    found = diagnose(evidence(3, "\n".join(f"line {n}" for n in range(30))))
+    assert found.cause is Cause.EXIT_NONZERO
+    assert "exit code 3" in found.message
+    assert "line 29" in found.message
+    assert "line 19" not in found.message
+    assert found.remedy
 
 
-def test_the_remedy_names_the_very_task() -> None:
+def test_the_remedy_names_the_task() -> None:
     remedy = diagnose(evidence(3, "oh no\n", task_id="0123456789")).remedy
     assert "`localrun logs 01234567`" in remedy
 
 
-def test_a_silent_failure_asks_for_words_and_not_for_a_look_at_an_empty_log() -> None:
-    verdict = diagnose(evidence(3, " \n", task_id="0123456789"))
-    assert "standard error" in verdict.remedy
-    assert "localrun logs" not in verdict.remedy
+def test_the_remedy_of_a_silent_failure_is_not_its_empty_log() -> None:
+    found = diagnose(evidence(3, " \n", task_id="0123456789"))
+    assert "standard error" in found.remedy
+    assert "localrun logs" not in found.remedy
 
 
-@pytest.mark.parametrize(("code", "words"), [(126, "not executable"), (127, "not there, or not in its PATH")])
-def test_an_exit_code_that_shells_give_a_meaning_to_is_told_with_it(code: int, words: str) -> None:
-    assert f"exit code {code} (a program that it called is {words}" in diagnose(evidence(code, "x\n")).message
+@pytest.mark.parametrize(
+    ("code", "words"), [(126, "is not executable"), (127, "does not exist or is not in its PATH")]
+)
+def test_an_exit_code_with_a_meaning_to_shells_is_explained(code: int, words: str) -> None:
+    assert f"exit code {code} (a program that it called {words}" in diagnose(evidence(code, "x\n")).message
 
 
-def test_a_task_that_wrote_nothing_is_said_to_have_written_nothing() -> None:
+def test_an_empty_log_is_reported() -> None:
     assert diagnose(evidence(3)).message.endswith("its log is empty")
 
 
 @pytest.mark.parametrize(
     ("code", "name"), [(139, "SIGSEGV"), (134, "SIGABRT"), (132, "SIGILL"), (143, "SIGTERM")]
 )
-def test_a_signal_is_called_by_its_name(code: int, name: str) -> None:
-    verdict = diagnose(evidence(code))
-    assert (verdict.cause, verdict.signal) == (Cause.SIGNAL, name)
-    assert name in verdict.message
+def test_a_signal_is_reported_by_name(code: int, name: str) -> None:
+    found = diagnose(evidence(code))
+    assert (found.cause, found.signal) == (Cause.SIGNAL, name)
+    assert name in found.message
 
 
-def test_the_kernels_word_makes_out_of_memory_certain() -> None:
-    verdict = diagnose(evidence(137, oom_killed=True))
-    assert (verdict.cause, verdict.oom) == (Cause.OUT_OF_MEMORY, "yes")
-    assert "32 MiB" in verdict.message
-    assert "--memory" in verdict.remedy
+def test_out_of_memory_is_certain_if_the_kernel_reports_it() -> None:
+    found = diagnose(evidence(137, oom_killed=True))
+    assert (found.cause, found.oom) == (Cause.OUT_OF_MEMORY, "yes")
+    assert "32 MiB" in found.message
+    assert "--memory" in found.remedy
 
 
-def test_a_child_that_ran_out_of_memory_counts_whatever_the_exit_code() -> None:
+def test_a_child_out_of_memory_counts_with_any_exit_code() -> None:
     assert diagnose(evidence(1, oom_killed=True)).cause is Cause.OUT_OF_MEMORY
 
 
-def test_a_sigkill_that_nobody_of_us_sent_is_only_suspected_to_be_out_of_memory() -> None:
-    verdict = diagnose(evidence(137))
-    assert (verdict.cause, verdict.oom, verdict.signal) == (Cause.OUT_OF_MEMORY, "suspected", "SIGKILL")
-    assert "probably" in verdict.message
+def test_out_of_memory_is_suspected_after_a_sigkill_of_unknown_origin() -> None:
+    found = diagnose(evidence(137))
+    assert (found.cause, found.oom, found.signal) == (Cause.OUT_OF_MEMORY, "suspected", "SIGKILL")
+    assert "probably" in found.message
 
 
-def test_a_process_killed_for_memory_in_a_task_that_ended_well_is_a_warning() -> None:
-    verdict = diagnose(evidence(0, oom_killed=True))
-    assert (verdict.cause, verdict.oom) == (None, "yes")
-    assert "lack of memory" in verdict.warning
+def test_a_process_out_of_memory_is_a_warning_if_the_task_succeeds() -> None:
+    found = diagnose(evidence(0, oom_killed=True))
+    assert (found.cause, found.oom) == (None, "yes")
+    assert "lack of memory" in found.warning
 
 
-def test_a_sigkill_that_we_sent_is_no_sign_of_memory() -> None:
+def test_a_sigkill_by_localrun_is_not_out_of_memory() -> None:
     assert diagnose(evidence(137, timed_out=3.0)).cause is Cause.TIMEOUT
     assert diagnose(evidence(137, killed=True)).cause is Cause.KILLED
     assert diagnose(evidence(137, killed=True)).oom == "no"
 
 
-def test_a_timeout_is_one_whatever_the_exit_code() -> None:
-    verdict = diagnose(evidence(0, "almost\n", timed_out=3.0))
-    assert verdict.cause is Cause.TIMEOUT
-    assert "3 s" in verdict.message
-    assert "almost" in verdict.message
+def test_a_timeout_does_not_depend_on_the_exit_code() -> None:
+    found = diagnose(evidence(0, "almost\n", timed_out=3.0))
+    assert found.cause is Cause.TIMEOUT
+    assert "3 s" in found.message
+    assert "almost" in found.message
 
 
-def test_a_program_that_is_not_there_is_no_failure_of_the_program() -> None:
-    verdict = diagnose(evidence(127, "[FATAL tini (7)] exec /app/run failed: No such file or directory\n"))
-    assert verdict.cause is Cause.ENTRYPOINT_INVALID
-    assert "'/app/run'" in verdict.message
-    assert "No such file" in verdict.message
+def test_a_missing_program_is_an_invalid_entrypoint() -> None:
+    found = diagnose(evidence(127, "[FATAL tini (7)] exec /app/run failed: No such file or directory\n"))
+    assert found.cause is Cause.ENTRYPOINT_INVALID
+    assert "'/app/run'" in found.message
+    assert "No such file" in found.message
 
 
 def test_exit_code_127_alone_does_not_prove_a_missing_entrypoint() -> None:
@@ -105,21 +113,21 @@ def test_exit_code_127_alone_does_not_prove_a_missing_entrypoint() -> None:
 
 @pytest.mark.parametrize(
     ("image", "cause", "words"),
-    [("arm64", Cause.IMAGE_PLATFORM, "made for arm64"), ("amd64", Cause.ENTRYPOINT_INVALID, "#!/bin/sh")],
+    [("arm64", Cause.IMAGE_PLATFORM, "built for arm64"), ("amd64", Cause.ENTRYPOINT_INVALID, "#!/bin/sh")],
 )
-def test_an_exec_format_error_is_told_apart_by_the_images_architecture(
+def test_the_cause_of_an_exec_format_error_depends_on_the_images_architecture(
     image: str, cause: Cause, words: str
 ) -> None:
     log = "[FATAL tini (7)] exec /run.sh failed: Exec format error\n"
-    verdict = diagnose(evidence(126, log, image_architecture=image, engine_architecture="amd64"))
-    assert verdict.cause is cause
-    assert words in verdict.message
+    found = diagnose(evidence(126, log, image_architecture=image, engine_architecture="amd64"))
+    assert found.cause is cause
+    assert words in found.message
 
 
 @pytest.mark.parametrize(
     "line", ["cp: write error: No space left on device", "OSError: [Errno 28] nope", "Disk quota exceeded"]
 )
-def test_a_full_disk_is_recognised_by_the_programs_own_words(line: str) -> None:
+def test_a_full_disk_is_recognised_by_the_programs_messages(line: str) -> None:
     assert diagnose(evidence(1, f"working\n{line}\n")).cause is Cause.DISK_FULL
     assert diagnose(evidence(0, f"working\n{line}\n")).cause is None
 
@@ -129,3 +137,74 @@ def test_a_full_disk_is_recognised_by_the_programs_own_words(line: str) -> None:
 )
 def test_only_codes_above_128_that_are_signals_have_a_name(code: int, name: str | None) -> None:
     assert signal_name(code) == name
+
+
+# -- inspection of the program ---------------------------------------------------------------------
+
+
+class EngineWithFiles(FakeEngine):
+    """An engine whose containers have these files."""
+
+    def __init__(self, files: dict[str, bytes], mode: int = 0o755, error: EngineError | None = None) -> None:
+        super().__init__()
+        self.files = files
+        self.mode = mode
+        self.error = error
+
+    def copy_out(self, handle: Handle, source: str) -> Iterator[bytes]:
+        if self.error or source not in self.files:
+            raise self.error or EngineError("no such path")
+        yield tar_of({source.rpartition("/")[2]: self.files[source]}, mode=self.mode)
+
+
+def program_error(engine: FakeEngine, command: list[str] | None = None) -> Problem | None:
+    return find_program_error(engine, "c", image=IMAGE, command=command, descriptor=make())
+
+
+def test_the_file_of_the_program_is_checked() -> None:
+    found = program_error(EngineWithFiles({"/app/run": b"#!/usr/bin/python9\n"}))
+    assert found is not None
+    assert "'/app/run' asks for the interpreter /usr/bin/python9, which is not in the image" in found.message
+    assert "install the interpreter" in found.remedy
+
+
+def test_an_explicit_command_replaces_that_of_the_image() -> None:
+    found = program_error(EngineWithFiles({"/app/run": b"#!/app/run\n"}), ["/bin/other"])
+    assert found is not None
+    assert "'/bin/other' is not in the image" in found.message
+
+
+def test_a_valid_program_has_no_error() -> None:
+    assert program_error(EngineWithFiles({"/app/run": b"#!/app/run\n"})) is None
+
+
+@pytest.mark.parametrize("cause", [Cause.ENGINE_LOST, Cause.ENGINE_UNREACHABLE])
+def test_no_program_error_is_found_if_the_engine_is_lost(cause: Cause) -> None:
+    assert program_error(EngineWithFiles({}, error=EngineError("lost", cause=cause))) is None
+
+
+MISSING = "[FATAL tini (7)] exec /app/run failed: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "log", "inspected"),
+    [
+        (127, MISSING, True),
+        (127, "/run: line 1: \x7fELF: not found", True),
+        (2, "/run: \x7fELF: syntax error", True),
+        (127, "frobnicate: not found", False),
+        (1, "no ELF file", False),
+        (137, "ELF", False),
+    ],
+)
+def test_the_program_is_inspected_if_it_may_not_have_started(code: int, log: str, inspected: bool) -> None:
+    found = diagnose(evidence(code, log, find_program_error=lambda: Problem("", "it is broken", "repair it")))
+    assert (found.cause is Cause.ENTRYPOINT_INVALID) is inspected
+    assert (found.remedy == "repair it") is inspected
+    if inspected:
+        assert found.message == f"the image's program could not be started: it is broken (exit code {code})"
+
+
+def test_the_program_is_not_inspected_if_the_image_is_for_another_machine() -> None:
+    facts = {"image_architecture": "arm64", "find_program_error": lambda: Problem("", "it is broken")}
+    assert diagnose(evidence(127, MISSING, **facts)).cause is Cause.IMAGE_PLATFORM
