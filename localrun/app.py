@@ -15,9 +15,10 @@ from localrun.manager.manager import OnExit, TaskManager
 from localrun.runner.disk_guard import DiskMonitor
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
-from localrun.task.record import TaskRecord
+from localrun.task.record import TaskRecord, short_id
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore, Workspace
+from localrun.task.store import TaskStore
+from localrun.task.workspace import Workspace
 
 if TYPE_CHECKING:
     from localrun.manager.recovery import Recovery
@@ -140,7 +141,7 @@ class App:
         _, record = self.find(prefix)
         if record.state.is_final:
             raise UsageError(
-                f"the task {record.id[:8]} has ended already ({record.state})", remedy="nothing to do"
+                f"the task {record.short_id} has ended already ({record.state})", remedy="nothing to do"
             )
         self.manager.kill_task(record.id, grace)
         return self.wait(record.id)
@@ -172,7 +173,7 @@ class App:
             self.manager.kill(task)
         if task is not None and self.manager.wait(task) and not task.record.state.is_final:
             raise LocalrunError(
-                f"localrun itself failed: the task {task.id[:8]} has no end",
+                f"localrun itself failed: the task {task.short_id} has no end",
                 remedy="this is a bug of localrun; please report it with what is printed above",
             )
 
@@ -188,8 +189,8 @@ class App:
         self._refuse_replica(record)
         if record is not None and not record.state.is_final and self.recovery.end(record.id) is None:
             raise UsageError(
-                f"the task {record.id[:8]} has not ended ({record.state})",
-                remedy=f"stop it first: `localrun kill {record.id[:8]}`",
+                f"the task {record.short_id} has not ended ({record.state})",
+                remedy=f"stop it first: `localrun kill {record.short_id}`",
             )
         for replica in self.replicas(record) if record is not None else ():
             self.store.remove(self.store.open(replica.id))
@@ -200,8 +201,8 @@ class App:
         whole = record.replica.parent_id if record and record.replica else None
         if record is not None and whole is not None and self.store.find(whole):
             raise UsageError(
-                f"the task {record.id[:8]} is a replica of {whole[:8]}",
-                remedy=f"delete that, and its replicas with it: `localrun rm {whole[:8]}`",
+                f"the task {record.short_id} is a replica of {short_id(whole)}",
+                remedy=f"delete that, and its replicas with it: `localrun rm {short_id(whole)}`",
             )
 
     def close(self, *, on_exit: OnExit = "kill") -> None:

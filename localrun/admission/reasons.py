@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from localrun.admission.host import Disk, HostSample
 from localrun.admission.queue import Amount, Capacity, QueuePosition, requested_amount
 from localrun.errors import AdmissionError, Cause, Problem
-from localrun.task.record import Resources
+from localrun.task.record import Resources, short_id
 
 _BACK = 2.0  # percent below its limit at which a pressure ends, so that it does not come and go
 
@@ -167,7 +167,7 @@ def _behind(place: QueuePosition) -> tuple[str, dict[str, Any]]:
         for name in place.free.shortages(requested_amount(earlier))
     )
     wait = f" waits for {lacks} and" if lacks else ""
-    return f"1 task {earlier.task_id[:8]}{wait} came earlier", {"behind": earlier.task_id}
+    return f"1 task {short_id(earlier.task_id)}{wait} came earlier", {"behind": earlier.task_id}
 
 
 def _beyond(name: str, wants: Amount, total: Amount) -> Problem:

@@ -14,7 +14,7 @@ class TaskFailed(LocalrunError):
 
     def __init__(self, record: TaskRecord) -> None:
         super().__init__(
-            record.message or f"the task {record.id[:8]} ended {record.state}",
+            record.message or f"the task {record.short_id} ended {record.state}",
             remedy=record.remedy,
             cause=Cause[record.cause] if record.cause else None,
             problems=[Problem(**problem) for problem in record.problems],

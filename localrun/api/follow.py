@@ -45,7 +45,7 @@ def follow(
         if last:
             return
         if time.monotonic() >= deadline:
-            raise TimeoutError(f"the task {workspace.id[:8]} has not ended after {timeout:g} s")
+            raise TimeoutError(f"the task {workspace.short_id} has not ended after {timeout:g} s")
         futures.wait([end], _LOOK)
 
 

@@ -17,7 +17,7 @@ from localrun.api.apps import app_for
 from localrun.errors import LocalrunError, Problem, UsageError
 from localrun.suggestions import did_you_mean
 from localrun.task import lookup, metadata
-from localrun.task.record import TaskRecord
+from localrun.task.record import TaskRecord, short_id
 from localrun.task.states import TaskState
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Task:
 
     def __repr__(self) -> str:
         record = self._workspace.load_or_none()
-        return f"<localrun.Task {self.id[:8]} {record.state if record else 'deleted'}>"
+        return f"<localrun.Task {short_id(self.id)} {record.state if record else 'deleted'}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Task) and self._workspace.path == other._workspace.path
@@ -158,13 +158,13 @@ class Task:
             finally:
                 ending.cancel()  # if it met a bug: whoever waits must not wait for ever
 
-        threading.Thread(target=watch, name=f"wait-{self.id[:8]}", daemon=True).start()
+        threading.Thread(target=watch, name=f"wait-{short_id(self.id)}", daemon=True).start()
         return ending
 
     def _ended(self, record: TaskRecord) -> TaskRecord:
         if not record.state.is_final:
             raise UsageError(
-                f"the task {self.id[:8]} is {record.state}, and no process carries it",
+                f"the task {short_id(self.id)} is {record.state}, and no process carries it",
                 remedy="start the server that it was submitted to, or submit it again",
                 id=self.id,
             )
@@ -172,7 +172,7 @@ class Task:
 
     def _timed_out(self, what: str, timeout: float | None) -> TimeoutError:
         return TimeoutError(
-            f"the task {self.id[:8]} has not {what} after {timeout:g} s (it is {self.status})"
+            f"the task {short_id(self.id)} has not {what} after {timeout:g} s (it is {self.status})"
         )
 
     @contextmanager
@@ -236,7 +236,7 @@ class Task:
         record = self.info
         if not record.state.is_final:
             raise UsageError(
-                f"the task {self.id[:8]} has not ended ({record.state})", remedy="call its wait() first"
+                f"the task {short_id(self.id)} has not ended ({record.state})", remedy="call its wait() first"
             )
         return record
 

@@ -51,7 +51,7 @@ def warn_if_unfinished(end: TaskFuture | None) -> None:
     """Say when the following is over and the task is not. Raises what kept it from being carried on."""
     record = None if end is None else end.result()
     if record is not None and not record.state.is_final:
-        name = record.id[:8]
+        name = record.short_id
         print_err(f"no process carries the task {name} ({record.state}); `localrun kill {name}` ends it")
 
 
@@ -64,5 +64,6 @@ def warn_if_orphaned(workspace: Workspace) -> None:
 
     if is_resumable(record):
         print_err(
-            f"no process follows the task {record.id[:8]} just now: with -f, what it wrote since is shown too"
+            f"no process follows the task {record.short_id} just now: "
+            "with -f, what it wrote since is shown too"
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from click.shell_completion import CompletionItem
 
 from localrun.errors import LocalrunError
-from localrun.task.workspace import LAST, TaskStore
+from localrun.task.store import LAST, TaskStore
 from localrun.units import format_duration
 
 if TYPE_CHECKING:

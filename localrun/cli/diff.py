@@ -67,9 +67,9 @@ def _print(sides: Sequence[ComparedTask], found: Sequence[Change]) -> None:
     first, second = (side.record for side in sides)
     for record in (first, second):
         if not record.state.is_final:
-            print_err(f"the task {record.id[:8]} has not ended ({record.state}): compared as it is now")
+            print_err(f"the task {record.short_id} has not ended ({record.state}): compared as it is now")
     for mark, record in (("-", first), ("+", second)):
-        print_out(f"{mark} {record.id[:8]}  {record.state}  {escape_control_chars(record.name) or '-'}")
+        print_out(f"{mark} {record.short_id}  {record.state}  {escape_control_chars(record.name) or '-'}")
     for section in SECTIONS:
         inner = [change for change in found if change.section == section]
         if inner:

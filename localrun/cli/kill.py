@@ -32,4 +32,4 @@ def command(context: CliContext, task_id: str, grace: float | None, now: bool, a
 
         print_json(as_fields(record))
     else:
-        print_out(f"{record.id[:8]} {record.state}")
+        print_out(f"{record.short_id} {record.state}")

@@ -98,7 +98,7 @@ def _row(record: TaskRecord, system: str | None) -> tuple[str, ...]:
     status, cause = as_system.state_and_cause(record, system)
     duration = (record.ended_at or now) - record.created_at
     return (
-        ("  " if record.replica else "") + record.id[:8],
+        ("  " if record.replica else "") + record.short_id,
         status,
         cause or "-",
         escape_control_chars(record.name) or "-",

@@ -80,11 +80,11 @@ def notes(record: TaskRecord, found: Listing) -> Iterator[str]:
         yield f"there are more files than these {len(found.entries)}; all are in {Path(record.folder)}"
     if record.remote and not record.state.is_final:
         yield (
-            f"the engine of the task {record.id[:8]} does not share files with this machine: what it writes "
-            f"comes when it has ended; `localrun logs {record.id[:8]} -f` shows what it says"
+            f"the engine of the task {record.short_id} does not share files with this machine: "
+            f"what it writes comes when it has ended; `localrun logs {record.short_id} -f` shows what it says"
         )
     elif not found.entries:
-        yield f"the task {record.id[:8]} has written no files" + ("" if record.state.is_final else " yet")
+        yield f"the task {record.short_id} has written no files" + ("" if record.state.is_final else " yet")
 
 
 def _fields(record: TaskRecord, found: Listing) -> dict[str, Any]:

@@ -105,8 +105,8 @@ def _print_log(
 
 def _nothing(record: TaskRecord) -> str:
     if record.replication is not None:
-        return f"its replicas wrote, each for itself: `localrun logs {record.id[:8]}/1`"
-    return f"the task {record.id[:8]} wrote nothing" + ("" if record.state.is_final else " yet")
+        return f"its replicas wrote, each for itself: `localrun logs {record.short_id}/1`"
+    return f"the task {record.short_id} wrote nothing" + ("" if record.state.is_final else " yet")
 
 
 def read_chunks(path: Path, ended: threading.Event | None) -> Iterator[bytes]:

@@ -36,8 +36,8 @@ def command(context: CliContext, task_id: str, output: Path | None, as_json: boo
         workspace, record = app.find(task_id)
         if not record.state.is_final:
             raise UsageError(
-                f"the task {record.id[:8]} has not ended ({record.state})",
-                remedy=f"wait for it with `localrun logs {record.id[:8]} -f`",
+                f"the task {record.short_id} has not ended ({record.state})",
+                remedy=f"wait for it with `localrun logs {record.short_id} -f`",
             )
         outputs = _copied(output, record, workspace) if output else record.outputs
     if as_json:
@@ -46,7 +46,9 @@ def command(context: CliContext, task_id: str, output: Path | None, as_json: boo
         return
     print_outputs(outputs, [workspace.path, *([output.absolute()] if output else [])])
     if not outputs:
-        print_err(f"the task {record.id[:8]} has no outputs that fit; what it left is in {workspace.outputs}")
+        print_err(
+            f"the task {record.short_id} has no outputs that fit; what it left is in {workspace.outputs}"
+        )
 
 
 def _copied(folder: Path, record: TaskRecord, workspace: Workspace) -> dict[str, Any]:

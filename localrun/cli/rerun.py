@@ -10,6 +10,7 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.run import Choices, run_in_foreground, with_run_options
+from localrun.task.record import short_id
 
 if TYPE_CHECKING:
     from localrun.app import App
@@ -40,7 +41,7 @@ class _OfTask:
     """A task of an earlier task."""
 
     def __init__(self, task_id: str, *, same_image: bool) -> None:
-        self.name = f"rerun of {task_id[:8]}"
+        self.name = f"rerun of {short_id(task_id)}"
         self._task_id = task_id
         self._same_image = same_image
         self._before: tuple[TaskRecord, Workspace] | None = None
@@ -83,4 +84,4 @@ class _OfTask:
             return
         before, workspace = self._before
         for what in changed_since(before, workspace, record):
-            yield f"the {what} is another one than that of {before.id[:8]}; `localrun diff` shows more"
+            yield f"the {what} is another one than that of {before.short_id}; `localrun diff` shows more"

@@ -249,7 +249,7 @@ class _Run:
                     thread.join()
         if not task.record.state.is_final:
             raise LocalrunError(
-                f"localrun itself failed: the task {task.id[:8]} has no end",
+                f"localrun itself failed: the task {task.short_id} has no end",
                 remedy="this is a bug of localrun; please report it with what is printed above",
             )
         return task.record
@@ -278,7 +278,9 @@ class _Run:
             self._display.notify(f"warning: tasks of processes that died could not be ended: {error}")
             return
         for record in ended:
-            self._display.notify(f"the task {record.id[:8]} of a process that died was ended: {record.state}")
+            self._display.notify(
+                f"the task {record.short_id} of a process that died was ended: {record.state}"
+            )
 
     def _close(self, record: TaskRecord, workspace: Workspace) -> int:
         from localrun.console.report import report_error, report_task

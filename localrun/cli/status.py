@@ -69,7 +69,7 @@ def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
         yield from as_system.status_rows(record, system)
     yield "state", str(record.state) + (f" in the step {record.step}" if record.step else "")
     if is_owner_gone(record):
-        yield "", f"its process is gone; `localrun kill {record.id[:8]}` ends it"
+        yield "", f"its process is gone; `localrun kill {record.short_id}` ends it"
     yield from _why(record)
     yield from _replicas(record)
     yield "time", _times(record)

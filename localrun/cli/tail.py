@@ -60,7 +60,7 @@ def _refuse_remote(record: TaskRecord, files: tuple[str, ...]) -> None:
     if files and record.remote and not record.state.is_final:
         raise UsageError(
             "the task's engine does not share files with this machine: they come when it has ended",
-            remedy=f"wait for it: `localrun wait {record.id[:8]}`; its log is here: leave out the FILE",
+            remedy=f"wait for it: `localrun wait {record.short_id}`; its log is here: leave out the FILE",
         )
 
 

@@ -17,6 +17,7 @@ from localrun.cli.watch import print_or_watch
 from localrun.console.display.sanitize import escape_control_chars, format_columns
 from localrun.console.streams import is_terminal, print_err
 from localrun.errors import ContainerGone, EngineError
+from localrun.task.record import short_id
 from localrun.task.states import TaskState
 from localrun.units import format_bytes, format_duration
 
@@ -177,7 +178,9 @@ class _Board:
         ended = next((step.finished for step in record.steps if step.name == "task"), None)
         return {
             "id": record.id,
-            "replica": f"{record.replica.parent_id[:8]}/{record.replica.number}" if record.replica else None,
+            "replica": f"{short_id(record.replica.parent_id)}/{record.replica.number}"
+            if record.replica
+            else None,
             "name": record.name,
             "state": str(record.state),
             "cpu_percent": None if percent is None else round(percent, 2),
@@ -204,7 +207,7 @@ class _Board:
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     memory, limit = row["memory"], row["memory_limit"]
     return (
-        row["replica"] or row["id"][:8],
+        row["replica"] or short_id(row["id"]),
         escape_control_chars(row["name"])[:24] or "-",
         row["state"],
         "-" if row["cpu_percent"] is None else f"{row['cpu_percent']:.1f}",

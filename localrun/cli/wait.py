@@ -18,6 +18,7 @@ from localrun.console.display.base import display_for
 from localrun.console.display.sanitize import escape_lines
 from localrun.console.streams import is_terminal, print_err, print_out
 from localrun.errors import Cause, LocalrunError, Problem, TaskNotFound, UsageError
+from localrun.task.record import short_id
 
 if TYPE_CHECKING:
     from localrun.api import Task
@@ -160,7 +161,7 @@ class _Waiting:
         def tell(task: Task, state: TaskState) -> None:
             nonlocal count
             count += 1
-            print_err(f"[{task.id[:8]}] {state} ({count} of {total})")
+            print_err(f"[{short_id(task.id)}] {state} ({count} of {total})")
 
         if self.quiet:
             yield lambda _task, _state: None
@@ -182,9 +183,11 @@ class _Waiting:
         goes = f"{_names(going)} on" if going else ""
         print_err("; ".join(filter(None, (why, goes))))
         if going:
-            print_err(f"  wait again: localrun wait {going[0].id[:8] if len(going) == 1 else '--all'}")
+            print_err(f"  wait again: localrun wait {short_id(going[0].id) if len(going) == 1 else '--all'}")
         if paused:
-            print_err(f"{_names(paused)} on when somebody waits again: localrun wait {paused[0].id[:8]}")
+            print_err(
+                f"{_names(paused)} on when somebody waits again: localrun wait {short_id(paused[0].id)}"
+            )
 
     def _pauses(self, record: TaskRecord) -> bool:
         """Whether it was carried on here, and has no container that goes on by itself."""
@@ -216,7 +219,7 @@ class _Waiting:
             return
         record = task.info
         if len(self.tasks) > 1:
-            print_err(f"[{record.id[:8]}]")
+            print_err(f"[{record.short_id}]")
         report_task(record, self.context.environ)
         if not self.shown and record.cause != Cause.KILLED.value and record.replication is None:
             _quote(task, record)
@@ -228,7 +231,7 @@ class _Waiting:
         records = [task.info for task in self.tasks]
         if len(records) > 1:
             for record in records:
-                print_out(f"{record.id[:8]} {record.state}")
+                print_out(f"{record.short_id} {record.state}")
         elif records and records[0].state.is_final:
             record, folder = records[0], self.app.store.open(records[0].id).outputs
             if self.quiet:
@@ -246,7 +249,7 @@ class _Waiting:
 
 def _names(records: Sequence[TaskRecord]) -> str:
     """`the task 3f9c2b1a goes`, `3 tasks go`."""
-    return f"the task {records[0].id[:8]} goes" if len(records) == 1 else f"{len(records)} tasks go"
+    return f"the task {records[0].short_id} goes" if len(records) == 1 else f"{len(records)} tasks go"
 
 
 def _quote(task: Task, record: TaskRecord) -> None:

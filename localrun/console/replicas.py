@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from localrun.console.display.sanitize import escape_control_chars
-from localrun.task.record import Replica, Replication, TaskRecord
+from localrun.task.record import Replica, Replication, TaskRecord, short_id
 from localrun.task.states import TaskState
 
 _DIGITS = 18  # of a digest: enough to tell results apart
@@ -22,13 +22,15 @@ def facts(record: TaskRecord) -> Iterator[tuple[str, str]]:
 
 def _which(replica: Replica) -> str:
     varied = ", ".join(f"{name} {value}" for name, value in replica.varied.items())
-    return escape_control_chars(f"number {replica.number} of the task {replica.parent_id[:8]}, with {varied}")
+    return escape_control_chars(
+        f"number {replica.number} of the task {short_id(replica.parent_id)}, with {varied}"
+    )
 
 
 def _how_many(record: TaskRecord, replication: Replication) -> str:
     count = len(replication.ids)
     told = record.message if record.state is TaskState.FINISHED else str(count)
-    which = f"`localrun logs {record.id[:8]}/1` to `.../{count}`"
+    which = f"`localrun logs {record.short_id}/1` to `.../{count}`"
     return escape_control_chars(f"{told}; {replication.agree} must agree; each is a task: {which}")
 
 

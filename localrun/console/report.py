@@ -27,9 +27,9 @@ def report_task(record: TaskRecord, environ: Mapping[str, str]) -> None:
     head = str(record.state) if record.cause in (None, record.state) else f"{record.state} ({record.cause})"
     problems = [Problem(**problem) for problem in record.problems]
     ran = any(step.name == "task" for step in record.steps)
-    more = f"localrun {'logs' if ran else 'status'} {record.id[:8]}" if record.cause != "KILLED" else ""
+    more = f"localrun {'logs' if ran else 'status'} {record.short_id}" if record.cause != "KILLED" else ""
     if record.replication is not None and more:  # each is a task of its own
-        more = f"localrun {'outputs' if record.cause == 'NO_CONSENSUS' else 'logs'} {record.id[:8]}/1"
+        more = f"localrun {'outputs' if record.cause == 'NO_CONSENSUS' else 'logs'} {record.short_id}/1"
     _tell(_mark(head, environ), record.message, problems, record.remedy, more)
 
 

@@ -167,7 +167,7 @@ def print_table(
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     colour = "green" if record.cause is None else "red"
-    table.add_row("task", Text.assemble((str(record.state), f"bold {colour}"), f" {record.id[:8]}"))
+    table.add_row("task", Text.assemble((str(record.state), f"bold {colour}"), f" {record.short_id}"))
     for name, value in outputs.items():
         table.add_row(*_cells(name, value, known))
     table.add_row("time", Text(_times(record, separator)))

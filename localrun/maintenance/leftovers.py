@@ -18,7 +18,8 @@ from localrun.engines.base import ContainerSummary, Engine, EngineImage
 from localrun.engines.labels import LABEL_BUILD, LABEL_HOME, LABEL_TASK
 from localrun.task.process import is_alive
 from localrun.task.record import TaskRecord
-from localrun.task.workspace import TaskStore, Workspace
+from localrun.task.store import TaskStore
+from localrun.task.workspace import Workspace
 
 _DRAFT = re.compile(
     r"\.(\d+)(?:\.[0-9a-f]+)?\.(?:tmp|\d+)$"

@@ -14,7 +14,7 @@ from localrun.engines.base import Engine
 from localrun.errors import EngineUnreachable
 from localrun.maintenance import leftovers
 from localrun.task.record import TaskRecord
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 from localrun.units import format_bytes, format_duration
 
 PruneKind = Literal["task", "dead", "container", "image", "file", "cache"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from localrun.errors import LocalrunError, Problem, TaskExists, UsageError
 from localrun.manager.manager import TaskManager
 from localrun.task.record import TaskRecord
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 
 
 @dataclass(frozen=True, slots=True)

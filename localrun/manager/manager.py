@@ -26,7 +26,7 @@ from localrun.task.events import Event, Listener
 from localrun.task.lock import TaskLock
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 
 OnExit = Literal["leave", "kill", "wait"]
 

@@ -17,7 +17,8 @@ from localrun.task.lock import TaskLock
 from localrun.task.log import TaskLog
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore, Workspace
+from localrun.task.store import TaskStore
+from localrun.task.workspace import Workspace
 
 
 class Recovery:

@@ -37,9 +37,10 @@ from localrun.task.events import Event, Listener
 from localrun.task.lock import TaskLock
 from localrun.task.outcome import Outcome
 from localrun.task.process import current_process
-from localrun.task.record import Replica, Replication, TaskRecord
+from localrun.task.record import Replica, Replication, TaskRecord, short_id
 from localrun.task.states import StepName, TaskState
-from localrun.task.workspace import TaskStore, Workspace
+from localrun.task.store import TaskStore
+from localrun.task.workspace import Workspace
 
 _FACTS = ("exit_code", "signal", "oom", "usage")  # of the replica whose result counts, or that failed first
 
@@ -209,7 +210,7 @@ class _Replication:
             self._helpers.store.wait_released(task_id)
             self._news.put((task_id, None))
 
-        thread = threading.Thread(target=follow, name=f"replica-{task_id[:8]}", daemon=True)
+        thread = threading.Thread(target=follow, name=f"replica-{short_id(task_id)}", daemon=True)
         self._followers.append(thread)
         thread.start()
 
@@ -319,7 +320,9 @@ class _Replication:
 
 def kill_in_parallel(kill: Callable[[str], object], ids: Sequence[str]) -> None:
     """Kill all replicas side by side: each may take as long as the grace."""
-    threads = [threading.Thread(target=kill, args=(task_id,), name=f"kill-{task_id[:8]}") for task_id in ids]
+    threads = [
+        threading.Thread(target=kill, args=(task_id,), name=f"kill-{short_id(task_id)}") for task_id in ids
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

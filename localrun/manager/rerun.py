@@ -40,12 +40,12 @@ def request_from(
     """
     if record.plan is None:
         raise UsageError(
-            f"the task {record.id[:8]} has no container: there is nothing to run again",
+            f"the task {record.short_id} has no container: there is nothing to run again",
             remedy="submit it again to where it came from",
         )
     if record.plan.secret_names:
         raise UsageError(
-            f"the task {record.id[:8]} had secrets ({', '.join(record.plan.secret_names)}),"
+            f"the task {record.short_id} had secrets ({', '.join(record.plan.secret_names)}),"
             " which are not kept",
             remedy="run its app again, with its secrets: `localrun run`",
         )
@@ -68,7 +68,7 @@ def _described(workspace: Workspace) -> Descriptor:
         return descriptor.read(workspace.descriptor.read_bytes())
     except (OSError, DescriptorError) as error:
         raise BundleError(
-            f"the descriptor of the task {workspace.id[:8]} cannot be read: {error}",
+            f"the descriptor of the task {workspace.short_id} cannot be read: {error}",
             remedy="run its bundle: `localrun run BUNDLE`",
         ) from error
 
@@ -95,7 +95,7 @@ def _origin(
     if not record.image or not has_image(record.image):
         raise _no_image(record, plan, there=there)
     if not there:
-        say(f"{plan.bundle} is gone: the image and the descriptor of the task {record.id[:8]} are used")
+        say(f"{plan.bundle} is gone: the image and the descriptor of the task {record.short_id} are used")
     return {**kept, "image": record.image, "pull": "never", "build_args": {}}
 
 
@@ -142,7 +142,7 @@ class _Values:
         found = {name: self._value(types.get(name), name, value) for name, value in values.items()}
         if self._problems:
             raise InputsError(
-                f"files that the task {self._record.id[:8]} read are gone",
+                f"files that the task {self._record.short_id} read are gone",
                 remedy="put them back, or give others",
                 problems=self._problems,
             )
@@ -162,10 +162,10 @@ class _Values:
             return original
         if place not in self._mounted and copy.exists() and not (changed and self._plan.writable_inputs):
             state = "has changed since" if changed else "is gone"
-            self._say(f"{original} {state}: the copy of the task {self._record.id[:8]} is used")
+            self._say(f"{original} {state}: the copy of the task {self._record.short_id} is used")
             return copy
         if changed:
-            self._say(f"{original} has changed since the task {self._record.id[:8]}")
+            self._say(f"{original} has changed since the task {self._record.short_id}")
             return original
         name = place.partition("/")[0]
         self._problems.append(Problem(f"inputs.{place}", f"{original} is gone", f"give it: -i {name}=@FILE"))

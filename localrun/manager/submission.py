@@ -28,7 +28,8 @@ from localrun.task.lock import TaskLock
 from localrun.task.process import current_process
 from localrun.task.record import Resources, RunPlan, TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore, Workspace
+from localrun.task.store import TaskStore
+from localrun.task.workspace import Workspace
 from localrun.values import Assignments
 
 DeferSignals = Callable[[], AbstractContextManager[object]]

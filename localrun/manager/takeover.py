@@ -26,7 +26,7 @@ from localrun.task.outcome import Outcome
 from localrun.task.process import current_process
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 
 
 class Takeover:
@@ -105,7 +105,7 @@ class Takeover:
             raise LocalrunError(
                 "the localrun process that carried the task ended, and its container is gone",
                 cause=Cause.RUNNER_TERMINATED,
-                remedy=f"run it again: `localrun rerun {task.id[:8]}`",
+                remedy=f"run it again: `localrun rerun {task.short_id}`",
             )
         ready = self._intake.reload(task, claim)
         if task.record.state is TaskState.CREATED and not ready.missing:

@@ -28,7 +28,7 @@ class Workers:
                 self._let_go(task, claim)
 
         # a daemon: a process that is told to leave its tasks to the next one does not wait for them
-        thread = threading.Thread(target=carry, name=f"task-{task.id[:8]}", daemon=True)
+        thread = threading.Thread(target=carry, name=f"task-{task.short_id}", daemon=True)
         with self._lock:
             self._threads[task.id] = thread
         self._list.add(task)

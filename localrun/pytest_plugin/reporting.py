@@ -52,13 +52,13 @@ def add_sections(item: pytest.Item, report: pytest.TestReport) -> None:
     every = _tasks(item)
     shown = _telling(every)
     for record, workspace in shown:
-        name = f"localrun task {record.id[:8]}"
+        name = f"localrun task {record.short_id}"
         report.sections.append((f"{name}: {_how(record)}", _harmless("\n".join(_facts(record, workspace)))))
         report.sections.append((f"{name}: events", _harmless("\n".join(_events(workspace)))))
         log = _tail(workspace.log, _LOG)
         if log:
             report.sections.append((f"{name}: log", _harmless(log)))
-    others = [f"{record.id[:8]} {_how(record)}" for record, place in every if (record, place) not in shown]
+    others = [f"{record.short_id} {_how(record)}" for record, place in every if (record, place) not in shown]
     if others:
         title = f"localrun: {len(others)} more tasks of this test"
         report.sections.append((title, "\n".join(others[-_OTHERS:])))

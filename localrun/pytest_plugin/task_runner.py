@@ -42,7 +42,7 @@ class TaskEnded(TaskFailed, AssertionError):
         if last and last not in record.message:
             parts += ["last lines of its log:", *(f"  {line}" for line in self.log.splitlines()[-_LOG:])]
         home = Path(record.folder).parent.parent
-        return escape_lines("\n".join([*parts, f"see also: localrun --home {home} status {record.id[:8]}"]))
+        return escape_lines("\n".join([*parts, f"see also: localrun --home {home} status {record.short_id}"]))
 
 
 class Bench:

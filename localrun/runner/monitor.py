@@ -138,7 +138,7 @@ class ContainerMonitor:
     @contextmanager
     def _followed(self, log: TaskLog) -> Iterator[None]:
         follower = threading.Thread(
-            target=self._follow, args=(log,), name=f"log-{self.task.id[:8]}", daemon=True
+            target=self._follow, args=(log,), name=f"log-{self.task.short_id}", daemon=True
         )
         follower.start()
         try:

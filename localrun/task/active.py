@@ -66,6 +66,11 @@ class ActiveTask:
         """The id of the task."""
         return self.record.id
 
+    @property
+    def short_id(self) -> str:
+        """The start of the id, as it is shown to users."""
+        return self.record.short_id
+
     @cached_property
     def masker(self) -> SecretMasker:
         """What hides the secrets of the task; to be asked for before its end, when they are forgotten."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from localrun.errors import Cause
+from localrun.task.record import short_id
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -19,7 +20,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
     def remedy_for(self, task_id: str) -> str:
         """The remedy for one task: its own id stands where the table says ID."""
-        return self.remedy.replace(" ID`", f" {task_id[:8]}`")
+        return self.remedy.replace(" ID`", f" {short_id(task_id)}`")
 
 
 EXPLANATIONS: dict[Cause, Explanation] = {

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from localrun.errors import TaskNotFound
-from localrun.task.workspace import LAST, TaskStore, Workspace
+from localrun.task.store import LAST, TaskStore
+from localrun.task.workspace import Workspace
 
 
 def find(home: TaskStore, prefix: str) -> Workspace:
@@ -35,7 +36,7 @@ def _replica(home: TaskStore, workspace: Workspace, number: str) -> Workspace:
     if not known:
         count = f"its replicas are 1 to {len(ids)}" if ids else "it has no replicas"
         raise TaskNotFound(
-            f"the task {workspace.id[:8]} has no replica {number!r}", remedy=count, id=workspace.id
+            f"the task {workspace.short_id} has no replica {number!r}", remedy=count, id=workspace.id
         )
     return known
 

@@ -57,6 +57,11 @@ def decoder(form: Any) -> msgspec.json.Decoder[Any]:
     return found
 
 
+def short_id(task_id: str) -> str:
+    """Return the start of an id, as it is shown to users."""
+    return task_id[:8]
+
+
 class ProcessId(Frozen, frozen=True, kw_only=True):
     """The process that carries a task: a pid means one process only together with its start time.
 
@@ -252,6 +257,11 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     submitted: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     folder: str = ""
+
+    @property
+    def short_id(self) -> str:
+        """The start of the id, as it is shown to users."""
+        return short_id(self.id)
 
     @property
     def created_at(self) -> float:

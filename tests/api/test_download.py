@@ -10,7 +10,8 @@ from localrun.api.download import OutputCopier
 from localrun.errors import UsageError
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore, Workspace
+from localrun.task.store import TaskStore
+from localrun.task.workspace import Workspace
 from tests.support.environment import DESCRIPTOR
 
 

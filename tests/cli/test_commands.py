@@ -20,7 +20,7 @@ from localrun.task.events import Event
 from localrun.task.process import current_process
 from localrun.task.record import ProcessId, TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 from tests.cli.command import Command
 from tests.support.environment import IMAGE
 

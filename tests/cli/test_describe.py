@@ -21,7 +21,8 @@ from localrun.task.active import ActiveTask
 from localrun.task.events import Event
 from localrun.task.record import ProcessId, Resources, RunPlan, StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
-from localrun.task.workspace import TaskStore, Workspace
+from localrun.task.store import TaskStore
+from localrun.task.workspace import Workspace
 from tests.cli.command import Command, add
 from tests.support.environment import DESCRIPTOR, IMAGE, make_environment
 from tests.support.images import busybox_layer, image_archive

@@ -11,7 +11,7 @@ import localrun as package
 from localrun.task.active import ActiveTask
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 from tests.cli.command import Command
 from tests.support.terminal import on_terminal
 

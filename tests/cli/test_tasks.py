@@ -19,7 +19,7 @@ from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.task.active import ActiveTask
 from localrun.task.record import RunPlan, TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 from tests.cli.command import Command, Result
 from tests.support.environment import Environment, make_environment
 from tests.support.terminal import on_terminal

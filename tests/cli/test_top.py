@@ -22,7 +22,7 @@ from localrun.settings import Settings
 from localrun.task.active import ActiveTask
 from localrun.task.record import RunPlan, TaskRecord, UsageRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 from tests.support.environment import Environment, make_environment
 from tests.support.images import busybox_layer, image_archive
 from tests.support.terminal import on_terminal

@@ -19,7 +19,7 @@ from localrun.engines.fake import FakeContainer
 from localrun.manager.request import Request
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 from tests.cli.command import Command, Program, add
 from tests.support.environment import IMAGE
 

@@ -11,7 +11,8 @@ from localrun.console.summary import overview, summary
 from localrun.runner.usage import UsageFile, UsageSample
 from localrun.task.record import RunPlan, StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
-from localrun.task.workspace import TaskStore, Workspace
+from localrun.task.store import TaskStore
+from localrun.task.workspace import Workspace
 
 _S = TaskState
 

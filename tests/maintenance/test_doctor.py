@@ -18,7 +18,7 @@ from localrun.errors import EngineError, EngineUnreachable
 from localrun.maintenance import doctor
 from localrun.maintenance.doctor import Check, engine, folders, host, run
 from localrun.settings import Settings
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 from tests.conftest import OtherUser
 from tests.maintenance.test_leftovers import contain, dead_owner, make
 

@@ -15,7 +15,8 @@ from localrun.maintenance import leftovers
 from localrun.task.process import current_process
 from localrun.task.record import ProcessId, RunPlan, TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore, Workspace
+from localrun.task.store import TaskStore
+from localrun.task.workspace import Workspace
 from tests.support.environment import IMAGE
 
 

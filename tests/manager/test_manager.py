@@ -13,7 +13,7 @@ from localrun.manager.request import Request
 from localrun.settings import Settings
 from localrun.task.events import Event
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 from tests.support.environment import make_environment
 
 

@@ -14,7 +14,7 @@ from localrun.runner.usage import UsageFile, UsageSample, aggregate
 from localrun.task.active import ActiveTask
 from localrun.task.record import RunPlan, TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 from tests.support.environment import DESCRIPTOR, IMAGE, Environment, make_environment
 
 
@@ -62,7 +62,7 @@ def test_the_task_of_a_dead_process_is_ended_and_its_container_removed(tmp_path:
         (record,) = env.app.recovery.sweep()
         assert env.engine.find({LABEL_TASK: ""}) == []
     assert (record.id, record.state, record.cause) == (task.id, TaskState.FAILED, "RUNNER_TERMINATED")
-    assert record.remedy == f"Run it again: `localrun rerun {record.id[:8]}`."
+    assert record.remedy == f"Run it again: `localrun rerun {record.short_id}`."
     assert record.usage == aggregate([sample])
     assert task.workspace.log.read_text() == "working\n"
     assert (task.workspace.outputs / "sum").read_text() == "7"

@@ -350,7 +350,7 @@ def test_where_files_can_have_one_name_only_they_are_copied(
 def test_a_replica_is_found_by_the_id_of_its_task_and_its_number(env: Environment) -> None:
     record = run(env, giving("3", "3", "3"))
     ids = [one.id for one in replicas_of(env, record)]
-    assert env.app.find(f"{record.id[:8]}/2")[1].id == ids[1]
+    assert env.app.find(f"{record.short_id}/2")[1].id == ids[1]
     assert env.app.find("last")[1].id == record.id
     assert env.app.find("last/3")[1].id == ids[2]
 
@@ -376,7 +376,7 @@ def test_whoever_deletes_the_task_deletes_its_replicas(env: Environment) -> None
 
 def test_a_replica_alone_is_not_deleted(env: Environment) -> None:
     record = run(env, giving("3", "3", "3"))
-    with pytest.raises(UsageError, match=f"is a replica of {record.id[:8]}"):
+    with pytest.raises(UsageError, match=f"is a replica of {record.short_id}"):
         env.app.remove("last/1")
 
 

@@ -87,7 +87,7 @@ def test_of_a_file_that_has_changed_the_copy_is_used_and_that_is_said(tmp_path: 
         path.write_text("new")
         request, said = again(env, record)
     assert request.values["f"] == Path(record.folder) / "inputs" / "f"
-    assert said == [f"{path} has changed since: the copy of the task {record.id[:8]} is used"]
+    assert said == [f"{path} has changed since: the copy of the task {record.short_id} is used"]
 
 
 def test_of_a_file_that_is_gone_the_copy_is_used_and_that_is_said(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_of_a_file_that_is_gone_the_copy_is_used_and_that_is_said(tmp_path: Path
         path.unlink()
         request, said = again(env, record)
     assert request.values["f"].read_text() == "old"
-    assert said == [f"{path} is gone: the copy of the task {record.id[:8]} is used"]
+    assert said == [f"{path} is gone: the copy of the task {record.short_id} is used"]
 
 
 def test_a_copy_that_the_task_could_change_is_not_the_same_input(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_copy_that_the_task_could_change_is_not_the_same_input(tmp_path: Path)
         path.write_text("new")
         request, said = again(env, record)
     assert request.values["f"] == path
-    assert said == [f"{path} has changed since the task {record.id[:8]}"]
+    assert said == [f"{path} has changed since the task {record.short_id}"]
 
 
 def test_a_mounted_file_is_its_own_and_its_change_is_said(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_mounted_file_is_its_own_and_its_change_is_said(tmp_path: Path) -> Non
         path.write_text("new")
         request, said = again(env, record)
     assert request.values["f"] == path
-    assert said == [f"{path} has changed since the task {record.id[:8]}"]
+    assert said == [f"{path} has changed since the task {record.short_id}"]
 
 
 def test_every_file_that_is_gone_is_told_at_once(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_bundle_that_is_gone_is_replaced_by_what_the_task_had(tmp_path: Path) 
         assert (request.image, request.pull) == (record.image, "never")
         assert request.descriptor == DESCRIPTOR.encode()
         assert said == [
-            f"{env.bundle} is gone: the image and the descriptor of the task {record.id[:8]} are used"
+            f"{env.bundle} is gone: the image and the descriptor of the task {record.short_id} are used"
         ]
         assert env.app.manager.wait(env.app.manager.submit(request)).outputs == {"sum": 7}  # type: ignore[union-attr]
 

@@ -13,7 +13,7 @@ from localrun.task.active import ActiveTask
 from localrun.task.lock import acquire
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 
 
 def make(tmp_path: Path) -> tuple[Workers, TaskRegistry, ActiveTask, Path]:

@@ -24,7 +24,8 @@ from localrun.runner.usage import (
 )
 from localrun.task.record import TaskRecord, UsageRecord
 from localrun.task.states import TaskState
-from localrun.task.workspace import TaskStore, Workspace
+from localrun.task.store import TaskStore
+from localrun.task.workspace import Workspace
 from tests.support.environment import make_environment
 from tests.support.images import busybox_layer, image_archive
 

@@ -12,7 +12,7 @@ from localrun.task.active import ActiveTask
 from localrun.task.events import Event
 from localrun.task.record import TaskRecord
 from localrun.task.states import StepName, TaskState
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 
 
 @pytest.fixture

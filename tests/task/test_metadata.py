@@ -9,7 +9,8 @@ import pytest
 
 from localrun.errors import UsageError
 from localrun.task import metadata
-from localrun.task.workspace import TaskStore, Workspace
+from localrun.task.store import TaskStore
+from localrun.task.workspace import Workspace
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def owner_of(process: subprocess.Popen[str]) -> ProcessId:
     return ProcessId.from_json(process.stdout.readline().encode())
 
 
-def test_this_process_is_alive_and_the_same_at_every_look() -> None:
+def test_current_process_is_alive_and_the_same_at_every_look() -> None:
     assert current_process() == current_process()
     assert current_process().pid == os.getpid()
     assert is_alive(current_process())

@@ -3,18 +3,16 @@ from __future__ import annotations
 import json
 import os
 import stat
-import subprocess
 import threading
-from itertools import count
 from pathlib import Path
 
 import pytest
 
 from localrun.errors import Cause, LocalrunError, TaskNotFound
 from localrun.task.events import Event
-from localrun.task.lookup import find
 from localrun.task.record import TaskRecord
-from localrun.task.workspace import TaskStore, Workspace
+from localrun.task.store import TaskStore
+from localrun.task.workspace import Workspace
 
 
 @pytest.fixture
@@ -33,15 +31,6 @@ def made(home: TaskStore, age: int = 0) -> Workspace:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
-
-
-def test_git_ignores_the_tasks_by_itself(home: TaskStore, tmp_path: Path) -> None:
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    made(home)
-    shown = subprocess.run(
-        ["git", "-C", str(tmp_path), "status", "--porcelain"], capture_output=True, check=True
-    )
-    assert shown.stdout == b""
 
 
 def test_other_users_of_the_machine_cannot_enter_a_task(home: TaskStore) -> None:
@@ -92,49 +81,6 @@ def test_events_are_kept_one_a_line(home: TaskStore) -> None:
     assert [json.loads(line)["message"] for line in lines] == ["first\nsecond", "third"]
 
 
-def test_a_task_is_found_by_its_id_by_a_unique_beginning_and_as_the_last(home: TaskStore) -> None:
-    older, newer = made(home, age=60), made(home)
-    assert find(home, older.id).path == older.path
-    assert find(home, older.id[:13].upper()).path == older.path
-    assert find(home, "last").path == newer.path
-    assert [workspace.id for workspace in home.newest_first()] == [newer.id, older.id]
-
-
-def test_tasks_that_are_made_at_once_keep_their_order(
-    home: TaskStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given a clock that is finer than that of any file system
-    ticks = count(10**18)
-    monkeypatch.setattr("localrun.task.workspace.time.time_ns", lambda: next(ticks))
-    ids = []
-    for _ in range(20):
-        workspace = home.create()
-        workspace.create_dirs(b"name: x\n")
-        ids.append(workspace.id)
-    assert [workspace.id for workspace in home.newest_first()] == ids[::-1]
-
-
-def test_a_beginning_that_several_tasks_share_is_refused_with_their_ids(home: TaskStore) -> None:
-    for name in ("abc1", "abc2"):
-        home.create()
-        (home.tasks / name).mkdir()
-    with pytest.raises(TaskNotFound, match="several tasks start with 'abc': abc1, abc2"):
-        find(home, "abc")
-
-
-@pytest.mark.parametrize("prefix", ["zzz", "", "../tasks", "/", "."])
-def test_what_names_no_task_is_refused(home: TaskStore, prefix: str) -> None:
-    made(home)
-    with pytest.raises(TaskNotFound, match="no task"):
-        find(home, prefix)
-
-
-def test_the_last_task_of_an_empty_folder_is_refused_with_a_remedy(home: TaskStore) -> None:
-    with pytest.raises(TaskNotFound) as caught:
-        find(home, "last")
-    assert "localrun run" in caught.value.remedy
-
-
 @pytest.mark.parametrize(
     ("writable", "file_mode", "folder_mode"), [(False, 0o644, 0o755), (True, 0o666, 0o777)]
 )
@@ -150,41 +96,11 @@ def test_any_user_can_read_the_inputs_and_write_the_outputs(
     assert mode(workspace.inputs / "xs" / "0") == file_mode
 
 
-def test_a_folder_that_cannot_be_written_is_named_with_a_remedy(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(LocalrunError, match="cannot be written") as caught:
-        TaskStore(tmp_path / "file" / "home").create()
-    assert "LOCALRUN_HOME" in caught.value.remedy
-
-
-def test_a_task_is_active_from_its_claim_to_its_end(home: TaskStore) -> None:
-    workspace = made(home)
-    claim = home.acquire(workspace.id, new=True)
-    assert claim is not None
-    assert home.active_ids() == [workspace.id]
-    claim.release(ended=True)
-    assert home.active_ids() == []
-
-
-def test_a_forgotten_task_leaves_nothing(home: TaskStore) -> None:
-    workspace = made(home)
-    claim = home.acquire(workspace.id, new=True)
-    home.remove(workspace, claim)
-    assert (list(home.tasks.iterdir()), home.active_ids()) == ([], [])
-    home.remove(workspace)
-    assert home.is_missing(workspace.id)
-
-
 def test_a_request_to_stop_is_seen_by_whoever_looks_at_the_folder(home: TaskStore) -> None:
     workspace = made(home)
     assert not home.open(workspace.id).kill_requested
     workspace.request_kill()
     assert home.open(workspace.id).kill_requested
-
-
-def test_a_folder_without_tasks_is_empty_and_not_made_by_looking(home: TaskStore) -> None:
-    assert (list(home.newest_first()), home.active_ids(), home.is_own) == ([], [], False)
-    assert not home.path.exists()
 
 
 def test_a_disk_without_room_is_told_as_that(home: TaskStore) -> None:

@@ -14,6 +14,7 @@ from localrun.cli.exit_codes import ExitCode, code_for_error
 from localrun.cli.tasks.multi_value import MultiValueCommand
 from localrun.console.streams import print_out
 from localrun.errors import LocalrunError, UsageError
+from localrun.task.record import short_id
 
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
@@ -85,8 +86,8 @@ def _copied(
 
         if not record.state.is_final:
             raise UsageError(
-                f"the task {record.id[:8]} has not ended ({record.state})",
-                remedy=f"wait for it: `localrun wait {record.id[:8]}`",
+                f"the task {record.short_id} has not ended ({record.state})",
+                remedy=f"wait for it: `localrun wait {record.short_id}`",
             )
         made["outputs"] = str(download(record, workspace, names or None, folder / "outputs"))
     if inputs:
@@ -114,4 +115,4 @@ def _print(made: list[dict[str, str]], *, as_json: bool) -> None:
     for one in made:
         for kind in ("outputs", "inputs"):
             if kind in one:
-                print_out(f"{one['id'][:8]} {kind}: {one[kind]}")
+                print_out(f"{short_id(one['id'])} {kind}: {one[kind]}")

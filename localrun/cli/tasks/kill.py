@@ -14,6 +14,7 @@ from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_error
 from localrun.console.streams import is_terminal, print_err, print_out
 from localrun.errors import LocalrunError, UsageError
+from localrun.task.record import short_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,7 @@ def _named(app: App, task_ids: Sequence[str]) -> list[str]:
 def _ask(context: CliContext, ids: list[str]) -> None:
     if not is_terminal(sys.stdin, context.environ):
         raise UsageError(f"{len(ids)} tasks would be stopped", remedy="add --yes: there is nobody to ask")
-    shown = ", ".join(task_id[:8] for task_id in ids[:_SHOWN])
+    shown = ", ".join(short_id(task_id) for task_id in ids[:_SHOWN])
     more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
     if not click.confirm(f"Stop {shown}{more}?", err=True):
         raise UsageError("nothing was stopped", remedy="answer y, or add --yes")
@@ -89,7 +90,7 @@ class _Stop:
         self.record: TaskRecord | None = None
         self.error: LocalrunError | None = None
         self._app = app
-        self._thread = threading.Thread(target=self._run, name=f"kill-{task_id[:8]}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"kill-{short_id(task_id)}", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
@@ -114,9 +115,9 @@ def _print(context: CliContext, stops: Sequence[_Stop], *, as_json: bool) -> int
             report_error(stop.error, context.environ)
             code = code_for_error(stop.error)
         elif stop.record is None:
-            print_err(f"the task {stop.id[:8]} is still being stopped")
+            print_err(f"the task {short_id(stop.id)} is still being stopped")
         elif not as_json:
-            print_out(f"{stop.id[:8]} {stop.record.state}")
+            print_out(f"{short_id(stop.id)} {stop.record.state}")
     if as_json:
         print_json([as_fields(stop.record) for stop in stops if stop.record is not None])
     elif not stops:

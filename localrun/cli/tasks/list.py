@@ -95,7 +95,7 @@ def _row(record: TaskRecord) -> tuple[str, ...]:
         computed = ("" if ended else "* ") + format_duration(max(0.0, (ended or time.time()) - started))
     asked = record.resources
     return (
-        record.id[:8],
+        record.short_id,
         escape_control_chars(record.name) or "-",
         as_system.translate(record, _SYSTEM).status,
         _date(record.created_at),

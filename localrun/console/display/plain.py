@@ -16,6 +16,7 @@ from typing import TextIO, TypeGuard
 from localrun.console.display.sanitize import LineBuffer, escape_control_chars
 from localrun.console.streams import LenientStream
 from localrun.task.events import Event
+from localrun.task.record import short_id
 from localrun.units import format_bytes, format_duration
 
 _STREAMS = {"stdout": "out", "stderr": "err"}
@@ -37,7 +38,7 @@ class PlainDisplay:
 
     def show(self, event: Event) -> None:
         """One line, or as many as the task wrote."""
-        self._task = event.task_id[:8] or self._task
+        self._task = short_id(event.task_id) or self._task
         self._write(self._lines_of(event))
 
     def _lines_of(self, event: Event) -> Iterator[str]:

@@ -53,7 +53,9 @@ class Replay:
             text = self._log.read_tail(_TAIL).decode("utf-8", "replace")
             lines = text.splitlines(keepends=True)
             if self._log.is_truncated or len(lines) > INITIAL_LINES:
-                message = f"what it wrote before is left out: `localrun logs {self._workspace.id[:8]}` has it"
+                message = (
+                    f"what it wrote before is left out: `localrun logs {self._workspace.short_id}` has it"
+                )
                 yield Event("note", self._workspace.id, message)
             yield self._piece("".join(lines[-INITIAL_LINES:]))
         for data in self._log.read_new():

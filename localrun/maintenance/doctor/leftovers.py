@@ -8,7 +8,8 @@ from localrun.engines.base import Engine
 from localrun.maintenance import leftovers
 from localrun.maintenance.doctor.check import Check, ok, warn
 from localrun.settings import Settings
-from localrun.task.workspace import TaskStore
+from localrun.task.record import short_id
+from localrun.task.store import TaskStore
 from localrun.units import format_bytes
 
 _PRUNE = "localrun prune"
@@ -23,13 +24,13 @@ def check_home(home: TaskStore, settings: Settings) -> Iterator[Check]:
     records = [record for record in active if record is not None]
     yield _counted(
         "dead tasks",
-        [record.id[:8] for record in records if leftovers.is_orphaned(record)],
+        [record.short_id for record in records if leftovers.is_orphaned(record)],
         "{} whose process died",
         f"`{_PRUNE}`, or the next `localrun run`, ends them",
     )
     yield _counted(
         "waiting tasks",
-        [record.id[:8] for record in records if leftovers.is_resumable(record)],
+        [record.short_id for record in records if leftovers.is_resumable(record)],
         "{} that nobody carries now; what runs goes on by itself",
         "`localrun wait --all` carries them on, and so does `localrun serve`",
     )
@@ -40,7 +41,7 @@ def check_home(home: TaskStore, settings: Settings) -> Iterator[Check]:
         f"`{_PRUNE}` removes them",
     )
     broken = leftovers.unreadable_tasks(home, _LOOKED_AT)
-    names = [workspace.id[:8] for workspace in broken]
+    names = [workspace.short_id for workspace in broken]
     yield _counted("records", names, "{} that cannot be read", "`localrun rm ID` deletes such a task")
     files = [path.name for path in leftovers.temp_files(home, settings.cache)]
     yield _counted("half-written files", files, "{} of processes that died", f"`{_PRUNE}` deletes them")
@@ -48,7 +49,7 @@ def check_home(home: TaskStore, settings: Settings) -> Iterator[Check]:
 
 def check_engine(home: TaskStore, engine: Engine, *, busy: bool) -> Iterator[Check]:
     """What lies in the engine; while it is `busy`, images without a name may be those of a build."""
-    found = [stray.task_id[:8] for stray in leftovers.orphan_containers(home, engine)]
+    found = [short_id(stray.task_id) for stray in leftovers.orphan_containers(home, engine)]
     yield _counted("containers", found, "{} that nobody carries", f"`{_PRUNE}` removes them")
     broken_off = [] if busy else [name[:_NAME] for name, _ in leftovers.dangling_images(engine)]
     yield _counted(

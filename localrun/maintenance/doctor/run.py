@@ -13,7 +13,7 @@ from localrun.maintenance.doctor import engine as engines
 from localrun.maintenance.doctor import folders, host, leftovers
 from localrun.maintenance.doctor.check import Check, fail
 from localrun.settings import Settings
-from localrun.task.workspace import TaskStore
+from localrun.task.store import TaskStore
 
 SECTIONS = ("software", "engine", "machine", "folders", "left behind")
 _PATIENCE = 5.0  # seconds that the engine may take for its first answer

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from localrun.errors import TaskNotFound
+from localrun.task.lookup import find
+from localrun.task.record import TaskRecord
+from localrun.task.store import TaskStore
+from localrun.task.workspace import Workspace
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> TaskStore:
+    return TaskStore(tmp_path / ".localrun")
+
+
+def made(home: TaskStore, age: int = 0) -> Workspace:
+    workspace = home.create()
+    workspace.create_dirs(b"name: x\n")
+    written = workspace.descriptor.stat().st_mtime - age
+    os.utime(workspace.descriptor, (written, written))
+    workspace.save(TaskRecord(id=workspace.id, bundle="b"))
+    return workspace
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_task_is_found_by_its_id_by_a_unique_beginning_and_as_the_last(home: TaskStore) -> None:
+    older, newer = made(home, age=60), made(home)
+    assert find(home, older.id).path == older.path
+    assert find(home, older.id[:13].upper()).path == older.path
+    assert find(home, "last").path == newer.path
+    assert [workspace.id for workspace in home.newest_first()] == [newer.id, older.id]
+
+
+def test_a_beginning_that_several_tasks_share_is_refused_with_their_ids(home: TaskStore) -> None:
+    for name in ("abc1", "abc2"):
+        home.create()
+        (home.tasks / name).mkdir()
+    with pytest.raises(TaskNotFound, match="several tasks start with 'abc': abc1, abc2"):
+        find(home, "abc")
+
+
+@pytest.mark.parametrize("prefix", ["zzz", "", "../tasks", "/", "."])
+def test_what_names_no_task_is_refused(home: TaskStore, prefix: str) -> None:
+    made(home)
+    with pytest.raises(TaskNotFound, match="no task"):
+        find(home, prefix)
+
+
+def test_the_last_task_of_an_empty_folder_is_refused_with_a_remedy(home: TaskStore) -> None:
+    with pytest.raises(TaskNotFound) as caught:
+        find(home, "last")
+    assert "localrun run" in caught.value.remedy
