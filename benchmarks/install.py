@@ -55,7 +55,7 @@ def show_sizes(folder: Path) -> None:
     site = folder / "site"
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(site)]
     ran = subprocess.run([*command, str(wheel)], capture_output=True, text=True, check=False)
-    print(f"\n{'pip install localrun':<48}{'MiB':>13}")
+    print(f"\n{'pip install localrun-tasks':<48}{'MiB':>13}")
     _show("the wheel", wheel.stat().st_size)
     if ran.returncode:
         print(f"its dependencies cannot be installed here: {ran.stderr.strip().splitlines()[-1]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -247,6 +248,14 @@ def test_tests_mirror_the_package() -> None:
     named = {folder for folder in folders if folder.parts and folder.parts[0] not in OTHER_TESTS}
     assert [str(folder) for folder in sorted(named) if not (PACKAGE / folder).is_dir()] == []
     assert {folder.split(".")[0] for folder in FOLDERS} - {"", "."} <= {folder.parts[0] for folder in named}
+
+
+def test_pytest_collects_every_test_file() -> None:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-qq", "-p", "no:cacheprovider", "tests"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    collected = {line.partition(": ")[0] for line in done.stdout.splitlines()}
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
+    assert files - collected == set()
 
 
 def test_no_folder_has_a_name_that_tools_skip() -> None:

@@ -10,13 +10,16 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from configparser import ConfigParser
 from dataclasses import dataclass
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+import yaml
 
 import localrun
 from localrun import pytest_plugin
@@ -24,6 +27,7 @@ from localrun.bundle.images.build import build_labels
 from localrun.engines.dockerd import DockerEngine
 from tests.conftest import ROOT, skip_or_fail
 from tests.support.samples import BASE_IMAGE
+from tests.test_architecture import imported_names
 
 DOWNSTREAM = ROOT / "samples" / "downstream-project"
 NEEDED = ("pytest-xdist", "mypy")  # by the project, beside localrun itself
@@ -50,6 +54,15 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def names_in(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         return archive.namelist()
+
+
+def unpacked(sdist: Path, folder: Path) -> Path:
+    """Unpack the sdist; return its only folder."""
+    folder.mkdir(exist_ok=True)
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    (found,) = folder.iterdir()
+    return found
 
 
 @dataclass(frozen=True)
@@ -117,7 +130,7 @@ def test_the_wheel_has_the_package_and_nothing_else(distributions: dict[str, Pat
     names = names_in(distributions["wheel"])
     assert {name.partition("/")[0] for name in names} == {
         "localrun",
-        f"localrun-{localrun.__version__}.dist-info",
+        f"localrun_tasks-{localrun.__version__}.dist-info",
     }
     assert {"localrun/py.typed", "localrun/server/docs.html"} <= set(names)
     assert "localrun/bundle/scaffold/templates/test_task.py.in" in names
@@ -147,12 +160,68 @@ def test_its_commands_and_its_plugin_are_declared(distributions: dict[str, Path]
 
 
 def test_the_sdist_makes_the_same_wheel(distributions: dict[str, Path], tmp_path: Path) -> None:
-    with tarfile.open(distributions["sdist"]) as archive:
-        archive.extractall(tmp_path, filter="data")
-    (folder,) = tmp_path.iterdir()
+    folder = unpacked(distributions["sdist"], tmp_path / "sdist")
     (wheel,) = build(folder, tmp_path / "dist", "wheel")
     assert sorted(names_in(wheel)) == sorted(names_in(distributions["wheel"]))
     assert wheel.read_bytes() == distributions["wheel"].read_bytes()
+
+
+@pytest.mark.parametrize("target", ["demo", "test"])
+def test_make_finds_what_it_needs_in_the_sdist(
+    distributions: dict[str, Path], tmp_path: Path, target: str
+) -> None:
+    folder = unpacked(distributions["sdist"], tmp_path)
+    done = subprocess.run(["make", "-n", target], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    scripts = set(re.findall(r"^(?:@)?((?:\.ci|samples)/\S+)", done.stdout, re.MULTILINE))
+    assert {".ci/venv", ".ci/engine"} <= scripts
+    assert [name for name in scripts if not os.access(folder / name, os.X_OK)] == []
+
+
+def test_the_sdist_has_every_file_that_its_readme_links_to(
+    distributions: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = unpacked(distributions["sdist"], tmp_path)
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", (folder / "README.md").read_text())
+    assert links
+    assert [link for link in links if "://" not in link and not (folder / link).exists()] == []
+
+
+def test_the_metadata_name_the_versions_of_python_and_link_to_nothing_that_an_index_lacks(
+    distributions: dict[str, Path],
+) -> None:
+    wheel = distributions["wheel"]
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("dist-info/METADATA"))
+        metadata = message_from_bytes(archive.read(name))
+    assert metadata["Name"] == "localrun-tasks"
+    classifiers = metadata.get_all("Classifier") or []
+    versions = [f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13, 14)]
+    assert {*versions, "Framework :: Pytest"} <= set(classifiers)
+    assert metadata["Author"]
+    assert any(need.startswith("pydantic>") for need in metadata.get_all("Requires-Dist") or [])
+    text = str(metadata.get_payload())
+    assert "# localrun" in text
+    assert re.findall(r"\]\((?!https?:)[^)]*\)", text) == []
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [name for needs in project["optional-dependencies"].values() for name in needs]
+    declared = {re.split(r"[^\w.-]", need)[0].lower() for need in [*project["dependencies"], *extras]}
+    imported = {
+        name.split(".")[0]
+        for path in (ROOT / "localrun").rglob("*.py")
+        for name in imported_names(ast.parse(path.read_text()))
+    }
+    packages = {"PIL": "pillow", "yaml": "pyyaml", "_pytest": "pytest"}
+    outside = imported - set(sys.stdlib_module_names) - {"localrun"}
+    assert {packages.get(name, name) for name in outside} - declared == set()
+
+
+def test_the_citation_names_the_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == localrun.__version__
 
 
 # -- installed --------------------------------------------------------------------------------------

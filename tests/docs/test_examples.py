@@ -73,6 +73,15 @@ def project(folder: Path) -> dict[str, str]:
     return {**kept, "PATH": f"{programs}:{os.environ['PATH']}", "LOCALRUN_CACHE": str(folder / "cache")}
 
 
+def test_no_page_installs_the_other_distribution_of_that_name() -> None:
+    texts = [*PAGES, *sorted((ROOT / "localrun").rglob("*.in")), *sorted((ROOT / "localrun").rglob("*.py"))]
+    named_other = re.compile(r"\b(?:pipx?|uv)\b[^\n`]*\binstall\b[^\n`]*?[\s\"']localrun(?![-\w./])")
+    found = [path for path in texts if named_other.search(path.read_text())]
+    assert [path.relative_to(ROOT).as_posix() for path in found if path.name != "doctor.py"] == []
+    assert named_other.search('pip install "localrun[pytest]"')
+    assert not named_other.search('pip install "localrun-tasks[pytest]"')
+
+
 @pytest.mark.docker
 @pytest.mark.parametrize("page", [page for page in PAGES if examples(page.read_text())], ids=named)
 def test_the_examples_of_a_page_print_what_they_say(page: Path, tmp_path: Path) -> None:
@@ -123,7 +132,7 @@ def test_every_name_that_a_recipe_speaks_of_is_in_the_file_before_it() -> None:
         "_FIELDS": "localrun/descriptor/json_schema.py",
         "_DEFAULTS": "localrun/descriptor/json_schema.py",
         "ENGINES": "tests/engines/test_contract.py",
-        "DOORS": "tests/test_architecture.py",
+        "ALLOWED_IMPORTS": "tests/test_architecture.py",
         "EngineInfo": "localrun/engines/base.py",
         "Cause": "localrun/errors.py",
     }

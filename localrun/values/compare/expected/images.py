@@ -92,7 +92,7 @@ def _decoded(path: Path) -> list[Pixels]:
     try:
         from PIL import Image, ImageSequence
     except ImportError:
-        raise _Unread("install Pillow, or localrun[pytest], which brings it") from None
+        raise _Unread("install Pillow, or localrun-tasks[pytest], which brings it") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

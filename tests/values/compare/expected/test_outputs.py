@@ -302,7 +302,7 @@ def test_without_pillow_the_way_to_get_it_is_told(tmp_path: Path, monkeypatch: p
     want, got = written(tmp_path, "want", png([[1]])), written(tmp_path, "got", png([[2]]))
     monkeypatch.setitem(sys.modules, "PIL", None)
     (found,) = differences(Image(), want, got)
-    assert "install Pillow, or localrun[pytest]" in found
+    assert "install Pillow, or localrun-tasks[pytest]" in found
     assert differences(Image(), want, want) == []
 
 
