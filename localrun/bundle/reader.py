@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from localrun import descriptor as descriptors
-from localrun.bundle import folder as folders
-from localrun.bundle.images import cache as notes
+from localrun.bundle.folder import DOCKERFILE, list_files, read_descriptor
+from localrun.bundle.images import file_cache
 from localrun.bundle.images.compressed import FileSpan
-from localrun.bundle.images.ensure import ImageArchive, ImageFolder, ImageReference, ImageSource
 from localrun.bundle.images.serialization import archive_from_dict, archive_to_dict
+from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageReference, ImageSource
 from localrun.bundle.parts import Parts, is_archive, select_parts
-from localrun.descriptor import yaml as documents
+from localrun.descriptor import yaml
 from localrun.errors import BundleError, DescriptorError, ImageError, Problem
 
 if TYPE_CHECKING:
@@ -98,10 +98,10 @@ def read_image(path: Path, *, cache: Path, build_args: Mapping[str, str] | None 
 
 
 def _image_in(folder: Path, cache: Path, build_args: dict[str, str]) -> ImageSource:
-    names = folders.list_files(folder)
+    names = list_files(folder)
     if not any(map(is_archive, names)):
-        if folders.DOCKERFILE in names:
-            return ImageFolder(folder, folders.DOCKERFILE, build_args)
+        if DOCKERFILE in names:
+            return ImageFolder(folder, DOCKERFILE, build_args)
         raise BundleError(
             f"{folder} has neither a Dockerfile nor an image archive (.tar)",
             remedy="add one, or give another folder",
@@ -130,7 +130,7 @@ def _zip(order: ReadOptions, status: os.stat_result) -> Bundle:
 
 
 def _known_zip(order: ReadOptions, status: os.stat_result) -> Bundle | None:
-    facts = notes.load_facts(order.cache, "bundles", status) or {}
+    facts = file_cache.load_facts(order.cache, "bundles", status) or {}
     archive = archive_from_dict(facts.get("archive"), order.path)
     data, file, warnings = (facts.get(key) for key in ("descriptor", "file", "warnings"))
     if not (archive and isinstance(data, str) and isinstance(file, str) and isinstance(warnings, list)):
@@ -140,9 +140,9 @@ def _known_zip(order: ReadOptions, status: os.stat_result) -> Bundle | None:
 
 
 def _new_zip(order: ReadOptions, status: os.stat_result) -> Bundle:
-    from localrun.bundle import zip as zipped
+    from localrun.bundle.zip import open_zip
 
-    with zipped.open_zip(order.path) as archived:
+    with open_zip(order.path) as archived:
         parts = _checked(order.path, select_parts(archived.names, with_image=not order.image))
         data = archived.read(parts.descriptor)
         if order.image:
@@ -159,23 +159,23 @@ def _new_zip(order: ReadOptions, status: os.stat_result) -> Bundle:
         cheap=_is_cheap(packed),
     )
     facts = {"file": parts.descriptor, "descriptor": data.decode("latin-1"), "warnings": parts.warnings}
-    notes.save_facts(order.cache, "bundles", status, {**facts, "archive": archive_to_dict(archive)})
+    file_cache.save_facts(order.cache, "bundles", status, {**facts, "archive": archive_to_dict(archive)})
     return _bundle(order, found, archive, parts.warnings)
 
 
 def _folder(order: ReadOptions, folder: Path, descriptor: str = "") -> Bundle:
-    names = [] if descriptor and order.image else folders.list_files(folder)
-    build = folders.DOCKERFILE in names and not any(map(is_archive, names))
+    names = [] if descriptor and order.image else list_files(folder)
+    build = DOCKERFILE in names and not any(map(is_archive, names))
     parts = _checked(
         folder, select_parts(names, descriptor=descriptor, with_image=not order.image and not build)
     )
     file = folder / parts.descriptor
     status = file.stat()
-    data = folders.read_descriptor(file)
+    data = read_descriptor(file)
     if not parts.image:
-        source = _named(order) or ImageFolder(folder, folders.DOCKERFILE, order.build_args)
+        source = _named(order) or ImageFolder(folder, DOCKERFILE, order.build_args)
         return _bundle(order, _described(order, status, data, str(file)), source, parts.warnings)
-    if folders.DOCKERFILE in names:
+    if DOCKERFILE in names:
         parts.warnings.append(
             f"the Dockerfile is not used, because {parts.image} is there: remove one of them"
         )
@@ -206,13 +206,13 @@ def _described(order: ReadOptions, status: os.stat_result, data: bytes, file: st
     """
 
     def parse(data: bytes, file: str) -> Document:
-        known = documents.deserialize(notes.load_facts(order.cache, "documents", status))
+        known = yaml.deserialize(file_cache.load_facts(order.cache, "documents", status))
         if known is not None:
             return known
-        found = documents.read(data, file)
-        facts = documents.serialize(found)
+        found = yaml.read(data, file)
+        facts = yaml.serialize(found)
         if facts is not None:
-            notes.save_facts(order.cache, "documents", status, facts)
+            file_cache.save_facts(order.cache, "documents", status, facts)
         return found
 
     return descriptors.read(data, file, parse)
@@ -258,11 +258,11 @@ def _inspect(packed: FileSpan, name: str) -> ImageArchive:
 def _inspect_file(tar: Path, cache: Path) -> ImageArchive:
     """Look into an archive, or remember what was found in this very file."""
     status = tar.stat()
-    known = archive_from_dict(notes.load_facts(cache, "archives", status), tar)
+    known = archive_from_dict(file_cache.load_facts(cache, "archives", status), tar)
     if known:
         return known
     found = _inspect(FileSpan(tar, 0, status.st_size), str(tar))
-    notes.save_facts(cache, "archives", status, archive_to_dict(found))
+    file_cache.save_facts(cache, "archives", status, archive_to_dict(found))
     return found
 
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localrun import fs
-from localrun.bundle.images.build import REPOSITORY as BUILT
-from localrun.bundle.images.build import TEMPORARY_SEPARATOR
-from localrun.bundle.images.retag import REPOSITORY as LOADED
+from localrun.bundle.images.build import BUILD_REPOSITORY, TEMPORARY_SEPARATOR
+from localrun.bundle.images.retag import IMAGE_REPOSITORY
 from localrun.engines.base import ContainerSummary, Engine, EngineImage
 from localrun.engines.labels import LABEL_BUILD, LABEL_HOME, LABEL_TASK
 from localrun.task.process import is_alive
@@ -95,14 +94,14 @@ def images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
     """The images that localrun loaded or built, by the names that it gave them."""
     for image in engine.images({}):
         for name in image.tags:
-            if name.startswith((f"{LOADED}:", f"{BUILT}:")):
+            if name.startswith((f"{IMAGE_REPOSITORY}:", f"{BUILD_REPOSITORY}:")):
                 yield name, image
 
 
 def dangling_images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
     """Images of builds that were broken off, by a name that only a build in progress has, or by their id."""
     for name, image in images(engine):
-        if name.startswith(f"{BUILT}:") and TEMPORARY_SEPARATOR in name.rpartition(":")[2]:
+        if name.startswith(f"{BUILD_REPOSITORY}:") and TEMPORARY_SEPARATOR in name.rpartition(":")[2]:
             yield name, image
     for image in engine.images({LABEL_BUILD: ""}):
         if not any(not tag.startswith("<none>") for tag in image.tags):

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 
 from localrun import fs
-from localrun.bundle.images.ensure import ImageReference
+from localrun.bundle.images.source import ImageReference
 from localrun.engines.base import EngineImage
 from localrun.errors import LocalrunError
 from localrun.manager import consensus

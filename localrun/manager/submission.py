@@ -12,8 +12,8 @@ import msgspec
 
 from localrun import descriptor as descriptors
 from localrun import fs, values
-from localrun.bundle import reader as bundles
-from localrun.bundle.images.ensure import ImageReference, ImageSource
+from localrun.bundle import reader
+from localrun.bundle.images.source import ImageReference, ImageSource
 from localrun.bundle.reader import Bundle
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import holds_files
@@ -101,12 +101,12 @@ class Submitter:
         if request.descriptor is not None:
             described = descriptors.read(request.descriptor, "task")
             if request.image is None:
-                source = bundles.read_image(
+                source = reader.read_image(
                     request.bundle, cache=self._settings.cache, build_args=request.build_args
                 )
-                return bundles.bundle_from_image(described, request.bundle, source)
+                return reader.bundle_from_image(described, request.bundle, source)
             return Bundle(request.image, None, described, ImageReference(request.image), request.image)
-        return bundles.read_bundle(
+        return reader.read_bundle(
             request.bundle, image=request.image, cache=self._settings.cache, build_args=request.build_args
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from localrun import descriptor
-from localrun.bundle.images.ensure import ImageReference
+from localrun.bundle.images.source import ImageReference
 from localrun.engines.base import ContainerSummary
 from localrun.engines.labels import LABEL_TASK
 from localrun.errors import Cause, ContainerGone, EngineUnreachable, LocalrunError

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from localrun.bundle import reader as bundles
-from localrun.bundle.images import ensure
-from localrun.bundle.reader import Bundle
+from localrun.bundle.images.ensure import ensure_image
+from localrun.bundle.reader import Bundle, read_bundle
 from localrun.descriptor import Descriptor
 from localrun.engines.base import Engine
 
@@ -49,11 +48,11 @@ def find(places: Iterable[Path]) -> Path:
 
 def read(path: Path, cache: Path, build_args: Mapping[str, str]) -> Bundle:
     """Read it; all that is wrong is told."""
-    return bundles.read_bundle(path, cache=cache, build_args=build_args)
+    return read_bundle(path, cache=cache, build_args=build_args)
 
 
 def make(path: Path, engine: Engine, cache: Path, build_args: Mapping[str, str]) -> ProjectBundle:
     """Read it, and build or load its image; processes that share the cache do that once."""
     found = read(path, cache, build_args)
-    image = ensure.ensure_image(found.image, engine, cache=cache)
+    image = ensure_image(found.image, engine, cache=cache)
     return ProjectBundle(path, found.descriptor, image.id)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from localrun.admission import Admission, Reservation
-from localrun.bundle.images import ensure
-from localrun.bundle.images.ensure import ImageArchive, ImageFolder, ImageSource
+from localrun.bundle.images.ensure import ensure_image
+from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageSource
 from localrun.descriptor import Descriptor
 from localrun.engines.base import ContainerSpec, Engine, EngineImage, Exit, Handle
 from localrun.errors import Cause, EngineError, LocalrunError, MountUnavailable, OutputsError, Problem
@@ -57,7 +57,7 @@ class Runner:
         self.run(task, run.from_container, run.clean_up)
 
     def prepare(self, task: ActiveTask, descriptor: Descriptor, source: ImageSource) -> EngineImage:
-        """Make sure that the engine has the image of a task. Raises as `images.ensure`."""
+        """Make sure that the engine has the image of a task. Raises as `ensure_image`."""
         return _Run(self, task, descriptor).image(source)
 
     def run(self, task: ActiveTask, body: Callable[[], Outcome], clean_up: Callable[[], None]) -> None:
@@ -173,7 +173,7 @@ class _Run:
         task = self.task
         self.working = False
         with self._timed("image"), self._interruptible():
-            image = ensure.ensure_image(
+            image = ensure_image(
                 source,
                 self.engine,
                 cache=self.settings.cache,

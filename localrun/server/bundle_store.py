@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from localrun import descriptor as descriptors
-from localrun.bundle import folder as folders
-from localrun.bundle import reader as bundles
+from localrun.bundle.folder import read_descriptor
 from localrun.bundle.parts import is_descriptor
+from localrun.bundle.reader import read_bundle
 from localrun.errors import BundleError, Cause, DescriptorError, InputsError, LocalrunError, Problem
 from localrun.units import format_bytes
 
@@ -142,7 +142,7 @@ class BundleStore:
         try:
             with self._incoming() as path:
                 self._write(path, chunks)
-                found = bundles.read_bundle(path, cache=self._cache).descriptor
+                found = read_bundle(path, cache=self._cache).descriptor
                 return self._publish(path, found, replace=replace)
         except OSError as error:
             raise LocalrunError(
@@ -257,9 +257,9 @@ def _described(path: Path) -> Descriptor | None:
     """What a bundle says of itself; its image is not looked at."""
     if path.is_dir():
         name = next((name for name in _listing(path) if is_descriptor(name)), None)
-        return descriptors.read(folders.read_descriptor(path / name)) if name else None
-    from localrun.bundle import zip as zipped
+        return descriptors.read(read_descriptor(path / name)) if name else None
+    from localrun.bundle.zip import open_zip
 
-    with zipped.open_zip(path) as archive:
+    with open_zip(path) as archive:
         name = next((name for name in archive.names if is_descriptor(name)), None)
         return descriptors.read(archive.read(name)) if name else None

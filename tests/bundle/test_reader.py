@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from localrun.bundle import reader
-from localrun.bundle.images import archive as archives
-from localrun.bundle.images import cache as notes
-from localrun.bundle.images.ensure import ImageArchive, ImageFolder, ImageReference
+from localrun.bundle.images import archive, file_cache
+from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageReference
 from localrun.bundle.reader import Bundle
 from localrun.errors import BundleError, DescriptorError, ImageError
 from tests.support.archives import old_save, write_and_inspect
@@ -40,7 +39,7 @@ IMAGE = tar_of(old_save(["local-image-name:latest"]))
 
 @pytest.fixture(autouse=True)
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notes, "TIMESTAMP_RESOLUTION", 0)  # a file of this test counts as old at once
+    monkeypatch.setattr(file_cache, "TIMESTAMP_RESOLUTION", 0)  # a file of this test counts as old at once
 
 
 @pytest.fixture
@@ -101,7 +100,7 @@ def test_the_second_reading_gives_the_same_without_looking_inside(
     form: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = reader.read_bundle(form, cache=cache)
-    monkeypatch.setattr(archives, "inspect", lambda *_: pytest.fail("the archive was read again"))
+    monkeypatch.setattr(archive, "inspect", lambda *_: pytest.fail("the archive was read again"))
     assert reader.read_bundle(form, cache=cache) == first
 
 

@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localrun.bundle import zip as zipped
-from localrun.bundle.images import compressed as packing
+from localrun.bundle.images import compressed
 from localrun.bundle.images.archive import inspect
 from localrun.bundle.zip import open_zip
 from localrun.errors import BundleError, ImageError
@@ -189,7 +188,7 @@ def test_every_problem_is_told_at_once(path: Path) -> None:
 
 
 def test_a_list_of_too_many_members_is_not_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zipped, "MEMBER_LIMIT", 1)
+    monkeypatch.setattr("localrun.bundle.zip.MEMBER_LIMIT", 1)
     assert "lists 2 members" in refused(path, zip_bytes(SOUND))
 
 
@@ -205,14 +204,14 @@ def test_a_list_that_claims_gigabytes_is_not_read(path: Path) -> None:
 def test_a_bomb_that_says_so_is_refused_before_it_is_read(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "RATIO_FLOOR", 1 << 16)
+    monkeypatch.setattr(compressed, "RATIO_FLOOR", 1 << 16)
     assert "how a zip bomb looks" in refused(
         path, zip_bytes({**SOUND, "b-1.tar": bytes(1 << 20)}, zipfile.ZIP_DEFLATED)
     )
 
 
 def test_a_bomb_that_lies_is_stopped_while_it_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "RATIO_FLOOR", 1 << 20)
+    monkeypatch.setattr(compressed, "RATIO_FLOOR", 1 << 20)
     bomb = gzip.compress(tar_of({"zeros": bytes(4 << 20)}))  # the zip's own list knows nothing of it
     path.write_bytes(zip_bytes({"descriptor.yml": b"", "a-1.tar.gz": bomb}))
     with open_zip(path) as archive:

@@ -12,7 +12,7 @@ from typing import Any
 
 from localrun.bundle.images.archive import inspect
 from localrun.bundle.images.compressed import FileSpan
-from localrun.bundle.images.ensure import ImageArchive
+from localrun.bundle.images.source import ImageArchive
 from tests.support.images import tar_of
 
 LAYER = tar_of({"hello": b"hello"})

@@ -14,16 +14,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from localrun.bundle import reader as bundles
 from localrun.bundle.builder import image_file
 from localrun.bundle.builder.image_tar import ImageTar
 from localrun.bundle.builder.zip_writer import ZipWriter
-from localrun.bundle.images import ensure
 from localrun.bundle.images.compressed import CHUNK
-from localrun.bundle.images.ensure import ImageArchive
+from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.images.load import select_image
-from localrun.bundle.images.source import ArchivedImage
-from localrun.bundle.reader import Bundle
+from localrun.bundle.images.source import ArchivedImage, ImageArchive
+from localrun.bundle.reader import Bundle, read_bundle
 from localrun.bundle.validation.upload import archive_name, image_name
 from localrun.bundle.validation.validator import ValidationReport, validate
 from localrun.descriptor import Descriptor
@@ -91,7 +89,7 @@ def build(
     Raises `BundleError`, `DescriptorError`, `ImageError` for what cannot be packed, `EngineError`, and
     `UsageError` when the target cannot be written.
     """
-    found = bundles.read_bundle(order.bundle, image=order.image, cache=cache, build_args=order.build_args)
+    found = read_bundle(order.bundle, image=order.image, cache=cache, build_args=order.build_args)
     target = (order.target or Path(default_name(found.descriptor))).absolute()
     with _beside(target) as draft, _archived(found, engine, cache, draft, progress) as (archive, image):
         parts = _write(draft, found, archive, image, progress)
@@ -125,7 +123,7 @@ def _plain(
 def _saved(
     bundle: Bundle, engine: Engine, cache: Path, file: Path, progress: Progress
 ) -> Iterator[tuple[ImageArchive, ArchivedImage]]:
-    image = ensure.ensure_image(bundle.image, engine, cache=cache, progress=progress)
+    image = ensure_image(bundle.image, engine, cache=cache, progress=progress)
     with image_file.saved_image(engine, image.id, bundle.image_name, file, progress) as archive:
         yield archive, select_image(archive, engine.info())
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from localrun.bundle.images.archive import inspect
 from localrun.bundle.images.compressed import CHUNK, CorruptArchive, FileSpan
-from localrun.bundle.images.ensure import ImageArchive
+from localrun.bundle.images.source import ImageArchive
 from localrun.engines.base import Engine, Progress
 from localrun.errors import ImageError
 

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localrun.bundle.images.compressed import CHUNK, CorruptArchive, FileSpan
-from localrun.bundle.images.ensure import ImageArchive
-from localrun.bundle.images.source import ArchivedImage
+from localrun.bundle.images.source import ArchivedImage, ImageArchive
 from localrun.bundle.images.tar_reader import BLOCK, TarReader
 from localrun.engines.base import Progress
 from localrun.errors import ImageError

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from localrun.bundle.images import cache as notes
+from localrun.bundle.images import file_cache
 from localrun.bundle.images.build_context import context_digest
 from localrun.bundle.images.source import ImageFolder
 from localrun.engines.base import Engine, EngineImage, Progress
 from localrun.engines.labels import LABEL_BUILD
 from localrun.errors import EngineError, ImageError
 
-REPOSITORY = "localrun/build"
+BUILD_REPOSITORY = "localrun/build"
 TEMPORARY_SEPARATOR = "-"  # between the name of a content and what tells two builds of it apart
 
 
-def build(
+def build_folder(
     source: ImageFolder,
     engine: Engine,
     *,
@@ -35,7 +35,7 @@ def build(
     if found := engine.find_image(name):
         return found
     folder = source.folder.resolve()
-    with notes.lock(cache, str(folder), check_cancelled):
+    with file_cache.lock(cache, str(folder), check_cancelled):
         if found := engine.find_image(name):
             return found
         labels = build_labels(folder)
@@ -71,7 +71,7 @@ def _publish(engine: Engine, own: str, name: str) -> None:
 
 def image_tag(source: ImageFolder, cache: Path) -> str:
     """The name of the image of a folder's present content."""
-    return f"{REPOSITORY}:{context_digest(source, cache)}"
+    return f"{BUILD_REPOSITORY}:{context_digest(source, cache)}"
 
 
 def build_labels(folder: Path) -> dict[str, str]:
@@ -86,7 +86,7 @@ def _remove_older(engine: Engine, labels: dict[str, str], name: str) -> None:
     for image in engine.images(labels):
         names = image.tags or (image.id,)
         for old in names:
-            ours = old.startswith(f"{REPOSITORY}:") and TEMPORARY_SEPARATOR not in old
+            ours = old.startswith(f"{BUILD_REPOSITORY}:") and TEMPORARY_SEPARATOR not in old
             if old != name and (old == image.id or ours):
                 with suppress(EngineError):  # a container still uses it; the next build tries again
                     engine.remove_image(old)

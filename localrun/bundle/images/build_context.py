@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from localrun.bundle.images import cache as notes
+from localrun.bundle.images import file_cache
 from localrun.bundle.images.dockerignore import Ignore
 from localrun.bundle.images.source import ImageFolder
 from localrun.engines.base import DEFAULT_IGNORES
@@ -56,14 +56,14 @@ def _known_contents(folder: Path, entries: list[ContextEntry], cache: Path) -> s
     """The digest of everything in the folder, from the cache when no file's state has changed."""
     status = folder.stat()
     name = f"{status.st_dev:x}-{status.st_ino:x}"
-    states = _hash([[entry.metadata, notes.file_state(entry.status)] for entry in entries])
-    note = notes.read_entry(cache, "folders", name)
+    states = _hash([[entry.metadata, file_cache.file_state(entry.status)] for entry in entries])
+    note = file_cache.read_entry(cache, "folders", name)
     if note and note.get("states") == states and isinstance(note.get("contents"), str):
         return str(note["contents"])
     contents = _hash([[*entry.metadata, _content(folder, entry)] for entry in entries])
     newest = max((entry.status.st_ctime_ns for entry in entries), default=0)
-    if time.time_ns() - newest > notes.TIMESTAMP_RESOLUTION:
-        notes.write_entry(cache, "folders", name, {"states": states, "contents": contents})
+    if time.time_ns() - newest > file_cache.TIMESTAMP_RESOLUTION:
+        file_cache.write_entry(cache, "folders", name, {"states": states, "contents": contents})
     return contents
 
 

@@ -10,24 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from localrun.bundle.images.source import (
-    ArchivedImage,
-    ImageArchive,
-    ImageFolder,
-    ImageReference,
-    ImageSource,
-)
+from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageSource
 from localrun.engines.base import Engine, EngineImage, Progress, no_progress
-
-__all__ = [
-    "ArchivedImage",
-    "ImageArchive",
-    "ImageFolder",
-    "ImageReference",
-    "ImageSource",
-    "PullPolicy",
-    "ensure_image",
-]
 
 PullPolicy = Literal["never", "missing", "always"]
 
@@ -57,15 +41,15 @@ def ensure_image(
         progress(what, done, total)
 
     if isinstance(source, ImageArchive):
-        from localrun.bundle.images.load import load
+        from localrun.bundle.images.load import load_archive
 
-        return load(source, engine, cache=cache, progress=report, check_cancelled=check_cancelled)
+        return load_archive(source, engine, cache=cache, progress=report, check_cancelled=check_cancelled)
     if isinstance(source, ImageFolder):
-        from localrun.bundle.images.build import build
+        from localrun.bundle.images.build import build_folder
 
-        return build(source, engine, cache=cache, progress=report, check_cancelled=check_cancelled)
-    from localrun.bundle.images.pull import pull as fetch
+        return build_folder(source, engine, cache=cache, progress=report, check_cancelled=check_cancelled)
+    from localrun.bundle.images.pull import pull_image
 
-    return fetch(
+    return pull_image(
         source.reference, engine, policy=pull, cache=cache, progress=report, check_cancelled=check_cancelled
     )

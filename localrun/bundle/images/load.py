@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from localrun.bundle.images import cache as notes
+from localrun.bundle.images import file_cache
 from localrun.bundle.images.source import ArchivedImage, ImageArchive
 from localrun.engines.base import Engine, EngineImage, EngineInfo, Progress
 from localrun.errors import Cause, EngineError, ImageError
@@ -22,7 +22,7 @@ _ALIASES = {
 _ALSO_RUNS = {"amd64": "386", "arm64": "arm"}
 
 
-def load(
+def load_archive(
     archive: ImageArchive,
     engine: Engine,
     *,
@@ -40,7 +40,7 @@ def load(
     image = select_image(archive, engine.info())
     if found := _find(image, engine, cache):
         return found
-    with notes.lock(cache, image.id, check_cancelled):
+    with file_cache.lock(cache, image.id, check_cancelled):
         return _find(image, engine, cache) or _load(archive, image, engine, cache, progress)
 
 
@@ -72,7 +72,7 @@ def _find(image: ArchivedImage, engine: Engine, cache: Path) -> EngineImage | No
 
 def _find_remembered(image: ArchivedImage, engine: Engine, cache: Path) -> EngineImage | None:
     """Engines that keep images in containerd give them ids of their own; the cache knows which."""
-    note = notes.read_entry(cache, "images", image.id[7:])
+    note = file_cache.read_entry(cache, "images", image.id[7:])
     known = note.get("engine_id") if note else None
     return engine.find_image(known) if isinstance(known, str) and known else None
 
@@ -93,7 +93,7 @@ def _load(
             remedy="see whether something removes images, such as docker image prune, and run again",
         )
     if loaded != image.id:
-        notes.write_entry(cache, "images", image.id[7:], {"engine_id": loaded})
+        file_cache.write_entry(cache, "images", image.id[7:], {"engine_id": loaded})
     return found
 
 

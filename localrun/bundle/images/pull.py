@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localrun.bundle.images import cache as notes
+from localrun.bundle.images import file_cache
 from localrun.engines.base import Engine, EngineImage, Progress
 from localrun.errors import Cause, ImageError
 
@@ -18,7 +18,7 @@ _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,511}", re.ASCII)
 _ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}", re.ASCII)
 
 
-def pull(
+def pull_image(
     reference: str,
     engine: Engine,
     *,
@@ -43,7 +43,7 @@ def pull(
         return found
     if policy == "never" or is_id:
         raise _missing(reference, is_id)
-    with notes.lock(cache, reference, check_cancelled):
+    with file_cache.lock(cache, reference, check_cancelled):
         found = engine.find_image(reference) if policy != "always" else None
         return found or engine.pull_image(reference, progress)
 

@@ -19,12 +19,12 @@ from localrun.errors import ImageError
 
 LOADING = "loading image"
 
-REPOSITORY = "localrun/image"  # of what is loaded
+IMAGE_REPOSITORY = "localrun/image"  # of what is loaded
 
 
 def local_name(image: ArchivedImage) -> str:
     """The name under which the engine keeps an image that localrun loaded."""
-    return f"{REPOSITORY}:{image.id.removeprefix('sha256:')}"
+    return f"{IMAGE_REPOSITORY}:{image.id.removeprefix('sha256:')}"
 
 
 def retag(archive: ImageArchive, image: ArchivedImage, progress: Progress) -> Iterator[bytes]:

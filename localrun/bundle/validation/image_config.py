@@ -6,16 +6,15 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from localrun.bundle.images import archive_index as contents
-from localrun.bundle.images import build
-from localrun.bundle.images.ensure import ImageArchive, ImageReference
+from localrun.bundle.images.archive_index import ArchiveIndex, read_index
+from localrun.bundle.images.build import image_tag
+from localrun.bundle.images.source import ImageArchive, ImageReference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from localrun.bundle.images.archive_index import ArchiveIndex
-    from localrun.bundle.images.ensure import ArchivedImage
+    from localrun.bundle.images.source import ArchivedImage
     from localrun.bundle.reader import Bundle
     from localrun.engines.base import Engine, EngineImage
 
@@ -111,7 +110,7 @@ def from_bundle(bundle: Bundle, engine: Callable[[], Engine], cache: Path) -> Im
     """
     source = bundle.image
     if isinstance(source, ImageArchive):
-        return from_archive(source.images[0], contents.read_index(source.span), source.name)
-    name = source.reference if isinstance(source, ImageReference) else build.image_tag(source, cache)
+        return from_archive(source.images[0], read_index(source.span), source.name)
+    name = source.reference if isinstance(source, ImageReference) else image_tag(source, cache)
     found = engine().find_image(name)
     return from_engine(found, bundle.image_name) if found else None

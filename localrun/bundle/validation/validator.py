@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localrun.bundle import reader as bundles
-from localrun.bundle.images import archive_index, ensure
+from localrun.bundle.images import archive_index
 from localrun.bundle.images.compressed import CorruptArchive
-from localrun.bundle.images.ensure import ImageArchive
-from localrun.bundle.reader import Bundle
+from localrun.bundle.images.ensure import ensure_image
+from localrun.bundle.images.source import ImageArchive
+from localrun.bundle.reader import Bundle, read_bundle
 from localrun.bundle.validation import container_files, image_config, layers, program, upload
 from localrun.bundle.validation.findings import (
     EXTRACTION,
@@ -57,7 +57,7 @@ def validate(
     Raises `BundleError` when there is nothing at `path`.
     """
     try:
-        found = bundles.read_bundle(path, image=image, cache=cache, build_args=build_args)
+        found = read_bundle(path, image=image, cache=cache, build_args=build_args)
     except (BundleError, DescriptorError, ImageError) as error:
         if not path.exists():
             raise
@@ -147,7 +147,7 @@ class _Look:
 
     def _in_engine(self) -> Iterator[Finding]:
         engine = self._engine()
-        image = ensure.ensure_image(self._bundle.image, engine, cache=self._cache)
+        image = ensure_image(self._bundle.image, engine, cache=self._cache)
         self._portrait = image_config.from_engine(image, self._bundle.image_name)
         with container_files.open_container_files(engine, image.id) as files:
             yield from program.check(self._portrait, self._descriptor, files)

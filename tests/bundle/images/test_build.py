@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from localrun.bundle.images import ensure as images
-from localrun.bundle.images.build import REPOSITORY, build_labels
-from localrun.bundle.images.ensure import ImageFolder
+from localrun.bundle.images.build import BUILD_REPOSITORY, build_labels
+from localrun.bundle.images.ensure import ensure_image
+from localrun.bundle.images.source import ImageFolder
 from localrun.engines.base import ContainerSpec, EngineImage
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, ImageError
@@ -39,7 +39,7 @@ def built_from(folder: Path, engine: DockerEngine) -> list[EngineImage]:
 
 def ensure(engine: DockerEngine, folder: Path, **build_args: str) -> tuple[EngineImage, list[str]]:
     said: list[str] = []
-    made = images.ensure_image(
+    made = ensure_image(
         ImageFolder(folder, build_args=build_args),
         engine,
         cache=folder.parent / "cache",
@@ -51,7 +51,7 @@ def ensure(engine: DockerEngine, folder: Path, **build_args: str) -> tuple[Engin
 def test_a_folder_is_built_once_for_its_content(docker_engine: DockerEngine, folder: Path) -> None:
     first, said = ensure(docker_engine, folder)
     assert any("COPY program" in line for line in said)
-    assert first.tags[0].startswith(f"{REPOSITORY}:")
+    assert first.tags[0].startswith(f"{BUILD_REPOSITORY}:")
     assert ensure(docker_engine, folder) == (first, [])
 
 
@@ -145,7 +145,7 @@ def test_two_builds_of_the_same_at_once_make_one_image_and_leave_none_without_a_
     made: list[EngineImage] = []
 
     def build(cache: Path) -> None:
-        made.append(images.ensure_image(ImageFolder(folder), engine, cache=cache))
+        made.append(ensure_image(ImageFolder(folder), engine, cache=cache))
 
     # When both build at once, and the first runs a container of its image before the second is made
     threads = [threading.Thread(target=build, args=(folder.parent / name,)) for name in ("one", "two")]

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from localrun.bundle.images import build_context as contexts
-from localrun.bundle.images import cache as notes
+from localrun.bundle.images import build_context, file_cache
 from localrun.bundle.images.build_context import _walk, context_digest
 from localrun.bundle.images.dockerignore import Ignore
-from localrun.bundle.images.ensure import ImageFolder
+from localrun.bundle.images.source import ImageFolder
 from localrun.errors import Cause, ImageError
 
 
@@ -89,9 +88,9 @@ def test_ignored_files_do_not_count_but_the_dockerfile_always_does(folder: Path)
 
 
 def test_an_unchanged_folder_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notes, "TIMESTAMP_RESOLUTION", 0)
+    monkeypatch.setattr(file_cache, "TIMESTAMP_RESOLUTION", 0)
     before = of(folder)
-    monkeypatch.setattr(contexts, "_content", lambda *_: pytest.fail("a file was read"))
+    monkeypatch.setattr(build_context, "_content", lambda *_: pytest.fail("a file was read"))
     assert of(folder) == before
 
 

@@ -17,12 +17,12 @@ from typing import cast
 
 import pytest
 
-from localrun.bundle.images import ensure as images
 from localrun.bundle.images.archive import inspect
 from localrun.bundle.images.compressed import FileSpan
-from localrun.bundle.images.ensure import ImageArchive
+from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.images.load import select_image
 from localrun.bundle.images.retag import local_name, retag
+from localrun.bundle.images.source import ImageArchive
 from localrun.engines.base import Engine, EngineImage, EngineInfo
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, EngineError, ImageError, TaskKilled
@@ -60,7 +60,7 @@ class Shelf:
 def ensure(
     archive: ImageArchive, engine: object, cache: Path, *, check: Callable[[], None] = lambda: None
 ) -> EngineImage:
-    return images.ensure_image(archive, cast(Engine, engine), cache=cache, check_cancelled=check)
+    return ensure_image(archive, cast(Engine, engine), cache=cache, check_cancelled=check)
 
 
 @pytest.fixture
@@ -297,7 +297,7 @@ def test_a_cancelled_load_leaves_nothing_and_the_next_one_succeeds(
 PROGRAM = """
     import sys
     from pathlib import Path
-    from localrun.bundle.images import ensure
+    from localrun.bundle.images.ensure import ensure_image
     from localrun.engines.dockerd import DockerEngine
     from localrun.bundle.images.archive import inspect
     from localrun.bundle.images.compressed import FileSpan
@@ -308,7 +308,7 @@ PROGRAM = """
     engine = DockerEngine(None)
     print("ready", flush=True)
     sys.stdin.readline()
-    made = ensure.ensure(archive, engine, cache=cache, progress=lambda *step: loaded.append(step))
+    made = ensure_image(archive, engine, cache=cache, progress=lambda *step: loaded.append(step))
     print(made.id, bool(loaded))
     engine.close()
 """

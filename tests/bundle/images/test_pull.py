@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
-from localrun.bundle.images import ensure as images
-from localrun.bundle.images.ensure import ImageReference, PullPolicy
+from localrun.bundle.images.ensure import PullPolicy, ensure_image
+from localrun.bundle.images.source import ImageReference
 from localrun.engines.base import Engine, EngineImage, Progress
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, ImageError, TaskKilled
@@ -36,7 +36,7 @@ class Registry:
 
 
 def ensure(engine: Registry, reference: str, cache: Path, pull: PullPolicy = "missing") -> EngineImage:
-    return images.ensure_image(ImageReference(reference), cast(Engine, engine), cache=cache, pull=pull)
+    return ensure_image(ImageReference(reference), cast(Engine, engine), cache=cache, pull=pull)
 
 
 def refusal(engine: Registry, reference: str, cache: Path, pull: PullPolicy = "missing") -> ImageError:
@@ -93,7 +93,7 @@ def test_a_pull_can_be_given_up(tmp_path: Path) -> None:
 
     engine = Registry()
     with pytest.raises(TaskKilled):
-        images.ensure_image(
+        ensure_image(
             ImageReference("lab/count:1"), cast(Engine, engine), cache=tmp_path, check_cancelled=check
         )
     assert engine.pulled == []
@@ -103,5 +103,5 @@ def test_a_pull_can_be_given_up(tmp_path: Path) -> None:
 def test_a_real_engine_finds_an_image_by_its_name(
     docker_engine: DockerEngine, busybox: str, tmp_path: Path
 ) -> None:
-    made = images.ensure_image(ImageReference(busybox), docker_engine, cache=tmp_path, pull="never")
+    made = ensure_image(ImageReference(busybox), docker_engine, cache=tmp_path, pull="never")
     assert busybox in made.tags

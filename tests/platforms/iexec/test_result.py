@@ -12,8 +12,8 @@ import pytest
 
 from localrun.errors import Cause, LocalrunError, TaskKilled
 from localrun.platforms.iexec import collect
-from localrun.platforms.iexec import zip as packing
 from localrun.platforms.iexec.keccak import keccak_256
+from localrun.platforms.iexec.zip import ZIP_LIMIT
 from localrun.values import CollectedOutputs
 
 GOOD = {"deterministic-output-path": "/iexec_out/result.txt"}
@@ -238,7 +238,7 @@ def test_a_result_that_leads_out_of_the_folder_is_not_read(left: Left, tmp_path:
 def test_a_result_that_cannot_be_packed_so_small_is_too_large(
     left: Left, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "ZIP_LIMIT", 10_000)
+    monkeypatch.setattr("localrun.platforms.iexec.zip.ZIP_LIMIT", 10_000)
     left.write("noise", os.urandom(20_000))
     found = left.collected()
     refused(found, Cause.RESULT_TOO_LARGE, "can be uploaded")
@@ -248,7 +248,7 @@ def test_a_result_that_cannot_be_packed_so_small_is_too_large(
 
 
 def test_very_many_names_are_too_large_too(left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "ZIP_LIMIT", 10_000)
+    monkeypatch.setattr("localrun.platforms.iexec.zip.ZIP_LIMIT", 10_000)
     for number in range(200):
         left.write(f"z{number:029}", "")
     refused(left.collected(), Cause.RESULT_TOO_LARGE, "can be uploaded")
@@ -261,7 +261,7 @@ def test_a_huge_empty_file_is_not_packed_for_minutes(left: Left) -> None:
 
 
 def test_a_result_that_is_small_only_when_packed_is_warned_of(left: Left) -> None:
-    left.write("zeros", bytes(packing.ZIP_LIMIT + 1))
+    left.write("zeros", bytes(ZIP_LIMIT + 1))
     found = left.collected()
     assert found.cause is None
     assert "`iapp test` refuses it" in found.warnings[0]
@@ -284,7 +284,7 @@ def test_an_output_folder_that_is_gone_is_a_fault_of_the_app(left: Left) -> None
 def test_all_that_is_wrong_is_told_and_the_cause_is_the_first_that_the_worker_meets(
     left: Left, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "ZIP_LIMIT", 10_000)
+    monkeypatch.setattr("localrun.platforms.iexec.zip.ZIP_LIMIT", 10_000)
     left.write("n" * 40, os.urandom(20_000))
     left.write("computed.json", "{}")
     found = left.collected()

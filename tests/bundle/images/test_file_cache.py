@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun.bundle.images import cache as notes
+from localrun.bundle.images import file_cache
 from localrun.errors import TaskKilled
 
 
@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notes, "TIMESTAMP_RESOLUTION", 0)  # a file of this test counts as old at once
+    monkeypatch.setattr(file_cache, "TIMESTAMP_RESOLUTION", 0)  # a file of this test counts as old at once
 
 
 def never() -> None:
@@ -36,9 +36,9 @@ def never() -> None:
 
 
 def test_what_was_noted_is_recalled_while_the_file_stays_as_it_was(cache: Path, file: Path) -> None:
-    notes.save_facts(cache, "kind", file.stat(), {"a": 1})
-    assert notes.load_facts(cache, "kind", file.stat()) == {"a": 1}
-    assert notes.load_facts(cache, "other", file.stat()) is None
+    file_cache.save_facts(cache, "kind", file.stat(), {"a": 1})
+    assert file_cache.load_facts(cache, "kind", file.stat()) == {"a": 1}
+    assert file_cache.load_facts(cache, "other", file.stat()) is None
 
 
 @pytest.mark.parametrize(
@@ -52,45 +52,45 @@ def test_what_was_noted_is_recalled_while_the_file_stays_as_it_was(cache: Path, 
 def test_a_file_that_was_written_to_is_unknown(
     cache: Path, file: Path, change: Callable[[Path], object]
 ) -> None:
-    notes.save_facts(cache, "kind", file.stat(), {"a": 1})
+    file_cache.save_facts(cache, "kind", file.stat(), {"a": 1})
     change(file)
-    assert notes.load_facts(cache, "kind", file.stat()) is None
+    assert file_cache.load_facts(cache, "kind", file.stat()) is None
 
 
 def test_another_file_in_its_place_with_its_times_is_unknown(cache: Path, file: Path, tmp_path: Path) -> None:
-    notes.save_facts(cache, "kind", file.stat(), {"a": 1})
+    file_cache.save_facts(cache, "kind", file.stat(), {"a": 1})
     other = tmp_path / "other"
     other.write_text("CONTENT")
     os.utime(other, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
     other.replace(file)
-    assert notes.load_facts(cache, "kind", file.stat()) is None
+    assert file_cache.load_facts(cache, "kind", file.stat()) is None
 
 
 def test_a_file_so_fresh_that_a_write_might_not_show_is_not_noted(
     cache: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notes, "TIMESTAMP_RESOLUTION", 10**18)
-    notes.save_facts(cache, "kind", file.stat(), {"a": 1})
-    assert notes.load_facts(cache, "kind", file.stat()) is None
+    monkeypatch.setattr(file_cache, "TIMESTAMP_RESOLUTION", 10**18)
+    file_cache.save_facts(cache, "kind", file.stat(), {"a": 1})
+    assert file_cache.load_facts(cache, "kind", file.stat()) is None
 
 
 @pytest.mark.parametrize(
     "damage", [b"", b"{", b"[]", b'{"format": 0}', b"\xff\xfe", b'{"format": 1, "state": []}']
 )
 def test_a_damaged_note_is_ignored_and_written_anew(cache: Path, file: Path, damage: bytes) -> None:
-    notes.save_facts(cache, "kind", file.stat(), {"a": 1})
+    file_cache.save_facts(cache, "kind", file.stat(), {"a": 1})
     next((cache / "kind").iterdir()).write_bytes(damage)
-    assert notes.load_facts(cache, "kind", file.stat()) is None
-    notes.save_facts(cache, "kind", file.stat(), {"a": 2})
-    assert notes.load_facts(cache, "kind", file.stat()) == {"a": 2}
+    assert file_cache.load_facts(cache, "kind", file.stat()) is None
+    file_cache.save_facts(cache, "kind", file.stat(), {"a": 2})
+    assert file_cache.load_facts(cache, "kind", file.stat()) == {"a": 2}
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, file: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where a folder should be")
-    notes.save_facts(blocked, "kind", file.stat(), {"a": 1})
-    assert notes.load_facts(blocked, "kind", file.stat()) is None
-    with notes.lock(blocked, "key", never):
+    file_cache.save_facts(blocked, "kind", file.stat(), {"a": 1})
+    assert file_cache.load_facts(blocked, "kind", file.stat()) is None
+    with file_cache.lock(blocked, "key", never):
         pass
     assert blocked.read_text() == "a file where a folder should be"
 
@@ -98,15 +98,15 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path, file: Path) 
 def test_only_so_many_notes_are_kept_and_the_newest_survive(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notes, "ENTRY_LIMIT", 3)
+    monkeypatch.setattr(file_cache, "ENTRY_LIMIT", 3)
     for number in range(6):
-        notes.write_entry(cache, "kind", str(number), {})
+        file_cache.write_entry(cache, "kind", str(number), {})
         os.utime(cache / "kind" / f"{number}.json", (number, number))
     assert sorted(path.stem for path in (cache / "kind").iterdir()) == ["3", "4", "5"]
 
 
 def test_notes_leave_no_drafts(cache: Path, file: Path) -> None:
-    notes.save_facts(cache, "kind", file.stat(), {"a": 1})
+    file_cache.save_facts(cache, "kind", file.stat(), {"a": 1})
     assert [path.suffix for path in (cache / "kind").iterdir()] == [".json"]
 
 
@@ -116,12 +116,12 @@ def test_a_lock_lets_one_in_at_a_time(cache: Path) -> None:
     def second() -> None:
         inside.wait()
         entered.set()
-        with notes.lock(cache, "key", never):
+        with file_cache.lock(cache, "key", never):
             order.append("second")
 
     thread = threading.Thread(target=second)
     thread.start()
-    with notes.lock(cache, "key", never):
+    with file_cache.lock(cache, "key", never):
         inside.set()
         entered.wait()
         order.append("first")
@@ -130,14 +130,18 @@ def test_a_lock_lets_one_in_at_a_time(cache: Path) -> None:
 
 
 def test_waiting_for_a_lock_can_be_given_up(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notes, "POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(file_cache, "POLL_INTERVAL", 0.01)
     calls = iter(range(10))
 
     def check() -> None:
         if next(calls) == 2:
             raise TaskKilled("enough")
 
-    with notes.lock(cache, "key", never), pytest.raises(TaskKilled), notes.lock(cache, "key", check):
+    with (
+        file_cache.lock(cache, "key", never),
+        pytest.raises(TaskKilled),
+        file_cache.lock(cache, "key", check),
+    ):
         pytest.fail("two are inside")
-    with notes.lock(cache, "key", never):
+    with file_cache.lock(cache, "key", never):
         pass
