@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from localrun.platforms.vocabulary.task_system import STATUSES
 from localrun.server.responses import to_iso
 from localrun.task.record import StepRecord, TaskRecord
-from localrun.task.states import TaskState
-
-_S = TaskState
-# the words of the guide's world
-STATUSES: dict[TaskState, str] = {
-    _S.CREATED: "received",
-    _S.PROVISIONED: "received",
-    _S.QUEUING: "received",
-    _S.QUEUED: "received",
-    _S.PENDING: "processing",
-    _S.RUNNING: "processing",
-    _S.FINISHED: "completed",
-    _S.FAILED: "error",
-    _S.KILLED: "cancelled",
-}
 
 
 def summary(record: TaskRecord) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from localrun.platforms.vocabulary import glossary
 from localrun.platforms.vocabulary.systems import LOCALRUN, SYSTEMS
 from localrun.platforms.vocabulary.term import Term, make_terms, normalize, parse_situations
 from localrun.platforms.vocabulary.translation import Translation
-from localrun.server.views import STATUSES
 from localrun.task.states import StepName, TaskState
 
 
@@ -472,11 +471,6 @@ def test_iexec_says_why_a_replicate_failed() -> None:
     )
     assert ending(StepName.TASK, Cause.DISK_FULL)[2] == "APP_COMPUTE_FAILED"
     assert ending(StepName.OUTPUTS, Cause.DISK_FULL)[2] == "POST_COMPUTE_OUT_FOLDER_ZIP_FAILED"
-
-
-def test_the_server_and_the_vocabulary_say_the_same() -> None:
-    spoken = {state: glossary.translate(state, None, None, "task-system").status for state in TaskState}
-    assert spoken == STATUSES
 
 
 def test_a_system_that_is_not_known_is_refused() -> None:

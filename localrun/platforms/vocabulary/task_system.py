@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from localrun.platforms.vocabulary.term import make_terms
+from localrun.task.states import TaskState
 
 _SYSTEM = "task-system"
+
+STATUSES: dict[TaskState, str] = {
+    TaskState.CREATED: "received",
+    TaskState.PROVISIONED: "received",
+    TaskState.QUEUING: "received",
+    TaskState.QUEUED: "received",
+    TaskState.PENDING: "processing",
+    TaskState.RUNNING: "processing",
+    TaskState.FINISHED: "completed",
+    TaskState.FAILED: "error",
+    TaskState.KILLED: "cancelled",
+}
 
 # fmt: off
 TERMS = (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from localrun.errors import Cause
 from localrun.platforms.vocabulary.systems import SYSTEMS
+from localrun.platforms.vocabulary.task_system import STATUSES
 from localrun.task.states import StepName, TaskState
 
 _S, _C = TaskState, Cause
@@ -155,18 +156,6 @@ _IEXEC_CAUSES: dict[Cause, tuple[str, str, str]] = {
 }
 _PACKING = (_RUN, "COMPUTE_FAILED", "POST_COMPUTE_OUT_FOLDER_ZIP_FAILED")
 
-_TASK_SYSTEM: dict[TaskState, str] = {
-    _S.CREATED: "received",
-    _S.PROVISIONED: "received",
-    _S.QUEUING: "received",
-    _S.QUEUED: "received",
-    _S.PENDING: "processing",
-    _S.RUNNING: "processing",
-    _S.FINISHED: "completed",
-    _S.FAILED: "error",
-    _S.KILLED: "cancelled",
-}
-
 
 def translate(state: TaskState, step: StepName | None, cause: Cause | None, system: str) -> Translation:
     """See `localrun.platforms.vocabulary.glossary.translate`."""
@@ -179,7 +168,7 @@ def translate(state: TaskState, step: StepName | None, cause: Cause | None, syst
         return Translation(system, shown, code)
     if system == "iexec":
         return _iexec(state, step, cause)
-    return Translation(system, _TASK_SYSTEM[state], _TASK_SYSTEM[state])
+    return Translation(system, STATUSES[state], STATUSES[state])
 
 
 def _app_engine(state: TaskState, cause: Cause | None) -> Translation:
