@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from localrun.platforms.vocabulary import glossary, systems
+from localrun.platforms import vocabulary
+from localrun.platforms.vocabulary import systems
 from localrun.task.states import StepName, TaskState
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ as_system = click.option(
 
 def translate(record: TaskRecord, system: str) -> Translation:
     """A task in the words of a system."""
-    return glossary.translate(record.state, record.step, _cause(record), system)
+    return vocabulary.translate(record.state, record.step, _cause(record), system)
 
 
 def _cause(record: TaskRecord) -> Cause | None:
@@ -51,7 +52,7 @@ def history(record: TaskRecord, system: str) -> Iterator[tuple[str, float]]:
 def translations(record: TaskRecord, system: str) -> Iterator[tuple[Translation, float]]:
     """A task at each moment that a state or a step began, in the words of a system."""
     for state, step, since in _moments(record):
-        yield glossary.translate(state, step, _cause(record) if state.is_final else None, system), since
+        yield vocabulary.translate(state, step, _cause(record) if state.is_final else None, system), since
 
 
 def _moments(record: TaskRecord) -> Iterator[tuple[TaskState, StepName | None, float]]:

@@ -11,13 +11,13 @@ import click
 from localrun.cli import options
 from localrun.console.streams import print_out
 from localrun.errors import Cause, UsageError
-from localrun.platforms.vocabulary import glossary
+from localrun.platforms.vocabulary import glossary, translate
 from localrun.platforms.vocabulary.systems import LOCALRUN, SYSTEMS, TITLES
+from localrun.platforms.vocabulary.term import Term, normalize
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from localrun.platforms.vocabulary.term import Term
     from localrun.platforms.vocabulary.translation import Translation
 
 _WIDTH = 28
@@ -79,8 +79,6 @@ def _remedy(asked: str) -> str:
 
 
 def _with(asked: str) -> list[str]:
-    from localrun.platforms.vocabulary.term import normalize
-
     part = normalize(asked)
     names = dict.fromkeys(word.name for word in glossary.terms())
     return [name for name in names if part in normalize(name)] if len(part) > 3 else []
@@ -143,7 +141,7 @@ def _elsewhere(word: Term) -> Iterator[Translation]:
     # a cause alone says nothing of its step: most tasks end in their own
     step = here.step or (StepName.TASK if here.cause else None)
     for system in SYSTEMS:
-        yield glossary.translate(here.state, step, here.cause, system)
+        yield translate(here.state, step, here.cause, system)
 
 
 def _catalogue(words: tuple[Term, ...]) -> Iterator[str]:

@@ -1,78 +1,77 @@
-"""The words of four systems, and what they mean on one machine: tables only.
-
-Nothing but names is imported here: a table is read when a word of it is asked for.
-"""
+"""Look up the terms of all systems."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
 
-if TYPE_CHECKING:
-    from localrun.errors import Cause
-    from localrun.platforms.vocabulary.term import Term
-    from localrun.platforms.vocabulary.translation import Translation
-    from localrun.task.states import StepName, TaskState
+from localrun.platforms.vocabulary import (
+    app_engine,
+    enclave,
+    iexec,
+    iexec_causes,
+    inductiva,
+    kubernetes,
+    local,
+    task_system,
+)
+from localrun.platforms.vocabulary.term import Term, normalize
+from localrun.suggestions import closest
 
-
-def translate(state: TaskState, step: StepName | None, cause: Cause | None, system: str) -> Translation:
-    """The words of `system`, one of `SYSTEMS`, for a task in this state and step, with this cause."""
-    from localrun.platforms.vocabulary.translation import translate
-
-    return translate(state, step, cause, system)
+_ALL_TERMS = (
+    *local.TERMS,
+    *app_engine.TERMS,
+    *kubernetes.TERMS,
+    *inductiva.TERMS,
+    *iexec.TERMS,
+    *iexec_causes.TERMS,
+    *enclave.TERMS,
+    *task_system.TERMS,
+)
+_MAX_COMPARED = 60  # characters
+_MIN_LENGTH = 8  # characters of a one-word term that is recognised inside a line
 
 
 def terms(system: str | None = None) -> tuple[Term, ...]:
-    """Every known word, or those of one system, in the order in which they are met."""
-    from localrun.platforms.vocabulary.all_terms import ALL_TERMS
-
-    return tuple(word for word in ALL_TERMS if system in (None, word.system))
+    """Return all terms, or those of one system, in the order in which users meet them."""
+    return tuple(term for term in _ALL_TERMS if system in (None, term.system))
 
 
 def look_up(text: str) -> tuple[Term, ...]:
-    """All meanings of a word; letter case and what separates its parts do not matter."""
-    from localrun.platforms.vocabulary.term import normalize
-
+    """Return all meanings of a term, ignoring letter case and separators."""
     wanted = normalize(text)
-    return tuple(word for word in terms() if wanted in map(normalize, word.spellings))
+    return tuple(term for term in _ALL_TERMS if wanted in map(normalize, term.spellings))
 
 
 def find_terms(text: str) -> tuple[Term, ...]:
-    """The words that a whole line holds, such as one of `kubectl describe`, in their order there.
+    """Return the terms in a line of text, e.g. one of `kubectl describe`, in order of appearance.
 
-    Of a word without parts, such as `Completed`, the letters must be the same, and no fewer than eight.
+    A one-word term such as `Completed` must match in letter case and have at least eight letters.
     """
-    parts = _parts(text.casefold())
-    exact = set(_parts(text))
+    words = _split(text.casefold())
+    exact = set(_split(text))
     found: dict[str, tuple[int, Term]] = {}
-    for word in terms():
-        for name in word.spellings:
-            place = _place(_parts(name.casefold()), parts)
-            if place is not None and (len(_parts(name)) > 1 or (len(name) >= _LONG and name in exact)):
-                found.setdefault(f"{word.system} {word.kind} {word.name}", (place, word))
-    return tuple(word for _, word in sorted(found.values(), key=lambda one: one[0]))
+    for term in _ALL_TERMS:
+        for name in term.spellings:
+            position = _position(_split(name.casefold()), words)
+            if position is None:
+                continue
+            if len(_split(name)) > 1 or (len(name) >= _MIN_LENGTH and name in exact):
+                found.setdefault(f"{term.system} {term.kind} {term.name}", (position, term))
+    return tuple(term for _, term in sorted(found.values(), key=lambda item: item[0]))
 
 
-def _parts(text: str) -> list[str]:
-    import re
-
+def _split(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", text)
 
 
-def _place(wanted: list[str], parts: list[str]) -> int | None:
-    starts = range(len(parts) - len(wanted) + 1) if wanted else ()
-    return next((start for start in starts if parts[start : start + len(wanted)] == wanted), None)
+def _position(wanted: list[str], words: list[str]) -> int | None:
+    starts = range(len(words) - len(wanted) + 1) if wanted else ()
+    return next((start for start in starts if words[start : start + len(wanted)] == wanted), None)
 
 
 def closest_term(text: str) -> str | None:
-    """The known word that looks most like `text`; None when none does."""
-    from localrun.platforms.vocabulary.term import normalize
-    from localrun.suggestions import closest
-
-    # by their ends: what is compared may not be long, and the longest words differ there
-    ends = {normalize(name)[-_LONGEST:]: name for word in terms() for name in word.spellings}
-    found = closest(normalize(text)[-_LONGEST:], ends)
+    """Return the known term most similar to `text`, or None."""
+    # compare the last characters only: the longest terms share their beginning
+    ends = {normalize(name)[-_MAX_COMPARED:]: name for term in _ALL_TERMS for name in term.spellings}
+    found = closest(normalize(text)[-_MAX_COMPARED:], ends)
     return None if found is None else ends[found]
-
-
-_LONGEST = 60
-_LONG = 8

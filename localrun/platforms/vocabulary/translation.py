@@ -158,7 +158,7 @@ _PACKING = (_RUN, "COMPUTE_FAILED", "POST_COMPUTE_OUT_FOLDER_ZIP_FAILED")
 
 
 def translate(state: TaskState, step: StepName | None, cause: Cause | None, system: str) -> Translation:
-    """See `localrun.platforms.vocabulary.glossary.translate`."""
+    """Return the terms of `system`, one of `SYSTEMS`, for a task in this state and step, with this cause."""
     if system not in SYSTEMS:
         raise ValueError(f"{system!r} is not one of {', '.join(SYSTEMS)}")
     if system == "app-engine":
