@@ -1,1 +1,1 @@
-"""What people see in a terminal: progress, results and summaries."""
+"""Terminal output: progress, results and summaries."""

@@ -1,4 +1,4 @@
-"""Files that another process writes: read on, each time from where it was left."""
+"""Incremental reading of files that another process writes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ _CHUNK = 64 * 1024
 
 
 class FileFollower:
-    """A file, from where it was read last. It may be made anew with the same beginning, by who carries on."""
+    """Reads a file from where it was last read.
+
+    A process that resumes a task rewrites the file with the same beginning, so the position stays valid.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -17,7 +20,7 @@ class FileFollower:
         self.is_truncated = False
 
     def read_new(self) -> Iterator[bytes]:
-        """What was added, in pieces."""
+        """Yield the data that was added since the last read, in chunks."""
         try:
             stream = self._path.open("rb")
         except FileNotFoundError:
@@ -29,7 +32,7 @@ class FileFollower:
                 yield data
 
     def read_tail(self, size: int) -> bytes:
-        """The last bytes; `left_out` says whether there are others before them."""
+        """Return the lines in the last `size` bytes. Sets `is_truncated` if the file holds more."""
         with self._path.open("rb") as stream:
             end = stream.seek(0, 2)
             self.is_truncated = end > size

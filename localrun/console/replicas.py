@@ -1,4 +1,4 @@
-"""What is said of a task's replicas, for people."""
+"""Describe the replicas of a task."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ _DIGITS = 18  # of a digest: enough to tell results apart
 
 
 def facts(record: TaskRecord) -> Iterator[tuple[str, str]]:
-    """(label, text) for a task with replicas, or for one of them; nothing for any other task."""
+    """Yield (label, text) pairs for a replicated task or a replica; nothing for any other task."""
     if record.replica is not None:
-        yield "replica", _which(record.replica)
+        yield "replica", _describe_replica(record.replica)
     if record.replication is not None:
-        yield "replicas", _how_many(record, record.replication)
-        yield from _all(record.replication)
+        yield "replicas", _describe_agreement(record, record.replication)
+        yield from _details(record.replication)
 
 
-def _which(replica: Replica) -> str:
+def _describe_replica(replica: Replica) -> str:
     varied = ", ".join(f"{name} {value}" for name, value in replica.varied.items())
     return escape_control_chars(
-        f"number {replica.number} of the task {short_id(replica.parent_id)}, with {varied}"
+        f"number {replica.number} of task {short_id(replica.parent_id)}, with {varied}"
     )
 
 
-def _how_many(record: TaskRecord, replication: Replication) -> str:
+def _describe_agreement(record: TaskRecord, replication: Replication) -> str:
     count = len(replication.ids)
-    told = record.message if record.state is TaskState.FINISHED else str(count)
+    result = record.message if record.state is TaskState.FINISHED else str(count)
     which = f"`localrun logs {record.short_id}/1` to `.../{count}`"
-    return escape_control_chars(f"{told}; {replication.agree} must agree; each is a task: {which}")
+    return escape_control_chars(f"{result}; {replication.agree} must agree; each is a task: {which}")
 
 
-def _all(replication: Replication) -> Iterator[tuple[str, str]]:
+def _details(replication: Replication) -> Iterator[tuple[str, str]]:
     for group in replication.groups:
         numbers = ", ".join(map(str, group.replicas))
         yield f"result of {numbers}", f"{group.digest[:_DIGITS]}..."
@@ -43,9 +43,9 @@ def _all(replication: Replication) -> Iterator[tuple[str, str]]:
     for name, values in replication.varied.items():
         yield f"varied {name}", escape_control_chars(", ".join(value or "-" for value in values))
     for name, value in replication.unvaried.items():
-        yield f"kept {name}", escape_control_chars(f"{value} (the image or the task sets it)")
+        yield f"fixed {name}", escape_control_chars(f"{value} (set by the image or the task)")
 
 
 def fact_lines(record: TaskRecord) -> Iterator[str]:
-    """One line for each fact."""
+    """Return one line per fact."""
     return (f"{label}: {text}" for label, text in facts(record))

@@ -1,4 +1,4 @@
-"""What a task gave: as one JSON record, as plain lines, or as the table that closes a run."""
+"""The result of a task: as a JSON record, as plain lines, or as a table."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ KEYS = (
 
 
 def print_json(value: Any) -> None:
-    """One line, in ASCII: it arrives whole whatever the encoding."""
+    """Print a value as one line of ASCII, which any encoding can represent."""
     print_out(json.dumps(value, allow_nan=False))
 
 
 def as_fields(record: TaskRecord) -> Fields:
-    """A task as the JSON record of the command; the order of the keys is part of it."""
+    """Return the JSON record of a task. The order of the keys is part of the format."""
     plain = record.as_dict()
     plain["image"] = record.image or record.image_name or None
     plain["steps"] = [_step_fields(step) for step in record.steps]
@@ -49,7 +49,7 @@ def _step_fields(step: StepRecord) -> Fields:
 
 
 def failure_fields(error: LocalrunError, bundle: str | None = None) -> Fields:
-    """The same record for a command that failed before there was a task."""
+    """Return the JSON record of a command that failed before it created a task."""
     found: Fields = dict.fromkeys(KEYS)
     found |= {"inputs": {}, "outputs": {}, "warnings": [], "steps": [], "timings": {}, "bundle": bundle}
     found["state"] = "KILLED" if error.cause is Cause.KILLED else "FAILED"
@@ -59,12 +59,12 @@ def failure_fields(error: LocalrunError, bundle: str | None = None) -> Fields:
 
 
 def value_text(value: Any) -> str:
-    """A value in one line: text as it is, the rest as JSON."""
+    """Format a value as one line: a string as it is, anything else as JSON."""
     return escape_control_chars(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def output_size(value: Any, folder: Path) -> int | None:
-    """The bytes of an output that is a file or a folder in the task's folder; None for another value."""
+    """Return the size in bytes of a file or folder output below `folder`; None for any other value."""
     if not isinstance(value, str) or not value.startswith(f"{folder}/"):
         return None
     try:
@@ -75,7 +75,7 @@ def output_size(value: Any, folder: Path) -> int | None:
 
 
 def total_seconds(record: TaskRecord) -> float | None:
-    """Seconds from the reading of the bundle to the end."""
+    """Return the seconds from reading the bundle to the end of the task."""
     return (
         None
         if record.ended_at is None
@@ -83,8 +83,8 @@ def total_seconds(record: TaskRecord) -> float | None:
     )
 
 
-def _place(value: Any, folders: Iterable[Path]) -> tuple[str, str] | None:
-    """Where an output lies that is a file, a folder or an array of files, and how much that is."""
+def _locate(value: Any, folders: Iterable[Path]) -> tuple[str, str] | None:
+    """Return the path and the formatted size of an output that is a file, a folder or an array of files."""
     path = _path_of(value)
     sizes = (output_size(path, folder) for folder in folders)
     size = next((size for size in sizes if size is not None), None)
@@ -96,26 +96,26 @@ def _place(value: Any, folders: Iterable[Path]) -> tuple[str, str] | None:
 
 
 def _path_of(value: Any) -> str | None:
-    """The path that a value is, or the folder in which the files of an array lie."""
+    """Return the path that a value holds; for an array of files, their common folder."""
     if isinstance(value, str):
         return value
     found = {_path_of(item) for item in value} if isinstance(value, list) else set()
-    parents = {path and os.path.dirname(path) for path in found}  # noqa: PTH120 - texts that may be no paths
+    parents = {path and os.path.dirname(path) for path in found}  # noqa: PTH120 - may not be paths
     return parents.pop() if len(parents) == 1 else None
 
 
 def output_lines(outputs: Mapping[str, Any], folders: Iterable[Path]) -> Iterator[str]:
-    """`name: value` for each output, files with their size; of an array of files the folder."""
+    """Yield `name: value` per output; files with their size, an array of files as its folder."""
     known = list(folders)
     for name, value in outputs.items():
-        place = _place(value, known)
+        place = _locate(value, known)
         yield f"{name}: " + (
             value_text(value) if place is None else f"{escape_control_chars(place[0])} ({place[1]})"
         )
 
 
 def print_outputs(outputs: Mapping[str, Any], folders: Iterable[Path]) -> None:
-    """The outputs alone."""
+    """Print only the outputs."""
     for line in output_lines(outputs, folders):
         print_out(line)
 
@@ -123,7 +123,7 @@ def print_outputs(outputs: Mapping[str, Any], folders: Iterable[Path]) -> None:
 def print_result(
     record: TaskRecord, outputs: Mapping[str, Any], folders: Iterable[Path], environ: Mapping[str, str]
 ) -> None:
-    """What closes a run: a table on a terminal, else lines."""
+    """Print the result of a run: a table on a terminal, plain lines elsewhere."""
     if is_terminal(sys.stdout, environ):
         from localrun.console.display.terminal import make_console
 
@@ -134,7 +134,7 @@ def print_result(
 
 
 def print_plain(record: TaskRecord, outputs: Mapping[str, Any], folders: Iterable[Path]) -> None:
-    """The closing lines where there is no terminal."""
+    """Print the result of a run as plain lines."""
     for line in output_lines(outputs, folders):
         print_out(f"output {line}")
     print_out(f"time {_times(record)}")
@@ -144,11 +144,11 @@ def print_plain(record: TaskRecord, outputs: Mapping[str, Any], folders: Iterabl
     print_out(f"{record.state} {record.id}")
 
 
-def _times(record: TaskRecord, between: str = ", ") -> str:
+def _times(record: TaskRecord, separator: str = ", ") -> str:
     parts = [
         f"{name} {format_duration(seconds)}" for name, seconds in record.timings.items() if seconds >= 0.0005
     ]
-    return f"{format_duration(total_seconds(record) or 0.0)}: {between.join(parts)}"
+    return f"{format_duration(total_seconds(record) or 0.0)}: {separator.join(parts)}"
 
 
 def print_table(
@@ -158,7 +158,7 @@ def print_table(
     folders: Iterable[Path],
     separator: str = ", ",
 ) -> None:
-    """The closing table on a terminal."""
+    """Print the result of a run as a table."""
     from rich.table import Table
     from rich.text import Text
 
@@ -181,7 +181,7 @@ def _cells(name: str, value: Any, folders: Iterable[Path]) -> Iterator[Renderabl
     from rich.text import Text
 
     yield Text(escape_control_chars(name), "bold not dim")
-    place = _place(value, folders)
+    place = _locate(value, folders)
     if place is None:
         yield Text(value_text(value))
     else:
@@ -189,6 +189,6 @@ def _cells(name: str, value: Any, folders: Iterable[Path]) -> Iterator[Renderabl
 
 
 def shorten_path(path: str) -> str:
-    """A path as seen from here, when it is below."""
+    """Return a path relative to the working directory if it is below it."""
     here = f"{Path.cwd()}/"
     return path.removeprefix(here) if path.startswith(here) else path

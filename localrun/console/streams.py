@@ -1,4 +1,4 @@
-"""Standard output and error: closed pipes, narrow encodings, and what is a terminal."""
+"""Standard output and error: closed pipes, narrow encodings and terminal detection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
 
 def prepare() -> None:
-    """Let any text be written whatever the encoding: what it lacks is shown as `\\xe4`."""
+    """Make stdout and stderr accept any text: unencodable characters are written as `\\xe4`."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the shell's `>&-`
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
@@ -22,14 +22,14 @@ def prepare() -> None:
 
 
 def is_terminal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether somebody watches, on a terminal that can move its cursor."""
+    """Return whether a stream is a terminal that can move its cursor."""
     return stream.isatty() and environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
 
 
 def shows_unicode(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether check marks and bars may be drawn.
+    """Return whether check marks and bars can be drawn.
 
-    Python takes the C locale for UTF-8, and then says so in LC_CTYPE (PEP 538); terminals do not.
+    Python coerces the C locale to UTF-8 and sets LC_CTYPE (PEP 538); terminals do not.
     """
     kind = environ.get("LC_CTYPE", "")
     kind = "" if kind in _COERCED else kind
@@ -39,19 +39,21 @@ def shows_unicode(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def write(stream: TextIO, text: str) -> bool:
-    """Write and flush; False when nobody reads any more, and then nothing more is tried."""
+    """Write and flush. Return False, and discard all further output, if the reader is gone."""
     try:
         stream.write(text)
         stream.flush()
-    except (BrokenPipeError, ValueError):  # ValueError: it was closed
+    except (BrokenPipeError, ValueError):  # ValueError: the stream is closed
         redirect_to_devnull(stream)
         return False
     return True
 
 
 class LenientStream:
-    """A stream that takes anything: when it can be written no more (its reader is gone, the terminal was
-    closed, the disk is full), the text is lost and the program goes on.
+    """A stream whose writes never fail.
+
+    Text is discarded once the stream is unwritable: its reader is gone, the terminal was closed or the disk
+    is full.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -60,51 +62,51 @@ class LenientStream:
         self.is_closed = False
 
     def write(self, text: str) -> int:
-        """Write what can be written."""
+        """Write `text`, or discard it if the stream is unwritable."""
         if not self.is_closed:
             try:
                 self._stream.write(text)
             except (OSError, ValueError):
-                self._lose()
+                self._close()
         return len(text)
 
     def flush(self) -> None:
-        """Send it on its way."""
+        """Flush the stream."""
         if not self.is_closed:
             try:
                 self._stream.flush()
             except (OSError, ValueError):
-                self._lose()
+                self._close()
 
-    def _lose(self) -> None:
+    def _close(self) -> None:
         self.is_closed = True
         redirect_to_devnull(self._stream)
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return whether the stream is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
-        """The number of its file; a terminal's width is asked by it."""
+        """Return the file descriptor, which `rich` uses to query the terminal's width."""
         return self._stream.fileno()
 
 
 def redirect_to_devnull(stream: TextIO) -> None:
-    """Lead a stream whose reader is gone into nothing, so that its last flush at the end fails no more."""
+    """Redirect a stream whose reader is gone to /dev/null, so the flush at exit does not fail."""
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):
         return
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, descriptor)
-    os.close(nothing)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, descriptor)
+    os.close(devnull)
 
 
 def print_out(text: str) -> None:
-    """A result: one line on standard output."""
+    """Print a line of results to standard output."""
     write(sys.stdout, text + "\n")
 
 
 def print_err(text: str) -> None:
-    """What is not a result: one line on standard error."""
+    """Print a line that is not a result to standard error."""
     write(sys.stderr, text + "\n")

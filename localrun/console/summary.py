@@ -1,4 +1,4 @@
-"""What a task came to: its time, its usage and its data, as facts and as a text for people."""
+"""The summary of a task: its time, usage and data, as JSON-ready fields and as text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Facts = dict[str, Any]
 HistoryEntry = tuple[str, float]  # a state, and when it was entered
 
 _S = TaskState
-# operation -> the state in which it is done, in their order; `bundle` comes before the task is known
+# operation -> the state in which it happens, in order; `bundle` precedes the creation of the task
 _OPERATIONS: dict[str, TaskState] = {
     "bundle": _S.CREATED,
     "inputs": _S.CREATED,
@@ -36,85 +36,85 @@ _STEPS = {
     "permissions": StepName.PERMISSIONS,
     "run": StepName.TASK,
     "outputs": StepName.OUTPUTS,
-    "remove": StepName.OUTPUTS,  # what comes after it has no step of its own
+    "remove": StepName.OUTPUTS,  # removal has no step of its own
 }
 
 
 def overview(
     record: TaskRecord, workspace: Workspace, now: float, history: Iterable[HistoryEntry] | None = None
 ) -> Facts:
-    """The time in every state, the operations in each, and the sizes of the data; ready for JSON.
+    """Return the time in each state, the operations in it, and the sizes of the data, ready for JSON.
 
-    Times are seconds since 1970, durations seconds, sizes bytes. `now` ends what goes on still. `history`
-    is that of the record in the words of another system.
+    Times are seconds since 1970, durations seconds, sizes bytes. `now` is the end of ongoing states.
+    `history` is the record's history in the terms of another system.
     """
     entries = [(str(word), since) for word, since in (record.history if history is None else history)]
     return {
-        "timeline": _stays(record, entries, now),
+        "timeline": _states(record, entries, now),
         "data": {
-            "inputs": _amount(workspace.inputs, more=sum(_mounted(record))),
-            "outputs": _amount(workspace.outputs),
+            "inputs": _count_files(workspace.inputs, more=sum(_mounted_sizes(record))),
+            "outputs": _count_files(workspace.outputs),
             "log": _size(workspace.log),
         },
     }
 
 
-def _stays(record: TaskRecord, entries: list[HistoryEntry], now: float) -> list[Facts]:
+def _states(record: TaskRecord, entries: list[HistoryEntry], now: float) -> list[Facts]:
     ends: list[float | None] = [since for _, since in entries[1:]]
-    stays: list[Facts] = []
+    timeline: list[Facts] = []
     for (word, since), until in zip(entries, [*ends, None], strict=False):
         ongoing = until is None and not record.state.is_final
         last = now if ongoing else until
         seconds = None if last is None else max(0.0, last - since)
-        stays.append(
+        timeline.append(
             {"state": word, "started": since, "seconds": seconds, "ongoing": ongoing, "operations": []}
         )
-    for moment, operation in _operations(record):
-        fitting = [stay for stay in stays if stay["started"] <= moment]
-        if stays:
-            (fitting or stays)[-1 if fitting else 0]["operations"].append(operation)
-    return stays
+    for when, operation in _operations(record):
+        earlier = [entry for entry in timeline if entry["started"] <= when]
+        if timeline:
+            (earlier or timeline)[-1 if earlier else 0]["operations"].append(operation)
+    return timeline
 
 
 def _operations(record: TaskRecord) -> Iterator[tuple[float, Facts]]:
-    """Each with the moment that says in which state it was done: the last time that the task was there."""
+    """Yield each operation with a time that falls into its state: the last time the task entered it."""
     seconds = dict(record.timings)
-    moments = dict(record.history)
-    if _S.CREATED in moments and _S.PROVISIONED in moments:
-        seconds["inputs"] = moments[_S.PROVISIONED] - moments[_S.CREATED]
+    entered = dict(record.history)
+    if _S.CREATED in entered and _S.PROVISIONED in entered:
+        seconds["inputs"] = entered[_S.PROVISIONED] - entered[_S.CREATED]
     steps = {step.name: step for step in record.steps}
-    for name in sorted(seconds, key=_place):
+    for name in sorted(seconds, key=_rank):
         step = steps.get(_STEPS[name]) if name in _STEPS else None
-        moment = moments.get(_OPERATIONS.get(name, _S.RUNNING), record.ended_at or record.created_at)
+        when = entered.get(_OPERATIONS.get(name, _S.RUNNING), record.ended_at or record.created_at)
         if step is not None and step.started is not None:
-            moment = max(moment, step.started)
+            when = max(when, step.started)
         took = seconds[name]
         if name == "run" and step is not None and step.finished is not None:
-            took = max(took, step.finished - moment)  # another process may have seen the first part of it
-        yield moment, {"name": name, "seconds": took, "detail": _detail(name, record, step)}
+            took = max(took, step.finished - when)  # another process may have measured the first part
+        yield when, {"name": name, "seconds": took, "detail": _detail(name, record, step)}
 
 
-def _place(name: str) -> int:
+def _rank(name: str) -> int:
     order = list(_OPERATIONS)
     return order.index(name) if name in order else len(order)
 
 
 def _detail(name: str, record: TaskRecord, step: StepRecord | None) -> str:
     if name == "image":
-        return "was there" if record.image_from == "present" else record.image_from
+        return record.image_from
     if step is None or name == "remove":
         return ""
     code = "" if step.exit_code is None or name != "run" else f"exit code {step.exit_code}"
     return "; ".join(part for part in (code, step.message) if part)
 
 
-def _amount(folder: Path, more: int = 0) -> Facts:
+def _count_files(folder: Path, more: int = 0) -> Facts:
     sizes = [status.st_size for status in fs.walk_files(folder)]
     return {"files": len(sizes), "size": sum(sizes) + more}
 
 
-def _mounted(record: TaskRecord) -> Iterator[int]:
-    """Sizes of a user's own files, which lie where they are; in the folder stand empty ones for them."""
+def _mounted_sizes(record: TaskRecord) -> Iterator[int]:
+    """Yield the sizes of mounted input files. The task's folder holds only empty placeholders for them."""
     for source, _ in record.plan.mounts if record.plan else ():
         size = _size(Path(source))
         if size is not None:
@@ -134,9 +134,9 @@ def _size(path: Path) -> int | None:
 def summary(
     record: TaskRecord, workspace: Workspace, history: Iterable[HistoryEntry] | None = None, status: str = ""
 ) -> str:
-    """The state and why, the time in every state and step, usage and data; ends with a line break.
+    """Format state and cause, the time in each state and step, usage and data. Ends with a newline.
 
-    `history` and `status` are those of the record in the words of another system.
+    `history` and `status` replace those of the record with the terms of another system.
     """
     record = with_current_usage(workspace, record)
     found = overview(record, workspace, time.time(), history)
@@ -153,7 +153,7 @@ def _head(record: TaskRecord, status: str) -> Iterator[str]:
     yield f"Task {record.id}: {status or record.state}" + (f" ({record.cause})" if record.cause else "")
     yield f"  {record.name or record.bundle or 'a task without a container'}"
     if record.message and not record.state.is_final:
-        yield f"  waits: {record.message}"
+        yield f"  waiting: {record.message}"
     if record.cause and record.message:
         yield "  " + record.message.replace("\n", "\n  ")
     if record.remedy:
@@ -162,20 +162,21 @@ def _head(record: TaskRecord, status: str) -> Iterator[str]:
         yield f"  warning: {warning}"
 
 
-def _timeline(stays: list[Facts]) -> Iterator[str]:
-    width = max((len(stay["state"]) for stay in stays), default=0)
-    for stay in stays:
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(stay["started"]))
-        took = "" if stay["seconds"] is None else format_duration(stay["seconds"])
-        took += " (ongoing)" if stay["ongoing"] else ""
-        yield f"  {stay['state']:<{width}}  at {at}  {took}".rstrip()
-        for one in stay["operations"]:
-            yield f"    - {one['name']:<12} {format_duration(one['seconds']):>12}  {one['detail']}".rstrip()
+def _timeline(timeline: list[Facts]) -> Iterator[str]:
+    width = max((len(entry["state"]) for entry in timeline), default=0)
+    for entry in timeline:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["started"]))
+        took = "" if entry["seconds"] is None else format_duration(entry["seconds"])
+        took += " (ongoing)" if entry["ongoing"] else ""
+        yield f"  {entry['state']:<{width}}  at {at}  {took}".rstrip()
+        for operation in entry["operations"]:
+            seconds = format_duration(operation["seconds"])
+            yield f"    - {operation['name']:<12} {seconds:>12}  {operation['detail']}".rstrip()
 
 
 def _steps(record: TaskRecord) -> Iterator[str]:
     for step in record.steps:
-        took = "going on" if step.seconds is None else format_duration(step.seconds)
+        took = "running" if step.seconds is None else format_duration(step.seconds)
         code = "" if step.exit_code is None else f"  exit code {step.exit_code}"
         how = f"  {step.how}" if step.how else ""
         yield f"  {step.name:<12} {took}{code}{how}"

@@ -36,7 +36,7 @@ def test_the_record_has_the_promised_keys_in_the_promised_order() -> None:
     assert " ".join(failure_fields(InputsError("x"))) == KEYS
 
 
-def test_a_failure_before_a_task_says_all_that_is_wrong() -> None:
+def test_a_failure_before_a_task_lists_every_problem() -> None:
     fields = failure_fields(InputsError("wrong", remedy="do", problems=[Problem("inputs.a", "bad")]), "b.zip")
     assert fields["problems"] == [{"path": "inputs.a", "message": "bad"}]
     assert [fields[key] for key in ("id", "bundle", "state", "cause", "folder")] == [
@@ -57,7 +57,7 @@ def test_json_is_one_line_of_ascii(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(printed)["name"] == "größe\n"
 
 
-def test_files_come_with_their_size_and_values_as_they_are(tmp_path: Path) -> None:
+def test_files_have_their_size_and_values_are_unchanged(tmp_path: Path) -> None:
     (tmp_path / "mask").write_bytes(b"x" * 2048)
     (tmp_path / "many").mkdir()
     (tmp_path / "many/0").write_bytes(b"x" * 10)
@@ -70,7 +70,7 @@ def test_files_come_with_their_size_and_values_as_they_are(tmp_path: Path) -> No
     ]
 
 
-def test_an_array_of_files_is_told_by_its_folder(tmp_path: Path) -> None:
+def test_an_array_of_files_is_shown_as_its_folder(tmp_path: Path) -> None:
     # Given an array of files, and one of arrays
     for name in ("frames/0", "frames/1", "tiles/0/0", "tiles/1/0"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def test_an_array_of_files_is_told_by_its_folder(tmp_path: Path) -> None:
         "none": [],
     }
 
-    # Then each is one short line, and texts that look like paths are texts
+    # Then each is one short line, and strings that look like paths stay strings
     assert list(output_lines(outputs, [tmp_path])) == [
         f"frames: {tmp_path}/frames (2 items, 1 KiB)",
         f"tiles: {tmp_path}/tiles (2 items, 1 KiB)",
@@ -91,12 +91,12 @@ def test_an_array_of_files_is_told_by_its_folder(tmp_path: Path) -> None:
     ]
 
 
-def test_a_value_cannot_steer_the_terminal_or_break_its_line() -> None:
+def test_a_value_cannot_control_the_terminal_or_break_its_line() -> None:
     assert value_text("a\x1b[2J\nb") == "a\\x1b[2J\\x0ab"
     assert value_text([1, True, None]) == "[1, true, null]"
 
 
-def test_a_text_that_is_no_path_has_no_size(tmp_path: Path) -> None:
+def test_a_string_that_is_not_a_path_has_no_size(tmp_path: Path) -> None:
     assert output_size(f"{tmp_path}/\0", tmp_path) is None
     assert output_size(f"{tmp_path}/missing", tmp_path) is None
     assert output_size(7, tmp_path) is None
@@ -104,7 +104,7 @@ def test_a_text_that_is_no_path_has_no_size(tmp_path: Path) -> None:
 
 @pytest.fixture
 def ended(tmp_path: Path) -> TaskRecord:
-    """A task that has ended, with a file among its outputs."""
+    """A finished task with a file output."""
     (tmp_path / "mask").write_bytes(b"x" * 2048)
     return TaskRecord(
         id="0123456789",
@@ -117,7 +117,7 @@ def ended(tmp_path: Path) -> TaskRecord:
     )
 
 
-def test_the_closing_table_shows_the_outputs_where_the_time_went_and_the_folder(ended: TaskRecord) -> None:
+def test_the_table_shows_outputs_timings_and_folder(ended: TaskRecord) -> None:
     from rich.console import Console
 
     console = Console(file=io.StringIO(), width=300)
@@ -133,7 +133,7 @@ def test_the_closing_table_shows_the_outputs_where_the_time_went_and_the_folder(
     ]
 
 
-def test_without_a_terminal_the_same_is_told_in_lines(
+def test_without_a_terminal_the_same_is_printed_as_lines(
     ended: TaskRecord, capsys: pytest.CaptureFixture[str]
 ) -> None:
     print_plain(ended, ended.outputs, [Path(ended.folder)])
@@ -147,7 +147,7 @@ def test_without_a_terminal_the_same_is_told_in_lines(
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_what_closes_a_run_tells_the_peak_against_its_limit(
+def test_the_result_shows_the_memory_peak_and_its_limit(
     terminal: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     used = UsageRecord(

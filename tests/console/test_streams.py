@@ -22,12 +22,12 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_reader_that_is_gone_is_no_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     assert write(Closed(), "x") is False
     assert write(io.StringIO(), "x") is True
 
 
-def test_a_stream_without_a_reader_fails_no_more_at_the_end() -> None:
+def test_a_stream_without_a_reader_does_not_fail_at_exit() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with open(writer, "w", encoding="utf-8") as stream:  # noqa: PTH123
@@ -35,7 +35,7 @@ def test_a_stream_without_a_reader_fails_no_more_at_the_end() -> None:
         assert write(stream, "more") is True
 
 
-def test_a_full_disk_loses_what_is_shown_but_never_a_result(tmp_path: Path) -> None:
+def test_a_full_disk_loses_display_output_but_never_a_result(tmp_path: Path) -> None:
     class Full(io.StringIO):
         def flush(self) -> None:
             raise OSError(28, "No space left on device")
@@ -63,17 +63,17 @@ def test_a_dumb_terminal_gets_plain_lines(term: str | None, clever: bool) -> Non
         ({"LANG": "C.UTF-8"}, True),
         ({"LANG": "de_DE.UTF-8"}, True),
         ({"LC_ALL": "POSIX", "LANG": "de_DE.UTF-8"}, False),
-        ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, False),  # what Python makes of the C locale
+        ({"LC_CTYPE": "C.UTF-8", "LANG": "C"}, False),  # set by Python for the C locale
         ({"LC_CTYPE": "de_DE.UTF-8"}, True),
     ],
 )
-def test_signs_beyond_ascii_are_drawn_only_where_they_can_be_read(
+def test_non_ascii_symbols_are_used_only_where_they_can_be_shown(
     environ: dict[str, str], unicode: bool
 ) -> None:
     assert shows_unicode(Terminal(), environ) is unicode
 
 
-def test_what_an_encoding_lacks_is_shown_and_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unencodable_characters_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(sys, name, io.TextIOWrapper(raw, "ascii"))

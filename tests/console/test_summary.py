@@ -1,4 +1,4 @@
-"""What a task came to: the time in each state, what was done in it, and the sizes of its data."""
+"""The summary of a task: time per state, operations and data sizes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ TIMINGS = {
 }
 
 
-def test_every_operation_stands_in_the_state_that_it_belongs_to(workspace: Workspace) -> None:
+def test_every_operation_is_listed_in_its_state(workspace: Workspace) -> None:
     found = overview(record_of(workspace, *WAY, timings=TIMINGS), workspace, 99.0)
     assert timeline(found) == [
         ("CREATED", 1.0, ["bundle", "inputs"]),
@@ -72,7 +72,7 @@ def test_every_operation_stands_in_the_state_that_it_belongs_to(workspace: Works
     assert not any(stay["ongoing"] for stay in found["timeline"])
 
 
-def test_in_the_words_of_another_system_each_operation_stands_where_it_was_done(workspace: Workspace) -> None:
+def test_operations_are_listed_in_the_states_of_another_system(workspace: Workspace) -> None:
     steps = [
         StepRecord(name=StepName.TASK, started=7.9, finished=19.0, exit_code=0),
         StepRecord(name=StepName.OUTPUTS, started=19.0, finished=19.1, exit_code=0),
@@ -92,14 +92,14 @@ def test_in_the_words_of_another_system_each_operation_stands_where_it_was_done(
     assert summary(record, workspace, words, "Success").startswith(f"Task {record.id}: Success\n")
 
 
-def test_a_state_that_goes_on_lasts_until_now(workspace: Workspace) -> None:
+def test_an_ongoing_state_lasts_until_now(workspace: Workspace) -> None:
     found = overview(record_of(workspace, *WAY[:-1]), workspace, 30.0)
     last = found["timeline"][-1]
     assert (last["state"], last["seconds"], last["ongoing"]) == ("RUNNING", 22.0, True)
     assert "(ongoing)" in summary(record_of(workspace, *WAY[:-1]), workspace)
 
 
-def test_a_task_that_ran_twice_has_the_operations_of_the_second_time(workspace: Workspace) -> None:
+def test_a_task_that_ran_twice_has_the_operations_of_the_second_run(workspace: Workspace) -> None:
     again = [(_S.QUEUING, 9.0), (_S.QUEUED, 9.1), (_S.PENDING, 9.2), (_S.RUNNING, 9.5), (_S.FINISHED, 10.0)]
     found = overview(record_of(workspace, *WAY[:-1], *again, timings=TIMINGS), workspace, 99.0)
     rows = timeline(found)
@@ -109,21 +109,21 @@ def test_a_task_that_ran_twice_has_the_operations_of_the_second_time(workspace: 
     ]
 
 
-def test_a_run_that_two_processes_have_seen_is_one(workspace: Workspace) -> None:
+def test_a_run_followed_by_two_processes_is_measured_once(workspace: Workspace) -> None:
     steps = [StepRecord(name=StepName.TASK, started=7.9, finished=19.0, exit_code=0)]
     record = record_of(workspace, *WAY, timings=TIMINGS | {"run": 2.0}, steps=steps)
     (run,) = overview(record, workspace, 99.0)["timeline"][-2]["operations"][:1]
     assert (run["name"], run["seconds"]) == ("run", 11.0)
 
 
-def test_what_was_done_before_a_task_failed_is_not_lost(workspace: Workspace) -> None:
+def test_operations_before_a_failure_are_kept(workspace: Workspace) -> None:
     record = record_of(workspace, *WAY[:5], (_S.FAILED, 7.0), timings={"image": 1.4, "remove": 0.0})
     rows = timeline(overview(record, workspace, 99.0))
     assert rows[-2] == ("PENDING", 1.5, ["image"])
     assert rows[-1] == ("FAILED", None, ["remove"])
 
 
-def test_operations_say_how_they_went(workspace: Workspace) -> None:
+def test_operations_have_details(workspace: Workspace) -> None:
     steps = [
         StepRecord(name=StepName.TASK, started=8.0, finished=19.0, exit_code=3),
         StepRecord(name=StepName.OUTPUTS, started=19.0, finished=19.1, exit_code=1, message="2 problems"),
@@ -139,9 +139,7 @@ def test_operations_say_how_they_went(workspace: Workspace) -> None:
     assert ["warning:", "look"] in lines
 
 
-def test_the_data_are_measured_also_those_that_lie_where_they_are(
-    workspace: Workspace, tmp_path: Path
-) -> None:
+def test_data_sizes_include_mounted_files(workspace: Workspace, tmp_path: Path) -> None:
     own = tmp_path / "own.png"
     own.write_bytes(b"x" * 1000)
     (workspace.inputs / "image").touch()
@@ -163,7 +161,7 @@ def test_the_data_are_measured_also_those_that_lie_where_they_are(
     ]
 
 
-def test_the_peak_of_a_task_that_runs_is_told_from_its_samples(workspace: Workspace) -> None:
+def test_the_memory_peak_of_a_running_task_comes_from_its_samples(workspace: Workspace) -> None:
     sample = UsageSample(
         time=9.0, cpu_seconds=2.0, memory=2**30, memory_peak=None, read_bytes=0, written_bytes=0, pids=1
     )
@@ -172,9 +170,9 @@ def test_the_peak_of_a_task_that_runs_is_told_from_its_samples(workspace: Worksp
     assert "peak memory 1 GiB of 4 GiB (25 %); cpu 2.0 s; disk 0 B read, 0 B written" in text
 
 
-def test_a_task_that_waits_says_for_what(workspace: Workspace) -> None:
+def test_a_waiting_task_shows_the_reason(workspace: Workspace) -> None:
     text = summary(record_of(workspace, *WAY[:3], message="1 Insufficient memory"), workspace)
-    assert "  waits: 1 Insufficient memory\n" in text
+    assert "  waiting: 1 Insufficient memory\n" in text
 
 
 def test_a_task_without_a_container_has_a_summary(workspace: Workspace) -> None:

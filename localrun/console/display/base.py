@@ -1,4 +1,4 @@
-"""What people see while a task runs: on a terminal, in plain lines, or nothing."""
+"""The display of a running task: live on a terminal, as plain lines, or silent."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from localrun.task.events import Event
 
 
 class Display(Protocol):
-    """Shows a run as it goes. Used from one thread; no method raises when nobody reads any more."""
+    """Shows the progress of a run. Used from one thread; no method raises when the stream is closed."""
 
     def start(self, bundle: str) -> None:
-        """The bundle is being read."""
+        """Start the display; the bundle is being read."""
 
     def show(self, event: Event) -> None:
-        """Something happened."""
+        """Show an event of the task."""
 
     def notify(self, message: str) -> None:
-        """Something to tell that is no event of the task. May be called from any thread."""
+        """Show a message that is not an event of the task. Thread-safe."""
 
     def finish(self, omitted: int = 0) -> None:
-        """Nothing more follows; `left_out` characters of the task's output were not shown."""
+        """End the display; `omitted` characters of the task's output were not shown."""
 
 
 class SilentDisplay:
-    """Shows nothing but what the user must know, such as that a second Ctrl+C is possible."""
+    """Shows messages only, such as the hint that a second Ctrl+C is possible."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def start(self, bundle: str) -> None:
-        """Nothing to show."""
+        """Show nothing."""
 
     def show(self, event: Event) -> None:
-        """Nothing to show."""
+        """Show nothing."""
 
     def notify(self, message: str) -> None:
-        """One line."""
+        """Print one line."""
         from localrun.console.streams import write
 
         write(self._stream, f"localrun: {message}\n")
 
     def finish(self, omitted: int = 0) -> None:
-        """Nothing to show."""
+        """Show nothing."""
 
 
 def display_for(stream: TextIO, environ: Mapping[str, str], *, quiet: bool = False) -> Display:
-    """The display that fits a stream."""
+    """Return the display that suits a stream."""
     from localrun.console.streams import is_terminal, shows_unicode
 
     if quiet:

@@ -1,4 +1,4 @@
-"""The way of events from the threads of a task to the one that shows them."""
+"""The queue between the threads of a task and the thread that displays its events."""
 
 from __future__ import annotations
 
@@ -8,50 +8,49 @@ from queue import Empty, SimpleQueue
 
 from localrun.task.events import Event
 
-_ROOM = 8 * 1024 * 1024  # characters of log that may wait to be shown
+_CAPACITY = 8 * 1024 * 1024  # characters of log output that may be pending
 
 
 class EventQueue:
-    """A queue of events, until it is closed.
+    """A queue of events that ends when it is closed.
 
-    Showing must never hold the task up: a terminal is slow, can be halted, and a pipe can be closed. So
-    a listener only puts events here, and log text for which there is no room is left out and counted;
-    the log file has it.
+    The display must never block the task: a terminal can be slow or paused, and a pipe can be closed. Log
+    output beyond `capacity` is dropped and counted in `omitted`; the log file keeps it.
     """
 
-    def __init__(self, capacity: int = _ROOM) -> None:
+    def __init__(self, capacity: int = _CAPACITY) -> None:
         self._queue: SimpleQueue[Event | None] = SimpleQueue()
         self._lock = threading.Lock()
-        self._room = capacity
+        self._free = capacity
         self.omitted = 0
 
     def put(self, event: Event) -> None:
-        """The listener."""
-        if event.kind == "log" and not self._take(len(event.data["text"])):
+        """Add an event. Never blocks."""
+        if event.kind == "log" and not self._reserve(len(event.data["text"])):
             return
         self._queue.put(event)
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """End the iteration after the events that were already added."""
         self._queue.put(None)
 
-    def _take(self, size: int) -> bool:
+    def _reserve(self, size: int) -> bool:
         with self._lock:
-            if size > self._room:
+            if size > self._free:
                 self.omitted += size
                 return False
-            self._room -= size
+            self._free -= size
             return True
 
     def __iter__(self) -> Iterator[Event]:
         while (event := self._next()) is not None:
             if event.kind == "log":
                 with self._lock:
-                    self._room += len(event.data["text"])
+                    self._free += len(event.data["text"])
             yield event
 
     def _next(self) -> Event | None:
-        # A signal that comes just before a thread goes to sleep does not wake it: sleep in slices.
+        # A signal that arrives just before a thread sleeps does not wake it, so sleep in short intervals.
         while True:
             try:
                 return self._queue.get(timeout=0.5)

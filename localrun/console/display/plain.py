@@ -1,10 +1,10 @@
-"""A run in plain lines: every line names the task, so that a log of many can be searched.
+"""A display in plain lines. Each line names its task, so the log of many tasks can be searched.
 
 [3f9c2b1a] task add-integers: 3f9c2b1a-...
 [3f9c2b1a] state PENDING
 [3f9c2b1a] step permissions finished (2 ms; by the host)
 [3f9c2b1a] progress loading image: 40 % of 1.2 GiB
-[3f9c2b1a] out | a line that the task wrote
+[3f9c2b1a] out | a line of task output
 [3f9c2b1a] err | another
 """
 
@@ -21,31 +21,31 @@ from localrun.units import format_bytes, format_duration
 
 _STREAMS = {"stdout": "out", "stderr": "err"}
 _SMALLEST = 1024  # bytes
-_STRIDE = 10  # per cent between two lines of progress
+_STRIDE = 10  # percent between two lines of progress
 
 
 class PlainDisplay:
-    """Writes one line for each thing that happens."""
+    """Writes one line per event."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = LenientStream(stream)
-        self._pieces = {name: LineBuffer() for name in _STREAMS}
+        self._buffers = {name: LineBuffer() for name in _STREAMS}
         self._shown: dict[str, int] = {}
         self._task = "localrun"
 
     def start(self, bundle: str) -> None:
-        """Nothing is known of the task yet."""
+        """Show nothing; the task has no id yet."""
 
     def show(self, event: Event) -> None:
-        """One line, or as many as the task wrote."""
+        """Write the lines of an event."""
         self._task = short_id(event.task_id) or self._task
-        self._write(self._lines_of(event))
+        self._write(self._lines(event))
 
-    def _lines_of(self, event: Event) -> Iterator[str]:
+    def _lines(self, event: Event) -> Iterator[str]:
         match event.kind:
             case "log":
                 name = event.data["stream"]
-                yield from _marked(name, self._pieces[name].feed(event.data["text"]))
+                yield from _marked(name, self._buffers[name].feed(event.data["text"]))
             case "progress":
                 yield from self._progress(event)
             case "step":
@@ -57,7 +57,7 @@ class PlainDisplay:
 
     def _step(self, event: Event) -> Iterator[str]:
         if event.data["status"] != "started":
-            yield from self._rest()
+            yield from self._flush()
         details = []
         if event.data.get("seconds") is not None:
             details.append(format_duration(event.data["seconds"]))
@@ -75,21 +75,19 @@ class PlainDisplay:
         share = f": {stride * _STRIDE} % of {format_bytes(total)}" if is_size(total) else ""
         yield f"progress {escape_control_chars(what)}{share}"
 
-    def _rest(self) -> Iterator[str]:
-        for name, pieces in self._pieces.items():
-            yield from _marked(name, pieces.flush())
+    def _flush(self) -> Iterator[str]:
+        for name, buffer in self._buffers.items():
+            yield from _marked(name, buffer.flush())
 
     def notify(self, message: str) -> None:
-        """One line."""
+        """Write one line."""
         self._write([message])
 
     def finish(self, omitted: int = 0) -> None:
-        """What was held back because its line had no end."""
-        self._write(self._rest())
+        """Write the incomplete last lines of the output."""
+        self._write(self._flush())
         if omitted:
-            self.notify(
-                f"note {omitted} characters of the task's output are not shown here; its log has them"
-            )
+            self.notify(f"note {omitted} characters of task output were not shown; the log has them all")
 
     def _write(self, lines: Iterator[str] | list[str]) -> None:
         text = "".join(f"[{self._task}] {line}\n" for line in lines)
@@ -99,7 +97,7 @@ class PlainDisplay:
 
 
 def is_size(total: int | None) -> TypeGuard[int]:
-    """Whether the total of a progress is worth a bar: a build counts its few steps, and names them itself."""
+    """Return whether a total is large enough for a progress bar. Builds count a few steps instead."""
     return total is not None and total >= _SMALLEST
 
 

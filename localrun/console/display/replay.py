@@ -1,6 +1,6 @@
-"""A task of whatever process, as the events that its own process would have told.
+"""The events of a task of another process, read from its files.
 
-Its history and its log are files, which tell nobody that they have grown: each look gives what is new.
+There is no portable notification for growing files, so the caller polls for new events.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from localrun.task.states import TaskState
 if TYPE_CHECKING:
     from localrun.task.workspace import Workspace
 
-INITIAL_LINES = 50  # of a log that is long already when somebody begins to look
-_TAIL = 64 * 1024  # bytes in which these are looked for
+INITIAL_LINES = 50  # of the existing log that are shown first
+_TAIL = 64 * 1024  # bytes at the end that are searched for them
 
 
 class Replay:
-    """What is new of a task since the last look. What its log had before the first one is cut to its end."""
+    """Yields the events of a task since the last call, starting with the last lines of its log."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -30,43 +30,41 @@ class Replay:
         self._log = FileFollower(workspace.log)
         self._rest = b""
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        self._begun = False
+        self._is_started = False
 
     def new_events(self) -> Iterator[Event]:
-        """What has happened, in its order: what the program wrote comes before the end of its step."""
-        events = self._events()  # before the log: whatever it had written by then is in the log by now
-        said = list(self._said())
+        """Yield new events in order; log output precedes the end of the step that wrote it."""
+        events = self._events()  # read before the log, which then has all output up to the last event
+        output = list(self._log_events())
         for event in events:
             if _ends_program(event):
-                yield from said
-                said = []
+                yield from output
+                output = []
             yield event
-        yield from said
+        yield from output
 
     def _events(self) -> list[Event]:
         *lines, self._rest = (self._rest + b"".join(self._history.read_new())).split(b"\n")
         return [event for event in map(_event, lines) if event is not None]
 
-    def _said(self) -> Iterator[Event]:
-        if not self._begun and self._workspace.log.exists():
-            self._begun = True
+    def _log_events(self) -> Iterator[Event]:
+        if not self._is_started and self._workspace.log.exists():
+            self._is_started = True
             text = self._log.read_tail(_TAIL).decode("utf-8", "replace")
             lines = text.splitlines(keepends=True)
             if self._log.is_truncated or len(lines) > INITIAL_LINES:
-                message = (
-                    f"what it wrote before is left out: `localrun logs {self._workspace.short_id}` has it"
-                )
+                message = f"earlier output is omitted; see `localrun logs {self._workspace.short_id}`"
                 yield Event("note", self._workspace.id, message)
-            yield self._piece("".join(lines[-INITIAL_LINES:]))
+            yield self._log_event("".join(lines[-INITIAL_LINES:]))
         for data in self._log.read_new():
-            yield self._piece(self._decode(data))
+            yield self._log_event(self._decode(data))
 
-    def _piece(self, text: str) -> Event:
+    def _log_event(self, text: str) -> Event:
         return Event("log", self._workspace.id, data={"stream": "stdout", "text": text})
 
 
 def _event(line: bytes) -> Event | None:
-    """A line of the history; None for one that is damaged, or of a later localrun."""
+    """Parse a line of the event file; None if it is damaged or from a newer version."""
     try:
         found: dict[str, Any] = json.loads(line)
         return Event(**found)

@@ -1,29 +1,29 @@
-"""What a task writes, made fit to be shown: whole lines, which cannot steer the terminal."""
+"""Safe display of untrusted text: whole lines without terminal control sequences."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 
-_COLOURS = re.compile(r"\x1b\[[0-9;:]*m")  # harmless, and only noise once its terminal is not the task's
-# C0 and C1 controls (all terminals' commands begin with one), and marks that turn the direction of writing
-_STEERING = [*range(9), *range(10, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
-_SHOWN = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _STEERING}
-_LONGEST = 16 * 1024  # characters of one line that are held back until the line ends
+_COLOURS = re.compile(r"\x1b\[[0-9;:]*m")  # harmless, but noise outside the task's own terminal
+# C0 and C1 controls, which start every terminal command, and bidirectional text controls
+_CONTROLS = [*range(9), *range(10, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _CONTROLS}
+_MAX_LENGTH = 16 * 1024  # characters of an incomplete line that are buffered
 
 
 def escape_control_chars(text: str) -> str:
-    """One line of text without anything that a terminal obeys: `\\x1b]0;title` is shown as it is written."""
-    return _COLOURS.sub("", text).translate(_SHOWN)
+    """Return a line with control characters escaped: ESC becomes the four characters `\\x1b`."""
+    return _COLOURS.sub("", text).translate(_ESCAPES)
 
 
 def escape_lines(text: str) -> str:
-    """The same for a text of several lines."""
+    """Return a multi-line text with the control characters of each line escaped."""
     return "\n".join(escape_control_chars(line) for line in text.split("\n"))
 
 
 def format_columns(rows: Sequence[tuple[str, ...]], left: int | None = None) -> Iterator[str]:
-    """The lines of a table; the cells of a row from `left` on end at the right."""
+    """Yield the lines of a table. Columns from index `left` on are right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = list(zip(row, widths, strict=True))
@@ -33,25 +33,25 @@ def format_columns(rows: Sequence[tuple[str, ...]], left: int | None = None) -> 
 
 
 class LineBuffer:
-    """Puts the pieces of one stream together to whole lines.
+    """Joins the chunks of a stream into whole lines.
 
-    A carriage return begins its line anew, as on a terminal: of a progress bar its last state is shown.
+    A carriage return restarts the line, as on a terminal: only the last state of a progress bar is shown.
     """
 
     def __init__(self) -> None:
         self._rest = ""
 
-    def feed(self, piece: str) -> Iterator[str]:
-        """The lines that `piece` completes."""
-        *lines, self._rest = (self._rest + piece).split("\n")
+    def feed(self, chunk: str) -> Iterator[str]:
+        """Yield the lines that `chunk` completes."""
+        *lines, self._rest = (self._rest + chunk).split("\n")
         yield from (_last_state(line) for line in lines)
-        if len(self._rest) > _LONGEST:
+        if len(self._rest) > _MAX_LENGTH:
             self._rest = self._rest.rpartition("\r")[2]
-            if len(self._rest) > _LONGEST:
+            if len(self._rest) > _MAX_LENGTH:
                 yield from self.flush()
 
     def flush(self) -> Iterator[str]:
-        """What is left without a line end."""
+        """Yield the remaining text that has no line end."""
         if self._rest:
             yield _last_state(self._rest)
         self._rest = ""

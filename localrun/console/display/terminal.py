@@ -1,4 +1,4 @@
-"""A run on a terminal: the steps with their durations, the task's own words, and what goes on just now."""
+"""A display for terminals: finished steps, the task's output, and the current phase as a live line."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from localrun.units import format_bytes, format_duration
 
 _STREAMS = ("stdout", "stderr")
 _REFRESHES = 8  # a second
-_PHASES = {  # the state -> what goes on in it
-    "CREATED": "checking the values",
+_PHASES = {  # state -> the current phase
+    "CREATED": "validating inputs",
     "QUEUING": "waiting for resources",
-    "PENDING": "preparing the image",
+    "PENDING": "preparing image",
 }
 
 
 def make_console(stream: TextIO) -> Console:
-    """A console that never interprets what it is given; NO_COLOR and the width are rich's own affair."""
+    """Return a console that prints text literally. NO_COLOR and the width are handled by rich."""
     return Console(
         file=cast(IO[str], LenientStream(stream)), highlight=False, markup=False, emoji=False, soft_wrap=True
     )
 
 
 class Phase:
-    """What goes on just now: a spinner with its age, and a bar where bytes are known."""
+    """The live line of the current phase: a spinner, its duration, and a bar if the size is known."""
 
     def __init__(self, spinner: str) -> None:
         self._spinner = Spinner(spinner)
         self.set("")
 
     def set(self, text: str) -> None:
-        """Begin another one."""
+        """Start another phase."""
         self.text = text
         self.started = time.monotonic()
         self.done, self.total = 0, 0
 
     @property
     def seconds(self) -> float:
-        """Its age."""
+        """The duration of the phase so far."""
         return time.monotonic() - self.started
 
     def __rich__(self) -> RenderableType:
@@ -66,24 +66,24 @@ class Phase:
 
 
 class TerminalDisplay:
-    """Prints what has happened, and below it, over and over, what happens."""
+    """Prints finished events and refreshes a live line below them."""
 
     def __init__(self, stream: TextIO, *, unicode: bool = True) -> None:
         self._console = make_console(stream)
         self._good, self._bad, self._bar = ("✓", "✗", "│") if unicode else ("ok", "failed", "|")
         self._phase = Phase("dots" if unicode else "line")
-        self._pieces = {name: LineBuffer() for name in _STREAMS}
-        self._image: float | None = None  # since when it is prepared (seconds since 1970), while it goes on
+        self._buffers = {name: LineBuffer() for name in _STREAMS}
+        self._image: float | None = None  # start of its preparation (seconds since 1970)
         self._live = Live(self._phase, console=self._console, transient=True, refresh_per_second=_REFRESHES)
 
     def start(self, bundle: str) -> None:
-        """Start to show what goes on."""
+        """Print the bundle and start the live line."""
         self._console.print(Text(escape_control_chars(bundle), "bold"))
-        self._phase.set("reading the bundle")
+        self._phase.set("reading bundle")
         self._live.start(refresh=True)
 
     def show(self, event: Event) -> None:
-        """Show it in the way of its kind."""
+        """Print an event, or update the live line with it."""
         match event.kind:
             case "log":
                 self._log(event.data["stream"], event.data["text"])
@@ -114,9 +114,9 @@ class TerminalDisplay:
 
     def _progress(self, event: Event) -> None:
         what, done, total = (event.data[key] for key in ("what", "done", "total"))
-        words = escape_control_chars(what)
-        if words != self._phase.text:
-            self._phase.set(words)
+        text = escape_control_chars(what)
+        if text != self._phase.text:
+            self._phase.set(text)
         self._phase.done, self._phase.total = done, total if is_size(total) else 0
 
     def _step(self, event: Event) -> None:
@@ -125,7 +125,7 @@ class TerminalDisplay:
             self._end_image(self._good, "green", event.time)
             self._phase.set(step)
             return
-        self._rest()
+        self._flush()
         mark, colour = (self._bad, "red") if status == "failed" else (self._good, "green")
         self._line(mark, colour, step, event.data.get("seconds"), event.data.get("how") or "")
         self._phase.set("")
@@ -138,11 +138,11 @@ class TerminalDisplay:
         self._console.print(text, soft_wrap=False, no_wrap=True, overflow="ellipsis")
 
     def _log(self, name: str, text: str) -> None:
-        self._print_log(name, list(self._pieces[name].feed(text)))
+        self._print_log(name, list(self._buffers[name].feed(text)))
 
-    def _rest(self) -> None:
-        for name, pieces in self._pieces.items():
-            self._print_log(name, list(pieces.flush()))
+    def _flush(self) -> None:
+        for name, buffer in self._buffers.items():
+            self._print_log(name, list(buffer.flush()))
 
     def _print_log(self, name: str, lines: list[str]) -> None:
         if not lines:
@@ -158,12 +158,12 @@ class TerminalDisplay:
         self._console.print(text)
 
     def notify(self, message: str) -> None:
-        """One line."""
+        """Print one line."""
         self._print(Text(f"  {escape_control_chars(message)}", "bold yellow"))
 
     def finish(self, omitted: int = 0) -> None:
-        """Take the last line away: what follows is the result."""
-        self._rest()
+        """Remove the live line, so the result can follow."""
+        self._flush()
         if omitted:
-            self.notify(f"{omitted} characters of the task's output are not shown here; its log has them")
+            self.notify(f"{omitted} characters of task output were not shown; the log has them all")
         self._live.stop()

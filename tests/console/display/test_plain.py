@@ -21,7 +21,7 @@ def progress(done: int, total: int | None) -> tuple[str, str, dict[str, Any]]:
     return ("progress", "loading image", {"what": "loading image", "done": done, "total": total})
 
 
-def test_every_line_names_the_task_and_what_it_is_about() -> None:
+def test_every_line_names_the_task_and_its_kind() -> None:
     assert shown(
         ("state", "RUNNING", {"state": "RUNNING", "cause": None}),
         ("log", "", {"stream": "stdout", "text": "one\ntw"}),
@@ -39,25 +39,25 @@ def test_every_line_names_the_task_and_what_it_is_about() -> None:
     ]
 
 
-def test_what_the_task_left_without_a_line_end_comes_before_the_end_of_its_step() -> None:
+def test_an_incomplete_last_line_precedes_the_end_of_its_step() -> None:
     assert shown(
         ("log", "", {"stream": "stderr", "text": "half"}),
         ("step", "", {"step": "task", "status": "failed", "seconds": None}),
     ) == ["[01234567] err | half", "[01234567] step task failed"]
 
 
-def test_progress_is_told_in_tenths_and_not_in_thousands_of_lines() -> None:
+def test_progress_is_reported_in_steps_of_ten_percent() -> None:
     lines = shown(*(progress(done, 10_000) for done in range(0, 10_001, 7)), progress(10_000, 10_000))
     assert lines[0] == "[01234567] progress loading image: 0 % of 9.8 KiB"
     assert lines[-1].endswith("100 % of 9.8 KiB")
     assert len(lines) == 11
 
 
-def test_progress_of_unknown_length_is_told_once() -> None:
+def test_progress_of_unknown_length_is_reported_once() -> None:
     assert shown(progress(5, None), progress(6, None)) == ["[01234567] progress loading image"]
 
 
-def test_a_forged_line_of_the_task_stays_the_tasks() -> None:
+def test_task_output_cannot_forge_a_display_line() -> None:
     assert shown(("log", "", {"stream": "stdout", "text": "a\r[01234567] state FINISHED\n"})) == [
         "[01234567] out | [01234567] state FINISHED"
     ]

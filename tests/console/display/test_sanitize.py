@@ -9,30 +9,30 @@ from hypothesis import strategies as st
 from localrun.console.display.sanitize import LineBuffer, escape_control_chars, escape_lines
 
 
-def test_a_command_to_the_terminal_is_shown_instead_of_obeyed() -> None:
+def test_a_terminal_command_is_escaped() -> None:
     assert escape_control_chars("\x1b]0;you\x07 \x1b[2Jgone") == "\\x1b]0;you\\x07 \\x1b[2Jgone"
 
 
-def test_colours_are_left_out() -> None:
+def test_colours_are_removed() -> None:
     assert escape_control_chars("\x1b[1;31mred\x1b[0m") == "red"
 
 
-def test_text_of_any_language_stays_as_it_is() -> None:
+def test_text_in_any_language_is_unchanged() -> None:
     assert escape_control_chars("größe\t日本語 ✓") == "größe\t日本語 ✓"
 
 
-def test_a_mark_that_turns_the_writing_around_is_shown() -> None:
+def test_bidirectional_controls_are_escaped() -> None:
     assert escape_control_chars("a\u202eb\u2066c\x9bd") == "a\\u202eb\\u2066c\\x9bd"
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=200))
-def test_no_control_character_ever_passes(text: str) -> None:
+def test_no_control_character_passes(text: str) -> None:
     shown = escape_lines(text)
     assert {char for char in shown if unicodedata.category(char) == "Cc"} <= {"\n", "\t"}
 
 
 @given(st.lists(st.text(alphabet="ab \t", max_size=8), max_size=8), st.lists(st.integers(0, 60), max_size=10))
-def test_lines_are_the_same_however_they_were_cut(lines: list[str], cuts: list[int]) -> None:
+def test_lines_do_not_depend_on_chunk_boundaries(lines: list[str], cuts: list[int]) -> None:
     text = "".join(f"{line}\n" for line in lines)
     edges = [0, *sorted(cut for cut in cuts if cut < len(text)), len(text)]
     joined = LineBuffer()
@@ -48,11 +48,11 @@ def test_a_last_line_without_an_end_is_not_lost() -> None:
     assert list(lines.flush()) == []
 
 
-def test_of_a_progress_bar_its_last_state_is_shown() -> None:
+def test_only_the_last_state_of_a_progress_bar_is_kept() -> None:
     assert list(LineBuffer().feed("10 %\r50 %\r100 %\r\n")) == ["100 %"]
 
 
-def test_a_line_without_end_is_not_hoarded() -> None:
+def test_a_line_without_end_is_flushed_at_the_limit() -> None:
     lines = LineBuffer()
     assert "".join(line for _ in range(100) for line in lines.feed("x" * 1000))
     bar = LineBuffer()

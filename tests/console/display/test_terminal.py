@@ -48,7 +48,7 @@ RUN = (
 )
 
 
-def test_steps_stand_with_their_durations_and_the_tasks_words_are_set_apart() -> None:
+def test_steps_have_durations_and_task_output_is_marked() -> None:
     text = shown(*RUN, step("task", "failed", 1.25))
     assert re.search(r"✓ image +\d+ ms", text)
     assert re.search(r"✓ permissions +2 ms", text)
@@ -56,15 +56,15 @@ def test_steps_stand_with_their_durations_and_the_tasks_words_are_set_apart() ->
     assert re.search(r"✗ task +1.2 s", text)
 
 
-def test_the_task_cannot_steer_the_terminal() -> None:
+def test_task_output_cannot_control_the_terminal() -> None:
     assert "│ \\x1b]0;title\\x07" in shown(*RUN)
 
 
-def test_where_only_ascii_can_be_read_only_ascii_is_drawn() -> None:
+def test_without_unicode_only_ascii_is_drawn() -> None:
     assert shown(*RUN, step("task", "failed", 1.25), unicode=False).isascii()
 
 
-def test_an_image_that_could_not_be_had_is_where_the_run_failed() -> None:
+def test_a_failed_image_is_shown_as_the_failed_phase() -> None:
     assert "✗ image" in shown(state("PENDING"), state("FAILED"))
 
 
@@ -81,7 +81,7 @@ def test_bytes_are_shown_as_a_bar() -> None:
     assert "512 MiB of 1 GiB" in console.file.getvalue()
 
 
-def test_no_thread_is_left_when_it_has_ended() -> None:
+def test_no_thread_is_left_after_finish() -> None:
     before = set(threading.enumerate())
     shown(*RUN)
     more = set(threading.enumerate()) - before
@@ -90,7 +90,7 @@ def test_no_thread_is_left_when_it_has_ended() -> None:
     assert [thread for thread in more if thread.is_alive()] == []
 
 
-def test_the_time_of_an_image_is_that_of_the_events_also_when_they_are_told_later() -> None:
+def test_the_duration_of_an_image_comes_from_the_event_times() -> None:
     stream = Terminal()
     display = TerminalDisplay(stream)
     display.start("add.zip")
