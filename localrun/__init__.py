@@ -1,4 +1,4 @@
-"""Run containerised tasks on your own machine, offline, as the platform would run them."""
+"""Run containerized tasks on this machine, offline, the way their platform would run them."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Task", "TaskFailed", "run", "submit", "using", "wait_all"]
 
-if not TYPE_CHECKING:  # who checks types is to see these names, and no others
+if not TYPE_CHECKING:  # type checkers must see only the names above
 
     def __getattr__(name: str) -> Any:
-        # What the command line needs not must not cost it time: these are imported when they are first used.
+        # Imported on first use, to keep the command line fast.
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from localrun import api

@@ -1,4 +1,4 @@
-"""`python -m localrun` is `localrun`."""
+"""Entry point of `python -m localrun`."""
 
 import sys
 

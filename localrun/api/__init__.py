@@ -1,4 +1,4 @@
-"""localrun in Python: submit tasks, and hold on to them from any process.
+"""The Python API: submit tasks and access them from any process.
 
 outputs = localrun.run("samples/add-integers", a=3, b=4)
 task = localrun.submit("samples/add-integers", a=3, b=4)

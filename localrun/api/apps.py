@@ -1,4 +1,4 @@
-"""The `App` behind the handles: one for each folder of tasks, in this process."""
+"""The `App` objects behind task handles: one per task folder and process."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from localrun.app import App
 from localrun.task.events import Event
 from localrun.task.states import TaskState
 
-START_TIMEOUT = 5.0  # seconds that a script which ends waits for the containers that it is about to start
+START_TIMEOUT = 5.0  # seconds an exiting script waits for pending container starts
 
-_Key = tuple[int, Path]  # a process that was forked off must not use the threads and sockets of its parent
+_Key = tuple[int, Path]  # the pid, because a forked process cannot use its parent's threads and sockets
 
 
 class PendingStarts:
-    """The tasks that need this process still: their containers are about to start.
+    """The tasks whose containers this process is about to start.
 
-    A task whose container runs, or that waits for its turn, is on disk: the next process goes on with it.
+    Tasks that run or are queued are saved on disk, so another process can resume them.
     """
 
     def __init__(self) -> None:
@@ -31,21 +31,21 @@ class PendingStarts:
         self._ids: set[str] = set()
 
     def on_event(self, event: Event) -> None:
-        """The listener."""
+        """Update the pending tasks; the event listener."""
         with self._changed:
-            if _stands(event):
+            if _is_resumable(event):
                 self._ids.discard(event.task_id)
                 self._changed.notify_all()
             elif event.data.get("state") == TaskState.PROVISIONED:
                 self._ids.add(event.task_id)
 
     def wait(self, timeout: float) -> bool:
-        """Block until there are none, for at most `timeout` seconds; whether there are none."""
+        """Block until no start is pending, for at most `timeout` seconds. Return whether none is."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._ids, timeout)
 
 
-def _stands(event: Event) -> bool:
+def _is_resumable(event: Event) -> bool:
     if event.kind == "note":
         return bool(event.data.get("waiting"))
     state = event.data.get("state") if event.kind == "state" else None
@@ -57,27 +57,27 @@ _apps: dict[_Key, tuple[App, PendingStarts]] = {}
 
 
 def app_for(home: str | os.PathLike[str] | None = None) -> App:
-    """The app of a folder of tasks; None: LOCALRUN_HOME, or `.localrun` where the process is now."""
-    return _found(home)[0]
+    """Return the app of a task folder. None: LOCALRUN_HOME, or `.localrun` in the working directory."""
+    return _get_or_create(home)[0]
 
 
 def pending_starts_of(app: App) -> PendingStarts:
-    """The tasks of an app that need this process still."""
-    return _found(app.settings.home)[1]
+    """Return the pending container starts of an app."""
+    return _get_or_create(app.settings.home)[1]
 
 
-def _found(home: str | os.PathLike[str] | None) -> tuple[App, PendingStarts]:
-    given = settings.load(os.environ, home=None if home is None else Path(home))
-    key = (os.getpid(), given.home)
+def _get_or_create(home: str | os.PathLike[str] | None) -> tuple[App, PendingStarts]:
+    loaded = settings.load(os.environ, home=None if home is None else Path(home))
+    key = (os.getpid(), loaded.home)
     with _lock:
         if key not in _apps:
-            _apps[key] = (App(given), PendingStarts())
+            _apps[key] = (App(loaded), PendingStarts())
         return _apps[key]
 
 
 @contextmanager
 def using(app: App) -> Iterator[App]:
-    """Within it, handles on the folder of `app` use this app: an engine of your own, for example."""
+    """Use `app` for all task handles on its folder, for example to use another engine."""
     key = (os.getpid(), app.settings.home)
     with _lock:
         before = _apps.get(key)
@@ -92,9 +92,9 @@ def using(app: App) -> Iterator[App]:
 
 
 @atexit.register
-def _let_start() -> None:
-    """A script that submits and ends means its tasks to run: their containers are started first."""
+def _wait_for_starts() -> None:
+    """Wait for pending container starts, so tasks of a script that exits after `submit` still run."""
     deadline = time.monotonic() + START_TIMEOUT
-    mine = [starts for (pid, _), (_, starts) in list(_apps.items()) if pid == os.getpid()]
-    for starts in mine:
+    own = [starts for (pid, _), (_, starts) in list(_apps.items()) if pid == os.getpid()]
+    for starts in own:
         starts.wait(max(0.0, deadline - time.monotonic()))

@@ -1,8 +1,8 @@
-"""The outputs of a task, copied to where the user wants them.
+"""Copying the outputs of a task to a folder of the user.
 
-Only what the descriptor declares is copied: a task must not be able to put a file of its choice next to
-the user's own ones. No link is followed out of the task's folder, and nothing is ever half there: each
-output is made beside its place and then renamed.
+Only declared outputs are copied, so a task cannot place arbitrary files next to the user's own. Links out
+of the task's folder are not followed. Each output is copied to a temporary name and then renamed, so no
+partial output is ever visible.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
 
 class OutputCopier:
-    """A folder that outputs are copied to. Raises `LocalrunError` at once when it cannot be written."""
+    """Copies outputs to a folder. Raises `LocalrunError` if the folder is not writable."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.warnings: list[str] = []
-        self._made = self._make()
+        self._created = self._create()
 
-    def _make(self) -> list[Path]:
+    def _create(self) -> list[Path]:
         missing = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
         probe = self.folder / f".localrun-{os.getpid()}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            probe.touch(exist_ok=False)  # as root, only trying tells
+            probe.touch(exist_ok=False)  # for root, permission bits do not show it
             probe.unlink()
         except OSError as error:
-            raise _unwritable(self.folder, error) from error
+            raise _write_error(self.folder, error) from error
         return missing
 
     def rollback(self) -> None:
-        """Take the folder away again if it was made here and holds nothing."""
-        for path in self._made:
+        """Remove the folder if it was created here and is empty."""
+        for path in self._created:
             try:
                 path.rmdir()
             except OSError:
@@ -51,11 +51,9 @@ class OutputCopier:
     def copy(
         self, record: TaskRecord, workspace: Workspace, only: Collection[str] | None = None
     ) -> dict[str, object]:
-        """Copy every declared output that is there; the task's outputs, with the paths of the copies.
+        """Copy the declared outputs that exist, or those in `only`. Return all outputs with the new paths.
 
-        `only` names those that are wanted; None: all.
-
-        Raises `LocalrunError` when a copy cannot be written.
+        Raises `LocalrunError` if a copy cannot be written.
         """
         sources = deliverables(record, workspace)
         for name, source in sources.items():
@@ -64,12 +62,12 @@ class OutputCopier:
             try:
                 self._copy(workspace.outputs, source, name)
             except OSError as error:
-                raise _unwritable(Path(error.filename or self.folder / name), error) from error
-        return {name: self._moved(value, sources) for name, value in record.outputs.items()}
+                raise _write_error(Path(error.filename or self.folder / name), error) from error
+        return {name: self._rebase(value, sources) for name, value in record.outputs.items()}
 
-    def _moved(self, value: object, sources: Mapping[str, Path]) -> object:
+    def _rebase(self, value: object, sources: Mapping[str, Path]) -> object:
         if isinstance(value, list):
-            return [self._moved(item, sources) for item in value]
+            return [self._rebase(item, sources) for item in value]
         for name, source in sources.items():
             if isinstance(value, str) and (value == str(source) or value.startswith(f"{source}/")):
                 copy = Path(f"{self.folder / name}{value[len(str(source)) :]}")
@@ -79,39 +77,39 @@ class OutputCopier:
     def _copy(self, root: Path, source: Path, name: str) -> None:
         if not os.path.lexists(source):
             return
-        beside = self.folder / f".{name}.localrun-{os.getpid()}"
+        draft = self.folder / f".{name}.localrun-{os.getpid()}"
         try:
-            if self._entry(root, source, beside):
-                _replace(beside, self.folder / name)
+            if self._copy_entry(root, source, draft):
+                _replace(draft, self.folder / name)
         finally:
-            _remove(beside)
+            _remove(draft)
 
-    def _entry(self, root: Path, source: Path, target: Path) -> bool:
-        """Copy a file or a folder; False, with a warning, for anything that is not copied."""
+    def _copy_entry(self, root: Path, source: Path, target: Path) -> bool:
+        """Copy a file or folder. Return False, and add a warning, for any other kind of entry."""
         mode = source.lstat().st_mode
         if stat.S_ISDIR(mode):
             target.mkdir()
             for entry in sorted(os.listdir(source)):  # noqa: PTH208 - names
-                self._entry(root, source / entry, target / entry)
+                self._copy_entry(root, source / entry, target / entry)
             return True
-        origin = _inside(root, source) if stat.S_ISLNK(mode) else source
+        origin = _resolve_inside(root, source) if stat.S_ISLNK(mode) else source
         if origin is None or not stat.S_ISREG(origin.lstat().st_mode):
-            what = "a link that leaves the output folder" if stat.S_ISLNK(mode) else "no regular file"
-            self.warnings.append(f"{source.relative_to(root)} was not copied: it is {what}")
+            reason = "a link that leaves the output folder" if stat.S_ISLNK(mode) else "not a regular file"
+            self.warnings.append(f"{source.relative_to(root)} was not copied: {reason}")
             return False
         shutil.copyfile(origin, target, follow_symlinks=False)
         return True
 
 
 def deliverables(record: TaskRecord, workspace: Workspace) -> dict[str, Path]:
-    """What a user gets of a task, by name."""
+    """Return the paths to copy for a user, by name."""
     from localrun.platforms import profiles
 
     return profiles.for_record(record).deliverables(workspace, declared_outputs(record, workspace))
 
 
 def declared_outputs(record: TaskRecord, workspace: Workspace) -> Iterable[str]:
-    """The names of the outputs that the descriptor declares; if it cannot be read, of those that fit."""
+    """Return the declared output names; if the descriptor is unreadable, those of the valid outputs."""
     from localrun import descriptor
 
     try:
@@ -120,29 +118,29 @@ def declared_outputs(record: TaskRecord, workspace: Workspace) -> Iterable[str]:
         return list(record.outputs)
 
 
-def _inside(root: Path, link: Path) -> Path | None:
+def _resolve_inside(root: Path, link: Path) -> Path | None:
     try:
         end = link.resolve(strict=True)
-    except (OSError, RuntimeError):  # it leads nowhere, or in a circle
+    except (OSError, RuntimeError):  # a dangling or circular link
         return None
     return end if end.is_relative_to(root.resolve()) and end.is_file() else None
 
 
-def _replace(new: Path, place: Path) -> None:
-    """Put `new` in its place; a folder cannot be replaced by renaming, so the old one steps aside first."""
-    if not (new.is_dir() or (place.is_dir() and not place.is_symlink())):
-        new.replace(place)
+def _replace(new: Path, target: Path) -> None:
+    """Rename `new` to `target`. A folder cannot be replaced by renaming, so the old one is moved first."""
+    if not (new.is_dir() or (target.is_dir() and not target.is_symlink())):
+        new.replace(target)
         return
-    aside = place.with_name(f"{new.name}.old")
-    if os.path.lexists(place):
-        place.rename(aside)
+    old = target.with_name(f"{new.name}.old")
+    if os.path.lexists(target):
+        target.rename(old)
     try:
-        new.rename(place)
+        new.rename(target)
     except OSError:
-        if os.path.lexists(aside):
-            aside.rename(place)
+        if os.path.lexists(old):
+            old.rename(target)
         raise
-    _remove(aside)
+    _remove(old)
 
 
 def _remove(path: Path) -> None:
@@ -152,11 +150,11 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _unwritable(path: Path, error: OSError) -> LocalrunError:
+def _write_error(path: Path, error: OSError) -> LocalrunError:
     from localrun.errors import UsageError
 
     return UsageError(
-        f"the outputs cannot be written to {path}: {error.strerror}",
-        remedy="give another folder with -o, or make room in this one",
+        f"cannot write the outputs to {path}: {error.strerror}",
+        remedy="free disk space there, or choose another folder",
         path=str(path),
     )

@@ -1,4 +1,4 @@
-"""The error that a task's end becomes in Python."""
+"""The exception for a task that did not finish."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from localrun.task.record import TaskRecord
 
 
 class TaskFailed(LocalrunError):
-    """The task ended otherwise than FINISHED.
+    """The task ended in another state than FINISHED.
 
-    `cause`, `message`, `remedy` and `problems` are those of the task; `record` is all that is known of it.
+    `cause`, `message`, `remedy` and `problems` are those of the task; `record` is its full record.
     """
 
     def __init__(self, record: TaskRecord) -> None:
         super().__init__(
-            record.message or f"the task {record.short_id} ended {record.state}",
+            record.message or f"task {record.short_id} ended {record.state}",
             remedy=record.remedy,
             cause=Cause[record.cause] if record.cause else None,
             problems=[Problem(**problem) for problem in record.problems],
@@ -24,5 +24,5 @@ class TaskFailed(LocalrunError):
         self.record = record
 
     def __reduce__(self) -> tuple[type[TaskFailed], tuple[TaskRecord]]:
-        """Let it pass from one process to another, as pools of processes do."""
+        """Support pickling, for process pools."""
         return TaskFailed, (self.record,)

@@ -1,4 +1,4 @@
-"""What a task does, shown as it goes, whichever process carries it."""
+"""Follow a task of any process and show its events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from localrun.console.report import report_task
 from localrun.task.events import Listener
 from localrun.task.workspace import Workspace
 
-_LOOK = 0.1  # seconds between two looks at files that another process writes: they tell us nothing
+_POLL_INTERVAL = 0.1  # seconds; there is no portable notification for files of another process
 
 DeferSignals = Callable[[], AbstractContextManager[object]]
 
@@ -29,15 +29,15 @@ def follow(
     timeout: float | None = None,
     defer_signals: DeferSignals = nullcontext,
 ) -> None:
-    """Show what happens to a task until its `end` is done, beginning with what has happened.
+    """Show past and new events of a task until `end` is done.
 
-    `shield` makes a context for the moments that an exception from a signal handler must not tear. Raises
-    `TimeoutError` after `timeout` seconds.
+    `defer_signals` returns a context that must not be interrupted by an exception from a signal handler.
+    Raises `TimeoutError` after `timeout` seconds.
     """
     replay = Replay(workspace)
     deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
     while True:
-        last = end.done()  # asked before looking: what came before the end is seen
+        last = end.done()  # checked before reading, so no event before the end is missed
         with defer_signals():
             events = list(replay.new_events())
         for event in events:
@@ -45,12 +45,12 @@ def follow(
         if last:
             return
         if time.monotonic() >= deadline:
-            raise TimeoutError(f"the task {workspace.short_id} has not ended after {timeout:g} s")
-        futures.wait([end], _LOOK)
+            raise TimeoutError(f"task {workspace.short_id} has not ended after {timeout:g} s")
+        futures.wait([end], _POLL_INTERVAL)
 
 
 def show_until_done(workspace: Workspace, end: futures.Future[Any], timeout: float | None) -> None:
-    """Show it on standard error, as `localrun wait` does, and why it failed. Raises as `follow`."""
+    """Show a task on standard error, as `localrun wait` does, and why it failed. Raises as `follow`."""
     record = workspace.load()
     display = display_for(sys.stderr, os.environ)
     display.start(record.name or record.id)

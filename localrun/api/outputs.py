@@ -1,4 +1,4 @@
-"""The outputs of a task: as Python has them, and copies of them."""
+"""The outputs of a task as Python values, and copies of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from localrun.task.workspace import Workspace
 
 
 def as_python(record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
-    """The outputs with paths in place of the names of files."""
+    """Return the outputs as Python values, with files as `Path`."""
     try:
         types = {name: one.type for name, one in _described(workspace).outputs.items()}
     except (OSError, DescriptorError):
@@ -34,23 +34,23 @@ def _as_python(kind: DataType | None, value: Any) -> Any:
 
 
 def download(record: TaskRecord, workspace: Workspace, names: Sequence[str] | None, folder: Path) -> Path:
-    """Copy the named outputs, or all. Raises `UsageError` with every name that is not there."""
+    """Copy the named outputs (None: all) to `folder`. Raises `UsageError` with every unknown name."""
     from localrun.api.download import OutputCopier, deliverables
 
-    there = [name for name, source in deliverables(record, workspace).items() if source.exists()]
-    missing = [name for name in names or () if name not in there]
+    existing = [name for name, source in deliverables(record, workspace).items() if source.exists()]
+    missing = [name for name in names or () if name not in existing]
     if missing:
-        raise missing_files_error("the task has no such outputs", missing, there)
-    delivery = OutputCopier(folder)
+        raise missing_files_error("the task has no such outputs", missing, existing)
+    copier = OutputCopier(folder)
     try:
-        delivery.copy(record, workspace, only=names)
+        copier.copy(record, workspace, only=names)
     finally:
-        delivery.rollback()  # takes the folder away when it is empty
-    return delivery.folder
+        copier.rollback()  # removes the folder if it is empty
+    return copier.folder
 
 
-def missing_files_error(message: str, names: Iterable[str], there: Sequence[str]) -> UsageError:
-    """The refusal of names of files that are not there; `there` are those that are."""
-    are = f"there are {', '.join(there[:20])}" if there else "there are none"
-    problems = [Problem(name, "is not there", did_you_mean(name, there) or are) for name in names]
-    return UsageError(message, remedy="give other names", problems=problems)
+def missing_files_error(message: str, names: Iterable[str], existing: Sequence[str]) -> UsageError:
+    """Return the error for `names` that do not exist; `existing` are the valid ones."""
+    expected = f"expected one of: {', '.join(existing[:20])}" if existing else "there are none"
+    problems = [Problem(name, "not found", did_you_mean(name, existing) or expected) for name in names]
+    return UsageError(message, remedy="correct the names", problems=problems)

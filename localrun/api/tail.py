@@ -1,4 +1,4 @@
-"""The ends of files that a task writes, also while it writes them."""
+"""The last lines of files of a task, also while it writes them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from localrun.errors import UsageError
 from localrun.task.workspace import Workspace
 from localrun.values.untrusted import UnsafePath, UntrustedDir
 
-_LOOK = 0.1  # seconds between two looks at a growing file, for which the system has no portable event
+_POLL_INTERVAL = 0.1  # seconds; there is no portable notification for growing files
 _CHUNK = 64 * 1024
-_TAIL = 1024 * 1024  # bytes of a file in which its last lines are looked for
+_TAIL = 1024 * 1024  # bytes at the end of a file that are searched for its last lines
 _NAMES = 20
 
 End = futures.Future[Any]
 
 
 def last_lines(text: str, count: int) -> str:
-    """The last lines of a text, as they are."""
+    """Return the last `count` lines of a text, with their line ends."""
     return "".join(text.splitlines(keepends=True)[-count:]) if count > 0 else ""
 
 
@@ -37,55 +37,55 @@ def tail(
     end: End | None,
     out: TextIO,
 ) -> None:
-    """Write the last lines of files; with an `end`, also what is added to them until then.
+    """Write the last lines of files; with an `end`, also new data until it is done.
 
-    `inside` is what the container calls the output folder. Raises `UsageError` for names that are not
-    there, and for what a task may not have us open.
+    `container_folder` is the path of the output folder in the container. Raises `UsageError` for missing
+    files and unsafe paths.
     """
     if not workspace.outputs.is_dir():  # a task without a container
         if names:
-            raise _not_there(names, [])
+            raise _not_found(names, [])
         return
     with ExitStack() as stack:
         tails = _tails(workspace, container_folder, names, lines, stack)
-        missing = [one.name for one in tails if not one.found()]
+        missing = [file.name for file in tails if not file.open()]
         if missing and end is None and names:
-            raise _not_there(missing, sorted(entry.name for entry in workspace.outputs.iterdir())[:_NAMES])
-        _follow(tails, end, _Paper(out, titles=len(tails) > 1))
+            raise _not_found(missing, sorted(entry.name for entry in workspace.outputs.iterdir())[:_NAMES])
+        _follow(tails, end, _Writer(out, titles=len(tails) > 1))
 
 
-def _not_there(names: Sequence[str], there: Sequence[str]) -> UsageError:
-    return missing_files_error("the task has written no such files", names, there)
+def _not_found(names: Sequence[str], existing: Sequence[str]) -> UsageError:
+    return missing_files_error("the task has not written these files", names, existing)
 
 
 def _tails(
-    workspace: Workspace, inside: str, names: Sequence[str], lines: int, stack: ExitStack
-) -> list[_Tail]:
+    workspace: Workspace, container_folder: str, names: Sequence[str], lines: int, stack: ExitStack
+) -> list[_FileTail]:
     folder = workspace.outputs if names else workspace.logs
-    tree = stack.enter_context(UntrustedDir(folder, inside if names else "/"))
-    tails = [_Tail(tree, name, lines, is_log=not names) for name in names or [workspace.log.name]]
-    for one in tails:
-        stack.callback(one.close)
+    tree = stack.enter_context(UntrustedDir(folder, container_folder if names else "/"))
+    tails = [_FileTail(tree, name, lines, is_log=not names) for name in names or [workspace.log.name]]
+    for file in tails:
+        stack.callback(file.close)
     return tails
 
 
-def _follow(tails: list[_Tail], end: End | None, paper: _Paper) -> None:
+def _follow(tails: list[_FileTail], end: End | None, writer: _Writer) -> None:
     while True:
-        last = end is None or end.done()  # asked before reading: what came before the end is read
-        for one in tails:
-            for text in one.pieces():
-                paper.put(one.name, text)
-        paper.flush()
+        last = end is None or end.done()  # checked before reading, so no data before the end is missed
+        for file in tails:
+            for text in file.chunks():
+                writer.write(file.name, text)
+        writer.flush()
         if end is None or last:
             return
-        futures.wait([end], _LOOK)
+        futures.wait([end], _POLL_INTERVAL)
 
 
-class _Tail:
-    """One file: its last lines first, then what is added.
+class _FileTail:
+    """One file: its last lines first, then new data.
 
-    A file may be made anew. Then it is read from its start; but who carries a task on writes its log again
-    from the start, with the same beginning.
+    A replaced file is read from its start. A replaced log is read from the same position, because a process
+    that resumes a task rewrites the log with the same beginning.
     """
 
     def __init__(self, tree: UntrustedDir, name: str, lines: int, *, is_log: bool) -> None:
@@ -94,42 +94,42 @@ class _Tail:
         self._tree = tree
         self._lines = lines
         self._stream: BinaryIO | None = None
-        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode  # pieces may split a character
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode  # chunks may split a character
 
-    def found(self) -> bool:
-        """Whether the file is there. Raises `UsageError` for what is no file of the task."""
+    def open(self) -> bool:
+        """Open the file if it exists, and return whether it does. Raises `UsageError` for unsafe paths."""
         if self._stream is None:
             try:
-                self._stream = self._opened()
+                self._stream = self._open()
             except UnsafePath as error:
                 raise UsageError(f"{self.name} {error}", remedy=error.remedy) from error
         return self._stream is not None
 
-    def _opened(self) -> BinaryIO | None:
-        spot = self._tree.find(PurePosixPath("/", self.name).parts[1:])
-        if spot is not None and spot.kind != "file":
-            raise UnsafePath(f"is a {spot.kind}", "name a file")
-        return self._tree.open(spot) if spot is not None else None
+    def _open(self) -> BinaryIO | None:
+        entry = self._tree.find(PurePosixPath("/", self.name).parts[1:])
+        if entry is not None and entry.kind != "file":
+            raise UnsafePath(f"is a {entry.kind}", "name a file")
+        return self._tree.open(entry) if entry is not None else None
 
-    def pieces(self) -> Iterator[str]:
-        """What has not been read yet."""
+    def chunks(self) -> Iterator[str]:
+        """Yield the data that was not read yet."""
         if self._stream is not None:
-            self._renew()
-        if not self.found():
+            self._reopen()
+        if not self.open():
             return
         assert self._stream is not None
         if not self._stream.tell():
-            yield self._last()
+            yield self._last_lines()
         while data := self._stream.read(_CHUNK):
             yield self._decode(data)
 
-    def _renew(self) -> None:
-        """Go on with the file that has taken the place of this one, or that was cut."""
+    def _reopen(self) -> None:
+        """Switch to a file that replaced this one, or restart a truncated one."""
         assert self._stream is not None
         position = self._stream.tell()
-        with suppress(UnsafePath):  # gone, or no file any more: what was opened is read on
-            other = self._opened()
-            if other is not None and not _same(other, self._stream):
+        with suppress(UnsafePath):  # deleted, or not a file any more: keep reading the open one
+            other = self._open()
+            if other is not None and not _is_same_file(other, self._stream):
                 self._stream.close()
                 self._stream = other
                 self._stream.seek(position if self._is_log else 0)
@@ -138,46 +138,46 @@ class _Tail:
         if not self._is_log and os.fstat(self._stream.fileno()).st_size < self._stream.tell():
             self._stream.seek(0)
 
-    def _last(self) -> str:
+    def _last_lines(self) -> str:
         assert self._stream is not None
         size = os.fstat(self._stream.fileno()).st_size
         self._stream.seek(max(0, size - _TAIL))
         return last_lines(self._decode(self._stream.read(_TAIL)), self._lines)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._stream is not None:
             self._stream.close()
 
 
-def _same(one: BinaryIO, other: BinaryIO) -> bool:
-    return os.path.samestat(os.fstat(one.fileno()), os.fstat(other.fileno()))
+def _is_same_file(first: BinaryIO, second: BinaryIO) -> bool:
+    return os.path.samestat(os.fstat(first.fileno()), os.fstat(second.fileno()))
 
 
-class _Paper:
-    """Where the pieces are written; on a terminal nothing that it would obey."""
+class _Writer:
+    """Writes chunks with a title per file; on a terminal, control characters are escaped."""
 
     def __init__(self, out: TextIO, *, titles: bool) -> None:
         self._out = out
         self._titles = titles
         self._title = ""
-        self._clean = _clean(out)
+        self._sanitize = _sanitizer(out)
 
-    def put(self, title: str, text: str) -> None:
-        """Write a piece, below the name of its file when there are several."""
+    def write(self, title: str, text: str) -> None:
+        """Write a chunk, below the name of its file if there are multiple files."""
         if not text:
             return
         if self._titles and title != self._title:
             self._out.write(f"==> {title} <==\n")
         self._title = title
-        self._out.write(self._clean(text))
+        self._out.write(self._sanitize(text))
 
     def flush(self) -> None:
-        """Send it on its way."""
+        """Flush the stream."""
         self._out.flush()
 
 
-def _clean(out: TextIO) -> Callable[[str], str]:
+def _sanitizer(out: TextIO) -> Callable[[str], str]:
     if not out.isatty():
         return str
     from localrun.console.display.sanitize import escape_lines

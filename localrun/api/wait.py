@@ -1,4 +1,4 @@
-"""Waiting for many tasks, with one line that tells how far they are."""
+"""Waiting for multiple tasks, with a progress line."""
 
 from __future__ import annotations
 
@@ -17,30 +17,29 @@ from localrun.task.states import TaskState
 def wait_all(
     tasks: Iterable[Task], timeout: float | None = None, *, progress: bool | None = None
 ) -> list[TaskState]:
-    """Block until all tasks have ended; their states, in the order of the tasks.
+    """Block until all tasks have ended. Return their states, in the order of the tasks.
 
-    `progress` shows one line on standard error; None: when that is a terminal, or the cell of a notebook.
-    Ctrl+C ends the waiting, not the tasks. Raises as `Task.wait`, `TimeoutError` after `timeout` seconds for
-    all of them together.
+    `progress` shows a progress line on standard error; None: only on a terminal or in a notebook. Ctrl+C
+    stops waiting, not the tasks. Raises as `Task.wait`, and `TimeoutError` after `timeout` seconds in total.
     """
     waited = list(tasks)
     show = sys.stderr.isatty() or in_notebook() if progress is None else progress
-    with wait_progress(len(waited)) if show else no_progress() as tell:
+    with wait_progress(len(waited)) if show else no_progress() as advance:
         for task in as_completed(waited, timeout):
-            tell(task.wait())
+            advance(task.wait())
     return [task.wait() for task in waited]
 
 
 def as_completed(tasks: Sequence[Task], timeout: float | None = None) -> Iterator[Task]:
-    """The tasks, each when it has ended or nobody can carry it on; `Task.wait` tells which at once.
+    """Yield each task when it has ended or cannot be resumed; its `wait` then returns or raises at once.
 
-    Raises `TimeoutError` after `timeout` seconds for all of them together.
+    Raises `TimeoutError` after `timeout` seconds in total.
     """
     ended: SimpleQueue[Task] = SimpleQueue()
     deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
     pending = set(tasks)
-    for task in tasks:  # all at once: those of a process that died go on side by side
-        _tell_end(task, ended)
+    for task in tasks:  # start all waits first, so orphaned tasks are resumed in parallel
+        _enqueue_when_ended(task, ended)
     while pending:
         found = _next(ended, deadline)
         if found is None:
@@ -51,18 +50,18 @@ def as_completed(tasks: Sequence[Task], timeout: float | None = None) -> Iterato
             yield found
 
 
-def _tell_end(task: Task, ended: SimpleQueue[Task]) -> None:
-    def tell(_: futures.Future[TaskRecord]) -> None:
+def _enqueue_when_ended(task: Task, ended: SimpleQueue[Task]) -> None:
+    def enqueue(_: futures.Future[TaskRecord]) -> None:
         ended.put(task)
 
     if task.is_terminal:
         ended.put(task)
     else:
-        task.end().add_done_callback(tell)
+        task.end().add_done_callback(enqueue)
 
 
 def _next(ended: SimpleQueue[Task], deadline: float) -> Task | None:
-    """The next that has ended; None at the deadline."""
+    """Return the next task that has ended; None at the deadline."""
     while True:
         left = deadline - time.monotonic()
         try:

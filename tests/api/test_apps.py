@@ -1,4 +1,4 @@
-"""The apps behind the handles, and the end of a script."""
+"""The apps behind task handles, and the exit of a script."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def test_a_folder_has_one_app_in_a_process(tmp_path: Path, monkeypatch: pytest.M
     assert app_for() is not app_for(tmp_path / "other")
 
 
-def test_a_process_that_was_forked_off_has_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forked_process_has_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = app_for(tmp_path)
     monkeypatch.setattr(os, "getpid", lambda: 1)
     assert app_for(tmp_path) is not mine
 
 
-def test_an_app_of_your_own_serves_its_folder_for_a_while(tmp_path: Path) -> None:
+def test_a_custom_app_serves_its_folder_within_the_context(tmp_path: Path) -> None:
     with make_environment(tmp_path) as env:
         before = app_for(env.app.settings.home)
         with localrun.using(env.app):
@@ -52,7 +52,7 @@ def test_a_task_needs_the_process_until_its_container_runs_or_it_ends(words: lis
     assert starts.wait(0)
 
 
-def test_a_task_that_waits_for_its_turn_is_on_disk_and_needs_no_process() -> None:
+def test_a_queued_task_is_saved_and_needs_no_process() -> None:
     starts = PendingStarts()
     starts.on_event(state("PROVISIONED"))
     starts.on_event(Event("note", "1", "another thing"))

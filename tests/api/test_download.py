@@ -17,7 +17,7 @@ from tests.support.environment import DESCRIPTOR
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    """The folder of a task whose one output is called sum."""
+    """The folder of a task with one output, `sum`."""
     made = TaskStore(tmp_path / "home").create()
     made.outputs.mkdir(exist_ok=True)
     made.descriptor.write_text(DESCRIPTOR)
@@ -32,7 +32,7 @@ def record(workspace: Workspace, **outputs: object) -> TaskRecord:
     return TaskRecord(id=workspace.id, bundle="b", state=TaskState.FINISHED, outputs=outputs)
 
 
-def test_outputs_are_copied_as_they_are_and_their_paths_are_those_of_the_copies(
+def test_outputs_are_copied_and_their_paths_are_those_of_the_copies(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     (workspace.outputs / "sum").write_bytes(b"\x00\x01")
@@ -44,9 +44,7 @@ def test_outputs_are_copied_as_they_are_and_their_paths_are_those_of_the_copies(
     assert names(tmp_path / "a/b") == ["sum"]
 
 
-def test_a_folder_is_copied_whole_and_takes_the_place_of_an_older_one(
-    workspace: Workspace, tmp_path: Path
-) -> None:
+def test_a_folder_is_copied_whole_and_replaces_an_older_one(workspace: Workspace, tmp_path: Path) -> None:
     place = tmp_path / "out"
     (place / "sum").mkdir(parents=True)
     (place / "sum/old").write_text("old")
@@ -63,9 +61,7 @@ def test_a_folder_is_copied_whole_and_takes_the_place_of_an_older_one(
     ]
 
 
-def test_a_task_cannot_put_a_file_of_its_choice_among_the_users_own(
-    workspace: Workspace, tmp_path: Path
-) -> None:
+def test_undeclared_files_are_not_copied(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/Makefile").write_text("mine")
     (workspace.outputs / "Makefile").write_text("theirs")
@@ -75,9 +71,7 @@ def test_a_task_cannot_put_a_file_of_its_choice_among_the_users_own(
     assert (tmp_path / "out/sum").read_text() == "7"
 
 
-def test_a_link_at_the_place_of_an_output_is_replaced_and_not_written_through(
-    workspace: Workspace, tmp_path: Path
-) -> None:
+def test_a_link_at_the_target_is_replaced_and_not_followed(workspace: Workspace, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "precious").write_text("mine")
     (tmp_path / "out/sum").symlink_to(tmp_path / "precious")
@@ -101,19 +95,19 @@ def test_no_link_is_followed_out_of_the_tasks_folder(workspace: Workspace, tmp_p
     assert [warning.split(" was")[0] for warning in delivery.warnings] == ["sum/out", "sum/pipe"]
 
 
-def test_what_a_failed_task_left_is_copied_too(workspace: Workspace, tmp_path: Path) -> None:
+def test_outputs_of_a_failed_task_are_copied(workspace: Workspace, tmp_path: Path) -> None:
     (workspace.outputs / "sum").write_text("not a number")
     assert OutputCopier(tmp_path / "out").copy(record(workspace), workspace) == {}
     assert (tmp_path / "out/sum").read_text() == "not a number"
 
 
-def test_a_place_that_cannot_be_written_is_told_before_anything_runs(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="file/out"):
         OutputCopier(tmp_path / "file/out")
 
 
-def test_an_empty_folder_that_was_made_for_nothing_goes_away(tmp_path: Path) -> None:
+def test_an_empty_folder_is_removed(tmp_path: Path) -> None:
     OutputCopier(tmp_path / "a/b").rollback()
     assert not (tmp_path / "a").exists()
     (tmp_path / "mine").mkdir()
@@ -121,10 +115,10 @@ def test_an_empty_folder_that_was_made_for_nothing_goes_away(tmp_path: Path) -> 
     assert (tmp_path / "mine").exists()
 
 
-def test_nothing_half_stays_when_a_copy_fails(workspace: Workspace, tmp_path: Path) -> None:
+def test_no_partial_output_is_left_when_a_copy_fails(workspace: Workspace, tmp_path: Path) -> None:
     (workspace.outputs / "sum").write_text("7")
     delivery = OutputCopier(tmp_path / "out")
     (tmp_path / "out").rmdir()
-    with pytest.raises(UsageError, match="cannot be written"):
+    with pytest.raises(UsageError, match="cannot write the outputs"):
         delivery.copy(record(workspace), workspace)
     assert stat.S_ISREG((workspace.outputs / "sum").stat().st_mode)

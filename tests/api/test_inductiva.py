@@ -1,4 +1,4 @@
-"""The scripts that Inductiva's page on tasks shows, with the names of localrun, run on a real engine.
+"""The scripts on Inductiva's page about tasks, with the names of localrun, run on a real engine.
 
 There a simulator's `run` makes a task on a machine of the cloud; here `submit` makes one of a bundle on this
 machine. What follows is the same: handles by id, waiting that can be broken off, waiting that takes the
@@ -31,7 +31,7 @@ from tests.support.images import busybox_layer, image_archive
 
 pytestmark = pytest.mark.docker
 
-# A simulation: it reads its configuration, reports on its progress, and ends when it is let go.
+# A simulation: it reads its configuration, reports on its progress, and ends when it is released.
 SIMULATION = """\
 echo "steps: $(cat /inputs/a)"
 n=0
@@ -41,7 +41,7 @@ while [ $n -lt 3 ]; do n=$((n + 1)); echo "step $n" >> /outputs/progress; done
 rm -f /outputs/go /outputs/progress
 echo 7 > /outputs/sum
 """
-QUICK, HELD, WRONG = 0, 1, 2  # what the input `b` makes of it
+QUICK, HELD, WRONG = 0, 1, 2  # the values of input `b`
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Environment:
     environment: dict[str, str]
 
     def start(self, script: str) -> subprocess.Popen[str]:
-        """A script of a user, in a process of its own; `IMAGE` in it is the image."""
+        """Start a user's script as a process; `IMAGE` in it is the image."""
         return subprocess.Popen(
             [sys.executable, "-c", script.replace("IMAGE", repr(self.image))],
             cwd=self.folder,
@@ -65,14 +65,14 @@ class Environment:
         )
 
     def run(self, script: str) -> list[str]:
-        """Run a script that must end well; the lines that it printed."""
+        """Run a script that must succeed. Return the lines that it printed."""
         process = self.start(script)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (0, "")
         return out.splitlines()
 
     def command(self, *arguments: str) -> str:
-        """What `localrun ARGUMENTS` prints."""
+        """Return the output of `localrun ARGUMENTS`."""
         call = [sys.executable, "-m", "localrun", *arguments]
         environment = {**os.environ, **self.environment, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(
@@ -222,13 +222,13 @@ def test_a_task_dies_with_the_session_that_waits_in_a_sync_context(env: Environm
 
 
 def stages(env: Environment, task_id: str) -> list[str]:
-    """The stages that a task went through, in the words of the page."""
+    """Return the states of a task in the terms of the page."""
     lines = env.command("status", task_id, "--as", "inductiva").splitlines()
     times = [line.strip() for line in lines if re.match(r" +\d{4}-\d\d-\d\d ", line)]
     return [line.split(" ", 2)[2] for line in times]
 
 
-def test_the_stages_of_a_task_are_told_in_the_words_of_the_page(env: Environment) -> None:
+def test_the_states_of_a_task_have_the_terms_of_the_page(env: Environment) -> None:
     (task_id,) = env.run(SUBMIT % QUICK + "task.wait()\n")
     assert stages(env, task_id) == [
         "Waiting for Input",
@@ -255,14 +255,14 @@ def test_a_task_that_is_killed_is_killed(env: Environment) -> None:
     assert stages(env, lines[0])[-1] == "Killed"
 
 
-def test_a_task_that_takes_longer_than_it_may_has_timed_out(env: Environment) -> None:
+def test_a_task_over_its_time_limit_has_timed_out(env: Environment) -> None:
     script = SUBMIT.replace("a=3", "a=3, timeout=0.2") % HELD + "print(task.wait())\n"
     lines = env.run(script)
     assert lines[1:] == ["FAILED"]
     assert stages(env, lines[0])[-1] == "Task Timed Out"
 
 
-def test_what_a_simulation_writes_is_seen_while_it_runs(env: Environment) -> None:
+def test_output_is_visible_while_a_simulation_runs(env: Environment) -> None:
     lines = env.run(
         SUBMIT % HELD
         + """

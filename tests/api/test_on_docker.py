@@ -1,4 +1,4 @@
-"""The promise on real containers: a task outlives the script that submitted it, however that ends."""
+"""A task in a real container outlives the script that submitted it, however the script ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.images import busybox_layer, image_archive
 
 pytestmark = pytest.mark.docker
 
-# It counts its runs, and ends when it is told to: by a file among its outputs.
+# Counts its runs, and ends when a file appears among its outputs.
 PROGRAM = """\
 echo ran >> /outputs/runs
 until [ -e /outputs/go ]; do sleep 0.05; done
@@ -46,7 +46,7 @@ def submit(**more):
 
 @dataclass
 class Lab:
-    """A folder in which scripts are run, and what another process sees of it."""
+    """A folder in which scripts run, and the view of another process on it."""
 
     folder: Path
     image: str
@@ -70,11 +70,11 @@ class Lab:
         return localrun.Task(script.stdout.readline().strip(), self.folder / ".localrun")
 
     def let_go(self, task: localrun.Task) -> None:
-        """Let the program of a task end."""
+        """Release the program of a task."""
         (task.folder / "outputs/go").touch()
 
     def containers(self, task: localrun.Task) -> int:
-        """How many containers a task has."""
+        """Return the number of containers of a task."""
         return len(self.engine.find({LABEL_TASK: task.id}))
 
 
@@ -167,7 +167,7 @@ def test_a_task_outlives_its_script_killed_at_any_moment(lab: Lab) -> None:
         assert lab.containers(task) == 0
 
 
-def test_tasks_that_waited_for_their_turn_outlive_their_script(lab: Lab) -> None:
+def test_queued_tasks_outlive_their_script(lab: Lab) -> None:
     cpus = lab.engine.info().cpus
     script = lab.script(f"first, *others = [submit(cpus={cpus}) for _ in range(3)]\nfirst.wait()")
     tasks = [lab.task(script) for _ in range(3)]
@@ -180,7 +180,7 @@ def test_tasks_that_waited_for_their_turn_outlive_their_script(lab: Lab) -> None
     assert localrun.wait_all(tasks, 60) == ["FINISHED"] * 3
 
 
-def test_a_script_that_ends_does_not_wait_for_tasks_that_wait(lab: Lab) -> None:
+def test_a_script_that_ends_does_not_wait_for_queued_tasks(lab: Lab) -> None:
     cpus = lab.engine.info().cpus
     script = lab.script(f"submit(cpus={cpus}).wait_for('RUNNING')\nsubmit(cpus={cpus})")
     first, second = lab.task(script), lab.task(script)

@@ -1,4 +1,4 @@
-"""The ends of files that a task writes, also while it writes them; what it leaves is trusted with nothing."""
+"""The last lines of a task's files, which are untrusted, also while they are written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import localrun
-from localrun.api.tail import _Tail
+from localrun.api.tail import _FileTail
 from localrun.engines.fake import FakeContainer
 from localrun.errors import UsageError
 from localrun.values.untrusted import UntrustedDir
@@ -60,7 +60,7 @@ def test_without_a_name_the_log_is_shown(tmp_path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out == "no luck\n"
 
 
-def test_what_is_added_is_followed_to_the_end_of_the_task(tmp_path: Path) -> None:
+def test_new_data_is_followed_to_the_end_of_the_task(tmp_path: Path) -> None:
     go = threading.Event()
 
     class Reader(io.StringIO):
@@ -84,7 +84,7 @@ def test_what_is_added_is_followed_to_the_end_of_the_task(tmp_path: Path) -> Non
     assert out.getvalue() == "first\nsecond\n"
 
 
-def test_files_that_are_not_there_are_named_all_of_them(tmp_path: Path) -> None:
+def test_every_missing_file_is_reported(tmp_path: Path) -> None:
     with env_of(tmp_path, leave) as env:
         task = submit(env)
         task.wait()
@@ -103,7 +103,7 @@ def test_files_that_are_not_there_are_named_all_of_them(tmp_path: Path) -> None:
         ("pipe", "is a pipe"),
     ],
 )
-def test_what_is_no_file_of_the_task_is_never_opened(tmp_path: Path, name: str, reason: str) -> None:
+def test_unsafe_paths_are_never_opened(tmp_path: Path, name: str, reason: str) -> None:
     out = io.StringIO()
     with env_of(tmp_path, leave) as env:
         task = submit(env)
@@ -113,7 +113,7 @@ def test_what_is_no_file_of_the_task_is_never_opened(tmp_path: Path, name: str, 
     assert out.getvalue() == ""
 
 
-def test_a_terminal_is_given_nothing_that_it_would_obey(tmp_path: Path) -> None:
+def test_control_characters_are_escaped_on_a_terminal(tmp_path: Path) -> None:
     def program(container: FakeContainer) -> int:
         container.stdout.write("\x1b]0;title\x07hello\n")
         return 1
@@ -138,7 +138,7 @@ def test_a_task_that_wrote_nothing_shows_nothing(tmp_path: Path) -> None:
 
 
 class Stepwise(io.StringIO):
-    """Lets the task go on once something was shown."""
+    """Resumes the task once something was shown."""
 
     def __init__(self, go: threading.Event, words: str) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class Stepwise(io.StringIO):
             self._go.set()
 
 
-def test_a_character_that_comes_in_two_pieces_is_shown_whole(tmp_path: Path) -> None:
+def test_a_character_split_between_chunks_is_shown_whole(tmp_path: Path) -> None:
     go = threading.Event()
 
     def program(container: FakeContainer) -> int:
@@ -165,7 +165,7 @@ def test_a_character_that_comes_in_two_pieces_is_shown_whole(tmp_path: Path) -> 
     assert out.getvalue() == "x\nä\n"
 
 
-def test_a_file_that_is_written_anew_is_shown_from_its_start(tmp_path: Path) -> None:
+def test_a_rewritten_file_is_shown_from_its_start(tmp_path: Path) -> None:
     go = threading.Event()
 
     def program(container: FakeContainer) -> int:
@@ -194,7 +194,7 @@ def test_a_task_without_a_container_has_no_files(tmp_path: Path) -> None:
         task = localrun.Task(made.id, env.app.settings.home)
         task.tail_files(out=io.StringIO())
         assert task.list_files() == []
-        with pytest.raises(UsageError, match="has written no such files"):
+        with pytest.raises(UsageError, match="has not written these files"):
             task.tail_files(["x"], out=io.StringIO())
 
 
@@ -215,7 +215,7 @@ def test_a_file_that_is_replaced_is_shown_from_its_start(tmp_path: Path) -> None
     assert out.getvalue() == "half\nall of it now\n"
 
 
-def test_a_file_whose_place_is_taken_by_a_link_is_not_followed_out(tmp_path: Path) -> None:
+def test_a_file_replaced_by_a_link_is_not_followed(tmp_path: Path) -> None:
     go = threading.Event()
 
     def program(container: FakeContainer) -> int:
@@ -233,13 +233,13 @@ def test_a_file_whose_place_is_taken_by_a_link_is_not_followed_out(tmp_path: Pat
 
 
 @pytest.mark.parametrize("before", ["", "half\n"])
-def test_a_log_that_is_made_anew_is_gone_on_with_also_when_it_was_empty(before: str, tmp_path: Path) -> None:
+def test_a_rewritten_log_is_continued_even_if_it_was_empty(before: str, tmp_path: Path) -> None:
     log, beside = tmp_path / "task.log", tmp_path / "beside"
     log.write_text(before)
     with UntrustedDir(tmp_path, "/") as tree:
-        tail = _Tail(tree, "task.log", 10, is_log=True)
-        assert "".join(tail.pieces()) == before
-        beside.write_text("half\nwhole\n")  # who carries a task on writes it again from the start
+        tail = _FileTail(tree, "task.log", 10, is_log=True)
+        assert "".join(tail.chunks()) == before
+        beside.write_text("half\nwhole\n")  # a process that resumes a task rewrites its log
         beside.replace(log)
-        assert before + "".join(tail.pieces()) == "half\nwhole\n"
+        assert before + "".join(tail.chunks()) == "half\nwhole\n"
         tail.close()

@@ -1,4 +1,4 @@
-"""What a handle on a task promises, on an engine without containers. See also `test_handle_on_docker`."""
+"""Task handles on the fake engine. See also `test_on_docker`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(env: Environment, **options: Any) -> dict[str, Any]:
 
 @contextmanager
 def elsewhere(env: Environment) -> Iterator[Path]:
-    """What another process sees: the same folder and engine, another memory."""
+    """The view of another process: the same folder and engine, but no shared memory."""
     app = App(env.app.settings, env.engine)
     with localrun.using(app):
         yield app.settings.home
@@ -112,14 +112,14 @@ def test_wrong_options_are_refused_all_of_them(tmp_path: Path) -> None:
     assert found == ["timeout", "cpus", "memory", "gpus", "retries"]
 
 
-def test_amounts_are_taken_as_people_write_them(tmp_path: Path) -> None:
+def test_amounts_may_be_strings_with_units(tmp_path: Path) -> None:
     with env_of(tmp_path) as env:
         task = submit(env, timeout="10m", memory="64Mi")
         task.wait()
     assert (task.info.timeout, task.info.resources.memory) == (600, 64 * 1024**2)
 
 
-def test_inputs_that_are_called_like_options_can_be_given(tmp_path: Path) -> None:
+def test_inputs_named_like_options_can_be_passed(tmp_path: Path) -> None:
     with env_of(tmp_path) as env:
         assert run(env, a=0, inputs={"a": 10}) == {"sum": 14}
 
@@ -166,7 +166,7 @@ def test_handles_on_one_id_are_one_task(tmp_path: Path) -> None:
         assert task.id[:8] in repr(task)
 
 
-def test_an_unknown_id_is_told_at_once(tmp_path: Path) -> None:
+def test_an_unknown_id_is_rejected_at_once(tmp_path: Path) -> None:
     with env_of(tmp_path) as env, pytest.raises(TaskNotFound, match="no task 'abc'"):
         localrun.Task("abc", env.app.settings.home)
 
@@ -180,7 +180,7 @@ def test_the_state_can_be_asked_for_at_any_time(tmp_path: Path) -> None:
         assert (task.is_running, task.is_terminal, task.is_failed) == (False, True, True)
 
 
-def test_waiting_has_a_limit_and_the_task_goes_on(tmp_path: Path) -> None:
+def test_waiting_times_out_and_the_task_continues(tmp_path: Path) -> None:
     with env_of(tmp_path, hang) as env:
         task = submit(env)
         for wait in (task.wait, lambda limit: task.wait_for("FINISHED", limit)):
@@ -195,14 +195,14 @@ def test_waiting_for_a_state_ends_with_the_task(tmp_path: Path) -> None:
         assert submit(env).wait_for("FINISHED", 10) == "FAILED"
 
 
-def test_a_state_that_is_passed_already_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_state_that_has_passed_is_not_waited_for(tmp_path: Path) -> None:
     with env_of(tmp_path) as env:
         task = submit(env)
         task.wait()
         assert task.wait_for(TaskState.RUNNING) == "FINISHED"
 
 
-def test_a_misspelt_state_is_guessed(tmp_path: Path) -> None:
+def test_a_misspelt_state_gets_a_suggestion(tmp_path: Path) -> None:
     with env_of(tmp_path) as env:
         task = submit(env)
         with pytest.raises(UsageError, match="did you mean 'RUNNING'"):
@@ -217,7 +217,7 @@ def test_killing_a_task_that_has_ended_changes_nothing(tmp_path: Path) -> None:
         assert task.kill() == "FINISHED"
 
 
-def test_the_place_in_the_line_is_told(tmp_path: Path) -> None:
+def test_the_position_in_the_queue_is_reported(tmp_path: Path) -> None:
     with env_of(tmp_path, hang) as env:
         cpus = env.engine.info().cpus
         tasks = [submit(env, cpus=cpus) for _ in range(3)]
@@ -263,7 +263,7 @@ def test_ctrl_c_in_a_sync_context_stops_the_task(tmp_path: Path) -> None:
         assert task.status is TaskState.KILLED
 
 
-def test_an_error_in_a_sync_context_stops_the_task_and_goes_on_its_way(tmp_path: Path) -> None:
+def test_an_error_in_a_sync_context_stops_the_task_and_is_raised(tmp_path: Path) -> None:
     with env_of(tmp_path, hang) as env:
         task = submit(env)
         with pytest.raises(ValueError, match="mine"), task.sync_context():
@@ -271,7 +271,7 @@ def test_an_error_in_a_sync_context_stops_the_task_and_goes_on_its_way(tmp_path:
         assert task.status is TaskState.KILLED
 
 
-def test_a_sync_context_does_not_wait_by_itself(tmp_path: Path) -> None:
+def test_a_sync_context_does_not_wait(tmp_path: Path) -> None:
     with env_of(tmp_path, hang) as env:
         task = submit(env)
         with task.sync_context() as same:
@@ -317,15 +317,13 @@ def test_a_task_that_waits_in_another_process_can_be_killed(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("state", ["PROVISIONED", "QUEUING", "PENDING"])
-def test_a_task_whose_process_died_before_it_ran_is_carried_on_by_who_waits(
-    tmp_path: Path, state: str
-) -> None:
+def test_a_task_whose_process_died_before_it_ran_is_resumed_by_a_waiter(tmp_path: Path, state: str) -> None:
     with env_of(tmp_path) as env:
         task = localrun.Task(abandoned(env, state).id, env.app.settings.home)
         assert (task.wait(10), task.outputs) == ("FINISHED", {"sum": 7})
 
 
-def test_a_container_whose_process_died_is_carried_to_its_end_by_who_waits(tmp_path: Path) -> None:
+def test_a_container_whose_process_died_is_resumed_by_a_waiter(tmp_path: Path) -> None:
     with env_of(tmp_path) as env:
         left = abandoned(env, "RUNNING")
         with_container(env, left)
@@ -342,7 +340,7 @@ def test_a_container_whose_process_died_can_be_killed(tmp_path: Path) -> None:
         assert env.engine.find({"localrun.task": ""}) == []
 
 
-def test_many_who_wait_carry_a_task_on_once(tmp_path: Path) -> None:
+def test_multiple_waiters_resume_a_task_once(tmp_path: Path) -> None:
     runs: list[str] = []
 
     def program(container: FakeContainer) -> int:
@@ -363,7 +361,7 @@ def test_many_who_wait_carry_a_task_on_once(tmp_path: Path) -> None:
     assert (found, len(runs)) == ([TaskState.FINISHED] * 8, 1)
 
 
-def test_an_engine_that_is_away_is_told_to_who_waits_and_the_task_stays(tmp_path: Path) -> None:
+def test_an_unreachable_engine_is_reported_to_waiters_and_the_task_stays(tmp_path: Path) -> None:
     with make_environment(tmp_path, add) as env:
         left = abandoned(env, "QUEUING")
         away = App(env.app.settings, None)
@@ -374,18 +372,18 @@ def test_an_engine_that_is_away_is_told_to_who_waits_and_the_task_stays(tmp_path
             assert localrun.Task(left.id, env.app.settings.home).wait(10) == "FINISHED"
 
 
-def test_nobody_waits_for_inputs_that_cannot_come(tmp_path: Path) -> None:
+def test_waiting_for_inputs_that_cannot_arrive_is_refused(tmp_path: Path) -> None:
     with env_of(tmp_path) as env:
         made = env.app.manager.create_task({"bundle": str(env.bundle), "image": env.image})
         env.app.manager.shutdown()
         with elsewhere(env) as home:
             task = localrun.Task(made.id, home)
-            with pytest.raises(UsageError, match="is CREATED, and no process carries it"):
+            with pytest.raises(UsageError, match="is CREATED, but no process owns it"):
                 task.wait(10)
             assert task.kill() is TaskState.KILLED
 
 
-# -- what a task leaves -------------------------------------------------------------------------------
+# -- results ----------------------------------------------------------------------------------------
 
 
 def test_outputs_are_asked_for_after_the_end(tmp_path: Path) -> None:
@@ -399,7 +397,7 @@ def test_outputs_are_asked_for_after_the_end(tmp_path: Path) -> None:
         assert not (tmp_path / "out").exists()
 
 
-def test_outputs_are_copied_to_where_they_are_wanted(tmp_path: Path) -> None:
+def test_outputs_are_copied_to_a_folder(tmp_path: Path) -> None:
     with env_of(tmp_path) as env:
         task = submit(env)
         task.wait()
@@ -418,7 +416,7 @@ def test_outputs_go_to_a_folder_of_the_task_by_default(
         assert task.download_outputs() == tmp_path / "localrun_output" / task.id
 
 
-def test_every_output_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_every_missing_output_is_reported(tmp_path: Path) -> None:
     with env_of(tmp_path) as env:
         task = submit(env)
         task.wait()
@@ -429,7 +427,7 @@ def test_every_output_that_is_not_there_is_named(tmp_path: Path) -> None:
         assert not (tmp_path / "out").exists()
 
 
-def test_the_log_is_there_as_a_text(tmp_path: Path) -> None:
+def test_the_log_is_a_string(tmp_path: Path) -> None:
     with env_of(tmp_path, fail) as env:
         task = submit(env)
         task.wait()
@@ -500,9 +498,7 @@ def test_waiting_can_show_what_happens(tmp_path: Path, capsys: pytest.CaptureFix
     assert shown.out == ""
 
 
-def test_waiting_shows_nothing_unless_it_is_told_to(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_waiting_shows_nothing_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with env_of(tmp_path, fail) as env:
         submit(env).wait()
     assert capsys.readouterr().err == ""

@@ -49,7 +49,7 @@ def test_a_task_may_be_named_twice(tmp_path: Path) -> None:
         assert localrun.wait_all([task, localrun.Task(task.id, env.app.settings.home)]) == ["FINISHED"] * 2
 
 
-def test_tasks_of_a_process_that_died_go_on_side_by_side(tmp_path: Path) -> None:
+def test_orphaned_tasks_are_resumed_in_parallel(tmp_path: Path) -> None:
     together = threading.Barrier(3)
 
     def program(container: FakeContainer) -> int:
@@ -90,7 +90,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_tasks(tmp_path: Path) -> None:
             task.kill()
 
 
-def test_one_line_tells_how_far_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_line_shows_the_progress(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with env_of(tmp_path, odd_fails) as env:
         localrun.wait_all([submit(env, b=number) for number in range(3)], progress=True)
     shown = capsys.readouterr()
@@ -99,7 +99,7 @@ def test_one_line_tells_how_far_they_are(tmp_path: Path, capsys: pytest.CaptureF
     assert shown.out == ""
 
 
-def test_nothing_is_shown_where_nobody_watches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_shown_without_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with env_of(tmp_path) as env:
         localrun.wait_all([submit(env)])
     shown = capsys.readouterr()

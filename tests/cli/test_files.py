@@ -182,8 +182,8 @@ def test_files_that_are_not_there_are_told_all_at_once(localrun: Command, json: 
     localrun.run()
     result = localrun("tail", "last", "mani", "none", *json)
     assert result.code == 2
-    assert "mani: is not there; did you mean 'many'?" in result.err
-    assert "none: is not there; there are " in result.err
+    assert "mani: not found; did you mean 'many'?" in result.err
+    assert "none: not found; expected one of: " in result.err
 
 
 @pytest.mark.parametrize("name", ["secret", "../task.json", "/etc/hostname", "folder"])

@@ -276,8 +276,8 @@ def test_names_that_are_not_there_are_refused_and_other_tasks_are_copied(
     task_id = localrun.run("--json").json["id"]
     result = localrun("tasks", "download", task_id, "--filenames", "sum", "smu", "more")
     assert result.code == 2
-    assert "smu: is not there" in result.err
-    assert "more: is not there" in result.err
+    assert "smu: not found" in result.err
+    assert "more: not found" in result.err
     mixed = localrun("tasks", "download", "nothing", task_id)
     assert mixed.code == 2
     assert (here / "localrun_output" / task_id / "outputs" / "sum").exists()

@@ -227,7 +227,7 @@ def test_the_waiting_has_a_limit_and_the_task_has_not(localrun: Command, elsewhe
     elsewhere.begun()
     result = localrun("wait", "last", "--timeout", "50ms", "--json")
     assert (result.code, result.json["state"]) == (124, "RUNNING")
-    assert f"the task {task.id[:8]} has not ended after 0.05 s; the task {task.id[:8]} goes on" in result.err
+    assert f"task {task.id[:8]} has not ended after 0.05 s; the task {task.id[:8]} goes on" in result.err
     assert task.record.state == "RUNNING"
 
 
@@ -259,7 +259,7 @@ def test_a_task_that_nobody_can_carry_on_is_told(localrun: Command) -> None:
     app.manager.create_task({"any": "thing"})
     app.close()
     result = localrun("wait", "last")
-    assert (result.code, "no process carries it" in result.err) == (2, True)
+    assert (result.code, "no process owns it" in result.err) == (2, True)
 
 
 # -- several ------------------------------------------------------------------------------------------
