@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -9,12 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
 from localrun.app import App
 from localrun.cli import main
-from localrun.cli.tasks.group import Aliases, command
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.task.active import ActiveTask
 from localrun.task.record import RunPlan, TaskRecord
@@ -24,26 +23,59 @@ from tests.cli.command import Command, Result
 from tests.support.environment import Environment, make_environment
 from tests.support.terminal import on_terminal
 
-# the commands and flags of `inductiva tasks` that have a meaning on one machine
-FLAGS = {
-    "list": ["-n", "--last-n", "-a", "--all", "-i", "--id", "-w", "--watch"],
-    "info": ["-w", "--watch"],
-    "kill": ["--wait-timeout", "-y", "--yes", "--all"],
-    "download": ["--filenames", "--dir", "-i", "--input", "-o", "--output"],
-    "tail": ["-l", "--lines", "-f", "--follow"],
-    "list-files": ["-w", "--watch"],
-    "top": [],
+# every option of `localrun tasks`: those of `inductiva tasks` that have a meaning on one machine, and --json
+OPTIONS = {
+    "list": ["-n, --last-n", "-a, --all", "-i, --id", "-w, --watch", "--json"],
+    "info": ["-w, --watch", "--as", "--json"],
+    "kill": ["--all", "-y, --yes", "--wait-timeout", "--json"],
+    "download": ["--filenames", "--dir", "-i, --input", "-o, --output", "--json"],
+    "tail": ["-n, -l, --lines", "-f, --follow", "--json"],
+    "list-files": ["-a, --all", "-w, --watch", "--json"],
+    "top": ["--no-stream", "--json"],
 }
+DATE = r"\d\d/\d\d, \d\d:\d\d:\d\d"
 
 
-@pytest.mark.parametrize("name", list(FLAGS))
-def test_every_flag_of_inductiva_is_taken(name: str) -> None:
-    assert isinstance(command, Aliases)
-    found = command.get_command(click.Context(command), name)
-    assert found is not None
-    taken = {spelling for parameter in found.params for spelling in parameter.opts}
-    assert set(FLAGS[name]) <= taken
-    assert found.name == name
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", list(OPTIONS))
+def test_every_command_keeps_its_options(localrun: Command, name: str) -> None:
+    page = localrun("tasks", name, "--help").out
+    assert page.startswith(f"Usage: localrun tasks {name} [OPTIONS]")
+    found = re.findall(r"^  (-[\w-]+(?:, -[\w-]+)*)", page, re.MULTILINE)
+    assert found == [*OPTIONS[name], "-h, --help"]
+
+
+def test_every_command_keeps_its_columns_and_lines(localrun: Command, here: Path) -> None:
+    task_id = localrun.run("--json").json["id"]
+    short = task_id[:8]
+
+    head, row = localrun("tasks", "list").out.splitlines()
+    columns = ["ID", "NAME", "STATUS", "SUBMITTED", "STARTED", "COMPUTATION TIME", "RESOURCES"]
+    assert re.split("  +", head) == columns
+    cells = rf"{short}  Add integers  Success  {DATE}  {DATE}  [\d.]+ ms +1 cpus, 64 MiB"
+    assert re.fullmatch(cells, row)
+
+    head, row = localrun("tasks", "top", short, "--no-stream").out.splitlines()
+    columns = ["ID", "NAME", "STATE", "CPU %", "MEMORY", "LIMIT", "MEM %", "PEAK"]
+    assert re.split("  +", head) == [*columns, "READ", "WRITTEN", "PIDS", "TIME"]
+    assert re.match(rf"{short}  Add integers  FINISHED  ", row)
+
+    head, row = localrun("tasks", "list-files", short).out.splitlines()
+    assert re.split("  +", head) == ["SIZE", "WRITTEN", "FILE"]
+    assert re.fullmatch(r" *1 B  [\d-]{10} [\d:]{8}  sum", row)
+
+    assert localrun("tasks", "info", short).out.splitlines()[0].endswith(": Success")
+    assert localrun("tasks", "tail", short).out == "3 + 4\n"
+    outputs, inputs = (here / "localrun_output" / task_id / name for name in ("outputs", "inputs"))
+    copied = localrun("tasks", "download", short, "-i", "-o").out
+    assert copied == f"{short} outputs: {outputs}\n{short} inputs: {inputs}\n"
 
 
 def test_the_commands_outside_stay_as_they_are(localrun: Command) -> None:
@@ -57,7 +89,7 @@ def test_the_commands_outside_stay_as_they_are(localrun: Command) -> None:
 def test_alone_it_lists_its_commands(localrun: Command) -> None:
     result = localrun("tasks")
     assert result.code == 2
-    assert all(name in result.out for name in FLAGS)
+    assert all(name in result.out for name in OPTIONS)
     assert localrun("tasks", "--help").code == 0
     assert localrun("tasks", "lsit").code == 2
 
@@ -226,14 +258,6 @@ def test_what_cannot_be_stopped_is_told_and_the_others_are_stopped(localrun: Com
 
 
 # -- download ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def test_outputs_come_in_a_folder_for_each_task(localrun: Command, here: Path) -> None:
