@@ -11,15 +11,17 @@ import click
 from localrun._version import __version__
 from localrun.cli.context import CliContext, MakeApp
 from localrun.cli.exit_codes import ExitCode, code_for_error
-from localrun.cli.group import LazyGroup
+from localrun.cli.group import SECTIONS, RootGroup
 from localrun.console import streams
 from localrun.errors import LocalrunError, UsageError
+from localrun.suggestions import did_you_mean
 
 __all__ = ["main"]
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=RootGroup,
+    sections=SECTIONS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -84,7 +86,7 @@ def _call(given: list[str], context: CliContext) -> int:
     except click.exceptions.Abort as error:  # click's word for Ctrl+C
         raise KeyboardInterrupt from error
     except click.UsageError as error:
-        raise _usage(error) from error
+        raise _usage_error(error) from error
 
 
 def _of_system(error: OSError) -> LocalrunError:
@@ -96,9 +98,14 @@ def _of_system(error: OSError) -> LocalrunError:
     )
 
 
-def _usage(error: click.UsageError) -> UsageError:
-    page = f"{error.ctx.command_path} --help" if error.ctx else "localrun --help"
-    return UsageError(error.format_message(), remedy=f"`{page}` shows how it is called")
+def _usage_error(error: click.UsageError) -> UsageError:
+    """Return an error of click in the form of localrun's errors."""
+    hint = f"see `{error.ctx.command_path if error.ctx else 'localrun'} --help`"
+    if isinstance(error, click.NoSuchOption):
+        hint = did_you_mean(error.option_name, error.possibilities or ()) or hint
+        return UsageError(f"unknown option {error.option_name!r}", remedy=hint)
+    message = error.format_message().rstrip(".")
+    return UsageError(message[:1].lower() + message[1:], remedy=hint)
 
 
 def _tell(error: LocalrunError, context: CliContext, *, as_json: bool) -> int:

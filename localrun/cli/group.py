@@ -1,116 +1,138 @@
-"""The list of commands: each is imported only when it is called."""
+"""The table of commands, and a click group that imports each command only when it is called."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from localrun.cli.exit_codes import MEANINGS
+from localrun.errors import UsageError
+from localrun.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-# section -> command -> (module, what it does)
-SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+Sections = Mapping[str, Mapping[str, tuple[str, str]]]
+
+# section -> command -> (module or module:object, one-line help)
+SECTIONS: Sections = {
     "Run": {
         "run": ("run", "Run a task and show its outputs."),
-        "wait": ("wait", "Wait for the end of tasks, and show it."),
-        "rerun": ("rerun", "Run a task again, with what is to be different."),
+        "wait": ("wait", "Wait for tasks to finish."),
+        "rerun": ("rerun", "Rerun a task, optionally with changed inputs or options."),
     },
     "Write": {
-        "init": ("init", "Write a new bundle that runs as it is."),
-        "validate": ("validate", "Check a bundle, and say what App Engine would."),
-        "inspect": ("inspect", "Show what a bundle takes, gives and needs."),
+        "init": ("init", "Create a new bundle that runs as it is."),
+        "validate": ("validate", "Check a bundle against App Engine's rules."),
+        "inspect": ("inspect", "Show a bundle's inputs, outputs, image and resources."),
         "build": ("build", "Build a bundle into a zip for App Engine."),
         "schema": ("schema", "Print the JSON Schema of descriptors."),
     },
     "Look": {
         "list": ("list_", "List the tasks of this folder."),
-        "tasks": ("tasks.group", "List, show and kill tasks as Inductiva's users do."),
-        "status": ("status", "Show where a task is, and why it ended."),
-        "top": ("top", "Show what running tasks use just now."),
-        "info": ("info", "Show where a task's time went, what it used and what it left."),
-        "describe": ("describe.command", "Show all of a task, with its events, as kubectl does of a pod."),
-        "logs": ("logs", "Show what a task wrote."),
-        "tail": ("tail", "Show the ends of files that a task writes."),
-        "list-files": ("list_files", "List the files that a task has written."),
+        "tasks": ("tasks", "Inductiva-compatible task commands."),
+        "status": ("status", "Show a task's state and why it ended."),
+        "top": ("top", "Show the resource usage of running tasks."),
+        "info": ("info", "Show a task's timeline, resource usage and output sizes."),
+        "describe": ("describe.command", "Show a task in detail, like `kubectl describe`."),
+        "logs": ("logs", "Show a task's log."),
+        "tail": ("tail", "Show the last lines of a task's files."),
+        "list-files": ("list_files", "List a task's output files."),
         "outputs": ("outputs", "Show or copy a task's outputs."),
     },
     "Debug": {
-        "explain": ("explain", "Say what a status or cause means, here and elsewhere."),
-        "debug": ("debug", "Show a task and its replicas as iExec does."),
-        "diff": ("diff", "Show in what two tasks differ."),
-        "doctor": ("doctor", "Look whether tasks would run here."),
+        "explain": ("explain", "Explain a status, cause or error code."),
+        "debug": ("debug", "Show a task and its replicas like `iexec task debug`."),
+        "diff": ("diff", "Compare two tasks."),
+        "doctor": ("doctor", "Check that this machine can run tasks."),
     },
     "Serve": {
         "serve": ("serve", "Serve the tasks of this folder over HTTP."),
-        "events": ("events", "Show what happened, from the server's logs."),
-        "export": ("export", "Write the list of tasks to a file."),
-        "import": ("import_", "Make exported tasks known here."),
+        "events": ("events", "Show the events in the server's journal."),
+        "export": ("export", "Export the task list to a file."),
+        "import": ("import_", "Import tasks from an export file."),
     },
     "End": {
         "kill": ("kill", "Stop a task."),
-        "rm": ("rm", "Delete ended tasks with all their files."),
-        "prune": ("prune", "Delete what is not needed any more."),
+        "rm": ("rm", "Delete finished tasks with all their files."),
+        "prune": ("prune", "Remove unused tasks, containers, images and files."),
     },
-    "Set up": {"completion": ("completion", "Print what a shell needs to complete a line.")},
+    "Set up": {"completion": ("completion", "Generate a shell completion script.")},
 }
-COMMANDS = {name: found for section in SECTIONS.values() for name, found in section.items()}
+COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 
 EXAMPLES = [
-    ("localrun run add.zip -i a=3 -i b=4", "one task, its inputs in the command"),
-    ("localrun run ./cells -i image=@scan.png -o results", "a file as input, the outputs copied"),
-    ("localrun run ./cells --inputs values.json --json", "one JSON record for a script"),
-    ("localrun init adder", "a new bundle that runs as it is"),
-    ("localrun validate add.zip", "what App Engine would say of it, and why"),
-    ("localrun list", "an ID is what it shows, any unique beginning, or `last`"),
-    ("localrun logs last -f", "what the newest task writes, as it writes it"),
+    ("localrun run add.zip -i a=3 -i b=4", "run a task with inputs from the command line"),
+    ("localrun run ./cells -i image=@scan.png -o results", "pass a file and copy the outputs"),
+    ("localrun run ./cells --inputs values.json --json", "print one JSON record for scripts"),
+    ("localrun init adder", "create a bundle that runs as it is"),
+    ("localrun validate add.zip", "check whether App Engine would accept a bundle"),
+    ("localrun list", "list tasks; ID is any unique prefix, or `last`"),
+    ("localrun logs last -f", "follow the log of the newest task"),
     ("localrun kill 3f9c", "stop a task, also from another terminal"),
 ]
 
 
-def matching_commands(known: Mapping[str, str], incomplete: str) -> list[CompletionItem]:
-    """The commands that begin so, of those with what they do."""
-    from click.shell_completion import CompletionItem
-
-    return [CompletionItem(name, help=what) for name, what in known.items() if name.startswith(incomplete)]
-
-
 class LazyGroup(click.Group):
-    """A group that knows the names of its commands, and imports one when it is called."""
+    """A group that imports a command only when it is called."""
+
+    def __init__(self, *args: Any, sections: Sections, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._sections = sections
+        self._entries = {name: entry for section in sections.values() for name, entry in section.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """All names, in the order of the page."""
-        return list(COMMANDS)
+        """Return all names in the order of the help page."""
+        return list(self._entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The command of that name."""
-        if cmd_name not in COMMANDS:
+        """Import a command."""
+        if cmd_name not in self._entries:
             return None
-        command: click.Command = import_module(f"localrun.cli.{COMMANDS[cmd_name][0]}").command
+        module, _, attribute = self._entries[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(f"localrun.cli.{module}"), attribute or "command")
         command.name = cmd_name
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that `args` start with. Raises `UsageError` with a suggestion if there is none."""
+        name = args[0]
+        if name not in self._entries and not name.startswith("-") and not ctx.resilient_parsing:
+            hint = did_you_mean(name, self._entries) or f"see `{ctx.command_path} --help`"
+            raise UsageError(f"unknown command {name!r}", remedy=hint)
+        return super().resolve_command(ctx, args)
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The commands that begin so, without importing any; else what click knows: options."""
-        known = {name: what for name, (_, what) in COMMANDS.items()}
-        return matching_commands(known, incomplete) or super().shell_complete(ctx, incomplete)
+        """Complete command names without importing the commands, else options."""
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=help_text)
+            for name, (_, help_text) in self._entries.items()
+            if name.startswith(incomplete)
+        ]
+        return found or super().shell_complete(ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """The commands, by what they are for."""
-        for title, commands in SECTIONS.items():
+        """Write the commands of each section."""
+        for title, commands in self._sections.items():
             with formatter.section(title):
-                formatter.write_dl([(name, what) for name, (_, what) in commands.items()])
+                formatter.write_dl([(name, help_text) for name, (_, help_text) in commands.items()])
+
+
+class RootGroup(LazyGroup):
+    """The group of all commands; its help page ends with exit codes and examples."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """The exit codes, and examples."""
+        """Write the exit codes and examples."""
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(int(code)), meaning) for code, meaning in MEANINGS.items()])
         with formatter.section("Examples"):
-            for line, what in EXAMPLES:
-                formatter.write(
-                    f"{'':{formatter.current_indent}}# {what}\n{'':{formatter.current_indent}}{line}\n"
-                )
+            indent = " " * formatter.current_indent
+            for line, comment in EXAMPLES:
+                formatter.write(f"{indent}# {comment}\n{indent}{line}\n")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from localrun.cli import as_system, options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.watch import print_or_watch
 from localrun.console.display.sanitize import escape_control_chars, format_columns
-from localrun.console.streams import is_terminal, print_out
+from localrun.console.streams import print_err, print_out
 from localrun.task.states import TaskState
 from localrun.units import format_duration
 
@@ -23,20 +22,23 @@ if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
 
 _LIMIT = 20
-_HEADS = ("ID", "STATE", "CAUSE", "NAME", "AGE", "DURATION")
-_HEADS_AS = ("ID", "STATUS", "CAUSE", "NAME", "AGE", "DURATION")
-_NOTHING = "no tasks here; run one: `localrun run BUNDLE`"
 _STATES = [str(state) for state in TaskState]
+_NO_TASKS = "no tasks in this folder; run one with `localrun run BUNDLE`"
+
+Rows = Callable[[list["TaskRecord"]], list[tuple[str, ...]]]
 
 
 @click.command()
+@click.option("-a", "--all", "everything", is_flag=True, help="List all tasks and their replicas.")
 @click.option(
-    "-a", "--all", "everything", is_flag=True, help="All tasks, not only the newest, and their replicas."
+    "-n", "--limit", type=options.COUNT, default=_LIMIT, show_default=True, help="Number of tasks to list."
 )
 @click.option(
-    "-n", "--limit", type=click.IntRange(min=1), default=_LIMIT, show_default=True, help="How many at most."
+    "--state",
+    type=click.Choice(_STATES, case_sensitive=False),
+    metavar="STATE",
+    help=f"List only tasks in this state: {', '.join(_STATES)}.",
 )
-@click.option("--state", type=click.Choice(_STATES, case_sensitive=False), help="Only tasks in this state.")
 @options.watch
 @as_system.as_system
 @options.as_json
@@ -51,43 +53,57 @@ def command(
     system: str | None,
     as_json: bool,
 ) -> None:
-    """List the tasks of this folder, the newest first."""
+    """List the tasks of this folder, newest first."""
+
+    def find(app: App) -> Iterable[TaskRecord]:
+        records = _with_replicas(app) if everything else _records(app)
+        found = (record for record in records if state in (None, record.state))
+        return found if everything else islice(found, limit)
+
+    def rows(records: list[TaskRecord]) -> list[tuple[str, ...]]:
+        status = "STATE" if system is None else "STATUS"
+        heads = ("ID", status, "CAUSE", "NAME", "AGE", "DURATION")
+        return [heads, *(_row(record, system) for record in records)]
+
+    print_tasks(context, find, rows, watch=watch, system=system, as_json=as_json)
+
+
+def print_tasks(
+    context: CliContext,
+    find: Callable[[App], Iterable[TaskRecord]],
+    rows: Rows,
+    *,
+    watch: float | None,
+    system: str | None,
+    as_json: bool,
+) -> None:
+    """Print tasks as a table or as JSON; with `watch`, refresh the table every so many seconds."""
+
+    def table(records: list[TaskRecord]) -> str:
+        return "\n".join(format_columns(rows(records))) if records else _NO_TASKS
+
     with context.app() as app:
-
-        def records() -> list[TaskRecord]:
-            found = _with_replicas(app) if everything else islice(_records(app, state), limit)
-            return [record for record in found if state in (None, record.state)]
-
-        if watch is not None:
-            print_or_watch(lambda: _table(records(), system), watch, context.environ, as_json=as_json)
+        if watch is not None:  # a new task may appear at any time
+            print_or_watch(lambda: (table(list(find(app))), True), watch, context.environ, as_json=as_json)
             return
-        found = records()
+        found = list(find(app))
     if as_json:
         from localrun.console.results import as_fields, print_json
 
         print_json([as_fields(record) | as_system.as_fields(record, system) for record in found])
-    elif found:
-        print_out(_table(found, system)[0])
-    elif is_terminal(sys.stdout, context.environ):
-        print_out(_NOTHING)
+    else:
+        (print_out if found else print_err)(table(found))
 
 
-def _table(records: list[TaskRecord], system: str | None) -> tuple[str, bool]:
-    """The text; it may always become another one: a new task may come."""
-    heads = _HEADS if system is None else _HEADS_AS
-    rows = [heads, *(_row(record, system) for record in records)]
-    return ("\n".join(format_columns(rows)) if records else _NOTHING), True
-
-
-def _records(app: App, state: str | None) -> Iterator[TaskRecord]:
+def _records(app: App) -> Iterator[TaskRecord]:
     for workspace in app.store.newest_first():
         record = workspace.load_or_none()
-        if record is not None and record.replica is None and state in (None, record.state):
+        if record is not None and record.replica is None:
             yield record
 
 
 def _with_replicas(app: App) -> Iterator[TaskRecord]:
-    """Every task; those that are replicas come after the one that they are of."""
+    """Yield all tasks, each followed by its replicas."""
     for record in app.tasks():
         yield record
         yield from app.replicas(record)

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands have, and what may be written for them."""
+"""Options, arguments and parameter types that multiple commands share."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from localrun import units
+from localrun.errors import UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-_SHORTEST = 0.1  # seconds between two looks
+_MIN_MEMORY = 6 * 1024**2  # Docker's own minimum
+_MIN_INTERVAL = 0.1  # seconds between two refreshes
 
 Value = TypeVar("Value")
 
 
-def _told(parse: Callable[[str], Value]) -> Callable[[str], Value]:
-    """A function that reads an option's value; its `ValueError` is what the user is told."""
+def _param_type(name: str, parse: Callable[[str], Value]) -> Callable[[str], Value]:
+    """Return a click type with this metavar; a `ValueError` of `parse` becomes the error message."""
 
-    def read(text: str) -> Value:
+    def convert(text: str) -> Value:
         try:
             return parse(text)
         except ValueError as error:
             raise click.BadParameter(str(error)) from error
 
-    return read
+    convert.__name__ = name
+    return convert
 
 
 def _cpus(text: str) -> float:
@@ -35,78 +38,79 @@ def _cpus(text: str) -> float:
     except ValueError:
         cpus = 0.0
     if not 0 < cpus < float("inf"):
-        raise ValueError(f"{text!r} is no number of processors; write for example 2 or 0.5")
+        raise ValueError(f"{text!r} is not a number of CPUs; expected e.g. 2 or 0.5")
     return cpus
 
 
 def _memory(text: str) -> int:
     size = units.parse_bytes(text)
-    if size < 6 * 1024**2:  # Docker's own minimum
-        raise ValueError(f"{text!r} is less than the 6 MiB that a container needs; write for example 512Mi")
+    if size < _MIN_MEMORY:
+        raise ValueError(f"{text!r} is less than the minimum of 6 MiB; expected e.g. 512Mi")
     return size
 
 
-def _period(text: str) -> float:
+def _interval(text: str) -> float:
     try:
         seconds = units.parse_duration(text)
     except ValueError as error:
-        raise ValueError(f"{text!r} is no number of seconds; write an ID before --watch") from error
-    return max(seconds, _SHORTEST)
+        raise ValueError(f"{text!r} is not a number of seconds; put an ID in front of --watch") from error
+    return max(seconds, _MIN_INTERVAL)
 
 
 def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise ValueError(f"{text!r} is not NAME=VALUE")
-    return name, value
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise ValueError(f"{text!r} is not KEY=VALUE")
+    return key, value
 
 
-CPUS = _told(_cpus)
-MEMORY = _told(_memory)
-DURATION = _told(units.parse_duration)
-PAIR = _told(_pair)
-SIZE = _told(units.parse_bytes)
+class _Count(click.IntRange):
+    name = "count"
+
+
+CPUS = _param_type("CPUS", _cpus)
+MEMORY = _param_type("SIZE", _memory)
+DURATION = _param_type("DURATION", units.parse_duration)
+PAIR = _param_type("KEY=VALUE", _pair)
+SIZE = _param_type("SIZE", units.parse_bytes)
+COUNT = _Count(min=1)
+COUNT_OR_ZERO = _Count(min=0)
 
 Pairs = tuple[tuple[str, str], ...]
 
-image = click.option("--image", metavar="REF", help="Use this image of the engine, not the bundle's.")
+image = click.option("--image", metavar="IMAGE", help="Use this image instead of the bundle's.")
 build_args = click.option(
-    "--build-arg",
-    "build_args",
-    type=PAIR,
-    metavar="N=V",
-    multiple=True,
-    help="A build argument for the bundle's Dockerfile.",
+    "--build-arg", "build_args", type=PAIR, multiple=True, help="Build argument for the bundle's Dockerfile."
 )
-quiet = click.option("-q", "--quiet", is_flag=True, help="Show results and errors, nothing else.")
+quiet = click.option("-q", "--quiet", is_flag=True, help="Print only results and errors.")
 watch = click.option(
     "-w",
     "--watch",
-    type=_told(_period),
-    metavar="[SEC]",
+    type=_param_type("SECONDS", _interval),
+    metavar="[SECONDS]",
     is_flag=False,
     flag_value="2",
-    help="Show it anew every SEC seconds (2), until the task has ended or Ctrl+C.",
+    help="Refresh every SECONDS (2 if omitted) until the task ends or Ctrl+C.",
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON record on standard output.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value on standard output.")
 
 
 def complete_task(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """What may be typed for an ID."""
+    """Complete a task ID."""
     from localrun.cli import completers
 
     return completers.tasks(ctx, incomplete)
 
 
 def complete_file(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """What may be typed for a file of the task that stands in the line."""
+    """Complete an output file of the task in the command line."""
     from localrun.cli import completers
 
     return completers.files(ctx, incomplete)
 
 
 def complete_input(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """What may be typed for NAME=VALUE."""
+    """Complete NAME=VALUE of an input."""
     from localrun.cli import completers
 
     return completers.inputs(ctx, incomplete)
@@ -114,3 +118,9 @@ def complete_input(ctx: click.Context, _: click.Parameter, incomplete: str) -> l
 
 task_id = click.argument("task_id", metavar="ID", shell_complete=complete_task)
 task_ids = click.argument("task_ids", metavar="ID...", nargs=-1, shell_complete=complete_task)
+
+
+def check_selection(task_ids: tuple[str, ...], everything: bool) -> None:
+    """Raise `UsageError` unless either task IDs or --all are given."""
+    if bool(task_ids) == everything:
+        raise UsageError("expected either task IDs or --all", remedy="`localrun list` shows the IDs")

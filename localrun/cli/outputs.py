@@ -1,7 +1,9 @@
-"""`localrun outputs`: what an ended task gave."""
+"""`localrun outputs`: the outputs of an ended task."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +11,13 @@ import click
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
-from localrun.console.streams import print_err
-from localrun.errors import UsageError
+from localrun.cli.exit_codes import ExitCode, code_for_error
+from localrun.console.streams import print_err, print_out
+from localrun.errors import LocalrunError, UsageError
+from localrun.task.record import short_id
 
 if TYPE_CHECKING:
+    from localrun.app import App
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
 
@@ -24,41 +29,98 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Copy them to DIR.",
+    help="Copy the outputs to DIR.",
 )
 @options.as_json
 @pass_context
 def command(context: CliContext, task_id: str, output: Path | None, as_json: bool) -> None:
-    """Show the outputs of the task ID, or copy them; also what a failed task left."""
+    """Show or copy the outputs of the task ID, also of a failed task."""
     from localrun.console.results import print_json, print_outputs
 
     with context.app() as app:
-        workspace, record = app.find(task_id)
-        if not record.state.is_final:
-            raise UsageError(
-                f"the task {record.short_id} has not ended ({record.state})",
-                remedy=f"wait for it with `localrun logs {record.short_id} -f`",
-            )
-        outputs = _copied(output, record, workspace) if output else record.outputs
+        workspace, record = _find_ended(app, task_id)
+        outputs = _copy(output, record, workspace) if output else record.outputs
     if as_json:
         fields = {"id": record.id, "state": str(record.state), "outputs": outputs}
         print_json({**fields, "problems": record.problems, "folder": record.folder})
         return
     print_outputs(outputs, [workspace.path, *([output.absolute()] if output else [])])
     if not outputs:
-        print_err(
-            f"the task {record.short_id} has no outputs that fit; what it left is in {workspace.outputs}"
+        print_err(f"task {record.short_id} has no valid outputs; its output folder is {workspace.outputs}")
+
+
+def _find_ended(app: App, task_id: str) -> tuple[Workspace, TaskRecord]:
+    """Raise `UsageError` while the task is active."""
+    workspace, record = app.find(task_id)
+    if not record.state.is_final:
+        raise UsageError(
+            f"task {record.short_id} has not ended ({record.state})",
+            remedy=f"wait for it with `localrun wait {record.short_id}`",
         )
+    return workspace, record
 
 
-def _copied(folder: Path, record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
+def _copy(folder: Path, record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
     from localrun.api.download import OutputCopier
 
-    delivery = OutputCopier(folder)
+    copier = OutputCopier(folder)
     try:
-        found = delivery.copy(record, workspace)
+        found = copier.copy(record, workspace)
     finally:
-        delivery.rollback()
-    for warning in delivery.warnings:
+        copier.rollback()
+    for warning in copier.warnings:
         print_err(f"warning: {warning}")
     return found
+
+
+def download_tasks(
+    context: CliContext,
+    task_ids: Sequence[str],
+    folder: Path,
+    *,
+    filenames: Sequence[str],
+    inputs: bool,
+    outputs: bool,
+    as_json: bool,
+) -> int:
+    """Copy outputs (the default) or inputs of tasks below `folder` and return the exit code."""
+    from localrun.api.outputs import download
+    from localrun.console.report import report_error
+    from localrun.console.results import print_json
+
+    copies: list[dict[str, str]] = []
+    code: int = ExitCode.FINISHED
+    with context.app() as app:
+        for name in dict.fromkeys(task_ids):
+            try:
+                workspace, record = _find_ended(app, name) if outputs or not inputs else app.find(name)
+                target = Path(folder, record.id).absolute()
+                copied = {"id": record.id}
+                if outputs or not inputs:
+                    found = download(record, workspace, filenames or None, target / "outputs")
+                    copied["outputs"] = str(found)
+                if inputs:
+                    copied["inputs"] = str(_copy_inputs(record, workspace, target / "inputs"))
+                copies.append(copied)
+            except LocalrunError as error:
+                report_error(error, context.environ)
+                code = code_for_error(error)
+    if as_json:
+        print_json(copies)
+        return code
+    for copied in copies:
+        task_id = copied.pop("id")
+        for kind, path in copied.items():
+            print_out(f"{short_id(task_id)} {kind}: {path}")
+    return code
+
+
+def _copy_inputs(record: TaskRecord, workspace: Workspace, folder: Path) -> Path:
+    """Copy the inputs; files that were mounted from elsewhere are copied from there."""
+    # links stay links: a task with writable inputs could otherwise make this read any file
+    shutil.copytree(workspace.inputs, folder, symlinks=True, dirs_exist_ok=True)
+    for source, place in record.plan.mounts if record.plan else ():
+        if not Path(source).is_file():
+            raise UsageError(f"the input file of {place} does not exist: {source}", remedy="restore the file")
+        shutil.copyfile(source, folder / place)
+    return folder

@@ -10,7 +10,7 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_error
 from localrun.console.streams import print_out
-from localrun.errors import LocalrunError, UsageError
+from localrun.errors import LocalrunError
 
 if TYPE_CHECKING:
     from localrun.app import App
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 @pass_context
 def command(context: CliContext, task_ids: tuple[str, ...], everything: bool, as_json: bool) -> int:
     """Delete the tasks ID... with their inputs, outputs and logs."""
-    if bool(task_ids) == everything:
-        raise UsageError("give the ids of the tasks, or --all", remedy="`localrun list` shows the ids")
+    options.check_selection(task_ids, everything)
     with context.app() as app:
         removed, code = _remove(app, _ended(app) if everything else list(task_ids), context)
     if as_json:

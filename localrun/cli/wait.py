@@ -17,7 +17,7 @@ from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.base import display_for
 from localrun.console.display.sanitize import escape_lines
 from localrun.console.streams import is_terminal, print_err, print_out
-from localrun.errors import Cause, LocalrunError, Problem, TaskNotFound, UsageError
+from localrun.errors import Cause, LocalrunError, Problem, TaskNotFound
 from localrun.task.record import short_id
 
 if TYPE_CHECKING:
@@ -50,14 +50,13 @@ def command(
     One task is shown as `run` shows it, several in one line. A task whose process died is carried on here.
     Ctrl+C ends the waiting, not the tasks.
     """
-    if bool(task_ids) == everything:
-        raise UsageError("give the ids of the tasks, or --all", remedy="`localrun list` shows the ids")
+    options.check_selection(task_ids, everything)
     from localrun.api.apps import using
 
     with SignalHandler() as signals, context.app(on_exit="leave") as app, using(app):
         tasks = _all(app) if everything else _named(app, task_ids)
         if not tasks and not quiet:
-            print_err("no task of this folder is on its way")
+            print_err("no active tasks in this folder")
         waiting = _Waiting(context, app, signals, tasks, quiet=quiet)
         context.on_imported()
         code = waiting.through(timeout)

@@ -69,9 +69,34 @@ def test_a_call_without_a_command_shows_the_page(localrun: Command) -> None:
     assert "Exit codes" in result.out
 
 
-def test_a_misspelt_command_is_a_wrong_call(localrun: Command) -> None:
-    result = localrun("rnu")
-    assert (result.code, "rnu" in result.err) == (2, True)
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("staus", "did you mean 'status'?"),
+        ("tasks lsit", "did you mean 'list'?"),
+        ("zzz", "see `localrun --help`"),
+        ("tasks zzz", "see `localrun tasks --help`"),
+    ],
+)
+def test_a_mistyped_command_gets_a_suggestion(localrun: Command, words: str, hint: str) -> None:
+    result = localrun(*words.split())
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"error: unknown command {words.rsplit(maxsplit=1)[-1]!r}\n  hint: {hint}\n"
+
+
+def test_a_mistyped_option_gets_a_suggestion(localrun: Command) -> None:
+    result = localrun("status", "--jsno")
+    assert result.code == 2
+    assert result.err == "error: unknown option '--jsno'\n  hint: did you mean '--json'?\n"
+    assert (
+        localrun("list", "--zzz").err == "error: unknown option '--zzz'\n  hint: see `localrun list --help`\n"
+    )
+
+
+def test_other_wrong_calls_point_to_the_help(localrun: Command) -> None:
+    result = localrun("run")
+    assert result.code == 2
+    assert result.err == "error: missing argument 'BUNDLE'\n  hint: see `localrun run --help`\n"
 
 
 @pytest.mark.parametrize("option", ["--version", "--help"])

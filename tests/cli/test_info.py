@@ -53,7 +53,7 @@ def test_where_there_is_no_terminal_nothing_can_be_watched(localrun: Command, mo
 def test_a_period_that_is_none_says_where_the_id_belongs(localrun: Command) -> None:
     result = localrun("info", "--watch", "last")
     assert result.code == 2
-    assert "write an ID before --watch" in result.err
+    assert "put an ID in front of --watch" in result.err
 
 
 def test_a_task_is_watched_until_its_end(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_task_is_watched_until_its_end(tmp_path: Path) -> None:
 def test_a_list_is_watched_until_ctrl_c_and_new_tasks_come_into_it(tmp_path: Path) -> None:
     home = TaskStore(tmp_path / "home")
     with on_terminal("--home", "home", "list", "--watch", "0.1", cwd=tmp_path) as command:
-        command.until("no tasks here")
+        command.until("no tasks in this folder")
         workspace = home.create()
         ActiveTask(TaskRecord(id=workspace.id, bundle="b"), workspace).create()
         command.until(workspace.id[:8])

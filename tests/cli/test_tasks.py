@@ -131,7 +131,7 @@ def test_a_task_that_computes_is_marked(tmp_path: Path, capsys: pytest.CaptureFi
 def test_an_empty_folder_has_no_list(localrun: Command) -> None:
     result = localrun("tasks", "list")
     assert (result.code, result.out) == (0, "")
-    assert "no tasks here" in result.err
+    assert "no tasks in this folder" in result.err
 
 
 # -- kill -------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ def test_all_are_not_stopped_without_a_yes(tmp_path: Path, capsys: pytest.Captur
         task = submit()
         result = call("tasks", "kill", "--all")
         assert result.code == 2
-        assert "add --yes" in result.err
+        assert "pass --yes" in result.err
         assert task.record.state is TaskState.RUNNING
 
 
@@ -254,7 +254,7 @@ def test_what_cannot_be_stopped_is_told_and_the_others_are_stopped(localrun: Com
     assert "has ended already" in result.err
     assert localrun("tasks", "kill", "nothing").code == 2
     assert localrun("tasks", "kill").code == 2
-    assert "no task of this folder is on its way" in localrun("tasks", "kill", "--all").err
+    assert "no active tasks in this folder" in localrun("tasks", "kill", "--all").err
 
 
 # -- download ---------------------------------------------------------------------------------------
@@ -291,7 +291,7 @@ def test_inputs_can_be_had_too_also_those_that_lie_elsewhere(
     own.unlink()
     gone = localrun("tasks", "download", task_id, "-i")
     assert gone.code == 2
-    assert "is gone" in gone.err
+    assert "does not exist" in gone.err
 
 
 def test_names_that_are_not_there_are_refused_and_other_tasks_are_copied(

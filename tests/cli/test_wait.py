@@ -285,7 +285,7 @@ def test_all_that_have_not_ended_can_be_waited_for(
         found = localrun("wait", "--all", "--json").json
     assert {record["id"] for record in found} == {task.id for task in tasks}
     assert [record["state"] for record in found] == ["FINISHED"] * 3
-    assert localrun("wait", "--all").err == "no task of this folder is on its way\n"
+    assert localrun("wait", "--all").err == "no active tasks in this folder\n"
 
 
 def test_the_worst_end_of_several_is_the_exit_code_and_each_failure_is_told(localrun: Command) -> None:

@@ -1,1 +1,0 @@
-"""Inductiva-compatible task commands: `localrun tasks`."""
