@@ -15,8 +15,8 @@ from localrun.manager.manager import OnExit, TaskManager
 from localrun.runner.disk_guard import DiskMonitor
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
+from localrun.task.fate import fate
 from localrun.task.record import TaskRecord, short_id
-from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
 
@@ -30,10 +30,6 @@ def _machine(docker_host: str | None) -> str:
     """Engines on this machine share its cpus and memory, however they are called."""
     here = not docker_host or docker_host.startswith(("unix://", "tcp://127.", "tcp://localhost"))
     return "local" if here else str(docker_host)
-
-
-def _waits_for_somebody(record: TaskRecord) -> bool:
-    return record.plan is None or (record.state is TaskState.CREATED and record.plan.detached)
 
 
 class App:
@@ -158,7 +154,7 @@ class App:
         while not record.state.is_final:
             self.store.wait_released(record.id)
             record = workspace.load()
-            if _waits_for_somebody(record) and not workspace.kill_requested:
+            if fate(record, owner_alive=False).is_blocked and not workspace.kill_requested:
                 break
             if not record.state.is_final:
                 self._go_on(record)
@@ -169,7 +165,7 @@ class App:
         if self.recovery.end(record.id) is not None:
             return
         task = self.manager.resume(record.id)
-        if task is not None and _waits_for_somebody(record):
+        if task is not None and fate(record, owner_alive=False).is_blocked:
             self.manager.kill(task)
         if task is not None and self.manager.wait(task) and not task.record.state.is_final:
             raise LocalrunError(

@@ -264,8 +264,7 @@ class Task:
         from localrun.api.tail import tail
 
         end = self.end() if follow and not self.is_terminal else None
-        plan = self.info.plan
-        container_folder = plan.output_folder if plan else "/"
+        container_folder = self.info.run_plan.output_folder
         tail(self._workspace, container_folder, filenames, lines=lines, end=end, out=out or sys.stdout)
 
     def list_files(self) -> list[FileEntry]:

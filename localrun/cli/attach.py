@@ -60,9 +60,9 @@ def warn_if_orphaned(workspace: Workspace) -> None:
     record = workspace.load()
     if record.state.is_final:
         return
-    from localrun.maintenance.leftovers import is_resumable
+    from localrun.task.fate import current_fate
 
-    if is_resumable(record):
+    if current_fate(record).is_resumable:
         print_err(
             f"no process follows the task {record.short_id} just now: "
             "with -f, what it wrote since is shown too"

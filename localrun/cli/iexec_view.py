@@ -37,7 +37,7 @@ def view(record: TaskRecord, replicas: list[TaskRecord]) -> Fields:
 
 def worker_runs(record: TaskRecord, replicas: list[TaskRecord]) -> list[WorkerRun]:
     """Who carried the task out: its replicas, or it itself; nobody, when it has no container."""
-    if record.plan is None:
+    if record.kind == "manual":
         return []
     if record.replication is None:
         return [("local-1", record)]
@@ -76,8 +76,7 @@ def _local(record: TaskRecord, runs: list[WorkerRun]) -> Fields:
 
 def _digest(record: TaskRecord) -> str | None:
     """The digest that the checks of an iExec app have found."""
-    is_app = record.plan is not None and record.plan.profile == "iexec"
-    return record.outputs.get("digest") if is_app else None
+    return record.outputs.get("digest") if record.run_plan.profile == "iexec" else None
 
 
 def _open(record: TaskRecord) -> str:

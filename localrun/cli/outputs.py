@@ -119,7 +119,7 @@ def _copy_inputs(record: TaskRecord, workspace: Workspace, folder: Path) -> Path
     """Copy the inputs; files that were mounted from elsewhere are copied from there."""
     # links stay links: a task with writable inputs could otherwise make this read any file
     shutil.copytree(workspace.inputs, folder, symlinks=True, dirs_exist_ok=True)
-    for source, place in record.plan.mounts if record.plan else ():
+    for source, place in record.run_plan.mounts:
         if not Path(source).is_file():
             raise UsageError(f"the input file of {place} does not exist: {source}", remedy="restore the file")
         shutil.copyfile(source, folder / place)

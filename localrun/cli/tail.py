@@ -68,7 +68,7 @@ def _tails(workspace: Workspace, record: TaskRecord) -> Callable[..., None]:
     """What writes the ends of files of a task."""
     from localrun.api.tail import tail
 
-    return partial(tail, workspace, record.plan.output_folder if record.plan else "/")
+    return partial(tail, workspace, record.run_plan.output_folder)
 
 
 def _print_json(workspace: Workspace, files: tuple[str, ...], lines: int) -> None:

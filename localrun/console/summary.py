@@ -115,7 +115,7 @@ def _count_files(folder: Path, more: int = 0) -> Facts:
 
 def _mounted_sizes(record: TaskRecord) -> Iterator[int]:
     """Yield the sizes of mounted input files. The task's folder holds only empty placeholders for them."""
-    for source, _ in record.plan.mounts if record.plan else ():
+    for source, _ in record.run_plan.mounts:
         size = _size(Path(source))
         if size is not None:
             yield size

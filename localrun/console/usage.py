@@ -19,7 +19,7 @@ def format_usage(record: TaskRecord) -> str:
             memory += f", with cached files {format_bytes(usage.memory_most)}"
     else:
         ran = any(state is TaskState.RUNNING for state, _ in record.history)
-        if ran and record.plan is not None and record.plan.replicas > 1:
+        if ran and record.kind == "replicated":
             return f"separate for each replica, limit {format_bytes(limit)}"
         return f"peak memory not sampled, limit {format_bytes(limit)}" if ran else ""
     if usage is None:

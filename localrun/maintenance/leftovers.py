@@ -15,8 +15,7 @@ from localrun.bundle.images.build import BUILD_REPOSITORY, TEMPORARY_SEPARATOR
 from localrun.bundle.images.retag import IMAGE_REPOSITORY
 from localrun.engines.base import ContainerSummary, Engine, EngineImage
 from localrun.engines.labels import LABEL_BUILD, LABEL_HOME, LABEL_TASK
-from localrun.task.process import is_alive
-from localrun.task.record import TaskRecord
+from localrun.task.fate import Fate, current_fate
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
 
@@ -36,22 +35,6 @@ class OrphanContainer:
     task_id: str
     home: Path
     reason: str
-
-
-def is_orphaned(record: TaskRecord) -> bool:
-    """Whether the process that carried a task died, and no other one is meant to go on with it."""
-    plan = record.plan
-    if record.state.is_final or plan is None or plan.detached or record.owner is None:
-        return False
-    return not is_alive(record.owner)
-
-
-def is_resumable(record: TaskRecord) -> bool:
-    """Whether a task that outlives its process waits for one that carries it on."""
-    plan = record.plan
-    if record.state.is_final or plan is None or not plan.detached or record.owner is None:
-        return False
-    return not is_alive(record.owner)
 
 
 def orphan_containers(home: TaskStore, engine: Engine) -> list[OrphanContainer]:
@@ -75,7 +58,7 @@ def _why(home: TaskStore, task_id: str) -> str:
     if home.is_finished(task_id):
         return "its task has ended"
     record = home.open(task_id).load_or_none() if home.is_own else None
-    return "its process died" if record is not None and is_orphaned(record) else ""
+    return "its process died" if record is not None and current_fate(record) is Fate.END else ""
 
 
 def stale_locks(home: TaskStore) -> list[str]:

@@ -13,6 +13,7 @@ from localrun.admission.ledger import Ledger
 from localrun.engines.base import Engine
 from localrun.errors import EngineUnreachable
 from localrun.maintenance import leftovers
+from localrun.task.fate import Fate, current_fate
 from localrun.task.record import TaskRecord
 from localrun.task.store import TaskStore
 from localrun.units import format_bytes, format_duration
@@ -100,7 +101,7 @@ class Pruner:
         if "task" in options.kinds and options.older_than is None and options.keep is None:
             notes += _staying(wholes, sum(self._size(record) for record in _ended(wholes)))
         if "dead" in options.kinds:
-            items += [_dead(record) for record in records if leftovers.is_orphaned(record)]
+            items += [_dead(record) for record in records if current_fate(record) is Fate.END]
         if options.kinds & {"container", "image"}:
             items += self._of_engine(
                 records, {name for record in going for name in _ids(record)}, options, notes

@@ -104,12 +104,12 @@ def _result(record: TaskRecord, declared: Sequence[str]) -> ReplicaOutput:
 
 def _part(record: TaskRecord, whole: FolderDigest, declared: Sequence[str]) -> dict[str, str]:
     """What counts as the result: declared outputs; of an iExec app what its `computed.json` names."""
-    if record.plan is None or record.plan.profile != "iexec":
+    if record.run_plan.profile != "iexec":
         return select_declared(whole, declared)
     named = PurePosixPath(
-        record.outputs.get("deterministic_output_path", f"{record.plan.output_folder}/{COMPUTED}")
+        record.outputs.get("deterministic_output_path", f"{record.run_plan.output_folder}/{COMPUTED}")
     )
-    within = named.relative_to(record.plan.output_folder)
+    within = named.relative_to(record.run_plan.output_folder)
     found = {
         path: digest for path, digest in whole.files.items() if PurePosixPath(path).is_relative_to(within)
     }

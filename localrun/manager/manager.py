@@ -18,7 +18,6 @@ from localrun.manager.request import Request, from_payload, is_free_form, redact
 from localrun.manager.submission import DeferSignals, PreparedTask, Submitter
 from localrun.manager.takeover import Takeover
 from localrun.manager.workers import Workers
-from localrun.runner.container_spec import require_plan
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
@@ -178,7 +177,7 @@ class TaskManager:
 
     def _start(self, ready: PreparedTask) -> None:
         task = ready.task
-        if require_plan(task.record).replicas > 1:
+        if task.record.kind == "replicated":
             self._crew.run(task, ready.lock, lambda: self._replicate(ready))
             return
         self._runner().admission.enqueue(task.id, task.record.resources)

@@ -13,6 +13,7 @@ from localrun.runner.usage import aggregate, read_samples
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
 from localrun.task.causes import explain
+from localrun.task.fate import Fate, fate
 from localrun.task.lock import TaskLock
 from localrun.task.log import TaskLog
 from localrun.task.record import TaskRecord
@@ -84,7 +85,7 @@ class Recovery:
             workspace.remove()
             claim.release(ended=True)
             return None
-        if _goes_on(task.record):
+        if _is_left_alone(task.record):
             return None
         log = "" if found is None else self._bring_home(task, found)
         if not task.record.state.is_final:
@@ -118,9 +119,8 @@ class Recovery:
         return log.tail
 
 
-def _goes_on(record: TaskRecord) -> bool:
-    """Whether the task outlives its process: it has no container, or is detached."""
-    return not record.state.is_final and (record.plan is None or record.plan.detached)
+def _is_left_alone(record: TaskRecord) -> bool:
+    return fate(record, owner_alive=False) not in (Fate.END, Fate.ENDED)
 
 
 def _end_state(task: ActiveTask, log: str) -> None:

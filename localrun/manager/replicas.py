@@ -30,7 +30,6 @@ from localrun.manager.submission import PreparedTask
 from localrun.manager.variation import START_INTERVAL, Variation, variation_for
 from localrun.manager.workers import Workers
 from localrun.masking import store
-from localrun.runner.container_spec import require_plan
 from localrun.runner.runner import Runner
 from localrun.task.active import ActiveTask
 from localrun.task.events import Event, Listener
@@ -74,7 +73,7 @@ class _Replication:
         self._ready = ready
         self._helpers = helpers
         self.task = ready.task
-        self._plan = require_plan(ready.task.record)
+        self._plan = ready.task.record.run_plan
         self._news: SimpleQueue[tuple[str, Event | None]] = SimpleQueue()
         self._followers: list[threading.Thread] = []
         self._pending: set[str] = set()

@@ -38,21 +38,23 @@ def request_from(
     Raises `UsageError` for a task without a container, `BundleError` when neither bundle nor image are
     there, and `InputsError` with every input that is gone.
     """
-    if record.plan is None:
+    if record.kind == "manual":
         raise UsageError(
             f"the task {record.short_id} has no container: there is nothing to run again",
             remedy="submit it again to where it came from",
         )
-    if record.plan.secret_names:
+    if record.run_plan.secret_names:
         raise UsageError(
-            f"the task {record.short_id} had secrets ({', '.join(record.plan.secret_names)}),"
+            f"the task {record.short_id} had secrets ({', '.join(record.run_plan.secret_names)}),"
             " which are not kept",
             remedy="run its app again, with its secrets: `localrun run`",
         )
     described = _described(workspace)
-    kept = {name: getattr(record.plan, name) for name in _shared()}
-    origin = _origin(record, record.plan, workspace, notify, has_image, image=image, same_image=same_image)
-    values = _Values(record, record.plan, workspace, notify).all(described, replaced)
+    kept = {name: getattr(record.run_plan, name) for name in _shared()}
+    origin = _origin(
+        record, record.run_plan, workspace, notify, has_image, image=image, same_image=same_image
+    )
+    values = _Values(record, record.run_plan, workspace, notify).all(described, replaced)
     return Request(**{**kept, **_limits(record, described), **origin, "values": values})
 
 

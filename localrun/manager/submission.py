@@ -112,8 +112,7 @@ class Submitter:
 
     def reload(self, task: ActiveTask, claim: TaskLock) -> PreparedTask:
         """Read what a task of an earlier process needs to run. Raises as `take`."""
-        plan = task.record.plan
-        assert plan is not None
+        plan = task.record.run_plan
         request = Request(
             Path(plan.bundle),
             image=plan.image,
@@ -143,8 +142,7 @@ def _downloaded(request: Request, task: ActiveTask) -> dict[str, Any]:
 
 def received_values(task: ActiveTask) -> dict[str, Any]:
     """The values of a task that waits for more: those it was made with, and those that were sent."""
-    plan = task.record.plan
-    assert plan is not None
+    plan = task.record.run_plan
     return {**plan.values, **task.workspace.uploaded_files()}
 
 
@@ -195,8 +193,7 @@ def provision(
     assigned: Assignments | None = None,
 ) -> None:
     """Write all inputs down and enter PROVISIONED. Raises `InputsError` and changes nothing then."""
-    plan = task.record.plan
-    assert plan is not None
+    plan = task.record.run_plan
     found = values.provision(
         descriptor,
         given,

@@ -135,8 +135,8 @@ class Takeover:
         return PreparedTask(task, described, ImageReference(task.record.image), claim)
 
     def _may_retry(self, task: ActiveTask) -> bool:
-        plan = task.record.plan
-        if plan is None or plan.retries < 1:
+        plan = task.record.run_plan
+        if plan.retries < 1:
             return False
         task.update(plan=plan.replace(retries=plan.retries - 1))
         return True

@@ -10,7 +10,7 @@ from localrun import values
 from localrun.descriptor import Descriptor
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
-from localrun.task.record import ProfileName, RunPlan, TaskRecord
+from localrun.task.record import ProfileName, TaskRecord
 from localrun.task.workspace import Workspace
 from localrun.values import CollectedOutputs
 
@@ -62,12 +62,11 @@ class _OfIexec:
 
         if failed:  # the worker looks no further then
             return CollectedOutputs({})
-        assert task.record.plan is not None
         place = task.workspace
         return iexec.collect(
             place.outputs,
             place.packed_result,
-            callback=task.record.plan.callback,
+            callback=task.record.run_plan.callback,
             streams=log.tail_by_stream(place.log, _ALL),
             check_cancelled=task.check_cancelled,
         )
@@ -91,11 +90,6 @@ _ALL = 1 << 62  # characters: a log is bounded already
 _PROFILES: dict[ProfileName, Profile] = {"bundle": _OfBundle(), "iexec": _OfIexec()}
 
 
-def for_plan(plan: RunPlan | None) -> Profile:
-    """The rules for a task; those of bundles for one without a container."""
-    return _PROFILES[plan.profile if plan else "bundle"]
-
-
 def for_record(record: TaskRecord) -> Profile:
-    """See `of_plan`."""
-    return for_plan(record.plan)
+    """Return the rules for a task; a manual task has those of a bundle."""
+    return _PROFILES[record.run_plan.profile]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from localrun.engines.base import ContainerSpec, Mount
 from localrun.engines.labels import LABEL_HOME, LABEL_OWNER, LABEL_STEP, LABEL_TASK
-from localrun.task.record import RunPlan, TaskRecord
+from localrun.task.record import TaskRecord
 from localrun.task.states import StepName
 
 
 def local_spec(record: TaskRecord, *, inputs: Path, outputs: Path, hosts: Path, home: Path) -> ContainerSpec:
     """The task's container, on an engine that sees our files."""
-    plan = require_plan(record)
+    plan = record.run_plan
     places = [
         Mount(inputs, plan.input_folder, read_only=not plan.writable_inputs),
         *(Mount(Path(source), f"{plan.input_folder.rstrip('/')}/{place}") for source, place in plan.mounts),
@@ -23,7 +23,7 @@ def local_spec(record: TaskRecord, *, inputs: Path, outputs: Path, hosts: Path, 
 
 def remote_spec(record: TaskRecord, *, home: Path) -> ContainerSpec:
     """The task's container, on an engine whose files are not ours: inputs and outputs travel as archives."""
-    plan = require_plan(record)
+    plan = record.run_plan
     return _spec(record, home, folders=(plan.input_folder, plan.output_folder))
 
 
@@ -35,7 +35,7 @@ def _spec(
     folders: tuple[str, ...] = (),
     hosts_file: Path | None = None,
 ) -> ContainerSpec:
-    plan = require_plan(record)
+    plan = record.run_plan
     return ContainerSpec(
         image=record.image,
         command=None if plan.command is None else tuple(plan.command),
@@ -53,12 +53,6 @@ def _spec(
         hostname=plan.hostname,
         hosts_file=hosts_file,
     )
-
-
-def require_plan(record: TaskRecord) -> RunPlan:
-    """The plan of a task that has a container."""
-    assert record.plan is not None, "a task without a plan has no steps"
-    return record.plan
 
 
 def container_labels(record: TaskRecord, step: StepName, home: Path) -> dict[str, str]:

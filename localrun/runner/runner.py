@@ -98,7 +98,7 @@ class _Run:
         self.settings = runner.settings
         self.task = task
         self.descriptor = descriptor
-        self.plan = container_spec.require_plan(task.record)
+        self.plan = task.record.run_plan
         self.reservation: Reservation | None = None
         self.handle = handle
         self.remote = task.record.remote
@@ -318,7 +318,7 @@ class _Run:
         task.start_step(StepName.OUTPUTS)
         with self._timed("outputs"):
             how, refused = self._bring_home()
-            found = profiles.for_plan(self.plan).collect(task, self.descriptor, failed=failed)
+            found = profiles.for_record(task.record).collect(task, self.descriptor, failed=failed)
         problems = (*refused, *found.problems)
         message = _count(len(problems), "problem") if problems else _count(len(found.outputs), "output")
         task.finish_step(

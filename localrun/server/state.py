@@ -133,7 +133,7 @@ class ServerState:
 
     def waiting_reason(self, record: TaskRecord) -> str:
         """What a task waits for, in words and numbers; empty when it does not wait."""
-        if record.plan is None or record.state not in _WAITING:
+        if record.kind == "manual" or record.state not in _WAITING:
             return ""
         path = self.app.store.open(record.id).path / "events.jsonl"
         try:

@@ -74,7 +74,7 @@ class ActiveTask:
     @cached_property
     def masker(self) -> SecretMasker:
         """What hides the secrets of the task; to be asked for before its end, when they are forgotten."""
-        has_any = self.record.plan is not None and self.record.plan.secret_names
+        has_any = bool(self.record.run_plan.secret_names)
         return SecretMasker(store.load(self.workspace.secrets).values() if has_any else ())
 
     def create(self) -> None:

@@ -11,6 +11,7 @@ from localrun.task.states import StepName, TaskState
 
 ProfileName = Literal["bundle", "iexec"]
 OomEvidence = Literal["no", "suspected", "yes"]
+TaskKind = Literal["container", "replicated", "manual"]
 ImageOrigin = Literal["", "present", "loaded", "built", "pulled"]
 
 
@@ -115,6 +116,9 @@ class RunPlan(Frozen, frozen=True, kw_only=True, rename={"secret_names": "hidden
     profile: ProfileName = "bundle"
     callback: bool = False
     secret_names: list[str] = msgspec.field(default_factory=list)
+
+
+_NO_PLAN = RunPlan()
 
 
 class StepRecord(Frozen, frozen=True, kw_only=True):
@@ -262,6 +266,18 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     def short_id(self) -> str:
         """The start of the id, as it is shown to users."""
         return short_id(self.id)
+
+    @property
+    def kind(self) -> TaskKind:
+        """How the task is executed: in a container, in replicas with a container each, or by its client."""
+        if self.plan is None:
+            return "manual"
+        return "replicated" if self.plan.replicas > 1 else "container"
+
+    @property
+    def run_plan(self) -> RunPlan:
+        """The plan of the task; an empty one for a manual task."""
+        return self.plan or _NO_PLAN
 
     @property
     def created_at(self) -> float:

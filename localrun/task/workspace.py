@@ -152,7 +152,7 @@ class Workspace:
 
         Raises `LocalrunError`, with cause DISK_FULL when there is no room.
         """
-        made = None if record.plan else record.created_at
+        made = record.created_at if record.kind == "manual" else None
         fs.write_atomic(f"{self._text}/task.json", record.to_json(), made)
 
     def create_record(self, record: TaskRecord) -> None:

@@ -69,14 +69,6 @@ def contain(engine: FakeEngine, task_id: str, folder: Path) -> str:
     return engine.create(ContainerSpec(IMAGE, name=f"c-{task_id}", labels=labels))
 
 
-def test_a_task_whose_process_died_is_left_and_one_that_goes_on_waits(home: TaskStore) -> None:
-    left, waiting, carried = make(home), make(home, detached=True), make(home, owner=current_process())
-    ended = make(home, TaskState.FAILED)
-    places = {"left": left, "waiting": waiting, "carried": carried, "ended": ended}
-    assert [name for name, place in places.items() if leftovers.is_orphaned(place.load())] == ["left"]
-    assert [name for name, place in places.items() if leftovers.is_resumable(place.load())] == ["waiting"]
-
-
 def test_the_containers_of_no_use_are_told_with_the_reason(
     home: TaskStore, engine: FakeEngine, tmp_path: Path
 ) -> None:

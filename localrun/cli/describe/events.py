@@ -116,31 +116,27 @@ def _of_state(record: TaskRecord, event: Event) -> Iterator[EventRow]:
         yield _row("Submitted", "manager", f"Task of {record.bundle or record.name or 'an object'}", at)
     elif state == TaskState.QUEUED:
         yield _row("Scheduled", "admission", _assigned(record), at)
-    elif state == TaskState.PENDING and record.plan is not None:
+    elif state == TaskState.PENDING and record.kind != "manual":
         yield _row("Pulling", "engine", f"Looking for image {_image(record)}", at)
     elif state == TaskState.RUNNING:
-        which = "the container of a replica" if _has_replicas(record) else "container task"
+        which = "the container of a replica" if record.kind == "replicated" else "container task"
         yield _row("Started", "engine", f"Started {which}", at)
     elif state in TaskState.__members__ and TaskState(state).is_final:
         yield _of_end(record, event)
-
-
-def _has_replicas(record: TaskRecord) -> bool:
-    return record.plan is not None and record.plan.replicas > 1
 
 
 def _assigned(record: TaskRecord) -> str:
     asked = record.resources
     host = record.owner.host if record.owner else "this machine"
     gpus = f", {asked.gpus} gpus" if asked.gpus else ""
-    if _has_replicas(record):
+    if record.kind == "replicated":
         return f"Each replica is assigned for itself: {asked.cpus:g} cpus, {format_bytes(asked.memory)}{gpus}"
     held = f"{asked.cpus:g} cpus, {format_bytes(asked.memory)}{gpus} reserved"
     return f"Successfully assigned {record.id} to {host}: {held}"
 
 
 def _image(record: TaskRecord) -> str:
-    name = record.image_name or (record.plan and record.plan.image) or record.image
+    name = record.image_name or record.run_plan.image or record.image
     return f'"{name}"' if name else "of the bundle"
 
 
@@ -149,9 +145,9 @@ def _of_step(record: TaskRecord, event: Event) -> Iterator[EventRow]:
     if status == "started" and step == StepName.PERMISSIONS:
         yield _row("Pulled", "engine", _came(record), at)
         yield _row("Started", "runner", "Started step permissions, on the host", at)
-    elif status == "started" and step == StepName.TASK and record.plan and _has_replicas(record):
+    elif status == "started" and step == StepName.TASK and record.kind == "replicated":
         yield _row("Pulled", "engine", _came(record), at)
-        yield _row("Created", "manager", f"Created {record.plan.replicas} replicas", at)
+        yield _row("Created", "manager", f"Created {record.run_plan.replicas} replicas", at)
     elif status == "started" and step == StepName.TASK:
         yield _row("Created", "engine", f"Created container: task ({(record.container or '')[:12]})", at)
     elif status == "started":

@@ -51,7 +51,7 @@ def describe(
         "namespace": str(workspace.path.parent.parent),
         "node": record.owner.host if record.owner else None,
         "start_time": record.created_at or None,
-        "labels": dict(_spec(record, workspace).labels) if record.plan else {},
+        "labels": dict(_spec(record, workspace).labels) if record.kind != "manual" else {},
         "annotations": metadata.load(workspace),
         "phase": _phase(record),
         "state": str(record.state),
@@ -61,7 +61,7 @@ def describe(
         "containers": list(_containers(record, workspace, replicas, redactor)),
         "conditions": _conditions(record),
         "volumes": list(_volumes(record, workspace)),
-        "qos_class": "Guaranteed" if record.plan else None,
+        "qos_class": "Guaranteed" if record.kind != "manual" else None,
         "folder": record.folder,
         "events": [redactor.redact(one.as_dict(now)) for one in event_rows(record, workspace)],
     }
@@ -77,10 +77,9 @@ def _containers(
     record: TaskRecord, workspace: Workspace, replicas: Sequence[TaskRecord], redactor: Redactor
 ) -> Iterator[Fields]:
     """The three steps; of a task with replicas the containers of these, and what was done with theirs."""
-    if record.plan is None:
+    if record.kind == "manual":
         return
-    replicated = record.plan.replicas > 1
-    for name in (StepName.OUTPUTS,) if replicated else StepName:
+    for name in (StepName.OUTPUTS,) if record.kind == "replicated" else StepName:
         if name is StepName.OUTPUTS:
             for number, replica in enumerate(replicas, 1):
                 place = Workspace(workspace.path.parent / replica.id)
@@ -130,7 +129,7 @@ def _own(record: TaskRecord, workspace: Workspace, redactor: Redactor) -> Fields
     restarts = sum(state is TaskState.RUNNING for state, _ in record.history) - 1
     return {
         "container_id": record.container,
-        "image": record.image_name or container_spec.require_plan(record).image or "",
+        "image": record.image_name or record.run_plan.image or "",
         "image_id": record.image,
         "image_from": record.image_from,
         "command": redactor.redact(record.program or list(spec.command or ())),
@@ -170,7 +169,7 @@ def _mounts(spec: ContainerSpec, workspace: Workspace) -> Iterator[Fields]:
 
 
 def _volumes(record: TaskRecord, workspace: Workspace) -> Iterator[Fields]:
-    if record.plan is None:
+    if record.kind == "manual":
         return
     spec = _spec(record, workspace)
     kind = "HostPath (bare host directory volume)"
@@ -188,7 +187,7 @@ def _conditions(record: TaskRecord) -> dict[str, bool]:
     begun = {step.name: step for step in record.steps}
     permissions, task = begun.get(StepName.PERMISSIONS), begun.get(StepName.TASK)
     initialized = permissions is not None and permissions.exit_code == 0
-    if record.plan is not None and record.plan.replicas > 1:  # each opens folders of its own
+    if record.kind == "replicated":  # each opens folders of its own
         initialized = task is not None
     ready = record.state is TaskState.RUNNING and task is not None and task.finished is None
     return {

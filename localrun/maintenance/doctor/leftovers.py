@@ -8,6 +8,7 @@ from localrun.engines.base import Engine
 from localrun.maintenance import leftovers
 from localrun.maintenance.doctor.check import Check, ok, warn
 from localrun.settings import Settings
+from localrun.task.fate import Fate, current_fate
 from localrun.task.record import short_id
 from localrun.task.store import TaskStore
 from localrun.units import format_bytes
@@ -24,13 +25,13 @@ def check_home(home: TaskStore, settings: Settings) -> Iterator[Check]:
     records = [record for record in active if record is not None]
     yield _counted(
         "dead tasks",
-        [record.short_id for record in records if leftovers.is_orphaned(record)],
+        [record.short_id for record in records if current_fate(record) is Fate.END],
         "{} whose process died",
         f"`{_PRUNE}`, or the next `localrun run`, ends them",
     )
     yield _counted(
         "waiting tasks",
-        [record.short_id for record in records if leftovers.is_resumable(record)],
+        [record.short_id for record in records if current_fate(record).is_resumable],
         "{} that nobody carries now; what runs goes on by itself",
         "`localrun wait --all` carries them on, and so does `localrun serve`",
     )

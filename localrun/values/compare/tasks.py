@@ -25,8 +25,7 @@ class ComparedTask:
 
     def input_path(self, place: str, value: str) -> Path:
         """Where the content of an input file is: the copy that the task got, or the user's own file."""
-        plan = self.record.plan
-        mounted = {there: Path(source) for source, there in plan.mounts} if plan else {}
+        mounted = {there: Path(source) for source, there in self.record.run_plan.mounts}
         copy = self.workspace.inputs / place
         return mounted.get(place) or (copy if copy.exists() else Path(value))
 
@@ -57,7 +56,7 @@ def diff_durations(first: TaskRecord, second: TaskRecord) -> dict[str, tuple[flo
 
 def _bundle(first: ComparedTask, second: ComparedTask) -> Iterator[Change]:
     yield from diff_values("bundle", "name", first.record.name, second.record.name)
-    paths = [side.record.plan.bundle if side.record.plan else "" for side in (first, second)]
+    paths = [side.record.run_plan.bundle for side in (first, second)]
     yield from diff_values("bundle", "path", *paths)
     yield from diff_files("bundle", "descriptor", first.workspace.descriptor, second.workspace.descriptor)
 
@@ -88,7 +87,7 @@ def _environment(first: TaskRecord, second: TaskRecord) -> Iterator[Change]:
 
 
 def _of_plan(record: TaskRecord, *names: str) -> dict[str, Any]:
-    return {name: getattr(record.plan, name) for name in names} if record.plan else {}
+    return {} if record.kind == "manual" else {name: getattr(record.run_plan, name) for name in names}
 
 
 def _end(record: TaskRecord) -> dict[str, Any]:

@@ -1,0 +1,62 @@
+"""What becomes of a task whose process died, as a table.
+
+    the task has ended                       -> ENDED
+    a manual task                            -> MANUAL
+    its process is alive                     -> OWNED
+    not detached                             -> END
+    detached, CREATED, a replica             -> RECREATE
+    detached, CREATED                        -> AWAIT_INPUTS
+    detached, in any later state             -> RESUME
+
+The first line that matches decides.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from localrun.task.process import is_alive
+from localrun.task.record import TaskRecord
+from localrun.task.states import TaskState
+
+
+class Fate(StrEnum):
+    """What happens to a task next, and which process does it."""
+
+    ENDED = "ended"  # nothing
+    OWNED = "owned"  # the process that owns it continues
+    MANUAL = "manual"  # it has no container; any process may complete it
+    END = "end"  # any process may end it and remove its container
+    RECREATE = "recreate"  # the task that it is a replica of creates it again
+    AWAIT_INPUTS = "await_inputs"  # any process may receive its missing inputs
+    RESUME = "resume"  # any process may continue to run it
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether the task outlives its process and waits for another one."""
+        return self in (Fate.RECREATE, Fate.AWAIT_INPUTS, Fate.RESUME)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the task waits for a request: its result, an input, or the start of its parent task."""
+        return self in (Fate.MANUAL, Fate.RECREATE, Fate.AWAIT_INPUTS)
+
+
+def fate(record: TaskRecord, owner_alive: bool) -> Fate:
+    """Return what becomes of a task; see the table above."""
+    if record.state.is_final:
+        return Fate.ENDED
+    if record.kind == "manual":
+        return Fate.MANUAL
+    if owner_alive:
+        return Fate.OWNED
+    if not record.run_plan.detached:
+        return Fate.END
+    if record.state is TaskState.CREATED:
+        return Fate.AWAIT_INPUTS if record.replica is None else Fate.RECREATE
+    return Fate.RESUME
+
+
+def current_fate(record: TaskRecord) -> Fate:
+    """Return what becomes of a task, by whether its process is alive now."""
+    return fate(record, record.owner is None or is_alive(record.owner))

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from localrun.task.fate import Fate, current_fate, fate
+from localrun.task.process import current_process
+from localrun.task.record import Replica, RunPlan, TaskRecord
+from localrun.task.states import TaskState
+
+STATES = list(TaskState)
+REPLICA = Replica(parent_id="whole", number=1)
+
+
+def expected(state: TaskState, kind: str, detached: bool, replica: bool, alive: bool) -> str:
+    """The table in the words of a person, in another order than the code asks."""
+    if state in ("FINISHED", "FAILED", "KILLED"):
+        return "ended"
+    if kind == "manual":
+        return "manual"
+    if alive:
+        return "owned"
+    if detached and state == "CREATED":
+        return "recreate" if replica else "await_inputs"
+    return "resume" if detached else "end"
+
+
+@pytest.mark.parametrize("kind", ["manual", "container", "replicated"])
+@pytest.mark.parametrize("state", STATES)
+def test_every_combination_has_its_fate(state: TaskState, kind: str) -> None:
+    for detached, replica, alive in product((True, False), repeat=3):
+        plan = RunPlan(detached=detached, replicas=2 if kind == "replicated" else 1)
+        record = TaskRecord(
+            id="a",
+            bundle="b",
+            state=state,
+            plan=None if kind == "manual" else plan,
+            replica=REPLICA if replica else None,
+        )
+        assert record.kind == kind
+        assert fate(record, owner_alive=alive) == expected(state, kind, detached, replica, alive)
+
+
+def test_every_fate_is_reached() -> None:
+    found = {
+        expected(state, kind, *flags)
+        for state, kind, flags in product(STATES, ("manual", "container"), product((True, False), repeat=3))
+    }
+    assert found == set(Fate)
+
+
+def test_a_resumable_task_waits_for_another_process_and_a_blocked_one_for_a_request() -> None:
+    assert [one for one in Fate if one.is_resumable] == ["recreate", "await_inputs", "resume"]
+    assert [one for one in Fate if one.is_blocked] == ["manual", "recreate", "await_inputs"]
+
+
+def test_the_current_fate_depends_on_the_owner() -> None:
+    record = TaskRecord(id="a", bundle="b", plan=RunPlan(), owner=current_process())
+    assert current_fate(record) is Fate.OWNED
+    assert record.owner is not None
+    dead = record.replace(owner=record.owner.replace(started=record.owner.started - 1))
+    assert current_fate(dead) is Fate.END
+    assert current_fate(record.replace(owner=None)) is Fate.OWNED  # unknown: assumed to be alive
