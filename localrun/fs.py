@@ -1,17 +1,28 @@
-"""Files: atomic writes, appends, a full disk, and a reserve for the final record."""
+"""Files: atomic writes, appends, locks, a full disk, and a reserve for the final record."""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
+from itertools import count
 from pathlib import Path
 
 from localrun.errors import Cause, LocalrunError
 
 _RESERVE = 64 * 1024  # bytes: enough for a final record and its events
+_MINUTE = 60.0
+_TEMP_SUFFIX = ".localrun-tmp"
+_TEMP_NAME = re.compile(r"\..+\.(\d+)-[0-9a-f]+" + re.escape(_TEMP_SUFFIX), re.DOTALL)
+_TOKEN = os.urandom(4).hex()  # together with the pid, unique across processes in different pid namespaces
+_LONG_NAME = 50  # characters; a shorter name has at most 200 bytes
+_NAME_BYTES = 200  # of a file name, for which Linux allows 255
+_numbers = count()
 
 
 def is_disk_full(error: OSError) -> bool:
@@ -44,21 +55,78 @@ def wrap_os_errors(folder: Path) -> Iterator[None]:
         raise write_error(folder, error) from error
 
 
+def temp_path(path: str) -> str:
+    """Return a new name next to `path` for a file that is being written: `.NAME.PID-HEX.localrun-tmp`."""
+    folder, slash, name = path.rpartition("/")
+    if len(name) > _LONG_NAME:
+        name = os.fsdecode(os.fsencode(name)[:_NAME_BYTES])
+    return f"{folder}{slash}.{name}.{os.getpid()}-{_TOKEN}{next(_numbers):x}{_TEMP_SUFFIX}"
+
+
+def is_abandoned(path: Path, pid: int | None = None) -> bool:
+    """Return whether `path` is a temporary file or folder whose process has died.
+
+    `pid` is the process if the name is not one of `temp_path`. A process of another machine or container
+    is not visible here, so a path that was written to within the last minute is never abandoned.
+    """
+    if pid is None:
+        found = _TEMP_NAME.fullmatch(path.name)
+        if found is None:
+            return False
+        pid = int(found[1])
+    try:
+        return not Path(f"/proc/{pid}").exists() and time.time() - path.lstat().st_mtime > _MINUTE
+    except OSError:
+        return False
+
+
+@contextmanager
+def temp_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path next to `path` for a file or a folder, and delete it afterwards."""
+    temp = Path(temp_path(str(path)))
+    try:
+        yield temp
+    finally:
+        remove(temp)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path that replaces `path` if the block succeeds, and is deleted otherwise."""
+    temp = Path(temp_path(str(path)))
+    try:
+        yield temp
+        temp.replace(path)
+    except BaseException:
+        remove(temp)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it exists and can be deleted."""
+    try:
+        path.unlink(missing_ok=True)
+    except IsADirectoryError:
+        shutil.rmtree(path, ignore_errors=True)
+    except OSError:
+        return
+
+
 def write_atomic(path: str, data: bytes, mtime: float | None = None) -> None:
     """Replace a file: a reader sees the old content or the new one.
 
-    `made` is its modification time in seconds since 1970. Raises `LocalrunError`, with cause DISK_FULL when
+    `mtime` is its modification time in seconds since 1970. Raises `LocalrunError`, with cause DISK_FULL if
     the disk is full.
     """
-    beside = f"{path}.{os.getpid()}.tmp"
+    temp = temp_path(path)
     try:
-        with open(beside, "wb", buffering=0) as stream:  # noqa: PTH123
+        with open(temp, "wb", buffering=0) as stream:  # noqa: PTH123
             _write(stream, data)
             if mtime is not None:
                 os.utime(stream.fileno(), (mtime, mtime))
-        os.replace(beside, path)  # noqa: PTH105
+        os.replace(temp, path)  # noqa: PTH105
     except BaseException as error:
-        Path(beside).unlink(missing_ok=True)
+        Path(temp).unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise write_error(Path(path).parent, error) from error
         raise

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,27 @@ def test_the_targets_of_links_do_not_count_for_the_size(tmp_path: Path) -> None:
     (folder / "link").symlink_to(tmp_path / "large")
     (folder / "broken").symlink_to(tmp_path / "none")
     assert fs.folder_size(folder) < 1000
+
+
+@pytest.mark.parametrize("name", ["x", ".hidden", "ü" * 127, "x" * 255])
+def test_a_temporary_name_fits_and_is_recognised(tmp_path: Path, name: str) -> None:
+    first, second = (Path(fs.temp_path(str(tmp_path / name))) for _ in range(2))
+    assert first != second
+    first.touch()
+    os.utime(first, (1, 1))
+    assert not fs.is_abandoned(first)  # of this process
+    dead = first.rename(first.with_name(first.name.replace(f".{os.getpid()}-", f".{2**22 + 1}-")))
+    assert fs.is_abandoned(dead)
+    dead.touch()
+    assert not fs.is_abandoned(dead)
+
+
+def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    with suppress(KeyError), fs.atomic_file(tmp_path / "x") as temp:
+        temp.mkdir()
+        (temp / "a").touch()
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+    with fs.atomic_file(tmp_path / "x") as temp:
+        temp.mkdir()
+    assert list(tmp_path.iterdir()) == [tmp_path / "x"]

@@ -19,6 +19,7 @@ from typing import Annotated
 
 import msgspec
 
+from localrun import fs
 from localrun.errors import AdmissionError, Cause
 from localrun.task.process import current_process, is_alive, is_foreign
 from localrun.task.record import Frozen, ProcessId, Resources, decoder
@@ -191,13 +192,15 @@ class Ledger:
 
     def _write(self, folder: int, entries: dict[str, LedgerEntry]) -> None:
         text = msgspec.json.encode(entries)
-        fresh = f".{self.path.name}.new"  # one name, so that a crash leaves no more than one
-        with suppress(FileNotFoundError):
-            os.unlink(fresh, dir_fd=folder)
-        stream = self._open(folder, fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        with os.fdopen(stream, "wb") as file:
-            file.write(text)
-        os.replace(fresh, self.path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        temp = fs.temp_path(self.path.name)
+        try:
+            with os.fdopen(self._open(folder, temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+                file.write(text)
+            os.replace(temp, self.path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temp, dir_fd=folder)
+            raise
 
     def _open(self, folder: int, name: str, flags: int) -> int:
         stream = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600, dir_fd=folder)

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localrun import fs
 from localrun.errors import DescriptorError, LocalrunError
 
 if TYPE_CHECKING:
@@ -31,11 +32,10 @@ class OutputCopier:
 
     def _create(self) -> list[Path]:
         missing = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
-        probe = self.folder / f".localrun-{os.getpid()}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            probe.touch(exist_ok=False)  # for root, permission bits do not show it
-            probe.unlink()
+            with fs.temp_file(self.folder / "probe") as probe:
+                probe.touch(exist_ok=False)  # for root, permissions say nothing: try it
         except OSError as error:
             raise _write_error(self.folder, error) from error
         return missing
@@ -77,12 +77,10 @@ class OutputCopier:
     def _copy(self, root: Path, source: Path, name: str) -> None:
         if not os.path.lexists(source):
             return
-        draft = self.folder / f".{name}.localrun-{os.getpid()}"
-        try:
-            if self._copy_entry(root, source, draft):
-                _replace(draft, self.folder / name)
-        finally:
-            _remove(draft)
+        target = self.folder / name
+        with fs.temp_file(target) as temp:
+            if self._copy_entry(root, source, temp):
+                _replace(temp, target)
 
     def _copy_entry(self, root: Path, source: Path, target: Path) -> bool:
         """Copy a file or folder. Return False, and add a warning, for any other kind of entry."""
@@ -131,7 +129,7 @@ def _replace(new: Path, target: Path) -> None:
     if not (new.is_dir() or (target.is_dir() and not target.is_symlink())):
         new.replace(target)
         return
-    old = target.with_name(f"{new.name}.old")
+    old = target.with_name(f"{new.name}.old")  # the user's data: not a name that `prune` deletes
     if os.path.lexists(target):
         target.rename(old)
     try:
@@ -140,14 +138,7 @@ def _replace(new: Path, target: Path) -> None:
         if os.path.lexists(old):
             old.rename(target)
         raise
-    _remove(old)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    fs.remove(old)
 
 
 def _write_error(path: Path, error: OSError) -> LocalrunError:

@@ -7,6 +7,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,14 @@ from localrun.task.fate import Fate, current_fate
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
 
-_DRAFT = re.compile(
-    r"\.(\d+)(?:\.[0-9a-f]+)?\.(?:tmp|\d+)$"
-)  # a file that a process writes beside its place: its pid
-_MINUTE = 60.0
+# temporary names of localrun 0.1.0: with the pid of the writer, and by folder without
+_OLD_PID = re.compile(r"\.(\d+)(?:\.[0-9a-f]+)?\.(?:tmp|\d+)$|^\.iexec_out\.zip\.(\d+)$")
+_OLD_NAMES = {
+    "logs": re.compile(r"usage\.tmp"),
+    "uploads": re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL),
+    ".incoming": re.compile(r"[0-9a-f]{32}"),
+}
+_NEVER = re.compile(r"(?!)")
 _DAY = 24 * 3600.0
 _FAKE = "localrun-fake-*"  # what an engine without containers keeps while it runs
 
@@ -91,31 +96,39 @@ def dangling_images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
             yield image.id, image
 
 
-def temp_files(home: TaskStore, cache: Path) -> Iterator[Path]:
-    """Files that a process was writing when it died, and what an engine of tests left."""
-    folders = [*home.path.glob("tasks/*"), *(path for path in cache.glob("*") if path.is_dir())]
-    for folder in folders:
-        yield from (path for path in _files(folder) if _is_abandoned(path))
+def temp_files(home: TaskStore, cache: Path, ledger: Path) -> Iterator[Path]:
+    """Yield files and folders that a process was writing when it died, and those of a fake engine."""
+    for folder in _written_folders(home, cache, ledger):
+        yield from (path for path in _entries(folder) if fs.is_abandoned(path) or _is_old_temp(path))
+    yield from (path for path in _entries(home.path.parent) if fs.is_abandoned(path))
     for path in Path(tempfile.gettempdir()).glob(_FAKE):
         if _is_mine(path) and time.time() - path.lstat().st_mtime > _DAY:
             yield path
 
 
-def _files(folder: Path) -> list[Path]:
+def _written_folders(home: TaskStore, cache: Path, ledger: Path) -> Iterator[Path]:
+    for task in home.path.glob("tasks/*"):
+        yield from (task, task / "logs", task / "uploads")
+    yield from (home.path, home.path / "bundles", home.path / "bundles" / ".incoming", ledger.parent)
+    yield from (path for path in cache.glob("*") if path.is_dir())
+
+
+def _entries(folder: Path) -> list[Path]:
     try:
-        return [Path(entry.path) for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)]
+        with os.scandir(folder) as entries:
+            return [Path(entry.path) for entry in entries]
     except OSError:
         return []
 
 
-def _is_abandoned(path: Path) -> bool:
-    found = _DRAFT.search(path.name)
-    if found is None or Path("/proc", found[1]).exists():
-        return False
-    try:
-        return time.time() - path.lstat().st_mtime > _MINUTE  # of a process that cannot be seen from here
-    except OSError:
-        return False
+def _is_old_temp(path: Path) -> bool:
+    """Return whether `path` is a temporary file or folder of localrun 0.1.0 whose process has died."""
+    if found := _OLD_PID.search(path.name):
+        return fs.is_abandoned(path, int(found[1] or found[2]))
+    if _OLD_NAMES.get(path.parent.name, _NEVER).fullmatch(path.name):  # the process is not known
+        with suppress(OSError):
+            return time.time() - path.lstat().st_mtime > _DAY
+    return False
 
 
 def _is_mine(path: Path) -> bool:

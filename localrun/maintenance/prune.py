@@ -166,7 +166,7 @@ class Pruner:
         ]
 
     def _files(self) -> Iterator[PruneItem]:
-        for path in leftovers.temp_files(self._home, self._cache):
+        for path in leftovers.temp_files(self._home, self._cache, self._ledger):
             yield PruneItem("file", str(path), "a process died while it wrote it", leftovers.disk_usage(path))
         for name in leftovers.stale_locks(self._home):
             yield PruneItem("file", str(self._home.path / "active" / name), "its task is gone, or has ended")

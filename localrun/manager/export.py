@@ -6,11 +6,11 @@ task is known again by its record, an active one is made anew of the object that
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from localrun import fs
 from localrun.errors import LocalrunError, Problem, TaskExists, UsageError
 from localrun.manager.manager import TaskManager
 from localrun.task.record import TaskRecord
@@ -27,16 +27,13 @@ class ImportResult:
 
 def export(records: Iterable[TaskRecord], file: Path) -> int:
     """Write records to a file, whole or not at all; how many. Raises `UsageError` when it cannot be."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     count = 0
     try:
-        with beside.open("wb") as stream:
+        with fs.atomic_file(file) as temp, temp.open("wb") as stream:
             for record in sorted(records, key=lambda record: record.state.is_final):
                 stream.write(record.to_json() + b"\n")
                 count += 1
-        beside.replace(file)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise UsageError(
             f"{file} cannot be written: {error.strerror}", remedy="choose another file"
         ) from error

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from localrun import fs
 from localrun.api import Task
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.pytest_plugin.case_discovery import EXPECTED
@@ -67,9 +68,8 @@ def _is_whole(folder: Path, value: Any) -> bool:
 
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:
-    draft = path.with_name(f".{path.name}.new")
-    draft.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    draft.replace(path)
+    with fs.atomic_file(path) as temp:
+        temp.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 class _Writer:

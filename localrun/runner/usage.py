@@ -12,6 +12,7 @@ from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
 
+from localrun import fs
 from localrun.engines.base import Engine, Handle, Usage
 from localrun.errors import ContainerGone, EngineError
 from localrun.task.record import Frozen, TaskRecord, UsageRecord
@@ -131,9 +132,8 @@ class UsageFile:
     def _thin_out(self) -> None:
         samples = list(read_samples(self._path))
         kept = [_fullest(samples[start : start + 2]) for start in range(0, len(samples), 2)]
-        beside = self._path.with_suffix(".tmp")
-        beside.write_bytes(b"".join(sample.to_json() + b"\n" for sample in kept))
-        beside.replace(self._path)
+        with fs.atomic_file(self._path) as temp:
+            temp.write_bytes(b"".join(sample.to_json() + b"\n" for sample in kept))
         self._lines, self._stride = len(kept), self._stride * 2
 
 

@@ -6,20 +6,17 @@ nothing outside can be reached, not even through a link inside.
 
 from __future__ import annotations
 
-import fcntl
 import filecmp
 import os
 import re
-import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from localrun import descriptor as descriptors
+from localrun import fs
 from localrun.bundle.folder import read_descriptor
 from localrun.bundle.parts import is_descriptor
 from localrun.bundle.reader import read_bundle
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[^/:\s]{1,200}:[^/:\s]{1,100}")  # namespace:version
 _DEPTH = 3  # levels below a root at which bundles are looked for
 _ENTRIES = 5000  # that are looked at in one search
-_INCOMING = ".incoming"
 
 
 class BundleTooLarge(BundleError):
@@ -140,7 +136,11 @@ class BundleStore:
         under a name that is taken (unless it may `replace` it), and as `bundle.read`.
         """
         try:
-            with self._incoming() as path:
+            self.uploads.mkdir(parents=True, exist_ok=True)
+            for path in self.uploads.iterdir():
+                if fs.is_abandoned(path):
+                    fs.remove(path)
+            with fs.temp_file(self.uploads / "bundle.zip") as path:
                 self._write(path, chunks)
                 found = read_bundle(path, cache=self._cache).descriptor
                 return self._publish(path, found, replace=replace)
@@ -150,23 +150,6 @@ class BundleStore:
                 remedy="make room on the disk, and the folder of the tasks writable",
                 cause=Cause.DISK_FULL,
             ) from error
-
-    @contextmanager
-    def _incoming(self) -> Iterator[Path]:
-        """A new file, gone at the end; what a process left that died meanwhile goes first."""
-        folder = self.uploads / _INCOMING
-        folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):  # nobody sweeps between the making of a place and its lock
-            _sweep(folder)
-            place = folder / uuid.uuid4().hex
-            place.mkdir(mode=0o700)
-            lock = os.open(place, os.O_RDONLY)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            yield place / "bundle.zip"
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-            os.close(lock)
 
     def _write(self, path: Path, chunks: Iterable[bytes]) -> None:
         room = self._limit
@@ -205,23 +188,6 @@ class BundleStore:
 
 def _shown(name: str) -> str:
     return repr(name if len(name) <= 120 else f"{name[:120]}...")
-
-
-@contextmanager
-def _locked(folder: Path, flags: int = 0) -> Iterator[None]:
-    lock = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | flags)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _sweep(folder: Path) -> None:
-    for place in folder.iterdir():
-        # held: somebody is sending it; gone: that has just ended
-        with suppress(BlockingIOError, FileNotFoundError), _locked(place, fcntl.LOCK_NB):
-            shutil.rmtree(place, ignore_errors=True)
 
 
 def _candidates(root: Path, *, depth: int) -> Iterator[Path]:

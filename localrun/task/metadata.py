@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from localrun import fs
 from localrun.errors import Problem, UsageError
 from localrun.task.workspace import Workspace
 
@@ -33,13 +32,7 @@ def save(workspace: Workspace, notes: Mapping[str, str]) -> None:
         raise UsageError(
             "the metadata does not fit", remedy="give texts by names, none empty", problems=problems
         )
-    beside = workspace.path / f"{_FILE}.{os.getpid()}.{uuid.uuid4().hex}.tmp"
-    try:
-        beside.write_bytes(msgspec.json.encode(dict(notes)))
-        beside.replace(workspace.path / _FILE)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    fs.write_atomic(f"{workspace}/{_FILE}", msgspec.json.encode(dict(notes)))
 
 
 def _problems(notes: Any) -> list[Problem]:

@@ -20,7 +20,6 @@ import json
 import os
 import shutil
 import time
-import uuid
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -131,15 +130,12 @@ class Workspace:
     def save_upload(self, name: str, chunks: Iterable[bytes]) -> Path:
         """Keep an input that was sent; a reader sees all of it or nothing."""
         self.uploads.mkdir(exist_ok=True)
-        beside = self.uploads / f".{name}.{uuid.uuid4().hex}"
-        try:
-            with beside.open("wb") as stream:
+        path = self.uploads / name
+        with fs.atomic_file(path) as temp:
+            with temp.open("wb") as stream:
                 stream.writelines(chunks)
-            beside.chmod(0o644)
-            return beside.replace(self.uploads / name)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+            temp.chmod(0o644)
+        return path
 
     def uploaded_files(self) -> dict[str, Path]:
         """The inputs that were sent, by name."""

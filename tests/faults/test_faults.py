@@ -133,4 +133,4 @@ def for_people(shown: Observed) -> None:
 def nothing_is_left(bench: FaultHarness) -> None:
     """No container of a task, and no half of a file."""
     assert [found for task in bench.tasks() for found in bench.containers(task["id"])] == []
-    assert list(bench.folder.rglob("*.tmp")) == []
+    assert list(bench.folder.rglob("*.localrun-tmp")) == []

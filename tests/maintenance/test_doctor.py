@@ -264,7 +264,7 @@ def test_nothing_is_left_where_nothing_was(settings: Settings) -> None:
         "waiting tasks",
         "claims",
         "records",
-        "half-written files",
+        "temporary files",
         "containers",
         "temporary images",
         "images",

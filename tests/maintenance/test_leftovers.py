@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
+import traceback
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from localrun import fs
+from localrun.admission.ledger import Ledger
+from localrun.bundle.builder.builder import BuildOptions
+from localrun.bundle.builder.builder import build as build_bundle
+from localrun.bundle.images import cache
+from localrun.bundle.scaffold import template
 from localrun.engines.base import ContainerSpec
 from localrun.engines.fake import FakeEngine
 from localrun.engines.labels import LABEL_HOME, LABEL_TASK
 from localrun.maintenance import leftovers
+from localrun.maintenance.doctor.leftovers import check_home
+from localrun.manager import export
+from localrun.platforms.iexec.zip import pack
+from localrun.runner.usage import UsageFile
+from localrun.server.bundle_store import BundleStore
+from localrun.task import metadata
 from localrun.task.process import current_process
-from localrun.task.record import ProcessId, RunPlan, TaskRecord
+from localrun.task.record import ProcessId, Resources, RunPlan, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
+from localrun.values.untrusted import UntrustedDir
+from tests.server.test_bundle_store import folder_bundle
 from tests.support.environment import IMAGE
+from tests.support.images import busybox_layer, image_archive
 
 
 @pytest.fixture
@@ -121,23 +140,110 @@ def test_a_task_that_is_just_being_made_is_not_broken(home: TaskStore) -> None:
     claim.release(ended=True)
 
 
-def test_files_that_a_dead_process_was_writing_are_found(home: TaskStore, tmp_path: Path) -> None:
-    folder = make(home, TaskState.FINISHED).path
-    cache = tmp_path / "cache"
-    (cache / "bundles").mkdir(parents=True)
+WRITERS: dict[str, Callable[[Path, Workspace], object]] = {
+    "record": lambda _, task: task.save(task.load()),
+    "kill request": lambda _, task: task.request_kill(),
+    "metadata": lambda _, task: metadata.save(task, {"a": "b"}),
+    "upload": lambda _, task: task.save_upload("a", [b"x"]),
+    "usage": lambda _, task: UsageFile(task.usage)._thin_out(),
+    "iexec zip": lambda _, task: pack(
+        UntrustedDir(task.outputs, "/out"), [], task.packed_result, lambda: None
+    ),
+    "cache": lambda folder, _: cache.write_entry(folder / "cache", "bundles", "x", {}),
+    "ledger": lambda folder, task: reserve(folder / "ledger" / "l.json", task),
+    "export": lambda folder, task: export.export([task.load()], folder / "tasks.jsonl"),
+    "scaffold": lambda folder, _: template.write(template.Scaffold({"a": b"x"}), folder / "new"),
+    "built bundle": lambda folder, _: build(folder),
+    "uploaded bundle": lambda folder, _: upload(folder),
+}
+
+
+def reserve(path: Path, task: Workspace) -> None:
+    with Ledger(path, print).transaction() as txn:
+        txn.put(txn.new_entry(task.id, Resources(cpus=1, memory=1)))
+
+
+def build(folder: Path) -> None:
+    bundle = folder_bundle(folder / "bundle")
+    (bundle / "com.example.add-1.0.0.tar").write_bytes(image_archive(busybox_layer({}), "x:1", Cmd=["sh"]))
+    build_bundle(BuildOptions(bundle, folder / "add.zip", force=True), FakeEngine, cache=folder / "cache")
+
+
+def upload(folder: Path) -> None:
+    store = BundleStore([], folder / "home" / "bundles", cache=folder / "cache")
+    store.add(killed_after(b"PK"))
+
+
+def killed_after(data: bytes) -> Iterator[bytes]:
+    yield data
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_killed_before_rename(write: Callable[[], object]) -> int:
+    """Run `write` in a process that is killed when it renames the temporary file; return its pid."""
+    pid = os.fork()
+    if pid:
+        _, status = os.waitpid(pid, 0)
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return pid
+    os.replace = os.rename = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+    try:
+        write()
+    finally:
+        traceback.print_exc()
+        os._exit(1)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_temporary_file_of_each_writer_is_found_when_it_was_killed(
+    home: TaskStore, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make(home, TaskState.FINISHED)
+    pid = run_killed_before_rename(lambda: WRITERS[name](tmp_path, task))
+    places = (home, tmp_path / "cache", tmp_path / "ledger" / "l.json")
+    assert list(leftovers.temp_files(*places)) == []  # too new: it may be of another container
+    monkeypatch.setattr(fs, "_MINUTE", -1.0)
+    found = list(leftovers.temp_files(*places))
+    assert found
+    assert all(f".{pid}-" in path.name for path in found)
+    (files,) = (check for check in check_home(*places) if check.name == "temporary files")
+    assert files.facts["count"] == len(found)
+    for path in found:
+        fs.remove(path)
+    assert list(leftovers.temp_files(*places)) == []
+
+
+def test_temporary_files_of_0_1_0_are_found(home: TaskStore, tmp_path: Path) -> None:
+    task = make(home, TaskState.FINISHED)
+    folder, uploads, incoming = task.path, task.uploads, home.path / "bundles" / ".incoming"
+    bundles = tmp_path / "cache" / "bundles"
     dead = 2**22 + 1  # beyond what the kernel gives out
+    token = uuid.uuid4().hex
     found = [
         folder / f"task.json.{dead}.tmp",
         folder / f"metadata.json.{dead}.ab12.tmp",
-        cache / f"bundles/x.{dead}.99",
+        folder / f".iexec_out.zip.{dead}",
+        task.logs / "usage.tmp",
+        uploads / f".a.{token}",
+        incoming / token,
+        bundles / f"x.{dead}.99",
     ]
-    others = [folder / f"task.json.{os.getpid()}.tmp", folder / "results.1.tmpx", cache / "bundles/x.json"]
+    others = [
+        folder / f"task.json.{os.getpid()}.tmp",
+        folder / "results.1.tmpx",
+        folder / f".task.json.{os.getpid()}-ab12.localrun-tmp",
+        uploads / token,
+        task.outputs / f".x.{dead}-ab12.localrun-tmp",
+        bundles / "x.json",
+        tmp_path / f".add.zip.{dead}",
+    ]
     for path in (*found, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("1")
         os.utime(path, (1, 1))
-    fresh = folder / f"kill.{dead}.tmp"
-    fresh.write_text("1")
-    assert sorted(leftovers.temp_files(home, cache)) == sorted(found)
+    (folder / f"kill.{dead}.tmp").write_text("1")  # too new
+    places = (home, tmp_path / "cache", tmp_path / "l.json")
+    assert sorted(leftovers.temp_files(*places)) == sorted(found)
 
 
 def test_what_an_engine_of_tests_left_is_found_once_it_is_old(
@@ -148,7 +254,8 @@ def test_what_an_engine_of_tests_left_is_found_once_it_is_old(
         (tmp_path / name).mkdir()
     for name in ("localrun-fake-old", "localrun-other"):
         os.utime(tmp_path / name, (1, 1))
-    assert list(leftovers.temp_files(home, tmp_path / "cache")) == [tmp_path / "localrun-fake-old"]
+    found = leftovers.temp_files(home, tmp_path / "cache", tmp_path / "l.json")
+    assert list(found) == [tmp_path / "localrun-fake-old"]
 
 
 def test_only_images_that_localrun_named_are_its_own(engine: FakeEngine) -> None:

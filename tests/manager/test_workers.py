@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from pathlib import Path
@@ -14,6 +13,7 @@ from localrun.task.lock import acquire
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
+from tests.support.full_disk import fail_next_write
 
 
 def make(tmp_path: Path) -> tuple[Workers, TaskRegistry, ActiveTask, Path]:
@@ -69,7 +69,7 @@ def test_a_task_whose_end_could_not_be_written_down_is_ended_by_the_next_process
     assert claim is not None
 
     def way() -> None:
-        (task.workspace.path / f"task.json.{os.getpid()}.tmp").symlink_to("/dev/full")
+        fail_next_write(task.workspace.path / "task.json")
         task.transition(TaskState.KILLED)
 
     crew.run(task, claim, way)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from localrun.task.events import Event
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from tests.support.environment import Environment, make_environment
+from tests.support.full_disk import fail_next_write
 
 LIFE = ["CREATED", "PROVISIONED", "QUEUING", "QUEUED", "PENDING", "RUNNING", "FINISHED"]
 
@@ -238,10 +237,7 @@ def test_a_task_that_fills_the_disk_comes_to_its_end_and_leaves_no_container(tmp
         folder = next((tmp_path / ".localrun" / "tasks").iterdir())
         (folder / "full").symlink_to("/dev/full")
         (folder / "full").replace(folder / "events.jsonl")  # at once: the runner writes to it meanwhile
-        beside = folder / f"task.json.{os.getpid()}.tmp"
-        while not beside.is_symlink():
-            with suppress(FileExistsError):  # the runner writes it just now
-                beside.symlink_to("/dev/full")
+        fail_next_write(folder / "task.json")
         container.stderr.write("No space left on device\n")
         return 1
 

@@ -86,7 +86,7 @@ def test_the_file_stays_small_however_long_a_task_runs_and_keeps_its_peak(
         999,
         99.9,
     )
-    assert not path.with_suffix(".tmp").exists()
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_who_takes_over_goes_on_where_the_other_ended(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,9 +132,10 @@ def test_a_sender_that_goes_away_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_process_left_that_died_is_swept_and_what_is_being_sent_is_not(tmp_path: Path) -> None:
-    stray = tmp_path / "uploads" / ".incoming" / "stray"
-    stray.mkdir(parents=True)
-    (stray / "bundle.zip").write_text("x")
+    stray = tmp_path / "uploads" / f".bundle.zip.{2**22 + 1}-ab12.localrun-tmp"
+    stray.parent.mkdir()
+    stray.write_text("x")
+    os.utime(stray, (1, 1))
     found = library(tmp_path)
 
     def meanwhile() -> Iterator[bytes]:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +12,7 @@ from localrun.task.events import Event
 from localrun.task.record import TaskRecord
 from localrun.task.states import StepName, TaskState
 from localrun.task.store import TaskStore
+from tests.support.full_disk import fail_next_write
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def fill_disk(task: ActiveTask) -> None:
     folder = task.workspace.path
     (folder / "events.jsonl").unlink()
     (folder / "events.jsonl").symlink_to("/dev/full")
-    (folder / f"task.json.{os.getpid()}.tmp").symlink_to("/dev/full")
+    fail_next_write(folder / "task.json")
 
 
 def test_a_full_disk_does_not_keep_a_task_from_going_on(task: ActiveTask, seen: list[Event]) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from localrun import fs
 from localrun.bundle.builder import image_file
 from localrun.bundle.builder.image_tar import ImageTar
 from localrun.bundle.builder.zip_writer import ZipWriter
@@ -91,7 +91,8 @@ def build(
     """
     found = read_bundle(order.bundle, image=order.image, cache=cache, build_args=order.build_args)
     target = (order.target or Path(default_name(found.descriptor))).absolute()
-    with _beside(target) as draft, _archived(found, engine, cache, draft, progress) as (archive, image):
+    file = Path(fs.temp_path(f"{target}.image"))
+    with _temp_zip(target) as draft, _archived(found, engine, cache, file, progress) as (archive, image):
         parts = _write(draft, found, archive, image, progress)
         report = replace(validate(draft, cache=cache, engine=engine), bundle=str(target))
         written = report.accepted or order.force
@@ -102,9 +103,8 @@ def build(
 
 
 def _archived(
-    bundle: Bundle, engine: EngineFactory, cache: Path, draft: Path, progress: Progress
+    bundle: Bundle, engine: EngineFactory, cache: Path, file: Path, progress: Progress
 ) -> AbstractContextManager[tuple[ImageArchive, ArchivedImage]]:
-    file = draft.with_name(f"{draft.name}.image")
     if isinstance(bundle.image, ImageArchive):
         return _plain(bundle.image, file, progress)
     return _saved(bundle, engine(), cache, file, progress)
@@ -129,17 +129,14 @@ def _saved(
 
 
 @contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """A file beside the target, gone at the end unless it took the target's place."""
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+def _temp_zip(target: Path) -> Iterator[Path]:
+    """Create a temporary file next to the target, deleted afterwards unless it was renamed."""
     try:
-        with draft.open("xb"):
-            pass
-        yield draft
+        with fs.temp_file(target) as temp:
+            temp.touch()
+            yield temp
     except OSError as error:
         raise _unwritable(target, error) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _unwritable(target: Path, error: OSError) -> LocalrunError:

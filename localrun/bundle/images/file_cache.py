@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from localrun import fs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -59,15 +61,11 @@ def read_entry(folder: Path, kind: str, name: str) -> dict[str, Any] | None:
 def write_entry(folder: Path, kind: str, name: str, note: dict[str, Any]) -> None:
     """Write a note at once or not at all; a cache that cannot be written is no error."""
     path = _path(folder, kind, name)
-    draft = path.with_suffix(f".{os.getpid()}.{time.monotonic_ns()}")
-    try:
+    with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft.write_text(json.dumps({"format": FORMAT, **note}))
-        draft.replace(path)
+        with fs.atomic_file(path) as temp:
+            temp.write_text(json.dumps({"format": FORMAT, **note}))
         _forget_oldest(path.parent)
-    except OSError:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from localrun import descriptor
+from localrun import descriptor, fs
 from localrun.bundle.scaffold.examples import (
     EXAMPLE_FILES,
     example_inputs,
@@ -208,15 +207,11 @@ def write(scaffold: Scaffold, folder: Path) -> None:
     folder = folder.absolute()
     try:
         _refuse_filled(folder)
-        draft = folder.with_name(f".{folder.name}.{os.getpid()}")
-        try:
+        with fs.atomic_file(folder) as temp:
             for name, data in scaffold.files.items():
-                path = draft / name
+                path = temp / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
-            draft.replace(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise UsageError(
             f"{folder} cannot be written: {error.strerror}", remedy="give another name", path=str(folder)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from localrun.engines.base import Engine
 from localrun.maintenance import leftovers
 from localrun.maintenance.doctor.check import Check, ok, warn
-from localrun.settings import Settings
 from localrun.task.fate import Fate, current_fate
 from localrun.task.record import short_id
 from localrun.task.store import TaskStore
@@ -19,7 +19,7 @@ _SHOWN = 3
 _NAME = 28  # characters shown of an image's name
 
 
-def check_home(home: TaskStore, settings: Settings) -> Iterator[Check]:
+def check_home(home: TaskStore, cache: Path, ledger: Path) -> Iterator[Check]:
     """What lies in the folder of tasks."""
     active = [home.open(name).load_or_none() for name in home.active_ids()]
     records = [record for record in active if record is not None]
@@ -44,8 +44,8 @@ def check_home(home: TaskStore, settings: Settings) -> Iterator[Check]:
     broken = leftovers.unreadable_tasks(home, _LOOKED_AT)
     names = [workspace.short_id for workspace in broken]
     yield _counted("records", names, "{} that cannot be read", "`localrun rm ID` deletes such a task")
-    files = [path.name for path in leftovers.temp_files(home, settings.cache)]
-    yield _counted("half-written files", files, "{} of processes that died", f"`{_PRUNE}` deletes them")
+    files = [path.name for path in leftovers.temp_files(home, cache, ledger)]
+    yield _counted("temporary files", files, "{} of processes that died", f"`{_PRUNE}` deletes them")
 
 
 def check_engine(home: TaskStore, engine: Engine, *, busy: bool) -> Iterator[Check]:

@@ -34,7 +34,7 @@ def check_all(
     places = [settings.home.parent, *(folder for folder in root if folder.is_dir())]
     yield from _in("machine", host.check_host(settings, places))
     yield from _in("folders", folders.check_folders(settings, ledger))
-    yield from _in("left behind", leftovers.check_home(home, settings))
+    yield from _in("left behind", leftovers.check_home(home, settings.cache, ledger))
     if not isinstance(found, Check):
         busy = folders.has_active_tasks(ledger)
         checks = leftovers.check_engine(home, found[0], busy=busy)

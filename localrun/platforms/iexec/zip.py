@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from localrun import fs
 from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
 ZIP_LIMIT = 50 * 1024**2  # bytes of the packed result that can be uploaded
@@ -30,16 +30,12 @@ def pack(
     found = sorted(spots, key=lambda spot: spot.parts)
     if sum(spot.size for spot in found if spot.kind == "file") > _HOPELESS:
         raise ZipTooLarge
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+    with fs.atomic_file(target) as temp:
+        with temp.open("wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             for spot in found:
                 _add(archive, tree, spot, check_cancelled)
-        if beside.stat().st_size > ZIP_LIMIT:
+        if temp.stat().st_size > ZIP_LIMIT:
             raise ZipTooLarge
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _add(
