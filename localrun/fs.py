@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import shutil
@@ -160,6 +161,29 @@ def append_line(path: str, data: bytes) -> None:
         os.write(stream, data)
     finally:
         os.close(stream)
+
+
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed, and return whether that was possible without waiting."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def locked(descriptor: int, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock of an open file during the block, and close the file afterwards.
+
+    Waits until the lock is free. The kernel releases it when the process dies. A file that is opened for
+    each call also excludes other threads.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def create_reserve(path: Path) -> None:

@@ -86,3 +86,12 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with fs.atomic_file(tmp_path / "x") as temp:
         temp.mkdir()
     assert list(tmp_path.iterdir()) == [tmp_path / "x"]
+
+
+def test_only_one_can_hold_a_lock(tmp_path: Path) -> None:
+    (tmp_path / "x").touch()
+    other = os.open(tmp_path / "x", os.O_RDONLY)
+    with fs.locked(os.open(tmp_path / "x", os.O_RDONLY)):
+        assert not fs.try_lock(other)
+    assert fs.try_lock(other)
+    os.close(other)

@@ -8,11 +8,10 @@ holder dies; `filelock` does the same but takes some 25 ms to import, a tenth of
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
 from typing import Annotated
@@ -162,14 +161,8 @@ class Ledger:
             if self._shared:
                 self.path.parent.chmod(0o777)
 
-    @contextmanager
-    def _locked(self, folder: int) -> Iterator[None]:
-        lock = self._open(folder, f"{self.path.name}.lock", os.O_RDONLY | os.O_CREAT)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
+    def _locked(self, folder: int) -> AbstractContextManager[None]:
+        return fs.locked(self._open(folder, f"{self.path.name}.lock", os.O_RDONLY | os.O_CREAT))
 
     def _read(self, folder: int) -> dict[str, LedgerEntry]:
         try:

@@ -6,9 +6,10 @@ waiting for a task of another process is waiting for a lock, without looking aga
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
+
+from localrun import fs
 
 
 class TaskLock:
@@ -34,12 +35,7 @@ def acquire(path: Path, *, new: bool = False) -> TaskLock | None:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if new else 0), 0o600)
     except FileNotFoundError:
         return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    if not _is_at(path, descriptor):  # it ended between our two calls
+    if not fs.try_lock(descriptor) or not _is_at(path, descriptor):  # the task may just have ended
         os.close(descriptor)
         return None
     return TaskLock(path, descriptor)
@@ -70,7 +66,5 @@ def wait_released(path: Path) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-    finally:
-        os.close(descriptor)
+    with fs.locked(descriptor, shared=True):
+        pass

@@ -16,7 +16,7 @@ from localrun import fs
 from localrun.admission.ledger import Ledger
 from localrun.bundle.builder.builder import BuildOptions
 from localrun.bundle.builder.builder import build as build_bundle
-from localrun.bundle.images import cache
+from localrun.bundle.images import file_cache
 from localrun.bundle.scaffold import template
 from localrun.engines.base import ContainerSpec
 from localrun.engines.fake import FakeEngine
@@ -149,7 +149,7 @@ WRITERS: dict[str, Callable[[Path, Workspace], object]] = {
     "iexec zip": lambda _, task: pack(
         UntrustedDir(task.outputs, "/out"), [], task.packed_result, lambda: None
     ),
-    "cache": lambda folder, _: cache.write_entry(folder / "cache", "bundles", "x", {}),
+    "cache": lambda folder, _: file_cache.write_entry(folder / "cache", "bundles", "x", {}),
     "ledger": lambda folder, task: reserve(folder / "ledger" / "l.json", task),
     "export": lambda folder, task: export.export([task.load()], folder / "tasks.jsonl"),
     "scaffold": lambda folder, _: template.write(template.Scaffold({"a": b"x"}), folder / "new"),

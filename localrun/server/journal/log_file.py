@@ -7,28 +7,23 @@ anew. Lines, and the renaming of full files, happen under one lock per folder.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+
+from localrun import fs
 
 _LOCK = ".heartbeat.lock"
 _FRAGMENT = 4 * 1024**2  # bytes that are looked through for the start of a torn line
 
 
-@contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
-    """Keep every other thread and process from writing to the logs of a folder.
+def lock_folder(folder: Path) -> AbstractContextManager[None]:
+    """Keep all other threads and processes from writing to the logs of a folder.
 
-    Not for a signal handler: it might interrupt the very thread that holds the lock.
+    Do not use it in a signal handler: the handler may have interrupted the thread that holds the lock.
     """
-    lock = os.open(f"{folder}/{_LOCK}", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of its own for each call: holds between threads too
-        yield
-    finally:
-        os.close(lock)
+    return fs.locked(os.open(f"{folder}/{_LOCK}", os.O_RDWR | os.O_CREAT, 0o644))
 
 
 class LogFile:
