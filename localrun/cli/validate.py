@@ -1,4 +1,4 @@
-"""`localrun validate`: would a bundle run, and would App Engine accept it?"""
+"""`localrun validate`: check whether a bundle can run and App Engine would accept it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import click
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
-from localrun.cli.exit_codes import ExitCode
+from localrun.cli.exit_codes import ExitCode, code_for_error
 from localrun.cli.signals import Interrupted, SignalHandler
+from localrun.console.streams import print_out
+from localrun.errors import LocalrunError, Problem
 
 if TYPE_CHECKING:
     from localrun.bundle.validation.validator import ValidationReport
@@ -20,8 +22,16 @@ if TYPE_CHECKING:
 @click.argument("bundle", type=click.Path(path_type=Path))
 @options.image
 @options.build_args
-@click.option("--strict", is_flag=True, help="Fail for warnings, too.")
-@options.as_json
+@click.option("--strict", is_flag=True, help="Fail on warnings, too.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json", "github", "junit"]),
+    default="text",
+    show_default=True,
+    help="Output format; `github` prints workflow commands.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
 @pass_context
 def command(
     context: CliContext,
@@ -31,15 +41,15 @@ def command(
     image: str | None,
     build_args: options.Pairs,
     strict: bool,
+    output_format: str,
     as_json: bool,
 ) -> int:
-    """Check BUNDLE without running it: descriptor, zip, image archive, and whether its program can start.
+    """Check BUNDLE without running it: descriptor, zip, image archive and entrypoint.
 
-    Says whether App Engine would accept it, and each reason why not, with its place, the answer that App
-    Engine would give, and what to do. The image in an archive is looked into there; a Dockerfile is built, if
-    an engine answers.
+    Reports whether App Engine would accept it. Each finding has its place, App Engine's answer and a hint. An
+    image archive is checked in place; a Dockerfile is built if a container engine is available.
 
-    The exit code is 0 when App Engine would accept it and 3 when it would not.
+    The exit code is 0 if App Engine would accept the bundle and 3 if it would not.
     """
     from localrun.bundle.validation.validator import validate
 
@@ -55,17 +65,44 @@ def command(
                 )
         except Interrupted:
             return ExitCode.INTERRUPTED
-    _show(report, context, as_json)
+        except LocalrunError as error:
+            if as_json or output_format == "text":
+                raise
+            _print_error(error, bundle, context, output_format)
+            return code_for_error(error)
+    _print(report, bundle, context, "json" if as_json else output_format, strict=strict)
     passed = report.accepted and not (strict and report.findings)
     return ExitCode.FINISHED if passed else ExitCode.BUNDLE_OR_VALUES
 
 
-def _show(report: ValidationReport, context: CliContext, as_json: bool) -> None:
-    if as_json:
+def _print(
+    report: ValidationReport, bundle: Path, context: CliContext, output_format: str, *, strict: bool
+) -> None:
+    if output_format == "json":
         from localrun.console.results import print_json
 
         print_json(report.as_dict())
-    else:
+    elif output_format == "text":
         from localrun.cli.findings import print_report
 
         print_report(report, context.environ)
+    else:
+        from localrun.cli.finding_formats import github, junit
+
+        is_junit = output_format == "junit"
+        print_out(junit(report, bundle, strict=strict) if is_junit else "\n".join(github(report, bundle)))
+
+
+def _print_error(error: LocalrunError, bundle: Path, context: CliContext, output_format: str) -> None:
+    """Print a bundle that cannot be read at all, also on standard error."""
+    from localrun.bundle.validation.validator import Finding, Severity, ValidationReport
+    from localrun.console.report import report_error
+    from localrun.console.results import failure_fields, print_json
+
+    report_error(error, context.environ)
+    if output_format == "json":
+        print_json(failure_fields(error))
+        return
+    problems = error.problems or [Problem("", error.message, error.remedy)]
+    findings = tuple(Finding(Severity.ERROR, problem) for problem in problems)
+    _print(ValidationReport(str(bundle), findings), bundle, context, output_format, strict=True)
