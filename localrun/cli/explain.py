@@ -1,8 +1,10 @@
-"""`localrun explain`: what a status, state, step or cause means, here and in four other systems."""
+"""`localrun explain`: what a state, step, cause or status means in localrun and four other systems."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+import textwrap
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +20,17 @@ from localrun.platforms.vocabulary.term import Term, normalize
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from localrun.platforms.vocabulary.term import Situation
     from localrun.platforms.vocabulary.translation import Translation
 
-_WIDTH = 28
-_FEW = 6
+_NAME_WIDTH = 28
+_MAX_SUGGESTIONS = 6
+_MIN_WIDTH, _MAX_WIDTH = 40, 100
+_RESPONSIBLE = {
+    "user": "the user who submits the task",
+    "task": "the author of the task's program",
+    "host": "the owner of this machine",
+}
 
 
 def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -32,136 +41,153 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
 
 @click.command()
 @click.argument("words", metavar="[WORD]", nargs=-1, shell_complete=_complete)
-@click.option("--system", type=click.Choice((LOCALRUN, *SYSTEMS)), help="Only the words of this system.")
+@click.option(
+    "--system",
+    type=click.Choice((LOCALRUN, *SYSTEMS)),
+    metavar="SYSTEM",
+    help=f"Search only this system: {', '.join((LOCALRUN, *SYSTEMS))}.",
+)
 @options.as_json
 def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> None:
-    """Say what WORD means: a state, a step, a cause, or a status of another system.
+    """Explain WORD: a state, step, cause or error code, or a status of another system.
 
-    Known are localrun's own words and those of App Engine, Inductiva, iExec and the Task System. Letter
-    case does not matter, nor do blanks, `-` and `_`. A whole line of a log will do: the words in it are
-    told. Without a WORD all are listed.
+    Covers the terms of localrun, App Engine, Inductiva, iExec and the Task System. Letter case, spaces, `-`
+    and `_` do not matter. WORD may also be a whole log line: the terms in it are explained. Without WORD,
+    all terms are listed.
     """
-    asked = " ".join(words)
-    found = _found(asked, system) if asked.strip() else glossary.terms(system)
+    word = " ".join(words)
+    found = _find(word, system) if word.strip() else glossary.terms(system)
     if as_json:
         from localrun.console.results import print_json
 
-        print_json({"word": asked or None, "meanings": [term_fields(word) for word in found]})
-    elif asked.strip():
-        print_out("\n\n".join("\n".join(_sheet(word)) for word in found))
+        print_json({"word": word or None, "meanings": [term_fields(term) for term in found]})
+    elif word.strip():
+        print_out("\n\n".join("\n".join(_wrap(_describe(term))) for term in found))
     else:
-        print_out("\n".join(_catalogue(found)))
+        print_out("\n".join(_list(found)))
 
 
-def _found(asked: str, system: str | None) -> tuple[Term, ...]:
-    found = glossary.look_up(asked) or glossary.find_terms(asked)
-    chosen = tuple(word for word in found if system in (None, word.system))
+def _wrap(lines: Iterable[str]) -> Iterator[str]:
+    """Wrap lines to the width of the terminal; continuation lines are indented."""
+    width = max(_MIN_WIDTH, min(_MAX_WIDTH, shutil.get_terminal_size((_MAX_WIDTH, 24)).columns))
+    for line in lines:
+        yield from textwrap.wrap(
+            line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
+
+
+def _find(word: str, system: str | None) -> tuple[Term, ...]:
+    found = glossary.look_up(word) or glossary.find_terms(word)
+    chosen = tuple(term for term in found if system in (None, term.system))
     if chosen:
         return chosen
     if found:
-        others = ", ".join(dict.fromkeys(TITLES[word.system] for word in found))
+        others = ", ".join(dict.fromkeys(TITLES[term.system] for term in found))
         raise UsageError(
-            f"{asked!r} is no word of {TITLES[system or LOCALRUN]}",
-            remedy=f"it is one of {others}",
+            f"{TITLES[system or LOCALRUN]} has no term {word!r}", remedy=f"it is a term of {others}"
         )
-    raise UsageError(f"no system has the word {asked!r}", remedy=_remedy(asked), word=asked)
+    raise UsageError(f"unknown term {word!r}", remedy=_suggest(word), word=word)
 
 
-def _remedy(asked: str) -> str:
-    """The words that it may be a part of, or the one that it is like."""
-    parts = _with(asked)
-    if parts:
-        more = f" and {len(parts) - _FEW} more" if len(parts) > _FEW else ""
-        return f"it is a part of {', '.join(parts[:_FEW])}{more}"
-    near = glossary.closest_term(asked)
-    guess = f"did you mean {near!r}? " if near else ""
-    return f"{guess}`localrun explain` lists all words"
+def _suggest(word: str) -> str:
+    """Suggest the terms that contain the word, else the closest term."""
+    names = _names_with(word)
+    if names:
+        more = f" and {len(names) - _MAX_SUGGESTIONS} more" if len(names) > _MAX_SUGGESTIONS else ""
+        return f"found in {', '.join(names[:_MAX_SUGGESTIONS])}{more}"
+    closest = glossary.closest_term(word)
+    guess = f"did you mean {closest!r}? " if closest else ""
+    return f"{guess}`localrun explain` lists all terms"
 
 
-def _with(asked: str) -> list[str]:
-    part = normalize(asked)
-    names = dict.fromkeys(word.name for word in glossary.terms())
+def _names_with(word: str) -> list[str]:
+    part = normalize(word)
+    names = dict.fromkeys(term.name for term in glossary.terms())
     return [name for name in names if part in normalize(name)] if len(part) > 3 else []
 
 
-def term_fields(word: Term) -> dict[str, Any]:
-    """A meaning as JSON; what it does not have is left out, but for `here`."""
+def term_fields(term: Term) -> dict[str, Any]:
+    """Return a term as JSON. Empty values are left out, except `here`."""
     known = {
-        "system": word.system,
-        "kind": word.kind,
-        "name": word.name,
-        "also": list(word.aliases),
-        "meaning": word.meaning,
-        "remedy": word.remedy,
-        "only": str(word.availability or ""),
-        "why": word.why,
-        "like": word.analogue,
-        "elsewhere": [saying.as_dict() for saying in _elsewhere(word)],
+        "system": term.system,
+        "kind": term.kind,
+        "name": term.name,
+        "also": list(term.aliases),
+        "meaning": term.meaning,
+        "remedy": term.remedy,
+        "only": str(term.availability or ""),
+        "why": term.why,
+        "like": term.analogue,
+        "elsewhere": [translation.as_dict() for translation in _translations(term)],
     }
     here = [
         {"state": one.state, "step": one.step, "cause": str(one.cause) if one.cause else None}
-        for one in word.situations
+        for one in term.situations
     ]
     return {name: value for name, value in known.items() if value} | {"here": here}
 
 
-def _sheet(word: Term) -> Iterator[str]:
-    also = f", also {', '.join(word.aliases)}" if word.aliases else ""
-    yield f"{word.name} ({TITLES[word.system]}, {word.kind}{also})"
-    yield f"  {word.meaning}"
-    if word.availability:
-        yield f"  exists only {word.availability}: {word.why}"
-    if word.system == LOCALRUN:
-        yield from _own(word)
-    elif word.situations or word.analogue:
-        nearest = "nearest here" if word.availability else "here"
-        yield f"  {nearest}: {word.analogue or '; or '.join(map(str, word.situations))}"
-    yield f"  hint: {word.remedy}"
+def _describe(term: Term) -> Iterator[str]:
+    also = f", also {', '.join(term.aliases)}" if term.aliases else ""
+    yield f"{term.name} ({TITLES[term.system]}, {term.kind}{also})"
+    yield f"  {term.meaning}"
+    if term.availability:
+        yield f"  exists only {term.availability}: {term.why}"
+    if term.system == LOCALRUN:
+        yield from _own_lines(term)
+    elif term.situations or term.analogue:
+        label = "closest here" if term.availability else "here"
+        yield f"  {label}: {term.analogue or '; or '.join(_situations(term.situations))}"
+    yield f"  hint: {term.remedy}"
 
 
-def _own(word: Term) -> Iterator[str]:
-    if word.kind == "cause":
+def _situations(situations: Iterable[Situation]) -> Iterator[str]:
+    """Join the causes of situations with the same state and step."""
+    for _, group in groupby(situations, key=lambda one: (one.state, one.step)):
+        first, *others = group
+        causes = [str(one.cause) for one in others if one.cause]
+        yield ", ".join([str(first), *causes[:-1]]) + (f" or {causes[-1]}" if causes else "")
+
+
+def _own_lines(term: Term) -> Iterator[str]:
+    """Return the lines that only terms of localrun have."""
+    if term.kind == "cause":
         from localrun.cli.exit_codes import code_for_cause
 
-        cause = Cause[word.name]
-        yield f"  who has to act: {_ACTORS[cause.fault]}; exit code {int(code_for_cause(cause))}"
-    if word.analogue:
-        yield f"  it is {word.analogue}"
-    for saying in _elsewhere(word):
-        parts = dict.fromkeys((saying.status, saying.reason, saying.replica, saying.cause))
-        yield f"  {TITLES[saying.system]}: {', '.join(filter(None, parts))}"
+        cause = Cause[term.name]
+        yield f"  responsible: {_RESPONSIBLE[cause.fault]}; exit code {int(code_for_cause(cause))}"
+    if term.analogue:
+        yield f"  it is {term.analogue}"
+    for translation in _translations(term):
+        parts = dict.fromkeys(
+            (translation.status, translation.reason, translation.replica, translation.cause)
+        )
+        yield f"  {TITLES[translation.system]}: {', '.join(filter(None, parts))}"
 
 
-def _elsewhere(word: Term) -> Iterator[Translation]:
-    if word.system != LOCALRUN or not word.situations:  # a line of a sheet is no state
+def _translations(term: Term) -> Iterator[Translation]:
+    if term.system != LOCALRUN or not term.situations:  # a term that is not a state or cause of a task
         return
     from localrun.task.states import StepName
 
-    (here,) = word.situations
-    # a cause alone says nothing of its step: most tasks end in their own
+    (here,) = term.situations
+    # a cause does not determine the step; most tasks end in the step `task`
     step = here.step or (StepName.TASK if here.cause else None)
     for system in SYSTEMS:
         yield translate(here.state, step, here.cause, system)
 
 
-def _catalogue(words: tuple[Term, ...]) -> Iterator[str]:
-    """All words by system and kind, each with the beginning of its meaning."""
-    for system, kinds in groupby(words, key=lambda word: word.system):
-        for kind, members in groupby(kinds, key=lambda word: word.kind):
+def _list(terms: Iterable[Term]) -> Iterator[str]:
+    """Yield all terms by system and kind, each with the first sentence of its meaning."""
+    for system, kinds in groupby(terms, key=lambda term: term.system):
+        for kind, members in groupby(kinds, key=lambda term: term.kind):
             yield f"{TITLES[system]}: {kind}"
-            for word in members:
-                yield f"  {word.name:<{_WIDTH}}  {_first_sentence(word)}"
+            for term in members:
+                yield f"  {term.name:<{_NAME_WIDTH}}  {_first_sentence(term)}"
             yield ""
-    yield "`localrun explain WORD` says more of one: what it is here, and what to do."
+    yield "`localrun explain WORD` shows the details of a term."
 
 
-def _first_sentence(word: Term) -> str:
-    first = word.meaning.split(". ")[0].rstrip(".")
-    return f"{first} (only {word.availability})" if word.availability else first
-
-
-_ACTORS = {
-    "user": "who submits the task",
-    "task": "the author of the task's program",
-    "host": "the owner of this machine",
-}
+def _first_sentence(term: Term) -> str:
+    first = term.meaning.split(". ")[0].rstrip(".")
+    return f"{first} (only {term.availability})" if term.availability else first

@@ -33,7 +33,7 @@ def test_a_cause_is_told_with_its_fault_its_exit_code_and_what_others_call_it(lo
     assert sheet == [
         "TIMEOUT (localrun, cause)",
         "  The task ran longer than it may. The limit was too short, or the program hangs.",
-        "  who has to act: the author of the task's program; exit code 124",
+        "  responsible: the author of the task's program; exit code 124",
         "  App Engine: FAILED",
         "  Inductiva: Task Timed Out",
         "  iExec: FAILED, CONTRIBUTION_TIMEOUT, COMPUTE_FAILED, APP_COMPUTE_TIMEOUT",
@@ -77,7 +77,7 @@ def test_a_word_that_exists_only_elsewhere_says_so_and_why(
 
 
 def test_what_comes_nearest_to_a_word_of_elsewhere_is_said(localrun: Command) -> None:
-    assert "\n  nearest here: FAILED, cause INPUTS_INVALID\n" in (
+    assert "\n  closest here: FAILED, cause INPUTS_INVALID\n" in (
         localrun("explain", "PRE_COMPUTE_DATASET_DOWNLOAD_FAILED").out
     )
 
@@ -92,6 +92,23 @@ def test_a_word_that_is_no_state_of_a_task_says_what_is_like_it(localrun: Comman
 def test_a_word_may_be_written_in_many_ways(localrun: Command, words: tuple[str, ...]) -> None:
     done = localrun("explain", *words)
     assert done.out.startswith("In Progress (Inductiva, status, also computation-started)\n")
+
+
+@pytest.mark.parametrize(("columns", "width"), [("60", 60), ("300", 100), ("", 100), ("3", 40)])
+def test_a_meaning_is_wrapped_to_the_terminal(
+    localrun: Command, monkeypatch: pytest.MonkeyPatch, columns: str, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    lines = localrun("explain", "RUNNING_FAILED").out.splitlines()
+    assert width - 25 < max(map(len, lines)) <= width
+    assert lines[0] == "RUNNING_FAILED (iExec, task status)"[:width]
+    assert all(line.startswith("  ") for line in lines[1:])
+
+
+def test_causes_of_the_same_state_are_joined(localrun: Command) -> None:
+    text = " ".join(localrun("explain", "RUNNING_FAILED").out.split())
+    assert "here: FAILED, cause INPUTS_INVALID, DATASET_CHECKSUM, " in text
+    assert "ENGINE_FAILED or INTERNAL hint: " in text
 
 
 def test_a_word_of_several_systems_shows_all_its_meanings(localrun: Command) -> None:
@@ -111,19 +128,19 @@ def test_a_word_of_several_systems_shows_all_its_meanings(localrun: Command) -> 
 def test_a_word_of_another_system_than_asked_for_is_a_wrong_call(localrun: Command) -> None:
     done = localrun("explain", "OOMKilled", "--system", "inductiva")
     assert (done.code, done.out) == (2, "")
-    assert "'OOMKilled' is no word of Inductiva\n  hint: it is one of App Engine\n" in done.err
+    assert "Inductiva has no term 'OOMKilled'\n  hint: it is a term of App Engine\n" in done.err
 
 
 def test_a_misspelt_word_is_a_wrong_call_with_a_guess(localrun: Command) -> None:
     done = localrun("explain", "OUT_OF_MEMROY")
     assert (done.code, done.out) == (2, "")
-    assert "no system has the word 'OUT_OF_MEMROY'" in done.err
-    assert "did you mean 'OUT_OF_MEMORY'? `localrun explain` lists all words" in done.err
+    assert "unknown term 'OUT_OF_MEMROY'" in done.err
+    assert "did you mean 'OUT_OF_MEMORY'? `localrun explain` lists all terms" in done.err
 
 
 def test_a_part_of_words_names_them(localrun: Command) -> None:
     done = localrun("explain", "post_compute_computed")
-    assert (done.code, "it is a part of POST_COMPUTE_COMPUTED_FILE_NOT_FOUND\n" in done.err) == (2, True)
+    assert (done.code, "found in POST_COMPUTE_COMPUTED_FILE_NOT_FOUND\n" in done.err) == (2, True)
     assert " and 17 more\n" in localrun("explain", "tee session").err
 
 
@@ -184,7 +201,7 @@ def test_all_words_are_one_line_of_json(localrun: Command) -> None:
 
 
 def test_a_word_that_is_not_known_is_json_too(localrun: Command) -> None:
-    assert localrun("explain", "nonsense", "--json").json["message"] == "no system has the word 'nonsense'"
+    assert localrun("explain", "nonsense", "--json").json["message"] == "unknown term 'nonsense'"
 
 
 # -- list and status -------------------------------------------------------------------------------
