@@ -16,10 +16,10 @@ from localrun.engines.base import Engine, EngineInfo
 from localrun.engines.fake import FakeEngine
 from localrun.errors import EngineError, EngineUnreachable
 from localrun.maintenance import doctor
-from localrun.maintenance.doctor import Check, engine, folders, host, run
+from localrun.maintenance.doctor import Check, distribution, engine, folders, host, run
 from localrun.settings import Settings
 from localrun.task.store import TaskStore
-from tests.conftest import OtherUser
+from tests.conftest import ROOT, OtherUser
 from tests.maintenance.test_leftovers import contain, dead_owner, make
 
 GIB = 1024**3
@@ -187,6 +187,55 @@ def test_packages_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(host, "_NEEDED", ("click", "no-such-package"))
     check = by_name(host.check_software("1.0"))["packages"]
     assert (check.status, check.remedy) == ("fail", "pip install no-such-package")
+
+
+def install(folder: Path, name: str, files: dict[str, str]) -> None:
+    """Write the files of a distribution as pip would, with their RECORD."""
+    info = f"{name}-1.1.8.dist-info"
+    listed = {**files, f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.1.8\n"}
+    for path, text in {**listed, f"{info}/RECORD": "".join(f"{path},,\n" for path in listed)}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+
+
+def only_check(folder: Path) -> Check:
+    (check,) = distribution.check_distributions([str(folder)])
+    return check
+
+
+def test_without_another_distribution_all_is_ok(tmp_path: Path) -> None:
+    install(tmp_path, "localrun_tasks", {"localrun/app.py": ""})
+    assert only_check(tmp_path).status == "ok"
+
+
+@pytest.mark.parametrize("files", [{"localrun/app.py": ""}, {"_editable_impl_localrun.pth": str(ROOT)}])
+def test_an_old_installation_of_this_project_is_to_be_removed(tmp_path: Path, files: dict[str, str]) -> None:
+    install(tmp_path, "localrun", files)
+    check = only_check(tmp_path)
+    assert (check.status, check.facts["own"]) == ("warn", True)
+    assert "old installation" in check.message
+    assert check.remedy == "`pip uninstall localrun`, then install localrun-tasks again"
+
+
+def test_another_project_of_the_same_name_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "lib" / "site-packages"
+    install(site, "localrun", {"localrun/__init__.py": "", "../../bin/localrun": ""})
+    check = only_check(site)
+    assert (check.status, check.facts["own"], check.facts["files"]) == ("warn", False, [])
+    assert "may hide the command" in check.message
+    monkeypatch.setattr("sys.argv", [str(tmp_path / "bin" / "localrun")])
+    monkeypatch.setattr(distribution, "_PACKAGE", site / "localrun")
+    check = only_check(site)
+    assert check.facts["files"] == [str(tmp_path / "bin/localrun"), str(site / "localrun/__init__.py")]
+    assert check.message.startswith(f"localrun 1.1.8, an unrelated project, also installs {tmp_path}/bin")
+
+
+def test_a_distribution_without_a_record_is_reported(tmp_path: Path) -> None:
+    install(tmp_path, "localrun", {})
+    (tmp_path / "localrun-1.1.8.dist-info" / "RECORD").unlink()
+    assert only_check(tmp_path).status == "warn"
 
 
 def test_the_kind_of_a_file_system_is_that_of_the_nearest_mount() -> None:

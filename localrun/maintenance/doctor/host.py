@@ -34,7 +34,7 @@ def check_host(settings: Settings, folders: Sequence[Path]) -> Iterator[Check]:
 def check_software(version: str) -> Iterator[Check]:
     """localrun, its Python, and the packages that it needs."""
     python = platform.python_version()
-    yield ok("localrun", f"{version}, in {Path(__file__).parent.parent}", version=version)
+    yield ok("localrun", f"{version}, in {Path(__file__).parents[2]}", version=version)
     if sys.version_info < _PYTHON:
         yield fail("python", f"{python} is too old", "use Python 3.11 or newer", version=python)
     else:

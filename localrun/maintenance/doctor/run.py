@@ -9,8 +9,8 @@ from queue import Empty, SimpleQueue
 
 from localrun.engines.base import Engine, EngineInfo
 from localrun.errors import LocalrunError
+from localrun.maintenance.doctor import distribution, folders, host, leftovers
 from localrun.maintenance.doctor import engine as engines
-from localrun.maintenance.doctor import folders, host, leftovers
 from localrun.maintenance.doctor.check import Check, fail
 from localrun.settings import Settings
 from localrun.task.store import TaskStore
@@ -25,6 +25,7 @@ def check_all(
     """Every check with its section. `engine` connects to the engine, and may raise."""
     home = TaskStore(settings.home)
     yield from _in("software", host.check_software(version))
+    yield from _in("software", distribution.check_distributions())
     found = _asked(engine)
     if isinstance(found, Check):
         yield "engine", found
