@@ -1,1 +1,1 @@
-"""Secrets: mask them in text, redact them by key name, and store them until the task ends."""
+"""Secrets: masking by value, redaction by key name, and storage until the task ends."""

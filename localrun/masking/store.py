@@ -1,4 +1,4 @@
-"""The values of secret variables: in a file that only the user may read, until the task's end."""
+"""The secret variables of a task, in a file that only its user can read and that is deleted at its end."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from localrun import fs
 
 
 def save(file: Path, values: Mapping[str, str]) -> None:
-    """Write them down, if there are any. Raises `LocalrunError`, also when the disk is full."""
+    """Write the secrets, if any. Raises `LocalrunError`, with cause DISK_FULL if the disk is full."""
     if not values:
         return
     with fs.wrap_os_errors(file.parent):
-        stream = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(stream, "w", encoding="utf-8") as kept:
-            json.dump(dict(values), kept)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump(dict(values), stream)
 
 
 def load(file: Path) -> dict[str, str]:
-    """What is kept; nothing once the task has ended."""
+    """Return the secrets, or an empty dict if the task has ended."""
     try:
         found: dict[str, str] = json.loads(file.read_bytes())
     except (OSError, ValueError):
@@ -30,5 +30,5 @@ def load(file: Path) -> dict[str, str]:
 
 
 def delete(file: Path) -> None:
-    """The task has ended, and needs them no more."""
+    """Delete the secrets; the task has ended."""
     file.unlink(missing_ok=True)

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from localrun.masking.masker import SecretMasker
 
 
-def streamed(veil: SecretMasker, *pieces: bytes) -> bytes:
-    return b"".join(data for _, data in veil.mask_stream(("stdout", piece) for piece in pieces))
+def streamed(masker: SecretMasker, *pieces: bytes) -> bytes:
+    return b"".join(data for _, data in masker.mask_stream(("stdout", piece) for piece in pieces))
 
 
 def test_a_secret_is_hidden_in_a_text_and_that_is_noted() -> None:
-    veil = SecretMasker(["s3cret"])
-    assert (veil.mask_text("no such word"), veil.has_masked) == ("no such word", False)
-    assert (veil.mask_text("it is s3cret!"), veil.has_masked) == ("it is ***!", True)
+    masker = SecretMasker(["s3cret"])
+    assert (masker.mask_text("no such word"), masker.has_masked) == ("no such word", False)
+    assert (masker.mask_text("it is s3cret!"), masker.has_masked) == ("it is ***!", True)
 
 
 def test_the_longest_secret_is_hidden_first() -> None:
@@ -60,9 +60,9 @@ def test_what_is_no_beginning_of_a_secret_is_not_held_back() -> None:
 
 
 def test_without_secrets_nothing_changes() -> None:
-    veil = SecretMasker([])
-    assert not veil
-    assert streamed(veil, b"a", b"b") == b"ab"
+    masker = SecretMasker([])
+    assert not masker
+    assert streamed(masker, b"a", b"b") == b"ab"
 
 
 def test_a_secret_too_short_to_be_told_from_other_words_is_not_looked_for() -> None:

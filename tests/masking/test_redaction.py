@@ -1,4 +1,4 @@
-"""Redaction: no secret gets into a log, no data can break a line, nothing makes it endless."""
+"""Redaction: logs have no secrets, no data breaks a line, and the output is limited."""
 
 from __future__ import annotations
 
