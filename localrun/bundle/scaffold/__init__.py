@@ -1,1 +1,1 @@
-"""Write a new bundle that runs without changes."""
+"""Scaffolding of new bundles."""

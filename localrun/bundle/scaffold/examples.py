@@ -1,4 +1,4 @@
-"""Example values of every type: for `inputs.json`, and for a program that has no work to do yet."""
+"""Example values of every type, for `inputs.json` and for the generated program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from localrun.bundle.scaffold.grammar import ParameterSpec, Type
 
-FILE_TYPES = ("file", "image", "geometry")  # of their values a run tells the path
+FILE_TYPES = ("file", "image", "geometry")  # a run returns their paths
 NUMERIC_TYPES = ("integer", "number")
 
 _POINT = {"type": "Point", "coordinates": [2, 3]}
@@ -18,17 +18,17 @@ _SIDE = 8  # pixels
 
 
 def type_id(kind: Type) -> str:
-    """The name of a type."""
+    """Return the name of a type."""
     return kind if isinstance(kind, str) else str(kind["id"])
 
 
 def holds_files(kind: Type) -> bool:
-    """Whether a run tells where its values are, and not what they are."""
+    """Return whether a run returns the paths of the values, not the values."""
     return holds_files(kind["subtype"]) if type_id(kind) == "array" else type_id(kind) in FILE_TYPES  # type: ignore[index]
 
 
 def example_image() -> bytes:
-    """A small picture: an 8-bit grey ramp, as PNG."""
+    """Return a small image: an 8-bit grayscale ramp as PNG."""
     rows = b"".join(b"\0" + bytes(range(0, 256, 256 // _SIDE)) for _ in range(_SIDE))
     header = struct.pack(">2I5B", _SIDE, _SIDE, 8, 0, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
@@ -44,7 +44,7 @@ EXAMPLE_FILES = {"file": ("examples/file.txt", TEXT), "image": ("examples/image.
 
 
 def example_value(kind: Type, index: int = 0) -> Any:
-    """An example as `inputs.json` holds it; `index` tells those of one array or call apart."""
+    """Return an example for `inputs.json`; `index` makes the numbers of several examples different."""
     name = type_id(kind)
     if isinstance(kind, dict):
         if name == "enumeration":
@@ -56,7 +56,7 @@ def example_value(kind: Type, index: int = 0) -> Any:
         "number": 0.5 + index,
         "string": "hello",
         "datetime": "2024-02-23T18:00:00Z",
-        # as text: App Engine takes no object
+        # as a string: App Engine does not accept an object
         "geometry": json.dumps(_POINT),
         **{name: f"@{path}" for name, (path, _) in EXAMPLE_FILES.items()},
     }
@@ -64,7 +64,7 @@ def example_value(kind: Type, index: int = 0) -> Any:
 
 
 def example_literal(kind: Type) -> str:
-    """An example as Python code of a program that writes it."""
+    """Return an example as Python code."""
     name = type_id(kind)
     if isinstance(kind, dict):
         return repr(kind["values"][0]) if name == "enumeration" else f"[{example_literal(kind['subtype'])}]"
@@ -82,28 +82,28 @@ def example_literal(kind: Type) -> str:
 
 
 def example_result(output: ParameterSpec, inputs: list[ParameterSpec]) -> tuple[str, Any]:
-    """What the program gives for an output until it has more to say: as Python code, and its value.
+    """Return the result of the generated program for an output, as Python code and as a value.
 
-    A number is the sum of all numbers given, anything else is the first input of its type, or an example.
+    A number is the sum of the numeric inputs. Anything else is the first input of its type, or an example.
     """
     fitting = ("integer",) if type_id(output.type) == "integer" else NUMERIC_TYPES
-    added = [wish for wish in inputs if type_id(wish.type) in fitting]
+    added = [spec for spec in inputs if type_id(spec.type) in fitting]
     if type_id(output.type) in NUMERIC_TYPES and added:
-        code = " + ".join(f"inputs[{wish.name!r}]" for wish in added)
-        return code.replace("'", '"'), sum(_given(wish, inputs) for wish in added)
-    same = next((wish for wish in inputs if wish.type == output.type), None)
+        code = " + ".join(f"inputs[{spec.name!r}]" for spec in added)
+        return code.replace("'", '"'), sum(_example_input(spec, inputs) for spec in added)
+    same = next((spec for spec in inputs if spec.type == output.type), None)
     if same is not None:
-        return f'inputs["{same.name}"]', _given(same, inputs)
+        return f'inputs["{same.name}"]', _example_input(same, inputs)
     return example_literal(output.type), _value_of_literal(output.type)
 
 
 def example_inputs(inputs: list[ParameterSpec]) -> dict[str, Any]:
-    """What `inputs.json` holds."""
-    return {wish.name: _given(wish, inputs) for wish in inputs}
+    """Return the content of `inputs.json`."""
+    return {spec.name: _example_input(spec, inputs) for spec in inputs}
 
 
-def _given(wish: ParameterSpec, inputs: list[ParameterSpec]) -> Any:
-    return example_value(wish.type, inputs.index(wish))
+def _example_input(spec: ParameterSpec, inputs: list[ParameterSpec]) -> Any:
+    return example_value(spec.type, inputs.index(spec))
 
 
 def _value_of_literal(kind: Type) -> Any:

@@ -1,4 +1,4 @@
-"""Parameters as they are written in a command: `name:type`, `xs:array<integer>`, `mode:enumeration(a,b)`."""
+"""Parse parameters of the command line: `name:type`, `xs:array<integer>`, `mode:enumeration(a,b)`."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from localrun.descriptor.types import TYPES, format_value
 from localrun.errors import Problem
 from localrun.suggestions import did_you_mean
 
-Type = str | dict[str, Any]  # as a descriptor has it
+Type = str | dict[str, Any]  # as in a descriptor
 
 _NAME = re.compile(r"[a-zA-Z0-9_]+", re.ASCII)
-_DEEPEST = 8
-_MOST = 100  # items of an array inside another one, which App Engine takes only with both bounds
+_MAX_DEPTH = 8
+_MAX_SIZE = 100  # of a nested array: App Engine requires both bounds
 EXAMPLES = "integer, array<number>, enumeration(small,large)"
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterSpec:
-    """One parameter that is wished for."""
+    """A parameter of the new bundle."""
 
     name: str
     type: Type
 
 
 class ParseError(ValueError):
-    """A type is written in a wrong way; `remedy` says how to write it."""
+    """A type cannot be parsed; `remedy` says how to write it."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(message)
@@ -36,19 +36,19 @@ class ParseError(ValueError):
 
 
 def parse(texts: Sequence[str], section: str, problems: list[Problem]) -> list[ParameterSpec]:
-    """Read `name:type` texts; what is wrong with any of them is added to `problems`."""
+    """Parse `name:type` strings; append the problems to `problems`."""
     found: dict[str, ParameterSpec] = {}
     for text in texts:
         name, colon, kind = text.partition(":")
         name = name.strip()
         path = f"{section} {text}"
         if not colon:
-            problems.append(Problem(path, "has no type", f"write {name or 'name'}:integer"))
+            problems.append(Problem(path, "missing type", f"expected e.g. {name or 'name'}:integer"))
         elif not _NAME.fullmatch(name):
-            remedy = "use letters, digits and _ only"
-            problems.append(Problem(path, f"{format_value(name)} is no name for a parameter", remedy))
+            remedy = "use only letters, digits and _"
+            problems.append(Problem(path, f"invalid parameter name {format_value(name)}", remedy))
         elif name in found:
-            problems.append(Problem(path, f"{name!r} was there before", "give it another name"))
+            problems.append(Problem(path, f"duplicate name {name!r}", "use another name"))
         try:
             found[name] = ParameterSpec(name, parse_type(kind) if colon else "string")
         except ParseError as error:
@@ -57,34 +57,34 @@ def parse(texts: Sequence[str], section: str, problems: list[Problem]) -> list[P
 
 
 def parse_type(text: str, depth: int = 0) -> Type:
-    """Read a type. Raises `ParseError`."""
+    """Parse a type. Raises `ParseError`."""
     text = text.strip()
-    if depth > _DEEPEST:
-        raise ParseError("the arrays are nested too deep", "use fewer")
+    if depth > _MAX_DEPTH:
+        raise ParseError(f"arrays are nested more than {_MAX_DEPTH} levels deep", "use fewer levels")
     if array := re.fullmatch(r"array\s*<(.*)>", text):
         return _array(parse_type(array[1], depth + 1), nested=depth > 0)
     if enumeration := re.fullmatch(r"enumeration\s*\((.*)\)", text):
         return _enumeration(enumeration[1])
     if text == "array":
-        raise ParseError("array needs the type of its items", "write array<integer>")
+        raise ParseError("array without an item type", "expected e.g. array<integer>")
     if text == "enumeration":
-        raise ParseError("enumeration needs its values", "write enumeration(small,large)")
+        raise ParseError("enumeration without values", "expected e.g. enumeration(small,large)")
     if text not in TYPES:
         word = re.split(r"[<(\[{]", text)[0]
         remedy = did_you_mean(word, TYPES) if word not in TYPES else ""
-        raise ParseError(f"unknown type {format_value(text)}", remedy or f"write for example {EXAMPLES}")
+        raise ParseError(f"unknown type {format_value(text)}", remedy or f"expected e.g. {EXAMPLES}")
     return text
 
 
 def _array(subtype: Type, *, nested: bool) -> Type:
-    sizes = {"min_size": 0, "max_size": _MOST} if nested else {}
+    sizes = {"min_size": 0, "max_size": _MAX_SIZE} if nested else {}
     return {"id": "array", "subtype": subtype, **sizes}
 
 
 def _enumeration(text: str) -> Type:
     values = [value.strip() for value in text.split(",")]
     if not all(1 <= len(value) <= 256 and value.isprintable() for value in values):
-        raise ParseError("a value of the enumeration is empty or too long", "write (small,large)")
+        raise ParseError("invalid enumeration value", "use 1 to 256 printable characters for each value")
     if len(set(values)) < len(values):
-        raise ParseError("a value of the enumeration is there twice", "leave one")
+        raise ParseError("duplicate enumeration value", "remove one of them")
     return {"id": "enumeration", "values": values}

@@ -1,4 +1,4 @@
-"""A new bundle that runs as it is: descriptor, Dockerfile, program, example, test."""
+"""Generate a bundle that runs without changes: descriptor, Dockerfile, program, example and test."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from localrun.errors import DescriptorError, Problem, UsageError
 __all__ = ["Scaffold", "render", "write"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_STANDARD = (["a:integer", "b:integer"], ["sum:integer"])
+_DEFAULT = (["a:integer", "b:integer"], ["sum:integer"])
 _NAMESPACE = "com.example"
 
 
 @dataclass(frozen=True, slots=True)
 class Scaffold:
-    """The files of a new bundle by their paths, and what App Engine would not take of it."""
+    """The files of a new bundle by path, and App Engine's objections to it."""
 
     files: Mapping[str, bytes]
     warnings: tuple[str, ...] = ()
@@ -40,11 +40,11 @@ class Scaffold:
 def render(
     name: str, inputs: Sequence[str] = (), outputs: Sequence[str] = (), namespace: str = ""
 ) -> Scaffold:
-    """Say what a new bundle consists of; `inputs` and `outputs` are `name:type` texts.
+    """Return the files of a new bundle. `inputs` and `outputs` are `name:type` strings.
 
-    Without any it adds two integers. Raises `UsageError` with everything that is wrong.
+    Without inputs and outputs, the bundle adds two integers. Raises `UsageError` with all problems.
     """
-    takes, gives = _wishes(inputs, outputs)
+    takes, gives = _specs(inputs, outputs)
     slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "task"
     title = re.sub(r"[^a-zA-Z0-9_-]+", " ", name).strip()[:30]
     names = {
@@ -54,39 +54,39 @@ def render(
         "namespace": namespace or f"{_NAMESPACE}.{slug}",
     }
     files = _files(names, takes, gives)
-    return Scaffold(files, _checked(files["descriptor.yml"]))
+    return Scaffold(files, _validate(files["descriptor.yml"]))
 
 
-def _wishes(inputs: Sequence[str], outputs: Sequence[str]) -> tuple[list[ParameterSpec], list[ParameterSpec]]:
+def _specs(inputs: Sequence[str], outputs: Sequence[str]) -> tuple[list[ParameterSpec], list[ParameterSpec]]:
     problems: list[Problem] = []
     if not inputs and not outputs:
-        inputs, outputs = _STANDARD
+        inputs, outputs = _DEFAULT
     takes = parse(inputs, "--input", problems)
     gives = parse(outputs, "--output", problems)
     if problems:
-        count = "a parameter does" if len(problems) == 1 else f"{len(problems)} parameters do"
-        raise UsageError(f"{count} not fit", remedy="correct what is listed", problems=problems)
-    # App Engine starts no task without inputs, and a task without outputs is of no use
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise UsageError(f"invalid parameters ({count})", remedy="fix the problems listed", problems=problems)
+    # App Engine cannot run a task without inputs, and a task without outputs is useless
     takes = takes or [ParameterSpec("text", parse_type("string"))]
     return takes, gives or [ParameterSpec("result", takes[0].type)]
 
 
-def _checked(data: bytes) -> tuple[str, ...]:
-    """Read the new descriptor as any other one."""
+def _validate(data: bytes) -> tuple[str, ...]:
+    """Return the warnings of the new descriptor. Raises `UsageError` if it is invalid."""
     try:
         found = descriptor.read(data)
     except DescriptorError as error:
         problems = [Problem(one.path, one.message, one.remedy) for one in error.problems]
-        raise UsageError("the bundle cannot be described", remedy=error.remedy, problems=problems) from error
+        raise UsageError("the descriptor would be invalid", remedy=error.remedy, problems=problems) from error
     return tuple(f"{one.path}: {one.message}; {one.remedy}" for one in found.warnings)
 
 
 def _files(
     names: Mapping[str, str], takes: list[ParameterSpec], gives: list[ParameterSpec]
 ) -> dict[str, bytes]:
-    results = {wish.name: example_result(wish, takes) for wish in gives}
-    expected = {wish.name: results[wish.name][1] for wish in gives if not holds_files(wish.type)}
-    kinds = {_innermost(wish.type) for wish in takes}
+    results = {spec.name: example_result(spec, takes) for spec in gives}
+    expected = {spec.name: results[spec.name][1] for spec in gives if not holds_files(spec.type)}
+    kinds = {_innermost(spec.type) for spec in takes}
     examples = dict(EXAMPLE_FILES[kind] for kind in sorted(kinds & set(EXAMPLE_FILES)))
     code = {name: text for name, (text, _) in results.items()}
     places = {**names, "examples": ", `examples/`" if examples else ""}
@@ -125,18 +125,18 @@ def _descriptor(names: Mapping[str, str], takes: list[ParameterSpec], gives: lis
     return _filled("descriptor.yml", {**names, **sections})
 
 
-def _parameters(wishes: list[ParameterSpec], what: str) -> str:
+def _parameters(specs: list[ParameterSpec], what: str) -> str:
     return "\n".join(
-        f"  {_word(wish.name)}:\n"
-        f"    display_name: {json.dumps(wish.name.replace('_', ' ').strip().capitalize() or wish.name)}\n"
-        f"    description: {json.dumps(f'Say here what this {what} is.')}\n"
-        f"    type: {_flow(wish.type)}"
-        for wish in wishes
+        f"  {_word(spec.name)}:\n"
+        f"    display_name: {json.dumps(spec.name.replace('_', ' ').strip().capitalize() or spec.name)}\n"
+        f"    description: {json.dumps(f'Describe this {what} here.')}\n"
+        f"    type: {_flow(spec.type)}"
+        for spec in specs
     )
 
 
 def _word(name: str) -> str:
-    """A key that YAML could take for something else than text gets quotes."""
+    """Return a YAML key, in quotes if YAML would not read it as a string."""
     return (
         name
         if re.fullmatch(r"[a-zA-Z_]\w{2,}|[a-xA-XzZ_]", name) and name.lower() not in _TAKEN
@@ -148,7 +148,7 @@ _TAKEN = ("true", "false", "yes", "no", "on", "off", "null", "n", "y")
 
 
 def _flow(value: Any) -> str:
-    """A type in YAML's short form."""
+    """Return a type in YAML's flow style."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_inner(key, item)}" for key, item in value.items()) + "}"
     return str(value)
@@ -164,8 +164,8 @@ def _inner(key: str, value: Any) -> str:
 def _program(
     names: Mapping[str, str], takes: list[ParameterSpec], gives: list[ParameterSpec], code: Mapping[str, str]
 ) -> bytes:
-    readers = {wish.name: _function("read", wish.type) for wish in takes}
-    writers = {wish.name: _function("write", wish.type) for wish in gives}
+    readers = {spec.name: _function("read", spec.type) for spec in takes}
+    writers = {spec.name: _function("write", spec.type) for spec in gives}
     used = {word for text in (*readers.values(), *writers.values()) for word in re.findall(r"\w+", text)}
     filled = {
         "title": names["title"],
@@ -189,7 +189,7 @@ def _entries(found: Mapping[str, str], indent: int) -> str:
 
 
 def _with_imports(text: str, code: str) -> str:
-    """Import what the code of the results needs."""
+    """Add the imports that the code of the results needs."""
     needed = [("from base64 import b64decode", "b64decode("), ("from datetime import datetime", "datetime.")]
     lines = [line for line, sign in needed if sign in code]
     path = "from pathlib import Path\n"
@@ -200,13 +200,13 @@ def _with_imports(text: str, code: str) -> str:
 
 
 def write(scaffold: Scaffold, folder: Path) -> None:
-    """Write the files into a folder that is not there yet or is empty; all of them or none.
+    """Write all files into a new or empty folder, or none of them.
 
-    Raises `UsageError`.
+    Raises `UsageError` if the folder is not empty or cannot be written.
     """
     folder = folder.absolute()
     try:
-        _refuse_filled(folder)
+        _check_empty(folder)
         with fs.atomic_file(folder) as temp:
             for name, data in scaffold.files.items():
                 path = temp / name
@@ -214,17 +214,17 @@ def write(scaffold: Scaffold, folder: Path) -> None:
                 path.write_bytes(data)
     except OSError as error:
         raise UsageError(
-            f"{folder} cannot be written: {error.strerror}", remedy="give another name", path=str(folder)
+            f"cannot write to {folder}: {error.strerror}", remedy="choose another folder", path=str(folder)
         ) from error
 
 
-def _refuse_filled(folder: Path) -> None:
+def _check_empty(folder: Path) -> None:
     if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
         return
     if os.path.lexists(folder):
-        what = "is not empty" if folder.is_dir() else "is there, and no folder"
-        raise UsageError(f"{folder} {what}", remedy="give another name, or remove it", path=str(folder))
+        what = "is not empty" if folder.is_dir() else "already exists and is not a folder"
+        raise UsageError(f"{folder} {what}", remedy="choose another name, or remove it", path=str(folder))
     if not folder.parent.is_dir():
         raise UsageError(
-            f"there is no folder {folder.parent}", remedy="make it first", path=str(folder.parent)
+            f"no such folder: {folder.parent}", remedy="create it first", path=str(folder.parent)
         )

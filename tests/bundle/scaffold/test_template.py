@@ -1,4 +1,4 @@
-"""New bundles: they run as they are, and give what their test expects."""
+"""New bundles run without changes and produce the outputs that their test expects."""
 
 from __future__ import annotations
 
@@ -75,15 +75,15 @@ def test_a_parameter_is_a_name_and_a_type(text: str, kind: Any) -> None:
         ("x:integr", "unknown type 'integr'", "did you mean 'integer'?"),
         ("x:array<integr>", "unknown type 'integr'", "did you mean 'integer'?"),
         ("x:enumeratio(a)", "unknown type 'enumeratio(a)'", "did you mean 'enumeration'?"),
-        ("x:array", "array needs the type of its items", "write array<integer>"),
-        ("x:enumeration", "enumeration needs its values", "write enumeration(small,large)"),
-        ("x:enumeration()", "a value of the enumeration is empty or too long", "write (small,large)"),
-        ("x:enumeration(a,a)", "a value of the enumeration is there twice", "leave one"),
-        ("x:integer<3>", "unknown type 'integer<3>'", "write for example integer, array<number>"),
-        ("x:" + "array<" * 50 + "file" + ">" * 50, "the arrays are nested too deep", "use fewer"),
-        ("x", "has no type", "write x:integer"),
-        ("a b:file", "'a b' is no name for a parameter", "use letters, digits and _ only"),
-        (":file", "'' is no name for a parameter", "use letters, digits and _ only"),
+        ("x:array", "array without an item type", "expected e.g. array<integer>"),
+        ("x:enumeration", "enumeration without values", "expected e.g. enumeration(small,large)"),
+        ("x:enumeration()", "invalid enumeration value", "use 1 to 256 printable"),
+        ("x:enumeration(a,a)", "duplicate enumeration value", "remove one"),
+        ("x:integer<3>", "unknown type 'integer<3>'", "expected e.g. integer, array<number>"),
+        ("x:" + "array<" * 50 + "file" + ">" * 50, "arrays are nested more than 8 levels deep", "use fewer"),
+        ("x", "missing type", "expected e.g. x:integer"),
+        ("a b:file", "invalid parameter name 'a b'", "use only letters, digits and _"),
+        (":file", "invalid parameter name ''", "use only letters, digits and _"),
     ],
 )
 def test_what_is_not_understood_is_told_with_a_way_to_write_it(text: str, message: str, remedy: str) -> None:
@@ -170,7 +170,7 @@ def test_the_example_picture_is_a_png() -> None:
 
 @pytest.mark.parametrize("outputs", [texts(EVERY), [f"{name}:{name}" for name in SIMPLE]])
 def test_the_program_gives_what_is_expected(tmp_path: Path, outputs: list[str]) -> None:
-    """Without a container: the program runs here, on folders of this test."""
+    """Run the program without a container, on folders of this test."""
     inputs = texts(EVERY) if len(outputs) == len(EVERY) else ["text:string"]
     template.write(template.render("new", inputs, outputs), tmp_path / "new")
     lay_out(tmp_path)
@@ -189,7 +189,7 @@ def test_the_program_gives_what_is_expected(tmp_path: Path, outputs: list[str]) 
 
 
 def lay_out(folder: Path) -> None:
-    """Put the example inputs where the program finds them."""
+    """Write the example inputs into the input folder of the program."""
     from localrun import values
 
     found = descriptor.read((folder / "new" / "descriptor.yml").read_bytes())
@@ -235,7 +235,7 @@ def test_what_is_there_already_is_not_touched(tmp_path: Path, occupy: Any) -> No
 
 
 def test_a_folder_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no folder"):
+    with pytest.raises(UsageError, match="no such folder"):
         template.write(template.render("new"), tmp_path / "none" / "new")
     assert list(tmp_path.iterdir()) == []
 
@@ -245,7 +245,7 @@ def test_a_folder_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> No
 
 @pytest.fixture
 def new(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Path]:
-    """The place of a new bundle; the image that is built of it goes afterwards."""
+    """Yield the path of a new bundle; remove its image afterwards."""
     if docker_engine.find_image(BASE) is None:
         skip_or_fail(f"there is no image {BASE} (make base)")
     folder = tmp_path / "new"
@@ -279,7 +279,7 @@ def test_its_own_test_writes_down_what_came_out(new: Path) -> None:
 
 
 def run_its_tests(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the tests of a new bundle, as its user would."""
+    """Run the tests of a new bundle like its user."""
     given_options = ["--localrun-build-arg", f"BASE_IMAGE={BASE}", "--localrun-required", "yes", *options]
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", *given_options],
