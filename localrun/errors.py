@@ -1,7 +1,6 @@
-"""What can go wrong: the closed list of causes, whose fault each is, and the errors that carry them.
+"""The closed list of causes of failure, who has to fix each, and the exceptions of localrun.
 
-Every error says what happened, to which name, with which value, and what to do about it. The class
-docstrings read as a glossary.
+Every error message has the name and the value concerned; `remedy` says how to fix it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any, ClassVar
 
 
 class Fault(StrEnum):
-    """Who has to act: the user who submitted, the author of the task, or the owner of the host."""
+    """Who has to fix it: the user, the author of the task, or the administrator of the host."""
 
     USER = "user"
     TASK = "task"
@@ -21,7 +20,7 @@ class Fault(StrEnum):
 
 
 class Cause(Enum):
-    """Why a task ended as it did, one word from a closed list; `causes` explains each."""
+    """The reason why a task ended, from a closed list. `task.causes` explains each."""
 
     fault: Fault
 
@@ -60,7 +59,7 @@ class Cause(Enum):
     INTERNAL = ("INTERNAL", Fault.HOST)
 
     def __new__(cls, word: str, fault: Fault) -> Cause:
-        """Make the word the value, so that `Cause("TIMEOUT")` finds its member."""
+        """Use the word as the value: `Cause("TIMEOUT")` returns the member."""
         member = object.__new__(cls)
         member._value_ = word
         member.fault = fault
@@ -72,9 +71,9 @@ class Cause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where (file, line and column from 1, path inside), what, and the remedy.
+    """One problem: its place (file, line and column from 1, path), a message and a remedy.
 
-    `source` is the line of the file itself, for people who are shown it.
+    `source` is the text of the line, for display.
     """
 
     path: str
@@ -87,7 +86,7 @@ class Problem:
 
     @property
     def where(self) -> str:
-        """`descriptor.yml:14:5 inputs.threshold.type`, as far as it is known."""
+        """The known parts of the place, e.g. `descriptor.yml:14:5 inputs.threshold.type`."""
         place = self.file
         if place and self.line:
             place += f":{self.line}:{self.column}"
@@ -98,16 +97,16 @@ class Problem:
         return f"{text}; {self.remedy}" if self.remedy else text
 
     def as_dict(self) -> dict[str, Any]:
-        """A JSON-ready form; an unknown place is left out, and so is the line, which the file has."""
+        """Return the problem as a dict for JSON, without empty fields and without `source`."""
         fields = {name: getattr(self, name) for name in self.__slots__ if name != "source"}
         return {name: value for name, value in fields.items() if value}
 
 
 class LocalrunError(Exception):
-    """Anything that localrun refuses or that goes wrong while it works.
+    """The base class of all errors of localrun.
 
-    `facts` holds the values that the message was made of, for machines; `problems` everything that is
-    wrong at once, for errors that collect.
+    `facts` has the values of the message in machine-readable form. `problems` lists every problem, for errors
+    that report more than one.
     """
 
     default_cause: ClassVar[Cause] = Cause.INTERNAL
@@ -130,7 +129,7 @@ class LocalrunError(Exception):
 
     @property
     def fault(self) -> Fault:
-        """Whose fault it is."""
+        """Who has to fix it."""
         return self.cause.fault
 
     def __str__(self) -> str:
@@ -139,90 +138,90 @@ class LocalrunError(Exception):
 
 
 class BundleError(LocalrunError):
-    """The bundle cannot be read, or is not safe to read."""
+    """The bundle is invalid or unsafe to read."""
 
     default_cause = Cause.BUNDLE_INVALID
 
 
 class DescriptorError(LocalrunError):
-    """The descriptor breaks its schema; `problems` names every place."""
+    """The descriptor is invalid; `problems` lists every problem."""
 
     default_cause = Cause.DESCRIPTOR_INVALID
 
 
 class InputsError(LocalrunError):
-    """The values do not fit the descriptor; `problems` names every parameter."""
+    """The inputs do not match the descriptor; `problems` lists every problem."""
 
     default_cause = Cause.INPUTS_INVALID
 
 
 class OutputsError(LocalrunError):
-    """What the task left in its output folder does not fit the descriptor."""
+    """The outputs do not match the descriptor; `problems` lists every problem."""
 
     default_cause = Cause.OUTPUTS_INVALID
 
 
 class NoConsensus(LocalrunError):
-    """Too few replicas of a task gave the same; `problems` names each file that differs."""
+    """Too few replicas of a task produced the same outputs; `problems` lists the files that differ."""
 
     default_cause = Cause.NO_CONSENSUS
 
 
 class ImageError(LocalrunError):
-    """The image is broken, missing, for another machine, or cannot be built or pulled."""
+    """The image is invalid, missing, built for another platform, or cannot be built or pulled."""
 
     default_cause = Cause.IMAGE_INVALID
 
 
 class AdmissionError(LocalrunError):
-    """The task asks for more than this machine can ever give."""
+    """The task requests more resources than this machine has."""
 
     default_cause = Cause.MEMORY_UNAVAILABLE
 
 
 class EngineError(LocalrunError):
-    """The container engine refused a call or failed in it."""
+    """A request to the container engine failed."""
 
     default_cause = Cause.ENGINE_FAILED
 
 
 class EngineUnreachable(EngineError):
-    """No container engine answers at the address."""
+    """The container engine does not respond."""
 
     default_cause = Cause.ENGINE_UNREACHABLE
 
 
 class ContainerGone(EngineError):
-    """The engine does not know the container (any more)."""
+    """The container does not exist (any more)."""
 
 
 class MountUnavailable(EngineError):
-    """The engine does not see the host path that was to be mounted: its files are not ours."""
+    """The engine cannot access a host path to mount: it does not share this machine's file system."""
 
 
 class TaskKilled(LocalrunError):
-    """Somebody asked for the task to be stopped."""
+    """The task was killed on request."""
 
     default_cause = Cause.KILLED
 
 
 class UsageError(LocalrunError):
-    """The call itself is wrong: an option, an id, a name."""
+    """The command or call is invalid: an option, an id, a name."""
 
     default_cause = Cause.INPUTS_INVALID
 
 
 class TaskNotFound(UsageError):
-    """No task has this id, or more than one id starts with it."""
+    """No task has this id, or the prefix is ambiguous."""
 
 
 class TaskExists(UsageError):
-    """There is a task with this id already, and it is another one."""
+    """A different task with this id already exists."""
 
 
 class ShuttingDown(UsageError):
-    """No more tasks are taken: the process ends."""
+    """The process is shutting down and accepts no more tasks."""
 
 
 class IllegalTransition(LocalrunError):
-    """A task was to enter a state that its present state does not lead to: a bug of localrun."""
+    """An invalid change of a task's state, which is a bug in localrun."""

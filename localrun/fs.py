@@ -35,14 +35,14 @@ def write_error(folder: Path, error: OSError) -> LocalrunError:
     """Return the error for a task folder that cannot be written, with cause DISK_FULL if the disk is full."""
     if is_disk_full(error):
         return LocalrunError(
-            f"there is no room left on the disk of {folder}",
-            remedy="free some there (`localrun rm` deletes tasks), or set LOCALRUN_HOME to another disk",
+            f"no space left on the disk of {folder}",
+            remedy="delete tasks with `localrun rm`, or set LOCALRUN_HOME to a folder on another disk",
             cause=Cause.DISK_FULL,
             path=str(folder),
         )
     return LocalrunError(
-        f"the tasks' folder {folder} cannot be written: {error.strerror}",
-        remedy="run localrun in a folder of your own, or set LOCALRUN_HOME to one",
+        f"cannot write to the task folder {folder}: {error.strerror}",
+        remedy="set LOCALRUN_HOME to a folder that you can write to",
         path=str(folder),
     )
 

@@ -1,6 +1,6 @@
-"""All that can be set, in one place: argument > `LOCALRUN_*` > default.
+"""All settings: an argument takes precedence over `LOCALRUN_*` variables, and these over the default.
 
-Made once, in a face, and handed down; nothing below the faces reads the environment.
+The entry points load them once and pass them down; no other module reads the environment.
 """
 
 from __future__ import annotations
@@ -15,62 +15,67 @@ from localrun.errors import Problem, UsageError
 
 PREFIX = "LOCALRUN_"
 
-
 _Meta = msgspec.Meta
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What localrun can be told; every field is also an environment variable `LOCALRUN_<FIELD>`."""
+    """The settings of localrun. Each field is also an environment variable `LOCALRUN_<FIELD>`."""
 
-    home: Annotated[Path, _Meta(description="Where the tasks of this project are kept.")] = Path(".localrun")
-    cache: Annotated[Path, _Meta(description="What is known of bundles; may be deleted any time.")] = Path(
+    home: Annotated[Path, _Meta(description="Folder of this project's tasks.")] = Path(".localrun")
+    cache: Annotated[Path, _Meta(description="Cache of parsed bundles. Safe to delete.")] = Path(
         "~/.cache/localrun"
     )
-    logs: Annotated[Path, _Meta(description="Where a server keeps its journal.")] = Path("logs")
-    docker_host: Annotated[str | None, _Meta(description="The engine's address; default: DOCKER_HOST.")] = (
-        None
-    )
+    logs: Annotated[Path, _Meta(description="Folder of the server's journal.")] = Path("logs")
+    docker_host: Annotated[
+        str | None, _Meta(description="Address of the container engine. Defaults to DOCKER_HOST.")
+    ] = None
     ledger: Annotated[
-        Path | None, _Meta(description="The file of reservations; default: one for the whole machine.")
+        Path | None, _Meta(description="Reservation file. Defaults to a machine-wide file.")
     ] = None
     grace: Annotated[
-        float, _Meta(ge=0, le=600, description="Seconds between asking a container to stop and stopping it.")
+        float,
+        _Meta(ge=0, le=600, description="Seconds between SIGTERM and SIGKILL when a container is stopped."),
     ] = 10.0
     pids_limit: Annotated[
-        int, _Meta(ge=16, description="Processes and threads that a task may have at once.")
+        int, _Meta(ge=16, description="Maximum number of processes and threads per task.")
     ] = 4096
     disk_reserve: Annotated[
-        int, _Meta(ge=0, description="Bytes that must stay free on the tasks' disk for a task to start.")
+        int, _Meta(ge=0, description="Bytes that must be free on the disk of the tasks before a task starts.")
     ] = 256 * 1024**2
     keep_completed: Annotated[
-        int, _Meta(ge=1, description="Ended tasks that a server keeps in memory; all stay on disk.")
+        int,
+        _Meta(ge=1, description="Number of finished tasks that a server keeps in memory. All stay on disk."),
     ] = 1000
     disk_limit: Annotated[
-        float, _Meta(gt=0, le=100, description="Percent of a disk beyond which no task starts.")
+        float, _Meta(gt=0, le=100, description="Disk usage in percent above which no task starts.")
     ] = 90.0
     disk_stop: Annotated[
         float,
-        _Meta(gt=0, le=100, description="Percent of a disk beyond which the task that grows is stopped."),
+        _Meta(
+            gt=0,
+            le=100,
+            description="Disk usage in percent above which the task that writes most is stopped.",
+        ),
     ] = 97.0
     engine_patience: Annotated[
-        float, _Meta(ge=0, description="Seconds to wait for an engine that went away while a task runs.")
+        float, _Meta(ge=0, description="Seconds to wait for an engine that becomes unreachable during a run.")
     ] = 30.0
     stall: Annotated[
         float,
         _Meta(
             ge=0,
-            description="Seconds of silence, without any work, after which a task is warned of; 0: never.",
+            description="Seconds of inactivity after which a task is reported as stalled; 0 disables it.",
         ),
     ] = 1800.0
     log_limit: Annotated[
-        int, _Meta(ge=4096, description="Bytes of a task's log kept on disk; its end is always kept.")
+        int, _Meta(ge=4096, description="Maximum bytes of a task's log on disk. The end is always kept.")
     ] = 64 * 1024**2
 
 
 def load(environ: Mapping[str, str], **arguments: Any) -> Settings:
-    """Make the settings from arguments (None: not given) and environment variables.
+    """Return the settings from arguments (None: not set) and environment variables.
 
-    Raises `UsageError` that lists every value that does not fit.
+    Raises `UsageError` with every invalid value.
     """
     given = {name: value for name, value in arguments.items() if value is not None}
     for name in Settings.__struct_fields__:
@@ -92,18 +97,20 @@ def load(environ: Mapping[str, str], **arguments: Any) -> Settings:
 
 def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     forms = get_type_hints(Settings, include_extras=True)
-    fitting: dict[str, Any] = {}
+    valid: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, value in given.items():
         try:
-            fitting[name] = msgspec.convert(value, forms[name], strict=False, dec_hook=_path)
+            valid[name] = msgspec.convert(value, forms[name], strict=False, dec_hook=_path)
         except msgspec.ValidationError as error:
-            problems.append(Problem(PREFIX + name.upper(), f"{error} (it is {value!r})"))
+            reason = f"{str(error)[0].lower()}{str(error)[1:]}".replace("`", "")
+            problems.append(Problem(PREFIX + name.upper(), f"invalid value {value!r}: {reason}"))
     if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise UsageError(
-            "some settings do not fit", remedy="correct or unset the variables listed", problems=problems
+            f"invalid settings ({count})", remedy="correct or unset the variables listed", problems=problems
         )
-    return fitting
+    return valid
 
 
 def _path(form: type, value: Any) -> Any:

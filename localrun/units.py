@@ -1,4 +1,4 @@
-"""Amounts as people write them: bytes with a prefix, durations with a unit."""
+"""Format and parse sizes and durations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
 
 
 def format_bytes(size: float) -> str:
-    """`1536` -> `1.5 KiB`."""
+    """Return a size such as `1.5 KiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
             return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}".replace(".0 ", " ")
@@ -25,7 +25,7 @@ def format_bytes(size: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """`0.123` -> `123 ms`, `75` -> `1 min 15 s`."""
+    """Return a duration such as `123 ms` or `1 min 15 s`."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
@@ -36,17 +36,17 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_bytes(text: str) -> int:
-    """`2Gi`, `512M`, `1.5 GiB`, `1048576` -> bytes; prefixes as Kubernetes has them. Raises ValueError."""
+    """Parse `2Gi`, `512M`, `1.5 GiB` or `1048576`, with the prefixes of Kubernetes. Raises `ValueError`."""
     found = _SIZE.fullmatch(text.strip())
-    if found is None or found[2] in ("K",):
-        raise ValueError(f"{text!r} is no size; write for example 512Mi or 2Gi")
+    if found is None or found[2] == "K":
+        raise ValueError(f"invalid size {text!r}; expected e.g. 512Mi or 2Gi")
     factor: int = _PREFIXES[found[2]]
     return round(float(found[1]) * factor)
 
 
 def parse_duration(text: str) -> float:
-    """`90`, `90s`, `10m`, `1h`, `250ms` -> seconds. Raises ValueError."""
+    """Parse `90`, `90s`, `10m`, `1h` or `250ms` into seconds. Raises `ValueError`."""
     found = _DURATION.fullmatch(text.strip())
     if found is None or float(found[1]) == 0:
-        raise ValueError(f"{text!r} is no duration; write for example 90s, 10m or 1h")
+        raise ValueError(f"invalid duration {text!r}; expected e.g. 90s, 10m or 1h")
     return float(found[1]) * _UNITS[found[2] or "s"]

@@ -97,7 +97,7 @@ def test_a_failure_before_there_is_a_task_is_one_json_record_too(localrun: Comma
 def test_a_wrong_call_is_one_json_record_too(localrun: Command) -> None:
     result = localrun.run("--json", "--memory", "lots")
     assert result.code == 2
-    assert "'lots' is no size" in result.json["message"]
+    assert "invalid size 'lots'" in result.json["message"]
     assert "localrun run --help" in result.json["remedy"]
 
 

@@ -199,7 +199,7 @@ RESOURCES = [
     Row(
         Cause.DISK_FULL,
         "no room for the task itself",
-        ("no room left on the disk of ", "/disk/home"),
+        ("no space left on the disk of ", "/disk/home"),
         "LOCALRUN_HOME",
         arrange=lambda bench: _on_small_disk(bench, "true", filled=True),
         env={"LOCALRUN_DISK_RESERVE": "0", "LOCALRUN_DISK_LIMIT": "100"},

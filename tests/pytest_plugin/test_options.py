@@ -92,7 +92,7 @@ def test_everything_that_does_not_fit_is_told_at_once(pytester: pytest.Pytester)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines_random(
         [
-            "*--localrun-timeout 'soon': 'soon' is no duration*",
+            "*--localrun-timeout 'soon': invalid duration 'soon'*",
             "*--localrun-keep 'sometimes': write one of never, failed, always",
             "*--localrun-limit 'memry': the limits are cpus, memory, gpus",
             "*--localrun-limit '0': must be a number above 0",

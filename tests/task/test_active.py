@@ -113,7 +113,7 @@ def test_a_task_whose_first_record_cannot_be_written_is_none(tmp_path: Path) -> 
     workspace = TaskStore(tmp_path).create()
     task = ActiveTask(TaskRecord(id=workspace.id, bundle="b"), workspace)
     (workspace.path / "task.json").symlink_to("/dev/full")
-    with pytest.raises(LocalrunError, match="no room left"):
+    with pytest.raises(LocalrunError, match="no space left"):
         task.create()
 
 

@@ -57,7 +57,7 @@ def test_tasks_that_are_made_at_once_keep_their_order(
 
 def test_a_folder_that_cannot_be_written_is_named_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LocalrunError, match="cannot be written") as caught:
+    with pytest.raises(LocalrunError, match="cannot write to") as caught:
         TaskStore(tmp_path / "file" / "home").create()
     assert "LOCALRUN_HOME" in caught.value.remedy
 

@@ -106,7 +106,7 @@ def test_a_request_to_stop_is_seen_by_whoever_looks_at_the_folder(home: TaskStor
 def test_a_disk_without_room_is_told_as_that(home: TaskStore) -> None:
     workspace = home.create()
     workspace.descriptor.symlink_to("/dev/full")
-    with pytest.raises(LocalrunError, match="no room left") as caught:
+    with pytest.raises(LocalrunError, match="no space left") as caught:
         workspace.create_dirs(b"name: x\n")
     assert caught.value.cause is Cause.DISK_FULL
 
