@@ -11,7 +11,7 @@ from localrun.descriptor.types import TYPES
 
 from chapters.page import Page, code, sentence
 
-_VERDICTS = {"refuses": "refuses it", "takes": "takes it, localrun does not", "differs": "does otherwise"}
+_VERDICTS = {"refuses": "refuses", "takes": "accepts, unlike localrun", "differs": "behaves differently"}
 _HEADS = ["key", "is", "means"]
 
 
@@ -46,8 +46,8 @@ def page() -> Page:
         made.head(name, 3)
         made.prose(sentence(inspect.getdoc(kind) or ""))
         _table(made, _long(defs[name]), leave_out="id")
-    made.head("What the schema cannot say")
-    made.prose("A descriptor that fits the schema is still refused for:")
+    made.head("Rules outside the schema")
+    made.prose("localrun also checks these rules, which the schema cannot express:")
     made.prose("\n".join(f"- {one}" for one in NOT_EXPRESSIBLE))
     _divergences(made)
     return made

@@ -1,4 +1,4 @@
-"""The description of a task: what it is called, what it takes and gives, what it needs."""
+"""The descriptor of a task: metadata, inputs, outputs and required resources."""
 
 from localrun.descriptor.model import MISSING, Author, Descriptor, Parameter, ResourceRequest
 from localrun.descriptor.reader import read

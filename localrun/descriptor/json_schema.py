@@ -1,7 +1,6 @@
-"""The JSON Schema (draft 2019-09) of descriptors, for editors: made from the types that localrun knows.
+"""The JSON Schema (draft 2019-09) of descriptors, for editors, generated from localrun's types.
 
-It says what `read` refuses, and nothing that `read` takes is refused by it, but for what no schema can say:
-see `UNSAID`.
+It accepts and refuses the same descriptors as `read`, except for the rules in `NOT_EXPRESSIBLE`.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from localrun.descriptor.types.files import FILE_FORMATS, IMAGE_FORMATS
 
 DIALECT = "https://json-schema.org/draft/2019-09/schema"
 
-# what `read` refuses and this schema does not
+# rules of `read` that this schema does not have
 NOT_EXPRESSIBLE = (
-    "the input folder and the output folder are the same one, perhaps spelled otherwise",
-    "a size or an amount of memory of more than 64 characters",
-    "a text that is too large, too deep, or no YAML at all",
+    "the input folder and the output folder must be different, whatever their spelling",
+    "a size has at most 64 characters",
+    "the file must be valid YAML and must not be too large or nested too deeply",
 )
 
 Schema = dict[str, Any]
@@ -29,7 +28,7 @@ _NUMERIC = r"(0|[1-9][0-9]*)"
 _LABEL = rf"({_NUMERIC}|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
 _MEMORY = r"^(0|[1-9][0-9]*)(\.[0-9]+)?[ \t\n\r\f\v]*(Ki|Mi|Gi|Ti|Pi|Ei|Zi|Yi|k|M|G|T|P|E|Z|Y|R|Q)"
 _SIZE = rf"({_MEMORY}|^(0|[1-9][0-9]*)(\.[0-9]+)?[ \t\n\r\f\v]*(B|Byte|byte|b|bit)?$)"
-# not the root however it is written, and no '..'
+# not the root in any spelling, and no '..'
 _FOLDER = r"^/(?!(/|\./)*\.?$)(?!(.*/)?\.\.(/|$))[^\u0000\n\r\u0085\u2028\u2029]*$"
 
 _URI: Schema = {
@@ -38,7 +37,7 @@ _URI: Schema = {
     "pattern": r"^[a-zA-Z][a-zA-Z0-9+.-]*:[^\s<>\"{}|\\^`]*$",
 }
 _ITEM: Schema = {"type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[^\r\n]+$"}
-_MOMENT: Schema = {"type": "string", "format": "date-time"}
+_DATETIME: Schema = {"type": "string", "format": "date-time"}
 _BOUND: Schema = {"type": "number"}
 _COUNT: Schema = {"type": "integer"}
 _FLAG: Schema = {"type": "boolean"}
@@ -49,42 +48,42 @@ def _one_of(formats: tuple[str, ...]) -> Schema:
     return {"type": "array", "minItems": 1, "items": {"type": "string", "enum": list(formats)}}
 
 
-# field of a type -> its schema and what it means, for the one who writes it
+# field of a type -> its schema and its description
 _FIELDS: dict[str, tuple[Schema, str]] = {
     "gt": (_BOUND, "Values must be greater than this."),
     "lt": (_BOUND, "Values must be less than this."),
     "geq": (_BOUND, "Values must be at least this."),
     "leq": (_BOUND, "Values must be at most this."),
-    "infinity_allowed": (_FLAG, "Whether inf and -inf may be given."),
-    "nan_allowed": (_FLAG, "Whether nan may be given."),
-    "min_length": (_COUNT, "The fewest characters."),
-    "max_length": (_COUNT, "The most characters."),
-    "values": ({"type": "array", "minItems": 1, "items": _ITEM}, "The texts that may be given."),
-    "before": (_MOMENT, "App Engine cannot take a task that has this."),
-    "after": (_MOMENT, "App Engine cannot take a task that has this."),
-    "max_file_size": ({"type": "string", "pattern": _SIZE}, "The most bytes, such as 10MB or 2GiB."),
-    "max_width": (_COUNT, "The most pixels in a row."),
-    "max_height": (_COUNT, "The most rows."),
-    "subtype": ({"$ref": "#/$defs/type"}, "The type of the items."),
-    "min_size": (_COUNT, "The fewest items."),
-    "max_size": (_COUNT, "The most items."),
+    "infinity_allowed": (_FLAG, "Whether inf and -inf are allowed."),
+    "nan_allowed": (_FLAG, "Whether nan is allowed."),
+    "min_length": (_COUNT, "Minimum number of characters."),
+    "max_length": (_COUNT, "Maximum number of characters."),
+    "values": ({"type": "array", "minItems": 1, "items": _ITEM}, "The allowed values."),
+    "before": (_DATETIME, "Latest datetime. App Engine refuses a task with this field."),
+    "after": (_DATETIME, "Earliest datetime. App Engine refuses a task with this field."),
+    "max_file_size": ({"type": "string", "pattern": _SIZE}, "Maximum file size, e.g. 10MB or 2GiB."),
+    "max_width": (_COUNT, "Maximum width in pixels."),
+    "max_height": (_COUNT, "Maximum height in pixels."),
+    "subtype": ({"$ref": "#/$defs/type"}, "Type of the items."),
+    "min_size": (_COUNT, "Minimum number of items."),
+    "max_size": (_COUNT, "Maximum number of items."),
 }
 _FORMATS = {"file": FILE_FORMATS, "image": IMAGE_FORMATS}
 _NEEDED: dict[type[DataType], list[str]] = {Enumeration: ["values"], Array: ["subtype"]}
 
-# what a default must be; that of other types is not looked at
+# the schema of a default; defaults of other types are not checked
 _DEFAULTS: dict[str, Schema] = {
     "boolean": _FLAG,
     "integer": _COUNT,
     "number": _BOUND,
     "string": {"type": "string"},
     "enumeration": _ITEM,
-    "datetime": _MOMENT,
+    "datetime": _DATETIME,
 }
 
 
 def schema() -> Schema:
-    """The schema, as JSON can hold it."""
+    """Return the schema as JSON data."""
     text: Schema = {"type": "string"}
     return {
         "$schema": DIALECT,
@@ -94,44 +93,44 @@ def schema() -> Schema:
             *("$schema", "name", "namespace", "version", "authors", "configuration", "inputs", "outputs")
         ],
         "properties": {
-            "$schema": {**_URI, "description": "The schema that the descriptor is written after."},
+            "$schema": {**_URI, "description": "URI of the schema of this descriptor."},
             "name": {
                 **text,
                 "minLength": 3,
                 "maxLength": 30,
                 "pattern": r"^[a-zA-Z0-9_ \t\n\r\f\v-]*$",
-                "description": "What people call the task.",
+                "description": "Display name of the task.",
             },
-            "name_short": {"description": "A short form of the name. App Engine cannot do without it."},
+            "name_short": {"description": "Short form of the name. Required by App Engine."},
             "version": {
                 **text,
                 "pattern": rf"^{_NUMERIC}\.{_NUMERIC}\.{_NUMERIC}(-{_LABEL}(\.{_LABEL})*)?"
                 r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?$",
-                "description": "A semantic version, such as 1.0.0.",
+                "description": "Semantic version, e.g. 1.0.0.",
             },
             "namespace": {
                 **text,
                 "pattern": r"^[a-zA-Z0-9_]*(\.[a-zA-Z0-9_-]+)+$",
-                "description": "Names the task together with its version, such as com.example.count.",
+                "description": "Identifies the task together with its version, e.g. com.example.count.",
             },
             "description": {**text, "maxLength": 2048, "description": "What the task does."},
             "authors": {
                 "type": "array",
                 "minItems": 1,
                 "items": _author(),
-                "description": "Who wrote the task. App Engine wants all four texts of each.",
+                "description": "Authors of the task. App Engine requires all four strings of each.",
             },
             "external": {
                 "type": "object",
-                "description": "Where more is found about the task.",
+                "description": "Links to more information about the task.",
                 "properties": {"source_code": _URI, "doi": {"type": "array", "items": _URI}},
             },
             "configuration": {
                 **_configuration(),
-                "description": "Where the task finds its files, and what it needs.",
+                "description": "Folders and resources of the task.",
             },
-            "inputs": {**_parameters("input"), "description": "What the task takes, by name."},
-            "outputs": {**_parameters("output"), "description": "What the task gives, by name."},
+            "inputs": {**_parameters("input"), "description": "Inputs of the task by name."},
+            "outputs": {**_parameters("output"), "description": "Outputs of the task by name."},
         },
         "$defs": {
             "type": {"oneOf": [{"$ref": f"#/$defs/{name}"} for name in TYPES]},
@@ -150,7 +149,11 @@ def _author() -> Schema:
         "properties": {
             **{name: {"type": "string"} for name in texts},
             "email": {"type": "string", "format": "email", "pattern": r"^[^@\s]+@[^@\s]+$"},
-            "is_contact": {**_FLAG, "default": False, "description": "Whether to ask this one."},
+            "is_contact": {
+                **_FLAG,
+                "default": False,
+                "description": "Whether to contact this author.",
+            },
         },
     }
 
@@ -162,29 +165,33 @@ def _configuration() -> Schema:
     return {
         "type": "object",
         "properties": {
-            "input_folder": {**folder, "default": "/inputs", "description": "Where the inputs are found."},
+            "input_folder": {
+                **folder,
+                "default": "/inputs",
+                "description": "Input folder in the container.",
+            },
             "output_folder": {
                 **folder,
                 "default": "/outputs",
-                "description": "Where the outputs are written.",
+                "description": "Output folder in the container.",
             },
-            "image": {"description": "The name of the image archive; App Engine never reads it."},
+            "image": {"description": "Name of the image archive. App Engine ignores it."},
             "resources": {
                 "type": "object",
-                "description": "What a run needs.",
+                "description": "Resources of a run.",
                 "properties": {
                     "ram": {
                         "type": "string",
                         "pattern": _MEMORY,
                         "default": "4Gi",
-                        "description": "The most memory, such as 512Mi or 2Gi.",
+                        "description": "Memory limit, e.g. 512Mi or 2Gi.",
                     },
-                    "cpus": {**count, "default": standard.cpus, "description": "Whole processors."},
-                    "gpus": {**count, "default": standard.gpus, "description": "GPUs."},
+                    "cpus": {**count, "default": standard.cpus, "description": "Number of CPUs."},
+                    "gpus": {**count, "default": standard.gpus, "description": "Number of GPUs."},
                     "internet": {
                         **_FLAG,
                         "default": standard.internet,
-                        "description": "Whether the task may use the network.",
+                        "description": "Whether the task has network access.",
                     },
                 },
             },
@@ -206,12 +213,16 @@ def _parameter() -> Schema:
         "required": ["type", "description"],
         "properties": {
             "type": {"$ref": "#/$defs/type"},
-            "description": {"type": "string", "description": "What it is, for people."},
-            "display_name": {"type": "string", "minLength": 1, "description": "Its name for people."},
+            "description": {"type": "string", "description": "Description of the parameter."},
+            "display_name": {
+                "type": "string",
+                "minLength": 1,
+                "description": "Display name.",
+            },
             "optional": {
                 **_FLAG,
                 "default": False,
-                "description": "Whether an input may be left out. App Engine requires every output.",
+                "description": "Whether an input may be omitted. App Engine requires every output.",
             },
         },
     }
@@ -222,7 +233,7 @@ def _output() -> Schema:
 
 
 def _input() -> Schema:
-    """A parameter whose default, if it has one, is of its type; only an array can depend on others."""
+    """Return the schema of an input: a default matches the type, and only arrays have dependencies."""
     array = {"type": "object", "required": ["id"], "properties": {"id": {"const": "array"}}}
     rules: list[Schema] = [
         {"if": {"properties": {"type": array}}, "then": {"properties": {"dependencies": _DEPENDENCIES}}}
@@ -238,7 +249,7 @@ def _input() -> Schema:
 
 
 def _type(name: str, kind: type[DataType]) -> Schema:
-    """A type in its long form, and in its short one if it can do without more than its name."""
+    """Return the schema of a type: the long form, and the short form if no field is required."""
     properties: Schema = {"id": {"const": name}}
     for field in fields(kind):
         properties[field.name] = _field(name, kind, field.name, field.default)
@@ -249,7 +260,7 @@ def _type(name: str, kind: type[DataType]) -> Schema:
 
 def _field(name: str, kind: type[DataType], field: str, default: Any) -> Schema:
     if field == "formats":
-        return {**_one_of(_FORMATS[name]), "description": "The formats that are taken; any when left out."}
+        return {**_one_of(_FORMATS[name]), "description": "Allowed formats. Any format if omitted."}
     found, meaning = _FIELDS[field]
     if found is _BOUND and kind is Integer:
         found = _COUNT

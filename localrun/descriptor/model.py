@@ -1,4 +1,4 @@
-"""What a descriptor says, once it is read."""
+"""The content of a descriptor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from localrun.errors import Problem
 
 
 class Missing(Enum):
-    """The one value that stands for no value, since null is one."""
+    """The type of `MISSING`, which marks a missing default; None stands for null."""
 
     MISSING = "missing"
 
@@ -24,7 +24,7 @@ MISSING: Final = Missing.MISSING
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """One input or output. `derived_from` and `matching` are references such as `inputs/image`."""
+    """An input or output. `derived_from` and `matching` are references such as `inputs/image`."""
 
     name: str
     type: DataType
@@ -37,12 +37,12 @@ class Parameter(msgspec.Struct, frozen=True):
 
     @property
     def has_default(self) -> bool:
-        """Whether the descriptor gives a default, which may be null."""
+        """Whether the descriptor sets a default (null counts)."""
         return self.default is not MISSING
 
 
 class Author(msgspec.Struct, frozen=True):
-    """Who wrote the task."""
+    """An author of the task."""
 
     first_name: str = ""
     last_name: str = ""
@@ -52,7 +52,7 @@ class Author(msgspec.Struct, frozen=True):
 
 
 class ResourceRequest(msgspec.Struct, frozen=True):
-    """What a run needs: whole cpus, memory in bytes, gpus, and whether it may use the network."""
+    """The resources of a run: whole CPUs, memory in bytes, GPUs, and network access."""
 
     cpus: int = 1
     memory: int = 4 * 1024**3  # App Engine: 4Gi, although the schema says 1Gi
@@ -61,9 +61,9 @@ class ResourceRequest(msgspec.Struct, frozen=True):
 
 
 class Descriptor(msgspec.Struct, frozen=True):
-    """A task as its author describes it; the folders are those inside the container.
+    """The description of a task. The folders are paths inside the container.
 
-    `source` is the text it was read from.
+    `source` is the file's content.
     """
 
     name: str

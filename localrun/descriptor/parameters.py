@@ -25,7 +25,7 @@ from localrun.descriptor.types import (
 
 _COMMON = {"type", "description", "display_name", "optional", "dependencies"}
 
-# how the schema checks a default; those of other types it does not look at
+# how the schema checks a default; it does not check defaults of other types
 _DEFAULTS: dict[type[DataType], Callable[[DescriptorNode], Any]] = {
     Boolean: DescriptorNode.boolean,
     Integer: DescriptorNode.integer,
@@ -36,77 +36,77 @@ _DEFAULTS: dict[type[DataType], Callable[[DescriptorNode], Any]] = {
 }
 
 
-def read_parameters(place: DescriptorNode | None, *, output: bool) -> dict[str, Parameter]:
-    """Every parameter below `inputs` or `outputs` that is fit."""
-    if place is None or not place.check_mapping():
+def read_parameters(node: DescriptorNode | None, *, output: bool) -> dict[str, Parameter]:
+    """Return the valid parameters of `inputs` or `outputs`."""
+    if node is None or not node.check_mapping():
         return {}
-    found = {name: _parameter(inner, name, output) for name, inner in place.entries()}
+    found = {name: _parameter(inner, name, output) for name, inner in node.entries()}
     return {name: parameter for name, parameter in found.items() if parameter is not None}
 
 
-def _parameter(place: DescriptorNode, name: str, output: bool) -> Parameter | None:
+def _parameter(node: DescriptorNode, name: str, output: bool) -> Parameter | None:
     if not re.fullmatch(r"[a-zA-Z0-9_]+", name, re.ASCII):
-        place.error(f"{format_value(name)} is no name for a parameter", "use letters, digits and _ only")
+        node.error(f"invalid parameter name {format_value(name)}", "use only letters, digits and _")
     known = _COMMON if output else _COMMON | {"default"}
-    if not place.check_mapping(known):
+    if not node.check_mapping(known):
         return None
-    type_place = place.require("type", known)
-    found = read_type(type_place, output=output) if type_place else None
-    fields = _texts(place, known) | _optional(place, output) | _dependencies(place, found, output)
-    default = MISSING if output or found is None else _default(place, found)
+    type_node = node.require("type", known)
+    found = read_type(type_node, output=output) if type_node else None
+    fields = _texts(node, known) | _optional(node, output) | _dependencies(node, found, output)
+    default = MISSING if output or found is None else _default(node, found)
     return None if found is None else Parameter(name=name, type=found, default=default, **fields)
 
 
-def _texts(place: DescriptorNode, known: set[str]) -> dict[str, Any]:
-    description = place.require("description", known)
+def _texts(node: DescriptorNode, known: set[str]) -> dict[str, Any]:
+    description = node.require("description", known)
     fields: dict[str, Any] = {"description": (description.string() if description else None) or ""}
-    shown_name = place.get("display_name")
-    if shown_name is None:
-        place.warn_divergence("display_name", "display_name")
-    elif shown_name.value == "":
-        shown_name.error("is empty", "write a name for people")
+    display_name = node.get("display_name")
+    if display_name is None:
+        node.warn_divergence("display_name", "display_name")
+    elif display_name.value == "":
+        display_name.error("must not be empty", "write a name to display")
     else:
-        fields["display_name"] = shown_name.string() or ""
+        fields["display_name"] = display_name.string() or ""
     return fields
 
 
-def _optional(place: DescriptorNode, output: bool) -> dict[str, Any]:
-    found = place.get("optional")
+def _optional(node: DescriptorNode, output: bool) -> dict[str, Any]:
+    found = node.get("optional")
     value = found.boolean() if found else None
     if found is not None and value and output:
         found.warn_divergence("output_optional")
     return {"optional": bool(value)}
 
 
-def _default(place: DescriptorNode, found: DataType) -> Any:
-    inner = place.get("default")
+def _default(node: DescriptorNode, found: DataType) -> Any:
+    inner = node.get("default")
     if inner is None:
         return MISSING
     getter = _DEFAULTS.get(type(found))
-    value = getter(inner) if getter else inner.node.to_python()
+    value = getter(inner) if getter else inner.to_python()
     if getter and value is None:
         return MISSING
     _check_default(inner, found, value)
     return value
 
 
-def _check_default(place: DescriptorNode, found: DataType, value: Any) -> None:
-    # App Engine looks at no default, so an unfit one is no reason to refuse the bundle; taking it is
+def _check_default(node: DescriptorNode, found: DataType, value: Any) -> None:
+    # App Engine does not check defaults, so an invalid one must not make the bundle invalid
     if holds_files(found):
-        place.warn("a file has no default; this one is ignored", "leave it out")
+        node.warn("a file input cannot have a default (ignored)", "remove it")
         return
-    notes = Notes(place.path)
+    notes = Notes(node.path)
     found.validate(value, notes)
     for problem in notes.problems:
-        place.warn(f"this default cannot be taken: {problem.message}", problem.remedy)
+        node.warn(f"invalid default: {problem.message}", problem.remedy)
 
 
-def _dependencies(place: DescriptorNode, found: DataType | None, output: bool) -> dict[str, Any]:
-    inner = place.get("dependencies")
-    # the schema knows the key only where it means something: of an output, or of an array
+def _dependencies(node: DescriptorNode, found: DataType | None, output: bool) -> dict[str, Any]:
+    inner = node.get("dependencies")
+    # the schema has this key only for outputs and arrays
     is_known = output or found is None or isinstance(found, Array)
     if inner is not None and not is_known and not isinstance(inner.value, dict):
-        inner.warn("is no mapping and is ignored", "leave it out")
+        inner.warn("expected a mapping (ignored)", "remove it")
         return {}
     if inner is None or not inner.check_mapping({"derived_from", "matching"}):
         return {}
@@ -125,36 +125,35 @@ def _dependencies(place: DescriptorNode, found: DataType | None, output: bool) -
     return fields
 
 
-def _matching(place: DescriptorNode) -> tuple[str, ...]:
-    if not isinstance(place.value, list):
-        place.warn("is no list and is ignored", "write a list such as [inputs/a]")
+def _matching(node: DescriptorNode) -> tuple[str, ...]:
+    if not isinstance(node.value, list):
+        node.warn("expected a list (ignored)", "write a list such as [inputs/a]")
         return ()
-    return tuple(filter(None, (_reference(item) for item in place.items())))
+    return tuple(filter(None, (_reference(item) for item in node.items())))
 
 
-def _reference(place: DescriptorNode) -> str | None:
-    # the schema has a pattern for it at a place where no validator looks, so a wrong one is not refused
-    if isinstance(place.value, str) and re.fullmatch(
-        r"(inputs|outputs)(?:/[a-zA-Z0-9_]+)+", place.value, re.ASCII
+def _reference(node: DescriptorNode) -> str | None:
+    # validators ignore the pattern that the schema has for it, so an invalid reference is not an error
+    if isinstance(node.value, str) and re.fullmatch(
+        r"(inputs|outputs)(?:/[a-zA-Z0-9_]+)+", node.value, re.ASCII
     ):
-        return place.value
-    place.warn(
-        f"{format_value(place.node.to_python())} refers to no parameter",
-        "write inputs/<name> or outputs/<name>",
+        return node.value
+    node.warn(
+        f"invalid reference {format_value(node.to_python())}", "expected inputs/<name> or outputs/<name>"
     )
-    return place.value if isinstance(place.value, str) else None
+    return node.value if isinstance(node.value, str) else None
 
 
-def check_references(place: DescriptorNode, known: dict[str, DataType]) -> None:
-    """Warn of references that name no parameter or no fit one; `known` holds `inputs/a`, `outputs/b`."""
+def check_references(node: DescriptorNode, known: dict[str, DataType]) -> None:
+    """Warn of references to a missing or unsuitable parameter; `known` has keys such as `inputs/a`."""
     for section in ("inputs", "outputs"):
-        inner = place.get(section)
+        inner = node.get(section)
         for name, parameter in inner.entries() if inner and isinstance(inner.value, dict) else ():
             _check_parameter(parameter, f"{section}/{name}", known)
 
 
-def _check_parameter(place: DescriptorNode, own: str, known: dict[str, DataType]) -> None:
-    dependencies = place.get("dependencies") if isinstance(place.value, dict) else None
+def _check_parameter(node: DescriptorNode, own: str, known: dict[str, DataType]) -> None:
+    dependencies = node.get("dependencies") if isinstance(node.value, dict) else None
     if dependencies is None or not isinstance(dependencies.value, dict):
         return
     derived, matching = dependencies.get("derived_from"), dependencies.get("matching")
@@ -165,13 +164,13 @@ def _check_parameter(place: DescriptorNode, own: str, known: dict[str, DataType]
         _check_matching(matching, own, [item.value for item in items], known)
     for one in places:
         if isinstance(one.value, str) and "/" in one.value and one.value not in known:
-            one.warn(f"{format_value(one.value)} names no parameter and is ignored", "correct the name")
+            one.warn(f"unknown parameter {format_value(one.value)} (ignored)", "correct the name")
 
 
-def _check_matching(place: DescriptorNode, own: str, others: list[Any], known: dict[str, DataType]) -> None:
+def _check_matching(node: DescriptorNode, own: str, others: list[Any], known: dict[str, DataType]) -> None:
     names = [one for one in others if isinstance(one, str) and one in known]
     if names and any(not isinstance(known[one], Array) for one in (own, *names) if one in known):
-        place.warn_divergence("matching_type")
+        node.warn_divergence("matching_type")
     section, _, name = own.partition("/")
     if names and f"{'outputs' if section == 'inputs' else 'inputs'}/{name}" in known:
-        place.warn_divergence("matching_names")
+        node.warn_divergence("matching_names")

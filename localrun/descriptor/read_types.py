@@ -1,4 +1,4 @@
-"""Read the type of a parameter, in its short form (`type: integer`) or its long one."""
+"""Read the type of a parameter, in its short form (`type: integer`) or its long form."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from localrun.descriptor.types.files import FILE_FORMATS, IMAGE_FORMATS
 from localrun.suggestions import did_you_mean
 
 _BOUNDS = ("gt", "lt", "geq", "leq")
-# what other languages call the types
+# names of the types in other languages
 _ALIASES = {
     "int": "integer",
     "float": "number",
@@ -46,185 +46,185 @@ _EXAMPLES = {
 }
 
 
-def read_type(place: DescriptorNode, *, output: bool) -> DataType | None:
-    """The type at a place; None when it is unfit, which the report then says."""
-    if isinstance(place.value, dict):
-        return _long(place, output)
-    name = place.string()
+def read_type(node: DescriptorNode, *, output: bool) -> DataType | None:
+    """Return the type, or None if it is invalid."""
+    if isinstance(node.value, dict):
+        return _long(node, output)
+    name = node.string()
     if name is None:
         return None
     if name in _EXAMPLES:
-        place.error(f"{name} needs more than its name", _EXAMPLES[name])
+        node.error(f"type {name!r} needs the long form", _EXAMPLES[name])
         return None
-    return TYPES[name]() if _is_known(place, name) else None
+    return TYPES[name]() if _is_known(node, name) else None
 
 
-def _is_known(place: DescriptorNode, name: str) -> bool:
+def _is_known(node: DescriptorNode, name: str) -> bool:
     if name in TYPES:
         return True
     alias = _ALIASES.get(name.lower())
     guess = f"did you mean {alias!r}?" if alias else did_you_mean(name, TYPES)
-    place.error(f"unknown type {format_value(name)}", guess or f"write one of: {', '.join(TYPES)}")
+    node.error(f"unknown type {format_value(name)}", guess or f"expected one of: {', '.join(TYPES)}")
     return False
 
 
-def _long(place: DescriptorNode, output: bool) -> DataType | None:
-    id_place = place.require("id")
-    name = id_place.string() if id_place else None
-    if id_place is None or name is None or not _is_known(id_place, name):
+def _long(node: DescriptorNode, output: bool) -> DataType | None:
+    id_node = node.require("id")
+    name = id_node.string() if id_node else None
+    if id_node is None or name is None or not _is_known(id_node, name):
         return None
-    return _array(place, output) if name == "array" else _READERS[name](place)
+    return _array(node, output) if name == "array" else _READERS[name](node)
 
 
-def _fields(place: DescriptorNode, getters: dict[str, Callable[[DescriptorNode], Any]]) -> dict[str, Any]:
-    """What stands at some keys; what is absent or unfit is left out."""
-    place.check_mapping({"id", *getters})
-    found = {key: (inner, getter) for key, getter in getters.items() if (inner := place.get(key))}
+def _fields(node: DescriptorNode, getters: dict[str, Callable[[DescriptorNode], Any]]) -> dict[str, Any]:
+    """Return the values of the given keys without the missing and invalid ones."""
+    node.check_mapping({"id", *getters})
+    found = {key: (inner, getter) for key, getter in getters.items() if (inner := node.get(key))}
     values = {key: getter(inner) for key, (inner, getter) in found.items()}
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _boolean(place: DescriptorNode) -> DataType:
-    _fields(place, {})
+def _boolean(node: DescriptorNode) -> DataType:
+    _fields(node, {})
     return Boolean()
 
 
-def _geometry(place: DescriptorNode) -> DataType:
-    _fields(place, {})
+def _geometry(node: DescriptorNode) -> DataType:
+    _fields(node, {})
     return Geometry()
 
 
-def _integer(place: DescriptorNode) -> DataType:
-    found = _fields(place, dict.fromkeys(_BOUNDS, DescriptorNode.integer))
-    _check_bounds(place, found, step=1)
+def _integer(node: DescriptorNode) -> DataType:
+    found = _fields(node, dict.fromkeys(_BOUNDS, DescriptorNode.integer))
+    _check_bounds(node, found, step=1)
     return Integer(**found)
 
 
-def _number(place: DescriptorNode) -> DataType:
+def _number(node: DescriptorNode) -> DataType:
     flags = dict.fromkeys(("infinity_allowed", "nan_allowed"), DescriptorNode.boolean)
-    found = _fields(place, {**dict.fromkeys(_BOUNDS, DescriptorNode.number), **flags})
-    _check_bounds(place, found, step=0)
+    found = _fields(node, {**dict.fromkeys(_BOUNDS, DescriptorNode.number), **flags})
+    _check_bounds(node, found, step=0)
     return Number(**found)
 
 
-def _check_bounds(place: DescriptorNode, found: dict[str, Any], step: int) -> None:
+def _check_bounds(node: DescriptorNode, found: dict[str, Any], step: int) -> None:
     for strict, loose in (("gt", "geq"), ("lt", "leq")):
         if strict in found and loose in found:
-            place.warn(f"{strict} and {loose} exclude each other; both are checked", "keep one")
+            node.warn(f"{strict} and {loose} exclude each other; both are checked", "keep one")
     lower = [found[key] + more for key, more in (("gt", step), ("geq", 0)) if key in found]
     upper = [found[key] - more for key, more in (("lt", step), ("leq", 0)) if key in found]
-    # of two strict bounds of a number, equal ones leave nothing between them either
+    # equal bounds of a number are empty, too, if one of them is strict
     empty = bool(lower and upper) and max(lower) > min(upper)
     strict_at = {found.get("gt"), found.get("lt")} - {None}
     if empty or (lower and upper and max(lower) == min(upper) and not step and max(lower) in strict_at):
-        place.warn("no value can fit these bounds", "correct them")
+        node.warn("no value satisfies these bounds", "correct them")
 
 
-def _string(place: DescriptorNode) -> DataType:
-    found = _fields(place, dict.fromkeys(("min_length", "max_length"), DescriptorNode.integer))
-    _check_order(place, found, "min_length", "max_length")
+def _string(node: DescriptorNode) -> DataType:
+    found = _fields(node, dict.fromkeys(("min_length", "max_length"), DescriptorNode.integer))
+    _check_order(node, found, "min_length", "max_length")
     return String(**found)
 
 
-def _check_order(place: DescriptorNode, found: dict[str, Any], low: str, high: str) -> None:
+def _check_order(node: DescriptorNode, found: dict[str, Any], low: str, high: str) -> None:
     if found.get(high, 0) < 0 or (high in found and found.get(low, 0) > found[high]):
-        place.warn(f"no value can fit: {low} {found.get(low, 0)}, {high} {found[high]}", "correct them")
+        node.warn(f"no value satisfies {low} {found.get(low, 0)}, {high} {found[high]}", "correct them")
 
 
-def _enumeration(place: DescriptorNode) -> DataType | None:
-    place.check_mapping({"id", "values"})
-    values = place.require("values", ("id",))
+def _enumeration(node: DescriptorNode) -> DataType | None:
+    node.check_mapping({"id", "values"})
+    values = node.require("values", ("id",))
     if values is None:
         return None
     found = [read_enumeration_value(item) for item in values.items(least=1)]
     return Enumeration(tuple(value for value in found if value is not None))
 
 
-def read_enumeration_value(place: DescriptorNode) -> str | None:
-    """One value of an enumeration."""
-    found = place.match_string(r"[^\r\n]*", "holds a line break", "write it on one line")
+def read_enumeration_value(node: DescriptorNode) -> str | None:
+    """Read a value of an enumeration."""
+    found = node.match_string(r"[^\r\n]*", "value with a line break", "write it on one line")
     if found is not None and not 1 <= len(found) <= 256:
-        place.error(f"has {len(found)} characters", "write 1 to 256 characters")
+        node.error(f"has {len(found)} characters", "use 1 to 256 characters")
     return found
 
 
-def _datetime(place: DescriptorNode) -> DataType:
-    found = _fields(place, dict.fromkeys(("before", "after"), read_datetime))
+def _datetime(node: DescriptorNode) -> DataType:
+    found = _fields(node, dict.fromkeys(("before", "after"), read_datetime))
     if found:
-        place.warn_divergence("datetime_range")
+        node.warn_divergence("datetime_range")
     return DateTime(**found)
 
 
-def read_datetime(place: DescriptorNode) -> str | None:
-    """A datetime with a zone."""
-    found = place.string()
+def read_datetime(node: DescriptorNode) -> str | None:
+    """Read a datetime with a time zone."""
+    found = node.string()
     if found is None or parse_instant(found):
         return found
-    place.error(f"{format_value(found)} is no datetime with a zone", "write it as 2024-02-23T18:00:00Z")
+    node.error(f"invalid datetime {format_value(found)}", "expected a time zone, e.g. 2024-02-23T18:00:00Z")
     return None
 
 
-def _file(place: DescriptorNode) -> DataType:
-    return File(**_fields(place, {"max_file_size": _file_size, "formats": _formats(FILE_FORMATS)}))
+def _file(node: DescriptorNode) -> DataType:
+    return File(**_fields(node, {"max_file_size": _file_size, "formats": _formats(FILE_FORMATS)}))
 
 
-def _image(place: DescriptorNode) -> DataType:
+def _image(node: DescriptorNode) -> DataType:
     sizes = dict.fromkeys(("max_width", "max_height"), DescriptorNode.integer)
-    return Image(**_fields(place, {"max_file_size": _file_size, "formats": _formats(IMAGE_FORMATS), **sizes}))
+    return Image(**_fields(node, {"max_file_size": _file_size, "formats": _formats(IMAGE_FORMATS), **sizes}))
 
 
 def _formats(known: tuple[str, ...]) -> Callable[[DescriptorNode], tuple[str, ...]]:
-    def read(place: DescriptorNode) -> tuple[str, ...]:
-        return tuple(filter(None, (one(item) for item in place.items(least=1))))
+    def read(node: DescriptorNode) -> tuple[str, ...]:
+        return tuple(filter(None, (one(item) for item in node.items(least=1))))
 
     def one(item: DescriptorNode) -> str | None:
         found = item.string()
         if found is not None and found not in known:
             item.error(
                 f"unknown format {format_value(found)}",
-                did_you_mean(found, known) or f"write one of: {', '.join(known)}",
+                did_you_mean(found, known) or f"expected one of: {', '.join(known)}",
             )
         return found
 
     return read
 
 
-def _file_size(place: DescriptorNode) -> int | None:
-    text = place.string()
+def _file_size(node: DescriptorNode) -> int | None:
+    text = node.string()
     found = memory.parse(text) if text is not None else None
     if text is not None and found is None:
-        place.error(f"{format_value(text)} is no size", "write for example 10MB or 2GiB")
+        node.error(f"invalid size {format_value(text)}", "expected e.g. 10MB or 2GiB")
     if found is None:
         return None
     if not found.prefix:
-        place.warn_divergence("file_size_bare")
+        node.warn_divergence("file_size_bare")
     elif not found.has_unit:
-        place.warn_divergence("file_size_unit")
+        node.warn_divergence("file_size_unit")
     return found.bytes
 
 
-def _array(place: DescriptorNode, output: bool) -> DataType | None:
-    place.check_mapping({"id", "subtype", "min_size", "max_size"})
-    subtype_place = place.require("subtype", ("id", "min_size", "max_size"))
-    subtype = read_type(subtype_place, output=output) if subtype_place else None
-    sizes = {key: inner.integer() for key in ("min_size", "max_size") if (inner := place.get(key))}
+def _array(node: DescriptorNode, output: bool) -> DataType | None:
+    node.check_mapping({"id", "subtype", "min_size", "max_size"})
+    subtype_node = node.require("subtype", ("id", "min_size", "max_size"))
+    subtype = read_type(subtype_node, output=output) if subtype_node else None
+    sizes = {key: inner.integer() for key in ("min_size", "max_size") if (inner := node.get(key))}
     found = {key: value for key, value in sizes.items() if value is not None}
-    _check_order(place, found, "min_size", "max_size")
-    if subtype is None or subtype_place is None:
+    _check_order(node, found, "min_size", "max_size")
+    if subtype is None or subtype_node is None:
         return None
-    _check_items(subtype_place, subtype, found, output)
+    _check_items(subtype_node, subtype, found, output)
     return Array(subtype, **found)
 
 
-def _check_items(place: DescriptorNode, subtype: DataType, sizes: dict[str, int], output: bool) -> None:
+def _check_items(node: DescriptorNode, subtype: DataType, sizes: dict[str, int], output: bool) -> None:
     if output and isinstance(subtype, DateTime):
-        place.warn_divergence("array_datetime")
+        node.warn_divergence("array_datetime")
     if not isinstance(subtype, Array):
         return
     if subtype.min_size is None or subtype.max_size is None:
-        place.warn_divergence("array_nested_sizes")
+        node.warn_divergence("array_nested_sizes")
     if output and sizes.get("min_size", 0) >= 1 and "max_size" in sizes:
-        place.warn_divergence("array_nested_output")
+        node.warn_divergence("array_nested_output")
 
 
 _READERS: dict[str, Callable[[DescriptorNode], DataType | None]] = {

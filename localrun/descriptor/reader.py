@@ -1,4 +1,4 @@
-"""Read a descriptor, and say everything that is wrong with it at once."""
+"""Read a descriptor and report all of its problems at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REQUIRED = ("$schema", "name", "namespace", "version", "authors", "configuratio
 _KNOWN = {*_REQUIRED, "name_short", "description", "external"}
 _AUTHOR = ("first_name", "last_name", "organization", "email")
 
-_KERNELS = ("proc", "sys", "dev")  # in every container; nothing can be mounted below them
+_KERNELS = ("proc", "sys", "dev")  # kernel file systems of every container: no mounts below them
 _LINE_END = r"\r\n|[\n\r\x85\u2028\u2029]"  # as YAML counts lines
 _NUMERIC = r"(?:0|[1-9]\d*)"
 _LABEL = rf"(?:{_NUMERIC}|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
@@ -36,13 +36,13 @@ _URI = r"[a-zA-Z][a-zA-Z0-9+.-]*:[^\s<>\"{}|\\^`]*"
 def read(
     data: bytes, file: str = "descriptor.yml", parse: Callable[[bytes, str], Document] = read_document
 ) -> Descriptor:
-    """Read the bytes of a descriptor; `file` is how messages call it, `parse` what reads YAML.
+    """Read a descriptor. `file` is its name in messages, and `parse` reads the YAML.
 
     Raises `DescriptorError` with all problems, each with its line and column.
     """
     if len(data) > MAX_BYTES:
-        message = f"has {len(data)} bytes, more than {MAX_BYTES}"
-        raise _error(file, [Problem("", message, "a descriptor is a small YAML file", file=file)])
+        message = f"too large: {len(data)} bytes (maximum {MAX_BYTES})"
+        raise _error(file, [Problem("", message, "check that this is the right file", file=file)])
     try:
         document = parse(data, file)
     except DocumentError as error:
@@ -56,30 +56,26 @@ def read(
 
 
 def _with_lines(problems: list[Problem], data: bytes) -> list[Problem]:
-    """In the order of their places, each with the line that it is about."""
+    """Return the problems sorted by position, each with its source line."""
     if not problems:
         return []
     lines = re.split(_LINE_END, data.decode("utf-8-sig", "replace"))
     return [
         replace(problem, source=lines[problem.line - 1]) if 0 < problem.line <= len(lines) else problem
-        for problem in sorted(problems, key=_place_of)
+        for problem in sorted(problems, key=lambda one: (one.line, one.column))
     ]
 
 
-def _place_of(problem: Problem) -> tuple[int, int]:
-    return problem.line, problem.column
-
-
 def _error(file: str, problems: list[Problem]) -> DescriptorError:
-    count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return DescriptorError(
-        f"{file} has {count}", remedy="correct what is listed", problems=problems, file=file
+        f"{file} has {count}", remedy="fix the problems listed", problems=problems, file=file
     )
 
 
 def _descriptor(root: DescriptorNode) -> dict[str, Any]:
     if root.value is None:
-        root.error("is empty", "write a descriptor")
+        root.error("the descriptor is empty", "create one with `localrun init`")
         return {}
     if not root.check_mapping(_KNOWN):
         return {}
@@ -96,24 +92,24 @@ def _descriptor(root: DescriptorNode) -> dict[str, Any]:
 def _check_parameters(
     root: DescriptorNode, inputs: dict[str, Parameter], outputs: dict[str, Parameter]
 ) -> None:
-    place = root.get("inputs")
-    if place is not None and place.value == {}:
-        place.warn_divergence("no_inputs")
+    node = root.get("inputs")
+    if node is not None and node.value == {}:
+        node.warn_divergence("no_inputs")
     known = {f"inputs/{name}": one.type for name, one in inputs.items()}
     check_references(root, known | {f"outputs/{name}": one.type for name, one in outputs.items()})
 
 
 def _check_image(root: DescriptorNode, found: dict[str, Any]) -> None:
-    """Warn of a name of the image archive that is not the documented one."""
-    place = root.get("configuration")
-    image = place.get("image") if place is not None and isinstance(place.value, dict) else None
+    """Warn if the image archive does not have the documented name."""
+    node = root.get("configuration")
+    image = node.get("image") if node is not None and isinstance(node.value, dict) else None
     file = image.get("file") if image is not None and isinstance(image.value, dict) else None
     if file is not None and file.value != f"/{found['namespace']}-{found['version']}.tar":
         file.warn_divergence("image_file")
 
 
-def _take(place: DescriptorNode, key: str, getter: Callable[[DescriptorNode], T | None], default: T) -> T:
-    inner = place.get(key)
+def _take(node: DescriptorNode, key: str, getter: Callable[[DescriptorNode], T | None], default: T) -> T:
+    inner = node.get(key)
     found = getter(inner) if inner else None
     return default if found is None else found
 
@@ -131,153 +127,151 @@ def _identity(root: DescriptorNode) -> dict[str, Any]:
     }
 
 
-def _name_short(place: DescriptorNode) -> str | None:
-    # no schema knows the key, so nothing in it is a reason to refuse the bundle
-    if isinstance(place.value, str):
-        return place.value
-    place.warn("is no text and is ignored", "put it in quotes")
+def _name_short(node: DescriptorNode) -> str | None:
+    # the schema does not have this key, so an invalid value is not an error
+    if isinstance(node.value, str):
+        return node.value
+    node.warn("expected a string (ignored)", "put it in quotes")
     return None
 
 
-def _uri(place: DescriptorNode) -> str | None:
-    return place.match_string(_URI, "is no URI", "write a full address, such as https://example.org/x")
+def _uri(node: DescriptorNode) -> str | None:
+    return node.match_string(_URI, "URI", "expected e.g. https://example.org/x")
 
 
-def _name(place: DescriptorNode) -> str | None:
-    found = place.match_string(
-        r"[a-zA-Z0-9_\s\-]*", "holds other characters", "use letters, digits, blanks, _ and - only"
-    )
+def _name(node: DescriptorNode) -> str | None:
+    found = node.match_string(r"[a-zA-Z0-9_\s\-]*", "name", "use only letters, digits, spaces, _ and -")
     if found is not None and not 3 <= len(found) <= 30:
-        place.error(f"{format_value(found)} has {len(found)} characters", "write 3 to 30 characters")
+        node.error(f"{format_value(found)} has {len(found)} characters", "use 3 to 30 characters")
     return found
 
 
-def _namespace(place: DescriptorNode) -> str | None:
-    found = place.match_string(
-        r"[a-zA-Z0-9_]*(\.[a-zA-Z0-9_-]+)+",
-        "is no namespace",
-        "write one with a dot, such as com.example",
+def _namespace(node: DescriptorNode) -> str | None:
+    found = node.match_string(
+        r"[a-zA-Z0-9_]*(\.[a-zA-Z0-9_-]+)+", "namespace", "expected a dotted name, e.g. com.example"
     )
     if found is not None and "-" in found:
-        place.warn_divergence("namespace_dash")
+        node.warn_divergence("namespace_dash")
     return found
 
 
-def _version(place: DescriptorNode) -> str | None:
-    found = place.match_string(_VERSION, "is no semantic version", "write three numbers, such as 1.0.0")
+def _version(node: DescriptorNode) -> str | None:
+    found = node.match_string(_VERSION, "version", "expected a semantic version, e.g. 1.0.0")
     if found is not None and "+" in found:
-        place.warn_divergence("version_build")
+        node.warn_divergence("version_build")
     return found
 
 
-def _description(place: DescriptorNode) -> str | None:
-    found = place.string()
+def _description(node: DescriptorNode) -> str | None:
+    found = node.string()
     if found is not None and len(found) > 2048:
-        place.error(f"has {len(found)} characters", "write at most 2048")
+        node.error(f"has {len(found)} characters", "use at most 2048 characters")
     return found
 
 
 def _people(root: DescriptorNode) -> dict[str, Any]:
-    place = root.get("authors")
-    authors = [_author(one) for one in place.items(least=1)] if place else []
+    node = root.get("authors")
+    authors = [_author(one) for one in node.items(least=1)] if node else []
     return {"authors": tuple(author for author in authors if author is not None)}
 
 
-def _author(place: DescriptorNode) -> Author | None:
-    if not place.check_mapping({*_AUTHOR, "is_contact"}):
+def _author(node: DescriptorNode) -> Author | None:
+    if not node.check_mapping({*_AUTHOR, "is_contact"}):
         return None
     for key in _AUTHOR:
-        if place.get(key) is None:
-            place.warn_divergence("author", key)
-    texts = {key: _take(place, key, DescriptorNode.string, "") for key in _AUTHOR[:3]}
-    email = _take(place, "email", _email, "")
-    return Author(**texts, email=email, is_contact=_take(place, "is_contact", DescriptorNode.boolean, False))
+        if node.get(key) is None:
+            node.warn_divergence("author", key)
+    texts = {key: _take(node, key, DescriptorNode.string, "") for key in _AUTHOR[:3]}
+    email = _take(node, "email", _email, "")
+    return Author(**texts, email=email, is_contact=_take(node, "is_contact", DescriptorNode.boolean, False))
 
 
-def _email(place: DescriptorNode) -> str | None:
-    return place.match_string(r"[^@\s]+@[^@\s]+", "is no email address", "write one such as ada@example.org")
+def _email(node: DescriptorNode) -> str | None:
+    return node.match_string(r"[^@\s]+@[^@\s]+", "email address", "expected e.g. ada@example.org")
 
 
 def _external(root: DescriptorNode) -> dict[str, Any]:
-    place = root.get("external")
-    if place is None or not place.check_mapping({"source_code", "doi"}):
+    node = root.get("external")
+    if node is None or not node.check_mapping({"source_code", "doi"}):
         return {}
-    doi = place.get("doi")
+    doi = node.get("doi")
     found = [_uri(item) for item in doi.items()] if doi else []
     return {
-        "source_code": _take(place, "source_code", _uri, ""),
+        "source_code": _take(node, "source_code", _uri, ""),
         "doi": tuple(one for one in found if one is not None),
     }
 
 
 def _configuration(root: DescriptorNode) -> dict[str, Any]:
-    place = root.get("configuration")
-    if place is None or not place.check_mapping({"input_folder", "output_folder", "image", "resources"}):
+    node = root.get("configuration")
+    if node is None or not node.check_mapping({"input_folder", "output_folder", "image", "resources"}):
         return {}
     folders = {}
     for key in ("input_folder", "output_folder"):
-        if place.get(key) is None:
-            place.warn_divergence("folder", key)
-        folders[key] = _take(place, key, _folder, f"/{key.partition('_')[0]}s")
+        if node.get(key) is None:
+            node.warn_divergence("folder", key)
+        folders[key] = _take(node, key, _folder, f"/{key.partition('_')[0]}s")
     if folders["input_folder"] == folders["output_folder"]:
-        place.error(f"both folders are {folders['input_folder']}", "give two folders")
-    return {**folders, "resources": _take(place, "resources", _resources, ResourceRequest())}
+        node.error(
+            f"input_folder and output_folder are both {folders['input_folder']}", "use two different folders"
+        )
+    return {**folders, "resources": _take(node, "resources", _resources, ResourceRequest())}
 
 
-def _folder(place: DescriptorNode) -> str | None:
-    found = place.match_string(
-        r"/[^\0\n\r\u0085\u2028\u2029]*", "is no absolute path", "begin it with /, such as /inputs"
+def _folder(node: DescriptorNode) -> str | None:
+    found = node.match_string(
+        r"/[^\0\n\r\u0085\u2028\u2029]*", "path", "expected an absolute path, e.g. /inputs"
     )
     if found is None:
         return None
     if ".." in found.split("/"):
-        place.error(f"{format_value(found)} climbs with '..'", "write the folder itself")
+        node.error(f"the path contains '..': {format_value(found)}", "write it without '..'")
     folder = "/" + posixpath.normpath(found).lstrip("/")
     if folder == "/":
-        place.error("the root of the container cannot be this folder", "give a folder such as /inputs")
+        node.error("the root folder / is not allowed", "use a folder such as /inputs")
     if folder.split("/")[1] in _KERNELS:
-        place.error(f"{format_value(folder)} lies in a folder of the kernel", "give a folder such as /inputs")
+        node.error(f"{format_value(folder)} is in a kernel file system", "use a folder such as /inputs")
     return folder
 
 
-def _resources(place: DescriptorNode) -> ResourceRequest | None:
-    if not place.check_mapping({"ram", "cpus", "gpus", "internet"}):
+def _resources(node: DescriptorNode) -> ResourceRequest | None:
+    if not node.check_mapping({"ram", "cpus", "gpus", "internet"}):
         return None
     standard = ResourceRequest()
     return ResourceRequest(
-        cpus=_take(place, "cpus", _cpus, standard.cpus),
-        memory=_take(place, "ram", _ram, standard.memory),
-        gpus=_take(place, "gpus", _count, standard.gpus),
-        internet=_take(place, "internet", DescriptorNode.boolean, standard.internet),
+        cpus=_take(node, "cpus", _cpus, standard.cpus),
+        memory=_take(node, "ram", _ram, standard.memory),
+        gpus=_take(node, "gpus", _count, standard.gpus),
+        internet=_take(node, "internet", DescriptorNode.boolean, standard.internet),
     )
 
 
-def _count(place: DescriptorNode) -> int | None:
-    found = place.integer()
+def _count(node: DescriptorNode) -> int | None:
+    found = node.integer()
     if found is not None and found < 0:
-        place.error(f"{found} is less than 0", "write how many are needed")
+        node.error(f"invalid count {found}", "use 0 or more")
     return found
 
 
-def _cpus(place: DescriptorNode) -> int | None:
-    found = _count(place)
+def _cpus(node: DescriptorNode) -> int | None:
+    found = _count(node)
     if found == 0:
-        place.warn("0 is taken as 1: nothing runs without a cpu", "write 1")
+        node.warn("0 CPUs is treated as 1", "write 1")
         return 1
     return found
 
 
-def _ram(place: DescriptorNode) -> int | None:
-    text = place.string()
+def _ram(node: DescriptorNode) -> int | None:
+    text = node.string()
     if text is None:
         return None
     found = memory.parse(text)
     if found is None or not found.prefix:
-        place.error(f"{format_value(text)} is no amount of memory", "write a number and a prefix: 512Mi, 2Gi")
+        node.error(f"invalid memory size {format_value(text)}", "expected e.g. 512Mi or 2Gi")
         return None
     if found.unit or found.has_space:
-        place.warn_divergence("ram_quantity")
+        node.warn_divergence("ram_quantity")
     if found.bytes == 0:
-        place.warn(f"{text} is taken as 4Gi", "write what the task needs")
+        node.warn(f"{text} is treated as 4Gi", "set the memory that the task needs")
         return None
     return found.bytes

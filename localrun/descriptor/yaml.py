@@ -1,7 +1,7 @@
-"""A YAML text as values that know their place, in the dialect that App Engine reads.
+"""Read YAML with source positions, in the dialect that App Engine reads.
 
-The dialect is YAML 1.1 without timestamps, sexagesimals, infinities and the one-letter booleans. What is
-hostile (aliases that multiply, nesting without end) is refused; nothing in it makes objects.
+The dialect is YAML 1.1 without timestamps, sexagesimals, infinities and one-letter booleans. Hostile files
+(alias bombs, endless nesting) are refused, and no tag creates Python objects.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import msgspec
 from localrun.errors import Problem
 
 MAX_DEPTH = 64
-MAX_NODES = 200_000  # aliases counted as often as they are used
+MAX_NODES = 200_000  # an alias counts each time it is used
 _MAX_DIGITS = 400
-_NOTED = 5000  # nodes that are quicker to give back than to read
+_MAX_SERIALIZED = 5000  # nodes; larger documents take longer to deserialize than to parse
 
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _BOOLEANS = {
@@ -37,7 +37,7 @@ _TAG = "tag:yaml.org,2002:"
 
 
 class DocumentError(ValueError):
-    """The text cannot be read as YAML; `problem` says where and why."""
+    """The file is not valid YAML; `problem` has the position and the reason."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(str(problem))
@@ -45,10 +45,10 @@ class DocumentError(ValueError):
 
 
 class Node(msgspec.Struct, frozen=True):
-    """A value and its place (line and column from 1; of the key when it has one).
+    """A value and its position: line and column from 1, of the key if it has one.
 
-    `value` is None, bool, int, float, str, a list of nodes or a dict of nodes; `weight` counts the nodes in
-    it, itself included, `depth` the levels.
+    `value` is None, bool, int, float, str, a list of nodes or a dict of nodes. `weight` is the number of
+    nodes, including this one, and `depth` the number of levels.
     """
 
     value: Any
@@ -58,7 +58,7 @@ class Node(msgspec.Struct, frozen=True):
     depth: int = 1
 
     def to_python(self) -> Any:
-        """The value without its places."""
+        """Return the value without positions."""
         if isinstance(self.value, dict):
             return {key: child.to_python() for key, child in self.value.items()}
         if isinstance(self.value, list):
@@ -67,29 +67,29 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class Document(msgspec.Struct, frozen=True):
-    """What a text holds, and what was odd about it."""
+    """The content of a file, and warnings about it."""
 
     root: Node
     warnings: tuple[Problem, ...] = ()
 
 
 def read(data: bytes, file: str) -> Document:
-    """Read the first document of a UTF-8 text. Raises `DocumentError`."""
+    """Read the first document of a UTF-8 file. Raises `DocumentError`."""
     import yaml
 
     text = _decode(data, file)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        # the scanner without libyaml looks at its first characters at once
-        reader = _Reader(loader(text), file)
-        return Document(reader.document(), tuple(reader.warnings))
+        # without libyaml, the scanner reads its first characters at once, so it may raise here
+        builder = _TreeBuilder(loader(text), file)
+        return Document(builder.document(), tuple(builder.warnings))
     except yaml.YAMLError as error:
         raise DocumentError(_syntax(error, file)) from None
 
 
 def serialize(document: Document) -> dict[str, Any] | None:
-    """A document as plain JSON, so that it need not be read again; None for one that was odd, or is large."""
-    if document.warnings or document.root.weight > _NOTED:
+    """Return a document as JSON data for a cache, or None if it has warnings or is large."""
+    if document.warnings or document.root.weight > _MAX_SERIALIZED:
         return None
     return {"root": _packed(document.root)}
 
@@ -104,7 +104,7 @@ def _packed(node: Node) -> list[Any]:
 
 
 def deserialize(data: Any) -> Document | None:
-    """Give the document back; None when the facts are not what `as_facts` makes."""
+    """Return the document of `serialize`, or None if the data is invalid."""
     try:
         return Document(_unpacked(data["root"]))
     except (KeyError, TypeError, ValueError):
@@ -126,7 +126,7 @@ def _decode(data: bytes, file: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
-        message = f"byte {data[error.start]:#04x} is not UTF-8"
+        message = f"invalid UTF-8 byte {data[error.start]:#04x}"
         raise DocumentError(
             Problem("", message, "save the file as UTF-8", file=file, line=line, column=column)
         ) from None
@@ -137,11 +137,11 @@ def _syntax(error: Exception, file: str) -> Problem:
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     parts = [getattr(error, name, None) for name in ("context", "problem")]
     what = ", ".join(part for part in parts if part) or str(error).partition("\n")[0]
-    return Problem("", f"is not YAML: {what}", "correct it there", file=file, line=line, column=column)
+    return Problem("", f"invalid YAML: {what}", "fix the syntax here", file=file, line=line, column=column)
 
 
-class _Reader:
-    """Turns the parser's events into nodes; the limits are kept while it reads, not after."""
+class _TreeBuilder:
+    """Builds nodes from the parser's events; checks the limits while reading, not afterwards."""
 
     def __init__(self, events: Any, file: str) -> None:
         self.events = events
@@ -155,7 +155,7 @@ class _Reader:
         }
 
     def document(self) -> Node:
-        self.events.get_event()  # the start of the stream
+        self.events.get_event()  # StreamStartEvent
         event = self.events.get_event()
         if type(event).__name__ == "StreamEndEvent":
             return Node(None, 1, 1)
@@ -164,7 +164,9 @@ class _Reader:
     def _node(self, event: Any, depth: int) -> Node:
         self._count += 1
         if depth > MAX_DEPTH or self._count > MAX_NODES:
-            raise self._error(event, "is nested too deeply or too large")
+            raise self._error(
+                event, f"nested more than {MAX_DEPTH} levels deep, or more than {MAX_NODES} values"
+            )
         kind = type(event).__name__
         if kind == "AliasEvent":
             return self._alias(event, depth)
@@ -176,20 +178,19 @@ class _Reader:
     def _alias(self, event: Any, depth: int) -> Node:
         node = self._anchors.get(event.anchor)
         if node is None:
-            raise self._error(event, f"alias *{event.anchor} stands before its anchor ends")
-        self._weigh(event, node.weight)
+            raise self._error(event, f"alias *{event.anchor} without an anchor before it")
+        self._add_weight(event, node.weight)
         if depth + node.depth > MAX_DEPTH:
-            raise self._error(event, "is nested too deeply")
-        self._warn(
-            event, f"alias *{event.anchor}: App Engine may read it as text, its reader follows no aliases"
-        )
+            raise self._error(event, f"nested more than {MAX_DEPTH} levels deep")
+        message = f"alias *{event.anchor}: App Engine reads a string, as it does not resolve YAML aliases"
+        self._warn(event, message, "repeat the value")
         return node
 
-    def _weigh(self, event: Any, weight: int) -> None:
-        # an alias costs what it stands for, so that a few lines cannot stand for millions of nodes
+    def _add_weight(self, event: Any, weight: int) -> None:
+        # an alias counts as all of its nodes, so a few lines cannot expand to millions
         self._count += weight
         if self._count > MAX_NODES:
-            raise self._error(event, f"holds more than {MAX_NODES} values, aliases counted as often as used")
+            raise self._error(event, f"more than {MAX_NODES} values (an alias counts each time it is used)")
 
     def _scalar(self, event: Any) -> Node:
         line, column = _place(event)
@@ -206,7 +207,7 @@ class _Reader:
         kinds: dict[str, Any] = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}
         value = self._resolve(event)
         if name not in kinds or not isinstance(value, kinds[name]):
-            raise self._error(event, f"tag {tag!r} is not understood here", "leave the tag out")
+            raise self._error(event, f"unsupported tag {tag!r}", "remove the tag")
         return float(value) if name == "float" else value
 
     def _resolve(self, event: Any) -> Any:
@@ -215,7 +216,7 @@ class _Reader:
             return None
         if text in _BOOLEANS:
             return _BOOLEANS[text]
-        # most words begin with a letter: they need no pattern
+        # most words start with a letter and need no pattern
         return self._number(event, text) if text[0] in "0123456789.+-" else text
 
     def _number(self, event: Any, text: str) -> Any:
@@ -227,17 +228,17 @@ class _Reader:
         if re.fullmatch(_FLOAT, text):
             return self._finite(event, float(text.replace("_", "")))
         if re.fullmatch(_NOT_FINITE, text):
-            raise self._error(event, f"{text} is refused by App Engine", 'write it as text: "inf" or "nan"')
+            raise self._error(event, f"App Engine refuses {text}", 'put it in quotes: "inf" or "nan"')
         return text
 
     def _long(self, event: Any, text: str) -> str:
         if not text.strip("+-_.0123456789"):
-            raise self._error(event, f"a number of {len(text)} characters is too long")
+            raise self._error(event, f"number too long: {len(text)} characters (maximum {_MAX_DIGITS})")
         return text
 
     def _finite(self, event: Any, value: float) -> float:
         if value in (float("inf"), float("-inf")):
-            raise self._error(event, f"{event.value} is larger than a number can be")
+            raise self._error(event, f"number too large: {event.value}")
         return value
 
     def _sequence(self, event: Any, depth: int) -> Node:
@@ -259,31 +260,31 @@ class _Reader:
 
     def _pair(self, event: Any, depth: int, found: dict[str, Node], merged: list[Node]) -> None:
         if type(event).__name__ != "ScalarEvent":
-            raise self._error(event, "a key must be a word", "write the key as plain text")
-        # a key is its text, whatever the text would be as a value
+            raise self._error(event, "invalid key: expected a string", "write the key as plain text")
+        # a key is always a string, even if it looks like a number
         key: str = event.value
         value = self._node(self.events.get_event(), depth + 1)
         line, column = _place(event)
         if key == "<<" and event.implicit[0]:
-            self._warn(event, "merge key <<: App Engine takes it as a key like any other and merges nothing")
+            self._warn(event, "merge key <<: App Engine reads it as an ordinary key and merges nothing")
             merged.append(Node(value.value, line, column, value.weight, value.depth))
             return
         if key in found:
-            self._warn(event, f"{key!r} was there before; this one counts", "remove one of the two")
+            self._warn(event, f"duplicate key {key!r}: the last value is used", "remove one of them")
         found[key] = Node(value.value, line, column, value.weight, value.depth)
 
     def _merge(self, source: Node, found: dict[str, Node]) -> None:
         parts = source.value if isinstance(source.value, list) else [source]
         for part in parts:
             if not isinstance(part.value, dict):
-                problem = Problem("", "<<: only a mapping can be merged", "", self.file)
+                problem = Problem("", "<<: expected a mapping to merge", "", self.file)
                 raise DocumentError(_at(problem, source.line, source.column))
             for key, node in part.value.items():
                 found.setdefault(key, node)
 
     def _untagged(self, event: Any, kind: str) -> None:
         if event.tag not in (None, "!", _TAG + kind):
-            raise self._error(event, f"tag {event.tag!r} is not understood here", "leave the tag out")
+            raise self._error(event, f"unsupported tag {event.tag!r}", "remove the tag")
 
     def _warn(self, event: Any, message: str, remedy: str = "") -> None:
         self.warnings.append(_at(Problem("", message, remedy, self.file), *_place(event)))

@@ -205,7 +205,7 @@ def _from_yaml(data: bytes, path: Path) -> Any:
     except yaml.DocumentError as error:
         raise _unreadable(path, error.problem) from None
     # aliases are well in a file that only localrun reads; a name that is there twice is a slip
-    raise_problems([problem for problem in found.warnings if "was there before" in problem.message])
+    raise_problems([problem for problem in found.warnings if "duplicate key" in problem.message])
     return found.root.to_python()
 
 

@@ -1,4 +1,4 @@
-"""Each row of the table of divergences, in a test of its name: what localrun does and what it says."""
+"""One test per row of the table of divergences, named after it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ AUTHOR = HEAD["authors"][0]
 
 
 def ids(messages: Any) -> list[str]:
-    """The rows that messages tell of."""
+    """Return the ids of the rows that messages are based on."""
     found = (
         find_by_message(message.message if isinstance(message, Problem) else message) for message in messages
     )
@@ -43,12 +43,12 @@ def ids(messages: Any) -> list[str]:
 
 
 def warned(inputs: Any = None, outputs: Any = None, **head: Any) -> list[str]:
-    """The rows that reading a descriptor warns of."""
+    """Return the rows of the warnings about a descriptor."""
     return ids(make(inputs, outputs, **head).warnings)
 
 
 def refused(inputs: Any = None, outputs: Any = None, **head: Any) -> list[str]:
-    """The rows that a descriptor is refused by."""
+    """Return the rows of the problems of a descriptor."""
     return ids(problems(inputs, outputs, **head))
 
 
@@ -57,12 +57,12 @@ def configured(**more: Any) -> dict[str, Any]:
 
 
 def given(folder: Path, kind: Any, value: Any) -> list[str]:
-    """The rows that a value warns of."""
+    """Return the rows of the warnings about an input."""
     return ids(values.provision(make({"x": kind}), {"x": value}, folder / "in").warnings)
 
 
 def not_taken(folder: Path, kind: Any, value: Any) -> list[str]:
-    """What a value is refused with."""
+    """Return the problem messages of an invalid input."""
     with pytest.raises(InputsError) as caught:
         values.provision(make({"x": kind}), {"x": value}, folder / "in")
     return [problem.message for problem in caught.value.problems]
@@ -76,14 +76,14 @@ def written(folder: Path, name: str, data: bytes) -> Path:
 
 
 def collected(folder: Path, kind: Any, files: dict[str, bytes | str]) -> CollectedOutputs:
-    """What is read from an output `o` of a type, from files by their names."""
+    """Write files and collect them as the output `o` of a type."""
     for name, data in files.items():
         written(folder / "out", name, data if isinstance(data, bytes) else data.encode())
     return values.collect(make(None, {"o": kind}), folder / "out")
 
 
 def of_bundle(path: Path, *weights: Severity) -> set[str]:
-    """The rows that a bundle is found to break, by their weight."""
+    """Return the rows of the findings in a bundle, by severity."""
     return set(ids(finding.problem for finding in look(path).with_severity(*weights))) - {""}
 
 
@@ -114,8 +114,8 @@ def test_every_row_is_whole_and_found_by_its_name() -> None:
 def test_a_warning_begins_with_what_the_server_does_and_leads_back_to_its_row() -> None:
     heads = {
         "refuses": PREFIX,
-        "takes": "App Engine would take this: ",
-        "differs": "App Engine does otherwise: ",
+        "takes": "App Engine would accept this: ",
+        "differs": "App Engine behaves differently: ",
     }
 
     for row in ROWS:
@@ -240,7 +240,7 @@ def test_default_unused(tmp_path: Path) -> None:
     # Given an input with a default that is not given
     found = values.provision(make({"x": parameter("integer", default=7)}), {}, tmp_path / "in")
 
-    # Then the task finds its file here, and a note says that it was taken
+    # Then the task finds its file, and a note reports the default
     assert (tmp_path / "in/x").read_text() == "7"
     assert ids(found.notes) == ["default_unused"]
 
@@ -344,7 +344,7 @@ def test_zip_streamed(tmp_path: Path) -> None:
         archive.writestr(NAME, image())
     path = written(tmp_path, "b.zip", pipe.getvalue())
 
-    # Then App Engine, which reads it as a stream, could not
+    # Then App Engine, which reads it as a stream, could not read it
     assert of_bundle(path, Severity.REFUSED) == {"zip_streamed"}
 
 
@@ -355,7 +355,7 @@ def test_zip_streamed(tmp_path: Path) -> None:
     ("bound", "inside", "outside"), [("before", "2023", "2025"), ("after", "2025", "2023")]
 )
 def test_datetime_range(bound: str, inside: str, outside: str) -> None:
-    # The server's own test, could it be reached, takes exactly the moments outside.
+    # the server's own check, which is never reached, accepts exactly the datetimes outside
     assert warned({"x": {"id": "datetime", bound: "2024-01-01T00:00:00Z"}}) == ["datetime_range"]
     notes = Notes("x")
     kind = DateTime(**{bound: "2024-01-01T00:00:00Z"})

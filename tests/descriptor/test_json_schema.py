@@ -1,4 +1,4 @@
-"""The schema for editors: it refuses what `descriptor.read` refuses, and takes what that takes."""
+"""The schema for editors accepts and refuses the same descriptors as `descriptor.read`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SAMPLES = sorted((Path(__file__).parents[2] / "samples").glob("**/descriptor.yml
 
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[Any]:
-    """As editors have it: ASCII classes, and `$` is the very end."""
+    """Match patterns as editors do: ASCII classes, and `$` only at the very end."""
     if isinstance(instance, str) and not re.search(re.sub(r"(?<!\\)\$", r"\\Z", pattern), instance, re.ASCII):
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
 
@@ -53,7 +53,7 @@ def accepted(data: bytes) -> bool:
 
 
 def agree(value: Any) -> bool:
-    """What both say."""
+    """Assert that the reader and the schema agree; return whether they accept the value."""
     data = json.dumps(value, ensure_ascii=False).encode()
     plain = read_document(data, "descriptor.yml").root.to_python()
     complaints = [error.message for error in VALIDATOR.iter_errors(plain)]
@@ -62,7 +62,7 @@ def agree(value: Any) -> bool:
 
 
 def whole() -> dict[str, Any]:
-    """A descriptor with something of everything."""
+    """Return a descriptor that uses every feature."""
     inputs: dict[str, Any] = {
         "a": {"id": "integer", "gt": 1, "leq": 5},
         "b": {"id": "number", "geq": 0.5, "nan_allowed": True, "infinity_allowed": False},
@@ -89,7 +89,7 @@ def whole() -> dict[str, Any]:
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of every value inside."""
+    """Yield the path of every nested value."""
     keys = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in keys:
         yield (*path, key)
@@ -153,7 +153,7 @@ def test_the_schema_and_the_reader_agree_on_a_sample(path: Path) -> None:
     data = path.read_bytes()
     try:
         plain = read_document(data, path.name).root.to_python()
-    except DocumentError:  # no YAML: a schema has nothing to say
+    except DocumentError:  # invalid YAML: not covered by the schema
         assert not accepted(data)
         return
     assert accepted(data) == VALIDATOR.is_valid(plain)
@@ -177,7 +177,7 @@ def test_both_agree_when_a_value_is_left_out(path: tuple[Any, ...]) -> None:
 def test_both_agree_when_a_value_is_another_one(path: tuple[Any, ...], new: Any) -> None:
     folders = {"input_folder": "/outputs", "output_folder": "/inputs"}
     if folders.get(path[-1]) == new:
-        return  # the same folder twice: no schema can say so
+        return  # the same folder twice: not expressible in the schema
     agree(changed(whole(), path, new))
 
 

@@ -1,4 +1,4 @@
-"""What a descriptor says, and everything that can be wrong with it."""
+"""The content of descriptors, and every problem that they can have."""
 
 from __future__ import annotations
 
@@ -113,11 +113,13 @@ def test_all_problems_are_told_at_once() -> None:
     )
 
     assert refused(text) == [
-        "descriptor.yml:4:1 version: 1.0 is a number, not text; put it in quotes",
-        "descriptor.yml:20:15 configuration.resources.ram: 512 is an integer, not text; put it in quotes",
-        "descriptor.yml:20:25 configuration.resources.cpus: 0.5 is a number, not an integer; "
-        "write a whole number, without quotes",
-        "descriptor.yml:33:3 outputs.count.description: is missing; rename 'desription' to 'description'",
+        "descriptor.yml:4:1 version: expected a string, got 1.0 (number); put it in quotes",
+        "descriptor.yml:20:15 configuration.resources.ram: expected a string, got 512 (integer); "
+        "put it in quotes",
+        "descriptor.yml:20:25 configuration.resources.cpus: expected an integer, got 0.5 (number); "
+        "write a whole number without quotes",
+        "descriptor.yml:33:3 outputs.count.description: missing required field; "
+        "rename 'desription' to 'description'",
     ]
 
 
@@ -125,7 +127,7 @@ def test_all_problems_are_told_at_once() -> None:
 def test_a_required_key_that_is_missing_is_named(key: str) -> None:
     text = json.dumps({name: value for name, value in as_json({"x": "file"}, {}).items() if name != key})
 
-    assert refused(text) == [f"descriptor.yml:1:1 {key}: is missing; add {key}"]
+    assert refused(text) == [f"descriptor.yml:1:1 {key}: missing required field; add {key!r}"]
 
 
 @pytest.mark.parametrize(
@@ -241,29 +243,29 @@ def test_a_type_is_read_in_its_short_and_long_form(kind: Any, found: Any) -> Non
     ("kind", "path", "part"),
     [
         ("int", "type", "unknown type 'int'"),
-        ("enumeration", "type", "needs more than its name"),
-        ("array", "type", "needs more than its name"),
-        (5, "type", "not text"),
+        ("enumeration", "type", "needs the long form"),
+        ("array", "type", "needs the long form"),
+        (5, "type", "expected a string"),
         ({}, "type.id", "missing"),
         ({"id": "integr"}, "type.id", "unknown type"),
-        ({"id": "integer", "gt": 1.5}, "type.gt", "not an integer"),
-        ({"id": "integer", "gt": True}, "type.gt", "not an integer"),
-        ({"id": "number", "lt": "5"}, "type.lt", "not a number"),
-        ({"id": "number", "nan_allowed": "no"}, "type.nan_allowed", "not a boolean"),
+        ({"id": "integer", "gt": 1.5}, "type.gt", "expected an integer"),
+        ({"id": "integer", "gt": True}, "type.gt", "expected an integer"),
+        ({"id": "number", "lt": "5"}, "type.lt", "expected a number"),
+        ({"id": "number", "nan_allowed": "no"}, "type.nan_allowed", "expected a boolean"),
         ({"id": "enumeration"}, "type.values", "missing"),
-        ({"id": "enumeration", "values": []}, "type.values", "fewer than 1"),
-        ({"id": "enumeration", "values": [True]}, "type.values.0", "not text"),
+        ({"id": "enumeration", "values": []}, "type.values", "expected at least 1"),
+        ({"id": "enumeration", "values": [True]}, "type.values.0", "expected a string"),
         ({"id": "enumeration", "values": [""]}, "type.values.0", "0 characters"),
         ({"id": "enumeration", "values": ["a\nb"]}, "type.values.0", "line break"),
-        ({"id": "datetime", "before": "2024-01-01"}, "type.before", "no datetime"),
+        ({"id": "datetime", "before": "2024-01-01"}, "type.before", "invalid datetime"),
         ({"id": "file", "formats": ["png"]}, "type.formats.0", "unknown format"),
-        ({"id": "file", "formats": []}, "type.formats", "fewer than 1"),
-        ({"id": "file", "max_file_size": "many"}, "type.max_file_size", "no size"),
+        ({"id": "file", "formats": []}, "type.formats", "expected at least 1"),
+        ({"id": "file", "max_file_size": "many"}, "type.max_file_size", "invalid size"),
         ({"id": "image", "formats": ["tif"]}, "type.formats.0", "unknown format"),
-        ({"id": "image", "max_width": "9"}, "type.max_width", "not an integer"),
+        ({"id": "image", "max_width": "9"}, "type.max_width", "expected an integer"),
         ({"id": "array"}, "type.subtype", "missing"),
-        ({"id": "array", "subtype": "enumeration"}, "type.subtype", "needs more than its name"),
-        ({"id": "array", "subtype": "integer", "min_size": "1"}, "type.min_size", "not an integer"),
+        ({"id": "array", "subtype": "enumeration"}, "type.subtype", "needs the long form"),
+        ({"id": "array", "subtype": "integer", "min_size": "1"}, "type.min_size", "expected an integer"),
     ],
 )
 def test_a_type_that_is_unfit_is_told_where_and_why(kind: Any, path: str, part: str) -> None:

@@ -1,7 +1,6 @@
-"""localrun reads what the published schema takes and refuses what it refuses; each difference is a row.
+"""localrun agrees with the published schema, except for differences in the table of divergences.
 
-Descriptors are derived at random, whole ones and ones with mutations. A difference that no row of the table
-of divergences explains fails the test.
+Valid and mutated descriptors are generated at random. A difference without a row in the table fails the test.
 """
 
 from __future__ import annotations
@@ -53,14 +52,14 @@ def _is_datetime(value: object) -> bool:
 
 @cache
 def validator() -> Draft201909Validator:
-    """The published schema; formats are asserted, as App Engine does."""
+    """Return the published schema's validator, which checks formats as App Engine does."""
     schema = json.loads(SCHEMA.read_text())
     Draft201909Validator.check_schema(schema)
     return Draft201909Validator(_as_ecmascript(schema), format_checker=FORMATS)
 
 
 def _as_ecmascript(schema: Any) -> Any:
-    """Patterns as App Engine's validator reads them: ASCII classes, and `$` only at the very end."""
+    """Convert patterns to App Engine's dialect: ASCII classes, and `$` only at the very end."""
     if isinstance(schema, list):
         return [_as_ecmascript(item) for item in schema]
     if not isinstance(schema, dict):
@@ -76,7 +75,7 @@ def schema_refuses(value: Any) -> bool:
 
 
 def look(value: Any) -> tuple[list[Problem], list[Problem]]:
-    """What localrun refuses in a descriptor, and what it warns of."""
+    """Return localrun's problems and warnings."""
     try:
         found = descriptor.read(json.dumps(value, ensure_ascii=False).encode())
     except DescriptorError as error:
@@ -85,18 +84,18 @@ def look(value: Any) -> tuple[list[Problem], list[Problem]]:
 
 
 def rows(problems: list[Problem]) -> set[str]:
-    """The rows of the table that messages tell of; "" stands for none."""
+    """Return the rows that messages are based on; "" stands for none."""
     found = (find_by_message(problem.message) for problem in problems)
     return {row.id if row else "" for row in found}
 
 
-# what the documentation promises and the schema refuses; what the schema takes and nothing can run
+# allowed by the documentation but not by the schema; allowed by the schema but impossible to run
 STRICTER_SCHEMA = {"author", "file_size_bare"}
 STRICTER_LOCALRUN = {"folder_unsafe", "resources_negative"}
 
 
 def unexplained(value: Any) -> str:
-    """In what localrun differs from the schema without a row of the table; "" when in nothing."""
+    """Return a difference from the schema that no row explains, or ""."""
     problems, told = look(value)
     refused = schema_refuses(value)
     if refused and not problems and not rows(told) & STRICTER_SCHEMA:
@@ -245,7 +244,7 @@ junk = st.sampled_from(
 
 
 def spots(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every place in a document."""
+    """Yield the path of every nested value."""
     if path:
         yield path
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -306,10 +305,10 @@ def configuration(**more: Any) -> Any:
     ],
 )
 def test_each_difference_is_a_row_of_the_table(row: str, value: Any) -> None:
-    # Given a descriptor that only one of both refuses
+    # Given a descriptor that only one of the two refuses
     problems, told = look(value)
 
-    # Then the message leads to the row, which says who refuses it
+    # Then the message identifies the row, whose verdict matches
     assert schema_refuses(value) == (not problems)
     assert row in rows(problems or told)
     assert TABLE[row].verdict == ("takes" if problems else "refuses")

@@ -1,4 +1,4 @@
-"""The YAML that App Engine reads, and what of it is refused."""
+"""The YAML dialect of App Engine, and the refused parts of it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_of_two_equal_keys_the_last_counts_and_a_warning_says_so() -> None:
 
     assert found.root.to_python() == {"a": 2}
     assert [str(one) for one in found.warnings] == [
-        "f.yml:2:1: 'a' was there before; this one counts; remove one of the two"
+        "f.yml:2:1: duplicate key 'a': the last value is used; remove one of them"
     ]
 
 
@@ -116,7 +116,7 @@ def test_an_alias_bomb_is_refused_before_it_grows() -> None:
 def test_aliases_do_not_add_up_to_endless_depth() -> None:
     lines = ["a0: &a0 []"] + [f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 200)]
 
-    assert "deeply" in refusal("\n".join(lines).encode()).problem.message
+    assert "levels deep" in refusal("\n".join(lines).encode()).problem.message
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,7 @@ OUTPUTS = [
         "without an extension",
     ),
     _output("blank", "echo ' ' > /outputs/sum", "outputs.sum: is blank", "write the integer into it"),
-    _output("ill-typed", "echo seven > /outputs/sum", "found 'seven', not an integer", "decimal digits"),
+    _output("ill-typed", "echo seven > /outputs/sum", "invalid integer 'seven'", "expected e.g. 42"),
     _output("out of range", "echo 700 > /outputs/sum", "700 is greater than 100", "at most 100"),
     _output("a folder", "mkdir /outputs/sum", "outputs.sum: is a folder", "write a regular file"),
     _output(
@@ -279,7 +279,7 @@ OUTPUTS = [
     _output(
         "all at once",
         "echo x > /outputs/sum; mkdir /outputs/file",
-        "outputs.sum: found 'x', not an integer\noutputs.file: is a folder",
+        "outputs.sum: invalid integer 'x'\noutputs.file: is a folder",
         "",
         f"{SUM}\n{_FILE}",
     ),

@@ -1,4 +1,4 @@
-"""Descriptors for tests: whole ones, of which a test names only what it is about."""
+"""Complete descriptors for tests, which pass only the parts they care about."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ HEAD: dict[str, Any] = {
 
 
 def parameter(kind: Any, **more: Any) -> dict[str, Any]:
-    """One input or output of a type."""
+    """Return an input or output of a type."""
     return {"type": kind, "description": "d", "display_name": "D", **more}
 
 
 def as_json(inputs: dict[str, Any], outputs: dict[str, Any], **head: Any) -> dict[str, Any]:
-    """A whole descriptor; a parameter may be its type alone. None in `head` takes a key away."""
+    """Return a complete descriptor. A parameter may be only its type; None in `head` removes a key."""
     found = {**HEAD, "inputs": _parameters(inputs), "outputs": _parameters(outputs), **head}
     return {key: value for key, value in found.items() if value is not None}
 
@@ -46,7 +46,7 @@ def _is_type(one: Any) -> bool:
 def make(
     inputs: dict[str, Any] | None = None, outputs: dict[str, Any] | None = None, **head: Any
 ) -> Descriptor:
-    """Read a whole descriptor (JSON is YAML)."""
+    """Read a complete descriptor (JSON is YAML)."""
     standard = {"x": "integer"} if inputs is None else inputs
     return descriptor.read(json.dumps(as_json(standard, outputs or {}, **head)).encode())
 
@@ -54,7 +54,7 @@ def make(
 def problems(
     inputs: dict[str, Any] | None = None, outputs: dict[str, Any] | None = None, **head: Any
 ) -> list[Problem]:
-    """Everything that is wrong with a descriptor."""
+    """Return all problems of a descriptor."""
     try:
         make(inputs, outputs, **head)
     except DescriptorError as error:
@@ -63,5 +63,5 @@ def problems(
 
 
 def messages_by_path(found: list[Problem] | tuple[Problem, ...]) -> dict[str, str]:
-    """Messages by path."""
+    """Return the messages by path."""
     return {problem.path: problem.message for problem in found}

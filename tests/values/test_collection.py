@@ -115,8 +115,8 @@ def test_everything_that_is_wrong_is_told_with_what_was_found(out: Path) -> None
     )
 
     assert told(found) == [
-        "outputs.typed: found '3.7', not an integer; write decimal digits alone, such as 42",
-        "outputs.range: 11 is not less than 10; give a value less than 10",
+        "outputs.typed: invalid integer '3.7'; expected e.g. 42",
+        "outputs.range: 11 is not less than 10; use a value less than 10",
         "outputs.blank: is blank; let the task write the string into it",
         "outputs.empty: is empty; let the task write the number into it",
         "outputs.bytes: found b'\\xff\\xfe\\x00', not UTF-8 text; write the string as UTF-8 text",
@@ -158,7 +158,7 @@ def test_a_missing_optional_output_is_a_warning(out: Path) -> None:
         (lambda folder: (folder / "array.yml").write_text("size: [["), "outputs.o.array.yml: has no 'size'"),
         (lambda folder: (folder / "array.yml").write_text("size: yes"), "outputs.o.array.yml: has no 'size'"),
         (lambda folder: (folder / "0").rename(folder / "2"), "outputs.o.0: is missing"),
-        (lambda folder: (folder / "1").write_text("x"), "outputs.o.1: found 'x', not an integer"),
+        (lambda folder: (folder / "1").write_text("x"), "outputs.o.1: invalid integer 'x'"),
         (lambda folder: (folder / "01").write_text("1"), "outputs.o: has an item '01'"),
     ],
 )
@@ -173,7 +173,7 @@ def test_an_array_of_the_wrong_size_is_refused(out: Path) -> None:
     write_array(out / "o", "1")
 
     assert told(collect(out, o={**ARRAY, "min_size": 2})) == [
-        "outputs.o: has 1 item, fewer than 2; add items"
+        "outputs.o: has 1 item, expected at least 2; add items"
     ]
 
 
@@ -302,7 +302,7 @@ def test_files_of_any_size_are_no_trouble(out: Path) -> None:
         stream.truncate(10 * 1024**3)
 
     assert collect(out, o="file").problems == ()
-    assert "more than 1000" in told(collect(out, o={"id": "file", "max_file_size": "1kB"}))[0]
+    assert "at most 1000" in told(collect(out, o={"id": "file", "max_file_size": "1kB"}))[0]
 
 
 def test_a_file_of_the_wrong_kind_is_refused(out: Path) -> None:

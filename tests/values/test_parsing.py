@@ -87,9 +87,9 @@ class TestAssignments:
         assert refused(parse, descriptor, "treshold=1", "on", "xs=1", "xs=a", "on=yes", "threshold=x") == [
             "inputs.treshold: is no input of the task; did you mean 'threshold'?",
             "inputs.'on': has no '='; write on=VALUE",
-            "inputs.xs.1: found 'a', not an integer; write decimal digits alone, such as 42",
-            "inputs.on: found 'yes', not a boolean (App Engine would read it as false); write true or false",
-            "inputs.threshold: found 'x', not a number; write for example 1.5, 2e-3, nan, inf",
+            "inputs.xs.1: invalid integer 'a'; expected e.g. 42",
+            "inputs.on: invalid boolean 'yes' (App Engine would read it as false); use true or false",
+            "inputs.threshold: invalid number 'x'; expected e.g. 1.5, 2e-3, nan, inf",
         ]
 
     def test_a_single_value_given_twice_is_refused(self) -> None:
@@ -136,12 +136,12 @@ class TestFilesOfValues:
             (
                 "v.yml",
                 b"a: 1\na: 2\n",
-                "v.yml:2:1: 'a' was there before; this one counts; remove one of the two",
+                "v.yml:2:1: duplicate key 'a': the last value is used; remove one of them",
             ),
             (
                 "v.yml",
                 b"a: .nan",
-                'v.yml:1:4: .nan is refused by App Engine; write it as text: "inf" or "nan"',
+                'v.yml:1:4: App Engine refuses .nan; put it in quotes: "inf" or "nan"',
             ),
             ("v.yml", b"- 1", "v.yml: holds no mapping of names to values; write name: value"),
         ],
@@ -233,7 +233,7 @@ class TestLayout:
         inputs = {"x": parameter({"id": "integer", "gt": 5}, default=5)}
 
         assert refused(lay, tmp_path, inputs, {}) == [
-            "inputs.x: 5 is not greater than 5; give a value greater than 5"
+            "inputs.x: 5 is not greater than 5; use a value greater than 5"
         ]
         assert tree(tmp_path) == {}
 
@@ -243,7 +243,7 @@ class TestLayout:
         here = Path.cwd() / "none"
         assert refused(lay, tmp_path, inputs, {"a": "1", "b": None, "c": "@none", "e": 1}) == [
             "inputs.e: is no input of the task; the inputs are: a, b, c, d",
-            "inputs.a: '1' is text, not an integer; leave the quotes out",
+            "inputs.a: expected an integer, got '1' (string); remove the quotes",
             "inputs.b: is null, and is not optional; give a value",
             f"inputs.c: '{here}' cannot be opened: No such file or directory; check the path",
             "inputs.d: is missing; give it: d=INTEGER",

@@ -1,7 +1,7 @@
-"""The types of parameters: their constraints, and the check of one value."""
+"""Parameter types: their constraints and the validation of values."""
 
 from localrun.descriptor.types.arrays import Array, holds_files
-from localrun.descriptor.types.base import DataType, Notes, describe_type, format_value, trim
+from localrun.descriptor.types.base import DataType, Notes, format_value, trim, type_mismatch
 from localrun.descriptor.types.datetime import DateTime
 from localrun.descriptor.types.files import File, Image
 from localrun.descriptor.types.geometry import Geometry
@@ -23,8 +23,8 @@ __all__ = [
     "Notes",
     "Number",
     "String",
-    "describe_type",
     "format_value",
     "holds_files",
     "trim",
+    "type_mismatch",
 ]

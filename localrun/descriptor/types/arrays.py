@@ -1,4 +1,4 @@
-"""Lists of values of one type, nested as deep as declared."""
+"""Lists of values of one type, possibly nested."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TEXT = String()
 
 
 class Array(DataType, frozen=True):
-    """Items of one type; a bound that is None does not count."""
+    """A list of items of one type; a bound of None does not apply."""
 
     id: ClassVar[str] = "array"
     subtype: DataType = _TEXT
@@ -21,16 +21,16 @@ class Array(DataType, frozen=True):
     max_size: int | None = None
 
     def validate(self, value: Any, notes: Notes) -> list[Any] | None:
-        """Check a list and every item of it."""
+        """Check a list and every item in it."""
         items = self.validate_items(value, notes)
         if items is None:
             return None
         return [self.subtype.validate(item, notes.child(index)) for index, item in enumerate(items)]
 
     def validate_items(self, value: Any, notes: Notes) -> Sequence[Any] | None:
-        """The items of a list, or of App Engine's `[{"index": 0, "value": ...}]`; their number is checked."""
+        """Return the items of a list or of App Engine's `[{"index": 0, "value": ...}]`; check the size."""
         if not isinstance(value, (list, tuple)):
-            notes.error(type_mismatch(value, "a list"), "give a list such as [1, 2]")
+            notes.error(type_mismatch(value, "a list"), "pass a list such as [1, 2]")
             return None
         items = _by_index(value, notes) if _is_indexed(value) else value
         if items is not None:
@@ -38,14 +38,14 @@ class Array(DataType, frozen=True):
         return items
 
     def check_size(self, size: int, notes: Notes) -> None:
-        """Refuse too few or too many items."""
+        """Report too few or too many items."""
         if self.min_size is not None and size < self.min_size:
-            notes.error(f"{_count(size)}, fewer than {self.min_size}", "add items")
+            notes.error(f"{_count(size)}, expected at least {self.min_size}", "add items")
         if self.max_size is not None and size > self.max_size:
-            notes.error(f"{_count(size)}, more than {self.max_size}", "remove items")
+            notes.error(f"{_count(size)}, expected at most {self.max_size}", "remove items")
 
     def to_json(self, value: Any) -> Any:
-        """Every item as JSON can hold it."""
+        """Return the items as JSON values."""
         return [self.subtype.to_json(item) for item in value]
 
 
@@ -57,7 +57,7 @@ def _by_index(value: Sequence[Any], notes: Notes) -> list[Any] | None:
     indexes = [item["index"] for item in value]
     whole = all(isinstance(index, int) and not isinstance(index, bool) for index in indexes)
     if not whole or sorted(indexes) != list(range(len(value))):
-        notes.error(f"the indexes are {format_value(indexes)}", f"give each of 0 to {len(value) - 1} once")
+        notes.error(f"invalid indexes {format_value(indexes)}", f"use each of 0 to {len(value) - 1} once")
         return None
     return [item["value"] for item in sorted(value, key=lambda item: item["index"])]
 
@@ -67,5 +67,5 @@ def _count(size: int) -> str:
 
 
 def holds_files(kind: DataType) -> bool:
-    """Whether its values are files, or lists of files, which only a user may name."""
+    """Return whether the values are files or lists of files, which only a user may name."""
     return holds_files(kind.subtype) if isinstance(kind, Array) else isinstance(kind, (File, Image))

@@ -1,4 +1,4 @@
-"""What every type of parameter does with one value, and how it tells what is wrong with it."""
+"""The base class of parameter types, and helpers for their messages."""
 
 from __future__ import annotations
 
@@ -10,12 +10,21 @@ import msgspec
 from localrun.descriptor.divergences import divergence
 from localrun.errors import Problem
 
-_SHOWN = 60
-_BLANKS = "".join(map(chr, range(33)))  # what App Engine trims: every character up to the space
+_MAX_SHOWN = 60  # characters of a string in a message
+_BLANKS = "".join(map(chr, range(33)))  # App Engine trims every character up to the space
+_TYPE_NAMES: dict[type, str] = {  # bool before int, of which it is a subclass
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    list: "list",
+    tuple: "list",
+    dict: "object",
+}
 
 
 class Notes:
-    """Collects, at one path, what is wrong with a value and what may be wrong with it elsewhere."""
+    """Collects the problems and warnings of the value at a path."""
 
     __slots__ = ("path", "problems", "warnings")
 
@@ -27,15 +36,15 @@ class Notes:
         self.warnings = [] if warnings is None else warnings
 
     def child(self, part: object) -> Notes:
-        """The same lists, one level deeper."""
+        """Return notes for a nested value, with the same lists."""
         return Notes(f"{self.path}.{part}" if self.path else str(part), self.problems, self.warnings)
 
     def error(self, message: str, remedy: str = "") -> None:
-        """Say what is wrong."""
+        """Report a problem."""
         self.problems.append(Problem(self.path, message, remedy))
 
     def warn(self, message: str) -> None:
-        """Say what works here and may not elsewhere."""
+        """Report something that works here but maybe not on App Engine."""
         self.warnings.append(f"{self.path}: {message}")
 
     def warn_divergence(self, row: str) -> None:
@@ -44,75 +53,65 @@ class Notes:
 
 
 def trim(text: str) -> str:
-    """Take away what App Engine takes away from both ends of an output."""
+    """Strip the characters that App Engine strips from both ends of an output."""
     return text.strip(_BLANKS)
 
 
 def format_value(value: Any) -> str:
-    """A value as it may stand in a message: short, on one line, whatever it is."""
+    """Return any value in a short form on one line, for messages."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return repr(value) if len(value) <= _SHOWN else f"{value[:_SHOWN]!r}... ({len(value)} characters)"
+        is_short = len(value) <= _MAX_SHOWN
+        return repr(value) if is_short else f"{value[:_MAX_SHOWN]!r}... ({len(value)} characters)"
     if isinstance(value, int) and value.bit_length() > 128:
-        return f"an integer of {value.bit_length()} bits"
+        return f"<{value.bit_length()}-bit integer>"
     return reprlib.repr(value)
 
 
-def describe_type(value: Any) -> str:
-    """What a value is, in the words of JSON."""
-    if value is None:
-        return "null"
-    if isinstance(value, str):
-        return "text"
-    for python, name in ((bool, "a boolean"), (int, "an integer"), (float, "a number")):
-        if isinstance(value, python):
-            return name
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    return "an object" if isinstance(value, dict) else f"of the Python type {type(value).__name__}"
+def type_mismatch(value: Any, expected: str) -> str:
+    """Return a message such as `expected an integer, got 'abc' (string)`."""
+    shown = format_value(value)
+    return f"expected {expected}, got {shown if value is None else f'{shown} ({_type_name(value)})'}"
 
 
-def type_mismatch(value: Any, wanted: str) -> str:
-    """`'abc' is text, not an integer`."""
-    said = format_value(value)
-    what = describe_type(value)
-    return f"{said} is not {wanted}" if said == what else f"{said} is {what}, not {wanted}"
+def _type_name(value: Any) -> str:
+    names = (name for python, name in _TYPE_NAMES.items() if isinstance(value, python))
+    return next(names, f"Python type {type(value).__name__}")
 
 
 class DataType(msgspec.Struct, frozen=True):
-    """One type with its constraints.
+    """A parameter type with its constraints.
 
-    `accept` takes a value as JSON or Python has it, `parse` one from text (a command line, an output file);
-    both give it back in the form that `text` writes and `ready` shows, and tell `notes` what is wrong. A type
-    that adds no constraint needs no decorator of its own: each costs time at every start.
+    `validate` checks a JSON or Python value, and `parse` a string from a command line or an output file. Both
+    report problems to `notes` and return the value in the form that `to_text` and `to_json` expect.
     """
 
     id: ClassVar[str]
-    text_limit: ClassVar[int] = 64 * 1024  # bytes that the text of one value may have
+    text_limit: ClassVar[int] = 64 * 1024  # maximum bytes of one value as text
 
     def validate(self, value: Any, notes: Notes) -> Any:
-        """Check a value of JSON or Python."""
+        """Check a JSON or Python value; return None if it is invalid."""
         raise NotImplementedError
 
     def parse(self, text: str, notes: Notes) -> Any:
-        """Check a value that is written as text."""
+        """Check a value in text form; return None if it is invalid."""
         raise NotImplementedError
 
     def to_text(self, value: Any) -> str:
-        """What stands in the file of an accepted value."""
+        """Return the file content of a valid value."""
         return str(value)
 
     def to_json(self, value: Any) -> Any:
-        """An accepted value as JSON can hold it."""
+        """Return a valid value as a JSON value."""
         return value
 
 
 def check_encodable(text: str, notes: Notes) -> bool:
-    """Whether UTF-8 can write the text; half a surrogate pair it cannot."""
+    """Return whether UTF-8 can encode the text; report a lone surrogate."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        notes.error(f"{format_value(text)} holds half a surrogate pair", "write a whole character")
+        notes.error(f"lone surrogate in {format_value(text)}", "use valid Unicode text")
         return False
     return True

@@ -1,4 +1,4 @@
-"""Points in time, as `Instant.parse` of Java reads them."""
+"""Datetimes, in the format of Java's `Instant.parse`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _INSTANT = (
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
     r"(?:[Zz]|([-+])([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?)"
 )
-_REMEDY = "write it as 2024-02-23T18:00:00Z, or with an offset such as +01:00 in place of Z"
+_REMEDY = "expected a time zone, e.g. 2024-02-23T18:00:00Z or 2024-02-23T19:00:00+01:00"
 
-# (whole seconds since year 1 in UTC, nanoseconds): what has an order
+# (whole seconds since year 1 in UTC, nanoseconds): sortable
 Instant = tuple[float, int]
 
 
 def parse_instant(text: str) -> Instant | None:
-    """A moment that can be compared; None when the text is none. An offset is required."""
+    """Return a comparable instant, or None if the text is invalid. A time zone is required."""
     found = re.fullmatch(_INSTANT, text)
     if found is None:
         return None
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
     try:
-        # the clock is not left to datetime: 24:00:00 is the end of a day and :60 a leap second
+        # datetime cannot check the time: 24:00:00 is the end of a day, and :60 a leap second
         days = date(year, month, day).toordinal()
     except ValueError:
         return None
@@ -49,20 +49,20 @@ def _offset(sign: str | None, hours: str, minutes: str, seconds: str | None) -> 
     if int(minutes) >= 60 or int(seconds or 0) >= 60:
         return None
     size = timedelta(hours=int(hours), minutes=int(minutes), seconds=int(seconds or 0))
-    if size > timedelta(hours=18):  # Java: no offset is larger
+    if size > timedelta(hours=18):  # the maximum in Java
         return None
     return -size if sign == "-" else size
 
 
 class DateTime(DataType, frozen=True):
-    """A point in time, kept as it was written. `before` and `after` are allowed themselves."""
+    """A datetime, kept as written. The bounds `before` and `after` are inclusive."""
 
     id: ClassVar[str] = "datetime"
     before: str | None = None
     after: str | None = None
 
     def validate(self, value: Any, notes: Notes) -> str | None:
-        """Take a text, or a Python datetime that knows its zone."""
+        """Check a string or a Python datetime with a time zone."""
         if isinstance(value, datetime):
             value = value.isoformat().replace("+00:00", "Z")
         if not isinstance(value, str):
@@ -71,10 +71,10 @@ class DateTime(DataType, frozen=True):
         return self.parse(value, notes)
 
     def parse(self, text: str, notes: Notes) -> str | None:
-        """Take ISO 8601 with seconds and a zone."""
+        """Check ISO 8601 text with seconds and a time zone."""
         moment = parse_instant(text)
         if moment is None:
-            notes.error(f"{format_value(text)} is no datetime with a zone", _REMEDY)
+            notes.error(f"invalid datetime {format_value(text)}", _REMEDY)
             return None
         self._check(text, moment, notes)
         return text
@@ -82,6 +82,6 @@ class DateTime(DataType, frozen=True):
     def _check(self, text: str, moment: Instant, notes: Notes) -> None:
         before, after = (parse_instant(bound) if bound else None for bound in (self.before, self.after))
         if before is not None and moment > before:
-            notes.error(f"{text} is later than {self.before}", f"give a moment up to {self.before}")
+            notes.error(f"{text} is later than {self.before}", f"use at latest {self.before}")
         if after is not None and moment < after:
-            notes.error(f"{text} is earlier than {self.after}", f"give a moment from {self.after} on")
+            notes.error(f"{text} is earlier than {self.after}", f"use at earliest {self.after}")

@@ -1,6 +1,6 @@
-"""What is wrong with a GeoJSON value (RFC 7946), as far as it shows without computing.
+"""Check the structure of GeoJSON (RFC 7946) without geometric computations.
 
-Allowed is what App Engine allows: one geometry of six kinds, bare or in a Feature. No library is needed.
+As in App Engine, a value is one geometry of six types, bare or in a Feature.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from localrun.descriptor.types.base import Notes, describe_type, format_value, type_mismatch
+from localrun.descriptor.types.base import Notes, format_value, type_mismatch
 from localrun.suggestions import did_you_mean
 
-# how many lists there are around a position
+# levels of lists around a position
 NESTING = {
     "Point": 0,
     "MultiPoint": 1,
@@ -23,15 +23,15 @@ NESTING = {
 }
 _COLLECTIONS = ("FeatureCollection", "GeometryCollection")
 _SUBTYPES = ("Circle", "Rectangle")
-_MOST = 20  # problems told of one geometry
+_MAX_PROBLEMS = 20  # reported per geometry
 _LEVELS = ("position", "list of positions", "list of rings or lines", "list of polygons")
-_SQUARE = 1e-6  # how far from zero the cosine of a right angle may be
+_MAX_COSINE = 1e-6  # of a right angle
 
 Path = tuple[int, ...]
 
 
 def check(value: Any, notes: Notes) -> dict[str, Any] | None:
-    """Check the structure of a GeoJSON value; the bare geometry in it, None when it is unfit."""
+    """Check a GeoJSON value; return the bare geometry in it, or None if it is invalid."""
     before = len(notes.problems)
     found = _feature(value, notes) if _type_of(value) == "Feature" else _geometry(value, notes)
     return found if len(notes.problems) == before else None
@@ -44,14 +44,12 @@ def _type_of(value: Any) -> Any:
 def _feature(value: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
     inner = value.get("geometry")
     if inner is None:
-        notes.error("is a Feature without a geometry", "give it a geometry")
+        notes.error("the Feature has no geometry", "add 'geometry'")
         return None
     found = _geometry(inner, notes.child("geometry"))
     properties = value.get("properties")
     if properties is not None and not isinstance(properties, dict):
-        notes.child("properties").error(
-            f"are {describe_type(properties)}, not an object", "write an object or null"
-        )
+        notes.child("properties").error(type_mismatch(properties, "an object"), "use an object or null")
     elif properties:
         _properties(properties, found, notes.child("properties"))
     return found
@@ -77,9 +75,9 @@ def _properties(properties: dict[str, Any], geometry: dict[str, Any] | None, not
 def _radius(properties: dict[str, Any], notes: Notes) -> None:
     radius = properties.get("radius")
     if radius is None:
-        notes.error("of a Circle have no radius", "add radius: a number greater than 0")
+        notes.error("the Circle has no radius", "add 'radius' with a number greater than 0")
     elif not _is_number(radius) or radius <= 0:
-        notes.child("radius").error(f"{format_value(radius)} is no radius", "write a number greater than 0")
+        notes.child("radius").error(f"invalid radius {format_value(radius)}", "use a number greater than 0")
 
 
 def _has_shape(subtype: str, geometry: dict[str, Any]) -> bool:
@@ -90,41 +88,41 @@ def _has_shape(subtype: str, geometry: dict[str, Any]) -> bool:
 
 
 def _is_square(ring: list[Any]) -> bool:
-    """Whether all angles are right ones."""
+    """Return whether all angles are right angles."""
     corners = [*ring, ring[1]]
     for (x1, y1, *_), (x2, y2, *_), (x3, y3, *_) in zip(corners, corners[1:], corners[2:], strict=False):
         ax, ay, bx, by = x2 - x1, y2 - y1, x3 - x2, y3 - y2
-        if abs(ax * bx + ay * by) > _SQUARE * math.hypot(ax, ay) * math.hypot(bx, by):
+        if abs(ax * bx + ay * by) > _MAX_COSINE * math.hypot(ax, ay) * math.hypot(bx, by):
             return False
     return True
 
 
 def _geometry(value: Any, notes: Notes) -> dict[str, Any] | None:
     if not isinstance(value, dict):
-        notes.error(type_mismatch(value, "a GeoJSON object"), "give a GeoJSON object")
+        notes.error(type_mismatch(value, "a GeoJSON object"), "pass a GeoJSON object")
         return None
     name = value.get("type")
     if not isinstance(name, str) or name not in NESTING:
         notes.error(*_unknown(name))
         return None
     if "coordinates" not in value:
-        notes.error(f"is a {name} without coordinates", "add them")
+        notes.error(f"the {name} has no coordinates", "add 'coordinates'")
         return None
     for problems, (path, message, remedy) in enumerate(_coordinates(name, value["coordinates"])):
         _at(notes.child("coordinates"), path).error(message, remedy)
-        if problems + 1 == _MOST:
+        if problems + 1 == _MAX_PROBLEMS:
             break
     return value
 
 
 def _unknown(name: Any) -> tuple[str, str]:
-    allowed = f"write one of: {', '.join(NESTING)}"
+    allowed = f"expected one of: {', '.join(NESTING)}"
     if name is None:
-        return "has no type", allowed
+        return "missing type", allowed
     if name in _COLLECTIONS:
-        return f"is a {name}, which App Engine does not take", "give one geometry, or use an array of them"
+        return f"App Engine does not accept a {name}", "use a single geometry, or an array of geometries"
     if name == "Feature":
-        return "is a Feature in a Feature", "give the geometry itself"
+        return "a Feature cannot contain a Feature", "use the geometry itself"
     guess = did_you_mean(name, [*NESTING, "Feature"]) if isinstance(name, str) else ""
     return f"unknown type {format_value(name)}", guess or allowed
 
@@ -135,16 +133,16 @@ def _at(notes: Notes, path: Path) -> Notes:
     return notes
 
 
-Found = Iterator[tuple[Path, str, str]]  # where, what is wrong, the remedy
+Found = Iterator[tuple[Path, str, str]]  # path, message, remedy
 
 
 def _coordinates(name: str, value: Any) -> Found:
     level = NESTING[name]
     if value == [] and name.startswith("Multi"):
-        return  # a geometry without parts is allowed
+        return  # an empty multi-part geometry is allowed
     if _is_off(value, level):
-        wanted = "[" * (level + 1)
-        yield (), f"those of a {name} begin with {wanted}, not with {_begin(value)}", "correct the nesting"
+        message = f"the coordinates of a {name} must start with {'[' * (level + 1)}, not with {_begin(value)}"
+        yield (), message, "correct the nesting"
         return
     bad = False
     for problem in _nested(value, level, ()):
@@ -157,7 +155,7 @@ def _coordinates(name: str, value: Any) -> Found:
 
 
 def _depth(value: Any) -> int:
-    """How many lists there are around the first number; -1 when there is none."""
+    """Return the number of lists around the first number, or -1 without a number."""
     depth = 0
     while type(value) is list and value:
         value, depth = value[0], depth + 1
@@ -178,12 +176,12 @@ def _nested(value: Any, level: int, path: Path) -> Found:
         yield from _position(value, path)
         return
     if type(value) is not list:
-        yield path, type_mismatch(value, f"a {_LEVELS[level]}"), "put it into [ ]"
+        yield path, type_mismatch(value, f"a {_LEVELS[level]}"), "put it in [ ]"
         return
     if not value:
-        yield path, f"is an empty {_LEVELS[level]}", "leave it out, or fill it"
+        yield path, f"empty {_LEVELS[level]}", "fill or remove it"
     for index, item in enumerate(value):
-        # the usual case, spelled out: it is most of the time that a large geometry takes
+        # a fast path for the usual case, which dominates the time of a large geometry
         if level == 1 and type(item) is list and len(item) == 2 and type(item[0]) is type(item[1]) is float:
             continue
         yield from _nested(item, level - 1, (*path, index))
@@ -193,11 +191,12 @@ def _position(value: Any, path: Path) -> Found:
     if type(value) is not list:
         yield path, type_mismatch(value, "a position"), "write [x, y]"
     elif len(value) < 2:
-        yield path, f"a position has 2 numbers or more, not {len(value)}", "write [x, y]"
+        numbers = "1 number" if value else "0 numbers"
+        yield path, f"a position has {numbers}, expected at least 2", "write [x, y]"
     else:
         for index, number in enumerate(value):
             if not _is_number(number):
-                yield (*path, index), f"{format_value(number)} is no finite number", "write a number"
+                yield (*path, index), f"invalid coordinate {format_value(number)}", "use a finite number"
 
 
 def _is_number(value: Any) -> bool:
@@ -216,25 +215,25 @@ def _lines(value: list[Any], level: int, path: Path) -> Iterator[tuple[Path, lis
 
 def _line(line: list[Any], path: Path) -> Found:
     if len(line) < 2:
-        yield path, "a line has 2 positions or more, not 1", "add positions"
+        yield path, "a line has 1 position, expected at least 2", "add positions"
     elif all(position[:2] == line[0][:2] for position in line):
-        yield path, f"all positions of the line are {line[0][:2]}", "add another position"
+        yield path, f"all positions of the line are {line[0][:2]}", "add a different position"
 
 
 def _ring(ring: list[Any], path: Path) -> Found:
     if ring[0] != ring[-1]:
         yield (
             path,
-            f"the ring is not closed: it begins at {format_value(ring[0])}"
+            f"the ring is not closed: it starts at {format_value(ring[0])}"
             f" and ends at {format_value(ring[-1])}",
-            f"add {format_value(ring[0])} at its end",
+            f"append {format_value(ring[0])}",
         )
     elif len(ring) < 4:
-        yield path, f"a ring has 4 positions or more, not {len(ring)}", "add positions"
+        yield path, f"a ring has {len(ring)} positions, expected at least 4", "add positions"
 
 
 def has_extra_numbers(geometry: dict[str, Any]) -> bool:
-    """Whether a position of a checked geometry has more than three numbers."""
+    """Return whether a position of a valid geometry has more than three numbers."""
     level = NESTING[geometry["type"]]
     value = geometry["coordinates"]
     if level == 0:

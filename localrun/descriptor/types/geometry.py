@@ -1,4 +1,4 @@
-"""The type geometry: GeoJSON, as an object or as the text of one."""
+"""The type geometry: GeoJSON as an object or a string."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import msgspec
 from localrun.descriptor.types import geojson, validity
 from localrun.descriptor.types.base import DataType, Notes, check_encodable, format_value, type_mismatch
 
-_EXAMPLE = "give a GeoJSON object, its text, or a file: @cell.geojson"
-_TOO_DEEP = "is nested too deeply"
+_EXAMPLE = "pass GeoJSON as an object, a string or a file, e.g. @cell.geojson"
+_TOO_DEEP = "nested too deeply"
 
 
 class Geometry(DataType, frozen=True):
-    """One geometry, bare or in a Feature.
+    """A geometry, bare or in a Feature.
 
-    App Engine: Point, LineString, Polygon and their Multi forms; a Feature may have the `subType` Circle,
-    with a `radius`, or Rectangle in its properties; polygons must be valid.
+    App Engine allows Point, LineString, Polygon and their Multi forms. The properties of a Feature may have
+    the `subType` Circle (with a `radius`) or Rectangle. Polygons must be valid.
     """
 
     id: ClassVar[str] = "geometry"
     text_limit: ClassVar[int] = 64 * 1024**2
 
     def validate(self, value: Any, notes: Notes) -> Any:
-        """Take an object, or the text of one. What knows its own GeoJSON (shapely) is asked for it."""
+        """Check an object, a string, or an object with a `__geo_interface__` (shapely)."""
         value = getattr(value, "__geo_interface__", value)
         if isinstance(value, str):
             return self.parse(value, notes)
         if not isinstance(value, dict):
             notes.error(type_mismatch(value, "a geometry"), _EXAMPLE)
             return None
-        text = _written(value, notes)
+        text = _to_json_text(value, notes)
         if text is None:
             return None
         found = self._checked(text, value, notes)
@@ -41,9 +41,9 @@ class Geometry(DataType, frozen=True):
         return found
 
     def parse(self, text: str, notes: Notes) -> Any:
-        """Take a text that holds one geometry, as it is."""
+        """Check the text of one geometry and return it unchanged."""
         if not text.strip():
-            notes.error("is blank", _EXAMPLE)
+            notes.error("must not be blank", _EXAMPLE)
             return None
         return self._checked(text, text, notes) if check_encodable(text, notes) else None
 
@@ -59,17 +59,17 @@ class Geometry(DataType, frozen=True):
         return value if len(notes.problems) == before else None
 
     def to_text(self, value: Any) -> str:
-        """The text verbatim; an object without blanks."""
+        """Return a string unchanged, and an object as JSON without spaces."""
         return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
-def _written(value: dict[str, Any], notes: Notes) -> str | None:
+def _to_json_text(value: dict[str, Any], notes: Notes) -> str | None:
     try:
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
     except RecursionError:
         notes.error(_TOO_DEEP, _EXAMPLE)
     except (TypeError, ValueError) as error:
-        notes.error(f"{format_value(value)} cannot be written as JSON: {error}", _EXAMPLE)
+        notes.error(f"cannot write {format_value(value)} as JSON: {error}", _EXAMPLE)
     return None
 
 
@@ -79,8 +79,8 @@ def _read(text: str, notes: Notes) -> Any:
     except RecursionError:
         notes.error(_TOO_DEEP, _EXAMPLE)
     except msgspec.ValidationError:
-        notes.error(f"{format_value(text)} holds a number that is too large", "write smaller coordinates")
+        notes.error(f"number too large in {format_value(text)}", "use smaller coordinates")
     except (msgspec.DecodeError, UnicodeError) as error:
-        said = str(error).removeprefix("JSON is malformed: ")
-        notes.error(f"{format_value(text)} is not JSON: {said}", _EXAMPLE)
+        reason = str(error).removeprefix("JSON is malformed: ")
+        notes.error(f"invalid JSON {format_value(text)}: {reason}", _EXAMPLE)
     return None

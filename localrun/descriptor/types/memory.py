@@ -1,4 +1,4 @@
-"""Amounts of memory as a descriptor writes them: `2Gi`, `1.5 G`, `10MB`, `8kb`."""
+"""Memory and file sizes in a descriptor: `2Gi`, `1.5 G`, `10MB`, `8kb`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 from typing import NamedTuple
 
 _NUMBER = r"(0|[1-9][0-9]*)(?:\.([0-9]+))?\s*"
-# also the grammar of the schema, which does not look at what follows
+# the grammar of the schema, which ignores the rest
 _PREFIXED = _NUMBER + r"(Ki|Mi|Gi|Ti|Pi|Ei|Zi|Yi|k|M|G|T|P|E|Z|Y|R|Q)(.*)"
 _BARE = _NUMBER + r"()(B|Byte|byte|b|bit|)"
 _BITS = ("b", "bit")
 _BYTES = ("B", "Byte", "byte")
-_LONGEST = 64
+_MAX_LENGTH = 64
 
 
 class Memory(NamedTuple):
-    """An amount: its bytes (rounded up), its prefix, and what stands behind the prefix."""
+    """A size: its bytes (rounded up), its prefix, and the text after the prefix."""
 
     bytes: int
     prefix: str
@@ -24,13 +24,13 @@ class Memory(NamedTuple):
 
     @property
     def has_unit(self) -> bool:
-        """Whether it ends in a unit that App Engine knows."""
+        """Whether it ends in a unit that App Engine supports."""
         return self.unit in _BYTES + _BITS
 
 
 def parse(text: str) -> Memory | None:
-    """Read an amount; None when it begins like none."""
-    if len(text) > _LONGEST:
+    """Parse a size; return None if it is invalid."""
+    if len(text) > _MAX_LENGTH:
         return None
     found = re.fullmatch(_PREFIXED, text, re.ASCII | re.DOTALL) or re.fullmatch(_BARE, text, re.ASCII)
     if found is None:

@@ -1,4 +1,4 @@
-"""Integers and numbers, their ranges, and how Java spells them."""
+"""Integers and numbers, their ranges, and their spelling in Java."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from localrun.descriptor.types.base import DataType, Notes, format_value, type_mismatch
 
-_LEAST, _MOST = -(2**31), 2**31 - 1  # App Engine: 32 bits
+_MIN, _MAX = -(2**31), 2**31 - 1  # App Engine: 32 bits
 _BASES = (
     (r"[-+]?[0-9]+", 10),
     (r"[-+]?0[bB]_?[01]+(?:_[01]+)*", 2),
@@ -25,7 +25,7 @@ _WORDS = ("nan", "inf", "-inf")  # in any letter case
 
 
 class _Ranged(DataType, frozen=True):
-    """A type with an order; a bound that is None does not count."""
+    """A type with bounds; a bound of None does not apply."""
 
     gt: float | None = None
     lt: float | None = None
@@ -33,74 +33,70 @@ class _Ranged(DataType, frozen=True):
     leq: float | None = None
 
     def check_range(self, value: float, notes: Notes) -> None:
-        """Refuse a value outside of the bounds; NaN is outside of none (App Engine)."""
-        said = format_value(value)
+        """Report a value outside of the bounds; NaN satisfies every bound (App Engine)."""
+        shown = format_value(value)
         if self.gt is not None and value <= self.gt:
-            notes.error(f"{said} is not greater than {self.gt}", f"give a value greater than {self.gt}")
+            notes.error(f"{shown} is not greater than {self.gt}", f"use a value greater than {self.gt}")
         if self.geq is not None and value < self.geq:
-            notes.error(f"{said} is less than {self.geq}", f"give a value of at least {self.geq}")
+            notes.error(f"{shown} is less than {self.geq}", f"use a value of at least {self.geq}")
         if self.lt is not None and value >= self.lt:
-            notes.error(f"{said} is not less than {self.lt}", f"give a value less than {self.lt}")
+            notes.error(f"{shown} is not less than {self.lt}", f"use a value less than {self.lt}")
         if self.leq is not None and value > self.leq:
-            notes.error(f"{said} is greater than {self.leq}", f"give a value of at most {self.leq}")
+            notes.error(f"{shown} is greater than {self.leq}", f"use a value of at most {self.leq}")
 
 
 class Integer(_Ranged, frozen=True):
-    """A whole number of 32 bits."""
+    """A 32-bit integer."""
 
     id: ClassVar[str] = "integer"
 
     def validate(self, value: Any, notes: Notes) -> int | None:
-        """Take integers; `3.0` with a warning; never true, false or text."""
+        """Check an integer. `3.0` is accepted with a warning, booleans and strings never."""
         if isinstance(value, Real) and not isinstance(value, Integral) and float(value).is_integer():
             notes.warn_divergence("integer_fraction")
             value = int(float(value))
         if isinstance(value, bool) or not isinstance(value, Integral):
-            remedy = "leave the quotes out" if isinstance(value, str) else "give a whole number"
+            remedy = "remove the quotes" if isinstance(value, str) else "use a whole number"
             notes.error(type_mismatch(value, "an integer"), remedy)
             return None
         return self._checked(int(value), notes)
 
     def parse(self, text: str, notes: Notes) -> int | None:
-        """Take decimal digits; base 2, 8 and 16 and `_` with a warning."""
+        """Check decimal digits. Base 2, 8 and 16 and `_` are accepted with a warning."""
         for pattern, base in _BASES:
             if len(text) <= _MAX_DIGITS and re.fullmatch(pattern, text):
                 if base != 10 or "_" in text:
                     notes.warn_divergence("integer_spelling")
                 return self._checked(int(text, base), notes)
-        notes.error(f"found {format_value(text)}, not an integer", "write decimal digits alone, such as 42")
+        notes.error(f"invalid integer {format_value(text)}", "expected e.g. 42")
         return None
 
     def _checked(self, value: int, notes: Notes) -> int | None:
-        if not _LEAST <= value <= _MOST:
-            notes.error(
-                f"{format_value(value)} does not fit in 32 bits", f"give a value from {_LEAST} to {_MOST}"
-            )
+        if not _MIN <= value <= _MAX:
+            notes.error(f"{format_value(value)} is out of range", f"use a value from {_MIN} to {_MAX}")
             return None
         self.check_range(value, notes)
         return value
 
 
 class Number(_Ranged, frozen=True):
-    """A number of double precision."""
+    """A double-precision number."""
 
     id: ClassVar[str] = "number"
     infinity_allowed: bool = False
     nan_allowed: bool = False
 
     def validate(self, value: Any, notes: Notes) -> int | float | str | None:
-        """Take numbers, and texts that spell one; such a text reaches the task as it is (App Engine)."""
+        """Check a number, or a string of one, which is passed to the task unchanged (App Engine)."""
         if isinstance(value, str):
             found = _parse(value)
             if found is None:
-                notes.error(
-                    f"{format_value(value)} is no number", "write it without quotes, or nan, inf, -inf"
-                )
+                notes.error(f"invalid number {format_value(value)}", "expected e.g. 1.5, 2e-3, nan, inf")
                 return None
             self._check(found, notes)
             return value
         if isinstance(value, bool) or not isinstance(value, Real):
-            notes.error(type_mismatch(value, "a number"), "give a number")
+            notes.error(type_mismatch(value, "a number"), "use a number")
             return None
         return self._of(value, notes)
 
@@ -109,16 +105,16 @@ class Number(_Ranged, frozen=True):
             number = int(value) if isinstance(value, Integral) else float(value)
             float(number)
         except OverflowError:
-            notes.error(f"{format_value(value)} is larger than a number can be", "give a smaller one")
+            notes.error(f"{format_value(value)} is out of range", "use a smaller number")
             return None
         self._check(number, notes)
         return number
 
     def parse(self, text: str, notes: Notes) -> int | float | None:
-        """Take what App Engine takes: Java's spellings, and nan, inf, -inf in any letter case."""
+        """Check a number in Java's spellings, or nan, inf, -inf in any letter case, as App Engine does."""
         found = _parse(text)
         if found is None:
-            notes.error(f"found {format_value(text)}, not a number", "write for example 1.5, 2e-3, nan, inf")
+            notes.error(f"invalid number {format_value(text)}", "expected e.g. 1.5, 2e-3, nan, inf")
             return None
         self._check(found, notes)
         return found
@@ -126,24 +122,24 @@ class Number(_Ranged, frozen=True):
     def _check(self, value: float, notes: Notes) -> None:
         if math.isnan(value):
             if not self.nan_allowed:
-                notes.error("is not a number (nan)", "give a number, or set nan_allowed: true")
+                notes.error("nan is not allowed", "use a number, or set nan_allowed: true")
             return
         if math.isinf(value) and not self.infinity_allowed:
-            notes.error("is infinite", "give a finite number, or set infinity_allowed: true")
+            notes.error("infinity is not allowed", "use a finite number, or set infinity_allowed: true")
             return
         self.check_range(value, notes)
 
     def to_text(self, value: Any) -> str:
-        """What App Engine would write: `5`, `-5.5`, `1.0E10`, `nan`."""
+        """Return the text that App Engine would write: `5`, `-5.5`, `1.0E10`, `nan`."""
         return _java(value) if isinstance(value, float) else str(value)
 
     def to_json(self, value: Any) -> Any:
-        """The number; `nan`, `inf`, `-inf` as text, since JSON has no such numbers."""
+        """Return the number, or the strings `nan`, `inf` or `-inf`, which JSON numbers cannot express."""
         return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def is_java_number(text: str) -> bool:
-    """Whether Java's own `Double.parseDouble` reads it, as App Engine's arrays demand."""
+    """Return whether Java's `Double.parseDouble` reads the text, as App Engine's arrays require."""
     return text in _JAVA_WORDS or text.lower() not in _WORDS
 
 
@@ -154,7 +150,7 @@ def _parse(text: str) -> int | float | None:
     if len(text) <= _MAX_DIGITS and re.fullmatch(r"[-+]?[0-9]+", text):
         number = int(text)
         return number if abs(number) < 10**308 else float(text)
-    # Java ends a literal with f or d; in hexadecimal they are digits unless an exponent came before
+    # a Java literal may end in f or d; in hexadecimal they are digits unless there is an exponent
     bare = text[:-1] if text[-1:] in ("d", "D", "f", "F") else text
     if re.fullmatch(_DECIMAL, bare):
         return float(bare)
@@ -169,7 +165,7 @@ def _from_hex(text: str) -> float:
 
 
 def _java(value: float) -> str:
-    """Spell a number as Java's `Double.toString`, but nan and infinity as App Engine's documentation."""
+    """Format a number like Java's `Double.toString`, but nan and infinity like App Engine's documentation."""
     text = repr(value)
     if not math.isfinite(value) or value == 0 or 1e-3 <= abs(value) < 1e7:
         return text

@@ -1,4 +1,4 @@
-"""The parameter types by the name that a descriptor uses."""
+"""The parameter types by their names in a descriptor."""
 
 from __future__ import annotations
 

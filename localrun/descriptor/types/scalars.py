@@ -1,17 +1,10 @@
-"""The types whose value is one word or one text: boolean, string, enumeration."""
+"""The scalar types boolean, string and enumeration."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from localrun.descriptor.types.base import (
-    DataType,
-    Notes,
-    check_encodable,
-    describe_type,
-    format_value,
-    type_mismatch,
-)
+from localrun.descriptor.types.base import DataType, Notes, check_encodable, format_value, type_mismatch
 from localrun.suggestions import did_you_mean
 
 
@@ -21,33 +14,31 @@ class Boolean(DataType, frozen=True):
     id: ClassVar[str] = "boolean"
 
     def validate(self, value: Any, notes: Notes) -> bool | None:
-        """Take true and false only."""
+        """Check for true or false."""
         if isinstance(value, bool):
             return value
-        notes.error(type_mismatch(value, "a boolean"), "give true or false, without quotes")
+        notes.error(type_mismatch(value, "a boolean"), "use true or false, without quotes")
         return None
 
     def parse(self, text: str, notes: Notes) -> bool | None:
-        """Take both words in any letter case.
+        """Check for `true` or `false` in any letter case.
 
-        App Engine: everything but "true" is read as false, in silence; here it is refused.
+        App Engine silently reads every other word as false.
         """
         word = text.lower()
         if word in ("true", "false"):
             return word == "true"
-        notes.error(
-            f"found {format_value(text)}, not a boolean (App Engine would read it as false)",
-            "write true or false",
-        )
+        message = f"invalid boolean {format_value(text)} (App Engine would read it as false)"
+        notes.error(message, "use true or false")
         return None
 
     def to_text(self, value: Any) -> str:
-        """`true` or `false`."""
+        """Return `true` or `false`."""
         return "true" if value else "false"
 
 
 class String(DataType, frozen=True):
-    """A text. Lengths are counted in UTF-16 units, as App Engine: an emoji counts two."""
+    """A string. Its length is counted in UTF-16 units, as in App Engine: an emoji counts twice."""
 
     id: ClassVar[str] = "string"
     text_limit: ClassVar[int] = 16 * 1024**2
@@ -55,55 +46,46 @@ class String(DataType, frozen=True):
     max_length: int | None = None
 
     def validate(self, value: Any, notes: Notes) -> str | None:
-        """Take a text of a length that is allowed."""
+        """Check a string and its length."""
         if not isinstance(value, str):
-            notes.error(type_mismatch(value, "text"), "put it in quotes")
+            notes.error(type_mismatch(value, "a string"), "put it in quotes")
             return None
         return self.parse(value, notes)
 
     def parse(self, text: str, notes: Notes) -> str | None:
-        """Take it as it is."""
+        """Check the length."""
         if not check_encodable(text, notes):
             return None
         length = len(text.encode("utf-16-le")) // 2
+        shown = f"{format_value(text)} has {length} character{'' if length == 1 else 's'}"
         if length < self.min_length:
-            notes.error(
-                f"{format_value(text)} {_count(length)}, fewer than {self.min_length}", "make it longer"
-            )
+            notes.error(f"{shown}, expected at least {self.min_length}", "use a longer string")
         if self.max_length is not None and length > self.max_length:
-            notes.error(
-                f"{format_value(text)} {_count(length)}, more than {self.max_length}", "make it shorter"
-            )
+            notes.error(f"{shown}, expected at most {self.max_length}", "use a shorter string")
         return text
 
 
 class Enumeration(DataType, frozen=True):
-    """One of some texts."""
+    """One of a fixed list of strings."""
 
     id: ClassVar[str] = "enumeration"
     values: tuple[str, ...] = ()
 
     def validate(self, value: Any, notes: Notes) -> str | None:
-        """Take one of the values."""
+        """Check for one of the values."""
         if not isinstance(value, str):
             remedy = "put it in quotes"
             if isinstance(value, bool):
                 remedy += ": YAML reads yes, no, on and off as booleans"
-            notes.error(f"{format_value(value)} is {describe_type(value)}, not text", remedy)
+            notes.error(type_mismatch(value, "a string"), remedy)
             return None
         return self.parse(value, notes)
 
     def parse(self, text: str, notes: Notes) -> str | None:
-        """Take one of the values, letter for letter."""
+        """Check for one of the values; letter case matters."""
         if text in self.values:
             return text
         allowed = ", ".join(self.values[:20]) + (", ..." if len(self.values) > 20 else "")
-        notes.error(
-            f"{format_value(text)} is not one of: {allowed}",
-            did_you_mean(text, self.values) or "take one of them",
-        )
+        message = f"invalid value {format_value(text)}, expected one of: {allowed}"
+        notes.error(message, did_you_mean(text, self.values) or "use one of them")
         return None
-
-
-def _count(length: int) -> str:
-    return "has 1 character" if length == 1 else f"has {length} characters"

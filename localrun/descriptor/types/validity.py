@@ -1,6 +1,6 @@
-"""Whether polygons are valid by the rules of OGC, and where they are not.
+"""Check that polygons are valid by the OGC rules.
 
-App Engine asks JTS; shapely is the same algorithm. It is imported when the first polygon is looked at.
+App Engine uses JTS; shapely has the same algorithm. It is imported when the first polygon is checked.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from typing import Any
 
 from localrun.descriptor.types.base import Notes
 
-_REMEDY = "correct it there, or repair it with shapely.make_valid"
+_REMEDY = "correct the polygon at this position, or repair it with shapely.make_valid"
 _WORDS = {
-    "Self-intersection": "it crosses or touches itself",
+    "Self-intersection": "the polygon crosses or touches itself",
     "Ring Self-intersection": "a ring crosses or touches itself",
-    "Hole lies outside shell": "a hole lies outside of its polygon",
-    "Holes are nested": "a hole lies within another",
-    "Nested holes": "a hole lies within another",
-    "Nested shells": "a polygon lies within another",
-    "Interior is disconnected": "its holes cut it into pieces",
-    "Duplicate Rings": "two rings are the same",
-    "Too few points in geometry component": "a ring has fewer than 3 different positions",
+    "Hole lies outside shell": "a hole is outside its polygon",
+    "Holes are nested": "a hole is inside another hole",
+    "Nested holes": "a hole is inside another hole",
+    "Nested shells": "a polygon is inside another one",
+    "Interior is disconnected": "its holes split the polygon into pieces",
+    "Duplicate Rings": "two rings are identical",
+    "Too few points in geometry component": "a ring has fewer than 3 distinct positions",
 }
 
 
 def check(geometry: dict[str, Any], notes: Notes) -> None:
-    """Refuse polygons that are not valid; their structure has been checked."""
+    """Report invalid polygons in a geometry of correct structure."""
     if geometry["type"] == "Polygon":
         reason = _reason([geometry["coordinates"]])
     elif geometry["type"] == "MultiPolygon":
@@ -34,7 +34,7 @@ def check(geometry: dict[str, Any], notes: Notes) -> None:
     else:
         return
     if reason is not None:
-        notes.error(f"is not valid: {_said(reason)}", _REMEDY)
+        notes.error(f"invalid geometry: {_describe(reason)}", _REMEDY)
 
 
 def _reason(polygons: list[Any]) -> str | None:
@@ -48,7 +48,7 @@ def _reason(polygons: list[Any]) -> str | None:
         np.array(positions, dtype=float).reshape(-1, 2),
         (_offsets(rings), _offsets(polygons), np.array([0, len(polygons)])),
     )[0]
-    # coordinates near the largest number overflow inside, which makes the geometry invalid, no more
+    # coordinates near the largest float overflow, which only makes the geometry invalid
     with np.errstate(all="ignore"):
         return None if shapely.is_valid(made) else str(shapely.is_valid_reason(made))
 
@@ -59,7 +59,7 @@ def _offsets(parts: Iterable[list[Any]]) -> Any:
     return np.cumsum([0, *(len(part) for part in parts)])
 
 
-def _said(reason: str) -> str:
+def _describe(reason: str) -> str:
     found = re.fullmatch(r"([^\[]*)\[([^\]]*)\]", reason)
     if found is None:
         return reason

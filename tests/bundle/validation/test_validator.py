@@ -60,7 +60,11 @@ def test_a_wrong_descriptor_is_told_with_places_and_the_code_of_the_schema(tmp_p
     ("members", "code", "words"),
     [
         ({}, "APPE-internal-descriptor-extraction-error", "empty zip"),
-        ({"descriptor.yml": b"a: [", NAME: b"x"}, "APPE-internal-descriptor-extraction-error", "not YAML"),
+        (
+            {"descriptor.yml": b"a: [", NAME: b"x"},
+            "APPE-internal-descriptor-extraction-error",
+            "invalid YAML",
+        ),
         ({"descriptor.yml": DESCRIPTOR.encode()}, "", "no image archive"),
         ({NAME: image()}, "APPE-internal-bundle-validation-error", "no descriptor"),
         (

@@ -1,4 +1,4 @@
-"""GeoJSON as App Engine takes it: what is allowed, and what is wrong with the rest, with where."""
+"""GeoJSON as App Engine accepts it, and the position of every problem in the rest."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def feature(geometry: Any, properties: Any = None) -> dict[str, Any]:
 
 
 def look(value: Any) -> Notes:
-    """Check it as text, as a file would hold it."""
+    """Check a value in text form, like the content of a file."""
     notes = Notes("g")
     Geometry().parse(value if isinstance(value, str) else json.dumps(value), notes)
     return notes
@@ -75,79 +75,85 @@ def test_a_geometry_that_is_allowed_is_taken(value: Any) -> None:
     [
         (
             shape("Polygon", [[[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]]),
-            "g: is not valid: it crosses or touches itself at [1, 1]",
+            "g: invalid geometry: the polygon crosses or touches itself at [1, 1]",
         ),
         (
             shape("MultiPolygon", [[SQUARE], [[[1, 1], [2, 1], [2, 2], [1, 1]]]]),
-            "g: is not valid: a polygon lies within another at [1, 1]",
+            "g: invalid geometry: a polygon is inside another one at [1, 1]",
         ),
         (
             shape("Polygon", [SQUARE, [[6, 6], [7, 6], [7, 7], [6, 6]]]),
-            "g: is not valid: a hole lies outside of its polygon at [6, 6]",
+            "g: invalid geometry: a hole is outside its polygon at [6, 6]",
         ),
         (
             shape("Polygon", [[[0, 0], [1, 1], [1, 1], [0, 0]]]),
-            "g: is not valid: a ring has fewer than 3 different positions at [0, 0]",
+            "g: invalid geometry: a ring has fewer than 3 distinct positions at [0, 0]",
         ),
         (
             shape("Polygon", [[[0, 0], [1, 0], [1, 1]]]),
-            "g.coordinates.0: the ring is not closed: it begins at [0, 0] and ends at [1, 1]",
+            "g.coordinates.0: the ring is not closed: it starts at [0, 0] and ends at [1, 1]",
         ),
         (
             shape("Polygon", [[[0, 0], [1, 0], [0, 0]]]),
-            "g.coordinates.0: a ring has 4 positions or more, not 3",
+            "g.coordinates.0: a ring has 3 positions, expected at least 4",
         ),
-        (shape("Polygon", SQUARE), "g.coordinates: those of a Polygon begin with [[[, not with [["),
-        (shape("Point", [[1, 2]]), "g.coordinates: those of a Point begin with [, not with [["),
-        (shape("Point", 5), "g.coordinates: those of a Point begin with [, not with 5"),
-        (shape("Point", None), "g.coordinates: null is not a position"),
-        (shape("Point", [1]), "g.coordinates: a position has 2 numbers or more, not 1"),
-        (shape("Point", []), "g.coordinates: a position has 2 numbers or more, not 0"),
-        (shape("Point", [1, "2"]), "g.coordinates.1: '2' is no finite number"),
-        (shape("Point", [True, 2]), "g.coordinates.0: true is no finite number"),
-        (shape("Point", [10**400, 2]), "g.coordinates.0: an integer of 1329 bits is no finite number"),
-        (shape("LineString", [[1, 1]]), "g.coordinates: a line has 2 positions or more, not 1"),
+        (
+            shape("Polygon", SQUARE),
+            "g.coordinates: the coordinates of a Polygon must start with [[[, not with [[",
+        ),
+        (
+            shape("Point", [[1, 2]]),
+            "g.coordinates: the coordinates of a Point must start with [, not with [[",
+        ),
+        (shape("Point", 5), "g.coordinates: the coordinates of a Point must start with [, not with 5"),
+        (shape("Point", None), "g.coordinates: expected a position, got null"),
+        (shape("Point", [1]), "g.coordinates: a position has 1 number, expected at least 2"),
+        (shape("Point", []), "g.coordinates: a position has 0 numbers, expected at least 2"),
+        (shape("Point", [1, "2"]), "g.coordinates.1: invalid coordinate '2'"),
+        (shape("Point", [True, 2]), "g.coordinates.0: invalid coordinate true"),
+        (shape("Point", [10**400, 2]), "g.coordinates.0: invalid coordinate <1329-bit integer>"),
+        (shape("LineString", [[1, 1]]), "g.coordinates: a line has 1 position, expected at least 2"),
         (shape("LineString", [[1, 1], [1, 1, 5]]), "g.coordinates: all positions of the line are [1, 1]"),
-        (shape("LineString", {}), "g.coordinates: {} is an object, not a list of positions"),
-        (shape("Polygon", []), "g.coordinates: is an empty list of rings or lines"),
-        (shape("MultiPoint", [[1, 2], 3]), "g.coordinates.1: 3 is an integer, not a position"),
-        ({"type": "Point"}, "g: is a Point without coordinates"),
-        ({"coordinates": [1, 2]}, "g: has no type"),
+        (shape("LineString", {}), "g.coordinates: expected a list of positions, got {} (object)"),
+        (shape("Polygon", []), "g.coordinates: empty list of rings or lines"),
+        (shape("MultiPoint", [[1, 2], 3]), "g.coordinates.1: expected a position, got 3 (integer)"),
+        ({"type": "Point"}, "g: the Point has no coordinates"),
+        ({"coordinates": [1, 2]}, "g: missing type"),
         ({"type": ["Point"]}, "g: unknown type ['Point']"),
         (shape("polygon", []), "g: unknown type 'polygon'"),
         (
             {"type": "FeatureCollection", "features": []},
-            "g: is a FeatureCollection, which App Engine does not take",
+            "g: App Engine does not accept a FeatureCollection",
         ),
-        ({"type": "GeometryCollection"}, "g: is a GeometryCollection, which App Engine does not take"),
-        (feature(None), "g: is a Feature without a geometry"),
-        (feature(feature(FIT[0])), "g.geometry: is a Feature in a Feature"),
+        ({"type": "GeometryCollection"}, "g: App Engine does not accept a GeometryCollection"),
+        (feature(None), "g: the Feature has no geometry"),
+        (feature(feature(FIT[0])), "g.geometry: a Feature cannot contain a Feature"),
         (
             feature({"type": "GeometryCollection"}),
-            "g.geometry: is a GeometryCollection, which App Engine does not take",
+            "g.geometry: App Engine does not accept a GeometryCollection",
         ),
-        (feature(FIT[0], [1]), "g.properties: are a list, not an object"),
+        (feature(FIT[0], [1]), "g.properties: expected an object, got [1] (list)"),
         (feature(FIT[0], {"subType": "circle"}), "g.properties.subType: unknown subtype 'circle'"),
-        (feature(FIT[0], {"subType": "Circle"}), "g.properties: of a Circle have no radius"),
-        (feature(FIT[0], {"subType": "Circle", "radius": 0}), "g.properties.radius: 0 is no radius"),
-        (feature(FIT[0], {"subType": "Circle", "radius": "5"}), "g.properties.radius: '5' is no radius"),
-        ([1], "g: [1] is a list, not a GeoJSON object"),
-        ("[" * 100_000, "g: is nested too deeply"),
-        (" \n", "g: is blank"),
-        ("POINT (1 2)", "g: 'POINT (1 2)' is not JSON: invalid character (byte 0)"),
+        (feature(FIT[0], {"subType": "Circle"}), "g.properties: the Circle has no radius"),
+        (feature(FIT[0], {"subType": "Circle", "radius": 0}), "g.properties.radius: invalid radius 0"),
+        (feature(FIT[0], {"subType": "Circle", "radius": "5"}), "g.properties.radius: invalid radius '5'"),
+        ([1], "g: expected a GeoJSON object, got [1] (list)"),
+        ("[" * 100_000, "g: nested too deeply"),
+        (" \n", "g: must not be blank"),
+        ("POINT (1 2)", "g: invalid JSON 'POINT (1 2)': invalid character (byte 0)"),
         (
             '{"type": "Point", "coordinates": [1, NaN]}',
-            """g: '{"type": "Point", "coordinates": [1, NaN]}' is not JSON: invalid character (byte 37)""",
+            """g: invalid JSON '{"type": "Point", "coordinates": [1, NaN]}': invalid character (byte 37)""",
         ),
         (
             '{"coordinates": [1, -Infinity]}',
-            """g: '{"coordinates": [1, -Infinity]}' is not JSON: invalid character (byte 21)""",
+            """g: invalid JSON '{"coordinates": [1, -Infinity]}': invalid character (byte 21)""",
         ),
         (
             '{"coordinates": [1, 1e999]}',
-            """g: '{"coordinates": [1, 1e999]}' holds a number that is too large""",
+            """g: number too large in '{"coordinates": [1, 1e999]}'""",
         ),
-        ('{"type": "Point"', """g: '{"type": "Point"' is not JSON: Input data was truncated"""),
+        ('{"type": "Point"', """g: invalid JSON '{"type": "Point"': Input data was truncated"""),
     ],
     ids=lambda value: json.dumps(value)[:50],
 )
@@ -156,7 +162,7 @@ def test_what_is_wrong_with_a_geometry_is_told_with_where(value: Any, message: s
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
-    # Given an open ring, a short one and a position that is none
+    # Given an open ring, a short ring and invalid positions
     rings = [[[0, 0], [1, 0], [1, 1], [2, 2]], [[0, 0], [1, 0], [0, 0]]]
 
     assert len(told(shape("Polygon", rings))) == 2
@@ -238,7 +244,7 @@ def test_the_text_of_a_geometry_reaches_the_task_letter_for_letter(tmp_path: Pat
 
 
 def test_geometries_that_a_task_wrote_are_checked_each(tmp_path: Path) -> None:
-    # Given an array of two outlines, of which one is open
+    # Given an array of two outlines, one of them open
     folder = tmp_path / "outlines"
     folder.mkdir()
     (folder / "array.yml").write_text("size: 2")
@@ -248,11 +254,11 @@ def test_geometries_that_a_task_wrote_are_checked_each(tmp_path: Path) -> None:
     # When they are collected
     found = values.collect(make(None, {"outlines": {"id": "array", "subtype": "geometry"}}), tmp_path)
 
-    # Then the open one is named
+    # Then the open one is reported
     assert [problem.path for problem in found.problems] == ["outputs.outlines.1.coordinates.0"]
 
 
-@pytest.mark.parametrize(("text", "message"), [("  ", "is blank"), ("", "is empty"), ("{", "is not JSON")])
+@pytest.mark.parametrize(("text", "message"), [("  ", "is blank"), ("", "is empty"), ("{", "invalid JSON")])
 def test_a_geometry_output_without_content_is_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "g").write_text(text)
 

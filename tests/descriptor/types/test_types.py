@@ -1,4 +1,4 @@
-"""What each type takes, what it refuses, and how it is written."""
+"""Validation and text form of each type."""
 
 from __future__ import annotations
 
@@ -82,41 +82,41 @@ def test_a_value_that_fits_is_taken_as_it_is(kind: DataType, value: Any) -> None
 @pytest.mark.parametrize(
     ("kind", "value", "message"),
     [
-        (Boolean(), 1, "1 is an integer, not a boolean"),
-        (Boolean(), "true", "'true' is text, not a boolean"),
-        (Integer(), True, "true is a boolean, not an integer"),
-        (Integer(), "3", "'3' is text, not an integer"),
-        (Integer(), 3.5, "3.5 is a number, not an integer"),
-        (Integer(), None, "null is not an integer"),
-        (Integer(), 2**31, "2147483648 does not fit in 32 bits"),
-        (Integer(), -(10**4000), "an integer of 13288 bits does not fit in 32 bits"),
+        (Boolean(), 1, "expected a boolean, got 1 (integer)"),
+        (Boolean(), "true", "expected a boolean, got 'true' (string)"),
+        (Integer(), True, "expected an integer, got true (boolean)"),
+        (Integer(), "3", "expected an integer, got '3' (string)"),
+        (Integer(), 3.5, "expected an integer, got 3.5 (number)"),
+        (Integer(), None, "expected an integer, got null"),
+        (Integer(), 2**31, "2147483648 is out of range"),
+        (Integer(), -(10**4000), "<13288-bit integer> is out of range"),
         (Integer(gt=3), 3, "3 is not greater than 3"),
         (Integer(geq=3), 2, "2 is less than 3"),
         (Integer(lt=3), 3, "3 is not less than 3"),
         (Integer(leq=3), 4, "4 is greater than 3"),
-        (Number(), True, "true is a boolean, not a number"),
-        (Number(), [], "[] is a list, not a number"),
-        (Number(), "abc", "'abc' is no number"),
-        (Number(), "+inf", "'+inf' is no number"),
-        (Number(), "infinity", "'infinity' is no number"),
-        (Number(), "1_0.5", "'1_0.5' is no number"),
-        (Number(), 10**400, "an integer of 1329 bits is larger than a number can be"),
-        (Number(), math.nan, "is not a number (nan)"),
-        (Number(), "inf", "is infinite"),
+        (Number(), True, "expected a number, got true (boolean)"),
+        (Number(), [], "expected a number, got [] (list)"),
+        (Number(), "abc", "invalid number 'abc'"),
+        (Number(), "+inf", "invalid number '+inf'"),
+        (Number(), "infinity", "invalid number 'infinity'"),
+        (Number(), "1_0.5", "invalid number '1_0.5'"),
+        (Number(), 10**400, "<1329-bit integer> is out of range"),
+        (Number(), math.nan, "nan is not allowed"),
+        (Number(), "inf", "infinity is not allowed"),
         (Number(infinity_allowed=True, lt=5), math.inf, "inf is not less than 5"),
         (Number(leq=1), 1.4, "1.4 is greater than 1"),
-        (String(), 5, "5 is an integer, not text"),
-        (String(), "\ud800", "'\\ud800' holds half a surrogate pair"),
-        (String(min_length=2), "a", "'a' has 1 character, fewer than 2"),
-        (String(max_length=1), "\U0001f52c", "'\U0001f52c' has 2 characters, more than 1"),
-        (Enumeration(("low", "high")), "hgih", "'hgih' is not one of: low, high"),
-        (Enumeration(("yes",)), True, "true is a boolean, not text"),
-        (DateTime(), 5, "5 is an integer, not a datetime"),
-        (DateTime(), "2024-02-23", "'2024-02-23' is no datetime with a zone"),
-        (DateTime(), "2024-02-23T18:00:00", "'2024-02-23T18:00:00' is no datetime with a zone"),
-        (DateTime(), "2024-02-30T18:00:00Z", "'2024-02-30T18:00:00Z' is no datetime with a zone"),
-        (DateTime(), "2024-02-23T18:60:00Z", "'2024-02-23T18:60:00Z' is no datetime with a zone"),
-        (DateTime(), "2024-02-23T18:00:00+19:00", "'2024-02-23T18:00:00+19:00' is no datetime with a zone"),
+        (String(), 5, "expected a string, got 5 (integer)"),
+        (String(), "\ud800", "lone surrogate in '\\ud800'"),
+        (String(min_length=2), "a", "'a' has 1 character, expected at least 2"),
+        (String(max_length=1), "\U0001f52c", "'\U0001f52c' has 2 characters, expected at most 1"),
+        (Enumeration(("low", "high")), "hgih", "invalid value 'hgih', expected one of: low, high"),
+        (Enumeration(("yes",)), True, "expected a string, got true (boolean)"),
+        (DateTime(), 5, "expected a datetime, got 5 (integer)"),
+        (DateTime(), "2024-02-23", "invalid datetime '2024-02-23'"),
+        (DateTime(), "2024-02-23T18:00:00", "invalid datetime '2024-02-23T18:00:00'"),
+        (DateTime(), "2024-02-30T18:00:00Z", "invalid datetime '2024-02-30T18:00:00Z'"),
+        (DateTime(), "2024-02-23T18:60:00Z", "invalid datetime '2024-02-23T18:60:00Z'"),
+        (DateTime(), "2024-02-23T18:00:00+19:00", "invalid datetime '2024-02-23T18:00:00+19:00'"),
         (
             DateTime(before="2024-01-01T00:00:00Z"),
             "2024-01-01T00:00:01Z",
@@ -127,17 +127,17 @@ def test_a_value_that_fits_is_taken_as_it_is(kind: DataType, value: Any) -> None
             "2023-12-31T23:59:59.9Z",
             "2023-12-31T23:59:59.9Z is earlier than 2024-01-01T00:00:00Z",
         ),
-        (Geometry(), " ", "is blank"),
-        (Geometry(), [1], "[1] is a list, not a geometry"),
-        (File(), 5, "5 is an integer, not a file"),
-        (Image(), {}, "{} is an object, not a file"),
-        (Array(Integer()), 5, "5 is an integer, not a list"),
-        (Array(Integer()), "12", "'12' is text, not a list"),
-        (Array(Integer(), min_size=2), [1], "has 1 item, fewer than 2"),
-        (Array(Integer(), max_size=1), [1, 2], "has 2 items, more than 1"),
-        (Array(Integer()), [{"index": 1, "value": 5}], "the indexes are [1]"),
-        (Array(Integer()), [{"index": 0, "value": 5}] * 2, "the indexes are [0, 0]"),
-        (Array(Integer()), [{"index": True, "value": 5}], "the indexes are [True]"),
+        (Geometry(), " ", "must not be blank"),
+        (Geometry(), [1], "expected a geometry, got [1] (list)"),
+        (File(), 5, "expected a file, got 5 (integer)"),
+        (Image(), {}, "expected a file, got {} (object)"),
+        (Array(Integer()), 5, "expected a list, got 5 (integer)"),
+        (Array(Integer()), "12", "expected a list, got '12' (string)"),
+        (Array(Integer(), min_size=2), [1], "has 1 item, expected at least 2"),
+        (Array(Integer(), max_size=1), [1, 2], "has 2 items, expected at most 1"),
+        (Array(Integer()), [{"index": 1, "value": 5}], "invalid indexes [1]"),
+        (Array(Integer()), [{"index": 0, "value": 5}] * 2, "invalid indexes [0, 0]"),
+        (Array(Integer()), [{"index": True, "value": 5}], "invalid indexes [True]"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_with_what_it_is(
@@ -250,7 +250,7 @@ def test_a_wrong_boolean_says_what_app_engine_would_make_of_it() -> None:
 
 
 def test_a_file_named_without_at_gets_the_right_advice() -> None:
-    assert parse(Image(), "scan.png")[1].problems[0].remedy == "give the path of a file: @scan.png"
+    assert parse(Image(), "scan.png")[1].problems[0].remedy == "pass a file path with @, e.g. @scan.png"
 
 
 @pytest.mark.parametrize(
@@ -386,8 +386,8 @@ def test_a_file_is_measured_and_its_kind_looked_at() -> None:
     Image(max_file_size=3).check_size(3, notes)
 
     assert [problem.message for problem in notes.problems] == [
-        "has 4 bytes, more than 3",
-        "holds binary data, and only text is allowed",
+        "has 4 bytes, expected at most 3",
+        "contains binary data, expected text",
     ]
 
 
