@@ -66,7 +66,7 @@ def _statuses(made: Page, requests: list[tuple[str, Schema]]) -> None:
         for status, answer in one["responses"].items()
         if int(status) >= 400
     }
-    made.head("What is refused")
+    made.head("Errors")
     made.prose(
         "The body of a refusal is [`ErrorResponse`](#errorresponse), that of a 422 is "
         "[`ValidationErrorResponse`](#validationerrorresponse), "
