@@ -64,7 +64,7 @@ class Case:
         return found
 
     def run(self, **options: Any) -> dict[str, Any]:
-        """Run the project's bundle with the inputs; its outputs. Options, and errors, as `FaultHarness`."""
+        """Run the project's bundle with the inputs; its outputs. Options, and errors, as `Bench`."""
         __tracebackhide__ = True
         return self._bench(inputs=self.inputs, **options)
 
