@@ -14,7 +14,16 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("docs", "samples", "benchmarks", "mkdocs.yml", "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+SOURCES = (
+    "docs",
+    "samples",
+    "benchmarks",
+    "mkdocs.yml",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+)
 QUIET = {"NO_MKDOCS_2_WARNING": "1"}  # what a later mkdocs will be like is no fault of the site
 
 sys.path.insert(0, str(ROOT / "docs"))
