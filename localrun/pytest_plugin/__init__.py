@@ -1,6 +1,6 @@
-"""The pytest plugin: test the task that a project ships, and code that runs tasks.
+"""The pytest plugin: tests for a project's task, and for code that runs tasks.
 
-The classes behind its fixtures, for annotations. pytest itself loads `plugin`, by the entry point `localrun`.
+Exports the classes of its fixtures for annotations. pytest loads `plugin` through the entry point `localrun`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -25,11 +25,11 @@ __all__ = [
     "TaskEnded",
 ]
 
-if not TYPE_CHECKING:  # who checks types is to see these names, and no others
+if not TYPE_CHECKING:  # type checkers must see only the names above
 
     def __getattr__(name: str) -> Any:
-        # pytest imports this package at every start, in projects that do not use it, too
-        homes = {
+        # pytest imports this package at every start, also in projects that do not use it
+        modules = {
             "task_runner": ("Bench", "TaskEnded"),
             "bundle": ("ProjectBundle",),
             "case": ("Case", "Mismatch"),
@@ -38,7 +38,7 @@ if not TYPE_CHECKING:  # who checks types is to see these names, and no others
         }
         from importlib import import_module
 
-        for module, names in homes.items():
+        for module, names in modules.items():
             if name in names:
                 return getattr(import_module(f"localrun.pytest_plugin.{module}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The project's own bundle: where it is, and its image, made once a session."""
+"""The project's own bundle: its location, and its image, built or loaded once per session."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _DESCRIPTORS = ("descriptor.yml", "descriptor.yaml")
 
 @dataclass(frozen=True)
 class ProjectBundle(os.PathLike[str]):
-    """The bundle under test. It can be given wherever a path of a bundle can.
+    """The bundle under test. Accepted wherever the path of a bundle is.
 
-    `image` is the engine's id of its image; empty where there is no engine that it was made for.
+    `image` is the engine's id of its image; empty if it was not prepared for an engine.
     """
 
     path: Path
@@ -33,26 +33,26 @@ class ProjectBundle(os.PathLike[str]):
 
 
 def find(places: Iterable[Path]) -> Path:
-    """The first folder with a descriptor, at one of the places or above it. Fails the test without one."""
+    """Return the first folder with a descriptor in or above `places`. Fails the test if there is none."""
     tried = list(places)
     for place in tried:
         for folder in (place, *place.parents):
             if any((folder / name).is_file() for name in _DESCRIPTORS):
                 return folder
     pytest.fail(
-        f"there is no descriptor.yml in {' or '.join(map(str, tried))}, nor above: name the bundle with"
-        " the ini option localrun_bundle, --localrun-bundle, or a fixture localrun_bundle_path of yours",
+        f"no descriptor.yml found in or above {' or '.join(map(str, tried))}; set the ini option"
+        " localrun_bundle or --localrun-bundle, or define the fixture localrun_bundle_path",
         pytrace=False,
     )
 
 
 def read(path: Path, cache: Path, build_args: Mapping[str, str]) -> Bundle:
-    """Read it; all that is wrong is told."""
+    """Read the bundle. Raises as `read_bundle`, with every problem."""
     return read_bundle(path, cache=cache, build_args=build_args)
 
 
 def make(path: Path, engine: Engine, cache: Path, build_args: Mapping[str, str]) -> ProjectBundle:
-    """Read it, and build or load its image; processes that share the cache do that once."""
+    """Read the bundle and build or load its image, once for all processes that share the cache."""
     found = read(path, cache, build_args)
     image = ensure_image(found.image, engine, cache=cache)
     return ProjectBundle(path, found.descriptor, image.id)

@@ -1,4 +1,4 @@
-"""A case: a folder with inputs, and what is expected of them."""
+"""A test case: a folder with inputs and expected outputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from localrun.values.compare.expected.outputs import Difference
 
 
 class Mismatch(AssertionError):
-    """Outputs are not as expected; `differences` lists in what."""
+    """The outputs differ from the expected ones, as listed in `differences`."""
 
     def __init__(self, text: str, differences: list[Difference]) -> None:
         super().__init__(text)
@@ -26,37 +26,39 @@ class Mismatch(AssertionError):
 
 
 class Case:
-    """One case of the fixture `localrun_case`.
+    """A case of the fixture `localrun_case`.
 
-    Its folder holds `inputs.json`, `expected.json`, and perhaps `tolerances.json`, which comes before those
-    of the folders above. A text `"@FILE"` in the first two is a file relative to the folder. Where the task
-    must fail, there is `failure.json` in place of what is expected.
+    Its folder has `inputs.json`, `expected.json` and optionally `tolerances.json`, which overrides those of
+    the parent folders. A string `"@FILE"` in the first two is a file relative to the folder. If the task must
+    fail, `failure.json` replaces `expected.json`.
     """
 
-    def __init__(self, folder: Path, root: Path, bench: Bench, told: Callable[[str], None] | None) -> None:
+    def __init__(
+        self, folder: Path, root: Path, bench: Bench, on_update: Callable[[str], None] | None
+    ) -> None:
         self.folder = folder
         self.name = folder.name
         self._root = root
         self._bench = bench
-        self._told = told  # takes what was updated; None: nothing is to be
+        self._on_update = on_update  # None: compare only
 
     def __repr__(self) -> str:
         return f"<localrun case {self.name}>"
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """The values of the inputs. Raises `InputsError` when the file cannot be read."""
+        """The input values. Raises `InputsError` if the file cannot be read."""
         return values.load_values(self.folder / INPUTS)
 
     @property
     def expected(self) -> dict[str, Any]:
-        """The values of the outputs; empty when nothing is expected yet. Raises `InputsError`."""
+        """The expected outputs; empty if there are none yet. Raises `InputsError` if they cannot be read."""
         path = self.folder / EXPECTED
         return values.load_values(path) if path.exists() else {}
 
     @property
     def tolerances(self) -> dict[str, Any]:
-        """The tolerances as they are written, by output. Raises `UsageError` when a file cannot be read."""
+        """The tolerances by output, as written. Raises `UsageError` if a file cannot be read."""
         above = [folder for folder in self.folder.parents if folder.is_relative_to(self._root)]
         found: dict[str, Any] = {}
         for folder in (*reversed(above), self.folder):
@@ -64,16 +66,16 @@ class Case:
         return found
 
     def run(self, **options: Any) -> dict[str, Any]:
-        """Run the project's bundle with the inputs; its outputs. Options, and errors, as `Bench`."""
+        """Run the project's bundle with the inputs. Return its outputs. Options and errors as `Bench`."""
         __tracebackhide__ = True
         return self._bench(inputs=self.inputs, **options)
 
     def check(self, tolerances: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:
-        """Run it, and compare with what is expected; its outputs. `tolerances` come before those of files.
+        """Run the case and compare its outputs. Return them. `tolerances` override those of files.
 
-        Raises `Mismatch` with every difference; pictures of them are kept in the test's folder. With
-        `--localrun-update` what came out becomes what is expected, and the differences are shown at the
-        end of the session. A case with `failure.json` must fail, and gives no outputs.
+        Raises `Mismatch` with every difference; images of them are saved in the test's folder. With
+        `--localrun-update` the outputs become the expected ones, and the differences are shown at the end
+        of the session. A case with `failure.json` must fail, and returns no outputs.
         """
         __tracebackhide__ = True
         if (self.folder / FAILURE).exists():
@@ -81,42 +83,42 @@ class Case:
             return {}
         allowed = {**self.tolerances, **(tolerances or {})}
         expected = self.expected
-        if self._told is None and not (self.folder / EXPECTED).exists():
-            text = f"there is no {EXPECTED} in {self.folder}: write it with `pytest --localrun-update`"
+        if self._on_update is None and not (self.folder / EXPECTED).exists():
+            text = f"no {EXPECTED} in {self.folder}; create it with `pytest --localrun-update`"
             raise Mismatch(text, [])
         outputs = self.run(**options)
         differences = self._bench.compare(self._comparable(expected), allowed)
-        if self._told is not None:
+        if self._on_update is not None:
             self._update(differences, allowed)
         elif differences:
-            raise Mismatch(self._said(differences, self.folder / EXPECTED), differences)
+            raise Mismatch(self._describe(differences, self.folder / EXPECTED), differences)
         return outputs
 
     def _check_failure(self, options: Mapping[str, Any]) -> None:
         __tracebackhide__ = True
-        refusal = ExpectedFailure(self.folder / FAILURE)
+        failure = ExpectedFailure(self.folder / FAILURE)
         before = len(self._bench.tasks)
         try:
             self.run(**options)
         except LocalrunError as error:
             log = self._bench.last.logs() if len(self._bench.tasks) > before else ""
-            differences = refusal.differences(error, log)
-            written = refusal.update(error, log) if self._told is not None else []
+            differences = failure.differences(error, log)
+            written = failure.update(error, log) if self._on_update is not None else []
             if written:
-                self._tell(refusal.path, written, differences)
+                self._report_update(failure.path, written, differences)
             elif differences:
-                raise Mismatch(self._said(differences, refusal.path), differences) from error
+                raise Mismatch(self._describe(differences, failure.path), differences) from error
         else:
-            raise Mismatch(f"the task finished, and {refusal.path} says that it must fail", [])
+            raise Mismatch(f"the task finished, but {failure.path} expects it to fail", [])
 
-    def _tell(self, path: Path, written: list[str], differences: list[Difference]) -> None:
-        assert self._told is not None
+    def _report_update(self, path: Path, written: list[str], differences: list[Difference]) -> None:
+        assert self._on_update is not None
         lines = [f"{path}: {', '.join(written)}", *map(_indented, differences)]
-        self._told(escape_lines("\n".join(lines)))
+        self._on_update(escape_lines("\n".join(lines)))
 
     def _comparable(self, expected: dict[str, Any]) -> dict[str, Any]:
-        """What can be compared; where all is to be written, what is missing is no error."""
-        if self._told is None:
+        """Return the comparable values. Missing outputs and files are allowed if they will be written."""
+        if self._on_update is None:
             return expected
         types = output_types(self._bench.last)
         return {name: value for name, value in expected.items() if snapshots.can_be_read(types, name, value)}
@@ -126,18 +128,18 @@ class Case:
         task = self._bench.last
         written = snapshots.update(self.folder, task, output_types(task), differences, ignored)
         if written:
-            self._tell(self.folder / EXPECTED, written, differences)
+            self._report_update(self.folder / EXPECTED, written, differences)
 
-    def _said(self, differences: list[Difference], path: Path) -> str:
-        count = "a value is" if len(differences) == 1 else f"{len(differences)} values are"
-        lines = [f"{count} not as {path} says"]
+    def _describe(self, differences: list[Difference], path: Path) -> str:
+        count = "1 value differs" if len(differences) == 1 else f"{len(differences)} values differ"
+        lines = [f"{count} from {path}"]
         for difference in differences:
             lines.append(_indented(difference))
-            lines += [f"      picture: {path}" for path in self._kept(difference)]
-        lines.append("if it is right as it is now: pytest --localrun-update")
+            lines += [f"      image: {path}" for path in self._save_images(difference)]
+        lines.append("hint: if the new values are correct, run `pytest --localrun-update`")
         return escape_lines("\n".join(lines))
 
-    def _kept(self, difference: Difference) -> list[Path]:
+    def _save_images(self, difference: Difference) -> list[Path]:
         if difference.image is None:
             return []
         folder = self._bench.folder / "differences" / self.name
@@ -161,10 +163,10 @@ def _tolerances(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise _unreadable(path, str(error)) from error
     if not isinstance(found, dict):
-        raise _unreadable(path, "holds no object of tolerances by the names of outputs")
+        raise _unreadable(path, "expected an object of tolerances by output name")
     return found
 
 
 def _unreadable(path: Path, message: str) -> UsageError:
-    problem = Problem("", message, "correct it there", file=str(path))
-    return UsageError("the tolerances cannot be read", remedy="correct what is listed", problems=[problem])
+    problem = Problem("", message, "correct the file", file=str(path))
+    return UsageError("cannot read the tolerances", remedy="correct the file", problems=[problem])

@@ -1,4 +1,4 @@
-"""A case whose task must fail: what is expected of that."""
+"""The expected failure of a test case."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ _KEYS = ("cause", "exit_code", "message")
 
 
 class ExpectedFailure:
-    """The content of a `failure.json`: a `cause`, an `exit_code`, and a part of the `message` or the log.
+    """The content of a `failure.json`: `cause`, `exit_code`, and a part of the `message` or the log.
 
-    What it does not name is not looked at.
+    Keys that it does not have are not compared.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._wanted = _read(path)
+        self._expected = _read(path)
 
     def differences(self, error: LocalrunError, log: str) -> list[Difference]:
-        """In what an error differs from it; `log` is what the task wrote."""
+        """Return the differences between an error and this one; `log` is the output of the task."""
         found = _facts(error)
-        names = [name for name in ("cause", "exit_code") if name in self._wanted]
+        names = [name for name in ("cause", "exit_code") if name in self._expected]
         differences = [
             Difference(
                 f"failure.{name}",
-                f"is {format_value(found[name])}, and {format_value(self._wanted[name])} is expected",
+                f"is {format_value(found[name])}, expected {format_value(self._expected[name])}",
             )
             for name in names
-            if found[name] != self._wanted[name]
+            if found[name] != self._expected[name]
         ]
-        if not self._says(error, log):
-            message = f"holds no {format_value(self._wanted['message'])}, nor does the log"
+        if not self._matches_message(error, log):
+            message = f"neither the message nor the log contains {format_value(self._expected['message'])}"
             differences.append(Difference("failure.message", message, tuple(str(error).splitlines())))
         return differences
 
     def update(self, error: LocalrunError, log: str) -> list[str]:
-        """Write what came out; what was written. A message that is not there any more goes."""
+        """Save the actual failure. Return the changed keys. A message that no longer occurs is removed."""
         found = _facts(error)
-        after = {name: value for name, value in found.items() if name in self._wanted} or found
-        if "message" in self._wanted and self._says(error, log):
-            after["message"] = self._wanted["message"]
-        if after == self._wanted:
+        after = {name: value for name, value in found.items() if name in self._expected} or found
+        if "message" in self._expected and self._matches_message(error, log):
+            after["message"] = self._expected["message"]
+        if after == self._expected:
             return []
         self.path.write_text(json.dumps(after, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        return [name for name in _KEYS if after.get(name) != self._wanted.get(name)]
+        return [name for name in _KEYS if after.get(name) != self._expected.get(name)]
 
-    def _says(self, error: LocalrunError, log: str) -> bool:
-        return str(self._wanted.get("message", "")) in f"{error}\n{log}"
+    def _matches_message(self, error: LocalrunError, log: str) -> bool:
+        return str(self._expected.get("message", "")) in f"{error}\n{log}"
 
 
 def _facts(error: LocalrunError) -> dict[str, Any]:
@@ -69,24 +69,24 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise _unfit([Problem("", str(error), "correct it there", file=str(path))]) from error
+        raise _invalid([Problem("", str(error), "correct the file", file=str(path))]) from error
     if not isinstance(found, Mapping):
-        raise _unfit([Problem("", "holds no object", f"write {', '.join(_KEYS)}", file=str(path))])
+        raise _invalid(
+            [Problem("", "expected an object", f"expected keys: {', '.join(_KEYS)}", file=str(path))]
+        )
     problems = [
-        Problem(str(name), "is nothing that a failure has", did_you_mean(str(name), _KEYS), file=str(path))
+        Problem(str(name), "unknown key", did_you_mean(str(name), _KEYS), file=str(path))
         for name in found
         if name not in _KEYS
     ]
     causes = [str(cause) for cause in Cause]
     if "cause" in found and found["cause"] not in causes:
-        said = f"{format_value(found['cause'])} is no cause"
-        problems.append(Problem("cause", said, did_you_mean(str(found["cause"]), causes), file=str(path)))
+        message = f"unknown cause {format_value(found['cause'])}"
+        problems.append(Problem("cause", message, did_you_mean(str(found["cause"]), causes), file=str(path)))
     if problems:
-        raise _unfit(problems)
+        raise _invalid(problems)
     return dict(found)
 
 
-def _unfit(problems: list[Problem]) -> UsageError:
-    return UsageError(
-        "the expected failure cannot be read", remedy="correct what is listed", problems=problems
-    )
+def _invalid(problems: list[Problem]) -> UsageError:
+    return UsageError("cannot read the expected failure", remedy="correct the file", problems=problems)

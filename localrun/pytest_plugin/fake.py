@@ -1,4 +1,4 @@
-"""The fixture `fake_engine`: an engine that plays what a test has planned."""
+"""The fixture `fake_engine`: an engine that simulates the runs that a test has planned."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from localrun.engines.labels import LABEL_TASK
 
 
 class Run:
-    """What a fake container was given."""
+    """The task, command, environment and inputs of a fake container."""
 
     def __init__(self, container: FakeContainer) -> None:
         self.task_id = container.spec.labels.get(LABEL_TASK, "")
@@ -22,20 +22,20 @@ class Run:
         self._container = container
 
     def path(self, name: str) -> Path:
-        """Where the file of an input is. It is there until the end of the test."""
+        """Return the path of an input file, which exists until the end of the test."""
         spec = self._container.spec
         folder = spec.mounts[0].target if spec.mounts else spec.folders[0]
         return self._container.path(f"{folder}/{name}")
 
     def read(self, name: str) -> str:
-        """What an input says, as text."""
+        """Return an input as text."""
         return self.path(name).read_text("utf-8")
 
 
 class ScriptedEngine(FakeEngine):
-    """Runs what was planned, in this order; the last plan again and again. It has every image.
+    """Simulates the planned runs in order, and repeats the last one. It has every image.
 
-    Nothing planned: every task ends at once with exit code 0, and without outputs.
+    Without a plan, every run ends immediately with exit code 0 and without outputs.
     """
 
     def __init__(self) -> None:
@@ -56,10 +56,10 @@ class ScriptedEngine(FakeEngine):
         seconds: float = 0.0,
         oom_killed: bool = False,
     ) -> None:
-        """Plan one run: a function that gets the container, or what it writes, gives and returns.
+        """Plan one run: either a function that gets the container, or its outputs and exit code.
 
-        `outputs` are values by name: numbers, texts, lists, GeoJSON objects, bytes, or the `Path` of a file
-        or folder to copy. It takes `seconds`, unless it is stopped.
+        `outputs` are values by name: numbers, strings, lists, GeoJSON objects, bytes, or the `Path` of a
+        file or folder to copy. The run takes `seconds`, unless it is stopped.
         """
         scripted = Scripted(
             exit_code=exit_code,
@@ -74,12 +74,12 @@ class ScriptedEngine(FakeEngine):
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """What was run, in the order of the starts."""
+        """The runs so far, in the order of their start."""
         with self._plan_lock:
             return tuple(self._runs)
 
     def find_image(self, reference: str) -> EngineImage | None:
-        """Whatever is asked for is there: nothing is built, loaded or pulled."""
+        """Return the image, and add it if it is missing; nothing is built, loaded or pulled."""
         return super().find_image(reference) or self.add_image(reference)
 
     def _play(self, container: FakeContainer) -> int | Exit | None:

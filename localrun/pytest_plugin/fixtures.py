@@ -1,4 +1,4 @@
-"""The fixtures. What they import is imported when a test uses them."""
+"""The fixtures. Their imports are deferred until a test uses them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 _FAKE = "fake"
 
-# -- what is decided: override them -----------------------------------------------------------------
+# -- configuration: override these -----------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
 def localrun_bundle_path(pytestconfig: pytest.Config) -> Path:
-    """Where the project's own bundle is: a folder, a zip, or a descriptor."""
+    """Path of the project's own bundle: a folder, a zip, or a descriptor."""
     from localrun.pytest_plugin import bundle
 
     chosen = pytestconfig.stash[SESSION_OPTIONS].bundle
@@ -40,49 +40,49 @@ def localrun_bundle_path(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def localrun_build_args(pytestconfig: pytest.Config) -> Mapping[str, str]:
-    """Values for the ARGs of its Dockerfile."""
+    """Build arguments for the Dockerfile of the bundle."""
     return pytestconfig.stash[SESSION_OPTIONS].build_args
 
 
 @pytest.fixture(scope="session")
 def localrun_limits(pytestconfig: pytest.Config) -> Mapping[str, Any]:
-    """What every task may use: `cpus`, `memory`, `gpus`, `network`; what is left out is the descriptor's."""
+    """Limits of every task: `cpus`, `memory`, `gpus`, `network`. Default: from the descriptor."""
     return pytestconfig.stash[SESSION_OPTIONS].limits
 
 
 @pytest.fixture(scope="session")
 def localrun_timeout(pytestconfig: pytest.Config) -> float | None:
-    """How long a task may run, in seconds; None: as long as it likes."""
+    """Time limit of every task in seconds; None: no limit."""
     return pytestconfig.stash[SESSION_OPTIONS].timeout
 
 
 @pytest.fixture(scope="session")
 def localrun_keep(pytestconfig: pytest.Config) -> Keep:
-    """When the folder of a test's tasks stays: never, failed, always."""
+    """When to keep the folder of a test's tasks: never, failed, always."""
     return pytestconfig.stash[SESSION_OPTIONS].keep
 
 
 @pytest.fixture(scope="session")
 def localrun_required(pytestconfig: pytest.Config) -> bool:
-    """Whether a test that needs an engine fails without one; else it is skipped."""
+    """Whether a test that needs an engine fails without one. If not, it is skipped."""
     return pytestconfig.stash[SESSION_OPTIONS].required
 
 
 @pytest.fixture(scope="session")
 def localrun_settings() -> Mapping[str, Any]:
-    """Settings, by the names of the `LOCALRUN_` variables in small letters: `{"grace": 1}`."""
+    """Settings by the lower-case names of the `LOCALRUN_` variables: `{"grace": 1}`."""
     return {}
 
 
 @pytest.fixture(scope="session")
 def localrun_server_options(pytestconfig: pytest.Config) -> Mapping[str, Any]:
-    """How the server runs: `bundles` (the folders below which bundles may be named), `token`, and others."""
+    """Server options: `bundles` (folders that contain the allowed bundles), `token`, and others."""
     return {"bundles": (pytestconfig.rootpath,)}
 
 
 @pytest.fixture
 def localrun_folder(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Path:
-    """The folder of this test's tasks, which no other test and no other process has."""
+    """The folder of this test's tasks, unique to the test and process."""
     base = pytestconfig.stash[SESSION_OPTIONS].folder
     if base is None:
         tmp_path: Path = request.getfixturevalue("tmp_path")
@@ -102,7 +102,7 @@ def localrun_docker(
     localrun_required: bool,
     localrun_settings: Mapping[str, Any],
 ) -> Iterator[Engine]:
-    """A real engine; tests that need it are skipped without one, or fail where it is required."""
+    """A real engine. Without one, tests that need it are skipped, or fail if it is required."""
     from localrun.engines.dockerd import DockerEngine
     from localrun.errors import EngineError
 
@@ -113,13 +113,13 @@ def localrun_docker(
         engine = DockerEngine(docker_host)
         engine.info()
     except EngineError as error:
-        _absent(error.message, required=localrun_required)
+        _skip_or_fail(error.message, required=localrun_required)
     pytestconfig.stash[RESOURCES].add_engine(docker_host, str(tmp_path_factory.getbasetemp()))
     yield engine
     engine.close()
 
 
-def _absent(reason: str, *, required: bool) -> None:
+def _skip_or_fail(reason: str, *, required: bool) -> None:
     if required:
         pytest.fail(f"{reason} (an error where CI is set, or with --localrun-required=yes)", pytrace=False)
     pytest.skip(reason)
@@ -127,7 +127,7 @@ def _absent(reason: str, *, required: bool) -> None:
 
 @pytest.fixture
 def fake_engine() -> Iterator[ScriptedEngine]:
-    """An engine without containers, which plays what the test plans; all that runs tasks here uses it."""
+    """An engine without containers that simulates planned runs. All fixtures of the test use it."""
     from localrun.engines.fake import FakeEngine
     from localrun.pytest_plugin.fake import ScriptedEngine
 
@@ -138,13 +138,13 @@ def fake_engine() -> Iterator[ScriptedEngine]:
 
 @pytest.fixture
 def localrun_engine(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Engine:
-    """The engine of this test: the fake one when the test or the session asks for it, else a real one."""
+    """The engine of this test: the fake one if the test or the session requests it, else a real one."""
     fake = "fake_engine" in request.fixturenames or pytestconfig.stash[SESSION_OPTIONS].engine == _FAKE
     engine: Engine = request.getfixturevalue("fake_engine" if fake else "localrun_docker")
     return engine
 
 
-# -- what tests work with ---------------------------------------------------------------------------
+# -- for use in tests ------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -155,7 +155,7 @@ def localrun_bundle(
     localrun_build_args: Mapping[str, str],
     localrun_settings: Mapping[str, Any],
 ) -> ProjectBundle:
-    """The project's own bundle, its image built or loaded once, also by several workers of xdist."""
+    """The project's own bundle. Its image is built or loaded once, also with multiple xdist workers."""
     from localrun.pytest_plugin import bundle
 
     cache = _settings(pytestconfig, localrun_settings).cache
@@ -170,13 +170,13 @@ def localrun_app(
     localrun_settings: Mapping[str, Any],
     localrun_keep: Keep,
 ) -> Iterator[App]:
-    """localrun for this test: what `localrun`, `task_manager` and `localrun_server` share."""
+    """The `App` that `localrun`, `task_manager` and `localrun_server` of this test share."""
     from localrun.api import using
     from localrun.app import App
     from localrun.engines.fake import FakeEngine
 
     fake = isinstance(localrun_engine, FakeEngine)
-    more = _apart(localrun_folder) if fake else {}
+    more = _isolated_settings(localrun_folder) if fake else {}
     given = _settings(request.config, {**more, **localrun_settings}, home=localrun_folder)
     app = App(given, localrun_engine)
     used = request.config.stash[RESOURCES]
@@ -188,20 +188,20 @@ def localrun_app(
     finally:
         app.manager.shutdown()
         failed = request.node.stash.get(FAILED, False)
-        stays = localrun_keep == "always" or (localrun_keep == "failed" and failed)
-        if not stays:
+        keep = localrun_keep == "always" or (localrun_keep == "failed" and failed)
+        if not keep:
             _remove(given.home, request.config.stash[SESSION_OPTIONS].folder)
-        used.close_home(given.home, stays=stays)
+        used.close_home(given.home, keep=keep)
 
 
-def _apart(folder: Path) -> dict[str, Any]:
-    """Settings of tasks that use nothing of this machine: its reservations and disks do not concern them."""
+def _isolated_settings(folder: Path) -> dict[str, Any]:
+    """Return settings for tasks without containers, which ignore the machine's reservations and disks."""
     places = {"ledger": folder / "ledger" / "ledger.json", "cache": folder / "cache"}
     return {**places, "disk_reserve": 0, "disk_limit": 100.0, "disk_stop": 100.0}
 
 
 def _remove(home: Path, base: Path | None) -> None:
-    shutil.rmtree(home, ignore_errors=True)  # what stays is told at the end of the session
+    shutil.rmtree(home, ignore_errors=True)  # leftovers are reported at the end of the session
     if base is not None:
         with suppress(OSError):
             home.parent.rmdir()
@@ -218,7 +218,7 @@ def _settings(config: pytest.Config, given: Mapping[str, Any], home: Path | None
 
 @pytest.fixture
 def task_manager(localrun_app: App) -> TaskManager:
-    """A task manager with a folder of its own; what it still runs at the end of the test is stopped."""
+    """A task manager with its own folder. Tasks that still run at the end of the test are stopped."""
     return localrun_app.manager
 
 
@@ -230,19 +230,17 @@ def localrun(
     localrun_timeout: float | None,
     localrun_build_args: Mapping[str, str],
 ) -> Bench:
-    """Runs bundles: `localrun(a=3, b=4)` gives the outputs of the project's own one."""
+    """Runs bundles: `localrun(a=3, b=4)` returns the outputs of the project's own bundle."""
     from localrun.engines.fake import FakeEngine
     from localrun.pytest_plugin.task_runner import Bench, marker_options
 
-    fake = isinstance(localrun_app.engine, FakeEngine)  # for which nothing is to be built
+    fake = isinstance(localrun_app.engine, FakeEngine)  # needs no image
 
     def find_bundle() -> Path:
         return Path(request.getfixturevalue("localrun_bundle_path" if fake else "localrun_bundle"))
 
-    # what is to be built is built now, before the time of the test is counted
-    with suppress(
-        pytest.fail.Exception
-    ):  # a test may bring its own: that there is none is told when it matters
+    # build the image now, not within the time limit of the test; a missing bundle is reported on use
+    with suppress(pytest.fail.Exception):
         find_bundle()
     options = {"timeout": localrun_timeout, "build_args": localrun_build_args, **localrun_limits}
     return Bench(localrun_app, find_bundle, {**options, **marker_options(request.node)})
@@ -250,21 +248,21 @@ def localrun(
 
 @pytest.fixture
 def localrun_case(request: pytest.FixtureRequest, pytestconfig: pytest.Config, localrun: Bench) -> Case:
-    """One case of the folder of cases: the test is run once for each."""
+    """One case of the cases folder. The test runs once for each."""
     from localrun.pytest_plugin.case import Case
 
     properties = request.node.user_properties
 
-    def told(text: str) -> None:
+    def on_update(text: str) -> None:
         properties.append((UPDATED, text))
 
     update = pytestconfig.stash[SESSION_OPTIONS].update
-    return Case(Path(request.param), pytestconfig.rootpath, localrun, told if update else None)
+    return Case(Path(request.param), pytestconfig.rootpath, localrun, on_update if update else None)
 
 
 @pytest.fixture
 def localrun_server(localrun_app: App, localrun_server_options: Mapping[str, Any]) -> Iterator[LiveServer]:
-    """A live server on a free port, in the folder of this test."""
+    """A live server on a free port, with the folder of this test."""
     from localrun.pytest_plugin.live_server import run_server
     from localrun.server.config import ServerOptions
 

@@ -1,4 +1,4 @@
-"""What a session has used, and what is left of it at its end."""
+"""The resources of a test session, and the detection of leftovers at its end."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ if TYPE_CHECKING:
     from localrun.pytest_plugin.reaper_client import ReaperClient
     from localrun.settings import Settings
 
-_WORKER = "localrun_used"  # in what a worker of xdist gives to the session's own process
+_WORKER = "localrun_used"  # key in the `workeroutput` of an xdist worker
 
 
 @dataclass
 class SessionResources:
-    """The folders of tasks that tests had, with whether they are meant to stay, and their engines."""
+    """The task folders and engines of a session. `homes`: whether each folder will be kept."""
 
     homes: dict[str, bool] = field(default_factory=dict)
     docker_hosts: list[str | None] = field(default_factory=list)
-    roots: list[str] = field(default_factory=list)  # pytest's own folders: what runs below them is a test's
+    roots: list[str] = field(default_factory=list)  # pytest's temporary folders, which contain task folders
     leftovers: list[str] = field(default_factory=list)
     reaper: ReaperClient | None = None
 
     def add_engine(self, docker_host: str | None, root: str) -> None:
-        """A real engine is used, by tests with folders below `root`."""
+        """Register a real engine, used by tests with folders below `root`."""
         if docker_host not in self.docker_hosts:
             self.docker_hosts.append(docker_host)
         self.roots.append(root)
 
     def owns(self, home: str) -> bool:
-        """Whether a folder of tasks is that of a test."""
+        """Return whether a task folder belongs to a test of this session."""
         return home in self.homes or any(home.startswith(f"{root}/") for root in self.roots)
 
     def add_home(self, home: Path, settings: Settings | None) -> None:
-        """A folder is worked in, with these settings of a real engine; None: with a fake one.
+        """Register a task folder, with the settings of its real engine (None: a fake one).
 
-        Should this process die, another one stops the tasks of the real engine.
+        If this process dies, the reaper process stops the tasks on the real engine.
         """
         self.homes[str(home)] = False
         if settings is not None:
@@ -48,24 +48,24 @@ class SessionResources:
             self.reaper = self.reaper or ReaperClient()
             self.reaper.watch(home, settings.docker_host)
 
-    def close_home(self, home: Path, *, stays: bool) -> None:
-        """The folder has been cleared up, or is meant to stay."""
-        self.homes[str(home)] = stays
+    def close_home(self, home: Path, *, keep: bool) -> None:
+        """Mark a task folder as cleaned up, or as kept."""
+        self.homes[str(home)] = keep
         if self.reaper is not None:
             self.reaper.forget(home)
 
     def as_dict(self) -> dict[str, Any]:
-        """What another process has to know of it."""
+        """Return the resources as plain data for another process."""
         return {"homes": self.homes, "docker_hosts": self.docker_hosts, "roots": self.roots}
 
-    def merge(self, told: dict[str, Any]) -> None:
-        """Take over what another process has used."""
-        self.homes.update(told["homes"])
-        self.roots += told["roots"]
-        self.docker_hosts += [host for host in told["docker_hosts"] if host not in self.docker_hosts]
+    def merge(self, other: dict[str, Any]) -> None:
+        """Add the resources of another process."""
+        self.homes.update(other["homes"])
+        self.roots += other["roots"]
+        self.docker_hosts += [host for host in other["docker_hosts"] if host not in self.docker_hosts]
 
     def find_leftovers(self) -> None:
-        """See what is left: containers of tasks of the folders, and folders that should be gone."""
+        """Find containers of tasks in the folders, and folders that should have been removed."""
         self.leftovers = [*_containers(self), *_folders(self)]
 
 
@@ -73,7 +73,7 @@ RESOURCES: pytest.StashKey[SessionResources] = pytest.StashKey()
 
 
 def send_to_controller(config: pytest.Config) -> bool:
-    """Give what was used here to the session's own process; whether this is a worker of xdist."""
+    """Send the resources to the xdist controller. Return whether this process is an xdist worker."""
     output = getattr(config, "workeroutput", None)
     if output is None:
         return False
@@ -82,34 +82,34 @@ def send_to_controller(config: pytest.Config) -> bool:
 
 
 def merge_worker(config: pytest.Config, node: Any) -> None:
-    """Take what a worker of xdist has used; one that crashed tells nothing."""
-    told = getattr(node, "workeroutput", {}).get(_WORKER)
-    if told:
-        config.stash[RESOURCES].merge(told)
+    """Add the resources of an xdist worker. A crashed worker has none."""
+    output = getattr(node, "workeroutput", {}).get(_WORKER)
+    if output:
+        config.stash[RESOURCES].merge(output)
 
 
-def _folders(used: SessionResources) -> Iterator[str]:
-    for home, stays in used.homes.items():
-        if not stays and Path(home).exists():
+def _folders(resources: SessionResources) -> Iterator[str]:
+    for home, keep in resources.homes.items():
+        if not keep and Path(home).exists():
             yield f"folder {home}"
 
 
-def _containers(used: SessionResources) -> Iterator[str]:
-    if not used.docker_hosts:
+def _containers(resources: SessionResources) -> Iterator[str]:
+    if not resources.docker_hosts:
         return
     from localrun.engines.dockerd import DockerEngine
     from localrun.engines.labels import LABEL_HOME, LABEL_TASK
     from localrun.errors import EngineError
 
-    for docker_host in used.docker_hosts:
+    for docker_host in resources.docker_hosts:
         engine = None
         try:
             engine = DockerEngine(docker_host)
             for found in engine.find({LABEL_TASK: ""}):
-                if used.owns(found.labels.get(LABEL_HOME, "")):
-                    yield f"container {found.handle[:12]} of the task {found.labels[LABEL_TASK]}"
+                if resources.owns(found.labels.get(LABEL_HOME, "")):
+                    yield f"container {found.handle[:12]} of task {found.labels[LABEL_TASK]}"
         except EngineError as error:
-            yield f"perhaps containers, as the engine does not answer: {error.message}"
+            yield f"unknown containers; the engine does not answer: {error.message}"
         finally:
             if engine is not None:
                 engine.close()

@@ -1,4 +1,4 @@
-"""The fixture `localrun_server`: a live server, and a client of it."""
+"""The fixture `localrun_server`: a live server and its client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from localrun.server.uvicorn_server import serve_in_thread
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server answered, whatever its status."""
+    """A response of the server, with any status."""
 
     status: int
     headers: Mapping[str, str]
@@ -32,13 +32,13 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body as JSON. Raises ValueError when it is none."""
+        """Return the parsed JSON body. Raises ValueError if it is not JSON."""
         return json.loads(self.body)
 
 
 @dataclass(frozen=True)
 class Client:
-    """Asks a server, over a connection of its own each time. `timeout` is in seconds."""
+    """An HTTP client that opens a connection per request. `timeout` is in seconds."""
 
     url: str
     token: str | None = None
@@ -53,7 +53,7 @@ class Client:
         body: bytes | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """Ask, and read the whole answer. Raises OSError when there is none."""
+        """Send a request and read the whole response. Raises OSError if there is none."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if json is not None:
             body, headers = _encoded(json), {**headers, "Content-Type": "application/json"}
@@ -67,19 +67,19 @@ class Client:
             connection.close()
 
     def get(self, path: str, **params: Any) -> Answer:
-        """GET with these parameters."""
+        """Send a GET request with query parameters."""
         return self.request("GET", path, params=params)
 
     def post(self, path: str, json: Any = None) -> Answer:
-        """POST an object as JSON."""
+        """Send a POST request with a JSON body."""
         return self.request("POST", path, json=json)
 
     def put(self, path: str, json: Any = None, body: bytes | None = None) -> Answer:
-        """PUT an object as JSON, or bytes as they are."""
+        """Send a PUT request with a JSON or binary body."""
         return self.request("PUT", path, json=json, body=body)
 
     def delete(self, path: str) -> Answer:
-        """DELETE."""
+        """Send a DELETE request."""
         return self.request("DELETE", path)
 
 
@@ -89,7 +89,7 @@ def _encoded(value: Any) -> bytes:
 
 @dataclass(frozen=True)
 class LiveServer:
-    """A server that answers while the test runs. `url` is without a slash at its end."""
+    """A server that runs during the test. `url` has no trailing slash."""
 
     url: str
     client: Client
@@ -98,7 +98,7 @@ class LiveServer:
 
 @contextmanager
 def run_server(app: App, options: ServerOptions) -> Iterator[LiveServer]:
-    """A server on a free port of this machine."""
+    """Run a server on a free local port."""
     site = ServerState(app, options)
     sockets = listen("127.0.0.1", 0)
     try:

@@ -1,4 +1,4 @@
-"""What a session was told: flag > ini option > default; the fixtures that use it come before, see docs."""
+"""The options of a session: flag > ini option > default. Fixtures override them."""
 
 from __future__ import annotations
 
@@ -41,36 +41,36 @@ SESSION_OPTIONS: pytest.StashKey[SessionOptions] = pytest.StashKey()
 
 
 def register(parser: pytest.Parser) -> None:
-    """Tell pytest of the flags and ini options."""
+    """Register the flags and ini options."""
     group = parser.getgroup("localrun", "tasks in containers")
-    for name, metavar, what in (
-        ("bundle", "PATH", "the project's own bundle (default: found from the root folder upwards)"),
-        ("engine", "ENGINE", "docker (default), the address of one, or fake: without containers"),
-        ("timeout", "TIME", "how long a task may run, such as 90s or 10m"),
-        ("folder", "DIR", "where the tests' tasks are kept (default: pytest's temporary folder)"),
-        ("keep", "WHEN", "keep the tasks of a test: never, failed (default), always"),
-        ("leaks", "HOW", "what was left behind at the end: error (default), warn, ignore"),
-        ("required", "HOW", "fail, not skip, without an engine: auto (default: where CI is set), yes, no"),
+    for name, metavar, text in (
+        ("bundle", "PATH", "the project's own bundle (default: found in or above the root folder)"),
+        ("engine", "ENGINE", "docker (default), the address of an engine, or fake: run no containers"),
+        ("timeout", "DURATION", "time limit of a task, e.g. 90s or 10m"),
+        ("folder", "DIR", "folder for the tasks of tests (default: pytest's temporary folder)"),
+        ("keep", "WHEN", "when to keep the tasks of a test: never, failed (default), always"),
+        ("leaks", "ACTION", "action on leftovers at the end: error (default), warn, ignore"),
+        ("required", "WHEN", "fail instead of skip without an engine: auto (default: if CI is set), yes, no"),
     ):
-        group.addoption(f"--localrun-{name}", metavar=metavar, help=what)
-        parser.addini(f"localrun_{name}", what, default="")
-    for name, metavar, what in (
-        ("limit", "NAME=AMOUNT", "what a task may use: cpus, memory, gpus; may be given again"),
-        ("build-arg", "NAME=VALUE", "an ARG of the Dockerfile; may be given again"),
+        group.addoption(f"--localrun-{name}", metavar=metavar, help=text)
+        parser.addini(f"localrun_{name}", text, default="")
+    for name, metavar, text in (
+        ("limit", "NAME=VALUE", "resource limit of a task: cpus, memory, gpus; repeatable"),
+        ("build-arg", "NAME=VALUE", "build argument of the Dockerfile; repeatable"),
     ):
-        group.addoption(f"--localrun-{name}", metavar=metavar, action="append", default=[], help=what)
-        parser.addini(f"localrun_{name.replace('-', '_')}s", what, type="linelist", default=[])
+        group.addoption(f"--localrun-{name}", metavar=metavar, action="append", default=[], help=text)
+        parser.addini(f"localrun_{name.replace('-', '_')}s", text, type="linelist", default=[])
     parser.addini(
-        "localrun_cases", "the folder of cases beside a test file (default: cases)", default="cases"
+        "localrun_cases", "the folder of cases next to a test file (default: cases)", default="cases"
     )
     group.addoption(
-        "--localrun-update", action="store_true", help="write what cases give as their new expectation"
+        "--localrun-update", action="store_true", help="save the outputs of cases as the expected ones"
     )
 
 
 def read(config: pytest.Config) -> SessionOptions:
-    """All options, checked. Raises `pytest.UsageError` with everything that does not fit."""
-    reader = _Reader(config)
+    """Return the validated options. Raises `pytest.UsageError` with every invalid one."""
+    reader = _OptionReader(config)
     found = SessionOptions(
         bundle=reader.path("bundle"),
         engine=reader.text("engine") or "docker",
@@ -95,19 +95,19 @@ def _required(word: str, environ: Mapping[str, str]) -> bool:
     return environ.get("CI", "").lower() not in ("", "0", "false")
 
 
-class _Reader:
-    """Reads flags and ini options, and collects what does not fit."""
+class _OptionReader:
+    """Reads flags and ini options, and collects problems."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self.problems: list[str] = []
 
     def text(self, name: str) -> str:
-        """The flag, else the ini option."""
+        """Return the value of the flag, else of the ini option."""
         return str(self._config.getoption(f"localrun_{name}") or self._config.getini(f"localrun_{name}"))
 
     def path(self, name: str) -> Path | None:
-        """A path: of the flag relative to where pytest was called, of the ini option to the ini file."""
+        """Return a path. A flag is relative to the working directory, an ini option to the ini file."""
         flag, ini = self._config.getoption(f"localrun_{name}"), self._config.getini(f"localrun_{name}")
         if flag:
             return (self._config.invocation_params.dir / Path(flag).expanduser()).absolute()
@@ -115,40 +115,40 @@ class _Reader:
         return (base / Path(ini).expanduser()).absolute() if ini else None
 
     def word(self, name: str, default: str) -> str:
-        """One of a few words."""
+        """Return one of the allowed words."""
         found = self.text(name) or default
         if found not in _WORDS[name]:
-            self.refuse(name, found, f"write one of {', '.join(_WORDS[name])}")
+            self.refuse(name, found, f"expected one of: {', '.join(_WORDS[name])}")
         return found
 
     def timeout(self) -> float | None:
-        """Seconds."""
+        """Return the time limit in seconds."""
         found: float | None = self.amount("timeout", self.text("timeout"), _seconds)
         return found
 
     def limits(self) -> dict[str, Any]:
-        """Amounts by name."""
+        """Return the resource limits by name."""
         found = self.pairs("limit")
         for name in found.keys() - set(_LIMITS):
-            self.refuse("limit", name, f"the limits are {', '.join(_LIMITS)}")
+            self.refuse("limit", name, f"expected one of: {', '.join(_LIMITS)}")
         parsers: dict[str, Callable[[str], Any]] = {"cpus": _cpus, "memory": _bytes, "gpus": int}
         return {
             name: self.amount("limit", text, parsers[name]) for name, text in found.items() if name in _LIMITS
         }
 
     def pairs(self, name: str) -> dict[str, str]:
-        """`NAME=VALUE` of the ini option, and over it of the flags."""
+        """Return `NAME=VALUE` pairs of the ini option, overridden by those of the flags."""
         ini: Iterable[str] = self._config.getini(f"localrun_{name}s")
         found = {}
         for text in (*ini, *self._config.getoption(f"localrun_{name}")):
             key, equals, value = text.partition("=")
             if not equals or not key.strip():
-                self.refuse(name, text, "write NAME=VALUE")
+                self.refuse(name, text, "expected NAME=VALUE")
             found[key.strip()] = value.strip()
         return found
 
     def amount(self, name: str, text: str, parse: Callable[[str], Any]) -> Any:
-        """What `parse` makes of a text; None for an empty one."""
+        """Parse a string; None for an empty one."""
         try:
             return parse(text) if text else None
         except ValueError as error:
@@ -156,7 +156,7 @@ class _Reader:
             return None
 
     def refuse(self, name: str, value: str, remedy: str) -> None:
-        """Say what does not fit."""
+        """Add a problem."""
         self.problems.append(f"localrun: --localrun-{name.replace('_', '-')} {value!r}: {remedy}")
 
 

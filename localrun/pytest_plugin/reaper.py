@@ -1,7 +1,7 @@
-"""A process that outlives the tests' own: it stops the tasks of a test session that died.
+"""The reaper process: it outlives a test session that died, and stops its tasks.
 
-pytest-timeout's thread method, a crash and SIGKILL leave no time to clear up. This process reads folders of
-tasks from its standard input, and gets to work when that closes, which the kernel sees to.
+The thread method of pytest-timeout, a crash and SIGKILL leave no time to clean up. The reaper reads task
+folders from standard input and stops their tasks when that closes, which the kernel guarantees.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Any
 
 
 def main(lines: Iterable[str]) -> None:
-    """Read folders until the end, then stop what is active in those that were not forgotten."""
+    """Read task folders until end of file, then stop the active tasks of all that were not forgotten."""
     watched: dict[str, dict[str, Any]] = {}
     for line in lines:
-        told = json.loads(line)
-        if told["forget"]:
-            watched.pop(told["home"], None)
+        message = json.loads(line)
+        if message["forget"]:
+            watched.pop(message["home"], None)
         else:
-            watched[told["home"]] = told
-    for told in watched.values():
-        stop(told["home"], told["docker_host"])
+            watched[message["home"]] = message
+    for message in watched.values():
+        stop(message["home"], message["docker_host"])
 
 
 def stop(home: str, docker_host: str | None) -> None:
-    """End every active task of a folder, whose carrier is dead, and remove their containers."""
+    """Stop every active task of a folder whose process is dead, and remove their containers."""
     from pathlib import Path
 
     from localrun.app import App
@@ -37,7 +37,7 @@ def stop(home: str, docker_host: str | None) -> None:
     for task_id in app.store.active_ids():
         try:
             app.kill(task_id)
-        except (LocalrunError, OSError) as error:  # the others have to end all the same
+        except (LocalrunError, OSError) as error:  # continue with the other tasks
             sys.stderr.write(f"localrun: {error}\n")
     app.close()
 

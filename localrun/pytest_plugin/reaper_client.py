@@ -1,4 +1,4 @@
-"""The session's end of the pipe to `guard`."""
+"""The test session's end of the pipe to the reaper process."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from pathlib import Path
 
 
 class ReaperClient:
-    """Tells a process of its own which folders are to be cleared up, should this process die."""
+    """Starts the reaper process and sends it the folders to clean up if this process dies."""
 
     def __init__(self) -> None:
-        # -P: a folder of the project called localrun is not the package
+        # -P: do not import a folder `localrun` of the project
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "localrun.pytest_plugin.reaper"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
-            start_new_session=True,  # Ctrl+C is not for it
+            start_new_session=True,  # not interrupted by Ctrl+C
             text=True,
         )
         self._pid = os.getpid()
 
     def watch(self, home: Path, docker_host: str | None) -> None:
-        """Have the tasks of a folder stopped when this process dies."""
-        self._tell({"home": str(home), "docker_host": docker_host, "forget": False})
+        """Stop the tasks of a folder if this process dies."""
+        self._send({"home": str(home), "docker_host": docker_host, "forget": False})
 
     def forget(self, home: Path) -> None:
-        """The folder has been cleared up."""
-        self._tell({"home": str(home), "forget": True})
+        """Stop watching a folder that has been cleaned up."""
+        self._send({"home": str(home), "forget": True})
 
-    def _tell(self, told: dict[str, object]) -> None:
+    def _send(self, message: dict[str, object]) -> None:
         assert self._process.stdin is not None
-        with suppress(OSError):  # somebody ended it: tests go on without
-            self._process.stdin.write(json.dumps(told) + "\n")
+        with suppress(OSError):  # the reaper was killed; tests run without it
+            self._process.stdin.write(json.dumps(message) + "\n")
             self._process.stdin.flush()
 
     def close(self) -> None:
-        """Let it end."""
+        """End the reaper process."""
         if os.getpid() == self._pid:
             assert self._process.stdin is not None
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What a test's tasks did, in its report."""
+"""Information on a test's tasks in its report."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 APP: pytest.StashKey[App] = pytest.StashKey()
 FAILED: pytest.StashKey[bool] = pytest.StashKey()
-UPDATED = "localrun.updated"  # the property that holds what became the new expectation
+UPDATED = "localrun.updated"  # property of updated expectations
 _LOG, _EVENTS = 50, 100  # last lines
-_BYTES = 64 * 1024  # in which these are looked for
+_BYTES = 64 * 1024  # at the end of the file that are searched for them
 _WIDTH = 400  # characters of an event
 _MESSAGE = 2000
-_TASKS, _OTHERS = 6, 200  # tasks of one test that are shown, and of the others that are named
+_TASKS, _OTHERS = 6, 200  # tasks per test that are shown in full, and by name only
 
 
 def add_properties(item: pytest.Item) -> None:
-    """For each task its id and how it ended, in the order of the tasks: junit shows them."""
+    """Add the id and the result of each task as properties, which JUnit reports show."""
     for record, _ in _tasks(item)[-_OTHERS:]:
         item.user_properties += [
             ("localrun.task", record.id),
             ("localrun.state", str(record.state)),
-            *_end(record),
+            *_result_properties(record),
         ]
 
 
-def _end(record: TaskRecord) -> Iterator[tuple[str, Any]]:
+def _result_properties(record: TaskRecord) -> Iterator[tuple[str, Any]]:
     if record.cause:
         yield "localrun.cause", record.cause
-        yield "localrun.message", _harmless(record.message)[:_MESSAGE]
+        yield "localrun.message", _escape(record.message)[:_MESSAGE]
     if record.exit_code is not None:
         yield "localrun.exit_code", record.exit_code
     if record.ended_at is not None:
@@ -48,30 +48,32 @@ def _end(record: TaskRecord) -> Iterator[tuple[str, Any]]:
 
 
 def add_sections(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Of each task of a test that failed: where its time went, what it gave, what happened, its log."""
-    every = _tasks(item)
-    shown = _telling(every)
+    """Add timeline, outputs, events and log of the tasks of a failed test."""
+    tasks = _tasks(item)
+    shown = _most_relevant(tasks)
     for record, workspace in shown:
         name = f"localrun task {record.short_id}"
-        report.sections.append((f"{name}: {_how(record)}", _harmless("\n".join(_facts(record, workspace)))))
-        report.sections.append((f"{name}: events", _harmless("\n".join(_events(workspace)))))
+        report.sections.append((f"{name}: {_status(record)}", _escape("\n".join(_facts(record, workspace)))))
+        report.sections.append((f"{name}: events", _escape("\n".join(_events(workspace)))))
         log = _tail(workspace.log, _LOG)
         if log:
-            report.sections.append((f"{name}: log", _harmless(log)))
-    others = [f"{record.short_id} {_how(record)}" for record, place in every if (record, place) not in shown]
+            report.sections.append((f"{name}: log", _escape(log)))
+    others = [
+        f"{record.short_id} {_status(record)}" for record, folder in tasks if (record, folder) not in shown
+    ]
     if others:
         title = f"localrun: {len(others)} more tasks of this test"
         report.sections.append((title, "\n".join(others[-_OTHERS:])))
 
 
-def _telling(tasks: list[_Found]) -> list[_Found]:
-    """Those that can tell most: the last that did not finish, and others as far as there is room."""
+def _most_relevant(tasks: list[_Found]) -> list[_Found]:
+    """Return the most relevant tasks: the last that did not finish, then the last others."""
     by_interest = sorted(tasks, key=lambda found: found[0].state != "FINISHED")
     chosen = by_interest[-_TASKS:]
     return [found for found in tasks if found in chosen]
 
 
-def _how(record: TaskRecord) -> str:
+def _status(record: TaskRecord) -> str:
     return f"{record.state} ({record.cause})" if record.cause else str(record.state)
 
 
@@ -104,9 +106,9 @@ def _events(workspace: Workspace) -> Iterator[str]:
             event = json.loads(line)
             when, kind, message, data = (event.get(key) for key in ("time", "kind", "message", "data"))
             first = first or when
-            told = " ".join(str(data[key]) for key in ("state", "step", "status") if key in data)
-            yield f"+{when - first:7.3f} s  {kind:<8} {message or told}"[:_WIDTH]
-        except (ValueError, TypeError, AttributeError):  # a part of a line, where the reading began
+            status = " ".join(str(data[key]) for key in ("state", "step", "status") if key in data)
+            yield f"+{when - first:7.3f} s  {kind:<8} {message or status}"[:_WIDTH]
+        except (ValueError, TypeError, AttributeError):  # an incomplete first line
             continue
 
 
@@ -121,14 +123,14 @@ def _tail(path: Path, lines: int) -> str:
         return ""
 
 
-def _harmless(text: str) -> str:
+def _escape(text: str) -> str:
     from localrun.console.display.sanitize import escape_lines
 
     return escape_lines(text.replace("\r\n", "\n"))
 
 
 def updates(reporter: pytest.TerminalReporter) -> list[str]:
-    """What became the new expectation in this session, also in other processes."""
+    """Return the updated expectations of this session, including those of xdist workers."""
     return [
         str(text)
         for report in reporter.getreports("passed")

@@ -1,4 +1,4 @@
-"""Writing down what came out as what is expected."""
+"""Updating the expected outputs of test cases."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from localrun.values.compare.expected.files import missing_files
 from localrun.values.compare.expected.outputs import Difference
 from localrun.values.image_headers.magic import HEAD_SIZE, detect_formats
 
-_FILES = "expected"  # the folder of expected files, beside the values
+_FILES = "expected"  # the folder of expected files, next to expected.json
 
 
 def can_be_read(types: Mapping[str, DataType], name: str, value: Any) -> bool:
-    """Whether an expected value belongs to an output, and all its files are there."""
+    """Return whether an expected value is that of an output, and all its files exist."""
     return name in types and not list(missing_files(types[name], value))
 
 
@@ -31,10 +31,10 @@ def update(
     differences: Collection[Difference],
     ignored: Collection[str] = (),
 ) -> list[str]:
-    """Write the outputs of a task into the case in `folder`; the names of those that were written.
+    """Write the outputs of a task to the case in `folder`. Return the changed names.
 
-    What does not differ stays as it is written, and so does what is ignored. Outputs that are expected for
-    the first time are added, names that are no outputs any more go.
+    Equal and ignored outputs are left unchanged. New outputs are added, and names that are no longer outputs
+    are removed.
     """
     path = folder / EXPECTED
     before = _read(path)
@@ -43,7 +43,7 @@ def update(
     after: dict[str, Any] = {name: value for name, value in before.items() if name in types}
     written = [name for name in before if name not in types]
     for name, kind in types.items():
-        if name in ignored or (name in before and name not in differ and _is_whole(folder, before[name])):
+        if name in ignored or (name in before and name not in differ and _files_exist(folder, before[name])):
             continue
         after[name] = _Writer(folder, name).value(kind, outputs.get(name), before.get(name))
         written.append(name)
@@ -60,9 +60,9 @@ def _read(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_whole(folder: Path, value: Any) -> bool:
+def _files_exist(folder: Path, value: Any) -> bool:
     if isinstance(value, list):
-        return all(_is_whole(folder, item) for item in value)
+        return all(_files_exist(folder, item) for item in value)
     named = isinstance(value, str) and value.startswith("@") and not value.startswith("@@")
     return not named or (folder / value[1:]).exists()
 
@@ -73,7 +73,7 @@ def _write(path: Path, values: Mapping[str, Any]) -> None:
 
 
 class _Writer:
-    """Writes one output; files go to where the old ones are, if that is in the case's own folder."""
+    """Writes an output. Files replace the old ones if these are in the folder of the case."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
@@ -83,9 +83,11 @@ class _Writer:
         if value is None:
             return None
         if isinstance(kind, Array):
-            olds = before if isinstance(before, list) else []
+            previous = before if isinstance(before, list) else []
             return [
-                self.value(kind.subtype, item, olds[index] if index < len(olds) else None, f"{place}/{index}")
+                self.value(
+                    kind.subtype, item, previous[index] if index < len(previous) else None, f"{place}/{index}"
+                )
                 for index, item in enumerate(value)
             ]
         if isinstance(kind, (File, Geometry, Image)):
@@ -93,7 +95,7 @@ class _Writer:
         return f"@{value}" if isinstance(value, str) and value.startswith("@") else value
 
     def _file(self, kind: DataType, source: Path, before: Any, place: str) -> str:
-        name = self._old(before) or f"{_FILES}/{self._name}{place}{_suffix(kind, source)}"
+        name = self._previous_file(before) or f"{_FILES}/{self._name}{place}{_suffix(kind, source)}"
         target = self._folder / name
         if target.is_dir():
             shutil.rmtree(target)
@@ -104,7 +106,7 @@ class _Writer:
             shutil.copyfile(source, target)
         return f"@{name}"
 
-    def _old(self, before: Any) -> str | None:
+    def _previous_file(self, before: Any) -> str | None:
         if not isinstance(before, str) or not before.startswith("@") or before.startswith("@@"):
             return None
         target = (self._folder / before[1:]).resolve()

@@ -117,7 +117,7 @@ def test_each_replica_has_its_own_log_outputs_and_status(localrun: Command) -> N
     assert localrun("logs", "last/2").out == "replica 2 wrote this\n"
     assert localrun("outputs", "last/2", "--json").json["outputs"] == {"sum": 4}
     shown = localrun("status", "last/2").out
-    assert "number 2 of the task" in shown
+    assert "number 2 of task" in shown
     assert "hostname replica-2" in shown
     assert "localrun logs" in localrun("logs", "last").err
 

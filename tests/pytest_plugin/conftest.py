@@ -27,7 +27,7 @@ def _outside_ci(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A folder with a bundle that nobody builds."""
+    """A folder with a bundle that is never built."""
     pytester.makefile(".yml", descriptor=DESCRIPTOR)
     (pytester.path / "Dockerfile").write_text("FROM nothing\n")
     pytester.makeini("[pytest]\naddopts = -p no:cacheprovider\n")
@@ -38,7 +38,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 def real_project(
     project: pytest.Pytester, busybox: str, docker_engine: DockerEngine
 ) -> Iterator[pytest.Pytester]:
-    """A folder with a bundle that adds on a real engine; with a = 0 it hangs, with a = -1 it fails."""
+    """A folder with a bundle that adds integers; with a = 0 it hangs, with a = -1 it fails."""
     (project.path / "add.sh").write_text(PROGRAM)
     dockerfile = f'FROM {busybox}\nCOPY add.sh /add.sh\nCMD ["sh", "/add.sh"]\n'
     (project.path / "Dockerfile").write_text(dockerfile)

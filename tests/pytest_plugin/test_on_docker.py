@@ -1,4 +1,4 @@
-"""The plugin on a real engine: built once, by several processes at once, and nothing stays."""
+"""The plugin on a real engine: one build for multiple processes, and no leftovers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def containers(engine: DockerEngine, folder: Path) -> list[str]:
 
 
 def until(done: Callable[[], bool], seconds: float = 40.0) -> None:
-    """What another process does cannot be waited for otherwise."""
+    """Poll for a condition of another process."""
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline
@@ -78,10 +78,10 @@ def test_the_image_is_built_before_the_first_test_and_nothing_stays(
     assert states(real_project) == []
 
 
-def test_workers_share_one_image_and_have_folders_apart(
+def test_workers_share_one_image_and_have_separate_folders(
     real_project: pytest.Pytester, docker_engine: DockerEngine
 ) -> None:
-    # Given workers that build the image at the same moment, and a build that can be told from another
+    # Given workers that build the image at the same moment, and a build that can be identified
     dockerfile = real_project.path / "Dockerfile"
     dockerfile.write_text(dockerfile.read_text().replace("CMD", "RUN cat /proc/uptime > /made\nCMD"))
     real_project.makepyfile(ADD)
@@ -115,7 +115,7 @@ def test_workers_share_one_image_and_have_folders_apart(
 def test_workers_share_their_reservations(
     real_project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given tasks of which each asks for more than half of the memory, on a machine of their own
+    # Given tasks of which each asks for more than half of the memory, on a separate machine
     monkeypatch.setenv("LOCALRUN_LEDGER", str(real_project.path / "ledger.json"))
     real_project.makepyfile(
         """
@@ -165,7 +165,7 @@ def test_a_session_that_is_killed_leaves_no_container(
     command = [sys.executable, "-m", "pytest", "-s", "--basetemp", str(real_project.path / "t")]
     with subprocess.Popen(command, cwd=real_project.path, stdout=subprocess.DEVNULL) as session:
         until(lambda: states(real_project) == ["RUNNING"])
-        # When nothing can clear up
+        # When nothing can clean up
         session.send_signal(signal.SIGKILL)
 
     # Then something does
@@ -188,10 +188,10 @@ def test_ctrl_c_stops_the_task(real_project: pytest.Pytester, docker_engine: Doc
     assert states(real_project) == ["KILLED"]
 
 
-def test_an_ordinary_user_leaves_nothing_either(
+def test_an_unprivileged_user_leaves_nothing(
     real_project: pytest.Pytester, as_other_user: OtherUser, docker_engine: DockerEngine
 ) -> None:
-    # Given a project of somebody who is not root, and a task whose outputs are root's
+    # Given a project of an unprivileged user, and a task whose outputs are root's
     real_project.makepyfile(ADD)
     folder = as_other_user.folder(real_project.path.name)
     for path in real_project.path.iterdir():
@@ -200,7 +200,7 @@ def test_an_ordinary_user_leaves_nothing_either(
     try:
         # When its tests are run
         options = ["-p", "no:cacheprovider", "--basetemp", str(folder / "t")]
-        alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # this user has not all that others need
+        alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # this user lacks packages of other plugins
         options += ["-p", "localrun.pytest_plugin.plugin"]
         done = as_other_user.run(["-m", "pytest", "-q", *options], cwd=folder, env=alone)
 
@@ -247,15 +247,15 @@ def test_a_session_that_leaves_a_container_fails(
         result.assert_outcomes(passed=1)
         assert result.ret == code
         if how == "ignore":
-            result.stdout.no_fnmatch_line("*left behind*")
+            result.stdout.no_fnmatch_line("*leftovers*")
         else:
-            result.stdout.fnmatch_lines(["*localrun: left behind*", "container * of the task left-1"])
+            result.stdout.fnmatch_lines(["*localrun: leftovers*", "container * of task left-1"])
     finally:
         for handle in containers(docker_engine, real_project.path):
             docker_engine.remove(handle)
 
 
-def test_a_folder_that_cannot_be_removed_is_told(project: pytest.Pytester) -> None:
+def test_a_folder_that_cannot_be_removed_is_reported(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
         def test_folder(monkeypatch, fake_engine, localrun):
@@ -265,7 +265,7 @@ def test_a_folder_that_cannot_be_removed_is_told(project: pytest.Pytester) -> No
     )
     result = run(project)
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*localrun: left behind*", "folder */localrun"])
+    result.stdout.fnmatch_lines(["*localrun: leftovers*", "folder */localrun"])
 
 
 @pytest.mark.parametrize("ci", [False, True])
@@ -299,7 +299,7 @@ def test_without_an_engine_tests_are_skipped_locally_and_fail_on_ci(
         result.stdout.fnmatch_lines(["*SKIPPED*no container engine answers at *none.sock*"])
 
 
-def test_a_bundle_that_cannot_be_built_is_told_by_every_test_that_needs_it(
+def test_a_bundle_that_cannot_be_built_is_reported_by_every_test_that_needs_it(
     real_project: pytest.Pytester,
 ) -> None:
     (real_project.path / "Dockerfile").write_text("FROM localrun-test/nothing:none\n")

@@ -1,4 +1,4 @@
-"""Flags before ini options, and everything that does not fit told at once."""
+"""Options: flags override ini options, and every invalid one is reported."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def chosen(pytester: pytest.Pytester, expression: str, *options: str) -> str:
-    """What an option of the session is."""
+    """Return the value of a session option."""
     pytester.makeconftest(
         f"""
         from localrun.pytest_plugin.options import SESSION_OPTIONS
@@ -81,7 +81,7 @@ def test_an_engine_is_required_where_ci_is_set(
     assert chosen(pytester, "chosen.required", "--localrun-required=no") == "False"
 
 
-def test_everything_that_does_not_fit_is_told_at_once(pytester: pytest.Pytester) -> None:
+def test_every_invalid_option_is_reported(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest(
         "--localrun-timeout=soon",
         "--localrun-keep=sometimes",
@@ -93,15 +93,15 @@ def test_everything_that_does_not_fit_is_told_at_once(pytester: pytest.Pytester)
     result.stderr.fnmatch_lines_random(
         [
             "*--localrun-timeout 'soon': invalid duration 'soon'*",
-            "*--localrun-keep 'sometimes': write one of never, failed, always",
-            "*--localrun-limit 'memry': the limits are cpus, memory, gpus",
+            "*--localrun-keep 'sometimes': expected one of: never, failed, always",
+            "*--localrun-limit 'memry': expected one of: cpus, memory, gpus",
             "*--localrun-limit '0': must be a number above 0",
-            "*--localrun-build-arg 'BASE': write NAME=VALUE",
+            "*--localrun-build-arg 'BASE': expected NAME=VALUE",
         ]
     )
 
 
-def test_the_options_stand_in_the_help_of_pytest(pytester: pytest.Pytester) -> None:
+def test_the_options_are_in_the_help_of_pytest(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest("--help")
     for name in ("bundle", "engine", "timeout", "limit", "build-arg", "keep", "folder", "leaks", "update"):
         result.stdout.fnmatch_lines([f"*--localrun-{name}*"])

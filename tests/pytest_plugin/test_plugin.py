@@ -1,4 +1,4 @@
-"""The plugin costs nothing where it is not used, and disturbs nobody."""
+"""The plugin costs nothing and has no effect where it is not used."""
 
 from __future__ import annotations
 

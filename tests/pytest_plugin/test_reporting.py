@@ -1,4 +1,4 @@
-"""What a test's tasks did is in its report: sections for people, properties for machines."""
+"""Tasks in test reports: sections to read, properties to parse."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_events_log_and_outputs_of_every_task_of_a_failed_test_are_shown(project
     )
 
 
-def test_of_many_tasks_those_that_failed_are_shown_and_the_others_named(project: pytest.Pytester) -> None:
+def test_failed_tasks_are_shown_in_full_and_others_by_name(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
         def test_many(fake_engine, localrun):
@@ -89,7 +89,7 @@ def test_junit_has_the_end_of_every_task(project: pytest.Pytester) -> None:
         ("always", True, True),
     ],
 )
-def test_the_folder_stays_when_it_is_to(
+def test_the_folder_is_kept_as_configured(
     project: pytest.Pytester, keep: str, passes: bool, stays: bool
 ) -> None:
     project.makepyfile(TWO.replace("FINISHED", "FAILED") if passes else TWO)
@@ -97,7 +97,7 @@ def test_the_folder_stays_when_it_is_to(
     assert bool(list((project.path / "t").rglob("task.json"))) is stays
 
 
-def test_tasks_are_kept_where_the_user_wants_them(project: pytest.Pytester) -> None:
+def test_tasks_are_kept_in_a_configured_folder(project: pytest.Pytester) -> None:
     project.makepyfile(TWO)
     project.runpytest("--localrun-folder", "kept")
     assert len(list((project.path / "kept").glob("test_two-*/localrun/tasks/*/task.json"))) == 2

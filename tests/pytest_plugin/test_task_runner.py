@@ -1,4 +1,4 @@
-"""The fixture `localrun`, and the decisions that a project may take otherwise."""
+"""The fixture `localrun`, and the options that a project can override."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_task_that_fails_shows_its_cause_its_remedy_and_its_last_lines(project
     result.stdout.no_fnmatch_line("*bench.py:*")
 
 
-def test_the_error_is_one_that_python_code_knows(project: pytest.Pytester) -> None:
+def test_the_error_is_a_task_failed(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
         import pytest
@@ -63,7 +63,7 @@ def test_the_error_is_one_that_python_code_knows(project: pytest.Pytester) -> No
     project.runpytest().assert_outcomes(passed=1)
 
 
-def test_wrong_values_are_told_before_anything_runs(project: pytest.Pytester) -> None:
+def test_wrong_values_are_reported_before_anything_runs(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
         def test_values(fake_engine, localrun):
@@ -77,7 +77,7 @@ def test_wrong_values_are_told_before_anything_runs(project: pytest.Pytester) ->
     result.stdout.fnmatch_lines(["E *InputsError: the inputs have 2 problems", "E *inputs.a: 'three' is *"])
 
 
-def test_a_session_may_run_on_the_fake_engine_altogether(project: pytest.Pytester) -> None:
+def test_a_session_may_use_only_the_fake_engine(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
         import pytest
@@ -119,8 +119,8 @@ def test_what_still_runs_is_stopped_at_the_end_of_the_test(project: pytest.Pytes
     assert json.loads(record.read_text())["state"] == "KILLED"
 
 
-def test_every_decision_can_be_taken_by_a_fixture(project: pytest.Pytester) -> None:
-    # Given a project that decides everything itself
+def test_every_option_can_be_set_by_a_fixture(project: pytest.Pytester) -> None:
+    # Given a project that sets every option
     project.makeconftest(
         """
         import pytest
@@ -193,10 +193,10 @@ def test_the_marker_gives_options_to_one_test(project: pytest.Pytester) -> None:
     )
     result = project.runpytest("--localrun-timeout", "7s")
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*knows no 'memmory': did you mean 'memory'?"])
+    result.stdout.fnmatch_lines(["*unknown option 'memmory'; did you mean 'memory'?"])
 
 
-def test_two_tests_have_folders_apart_and_a_task_manager_begins_empty(project: pytest.Pytester) -> None:
+def test_two_tests_have_separate_folders_and_a_task_manager_begins_empty(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
         import pytest
@@ -255,7 +255,7 @@ def test_a_server_may_ask_for_a_token(project: pytest.Pytester) -> None:
     project.runpytest().assert_outcomes(passed=1)
 
 
-def test_a_fake_engine_plays_its_plans_in_order_and_the_last_again(project: pytest.Pytester) -> None:
+def test_a_fake_engine_runs_its_plans_in_order_and_repeats_the_last(project: pytest.Pytester) -> None:
     project.makepyfile(
         """
         import pytest, time
@@ -288,13 +288,13 @@ def test_a_fake_engine_plays_its_plans_in_order_and_the_last_again(project: pyte
     project.runpytest().assert_outcomes(passed=3)
 
 
-def test_without_a_bundle_the_ways_to_name_one_are_told(pytester: pytest.Pytester) -> None:
+def test_without_a_bundle_the_ways_to_set_one_are_reported(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_none(fake_engine, localrun): localrun()")
     result = pytester.runpytest()
-    result.stdout.fnmatch_lines(["*there is no descriptor.yml in *localrun_bundle*localrun_bundle_path*"])
+    result.stdout.fnmatch_lines(["*no descriptor.yml found in *localrun_bundle*localrun_bundle_path*"])
 
 
-def test_a_test_may_bring_a_bundle_of_its_own_where_the_project_has_none(project: pytest.Pytester) -> None:
+def test_a_test_may_have_its_own_bundle(project: pytest.Pytester) -> None:
     (project.path / "tests").mkdir()
     (project.path / "descriptor.yml").rename(project.path / "tests" / "task.yml")
     project.makepyfile(
@@ -307,9 +307,9 @@ def test_a_test_may_bring_a_bundle_of_its_own_where_the_project_has_none(project
     project.runpytest().assert_outcomes(passed=1)
 
 
-def test_no_task_yet_is_told(project: pytest.Pytester) -> None:
+def test_no_task_yet_is_reported(project: pytest.Pytester) -> None:
     project.makepyfile("def test_none(fake_engine, localrun): localrun.last")
-    project.runpytest().stdout.fnmatch_lines(["*no task was submitted here yet*"])
+    project.runpytest().stdout.fnmatch_lines(["*no task was submitted yet*"])
 
 
 def test_outputs_can_be_compared_in_a_test(project: pytest.Pytester) -> None:
