@@ -231,7 +231,7 @@ def test_the_command_works_where_nothing_else_is(fresh: Environment, tmp_path: P
     version = fresh.run("localrun", "--version", cwd=tmp_path)
     assert version.stdout.strip().endswith(localrun.__version__)
     checked = fresh.run("localrun", "validate", "none", cwd=tmp_path)
-    assert "there is no file or folder none" in checked.stderr
+    assert "no such file or folder: none" in checked.stderr
     served = fresh.run(
         "python", "-c", "import localrun.server.application, localrun.engines.dockerd", cwd=tmp_path
     )

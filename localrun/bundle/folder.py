@@ -1,4 +1,4 @@
-"""A folder as a bundle: the same content as a zip, or a descriptor beside a Dockerfile."""
+"""A folder as a bundle: the content of a bundle zip, or a descriptor next to a Dockerfile."""
 
 from __future__ import annotations
 
@@ -12,45 +12,50 @@ DOCKERFILE = "Dockerfile"
 
 
 def list_files(folder: Path) -> list[str]:
-    """The files at the root of a folder. Raises `BundleError` for links that leave it, and for devices."""
+    """Return the files at the root of a folder.
+
+    Raises `BundleError` for links that leave the folder and for special files.
+    """
     found, problems = [], []
     for path in sorted(folder.iterdir()):
-        if path.is_symlink() and not _stays(folder, path):
-            if _matters(path):
+        if path.is_symlink() and not _stays_inside(folder, path):
+            if _is_bundle_part(path):
                 problems.append(
-                    Problem(path.name, "a link that leaves the folder", "put the file itself there")
+                    Problem(path.name, "a link that leaves the folder", "replace it with the file itself")
                 )
         elif path.is_file():
             found.append(path.name)
-        elif _matters(path) and not path.is_dir():
-            problems.append(Problem(path.name, "neither a file nor a folder", "put a file there"))
+        elif _is_bundle_part(path) and not path.is_dir():
+            problems.append(
+                Problem(path.name, "neither a file nor a folder", "replace it with a regular file")
+            )
     if problems:
         raise BundleError(
-            f"{folder} cannot be used as a bundle", remedy="correct what is listed", problems=problems
+            f"{folder} cannot be used as a bundle", remedy="fix the problems listed", problems=problems
         )
     return found
 
 
 def read_descriptor(path: Path) -> bytes:
-    """Read a descriptor. Raises `BundleError` when it is no small regular file."""
+    """Read a descriptor. Raises `BundleError` if it is not a regular file or is too large."""
     if not stat.S_ISREG(path.stat().st_mode):
-        raise BundleError(f"{path} is not a regular file", remedy="give the file itself")
+        raise BundleError(f"{path} is not a regular file", remedy="pass the descriptor itself")
     with path.open("rb") as file:
         data = file.read(DESCRIPTOR_LIMIT + 1)
     if len(data) > DESCRIPTOR_LIMIT:
         raise BundleError(
-            f"{path} is larger than {DESCRIPTOR_LIMIT} bytes",
-            remedy="a descriptor is a short text: see what this is",
+            f"the descriptor {path} is larger than {DESCRIPTOR_LIMIT} bytes",
+            remedy="check that this is the right file",
         )
     return data
 
 
-def _stays(folder: Path, path: Path) -> bool:
+def _stays_inside(folder: Path, path: Path) -> bool:
     try:
         return path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # a circle of links
+    except (OSError, RuntimeError):  # a loop of links
         return False
 
 
-def _matters(path: Path) -> bool:
+def _is_bundle_part(path: Path) -> bool:
     return path.name == DOCKERFILE or path.suffix.lower() in (".yml", ".yaml", ".tar", ".tgz", ".gz")

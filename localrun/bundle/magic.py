@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, whatever it is called."""
+"""Detect the type of a file by its first bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAGIC = (
 
 
 def detect(file: BinaryIO) -> str:
-    """Name what the file holds: `zip`, `7z archive`, `tar`, `text`, `empty file`, `unknown file`..."""
+    """Return the type of a file: `zip`, `7z archive`, `tar`, `text`, `empty file`, `unknown file`, ..."""
     head = file.read(512)
     if not head:
         return "empty file"

@@ -1,6 +1,6 @@
-"""A bundle: a descriptor and a container image, as a zip, a folder, or a descriptor and an image's name.
+"""Read a bundle: a zip, a folder, or a descriptor with the name of an image.
 
-Whatever is wrong with a bundle is said here, all of it, before anything starts.
+All problems in a bundle are reported together, before anything runs.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,14 +30,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Bundle", "bundle_from_image", "read_bundle", "read_image"]
 
-CHEAP = 64 << 20  # bytes that may be decompressed just to tell one more problem
-_TEXTS = (".yml", ".yaml")
+_CHEAP = 64 << 20  # bytes that are decompressed only to report one more problem
+_DESCRIPTOR_SUFFIXES = (".yml", ".yaml")
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """A bundle that was read. `name` is what the user typed, `image_name` is for people only.
+    """A bundle that was read.
 
-    `warnings` tell what works here and would not elsewhere.
+    `name` is what the user typed, `image_name` is for display. `warnings` name differences from other
+    platforms.
     """
 
     name: str
@@ -50,73 +52,73 @@ class Bundle(msgspec.Struct, frozen=True):
 def read_bundle(
     path: Path, *, image: str | None = None, cache: Path, build_args: Mapping[str, str] | None = None
 ) -> Bundle:
-    """Read a bundle: a `.zip`, a folder of the same content, a folder with a Dockerfile, or a descriptor.
+    """Read a `.zip`, a folder with an image archive or a Dockerfile, or a descriptor.
 
-    `image` names an image to be used instead of the bundle's own; `build_args` are for a Dockerfile;
-    `cache` is the folder where what is found is noted. Raises `BundleError`, `DescriptorError` or
-    `ImageError`, with every problem and what to do.
+    `image` names an image to use instead of the bundle's own, `build_args` are for a Dockerfile, `cache` is
+    the folder for cached results. Raises `BundleError`, `DescriptorError` or `ImageError` with all problems.
     """
-    order = ReadOptions(path, image, cache, dict(build_args or {}))
+    options = _ReadOptions(path, image, cache, dict(build_args or {}))
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            return _folder(order, path)
+            return _read_folder(options, path)
         if not stat.S_ISREG(status.st_mode):
-            raise BundleError(f"{path} is neither a file nor a folder", remedy="give a .zip or a folder")
-        if path.suffix.lower() in _TEXTS:
-            return _folder(order, path.parent, path.name)
-        return _zip(order, status)
+            raise BundleError(f"{path} is neither a file nor a folder", remedy="pass a .zip or a folder")
+        if path.suffix.lower() in _DESCRIPTOR_SUFFIXES:
+            return _read_folder(options, path.parent, path.name)
+        return _read_zip(options, status)
     except FileNotFoundError as error:
         raise BundleError(
-            f"there is no file or folder {error.filename or path}",
+            f"no such file or folder: {error.filename or path}",
             remedy="check the name; a bundle is a .zip or a folder",
         ) from error
     except OSError as error:
-        raise BundleError(
-            f"{error.filename or path} cannot be read: {error.strerror}",
-            remedy="check its name and permissions",
-        ) from error
+        raise _unreadable(path, error) from error
 
 
 def read_image(path: Path, *, cache: Path, build_args: Mapping[str, str] | None = None) -> ImageSource:
-    """The image alone: of an archive, of a folder with an archive or a Dockerfile, or of a whole bundle.
+    """Return only the image of an archive, of a folder with an archive or a Dockerfile, or of a bundle.
 
-    No descriptor is looked at, but for a zip. Raises `BundleError` or `ImageError`.
+    Reads no descriptor, except from a zip. Raises `BundleError` or `ImageError`.
     """
     try:
         if path.is_dir():
-            return _image_in(path, cache, dict(build_args or {}))
+            return _read_image_folder(path, cache, dict(build_args or {}))
         if is_archive(path.name):
             return _inspect_file(path, cache)
     except FileNotFoundError:
-        pass  # `read` says so
+        pass  # reported by `read_bundle`
     except OSError as error:
-        raise BundleError(
-            f"{error.filename or path} cannot be read: {error.strerror}", remedy="check its permissions"
-        ) from error
+        raise _unreadable(path, error) from error
     return read_bundle(path, cache=cache, build_args=build_args).image
 
 
-def _image_in(folder: Path, cache: Path, build_args: dict[str, str]) -> ImageSource:
+def _unreadable(path: Path, error: OSError) -> BundleError:
+    return BundleError(
+        f"cannot read {error.filename or path}: {error.strerror}", remedy="check its name and permissions"
+    )
+
+
+def _read_image_folder(folder: Path, cache: Path, build_args: dict[str, str]) -> ImageSource:
     names = list_files(folder)
     if not any(map(is_archive, names)):
         if DOCKERFILE in names:
             return ImageFolder(folder, DOCKERFILE, build_args)
         raise BundleError(
             f"{folder} has neither a Dockerfile nor an image archive (.tar)",
-            remedy="add one, or give another folder",
+            remedy="add one, or pass another folder",
         )
-    return _inspect_file(folder / _checked(folder, select_parts(names, descriptor="-")).image, cache)
+    return _inspect_file(folder / _check(folder, select_parts(names, descriptor="-")).image, cache)
 
 
-def bundle_from_image(found: Descriptor, path: Path, source: ImageSource) -> Bundle:
-    """A bundle of an image, and of a descriptor that is not its own."""
-    more = source.warnings if isinstance(source, ImageArchive) else ()
-    return Bundle(str(path), path, found, source, _image_name(source), more)
+def bundle_from_image(descriptor: Descriptor, path: Path, source: ImageSource) -> Bundle:
+    """Combine an image with a descriptor that comes from elsewhere."""
+    warnings = source.warnings if isinstance(source, ImageArchive) else ()
+    return Bundle(str(path), path, descriptor, source, _image_name(source), warnings)
 
 
-class ReadOptions(NamedTuple):
-    """What the caller of `read` asked for."""
+class _ReadOptions(NamedTuple):
+    """The arguments of `read_bundle`."""
 
     path: Path
     image: str | None
@@ -124,116 +126,109 @@ class ReadOptions(NamedTuple):
     build_args: Mapping[str, str]
 
 
-def _zip(order: ReadOptions, status: os.stat_result) -> Bundle:
-    known = None if order.image else _known_zip(order, status)
-    return known or _new_zip(order, status)
+def _read_zip(options: _ReadOptions, status: os.stat_result) -> Bundle:
+    cached = None if options.image else _read_cached_zip(options, status)
+    return cached or _read_new_zip(options, status)
 
 
-def _known_zip(order: ReadOptions, status: os.stat_result) -> Bundle | None:
-    facts = file_cache.load_facts(order.cache, "bundles", status) or {}
-    archive = archive_from_dict(facts.get("archive"), order.path)
+def _read_cached_zip(options: _ReadOptions, status: os.stat_result) -> Bundle | None:
+    facts = file_cache.load_facts(options.cache, "bundles", status) or {}
+    archive = archive_from_dict(facts.get("archive"), options.path)
     data, file, warnings = (facts.get(key) for key in ("descriptor", "file", "warnings"))
     if not (archive and isinstance(data, str) and isinstance(file, str) and isinstance(warnings, list)):
         return None
-    found = _described(order, status, data.encode("latin-1", "replace"), file)
-    return _bundle(order, found, archive, warnings)
+    descriptor = _parse_descriptor(options, status, data.encode("latin-1", "replace"), file)
+    return _bundle(options, descriptor, archive, warnings)
 
 
-def _new_zip(order: ReadOptions, status: os.stat_result) -> Bundle:
+def _read_new_zip(options: _ReadOptions, status: os.stat_result) -> Bundle:
     from localrun.bundle.zip import open_zip
 
-    with open_zip(order.path) as archived:
-        parts = _checked(order.path, select_parts(archived.names, with_image=not order.image))
-        data = archived.read(parts.descriptor)
-        if order.image:
-            found = _described(order, status, data, parts.descriptor)
-            return _bundle(order, found, ImageReference(order.image), parts.warnings)
-        packed = archived.span(parts.image)
-        if archived.is_streamed(parts.image):
+    with open_zip(options.path) as members:
+        parts = _check(options.path, select_parts(members.names, with_image=not options.image))
+        data = members.read(parts.descriptor)
+        if options.image:
+            descriptor = _parse_descriptor(options, status, data, parts.descriptor)
+            return _bundle(options, descriptor, ImageReference(options.image), parts.warnings)
+        span = members.span(parts.image)
+        if members.is_streamed(parts.image):
             parts.warnings.append(
                 f"App Engine would refuse {parts.image!r}: it is stored with its size behind it"
             )
-    found, archive = _both(
-        lambda: _described(order, status, data, parts.descriptor),
-        lambda: _inspect(packed, parts.image),
-        cheap=_is_cheap(packed),
+    descriptor, archive = _read_both(
+        lambda: _parse_descriptor(options, status, data, parts.descriptor),
+        lambda: _inspect(span, parts.image),
+        cheap=_is_cheap(span),
     )
     facts = {"file": parts.descriptor, "descriptor": data.decode("latin-1"), "warnings": parts.warnings}
-    file_cache.save_facts(order.cache, "bundles", status, {**facts, "archive": archive_to_dict(archive)})
-    return _bundle(order, found, archive, parts.warnings)
+    file_cache.save_facts(options.cache, "bundles", status, {**facts, "archive": archive_to_dict(archive)})
+    return _bundle(options, descriptor, archive, parts.warnings)
 
 
-def _folder(order: ReadOptions, folder: Path, descriptor: str = "") -> Bundle:
-    names = [] if descriptor and order.image else list_files(folder)
+def _read_folder(options: _ReadOptions, folder: Path, name: str = "") -> Bundle:
+    names = [] if name and options.image else list_files(folder)
     build = DOCKERFILE in names and not any(map(is_archive, names))
-    parts = _checked(
-        folder, select_parts(names, descriptor=descriptor, with_image=not order.image and not build)
-    )
+    parts = _check(folder, select_parts(names, descriptor=name, with_image=not options.image and not build))
     file = folder / parts.descriptor
     status = file.stat()
     data = read_descriptor(file)
     if not parts.image:
-        source = _named(order) or ImageFolder(folder, DOCKERFILE, order.build_args)
-        return _bundle(order, _described(order, status, data, str(file)), source, parts.warnings)
+        source: ImageSource = ImageFolder(folder, DOCKERFILE, options.build_args)
+        if options.image:
+            source = ImageReference(options.image)
+        return _bundle(options, _parse_descriptor(options, status, data, str(file)), source, parts.warnings)
     if DOCKERFILE in names:
-        parts.warnings.append(
-            f"the Dockerfile is not used, because {parts.image} is there: remove one of them"
-        )
+        parts.warnings.append(f"the Dockerfile is ignored because {parts.image} exists; remove one of them")
     tar = folder / parts.image
-    found, archive = _both(
-        lambda: _described(order, status, data, str(file)), lambda: _inspect_file(tar, order.cache)
+    descriptor, archive = _read_both(
+        lambda: _parse_descriptor(options, status, data, str(file)),
+        lambda: _inspect_file(tar, options.cache),
     )
-    return _bundle(order, found, archive, parts.warnings)
+    return _bundle(options, descriptor, archive, parts.warnings)
 
 
-def _named(order: ReadOptions) -> ImageReference | None:
-    return ImageReference(order.image) if order.image else None
-
-
-def _checked(path: Path, parts: Parts) -> Parts:
+def _check(path: Path, parts: Parts) -> Parts:
     if not parts.problems:
         return parts
-    problems = [
-        Problem(problem.path, problem.message, problem.remedy, file=str(path)) for problem in parts.problems
-    ]
-    raise BundleError(f"{path} is not a complete bundle", remedy="add what is missing", problems=problems)
+    problems = [replace(problem, file=str(path)) for problem in parts.problems]
+    raise BundleError(f"{path} is not a complete bundle", remedy="fix the problems listed", problems=problems)
 
 
-def _described(order: ReadOptions, status: os.stat_result, data: bytes, file: str) -> Descriptor:
-    """Read the descriptor; what was noted of its text saves the YAML reader, which is slow to import.
+def _parse_descriptor(options: _ReadOptions, status: os.stat_result, data: bytes, file: str) -> Descriptor:
+    """Parse the descriptor; a cached document avoids the slow import of the YAML parser.
 
-    `status` is that of the file which holds it: the zip's, or its own.
+    `status` is that of the file that holds the descriptor: the zip, or the descriptor itself.
     """
 
     def parse(data: bytes, file: str) -> Document:
-        known = yaml.deserialize(file_cache.load_facts(order.cache, "documents", status))
-        if known is not None:
-            return known
-        found = yaml.read(data, file)
-        facts = yaml.serialize(found)
+        cached = yaml.deserialize(file_cache.load_facts(options.cache, "documents", status))
+        if cached is not None:
+            return cached
+        document = yaml.read(data, file)
+        facts = yaml.serialize(document)
         if facts is not None:
-            file_cache.save_facts(order.cache, "documents", status, facts)
-        return found
+            file_cache.save_facts(options.cache, "documents", status, facts)
+        return document
 
     return descriptors.read(data, file, parse)
 
 
-def _both(
-    describe: Callable[[], Descriptor], look: Callable[[], ImageArchive], *, cheap: bool = True
+def _read_both(
+    describe: Callable[[], Descriptor], inspect: Callable[[], ImageArchive], *, cheap: bool = True
 ) -> tuple[Descriptor, ImageArchive]:
-    """Read the descriptor and look into the archive; what is wrong with both is told together."""
+    """Read the descriptor and the image archive; report the problems of both together."""
     try:
-        found = describe()
+        descriptor = describe()
     except DescriptorError as error:
         if not cheap:
             raise
-        raise _joined(error, look) from error
-    return found, look()
+        raise _with_image_problems(error, inspect) from error
+    return descriptor, inspect()
 
 
-def _joined(error: DescriptorError, look: Callable[[], ImageArchive]) -> DescriptorError:
+def _with_image_problems(error: DescriptorError, inspect: Callable[[], ImageArchive]) -> DescriptorError:
     try:
-        look()
+        inspect()
     except ImageError as broken:
         more = [Problem("", broken.message, broken.remedy), *broken.problems]
         return DescriptorError(
@@ -245,31 +240,33 @@ def _joined(error: DescriptorError, look: Callable[[], ImageArchive]) -> Descrip
     return error
 
 
-def _is_cheap(packed: FileSpan) -> bool:
-    return not packed.compression or packed.size <= CHEAP
+def _is_cheap(span: FileSpan) -> bool:
+    return not span.compression or span.size <= _CHEAP
 
 
-def _inspect(packed: FileSpan, name: str) -> ImageArchive:
+def _inspect(span: FileSpan, name: str) -> ImageArchive:
     from localrun.bundle.images.archive import inspect
 
-    return inspect(packed, name)
+    return inspect(span, name)
 
 
 def _inspect_file(tar: Path, cache: Path) -> ImageArchive:
-    """Look into an archive, or remember what was found in this very file."""
+    """Inspect an archive, or return the cached result for an unchanged file."""
     status = tar.stat()
-    known = archive_from_dict(file_cache.load_facts(cache, "archives", status), tar)
-    if known:
-        return known
-    found = _inspect(FileSpan(tar, 0, status.st_size), str(tar))
-    file_cache.save_facts(cache, "archives", status, archive_to_dict(found))
-    return found
+    cached = archive_from_dict(file_cache.load_facts(cache, "archives", status), tar)
+    if cached:
+        return cached
+    archive = _inspect(FileSpan(tar, 0, status.st_size), str(tar))
+    file_cache.save_facts(cache, "archives", status, archive_to_dict(archive))
+    return archive
 
 
-def _bundle(order: ReadOptions, found: Descriptor, source: ImageSource, warnings: list[str]) -> Bundle:
+def _bundle(
+    options: _ReadOptions, descriptor: Descriptor, source: ImageSource, warnings: list[str]
+) -> Bundle:
     more = source.warnings if isinstance(source, ImageArchive) else ()
-    every = (*map(str, found.warnings), *warnings, *more)
-    return Bundle(str(order.path), order.path, found, source, _image_name(source), every)
+    warnings = [*map(str, descriptor.warnings), *warnings, *more]
+    return Bundle(str(options.path), options.path, descriptor, source, _image_name(source), tuple(warnings))
 
 
 def _image_name(source: ImageSource) -> str:

@@ -1,7 +1,7 @@
-"""A zip from somebody nobody has to trust. Nothing of it is ever unpacked to disk.
+"""Read an untrusted bundle zip. Nothing is unpacked to disk.
 
-Every name is checked although only two members are read: a zip that is made to break out of a folder is
-refused here, as whatever unpacks it later might be less careful.
+All member names are checked although only two members are read: the tool that unpacks the zip later may be
+less careful.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from localrun.bundle.images.compressed import CorruptArchive, FileSpan, check_gr
 from localrun.errors import BundleError, Problem
 
 DESCRIPTOR_LIMIT = 1 << 20  # bytes
-DIRECTORY_LIMIT = 16 << 20  # bytes of the list of members, which is read into memory
+DIRECTORY_LIMIT = 16 << 20  # bytes of the central directory, which is read into memory
 MEMBER_LIMIT = 10_000
 _END = struct.Struct("<4s4H2LH")
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -33,7 +33,7 @@ PACK_AGAIN = "pack it again: zip -0 bundle.zip descriptor.yml NAMESPACE-VERSION.
 
 
 class ZipReader:
-    """A zip whose members were found safe. Use `opened`."""
+    """A zip with checked members. Created by `open_zip`."""
 
     def __init__(self, path: Path, file: BinaryIO, archive: zipfile.ZipFile) -> None:
         self.path = path
@@ -41,11 +41,11 @@ class ZipReader:
 
     @property
     def names(self) -> list[str]:
-        """The files in it, as they are called in it."""
+        """The names of the files in the zip."""
         return [item.filename for item in self._archive.infolist() if not item.is_dir()]
 
     def read(self, name: str) -> bytes:
-        """Read a small member. Raises `BundleError` when it is not small, or damaged."""
+        """Read a small member. Raises `BundleError` if it is too large or damaged."""
         item = self._archive.getinfo(name)
         try:
             with self.span(name).open() as reader:
@@ -55,40 +55,40 @@ class ZipReader:
         if len(data) > DESCRIPTOR_LIMIT:
             raise BundleError(
                 f"{name} in {self.path.name} is larger than {DESCRIPTOR_LIMIT} bytes",
-                remedy="a descriptor is a short text: see what was packed under its name",
+                remedy="check that the right file was packed as the descriptor",
             )
         if zlib.crc32(data) != item.CRC:
-            raise _damaged(self.path, name, "its content does not fit its checksum")
+            raise _damaged(self.path, name, "its checksum does not match")
         return data
 
     def span(self, name: str) -> FileSpan:
-        """Say where a member's bytes lie. Raises `BundleError` when they are not where they should be."""
+        """Locate the bytes of a member. Raises `BundleError` if the zip gives a wrong position."""
         item = self._archive.getinfo(name)
         size = self.path.stat().st_size
-        start = self._content_of(item) if 0 <= item.header_offset < size else size
+        start = self._content_start(item) if 0 <= item.header_offset < size else size
         if start + item.compress_size > size:
-            raise _damaged(self.path, name, "it is not where the zip's list of members says")
+            raise _damaged(self.path, name, "it is not where the central directory says")
         return FileSpan(self.path, start, item.compress_size, ("deflate",) if item.compress_type else ())
 
     def is_streamed(self, name: str) -> bool:
-        """Whether the member is stored with its size behind it, which stream readers cannot take."""
+        """Return whether a stored member has its size behind its content, as stream readers cannot read."""
         item = self._archive.getinfo(name)
         return item.compress_type == zipfile.ZIP_STORED and bool(item.flag_bits & _STREAMED)
 
-    def _content_of(self, item: zipfile.ZipInfo) -> int:
+    def _content_start(self, item: zipfile.ZipInfo) -> int:
         self._file.seek(item.header_offset)
         header = self._file.read(_LOCAL.size)
         if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
-            raise _damaged(self.path, item.filename, "it is not where the zip's list of members says")
+            raise _damaged(self.path, item.filename, "it is not where the central directory says")
         *_, name_length, extra_length = _LOCAL.unpack(header)
         return item.header_offset + _LOCAL.size + int(name_length) + int(extra_length)
 
 
 @contextmanager
 def open_zip(path: Path) -> Iterator[ZipReader]:
-    """Open a zip after checking every member's name, kind and size.
+    """Open a zip after checking the name, type and size of every member.
 
-    Raises `BundleError` that says what the file is instead of a zip, or lists all that is unsafe in it.
+    Raises `BundleError` with the actual type of the file, or with all unsafe members.
     """
     with path.open("rb") as file:
         _check_kind(path, file)
@@ -96,7 +96,7 @@ def open_zip(path: Path) -> Iterator[ZipReader]:
         try:
             archive = zipfile.ZipFile(file)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error) as error:
-            raise _cut_off(path, str(error)) from error
+            raise _truncated(path, str(error)) from error
         with archive:
             _check_members(path, archive.infolist())
             yield ZipReader(path, file, archive)
@@ -108,26 +108,26 @@ def _check_kind(path: Path, file: BinaryIO) -> None:
         return
     remedy = PACK_AGAIN
     if kind == "tar":
-        remedy = "a bundle is a zip of descriptor.yml and the image archive: put this tar into one"
+        remedy = "a bundle is a zip with descriptor.yml and the image archive: pack this tar into a zip"
     article = "an" if kind[0] in "aeioux" else "a"
     raise BundleError(f"{path.name} is not a zip: it is {article} {kind}", remedy=remedy, kind=kind)
 
 
 def _check_directory(path: Path, file: BinaryIO) -> None:
-    """Look at the size of the list of members before it is read into memory."""
+    """Check the size of the central directory before it is read into memory."""
     size = path.stat().st_size
     start = max(0, size - 65536 - _END.size)
     file.seek(start)
     tail = file.read()
     place = tail.rfind(b"PK\x05\x06")
     if place < 0 or len(tail) - place < _END.size:
-        raise _cut_off(path, "its list of members, which comes last, is not there")
+        raise _truncated(path, "its central directory is missing")
     _, _, _, _, count, length, _, _ = _END.unpack_from(tail, place)
     if tail[place - 20 : place - 16] == b"PK\x06\x07":
         count, length = _zip64(file, int.from_bytes(tail[place - 12 : place - 4], "little"))
     if length > DIRECTORY_LIMIT or count > MEMBER_LIMIT:
         raise BundleError(
-            f"{path.name} lists {count} members in {length} bytes: that is no bundle", remedy=PACK_AGAIN
+            f"{path.name} lists {count} members in {length} bytes, too many for a bundle", remedy=PACK_AGAIN
         )
 
 
@@ -138,10 +138,10 @@ def _zip64(file: BinaryIO, place: int) -> tuple[int, int]:
 
 
 def _check_members(path: Path, items: list[zipfile.ZipInfo]) -> None:
-    problems = [problem for item in items for problem in _problems(item)]
+    problems = [problem for item in items for problem in _member_problems(item)]
     counts = Counter(item.filename.removeprefix("./") for item in items)
     problems += [
-        Problem(repr(name), f"it is in the zip {count} times", "leave one")
+        Problem(repr(name), f"found {count} times in the zip", "keep one")
         for name, count in counts.items()
         if count > 1
     ]
@@ -149,35 +149,33 @@ def _check_members(path: Path, items: list[zipfile.ZipInfo]) -> None:
         raise BundleError(f"{path.name} is not safe to read", remedy=PACK_AGAIN, problems=problems)
 
 
-def _problems(item: zipfile.ZipInfo) -> Iterator[Problem]:
-    name, place = item.orig_filename, repr(item.orig_filename)
+def _member_problems(item: zipfile.ZipInfo) -> Iterator[Problem]:
+    name, quoted = item.orig_filename, repr(item.orig_filename)
     if name.startswith("/") or _DRIVE.match(name):
-        yield Problem(place, "an absolute name")
+        yield Problem(quoted, "an absolute name")
     if "\\" in name or "\0" in name:
-        yield Problem(place, "a backslash or a null byte in a name")
+        yield Problem(quoted, "a backslash or a null byte in a name")
     if ".." in name.split("/"):
-        yield Problem(place, "a name that leads out of the bundle (..)")
+        yield Problem(quoted, "a name that leads out of the bundle (..)")
     mode = item.external_attr >> 16
     if stat.S_ISLNK(mode):
-        yield Problem(place, "a symbolic link", "put the file itself in: zip without --symlinks")
+        yield Problem(quoted, "a symbolic link", "pack the file itself: zip without --symlinks")
     elif stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        yield Problem(place, "neither a file nor a folder")
+        yield Problem(quoted, "neither a file nor a folder")
     if item.flag_bits & _ENCRYPTED:
-        yield Problem(place, "it is encrypted", "pack it without a password")
+        yield Problem(quoted, "an encrypted file", "pack it without a password")
     elif item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         method = _METHODS.get(item.compress_type, f"method {item.compress_type}")
-        yield Problem(place, f"it is compressed with {method}", "use deflate, or better none: zip -0")
+        yield Problem(quoted, f"unsupported compression: {method}", "store it uncompressed: zip -0")
     try:
         check_growth(item.compress_size, item.file_size)
     except CorruptArchive as error:
-        yield Problem(place, str(error))
+        yield Problem(quoted, str(error))
 
 
-def _damaged(path: Path, name: str, why: str) -> BundleError:
-    return BundleError(f"{name!r} in {path.name} is damaged: {why}", remedy="copy or pack the bundle again")
+def _damaged(path: Path, name: str, reason: str) -> BundleError:
+    return BundleError(f"{name!r} in {path.name} is damaged: {reason}", remedy="copy or pack it again")
 
 
-def _cut_off(path: Path, why: str) -> BundleError:
-    return BundleError(
-        f"{path.name} starts as a zip and is cut off or damaged: {why}", remedy="copy or pack it again"
-    )
+def _truncated(path: Path, reason: str) -> BundleError:
+    return BundleError(f"{path.name} is a truncated or damaged zip: {reason}", remedy="copy or pack it again")

@@ -150,7 +150,7 @@ def test_an_archive_is_taken_before_a_dockerfile_with_a_warning(tmp_path: Path, 
     members = {"descriptor.yml": DESCRIPTOR, "Dockerfile": b"FROM scratch", TAR: IMAGE}
     found = reader.read_bundle(folder_of(tmp_path / "task", members), cache=cache)
     assert archive_of(found).images
-    assert "the Dockerfile is not used" in found.warnings[0]
+    assert "the Dockerfile is ignored" in found.warnings[0]
 
 
 def test_a_descriptor_stands_for_its_folder(tmp_path: Path, cache: Path) -> None:
@@ -196,7 +196,7 @@ def test_reading_leaves_nothing_but_the_cache(form: Path, cache: Path, tmp_path:
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path, cache: Path) -> None:
-    assert f"there is no file or folder {tmp_path / 'absent.zip'}" in refusal(tmp_path / "absent.zip", cache)
+    assert f"no such file or folder: {tmp_path / 'absent.zip'}" in refusal(tmp_path / "absent.zip", cache)
 
 
 def test_a_pipe_is_not_opened(tmp_path: Path, cache: Path) -> None:
@@ -208,12 +208,12 @@ def test_a_descriptor_in_a_sub_folder_is_told_where_it_belongs(tmp_path: Path, c
     path = zip_of(tmp_path / "task.zip", {"task/descriptor.yml": DESCRIPTOR, f"task/{TAR}": IMAGE})
     said = refusal(path, cache)
     assert "'task/descriptor.yml'" in said
-    assert "pack the content of 'task'" in said
+    assert "pack the contents of 'task'" in said
 
 
 def test_a_bundle_without_anything_is_told_all_that_is_missing(tmp_path: Path, cache: Path) -> None:
     said = refusal(zip_of(tmp_path / "task.zip", {"readme.txt": b"x"}), cache)
-    assert "there is no descriptor.yml; there is 'readme.txt'" in said
+    assert "missing descriptor.yml; found 'readme.txt'" in said
     assert "there is no image archive" in said
 
 
@@ -304,7 +304,7 @@ def test_an_image_is_found_in_an_archive_a_folder_a_zip_or_a_dockerfile(tmp_path
 def test_where_no_image_is_is_said(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(BundleError, match="neither a Dockerfile nor an image archive"):
         reader.read_image(folder_of(tmp_path / "empty", {"a.txt": b""}), cache=cache)
-    with pytest.raises(BundleError, match="no file or folder"):
+    with pytest.raises(BundleError, match="no such file or folder"):
         reader.read_image(tmp_path / "nothing.tar", cache=cache)
     with pytest.raises(BundleError) as caught:
         reader.read_image(folder_of(tmp_path / "two", {"a.tar": IMAGE, "b.tar": IMAGE}), cache=cache)
@@ -314,4 +314,4 @@ def test_where_no_image_is_is_said(tmp_path: Path, cache: Path) -> None:
 def test_a_folder_that_may_be_an_iexec_app_is_said_to_be_run_as_one(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(BundleError) as caught:
         reader.read_bundle(folder_of(tmp_path / "app", {"Dockerfile": b"FROM x\n"}), cache=cache)
-    assert "add it at the root; or is it an iExec app, which has none?" in str(caught.value)
+    assert "add it at the root; an iExec app has no descriptor" in str(caught.value)

@@ -29,7 +29,7 @@ BUNDLES = [
     Row(
         Cause.BUNDLE_INVALID,
         "nothing there",
-        ("no file or folder nothing.zip",),
+        ("no such file or folder: nothing.zip",),
         "check the name",
         arrange=lambda _: ["nothing.zip"],
     ),

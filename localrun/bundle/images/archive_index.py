@@ -1,4 +1,4 @@
-"""What an image archive holds: every member's name and size, and the small JSON documents themselves."""
+"""The content of an image archive: names and sizes of all members, and the JSON documents."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from localrun.bundle.images.compressed import CorruptArchive, FileSpan, Reader
 from localrun.bundle.images.tar_reader import Member, TarReader
 
 DOCUMENT_LIMIT = 4 << 20  # bytes of one JSON document
-DOCUMENTS_LIMIT = 64 << 20  # bytes of all of them
-MEMBER_LIMIT = 200_000  # an image has a few hundred at most; a root file system may have this many
+DOCUMENTS_LIMIT = 64 << 20  # bytes of all JSON documents
+MEMBER_LIMIT = 200_000  # images have a few hundred; a root file system may have this many
 LINK_DEPTH = 8
 
 
@@ -24,16 +24,16 @@ class ArchiveIndex:
     documents: dict[str, bytes] = field(default_factory=dict)
     duplicates: set[str] = field(default_factory=set)
     has_end_mark: bool = False
-    document_bytes: int = 0  # bytes of all documents
+    document_bytes: int = 0
 
     def find_file(self, name: str) -> Member | None:
-        """Find a regular member, through links inside the archive (`docker save` links equal layers)."""
+        """Find a regular file and follow links in the archive (`docker save` links equal layers)."""
         member = self.members.get(posixpath.normpath(name))
         for _ in range(LINK_DEPTH):
             if member is None or member.kind == "file":
                 return member
             if member.kind == "symlink":
-                member = self.members.get(_beside(member))
+                member = self.members.get(_link_target(member))
             elif member.kind == "link":
                 member = self.members.get(posixpath.normpath(member.target))
             else:
@@ -41,29 +41,29 @@ class ArchiveIndex:
         return None
 
     def load_json(self, name: str) -> Any:
-        """Parse a document. Raises `KeyError` when it is not there, `ValueError` when it is not JSON."""
+        """Parse a document. Raises `KeyError` if it is missing, `ValueError` if it is not JSON."""
         member = self.find_file(name)
         if member is None:
             raise KeyError(name)
         try:
             return json.loads(self.documents[member.name])
         except KeyError:
-            raise ValueError("it does not look like JSON") from None
+            raise ValueError("no object or list") from None
         except RecursionError:
-            raise ValueError("it is nested too deep") from None
+            raise ValueError("nested too deeply") from None
 
 
-def read_index(packed: FileSpan) -> ArchiveIndex:
-    """Go over an archive once. Raises `CorruptArchive` when it is not a readable tar."""
+def read_index(span: FileSpan) -> ArchiveIndex:
+    """Read an archive once. Raises `CorruptArchive` if it is not a readable tar."""
     contents = ArchiveIndex()
-    with packed.open() as reader:
-        tape = TarReader(reader)
-        for member in tape:
+    with span.open() as reader:
+        tar = TarReader(reader)
+        for member in tar:
             if len(contents.members) >= MEMBER_LIMIT:
                 return contents
             _add(contents, member, reader)
-    contents.has_end_mark = tape.has_end_mark
-    if not contents.members and not tape.has_end_mark:
+    contents.has_end_mark = tar.has_end_mark
+    if not contents.members and not tar.has_end_mark:
         raise CorruptArchive("it is empty")
     return contents
 
@@ -81,7 +81,7 @@ def _add(contents: ArchiveIndex, member: Member, reader: Reader) -> None:
             contents.document_bytes += len(data)
 
 
-def _beside(link: Member) -> str:
+def _link_target(link: Member) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(link.name), link.target))
 
 

@@ -1,4 +1,4 @@
-"""Build the image of a folder, once for each content."""
+"""Build the image of a folder, once per content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from localrun.engines.labels import LABEL_BUILD
 from localrun.errors import EngineError, ImageError
 
 BUILD_REPOSITORY = "localrun/build"
-TEMPORARY_SEPARATOR = "-"  # between the name of a content and what tells two builds of it apart
+TEMPORARY_SEPARATOR = "-"  # between the digest and the random suffix of a build in progress
 
 
 def build_folder(
@@ -26,10 +26,10 @@ def build_folder(
     progress: Progress,
     check_cancelled: Callable[[], None],
 ) -> EngineImage:
-    """Give the folder's image, built if its content (or a build argument) has changed.
+    """Return the image of a folder; build it if the content or a build argument has changed.
 
-    Images of former contents of the same folder lose their name, and go unless something uses them.
-    Raises `ImageError` with IMAGE_BUILD_FAILED.
+    Images of the folder's earlier contents are removed unless they are in use. Raises `ImageError` with cause
+    IMAGE_BUILD_FAILED.
     """
     name = image_tag(source, cache)
     if found := engine.find_image(name):
@@ -39,43 +39,43 @@ def build_folder(
         if found := engine.find_image(name):
             return found
         labels = build_labels(folder)
-        # somebody with another cache may build the same: a name that is given is not taken away again,
-        # for the image that loses it would stay without one
-        own = f"{name}{TEMPORARY_SEPARATOR}{secrets.token_hex(4)}"
+        # A process with another cache may build the same content. An existing name is never moved, because
+        # the image that loses it would become dangling.
+        temporary = f"{name}{TEMPORARY_SEPARATOR}{secrets.token_hex(4)}"
         try:
             made = engine.build_image(
                 folder,
                 dockerfile=source.dockerfile,
-                name=own,
+                name=temporary,
                 labels=labels,
                 build_args=source.build_args,
                 progress=progress,
             )
         except ImageError:
-            # a build of the same that was quicker has cleared up the steps that this one stood on
+            # a faster build of the same content may have removed the layers that this build used
             if found := engine.find_image(name):
                 return found
             raise
-        _publish(engine, own, name)
+        _publish(engine, temporary, name)
         _remove_older(engine, labels, name)
         return engine.find_image(name) or made
 
 
-def _publish(engine: Engine, own: str, name: str) -> None:
+def _publish(engine: Engine, temporary: str, name: str) -> None:
     try:
         if engine.find_image(name) is None:
-            engine.tag_image(own, name)
+            engine.tag_image(temporary, name)
     finally:
-        engine.remove_image(own)
+        engine.remove_image(temporary)
 
 
 def image_tag(source: ImageFolder, cache: Path) -> str:
-    """The name of the image of a folder's present content."""
+    """Return the name of the image for the current content of a folder."""
     return f"{BUILD_REPOSITORY}:{context_digest(source, cache)}"
 
 
 def build_labels(folder: Path) -> dict[str, str]:
-    """What marks the images of one folder, without telling where it is."""
+    """Return the labels that mark all images of a folder, without revealing its path."""
     import hashlib
 
     path = str(folder).encode("utf-8", "surrogateescape")
@@ -86,7 +86,7 @@ def _remove_older(engine: Engine, labels: dict[str, str], name: str) -> None:
     for image in engine.images(labels):
         names = image.tags or (image.id,)
         for old in names:
-            ours = old.startswith(f"{BUILD_REPOSITORY}:") and TEMPORARY_SEPARATOR not in old
-            if old != name and (old == image.id or ours):
-                with suppress(EngineError):  # a container still uses it; the next build tries again
+            is_final = old.startswith(f"{BUILD_REPOSITORY}:") and TEMPORARY_SEPARATOR not in old
+            if old != name and (old == image.id or is_final):
+                with suppress(EngineError):  # still used by a container; the next build tries again
                     engine.remove_image(old)

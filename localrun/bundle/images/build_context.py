@@ -1,4 +1,4 @@
-"""The folder that an image is built from, and a digest that changes when the build could."""
+"""Compute a digest of a build context, which changes whenever the build result could change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from localrun.errors import Cause, ImageError
 
 @dataclass(frozen=True, slots=True)
 class ContextEntry:
-    """One file, link or folder below the context; `path` with `/`."""
+    """One file, link or folder below the context; `path` is relative, with `/`."""
 
     path: str
     status: os.stat_result
@@ -29,37 +29,37 @@ class ContextEntry:
 
     @property
     def metadata(self) -> list[object]:
-        """What a build sees of it, but for its content."""
+        """The metadata that a build can see."""
         mode = self.status.st_mode
         return [self.path, stat.S_IFMT(mode), 0 if stat.S_ISLNK(mode) else mode & 0o7777, self.target]
 
 
 def context_digest(source: ImageFolder, cache: Path) -> str:
-    """SHA-256 of paths, modes, contents, link targets, the Dockerfile's name and the build arguments.
+    """Return the SHA-256 of paths, modes, contents, link targets, the Dockerfile's name and build arguments.
 
-    Contents are read only when some file's times, size or place changed since the last look. Raises
-    `ImageError` with IMAGE_BUILD_FAILED when a file cannot be read.
+    Contents are read only if a file's times, size or location changed since the last call. Raises
+    `ImageError` with cause IMAGE_BUILD_FAILED if a file cannot be read.
     """
     try:
         entries = list(_entries(source))
-        contents = _known_contents(source.folder, entries, cache)
+        contents = _contents_digest(source.folder, entries, cache)
     except OSError as error:
         raise ImageError(
-            f"{error.filename or source.folder} cannot be read: {error.strerror}",
+            f"cannot read {error.filename or source.folder}: {error.strerror}",
             cause=Cause.IMAGE_BUILD_FAILED,
-            remedy="make it readable, or name it in .dockerignore",
+            remedy="make it readable, or add it to .dockerignore",
         ) from error
     return _hash([contents, source.dockerfile, sorted(source.build_args.items())])
 
 
-def _known_contents(folder: Path, entries: list[ContextEntry], cache: Path) -> str:
-    """The digest of everything in the folder, from the cache when no file's state has changed."""
+def _contents_digest(folder: Path, entries: list[ContextEntry], cache: Path) -> str:
+    """Return the digest of all files, from the cache if no file has changed."""
     status = folder.stat()
     name = f"{status.st_dev:x}-{status.st_ino:x}"
     states = _hash([[entry.metadata, file_cache.file_state(entry.status)] for entry in entries])
-    note = file_cache.read_entry(cache, "folders", name)
-    if note and note.get("states") == states and isinstance(note.get("contents"), str):
-        return str(note["contents"])
+    cached = file_cache.read_entry(cache, "folders", name)
+    if cached and cached.get("states") == states and isinstance(cached.get("contents"), str):
+        return str(cached["contents"])
     contents = _hash([[*entry.metadata, _content(folder, entry)] for entry in entries])
     newest = max((entry.status.st_ctime_ns for entry in entries), default=0)
     if time.time_ns() - newest > file_cache.TIMESTAMP_RESOLUTION:
@@ -90,7 +90,7 @@ def _walk(folder: Path, prefix: str, ignore: Ignore) -> Iterator[ContextEntry]:
         try:
             status = item.stat(follow_symlinks=False)
             target = str(Path(item.path).readlink()) if item.is_symlink() else ""
-        except FileNotFoundError:  # it went just now, as files of running programs do: then it is not there
+        except FileNotFoundError:  # deleted after the listing, e.g. by a running program
             continue
         yield ContextEntry(path, status, target)
         if item.is_dir(follow_symlinks=False) and (ignore.has_exceptions or not ignore(path)):

@@ -1,7 +1,7 @@
-"""A stretch of a file, perhaps compressed: where an image archive lies, and how its bytes come out.
+"""Read a span of a file that may be compressed, such as an image archive inside a zip.
 
-Nothing is unpacked to disk. A stretch that is not compressed is hopped over without being read; a
-compressed one is read forward once, and stops as soon as it grows like a bomb.
+Nothing is unpacked to disk. Uncompressed spans are skipped without reading. Compressed spans are read forward
+once, and reading stops if they grow like a zip bomb.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     import zlib
 
 CHUNK = 1 << 20  # bytes
-# What an archive may grow to. Real layers shrink to a tenth; a ratio says nothing about small files.
+# Real layers compress to about a tenth; the ratio of small files says nothing.
 UNPACKED_LIMIT = 256 << 30  # bytes
 RATIO_LIMIT = 200
-RATIO_FLOOR = 4 << 30  # bytes; smaller ones cannot hurt, because they are only streamed
+RATIO_FLOOR = 4 << 30  # bytes; smaller data does no harm, because it is only streamed
 
 Compression = Literal["deflate", "gzip"]
 
 
 class CorruptArchive(Exception):
-    """The bytes are not what their container promises; the message says how."""
+    """The data is damaged, or differs from what its container promises; the message says how."""
 
 
 class FileSpan(msgspec.Struct, frozen=True):
-    """`size` bytes of a file from `start`, and the packings to undo, outermost first."""
+    """`size` bytes of a file from `start`, and their compressions, outermost first."""
 
     path: Path
     start: int
@@ -39,20 +39,21 @@ class FileSpan(msgspec.Struct, frozen=True):
 
     @contextmanager
     def open(self) -> Iterator[Reader]:
-        """Read the unpacked bytes. The reader raises `CorruptArchive`; opening raises `OSError`."""
+        """Open the decompressed bytes. The reader raises `CorruptArchive`, opening raises `OSError`."""
         with self.path.open("rb") as file:
             window = SpanReader(file, self.start, self.size)
-            yield ChunkReader(_unpacked(window, self.compression), self.size) if self.compression else window
+            chunks = _decompress(window, self.compression)
+            yield ChunkReader(chunks, self.size) if self.compression else window
 
     def with_detected_gzip(self) -> FileSpan:
-        """Add the gzip that the bytes themselves show, whatever the file is called."""
+        """Return the span with gzip added if the bytes start like gzip, whatever the file name."""
         with self.open() as reader:
             gzipped = reader.read(2) == b"\x1f\x8b"
         return FileSpan(self.path, self.start, self.size, (*self.compression, "gzip")) if gzipped else self
 
 
 class SpanReader:
-    """The bytes as they lie in the file."""
+    """A reader of uncompressed bytes in a file."""
 
     def __init__(self, file: BinaryIO, start: int, size: int) -> None:
         self.position = 0
@@ -60,13 +61,13 @@ class SpanReader:
         file.seek(start)
 
     def read(self, count: int) -> bytes:
-        """Return the next `count` bytes; fewer only at the end."""
+        """Return the next `count` bytes, fewer only at the end."""
         data = self._file.read(max(0, min(count, self._size - self.position)))
         self.position += len(data)
         return data
 
     def skip(self, count: int) -> None:
-        """Hop over `count` bytes without reading. Raises `CorruptArchive` when there are not as many."""
+        """Skip `count` bytes without reading them. Raises `CorruptArchive` if there are fewer."""
         self.position += count
         if self.position > self._size:
             raise CorruptArchive(
@@ -76,16 +77,16 @@ class SpanReader:
 
 
 class ChunkReader:
-    """The bytes as they come out of a decompressor; `packed` is how many went in."""
+    """A reader of chunks, e.g. of a decompressor; `compressed_size` is its number of input bytes."""
 
-    def __init__(self, chunks: Iterator[bytes], packed: int) -> None:
+    def __init__(self, chunks: Iterator[bytes], compressed_size: int) -> None:
         self.position = 0
-        self._chunks, self._packed = chunks, packed
+        self._chunks, self._compressed_size = chunks, compressed_size
         self._total = 0
         self._rest = b""
 
     def read(self, count: int) -> bytes:
-        """Return the next `count` bytes; fewer only at the end."""
+        """Return the next `count` bytes, fewer only at the end."""
         parts: list[bytes] = []
         while count and (self._rest or self._fill()):
             parts.append(self._rest[:count])
@@ -96,7 +97,7 @@ class ChunkReader:
         return data
 
     def skip(self, count: int) -> None:
-        """Read and drop `count` bytes. Raises `CorruptArchive` when there are not as many."""
+        """Read and discard `count` bytes. Raises `CorruptArchive` if there are fewer."""
         end = self.position + count
         while self.position < end:
             if not self.read(min(CHUNK, end - self.position)):
@@ -107,27 +108,27 @@ class ChunkReader:
     def _fill(self) -> bool:
         self._rest = next(self._chunks, b"")
         self._total += len(self._rest)
-        check_growth(self._packed, self._total)
+        check_growth(self._compressed_size, self._total)
         return bool(self._rest)
 
 
 class SliceReader:
-    """The next `size` bytes of another reader, such as a layer inside an archive."""
+    """A reader of the next `size` bytes of another reader, such as a layer inside an archive."""
 
     def __init__(self, reader: Reader, size: int) -> None:
         self.position = 0
         self._reader, self._size = reader, size
-        self._rest = b""  # was looked at, and not yet read
+        self._rest = b""  # peeked at, but not read yet
 
     def peek(self, count: int) -> bytes:
-        """Look at the first bytes, before any is read."""
+        """Return the first bytes without reading them. Call it before `read`."""
         missing = min(count, self._size) - len(self._rest)
         if missing > 0:
             self._rest += self._reader.read(missing)
         return self._rest[:count]
 
     def read(self, count: int) -> bytes:
-        """Return the next `count` bytes; fewer only at the end."""
+        """Return the next `count` bytes, fewer only at the end."""
         count = max(0, min(count, self._size - self.position))
         kept, self._rest = self._rest[:count], self._rest[count:]
         data = kept + self._reader.read(count - len(kept)) if count > len(kept) else kept
@@ -135,7 +136,7 @@ class SliceReader:
         return data
 
     def skip(self, count: int) -> None:
-        """Hop over `count` bytes. Raises `CorruptArchive` when there are not as many."""
+        """Skip `count` bytes. Raises `CorruptArchive` if there are fewer."""
         self.position += count
         if self.position > self._size:
             raise CorruptArchive(
@@ -145,33 +146,29 @@ class SliceReader:
         self._reader.skip(count - len(kept))
 
     def decompressed(self) -> SliceReader | ChunkReader:
-        """The bytes without the gzip that they show, if they do. Ask before any is read."""
+        """Return a reader of the decompressed bytes if they are gzip. Call it before `read`."""
         if self.peek(2) != b"\x1f\x8b":
             return self
         return ChunkReader(_inflate(iter(lambda: self.read(CHUNK), b""), "gzip"), self._size)
 
 
-Reader = (
-    SpanReader | ChunkReader | SliceReader
-)  # bytes that are read forward; `position` counts the unpacked ones
+Reader = SpanReader | ChunkReader | SliceReader  # `position` counts decompressed bytes
 
 
-def check_growth(packed: int, unpacked: int) -> None:
-    """Raise `CorruptArchive` when `packed` bytes become so many that it must be a bomb."""
-    if unpacked > UNPACKED_LIMIT or (unpacked > RATIO_FLOOR and unpacked > RATIO_LIMIT * packed):
-        raise CorruptArchive(
-            f"{packed} bytes unpack to more than {unpacked - 1}: that is how a zip bomb looks"
-        )
+def check_growth(compressed: int, size: int) -> None:
+    """Raise `CorruptArchive` if `size` bytes from `compressed` bytes indicate a zip bomb."""
+    if size > UNPACKED_LIMIT or (size > RATIO_FLOOR and size > RATIO_LIMIT * compressed):
+        raise CorruptArchive(f"{compressed} bytes decompress to more than {size - 1}, like a zip bomb")
 
 
-def _unpacked(window: SpanReader, packing: tuple[Compression, ...]) -> Iterator[bytes]:
+def _decompress(window: SpanReader, compressions: tuple[Compression, ...]) -> Iterator[bytes]:
     chunks = iter(lambda: window.read(CHUNK), b"")
-    for step in packing:
+    for step in compressions:
         chunks = _inflate(chunks, step)
     return chunks
 
 
-def _machine(step: Compression) -> zlib._Decompress:
+def _decompressor(step: Compression) -> zlib._Decompress:
     import zlib
 
     return zlib.decompressobj(-zlib.MAX_WBITS if step == "deflate" else 16 + zlib.MAX_WBITS)
@@ -180,25 +177,26 @@ def _machine(step: Compression) -> zlib._Decompress:
 def _inflate(chunks: Iterator[bytes], step: Compression) -> Iterator[bytes]:
     import zlib
 
-    machine = _machine(step)
+    decompressor = _decompressor(step)
     try:
         for chunk in chunks:
-            yield from _squeeze(machine, chunk)
-            while machine.eof and step == "gzip" and machine.unused_data[:2] == b"\x1f\x8b":
-                rest, machine = machine.unused_data, _machine(step)  # gzip files may be joined
-                yield from _squeeze(machine, rest)
-            if machine.eof:
+            yield from _feed(decompressor, chunk)
+            while decompressor.eof and step == "gzip" and decompressor.unused_data[:2] == b"\x1f\x8b":
+                # gzip files may be concatenated
+                rest, decompressor = decompressor.unused_data, _decompressor(step)
+                yield from _feed(decompressor, rest)
+            if decompressor.eof:
                 return
     except zlib.error as error:
         raise CorruptArchive(f"its compressed data is damaged ({error})") from error
     raise CorruptArchive("its compressed data ends too early")
 
 
-def _squeeze(machine: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
+def _feed(decompressor: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
     while chunk:
-        data = machine.decompress(chunk, CHUNK)
-        chunk = machine.unconsumed_tail
+        data = decompressor.decompress(chunk, CHUNK)
+        chunk = decompressor.unconsumed_tail
         if data:
             yield data
-        elif not chunk or machine.eof:
+        elif not chunk or decompressor.eof:
             return

@@ -1,4 +1,4 @@
-"""`.dockerignore`: which files of a folder a build never sees."""
+"""`.dockerignore`: the files of a folder that a build excludes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _WILD = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 class Ignore:
-    """The patterns of one `.dockerignore`; the last one that matches a path or a folder above it decides."""
+    """The patterns of a `.dockerignore`. The last one that matches a path or one of its parents applies."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._rules = [rule for line in lines if (rule := _rule(line))]
         self.has_exceptions = any(not ignored for ignored, _ in self._rules)
 
     def __call__(self, path: str) -> bool:
-        """Whether a path (with `/`, below the folder) is left out."""
+        """Return whether a path (relative, with `/`) is excluded."""
         candidates = list(_with_parents(path))
         verdict = False
         for ignored, pattern in self._rules:
@@ -44,7 +44,7 @@ def _rule(line: str) -> tuple[bool, re.Pattern[str]] | None:
     try:
         return ignored, re.compile("".join(map(_piece, _PIECE.findall(text))), re.DOTALL)
     except re.error:
-        return None  # the engine says so when it builds
+        return None  # the engine reports it
 
 
 def _piece(text: str) -> str:

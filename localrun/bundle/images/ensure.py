@@ -1,7 +1,7 @@
-"""Images by id, never by tag: find, load, build or pull the image of a bundle.
+"""Find, load, build or pull the image of a bundle. Images are identified by id, never by tag.
 
-Nothing here creates, moves or removes a name of the user's: what localrun loads is called
-`localrun/image:<id>`, what it builds `localrun/build:<digest of the folder>`.
+The user's tags are never created, moved or removed. Loaded images are called `localrun/image:<id>`, built
+ones `localrun/build:<digest of the folder>`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PullPolicy = Literal["never", "missing", "always"]
 
 
 def _never() -> None:
-    """Stand for a caller that does not cancel."""
+    """Never cancel (default callback)."""
 
 
 def ensure_image(
@@ -29,11 +29,11 @@ def ensure_image(
     progress: Progress = no_progress,
     check_cancelled: Callable[[], None] = _never,
 ) -> EngineImage:
-    """Make sure that the engine has the image of a bundle, and say which one it is.
+    """Make sure that the engine has the image of a bundle, and return the image.
 
-    An image that is there is neither loaded nor built again, and processes that share `cache` do the
-    work once. `pull` concerns references only. `progress` counts bytes; `check_cancelled` is called
-    often, and may raise to give up. Raises `ImageError`, `EngineError`; nothing is left behind then.
+    An existing image is not loaded or built again, and processes that share `cache` do the work once. `pull`
+    applies to references only. `progress` receives byte counts. `check_cancelled` is called often and may
+    raise to cancel. Raises `ImageError` or `EngineError` and leaves nothing behind.
     """
 
     def report(what: str, done: int, total: int | None) -> None:

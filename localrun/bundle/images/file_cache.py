@@ -1,7 +1,7 @@
-"""What is known of files that were looked into: small JSON notes that may be lost at any time.
+"""Cache facts about inspected files as small JSON entries.
 
-A note belongs to one state of one file (device, inode, size, times), so a file that was written to since
-is simply unknown. A note that cannot be read or written costs time and nothing else.
+An entry applies to one state of one file (device, inode, size, times), so a changed file has no entry. All
+entries may be deleted at any time; an entry that cannot be read or written costs only time.
 """
 
 from __future__ import annotations
@@ -18,62 +18,60 @@ from localrun import fs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FORMAT = 1  # of the notes; a note of another format is unknown
+FORMAT = 1  # entries of another format are ignored
 ENTRY_SIZE_LIMIT = 4 << 20  # bytes
-ENTRY_LIMIT = 256  # notes of one kind
-TIMESTAMP_RESOLUTION = (
-    20_000_000  # nanoseconds: two writes that are closer may leave the same times on a file
-)
-POLL_INTERVAL = 0.25  # seconds between two looks at whether the caller still wants to wait for a lock
+ENTRY_LIMIT = 256  # entries of one kind
+TIMESTAMP_RESOLUTION = 20_000_000  # nanoseconds; two writes within this time may leave the same file times
+POLL_INTERVAL = 0.25  # seconds between two checks for cancellation while waiting for a lock
 
 
 def file_state(status: os.stat_result) -> list[int]:
-    """What changes when a file changes."""
+    """Return the values that change when a file changes."""
     return [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
 def load_facts(folder: Path, kind: str, status: os.stat_result) -> dict[str, Any] | None:
-    """Give back what was noted of a file in this very state."""
-    note = read_entry(folder, kind, _name(status))
-    facts = note.get("facts") if note and note.get("state") == file_state(status) else None
+    """Return the facts about a file in this state, or None."""
+    entry = read_entry(folder, kind, _name(status))
+    facts = entry.get("facts") if entry and entry.get("state") == file_state(status) else None
     return facts if isinstance(facts, dict) else None
 
 
 def save_facts(folder: Path, kind: str, status: os.stat_result, facts: dict[str, Any]) -> None:
-    """Note something of a file, `status` being its state before it was read.
+    """Save facts about a file; `status` is its state before it was read.
 
-    A file so fresh that a further write might not show in its times is not noted.
+    Facts about a file that was just written are not saved, because its times may miss a further write.
     """
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > TIMESTAMP_RESOLUTION:
         write_entry(folder, kind, _name(status), {"state": file_state(status), "facts": facts})
 
 
 def read_entry(folder: Path, kind: str, name: str) -> dict[str, Any] | None:
-    """Read a note; None when there is none that can be trusted."""
+    """Return an entry, or None if there is no valid one."""
     try:
         with _path(folder, kind, name).open("rb") as file:
-            note = json.loads(file.read(ENTRY_SIZE_LIMIT))
+            entry = json.loads(file.read(ENTRY_SIZE_LIMIT))
     except (OSError, ValueError, RecursionError):
         return None
-    return note if isinstance(note, dict) and note.get("format") == FORMAT else None
+    return entry if isinstance(entry, dict) and entry.get("format") == FORMAT else None
 
 
-def write_entry(folder: Path, kind: str, name: str, note: dict[str, Any]) -> None:
-    """Write a note at once or not at all; a cache that cannot be written is no error."""
+def write_entry(folder: Path, kind: str, name: str, entry: dict[str, Any]) -> None:
+    """Write an entry atomically. Errors are ignored."""
     path = _path(folder, kind, name)
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with fs.atomic_file(path) as temp:
-            temp.write_text(json.dumps({"format": FORMAT, **note}))
-        _forget_oldest(path.parent)
+            temp.write_text(json.dumps({"format": FORMAT, **entry}))
+        _delete_oldest(path.parent)
 
 
 @contextmanager
 def lock(folder: Path, key: str, check_cancelled: Callable[[], None]) -> Iterator[None]:
-    """Let one process (and thread) at a time do the work that `key` names.
+    """Hold the lock for `key`, which one process and thread at a time can own.
 
-    Keys share a bounded number of lock files, so nobody may hold two. A folder that cannot be written
-    leaves the work unlocked: done twice is better than not done.
+    Keys share a bounded number of lock files, so a caller must not hold two locks. If the folder cannot be
+    written, the block runs without a lock: work done twice is better than work not done.
     """
     import zlib
 
@@ -105,9 +103,9 @@ def _name(status: os.stat_result) -> str:
     return f"{status.st_dev:x}-{status.st_ino:x}"
 
 
-def _forget_oldest(folder: Path) -> None:
-    notes = list(folder.iterdir())
-    if len(notes) > ENTRY_LIMIT:
-        notes.sort(key=lambda note: note.stat().st_mtime_ns)
-        for note in notes[: len(notes) - ENTRY_LIMIT]:
-            note.unlink(missing_ok=True)
+def _delete_oldest(folder: Path) -> None:
+    entries = list(folder.iterdir())
+    if len(entries) > ENTRY_LIMIT:
+        entries.sort(key=lambda entry: entry.stat().st_mtime_ns)
+        for entry in entries[: len(entries) - ENTRY_LIMIT]:
+            entry.unlink(missing_ok=True)

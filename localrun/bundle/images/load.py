@@ -1,4 +1,4 @@
-"""Load an image from its archive, once, unless the engine has it already under whatever name."""
+"""Load an image from its archive, unless the engine already has it under any name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from localrun.bundle.images.source import ArchivedImage, ImageArchive
 from localrun.engines.base import Engine, EngineImage, EngineInfo, Progress
 from localrun.errors import Cause, EngineError, ImageError
 
-# Other words for the same machines, and what else a machine runs by itself.
+# other names of the same architectures, and the second architecture that a machine runs natively
 _ALIASES = {
     "x86_64": "amd64",
     "x86-64": "amd64",
@@ -30,10 +30,10 @@ def load_archive(
     progress: Progress,
     check_cancelled: Callable[[], None],
 ) -> EngineImage:
-    """Give the archive's image for this engine, loaded if need be.
+    """Return the archive's image for this engine; load it if necessary.
 
-    An image that the engine has already is taken as it is, whatever its platform: somebody who can
-    emulate another machine may load its images beforehand.
+    An image that the engine already has is used whatever its platform, so users who emulate another platform
+    can load its images beforehand.
     """
     if len(archive.images) == 1 and (found := _find(archive.images[0], engine, cache)):
         return found
@@ -45,35 +45,35 @@ def load_archive(
 
 
 def select_image(archive: ImageArchive, info: EngineInfo) -> ArchivedImage:
-    """Pick the image for the engine's platform. Raises `ImageError` with IMAGE_PLATFORM."""
-    machine = _ALIASES.get(info.architecture, info.architecture)
-    for wanted in (machine, _ALSO_RUNS.get(machine)):
-        fits = [image for image in archive.images if _fits(image, info.os, wanted)]
-        if fits:
-            return min(fits, key=lambda image: image.variant)
-    there = ", ".join(sorted(image.platform for image in archive.images))
+    """Select the image for the engine's platform. Raises `ImageError` with cause IMAGE_PLATFORM."""
+    architecture = _ALIASES.get(info.architecture, info.architecture)
+    for wanted in (architecture, _ALSO_RUNS.get(architecture)):
+        matching = [image for image in archive.images if _matches(image, info.os, wanted)]
+        if matching:
+            return min(matching, key=lambda image: image.variant)
+    platforms = ", ".join(sorted(image.platform for image in archive.images))
     raise ImageError(
-        f"{archive.name} is for {there}; the engine runs {info.os}/{machine}",
+        f"{archive.name} is for {platforms}; the engine runs {info.os}/{architecture}",
         cause=Cause.IMAGE_PLATFORM,
-        remedy=f"build the image with: docker build --platform {info.os}/{machine}",
+        remedy=f"build the image with: docker build --platform {info.os}/{architecture}",
         archive=archive.name,
-        platforms=there,
+        platforms=platforms,
     )
 
 
-def _fits(image: ArchivedImage, system: str, machine: str | None) -> bool:
+def _matches(image: ArchivedImage, system: str, architecture: str | None) -> bool:
     own = _ALIASES.get(image.architecture, image.architecture)
-    return image.os in ("", system) and own in ("", machine)
+    return image.os in ("", system) and own in ("", architecture)
 
 
 def _find(image: ArchivedImage, engine: Engine, cache: Path) -> EngineImage | None:
-    return engine.find_image(image.id) or _find_remembered(image, engine, cache)
+    return engine.find_image(image.id) or _find_by_engine_id(image, engine, cache)
 
 
-def _find_remembered(image: ArchivedImage, engine: Engine, cache: Path) -> EngineImage | None:
-    """Engines that keep images in containerd give them ids of their own; the cache knows which."""
-    note = file_cache.read_entry(cache, "images", image.id[7:])
-    known = note.get("engine_id") if note else None
+def _find_by_engine_id(image: ArchivedImage, engine: Engine, cache: Path) -> EngineImage | None:
+    """Find an image by the cached id of the engine: engines with a containerd store use their own ids."""
+    entry = file_cache.read_entry(cache, "images", image.id[7:])
+    known = entry.get("engine_id") if entry else None
     return engine.find_image(known) if isinstance(known, str) and known else None
 
 
@@ -85,25 +85,25 @@ def _load(
     try:
         loaded = engine.load_image(retag(archive, image, progress))
     except ImageError as error:
-        raise _explained(archive, image, error) from error
+        raise _with_archive(archive, image, error) from error
     found = engine.find_image(loaded)
     if found is None:
         raise EngineError(
-            f"the engine loaded {archive.name} as {loaded}, and does not know it a moment later",
-            remedy="see whether something removes images, such as docker image prune, and run again",
+            f"the engine loaded {archive.name} as {loaded}, but the image is gone",
+            remedy="check whether another process removes images, e.g. docker image prune, and run again",
         )
     if loaded != image.id:
         file_cache.write_entry(cache, "images", image.id[7:], {"engine_id": loaded})
     return found
 
 
-def _explained(archive: ImageArchive, image: ArchivedImage, error: ImageError) -> ImageError:
+def _with_archive(archive: ImageArchive, image: ArchivedImage, error: ImageError) -> ImageError:
     if "archive" in error.facts:
         return error
     remedy = error.remedy
     if image.zstd:
         remedy = (
-            "its layers are compressed with zstd, which Docker reads since 23.0: use gzip, or a newer engine"
+            "the layers are compressed with zstd, which needs Docker 23.0: use gzip, or upgrade the engine"
         )
     return ImageError(
         f"{archive.name}: {error.message}",

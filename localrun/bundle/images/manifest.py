@@ -1,7 +1,7 @@
-"""The images that an archive's documents describe: `docker save` of any age, and OCI layouts.
+"""List the images of an archive: `docker save` archives of all versions, and OCI layouts.
 
-`manifest.json` (Docker) and `index.json` (OCI) may both be there and are both read: the first knows the
-tags, the second all platforms. Attestations are not images and are passed over.
+If both `manifest.json` (Docker) and `index.json` (OCI) exist, both are read: the first has the tags, the
+second all platforms. Attestations are skipped.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 @dataclass(slots=True)
 class Catalogue:
-    """Images that are complete, and for each other one what is wrong with it."""
+    """The complete images, and the problems of the others."""
 
     images: dict[str, ArchivedImage] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def add(self, image: ArchivedImage) -> None:
-        """Take an image; one that is known already only gains tags."""
+        """Add an image, or add only its tags if it is already known."""
         known = self.images.get(image.id)
         if known is None:
             self.images[image.id] = image
@@ -40,13 +40,13 @@ class Catalogue:
             tags = tuple(dict.fromkeys((*known.tags, *image.tags)))
             self.images[image.id] = replace(known, tags=tags, zstd=known.zstd or image.zstd)
 
-    def add_problem(self, place: str, message: str) -> None:
-        """Note what is wrong with a document or an image."""
-        self.problems.append(Problem(place, message))
+    def add_problem(self, path: str, message: str) -> None:
+        """Record a problem of a document or an image."""
+        self.problems.append(Problem(path, message))
 
 
 def list_images(contents: ArchiveIndex) -> Catalogue:
-    """List the images of an archive."""
+    """Return the images of an archive and the problems found."""
     found = Catalogue()
     if contents.find_file(DOCKER_MANIFEST):
         _docker(contents, found)
@@ -59,12 +59,12 @@ def list_images(contents: ArchiveIndex) -> Catalogue:
 def _docker(contents: ArchiveIndex, found: Catalogue) -> None:
     entries = _document(contents, found, DOCKER_MANIFEST, list)
     if entries == []:
-        found.add_problem(DOCKER_MANIFEST, "it lists no image")
-    for number, entry in enumerate(_few(entries)):
+        found.add_problem(DOCKER_MANIFEST, "it lists no images")
+    for number, entry in enumerate(_first(entries)):
         place = f"{DOCKER_MANIFEST}[{number}]"
         config, layers, tags = (_get(entry, key) for key in ("Config", "Layers", "RepoTags"))
         if not isinstance(config, str) or not _strings(layers):
-            found.add_problem(place, "it has no Config (text) and Layers (list of texts)")
+            found.add_problem(place, "missing Config (string) or Layers (list of strings)")
             continue
         _image(
             contents,
@@ -77,13 +77,13 @@ def _index(contents: ArchiveIndex, found: Catalogue, name: str, tags: tuple[str,
     index = _document(contents, found, name, dict)
     entries = _get(index, "manifests")
     if index is not None and not entries:
-        found.add_problem(name, "it lists no image")
-    for entry in _few(entries):
+        found.add_problem(name, "it lists no images")
+    for entry in _first(entries):
         if _is_attestation(entry):
             continue
         blob = _blob(_get(entry, "digest"))
         if blob is None:
-            found.add_problem(name, f"it lists a manifest with the digest {_get(entry, 'digest')!r:.80}")
+            found.add_problem(name, f"invalid manifest digest {_get(entry, 'digest')!r:.80}")
         elif contents.find_file(blob) is None:
             found.add_problem(blob, f"the manifest of {_platform(entry)} is missing")
         else:
@@ -92,11 +92,11 @@ def _index(contents: ArchiveIndex, found: Catalogue, name: str, tags: tuple[str,
 
 def _manifest(contents: ArchiveIndex, found: Catalogue, name: str, tags: tuple[str, ...], depth: int) -> None:
     document = _document(contents, found, name, dict)
-    if document is None or not _fits_name(contents, found, name):
+    if document is None or not _matches_name(contents, found, name):
         return
     if "manifests" in document:
         if depth >= INDEX_DEPTH:
-            found.add_problem(name, f"it is an index inside {INDEX_DEPTH} others")
+            found.add_problem(name, f"indexes are nested more than {INDEX_DEPTH} levels deep")
         else:
             _index(contents, found, name, tags, depth + 1)
         return
@@ -104,7 +104,7 @@ def _manifest(contents: ArchiveIndex, found: Catalogue, name: str, tags: tuple[s
     config = _blob(_get(_get(document, "config"), "digest"))
     names = [_blob(_get(layer, "digest")) for layer in layers] if isinstance(layers, list) else [None]
     if config is None or None in names:
-        found.add_problem(name, "it is no image manifest: it has no config and layers with SHA-256 digests")
+        found.add_problem(name, "not an image manifest: config or layers without a SHA-256 digest")
         return
     zstd = any("zstd" in str(_get(layer, "mediaType")) for layer in layers)
     _image(contents, found, ImageManifest(name, config, tuple(filter(None, names)), tags, zstd))
@@ -112,7 +112,7 @@ def _manifest(contents: ArchiveIndex, found: Catalogue, name: str, tags: tuple[s
 
 @dataclass(frozen=True, slots=True)
 class ImageManifest:
-    """What a manifest claims: its own place, the members that make up the image, its tags."""
+    """An image as a manifest describes it: `document` is the manifest's own path in the archive."""
 
     document: str
     config: str
@@ -121,28 +121,28 @@ class ImageManifest:
     zstd: bool = False
 
 
-def _image(contents: ArchiveIndex, found: Catalogue, draft: ImageManifest) -> None:
-    problems = list(_missing(contents, draft))
+def _image(contents: ArchiveIndex, found: Catalogue, manifest: ImageManifest) -> None:
+    problems = list(_missing(contents, manifest))
     config = None
-    if contents.find_file(draft.config):
-        config = _document(contents, found, draft.config, dict)
-        if config is None or not _fits_name(contents, found, draft.config):
+    if contents.find_file(manifest.config):
+        config = _document(contents, found, manifest.config, dict)
+        if config is None or not _matches_name(contents, found, manifest.config):
             return
-        if _get(config, "os") == "unknown":  # an attestation that says so in its configuration only
+        if _get(config, "os") == "unknown":  # an attestation that is marked only in its configuration
             return
-        problems += _misfits(draft, config)
+        problems += _config_problems(manifest, config)
     if problems or config is None:
         found.problems += problems
         return
-    members = [member for name in (draft.config, *draft.layers) if (member := contents.find_file(name))]
-    if doubled := {member.name for member in members} & contents.duplicates:
-        found.add_problem(draft.document, f"{', '.join(sorted(doubled))} is in the archive more than once")
+    members = [member for name in (manifest.config, *manifest.layers) if (member := contents.find_file(name))]
+    if repeated := {member.name for member in members} & contents.duplicates:
+        found.add_problem(manifest.document, f"{', '.join(sorted(repeated))} appears more than once")
         return
-    found.add(_archived(contents, draft, config, members))
+    found.add(_archived(contents, manifest, config, members))
 
 
 def _archived(
-    contents: ArchiveIndex, draft: ImageManifest, config: Any, members: list[Member]
+    contents: ArchiveIndex, manifest: ImageManifest, config: Any, members: list[Member]
 ) -> ArchivedImage:
     return ArchivedImage(
         id=_digest(contents.documents[members[0].name]),
@@ -152,37 +152,37 @@ def _archived(
         config=members[0].name,
         layers=tuple(member.name for member in members[1:]),
         size=sum({member.name: member.size for member in members}.values()),
-        tags=draft.tags,
-        zstd=draft.zstd,
+        tags=manifest.tags,
+        zstd=manifest.zstd,
     )
 
 
-def _missing(contents: ArchiveIndex, draft: ImageManifest) -> Iterator[Problem]:
-    if contents.find_file(draft.config) is None:
-        yield Problem(draft.document, f"the configuration {draft.config!r} is missing")
-    total = len(draft.layers)
-    for number, layer in enumerate(draft.layers[:LAYER_LIMIT], 1):
+def _missing(contents: ArchiveIndex, manifest: ImageManifest) -> Iterator[Problem]:
+    if contents.find_file(manifest.config) is None:
+        yield Problem(manifest.document, f"the configuration {manifest.config!r} is missing")
+    total = len(manifest.layers)
+    for number, layer in enumerate(manifest.layers[:LAYER_LIMIT], 1):
         if contents.find_file(layer) is None:
-            yield Problem(draft.document, f"layer {number} of {total}, {layer!r}, is missing")
+            yield Problem(manifest.document, f"layer {number} of {total}, {layer!r}, is missing")
     if total > LAYER_LIMIT:
-        yield Problem(draft.document, f"it lists {total} layers; more than {LAYER_LIMIT} cannot be real")
+        yield Problem(manifest.document, f"it lists {total} layers; the limit is {LAYER_LIMIT}")
 
 
-def _misfits(draft: ImageManifest, config: Any) -> Iterator[Problem]:
+def _config_problems(manifest: ImageManifest, config: Any) -> Iterator[Problem]:
     diffs = _get(_get(config, "rootfs"), "diff_ids") or []
     if not isinstance(_get(config, "rootfs"), dict) or not _strings(diffs):
-        yield Problem(draft.config, "it is no image configuration: it has no rootfs.diff_ids")
-    elif len(diffs) != len(draft.layers):
-        message = f"it names {len(draft.layers)} layers, its configuration {len(diffs)}"
-        yield Problem(draft.document, message)
+        yield Problem(manifest.config, "not an image configuration: missing rootfs.diff_ids")
+    elif len(diffs) != len(manifest.layers):
+        message = f"it lists {len(manifest.layers)} layers, its configuration {len(diffs)}"
+        yield Problem(manifest.document, message)
 
 
-def _fits_name(contents: ArchiveIndex, found: Catalogue, name: str) -> bool:
+def _matches_name(contents: ArchiveIndex, found: Catalogue, name: str) -> bool:
     member = contents.find_file(name)
     actual = _digest(contents.documents[member.name]) if member else ""
     if _claimed_digest(name) in ("", actual):
         return True
-    found.add_problem(name, f"its content does not fit its name: its SHA-256 is {actual[7:]}")
+    found.add_problem(name, f"its SHA-256 is {actual[7:]}, which does not match its name")
     return False
 
 
@@ -190,10 +190,10 @@ def _document(contents: ArchiveIndex, found: Catalogue, name: str, kind: type) -
     try:
         document = contents.load_json(name)
     except ValueError as error:
-        found.add_problem(name, f"it is not JSON: {error}")
+        found.add_problem(name, f"invalid JSON: {error}")
         return None
     if not isinstance(document, kind):
-        found.add_problem(name, f"it is not a JSON {'list' if kind is list else 'object'}")
+        found.add_problem(name, f"not a JSON {'list' if kind is list else 'object'}")
         return None
     return document
 
@@ -239,7 +239,7 @@ def _get(document: Any, key: str) -> Any:
     return document.get(key) if isinstance(document, dict) else None
 
 
-def _few(entries: Any) -> list[Any]:
+def _first(entries: Any) -> list[Any]:
     return entries[:ENTRY_LIMIT] if isinstance(entries, list) else []
 
 

@@ -1,4 +1,4 @@
-"""An image by name: what the engine has, or what a registry gives."""
+"""Find an image by name in the engine, or pull it from a registry."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def pull_image(
     progress: Progress,
     check_cancelled: Callable[[], None],
 ) -> EngineImage:
-    """Find an image, and fetch it as the policy says; one fetch per name at a time on this machine.
+    """Find an image, or pull it if the policy allows; one pull per name at a time on this machine.
 
-    Raises `ImageError`: IMAGE_MISSING when it is not there and must or can not be fetched,
-    IMAGE_PULL_FAILED from the engine.
+    Raises `ImageError` with cause IMAGE_MISSING if the image is missing and cannot be pulled, or with
+    IMAGE_PULL_FAILED if the pull fails.
     """
     if not _REFERENCE.fullmatch(reference):
         raise ImageError(
-            f"{reference!r:.80} is no image name",
-            remedy="give a name such as python:3.12-slim",
+            f"invalid image name {reference!r:.80}",
+            remedy="use a name such as python:3.12-slim",
             reference=reference,
         )
     is_id = _ID.fullmatch(reference) is not None
@@ -49,12 +49,12 @@ def pull_image(
 
 
 def _missing(reference: str, is_id: bool) -> ImageError:
-    why = "an id cannot be pulled" if is_id else "it may not be pulled (--pull never)"
-    remedy = f"build it, or pull it first (docker pull {reference}), or leave --pull never out"
+    reason = "an id cannot be pulled" if is_id else "pulling is disabled (--pull never)"
+    remedy = f"build it, run `docker pull {reference}`, or omit --pull never"
     if is_id:
-        remedy = "give the image's name, or load it first with docker load"
+        remedy = "use the name of the image, or load it with `docker load`"
     return ImageError(
-        f"the engine has no image {reference}, and {why}",
+        f"the engine has no image {reference}, and {reason}",
         cause=Cause.IMAGE_MISSING,
         remedy=remedy,
         reference=reference,

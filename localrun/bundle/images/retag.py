@@ -1,7 +1,7 @@
-"""An image archive as the engine shall see it: the same parts under a name of our own, and nothing else.
+"""Rewrite an image archive to hold one image under localrun's own name, and nothing else.
 
-Whatever tags, annotations and further images the archive carries, the engine never learns of them, so
-that loading cannot create or move a tag of the user's.
+The engine does not see other tags, annotations or images of the archive, so loading it cannot create or move
+one of the user's tags.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from localrun.errors import ImageError
 
 LOADING = "loading image"
 
-IMAGE_REPOSITORY = "localrun/image"  # of what is loaded
+IMAGE_REPOSITORY = "localrun/image"  # of loaded images
 
 
 def local_name(image: ArchivedImage) -> str:
-    """The name under which the engine keeps an image that localrun loaded."""
+    """Return the name of an image that localrun loads into an engine."""
     return f"{IMAGE_REPOSITORY}:{image.id.removeprefix('sha256:')}"
 
 
 def retag(archive: ImageArchive, image: ArchivedImage, progress: Progress) -> Iterator[bytes]:
     """Stream a `docker save` archive of one image; `progress` is called for every chunk and may raise.
 
-    Raises `ImageError` when the archive is not (any more) what it was when it was looked into.
+    Raises `ImageError` if the archive is damaged or has changed since it was inspected.
     """
     try:
         yield from _parts(archive, image, progress)
     except CorruptArchive as error:
         raise ImageError(
-            f"{archive.name} cannot be read to its end: {error}",
-            remedy="it is damaged, or was changed meanwhile: save the image again",
+            f"cannot read {archive.name} to its end: {error}",
+            remedy="the archive is damaged or has changed: save the image again",
             archive=archive.name,
         ) from error
 
@@ -65,7 +65,7 @@ def _parts(archive: ImageArchive, image: ArchivedImage, progress: Progress) -> I
 
 
 def _names(image: ArchivedImage) -> dict[str, str]:
-    """Name the members anew: the archive's own names are not to be trusted."""
+    """Map member names to new names, because the archive's own names are untrusted."""
     names = {layer: f"{number}.tar" for number, layer in enumerate(dict.fromkeys(image.layers))}
     return {**names, image.config: f"{image.id.removeprefix('sha256:')}.json"}
 
@@ -89,7 +89,7 @@ def _content(reader: Reader, member: Member, image: ArchivedImage) -> Iterator[b
             hashed.update(chunk)
         yield chunk
     if hashed and f"sha256:{hashed.hexdigest()}" != image.id:
-        raise CorruptArchive("its configuration is another one now")
+        raise CorruptArchive("its configuration has changed")
 
 
 def _document(name: str, data: bytes) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""An inspected archive as plain JSON facts, and back."""
+"""Convert an inspected archive to JSON data and back."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from localrun.bundle.images.source import ArchivedImage, ImageArchive
 
 
 def archive_to_dict(archive: ImageArchive) -> dict[str, Any]:
-    """Say all that inspecting the archive has found, except for where the file lies."""
-    packed = archive.span
+    """Return the result of an inspection as JSON data, without the path of the file."""
+    span = archive.span
     return {
         "name": archive.name,
-        "packed": [packed.start, packed.size, list(packed.compression)],
+        "packed": [span.start, span.size, list(span.compression)],
         "images": [asdict(image) for image in archive.images],
         "warnings": list(archive.warnings),
     }
 
 
 def archive_from_dict(facts: Any, path: Path) -> ImageArchive | None:
-    """Give the archive back; None when the facts are not what `as_facts` makes."""
+    """Return the archive, or None if `facts` does not come from `archive_to_dict`."""
     try:
-        start, size, packing = facts["packed"]
-        packed = FileSpan(path, int(start), int(size), tuple(packing))
+        start, size, compression = facts["packed"]
+        span = FileSpan(path, int(start), int(size), tuple(compression))
         images = tuple(_image(item) for item in facts["images"])
-        archive = ImageArchive(str(facts["name"]), packed, images, tuple(facts["warnings"]))
+        archive = ImageArchive(str(facts["name"]), span, images, tuple(facts["warnings"]))
     except (KeyError, TypeError, ValueError):
         return None
     return archive if images else None

@@ -1,4 +1,4 @@
-"""Where a bundle's image comes from: an archive, a folder with a Dockerfile, or a name."""
+"""The source of a bundle's image: an archive, a folder with a Dockerfile, or a reference."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from localrun.bundle.images.compressed import FileSpan
 class ArchivedImage(msgspec.Struct, frozen=True):
     """One image inside an archive.
 
-    `id` is the SHA-256 of its configuration's bytes, which binds every layer. `config` and `layers` are
-    members of the archive, `size` is their sum in bytes. `zstd`: some layer is compressed that way.
+    `id` is the SHA-256 of its configuration, which includes the digests of all layers. `config` and `layers`
+    are members of the archive, `size` is their sum in bytes. `zstd`: a layer is compressed with zstd.
     """
 
     id: str
@@ -29,12 +29,12 @@ class ArchivedImage(msgspec.Struct, frozen=True):
 
     @property
     def platform(self) -> str:
-        """`linux/arm64/v8`, as far as it is known."""
+        """The known parts of the platform, e.g. `linux/arm64/v8`."""
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
 
 class ImageArchive(msgspec.Struct, frozen=True):
-    """An archive that was looked into: one image, or the same one for several platforms."""
+    """An inspected archive: one image, or one image for multiple platforms."""
 
     name: str
     span: FileSpan
@@ -43,7 +43,7 @@ class ImageArchive(msgspec.Struct, frozen=True):
 
 
 class ImageFolder(msgspec.Struct, frozen=True):
-    """A folder to build: its Dockerfile, and values for the Dockerfile's `ARG`s."""
+    """A folder to build: its Dockerfile and the values of its build arguments."""
 
     folder: Path
     dockerfile: str = "Dockerfile"
@@ -51,7 +51,7 @@ class ImageFolder(msgspec.Struct, frozen=True):
 
 
 class ImageReference(msgspec.Struct, frozen=True):
-    """An image that the engine has, or can pull, by name, digest or id."""
+    """An image in the engine or a registry, by name, digest or id."""
 
     reference: str
 

@@ -1,7 +1,7 @@
-"""The members of a tar, header after header, from bytes that nobody has to trust.
+"""Read the members of an untrusted tar.
 
-Only headers are read; contents are handed out on request and hopped over otherwise. Sizes, names and
-counts are believed only within limits.
+Only headers are read; contents are read on request and skipped otherwise. Sizes, names and counts are
+limited.
 """
 
 from __future__ import annotations
@@ -27,14 +27,12 @@ _KINDS: dict[bytes, MemberKind] = {
     b"5": "folder",
 }
 _WITHOUT_DATA = frozenset(b"123456")
-_NOTES = frozenset(b"xgLK")
+_EXTENDED_HEADERS = frozenset(b"xgLK")
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member: its name made plain (`./a//b` is `a/b`), its size in bytes, what a link points at, and the
-    permission bits.
-    """
+    """One member: normalized name (`./a//b` is `a/b`), size in bytes, link target and permission bits."""
 
     name: str
     kind: MemberKind
@@ -44,31 +42,31 @@ class Member:
 
 
 class TarReader:
-    """A tar that is read forward, once. `ended` says whether its end mark was seen."""
+    """A tar that is read forward once. `has_end_mark` is set when its end mark is found."""
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.has_end_mark = False
 
     def __iter__(self) -> Iterator[Member]:
-        """Give each member; its content may be taken from `reader` before the next one is asked for.
+        """Yield each member. Its content can be read from `reader` until the next member is requested.
 
         Raises `CorruptArchive`.
         """
         pending: dict[str, str] = {}
-        while block := self._header():
+        while block := self._read_header():
             member, data = _parse(block, self.reader.position)
-            if block[156] in _NOTES:
-                self._note(chr(block[156]), data, pending)
+            if block[156] in _EXTENDED_HEADERS:
+                self._read_extended_header(chr(block[156]), data, pending)
                 continue
             if pending:
-                member, data = _amend(member, data, pending)
+                member, data = _apply_extended_headers(member, data, pending)
                 pending = {}
             end = self.reader.position + _padded(data)
             yield replace(member, name=normalize_name(member.name))
             self.reader.skip(end - self.reader.position)
 
-    def _header(self) -> bytes:
+    def _read_header(self) -> bytes:
         block = self.reader.read(BLOCK)
         if not block:
             return b""
@@ -81,9 +79,9 @@ class TarReader:
             return b""
         return block
 
-    def _note(self, kind: str, size: int, pending: dict[str, str]) -> None:
+    def _read_extended_header(self, kind: str, size: int, pending: dict[str, str]) -> None:
         if size > EXTENDED_HEADER_LIMIT:
-            raise CorruptArchive(f"a name in it claims to be {size} bytes long")
+            raise CorruptArchive(f"it has an extended header of {size} bytes")
         data = self.reader.read(size)
         self.reader.skip(_padded(size) - len(data))
         if kind == "L":
@@ -91,11 +89,11 @@ class TarReader:
         elif kind == "K":
             pending["linkpath"] = _text(data)
         elif kind == "x":
-            pending.update(_pax(data))
+            pending.update(_parse_pax(data))
 
 
 def normalize_name(name: str) -> str:
-    """`./a//b/` -> `a/b`; `..` parts that lead out stay visible."""
+    """Return `a/b` for `./a//b/`; leading `..` parts are kept."""
     return posixpath.normpath(name) if name else ""
 
 
@@ -114,25 +112,25 @@ def _parse(block: bytes, position: int) -> tuple[Member, int]:
     return Member(f"{prefix}/{name}" if prefix else name, kind, size, _text(block[157:257]), mode), size
 
 
-def _amend(member: Member, data: int, notes: dict[str, str]) -> tuple[Member, int]:
-    if member.kind == "file" and notes.get("size", "").isdecimal():
-        data = int(notes["size"])
-    sparse = any(key.startswith("GNU.sparse") for key in notes)
+def _apply_extended_headers(member: Member, data: int, headers: dict[str, str]) -> tuple[Member, int]:
+    if member.kind == "file" and headers.get("size", "").isdecimal():
+        data = int(headers["size"])
+    sparse = any(key.startswith("GNU.sparse") for key in headers)
     return Member(
-        notes.get("path", member.name),
+        headers.get("path", member.name),
         "other" if sparse else member.kind,
         data,
-        notes.get("linkpath", member.target),
+        headers.get("linkpath", member.target),
         member.mode,
     ), data
 
 
-def _pax(data: bytes) -> dict[str, str]:
+def _parse_pax(data: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     while data.strip(b"\0"):
         length, _, _ = data.partition(b" ")
         if not length.isdigit() or len(length) > 7 or not len(length) < int(length) <= len(data):
-            raise CorruptArchive("it holds a malformed pax header")
+            raise CorruptArchive("it has a malformed pax header")
         key, _, value = data[len(length) + 1 : int(length)].rstrip(b"\n").partition(b"=")
         found[_text(key)] = value.decode("utf-8", "backslashreplace")
         data = data[int(length) :]
@@ -140,8 +138,8 @@ def _pax(data: bytes) -> dict[str, str]:
 
 
 def _number(field: bytes) -> int:
-    """Read a number of a header; -1 when it is none."""
-    if field[0] & 0x80:  # base 256, for sizes that octal digits cannot hold
+    """Parse a number of a header; return -1 if it is invalid."""
+    if field[0] & 0x80:  # base 256, for sizes too large for octal digits
         return int.from_bytes(field[1:], "big")
     digits = field.split(b"\0", 1)[0].strip() or b"0"
     return -1 if digits.strip(b"01234567") else int(digits, 8)

@@ -103,12 +103,12 @@ def _up(here: str, waiting: list[str]) -> str:
     return posixpath.dirname(here)
 
 
-def read_layers(packed: FileSpan, image: ArchivedImage) -> LayeredFiles:
+def read_layers(span: FileSpan, image: ArchivedImage) -> LayeredFiles:
     """Lay the layers of an image over each other. Raises `UnreadableLayer`."""
     found: dict[str, _Layer] = {}
     wanted = set(image.layers)
     try:
-        with packed.open() as reader:
+        with span.open() as reader:
             for member in TarReader(reader):
                 if member.kind == "file" and member.name in wanted:
                     found[member.name] = _layer(reader, member.size)

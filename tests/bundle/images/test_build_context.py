@@ -121,7 +121,7 @@ def test_what_goes_while_the_folder_is_looked_at_is_not_there(tmp_path: Path) ->
 
 
 def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="cannot be read: No such file") as caught:
+    with pytest.raises(ImageError, match=r"cannot read .*: No such file") as caught:
         of(tmp_path / "absent")
     assert caught.value.cause is Cause.IMAGE_BUILD_FAILED
 

@@ -81,7 +81,7 @@ def test_an_id_is_found_and_never_pulled(policy: PullPolicy, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["", "-v", "a b", "../x", "name\n", "x" * 600])
 def test_what_cannot_be_a_name_is_refused_before_anything_is_asked(name: str, tmp_path: Path) -> None:
-    assert "is no image name" in refusal(Registry(), name, tmp_path).message
+    assert "invalid image name" in refusal(Registry(), name, tmp_path).message
 
 
 def test_a_pull_can_be_given_up(tmp_path: Path) -> None:

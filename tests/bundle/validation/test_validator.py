@@ -40,7 +40,7 @@ def test_a_good_bundle_is_accepted_without_an_engine_and_without_a_word(tmp_path
 
 
 def test_what_is_not_there_cannot_be_judged(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="there is no"):
+    with pytest.raises(BundleError, match="no such file"):
         look(tmp_path / "none.zip")
 
 
@@ -66,11 +66,11 @@ def test_a_wrong_descriptor_is_told_with_places_and_the_code_of_the_schema(tmp_p
             "invalid YAML",
         ),
         ({"descriptor.yml": DESCRIPTOR.encode()}, "", "no image archive"),
-        ({NAME: image()}, "APPE-internal-bundle-validation-error", "no descriptor"),
+        ({NAME: image()}, "APPE-internal-bundle-validation-error", "missing descriptor"),
         (
             {"descriptor.yml": DESCRIPTOR.encode(), NAME: tar_of({"hello": b"hello"})},
             "APPE-internal-bundle-validation-error",
-            "no image archive",
+            "not an image archive",
         ),
     ],
 )

@@ -175,7 +175,7 @@ def test_a_secret_that_is_not_numbered_is_refused_and_not_repeated(localrun_: Co
 
 def test_a_path_that_is_not_there_is_not_taken_for_an_image(localrun_: Command) -> None:
     ran = localrun_("run", "./nothing", "--profile", "iexec")
-    assert (ran.code, "there is no file or folder" in ran.err) == (3, True)
+    assert (ran.code, "no such file or folder:" in ran.err) == (3, True)
 
 
 def test_a_folder_with_a_dockerfile_is_built(localrun_: Command, tmp_path: Path) -> None:
