@@ -96,7 +96,7 @@ IMAGES = [
     Row(
         Cause.IMAGE_INVALID,
         "an archive that was cut short",
-        ("cannot be read: it is truncated",),
+        ("it is truncated",),
         _SAVE,
         arrange=lambda bench: bench.zipped(bundles.image()[:1500]),
     ),

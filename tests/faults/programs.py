@@ -29,7 +29,7 @@ STARTS = [
     Row(
         Cause.ENTRYPOINT_INVALID,
         "a name that is in no folder of the PATH",
-        ("there is no 'count' in any folder of its PATH (/bin)",),
+        ("'count' is not in the image's PATH (/bin)",),
         "correct ENTRYPOINT or CMD",
         arrange=lambda bench: bench.imaged({}, Cmd=["count", "--all"]),
     ),
@@ -44,13 +44,13 @@ STARTS = [
         Cause.ENTRYPOINT_INVALID,
         "a folder",
         ("'/etc' is a folder, not a program",),
-        "name the program in it",
+        "use the path of the program in it",
         arrange=lambda bench: bench.imaged({}, Cmd=["/etc"]),
     ),
     Row(
         Cause.ENTRYPOINT_INVALID,
         "a script whose interpreter is missing",
-        ("'/app/run' asks for the interpreter /usr/bin/python9, which is not in the image",),
+        ("the interpreter /usr/bin/python9 of '/app/run' is not in the image",),
         "install the interpreter",
         arrange=lambda bench: bench.imaged({"app/run": b"#!/usr/bin/python9\n"}, Cmd=["/app/run"]),
     ),
@@ -58,7 +58,7 @@ STARTS = [
         Cause.ENTRYPOINT_INVALID,
         "a script with the line ends of Windows",
         ("the first line of '/app/run' ends with a carriage return",),
-        "Unix line ends",
+        "Unix line endings",
         arrange=lambda bench: bench.imaged({"app/run": b"#!/bin/sh\r\n"}, Cmd=["/app/run"]),
     ),
     Row(

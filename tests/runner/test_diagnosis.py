@@ -164,7 +164,7 @@ def program_error(engine: FakeEngine, command: list[str] | None = None) -> Probl
 def test_the_file_of_the_program_is_checked() -> None:
     found = program_error(EngineWithFiles({"/app/run": b"#!/usr/bin/python9\n"}))
     assert found is not None
-    assert "'/app/run' asks for the interpreter /usr/bin/python9, which is not in the image" in found.message
+    assert "the interpreter /usr/bin/python9 of '/app/run' is not in the image" in found.message
     assert "install the interpreter" in found.remedy
 
 

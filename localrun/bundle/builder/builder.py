@@ -1,4 +1,4 @@
-"""Write a bundle: build its image, save it so that App Engine accepts it, and pack it with its descriptor.
+"""Build a bundle: build its image, convert it for App Engine, and pack it with the descriptor.
 
 The same descriptor and image give the same bytes.
 """
@@ -30,16 +30,16 @@ from localrun.errors import Cause, LocalrunError, UsageError
 
 __all__ = ["ArchiveMember", "BuildOptions", "BuiltBundle", "build", "default_name"]
 
-EngineFactory = Callable[[], Engine]  # called only when an engine is needed
+EngineFactory = Callable[[], Engine]  # called only if an engine is needed
 
 DESCRIPTOR = "descriptor.yml"
-LOGO = "logo.png"  # App Engine: kept and shown
-_USUAL = ("linux", "amd64")
+LOGO = "logo.png"  # shown by App Engine
+_USUAL_PLATFORM = ("linux", "amd64")
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveMember:
-    """One part of a bundle, and its size in bytes; `inner` are the layers of an image."""
+    """A member of a bundle with its size in bytes; an image has `layers`."""
 
     name: str
     size: int
@@ -48,9 +48,9 @@ class ArchiveMember:
 
 @dataclass(frozen=True, slots=True)
 class BuiltBundle:
-    """A bundle that was made: its size in bytes, its SHA-256, its parts, and what App Engine would say.
+    """A built bundle: size in bytes, SHA-256, members, and the validation report.
 
-    `written` is false when App Engine would refuse it, and so no file was left.
+    `written` is false if App Engine would refuse the bundle, so that no file was written.
     """
 
     path: Path
@@ -63,10 +63,10 @@ class BuiltBundle:
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """What to pack: a bundle in any form, the `image` in place of its own, `build_args` for a Dockerfile.
+    """The source and target of a build.
 
-    `target` is the zip to write (default: `default_name`, here). `force`: also when App Engine would
-    refuse it.
+    `image` replaces the bundle's own image, `build_args` are for a Dockerfile. `target` is the zip to write
+    (default: `default_name` in the working directory). `force` writes it even if App Engine would refuse it.
     """
 
     bundle: Path
@@ -77,25 +77,25 @@ class BuildOptions:
 
 
 def default_name(descriptor: Descriptor) -> str:
-    """`{namespace}-{version}.zip`."""
+    """Return `{namespace}-{version}.zip`."""
     return archive_name(descriptor).removesuffix(".tar") + ".zip"
 
 
 def build(
-    order: BuildOptions, engine: EngineFactory, *, cache: Path, progress: Progress = no_progress
+    options: BuildOptions, engine: EngineFactory, *, cache: Path, progress: Progress = no_progress
 ) -> BuiltBundle:
-    """Build, pack and check a bundle; the zip appears whole or not at all.
+    """Build, pack and validate a bundle; the zip is written atomically.
 
-    Raises `BundleError`, `DescriptorError`, `ImageError` for what cannot be packed, `EngineError`, and
-    `UsageError` when the target cannot be written.
+    Raises `BundleError`, `DescriptorError` or `ImageError` if the bundle is invalid, `EngineError`, and
+    `UsageError` if the target cannot be written.
     """
-    found = read_bundle(order.bundle, image=order.image, cache=cache, build_args=order.build_args)
-    target = (order.target or Path(default_name(found.descriptor))).absolute()
+    found = read_bundle(options.bundle, image=options.image, cache=cache, build_args=options.build_args)
+    target = (options.target or Path(default_name(found.descriptor))).absolute()
     file = Path(fs.temp_path(f"{target}.image"))
     with _temp_zip(target) as draft, _archived(found, engine, cache, file, progress) as (archive, image):
         parts = _write(draft, found, archive, image, progress)
         report = replace(validate(draft, cache=cache, engine=engine), bundle=str(target))
-        written = report.accepted or order.force
+        written = report.accepted or options.force
         package = BuiltBundle(target, draft.stat().st_size, _digest(draft), parts, report, written)
         if written:
             draft.replace(target)
@@ -115,8 +115,8 @@ def _plain(
     archive: ImageArchive, file: Path, progress: Progress
 ) -> Iterator[tuple[ImageArchive, ArchivedImage]]:
     with image_file.uncompressed(archive, file, progress) as found:
-        usual = [image for image in found.images if (image.os, image.architecture) == _USUAL]
-        yield found, (usual or list(found.images))[0]
+        preferred = [image for image in found.images if (image.os, image.architecture) == _USUAL_PLATFORM]
+        yield found, (preferred or list(found.images))[0]
 
 
 @contextmanager
@@ -142,12 +142,12 @@ def _temp_zip(target: Path) -> Iterator[Path]:
 def _unwritable(target: Path, error: OSError) -> LocalrunError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return LocalrunError(
-            f"the disk of {target.parent} is full",
+            f"no space left on the disk of {target.parent}",
             cause=Cause.DISK_FULL,
-            remedy="make room: the image needs its size twice while it is packed",
+            remedy="free some space: packing needs twice the size of the image",
         )
     return UsageError(
-        f"{target} cannot be written: {error.strerror}", remedy="give another file with -o", path=str(target)
+        f"cannot write {target}: {error.strerror}", remedy="choose another file with -o", path=str(target)
     )
 
 
@@ -171,7 +171,7 @@ def _write(
 
 
 def _logo(bundle: Bundle) -> bytes:
-    """The picture beside the descriptor of a folder, if there is one."""
+    """Return the logo next to the descriptor of a folder, if any."""
     if bundle.path is None or not bundle.path.is_dir():
         return b""
     names = [entry for entry in bundle.path.iterdir() if entry.name.lower() == LOGO]

@@ -1,4 +1,4 @@
-"""An image archive as a plain file on disk: saved by an engine, or unpacked from a compressed one."""
+"""Image archives as uncompressed files: saved by an engine, or decompressed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SAVING, UNPACKING = "saving the image", "unpacking the image"
 def saved_image(
     engine: Engine, image: str, name: str, file: Path, progress: Progress
 ) -> Iterator[ImageArchive]:
-    """An image of an engine, in `file` for as long as it is needed. Raises `ImageError`, `EngineError`."""
+    """Save an image of an engine to `file` for the block. Raises `ImageError`, `EngineError`."""
     try:
         _write(file, engine.save_image(image), SAVING, progress)
         yield replace(inspect(FileSpan(file, 0, file.stat().st_size), name), name=name)
@@ -31,24 +31,24 @@ def saved_image(
 
 @contextmanager
 def uncompressed(archive: ImageArchive, file: Path, progress: Progress) -> Iterator[ImageArchive]:
-    """The archive itself when it is not compressed as a whole; else unpacked into `file` meanwhile."""
+    """Yield the archive itself if it is not compressed, else a copy decompressed to `file` for the block."""
     if not archive.span.compression:
         yield archive
         return
     try:
-        _write(file, _unpacked(archive), UNPACKING, progress)
+        _write(file, _decompress(archive), UNPACKING, progress)
         yield replace(archive, span=FileSpan(file, 0, file.stat().st_size))
     finally:
         file.unlink(missing_ok=True)
 
 
-def _unpacked(archive: ImageArchive) -> Iterator[bytes]:
+def _decompress(archive: ImageArchive) -> Iterator[bytes]:
     try:
         with archive.span.open() as reader:
             while chunk := reader.read(CHUNK):
                 yield chunk
     except CorruptArchive as error:
-        raise ImageError(f"{archive.name} cannot be read: {error}", remedy="save the image again") from error
+        raise ImageError(f"cannot read {archive.name}: {error}", remedy="save the image again") from error
 
 
 def _write(file: Path, chunks: Iterable[bytes], what: str, progress: Progress) -> None:

@@ -1,8 +1,8 @@
-"""One image as an archive that App Engine takes, and that has the same bytes whenever the image is the same.
+"""Write one image as an archive that App Engine accepts. The same image gives the same bytes.
 
-The form is that of `docker save` before Docker 25: `manifest.json` first, which names the image and its
-parts; then the configuration; then the layers, as plain tars, in their order. Names, times and owners are
-fixed; no attestation, no second platform, no other tag comes along.
+The format is that of `docker save` before Docker 25: `manifest.json` first, then the configuration, then the
+layers as uncompressed tars in order. Names, times and owners are fixed. Attestations, other platforms and
+other tags are left out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 
 @dataclass(frozen=True, slots=True)
 class ImageLayer:
-    """One layer: where its bytes lie, their number once unpacked, their SHA-256, and what made it."""
+    """One layer: location, uncompressed size, SHA-256, and the command that created it."""
 
     span: FileSpan
     size: int
@@ -35,27 +35,27 @@ class ImageLayer:
 
     @property
     def name(self) -> str:
-        """Its place in the archive."""
+        """The path in the archive."""
         return f"{self.digest}/layer.tar"
 
 
 class ImageTar:
-    """The archive of one image; nothing of it is held in memory but its documents.
+    """The archive of one image; only its documents are held in memory.
 
-    `archive` is not compressed as a whole. Raises `ImageError` for one that cannot be packed so.
+    `archive` must not be compressed as a whole. Raises `ImageError` if a layer is compressed with zstd.
     """
 
     def __init__(self, archive: ImageArchive, image: ArchivedImage, tag: str) -> None:
-        assert not archive.span.compression, "spool it first"
+        assert not archive.span.compression, "decompress it first"
         self._archive = archive
-        places = _places(archive.span, {image.config, *image.layers})
-        self._config = _whole(places[image.config])
-        described = json.loads(self._config)
-        digests = [str(digest).removeprefix("sha256:") for digest in described["rootfs"]["diff_ids"]]
-        makers = _makers(described, len(digests))
+        spans = _find_spans(archive.span, {image.config, *image.layers})
+        self._config = _read_all(spans[image.config])
+        config = json.loads(self._config)
+        digests = [str(digest).removeprefix("sha256:") for digest in config["rootfs"]["diff_ids"]]
+        creators = _creators(config, len(digests))
         self.layers = [
-            self._layer(places[name], digest, maker)
-            for name, digest, maker in zip(image.layers, digests, makers, strict=True)
+            self._layer(spans[name], digest, creator)
+            for name, digest, creator in zip(image.layers, digests, creators, strict=True)
         ]
         self._name = f"{image.id.removeprefix('sha256:')}.json"
         manifest = [
@@ -63,33 +63,33 @@ class ImageTar:
         ]
         self._manifest = json.dumps(manifest, separators=(",", ":")).encode()
 
-    def _layer(self, place: FileSpan, digest: str, maker: str) -> ImageLayer:
-        settled = place.with_detected_gzip()
-        with place.open() as reader:
+    def _layer(self, span: FileSpan, digest: str, created_by: str) -> ImageLayer:
+        detected = span.with_detected_gzip()
+        with span.open() as reader:
             if reader.read(4) == _ZSTD:
                 raise ImageError(
-                    f"{self._archive.name} holds a layer that is compressed with zstd",
-                    remedy="build the image again with gzip layers: docker build --output type=docker",
+                    f"{self._archive.name} has a layer that is compressed with zstd",
+                    remedy="rebuild the image with gzip layers: docker build --output type=docker",
                 )
-        return ImageLayer(settled, _size(settled), digest, maker)
+        return ImageLayer(detected, _size(detected), digest, created_by)
 
     @property
-    def _once(self) -> list[ImageLayer]:
-        """Every layer once, also when the image has an equal one again."""
+    def _unique_layers(self) -> list[ImageLayer]:
+        """The layers without duplicates."""
         return list({layer.digest: layer for layer in self.layers}.values())
 
     @property
     def size(self) -> int:
-        """The bytes of the archive."""
-        sizes = [len(self._manifest), len(self._config), *(layer.size for layer in self._once)]
+        """The size of the archive in bytes."""
+        sizes = [len(self._manifest), len(self._config), *(layer.size for layer in self._unique_layers)]
         return sum(BLOCK + size + -size % BLOCK for size in sizes) + 2 * BLOCK
 
     def chunks(self, progress: Progress) -> Iterator[bytes]:
-        """The archive's bytes. Raises `ImageError` for a layer that the configuration does not name."""
+        """Yield the bytes of the archive. Raises `ImageError` if a layer does not match the configuration."""
         yield from _document("manifest.json", self._manifest)
         yield from _document(self._name, self._config)
         done, total = 0, self.size
-        for layer in self._once:
+        for layer in self._unique_layers:
             yield _head(layer.name, layer.size)
             for chunk in self._checked(layer):
                 done += len(chunk)
@@ -107,51 +107,51 @@ class ImageTar:
                 yield chunk
         except CorruptArchive as error:
             raise ImageError(
-                f"{self._archive.name} cannot be read: {error}", remedy="save it again"
+                f"cannot read {self._archive.name}: {error}", remedy="save the image again"
             ) from error
         if digest.hexdigest() != layer.digest or count != layer.size:
             raise ImageError(
-                f"a layer of {self._archive.name} is damaged: its SHA-256 is {digest.hexdigest()}, and the"
-                f" image's configuration says {layer.digest}",
-                remedy="build or save the image again",
+                f"a layer of {self._archive.name} is damaged: its SHA-256 is {digest.hexdigest()}, but the"
+                f" configuration says {layer.digest}",
+                remedy="rebuild or save the image again",
             )
 
 
-def _places(packed: FileSpan, names: set[str]) -> dict[str, FileSpan]:
-    """Where the named members of a plain archive lie."""
+def _find_spans(span: FileSpan, names: set[str]) -> dict[str, FileSpan]:
+    """Locate members of an uncompressed archive."""
     found: dict[str, FileSpan] = {}
-    with packed.open() as reader:
+    with span.open() as reader:
         for member in TarReader(reader):
             if member.kind == "file" and member.name in names:
-                found[member.name] = FileSpan(packed.path, packed.start + reader.position, member.size)
+                found[member.name] = FileSpan(span.path, span.start + reader.position, member.size)
     return found
 
 
-def _bytes(packed: FileSpan) -> Iterator[bytes]:
-    with packed.open() as reader:
+def _bytes(span: FileSpan) -> Iterator[bytes]:
+    with span.open() as reader:
         while chunk := reader.read(CHUNK):
             yield chunk
 
 
-def _whole(packed: FileSpan) -> bytes:
-    return b"".join(_bytes(packed))
+def _read_all(span: FileSpan) -> bytes:
+    return b"".join(_bytes(span))
 
 
-def _size(packed: FileSpan) -> int:
-    """The bytes once unpacked, which only unpacking tells."""
-    return sum(map(len, _bytes(packed))) if packed.compression else packed.size
+def _size(span: FileSpan) -> int:
+    """Return the uncompressed size; a compressed span is decompressed to find out."""
+    return sum(map(len, _bytes(span))) if span.compression else span.size
 
 
-def _makers(config: dict[str, Any], count: int) -> list[str]:
-    """What made each layer, if the history tells; it is for people only."""
+def _creators(config: dict[str, Any], count: int) -> list[str]:
+    """Return the command that created each layer, for display, if the history has it."""
     history = config.get("history")
     steps = [step for step in history if isinstance(step, dict)] if isinstance(history, list) else []
-    said = [
+    commands = [
         str(step.get("created_by") or step.get("comment") or "")
         for step in steps
         if not step.get("empty_layer")
     ]
-    return said if len(said) == count else [""] * count
+    return commands if len(commands) == count else [""] * count
 
 
 def _document(name: str, data: bytes) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""The files of an image that an engine has: asked of a container that is never started."""
+"""Read the files of an image in an engine, through a container that is never started."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _LARGEST = 1 << 40  # bytes; only the beginning is read
 
 
 class ContainerFiles:
-    """The files of a container. Use `opened`."""
+    """The files of a container. Created by `open_container_files`."""
 
     def __init__(self, engine: Engine, handle: Handle) -> None:
         self._engine = engine
         self._handle = handle
 
     def find(self, path: str) -> ImageFile | None:
-        """The file at an absolute path, links followed."""
+        """Return the file at an absolute path, following links, or None."""
         path = absolute_path(path)
         for _ in range(LINK_LIMIT):
             found = next(self._members(path, 1), None)
@@ -47,11 +47,11 @@ class ContainerFiles:
         return None
 
     def has_entries(self, path: str) -> bool:
-        """Whether there is a folder with something in it."""
+        """Return whether the path is a folder that is not empty."""
         return len(list(self._members(absolute_path(path), 2))) == 2
 
     def _members(self, path: str, count: int) -> Iterator[tuple[Member, bytes]]:
-        """The first members of the archive that the engine makes of a path; the rest is not waited for."""
+        """Yield the first members of the archive that the engine makes of a path, and drop the rest."""
         chunks = self._engine.copy_out(self._handle, path)
         try:
             first = next(iter(chunks), b"")
@@ -61,21 +61,21 @@ class ContainerFiles:
                 yield member, reader.read(min(member.size, limit)) if member.kind == "file" else b""
         except EngineError as error:
             if error.cause is not Cause.ENGINE_FAILED:
-                raise  # it went away; else it has no such path
+                raise  # with ENGINE_FAILED there is no such path
         except CorruptArchive as error:
-            raise EngineError(f"the engine cannot show {path} of an image: {error}") from error
+            raise EngineError(f"cannot read {path} of the image: {error}") from error
         finally:
-            close = getattr(chunks, "close", None)  # of a generator: its connection is let go at once
+            close = getattr(chunks, "close", None)  # of a generator: closes its connection at once
             if close:
                 close()
 
 
 @contextmanager
 def open_container_files(engine: Engine, image: str) -> Iterator[ContainerFiles]:
-    """Look into an image. Raises `EngineError`, `ImageError`."""
+    """Open the files of an image. Raises `EngineError`, `ImageError`."""
     name = f"localrun-look-{secrets.token_hex(6)}"
     labels = {LABEL_TASK: name, LABEL_STEP: "validate"}
-    # a command of its own, since an engine makes no container of an image that has none
+    # any command, because an engine needs one to create a container
     handle = engine.create(ContainerSpec(image=image, name=name, labels=labels, entrypoint=("-",)))
     try:
         yield ContainerFiles(engine, handle)

@@ -1,4 +1,4 @@
-"""The files of an image, found by path as a program in it would find them."""
+"""The files of an image, found by path as a program in the container would find them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import posixpath
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-HEAD_SIZE = 256  # bytes of a program that tell what it is
-PASSWD = "etc/passwd"  # noqa: S105 - the names that a USER of an image may have
+HEAD_SIZE = 256  # bytes that identify a program
+PASSWD = "etc/passwd"  # noqa: S105 - the user names of an image
 PASSWD_LIMIT = 64 * 1024  # bytes
-LINK_LIMIT = 40  # as Linux has it
+LINK_LIMIT = 40  # as in Linux
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One file or folder, links followed. `head` holds the first bytes of what can be executed."""
+    """A file or folder after following links. `head` is the beginning of an executable file."""
 
     path: str
     kind: Literal["file", "folder", "other"]
@@ -24,21 +24,21 @@ class ImageFile:
 
     @property
     def is_executable(self) -> bool:
-        """Whether somebody may execute it."""
+        """Whether any user may execute it."""
         return bool(self.mode & 0o111)
 
 
 class ImageFiles(Protocol):
-    """Where files are looked up."""
+    """A source of image files."""
 
     def find(self, path: str) -> ImageFile | None:
-        """The file at an absolute path, links followed; None when there is none."""
+        """Return the file at an absolute path, following links, or None."""
 
     def has_entries(self, path: str) -> bool:
-        """Whether there is a folder with something in it."""
+        """Return whether the path is a folder that is not empty."""
 
 
 def absolute_path(path: str, folder: str = "/") -> str:
-    """A path as seen from a folder, without `..`, which cannot lead out of the root."""
+    """Return the absolute path of `path` in `folder`, without `..`, as below a root."""
     joined = posixpath.normpath(posixpath.join("/", folder or "/", path))
     return "/" + joined.lstrip("/")

@@ -1,4 +1,4 @@
-"""What was found of a bundle: each reason with its weight, its place, and App Engine's code."""
+"""The findings of a validation, each with its severity, path and App Engine error code."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 UPLOAD = "APPE-internal-bundle-validation-error"
 SCHEMA = "APPE-internal-bundle-schema-validation-error"
 EXTRACTION = "APPE-internal-descriptor-extraction-error"
-_REFUSALS = ("App Engine would refuse", "App Engine would not find")
+_REFUSAL_PHRASES = ("App Engine would refuse", "App Engine would not find")
 
 
 class Severity(StrEnum):
-    """How much a finding matters."""
+    """The severity of a finding."""
 
-    ERROR = "error"  # it can run nowhere
-    REFUSED = "refused"  # it runs here; App Engine would refuse it, or every run of it
-    WARNING = "warning"  # it may be meant so
+    ERROR = "error"  # the bundle cannot run anywhere
+    REFUSED = "refused"  # it runs here, but App Engine would refuse the bundle or its runs
+    WARNING = "warning"  # it may be intended
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found.
+    """A finding.
 
-    `code` is what App Engine would answer ("": it would answer nothing), `row` the id of a row of the table
+    `code` is App Engine's error code ("" if it would not report an error), `row` the id of a row in the table
     of divergences.
     """
 
@@ -42,17 +42,17 @@ class Finding:
     row: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """A JSON-ready form."""
+        """Return a JSON-ready dict."""
         more = {"code": self.code, "row": self.row}
-        told = {name: value for name, value in more.items() if value}
-        return {"weight": str(self.severity), **told, **self.problem.as_dict()}
+        present = {name: value for name, value in more.items() if value}
+        return {"weight": str(self.severity), **present, **self.problem.as_dict()}
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationReport:
-    """All that was found of a bundle, and what could not be looked at.
+    """The findings of a bundle, and the checks that could not be done.
 
-    `descriptor` and `image` are None when they could not be read.
+    `descriptor` and `image` are None if they could not be read.
     """
 
     bundle: str
@@ -61,22 +61,22 @@ class ValidationReport:
     descriptor: Descriptor | None = None
     image: ImageConfig | None = None
 
-    def with_severity(self, *weights: Severity) -> list[Finding]:
-        """The findings of these weights."""
-        return [finding for finding in self.findings if finding.severity in weights]
+    def with_severity(self, *severities: Severity) -> list[Finding]:
+        """Return the findings with one of these severities."""
+        return [finding for finding in self.findings if finding.severity in severities]
 
     @property
     def runs_here(self) -> bool:
-        """Whether nothing was found that keeps it from running at all."""
+        """Whether the bundle can run here."""
         return not self.with_severity(Severity.ERROR)
 
     @property
     def accepted(self) -> bool:
-        """Whether App Engine would accept it, and run it."""
+        """Whether App Engine would accept the bundle and run it."""
         return not self.with_severity(Severity.ERROR, Severity.REFUSED)
 
     def as_dict(self) -> dict[str, Any]:
-        """A JSON-ready form."""
+        """Return a JSON-ready dict."""
         return {
             "bundle": self.bundle,
             "accepted": self.accepted,
@@ -88,27 +88,27 @@ class ValidationReport:
 
 
 def error(path: str, message: str, remedy: str, code: str = "") -> Finding:
-    """A finding that can run nowhere."""
+    """Return a finding with severity ERROR."""
     return Finding(Severity.ERROR, Problem(path, message, remedy), code)
 
 
 def refused(path: str, message: str, remedy: str, code: str = UPLOAD) -> Finding:
-    """A finding that App Engine would refuse."""
+    """Return a finding with severity REFUSED."""
     return Finding(Severity.REFUSED, Problem(path, PREFIX + message, remedy), code)
 
 
 def warning(path: str, message: str, remedy: str = "") -> Finding:
-    """A finding that may be meant so."""
+    """Return a finding with severity WARNING."""
     return Finding(Severity.WARNING, Problem(path, message, remedy))
 
 
 def from_problems(problems: Iterable[Problem]) -> list[Finding]:
-    """Weigh warnings by the row of the table of divergences that they were made from, if they were."""
+    """Return the findings for warnings, with the severity of their row in the table of divergences."""
     return [_of_problem(problem) for problem in problems]
 
 
 def from_texts(texts: Iterable[str]) -> list[Finding]:
-    """The same for warnings that are only text."""
+    """Return the findings for warnings that are plain strings."""
     return [_of_problem(Problem("", text)) for text in texts]
 
 
@@ -116,6 +116,6 @@ def _of_problem(problem: Problem) -> Finding:
     row = find_by_message(problem.message)
     if row is not None and row.verdict == "refuses":
         return Finding(Severity.REFUSED, problem, row.code, row.id)
-    if row is None and any(sign in problem.message for sign in _REFUSALS):
+    if row is None and any(phrase in problem.message for phrase in _REFUSAL_PHRASES):
         return Finding(Severity.REFUSED, problem, UPLOAD)
     return Finding(Severity.WARNING, problem, "", row.id if row else "")

@@ -1,4 +1,4 @@
-"""What an image is told to run, and as whom: from its configuration in an archive, or from an engine."""
+"""The configuration of an image (program, user, environment), from an archive or an engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  #
 
 @dataclass(frozen=True, slots=True)
 class ImageConfig:
-    """One image. `size` in bytes: its layers, as they lie in the archive or in the engine."""
+    """The configuration of an image. `size` is that of its layers in the archive or engine, in bytes."""
 
     id: str
     name: str
@@ -37,7 +37,7 @@ class ImageConfig:
 
     @property
     def architecture(self) -> str:
-        """`amd64`, `arm64`, ...; empty when the image does not say."""
+        """`amd64`, `arm64`, ...; empty if unknown."""
         return self.platform.split("/")[1] if "/" in self.platform else ""
 
     @property
@@ -47,41 +47,41 @@ class ImageConfig:
 
     @property
     def search_path(self) -> list[str]:
-        """Where a program without a folder is looked for."""
+        """The folders in which a program is searched by name."""
         found = [entry[5:] for entry in self.environment if entry.startswith("PATH=")]
         return (found[-1] if found else DEFAULT_PATH).split(":")
 
     def as_dict(self) -> dict[str, Any]:
-        """A JSON-ready form."""
-        plain = asdict(self)
+        """Return a JSON-ready dict."""
+        fields = asdict(self)
         return {
-            **plain,
-            **{key: list(plain[key]) for key in ("entrypoint", "command", "environment")},
+            **fields,
+            **{key: list(fields[key]) for key in ("entrypoint", "command", "environment")},
         }
 
 
 def from_archive(image: ArchivedImage, contents: ArchiveIndex, name: str) -> ImageConfig:
-    """The portrait of an image in an archive; what its configuration says in a wrong form is left out."""
+    """Return the configuration of an image in an archive, without values of a wrong type."""
     try:
         config = json.loads(contents.documents[image.config]).get("config")
     except (KeyError, ValueError, AttributeError, RecursionError):
         config = None
-    told = config if isinstance(config, dict) else {}
+    values = config if isinstance(config, dict) else {}
     return ImageConfig(
         id=image.id,
         name=image.tags[0] if image.tags else name,
         platform=image.platform,
         size=image.size,
-        entrypoint=_texts(told.get("Entrypoint")),
-        command=_texts(told.get("Cmd")),
-        user=_text(told.get("User")),
-        workdir=_text(told.get("WorkingDir")),
-        environment=_texts(told.get("Env")),
+        entrypoint=_texts(values.get("Entrypoint")),
+        command=_texts(values.get("Cmd")),
+        user=_text(values.get("User")),
+        workdir=_text(values.get("WorkingDir")),
+        environment=_texts(values.get("Env")),
     )
 
 
 def from_engine(image: EngineImage, name: str) -> ImageConfig:
-    """The portrait of an image that an engine has."""
+    """Return the configuration of an image in an engine."""
     return ImageConfig(
         id=image.id,
         name=name,
@@ -104,9 +104,9 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def from_bundle(bundle: Bundle, engine: Callable[[], Engine], cache: Path) -> ImageConfig | None:
-    """The portrait of a bundle's image, without building or pulling it; None when it is not there.
+    """Return the configuration of a bundle's image without building or pulling it; None if it is missing.
 
-    Raises `EngineError` when only an engine can tell, and none answers.
+    Raises `EngineError` if the image is not in an archive and no engine is available.
     """
     source = bundle.image
     if isinstance(source, ImageArchive):

@@ -1,4 +1,4 @@
-"""The files of an image in an archive: its layers laid over each other, without unpacking any of them."""
+"""Read the files of an image in an archive: its layers are combined without unpacking them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class UnreadableLayer(Exception):
-    """The layers cannot be looked into; the message says why."""
+    """The layers cannot be read; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class _Entry:
 
 @dataclass(slots=True)
 class _Layer:
-    """What one layer adds, and what of the layers below it hides."""
+    """The entries that one layer adds, and the paths that it hides in the layers below."""
 
     entries: dict[str, _Entry] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
@@ -44,47 +44,47 @@ class _Layer:
 
 
 class LayeredFiles:
-    """The files of an image, as its topmost layers have them; a folder needs no entry of its own."""
+    """The files of an image. Folders exist even without an entry of their own."""
 
     def __init__(self, entries: Mapping[str, _Entry]) -> None:
         self._entries = entries
-        self._filled = _folders(entries)
+        self._non_empty = _folders(entries)
 
     def find(self, path: str) -> ImageFile | None:
-        """The file at an absolute path, links followed."""
-        waiting, here, links = _parts(path), "", 0
-        while waiting:
-            here = posixpath.join(here, waiting.pop(0)) if waiting[0] != ".." else _up(here, waiting)
+        """Return the file at an absolute path, following links, or None."""
+        parts, here, links = _parts(path), "", 0
+        while parts:
+            here = posixpath.join(here, parts.pop(0)) if parts[0] != ".." else _parent(here, parts)
             entry = self._entries.get(here)
             if entry is None or entry.member.kind != "symlink":
                 continue
             links += 1
             if links > LINK_LIMIT:
                 return None
-            waiting = _parts(absolute_path(entry.member.target, posixpath.dirname(f"/{here}"))) + waiting
+            parts = _parts(absolute_path(entry.member.target, posixpath.dirname(f"/{here}"))) + parts
             here = ""
         return self._file(here)
 
     def has_entries(self, path: str) -> bool:
-        """Whether there is a folder with something in it."""
+        """Return whether the path is a folder that is not empty."""
         found = self.find(path)
-        return found is not None and found.path.lstrip("/") in self._filled
+        return found is not None and found.path.lstrip("/") in self._non_empty
 
     def _file(self, name: str) -> ImageFile | None:
         entry = self._entries.get(name)
-        for _ in range(LINK_LIMIT):  # hard links name a member of the image
+        for _ in range(LINK_LIMIT):  # a hard link names another member
             if entry is None or entry.member.kind != "link":
                 break
             entry = self._entries.get(entry.member.target.lstrip("/"))
         if entry is None:
-            return ImageFile(f"/{name}", "folder", 0o755, 0) if name in self._filled or not name else None
+            return ImageFile(f"/{name}", "folder", 0o755, 0) if name in self._non_empty or not name else None
         member = entry.member
         kind = member.kind if member.kind in ("file", "folder") else "other"
         return ImageFile(f"/{name}", kind, member.mode, member.size, entry.head)
 
 
 def _folders(names: Iterable[str]) -> set[str]:
-    """Every folder with something in it."""
+    """Return all folders that are not empty."""
     found: set[str] = set()
     for name in names:
         folder = posixpath.dirname(name)
@@ -98,13 +98,13 @@ def _parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".")]
 
 
-def _up(here: str, waiting: list[str]) -> str:
-    waiting.pop(0)
+def _parent(here: str, parts: list[str]) -> str:
+    parts.pop(0)
     return posixpath.dirname(here)
 
 
 def read_layers(span: FileSpan, image: ArchivedImage) -> LayeredFiles:
-    """Lay the layers of an image over each other. Raises `UnreadableLayer`."""
+    """Read and combine the layers of an image. Raises `UnreadableLayer`."""
     found: dict[str, _Layer] = {}
     wanted = set(image.layers)
     try:
@@ -116,16 +116,16 @@ def read_layers(span: FileSpan, image: ArchivedImage) -> LayeredFiles:
                         raise UnreadableLayer(f"it has more than {ENTRY_LIMIT} files")
     except CorruptArchive as error:
         raise UnreadableLayer(str(error)) from error
-    return LayeredFiles(_overlaid([found[name] for name in image.layers if name in found]))
+    return LayeredFiles(_combine([found[name] for name in image.layers if name in found]))
 
 
-def _overlaid(layers: list[_Layer]) -> dict[str, _Entry]:
-    whole: dict[str, _Entry] = {}
+def _combine(layers: list[_Layer]) -> dict[str, _Entry]:
+    combined: dict[str, _Entry] = {}
     for layer in layers:
         if layer.hidden or layer.emptied:
-            whole = {name: entry for name, entry in whole.items() if not _is_hidden(name, layer)}
-        whole |= layer.entries
-    return whole
+            combined = {name: entry for name, entry in combined.items() if not _is_hidden(name, layer)}
+        combined |= layer.entries
+    return combined
 
 
 def _is_hidden(name: str, layer: _Layer) -> bool:
@@ -139,7 +139,7 @@ def _is_hidden(name: str, layer: _Layer) -> bool:
 
 
 def _layer(reader: Reader, size: int) -> _Layer:
-    """Read one layer, plain or compressed with gzip."""
+    """Read one layer, uncompressed or compressed with gzip."""
     part = SliceReader(reader, size)
     if part.peek(4) == _ZSTD:
         raise UnreadableLayer("a layer is compressed with zstd")

@@ -1,4 +1,4 @@
-"""Will the image start? Its program and what that asks for, its user, and the folders mounted over it."""
+"""Check whether an image can start: program, interpreter, user and mounted folders."""
 
 from __future__ import annotations
 
@@ -12,64 +12,64 @@ from localrun.bundle.validation.findings import Finding, error, refused, warning
 from localrun.bundle.validation.image_config import ImageConfig
 from localrun.descriptor import Descriptor
 
-# of the header of an ELF file: the machine that it is for
+# machine field of the ELF header
 _MACHINES = {3: "386", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64", 21: "ppc64le", 22: "s390x"}
 _ALSO_RUNS = {("amd64", "386"), ("arm64", "arm")}
 _INTERPRETERS = re.compile(r"(?:python|pypy|ruby|perl|node|php|Rscript|bash|sh|dash|ash|zsh)[0-9.]*")
-_USUAL = "linux/amd64"
-_RUNS_NEVER = ""  # App Engine answers nothing: the run stays QUEUING for ever
+_USUAL_PLATFORM = "linux/amd64"
+_NO_CODE = ""  # App Engine reports no error: the run stays QUEUING forever
 
 
 def check(image: ImageConfig, descriptor: Descriptor, files: ImageFiles) -> Iterator[Finding]:
-    """Everything that keeps the image's program from starting, or from finding its folders."""
-    yield from _platform(image)
-    yield from _program(image, descriptor, files)
-    yield from _user(image, files)
+    """Yield everything that prevents the program from starting or from using its folders."""
+    yield from _check_platform(image)
+    yield from _check_program(image, descriptor, files)
+    yield from _check_user(image, files)
     for key in ("input_folder", "output_folder"):
-        yield from _folder(f"configuration.{key}", getattr(descriptor, key), files)
+        yield from _check_folder(f"configuration.{key}", getattr(descriptor, key), files)
 
 
 def check_platform(image: ImageConfig) -> Iterator[Finding]:
-    """What can be said of an image whose files cannot be looked into."""
-    yield from _platform(image)
+    """Yield the findings that do not depend on the files of the image."""
+    yield from _check_platform(image)
     if not image.arguments:
-        yield _no_program()
+        yield _missing_program()
 
 
-def _platform(image: ImageConfig) -> Iterator[Finding]:
-    if image.architecture and not image.platform.startswith(_USUAL):
+def _check_platform(image: ImageConfig) -> Iterator[Finding]:
+    if image.architecture and not image.platform.startswith(_USUAL_PLATFORM):
         yield warning(
             "image",
-            f"it is for {image.platform}; the nodes of most clusters are {_USUAL} and could not start it",
-            f"build it with: docker build --platform {_USUAL}",
+            f"the image is for {image.platform}; most cluster nodes are {_USUAL_PLATFORM} and cannot run it",
+            f"build it with: docker build --platform {_USUAL_PLATFORM}",
         )
 
 
-def _no_program() -> Finding:
+def _missing_program() -> Finding:
     remedy = "add ENTRYPOINT to the Dockerfile"
-    return error("image", "it has neither ENTRYPOINT nor CMD, so there is nothing to start", remedy)
+    return error("image", "the image has neither ENTRYPOINT nor CMD, so there is no program to start", remedy)
 
 
-def _program(image: ImageConfig, descriptor: Descriptor, files: ImageFiles) -> Iterator[Finding]:
+def _check_program(image: ImageConfig, descriptor: Descriptor, files: ImageFiles) -> Iterator[Finding]:
     if not image.arguments:
-        yield _no_program()
+        yield _missing_program()
         return
     name = image.arguments[0]
-    path = _searched(name, image, files) if "/" not in name else absolute_path(name, image.workdir)
+    path = _find_in_path(name, image, files) if "/" not in name else absolute_path(name, image.workdir)
     if path is None:
         yield error(
             "image.entrypoint",
-            f"there is no {name!r} in any folder of its PATH ({':'.join(image.search_path)})",
+            f"{name!r} is not in the image's PATH ({':'.join(image.search_path)})",
             "correct ENTRYPOINT or CMD in the Dockerfile, or install the program in the image",
         )
         return
-    yield from _startable(name, path, image, files)
-    yield from _hidden(path, descriptor)
-    yield from _script(image, descriptor, files)
+    yield from _check_executable(name, path, image, files)
+    yield from _check_not_hidden(path, descriptor)
+    yield from _check_script(image, descriptor, files)
 
 
-def _searched(name: str, image: ImageConfig, files: ImageFiles) -> str | None:
-    """The path of a program that is named without a folder."""
+def _find_in_path(name: str, image: ImageConfig, files: ImageFiles) -> str | None:
+    """Return the path of a program that is given without a folder."""
     for folder in image.search_path:
         path = absolute_path(name, folder)
         found = files.find(path)
@@ -78,21 +78,21 @@ def _searched(name: str, image: ImageConfig, files: ImageFiles) -> str | None:
     return None
 
 
-def _startable(name: str, path: str, image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
+def _check_executable(name: str, path: str, image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
     file = files.find(path)
     place = "image.entrypoint"
     if file is None:
         remedy = "correct ENTRYPOINT or CMD in the Dockerfile, or COPY the program into the image"
         yield error(place, f"the program {name!r} is not in the image", remedy)
     elif file.kind != "file":
-        yield error(place, f"{name!r} is a folder, not a program", "name the program in it")
+        yield error(place, f"{name!r} is a folder, not a program", "use the path of the program in it")
     elif not file.is_executable:
         yield error(place, f"{name!r} is not executable", f"add to the Dockerfile: RUN chmod +x {path}")
     else:
-        yield from _content(name, file, image, files)
+        yield from _check_content(name, file, image, files)
 
 
-def _content(name: str, file: ImageFile, image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
+def _check_content(name: str, file: ImageFile, image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
     place = "image.entrypoint"
     if file.head.startswith(b"\x7fELF"):
         machine = _machine(file.head)
@@ -100,16 +100,16 @@ def _content(name: str, file: ImageFile, image: ImageConfig, files: ImageFiles) 
             message = f"{name!r} is a program for {machine}, in an image for {image.architecture}"
             yield error(place, message, "build the program for the platform of the image")
     elif file.head.startswith(b"#!"):
-        yield from _interpreter(name, file, image, files)
+        yield from _check_interpreter(name, file, image, files)
     elif b"\0" in file.head:
-        yield error(place, f"{name!r} is neither a program nor a script", "name the program itself")
+        yield error(place, f"{name!r} is neither a program nor a script", "use the path of the program")
     else:
         yield refused(
             place,
-            f"{name!r} is a script whose first line names no interpreter; Docker's init hands such a"
-            " script to /bin/sh, Kubernetes does not and fails with 'exec format error'",
-            "begin it with a line such as #!/bin/sh",
-            _RUNS_NEVER,
+            f"{name!r} is a script without an interpreter line; Docker's init runs it with /bin/sh,"
+            " Kubernetes fails with 'exec format error'",
+            "start it with a line such as #!/bin/sh",
+            _NO_CODE,
         )
 
 
@@ -122,29 +122,29 @@ def _runs(machine: str, program: str) -> bool:
     return machine == program or (machine, program) in _ALSO_RUNS
 
 
-def _interpreter(name: str, file: ImageFile, image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
+def _check_interpreter(
+    name: str, file: ImageFile, image: ImageConfig, files: ImageFiles
+) -> Iterator[Finding]:
     line = file.head[2:].split(b"\n", 1)[0].decode("utf-8", "replace")
     place = "image.entrypoint"
     if line.endswith("\r"):
         message = f"the first line of {name!r} ends with a carriage return, so its interpreter is not found"
-        yield error(place, message, "save it with Unix line ends")
+        yield error(place, message, "save it with Unix line endings")
         return
     words = line.split()
     if not words or files.find(absolute_path(words[0])) is None:
-        said = words[0] if words else "nothing"
-        message = f"{name!r} asks for the interpreter {said}, which is not in the image"
+        interpreter = words[0] if words else "(empty)"
+        message = f"the interpreter {interpreter} of {name!r} is not in the image"
         yield error(place, message, "correct its first line, or install the interpreter")
     elif posixpath.basename(words[0]) == "env":
         wanted = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
-        if "/" not in wanted and _searched(wanted, image, files) is None:
-            message = (
-                f"{name!r} asks for the interpreter {wanted!r}, which is in no folder of the image's PATH"
-            )
+        if "/" not in wanted and _find_in_path(wanted, image, files) is None:
+            message = f"the interpreter {wanted!r} of {name!r} is not in the image's PATH"
             yield error(place, message, "correct its first line, or install the interpreter")
 
 
-def _script(image: ImageConfig, descriptor: Descriptor, files: ImageFiles) -> Iterator[Finding]:
-    """The file that an interpreter is told to run."""
+def _check_script(image: ImageConfig, descriptor: Descriptor, files: ImageFiles) -> Iterator[Finding]:
+    """Check the script that is passed to an interpreter."""
     program, *rest = image.arguments
     if not _INTERPRETERS.fullmatch(posixpath.basename(program)) or not rest or rest[0].startswith("-"):
         return
@@ -152,24 +152,24 @@ def _script(image: ImageConfig, descriptor: Descriptor, files: ImageFiles) -> It
     if files.find(path) is None:
         yield error(
             "image.entrypoint",
-            f"{program} is told to run {rest[0]!r}, which is not in the image",
+            f"the script {rest[0]!r} for {program} is not in the image",
             "correct ENTRYPOINT or CMD in the Dockerfile, or COPY the file into the image",
         )
-    yield from _hidden(path, descriptor)
+    yield from _check_not_hidden(path, descriptor)
 
 
-def _hidden(path: str, descriptor: Descriptor) -> Iterator[Finding]:
+def _check_not_hidden(path: str, descriptor: Descriptor) -> Iterator[Finding]:
     for key in ("input_folder", "output_folder"):
         folder = getattr(descriptor, key)
         if path.startswith(f"{folder}/"):
             yield error(
                 f"configuration.{key}",
-                f"{path}, which is to be started, is below {folder}, over which an empty folder is mounted",
-                "put the program elsewhere, or choose another folder",
+                f"{path} is hidden: an empty folder is mounted over {folder}",
+                "move the program, or choose another folder",
             )
 
 
-def _user(image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
+def _check_user(image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
     user = image.user.partition(":")[0]
     if not user or user.isdigit() or user == "root":
         return
@@ -178,20 +178,20 @@ def _user(image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
     if not any(line.startswith(f"{user}:") for line in lines):
         yield error(
             "image.user",
-            f"the image's USER {user!r} is not in its /{PASSWD}",
-            f"add to the Dockerfile: RUN adduser -D {user} (or useradd {user}), or name the user by number",
+            f"the USER {user!r} of the image is not in its /{PASSWD}",
+            f"add to the Dockerfile: RUN adduser -D {user} (or useradd {user}), or use a numeric user id",
         )
 
 
-def _folder(place: str, folder: str, files: ImageFiles) -> Iterator[Finding]:
-    ways = chain([folder], _parents(folder))
-    blocked = next((way for way in ways if (found := files.find(way)) and found.kind != "folder"), None)
+def _check_folder(place: str, folder: str, files: ImageFiles) -> Iterator[Finding]:
+    paths = chain([folder], _parents(folder))
+    blocked = next((path for path in paths if (found := files.find(path)) and found.kind != "folder"), None)
     if blocked:
         message = f"{blocked} is a file in the image, so {folder} cannot be mounted"
         yield error(place, message, "choose another folder")
     elif files.has_entries(folder):
-        message = f"what the image has in {folder} will be hidden: a folder of the run is mounted over it"
-        yield warning(place, message, "put what the program needs elsewhere")
+        message = f"the files of the image in {folder} are hidden: a folder of the task is mounted there"
+        yield warning(place, message, "move the files that the program needs")
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A bundle as App Engine's upload would take it: the order of the zip, the image's name, its archive."""
+"""Check a bundle like App Engine's upload: member order, image name and image archive."""
 
 from __future__ import annotations
 
@@ -17,80 +17,80 @@ from localrun.descriptor import Descriptor
 
 _DOCKER, _OCI = "manifest.json", "index.json"
 _REF_NAME = "org.opencontainers.image.ref.name"
-# the grammar of names that registries keep (OCI distribution specification)
+# grammar of image names in the OCI distribution specification
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-SAVE_AGAIN = "let `localrun build` write the bundle"
+SAVE_AGAIN = "write the bundle with `localrun build`"
 
 
 def image_name(descriptor: Descriptor) -> str:
-    """The documented name of a bundle's image: `com/my/task:1.0.0`."""
+    """Return the documented name of a bundle's image, e.g. `com/my/task:1.0.0`."""
     return f"{descriptor.namespace.replace('.', '/')}:{descriptor.version}"
 
 
 def archive_name(descriptor: Descriptor) -> str:
-    """The documented name of a bundle's image archive: `com.my.task-1.0.0.tar`."""
+    """Return the documented name of a bundle's image archive, e.g. `com.my.task-1.0.0.tar`."""
     return f"{descriptor.namespace}-{descriptor.version}.tar"
 
 
 def check_zip(path: Path, descriptor: Descriptor) -> Iterator[Finding]:
-    """Check what App Engine meets when it reads a zip from its beginning. The zip was found safe before."""
+    """Check the members in App Engine's reading order. The zip has passed the safety checks."""
     with zipfile.ZipFile(path) as archive:
         members = sorted(archive.infolist(), key=lambda item: item.header_offset)
     names = [item.filename for item in members if not item.is_dir()]
     tars = [name for name in names if name.endswith(".tar")]
     for name in tars:
-        yield from _stray(name, len(tars))
+        yield from _check_tar_member(name, len(tars))
         yield from check_name(name, descriptor)
-    described = [number for number, name in enumerate(names) if is_descriptor(name)]
-    if tars and described and names.index(tars[0]) < described[0]:
+    descriptors = [number for number, name in enumerate(names) if is_descriptor(name)]
+    if tars and descriptors and names.index(tars[0]) < descriptors[0]:
         yield warning(
             repr(tars[0]),
-            "the image comes before the descriptor: if App Engine refuses the descriptor then, it answers"
-            " error 500 without a reason, and deletes the image of that name that it has",
+            "the image comes before the descriptor: if App Engine refuses the descriptor, it answers"
+            " error 500 without a reason and deletes its image of that name",
             SAVE_AGAIN,
         )
 
 
-def _stray(name: str, count: int) -> Iterator[Finding]:
+def _check_tar_member(name: str, count: int) -> Iterator[Finding]:
     base = posixpath.basename(name)
     if base.startswith("._") or name.startswith("__MACOSX/"):
-        message = f"it takes every name that ends in .tar for an image, also {name!r}"
+        message = f"it takes every name that ends in .tar for an image, including {name!r}"
         yield refused(repr(name), message, "pack it without the files that the system has added")
     elif count > 1:
-        yield warning(repr(name), "App Engine takes every .tar for an image and keeps the last one's name")
+        yield warning(repr(name), "App Engine takes every .tar for an image and uses the last name")
 
 
 def check_name(name: str, descriptor: Descriptor) -> Iterator[Finding]:
-    """Check the name that App Engine makes for the image out of the archive's name."""
+    """Check the image name that App Engine derives from the name of the archive."""
     stem = name.removesuffix(".tar")
     namespace, dash, tag = stem.partition("-")
     if not name.endswith(".tar") or not dash:
-        return  # told when the bundle is read
+        return  # reported when the bundle is read
     repository = namespace.replace(".", "/")
-    wanted = image_name(descriptor)
-    remedy = "write the namespace in small letters, with a letter or digit at both ends of each part"
+    expected = image_name(descriptor)
+    remedy = "use a lower-case namespace whose parts start and end with a letter or digit"
     if not _REPOSITORY.fullmatch(repository):
-        yield refused(repr(name), f"it calls the image {repository!r}, which no registry takes", remedy)
+        yield refused(repr(name), f"it names the image {repository!r}, which no registry takes", remedy)
     elif not _TAG.fullmatch(tag):
         yield refused(
             repr(name), f"it tags the image {tag!r}, which no registry takes", "correct the version"
         )
-    elif f"{repository}:{tag}" != wanted:
+    elif f"{repository}:{tag}" != expected:
         yield warning(
             repr(name),
-            f"App Engine calls the image {repository}:{tag}, which does not fit the descriptor ({wanted})",
-            f"call the archive {archive_name(descriptor)}",
+            f"App Engine names the image {repository}:{tag}, which does not fit the descriptor ({expected})",
+            f"name the archive {archive_name(descriptor)}",
         )
 
 
 def check_archive(contents: ArchiveIndex, name: str) -> Iterator[Finding]:
-    """Check the image archive as App Engine's registry client reads it: by the document that comes first."""
+    """Check the image archive by the document that comes first, like App Engine's registry client."""
     documents = (member for member in contents.members if posixpath.basename(member) in (_DOCKER, _OCI))
     first = next(documents, None)
     if first is None:
-        return  # told when the bundle is read
+        return  # reported when the bundle is read
     reason = _docker(contents, first) if posixpath.basename(first) == _DOCKER else _oci(contents, first)
     if reason:
         yield refused(repr(name), f"it reads {first} of the archive, and {reason}", SAVE_AGAIN)
@@ -99,12 +99,12 @@ def check_archive(contents: ArchiveIndex, name: str) -> Iterator[Finding]:
 def _docker(contents: ArchiveIndex, name: str) -> str:
     entry = _first(_json(contents, name))
     if entry is None:
-        return "it lists no image"
+        return "it lists no images"
     layers = entry.get("Layers")
     parts = [entry.get("Config"), *(layers if isinstance(layers, list) else [None])]
     missing = next((part for part in parts if not isinstance(part, str) or not contents.find_file(part)), "")
     if missing != "":
-        return f"its first image lacks a part: {missing!r:.80}"
+        return f"a part of its first image is missing: {missing!r:.80}"
     tags = entry.get("RepoTags")
     if not isinstance(tags, list) or not tags:
         return "its first image has no name (RepoTags)"
@@ -115,16 +115,16 @@ def _oci(contents: ArchiveIndex, name: str) -> str:
     index = _json(contents, name)
     entry = _first(index.get("manifests")) if isinstance(index, dict) else None
     if entry is None:
-        return "it lists no image"
+        return "it lists no images"
     manifest = _blob(contents, entry)
     if not isinstance(manifest, dict):
-        return "the manifest of its first image is not there"
+        return "the manifest of its first image is missing"
     if "manifests" in manifest:
         return "its first entry is a list of images (several platforms, or attestations), not an image"
     layers = manifest.get("layers")
     for part in [manifest.get("config"), *(layers if isinstance(layers, list) else [None])]:
         if _member(contents, part) is None:
-            return "a part of its first image is not there"
+            return "a part of its first image is missing"
     annotations = entry.get("annotations")
     if not isinstance(annotations, dict) or not annotations.get(_REF_NAME):
         return f"its first image has no name (the annotation {_REF_NAME})"

@@ -1,4 +1,4 @@
-"""Would a bundle run here, and would App Engine accept it? Every reason at once, before anything is run."""
+"""Check whether a bundle runs here and whether App Engine would accept it, and report all findings."""
 
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ def validate(
     image: str | None = None,
     build_args: Mapping[str, str] | None = None,
 ) -> ValidationReport:
-    """Look at a bundle from all sides; nothing of it is run.
+    """Validate a bundle without running it.
 
-    `engine` is called for what only an engine can tell: an image that has to be built, or that it has. An
-    image in an archive is read there. What could not be looked at is told, and no reason to refuse.
-    Raises `BundleError` when there is nothing at `path`.
+    `engine` is called only for images that must be built or are in the engine; an image in an archive is read
+    from the archive. Checks that could not be done are reported, but are not findings. Raises `BundleError`
+    if `path` does not exist.
     """
     try:
         found = read_bundle(path, image=image, cache=cache, build_args=build_args)
     except (BundleError, DescriptorError, ImageError) as error:
         if not path.exists():
             raise
-        return ValidationReport(str(path), tuple(_of_error(error)))
-    return _Look(found, engine, cache).report()
+        return ValidationReport(str(path), tuple(_from_error(error)))
+    return _Validation(found, engine, cache).report()
 
 
-def _of_error(error: LocalrunError) -> Iterator[Finding]:
+def _from_error(error: LocalrunError) -> Iterator[Finding]:
     problems = error.problems or (Problem("", error.message, error.remedy),)
     for problem in problems:
         yield Finding(Severity.ERROR, problem, _code_of(error, problem))
@@ -76,39 +76,39 @@ def _code_of(error: LocalrunError, problem: Problem) -> str:
     if row is not None and row.verdict == "takes":
         return ""
     if isinstance(error, DescriptorError) and problem.line:
-        # what is no YAML at all is refused before the schema sees it
+        # invalid YAML is rejected before the schema is checked
         return SCHEMA if problem.path else EXTRACTION
-    if "kind" in error.facts:  # no zip
+    if "kind" in error.facts:  # not a zip
         return EXTRACTION
     return "" if problem.message.startswith(_NO_IMAGE) else UPLOAD
 
 
-class _Look:
-    """One look at one bundle."""
+class _Validation:
+    """The validation of one bundle."""
 
     def __init__(self, bundle: Bundle, engine: Callable[[], Engine], cache: Path) -> None:
         self._bundle = bundle
         self._descriptor = bundle.descriptor
         self._engine = engine
         self._cache = cache
-        self._unseen: list[str] = []
-        self._portrait: ImageConfig | None = None
+        self._unchecked: list[str] = []
+        self._config: ImageConfig | None = None
 
     def report(self) -> ValidationReport:
-        """All of it, the worst first."""
-        found = [*self._texts(), *self._upload(), *self._image()]
+        """Return all findings, the most severe first."""
+        found = [*self._check_descriptor(), *self._check_upload(), *self._check_image()]
         order = list(Severity)
         findings = sorted(dict.fromkeys(found), key=lambda finding: order.index(finding.severity))
         return ValidationReport(
-            self._bundle.name, tuple(findings), tuple(self._unseen), self._descriptor, self._portrait
+            self._bundle.name, tuple(findings), tuple(self._unchecked), self._descriptor, self._config
         )
 
-    def _texts(self) -> Iterator[Finding]:
-        told = self._descriptor.warnings
-        yield from from_problems(told)
-        yield from from_texts(self._bundle.warnings[len(told) :])
+    def _check_descriptor(self) -> Iterator[Finding]:
+        warnings = self._descriptor.warnings
+        yield from from_problems(warnings)
+        yield from from_texts(self._bundle.warnings[len(warnings) :])
 
-    def _upload(self) -> Iterator[Finding]:
+    def _check_upload(self) -> Iterator[Finding]:
         path, source = self._bundle.path, self._bundle.image
         if path is not None and path.is_file() and isinstance(source, ImageArchive):
             yield from upload.check_zip(path, self._descriptor)
@@ -117,37 +117,39 @@ class _Look:
         else:
             yield from upload.check_name(upload.archive_name(self._descriptor), self._descriptor)
 
-    def _image(self) -> Iterator[Finding]:
+    def _check_image(self) -> Iterator[Finding]:
         source = self._bundle.image
         try:
-            yield from self._archived(source) if isinstance(source, ImageArchive) else self._in_engine()
+            yield from (
+                self._check_archived(source) if isinstance(source, ImageArchive) else self._check_in_engine()
+            )
         except ImageError as error:
             if error.cause is Cause.IMAGE_INVALID:
-                yield from _of_error(error)
-            else:  # it could not be built, is not there, or is for another machine
+                yield from _from_error(error)
+            else:  # not built, missing, or for another platform
                 yield Finding(Severity.ERROR, Problem("image", error.message, error.remedy))
         except EngineError as error:
-            self._unseen.append(f"the image: {error.message}")
+            self._unchecked.append(f"the image: {error.message}")
 
-    def _archived(self, source: ImageArchive) -> Iterator[Finding]:
+    def _check_archived(self, source: ImageArchive) -> Iterator[Finding]:
         image = source.images[0]
         try:
             found = archive_index.read_index(source.span)
         except CorruptArchive as error:
-            raise ImageError(f"{source.name} cannot be read: {error}", remedy="pack it again") from error
-        self._portrait = image_config.from_archive(image, found, source.name)
+            raise ImageError(f"cannot read {source.name}: {error}", remedy="save the image again") from error
+        self._config = image_config.from_archive(image, found, source.name)
         yield from upload.check_archive(found, source.name)
         try:
             files = layers.read_layers(source.span, image)
         except layers.UnreadableLayer as error:
-            self._unseen.append(f"the files of the image: {error}")
-            yield from program.check_platform(self._portrait)
+            self._unchecked.append(f"the files of the image: {error}")
+            yield from program.check_platform(self._config)
             return
-        yield from program.check(self._portrait, self._descriptor, files)
+        yield from program.check(self._config, self._descriptor, files)
 
-    def _in_engine(self) -> Iterator[Finding]:
+    def _check_in_engine(self) -> Iterator[Finding]:
         engine = self._engine()
         image = ensure_image(self._bundle.image, engine, cache=self._cache)
-        self._portrait = image_config.from_engine(image, self._bundle.image_name)
+        self._config = image_config.from_engine(image, self._bundle.image_name)
         with container_files.open_container_files(engine, image.id) as files:
-            yield from program.check(self._portrait, self._descriptor, files)
+            yield from program.check(self._config, self._descriptor, files)

@@ -226,7 +226,7 @@ def test_what_cannot_be_packed_leaves_nothing(
 
 
 def test_a_target_that_cannot_be_written_is_told_before_anything_is_packed(shelf: Shelf) -> None:
-    with pytest.raises(UsageError, match="cannot be written") as raised:
+    with pytest.raises(UsageError, match="cannot write") as raised:
         shelf.build(shelf.bundle(image()), target=shelf.folder / "none" / "x.zip")
     assert raised.value.remedy
 

@@ -31,22 +31,26 @@ def look(
         (
             {},
             {"Entrypoint": ["run"], "Env": ["PATH=/a:/b"]},
-            "there is no 'run' in any folder of its PATH (/a:/b)",
+            "'run' is not in the image's PATH (/a:/b)",
         ),
         ({"bin/run": b"\x00\x01\x02"}, {}, "neither a program nor a script"),
-        ({"bin/run": b"#!/bin/none\n"}, {}, "asks for the interpreter /bin/none"),
-        ({"bin/run": b"#!\n"}, {}, "asks for the interpreter nothing"),
+        ({"bin/run": b"#!/bin/none\n"}, {}, "the interpreter /bin/none of '/bin/run' is not in the image"),
+        ({"bin/run": b"#!\n"}, {}, "the interpreter (empty)"),
         ({"bin/run": b"#!/bin/sh\r\n", **SHELL}, {}, "ends with a carriage return"),
         (
             {"bin/run": b"#!/bin/env -S python3 -u\n", "bin/env": ELF},
             {},
-            "asks for the interpreter 'python3'",
+            "the interpreter 'python3' of '/bin/run'",
         ),
-        (SHELL, {"Entrypoint": ["sh", "/app/x.sh"]}, "sh is told to run '/app/x.sh'"),
-        (SHELL, {"Entrypoint": ["/bin/sh"], "Cmd": ["x.sh"], "WorkingDir": "/w"}, "told to run 'x.sh'"),
-        ({"bin/run": ELF}, {"User": "bob"}, "USER 'bob' is not in its /etc/passwd"),
+        (SHELL, {"Entrypoint": ["sh", "/app/x.sh"]}, "the script '/app/x.sh' for sh is not"),
+        (
+            SHELL,
+            {"Entrypoint": ["/bin/sh"], "Cmd": ["x.sh"], "WorkingDir": "/w"},
+            "the script 'x.sh' for /bin/sh",
+        ),
+        ({"bin/run": ELF}, {"User": "bob"}, "the USER 'bob' of the image is not in its /etc/passwd"),
         ({"bin/run": ELF, "etc/passwd": b"bobby:x:1:1::/:\n"}, {"User": "bob:staff"}, "USER 'bob'"),
-        ({"inputs/run": ELF}, {"Entrypoint": ["/inputs/run"]}, "over which an empty folder is mounted"),
+        ({"inputs/run": ELF}, {"Entrypoint": ["/inputs/run"]}, "an empty folder is mounted over /inputs"),
         ({"bin/run": ELF, "inputs": b"x"}, {}, "/inputs is a file in the image"),
         (
             {"bin/run": ELF.replace(b"\x3e\x00", b"\xb7\x00", 1)},
@@ -100,7 +104,7 @@ def test_a_program_that_nobody_may_execute_is_told_with_the_line_to_add(tmp_path
 
 def test_what_the_mounts_hide_is_a_warning(tmp_path: Path) -> None:
     report = look(tmp_path, {"bin/run": ELF, "outputs/old": b""})
-    assert "what the image has in /outputs will be hidden" in told(report, Severity.WARNING)
+    assert "the files of the image in /outputs are hidden" in told(report, Severity.WARNING)
     assert report.accepted
 
 
@@ -112,7 +116,7 @@ def test_an_image_for_another_machine_is_a_warning(tmp_path: Path) -> None:
         Entrypoint=["/bin/run"],
     )
     report = validate(bundle(tmp_path, archive), cache=tmp_path / "cache", engine=no_engine)
-    assert "it is for linux/arm64" in told(report, Severity.WARNING)
+    assert "the image is for linux/arm64" in told(report, Severity.WARNING)
     assert report.runs_here
 
 

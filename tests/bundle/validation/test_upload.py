@@ -59,9 +59,9 @@ def test_a_bundle_of_the_documented_form_is_not_complained_of(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("com.Example-1.0.0.tar", "calls the image 'com/Example', which no registry takes"),
-        (".foo-1.0.0.tar", "calls the image '/foo'"),
-        ("com._x-1.0.0.tar", "calls the image 'com/_x'"),
+        ("com.Example-1.0.0.tar", "names the image 'com/Example', which no registry takes"),
+        (".foo-1.0.0.tar", "names the image '/foo'"),
+        ("com._x-1.0.0.tar", "names the image 'com/_x'"),
         ("com.x-1.0.0+b.tar", "tags the image '1.0.0+b'"),
         (f"com.x-{'1' * 129}.tar", "which no registry takes"),
     ],
@@ -74,7 +74,7 @@ def test_a_name_that_does_not_fit_the_descriptor_is_a_warning(tmp_path: Path) ->
     report = look(bundle(tmp_path, name="com.my-task-1.0.0.tar"))
     said = told(report, Severity.WARNING)
     assert (
-        "calls the image com/my:task-1.0.0, which does not fit the descriptor (com/example/add:1.0.0)" in said
+        "names the image com/my:task-1.0.0, which does not fit the descriptor (com/example/add:1.0.0)" in said
     )
     assert f"call the archive {NAME}" in said
 
@@ -121,5 +121,7 @@ def test_attestations_beside_the_image_in_a_list_are_refused(tmp_path: Path) -> 
 
 def test_the_remedy_is_the_command_that_writes_it_right(tmp_path: Path) -> None:
     report = look(bundle(tmp_path, tar_of(docker_tar(tags=None))))
-    assert report.with_severity(Severity.REFUSED)[0].problem.remedy == "let `localrun build` write the bundle"
+    assert (
+        report.with_severity(Severity.REFUSED)[0].problem.remedy == "write the bundle with `localrun build`"
+    )
     assert report.with_severity(Severity.REFUSED)[0].code == "APPE-internal-bundle-validation-error"

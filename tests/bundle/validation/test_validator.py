@@ -193,7 +193,7 @@ def test_an_image_of_docker_is_looked_into_as_its_archive_would_be(
     errors = told(report, Severity.ERROR)
     assert "interpreter /bin/none, which is not in the image" in errors
     assert "USER 'bob'" in errors
-    assert "what the image has in /inputs will be hidden" in told(report, Severity.WARNING)
+    assert "the files of the image in /inputs are hidden" in told(report, Severity.WARNING)
     assert docker_engine.find({"localrun.step": "validate"}) == []
 
 
