@@ -100,7 +100,7 @@ class App:
         """Go on with what earlier processes left, and end what nobody can go on with."""
         taken = self.manager.recover()
         try:
-            return taken + self.recovery.sweep()
+            return taken + self.recovery.end_orphans()
         except EngineUnreachable:
             return taken
 

@@ -12,7 +12,8 @@ from localrun.api.exceptions import TaskFailed
 from localrun.api.task import Task
 from localrun.bundle.images.ensure import PullPolicy
 from localrun.errors import Problem, UsageError
-from localrun.manager.request import Request, parse_iexec_args, parse_profile, to_iexec_request
+from localrun.manager.payload import parse_profile
+from localrun.manager.request import Request, parse_iexec_args, to_iexec_request
 from localrun.task.record import ProfileName
 from localrun.task.states import TaskState
 from localrun.units import parse_bytes, parse_duration
@@ -80,7 +81,7 @@ def submit(
     try:
         parse_profile(profile)
     except ValueError as error:
-        problems.append(Problem("profile", f"{error} (it is {profile!r})"))
+        problems.append(Problem("profile", str(error)))
     if problems:
         raise UsageError("the options have problems", remedy="correct what is listed", problems=problems)
     if profile == "iexec":

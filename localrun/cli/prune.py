@@ -78,7 +78,7 @@ def _pruning(app: App) -> Pruner:
         ledger=app.ledger,
         engine=lambda: app.engine,
         remove=app.remove,
-        sweep=lambda: app.recovery.sweep(),  # noqa: PLW0108 - the engine is needed only then
+        sweep=lambda: app.recovery.end_orphans(),  # noqa: PLW0108 - the engine is needed only then
     )
 
 

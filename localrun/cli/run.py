@@ -273,7 +273,7 @@ class _Run:
     def _sweep(self, app: App) -> None:
         """End what dead processes left, while the container runs and this process has nothing to do."""
         try:
-            ended = app.recovery.sweep()
+            ended = app.recovery.end_orphans()
         except (LocalrunError, OSError) as error:
             self._display.notify(f"warning: tasks of processes that died could not be ended: {error}")
             return

@@ -1,4 +1,4 @@
-"""Which task, when, on which thread: the active and the completed tasks of one process."""
+"""The active and the completed tasks of one process: submit, find, complete, kill and resume them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from localrun.engines.labels import LABEL_TASK
-from localrun.errors import Cause, ShuttingDown, TaskExists, TaskNotFound, UsageError
+from localrun.errors import Cause, ShuttingDown, TaskExists, TaskNotFound
+from localrun.manager.manual import ManualTasks
+from localrun.manager.payload import from_payload, is_manual, redact_secrets
 from localrun.manager.pending_inputs import PendingInputs
+from localrun.manager.recovery import Resumer
 from localrun.manager.registry import TaskRegistry
-from localrun.manager.request import Request, from_payload, is_free_form, redact_secrets
+from localrun.manager.request import Request
 from localrun.manager.submission import DeferSignals, PreparedTask, Submitter
-from localrun.manager.takeover import Takeover
 from localrun.manager.workers import Workers
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
 from localrun.task.events import Event, Listener
-from localrun.task.lock import TaskLock
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
@@ -31,34 +32,34 @@ OnExit = Literal["leave", "kill", "wait"]
 
 
 class TaskManager:
-    """Submits tasks, runs each in a thread of its own, and knows where each of them is.
+    """Submits tasks, runs each in a thread of its own, and finds them by id. Thread-safe.
 
-    `runner` makes the runner when the first task needs it, so that a wrong bundle is told without an
-    engine. Thread-safe.
+    `runner` returns the runner. It is called when the first task needs it, so that an invalid bundle is
+    reported without an engine.
     """
 
-    def __init__(self, home: TaskStore, settings: Settings, runner: Callable[[], Runner]) -> None:
-        self._home = home
+    def __init__(self, store: TaskStore, settings: Settings, runner: Callable[[], Runner]) -> None:
+        self._store = store
         self._settings = settings
         self._runner = runner
-        self._intake = Submitter(home, settings)
-        self._list = TaskRegistry(settings.keep_completed)
-        self._crew = Workers(self._list)
-        self._waiting = PendingInputs(self._start, self.kill)
-        self._takeover = Takeover(
-            home=home,
-            intake=self._intake,
-            tasks=self._list,
-            crew=self._crew,
+        self._submitter = Submitter(store, settings)
+        self._registry = TaskRegistry(settings.keep_completed)
+        self._workers = Workers(self._registry)
+        self._manual = ManualTasks(store, self._workers, self._on_event)
+        self._pending = PendingInputs(self._start, self.kill)
+        self._resumer = Resumer(
+            store=store,
+            submitter=self._submitter,
+            workers=self._workers,
             runner=runner,
             accept=self._accept,
-            tell=self._tell,
+            on_event=self._on_event,
         )
         self._lock = threading.Lock()
         self._listeners: tuple[Listener, ...] = ()
         self._closed = False
 
-    # -- making tasks ----------------------------------------------------------------------------
+    # -- create tasks ----------------------------------------------------------------------------
 
     def submit(
         self,
@@ -68,25 +69,29 @@ class TaskManager:
         task_id: str | None = None,
         start: bool = True,
     ) -> ActiveTask:
-        """Check everything, write the inputs down, and start the task; returns at once.
+        """Validate the request, write the inputs, and start the task; return at once.
 
-        Without `begin` it is left to the next process that recovers the folder.
-
-        Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError`, `AdmissionError` with all
-        that is wrong, and leaves nothing behind then. `shield`: see `Submitter.take`.
+        Without `start` the next process that recovers the folder starts it. `defer_signals`: see
+        `Submitter.prepare`.
+        Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError`, or `AdmissionError` with all
+        problems, and leaves nothing behind then.
         """
         self._refuse_if_closed()
-        ready = self._intake.prepare(
-            request, (*listeners, self._tell), task_id=task_id, defer_signals=defer_signals, check=self._check
+        prepared = self._submitter.prepare(
+            request,
+            (*listeners, self._on_event),
+            task_id=task_id,
+            defer_signals=defer_signals,
+            check=self._check,
         )
         try:
             with defer_signals():
-                self._accept(ready) if start else ready.lock.release(ended=False)
+                self._accept(prepared) if start else prepared.lock.release(ended=False)
         except BaseException:
-            if self._list.find(ready.task.id) is None:
-                self._home.remove(ready.task.workspace, ready.lock)
+            if self._registry.find(prepared.task.id) is None:
+                self._store.remove(prepared.task.workspace, prepared.lock)
             raise
-        return ready.task
+        return prepared.task
 
     def _check(self, task: ActiveTask) -> None:
         self._runner().admission.check(task.id, task.record.resources)
@@ -101,113 +106,105 @@ class TaskManager:
         find_file: Callable[[str], Path] | None = None,
         start: bool = True,
     ) -> ActiveTask:
-        """Make a task of an object: one that names a bundle or an image runs, others are completed by hand.
+        """Create a task from a JSON object. Without a bundle or an image it is a manual task.
 
-        With a `task_id` that is there already, the task that is there is given back. Raises as `submit`,
-        `UsageError` with the path of every key that does not fit, and `TaskExists` when the task that is
-        there was made of another object or has ended.
+        If `task_id` exists, return the existing task. Raises as `submit`, `UsageError` with the path of every
+        invalid field, and `TaskExists` if the existing task has other fields or has ended.
         """
         self._refuse_if_closed()
-        if is_free_form(payload):
-            return self._make_free_form(payload, assigned_by, task_id)
-        known = self._same(task_id, payload) if task_id else None
-        if known is not None:
-            return known
+        if is_manual(payload):
+            return self._create_manual(payload, assigned_by, task_id)
+        existing = self._existing(task_id, payload) if task_id else None
+        if existing is not None:
+            return existing
         request = replace(from_payload(payload, find_bundle, find_file), assigned_by=assigned_by)
         return self.submit(request, task_id=task_id, start=start)
 
-    def _make_free_form(
-        self, payload: Mapping[str, Any], assigned_by: str, task_id: str | None
-    ) -> ActiveTask:
+    def _create_manual(self, payload: Mapping[str, Any], assigned_by: str, task_id: str | None) -> ActiveTask:
         try:
-            workspace = self._home.create(task_id)
+            return self._manual.create(payload, assigned_by, task_id)
         except TaskExists:
-            known = self._same(task_id, payload) if task_id else None
-            if known is None:
+            existing = self._existing(task_id, payload) if task_id else None
+            if existing is None:
                 raise
-            return known
-        record = TaskRecord(
-            id=workspace.id,
-            bundle="",
-            submitted=redact_secrets(payload),
-            assigned_by=assigned_by,
-            folder=str(workspace),
-        )
-        return self._keep(ActiveTask(record, workspace, (self._tell,)))
+            return existing
 
-    def _keep(self, task: ActiveTask) -> ActiveTask:
-        task.create()
-        self._home.publish(task.workspace)  # nobody carries it: any process may complete it
-        self._list.add(task)
-        return task
-
-    def _same(self, task_id: str, payload: Mapping[str, Any]) -> ActiveTask | None:
+    def _existing(self, task_id: str, payload: Mapping[str, Any]) -> ActiveTask | None:
         record = self.find_task(task_id)
         if record is None:
             return None
         task = self.get_task(task_id)
         if task is None or record.submitted != redact_secrets(payload):
-            raise TaskExists(f"there is a task {task_id} already", remedy="choose another id", id=task_id)
+            raise TaskExists(f"task {task_id} exists already", remedy="choose another id", id=task_id)
         return task
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
-            raise ShuttingDown("no more tasks are taken: localrun is shutting down", remedy="start it again")
+            raise ShuttingDown("localrun is shutting down and accepts no more tasks", remedy="start it again")
 
     def put_input(self, task_id: str, name: str, chunks: Iterable[bytes]) -> TaskRecord:
-        """Take the content of one input; the task starts once all are there.
+        """Store the content of one input, and start the task after its last missing input.
 
-        Raises `TaskNotFound`, `UsageError` when the task waits for no inputs, and `InputsError` when the
-        input does not fit; it is not kept then. Raises `ShuttingDown`.
+        Raises `TaskNotFound`, `UsageError` if the task waits for no inputs, and `InputsError` if the input
+        is invalid, which is not stored then. Raises `ShuttingDown`.
         """
         self._refuse_if_closed()
         record = self.find_task(task_id)
         if record is None:
             raise TaskNotFound(f"no task {task_id}", id=task_id)
-        return self._waiting.put_input(record, name, chunks)
+        return self._pending.put_input(record, name, chunks)
 
-    # -- running tasks ---------------------------------------------------------------------------
+    # -- run tasks -------------------------------------------------------------------------------
 
-    def _accept(self, ready: PreparedTask) -> None:
-        self._list.add(ready.task)
-        if ready.missing:
-            self._waiting.add(ready)
+    def _accept(self, prepared: PreparedTask) -> None:
+        self._registry.add(prepared.task)
+        if prepared.missing:
+            self._pending.add(prepared)
         else:
-            self._start(ready)
+            self._start(prepared)
 
-    def _start(self, ready: PreparedTask) -> None:
-        task = ready.task
+    def _start(self, prepared: PreparedTask) -> None:
+        task = prepared.task
         if task.record.kind == "replicated":
-            self._crew.run(task, ready.lock, lambda: self._replicate(ready))
+            self._workers.run(task, prepared.lock, lambda: self._run_replicas(prepared))
             return
         self._runner().admission.enqueue(task.id, task.record.resources)
-        self._crew.run(task, ready.lock, lambda: self._runner().execute(task, ready.descriptor, ready.source))
-
-    def _replicate(self, ready: PreparedTask) -> None:
-        from localrun.manager.replicas import ReplicaContext, run
-
-        helpers = ReplicaContext(
-            self._home, self._runner(), self._crew, self._tell, self.find_task, self.resume, self.kill_task
+        self._workers.run(
+            task, prepared.lock, lambda: self._runner().execute(task, prepared.descriptor, prepared.source)
         )
-        run(ready, helpers)
+
+    def _run_replicas(self, prepared: PreparedTask) -> None:
+        from localrun.manager import replicas
+
+        context = replicas.ReplicaContext(
+            store=self._store,
+            runner=self._runner(),
+            workers=self._workers,
+            on_event=self._on_event,
+            find=self.find_task,
+            resume=self.resume,
+            kill=self.kill_task,
+        )
+        replicas.run(prepared, context)
 
     def wait(self, task: ActiveTask, timeout: float | None = None) -> TaskRecord | None:
-        """Block until a task of this process has ended and let go of everything; None after `timeout` s."""
-        return task.record if self._crew.wait(task, timeout) else None
+        """Block until a task of this process has ended and is released; None after `timeout` seconds."""
+        return task.record if self._workers.wait(task, timeout) else None
 
     def kill(self, task: ActiveTask, grace: float | None = None) -> None:
-        """Stop a task of this process; it ends KILLED within the grace (seconds)."""
+        """Stop a task of this process; it ends KILLED within the grace period (seconds)."""
         task.cancel()
-        ready = self._waiting.pop(task.id)
-        if self._crew.is_running(task):
+        prepared = self._pending.pop(task.id)
+        if self._workers.is_running(task):
             runner = self._runner()
             runner.admission.wake(task.id)
             runner.stop(task, self._settings.grace if grace is None else grace)
             self._kill_replicas(task.record, grace)
-        else:
-            claim = ready.lock if ready else self._home.acquire(task.id)
-            if claim is not None:  # else somebody else ends it just now
-                self._end(task, claim, TaskState.KILLED, str(Cause.KILLED), "the task was stopped on request")
+            return
+        lock = prepared.lock if prepared else self._store.acquire(task.id)
+        if lock is not None:  # otherwise another process is ending it
+            message = "the task was stopped on request"
+            self._workers.end(task, lock, TaskState.KILLED, cause=str(Cause.KILLED), message=message)
 
     def _kill_replicas(self, record: TaskRecord, grace: float | None) -> None:
         if record.replication is not None:
@@ -215,119 +212,76 @@ class TaskManager:
 
             kill_in_parallel(lambda task_id: self.kill_task(task_id, grace), record.replication.ids)
 
-    def _end(
-        self,
-        task: ActiveTask,
-        claim: TaskLock,
-        state: TaskState,
-        cause: str | None,
-        message: str,
-        **facts: Any,
-    ) -> bool:
-        """End a task that nobody carries; False when it had ended before the claim."""
-        try:
-            if task.record.state.is_final:
-                return False
-            task.transition(state, cause=cause, message=message, **facts)
-        finally:
-            claim.release(ended=task.record.state.is_final)
-        self._list.complete(task.record)
-        return True
-
-    # -- finding and ending tasks ----------------------------------------------------------------
+    # -- find and end tasks ----------------------------------------------------------------------
 
     @property
     def active_tasks(self) -> list[TaskRecord]:
-        """The tasks that have not ended, in the order they came; also those of other processes."""
+        """The active tasks of all processes, oldest first."""
         self.refresh()
-        ours = [task.record for task in self._list.active()]
-        known = {record.id for record in ours}
-        others = [
-            self._home.open(name).load_or_none() for name in self._home.active_ids() if name not in known
+        own = [task.record for task in self._registry.active()]
+        known = {record.id for record in own}
+        found = [
+            self._store.open(name).load_or_none() for name in self._store.active_ids() if name not in known
         ]
-        theirs = [record for record in others if record is not None and not record.state.is_final]
-        return sorted([*ours, *theirs], key=lambda record: record.created_at) if theirs else ours
+        others = [record for record in found if record is not None and not record.state.is_final]
+        return sorted([*own, *others], key=lambda record: record.created_at) if others else own
 
     def refresh(self) -> None:
-        """Hear of the tasks that another process has ended: those that nobody carries are anybody's."""
-        offered = set(self._home.active_ids())
-        for task in self._list.active():
-            if task.record.plan is None and task.id not in offered:
-                self._ended_elsewhere(task)
-
-    def _ended_elsewhere(self, task: ActiveTask) -> TaskRecord | None:
-        record = task.workspace.load_or_none()
-        if record is None:  # deleted since
-            self._list.discard(task.id)
-        elif record.state.is_final:
-            self._list.complete(record)
-        return record
+        """Update the list of tasks with those that another process has ended."""
+        self._manual.refresh()
 
     @property
     def completed_tasks(self) -> list[TaskRecord]:
-        """The last tasks that have ended, in that order."""
-        return self._list.completed()
+        """The last completed tasks, oldest first."""
+        return self._registry.completed()
 
     def get_task(self, task_id: str) -> ActiveTask | None:
-        """An active task of this process."""
-        task = self._list.find(task_id)
-        if task is not None and task.record.plan is None and not self._home.is_active(task_id):
-            self._ended_elsewhere(task)
-            return self._list.find(task_id)
-        return task
+        """Return an active task of this process."""
+        return self._manual.find(task_id)
 
     def find_task(self, task_id: str) -> TaskRecord | None:
-        """A task by its whole id: active, completed, or on disk only."""
+        """Return the record of an active or completed task, or of a task on disk, by its whole id."""
         task = self.get_task(task_id)
         if task is not None:
             return task.record
-        found = self._list.find_completed(task_id)
+        found = self._registry.find_completed(task_id)
         if found is not None:
             return found
-        workspace = self._home.find(task_id)
+        workspace = self._store.find(task_id)
         return workspace.load_or_none() if workspace else None
 
     def get_all_active_tasks(self) -> list[ActiveTask]:
-        """The tasks of this process that have not ended, in the order of their submission."""
-        return self._list.active()
+        """Return the active tasks of this process in the order of their submission."""
+        return self._registry.active()
 
     def get_tasks_by_assignee(self, name: str) -> list[TaskRecord]:
-        """The active tasks that somebody has assigned."""
+        """Return the active tasks that were assigned by `name`."""
         return [record for record in self.active_tasks if record.assigned_by == name]
 
     def complete_task(self, task_id: str, result: Mapping[str, Any] | None = None) -> TaskRecord | None:
-        """End a task that has no container as FINISHED; None when there is no such task.
+        """End a manual task as FINISHED; None if there is no such task.
 
-        Raises `UsageError` when it has a container, which completes it, or has ended already.
+        Raises `UsageError` if it has a container or has ended already.
         """
         record = self.find_task(task_id)
-        if record is None:
-            return None
-        if record.plan is not None:
-            raise UsageError(f"the task {task_id} ends with its container", remedy="kill it, or wait for it")
-        task = self._list.find(task_id) or ActiveTask(record, self._home.open(task_id), (self._tell,))
-        claim = self._home.acquire(task_id)
-        done = dict(result or {})
-        if claim is None or not self._end(task, claim, TaskState.FINISHED, None, "completed", result=done):
-            raise UsageError(f"the task {task_id} has ended already", id=task_id)
-        return task.record
+        return None if record is None else self._manual.complete(record, result)
 
     def kill_task(self, task_id: str, grace: float | None = None) -> TaskRecord | None:
-        """Stop a task, whichever process carries it; None when there is no such task.
+        """Stop a task of any process; None if there is no such task.
 
-        Returns at once, with the record as it is then; `wait_for` tells the end.
+        Returns at once, with the current record; `wait_for` waits for the end.
         """
-        task = self._list.find(task_id)
+        task = self._registry.find(task_id)
         if task is not None:
             self.kill(task, grace)
             return task.record
         record = self.find_task(task_id)
         if record is None or record.state.is_final:
             return record
-        if record.plan is None:  # nobody carries it, and no engine knows of it
-            self.kill(ActiveTask(record, self._home.open(task_id), (self._tell,)))
+        if record.kind == "manual":
+            self._manual.kill(record)
             return self.find_task(task_id)
-        self._home.open(task_id).request_kill()
+        self._store.open(task_id).request_kill()
         self._stop_containers(task_id, grace)
         self._kill_replicas(record, grace)
         return record
@@ -338,15 +292,15 @@ class TaskManager:
             engine.stop(found.handle, self._settings.grace if grace is None else grace)
 
     def wait_for(self, task_id: str, timeout: float | None = None) -> TaskRecord | None:
-        """Wait for the end of a task for at most `timeout` seconds; its record then, None if unknown."""
-        task = self._list.find(task_id)
+        """Wait for the end of a task for at most `timeout` seconds; return its record, None if unknown."""
+        task = self._registry.find(task_id)
         if task is not None:
             self.wait(task, timeout)
         return self.find_task(task_id)
 
     def get_status(self) -> dict[str, int]:
-        """How many tasks are active, how many have ended, and the sum."""
-        active, completed = self._list.counts()
+        """Return the number of active tasks, of completed tasks, and of both."""
+        active, completed = self._registry.counts()
         return {
             "active_tasks_count": active,
             "completed_tasks_count": completed,
@@ -354,7 +308,10 @@ class TaskManager:
         }
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Hear every event of every task of this process, in its thread; returns how to stop that."""
+        """Call `listener` with every event of this process's tasks; return a function that stops it.
+
+        The listener is called in the threads of the tasks.
+        """
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
@@ -364,45 +321,44 @@ class TaskManager:
 
         return unsubscribe
 
-    def _tell(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         for listener in self._listeners:
             listener(event)
 
-    # -- the beginning and the end of a process --------------------------------------------------
+    # -- recover and shut down -------------------------------------------------------------------
 
     def recover(self) -> list[TaskRecord]:
-        """Go on with what earlier processes left; the tasks that were taken over. See `Takeover`."""
-        self._remember()
-        taken = self._takeover.all(self.active_tasks)
-        return [self.find_task(record.id) or record for record in taken]
+        """Load completed tasks, resume those of earlier processes, and return the resumed ones."""
+        self._load_completed()
+        resumed = self._resumer.resume_orphans(self.active_tasks)
+        return [self.find_task(record.id) or record for record in resumed]
 
     def resume(self, task_id: str) -> ActiveTask | None:
-        """Carry a task on here whose process died; None when somebody carries it, or it has ended now.
+        """Resume a task whose process died; None if another process owns it or it has ended.
 
         Raises `EngineUnreachable`.
         """
         record = self.find_task(task_id)
-        if record is None or record.state.is_final or not self._takeover.one(record):
+        if record is None or record.state.is_final or not self._resumer.resume(record):
             return None
-        return self._list.find(task_id)
+        return self._registry.find(task_id)
 
-    def _remember(self) -> None:
-        active = set(self._home.active_ids())
-        ended = [workspace for workspace in self._home.newest_first() if workspace.id not in active]
+    def _load_completed(self) -> None:
+        active = set(self._store.active_ids())
+        ended = [workspace for workspace in self._store.newest_first() if workspace.id not in active]
         records = [workspace.load_or_none() for workspace in ended[: self._settings.keep_completed]]
-        self._list.restore_completed(
-            [record for record in reversed(records) if record is not None], len(ended)
-        )
+        oldest_first = [record for record in reversed(records) if record is not None]
+        self._registry.restore_completed(oldest_first, len(ended))
 
     def shutdown(self, grace: float | None = None, *, on_exit: OnExit = "kill") -> None:
-        """Take no more tasks, and kill what runs, wait for it, or leave it to the next process."""
+        """Accept no more tasks; kill running ones, wait for them, or leave them to the next process."""
         self._closed = True
-        self._waiting.close()
+        self._pending.close()
         if on_exit == "leave":
             return
-        carried = [task for task in self._list.active() if self._crew.is_running(task)]
+        running = [task for task in self._registry.active() if self._workers.is_running(task)]
         if on_exit == "kill":
-            for task in carried:
+            for task in running:
                 self.kill(task, grace)
-        for task in carried:
+        for task in running:
             self.wait(task)

@@ -1,54 +1,191 @@
-"""What a localrun process left behind when it died is found, and brought to an end, by the next one."""
+"""Tasks whose process died: resume them, or end them and remove their containers.
+
+Queued tasks are queued again in their order. A container that was started is followed to its end. A task
+whose container is gone fails, or runs again if it has retries left.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from localrun import descriptor
+from localrun.bundle.images.source import ImageReference
 from localrun.engines.base import ContainerSummary, Engine
 from localrun.engines.labels import LABEL_HOME, LABEL_TASK
-from localrun.errors import Cause, DescriptorError, EngineError, TaskNotFound
-from localrun.runner.diagnosis import format_log_tail
+from localrun.errors import (
+    Cause,
+    ContainerGone,
+    DescriptorError,
+    EngineError,
+    EngineUnreachable,
+    LocalrunError,
+    TaskNotFound,
+)
+from localrun.manager.submission import PreparedTask, Submitter, provision, received_values
+from localrun.manager.workers import Workers
+from localrun.runner.runner import Runner
 from localrun.runner.usage import aggregate, read_samples
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
 from localrun.task.causes import explain
+from localrun.task.events import Listener
 from localrun.task.fate import Fate, fate
 from localrun.task.lock import TaskLock
-from localrun.task.log import TaskLog
+from localrun.task.outcome import Outcome
+from localrun.task.process import current_process
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
 
 
+class Resumer:
+    """Continues the tasks of a folder that no living process owns."""
+
+    def __init__(
+        self,
+        *,
+        store: TaskStore,
+        submitter: Submitter,
+        workers: Workers,
+        runner: Callable[[], Runner],
+        accept: Callable[[PreparedTask], None],
+        on_event: Listener,
+    ) -> None:
+        self._store = store
+        self._submitter = submitter
+        self._workers = workers
+        self._runner = runner
+        self._accept = accept
+        self._on_event = on_event
+
+    def resume_orphans(self, active: Iterable[TaskRecord]) -> list[TaskRecord]:
+        """Resume tasks in the given order, and return those that were resumed."""
+        return [record for record in active if self._try(record)]
+
+    def _try(self, record: TaskRecord) -> bool:
+        try:
+            return self.resume(record)
+        except EngineUnreachable:  # the task stays as it is until the engine is back
+            return False
+
+    def resume(self, record: TaskRecord) -> bool:
+        """Resume a task that has not ended; False if another process owns it or has ended it.
+
+        Raises `EngineUnreachable` and leaves the task as it is then.
+        """
+        lock = self._store.acquire(record.id)
+        if lock is None:
+            return False
+        # the record may have changed before the lock was acquired
+        workspace = self._store.open(record.id)
+        task = ActiveTask(workspace.load(), workspace, (self._on_event,))
+        if record.kind == "manual":
+            lock.release(ended=False)
+            self._workers.registry.add(task)
+            return True
+        if task.record.replica is not None and task.record.state is TaskState.CREATED:
+            lock.release(ended=False)  # incomplete: its parent task creates it again
+            return False
+        task.update(owner=current_process())
+        try:
+            self._resume(task, lock)
+        except EngineUnreachable:
+            lock.release(ended=False)
+            raise
+        except LocalrunError as error:
+            outcome = Outcome.from_error(error)
+            usage = aggregate(read_samples(task.workspace.usage))
+            self._workers.end(task, lock, outcome.state, **outcome.changes, usage=usage)
+        return True
+
+    def _resume(self, task: ActiveTask, lock: TaskLock) -> None:
+        found = self._container(task)
+        if found is not None and found.started and task.record.final_state is None:
+            self._adopt(task, lock, found)
+            return
+        if found is not None:
+            self._runner().engine.remove(found.handle)
+        if task.record.final_state is not None:
+            self._workers.end(task, lock, task.record.final_state)
+            return
+        if task.record.replication is not None and task.record.image:
+            self._accept(self._reload_replicated(task, lock))
+            return
+        if task.record.state is TaskState.RUNNING and not self._may_retry(task):
+            raise LocalrunError(
+                "the localrun process of the task died, and its container is gone",
+                cause=Cause.RUNNER_TERMINATED,
+                remedy=f"run it again: `localrun rerun {task.short_id}`",
+            )
+        prepared = self._submitter.reload(task, lock)
+        if task.record.state is TaskState.CREATED and not prepared.missing:
+            provision(task, prepared.descriptor, received_values(task))
+        task.workspace.usage.unlink(missing_ok=True)  # of the container that is gone
+        task.update(steps=[], container=None)
+        self._accept(prepared)
+
+    def _container(self, task: ActiveTask) -> ContainerSummary | None:
+        """Return the task's container, if any, with a reliable `started`.
+
+        The process may have died while the engine was starting the container, and the start continues
+        without it. The engine measures a container's size only after its start.
+        """
+        engine = self._runner().engine
+        found = next(iter(engine.find({LABEL_TASK: task.id})), None)
+        if found is None or found.started:
+            return found
+        with suppress(ContainerGone):
+            engine.size(found.handle)
+        return next(iter(engine.find({LABEL_TASK: task.id})), None)
+
+    def _reload_replicated(self, task: ActiveTask, lock: TaskLock) -> PreparedTask:
+        """Return a replicated task that has started, with the image and the descriptor it started with."""
+        described = descriptor.read(task.workspace.descriptor.read_bytes())
+        task.update(steps=[])
+        return PreparedTask(task, described, ImageReference(task.record.image), lock)
+
+    def _may_retry(self, task: ActiveTask) -> bool:
+        plan = task.record.run_plan
+        if plan.retries < 1:
+            return False
+        task.update(plan=plan.replace(retries=plan.retries - 1))
+        return True
+
+    def _adopt(self, task: ActiveTask, lock: TaskLock, found: ContainerSummary) -> None:
+        described = descriptor.read(task.workspace.descriptor.read_bytes())
+        task.update(container=found.handle)
+        self._workers.run(task, lock, lambda: self._runner().resume(task, described, found.handle))
+
+
 class Recovery:
     """Ends the tasks whose process died, and removes their containers.
 
-    Detached tasks are left alone: another process may go on with them, see `TaskManager.recover`.
-    Tasks of other folders are looked after too when the folder is the user's own: nobody may ever run
-    localrun there again, and their containers would stay.
+    Tasks that another process may continue are left alone; see `task/fate.py`. Tasks of other folders of
+    the same user are ended too. localrun may never run there again, and their containers would stay.
     """
 
-    def __init__(self, home: TaskStore, engine: Engine, settings: Settings) -> None:
-        self._home = home
+    def __init__(self, store: TaskStore, engine: Engine, settings: Settings) -> None:
+        self._store = store
         self._engine = engine
         self._settings = settings
 
-    def sweep(self) -> list[TaskRecord]:
-        """End every task whose process died; their records."""
-        strays = self._engine.find({LABEL_TASK: ""})
-        by_task = {found.labels[LABEL_TASK]: found for found in strays}
+    def end_orphans(self) -> list[TaskRecord]:
+        """End every task whose process died, and return their records."""
+        by_task = {found.labels[LABEL_TASK]: found for found in self._engine.find({LABEL_TASK: ""})}
         ended = [
-            self._end(self._home, task_id, by_task.pop(task_id, None)) for task_id in self._home.active_ids()
+            self._end(self._store, task_id, by_task.pop(task_id, None))
+            for task_id in self._store.active_ids()
         ]
         ended += [self._end_elsewhere(task_id, found) for task_id, found in by_task.items()]
         return [record for record in ended if record is not None]
 
     def end(self, task_id: str) -> TaskRecord | None:
-        """End one task, and its replicas, if its process died; None when it lives, or the task has ended."""
+        """End a task and its replicas if its process died; None if it is alive or the task has ended."""
         found = self._engine.find({LABEL_TASK: task_id})
-        record = self._end(self._home, task_id, found[0] if found else None)
+        record = self._end(self._store, task_id, found[0] if found else None)
         if record is not None and record.replication is not None:
             for replica in record.replication.ids:
                 self.end(replica)
@@ -58,49 +195,47 @@ class Recovery:
         folder = Path(found.labels.get(LABEL_HOME, ""))
         if not folder.is_absolute():
             return None
-        home = TaskStore(folder)
-        if home.is_own and task_id in home.active_ids():
-            return self._end(home, task_id, found)
-        if home.is_missing(task_id) or home.is_finished(
-            task_id
-        ):  # its engine went away before it could be removed
+        store = TaskStore(folder)
+        if store.is_own and task_id in store.active_ids():
+            return self._end(store, task_id, found)
+        if store.is_missing(task_id) or store.is_finished(task_id):  # the engine was away when it ended
             self._engine.remove(found.handle)
         return None
 
-    def _end(self, home: TaskStore, task_id: str, found: ContainerSummary | None) -> TaskRecord | None:
-        claim = home.acquire(task_id)
-        if claim is None:
+    def _end(self, store: TaskStore, task_id: str, found: ContainerSummary | None) -> TaskRecord | None:
+        lock = store.acquire(task_id)
+        if lock is None:
             return None
         try:
-            return self._end_claimed(home.open(task_id), claim, found)
+            return self._end_locked(store.open(task_id), lock, found)
         finally:
-            claim.release(ended=False)
+            lock.release(ended=False)
 
-    def _end_claimed(
-        self, workspace: Workspace, claim: TaskLock, found: ContainerSummary | None
+    def _end_locked(
+        self, workspace: Workspace, lock: TaskLock, found: ContainerSummary | None
     ) -> TaskRecord | None:
         try:
             task = ActiveTask(workspace.load(), workspace)
-        except TaskNotFound:  # it died before it wrote the record: nothing is lost with the folder
+        except TaskNotFound:  # its process died before it wrote the record: the folder holds nothing else
             workspace.remove()
-            claim.release(ended=True)
+            lock.release(ended=True)
             return None
-        if _is_left_alone(task.record):
+        if fate(task.record, owner_alive=False) not in (Fate.END, Fate.ENDED):
             return None
-        log = "" if found is None else self._bring_home(task, found)
+        log = "" if found is None else self._collect(task, found)
         if not task.record.state.is_final:
             if task.record.usage is None:
                 task.update(usage=aggregate(read_samples(workspace.usage)))
             _end_state(task, log)
-        claim.release(ended=True)
+        lock.release(ended=True)
         return task.record
 
-    def _bring_home(self, task: ActiveTask, found: ContainerSummary) -> str:
-        """Stop it, keep what it gave, and remove it; the end of its log."""
-        from localrun.runner import chown  # brings tarfile, which few runs need
+    def _collect(self, task: ActiveTask, found: ContainerSummary) -> str:
+        """Stop the container, keep its log and outputs, and remove it; return the end of the log."""
+        from localrun.runner import chown  # imports tarfile, which few runs need
 
         self._engine.stop(found.handle, self._settings.grace)
-        end = self._keep_log(task, found)
+        end = self._save_log(task, found)
         try:
             folder = descriptor.read(task.workspace.descriptor.read_bytes()).output_folder
             chown.chown_outputs(self._engine, found.handle, task.workspace.outputs, folder)
@@ -109,18 +244,16 @@ class Recovery:
         self._engine.remove(found.handle)
         return end
 
-    def _keep_log(self, task: ActiveTask, found: ContainerSummary) -> str:
+    def _save_log(self, task: ActiveTask, found: ContainerSummary) -> str:
+        from localrun.task.log import TaskLog
+
         workspace = task.workspace
-        workspace.log.unlink(missing_ok=True)  # the engine has all of it, from the start
+        workspace.log.unlink(missing_ok=True)  # the engine has the whole log
         log = TaskLog(workspace.log, self._settings.log_limit)
         for stream, data in task.masker.mask_stream(self._engine.logs(found.handle)):
             log.write(data, stream)
         log.close()
         return log.tail
-
-
-def _is_left_alone(record: TaskRecord) -> bool:
-    return fate(record, owner_alive=False) not in (Fate.END, Fate.ENDED)
 
 
 def _end_state(task: ActiveTask, log: str) -> None:
@@ -130,16 +263,17 @@ def _end_state(task: ActiveTask, log: str) -> None:
     if task.is_cancelled:
         task.transition(TaskState.KILLED, cause=str(Cause.KILLED), message="the task was stopped on request")
         return
-    explanation = explain(Cause.RUNNER_TERMINATED)
     task.transition(
         TaskState.FAILED,
         cause=str(Cause.RUNNER_TERMINATED),
-        message=_ended_before(task.record, log),
-        remedy=explanation.remedy_for(task.id),
+        message=_died_before(task.record, log),
+        remedy=explain(Cause.RUNNER_TERMINATED).remedy_for(task.id),
     )
 
 
-def _ended_before(record: TaskRecord, log: str) -> str:
-    which = f"process {record.owner.pid}" if record.owner else "process"
-    message = f"the localrun {which} that carried the task ended before the task did"
+def _died_before(record: TaskRecord, log: str) -> str:
+    from localrun.runner.diagnosis import format_log_tail
+
+    process = f"process {record.owner.pid}" if record.owner else "process"
+    message = f"the localrun {process} of the task died before the task ended"
     return message + format_log_tail(log) if log else message

@@ -1,4 +1,4 @@
-"""The tasks that a process knows: the active ones, and the last of the completed."""
+"""The tasks that a process knows: all active ones and the last completed ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from localrun.task.record import TaskRecord
 
 
 class TaskRegistry:
-    """Every operation takes the same time however many tasks have ended. Thread-safe."""
+    """Tasks by id. Every operation takes constant time in the number of ended tasks. Thread-safe."""
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
@@ -20,12 +20,12 @@ class TaskRegistry:
         self._count = 0
 
     def add(self, task: ActiveTask) -> None:
-        """A task that has not ended."""
+        """Add an active task."""
         with self._lock:
             self._active[task.id] = task
 
     def complete(self, record: TaskRecord) -> None:
-        """A task that has ended; the oldest of too many is forgotten (it stays on disk)."""
+        """Move a task to the completed ones; beyond `keep` the oldest is dropped (it stays on disk)."""
         with self._lock:
             self._active.pop(record.id, None)
             self._count += record.id not in self._completed
@@ -34,38 +34,38 @@ class TaskRegistry:
                 self._completed.popitem(last=False)
 
     def discard(self, task_id: str) -> None:
-        """Forget an active task."""
+        """Remove an active task."""
         with self._lock:
             self._active.pop(task_id, None)
 
     def restore_completed(self, records: list[TaskRecord], count: int) -> None:
-        """What ended before this process began: the last of it, the oldest first, and how much there was."""
+        """Add tasks that ended before this process started, oldest first; `count` is the number of all."""
         with self._lock:
             for record in records:
                 self._completed[record.id] = record
             self._count += count
 
     def active(self) -> list[ActiveTask]:
-        """The active tasks, in the order they came."""
+        """Return the active tasks in the order in which they were added."""
         with self._lock:
             return list(self._active.values())
 
     def completed(self) -> list[TaskRecord]:
-        """The completed tasks that are kept, in the order they ended."""
+        """Return the kept completed tasks in the order in which they ended."""
         with self._lock:
             return list(self._completed.values())
 
     def find(self, task_id: str) -> ActiveTask | None:
-        """An active task."""
+        """Return an active task."""
         with self._lock:
             return self._active.get(task_id)
 
     def find_completed(self, task_id: str) -> TaskRecord | None:
-        """A completed task that is kept."""
+        """Return a kept completed task."""
         with self._lock:
             return self._completed.get(task_id)
 
     def counts(self) -> tuple[int, int]:
-        """How many are active, and how many have ended."""
+        """Return the number of active tasks and of all ended tasks."""
         with self._lock:
             return len(self._active), self._count

@@ -1,59 +1,72 @@
-"""The threads that carry tasks: one for each task that runs or waits for admission."""
+"""The threads that run tasks: one for each task that runs or waits for admission."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from localrun.manager.registry import TaskRegistry
 from localrun.task.active import ActiveTask
 from localrun.task.lock import TaskLock
+from localrun.task.states import TaskState
 
 
 class Workers:
-    """Carries tasks, each on a thread of its own, and knows which. Thread-safe."""
+    """Runs each task in a thread of its own. Thread-safe."""
 
-    def __init__(self, tasks: TaskRegistry) -> None:
-        self._list = tasks
+    def __init__(self, registry: TaskRegistry) -> None:
+        self.registry = registry
         self._lock = threading.Lock()
         self._threads: dict[str, threading.Thread] = {}
 
-    def run(self, task: ActiveTask, claim: TaskLock, way: Callable[[], None]) -> None:
-        """Go the way of a task, which ends it, and let go of it then."""
+    def run(self, task: ActiveTask, lock: TaskLock, body: Callable[[], None]) -> None:
+        """Run `body`, which ends the task, in a new thread and release the task's lock afterwards."""
 
-        def carry() -> None:
+        def run() -> None:
             try:
-                way()
+                body()
             finally:
-                self._let_go(task, claim)
+                self._release(task, lock)
 
-        # a daemon: a process that is told to leave its tasks to the next one does not wait for them
-        thread = threading.Thread(target=carry, name=f"task-{task.short_id}", daemon=True)
+        # a daemon: a process that leaves its tasks to the next one does not wait for them
+        thread = threading.Thread(target=run, name=f"task-{task.short_id}", daemon=True)
         with self._lock:
             self._threads[task.id] = thread
-        self._list.add(task)
+        self.registry.add(task)
         thread.start()
 
-    def _let_go(self, task: ActiveTask, claim: TaskLock) -> None:
-        # a task that has not ended by now met a bug of ours, or a disk so full that its end could not be
-        # written down; whoever looks next ends it
+    def _release(self, task: ActiveTask, lock: TaskLock) -> None:
+        # A task that has not ended by now met an internal error, or a disk too full to save its end. The
+        # next process that looks at it ends it.
         ended = task.record.state.is_final
         if ended:
-            self._list.complete(task.record)
+            self.registry.complete(task.record)
         else:
-            self._list.discard(task.id)
+            self.registry.discard(task.id)
             task.abandon()
-        claim.release(ended=ended and task.is_saved)
+        lock.release(ended=ended and task.is_saved)
         with self._lock:
             self._threads.pop(task.id, None)
 
+    def end(self, task: ActiveTask, lock: TaskLock, state: TaskState, **changes: Any) -> bool:
+        """End a task that no thread runs; False if it has ended already."""
+        try:
+            if task.record.state.is_final:
+                return False
+            task.transition(state, **changes)
+        finally:
+            lock.release(ended=task.record.state.is_final)
+        self.registry.complete(task.record)
+        return True
+
     def is_running(self, task: ActiveTask) -> bool:
-        """Whether the task has not been let go of yet."""
+        """Whether a thread runs the task."""
         with self._lock:
             return task.id in self._threads
 
     def wait(self, task: ActiveTask, timeout: float | None = None) -> bool:
-        """Block until the task has ended and was let go of; False when `timeout` seconds passed first."""
+        """Block until the task has ended and its lock is released; False after `timeout` seconds."""
         with self._lock:
             thread = self._threads.get(task.id)
         if thread is None:

@@ -214,6 +214,6 @@ def test_other_commands_leave_the_task_of_a_dead_script_alone(lab: Lab) -> None:
     task.wait_for("RUNNING", 60)
     script.kill()
     script.communicate()
-    App(settings.load(lab.environment), lab.engine).recovery.sweep()
+    App(settings.load(lab.environment), lab.engine).recovery.end_orphans()
     assert task.is_running
     ended(lab, task)

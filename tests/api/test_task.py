@@ -21,7 +21,7 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, Scripted
 from localrun.errors import Cause, EngineUnreachable, InputsError, TaskNotFound, UsageError
 from localrun.task.states import TaskState
-from tests.manager.test_takeover import abandoned, add, with_container
+from tests.manager.test_recovery import abandoned, add, with_container
 from tests.support.environment import Environment, make_environment
 
 OPTIONS: dict[str, Any] = {"pull": "never", "a": 3, "b": 4}

@@ -16,7 +16,7 @@ import localrun
 from localrun.engines.fake import FakeContainer
 from localrun.task.states import TaskState
 from tests.api.test_task import env_of, hang, submit
-from tests.manager.test_takeover import abandoned, add
+from tests.manager.test_recovery import abandoned, add
 from tests.support.environment import Environment
 
 MANY = 200

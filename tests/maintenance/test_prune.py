@@ -43,7 +43,7 @@ class Place:
             ledger=self.app.ledger,
             engine=engine,  # type: ignore[arg-type]
             remove=self.app.remove,
-            sweep=self.app.recovery.sweep,
+            sweep=self.app.recovery.end_orphans,
         )
 
     def ended(self, days: float = 0.0, image: str = "", state: TaskState = TaskState.FINISHED) -> str:

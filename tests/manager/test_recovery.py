@@ -1,21 +1,33 @@
-"""What a process left behind when it died: here its death is played by giving up its claim."""
+"""Tasks of a dead process are ended or resumed. The tests release the task's lock to simulate its death."""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from localrun.app import App
+from localrun.engines.base import ContainerSummary, Handle
+from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.engines.labels import LABEL_TASK
 from localrun.runner.container_spec import local_spec
 from localrun.runner.usage import UsageFile, UsageSample, aggregate
 from localrun.task.active import ActiveTask
-from localrun.task.record import RunPlan, TaskRecord
-from localrun.task.states import TaskState
+from localrun.task.record import RunPlan, StepRecord, TaskRecord
+from localrun.task.states import StepName, TaskState
 from localrun.task.store import TaskStore
 from tests.support.environment import DESCRIPTOR, IMAGE, Environment, make_environment
+
+SAMPLE = UsageSample(time=1.0, cpu_seconds=1, memory=5, memory_peak=6, read_bytes=0, written_bytes=0, pids=1)
+BUNDLE = {"inputs": {"a": 3, "b": 4}}
+
+
+# -- ending them ---------------------------------------------------------------------------------
 
 
 def hang(container: FakeContainer) -> int:
@@ -59,7 +71,7 @@ def test_the_task_of_a_dead_process_is_ended_and_its_container_removed(tmp_path:
             time=1.0, cpu_seconds=1, memory=5, memory_peak=6, read_bytes=0, written_bytes=0, pids=1
         )
         UsageFile(task.workspace.usage).add(sample)
-        (record,) = env.app.recovery.sweep()
+        (record,) = env.app.recovery.end_orphans()
         assert env.engine.find({LABEL_TASK: ""}) == []
     assert (record.id, record.state, record.cause) == (task.id, TaskState.FAILED, "RUNNER_TERMINATED")
     assert record.remedy == f"Run it again: `localrun rerun {record.short_id}`."
@@ -72,13 +84,13 @@ def test_the_task_of_a_dead_process_is_ended_and_its_container_removed(tmp_path:
 def test_a_task_that_had_no_container_yet_is_ended_too(tmp_path: Path) -> None:
     with make_environment(tmp_path) as env:
         task = orphan(env, running=False)
-        assert [record.id for record in env.app.recovery.sweep()] == [task.id]
+        assert [record.id for record in env.app.recovery.end_orphans()] == [task.id]
 
 
 def test_the_task_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
     with make_environment(tmp_path, hang) as env:
         task = env.submit(values={"a": 1, "b": 2})
-        assert env.app.recovery.sweep() == []
+        assert env.app.recovery.end_orphans() == []
         assert env.app.recovery.end(task.id) is None
         env.app.manager.kill(task)
         env.app.manager.wait(task)
@@ -89,7 +101,7 @@ def test_a_task_that_was_to_be_killed_when_its_process_died_ends_killed(tmp_path
     with make_environment(tmp_path, hang) as env:
         task = orphan(env)
         task.workspace.request_kill()
-        assert [record.state for record in env.app.recovery.sweep()] == [TaskState.KILLED]
+        assert [record.state for record in env.app.recovery.end_orphans()] == [TaskState.KILLED]
 
 
 def test_a_process_that_died_before_it_wrote_a_record_leaves_nothing(tmp_path: Path) -> None:
@@ -98,7 +110,7 @@ def test_a_process_that_died_before_it_wrote_a_record_leaves_nothing(tmp_path: P
         claim = env.app.store.acquire(workspace.id, new=True)
         assert claim is not None
         claim.release(ended=False)
-        assert env.app.recovery.sweep() == []
+        assert env.app.recovery.end_orphans() == []
         assert list(env.app.store.newest_first()) == []
         assert env.app.store.active_ids() == []
 
@@ -107,7 +119,7 @@ def test_tasks_of_another_folder_of_the_user_are_looked_after(tmp_path: Path) ->
     elsewhere = TaskStore(tmp_path / "elsewhere" / ".localrun")
     with make_environment(tmp_path, hang) as env:
         task = orphan(env, elsewhere)
-        assert [record.id for record in env.app.recovery.sweep()] == [task.id]
+        assert [record.id for record in env.app.recovery.end_orphans()] == [task.id]
         assert env.engine.find({LABEL_TASK: ""}) == []
     assert elsewhere.open(task.id).load().state is TaskState.FAILED
 
@@ -116,7 +128,7 @@ def test_a_container_whose_task_was_deleted_is_removed(tmp_path: Path) -> None:
     with make_environment(tmp_path, hang) as env:
         task = orphan(env)
         env.app.store.remove(task.workspace)
-        env.app.recovery.sweep()
+        env.app.recovery.end_orphans()
         assert env.engine.find({LABEL_TASK: ""}) == []
 
 
@@ -127,7 +139,7 @@ def test_a_container_that_outlived_its_task_is_removed(tmp_path: Path) -> None:
         claim = env.app.store.acquire(task.id)
         assert claim is not None
         claim.release(ended=True)
-        assert env.app.recovery.sweep() == []
+        assert env.app.recovery.end_orphans() == []
         assert env.engine.find({LABEL_TASK: ""}) == []
 
 
@@ -136,7 +148,7 @@ def test_a_detached_task_is_left_to_the_process_that_goes_on_with_it(tmp_path: P
         task = orphan(env)
         task.update(plan=RunPlan(detached=True))
         task.save()
-        assert env.app.recovery.sweep() == []
+        assert env.app.recovery.end_orphans() == []
         assert len(env.engine.find({LABEL_TASK: task.id})) == 1
 
 
@@ -145,9 +157,9 @@ def test_two_processes_that_look_at_once_end_a_task_once(tmp_path: Path) -> None
         task = orphan(env)
         other = env.app.store.acquire(task.id)
         assert other is not None
-        assert env.app.recovery.sweep() == []
+        assert env.app.recovery.end_orphans() == []
         other.release(ended=False)
-        assert len(env.app.recovery.sweep()) == 1
+        assert len(env.app.recovery.end_orphans()) == 1
 
 
 def test_the_folder_of_a_user_who_is_not_us_is_left_alone(
@@ -158,6 +170,311 @@ def test_the_folder_of_a_user_who_is_not_us_is_left_alone(
         foreign = TaskStore(tmp_path / "foreign" / ".localrun")
         orphan(env, foreign)
         monkeypatch.setattr(os, "geteuid", lambda: 54321)
-        assert env.app.recovery.sweep() == []
+        assert env.app.recovery.end_orphans() == []
         (left,) = engine.find({LABEL_TASK: ""})
         engine.remove(left.handle)
+
+
+# -- resuming them -------------------------------------------------------------------------------
+
+
+def add(container: FakeContainer) -> int:
+    a, b = (int(container.path(f"/inputs/{name}").read_text()) for name in "ab")
+    container.stdout.write("added\n")
+    container.path("/outputs/sum").write_text(str(a + b))
+    return 0
+
+
+def next_process(env: Environment) -> App:
+    return App(env.app.settings, env.engine)
+
+
+def abandoned(env: Environment, state: str, *, retries: int = 0) -> TaskRecord:
+    """A task that a process had brought as far as `state` when it died."""
+    submitted = env.app.manager.create_task(
+        {"bundle": str(env.bundle), "image": env.image, "inputs": {}, "retries": retries}, "ray"
+    )
+    claim = env.app.manager._pending.pop(submitted.id)
+    assert claim is not None
+    task = ActiveTask(submitted.workspace.load(), submitted.workspace)
+    for name, value in BUNDLE["inputs"].items():
+        (task.workspace.inputs / name).write_text(str(value))
+    order = ["PROVISIONED", "QUEUING", "QUEUED", "PENDING", "RUNNING"]
+    image = env.engine.find_image(IMAGE)
+    assert image is not None
+    plan = task.record.plan
+    assert plan is not None
+    task.update(image=image.id, plan=plan.replace(values=BUNDLE["inputs"], pull="never"))
+    for step in order[: order.index(state) + 1]:
+        task.transition(TaskState(step))
+    env.app.manager._registry.discard(task.id)
+    claim.lock.release(ended=False)
+    return task.record
+
+
+def with_container(env: Environment, record: TaskRecord, *, start: bool = True) -> str:
+    workspace = env.app.store.open(record.id)
+    spec = local_spec(
+        record,
+        inputs=workspace.inputs,
+        outputs=workspace.outputs,
+        hosts=workspace.write_hosts(),
+        home=env.app.store.path,
+    )
+    handle = env.engine.create(spec)
+    if start:
+        env.engine.start(handle)
+    return handle
+
+
+def recovered(env: Environment) -> Callable[[str], TaskRecord]:
+    app = next_process(env)
+    app.manager.recover()
+
+    def end_of(task_id: str) -> TaskRecord:
+        record = app.manager.wait_for(task_id, 10)
+        assert record is not None
+        assert record.state.is_final
+        return record
+
+    return end_of
+
+
+@pytest.mark.parametrize("state", ["PROVISIONED", "QUEUING", "QUEUED", "PENDING"])
+def test_a_task_that_had_no_container_yet_runs_now(tmp_path: Path, state: str) -> None:
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, state)
+        record = recovered(env)(left.id)
+        assert env.engine.find({LABEL_TASK: ""}) == []
+    assert (record.state, record.outputs) == (TaskState.FINISHED, {"sum": 7})
+
+
+def test_a_running_container_is_carried_to_its_real_end(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def program(container: FakeContainer) -> int:
+        go.wait(10)
+        return add(container)
+
+    with make_environment(tmp_path, program) as env:
+        left = abandoned(env, "RUNNING")
+        with_container(env, left)
+        end_of = recovered(env)
+        go.set()
+        record = end_of(left.id)
+        assert env.engine.find({LABEL_TASK: ""}) == []
+    assert (record.state, record.outputs, record.exit_code) == (TaskState.FINISHED, {"sum": 7}, 0)
+    assert (Path(record.folder) / "logs/task.log").read_text() == "added\n"
+
+
+def test_a_container_that_ended_meanwhile_gives_its_real_exit_code(tmp_path: Path) -> None:
+    with make_environment(tmp_path, lambda container: 3) as env:
+        left = abandoned(env, "RUNNING")
+        env.engine.wait(with_container(env, left))
+        record = recovered(env)(left.id)
+    assert (record.cause, record.exit_code) == ("EXIT_NONZERO", 3)
+
+
+def test_a_container_that_was_made_but_never_started_is_made_anew(tmp_path: Path) -> None:
+    runs: list[str] = []
+
+    def program(container: FakeContainer) -> int:
+        runs.append(container.handle)
+        return add(container)
+
+    with make_environment(tmp_path, program) as env:
+        left = abandoned(env, "PENDING")
+        handle = with_container(env, left, start=False)
+        record = recovered(env)(left.id)
+        assert env.engine.find({LABEL_TASK: ""}) == []
+    assert record.state is TaskState.FINISHED
+    assert len(runs) == 1
+    assert handle not in runs
+
+
+def test_a_container_that_was_started_before_it_was_written_down_runs_once(tmp_path: Path) -> None:
+    runs: list[str] = []
+
+    def program(container: FakeContainer) -> int:
+        runs.append(container.handle)
+        return add(container)
+
+    with make_environment(tmp_path, program) as env:
+        left = abandoned(env, "PENDING")
+        with_container(env, left)
+        record = recovered(env)(left.id)
+    assert (record.state, len(runs)) == (TaskState.FINISHED, 1)
+
+
+def test_a_task_whose_container_is_gone_fails_and_says_why(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "RUNNING")
+        record = recovered(env)(left.id)
+    assert (record.state, record.cause) == (TaskState.FAILED, "RUNNER_TERMINATED")
+    assert "its container is gone" in record.message
+
+
+def test_a_task_whose_container_is_gone_runs_again_if_it_may(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "RUNNING", retries=1)
+        begun = [StepRecord(name=StepName.PERMISSIONS), StepRecord(name=StepName.TASK)]
+        env.app.store.open(left.id).save(left.replace(steps=begun, container="gone"))
+        record = recovered(env)(left.id)
+    assert [step.name for step in record.steps] == list(StepName)
+    assert record.container != "gone"
+    assert (record.state, record.outputs) == (TaskState.FINISHED, {"sum": 7})
+    assert record.plan is not None
+    assert record.plan.retries == 0
+
+
+def test_an_end_that_was_decided_is_the_end_although_the_container_is_gone(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "RUNNING")
+        workspace = env.app.store.open(left.id)
+        workspace.save(left.replace(final_state=TaskState.FINISHED, outputs={"sum": 7}, exit_code=0))
+        record = recovered(env)(left.id)
+    assert (record.state, record.outputs, record.cause) == (TaskState.FINISHED, {"sum": 7}, None)
+
+
+def test_free_form_tasks_are_listed_again(tmp_path: Path) -> None:
+    with make_environment(tmp_path) as env:
+        task = env.app.manager.create_task({"type": "test"}, "ray")
+        app = next_process(env)
+        app.manager.recover()
+        assert [record.id for record in app.manager.active_tasks] == [task.id]
+        record = app.manager.complete_task(task.id, {"ok": True})
+    assert record is not None
+    assert (record.state, record.result, record.assigned_by) == (TaskState.FINISHED, {"ok": True}, "ray")
+
+
+def test_a_task_that_waited_for_inputs_waits_for_them_again(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        task = env.app.manager.create_task(
+            {"bundle": str(env.bundle), "image": env.image, "inputs": {"a": 3}}
+        )
+        env.app.manager.shutdown()
+        app = next_process(env)
+        app.manager.recover()
+        app.manager.put_input(task.id, "b", [b"4"])
+        record = app.manager.wait_for(task.id, 10)
+    assert record is not None
+    assert record.outputs == {"sum": 7}
+
+
+def test_ended_tasks_are_listed_with_their_outputs(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        records = [env.run(values={"a": n, "b": 1}) for n in range(3)]
+        app = next_process(env)
+        app.manager.recover()
+        assert [record.outputs for record in app.manager.completed_tasks] == [
+            {"sum": n + 1} for n in range(3)
+        ]
+        assert app.manager.get_status()["completed_tasks_count"] == 3
+        assert app.manager.find_task(records[0].id) == records[0]
+
+
+def test_waiting_tasks_wait_again_in_their_order(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def program(container: FakeContainer) -> int:
+        order.append(container.spec.labels["localrun.task"])
+        return add(container)
+
+    with make_environment(tmp_path, program) as env:
+        left = [abandoned(env, "QUEUING").id for _ in range(4)]
+        for task_id in left:  # all of the cpus each, so that they run one by one
+            task = ActiveTask(env.app.store.open(task_id).load(), env.app.store.open(task_id))
+            task.update(resources=task.record.resources.replace(cpus=float(env.engine.info().cpus)))
+            task.save()
+        end_of = recovered(env)
+        assert [end_of(task_id).state for task_id in left] == [TaskState.FINISHED] * 4
+    assert order == left
+
+
+def test_a_task_that_another_process_carries_is_not_taken(tmp_path: Path) -> None:
+    go = threading.Event()
+
+    def program(container: FakeContainer) -> int:
+        go.wait(10)
+        return add(container)
+
+    with make_environment(tmp_path, program) as env:
+        task = env.submit(values={"a": 3, "b": 4}, detached=True)
+        app = next_process(env)
+        assert app.manager.recover() == []
+        assert [record.id for record in app.manager.active_tasks] == [task.id]
+        go.set()
+        env.app.manager.wait(task)
+
+
+def test_a_task_whose_bundle_is_gone_fails_and_says_so(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "QUEUING")
+        env.bundle.unlink()
+        record = recovered(env)(left.id)
+    assert (record.state, record.cause) == (TaskState.FAILED, "BUNDLE_INVALID")
+
+
+def test_tasks_wait_for_an_engine_that_is_away(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "QUEUING")
+        away = App(env.app.settings, None)
+        away.__dict__["engine"] = DockerEngine("unix:///nowhere.sock")
+        assert away.recover() == []
+        assert recovered(env)(left.id).state is TaskState.FINISHED
+
+
+def test_a_damaged_record_keeps_no_other_task_from_being_taken_over(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        damaged, good = abandoned(env, "QUEUING"), abandoned(env, "QUEUING")
+        (env.app.store.open(damaged.id).path / "task.json").write_text("{")
+        assert recovered(env)(good.id).state is TaskState.FINISHED
+
+
+def test_what_the_dead_process_measured_is_a_part_of_the_whole(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        carried, gone = abandoned(env, "RUNNING"), abandoned(env, "RUNNING")
+        with_container(env, carried)
+        for left in (carried, gone):
+            UsageFile(env.app.store.open(left.id).usage).add(SAMPLE)
+        end_of = recovered(env)
+        used = [end_of(left.id).usage for left in (carried, gone)]
+    assert [one.memory_peak for one in used if one] == [5, 5]
+
+
+def test_a_task_that_runs_again_is_measured_anew(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "RUNNING", retries=1)
+        UsageFile(env.app.store.open(left.id).usage).add(SAMPLE)
+        record = recovered(env)(left.id)
+        assert (record.state, record.usage) == (TaskState.FINISHED, None)
+        assert not env.app.store.open(left.id).usage.exists()
+
+
+class Starting(FakeEngine):
+    """An engine whose list does not know of a start, as long as it is in progress."""
+
+    measured = False
+
+    def find(self, labels: Mapping[str, str]) -> list[ContainerSummary]:
+        return [replace(found, started=found.started and self.measured) for found in super().find(labels)]
+
+    def size(self, handle: Handle) -> int:
+        self.measured = True
+        return super().size(handle)
+
+
+def test_a_container_that_is_just_being_started_is_not_run_twice(
+    tmp_path: Path,
+) -> None:
+    runs: list[int] = []
+
+    def program(container: FakeContainer) -> int:
+        runs.append(1)
+        return add(container)
+
+    with make_environment(tmp_path, engine=Starting(program)) as env:
+        left = abandoned(env, "PENDING")
+        with_container(env, left)
+        record = recovered(env)(left.id)
+    assert (record.state, record.outputs, runs) == (TaskState.FINISHED, {"sum": 7}, [1])

@@ -12,7 +12,7 @@ from localrun.manager.request import Request
 from localrun.manager.rerun import changed_since, request_from
 from localrun.task.record import RunPlan, TaskRecord
 from localrun.task.workspace import Workspace
-from tests.manager.test_takeover import add
+from tests.manager.test_recovery import add
 from tests.support.environment import DESCRIPTOR, IMAGE, Environment, make_environment
 
 WITH_FILES = DESCRIPTOR.replace(

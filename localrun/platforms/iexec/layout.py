@@ -7,8 +7,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from localrun.descriptor import synthetic
+from localrun.descriptor.synthetic import parameter
 from localrun.platforms.iexec.keccak import keccak_256
 
 IN, OUT = "/iexec_in", "/iexec_out"
@@ -105,43 +106,31 @@ def secret_variables(requester: Mapping[str, str], app: str | None) -> dict[str,
 
 
 def make_descriptor(app: str, names: FileNames) -> bytes:
-    """A descriptor for an app, which has none: a file for each that it is given, and what its result is.
-
-    JSON is YAML, so the text is both.
-    """
-    inputs = {name: _parameter("file", f"input file {n}") for n, name in enumerate(names.inputs, 1)}
-    data = {name: _parameter("file", f"dataset {n}") for n, name in enumerate(names.datasets, 1)}
-    author = {"first_name": "-", "last_name": "-", "organization": "-", "email": "nobody@example.com"}
-    described: dict[str, Any] = {
-        "$schema": "https://cytomine.com/schema-store/tasks/task.v0.json",
-        "name": _name(app),
-        "name_short": "iexec_app",
-        "version": "0.0.0",
-        "namespace": "local.iexec",
-        "description": f"the iExec app {app}",
-        "authors": [author],
-        "configuration": {
+    """Return a descriptor for an app: a file for each input, and the parts of its result."""
+    inputs = {name: parameter("file", f"input file {n}") for n, name in enumerate(names.inputs, 1)}
+    data = {name: parameter("file", f"dataset {n}") for n, name in enumerate(names.datasets, 1)}
+    return synthetic.make_descriptor(
+        _name(app),
+        "iexec_app",
+        "local.iexec",
+        description=f"the iExec app {app}",
+        configuration={
             "input_folder": IN,
             "output_folder": OUT,
             "image": {"file": "/local.iexec-0.0.0.tar"},
             "resources": {"ram": MEMORY, "cpus": 1, "internet": True},
         },
-        "inputs": inputs | data,
-        "outputs": {
-            "digest": _parameter("string", "what the workers must agree on"),
-            "deterministic_output_path": _parameter("string", "what the digest is of"),
-            "callback_data": _parameter("string", "what the digest is of, in a task with a callback"),
-            "result": _parameter("file", "the packed output folder"),
+        inputs=inputs | data,
+        outputs={
+            "digest": parameter("string", "what the workers must agree on"),
+            "deterministic_output_path": parameter("string", "what the digest is of"),
+            "callback_data": parameter("string", "what the digest is of, in a task with a callback"),
+            "result": parameter("file", "the packed output folder"),
         },
-    }
-    return json.dumps(described, indent=1).encode()
+    )
 
 
 def _name(app: str) -> str:
     """What people call an app: the last part of its path or image, as far as a name may hold it."""
     words = re.sub(r"[^a-zA-Z0-9_-]+", " ", app.rstrip("/").rpartition("/")[2]).strip()[:30].strip()
     return words if len(words) >= 3 else "iExec app"
-
-
-def _parameter(kind: str, text: str) -> dict[str, Any]:
-    return {"type": kind, "display_name": text, "description": text}

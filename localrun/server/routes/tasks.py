@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from localrun.errors import LocalrunError, TaskExists
-from localrun.manager.request import redact_secrets
+from localrun.manager.payload import redact_secrets
 from localrun.server import request_body, schemas, views
 from localrun.server.error_handlers import detail_of, log_failures, status_of
 from localrun.server.responses import json_response, now, to_iso

@@ -20,7 +20,8 @@ from localrun.engines.base import ContainerSpec
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import InputsError, UsageError
 from localrun.manager import export
-from localrun.manager.request import Request, from_payload, redact_secrets, to_iexec_request
+from localrun.manager.payload import from_payload, redact_secrets
+from localrun.manager.request import Request, to_iexec_request
 from localrun.platforms.iexec import IexecInputs
 from localrun.task.record import ProcessId, TaskRecord
 from localrun.task.states import TaskState
@@ -163,7 +164,7 @@ def test_options_of_apps_are_refused_for_a_bundle_and_those_of_bundles_for_an_ap
     ran = localrun_.run("--input-file", "a.csv")
     assert (ran.code, "--input-file is for iExec apps" in ran.err) == (2, True)
     ran = run(localrun_, "-i", "a=1")
-    assert (ran.code, "an iExec app has no inputs with names" in ran.err) == (2, True)
+    assert (ran.code, "an iExec app has no named inputs" in ran.err) == (2, True)
 
 
 @pytest.mark.parametrize("given", ["swordfish", "one=swordfish", "0=swordfish", "1="])
@@ -309,7 +310,7 @@ def test_the_log_of_a_task_whose_process_died_has_no_secret_either(tmp_path: Pat
         workspace, claim, handle = died(env, gone)
         claim.release(ended=False)
         # When the next one ends it
-        (ended,) = env.app.recovery.sweep()
+        (ended,) = env.app.recovery.end_orphans()
         assert (ended.state, ended.cause) == (TaskState.FAILED, "RUNNER_TERMINATED")
         assert "a *** b ***" in workspace.log.read_text()
         assert SECRET not in everything(tmp_path / ".localrun")
@@ -406,7 +407,7 @@ def test_a_profile_that_is_not_known_is_refused(tmp_path: Path) -> None:
         pytest.raises(UsageError) as caught,
     ):
         localrun.submit(IMAGE, profile="iexek", home=env.app.settings.home)  # type: ignore[arg-type] # the point
-    assert "profile: must be one of bundle, iexec (it is 'iexek')" in str(caught.value)
+    assert "profile: expected one of bundle, iexec, found 'iexek'" in str(caught.value)
 
 
 def test_the_task_of_a_bundle_needs_nothing_that_only_apps_need() -> None:
@@ -436,11 +437,11 @@ def test_an_app_is_a_task_object_too() -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"inputs": {"a": 1}}, "inputs: is no key of a task"),
-        ({"arg": "x"}, "arg: is no key of a task"),
-        ({"profile": "iexek"}, "profile: must be one of bundle, iexec (it is 'iexek')"),
+        ({"inputs": {"a": 1}}, "inputs: unknown field"),
+        ({"arg": "x"}, "arg: unknown field"),
+        ({"profile": "iexek"}, "profile: expected one of bundle, iexec, found 'iexek'"),
         ({"args": 7}, "args: must be a text"),
-        ({"secrets": {"1": "***"}}, "the secrets of the task are hidden"),
+        ({"secrets": {"1": "***"}}, "the secrets of the task are masked"),
     ],
 )
 def test_a_task_object_of_an_app_that_does_not_fit_is_refused(more: dict[str, Any], said: str) -> None:
@@ -491,7 +492,7 @@ def test_the_same_object_sent_twice_is_the_same_task(tmp_path: Path) -> None:
     with make_environment(tmp_path, hello) as env:
         given = payload(secrets={"1": SECRET})
         first = env.app.manager.create_task(given, task_id="one", start=False)
-        env.app.manager._list.add(first)
+        env.app.manager._registry.add(first)
         assert env.app.manager.create_task(given, task_id="one") is first
 
 

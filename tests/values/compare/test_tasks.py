@@ -16,7 +16,7 @@ from localrun.values.compare import Change, ComparedTask, diff_durations, diff_t
 from localrun.values.compare.change import diff_values
 from localrun.values.compare.file_contents import diff_contents
 from localrun.values.compare.folders import diff_folders
-from tests.manager.test_takeover import add
+from tests.manager.test_recovery import add
 from tests.support.environment import DESCRIPTOR, Environment, make_environment
 
 LISTS = DESCRIPTOR.replace(
