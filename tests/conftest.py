@@ -1,4 +1,4 @@
-"""What every test may use: a real engine, an image for it, another user; and a check that nothing is left."""
+"""Shared fixtures: a real engine, an image for it, another user; and a check for leftovers."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from localrun.engines.labels import LABEL_TASK
 from localrun.errors import EngineUnreachable
 from tests.support.images import BUSYBOX, busybox_layer, image_archive
 
-# On CI the same examples every time: a run says what a change did. Locally new ones are looked for.
+# On CI, use the same examples in every run, so a failure is caused by the change. Locally, explore new ones.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
 
 ROOT = Path(__file__).parent.parent
-OWN_IMAGE_PREFIXES = ("localrun/", "localrun-test/")  # the names of images that localrun and its tests make
+OWN_IMAGE_PREFIXES = ("localrun/", "localrun-test/")  # names of images that localrun and its tests create
 
 
 def skip_or_fail(reason: str) -> None:
-    """Skip locally, fail on CI, where what a test needs must be there."""
+    """Skip the test locally; fail it on CI, where all requirements must be met."""
     if os.environ.get("CI"):
         pytest.fail(f"{reason} (CI is set, so this is an error)")
     pytest.skip(reason)
@@ -42,7 +42,7 @@ def skip_or_fail(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def docker_host() -> str | None:
-    """The address of the engine under test; override it to test another one."""
+    """The address of the engine under test. Override it to test another engine."""
     return os.environ.get("DOCKER_HOST")
 
 
@@ -60,16 +60,16 @@ def docker_engine(docker_host: str | None) -> Iterator[DockerEngine]:
 
 @pytest.fixture(autouse=True)
 def _needs_docker(request: pytest.FixtureRequest) -> None:
-    """A test that is marked `docker` gets no further without an engine."""
+    """Require an engine for tests marked `docker`."""
     if request.node.get_closest_marker("docker"):
         request.getfixturevalue("docker_engine")
 
 
 @pytest.fixture(scope="session")
 def busybox(docker_engine: DockerEngine) -> Iterator[str]:
-    """The name of a small image with a shell, made on the spot: no registry is needed."""
+    """The name of a small image with a shell, built without a registry."""
     if not BUSYBOX.exists():
-        skip_or_fail(f"{BUSYBOX} is not there (Debian: busybox-static)")
+        skip_or_fail(f"{BUSYBOX} not found (Debian: busybox-static)")
     name = f"localrun-test/busybox:{secrets.token_hex(4)}"
     docker_engine.load_image([image_archive(busybox_layer({}), name, Cmd=["sh"], Env=["PATH=/bin"])])
     yield name
@@ -81,7 +81,7 @@ def busybox(docker_engine: DockerEngine) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class OtherUser:
-    """An ordinary user of the machine whose one privilege is the docker group."""
+    """An unprivileged user of the machine who is a member of the docker group."""
 
     uid: int
     gid: int
@@ -119,22 +119,22 @@ class OtherUser:
         return self.run(["-m", "localrun", *arguments], cwd=cwd, env=env, timeout=timeout)
 
     def folder(self, name: str) -> Path:
-        """A new folder of this user, which it can work in; gone at the end of the session."""
+        """Create a folder owned by this user. It is removed at the end of the session."""
         path = self.home / name
         path.mkdir()
         os.chown(path, self.uid, self.gid)
         return path
 
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        """The variables such a process gets."""
-        kept = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8", "USER": "somebody"}
+        """Return the environment of a process of this user."""
+        kept = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8", "USER": "other"}
         found = {"PYTHONPATH": self.path} if self.path else {}
         return kept | found | dict(more)
 
 
 @pytest.fixture(scope="session")
 def as_other_user() -> Iterator[OtherUser]:
-    """An ordinary member of the docker group; the tests must run as root to become it."""
+    """An unprivileged member of the docker group. Requires root."""
     if os.geteuid() != 0:
         skip_or_fail("only root can run a program as another user")
     socket = Path("/var/run/docker.sock")
@@ -155,7 +155,7 @@ def _docker_group() -> int:
 
 
 def _other_user(group: int, home: Path) -> OtherUser:
-    """Use our own interpreter if the user can, else the system's, with our packages copied for it."""
+    """Use this interpreter if the user can, else the system's with a copy of the installed packages."""
     own = OtherUser(54321, 54321, (group,), Path(sys.executable), home=home)
     if _can_import(own):
         return own
@@ -178,7 +178,7 @@ def _can_import(user: OtherUser) -> bool:
 
 
 def _copy_packages(path: Path) -> None:
-    # The packages may lie below a folder that the other user cannot enter.
+    # The packages may be in a folder that the other user cannot access.
     import msgspec
 
     site = Path(msgspec.__file__).parent.parent
@@ -188,12 +188,12 @@ def _copy_packages(path: Path) -> None:
     shutil.copytree(ROOT / "localrun", path / "localrun", ignore=left_out)
 
 
-# -- nothing is left behind -----------------------------------------------------------------------
+# -- leftovers -----------------------------------------------------------------------------------
 
 
 @dataclass
 class MachineState:
-    """What there is of ours: containers, images, threads, temporary folders."""
+    """The containers, images, threads and temporary folders of localrun on this machine."""
 
     containers: set[str] = field(default_factory=set)
     images: set[str] = field(default_factory=set)
@@ -201,14 +201,14 @@ class MachineState:
     folders: set[str] = field(default_factory=set)
 
     def added_since(self, before: MachineState) -> list[str]:
-        """What was not there before, in words."""
+        """Describe the additions since another state."""
         kinds = ("containers", "images", "threads", "folders")
         more = {kind: getattr(self, kind) - getattr(before, kind) for kind in kinds}
         return [f"{kind}: {', '.join(sorted(found))}" for kind, found in more.items() if found]
 
 
 def machine_state() -> MachineState:
-    """Look around. Without an engine there are no containers and no images."""
+    """Return the current state. Without an engine there are no containers and images."""
     found = MachineState(
         threads={f"{thread.name} ({thread.ident})" for thread in threading.enumerate()},
         folders={str(path) for path in Path(tempfile.gettempdir()).glob("localrun-*")},
@@ -234,10 +234,10 @@ def _images(engine: DockerEngine) -> Iterator[str]:
 
 
 class LeakCheck:
-    """Compares what there is at the end of the session with what there was at its start."""
+    """Compares the machine's state at the end of the session with that at its start."""
 
     def __init__(self) -> None:
-        # Sessions that share an engine would see each other's containers: each holds the lock shared.
+        # Sessions that share an engine see each other's containers, so each holds a shared lock.
         self.lock = (Path(tempfile.gettempdir()) / ".localrun-tests.lock").open("ab")
         fcntl.flock(self.lock, fcntl.LOCK_SH)
         self.before = machine_state()
@@ -245,7 +245,7 @@ class LeakCheck:
         self.is_exclusive = True
 
     def has_leaks(self) -> bool:
-        """Whether something was left behind, and it can only have been us."""
+        """Return whether there are leftovers that can only come from this session."""
         self.found = machine_state().added_since(self.before)
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -259,24 +259,24 @@ _CHECK: pytest.StashKey[LeakCheck] = pytest.StashKey()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Remember what was there."""
+    """Record the state of the machine."""
     if not hasattr(session.config, "workerinput"):
         session.config.stash[_CHECK] = LeakCheck()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a session that left something behind."""
+    """Fail a session with leftovers."""
     check = session.config.stash.get(_CHECK, None)
     if check and check.has_leaks() and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what was left behind."""
+    """List the leftovers."""
     check = config.stash.get(_CHECK, None)
     if check and check.found:
-        whose = "" if check.is_exclusive else " (or belongs to another test session that runs just now)"
-        terminalreporter.section(f"left behind{whose}", red=check.is_exclusive)
+        note = "" if check.is_exclusive else " (or resources of another test session that is running)"
+        terminalreporter.section(f"leftovers{note}", red=check.is_exclusive)
         for line in check.found:
             terminalreporter.line(line)

@@ -1,9 +1,9 @@
-"""Faults of what is asked for: the bundle, its descriptor, its image, and the values."""
+"""Faults of a request: the bundle, its descriptor, its image, and the input values."""
 
 from __future__ import annotations
 
 from localrun.errors import Cause
-from tests.faults.bench import ARM64, SCRIPT, FaultHarness, Row, descriptor
+from tests.faults.harness import ARM64, SCRIPT, FaultHarness, Row, descriptor
 from tests.support import bundles
 from tests.support.archives import manifest_json
 from tests.support.images import busybox_layer, image_archive, tar_of
@@ -28,28 +28,28 @@ def _valued(*values: object) -> list[object]:
 BUNDLES = [
     Row(
         Cause.BUNDLE_INVALID,
-        "nothing there",
+        "a missing bundle",
         ("no such file or folder: nothing.zip",),
         "check the name",
         arrange=lambda _: ["nothing.zip"],
     ),
     Row(
         Cause.BUNDLE_INVALID,
-        "an archive of another kind",
+        "an unsupported archive",
         ("bundle.zip is not a zip: it is a 7z archive",),
         "zip -0",
         arrange=lambda bench: [bench.write("bundle.zip", b"7z\xbc\xaf\x27\x1c" + bytes(99))],
     ),
     Row(
         Cause.BUNDLE_INVALID,
-        "a name that leads out",
+        "a path out of the archive",
         ("not safe to read", "'../evil'"),
         "zip -0",
         arrange=lambda bench: _zip(bench, **{"../evil": b"x"}),
     ),
     Row(
         Cause.BUNDLE_INVALID,
-        "a folder without anything",
+        "an empty folder",
         ("there is no descriptor.yml", "there is no image archive"),
         "add it at the root",
         arrange=lambda bench: [bench.write("empty/README", "hello").parent],
@@ -72,21 +72,21 @@ BUNDLES = [
     ),
     Row(
         Cause.INPUTS_INVALID,
-        "a value beyond its limit and one that is missing",
+        "a value over its limit and a missing value",
         ("inputs.a: 2 is less than 3", "inputs.b: is missing"),
         "at least 3",
         arrange=lambda bench: [*bench.program("true", descriptor(inputs=_AB))[:-2], *_valued("a=2")],
     ),
     Row(
         Cause.INPUTS_INVALID,
-        "a file that is not there",
+        "a missing file",
         ("inputs.script", "No such file or directory"),
         "check the path",
         arrange=lambda bench: [*bench.program("true")[:-2], *_valued("script=@nothing")],
     ),
     Row(
         Cause.INPUTS_INVALID,
-        "a name that no input has",
+        "an unknown input",
         ("scirpt",),
         "did you mean 'script'?",
         arrange=lambda bench: [*bench.program("true"), *_valued("scirpt=@script")],
@@ -95,14 +95,14 @@ BUNDLES = [
 IMAGES = [
     Row(
         Cause.IMAGE_INVALID,
-        "an archive that was cut short",
+        "a truncated archive",
         ("it is truncated",),
         _SAVE,
         arrange=lambda bench: bench.zipped(bundles.image()[:1500]),
     ),
     Row(
         Cause.IMAGE_INVALID,
-        "an archive that is only its list",
+        "an archive with only its manifest",
         ("the configuration 'x.json' is missing", "'l.tar', is missing"),
         _SAVE,
         arrange=lambda bench: bench.zipped(
@@ -111,14 +111,14 @@ IMAGES = [
     ),
     Row(
         Cause.IMAGE_INVALID,
-        "something else",
+        "not an archive",
         ("it is not a tar",),
         _SAVE,
         arrange=lambda bench: bench.zipped(b"hello" * 500),
     ),
     Row(
         Cause.IMAGE_MISSING,
-        "a name that the engine does not know",
+        "an image that the engine does not have",
         ("no image localrun-test/nothing:1", "--pull never"),
         "build it",
         script="true",
@@ -141,7 +141,7 @@ IMAGES = [
     ),
     Row(
         Cause.IMAGE_BUILD_FAILED,
-        "a base image that is not to be had",
+        "a base image that cannot be pulled",
         ("`FROM localhost:1/nothing:1`",),
         "base image",
         arrange=lambda bench: bench.built("FROM localhost:1/nothing:1\n"),
@@ -155,7 +155,7 @@ IMAGES = [
     ),
     Row(
         Cause.IMAGE_PLATFORM,
-        "an archive for another machine",
+        "an archive for another platform",
         ("com.example.add-1.0.0.tar is for linux/arm64; the engine runs linux/amd64",),
         "--platform linux/amd64",
         arrange=lambda bench: bench.zipped(
@@ -164,7 +164,7 @@ IMAGES = [
     ),
     Row(
         Cause.IMAGE_PLATFORM,
-        "an image of the engine for another machine",
+        "an image of the engine for another platform",
         ("made for arm64, and this engine runs amd64", "'/run'"),
         "--platform",
         arrange=lambda bench: bench.loaded(

@@ -1,16 +1,16 @@
-"""Faults of iExec apps: what they are given, and what they must leave."""
+"""Faults of iExec apps: their inputs and their results."""
 
 from __future__ import annotations
 
 from localrun.errors import Cause
-from tests.faults.bench import Arrange, FaultHarness, Row
+from tests.faults.harness import Arrange, FaultHarness, Row
 
 GOOD = 'echo {\\"deterministic-output-path\\": \\"/iexec_out/r\\"} > computed.json; echo 1 > r'
 OTHER = "0" * 64
 
 
 def app(script: str, *more: object) -> Arrange:
-    """The arguments of `run` for an app that does this in its output folder."""
+    """Return the arguments of `run` for an app that runs this script in its output folder."""
 
     def arrange(bench: FaultHarness) -> list[object]:
         args = f"sh -c 'cd /iexec_out; {script}'"
@@ -31,7 +31,7 @@ def app(script: str, *more: object) -> Arrange:
 
 
 def with_dataset(bench: FaultHarness) -> list[object]:
-    """A good app, and a dataset that is not the one that was announced."""
+    """Return the arguments for a valid app and a dataset with another checksum."""
     bench.write("data.csv", "1,2\n")
     return [*app(GOOD)(bench), "--dataset", f"data.csv:{OTHER}"]
 
@@ -39,7 +39,7 @@ def with_dataset(bench: FaultHarness) -> list[object]:
 ROWS = [
     Row(
         Cause.DATASET_CHECKSUM,
-        "a dataset that was changed",
+        "a modified dataset",
         ("data.csv", f"not {OTHER}"),
         "sha256sum",
         arrange=with_dataset,
@@ -74,28 +74,28 @@ ROWS = [
     ),
     Row(
         Cause.DIGEST_FAILED,
-        "a result that is not there",
+        "a missing result",
         ("'/iexec_out/r' is not there",),
         "write it",
         arrange=app(f"{GOOD}; rm r"),
     ),
     Row(
         Cause.RESULT_TOO_LARGE,
-        "a result that cannot be uploaded",
+        "a result that is too large to upload",
         ("51 MiB", "more than the 50 MiB"),
         "write less",
         arrange=app(f"{GOOD}; dd if=/dev/urandom of=big bs=1048576 count=51"),
     ),
     Row(
         Cause.INPUTS_INVALID,
-        "an input file of a place that cannot be reached",
+        "an input file of an unreachable server",
         ("http://127.0.0.1:9/a.csv", "cannot be fetched"),
         "http://127.0.0.1:9/a.csv=@FILE",
         arrange=app(GOOD, "--input-file", "http://127.0.0.1:9/a.csv"),
     ),
     Row(
         Cause.TIMEOUT,
-        "an app that runs longer than it may",
+        "an app that exceeds its time limit",
         ("longer than its limit of 1 s",),
         "--timeout",
         arrange=app("sleep 60", "--timeout", "1s"),

@@ -1,4 +1,4 @@
-"""Faults of the machine, its disks and its engine; and tasks that were stopped, or left alone."""
+"""Faults of the machine, its disks and its engine; stopped and orphaned tasks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from localrun.manager.request import Request
 from localrun.settings import Settings
 from tests.cli.command import Process
 from tests.engines.forwarder import Forwarder
-from tests.faults.bench import FaultHarness, Meanwhile, Observed, Row, run
+from tests.faults.harness import FaultHarness, Meanwhile, Observed, Row, run
 from tests.faults.programs import HANGS, IGNORES
 
 _FLOOD = "while :; do dd if=/dev/zero bs=256k count=1 >> /outputs/sum 2>/dev/null; sleep 0.02; done"
@@ -52,7 +52,7 @@ def _kill(bench: FaultHarness, _: Process) -> None:
 
 
 def _while_it_waits(bench: FaultHarness) -> Observed:
-    """Ctrl+C for a task that waits until the disk is less full."""
+    """Send Ctrl+C to a task that is queued because the disk is full."""
     env = {"LOCALRUN_DISK_LIMIT": "0.01"}
     with bench.start("run", *bench.program("true"), "--json", **env) as process:
         why = process.read_until("disk-pressure: ")
@@ -63,14 +63,14 @@ def _while_it_waits(bench: FaultHarness) -> Observed:
 
 
 def _waited(bench: FaultHarness, task_id: str) -> Observed:
-    """What a process that waits for a task is shown."""
-    told = bench.call("wait", task_id)
+    """Return the observed result of a process that waits for a task."""
+    waited = bench.call("wait", task_id)
     record: dict[str, Any] = json.loads(bench.call("status", task_id, "--json").out)
-    return Observed(told.code, told.err, record)
+    return Observed(waited.code, waited.err, record)
 
 
 def _of_dead_process(bench: FaultHarness) -> Observed:
-    """The carrier is killed; the next run ends its task, which `status` shows."""
+    """Kill the process that owns a task. The next run ends the task."""
     with bench.start("run", *bench.program(HANGS)) as process:
         process.read_until("out | ready")
         process.kill()
@@ -90,7 +90,7 @@ def _with_a_bug(bench: FaultHarness) -> Observed:
 
 
 def _cut_off(bench: FaultHarness) -> Observed:
-    """An engine behind a wire that is cut while the task runs."""
+    """Cut the connection to the engine while the task runs."""
     wire = Forwarder("/var/run/docker.sock")
     env = {
         "LOCALRUN_DOCKER_HOST": f"tcp://127.0.0.1:{wire.port}",
@@ -103,7 +103,7 @@ def _cut_off(bench: FaultHarness) -> Observed:
 
 
 def _restarted(bench: FaultHarness) -> Observed:
-    """An engine that goes away, ends the container, and answers again."""
+    """Disconnect the engine, stop the container, and reconnect."""
     wires = [Forwarder("/var/run/docker.sock")]
     port = wires[0].port
 
@@ -123,7 +123,7 @@ def _restarted(bench: FaultHarness) -> Observed:
 
 
 def _named_twice(bench: FaultHarness) -> Observed:
-    """A container that somebody else has called as the task's own will be."""
+    """Create a container with the name that the task's container will have."""
     task_id = "named-twice"
     handle = bench.engine.create(ContainerSpec(image=bench.image, name=f"localrun-{task_id}"))
     bench.closing.append(lambda: bench.engine.remove(handle))
@@ -141,7 +141,7 @@ def _named_twice(bench: FaultHarness) -> Observed:
 RESOURCES = [
     Row(
         Cause.CPU_UNAVAILABLE,
-        "more processors than there are",
+        "more CPUs than the machine has",
         ("asked 999 cpus, this machine has ",),
         "`--cpus ",
         script="true",
@@ -149,7 +149,7 @@ RESOURCES = [
     ),
     Row(
         Cause.MEMORY_UNAVAILABLE,
-        "more memory than there is",
+        "more memory than the machine has",
         ("asked 921600Gi of memory, this machine has ",),
         "`--memory ",
         script="true",
@@ -165,7 +165,7 @@ RESOURCES = [
     ),
     Row(
         Cause.CPU_UNAVAILABLE,
-        "all that is not there at once",
+        "multiple missing resources",
         ("999 cpus", "921600Gi of memory", "1 gpu"),
         "--gpus 0",
         script="true",
@@ -173,7 +173,7 @@ RESOURCES = [
     ),
     Row(
         Cause.DISK_UNAVAILABLE,
-        "less room than must stay free",
+        "less free disk space than the reserve",
         ("free, 931322Gi must stay free",),
         "free some space there",
         script="true",
@@ -198,7 +198,7 @@ RESOURCES = [
     ),
     Row(
         Cause.DISK_FULL,
-        "no room for the task itself",
+        "a disk too full for the task folder",
         ("no space left on the disk of ", "/disk/home"),
         "LOCALRUN_HOME",
         arrange=lambda bench: _on_small_disk(bench, "true", filled=True),
@@ -216,7 +216,7 @@ ENGINE = [
     ),
     Row(
         Cause.ENGINE_UNREACHABLE,
-        "a port where nobody listens",
+        "a closed port",
         ("no container engine answers at tcp://127.0.0.1:1", "Connection refused"),
         "start the engine",
         script="true",
@@ -224,7 +224,7 @@ ENGINE = [
     ),
     Row(
         Cause.ENGINE_UNREACHABLE,
-        "an address of no kind",
+        "an invalid address",
         ("'nonsense'",),
         "unix:///path/to/docker.sock",
         script="true",
@@ -232,7 +232,7 @@ ENGINE = [
     ),
     Row(
         Cause.ENGINE_LOST,
-        "an engine that goes away and does not come back",
+        "an engine that stops for good",
         ("the engine went away while the task ran, and was not back within 0.5 s",),
         "start the engine",
         provoke=_cut_off,
@@ -246,7 +246,7 @@ ENGINE = [
     ),
     Row(
         Cause.ENGINE_FAILED,
-        "a refusal that nobody foresaw",
+        "an unexpected engine error",
         ("localrun-named-twice", "in use"),
         "remove the container of that name",
         provoke=_named_twice,

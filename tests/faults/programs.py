@@ -1,4 +1,4 @@
-"""Faults of the program in the image: how it starts, how it ends, and what it leaves behind."""
+"""Faults of the program in the image: its start, its end, and its outputs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from localrun.errors import Cause
 from tests.cli.command import Process
-from tests.faults.bench import ARM64, SUM, FaultHarness, Row, descriptor
+from tests.faults.harness import ARM64, SUM, FaultHarness, Row, descriptor
 
 HANGS = "echo ready; exec sleep 60"
 IGNORES = "trap '' TERM; echo ready; while :; do sleep 0.2; done"
@@ -28,7 +28,7 @@ STARTS = [
     ),
     Row(
         Cause.ENTRYPOINT_INVALID,
-        "a name that is in no folder of the PATH",
+        "a name that is not in the PATH",
         ("'count' is not in the image's PATH (/bin)",),
         "correct ENTRYPOINT or CMD",
         arrange=lambda bench: bench.imaged({}, Cmd=["count", "--all"]),
@@ -56,28 +56,28 @@ STARTS = [
     ),
     Row(
         Cause.ENTRYPOINT_INVALID,
-        "a script with the line ends of Windows",
+        "a script with Windows line endings",
         ("the first line of '/app/run' ends with a carriage return",),
         "Unix line endings",
         arrange=lambda bench: bench.imaged({"app/run": b"#!/bin/sh\r\n"}, Cmd=["/app/run"]),
     ),
     Row(
         Cause.ENTRYPOINT_INVALID,
-        "a program for another machine in an image for this one",
+        "a program for another architecture",
         ("'/app/run' is a program for arm64, in an image for amd64",),
         "build the program for the platform of the image",
         arrange=lambda bench: bench.imaged({"app/run": ARM64}, Cmd=["/app/run"]),
     ),
     Row(
         Cause.ENTRYPOINT_INVALID,
-        "an image that says nothing to start",
+        "an image without a command",
         ("neither ENTRYPOINT nor CMD",),
         "add ENTRYPOINT",
         arrange=lambda bench: bench.imaged({}),
     ),
     Row(
         Cause.ENTRYPOINT_INVALID,
-        "a USER that the image does not know",
+        "a USER that does not exist in the image",
         ("USER", "somebody"),
         "correct USER",
         arrange=lambda bench: bench.imaged({}, Cmd=["sh"], User="somebody"),
@@ -102,7 +102,7 @@ STARTS = [
 ENDS = [
     Row(
         Cause.EXIT_NONZERO,
-        "a program that says why",
+        "a program that prints a reason",
         ("exit code 3", "cannot open scan.tif"),
         "`localrun logs ",
         script="echo working; echo cannot open scan.tif >&2; exit 3",
@@ -110,7 +110,7 @@ ENDS = [
     ),
     Row(
         Cause.EXIT_NONZERO,
-        "a program that says nothing",
+        "a program that prints nothing",
         ("exit code 1", "its log is empty"),
         "standard error",
         script="exit 1",
@@ -118,7 +118,7 @@ ENDS = [
     ),
     Row(
         Cause.EXIT_NONZERO,
-        "a program whose outputs are all there",
+        "a program that fails with complete outputs",
         ("exit code 2",),
         "standard error",
         script="echo 7 > /outputs/sum; exit 2",
@@ -126,7 +126,7 @@ ENDS = [
     ),
     Row(
         Cause.EXIT_NONZERO,
-        "a program that calls one that is not there",
+        "a program that calls a missing program",
         ("exit code 127 (a program that it called does not exist", "frobnicate: not found"),
         "Correct what the program reports",
         script="frobnicate --all",
@@ -140,7 +140,7 @@ ENDS = [
     ),
     Row(
         Cause.EXIT_NONZERO,
-        "an exit code that is no signal",
+        "an exit code that is not a signal",
         ("exit code 255", "it is not"),
         "Correct what the program reports",
         script="echo it is not; exit 255",
@@ -171,7 +171,7 @@ ENDS = [
     ),
     Row(
         Cause.OUT_OF_MEMORY,
-        "a program that goes beyond its limit",
+        "a program over its memory limit",
         ("beyond its limit of 16 MiB (exit code 137)",),
         "--memory",
         script="exec tail /dev/zero",
@@ -180,7 +180,7 @@ ENDS = [
     ),
     Row(
         Cause.OUT_OF_MEMORY,
-        "a SIGKILL of which nobody tells",
+        "a SIGKILL of unknown origin",
         ("SIGKILL, which localrun did not send", "probably", "limit of 64 MiB", "exit code 137"),
         "--memory",
         script="kill -KILL $$",
@@ -188,14 +188,14 @@ ENDS = [
     ),
     Row(
         None,
-        "a part of it goes beyond its limit and it goes on",
+        "a child process over the memory limit",
         ("a process of the task was killed for lack of memory (limit 16 MiB), but the task exited with 0",),
         script="tail /dev/zero; echo 7 > /outputs/sum",
         more=("--memory", "16Mi"),
     ),
     Row(
         None,
-        "a program that does nothing any more",
+        "an idle program",
         ("the task may hang: for ", "it has written nothing", "it goes on"),
         script="busybox mkfifo /outputs/go; echo ready; cat /outputs/go > /outputs/sum; rm /outputs/go",
         env={"LOCALRUN_STALL": "0.5"},

@@ -1,9 +1,9 @@
-"""Results that are not the same twice."""
+"""Nondeterministic results."""
 
 from __future__ import annotations
 
 from localrun.errors import Cause
-from tests.faults.bench import Row
+from tests.faults.harness import Row
 
 TWICE = ("--replicas", 2)
 NUMBER = "busybox hostname | busybox tr -d 'a-z-' > /outputs/sum"
@@ -11,7 +11,7 @@ NUMBER = "busybox hostname | busybox tr -d 'a-z-' > /outputs/sum"
 ROWS = [
     Row(
         Cause.NO_CONSENSUS,
-        "a result that holds the host name",
+        "a result that contains the host name",
         (
             "each of the 2 replicas gave another result; 2 had to agree",
             "outputs/sum: differs at line 1, column 1 (byte 0)",
@@ -24,7 +24,7 @@ ROWS = [
     ),
     Row(
         Cause.NO_CONSENSUS,
-        "a program that fails now and then",
+        "a program that fails sometimes",
         ("1 of 2 replicas gave the same result", "replica 2: gave no result (EXIT_NONZERO)", "exit code 3"),
         "take out of the result what changes from run to run",
         script="[ $PYTHONHASHSEED = 2 ] && exit 3; echo 7 > /outputs/sum",

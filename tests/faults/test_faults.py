@@ -1,4 +1,4 @@
-"""Each cause is provoked, on a real engine, and shown as it must be: cause, exit code, facts, remedy."""
+"""Provoke each cause on a real engine and check the cause, exit code, facts and remedy shown."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, Fault
 from tests.faults import bundles, iexec, machine, programs, replicas
-from tests.faults.bench import ENV, FaultHarness, Observed, Row
+from tests.faults.harness import ENV, FaultHarness, Observed, Row
 from tests.support.images import busybox_layer, image_archive
 
 pytestmark = pytest.mark.docker
 
 ROWS = [*bundles.ROWS, *programs.ROWS, *machine.ROWS, *iexec.ROWS, *replicas.ROWS]
-# what a script, and who has to act, can rely on
+# the exit code and fault of each cause, which scripts rely on
 ENDS: dict[Cause, tuple[int, Fault]] = {
     Cause.BUNDLE_INVALID: (3, Fault.USER),
     Cause.DESCRIPTOR_INVALID: (3, Fault.USER),
@@ -59,7 +59,7 @@ UNPROVOKED: dict[Cause, str] = {}
 
 @pytest.fixture(scope="module")
 def image(docker_engine: DockerEngine) -> Iterator[str]:
-    """An image whose program is its input `script`."""
+    """An image that runs its input `script`."""
     name = f"localrun-test/faults:{secrets.token_hex(4)}"
     archive = image_archive(busybox_layer({}), name, Cmd=["sh", "/inputs/script"], Env=ENV)
     docker_engine.load_image([archive])
@@ -69,7 +69,7 @@ def image(docker_engine: DockerEngine) -> Iterator[str]:
 
 @pytest.fixture
 def bench(docker_engine: DockerEngine, image: str, tmp_path: Path) -> Iterator[FaultHarness]:
-    """A folder, an engine, and an image."""
+    """The harness: a folder, an engine, and an image."""
     bench = FaultHarness(tmp_path, docker_engine, image)
     try:
         yield bench
@@ -77,20 +77,20 @@ def bench(docker_engine: DockerEngine, image: str, tmp_path: Path) -> Iterator[F
         bench.close()
 
 
-def test_no_cause_is_without_its_provocation() -> None:
+def test_every_cause_is_provoked() -> None:
     provoked = {row.cause for row in ROWS if row.cause}
     assert provoked | set(UNPROVOKED) == set(Cause)
     assert not provoked & set(UNPROVOKED)
     assert all(why.strip() for why in UNPROVOKED.values())
 
 
-def test_every_cause_has_its_exit_code_and_whose_fault_it_is() -> None:
+def test_every_cause_has_an_exit_code_and_a_fault() -> None:
     assert set(ENDS) == set(Cause)
     assert {cause: fault for cause, (_, fault) in ENDS.items()} == {cause: cause.fault for cause in Cause}
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.cause], ids=str)
-def test_a_fault_is_shown_with_its_cause_its_facts_and_what_to_do(row: Row, bench: FaultHarness) -> None:
+def test_a_fault_is_shown_with_cause_facts_and_remedy(row: Row, bench: FaultHarness) -> None:
     assert row.cause is not None
     shown = row.execute(bench)
     assert (shown.record["cause"], shown.code) == (str(row.cause), ENDS[row.cause][0]), shown.err
@@ -99,16 +99,16 @@ def test_a_fault_is_shown_with_its_cause_its_facts_and_what_to_do(row: Row, benc
     assert bool(shown.record["remedy"]) == (row.cause is not Cause.KILLED), shown.record
     seen = {name: shown.record.get(name) for name in row.facts}
     assert seen == dict(row.facts) or on_disk(bench, shown, row) == dict(row.facts)
-    for_people(shown)
-    nothing_is_left(bench)
+    check_display(shown)
+    check_no_leftovers(bench)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.cause is None], ids=str)
-def test_what_is_no_fault_here_is_a_warning(row: Row, bench: FaultHarness) -> None:
+def test_a_tolerated_difference_is_a_warning(row: Row, bench: FaultHarness) -> None:
     shown = row.execute(bench)
     assert (shown.code, shown.record["state"], shown.record["cause"]) == (0, "FINISHED", None), shown.err
     assert missing(row.says, "\n".join(shown.record["warnings"])) == [], shown.record["warnings"]
-    nothing_is_left(bench)
+    check_no_leftovers(bench)
 
 
 def missing(says: tuple[str, ...], text: str) -> list[str]:
@@ -120,8 +120,8 @@ def on_disk(bench: FaultHarness, shown: Observed, row: Row) -> dict[str, object]
     return {name: record[name] for name in row.facts}
 
 
-def for_people(shown: Observed) -> None:
-    """The same is told to people, and nothing that is for programmers."""
+def check_display(shown: Observed) -> None:
+    """Check that standard error has the message and remedy, and no traceback."""
     assert "Traceback" not in shown.err
     first = shown.record["message"].splitlines()[0]
     assert first in shown.err
@@ -130,7 +130,7 @@ def for_people(shown: Observed) -> None:
         assert shown.record["remedy"] in shown.err
 
 
-def nothing_is_left(bench: FaultHarness) -> None:
-    """No container of a task, and no half of a file."""
+def check_no_leftovers(bench: FaultHarness) -> None:
+    """Check that no container and no temporary file is left."""
     assert [found for task in bench.tasks() for found in bench.containers(task["id"])] == []
     assert list(bench.folder.rglob("*.localrun-tmp")) == []

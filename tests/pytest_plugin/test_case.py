@@ -354,7 +354,11 @@ def test_a_case_may_have_to_fail(cases: Cases, failure: dict[str, Any]) -> None:
 
 
 def test_values_that_must_be_refused_are_a_case_too(cases: Cases) -> None:
-    cases.add("wrong", inputs={"a": "x"}, failure={"cause": "INPUTS_INVALID", "message": "inputs.a: 'x' is"})
+    cases.add(
+        "wrong",
+        inputs={"a": "x"},
+        failure={"cause": "INPUTS_INVALID", "message": "inputs.a: expected an integer"},
+    )
     cases.run().assert_outcomes(passed=1)
 
 

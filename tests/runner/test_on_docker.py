@@ -29,11 +29,11 @@ pytestmark = pytest.mark.docker
 
 ADD = "echo $(( $(cat /inputs/a) + $(cat /inputs/b) )) > /outputs/sum"
 VALUES = {"values": {"a": 3, "b": 4}}
-MakeDesk = Callable[..., AbstractContextManager[Environment]]
+MakeEnvironment = Callable[..., AbstractContextManager[Environment]]
 
 
 @pytest.fixture
-def docker_env(docker_engine: DockerEngine, tmp_path: Path) -> MakeDesk:
+def docker_env(docker_engine: DockerEngine, tmp_path: Path) -> MakeEnvironment:
     """An environment whose image runs a shell script."""
 
     @contextmanager
@@ -52,7 +52,7 @@ def docker_env(docker_engine: DockerEngine, tmp_path: Path) -> MakeDesk:
     return make
 
 
-def test_a_bundle_runs_end_to_end_and_leaves_no_container(docker_env: MakeDesk) -> None:
+def test_a_bundle_runs_end_to_end_and_leaves_no_container(docker_env: MakeEnvironment) -> None:
     with docker_env() as env:
         record = env.run(**VALUES)
         assert env.engine.find({LABEL_TASK: record.id}) == []
@@ -61,13 +61,13 @@ def test_a_bundle_runs_end_to_end_and_leaves_no_container(docker_env: MakeDesk) 
 
 @pytest.mark.parametrize("user", ["", "1234:1234"])
 def test_any_user_of_the_image_reads_the_inputs_and_writes_the_outputs(
-    docker_env: MakeDesk, user: str
+    docker_env: MakeEnvironment, user: str
 ) -> None:
     with docker_env(image={"User": user}) as env:
         assert env.run(**VALUES).outputs == {"sum": 7}
 
 
-def test_the_images_own_entrypoint_command_user_and_folder_are_used(docker_env: MakeDesk) -> None:
+def test_the_images_own_entrypoint_command_user_and_folder_are_used(docker_env: MakeEnvironment) -> None:
     config = {
         "Entrypoint": ["sh", "-c"],
         "Cmd": ["id -u; pwd; echo 7 > /outputs/sum"],
@@ -79,7 +79,7 @@ def test_the_images_own_entrypoint_command_user_and_folder_are_used(docker_env: 
     assert (Path(record.folder) / "logs/task.log").read_text().split() == ["77", "/tmp"]
 
 
-def test_inputs_cannot_be_changed_unless_asked(docker_env: MakeDesk) -> None:
+def test_inputs_cannot_be_changed_unless_asked(docker_env: MakeEnvironment) -> None:
     script = "echo 9 > /inputs/a && cat /inputs/a > /outputs/sum"
     with docker_env(script) as env:
         refused = env.run(**VALUES)
@@ -90,7 +90,7 @@ def test_inputs_cannot_be_changed_unless_asked(docker_env: MakeDesk) -> None:
 
 
 def test_a_task_has_no_network_unless_asked_and_localhost_resolves_all_the_same(
-    docker_env: MakeDesk,
+    docker_env: MakeEnvironment,
 ) -> None:
     script = (
         "ls /sys/class/net; cat /proc/net/route | wc -l;"
@@ -104,14 +104,16 @@ def test_a_task_has_no_network_unless_asked_and_localhost_resolves_all_the_same(
     assert (off.outputs, on.outputs) == ({"sum": 0}, {"sum": 0})
 
 
-def test_a_timeout_holds_against_a_program_that_ignores_the_request_to_end(docker_env: MakeDesk) -> None:
+def test_a_timeout_stops_a_program_that_ignores_sigterm(
+    docker_env: MakeEnvironment,
+) -> None:
     with docker_env("trap '' TERM; while :; do sleep 1; done", grace=0.5) as env:
         record = env.run(**VALUES, timeout=0.5)
         assert env.engine.find({LABEL_TASK: record.id}) == []
     assert (record.cause, record.exit_code, record.oom) == ("TIMEOUT", 137, "no")
 
 
-def test_a_program_that_ends_when_asked_is_not_waited_for(docker_env: MakeDesk) -> None:
+def test_a_program_that_ends_when_asked_is_not_waited_for(docker_env: MakeEnvironment) -> None:
     with docker_env("trap 'exit 0' TERM; echo 7 > /outputs/sum; sleep 60 & wait", grace=60) as env:
         record = env.run(**VALUES, timeout=0.5)
     assert record.cause == "TIMEOUT"
@@ -119,7 +121,7 @@ def test_a_program_that_ends_when_asked_is_not_waited_for(docker_env: MakeDesk) 
     assert record.outputs == {"sum": 7}
 
 
-def test_too_much_memory_is_recognised(docker_env: MakeDesk) -> None:
+def test_too_much_memory_is_recognised(docker_env: MakeEnvironment) -> None:
     with docker_env("tail /dev/zero") as env:
         record = env.run(**VALUES, memory=16 * 1024**2)
     assert (record.state, record.cause) == (TaskState.FAILED, "OUT_OF_MEMORY")
@@ -127,13 +129,13 @@ def test_too_much_memory_is_recognised(docker_env: MakeDesk) -> None:
     assert "16 MiB" in record.message
 
 
-def test_a_signal_is_called_by_its_name(docker_env: MakeDesk) -> None:
+def test_a_signal_is_called_by_its_name(docker_env: MakeEnvironment) -> None:
     with docker_env("kill -SEGV $$") as env:
         record = env.run(**VALUES)
     assert (record.cause, record.signal) == ("SIGNAL", "SIGSEGV")
 
 
-def test_a_program_that_is_not_there_is_named(docker_env: MakeDesk) -> None:
+def test_a_program_that_is_not_there_is_named(docker_env: MakeEnvironment) -> None:
     with docker_env(image={"Cmd": ["/app/nothing"]}) as env:
         record = env.run(**VALUES)
     assert record.cause == "ENTRYPOINT_INVALID"
@@ -156,7 +158,7 @@ def test_an_image_for_another_architecture_is_recognised(docker_engine: DockerEn
     assert "arm64" in record.message
 
 
-def test_outputs_are_collected_although_the_task_failed(docker_env: MakeDesk) -> None:
+def test_outputs_are_collected_although_the_task_failed(docker_env: MakeEnvironment) -> None:
     with docker_env("echo 7 > /outputs/sum; echo oh no >&2; exit 3") as env:
         record = env.run(**VALUES)
     assert (record.cause, record.exit_code, record.outputs) == ("EXIT_NONZERO", 3, {"sum": 7})
@@ -164,14 +166,14 @@ def test_outputs_are_collected_although_the_task_failed(docker_env: MakeDesk) ->
 
 
 @pytest.mark.parametrize("make", ["ln -s /etc/hostname", "busybox mkfifo", "busybox mknod -m 666"])
-def test_links_pipes_and_devices_in_the_outputs_are_refused(docker_env: MakeDesk, make: str) -> None:
+def test_links_pipes_and_devices_in_the_outputs_are_refused(docker_env: MakeEnvironment, make: str) -> None:
     with docker_env(f"{make} /outputs/sum {'c 1 5' if 'mknod' in make else ''}") as env:
         record = env.run(**VALUES)
     assert (record.cause, record.outputs) == ("OUTPUTS_INVALID", {})
     assert "sum" in record.problems[0]["path"]
 
 
-def test_a_hardened_task_has_no_capabilities_and_a_read_only_root(docker_env: MakeDesk) -> None:
+def test_a_hardened_task_has_no_capabilities_and_a_read_only_root(docker_env: MakeEnvironment) -> None:
     script = "touch /x 2>/dev/null || grep CapEff /proc/self/status; touch /tmp/x && echo 7 > /outputs/sum"
     with docker_env(script) as env:
         record = env.run(**VALUES, hardened=True)
@@ -179,7 +181,7 @@ def test_a_hardened_task_has_no_capabilities_and_a_read_only_root(docker_env: Ma
     assert (Path(record.folder) / "logs/task.log").read_text().split() == ["CapEff:", "0" * 16]
 
 
-def test_a_large_local_file_is_mounted_and_not_copied(docker_env: MakeDesk, tmp_path: Path) -> None:
+def test_a_large_local_file_is_mounted_and_not_copied(docker_env: MakeEnvironment, tmp_path: Path) -> None:
     scan = tmp_path / "scan.bin"
     with scan.open("wb") as stream:
         stream.truncate(1024**3)
@@ -234,7 +236,7 @@ def tcp_engine() -> Iterator[str]:
 
 @pytest.mark.parametrize("hardened", [False, True])
 def test_an_engine_that_does_not_see_our_files_gets_and_gives_archives(
-    docker_env: MakeDesk, tcp_engine: str, tmp_path: Path, hardened: bool
+    docker_env: MakeEnvironment, tcp_engine: str, tmp_path: Path, hardened: bool
 ) -> None:
     if os.geteuid() != 0:
         skip_or_fail("only root can hide a folder from the engine")
@@ -263,7 +265,7 @@ def test_an_engine_that_does_not_see_our_files_gets_and_gives_archives(
 
 
 def test_an_ordinary_user_owns_what_a_root_task_made_and_can_delete_it(
-    docker_env: MakeDesk, as_other_user: OtherUser
+    docker_env: MakeEnvironment, as_other_user: OtherUser
 ) -> None:
     script = (
         "umask 077; mkdir -p /outputs/deep/er; echo x > /outputs/deep/er/file; echo 7 > /outputs/sum;"
@@ -286,7 +288,7 @@ def test_an_ordinary_user_owns_what_a_root_task_made_and_can_delete_it(
 
 
 def test_a_file_that_others_may_not_read_is_copied_and_left_as_it_is(
-    docker_env: MakeDesk, as_other_user: OtherUser
+    docker_env: MakeEnvironment, as_other_user: OtherUser
 ) -> None:
     folder = as_other_user.folder("private")
     secret = folder / "scan.bin"

@@ -1,4 +1,4 @@
-"""Image archives of every shape, made from nothing, for the tests that read them."""
+"""Generated image archives in every format."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sha(data: bytes) -> str:
 def config(
     *layers: bytes, architecture: str = "amd64", system: str = "linux", variant: str = "", **more: Any
 ) -> bytes:
-    """A configuration; `layers` uncompressed, `more` as in Docker: Cmd, Env, ..."""
+    """Return an image config; `layers` are uncompressed, `more` are Docker's fields: Cmd, Env, ..."""
     described = {
         "architecture": architecture,
         "os": system,
@@ -45,7 +45,7 @@ def manifest_json(config_name: str, layers: Sequence[str], tags: Sequence[str] |
 def old_save(
     tags: Sequence[str] | None = ("local-image-name:latest",), layer: bytes = LAYER
 ) -> dict[str, bytes]:
-    """The members of what `docker save` wrote before Docker 25."""
+    """Return the members of an archive of `docker save` before Docker 25."""
     text = config(layer, Cmd=["/hello"])
     return {
         "abc/": b"",
@@ -60,7 +60,7 @@ def old_save(
 
 @dataclass(frozen=True)
 class Blob:
-    """A descriptor of an OCI layout, and the members it brings along."""
+    """An OCI descriptor and the members that it refers to."""
 
     descriptor: dict[str, Any]
     members: dict[str, bytes]
@@ -75,7 +75,7 @@ def blob(data: bytes, media_type: str, members: Mapping[str, bytes] | None = Non
 
 
 def oci_image(layer: bytes = LAYER, *, packed: bool = True, **platform: str) -> Blob:
-    """A manifest with its configuration and one (gzip-compressed) layer."""
+    """Return a manifest with its config and one (gzip-compressed) layer."""
     text = blob(config(layer, **platform), "application/vnd.oci.image.config.v1+json")
     data = gzip.compress(layer, mtime=0) if packed else layer
     suffix = "+gzip" if packed else ""
@@ -92,7 +92,7 @@ def oci_image(layer: bytes = LAYER, *, packed: bool = True, **platform: str) -> 
 
 
 def attestation() -> Blob:
-    """What `docker buildx` adds beside an image."""
+    """Return an attestation, as `docker buildx` adds next to an image."""
     text = blob(b'{"os": "unknown", "architecture": "unknown"}', "application/vnd.oci.image.config.v1+json")
     layer = blob(b'{"_type": "in-toto"}', "application/vnd.in-toto+json")
     manifest = {"schemaVersion": 2, "config": text.descriptor, "layers": [layer.descriptor]}
@@ -109,13 +109,13 @@ def index_of(*blobs: Blob) -> bytes:
 
 
 def oci_layout(*blobs: Blob) -> dict[str, bytes]:
-    """The members of an OCI layout."""
+    """Return the members of an OCI layout."""
     members = {name: data for item in blobs for name, data in item.members.items()}
     return {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}', **members, "index.json": index_of(*blobs)}
 
 
 def nested(*blobs: Blob) -> Blob:
-    """An index with others inside, as one blob."""
+    """Return a blob of an index with nested entries."""
     members = {name: data for item in blobs for name, data in item.members.items()}
     return blob(index_of(*blobs), INDEX, members)
 

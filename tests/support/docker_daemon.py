@@ -1,4 +1,4 @@
-"""A Docker daemon of one's own, to be ended and started again."""
+"""A separate Docker daemon that tests can stop and restart."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from tests.conftest import skip_or_fail
 
 @dataclass
 class Daemon:
-    """A Docker daemon of its own, on a socket of its own."""
+    """A separate Docker daemon with its own socket."""
 
     folder: Path
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def host(self) -> str:
-        """Its address."""
+        """The address of the daemon."""
         return f"unix://{self.folder}/docker.sock"
 
     def start(self, *options: str) -> None:
-        """Start it and wait until it answers."""
+        """Start the daemon and wait until it answers."""
         binary = shutil.which("dockerd")
         assert binary is not None
         places = [f"--{name}={self.folder}/{name}" for name in ("data-root", "exec-root")]
-        # in a network of its own: without a bridge of its own it would remove that of the other engine
+        # in a separate network namespace, so it does not remove the bridge of the other engine
         command = ["unshare", "--net", binary, "-H", self.host, *places, f"--pidfile={self.folder}/pid"]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -51,7 +51,7 @@ class Daemon:
         return asked.returncode == 0
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the daemon."""
         assert self.process is not None
         self.process.terminate()
         self.process.wait(60)
@@ -59,10 +59,10 @@ class Daemon:
 
 @contextmanager
 def own_daemon() -> Iterator[Daemon]:
-    """A daemon, not started yet; nothing of it stays."""
+    """A daemon that is not started yet, removed completely at the end."""
     if os.geteuid() != 0 or not shutil.which("dockerd") or not shutil.which("docker"):
-        skip_or_fail("only root can start an engine of its own (dockerd)")
-    folder = Path(f"/tmp/lrd-{secrets.token_hex(3)}")  # short: the path of a socket has 107 bytes at most
+        skip_or_fail("only root can start a separate engine (dockerd)")
+    folder = Path(f"/tmp/lrd-{secrets.token_hex(3)}")  # short: a socket path has at most 107 bytes
     folder.mkdir()
     daemon = Daemon(folder)
     try:

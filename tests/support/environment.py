@@ -1,4 +1,4 @@
-"""A folder of tasks, an engine, and a smallest bundle: what tests of the spine work at."""
+"""The environment of most tests: a task folder, an engine, and a minimal bundle."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ outputs:
 
 @dataclass
 class Environment:
-    """An `App` on an engine, and the bundle to run with it."""
+    """An `App` with an engine, and a bundle to run."""
 
     app: App
     bundle: Path
@@ -57,7 +57,7 @@ class Environment:
         return self.app.manager.submit(request, *([listener] if listener else []))
 
     def run(self, **options: Any) -> TaskRecord:
-        """Submit the bundle and wait for its end."""
+        """Submit the bundle and wait for the task to end."""
         record = self.app.manager.wait(self.submit(**options))
         assert record is not None
         return record
@@ -73,7 +73,7 @@ def make_environment(
     shares_files: bool = True,
     **settings: Any,
 ) -> Iterator[Environment]:
-    """An environment in `folder`, cleared at the end."""
+    """Create an environment in `folder`, shut down at the end."""
     engine = engine or FakeEngine(program, shares_files=shares_files)
     if isinstance(engine, FakeEngine):
         engine.add_image(image)

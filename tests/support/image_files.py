@@ -1,4 +1,4 @@
-"""Small images of every format, made byte by byte: what tests of images work at."""
+"""Small generated image files of every format."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
-    """A part of a PNG file."""
+    """Return a chunk of a PNG file."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def png(width: int = 3, height: int = 2, *, data: bytes | None = None) -> bytes:
-    """A grey PNG; `data` in place of its packed pixels."""
+    """Return a grayscale PNG; `data` replaces its compressed pixels."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     pixels = zlib.compress(bytes(height * (width + 1))) if data is None else data
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 def jpeg(width: int = 3, height: int = 2, *, before: bytes = b"", frame: int = 0xC0) -> bytes:
-    """A JPEG file up to its pixels; `before` are segments in front of the frame header."""
+    """Return a JPEG file up to its pixels; `before` are segments before the frame header."""
     head = b"\xff\xd8\xff\xe0" + struct.pack(">H", 16) + b"JFIF\0\1\1\0\0\1\0\1\0\0"
     body = struct.pack(">BHHB", 8, height, width, 1) + b"\1\x11\0"
     sof = bytes([0xFF, frame]) + struct.pack(">H", 2 + len(body)) + body
@@ -49,7 +49,7 @@ def tiff(
     packing: int = 1,
     far: int = 0,
 ) -> bytes:
-    """A TIFF or BigTIFF header with one directory, which lies `far` bytes behind its usual place."""
+    """Return a TIFF or BigTIFF header with one directory, `far` bytes after its usual position."""
     tags = {256: width, 257: height, 258: 8, 259: packing, 262: 2, 277: samples}
     tags |= {322: tile, 323: tile} if tile else {278: height}
     mark = b"II" if order == "<" else b"MM"
@@ -65,7 +65,7 @@ def tiff(
 
 
 def element(tag: int, kind: bytes, value: bytes, syntax: str = EXPLICIT) -> bytes:
-    """A data element of DICOM."""
+    """Return a DICOM data element."""
     order = ">" if syntax == BIG_ENDIAN else "<"
     head = struct.pack(order + "HH", tag >> 16, tag & 0xFFFF)
     if syntax == IMPLICIT:
@@ -84,7 +84,7 @@ def dicom(
     before: bytes = b"",
     preamble: bytes = bytes(128),
 ) -> bytes:
-    """A DICOM file up to its pixels; `whole` is the size of the slide, `before` elements in front of it."""
+    """Return a DICOM file up to its pixels; `whole` is the slide size, `before` are leading elements."""
     order = ">" if syntax == BIG_ENDIAN else "<"
     name = syntax.encode() + b"\0" * (len(syntax) % 2)
     meta = element(0x0002_0010, b"UI", name)
@@ -103,7 +103,7 @@ def dicom(
 
 
 def slide(members: dict[str, bytes] | None = None) -> bytes:
-    """A zip of DICOM files; a name that ends in / is a folder."""
+    """Return a zip of DICOM files; a name that ends in / is a folder."""
     found = {"a.dcm": dicom(), "b.dcm": dicom(9, 8)} if members is None else members
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:

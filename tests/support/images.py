@@ -1,4 +1,4 @@
-"""Images made from nothing: a docker-save archive with one layer, as a list of chunks."""
+"""Generated images: archives of `docker save` with one layer."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ APPLETS = (
 def member(
     name: str, data: bytes = b"", *, mode: int = 0o644, kind: bytes = tarfile.REGTYPE
 ) -> tarfile.TarInfo:
-    """The header of one file or folder."""
+    """Return the tar header of a file or folder."""
     info = tarfile.TarInfo(name)
     info.size, info.mode, info.type = len(data), mode, kind
     return info
 
 
 def tar_of(files: Mapping[str, bytes], *, mode: int = 0o644) -> bytes:
-    """A tar with these files; a name that ends in / is a folder anyone may write to."""
+    """Return a tar of these files; a name that ends in / is a world-writable folder."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for name, data in files.items():
@@ -40,7 +40,7 @@ def tar_of(files: Mapping[str, bytes], *, mode: int = 0o644) -> bytes:
 
 
 def busybox_layer(extra: Mapping[str, bytes]) -> bytes:
-    """A root file system of busybox, its applets, a /tmp, and extra files that can be executed."""
+    """Return a root file system with busybox, its applets, /tmp, and extra executable files."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for folder in ("bin", "tmp", "etc"):
@@ -59,7 +59,7 @@ def busybox_layer(extra: Mapping[str, bytes]) -> bytes:
 def image_archive(
     layer: bytes, name: str | None = None, *, architecture: str = "amd64", **config: Any
 ) -> bytes:
-    """A docker-save archive of one image. `config`: Entrypoint, Cmd, User, WorkingDir, Labels, ..."""
+    """Return an archive of one image. `config`: Entrypoint, Cmd, User, WorkingDir, Labels, ..."""
     described = {
         "architecture": architecture,
         "os": "linux",
@@ -74,7 +74,7 @@ def image_archive(
 
 
 def image_id(archive: bytes) -> str:
-    """The id that an engine gives to the image of such an archive."""
+    """Return the id of the image in an archive."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
         manifest = opened.extractfile("manifest.json")
         assert manifest is not None

@@ -1,4 +1,4 @@
-"""The samples' base image, and how to run commands with it so that no image stays."""
+"""The base image of the samples, and removal of images that samples create."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ BASE_IMAGE = os.environ.get("BASE_IMAGE", "localrun-base/python")
 
 
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Call the command line of docker."""
+    """Run the docker command."""
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
 
 
 @contextmanager
 def remove_new_images(home: Path) -> Iterator[None]:
-    """Remove the images that the tasks in `home` have brought, and no others."""
+    """Remove the images that the tasks in `home` created, and no others."""
     if docker("image", "inspect", BASE_IMAGE).returncode:
-        skip_or_fail(f"the image {BASE_IMAGE} is not there: run `make base`")
+        skip_or_fail(f"image {BASE_IMAGE} not found; run `make base`")
     before = set(_names())
     try:
         yield
@@ -45,7 +45,7 @@ def _names() -> dict[str, str]:
 
 
 def unexpected_outputs(sample: Path, outputs: Mapping[str, Any]) -> list[Difference]:
-    """In what outputs differ from the `expected.json` of a sample."""
+    """Return the differences between outputs and the `expected.json` of a sample."""
     described = descriptor.read((sample / "descriptor.yml").read_bytes())
     types = {name: one.type for name, one in described.outputs.items()}
     return compare(values.load_values(sample / "expected.json"), outputs, types)

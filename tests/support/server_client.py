@@ -1,4 +1,4 @@
-"""A server locally: its application, and a client that asks it."""
+"""A server application in this process, and a client for it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ServerEnvironment:
     folder: Path
 
     def post(self, task: Any, assigned_by: str = "ray") -> dict[str, Any]:
-        """Make a task; the answer."""
+        """Create a task. Return the response."""
         response = self.client.post("/task", json={"task": task, "assigned_by": assigned_by})
         assert response.status_code == 200, response.text
         found: dict[str, Any] = response.json()
@@ -53,7 +53,7 @@ class ServerEnvironment:
         return found
 
     def lines(self, event_type: str | None = None, *, volatile: bool = False) -> list[dict[str, Any]]:
-        """What the journal has."""
+        """Return the lines of the journal."""
         name = "heartbeat_stats.jsonl" if volatile else "heartbeat_detailed.jsonl"
         text = (self.folder / "logs" / name).read_text() if (self.folder / "logs" / name).exists() else ""
         found = [json.loads(line) for line in text.splitlines()]
@@ -88,7 +88,7 @@ def add(container: FakeContainer) -> int:
 
 @contextmanager
 def live(site: ServerState) -> Iterator[str]:
-    """A real server of a site, on a free port; its address."""
+    """Run a real server on a free port. Return its address."""
     sockets = listen("127.0.0.1", 0)
     try:
         with uvicorn_server.serve_in_thread(make_api(site), site, sockets):

@@ -1,4 +1,4 @@
-"""`python main.py` as a process of its own, in a folder of its own."""
+"""`python main.py` as a separate process in a separate folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ADDRESS = re.compile(r"http://(127\.0\.0\.1|0\.0\.0\.0):(\d+)")
 
 
 class ServerProcess:
-    """A running server: its address, and what it printed until it answered."""
+    """A running server, its address, and its output until it was ready."""
 
     def __init__(self, process: subprocess.Popen[str], folder: Path, printed: list[str], port: int) -> None:
         self.process = process
@@ -26,11 +26,11 @@ class ServerProcess:
 
     @property
     def address(self) -> str:
-        """Where it answers."""
+        """The URL of the server."""
         return f"http://localhost:{self.port}"
 
     def shell(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the guide in the server's folder, with the server's port."""
+        """Run a command of the guide in the server's folder with the server's port."""
         return subprocess.run(
             ["bash", "-c", command.replace("http://localhost:8000", self.address)],
             cwd=self.folder,
@@ -42,7 +42,7 @@ class ServerProcess:
         )
 
     def python(self, program: str) -> str:
-        """Run a script of the guide; what it printed."""
+        """Run a script of the guide. Return its output."""
         found = subprocess.run(
             [sys.executable, "-c", program.replace("http://localhost:8000", self.address)],
             cwd=self.folder,
@@ -56,13 +56,13 @@ class ServerProcess:
         return found.stdout
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Tell it to stop; its exit code."""
+        """Stop the server. Return its exit code."""
         self.process.send_signal(number)
         return self.process.wait(30)
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What commands get: our Python first, and nothing that would lead them elsewhere."""
+    """Return an environment with this Python first in PATH and without LOCALRUN_ variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCALRUN_")}
     path = f"{Path(sys.executable).parent}:{kept['PATH']}"
     return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **(more or {})}
@@ -70,7 +70,7 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 @contextmanager
 def serving(folder: Path, *options: str, env: Mapping[str, str] | None = None) -> Iterator[ServerProcess]:
-    """A server in `folder`, stopped at the end if it still runs."""
+    """Run a server in `folder`, stopped at the end if it still runs."""
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "main.py"), "--port", "0", *options],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""The command on a terminal of its own, as a process."""
+"""The command as a process on a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 class TerminalProcess:
-    """`python -m localrun`, whose output goes to a terminal; `shown` is all that was written to it."""
+    """`python -m localrun` on a terminal; `shown` is all output so far."""
 
     def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
         self.process = process
@@ -20,17 +20,17 @@ class TerminalProcess:
         self._master = master
 
     def until(self, words: str) -> str:
-        """Read on up to these words; all that was shown. Fails when it ends without them."""
+        """Read until `words` appear. Return all output. Fails if the process ends before."""
         while words not in self.shown:
             assert self._read(), f"it ended without showing {words!r}: {self.shown}"
         return self.shown
 
     def type(self, keys: bytes) -> None:
-        """What somebody at the terminal types."""
+        """Type keys at the terminal."""
         os.write(self._master, keys)
 
     def wait(self) -> int:
-        """Read to the end; the exit code."""
+        """Read to the end. Return the exit code."""
         while self._read():
             pass
         return self.process.wait(30)
@@ -38,7 +38,7 @@ class TerminalProcess:
     def _read(self) -> bool:
         try:
             data = os.read(self._master, 65536)
-        except OSError:  # how a terminal says that the other side is gone
+        except OSError:  # raised if the other side is closed
             return False
         self.shown += data.decode("utf-8", "replace")
         return bool(data)
@@ -48,7 +48,7 @@ class TerminalProcess:
 def on_terminal(
     *arguments: object, cwd: Path, env: Mapping[str, str] | None = None
 ) -> Iterator[TerminalProcess]:
-    """Start it; it is ended with the context."""
+    """Start the command; it is killed at the end of the context."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "localrun", *map(str, arguments)],

@@ -1,4 +1,4 @@
-"""A site of the web on this machine, that says `hello` with whatever status its address ends in."""
+"""A local web server that answers `hello` with the status at the end of the URL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Answers(BaseHTTPRequestHandler):
-    """Five bytes; with status 206 it promises nine."""
+    """Sends five bytes; with status 206 it announces nine."""
 
     def do_GET(self) -> None:
         code = int(self.path.rpartition("/")[2])
@@ -20,12 +20,12 @@ class Answers(BaseHTTPRequestHandler):
         self.wfile.write(b"hello")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
+        """Do not log."""
 
 
 @contextmanager
 def website() -> Iterator[str]:
-    """The site; its address."""
+    """Run the server. Return its URL."""
     server = HTTPServer(("127.0.0.1", 0), Answers)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

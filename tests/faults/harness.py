@@ -1,4 +1,4 @@
-"""What a fault is provoked with: the command as a process, a real engine, images made on the spot."""
+"""The harness that provokes faults: the command as a process, a real engine, generated images."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ HEAD = DESCRIPTOR[: DESCRIPTOR.index("inputs:\n")]
 ENV = ["PATH=/bin"]
 SUM = "sum: {type: {id: integer, geq: 0, leq: 100}, description: both, display_name: Sum}"
 SCRIPT = "inputs:\n  script: {type: file, description: what it does, display_name: S}\n"
-ARM64 = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00" + bytes(44)  # the head of a program
+ARM64 = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00" + bytes(44)  # the header of a program
 
 
 def descriptor(outputs: str = SUM, inputs: str = SCRIPT, head: str = HEAD) -> str:
-    """A descriptor whose program is its input; `outputs` has one output a line."""
+    """Return a descriptor whose program is its input; `outputs` has one output per line."""
     lines = "".join(f"  {line}\n" for line in outputs.splitlines())
     return f"{head}{inputs}outputs:\n{lines}"
 
 
 @dataclass
 class FaultHarness:
-    """A folder with a bundle whose program is its input `script`, and an engine that has the image."""
+    """A folder with a bundle whose program is its input `script`, and an engine with its image."""
 
     folder: Path
     engine: DockerEngine
@@ -44,7 +44,7 @@ class FaultHarness:
     closing: list[Callable[[], object]] = field(default_factory=list)
 
     def environment(self, env: Mapping[str, str]) -> dict[str, str]:
-        """What a command gets; `env` comes first."""
+        """Return the environment of a command; `env` takes precedence."""
         places = {"HOME": self.home, "CACHE": "cache", "LEDGER": "ledger/l.json"}
         own = {f"LOCALRUN_{name}": str(self.folder / place) for name, place in places.items()}
         return {**own, "LANG": "C.UTF-8", **env}
@@ -54,38 +54,38 @@ class FaultHarness:
         return Process(*arguments, cwd=self.folder, env=self.environment(env))
 
     def call(self, *arguments: object, **env: str) -> Result:
-        """Run a command to its end."""
+        """Run a command and wait for it."""
         with self.start(*arguments, **env) as process:
             return process.result()
 
     def write(self, name: str, text: str | bytes) -> Path:
-        """A file in the folder."""
+        """Write a file in the folder."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         return path
 
     def program(self, script: str, described: str | None = None) -> list[object]:
-        """The arguments of `run` for a program in the shell's language."""
+        """Return the arguments of `run` for a shell script."""
         self.write("script", script)
         self.write("descriptor.yml", described or descriptor())
         return ["descriptor.yml", "--image", self.image, "--pull", "never", "-i", "script=@script"]
 
     def imaged(self, files: Mapping[str, bytes], mode: int = 0o755, **config: Any) -> list[object]:
-        """The arguments of `run` for an image with these files beside a shell, which is loaded."""
+        """Load an image with a shell and these files. Return the arguments of `run`."""
         layer = busybox_layer({}) if mode != 0o755 else busybox_layer(files)
         layer = layer if mode == 0o755 else joined(layer, tar_of(files, mode=mode))
         return self.loaded(layer, **config)
 
     def loaded(self, layer: bytes, **config: Any) -> list[object]:
-        """The arguments of `run` for an image of this layer, which is loaded."""
+        """Load an image of this layer. Return the arguments of `run`."""
         name = f"localrun-test/fault:{secrets.token_hex(4)}"
         self.engine.load_image([image_archive(layer, name, **{"Env": ENV, **config})])
         self.closing.append(lambda: self.engine.remove_image(name))
         return [*self.program("true"), "--image", name]
 
     def zipped(self, archive: bytes, described: str | None = None) -> list[object]:
-        """The arguments of `run` for a zip with this image archive."""
+        """Write a zip with this image archive. Return the arguments of `run`."""
         self.program("true")
         members = {
             "descriptor.yml": (described or descriptor()).encode(),
@@ -95,14 +95,14 @@ class FaultHarness:
         return ["bundle.zip", "-i", "script=@script"]
 
     def built(self, dockerfile: str) -> list[object]:
-        """The arguments of `run` for a folder with this Dockerfile, where IMAGE is the bench's."""
+        """Write a folder with this Dockerfile, with IMAGE replaced. Return the arguments of `run`."""
         self.program("true")
         self.write("project/descriptor.yml", descriptor())
         self.write("project/Dockerfile", dockerfile.replace("IMAGE", self.image))
         return ["project", "-i", "script=@script"]
 
     def small_disk(self, size: str = "8m") -> Path:
-        """Keep the tasks on a file system of this size."""
+        """Move the task folder to a file system of this size."""
         if os.geteuid() != 0:
             skip_or_fail("only root can mount a small file system")
         disk = self.folder / "disk"
@@ -113,27 +113,27 @@ class FaultHarness:
         return disk
 
     def containers(self, task_id: str) -> list[str]:
-        """Those of a task."""
+        """Return the containers of a task."""
         return [found.handle for found in self.engine.find({LABEL_TASK: task_id})]
 
     def tasks(self) -> list[dict[str, Any]]:
-        """The records of the folder, as they are on disk."""
+        """Return the records of the folder from disk."""
         return [json.loads(path.read_bytes()) for path in self.folder.glob(f"{self.home}/tasks/*/task.json")]
 
     def close(self) -> None:
-        """Take away what was made for one fault."""
+        """Remove everything that was created for a fault."""
         for each in reversed(self.closing):
             each()
 
 
 def joined(layer: bytes, more: bytes) -> bytes:
-    """Two tars as one."""
+    """Concatenate two tar archives."""
     return layer.rstrip(b"\0") + bytes(-len(layer.rstrip(b"\0")) % 512) + more
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What a user was shown: the exit code, what was written for people, the record."""
+    """The observed result: exit code, standard error, and JSON record."""
 
     code: int
     err: str
@@ -141,7 +141,7 @@ class Observed:
 
     @property
     def text(self) -> str:
-        """The message and all problems."""
+        """The message and all problems, as text."""
         problems = [
             f"{problem.get('path', '')}: {problem['message']}" for problem in self.record["problems"] or []
         ]
@@ -149,7 +149,7 @@ class Observed:
 
     @property
     def remedies(self) -> str:
-        """All that is to be done."""
+        """All remedies, as text."""
         own = [problem.get("remedy", "") for problem in self.record["problems"] or []]
         return "\n".join([self.record["remedy"], *own])
 
@@ -161,12 +161,12 @@ Provoke = Callable[[FaultHarness], Observed]
 
 @dataclass(frozen=True)
 class Row:
-    """One situation, and what a user must see of it.
+    """A fault, and its expected result.
 
-    The program is `script`, or `arrange` gives the arguments of `run`; `more` are added to them.
-    `meanwhile` is called once the program has written `ready`. What is no call of `run` is a `provoke`.
-    `says` are the facts that the message and the problems below it must hold, `remedy` what they must
-    say to do, `facts` fields of the record. Without a cause it finishes, and `says` are in its warnings.
+    The program is `script`, or `arrange` returns the arguments of `run`; `more` are added to them.
+    `meanwhile` is called once the program has written `ready`. `provoke` replaces the call of `run`.
+    The message and problems must contain `says`, the remedies `remedy`, and the record the fields `facts`.
+    Without a cause the task must finish, with `says` in its warnings.
     """
 
     cause: Cause | None
@@ -185,7 +185,7 @@ class Row:
         return f"{self.cause or 'FINISHED'}-{self.what}".replace(" ", "_")
 
     def execute(self, bench: FaultHarness) -> Observed:
-        """Provoke it."""
+        """Provoke the fault. Return the observed result."""
         if self.provoke is not None:
             return self.provoke(bench)
         given = self.arrange(bench) if self.arrange else bench.program(self.script)
@@ -193,7 +193,7 @@ class Row:
 
 
 def run(bench: FaultHarness, *arguments: object, meanwhile: Meanwhile | None = None, **env: str) -> Observed:
-    """Call `run` and see what it shows."""
+    """Call `run` and return the observed result."""
     with bench.start("run", *arguments, "--json", **env) as process:
         said = ""
         if meanwhile is not None:
