@@ -16,7 +16,7 @@ from pathlib import Path
 
 from localrun.errors import Cause, LocalrunError
 
-_RESERVE = 64 * 1024  # bytes: enough for a final record and its events
+_RESERVE = 64 * 1024  # bytes; enough for the final record and its events
 _MINUTE = 60.0
 _TEMP_SUFFIX = ".localrun-tmp"
 _TEMP_NAME = re.compile(r"\..+\.(\d+)-[0-9a-f]+" + re.escape(_TEMP_SUFFIX), re.DOTALL)
@@ -27,12 +27,12 @@ _numbers = count()
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Return whether an operation failed because the disk or the quota is full."""
+    """Return whether an error means that the disk or the quota is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_error(folder: Path, error: OSError) -> LocalrunError:
-    """Return the error for a task folder that cannot be written, with cause DISK_FULL if the disk is full."""
+    """Return the error for a failed write to a task folder, with cause DISK_FULL if the disk is full."""
     if is_disk_full(error):
         return LocalrunError(
             f"no space left on the disk of {folder}",
@@ -49,7 +49,7 @@ def write_error(folder: Path, error: OSError) -> LocalrunError:
 
 @contextmanager
 def wrap_os_errors(folder: Path) -> Iterator[None]:
-    """Raise an `OSError` of the block as `LocalrunError`."""
+    """Convert an `OSError` of the block to a `LocalrunError`."""
     try:
         yield
     except OSError as error:
@@ -114,7 +114,7 @@ def remove(path: Path) -> None:
 
 
 def write_atomic(path: str, data: bytes, mtime: float | None = None) -> None:
-    """Replace a file: a reader sees the old content or the new one.
+    """Replace the content of a file; a reader sees the old or the new content.
 
     `mtime` is its modification time in seconds since 1970. Raises `LocalrunError`, with cause DISK_FULL if
     the disk is full.
@@ -134,9 +134,9 @@ def write_atomic(path: str, data: bytes, mtime: float | None = None) -> None:
 
 
 def write_new(path: str, data: bytes) -> None:
-    """Create a file that no reader relies on yet, without the cost of a rename.
+    """Create a file that no reader needs yet, without the cost of a rename.
 
-    Raises like `write_atomic`, and leaves no file then.
+    Raises like `write_atomic`, and then leaves no file.
     """
     try:
         with open(path, "wb", buffering=0) as stream:  # noqa: PTH123
@@ -155,7 +155,7 @@ def _write(stream: FileIO, data: bytes) -> None:
 
 
 def append_line(path: str, data: bytes) -> None:
-    """Append to a file in one call, so that lines of multiple processes stay whole. Raises `OSError`."""
+    """Append to a file in one call, so that lines of concurrent writers stay whole. Raises `OSError`."""
     stream = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.write(stream, data)
@@ -187,20 +187,20 @@ def locked(descriptor: int, *, shared: bool = False) -> Iterator[None]:
 
 
 def create_reserve(path: Path) -> None:
-    """Create a reserve file, to be deleted when a task has filled the disk and its record must be written.
+    """Create a reserve file. Deleting it lets the final record be written when the disk is full.
 
-    Raises `OSError` when the disk is full now.
+    Raises `OSError` if the disk is full already.
     """
     with path.open("wb") as stream:
         try:
             os.posix_fallocate(stream.fileno(), 0, _RESERVE)
-        except OSError as error:  # some file systems cannot allocate ahead
+        except OSError as error:  # some file systems cannot preallocate
             if is_disk_full(error):
                 raise
 
 
 def release_reserve(path: Path) -> None:
-    """Delete the reserve file, if there is one."""
+    """Delete the reserve file, if it exists."""
     with suppress(OSError):
         path.unlink(missing_ok=True)
 

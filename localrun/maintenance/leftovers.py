@@ -1,4 +1,4 @@
-"""What processes that died, and tasks that are gone, have left: found, and not touched."""
+"""Find leftovers of dead processes and deleted tasks, without changing anything."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from localrun.task.fate import Fate, current_fate
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
 
-# temporary names of localrun 0.1.0: with the pid of the writer, and by folder without
+# temporary names of localrun 0.1.0: with the pid of the writer, or known by their folder
 _OLD_PID = re.compile(r"\.(\d+)(?:\.[0-9a-f]+)?\.(?:tmp|\d+)$|^\.iexec_out\.zip\.(\d+)$")
 _OLD_NAMES = {
     "logs": re.compile(r"usage\.tmp"),
@@ -29,12 +29,12 @@ _OLD_NAMES = {
 }
 _NEVER = re.compile(r"(?!)")
 _DAY = 24 * 3600.0
-_FAKE = "localrun-fake-*"  # what an engine without containers keeps while it runs
+_FAKE = "localrun-fake-*"  # the folder of a fake engine, while it is in use
 
 
 @dataclass(frozen=True, slots=True)
 class OrphanContainer:
-    """A container that nobody carries any more, of which task, and why."""
+    """A container that no process owns, with its task, the folder of that task, and the reason."""
 
     container: ContainerSummary
     task_id: str
@@ -43,43 +43,44 @@ class OrphanContainer:
 
 
 def orphan_containers(home: TaskStore, engine: Engine) -> list[OrphanContainer]:
-    """The containers of tasks of this folder, and of the user's other ones, that are of no use any more."""
-    found = ((each, _home_of(each) or home) for each in engine.find({LABEL_TASK: ""}))
-    looked = ((each, place, _why(place, each.labels[LABEL_TASK])) for each, place in found)
-    return [
-        OrphanContainer(each, each.labels[LABEL_TASK], place.path, why) for each, place, why in looked if why
-    ]
+    """Return the containers of this folder, and of the user's other folders, that are no longer needed."""
+    orphans = []
+    for container in engine.find({LABEL_TASK: ""}):
+        task_id, store = container.labels[LABEL_TASK], _store_of(container) or home
+        if reason := _orphan_reason(store, task_id):
+            orphans.append(OrphanContainer(container, task_id, store.path, reason))
+    return orphans
 
 
-def _home_of(found: ContainerSummary) -> TaskStore | None:
-    folder = Path(found.labels.get(LABEL_HOME, ""))
+def _store_of(container: ContainerSummary) -> TaskStore | None:
+    folder = Path(container.labels.get(LABEL_HOME, ""))
     return TaskStore(folder) if folder.is_absolute() else None
 
 
-def _why(home: TaskStore, task_id: str) -> str:
-    """Why a container of a task is of no use; empty when it is, or when that is somebody else's affair."""
+def _orphan_reason(home: TaskStore, task_id: str) -> str:
+    """Return why a container is not needed; empty if it is, or if it belongs to another user."""
     if home.is_missing(task_id):
-        return "its task is gone"
+        return "its task was deleted"
     if home.is_finished(task_id):
-        return "its task has ended"
+        return "its task has finished"
     record = home.open(task_id).load_or_none() if home.is_own else None
     return "its process died" if record is not None and current_fate(record) is Fate.END else ""
 
 
 def stale_locks(home: TaskStore) -> list[str]:
-    """The tasks that count as active and are not: they are gone, or have ended."""
+    """Return the ids of tasks that are listed as active but have finished or were deleted."""
     return [name for name in home.active_ids() if not (home.tasks / name).is_dir() or home.is_finished(name)]
 
 
 def unreadable_tasks(home: TaskStore, limit: int) -> list[Workspace]:
-    """Tasks whose record cannot be read, among the newest ones, and that nobody is just making."""
+    """Return those of the newest `limit` tasks that have no readable record and are not being created."""
     active = set(home.active_ids())
     newest = (workspace for workspace, _ in zip(home.newest_first(), range(limit), strict=False))
     return [each for each in newest if each.id not in active and each.load_or_none() is None]
 
 
 def images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
-    """The images that localrun loaded or built, by the names that it gave them."""
+    """Yield the images that localrun loaded or built, with the names that it gave them."""
     for image in engine.images({}):
         for name in image.tags:
             if name.startswith((f"{IMAGE_REPOSITORY}:", f"{BUILD_REPOSITORY}:")):
@@ -87,7 +88,7 @@ def images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
 
 
 def dangling_images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
-    """Images of builds that were broken off, by a name that only a build in progress has, or by their id."""
+    """Yield the images of interrupted builds, by a name that only a running build uses, or by their id."""
     for name, image in images(engine):
         if name.startswith(f"{BUILD_REPOSITORY}:") and TEMPORARY_SEPARATOR in name.rpartition(":")[2]:
             yield name, image
@@ -97,16 +98,16 @@ def dangling_images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
 
 
 def temp_files(home: TaskStore, cache: Path, ledger: Path) -> Iterator[Path]:
-    """Yield files and folders that a process was writing when it died, and those of a fake engine."""
-    for folder in _written_folders(home, cache, ledger):
+    """Yield temporary files and folders of dead processes, and old folders of fake engines."""
+    for folder in _folders(home, cache, ledger):
         yield from (path for path in _entries(folder) if fs.is_abandoned(path) or _is_old_temp(path))
     yield from (path for path in _entries(home.path.parent) if fs.is_abandoned(path))
     for path in Path(tempfile.gettempdir()).glob(_FAKE):
-        if _is_mine(path) and time.time() - path.lstat().st_mtime > _DAY:
+        if _is_own(path) and time.time() - path.lstat().st_mtime > _DAY:
             yield path
 
 
-def _written_folders(home: TaskStore, cache: Path, ledger: Path) -> Iterator[Path]:
+def _folders(home: TaskStore, cache: Path, ledger: Path) -> Iterator[Path]:
     for task in home.path.glob("tasks/*"):
         yield from (task, task / "logs", task / "uploads")
     yield from (home.path, home.path / "bundles", home.path / "bundles" / ".incoming", ledger.parent)
@@ -131,7 +132,7 @@ def _is_old_temp(path: Path) -> bool:
     return False
 
 
-def _is_mine(path: Path) -> bool:
+def _is_own(path: Path) -> bool:
     try:
         return path.lstat().st_uid == os.geteuid()
     except OSError:
@@ -139,5 +140,5 @@ def _is_mine(path: Path) -> bool:
 
 
 def disk_usage(path: Path) -> int:
-    """Bytes that a file or a folder takes on its disk."""
+    """Return the bytes that a file or a folder occupies on disk."""
     return fs.disk_usage(path) if path.is_dir() else path.lstat().st_blocks * 512

@@ -1,4 +1,4 @@
-"""What can go: told first, deleted then. Nothing that runs, that is somebody else's, or that is needed."""
+"""Plan and delete what is no longer needed: finished tasks, and leftovers of dead processes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ PruneKind = Literal["task", "dead", "container", "image", "file", "cache"]
 
 KINDS: tuple[PruneKind, ...] = ("task", "dead", "container", "image", "file", "cache")
 DEFAULT_KINDS: frozenset[PruneKind] = frozenset(KINDS) - {"cache"}
-_NOTES = ("bundles", "documents", "archives", "folders", "images")  # what a cache holds; the rest is not ours
+_CACHES = ("bundles", "documents", "archives", "folders", "images")  # nothing else is deleted there
 
 
 @dataclass(frozen=True, slots=True)
 class PruneOptions:
-    """What is to go. `older_than` in seconds; `keep` is how many of the newest ended tasks stay.
+    """What to delete.
 
-    Without either, no task goes. `kinds` are those that are looked at.
+    `older_than` is the minimum time in seconds since a task finished, `keep` the number of finished tasks to
+    keep, the newest first. Without either, no task is deleted.
     """
 
     older_than: float | None = None
@@ -39,9 +40,9 @@ class PruneOptions:
 
 @dataclass(frozen=True, slots=True)
 class PruneItem:
-    """One thing that can go, why, and the bytes that it takes, as far as they are known.
+    """One item to delete, the reason, and its size in bytes, 0 if unknown.
 
-    `name` is the id of a task, the handle of a container, the name of an image, or a path.
+    `name` is a task id, a container handle, an image name or a path.
     """
 
     kind: PruneKind
@@ -52,22 +53,22 @@ class PruneItem:
 
 @dataclass(frozen=True, slots=True)
 class PrunePlan:
-    """All that can go, and what is to be said of what stays."""
+    """All items to delete, and notes about what is kept."""
 
     items: tuple[PruneItem, ...]
     notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
-        """Bytes of all, as far as they are known."""
+        """The total of the known sizes in bytes."""
         return sum(item.size for item in self.items)
 
 
 class Pruner:
-    """Looks for what can go in one folder of tasks and on its engine, and deletes it.
+    """Plans and performs the cleanup of a folder of tasks and of its engine.
 
-    `engine` connects to the engine, and may raise; `remove` deletes an ended task, `sweep` ends the tasks
-    whose process died and removes their containers.
+    `engine` connects to the engine and may raise. `remove` deletes a finished task. `sweep` ends orphaned
+    tasks and removes their containers.
     """
 
     def __init__(
@@ -87,29 +88,30 @@ class Pruner:
         self._remove = remove
         self._sweep = sweep
 
-    # -- looking ---------------------------------------------------------------------------------
+    # -- planning --------------------------------------------------------------------------------
 
     def plan(self, options: PruneOptions) -> PrunePlan:
-        """What can go. Nothing is changed; without an engine its part is left out, and that is said."""
+        """Return what to delete, without changing anything.
+
+        Without an engine, its containers and images are left out, with a note.
+        """
         notes: list[str] = []
-        records = [
-            record for place in self._home.newest_first() if (record := place.load_or_none()) is not None
-        ]
-        wholes = _wholes(records)
-        going = _going(wholes, options)
-        items = [self._task(record) for record in going]
+        loaded = (workspace.load_or_none() for workspace in self._home.newest_first())
+        records = [record for record in loaded if record is not None]
+        tasks = _without_replicas(records)
+        selected = _selected(tasks, options)
+        items = [self._task(record) for record in selected]
         if "task" in options.kinds and options.older_than is None and options.keep is None:
-            notes += _staying(wholes, sum(self._size(record) for record in _ended(wholes)))
+            notes += _kept_note(tasks, sum(self._size(record) for record in _finished(tasks)))
         if "dead" in options.kinds:
-            items += [_dead(record) for record in records if current_fate(record) is Fate.END]
+            items += [_orphan(record) for record in records if current_fate(record) is Fate.END]
         if options.kinds & {"container", "image"}:
-            items += self._of_engine(
-                records, {name for record in going for name in _ids(record)}, options, notes
-            )
+            deleted = {task_id for record in selected for task_id in _ids(record)}
+            items += self._engine_items(records, deleted, options, notes)
         if "file" in options.kinds:
             items += self._files()
         if "cache" in options.kinds:
-            items += self._noted()
+            items += self._caches()
         return PrunePlan(tuple(items), tuple(notes))
 
     def _task(self, record: TaskRecord) -> PruneItem:
@@ -117,141 +119,130 @@ class Pruner:
         return PruneItem("task", record.id, f"{record.state} {age} ago", self._size(record))
 
     def _size(self, record: TaskRecord) -> int:
-        places = (self._home.find(name) for name in _ids(record))
-        return sum(leftovers.disk_usage(place.path) for place in places if place is not None)
+        workspaces = (self._home.find(task_id) for task_id in _ids(record))
+        return sum(leftovers.disk_usage(found.path) for found in workspaces if found is not None)
 
-    def _of_engine(
-        self, records: Sequence[TaskRecord], going: set[str], wish: PruneOptions, notes: list[str]
+    def _engine_items(
+        self, records: Sequence[TaskRecord], deleted: set[str], options: PruneOptions, notes: list[str]
     ) -> list[PruneItem]:
         items: list[PruneItem] = []
         try:
             engine = self._engine()
-            if "container" in wish.kinds:
+            if "container" in options.kinds:
                 found = leftovers.orphan_containers(self._home, engine)
-                items += [PruneItem("container", stray.container.handle, stray.reason) for stray in found]
-            if "image" in wish.kinds:
-                items += self._images(engine, records, going, notes)
+                items += [PruneItem("container", each.container.handle, each.reason) for each in found]
+            if "image" in options.kinds:
+                items += self._images(engine, records, deleted, notes)
         except EngineUnreachable as error:
-            notes.append(f"containers and images cannot be looked at: {error.message}")
+            notes.append(f"cannot check containers and images: {error.message}")
         return items
 
     def _images(
-        self, engine: Engine, records: Sequence[TaskRecord], going: set[str], notes: list[str]
+        self, engine: Engine, records: Sequence[TaskRecord], deleted: set[str], notes: list[str]
     ) -> list[PruneItem]:
-        """Images of ours that no task which stays was made of, and that no other folder may need just now."""
-        ours = {record.id for record in records}
-        others = [task_id for task_id in Ledger(self._ledger, notes.append).read() if task_id not in ours]
+        """Return unused images of localrun; none while other folders have active tasks."""
+        own = {record.id for record in records}
+        others = len(Ledger(self._ledger, notes.append).read().keys() - own)
         if others:
-            notes.append(
-                f"images stay: tasks of other folders run or wait ({len(others)}), and may need them"
-            )
+            tasks = "1 active task" if others == 1 else f"{others} active tasks"
+            notes.append(f"keeping images: {tasks} in other folders may still use them")
             return []
-        needed = {record.image for record in records if not _goes(record, going)}
-        broken_off = dict(leftovers.dangling_images(engine))
-        return [
-            *(
-                PruneItem("image", name, "its build was broken off", image.size)
-                for name, image in broken_off.items()
-            ),
-            *self._unneeded(engine, needed, set(broken_off)),
+        used = {record.image for record in records if not _is_deleted(record, deleted)}
+        dangling = dict(leftovers.dangling_images(engine))
+        items = [
+            PruneItem("image", name, "its build was interrupted", image.size)
+            for name, image in dangling.items()
         ]
-
-    def _unneeded(self, engine: Engine, needed: set[str], told: set[str]) -> list[PruneItem]:
-        return [
-            PruneItem(
-                "image", name, "no task of this folder needs it; others load or build it again", image.size
-            )
+        unused = "not used by a task of this folder; loaded or built again when needed"
+        return items + [
+            PruneItem("image", name, unused, image.size)
             for name, image in leftovers.images(engine)
-            if image.id not in needed and name not in told
+            if image.id not in used and name not in dangling
         ]
 
     def _files(self) -> Iterator[PruneItem]:
         for path in leftovers.temp_files(self._home, self._cache, self._ledger):
-            yield PruneItem("file", str(path), "a process died while it wrote it", leftovers.disk_usage(path))
+            yield PruneItem("file", str(path), "temporary file of a dead process", leftovers.disk_usage(path))
         for name in leftovers.stale_locks(self._home):
-            yield PruneItem("file", str(self._home.path / "active" / name), "its task is gone, or has ended")
+            path = self._home.path / "active" / name
+            yield PruneItem("file", str(path), "lock of a deleted or finished task")
 
-    def _noted(self) -> Iterator[PruneItem]:
-        for folder in (self._cache / name for name in _NOTES):
+    def _caches(self) -> Iterator[PruneItem]:
+        for folder in (self._cache / name for name in _CACHES):
             if folder.is_dir() and not folder.is_symlink():
-                yield PruneItem(
-                    "cache", str(folder), "is made anew when it is needed", leftovers.disk_usage(folder)
-                )
+                size = leftovers.disk_usage(folder)
+                yield PruneItem("cache", str(folder), "created again when needed", size)
 
     # -- deleting --------------------------------------------------------------------------------
 
     def delete(self, item: PruneItem) -> None:
-        """Delete one thing, unless it is of use again. Raises `LocalrunError`, `OSError`."""
+        """Delete an item, unless it is in use again. Raises `LocalrunError` and `OSError`."""
         match item.kind:
             case "task":
                 self._remove(item.name)
             case "dead":
                 self._sweep()
             case "container":
-                self._container(item.name)
+                self._delete_container(item.name)
             case "image":
                 self._engine().remove_image(item.name)
             case "file":
-                self._file(Path(item.name))
+                self._delete_file(Path(item.name))
             case "cache":
                 shutil.rmtree(item.name, ignore_errors=True)
 
-    def _container(self, handle: str) -> None:
+    def _delete_container(self, handle: str) -> None:
         self._sweep()
         engine = self._engine()
-        still = [
-            stray
-            for stray in leftovers.orphan_containers(self._home, engine)
-            if stray.container.handle == handle
-        ]
-        for stray in still:  # its task was gone, or had ended
-            engine.remove(stray.container.handle)
+        for orphan in leftovers.orphan_containers(self._home, engine):  # its task has finished or is deleted
+            if orphan.container.handle == handle:
+                engine.remove(handle)
 
-    def _file(self, path: Path) -> None:
+    def _delete_file(self, path: Path) -> None:
         if path.parent == self._home.path / "active":
-            claim = self._home.acquire(path.name)
-            if claim is not None:
-                claim.release(ended=path.name in leftovers.stale_locks(self._home))
+            lock = self._home.acquire(path.name)
+            if lock is not None:
+                lock.release(ended=path.name in leftovers.stale_locks(self._home))
         elif path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
 
 
-def _ended(records: Sequence[TaskRecord]) -> list[TaskRecord]:
-    """The ended tasks, the last one first; replicas go with the task that they are of."""
-    found = [record for record in records if record.state.is_final and record.replica is None]
-    return sorted(found, key=lambda record: record.ended_at or 0.0, reverse=True)
+def _finished(records: Sequence[TaskRecord]) -> list[TaskRecord]:
+    """Return the finished tasks, the last one first. Replicas are deleted with their parent task."""
+    finished = [record for record in records if record.state.is_final and record.replica is None]
+    return sorted(finished, key=lambda record: record.ended_at or 0.0, reverse=True)
 
 
-def _wholes(records: Sequence[TaskRecord]) -> list[TaskRecord]:
-    """All but replicas, which go with the task that they are of, as long as it is there."""
-    known = {record.id for record in records}
-    return [record for record in records if record.replica is None or record.replica.parent_id not in known]
+def _without_replicas(records: Sequence[TaskRecord]) -> list[TaskRecord]:
+    """Return all records except those of replicas whose parent task exists."""
+    ids = {record.id for record in records}
+    return [record for record in records if record.replica is None or record.replica.parent_id not in ids]
 
 
 def _ids(record: TaskRecord) -> list[str]:
-    """The ids of a task and of its replicas."""
+    """Return the ids of a task and of its replicas."""
     return [record.id, *(record.replication.ids if record.replication else ())]
 
 
-def _going(records: Sequence[TaskRecord], wish: PruneOptions) -> list[TaskRecord]:
-    if "task" not in wish.kinds or (wish.older_than is None and wish.keep is None):
+def _selected(records: Sequence[TaskRecord], options: PruneOptions) -> list[TaskRecord]:
+    if "task" not in options.kinds or (options.older_than is None and options.keep is None):
         return []
-    before = time.time() - (wish.older_than or 0.0)
-    return [record for record in _ended(records)[wish.keep or 0 :] if (record.ended_at or 0.0) <= before]
+    latest = time.time() - (options.older_than or 0.0)
+    return [task for task in _finished(records)[options.keep or 0 :] if (task.ended_at or 0.0) <= latest]
 
 
-def _goes(record: TaskRecord, going: set[str]) -> bool:
-    return record.id in going or (record.replica is not None and record.replica.parent_id in going)
+def _is_deleted(record: TaskRecord, deleted: set[str]) -> bool:
+    return record.id in deleted or (record.replica is not None and record.replica.parent_id in deleted)
 
 
-def _staying(records: Sequence[TaskRecord], size: int) -> Iterator[str]:
-    count = len(_ended(records))
+def _kept_note(records: Sequence[TaskRecord], size: int) -> Iterator[str]:
+    count = len(_finished(records))
     if count:
-        tasks = "1 ended task stays" if count == 1 else f"{count} ended tasks stay"
-        yield f"{tasks} ({format_bytes(size)}): --older-than 7d or --keep 10 lets some go"
+        tasks = "1 finished task" if count == 1 else f"{count} finished tasks"
+        yield f"keeping {tasks} ({format_bytes(size)}); delete some with --older-than 7d or --keep 10"
 
 
-def _dead(record: TaskRecord) -> PruneItem:
-    return PruneItem("dead", record.id, f"{record.state}, and its process died: it is ended, its files stay")
+def _orphan(record: TaskRecord) -> PruneItem:
+    return PruneItem("dead", record.id, f"{record.state}, but its process died; ends it and keeps its files")

@@ -18,7 +18,7 @@ def test_every_check_is_shown_and_all_is_well(localrun: Command) -> None:
     result = localrun("doctor")
     assert "fail    " not in result.out
     assert result.code == 0
-    for section in ("settings", "software", "engine", "machine", "folders", "left behind"):
+    for section in ("settings", "software", "engine", "machine", "folders", "leftovers"):
         assert f"\n{section}\n" in f"\n{result.out}"
     assert result.out.splitlines()[-1].endswith("0 fail")
 
@@ -51,7 +51,7 @@ def test_settings_that_do_not_fit_are_all_told_and_the_rest_is_looked_at(
     assert "LOCALRUN_DISK_LIMIT" in result.out
     assert "did you mean 'LOCALRUN_HOME'?" in result.out
     assert "2 fail" in result.out.splitlines()[-1]
-    assert "left behind" in result.out
+    assert "leftovers" in result.out
 
 
 def test_without_an_engine_it_fails_and_says_all_else(localrun: Command) -> None:

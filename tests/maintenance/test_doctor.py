@@ -1,4 +1,4 @@
-"""Each look at engine, machine, folders and leftovers: what is ok, what is told, and what to do."""
+"""The checks of engine, machine, folders and leftovers: status, message and remedy."""
 
 from __future__ import annotations
 
@@ -56,23 +56,23 @@ def settings(tmp_path: Path) -> Settings:
 def test_an_engine_that_holds_all_limits_is_ok() -> None:
     found = by_name(engine.check_engine(INFO))
     assert {check.status for check in found.values()} == {"ok"}
-    assert "docker 27.1: linux/amd64, 4 cpus, 8 GiB of memory" in found["engine"].message
+    assert "docker 27.1: linux/amd64, 4 CPUs, 8 GiB memory" in found["engine"].message
 
 
 @pytest.mark.parametrize(
     ("changes", "name", "status", "words"),
     [
         ({"version": "19.03.1"}, "engine", "warn", "older than 20.10"),
-        ({"storage": "vfs"}, "storage", "warn", "vfs, which is slow"),
+        ({"storage": "vfs"}, "storage", "warn", "vfs is slow"),
         (
             {"unenforced": ("memory", "pids")},
             "limits",
             "fail",
-            "may use all of the machine's memory; a task may start any",
+            "can use all memory of the machine; a task can start any",
         ),
-        ({"unenforced": ("swap",)}, "limits", "warn", "may use swap beyond its memory"),
-        ({"unenforced": ("cpu",)}, "limits", "warn", "more cpu than it asked for"),
-        ({"gpus": True}, "gpu", "ok", "can give GPUs"),
+        ({"unenforced": ("swap",)}, "limits", "warn", "can use swap in addition"),
+        ({"unenforced": ("cpu",)}, "limits", "warn", "more CPU than it requested"),
+        ({"gpus": True}, "gpu", "ok", "available"),
         ({}, "gpu", "ok", "`--gpus 0`"),
         ({"clock_offset": 90.0}, "clock", "warn", "1 min 30 s ahead of"),
         ({"clock_offset": -3.0}, "clock", "warn", "3.0 s behind"),
@@ -125,7 +125,7 @@ def test_an_engine_that_is_away_keeps_nothing_else_from_being_looked_at(settings
 def test_an_engine_that_never_answers_is_given_up(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "_PATIENCE", 0.05)
+    monkeypatch.setattr(run, "_ENGINE_TIMEOUT", 0.05)
     over = threading.Event()
 
     def silent() -> Engine:
@@ -134,7 +134,7 @@ def test_an_engine_that_never_answers_is_given_up(
 
     found = {check.name: check for _, check in doctor.check_all("1.0", settings, settings.home / "l", silent)}
     over.set()
-    assert (found["engine"].status, "has not answered within" in found["engine"].message) == ("fail", True)
+    assert (found["engine"].status, "no answer within" in found["engine"].message) == ("fail", True)
     assert "home" in found
 
 
@@ -254,7 +254,7 @@ def test_folders_that_are_not_there_yet_are_ok_and_stay_so(settings: Settings) -
 def test_a_home_that_cannot_be_one_fails(settings: Settings) -> None:
     settings.home.write_text("a file")
     check = by_name(folders.check_folders(settings, settings.cache / "l.json"))["home"]
-    assert (check.status, "is no folder" in check.message, "LOCALRUN_HOME" in check.remedy) == (
+    assert (check.status, "is not a folder" in check.message, "LOCALRUN_HOME" in check.remedy) == (
         "fail",
         True,
         True,
@@ -303,15 +303,15 @@ def test_entries_of_dead_processes_and_a_damaged_ledger_are_told(settings: Setti
     assert (check.status, check.facts["dead"]) == ("warn", 1)
 
 
-# -- what was left behind -----------------------------------------------------------------------------
+# -- leftovers -----------------------------------------------------------------------------
 
 
 def test_nothing_is_left_where_nothing_was(settings: Settings) -> None:
     found = look(FakeEngine(), settings)
     names = (
-        "dead tasks",
-        "waiting tasks",
-        "claims",
+        "orphaned tasks",
+        "resumable tasks",
+        "stale locks",
         "records",
         "temporary files",
         "containers",
@@ -332,12 +332,12 @@ def test_everything_that_is_left_is_told_with_its_remedy(settings: Settings) -> 
     found = look(made, settings)
     told = {
         name: found[name].facts["found"]
-        for name in ("dead tasks", "waiting tasks", "claims", "records", "containers")
+        for name in ("orphaned tasks", "resumable tasks", "stale locks", "records", "containers")
     }
     assert told == {
-        "dead tasks": [dead.id[:8]],
-        "waiting tasks": [waiting.id[:8]],
-        "claims": ["gone"],
+        "orphaned tasks": [dead.id[:8]],
+        "resumable tasks": [waiting.id[:8]],
+        "stale locks": ["gone"],
         "records": [broken.id[:8]],
         "containers": [dead.id[:8]],
     }

@@ -1,4 +1,4 @@
-"""What was left behind is found, and what is still of use is not."""
+"""Leftovers are found; what is still in use is not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from localrun.engines.base import ContainerSpec
 from localrun.engines.fake import FakeEngine
 from localrun.engines.labels import LABEL_HOME, LABEL_TASK
 from localrun.maintenance import leftovers
-from localrun.maintenance.doctor.leftovers import check_home
+from localrun.maintenance.doctor.leftovers import check_home_leftovers
 from localrun.manager import export
 from localrun.platforms.iexec.zip import pack
 from localrun.runner.usage import UsageFile
@@ -52,7 +52,7 @@ def engine() -> FakeEngine:
 
 
 def dead_owner() -> ProcessId:
-    """A process of this boot that is there no more."""
+    """Return a process of this boot that does not exist."""
     mine = current_process()
     return ProcessId(host=mine.host, pid=2**22 + 1, started=1.0, boot=mine.boot)
 
@@ -64,7 +64,7 @@ def make(
     owner: ProcessId | None = None,
     detached: bool = False,
 ) -> Workspace:
-    """A task of a process, as it lies on disk."""
+    """Create the files of a task of a process."""
     workspace = home.create()
     workspace.create_dirs()
     record = TaskRecord(
@@ -93,8 +93,8 @@ def test_the_containers_of_no_use_are_told_with_the_reason(
 ) -> None:
     made = {
         "its process died": make(home).id,
-        "its task has ended": make(home, TaskState.FAILED).id,
-        "its task is gone": "gone",
+        "its task has finished": make(home, TaskState.FAILED).id,
+        "its task was deleted": "gone",
         "": make(home, owner=current_process()).id,
         "goes on": make(home, detached=True).id,
     }
@@ -206,7 +206,7 @@ def test_the_temporary_file_of_each_writer_is_found_when_it_was_killed(
     found = list(leftovers.temp_files(*places))
     assert found
     assert all(f".{pid}-" in path.name for path in found)
-    (files,) = (check for check in check_home(*places) if check.name == "temporary files")
+    (files,) = (check for check in check_home_leftovers(*places) if check.name == "temporary files")
     assert files.facts["count"] == len(found)
     for path in found:
         fs.remove(path)

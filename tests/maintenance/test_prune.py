@@ -1,4 +1,4 @@
-"""What can go is told and deleted; what runs, is needed, or is somebody else's stays."""
+"""Unneeded items are listed and deleted; running, used and foreign ones are kept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DAY = 24 * 3600.0
 
 
 class Place:
-    """An app on an engine without containers, with tasks as they lie on disk."""
+    """An app with a fake engine and tasks that exist only on disk."""
 
     def __init__(self, folder: Path) -> None:
         self.engine = FakeEngine()
@@ -47,7 +47,7 @@ class Place:
         )
 
     def ended(self, days: float = 0.0, image: str = "", state: TaskState = TaskState.FINISHED) -> str:
-        """A task that ended so long ago."""
+        """Create a task that finished this many days ago; return its id."""
         workspace = make(self.app.store, state)
         moment = time.time() - days * DAY
         self.change(workspace, history=[(TaskState.CREATED, moment - 1), (state, moment)], image=image)
@@ -81,7 +81,7 @@ def test_without_a_wish_no_task_goes_and_how_many_stay_is_told(place: Place) -> 
     place.ended()
     found = place.pruning.plan(PruneOptions())
     assert found.items == ()
-    assert "1 ended task stays (" in found.notes[0]
+    assert "keeping 1 finished task (" in found.notes[0]
     assert "--older-than 7d or --keep 10" in found.notes[0]
 
 
@@ -195,10 +195,10 @@ def test_while_others_run_tasks_all_images_stay(place: Place) -> None:
     path.write_bytes(b'{"t":' + entry.to_json() + b"}")
     found = place.pruning.plan(PruneOptions())
     assert found.items == ()
-    assert "images stay: tasks of other folders run or wait (1)" in found.notes[0]
+    assert "keeping images: 1 active task in other folders" in found.notes[0]
 
 
-# -- what was left behind -----------------------------------------------------------------------------
+# -- leftovers -----------------------------------------------------------------------------
 
 
 def test_containers_of_no_use_go_and_the_others_stay(place: Place, tmp_path: Path) -> None:
@@ -262,4 +262,4 @@ def test_without_an_engine_the_rest_is_done_and_that_is_told(place: Place) -> No
     task = place.ended()
     found = place.make(away).plan(PruneOptions(keep=0))
     assert [item.name for item in found.items] == [task]
-    assert found.notes == ("containers and images cannot be looked at: no container engine answers",)
+    assert found.notes == ("cannot check containers and images: no container engine answers",)

@@ -1,6 +1,6 @@
-"""Would tasks run here? One look at the engine, the machine, the folders, and what was left behind.
+"""Check that this machine can run tasks: software, engine, machine, folders and leftovers.
 
-Nothing is changed, and what cannot be looked at keeps nothing else from being looked at.
+Nothing is changed. A check that is not possible does not prevent the others.
 """
 
 from localrun.maintenance.doctor.check import Check, fail, ok, warn

@@ -1,4 +1,4 @@
-"""One thing that was looked at, and whether it is as it should be."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ Status = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was found: `warn` works, and may not for long or not for all; `fail` keeps tasks from running.
+    """The result of a check.
 
-    `facts` are the values of the message, for machines.
+    `warn`: tasks run, but perhaps not for long or not all of them. `fail`: tasks cannot run.
+    `facts` are the values in the message.
     """
 
     name: str
@@ -22,20 +23,20 @@ class Check:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """A JSON-ready form."""
+        """Return the check as JSON-compatible data."""
         return asdict(self)
 
 
 def ok(name: str, message: str, **facts: Any) -> Check:
-    """It is as it should be."""
+    """Return a check without a problem."""
     return Check(name, "ok", message, facts=facts)
 
 
 def warn(name: str, message: str, remedy: str, **facts: Any) -> Check:
-    """It works, and may not for long or not for all."""
+    """Return a check with a problem that does not prevent all tasks from running."""
     return Check(name, "warn", message, remedy, facts)
 
 
 def fail(name: str, message: str, remedy: str, **facts: Any) -> Check:
-    """It keeps tasks from running."""
+    """Return a check with a problem that prevents tasks from running."""
     return Check(name, "fail", message, remedy, facts)

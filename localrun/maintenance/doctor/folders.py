@@ -1,4 +1,4 @@
-"""The folders that localrun writes to: whether it can, and whether others can too."""
+"""Checks of the folders that localrun writes to."""
 
 from __future__ import annotations
 
@@ -13,65 +13,61 @@ from localrun.maintenance.doctor.check import Check, fail, ok, warn
 from localrun.maintenance.doctor.host import filesystem_type
 from localrun.settings import Settings
 
-_SHARED = ("nfs", "nfs4", "cifs", "smb3", "9p", "afs")  # file systems whose locks may not hold
+_SHARED = ("nfs", "nfs4", "cifs", "smb3", "9p", "afs")  # file systems on which locks are unreliable
 
 
 def check_folders(settings: Settings, ledger: Path) -> Iterator[Check]:
-    """Each folder, whether it is there yet or not."""
+    """Yield a check of each folder, also of one that does not exist yet."""
     yield _home(settings.home)
-    yield _plain("cache", settings.cache, "LOCALRUN_CACHE")
-    yield _plain("logs", settings.logs, "LOCALRUN_LOGS")
+    yield _folder("cache", settings.cache, "LOCALRUN_CACHE")
+    yield _folder("logs", settings.logs, "LOCALRUN_LOGS")
     yield _ledger(ledger)
 
 
 def _home(home: Path) -> Check:
-    refused = _unwritable(home)
-    remedy = "work in a folder of your own, or set LOCALRUN_HOME to one"
-    if refused:
-        return fail("home", f"the tasks' folder {home} {refused}", remedy, path=str(home))
+    problem = _write_problem(home)
+    remedy = "run localrun in a folder of your own, or set LOCALRUN_HOME to one"
+    if problem:
+        return fail("home", f"{home} {problem}", remedy, path=str(home))
     if not home.exists():
-        return ok("home", f"{home} (made when it is first needed)", path=str(home))
+        return ok("home", f"{home} (created when needed)", path=str(home))
     status = home.stat()
     if status.st_uid != os.geteuid():
-        message = f"the tasks' folder {home} belongs to another user: their dead tasks are left alone"
+        message = f"{home} belongs to another user, so orphaned tasks in it are not cleaned up"
         return warn("home", message, remedy, path=str(home))
     if stat.S_IMODE(status.st_mode) & stat.S_IWOTH:
-        message = f"everybody may write to the tasks' folder {home}"
+        message = f"{home} is writable by all users"
         return warn("home", message, f"chmod o-w {home}", path=str(home))
     kind = filesystem_type(home)
     if kind in _SHARED:
-        message = (
-            f"the tasks' folder {home} is on {kind}: a task may be carried twice if its locks do not hold"
-        )
+        message = f"{home} is on {kind}, where locks are unreliable: two processes may run the same task"
         return warn("home", message, "set LOCALRUN_HOME to a local disk", path=str(home), kind=kind)
     return ok("home", f"{home}", path=str(home), kind=kind)
 
 
-def _plain(name: str, folder: Path, variable: str) -> Check:
-    refused = _unwritable(folder)
-    if refused:
-        what = "second runs are as slow as first ones" if name == "cache" else "`localrun serve` cannot start"
-        message, remedy = f"{folder} {refused}: {what}", f"set {variable} to a folder of your own"
-        return warn(name, message, remedy, path=str(folder))
-    return ok(
-        name, f"{folder}" + ("" if folder.exists() else " (made when it is first needed)"), path=str(folder)
-    )
+def _folder(name: str, folder: Path, variable: str) -> Check:
+    problem = _write_problem(folder)
+    if problem:
+        effect = "repeated runs are not faster" if name == "cache" else "`localrun serve` cannot start"
+        remedy = f"set {variable} to a folder of your own"
+        return warn(name, f"{folder} {problem}; {effect}", remedy, path=str(folder))
+    return ok(name, f"{folder}" + ("" if folder.exists() else " (created when needed)"), path=str(folder))
 
 
-def _unwritable(folder: Path) -> str:
-    """Why nothing can be written in a folder, or the folder cannot be made; empty when it can."""
-    place = next(path for path in (folder, *folder.parents) if path.exists())
-    if not place.is_dir():
-        return f"cannot be used: {place} is no folder"
-    if not os.access(place, os.W_OK | os.X_OK):
-        return f"cannot be written: you may not write to {place}"
-    if os.statvfs(place).f_flag & os.ST_RDONLY:
-        return f"cannot be written: {place} is mounted read-only"
+def _write_problem(folder: Path) -> str:
+    """Return why a folder cannot be created or written to, or an empty string."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        return f"cannot be used: {existing} is not a folder"
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return f"is not writable: no permission to write to {existing}"
+    if os.statvfs(existing).f_flag & os.ST_RDONLY:
+        return f"is not writable: {existing} is mounted read-only"
     return ""
 
 
 def has_active_tasks(ledger: Path) -> bool:
-    """Whether any task of this machine runs or waits, as far as that can be seen."""
+    """Return whether a task runs or waits on this machine; True if the ledger cannot be read."""
     try:
         return bool(Ledger(ledger, lambda _: None).read())
     except LocalrunError:
@@ -85,21 +81,15 @@ def _ledger(path: Path) -> Check:
         dead, living = ledger.stale_entries(), ledger.read()
     except LocalrunError as error:
         return fail("ledger", error.message, error.remedy, path=str(path))
-    refused = _unwritable(path.parent)
-    if refused:
-        return fail(
-            "ledger",
-            f"the reservations' folder {path.parent} {refused}",
-            f"make it writable, or remove {path.parent}",
-            path=str(path),
-        )
+    problem = _write_problem(path.parent)
+    if problem:
+        remedy = f"make {path.parent} writable, or remove it"
+        return fail("ledger", f"{path.parent} {problem}", remedy, path=str(path))
     if damage:
-        return warn("ledger", damage[0], "nothing: the next task makes it anew", path=str(path))
-    count = f"{len(living)} tasks run or wait" if len(living) != 1 else "1 task runs or waits"
+        return warn("ledger", damage[0], "nothing to do: the next task creates it again", path=str(path))
+    message = f"{path}: {len(living)} active {'task' if len(living) == 1 else 'tasks'}"
     if dead:
-        entries = "1 entry of a process" if len(dead) == 1 else f"{len(dead)} entries of processes"
-        message = f"{path}: {count}; {entries} that died"
-        return warn(
-            "ledger", message, "nothing: the next task takes them out", path=str(path), dead=len(dead)
-        )
-    return ok("ledger", f"{path}: {count}", path=str(path), living=len(living))
+        message += f", {len(dead)} stale {'entry' if len(dead) == 1 else 'entries'} of dead processes"
+        remedy = "nothing to do: the next task removes them"
+        return warn("ledger", message, remedy, path=str(path), dead=len(dead))
+    return ok("ledger", message, path=str(path), living=len(living))

@@ -1,4 +1,4 @@
-"""This machine: its memory, its disks, its limits for processes, and the Python that runs localrun."""
+"""Checks of this machine: Python, packages, memory, disks and open files."""
 
 from __future__ import annotations
 
@@ -17,35 +17,36 @@ from localrun.units import format_bytes
 
 _PYTHON = (3, 11)
 _NEEDED = ("click", "msgspec", "PyYAML", "rich", "psutil", "filelock", "numpy", "shapely", "docker")
-_FILES = 256  # open files: some ten for each task that runs
-_MEMORY = (85.0, 95.0)  # percent at which it is told, and at which no task starts (see `Admission`)
-_NEAR = 10.0  # percent below its limit at which a disk is told
+_FILES = 256  # open files: a running task needs about ten
+_MEMORY = (85.0, 95.0)  # percent in use at which to warn, and at which no task starts (see `Admission`)
+_MARGIN = 10.0  # warn if a disk is this many percent below its limit
 
 
 def check_host(settings: Settings, folders: Sequence[Path]) -> Iterator[Check]:
-    """Everything of this machine; `folders` are those whose disks matter."""
-    seen = sample_host(folders)
-    yield _memory(seen)
-    for point, disk in seen.disks.items():
+    """Yield the checks of the machine and of the disks that hold `folders`."""
+    host = sample_host(folders)
+    yield _memory(host)
+    for point, disk in host.disks.items():
         yield _disk(point, disk, settings)
     yield _open_files()
 
 
 def check_software(version: str) -> Iterator[Check]:
-    """localrun, its Python, and the packages that it needs."""
+    """Yield the checks of localrun, Python and the required packages."""
     python = platform.python_version()
-    yield ok("localrun", f"{version}, in {Path(__file__).parents[2]}", version=version)
+    yield ok("localrun", f"{version} in {Path(__file__).parents[2]}", version=version)
     if sys.version_info < _PYTHON:
-        yield fail("python", f"{python} is too old", "use Python 3.11 or newer", version=python)
+        remedy = "install localrun with Python 3.11 or newer"
+        yield fail("python", f"{python} is too old", remedy, version=python)
     else:
-        yield ok("python", f"{python}, {sys.executable}", version=python)
+        yield ok("python", f"{python} ({sys.executable})", version=python)
     found = {name: _version(name) for name in _NEEDED}
-    missing = [name for name, known in found.items() if known is None]
+    missing = [name for name, installed in found.items() if installed is None]
     if missing:
         remedy = f"pip install {' '.join(missing)}"
         yield fail("packages", f"not installed: {', '.join(missing)}", remedy, **found)
     else:
-        yield ok("packages", ", ".join(f"{name} {known}" for name, known in found.items()), **found)
+        yield ok("packages", ", ".join(f"{name} {installed}" for name, installed in found.items()), **found)
 
 
 def _version(name: str) -> str | None:
@@ -55,51 +56,51 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _memory(seen: HostSample) -> Check:
-    percent = seen.memory_percent
-    free, total = format_bytes(seen.memory_available), format_bytes(seen.memory_total)
-    said = f"{free} of {total} are free ({percent:.0f} % used)"
-    facts = {"total": seen.memory_total, "available": seen.memory_available, "percent": round(percent, 1)}
+def _memory(host: HostSample) -> Check:
+    percent = host.memory_percent
+    free, total = format_bytes(host.memory_available), format_bytes(host.memory_total)
+    usage = f"{free} of {total} free ({percent:.0f} % used)"
+    facts = {"total": host.memory_total, "available": host.memory_available, "percent": round(percent, 1)}
+    remedy = "stop programs that use a lot of memory"
     if percent >= _MEMORY[1]:
-        return fail("memory", f"{said}: no task starts", "end what uses the memory", **facts)
+        return fail("memory", f"{usage}: no task starts", remedy, **facts)
     if percent >= _MEMORY[0]:
-        remedy = f"end what uses the memory: at {_MEMORY[1]:g} % no task starts"
-        return warn("memory", said, remedy, **facts)
-    return ok("memory", said, **facts)
+        return warn("memory", f"{usage}; at {_MEMORY[1]:g} % no task starts", remedy, **facts)
+    return ok("memory", usage, **facts)
 
 
 def _disk(point: str, disk: Disk, settings: Settings) -> Check:
-    free = f"{format_bytes(disk.free)} of {format_bytes(disk.total)}"
-    said = f"{point}: {free} are free ({disk.percent:.0f} % used)"
+    free, total = format_bytes(disk.free), format_bytes(disk.total)
+    usage = f"{point}: {free} of {total} free ({disk.percent:.0f} % used)"
     facts = {"mount": point, **disk._asdict()}
-    remedy = "free some: `localrun prune`, `docker system df`"
+    remedy = "free some space: `localrun prune`, `docker system df`"
     if disk.percent >= settings.disk_limit or disk.free < settings.disk_reserve:
-        return fail("disk", f"{said}: no task starts", remedy, **facts)
-    if disk.percent >= settings.disk_limit - _NEAR:
-        return warn("disk", f"{said}; at {settings.disk_limit:g} % no task starts", remedy, **facts)
-    return ok("disk", said, **facts)
+        return fail("disk", f"{usage}: no task starts", remedy, **facts)
+    if disk.percent >= settings.disk_limit - _MARGIN:
+        return warn("disk", f"{usage}; at {settings.disk_limit:g} % no task starts", remedy, **facts)
+    return ok("disk", usage, **facts)
 
 
 def _open_files() -> Check:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < _FILES:
         remedy = f"ulimit -n {min(1024, hard) if hard > 0 else 1024}"
-        return warn("open files", f"at most {soft}: too few for many tasks at once", remedy, limit=soft)
-    return ok("open files", f"at most {soft}", limit=soft)
+        return warn("open files", f"the limit of {soft} is too low for many tasks", remedy, limit=soft)
+    return ok("open files", f"the limit is {soft}", limit=soft)
 
 
 def filesystem_type(path: Path) -> str:
-    """The kind of file system that a path is on, as the kernel calls it; empty when that cannot be seen."""
+    """Return the kernel's name of the file system that holds a path, or an empty string if unknown."""
     try:
         lines = Path("/proc/self/mounts").read_text().splitlines()
     except OSError:
         return ""
-    place = os.path.realpath(path)
-    fitting = [line.split() for line in lines]
-    points = [(len(fields[1]), fields[2]) for fields in fitting if _is_below(place, fields[1])]
+    real = os.path.realpath(path)
+    mounts = [line.split() for line in lines]
+    points = [(len(fields[1]), fields[2]) for fields in mounts if _is_below(real, fields[1])]
     return max(points, default=(0, ""))[1]
 
 
-def _is_below(place: str, point: str) -> bool:
+def _is_below(path: str, point: str) -> bool:
     point = point.replace("\\040", " ")
-    return place == point or place.startswith(point.rstrip("/") + "/")
+    return path == point or path.startswith(point.rstrip("/") + "/")

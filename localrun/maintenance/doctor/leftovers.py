@@ -1,4 +1,4 @@
-"""What was left behind: by processes that died, and by tasks that are gone."""
+"""Checks for leftovers of dead processes and deleted tasks."""
 
 from __future__ import annotations
 
@@ -13,62 +13,47 @@ from localrun.task.record import short_id
 from localrun.task.store import TaskStore
 from localrun.units import format_bytes
 
-_PRUNE = "localrun prune"
-_LOOKED_AT = 2000  # tasks whose record is read
-_SHOWN = 3
-_NAME = 28  # characters shown of an image's name
+_PRUNE = "`localrun prune` removes them"
+_MAX_RECORDS = 2000  # records to read
+_MAX_SHOWN = 3
+_NAME_LENGTH = 28  # characters of an image name to show
 
 
-def check_home(home: TaskStore, cache: Path, ledger: Path) -> Iterator[Check]:
-    """What lies in the folder of tasks."""
+def check_home_leftovers(home: TaskStore, cache: Path, ledger: Path) -> Iterator[Check]:
+    """Yield the checks for leftovers in the folder of tasks, in the cache and next to them."""
     active = [home.open(name).load_or_none() for name in home.active_ids()]
     records = [record for record in active if record is not None]
-    yield _counted(
-        "dead tasks",
-        [record.short_id for record in records if current_fate(record) is Fate.END],
-        "{} whose process died",
-        f"`{_PRUNE}`, or the next `localrun run`, ends them",
-    )
-    yield _counted(
-        "waiting tasks",
-        [record.short_id for record in records if current_fate(record).is_resumable],
-        "{} that nobody carries now; what runs goes on by itself",
-        "`localrun wait --all` carries them on, and so does `localrun serve`",
-    )
-    yield _counted(
-        "claims",
-        leftovers.stale_locks(home),
-        "{} of tasks that are gone or have ended",
-        f"`{_PRUNE}` removes them",
-    )
-    broken = leftovers.unreadable_tasks(home, _LOOKED_AT)
-    names = [workspace.short_id for workspace in broken]
-    yield _counted("records", names, "{} that cannot be read", "`localrun rm ID` deletes such a task")
+    orphans = [record.short_id for record in records if current_fate(record) is Fate.END]
+    remedy = "`localrun prune` ends them, as does the next `localrun run`"
+    yield _counted("orphaned tasks", orphans, "whose process died", remedy)
+    resumable = [record.short_id for record in records if current_fate(record).is_resumable]
+    remedy = "`localrun wait --all` or `localrun serve` resumes them; their containers continue to run"
+    yield _counted("resumable tasks", resumable, "without a process", remedy)
+    yield _counted("stale locks", leftovers.stale_locks(home), "of deleted or finished tasks", _PRUNE)
+    unreadable = [task.short_id for task in leftovers.unreadable_tasks(home, _MAX_RECORDS)]
+    yield _counted("records", unreadable, "unreadable", "`localrun rm ID` deletes such a task")
     files = [path.name for path in leftovers.temp_files(home, cache, ledger)]
-    yield _counted("temporary files", files, "{} of processes that died", f"`{_PRUNE}` deletes them")
+    yield _counted("temporary files", files, "of dead processes", _PRUNE)
 
 
-def check_engine(home: TaskStore, engine: Engine, *, busy: bool) -> Iterator[Check]:
-    """What lies in the engine; while it is `busy`, images without a name may be those of a build."""
-    found = [short_id(stray.task_id) for stray in leftovers.orphan_containers(home, engine)]
-    yield _counted("containers", found, "{} that nobody carries", f"`{_PRUNE}` removes them")
-    broken_off = [] if busy else [name[:_NAME] for name, _ in leftovers.dangling_images(engine)]
-    yield _counted(
-        "temporary images", broken_off, "{} of builds that were broken off", f"`{_PRUNE}` removes them"
-    )
-    known = {image.id: image for _, image in leftovers.images(engine)}
-    size = sum(image.size for image in known.values())
-    message = f"{len(known)} that localrun loaded or built, {format_bytes(size)} at most"
-    yield ok(
-        "images",
-        message + (f"; `{_PRUNE}` shows which are needed" if known else ""),
-        count=len(known),
-        size=size,
-    )
+def check_engine_leftovers(home: TaskStore, engine: Engine, *, busy: bool) -> Iterator[Check]:
+    """Yield the checks for leftovers in the engine.
+
+    While it is `busy`, images without a name are not reported: they may belong to a running build.
+    """
+    orphans = [short_id(orphan.task_id) for orphan in leftovers.orphan_containers(home, engine)]
+    yield _counted("containers", orphans, "orphaned", _PRUNE)
+    dangling = [] if busy else [name[:_NAME_LENGTH] for name, _ in leftovers.dangling_images(engine)]
+    yield _counted("temporary images", dangling, "of interrupted builds", _PRUNE)
+    images = {image.id: image for _, image in leftovers.images(engine)}
+    size = sum(image.size for image in images.values())
+    message = f"{len(images)} loaded or built by localrun, up to {format_bytes(size)}"
+    hint = "; `localrun prune` lists the unused ones" if images else ""
+    yield ok("images", message + hint, count=len(images), size=size)
 
 
 def _counted(name: str, found: list[str], what: str, remedy: str) -> Check:
     if not found:
         return ok(name, "none", count=0)
-    shown = ", ".join(found[:_SHOWN]) + (", ..." if len(found) > _SHOWN else "")
-    return warn(name, f"{what.format(len(found))}: {shown}", remedy, count=len(found), found=found)
+    shown = ", ".join(found[:_MAX_SHOWN]) + (", ..." if len(found) > _MAX_SHOWN else "")
+    return warn(name, f"{len(found)} {what}: {shown}", remedy, count=len(found), found=found)

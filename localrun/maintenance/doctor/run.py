@@ -1,4 +1,4 @@
-"""All of it, in the order of a page."""
+"""All checks, by section."""
 
 from __future__ import annotations
 
@@ -9,37 +9,39 @@ from queue import Empty, SimpleQueue
 
 from localrun.engines.base import Engine, EngineInfo
 from localrun.errors import LocalrunError
-from localrun.maintenance.doctor import distribution, folders, host, leftovers
-from localrun.maintenance.doctor import engine as engines
 from localrun.maintenance.doctor.check import Check, fail
+from localrun.maintenance.doctor.distribution import check_distributions
+from localrun.maintenance.doctor.engine import check_engine
+from localrun.maintenance.doctor.folders import check_folders, has_active_tasks
+from localrun.maintenance.doctor.host import check_host, check_software
+from localrun.maintenance.doctor.leftovers import check_engine_leftovers, check_home_leftovers
 from localrun.settings import Settings
 from localrun.task.store import TaskStore
 
-SECTIONS = ("software", "engine", "machine", "folders", "left behind")
-_PATIENCE = 5.0  # seconds that the engine may take for its first answer
+SECTIONS = ("software", "engine", "machine", "folders", "leftovers")
+_ENGINE_TIMEOUT = 5.0  # seconds for the first answer of the engine
 
 
 def check_all(
     version: str, settings: Settings, ledger: Path, engine: Callable[[], Engine]
 ) -> Iterator[tuple[str, Check]]:
-    """Every check with its section. `engine` connects to the engine, and may raise."""
+    """Yield all checks with their sections. `engine` connects to the engine and may raise."""
     home = TaskStore(settings.home)
-    yield from _in("software", host.check_software(version))
-    yield from _in("software", distribution.check_distributions())
-    found = _asked(engine)
+    yield from _in("software", check_software(version))
+    yield from _in("software", check_distributions())
+    found = _connect(engine)
     if isinstance(found, Check):
         yield "engine", found
     else:
-        yield from _in("engine", engines.check_engine(found[1]))
+        yield from _in("engine", check_engine(found[1]))
     root = [] if isinstance(found, Check) else [Path(found[1].root)]
-    places = [settings.home.parent, *(folder for folder in root if folder.is_dir())]
-    yield from _in("machine", host.check_host(settings, places))
-    yield from _in("folders", folders.check_folders(settings, ledger))
-    yield from _in("left behind", leftovers.check_home(home, settings.cache, ledger))
+    folders = [settings.home.parent, *(folder for folder in root if folder.is_dir())]
+    yield from _in("machine", check_host(settings, folders))
+    yield from _in("folders", check_folders(settings, ledger))
+    yield from _in("leftovers", check_home_leftovers(home, settings.cache, ledger))
     if not isinstance(found, Check):
-        busy = folders.has_active_tasks(ledger)
-        checks = leftovers.check_engine(home, found[0], busy=busy)
-        yield from _in("left behind", _told("containers", checks))
+        checks = check_engine_leftovers(home, found[0], busy=has_active_tasks(ledger))
+        yield from _in("leftovers", _with_errors("containers", checks))
 
 
 def _in(section: str, checks: Iterator[Check]) -> Iterator[tuple[str, Check]]:
@@ -47,31 +49,29 @@ def _in(section: str, checks: Iterator[Check]) -> Iterator[tuple[str, Check]]:
         yield section, check
 
 
-def _told(name: str, checks: Iterator[Check]) -> Iterator[Check]:
-    """The checks, and what the engine refused in their course."""
+def _with_errors(name: str, checks: Iterator[Check]) -> Iterator[Check]:
+    """Yield the checks, and a failed one for an error of the engine."""
     try:
         yield from checks
     except LocalrunError as error:
         yield fail(name, error.message, error.remedy)
 
 
-def _asked(engine: Callable[[], Engine]) -> tuple[Engine, EngineInfo] | Check:
-    """The engine and what it is; or why not, also when it does not answer at all."""
+def _connect(engine: Callable[[], Engine]) -> tuple[Engine, EngineInfo] | Check:
+    """Return the engine and its description, or a failed check if it does not answer in time."""
     answers: SimpleQueue[tuple[Engine, EngineInfo] | Check] = SimpleQueue()
 
     def ask() -> None:
         try:
-            made = engine()
-            answers.put((made, made.info()))
+            connected = engine()
+            answers.put((connected, connected.info()))
         except LocalrunError as error:
             answers.put(fail("engine", error.message, error.remedy))
 
-    # a daemon: an address that swallows everything keeps nobody from the end
-    threading.Thread(target=ask, name="checkup", daemon=True).start()
+    # a daemon thread: an address that never answers must not keep the process from exiting
+    threading.Thread(target=ask, name="doctor", daemon=True).start()
     try:
-        return answers.get(timeout=_PATIENCE)
+        return answers.get(timeout=_ENGINE_TIMEOUT)
     except Empty:
-        message = f"it has not answered within {_PATIENCE:g} s"
-        return fail(
-            "engine", message, "see whether DOCKER_HOST names the right address, and restart the engine"
-        )
+        message = f"no answer within {_ENGINE_TIMEOUT:g} s"
+        return fail("engine", message, "check the address in DOCKER_HOST, or restart the engine")
