@@ -1,7 +1,7 @@
-"""May this task start now, given cpu, memory, gpu and disk?
+"""Decide whether a task may start now, given CPU, memory, GPU and disk.
 
-What is promised to whom stands in a ledger that every localrun process of the machine shares; what the
-machine is really doing comes from samples of the host. Nothing starts on a promise that is already given.
+Reservations are recorded in a ledger that all localrun processes of the machine share. The actual load
+comes from samples of the host. Reserved resources are never reserved a second time.
 """
 
 from localrun.admission.admission import Admission, Reservation, Snapshot

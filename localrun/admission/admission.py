@@ -1,8 +1,8 @@
-"""The gate: a task passes when the ledger and the host have room for it, in the order of arrival.
+"""Admission: a task starts when the ledger and the host have enough resources, in order of arrival.
 
-Waiting is waiting for a bell: whoever gives something back rings for those that can start now. Two
-things ring no bell, the host and the death of a process: for them the first in the line looks once a
-second, and each of the others the more seldom the farther back it stands.
+A process that releases resources signals the waiting tasks that can start now. The load of the host and
+the death of a process send no signal, so waiting tasks also poll: the first in the queue once a second,
+the others less often the farther back they are.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from localrun.task.record import Resources
 
 EventCallback = Callable[[str, dict[str, Any]], None]
 
-_PATIENCE = 10  # looks of the first in the line, for one look of somebody far behind
+_MAX_INTERVALS = 10  # between two polls of a task far back in the queue
 
 
-def _untold(_kind: str, _data: dict[str, Any]) -> None:
-    """Nobody wants to hear."""
+def _ignore(_kind: str, _data: dict[str, Any]) -> None:
+    """Ignore the event (default callback)."""
 
 
 class Snapshot(NamedTuple):
-    """Who runs and who waits on this machine, the oldest first."""
+    """The running and the waiting tasks of this machine, in order of arrival."""
 
     running: tuple[LedgerEntry, ...]
     waiting: tuple[LedgerEntry, ...]
 
 
 class Reservation:
-    """What a task was promised, until it is given back; also a context manager."""
+    """Resources reserved for a task until they are released. A context manager."""
 
     def __init__(self, admission: Admission, task_id: str) -> None:
         self.task_id = task_id
@@ -46,10 +46,10 @@ class Reservation:
         self._held = True
 
     def release(self) -> None:
-        """Give it back and wake those that can start with it. Idempotent; never raises."""
+        """Release the resources and wake tasks that can start now. Idempotent; never raises."""
         if self._held:
             self._held = False
-            self._admission._give_back(self.task_id)
+            self._admission._release(self.task_id)
 
     def __enter__(self) -> Reservation:
         return self
@@ -59,13 +59,13 @@ class Reservation:
 
 
 class Admission:
-    """Decides for this machine, together with every other localrun process of it. Thread-safe.
+    """Admission control for this machine, shared with all of its localrun processes. Thread-safe.
 
-    `ledger` is the shared file, `capacity` what the engine's host has, `disks` the folders whose file
-    systems are watched (the tasks' folder, the engine's root). At `disk_limit` percent of a disk, at
-    `memory_limit` percent of the memory, and with less than `disk_reserve` bytes free, nothing starts
-    (App Engine: Kubernetes taints a node at 90 % of its disk), until it is two percent below.
-    `on_event` hears of what is wrong with the ledger. `look` samples the host, at most every `every`
+    `ledger` is the shared file, `capacity` the resources of the engine's host, `disks` the folders whose
+    file systems are monitored (the tasks' folder, the engine's root). Nothing starts at `disk_limit`
+    percent of a disk, at `memory_limit` percent of the memory, or with less than `disk_reserve` bytes free
+    (App Engine: Kubernetes taints a node at 90 % of its disk). A pressure ends two percent below its limit.
+    `on_event` receives problems of the ledger. `sampler` samples the host, at most every `interval`
     seconds.
     """
 
@@ -78,7 +78,7 @@ class Admission:
         disk_limit: float = 90.0,
         memory_limit: float = 95.0,
         disk_reserve: int = 0,
-        on_event: EventCallback = _untold,
+        on_event: EventCallback = _ignore,
         sampler: Callable[[Sequence[Path]], HostSample] = sample_host,
         interval: float = 1.0,
     ) -> None:
@@ -86,166 +86,170 @@ class Admission:
         self._disks = tuple(disks)
         self._limits = Limits(disk_limit, memory_limit, disk_reserve)
         self._ledger = Ledger(ledger, lambda message: on_event("ledger-damaged", {"message": message}))
-        self._look = sampler
-        self._every = interval
-        self._seen: tuple[float, HostSample] | None = None
-        self._mine: dict[str, LedgerEntry] = {}  # both are changed only while the ledger is locked
-        self._gone: set[str] = set()  # given back while the ledger could not be written
+        self._sampler = sampler
+        self._interval = interval
+        self._sample: tuple[float, HostSample] | None = None
+        # these two change only while the ledger is locked
+        self._own_entries: dict[str, LedgerEntry] = {}
+        self._unreleased: set[str] = set()  # released while the ledger could not be written
 
-    def check(self, task_id: str, asked: Resources) -> None:
-        """Raise `AdmissionError`, with every resource of which this machine can never give enough."""
-        reasons.check_satisfiable(task_id, asked, self.capacity, self._host(), self._limits)
+    def check(self, task_id: str, requested: Resources) -> None:
+        """Raise `AdmissionError` if the task can never start, with every resource that is missing."""
+        reasons.check_satisfiable(task_id, requested, self.capacity, self._host(), self._limits)
 
     def acquire(
         self,
         task_id: str,
-        asked: Resources,
+        requested: Resources,
         *,
-        on_wait: EventCallback = _untold,
+        on_wait: EventCallback = _ignore,
         check_cancelled: Callable[[], None] = lambda: None,
     ) -> Reservation:
         """Block until the task may start.
 
-        `waiting` is told why it may not yet, and again whenever that changes. `check_cancelled` is
-        called before and at every wake, and ends the wait by raising. Raises `AdmissionError` when the
-        task can never start. Leaves nothing behind when it raises.
+        `on_wait` receives the reason for waiting, and each new reason. `check_cancelled` is called first
+        and at every wakeup, and ends the wait by raising. Raises `AdmissionError` if the task can never
+        start. If it raises, the task has no entry in the ledger.
         """
         try:
             check_cancelled()
-            self.check(task_id, asked)
-            if self._try(task_id, asked) is not None:
-                self._wait(task_id, asked, on_wait, check_cancelled)
+            self.check(task_id, requested)
+            if self._try(task_id, requested) is not None:
+                self._wait(task_id, requested, on_wait, check_cancelled)
             return Reservation(self, task_id)
         except BaseException:
-            self._give_back(task_id)
+            self._release(task_id)
             raise
 
-    def enqueue(self, task_id: str, asked: Resources) -> None:
-        """Take a place behind all others, which a later `acquire` of this process holds; never waits.
+    def enqueue(self, task_id: str, requested: Resources) -> None:
+        """Add the task at the end of the queue for a later `acquire()`. Does not wait.
 
-        For a caller whose threads begin in any order, but whose tasks must start in his.
+        For callers whose threads start in any order although their tasks must start in sequence.
         """
-        with self._table() as table:
-            if table.find_own(task_id) is None:
-                self._put(table, table.new_entry(task_id, asked))
+        with self._transaction() as txn:
+            if txn.find_own(task_id) is None:
+                self._put(txn, txn.new_entry(task_id, requested))
 
-    def adopt(self, task_id: str, asked: Resources) -> Reservation:
-        """Write down what a task already uses, whose container outlived its process. Never waits."""
-        with self._table() as table:
-            self._put(table, table.new_entry(task_id, asked).replace(admitted=True))
+    def adopt(self, task_id: str, requested: Resources) -> Reservation:
+        """Reserve the resources of a task that runs already, without waiting.
+
+        Its container has outlived the process that started it.
+        """
+        with self._transaction() as txn:
+            self._put(txn, txn.new_entry(task_id, requested).replace(admitted=True))
         return Reservation(self, task_id)
 
     def wake(self, task_id: str) -> None:
-        """Have a task that waits, in whatever process, look whether it was cancelled."""
+        """Make a waiting task of any process check whether it was cancelled."""
         from localrun.admission.wakeup import notify
 
         entry = self._ledger.read().get(task_id)
         notify([entry.wakeup] if entry else [])
 
     def snapshot(self) -> Snapshot:
-        """Who runs and who waits now."""
-        known = sorted(self._ledger.read().values(), key=lambda entry: entry.ticket)
+        """Return the running and the waiting tasks."""
+        entries = sorted(self._ledger.read().values(), key=lambda entry: entry.ticket)
         return Snapshot(
-            running=tuple(entry for entry in known if entry.admitted),
-            waiting=tuple(entry for entry in known if not entry.admitted),
+            running=tuple(entry for entry in entries if entry.admitted),
+            waiting=tuple(entry for entry in entries if not entry.admitted),
         )
 
     def _wait(
-        self, task_id: str, asked: Resources, waiting: EventCallback, check_cancelled: Callable[[], None]
+        self, task_id: str, requested: Resources, on_wait: EventCallback, check_cancelled: Callable[[], None]
     ) -> None:
         from localrun.admission.wakeup import Wakeup
 
-        said = ""
-        with Wakeup() as bell:
-            while (refusal := self._try(task_id, asked, bell.name)) is not None:
-                if refusal.reason != said:
-                    said = refusal.reason
-                    waiting(said, refusal.data)
+        reported = ""
+        with Wakeup() as wakeup:
+            while (refusal := self._try(task_id, requested, wakeup.name)) is not None:
+                if refusal.reason != reported:
+                    reported = refusal.reason
+                    on_wait(reported, refusal.data)
                 check_cancelled()
-                self._pause(bell.wait, check_cancelled, position=refusal.position)
+                self._pause(wakeup.wait, check_cancelled, position=refusal.position)
 
     def _pause(
         self, wait: Callable[[float], bool], check_cancelled: Callable[[], None], *, position: int
     ) -> None:
-        for _ in range(min(1 + position, _PATIENCE)):
-            rung = wait(self._every)
+        for _ in range(min(1 + position, _MAX_INTERVALS)):
+            signalled = wait(self._interval)
             check_cancelled()
-            if rung:
+            if signalled:
                 return
 
-    def _try(self, task_id: str, asked: Resources, bell: str = "") -> AdmissionRefusal | None:
-        """Start it if it may, take or keep its place in the line if not; and wake whom that concerns."""
+    def _try(self, task_id: str, requested: Resources, wakeup: str = "") -> AdmissionRefusal | None:
+        """Admit the task, or keep it in the queue and return why. Wakes other tasks that are affected."""
         host = self._host()
-        with self._table() as table:
-            entry = table.find_own(task_id) or table.new_entry(task_id, asked)
-            table.put(entry)
-            pressed = reasons.host_pressures(host, self._limits, _lasting(table))
-            line = schedule(table.entries.values(), self.capacity)
-            mine = next(place for place in line if place.entry.task_id == task_id)
-            refusal = reasons.find_refusal(mine, self.capacity, pressed)
-            self._put(table, entry.replace(**_outcome(refusal, bell)))
+        with self._transaction() as txn:
+            entry = txn.find_own(task_id) or txn.new_entry(task_id, requested)
+            txn.put(entry)
+            pressures = reasons.host_pressures(host, self._limits, _active_pressures(txn))
+            queue = schedule(txn.entries.values(), self.capacity)
+            own = next(waiting for waiting in queue if waiting.entry.task_id == task_id)
+            refusal = reasons.find_refusal(own, self.capacity, pressures)
+            self._put(txn, entry.replace(**_outcome(refusal, wakeup)))
             if refusal is None:
-                line = schedule(table.entries.values(), self.capacity)
-        if not pressed:
-            _ring(line, task_id, head=refusal is None)
+                queue = schedule(txn.entries.values(), self.capacity)
+        if not pressures:
+            _notify(queue, task_id, head=refusal is None)
         return refusal
 
-    def _give_back(self, task_id: str) -> None:
+    def _release(self, task_id: str) -> None:
         try:
-            with self._table() as table:
-                self._mine.pop(task_id, None)
-                table.remove(task_id)
-                line = schedule(table.entries.values(), self.capacity)
-        except AdmissionError:  # the next change takes it out, or the end of this process
-            self._mine.pop(task_id, None)
-            self._gone.add(task_id)
+            with self._transaction() as txn:
+                self._own_entries.pop(task_id, None)
+                txn.remove(task_id)
+                queue = schedule(txn.entries.values(), self.capacity)
+        except AdmissionError:  # the next transaction, or the end of this process, removes the entry
+            self._own_entries.pop(task_id, None)
+            self._unreleased.add(task_id)
         else:
-            _ring(line, task_id, head=True)
+            _notify(queue, task_id, head=True)
 
     @contextmanager
-    def _table(self) -> Iterator[LedgerTxn]:
-        """The ledger's table, in which what this process knows better is put right."""
-        with self._ledger.transaction() as table:
-            gone = frozenset(self._gone)
-            for task_id, entry in tuple(self._mine.items()):
-                table.entries.setdefault(task_id, entry)
-            for task_id in gone:
-                table.remove(task_id)
-            yield table
-        self._gone -= gone
+    def _transaction(self) -> Iterator[LedgerTxn]:
+        """Lock the ledger and restore what this process knows but the file does not."""
+        with self._ledger.transaction() as txn:
+            released = frozenset(self._unreleased)
+            for task_id, entry in tuple(self._own_entries.items()):
+                txn.entries.setdefault(task_id, entry)
+            for task_id in released:
+                txn.remove(task_id)
+            yield txn
+        self._unreleased -= released
 
-    def _put(self, table: LedgerTxn, entry: LedgerEntry) -> None:
-        table.put(entry)
-        self._mine[entry.task_id] = entry
-        self._gone.discard(entry.task_id)
+    def _put(self, txn: LedgerTxn, entry: LedgerEntry) -> None:
+        txn.put(entry)
+        self._own_entries[entry.task_id] = entry
+        self._unreleased.discard(entry.task_id)
 
     def _host(self) -> HostSample:
         now = time.monotonic()
-        if self._seen is None or now - self._seen[0] >= self._every:
-            self._seen = (now, self._look(self._disks))
-        return self._seen[1]
+        if self._sample is None or now - self._sample[0] >= self._interval:
+            self._sample = (now, self._sampler(self._disks))
+        return self._sample[1]
 
 
-def _outcome(refusal: AdmissionRefusal | None, bell: str) -> dict[str, Any]:
+def _outcome(refusal: AdmissionRefusal | None, wakeup: str) -> dict[str, Any]:
     if refusal is None:
         return {"admitted": True, "wakeup": "", "pressures": (), "reason": ""}
-    return {"wakeup": bell, "pressures": refusal.pressures, "reason": refusal.reason}
+    return {"wakeup": wakeup, "pressures": refusal.pressures, "reason": refusal.reason}
 
 
-def _lasting(table: LedgerTxn) -> frozenset[str]:
-    """The pressures for which somebody waits: they hold for all, until they are well below the limit."""
-    return frozenset(name for entry in table.entries.values() for name in entry.pressures)
+def _active_pressures(txn: LedgerTxn) -> frozenset[str]:
+    """Return the pressures that any task waits for: they hold for all tasks until well below the limit."""
+    return frozenset(name for entry in txn.entries.values() for name in entry.pressures)
 
 
-def _ring(line: Sequence[QueuePosition], task_id: str, *, head: bool) -> None:
-    """Wake those that may start now, and the first in the line when it may have become that."""
-    others = [place for place in line if place.entry.task_id != task_id]
-    bells = {place.entry.wakeup for place in others if place.can_start}
+def _notify(queue: Sequence[QueuePosition], task_id: str, *, head: bool) -> None:
+    """Wake the tasks that can start now, and the first in the queue if it may have changed (`head`)."""
+    others = [waiting for waiting in queue if waiting.entry.task_id != task_id]
+    names = {waiting.entry.wakeup for waiting in others if waiting.can_start}
     if head and others:
-        bells.add(others[0].entry.wakeup)
-    bells.discard("")
-    if bells:
+        names.add(others[0].entry.wakeup)
+    names.discard("")
+    if names:
         from localrun.admission.wakeup import notify
 
-        with suppress(OSError):  # they look by themselves too
-            notify(bells)
+        with suppress(OSError):  # they also poll
+            notify(names)

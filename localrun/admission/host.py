@@ -1,4 +1,4 @@
-"""What the machine is doing now: cpu, memory, and the disks that matter."""
+"""Samples of the host: CPU, memory and disks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 
 class Disk(NamedTuple):
-    """A file system, in bytes; `percent` of what an ordinary user may fill, as `df` shows it."""
+    """A file system, in bytes. `percent` is the share of the user-writable space, as in `df`."""
 
     used: int
     total: int
@@ -20,7 +20,7 @@ class Disk(NamedTuple):
 
 
 class HostSample(msgspec.Struct, frozen=True):
-    """One look at the host. Memory in bytes; disks by mount point; cpu since the sample before."""
+    """One sample of the host: memory in bytes, disks by mount point, CPU since the previous sample."""
 
     cpu_percent: float
     memory_total: int
@@ -29,16 +29,16 @@ class HostSample(msgspec.Struct, frozen=True):
 
     @property
     def memory_percent(self) -> float:
-        """How much of the memory is not available to new programs."""
+        """Percent of the memory that is not available to new programs."""
         return 100.0 * (self.memory_total - self.memory_available) / max(self.memory_total, 1)
 
 
 def sample_host(disks: Sequence[Path]) -> HostSample:
-    """Look at the host once, and at the file systems below `disks` (each once, however many paths).
+    """Sample the host and the file systems of `disks`, each file system once.
 
-    A path that is not there yet stands for the nearest folder above it that is.
+    A path that does not exist yet stands for its nearest existing parent.
     """
-    import psutil  # some milliseconds, which `localrun --version` need not pay
+    import psutil  # takes some milliseconds, which `localrun --version` does not need
 
     memory = psutil.virtual_memory()
     points = dict.fromkeys(mount_point(path) for path in disks)
@@ -51,10 +51,10 @@ def sample_host(disks: Sequence[Path]) -> HostSample:
 
 
 def mount_point(path: Path) -> str:
-    """Where the file system of `path` is mounted: what `df` calls it, and what people can clean up."""
+    """Return the mount point of the file system of `path`, as `df` shows it."""
     place = os.path.realpath(path)
     while not os.path.ismount(place):
-        place = os.path.dirname(place)  # noqa: PTH120 - a string in, a string out, at every look
+        place = os.path.dirname(place)  # noqa: PTH120 - strings, for speed in every sample
     return place
 
 

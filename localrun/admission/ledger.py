@@ -1,8 +1,8 @@
-"""The ledger: what is promised to whom, in one file that all localrun processes of a machine share.
+"""The ledger of reservations: one file that all localrun processes of a machine share.
 
-Every change is made under a lock, and the file is replaced as a whole. It is not forced to the disk:
-what it says is worth nothing after a reboot. The lock is `flock`, which the kernel lets go when its
-holder dies; `filelock` does the same but takes some 25 ms to import, a tenth of what a small task takes.
+Every change is made under a lock and replaces the whole file. It is not synced to the disk, since it is
+worthless after a reboot. The lock is `flock`, which the kernel releases when its holder dies. (`filelock`
+does the same but takes 25 ms to import, a tenth of the time of a small task.)
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from localrun.errors import AdmissionError, Cause
 from localrun.task.process import current_process, is_alive, is_foreign
 from localrun.task.record import Frozen, ProcessId, Resources, decoder
 
-_LARGEST = 16 * 1024**2  # bytes; some 40,000 entries: whatever is larger was not written by us
-_FOREIGN_LIFE = 7 * 24 * 3600.0  # seconds after which a process that cannot be looked at is forgotten
+_MAX_SIZE = 16 * 1024**2  # bytes; some 40,000 entries; localrun writes no larger file
+_FOREIGN_LIFETIME = 7 * 24 * 3600.0  # seconds until entries of processes that cannot be inspected expire
 
 
 class LedgerEntry(Frozen, frozen=True, kw_only=True, rename={"wakeup": "bell", "pressures": "pressed"}):
-    """A promise that was given (`admitted`), or somebody who waits for one. `since` in seconds since 1970."""
+    """A reservation (`admitted`) or a waiting task. `since` is in seconds since 1970."""
 
     task_id: str
     ticket: int
@@ -38,34 +38,34 @@ class LedgerEntry(Frozen, frozen=True, kw_only=True, rename={"wakeup": "bell", "
     cpus: Annotated[float, msgspec.Meta(ge=0)]
     memory: Annotated[int, msgspec.Meta(ge=0)]
     gpus: Annotated[int, msgspec.Meta(ge=0)]
-    wakeup: str = ""  # how to wake it: see `bell`
-    pressures: tuple[str, ...] = ()  # the pressures that it waits for
+    wakeup: str = ""  # the name of its `Wakeup`
+    pressures: tuple[str, ...] = ()  # the host pressures that it waits for
     reason: str = ""
 
 
 def machine_ledger_path(engine: str = "local") -> Path:
-    """Where the ledger of this machine is, the same for all of its users.
+    """Return the path of this machine's ledger, which all users share.
 
-    In memory, so that it is gone after a reboot and a full disk cannot stop it. `engine` tells machines
-    apart when the containers run elsewhere.
+    It is in memory: a reboot deletes it, and a full disk does not matter. `engine` distinguishes machines
+    when the containers run on a remote one.
     """
-    memory = Path("/dev/shm")  # noqa: S108 - the folder itself is checked when it is opened
+    memory = Path("/dev/shm")  # noqa: S108 - the folder is checked when it is opened
     base = memory if memory.is_dir() else Path("/tmp")  # noqa: S108
     name = "".join(letter if letter.isalnum() else "-" for letter in engine)[-80:]
     return base / "localrun-ledger" / f"{name}.json"
 
 
 class LedgerTxn:
-    """The entries, while they are being changed."""
+    """A transaction: the entries while the ledger is locked."""
 
     def __init__(self, entries: dict[str, LedgerEntry]) -> None:
         self.entries = entries
 
-    def new_entry(self, task_id: str, asked: Resources) -> LedgerEntry:
-        """An entry behind all others, not put in yet.
+    def new_entry(self, task_id: str, requested: Resources) -> LedgerEntry:
+        """Return a new entry at the end of the queue, which is not added yet.
 
-        Tickets come from the clock that all processes share, so that the order of arrival survives
-        even a ledger that has to be made anew.
+        Tickets come from the clock that all processes share, so the order of arrival survives even the
+        loss of the ledger.
         """
         last = max((entry.ticket for entry in self.entries.values()), default=0)
         return LedgerEntry(
@@ -74,75 +74,78 @@ class LedgerTxn:
             admitted=False,
             owner=current_process(),
             since=time.time(),
-            **asked.as_dict(),
+            **requested.as_dict(),
         )
 
     def put(self, entry: LedgerEntry) -> None:
-        """Write an entry down, in place of what its task had."""
+        """Add an entry, replacing that of the same task."""
         self.entries[entry.task_id] = entry
 
     def find_own(self, task_id: str) -> LedgerEntry | None:
-        """The entry of a task that this process carries."""
+        """Return the entry of a task that this process owns."""
         entry = self.entries.get(task_id)
         return entry if entry is not None and entry.owner == current_process() else None
 
     def remove(self, task_id: str) -> None:
-        """Forget an entry of this process; that of another one stays."""
+        """Remove the entry of a task if this process owns it."""
         if self.find_own(task_id):
             del self.entries[task_id]
 
 
 class Ledger:
-    """The file. Raises `AdmissionError` when it cannot be kept."""
+    """The ledger file. Raises `AdmissionError` if it cannot be read or written.
 
-    def __init__(self, path: Path, damaged: Callable[[str], None]) -> None:
+    `on_damaged` is called with a message if the file was corrupt.
+    """
+
+    def __init__(self, path: Path, on_damaged: Callable[[str], None]) -> None:
         self.path = path
-        self._damaged = damaged
-        # root and the members of the docker group share one machine; elsewhere a user's files are his own
+        self._on_damaged = on_damaged
+        # root and the members of the docker group share one ledger; any other ledger is private
         self._shared = path.parent == machine_ledger_path().parent
 
     @contextmanager
     def transaction(self) -> Iterator[LedgerTxn]:
-        """The table, for as long as nobody else can change it; entries of dead processes are gone."""
-        with self._told(), self._folder() as folder, self._locked(folder):
+        """Lock the ledger for changes. Entries of dead processes are removed first."""
+        with self._wrap_errors(), self._folder() as folder, self._locked(folder):
             before = self._read(folder)
-            table = LedgerTxn(_living(before))
-            yield table
-            if table.entries != before:
-                self._write(folder, table.entries)
+            txn = LedgerTxn(_live_entries(before))
+            yield txn
+            if txn.entries != before:
+                self._write(folder, txn.entries)
 
     def read(self) -> dict[str, LedgerEntry]:
-        """The entries of living processes, without keeping anybody from changing them."""
+        """Return the entries of live processes, without locking the ledger."""
         if not self.path.parent.is_dir():
             return {}
-        with self._told(), self._folder() as folder:
-            return _living(self._read(folder))
+        with self._wrap_errors(), self._folder() as folder:
+            return _live_entries(self._read(folder))
 
     def stale_entries(self) -> list[LedgerEntry]:
-        """The entries of processes that died, which the next change takes out."""
+        """Return the entries of dead processes, which the next transaction removes."""
         if not self.path.parent.is_dir():
             return []
-        with self._told(), self._folder() as folder:
+        with self._wrap_errors(), self._folder() as folder:
             found = self._read(folder)
-        living = _living(found)
-        return [entry for task_id, entry in found.items() if task_id not in living]
+        live = _live_entries(found)
+        return [entry for task_id, entry in found.items() if task_id not in live]
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _wrap_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             raise AdmissionError(
-                f"the ledger of reservations {self.path} cannot be kept: {error.strerror}",
-                remedy="free some space there" if full else f"make {self.path.parent} writable, or remove it",
+                f"cannot access the reservation file {self.path}: {error.strerror}",
+                remedy="free disk space there" if full else f"make {self.path.parent} writable, or delete it",
                 cause=Cause.DISK_UNAVAILABLE if full else Cause.INTERNAL,
                 path=str(self.path),
             ) from error
 
     @contextmanager
     def _folder(self) -> Iterator[int]:
-        """The folder, which is never a link: others may have made it in a place that all can write."""
+        """Open the folder. A link is refused: another user may have created it in a shared location."""
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
         try:
             folder = os.open(self.path.parent, flags)
@@ -170,16 +173,16 @@ class Ledger:
         except FileNotFoundError:
             return {}
         try:
-            return self._parse(os.read(stream, _LARGEST + 1) if _plain(stream) else b"")
+            return self._parse(os.read(stream, _MAX_SIZE + 1) if _is_regular(stream) else b"")
         finally:
             os.close(stream)
 
     def _parse(self, text: bytes) -> dict[str, LedgerEntry]:
-        """The entries; none when the file is damaged: every living process puts its own in again."""
+        """Return the entries; none if the file is corrupt, since each live process adds its own again."""
         try:
             found: dict[str, LedgerEntry] = decoder(dict[str, LedgerEntry]).decode(text)
         except (ValueError, RecursionError) as error:
-            self._damaged(f"the ledger {self.path} was damaged and is made anew: {error}")
+            self._on_damaged(f"the reservation file {self.path} was corrupt and is recreated: {error}")
             return {}
         return {task_id: entry for task_id, entry in found.items() if entry.task_id == task_id}
 
@@ -202,19 +205,19 @@ class Ledger:
         return stream
 
 
-def _plain(stream: int) -> bool:
+def _is_regular(stream: int) -> bool:
     return S_ISREG(os.fstat(stream).st_mode)
 
 
-def _living(entries: dict[str, LedgerEntry]) -> dict[str, LedgerEntry]:
+def _live_entries(entries: dict[str, LedgerEntry]) -> dict[str, LedgerEntry]:
     alive: dict[ProcessId, bool] = {}
     for entry in entries.values():
         if entry.owner not in alive:
             alive[entry.owner] = is_alive(entry.owner)
     return {
-        task_id: entry for task_id, entry in entries.items() if alive[entry.owner] and not _forgotten(entry)
+        task_id: entry for task_id, entry in entries.items() if alive[entry.owner] and not _is_expired(entry)
     }
 
 
-def _forgotten(entry: LedgerEntry) -> bool:
-    return is_foreign(entry.owner) and time.time() - entry.since > _FOREIGN_LIFE
+def _is_expired(entry: LedgerEntry) -> bool:
+    return is_foreign(entry.owner) and time.time() - entry.since > _FOREIGN_LIFETIME

@@ -1,9 +1,9 @@
-"""Who of those that wait may start, as pure functions of what is promised already.
+"""The queue: which waiting tasks may start, as pure functions of the ledger's entries.
 
-The rule: the oldest goes first. A later one may pass an earlier one that does not fit only if that
-cannot delay it, whatever ends when: of every resource that the later one takes, enough is free for the
-earlier one too. So a task that waits for the gpu lets others use the cpus that it does not need, and a
-task that waits for memory keeps the memory that is given back until it is enough.
+Tasks start in order of arrival. A later task may overtake an earlier one that does not fit only if this
+cannot delay the earlier one, in whatever order running tasks end: of each resource that the later task
+uses, enough must remain free for the earlier one. So a task that waits for a GPU lets others use the CPUs
+that it does not need, and a task that waits for memory keeps released memory until there is enough.
 """
 
 from __future__ import annotations
@@ -16,31 +16,28 @@ import msgspec
 from localrun.admission.ledger import LedgerEntry
 from localrun.task.record import Resources
 
-_HAIR = 1e-9  # ten times 0.1 cpu fit into one
+_EPSILON = 1e-9  # so that ten times 0.1 CPU fit into one
 
 
 class Amount(NamedTuple):
-    """Of each resource so much: cpus, memory in bytes, gpus."""
+    """An amount of each resource: CPUs, memory in bytes, GPUs."""
 
     cpu: float
     memory: float
     gpu: float
 
     def subtract(self, other: Amount) -> Amount:
-        """What is left when `other` is taken away."""
+        """Return what remains without `other`."""
         return Amount(self.cpu - other.cpu, self.memory - other.memory, self.gpu - other.gpu)
 
-    def shortages(self, asked: Amount) -> list[str]:
-        """The resources of which `asked` wants more than there is."""
-        return [
-            name
-            for name, mine, theirs in zip(self._fields, self, asked, strict=True)
-            if theirs > mine + _HAIR
-        ]
+    def shortages(self, requested: Amount) -> list[str]:
+        """Return the resources of which more is requested than there is."""
+        amounts = zip(self._fields, self, requested, strict=True)
+        return [name for name, available, needed in amounts if needed > available + _EPSILON]
 
 
 class Capacity(msgspec.Struct, frozen=True):
-    """What the engine's host has: cpus, memory in bytes, gpus."""
+    """What the engine's host has: CPUs, memory in bytes, GPUs."""
 
     cpus: float
     memory: int
@@ -48,63 +45,63 @@ class Capacity(msgspec.Struct, frozen=True):
 
     @property
     def amount(self) -> Amount:
-        """The same, to reckon with."""
+        """The capacity as an `Amount`."""
         return Amount(self.cpus, self.memory, self.gpus)
 
 
 class QueuePosition(NamedTuple):
-    """Where one that waits stands: what is free when its turn comes, and whom it must not pass."""
+    """A waiting task: what is free at its turn, and the earlier task that it must not overtake."""
 
     entry: LedgerEntry
     free: Amount
     blocked_by: LedgerEntry | None = None
-    position: int = 0  # in the line
+    position: int = 0  # in the queue, from 0
 
     @property
     def shortages(self) -> list[str]:
-        """The resources that it lacks."""
+        """The resources that are missing."""
         return self.free.shortages(requested_amount(self.entry))
 
     @property
     def can_start(self) -> bool:
-        """Whether it fits and delays nobody."""
-        return self.blocked_by is None and not self.shortages  # the second is the dearer one to find out
+        """Whether the task fits and delays no earlier one."""
+        return self.blocked_by is None and not self.shortages  # the cheap test first
 
 
-def requested_amount(what: LedgerEntry | Resources) -> Amount:
-    """What a task asks for, to reckon with."""
-    return Amount(what.cpus, what.memory, what.gpus)
+def requested_amount(request: LedgerEntry | Resources) -> Amount:
+    """Return the resources that a task requests, as an `Amount`."""
+    return Amount(request.cpus, request.memory, request.gpus)
 
 
 def schedule(entries: Iterable[LedgerEntry], capacity: Capacity) -> list[QueuePosition]:
-    """The places of all that wait, the oldest first."""
-    known = sorted(entries, key=lambda entry: entry.ticket)
+    """Return the positions of all waiting tasks, in order of arrival."""
+    ordered = sorted(entries, key=lambda entry: entry.ticket)
     free = capacity.amount
-    for entry in known:
+    for entry in ordered:
         if entry.admitted:
             free = free.subtract(requested_amount(entry))
-    places: list[QueuePosition] = []
-    stuck: list[tuple[LedgerEntry, Amount]] = []
-    for entry in known:
+    positions: list[QueuePosition] = []
+    blocked: list[tuple[LedgerEntry, Amount]] = []
+    for entry in ordered:
         if entry.admitted:
             continue
-        wants = requested_amount(entry)
-        behind = next((other for other, needs in stuck if _delays(wants, needs, free)), None)
-        places.append(QueuePosition(entry, free, behind, len(places)))
-        if places[-1].can_start:
-            free = free.subtract(wants)
+        requested = requested_amount(entry)
+        blocked_by = next((other for other, needs in blocked if _delays(requested, needs, free)), None)
+        positions.append(QueuePosition(entry, free, blocked_by, len(positions)))
+        if positions[-1].can_start:
+            free = free.subtract(requested)
         else:
-            stuck.append((entry, wants))
-    return places
+            blocked.append((entry, requested))
+    return positions
 
 
 def _delays(later: Amount, earlier: Amount, free: Amount) -> bool:
-    """Whether of something that the later one takes, too little is left for the earlier one.
+    """Return whether some resource that the later task uses is then too scarce for the earlier one.
 
-    Written out, since a line of hundreds is looked through at every change.
+    Unrolled for speed: each change checks a queue of possibly hundreds.
     """
     return (
-        (later.cpu > 0 and free.cpu - later.cpu + _HAIR < earlier.cpu)
-        or (later.memory > 0 and free.memory - later.memory + _HAIR < earlier.memory)
-        or (later.gpu > 0 and free.gpu - later.gpu + _HAIR < earlier.gpu)
+        (later.cpu > 0 and free.cpu - later.cpu + _EPSILON < earlier.cpu)
+        or (later.memory > 0 and free.memory - later.memory + _EPSILON < earlier.memory)
+        or (later.gpu > 0 and free.gpu - later.gpu + _EPSILON < earlier.gpu)
     )

@@ -1,4 +1,4 @@
-"""Why a task does not start now, or never will, in the words of Kubernetes and in numbers."""
+"""Why a task cannot start now, or ever, in Kubernetes' words and in numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from localrun.admission.queue import Amount, Capacity, QueuePosition, requested_
 from localrun.errors import AdmissionError, Cause, Problem
 from localrun.task.record import Resources, short_id
 
-_BACK = 2.0  # percent below its limit at which a pressure ends, so that it does not come and go
+_HYSTERESIS = 2.0  # a pressure ends this many percent below its limit
 
 _CAUSES = {
     "cpu": Cause.CPU_UNAVAILABLE,
@@ -22,7 +22,7 @@ _CAUSES = {
 
 
 class Limits(NamedTuple):
-    """Beyond these nothing starts: percent of the memory and of each disk, bytes free on each disk."""
+    """Limits for any start: percent of each disk and of the memory, and free bytes on each disk."""
 
     disk: float
     memory: float
@@ -30,7 +30,7 @@ class Limits(NamedTuple):
 
 
 class Pressure(NamedTuple):
-    """One thing that the host has too little of for anything to start."""
+    """A shortage on the host that blocks every start."""
 
     name: str
     reason: str
@@ -38,45 +38,45 @@ class Pressure(NamedTuple):
 
 
 class AdmissionRefusal(NamedTuple):
-    """Not now, and why. `pressed` names the pressures, which last until they are well below the limit."""
+    """Why a task cannot start now. `pressures` are names; they last until well below the limit."""
 
     reason: str
     data: dict[str, Any]
     pressures: tuple[str, ...]
-    position: int = 0  # in the line
+    position: int = 0  # in the queue
 
 
-def host_pressures(host: HostSample, limits: Limits, lasting: frozenset[str]) -> list[Pressure]:
-    """What the host is short of. `lasting` are those that were there before: they end later."""
-    found = [_memory_pressure(host, limits, lasting)]
+def host_pressures(host: HostSample, limits: Limits, active: frozenset[str]) -> list[Pressure]:
+    """Return the pressures on the host. Those in `active` already existed and end at a lower limit."""
+    found = [_memory_pressure(host, limits, active)]
     for point, disk in host.disks.items():
-        found.append(_disk_pressure(point, disk, limits, lasting))
+        found.append(_disk_pressure(point, disk, limits, active))
     return [pressure for pressure in found if pressure is not None]
 
 
 def find_refusal(
-    place: QueuePosition, capacity: Capacity, pressed: Sequence[Pressure]
+    waiting: QueuePosition, capacity: Capacity, pressures: Sequence[Pressure]
 ) -> AdmissionRefusal | None:
-    """Why this one cannot start now; None when it can."""
-    if place.can_start and not pressed:
+    """Return why a waiting task cannot start now; None if it can."""
+    if waiting.can_start and not pressures:
         return None
-    reasons = [pressure.reason for pressure in pressed]
-    data: dict[str, Any] = {"pressures": [pressure.data for pressure in pressed]}
-    if not place.can_start:
-        text, facts = _insufficient(place, capacity) if place.shortages else _behind(place)
+    reasons = [pressure.reason for pressure in pressures]
+    data: dict[str, Any] = {"pressures": [pressure.data for pressure in pressures]}
+    if not waiting.can_start:
+        text, facts = _insufficient(waiting, capacity) if waiting.shortages else _blocked(waiting)
         reasons.append(f"0/1 nodes are available: {text}")
         data |= facts
-    return AdmissionRefusal(
-        "; ".join(reasons), data, tuple(pressure.name for pressure in pressed), place.position
-    )
+    names = tuple(pressure.name for pressure in pressures)
+    return AdmissionRefusal("; ".join(reasons), data, names, waiting.position)
 
 
 def check_satisfiable(
-    task_id: str, wants: Resources, capacity: Capacity, host: HostSample, limits: Limits
+    task_id: str, resources: Resources, capacity: Capacity, host: HostSample, limits: Limits
 ) -> None:
-    """Raise `AdmissionError` with everything that this machine does not have, if there is any."""
-    short = capacity.amount.shortages(requested_amount(wants))
-    problems = [_beyond(name, requested_amount(wants), capacity.amount) for name in short]
+    """Raise `AdmissionError` if the task can never start, with every resource that is missing."""
+    requested = requested_amount(resources)
+    short = capacity.amount.shortages(requested)
+    problems = [_exceeds(name, requested, capacity.amount) for name in short]
     for point, disk in host.disks.items():
         if disk.free < limits.reserve:
             short.append("disk")
@@ -93,7 +93,7 @@ def check_satisfiable(
 
 
 def format_quantity(name: str, value: float, *, up: bool = False) -> str:
-    """`3.2Gi`, `512Mi`, `1.5`: what is free is rounded down, what is asked is rounded `up`."""
+    """Return e.g. `3.2Gi`, `512Mi` or `1.5`. Free amounts are rounded down, requested ones `up`."""
     if name != "memory":
         return f"{value:g}"
     for unit, size in (("Gi", 1024**3), ("Mi", 1024**2), ("Ki", 1024)):
@@ -103,87 +103,88 @@ def format_quantity(name: str, value: float, *, up: bool = False) -> str:
     return f"{value:.0f}"
 
 
-def _memory_pressure(host: HostSample, limits: Limits, lasting: frozenset[str]) -> Pressure | None:
+def _memory_pressure(host: HostSample, limits: Limits, active: frozenset[str]) -> Pressure | None:
     name = "memory-pressure"
     percent = host.memory_percent
-    if not _beyond_limit(percent, limits.memory, name in lasting):
+    if not _is_pressure(percent, limits.memory, name in active):
         return None
     total = format_quantity("memory", host.memory_total)
-    text = f"{name}: {_percent(percent, limits.memory)} of {total} in use"
+    text = f"{name}: {_format_percent(percent, limits.memory)} of {total} in use"
     data = {"pressure": name, "percent": percent, "limit": limits.memory, "available": host.memory_available}
-    return Pressure(name, text + _limit(percent, limits.memory), data)
+    return Pressure(name, text + _format_limit(percent, limits.memory), data)
 
 
-def _disk_pressure(point: str, disk: Disk, limits: Limits, lasting: frozenset[str]) -> Pressure | None:
+def _disk_pressure(point: str, disk: Disk, limits: Limits, active: frozenset[str]) -> Pressure | None:
     name = f"disk-pressure: {point}"
     data = {"pressure": "disk-pressure", "disk": point, "percent": disk.percent, "limit": limits.disk}
     if disk.free < limits.reserve:
         return Pressure(name, f"disk-pressure: {_full(point, disk, limits).message}", data)
-    if not _beyond_limit(disk.percent, limits.disk, name in lasting):
+    if not _is_pressure(disk.percent, limits.disk, name in active):
         return None
-    text = f"{name} is {_percent(disk.percent, limits.disk)} full"
-    return Pressure(name, text + _limit(disk.percent, limits.disk), data)
+    text = f"{name} is {_format_percent(disk.percent, limits.disk)} full"
+    return Pressure(name, text + _format_limit(disk.percent, limits.disk), data)
 
 
-def _beyond_limit(percent: float, limit: float, lasting: bool) -> bool:
-    return percent >= (limit - _BACK if lasting else limit)
+def _is_pressure(percent: float, limit: float, active: bool) -> bool:
+    return percent >= (limit - _HYSTERESIS if active else limit)
 
 
-def _percent(percent: float, limit: float) -> str:
-    shown = math.floor(percent)  # fewer events than with decimals, and never beyond a limit it is below
-    return f"{limit if shown < limit <= percent else shown:g} %"
+def _format_percent(percent: float, limit: float) -> str:
+    rounded = math.floor(percent)  # fewer events than with decimals; never shows an unreached limit
+    return f"{limit if rounded < limit <= percent else rounded:g} %"
 
 
-def _limit(percent: float, limit: float) -> str:
+def _format_limit(percent: float, limit: float) -> str:
     if percent >= limit:
         return f", limit {limit:g} %"
-    return f", limit {limit:g} %, tasks start again below {limit - _BACK:g} %"
+    return f", limit {limit:g} %, tasks resume below {limit - _HYSTERESIS:g} %"
 
 
-def _insufficient(place: QueuePosition, capacity: Capacity) -> tuple[str, dict[str, Any]]:
-    wants, total = requested_amount(place.entry)._asdict(), capacity.amount._asdict()
-    free = place.free._asdict()
+def _insufficient(waiting: QueuePosition, capacity: Capacity) -> tuple[str, dict[str, Any]]:
+    requested, total = requested_amount(waiting.entry)._asdict(), capacity.amount._asdict()
+    free = waiting.free._asdict()
     lacking = [
-        {"resource": name, "asked": wants[name], "free": max(free[name], 0), "total": total[name]}
-        for name in place.shortages
+        {"resource": name, "asked": requested[name], "free": max(free[name], 0), "total": total[name]}
+        for name in waiting.shortages
     ]
-    return ", ".join(f"1 Insufficient {_numbers(item)}" for item in lacking), {"insufficient": lacking}
+    text = ", ".join(f"1 Insufficient {_format_shortage(item)}" for item in lacking)
+    return text, {"insufficient": lacking}
 
 
-def _numbers(item: dict[str, Any]) -> str:
+def _format_shortage(item: dict[str, Any]) -> str:
     name = item["resource"]
-    wants, free, total = (
+    requested, free, total = (
         format_quantity(name, item[key], up=key == "asked") for key in ("asked", "free", "total")
     )
-    return f"{name} (asked {wants}, free {free} of {total})"
+    return f"{name} (requested {requested}, free {free} of {total})"
 
 
-def _behind(place: QueuePosition) -> tuple[str, dict[str, Any]]:
-    assert place.blocked_by is not None
-    earlier = place.blocked_by
-    needs = requested_amount(earlier)._asdict()
-    lacks = ", ".join(
-        f"{format_quantity(name, needs[name], up=True)} {name}"
-        for name in place.free.shortages(requested_amount(earlier))
+def _blocked(waiting: QueuePosition) -> tuple[str, dict[str, Any]]:
+    assert waiting.blocked_by is not None
+    earlier = waiting.blocked_by
+    amount = requested_amount(earlier)
+    shortages = ", ".join(
+        f"{format_quantity(name, amount._asdict()[name], up=True)} {name}"
+        for name in waiting.free.shortages(amount)
     )
-    wait = f" waits for {lacks} and" if lacks else ""
-    return f"1 task {short_id(earlier.task_id)}{wait} came earlier", {"behind": earlier.task_id}
+    waits = f" and waits for {shortages}" if shortages else ""
+    return f"task {short_id(earlier.task_id)} came first{waits}", {"behind": earlier.task_id}
 
 
-def _beyond(name: str, wants: Amount, total: Amount) -> Problem:
-    want, has = wants._asdict()[name], total._asdict()[name]
-    if name == "gpu" and not has:
+def _exceeds(name: str, requested: Amount, total: Amount) -> Problem:
+    wanted, available = requested._asdict()[name], total._asdict()[name]
+    if name == "gpu" and not available:
         return Problem(
             "resources.gpus",
-            f"asked {want:g} gpu, the engine on this machine has none",
-            "run it without: `--gpus 0`",
+            f"requested {wanted:g} GPU, but the engine on this machine has none",
+            "run without a GPU: `--gpus 0`",
         )
-    noun = {"cpu": "cpus", "gpu": "gpus"}.get(name, name)
-    shown, of = format_quantity(name, has), " of" if name == "memory" else ""
+    option, noun = {"cpu": ("cpus", "CPUs"), "gpu": ("gpus", "GPUs")}.get(name, (name, f"of {name}"))
+    most = format_quantity(name, available)
     return Problem(
-        f"resources.{noun}",
-        f"asked {format_quantity(name, want, up=True)}{of} {noun}, this machine has {shown}",
-        f"ask for less: `--{noun} {shown}`, or correct the descriptor",
+        f"resources.{option}",
+        f"requested {format_quantity(name, wanted, up=True)} {noun}, but this machine has {most}",
+        f"request less with `--{option} {most}` or in the descriptor",
     )
 
 
@@ -191,6 +192,6 @@ def _full(point: str, disk: Disk, limits: Limits) -> Problem:
     free, reserve = format_quantity("memory", disk.free), format_quantity("memory", limits.reserve)
     return Problem(
         f"disk {point}",
-        f"{point} has {free} free, {reserve} must stay free",
-        "free some space there, or set LOCALRUN_DISK_RESERVE to less",
+        f"{point} has {free} free, but {reserve} must stay free",
+        "free disk space there, or lower LOCALRUN_DISK_RESERVE",
     )

@@ -1,7 +1,7 @@
-"""How one process wakes another that waits: a datagram to a socket without a place on the disk.
+"""Wakeups between processes: datagrams to abstract Unix sockets.
 
-The name lives in Linux' abstract namespace: it vanishes with its process, so one that dies leaves
-nothing. Whoever cannot be reached (another container's network) is not lost: all look by themselves too.
+An abstract socket name disappears with its process, so a crash leaves nothing behind. A process that
+cannot be reached (e.g. in the network of another container) still polls.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NAME = re.compile(r"localrun-[0-9]{1,10}-[0-9a-f]{32}")
 
 
 class Wakeup:
-    """Rung by others; waited for by one. A ring that comes before the wait is not lost."""
+    """A wakeup signal with many senders and one receiver. Signals sent before `wait()` are kept."""
 
     def __init__(self) -> None:
         self.name = f"localrun-{os.getpid()}-{uuid.uuid4().hex}"
@@ -36,28 +36,28 @@ class Wakeup:
         self._socket.close()
 
     def wait(self, seconds: float) -> bool:
-        """Block until it is rung, at most so long; whether it was."""
+        """Block until a signal arrives, for at most `seconds`. Return whether one did."""
         poll = select.poll()  # not select(): a server may have more than 1024 files open
         poll.register(self._socket, select.POLLIN)
-        rung = bool(poll.poll(seconds * 1000))
+        signalled = bool(poll.poll(seconds * 1000))
         with suppress(BlockingIOError):
             while self._socket.recv(16):
-                rung = True
-        return rung
+                signalled = True
+        return signalled
 
 
 def notify(names: Iterable[str]) -> None:
-    """Wake each of these; whoever is gone, or has rings waiting already, needs none.
+    """Signal these wakeups. Receivers that have exited or are already signalled are skipped.
 
-    Names come from a file that others can write: only those of the form that `Wakeup` makes are used.
+    The names come from a file that other users can write. Only names that `Wakeup` creates are used.
     """
-    known = [name for name in names if _NAME.fullmatch(name)]
-    if not known:
+    valid = [name for name in names if _NAME.fullmatch(name)]
+    if not valid:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as ringer:
-        for name in known:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
+        for name in valid:
             with suppress(OSError):
-                ringer.sendto(b"!", _address(name))
+                sender.sendto(b"!", _address(name))
 
 
 def _address(name: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The gate: over-commits never, starves nobody, wakes at once, leaves nothing behind."""
+"""Admission: no over-commit, no starvation, prompt wakeups, no leftovers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from localrun.task.record import Resources
 GI = 1024**3
 MACHINE = Capacity(cpus=8, memory=int(23.5 * GI), gpus=1)
 HALF = Resources(memory=12 * GI)
-NEVER = 1000.0  # seconds between looks: whoever wakes was woken
+NEVER = 1000.0  # seconds between polls: any wakeup was a signal
 
 CHILD = """
 import sys
@@ -30,8 +30,8 @@ from localrun.admission import Admission, Capacity
 from localrun.task.record import Resources
 
 admission = Admission(Path(sys.argv[1]), Capacity(8, int(23.5 * 1024**3)), [], interval=float(sys.argv[3]))
-said = lambda reason, data: print(reason, flush=True)
-with admission.acquire(sys.argv[2], Resources(memory=12 * 1024**3), on_wait=said):
+report = lambda reason, data: print(reason, flush=True)
+with admission.acquire(sys.argv[2], Resources(memory=12 * 1024**3), on_wait=report):
     print("started", flush=True)
     sys.stdin.read()
 print("ended", flush=True)
@@ -157,7 +157,7 @@ def test_memory_that_is_promised_is_not_there_for_another(
     first = gate.acquire("a", HALF)
     second = Waiter(threads, gate, "b", HALF)
     assert second.reason() == (
-        "0/1 nodes are available: 1 Insufficient memory (asked 12Gi, free 11.5Gi of 23.5Gi)"
+        "0/1 nodes are available: 1 Insufficient memory (requested 12Gi, free 11.5Gi of 23.5Gi)"
     )
     assert waiting(gate) == ["b"]
     first.release()
@@ -181,7 +181,7 @@ def test_a_big_task_is_not_starved_by_small_ones(gate: Admission, threads: Threa
     big = Waiter(threads, gate, "big", Resources(memory=20 * GI))
     big.reason()
     later = Waiter(threads, gate, "later", Resources(memory=GI))
-    assert later.reason() == ("0/1 nodes are available: 1 task big waits for 20Gi memory and came earlier")
+    assert later.reason() == ("0/1 nodes are available: task big came first and waits for 20Gi memory")
     for reservation in small:
         reservation.release()
     with big.result.result(timeout=10):
@@ -227,7 +227,7 @@ def test_one_that_is_cancelled_before_it_begins_is_never_in_the_ledger(gate: Adm
 
 def test_what_can_never_fit_is_refused_and_not_queued(gate: Admission) -> None:
     for refuse in (gate.check, gate.acquire):
-        with pytest.raises(AdmissionError, match=r"asked 64Gi of memory, this machine has 23\.5Gi"):
+        with pytest.raises(AdmissionError, match=r"requested 64Gi of memory, but this machine has 23\.5Gi"):
             refuse("a", Resources(memory=64 * GI))
     assert gate.snapshot() == ((), ())
 
@@ -240,7 +240,7 @@ def test_disk_pressure_holds_tasks_up_until_it_is_well_below_the_limit(
     waiter = Waiter(threads, gate, "a", HALF)
     assert waiter.reason() == "disk-pressure: / is 93 % full, limit 90 %"
     host.disk = 89.0
-    assert waiter.reason() == "disk-pressure: / is 89 % full, limit 90 %, tasks start again below 88 %"
+    assert waiter.reason() == "disk-pressure: / is 89 % full, limit 90 %, tasks resume below 88 %"
     host.disk = 87.0
     waiter.result.result(timeout=10).release()
 

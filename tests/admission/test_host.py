@@ -1,4 +1,4 @@
-"""Host samples: the real machine, each file system once."""
+"""Samples of the host: the real machine, each file system once."""
 
 from __future__ import annotations
 

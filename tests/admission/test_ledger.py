@@ -1,4 +1,4 @@
-"""The ledger: shared, whole, and free of the dead."""
+"""The ledger: shared between processes, replaced atomically, without entries of dead processes."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_damaged_ledger_is_made_anew_and_said_so(ledger: Ledger, damages: list
     ledger.path.write_bytes(text)
     entry = add(ledger, "b")
     assert ledger.read() == {"b": entry}
-    assert "was damaged" in damages[0]
+    assert "was corrupt" in damages[0]
 
 
 def test_an_entry_under_the_name_of_another_is_not_believed(ledger: Ledger) -> None:
@@ -106,7 +106,7 @@ def test_a_pipe_in_place_of_the_ledger_does_not_block(ledger: Ledger) -> None:
 def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path, damages: list[str]) -> None:
     (tmp_path / "victim").mkdir()
     (tmp_path / "link").symlink_to("victim")
-    with pytest.raises(AdmissionError, match=r"ledger of reservations .* cannot be kept"):
+    with pytest.raises(AdmissionError, match=r"cannot access the reservation file .*"):
         add(Ledger(tmp_path / "link" / "ledger.json", damages.append), "a")
     assert list((tmp_path / "victim").iterdir()) == []
 

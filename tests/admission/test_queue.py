@@ -1,4 +1,4 @@
-"""Fairness: the oldest goes first, and whoever passes it cannot delay it."""
+"""The queue: first come, first served; overtaking never delays an earlier task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reasons: why not now, why never, in the words of Kubernetes and in numbers."""
+"""Reasons for waiting and for refusals, in Kubernetes' words and in numbers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def test_too_little_memory_is_said_as_kubernetes_says_it() -> None:
     line = schedule([entry("old", 1, 20.25, admitted=True), entry("new", 2, 8)], MACHINE)
     found = find_refusal(line[0], MACHINE, [])
     assert found is not None
-    assert found.reason == "0/1 nodes are available: 1 Insufficient memory (asked 8Gi, free 3.2Gi of 23.5Gi)"
+    assert (
+        found.reason == "0/1 nodes are available: 1 Insufficient memory (requested 8Gi, free 3.2Gi of 23.5Gi)"
+    )
     assert found.data["insufficient"][0]["asked"] == 8 * GI
 
 
@@ -53,8 +55,8 @@ def test_every_resource_that_is_short_is_named() -> None:
     found = find_refusal(line[0], MACHINE, [])
     assert found is not None
     assert found.reason == (
-        "0/1 nodes are available: 1 Insufficient cpu (asked 4, free 1.5 of 8),"
-        " 1 Insufficient memory (asked 8Gi, free 3.5Gi of 23.5Gi)"
+        "0/1 nodes are available: 1 Insufficient cpu (requested 4, free 1.5 of 8),"
+        " 1 Insufficient memory (requested 8Gi, free 3.5Gi of 23.5Gi)"
     )
 
 
@@ -64,7 +66,7 @@ def test_one_behind_another_is_told_behind_whom() -> None:
     )
     found = find_refusal(line[1], MACHINE, [])
     assert found is not None
-    assert found.reason == "0/1 nodes are available: 1 task 01234567 waits for 16Gi memory and came earlier"
+    assert found.reason == "0/1 nodes are available: task 01234567 came first and waits for 16Gi memory"
     assert found.data["behind"] == "0123456789"
 
 
@@ -79,7 +81,7 @@ def test_a_disk_at_the_limit_is_a_pressure() -> None:
 def test_a_pressure_ends_two_percent_below_its_limit() -> None:
     lasting = frozenset({"disk-pressure: /"})
     assert [found.reason for found in host_pressures(host(disk=89.9), LIMITS, lasting)] == [
-        "disk-pressure: / is 89 % full, limit 90 %, tasks start again below 88 %"
+        "disk-pressure: / is 89 % full, limit 90 %, tasks resume below 88 %"
     ]
     assert host_pressures(host(disk=87.9), LIMITS, lasting) == []
 
@@ -92,7 +94,7 @@ def test_memory_in_use_is_a_pressure() -> None:
 
 def test_a_disk_with_too_few_bytes_is_a_pressure_at_any_percent() -> None:
     found = host_pressures(host(disk=10.0, free=1024**2), LIMITS, frozenset())
-    assert [one.reason for one in found] == ["disk-pressure: / has 1Mi free, 256Mi must stay free"]
+    assert [one.reason for one in found] == ["disk-pressure: / has 1Mi free, but 256Mi must stay free"]
 
 
 def test_a_pressure_and_a_lack_are_both_said() -> None:
@@ -101,7 +103,7 @@ def test_a_pressure_and_a_lack_are_both_said() -> None:
     assert found is not None
     assert found.reason == (
         "disk-pressure: / is 93 % full, limit 90 %;"
-        " 0/1 nodes are available: 1 Insufficient memory (asked 24Gi, free 23.5Gi of 23.5Gi)"
+        " 0/1 nodes are available: 1 Insufficient memory (requested 24Gi, free 23.5Gi of 23.5Gi)"
     )
     assert found.pressures == ("disk-pressure: /",)
 
@@ -109,7 +111,7 @@ def test_a_pressure_and_a_lack_are_both_said() -> None:
 def test_more_memory_than_the_machine_has_is_refused_with_the_remedy() -> None:
     with pytest.raises(AdmissionError) as caught:
         check_satisfiable("t", Resources(memory=64 * GI), MACHINE, host(), LIMITS)
-    assert caught.value.message == "asked 64Gi of memory, this machine has 23.5Gi"
+    assert caught.value.message == "requested 64Gi of memory, but this machine has 23.5Gi"
     assert "--memory 23.5Gi" in caught.value.remedy
     assert caught.value.cause is Cause.MEMORY_UNAVAILABLE
     assert caught.value.fault is Fault.HOST
@@ -118,8 +120,12 @@ def test_more_memory_than_the_machine_has_is_refused_with_the_remedy() -> None:
 @pytest.mark.parametrize(
     ("asked", "cause", "words"),
     [
-        (Resources(cpus=9), Cause.CPU_UNAVAILABLE, "asked 9 cpus, this machine has 8"),
-        (Resources(gpus=1), Cause.GPU_UNAVAILABLE, "asked 1 gpu, the engine on this machine has none"),
+        (Resources(cpus=9), Cause.CPU_UNAVAILABLE, "requested 9 CPUs, but this machine has 8"),
+        (
+            Resources(gpus=1),
+            Cause.GPU_UNAVAILABLE,
+            "requested 1 GPU, but the engine on this machine has none",
+        ),
     ],
 )
 def test_each_resource_has_its_own_cause(asked: Resources, cause: Cause, words: str) -> None:
@@ -135,7 +141,7 @@ def test_a_gpu_that_is_not_there_can_be_done_without() -> None:
 
 
 def test_a_disk_without_its_reserve_is_refused() -> None:
-    with pytest.raises(AdmissionError, match="/ has 1Mi free, 256Mi must stay free") as caught:
+    with pytest.raises(AdmissionError, match="/ has 1Mi free, but 256Mi must stay free") as caught:
         check_satisfiable("t", Resources(), MACHINE, host(free=1024**2), LIMITS)
     assert caught.value.cause is Cause.DISK_UNAVAILABLE
 

@@ -1,4 +1,4 @@
-"""Bells: heard at once, never lost, and no trace of them on the disk."""
+"""Wakeups: immediate, never lost, without files."""
 
 from __future__ import annotations
 

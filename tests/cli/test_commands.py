@@ -105,7 +105,7 @@ def test_status_tells_where_why_and_how_long(localrun: Command) -> None:
 
 
 def test_status_says_what_a_task_waits_for(localrun: Command) -> None:
-    words = "0/1 nodes are available: 1 Insufficient cpu (asked 2, free 0 of 2)"
+    words = "0/1 nodes are available: 1 Insufficient cpu (requested 2, free 0 of 2)"
     workspace = TaskStore(localrun.folder / "home").create()
     task = ActiveTask(TaskRecord(id=workspace.id, bundle="b", message=words), workspace)
     task.create()

@@ -255,7 +255,7 @@ def test_secrets_of_the_environment_the_command_and_the_message_are_hidden(works
 
 
 def test_waiting_is_counted_with_its_numbers(workspace: Workspace) -> None:
-    words = "0/1 nodes are available: 1 Insufficient memory (asked 3 GiB, free 1 GiB of 4 GiB)"
+    words = "0/1 nodes are available: 1 Insufficient memory (requested 3 GiB, free 1 GiB of 4 GiB)"
     for moment in (100.0, 130.0, 160.0):
         workspace.append_event(Event("note", workspace.id, words, {"waiting": True}, moment))
     record = record_of(workspace, state=_S.QUEUING, history=[(_S.CREATED, 99.0), (_S.QUEUING, 100.0)])

@@ -126,7 +126,7 @@ def test_each_refusal_has_its_exit_code_and_says_what_is_wrong(
 
 
 def test_a_reason_that_is_the_only_one_is_told_once(localrun: Command) -> None:
-    assert localrun.run("--gpus", "1").err.count("asked 1 gpu") == 1
+    assert localrun.run("--gpus", "1").err.count("requested 1 GPU") == 1
 
 
 def test_a_bundle_that_is_not_there_is_the_bundles_fault(localrun: Command) -> None:

@@ -142,7 +142,7 @@ RESOURCES = [
     Row(
         Cause.CPU_UNAVAILABLE,
         "more CPUs than the machine has",
-        ("asked 999 cpus, this machine has ",),
+        ("requested 999 CPUs, but this machine has ",),
         "`--cpus ",
         script="true",
         more=("--cpus", "999"),
@@ -150,7 +150,7 @@ RESOURCES = [
     Row(
         Cause.MEMORY_UNAVAILABLE,
         "more memory than the machine has",
-        ("asked 921600Gi of memory, this machine has ",),
+        ("requested 921600Gi of memory, but this machine has ",),
         "`--memory ",
         script="true",
         more=("--memory", "900Ti"),
@@ -158,7 +158,7 @@ RESOURCES = [
     Row(
         Cause.GPU_UNAVAILABLE,
         "a GPU on a machine without one",
-        ("asked 1 gpu, the engine on this machine has none",),
+        ("requested 1 GPU, but the engine on this machine has none",),
         "--gpus 0",
         script="true",
         more=("--gpus", "1"),
@@ -166,7 +166,7 @@ RESOURCES = [
     Row(
         Cause.CPU_UNAVAILABLE,
         "multiple missing resources",
-        ("999 cpus", "921600Gi of memory", "1 gpu"),
+        ("999 CPUs", "921600Gi of memory", "1 GPU"),
         "--gpus 0",
         script="true",
         more=("--cpus", "999", "--memory", "900Ti", "--gpus", "1"),
@@ -174,8 +174,8 @@ RESOURCES = [
     Row(
         Cause.DISK_UNAVAILABLE,
         "less free disk space than the reserve",
-        ("free, 931322Gi must stay free",),
-        "free some space there",
+        ("free, but 931322Gi must stay free",),
+        "free disk space there",
         script="true",
         env={"LOCALRUN_DISK_RESERVE": str(10**15)},
     ),

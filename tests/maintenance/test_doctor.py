@@ -293,7 +293,7 @@ def test_entries_of_dead_processes_and_a_damaged_ledger_are_told(settings: Setti
     path = tmp_path / "ledger" / "l.json"
     path.parent.mkdir()
     path.write_text("{")
-    assert "was damaged" in by_name(folders.check_folders(settings, path))["ledger"].message
+    assert "was corrupt" in by_name(folders.check_folders(settings, path))["ledger"].message
     entry = {"task_id": "t", "ticket": 1, "admitted": True, "since": 1.0, "cpus": 1.0, "memory": 1, "gpus": 0}
     from localrun.admission import LedgerEntry
 

@@ -166,7 +166,7 @@ def test_a_task_that_waits_says_why_in_numbers(tmp_path: Path) -> None:
         for task in (first, second):
             env.app.manager.wait(task)
     assert record.state is TaskState.QUEUING
-    assert record.message == "0/1 nodes are available: 1 Insufficient cpu (asked 1, free 0 of 8)"
+    assert record.message == "0/1 nodes are available: 1 Insufficient cpu (requested 1, free 0 of 8)"
 
 
 def test_a_task_that_waits_for_admission_can_be_killed_at_once(tmp_path: Path) -> None:
