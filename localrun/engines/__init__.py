@@ -1,1 +1,1 @@
-"""Whatever runs containers, behind one protocol."""
+"""Container engines behind one protocol."""

@@ -1,15 +1,14 @@
-"""The engine seam: a dozen verbs, and the data that passes through them.
+"""The engine protocol, and the data that its methods exchange.
 
-The contract, which `tests/engines/test_contract.py` runs over every engine:
+The contract, which `tests/engines/test_contract.py` checks for every engine:
 
-1. A handle is a string that can be written to disk; any process can go on with it.
-2. `stop` and `remove` are idempotent: a container that is already stopped or gone is no error.
-3. `wait` blocks without polling and gives the same `Exit` however often, and from wherever, it is called.
-4. `create` raises `MountUnavailable` when the engine does not see a path that is to be mounted, and
-   leaves nothing behind.
-5. Every error is a `LocalrunError`: `EngineUnreachable` when nothing answers, `ContainerGone` when the
-   handle is unknown, `ImageError` when it is the image, `EngineError` for the rest.
-6. What differs between engines is data in `EngineInfo`, never the name of the engine.
+1. A handle is a string that can be saved and used by any process.
+2. `stop` and `remove` are idempotent: a stopped or removed container is not an error.
+3. `wait` blocks without polling. Every call returns the same `Exit`, in any process.
+4. `create` raises `MountUnavailable` if the engine cannot see a path to mount, and leaves nothing behind.
+5. Every error is a `LocalrunError`: `EngineUnreachable` if there is no answer, `ContainerGone` if the
+   handle is unknown, `ImageError` for image problems, `EngineError` for the rest.
+6. Differences between engines are data in `EngineInfo`. No caller checks the engine's name.
 """
 
 from __future__ import annotations
@@ -23,29 +22,29 @@ import msgspec
 Handle = str
 StreamName = Literal["stdout", "stderr"]
 
-# (what, bytes done, bytes in total or None): called as a long operation moves on; may raise to end it
+# (description, bytes done, bytes in total or None): called during a long operation; may raise to end it
 Progress = Callable[[str, int, int | None], None]
 
-# in a folder that is built: of no use to a program, and different at every run; left out wherever they are,
-# unless `.dockerignore` asks for them
+# not sent to a build unless `.dockerignore` includes them: programs do not need them, and they change
 DEFAULT_IGNORES = ("**/.git", "**/.localrun")
 
 
 def no_progress(what: str, done: int, total: int | None) -> None:
-    """A listener for callers that do not care."""
+    """Ignore the progress (default callback)."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True):
-    """What an engine is and has. `memory` in bytes; `root` is its data folder (on its own host).
+    """Version, resources and abilities of an engine.
 
-    `unheld` names the limits that its kernel does not hold tasks to: `memory`, `swap`, `pids`, `cpu`.
-    `clock` is how far its clock was ahead of ours when it was asked, in seconds.
+    `memory` is in bytes. `root` is the engine's data folder on its own host. `unenforced` lists the limits
+    that the engine's kernel ignores: `memory`, `swap`, `pids`, `cpu`. `clock_offset` is how many seconds the
+    engine's clock was ahead of this machine's.
     """
 
     name: str
     version: str
     os: str
-    architecture: str  # in the words of OCI images: amd64, arm64, ...
+    architecture: str  # as in OCI images: amd64, arm64, ...
     cpus: int
     memory: int
     root: str
@@ -54,13 +53,13 @@ class EngineInfo(msgspec.Struct, frozen=True):
     address: str = ""
     api: str = ""
     storage: str = ""
-    cgroups: str = ""  # the version of the kernel's interface for limits
+    cgroups: str = ""  # the cgroup version: 1 or 2
     unenforced: tuple[str, ...] = ()
     clock_offset: float = 0.0
 
 
 class EngineImage(msgspec.Struct, frozen=True):
-    """An image that the engine has. `size` in bytes."""
+    """An image of the engine. `size` is in bytes."""
 
     id: str
     os: str
@@ -75,7 +74,7 @@ class EngineImage(msgspec.Struct, frozen=True):
 
 
 class Mount(msgspec.Struct, frozen=True):
-    """A host path at a place in the container."""
+    """A host path mounted at a path of the container."""
 
     source: Path
     target: str
@@ -83,11 +82,11 @@ class Mount(msgspec.Struct, frozen=True):
 
 
 class ContainerSpec(msgspec.Struct, frozen=True):
-    """What to create. `memory` in bytes (swap is included in it, so there is none beside it).
+    """A container to create.
 
-    `folders` are places that must be there and be writable by any user, empty, without a host path:
-    they serve an engine whose files are not ours. `entrypoint` and `command` stand for the image's own
-    when None.
+    `memory` is in bytes and includes swap, so the container has no swap. `folders` are empty folders that any
+    user can write, without a host path: a remote engine uses them instead of mounts. If `entrypoint` or
+    `command` is None, the image's own is used.
     """
 
     image: str
@@ -104,15 +103,15 @@ class ContainerSpec(msgspec.Struct, frozen=True):
     gpus: int = 0
     network: bool = False
     hardened: bool = False
-    hostname: str = ""  # none: the engine's own choice
-    hosts_file: Path | None = None  # mounted at /etc/hosts where the engine writes none of its own
+    hostname: str = ""  # empty: the engine chooses
+    hosts_file: Path | None = None  # mounted at /etc/hosts if the engine does not write one
 
 
 class Exit(msgspec.Struct, frozen=True):
-    """How a container ended. Times are seconds since 1970, by the engine's clock.
+    """The exit of a container. Times are seconds since 1970, by the engine's clock.
 
-    `oom_killed` is the kernel's or the engine's word; its absence proves nothing. `error` is what the
-    engine says when the program could not be started at all.
+    `oom_killed` is reported by the kernel or the engine; False proves nothing. `error` is the engine's
+    message if the program could not be started.
     """
 
     code: int
@@ -123,10 +122,10 @@ class Exit(msgspec.Struct, frozen=True):
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """What a running container uses now: cpu seconds since its start, memory in bytes.
+    """Current resource usage of a running container: CPU seconds since its start, memory in bytes.
 
-    `memory` is what the kernel cannot drop when it is short of it; `memory_peak` its own highest mark since
-    the start, if it keeps one, where the cached content of files counts too.
+    `memory` is memory that the kernel cannot reclaim. `memory_peak` is the kernel's own maximum since the
+    start, including cached files, or None if the kernel does not record it.
     """
 
     cpu_seconds: float
@@ -138,7 +137,7 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class ContainerSummary(msgspec.Struct, frozen=True):
-    """A container that carries our labels; `started` holds also when it has ended since."""
+    """A container in a list. `started` is also True for one that has ended."""
 
     handle: Handle
     labels: Mapping[str, str]
@@ -147,25 +146,25 @@ class ContainerSummary(msgspec.Struct, frozen=True):
 
 
 class Engine(Protocol):
-    """Whatever runs containers. Safe to use from several threads at once."""
+    """A container engine. Thread-safe."""
 
     def info(self) -> EngineInfo:
-        """Say what the engine is; asked once and remembered."""
+        """Return the engine's properties, which are queried once and cached."""
 
     def find_image(self, reference: str) -> EngineImage | None:
-        """Look up an image by id, name or digest; None when the engine has it not."""
+        """Return an image by id, name or digest, or None if the engine does not have it."""
 
     def load_image(self, archive: Iterable[bytes]) -> str:
-        """Load a docker-save archive from a stream of chunks; the id of its one image."""
+        """Load a `docker save` archive from a stream of chunks and return the id of its only image."""
 
     def save_image(self, image: str) -> Iterator[bytes]:
-        """The image as a docker-save archive, in a stream of chunks.
+        """Yield the image as a `docker save` archive in chunks.
 
-        Raises `ImageError` with cause IMAGE_MISSING, at the latest when the first chunk is asked for.
+        Raises `ImageError` with cause IMAGE_MISSING, at the latest when the first chunk is read.
         """
 
     def pull_image(self, reference: str, progress: Progress = no_progress) -> EngineImage:
-        """Fetch an image from its registry. Raises `ImageError` with cause IMAGE_PULL_FAILED."""
+        """Pull an image from its registry. Raises `ImageError` with cause IMAGE_PULL_FAILED."""
 
     def build_image(
         self,
@@ -177,61 +176,62 @@ class Engine(Protocol):
         build_args: Mapping[str, str],
         progress: Progress = no_progress,
     ) -> EngineImage:
-        """Build a folder and call the result `name`. Raises `ImageError` with IMAGE_BUILD_FAILED.
+        """Build a folder and tag the image `name`. Raises `ImageError` with IMAGE_BUILD_FAILED.
 
         A failed build leaves no image behind.
         """
 
     def tag_image(self, image: str, name: str) -> None:
-        """Give an image another name."""
+        """Add a name to an image."""
 
     def remove_image(self, name: str) -> None:
-        """Take a name away, and the image when that was its last one; no error when it is gone."""
+        """Remove a name, and the image if that was its last one; do nothing if it does not exist."""
 
     def images(self, labels: Mapping[str, str]) -> list[EngineImage]:
-        """Every image that carries all of these labels (value "": any value)."""
+        """Return all images with these labels (value "": any value)."""
 
     def create(self, spec: ContainerSpec) -> Handle:
-        """Make a container, not started. Raises `MountUnavailable`, `ImageError`, `EngineError`."""
+        """Create a container without starting it. Raises `MountUnavailable`, `ImageError`, `EngineError`."""
 
     def start(self, handle: Handle) -> None:
-        """Start it. Raises `EngineError` with cause ENTRYPOINT_INVALID when its program is not there."""
+        """Start it. Raises `EngineError` with cause ENTRYPOINT_INVALID if its program does not exist."""
 
     def wait(self, handle: Handle) -> Exit:
-        """Block until it has ended."""
+        """Block until the container has ended, and return its exit."""
 
     def logs(self, handle: Handle) -> Iterator[tuple[StreamName, bytes]]:
-        """What it wrote and writes, from its start to its end."""
+        """Yield the container's output from its start until it ends."""
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
-        """What it uses, about every second until it has ended; nothing when it does not run."""
+        """Yield its resource usage about every second until it ends; nothing if it is not running."""
 
     def size(self, handle: Handle) -> int:
-        """Bytes that it has written to its own root, which lies on the engine's disk; takes a while.
+        """Return the bytes written to the container's root, which is on the engine's disk.
 
-        Answers when a start that is in progress is over: what `find` says then is the truth.
+        This takes a while.         Returns only after a start in progress has finished, so `find` is accurate
+        afterwards.
         """
 
     def stop(self, handle: Handle, grace: float) -> None:
-        """Ask it to end (SIGTERM), and end it (SIGKILL) after `grace` seconds."""
+        """Send SIGTERM, and SIGKILL after `grace` seconds."""
 
     def remove(self, handle: Handle) -> None:
-        """Remove it and its anonymous volumes, running or not."""
+        """Remove the container and its anonymous volumes, even if it is running."""
 
     def find(self, labels: Mapping[str, str]) -> list[ContainerSummary]:
-        """Every container that carries all of these labels (value "": any value)."""
+        """Return all containers with these labels (value "": any value)."""
 
     def copy_in(self, handle: Handle, target: str, tar: Iterable[bytes]) -> None:
-        """Unpack a tar below the folder `target` of a container, as the engine's root, owners kept."""
+        """Unpack a tar into the folder `target` of a container, as the engine's root, with its owners."""
 
     def copy_out(self, handle: Handle, source: str) -> Iterator[bytes]:
-        """Pack a file or folder of a container into a tar; its first member is the last part of `source`."""
+        """Yield a tar of a file or folder of a container; its first member is the last part of `source`."""
 
     def abandon(self, thread: int) -> None:
-        """Break off the call that a thread (`threading.get_ident`) waits in; it raises `EngineError` there.
+        """Abort the call that a thread (`threading.get_ident`) waits for; it raises `EngineError` there.
 
-        For calls that take long and change nothing that must be cleared up: a build, a pull, a load.
+        For long calls that leave nothing to clean up: a build, a pull, a load.
         """
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close all connections."""

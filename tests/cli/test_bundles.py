@@ -78,7 +78,7 @@ def test_what_could_not_be_looked_at_is_said(localrun: Command, monkeypatch: pyt
     localrun.app = App  # type: ignore[method-assign]
     done = localrun("validate", path)
     assert done.code == 0
-    assert "not looked at: the image: no container engine answers at tcp://127.0.0.1:1" in done.out
+    assert "not looked at: the image: cannot connect to a container engine at tcp://127.0.0.1:1" in done.out
     assert "as far as it was looked at" in done.out
 
 

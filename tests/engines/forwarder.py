@@ -40,13 +40,13 @@ class Forwarder:
             self.accepted += 1
 
     def cut(self) -> None:
-        """Break every connection, as an engine does that ends."""
+        """Cut all connections, like an engine that stops."""
         for each in self._open:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """End, with every thread."""
+        """Stop all threads."""
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
         self._threads[0].join(10)

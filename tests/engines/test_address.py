@@ -11,7 +11,7 @@ from localrun.errors import EngineUnreachable
 
 
 def with_context(config: Path, name: str, endpoint: dict[str, object] | None, *, tls: bool = False) -> None:
-    """Write what `docker context create` and `docker context use` write."""
+    """Write the files of `docker context create` and `docker context use`."""
     digest = hashlib.sha256(name.encode()).hexdigest()
     (config / "config.json").write_text(json.dumps({"currentContext": name}))
     if endpoint is not None:
@@ -22,7 +22,7 @@ def with_context(config: Path, name: str, endpoint: dict[str, object] | None, *,
         (config / "contexts" / "tls" / digest / "docker").mkdir(parents=True)
 
 
-def test_a_given_address_is_taken(tmp_path: Path) -> None:
+def test_an_explicit_address_is_used(tmp_path: Path) -> None:
     with_context(tmp_path, "other", {"Host": "tcp://other:1"})
     found = resolve("tcp://box:2375", certificates=None, config=tmp_path)
     assert found.url == "tcp://box:2375"
@@ -55,7 +55,7 @@ def test_without_a_context_it_is_the_usual_socket(tmp_path: Path, content: str |
 
 def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:
     with_context(tmp_path, "gone", None)
-    with pytest.raises(EngineUnreachable, match="'gone' names no engine") as raised:
+    with pytest.raises(EngineUnreachable, match="'gone' has no engine address") as raised:
         resolve(None, certificates=None, config=tmp_path)
     assert "docker context use" in raised.value.remedy
 
@@ -64,11 +64,11 @@ def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:
     "address", ["box", "/var/run/docker.sock", "npipe:////./pipe/x", "tcp://box:port", "tcp://box:0"]
 )
 def test_an_address_of_no_known_kind_is_refused_with_the_forms_that_are(address: str, tmp_path: Path) -> None:
-    with pytest.raises(EngineUnreachable, match="of no kind that is known") as raised:
+    with pytest.raises(EngineUnreachable, match="unsupported scheme or port") as raised:
         resolve(address, certificates=None, config=tmp_path)
     assert "unix:///path" in raised.value.remedy
 
 
 def test_a_tcp_address_needs_a_port(tmp_path: Path) -> None:
-    with pytest.raises(EngineUnreachable, match="no host and port"):
+    with pytest.raises(EngineUnreachable, match="missing host or port"):
         _ = resolve("tcp://box", certificates=None, config=tmp_path).host_and_port

@@ -1,4 +1,4 @@
-"""The contract of `engines.base`, over every engine. Another engine joins with one line in `ENGINES`."""
+"""The contract of `engines.base`, for every engine in `ENGINES`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ENGINES = ["fake", pytest.param("docker", marks=pytest.mark.docker)]
 
 @dataclass(frozen=True)
 class Act:
-    """One program, as a shell script and as a Python function."""
+    """A program as a shell script and as a Python function."""
 
     shell: str
     python: Callable[[FakeContainer], int | Exit | None]
@@ -125,10 +125,10 @@ def files_of(tar: bytes) -> dict[str, bytes]:
         return {name: file.read() for name, file in opened if file}
 
 
-# -- the promises ---------------------------------------------------------------------------------
+# -- the contract ---------------------------------------------------------------------------------
 
 
-def test_an_engine_says_what_it_is(bench: Bench) -> None:
+def test_an_engine_has_properties(bench: Bench) -> None:
     info = bench.engine.info()
     assert info.cpus >= 1
     assert info.memory > 2**20
@@ -136,7 +136,7 @@ def test_an_engine_says_what_it_is(bench: Bench) -> None:
     assert bench.engine.info() is info
 
 
-def test_a_container_runs_and_its_exit_and_streams_are_told(bench: Bench) -> None:
+def test_a_container_has_an_exit_and_output_streams(bench: Bench) -> None:
     handle = bench.started("say")
     written = list(bench.engine.logs(handle))
     end = bench.engine.wait(handle)
@@ -161,7 +161,7 @@ def test_the_log_can_be_read_after_the_end_and_twice(bench: Bench) -> None:
     assert first == second == [("stderr", b"to stderr\n"), ("stdout", b"to stdout\n")]
 
 
-def test_a_log_that_nobody_reads_to_its_end_holds_nothing_up(bench: Bench) -> None:
+def test_a_log_may_be_closed_before_its_end(bench: Bench) -> None:
     handle = bench.started("until asked")
     log = bench.engine.logs(handle)
     assert next(log) == ("stdout", b"ready\n")
@@ -170,7 +170,7 @@ def test_a_log_that_nobody_reads_to_its_end_holds_nothing_up(bench: Bench) -> No
     assert bench.engine.wait(handle).code == 42
 
 
-def test_files_come_in_and_go_out_through_mounts(bench: Bench, tmp_path: Path) -> None:
+def test_files_are_shared_by_mounts(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "in" / "text").write_text("given")
@@ -180,7 +180,7 @@ def test_files_come_in_and_go_out_through_mounts(bench: Bench, tmp_path: Path) -
     assert (tmp_path / "out" / "text").read_text() == "given and more"
 
 
-def test_files_come_in_and_go_out_as_archives(bench: Bench) -> None:
+def test_files_are_copied_as_archives(bench: Bench) -> None:
     handle = bench.create("copy", folders=("/in", "/out"), environment={"MORE": "!"})
     bench.engine.copy_in(handle, "/in", iter([tar_of({"text": b"given"})]))
     bench.engine.start(handle)
@@ -189,7 +189,7 @@ def test_files_come_in_and_go_out_as_archives(bench: Bench) -> None:
     assert files_of(packed) == {"out/text": b"given!"}
 
 
-def test_copying_out_what_is_not_there_is_an_error(bench: Bench) -> None:
+def test_copying_out_a_missing_path_is_an_error(bench: Bench) -> None:
     handle = bench.create("nothing")
     with pytest.raises(EngineError, match="/missing"):
         list(bench.engine.copy_out(handle, "/missing"))
@@ -223,7 +223,7 @@ def test_a_grace_of_zero_ends_at_once(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("grace", [0, 5])
-def test_stopping_what_has_ended_or_is_gone_is_no_error(bench: Bench, grace: float) -> None:
+def test_stopping_an_ended_or_removed_container_does_nothing(bench: Bench, grace: float) -> None:
     handle = bench.started("nothing")
     bench.engine.wait(handle)
     bench.engine.stop(handle, grace)
@@ -238,7 +238,7 @@ def test_a_running_container_can_be_removed_and_removed_again(bench: Bench) -> N
     assert bench.engine.find({"localrun.task": bench.mark}) == []
 
 
-def test_a_handle_that_is_gone_is_said_to_be(bench: Bench) -> None:
+def test_an_unknown_handle_is_reported(bench: Bench) -> None:
     handle = bench.create("nothing")
     bench.engine.remove(handle)
     calls: list[Callable[[], object]] = [
@@ -254,7 +254,7 @@ def test_a_handle_that_is_gone_is_said_to_be(bench: Bench) -> None:
             call()
 
 
-def test_starting_twice_is_no_error(bench: Bench) -> None:
+def test_starting_twice_does_nothing(bench: Bench) -> None:
     handle = bench.started("until asked")
     bench.engine.start(handle)
     assert [found.running for found in bench.engine.find({"localrun.task": bench.mark})] == [True]
@@ -303,7 +303,7 @@ def test_measuring_can_be_broken_off(bench: Bench) -> None:
     assert next(bench.engine.usage(handle)).pids >= 1
 
 
-def test_a_name_is_given_once(bench: Bench) -> None:
+def test_a_name_is_unique(bench: Bench) -> None:
     name = bench.spec("nothing").name
     bench.create("nothing", name=name)
     with pytest.raises(EngineError, match="already in use") as raised:
@@ -311,7 +311,7 @@ def test_a_name_is_given_once(bench: Bench) -> None:
     assert raised.value.remedy
 
 
-def test_an_image_that_is_not_there_is_said_to_be_missing(bench: Bench) -> None:
+def test_a_missing_image_is_reported(bench: Bench) -> None:
     assert bench.engine.find_image("localrun-test/none:1") is None
     with pytest.raises(ImageError) as raised:
         bench.create("nothing", image="localrun-test/none:1")
@@ -338,7 +338,7 @@ def test_an_image_is_loaded_and_known_by_the_id_in_its_archive(bench: Bench, arc
     assert bench.engine.images({"localrun.mark": "another"}) == []
 
 
-def test_names_are_given_moved_and_taken_away(bench: Bench, archive: bytes) -> None:
+def test_names_are_added_moved_and_removed(bench: Bench, archive: bytes) -> None:
     image = bench.engine.load_image([archive])
     first, second = (f"localrun-test/{bench.mark}:{number}" for number in (1, 2))
     bench.engine.tag_image(image, first)

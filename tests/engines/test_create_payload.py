@@ -11,13 +11,13 @@ def body(**changes: Any) -> dict[str, Any]:
     return create_body(ContainerSpec(image="sha256:1", name="n", **changes))
 
 
-def test_the_image_decides_what_is_not_said() -> None:
+def test_the_image_provides_the_defaults() -> None:
     assert body().keys().isdisjoint({"Entrypoint", "Cmd", "User", "WorkingDir"})
     said = body(entrypoint=("a",), command=())
     assert (said["Entrypoint"], said["Cmd"]) == (["a"], [])
 
 
-def test_no_network_is_made_where_a_hosts_file_is_given() -> None:
+def test_networking_is_disabled_if_there_is_a_hosts_file() -> None:
     made = body(hosts_file=Path("/h"))
     assert made["NetworkDisabled"] is True
     assert "NetworkMode" not in made["HostConfig"]
@@ -51,6 +51,6 @@ def test_a_mount_is_read_only_unless_it_is_not() -> None:
     assert [each["ReadOnly"] for each in body(mounts=mounts)["HostConfig"]["Mounts"]] == [True, False]
 
 
-def test_gpus_are_asked_for_by_number() -> None:
+def test_gpus_are_requested_by_number() -> None:
     assert "DeviceRequests" not in body()["HostConfig"]
     assert body(gpus=2)["HostConfig"]["DeviceRequests"] == [{"Count": 2, "Capabilities": [["gpu"]]}]

@@ -1,4 +1,4 @@
-"""What only a real Docker engine can show."""
+"""Tests that need a real Docker engine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.images import busybox_layer, image_archive, image_id, tar_of
 pytestmark = pytest.mark.docker
 
 SOCKET = "/var/run/docker.sock"
-# the first bytes of a program for arm64 (on which it would be one for amd64)
+# the start of a program for arm64 (for amd64, if this machine is arm64)
 FOREIGN = (
     b"\x7fELF\x02\x01\x01"
     + bytes(9)
@@ -42,7 +42,7 @@ Load = Callable[..., str]
 
 
 class Shell:
-    """Runs shell scripts in containers of one engine, and removes them."""
+    """Shell scripts in containers of one engine, which are removed afterwards."""
 
     def __init__(self, engine: DockerEngine, image: str, hosts: Path) -> None:
         self.engine = engine
@@ -81,7 +81,7 @@ def load(docker_engine: DockerEngine) -> Iterator[Load]:
     made: list[str] = []
 
     def load(layer: bytes | None = None, **config: Any) -> str:
-        own = {"localrun.mark": secrets.token_hex(6)}  # another session's is another image
+        own = {"localrun.mark": secrets.token_hex(6)}  # different from the images of other sessions
         archive = image_archive(layer or busybox_layer({}), Labels=own, **config)
         made.append(image_id(archive))
         return docker_engine.load_image([archive])
@@ -101,7 +101,7 @@ def shell(docker_engine: DockerEngine, busybox: str, load: Load, tmp_path: Path)
         docker_engine.remove(handle)
 
 
-# -- what a container may do ----------------------------------------------------------------------
+# -- permissions of a container ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("with_hosts_file", [True, False])
@@ -182,16 +182,16 @@ def test_the_image_s_own_program_user_and_folder_are_kept(shell: Shell, load: Lo
     assert text.split() == ["7", "/tmp"]
 
 
-# -- how it ends ----------------------------------------------------------------------------------
+# -- the exit ----------------------------------------------------------------------------------
 
 
-def test_a_program_that_is_not_there_is_told_by_the_init(shell: Shell) -> None:
+def test_a_missing_program_is_reported_by_the_init(shell: Shell) -> None:
     end, text = shell.run("", command=("/nope",))
     assert end.code == 127
     assert "exec /nope failed: No such file or directory" in text
 
 
-def test_a_program_for_another_machine_is_told_by_the_init(shell: Shell, load: Load) -> None:
+def test_a_program_for_another_machine_is_reported_by_the_init(shell: Shell, load: Load) -> None:
     image = load(tar_of({"foreign": FOREIGN, "bin/sh": FOREIGN}, mode=0o755), architecture="arm64")
     _, text = shell.run("", image=image, command=("/foreign",))
     assert "exec /foreign failed: Exec format error" in text
@@ -203,9 +203,7 @@ def test_a_program_for_another_machine_is_told_by_the_init(shell: Shell, load: L
 @pytest.mark.parametrize(
     ("config", "told"), [({"User": "nobody-knows"}, "USER"), ({"WorkingDir": "/bin/sh"}, "WORKDIR")]
 )
-def test_a_container_that_cannot_start_says_what_to_correct(
-    shell: Shell, load: Load, config: dict[str, str], told: str
-) -> None:
+def test_a_failed_start_has_a_remedy(shell: Shell, load: Load, config: dict[str, str], told: str) -> None:
     with pytest.raises(EngineError, match=told):
         shell.start("exit 0", image=load(Env=["PATH=/bin"], **config))
 
@@ -286,12 +284,12 @@ def test_an_engine_that_goes_away_while_we_wait_is_lost_and_found_again(
     next(log)
     waiting = threading.Thread(target=wait)
     waiting.start()
-    while forwarder.accepted < 2:  # its own connection, beside that of the log
+    while forwarder.accepted < 2:  # its own connection, in addition to that of the log
         os.sched_yield()
     forwarder.cut()
     waiting.join(10)
     assert [error.cause for error in lost] == [Cause.ENGINE_LOST]
-    with pytest.raises(EngineUnreachable, match="went away"):
+    with pytest.raises(EngineUnreachable, match="lost the connection"):
         list(log)
     far.stop(handle, 0)
     assert far.wait(handle).code == 137
@@ -320,14 +318,14 @@ def test_an_engine_behind_tls_is_reached_with_its_certificates(tmp_path: Path) -
         forwarder.close()
 
 
-def test_certificates_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(EngineUnreachable, match="no certificates") as raised:
+def test_missing_certificates_are_reported(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnreachable, match="no TLS certificates") as raised:
         DockerEngine("tcp://127.0.0.1:1", certificates=tmp_path).info()
     assert "ca.pem" in raised.value.remedy
 
 
 def _ssh(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Put a program called ssh in the way, which does what the real one would do at the other side."""
+    """Put a fake `ssh` into PATH that runs the remote command locally."""
     path = folder / "ssh"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(path.stat().st_mode | stat.S_IEXEC)
@@ -348,7 +346,7 @@ def test_an_engine_is_reached_over_ssh(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(called) == 1
 
 
-def test_what_ssh_complains_of_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_output_of_ssh_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _ssh(tmp_path, monkeypatch, "echo 'lab: no such host' >&2; exit 255")
     with pytest.raises(EngineUnreachable, match="lab: no such host"):
         DockerEngine("ssh://lab").info()
@@ -367,7 +365,7 @@ def test_a_run_imports_no_docker_py(busybox: str) -> None:
 
 
 class Builder:
-    """A folder that is built."""
+    """A folder to build."""
 
     def __init__(self, engine: DockerEngine, folder: Path, base: str) -> None:
         self.engine = engine
@@ -409,13 +407,13 @@ def test_a_failed_build_names_its_step_and_leaves_nothing(builder: Builder) -> N
     assert _unnamed(builder.engine) == before
 
 
-def test_a_base_image_that_cannot_be_had_says_how_to_get_one(builder: Builder) -> None:
+def test_the_remedy_of_a_missing_base_image_is_how_to_get_one(builder: Builder) -> None:
     error = builder.refused("FROM localhost:1/localrun-test/none:1\n")
     assert "--build-arg" in error.remedy
     assert "docker import" in error.remedy
 
 
-def test_what_needs_buildkit_says_so(builder: Builder) -> None:
+def test_a_dockerfile_that_needs_buildkit_is_reported(builder: Builder) -> None:
     error = builder.refused("FROM BASE\nRUN --mount=type=cache,target=/x true\n")
     assert "BuildKit" in error.remedy
 

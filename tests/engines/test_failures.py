@@ -22,7 +22,11 @@ OCI = "failed to create shim task: OCI runtime create failed: runc create failed
             "go is not in",
         ),
         (f'{OCI} process: exec: "/x": permission denied: unknown', "ENTRYPOINT_INVALID", "not executable"),
-        (f"{OCI} process: exec /x: exec format error", "IMAGE_PLATFORM", "no program for this machine"),
+        (
+            f"{OCI} process: exec /x: exec format error",
+            "IMAGE_PLATFORM",
+            "not an executable for this machine",
+        ),
         (f'{OCI} process: exec: "/etc": is a directory', "ENTRYPOINT_INVALID", "/etc is a folder"),
         ("unable to find user me: no matching entries in passwd file", "ENTRYPOINT_INVALID", "USER"),
         (f'{OCI} process: chdir to cwd ("/x") failed: permission denied', "ENTRYPOINT_INVALID", "WORKDIR"),
@@ -30,14 +34,14 @@ OCI = "failed to create shim task: OCI runtime create failed: runc create failed
             f'{OCI} process: error mounting "/home/me/inputs" to rootfs at "/bin/in": mount: not a directory:'
             " unknown: Are you trying to mount a directory onto a file (or vice-versa)?",
             "ENTRYPOINT_INVALID",
-            "the image has a file at /bin/in, where",
+            "the image has a file at /bin/in, but",
         ),
         ("No command specified", "ENTRYPOINT_INVALID", "neither ENTRYPOINT nor CMD"),
         (f"{OCI}: something else", "ENGINE_FAILED", "something else"),
     ],
 )
-def test_a_start_that_fails_says_why_in_plain_words(words: str, cause: str, told: str) -> None:
-    error = api_error(400, words, "starting the container")
+def test_a_failed_start_is_explained(words: str, cause: str, told: str) -> None:
+    error = api_error(400, words, "start the container")
     assert str(error.cause) == cause
     assert told in error.message
     assert error.remedy
@@ -63,8 +67,8 @@ def test_a_start_that_fails_says_why_in_plain_words(words: str, cause: str, told
         (500, "something new", object, "ENGINE_FAILED"),
     ],
 )
-def test_a_refusal_is_of_the_kind_that_it_is(status: int, words: str, kind: type, cause: str) -> None:
-    error = api_error(status, words, "doing it")
+def test_an_error_response_has_the_type_of_its_cause(status: int, words: str, kind: type, cause: str) -> None:
+    error = api_error(status, words, "do it")
     assert isinstance(error, kind)
     assert str(error.cause) == cause
-    assert error.message.startswith("doing it: ")
+    assert error.message.startswith("cannot do it: ")

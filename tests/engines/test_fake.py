@@ -1,4 +1,4 @@
-"""What the fake engine offers beyond the contract."""
+"""The fake engine, beyond the contract."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_an_engine_that_shares_no_files_refuses_every_mount(bench: Bench, tmp_pa
 def test_a_path_cannot_leave_its_container(bench: Bench) -> None:
     engine = bench.add(FakeEngine())
     container = engine.container(bench.start(engine))
-    with pytest.raises(EngineError, match="leads out"):
+    with pytest.raises(EngineError, match="must not contain"):
         container.path("/a/../../etc/passwd")
 
 
@@ -193,7 +193,7 @@ def test_closing_ends_every_container_and_removes_its_files(bench: Bench) -> Non
 
 
 def test_outputs_are_written_as_a_task_writes_them(bench: Bench, tmp_path: Path) -> None:
-    # Given outputs of every kind, and one that was there before
+    # Given outputs of every kind, and one that already exists
     (tmp_path / "given").mkdir()
     (tmp_path / "given" / "a.dcm").write_bytes(b"\1")
     out = tmp_path / "out"
@@ -212,7 +212,7 @@ def test_outputs_are_written_as_a_task_writes_them(bench: Bench, tmp_path: Path)
         "gone": None,
     }
 
-    # When they are played
+    # When the script runs
     mounts = (Mount(tmp_path, "/in"), Mount(out, "/results", read_only=False))
     bench.run(bench.engine(Scripted(outputs=outputs)), mounts=mounts)
 

@@ -20,7 +20,7 @@ def pair() -> Iterator[Pair]:
 
 
 def answered(pair: Pair, said: bytes, *, hangs_up: bool = False) -> HttpResponse:
-    """The answer that `said` is read as."""
+    """Return the response that `said` is parsed as."""
     ours, theirs = pair
     theirs.sendall(said)
     if hangs_up:
@@ -65,7 +65,7 @@ def test_a_connection_that_shall_be_closed_is_not_used_again(pair: Pair) -> None
     assert (body_of(answer), answer.keep_alive) == (b"ok", False)
 
 
-def test_a_second_answer_that_nobody_asked_for_spoils_the_connection(pair: Pair) -> None:
+def test_an_unexpected_second_response_makes_the_connection_unusable(pair: Pair) -> None:
     ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     answer = answered(pair, ok + ok)
     assert (body_of(answer), answer.keep_alive) == (b"ok", False)
@@ -90,7 +90,7 @@ def test_the_headers_are_found_whatever_their_case(pair: Pair) -> None:
     ],
     ids=["nothing", "half a head", "another protocol", "a protocol that nobody asked for"],
 )
-def test_what_is_no_answer_is_broken(pair: Pair, said: bytes) -> None:
+def test_an_invalid_response_is_broken(pair: Pair, said: bytes) -> None:
     with pytest.raises(BrokenResponse):
         answered(pair, said, hangs_up=True)
 
@@ -104,12 +104,12 @@ def test_what_is_no_answer_is_broken(pair: Pair, said: bytes) -> None:
     ],
     ids=["too short", "in the middle of a chunk", "no chunk"],
 )
-def test_an_answer_that_breaks_off_is_broken(pair: Pair, said: bytes) -> None:
+def test_an_incomplete_response_is_broken(pair: Pair, said: bytes) -> None:
     with pytest.raises(BrokenResponse):
         body_of(answered(pair, said, hangs_up=True))
 
 
-def test_a_request_says_where_what_and_how_long(pair: Pair) -> None:
+def test_a_request_has_a_host_and_a_length(pair: Pair) -> None:
     ours, theirs = pair
     send_request(ours, "box:2375", "POST", "/x?a=1", body=b"{}", headers={"Content-Type": "application/json"})
     head, _, body = theirs.recv(1000).partition(b"\r\n\r\n")
@@ -132,7 +132,7 @@ def test_what_has_no_length_is_sent_in_chunks_and_an_empty_part_does_not_end_it(
 
 def test_a_line_of_a_request_cannot_be_two(pair: Pair) -> None:
     ours, theirs = pair
-    with pytest.raises(ValueError, match="end of a line"):
+    with pytest.raises(ValueError, match="line break"):
         send_request(ours, "x", "GET", "/ HTTP/1.1\r\nHost: other", body=None, headers={})
     theirs.setblocking(False)
     with pytest.raises(BlockingIOError):

@@ -15,7 +15,7 @@ def texts(parts: list[LogChunk]) -> dict[str, bytes]:
 
 
 @given(PARTS, st.data())
-def test_what_was_lost_of_a_log_is_given_afterwards_and_nothing_twice(
+def test_the_lost_end_of_a_log_is_read_again_without_duplicates(
     log: list[LogChunk], data: st.DataObject
 ) -> None:
     first = log[: data.draw(st.integers(0, len(log)))]

@@ -1,4 +1,4 @@
-"""What the engine measures, as both kinds of cgroups tell it."""
+"""Resource usage from the statistics of both cgroup versions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CPU = {"cpu_usage": {"total_usage": 2_500_000_000}}
 MIB = 1024**2
 
 
-def test_cgroup_1_has_a_peak_and_writes_its_words_with_a_capital() -> None:
+def test_cgroup_1_has_a_peak_and_capitalised_names() -> None:
     stats: dict[str, Any] = {
         "cpu_stats": CPU,
         "pids_stats": {"current": 3},

@@ -14,7 +14,7 @@ def frame(stream: int, text: bytes) -> bytes:
 
 
 def joined(parts: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """Neighbours of one stream put together: where they are cut means nothing."""
+    """Join adjacent parts of the same stream."""
     groups = groupby((part for part in parts if part[1]), key=lambda part: part[0])
     return [(name, b"".join(part[1] for part in group)) for name, group in groups]
 
@@ -23,7 +23,7 @@ FRAMES = st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=40)), ma
 
 
 @given(FRAMES, st.data())
-def test_frames_come_out_whole_wherever_the_chunks_are_cut(
+def test_frames_are_complete_for_any_chunk_boundaries(
     frames: list[tuple[int, bytes]], data: st.DataObject
 ) -> None:
     stream = b"".join(frame(number, text) for number, text in frames)
@@ -33,7 +33,7 @@ def test_frames_come_out_whole_wherever_the_chunks_are_cut(
     assert joined(list(demultiplex(chunks))) == joined(expected)
 
 
-def test_a_long_frame_is_given_as_it_comes_in() -> None:
+def test_a_long_frame_is_streamed() -> None:
     whole = frame(2, b"abcdef")
     stream = demultiplex(iter([whole[:10], whole[10:]]))
     assert next(stream) == ("stderr", b"ab")

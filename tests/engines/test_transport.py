@@ -18,7 +18,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
 
 
 class Engine:
-    """A socket that answers what it is told to, one list of answers per connection."""
+    """A socket that sends prepared responses, one list for each connection."""
 
     def __init__(self, path: Path, connections: list[list[bytes]]) -> None:
         self.path = path
@@ -92,7 +92,7 @@ def test_a_connection_that_breaks_is_opened_anew_for_a_question(serve: Serve) ->
 def test_a_command_is_not_sent_twice(serve: Serve) -> None:
     engine, transport = serve([OK, b""])
     assert ask(transport) == b"ok"
-    with pytest.raises(EngineUnreachable, match="went away") as raised:
+    with pytest.raises(EngineUnreachable, match="lost the connection") as raised:
         ask(transport, "POST")
     assert raised.value.cause is Cause.ENGINE_LOST
     assert len(engine.requests) == 2
@@ -102,14 +102,14 @@ def test_an_answer_that_breaks_off_is_an_engine_that_was_lost(serve: Serve) -> N
     _, transport = serve([CHUNKED])
     chunks = transport.request("GET", "/x", None, {}).chunks()
     assert next(chunks) == b"abc"
-    with pytest.raises(EngineUnreachable, match="went away") as raised:
+    with pytest.raises(EngineUnreachable, match="lost the connection") as raised:
         next(chunks)
     assert raised.value.cause is Cause.ENGINE_LOST
 
 
-def test_what_is_no_http_is_said_to_be_lost(serve: Serve) -> None:
+def test_invalid_http_is_a_lost_connection(serve: Serve) -> None:
     _, transport = serve([b"SSH-2.0-OpenSSH\r\n\r\n"])
-    with pytest.raises(EngineUnreachable, match="went away"):
+    with pytest.raises(EngineUnreachable, match="lost the connection"):
         ask(transport)
 
 
@@ -129,7 +129,7 @@ def test_an_error_of_what_is_sent_comes_through(serve: Serve) -> None:
         transport.request("POST", "/x", broken(), {})
 
 
-def test_an_engine_that_refuses_an_upload_early_is_heard(serve: Serve) -> None:
+def test_the_error_of_an_upload_that_is_rejected_early_is_reported(serve: Serve) -> None:
     answer = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno"
     _, transport = serve([answer])
     upload = (b"x" * 65536 for _ in range(1000))
@@ -138,7 +138,7 @@ def test_an_engine_that_refuses_an_upload_early_is_heard(serve: Serve) -> None:
 
 
 def test_no_socket_means_that_no_engine_runs(tmp_path: Path) -> None:
-    with pytest.raises(EngineUnreachable, match="no container engine answers at unix://") as raised:
+    with pytest.raises(EngineUnreachable, match="cannot connect to a container engine at unix://") as raised:
         ask(Transport(Address(f"unix://{tmp_path}/none")))
     assert "systemctl start docker" in raised.value.remedy
     assert raised.value.cause is Cause.ENGINE_UNREACHABLE
@@ -152,7 +152,7 @@ def test_a_refused_connection_names_who_gave_the_address() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_socket_that_is_not_for_us_tells_of_the_docker_group(serve: Serve) -> None:
+def test_the_remedy_of_a_forbidden_socket_is_the_docker_group(serve: Serve) -> None:
     engine, transport = serve([OK])
     engine.path.chmod(0o600)
     os.seteuid(54321)

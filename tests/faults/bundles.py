@@ -127,7 +127,7 @@ IMAGES = [
     Row(
         Cause.IMAGE_PULL_FAILED,
         "a registry that does not answer",
-        ("localhost:1/nothing:1 could not be pulled", "connection refused"),
+        ("cannot pull localhost:1/nothing:1: cannot reach the registry", "connection refused"),
         "check the network",
         script="true",
         more=("--image", "localhost:1/nothing:1", "--pull", "always"),

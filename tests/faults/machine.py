@@ -209,7 +209,7 @@ ENGINE = [
     Row(
         Cause.ENGINE_UNREACHABLE,
         "no socket",
-        ("no container engine answers at unix:///nowhere.sock", "No such file or directory"),
+        ("cannot connect to a container engine at unix:///nowhere.sock", "No such file or directory"),
         "start the engine",
         script="true",
         env={"LOCALRUN_DOCKER_HOST": "unix:///nowhere.sock"},
@@ -217,7 +217,7 @@ ENGINE = [
     Row(
         Cause.ENGINE_UNREACHABLE,
         "a closed port",
-        ("no container engine answers at tcp://127.0.0.1:1", "Connection refused"),
+        ("cannot connect to a container engine at tcp://127.0.0.1:1", "Connection refused"),
         "start the engine",
         script="true",
         env={"LOCALRUN_DOCKER_HOST": "tcp://127.0.0.1:1"},

@@ -92,7 +92,7 @@ STARTS = [
     Row(
         Cause.ENTRYPOINT_INVALID,
         "an input folder that is a file in the image",
-        ("the image has a file at /bin/busybox, where a folder of the task belongs",),
+        ("the image has a file at /bin/busybox, but the task needs a folder there",),
         "another input_folder",
         arrange=lambda bench: bench.program(
             "true", descriptor().replace("input_folder: /inputs", "input_folder: /bin/busybox")

@@ -293,10 +293,10 @@ def test_without_an_engine_tests_are_skipped_locally_and_fail_on_ci(
     result = run(project, "--localrun-engine", f"unix://{project.path}/none.sock", "-rsE")
     if ci:
         result.assert_outcomes(passed=1, errors=2)
-        result.stdout.fnmatch_lines(["*no container engine answers at *none.sock*(an error where CI is set*"])
+        result.stdout.fnmatch_lines(["*cannot connect to a container engine at *none.sock*(an error where CI is set*"])
     else:
         result.assert_outcomes(passed=1, skipped=2)
-        result.stdout.fnmatch_lines(["*SKIPPED*no container engine answers at *none.sock*"])
+        result.stdout.fnmatch_lines(["*SKIPPED*cannot connect to a container engine at *none.sock*"])
 
 
 def test_a_bundle_that_cannot_be_built_is_reported_by_every_test_that_needs_it(

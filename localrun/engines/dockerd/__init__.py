@@ -1,7 +1,7 @@
-"""The Docker engine, spoken to over its HTTP API.
+"""The Docker engine, used over its HTTP API.
 
-The verbs of a run go over a plain socket, because importing docker-py takes as long as half a
-container; docker-py serves what is rare: registry credentials and build contexts.
+The calls of a run use a plain socket, because importing docker-py takes half as long as running a container.
+docker-py is used for registry credentials and build contexts only.
 """
 
 from localrun.engines.dockerd.engine import DockerEngine

@@ -1,4 +1,4 @@
-"""Where the engine listens: as given, as the current docker context says, or the usual socket."""
+"""The engine's address: explicit, from the current docker context, or the default socket."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import msgspec
 from localrun.errors import EngineUnreachable
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
-ADDRESS_FORMATS = "write it as unix:///path/to/docker.sock, tcp://host:port or ssh://user@host"
+ADDRESS_FORMATS = "use unix:///path/to/docker.sock, tcp://HOST:PORT or ssh://USER@HOST"
 
 
 class Address(msgspec.Struct, frozen=True):
-    """An engine's URL, the folder of its TLS files (ca.pem, cert.pem, key.pem), and who named it."""
+    """An engine's URL, the folder of its TLS files (ca.pem, cert.pem, key.pem), and its origin."""
 
     url: str
     certificates: Path | None = None
@@ -31,16 +31,16 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def socket_path(self) -> str:
-        """The path of a unix socket."""
+        """Return the path of a unix socket."""
         return self.url.removeprefix("unix://") or str(DEFAULT_SOCKET)
 
     @property
     def host_and_port(self) -> tuple[str, int]:
-        """The host and port of a TCP address. Raises `EngineUnreachable` when there are none."""
+        """Return the host and port of a TCP address. Raises `EngineUnreachable` if either is missing."""
         parts = urlsplit(self.url)
         if not parts.hostname or not parts.port:
             raise EngineUnreachable(
-                f"the engine's address {self.url!r} has no host and port",
+                f"invalid engine address {self.url!r}: missing host or port",
                 remedy=ADDRESS_FORMATS,
                 address=self.url,
             )
@@ -48,16 +48,16 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def resolve(host: str | None, *, certificates: Path | None, config: Path) -> Address:
-    """Find the engine: `host` if given, else the current context of docker's `config` folder.
+    """Return `host` if given, else the address of the current context of docker's `config` folder.
 
-    Raises `EngineUnreachable` when the address cannot be understood, or the context is not there.
+    Raises `EngineUnreachable` if the address is invalid or the context does not exist.
     """
     if host:
-        return _checked(Address(host, certificates, source="DOCKER_HOST or LOCALRUN_DOCKER_HOST"))
+        return _validate(Address(host, certificates, source="DOCKER_HOST or LOCALRUN_DOCKER_HOST"))
     context = current_context(config)
     if context:
-        return _checked(_of_context(context, config))
-    return Address(f"unix://{_usual_socket()}")
+        return _validate(_from_context(context, config))
+    return Address(f"unix://{_default_socket()}")
 
 
 def current_context(config: Path) -> str:
@@ -67,7 +67,7 @@ def current_context(config: Path) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """One of docker's own files; empty when it is not there or not readable as what it should be."""
+    """Return the content of one of docker's own files, or an empty dict if it is missing or invalid."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -75,7 +75,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _of_context(name: str, config: Path) -> Address:
+def _from_context(name: str, config: Path) -> Address:
     import hashlib
 
     digest = hashlib.sha256(name.encode()).hexdigest()
@@ -84,8 +84,8 @@ def _of_context(name: str, config: Path) -> Address:
     docker = endpoints.get("docker") if isinstance(endpoints, dict) else None
     if not isinstance(docker, dict) or not docker.get("Host"):
         raise EngineUnreachable(
-            f"the current docker context {name!r} names no engine",
-            remedy="choose another one with `docker context use default`, or set DOCKER_HOST",
+            f"the docker context {name!r} has no engine address",
+            remedy="run `docker context use default`, or set DOCKER_HOST",
             context=name,
         )
     tls = config / "contexts" / "tls" / digest / "docker"
@@ -97,24 +97,24 @@ def _of_context(name: str, config: Path) -> Address:
     )
 
 
-def _checked(address: Address) -> Address:
-    if address.scheme not in {"unix", "tcp", "http", "https", "ssh"} or not _has_sound_port(address.url):
+def _validate(address: Address) -> Address:
+    if address.scheme not in {"unix", "tcp", "http", "https", "ssh"} or not _has_valid_port(address.url):
         raise EngineUnreachable(
-            f"the engine's address {address.url!r} (from {address.source}) is of no kind that is known",
+            f"invalid engine address {address.url!r} (from {address.source}): unsupported scheme or port",
             remedy=ADDRESS_FORMATS,
             address=address.url,
         )
     return address
 
 
-def _has_sound_port(url: str) -> bool:
+def _has_valid_port(url: str) -> bool:
     try:
         return urlsplit(url).port != 0
     except ValueError:
         return False
 
 
-def _usual_socket() -> Path:
-    """The system's socket, or that of a rootless engine of this user where there is no other."""
+def _default_socket() -> Path:
+    """Return the system's socket, or this user's rootless one if only that exists."""
     rootless = Path(f"/run/user/{os.getuid()}/docker.sock")
     return rootless if not DEFAULT_SOCKET.exists() and rootless.exists() else DEFAULT_SOCKET

@@ -1,4 +1,4 @@
-"""One call to the engine: its version, its query, its body, and what its refusal means."""
+"""Calls to the engine's HTTP API: version, query, body and errors."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from localrun.engines.dockerd.http import Body
 from localrun.engines.dockerd.transport import Response, Transport
 from localrun.errors import LocalrunError
 
-# The newest version whose answers are known here; an engine that is older speaks its own newest one, and
-# one that is newer still speaks this one (Docker 29 speaks 1.44 and up).
-NEWEST = (1, 51)
+# The newest API version that this code supports. An older engine is called with its own newest version. A
+# newer engine still supports this one (Docker 29 supports 1.44 and up).
+MAX_VERSION = (1, 51)
 _JSON = {"Content-Type": "application/json"}
 _NO_BODY = {"Content-Length": "0"}
 
@@ -26,19 +26,19 @@ class Api:
         self.transport = transport
         self._version = ""
 
-    def json(self, method: str, path: str, query: Mapping[str, Any] | None = None, *, doing: str) -> Any:
-        """The answer to a call without a body, as JSON; None when it has none."""
-        return parse_json(self.bytes(method, path, query, doing=doing))
+    def json(self, method: str, path: str, query: Mapping[str, Any] | None = None, *, action: str) -> Any:
+        """Make a call without a body and return the JSON response, None if it is empty."""
+        return parse_json(self.bytes(method, path, query, action=action))
 
-    def bytes(self, method: str, path: str, query: Mapping[str, Any] | None = None, *, doing: str) -> bytes:
-        """The answer to a call without a body."""
-        return b"".join(self.open(method, path, query, doing=doing).chunks())
+    def bytes(self, method: str, path: str, query: Mapping[str, Any] | None = None, *, action: str) -> bytes:
+        """Make a call without a body and return the response."""
+        return b"".join(self.open(method, path, query, action=action).chunks())
 
-    def post(self, path: str, body: Any, query: Mapping[str, Any] | None = None, *, doing: str) -> Any:
-        """The answer to a JSON body, as JSON."""
+    def post(self, path: str, body: Any, query: Mapping[str, Any] | None = None, *, action: str) -> Any:
+        """Post a JSON body and return the JSON response."""
         data = json.dumps(body).encode()
-        answer = self.open("POST", path, query, body=data, headers=_JSON, doing=doing)
-        return parse_json(b"".join(answer.chunks()))
+        response = self.open("POST", path, query, body=data, headers=_JSON, action=action)
+        return parse_json(b"".join(response.chunks()))
 
     def open(
         self,
@@ -46,15 +46,18 @@ class Api:
         path: str,
         query: Mapping[str, Any] | None = None,
         *,
-        doing: str,
+        action: str,
         body: Body = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """An answer that is read as it comes in. Raises what a refusal means."""
-        answer = self.send(method, path, query, body=body, headers=headers)
-        if answer.status >= 400:
-            raise failures.api_error(answer.status, read_message(answer), doing)
-        return answer
+        """Make a call and return the response as a stream. Raises the error of a status of 400 and above.
+
+        `action` completes "cannot ..." in the error's message.
+        """
+        response = self.send(method, path, query, body=body, headers=headers)
+        if response.status >= 400:
+            raise failures.api_error(response.status, read_message(response), action)
+        return response
 
     def send(
         self,
@@ -65,7 +68,7 @@ class Api:
         body: Body = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """An answer, whatever its status is."""
+        """Make a call and return the response with any status."""
         target = f"/v{self.version()}{path}"
         if query:
             target += "?" + urlencode(query)
@@ -74,39 +77,39 @@ class Api:
         return self.transport.request(method, target, body, headers or {})
 
     def version(self) -> str:
-        """The version that both sides speak, asked for once."""
+        """Return the newest API version that both sides support; queried once."""
         if not self._version:
-            answer = self.transport.request("GET", "/_ping", None, {})
-            words = read_message(answer)
-            self._version = _common(answer.header("Api-Version"))
+            response = self.transport.request("GET", "/_ping", None, {})
+            reason = read_message(response)
+            self._version = _common_version(response.header("Api-Version"))
             if not self._version:
-                raise _no_engine(answer.status, words)
+                raise _no_version(response.status, reason)
         return self._version
 
     def is_older_than(self, version: tuple[int, int]) -> bool:
-        """Whether the engine speaks no version as new as this one."""
+        """Return whether the engine does not support this API version."""
         major, minor = self.version().split(".")
         return (int(major), int(minor)) < version
 
 
-def _common(theirs: str) -> str:
-    major, _, minor = theirs.partition(".")
+def _common_version(engine_version: str) -> str:
+    major, _, minor = engine_version.partition(".")
     if not (major.isdigit() and minor.isdigit()):
         return ""
-    return "{}.{}".format(*min(NEWEST, (int(major), int(minor))))
+    return "{}.{}".format(*min(MAX_VERSION, (int(major), int(minor))))
 
 
-def _no_engine(status: int, words: str) -> LocalrunError:
-    return failures.api_error(status, words or "no version of its API", "asking the engine for its version")
+def _no_version(status: int, reason: str) -> LocalrunError:
+    return failures.api_error(status, reason or "it reported no API version", "get the engine's API version")
 
 
-def read_message(answer: Response) -> str:
-    """The message of an answer, read to its end."""
-    return parse_message(b"".join(answer.chunks()))
+def read_message(response: Response) -> str:
+    """Read a response to its end and return its message."""
+    return parse_message(b"".join(response.chunks()))
 
 
 def parse_message(text: bytes) -> str:
-    """The engine's words in the body of a refusal."""
+    """Return the engine's message from the body of an error response."""
     try:
         return str(json.loads(text)["message"]).strip()
     except (ValueError, KeyError, TypeError):
@@ -114,30 +117,30 @@ def parse_message(text: bytes) -> str:
 
 
 def parse_json(text: bytes) -> Any:
-    """JSON, or None for nothing."""
+    """Parse JSON; return None for an empty body."""
     return json.loads(text) if text.strip() else None
 
 
-def iter_json(answer: Response) -> Iterator[dict[str, Any]]:
-    """The JSON objects of an answer that reports as it goes, one per line or several in one chunk."""
+def iter_json(response: Response) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a streamed response, which are separated by line breaks."""
     rest = b""
-    for chunk in answer.chunks():
+    for chunk in response.chunks():
         *lines, rest = (rest + chunk).split(b"\n")
         yield from (json.loads(line) for line in lines if line.strip())
     if rest.strip():
         yield json.loads(rest)
 
 
-def filters(**given: list[str]) -> dict[str, str]:
-    """A query with filters."""
-    return {"filters": json.dumps(given)}
+def filters(**values: list[str]) -> dict[str, str]:
+    """Return a query with filters."""
+    return {"filters": json.dumps(values)}
 
 
 def label_filter(labels: Mapping[str, str]) -> dict[str, str]:
-    """A query for what carries all these labels; "" stands for any value."""
+    """Return a query for objects with all these labels; "" matches any value."""
     return filters(label=[f"{name}={value}" if value else name for name, value in labels.items()])
 
 
 def quote_segment(text: str) -> str:
-    """A name as a part of a path; it cannot leave its place there."""
+    """Quote a name as part of a URL path; `..` cannot change the path."""
     return quote(text, safe="/:@") if ".." not in text else quote(text, safe="").replace(".", "%2E")

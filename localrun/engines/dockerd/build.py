@@ -1,4 +1,4 @@
-"""Building a folder with a Dockerfile, by the engine's own builder."""
+"""Image builds with the engine's classic builder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHUNK = 1024 * 1024
 LAST_LINES = 10
 _STEP = re.compile(r"Step (?P<done>\d+)/(?P<total>\d+) : (?P<what>.*)")
 _RUNNING = re.compile(r" ---> Running in (?P<id>[0-9a-f]{12,64})")
-_MADE = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})")
+_CREATED = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})")
 _ONLY_BUILDKIT = re.compile(
     r"requires buildkit|unknown flag: (?:mount|link|security|network|parents|exclude|checksum|keep-git-dir)"
     r"|unknown instruction: .*(?:<<|EOF)",
@@ -35,7 +35,7 @@ _NO_BASE = re.compile(
 
 
 class Build:
-    """One build of a folder: what it says, what it makes, and what it leaves when it fails."""
+    """One build of a folder: its progress, its image, and the cleanup after a failure."""
 
     def __init__(self, images: Images, folder: Path, dockerfile: str, progress: Progress) -> None:
         self._images = images
@@ -44,12 +44,12 @@ class Build:
         self._progress = progress
         self._step = ""
         self._cached = False
-        self._made: list[str] = []
+        self._created: list[str] = []
         self._container = ""
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
 
     def run(self, query: Mapping[str, Any]) -> EngineImage:
-        """Build, and look the result up by its name `t`."""
+        """Build, and return the image with the name in `t`."""
         name = str(query["t"])
         before = self._images.find(name)
         try:
@@ -66,22 +66,22 @@ class Build:
         options = {**query, "dockerfile": self._dockerfile, "rm": 1, "forcerm": 1}
         headers = {"Content-Type": "application/x-tar", **self._credentials()}
         with self._context() as chunks:
-            answer = self._images.api.send("POST", "/build", options, body=chunks, headers=headers)
-        if answer.status >= 400:
-            raise self._failure(read_message(answer))
+            response = self._images.api.send("POST", "/build", options, body=chunks, headers=headers)
+        if response.status >= 400:
+            raise self._failure(read_message(response))
         try:
-            for message in iter_json(answer):
-                self._take(message)
+            for message in iter_json(response):
+                self._handle(message)
         finally:
-            answer.close()
+            response.close()
 
-    def _take(self, message: Mapping[str, Any]) -> None:
+    def _handle(self, message: Mapping[str, Any]) -> None:
         if "error" in message or "errorDetail" in message:
             raise self._failure(error_message(message))
         for line in str(message.get("stream", "")).splitlines():
-            self._read(line)
+            self._parse_line(line)
 
-    def _read(self, line: str) -> None:
+    def _parse_line(self, line: str) -> None:
         step = _STEP.fullmatch(line)
         if step:
             self._step, self._cached = step["what"].strip(), False
@@ -90,20 +90,20 @@ class Build:
         running = _RUNNING.fullmatch(line)
         if running:
             self._container = running["id"]
-        made = _MADE.fullmatch(line)
+        made = _CREATED.fullmatch(line)
         if made and not self._cached and not self._step.upper().startswith("FROM "):
-            self._made.append(made["id"])
+            self._created.append(made["id"])
         self._cached = self._cached or line.strip() == "---> Using cache"
         if line.strip():
             self._lines.append(line)
 
     def _clean_up(self) -> None:
-        """Remove what the steps before the failed one made, the last one first."""
-        # a build that was broken off still has its container for a moment, and that its image
+        """Remove the images of the steps before the failed one, the last one first."""
+        # an aborted build keeps its container, and thereby its image, for a moment
         with contextlib.suppress(EngineError):
             self._remove_container()
-        for image in reversed(self._made):
-            # what went wrong before is what has to be told
+        for image in reversed(self._created):
+            # the error of the build is the one to report
             with contextlib.suppress(EngineError, ImageError):
                 self._images.remove_untagged(image)
 
@@ -111,9 +111,9 @@ class Build:
         if not self._container:
             return
         path = f"/containers/{self._container}"
-        answer = self._images.api.send("DELETE", path, {"force": 1, "v": 1})
-        read_message(answer)
-        if answer.status == 409:  # the engine is at it
+        response = self._images.api.send("DELETE", path, {"force": 1, "v": 1})
+        read_message(response)
+        if response.status == 409:  # the engine is already removing it
             read_message(self._images.api.send("POST", f"{path}/wait", {"condition": "removed"}))
 
     def _credentials(self) -> dict[str, str]:
@@ -129,18 +129,18 @@ class Build:
         from docker.utils.build import tar
 
         if not (self._folder / self._dockerfile).is_file():
-            raise self._no_context(f"there is no {self._dockerfile}")
+            raise self._context_error(f"{self._dockerfile} does not exist")
         with tempfile.TemporaryFile() as packed:
             try:
                 tar(self._folder, self._ignored(), (self._dockerfile, None), packed)
             except OSError as error:
-                raise self._no_context(str(error)) from error
-            yield _pieces(packed)
+                raise self._context_error(str(error)) from error
+            yield _read_chunks(packed)
 
-    def _no_context(self, why: str) -> ImageError:
+    def _context_error(self, reason: str) -> ImageError:
         return ImageError(
-            f"{self._folder} cannot be built: {why}",
-            remedy="add or correct the file, or name an image with --image",
+            f"cannot build {self._folder}: {reason}",
+            remedy="add or correct the file, or pass an image with --image",
             cause=Cause.IMAGE_BUILD_FAILED,
             folder=str(self._folder),
         )
@@ -151,34 +151,34 @@ class Build:
         lines = (line.strip() for line in text.splitlines())
         return [*DEFAULT_IGNORES, *(line for line in lines if line and not line.startswith("#"))]
 
-    def _failure(self, words: str) -> LocalrunError:
-        if failures.is_disk_full(words):
-            return failures.disk_full_error(words, "building the image")
+    def _failure(self, reason: str) -> LocalrunError:
+        if failures.is_disk_full(reason):
+            return failures.disk_full_error(reason, "build the image")
         place = f"`{self._step}`" if self._step else self._dockerfile
-        shown = "".join(f"\n    {line}" for line in self._lines if not _MADE.fullmatch(line))
+        log = "".join(f"\n    {line}" for line in self._lines if not _CREATED.fullmatch(line))
         return ImageError(
-            f"the build failed at {place}: {words}{shown}",
-            remedy=self._remedy(words),
+            f"the build failed at {place}: {reason}{log}",
+            remedy=self._remedy(reason),
             cause=Cause.IMAGE_BUILD_FAILED,
             instruction=self._step,
-            engine_said=words,
+            engine_said=reason,
         )
 
-    def _remedy(self, words: str) -> str:
-        if _ONLY_BUILDKIT.search(words):
+    def _remedy(self, reason: str) -> str:
+        if _ONLY_BUILDKIT.search(reason):
             return (
                 "the Dockerfile needs BuildKit: build it with `docker buildx build -t NAME --load .` and"
-                " run it with `--image NAME`, or write it without --mount, --link and here-documents"
+                " run it with `--image NAME`, or remove --mount, --link and here-documents from it"
             )
-        if (not self._step or self._step.upper().startswith("FROM ")) and _NO_BASE.search(words):
+        if (not self._step or self._step.upper().startswith("FROM ")) and _NO_BASE.search(reason):
             return (
-                "the base image is not there and cannot be pulled: go online, or take one that the engine"
-                " has (`--build-arg BASE=NAME`, if the Dockerfile says `ARG BASE`), or bring it with"
+                "the base image is missing and cannot be pulled: go online, use a local image"
+                " (`--build-arg BASE=NAME` if the Dockerfile has `ARG BASE`), or import it with"
                 " `docker load -i FILE` or `docker import FILE NAME`"
             )
         return f"correct {self._dockerfile} in {self._folder}"
 
 
-def _pieces(packed: IO[bytes]) -> Iterator[bytes]:
-    while piece := packed.read(CHUNK):
-        yield piece
+def _read_chunks(packed: IO[bytes]) -> Iterator[bytes]:
+    while chunk := packed.read(CHUNK):
+        yield chunk

@@ -1,4 +1,4 @@
-"""The ways to reach an engine: a unix socket, TCP, TLS, or ssh."""
+"""Connections to an engine: unix socket, TCP, TLS and ssh."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ KEEPALIVE_SECONDS = 30
 
 
 class Connection:
-    """One connection to an engine; `sock` is its socket once `connect` was called."""
+    """One connection to an engine. `sock` is its socket after `connect`."""
 
-    host = "localhost"  # what a request says that it is for
+    host = "localhost"  # the Host header of requests
     sock: socket.socket
 
     def connect(self) -> None:
@@ -28,17 +28,17 @@ class Connection:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Hang up, if it was ever open."""
+        """Close the socket, if it was opened."""
         if "sock" in self.__dict__:
             self.sock.close()
 
-    def complaint(self) -> str:
-        """What a helper program said before the connection was closed; empty for most kinds."""
+    def error_output(self) -> str:
+        """Return the error output of a helper program; empty for most kinds of connections."""
         return ""
 
 
 def new_connection(address: Address) -> Connection:
-    """A connection of the address's kind, not yet made."""
+    """Return an unopened connection of the address's kind."""
     if address.scheme == "unix":
         return UnixConnection(address.socket_path)
     if address.scheme == "ssh":
@@ -49,7 +49,7 @@ def new_connection(address: Address) -> Connection:
 
 
 class UnixConnection(Connection):
-    """Over a unix socket."""
+    """A connection over a unix socket."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -66,7 +66,7 @@ class UnixConnection(Connection):
 
 
 class TcpConnection(Connection):
-    """Over TCP: no time limit for an answer, yet a host that vanishes is noticed."""
+    """A connection over TCP, without a response timeout; keepalives detect a dead host."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -83,26 +83,26 @@ class TcpConnection(Connection):
 
 
 class TlsConnection(TcpConnection):
-    """Over TLS, with the client's certificate if there is one."""
+    """A connection over TLS, with a client certificate if there is one."""
 
     def connect(self) -> None:
-        """Open the socket and agree on the keys; the engine's certificate is checked."""
+        """Open the socket and verify the engine's certificate."""
         context = _tls_context(self._address)
         super().connect()
         self.sock = context.wrap_socket(self.sock, server_hostname=self._address.host_and_port[0])
 
 
 class SshConnection(Connection):
-    """Over the user's own `ssh`, which runs `docker system dial-stdio` on the other side."""
+    """A connection over the user's `ssh`, which runs `docker system dial-stdio` on the remote host."""
 
     def __init__(self, url: str) -> None:
         self._url = urlsplit(url)
         self._process: subprocess.Popen[bytes] | None = None
-        self._words: IO[bytes] | None = None
-        self._said = ""
+        self._stderr: IO[bytes] | None = None
+        self._error_output = ""
 
     def connect(self) -> None:
-        """Start ssh; whether it gets through shows with the first answer."""
+        """Start ssh. A failure shows up with the first response only."""
         import shutil
         import subprocess
         import tempfile
@@ -110,33 +110,33 @@ class SshConnection(Connection):
         program = shutil.which("ssh")
         if program is None:
             raise OSError("the program `ssh` is not installed")
-        self.sock, theirs = socket.socketpair()
-        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the connection
-        with theirs:
+        self.sock, remote_end = socket.socketpair()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the connection
+        with remote_end:
             self._process = subprocess.Popen(
                 [program, *self._arguments()],
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=self._words,
-                start_new_session=True,  # Ctrl+C is for us: we still have to clean up over this connection
+                stdin=remote_end.fileno(),
+                stdout=remote_end.fileno(),
+                stderr=self._stderr,
+                start_new_session=True,  # survive Ctrl+C: the cleanup needs this connection
             )
 
-    def complaint(self) -> str:
-        """What ssh said, once the connection is closed."""
-        return self._said
+    def error_output(self) -> str:
+        """Return the error output of ssh; available once the connection is closed."""
+        return self._error_output
 
     def close(self) -> None:
-        """Hang up, and wait for ssh to end."""
+        """Close the socket and wait for ssh to end."""
         super().close()
         process, self._process = self._process, None
         if process:
             process.terminate()
             process.wait()
-        if self._words:
-            self._words.seek(0)
-            self._said = self._words.read().decode(errors="replace").strip()
-            self._words.close()
-            self._words = None
+        if self._stderr:
+            self._stderr.seek(0)
+            self._error_output = self._stderr.read().decode(errors="replace").strip()
+            self._stderr.close()
+            self._stderr = None
 
     def _arguments(self) -> list[str]:
         user = ["-l", self._url.username] if self._url.username else []
@@ -152,8 +152,8 @@ def _tls_context(address: Address) -> ssl.SSLContext:
     ca = folder / "ca.pem" if folder else None
     if folder and not (folder / "ca.pem").exists() and not (folder / "cert.pem").exists():
         raise EngineUnreachable(
-            f"there are no certificates for {address.url} in {folder}",
-            remedy="put ca.pem, cert.pem and key.pem there, or name another folder",
+            f"no TLS certificates for {address.url} in {folder}",
+            remedy="put ca.pem, cert.pem and key.pem there, or choose another folder",
             address=address.url,
         )
     context = ssl.create_default_context(cafile=ca if ca and ca.exists() else None)

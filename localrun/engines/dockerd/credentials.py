@@ -1,4 +1,4 @@
-"""What the user's docker knows of registries: docker-py reads it, helper programs included."""
+"""Registry credentials from the user's docker configuration, including credential helpers."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from docker.errors import DockerException
 
 
 def credentials(config: Path, repository: str) -> str:
-    """The `X-Registry-Auth` header for a repository; empty when there are none."""
+    """Return the `X-Registry-Auth` header for a repository; empty if there are no credentials."""
     registry, _ = docker.auth.resolve_repository_name(repository)
     try:
-        found = _known(config).resolve_authconfig(registry)
+        found = _load(config).resolve_authconfig(registry)
     except DockerException:
-        return ""  # a helper program that fails has no credentials to give; the registry may not ask
+        return ""  # the credential helper failed, but the registry may not need a login
     return _header(found) if found else ""
 
 
 def all_credentials(config: Path) -> str:
-    """The `X-Registry-Config` header: what a build may need for its base images."""
+    """Return the `X-Registry-Config` header with all credentials, for the base images of a build."""
     try:
-        found = _known(config).get_all_credentials()
+        found = _load(config).get_all_credentials()
     except DockerException:
         return ""
     return _header(found) if found else ""
 
 
-def _known(config: Path) -> Any:
+def _load(config: Path) -> Any:
     return docker.auth.load_config(config_path=str(config / "config.json"))
 
 

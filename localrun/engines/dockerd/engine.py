@@ -1,4 +1,4 @@
-"""The dozen verbs, in the words of Docker's API."""
+"""The engine protocol over Docker's API."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ CONFIG = Path("~/.docker")
 
 
 class DockerEngine:
-    """A Docker engine, or another one that speaks its API (20.10 and newer).
+    """A Docker engine (20.10 and newer), or another one with a compatible API.
 
     `host` is an address (`unix://`, `tcp://`, `ssh://`); None means the current docker context, else the
-    usual socket. `certificates` is a folder with ca.pem, cert.pem and key.pem for an engine behind TLS,
-    `config` docker's own folder: contexts and credentials. Nothing is connected before the first call.
+    default socket. `certificates` is a folder with ca.pem, cert.pem and key.pem for TLS. `config` is docker's
+    own folder with contexts and credentials. The first call opens the first connection.
     """
 
     def __init__(
@@ -51,28 +51,28 @@ class DockerEngine:
         self._info: EngineInfo | None = None
 
     def info(self) -> EngineInfo:
-        """Say what the engine is; asked once and remembered."""
+        """Return the engine's properties, which are queried once and cached."""
         if self._info is None:
-            found = self._api.json("GET", "/info", doing="asking what the engine is")
+            found = self._api.json("GET", "/info", action="query the engine")
             self._info = _engine_info(found, self.address.url, self._api.version())
         return self._info
 
     # -- images ------------------------------------------------------------------------------------
 
     def find_image(self, reference: str) -> EngineImage | None:
-        """Look up an image by id, name or digest; None when the engine has it not."""
+        """Return an image by id, name or digest, or None if the engine does not have it."""
         return self._images.find(reference)
 
     def load_image(self, archive: Iterable[bytes]) -> str:
-        """Load a docker-save archive from a stream of chunks; the id of its one image."""
+        """Load a `docker save` archive from a stream of chunks and return the id of its only image."""
         return self._images.load(archive)
 
     def save_image(self, image: str) -> Iterator[bytes]:
-        """The image as a docker-save archive, in a stream of chunks."""
+        """Yield the image as a `docker save` archive in chunks."""
         return self._images.save(image)
 
     def pull_image(self, reference: str, progress: Progress = no_progress) -> EngineImage:
-        """Fetch an image from its registry. Raises `ImageError` with cause IMAGE_PULL_FAILED."""
+        """Pull an image from its registry. Raises `ImageError` with cause IMAGE_PULL_FAILED."""
         from localrun.engines.dockerd.pull import pull
 
         return pull(self._images, reference, progress)
@@ -87,49 +87,49 @@ class DockerEngine:
         build_args: Mapping[str, str],
         progress: Progress = no_progress,
     ) -> EngineImage:
-        """Build a folder and call the result `name`. Raises `ImageError` with IMAGE_BUILD_FAILED."""
+        """Build a folder and tag the image `name`. Raises `ImageError` with IMAGE_BUILD_FAILED."""
         from localrun.engines.dockerd.build import Build
 
         query = {"t": name, "labels": dict(labels), "buildargs": dict(build_args)}
         return Build(self._images, folder, dockerfile, progress).run(query)
 
     def tag_image(self, image: str, name: str) -> None:
-        """Give an image another name."""
+        """Add a name to an image."""
         self._images.tag(image, name)
 
     def remove_image(self, name: str) -> None:
-        """Take a name away, and the image when that was its last one; no error when it is gone."""
+        """Remove a name, and the image if that was its last one; do nothing if it does not exist."""
         self._images.remove(name)
 
     def images(self, labels: Mapping[str, str]) -> list[EngineImage]:
-        """Every image that carries all of these labels (value "": any value)."""
+        """Return all images with these labels (value "": any value)."""
         return self._images.with_labels(labels)
 
     # -- containers --------------------------------------------------------------------------------
 
     def create(self, spec: ContainerSpec) -> Handle:
-        """Make a container, not started. Raises `MountUnavailable`, `ImageError`, `EngineError`."""
-        doing = f"creating the container {spec.name}"
-        made = self._api.post("/containers/create", create_body(spec), {"name": spec.name}, doing=doing)
+        """Create a container without starting it. Raises `MountUnavailable`, `ImageError`, `EngineError`."""
+        action = f"create the container {spec.name}"
+        made = self._api.post("/containers/create", create_body(spec), {"name": spec.name}, action=action)
         handle = str(made["Id"])
         try:
             if spec.folders:
-                self._open_folders(spec, handle)
+                self._make_folders_writable(spec, handle)
         except BaseException:
             self.remove(handle)
             raise
         return handle
 
     def start(self, handle: Handle) -> None:
-        """Start it. Raises `EngineError` with cause ENTRYPOINT_INVALID when its program is not there."""
-        # 304, that it runs already, is no refusal
-        self._api.bytes("POST", _at(handle, "start"), doing="starting the container")
+        """Start it. Raises `EngineError` with cause ENTRYPOINT_INVALID if its program does not exist."""
+        # 304, already running, is not an error
+        self._api.bytes("POST", _path(handle, "start"), action="start the container")
 
     def wait(self, handle: Handle) -> Exit:
-        """Block until it has ended."""
-        while True:  # each round blocks until the container has moved on
-            query, doing = {"condition": "not-running"}, "waiting for the container"
-            self._api.bytes("POST", _at(handle, "wait"), query, doing=doing)
+        """Block until the container has ended, and return its exit."""
+        while True:  # each round blocks until the container's state changes
+            query, action = {"condition": "not-running"}, "wait for the container"
+            self._api.bytes("POST", _path(handle, "wait"), query, action=action)
             state = self._state(handle)
             if _is_new(state):
                 self._wait_for_start(handle)
@@ -137,128 +137,128 @@ class DockerEngine:
                 return _exit(state)
 
     def logs(self, handle: Handle) -> Iterator[tuple[StreamName, bytes]]:
-        """What it wrote and writes, from its start to its end."""
-        return follow_log(self._api, _at(handle, "logs"))
+        """Yield the container's output from its start until it ends."""
+        return follow_log(self._api, _path(handle, "logs"))
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
-        """What it uses, about every second until it has ended."""
-        # One question that is answered again and again: the engine takes a second for each answer anyway.
-        doing = "measuring the container"
-        answer = self._api.open("GET", _at(handle, "stats"), {"stream": "true"}, doing=doing)
+        """Yield its resource usage about every second until it ends."""
+        # one streaming request: the engine takes a second for each sample anyway
+        action = "measure the container"
+        response = self._api.open("GET", _path(handle, "stats"), {"stream": "true"}, action=action)
         try:
-            for stats in iter_json(answer):
+            for stats in iter_json(response):
                 usage = parse_usage(stats)
-                if usage is None:  # it has ended: what comes now is empty
+                if usage is None:  # it has ended: later samples are empty
                     return
                 yield usage
         finally:
-            answer.close()
+            response.close()
 
     def size(self, handle: Handle) -> int:
-        """Bytes that it has written to its own root."""
-        found = self._api.json("GET", _at(handle, "json"), {"size": "1"}, doing="measuring the container")
+        """Return the bytes written to the container's root."""
+        found = self._api.json("GET", _path(handle, "json"), {"size": "1"}, action="measure the container")
         return int(found.get("SizeRw") or 0)
 
     def stop(self, handle: Handle, grace: float) -> None:
-        """Ask it to end (SIGTERM), and end it (SIGKILL) after `grace` seconds, rounded up."""
+        """Send SIGTERM, and SIGKILL after `grace` seconds, rounded up."""
         if grace > 0:
-            answer = self._api.send("POST", _at(handle, "stop"), {"t": math.ceil(grace)})
+            response = self._api.send("POST", _path(handle, "stop"), {"t": math.ceil(grace)})
         else:
-            answer = self._api.send("POST", _at(handle, "kill"))
-        # 304 and 409: it does not run; 404: it is gone
-        _accept(answer, {404, 409}, "stopping the container")
+            response = self._api.send("POST", _path(handle, "kill"))
+        # 304 and 409: it is not running; 404: it does not exist
+        _check(response, {404, 409}, "stop the container")
 
     def remove(self, handle: Handle) -> None:
-        """Remove it and its anonymous volumes, running or not."""
-        answer = self._api.send("DELETE", _at(handle), {"force": 1, "v": 1})
-        # 409: somebody else is removing it just now
-        _accept(answer, {404, 409}, "removing the container")
+        """Remove the container and its anonymous volumes, even if it is running."""
+        response = self._api.send("DELETE", _path(handle), {"force": 1, "v": 1})
+        # 409: it is already being removed
+        _check(response, {404, 409}, "remove the container")
 
     def find(self, labels: Mapping[str, str]) -> list[ContainerSummary]:
-        """Every container that carries all of these labels (value "": any value)."""
+        """Return all containers with these labels (value "": any value)."""
         query = {"all": 1, **label_filter(labels)}
-        listed = self._api.json("GET", "/containers/json", query, doing="listing containers")
+        listed = self._api.json("GET", "/containers/json", query, action="list containers")
         return [_found(item) for item in listed]
 
     def copy_in(self, handle: Handle, target: str, tar: Iterable[bytes]) -> None:
-        """Unpack a tar below the folder `target` of a container, as the engine's root, owners kept."""
+        """Unpack a tar into the folder `target` of a container, as the engine's root, with its owners."""
         headers = {"Content-Type": "application/x-tar"}
-        doing = f"copying files to {target} of the container"
-        path, query = _at(handle, "archive"), {"path": target}
-        answer = self._api.open("PUT", path, query, body=iter(tar), headers=headers, doing=doing)
-        read_message(answer)
+        action = f"copy files to {target} in the container"
+        path, query = _path(handle, "archive"), {"path": target}
+        response = self._api.open("PUT", path, query, body=iter(tar), headers=headers, action=action)
+        read_message(response)
 
     def copy_out(self, handle: Handle, source: str) -> Iterator[bytes]:
-        """Pack a file or folder of a container into a tar; its first member is the last part of `source`."""
-        doing = f"copying {source} out of the container"
-        answer = self._api.open("GET", _at(handle, "archive"), {"path": source}, doing=doing)
+        """Yield a tar of a file or folder of a container; its first member is the last part of `source`."""
+        action = f"copy {source} from the container"
+        response = self._api.open("GET", _path(handle, "archive"), {"path": source}, action=action)
         try:
-            yield from answer.chunks()
+            yield from response.chunks()
         finally:
-            answer.close()
+            response.close()
 
     def abandon(self, thread: int) -> None:
-        """Break off the call that a thread waits in."""
+        """Abort the call that a thread waits for."""
         self._api.transport.abandon(thread)
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close all connections."""
         self._api.transport.close()
 
     # -- helpers -----------------------------------------------------------------------------------
 
-    def _open_folders(self, spec: ContainerSpec, handle: Handle) -> None:
-        """Make its folders writable by any user, whoever its image runs as."""
+    def _make_folders_writable(self, spec: ContainerSpec, handle: Handle) -> None:
+        """Make the container's folders writable by any user, because the image may set one."""
         tar = [writable_folders_tar(spec.folders)]
         if not spec.hardened:
             self.copy_in(handle, "/", tar)
             return
-        doing = f"preparing the folders of {spec.name}"
-        helper = str(self._api.post("/containers/create", helper_body(spec, handle), doing=doing)["Id"])
+        action = f"prepare the folders of {spec.name}"
+        helper = str(self._api.post("/containers/create", helper_body(spec, handle), action=action)["Id"])
         try:
             self.copy_in(helper, "/", tar)
         finally:
-            # not its volumes: they are those of the container that it helps
-            _accept(self._api.send("DELETE", _at(helper), {"force": 1}), {404, 409}, doing)
+            # keep its volumes: they belong to the task's container
+            _check(self._api.send("DELETE", _path(helper), {"force": 1}), {404, 409}, action)
 
     def _wait_for_start(self, handle: Handle) -> None:
-        """Wait for the end of a container that has not been started yet."""
-        query, doing = {"condition": "next-exit"}, "waiting for the container"
-        answer = self._api.open("POST", _at(handle, "wait"), query, doing=doing)
+        """Wait for the exit of a container that has not been started yet."""
+        query, action = {"condition": "next-exit"}, "wait for the container"
+        response = self._api.open("POST", _path(handle, "wait"), query, action=action)
         try:
-            # The engine listens from here on; had it been started before, an end may have been missed.
+            # The engine reports exits from now on. An exit before is possible if it has been started by now.
             if _is_new(self._state(handle)):
-                read_message(answer)
+                read_message(response)
         finally:
-            answer.close()
+            response.close()
 
     def _state(self, handle: Handle) -> dict[str, Any]:
-        doing = "looking at the container"
-        found: dict[str, Any] = self._api.json("GET", _at(handle, "json"), doing=doing)["State"]
+        action = "inspect the container"
+        found: dict[str, Any] = self._api.json("GET", _path(handle, "json"), action=action)["State"]
         return found
 
 
-def _at(handle: Handle, verb: str = "") -> str:
+def _path(handle: Handle, verb: str = "") -> str:
     if not handle.isalnum():
-        raise ContainerGone(f"{handle!r} is no container's handle", handle=handle)
+        raise ContainerGone(f"invalid container handle {handle!r}", handle=handle)
     return f"/containers/{handle}/{verb}" if verb else f"/containers/{handle}"
 
 
-def _accept(answer: Response, also: set[int], doing: str) -> None:
-    words = read_message(answer)
-    if answer.status >= 400 and answer.status not in also:
-        raise failures.api_error(answer.status, words, doing)
+def _check(response: Response, allowed: set[int], action: str) -> None:
+    reason = read_message(response)
+    if response.status >= 400 and response.status not in allowed:
+        raise failures.api_error(response.status, reason, action)
 
 
 def _is_new(state: Mapping[str, Any]) -> bool:
-    """Whether it has never been started; a start that failed leaves its reason."""
+    """Return whether it has never been started; a failed start leaves an error."""
     return state["Status"] == "created" and not state["Error"]
 
 
 def _exit(state: Mapping[str, Any]) -> Exit:
     started, finished = _seconds(state["StartedAt"]), _seconds(state["FinishedAt"])
     if started is not None and finished is not None:
-        # The engine notes a start when it hears of it, which may be after the end of a quick program.
+        # The engine may record the start of a quick program after its end.
         started = min(started, finished)
     return Exit(
         code=int(state["ExitCode"]),
@@ -270,12 +270,12 @@ def _exit(state: Mapping[str, Any]) -> Exit:
 
 
 def _seconds(stamp: str) -> float | None:
-    """Seconds since 1970 of an RFC 3339 time; the engine writes year 1 for "never"."""
+    """Convert an RFC 3339 time to seconds since 1970; None for year 1, the engine's "never"."""
     return None if stamp.startswith("0001-") or not stamp else datetime.fromisoformat(stamp).timestamp()
 
 
-# the limits, and what the engine calls it when the kernel holds tasks to them
-_HELD = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit", "cpu": "CpuCfsQuota"}
+# limit -> the engine's flag that says whether the kernel enforces it
+_ENFORCED = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit", "cpu": "CpuCfsQuota"}
 
 
 def _engine_info(found: Mapping[str, Any], url: str, api: str) -> EngineInfo:
@@ -297,7 +297,7 @@ def _engine_info(found: Mapping[str, Any], url: str, api: str) -> EngineInfo:
         api=api,
         storage=str(found.get("Driver") or ""),
         cgroups=str(found.get("CgroupVersion") or ""),
-        unenforced=tuple(limit for limit, name in _HELD.items() if found.get(name) is False),
+        unenforced=tuple(limit for limit, name in _ENFORCED.items() if found.get(name) is False),
         clock_offset=(_seconds(str(found.get("SystemTime") or "")) or time.time()) - time.time(),
     )
 

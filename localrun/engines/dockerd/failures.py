@@ -1,4 +1,4 @@
-"""What the engine says when it refuses, in our words: the one door inward for its errors."""
+"""Conversion of the engine's error responses to `LocalrunError`."""
 
 from __future__ import annotations
 
@@ -14,30 +14,34 @@ from localrun.errors import (
     MountUnavailable,
 )
 
-# With docker-init before it, a program that is not there is told on stderr with exit code 127, not here;
-# these are the words of an engine that could not even make the process.
+# (sign in the engine's message, meaning, remedy) for a process that could not be created. A missing program
+# is usually reported by docker-init instead: on stderr, with exit code 127.
 _ENTRY = "correct ENTRYPOINT or CMD in the Dockerfile"
 _NOT_STARTED = (
     (
         "unable to find user",
-        "the image's USER is not known in it ({words})",
+        "the image's USER does not exist in the image ({reason})",
         "correct USER in the Dockerfile",
     ),
-    ("cannot mkdir", "the image's WORKDIR is a file ({words})", "correct WORKDIR in the Dockerfile"),
-    ("chdir to cwd", "the image's WORKDIR cannot be entered ({words})", "correct WORKDIR in the Dockerfile"),
+    ("cannot mkdir", "the image's WORKDIR is a file ({reason})", "correct WORKDIR in the Dockerfile"),
+    ("chdir to cwd", "cannot enter the image's WORKDIR ({reason})", "correct WORKDIR in the Dockerfile"),
     (
         "mount a directory onto a file",
-        "the image has a file at {program}, where a folder of the task belongs",
-        "name another input_folder or output_folder in the descriptor",
+        "the image has a file at {program}, but the task needs a folder there",
+        "set another input_folder or output_folder in the descriptor",
     ),
-    ("exec format error", "{program} is no program for this machine", "build the image for this machine"),
+    (
+        "exec format error",
+        "{program} is not an executable for this machine",
+        "build the image for this machine",
+    ),
     ("permission denied", "{program} is not executable", "add `RUN chmod +x {program}` to the Dockerfile"),
     ("executable file not found", "{program} is not in the image", _ENTRY),
     ("no such file or directory", "{program} is not in the image", _ENTRY),
     ("is a directory", "{program} is a folder", _ENTRY),
 )
 _NO_PROGRAM = "no command specified"
-_LOOK = "the engine's own log says more: `journalctl -u docker`"
+_SEE_LOG = "see the engine's log: `journalctl -u docker`"
 _PROGRAM = re.compile(r'exec:? \\*"([^"\\]+)')
 _PLACE = re.compile(r'rootfs at \\*"([^"\\]+)')
 _DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
@@ -48,90 +52,90 @@ _NO_MOUNT = re.compile(
 )
 
 
-def api_error(status: int, words: str, doing: str) -> LocalrunError:
-    """The error for an answer of 400 and above. `doing` says which call it was, for people."""
-    facts: dict[str, Any] = {"status": status, "engine_said": words}
-    lower = words.lower()
-    if _DISK_FULL.search(words):
-        return disk_full_error(words, doing)
+def api_error(status: int, reason: str, action: str) -> LocalrunError:
+    """Return the error for a response of 400 and above; `action` completes "cannot ..."."""
+    facts: dict[str, Any] = {"status": status, "engine_said": reason}
+    lower = reason.lower()
+    if _DISK_FULL.search(reason):
+        return disk_full_error(reason, action)
     if "no such container" in lower or "marked for removal" in lower:
         return ContainerGone(
-            f"{doing}: the engine does not know the container (any more)",
-            remedy="run the task again; somebody has removed its container",
+            f"cannot {action}: the container no longer exists",
+            remedy="run the task again; its container was removed",
             **facts,
         )
     if "no such image" in lower or "unable to find image" in lower:
         return ImageError(
-            f"{doing}: {words}",
-            remedy="load, build or pull the image first (`docker images` lists what is there)",
+            f"cannot {action}: {reason}",
+            remedy="load, build or pull the image first (`docker images` lists the engine's images)",
             cause=Cause.IMAGE_MISSING,
             **facts,
         )
-    if _NO_MOUNT.search(words):
+    if _NO_MOUNT.search(reason):
         return MountUnavailable(
-            f"{doing}: the engine does not see a path of this machine: {words}",
-            remedy="use an engine of this machine, or let the files travel as archives",
+            f"cannot {action}: the engine cannot see a path of this machine: {reason}",
+            remedy="use an engine on this machine",
             **facts,
         )
     return (
-        _start_refusal(words)
-        or _resource_refusal(words, doing)
-        or EngineError(f"{doing}: the engine answered {status}: {words}", remedy=_LOOK, **facts)
+        _start_refusal(reason)
+        or _resource_refusal(reason, action)
+        or EngineError(f"cannot {action}: the engine answered {status}: {reason}", remedy=_SEE_LOG, **facts)
     )
 
 
-def disk_full_error(words: str, doing: str) -> EngineError:
-    """The engine's disk is full."""
+def disk_full_error(reason: str, action: str) -> EngineError:
+    """Return the error for a full disk of the engine."""
     return EngineError(
-        f"{doing}: the engine's disk is full: {words}",
-        remedy="make room: `docker system df` shows what uses it, `docker system prune` removes the unused",
+        f"cannot {action}: the engine's disk is full: {reason}",
+        remedy="free disk space: `docker system df` shows usage, `docker system prune` removes unused data",
         cause=Cause.DISK_FULL,
-        engine_said=words,
+        engine_said=reason,
     )
 
 
-def is_disk_full(words: str) -> bool:
-    """Whether these words of the engine tell of a full disk."""
-    return bool(_DISK_FULL.search(words))
+def is_disk_full(reason: str) -> bool:
+    """Return whether the engine's message reports a full disk."""
+    return bool(_DISK_FULL.search(reason))
 
 
-def _resource_refusal(words: str, doing: str) -> EngineError | None:
-    lower = words.lower()
+def _resource_refusal(reason: str, action: str) -> EngineError | None:
+    lower = reason.lower()
     if "range of cpus" in lower:
-        cause, remedy = Cause.CPU_UNAVAILABLE, "ask for no more cpus than the engine has"
+        cause, remedy = Cause.CPU_UNAVAILABLE, "request at most as many CPUs as the engine has"
     elif "could not select device driver" in lower or "nvidia-container-cli" in lower:
-        cause, remedy = Cause.GPU_UNAVAILABLE, "install the engine's GPU support, or ask for no gpus"
+        cause, remedy = Cause.GPU_UNAVAILABLE, "install the engine's GPU support, or request no GPUs"
     elif "minimum memory limit" in lower:
-        cause, remedy = Cause.MEMORY_UNAVAILABLE, "ask for more memory: the engine has a least amount"
+        cause, remedy = Cause.MEMORY_UNAVAILABLE, "request more memory; the engine has a minimum"
     elif "is already in use by container" in lower:
-        cause, remedy = Cause.ENGINE_FAILED, "choose another name, or remove the container of that name"
+        cause, remedy = Cause.ENGINE_FAILED, "choose another name, or remove the container with this name"
     else:
         return None
-    return EngineError(f"{doing}: {words}", remedy=remedy, cause=cause, engine_said=words)
+    return EngineError(f"cannot {action}: {reason}", remedy=remedy, cause=cause, engine_said=reason)
 
 
-def _start_refusal(words: str) -> EngineError | None:
-    lower = words.lower()
+def _start_refusal(reason: str) -> EngineError | None:
+    lower = reason.lower()
     if _NO_PROGRAM in lower:
         return EngineError(
-            "the image has neither ENTRYPOINT nor CMD, so there is nothing to start",
+            "the image has neither ENTRYPOINT nor CMD",
             remedy="add ENTRYPOINT to the Dockerfile",
             cause=Cause.ENTRYPOINT_INVALID,
-            engine_said=words,
+            engine_said=reason,
         )
     if not any(sign in lower for sign in ("oci runtime", "unable to find user", "cannot mkdir")):
         return None
     found = next((row for row in _NOT_STARTED if row[0] in lower), None)
-    return _not_started(*found, words) if found else None
+    return _not_started(*found, reason) if found else None
 
 
-def _not_started(sign: str, message: str, remedy: str, words: str) -> EngineError:
-    found = _PROGRAM.search(words) or _PLACE.search(words)
+def _not_started(sign: str, message: str, remedy: str, reason: str) -> EngineError:
+    found = _PROGRAM.search(reason) or _PLACE.search(reason)
     program = found[1] if found else "its program"
     return EngineError(
-        f"the container could not be started: {message.format(program=program, words=words)}",
+        f"cannot start the container: {message.format(program=program, reason=reason)}",
         remedy=remedy.format(program=program),
         cause=Cause.IMAGE_PLATFORM if sign == "exec format error" else Cause.ENTRYPOINT_INVALID,
         program=program,
-        engine_said=words,
+        engine_said=reason,
     )

@@ -1,7 +1,7 @@
-"""HTTP/1.1 over a socket: requests as bytes, and answers as they come in, read by httptools.
+"""An HTTP/1.1 client over a socket, with streamed bodies in both directions.
 
-The standard library's client takes longer to import than the engine to make a container, and reads the
-headers of an answer as if they were an e-mail.
+The standard library's client takes longer to import than the engine takes to create a container, and parses
+headers with the e-mail parser.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Body = bytes | Iterable[bytes] | None
 
 
 class BrokenResponse(Exception):
-    """The other side hung up in the middle of an answer, or what it says is no HTTP."""
+    """The connection was closed in the middle of a response, or the response is not HTTP."""
 
 
 def send_request(
     sock: socket.socket, host: str, method: str, path: str, *, body: Body, headers: Mapping[str, str]
 ) -> None:
-    """Send a request; a body that is no bytes goes in chunks, as it comes. Raises `OSError`."""
+    """Send a request; a body that is not `bytes` is sent in chunks. Raises `OSError`."""
     in_parts = body is not None and not isinstance(body, bytes)
     length = {"Transfer-Encoding": "chunked"} if in_parts else {}
     if isinstance(body, bytes):
@@ -42,40 +42,40 @@ def send_request(
 def _head(method: str, path: str, headers: Mapping[str, str]) -> bytes:
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     if any("\r" in line or "\n" in line for line in lines):
-        raise ValueError(f"a line of a request holds the end of a line: {lines!r}")
+        raise ValueError(f"line break in a request header: {lines!r}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
 class HttpResponse:
-    """An answer whose head has come; its body is read as it comes. Raises `OSError` and `BrokenResponse`."""
+    """A response with complete headers; its body is streamed. Raises `OSError` and `BrokenResponse`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._parts: list[bytes] = []
-        self._is_headed = False
+        self._has_headers = False
         self.is_complete = False
-        self.keep_alive = False  # whether the connection can be used again once the answer is complete
+        self.keep_alive = False  # whether the connection can be reused once the response is complete
         self.status = 0
-        while not self._is_headed:
-            self._take()
+        while not self._has_headers:
+            self._receive()
 
     def header(self, name: str) -> str:
-        """One header; empty when it is not there."""
+        """Return a header, empty if it is missing."""
         return self._headers.get(name.lower(), "")
 
     def read(self) -> bytes:
-        """The next part of the body; empty at its end."""
+        """Return the next part of the body; empty at its end."""
         while not self._parts and not self.is_complete:
-            self._take()
+            self._receive()
         parts, self._parts = self._parts, []
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _take(self) -> None:
+    def _receive(self) -> None:
         data = self._sock.recv(CHUNK)
         if not data:
-            self._end()
+            self._on_close()
             return
         try:
             self._parser.feed_data(data)
@@ -83,36 +83,36 @@ class HttpResponse:
             self.keep_alive = False
             if self.is_complete:
                 return
-            raise BrokenResponse(f"what it says is no HTTP that is known here: {error}") from error
+            raise BrokenResponse(f"invalid HTTP response: {error}") from error
 
-    def _end(self) -> None:
-        """The other side has hung up: a body of no known length ends so."""
-        if not self._is_headed or {"content-length", "transfer-encoding"} & self._headers.keys():
-            raise BrokenResponse("the connection was closed")
+    def _on_close(self) -> None:
+        """Handle a closed connection, which ends a body of unknown length."""
+        if not self._has_headers or {"content-length", "transfer-encoding"} & self._headers.keys():
+            raise BrokenResponse("connection closed")
         self.is_complete = True
 
     # -- called by the parser ----------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """A second answer is one that nobody has asked for: the next request shall not get it."""
+        """Reject a second response, which would be read as the response to the next request."""
         if self.is_complete:
-            raise BrokenResponse("an answer too many")
+            raise BrokenResponse("unexpected second response")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One line of the head."""
+        """Store a header."""
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        """The head is there, unless it is that of a word on the way, such as 100 Continue."""
+        """Finish the headers, unless they are those of an interim response such as 100 Continue."""
         self.status = self._parser.get_status_code()
-        self._is_headed = self.status >= 200
-        if self._is_headed:
+        self._has_headers = self.status >= 200
+        if self._has_headers:
             self.keep_alive = self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
-        """A part of the body."""
+        """Store a part of the body."""
         self._parts.append(body)
 
     def on_message_complete(self) -> None:
-        """The last part has come."""
-        self.is_complete = self._is_headed
+        """Mark the response as complete."""
+        self.is_complete = self._has_headers

@@ -1,4 +1,4 @@
-"""The images an engine has: found, loaded, named, removed."""
+"""The engine's images: find, load, save, tag and remove."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ _ARCHITECTURES = {
 
 
 def architecture_name(kernel: str) -> str:
-    """The word of OCI images for an architecture, which the kernel may call otherwise."""
+    """Convert the kernel's name of an architecture to that of OCI images."""
     return _ARCHITECTURES.get(kernel, kernel)
 
 
 class Images:
-    """The engine's images. `config` is docker's own folder, for credentials."""
+    """The engine's images. `config` is docker's own folder with credentials."""
 
     def __init__(self, api: Api, config: Path) -> None:
         self.api = api
         self.config = config
 
     def find(self, reference: str) -> EngineImage | None:
-        """Look up by id, name or digest. Raises `ImageError` when it cannot be a name at all."""
-        answer = self.api.send("GET", f"/images/{quote_segment(check_reference(reference))}/json")
-        text = b"".join(answer.chunks())
-        if answer.status == 404:
+        """Return an image by id, name or digest, or None. Raises `ImageError` for an invalid name."""
+        response = self.api.send("GET", f"/images/{quote_segment(check_reference(reference))}/json")
+        text = b"".join(response.chunks())
+        if response.status == 404:
             return None
-        if answer.status >= 400:
-            raise failures.api_error(answer.status, parse_message(text), f"looking for the image {reference}")
+        if response.status >= 400:
+            raise failures.api_error(response.status, parse_message(text), f"inspect the image {reference}")
         return _image(parse_json(text))
 
     def require(self, reference: str) -> EngineImage:
-        """Look up what must be there. Raises `ImageError` with cause IMAGE_MISSING."""
+        """Return an image by id, name or digest. Raises `ImageError` with cause IMAGE_MISSING."""
         found = self.find(reference)
         if found is None:
             raise ImageError(
@@ -68,61 +68,61 @@ class Images:
         return found
 
     def load(self, archive: Iterable[bytes]) -> str:
-        """Load a docker-save archive; the id of its one image."""
-        doing = "loading the image"
-        # an iterator, also of a list, is sent in chunks and not as one body
-        answer = self.api.open(
-            "POST", "/images/load", {"quiet": 1}, body=iter(archive), headers=_TAR, doing=doing
+        """Load a `docker save` archive and return the id of its only image."""
+        action = "load the image"
+        # iter(): even a list is sent in chunks and not as one body
+        response = self.api.open(
+            "POST", "/images/load", {"quiet": 1}, body=iter(archive), headers=_TAR, action=action
         )
         names: list[str] = []
-        for message in iter_json(answer):
+        for message in iter_json(response):
             if "errorDetail" in message or "error" in message:
-                answer.close()
+                response.close()
                 raise _load_failure(error_message(message))
             names += _LOADED.findall(str(message.get("stream", "")))
         return self._only(names)
 
     def save(self, image: str) -> Iterator[bytes]:
-        """A docker-save archive of one image."""
-        # older engines answer 500 for an image that is not there
+        """Yield a `docker save` archive of one image."""
+        # older engines answer 500 for a missing image
         found = self.require(image)
-        answer = self.api.open(
-            "GET", f"/images/{quote_segment(found.id)}/get", doing=f"saving the image {image}"
+        response = self.api.open(
+            "GET", f"/images/{quote_segment(found.id)}/get", action=f"save the image {image}"
         )
         try:
-            yield from answer.chunks()
+            yield from response.chunks()
         finally:
-            answer.close()
+            response.close()
 
     def tag(self, image: str, name: str) -> None:
-        """Give an image another name."""
+        """Add a name to an image."""
         repository, tag, _ = split_reference(name)
         query = {"repo": repository, "tag": tag or "latest"}
-        path, doing = f"/images/{quote_segment(image)}/tag", f"naming the image {name}"
-        self.api.bytes("POST", path, query, doing=doing)
+        path, action = f"/images/{quote_segment(image)}/tag", f"tag the image as {name}"
+        self.api.bytes("POST", path, query, action=action)
 
     def remove(self, name: str) -> None:
-        """Take a name away, and the image when that was its last one; no error when it is gone."""
+        """Remove a name, and the image if that was its last one; do nothing if it does not exist."""
         path = f"/images/{quote_segment(check_reference(name))}"
-        answer = self.api.send("DELETE", path)
-        words = read_message(answer)
-        if answer.status >= 400 and answer.status != 404:
-            raise failures.api_error(answer.status, words, f"removing the image {name}")
+        response = self.api.send("DELETE", path)
+        reason = read_message(response)
+        if response.status >= 400 and response.status != 404:
+            raise failures.api_error(response.status, reason, f"remove the image {name}")
 
     def remove_untagged(self, image: str) -> None:
-        """Remove an image that has no name, alone; keep it when it has one or is in use."""
+        """Remove an image without its parents; keep it if it is tagged or in use."""
         found = self.find(image)
         if found is None or found.tags:
             return
-        # 409: a container or another image needs it, so it is not ours to take away
-        answer = self.api.send("DELETE", f"/images/{quote_segment(found.id)}", {"noprune": 1})
-        words = read_message(answer)
-        if answer.status >= 400 and answer.status not in {404, 409}:
-            raise failures.api_error(answer.status, words, f"removing the image {image}")
+        # 409: a container or another image uses it
+        response = self.api.send("DELETE", f"/images/{quote_segment(found.id)}", {"noprune": 1})
+        reason = read_message(response)
+        if response.status >= 400 and response.status not in {404, 409}:
+            raise failures.api_error(response.status, reason, f"remove the image {image}")
 
     def with_labels(self, labels: Mapping[str, str]) -> list[EngineImage]:
-        """Every image that carries all of these labels."""
-        listed = self.api.json("GET", "/images/json", label_filter(labels), doing="listing images")
+        """Return all images with these labels."""
+        listed = self.api.json("GET", "/images/json", label_filter(labels), action="list images")
         found = (self.find(item["Id"]) for item in listed)
         return [image for image in found if image is not None]
 
@@ -132,16 +132,16 @@ class Images:
             return ids.pop()
         what = "no image" if not ids else f"{len(ids)} images: {', '.join(names)}"
         raise ImageError(
-            f"the archive holds {what}", remedy="save exactly one image: `docker save -o image.tar NAME`"
+            f"the archive contains {what}", remedy="save exactly one image: `docker save -o image.tar NAME`"
         )
 
 
 def check_reference(reference: str) -> str:
-    """Return it, when it can be the name of an image; raises `ImageError`."""
+    """Return `reference` if it is a valid image name. Raises `ImageError` otherwise."""
     if not _REFERENCE.fullmatch(reference) or ".." in reference:
         raise ImageError(
-            f"{reference!r} cannot be the name of an image",
-            remedy="write it as name:tag, in lower case, such as registry.example.org/lab/count:1.0",
+            f"invalid image name {reference!r}",
+            remedy="use lower case and the form name:tag, e.g. registry.example.org/lab/count:1.0",
             cause=Cause.IMAGE_MISSING,
             reference=reference,
         )
@@ -149,7 +149,7 @@ def check_reference(reference: str) -> str:
 
 
 def split_reference(reference: str) -> tuple[str, str, str]:
-    """`registry:5000/name:tag@digest` as repository, tag and digest; what is not there is empty."""
+    """Split `registry:5000/name:tag@digest` into repository, tag and digest; missing parts are empty."""
     name, _, digest = check_reference(reference).partition("@")
     repository, colon, tag = name.rpartition(":")
     if not colon or "/" in tag:
@@ -158,18 +158,18 @@ def split_reference(reference: str) -> tuple[str, str, str]:
 
 
 def error_message(message: Mapping[str, Any]) -> str:
-    """The engine's words in a message that tells of an error."""
+    """Return the text of an error message of the engine."""
     detail = message.get("errorDetail")
     return str((detail or {}).get("message") or message.get("error") or "no reason given").strip()
 
 
-def _load_failure(words: str) -> LocalrunError:
-    if failures.is_disk_full(words):
-        return failures.disk_full_error(words, "loading the image")
+def _load_failure(reason: str) -> LocalrunError:
+    if failures.is_disk_full(reason):
+        return failures.disk_full_error(reason, "load the image")
     return ImageError(
-        f"the engine cannot load the image: {words}",
+        f"cannot load the image: {reason}",
         remedy="save it again: `docker save -o image.tar NAME`",
-        engine_said=words,
+        engine_said=reason,
     )
 
 

@@ -1,4 +1,4 @@
-"""Fetching an image from its registry."""
+"""Image pulls from a registry."""
 
 from __future__ import annotations
 
@@ -11,45 +11,51 @@ from localrun.engines.dockerd.api import iter_json, read_message
 from localrun.engines.dockerd.images import Images, error_message, split_reference
 from localrun.errors import Cause, ImageError, LocalrunError
 
-# sign in the engine's words (lower case) -> what it means, what to do
+# (signs in the engine's message in lower case, meaning, remedy)
 _REASONS = (
     (
         ("no basic auth credentials", "unauthorized", "authentication required", "denied: "),
-        "the registry wants to know who you are",
+        "the registry requires a login",
         "log in: `docker login REGISTRY`",
     ),
     (
         ("pull access denied", "repository does not exist"),
-        "there is no such image, or it is not public",
+        "the image does not exist or is not public",
         "correct the name, or log in: `docker login REGISTRY`",
     ),
-    (("manifest unknown", "manifest for", "not found"), "there is no such image", "correct its name and tag"),
-    (("toomanyrequests",), "the registry allows no more pulls for now", "wait, or log in: `docker login`"),
+    (
+        ("manifest unknown", "manifest for", "not found"),
+        "the image does not exist",
+        "correct its name and tag",
+    ),
+    (("toomanyrequests",), "the registry's pull rate limit is reached", "wait, or log in: `docker login`"),
     (
         ("dial tcp", "no such host", "connection refused", "timeout", "lookup ", "tls handshake", "eof"),
-        "the registry cannot be reached",
-        "check the network and the engine's proxy; or load the image from a file: `docker load -i FILE`",
+        "cannot reach the registry",
+        "check the network and the engine's proxy, or load the image from a file: `docker load -i FILE`",
     ),
 )
 
 
 def pull(images: Images, reference: str, progress: Progress) -> EngineImage:
-    """Fetch it and look it up. Progress is in bytes, over all layers that are known so far."""
+    """Pull an image and return it. Progress is in bytes, over all layers known so far."""
     repository, tag, digest = split_reference(reference)
     query = {"fromImage": repository, "tag": digest or tag or "latest"}
-    answer = images.api.send("POST", "/images/create", query, body=b"", headers=_headers(images, repository))
-    if answer.status >= 400:
-        raise pull_error(reference, read_message(answer))
+    response = images.api.send(
+        "POST", "/images/create", query, body=b"", headers=_headers(images, repository)
+    )
+    if response.status >= 400:
+        raise pull_error(reference, read_message(response))
     layers: dict[str, tuple[int, int]] = {}
     try:
-        for message in iter_json(answer):
+        for message in iter_json(response):
             if "error" in message or "errorDetail" in message:
                 raise pull_error(reference, error_message(message))
-            if _moved(message, layers):
+            if _update_layer(message, layers):
                 done, total = (sum(column) for column in zip(*layers.values(), strict=True))
                 progress(f"pulling {reference}", done, total)
     finally:
-        answer.close()
+        response.close()
     return images.require(reference)
 
 
@@ -62,7 +68,7 @@ def _headers(images: Images, repository: str) -> dict[str, str]:
     return {"X-Registry-Auth": header} if header else {}
 
 
-def _moved(message: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> bool:
+def _update_layer(message: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> bool:
     detail = message.get("progressDetail") or {}
     if message.get("status") != "Downloading" or not detail.get("total"):
         return False
@@ -70,24 +76,24 @@ def _moved(message: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> bo
     return True
 
 
-def pull_error(reference: str, words: str) -> LocalrunError:
-    """Why an image could not be pulled, in plain words."""
-    lower = words.lower()
-    if failures.is_disk_full(words):
-        return failures.disk_full_error(words, f"pulling {reference}")
+def pull_error(reference: str, reason: str) -> LocalrunError:
+    """Return the error for an image that could not be pulled."""
+    lower = reason.lower()
+    if failures.is_disk_full(reason):
+        return failures.disk_full_error(reason, f"pull {reference}")
     if "no matching manifest" in lower or "does not match the specified platform" in lower:
         return ImageError(
-            f"{reference} is not made for this machine: {words}",
-            remedy="ask its author for one that is, or build it here",
+            f"cannot pull {reference}: no image for this machine's architecture ({reason})",
+            remedy="ask its author for an image for this architecture, or build it here",
             cause=Cause.IMAGE_PLATFORM,
             reference=reference,
         )
     found = next((row for row in _REASONS if any(sign in lower for sign in row[0])), None)
-    meaning, remedy = found[1:] if found else ("the registry refused it", "")
+    meaning, remedy = found[1:] if found else ("the registry refused the request", "")
     return ImageError(
-        f"{reference} could not be pulled: {meaning} ({words})",
+        f"cannot pull {reference}: {meaning} ({reason})",
         remedy=remedy,
         cause=Cause.IMAGE_PULL_FAILED,
         reference=reference,
-        engine_said=words,
+        engine_said=reason,
     )

@@ -1,7 +1,7 @@
-"""The engine's log stream: frames of one stream each, in chunks that know nothing of frames.
+"""The engine's log format, which multiplexes stdout and stderr.
 
-A frame is a header of 8 bytes (1 for stdout or 2 for stderr, three zeros, the length as a big-endian
-number) and as many bytes of text (Docker Engine API: attach, "Stream format").
+A frame is a header of 8 bytes (1 for stdout or 2 for stderr, three zeros, the length as a big-endian number),
+then the text (Docker Engine API: attach, "Stream format"). Frames may start and end anywhere in a chunk.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _NAMES: dict[int, StreamName] = {0: "stdout", 1: "stdout", 2: "stderr"}
 
 
 def demultiplex(chunks: Iterable[bytes]) -> Iterator[tuple[StreamName, bytes]]:
-    """Give the text of each frame as far as it is there, wherever the chunks are cut.
+    """Yield stream names and text as they arrive.
 
-    A long frame comes in several parts, so that its text is shown as it comes in and no frame is held
-    in memory. A stream that is cut in the middle of a header ends there: there is no text to lose.
+    A frame that spans multiple chunks is yielded in parts, never buffered as a whole. An incomplete header at
+    the end is dropped.
     """
     name: StreamName = "stdout"
     head, left = b"", 0

@@ -1,4 +1,4 @@
-"""How bytes get to the engine and back: connections that are kept, shared by threads, and closed."""
+"""HTTP requests over a thread-safe pool of connections to the engine."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from localrun.engines.dockerd.connections import Connection, new_connection
 from localrun.engines.dockerd.http import Body, BrokenResponse, HttpResponse, send_request
 from localrun.errors import Cause, EngineUnreachable
 
-CONNECTION_ERRORS = (OSError, BrokenResponse)  # every way in which a plain connection ends early
+CONNECTION_ERRORS = (OSError, BrokenResponse)  # the errors of a connection that ends early
 
 
 def connection_lost(address: Address, why: BaseException | str) -> EngineUnreachable:
-    """The engine was there, and went away in the middle of a call."""
+    """Return the error for an engine that stopped responding in the middle of a call."""
     return EngineUnreachable(
-        f"the engine at {address.url} went away: {why or 'the connection was closed'}",
-        remedy="see whether it still runs (`docker info`); its log says why it ended",
+        f"lost the connection to the engine at {address.url}: {why or 'connection closed'}",
+        remedy="check that the engine is running: `docker info`",
         cause=Cause.ENGINE_LOST,
         address=address.url,
     )
 
 
 def unreachable(address: Address, why: OSError) -> EngineUnreachable:
-    """Nothing answers at the address."""
+    """Return the error for an address without an engine."""
     named = f" (from {address.source})" if address.source else ""
     return EngineUnreachable(
-        f"no container engine answers at {address.url}{named}: {why.strerror or why}",
+        f"cannot connect to a container engine at {address.url}{named}: {why.strerror or why}",
         remedy=_remedy(address, why),
         address=address.url,
     )
@@ -38,21 +38,21 @@ def unreachable(address: Address, why: OSError) -> EngineUnreachable:
 
 def _remedy(address: Address, why: OSError) -> str:
     if isinstance(why, PermissionError):
-        return "add yourself to the group of the socket: `sudo usermod -aG docker $USER`, then log in again"
+        return "add yourself to the socket's group: `sudo usermod -aG docker $USER`, then log in again"
     if address.source:
         return f"correct or unset {address.source}, or start the engine there"
-    return "start the engine: `sudo systemctl start docker` (here: `make docker`), or set DOCKER_HOST"
+    return "start the engine: `sudo systemctl start docker` (or `make docker`), or set DOCKER_HOST"
 
 
 class _UploadFailed(Exception):
-    """What is being sent could not be read: an error of its source, not of the connection."""
+    """The body of a request could not be read; the connection itself did not fail."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__()
         self.error = error
 
 
-def _reading(body: Iterable[bytes]) -> Iterator[bytes]:
+def _wrap_read_errors(body: Iterable[bytes]) -> Iterator[bytes]:
     try:
         yield from body
     except OSError as error:
@@ -60,25 +60,25 @@ def _reading(body: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class Transport:
-    """HTTP over connections that are kept and reused. Safe to use from several threads."""
+    """HTTP requests over reused connections. Thread-safe."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
-        self._busy: dict[Connection, int] = {}  # by the thread that waits for each
+        self._busy: dict[Connection, int] = {}  # -> the thread that waits for it
         self._closed = False
 
     def request(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> Response:
-        """Send it over a kept connection if there is one that still lives, else over a new one."""
-        connection, kept = self._take()
+        """Send a request over an idle connection if one is still open, else over a new one."""
+        connection, kept = self._acquire()
         try:
             return self._send(connection, method, path, body, headers)
         except CONNECTION_ERRORS as error:
-            told = self._told(error, connection, kept)
-            # The engine may have acted on anything but a question before it went away.
+            failure = self._connection_error(error, connection, kept)
+            # the engine may have executed anything but a GET before the connection was lost
             if not kept or method != "GET":
-                raise told from error
+                raise failure from error
         except _UploadFailed as failed:
             self.discard(connection)
             raise failed.error from None
@@ -88,7 +88,7 @@ class Transport:
         return self.request(method, path, body, headers)
 
     def close(self) -> None:
-        """Close what is idle, and wake up who waits for an answer."""
+        """Close idle connections and abort the calls in progress."""
         with self._lock:
             idle, self._idle, self._closed = self._idle, [], True
             busy = list(self._busy)
@@ -98,14 +98,14 @@ class Transport:
             _hang_up(connection)
 
     def abandon(self, thread: int) -> None:
-        """Break off the call that a thread waits in: it fails there as if the engine had gone away."""
+        """Abort the call that a thread waits for; it fails there like a lost connection."""
         with self._lock:
             calls = [connection for connection, ident in self._busy.items() if ident == thread]
         for connection in calls:
             _hang_up(connection)
 
     def release(self, connection: Connection) -> None:
-        """Keep a connection for the next request, unless there will be none."""
+        """Return a connection to the pool, or close it if the pool is closed."""
         with self._lock:
             self._busy.pop(connection, None)
             keep = not self._closed
@@ -115,12 +115,12 @@ class Transport:
             connection.close()
 
     def discard(self, connection: Connection) -> None:
-        """Close a connection that is of no use any more."""
+        """Close a connection that cannot be reused."""
         with self._lock:
             self._busy.pop(connection, None)
         connection.close()
 
-    def _take(self) -> tuple[Connection, bool]:
+    def _acquire(self) -> tuple[Connection, bool]:
         while True:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
@@ -147,25 +147,25 @@ class Transport:
         self, connection: Connection, method: str, path: str, body: Body, headers: Mapping[str, str]
     ) -> Response:
         upload = body is not None and not isinstance(body, bytes)
-        data = body if body is None or isinstance(body, bytes) else _reading(body)
+        data = body if body is None or isinstance(body, bytes) else _wrap_read_errors(body)
         early: OSError | None = None
         try:
             send_request(connection.sock, connection.host, method, path, body=data, headers=headers)
         except (BrokenPipeError, ConnectionResetError) as error:
             if not upload:
                 raise
-            early = error  # an engine that refuses an upload answers before it has read it all
+            early = error  # an engine that rejects an upload responds before reading all of it
         try:
-            answer = HttpResponse(connection.sock)
+            response = HttpResponse(connection.sock)
         except CONNECTION_ERRORS as error:
             raise (early or error) from error
-        return Response(self, connection, answer)
+        return Response(self, connection, response)
 
-    def _told(self, error: Exception, connection: Connection, kept: bool) -> EngineUnreachable:
+    def _connection_error(self, error: Exception, connection: Connection, kept: bool) -> EngineUnreachable:
         self.discard(connection)
-        complaint = connection.complaint()
-        if complaint and not kept:
-            return unreachable(self.address, OSError(complaint))
+        error_output = connection.error_output()
+        if error_output and not kept:
+            return unreachable(self.address, OSError(error_output))
         return connection_lost(self.address, error)
 
 
@@ -175,29 +175,29 @@ def _hang_up(connection: Connection) -> None:
 
 
 def _is_stale(connection: Connection) -> bool:
-    """Whether the other side has closed it: an idle connection has nothing to say but good-bye."""
+    """Return whether the engine has closed an idle connection, on which it would send nothing else."""
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN | select.POLLHUP | select.POLLERR)
     return bool(poll.poll(0))
 
 
 class Response:
-    """An answer over a kept connection, which goes back when the answer was read to its end."""
+    """A response whose connection returns to the pool once it was read to its end."""
 
-    def __init__(self, transport: Transport, connection: Connection, answer: HttpResponse) -> None:
-        self.status = answer.status
+    def __init__(self, transport: Transport, connection: Connection, response: HttpResponse) -> None:
+        self.status = response.status
         self._transport = transport
         self._connection: Connection | None = connection
-        self._answer = answer
+        self._response = response
 
     def header(self, name: str) -> str:
-        """One header; empty when it is not there."""
-        return self._answer.header(name)
+        """Return a header, empty if it is missing."""
+        return self._response.header(name)
 
     def chunks(self) -> Iterator[bytes]:
-        """The body as it comes in."""
+        """Yield the body in parts."""
         try:
-            while chunk := self._answer.read():
+            while chunk := self._response.read():
                 yield chunk
         except CONNECTION_ERRORS as error:
             raise connection_lost(self._transport.address, error) from error
@@ -205,11 +205,11 @@ class Response:
             self.close()
 
     def close(self) -> None:
-        """Give the connection back if it can be used again."""
+        """Return the connection to the pool if it can be reused, else close it."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        if self._answer.is_complete and self._answer.keep_alive:
+        if self._response.is_complete and self._response.keep_alive:
             self._transport.release(connection)
         else:
             self._transport.discard(connection)

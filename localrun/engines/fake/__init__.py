@@ -1,6 +1,6 @@
 """An engine without containers: programs are Python functions, images are names.
 
-For tests of code that runs tasks, and for a dry run. It keeps the contract of `engines.base` and passes
+It serves tests of code that runs tasks, and dry runs. It follows the contract of `engines.base` and passes
 the same tests as a real engine.
 
     engine = FakeEngine(lambda container: 0)

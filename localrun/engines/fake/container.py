@@ -1,4 +1,4 @@
-"""One container of the fake engine: a thread, a log, and folders."""
+"""A container of the fake engine: a thread, a log and folders."""
 
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ Program = Callable[["FakeContainer"], int | Exit | None]
 
 
 class Output:
-    """One stream of a fake container; takes text or bytes, so that `print(..., file=...)` works."""
+    """An output stream of a fake container; accepts text (for `print(..., file=...)`) and bytes."""
 
     def __init__(self, container: FakeContainer, name: StreamName) -> None:
         self._container = container
         self._name = name
 
     def write(self, data: str | bytes) -> int:
-        """Append to the container's log."""
+        """Append to the container's log and return the length of `data`."""
         self._container.record(self._name, data.encode() if isinstance(data, str) else data)
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: writes are not buffered."""
 
 
 class FakeContainer:
-    """What a program sees: its command, environment and files, and whether it should stop.
+    """A program's view of its container: command, environment, files and signals.
 
-    `stopped` is set when somebody asks it to end (SIGTERM), `killed` when it has been ended (SIGKILL):
-    what it does from then on counts for nothing. `usage` is what the engine measures; assign another.
+    `stopped` is set by a stop request (SIGTERM), `killed` once the container was killed (SIGKILL). After
+    that, everything the program does is ignored. `usage` is the resource usage that the engine reports; a
+    program may replace it.
     """
 
     def __init__(self, handle: Handle, spec: ContainerSpec, image: EngineImage) -> None:
@@ -65,22 +66,22 @@ class FakeContainer:
         self._worker: ThreadPoolExecutor | None = None
 
     def path(self, inside: str) -> Path:
-        """Where a path of the container is on this machine. Raises `EngineError` when it leaves it."""
-        place = PurePosixPath("/", inside)
-        if ".." in place.parts:
-            raise EngineError(f"{inside!r} leads out of its folder", path=inside)
+        """Return the path on this machine. Raises `EngineError` for a path with `..`."""
+        path = PurePosixPath("/", inside)
+        if ".." in path.parts:
+            raise EngineError(f"invalid path {inside!r}: must not contain '..'", path=inside)
         for mount in sorted(self.spec.mounts, key=lambda mount: -len(mount.target)):
-            if place.is_relative_to(mount.target):
-                return mount.source / place.relative_to(mount.target)
-        return self.root / place.relative_to("/")
+            if path.is_relative_to(mount.target):
+                return mount.source / path.relative_to(mount.target)
+        return self.root / path.relative_to("/")
 
     @property
     def output_folder(self) -> str:
-        """Where a task's outputs belong: the last of the places that it was given."""
+        """The task's output folder: the last mount or folder of the container."""
         return [*(mount.target for mount in self.spec.mounts), *self.spec.folders][-1]
 
     def record(self, name: StreamName, data: bytes) -> None:
-        """Append to the log, unless it has ended."""
+        """Append to the log, unless the container has ended."""
         with self._changed:
             if self._exit is None and data:
                 self._log.append((name, data))
@@ -88,16 +89,16 @@ class FakeContainer:
 
     @property
     def running(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Whether the container is running."""
         return self._started is not None and self._exit is None
 
     @property
     def started(self) -> bool:
-        """Whether it was ever started."""
+        """Whether the container was ever started."""
         return self._started is not None
 
     def start(self, program: Program) -> None:
-        """Run the program on a thread of its own; no error when it runs already."""
+        """Run the program in a new thread; do nothing if it is already running."""
         with self._changed:
             if self.running:
                 return
@@ -106,67 +107,67 @@ class FakeContainer:
         self.stopped.clear()
         self.killed.clear()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"localrun-fake-{self.handle[:8]}")
-        self._worker.submit(program, self).add_done_callback(self._returned)
+        self._worker.submit(program, self).add_done_callback(self._on_return)
 
-    def _returned(self, future: Future[int | Exit | None]) -> None:
+    def _on_return(self, future: Future[int | Exit | None]) -> None:
         error = future.exception()
         if error is None:
             result = future.result()
-            self._end(result if isinstance(result, Exit) else Exit(result or 0))
+            self._set_exit(result if isinstance(result, Exit) else Exit(result or 0))
         else:
             self.stderr.write("".join(traceback.format_exception(error)))
-            self._end(Exit(1))
+            self._set_exit(Exit(1))
 
-    def _end(self, how: Exit) -> None:
+    def _set_exit(self, how: Exit) -> None:
         with self._changed:
             if self._exit is None:
                 self._exit = replace(how, started=self._started, finished=time.time())
                 self._changed.notify_all()
 
     def wait(self) -> Exit:
-        """Block until it has ended."""
+        """Block until the container has ended, and return its exit."""
         with self._changed:
             self._changed.wait_for(lambda: self._exit is not None)
             assert self._exit is not None
             return self._exit
 
     def ends_within(self, seconds: float) -> bool:
-        """Wait for its end for so long; whether it has ended."""
+        """Wait at most `seconds` and return whether the container has ended."""
         with self._changed:
             return self._changed.wait_for(lambda: self._exit is not None, seconds)
 
     def log(self) -> Iterator[tuple[StreamName, bytes]]:
-        """What it wrote and writes, to its end."""
+        """Yield the container's output until it ends."""
         for number in itertools.count():
             with self._changed:
-                self._changed.wait_for(partial(self._has_moved_past, number))
+                self._changed.wait_for(partial(self._has_entry_or_ended, number))
                 if number >= len(self._log):
                     return
                 entry = self._log[number]
             yield entry
 
-    def _has_moved_past(self, number: int) -> bool:
+    def _has_entry_or_ended(self, number: int) -> bool:
         return len(self._log) > number or not self.running
 
     def stop(self, grace: float) -> None:
-        """Ask it to end, then end it; a program that goes on is not listened to any more."""
+        """Request a stop, and kill it after `grace` seconds; later output of the program is ignored."""
         if not self.running:
             return
         self.stopped.set()
         with self._changed:
             self._changed.wait_for(lambda: self._exit is not None, timeout=grace)
         self.killed.set()
-        self._end(Exit(KILLED))
+        self._set_exit(Exit(KILLED))
 
     def close(self) -> None:
-        """Wait for the thread of a program that has ended or was told to."""
+        """Wait for the thread of a program that has ended or was stopped."""
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.shutdown(wait=True)
 
     def remove(self) -> None:
-        """End it, and remove its files."""
+        """Kill the container and delete its files."""
         self.stop(0)
-        self._end(Exit(KILLED))
+        self._set_exit(Exit(KILLED))
         self.close()
         shutil.rmtree(self.root, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The fake engine's containers."""
+"""The fake engine."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ INFO = EngineInfo("fake", "1.0", "linux", "amd64", cpus=8, memory=32 * 1024**3, 
 class FakeEngine(FakeImages):
     """An engine that runs Python functions.
 
-    `program` gets a `FakeContainer` and returns an exit code, an `Exit`, or None for 0. `shares_files`
-    False plays an engine on another machine: nothing can be mounted. Every image that a container names
-    must be there: `add_image` makes one, `load_image` takes it from an archive.
+    `program` is called with a `FakeContainer` and returns an exit code, an `Exit`, or None for 0. With
+    `shares_files=False` it behaves like a remote engine: nothing can be mounted. A container's image must
+    exist: `add_image` creates one, `load_image` loads one from an archive.
     """
 
     def __init__(
         self, program: Program | None = None, *, info: EngineInfo = INFO, shares_files: bool = True
     ) -> None:
         super().__init__()
-        self.program: Program = program or _nothing
+        self.program: Program = program or _do_nothing
         self.shares_files = shares_files
         self.usage_interval = 1.0
         self._info = info
@@ -43,21 +43,21 @@ class FakeEngine(FakeImages):
 
     @classmethod
     def script(cls, parts: Sequence[Program] | Mapping[str, Sequence[Program]]) -> FakeEngine:
-        """An engine whose nth run plays the nth part; a mapping gives each image its own parts."""
+        """Return an engine whose nth run plays the nth part; a mapping has separate parts for each image."""
         return cls(Script(parts if isinstance(parts, Mapping) else {"*": parts}))
 
     def info(self) -> EngineInfo:
-        """Say what the engine is."""
+        """Return the engine's properties."""
         return self._info
 
     def create(self, spec: ContainerSpec) -> Handle:
-        """Make a container, not started."""
+        """Create a container without starting it."""
         image = self.require_image(spec.image)
         hosts_file = () if spec.network or spec.hosts_file is None else (spec.hosts_file,)
         for source in (*(mount.source for mount in spec.mounts), *hosts_file):
             if not self.shares_files or not source.exists():
                 raise MountUnavailable(
-                    f"the engine does not see a path of this machine: {source}", path=str(source)
+                    f"the engine cannot see a path of this machine: {source}", path=str(source)
                 )
         with self._lock:
             if any(other.spec.name == spec.name for other in self._containers.values()):
@@ -67,52 +67,52 @@ class FakeEngine(FakeImages):
         return handle
 
     def container(self, handle: Handle) -> FakeContainer:
-        """The container behind a handle. Raises `ContainerGone`."""
+        """Return the container with this handle. Raises `ContainerGone`."""
         with self._lock:
             found = self._containers.get(handle)
         if found is None:
-            raise ContainerGone("the engine does not know the container (any more)", handle=handle)
+            raise ContainerGone("the container no longer exists", handle=handle)
         return found
 
     def start(self, handle: Handle) -> None:
-        """Start it."""
+        """Start the container."""
         self.container(handle).start(self.program)
 
     def wait(self, handle: Handle) -> Exit:
-        """Block until it has ended."""
+        """Block until the container has ended, and return its exit."""
         return self.container(handle).wait()
 
     def logs(self, handle: Handle) -> Iterator[tuple[StreamName, bytes]]:
-        """What it wrote and writes, from its start to its end."""
+        """Yield the container's output from its start until it ends."""
         yield from self.container(handle).log()
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
-        """What its program has put into `container.usage`, every `pulse` seconds until it has ended."""
+        """Yield `container.usage` every `usage_interval` seconds until the container ends."""
         container = self.container(handle)
         while container.running:
             yield container.usage
             container.ends_within(self.usage_interval)
 
     def size(self, handle: Handle) -> int:
-        """Bytes that it has written to its own root."""
+        """Return the bytes written to the container's root."""
         return fs.folder_size(self.container(handle).root)
 
     def stop(self, handle: Handle, grace: float) -> None:
-        """Ask it to end, and end it after `grace` seconds."""
+        """Request a stop, and kill the container after `grace` seconds."""
         with self._lock:
             found = self._containers.get(handle)
         if found:
             found.stop(grace)
 
     def remove(self, handle: Handle) -> None:
-        """Remove it, running or not, with its files."""
+        """Remove the container and its files, even if it is running."""
         with self._lock:
             found = self._containers.pop(handle, None)
         if found:
             found.remove()
 
     def find(self, labels: Mapping[str, str]) -> list[ContainerSummary]:
-        """Every container that carries all of these labels."""
+        """Return all containers with these labels."""
         with self._lock:
             containers = list(self._containers.values())
         return [
@@ -122,7 +122,7 @@ class FakeEngine(FakeImages):
         ]
 
     def copy_in(self, handle: Handle, target: str, tar: Iterable[bytes]) -> None:
-        """Unpack a tar below a folder of a container."""
+        """Unpack a tar into a folder of a container."""
         container = self.container(handle)
         if not container.path(target).is_dir():
             raise EngineError(f"the container has no folder {target}", path=target)
@@ -131,7 +131,7 @@ class FakeEngine(FakeImages):
                 _unpack(archive, member, container.path(f"{target}/{member.name}"))
 
     def copy_out(self, handle: Handle, source: str) -> Iterator[bytes]:
-        """Pack a file or folder of a container into a tar."""
+        """Yield a tar of a file or folder of a container."""
         path = self.container(handle).path(source)
         if not os.path.lexists(path):
             raise EngineError(f"the container has no {source}", path=source)
@@ -141,17 +141,17 @@ class FakeEngine(FakeImages):
         yield packed.getvalue()
 
     def abandon(self, thread: int) -> None:
-        """Nothing takes long here."""
+        """Do nothing: no call of this engine takes long."""
 
     def close(self) -> None:
-        """End and remove every container."""
+        """Kill and remove all containers."""
         with self._lock:
             containers, self._containers = list(self._containers.values()), {}
         for container in containers:
             container.remove()
 
 
-def _nothing(container: FakeContainer) -> int:  # noqa: ARG001 - a program gets its container
+def _do_nothing(container: FakeContainer) -> int:  # noqa: ARG001 - the signature of a program
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The images of the fake engine, and the registry that it pulls from."""
+"""The images of the fake engine, and its registry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from localrun.errors import Cause, ImageError
 
 
 class FakeImages:
-    """Images by id; names are kept with their images, each with one image only."""
+    """Images by id. A name belongs to at most one image. `registry` holds the images to pull, by name."""
 
     def __init__(self) -> None:
         self.registry: dict[str, EngineImage] = {}
@@ -38,7 +38,7 @@ class FakeImages:
         labels: Mapping[str, str] | None = None,
         where: Literal["engine", "registry"] = "engine",
     ) -> EngineImage:
-        """Make an image, in the engine or in the registry that it pulls from."""
+        """Create an image in the engine or in the registry."""
         digest = hashlib.sha256(f"{reference} {architecture}".encode()).hexdigest()
         image = EngineImage(
             f"sha256:{digest}",
@@ -53,41 +53,41 @@ class FakeImages:
         if where == "registry":
             self.registry[reference] = image
         else:
-            self._keep(image, labels or {})
+            self._add(image, labels or {})
         return image
 
     def find_image(self, reference: str) -> EngineImage | None:
-        """Look up an image by id, name or digest."""
+        """Return an image by id, name or digest, or None."""
         with self._image_lock:
             by_id = self._images.get(reference) or self._images.get(f"sha256:{reference}")
-            named = (image for image in self._images.values() if _tagged(reference) in image.tags)
+            named = (image for image in self._images.values() if _with_tag(reference) in image.tags)
             return by_id or next(named, None)
 
     def load_image(self, archive: Iterable[bytes]) -> str:
-        """Load a docker-save archive: its id is the digest of its config."""
+        """Load a `docker save` archive and return the image's id, the digest of its config."""
         data = b"".join(archive)
         image, labels = _read_archive(data)
         self._archives[image.id] = data
-        self._keep(image, labels)
+        self._add(image, labels)
         return image.id
 
     def save_image(self, image: str) -> Iterator[bytes]:
-        """The archive that the image was loaded from, or one that is made for it, without a file in it."""
+        """Yield the archive that the image was loaded from, or a new one without files."""
         found = self.require_image(image)
         yield self._archives.get(found.id) or _make_archive(found)
 
     def pull_image(self, reference: str, progress: Progress = no_progress) -> EngineImage:
-        """Take an image from `registry`."""
+        """Pull an image from `registry`."""
         found = self.registry.get(reference)
         if found is None:
             raise ImageError(
-                f"{reference} could not be pulled: there is no such image",
-                remedy="correct the name, or put it into the registry of this fake engine",
+                f"cannot pull {reference}: the image does not exist",
+                remedy="correct the name, or add the image to the fake engine's `registry`",
                 cause=Cause.IMAGE_PULL_FAILED,
                 reference=reference,
             )
         progress(f"pulling {reference}", found.size, found.size)
-        self._keep(found, {})
+        self._add(found, {})
         return found
 
     def build_image(
@@ -100,23 +100,21 @@ class FakeImages:
         build_args: Mapping[str, str],
         progress: Progress = no_progress,
     ) -> EngineImage:
-        """Make an image whose id follows from the folder's content; nothing is executed."""
+        """Create an image whose id depends on the folder's content; nothing is executed."""
         if not (folder / dockerfile).is_file():
-            raise ImageError(
-                f"there is no {dockerfile} in {folder}", remedy="add one", cause=Cause.IMAGE_BUILD_FAILED
-            )
+            raise ImageError(f"no {dockerfile} in {folder}", remedy="add one", cause=Cause.IMAGE_BUILD_FAILED)
         progress("building", 1, 1)
         digest = hashlib.sha256(json.dumps(sorted(build_args.items())).encode())
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
         image = EngineImage(f"sha256:{digest.hexdigest()}", "linux", "amd64", 1)
-        self._keep(image, dict(labels))
+        self._add(image, dict(labels))
         self.tag_image(image.id, name)
         return self.require_image(image.id)
 
     def tag_image(self, image: str, name: str) -> None:
-        """Give an image another name, which no other one has from now on."""
-        found, tag = self.require_image(image), _tagged(name)
+        """Move a name to an image."""
+        found, tag = self.require_image(image), _with_tag(name)
         with self._image_lock:
             for other in list(self._images.values()):
                 kept = tuple(each for each in other.tags if each != tag)
@@ -124,11 +122,11 @@ class FakeImages:
                 self._images[other.id] = replace(other, tags=kept + more)
 
     def remove_image(self, name: str) -> None:
-        """Take a name away, and the image when that was its last one."""
+        """Remove a name, and the image if that was its last one."""
         found = self.find_image(name)
         if found is None:
             return
-        kept = tuple(tag for tag in found.tags if tag != _tagged(name))
+        kept = tuple(tag for tag in found.tags if tag != _with_tag(name))
         with self._image_lock:
             if kept and found.id != name:
                 self._images[found.id] = replace(found, tags=kept)
@@ -137,12 +135,12 @@ class FakeImages:
                 self._archives.pop(found.id, None)
 
     def images(self, labels: Mapping[str, str]) -> list[EngineImage]:
-        """Every image that carries all of these labels."""
+        """Return all images with these labels."""
         with self._image_lock:
             images = list(self._images.values())
         return [image for image in images if has_labels(self._labels.get(image.id, {}), labels)]
 
-    def _keep(self, image: EngineImage, labels: Mapping[str, str]) -> None:
+    def _add(self, image: EngineImage, labels: Mapping[str, str]) -> None:
         with self._image_lock:
             known = self._images.get(image.id)
             tags = known.tags if known else ()
@@ -152,12 +150,12 @@ class FakeImages:
             self.tag_image(image.id, tag)
 
     def require_image(self, reference: str) -> EngineImage:
-        """Look up what must be there. Raises `ImageError` with cause IMAGE_MISSING."""
+        """Return an image by id, name or digest. Raises `ImageError` with cause IMAGE_MISSING."""
         found = self.find_image(reference)
         if found is None:
             raise ImageError(
                 f"the engine has no image {reference}",
-                remedy="load it, or make it with `add_image`",
+                remedy="load it, or create it with `add_image`",
                 cause=Cause.IMAGE_MISSING,
                 reference=reference,
             )
@@ -165,12 +163,12 @@ class FakeImages:
 
 
 def has_labels(found: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
-    """Whether all wanted labels are there (value "": any value)."""
+    """Return whether `found` has all labels of `wanted` (value "": any value)."""
     return all(name in found and value in ("", found[name]) for name, value in wanted.items())
 
 
-def _tagged(reference: str) -> str:
-    """A name with its tag, as engines keep it."""
+def _with_tag(reference: str) -> str:
+    """Return a name with its tag, `latest` by default."""
     plain = ":" in reference.rpartition("/")[2] or "@" in reference
     return reference if plain else f"{reference}:latest"
 
@@ -183,7 +181,7 @@ def _read_archive(data: bytes) -> tuple[EngineImage, dict[str, str]]:
         described = json.loads(text)
     except (tarfile.TarError, ValueError, LookupError, TypeError) as error:
         raise ImageError(
-            f"the engine cannot load the image: {error}",
+            f"cannot load the image: {error}",
             remedy="save it again: `docker save -o image.tar NAME`",
         ) from error
     config = described.get("config") or {}
@@ -205,12 +203,12 @@ def _read_archive(data: bytes) -> tuple[EngineImage, dict[str, str]]:
 def _member(archive: tarfile.TarFile, name: str) -> bytes:
     opened = archive.extractfile(name)
     if opened is None:
-        raise KeyError(f"{name} is no file")
+        raise KeyError(f"{name} is not a file")
     return opened.read()
 
 
 def _make_archive(image: EngineImage) -> bytes:
-    """An archive of an image that was never loaded: its id is another one, as its parts were never there."""
+    """Return an archive with an empty layer. When loaded, its image has another id."""
     layer = bytes(2 * tarfile.BLOCKSIZE)
     config = {
         "os": image.os,

@@ -1,4 +1,4 @@
-"""Programs that play a script: scripted output, files, delays and exits."""
+"""Programs with scripted output, files, delays and exits."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from localrun.engines.fake.container import FakeContainer, Program
 
 @dataclass(frozen=True)
 class Scripted:
-    """One run of a script: what it writes, makes and returns, after `seconds` unless it is stopped.
+    """One scripted run: it writes its output and files, and exits after `seconds` or when it is stopped.
 
-    `files` are the contents of files by their path in the container; None removes the file. `outputs` are
-    values by the names of outputs, written as a task writes them: bytes and the content of a `Path` as they
-    are, a dict as JSON, a list as an array's folder, other values as text; None removes the output.
+    `files` maps paths in the container to contents; None removes the file. `outputs` maps names of outputs to
+    values, written as a task writes them: bytes and the content of a `Path` unchanged, a dict as JSON, a list
+    as an array's folder, other values as text; None removes the output.
     """
 
     exit_code: int = 0
@@ -33,20 +33,20 @@ class Scripted:
     error: str = ""
 
     def __call__(self, container: FakeContainer) -> Exit:
-        """Play it."""
+        """Run the script in a container."""
         container.stdout.write(self.stdout)
         container.stderr.write(self.stderr)
         for name, content in self.files.items():
             write_file(container.path(name), content)
         for name, value in self.outputs.items():
-            _put_value(container.path(f"{container.output_folder}/{name}"), value)
+            _write_value(container.path(f"{container.output_folder}/{name}"), value)
         if self.seconds and container.stopped.wait(self.seconds):
             return Exit(128 + 15)
         return Exit(self.exit_code, self.oom_killed, self.error)
 
 
 def write_file(path: Path, content: str | bytes | None) -> None:
-    """Write a file, with the folders it needs; None removes it."""
+    """Write a file and create its parent folders; None removes it."""
     if content is None:
         path.unlink(missing_ok=True)
         return
@@ -54,11 +54,11 @@ def write_file(path: Path, content: str | bytes | None) -> None:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def _put_value(path: Path, value: Any) -> None:
+def _write_value(path: Path, value: Any) -> None:
     if isinstance(value, (list, tuple)):
         write_file(path / "array.yml", f"size: {len(value)}")
         for index, item in enumerate(value):
-            _put_value(path / str(index), item)
+            _write_value(path / str(index), item)
     elif isinstance(value, Path) and value.is_dir():
         shutil.copytree(value, path)
     else:
@@ -76,14 +76,14 @@ def _content(value: Any) -> str | bytes | None:
 
 
 class Script:
-    """Plays its parts one after the other, per image; the last one again and again."""
+    """A program that runs its parts in order, separately for each image, and repeats the last one."""
 
     def __init__(self, parts: Mapping[str, Sequence[Program]]) -> None:
         self._parts = {image: list(programs) for image, programs in parts.items()}
         self._lock = threading.Lock()
 
     def __call__(self, container: FakeContainer) -> int | Exit | None:
-        """Play the next part of the container's image."""
+        """Run the next part for the container's image."""
         names = (container.spec.image, container.image.id, *container.image.tags, "*")
         with self._lock:
             left: list[Program] = next((self._parts[name] for name in names if name in self._parts), [])
