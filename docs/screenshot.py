@@ -158,7 +158,7 @@ def text_of(picture: str) -> str:
     words = " ".join(re.findall(r'<text class="run-r\d+"[^>]*>([^<]*)</text>', picture))
     text = unescape(words).replace("\xa0", " ")
     text = re.sub(
-        r"mounted; (read as root|all entries were ours|ownership of \d+ entries taken over)", "", text
+        r"mounted; (read as root|already owned by this user|changed the owner of \d+ entries)", "", text
     )
     text = re.sub(r"\btime +\d.*?(?= folder )", "TIMES", text, flags=re.DOTALL)
     text = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8}\b", "ID", text)

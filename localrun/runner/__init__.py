@@ -1,1 +1,1 @@
-"""Run one task on one engine."""
+"""The execution of one task on an engine."""

@@ -1,9 +1,9 @@
-"""Outputs that the task's user owns become the invoking user's, by way of the engine.
+"""Change the owner of a task's outputs to the current user, with the engine's help.
 
-A task that runs as root leaves files that an ordinary member of the docker group can neither read nor
-delete. No helper image is needed to change that: an archive unpacked into the (stopped) container's output
-folder sets owners. A folder entry of a tar sets those of a folder that is there, and a hard link entry those
-of the file that it links to; no content travels.
+A task that runs as root leaves files that an ordinary member of the docker group can neither read nor delete.
+An archive that is unpacked into the output folder of the stopped container can change that without a helper
+image. A folder entry of a tar sets the owner of an existing folder. A hard link entry sets the owner of the
+file it links to. No content is transferred.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ _MAX_DEPTH = 64
 
 
 def chown_outputs(engine: Engine, handle: Handle, folder: Path, target: str) -> str:
-    """Make everything in `folder`, which the container has at `target`, ours; how that was done."""
+    """Make this user own everything in `folder`, mounted at `target`, and return how that was done."""
     if os.geteuid() == 0:
         return "read as root"
     links = f".localrun-{uuid.uuid4().hex}"
-    taken = 0
-    for _ in range(_MAX_DEPTH):  # a folder that could not be entered shows its content in the next round
+    changed = 0
+    for _ in range(_MAX_DEPTH):  # the content of a folder that was not accessible is found in the next round
         foreign = list(_foreign(folder))
         if not foreign:
             break
         engine.copy_in(handle, target, [_archive(engine, folder, foreign, links)])
         _remove_links(folder / links)
-        taken += len(foreign)
+        changed += len(foreign)
         if foreign == list(_foreign(folder)):
             break
-    _open(folder)
-    return f"ownership of {taken} entries taken over" if taken else "all entries were ours"
+    _make_accessible(folder)
+    return f"changed the owner of {changed} entries" if changed else "already owned by this user"
 
 
 def _foreign(folder: Path) -> Iterator[Path]:
-    """Folders and regular files below that are not ours, folders first, as far as can be seen."""
+    """Yield the visible folders and regular files of other users, folders before their content."""
     for entry in _entries(folder):
         status = entry.lstat()
         if stat.S_ISDIR(status.st_mode):
@@ -58,9 +58,9 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _archive(engine: Engine, folder: Path, foreign: list[Path], links: str) -> bytes:
-    import tarfile  # only where somebody else's files were found, which is seldom
+    import tarfile  # rarely needed
 
-    # in a rootless engine, root inside is the user who runs it
+    # in a rootless engine, root in the container is the user that runs the engine
     owner = (0, 0) if engine.info().rootless else (os.geteuid(), os.getegid())
     members = [_member(links, tarfile.DIRTYPE, 0o700, owner)]
     for number, path in enumerate(foreign):
@@ -88,14 +88,14 @@ def _remove_links(folder: Path) -> None:
         folder.rmdir()
 
 
-def _open(folder: Path) -> None:
-    """Whatever modes the task set: the owner can read and delete what is his."""
+def _make_accessible(folder: Path) -> None:
+    """Give the owner full access, whatever modes the task set."""
     for entry in _entries(folder):
         status = entry.lstat()
         if status.st_uid != os.geteuid():
             continue
         if stat.S_ISDIR(status.st_mode):
             entry.chmod(stat.S_IMODE(status.st_mode) | 0o700)
-            _open(entry)
+            _make_accessible(entry)
         elif stat.S_ISREG(status.st_mode):
             entry.chmod(stat.S_IMODE(status.st_mode) | 0o600)

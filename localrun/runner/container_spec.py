@@ -1,4 +1,4 @@
-"""What each step of a task must do: pure, from the task's record and plan."""
+"""The container spec of a task, derived from its record and plan."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from localrun.task.states import StepName
 
 
 def local_spec(record: TaskRecord, *, inputs: Path, outputs: Path, hosts: Path, home: Path) -> ContainerSpec:
-    """The task's container, on an engine that sees our files."""
+    """Return the spec for an engine that can mount this machine's files."""
     plan = record.run_plan
     places = [
         Mount(inputs, plan.input_folder, read_only=not plan.writable_inputs),
@@ -22,7 +22,7 @@ def local_spec(record: TaskRecord, *, inputs: Path, outputs: Path, hosts: Path, 
 
 
 def remote_spec(record: TaskRecord, *, home: Path) -> ContainerSpec:
-    """The task's container, on an engine whose files are not ours: inputs and outputs travel as archives."""
+    """Return the spec for a remote engine, where inputs and outputs are copied as archives."""
     plan = record.run_plan
     return _spec(record, home, folders=(plan.input_folder, plan.output_folder))
 
@@ -56,7 +56,7 @@ def _spec(
 
 
 def container_labels(record: TaskRecord, step: StepName, home: Path) -> dict[str, str]:
-    """What a container of ours says of itself: any process can find it, and find out whose it is."""
+    """Return the labels by which any process can find the container, its task and its owner."""
     owner = record.owner
     return {
         LABEL_TASK: record.id,

@@ -1,6 +1,6 @@
-"""The disk while tasks run: the task that fills it is stopped before the machine is full.
+"""Disk pressure: stop the largest task before the disk is full.
 
-A full disk tells nobody that it fills, so it is looked at a few times a second, as long as a task runs.
+There are no notifications for this, so disk usage is polled a few times a second while tasks run.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import msgspec
 from localrun.admission import HostSample, sample_host
 from localrun.units import format_bytes
 
-_EVERY = 0.2  # seconds
+_INTERVAL = 0.2  # seconds
 
 
 class MonitoredTask(msgspec.Struct, frozen=True):
-    """A running task: how many bytes it has written, and how to stop it, told why.
+    """A running task: `size` returns the bytes it has written, `stop` stops it for a reason.
 
-    `beat` is called at every look: who has to do something later needs no thread for it before.
+    `on_tick` is called at every poll, so that delayed actions need no thread of their own.
     """
 
     size: Callable[[], int]
@@ -30,9 +30,9 @@ class MonitoredTask(msgspec.Struct, frozen=True):
 
 
 class DiskMonitor:
-    """Watches the file systems of some folders while at least one task runs. Thread-safe.
+    """Monitors the file systems of `folders` while at least one task runs. Thread-safe.
 
-    Beyond `limit` percent, the running task that has written most since it was watched is stopped.
+    At `limit` percent, it stops the running task that has written the most.
     """
 
     def __init__(
@@ -41,67 +41,67 @@ class DiskMonitor:
         limit: float,
         *,
         sample_host: Callable[[Sequence[Path]], HostSample] = sample_host,
-        interval: float = _EVERY,
+        interval: float = _INTERVAL,
     ) -> None:
         self._folders = folders
         self._limit = limit
-        self._look = sample_host
-        self._every = interval
+        self._sample_host = sample_host
+        self._interval = interval
         self._lock = threading.Lock()
-        self._watched: dict[str, MonitoredTask] = {}
+        self._tasks: dict[str, MonitoredTask] = {}
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def monitor(self, task_id: str, watched: MonitoredTask) -> Iterator[None]:
-        """Watch a task for as long as the context lasts."""
+    def monitor(self, task_id: str, task: MonitoredTask) -> Iterator[None]:
+        """Monitor a task within a `with` block."""
         with self._lock:
-            self._watched[task_id] = watched
+            self._tasks[task_id] = task
             if self._thread is None:
                 self._wake = threading.Event()
                 self._thread = threading.Thread(
-                    target=self._run, args=(self._wake,), name="disk-watch", daemon=True
+                    target=self._run, args=(self._wake,), name="disk-monitor", daemon=True
                 )
                 self._thread.start()
         try:
             yield
         finally:
-            self._leave(task_id)
+            self._remove(task_id)
 
-    def _leave(self, task_id: str) -> None:
+    def _remove(self, task_id: str) -> None:
         with self._lock:
-            self._watched.pop(task_id, None)
+            self._tasks.pop(task_id, None)
             thread = None
-            if not self._watched:
+            if not self._tasks:
                 thread, self._thread = self._thread, None
                 self._wake.set()
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
     def _run(self, wake: threading.Event) -> None:
-        while not wake.wait(self._every):
+        while not wake.wait(self._interval):
             with self._lock:
-                running = list(self._watched.values())
-            for watched in running:
-                watched.on_tick()
-            full = self._full()
+                running = list(self._tasks.values())
+            for task in running:
+                task.on_tick()
+            full = self._pressure()
             if full:
-                self._relieve(full)
+                self._stop_largest(full)
 
-    def _full(self) -> str:
-        for point, disk in self._look(self._folders).disks.items():
+    def _pressure(self) -> str:
+        for point, disk in self._sample_host(self._folders).disks.items():
             if disk.percent >= self._limit:
                 return f"{point} is {disk.percent:.0f} % full, limit {self._limit:g} %"
         return ""
 
-    def _relieve(self, full: str) -> None:
+    def _stop_largest(self, full: str) -> None:
         with self._lock:
-            running = dict(self._watched)
-        sizes = {task_id: watched.size() for task_id, watched in running.items()}
+            running = dict(self._tasks)
+        sizes = {task_id: task.size() for task_id, task in running.items()}
         if not sizes:
             return
         largest = max(sizes, key=lambda task_id: sizes[task_id])
         with self._lock:
-            watched = self._watched.pop(largest, None)  # once is enough
-        if watched is not None:
-            watched.stop(f"disk-pressure: {full}; the task had written {format_bytes(sizes[largest])}")
+            task = self._tasks.pop(largest, None)  # so that it is stopped only once
+        if task is not None:
+            task.stop(f"disk-pressure: {full}; the task had written {format_bytes(sizes[largest])}")

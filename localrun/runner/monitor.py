@@ -1,4 +1,4 @@
-"""Watching a task's container to its end: its log, its time, its disk, and the engine itself."""
+"""Monitoring of a running container: log, time limit, usage, disk and engine."""
 
 from __future__ import annotations
 
@@ -26,15 +26,16 @@ from localrun.task.log import TaskLog
 from localrun.task.record import UsageRecord
 
 _Decoder = codecs.getincrementaldecoder("utf-8")
-_ENGINE_AWAY = (Cause.ENGINE_LOST, Cause.ENGINE_UNREACHABLE)
+_ENGINE_LOST = (Cause.ENGINE_LOST, Cause.ENGINE_UNREACHABLE)
 _STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
-_LOG_DEADLINE = 5.0  # seconds that the rest of a log may take after the container has ended
+_LOG_TIMEOUT = 5.0  # seconds to wait for the rest of the log after the container has ended
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """What was seen of a container: how it ended, the end of its log, and what we did to it.
+    """The exit of a container, the end of its log, and what happened to it.
 
-    `pressed` says why it was stopped for the disk, `lost` that the engine went away meanwhile.
+    `disk_pressure` is the reason if it was stopped for the disk. `engine_lost` means that the engine was
+    unreachable for a while.
     """
 
     exit: Exit
@@ -45,7 +46,7 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 class ContainerMonitor:
-    """Watches one container that was started."""
+    """Monitors one started container."""
 
     def __init__(
         self,
@@ -66,77 +67,79 @@ class ContainerMonitor:
         self.engine_lost = False
 
     def wait(self) -> Observation:
-        """Wait for the end of the container. Raises `EngineError` when the engine does not come back."""
+        """Wait until the container has ended. Raises `EngineError` if the engine does not come back."""
         task = self.task
-        task.workspace.log.unlink(missing_ok=True)  # the engine tells all of it, from the start
+        task.workspace.log.unlink(missing_ok=True)  # the engine sends the whole log
         log = TaskLog(task.workspace.log, self.settings.log_limit)
         with (
-            self._followed(log),
-            self._limited(),
-            self._measured(log) as meter,
-            self.disk_monitor.monitor(task.id, MonitoredTask(self._written, self._relieve, meter.on_tick)),
+            self._log_follower(log),
+            self._time_limit(),
+            self._usage_sampler(log) as sampler,
+            self.disk_monitor.monitor(
+                task.id, MonitoredTask(self._written_bytes, self._stop_for_disk, sampler.on_tick)
+            ),
         ):
-            if task.is_cancelled:  # asked for between the last look and the start
+            if task.is_cancelled:  # requested between the last check and the start
                 self.engine.stop(self.handle, self.settings.grace)
-            exit_ = self._exit()
+            exit_ = self._wait_for_exit()
         return Observation(exit_, log.tail, self.timed_out, self.disk_pressure, self.engine_lost)
 
-    def _exit(self) -> Exit:
+    def _wait_for_exit(self) -> Exit:
         try:
             exit_ = self.engine.wait(self.handle)
-            if exit_.code in _STOPPED:  # perhaps by an engine that is going away
+            if exit_.code in _STOPPED:  # perhaps because the engine is shutting down
                 self._check_engine()
             return exit_
         except EngineError as error:
             if _is_final(error):
                 raise
-            self._await_engine(error)
+            self._wait_for_engine(error)
             return self.engine.wait(self.handle)
 
-    def _await_engine(self, error: EngineError) -> None:
-        """An engine that is restarted has its containers again; how they ended is asked then."""
+    def _wait_for_engine(self, error: EngineError) -> None:
+        """Wait for an engine to restart: it still has its containers and their exits."""
         self.engine_lost = True
         patience = self.settings.engine_patience
-        self.task.emit("warning", f"the engine went away; waiting for it for at most {patience:g} s")
+        self.task.emit("warning", f"lost the connection to the engine; waiting up to {patience:g} s for it")
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             if self.task.wait_for_cancel(min(0.5, patience)):
                 self.task.check_cancelled()
             try:
                 return self._check_engine()
-            except EngineError as still_away:
-                if _is_final(still_away):
+            except EngineError as still_lost:
+                if _is_final(still_lost):
                     raise
         raise EngineError(
-            "the engine went away while the task ran, and was not back within"
-            f" {patience:g} s: {error.message}",
+            f"the engine was lost while the task ran and did not come back within {patience:g} s:"
+            f" {error.message}",
             cause=Cause.ENGINE_LOST,
-            remedy="start the engine; if the container still runs, the next `localrun run` here ends it",
+            remedy="start the engine; the next `localrun run` in this folder stops the container",
         ) from error
 
     def _check_engine(self) -> None:
-        """Raise `EngineError` when the engine is away, or does not know the container any more."""
+        """Raise `EngineError` if the engine is lost, or no longer has the container."""
         if not self.engine.find({LABEL_TASK: self.task.id}):
             raise ContainerGone(
-                "the engine was restarted and does not know the task's container any more",
+                "the container is gone after an engine restart",
                 cause=Cause.ENGINE_LOST,
                 remedy="run the task again",
             )
 
-    def _written(self) -> int:
+    def _written_bytes(self) -> int:
         try:
             own = self.engine.size(self.handle)
-        except EngineError:  # it has just ended
+        except EngineError:  # the container has ended
             own = 0
         return own + fs.disk_usage(self.task.workspace.path)
 
-    def _relieve(self, why: str) -> None:
-        self.disk_pressure = why
-        self.task.emit("warning", f"the task is being stopped: {why}", killing=True)
+    def _stop_for_disk(self, reason: str) -> None:
+        self.disk_pressure = reason
+        self.task.emit("warning", f"stopping the task: {reason}", killing=True)
         self.engine.stop(self.handle, 0)
 
     @contextmanager
-    def _followed(self, log: TaskLog) -> Iterator[None]:
+    def _log_follower(self, log: TaskLog) -> Iterator[None]:
         follower = threading.Thread(
             target=self._follow, args=(log,), name=f"log-{self.task.short_id}", daemon=True
         )
@@ -144,47 +147,45 @@ class ContainerMonitor:
         try:
             yield
         finally:
-            follower.join(_LOG_DEADLINE)
+            follower.join(_LOG_TIMEOUT)
             log.close()
 
     def _follow(self, log: TaskLog) -> None:
         try:
-            # a character may be split between two pieces
+            # incremental: a character may be split between two parts
             decoders = {name: _Decoder(errors="replace") for name in ("stdout", "stderr")}
             for stream, data in self.task.masker.mask_stream(self.engine.logs(self.handle)):
                 log.write(data, stream)
                 self.task.emit("log", "", stream=stream, text=decoders[stream].decode(data))
         except EngineError as error:
-            # the waiting side meets the same trouble and decides the end
+            # `wait` gets the same error and handles it
             self.task.emit("warning", f"the log may be incomplete: {error.message}")
 
     @contextmanager
-    def _measured(self, log: TaskLog) -> Iterator[UsageSampler]:
-        stall, place = StallDetector(self.settings.stall), self.task.workspace
-        unchanged = partial(idle_seconds, place.outputs)
+    def _usage_sampler(self, log: TaskLog) -> Iterator[UsageSampler]:
+        stall, workspace = StallDetector(self.settings.stall), self.task.workspace
+        unchanged = partial(idle_seconds, workspace.outputs)
 
-        def hear(usage: Usage, total: UsageRecord) -> None:
-            self.task.update(usage=total)  # in memory, for who asks this process; the others read the file
-            self._warn_of(stall.check(time.monotonic(), log.size, usage, unchanged))
+        def on_sample(usage: Usage, total: UsageRecord) -> None:
+            self.task.update(usage=total)  # for this process only; others read the usage file
+            warning = stall.check(time.monotonic(), log.size, usage, unchanged)
+            if warning:
+                self.task.warn(warning, stalled=True)
+                self.task.save()
 
-        meter = UsageSampler(self.engine, self.handle, place.usage, hear)
+        sampler = UsageSampler(self.engine, self.handle, workspace.usage, on_sample)
         try:
-            yield meter
+            yield sampler
         finally:
-            self.task.update(usage=meter.close())
-
-    def _warn_of(self, stalled: str) -> None:
-        if stalled:
-            self.task.warn(stalled, stalled=True)
-            self.task.save()
+            self.task.update(usage=sampler.close())
 
     @contextmanager
-    def _limited(self) -> Iterator[None]:
-        limit, begun = self.task.record.timeout, self.task.record.steps[-1].started
+    def _time_limit(self) -> Iterator[None]:
+        limit, started = self.task.record.timeout, self.task.record.steps[-1].started
         if limit is None:
             yield
             return
-        passed = time.time() - begun if begun else 0.0
+        passed = time.time() - started if started else 0.0
         timer = threading.Timer(max(0.0, limit - passed), self._time_out)
         timer.daemon = True
         timer.start()
@@ -198,12 +199,12 @@ class ContainerMonitor:
         self.timed_out = True
         self.task.emit(
             "note",
-            f"the task reached its limit of {self.task.record.timeout:g} s and is being stopped",
+            f"the task reached its time limit of {self.task.record.timeout:g} s; stopping it",
             killing=True,
         )
         self.engine.stop(self.handle, profiles.for_record(self.task.record).grace_period(self.settings))
 
 
 def _is_final(error: EngineError) -> bool:
-    """Whether waiting for the engine would change nothing."""
-    return isinstance(error, ContainerGone) or error.cause not in _ENGINE_AWAY
+    """Return whether waiting for the engine is useless."""
+    return isinstance(error, ContainerGone) or error.cause not in _ENGINE_LOST

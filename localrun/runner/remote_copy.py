@@ -1,4 +1,4 @@
-"""Inputs and outputs as archives, for an engine whose files are not ours."""
+"""Copy inputs and outputs as archives, for remote engines."""
 
 from __future__ import annotations
 
@@ -24,14 +24,17 @@ def copy_in(
     mounts: Iterable[tuple[Path, str]] = (),
     writable: bool = False,
 ) -> None:
-    """Copy what is in `folder` into the container's folder `target`; `mounts` stand for files in it."""
+    """Copy the content of `folder` into the container's folder `target`.
+
+    `mounts` are pairs of another file and the path in `folder` that it replaces.
+    """
     engine.copy_in(
         handle, target, pack(folder, {place: source for source, place in mounts}, writable=writable)
     )
 
 
 def pack(folder: Path, instead: dict[str, Path], *, writable: bool = False) -> Iterator[bytes]:
-    """A tar of a folder of ours, in chunks; `instead` gives other files for some places in it."""
+    """Yield a tar of a folder in chunks; `instead` maps paths in it to the files that replace them."""
     file_mode, folder_mode = _WRITABLE if writable else _READABLE
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -54,15 +57,15 @@ def _file(name: str, path: Path, mode: int) -> Iterator[bytes]:
         yield _header(name, tarfile.REGTYPE, mode, size)
         while left:
             data = stream.read(min(_CHUNK, left))
-            # a file that shrank meanwhile must not shift the members behind it
+            # pad a file that has shrunk, because its size is already in the header
             data = data or bytes(min(_CHUNK, left))
             left -= len(data)
             yield data
     yield bytes(-size % tarfile.BLOCKSIZE)
 
 
-class _Reader(io.RawIOBase):
-    """The chunks of an iterator as a file that can be read once."""
+class _ChunkStream(io.RawIOBase):
+    """A stream that reads the chunks of an iterator."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -83,35 +86,35 @@ class _Reader(io.RawIOBase):
 
 
 def copy_out(engine: Engine, handle: Handle, source: str, folder: Path) -> list[Problem]:
-    """Copy what is in the container's folder `source` into `folder`; what was refused, and why.
+    """Copy the content of the container's folder `source` into `folder` and return what was rejected.
 
-    Files become ours. Nothing is written through a link: links are made last, and only those that stay
-    inside the folder.
+    This user owns the copies. Nothing is written through a link: links are created last, and only if they
+    stay inside the folder.
     """
     links: list[tarfile.TarInfo] = []
     problems: list[Problem] = []
-    stream = io.BufferedReader(_Reader(engine.copy_out(handle, source)), _CHUNK)
+    stream = io.BufferedReader(_ChunkStream(engine.copy_out(handle, source)), _CHUNK)
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
-            name = _inside(member.name)
+            name = _relative_path(member.name)
             if name == PurePosixPath():
                 continue
             if name is None:
-                problems.append(_refused(member.name, "its name leaves the folder"))
+                problems.append(_rejected(member.name, "its path leaves the folder"))
             elif member.issym():
                 links.append(member)
             else:
-                problems += _place(archive, member, folder, name)
-    return problems + [problem for link in links for problem in _link(link, folder)]
+                problems += _extract(archive, member, folder, name)
+    return problems + [problem for link in links for problem in _create_link(link, folder)]
 
 
-def _inside(name: str) -> PurePosixPath | None:
+def _relative_path(name: str) -> PurePosixPath | None:
     # the first part is the folder's own name
     parts = PurePosixPath(name).parts[1:]
     return None if ".." in parts or name.startswith("/") else PurePosixPath(*parts)
 
 
-def _place(
+def _extract(
     archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, name: PurePosixPath
 ) -> list[Problem]:
     path = folder / name
@@ -122,7 +125,7 @@ def _place(
     elif member.islnk():
         return _hard_link(member, folder, path)
     else:
-        return [_refused(str(name), "it is a device, a pipe or a socket")]
+        return [_rejected(str(name), "it is a device, a pipe or a socket")]
     return []
 
 
@@ -136,24 +139,24 @@ def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None
 
 
 def _hard_link(member: tarfile.TarInfo, folder: Path, path: Path) -> list[Problem]:
-    origin = _inside(member.linkname)
+    origin = _relative_path(member.linkname)
     if origin is None or not (folder / origin).is_file():
-        return [_refused(member.name, f"it is a link to {member.linkname!r}, which is not in the folder")]
+        return [_rejected(member.name, f"it is a link to {member.linkname!r}, which is not in the folder")]
     path.hardlink_to(folder / origin)
     return []
 
 
-def _link(member: tarfile.TarInfo, folder: Path) -> list[Problem]:
-    name = _inside(member.name)
+def _create_link(member: tarfile.TarInfo, folder: Path) -> list[Problem]:
+    name = _relative_path(member.name)
     assert name is not None
     path = folder / name
     end = os.path.normpath(os.path.join(path.parent, member.linkname))  # noqa: PTH118 - nothing is resolved
     if not Path(end).is_relative_to(folder):
-        return [_refused(str(name), f"it is a link to {member.linkname!r}, which leaves the folder")]
+        return [_rejected(str(name), f"it is a link to {member.linkname!r}, which leaves the folder")]
     path.parent.mkdir(exist_ok=True, parents=True)
     path.symlink_to(member.linkname)
     return []
 
 
-def _refused(name: str, why: str) -> Problem:
-    return Problem(f"outputs/{name}", f"was not copied: {why}", "write a regular file")
+def _rejected(name: str, reason: str) -> Problem:
+    return Problem(f"outputs/{name}", f"not copied: {reason}", "write a regular file")

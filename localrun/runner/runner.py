@@ -1,4 +1,4 @@
-"""One task from QUEUED to its end: permissions -> task -> outputs."""
+"""Execution of one task on an engine: permissions -> task -> outputs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Runner:
-    """Carries tasks to their end on an engine; one call of `execute` a task, each in its own thread."""
+    """Runs tasks on an engine. Every task is executed in its own thread."""
 
     def __init__(
         self, engine: Engine, admission: Admission, disk_monitor: DiskMonitor, settings: Settings
@@ -47,54 +47,54 @@ class Runner:
         self.image_threads: dict[str, int] = {}  # task -> the thread that builds, pulls or loads its image
 
     def execute(self, task: ActiveTask, descriptor: Descriptor, source: ImageSource) -> None:
-        """Run a provisioned task to its end. Never raises: whatever happens is the task's end."""
-        run = _Run(self, task, descriptor)
-        self.run(task, lambda: run.through(source), run.clean_up)
+        """Run a provisioned task until it ends. Never raises: every error ends the task."""
+        run = _TaskRun(self, task, descriptor)
+        self.run(task, lambda: run.run(source), run.clean_up)
 
     def resume(self, task: ActiveTask, descriptor: Descriptor, handle: Handle) -> None:
-        """Go on with a task whose container another process has started. Never raises."""
-        run = _Run(self, task, descriptor, handle)
-        self.run(task, run.from_container, run.clean_up)
+        """Continue a task whose container was started by another process. Never raises."""
+        run = _TaskRun(self, task, descriptor, handle)
+        self.run(task, run.resume, run.clean_up)
 
     def prepare(self, task: ActiveTask, descriptor: Descriptor, source: ImageSource) -> EngineImage:
-        """Make sure that the engine has the image of a task. Raises as `ensure_image`."""
-        return _Run(self, task, descriptor).image(source)
+        """Make sure that the engine has the image of a task. Raises like `ensure_image`."""
+        return _TaskRun(self, task, descriptor).ensure_image(source)
 
     def run(self, task: ActiveTask, body: Callable[[], Outcome], clean_up: Callable[[], None]) -> None:
-        """Go the way of a task, which says how it ends, and clean up, whatever happened. Never raises."""
+        """Call `body`, save the outcome, clean up, and move the task to its final state. Never raises."""
         try:
-            ending = body()
+            outcome = body()
         except LocalrunError as error:
-            ending = Outcome.from_error(error)
-        except Exception as error:  # noqa: BLE001 - the one place where even a bug of ours must reach an end
-            ending = internal_error_outcome(task, error)
+            outcome = Outcome.from_error(error)
+        except Exception as error:  # noqa: BLE001 - even a bug of localrun must end the task
+            outcome = internal_error_outcome(task, error)
         task.workspace.release_reserve()
-        # Written down before the container goes: whoever goes on from here must not take it for lost.
-        task.update(final_state=ending.state, **task.masker.mask_json(ending.changes))
+        # Saved before the container is removed, so a crash in between does not lose the outcome.
+        task.update(final_state=outcome.state, **task.masker.mask_json(outcome.changes))
         task.save()
         clean_up()
-        task.transition(ending.state)
+        task.transition(outcome.state)
 
     def stop(self, task: ActiveTask, grace: float) -> None:
-        """Stop a task's container, or the making of its image, so that `execute` comes to its end."""
+        """Stop a task's container, or abort its build or pull, so that `execute` returns."""
         thread = self.image_threads.get(task.id)
-        if thread is not None:  # a build may be silent for minutes: it would not notice by itself
+        if thread is not None:  # a build without output does not check for cancellation
             self.engine.abandon(thread)
         if task.record.container and not task.record.state.is_final:
-            task.emit("note", "the container is being stopped on request", killing=True)
+            task.emit("note", "stopping the container on request", killing=True)
             self.engine.stop(task.record.container, grace)
 
 
-class _Run:
-    """One run of one task: what has to be let go of at its end."""
+class _TaskRun:
+    """The run of one task, and the resources to release afterwards."""
 
     def __init__(
         self, runner: Runner, task: ActiveTask, descriptor: Descriptor, handle: Handle | None = None
     ) -> None:
         self.engine = runner.engine
         self.admission = runner.admission
-        self.disk_watch = runner.disk_monitor
-        self.loading = runner.image_threads
+        self.disk_monitor = runner.disk_monitor
+        self.image_threads = runner.image_threads
         self.settings = runner.settings
         self.task = task
         self.descriptor = descriptor
@@ -102,31 +102,31 @@ class _Run:
         self.reservation: Reservation | None = None
         self.handle = handle
         self.remote = task.record.remote
-        self.working = False  # whether the image had to be made or fetched
+        self.had_image = True  # False once the image is being built, pulled or loaded
 
-    def through(self, source: ImageSource) -> Outcome:
-        """All of it, in order."""
+    def run(self, source: ImageSource) -> Outcome:
+        """Run all steps in order."""
         self._admit()
         self.task.transition(TaskState.PENDING)
-        image = self.image(source)
+        image = self.ensure_image(source)
         self._permissions()
         self._create()
         self._start()
-        return self._to_the_end(image)
+        return self._finish(image)
 
-    def from_container(self) -> Outcome:
-        """The rest of it: the container has started, and may have ended."""
+    def resume(self) -> Outcome:
+        """Continue a task whose container was started, and may have ended."""
         task = self.task
         self.reservation = self.admission.adopt(task.id, task.record.resources)
         image = self.engine.find_image(task.record.image)
-        task.emit("note", "another process has started this task; it is carried on here")
-        self._step_back()
+        task.emit("note", "resumed by this process; another process has started the task")
+        self._reopen_task_step()
         if task.record.state is TaskState.PENDING:
             task.transition(TaskState.RUNNING)
-        return self._to_the_end(image)
+        return self._finish(image)
 
-    def _step_back(self) -> None:
-        """The task's step is gone through once more, to learn its end; its beginning stays."""
+    def _reopen_task_step(self) -> None:
+        """Remove the end of the task's step and later steps; keep its start."""
         task = self.task
         earlier = [step for step in task.record.steps if step.name is StepName.PERMISSIONS]
         begun = [step for step in task.record.steps if step.name is StepName.TASK]
@@ -136,10 +136,10 @@ class _Run:
         else:
             task.start_step(StepName.TASK, "container", log="logs/task.log")
 
-    def _to_the_end(self, image: EngineImage | None) -> Outcome:
+    def _finish(self, image: EngineImage | None) -> Outcome:
         seen = self._wait()
         diagnosis = self._diagnose(seen, image)
-        collected = self._outputs(failed=diagnosis.cause is not None)
+        collected = self._collect_outputs(failed=diagnosis.cause is not None)
         return self._outcome(seen.exit, diagnosis, collected)
 
     @contextmanager
@@ -158,20 +158,19 @@ class _Run:
             self.reservation = self.admission.acquire(
                 task.id,
                 task.record.resources,
-                on_wait=self._waits,
+                on_wait=self._report_wait,
                 check_cancelled=task.check_cancelled,
             )
         task.transition(TaskState.QUEUED, message="")
 
-    def _waits(self, reason: str, data: dict[str, Any]) -> None:
+    def _report_wait(self, reason: str, data: dict[str, Any]) -> None:
         self.task.update(message=reason)
         self.task.save()
         self.task.emit("note", reason, waiting=True, **data)
 
-    def image(self, source: ImageSource) -> EngineImage:
+    def ensure_image(self, source: ImageSource) -> EngineImage:
         """Make sure that the engine has the task's image."""
         task = self.task
-        self.working = False
         with self._timed("image"), self._interruptible():
             image = ensure_image(
                 source,
@@ -184,33 +183,33 @@ class _Run:
         command = image.command if self.plan.command is None else self.plan.command
         task.update(
             image=image.id,
-            image_from=_origin(source) if self.working else "present",
+            image_from="present" if self.had_image else _image_origin(source),
             program=[*image.entrypoint, *command],
         )
         return image
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
-        self.loading[self.task.id] = threading.get_ident()
+        self.image_threads[self.task.id] = threading.get_ident()
         try:
             yield
         except EngineError:
-            self.task.check_cancelled()  # broken off on request: that is the reason
+            self.task.check_cancelled()  # a call that was aborted on request raises this instead
             raise
         finally:
-            del self.loading[self.task.id]
+            del self.image_threads[self.task.id]
 
     def _progress(self, what: str, done: int, total: int | None) -> None:
         self.task.check_cancelled()
-        self.working = True
+        self.had_image = False
         self.task.emit("progress", what, what=what, done=done, total=total)
 
     def _permissions(self) -> None:
         task = self.task
-        task.start_step(StepName.PERMISSIONS, "by the host, in the task's own folder")
+        task.start_step(StepName.PERMISSIONS, "on the host, in the task folder")
         with self._timed("permissions"):
             count = task.workspace.make_accessible(writable_inputs=self.plan.writable_inputs)
-        task.finish_step(exit_code=0, message=f"{count} entries opened to any user of a container")
+        task.finish_step(exit_code=0, message=f"made {count} entries accessible to any container user")
         task.check_cancelled()
 
     def _create(self) -> None:
@@ -222,12 +221,12 @@ class _Run:
         self.task.update(container=self.handle)
 
     def _create_with_mounts(self) -> None:
-        place = self.task.workspace
+        workspace = self.task.workspace
         spec = container_spec.local_spec(
             self.task.record,
-            inputs=place.inputs,
-            outputs=place.outputs,
-            hosts=place.write_hosts(),
+            inputs=workspace.inputs,
+            outputs=workspace.outputs,
+            hosts=workspace.write_hosts(),
             home=self.settings.home,
         )
         self.handle = self.engine.create(self._with_secrets(spec))
@@ -240,12 +239,12 @@ class _Run:
         )
 
     def _create_with_archives(self) -> None:
-        # Our files are not the engine's: it runs elsewhere. Found out by trying, not by its address.
+        # A remote engine, detected by trying to mount: its address proves nothing.
         plan = self.plan
         self.remote = True
         self.task.update(remote=True)
         self.task.emit(
-            "note", "the engine does not see this machine's files: inputs and outputs travel as archives"
+            "note", "the engine cannot see this machine's files: copying inputs and outputs as archives"
         )
         from localrun.runner import remote_copy
 
@@ -264,7 +263,7 @@ class _Run:
         assert self.handle is not None
         task = self.task
         task.start_step(StepName.TASK, "container", log="logs/task.log")
-        task.save()  # whoever goes on with this task must find its container
+        task.save()  # a process that resumes the task must find its container
         with self._timed("start"):
             self.engine.start(self.handle)
         task.transition(TaskState.RUNNING)
@@ -273,11 +272,11 @@ class _Run:
         assert self.handle is not None
         from localrun.runner.monitor import ContainerMonitor
 
-        watch = ContainerMonitor(
-            self.engine, self.disk_watch, self.settings, task=self.task, handle=self.handle
+        monitor = ContainerMonitor(
+            self.engine, self.disk_monitor, self.settings, task=self.task, handle=self.handle
         )
         with self._timed("run"):
-            seen = watch.wait()
+            seen = monitor.wait()
         self.task.finish_step(failed=seen.exit.code != 0, exit_code=seen.exit.code)
         return seen
 
@@ -313,13 +312,13 @@ class _Run:
             self.engine, self.handle, image=image, command=self.plan.command, descriptor=self.descriptor
         )
 
-    def _outputs(self, *, failed: bool) -> CollectedOutputs:
+    def _collect_outputs(self, *, failed: bool) -> CollectedOutputs:
         task = self.task
         task.start_step(StepName.OUTPUTS)
         with self._timed("outputs"):
-            how, refused = self._bring_home()
+            how, rejected = self._fetch_outputs()
             found = profiles.for_record(task.record).collect(task, self.descriptor, failed=failed)
-        problems = (*refused, *found.problems)
+        problems = (*rejected, *found.problems)
         message = _count(len(problems), "problem") if problems else _count(len(found.outputs), "output")
         task.finish_step(
             failed=bool(problems) and not failed, how=how, message=message, exit_code=1 if problems else 0
@@ -327,10 +326,10 @@ class _Run:
         for warning in found.warnings:
             task.warn(warning)
         if task.masker.has_masked:
-            task.warn("the program wrote a secret to its output: it is hidden here, and may not be elsewhere")
+            task.warn("the program printed a secret; localrun masked it, but other platforms may not")
         return msgspec.structs.replace(found, problems=problems)
 
-    def _bring_home(self) -> tuple[str, list[Problem]]:
+    def _fetch_outputs(self) -> tuple[str, list[Problem]]:
         assert self.handle is not None
         folder, target = self.task.workspace.outputs, self.plan.output_folder
         if self.remote:
@@ -359,20 +358,20 @@ class _Run:
         return Outcome(TaskState.FINISHED, fields | {"message": "finished"})
 
     def clean_up(self) -> None:
-        """Let go of everything, whatever happened; an engine that went away can keep us from it no longer."""
+        """Release all resources. A lost engine is only a warning."""
         with self._timed("remove"):
             try:
                 if self.handle is not None:
                     self.engine.remove(self.handle)
             except EngineError as error:
-                self.task.warn(f"the task's container could not be removed: {error.message}")
+                self.task.warn(f"cannot remove the task's container: {error.message}")
         if self.reservation is not None:
             self.reservation.release()
         self.task.workspace.hosts.unlink(missing_ok=True)
 
 
-def _origin(source: ImageSource) -> ImageOrigin:
-    """What has to be done for an image that the engine has not."""
+def _image_origin(source: ImageSource) -> ImageOrigin:
+    """Return how the engine got an image that it did not have."""
     if isinstance(source, ImageArchive):
         return "loaded"
     return "built" if isinstance(source, ImageFolder) else "pulled"
@@ -381,11 +380,9 @@ def _origin(source: ImageSource) -> ImageOrigin:
 def _outputs_error(collected: CollectedOutputs) -> OutputsError:
     if collected.cause is not None:
         return OutputsError(collected.message, cause=collected.cause, problems=collected.problems)
-    count = len(collected.problems)
-    noun = "output does not fit" if count == 1 else "outputs do not fit"
     return OutputsError(
-        f"{count} {noun} the descriptor",
-        remedy="correct each one listed; a file is named exactly as its output, without an extension",
+        f"invalid outputs ({_count(len(collected.problems), 'problem')})",
+        remedy="correct the listed outputs; name each file exactly like its output, without an extension",
         problems=collected.problems,
     )
 

@@ -1,4 +1,4 @@
-"""A task that does nothing any more: judged from what it writes and what it uses, and never ended for it."""
+"""Detection of tasks that seem stuck. A stalled task gets a warning and keeps running."""
 
 from __future__ import annotations
 
@@ -10,59 +10,59 @@ from localrun import fs
 from localrun.engines.base import Usage
 from localrun.units import format_duration
 
-_WORK = 0.01  # of one processor: less is waiting, and looking whether the waiting is over
+_WORK = 0.01  # of one CPU: less is idle time, such as polling
 
 
 class StallDetector:
-    """Sees when a task has written nothing, moved nothing and computed next to nothing for `limit` seconds.
+    """Detects that a task has been idle for `limit` seconds: no output, no I/O and nearly no CPU use.
 
-    Half an hour without a change in its files is Inductiva's rule; a task that computes in silence is busy
-    here, and there it is not. 0 means never.
+    A limit of 0 disables it. Inductiva's rule is half an hour without a change in the task's files; unlike
+    there, a task that computes without output is not stalled.
     """
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
         self._since = 0.0
         self._cpu = 0.0
-        self._signs: tuple[int, int, int] | None = None
-        self._told = False
+        self._activity: tuple[int, int, int] | None = None
+        self._warned = False
 
     def check(self, now: float, written: int, usage: Usage, unchanged: Callable[[], float]) -> str:
-        """What to warn of now, once for each stall; empty when there is nothing.
+        """Return a warning, once for each stall; empty if the task is not stalled.
 
-        `now` is in seconds of any clock that only goes forward, `written` counts the bytes of its log.
-        `unchanged` is asked when all else is still: the seconds since its files were last written to.
+        `now` is the time of a monotonic clock in seconds, `written` the size of the log in bytes. `unchanged`
+        returns the seconds since the task's files last changed; it is called only if all else is idle.
         """
-        signs = (written, usage.read_bytes, usage.written_bytes)
-        if signs != self._signs:
-            self._signs, self._told = signs, False
-            self._begin(now, usage)
+        activity = (written, usage.read_bytes, usage.written_bytes)
+        if activity != self._activity:
+            self._activity, self._warned = activity, False
+            self._restart(now, usage)
         passed = now - self._since
         if not self._limit or passed < self._limit:
             return ""
         quiet = unchanged()
         if quiet < self._limit:
-            self._told = False
-            self._begin(now - max(0.0, quiet), usage)
+            self._warned = False
+            self._restart(now - max(0.0, quiet), usage)
             return ""
         used = usage.cpu_seconds - self._cpu
-        self._begin(now, usage)
+        self._restart(now, usage)
         if used >= _WORK * passed:
-            self._told = False
+            self._warned = False
             return ""
-        if self._told:
+        if self._warned:
             return ""
-        self._told = True
+        self._warned = True
         return (
-            f"the task may hang: for {format_duration(passed)} it has written nothing, and used"
-            f" {format_duration(used)} of processor time; it goes on"
+            f"the task may be stuck: no output and {format_duration(used)} of CPU time for"
+            f" {format_duration(passed)} (still running)"
         )
 
-    def _begin(self, now: float, usage: Usage) -> None:
+    def _restart(self, now: float, usage: Usage) -> None:
         self._since, self._cpu = now, usage.cpu_seconds
 
 
 def idle_seconds(folder: Path) -> float:
-    """Seconds since something below a folder was last written; infinite when there is nothing."""
+    """Return the seconds since a file below a folder last changed; infinite if there are no files."""
     newest = max((status.st_mtime for status in fs.walk_files(folder)), default=float("-inf"))
     return time.time() - newest

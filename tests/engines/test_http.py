@@ -88,7 +88,7 @@ def test_the_headers_are_found_whatever_their_case(pair: Pair) -> None:
         b"SSH-2.0-OpenSSH\r\n\r\n",
         b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nabc",
     ],
-    ids=["nothing", "half a head", "another protocol", "a protocol that nobody asked for"],
+    ids=["nothing", "half a head", "another protocol", "an unrequested protocol"],
 )
 def test_an_invalid_response_is_broken(pair: Pair, said: bytes) -> None:
     with pytest.raises(BrokenResponse):

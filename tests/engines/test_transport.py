@@ -151,7 +151,7 @@ def test_a_refused_connection_names_who_gave_the_address() -> None:
     assert "DOCKER_HOST" in raised.value.remedy
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch users")
 def test_the_remedy_of_a_forbidden_socket_is_the_docker_group(serve: Serve) -> None:
     engine, transport = serve([OK])
     engine.path.chmod(0o600)

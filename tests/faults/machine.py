@@ -109,7 +109,7 @@ def _restarted(bench: FaultHarness) -> Observed:
 
     def restart(_: FaultHarness, process: Process) -> None:
         wires[0].close()
-        process.read_until("the engine went away")
+        process.read_until("lost the connection to the engine; waiting")
         (task,) = bench.tasks()
         bench.engine.stop(task["container"], 0)
         wires.append(Forwarder("/var/run/docker.sock", port=port))
@@ -233,7 +233,7 @@ ENGINE = [
     Row(
         Cause.ENGINE_LOST,
         "an engine that stops for good",
-        ("the engine went away while the task ran, and was not back within 0.5 s",),
+        ("the engine was lost while the task ran and did not come back within 0.5 s",),
         "start the engine",
         provoke=_cut_off,
     ),

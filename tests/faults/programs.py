@@ -13,7 +13,7 @@ IGNORES = "trap '' TERM; echo ready; while :; do sleep 0.2; done"
 
 
 def _wait_for_the_warning(bench: FaultHarness, process: Process) -> None:
-    process.read_until("the task may hang")
+    process.read_until("the task may be stuck")
     (task,) = bench.tasks()
     Path(task["folder"], "outputs", "go").write_text("7\n")
 
@@ -196,7 +196,7 @@ ENDS = [
     Row(
         None,
         "an idle program",
-        ("the task may hang: for ", "it has written nothing", "it goes on"),
+        ("the task may be stuck: no output", "(still running)"),
         script="busybox mkfifo /outputs/go; echo ready; cat /outputs/go > /outputs/sum; rm /outputs/go",
         env={"LOCALRUN_STALL": "0.5"},
         meanwhile=_wait_for_the_warning,

@@ -293,7 +293,9 @@ def test_without_an_engine_tests_are_skipped_locally_and_fail_on_ci(
     result = run(project, "--localrun-engine", f"unix://{project.path}/none.sock", "-rsE")
     if ci:
         result.assert_outcomes(passed=1, errors=2)
-        result.stdout.fnmatch_lines(["*cannot connect to a container engine at *none.sock*(an error where CI is set*"])
+        result.stdout.fnmatch_lines(
+            ["*cannot connect to a container engine at *none.sock*(an error where CI is set*"]
+        )
     else:
         result.assert_outcomes(passed=1, skipped=2)
         result.stdout.fnmatch_lines(["*SKIPPED*cannot connect to a container engine at *none.sock*"])

@@ -35,8 +35,8 @@ def test_a_task_that_fails_shows_its_cause_its_remedy_and_its_last_lines(project
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "E *TaskEnded: FAILED (OUTPUTS_INVALID): 1 output does not fit the descriptor",
-            "E *hint: correct each one listed*",
+            "E *TaskEnded: FAILED (OUTPUTS_INVALID): invalid outputs (1 problem)",
+            "E *hint: correct the listed outputs*",
             "E *outputs.sum: is missing; let the task write 'sum' into the output folder",
             "E *last lines of its log:",
             "E *counted 3 cells?x1b?0;title?x07",

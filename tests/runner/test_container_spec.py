@@ -27,7 +27,7 @@ def test_inputs_are_read_only_and_outputs_are_not() -> None:
     )
 
 
-def test_writable_inputs_are_asked_for() -> None:
+def test_inputs_can_be_writable() -> None:
     plan = RunPlan(input_folder="/in/", writable_inputs=True)
     spec = local_spec(RECORD.replace(plan=plan), **PLACES)
     assert spec.mounts[0] == Mount(Path("/w/i"), "/in/", read_only=False)
@@ -38,7 +38,7 @@ def test_the_image_is_named_by_id_and_runs_its_own_program() -> None:
     assert (spec.image, spec.entrypoint, spec.command, spec.environment) == ("sha256:abc", None, None, {})
 
 
-def test_the_container_has_what_was_asked_for_and_no_network() -> None:
+def test_the_container_has_its_resources_and_no_network() -> None:
     spec = local_spec(RECORD, **PLACES)
     assert (spec.cpus, spec.memory, spec.gpus, spec.pids, spec.network) == (2, 1024, 1, 4096, False)
     assert spec.hosts_file == Path("/w/hosts")
@@ -49,7 +49,7 @@ def test_with_a_network_the_engine_writes_the_hosts_file() -> None:
     assert (spec.network, spec.hosts_file) == (True, None)
 
 
-def test_any_process_can_tell_whose_container_it_is() -> None:
+def test_labels_identify_the_task_and_its_owner() -> None:
     assert dict(local_spec(RECORD, **PLACES).labels) == {
         "localrun.task": "0123",
         "localrun.step": "task",
@@ -58,11 +58,11 @@ def test_any_process_can_tell_whose_container_it_is() -> None:
     }
 
 
-def test_an_engine_elsewhere_gets_folders_in_place_of_mounts() -> None:
+def test_a_remote_engine_gets_folders_instead_of_mounts() -> None:
     spec = remote_spec(RECORD, home=Path("/h"))
     assert (spec.mounts, spec.folders, spec.hosts_file) == ((), ("/in", "/out"), None)
 
 
-def test_a_command_and_an_environment_stand_for_the_images_own() -> None:
+def test_a_command_and_an_environment_replace_those_of_the_image() -> None:
     spec = local_spec(RECORD.replace(plan=RunPlan(command=["ls", "-l"], environment={"A": "b"})), **PLACES)
     assert (spec.command, dict(spec.environment), spec.entrypoint) == (("ls", "-l"), {"A": "b"}, None)

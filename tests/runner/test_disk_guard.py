@@ -35,7 +35,7 @@ def test_the_task_that_has_written_most_is_stopped_once(tmp_path: Path) -> None:
     assert stopped.empty()
 
 
-def test_nothing_is_stopped_while_there_is_room(tmp_path: Path) -> None:
+def test_nothing_is_stopped_below_the_limit(tmp_path: Path) -> None:
     looked: queue.Queue[None] = queue.Queue()
     stopped: list[str] = []
 
@@ -50,14 +50,14 @@ def test_nothing_is_stopped_while_there_is_room(tmp_path: Path) -> None:
     assert stopped == []
 
 
-def test_the_disk_is_watched_only_while_tasks_run(tmp_path: Path) -> None:
+def test_the_disk_is_monitored_only_while_tasks_run(tmp_path: Path) -> None:
     import threading
 
     watch = DiskMonitor([tmp_path], 90, sample_host=lambda _: at(1), interval=60)
     for _ in range(3):
         with watch.monitor("a", MonitoredTask(lambda: 1, lambda _: None)):
-            assert "disk-watch" in [thread.name for thread in threading.enumerate()]
-        assert "disk-watch" not in [thread.name for thread in threading.enumerate()]
+            assert "disk-monitor" in [thread.name for thread in threading.enumerate()]
+        assert "disk-monitor" not in [thread.name for thread in threading.enumerate()]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Watching a container to its end, when the engine itself is the trouble."""
+"""Monitoring of a container when the engine fails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.environment import make_environment
 
 
 class Restarted(FakeEngine):
-    """An engine that goes away while the first container is waited for."""
+    """An engine that is lost while the first container runs."""
 
     def __init__(self, exit_: Exit, *, away: int = 1, forgets: bool = False) -> None:
         super().__init__(lambda container: exit_)
@@ -46,7 +46,7 @@ def run(folder: Path, engine: FakeEngine, patience: float = 30.0) -> TaskRecord:
     return record
 
 
-def test_a_container_that_went_on_ends_as_it_ends(tmp_path: Path) -> None:
+def test_a_container_that_survives_a_restart_ends_normally(tmp_path: Path) -> None:
     record = run(tmp_path, Restarted(Exit(3)), patience=30)
     assert (record.cause, record.exit_code) == ("ENGINE_LOST", 3)
     good = run(tmp_path, Restarted(Exit(0)))
@@ -57,23 +57,23 @@ def test_a_container_that_went_on_ends_as_it_ends(tmp_path: Path) -> None:
 def test_an_engine_that_does_not_come_back_ends_the_task(tmp_path: Path) -> None:
     record = run(tmp_path, Restarted(Exit(0), away=10**6), patience=0)
     assert (record.state, record.cause) == (TaskState.FAILED, "ENGINE_LOST")
-    assert "was not back within 0 s: the connection broke" in record.message
+    assert "did not come back within 0 s: the connection broke" in record.message
     assert "start the engine" in record.remedy
 
 
 def test_an_engine_that_comes_back_without_the_container_ends_the_task(tmp_path: Path) -> None:
     record = run(tmp_path, Restarted(Exit(0), away=0, forgets=True))
     assert (record.state, record.cause) == (TaskState.FAILED, "ENGINE_LOST")
-    assert "does not know the task's container" in record.message
+    assert "the container is gone after an engine restart" in record.message
 
 
-def test_a_program_that_was_told_to_end_by_somebody_else_is_no_lost_engine(tmp_path: Path) -> None:
+def test_a_foreign_sigterm_is_not_a_lost_engine(tmp_path: Path) -> None:
     record = run(tmp_path, FakeEngine(lambda container: 143))
     assert (record.cause, record.signal) == ("SIGNAL", "SIGTERM")
 
 
 @pytest.mark.parametrize("when", ["waiting", "away"])
-def test_a_kill_is_heard_while_the_engine_is_away(tmp_path: Path, when: str) -> None:
+def test_a_task_can_be_killed_while_the_engine_is_lost(tmp_path: Path, when: str) -> None:
     engine = Restarted(Exit(0), away=10**6) if when == "away" else FakeEngine(_wait_for_stop)
     with make_environment(tmp_path, engine=engine, engine_patience=30.0) as env:
         task = env.submit(values={"a": 1, "b": 2})

@@ -1,4 +1,4 @@
-"""A whole run on a real engine: what the issue of a run promises, number by number."""
+"""Runs on a real engine."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_any_user_of_the_image_reads_the_inputs_and_writes_the_outputs(
         assert env.run(**VALUES).outputs == {"sum": 7}
 
 
-def test_the_images_own_entrypoint_command_user_and_folder_are_used(docker_env: MakeEnvironment) -> None:
+def test_the_images_entrypoint_command_user_and_workdir_are_used(docker_env: MakeEnvironment) -> None:
     config = {
         "Entrypoint": ["sh", "-c"],
         "Cmd": ["id -u; pwd; echo 7 > /outputs/sum"],
@@ -79,7 +79,7 @@ def test_the_images_own_entrypoint_command_user_and_folder_are_used(docker_env: 
     assert (Path(record.folder) / "logs/task.log").read_text().split() == ["77", "/tmp"]
 
 
-def test_inputs_cannot_be_changed_unless_asked(docker_env: MakeEnvironment) -> None:
+def test_inputs_are_read_only_by_default(docker_env: MakeEnvironment) -> None:
     script = "echo 9 > /inputs/a && cat /inputs/a > /outputs/sum"
     with docker_env(script) as env:
         refused = env.run(**VALUES)
@@ -89,7 +89,7 @@ def test_inputs_cannot_be_changed_unless_asked(docker_env: MakeEnvironment) -> N
     assert allowed.outputs == {"sum": 9}
 
 
-def test_a_task_has_no_network_unless_asked_and_localhost_resolves_all_the_same(
+def test_a_task_has_no_network_by_default_but_localhost_resolves(
     docker_env: MakeEnvironment,
 ) -> None:
     script = (
@@ -113,7 +113,7 @@ def test_a_timeout_stops_a_program_that_ignores_sigterm(
     assert (record.cause, record.exit_code, record.oom) == ("TIMEOUT", 137, "no")
 
 
-def test_a_program_that_ends_when_asked_is_not_waited_for(docker_env: MakeEnvironment) -> None:
+def test_a_program_that_ends_on_sigterm_is_not_waited_for(docker_env: MakeEnvironment) -> None:
     with docker_env("trap 'exit 0' TERM; echo 7 > /outputs/sum; sleep 60 & wait", grace=60) as env:
         record = env.run(**VALUES, timeout=0.5)
     assert record.cause == "TIMEOUT"
@@ -121,7 +121,7 @@ def test_a_program_that_ends_when_asked_is_not_waited_for(docker_env: MakeEnviro
     assert record.outputs == {"sum": 7}
 
 
-def test_too_much_memory_is_recognised(docker_env: MakeEnvironment) -> None:
+def test_out_of_memory_is_recognised(docker_env: MakeEnvironment) -> None:
     with docker_env("tail /dev/zero") as env:
         record = env.run(**VALUES, memory=16 * 1024**2)
     assert (record.state, record.cause) == (TaskState.FAILED, "OUT_OF_MEMORY")
@@ -129,13 +129,13 @@ def test_too_much_memory_is_recognised(docker_env: MakeEnvironment) -> None:
     assert "16 MiB" in record.message
 
 
-def test_a_signal_is_called_by_its_name(docker_env: MakeEnvironment) -> None:
+def test_a_signal_is_reported_by_name(docker_env: MakeEnvironment) -> None:
     with docker_env("kill -SEGV $$") as env:
         record = env.run(**VALUES)
     assert (record.cause, record.signal) == ("SIGNAL", "SIGSEGV")
 
 
-def test_a_program_that_is_not_there_is_named(docker_env: MakeEnvironment) -> None:
+def test_a_missing_program_is_named(docker_env: MakeEnvironment) -> None:
     with docker_env(image={"Cmd": ["/app/nothing"]}) as env:
         record = env.run(**VALUES)
     assert record.cause == "ENTRYPOINT_INVALID"
@@ -158,7 +158,7 @@ def test_an_image_for_another_architecture_is_recognised(docker_engine: DockerEn
     assert "arm64" in record.message
 
 
-def test_outputs_are_collected_although_the_task_failed(docker_env: MakeEnvironment) -> None:
+def test_outputs_of_a_failed_task_are_collected(docker_env: MakeEnvironment) -> None:
     with docker_env("echo 7 > /outputs/sum; echo oh no >&2; exit 3") as env:
         record = env.run(**VALUES)
     assert (record.cause, record.exit_code, record.outputs) == ("EXIT_NONZERO", 3, {"sum": 7})
@@ -166,7 +166,7 @@ def test_outputs_are_collected_although_the_task_failed(docker_env: MakeEnvironm
 
 
 @pytest.mark.parametrize("make", ["ln -s /etc/hostname", "busybox mkfifo", "busybox mknod -m 666"])
-def test_links_pipes_and_devices_in_the_outputs_are_refused(docker_env: MakeEnvironment, make: str) -> None:
+def test_links_pipes_and_devices_in_the_outputs_are_rejected(docker_env: MakeEnvironment, make: str) -> None:
     with docker_env(f"{make} /outputs/sum {'c 1 5' if 'mknod' in make else ''}") as env:
         record = env.run(**VALUES)
     assert (record.cause, record.outputs) == ("OUTPUTS_INVALID", {})
@@ -197,7 +197,7 @@ def test_a_large_local_file_is_mounted_and_not_copied(docker_env: MakeEnvironmen
     assert stat.S_IMODE(scan.stat().st_mode) == 0o644
 
 
-# -- an engine whose files are not ours -----------------------------------------------------------
+# -- a remote engine ------------------------------------------------------------------------------
 
 
 class _Relay(socketserver.BaseRequestHandler):
@@ -235,7 +235,7 @@ def tcp_engine() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("hardened", [False, True])
-def test_an_engine_that_does_not_see_our_files_gets_and_gives_archives(
+def test_files_are_copied_as_archives_with_a_remote_engine(
     docker_env: MakeEnvironment, tcp_engine: str, tmp_path: Path, hardened: bool
 ) -> None:
     if os.geteuid() != 0:
@@ -258,13 +258,13 @@ def test_an_engine_that_does_not_see_our_files_gets_and_gives_archives(
         )
     assert done.returncode == 0, done.stderr
     assert '"sum": 34' in done.stdout or '"sum":34' in done.stdout
-    assert "travel as archives" in done.stderr
+    assert "copying inputs and outputs as archives" in done.stderr
 
 
 # -- an ordinary member of the docker group --------------------------------------------------------
 
 
-def test_an_ordinary_user_owns_what_a_root_task_made_and_can_delete_it(
+def test_an_ordinary_user_owns_and_can_delete_the_outputs_of_a_root_task(
     docker_env: MakeEnvironment, as_other_user: OtherUser
 ) -> None:
     script = (
@@ -287,7 +287,7 @@ def test_an_ordinary_user_owns_what_a_root_task_made_and_can_delete_it(
     assert list((folder / ".localrun/tasks").iterdir()) == []
 
 
-def test_a_file_that_others_may_not_read_is_copied_and_left_as_it_is(
+def test_a_private_file_is_copied_and_left_unchanged(
     docker_env: MakeEnvironment, as_other_user: OtherUser
 ) -> None:
     folder = as_other_user.folder("private")
@@ -309,10 +309,10 @@ def test_a_file_that_others_may_not_read_is_copied_and_left_as_it_is(
     assert (stat.S_IMODE(secret.stat().st_mode), secret.read_text()) == (0o600, "12345")
 
 
-def test_a_silent_build_ends_at_once_when_it_is_killed_and_leaves_nothing(
+def test_a_silent_build_is_aborted_by_a_kill_and_leaves_nothing(
     docker_engine: DockerEngine, tmp_path: Path
 ) -> None:
-    # Given a build whose second step says nothing for a minute
+    # Given a build whose second step has no output for a minute
     mark = secrets.token_hex(4)
     base = f"localrun-test/silent:{mark}"
     labels = {"localrun-test": mark}  # its containers inherit them
@@ -324,12 +324,12 @@ def test_a_silent_build_ends_at_once_when_it_is_killed_and_leaves_nothing(
             task = env.submit(values={"a": 1, "b": 2}, image=None, bundle=tmp_path)
             assert all(events.readline() for _ in ("one", "two"))
 
-            # When it is killed meanwhile
+            # When it is killed
             begun = time.monotonic()
             env.app.manager.kill(task)
             record = env.app.manager.wait(task, 30)
 
-        # Then it ends, and neither its container nor the image of its first step is there
+        # Then it ends, without its container and the image of its first step
         assert record is not None
         assert record.state is TaskState.KILLED
         assert time.monotonic() - begun < 20
@@ -341,7 +341,7 @@ def test_a_silent_build_ends_at_once_when_it_is_killed_and_leaves_nothing(
 
 @contextmanager
 def started(mark: str) -> Iterator[IO[str]]:
-    """A line for each container with the mark that starts."""
+    """Return a line for each container with the mark that starts."""
     now = str(int(time.time()) - 1)
     filters = ("--filter", f"label=localrun-test={mark}", "--filter", "event=start")
     with subprocess.Popen(

@@ -14,7 +14,7 @@ from localrun.runner.remote_copy import copy_in, copy_out, pack
 
 
 class Shelf:
-    """An engine that keeps what is copied in and gives out one archive."""
+    """An engine that stores copied files and returns one archive."""
 
     def __init__(self, archive: bytes = b"", chunk: int = 1000) -> None:
         self.kept: dict[str, bytes] = {}
@@ -51,7 +51,7 @@ def fetched(folder: Path, *members: tuple[tarfile.TarInfo, bytes]) -> list[str]:
     return [str(problem) for problem in copy_out(engine, "c", "/out", folder)]
 
 
-def test_inputs_travel_with_modes_that_any_user_can_read(tmp_path: Path) -> None:
+def test_inputs_are_copied_with_modes_that_any_user_can_read(tmp_path: Path) -> None:
     (tmp_path / "xs").mkdir()
     (tmp_path / "xs" / "0").write_bytes(b"5")
     (tmp_path / "xs" / "0").chmod(0o600)
@@ -61,7 +61,7 @@ def test_inputs_travel_with_modes_that_any_user_can_read(tmp_path: Path) -> None
         assert [(m.name, m.mode, m.isdir()) for m in archive] == [("xs", 0o755, True), ("xs/0", 0o644, False)]
 
 
-def test_a_mounted_file_travels_from_where_it_is(tmp_path: Path) -> None:
+def test_a_mounted_file_is_copied_from_its_source(tmp_path: Path) -> None:
     folder, scan = tmp_path / "inputs", tmp_path / "scan.png"
     folder.mkdir()
     (folder / "image").touch()
@@ -72,7 +72,7 @@ def test_a_mounted_file_travels_from_where_it_is(tmp_path: Path) -> None:
         assert member.read() == scan.read_bytes()
 
 
-def test_a_file_that_shrinks_meanwhile_does_not_shift_the_next_one(tmp_path: Path) -> None:
+def test_a_shrinking_file_does_not_shift_the_next_one(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a" * 2_000_000)
     (tmp_path / "b").write_bytes(b"b")
     chunks = pack(tmp_path, {})
@@ -82,7 +82,7 @@ def test_a_file_that_shrinks_meanwhile_does_not_shift_the_next_one(tmp_path: Pat
         assert [(m.name, m.size) for m in archive] == [("a", 2_000_000), ("b", 1)]
 
 
-def test_outputs_come_home_as_files_of_ours(tmp_path: Path) -> None:
+def test_outputs_are_copied_as_files_of_this_user(tmp_path: Path) -> None:
     folder = tmp_path / "outputs"
     problems = fetched(
         folder,
@@ -109,7 +109,7 @@ def test_outputs_come_home_as_files_of_ours(tmp_path: Path) -> None:
         (entry("out/disk", tarfile.BLKTYPE), "device, a pipe or a socket"),
     ],
 )
-def test_what_could_do_harm_is_refused_and_named(
+def test_dangerous_entries_are_rejected_and_reported(
     tmp_path: Path, member: tuple[tarfile.TarInfo, bytes], words: str
 ) -> None:
     (problem,) = fetched(tmp_path / "outputs", member)

@@ -1,4 +1,4 @@
-"""What goes in as a value comes out as the same value: through files, and through a real container."""
+"""Values stay the same through files, and through a real container."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WORDS = ("low", "middle", "high", "µ")
 
 
 def _is_kept(text: str) -> bool:
-    """App Engine trims what it reads, and takes nothing for missing."""
+    """Return whether App Engine keeps the text: it trims, and treats empty text as missing."""
     return bool(text) and text == text.strip("".join(map(chr, range(33)))) and not text.isspace()
 
 
@@ -50,7 +50,7 @@ pictures = st.builds(
     st.integers(1, 64),
     st.integers(1, 64),
 )
-# a type, and values of it; bytes stand for a file with these bytes
+# a type and its values; bytes are the content of a file
 KINDS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "boolean": ("boolean", st.booleans()),
     "integer": ("integer", st.integers(-(2**31), 2**31 - 1)),
@@ -74,7 +74,7 @@ def array_of(kind: Any, deep: bool) -> Any:
 
 @st.composite
 def parameters(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Types and values by name: one, a list and a nested list of each type that there is."""
+    """Return types and values by name: a value, a list and a nested list of each type."""
     kinds: dict[str, Any] = {}
     given_values: dict[str, Any] = {}
     for name, (kind, strategy) in KINDS.items():
@@ -87,7 +87,7 @@ def parameters(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def to_files(value: Any, folder: Path) -> Any:
-    """Write bytes into files, as a user has them."""
+    """Write bytes into files, as a user would pass them."""
     if isinstance(value, dict):
         return {name: to_files(item, folder) for name, item in value.items()}
     if isinstance(value, list):
@@ -100,7 +100,7 @@ def to_files(value: Any, folder: Path) -> Any:
 
 
 def comparable(value: Any, name: str = "") -> Any:
-    """A value as it is to be found again: numbers as numbers, files as what is in them."""
+    """Return the expected value: numbers as numbers, files as their content."""
     if isinstance(value, dict):
         return {key: comparable(item, key) for key, item in value.items()}
     if isinstance(value, list):
@@ -118,18 +118,18 @@ def comparable(value: Any, name: str = "") -> Any:
     return value
 
 
-def test_every_type_makes_the_trip() -> None:
+def test_every_type_is_tested() -> None:
     assert {*KINDS, "array"} == set(TYPES)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(parameters())
-def test_a_copied_file_holds_the_same_value(drawn: tuple[dict[str, Any], dict[str, Any]]) -> None:
+def test_a_copied_file_has_the_same_value(drawn: tuple[dict[str, Any], dict[str, Any]]) -> None:
     kinds, wanted = drawn
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
 
-        # Given values of all types, laid out as inputs
+        # Given values of all types, written as inputs
         values.provision(make(kinds), to_files(wanted, folder), folder / "in", copy=True)
 
         # When each file is copied to the output of the same name
@@ -158,7 +158,7 @@ def copier(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory
 @pytest.mark.docker
 @settings(max_examples=5, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(parameters())
-def test_a_container_that_copies_gives_the_same_values(
+def test_a_container_that_copies_its_inputs_has_the_same_values(
     copier: Environment, drawn: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:
     kinds, wanted = drawn

@@ -1,4 +1,4 @@
-"""One task to its end, on the fake engine; what only Docker can show is in test_run_on_docker."""
+"""Execution of a task on the fake engine; `test_on_docker` has the tests that need Docker."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(env: Environment, **options: object) -> TaskRecord:
     return env.run(assignments=("a=3", "b=4"), **options)
 
 
-def test_a_task_passes_every_state_and_gives_its_outputs(tmp_path: Path) -> None:
+def test_a_task_passes_every_state_and_has_outputs(tmp_path: Path) -> None:
     with make_environment(tmp_path, add) as env:
         record = run(env)
     assert [str(state) for state, _ in record.history] == LIFE
@@ -49,27 +49,27 @@ def test_the_three_steps_are_records_in_their_order(tmp_path: Path) -> None:
     assert (Path(record.folder) / (record.steps[1].log or "")).read_text() == "adding 3 and 4\n"
 
 
-def test_it_says_where_the_time_went(tmp_path: Path) -> None:
+def test_the_record_has_timings(tmp_path: Path) -> None:
     with make_environment(tmp_path, add) as env:
         record = run(env)
     phases = ["bundle", "admission", "image", "permissions", "create", "start", "run", "outputs", "remove"]
     assert list(record.timings) == phases
 
 
-def test_nothing_stays_in_the_engine(tmp_path: Path) -> None:
+def test_no_container_is_left(tmp_path: Path) -> None:
     with make_environment(tmp_path, add) as env:
         run(env)
         assert env.engine.find({LABEL_TASK: ""}) == []
 
 
-def test_what_the_task_writes_is_told_as_it_comes(tmp_path: Path) -> None:
+def test_output_is_reported_as_it_arrives(tmp_path: Path) -> None:
     seen: list[Event] = []
     with make_environment(tmp_path, add) as env:
         env.run(assignments=("a=1", "b=1"), listener=seen.append)
     assert [event.data["text"] for event in seen if event.kind == "log"] == ["adding 1 and 1\n"]
 
 
-def test_another_exit_code_than_0_fails_the_task_although_outputs_are_there(tmp_path: Path) -> None:
+def test_a_nonzero_exit_code_fails_the_task_even_with_outputs(tmp_path: Path) -> None:
     def program(container: FakeContainer) -> int:
         add(container)
         container.stderr.write("Traceback: oh no\n")
@@ -83,7 +83,7 @@ def test_another_exit_code_than_0_fails_the_task_although_outputs_are_there(tmp_
     assert record.remedy
 
 
-def test_outputs_that_do_not_fit_fail_the_task_and_are_all_listed(tmp_path: Path) -> None:
+def test_invalid_outputs_fail_the_task_and_are_all_listed(tmp_path: Path) -> None:
     def program(container: FakeContainer) -> int:
         container.path("/outputs/sum").write_text("seven")
         container.path("/outputs/extra").write_text("x")
@@ -98,7 +98,7 @@ def test_outputs_that_do_not_fit_fail_the_task_and_are_all_listed(tmp_path: Path
     assert any("extra" in warning for warning in record.warnings)
 
 
-def test_a_task_that_takes_too_long_is_stopped_and_says_so(tmp_path: Path) -> None:
+def test_a_task_over_its_time_limit_is_stopped(tmp_path: Path) -> None:
     def program(container: FakeContainer) -> int:
         container.stopped.wait()
         return 0
@@ -109,7 +109,7 @@ def test_a_task_that_takes_too_long_is_stopped_and_says_so(tmp_path: Path) -> No
     assert "0.05 s" in record.message
 
 
-def test_a_task_that_ignores_the_request_to_end_is_ended_after_the_grace(tmp_path: Path) -> None:
+def test_a_task_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
     def program(container: FakeContainer) -> int:
         container.killed.wait()
         return 0
@@ -119,7 +119,7 @@ def test_a_task_that_ignores_the_request_to_end_is_ended_after_the_grace(tmp_pat
     assert (record.cause, record.exit_code, record.oom) == ("TIMEOUT", 137, "no")
 
 
-def test_a_killed_task_ends_killed_and_keeps_what_it_wrote(tmp_path: Path) -> None:
+def test_a_killed_task_keeps_its_output(tmp_path: Path) -> None:
     started = threading.Event()
 
     def program(container: FakeContainer) -> int:
@@ -154,7 +154,7 @@ def test_a_task_that_is_killed_before_its_container_starts_never_runs(tmp_path: 
     assert not ran.is_set()
 
 
-def test_a_request_to_stop_at_the_very_moment_of_the_start_is_not_lost(tmp_path: Path) -> None:
+def test_a_stop_request_during_the_start_is_not_lost(tmp_path: Path) -> None:
     def program(container: FakeContainer) -> int:
         container.stopped.wait()
         return 0
@@ -168,14 +168,14 @@ def test_a_request_to_stop_at_the_very_moment_of_the_start_is_not_lost(tmp_path:
     assert record.state is TaskState.KILLED
 
 
-def test_out_of_memory_is_told_with_the_limit(tmp_path: Path) -> None:
+def test_out_of_memory_is_reported_with_the_limit(tmp_path: Path) -> None:
     with make_environment(tmp_path, lambda container: Exit(137, oom_killed=True)) as env:
         record = run(env, memory=64 * 1024**2)
     assert (record.cause, record.oom, record.signal) == ("OUT_OF_MEMORY", "yes", "SIGKILL")
     assert "64 MiB" in record.message
 
 
-def test_an_engine_whose_files_are_not_ours_gets_and_gives_archives(tmp_path: Path) -> None:
+def test_files_are_copied_as_archives_with_a_remote_engine(tmp_path: Path) -> None:
     with make_environment(tmp_path, add, shares_files=False) as env:
         record = run(env)
     assert (record.state, record.outputs) == (TaskState.FINISHED, {"sum": 7})
@@ -183,7 +183,7 @@ def test_an_engine_whose_files_are_not_ours_gets_and_gives_archives(tmp_path: Pa
 
 
 class Failing(FakeEngine):
-    """An engine that fails in one verb."""
+    """An engine with one failing method."""
 
     def __init__(self, verb: str, error: EngineError) -> None:
         super().__init__(add)
@@ -208,17 +208,17 @@ def test_a_container_that_cannot_be_removed_is_a_warning(tmp_path: Path) -> None
     with make_environment(tmp_path, engine=Failing("remove", ContainerGone("gone"))) as env:
         record = run(env)
     assert record.state is TaskState.FINISHED
-    assert "could not be removed: gone" in record.warnings[0]
+    assert "cannot remove the task's container: gone" in record.warnings[0]
 
 
-def test_an_image_that_is_not_there_ends_the_task_before_a_container_is_made(tmp_path: Path) -> None:
+def test_a_missing_image_ends_the_task_before_a_container_is_created(tmp_path: Path) -> None:
     with make_environment(tmp_path, add) as env:
         record = env.run(assignments=("a=3", "b=4"), image="nowhere/none:1", pull="never")
         assert record.cause == str(ImageError("", cause=Cause.IMAGE_MISSING).cause)
         assert record.container is None
 
 
-def test_a_bug_of_ours_is_an_end_too_and_leaves_a_traceback_to_report(tmp_path: Path) -> None:
+def test_an_internal_error_ends_the_task_and_leaves_a_traceback(tmp_path: Path) -> None:
     class Buggy(FakeEngine):
         def wait(self, handle: str) -> Exit:
             return Exit(1 // len(""))
@@ -232,11 +232,13 @@ def test_a_bug_of_ours_is_an_end_too_and_leaves_a_traceback_to_report(tmp_path: 
     assert engine.find({LABEL_TASK: ""}) == []
 
 
-def test_a_task_that_fills_the_disk_comes_to_its_end_and_leaves_no_container(tmp_path: Path) -> None:
+def test_a_task_that_fills_the_disk_ends_and_leaves_no_container(tmp_path: Path) -> None:
     def fill(container: FakeContainer) -> int:
         folder = next((tmp_path / ".localrun" / "tasks").iterdir())
         (folder / "full").symlink_to("/dev/full")
-        (folder / "full").replace(folder / "events.jsonl")  # at once: the runner writes to it meanwhile
+        (folder / "full").replace(
+            folder / "events.jsonl"
+        )  # atomically: the runner writes to it in the meantime
         fail_next_write(folder / "task.json")
         container.stderr.write("No space left on device\n")
         return 1
@@ -249,9 +251,7 @@ def test_a_task_that_fills_the_disk_comes_to_its_end_and_leaves_no_container(tmp
     assert not (Path(record.folder) / "reserve").exists()
 
 
-def test_a_disk_that_is_full_when_we_write_is_no_bug_of_ours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_not_an_internal_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

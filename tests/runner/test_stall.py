@@ -1,4 +1,4 @@
-"""A task that does nothing any more is warned of, and goes on."""
+"""Warnings about stalled tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from localrun.engines.base import Usage
 from localrun.engines.fake import FakeContainer, FakeEngine
-from localrun.runner import usage as metrics
+from localrun.runner import usage as sampling
 from localrun.runner.stall import StallDetector, idle_seconds
 from localrun.task.events import Event
 from localrun.task.states import TaskState
@@ -27,21 +27,20 @@ def use(cpu: float = 0.0, moved: int = 0) -> Usage:
 
 
 def warnings(stall: StallDetector, looks: list[tuple[float, int, Usage]]) -> list[float]:
-    """When it warned."""
+    """Return the times of warnings."""
     return [now for now, written, usage in looks if stall.check(now, written, usage, lambda: math.inf)]
 
 
-def test_silence_without_work_is_warned_of_once() -> None:
+def test_an_idle_task_is_warned_about_once() -> None:
     looks = [(float(now), 10, use(0.001 * now)) for now in range(100)]
     assert warnings(StallDetector(30), looks) == [30.0]
 
 
-def test_the_warning_says_how_long_and_how_little() -> None:
+def test_the_warning_has_the_idle_time_and_the_cpu_time() -> None:
     stall = StallDetector(60)
     assert stall.check(0, 10, use(1.0), lambda: math.inf) == ""
     assert stall.check(75, 10, use(1.2), lambda: math.inf) == (
-        "the task may hang: for 1 min 15 s it has written nothing, and used 200 ms of processor time;"
-        " it goes on"
+        "the task may be stuck: no output and 200 ms of CPU time for 1 min 15 s (still running)"
     )
 
 
@@ -56,22 +55,22 @@ Look = Callable[[float], tuple[float, int, Usage]]
         lambda now: (now, 0, use(cpu=0.02 * now)),  # it computes
     ],
 )
-def test_a_task_that_does_anything_is_left_in_peace(look: Look) -> None:
+def test_an_active_task_is_not_stalled(look: Look) -> None:
     assert warnings(StallDetector(30), [look(float(now)) for now in range(200)]) == []
 
 
-def test_a_task_that_went_on_and_stalls_again_is_warned_of_again() -> None:
+def test_a_task_that_stalls_again_is_warned_about_again() -> None:
     looks = [(float(now), 0 if now < 50 else 1, use()) for now in range(100)]
     assert warnings(StallDetector(30), looks) == [30.0, 80.0]
 
 
-def test_one_that_computes_for_a_while_and_hangs_then_is_found() -> None:
+def test_a_task_that_hangs_after_computing_is_stalled() -> None:
     looks = [(float(now), 0, use(cpu=float(min(now, 40)))) for now in range(200)]
     assert warnings(StallDetector(30), looks) == [90.0]
 
 
-def test_one_that_writes_its_files_through_the_memory_is_left_in_peace_until_it_stops() -> None:
-    stall, last = StallDetector(30), 45.0  # the last time that a file was written; the disk saw nothing of it
+def test_writes_in_the_page_cache_count_as_activity() -> None:
+    stall, last = StallDetector(30), 45.0  # the last write to a file, which is still in the page cache
     seen = []
     for now in map(float, range(100)):
         if stall.check(now, 0, use(), partial(max, 0.0, now - last)):
@@ -79,7 +78,7 @@ def test_one_that_writes_its_files_through_the_memory_is_left_in_peace_until_it_
     assert seen == [75.0]
 
 
-def test_a_folder_tells_when_it_was_last_written_to(tmp_path: Path) -> None:
+def test_idle_seconds_are_counted_from_the_last_write(tmp_path: Path) -> None:
     assert idle_seconds(tmp_path) == math.inf
     assert idle_seconds(tmp_path / "none") == math.inf
     (tmp_path / "deep").mkdir()
@@ -91,14 +90,14 @@ def test_a_folder_tells_when_it_was_last_written_to(tmp_path: Path) -> None:
     assert 99 < idle_seconds(tmp_path) < 120
 
 
-def test_zero_means_never() -> None:
+def test_zero_disables_the_warning() -> None:
     assert warnings(StallDetector(0), [(float(now), 0, use()) for now in range(10**4)]) == []
 
 
 def test_a_stalled_task_gets_a_warning_and_ends_as_it_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics, "_FIRST", 0.0)
+    monkeypatch.setattr(sampling, "_DELAY", 0.0)
     warned = threading.Event()
 
     def wait(container: FakeContainer) -> int:
@@ -118,7 +117,7 @@ def test_a_stalled_task_gets_a_warning_and_ends_as_it_ends(
         ended = env.app.manager.wait(task)
     assert ended is not None
     assert ended.state is TaskState.FINISHED
-    assert [text.split(":")[0] for text in ended.warnings] == ["the task may hang"]
+    assert [text.split(":")[0] for text in ended.warnings] == ["the task may be stuck"]
     events = [json.loads(line) for line in task.workspace.events.read_text().splitlines()]
     (event,) = [event for event in events if event["kind"] == "warning"]
     assert event["data"] == {"stalled": True}

@@ -1,4 +1,4 @@
-"""What a task's container uses, sample by sample."""
+"""Sampling of a container's resource usage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from localrun.engines.base import Usage
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import Cause, EngineError
-from localrun.runner import usage as metrics
+from localrun.runner import usage as sampling
 from localrun.runner.usage import (
     UsageFile,
     UsageSample,
@@ -40,10 +40,10 @@ def sample(when: float, memory: int, cpu: float = 0.0) -> UsageSample:
     return UsageSample.of(use(memory, cpu), when)
 
 
-# -- what samples come to -------------------------------------------------------------------------
+# -- totals of samples ---------------------------------------------------------------------------
 
 
-def test_samples_come_to_their_highest_and_their_last() -> None:
+def test_totals_are_the_highest_memory_and_the_last_counters() -> None:
     samples = [
         UsageSample.of(Usage(1.0, 10, 15, 1, 2, 1), 1.0),
         UsageSample.of(Usage(2.5, 7, 20, 3, 4, 5), 2.0),
@@ -60,28 +60,28 @@ def test_samples_come_to_their_highest_and_their_last() -> None:
     assert aggregate([]) is None
 
 
-def test_a_file_that_was_torn_gives_the_samples_that_are_whole(tmp_path: Path) -> None:
+def test_incomplete_lines_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "usage.jsonl"
     path.write_bytes(sample(1.0, 5).to_json() + b"\n" + b"nothing\n" + sample(2.0, 6).to_json()[:20])
     assert list(read_samples(path)) == [sample(1.0, 5)]
     assert list(read_samples(tmp_path / "none")) == []
 
 
-def test_the_file_stays_small_however_long_a_task_runs_and_keeps_its_peak(
+def test_the_file_of_a_long_task_stays_small_and_keeps_the_peak(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics, "_MOST", 40)
+    monkeypatch.setattr(sampling, "_MAX_LINES", 40)
     path = tmp_path / "usage.jsonl"
-    readings = UsageFile(path)
+    file = UsageFile(path)
     for second in range(1000):
-        readings.add(sample(second, 999 if second == 333 else second % 7, second / 10))
-    readings.flush()
+        file.add(sample(second, 999 if second == 333 else second % 7, second / 10))
+    file.flush()
     found = list(read_samples(path))
     assert 10 <= len(found) < 40
     assert max(one.memory for one in found) == 999
     assert [one.time for one in found] == sorted(one.time for one in found)
-    assert readings.total is not None
-    assert (readings.total.samples, readings.total.memory_peak, readings.total.cpu_seconds) == (
+    assert file.total is not None
+    assert (file.total.samples, file.total.memory_peak, file.total.cpu_seconds) == (
         1000,
         999,
         99.9,
@@ -89,7 +89,7 @@ def test_the_file_stays_small_however_long_a_task_runs_and_keeps_its_peak(
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_who_takes_over_goes_on_where_the_other_ended(tmp_path: Path) -> None:
+def test_a_process_that_resumes_a_task_continues_its_file(tmp_path: Path) -> None:
     path = tmp_path / "usage.jsonl"
     first = UsageFile(path)
     first.add(sample(1.0, 50, 1.0))
@@ -102,26 +102,24 @@ def test_who_takes_over_goes_on_where_the_other_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("apart", [1, 4])
-def test_who_takes_over_writes_as_often_as_the_other_did_however_long_nobody_was_there(
-    tmp_path: Path, apart: int
-) -> None:
+def test_a_process_that_resumes_a_task_keeps_the_interval_of_the_file(tmp_path: Path, apart: int) -> None:
     path = tmp_path / "usage.jsonl"
     path.write_bytes(b"".join(sample(apart * n, 1).to_json() + b"\n" for n in range(20)))
-    readings = UsageFile(path)
-    readings.load()
+    file = UsageFile(path)
+    file.load()
     for second in range(40):
-        readings.add(sample(90_000.0 + second, 1))
+        file.add(sample(90_000.0 + second, 1))
     assert len(list(read_samples(path))) == 20 + 40 // apart
 
 
-def test_where_there_is_no_room_the_sum_is_kept(tmp_path: Path) -> None:
-    readings = UsageFile(tmp_path / "no folder" / "usage.jsonl")
-    readings.add(sample(1.0, 50))
-    assert readings.total is not None
-    assert readings.total.memory_peak == 50
+def test_the_totals_are_kept_if_the_disk_is_full(tmp_path: Path) -> None:
+    file = UsageFile(tmp_path / "no folder" / "usage.jsonl")
+    file.add(sample(1.0, 50))
+    assert file.total is not None
+    assert file.total.memory_peak == 50
 
 
-def test_of_a_task_that_runs_the_file_counts_which_is_newer_than_its_record(tmp_path: Path) -> None:
+def test_the_file_is_newer_than_the_record_of_a_running_task(tmp_path: Path) -> None:
     workspace = TaskStore(tmp_path).create()
     workspace.create_dirs()
     first = UsageFile(workspace.usage)
@@ -139,7 +137,7 @@ def test_of_a_task_that_runs_the_file_counts_which_is_newer_than_its_record(tmp_
 
 
 class Grower:
-    """A program that ends when it is told, and what it uses until then."""
+    """A program that runs until it is released, with growing usage."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -152,10 +150,10 @@ class Grower:
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_FIRST", 0.0)
+    monkeypatch.setattr(sampling, "_DELAY", 0.0)
 
 
-def test_a_running_task_is_measured_into_its_folder_and_its_record(tmp_path: Path, soon: None) -> None:
+def test_a_running_task_is_sampled_into_its_folder_and_its_record(tmp_path: Path, soon: None) -> None:
     program, engine = Grower(), FakeEngine()
     engine.program = program
     engine.usage_interval = 0.01
@@ -178,10 +176,10 @@ def test_a_running_task_is_measured_into_its_folder_and_its_record(tmp_path: Pat
     assert written.samples == len(list(read_samples(path)))
 
 
-def test_a_task_of_less_than_a_second_costs_no_thread_no_file_and_no_question(tmp_path: Path) -> None:
+def test_a_task_of_less_than_a_second_costs_no_thread_file_or_request(tmp_path: Path) -> None:
     class Asked(FakeEngine):
         def usage(self, handle: str) -> Generator[Usage, None, None]:
-            raise AssertionError("nobody should ask")
+            raise AssertionError("must not be called")
 
     begun: list[str] = []
 
@@ -191,41 +189,39 @@ def test_a_task_of_less_than_a_second_costs_no_thread_no_file_and_no_question(tm
     engine = Asked(look)
     with make_environment(tmp_path, engine=engine) as env:
         ended = env.run(values={"a": 1, "b": 2})
-    assert not [name for name in begun if name.startswith("meter")]
+    assert not [name for name in begun if name.startswith("sampler")]
     assert ended.usage is None
     assert not (Path(ended.folder) / "logs/usage.jsonl").exists()
 
 
-def test_no_thread_is_begun_before_the_first_second_is_over(tmp_path: Path) -> None:
-    meter = UsageSampler(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
-    meter.on_tick()
-    assert meter._thread is None
-    meter._begun -= metrics._FIRST
-    meter.on_tick()
-    assert meter._thread is not None
-    meter.close()
+def test_no_thread_is_started_in_the_first_second(tmp_path: Path) -> None:
+    sampler = UsageSampler(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
+    sampler.on_tick()
+    assert sampler._thread is None
+    sampler._started -= sampling._DELAY
+    sampler.on_tick()
+    assert sampler._thread is not None
+    sampler.close()
 
 
-def test_where_no_thread_can_be_begun_it_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_thread_start_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    meter = UsageSampler(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
-    meter._begun -= 2
+    sampler = UsageSampler(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
+    sampler._started -= 2
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
-        meter.on_tick()
-    assert meter._thread is None
-    meter.on_tick()
-    assert meter._thread is not None
-    meter.close()
+        sampler.on_tick()
+    assert sampler._thread is None
+    sampler.on_tick()
+    assert sampler._thread is not None
+    sampler.close()
 
 
-def test_the_measuring_ends_with_the_task_although_the_engine_is_silent(tmp_path: Path) -> None:
+def test_sampling_ends_with_the_task_even_if_the_engine_is_silent(tmp_path: Path) -> None:
     class Silent(FakeEngine):
-        """Answers nothing before it is told that nobody waits any more."""
+        """Block until the call is abandoned."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -241,16 +237,18 @@ def test_the_measuring_ends_with_the_task_although_the_engine_is_silent(tmp_path
             self.told.set()
 
     engine = Silent()
-    meter = UsageSampler(engine, "x", tmp_path / "usage.jsonl", lambda *_: None)
-    meter._begun -= 2
-    meter.on_tick()
+    sampler = UsageSampler(engine, "x", tmp_path / "usage.jsonl", lambda *_: None)
+    sampler._started -= 2
+    sampler.on_tick()
     assert engine.asked.wait(10)
-    assert meter.close() is None
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("meter")]
+    assert sampler.close() is None
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sampler")]
 
 
-def test_an_engine_that_comes_back_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_AGAIN", 0.01)
+def test_sampling_continues_when_the_engine_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "_RETRY_INTERVAL", 0.01)
 
     class Back(FakeEngine):
         times = 0
@@ -262,41 +260,41 @@ def test_an_engine_that_comes_back_is_asked_again(tmp_path: Path, monkeypatch: p
             yield use(5)
 
     heard = threading.Event()
-    meter = UsageSampler(Back(), "x", tmp_path / "usage.jsonl", lambda *_: heard.set())
-    meter._begun -= 2
-    meter.on_tick()
+    sampler = UsageSampler(Back(), "x", tmp_path / "usage.jsonl", lambda *_: heard.set())
+    sampler._started -= 2
+    sampler.on_tick()
     assert heard.wait(10)
-    total = meter.close()
+    total = sampler.close()
     assert total is not None
     assert total.memory_peak == 5
 
 
-def test_a_meter_goes_on_with_what_another_process_has_measured(tmp_path: Path) -> None:
+def test_a_sampler_continues_the_samples_of_another_process(tmp_path: Path) -> None:
     class Once(FakeEngine):
         def usage(self, handle: str) -> Generator[Usage, None, None]:
             yield use(5)
 
     path, heard = tmp_path / "usage.jsonl", threading.Event()
     UsageFile(path).add(sample(1.0, 50))
-    meter = UsageSampler(Once(), "x", path, lambda *_: heard.set())
-    meter._begun -= 2
-    meter.on_tick()
+    sampler = UsageSampler(Once(), "x", path, lambda *_: heard.set())
+    sampler._started -= 2
+    sampler.on_tick()
     assert heard.wait(10)
-    total = meter.close()
+    total = sampler.close()
     assert total is not None
     assert (total.samples, total.memory_peak) == (2, 50)
 
 
-def test_a_closed_meter_does_not_begin(tmp_path: Path) -> None:
-    meter = UsageSampler(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
-    meter.close()
-    meter._begun -= 2
-    meter.on_tick()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("meter")]
+def test_a_closed_sampler_does_not_start(tmp_path: Path) -> None:
+    sampler = UsageSampler(FakeEngine(), "x", tmp_path / "usage.jsonl", lambda *_: None)
+    sampler.close()
+    sampler._started -= 2
+    sampler.on_tick()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("sampler")]
 
 
 @pytest.mark.docker
-def test_what_a_real_container_uses_is_seen(docker_engine: DockerEngine, tmp_path: Path) -> None:
+def test_a_real_container_is_sampled(docker_engine: DockerEngine, tmp_path: Path) -> None:
     name = f"localrun-test/user:{threading.get_ident()}"
     script = (
         "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done;"

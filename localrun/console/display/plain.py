@@ -2,7 +2,7 @@
 
 [3f9c2b1a] task add-integers: 3f9c2b1a-...
 [3f9c2b1a] state PENDING
-[3f9c2b1a] step permissions finished (2 ms; by the host)
+[3f9c2b1a] step permissions finished (2 ms; on the host)
 [3f9c2b1a] progress loading image: 40 % of 1.2 GiB
 [3f9c2b1a] out | a line of task output
 [3f9c2b1a] err | another
