@@ -165,7 +165,7 @@ IMAGES = [
     Row(
         Cause.IMAGE_PLATFORM,
         "an image of the engine for another platform",
-        ("made for arm64, and this engine runs amd64", "'/run'"),
+        ("built for arm64, but this engine runs amd64", "'/run'"),
         "--platform",
         arrange=lambda bench: bench.loaded(
             tar_of({"run": ARM64, "bin/sh": ARM64}, mode=0o755), architecture="arm64", Cmd=["/run"]

@@ -96,7 +96,7 @@ ROWS = [
     Row(
         Cause.TIMEOUT,
         "an app that exceeds its time limit",
-        ("longer than its limit of 1 s",),
+        ("exceeded its time limit of 1 s",),
         "--timeout",
         arrange=app("sleep 60", "--timeout", "1s"),
     ),

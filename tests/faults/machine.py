@@ -248,7 +248,7 @@ ENGINE = [
         Cause.ENGINE_FAILED,
         "an unexpected engine error",
         ("localrun-named-twice", "in use"),
-        "remove the container of that name",
+        "remove the container with this name",
         provoke=_named_twice,
     ),
     Row(

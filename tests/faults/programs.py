@@ -172,7 +172,7 @@ ENDS = [
     Row(
         Cause.OUT_OF_MEMORY,
         "a program over its memory limit",
-        ("beyond its limit of 16 MiB (exit code 137)",),
+        ("exceeded its limit of 16 MiB (exit code 137)",),
         "--memory",
         script="exec tail /dev/zero",
         more=("--memory", "16Mi"),
