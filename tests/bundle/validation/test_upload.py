@@ -76,7 +76,7 @@ def test_a_name_that_does_not_fit_the_descriptor_is_a_warning(tmp_path: Path) ->
     assert (
         "names the image com/my:task-1.0.0, which does not fit the descriptor (com/example/add:1.0.0)" in said
     )
-    assert f"call the archive {NAME}" in said
+    assert f"name the archive {NAME}" in said
 
 
 def test_an_image_before_the_descriptor_is_a_warning(tmp_path: Path) -> None:
