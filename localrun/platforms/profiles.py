@@ -1,4 +1,4 @@
-"""What is different between the platforms whose tasks are run: what must be left, and what a user gets."""
+"""The differences between bundles and iExec apps: how outputs are collected and what users download."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ class Profile(Protocol):
     """The rules of one platform."""
 
     def collect(self, task: ActiveTask, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:
-        """Read and check what the program has left; `failed`: it did not end well."""
+        """Read and check the outputs; `failed` if the program has failed."""
 
     def grace_period(self, settings: Settings) -> float:
-        """Seconds that a program has to end by itself when its time is up."""
+        """Return the seconds between asking a program to stop and killing it."""
 
     def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> dict[str, Path]:
-        """What a user gets: files and folders of the task by name; `declared` names outputs."""
+        """Return the files and folders that a user receives, by name; `declared` are names of outputs."""
 
     def downloads(self, record: TaskRecord) -> Iterable[str]:
-        """The names of what can be fetched by itself."""
+        """Return the names of outputs that can be downloaded one by one."""
 
     def locate(self, workspace: Workspace, name: str) -> tuple[Path, str]:
-        """Where such a file is: a folder of the task, and its path below that."""
+        """Return the location of a download: a folder of the task, and a path below it."""
 
 
-class _OfBundle:
-    """A bundle: the descriptor says what each output is."""
+class _BundleProfile:
+    """A bundle: the descriptor declares the outputs."""
 
-    def collect(self, task: ActiveTask, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:  # noqa: ARG002 - also then
+    def collect(self, task: ActiveTask, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:  # noqa: ARG002 - collected in both cases
         return values.collect(descriptor, task.workspace.outputs, task.record.inputs)
 
     def grace_period(self, settings: Settings) -> float:
@@ -53,25 +53,25 @@ class _OfBundle:
         return workspace.outputs, name
 
 
-class _OfIexec:
-    """An iExec app: it leaves a `computed.json`, and its folder is packed."""
+class _IexecProfile:
+    """An iExec app: it writes a `computed.json`, and its output folder is packed."""
 
-    def collect(self, task: ActiveTask, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:  # noqa: ARG002 - there is none
+    def collect(self, task: ActiveTask, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:  # noqa: ARG002 - apps have none
         from localrun.platforms import iexec
         from localrun.task import log
 
-        if failed:  # the worker looks no further then
+        if failed:  # as iExec's worker does
             return CollectedOutputs({})
-        place = task.workspace
+        workspace = task.workspace
         return iexec.collect(
-            place.outputs,
-            place.packed_result,
+            workspace.outputs,
+            workspace.packed_result,
             callback=task.record.run_plan.callback,
-            streams=log.tail_by_stream(place.log, _ALL),
+            streams=log.tail_by_stream(workspace.log, _ALL),
             check_cancelled=task.check_cancelled,
         )
 
-    def grace_period(self, settings: Settings) -> float:  # noqa: ARG002 - the worker gives none
+    def grace_period(self, settings: Settings) -> float:  # noqa: ARG002 - the worker has none
         return 0.0
 
     def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> dict[str, Path]:  # noqa: ARG002
@@ -86,8 +86,8 @@ class _OfIexec:
         return workspace.outputs, name.removeprefix("iexec_out/")
 
 
-_ALL = 1 << 62  # characters: a log is bounded already
-_PROFILES: dict[ProfileName, Profile] = {"bundle": _OfBundle(), "iexec": _OfIexec()}
+_ALL = 1 << 62  # characters; the size of a log is already limited
+_PROFILES: dict[ProfileName, Profile] = {"bundle": _BundleProfile(), "iexec": _IexecProfile()}
 
 
 def for_record(record: TaskRecord) -> Profile:

@@ -7,29 +7,29 @@ from localrun.values.digest import MAX_ENTRIES, digest_entry, sha256, to_hex
 from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
 
-def result_digest(tree: UntrustedDir, spot: TreeEntry) -> str:
+def result_digest(tree: UntrustedDir, entry: TreeEntry) -> str:
     """Return the digest of the file or folder that `deterministic-output-path` names.
 
     A file: the SHA-256 of its content. A folder: the Keccak-256 of the SHA-256s of its direct children, in
-    the order of their names. Names and nested folders do not count. Raises `UnsafePath` when something
+    the order of their names. Names and nested folders do not count. Raises `UnsafePath` if something
     cannot be read.
     """
-    if spot.kind == "folder":
-        names = sorted(tree.list_names(spot, MAX_ENTRIES), key=_java_order)
-        return to_hex(keccak_256(b"".join(_child(tree, (*spot.parts, name)) for name in names)))
-    if spot.kind != "file":
-        raise UnsafePath(f"is a {spot.kind}, neither a file nor a folder")
-    return digest_entry(tree, spot)
+    if entry.kind == "folder":
+        names = sorted(tree.list_names(entry, MAX_ENTRIES), key=_java_order)
+        return to_hex(keccak_256(b"".join(_child(tree, (*entry.parts, name)) for name in names)))
+    if entry.kind != "file":
+        raise UnsafePath(f"is a {entry.kind}, neither a file nor a folder")
+    return digest_entry(tree, entry)
 
 
 def callback_digest(data: str) -> str:
-    """Return the digest of `callback-data`: the Keccak-256 of the bytes that its hexadecimal digits encode.
+    """Return the digest of `callback-data`: the Keccak-256 of the bytes in its hexadecimal digits.
 
-    Raises ValueError when there are no digits, or other characters.
+    Raises `ValueError` if it is not a hexadecimal number.
     """
     digits = data.removeprefix("0x")
     if not digits or digits.strip("0123456789abcdefABCDEF"):
-        raise ValueError("is no hexadecimal number such as 0x2a")
+        raise ValueError("is not a hexadecimal number such as 0x2a")
     return to_hex(keccak_256(bytes.fromhex(digits if len(digits) % 2 == 0 else f"0{digits}")))
 
 

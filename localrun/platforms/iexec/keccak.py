@@ -1,19 +1,19 @@
-"""Keccak-256, the hash of Ethereum and so of iExec.
+"""Keccak-256, the hash function of Ethereum and iExec.
 
-SHA-3 is the same function with other padding, and only that is in Python's library; a package for these few
-lines would weigh megabytes. What is hashed here is short: a digest a file, or the data of a callback.
+Python's library has only SHA-3, which differs in padding, and packages with Keccak are several megabytes. The
+hashed data is short: one digest per file, or the data of a callback.
 """
 
 from __future__ import annotations
 
 _LANES = 25  # words of 64 bits, at x + 5 * y
-_RATE = 136  # bytes taken in between two permutations
+_RATE = 136  # bytes absorbed between two permutations
 _WORD = (1 << 64) - 1
 _PADDING = 0x01
 
 
-def _rounds() -> list[int]:
-    """The constant of each round: bits of a linear feedback shift register (FIPS 202, 3.2.5)."""
+def _round_constants() -> list[int]:
+    """Return the round constants from a linear feedback shift register (FIPS 202, 3.2.5)."""
     found, state = [], 1
     for _ in range(24):
         constant = 0
@@ -27,8 +27,8 @@ def _rounds() -> list[int]:
     return found
 
 
-def _moves() -> list[tuple[int, int, int]]:
-    """Where each lane goes, and by how many bits it is turned (FIPS 202, 3.2.2 and 3.2.3)."""
+def _rotations() -> list[tuple[int, int, int]]:
+    """Return source, target and rotation in bits of each lane (FIPS 202, 3.2.2 and 3.2.3)."""
     found = [(0, 0, 0)]
     x, y = 1, 0
     for step in range(24):
@@ -38,11 +38,11 @@ def _moves() -> list[tuple[int, int, int]]:
     return found
 
 
-_ROUNDS, _MOVES = _rounds(), _moves()
+_ROUND_CONSTANTS, _ROTATIONS = _round_constants(), _rotations()
 
 
 def keccak_256(data: bytes) -> bytes:
-    """The 32 bytes that Ethereum calls the hash of `data`."""
+    """Return the Keccak-256 digest of `data`, 32 bytes."""
     return _sponge(data, _PADDING)
 
 
@@ -56,17 +56,17 @@ def _sponge(data: bytes, padding: int) -> bytes:
         for lane in range(_RATE // 8):
             place = start + 8 * lane
             lanes[lane] ^= int.from_bytes(padded[place : place + 8], "little")
-        lanes = _permuted(lanes)
+        lanes = _permute(lanes)
     return b"".join(lane.to_bytes(8, "little") for lane in lanes[:4])
 
 
-def _permuted(lanes: list[int]) -> list[int]:
-    for constant in _ROUNDS:
+def _permute(lanes: list[int]) -> list[int]:
+    for constant in _ROUND_CONSTANTS:
         sums = [lanes[x] ^ lanes[x + 5] ^ lanes[x + 10] ^ lanes[x + 15] ^ lanes[x + 20] for x in range(5)]
-        mixed = [sums[x - 1] ^ _turned(sums[(x + 1) % 5], 1) for x in range(5)]
+        mixed = [sums[x - 1] ^ _rotate(sums[(x + 1) % 5], 1) for x in range(5)]
         moved = [0] * _LANES
-        for source, target, turn in _MOVES:
-            moved[target] = _turned(lanes[source] ^ mixed[source % 5], turn)
+        for source, target, turn in _ROTATIONS:
+            moved[target] = _rotate(lanes[source] ^ mixed[source % 5], turn)
         lanes = [
             moved[row + x] ^ (~moved[row + (x + 1) % 5] & moved[row + (x + 2) % 5] & _WORD)
             for row in range(0, _LANES, 5)
@@ -76,5 +76,5 @@ def _permuted(lanes: list[int]) -> list[int]:
     return lanes
 
 
-def _turned(lane: int, bits: int) -> int:
+def _rotate(lane: int, bits: int) -> int:
     return (lane << bits | lane >> 64 - bits) & _WORD

@@ -1,4 +1,4 @@
-"""What an app finds: its arguments, the names of its files, its environment; as iExec's worker has them."""
+"""The arguments, file names and environment of an app, like iExec's worker."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from localrun.platforms.iexec.keccak import keccak_256
 IN, OUT = "/iexec_in", "/iexec_out"
 NO_ADDRESS = f"0x{'0' * 40}"
 ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
-MEMORY = "6Gi"  # what `iapp test` gives; the worker itself sets no limit
+MEMORY = "6Gi"  # as in `iapp test`; the worker sets no limit
 
 
 def split_args(args: str) -> list[str]:
-    """The words of a command line, as the worker cuts them.
+    """Split a command line like the worker.
 
-    Only a space parts words, quotes of both kinds hold them together, and a backslash is a character like
-    any other. An empty word is lost, as it is there. Raises ValueError when a quote is left open.
+    Only spaces separate words, both kinds of quotes group them, and a backslash has no special meaning. Empty
+    words are dropped. Raises `ValueError` if a quote is not closed.
     """
     words, word, quote = [], "", ""
     for character in args:
@@ -36,17 +36,17 @@ def split_args(args: str) -> list[str]:
             words.append(word)
             word = ""
     if quote:
-        raise ValueError(f"a quote {quote} is left open")
+        raise ValueError(f"unclosed quote {quote}")
     return [*words, word] if word else words
 
 
-def input_name(place: str) -> str:
-    """The name below /iexec_in of an input file that comes from `place`, a URL: the digest of that text."""
-    return f"0x{hashlib.sha256(place.encode('utf-8', 'surrogateescape')).hexdigest()}"
+def input_name(url: str) -> str:
+    """Return the name below /iexec_in of an input file: the SHA-256 of its URL."""
+    return f"0x{hashlib.sha256(url.encode('utf-8', 'surrogateescape')).hexdigest()}"
 
 
 def dataset_address(text: str) -> str:
-    """The address of a dataset, which is its name: its own, or one that its name stands for."""
+    """Return the address of a dataset, which is its file name: its own, or one derived from `text`."""
     if ADDRESS.fullmatch(text):
         return text.lower()
     return f"0x{keccak_256(text.encode('utf-8', 'surrogateescape'))[-20:].hex()}"
@@ -54,20 +54,20 @@ def dataset_address(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FileNames:
-    """The files that an app is given, by their names below /iexec_in, in their order."""
+    """The names of an app's files below /iexec_in, in order."""
 
     inputs: Sequence[str] = ()
     datasets: Sequence[str] = ()
 
 
 def environment(app: str, args: str, names: FileNames, *, callback: bool) -> dict[str, str]:
-    """The variables of an app, but for secrets.
+    """Return the environment of an app, without secrets.
 
-    There a deal is written on a chain, and the id of a task follows from it. Here the deal is what was
-    asked for: replicas of one task, and the same task tomorrow, have the same ids.
+    On iExec a task id derives from a deal on the blockchain. Here the deal id is a hash of the inputs, so
+    replicas and reruns have the same ids.
     """
-    asked = json.dumps([app, args, list(names.inputs), list(names.datasets), callback])
-    deal = keccak_256(asked.encode("utf-8", "surrogateescape"))
+    inputs = json.dumps([app, args, list(names.inputs), list(names.datasets), callback])
+    deal = keccak_256(inputs.encode("utf-8", "surrogateescape"))
     found = {
         "IEXEC_TASK_ID": f"0x{keccak_256(deal + bytes(32)).hex()}",
         "IEXEC_DEAL_ID": f"0x{deal.hex()}",
@@ -82,9 +82,9 @@ def environment(app: str, args: str, names: FileNames, *, callback: bool) -> dic
 
 
 def _datasets(names: Sequence[str]) -> dict[str, str]:
-    """One dataset is named; several are a bulk, where each has a number."""
-    only = names[0] if len(names) == 1 else NO_ADDRESS
-    found = {"IEXEC_DATASET_ADDRESS": only, "IEXEC_DATASET_FILENAME": only}
+    """Return the variables of the datasets; multiple datasets are numbered (a bulk)."""
+    single = names[0] if len(names) == 1 else NO_ADDRESS
+    found = {"IEXEC_DATASET_ADDRESS": single, "IEXEC_DATASET_FILENAME": single}
     if len(names) > 1:
         found["IEXEC_BULK_SLICE_SIZE"] = str(len(names))
         found |= {f"IEXEC_DATASET_{number}_FILENAME": name for number, name in enumerate(names, 1)}
@@ -100,7 +100,7 @@ def _inputs(names: Sequence[str]) -> dict[str, str]:
 
 
 def secret_variables(requester: Mapping[str, str], app: str | None) -> dict[str, str]:
-    """The variables of the secrets, of which `requester` are those by number, and `app` the developer's."""
+    """Return the variables of the requester's secrets, by number, and of the app developer's secret."""
     found = {f"IEXEC_REQUESTER_SECRET_{number}": value for number, value in requester.items()}
     return found if app is None else {**found, "IEXEC_APP_DEVELOPER_SECRET": app}
 
@@ -122,15 +122,15 @@ def make_descriptor(app: str, names: FileNames) -> bytes:
         },
         inputs=inputs | data,
         outputs={
-            "digest": parameter("string", "what the workers must agree on"),
-            "deterministic_output_path": parameter("string", "what the digest is of"),
-            "callback_data": parameter("string", "what the digest is of, in a task with a callback"),
+            "digest": parameter("string", "the digest that the workers must agree on"),
+            "deterministic_output_path": parameter("string", "the path that the digest covers"),
+            "callback_data": parameter("string", "the data that the digest covers, with a callback"),
             "result": parameter("file", "the packed output folder"),
         },
     )
 
 
 def _name(app: str) -> str:
-    """What people call an app: the last part of its path or image, as far as a name may hold it."""
+    """Return a valid descriptor name: the last part of the app's path or image."""
     words = re.sub(r"[^a-zA-Z0-9_-]+", " ", app.rstrip("/").rpartition("/")[2]).strip()[:30].strip()
     return words if len(words) >= 3 else "iExec app"

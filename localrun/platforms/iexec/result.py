@@ -1,6 +1,6 @@
-"""What an app must leave, checked in the order and with the rules of iExec's worker.
+"""Check the result of an app with the rules of iExec's worker, in the worker's order.
 
-The worker ends at the first thing that is wrong; here all of it is told, and the cause is the first one.
+The worker stops at the first problem. Here all problems are reported; the cause is that of the first one.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ COMPUTED_FILE = "computed.json"
 RESULT_ZIP = "iexec_out.zip"
 PATH_KEY, CALLBACK_KEY = "deterministic-output-path", "callback-data"
 NAME_LIMIT = 31  # characters, as Java counts them
-_LARGEST_COMPUTED = 1024 * 1024
-_SHOWN = 20
+_COMPUTED_LIMIT = 1024 * 1024  # bytes
+_MAX_NAMES = 20
 _ROOT = TreeEntry((), "folder", 0)
 _EXAMPLE = f'write {{"{PATH_KEY}": "{OUT}/FILE"}} into it'
-_QUOTES = f"{_EXAMPLE}; in a shell script, with single quotes around it"
+_QUOTES = f"{_EXAMPLE}; in a shell script, put single quotes around it"
 
 
 def collect(
@@ -42,23 +42,23 @@ def collect(
     streams: Mapping[str, str],
     check_cancelled: Callable[[], None],
 ) -> CollectedOutputs:
-    """Check what the app has left in `outputs`, pack it into the file `packed`, and compute its digest.
+    """Check the outputs of an app, pack them into the file `packed`, and compute the digest.
 
-    `streams` is what it wrote to `stdout` and `stderr`, which the worker adds to the result. Nothing outside
-    of the folder is touched, whatever is in it. Raises `LocalrunError` with DISK_FULL.
+    `streams` are the texts of `stdout` and `stderr`, which the worker adds to the result. Never accesses
+    anything outside the folder. Raises `LocalrunError` with cause DISK_FULL.
     """
     with fs.wrap_os_errors(packed.parent):
         try:
             _add_streams(outputs, streams)
             with UntrustedDir(outputs, OUT) as tree:
-                check = _Check(tree, callback=callback)
-                check.names()
-                check.packing(packed, check_cancelled)
-                check.digest()
+                check = _ResultCheck(tree, callback=callback)
+                check.check_names()
+                check.pack(packed, check_cancelled)
+                check.compute_digest()
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            problem = Problem(OUT, f"cannot be read: {error.strerror}", "let the app leave it in place")
+            problem = Problem(OUT, f"cannot be read: {error.strerror}", "do not let the app replace it")
             message = f"{OUT} {problem.message}"
             return CollectedOutputs({}, (problem,), cause=Cause.RESULT_NOT_PACKED, message=message)
     return check.collected()
@@ -70,143 +70,143 @@ def _add_streams(outputs: Path, streams: Mapping[str, str]) -> None:
             continue
         path = outputs / f"{name}.txt"
         with suppress(FileNotFoundError, IsADirectoryError, PermissionError):
-            path.unlink()  # perhaps a link of the app's own: it is not followed
+            path.unlink()  # may be a link that the app created; it must not be followed
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with suppress(FileExistsError), os.fdopen(os.open(path, flags, 0o644), "wb") as stream:
             stream.write(text.encode("utf-8", "replace"))
 
 
-class _Check:
-    """One result; what is wrong with it comes in the order of the worker's checks."""
+class _ResultCheck:
+    """The check of one result; problems are in the order of the worker's checks."""
 
     def __init__(self, tree: UntrustedDir, *, callback: bool) -> None:
         self.tree = tree
         self.callback = callback
-        self.wrong: list[tuple[Cause, Problem]] = []
-        self.too_large: list[tuple[Cause, Problem]] = []  # the worker finds out last
+        self.problems: list[tuple[Cause, Problem]] = []
+        self.size_problems: list[tuple[Cause, Problem]] = []  # the worker checks the size last
         self.warnings: list[str] = []
         self.outputs: dict[str, Any] = {}
-        self.spots: list[TreeEntry] = []
+        self.entries: list[TreeEntry] = []
 
     def collected(self) -> CollectedOutputs:
-        """All of it."""
-        wrong = [*self.wrong, *self.too_large]
-        problems = tuple(problem for _, problem in wrong)
-        if not wrong:
+        """Return the outputs with all problems and warnings."""
+        found = [*self.problems, *self.size_problems]
+        problems = tuple(problem for _, problem in found)
+        if not found:
             return CollectedOutputs(self.outputs, warnings=tuple(self.warnings))
-        cause, first = wrong[0]
-        message = f"{first.path} {first.message}" if len(wrong) == 1 else _count(wrong)
+        cause, first = found[0]
+        message = (
+            f"{first.path} {first.message}" if len(found) == 1 else f"{len(found)} problems in the result"
+        )
         return CollectedOutputs(self.outputs, problems, tuple(self.warnings), cause, message)
 
-    def refuse(self, cause: Cause, path: str, message: str, remedy: str) -> None:
-        """Note something that is wrong."""
-        self.wrong.append((cause, Problem(path, message, remedy)))
+    def add_problem(self, cause: Cause, path: str, message: str, remedy: str) -> None:
+        """Record a problem."""
+        self.problems.append((cause, Problem(path, message, remedy)))
 
-    # -- names, and the packed result ------------------------------------------------------------
+    # -- names and the packed result -------------------------------------------------------------
 
-    def names(self) -> None:
-        """No file may have a long name."""
+    def check_names(self) -> None:
+        """Check the lengths of all file names."""
         try:
-            self.spots = self.tree.walk(_ROOT, MAX_ENTRIES)
+            self.entries = self.tree.walk(_ROOT, MAX_ENTRIES)
         except UnsafePath as error:
-            self.refuse(Cause.RESULT_NOT_PACKED, OUT, str(error), error.remedy)
+            self.add_problem(Cause.RESULT_NOT_PACKED, OUT, str(error), error.remedy)
             return
-        long = [spot for spot in self.spots if _units(spot.parts[-1]) > NAME_LIMIT]
-        for spot in sorted(long, key=lambda spot: spot.parts)[:_SHOWN]:
-            message = f"has a name of {_units(spot.parts[-1])} characters, more than {NAME_LIMIT}"
-            self.refuse(Cause.RESULT_NAME_TOO_LONG, _inside(spot.parts), message, "give it a shorter one")
-        if len(long) > _SHOWN:
-            self.refuse(
-                Cause.RESULT_NAME_TOO_LONG, OUT, f"and {len(long) - _SHOWN} more names are too long", ""
-            )
+        cause = Cause.RESULT_NAME_TOO_LONG
+        long = [entry for entry in self.entries if _java_length(entry.parts[-1]) > NAME_LIMIT]
+        for entry in sorted(long, key=lambda entry: entry.parts)[:_MAX_NAMES]:
+            message = f"has a name of {_java_length(entry.parts[-1])} characters; the limit is {NAME_LIMIT}"
+            self.add_problem(cause, _path(entry.parts), message, "use a shorter name")
+        if len(long) > _MAX_NAMES:
+            self.add_problem(cause, OUT, f"has {len(long) - _MAX_NAMES} more names that are too long", "")
 
-    def packing(self, packed: Path, check_cancelled: Callable[[], None]) -> None:
-        """Pack everything; a result that is too large is not kept."""
-        if any(cause is Cause.RESULT_NOT_PACKED for cause, _ in self.wrong):
+    def pack(self, packed: Path, check_cancelled: Callable[[], None]) -> None:
+        """Pack all files; a result that is too large is not written."""
+        if any(cause is Cause.RESULT_NOT_PACKED for cause, _ in self.problems):
             return
-        total = sum(spot.size for spot in self.spots if spot.kind == "file")
+        total = sum(entry.size for entry in self.entries if entry.kind == "file")
         try:
-            pack(self.tree, self.spots, packed, check_cancelled)
+            pack(self.tree, self.entries, packed, check_cancelled)
         except ZipTooLarge:
-            limit = format_bytes(ZIP_LIMIT)
-            message = f"holds {format_bytes(total)}, packed more than the {limit} that can be uploaded"
-            self.too_large.append((Cause.RESULT_TOO_LARGE, Problem(OUT, message, "write less to it")))
+            message = (
+                f"contains {format_bytes(total)}, packed more than the upload limit of"
+                f" {format_bytes(ZIP_LIMIT)}"
+            )
+            self.size_problems.append((Cause.RESULT_TOO_LARGE, Problem(OUT, message, "write less data")))
             return
         except UnsafePath as error:
-            self.refuse(Cause.RESULT_NOT_PACKED, OUT, str(error), error.remedy)
+            self.add_problem(Cause.RESULT_NOT_PACKED, OUT, str(error), error.remedy)
             return
         self.outputs["result"] = str(packed)
         if total > ZIP_LIMIT:
             self.warnings.append(
-                f"the result holds {format_bytes(total)}, too much unless it is packed:"
-                " `iapp test` refuses it"
+                f"the result has {format_bytes(total)} before packing: `iapp test` rejects it"
             )
-        self._tell_links()
-
-    def _tell_links(self) -> None:
-        links = [_inside(spot.parts) for spot in self.spots if spot.kind == "link"]
+        links = [_path(entry.parts) for entry in self.entries if entry.kind == "link"]
         if links:
-            self.warnings.append(
-                f"{', '.join(sorted(links)[:3])}: a link is an empty file in the packed result"
-            )
+            self.warnings.append(f"{', '.join(sorted(links)[:3])}: links are empty files in {RESULT_ZIP}")
 
-    # -- computed.json, and the digest -----------------------------------------------------------
+    # -- computed.json and the digest ------------------------------------------------------------
 
-    def digest(self) -> None:
-        """What computed.json names, and the digest of it."""
-        computed = self._computed()
+    def compute_digest(self) -> None:
+        """Compute the digest of the data or the path that `computed.json` names."""
+        computed = self._read_computed()
         if computed is None:
             return
         if self.callback:
-            self._of_callback(computed)
+            self._digest_callback(computed)
         else:
-            self._of_path(computed)
+            self._digest_path(computed)
 
-    def _computed(self) -> dict[str, Any] | None:
-        place = f"{OUT}/{COMPUTED_FILE}"
+    def _read_computed(self) -> dict[str, Any] | None:
+        path = f"{OUT}/{COMPUTED_FILE}"
         try:
-            spot = self.tree.find((COMPUTED_FILE,))
-            if spot is None:
-                self.refuse(Cause.COMPUTED_FILE_MISSING, place, "is missing", _EXAMPLE)
+            entry = self.tree.find((COMPUTED_FILE,))
+            if entry is None:
+                self.add_problem(Cause.COMPUTED_FILE_MISSING, path, "is missing", _EXAMPLE)
                 return None
-            if spot.kind != "file" or spot.size > _LARGEST_COMPUTED:
-                what = f"is a {spot.kind}" if spot.kind != "file" else f"has {format_bytes(spot.size)}"
-                self.refuse(Cause.COMPUTED_FILE_MISSING, place, f"{what}, not a short file", _EXAMPLE)
+            if entry.kind != "file":
+                message = f"is a {entry.kind}, not a file"
+                self.add_problem(Cause.COMPUTED_FILE_MISSING, path, message, _EXAMPLE)
                 return None
-            return self._parsed(place, self.tree.read(spot, _LARGEST_COMPUTED))
+            if entry.size > _COMPUTED_LIMIT:
+                message = f"has {format_bytes(entry.size)}; the limit is {format_bytes(_COMPUTED_LIMIT)}"
+                self.add_problem(Cause.COMPUTED_FILE_MISSING, path, message, _EXAMPLE)
+                return None
+            return self._parse(path, self.tree.read(entry, _COMPUTED_LIMIT))
         except UnsafePath as error:
-            self.refuse(Cause.COMPUTED_FILE_MISSING, place, str(error), error.remedy)
+            self.add_problem(Cause.COMPUTED_FILE_MISSING, path, str(error), error.remedy)
             return None
 
-    def _parsed(self, place: str, data: bytes) -> dict[str, Any] | None:
+    def _parse(self, path: str, data: bytes) -> dict[str, Any] | None:
+        message, remedy = "is not a JSON object", _EXAMPLE
         try:
             found = json.loads(data)
+            if isinstance(found, dict):
+                return found
         except json.JSONDecodeError as error:
             source = error.doc.splitlines()[error.lineno - 1 : error.lineno] or [""]
-            found = source[0].strip()[:80]
-            message = f"is no JSON: {error.msg} at column {error.colno} of line {error.lineno}, {found!r}"
-            self.refuse(Cause.DIGEST_FAILED, place, message, _QUOTES)
-            return None
+            position = f"line {error.lineno}, column {error.colno}"
+            message = f"is not JSON: {error.msg} at {position}: {source[0].strip()[:80]!r}"
+            remedy = _QUOTES
         except (ValueError, RecursionError):
-            self.refuse(Cause.DIGEST_FAILED, place, "is no JSON text in UTF-8", _EXAMPLE)
-            return None
-        if not isinstance(found, dict):
-            self.refuse(Cause.DIGEST_FAILED, place, "is no JSON object", _EXAMPLE)
-            return None
-        return found
+            message = "is not JSON in UTF-8"
+        self.add_problem(Cause.DIGEST_FAILED, path, message, remedy)
+        return None
 
     def _value(self, computed: dict[str, Any], key: str, remedy: str) -> str | None:
         value = computed.get(key)
         if isinstance(value, str) and value:
             return value
-        message = (
-            f"has no {key!r}" if value is None else f"must be a text that is not empty (it is {value!r:.80})"
-        )
-        path = COMPUTED_FILE if value is None else f"{COMPUTED_FILE} {key}"
-        self.refuse(Cause.DIGEST_FAILED, path, message, remedy)
+        if value is None:
+            self.add_problem(Cause.DIGEST_FAILED, COMPUTED_FILE, f"has no {key!r}", remedy)
+        else:
+            message = f"must be a non-empty string, not {value!r:.80}"
+            self.add_problem(Cause.DIGEST_FAILED, f"{COMPUTED_FILE} {key}", message, remedy)
         return None
 
-    def _of_callback(self, computed: dict[str, Any]) -> None:
+    def _digest_callback(self, computed: dict[str, Any]) -> None:
         remedy = f'write {{"{CALLBACK_KEY}": "0x..."}} into it'
         data = self._value(computed, CALLBACK_KEY, remedy)
         if data is None:
@@ -214,72 +214,60 @@ class _Check:
         try:
             self.outputs["digest"] = digest.callback_digest(data)
             self.outputs["callback_data"] = data
-        except ValueError as error:
-            place = f"{COMPUTED_FILE} {CALLBACK_KEY}"
-            self.refuse(Cause.DIGEST_FAILED, place, f"{error} (it is {data!r:.80})", remedy)
+        except ValueError:
+            message = f"{data!r:.80} is not a hexadecimal number such as 0x2a"
+            self.add_problem(Cause.DIGEST_FAILED, f"{COMPUTED_FILE} {CALLBACK_KEY}", message, remedy)
 
-    def _of_path(self, computed: dict[str, Any]) -> None:
+    def _digest_path(self, computed: dict[str, Any]) -> None:
         only_callback = PATH_KEY not in computed and CALLBACK_KEY in computed
-        remedy = "run it with `--callback`, if its result is for a contract" if only_callback else _EXAMPLE
+        remedy = "run it with `--callback` if the result is for a contract" if only_callback else _EXAMPLE
         text = self._value(computed, PATH_KEY, remedy)
         if text is None:
             return
-        place = f"{COMPUTED_FILE} {PATH_KEY}"
+        location = f"{COMPUTED_FILE} {PATH_KEY}"
         path = PurePosixPath(text)
         if not path.is_relative_to(OUT):
-            right = f"{OUT}/{text.removeprefix('iexec_out').lstrip('/')}"
-            self.refuse(
-                Cause.DIGEST_FAILED,
-                place,
-                f"{text[:200]!r} is not in {OUT}",
-                f"write for example {right[:200]!r}",
-            )
+            example = f"{OUT}/{text.removeprefix('iexec_out').lstrip('/')}"
+            message, remedy = f"{text[:200]!r} is not in {OUT}", f"write e.g. {example[:200]!r}"
+            self.add_problem(Cause.DIGEST_FAILED, location, message, remedy)
             return
-        self._digest_of(place, path.relative_to(OUT).parts, text)
+        self._digest_entry(location, path.relative_to(OUT).parts, text)
 
-    def _digest_of(self, place: str, parts: Sequence[str], text: str) -> None:
+    def _digest_entry(self, location: str, parts: Sequence[str], text: str) -> None:
         try:
-            spot = self.tree.find(tuple(parts)) if parts else _ROOT
-            if spot is None:
-                self.refuse(
-                    Cause.DIGEST_FAILED, place, f"{text[:200]!r} is not there", "let the app write it"
-                )
+            entry = self.tree.find(tuple(parts)) if parts else _ROOT
+            if entry is None:
+                message = f"{text[:200]!r} does not exist"
+                self.add_problem(Cause.DIGEST_FAILED, location, message, "let the app write it")
                 return
-            found = digest.result_digest(self.tree, spot)
+            found = digest.result_digest(self.tree, entry)
         except UnsafePath as error:
-            self.refuse(Cause.DIGEST_FAILED, place, f"{text[:200]!r} {error}", error.remedy)
+            self.add_problem(Cause.DIGEST_FAILED, location, f"{text[:200]!r} {error}", error.remedy)
             return
         self.outputs = {"digest": found, "deterministic_output_path": text, **self.outputs}
-        if spot.kind == "folder":
-            self._warn_of_folder(spot)
+        if entry.kind == "folder":
+            self._warn_about_folder(entry)
 
-    def _warn_of_folder(self, spot: TreeEntry) -> None:
-        """The digest of a folder knows less than its user may think."""
-        depth = len(spot.parts)
-        below = [found.parts[depth:] for found in self.spots if found.parts[:depth] == spot.parts]
-        place = _inside(spot.parts)
-        deeper = sum(len(parts) > 1 for parts in below)
+    def _warn_about_folder(self, folder: TreeEntry) -> None:
+        """Warn about files that the digest of a folder does not cover, or covers unexpectedly."""
+        depth = len(folder.parts)
+        below = [entry.parts[depth:] for entry in self.entries if entry.parts[:depth] == folder.parts]
+        path = _path(folder.parts)
+        nested = sum(len(parts) > 1 for parts in below)
         if not below:
-            self.warnings.append(f"{place} is empty: its digest is the same for every app")
-        if deeper:
+            self.warnings.append(f"{path} is empty: its digest is the same for every app")
+        if nested:
             self.warnings.append(
-                f"{deeper} files in folders of {place} are not in its digest: put them beside"
+                f"the digest of {path} ignores nested files ({nested}): write them directly into the folder"
             )
-        if not spot.parts:
-            self.warnings.append(
-                f"the digest is of all of {OUT}: of {COMPUTED_FILE} too,"
-                " and of what the app wrote to its output"
-            )
+        if not folder.parts:
+            self.warnings.append(f"the digest covers all of {OUT}, also {COMPUTED_FILE} and the app's logs")
 
 
-def _units(name: str) -> int:
-    """The length of a name as Java has it."""
+def _java_length(name: str) -> int:
+    """Return the length of a string in UTF-16 code units, as in Java."""
     return len(name.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _inside(parts: Sequence[str]) -> str:
+def _path(parts: Sequence[str]) -> str:
     return "/".join([OUT, *parts])
-
-
-def _count(wrong: Sequence[tuple[Cause, Problem]]) -> str:
-    return f"{len(wrong)} things are wrong with the result"

@@ -1,4 +1,4 @@
-"""The packed result: every file of the output folder in one zip."""
+"""Pack the output folder into the result zip."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ from pathlib import Path
 from localrun import fs
 from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
-ZIP_LIMIT = 50 * 1024**2  # bytes of the packed result that can be uploaded
-_HOPELESS = 20 * ZIP_LIMIT  # bytes that nobody tries to pack into so little
+ZIP_LIMIT = 50 * 1024**2  # bytes; the largest result that iExec can upload
+_SIZE_LIMIT = 20 * ZIP_LIMIT  # bytes of all files; more cannot be compressed to `ZIP_LIMIT`
 _CHUNK = 1024 * 1024
-_DATE = (1980, 1, 1, 0, 0, 0)  # the same for all, so that equal results are packed into equal files
+_DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that equal results give equal zips
 
 
 class ZipTooLarge(Exception):
-    """The packed result would have more than `LARGEST` bytes."""
+    """The packed result would have more than `ZIP_LIMIT` bytes."""
 
 
 def pack(
-    tree: UntrustedDir, spots: Iterable[TreeEntry], target: Path, check_cancelled: Callable[[], None]
+    tree: UntrustedDir, entries: Iterable[TreeEntry], target: Path, check_cancelled: Callable[[], None]
 ) -> None:
-    """Pack files as the worker does: with their paths below the folder, links as empty files, no folders.
+    """Pack files like the worker: with relative paths, links as empty files, without folders.
 
-    `target` is there when all went well, and only then. Raises `ZipTooLarge`, `UnsafePath` for what is
-    neither a file nor a link or cannot be read, and `OSError`.
+    `target` is written only if packing succeeds. Raises `ZipTooLarge`, `UnsafePath` for entries that are
+    neither files nor links or cannot be read, and `OSError`.
     """
-    found = sorted(spots, key=lambda spot: spot.parts)
-    if sum(spot.size for spot in found if spot.kind == "file") > _HOPELESS:
+    found = sorted(entries, key=lambda entry: entry.parts)
+    if sum(entry.size for entry in found if entry.kind == "file") > _SIZE_LIMIT:
         raise ZipTooLarge
     with fs.atomic_file(target) as temp:
         with temp.open("wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            for spot in found:
-                _add(archive, tree, spot, check_cancelled)
+            for entry in found:
+                _add(archive, tree, entry, check_cancelled)
         if temp.stat().st_size > ZIP_LIMIT:
             raise ZipTooLarge
 
 
 def _add(
-    archive: zipfile.ZipFile, tree: UntrustedDir, spot: TreeEntry, check_cancelled: Callable[[], None]
+    archive: zipfile.ZipFile, tree: UntrustedDir, entry: TreeEntry, check_cancelled: Callable[[], None]
 ) -> None:
     check_cancelled()
-    name = "/".join(spot.parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    entry = zipfile.ZipInfo(name, _DATE)
-    entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-    if spot.kind == "link":
-        archive.writestr(entry, b"")
+    name = "/".join(entry.parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    info = zipfile.ZipInfo(name, _DATE)
+    info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+    if entry.kind == "link":
+        archive.writestr(info, b"")
         return
-    if spot.kind != "file":
-        raise UnsafePath(f"holds {spot.parts[-1]!r}, which is a {spot.kind}", "leave it out")
-    with tree.open(spot) as source, archive.open(entry, "w") as packed:
-        left = spot.size  # a process of the app that goes on writing must not keep us here
+    if entry.kind != "file":
+        raise UnsafePath(f"contains {entry.parts[-1]!r}, which is a {entry.kind}", "do not write it")
+    with tree.open(entry) as source, archive.open(info, "w") as packed:
+        left = entry.size  # stop even if a process of the app still writes to the file
         while left and (data := source.read(min(_CHUNK, left))):
             check_cancelled()
             packed.write(data)

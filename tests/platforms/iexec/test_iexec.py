@@ -254,7 +254,7 @@ def test_a_secret_is_in_no_log_record_or_view(localrun_: Command, code: int) -> 
     assert ran.code == 1
     assert "a *** b ***" in ran.err
     assert "the program printed a secret" in everything(localrun_.folder)
-    assert code or "/iexec_out/***: a link is an empty file" in everything(localrun_.folder)
+    assert code or "/iexec_out/***: links are empty files" in everything(localrun_.folder)
     views = [
         localrun_(*view, "last").out for view in (("describe",), ("status",), ("logs",), ("debug", "--logs"))
     ]
@@ -440,7 +440,7 @@ def test_an_app_is_a_task_object_too() -> None:
         ({"inputs": {"a": 1}}, "inputs: unknown field"),
         ({"arg": "x"}, "arg: unknown field"),
         ({"profile": "iexek"}, "profile: expected one of bundle, iexec, found 'iexek'"),
-        ({"args": 7}, "args: must be a text"),
+        ({"args": 7}, "args: must be a string"),
         ({"secrets": {"1": "***"}}, "the secrets of the task are masked"),
     ],
 )

@@ -158,15 +158,15 @@ def test_characters_are_counted_as_java_does_and_folders_not_at_all(left: Left) 
 def test_many_long_names_are_counted(left: Left) -> None:
     for number in range(25):
         left.write(f"{number:032}", "")
-    refused(left.collected(), Cause.RESULT_NAME_TOO_LONG, "and 5 more names are too long")
+    refused(left.collected(), Cause.RESULT_NAME_TOO_LONG, "has 5 more names that are too long")
 
 
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda path: path.mkdir(), "is a folder, not a short file"),
+        (lambda path: path.mkdir(), "is a folder, not a file"),
         (lambda path: path.symlink_to("/etc/passwd"), "leaves the output folder"),
-        (lambda path: path.write_bytes(bytes(2 * 1024**2)), "has 2 MiB, not a short file"),
+        (lambda path: path.write_bytes(bytes(2 * 1024**2)), "has 2 MiB; the limit is 1 MiB"),
     ],
 )
 def test_a_computed_json_that_is_no_short_file_counts_as_missing(
@@ -188,18 +188,18 @@ def test_a_missing_computed_json_is_told_with_what_to_write(left: Left) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "is no JSON"),
-        ("{deterministic-output-path: /iexec_out/x}", "at column 2 of line 1, '{deterministic"),
-        ("[]", "is no JSON object"),
-        (b"\xff\xfe{", "is no JSON text in UTF-8"),
-        ("[" * 100_000, "is no JSON"),
+        ("", "is not JSON"),
+        ("{deterministic-output-path: /iexec_out/x}", "at line 1, column 2: '{deterministic"),
+        ("[]", "is not a JSON object"),
+        (b"\xff\xfe{", "is not JSON in UTF-8"),
+        ("[" * 100_000, "is not JSON"),
         ("{}", "has no 'deterministic-output-path'"),
-        ('{"deterministic-output-path": ""}', "must be a text that is not empty (it is '')"),
-        ('{"deterministic-output-path": 7}', "must be a text that is not empty (it is 7)"),
-        ('{"deterministic-output-path": "/iexec_out/no"}', "'/iexec_out/no' is not there"),
+        ('{"deterministic-output-path": ""}', "must be a non-empty string, not ''"),
+        ('{"deterministic-output-path": 7}', "must be a non-empty string, not 7"),
+        ('{"deterministic-output-path": "/iexec_out/no"}', "'/iexec_out/no' does not exist"),
         (
             '{"deterministic-output-path": "iexec_out/result.txt"}',
-            "write for example '/iexec_out/result.txt'",
+            "write e.g. '/iexec_out/result.txt'",
         ),
         ('{"deterministic-output-path": "/iexec_outside"}', "is not in /iexec_out"),
         ('{"deterministic-output-path": "/iexec_out/../../etc/passwd"}', "leaves the output folder"),
@@ -217,8 +217,8 @@ def test_a_computed_json_that_does_not_fit_is_told_with_what_is_wrong(
     ("found", "said"),
     [
         ({"deterministic_output_path": "/iexec_out/result.txt"}, "has no 'callback-data'"),
-        ({"callback_data": "hello"}, "is no hexadecimal number such as 0x2a (it is 'hello')"),
-        ({"callback_data": "0x"}, "is no hexadecimal number"),
+        ({"callback_data": "hello"}, "'hello' is not a hexadecimal number such as 0x2a"),
+        ({"callback_data": "0x"}, "is not a hexadecimal number"),
     ],
 )
 def test_a_callback_needs_data(left: Left, found: dict[str, str], said: str) -> None:
@@ -241,7 +241,7 @@ def test_a_result_that_cannot_be_packed_so_small_is_too_large(
     monkeypatch.setattr("localrun.platforms.iexec.zip.ZIP_LIMIT", 10_000)
     left.write("noise", os.urandom(20_000))
     found = left.collected()
-    refused(found, Cause.RESULT_TOO_LARGE, "can be uploaded")
+    refused(found, Cause.RESULT_TOO_LARGE, "upload limit")
     assert "result" not in found.outputs
     assert "digest" in found.outputs
     assert [path.name for path in left.packed.parent.iterdir()] == ["outputs"]
@@ -251,7 +251,7 @@ def test_very_many_names_are_too_large_too(left: Left, monkeypatch: pytest.Monke
     monkeypatch.setattr("localrun.platforms.iexec.zip.ZIP_LIMIT", 10_000)
     for number in range(200):
         left.write(f"z{number:029}", "")
-    refused(left.collected(), Cause.RESULT_TOO_LARGE, "can be uploaded")
+    refused(left.collected(), Cause.RESULT_TOO_LARGE, "upload limit")
 
 
 def test_a_huge_empty_file_is_not_packed_for_minutes(left: Left) -> None:
@@ -264,7 +264,7 @@ def test_a_result_that_is_small_only_when_packed_is_warned_of(left: Left) -> Non
     left.write("zeros", bytes(ZIP_LIMIT + 1))
     found = left.collected()
     assert found.cause is None
-    assert "`iapp test` refuses it" in found.warnings[0]
+    assert "`iapp test` rejects it" in found.warnings[0]
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.joinpath(*"d" * 70).mkdir(parents=True)])
@@ -288,8 +288,8 @@ def test_all_that_is_wrong_is_told_and_the_cause_is_the_first_that_the_worker_me
     left.write("n" * 40, os.urandom(20_000))
     left.write("computed.json", "{}")
     found = left.collected()
-    refused(found, Cause.RESULT_NAME_TOO_LONG, "3 things are wrong with the result")
-    assert [problem.message.partition(" ")[0] for problem in found.problems] == ["has", "has", "holds"]
+    refused(found, Cause.RESULT_NAME_TOO_LONG, "3 problems in the result")
+    assert [problem.message.partition(" ")[0] for problem in found.problems] == ["has", "has", "contains"]
     (left.outputs / ("n" * 40)).rename(left.outputs / "n")
     refused(left.collected(), Cause.DIGEST_FAILED)
 
@@ -321,7 +321,7 @@ def test_packing_can_be_stopped_and_leaves_nothing(left: Left) -> None:
     [
         (
             lambda left: left.write("all/deep/x", "1"),
-            "1 files in folders of /iexec_out/all are not in its digest",
+            "the digest of /iexec_out/all ignores nested files (1)",
         ),
         (lambda left: (left.outputs / "all").mkdir(), "/iexec_out/all is empty"),
     ],
@@ -338,10 +338,10 @@ def test_the_weak_points_of_a_folders_digest_are_warned_of(
 
 def test_a_digest_of_the_whole_folder_is_warned_of(left: Left) -> None:
     left.computed(deterministic_output_path="/iexec_out")
-    assert "of what the app wrote to its output" in left.collected().warnings[0]
+    assert "and the app's logs" in left.collected().warnings[0]
 
 
 def test_links_are_warned_of(left: Left) -> None:
     (left.outputs / "l").symlink_to("result.txt")
     found = left.collected()
-    assert "/iexec_out/l: a link is an empty file in the packed result" in found.warnings[0]
+    assert "/iexec_out/l: links are empty files in iexec_out.zip" in found.warnings[0]

@@ -48,7 +48,7 @@ def test_arguments_are_cut_as_the_worker_cuts_them(args: str, words: list[str]) 
 def test_a_quote_that_is_left_open_is_refused() -> None:
     with pytest.raises(InputsError) as caught:
         prepare("app", IexecInputs(args="say 'hello"))
-    assert "a quote ' is left open" in problems(caught.value)
+    assert "unclosed quote '" in problems(caught.value)
 
 
 def test_without_arguments_the_image_says_what_to_run() -> None:
@@ -126,7 +126,7 @@ def test_what_is_no_checksum_is_refused_unless_a_file_is_called_so(tmp_path: Pat
     (tmp_path / "d").write_text("1")
     with pytest.raises(InputsError) as caught:
         prepare("app", IexecInputs(datasets=(f"{tmp_path}/d:abc",)))
-    assert "'abc' is no SHA-256" in problems(caught.value)
+    assert "invalid SHA-256 'abc'" in problems(caught.value)
     (tmp_path / "d:abc").write_text("1")
     assert prepare("app", IexecInputs(datasets=(f"{tmp_path}/d:abc",))).files
 
@@ -142,10 +142,10 @@ def test_everything_that_is_wrong_with_the_files_is_told_at_once(tmp_path: Path)
     with pytest.raises(InputsError) as caught:
         prepare("app", order)
     told = problems(caught.value)
-    for part in ("left open", "there is no file nothing.csv", "is a folder", "pipe cannot be read"):
+    for part in ("unclosed quote", "no such file: nothing.csv", "is a folder", "cannot read"):
         assert part in told
-    assert "ipfs://Qm cannot be fetched from here" in told
-    assert f"{address} exists only on a blockchain; give the file that stands for it: {address}=@FILE" in told
+    assert "unsupported URL ipfs://Qm" in told
+    assert f"{address} exists only on a blockchain; pass a local file for it: {address}=@FILE" in told
 
 
 def test_two_datasets_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_two_datasets_of_one_name_are_refused(tmp_path: Path) -> None:
         (tmp_path / folder / "d").write_text("1")
     with pytest.raises(InputsError) as caught:
         prepare("app", IexecInputs(datasets=(f"{tmp_path}/x/d", f"{tmp_path}/y/d")))
-    assert "the same name; rename one, or write ADDRESS=@FILE" in problems(caught.value)
+    assert "two datasets have the same name; rename one, or write ADDRESS=@FILE" in problems(caught.value)
 
 
 def test_who_may_not_read_every_file_may_not_have_one_fetched_either(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_who_may_not_read_every_file_may_not_have_one_fetched_either(tmp_path: P
     with pytest.raises(InputsError) as caught:
         prepare("app", order, lambda name: tmp_path / name)
     assert [problem.message for problem in caught.value.problems] == [
-        f"{URL} is not fetched for requests of others"
+        f"{URL} is not downloaded for remote clients"
     ]
 
 
@@ -221,7 +221,7 @@ def test_secrets_are_kept_apart_from_the_environment() -> None:
     }
     assert not set(found.secrets) & set(found.environment)
     (warning,) = found.warnings
-    assert "IEXEC_REQUESTER_SECRET_3 has fewer than 4 characters" in warning
+    assert "IEXEC_REQUESTER_SECRET_3 is shorter than 4 characters" in warning
 
 
 # -- reading an order ------------------------------------------------------------------------------
@@ -241,12 +241,12 @@ def test_an_order_is_read_from_plain_values() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"arg": "x"}, "arg: is nothing that an iExec app is given; did you mean 'args'?"),
-        ({"args": ["x"]}, "args: must be a text"),
+        ({"arg": "x"}, "arg: unknown argument of an iExec app; did you mean 'args'?"),
+        ({"args": ["x"]}, "args: must be a string"),
         ({"input_files": [1]}, "input_files: must be a file, or a list of files"),
         ({"callback": 1}, "callback: must be true or false"),
-        ({"secrets": {"one": "s"}}, "secrets: must be numbered 1, 2, 3, ...; 'one' is no such number"),
-        ({"secrets": ["hunter22"]}, "secrets: must be an object of texts, by their numbers"),
+        ({"secrets": {"one": "s"}}, "secrets: invalid number 'one'; expected 1, 2, 3, ..."),
+        ({"secrets": ["hunter22"]}, "secrets: must be an object of strings, by number"),
     ],
 )
 def test_what_does_not_fit_an_order_is_named(given: dict[str, Any], said: str) -> None:
@@ -278,7 +278,7 @@ def test_a_page_that_says_an_error_is_not_taken_for_the_file(site: str, page: st
     with pytest.raises(InputsError) as caught:
         list(fetch(f"{site}/{page}"))
     assert said in problems(caught.value)
-    assert f"save it as a file, and give `{site}/{page}=@FILE`" in problems(caught.value)
+    assert f"save it as a file and pass `{site}/{page}=@FILE`" in problems(caught.value)
 
 
 def test_without_a_network_it_is_said_how_to_give_the_file() -> None:
