@@ -84,7 +84,8 @@ def test_an_orphaned_old_task_is_run_to_its_end(old: Path) -> None:
     record: dict[str, Any] = json.loads(file.read_bytes())
     record["plan"] |= {"bundle": str(file.with_name("descriptor.yml")), "image": "add:1", "pull": "never"}
     file.write_text(json.dumps(record))
-    file.with_name("outputs").mkdir(exist_ok=True)  # git keeps no empty folders
+    for name in ("outputs", "logs"):  # git does not store empty folders
+        file.with_name(name).mkdir(exist_ok=True)
     engine = FakeEngine(add)
     engine.add_image("add:1")
     settings = Settings(home=old / "home", ledger=old / "ledger.json", cache=old / "cache", logs=old / "logs")
