@@ -1,4 +1,4 @@
-"""A live task: its record, its folder, and the only method that gives it a state."""
+"""An active task: its record, its folder, and the only method that changes its state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EVENTS = threading.Lock()
 
 
 class _Flag:
-    """A `threading.Event` that is made when somebody waits: for most tasks of a server nobody does."""
+    """A flag that creates its `threading.Event` on the first wait. Most tasks are never waited for."""
 
     def __init__(self) -> None:
         self._is_set = False
@@ -46,10 +46,10 @@ class _Flag:
 
 
 class ActiveTask:
-    """One task in the process that carries it.
+    """A task in the process that owns it.
 
-    `record` is a snapshot: reading it needs no lock. Changes come from the thread that runs the task;
-    any thread may call `cancel`.
+    `record` is a snapshot: reading it needs no lock. Only the thread that runs the task changes it. Any
+    thread may call `cancel`.
     """
 
     def __init__(self, record: TaskRecord, workspace: Workspace, listeners: Sequence[Listener] = ()) -> None:
@@ -59,7 +59,7 @@ class ActiveTask:
         self._lock = threading.Lock()
         self._cancelled = _Flag()
         self._ended = _Flag()
-        self.is_saved = False  # whether the record on disk is this one
+        self.is_saved = False  # whether the record on disk is up to date
 
     @property
     def id(self) -> str:
@@ -73,21 +73,21 @@ class ActiveTask:
 
     @cached_property
     def masker(self) -> SecretMasker:
-        """What hides the secrets of the task; to be asked for before its end, when they are forgotten."""
+        """The masker of the task's secrets. Get it before the task ends, when the secrets are deleted."""
         has_any = bool(self.record.run_plan.secret_names)
         return SecretMasker(store.load(self.workspace.secrets).values() if has_any else ())
 
     def create(self) -> None:
-        """Write the first state down; the task exists from here on."""
+        """Save the task in its first state."""
         self.update(history=[(self.record.state, time.time())])
         self.workspace.create_record(self.record)
-        self._tell_state(task_data=self.record.submitted or {"bundle": self.record.bundle})
+        self._emit_state(task_data=self.record.submitted or {"bundle": self.record.bundle})
 
     def transition(self, state: TaskState, **changes: Any) -> None:
-        """Enter a state: check it, stamp it, write it down, tell it.
+        """Enter a state: check it, save it with its time, and emit an event.
 
-        A full disk does not keep a task from going on; see `save`. Raises `IllegalTransition` when the
-        present state does not lead there.
+        A full disk does not stop the task; see `save`. Raises `IllegalTransition` if the state may not
+        follow the current one.
         """
         with self._lock:
             states.check_transition(self.record.state, state)
@@ -98,69 +98,69 @@ class ActiveTask:
             store.delete(self.workspace.secrets)
         self.save()
         if state.is_final:
-            self._tell_state(message=self.record.message, exit_code=self.record.exit_code)
+            self._emit_state(message=self.record.message, exit_code=self.record.exit_code)
             self._ended.set()
         else:
-            self._tell_state()
+            self._emit_state()
 
-    def _tell_state(self, **facts: Any) -> None:
+    def _emit_state(self, **data: Any) -> None:
         record = self.record
         state = str(record.state)
-        self.emit("state", state, state=state, cause=record.cause, assigned_by=record.assigned_by, **facts)
+        self.emit("state", state, state=state, cause=record.cause, assigned_by=record.assigned_by, **data)
 
     def update(self, **changes: Any) -> None:
-        """Change anything but the state."""
+        """Change fields other than the state, without saving."""
         with self._lock:
             self.record = self.record.replace(**changes)
 
     def save(self) -> None:
-        """Write the record down between two states; on a full disk the next time does it.
+        """Save the record. If the disk is full, the next call saves it.
 
-        The program may have filled the disk itself: it must be watched to its end all the same.
+        The program may have filled the disk. It must be monitored to its end nevertheless.
         """
         try:
             self.workspace.save(self.record)
             self.is_saved = True
         except LocalrunError as error:
             self.is_saved = False
-            _pass_if_full(error)
+            _ignore_if_full(error)
 
     def emit(self, kind: str, message: str, /, **data: Any) -> None:
-        """Tell what happened to whoever listens; all but logs and progress is kept."""
+        """Send an event to the listeners, and store it unless it is a log or progress."""
         assert kind in KINDS, kind
         event = Event(kind, self.id, message, data)
         if kind not in ("log", "progress"):
-            self._keep(event)
+            self._store(event)
         for listener in self._listeners:
             listener(event)
 
-    def _keep(self, event: Event) -> None:
+    def _store(self, event: Event) -> None:
         try:
             self.workspace.append_event(event)
         except LocalrunError as error:
-            _pass_if_full(error)
+            _ignore_if_full(error)
 
     def warn(self, message: str, /, **data: Any) -> None:
-        """Add a warning to the record and tell it; any thread may."""
+        """Add a warning to the record and emit it. Thread-safe."""
         message = self.masker.mask_text(message)
         with self._lock:
             self.record = self.record.replace(warnings=[*self.record.warnings, message])
         self.emit("warning", message, **data)
 
     def record_timing(self, phase: str, seconds: float) -> None:
-        """Note how long a phase took."""
+        """Record the duration of a phase."""
         self.update(timings={**self.record.timings, phase: round(seconds, 6)})
 
     def start_step(self, step: StepName, how: str = "", log: str | None = None) -> None:
-        """Enter a step."""
-        begun = StepRecord(name=step, how=how, started=time.time(), log=log)
-        self.update(step=step, steps=[*self.record.steps, begun])
+        """Start a step."""
+        started = StepRecord(name=step, how=how, started=time.time(), log=log)
+        self.update(step=step, steps=[*self.record.steps, started])
         self.emit("step", f"{step} started", step=str(step), status="started")
 
     def finish_step(self, *, failed: bool = False, **changes: Any) -> None:
-        """Leave the present step; `changes` go into its record."""
-        *earlier, present = self.record.steps
-        ended = present.replace(**{"finished": time.time(), **changes})
+        """Finish the current step; `changes` go into its record."""
+        *earlier, current = self.record.steps
+        ended = current.replace(**{"finished": time.time(), **changes})
         self.update(steps=[*earlier, ended])
         status = "failed" if failed else "finished"
         self.emit(
@@ -173,32 +173,32 @@ class ActiveTask:
         )
 
     def cancel(self) -> None:
-        """Ask the thread that runs the task to stop it at the next chance."""
+        """Ask the thread that runs the task to stop it as soon as possible."""
         self._cancelled.set()
 
     def wait_for_cancel(self, timeout: float) -> bool:
-        """Wait for a request to stop for at most `timeout` seconds; whether there is one."""
+        """Wait at most `timeout` seconds for a request to stop; return whether there is one."""
         return self._cancelled.wait(timeout) or self.is_cancelled
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether anybody, also in another process, asked for the task to be stopped."""
+        """Whether a stop was requested, by this or another process."""
         return self._cancelled.is_set() or self.workspace.kill_requested
 
     def check_cancelled(self) -> None:
-        """Raise `TaskKilled` when the task is to be stopped."""
+        """Raise `TaskKilled` if a stop was requested."""
         if self.is_cancelled:
             raise TaskKilled("the task was stopped on request")
 
     def abandon(self) -> None:
-        """Say that this process carries the task no longer, although it has not ended."""
+        """Wake all waiters although the task has not ended: this process no longer owns it."""
         self._ended.set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the task has ended or was given up; False when `timeout` seconds passed first."""
+        """Block until the task has ended or is abandoned; False after `timeout` seconds."""
         return self._ended.wait(timeout)
 
 
-def _pass_if_full(error: LocalrunError) -> None:
+def _ignore_if_full(error: LocalrunError) -> None:
     if error.cause is not Cause.DISK_FULL:
         raise error

@@ -1,4 +1,4 @@
-"""What happened: one frozen event, and the function that takes it."""
+"""Events of tasks, and the functions that receive them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import msgspec
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One thing that happened to a task.
+    """An event of a task.
 
-    `kind` is one of the words of `KINDS`; `message` is for people, `data` for machines; `time` is in
-    seconds since 1970 (UTC).
+    `kind` is a key of `KINDS`, `message` is for people, `data` for programs, `time` in seconds since 1970
+    (UTC).
     """
 
     kind: str
@@ -23,16 +23,16 @@ class Event(msgspec.Struct, frozen=True):
     time: float = msgspec.field(default_factory=time.time)
 
 
-# kind -> what it tells. Nothing else may be emitted, so that readers of a journal can rely on the list.
+# kind -> meaning. No other kind may be emitted: readers of a journal rely on this list.
 KINDS: dict[str, str] = {
     "state": "the task entered a state (data: state, cause, assigned_by; at the end: message, exit_code)",
-    "step": "a step began or ended (data: step, status: started|finished|failed, seconds)",
-    "note": "something a user should know but need not act on (data: waiting, when it waits for admission;"
-    " killing, when its container is being stopped)",
-    "warning": "something that works here and may not elsewhere (data: stalled, when it may hang;"
+    "step": "a step started or ended (data: step, status: started|finished|failed, seconds)",
+    "note": "information for the user (data: waiting, while the task waits for admission;"
+    " killing, while its container is being stopped)",
+    "warning": "a possible problem, on this machine or on a platform (data: stalled, if the task may hang;"
     " killing, as for a note)",
-    "progress": "a long operation moved on (data: what, done, total in bytes; total is null if unknown)",
-    "log": "the task wrote something (data: stream, text)",
+    "progress": "progress of a long operation (data: what, done, total in bytes; total is null if unknown)",
+    "log": "output of the task (data: stream, text)",
 }
 
 Listener = Callable[[Event], None]

@@ -1,7 +1,7 @@
-"""Who carries a task: a lock on a file, which the kernel lets go when its holder dies.
+"""Ownership of a task: a file lock, which the kernel releases when its process dies.
 
-So a task is carried by at most one process, a dead one is noticed at once whatever happened to it, and
-waiting for a task of another process is waiting for a lock, without looking again and again.
+At most one process owns a task, and the death of a process is noticed at once. To wait for a task of
+another process is to wait for its lock, without polling.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from localrun import fs
 
 
 class TaskLock:
-    """The right to carry a task to its end, until it is given up."""
+    """The ownership of a task, until it is released."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor: int | None = descriptor
 
     def release(self, *, ended: bool) -> None:
-        """Give it up; once the task has ended, nobody can claim it again. Idempotent."""
+        """Release the lock, and delete its file if the task has `ended`. Idempotent."""
         if self._descriptor is None:
             return
         if ended:
@@ -30,22 +30,22 @@ class TaskLock:
 
 
 def acquire(path: Path, *, new: bool = False) -> TaskLock | None:
-    """Claim the task whose file is `path`; None when it is claimed already, or the file is gone."""
+    """Lock the file at `path`, created if `new`. None if it is locked already or does not exist."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if new else 0), 0o600)
     except FileNotFoundError:
         return None
-    if not fs.try_lock(descriptor) or not _is_at(path, descriptor):  # the task may just have ended
+    if not fs.try_lock(descriptor) or not _is_at(path, descriptor):  # the task may have ended in between
         os.close(descriptor)
         return None
     return TaskLock(path, descriptor)
 
 
 def publish(path: str, file: str) -> None:
-    """Make `path` something to claim, by nobody yet: another name of a `file` that lasts as long.
+    """Create an unlocked lock file at `path`, as a hard link to `file`.
 
-    A name is made in a tenth of the time that a file takes, and that is what a task without a container
-    costs. Not every file system has them.
+    A link takes a tenth of the time of a new file, which counts for manual tasks. If the file system has no
+    links, create a file.
     """
     try:
         os.link(file, path)
@@ -61,7 +61,7 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 
 def wait_released(path: Path) -> None:
-    """Block until nobody holds the claim on `path`, or it is gone."""
+    """Block until no process holds the lock at `path`, or the file is gone."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The task that a user means: by its id, the beginning of it, `last`, or as a replica of another."""
+"""Find a task by its id, a prefix of it, `last`, or its number as a replica."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from localrun.task.store import LAST, TaskStore
 from localrun.task.workspace import Workspace
 
 
-def find(home: TaskStore, prefix: str) -> Workspace:
-    """The one task whose id starts with `prefix`, or `last`; `PREFIX/2` is its second replica.
+def find(store: TaskStore, prefix: str) -> Workspace:
+    """Return the only task whose id starts with `prefix`, or the newest for `last`. Raises `TaskNotFound`.
 
-    Raises `TaskNotFound`.
+    `PREFIX/2` is the second replica of such a task.
     """
     whole, slash, number = prefix.partition("/")
     if slash:
-        return _replica(home, find(home, whole), number)
+        return _replica(store, find(store, whole), number)
     if prefix == LAST:
-        newest = next((place for place in home.newest_first() if not _is_replica(place)), None)
+        newest = next((workspace for workspace in store.newest_first() if not _is_replica(workspace)), None)
         if newest is None:
-            raise TaskNotFound(f"there are no tasks in {home.path}", remedy="run one: `localrun run BUNDLE`")
+            raise TaskNotFound(f"there are no tasks in {store.path}", remedy="run one: `localrun run BUNDLE`")
         return newest
-    matches = _matching(home, prefix)
+    matches = _matching(store, prefix)
     if len(matches) == 1:
-        return home.open(matches[0])
-    raise _not_one(prefix, sorted(matches), home.path)
+        return store.open(matches[0])
+    raise _not_found(prefix, sorted(matches), store.path)
 
 
-def _replica(home: TaskStore, workspace: Workspace, number: str) -> Workspace:
+def _replica(store: TaskStore, workspace: Workspace, number: str) -> Workspace:
     record = workspace.load()
     ids = record.replication.ids if record.replication else []
-    known = number.isdecimal() and 1 <= int(number) <= len(ids) and home.find(ids[int(number) - 1])
-    if not known:
-        count = f"its replicas are 1 to {len(ids)}" if ids else "it has no replicas"
+    found = number.isdecimal() and 1 <= int(number) <= len(ids) and store.find(ids[int(number) - 1])
+    if not found:
+        remedy = f"use a number from 1 to {len(ids)}" if ids else "it has no replicas"
         raise TaskNotFound(
-            f"the task {workspace.short_id} has no replica {number!r}", remedy=count, id=workspace.id
+            f"task {workspace.short_id} has no replica {number!r}", remedy=remedy, id=workspace.id
         )
-    return known
+    return found
 
 
 def _is_replica(workspace: Workspace) -> bool:
@@ -46,20 +46,20 @@ def _is_replica(workspace: Workspace) -> bool:
     return record is not None and record.replica is not None
 
 
-def _matching(home: TaskStore, prefix: str) -> list[str]:
-    if not prefix or not home.tasks.is_dir():
+def _matching(store: TaskStore, prefix: str) -> list[str]:
+    if not prefix or not store.tasks.is_dir():
         return []
-    return [name for name in os.listdir(home.tasks) if name.startswith(prefix.lower())]  # noqa: PTH208 - names
+    return [name for name in os.listdir(store.tasks) if name.startswith(prefix.lower())]  # noqa: PTH208 - names
 
 
-def _not_one(prefix: str, matches: list[str], home: Path) -> TaskNotFound:
+def _not_found(prefix: str, matches: list[str], home: Path) -> TaskNotFound:
     if matches:
-        shown = ", ".join(name[:13] for name in matches[:5])
+        ids = ", ".join(name[:13] for name in matches[:5])
         return TaskNotFound(
-            f"several tasks start with {prefix!r}: {shown}", remedy="give more of the id", id=prefix
+            f"multiple tasks start with {prefix!r}: {ids}", remedy="use more characters of the id", id=prefix
         )
     return TaskNotFound(
         f"no task {prefix!r} in {home}",
-        remedy="`localrun list` shows the tasks of this folder; LOCALRUN_HOME names another",
+        remedy="list the tasks of this folder: `localrun list`; use another folder: --home or LOCALRUN_HOME",
         id=prefix,
     )

@@ -1,4 +1,4 @@
-"""Notes that a user keeps with a task: names and texts, in a file of the task's folder."""
+"""Metadata that users attach to a task: strings by key, in a file of the task's folder."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ _FILE = "metadata.json"
 
 
 def load(workspace: Workspace) -> dict[str, str]:
-    """The notes of a task; none when the file is not there, or is damaged."""
+    """Return the metadata of a task; empty if the file is missing or invalid."""
     try:
         return msgspec.json.decode((workspace.path / _FILE).read_bytes(), type=dict[str, str])
     except (OSError, ValueError, RecursionError):
         return {}
 
 
-def save(workspace: Workspace, notes: Mapping[str, str]) -> None:
-    """Keep these notes in place of all that were there; a reader sees the old ones or the new ones.
+def save(workspace: Workspace, metadata: Mapping[str, str]) -> None:
+    """Replace the metadata of a task, atomically.
 
-    Raises `UsageError` with every name and text that does not fit (Inductiva: texts, none of them empty).
+    Raises `UsageError` with every invalid key and value. As in Inductiva, they are non-empty strings.
     """
-    problems = _problems(notes)
+    problems = _problems(metadata)
     if problems:
         raise UsageError(
-            "the metadata does not fit", remedy="give texts by names, none empty", problems=problems
+            "invalid metadata", remedy="use non-empty strings as keys and values", problems=problems
         )
-    fs.write_atomic(f"{workspace}/{_FILE}", msgspec.json.encode(dict(notes)))
+    fs.write_atomic(f"{workspace}/{_FILE}", msgspec.json.encode(dict(metadata)))
 
 
-def _problems(notes: Any) -> list[Problem]:
-    if not isinstance(notes, Mapping):
-        return [Problem("metadata", f"must be a mapping (it is {notes!r:.60})")]
-    parts = [(name, part) for name, text in notes.items() for part in (name, text)]
+def _problems(metadata: Any) -> list[Problem]:
+    if not isinstance(metadata, Mapping):
+        return [Problem("metadata", f"expected a mapping, found {metadata!r:.60}")]
+    parts = [(name, part) for name, value in metadata.items() for part in (name, value)]
     return [
-        Problem(f"metadata.{name!s:.60}", f"{part!r:.60} is no text, or an empty one")
+        Problem(f"metadata.{name!s:.60}", f"expected a non-empty string, found {part!r:.60}")
         for name, part in parts
         if not isinstance(part, str) or not part
     ]

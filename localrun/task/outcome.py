@@ -1,4 +1,4 @@
-"""How a task ends: the state, and all that is to be written down with it."""
+"""The outcome of a task: its final state and the fields that are saved with it."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from localrun.task.states import TaskState
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """The state that a task ends in, and what else is to be written down."""
+    """The final state of a task, and changes to its record."""
 
     state: TaskState
     changes: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @classmethod
     def from_error(cls, error: LocalrunError) -> Outcome:
-        """The end that an error means."""
+        """Return the outcome of a task that ended with an error."""
         state = TaskState.KILLED if error.cause is Cause.KILLED else TaskState.FAILED
         problems = [problem.as_dict() for problem in error.problems]
-        # whoever stopped it knows what to do
-        usual = "" if state is TaskState.KILLED else explain(error.cause).remedy
+        # the user who stopped it needs no remedy
+        default = "" if state is TaskState.KILLED else explain(error.cause).remedy
         return cls(
             state,
             {
                 "cause": str(error.cause),
                 "message": error.message,
-                "remedy": error.remedy or usual,
+                "remedy": error.remedy or default,
                 "problems": problems,
             },
         )
 
     def with_changes(self, changes: dict[str, Any]) -> Outcome:
-        """The same with more to be written down."""
+        """Return the outcome with further changes; its own changes win."""
         return Outcome(self.state, {**changes, **self.changes})
 
 
 def internal_error_outcome(task: ActiveTask, error: Exception) -> Outcome:
-    """The end that a bug of ours means; its traceback is kept in the task's folder."""
+    """Return the outcome of an internal error, and save its traceback in the task's folder."""
     if isinstance(error, OSError) and fs.is_disk_full(error):
         return Outcome.from_error(fs.write_error(task.workspace.path, error))
     import traceback
@@ -53,6 +53,6 @@ def internal_error_outcome(task: ActiveTask, error: Exception) -> Outcome:
         path.write_text(traceback.format_exc())
     last = traceback.format_exc().strip().splitlines()[-1]
     bug = LocalrunError(
-        f"localrun itself failed: {last}", remedy=f"this is a bug of localrun; please report it with {path}"
+        f"localrun itself failed: {last}", remedy=f"this is a bug in localrun; please report it with {path}"
     )
     return Outcome.from_error(bug)

@@ -1,8 +1,8 @@
-"""Which process carries a task, and whether it still lives.
+"""Process identity: which process owns a task, and whether it is alive.
 
-A pid names a process only on one machine, since one boot, in one pid namespace, and together with the
-process's start time. The start time is counted from the boot in the kernel's own ticks: unlike a wall
-clock it never shifts, so two looks at the same process are equal to the last bit.
+A pid identifies a process only on one machine, during one boot, in one pid namespace, and together with
+the start time of the process. The start time is counted from boot in the kernel's ticks. Unlike a wall
+clock it never shifts, so that two readings for the same process are equal.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from pathlib import Path
 from localrun.task.record import ProcessId
 
 _PROC = Path("/proc")
-_ENDED = frozenset("ZXx")  # zombies keep their pid until their parent looks; they carry nothing any more
+_ENDED = frozenset("ZXx")  # zombies keep their pid until their parent reaps them
 _LARGEST_PID = 2**31 - 1
 
 
 def current_process() -> ProcessId:
-    """The owner that this process is. Cheap: found out once per process (a fork is another one)."""
+    """Return the identity of this process. Cached per pid, since a fork is another process."""
     return _owner(os.getpid())
 
 
 def is_alive(owner: ProcessId) -> bool:
-    """Whether the process still runs.
+    """Whether the process is alive.
 
-    A process of another machine or of another container cannot be looked at: it is assumed to live,
-    because taking its task over would run the task twice. After a reboot of this machine it is gone.
+    A process of another machine or container is not visible. It is assumed to be alive, since resuming its
+    task would run the task twice. A process from before the last boot of this machine is not alive.
     """
     mine = current_process()
     if owner.host != mine.host and owner.boot != mine.boot:
@@ -40,7 +40,7 @@ def is_alive(owner: ProcessId) -> bool:
 
 
 def is_foreign(owner: ProcessId) -> bool:
-    """Whether `is_alive` can only assume: the process is of another machine or container."""
+    """Whether the process is of another machine or container, so that `is_alive` is an assumption."""
     return owner.boot != current_process().boot
 
 
@@ -51,11 +51,11 @@ def _owner(pid: int) -> ProcessId:
 
 
 def _boot() -> str:
-    """Boot and pid namespace: where and since when pids mean what they mean here."""
+    """Return the boot id and the pid namespace, within which a pid is unique."""
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{(_PROC / 'self/ns/pid').stat().st_ino}"
-    except OSError:  # no /proc: pids alone must do
+    except OSError:  # no /proc: only the pid is compared
         return ""
 
 
@@ -67,13 +67,13 @@ def _runs(pid: int, started: float) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # it is there, and another user's; /proc may hide it
+        pass  # it exists and belongs to another user; /proc may hide it
     found = _stat(pid)
     return found is None or (found[0] == started and found[1] not in _ENDED)
 
 
 def _stat(pid: int) -> tuple[float, str] | None:
-    """Start in seconds since the boot, and the state's letter; None when it cannot be seen."""
+    """Return the start time in seconds since boot and the state letter; None if not visible."""
     try:
         text = (_PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:

@@ -1,11 +1,11 @@
-"""The life of a task, as a table.
+"""The states of a task, as a table.
 
     CREATED -> PROVISIONED -> QUEUING -> QUEUED -> PENDING -> RUNNING -> FINISHED
-      any state that is not an end -> FAILED | KILLED
-      a task without a container:     CREATED -> FINISHED, when it is completed
-      whose process died, to wait anew: QUEUED | PENDING | RUNNING -> QUEUING
+      any state that is not final -> FAILED | KILLED
+      a manual task that is completed: CREATED -> FINISHED
+      a task that is queued again after its process died: QUEUED | PENDING | RUNNING -> QUEUING
 
-*Where* a task is says its step; *why* it ended says its cause. A state says neither.
+The step says *where* a task is, the cause *why* it ended. A state says neither.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from localrun.errors import IllegalTransition
 
 
 class TaskState(StrEnum):
-    """What a task is doing, on one machine."""
+    """The state of a task."""
 
-    CREATED = "CREATED"  # known; not every required input is there
-    PROVISIONED = "PROVISIONED"  # every required input is checked and on disk
+    CREATED = "CREATED"  # registered; a required input may be missing
+    PROVISIONED = "PROVISIONED"  # all required inputs are valid and on disk
     QUEUING = "QUEUING"  # waiting for admission
-    QUEUED = "QUEUED"  # admitted: its cpu, memory, gpu and disk are reserved
+    QUEUED = "QUEUED"  # admitted: its CPU, memory, GPU and disk are reserved
     PENDING = "PENDING"  # being prepared: image, permissions step, container
-    RUNNING = "RUNNING"  # its container has started; until its outputs are collected
-    FINISHED = "FINISHED"  # exit code 0 and every declared output there and valid
+    RUNNING = "RUNNING"  # its container has started; its outputs are not collected yet
+    FINISHED = "FINISHED"  # exit code 0, and every declared output is valid
     FAILED = "FAILED"  # see its cause
     KILLED = "KILLED"  # stopped on request
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing follows this state."""
+        """Whether no state follows this one."""
         return not TRANSITIONS[self]
 
 
 class StepName(StrEnum):
-    """The three parts of a run, in this order."""
+    """The steps of a run, in order."""
 
     PERMISSIONS = "permissions"
     TASK = "task"
@@ -61,5 +61,7 @@ TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
 def check_transition(old: TaskState, new: TaskState) -> None:
     """Raise `IllegalTransition` unless `new` may follow `old`."""
     if new not in TRANSITIONS[old]:
-        allowed = ", ".join(sorted(TRANSITIONS[old])) or "nothing: it is an end"
-        raise IllegalTransition(f"{old} cannot become {new}; what may follow is {allowed}", old=old, new=new)
+        allowed = ", ".join(sorted(TRANSITIONS[old])) or "none: it is final"
+        raise IllegalTransition(
+            f"invalid transition from {old} to {new}; allowed: {allowed}", old=old, new=new
+        )

@@ -1,4 +1,4 @@
-"""The tasks of one folder on disk."""
+"""The tasks of a folder on disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class TaskStore:
-    """The folder of a project's tasks."""
+    """The folder of a project's tasks, and which of them are active."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,71 +27,69 @@ class TaskStore:
         self._active = path / "active"
 
     def create(self, task_id: str | None = None) -> Workspace:
-        """Make the folder of a new task. Raises `LocalrunError` when it cannot be written.
+        """Create the folder of a new task. Raises `LocalrunError` if it cannot be written.
 
-        Raises `UsageError` for an id that could be mistaken, and `TaskExists` for one that is taken.
+        Raises `UsageError` for an invalid id, and `TaskExists` for an existing one.
         """
         if task_id is not None and (not _ID.fullmatch(task_id) or task_id == LAST):
-            raise UsageError(
-                f"{task_id!r} is no id of a task", remedy="use letters, digits, - and _, at most 64"
-            )
+            raise UsageError(f"invalid task id {task_id!r}", remedy="use at most 64 letters, digits, - and _")
         workspace = Workspace(f"{self._text}/{task_id or uuid.uuid4()}")
         try:
-            self._make(workspace)
+            self._create(workspace)
         except FileExistsError as error:
             if not workspace.path.is_dir():
                 raise fs.write_error(self.path, error) from error
-            raise TaskExists(f"there is a task {task_id} already", remedy="choose another id") from error
+            raise TaskExists(f"task {task_id} exists already", remedy="choose another id") from error
         except OSError as error:
             raise fs.write_error(self.path, error) from error
         return workspace
 
-    def _make(self, workspace: Workspace) -> None:
+    def _create(self, workspace: Workspace) -> None:
         try:
             workspace.create()
-        except FileNotFoundError:  # the first task of all
-            self._prepare()
+        except FileNotFoundError:  # the first task of the folder
+            self._create_dirs()
             workspace.create()
 
-    def _prepare(self) -> None:
-        # the folder that is looked for comes last: whoever sees it finds the others
+    def _create_dirs(self) -> None:
+        # `tasks` comes last: a process that finds it also finds the others
         self._active.mkdir(parents=True, exist_ok=True)
         (self.path / ".gitignore").write_text("*\n")
         self.tasks.mkdir(exist_ok=True)
 
     def open(self, task_id: str) -> Workspace:
-        """The folder of a task by its whole id."""
+        """Return the folder of a task by its whole id, without a check."""
         return Workspace(self.tasks / task_id)
 
     def find(self, task_id: str) -> Workspace | None:
-        """The folder of a task by its whole id, if there is one. Safe for ids from anywhere."""
+        """Return the folder of a task by its whole id, if it exists. Safe for untrusted ids."""
         if not _ID.fullmatch(task_id) or not os.path.isdir(f"{self._text}/{task_id}"):  # noqa: PTH112 - hot
             return None
         return self.open(task_id)
 
     def acquire(self, task_id: str, *, new: bool = False) -> TaskLock | None:
-        """Become the carrier of a task that has not ended; None when somebody is, or it has ended.
+        """Acquire the ownership of an active task; None if another process owns it or it has ended.
 
-        Raises `LocalrunError` when a new one cannot be written down.
+        Raises `LocalrunError` if the lock of a `new` task cannot be written.
         """
         with fs.wrap_os_errors(self.path):
             return acquire(self._active / task_id, new=new)
 
     def publish(self, workspace: Workspace) -> None:
-        """Let any process claim a new task, which nobody carries. Raises as `claim`."""
+        """Mark a new task as active, without an owner. Raises as `acquire`."""
         with fs.wrap_os_errors(self.path):
             publish(f"{self._active}/{workspace.id}", f"{workspace}/events.jsonl")
 
     def is_active(self, task_id: str) -> bool:
-        """Whether the task has not ended."""
+        """Whether the task is active."""
         return os.path.exists(f"{self._active}/{task_id}")  # noqa: PTH110 - hot
 
     def wait_released(self, task_id: str) -> None:
-        """Block until nobody carries the task (any more): it has ended, or its carrier died."""
+        """Block until no process owns the task: it has ended, or its process died."""
         wait_released(self._active / task_id)
 
     def active_ids(self) -> list[str]:
-        """The ids of the tasks that have not ended, in no order."""
+        """Return the ids of active tasks, unordered."""
         try:
             return os.listdir(self._active)  # noqa: PTH208 - names
         except FileNotFoundError:
@@ -99,41 +97,41 @@ class TaskStore:
 
     @property
     def is_own(self) -> bool:
-        """Whether the folder is there and the user's own."""
+        """Whether the folder exists and belongs to the user."""
         try:
             return self.path.stat().st_uid == os.geteuid()
         except OSError:
             return False
 
     def is_missing(self, task_id: str) -> bool:
-        """Whether the user's own folder has no such task (any more)."""
+        """Whether the folder belongs to the user and does not have the task."""
         return self.is_own and not (self.tasks / task_id).exists()
 
     def is_finished(self, task_id: str) -> bool:
-        """Whether the task of the user's own folder has come to its end."""
+        """Whether the folder belongs to the user and the task has ended."""
         record = self.open(task_id).load_or_none() if self.is_own else None
         return record is not None and record.state.is_final
 
-    def remove(self, workspace: Workspace, claim: TaskLock | None = None) -> None:
-        """Remove a task's folder and every trace of it."""
+    def remove(self, workspace: Workspace, lock: TaskLock | None = None) -> None:
+        """Delete a task's folder and its lock."""
         workspace.remove()
         (self._active / workspace.id).unlink(missing_ok=True)
-        if claim is not None:
-            claim.release(ended=True)
+        if lock is not None:
+            lock.release(ended=True)
 
     def newest_first(self) -> Iterator[Workspace]:
-        """Every task's folder, the newest first; records are not read."""
+        """Yield the folders of all tasks, newest first, without reading records."""
         try:
             with os.scandir(self.tasks) as entries:
-                found = sorted(((_made(entry), entry.name) for entry in entries), reverse=True)
+                found = sorted(((_created_ns(entry), entry.name) for entry in entries), reverse=True)
         except FileNotFoundError:
             return
         yield from (self.open(name) for _, name in found)
 
 
-def _made(entry: os.DirEntry[str]) -> int:
-    # the descriptor is written once, when the task is made; the folder itself changes with every state.
-    # What has none, has a record that says the time of its making; see `save`
+def _created_ns(entry: os.DirEntry[str]) -> int:
+    # The descriptor is written once, when the task is created; the folder changes with every state. A manual
+    # task has no descriptor, but its record keeps the creation time; see `Workspace.save`.
     for name in ("descriptor.yml", "task.json"):
         try:
             return os.stat(f"{entry.path}/{name}").st_mtime_ns  # noqa: PTH116 - hot

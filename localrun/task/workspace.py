@@ -1,17 +1,18 @@
-"""Where tasks live on disk: the only owner of host paths.
+"""The folder of a task. All paths of a task on this machine are defined here.
 
 HOME/
-  .gitignore            keeps all of it out of git
+  .gitignore            excludes the folder from git
   tasks/ID/
-    task.json           the record, always whole
-    descriptor.yml      as the bundle had it
-    inputs/ outputs/    what the container sees
-    logs/task.log       what the program wrote; task.streams says which part to which stream
-    logs/usage.jsonl    what its container used, second by second
-    events.jsonl        what happened
-    reserve             room for the end of the record, should the disk be full by then
-    secrets.json        secret variables, until the end; iexec_out.zip  the packed result of an iExec app
-    kill                there when somebody asked for the task to be stopped
+    task.json           the record; written atomically
+    descriptor.yml      the descriptor of the bundle
+    inputs/ outputs/    the container's folders
+    logs/task.log       the program's output; task.streams says which part is of which stream
+    logs/usage.jsonl    resource usage of the container, one sample a second
+    events.jsonl        events of the task
+    reserve             reserved space, so that the final record can be saved on a full disk
+    secrets.json        secret variables, until the task ends
+    iexec_out.zip       the packed result of an iExec app
+    kill                exists if a stop was requested
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class Workspace:
-    """One task's folder."""
+    """The folder of a task."""
 
     def __init__(self, path: Path | str) -> None:
-        self._text = str(path)  # for what every task does: joining paths costs more than writing files
+        self._text = str(path)  # for hot paths: joining paths takes longer than writing files
         self.id = self._text.rpartition("/")[2]
 
     @property
@@ -56,32 +57,32 @@ class Workspace:
 
     @cached_property
     def inputs(self) -> Path:
-        """What the container reads."""
+        """The container's input folder."""
         return self.path / "inputs"
 
     @cached_property
     def outputs(self) -> Path:
-        """What the container writes."""
+        """The container's output folder."""
         return self.path / "outputs"
 
     @cached_property
     def logs(self) -> Path:
-        """What was written of the run."""
+        """The folder of the log and the usage file."""
         return self.path / "logs"
 
     @cached_property
     def log(self) -> Path:
-        """What the program wrote."""
+        """The output of the program."""
         return self.logs / "task.log"
 
     @property
     def usage(self) -> Path:
-        """What its container used, second by second."""
+        """The resource usage of the container, one sample a second."""
         return self.logs / "usage.jsonl"
 
     @cached_property
     def uploads(self) -> Path:
-        """Inputs that were sent one by one, until all are there."""
+        """Inputs that were uploaded one by one."""
         return self.path / "uploads"
 
     @cached_property
@@ -91,12 +92,12 @@ class Workspace:
 
     @cached_property
     def descriptor(self) -> Path:
-        """The descriptor, as the bundle had it."""
+        """The descriptor of the bundle."""
         return self.path / "descriptor.yml"
 
     @cached_property
     def secrets(self) -> Path:
-        """The values of secret variables, until the end."""
+        """The values of secret variables, until the task ends."""
         return self.path / "secrets.json"
 
     @cached_property
@@ -106,29 +107,29 @@ class Workspace:
 
     @property
     def events(self) -> Path:
-        """What happened."""
+        """The events of the task."""
         return self.path / "events.jsonl"
 
     def create(self) -> None:
-        """Make the task's folder; only the user may enter, so that the modes inside need not be narrow."""
+        """Create the folder. Only the user may enter it, so that modes inside can be permissive."""
         os.mkdir(self._text, mode=0o700)  # noqa: PTH102 - hot
 
     def create_dirs(self, descriptor: bytes = b"") -> None:
-        """Make what a task with a container needs. Raises `LocalrunError`, also when the disk is full."""
+        """Create the folders and files that a container needs. Raises `LocalrunError`."""
         with fs.wrap_os_errors(self.path):
             for folder in (self.inputs, self.outputs, self.logs):
                 folder.mkdir(exist_ok=True)
             self.descriptor.write_bytes(descriptor)
-            made = time.time_ns()  # the file system's own clock ticks a few times in ten milliseconds
-            os.utime(f"{self._text}/descriptor.yml", ns=(made, made))
+            now = time.time_ns()  # finer than the file system's own clock, which ticks every few milliseconds
+            os.utime(f"{self._text}/descriptor.yml", ns=(now, now))
             fs.create_reserve(self.path / "reserve")
 
     def release_reserve(self) -> None:
-        """Make room for what is still to be written: the program, which may have filled the disk, is over."""
+        """Delete the reserve file, so that the final record can be saved on a full disk."""
         fs.release_reserve(self.path / "reserve")
 
     def save_upload(self, name: str, chunks: Iterable[bytes]) -> Path:
-        """Keep an input that was sent; a reader sees all of it or nothing."""
+        """Store an uploaded input, atomically."""
         self.uploads.mkdir(exist_ok=True)
         path = self.uploads / name
         with fs.atomic_file(path) as temp:
@@ -138,50 +139,51 @@ class Workspace:
         return path
 
     def uploaded_files(self) -> dict[str, Path]:
-        """The inputs that were sent, by name."""
+        """Return the paths of uploaded inputs by name."""
         if not self.uploads.is_dir():
             return {}
         return {path.name: path for path in self.uploads.iterdir() if not path.name.startswith(".")}
 
     def save(self, record: TaskRecord) -> None:
-        """Write the record; a reader sees the old one or the new one, never a part.
+        """Save the record, atomically. Raises `LocalrunError`, with cause DISK_FULL if the disk is full.
 
-        Raises `LocalrunError`, with cause DISK_FULL when there is no room.
+        The record of a manual task keeps its creation time as the file's modification time; see
+        `TaskStore.newest_first`.
         """
-        made = record.created_at if record.kind == "manual" else None
-        fs.write_atomic(f"{self._text}/task.json", record.to_json(), made)
+        modified = record.created_at if record.kind == "manual" else None
+        fs.write_atomic(f"{self._text}/task.json", record.to_json(), modified)
 
     def create_record(self, record: TaskRecord) -> None:
-        """Write the first record; a reader who comes too early finds none. Raises as `save`."""
+        """Save the first record. Raises as `save`."""
         fs.write_new(f"{self._text}/task.json", record.to_json())
 
     def load(self) -> TaskRecord:
-        """Read the record. Raises `TaskNotFound` when it is gone or was never written."""
+        """Return the record. Raises `TaskNotFound` if it is missing or unreadable."""
         try:
             return TaskRecord.from_json((self.path / "task.json").read_bytes())
         except (OSError, ValueError, RecursionError) as error:
             raise TaskNotFound(
-                f"the task {self.id} has no readable record",
-                remedy=f"remove it with `localrun rm {self.short_id}`",
+                f"task {self.id} has no readable record",
+                remedy=f"remove it: `localrun rm {self.short_id}`",
                 id=self.id,
             ) from error
 
     def load_or_none(self) -> TaskRecord | None:
-        """The record, or None when it cannot be read."""
+        """Return the record, or None if it cannot be read."""
         try:
             return self.load()
         except TaskNotFound:
             return None
 
     def append_event(self, event: Event) -> None:
-        """Add an event to the task's own history, as one whole line. Raises as `save`."""
+        """Append an event to the events file, as one line. Raises as `save`."""
         try:
             fs.append_line(f"{self._text}/events.jsonl", _encode(event) + b"\n")
         except OSError as error:
             raise fs.write_error(self.path, error) from error
 
     def read_events(self) -> Iterator[Event]:
-        """What was appended, the oldest first. A line that was torn is left out."""
+        """Yield the stored events, oldest first. Incomplete lines are skipped."""
         try:
             lines = self.events.read_bytes().splitlines()
         except OSError:
@@ -193,12 +195,12 @@ class Workspace:
                 continue
 
     def request_kill(self) -> None:
-        """Ask whoever carries the task to stop it; that may be another process. Raises as `save`."""
+        """Ask the process that owns the task to stop it. Raises as `save`."""
         fs.write_atomic(f"{self._text}/kill", f"{time.time()}\n".encode())
 
     @property
     def kill_requested_at(self) -> float | None:
-        """When somebody asked for the task to be stopped (seconds since 1970); see `kill_requested`."""
+        """The time when a stop was requested (seconds since 1970), if it was."""
         try:
             return (self.path / "kill").stat().st_mtime
         except OSError:
@@ -206,20 +208,20 @@ class Workspace:
 
     @property
     def kill_requested(self) -> bool:
-        """Whether somebody asked for the task to be stopped."""
-        return os.path.exists(f"{self._text}/kill")  # noqa: PTH110 - asked at every step of a task
+        """Whether a stop was requested."""
+        return os.path.exists(f"{self._text}/kill")  # noqa: PTH110 - hot
 
     def write_hosts(self) -> Path:
-        """A hosts file for containers without a network, which the engine gives none. Raises as `save`."""
+        """Write the hosts file of a container without a network, and return its path. Raises as `save`."""
         with fs.wrap_os_errors(self.path):
             self.hosts.write_text("127.0.0.1\tlocalhost\n::1\tlocalhost\n")
             self.hosts.chmod(0o644)
         return self.hosts
 
     def make_accessible(self, *, writable_inputs: bool) -> int:
-        """Let any user read the inputs and write the outputs; the number of entries that were set.
+        """Let any user read the inputs and write the outputs; return the number of changed entries.
 
-        Only what lies in this folder is touched: a user's own file is mounted over its place here.
+        Mounted input files of the user are not changed: this folder only has placeholders for them.
         """
         self.outputs.chmod(0o777)
         count = 1
@@ -232,14 +234,14 @@ class Workspace:
         return count
 
     def remove(self) -> None:
-        """Delete the folder. Raises `LocalrunError` when something in it cannot be deleted."""
+        """Delete the folder. Raises `LocalrunError` if a file in it cannot be deleted."""
         try:
             shutil.rmtree(self.path)
         except FileNotFoundError:
             return
         except OSError as error:
             raise LocalrunError(
-                f"{error.filename} cannot be deleted: {error.strerror}",
+                f"cannot delete {error.filename}: {error.strerror}",
                 remedy="delete it as the user who owns it",
                 path=str(error.filename),
             ) from error

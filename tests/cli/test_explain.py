@@ -32,13 +32,13 @@ def test_a_cause_is_told_with_its_fault_its_exit_code_and_what_others_call_it(lo
     sheet = done.out.split("\n\n")[0].splitlines()
     assert sheet == [
         "TIMEOUT (localrun, cause)",
-        "  The task ran longer than it may. The limit was too short, or the program hangs.",
+        "  The task exceeded its time limit. The limit was too short, or the program hangs.",
         "  responsible: the author of the task's program; exit code 124",
         "  App Engine: FAILED",
         "  Inductiva: Task Timed Out",
         "  iExec: FAILED, CONTRIBUTION_TIMEOUT, COMPUTE_FAILED, APP_COMPUTE_TIMEOUT",
         "  Task System: error",
-        "  hint: Raise `--timeout`; the end of the log shows where it was.",
+        "  hint: Raise `--timeout`; the end of the log shows where the program was.",
     ]
 
 

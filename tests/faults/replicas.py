@@ -34,7 +34,7 @@ ROWS = [
         Cause.EXIT_NONZERO,
         "a program that fails in every replica",
         ("all 2 replicas failed", "exit code 3"),
-        "Correct what the program reports",
+        "Correct the problem that the program reports",
         script="echo no model >&2; exit 3",
         more=TWICE,
         facts={"exit_code": 3},

@@ -360,7 +360,7 @@ def test_a_replica_that_is_not_there_is_refused_with_those_that_are(env: Environ
     run(env, giving("3", "3", "3"))
     with pytest.raises(TaskNotFound, match="has no replica") as refused:
         env.app.find(name)
-    assert "its replicas are 1 to 3" in refused.value.remedy or "no replicas" in refused.value.remedy
+    assert "use a number from 1 to 3" in refused.value.remedy or "no replicas" in refused.value.remedy
 
 
 def test_a_task_that_ran_once_has_no_replicas(env: Environment) -> None:

@@ -27,7 +27,7 @@ def test_a_log_beyond_its_limit_keeps_its_beginning_and_its_end_and_says_what_is
     kept = write(tmp_path / "log", 7000, chunks)
     assert kept.startswith(b"000000\n")
     assert kept.endswith(b"099999\n")
-    assert b"KiB of output left out here]" in kept
+    assert b"KiB of output omitted]" in kept
     assert len(kept) < 7000 + 2 * 64 * 1024
 
 
@@ -41,7 +41,7 @@ def test_nothing_is_lost_or_told_twice_while_the_end_fits(chunks: list[bytes], l
     if len(whole) <= limit:
         assert kept == whole
     else:
-        assert kept == whole[:limit] + b"\n[localrun: 0 B of output left out here]\n" + whole[limit:]
+        assert kept == whole[:limit] + b"\n[localrun: 0 B of output omitted]\n" + whole[limit:]
 
 
 def test_the_tail_is_text_whatever_the_program_wrote(tmp_path: Path) -> None:

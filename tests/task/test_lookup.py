@@ -43,7 +43,7 @@ def test_a_beginning_that_several_tasks_share_is_refused_with_their_ids(home: Ta
     for name in ("abc1", "abc2"):
         home.create()
         (home.tasks / name).mkdir()
-    with pytest.raises(TaskNotFound, match="several tasks start with 'abc': abc1, abc2"):
+    with pytest.raises(TaskNotFound, match="multiple tasks start with 'abc': abc1, abc2"):
         find(home, "abc")
 
 
