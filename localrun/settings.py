@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_type_hints
 import msgspec
 
 from localrun.errors import Problem, UsageError
+from localrun.units import format_count
 
 PREFIX = "LOCALRUN_"
 
@@ -106,10 +107,8 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
             reason = f"{str(error)[0].lower()}{str(error)[1:]}".replace("`", "")
             problems.append(Problem(PREFIX + name.upper(), f"invalid value {value!r}: {reason}"))
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise UsageError(
-            f"invalid settings ({count})", remedy="correct or unset the variables listed", problems=problems
-        )
+        message = f"invalid settings ({format_count(len(problems), 'problem')})"
+        raise UsageError(message, remedy="correct or unset the variables listed", problems=problems)
     return valid
 
 

@@ -35,6 +35,11 @@ def format_duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
+def format_count(number: int, noun: str) -> str:
+    """Return e.g. `1 problem` or `3 problems`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def parse_bytes(text: str) -> int:
     """Parse `2Gi`, `512M`, `1.5 GiB` or `1048576`, with the prefixes of Kubernetes. Raises `ValueError`."""
     found = _SIZE.fullmatch(text.strip())

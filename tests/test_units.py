@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localrun.units import format_bytes, format_duration, parse_bytes, parse_duration
+from localrun.units import format_bytes, format_count, format_duration, parse_bytes, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,11 @@ def test_durations_are_shown_in_the_unit_that_fits(seconds: float, shown: str) -
 @given(st.integers(min_value=0, max_value=2**50))
 def test_a_shown_size_reads_back_within_its_rounding(size: int) -> None:
     assert abs(parse_bytes(format_bytes(size)) - size) <= max(1, size * 0.06)
+
+
+def test_a_count_has_its_noun_in_the_right_number() -> None:
+    assert [format_count(number, "problem") for number in (0, 1, 2)] == [
+        "0 problems",
+        "1 problem",
+        "2 problems",
+    ]

@@ -11,6 +11,7 @@ from localrun.descriptor.types import format_value, type_mismatch
 from localrun.descriptor.yaml import Node
 from localrun.errors import Problem
 from localrun.suggestions import closest, did_you_mean
+from localrun.units import format_count
 
 
 class DescriptorReport:
@@ -108,7 +109,9 @@ class DescriptorNode:
             self._mismatch("a list", "write a list such as [a, b]")
             return []
         if len(self.value) < least:
-            self.error(f"has {len(self.value)} items, expected at least {least}", "add an item")
+            self.error(
+                f"has {format_count(len(self.value), 'item')}, expected at least {least}", "add an item"
+            )
         return [self._inner(node, str(index)) for index, node in enumerate(self.value)]
 
     def check_mapping(self, known: Collection[str] = ()) -> bool:

@@ -23,6 +23,7 @@ from localrun.descriptor.types import (
     holds_files,
 )
 
+_REFERENCE = r"(inputs|outputs)(?:/[a-zA-Z0-9_]+)+"
 _COMMON = {"type", "description", "display_name", "optional", "dependencies"}
 
 # how the schema checks a default; it does not check defaults of other types
@@ -134,13 +135,10 @@ def _matching(node: DescriptorNode) -> tuple[str, ...]:
 
 def _reference(node: DescriptorNode) -> str | None:
     # validators ignore the pattern that the schema has for it, so an invalid reference is not an error
-    if isinstance(node.value, str) and re.fullmatch(
-        r"(inputs|outputs)(?:/[a-zA-Z0-9_]+)+", node.value, re.ASCII
-    ):
+    if isinstance(node.value, str) and re.fullmatch(_REFERENCE, node.value, re.ASCII):
         return node.value
-    node.warn(
-        f"invalid reference {format_value(node.to_python())}", "expected inputs/<name> or outputs/<name>"
-    )
+    message = f"invalid reference {format_value(node.to_python())}"
+    node.warn(message, "expected inputs/<name> or outputs/<name>")
     return node.value if isinstance(node.value, str) else None
 
 

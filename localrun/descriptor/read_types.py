@@ -84,16 +84,6 @@ def _fields(node: DescriptorNode, getters: dict[str, Callable[[DescriptorNode], 
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _boolean(node: DescriptorNode) -> DataType:
-    _fields(node, {})
-    return Boolean()
-
-
-def _geometry(node: DescriptorNode) -> DataType:
-    _fields(node, {})
-    return Geometry()
-
-
 def _integer(node: DescriptorNode) -> DataType:
     found = _fields(node, dict.fromkeys(_BOUNDS, DescriptorNode.integer))
     _check_bounds(node, found, step=1)
@@ -180,10 +170,8 @@ def _formats(known: tuple[str, ...]) -> Callable[[DescriptorNode], tuple[str, ..
     def one(item: DescriptorNode) -> str | None:
         found = item.string()
         if found is not None and found not in known:
-            item.error(
-                f"unknown format {format_value(found)}",
-                did_you_mean(found, known) or f"expected one of: {', '.join(known)}",
-            )
+            remedy = did_you_mean(found, known) or f"expected one of: {', '.join(known)}"
+            item.error(f"unknown format {format_value(found)}", remedy)
         return found
 
     return read
@@ -228,13 +216,13 @@ def _check_items(node: DescriptorNode, subtype: DataType, sizes: dict[str, int],
 
 
 _READERS: dict[str, Callable[[DescriptorNode], DataType | None]] = {
-    "boolean": _boolean,
+    "boolean": lambda node: Boolean(**_fields(node, {})),
     "integer": _integer,
     "number": _number,
     "string": _string,
     "enumeration": _enumeration,
     "datetime": _datetime,
-    "geometry": _geometry,
+    "geometry": lambda node: Geometry(**_fields(node, {})),
     "file": _file,
     "image": _image,
 }

@@ -15,6 +15,7 @@ from localrun.descriptor.types import format_value, memory
 from localrun.descriptor.yaml import Document, DocumentError
 from localrun.descriptor.yaml import read as read_document
 from localrun.errors import DescriptorError, Problem
+from localrun.units import format_count
 
 MAX_BYTES = 1024**2
 
@@ -24,7 +25,7 @@ _REQUIRED = ("$schema", "name", "namespace", "version", "authors", "configuratio
 _KNOWN = {*_REQUIRED, "name_short", "description", "external"}
 _AUTHOR = ("first_name", "last_name", "organization", "email")
 
-_KERNELS = ("proc", "sys", "dev")  # kernel file systems of every container: no mounts below them
+_KERNEL_FOLDERS = ("proc", "sys", "dev")  # kernel file systems of every container: no mounts below them
 _LINE_END = r"\r\n|[\n\r\x85\u2028\u2029]"  # as YAML counts lines
 _NUMERIC = r"(?:0|[1-9]\d*)"
 _LABEL = rf"(?:{_NUMERIC}|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
@@ -67,10 +68,8 @@ def _with_lines(problems: list[Problem], data: bytes) -> list[Problem]:
 
 
 def _error(file: str, problems: list[Problem]) -> DescriptorError:
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return DescriptorError(
-        f"{file} has {count}", remedy="fix the problems listed", problems=problems, file=file
-    )
+    message = f"{file} has {format_count(len(problems), 'problem')}"
+    return DescriptorError(message, remedy="fix the problems listed", problems=problems, file=file)
 
 
 def _descriptor(root: DescriptorNode) -> dict[str, Any]:
@@ -108,7 +107,7 @@ def _check_image(root: DescriptorNode, found: dict[str, Any]) -> None:
         file.warn_divergence("image_file")
 
 
-def _take(node: DescriptorNode, key: str, getter: Callable[[DescriptorNode], T | None], default: T) -> T:
+def _get(node: DescriptorNode, key: str, getter: Callable[[DescriptorNode], T | None], default: T) -> T:
     inner = node.get(key)
     found = getter(inner) if inner else None
     return default if found is None else found
@@ -118,12 +117,12 @@ def _identity(root: DescriptorNode) -> dict[str, Any]:
     if root.get("name_short") is None:
         root.warn_divergence("name_short", "name_short")
     return {
-        "schema": _take(root, "$schema", _uri, ""),
-        "name": _take(root, "name", _name, ""),
-        "name_short": _take(root, "name_short", _name_short, ""),
-        "namespace": _take(root, "namespace", _namespace, ""),
-        "version": _take(root, "version", _version, ""),
-        "description": _take(root, "description", _description, ""),
+        "schema": _get(root, "$schema", _uri, ""),
+        "name": _get(root, "name", _name, ""),
+        "name_short": _get(root, "name_short", _name_short, ""),
+        "namespace": _get(root, "namespace", _namespace, ""),
+        "version": _get(root, "version", _version, ""),
+        "description": _get(root, "description", _description, ""),
     }
 
 
@@ -181,9 +180,9 @@ def _author(node: DescriptorNode) -> Author | None:
     for key in _AUTHOR:
         if node.get(key) is None:
             node.warn_divergence("author", key)
-    texts = {key: _take(node, key, DescriptorNode.string, "") for key in _AUTHOR[:3]}
-    email = _take(node, "email", _email, "")
-    return Author(**texts, email=email, is_contact=_take(node, "is_contact", DescriptorNode.boolean, False))
+    texts = {key: _get(node, key, DescriptorNode.string, "") for key in _AUTHOR[:3]}
+    email = _get(node, "email", _email, "")
+    return Author(**texts, email=email, is_contact=_get(node, "is_contact", DescriptorNode.boolean, False))
 
 
 def _email(node: DescriptorNode) -> str | None:
@@ -197,7 +196,7 @@ def _external(root: DescriptorNode) -> dict[str, Any]:
     doi = node.get("doi")
     found = [_uri(item) for item in doi.items()] if doi else []
     return {
-        "source_code": _take(node, "source_code", _uri, ""),
+        "source_code": _get(node, "source_code", _uri, ""),
         "doi": tuple(one for one in found if one is not None),
     }
 
@@ -210,12 +209,11 @@ def _configuration(root: DescriptorNode) -> dict[str, Any]:
     for key in ("input_folder", "output_folder"):
         if node.get(key) is None:
             node.warn_divergence("folder", key)
-        folders[key] = _take(node, key, _folder, f"/{key.partition('_')[0]}s")
+        folders[key] = _get(node, key, _folder, f"/{key.partition('_')[0]}s")
     if folders["input_folder"] == folders["output_folder"]:
-        node.error(
-            f"input_folder and output_folder are both {folders['input_folder']}", "use two different folders"
-        )
-    return {**folders, "resources": _take(node, "resources", _resources, ResourceRequest())}
+        message = f"input_folder and output_folder are both {folders['input_folder']}"
+        node.error(message, "use two different folders")
+    return {**folders, "resources": _get(node, "resources", _resources, ResourceRequest())}
 
 
 def _folder(node: DescriptorNode) -> str | None:
@@ -229,7 +227,7 @@ def _folder(node: DescriptorNode) -> str | None:
     folder = "/" + posixpath.normpath(found).lstrip("/")
     if folder == "/":
         node.error("the root folder / is not allowed", "use a folder such as /inputs")
-    if folder.split("/")[1] in _KERNELS:
+    if folder.split("/")[1] in _KERNEL_FOLDERS:
         node.error(f"{format_value(folder)} is in a kernel file system", "use a folder such as /inputs")
     return folder
 
@@ -239,10 +237,10 @@ def _resources(node: DescriptorNode) -> ResourceRequest | None:
         return None
     standard = ResourceRequest()
     return ResourceRequest(
-        cpus=_take(node, "cpus", _cpus, standard.cpus),
-        memory=_take(node, "ram", _ram, standard.memory),
-        gpus=_take(node, "gpus", _count, standard.gpus),
-        internet=_take(node, "internet", DescriptorNode.boolean, standard.internet),
+        cpus=_get(node, "cpus", _cpus, standard.cpus),
+        memory=_get(node, "ram", _ram, standard.memory),
+        gpus=_get(node, "gpus", _count, standard.gpus),
+        internet=_get(node, "internet", DescriptorNode.boolean, standard.internet),
     )
 
 

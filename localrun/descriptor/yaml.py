@@ -91,32 +91,32 @@ def serialize(document: Document) -> dict[str, Any] | None:
     """Return a document as JSON data for a cache, or None if it has warnings or is large."""
     if document.warnings or document.root.weight > _MAX_SERIALIZED:
         return None
-    return {"root": _packed(document.root)}
+    return {"root": _to_list(document.root)}
 
 
-def _packed(node: Node) -> list[Any]:
+def _to_list(node: Node) -> list[Any]:
     value = node.value
     if isinstance(value, dict):
-        value = {key: _packed(child) for key, child in value.items()}
+        value = {key: _to_list(child) for key, child in value.items()}
     elif isinstance(value, list):
-        value = [_packed(child) for child in value]
+        value = [_to_list(child) for child in value]
     return [node.line, node.column, node.weight, node.depth, value]
 
 
 def deserialize(data: Any) -> Document | None:
     """Return the document of `serialize`, or None if the data is invalid."""
     try:
-        return Document(_unpacked(data["root"]))
+        return Document(_from_list(data["root"]))
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def _unpacked(packed: list[Any]) -> Node:
+def _from_list(packed: list[Any]) -> Node:
     line, column, weight, depth, value = packed
     if isinstance(value, dict):
-        value = {key: _unpacked(child) for key, child in value.items()}
+        value = {key: _from_list(child) for key, child in value.items()}
     elif isinstance(value, list):
-        value = [_unpacked(child) for child in value]
+        value = [_from_list(child) for child in value]
     return Node(value, int(line), int(column), int(weight), int(depth))
 
 
@@ -141,7 +141,7 @@ def _syntax(error: Exception, file: str) -> Problem:
 
 
 class _TreeBuilder:
-    """Builds nodes from the parser's events; checks the limits while reading, not afterwards."""
+    """Builds nodes from parser events and checks the limits while reading."""
 
     def __init__(self, events: Any, file: str) -> None:
         self.events = events
@@ -149,10 +149,7 @@ class _TreeBuilder:
         self.warnings: list[Problem] = []
         self._anchors: dict[str, Node] = {}
         self._count = 0
-        self._makers = {
-            "SequenceStartEvent": self._sequence,
-            "MappingStartEvent": self._mapping,
-        }
+        self._makers = {"SequenceStartEvent": self._sequence, "MappingStartEvent": self._mapping}
 
     def document(self) -> Node:
         self.events.get_event()  # StreamStartEvent
@@ -164,9 +161,8 @@ class _TreeBuilder:
     def _node(self, event: Any, depth: int) -> Node:
         self._count += 1
         if depth > MAX_DEPTH or self._count > MAX_NODES:
-            raise self._error(
-                event, f"nested more than {MAX_DEPTH} levels deep, or more than {MAX_NODES} values"
-            )
+            message = f"nested more than {MAX_DEPTH} levels deep, or more than {MAX_NODES} values"
+            raise self._error(event, message)
         kind = type(event).__name__
         if kind == "AliasEvent":
             return self._alias(event, depth)
@@ -193,14 +189,14 @@ class _TreeBuilder:
             raise self._error(event, f"more than {MAX_NODES} values (an alias counts each time it is used)")
 
     def _scalar(self, event: Any) -> Node:
-        line, column = _place(event)
+        line, column = _position(event)
         tag = event.tag
         if tag in (None, "!"):
             value = self._resolve(event) if event.implicit[0] else event.value
             return Node(value, line, column)
-        return Node(self._tagged(event, tag), line, column)
+        return Node(self._resolve_tagged(event, tag), line, column)
 
-    def _tagged(self, event: Any, tag: str) -> Any:
+    def _resolve_tagged(self, event: Any, tag: str) -> Any:
         name = tag.removeprefix(_TAG)
         if name == "str":
             return event.value
@@ -221,42 +217,42 @@ class _TreeBuilder:
 
     def _number(self, event: Any, text: str) -> Any:
         if len(text) > _MAX_DIGITS:
-            return self._long(event, text)
+            return self._check_length(event, text)
         for pattern, base in _BASES:
             if re.fullmatch(pattern, text):
                 return int(text.replace("_", ""), base)
         if re.fullmatch(_FLOAT, text):
-            return self._finite(event, float(text.replace("_", "")))
+            return self._check_finite(event, float(text.replace("_", "")))
         if re.fullmatch(_NOT_FINITE, text):
             raise self._error(event, f"App Engine refuses {text}", 'put it in quotes: "inf" or "nan"')
         return text
 
-    def _long(self, event: Any, text: str) -> str:
+    def _check_length(self, event: Any, text: str) -> str:
         if not text.strip("+-_.0123456789"):
             raise self._error(event, f"number too long: {len(text)} characters (maximum {_MAX_DIGITS})")
         return text
 
-    def _finite(self, event: Any, value: float) -> float:
+    def _check_finite(self, event: Any, value: float) -> float:
         if value in (float("inf"), float("-inf")):
             raise self._error(event, f"number too large: {event.value}")
         return value
 
     def _sequence(self, event: Any, depth: int) -> Node:
-        self._untagged(event, "seq")
+        self._check_tag(event, "seq")
         items: list[Node] = []
         while type(inner := self.events.get_event()).__name__ != "SequenceEndEvent":
             items.append(self._node(inner, depth + 1))
-        return _branch(items, items, event)
+        return _parent(items, items, event)
 
     def _mapping(self, event: Any, depth: int) -> Node:
-        self._untagged(event, "map")
+        self._check_tag(event, "map")
         found: dict[str, Node] = {}
         merged: list[Node] = []
         while type(inner := self.events.get_event()).__name__ != "MappingEndEvent":
             self._pair(inner, depth, found, merged)
         for source in merged:
             self._merge(source, found)
-        return _branch(found, list(found.values()), event)
+        return _parent(found, list(found.values()), event)
 
     def _pair(self, event: Any, depth: int, found: dict[str, Node], merged: list[Node]) -> None:
         if type(event).__name__ != "ScalarEvent":
@@ -264,7 +260,7 @@ class _TreeBuilder:
         # a key is always a string, even if it looks like a number
         key: str = event.value
         value = self._node(self.events.get_event(), depth + 1)
-        line, column = _place(event)
+        line, column = _position(event)
         if key == "<<" and event.implicit[0]:
             self._warn(event, "merge key <<: App Engine reads it as an ordinary key and merges nothing")
             merged.append(Node(value.value, line, column, value.weight, value.depth))
@@ -277,32 +273,28 @@ class _TreeBuilder:
         parts = source.value if isinstance(source.value, list) else [source]
         for part in parts:
             if not isinstance(part.value, dict):
-                problem = Problem("", "<<: expected a mapping to merge", "", self.file)
-                raise DocumentError(_at(problem, source.line, source.column))
+                message = "<<: expected a mapping to merge"
+                raise DocumentError(Problem("", message, "", self.file, source.line, source.column))
             for key, node in part.value.items():
                 found.setdefault(key, node)
 
-    def _untagged(self, event: Any, kind: str) -> None:
+    def _check_tag(self, event: Any, kind: str) -> None:
         if event.tag not in (None, "!", _TAG + kind):
             raise self._error(event, f"unsupported tag {event.tag!r}", "remove the tag")
 
     def _warn(self, event: Any, message: str, remedy: str = "") -> None:
-        self.warnings.append(_at(Problem("", message, remedy, self.file), *_place(event)))
+        self.warnings.append(Problem("", message, remedy, self.file, *_position(event)))
 
     def _error(self, event: Any, message: str, remedy: str = "") -> DocumentError:
-        return DocumentError(_at(Problem("", message, remedy, self.file), *_place(event)))
+        return DocumentError(Problem("", message, remedy, self.file, *_position(event)))
 
 
-def _place(event: Any) -> tuple[int, int]:
+def _position(event: Any) -> tuple[int, int]:
     return event.start_mark.line + 1, event.start_mark.column + 1
 
 
-def _at(problem: Problem, line: int, column: int) -> Problem:
-    return Problem(problem.path, problem.message, problem.remedy, problem.file, line, column)
-
-
-def _branch(value: Any, children: list[Node], event: Any) -> Node:
-    line, column = _place(event)
+def _parent(value: Any, children: list[Node], event: Any) -> Node:
+    line, column = _position(event)
     weight = 1 + sum(child.weight for child in children)
     depth = 1 + max((child.depth for child in children), default=0)
     return Node(value, line, column, weight, depth)

@@ -250,7 +250,7 @@ def test_wrong_parameters_are_a_wrong_call_and_write_nothing(localrun: Command) 
     done = localrun("init", path, "--input", "x:integr", "--input", "y")
     assert (done.code, path.exists()) == (2, False)
     assert "--input x:integr: unknown type 'integr'; did you mean 'integer'?" in done.err
-    assert "--input y: has no type" in done.err
+    assert "--input y: missing type" in done.err
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(localrun: Command) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields
 
@@ -173,6 +173,7 @@ def test_both_agree_when_a_value_is_left_out(path: tuple[Any, ...]) -> None:
     agree(made)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(PLACES), VALUES)
 def test_both_agree_when_a_value_is_another_one(path: tuple[Any, ...], new: Any) -> None:
     folders = {"input_folder": "/outputs", "output_folder": "/inputs"}
@@ -181,6 +182,7 @@ def test_both_agree_when_a_value_is_another_one(path: tuple[Any, ...], new: Any)
     agree(changed(whole(), path, new))
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["name", "version", "namespace"]),
     st.text(

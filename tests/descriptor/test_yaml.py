@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 from typing import Any
 
 import pytest
@@ -167,12 +168,17 @@ def test_random_bytes_raise_nothing_but_the_typed_error(data: bytes) -> None:
         assert document.read(data, "f.yml").root.weight > 0
 
 
+def _is_no_float(text: str) -> bool:
+    """Return whether it is unlike `1e5`, which PyYAML does not quote and App Engine reads as a number."""
+    return not re.fullmatch(r"[-+]?[0-9_.]+[eE][-+]?[0-9]+", text)
+
+
 _JSON = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(10**20), 10**20)
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=["Cs", "Cc"])),
+    | st.text(st.characters(exclude_categories=["Cs", "Cc"])).filter(_is_no_float),
     lambda inner: (
         st.lists(inner, max_size=4) | st.dictionaries(st.text("abc", min_size=1), inner, max_size=4)
     ),

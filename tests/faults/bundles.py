@@ -64,7 +64,7 @@ BUNDLES = [
     Row(
         Cause.DESCRIPTOR_INVALID,
         "a folder of the kernel",
-        ("'/proc/task' lies in a folder of the kernel",),
+        ("'/proc/task' is in a kernel file system",),
         "such as /inputs",
         arrange=lambda bench: bench.program(
             "true", descriptor().replace("input_folder: /inputs", "input_folder: /proc/task")

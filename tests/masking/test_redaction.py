@@ -216,7 +216,7 @@ def test_what_passes_is_the_same_when_it_is_read_again(data: Any) -> None:
         "x" * 10_000,
         list(range(500)),
         b"bytes",
-        {1: "a key that is no text"},
+        {1: "a key that is not a string"},
         {"inside": [{None: 1}]},
     ],
 )

@@ -86,15 +86,15 @@ def example_result(output: ParameterSpec, inputs: list[ParameterSpec]) -> tuple[
 
     A number is the sum of the numeric inputs. Anything else is the first input of its type, or an example.
     """
-    fitting = ("integer",) if type_id(output.type) == "integer" else NUMERIC_TYPES
-    added = [spec for spec in inputs if type_id(spec.type) in fitting]
+    summable = ("integer",) if type_id(output.type) == "integer" else NUMERIC_TYPES
+    added = [spec for spec in inputs if type_id(spec.type) in summable]
     if type_id(output.type) in NUMERIC_TYPES and added:
         code = " + ".join(f"inputs[{spec.name!r}]" for spec in added)
         return code.replace("'", '"'), sum(_example_input(spec, inputs) for spec in added)
     same = next((spec for spec in inputs if spec.type == output.type), None)
     if same is not None:
         return f'inputs["{same.name}"]', _example_input(same, inputs)
-    return example_literal(output.type), _value_of_literal(output.type)
+    return example_literal(output.type), _literal_value(output.type)
 
 
 def example_inputs(inputs: list[ParameterSpec]) -> dict[str, Any]:
@@ -106,9 +106,9 @@ def _example_input(spec: ParameterSpec, inputs: list[ParameterSpec]) -> Any:
     return example_value(spec.type, inputs.index(spec))
 
 
-def _value_of_literal(kind: Type) -> Any:
+def _literal_value(kind: Type) -> Any:
     name = type_id(kind)
     if name == "array":
         assert isinstance(kind, dict)
-        return [_value_of_literal(kind["subtype"])]
+        return [_literal_value(kind["subtype"])]
     return {"integer": 42}.get(name) or example_value(kind)

@@ -21,12 +21,16 @@ from localrun.bundle.scaffold.examples import (
 )
 from localrun.bundle.scaffold.grammar import ParameterSpec, Type, parse, parse_type
 from localrun.errors import DescriptorError, Problem, UsageError
+from localrun.units import format_count
 
 __all__ = ["Scaffold", "render", "write"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _DEFAULT = (["a:integer", "b:integer"], ["sum:integer"])
 _NAMESPACE = "com.example"
+_YAML_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "n", "y")
+
+Specs = list[ParameterSpec]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ def render(
 
     Without inputs and outputs, the bundle adds two integers. Raises `UsageError` with all problems.
     """
-    takes, gives = _specs(inputs, outputs)
+    input_specs, output_specs = _specs(inputs, outputs)
     slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "task"
     title = re.sub(r"[^a-zA-Z0-9_-]+", " ", name).strip()[:30]
     names = {
@@ -53,22 +57,22 @@ def render(
         "title": title or slug,
         "namespace": namespace or f"{_NAMESPACE}.{slug}",
     }
-    files = _files(names, takes, gives)
+    files = _files(names, input_specs, output_specs)
     return Scaffold(files, _validate(files["descriptor.yml"]))
 
 
-def _specs(inputs: Sequence[str], outputs: Sequence[str]) -> tuple[list[ParameterSpec], list[ParameterSpec]]:
+def _specs(inputs: Sequence[str], outputs: Sequence[str]) -> tuple[Specs, Specs]:
     problems: list[Problem] = []
     if not inputs and not outputs:
         inputs, outputs = _DEFAULT
-    takes = parse(inputs, "--input", problems)
-    gives = parse(outputs, "--output", problems)
+    input_specs = parse(inputs, "--input", problems)
+    output_specs = parse(outputs, "--output", problems)
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise UsageError(f"invalid parameters ({count})", remedy="fix the problems listed", problems=problems)
+        message = f"invalid parameters ({format_count(len(problems), 'problem')})"
+        raise UsageError(message, remedy="fix the problems listed", problems=problems)
     # App Engine cannot run a task without inputs, and a task without outputs is useless
-    takes = takes or [ParameterSpec("text", parse_type("string"))]
-    return takes, gives or [ParameterSpec("result", takes[0].type)]
+    input_specs = input_specs or [ParameterSpec("text", parse_type("string"))]
+    return input_specs, output_specs or [ParameterSpec("result", input_specs[0].type)]
 
 
 def _validate(data: bytes) -> tuple[str, ...]:
@@ -81,30 +85,29 @@ def _validate(data: bytes) -> tuple[str, ...]:
     return tuple(f"{one.path}: {one.message}; {one.remedy}" for one in found.warnings)
 
 
-def _files(
-    names: Mapping[str, str], takes: list[ParameterSpec], gives: list[ParameterSpec]
-) -> dict[str, bytes]:
-    results = {spec.name: example_result(spec, takes) for spec in gives}
-    expected = {spec.name: results[spec.name][1] for spec in gives if not holds_files(spec.type)}
-    kinds = {_innermost(spec.type) for spec in takes}
+def _files(names: Mapping[str, str], inputs: Specs, outputs: Specs) -> dict[str, bytes]:
+    results = {spec.name: example_result(spec, inputs) for spec in outputs}
+    expected = {spec.name: results[spec.name][1] for spec in outputs if not holds_files(spec.type)}
+    kinds = {_item_type(spec.type) for spec in inputs}
     examples = dict(EXAMPLE_FILES[kind] for kind in sorted(kinds & set(EXAMPLE_FILES)))
     code = {name: text for name, (text, _) in results.items()}
+    sections = {"inputs": _parameters(inputs, "input"), "outputs": _parameters(outputs, "output")}
     places = {**names, "examples": ", `examples/`" if examples else ""}
     return {
-        "descriptor.yml": _descriptor(names, takes, gives),
-        "Dockerfile": _filled("Dockerfile", None),
-        ".dockerignore": _filled("dockerignore", None),
-        "program/main.py": _program(names, takes, gives, code),
-        "program/parameters.py": _filled("parameters.py", None),
-        "inputs.json": _json(example_inputs(takes)),
+        "descriptor.yml": _fill_template("descriptor.yml", {**names, **sections}),
+        "Dockerfile": _fill_template("Dockerfile", None),
+        ".dockerignore": _fill_template("dockerignore", None),
+        "program/main.py": _program(names, inputs, outputs, code),
+        "program/parameters.py": _fill_template("parameters.py", None),
+        "inputs.json": _json(example_inputs(inputs)),
         "expected.json": _json(expected),
-        "tests/test_task.py": _filled("test_task.py", None),
-        "README.md": _filled("README.md", places),
+        "tests/test_task.py": _fill_template("test_task.py", None),
+        "README.md": _fill_template("README.md", places),
         **examples,
     }
 
 
-def _filled(template: str, names: Mapping[str, str] | None) -> bytes:
+def _fill_template(template: str, names: Mapping[str, str] | None) -> bytes:
     text = (_TEMPLATES / f"{template}.in").read_text(encoding="utf-8")
     return (text if names is None else Template(text).substitute(names)).encode()
 
@@ -113,41 +116,30 @@ def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
 
 
-def _innermost(kind: Type) -> str:
-    return _innermost(kind["subtype"]) if isinstance(kind, dict) and "subtype" in kind else type_id(kind)
+def _item_type(kind: Type) -> str:
+    return _item_type(kind["subtype"]) if isinstance(kind, dict) and "subtype" in kind else type_id(kind)
 
 
 # -- the descriptor -------------------------------------------------------------------------------
 
 
-def _descriptor(names: Mapping[str, str], takes: list[ParameterSpec], gives: list[ParameterSpec]) -> bytes:
-    sections = {"inputs": _parameters(takes, "input"), "outputs": _parameters(gives, "output")}
-    return _filled("descriptor.yml", {**names, **sections})
-
-
-def _parameters(specs: list[ParameterSpec], what: str) -> str:
+def _parameters(specs: Specs, what: str) -> str:
     return "\n".join(
-        f"  {_word(spec.name)}:\n"
+        f"  {_yaml_key(spec.name)}:\n"
         f"    display_name: {json.dumps(spec.name.replace('_', ' ').strip().capitalize() or spec.name)}\n"
         f"    description: {json.dumps(f'Describe this {what} here.')}\n"
-        f"    type: {_flow(spec.type)}"
+        f"    type: {_flow_style(spec.type)}"
         for spec in specs
     )
 
 
-def _word(name: str) -> str:
+def _yaml_key(name: str) -> str:
     """Return a YAML key, in quotes if YAML would not read it as a string."""
-    return (
-        name
-        if re.fullmatch(r"[a-zA-Z_]\w{2,}|[a-xA-XzZ_]", name) and name.lower() not in _TAKEN
-        else json.dumps(name)
-    )
+    is_plain = re.fullmatch(r"[a-zA-Z_]\w{2,}|[a-xA-XzZ_]", name) and name.lower() not in _YAML_WORDS
+    return name if is_plain else json.dumps(name)
 
 
-_TAKEN = ("true", "false", "yes", "no", "on", "off", "null", "n", "y")
-
-
-def _flow(value: Any) -> str:
+def _flow_style(value: Any) -> str:
     """Return a type in YAML's flow style."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_inner(key, item)}" for key, item in value.items()) + "}"
@@ -155,17 +147,20 @@ def _flow(value: Any) -> str:
 
 
 def _inner(key: str, value: Any) -> str:
-    return json.dumps(value) if key == "values" else _flow(value)
+    return json.dumps(value) if key == "values" else _flow_style(value)
 
 
 # -- the program ----------------------------------------------------------------------------------
 
 
 def _program(
-    names: Mapping[str, str], takes: list[ParameterSpec], gives: list[ParameterSpec], code: Mapping[str, str]
+    names: Mapping[str, str],
+    inputs: Specs,
+    outputs: Specs,
+    code: Mapping[str, str],
 ) -> bytes:
-    readers = {spec.name: _function("read", spec.type) for spec in takes}
-    writers = {spec.name: _function("write", spec.type) for spec in gives}
+    readers = {spec.name: _function("read", spec.type) for spec in inputs}
+    writers = {spec.name: _function("write", spec.type) for spec in outputs}
     used = {word for text in (*readers.values(), *writers.values()) for word in re.findall(r"\w+", text)}
     filled = {
         "title": names["title"],
@@ -174,7 +169,7 @@ def _program(
         "writers": _entries(writers, 4),
         "results": _entries(code, 8),
     }
-    return _with_imports(_filled("main.py", filled).decode(), "\n".join(code.values())).encode()
+    return _with_imports(_fill_template("main.py", filled).decode(), "\n".join(code.values())).encode()
 
 
 def _function(verb: str, kind: Type) -> str:
@@ -213,9 +208,8 @@ def write(scaffold: Scaffold, folder: Path) -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
     except OSError as error:
-        raise UsageError(
-            f"cannot write to {folder}: {error.strerror}", remedy="choose another folder", path=str(folder)
-        ) from error
+        message = f"cannot write to {folder}: {error.strerror}"
+        raise UsageError(message, remedy="choose another folder", path=str(folder)) from error
 
 
 def _check_empty(folder: Path) -> None:
@@ -225,6 +219,5 @@ def _check_empty(folder: Path) -> None:
         what = "is not empty" if folder.is_dir() else "already exists and is not a folder"
         raise UsageError(f"{folder} {what}", remedy="choose another name, or remove it", path=str(folder))
     if not folder.parent.is_dir():
-        raise UsageError(
-            f"no such folder: {folder.parent}", remedy="create it first", path=str(folder.parent)
-        )
+        message = f"no such folder: {folder.parent}"
+        raise UsageError(message, remedy="create it first", path=str(folder.parent))

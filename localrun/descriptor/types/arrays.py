@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from localrun.descriptor.types.base import DataType, Notes, format_value, type_mismatch
 from localrun.descriptor.types.files import File, Image
 from localrun.descriptor.types.scalars import String
+from localrun.units import format_count
 
 _TEXT = String()
 
@@ -40,9 +41,9 @@ class Array(DataType, frozen=True):
     def check_size(self, size: int, notes: Notes) -> None:
         """Report too few or too many items."""
         if self.min_size is not None and size < self.min_size:
-            notes.error(f"{_count(size)}, expected at least {self.min_size}", "add items")
+            notes.error(f"has {format_count(size, 'item')}, expected at least {self.min_size}", "add items")
         if self.max_size is not None and size > self.max_size:
-            notes.error(f"{_count(size)}, expected at most {self.max_size}", "remove items")
+            notes.error(f"has {format_count(size, 'item')}, expected at most {self.max_size}", "remove items")
 
     def to_json(self, value: Any) -> Any:
         """Return the items as JSON values."""
@@ -60,10 +61,6 @@ def _by_index(value: Sequence[Any], notes: Notes) -> list[Any] | None:
         notes.error(f"invalid indexes {format_value(indexes)}", f"use each of 0 to {len(value) - 1} once")
         return None
     return [item["value"] for item in sorted(value, key=lambda item: item["index"])]
-
-
-def _count(size: int) -> str:
-    return "has 1 item" if size == 1 else f"has {size} items"
 
 
 def holds_files(kind: DataType) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from localrun.descriptor.types.base import Notes, format_value, type_mismatch
 from localrun.suggestions import did_you_mean
+from localrun.units import format_count
 
 # levels of lists around a position
 NESTING = {
@@ -33,11 +34,11 @@ Path = tuple[int, ...]
 def check(value: Any, notes: Notes) -> dict[str, Any] | None:
     """Check a GeoJSON value; return the bare geometry in it, or None if it is invalid."""
     before = len(notes.problems)
-    found = _feature(value, notes) if _type_of(value) == "Feature" else _geometry(value, notes)
+    found = _feature(value, notes) if _type_member(value) == "Feature" else _geometry(value, notes)
     return found if len(notes.problems) == before else None
 
 
-def _type_of(value: Any) -> Any:
+def _type_member(value: Any) -> Any:
     return value.get("type") if isinstance(value, dict) else None
 
 
@@ -62,9 +63,8 @@ def _properties(properties: dict[str, Any], geometry: dict[str, Any] | None, not
     subtype = properties["subType"]
     if subtype not in _SUBTYPES:
         guess = did_you_mean(subtype, _SUBTYPES) if isinstance(subtype, str) else ""
-        notes.child("subType").error(
-            f"unknown subtype {format_value(subtype)}", guess or "write Circle or Rectangle"
-        )
+        message = f"unknown subtype {format_value(subtype)}"
+        notes.child("subType").error(message, guess or "expected Circle or Rectangle")
         return
     if subtype == "Circle":
         _radius(properties, notes)
@@ -140,8 +140,9 @@ def _coordinates(name: str, value: Any) -> Found:
     level = NESTING[name]
     if value == [] and name.startswith("Multi"):
         return  # an empty multi-part geometry is allowed
-    if _is_off(value, level):
-        message = f"the coordinates of a {name} must start with {'[' * (level + 1)}, not with {_begin(value)}"
+    if _depth(value) not in (-1, level + 1):
+        expected, start = "[" * (level + 1), _start(value)
+        message = f"the coordinates of a {name} must start with {expected}, not with {start}"
         yield (), message, "correct the nesting"
         return
     bad = False
@@ -162,11 +163,7 @@ def _depth(value: Any) -> int:
     return depth if _is_number(value) else -1
 
 
-def _is_off(value: Any, level: int) -> bool:
-    return _depth(value) not in (-1, level + 1)
-
-
-def _begin(value: Any) -> str:
+def _start(value: Any) -> str:
     depth = _depth(value)
     return "[" * min(depth, 8) if depth else format_value(value)
 
@@ -191,7 +188,7 @@ def _position(value: Any, path: Path) -> Found:
     if type(value) is not list:
         yield path, type_mismatch(value, "a position"), "write [x, y]"
     elif len(value) < 2:
-        numbers = "1 number" if value else "0 numbers"
+        numbers = format_count(len(value), "number")
         yield path, f"a position has {numbers}, expected at least 2", "write [x, y]"
     else:
         for index, number in enumerate(value):
@@ -229,7 +226,7 @@ def _ring(ring: list[Any], path: Path) -> Found:
             f"append {format_value(ring[0])}",
         )
     elif len(ring) < 4:
-        yield path, f"a ring has {len(ring)} positions, expected at least 4", "add positions"
+        yield path, f"a ring has {format_count(len(ring), 'position')}, expected at least 4", "add positions"
 
 
 def has_extra_numbers(geometry: dict[str, Any]) -> bool:

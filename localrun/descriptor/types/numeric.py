@@ -98,9 +98,9 @@ class Number(_Ranged, frozen=True):
         if isinstance(value, bool) or not isinstance(value, Real):
             notes.error(type_mismatch(value, "a number"), "use a number")
             return None
-        return self._of(value, notes)
+        return self._checked_number(value, notes)
 
-    def _of(self, value: Real, notes: Notes) -> int | float | None:
+    def _checked_number(self, value: Real, notes: Notes) -> int | float | None:
         try:
             number = int(value) if isinstance(value, Integral) else float(value)
             float(number)
@@ -131,7 +131,7 @@ class Number(_Ranged, frozen=True):
 
     def to_text(self, value: Any) -> str:
         """Return the text that App Engine would write: `5`, `-5.5`, `1.0E10`, `nan`."""
-        return _java(value) if isinstance(value, float) else str(value)
+        return _format_java(value) if isinstance(value, float) else str(value)
 
     def to_json(self, value: Any) -> Any:
         """Return the number, or the strings `nan`, `inf` or `-inf`, which JSON numbers cannot express."""
@@ -164,7 +164,7 @@ def _from_hex(text: str) -> float:
         return -math.inf if text.startswith("-") else math.inf
 
 
-def _java(value: float) -> str:
+def _format_java(value: float) -> str:
     """Format a number like Java's `Double.toString`, but nan and infinity like App Engine's documentation."""
     text = repr(value)
     if not math.isfinite(value) or value == 0 or 1e-3 <= abs(value) < 1e7:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from localrun.descriptor.types.base import DataType, Notes, check_encodable, format_value, type_mismatch
 from localrun.suggestions import did_you_mean
+from localrun.units import format_count
 
 
 class Boolean(DataType, frozen=True):
@@ -57,7 +58,7 @@ class String(DataType, frozen=True):
         if not check_encodable(text, notes):
             return None
         length = len(text.encode("utf-16-le")) // 2
-        shown = f"{format_value(text)} has {length} character{'' if length == 1 else 's'}"
+        shown = f"{format_value(text)} has {format_count(length, 'character')}"
         if length < self.min_length:
             notes.error(f"{shown}, expected at least {self.min_length}", "use a longer string")
         if self.max_length is not None and length > self.max_length:
