@@ -36,6 +36,7 @@ LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 # third-party package -> the folders and modules that may import it
 ALLOWED_IMPORTS: dict[str, set[str]] = {
+    "Crypto": {"platforms"},
     "PIL": {"values", "report", "server"},
     "anyio": {"server"},
     "click": {"cli"},

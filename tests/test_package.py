@@ -214,7 +214,7 @@ def test_every_package_that_is_imported_is_declared() -> None:
         for path in (ROOT / "localrun").rglob("*.py")
         for name in imported_names(ast.parse(path.read_text()))
     }
-    packages = {"PIL": "pillow", "yaml": "pyyaml", "_pytest": "pytest"}
+    packages = {"Crypto": "pycryptodome", "PIL": "pillow", "yaml": "pyyaml", "_pytest": "pytest"}
     outside = imported - set(sys.stdlib_module_names) - {"localrun"}
     assert {packages.get(name, name) for name in outside} - declared == set()
 

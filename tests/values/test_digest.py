@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from localrun.errors import OutputsError
-from localrun.platforms.iexec.digest import callback_digest, result_digest
-from localrun.platforms.iexec.keccak import keccak_256
+from localrun.platforms.iexec.digest import callback_digest, keccak_256, result_digest
 from localrun.values import digest
 from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 

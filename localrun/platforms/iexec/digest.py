@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from localrun.platforms.iexec.keccak import keccak_256
 from localrun.values.digest import MAX_ENTRIES, digest_entry, sha256, to_hex
 from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
@@ -31,6 +30,13 @@ def callback_digest(data: str) -> str:
     if not digits or digits.strip("0123456789abcdefABCDEF"):
         raise ValueError("is not a hexadecimal number such as 0x2a")
     return to_hex(keccak_256(bytes.fromhex(digits if len(digits) % 2 == 0 else f"0{digits}")))
+
+
+def keccak_256(data: bytes) -> bytes:
+    """Return the Keccak-256 of `data`, which pads differently from SHA3-256."""
+    from Crypto.Hash import keccak
+
+    return keccak.new(data=data, digest_bits=256).digest()
 
 
 def _child(tree: UntrustedDir, parts: tuple[str, ...]) -> bytes:

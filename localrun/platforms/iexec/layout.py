@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from localrun.descriptor import synthetic
 from localrun.descriptor.synthetic import parameter
-from localrun.platforms.iexec.keccak import keccak_256
+from localrun.platforms.iexec.digest import keccak_256
 
 IN, OUT = "/iexec_in", "/iexec_out"
 NO_ADDRESS = f"0x{'0' * 40}"

@@ -11,8 +11,8 @@ import pytest
 from localrun import descriptor
 from localrun.errors import Cause, InputsError, LocalrunError, UsageError
 from localrun.platforms.iexec import IexecInputs, parse_inputs, prepare
+from localrun.platforms.iexec.digest import keccak_256
 from localrun.platforms.iexec.download import fetch
-from localrun.platforms.iexec.keccak import keccak_256
 from localrun.platforms.iexec.layout import NO_ADDRESS, split_args
 from tests.support.web_server import website
 

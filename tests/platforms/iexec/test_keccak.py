@@ -1,15 +1,8 @@
 from __future__ import annotations
 
-import hashlib
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from localrun.platforms.iexec import keccak
-from localrun.platforms.iexec.keccak import keccak_256
-
-SHA3_PADDING = 0x06
+from localrun.platforms.iexec.digest import keccak_256
 
 
 @pytest.mark.parametrize(
@@ -28,14 +21,3 @@ def test_an_address_and_a_hash_have_the_digest_that_iexec_gives_them() -> None:
     number = "d94b63fc2d3ec4b96daf84b403bbafdc8c8517e8e2addd51fec0fa4e67801be8"
     want = "9ca8cbf81a285c62778678c874dae13fdc6857566b67a9a825434dd557e18a8d"
     assert keccak_256(bytes.fromhex(address + number)).hex() == want
-
-
-@given(st.binary(max_size=500))
-def test_with_the_padding_of_sha3_it_is_the_sha3_of_the_library(data: bytes) -> None:
-    assert keccak._sponge(data, SHA3_PADDING) == hashlib.sha3_256(data).digest()
-
-
-@pytest.mark.parametrize("size", [134, 135, 136, 137, 271, 272, 273])
-def test_the_edges_of_a_block_are_padded_as_in_sha3(size: int) -> None:
-    data = bytes(range(256)) * 2
-    assert keccak._sponge(data[:size], SHA3_PADDING) == hashlib.sha3_256(data[:size]).digest()

@@ -12,7 +12,7 @@ import pytest
 
 from localrun.errors import Cause, LocalrunError, TaskKilled
 from localrun.platforms.iexec import collect
-from localrun.platforms.iexec.keccak import keccak_256
+from localrun.platforms.iexec.digest import keccak_256
 from localrun.platforms.iexec.zip import ZIP_LIMIT
 from localrun.values import CollectedOutputs
 
