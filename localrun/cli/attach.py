@@ -1,4 +1,4 @@
-"""The end of a task that a command looks at; who follows a task that nobody carries carries it on."""
+"""Wait for a task from a command, resuming it if its process has died."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ TaskFuture = futures.Future["TaskRecord"]
 
 
 def attach(app: App, record: TaskRecord) -> TaskFuture | None:
-    """The end of a task, done also when nobody can carry it on; None when it has ended.
+    """Return a future for the final record of a task, or None if the task has ended.
 
-    `app` is to be left with `on_exit="leave"`: what is carried on here goes on without us.
+    It is also done when no process can resume the task. Close `app` with `on_exit="leave"`, so that a task
+    that was resumed here continues after the command.
     """
     if record.state.is_final:
         return None
@@ -30,7 +31,7 @@ def attach(app: App, record: TaskRecord) -> TaskFuture | None:
 
 
 def done_event(end: TaskFuture | None) -> threading.Event:
-    """The same as an event; set when there is none to wait for."""
+    """Return an event that is set when the future is done, or at once without a future."""
     ended = threading.Event()
     if end is None:
         ended.set()
@@ -40,7 +41,7 @@ def done_event(end: TaskFuture | None) -> threading.Event:
 
 
 def wait_for_end(end: TaskFuture | None) -> None:
-    """Block until then; Ctrl+C is heard."""
+    """Block until the future is done; Ctrl+C interrupts."""
     from localrun.api.task import MAX_SLEEP
 
     while end is not None and not end.done():
@@ -48,15 +49,15 @@ def wait_for_end(end: TaskFuture | None) -> None:
 
 
 def warn_if_unfinished(end: TaskFuture | None) -> None:
-    """Say when the following is over and the task is not. Raises what kept it from being carried on."""
+    """Warn if the task has not ended. Raises the error that prevented resuming it."""
     record = None if end is None else end.result()
     if record is not None and not record.state.is_final:
         name = record.short_id
-        print_err(f"no process carries the task {name} ({record.state}); `localrun kill {name}` ends it")
+        print_err(f"no process owns task {name} ({record.state}); `localrun kill {name}` ends it")
 
 
 def warn_if_orphaned(workspace: Workspace) -> None:
-    """Say when nobody writes down what a task writes just now."""
+    """Warn if no process is recording the output of a task."""
     record = workspace.load()
     if record.state.is_final:
         return

@@ -1,4 +1,4 @@
-"""`localrun build`: write the zip of a bundle, as App Engine accepts it."""
+"""`localrun build`: build a bundle into a zip that App Engine accepts."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE.zip",
-    help="The file to write; default: NAMESPACE-VERSION.zip here.",
+    help="File to write.  [default: NAMESPACE-VERSION.zip]",
 )
 @options.image
 @options.build_args
-@click.option("--force", is_flag=True, help="Write it also when App Engine would refuse it.")
+@click.option("--force", is_flag=True, help="Write the zip even if App Engine would refuse it.")
 @options.as_json
 @options.quiet
 @pass_context
@@ -49,20 +49,20 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Build the image of DIR, and pack it with the descriptor into a zip that App Engine accepts.
+    """Build the image of DIR and pack it with the descriptor into a zip for App Engine.
 
-    DIR may be any bundle: a folder with a Dockerfile or an image archive, a zip, or a descriptor together
-    with --image. What is written is checked as `localrun validate` does, and not left behind when App Engine
-    would refuse it. The same descriptor and image give the same bytes.
+    DIR is any bundle: a folder with a Dockerfile or an image archive, a zip, or a descriptor with --image.
+    The zip is checked like `localrun validate` does, and deleted if App Engine would refuse it. The same
+    descriptor and image give the same bytes.
     """
     from localrun.bundle.builder.builder import BuildOptions, build
 
     order = BuildOptions(folder, output, image, dict(build_args), force)
-    teller = _Teller(shown=not (quiet or as_json))
+    progress = _Progress(enabled=not (quiet or as_json))
     with SignalHandler() as signals, context.app() as app:
         try:
             with signals.interruptible():
-                package = build(order, lambda: app.engine, cache=app.settings.cache, progress=teller.take)
+                package = build(order, lambda: app.engine, cache=app.settings.cache, progress=progress.update)
         except Interrupted:
             return ExitCode.INTERRUPTED
     _show(package, context, as_json, quiet)
@@ -70,16 +70,16 @@ def command(
 
 
 @dataclass
-class _Teller:
-    """Says each long operation once, when it begins."""
+class _Progress:
+    """Prints each long operation once, when it starts."""
 
-    shown: bool
+    enabled: bool
     last: str = ""
 
-    def take(self, what: str, _done: int, _total: int | None) -> None:
-        if self.shown and what != self.last:
-            self.last = what
-            print_err(escape_control_chars(what))
+    def update(self, operation: str, _done: int, _total: int | None) -> None:
+        if self.enabled and operation != self.last:
+            self.last = operation
+            print_err(escape_control_chars(operation))
 
 
 def _show(package: BuiltBundle, context: CliContext, as_json: bool, quiet: bool) -> None:
@@ -96,20 +96,20 @@ def _show(package: BuiltBundle, context: CliContext, as_json: bool, quiet: bool)
     if not quiet or package.report.findings:
         print_report(package.report, context.environ)
     if package.written:
-        print_out(f"wrote {_shorter(package.path)}")
+        print_out(f"wrote {_relative(package.path)}")
     else:
-        print_out("nothing was written; --force writes it nevertheless")
+        print_out("no file was written; pass --force to write it anyway")
 
 
-def _shorter(path: Path) -> str:
+def _relative(path: Path) -> str:
     return escape_control_chars(
         str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
     )
 
 
 def _lines(package: BuiltBundle) -> Iterator[str]:
-    """Every part with its size."""
-    yield f"{format_bytes(package.size):>10}  {_shorter(package.path)}"
+    """Yield every part with its size."""
+    yield f"{format_bytes(package.size):>10}  {_relative(package.path)}"
     for part in package.members:
         yield f"{format_bytes(part.size):>10}    {escape_control_chars(part.name)}"
         for number, layer in enumerate(part.layers, 1):
@@ -118,10 +118,10 @@ def _lines(package: BuiltBundle) -> Iterator[str]:
 
 
 def _brief(layer: ArchiveMember) -> str:
-    """What made a layer, in what room there is."""
-    said = escape_control_chars(" ".join(layer.name.removeprefix("/bin/sh -c #(nop)").split()))
-    room = 80 if is_terminal(sys.stdout, {"TERM": "any"}) else 200
-    return said if len(said) <= room else said[: room - 3] + "..."
+    """Return the command that made a layer, cut to the width of the output."""
+    text = escape_control_chars(" ".join(layer.name.removeprefix("/bin/sh -c #(nop)").split()))
+    width = 80 if is_terminal(sys.stdout, {"TERM": "any"}) else 200
+    return text if len(text) <= width else text[: width - 3] + "..."
 
 
 def _fields(package: BuiltBundle) -> dict[str, Any]:

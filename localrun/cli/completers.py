@@ -1,6 +1,6 @@
-"""What may stand for an id, an input or a word while it is being typed: for completion in a shell.
+"""Shell completion of task IDs, files, inputs and terms.
 
-Whatever goes wrong here is not told: somebody is in the middle of a line. There is nothing to offer, then.
+Errors are not shown, because they would appear in the line that is being typed: nothing is offered instead.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from localrun.descriptor import Parameter
     from localrun.task.record import TaskRecord
 
-_MOST = 50  # tasks that are offered, the newest
-_MOST_FILES = 500  # that are looked at
-_FILES = ("file", "image", "geometry", "array")
+_MAX_TASKS = 50  # newest tasks to offer
+_MAX_FILES = 500  # files to read
+_FILE_TYPES = ("file", "image", "geometry", "array")
 
 Items = list[CompletionItem]
 
 
 def tasks(ctx: click.Context, incomplete: str) -> Items:
-    """The newest tasks by the beginning of their ids, and `last`."""
+    """Complete the ID of one of the newest tasks, or `last`."""
     found = filter(None, (workspace.load_or_none() for workspace in _home(ctx).newest_first()))
-    newest = list(islice((record for record in found if record.replica is None), _MOST))
+    newest = list(islice((record for record in found if record.replica is None), _MAX_TASKS))
     if not newest:
         return []
     last = CompletionItem(LAST, help=_about(newest[0]))
@@ -43,7 +43,7 @@ def tasks(ctx: click.Context, incomplete: str) -> Items:
 
 
 def _short(task_id: str, incomplete: str) -> str:
-    """Eight letters, or all where more have been typed."""
+    """Return eight characters, or all if more have been typed."""
     return task_id[:8] if len(incomplete) <= 8 else task_id
 
 
@@ -53,12 +53,12 @@ def _about(record: TaskRecord) -> str:
 
 
 def files(ctx: click.Context, incomplete: str) -> Items:
-    """The files that the task which stands in the line has written, but for those that stand there too."""
+    """Complete an output file of the task in the line, except the files that the line already has."""
     from localrun.task.lookup import find
     from localrun.values.listing import list_folder
 
     try:
-        found = list_folder(find(_home(ctx), ctx.params.get("task_id") or "").outputs, _MOST_FILES).entries
+        found = list_folder(find(_home(ctx), ctx.params.get("task_id") or "").outputs, _MAX_FILES).entries
     except (LocalrunError, OSError):
         return []
     given = ctx.params.get("files") or ()
@@ -67,31 +67,31 @@ def files(ctx: click.Context, incomplete: str) -> Items:
 
 
 def inputs(ctx: click.Context, incomplete: str) -> Items:
-    """The inputs of the bundle that stands in the line: first their names, then what they may be."""
+    """Complete the name, then the value, of an input of the bundle in the line."""
     try:
         parameters = _parameters(ctx)
     except (LocalrunError, OSError, ValueError):
         return []
-    name, equals, begun = incomplete.partition("=")
+    name, equals, typed = incomplete.partition("=")
     if not equals:
         given = {pair.partition("=")[0] for pair in ctx.params.get("assignments") or ()}
         return [
-            CompletionItem(f"{one.name}=", help=_said(one))
+            CompletionItem(f"{one.name}=", help=_describe_input(one))
             for one in parameters.values()
             if one.name.startswith(name) and (one.name not in given or one.type.id == "array")
         ]
-    return [CompletionItem(f"{name}={value}") for value in _values(parameters.get(name), begun)]
+    return [CompletionItem(f"{name}={value}") for value in _values(parameters.get(name), typed)]
 
 
-def _said(parameter: Parameter) -> str:
+def _describe_input(parameter: Parameter) -> str:
     need = "optional" if parameter.optional or parameter.has_default else "required"
     return f"{parameter.type.id}, {need}: {' '.join(parameter.description.split())}"
 
 
 def _parameters(ctx: click.Context) -> dict[str, Parameter]:
-    """Those of the bundle, or of the task that is to run again. Raises `LocalrunError`, `OSError`."""
+    """Return the inputs of the bundle or task in the line. Raises `LocalrunError` or `OSError`."""
     argument = next(param.name for param in ctx.command.params if param.param_type_name == "argument")
-    # a line that ends with `-i` is not parsed to its end: then the argument is still among the rest
+    # click stops parsing at a trailing `-i`: the argument may still be among the rest
     found = ctx.params.get(argument or "") or next(iter(ctx.args), None)
     if not found:
         return {}
@@ -103,34 +103,34 @@ def _parameters(ctx: click.Context) -> dict[str, Parameter]:
     from localrun import settings
     from localrun.bundle.reader import read_bundle
 
-    # the image is not looked at, and none is needed to know what the descriptor says
+    # only the descriptor is needed, any image will do
     cache = settings.load(ctx.obj.environ).cache
     return read_bundle(Path(found), image="-", cache=cache).descriptor.inputs
 
 
-def _values(parameter: Parameter | None, begun: str) -> Iterator[str]:
+def _values(parameter: Parameter | None, typed: str) -> Iterator[str]:
     if parameter is None:
         return
     kind = parameter.type
     if kind.id == "boolean":
-        yield from _starting(begun, ("true", "false"))
+        yield from _starting_with(typed, ("true", "false"))
     elif kind.id == "enumeration":
-        yield from _starting(begun, kind.values)  # type: ignore[attr-defined]  # the type of that id has them
-    elif begun.startswith("@"):
-        yield from (f"@{path}" for path in _paths(begun[1:]))
-    elif kind.id in _FILES and not begun:
+        yield from _starting_with(typed, kind.values)  # type: ignore[attr-defined]
+    elif typed.startswith("@"):
+        yield from (f"@{path}" for path in _paths(typed[1:]))
+    elif kind.id in _FILE_TYPES and not typed:
         yield "@"
 
 
-def _starting(begun: str, words: Iterable[str]) -> Iterator[str]:
-    return (word for word in words if word.startswith(begun))
+def _starting_with(typed: str, words: Iterable[str]) -> Iterator[str]:
+    return (word for word in words if word.startswith(typed))
 
 
-def _paths(begun: str) -> Iterator[str]:
-    """Files and folders below the folder that was typed, as they are typed; folders end with `/`."""
-    folder, slash, part = begun.rpartition("/")
+def _paths(typed: str) -> Iterator[str]:
+    """Yield the files and folders that the typed path may become; folders end with `/`."""
+    folder, slash, part = typed.rpartition("/")
     try:
-        # Path's own expansion raises for a user that there is not
+        # Path.expanduser raises for unknown users
         entries = sorted(Path(os.path.expanduser(folder or slash or ".")).iterdir())  # noqa: PTH111
     except OSError:
         return
@@ -140,15 +140,15 @@ def _paths(begun: str) -> Iterator[str]:
 
 
 def terms(_: click.Context, incomplete: str) -> Items:
-    """What `localrun explain` knows, whatever its letter case."""
+    """Complete a term of `localrun explain`, ignoring letter case."""
     from localrun.platforms.vocabulary import glossary
 
     names = {word.name: word for word in reversed(glossary.terms())}
-    wanted = incomplete.lower()
+    prefix = incomplete.lower()
     return [
         CompletionItem(name, help=word.meaning)
         for name, word in sorted(names.items())
-        if name.lower().startswith(wanted)
+        if name.lower().startswith(prefix)
     ]
 
 

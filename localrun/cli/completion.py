@@ -1,4 +1,4 @@
-"""`localrun completion`: what a shell needs to complete commands, options, tasks and inputs."""
+"""`localrun completion`: scripts that complete commands, options, tasks and inputs in a shell."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from localrun.errors import LocalrunError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-# Each asks `localrun completion SHELL --line LINE` for lines of kind, value and help, parted by tabs. What
-# ends with `=`, `@` or `/` is not complete yet: no blank follows it.
+# Each script calls `localrun completion SHELL --line LINE`, which prints lines of kind, value and help with
+# tabs between them. A value that ends with `=`, `@` or `/` is incomplete: no space follows it.
 _BASH = r"""
 _localrun() {
     local line="${COMP_LINE:0:COMP_POINT}" kind value help breaks="" cut="" word
@@ -24,7 +24,7 @@ _localrun() {
         [[ $COMP_WORDBREAKS != *"$word"* ]] || breaks+=$word
     done
     word=${line##*[[:space:]]}
-    # readline puts in what stands after the last of these, or from an @ on: what is before has to go
+    # readline only replaces the part after the last of these, or from an @ on: remove the part before it
     [[ -z $breaks ]] || cut=${word%"${word##*["$breaks"]}"}
     cut=${cut%@}
     COMPREPLY=()
@@ -46,22 +46,22 @@ _ZSH = r"""
 #compdef localrun
 _localrun() {
     local kind value help
-    local -a begun whole
+    local -a partial complete
     while IFS=$'\t' read -r kind value help; do
         case $kind in
             file) _files ;;
             dir) _files -/ ;;
             plain)
                 if [[ $value == *[=@/] ]]; then
-                    begun+=("${value//:/\\:}:$help")
+                    partial+=("${value//:/\\:}:$help")
                 else
-                    whole+=("${value//:/\\:}:$help")
+                    complete+=("${value//:/\\:}:$help")
                 fi
                 ;;
         esac
     done < <("${words[1]}" completion zsh --line "${(j: :)words[1,CURRENT]}" 2>/dev/null)
-    (( ! ${#begun} )) || _describe -V begun begun -S ''
-    (( ! ${#whole} )) || _describe -V whole whole
+    (( ! ${#partial} )) || _describe -V partial partial -S ''
+    (( ! ${#complete} )) || _describe -V complete complete
 }
 if [[ ${zsh_eval_context[-1]} == loadautofunc ]]; then
     _localrun "$@"
@@ -91,10 +91,10 @@ _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 @click.command()
 @click.argument("shell", type=click.Choice(sorted(_SCRIPTS)), metavar="SHELL")
-@click.option("--line", hidden=True, help="Show what may follow this line.")
+@click.option("--line", hidden=True, help="Print the completions of this line.")
 @pass_context
 def command(context: CliContext, shell: str, line: str | None) -> None:
-    """Print what SHELL (bash, zsh, fish) needs to complete commands, options, tasks, and inputs of a bundle.
+    """Generate a script that completes commands, options, tasks and inputs in SHELL (bash, zsh or fish).
 
     \b
     bash, in ~/.bashrc:                   eval "$(localrun completion bash)"
@@ -111,7 +111,7 @@ def command(context: CliContext, shell: str, line: str | None) -> None:
 
 
 def _following(context: CliContext, line: str) -> Iterator[CompletionItem]:
-    """What may stand where the line ends; nothing when the line makes no sense so far."""
+    """Yield the completions at the end of the line; none for an invalid line."""
     from click.shell_completion import ShellComplete, split_arg_string
 
     from localrun.cli.entry import commands

@@ -1,4 +1,4 @@
-"""What every command needs: the environment, the options of all commands, and the app."""
+"""The click context object: the environment, the global options and the app."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def _app(settings: Settings) -> App:
 
 @dataclass
 class CliContext:
-    """The only place of the command that reads the environment.
+    """The context of a command, and the only place in `cli` that reads the environment.
 
-    `make_app` may be replaced in tests; `imported` is called once all that a command needs is imported.
+    Tests replace `make_app`. Commands call `on_imported` when all their imports are done.
     """
 
     home: str | None = None
@@ -38,9 +38,9 @@ class CliContext:
 
     @contextmanager
     def app(self, *, on_exit: OnExit = "kill") -> Iterator[App]:
-        """The app, closed at the end; `on_exit` says what becomes of tasks that it carries then.
+        """Open the app and close it at the end; `on_exit` decides about tasks that still run in it.
 
-        Raises `UsageError` for settings that do not fit.
+        Raises `UsageError` if a setting is invalid.
         """
         from localrun import settings
 

@@ -1,4 +1,4 @@
-"""`localrun debug`: a task as `iexec task debug` shows it."""
+"""`localrun debug`: show a task like `iexec task debug`."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _WIDTH = 18
 
 @click.command()
 @options.task_id
+@click.option("--logs", is_flag=True, help="Add the last 100,000 characters of each worker's log.")
 @click.option(
-    "--logs", is_flag=True, help="Add what each worker's program wrote: the last 100000 characters."
+    "--raw", is_flag=True, help="Print one JSON line like iExec, also for errors (on standard error)."
 )
-@click.option("--raw", is_flag=True, help="As iExec: one JSON line; a refusal is one on standard error.")
 @options.as_json
 @pass_context
 def command(context: CliContext, task_id: str, *, logs: bool, raw: bool, as_json: bool) -> int:
-    """Show the task ID and its replicas as iExec does: every status with its time, causes, exit codes.
+    """Show the task ID and its replicas like `iexec task debug`: statuses, times, causes and exit codes.
 
-    The keys are those of `iexec task debug`; `local` stands in place of `onchainData`. Workers are called
-    local-1, local-2 and so on. `localrun explain WORD` says what a status or cause means.
+    The keys are those of iExec, with `local` in place of `onchainData`. Workers are named local-1, local-2
+    and so on. `localrun explain WORD` explains a status or cause.
     """
     try:
         with context.app() as app:
@@ -41,8 +41,8 @@ def command(context: CliContext, task_id: str, *, logs: bool, raw: bool, as_json
     except LocalrunError as error:
         if not raw:
             raise
-        told = {"name": type(error).__name__, "message": error.message}
-        print_err(json.dumps({"ok": False, "command": "debug", "error": told}))
+        fields = {"name": type(error).__name__, "message": error.message}
+        print_err(json.dumps({"ok": False, "command": "debug", "error": fields}))
         return code_for_error(error)
     if raw or as_json:
         from localrun.console.results import print_json

@@ -1,4 +1,4 @@
-"""`localrun diff`: in what two tasks differ."""
+"""`localrun diff`: compare two tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
     from localrun.values.compare import Change, ComparedTask
 
-_WIDTH = 60  # characters shown of a value
+_MAX_LENGTH = 60  # characters of a value
 
 
 @click.command()
@@ -27,10 +27,9 @@ _WIDTH = 60  # characters shown of a value
 @options.as_json
 @pass_context
 def command(context: CliContext, first: str, second: str, as_json: bool) -> int:
-    """Show in what two tasks differ: what they were given, how they ended, and what they gave.
+    """Compare two tasks: bundle, inputs, options, result and outputs.
 
-    Files are compared by their content. The exit code is 0 when nothing differs but ids, times and places,
-    else 1.
+    Files are compared by content. The exit code is 1 if the tasks differ in more than IDs, times and paths.
     """
     from localrun.values.compare import ComparedTask, diff_tasks
 
@@ -67,7 +66,7 @@ def _print(sides: Sequence[ComparedTask], found: Sequence[Change]) -> None:
     first, second = (side.record for side in sides)
     for record in (first, second):
         if not record.state.is_final:
-            print_err(f"the task {record.short_id} has not ended ({record.state}): compared as it is now")
+            print_err(f"task {record.short_id} has not ended ({record.state}); comparing its current state")
     for mark, record in (("-", first), ("+", second)):
         print_out(f"{mark} {record.short_id}  {record.state}  {escape_control_chars(record.name) or '-'}")
     for section in SECTIONS:
@@ -78,7 +77,7 @@ def _print(sides: Sequence[ComparedTask], found: Sequence[Change]) -> None:
                 _print_change(change)
     same = [section for section in SECTIONS if section not in {change.section for change in found}]
     if same:
-        print_out(f"the same: {', '.join(same)}")
+        print_out(f"unchanged: {', '.join(same)}")
     _print_times(first, second)
 
 
@@ -92,16 +91,16 @@ def _print_change(change: Change) -> None:
 
 
 def _values(change: Change) -> str:
-    return f"{_shown(change.first)} -> {_shown(change.second)}"
+    return f"{_format(change.first)} -> {_format(change.second)}"
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     from localrun.console.results import value_text
 
     if value is None or value == "":
         return "nothing"
     text = value_text(value.partition("\n")[0] if isinstance(value, str) else value)
-    return text if len(text) <= _WIDTH else text[:_WIDTH] + "..."
+    return text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH] + "..."
 
 
 def _print_times(first: TaskRecord, second: TaskRecord) -> None:

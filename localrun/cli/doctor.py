@@ -1,4 +1,4 @@
-"""`localrun doctor`: would tasks run here, and if not, what to do."""
+"""`localrun doctor`: check that this machine can run tasks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from localrun.settings import Settings
 
 _COLOURS = {"ok": "32", "warn": "33", "fail": "31"}
-_ALSO = frozenset({"LOCALRUN_TOKEN"})  # of the server, and no setting
+_ALSO = frozenset({"LOCALRUN_TOKEN"})  # read by the server, not a setting
 
 Found = tuple[str, "Check"]
 
@@ -31,12 +31,12 @@ Found = tuple[str, "Check"]
 @options.as_json
 @pass_context
 def command(context: CliContext, as_json: bool) -> int:
-    """Look whether tasks would run here: engine, limits, memory, disks, folders, and what was left behind.
+    """Check that this machine can run tasks: settings, engine, limits, memory, disks, folders and leftovers.
 
-    Each is ok, warn or fail, with what to do. Nothing is changed. The exit code is 0 when nothing failed,
-    else 8.
+    Each check is ok, warn or fail, with a hint. Nothing is changed. The exit code is 8 if a check failed,
+    else 0.
     """
-    found = list(_looked(context))
+    found = list(_checks(context))
     failed = [check for _, check in found if check.status == "fail"]
     if as_json:
         from localrun.console.results import print_json
@@ -52,7 +52,7 @@ def command(context: CliContext, as_json: bool) -> int:
     return ExitCode.UNHEALTHY if failed else ExitCode.FINISHED
 
 
-def _looked(context: CliContext) -> Iterator[Found]:
+def _checks(context: CliContext) -> Iterator[Found]:
     from localrun.maintenance.doctor import check_all
 
     settings, checks = _settings(context)
@@ -65,7 +65,7 @@ def _looked(context: CliContext) -> Iterator[Found]:
 
 
 def _settings(context: CliContext) -> tuple[Settings, list[Check]]:
-    """The settings, without the variables that do not fit; and what is to be said of them."""
+    """Return the settings without invalid variables, and the checks of the variables."""
     from localrun import settings
     from localrun.maintenance.doctor import fail, ok
     from localrun.masking.redaction import Redactor
@@ -81,8 +81,8 @@ def _settings(context: CliContext) -> tuple[Settings, list[Check]]:
     checks += _unknown(context.environ)
     hide = Redactor().redact_text
     known = {name: hide(value) for name, value in environ.items() if name in _names()}
-    said = ", ".join(f"{name}={value}" for name, value in known.items()) or "all as they come"
-    return made, checks or [ok("settings", said, **known)]
+    values_text = ", ".join(f"{name}={value}" for name, value in known.items()) or "all defaults"
+    return made, checks or [ok("settings", values_text, **known)]
 
 
 def _unknown(environ: Mapping[str, str]) -> Iterator[Check]:
@@ -91,7 +91,7 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[Check]:
     for name in environ:
         if name.startswith("LOCALRUN_") and name not in _names() | _ALSO:
             guess = did_you_mean(name, sorted(_names()))
-            yield warn(name, "is no setting: it has no effect", guess or f"unset {name}")
+            yield warn(name, "unknown setting (ignored)", guess or f"unset {name}")
 
 
 def _names() -> set[str]:

@@ -1,4 +1,4 @@
-"""The command line: `localrun`."""
+"""The `localrun` command: its options, its entry point and its errors."""
 
 from __future__ import annotations
 
@@ -26,12 +26,10 @@ __all__ = ["main"]
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="localrun", message="%(prog)s %(version)s")
-@click.option(
-    "--home", metavar="DIR", help="Where the tasks are kept; default: LOCALRUN_HOME, or .localrun here."
-)
+@click.option("--home", metavar="DIR", help="Folder of the tasks.  [default: .localrun; env: LOCALRUN_HOME]")
 @click.pass_context
 def commands(ctx: click.Context, home: str | None) -> int:
-    """Run containerised tasks on this machine, as the platform would run them."""
+    """Run containerised tasks on this machine like the platform does."""
     ctx.obj.home = home
     if ctx.invoked_subcommand is None:
         streams.print_out(ctx.get_help())
@@ -40,7 +38,7 @@ def commands(ctx: click.Context, home: str | None) -> int:
 
 
 def main(arguments: Sequence[str] | None = None, make_app: MakeApp | None = None) -> int:
-    """Run the command; its exit code. Nothing is raised: whatever goes wrong is told to the user."""
+    """Run the command and return its exit code. Errors are printed, never raised."""
     streams.prepare()
     if arguments is None:
         return _program(sys.argv[1:])
@@ -49,9 +47,9 @@ def main(arguments: Sequence[str] | None = None, make_app: MakeApp | None = None
 
 
 def _program(given: list[str]) -> int:
-    """As a process of its own: what is imported stays to the end, so it is not searched for garbage.
+    """Run the command as this process, without garbage collection of the imported modules.
 
-    That is a tenth of the time of a small task: while modules are imported, and once more at the exit.
+    They live until the exit anyway. Collecting them takes a tenth of the time of a small task.
     """
     gc.disable()
     try:
@@ -80,21 +78,21 @@ def _checked(given: list[str], context: CliContext) -> int:
 
 
 def _call(given: list[str], context: CliContext) -> int:
-    """The command's own code; the errors of click as ours."""
+    """Run the command and return its exit code. Raises `UsageError` for errors of click."""
     try:
         return commands.main(given, prog_name="localrun", obj=context, standalone_mode=False) or 0
-    except click.exceptions.Abort as error:  # click's word for Ctrl+C
+    except click.exceptions.Abort as error:  # click's name for Ctrl+C
         raise KeyboardInterrupt from error
     except click.UsageError as error:
         raise _usage_error(error) from error
 
 
 def _of_system(error: OSError) -> LocalrunError:
-    """What the operating system refused, and nobody nearer to it has put into words."""
+    """Return an error for an `OSError` that no other code has handled."""
     place = f"{error.filename}: " if error.filename else ""
     return LocalrunError(
         f"{place}{error.strerror or error}",
-        remedy="check the path, its permissions, and the room on its disk",
+        remedy="check the path, its permissions and the free disk space",
     )
 
 

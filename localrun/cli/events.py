@@ -1,4 +1,4 @@
-"""`localrun events`: the journal, also what was rotated away."""
+"""`localrun events`: show the server's journal, including rotated files."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ _SHOWN = ("task_id", "assigned_by", "status", "error", "explanation", "reason", 
 
 
 @click.command()
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl+C.")
+@click.option("-f", "--follow", is_flag=True, help="Show new events until Ctrl+C.")
 @click.option(
     "--task",
     "task_id",
     metavar="ID",
     shell_complete=options.complete_task,
-    help="Only of this task; the start of its id will do.",
+    help="Show only events of this task (ID or prefix).",
 )
-@click.option("--type", "event_type", metavar="TYPE", help="Only of this type, such as task_error.")
-@click.option("--logs", metavar="DIR", help="Where the journal is.  [default: logs]")
+@click.option("--type", "event_type", metavar="TYPE", help="Show only events of this type, e.g. task_error.")
+@click.option("--logs", metavar="DIR", help="Folder of the journal.  [default: logs]")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as one JSON object.")
 @pass_context
-def command(context: CliContext, /, logs: str | None, as_json: bool, **wanted: Any) -> None:
-    """Show what happened, the oldest first: the journal that `localrun serve` writes.
+def command(context: CliContext, /, logs: str | None, as_json: bool, **given: Any) -> None:
+    """Show the events in the journal of `localrun serve`, oldest first.
 
-    Heartbeats, which come again and again, are shown with --type heartbeat.
+    Heartbeats are only shown with --type heartbeat.
     """
     from localrun import settings
 
     folder = settings.load(context.environ, home=context.home, logs=logs).logs
     if not folder.is_dir():
-        print_err(f"there is no journal in {folder}: `localrun serve` writes one")
+        print_err(f"no journal in {folder}; `localrun serve` writes one")
         return
-    for line in _lines(folder, **wanted):
+    for line in _lines(folder, **given):
         if not _print(line, as_json=as_json):
             return
 
@@ -58,7 +58,7 @@ def _lines(folder: Path, *, follow: bool, task_id: str | None, event_type: str |
 
 
 def _print(line: Line, *, as_json: bool) -> bool:
-    """Whether anybody still reads."""
+    """Return whether standard output is still open."""
     import json
     import sys
 

@@ -1,4 +1,4 @@
-"""The exit codes of the command, in one table."""
+"""The exit codes of the command and the causes they stand for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from localrun.errors import Cause, LocalrunError, UsageError
 
 
 class ExitCode(IntEnum):
-    """What the shell is told."""
+    """The exit code of the command."""
 
     FINISHED = 0
     TASK_FAILED = 1
@@ -21,23 +21,23 @@ class ExitCode(IntEnum):
     LOGS = 7
     UNHEALTHY = 8
     NO_CONSENSUS = 9
-    TIMEOUT = 124  # as timeout(1) has it
-    INTERRUPTED = 130  # as shells have it for Ctrl+C
+    TIMEOUT = 124  # the same as timeout(1)
+    INTERRUPTED = 130  # the same as shells after Ctrl+C
 
 
 MEANINGS: dict[ExitCode, str] = {
-    ExitCode.FINISHED: "the task finished, and every output fits",
-    ExitCode.TASK_FAILED: "the task failed: its exit code, signal, memory, outputs; `diff`: two tasks differ",
-    ExitCode.USAGE: "the command was called in a wrong way",
-    ExitCode.BUNDLE_OR_VALUES: "the bundle, its image or the values are wrong",
-    ExitCode.RESOURCES: "refused: the machine has not the cpu, memory, gpu or disk that was asked for",
+    ExitCode.FINISHED: "the task finished and every output is valid",
+    ExitCode.TASK_FAILED: "the task failed; `diff`: the tasks differ",
+    ExitCode.USAGE: "invalid command, option or argument",
+    ExitCode.BUNDLE_OR_VALUES: "the bundle, its image or the inputs are invalid",
+    ExitCode.RESOURCES: "not enough CPU, memory, GPU or disk on this machine",
     ExitCode.ENGINE_OR_HOST: "the container engine or this machine failed",
     ExitCode.ADDRESS: "`serve`: the address is in use",
-    ExitCode.LOGS: "`serve`: the log folder cannot be written",
-    ExitCode.UNHEALTHY: "`doctor`: something keeps tasks from running",
-    ExitCode.NO_CONSENSUS: "`--replicas`: too few of them gave the same result",
-    ExitCode.TIMEOUT: "the task ran longer than its --timeout, or `wait` than its own",
-    ExitCode.INTERRUPTED: "stopped by Ctrl+C, a signal, or `localrun kill`",
+    ExitCode.LOGS: "`serve`: the log folder is not writable",
+    ExitCode.UNHEALTHY: "`doctor`: a check failed",
+    ExitCode.NO_CONSENSUS: "`--replicas`: too few replicas gave the same result",
+    ExitCode.TIMEOUT: "the task or `wait` exceeded its --timeout",
+    ExitCode.INTERRUPTED: "stopped by Ctrl+C, a signal or `localrun kill`",
 }
 
 _BY_CAUSE: dict[Cause, ExitCode] = {
@@ -85,16 +85,16 @@ _WORST_FIRST = (
 
 
 def worst(codes: Iterable[int]) -> int:
-    """The exit code of several tasks: the first of 5, 2, 4, 3, 1, 9, 124, 130 that one of them has."""
+    """Return the exit code of multiple tasks: the first of 5, 2, 4, 3, 1, 9, 124 and 130 that occurs."""
     found = set(codes)
     return next((code for code in _WORST_FIRST if code in found), max(found, default=ExitCode.FINISHED))
 
 
 def code_for_cause(cause: Cause | None) -> ExitCode:
-    """The exit code of a task that ended for `cause`; None: it ended well."""
+    """Return the exit code of a task that ended with `cause`; None means it finished."""
     return ExitCode.FINISHED if cause is None else _BY_CAUSE[cause]
 
 
 def code_for_error(error: LocalrunError) -> ExitCode:
-    """The exit code of an error that ended the command itself."""
+    """Return the exit code of an error that ended the command."""
     return ExitCode.USAGE if isinstance(error, UsageError) else code_for_cause(error.cause)

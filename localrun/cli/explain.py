@@ -44,8 +44,7 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
 @click.option(
     "--system",
     type=click.Choice((LOCALRUN, *SYSTEMS)),
-    metavar="SYSTEM",
-    help=f"Search only this system: {', '.join((LOCALRUN, *SYSTEMS))}.",
+    help="Search only the terms of this system.",
 )
 @options.as_json
 def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`localrun export`: the lists of tasks as one file."""
+"""`localrun export`: write the task list to a file."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from localrun.console.streams import print_out
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--active", is_flag=True, help="Only the tasks that have not ended.")
+@click.option("--active", is_flag=True, help="Export only active tasks.")
 @pass_context
 def command(context: CliContext, file: Path, active: bool) -> int:
-    """Write the records of this folder's tasks to FILE, one JSON object a line.
+    """Write the records of this folder's tasks to FILE, one JSON object per line.
 
-    What the tasks read and wrote is not in it: it stays in their folders.
+    Inputs, outputs and logs are not included.
     """
     from localrun.manager import export
 
     with context.app() as app:
         found = [record for record in app.tasks() if not (active and record.state.is_final)]
         count = export.export(found, file)
-    print_out(f"{count} {'task' if count == 1 else 'tasks'} written to {file}")
+    print_out(f"exported {count} {'task' if count == 1 else 'tasks'} to {file}")
     return ExitCode.FINISHED

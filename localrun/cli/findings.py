@@ -1,4 +1,4 @@
-"""What was found of a bundle, for people: App Engine's verdict, each reason, what could not be looked at."""
+"""The findings of a bundle as text."""
 
 from __future__ import annotations
 
@@ -16,56 +16,56 @@ from localrun.descriptor.divergences import PREFIX
 if TYPE_CHECKING:
     from localrun.descriptor import Descriptor
 
-_HEADS = {
-    Severity.ERROR: "wrong: it cannot run",
-    Severity.REFUSED: "works here, and App Engine would refuse it",
-    Severity.WARNING: "to be looked at",
+_HEADINGS = {
+    Severity.ERROR: "errors (the bundle cannot run)",
+    Severity.REFUSED: "runs here, but App Engine would refuse it",
+    Severity.WARNING: "warnings",
 }
 _COLOURS = {Severity.ERROR: "31", Severity.REFUSED: "31", Severity.WARNING: "33"}
 
 
 def print_report(report: ValidationReport, environ: Mapping[str, str]) -> None:
-    """All of it, the verdict last."""
-    colourful = is_terminal(sys.stdout, environ) and not environ.get("NO_COLOR")
-    for weight in Severity:
-        found = report.with_severity(weight)
+    """Print all findings, then the verdict."""
+    use_colour = is_terminal(sys.stdout, environ) and not environ.get("NO_COLOR")
+    for severity in Severity:
+        found = report.with_severity(severity)
         if found:
-            print_out(_coloured(f"{_HEADS[weight]}:", _COLOURS[weight], colourful))
+            print_out(_colour(f"{_HEADINGS[severity]}:", _COLOURS[severity], use_colour))
         for finding in found:
             print_out(escape_lines("\n".join(_lines(finding))))
-    for what in report.unchecked:
-        print_out(escape_lines(f"not looked at: {what}"))
-    print_out(_coloured(verdict(report), "32" if report.accepted else "31", colourful))
+    for unchecked in report.unchecked:
+        print_out(escape_lines(f"not checked: {unchecked}"))
+    print_out(_colour(verdict(report), "32" if report.accepted else "31", use_colour))
 
 
 def _lines(finding: Finding) -> Iterator[str]:
-    # the heading says it already
+    # the heading already says so
     message = finding.problem.message.removeprefix(PREFIX)
     yield from problem_lines(replace(finding.problem, message=message))
     if finding.code:
-        yield f"      answer: {finding.code}"
+        yield f"      App Engine's answer: {finding.code}"
 
 
 def verdict(report: ValidationReport) -> str:
-    """One line: what App Engine would do."""
+    """Return one line that says whether App Engine would accept the bundle."""
     reasons = len(report.with_severity(Severity.ERROR, Severity.REFUSED))
     if reasons:
         count = "1 reason" if reasons == 1 else f"{reasons} reasons"
-        return f"App Engine would refuse {_named(report)}: {count}"
+        return f"App Engine would refuse {_name(report)}: {count}"
     warnings = len(report.with_severity(Severity.WARNING))
     more = "" if not warnings else ", with 1 warning" if warnings == 1 else f", with {warnings} warnings"
-    unsure = ", as far as it was looked at" if report.unchecked else ""
-    return f"App Engine would accept {_named(report)}{more}{unsure}"
+    incomplete = " (not everything was checked)" if report.unchecked else ""
+    return f"App Engine would accept {_name(report)}{more}{incomplete}"
 
 
-def _named(report: ValidationReport) -> str:
+def _name(report: ValidationReport) -> str:
     return name_and_version(report.descriptor) if report.descriptor else report.bundle
 
 
 def name_and_version(descriptor: Descriptor) -> str:
-    """`Add integers 1.0.0`."""
+    """Return a name such as `Add integers 1.0.0`."""
     return f"{' '.join(descriptor.name.split())} {descriptor.version}"
 
 
-def _coloured(text: str, colour: str, colourful: bool) -> str:
-    return f"\x1b[1;{colour}m{text}\x1b[0m" if colourful else text
+def _colour(text: str, code: str, use_colour: bool) -> str:
+    return f"\x1b[1;{code}m{text}\x1b[0m" if use_colour else text

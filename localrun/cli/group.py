@@ -82,17 +82,17 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, sections: Sections, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._sections = sections
-        self._entries = {name: entry for section in sections.values() for name, entry in section.items()}
+        self.entries = {name: entry for section in sections.values() for name, entry in section.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return all names in the order of the help page."""
-        return list(self._entries)
+        return list(self.entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import a command."""
-        if cmd_name not in self._entries:
+        if cmd_name not in self.entries:
             return None
-        module, _, attribute = self._entries[cmd_name][0].partition(":")
+        module, _, attribute = self.entries[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(f"localrun.cli.{module}"), attribute or "command")
         command.name = cmd_name
         return command
@@ -102,8 +102,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that `args` start with. Raises `UsageError` with a suggestion if there is none."""
         name = args[0]
-        if name not in self._entries and not name.startswith("-") and not ctx.resilient_parsing:
-            hint = did_you_mean(name, self._entries) or f"see `{ctx.command_path} --help`"
+        if name not in self.entries and not name.startswith("-") and not ctx.resilient_parsing:
+            hint = did_you_mean(name, self.entries) or f"see `{ctx.command_path} --help`"
             raise UsageError(f"unknown command {name!r}", remedy=hint)
         return super().resolve_command(ctx, args)
 
@@ -113,7 +113,7 @@ class LazyGroup(click.Group):
 
         found = [
             CompletionItem(name, help=help_text)
-            for name, (_, help_text) in self._entries.items()
+            for name, (_, help_text) in self.entries.items()
             if name.startswith(incomplete)
         ]
         return found or super().shell_complete(ctx, incomplete)

@@ -1,4 +1,4 @@
-"""The options of `localrun run` that say what an iExec app is given."""
+"""The options of `localrun run` for iExec apps."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ _FLAGS = {
 
 
 def _secret(text: str) -> str:
-    """A secret as it is, or `@FILE`: what stands in a file, where no list of processes shows it."""
+    """Return a secret, read from a file if it is `@FILE`, which keeps it out of process lists."""
     if not text.startswith("@") or text.startswith("@@"):
         return text[1:] if text.startswith("@@") else text
     try:
         return Path(text[1:]).read_text("utf-8").removesuffix("\n")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise click.BadParameter(f"{text[1:]} cannot be read: {reason}") from error
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise click.BadParameter(f"cannot read {text[1:]}: {reason}") from error
 
 
 def _numbered(text: str) -> tuple[str, str]:
     number, _, value = text.partition("=")
     if not value or not number.isdecimal() or number.startswith("0"):
-        # what was given is not repeated: it may be the secret itself
-        raise click.BadParameter("a secret is N=VALUE or N=@FILE, with a number from 1")
+        # the value is not repeated, because it may be the secret itself
+        raise click.BadParameter("expected NUMBER=VALUE or NUMBER=@FILE, with a number from 1")
     return number, _secret(value)
 
 
@@ -49,15 +49,15 @@ _OPTIONS = (
         type=click.Choice(["bundle", "iexec"]),
         default="bundle",
         show_default=True,
-        help="Run it as an iExec app: BUNDLE is a folder with a Dockerfile, an image archive, or an image.",
+        help="Run BUNDLE as an iExec app: a Dockerfile folder, an image archive or an image.",
     ),
-    click.option("--args", metavar="TEXT", help="iExec: the arguments of the app, in one text."),
+    click.option("--args", metavar="TEXT", help="iExec: arguments of the app, as one string."),
     click.option(
         "--input-file",
         "input_files",
         metavar="FILE",
         multiple=True,
-        help="iExec: an input file; URL, or URL=@FILE for one that has the name of that URL.",
+        help="iExec: input file; a URL, or URL=@FILE for a local file under the URL's name.",
     ),
     click.option(
         "--dataset",
@@ -65,31 +65,36 @@ _OPTIONS = (
         "datasets",
         metavar="FILE[:SHA256]",
         multiple=True,
-        help="iExec: a dataset; ADDRESS=@FILE gives it a name; several are a bulk.",
+        help="iExec: dataset; ADDRESS=@FILE names it, multiple datasets make a bulk.",
     ),
     click.option(
         "--secret",
         "--requester-secret",
         "secrets",
         type=_numbered,
-        metavar="N=VALUE",
+        metavar="NUMBER=VALUE",
         multiple=True,
-        help="iExec: a requester's secret; N=@FILE reads it from a file.",
+        help="iExec: requester secret; NUMBER=@FILE reads it from a file.",
     ),
-    click.option("--app-secret", type=_secret, metavar="VALUE", help="iExec: the developer's; or @FILE."),
-    click.option("--callback", is_flag=True, default=None, help="iExec: the result is for a contract."),
+    click.option(
+        "--app-secret",
+        type=_secret,
+        metavar="VALUE",
+        help="iExec: developer secret; @FILE reads it from a file.",
+    ),
+    click.option("--callback", is_flag=True, default=None, help="iExec: return the result to a contract."),
 )
 
 
 def with_iexec_options(function: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options of an order."""
+    """Add the iExec options to a command."""
     return reduce(lambda made, option: option(made), reversed(_OPTIONS), function)
 
 
 def pop_iexec_inputs(given: dict[str, Any]) -> IexecInputs | None:
-    """Take the options of an order out of those of a command; None for the task of a bundle.
+    """Remove the iExec options from `given` and return them; None without `--profile iexec`.
 
-    Raises `UsageError` for options that only an iExec app has.
+    Raises `UsageError` for iExec options without that profile.
     """
     profile = given.pop("profile")
     found = {key: value for key in _FLAGS if (value := given.pop(key))}
@@ -99,5 +104,5 @@ def pop_iexec_inputs(given: dict[str, Any]) -> IexecInputs | None:
         return iexec.parse_inputs({**found, "secrets": dict(found.get("secrets", ()))})
     if found:
         first = _FLAGS[next(iter(found))]
-        raise UsageError(f"{first} is for iExec apps", remedy="add `--profile iexec`, or leave it out")
+        raise UsageError(f"{first} needs --profile iexec", remedy=f"add `--profile iexec`, or omit {first}")
     return None

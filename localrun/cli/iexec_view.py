@@ -1,4 +1,4 @@
-"""A task as iExec's scheduler would tell of it: with the keys of `iexec task debug`."""
+"""A task in the form of `iexec task debug`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from localrun.task.states import StepName, TaskState
 if TYPE_CHECKING:
     from localrun.task.workspace import Workspace
 
-MAX_LOG_CHARS = 100_000  # characters of a stream that are shown, as iExec's scheduler keeps them
+MAX_LOG_CHARS = 100_000  # of a stream, as iExec's scheduler keeps them
 Fields = dict[str, Any]
-WorkerRun = tuple[str, TaskRecord]  # the name of a worker, and the task that it carried out
+WorkerRun = tuple[str, TaskRecord]  # the name of a worker and the task that it executed
 
 _CLOSED = {TaskState.FINISHED: "COMPLETED", TaskState.FAILED: "FAILED", TaskState.KILLED: "FAILED"}
 
 
 def view(record: TaskRecord, replicas: list[TaskRecord]) -> Fields:
-    """All but the logs. `replicas` are the runs that a task with replicas had, as far as they are there."""
+    """Return everything but the logs. `replicas` are the existing replicas of the task."""
     runs = worker_runs(record, replicas)
     return {
         "local": _local(record, runs),
@@ -36,7 +36,7 @@ def view(record: TaskRecord, replicas: list[TaskRecord]) -> Fields:
 
 
 def worker_runs(record: TaskRecord, replicas: list[TaskRecord]) -> list[WorkerRun]:
-    """Who carried the task out: its replicas, or it itself; nobody, when it has no container."""
+    """Return the runs of a task: its replicas, or the task itself; none for a task without a container."""
     if record.kind == "manual":
         return []
     if record.replication is None:
@@ -45,14 +45,16 @@ def worker_runs(record: TaskRecord, replicas: list[TaskRecord]) -> list[WorkerRu
 
 
 def logs(runs: list[tuple[str, Workspace]]) -> list[Fields]:
-    """What each worker's program wrote, its end only when it is long."""
+    """Return the end of each worker's log."""
     from localrun.task import log
 
-    return [{"worker": worker, **log.tail_by_stream(place.log, MAX_LOG_CHARS)} for worker, place in runs]
+    return [
+        {"worker": worker, **log.tail_by_stream(workspace.log, MAX_LOG_CHARS)} for worker, workspace in runs
+    ]
 
 
 def _local(record: TaskRecord, runs: list[WorkerRun]) -> Fields:
-    """What stands in place of the chain's data: its keys as far as they mean something here, and ours."""
+    """Return the section in workspace of the on-chain data: the keys that apply here, and localrun's own."""
     groups = record.replication.groups if record.replication else []
     agreed = groups[0] if groups and record.replication and record.replication.reached else None
     ended = record.ended_at
@@ -67,7 +69,7 @@ def _local(record: TaskRecord, runs: list[WorkerRun]) -> Fields:
         "winnerCounter": len(agreed.replicas) if agreed else 0,
         "resultDigest": value,
         "results": {"storage": "folder", "location": f"{record.folder}/outputs"} if runs else None,
-        "resultsTimestamp": _moment(ended) if ended and record.state is TaskState.FINISHED else None,
+        "resultsTimestamp": _date(ended) if ended and record.state is TaskState.FINISHED else None,
         "name": record.name,
         "app": record.image_name or record.image or None,
         **{key: getattr(record, key) for key in ("state", "step", "cause", "message", "remedy", "folder")},
@@ -75,7 +77,7 @@ def _local(record: TaskRecord, runs: list[WorkerRun]) -> Fields:
 
 
 def _digest(record: TaskRecord) -> str | None:
-    """The digest that the checks of an iExec app have found."""
+    """Return the result digest of an iExec app."""
     return record.outputs.get("digest") if record.run_plan.profile == "iexec" else None
 
 
@@ -84,9 +86,9 @@ def _open(record: TaskRecord) -> str:
 
 
 def _deadline(record: TaskRecord) -> str | None:
-    """When its program must have ended; None when it has not begun, or has all the time there is."""
-    begun = [since for state, since in record.history if state is TaskState.RUNNING]
-    return _moment(begun[-1] + record.timeout) if begun and record.timeout else None
+    """Return the time limit of a started program as a date; None without a limit."""
+    started = [since for state, since in record.history if state is TaskState.RUNNING]
+    return _date(started[-1] + record.timeout) if started and record.timeout else None
 
 
 def _task_history(record: TaskRecord) -> list[tuple[str, float]]:
@@ -96,37 +98,37 @@ def _task_history(record: TaskRecord) -> list[tuple[str, float]]:
     return sorted(found, key=lambda entry: entry[1])
 
 
-def _replicate(worker: str, run: TaskRecord, whole: TaskRecord) -> Fields:
-    history = sorted(_moments(run, whole), key=lambda moment: moment[1])
-    told: list[Fields] = []
+def _replicate(worker: str, run: TaskRecord, task: TaskRecord) -> Fields:
+    history = sorted(_status_changes(run, task), key=lambda moment: moment[1])
+    entries: list[Fields] = []
     for word, since, cause in history:
-        if not told or told[-1]["status"] != word:
-            told.append(_entry(word, since) | ({"cause": cause} if cause else {}))
-    found: Fields = {"worker": worker, "exitCode": run.exit_code, "status": told[-1]["status"]}
-    if run.id != whole.id:
+        if not entries or entries[-1]["status"] != word:
+            entries.append(_entry(word, since) | ({"cause": cause} if cause else {}))
+    found: Fields = {"worker": worker, "exitCode": run.exit_code, "status": entries[-1]["status"]}
+    if run.id != task.id:
         found["taskid"] = run.id
-    return {**found, "statusHistory": told}
+    return {**found, "statusHistory": entries}
 
 
-def _moments(run: TaskRecord, whole: TaskRecord) -> Iterator[tuple[str, float, str]]:
-    """(status, since, failure cause) of a replicate, as its task's states and steps say.
+def _status_changes(run: TaskRecord, task: TaskRecord) -> Iterator[tuple[str, float, str]]:
+    """Yield (status, since, failure cause) of a replicate from the states and steps of its task.
 
-    Of two at the same time the first comes first.
+    For entries with the same time, the order matters.
     """
     for step in run.steps:
         if step.name is StepName.PERMISSIONS and step.started is not None:
             yield "APP_DOWNLOADED", step.started, ""
         if step.name is StepName.TASK and step.finished is not None and step.exit_code == 0:
             yield "COMPUTED", step.finished, ""
-    for saying, since in as_system.translations(run, "iexec"):
-        yield saying.replica, since, saying.cause
-    if run.id != whole.id and whole.ended_at is not None:
-        yield from _verdict(run, whole)
+    for found, since in as_system.translations(run, "iexec"):
+        yield found.replica, since, found.cause
+    if run.id != task.id and task.ended_at is not None:
+        yield from _verdict(run, task)
 
 
-def _verdict(run: TaskRecord, whole: TaskRecord) -> Iterator[tuple[str, float, str]]:
-    """What the comparison meant for a replica that gave something."""
-    replication, ended = whole.replication, whole.ended_at
+def _verdict(run: TaskRecord, task: TaskRecord) -> Iterator[tuple[str, float, str]]:
+    """Yield the result of the comparison for a replica that finished."""
+    replication, ended = task.replication, task.ended_at
     if replication is None or ended is None or run.replica is None or run.state is not TaskState.FINISHED:
         return
     groups = [group.replicas for group in replication.groups]
@@ -137,8 +139,8 @@ def _verdict(run: TaskRecord, whole: TaskRecord) -> Iterator[tuple[str, float, s
 
 
 def _entry(word: str, since: float) -> Fields:
-    return {"status": word, "date": _moment(since)}
+    return {"status": word, "date": _date(since)}
 
 
-def _moment(since: float) -> str:
+def _date(since: float) -> str:
     return datetime.fromtimestamp(since, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""`localrun import`: tasks that were exported, made known here."""
+"""`localrun import`: import tasks from an export file."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from localrun.console.streams import print_err, print_out
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @pass_context
 def command(context: CliContext, file: Path) -> int:
-    """Make the tasks of FILE, which `localrun export` wrote, known in this folder.
+    """Import the tasks of FILE, written by `localrun export`, into this folder.
 
-    Ended tasks are listed again. Active ones are made anew of what was submitted, and wait for the next
-    server of this folder. Tasks that are here already are left as they are.
+    Ended tasks are added to the list. Active tasks are submitted again and wait for the next server of this
+    folder. Tasks that already exist are not changed.
     """
     from localrun.manager import export
 
     with context.app() as app:
         found = export.import_tasks(export.read(file), app.store, app.manager)
         app.manager.shutdown(on_exit="leave")
-    print_out(f"{len(found.imported)} {'task' if len(found.imported) == 1 else 'tasks'} taken in")
+    count = len(found.imported)
+    print_out(f"imported {count} {'task' if count == 1 else 'tasks'}")
     for problem in found.problems:
-        print_err(f"not taken in: {problem}")
+        print_err(f"not imported: {problem}")
     return ExitCode.BUNDLE_OR_VALUES if found.problems and not found.imported else ExitCode.FINISHED

@@ -1,4 +1,4 @@
-"""`localrun info`: where a task's time went, what it used, and what it left."""
+"""`localrun info`: show a task's timeline, resource usage and output sizes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def command(
     context: CliContext, task_id: str, *, watch: float | None, system: str | None, as_json: bool
 ) -> None:
-    """Show the timeline of the task ID, what was done in each state, its usage, and the size of its data."""
+    """Show the timeline, resource usage and data sizes of the task ID."""
     from localrun.console.summary import summary
 
     with context.app() as app:
@@ -36,18 +36,18 @@ def command(
             print_json(info_fields(record, workspace) | as_system.as_fields(record, system))
             return
 
-        def look() -> tuple[str, bool]:
+        def render() -> tuple[str, bool]:
             now = workspace.load()
             words = (
                 (as_system.history(now, system), as_system.translate(now, system).status) if system else ()
             )
             return summary(now, workspace, *words).rstrip("\n"), not now.state.is_final
 
-        print_or_watch(look, watch, context.environ, as_json=as_json)
+        print_or_watch(render, watch, context.environ, as_json=as_json)
 
 
 def info_fields(record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
-    """What `status` shows, and the overview."""
+    """Return the fields of `status` and the overview."""
     from localrun.cli.status import status_fields
     from localrun.console.summary import overview
     from localrun.runner.usage import with_current_usage

@@ -1,4 +1,4 @@
-"""`localrun init`: write a new bundle that runs as it is."""
+"""`localrun init`: create a new bundle that runs as it is."""
 
 from __future__ import annotations
 
@@ -15,25 +15,30 @@ from localrun.console.streams import print_err, print_out
 @click.command()
 @click.argument("name", type=click.Path(path_type=Path))
 @click.option(
-    "--input", "inputs", metavar="NAME:TYPE", multiple=True, help="An input, such as 'xs:array<integer>'."
+    "--input", "inputs", metavar="NAME:TYPE", multiple=True, help="Add an input, e.g. 'xs:array<integer>'."
 )
 @click.option(
     "--output",
     "outputs",
     metavar="NAME:TYPE",
     multiple=True,
-    help="An output, such as 'size:enumeration(small,large)'.",
+    help="Add an output, e.g. 'size:enumeration(small,large)'.",
 )
-@click.option("--namespace", metavar="NS", default="", help="Of the task; default: com.example.NAME.")
+@click.option(
+    "--namespace",
+    metavar="NAMESPACE",
+    default="",
+    help="Namespace of the task.  [default: com.example.NAME]",
+)
 @options.as_json
 def command(
     *, name: Path, inputs: tuple[str, ...], outputs: tuple[str, ...], namespace: str, as_json: bool
 ) -> int:
-    """Write a new bundle into the folder NAME: descriptor, Dockerfile, program in Python, example, test.
+    """Create a bundle in the folder NAME: descriptor, Dockerfile, Python program, example inputs and test.
 
-    It runs as it is and gives what its test expects; put your work into program/main.py. Without --input and
-    --output it adds two integers. The types are boolean, integer, number, string, datetime, geometry, file,
-    image, enumeration(A,B) and array<TYPE>; the last two need quotes in a shell.
+    It runs as it is and passes its test; put your code into program/main.py. Without --input and --output it
+    adds two integers. Types are boolean, integer, number, string, datetime, geometry, file, image,
+    enumeration(A,B) and array<TYPE>. Quote the last two in a shell.
     """
     from localrun.bundle.scaffold import template
 

@@ -1,4 +1,4 @@
-"""`localrun inspect`: what a bundle takes, gives, needs and runs."""
+"""`localrun inspect`: show a bundle's inputs, outputs, image and resources."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from localrun.descriptor.types import DataType
 
 _LABEL = 12
-_WIDEST = 60  # characters of a cell
+_MAX_CELL = 60  # characters
 _HEADS = ("NAME", "TYPE", "NEEDED", "CONSTRAINTS", "DEFAULT", "DESCRIPTION")
 _BYTES = ("max_file_size",)
 
@@ -39,7 +39,7 @@ _BYTES = ("max_file_size",)
 def command(
     context: CliContext, bundle: Path, image: str | None, build_args: options.Pairs, as_json: bool
 ) -> None:
-    """Show what BUNDLE takes and gives, with constraints and defaults, its image, and what it needs.
+    """Show the inputs, outputs, image and resources of BUNDLE, with constraints and defaults.
 
     Nothing is built, pulled or run.
     """
@@ -47,18 +47,18 @@ def command(
 
     with context.app() as app:
         found = read_bundle(bundle, image=image, cache=app.settings.cache, build_args=dict(build_args))
-        seen, unseen = _look(app, found)
+        seen, unknown = _read_image(app, found)
     if as_json:
         from localrun.console.results import print_json
 
         print_json(_as_fields(found, seen))
         return
-    for line in _page(found.descriptor, seen, unseen):
+    for line in _page(found.descriptor, seen, unknown):
         print_out(line)
 
 
-def _look(app: App, bundle: Bundle) -> tuple[ImageConfig | None, str]:
-    """The bundle's image, or why it cannot be shown."""
+def _read_image(app: App, bundle: Bundle) -> tuple[ImageConfig | None, str]:
+    """Return the config of the bundle's image, or why it is unknown."""
     from localrun.bundle.validation import image_config
 
     try:
@@ -69,8 +69,8 @@ def _look(app: App, bundle: Bundle) -> tuple[ImageConfig | None, str]:
         return None, f"unknown: {error.message}"
 
 
-def _page(descriptor: Descriptor, image: ImageConfig | None, unseen: str) -> Iterator[str]:
-    for label, text in (*_head(descriptor), *_image(image, unseen)):
+def _page(descriptor: Descriptor, image: ImageConfig | None, unknown: str) -> Iterator[str]:
+    for label, text in (*_head(descriptor), *_image(image, unknown)):
         yield f"{label:<{_LABEL}}{escape_control_chars(text)}".rstrip()
     for title, parameters, folder in (
         ("inputs", descriptor.inputs, descriptor.input_folder),
@@ -92,13 +92,13 @@ def _head(descriptor: Descriptor) -> Iterator[tuple[str, str]]:
         yield "author", ", ".join(filter(None, (name, author.organization, author.email)))
     asked = descriptor.resources
     gpus = f", {asked.gpus} gpus" if asked.gpus else ""
-    network = "the network" if asked.internet else "no network"
+    network = "network" if asked.internet else "no network"
     yield "resources", f"{asked.cpus} cpus, {format_bytes(asked.memory)}{gpus}, {network}"
 
 
-def _image(image: ImageConfig | None, unseen: str) -> Iterator[tuple[str, str]]:
+def _image(image: ImageConfig | None, unknown: str) -> Iterator[tuple[str, str]]:
     if image is None:
-        yield "image", unseen
+        yield "image", unknown
         return
     yield "image", image.name
     yield "", image.id
@@ -123,22 +123,22 @@ def _row(parameter: Parameter, *, output: bool) -> tuple[str, ...]:
 
 
 def type_text(kind: DataType) -> str:
-    """`integer`, `array<array<number>>`."""
+    """Return a type as `integer` or `array<array<number>>`."""
     subtype = getattr(kind, "subtype", None)
     return f"{kind.id}<{type_text(subtype)}>" if subtype is not None else kind.id
 
 
 def constraints(kind: DataType) -> Iterator[str]:
-    """Every constraint that is set: `geq 0`, `values a|b`, of items with `items` before it."""
+    """Yield the constraints that are set, such as `geq 0`, `values a|b` and `items geq 0`."""
     for field in fields(kind):
         value = getattr(kind, field.name)
         if field.name == "subtype":
             yield from (f"items {inner}" for inner in constraints(value))
         elif value != field.default:
-            yield f"{field.name} {_shown(field.name, value)}"
+            yield f"{field.name} {_format_value(field.name, value)}"
 
 
-def _shown(name: str, value: Any) -> str:
+def _format_value(name: str, value: Any) -> str:
     if name in _BYTES:
         return format_bytes(value)
     return "|".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -156,7 +156,7 @@ def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 def _cell(text: str) -> str:
     text = escape_control_chars(text)
-    return text if len(text) <= _WIDEST else text[: _WIDEST - 3] + "..."
+    return text if len(text) <= _MAX_CELL else text[: _MAX_CELL - 3] + "..."
 
 
 def _as_fields(bundle: Bundle, image: ImageConfig | None) -> dict[str, Any]:

@@ -36,8 +36,7 @@ Rows = Callable[[list["TaskRecord"]], list[tuple[str, ...]]]
 @click.option(
     "--state",
     type=click.Choice(_STATES, case_sensitive=False),
-    metavar="STATE",
-    help=f"List only tasks in this state: {', '.join(_STATES)}.",
+    help="List only tasks in this state.",
 )
 @options.watch
 @as_system.as_system

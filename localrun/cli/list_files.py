@@ -1,4 +1,4 @@
-"""`localrun list-files`: what a task has written, also while it writes."""
+"""`localrun list-files`: list a task's output files, also while it runs."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ _HEADS = ("SIZE", "WRITTEN", "FILE")
 
 @click.command()
 @options.task_id
-@click.option("-a", "--all", "everything", is_flag=True, help="Also its inputs and its logs.")
+@click.option("-a", "--all", "everything", is_flag=True, help="List the inputs and logs, too.")
 @options.watch
 @options.as_json
 @pass_context
 def command(
     context: CliContext, task_id: str, *, everything: bool, watch: float | None, as_json: bool
 ) -> None:
-    """List the files that the task ID has written, also while it runs.
+    """List the output files of the task ID, also while it runs.
 
-    Links, pipes and devices are shown as what they are, and never followed.
+    Links, pipes and devices are listed as such and never followed.
     """
     with context.app() as app:
         workspace, record = app.find(task_id)
     if watch is not None:
 
-        def look() -> tuple[str, bool]:
+        def render() -> tuple[str, bool]:
             now = list_task_files(workspace, everything=everything)
             return "\n".join(_lines(now)), not workspace.load().state.is_final
 
-        print_or_watch(look, watch, context.environ, as_json=as_json)
+        print_or_watch(render, watch, context.environ, as_json=as_json)
         return
     found = list_task_files(workspace, everything=everything)
     if as_json:
@@ -60,7 +60,7 @@ def command(
 
 
 def list_task_files(workspace: Workspace, *, everything: bool = False) -> Listing:
-    """What is in the output folder; with `everything` in those of inputs and logs too, by folder."""
+    """List the output folder; with `everything` also the input and log folders."""
     from localrun.values.listing import Listing, list_folder
 
     if not everything:
@@ -75,16 +75,16 @@ def list_task_files(workspace: Workspace, *, everything: bool = False) -> Listin
 
 
 def notes(record: TaskRecord, found: Listing) -> Iterator[str]:
-    """What is to be known beside the list."""
+    """Yield notes that the list does not show."""
     if found.is_truncated:
-        yield f"there are more files than these {len(found.entries)}; all are in {Path(record.folder)}"
+        yield f"only {len(found.entries)} files are listed; all files are in {Path(record.folder)}"
     if record.remote and not record.state.is_final:
         yield (
-            f"the engine of the task {record.short_id} does not share files with this machine: "
-            f"what it writes comes when it has ended; `localrun logs {record.short_id} -f` shows what it says"
+            f"task {record.short_id} runs on a remote engine: its files are available after it ends; "
+            f"follow its log with `localrun logs {record.short_id} -f`"
         )
     elif not found.entries:
-        yield f"the task {record.short_id} has written no files" + ("" if record.state.is_final else " yet")
+        yield f"task {record.short_id} has written no files" + ("" if record.state.is_final else " yet")
 
 
 def _fields(record: TaskRecord, found: Listing) -> dict[str, Any]:

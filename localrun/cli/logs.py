@@ -1,4 +1,4 @@
-"""`localrun logs`: what a task wrote, also while it writes it."""
+"""`localrun logs`: show a task's log, also while it runs."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
 
-_LOOK = 0.1  # seconds between two looks at a growing file, for which the system has no portable event
+_INTERVAL = 0.1  # seconds between two reads; there is no portable event for a growing file
 _STEPS = ("permissions", "task", "outputs")
 
 
 @click.command()
 @options.task_id
-@click.option("--step", type=click.Choice(_STEPS), default="task", show_default=True, help="Of which step.")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the task has ended.")
+@click.option("--step", type=click.Choice(_STEPS), default="task", show_default=True, help="Step to show.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the log until the task ends.")
 @options.as_json
 @pass_context
 def command(context: CliContext, task_id: str, step: str, follow: bool, as_json: bool) -> None:
-    """Show what the task ID wrote.
+    """Show the log of the task ID.
 
-    The steps `permissions` and `outputs` run no program of their own: they show what was done, and how.
-    With --follow, a task whose process died is carried on here; Ctrl+C ends the following, not the task.
+    The steps `permissions` and `outputs` do not run a program: for them, localrun's actions are shown. With
+    --follow, a task whose process has died is resumed here. Ctrl+C stops following, not the task.
     """
     with context.app(on_exit="leave") as app:
         workspace, record = app.find(task_id)
@@ -63,12 +63,12 @@ def _print_at_once(workspace: Workspace, step: str, *, as_json: bool) -> None:
     record = workspace.load()
     text = _text(workspace) if step == "task" else ""
     if not as_json:
-        print_out(_how(record, step))
+        print_out(_step_text(record, step))
         return
     from localrun.console.results import print_json
 
     print_json(
-        {"id": record.id, "step": step, "state": str(record.state), **_done(record, step), "log": text}
+        {"id": record.id, "step": step, "state": str(record.state), **_step_fields(record, step), "log": text}
     )
 
 
@@ -79,50 +79,50 @@ def _text(workspace: Workspace) -> str:
         return ""
 
 
-def _done(record: TaskRecord, step: str) -> dict[str, Any]:
+def _step_fields(record: TaskRecord, step: str) -> dict[str, Any]:
     found = next((each for each in record.steps if each.name == step), None)
     names = ("how", "message", "exit_code", "seconds")
     return {name: getattr(found, name, None) for name in names}
 
 
-def _how(record: TaskRecord, step: str) -> str:
-    done = _done(record, step)
+def _step_text(record: TaskRecord, step: str) -> str:
+    done = _step_fields(record, step)
     parts = [escape_lines(str(done[name])) for name in ("how", "message") if done[name]]
-    return f"{step}: " + ("; ".join(parts) if parts else "not reached yet, or not at all")
+    return f"{step}: " + ("; ".join(parts) if parts else "not reached")
 
 
 def _print_log(
     workspace: Workspace, record: TaskRecord, context: CliContext, end: TaskFuture | None, *, follow: bool
 ) -> None:
-    plain = is_terminal(sys.stdout, context.environ)
+    escape = is_terminal(sys.stdout, context.environ)
     wrote = False
     for data in read_chunks(workspace.log, done_event(end) if follow else None):
         wrote = True
-        _put(data, plain=plain)
+        _write(data, escape=escape)
     if not wrote and not follow:
-        print_err(_nothing(record))
+        print_err(_empty_note(record))
 
 
-def _nothing(record: TaskRecord) -> str:
+def _empty_note(record: TaskRecord) -> str:
     if record.replication is not None:
-        return f"its replicas wrote, each for itself: `localrun logs {record.short_id}/1`"
-    return f"the task {record.short_id} wrote nothing" + ("" if record.state.is_final else " yet")
+        return f"each replica has its own log: `localrun logs {record.short_id}/1`"
+    return f"task {record.short_id} has written no output" + ("" if record.state.is_final else " yet")
 
 
 def read_chunks(path: Path, ended: threading.Event | None) -> Iterator[bytes]:
-    """What is in a file, and what is added to it until `ended` is set; None: only what is there."""
-    grown = FileFollower(path)
+    """Yield the content of a file and what is added until `ended` is set; None reads it once."""
+    follower = FileFollower(path)
     while True:
-        last = ended is None or ended.is_set()  # asked before reading: what came before the end is read
-        yield from grown.read_new()
+        last = ended is None or ended.is_set()  # checked before reading, so that the rest is read
+        yield from follower.read_new()
         if last or ended is None:
             return
-        ended.wait(_LOOK)
+        ended.wait(_INTERVAL)
 
 
-def _put(data: bytes, *, plain: bool) -> None:
-    """On a terminal nothing that it would obey; elsewhere the very bytes."""
-    if plain:
+def _write(data: bytes, *, escape: bool) -> None:
+    """Write the raw bytes, or escape control characters on a terminal."""
+    if escape:
         sys.stdout.write(escape_lines(data.decode("utf-8", "replace").replace("\r\n", "\n")))
     else:
         sys.stdout.buffer.write(data)

@@ -1,4 +1,4 @@
-"""`localrun prune`: delete what is not needed any more."""
+"""`localrun prune`: remove unused tasks, containers, images and files."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from localrun.maintenance.prune import PruneItem, PruneKind, PrunePlan, Pruner
 
 _KINDS = ("task", "dead", "container", "image", "file", "cache")
-_DIGITS = 12  # shown of a handle or a digest
+_DIGITS = 12  # of a container ID or a digest
 
 
 @click.command()
 @click.option(
-    "--older-than", type=options.DURATION, metavar="TIME", help="Tasks that ended before that: 12h, 7d."
+    "--older-than", type=options.DURATION, help="Remove tasks that ended longer ago, e.g. 12h or 7d."
 )
-@click.option("--keep", type=click.IntRange(min=0), metavar="N", help="Ended tasks, but for the N newest.")
-@click.option("--cache", is_flag=True, help="Also what is known of bundles; it is found out again.")
+@click.option("--keep", type=options.COUNT_OR_ZERO, help="Remove all but the COUNT newest ended tasks.")
+@click.option("--cache", is_flag=True, help="Remove the cache of bundles, too.")
 @click.option(
     "--only",
     type=click.Choice(_KINDS),
     multiple=True,
-    help="Look at this alone; may be given again.  [default: all but cache]",
+    help="Remove only this kind; repeatable.  [default: all but cache]",
 )
-@click.option("-y", "--yes", is_flag=True, help="Delete it, and do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
 @options.as_json
 @pass_context
 def command(
@@ -49,11 +49,11 @@ def command(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Show what is not needed any more, and delete it with --yes, or when you say so.
+    """List unused objects and delete them with --yes or after a prompt.
 
-    That is: ended tasks, where --older-than or --keep pick some (both: those that both pick); containers
-    and tasks of processes that died; images that localrun loaded or built and that no task of this folder
-    needs; half-written files. Nothing that runs is touched, and no image of others.
+    Unused are: ended tasks that --older-than and --keep select (with both, those that both select);
+    containers and tasks of dead processes; images that localrun loaded or built and no task of this folder
+    needs; and temporary files. Running tasks and all other images are never touched.
     """
     from localrun.maintenance.prune import PruneOptions
 
@@ -78,7 +78,7 @@ def _pruning(app: App) -> Pruner:
         ledger=app.ledger,
         engine=lambda: app.engine,
         remove=app.remove,
-        sweep=lambda: app.recovery.end_orphans(),  # noqa: PLW0108 - the engine is needed only then
+        sweep=lambda: app.recovery.end_orphans(),  # noqa: PLW0108 - connects to the engine only when called
     )
 
 
@@ -89,10 +89,10 @@ def _print(proposal: PrunePlan) -> None:
     for note in proposal.notes:
         print_err(note)
     if proposal.items:
-        things = "1 thing" if len(proposal.items) == 1 else f"{len(proposal.items)} things"
-        print_out(f"{things}, {format_bytes(proposal.size)}")
+        objects = "1 object" if len(proposal.items) == 1 else f"{len(proposal.items)} objects"
+        print_out(f"{objects}, {format_bytes(proposal.size)}")
     else:
-        print_out("there is nothing to delete")
+        print_out("nothing to delete")
 
 
 def _name(item: PruneItem) -> str:
@@ -100,16 +100,16 @@ def _name(item: PruneItem) -> str:
     if item.kind == "container":
         name = name[:_DIGITS]
     elif item.kind == "image":
-        name = name[: name.index(":") + 1 + _DIGITS]  # also of an id: sha256:...
+        name = name[: name.index(":") + 1 + _DIGITS]  # also for an ID such as sha256:...
     return f"{escape_control_chars(name):<36}"
 
 
 def _asked(context: CliContext) -> bool:
-    """Whether somebody is there to ask, and says yes."""
+    """Ask on a terminal and return whether the answer is yes."""
     if not _can_ask(context):
-        print_err("nothing was deleted; `localrun prune --yes` does it")
+        print_err("nothing was deleted; run `localrun prune --yes` to delete")
         return False
-    return click.confirm("delete all of this?", default=False)
+    return click.confirm("Delete all of this?", default=False)
 
 
 def _can_ask(context: CliContext) -> bool:
@@ -128,7 +128,7 @@ def _delete(pruning: Pruner, proposal: PrunePlan, context: CliContext) -> int:
 
 
 def _each(pruning: Pruner, items: Iterable[PruneItem]) -> Iterable[tuple[PruneItem, LocalrunError]]:
-    """Delete each; those that could not be, and why."""
+    """Delete each item and yield those that could not be deleted, with the error."""
     for item in items:
         try:
             pruning.delete(item)
@@ -138,7 +138,7 @@ def _each(pruning: Pruner, items: Iterable[PruneItem]) -> Iterable[tuple[PruneIt
             yield (
                 item,
                 LocalrunError(
-                    f"{item.name} cannot be deleted: {error.strerror}", remedy="delete it as its owner"
+                    f"cannot delete {item.name}: {error.strerror}", remedy="delete it as its owner"
                 ),
             )
 

@@ -1,4 +1,4 @@
-"""`localrun rerun`: a task once more, with what is to be different."""
+"""`localrun rerun`: run a task again, optionally with changes."""
 
 from __future__ import annotations
 
@@ -18,27 +18,37 @@ if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
 
-_OVER = ("timeout", "cpus", "memory", "gpus", "network", "writable_inputs", "hardened", "pull", "replicas")
+_OVERRIDES = (
+    "timeout",
+    "cpus",
+    "memory",
+    "gpus",
+    "network",
+    "writable_inputs",
+    "hardened",
+    "pull",
+    "replicas",
+)
 
 
 @click.command()
 @options.task_id
 @with_run_options
 @click.option(
-    "--same-image", is_flag=True, help="Use the very image and descriptor of ID, though its bundle changed."
+    "--same-image", is_flag=True, help="Use the original image and descriptor even if the bundle changed."
 )
 @pass_context
 def command(context: CliContext, /, task_id: str, same_image: bool, **given: Any) -> int:
-    """Run the task ID again: its bundle, inputs and options, but for what is given here.
+    """Run the task ID again, with the inputs and options given here in place of the original ones.
 
-    The bundle is taken as it is now; what has changed in it is said. Limits that ID had from its
-    descriptor are the descriptor's again. When the bundle is gone, the image and descriptor of ID serve.
+    The bundle is used as it is now, and changes since the original run are reported. Limits that came from
+    the descriptor are read again. If the bundle no longer exists, the original image and descriptor are used.
     """
-    return run_in_foreground(context, _OfTask(task_id, same_image=same_image), Choices(**given))
+    return run_in_foreground(context, _RerunSource(task_id, same_image=same_image), Choices(**given))
 
 
-class _OfTask:
-    """A task of an earlier task."""
+class _RerunSource:
+    """A new task with the bundle, inputs and options of an earlier one."""
 
     def __init__(self, task_id: str, *, same_image: bool) -> None:
         self.name = f"rerun of {short_id(task_id)}"
@@ -46,8 +56,8 @@ class _OfTask:
         self._same_image = same_image
         self._before: tuple[TaskRecord, Workspace] | None = None
 
-    def request(self, app: App, choices: Choices, say: Callable[[str], None]) -> Request:
-        """What the task was submitted as, with the changes."""
+    def request(self, app: App, choices: Choices, notify: Callable[[str], None]) -> Request:
+        """Return the request of the earlier task with the changes."""
         from msgspec.structs import replace
 
         from localrun import values
@@ -56,17 +66,17 @@ class _OfTask:
         workspace, record = app.find(self._task_id)
         self._before = (record, workspace)
         given = values.load_values(choices.inputs) if choices.inputs else {}
-        anew = {*given, *(pair.partition("=")[0] for pair in choices.assignments)}
+        replaced = {*given, *(pair.partition("=")[0] for pair in choices.assignments)}
         found = request_from(
             record,
             workspace,
-            say,
-            replaced=anew,
+            notify,
+            replaced=replaced,
             has_image=lambda image: app.engine.find_image(image) is not None,
             image=choices.image,
             same_image=self._same_image,
         )
-        chosen = {name: getattr(choices, name) for name in _OVER}
+        chosen = {name: getattr(choices, name) for name in _OVERRIDES}
         return replace(
             found,
             values={**found.values, **given},
@@ -76,12 +86,12 @@ class _OfTask:
             agree=choices.agree if choices.agree or choices.replicas else found.agree,
         )
 
-    def remarks(self, record: TaskRecord) -> Iterator[str]:
-        """What has changed in the bundle since."""
+    def notes(self, record: TaskRecord) -> Iterator[str]:
+        """Yield what has changed in the bundle since the earlier task."""
         from localrun.manager.rerun import changed_since
 
         if self._before is None:
             return
         before, workspace = self._before
         for what in changed_since(before, workspace, record):
-            yield f"the {what} is another one than that of {before.short_id}; `localrun diff` shows more"
+            yield f"the {what} differs from that of task {before.short_id}; `localrun diff` shows details"

@@ -1,4 +1,4 @@
-"""`localrun rm`: delete ended tasks."""
+"""`localrun rm`: delete ended tasks with all their files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.task_ids
-@click.option("-a", "--all", "everything", is_flag=True, help="Every task of this folder that has ended.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Delete all ended tasks of this folder.")
 @options.as_json
 @pass_context
 def command(context: CliContext, task_ids: tuple[str, ...], everything: bool, as_json: bool) -> int:
@@ -41,7 +41,7 @@ def _ended(app: App) -> list[str]:
 
 
 def _remove(app: App, prefixes: list[str], context: CliContext) -> tuple[list[str], int]:
-    """Delete what can be deleted, and tell what cannot."""
+    """Delete tasks, report those that cannot be deleted, and return the exit code."""
     from localrun.console.report import report_error
 
     removed: list[str] = []

@@ -1,4 +1,4 @@
-"""`localrun run`: one task, from its bundle to its outputs."""
+"""`localrun run`: run one task in the foreground, from its bundle to its outputs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """How a task is to be run, as the options of `run` and `rerun` say. None: not given."""
+    """The options of `run` and `rerun`; None means not given."""
 
     assignments: tuple[str, ...]
     inputs: Path | None
@@ -55,16 +55,16 @@ class Choices:
     quiet: bool
 
 
-class Origin(Protocol):
-    """What a task is made of: a bundle, or an earlier task. `name` is for people."""
+class TaskSource(Protocol):
+    """The source of a task, a bundle or an earlier task. `name` is for display."""
 
     name: str
 
-    def request(self, app: App, choices: Choices, say: Callable[[str], None]) -> Request:
-        """What to submit; `say` shows a remark. Raises what a wrong bundle or wrong values raise."""
+    def request(self, app: App, choices: Choices, notify: Callable[[str], None]) -> Request:
+        """Return the request to submit; `notify` displays a note. Raises `LocalrunError` if it is invalid."""
 
-    def remarks(self, record: TaskRecord) -> Iterable[str]:
-        """What is to be told of a task that has ended, beside its end."""
+    def notes(self, record: TaskRecord) -> Iterable[str]:
+        """Yield notes about an ended task that its result does not show."""
 
 
 _OPTIONS = (
@@ -75,10 +75,13 @@ _OPTIONS = (
         metavar="NAME=VALUE",
         multiple=True,
         shell_complete=options.complete_input,
-        help="An input; NAME=@FILE takes a file; repeat NAME for an array.",
+        help="Set an input; NAME=@FILE reads a file, repeat NAME for an array.",
     ),
     click.option(
-        "--inputs", type=click.Path(path_type=Path), metavar="FILE", help="All inputs, as JSON or YAML."
+        "--inputs",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Read inputs from a JSON or YAML file.",
     ),
     click.option(
         "-o",
@@ -87,60 +90,52 @@ _OPTIONS = (
         metavar="DIR",
         help="Copy the outputs to DIR.",
     ),
-    click.option("--image", metavar="REF", help="Use this image of the engine, not the bundle's."),
+    options.image,
+    click.option("--timeout", type=options.DURATION, help="Time limit, e.g. 90s, 10m or 1h."),
     click.option(
-        "--timeout", type=options.DURATION, metavar="TIME", help="Stop it after TIME: 90s, 10m, 1h."
+        "--cpus", type=options.CPUS, help="CPUs to reserve, e.g. 0.5.  [default: from the descriptor]"
     ),
     click.option(
-        "--cpus", type=options.CPUS, metavar="N", help="Processors, also parts; default: the descriptor's."
+        "--memory",
+        type=options.MEMORY,
+        help="Memory limit, e.g. 512Mi or 2Gi.  [default: from the descriptor]",
     ),
     click.option(
-        "--memory", type=options.MEMORY, metavar="SIZE", help="Memory: 512Mi, 2Gi; default likewise."
+        "--gpus", type=options.COUNT_OR_ZERO, help="GPUs to reserve; 0 runs a GPU task without a GPU."
     ),
     click.option(
-        "--gpus", type=click.IntRange(min=0), metavar="N", help="GPUs; 0 runs a GPU task without one."
+        "--network/--no-network",
+        default=None,
+        help="Allow or block network access.  [default: from the descriptor]",
     ),
     click.option(
-        "--network/--no-network", default=None, help="Let it use the network, or not; default likewise."
+        "--writable-inputs", is_flag=True, default=None, help="Mount the inputs writable (as copies)."
     ),
     click.option(
-        "--writable-inputs", is_flag=True, default=None, help="Let it change (copies of) its inputs."
-    ),
-    click.option(
-        "--hardened", is_flag=True, default=None, help="Drop all capabilities; read-only root file system."
+        "--hardened",
+        is_flag=True,
+        default=None,
+        help="Drop all capabilities and mount the root file system read-only.",
     ),
     click.option(
         "--pull",
         type=click.Choice(["never", "missing", "always"]),
-        help="When to fetch the image of --image.  [default: missing]",
+        help="When to pull the image of --image.  [default: missing]",
+    ),
+    options.build_args,
+    click.option(
+        "--replicas", type=options.COUNT, help="Run COUNT slightly varied replicas and compare their outputs."
     ),
     click.option(
-        "--build-arg",
-        "build_args",
-        type=options.PAIR,
-        metavar="N=V",
-        multiple=True,
-        help="A build argument for the bundle's Dockerfile.",
-    ),
-    click.option(
-        "--replicas",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="Run it N times, each a little differently, and compare what comes out.",
-    ),
-    click.option(
-        "--agree",
-        type=click.IntRange(min=1),
-        metavar="K",
-        help="How many replicas must give the same; default: all.",
+        "--agree", type=options.COUNT, help="Replicas that must give the same result.  [default: all]"
     ),
     options.as_json,
-    click.option("-q", "--quiet", is_flag=True, help="Show the outputs and errors, nothing else."),
+    options.quiet,
 )
 
 
 def with_run_options(function: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options of `Choices`."""
+    """Add the options of `Choices` to a command."""
     return reduce(lambda made, option: option(made), reversed(_OPTIONS), function)
 
 
@@ -152,50 +147,52 @@ def with_run_options(function: Callable[..., int]) -> Callable[..., int]:
 def command(context: CliContext, /, bundle: str, **given: Any) -> int:
     """Run the task of BUNDLE and show its outputs.
 
-    BUNDLE is a .zip or a folder with a descriptor and an image archive, a folder with a descriptor and a
-    Dockerfile, or a descriptor together with --image.
+    BUNDLE is a zip or folder with a descriptor and an image archive, a folder with a descriptor and a
+    Dockerfile, or a descriptor with --image.
     """
-    order = pop_iexec_inputs(given)
-    return run_in_foreground(context, _OfBundle(bundle, order), Choices(**given))
+    iexec = pop_iexec_inputs(given)
+    return run_in_foreground(context, _BundleSource(bundle, iexec), Choices(**given))
 
 
-def run_in_foreground(context: CliContext, origin: Origin, choices: Choices) -> int:
-    """Run a task in the foreground, from its submission to its outputs; the exit code."""
+def run_in_foreground(context: CliContext, source: TaskSource, choices: Choices) -> int:
+    """Run a task in the foreground and return the exit code."""
     with SignalHandler() as signals:
         try:
-            return _Run(context, origin, choices, signals).through()
+            return _ForegroundRun(context, source, choices, signals).execute()
         except Interrupted:
-            error: LocalrunError = TaskKilled("stopped before the task began", remedy="run it again")
+            error: LocalrunError = TaskKilled("stopped before the task started", remedy="run it again")
         except LocalrunError as refused:
             error = refused
-        return _refuse(error, context, origin, choices)
+        return _refuse(error, context, source, choices)
 
 
-def _refuse(error: LocalrunError, context: CliContext, origin: Origin, choices: Choices) -> int:
+def _refuse(error: LocalrunError, context: CliContext, source: TaskSource, choices: Choices) -> int:
     from localrun.console.report import report_error
 
     report_error(error, context.environ)
     if choices.as_json:
         from localrun.console.results import failure_fields, print_json
 
-        print_json(failure_fields(error, origin.name))
+        print_json(failure_fields(error, source.name))
     return code_for_error(error)
 
 
-class _Run:
-    """One run, with all that belongs to it."""
+class _ForegroundRun:
+    """One run in the foreground."""
 
-    def __init__(self, context: CliContext, origin: Origin, choices: Choices, signals: SignalHandler) -> None:
+    def __init__(
+        self, context: CliContext, source: TaskSource, choices: Choices, signals: SignalHandler
+    ) -> None:
         self._context = context
-        self._origin = origin
+        self._source = source
         self._choices = choices
         self._signals = signals
         self._display = display_for(sys.stderr, context.environ, quiet=choices.quiet)
-        self._feed = EventQueue()
-        self._delivery: OutputCopier | None = None
+        self._events = EventQueue()
+        self._copier: OutputCopier | None = None
 
-    def through(self) -> int:
-        """All of it; the exit code."""
+    def execute(self) -> int:
+        """Submit the task, follow it, print its outputs and return the exit code."""
         with ExitStack() as stack:
             with self._shown():
                 app = self._open(stack)
@@ -206,11 +203,11 @@ class _Run:
 
     @contextmanager
     def _shown(self) -> Iterator[None]:
-        self._display.start(self._origin.name)
+        self._display.start(self._source.name)
         try:
             yield
         finally:
-            self._display.finish(self._feed.omitted)
+            self._display.finish(self._events.omitted)
 
     def _open(self, stack: ExitStack) -> App:
         with self._signals.interruptible():
@@ -219,15 +216,15 @@ class _Run:
             if self._choices.output is not None:
                 from localrun.api.download import OutputCopier
 
-                self._delivery = OutputCopier(self._choices.output)
-                stack.callback(self._delivery.rollback)
+                self._copier = OutputCopier(self._choices.output)
+                stack.callback(self._copier.rollback)
         return app
 
     def _submit(self, app: App) -> ActiveTask:
         try:
             with self._signals.interruptible():
-                request = self._origin.request(app, self._choices, self._display.notify)
-                return app.manager.submit(request, self._feed.put, defer_signals=self._signals.deferred)
+                request = self._source.request(app, self._choices, self._display.notify)
+                return app.manager.submit(request, self._events.put, defer_signals=self._signals.deferred)
         except Interrupted:
             started = app.manager.get_all_active_tasks()
             if not started:
@@ -240,7 +237,7 @@ class _Run:
             sweep = threading.Thread(target=self._sweep, args=(app,), name="sweep")
             end = threading.Thread(target=self._await, args=(app, task), name="end")
             end.start()
-            for event in self._feed:
+            for event in self._events:
                 self._display.show(event)
                 if event.data.get("state") == "RUNNING":
                     sweep.start()
@@ -249,38 +246,36 @@ class _Run:
                     thread.join()
         if not task.record.state.is_final:
             raise LocalrunError(
-                f"localrun itself failed: the task {task.short_id} has no end",
-                remedy="this is a bug of localrun; please report it with what is printed above",
+                f"internal error: task {task.short_id} never reached a final state",
+                remedy="this is a bug in localrun; please report it with the output above",
             )
         return task.record
 
     def _await(self, app: App, task: ActiveTask) -> None:
-        """Close the feed once the task is let go of: also after a bug, when no event tells its end."""
+        """Close the event queue once the task is released, even if a bug suppressed its final event."""
         try:
             app.manager.wait(task)
         finally:
-            self._feed.close()
+            self._events.close()
 
     def _stop(self, app: App, task: ActiveTask, number: int) -> None:
-        """Called for each signal, in a thread of its own."""
+        """Stop the task. Called in a new thread for each signal."""
         first = number == 1
-        self._display.notify("stopping (Ctrl+C again: at once)" if first else "stopping at once")
+        self._display.notify("stopping (press Ctrl+C again to kill)" if first else "killing")
         try:
             app.manager.kill(task, None if first else 0.0)
         except LocalrunError as error:
-            self._display.notify(f"the container could not be stopped: {error.message}")
+            self._display.notify(f"cannot stop the container: {error.message}")
 
     def _sweep(self, app: App) -> None:
-        """End what dead processes left, while the container runs and this process has nothing to do."""
+        """End the tasks of dead processes while the container runs and this process is idle."""
         try:
             ended = app.recovery.end_orphans()
         except (LocalrunError, OSError) as error:
-            self._display.notify(f"warning: tasks of processes that died could not be ended: {error}")
+            self._display.notify(f"warning: cannot end the tasks of dead processes: {error}")
             return
         for record in ended:
-            self._display.notify(
-                f"the task {record.short_id} of a process that died was ended: {record.state}"
-            )
+            self._display.notify(f"ended task {record.short_id} of a dead process: {record.state}")
 
     def _close(self, record: TaskRecord, workspace: Workspace) -> int:
         from localrun.console.report import report_error, report_task
@@ -289,31 +284,31 @@ class _Run:
         outputs = record.outputs
         try:
             with self._signals.interruptible():
-                outputs = self._deliver(record, workspace)
+                outputs = self._copy_outputs(record, workspace)
         except Interrupted:
             code = ExitCode.INTERRUPTED
         except LocalrunError as error:
             report_error(error, self._context.environ)
             code = code or ExitCode.ENGINE_OR_HOST
         self._print(record, outputs, workspace)
-        for remark in (*self._origin.remarks(record), *(() if self._choices.quiet else _of_replicas(record))):
-            self._display.notify(remark)
+        for note in (*self._source.notes(record), *(() if self._choices.quiet else _replica_notes(record))):
+            self._display.notify(note)
         if record.cause:
             report_task(record, self._context.environ)
         return code
 
-    def _deliver(self, record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
-        if self._delivery is None:
+    def _copy_outputs(self, record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
+        if self._copier is None:
             return record.outputs
-        outputs = self._delivery.copy(record, workspace)
-        for warning in self._delivery.warnings:
+        outputs = self._copier.copy(record, workspace)
+        for warning in self._copier.warnings:
             self._display.notify(f"warning: {warning}")
         return outputs
 
     def _print(self, record: TaskRecord, outputs: dict[str, Any], workspace: Workspace) -> None:
         from localrun.console import results
 
-        folders = [workspace.path, *([self._delivery.folder] if self._delivery else [])]
+        folders = [workspace.path, *([self._copier.folder] if self._copier else [])]
         if self._choices.as_json:
             results.print_json({**results.as_fields(record), "outputs": outputs})
         elif self._choices.quiet:
@@ -322,7 +317,7 @@ class _Run:
             results.print_result(record, outputs, folders, self._context.environ)
 
 
-def _of_replicas(record: TaskRecord) -> Iterable[str]:
+def _replica_notes(record: TaskRecord) -> Iterable[str]:
     if record.replication is None:
         return ()
     from localrun.console.replicas import fact_lines
@@ -330,15 +325,15 @@ def _of_replicas(record: TaskRecord) -> Iterable[str]:
     return fact_lines(record)
 
 
-class _OfBundle:
-    """A task of a bundle, with the values of the command."""
+class _BundleSource:
+    """A new task of a bundle, with the inputs of the command line."""
 
-    def __init__(self, bundle: str, order: IexecInputs | None) -> None:
+    def __init__(self, bundle: str, iexec: IexecInputs | None) -> None:
         self.name = bundle
-        self._order = order
+        self._iexec = iexec
 
-    def request(self, app: App, choices: Choices, say: Callable[[str], None]) -> Request:  # noqa: ARG002
-        """The bundle as it is; there is nothing to remark."""
+    def request(self, app: App, choices: Choices, notify: Callable[[str], None]) -> Request:  # noqa: ARG002
+        """Return a request for the bundle."""
         from localrun import values
         from localrun.manager.request import Request, to_iexec_request
 
@@ -359,8 +354,8 @@ class _OfBundle:
             replicas=choices.replicas or 1,
             agree=choices.agree,
         )
-        return asked if self._order is None else to_iexec_request(asked, self._order, self.name)
+        return asked if self._iexec is None else to_iexec_request(asked, self._iexec, self.name)
 
-    def remarks(self, record: TaskRecord) -> Iterable[str]:  # noqa: ARG002
-        """Its end says all."""
+    def notes(self, record: TaskRecord) -> Iterable[str]:  # noqa: ARG002
+        """Return no notes."""
         return ()

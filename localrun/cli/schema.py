@@ -1,4 +1,4 @@
-"""`localrun schema`: the JSON Schema of descriptors, for editors."""
+"""`localrun schema`: print the JSON Schema of descriptors for editors."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from localrun.console.streams import print_out
 def command(*, as_json: bool) -> None:
     """Print the JSON Schema (draft 2019-09) of descriptors.
 
-    An editor that knows it completes keys and shows mistakes while a descriptor is written. For those that
-    speak with yaml-language-server, write it to a file and begin the descriptor with the line
-    `# yaml-language-server: $schema=FILE`. With --json it is on one line.
+    Editors use it to complete keys and to mark mistakes. For editors with yaml-language-server, write it to a
+    file and start the descriptor with the line `# yaml-language-server: $schema=FILE`. --json prints it on
+    one line.
     """
     from localrun.descriptor.json_schema import schema
 

@@ -1,4 +1,4 @@
-"""`localrun serve`: the HTTP server."""
+"""`localrun serve`: run the HTTP server."""
 
 from __future__ import annotations
 
@@ -27,48 +27,57 @@ GREETING = "🎯 Task Manager initialized - Global task lists created"
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free one."
+    "--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0 picks a free one.",
 )
 @click.option(
     "--bundles",
     multiple=True,
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Bundles and files below it can be named; may be given again.  [default: this folder]",
+    help="Folder of bundles and files that clients may use; repeatable.  [default: .]",
 )
-@click.option("--logs", metavar="DIR", help="Where the journal is written.  [default: logs]")
+@click.option("--logs", metavar="DIR", help="Folder of the journal.  [default: logs]")
 @click.option(
     "--on-exit",
     type=click.Choice(["leave", "kill", "wait"]),
     default="kill",
     show_default=True,
-    help="What becomes of running tasks.",
+    help="What to do with running tasks on shutdown.",
 )
-@click.option("--token", metavar="TEXT", help="What requests must bring; better in LOCALRUN_TOKEN.")
+@click.option("--token", metavar="TEXT", help="Bearer token required from clients.  [env: LOCALRUN_TOKEN]")
 @click.option(
     "--heartbeat",
     type=options.DURATION,
     default="30s",
     show_default=True,
-    help="How often the machine's state is noted.",
+    help="Interval between heartbeat entries.",
 )
 @click.option(
     "--upload-limit",
     type=options.SIZE,
     default="8Gi",
     show_default=True,
-    help="The largest file that is taken.",
+    help="Maximum size of an uploaded file.",
 )
-@click.option("--name", "names", multiple=True, metavar="HOST", help="A name that the server is called by.")
-@click.option("--without-engine", is_flag=True, help="Start although no container engine answers.")
+@click.option(
+    "--name", "names", multiple=True, metavar="HOST", help="Additional host name of the server; repeatable."
+)
+@click.option("--without-engine", is_flag=True, help="Start even if no container engine is available.")
 @pass_context
 def command(context: CliContext, /, logs: str | None, without_engine: bool, **given: Any) -> int:
     """Serve the tasks of this folder over HTTP.
 
-    Only this machine can reach the server, unless another --host is given; then requests need a token.
-    A task goes on when its client is gone. The page /docs shows what the server can do.
+    Only this machine can reach the server, unless --host is another address; then clients need a token. Tasks
+    continue when their client disconnects. The page /docs documents the API.
     """
     chosen = _options(context.environ, **given)
     from localrun import settings
@@ -94,8 +103,8 @@ def _options(environ: Mapping[str, str], **given: Any) -> ServerOptions:
     made = ServerOptions(token=token, hosts=names, bundles=tuple(folders), **given)
     if not made.is_loopback and not token:
         raise UsageError(
-            f"others could reach {made.host}, and run containers on this machine",
-            remedy="set LOCALRUN_TOKEN to a long secret text that requests must bring, or leave --host out",
+            f"--host {made.host} without a token would let other machines run containers here",
+            remedy="set LOCALRUN_TOKEN to a long random string, or omit --host",
         )
     return made
 
@@ -118,10 +127,10 @@ def _start(
     try:
         app.engine.info()
     except EngineError as error:
-        # an engine that was named is meant to be used; where none was, the lists alone can be
+        # an explicitly configured engine is required; otherwise tasks without a container still work
         if app.settings.docker_host and not lenient:
             return _refuse(error, context, ExitCode.ENGINE_OR_HOST)
-        print_err(f"warning: {error.message}; tasks with a container are refused until one answers")
+        print_err(f"warning: {error.message}; container tasks are rejected until an engine is available")
     _serve(context, site, sockets)
     return ExitCode.FINISHED
 
@@ -133,12 +142,14 @@ def _serve(context: CliContext, site: Any, sockets: list[socket.socket]) -> None
     host, port = sockets[0].getsockname()[:2]
     print_out(GREETING)
     shown = f"[{host}]" if ":" in host else host
-    print_out(f"localrun serves http://{shown}:{port} (the API: http://{shown}:{port}/docs); Ctrl+C stops it")
+    print_out(
+        f"serving on http://{shown}:{port} (API docs: http://{shown}:{port}/docs); press Ctrl+C to stop"
+    )
     api = make_api(site)
     context.on_imported()
     serve(api, site, sockets)
     if site.options.on_exit == "leave":
-        # what carries the tasks must not see the engine close, nor be waited for: the next process goes on
+        # the task threads must not see the engine close, and must not be joined: the next process resumes
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(ExitCode.FINISHED)

@@ -1,10 +1,9 @@
-"""Ctrl+C, SIGTERM and SIGHUP, in a form that the rest of the program can live with.
+"""Handling of Ctrl+C, SIGTERM and SIGHUP.
 
-A signal may come at any moment, and what is right then depends on the moment: while nothing is promised
-yet, an exception takes the command down and everything is undone on its way; while a task runs, somebody
-must stop it, and neither the handler (it may not block) nor the main thread (it may be stuck in a write to
-a terminal that was halted) can be the one who does; while something is made that must not be torn, the
-signal has to wait.
+The right reaction to a signal depends on the phase of a command. Before a task is submitted, an exception
+ends the command and undoes its work. While a task runs, a thread must stop it: the handler must not block,
+and the main thread may be blocked in a write to a stopped terminal. During an atomic operation, the signal
+is deferred.
 """
 
 from __future__ import annotations
@@ -19,75 +18,75 @@ from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-StopCallback = Callable[[int], None]  # gets the number of the signal: 1 for the first
+StopCallback = Callable[[int], None]  # called with the count of signals, from 1
 
 
 class Interrupted(BaseException):
-    """A signal asked for the end. No `Exception`, so that nothing on its way takes it for a failure."""
+    """Raised for a signal. It is not an `Exception`, so that no code handles it as a failure."""
 
 
 class SignalHandler:
-    """Takes the signals over, as a context manager in the main thread."""
+    """A context manager for the main thread that handles signals."""
 
     def __init__(self) -> None:
         self.count = 0
         self._pending = 0
-        self._raising = False
-        self._held = False
+        self._interruptible = False
+        self._deferred = False
         self._stops: SimpleQueue[int] | None = None
-        self._before: dict[signal.Signals, Any] = {}
+        self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> SignalHandler:
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
-                self._before[number] = signal.signal(number, self._arrived)
+                self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _arrived(self, _number: int, _frame: FrameType | None) -> None:
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
         if self._stops is not None:
-            self._stops.put(self.count)  # the only kind of queue that a handler may put into
+            self._stops.put(self.count)  # the only queue that is safe in a signal handler
             return
         self._pending += 1
         self._raise_if_pending()
 
     def _raise_if_pending(self) -> None:
-        if self._pending and self._raising and not self._held:
+        if self._pending and self._interruptible and not self._deferred:
             self._pending = 0
-            self._raising = False  # what is undone now is not interrupted again
+            self._interruptible = False  # cleanup must not be interrupted again
             raise Interrupted
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Within it, a signal raises `Interrupted`, once; also one that came before and was not answered."""
-        self._raising = True
+        """Raise `Interrupted` once for a signal during the block, or for a pending one."""
+        self._interruptible = True
         try:
             self._raise_if_pending()
             yield
         finally:
-            self._raising = False
+            self._interruptible = False
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within it, a signal waits for the end of the block."""
-        self._held = True
+        """Defer signals to the end of the block."""
+        self._deferred = True
         try:
             yield
         finally:
-            self._held = False
+            self._deferred = False
         self._raise_if_pending()
 
     @contextmanager
     def on_signal(self, stop: StopCallback) -> Iterator[None]:
-        """Within it, each signal calls `stop`, in a thread of its own: a second is not kept waiting."""
+        """Call `stop` for each signal during the block, each in a new thread."""
         stops: SimpleQueue[int] = SimpleQueue()
-        thread = threading.Thread(target=_serve, args=(stops, stop), name="signal-handler")
+        thread = threading.Thread(target=_call_stop, args=(stops, stop), name="signal-handler")
         thread.start()
         self._stops = stops
         for number in range(self._pending):
@@ -101,11 +100,11 @@ class SignalHandler:
             thread.join()
 
     def requeue(self) -> None:
-        """Let the signal that raised be answered by the next `stopping`."""
+        """Pass the signal that raised `Interrupted` to the next `on_signal` block."""
         self._pending += 1
 
 
-def _serve(stops: SimpleQueue[int], stop: StopCallback) -> None:
+def _call_stop(stops: SimpleQueue[int], stop: StopCallback) -> None:
     threads: list[threading.Thread] = []
     while number := stops.get():
         threads.append(threading.Thread(target=stop, args=(number,), name=f"stop-{number}"))

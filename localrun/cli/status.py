@@ -1,4 +1,4 @@
-"""`localrun status`: where a task is, and why it ended."""
+"""`localrun status`: show a task's state and why it ended."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _INDENT = 12
 @options.as_json
 @pass_context
 def command(context: CliContext, task_id: str, system: str | None, *, as_json: bool) -> None:
-    """Show where the task ID is, what it uses, and why it ended.
+    """Show the state and resources of the task ID and why it ended.
 
-    ID is the beginning of an id, or `last`.
+    ID is any unique prefix of an ID, or `last`.
     """
     from localrun.runner.usage import with_current_usage
 
@@ -45,7 +45,7 @@ def command(context: CliContext, task_id: str, system: str | None, *, as_json: b
 
 
 def status_fields(record: TaskRecord) -> dict[str, Any]:
-    """The record of `run`, and what matters while a task is on its way."""
+    """Return the record of `run` and the fields of an active task."""
     from localrun.console.results import as_fields
 
     plain = record.as_dict()
@@ -55,7 +55,7 @@ def status_fields(record: TaskRecord) -> dict[str, Any]:
 
 
 def is_owner_gone(record: TaskRecord) -> bool:
-    """Whether the process that carries the task died before its end."""
+    """Return whether the process that owns the task died before the task ended."""
     from localrun.task.process import is_alive
 
     return not record.state.is_final and record.owner is not None and not is_alive(record.owner)
@@ -69,7 +69,7 @@ def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
         yield from as_system.status_rows(record, system)
     yield "state", str(record.state) + (f" in the step {record.step}" if record.step else "")
     if is_owner_gone(record):
-        yield "", f"its process is gone; `localrun kill {record.short_id}` ends it"
+        yield "", f"its process has died; `localrun kill {record.short_id}` ends the task"
     yield from _why(record)
     yield from _replicas(record)
     yield "time", _times(record)
@@ -123,7 +123,7 @@ def _steps(record: TaskRecord) -> Iterator[tuple[str, str]]:
             step.message,
         ]
         label = "" if step is not record.steps[0] else "steps"
-        yield label, f"{step.name}: " + ("; ".join(part for part in details if part) or "going on")
+        yield label, f"{step.name}: " + ("; ".join(part for part in details if part) or "running")
 
 
 def _usage(record: TaskRecord) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""`localrun tail`: the ends of files that a task writes."""
+"""`localrun tail`: show the last lines of a task's files."""
 
 from __future__ import annotations
 
@@ -26,9 +26,14 @@ _LINES = 10
 @options.task_id
 @click.argument("files", metavar="[FILE]...", nargs=-1, shell_complete=options.complete_file)
 @click.option(
-    "-n", "--lines", type=click.IntRange(min=0), default=_LINES, show_default=True, help="How many of each."
+    "-n",
+    "--lines",
+    type=options.COUNT_OR_ZERO,
+    default=_LINES,
+    show_default=True,
+    help="Number of lines of each file.",
 )
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is added, until the task has ended.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the files until the task ends.")
 @options.as_json
 @pass_context
 def command(
@@ -36,9 +41,8 @@ def command(
 ) -> None:
     """Show the last lines of FILEs that the task ID has written, also while it runs.
 
-    A FILE is a path as `localrun list-files ID` shows it; without one, what the program printed is meant.
-    With --follow they may also come later, and a task whose process died is carried on here; Ctrl+C ends
-    the following, not the task.
+    FILE is a path from `localrun list-files ID`; without FILE, the log is shown. With --follow, a FILE may
+    appear later, and a task whose process has died is resumed here. Ctrl+C stops following, not the task.
     """
     with context.app(on_exit="leave") as app:
         workspace, record = app.find(task_id)
@@ -59,13 +63,13 @@ def command(
 def _refuse_remote(record: TaskRecord, files: tuple[str, ...]) -> None:
     if files and record.remote and not record.state.is_final:
         raise UsageError(
-            "the task's engine does not share files with this machine: they come when it has ended",
-            remedy=f"wait for it: `localrun wait {record.short_id}`; its log is here: leave out the FILE",
+            "the files of a task on a remote engine are available after it ends",
+            remedy=f"wait for it with `localrun wait {record.short_id}`, or omit FILE to see the log",
         )
 
 
 def _tails(workspace: Workspace, record: TaskRecord) -> Callable[..., None]:
-    """What writes the ends of files of a task."""
+    """Return the function that prints the last lines of a task's files."""
     from localrun.api.tail import tail
 
     return partial(tail, workspace, record.run_plan.output_folder)
@@ -76,7 +80,7 @@ def _print_json(workspace: Workspace, files: tuple[str, ...], lines: int) -> Non
 
     record = workspace.load()
     tail = _tails(workspace, record)
-    tail(files, lines=lines, end=None, out=io.StringIO())  # what is wrong with names is told together
+    tail(files, lines=lines, end=None, out=io.StringIO())  # raises for all wrong names at once
     found = []
     for name in files or (workspace.log.name,):
         text = io.StringIO()

@@ -1,4 +1,4 @@
-"""`localrun top`: what running tasks use just now."""
+"""`localrun top`: show the resource usage of running tasks."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from localrun.engines.base import Engine, Usage
     from localrun.task.record import TaskRecord
 
-_EVERY = 1.0  # seconds: an engine does not measure more often
-_PATIENCE = 5.0  # seconds for the second sample, without which there is no speed
+_INTERVAL = 1.0  # seconds; engines do not measure more often
+_TIMEOUT = 5.0  # seconds to wait for the second sample, which the CPU usage needs
 _HEADS = (
     *("ID", "NAME", "STATE", "CPU %", "MEMORY", "LIMIT", "MEM %", "PEAK"),
     *("READ", "WRITTEN", "PIDS", "TIME"),
@@ -36,47 +36,47 @@ _HEADS = (
 
 @click.command()
 @options.task_ids
-@click.option("--no-stream", is_flag=True, help="Show it once, as where there is no terminal.")
+@click.option("--no-stream", is_flag=True, help="Print once, as without a terminal.")
 @options.as_json
 @pass_context
 def command(context: CliContext, task_ids: tuple[str, ...], *, no_stream: bool, as_json: bool) -> None:
-    """Show processor, memory and disk that the tasks ID..., or all that run, use just now, and go on.
+    """Show CPU, memory and disk usage of the tasks ID... or of all running tasks, refreshed every second.
 
-    100 % is one processor. PEAK is the most memory that was seen; of an ended task it is what remains. The
-    disk's bytes are those of the container; what is still in the memory for it counts later.
+    100 % is one CPU. PEAK is the highest memory usage so far; ended tasks only have this value. READ and
+    WRITTEN are disk bytes of the container; data in the page cache counts when it is written to disk.
     """
-    with context.app(on_exit="leave") as app, _Board(app, task_ids).reading() as board:
+    with context.app(on_exit="leave") as app, _Table(app, task_ids).sampling() as table:
         if as_json or no_stream or not is_terminal(sys.stdout, context.environ):
-            board.await_speeds()
-            _print_once(board, context, as_json=as_json)
+            table.wait_for_samples()
+            _print_once(table, context, as_json=as_json)
         else:
-            print_or_watch(board.look, _EVERY, context.environ)
+            print_or_watch(table.render, _INTERVAL, context.environ)
 
 
-def _print_once(board: _Board, context: CliContext, *, as_json: bool) -> None:
+def _print_once(table: _Table, context: CliContext, *, as_json: bool) -> None:
     if as_json:
         from localrun.console.results import print_json
 
-        print_json(board.rows())
-    elif board.rows():
-        print_or_watch(board.look, None, context.environ)
+        print_json(table.rows())
+    elif table.rows():
+        print_or_watch(table.render, None, context.environ)
     else:
-        print_err("no task runs here")
-    for trouble in board.troubles():
-        print_err(f"warning: {trouble}")
+        print_err("no running tasks in this folder")
+    for error_message in table.errors():
+        print_err(f"warning: {error_message}")
 
 
-class _Gauge:
-    """Reads what one container uses, in a thread of its own."""
+class _Meter:
+    """Samples the usage of one container in a thread."""
 
     def __init__(self, engine: Engine, handle: str) -> None:
         self._engine = engine
         self._handle = handle
         self._samples: tuple[tuple[float, Usage], ...] = ()  # the last two
         self._closed = False
-        self.told = threading.Event()  # two samples, or there will be none
+        self.ready = threading.Event()  # set after two samples, or when no more will come
         self.peak = 0
-        self.trouble = ""
+        self.error_message = ""
         self._thread = threading.Thread(target=self._run, name=f"top-{handle[:8]}", daemon=True)
         self._thread.start()
 
@@ -88,91 +88,93 @@ class _Gauge:
                 self.peak = max(self.peak, usage.memory)
                 self._samples = (*self._samples[-1:], (time.monotonic(), usage))
                 if len(self._samples) > 1:
-                    self.told.set()
+                    self.ready.set()
         except ContainerGone:
             return
         except EngineError as error:
-            self.trouble = error.message
+            self.error_message = error.message
         finally:
-            self.told.set()
+            self.ready.set()
 
     @property
     def usage(self) -> Usage | None:
-        """The last sample."""
+        """The latest sample."""
         return self._samples[-1][1] if self._samples else None
 
     @property
     def cpu_percent(self) -> float | None:
-        """Of one processor, between the last two samples."""
+        """CPU usage between the last two samples, in percent of one CPU."""
         if len(self._samples) < 2:
             return None
         (before, first), (now, second) = self._samples
         return 100 * (second.cpu_seconds - first.cpu_seconds) / max(now - before, 1e-9)
 
     def close(self) -> None:
-        """End the reading."""
+        """Stop sampling."""
         self._closed = True
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         while self._thread.is_alive() and self._thread.ident and time.monotonic() < deadline:
             self._engine.abandon(self._thread.ident)
             self._thread.join(0.02)
 
 
-class _Board:
-    """The rows: a gauge for each task that runs."""
+class _Table:
+    """The rows of the tasks, with a meter for each running one."""
 
     def __init__(self, app: App, task_ids: Sequence[str]) -> None:
         self._app = app
         self._workspaces = [app.find(name)[0] for name in dict.fromkeys(task_ids)]
-        self._gauges: dict[str, _Gauge] = {}
+        self._meters: dict[str, _Meter] = {}
 
     @contextmanager
-    def reading(self) -> Iterator[_Board]:
-        """Within it the gauges read."""
+    def sampling(self) -> Iterator[_Table]:
+        """Sample during the block."""
         try:
             self._records()
             yield self
         finally:
-            for gauge in self._gauges.values():
-                gauge.close()
+            for meter in self._meters.values():
+                meter.close()
 
     def _records(self) -> list[TaskRecord]:
-        """Those asked for, or all that run; each that runs gets its gauge."""
+        """Return the named or all running tasks; start a meter for each running one."""
         home = self._app.store
-        places = self._workspaces or [home.open(name) for name in home.active_ids()]
-        found = [record for record in (place.load_or_none() for place in places) if record is not None]
+        workspaces = self._workspaces or [home.open(name) for name in home.active_ids()]
+        found = [record for record in (place.load_or_none() for place in workspaces) if record is not None]
         if not self._workspaces:
             found = [one for one in found if one.state is TaskState.RUNNING and not one.replication]
-        # a task with replicas has no container: they have
+        # a task with replicas has no container of its own
         found = [one for record in found for one in self._app.replicas(record) or (record,)]
         for record in found:
             runs = record.state is TaskState.RUNNING and record.container is not None
-            if runs and record.id not in self._gauges:
+            if runs and record.id not in self._meters:
                 assert record.container is not None
-                self._gauges[record.id] = _Gauge(self._app.engine, record.container)
+                self._meters[record.id] = _Meter(self._app.engine, record.container)
         return sorted(found, key=lambda record: record.created_at)
 
-    def await_speeds(self) -> None:
-        """Block until every gauge can tell a speed, or tells nothing."""
-        deadline = time.monotonic() + _PATIENCE
-        for gauge in self._gauges.values():
-            gauge.told.wait(max(0.0, deadline - time.monotonic()))
+    def wait_for_samples(self) -> None:
+        """Block until the CPU usage of every task is known, or for at most `_TIMEOUT`."""
+        deadline = time.monotonic() + _TIMEOUT
+        for meter in self._meters.values():
+            meter.ready.wait(max(0.0, deadline - time.monotonic()))
 
-    def troubles(self) -> list[str]:
-        """What the engine said instead of an answer."""
-        return list(dict.fromkeys(gauge.trouble for gauge in self._gauges.values() if gauge.trouble))
+    def errors(self) -> list[str]:
+        """Return the errors of the engine, each once."""
+        return list(
+            dict.fromkeys(meter.error_message for meter in self._meters.values() if meter.error_message)
+        )
 
     def rows(self) -> list[dict[str, Any]]:
-        """A JSON-ready row for each task."""
+        """Return a JSON-ready row for each task."""
         return [self._row(record) for record in self._records()]
 
     def _row(self, record: TaskRecord) -> dict[str, Any]:
         from localrun.runner.usage import with_current_usage
 
-        gauge = None if record.state.is_final else self._gauges.get(record.id)
-        usage, percent = (gauge.usage, gauge.cpu_percent) if gauge else (None, None)
+        meter = None if record.state.is_final else self._meters.get(record.id)
+        usage, percent = (meter.usage, meter.cpu_percent) if meter else (None, None)
         known = with_current_usage(self._app.store.open(record.id), record).usage
-        peaks = [known.memory_peak if known else 0, gauge.peak if gauge else 0]
+        peaks = [known.memory_peak if known else 0, meter.peak if meter else 0]
         last = usage or known
         started = next((step.started for step in record.steps if step.name == "task"), None)
         ended = next((step.finished for step in record.steps if step.name == "task"), None)
@@ -195,13 +197,13 @@ class _Board:
             "seconds": None if started is None else round((ended or time.time()) - started, 3),
         }
 
-    def look(self) -> tuple[str, bool]:
-        """The table, and whether it may still change: a named task that has ended does not."""
+    def render(self) -> tuple[str, bool]:
+        """Return the table, and whether it may still change, which named tasks do not after their end."""
         rows = self.rows()
-        goes_on = not self._workspaces or any(not TaskState(row["state"]).is_final for row in rows)
+        may_change = not self._workspaces or any(not TaskState(row["state"]).is_final for row in rows)
         if not rows:
-            return "no task runs here", goes_on
-        return "\n".join(format_columns([_HEADS, *map(_cells, rows)], left=3)), goes_on
+            return "no running tasks in this folder", may_change
+        return "\n".join(format_columns([_HEADS, *map(_cells, rows)], left=3)), may_change
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

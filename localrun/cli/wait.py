@@ -1,4 +1,4 @@
-"""`localrun wait`: the end of tasks, whichever process carries them."""
+"""`localrun wait`: wait for tasks of any process to end."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
     from localrun.task.states import TaskState
 
-_REPORTS = 5  # failures of many tasks that are told at length
+_MAX_REPORTS = 5  # failures to report in full
 
 
 @click.command()
 @options.task_ids
-@click.option("-a", "--all", "everything", is_flag=True, help="Every task of this folder that has not ended.")
-@click.option("--timeout", type=options.DURATION, metavar="TIME", help="Wait no longer: 90s, 10m, 1h.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Wait for all active tasks of this folder.")
+@click.option("--timeout", type=options.DURATION, help="Stop waiting after this time, e.g. 90s, 10m or 1h.")
 @options.as_json
-@click.option("-q", "--quiet", is_flag=True, help="Show results and errors, nothing else.")
+@options.quiet
 @pass_context
 def command(
     context: CliContext,
@@ -45,10 +45,10 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Wait until the tasks ID... have ended; the exit code is that of the task, of several the worst.
+    """Wait for the tasks ID... to end. The exit code is that of the task, or the worst of multiple tasks.
 
-    One task is shown as `run` shows it, several in one line. A task whose process died is carried on here.
-    Ctrl+C ends the waiting, not the tasks.
+    One task is shown like `run` does, multiple tasks as one line. A task whose process has died is resumed
+    here. Ctrl+C stops waiting, not the tasks.
     """
     options.check_selection(task_ids, everything)
     from localrun.api.apps import using
@@ -59,16 +59,16 @@ def command(
             print_err("no active tasks in this folder")
         waiting = _Waiting(context, app, signals, tasks, quiet=quiet)
         context.on_imported()
-        code = waiting.through(timeout)
+        code = waiting.wait(timeout)
         if as_json:
             waiting.print_json(one=len(task_ids) == 1)
         else:
             waiting.print()
-        return waiting.tell_ends() if code is None else code
+        return waiting.report_ends() if code is None else code
 
 
 def _named(app: App, task_ids: Sequence[str]) -> list[Task]:
-    """A handle for each, once. Raises `TaskNotFound` with every one that is not there."""
+    """Return the tasks, each once. Raises `TaskNotFound` with every task that does not exist."""
     from localrun.api import Task
 
     found: dict[str, Task] = {}
@@ -83,7 +83,9 @@ def _named(app: App, task_ids: Sequence[str]) -> list[Task]:
         raise missing[0]
     if missing:
         problems = [Problem("", error.message, error.remedy) for error in missing]
-        raise TaskNotFound("some tasks are not there", remedy="correct what is listed", problems=problems)
+        raise TaskNotFound(
+            "some tasks do not exist", remedy="`localrun list` shows the IDs", problems=problems
+        )
     return list(found.values())
 
 
@@ -95,7 +97,7 @@ def _all(app: App) -> list[Task]:
 
 @dataclass
 class _Waiting:
-    """The waiting for some tasks, and what came of it."""
+    """Waiting for tasks, and their results."""
 
     context: CliContext
     app: App
@@ -104,25 +106,25 @@ class _Waiting:
     _: KW_ONLY
     quiet: bool
     errors: dict[str, LocalrunError] = field(default_factory=dict)
-    shown: bool = False  # whether the output of the one task was shown as it came
+    shown: bool = False  # whether the output of the one task has been shown
 
-    def through(self, timeout: float | None) -> int | None:
-        """Wait; the exit code when the waiting was broken off."""
-        wait = self._one if len(self.tasks) == 1 else self._several
+    def wait(self, timeout: float | None) -> int | None:
+        """Wait for the tasks. Returns an exit code if it was interrupted or timed out."""
+        wait = self._wait_for_one if len(self.tasks) == 1 else self._wait_for_all
         try:
             with self.signals.interruptible():
                 wait(timeout)
         except Interrupted:
-            self._tell_left("the waiting was ended")
+            self._report_left("stopped waiting")
             return ExitCode.INTERRUPTED
         except TimeoutError as error:
-            self._tell_left(str(error))
+            self._report_left(str(error))
             return ExitCode.TIMEOUT
         return None
 
     # -- waiting ---------------------------------------------------------------------------------
 
-    def _one(self, timeout: float | None) -> None:
+    def _wait_for_one(self, timeout: float | None) -> None:
         from localrun.api.follow import follow
 
         task = self.tasks[0]
@@ -138,15 +140,15 @@ class _Waiting:
             display.finish()
         self._end(task)
 
-    def _several(self, timeout: float | None) -> None:
+    def _wait_for_all(self, timeout: float | None) -> None:
         from localrun.api.wait import as_completed
 
-        with self._progress() as tell:
+        with self._progress() as report:
             for task in as_completed(self.tasks, timeout):
-                tell(task, self._end(task))
+                report(task, self._end(task))
 
     def _end(self, task: Task) -> TaskState:
-        """The state of a task whose waiting is over; when it has not ended, why is kept."""
+        """Return the state of a task after waiting; keep the error if it has not ended."""
         try:
             return task.wait()
         except LocalrunError as error:
@@ -157,7 +159,7 @@ class _Waiting:
     def _progress(self) -> Iterator[Callable[[Task, TaskState], None]]:
         total, count = len(self.tasks), 0
 
-        def tell(task: Task, state: TaskState) -> None:
+        def report(task: Task, state: TaskState) -> None:
             nonlocal count
             count += 1
             print_err(f"[{short_id(task.id)}] {state} ({count} of {total})")
@@ -170,36 +172,35 @@ class _Waiting:
             with wait_progress(total) as count_up:
                 yield lambda _task, state: count_up(state)
         else:
-            yield tell
+            yield report
 
-    # -- telling ---------------------------------------------------------------------------------
+    # -- reporting -------------------------------------------------------------------------------
 
-    def _tell_left(self, why: str) -> None:
-        """Say why nobody waits any more, and what becomes of the tasks."""
+    def _report_left(self, reason: str) -> None:
+        """Report why waiting stopped and what happens to the tasks."""
         left = [task.info for task in self.tasks if not task.is_terminal]
-        paused = [record for record in left if self._pauses(record)]
-        going = [record for record in left if record not in paused]
-        goes = f"{_names(going)} on" if going else ""
-        print_err("; ".join(filter(None, (why, goes))))
-        if going:
-            print_err(f"  wait again: localrun wait {short_id(going[0].id) if len(going) == 1 else '--all'}")
+        paused = [record for record in left if self._is_paused(record)]
+        active = [record for record in left if record not in paused]
+        if active:
+            print_err(f"{reason}; {_name(active, 'continues', 'continue')}")
+            print_err(f"  wait again: localrun wait {active[0].short_id if len(active) == 1 else '--all'}")
+        else:
+            print_err(reason)
         if paused:
-            print_err(
-                f"{_names(paused)} on when somebody waits again: localrun wait {short_id(paused[0].id)}"
-            )
+            print_err(f"{_name(paused, 'is', 'are')} paused; `localrun wait {paused[0].short_id}` resumes it")
 
-    def _pauses(self, record: TaskRecord) -> bool:
-        """Whether it was carried on here, and has no container that goes on by itself."""
+    def _is_paused(self, record: TaskRecord) -> bool:
+        """Return whether the task was resumed here and has no running container."""
         return record.state != "RUNNING" and self.app.manager.get_task(record.id) is not None
 
-    def tell_ends(self) -> int:
-        """Say why tasks did not finish; the exit code."""
+    def report_ends(self) -> int:
+        """Report the tasks that did not finish and return the exit code."""
         codes = [self._code(task) for task in self.tasks]
         bad = [task for task, code in zip(self.tasks, codes, strict=True) if code != ExitCode.FINISHED]
-        for task in bad[:_REPORTS]:
+        for task in bad[:_MAX_REPORTS]:
             self._report(task)
-        if len(bad) > _REPORTS:
-            print_err(f"{len(bad) - _REPORTS} more did not finish; `localrun list` shows them")
+        if len(bad) > _MAX_REPORTS:
+            print_err(f"{len(bad) - _MAX_REPORTS} more did not finish; see `localrun list`")
         return worst(codes)
 
     def _code(self, task: Task) -> int:
@@ -224,7 +225,7 @@ class _Waiting:
             _quote(task, record)
 
     def print(self) -> None:
-        """The results: of one task as `run` has them, of several a line each."""
+        """Print the result of one task like `run` does, of multiple tasks one line each."""
         from localrun.console import results
 
         records = [task.info for task in self.tasks]
@@ -239,20 +240,21 @@ class _Waiting:
                 results.print_result(record, record.outputs, [folder], self.context.environ)
 
     def print_json(self, *, one: bool) -> None:
-        """The record of the one task that was named, else a list of records."""
+        """Print the record of one named task, else a list of records."""
         from localrun.console.results import as_fields, print_json
 
         fields = [as_fields(task.info) for task in self.tasks]
         print_json(fields[0] if one else fields)
 
 
-def _names(records: Sequence[TaskRecord]) -> str:
-    """`the task 3f9c2b1a goes`, `3 tasks go`."""
-    return f"the task {records[0].short_id} goes" if len(records) == 1 else f"{len(records)} tasks go"
+def _name(records: Sequence[TaskRecord], singular: str, plural: str) -> str:
+    """Return `task 3f9c2b1a continues` or `3 tasks continue`."""
+    count = len(records)
+    return f"task {records[0].short_id} {singular}" if count == 1 else f"{count} tasks {plural}"
 
 
 def _quote(task: Task, record: TaskRecord) -> None:
-    """The end of the log, where the message has it not."""
+    """Print the end of the log unless the message quotes it."""
     from localrun.runner.diagnosis import TAIL_LINES, format_log_tail
 
     quoted = format_log_tail(task.logs(TAIL_LINES))

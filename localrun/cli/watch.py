@@ -1,4 +1,4 @@
-"""`--watch`: a text shown anew, until it will not change any more."""
+"""`--watch`: refresh a text on the terminal until it no longer changes."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from localrun.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-Render = Callable[[], tuple[str, bool]]  # the text as it is now, and whether it will be another one
+Render = Callable[[], tuple[str, bool]]  # returns the current text, and whether it may still change
 
 
 def print_or_watch(
-    look: Render, watch: float | None, environ: Mapping[str, str], *, as_json: bool = False
+    render: Render, watch: float | None, environ: Mapping[str, str], *, as_json: bool = False
 ) -> None:
-    """Print the text once; with `watch` show it every so many seconds, and print the last.
+    """Print the text once; with `watch`, refresh it on the full screen and print the last one at the end.
 
-    Meanwhile it has the whole screen. Raises `UsageError` where there is none.
+    `watch` is in seconds. Raises `UsageError` without a terminal.
     """
     if watch is None:
-        print_out(escape_lines(look()[0]))
+        print_out(escape_lines(render()[0]))
         return
     if as_json or not is_terminal(sys.stdout, environ):
-        raise UsageError("--watch needs a terminal", remedy="leave it out, or leave --json out")
-    print_out(escape_lines(_watched(look, watch)))
+        raise UsageError("--watch needs a terminal", remedy="omit --watch or --json")
+    print_out(escape_lines(_watched(render, watch)))
 
 
-def _watched(look: Render, every: float) -> str:
+def _watched(render: Render, every: float) -> str:
     from rich.live import Live
 
     from localrun.console.display.terminal import make_console
 
     with Live(console=make_console(sys.stdout), screen=True, auto_refresh=False) as live:
         while True:
-            text, goes_on = look()
-            if not goes_on:
+            text, may_change = render()
+            if not may_change:
                 return text
             live.update(_page(text), refresh=True)
             time.sleep(every)

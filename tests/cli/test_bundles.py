@@ -34,11 +34,11 @@ def test_a_refusal_is_shown_with_its_place_its_code_and_what_to_do(localrun: Com
     done = localrun("validate", bundle(localrun.folder, descriptor=WITHOUT_SHORT))
     assert done.code == 3
     assert (
-        "works here, and App Engine would refuse it:\n  - descriptor.yml:1:1 name_short: its upload"
+        "runs here, but App Engine would refuse it:\n  - descriptor.yml:1:1 name_short: its upload"
         in done.out
     )
     assert "      $schema: https://cytomine.com" in done.out
-    assert "\n      ^\n      answer: APPE-internal-bundle-validation-error\n" in done.out
+    assert "\n      ^\n      App Engine's answer: APPE-internal-bundle-validation-error\n" in done.out
     assert done.out.endswith("App Engine would refuse Add integers 1.0.0: 1 reason\n")
 
 
@@ -55,7 +55,7 @@ def test_strict_makes_warnings_fail(localrun: Command) -> None:
     lenient, strict = localrun("validate", path), localrun("validate", path, "--strict")
     assert (lenient.code, strict.code) == (0, 3)
     assert lenient.out == strict.out
-    assert "to be looked at:" in lenient.out
+    assert "warnings:" in lenient.out
     assert lenient.out.endswith("App Engine would accept Add integers 1.0.0, with 1 warning\n")
 
 
@@ -78,8 +78,8 @@ def test_what_could_not_be_looked_at_is_said(localrun: Command, monkeypatch: pyt
     localrun.app = App  # type: ignore[method-assign]
     done = localrun("validate", path)
     assert done.code == 0
-    assert "not looked at: the image: cannot connect to a container engine at tcp://127.0.0.1:1" in done.out
-    assert "as far as it was looked at" in done.out
+    assert "not checked: the image: cannot connect to a container engine at tcp://127.0.0.1:1" in done.out
+    assert "not everything was checked" in done.out
 
 
 def test_a_bundle_that_is_not_there_is_an_error_and_no_verdict(localrun: Command) -> None:
@@ -187,7 +187,7 @@ def test_a_zip_that_app_engine_would_refuse_is_written_by_force_only(localrun: C
     path, target = folder(localrun, WITHOUT_SHORT), localrun.folder / "x.zip"
     done = localrun("build", path, "-o", target)
     assert (done.code, target.exists()) == (3, False)
-    assert "nothing was written" in done.out
+    assert "no file was written" in done.out
     assert localrun("build", path, "-o", target, "--json").json["path"] is None
     forced = localrun("build", path, "-o", target, "--force", "-q")
     assert (forced.code, target.exists()) == (0, True)

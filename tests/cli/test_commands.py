@@ -118,7 +118,7 @@ def test_status_says_when_the_process_of_a_task_is_gone(localrun: Command) -> No
         task.update(owner=ProcessId(host=mine.host, pid=2**30, started=1.0, boot=mine.boot))
         task.save()
         assert localrun("status", "last", "--json").json["owner_gone"] is True
-        assert "its process is gone" in localrun("status", "last").out
+        assert "its process has died" in localrun("status", "last").out
 
 
 def test_logs_are_the_very_bytes_that_the_task_wrote(localrun: Command) -> None:
@@ -142,7 +142,7 @@ def test_a_task_that_wrote_nothing_says_so(localrun: Command) -> None:
     localrun.program = lambda _: 0
     localrun.run()
     result = localrun("logs", "last")
-    assert (result.out, "wrote nothing" in result.err) == ("", True)
+    assert (result.out, "has written no output" in result.err) == ("", True)
 
 
 def test_logs_are_followed_to_the_end_of_the_task(localrun: Command) -> None:

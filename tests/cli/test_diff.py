@@ -16,7 +16,7 @@ def test_two_runs_of_the_same_are_the_same(localrun: Command) -> None:
     first, second = pair(localrun)
     result = localrun("diff", first, second)
     assert result.code == 0
-    assert "the same: bundle, image, inputs, limits, environment, end, outputs\n" in result.out
+    assert "unchanged: bundle, image, inputs, limits, environment, end, outputs\n" in result.out
     assert localrun("diff", first, second, "--json").json["same"] is True
 
 
@@ -83,7 +83,7 @@ def test_a_task_on_its_way_is_compared_as_it_is(localrun: Command) -> None:
     first = newest(localrun)["id"]
     with running(localrun) as (_, task):
         result = localrun("diff", first, task.id)
-    assert (result.code, "has not ended (RUNNING): compared as it is now" in result.err) == (1, True)
+    assert (result.code, "has not ended (RUNNING); comparing its current state" in result.err) == (1, True)
 
 
 def test_a_task_that_is_not_there_is_a_wrong_call(localrun: Command) -> None:

@@ -54,7 +54,7 @@ def test_where_there_is_no_journal_none_is_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["events"]) == 0
-    assert "there is no journal" in capsys.readouterr().err
+    assert "no journal in" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

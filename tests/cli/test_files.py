@@ -110,14 +110,14 @@ def test_a_list_that_is_cut_says_so(localrun: Command, monkeypatch: pytest.Monke
     localrun.program = leave
     localrun.run()
     monkeypatch.setattr("localrun.values.listing.list_folder.__defaults__", (2,))
-    assert "there are more files than these 2; all are in " in localrun("list-files", "last").err
+    assert "only 2 files are listed; all files are in " in localrun("list-files", "last").err
     assert localrun("list-files", "last", "--json").json["complete"] is False
 
 
 def test_of_an_engine_that_shares_no_files_is_said_what_can_be_had(localrun: Command) -> None:
     with writing(localrun, shares_files=False) as (app, task):
         result = localrun("list-files", "last")
-        assert "does not share files with this machine: what it writes comes when it has ended" in result.err
+        assert "runs on a remote engine: its files are available after it ends" in result.err
         assert localrun("list-files", "last", "--json").json["complete"] is False
         app.manager.kill(task, 0)
         app.manager.wait(task)
@@ -197,7 +197,7 @@ def test_nothing_outside_of_the_output_folder_is_shown(localrun: Command, name: 
 def test_a_file_of_an_engine_that_shares_no_files_is_refused_with_what_can_be_had(localrun: Command) -> None:
     with writing(localrun, shares_files=False):
         result = localrun("tail", "last", "log.txt")
-        assert (result.code, "they come when it has ended" in result.err) == (2, True)
+        assert (result.code, "are available after it ends" in result.err) == (2, True)
         assert localrun("tail", "last").out == "said\n"
 
 

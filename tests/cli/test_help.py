@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import re
 import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import click
 import pytest
 
 from localrun import __version__
+from localrun.cli.entry import commands
 from localrun.cli.exit_codes import MEANINGS
-from localrun.cli.group import COMMANDS, EXAMPLES
+from localrun.cli.group import COMMANDS, EXAMPLES, LazyGroup
 from tests.cli.command import Command
 
 ABOUT_TASKS = (
@@ -37,6 +41,66 @@ HEAVY = (
     "localrun.app",
     "localrun.manager.manager",
 )
+
+
+METAVARS = (
+    *("ADDRESS", "BUNDLE", "COUNT", "CPUS", "DIR", "DURATION", "FILE", "FILE.zip", "FILE[:SHA256]"),
+    *("HOST", "ID", "IMAGE", "KEY=VALUE", "NAME", "NAME:TYPE", "NAME=VALUE", "NAMESPACE", "NUMBER=VALUE"),
+    *("PORT", "SECONDS", "SHELL", "SIZE", "TEXT", "TYPE", "URL", "VALUE", "WORD", "COMMAND", "ARGS"),
+)
+
+
+def contexts(group: click.Group, parent: click.Context | None = None) -> Iterator[click.Context]:
+    """Yield a context for every command, those of groups included."""
+    context = click.Context(group, parent, info_name="localrun" if parent is None else group.name)
+    yield context
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from contexts(command, context)
+        else:
+            yield click.Context(command, context, info_name=name)
+
+
+CONTEXTS = list(contexts(commands))
+OPTIONS = [
+    pytest.param(option, context, id=f"{context.command_path} {option.opts[-1]}")
+    for context in CONTEXTS
+    for option in context.command.params
+    if isinstance(option, click.Option) and not option.hidden
+]
+
+
+@pytest.mark.parametrize("group", [context.command for context in CONTEXTS], ids=lambda one: one.name)
+def test_the_help_of_a_command_is_an_imperative_sentence(group: click.Command) -> None:
+    lines = [text for _, text in group.entries.values()] if isinstance(group, LazyGroup) else []
+    assert all(len(line) <= 60 for line in lines)
+    for sentence in (*lines, " ".join((group.help or "").split("\n\n")[0].split())):
+        verb = sentence.split()[0]
+        assert re.fullmatch(r"[A-Z][a-z]+", verb) or sentence == "Inductiva-compatible task commands."
+        assert not verb.endswith(("ing", "ed")), sentence
+        assert sentence.endswith((".", ":")), sentence
+
+
+@pytest.mark.parametrize(("option", "context"), OPTIONS)
+def test_the_help_of_an_option_is_a_sentence(option: click.Option, context: click.Context) -> None:
+    text, _, extra = (option.help or "").partition("  [")
+    assert re.match(r"[A-Z]|iExec: [a-z]", text), text
+    assert text.endswith("."), text
+    assert not extra or re.fullmatch(r"(default|env): [^;]+(; env: [A-Z_]+)?\]", extra), extra
+    assert "default" not in text.lower().replace("(the default)", ""), text
+
+
+@pytest.mark.parametrize("context", [pytest.param(context, id=context.command_path) for context in CONTEXTS])
+def test_metavars_are_whole_words(context: click.Context) -> None:
+    for parameter in context.command.params:
+        if isinstance(parameter, click.Option) and (parameter.is_flag and parameter.flag_value != "2"):
+            continue
+        text = re.sub(r"^\[(.*)\](?:\.\.\.)?$", r"\1", parameter.make_metavar(context)).removesuffix("...")
+        words = text.replace(" RANGE", "").split("|")
+        if not isinstance(parameter.type, click.Choice) or len(words) == 1:
+            assert words[0] in METAVARS, (parameter.name, text)
 
 
 def test_help_names_every_command_every_exit_code_and_examples(localrun: Command) -> None:

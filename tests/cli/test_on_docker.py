@@ -138,7 +138,7 @@ def test_a_second_ctrl_c_ends_a_task_that_ignores_the_first_at_once(place: Place
     with place.run(3, "--json", LOCALRUN_GRACE="60") as process:
         process.read_until("out | ready")
         process.send_signal(signal.SIGINT)
-        process.read_until("stopping (Ctrl+C again: at once)")
+        process.read_until("stopping (press Ctrl+C again to kill)")
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)
         result = process.result()
@@ -289,7 +289,7 @@ def test_who_waits_can_go_and_the_next_one_gets_the_outputs(place: Place, number
         process.send_signal(number)
         result = process.result()
     assert result.code == 130
-    assert f"the waiting was ended; the task {task_id[:8]} goes on" in result.err
+    assert f"stopped waiting; task {task_id[:8]} continues" in result.err
     assert len(place.containers(task_id)) == 1
     go_on(place, task_id)
     again = place.call("wait", task_id)

@@ -14,8 +14,8 @@ def test_what_would_go_is_shown_and_nothing_is_deleted(localrun: Command) -> Non
     assert result.code == 0
     assert lines[0].startswith("task ")
     assert "FINISHED" in lines[0]
-    assert lines[-1].startswith("1 thing, ")
-    assert "nothing was deleted; `localrun prune --yes` does it" in result.err
+    assert lines[-1].startswith("1 object, ")
+    assert "nothing was deleted; run `localrun prune --yes` to delete" in result.err
     assert len(localrun("list", "--json").json) == 2
 
 
@@ -42,7 +42,7 @@ def test_on_a_terminal_it_asks(
 def test_nothing_to_delete_is_said(localrun: Command) -> None:
     localrun.run()
     result = localrun("prune")
-    assert (result.code, result.out) == (0, "there is nothing to delete\n")
+    assert (result.code, result.out) == (0, "nothing to delete\n")
     assert "keeping 1 finished task" in result.err
 
 
@@ -83,7 +83,7 @@ def test_what_cannot_be_deleted_is_told_and_the_rest_goes(
     monkeypatch.setattr(Pruner, "delete", refuse)
     result = localrun("prune", "--keep", "0", "--yes")
     assert result.code == 5
-    assert f"{ids[1]} cannot be deleted: Permission denied" in result.err
+    assert f"cannot delete {ids[1]}: Permission denied" in result.err
     assert "deleted 2 of 3, " in result.out
 
 

@@ -61,7 +61,7 @@ def test_a_limit_that_was_raised_in_the_descriptor_holds(localrun: Command) -> N
     localrun.run()
     localrun.bundle.write_text(DESCRIPTOR.replace("64Mi", "80Mi"))
     result = localrun("rerun", "last")
-    assert "the descriptor is another one than that of " in result.err
+    assert "the descriptor differs from that of task " in result.err
     assert localrun("status", "last", "--json").json["resources"]["memory"] == 80 * 1024**2
 
 
@@ -79,7 +79,7 @@ def test_a_bundle_that_is_gone_is_said_and_its_image_is_used(localrun: Command) 
         (["nope"], 2, "no task 'nope'"),
         (["last", "-i", "b=x"], 3, "inputs.b"),
         (["last", "-i", "c=1"], 3, "is no input of the task"),
-        (["last", "--memory", "lots"], 2, "no size"),
+        (["last", "--memory", "lots"], 2, "invalid size"),
     ],
 )
 def test_what_is_wrong_is_told_as_run_tells_it(

@@ -107,7 +107,7 @@ def test_a_wrong_call_is_one_json_record_too(localrun: Command) -> None:
         (["--cpus", "999"], 4, "cpu"),
         (["--gpus", "1"], 4, "--gpus 0"),
         (["--image", "nowhere:1"], 3, "nowhere:1"),
-        (["--timeout", "soon"], 2, "no duration"),
+        (["--timeout", "soon"], 2, "invalid duration"),
         (["--cpus", "none"], 2, "is not a number of CPUs"),
         (["--memory", "1M"], 2, "6 MiB"),
         (["--build-arg", "X"], 2, "is not KEY=VALUE"),
@@ -180,7 +180,7 @@ def test_a_place_for_outputs_that_cannot_be_written_is_told_before_anything_runs
     (localrun.folder / "file").write_text("")
     result = localrun.run("-o", localrun.folder / "file" / "out")
     assert (result.code, started.is_set()) == (2, False)
-    assert "cannot be written" in result.err
+    assert "cannot write the outputs" in result.err
 
 
 def test_a_run_that_is_refused_leaves_no_empty_folder_for_outputs(localrun: Command) -> None:
@@ -240,7 +240,7 @@ def test_a_signal_stops_the_container_and_the_task_ends_killed(
     localrun.program = program
     result = localrun.run("--json")
     assert (result.code, result.json["state"], result.json["cause"]) == (130, "KILLED", "KILLED")
-    assert "stopping (Ctrl+C again: at once)" in result.err
+    assert "stopping (press Ctrl+C again to kill)" in result.err
 
 
 def test_a_second_signal_does_not_wait_for_the_grace(localrun: Command) -> None:
@@ -254,7 +254,7 @@ def test_a_second_signal_does_not_wait_for_the_grace(localrun: Command) -> None:
     localrun.program = program
     result = localrun.run()
     assert result.code == 130
-    assert "stopping at once" in result.err
+    assert "killing" in result.err
 
 
 def test_a_signal_while_the_bundle_is_read_leaves_nothing(

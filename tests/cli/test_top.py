@@ -161,7 +161,7 @@ def test_of_a_task_with_replicas_these_are_shown(bench: Bench) -> None:
 
 def test_where_nothing_runs_it_says_so_and_prints_no_row(bench: Bench) -> None:
     assert bench() == ""
-    assert "no task runs here" in bench.err
+    assert "no running tasks in this folder" in bench.err
     assert json.loads(bench("--json")) == []
 
 

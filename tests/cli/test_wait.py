@@ -214,7 +214,7 @@ def test_ctrl_c_ends_the_waiting_and_not_the_task(
     with when(waited, press):
         result = localrun("wait", "last")
     assert result.code == 130
-    assert f"the waiting was ended; the task {task.id[:8]} goes on\n" in result.err
+    assert f"stopped waiting; task {task.id[:8]} continues\n" in result.err
     assert f"localrun wait {task.id[:8]}" in result.err
     assert task.record.state == "RUNNING"
     gate.open.set()
@@ -227,7 +227,7 @@ def test_the_waiting_has_a_limit_and_the_task_has_not(localrun: Command, elsewhe
     elsewhere.begun()
     result = localrun("wait", "last", "--timeout", "50ms", "--json")
     assert (result.code, result.json["state"]) == (124, "RUNNING")
-    assert f"task {task.id[:8]} has not ended after 0.05 s; the task {task.id[:8]} goes on" in result.err
+    assert f"task {task.id[:8]} has not ended after 0.05 s; task {task.id[:8]} continues" in result.err
     assert task.record.state == "RUNNING"
 
 
@@ -297,7 +297,7 @@ def test_the_worst_end_of_several_is_the_exit_code_and_each_failure_is_told(loca
     result = localrun("wait", *ids, "-q")
     assert result.code == 1
     assert result.err.count("FAILED (EXIT_NONZERO)") == 5
-    assert "2 more did not finish; `localrun list` shows them" in result.err
+    assert "2 more did not finish; see `localrun list`" in result.err
 
 
 @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ def test_ctrl_c_leaves_all_of_several(
     with when(waited, press):
         result = localrun("wait", *(task.id for task in tasks))
     assert result.code == 130
-    assert "the waiting was ended; 2 tasks go on\n" in result.err
+    assert "stopped waiting; 2 tasks continue\n" in result.err
     assert [task.record.state for task in tasks] == ["RUNNING"] * 2
 
 

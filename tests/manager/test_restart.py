@@ -72,8 +72,8 @@ class Server:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.printed.append(line)
-            if "localrun serves " in line:
-                self.url = line.split("localrun serves ")[1].split()[0]
+            if "serving on " in line:
+                self.url = line.split("serving on ")[1].split()[0]
                 return
         raise AssertionError("".join(self.printed))
 

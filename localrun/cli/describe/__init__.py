@@ -1,4 +1,4 @@
-"""The sheet of a task, as `kubectl describe pod` gives it of a pod."""
+"""A task in the form of `kubectl describe pod`."""
 
 from localrun.cli.describe.format import format_lines
 from localrun.cli.describe.sections import describe

@@ -1,4 +1,4 @@
-"""`localrun describe`: the sheet of a task, as `kubectl describe pod` gives it of a pod."""
+"""`localrun describe`: show a task in the form of `kubectl describe pod`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from localrun.console.streams import print_out
 @options.as_json
 @pass_context
 def command(context: CliContext, task_id: str, as_json: bool) -> None:
-    """Show all of the task ID: its containers, mounts, conditions, and the table of its events.
+    """Show the task ID in detail: containers, mounts, conditions and events.
 
-    It has the form of `kubectl describe pod`. Secrets in the environment are hidden.
+    The format is that of `kubectl describe pod`. Secrets in the environment are masked.
     """
     from localrun.cli.describe import describe, format_lines
     from localrun.runner.usage import with_current_usage

@@ -1,4 +1,4 @@
-"""The events table of a sheet: what happened to a task, in Kubernetes' words."""
+"""The events table of a task, with Kubernetes' reasons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from localrun.units import format_bytes, format_duration
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One row. Times are in seconds since 1970; `count` is how often it was so, `first` since when."""
+    """A row of the table. Times are in seconds since 1970; `count` events happened since `first`."""
 
     type: str
     reason: str
@@ -27,7 +27,7 @@ class EventRow:
     count: int = 1
 
     def as_dict(self, now: float) -> dict[str, Any]:
-        """A JSON-ready form, with its age in seconds."""
+        """Return a JSON-ready form with the age in seconds."""
         return {
             "type": self.type,
             "reason": self.reason,
@@ -58,12 +58,12 @@ _CAME = {
     "loaded": "Loaded image {} from the bundle in {}",
     "built": "Built image {} from its folder in {}",
     "pulled": "Successfully pulled image {} in {}",
-    "": "Container image {} is there",
+    "": "Container image {} is available",
 }
 
 
 def event_rows(record: TaskRecord, workspace: Workspace) -> list[EventRow]:
-    """The rows, the oldest first; one that comes again right after itself is counted."""
+    """Return the rows, oldest first; consecutive equal events are one row with a count."""
     events = list(workspace.read_events()) or [_state_event(record, *entry) for entry in record.history]
     rows = [row for event in events for row in _rows(record, event)]
     stopped = workspace.kill_requested_at
@@ -80,7 +80,7 @@ def event_rows(record: TaskRecord, workspace: Workspace) -> list[EventRow]:
 
 
 def _state_event(record: TaskRecord, state: TaskState, since: float) -> Event:
-    """For a task whose events are not here: it was imported."""
+    """Return an event from the history of an imported task, which has no events."""
     facts = {"state": str(state), "message": record.message} if state.is_final else {"state": str(state)}
     return Event("state", record.id, str(state), facts, since)
 
@@ -130,7 +130,7 @@ def _assigned(record: TaskRecord) -> str:
     host = record.owner.host if record.owner else "this machine"
     gpus = f", {asked.gpus} gpus" if asked.gpus else ""
     if record.kind == "replicated":
-        return f"Each replica is assigned for itself: {asked.cpus:g} cpus, {format_bytes(asked.memory)}{gpus}"
+        return f"Each replica is assigned separately: {asked.cpus:g} cpus, {format_bytes(asked.memory)}{gpus}"
     held = f"{asked.cpus:g} cpus, {format_bytes(asked.memory)}{gpus} reserved"
     return f"Successfully assigned {record.id} to {host}: {held}"
 
@@ -164,7 +164,7 @@ def _came(record: TaskRecord) -> str:
 def _of_end(record: TaskRecord, event: Event) -> EventRow:
     at, message = event.time, str(event.data.get("message") or record.message)
     if record.state is TaskState.FINISHED:
-        return _row("Completed", "runner", "Every declared output is there and valid", at)
+        return _row("Completed", "runner", "Every declared output exists and is valid", at)
     if record.state is TaskState.KILLED:
         return _row("Killed", "runner", message, at)
     cause = Cause.__members__.get(record.cause or "")

@@ -1,4 +1,4 @@
-"""A sheet as text, in the form of `kubectl describe pod`."""
+"""A described task as text, in the form of `kubectl describe pod`."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ _COLUMNS = ("Type", "Reason", "Age", "From", "Message")
 _UNITS = (("Gi", 1024**3), ("Mi", 1024**2), ("Ki", 1024))
 
 
-def format_lines(sheet: Fields) -> Iterator[str]:
-    """All lines, without line breaks."""
-    yield from _head(sheet)
+def format_lines(fields: Fields) -> Iterator[str]:
+    """Yield the lines, without line breaks."""
+    yield from _head(fields)
     for title, init in (("Init Containers", True), ("Containers", False)):
-        found = [one for one in sheet["containers"] if one["init"] is init]
+        found = [one for one in fields["containers"] if one["init"] is init]
         yield f"{title}:" if found else _pair(title, None)
         for facts in found:
             yield f"  {facts['name']}:"
             yield from (f"    {line}" for line in _container(facts))
     yield "Conditions:"
-    rows = [("Type", "Status"), *((name, str(so)) for name, so in sheet["conditions"].items())]
+    rows = [("Type", "Status"), *((name, str(so)) for name, so in fields["conditions"].items())]
     yield from (f"  {row}" for row in format_columns(rows))
-    yield from _volumes(sheet["volumes"])
-    yield _pair("QoS Class", sheet["qos_class"])
-    yield from _events(sheet["events"])
+    yield from _volumes(fields["volumes"])
+    yield _pair("QoS Class", fields["qos_class"])
+    yield from _events(fields["events"])
 
 
 def _pair(name: str, value: Any, width: int = _HEAD) -> str:
     return f"{name + ':':<{width}}{_NONE if value in (None, '') else value}"
 
 
-def _head(sheet: Fields) -> Iterator[str]:
-    yield _pair("Name", sheet["id"])
-    yield _pair("Task", sheet["name"])
-    yield _pair("Bundle", sheet["bundle"])
-    yield _pair("Namespace", sheet["namespace"])
-    yield _pair("Node", sheet["node"])
-    yield _pair("Start Time", _date(sheet["start_time"]))
-    yield from _list("Labels", sheet["labels"], "{}={}")
-    yield from _list("Annotations", sheet["annotations"], "{}: {}")
-    yield _pair("Status", f"{sheet['phase']} ({sheet['state']})")
-    if sheet["cause"]:
-        yield _pair("Reason", sheet["cause"])
-        first, *more = sheet["message"].splitlines() or [""]
+def _head(fields: Fields) -> Iterator[str]:
+    yield _pair("Name", fields["id"])
+    yield _pair("Task", fields["name"])
+    yield _pair("Bundle", fields["bundle"])
+    yield _pair("Namespace", fields["namespace"])
+    yield _pair("Node", fields["node"])
+    yield _pair("Start Time", _date(fields["start_time"]))
+    yield from _list("Labels", fields["labels"], "{}={}")
+    yield from _list("Annotations", fields["annotations"], "{}: {}")
+    yield _pair("Status", f"{fields['phase']} ({fields['state']})")
+    if fields["cause"]:
+        yield _pair("Reason", fields["cause"])
+        first, *more = fields["message"].splitlines() or [""]
         yield _pair("Message", first)
         yield from (f"{'':<{_HEAD}}{line}" for line in more)
-    if sheet["remedy"]:
-        yield _pair("Hint", sheet["remedy"])
+    if fields["remedy"]:
+        yield _pair("Hint", fields["remedy"])
 
 
 def _list(name: str, pairs: Mapping[str, str], form: str) -> Iterator[str]:
@@ -123,7 +123,7 @@ def _aligned(pairs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _amount(name: str, value: float) -> str:
-    """As Kubernetes writes quantities."""
+    """Format a quantity like Kubernetes."""
     if name != "memory":
         return f"{value:g}"
     return next((f"{value / size:g}{unit}" for unit, size in _UNITS if value >= size), f"{value:g}")
@@ -133,7 +133,7 @@ def _mounts(mounts: list[Fields]) -> Iterator[str]:
     for mount in mounts[:_MANY]:
         yield f"{mount['path']} from {mount['volume']} ({'ro' if mount['read_only'] else 'rw'})"
     if len(mounts) > _MANY:
-        yield f"... and {len(mounts) - _MANY} more; `--json` has them all"
+        yield f"... and {len(mounts) - _MANY} more; `--json` lists all"
 
 
 def _volumes(volumes: list[Fields]) -> Iterator[str]:
@@ -161,7 +161,7 @@ def _event(event: Fields) -> tuple[str, ...]:
 
 
 def format_age(seconds: float) -> str:
-    """`167` -> `2m47s`, in two units at most, as `kubectl` writes it."""
+    """Format seconds like `kubectl` with at most two units: 167 gives `2m47s`."""
     whole = int(seconds)
     parts = ((whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "m"), (whole % 60, "s"))
     first = next((index for index, (number, _) in enumerate(parts) if number), len(parts) - 1)

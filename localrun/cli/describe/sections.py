@@ -1,7 +1,7 @@
-"""What the sheet of a task says: its containers, conditions, volumes and events, in Kubernetes' words.
+"""The content of `localrun describe`: containers, conditions, volumes and events, with Kubernetes' terms.
 
-There a run is a pod of three containers; here the host does the steps around the task's own container,
-so these have no image, no limits and no environment.
+On App Engine a run is a pod of three containers. Here the host does the steps before and after the task's
+container, so these have no image, limits or environment.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _REASONS = {
     Cause.DISK_PRESSURE: "Evicted",
     Cause.KILLED: "Killed",
 }
-_BEFORE = {  # why a step has not begun, by the state of its task
+_BEFORE = {  # why a step has not started, by the state of its task
     TaskState.QUEUING: "Unschedulable",
     TaskState.QUEUED: "PodInitializing",
     TaskState.PENDING: "ContainerCreating",
@@ -42,7 +42,7 @@ _BEFORE = {  # why a step has not begun, by the state of its task
 def describe(
     record: TaskRecord, workspace: Workspace, now: float, replicas: Sequence[TaskRecord] = ()
 ) -> Fields:
-    """All of it, ready for JSON. `now` is in seconds since 1970; secrets are hidden."""
+    """Return the described task as JSON-ready fields. `now` is in seconds since 1970; secrets are masked."""
     redactor = Redactor()
     return {
         "id": record.id,
@@ -68,7 +68,7 @@ def describe(
 
 
 def _phase(record: TaskRecord) -> str:
-    """Kubernetes' word for where a pod is."""
+    """Return the phase of a pod in Kubernetes."""
     running = record.state is TaskState.RUNNING
     return "Running" if running else _PHASES.get(record.state, "Pending")
 
@@ -76,7 +76,7 @@ def _phase(record: TaskRecord) -> str:
 def _containers(
     record: TaskRecord, workspace: Workspace, replicas: Sequence[TaskRecord], redactor: Redactor
 ) -> Iterator[Fields]:
-    """The three steps; of a task with replicas the containers of these, and what was done with theirs."""
+    """Yield the three steps; for a task with replicas, their containers and the step `outputs`."""
     if record.kind == "manual":
         return
     for name in (StepName.OUTPUTS,) if record.kind == "replicated" else StepName:
@@ -122,7 +122,7 @@ def _reason(record: TaskRecord, name: StepName, step: StepRecord) -> str:
 
 
 def _own(record: TaskRecord, workspace: Workspace, redactor: Redactor) -> Fields:
-    """What only the task's own container has."""
+    """Return the fields that only the task's container has."""
     spec = _spec(record, workspace)
     amounts: Fields = {"cpu": spec.cpus, "memory": spec.memory}
     amounts |= {"gpu": spec.gpus} if spec.gpus else {}
@@ -147,7 +147,7 @@ def _own(record: TaskRecord, workspace: Workspace, redactor: Redactor) -> Fields
 
 
 def _spec(record: TaskRecord, workspace: Workspace) -> ContainerSpec:
-    """What the task's container was made of, or will be."""
+    """Return the spec of the task's container."""
     home = workspace.path.parent.parent
     if record.remote:
         return container_spec.remote_spec(record, home=home)
@@ -157,7 +157,7 @@ def _spec(record: TaskRecord, workspace: Workspace) -> ContainerSpec:
 
 
 def _mounts(spec: ContainerSpec, workspace: Workspace) -> Iterator[Fields]:
-    """Each place in the container with its volume: one of ours by name, or a user's own file."""
+    """Yield the mounts: localrun's volumes by name, users' files by path."""
     names = {workspace.inputs: "inputs", workspace.outputs: "outputs"}
     for mount in spec.mounts:
         name = names.get(mount.source, str(mount.source))
@@ -182,12 +182,12 @@ def _volumes(record: TaskRecord, workspace: Workspace) -> Iterator[Fields]:
 
 
 def _conditions(record: TaskRecord) -> dict[str, bool]:
-    """In the order of `kubectl`; true once it was so, but for Ready, which ends with the container."""
-    been = {state for state, _ in record.history}
-    begun = {step.name: step for step in record.steps}
-    permissions, task = begun.get(StepName.PERMISSIONS), begun.get(StepName.TASK)
+    """Return the conditions in the order of `kubectl`. All but Ready stay true once they were."""
+    past_states = {state for state, _ in record.history}
+    started = {step.name: step for step in record.steps}
+    permissions, task = started.get(StepName.PERMISSIONS), started.get(StepName.TASK)
     initialized = permissions is not None and permissions.exit_code == 0
-    if record.kind == "replicated":  # each opens folders of its own
+    if record.kind == "replicated":  # each replica prepares its own folders
         initialized = task is not None
     ready = record.state is TaskState.RUNNING and task is not None and task.finished is None
     return {
@@ -195,5 +195,5 @@ def _conditions(record: TaskRecord) -> dict[str, bool]:
         "Initialized": initialized,
         "Ready": ready,
         "ContainersReady": ready,
-        "PodScheduled": TaskState.QUEUED in been,
+        "PodScheduled": TaskState.QUEUED in past_states,
     }

@@ -162,7 +162,7 @@ def test_an_app_is_run_again_with_the_same_order(localrun_: Command) -> None:
 
 def test_options_of_apps_are_refused_for_a_bundle_and_those_of_bundles_for_an_app(localrun_: Command) -> None:
     ran = localrun_.run("--input-file", "a.csv")
-    assert (ran.code, "--input-file is for iExec apps" in ran.err) == (2, True)
+    assert (ran.code, "--input-file needs --profile iexec" in ran.err) == (2, True)
     ran = run(localrun_, "-i", "a=1")
     assert (ran.code, "an iExec app has no named inputs" in ran.err) == (2, True)
 
@@ -170,7 +170,7 @@ def test_options_of_apps_are_refused_for_a_bundle_and_those_of_bundles_for_an_ap
 @pytest.mark.parametrize("given", ["swordfish", "one=swordfish", "0=swordfish", "1="])
 def test_a_secret_that_is_not_numbered_is_refused_and_not_repeated(localrun_: Command, given: str) -> None:
     ran = run(localrun_, "--secret", given)
-    assert (ran.code, "N=VALUE or N=@FILE" in ran.err) == (2, True)
+    assert (ran.code, "NUMBER=VALUE or NUMBER=@FILE" in ran.err) == (2, True)
     assert SECRET not in ran.err
 
 
