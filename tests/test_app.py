@@ -122,10 +122,10 @@ def test_an_engine_that_is_not_there_is_told_when_it_is_needed_and_not_before(tm
     assert not [thread for thread in threading.enumerate() if thread.name == "engine"]
 
 
-def test_an_address_of_no_kind_is_told_when_the_engine_is_needed(tmp_path: Path) -> None:
+def test_an_invalid_address_is_reported_when_the_engine_is_needed(tmp_path: Path) -> None:
     app = App(Settings(home=tmp_path, docker_host="nothing"))
     app.connect_in_background()
-    with pytest.raises(EngineUnreachable, match="no kind that is known"):
+    with pytest.raises(EngineUnreachable, match="unsupported scheme or port"):
         _ = app.engine
     app.close()
 

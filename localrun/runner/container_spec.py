@@ -13,12 +13,12 @@ from localrun.task.states import StepName
 def local_spec(record: TaskRecord, *, inputs: Path, outputs: Path, hosts: Path, home: Path) -> ContainerSpec:
     """Return the spec for an engine that can mount this machine's files."""
     plan = record.run_plan
-    places = [
+    mounts = [
         Mount(inputs, plan.input_folder, read_only=not plan.writable_inputs),
-        *(Mount(Path(source), f"{plan.input_folder.rstrip('/')}/{place}") for source, place in plan.mounts),
+        *(Mount(Path(source), f"{plan.input_folder.rstrip('/')}/{path}") for source, path in plan.mounts),
         Mount(outputs, plan.output_folder, read_only=False),
     ]
-    return _spec(record, home, mounts=tuple(places), hosts_file=None if record.network else hosts)
+    return _spec(record, home, mounts=tuple(mounts), hosts_file=None if record.network else hosts)
 
 
 def remote_spec(record: TaskRecord, *, home: Path) -> ContainerSpec:

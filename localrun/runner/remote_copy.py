@@ -28,20 +28,18 @@ def copy_in(
 
     `mounts` are pairs of another file and the path in `folder` that it replaces.
     """
-    engine.copy_in(
-        handle, target, pack(folder, {place: source for source, place in mounts}, writable=writable)
-    )
+    engine.copy_in(handle, target, pack(folder, {path: source for source, path in mounts}, writable=writable))
 
 
-def pack(folder: Path, instead: dict[str, Path], *, writable: bool = False) -> Iterator[bytes]:
-    """Yield a tar of a folder in chunks; `instead` maps paths in it to the files that replace them."""
+def pack(folder: Path, replacements: dict[str, Path], *, writable: bool = False) -> Iterator[bytes]:
+    """Yield a tar of a folder in chunks; `replacements` maps paths in it to the files that replace them."""
     file_mode, folder_mode = _WRITABLE if writable else _READABLE
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_dir():
             yield _header(name, tarfile.DIRTYPE, folder_mode, 0)
         else:
-            yield from _file(name, instead.get(name, path), file_mode)
+            yield from _file(name, replacements.get(name, path), file_mode)
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 

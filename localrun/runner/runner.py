@@ -255,7 +255,7 @@ class _TaskRun:
             self.handle,
             self.task.workspace.inputs,
             plan.input_folder,
-            mounts=[(Path(source), place) for source, place in plan.mounts],
+            mounts=[(Path(source), path) for source, path in plan.mounts],
             writable=plan.writable_inputs,
         )
 

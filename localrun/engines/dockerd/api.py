@@ -10,7 +10,6 @@ from urllib.parse import quote, urlencode
 from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.http import Body
 from localrun.engines.dockerd.transport import Response, Transport
-from localrun.errors import LocalrunError
 
 # The newest API version that this code supports. An older engine is called with its own newest version. A
 # newer engine still supports this one (Docker 29 supports 1.44 and up).
@@ -83,7 +82,8 @@ class Api:
             reason = read_message(response)
             self._version = _common_version(response.header("Api-Version"))
             if not self._version:
-                raise _no_version(response.status, reason)
+                reason = reason or "it reported no API version"
+                raise failures.api_error(response.status, reason, "get the engine's API version")
         return self._version
 
     def is_older_than(self, version: tuple[int, int]) -> bool:
@@ -97,10 +97,6 @@ def _common_version(engine_version: str) -> str:
     if not (major.isdigit() and minor.isdigit()):
         return ""
     return "{}.{}".format(*min(MAX_VERSION, (int(major), int(minor))))
-
-
-def _no_version(status: int, reason: str) -> LocalrunError:
-    return failures.api_error(status, reason or "it reported no API version", "get the engine's API version")
 
 
 def read_message(response: Response) -> str:

@@ -154,10 +154,10 @@ class Build:
     def _failure(self, reason: str) -> LocalrunError:
         if failures.is_disk_full(reason):
             return failures.disk_full_error(reason, "build the image")
-        place = f"`{self._step}`" if self._step else self._dockerfile
+        location = f"`{self._step}`" if self._step else self._dockerfile
         log = "".join(f"\n    {line}" for line in self._lines if not _CREATED.fullmatch(line))
         return ImageError(
-            f"the build failed at {place}: {reason}{log}",
+            f"the build failed at {location}: {reason}{log}",
             remedy=self._remedy(reason),
             cause=Cause.IMAGE_BUILD_FAILED,
             instruction=self._step,

@@ -56,13 +56,13 @@ class UnixConnection(Connection):
 
     def connect(self) -> None:
         """Open the socket."""
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            made.connect(self._path)
+            sock.connect(self._path)
         except BaseException:
-            made.close()
+            sock.close()
             raise
-        self.sock = made
+        self.sock = sock
 
 
 class TcpConnection(Connection):

@@ -20,14 +20,14 @@ LogChunk = tuple[StreamName, bytes]
 
 def follow_log(api: Api, path: str) -> Iterator[LogChunk]:
     """Yield the output until the container ends."""
-    given = LogPosition()
+    position = LogPosition()
     for name, text in _read(api, path, follow=1):
-        given.advance(name, text)
+        position.advance(name, text)
         yield name, text
     if api.is_older_than(_COMPLETE_SINCE):
         # the container may have been removed in the meantime
         with contextlib.suppress(ContainerGone):
-            yield from given.remaining(_read(api, path, follow=0))
+            yield from position.remaining(_read(api, path, follow=0))
 
 
 def _read(api: Api, path: str, *, follow: int) -> Iterator[LogChunk]:
