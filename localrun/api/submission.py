@@ -1,25 +1,22 @@
-"""From a bundle and values to a task, or to its outputs."""
+"""Submit a bundle with inputs as a task."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from localrun.api.apps import app_for, pending_starts_of
 from localrun.api.exceptions import TaskFailed
 from localrun.api.task import Task
-from localrun.bundle.images.ensure import PullPolicy
 from localrun.errors import Problem, UsageError
-from localrun.manager.payload import parse_profile
 from localrun.manager.request import Request, parse_iexec_args, to_iexec_request
-from localrun.task.record import ProfileName
+from localrun.task.options import parse_options
+from localrun.task.record import ProfileName, PullPolicy
 from localrun.task.states import TaskState
-from localrun.units import parse_bytes, parse_duration
 
 Place = str | os.PathLike[str]
-_Amount = TypeVar("_Amount", int, float)
 
 
 def submit(
@@ -44,57 +41,46 @@ def submit(
     home: Place | None = None,
     **values: Any,
 ) -> Task:
-    """Submit a task and return at once; it goes on when this process ends.
+    """Submit a task and return at once. The task outlives this process.
 
-    `values` are the inputs by name; `inputs` too, for names that are options here, and comes after them.
-    A file is a `Path`. `use_image` names an image of the engine to use in place of the bundle's own.
-    `timeout` is in seconds or as `"10m"`, `memory` in bytes or as `"2Gi"`. None: as the descriptor says.
-    `retries` counts how often it may run again when its container is lost. With several `replicas` it runs
-    as often, each time a little differently, and fails unless `agree` of them (None: all) give the same.
+    `values` are the inputs by name. `inputs` overrides them, and can have names that are options here. Files
+    are `Path` objects. `use_image` is an image of the engine that replaces the bundle's own. `timeout` is in
+    seconds or e.g. `"10m"`, `memory` in bytes or e.g. `"2Gi"`. None: from the descriptor. A task that lost
+    its container runs again up to `retries` times. With multiple `replicas`, the task runs that many times
+    with small variations, and fails unless `agree` of them (None: all) give the same result.
 
-    With `profile="iexec"` the bundle is a folder with a Dockerfile, an image archive, or the name of an
-    image, and what an iExec app is given stands in place of inputs: `args`, `input_files`, `datasets`,
-    `secrets` (by number), `app_secret`, `callback`.
+    With `profile="iexec"`, the bundle is a folder with a Dockerfile, an image archive, or an image name. The
+    inputs are those of an iExec app: `args`, `input_files`, `datasets`, `secrets` (by number), `app_secret`,
+    `callback`.
 
-    Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError`, `AdmissionError`, `UsageError`
-    with all that is wrong, and `EngineUnreachable`; nothing is left behind then.
+    Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError`, `AdmissionError` or `UsageError`
+    with all problems, or `EngineUnreachable`. Nothing is created then.
     """
     problems: list[Problem] = []
+    options = parse_options(locals(), problems)
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise UsageError(f"invalid options ({count})", remedy="correct the listed options", problems=problems)
+    given = {**values, **(inputs or {})}
     request = Request(
         Path(bundle),
         image=use_image,
-        values={} if profile == "iexec" else {**values, **(inputs or {})},
-        timeout=_amount("timeout", timeout, parse_duration, problems),
-        cpus=_amount("cpus", cpus, float, problems),
-        memory=_amount("memory", memory, parse_bytes, problems),
-        gpus=_count("gpus", gpus, problems),
-        network=network,
         build_args=dict(build_args or {}),
-        writable_inputs=writable_inputs,
-        hardened=hardened,
-        pull=pull,
-        retries=_count("retries", retries, problems) or 0,
-        replicas=_count("replicas", replicas, problems) or 0,
-        agree=_count("agree", agree, problems),
+        values={} if profile == "iexec" else given,
         detached=True,
+        **options,
     )
-    try:
-        parse_profile(profile)
-    except ValueError as error:
-        problems.append(Problem("profile", str(error)))
-    if problems:
-        raise UsageError("the options have problems", remedy="correct what is listed", problems=problems)
     if profile == "iexec":
-        request = to_iexec_request(request, parse_iexec_args({**values, **(inputs or {})}), os.fspath(bundle))
+        request = to_iexec_request(request, parse_iexec_args(given), os.fspath(bundle))
     app = app_for(home)
     task = app.manager.submit(request, pending_starts_of(app).on_event)
     return Task(task.id, app.settings.home)
 
 
 def run(bundle: Place, /, **options: Any) -> dict[str, Any]:
-    """Submit a task, wait for its end, and return its outputs by name; options and inputs as `submit`.
+    """Submit a task, wait for it, and return its outputs by name. Options and inputs as `submit`.
 
-    Ctrl+C, and any other exception meanwhile, stops the task. Raises `TaskFailed` when it does not finish,
+    Ctrl+C, or any other exception while waiting, stops the task. Raises `TaskFailed` if it does not finish,
     and what `submit` raises.
     """
     task = submit(bundle, **options)
@@ -103,25 +89,3 @@ def run(bundle: Place, /, **options: Any) -> dict[str, Any]:
     if state is not TaskState.FINISHED:
         raise TaskFailed(task.info)
     return task.outputs
-
-
-def _amount(
-    name: str, given: _Amount | str | None, parse: Callable[[str], _Amount], problems: list[Problem]
-) -> _Amount | None:
-    if given is None:
-        return None
-    try:
-        amount = parse(given) if isinstance(given, str) else given
-        if isinstance(amount, bool) or not 0 < amount < float("inf"):
-            raise ValueError("must be a number above 0")
-    except (TypeError, ValueError) as error:
-        problems.append(Problem(name, f"{error} (it is {given!r})"))
-        return None
-    return amount
-
-
-def _count(name: str, given: Any, problems: list[Problem]) -> int | None:
-    if given is None or (isinstance(given, int) and not isinstance(given, bool) and given >= 0):
-        return given
-    problems.append(Problem(name, f"must be a whole number from 0 (it is {given!r})"))
-    return None

@@ -4,101 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
-
-from msgspec.structs import replace
+from typing import TYPE_CHECKING, Any
 
 from localrun.errors import Problem, UsageError
 from localrun.manager.request import Request, parse_iexec_args, to_iexec_request
 from localrun.masking.masker import MASK
 from localrun.suggestions import did_you_mean
-from localrun.task.record import ProfileName
-from localrun.units import parse_bytes, parse_duration
+from localrun.task.options import PARSERS, Parser, invalid
 
 if TYPE_CHECKING:
     from localrun.platforms.iexec import IexecInputs
 
-Parser = Callable[[Any], Any]
-
-
-def _expected(what: str, value: Any) -> ValueError:
-    return ValueError(f"expected {what}, found {value!r}")
-
 
 def _string(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise _expected("a non-empty string", value)
+        raise invalid("a non-empty string", value)
     return value
-
-
-def _boolean(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise _expected("true or false", value)
-    return value
-
-
-def parse_profile(value: Any) -> ProfileName:
-    """Return the name of a profile. Raises ValueError for any other value."""
-    if value not in get_args(ProfileName):
-        raise _expected(f"one of {', '.join(get_args(ProfileName))}", value)
-    name: ProfileName = value
-    return name
 
 
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _expected("an object", value)
+        raise invalid("an object", value)
     return value
 
 
 def _strings(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _expected("a list of strings", value)
+        raise invalid("a list of strings", value)
     return value
 
 
 def _environment(value: Any) -> dict[str, str]:
     if not all(isinstance(item, str) for item in _object(value).values()):
-        raise _expected("an object of strings", value)
+        raise invalid("an object of strings", value)
     return dict(value)
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise _expected("a number above 0", value)
-    return float(value)
-
-
-def _count(value: Any, least: int = 0) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1000:
-        raise _expected(f"an integer from {least} to 999", value)
-    return value
-
-
-def _replicas(value: Any) -> int:
-    return _count(value, 1)
-
-
-def _seconds(value: Any) -> float:
-    return parse_duration(value) if isinstance(value, str) else _number(value)
-
-
-def _bytes(value: Any) -> int:
-    return parse_bytes(value) if isinstance(value, str) else int(_number(value))
-
-
-_RESOURCES: dict[str, Parser] = {"cpus": _number, "memory": _bytes, "ram": _bytes, "gpus": _count}
+_RESOURCES: dict[str, Parser] = {name: PARSERS[name] for name in ("cpus", "memory", "gpus")}
+_RESOURCES["ram"] = PARSERS["memory"]
 _COMMON: dict[str, Parser] = {
     "inputs": _object,
     "resources": _object,
-    "timeout": _seconds,
-    "network": _boolean,
-    "hardened": _boolean,
-    "writable_inputs": _boolean,
-    "retries": _count,
-    "replicas": _replicas,
-    "agree": _replicas,
-    "profile": parse_profile,
+    **{name: parse for name, parse in PARSERS.items() if name not in {*_RESOURCES, "pull"}},
 }
 _BUNDLE_FIELDS: dict[str, Parser] = {"bundle": _string, "image": _string, **_COMMON}
 _IMAGE_FIELDS: dict[str, Parser] = {
@@ -138,7 +85,7 @@ def from_payload(
     if "bundle" in payload:
         found = _read(payload, _BUNDLE_FIELDS)
         request = _request(find_bundle(found.pop("bundle")), found, payload)
-        return replace(request, find_file=find_file)
+        return request.replace(find_file=find_file)
     from localrun.descriptor.synthetic import describe_image
 
     found = _read(payload, _IMAGE_FIELDS)
@@ -157,7 +104,7 @@ def _read_iexec(
     del found["profile"]
     bundle = find_bundle(found.pop("bundle")) if "bundle" in found else Path()
     request = _request(bundle, found, redact_secrets(payload))
-    return replace(to_iexec_request(replace(request, find_file=find_file), inputs), find_file=None)
+    return to_iexec_request(request.replace(find_file=find_file), inputs).replace(find_file=None)
 
 
 def _refuse_masked(inputs: IexecInputs) -> None:
@@ -212,4 +159,4 @@ def _fields(
 def _request(bundle: Path, found: dict[str, Any], payload: Mapping[str, Any]) -> Request:
     names = {"inputs": "values", "env": "environment"}
     fields = {names.get(key, key): value for key, value in found.items()}
-    return replace(Request(bundle), **fields, detached=True, wait_for_inputs=True, submitted=payload)
+    return Request(bundle, **fields, detached=True, wait_for_inputs=True, submitted=payload)

@@ -7,60 +7,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec.structs import replace
 
-from localrun.bundle.images.ensure import PullPolicy
 from localrun.errors import UsageError
-from localrun.task.record import ProfileName
+from localrun.task.options import RunOptions
 
 if TYPE_CHECKING:
     from localrun.platforms.iexec import IexecInputs
 
 
-class Request(msgspec.Struct, frozen=True):
-    """The request for a task. None means: as the descriptor says.
+class Request(RunOptions, frozen=True):
+    """The request for a task.
 
     `bundle` is read from disk. Alternatively, `image` and the text of a `descriptor` describe the task; a
     `bundle` with a `descriptor` provides only its image. `assignments` are `name=VALUE` strings, parsed by
     the input's type; they override `values`. `find_file` returns the path of a file named in `values`, or
     refuses it, for clients that may not read every file of this user. `downloads` maps inputs to their URL
-    and SHA-256 (or an empty string).
-
-    `timeout` is in seconds, `memory` in bytes. A `detached` task outlives its process. With
-    `wait_for_inputs`, a task with missing inputs waits for them. `secrets` are environment variables whose
-    values are masked everywhere. `profile` selects the rules for outputs; with `callback`, the result of an
-    iExec app is for a contract. With multiple `replicas`, `agree` of them (None: all) must agree.
-    `submitted` is the JSON object that the request was read from.
+    and SHA-256 (or an empty string). With `wait_for_inputs`, a task with missing inputs waits for them.
+    `secrets` are environment variables whose values are masked everywhere. `submitted` is the JSON object
+    that the request was read from.
     """
 
     bundle: Path
-    image: str | None = None
     descriptor: bytes | None = None
     values: Mapping[str, Any] = msgspec.field(default_factory=dict)
     assignments: Sequence[str] = ()
-    build_args: Mapping[str, str] = msgspec.field(default_factory=dict)
-    command: Sequence[str] | None = None
-    environment: Mapping[str, str] = msgspec.field(default_factory=dict)
-    timeout: float | None = None
-    cpus: float | None = None
-    memory: int | None = None
-    gpus: int | None = None
-    network: bool | None = None
-    writable_inputs: bool = False
-    hardened: bool = False
-    pull: PullPolicy = "missing"
-    detached: bool = False
     wait_for_inputs: bool = False
     find_file: Callable[[str], Path] | None = None
-    retries: int = 0
-    profile: ProfileName = "bundle"
-    callback: bool = False
     secrets: Mapping[str, str] = msgspec.field(default_factory=dict)
     downloads: Mapping[str, tuple[str, str]] = msgspec.field(default_factory=dict)
     warnings: Sequence[str] = ()
-    hostname: str = ""
-    replicas: int = 1
-    agree: int | None = None
     assigned_by: str = ""
     submitted: Mapping[str, Any] | None = None
 
@@ -89,8 +64,7 @@ def to_iexec_request(request: Request, inputs: IexecInputs, app: str = "") -> Re
     app = app or str(request.bundle)
     source = {} if request.image else resolve_app_image(app)
     prepared = iexec.prepare(request.image or app, inputs, request.find_file)
-    return replace(
-        request,
+    return request.replace(
         **source,
         profile="iexec",
         callback=inputs.callback,

@@ -11,13 +11,12 @@ from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.errors import BundleError, DescriptorError, InputsError, Problem, UsageError
 from localrun.manager.request import Request
-from localrun.task.record import RunPlan, TaskRecord
+from localrun.task.record import RunPlan, StoredOptions, TaskRecord
 from localrun.task.workspace import Workspace
 
 Notify = Callable[[str], None]
 
 _FILES = (File, Image, Geometry)
-_OWN = frozenset({"bundle", "values", "detached"})  # what a plan and a request have, and each in its own way
 
 
 def request_from(
@@ -50,18 +49,12 @@ def request_from(
             remedy="run its app again, with its secrets: `localrun run`",
         )
     described = _described(workspace)
-    kept = {name: getattr(record.run_plan, name) for name in _shared()}
+    kept = {name: getattr(record.run_plan, name) for name in StoredOptions.__struct_fields__}
     origin = _origin(
         record, record.run_plan, workspace, notify, has_image, image=image, same_image=same_image
     )
     values = _Values(record, record.run_plan, workspace, notify).all(described, replaced)
-    return Request(**{**kept, **_limits(record, described), **origin, "values": values})
-
-
-def _shared() -> list[str]:
-    """What a plan keeps under the name that a request has for it."""
-    asked = set(Request.__struct_fields__) - _OWN
-    return [name for name in RunPlan.__struct_fields__ if name in asked]
+    return Request(**{**kept, "detached": False, **_limits(record, described), **origin, "values": values})
 
 
 def _described(workspace: Workspace) -> Descriptor:

@@ -26,7 +26,7 @@ from localrun.task.active import ActiveTask
 from localrun.task.events import Listener
 from localrun.task.lock import TaskLock
 from localrun.task.process import current_process
-from localrun.task.record import Resources, RunPlan, TaskRecord
+from localrun.task.record import Resources, RunPlan, StoredOptions, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
@@ -81,7 +81,7 @@ class Submitter:
             assert claim is not None
             workspace.create_dirs(bundle.descriptor.source)
             store.save(workspace.secrets, request.secrets)
-            plan = _plan(request, bundle, self._settings, given).replace(agree=agree)
+            plan = _plan(request, agree, bundle, self._settings, given)
             task = ActiveTask(_record(request, bundle, workspace, plan), workspace, listeners)
             task.record_timing("bundle", read)
             task.create()
@@ -236,27 +236,19 @@ def _either(asked: Any, described: Any) -> Any:
     return described if asked is None else asked
 
 
-def _plan(request: Request, bundle: Bundle, settings: Settings, given: Mapping[str, Any]) -> RunPlan:
+def _plan(
+    request: Request, agree: int, bundle: Bundle, settings: Settings, given: Mapping[str, Any]
+) -> RunPlan:
     # only a task that may have to wait for more inputs must find these again
     kept = msgspec.to_builtins(given, enc_hook=str) if request.wait_for_inputs else {}
+    options = {name: getattr(request, name) for name in StoredOptions.__struct_fields__}
+    options["environment"] = {**request.environment, **dict.fromkeys(request.secrets, MASK)}
     return RunPlan(
+        **options | {"agree": agree},
         bundle=str(bundle.path.absolute()) if bundle.path else "",
-        image=request.image,
-        build_args=dict(request.build_args),
-        pull=request.pull,
         input_folder=bundle.descriptor.input_folder,
         output_folder=bundle.descriptor.output_folder,
-        command=None if request.command is None else list(request.command),
-        environment={**request.environment, **dict.fromkeys(request.secrets, MASK)},
-        writable_inputs=request.writable_inputs,
-        hardened=request.hardened,
         pids=settings.pids_limit,
-        detached=request.detached,
-        retries=request.retries,
-        profile=request.profile,
-        callback=request.callback,
         secret_names=list(request.secrets),
         values=kept,
-        hostname=request.hostname,
-        replicas=request.replicas,
     )

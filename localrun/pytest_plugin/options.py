@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -123,7 +123,7 @@ class _OptionReader:
 
     def timeout(self) -> float | None:
         """Return the time limit in seconds."""
-        found: float | None = self.amount("timeout", self.text("timeout"), _seconds)
+        found: float | None = self.amount("timeout", self.text("timeout"))
         return found
 
     def limits(self) -> dict[str, Any]:
@@ -131,10 +131,7 @@ class _OptionReader:
         found = self.pairs("limit")
         for name in found.keys() - set(_LIMITS):
             self.refuse("limit", name, f"expected one of: {', '.join(_LIMITS)}")
-        parsers: dict[str, Callable[[str], Any]] = {"cpus": _cpus, "memory": _bytes, "gpus": int}
-        return {
-            name: self.amount("limit", text, parsers[name]) for name, text in found.items() if name in _LIMITS
-        }
+        return {name: self.amount(name, text) for name, text in found.items() if name in _LIMITS}
 
     def pairs(self, name: str) -> dict[str, str]:
         """Return `NAME=VALUE` pairs of the ini option, overridden by those of the flags."""
@@ -147,33 +144,17 @@ class _OptionReader:
             found[key.strip()] = value.strip()
         return found
 
-    def amount(self, name: str, text: str, parse: Callable[[str], Any]) -> Any:
-        """Parse a string; None for an empty one."""
+    def amount(self, option: str, text: str) -> Any:
+        """Parse an option of a run; None for an empty string."""
+        from localrun.task.options import PARSERS
+
+        convert = {"cpus": float, "gpus": int}.get(option, str)
         try:
-            return parse(text) if text else None
+            return PARSERS[option](convert(text)) if text else None
         except ValueError as error:
-            self.refuse(name, text, str(error))
+            self.refuse("limit" if option in _LIMITS else option, text, str(error))
             return None
 
     def refuse(self, name: str, value: str, remedy: str) -> None:
         """Add a problem."""
         self.problems.append(f"localrun: --localrun-{name.replace('_', '-')} {value!r}: {remedy}")
-
-
-def _seconds(text: str) -> float:
-    from localrun.units import parse_duration
-
-    return parse_duration(text)
-
-
-def _bytes(text: str) -> int:
-    from localrun.units import parse_bytes
-
-    return parse_bytes(text)
-
-
-def _cpus(text: str) -> float:
-    found = float(text)
-    if not 0 < found < float("inf"):
-        raise ValueError("must be a number above 0")
-    return found

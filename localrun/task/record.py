@@ -10,6 +10,7 @@ import msgspec
 from localrun.task.states import StepName, TaskState
 
 ProfileName = Literal["bundle", "iexec"]
+PullPolicy = Literal["never", "missing", "always"]
 OomEvidence = Literal["no", "suspected", "yes"]
 TaskKind = Literal["container", "replicated", "manual"]
 ImageOrigin = Literal["", "present", "loaded", "built", "pulled"]
@@ -83,37 +84,46 @@ class Resources(Frozen, frozen=True, kw_only=True):
     gpus: int = 0
 
 
-class RunPlan(Frozen, frozen=True, kw_only=True, rename={"secret_names": "hidden"}):
-    """How a task's containers are created; enough for another process to continue the task.
+class StoredOptions(Frozen, frozen=True, kw_only=True):
+    """The options of a run that its plan keeps; see `RunOptions` for all.
 
-    `bundle` is its path; `image` overrides the bundle's image. `mounts` are input files of the user: (file,
-    path below the input folder). Folders are paths in the container. A `detached` task outlives the process
-    that submitted it. `values` are the inputs of a task that waits for more of them. With multiple
-    `replicas`, each has a container, the task itself has none, and `agree` of them must give the same result.
-    `secret_names` are the environment variables whose values are stored separately until the end.
-    With `callback`, the result of an iExec app is for a contract.
+    `image` replaces the bundle's own. A detached task outlives the process that submitted it. A task that
+    lost its container runs again up to `retries` times. Each of multiple `replicas` is a task with its own
+    container, and `agree` of them must give the same result. `profile` selects the rules for outputs; with
+    `callback`, the result of an iExec app is for a contract.
     """
 
-    bundle: str = ""
     image: str | None = None
     build_args: dict[str, str] = msgspec.field(default_factory=dict)
-    pull: Literal["never", "missing", "always"] = "missing"
-    input_folder: str = "/inputs"
-    output_folder: str = "/outputs"
-    mounts: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    pull: PullPolicy = "missing"
     command: list[str] | None = None
     environment: dict[str, str] = msgspec.field(default_factory=dict)
     writable_inputs: bool = False
     hardened: bool = False
-    pids: int = 4096
     detached: bool = False
     retries: int = 0
-    values: dict[str, Any] = msgspec.field(default_factory=dict)
     hostname: str = ""
     replicas: int = 1
-    agree: int = 1
+    agree: int | None = None
     profile: ProfileName = "bundle"
     callback: bool = False
+
+
+class RunPlan(StoredOptions, frozen=True, kw_only=True, rename={"secret_names": "hidden"}):
+    """The configuration of a task's container, complete enough for another process to resume the task.
+
+    `bundle` is the path that it was read from; `mounts` are mounted input files: (file, path below the input
+    folder). Folders are paths in the container. `values` are stored for a task that may wait for further
+    inputs. `secret_names` are environment variables whose values are stored elsewhere until the task ends.
+    """
+
+    bundle: str = ""
+    input_folder: str = "/inputs"
+    output_folder: str = "/outputs"
+    mounts: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    pids: int = 4096
+    values: dict[str, Any] = msgspec.field(default_factory=dict)
+    agree: int = 1
     secret_names: list[str] = msgspec.field(default_factory=list)
 
 

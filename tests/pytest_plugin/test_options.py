@@ -95,7 +95,7 @@ def test_every_invalid_option_is_reported(pytester: pytest.Pytester) -> None:
             "*--localrun-timeout 'soon': invalid duration 'soon'*",
             "*--localrun-keep 'sometimes': expected one of: never, failed, always",
             "*--localrun-limit 'memry': expected one of: cpus, memory, gpus",
-            "*--localrun-limit '0': must be a number above 0",
+            "*--localrun-limit '0': expected a number above 0*",
             "*--localrun-build-arg 'BASE': expected NAME=VALUE",
         ]
     )
