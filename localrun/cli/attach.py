@@ -64,7 +64,4 @@ def warn_if_orphaned(workspace: Workspace) -> None:
     from localrun.task.fate import current_fate
 
     if current_fate(record).is_resumable:
-        print_err(
-            f"no process follows the task {record.short_id} just now: "
-            "with -f, what it wrote since is shown too"
-        )
+        print_err(f"no process is recording the output of task {record.short_id}; -f includes the rest")

@@ -15,7 +15,7 @@ from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.sanitize import escape_control_chars
-from localrun.console.streams import is_terminal, print_err, print_out
+from localrun.console.streams import is_terminal, print_err, print_json, print_out
 from localrun.units import format_bytes
 
 if TYPE_CHECKING:
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=options.PATH)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE.zip",
+    type=options.FILE,
+    metavar="FILE",
     help="File to write.  [default: NAMESPACE-VERSION.zip]",
 )
 @options.image
 @options.build_args
-@click.option("--force", is_flag=True, help="Write the zip even if App Engine would refuse it.")
+@options.flag("--force", help="Write the zip even if App Engine would refuse it.")
 @options.as_json
 @options.quiet
 @pass_context
@@ -57,16 +57,16 @@ def command(
     """
     from localrun.bundle.builder.builder import BuildOptions, build
 
-    order = BuildOptions(folder, output, image, dict(build_args), force)
+    request = BuildOptions(folder, output, image, dict(build_args), force)
     progress = _Progress(enabled=not (quiet or as_json))
     with SignalHandler() as signals, context.app() as app:
         try:
             with signals.interruptible():
-                package = build(order, lambda: app.engine, cache=app.settings.cache, progress=progress.update)
+                built = build(request, lambda: app.engine, cache=app.settings.cache, progress=progress.update)
         except Interrupted:
             return ExitCode.INTERRUPTED
-    _show(package, context, as_json, quiet)
-    return ExitCode.FINISHED if package.written else ExitCode.BUNDLE_OR_VALUES
+    _show(built, context, as_json, quiet)
+    return ExitCode.FINISHED if built.written else ExitCode.BUNDLE_OR_VALUES
 
 
 @dataclass
@@ -82,21 +82,19 @@ class _Progress:
             print_err(escape_control_chars(operation))
 
 
-def _show(package: BuiltBundle, context: CliContext, as_json: bool, quiet: bool) -> None:
+def _show(built: BuiltBundle, context: CliContext, as_json: bool, quiet: bool) -> None:
     from localrun.cli.findings import print_report
 
     if as_json:
-        from localrun.console.results import print_json
-
-        print_json(_fields(package))
+        print_json(_fields(built))
         return
     if not quiet:
-        for line in _lines(package):
+        for line in _lines(built):
             print_out(line)
-    if not quiet or package.report.findings:
-        print_report(package.report, context.environ)
-    if package.written:
-        print_out(f"wrote {_relative(package.path)}")
+    if not quiet or built.report.findings:
+        print_report(built.report, context.environ)
+    if built.written:
+        print_out(f"wrote {_relative(built.path)}")
     else:
         print_out("no file was written; pass --force to write it anyway")
 
@@ -107,30 +105,30 @@ def _relative(path: Path) -> str:
     )
 
 
-def _lines(package: BuiltBundle) -> Iterator[str]:
+def _lines(built: BuiltBundle) -> Iterator[str]:
     """Yield every part with its size."""
-    yield f"{format_bytes(package.size):>10}  {_relative(package.path)}"
-    for part in package.members:
+    yield f"{format_bytes(built.size):>10}  {_relative(built.path)}"
+    for part in built.members:
         yield f"{format_bytes(part.size):>10}    {escape_control_chars(part.name)}"
         for number, layer in enumerate(part.layers, 1):
-            yield f"{format_bytes(layer.size):>10}      layer {number}: {_brief(layer)}"
-    yield f"{'':10}  sha256 {package.digest}"
+            yield f"{format_bytes(layer.size):>10}      layer {number}: {_layer_text(layer)}"
+    yield f"{'':10}  sha256 {built.digest}"
 
 
-def _brief(layer: ArchiveMember) -> str:
+def _layer_text(layer: ArchiveMember) -> str:
     """Return the command that made a layer, cut to the width of the output."""
     text = escape_control_chars(" ".join(layer.name.removeprefix("/bin/sh -c #(nop)").split()))
     width = 80 if is_terminal(sys.stdout, {"TERM": "any"}) else 200
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
-def _fields(package: BuiltBundle) -> dict[str, Any]:
+def _fields(built: BuiltBundle) -> dict[str, Any]:
     return {
-        "path": str(package.path) if package.written else None,
-        "size": package.size,
-        "sha256": package.digest,
-        "parts": [_part_fields(part) for part in package.members],
-        "report": package.report.as_dict(),
+        "path": str(built.path) if built.written else None,
+        "size": built.size,
+        "sha256": built.digest,
+        "parts": [_part_fields(part) for part in built.members],
+        "report": built.report.as_dict(),
     }
 
 

@@ -12,7 +12,7 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_error
 from localrun.console.display.sanitize import escape_control_chars, escape_lines
-from localrun.console.streams import print_err, print_out
+from localrun.console.streams import print_err, print_json, print_out
 from localrun.errors import LocalrunError
 
 if TYPE_CHECKING:
@@ -23,10 +23,8 @@ _WIDTH = 18
 
 @click.command()
 @options.task_id
-@click.option("--logs", is_flag=True, help="Add the last 100,000 characters of each worker's log.")
-@click.option(
-    "--raw", is_flag=True, help="Print one JSON line like iExec, also for errors (on standard error)."
-)
+@options.flag("--logs", help="Add the last 100,000 characters of each worker's log.")
+@options.flag("--raw", help="Print JSON like iExec, also for errors.")
 @options.as_json
 @pass_context
 def command(context: CliContext, task_id: str, *, logs: bool, raw: bool, as_json: bool) -> int:
@@ -37,7 +35,7 @@ def command(context: CliContext, task_id: str, *, logs: bool, raw: bool, as_json
     """
     try:
         with context.app() as app:
-            found = _found(app, task_id, logs=logs)
+            found = _view(app, task_id, logs=logs)
     except LocalrunError as error:
         if not raw:
             raise
@@ -45,8 +43,6 @@ def command(context: CliContext, task_id: str, *, logs: bool, raw: bool, as_json
         print_err(json.dumps({"ok": False, "command": "debug", "error": fields}))
         return code_for_error(error)
     if raw or as_json:
-        from localrun.console.results import print_json
-
         print_json({"ok": True, **found})
     else:
         for line in _lines(found):
@@ -54,7 +50,7 @@ def command(context: CliContext, task_id: str, *, logs: bool, raw: bool, as_json
     return ExitCode.FINISHED
 
 
-def _found(app: App, task_id: str, *, logs: bool) -> dict[str, Any]:
+def _view(app: App, task_id: str, *, logs: bool) -> dict[str, Any]:
     from localrun.cli import iexec_view
 
     _, record = app.find(task_id)

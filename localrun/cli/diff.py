@@ -11,7 +11,7 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.console.display.sanitize import escape_control_chars
-from localrun.console.streams import print_err, print_out
+from localrun.console.streams import print_err, print_json, print_out
 from localrun.units import format_duration
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ def command(context: CliContext, first: str, second: str, as_json: bool) -> int:
 
 
 def _print_json(sides: Sequence[ComparedTask], found: Sequence[Change]) -> None:
-    from localrun.console.results import print_json
     from localrun.values.compare import diff_durations
 
     first, second = (side.record for side in sides)

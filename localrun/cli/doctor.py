@@ -13,7 +13,7 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.console.display.sanitize import escape_lines
-from localrun.console.streams import is_terminal, print_out
+from localrun.console.streams import is_terminal, print_json, print_out
 from localrun.errors import UsageError
 from localrun.suggestions import did_you_mean
 
@@ -39,8 +39,6 @@ def command(context: CliContext, as_json: bool) -> int:
     found = list(_checks(context))
     failed = [check for _, check in found if check.status == "fail"]
     if as_json:
-        from localrun.console.results import print_json
-
         print_json(
             {
                 "ok": not failed,

@@ -13,6 +13,7 @@ from localrun.cli.context import CliContext, MakeApp
 from localrun.cli.exit_codes import ExitCode, code_for_error
 from localrun.cli.group import SECTIONS, RootGroup
 from localrun.console import streams
+from localrun.console.streams import print_json
 from localrun.errors import LocalrunError, UsageError
 from localrun.suggestions import did_you_mean
 
@@ -111,7 +112,7 @@ def _tell(error: LocalrunError, context: CliContext, *, as_json: bool) -> int:
 
     report_error(error, context.environ)
     if as_json:
-        from localrun.console.results import failure_fields, print_json
+        from localrun.console.results import failure_fields
 
         print_json(failure_fields(error))
     return code_for_error(error)

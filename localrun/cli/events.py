@@ -20,7 +20,7 @@ _SHOWN = ("task_id", "assigned_by", "status", "error", "explanation", "reason", 
 
 
 @click.command()
-@click.option("-f", "--follow", is_flag=True, help="Show new events until Ctrl+C.")
+@options.flag("-f", "--follow", help="Show new events until Ctrl+C.")
 @click.option(
     "--task",
     "task_id",
@@ -30,7 +30,7 @@ _SHOWN = ("task_id", "assigned_by", "status", "error", "explanation", "reason", 
 )
 @click.option("--type", "event_type", metavar="TYPE", help="Show only events of this type, e.g. task_error.")
 @click.option("--logs", metavar="DIR", help="Folder of the journal.  [default: logs]")
-@click.option("--json", "as_json", is_flag=True, help="Print each event as one JSON object.")
+@options.flag("--json", "as_json", help="Print each event as one JSON object.")
 @pass_context
 def command(context: CliContext, /, logs: str | None, as_json: bool, **given: Any) -> None:
     """Show the events in the journal of `localrun serve`, oldest first.

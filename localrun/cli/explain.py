@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
-from localrun.console.streams import print_out
+from localrun.console.streams import print_json, print_out
 from localrun.errors import Cause, UsageError
 from localrun.platforms.vocabulary import glossary, translate
 from localrun.platforms.vocabulary.systems import LOCALRUN, SYSTEMS, TITLES
 from localrun.platforms.vocabulary.term import Term, normalize
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from localrun.platforms.vocabulary.term import Situation
     from localrun.platforms.vocabulary.translation import Translation
 
@@ -33,14 +31,8 @@ _RESPONSIBLE = {
 }
 
 
-def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from localrun.cli import completers
-
-    return completers.terms(ctx, incomplete)
-
-
 @click.command()
-@click.argument("words", metavar="[WORD]", nargs=-1, shell_complete=_complete)
+@click.argument("words", metavar="[WORD]", nargs=-1, shell_complete=options.completer("terms"))
 @click.option(
     "--system",
     type=click.Choice((LOCALRUN, *SYSTEMS)),
@@ -57,8 +49,6 @@ def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> Non
     word = " ".join(words)
     found = _find(word, system) if word.strip() else glossary.terms(system)
     if as_json:
-        from localrun.console.results import print_json
-
         print_json({"word": word or None, "meanings": [term_fields(term) for term in found]})
     elif word.strip():
         print_out("\n\n".join("\n".join(_wrap(_describe(term))) for term in found))

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import click
 
+from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.console.streams import print_out
+from localrun.units import format_count
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--active", is_flag=True, help="Export only active tasks.")
+@click.argument("file", type=options.FILE)
+@options.flag("--active", help="Export only active tasks.")
 @pass_context
 def command(context: CliContext, file: Path, active: bool) -> int:
     """Write the records of this folder's tasks to FILE, one JSON object per line.
@@ -25,5 +27,5 @@ def command(context: CliContext, file: Path, active: bool) -> int:
     with context.app() as app:
         found = [record for record in app.tasks() if not (active and record.state.is_final)]
         count = export.export(found, file)
-    print_out(f"exported {count} {'task' if count == 1 else 'tasks'} to {file}")
+    print_out(f"exported {format_count(count, 'task')} to {file}")
     return ExitCode.FINISHED

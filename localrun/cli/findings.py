@@ -12,6 +12,7 @@ from localrun.console.display.sanitize import escape_lines
 from localrun.console.report import problem_lines
 from localrun.console.streams import is_terminal, print_out
 from localrun.descriptor.divergences import PREFIX
+from localrun.units import format_count
 
 if TYPE_CHECKING:
     from localrun.descriptor import Descriptor
@@ -50,10 +51,9 @@ def verdict(report: ValidationReport) -> str:
     """Return one line that says whether App Engine would accept the bundle."""
     reasons = len(report.with_severity(Severity.ERROR, Severity.REFUSED))
     if reasons:
-        count = "1 reason" if reasons == 1 else f"{reasons} reasons"
-        return f"App Engine would refuse {_name(report)}: {count}"
+        return f"App Engine would refuse {_name(report)}: {format_count(reasons, 'reason')}"
     warnings = len(report.with_severity(Severity.WARNING))
-    more = "" if not warnings else ", with 1 warning" if warnings == 1 else f", with {warnings} warnings"
+    more = f", with {format_count(warnings, 'warning')}" if warnings else ""
     incomplete = " (not everything was checked)" if report.unchecked else ""
     return f"App Engine would accept {_name(report)}{more}{incomplete}"
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from localrun.cli import options
 from localrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def _numbered(text: str) -> tuple[str, str]:
     return number, _secret(value)
 
 
-_OPTIONS = (
+with_iexec_options = options.combine(
     click.option(
         "--profile",
         type=click.Choice(["bundle", "iexec"]),
@@ -82,13 +81,8 @@ _OPTIONS = (
         metavar="VALUE",
         help="iExec: developer secret; @FILE reads it from a file.",
     ),
-    click.option("--callback", is_flag=True, default=None, help="iExec: return the result to a contract."),
+    options.flag("--callback", default=None, help="iExec: return the result to a contract."),
 )
-
-
-def with_iexec_options(function: Callable[..., int]) -> Callable[..., int]:
-    """Add the iExec options to a command."""
-    return reduce(lambda made, option: option(made), reversed(_OPTIONS), function)
 
 
 def pop_iexec_inputs(given: dict[str, Any]) -> IexecInputs | None:

@@ -54,7 +54,7 @@ def logs(runs: list[tuple[str, Workspace]]) -> list[Fields]:
 
 
 def _local(record: TaskRecord, runs: list[WorkerRun]) -> Fields:
-    """Return the section in workspace of the on-chain data: the keys that apply here, and localrun's own."""
+    """Return the section in place of the on-chain data: the keys that apply here, and localrun's own."""
     groups = record.replication.groups if record.replication else []
     agreed = groups[0] if groups and record.replication and record.replication.reached else None
     ended = record.ended_at

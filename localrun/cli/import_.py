@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
+from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.console.streams import print_err, print_out
+from localrun.units import format_count
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=options.FILE)
 @pass_context
 def command(context: CliContext, file: Path) -> int:
     """Import the tasks of FILE, written by `localrun export`, into this folder.
@@ -25,8 +27,7 @@ def command(context: CliContext, file: Path) -> int:
     with context.app() as app:
         found = export.import_tasks(export.read(file), app.store, app.manager)
         app.manager.shutdown(on_exit="leave")
-    count = len(found.imported)
-    print_out(f"imported {count} {'task' if count == 1 else 'tasks'}")
+    print_out(f"imported {format_count(len(found.imported), 'task')}")
     for problem in found.problems:
         print_err(f"not imported: {problem}")
     return ExitCode.BUNDLE_OR_VALUES if found.problems and not found.imported else ExitCode.FINISHED

@@ -10,6 +10,7 @@ import click
 from localrun.cli import as_system, options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.watch import print_or_watch
+from localrun.console.streams import print_json
 
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
@@ -31,8 +32,6 @@ def command(
     with context.app() as app:
         workspace, record = app.find(task_id)
         if as_json and watch is None:
-            from localrun.console.results import print_json
-
             print_json(info_fields(record, workspace) | as_system.as_fields(record, system))
             return
 

@@ -9,11 +9,11 @@ import click
 from localrun.cli import options
 from localrun.cli.exit_codes import ExitCode
 from localrun.console.display.sanitize import escape_control_chars
-from localrun.console.streams import print_err, print_out
+from localrun.console.streams import print_err, print_json, print_out
 
 
 @click.command()
-@click.argument("name", type=click.Path(path_type=Path))
+@click.argument("name", type=options.PATH)
 @click.option(
     "--input", "inputs", metavar="NAME:TYPE", multiple=True, help="Add an input, e.g. 'xs:array<integer>'."
 )
@@ -45,8 +45,6 @@ def command(
     plan = template.render(name.absolute().name, inputs, outputs, namespace)
     template.write(plan, name)
     if as_json:
-        from localrun.console.results import print_json
-
         fields = {"folder": str(name.absolute()), "files": sorted(plan.files)}
         print_json({**fields, "warnings": list(plan.warnings)})
         return ExitCode.FINISHED

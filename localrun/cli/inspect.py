@@ -13,7 +13,7 @@ from msgspec.structs import fields
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import escape_control_chars
-from localrun.console.streams import print_out
+from localrun.console.streams import print_json, print_out
 from localrun.errors import EngineError
 from localrun.units import format_bytes
 
@@ -31,7 +31,7 @@ _BYTES = ("max_file_size",)
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=options.PATH)
 @options.image
 @options.build_args
 @options.as_json
@@ -49,8 +49,6 @@ def command(
         found = read_bundle(bundle, image=image, cache=app.settings.cache, build_args=dict(build_args))
         seen, unknown = _read_image(app, found)
     if as_json:
-        from localrun.console.results import print_json
-
         print_json(_as_fields(found, seen))
         return
     for line in _page(found.descriptor, seen, unknown):

@@ -13,9 +13,10 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_error
-from localrun.console.streams import is_terminal, print_err, print_out
+from localrun.console.streams import is_terminal, print_err, print_json, print_out
 from localrun.errors import LocalrunError, UsageError
 from localrun.task.record import short_id
+from localrun.units import format_count
 
 if TYPE_CHECKING:
     from localrun.app import App
@@ -31,7 +32,7 @@ _MAX_NAMED = 5
     type=options.DURATION,
     help="Time between SIGTERM and SIGKILL.  [default: 10s; env: LOCALRUN_GRACE]",
 )
-@click.option("--now", is_flag=True, help="Send SIGKILL immediately.")
+@options.flag("--now", help="Send SIGKILL immediately.")
 @options.as_json
 @pass_context
 def command(context: CliContext, task_id: str, grace: float | None, now: bool, as_json: bool) -> None:
@@ -42,7 +43,7 @@ def command(context: CliContext, task_id: str, grace: float | None, now: bool, a
     with context.app() as app:
         record = app.kill(task_id, 0.0 if now else grace)
     if as_json:
-        from localrun.console.results import as_fields, print_json
+        from localrun.console.results import as_fields
 
         print_json(as_fields(record))
     else:
@@ -51,10 +52,10 @@ def command(context: CliContext, task_id: str, grace: float | None, now: bool, a
 
 def confirm(context: CliContext, ids: Sequence[str]) -> None:
     """Ask before tasks are stopped. Raises `UsageError` without a terminal or a yes."""
-    count = f"{len(ids)} {'task' if len(ids) == 1 else 'tasks'}"
     if not is_terminal(sys.stdin, context.environ):
         raise UsageError(
-            f"this would stop {count}", remedy="pass --yes to confirm (no terminal to prompt on)"
+            f"this would stop {format_count(len(ids), 'task')}",
+            remedy="pass --yes to confirm (no terminal to prompt on)",
         )
     named = ", ".join(short_id(task_id) for task_id in ids[:_MAX_NAMED])
     more = f" and {len(ids) - _MAX_NAMED} more" if len(ids) > _MAX_NAMED else ""
@@ -67,7 +68,7 @@ def stop_tasks(
 ) -> int:
     """Stop tasks in parallel, wait at most `timeout` seconds, print the results and return the exit code."""
     from localrun.console.report import report_error
-    from localrun.console.results import as_fields, print_json
+    from localrun.console.results import as_fields
 
     found = _kill(app, ids, timeout)
     code: int = ExitCode.FINISHED

@@ -13,7 +13,7 @@ from localrun.cli import as_system, options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.watch import print_or_watch
 from localrun.console.display.sanitize import escape_control_chars, format_columns
-from localrun.console.streams import print_err, print_out
+from localrun.console.streams import print_err, print_json, print_out
 from localrun.task.states import TaskState
 from localrun.units import format_duration
 
@@ -29,7 +29,7 @@ Rows = Callable[[list["TaskRecord"]], list[tuple[str, ...]]]
 
 
 @click.command()
-@click.option("-a", "--all", "everything", is_flag=True, help="List all tasks and their replicas.")
+@options.flag("-a", "--all", "everything", help="List all tasks and their replicas.")
 @click.option(
     "-n", "--limit", type=options.COUNT, default=_LIMIT, show_default=True, help="Number of tasks to list."
 )
@@ -87,7 +87,7 @@ def print_tasks(
             return
         found = list(find(app))
     if as_json:
-        from localrun.console.results import as_fields, print_json
+        from localrun.console.results import as_fields
 
         print_json([as_fields(record) | as_system.as_fields(record, system) for record in found])
     else:

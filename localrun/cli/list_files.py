@@ -14,7 +14,7 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.watch import print_or_watch
 from localrun.console.display.sanitize import escape_control_chars
-from localrun.console.streams import print_err, print_out
+from localrun.console.streams import print_err, print_json, print_out
 from localrun.units import format_bytes
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _HEADS = ("SIZE", "WRITTEN", "FILE")
 
 @click.command()
 @options.task_id
-@click.option("-a", "--all", "everything", is_flag=True, help="List the inputs and logs, too.")
+@options.flag("-a", "--all", "everything", help="List the inputs and logs, too.")
 @options.watch
 @options.as_json
 @pass_context
@@ -50,8 +50,6 @@ def command(
         return
     found = list_task_files(workspace, everything=everything)
     if as_json:
-        from localrun.console.results import print_json
-
         print_json(_fields(record, found))
     elif found.entries:
         print_out("\n".join(_lines(found)))

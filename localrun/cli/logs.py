@@ -22,7 +22,7 @@ from localrun.cli.attach import (
 from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import escape_lines
 from localrun.console.file_follower import FileFollower
-from localrun.console.streams import is_terminal, print_err, print_out
+from localrun.console.streams import is_terminal, print_err, print_json, print_out
 
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
@@ -35,7 +35,7 @@ _STEPS = ("permissions", "task", "outputs")
 @click.command()
 @options.task_id
 @click.option("--step", type=click.Choice(_STEPS), default="task", show_default=True, help="Step to show.")
-@click.option("-f", "--follow", is_flag=True, help="Follow the log until the task ends.")
+@options.flag("-f", "--follow", help="Follow the log until the task ends.")
 @options.as_json
 @pass_context
 def command(context: CliContext, task_id: str, step: str, follow: bool, as_json: bool) -> None:
@@ -65,8 +65,6 @@ def _print_at_once(workspace: Workspace, step: str, *, as_json: bool) -> None:
     if not as_json:
         print_out(_step_text(record, step))
         return
-    from localrun.console.results import print_json
-
     print_json(
         {"id": record.id, "step": step, "state": str(record.state), **_step_fields(record, step), "log": text}
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial, reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -76,13 +78,32 @@ SIZE = _param_type("SIZE", units.parse_bytes)
 COUNT = _Count(min=1)
 COUNT_OR_ZERO = _Count(min=0)
 
+PATH = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, dir_okay=False)
+
 Pairs = tuple[tuple[str, str], ...]
 
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def combine(*decorators: Decorator) -> Decorator:
+    """Return a decorator that adds options in this order."""
+    return lambda function: reduce(lambda decorated, add: add(decorated), reversed(decorators), function)
+
+
+flag = partial(click.option, is_flag=True)
 image = click.option("--image", metavar="IMAGE", help="Use this image instead of the bundle's.")
 build_args = click.option(
     "--build-arg", "build_args", type=PAIR, multiple=True, help="Build argument for the bundle's Dockerfile."
 )
-quiet = click.option("-q", "--quiet", is_flag=True, help="Print only results and errors.")
+output = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Copy the outputs to DIR.",
+)
+quiet = flag("-q", "--quiet", help="Print only results and errors.")
 watch = click.option(
     "-w",
     "--watch",
@@ -92,30 +113,22 @@ watch = click.option(
     flag_value="2",
     help="Refresh every SECONDS (2 if omitted) until the task ends or Ctrl+C.",
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON value on standard output.")
+as_json = flag("--json", "as_json", help="Print one JSON value on standard output.")
 
 
-def complete_task(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete a task ID."""
-    from localrun.cli import completers
+def completer(name: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Return the function `name` of `completers`, which is imported only when it is called."""
 
-    return completers.tasks(ctx, incomplete)
+    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from localrun.cli import completers
 
+        found: list[CompletionItem] = getattr(completers, name)(ctx, incomplete)
+        return found
 
-def complete_file(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete an output file of the task in the command line."""
-    from localrun.cli import completers
-
-    return completers.files(ctx, incomplete)
+    return complete
 
 
-def complete_input(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete NAME=VALUE of an input."""
-    from localrun.cli import completers
-
-    return completers.inputs(ctx, incomplete)
-
-
+complete_task = completer("tasks")
 task_id = click.argument("task_id", metavar="ID", shell_complete=complete_task)
 task_ids = click.argument("task_ids", metavar="ID...", nargs=-1, shell_complete=complete_task)
 

@@ -12,7 +12,7 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_error
-from localrun.console.streams import print_err, print_out
+from localrun.console.streams import print_err, print_json, print_out
 from localrun.errors import LocalrunError, UsageError
 from localrun.task.record import short_id
 
@@ -24,18 +24,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.task_id
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Copy the outputs to DIR.",
-)
+@options.output
 @options.as_json
 @pass_context
 def command(context: CliContext, task_id: str, output: Path | None, as_json: bool) -> None:
     """Show or copy the outputs of the task ID, also of a failed task."""
-    from localrun.console.results import print_json, print_outputs
+    from localrun.console.results import print_outputs
 
     with context.app() as app:
         workspace, record = _find_ended(app, task_id)
@@ -86,7 +80,6 @@ def download_tasks(
     """Copy outputs (the default) or inputs of tasks below `folder` and return the exit code."""
     from localrun.api.outputs import download
     from localrun.console.report import report_error
-    from localrun.console.results import print_json
 
     copies: list[dict[str, str]] = []
     code: int = ExitCode.FINISHED

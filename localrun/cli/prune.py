@@ -12,9 +12,9 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_error
 from localrun.console.display.sanitize import escape_control_chars
-from localrun.console.streams import is_terminal, print_err, print_out
+from localrun.console.streams import is_terminal, print_err, print_json, print_out
 from localrun.errors import LocalrunError
-from localrun.units import format_bytes
+from localrun.units import format_bytes, format_count
 
 if TYPE_CHECKING:
     from localrun.app import App
@@ -25,18 +25,16 @@ _DIGITS = 12  # of a container ID or a digest
 
 
 @click.command()
-@click.option(
-    "--older-than", type=options.DURATION, help="Remove tasks that ended longer ago, e.g. 12h or 7d."
-)
+@click.option("--older-than", type=options.DURATION, help="Remove tasks that ended longer ago, e.g. 7d.")
 @click.option("--keep", type=options.COUNT_OR_ZERO, help="Remove all but the COUNT newest ended tasks.")
-@click.option("--cache", is_flag=True, help="Remove the cache of bundles, too.")
+@options.flag("--cache", help="Remove the cache of bundles, too.")
 @click.option(
     "--only",
     type=click.Choice(_KINDS),
     multiple=True,
     help="Remove only this kind; repeatable.  [default: all but cache]",
 )
-@click.option("-y", "--yes", is_flag=True, help="Delete without asking.")
+@options.flag("-y", "--yes", help="Delete without asking.")
 @options.as_json
 @pass_context
 def command(
@@ -59,17 +57,17 @@ def command(
 
     kinds = frozenset(cast("Sequence[PruneKind]", only or _KINDS[:-1])) | ({"cache"} if cache else set())
     with context.app() as app:
-        pruning = _pruning(app)
-        proposal = pruning.plan(PruneOptions(older_than, keep, cast("frozenset[PruneKind]", kinds)))
+        pruner = _pruner(app)
+        plan = pruner.plan(PruneOptions(older_than, keep, cast("frozenset[PruneKind]", kinds)))
         if as_json:
-            return _as_json(pruning, proposal, delete=yes)
-        _print(proposal)
-        if not proposal.items or not (yes or _asked(context)):
+            return _as_json(pruner, plan, delete=yes)
+        _print(plan)
+        if not plan.items or not (yes or _is_confirmed(context)):
             return ExitCode.FINISHED
-        return _delete(pruning, proposal, context)
+        return _delete(pruner, plan, context)
 
 
-def _pruning(app: App) -> Pruner:
+def _pruner(app: App) -> Pruner:
     from localrun.maintenance.prune import Pruner
 
     return Pruner(
@@ -82,15 +80,14 @@ def _pruning(app: App) -> Pruner:
     )
 
 
-def _print(proposal: PrunePlan) -> None:
-    for item in proposal.items:
+def _print(plan: PrunePlan) -> None:
+    for item in plan.items:
         size = format_bytes(item.size) if item.size else ""
         print_out(f"{item.kind:<9}  {_name(item)}  {size:>9}  {escape_control_chars(item.why)}".rstrip())
-    for note in proposal.notes:
+    for note in plan.notes:
         print_err(note)
-    if proposal.items:
-        objects = "1 object" if len(proposal.items) == 1 else f"{len(proposal.items)} objects"
-        print_out(f"{objects}, {format_bytes(proposal.size)}")
+    if plan.items:
+        print_out(f"{format_count(len(plan.items), 'object')}, {format_bytes(plan.size)}")
     else:
         print_out("nothing to delete")
 
@@ -104,7 +101,7 @@ def _name(item: PruneItem) -> str:
     return f"{escape_control_chars(name):<36}"
 
 
-def _asked(context: CliContext) -> bool:
+def _is_confirmed(context: CliContext) -> bool:
     """Ask on a terminal and return whether the answer is yes."""
     if not _can_ask(context):
         print_err("nothing was deleted; run `localrun prune --yes` to delete")
@@ -116,22 +113,22 @@ def _can_ask(context: CliContext) -> bool:
     return sys.stdin.isatty() and is_terminal(sys.stdout, context.environ)
 
 
-def _delete(pruning: Pruner, proposal: PrunePlan, context: CliContext) -> int:
+def _delete(pruner: Pruner, plan: PrunePlan, context: CliContext) -> int:
     from localrun.console.report import report_error
 
-    refused = list(_each(pruning, proposal.items))
-    for _, error in refused:
+    failures = list(_delete_each(pruner, plan.items))
+    for _, error in failures:
         report_error(error, context.environ)
-    size = proposal.size - sum(item.size for item, _ in refused)
-    print_out(f"deleted {len(proposal.items) - len(refused)} of {len(proposal.items)}, {format_bytes(size)}")
-    return code_for_error(refused[0][1]) if refused else ExitCode.FINISHED
+    size = plan.size - sum(item.size for item, _ in failures)
+    print_out(f"deleted {len(plan.items) - len(failures)} of {len(plan.items)}, {format_bytes(size)}")
+    return code_for_error(failures[0][1]) if failures else ExitCode.FINISHED
 
 
-def _each(pruning: Pruner, items: Iterable[PruneItem]) -> Iterable[tuple[PruneItem, LocalrunError]]:
+def _delete_each(pruner: Pruner, items: Iterable[PruneItem]) -> Iterable[tuple[PruneItem, LocalrunError]]:
     """Delete each item and yield those that could not be deleted, with the error."""
     for item in items:
         try:
-            pruning.delete(item)
+            pruner.delete(item)
         except LocalrunError as error:
             yield item, error
         except OSError as error:
@@ -143,16 +140,14 @@ def _each(pruning: Pruner, items: Iterable[PruneItem]) -> Iterable[tuple[PruneIt
             )
 
 
-def _as_json(pruning: Pruner, proposal: PrunePlan, *, delete: bool) -> int:
+def _as_json(pruner: Pruner, plan: PrunePlan, *, delete: bool) -> int:
     from dataclasses import asdict
 
-    from localrun.console.results import print_json
-
-    refused = dict(_each(pruning, proposal.items)) if delete else {}
+    failures = dict(_delete_each(pruner, plan.items)) if delete else {}
     items: list[dict[str, Any]] = []
-    for item in proposal.items:
-        error = refused.get(item)
+    for item in plan.items:
+        error = failures.get(item)
         state = {"deleted": delete and error is None, "error": str(error) if error else None}
         items.append({**asdict(item), **state})
-    print_json({"items": items, "size": proposal.size, "notes": list(proposal.notes)})
-    return code_for_error(next(iter(refused.values()))) if refused else ExitCode.FINISHED
+    print_json({"items": items, "size": plan.size, "notes": list(plan.notes)})
+    return code_for_error(next(iter(failures.values()))) if failures else ExitCode.FINISHED

@@ -34,9 +34,7 @@ _OVERRIDES = (
 @click.command()
 @options.task_id
 @with_run_options
-@click.option(
-    "--same-image", is_flag=True, help="Use the original image and descriptor even if the bundle changed."
-)
+@options.flag("--same-image", help="Use the original image and descriptor.")
 @pass_context
 def command(context: CliContext, /, task_id: str, same_image: bool, **given: Any) -> int:
     """Run the task ID again, with the inputs and options given here in place of the original ones.

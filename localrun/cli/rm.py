@@ -9,7 +9,7 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_error
-from localrun.console.streams import print_out
+from localrun.console.streams import print_json, print_out
 from localrun.errors import LocalrunError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.task_ids
-@click.option("-a", "--all", "everything", is_flag=True, help="Delete all ended tasks of this folder.")
+@options.flag("-a", "--all", "everything", help="Delete all ended tasks of this folder.")
 @options.as_json
 @pass_context
 def command(context: CliContext, task_ids: tuple[str, ...], everything: bool, as_json: bool) -> int:
@@ -27,8 +27,6 @@ def command(context: CliContext, task_ids: tuple[str, ...], everything: bool, as
     with context.app() as app:
         removed, code = _remove(app, _ended(app) if everything else list(task_ids), context)
     if as_json:
-        from localrun.console.results import print_json
-
         print_json({"removed": removed})
     else:
         for task_id in removed:

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -20,6 +19,7 @@ from localrun.cli.iexec_options import pop_iexec_inputs, with_iexec_options
 from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.base import display_for
 from localrun.console.display.event_queue import EventQueue
+from localrun.console.streams import print_json
 from localrun.errors import Cause, LocalrunError, TaskKilled
 
 if TYPE_CHECKING:
@@ -67,29 +67,18 @@ class TaskSource(Protocol):
         """Yield notes about an ended task that its result does not show."""
 
 
-_OPTIONS = (
+with_run_options = options.combine(
     click.option(
         "-i",
         "--input",
         "assignments",
         metavar="NAME=VALUE",
         multiple=True,
-        shell_complete=options.complete_input,
+        shell_complete=options.completer("inputs"),
         help="Set an input; NAME=@FILE reads a file, repeat NAME for an array.",
     ),
-    click.option(
-        "--inputs",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Read inputs from a JSON or YAML file.",
-    ),
-    click.option(
-        "-o",
-        "--output",
-        type=click.Path(path_type=Path, file_okay=False),
-        metavar="DIR",
-        help="Copy the outputs to DIR.",
-    ),
+    click.option("--inputs", type=options.PATH, metavar="FILE", help="Read inputs from a JSON or YAML file."),
+    options.output,
     options.image,
     click.option("--timeout", type=options.DURATION, help="Time limit, e.g. 90s, 10m or 1h."),
     click.option(
@@ -100,43 +89,27 @@ _OPTIONS = (
         type=options.MEMORY,
         help="Memory limit, e.g. 512Mi or 2Gi.  [default: from the descriptor]",
     ),
-    click.option(
-        "--gpus", type=options.COUNT_OR_ZERO, help="GPUs to reserve; 0 runs a GPU task without a GPU."
-    ),
+    click.option("--gpus", type=options.COUNT_OR_ZERO, help="GPUs to reserve; 0 for none."),
     click.option(
         "--network/--no-network",
         default=None,
         help="Allow or block network access.  [default: from the descriptor]",
     ),
-    click.option(
-        "--writable-inputs", is_flag=True, default=None, help="Mount the inputs writable (as copies)."
-    ),
-    click.option(
-        "--hardened",
-        is_flag=True,
-        default=None,
-        help="Drop all capabilities and mount the root file system read-only.",
-    ),
+    options.flag("--writable-inputs", default=None, help="Mount the inputs writable (as copies)."),
+    options.flag("--hardened", default=None, help="Drop all capabilities; mount the root read-only."),
     click.option(
         "--pull",
         type=click.Choice(["never", "missing", "always"]),
         help="When to pull the image of --image.  [default: missing]",
     ),
     options.build_args,
-    click.option(
-        "--replicas", type=options.COUNT, help="Run COUNT slightly varied replicas and compare their outputs."
-    ),
+    click.option("--replicas", type=options.COUNT, help="Run COUNT varied replicas and compare the outputs."),
     click.option(
         "--agree", type=options.COUNT, help="Replicas that must give the same result.  [default: all]"
     ),
     options.as_json,
     options.quiet,
 )
-
-
-def with_run_options(function: Callable[..., int]) -> Callable[..., int]:
-    """Add the options of `Choices` to a command."""
-    return reduce(lambda made, option: option(made), reversed(_OPTIONS), function)
 
 
 @click.command()
@@ -171,7 +144,7 @@ def _refuse(error: LocalrunError, context: CliContext, source: TaskSource, choic
 
     report_error(error, context.environ)
     if choices.as_json:
-        from localrun.console.results import failure_fields, print_json
+        from localrun.console.results import failure_fields
 
         print_json(failure_fields(error, source.name))
     return code_for_error(error)
@@ -310,7 +283,7 @@ class _ForegroundRun:
 
         folders = [workspace.path, *([self._copier.folder] if self._copier else [])]
         if self._choices.as_json:
-            results.print_json({**results.as_fields(record), "outputs": outputs})
+            print_json({**results.as_fields(record), "outputs": outputs})
         elif self._choices.quiet:
             results.print_outputs(outputs, folders)
         else:

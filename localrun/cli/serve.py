@@ -71,7 +71,7 @@ GREETING = "🎯 Task Manager initialized - Global task lists created"
 @click.option(
     "--name", "names", multiple=True, metavar="HOST", help="Additional host name of the server; repeatable."
 )
-@click.option("--without-engine", is_flag=True, help="Start even if no container engine is available.")
+@options.flag("--without-engine", help="Start even if no container engine is available.")
 @pass_context
 def command(context: CliContext, /, logs: str | None, without_engine: bool, **given: Any) -> int:
     """Serve the tasks of this folder over HTTP.

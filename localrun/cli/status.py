@@ -11,7 +11,7 @@ import click
 from localrun.cli import as_system, options
 from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import escape_lines
-from localrun.console.streams import print_out
+from localrun.console.streams import print_json, print_out
 from localrun.errors import Problem
 from localrun.units import format_bytes, format_duration
 
@@ -36,8 +36,6 @@ def command(context: CliContext, task_id: str, system: str | None, *, as_json: b
     with context.app() as app:
         record = with_current_usage(*app.find(task_id))
     if as_json:
-        from localrun.console.results import print_json
-
         print_json(status_fields(record) | as_system.as_fields(record, system))
         return
     for name, value in _facts(record, system):

@@ -13,6 +13,7 @@ import click
 from localrun.cli import options
 from localrun.cli.attach import attach, wait_for_end, warn_if_orphaned, warn_if_unfinished
 from localrun.cli.context import CliContext, pass_context
+from localrun.console.streams import print_json
 from localrun.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _LINES = 10
 
 @click.command()
 @options.task_id
-@click.argument("files", metavar="[FILE]...", nargs=-1, shell_complete=options.complete_file)
+@click.argument("files", metavar="[FILE]...", nargs=-1, shell_complete=options.completer("files"))
 @click.option(
     "-n",
     "--lines",
@@ -33,7 +34,7 @@ _LINES = 10
     show_default=True,
     help="Number of lines of each file.",
 )
-@click.option("-f", "--follow", is_flag=True, help="Follow the files until the task ends.")
+@options.flag("-f", "--follow", help="Follow the files until the task ends.")
 @options.as_json
 @pass_context
 def command(
@@ -76,8 +77,6 @@ def _tails(workspace: Workspace, record: TaskRecord) -> Callable[..., None]:
 
 
 def _print_json(workspace: Workspace, files: tuple[str, ...], lines: int) -> None:
-    from localrun.console.results import print_json
-
     record = workspace.load()
     tail = _tails(workspace, record)
     tail(files, lines=lines, end=None, out=io.StringIO())  # raises for all wrong names at once

@@ -87,7 +87,7 @@ def command(ctx: click.Context) -> int:
 
 @click.command(cls=_MultiValueCommand)
 @click.option("-n", "--last-n", type=options.COUNT, help="Number of tasks to list.  [default: 10]")
-@click.option("-a", "--all", "everything", is_flag=True, help="List all tasks.")
+@options.flag("-a", "--all", "everything", help="List all tasks.")
 @click.option(
     "-i",
     "--id",
@@ -152,8 +152,8 @@ def _date(timestamp: float) -> str:
 
 @click.command()
 @options.task_ids
-@click.option("--all", "everything", is_flag=True, help="Stop all active tasks of this folder.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before --all stops tasks.")
+@options.flag("--all", "everything", help="Stop all active tasks of this folder.")
+@options.flag("-y", "--yes", help="Do not ask before --all stops tasks.")
 @click.option(
     "--wait-timeout",
     type=options.DURATION,
@@ -198,8 +198,8 @@ def kill(
     show_default=True,
     help="Copy to DIR/ID/outputs and DIR/ID/inputs.",
 )
-@click.option("-i", "--input", "inputs", is_flag=True, help="Copy the inputs; add -o for both.")
-@click.option("-o", "--output", "outputs", is_flag=True, help="Copy the outputs (the default).")
+@options.flag("-i", "--input", "inputs", help="Copy the inputs; add -o for both.")
+@options.flag("-o", "--output", "outputs", help="Copy the outputs (the default).")
 @options.as_json
 @pass_context
 def download(

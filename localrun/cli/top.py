@@ -15,7 +15,7 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.watch import print_or_watch
 from localrun.console.display.sanitize import escape_control_chars, format_columns
-from localrun.console.streams import is_terminal, print_err
+from localrun.console.streams import is_terminal, print_err, print_json
 from localrun.errors import ContainerGone, EngineError
 from localrun.task.record import short_id
 from localrun.task.states import TaskState
@@ -36,7 +36,7 @@ _HEADS = (
 
 @click.command()
 @options.task_ids
-@click.option("--no-stream", is_flag=True, help="Print once, as without a terminal.")
+@options.flag("--no-stream", help="Print once, as without a terminal.")
 @options.as_json
 @pass_context
 def command(context: CliContext, task_ids: tuple[str, ...], *, no_stream: bool, as_json: bool) -> None:
@@ -55,8 +55,6 @@ def command(context: CliContext, task_ids: tuple[str, ...], *, no_stream: bool, 
 
 def _print_once(table: _Table, context: CliContext, *, as_json: bool) -> None:
     if as_json:
-        from localrun.console.results import print_json
-
         print_json(table.rows())
     elif table.rows():
         print_or_watch(table.render, None, context.environ)

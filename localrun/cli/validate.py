@@ -11,7 +11,7 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_error
 from localrun.cli.signals import Interrupted, SignalHandler
-from localrun.console.streams import print_out
+from localrun.console.streams import print_json, print_out
 from localrun.errors import LocalrunError, Problem
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("bundle", type=options.PATH)
 @options.image
 @options.build_args
-@click.option("--strict", is_flag=True, help="Fail on warnings, too.")
+@options.flag("--strict", help="Fail on warnings, too.")
 @click.option(
     "--format",
     "output_format",
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Output format; `github` prints workflow commands.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Short for --format json.")
+@options.flag("--json", "as_json", help="Short for --format json.")
 @pass_context
 def command(
     context: CliContext,
@@ -79,8 +79,6 @@ def _print(
     report: ValidationReport, bundle: Path, context: CliContext, output_format: str, *, strict: bool
 ) -> None:
     if output_format == "json":
-        from localrun.console.results import print_json
-
         print_json(report.as_dict())
     elif output_format == "text":
         from localrun.cli.findings import print_report
@@ -97,7 +95,7 @@ def _print_error(error: LocalrunError, bundle: Path, context: CliContext, output
     """Print a bundle that cannot be read at all, also on standard error."""
     from localrun.bundle.validation.validator import Finding, Severity, ValidationReport
     from localrun.console.report import report_error
-    from localrun.console.results import failure_fields, print_json
+    from localrun.console.results import failure_fields
 
     report_error(error, context.environ)
     if output_format == "json":

@@ -16,7 +16,7 @@ from localrun.cli.exit_codes import ExitCode, code_for_cause, code_for_error, wo
 from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.base import display_for
 from localrun.console.display.sanitize import escape_lines
-from localrun.console.streams import is_terminal, print_err, print_out
+from localrun.console.streams import is_terminal, print_err, print_json, print_out
 from localrun.errors import Cause, LocalrunError, Problem, TaskNotFound
 from localrun.task.record import short_id
 
@@ -31,7 +31,7 @@ _MAX_REPORTS = 5  # failures to report in full
 
 @click.command()
 @options.task_ids
-@click.option("-a", "--all", "everything", is_flag=True, help="Wait for all active tasks of this folder.")
+@options.flag("-a", "--all", "everything", help="Wait for all active tasks of this folder.")
 @click.option("--timeout", type=options.DURATION, help="Stop waiting after this time, e.g. 90s, 10m or 1h.")
 @options.as_json
 @options.quiet
@@ -241,7 +241,7 @@ class _Waiting:
 
     def print_json(self, *, one: bool) -> None:
         """Print the record of one named task, else a list of records."""
-        from localrun.console.results import as_fields, print_json
+        from localrun.console.results import as_fields
 
         fields = [as_fields(task.info) for task in self.tasks]
         print_json(fields[0] if one else fields)

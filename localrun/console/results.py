@@ -30,11 +30,6 @@ KEYS = (
 )
 
 
-def print_json(value: Any) -> None:
-    """Print a value as one line of ASCII, which any encoding can represent."""
-    print_out(json.dumps(value, allow_nan=False))
-
-
 def as_fields(record: TaskRecord) -> Fields:
     """Return the JSON record of a task. The order of the keys is part of the format."""
     plain = record.as_dict()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import TextIO
+from typing import Any, TextIO
 
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
@@ -110,3 +110,10 @@ def print_out(text: str) -> None:
 def print_err(text: str) -> None:
     """Print a line that is not a result to standard error."""
     write(sys.stderr, text + "\n")
+
+
+def print_json(value: Any) -> None:
+    """Print a result as one line of ASCII JSON, which is complete in any encoding."""
+    import json
+
+    print_out(json.dumps(value, allow_nan=False))

@@ -307,7 +307,7 @@ def test_who_follows_a_task_that_nobody_carries_sees_all_of_it_and_can_go(place:
         assert process.wait(20) == 130
         process.communicate()
     assert len(place.containers(task_id)) == 1
-    assert "no process follows the task" in place.call(command, task_id).err
+    assert "no process is recording the output of task" in place.call(command, task_id).err
     go_on(place, task_id)
     result = place.call(command, task_id, "-f")
     assert (result.code, result.out, result.err) == (0, "one\ntwo\n", "")

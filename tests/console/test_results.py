@@ -12,11 +12,11 @@ from localrun.console.results import (
     failure_fields,
     output_lines,
     output_size,
-    print_json,
     print_plain,
     print_table,
     value_text,
 )
+from localrun.console.streams import print_json
 from localrun.errors import InputsError, Problem, TaskKilled
 from localrun.task.record import Resources, StepRecord, TaskRecord, UsageRecord
 from localrun.task.states import StepName, TaskState

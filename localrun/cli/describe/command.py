@@ -9,7 +9,7 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import escape_control_chars
-from localrun.console.streams import print_out
+from localrun.console.streams import print_json, print_out
 
 
 @click.command()
@@ -29,8 +29,6 @@ def command(context: CliContext, task_id: str, as_json: bool) -> None:
         replicas = [with_current_usage(app.store.open(one.id), one) for one in app.replicas(record)]
     found = describe(with_current_usage(workspace, record), workspace, time.time(), replicas)
     if as_json:
-        from localrun.console.results import print_json
-
         print_json(found)
         return
     print_out("\n".join(map(escape_control_chars, format_lines(found))))
