@@ -53,9 +53,9 @@ def test_every_cause_is_told_with_its_exit_code(localrun: Command, cause: Cause)
 def test_a_word_of_another_system_is_told_with_its_local_equivalent(localrun: Command) -> None:
     assert localrun("explain", "OOMKilled").out.splitlines() == [
         "OOMKilled (App Engine, container reason)",
-        "  The kernel ended the program because it went beyond its memory.",
+        "  The kernel killed the program because it exceeded its memory limit.",
         "  here: FAILED, cause OUT_OF_MEMORY",
-        "  hint: Raise `configuration.resources.ram`, or `--memory`; or read less at once.",
+        "  hint: Raise `configuration.resources.ram` or `--memory`, or process less data at once.",
     ]
 
 

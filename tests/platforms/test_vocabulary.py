@@ -474,7 +474,9 @@ def test_iexec_says_why_a_replicate_failed() -> None:
 
 
 def test_a_system_that_is_not_known_is_refused() -> None:
-    with pytest.raises(ValueError, match="'slurm' is not one of app-engine, inductiva, iexec, task-system"):
+    with pytest.raises(
+        ValueError, match="unknown system 'slurm'; expected one of: app-engine, inductiva, iexec, task-system"
+    ):
         translate(TaskState.RUNNING, None, None, "slurm")
 
 

@@ -91,7 +91,7 @@ def _actual_content(contents: ArchiveIndex) -> str:
     if len(top_folders & _ROOT_FOLDERS) >= 3:
         return "is a root file system (as from docker export), not an image archive"
     if "repositories" in names:
-        return "was saved by Docker before 1.10, whose format is no longer supported"
+        return "was saved by Docker before 1.10, in an unsupported format"
     if nested := [name for name in names if name.endswith(("/" + DOCKER_MANIFEST, "/" + OCI_INDEX))]:
         return f"is an image archive inside a folder: {nested[0]!r} must be at the root"
     if not names:

@@ -1,91 +1,90 @@
-"""The failure causes of iExec's replicates, but for those of enclaves."""
+"""The failure causes of iExec's replicates, except those of enclaves."""
 
 from __future__ import annotations
 
 from localrun.platforms.vocabulary.term import Availability, make_terms
 
 _SYSTEM, _KIND = "iexec", "failure cause"
-_LEDGER = (
-    "It needs a blockchain, with deposits, gas and blocks; on one machine nobody must be paid, or held to"
-    " account."
-)
-_CHAIN_REMEDY = "It cannot happen here: run the task again without a chain."
+_LEDGER = "It needs a blockchain with deposits, gas and blocks; one machine needs no payments."
+_CHAIN_REMEDY = "It cannot happen here; run the task again without a blockchain."
 
 # fmt: off
 _COMMON = make_terms(_SYSTEM, _KIND, (
-    ("TASK_NOT_ACTIVE", "The task had ended or was called off when the worker looked.", "KILLED",
-     "Look at its end: `localrun status ID`."),
-    ("CONTRIBUTION_TIMEOUT", "The time for results was up before enough of them were the same.",
+    ("TASK_NOT_ACTIVE", "The task had ended or was cancelled when the worker checked it.", "KILLED",
+     "Check how it ended: `localrun status ID`."),
+    ("CONTRIBUTION_TIMEOUT", "The deadline passed before enough results were the same.",
      "FAILED TIMEOUT|NO_CONSENSUS",
-     "Give it more time with `--timeout`; when results differ, look where: `localrun status ID`."),
-    ("CONTRIBUTION_ALREADY_SET", "The worker has a result of this task already. Here a task that has ended"
-     " is never run once more under its id.", "FINISHED", "Run it again: it gets a new id."),
-    ("WORKERPOOL_AUTHORIZATION_NOT_FOUND", "The worker lacks the permission to work on this task. What comes"
-     " nearest: you may not use the container engine.", "FAILED ENGINE_UNREACHABLE",
-     "Become a member of the group `docker`, or check DOCKER_HOST."),
-    ("APP_IMAGE_DOWNLOAD_FAILED", "The image could not be fetched.",
+     "Raise `--timeout`; if results differ, see where: `localrun status ID`."),
+    ("CONTRIBUTION_ALREADY_SET", "The worker already has a result of this task. Here a finished task is"
+     " never run again under its id.", "FINISHED", "Run it again; it gets a new id."),
+    ("WORKERPOOL_AUTHORIZATION_NOT_FOUND", "The worker is not authorized to run this task. The closest case"
+     " here: no permission to use the container engine.", "FAILED ENGINE_UNREACHABLE",
+     "Join the group `docker`, or check DOCKER_HOST."),
+    ("APP_IMAGE_DOWNLOAD_FAILED", "The image could not be pulled.",
      "FAILED IMAGE_PULL_FAILED|IMAGE_INVALID|IMAGE_BUILD_FAILED",
-     "Try `docker pull IMAGE`; check its name and your login; or bundle the image."),
-    ("APP_NOT_FOUND_LOCALLY", "The image is not on the machine, although it should be by now.",
-     "FAILED IMAGE_MISSING", "Load or build it, or let it be pulled: `--pull missing`."),
-    ("APP_COMPUTE_FAILED", "The program could not be started, crashed, or ended with another exit code"
-     " than 0. Here the cause tells these apart.",
+     "Try `docker pull IMAGE`; check its name and your login; or add the image to the bundle."),
+    ("APP_NOT_FOUND_LOCALLY", "The image is not on the machine, although it should be.",
+     "FAILED IMAGE_MISSING", "Load or build it, or allow pulling: `--pull missing`."),
+    ("APP_COMPUTE_FAILED", "The program could not start, crashed, or ended with a non-zero exit code. Here"
+     " the cause distinguishes these cases.",
      "FAILED EXIT_NONZERO|SIGNAL|OUT_OF_MEMORY|ENTRYPOINT_INVALID|IMAGE_PLATFORM|DISK_PRESSURE|DISK_FULL"
      "|ENGINE_FAILED", "Read the end of its log: `localrun logs ID`."),
-    ("POST_COMPUTE_COMPUTED_FILE_NOT_FOUND", "The program did not leave a `computed.json`.",
+    ("POST_COMPUTE_COMPUTED_FILE_NOT_FOUND", "The program did not write `computed.json`.",
      "FAILED COMPUTED_FILE_MISSING", "Write `/iexec_out/computed.json` at the end of the program."),
-    ("POST_COMPUTE_RESULT_DIGEST_COMPUTATION_FAILED", "What `computed.json` points to is not there, lies"
-     " outside the output folder, or cannot be read. For a bundle: an output does not fit.",
+    ("POST_COMPUTE_RESULT_DIGEST_COMPUTATION_FAILED", "The path in `computed.json` does not exist, is outside"
+     " the output folder, or cannot be read. For a bundle: an output is invalid.",
      "FAILED DIGEST_FAILED|OUTPUTS_INVALID",
-     "Let `deterministic-output-path` name a file or folder below `/iexec_out`."),
-    ("POST_COMPUTE_TOO_LONG_RESULT_FILE_NAME", "A file of the result has a name of more than 31 characters.",
-     "FAILED RESULT_NAME_TOO_LONG", "Give it a shorter name."),
-    ("POST_COMPUTE_OUT_FOLDER_ZIP_FAILED", "The output folder could not be packed, mostly for a full disk.",
-     "FAILED DISK_FULL|RESULT_NOT_PACKED", "Free some room; look for files that may not be read."),
-    ("POST_COMPUTE_SEND_COMPUTED_FILE_FAILED", "`computed.json` could not be handed on. There a missing file"
-     " is called so too, unless the task runs in an enclave.", "FAILED COMPUTED_FILE_MISSING",
+     "Set `deterministic-output-path` to a file or folder below `/iexec_out`."),
+    ("POST_COMPUTE_TOO_LONG_RESULT_FILE_NAME", "A file name in the result has more than 31 characters.",
+     "FAILED RESULT_NAME_TOO_LONG", "Use a shorter name."),
+    ("POST_COMPUTE_OUT_FOLDER_ZIP_FAILED", "The output folder could not be packed, usually because of a full"
+     " disk.", "FAILED DISK_FULL|RESULT_NOT_PACKED",
+     "Free disk space; check for files without read permission."),
+    ("POST_COMPUTE_SEND_COMPUTED_FILE_FAILED", "`computed.json` could not be sent. On iExec this is also the"
+     " cause of a missing file, except in an enclave.", "FAILED COMPUTED_FILE_MISSING",
      "Write `/iexec_out/computed.json` at the end of the program."),
-    ("DETERMINISM_HASH_NOT_FOUND", "There is no digest of the result to compare. There it is often all that"
-     " is seen of a program that failed.", "FAILED COMPUTED_FILE_MISSING|DIGEST_FAILED|EXIT_NONZERO",
-     "Look at the exit code and the log first: `localrun logs ID`."),
-    ("RESULT_LINK_MISSING", "The worker handed a result over and did not say where. What comes nearest: the"
-     " task's folder could not take the outputs.", "FAILED RESULT_NOT_PACKED|DISK_FULL",
-     "Look at the task's folder: `localrun status ID`."),
-    ("TASK_DESCRIPTION_INVALID", "What the task asks for contradicts itself.",
-     "FAILED BUNDLE_INVALID|DESCRIPTOR_INVALID", "Correct what `localrun validate BUNDLE` lists."),
-    ("DATASET_FILE_DOWNLOAD_FAILED", "The dataset could not be fetched. Here inputs are files of this"
-     " machine.", "FAILED INPUTS_INVALID", "Check the path of the file that is given."),
-    ("DATASET_FILE_BAD_CHECKSUM", "The dataset is not the one that was announced: its digest differs.",
-     "FAILED DATASET_CHECKSUM", "Compare it with `sha256sum FILE`, and fetch it anew."),
-    ("INPUT_FILES_DOWNLOAD_FAILED", "An input file could not be fetched. Here: an input is missing or does"
-     " not fit.", "FAILED INPUTS_INVALID", "Check the path of each file that is given."),
+    ("DETERMINISM_HASH_NOT_FOUND", "There is no result digest to compare. On iExec a failed program often"
+     " shows only this cause.", "FAILED COMPUTED_FILE_MISSING|DIGEST_FAILED|EXIT_NONZERO",
+     "First check the exit code and the log: `localrun logs ID`."),
+    ("RESULT_LINK_MISSING", "The worker uploaded a result without its location. The closest case here: the"
+     " outputs could not be written to the task's folder.", "FAILED RESULT_NOT_PACKED|DISK_FULL",
+     "Check the task's folder: `localrun status ID`."),
+    ("TASK_DESCRIPTION_INVALID", "The description of the task is inconsistent.",
+     "FAILED BUNDLE_INVALID|DESCRIPTOR_INVALID", "Fix the problems that `localrun validate BUNDLE` lists."),
+    ("DATASET_FILE_DOWNLOAD_FAILED", "The dataset could not be downloaded. Here inputs are local files.",
+     "FAILED INPUTS_INVALID", "Check the path of the file."),
+    ("DATASET_FILE_BAD_CHECKSUM", "The checksum of the dataset does not match.",
+     "FAILED DATASET_CHECKSUM", "Check it with `sha256sum FILE`, and download the dataset again."),
+    ("INPUT_FILES_DOWNLOAD_FAILED", "An input file could not be downloaded. Here: an input is missing or"
+     " invalid.", "FAILED INPUTS_INVALID", "Check the path of each file."),
 ))
 _CHAIN = make_terms(_SYSTEM, _KIND, (
-    ("REVEAL_TIMEOUT", "The worker did not show its result in time after the others agreed."),
-    ("CHAIN_UNREACHABLE", "The worker could not read the task from the chain. What comes nearest: the"
-     " container engine does not answer.", "FAILED ENGINE_UNREACHABLE"),
-    ("STAKE_TOO_LOW", "The worker's deposit is too small for this task. What comes nearest: the machine has"
-     " too little of what the task asks for.",
+    ("REVEAL_TIMEOUT", "The worker did not reveal its result in time after the consensus."),
+    ("CHAIN_UNREACHABLE", "The worker could not read the task from the blockchain. The closest case here: the"
+     " container engine does not respond.", "FAILED ENGINE_UNREACHABLE"),
+    ("STAKE_TOO_LOW", "The worker's deposit is too small for this task. The closest case here: the machine"
+     " has too few resources for the task.",
      "FAILED CPU_UNAVAILABLE|MEMORY_UNAVAILABLE|GPU_UNAVAILABLE|DISK_UNAVAILABLE"),
     ("OUT_OF_GAS", "The worker's wallet cannot pay for its transactions."),
-    ("CHAIN_RECEIPT_NOT_VALID", "The chain refused the worker's transaction."),
-    ("CONSENSUS_BLOCK_MISSING", "The worker was asked to show its result, and not told since which block."),
-    ("BLOCK_NOT_REACHED", "The worker's view of the chain is behind the block of the agreement."),
-    ("CANNOT_REVEAL", "Showing the result is not allowed now: a deadline, a state or a digest is wrong."),
+    ("CHAIN_RECEIPT_NOT_VALID", "The blockchain rejected the worker's transaction."),
+    ("CONSENSUS_BLOCK_MISSING", "The worker was asked to reveal its result without the consensus block."),
+    ("BLOCK_NOT_REACHED", "The worker has not seen the consensus block yet."),
+    ("CANNOT_REVEAL", "The result cannot be revealed now: a deadline, state or digest is wrong."),
 ), only=Availability.CHAIN, why=_LEDGER, remedy=_CHAIN_REMEDY)
 _LATER = make_terms(_SYSTEM, _KIND, (
-    ("APP_COMPUTE_TIMEOUT", "The program ran longer than its category allows, and was stopped.",
-     "FAILED TIMEOUT", "Give it more time with `--timeout`; the end of the log shows where it was."),
-    ("CONSENSUS_REACHED", "Others agreed on a result before this worker was done.", "KILLED", "Nothing."),
-    ("ABORTED_BY_WORKER", "The worker gave the task up by itself.", "KILLED, FAILED RUNNER_TERMINATED",
+    ("APP_COMPUTE_TIMEOUT", "The program exceeded the time limit of its category and was stopped.",
+     "FAILED TIMEOUT", "Raise `--timeout`; the end of the log shows how far the program got."),
+    ("CONSENSUS_REACHED", "Other workers reached a consensus before this worker finished.", "KILLED",
+     "No action needed."),
+    ("ABORTED_BY_WORKER", "The worker aborted the task.", "KILLED, FAILED RUNNER_TERMINATED",
      "Run it again."),
-    ("UNKNOWN", "Nobody knows why it failed.", "FAILED INTERNAL|RUNNER_TERMINATED|ENGINE_LOST",
-     "Look at `localrun status ID`, and report it if it is a bug."),
+    ("UNKNOWN", "The cause is not known.", "FAILED INTERNAL|RUNNER_TERMINATED|ENGINE_LOST",
+     "Check `localrun status ID`, and report it if it is a bug."),
 )) + make_terms(_SYSTEM, _KIND, (
-    ("TASK_DESCRIPTION_NOT_FOUND", "The worker has no description of the task, which comes from the chain.",
+    ("TASK_DESCRIPTION_NOT_FOUND", "The worker did not find the task description on the blockchain.",
      "FAILED BUNDLE_INVALID"),
-    ("TRUST_NOT_1", "Closing a task in one go needs a task that trusts a single worker."),
-    ("TASK_ALREADY_CONTRIBUTED", "Another worker's digest is recorded already."),
+    ("TRUST_NOT_1", "Combined contribution and finalization needs a task that trusts a single worker."),
+    ("TASK_ALREADY_CONTRIBUTED", "Another worker's digest was already recorded."),
 ), only=Availability.CHAIN, why=_LEDGER, remedy=_CHAIN_REMEDY)
 # fmt: on
 

@@ -1,4 +1,4 @@
-"""localrun's own words: states, steps, causes, a warning that is none of them, and lines of a sheet."""
+"""localrun's own terms: states, steps, causes, a warning, and events of `localrun describe`."""
 
 from __future__ import annotations
 
@@ -10,57 +10,59 @@ from localrun.task.states import TaskState
 
 # fmt: off
 _STATES = make_terms(LOCALRUN, "state", (
-    ("CREATED", "The task is known, and not every required input is there.", "CREATED",
-     "Give the inputs that are missing; `localrun status ID` shows the task."),
-    ("PROVISIONED", "Every required input is checked and on disk.", "PROVISIONED",
-     "Nothing: it goes on by itself."),
-    ("QUEUING", "The task waits until its processors, memory, GPUs and disk are free.", "QUEUING",
-     "Wait, or end another task; `localrun status ID` says which resource is short, and by how much."),
-    ("QUEUED", "What the task asked for is reserved for it; it starts next.", "QUEUED",
-     "Nothing: it goes on by itself."),
-    ("PENDING", "The task is being prepared: its image, its folders, its container.", "PENDING",
-     "Wait: an image that is built or pulled for the first time takes its time."),
-    ("RUNNING", "The task's container has started; the state lasts until its outputs are collected.",
+    ("CREATED", "The task exists, but required inputs are missing.", "CREATED",
+     "Provide the missing inputs; `localrun status ID` shows the task."),
+    ("PROVISIONED", "All required inputs are valid and on disk.", "PROVISIONED",
+     "No action needed; it continues automatically."),
+    ("QUEUING", "The task waits for free CPUs, memory, GPUs and disk space.", "QUEUING",
+     "Wait, or stop another task; `localrun status ID` shows which resource is short, and by how much."),
+    ("QUEUED", "The resources of the task are reserved; it starts next.", "QUEUED",
+     "No action needed; it continues automatically."),
+    ("PENDING", "The task is being prepared: image, folders and container.", "PENDING",
+     "Wait; building or pulling an image for the first time takes longer."),
+    ("RUNNING", "The container of the task has started; the state lasts until the outputs are collected.",
      "RUNNING", "Wait, follow it with `localrun logs ID -f`, or stop it with `localrun kill ID`."),
-    ("FINISHED", "The program ended with exit code 0, and every declared output is there and valid.",
-     "FINISHED", "Nothing: `localrun outputs ID` shows what it gave."),
-    ("FAILED", "The task ended without what it should give; its cause says why.", "FAILED",
-     "Look at the cause and the hint: `localrun status ID`, then `localrun logs ID`."),
-    ("KILLED", "The task was stopped because somebody asked for it.", "KILLED", "Run it again."),
+    ("FINISHED", "The program ended with exit code 0, and all declared outputs are valid.",
+     "FINISHED", "No action needed; `localrun outputs ID` shows the outputs."),
+    ("FAILED", "The task ended without valid outputs; see its cause.", "FAILED",
+     "Check the cause: `localrun status ID`, then `localrun logs ID`."),
+    ("KILLED", "The task was stopped on request.", "KILLED", "Run it again."),
 ))
 _STEPS = make_terms(LOCALRUN, "step", (
-    ("permissions", "The first step: the task's folders are opened to whatever user its image has.",
-     "PENDING permissions", "Nothing: it needs no action."),
-    ("task", "The second step: the bundle's own program runs, in its container.", "RUNNING task",
-     "Its log is what the program wrote: `localrun logs ID`."),
-    ("outputs", "The last step: what the program wrote is collected and compared with the descriptor.",
-     "RUNNING outputs", "`localrun logs ID --step outputs` says how it went."),
+    ("permissions", "The first step: the task's folders are made accessible to the user of the image.",
+     "PENDING permissions", "No action needed."),
+    ("task", "The second step: the program of the bundle runs in its container.", "RUNNING task",
+     "Read the log of the program: `localrun logs ID`."),
+    ("outputs", "The last step: the outputs are collected and checked against the descriptor.",
+     "RUNNING outputs", "`localrun logs ID --step outputs` shows the details."),
 ))
 _WARNINGS = make_terms(LOCALRUN, "warning", (
     ("STALLED|stalled output",
-     "The task has written nothing for half an hour (LOCALRUN_STALL, in seconds; 0: never), to its log or to"
-     " its files, and has used next to no processor time. It may hang, or wait for something; it goes on.",
+     "The task has written no log and no files for half an hour, and has used almost no CPU time. It may be"
+     " stuck, or wait for something. It is still running.",
      "RUNNING task",
-     "See where it stands: `localrun logs ID`, `localrun top ID`; end it with `localrun kill ID`, or give it"
-     " a limit with `--timeout`. If it is as it should be, raise LOCALRUN_STALL."),
+     "Check it with `localrun logs ID` and `localrun top ID`; stop it with `localrun kill ID`, or set"
+     " `--timeout`. If this is normal, raise LOCALRUN_STALL (seconds; 0 disables the warning)."),
 ))
-_SHEET = make_terms(LOCALRUN, "event", (
-    ("Noted", "Something that a user should know of a task, and need not act on.",
-     "=a line of `localrun describe ID`, and a note of `localrun run`", "Nothing."),
-    ("Advice", "Something that works here and may not elsewhere, or that looks wrong.",
-     "=a line of `localrun describe ID`, and a warning of `localrun run`", "Follow it."),
+_DESCRIBE = make_terms(LOCALRUN, "event", (
+    ("Noted", "A fact about a task that needs no action.",
+     "=an event of `localrun describe ID`, and a note of `localrun run`", "No action needed."),
+    ("Advice", "A possible error, or something that may not work on other platforms.",
+     "=an event of `localrun describe ID`, and a warning of `localrun run`", "Follow it."),
 )) + make_terms(LOCALRUN, "container reason", (
-    ("NotReached", "The task ended before this step of it began.",
-     "=a line of `localrun describe ID`", "Look at the cause of the end: `localrun status ID`."),
+    ("NotReached", "The task ended before this step started.",
+     "=a line of `localrun describe ID`", "Check the cause: `localrun status ID`."),
 ))
 # fmt: on
 
 
-def _of_cause(cause: Cause) -> Term:
-    told = EXPLANATIONS[cause]
-    end = TaskState.KILLED if cause is Cause.KILLED else TaskState.FAILED
-    here = (Situation(end, cause=cause),)
-    return Term(LOCALRUN, "cause", str(cause), f"{told.what} {told.why}", here, told.remedy)
+def _cause_term(cause: Cause) -> Term:
+    explanation = EXPLANATIONS[cause]
+    state = TaskState.KILLED if cause is Cause.KILLED else TaskState.FAILED
+    situations = (Situation(state, cause=cause),)
+    return Term(
+        LOCALRUN, "cause", str(cause), f"{explanation.what} {explanation.why}", situations, explanation.remedy
+    )
 
 
-TERMS = (*_STATES, *_STEPS, *map(_of_cause, Cause), *_WARNINGS, *_SHEET)
+TERMS = (*_STATES, *_STEPS, *map(_cause_term, Cause), *_WARNINGS, *_DESCRIBE)

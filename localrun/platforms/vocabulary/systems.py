@@ -1,4 +1,4 @@
-"""The systems whose terms are known."""
+"""The supported systems."""
 
 from __future__ import annotations
 

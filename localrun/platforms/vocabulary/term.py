@@ -1,4 +1,4 @@
-"""One word of one system: what it means, and what there is of it on one machine."""
+"""Terms of all systems, and what they correspond to in localrun."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from localrun.task.states import StepName, TaskState
 
 
 class Availability(StrEnum):
-    """Where something exists that one machine does not have."""
+    """Where a term applies that does not apply to one machine."""
 
     CHAIN = "on a blockchain"
     ENCLAVE = "in an enclave"
@@ -22,14 +22,14 @@ class Availability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a task here may be in; None means any."""
+    """A state of a localrun task; None matches any step or cause."""
 
     state: TaskState
     step: StepName | None = None
     cause: Cause | None = None
 
     def covers(self, state: TaskState, step: StepName | None, cause: Cause | None) -> bool:
-        """Whether a task in that state, step and cause is in this situation; its step may be unknown."""
+        """Return whether a task with this state, step and cause matches; the step may be unknown (None)."""
         return (
             self.state is state
             and (self.step is None or step is None or self.step is step)
@@ -44,11 +44,11 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word of a system, in plain words.
+    """A term of a system, with its explanation.
 
-    `here` holds the situations that it stands for on one machine, or `like` what there is of it when it is
-    not about a task's state. A word may exist `only` elsewhere; then `why` says what one machine lacks, and
-    `here` is what comes nearest, if anything does.
+    `situations` are the states of a localrun task that it corresponds to; `analogue` replaces them for terms
+    that are not about a task's state. If `availability` is set, the term applies only there, `why` gives the
+    reason, and `situations` are the closest equivalents.
     """
 
     system: str
@@ -64,12 +64,12 @@ class Term:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """All names that it goes by."""
+        """The name and all aliases."""
         return (self.name, *self.aliases)
 
 
 def normalize(text: str) -> str:
-    """A word without letter case and without what separates its parts."""
+    """Return a term in lower case without separators."""
     return "".join(character for character in text.casefold() if character.isalnum())
 
 
@@ -82,15 +82,15 @@ def make_terms(
     only: Availability | None = None,
     why: str = "",
 ) -> tuple[Term, ...]:
-    """Words from rows of (name, meaning, here, remedy); what a row leaves out is the same for the table.
+    """Create terms from rows of (name, meaning, situations, remedy); the keywords are defaults.
 
-    Other names of the word follow the first, after a `|`. `here` is written `RUNNING task`,
-    `FAILED TIMEOUT|SIGNAL`, or several of them with commas between; `=text` is what it is `like`.
+    Aliases follow the name after a `|`. Situations are written `RUNNING task` or `FAILED TIMEOUT|SIGNAL`,
+    separated by commas; `=text` is an analogue.
     """
-    return tuple(_word(row, Term(system, kind, "", "", (), remedy, only, why)) for row in table)
+    return tuple(_make_term(row, Term(system, kind, "", "", (), remedy, only, why)) for row in table)
 
 
-def _word(row: tuple[str, ...], common: Term) -> Term:
+def _make_term(row: tuple[str, ...], common: Term) -> Term:
     names, meaning, here, remedy = (*row, "", "")[:4]
     name, *also = names.split("|")
     return replace(
@@ -105,7 +105,7 @@ def _word(row: tuple[str, ...], common: Term) -> Term:
 
 
 def parse_situations(text: str) -> Iterator[Situation]:
-    """The situations that a cell of a table names. Raises ValueError for a state or cause unknown here."""
+    """Parse the situations of a row. Raises `ValueError` or `KeyError` for unknown words."""
     for item in filter(None, text.split(", ")):
         states, *others = item.split()
         steps = [other.split("|") for other in others if other.islower()]

@@ -1,4 +1,4 @@
-"""The one table from (state, step, cause) to the words of each system."""
+"""Translate the state, step and cause of a task to the terms of each system."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _S, _C = TaskState, Cause
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """A task in the words of a system; what the system has no word for is empty.
+    """A task in the terms of a system; terms that the system does not have are empty.
 
-    `code` is the status as the system's API spells it. Of iExec, `reason` is the status that comes before
-    FAILED in a task's history, and `replica` the status of the replicate.
+    `code` is the status in the system's API. For iExec, `reason` is the status before FAILED in the history
+    of a task, and `replica` is the status of the replicate.
     """
 
     system: str
@@ -28,11 +28,11 @@ class Translation:
     replica: str = ""
 
     def as_dict(self) -> dict[str, str]:
-        """A JSON-ready form, without what is empty."""
+        """Return a JSON-ready dict without empty values."""
         return {name: value for name in self.__slots__ if (value := getattr(self, name))}
 
 
-# -- App Engine: the names of its states are ours; what it has no state for is FAILED ---------------
+# -- App Engine: the same states, except KILLED -------------------------------------------------------
 
 _APP_ENGINE = {state: str(state) for state in TaskState} | {_S.KILLED: "FAILED"}
 _APP_ENGINE_CAUSES: dict[Cause, str] = {
@@ -60,7 +60,7 @@ _APP_ENGINE_CAUSES: dict[Cause, str] = {
     _C.INTERNAL: "APPE-internal-server-error",
 }
 
-# -- Inductiva: (what its users see, the code of its API) -------------------------------------------
+# -- Inductiva: (title, code of the API) --------------------------------------------------------------
 
 _QUEUE, _RUNTIME = ("In Queue", "submitted"), ("Runtime Error", "executer-failed")
 _FAILED, _GONE = ("Failed", "failed"), ("Task Runner Terminated", "executer-terminated")
@@ -94,7 +94,7 @@ _INDUCTIVA_CAUSES: dict[Cause, tuple[str, str]] = {
 _FINALIZING, _KILL = ("Finalizing", "computation-ended"), ("Pending Kill", "pending-kill")
 _ZOMBIE = ("Machine Terminated in Queue", "zombie")
 
-# -- iExec: a task, and the replicate that is its only run ------------------------------------------
+# -- iExec: (task status, status of the only replicate) -----------------------------------------------
 
 _IEXEC: dict[TaskState, tuple[str, str]] = {
     _S.CREATED: ("RECEIVED", "CREATED"),
@@ -118,7 +118,7 @@ _DESCRIPTION = (_INITIALIZE, "START_FAILED", "TASK_DESCRIPTION_INVALID")
 _IMAGE = (_RUN, "APP_DOWNLOAD_FAILED", "APP_IMAGE_DOWNLOAD_FAILED")
 _COMPUTE = (_RUN, "COMPUTE_FAILED", "APP_COMPUTE_FAILED")
 _LOST = (_RUN, "WORKER_LOST", "UNKNOWN")
-# cause -> (the status before FAILED, the replicate's status, its failure cause)
+# cause -> (status before FAILED, replicate status, failure cause)
 _IEXEC_CAUSES: dict[Cause, tuple[str, str, str]] = {
     _C.BUNDLE_INVALID: _DESCRIPTION,
     _C.DESCRIPTOR_INVALID: _DESCRIPTION,
@@ -160,7 +160,7 @@ _PACKING = (_RUN, "COMPUTE_FAILED", "POST_COMPUTE_OUT_FOLDER_ZIP_FAILED")
 def translate(state: TaskState, step: StepName | None, cause: Cause | None, system: str) -> Translation:
     """Return the terms of `system`, one of `SYSTEMS`, for a task in this state and step, with this cause."""
     if system not in SYSTEMS:
-        raise ValueError(f"{system!r} is not one of {', '.join(SYSTEMS)}")
+        raise ValueError(f"unknown system {system!r}; expected one of: {', '.join(SYSTEMS)}")
     if system == "app-engine":
         return _app_engine(state, cause)
     if system == "inductiva":
