@@ -16,61 +16,36 @@ from localrun.units import format_count
 
 PREFIX = "LOCALRUN_"
 
-_Meta = msgspec.Meta
+
+def _meta(description: str, **limits: Any) -> msgspec.Meta:
+    return msgspec.Meta(description=description, **limits)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of localrun. Each field is also an environment variable `LOCALRUN_<FIELD>`."""
 
-    home: Annotated[Path, _Meta(description="Folder of this project's tasks.")] = Path(".localrun")
-    cache: Annotated[Path, _Meta(description="Cache of parsed bundles. Safe to delete.")] = Path(
-        "~/.cache/localrun"
+    home: Annotated[Path, _meta("Folder of this project's tasks.")] = Path(".localrun")
+    cache: Annotated[Path, _meta("Cache of parsed bundles. Safe to delete.")] = Path("~/.cache/localrun")
+    logs: Annotated[Path, _meta("Folder of the server's journal.")] = Path("logs")
+    docker_host: Annotated[str | None, _meta("Address of the container engine. Defaults to DOCKER_HOST.")] = (
+        None
     )
-    logs: Annotated[Path, _Meta(description="Folder of the server's journal.")] = Path("logs")
-    docker_host: Annotated[
-        str | None, _Meta(description="Address of the container engine. Defaults to DOCKER_HOST.")
-    ] = None
-    ledger: Annotated[
-        Path | None, _Meta(description="Reservation file. Defaults to a machine-wide file.")
-    ] = None
-    grace: Annotated[
-        float,
-        _Meta(ge=0, le=600, description="Seconds between SIGTERM and SIGKILL when a container is stopped."),
-    ] = 10.0
-    pids_limit: Annotated[
-        int, _Meta(ge=16, description="Maximum number of processes and threads per task.")
-    ] = 4096
-    disk_reserve: Annotated[
-        int, _Meta(ge=0, description="Bytes that must be free on the disk of the tasks before a task starts.")
-    ] = 256 * 1024**2
-    keep_completed: Annotated[
-        int,
-        _Meta(ge=1, description="Number of finished tasks that a server keeps in memory. All stay on disk."),
-    ] = 1000
-    disk_limit: Annotated[
-        float, _Meta(gt=0, le=100, description="Disk usage in percent above which no task starts.")
-    ] = 90.0
+    ledger: Annotated[Path | None, _meta("Reservation file. Defaults to a machine-wide file.")] = None
+    grace: Annotated[float, _meta("Seconds between SIGTERM and SIGKILL.", ge=0, le=600)] = 10.0
+    pids_limit: Annotated[int, _meta("Maximum number of processes and threads per task.", ge=16)] = 4096
+    disk_reserve: Annotated[int, _meta("Bytes that must be free before a task starts.", ge=0)] = 256 * 1024**2
+    keep_completed: Annotated[int, _meta("Number of finished tasks in a server's memory.", ge=1)] = 1000
+    disk_limit: Annotated[float, _meta("Disk usage in percent above which no task starts.", gt=0, le=100)] = (
+        90.0
+    )
     disk_stop: Annotated[
-        float,
-        _Meta(
-            gt=0,
-            le=100,
-            description="Disk usage in percent above which the task that writes most is stopped.",
-        ),
+        float, _meta("Disk usage in percent above which the largest task is stopped.", gt=0, le=100)
     ] = 97.0
-    engine_patience: Annotated[
-        float, _Meta(ge=0, description="Seconds to wait for an engine that becomes unreachable during a run.")
-    ] = 30.0
-    stall: Annotated[
-        float,
-        _Meta(
-            ge=0,
-            description="Seconds of inactivity after which a task is reported as stalled; 0 disables it.",
-        ),
-    ] = 1800.0
-    log_limit: Annotated[
-        int, _Meta(ge=4096, description="Maximum bytes of a task's log on disk. The end is always kept.")
-    ] = 64 * 1024**2
+    engine_patience: Annotated[float, _meta("Seconds to wait for an unreachable engine.", ge=0)] = 30.0
+    stall: Annotated[float, _meta("Seconds of inactivity before a stall warning (0: never).", ge=0)] = 1800.0
+    log_limit: Annotated[int, _meta("Maximum bytes of a task's log. The end is kept.", ge=4096)] = (
+        64 * 1024**2
+    )
 
 
 def load(environ: Mapping[str, str], **arguments: Any) -> Settings:

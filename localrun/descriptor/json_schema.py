@@ -26,6 +26,9 @@ Schema = dict[str, Any]
 
 _NUMERIC = r"(0|[1-9][0-9]*)"
 _LABEL = rf"({_NUMERIC}|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
+_VERSION = (
+    rf"^{_NUMERIC}\.{_NUMERIC}\.{_NUMERIC}(-{_LABEL}(\.{_LABEL})*)?(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?$"
+)
 _MEMORY = r"^(0|[1-9][0-9]*)(\.[0-9]+)?[ \t\n\r\f\v]*(Ki|Mi|Gi|Ti|Pi|Ei|Zi|Yi|k|M|G|T|P|E|Z|Y|R|Q)"
 _SIZE = rf"({_MEMORY}|^(0|[1-9][0-9]*)(\.[0-9]+)?[ \t\n\r\f\v]*(B|Byte|byte|b|bit)?$)"
 # not the root in any spelling, and no '..'
@@ -36,6 +39,8 @@ _URI: Schema = {
     "format": "uri",
     "pattern": r"^[a-zA-Z][a-zA-Z0-9+.-]*:[^\s<>\"{}|\\^`]*$",
 }
+_TEXT: Schema = {"type": "string"}
+_NAME: Schema = {**_TEXT, "minLength": 3, "maxLength": 30, "pattern": r"^[a-zA-Z0-9_ \t\n\r\f\v-]*$"}
 _ITEM: Schema = {"type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[^\r\n]+$"}
 _DATETIME: Schema = {"type": "string", "format": "date-time"}
 _BOUND: Schema = {"type": "number"}
@@ -44,8 +49,8 @@ _FLAG: Schema = {"type": "boolean"}
 _DEPENDENCIES: Schema = {"type": "object"}
 
 
-def _one_of(formats: tuple[str, ...]) -> Schema:
-    return {"type": "array", "minItems": 1, "items": {"type": "string", "enum": list(formats)}}
+def _described(schema: Schema, description: str, **more: Any) -> Schema:
+    return {**schema, **more, "description": description}
 
 
 # field of a type -> its schema and its description
@@ -76,7 +81,7 @@ _DEFAULTS: dict[str, Schema] = {
     "boolean": _FLAG,
     "integer": _COUNT,
     "number": _BOUND,
-    "string": {"type": "string"},
+    "string": _TEXT,
     "enumeration": _ITEM,
     "datetime": _DATETIME,
 }
@@ -84,7 +89,6 @@ _DEFAULTS: dict[str, Schema] = {
 
 def schema() -> Schema:
     """Return the schema as JSON data."""
-    text: Schema = {"type": "string"}
     return {
         "$schema": DIALECT,
         "title": "Descriptor of a task",
@@ -93,44 +97,30 @@ def schema() -> Schema:
             *("$schema", "name", "namespace", "version", "authors", "configuration", "inputs", "outputs")
         ],
         "properties": {
-            "$schema": {**_URI, "description": "URI of the schema of this descriptor."},
-            "name": {
-                **text,
-                "minLength": 3,
-                "maxLength": 30,
-                "pattern": r"^[a-zA-Z0-9_ \t\n\r\f\v-]*$",
-                "description": "Display name of the task.",
-            },
+            "$schema": _described(_URI, "URI of the schema of this descriptor."),
+            "name": _described(_NAME, "Display name of the task."),
             "name_short": {"description": "Short form of the name. Required by App Engine."},
-            "version": {
-                **text,
-                "pattern": rf"^{_NUMERIC}\.{_NUMERIC}\.{_NUMERIC}(-{_LABEL}(\.{_LABEL})*)?"
-                r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?$",
-                "description": "Semantic version, e.g. 1.0.0.",
-            },
-            "namespace": {
-                **text,
-                "pattern": r"^[a-zA-Z0-9_]*(\.[a-zA-Z0-9_-]+)+$",
-                "description": "Identifies the task together with its version, e.g. com.example.count.",
-            },
-            "description": {**text, "maxLength": 2048, "description": "What the task does."},
-            "authors": {
-                "type": "array",
-                "minItems": 1,
-                "items": _author(),
-                "description": "Authors of the task. App Engine requires all four strings of each.",
-            },
-            "external": {
-                "type": "object",
-                "description": "Links to more information about the task.",
-                "properties": {"source_code": _URI, "doi": {"type": "array", "items": _URI}},
-            },
-            "configuration": {
-                **_configuration(),
-                "description": "Folders and resources of the task.",
-            },
-            "inputs": {**_parameters("input"), "description": "Inputs of the task by name."},
-            "outputs": {**_parameters("output"), "description": "Outputs of the task by name."},
+            "version": _described(_TEXT, "Semantic version, e.g. 1.0.0.", pattern=_VERSION),
+            "namespace": _described(
+                _TEXT,
+                "Identifies the task with its version, e.g. com.example.count.",
+                pattern=r"^[a-zA-Z0-9_]*(\.[a-zA-Z0-9_-]+)+$",
+            ),
+            "description": _described(_TEXT, "What the task does.", maxLength=2048),
+            "authors": _described(
+                {"type": "array", "minItems": 1, "items": _author()},
+                "Authors of the task. App Engine requires all four strings of each.",
+            ),
+            "external": _described(
+                {
+                    "type": "object",
+                    "properties": {"source_code": _URI, "doi": {"type": "array", "items": _URI}},
+                },
+                "Links to more information about the task.",
+            ),
+            "configuration": _described(_configuration(), "Folders and resources of the task."),
+            "inputs": _described(_parameters("input"), "Inputs of the task by name."),
+            "outputs": _described(_parameters("output"), "Outputs of the task by name."),
         },
         "$defs": {
             "type": {"oneOf": [{"$ref": f"#/$defs/{name}"} for name in TYPES]},
@@ -147,13 +137,9 @@ def _author() -> Schema:
     return {
         "type": "object",
         "properties": {
-            **{name: {"type": "string"} for name in texts},
+            **dict.fromkeys(texts, _TEXT),
             "email": {"type": "string", "format": "email", "pattern": r"^[^@\s]+@[^@\s]+$"},
-            "is_contact": {
-                **_FLAG,
-                "default": False,
-                "description": "Whether to contact this author.",
-            },
+            "is_contact": _described(_FLAG, "Whether to contact this author.", default=False),
         },
     }
 
@@ -162,39 +148,19 @@ def _configuration() -> Schema:
     standard = ResourceRequest()
     folder: Schema = {"type": "string", "pattern": _FOLDER}
     count: Schema = {"type": "integer", "minimum": 0}
+    resources = {
+        "ram": _described(_TEXT, "Memory limit, e.g. 512Mi or 2Gi.", pattern=_MEMORY, default="4Gi"),
+        "cpus": _described(count, "Number of CPUs.", default=standard.cpus),
+        "gpus": _described(count, "Number of GPUs.", default=standard.gpus),
+        "internet": _described(_FLAG, "Whether the task has network access.", default=standard.internet),
+    }
     return {
         "type": "object",
         "properties": {
-            "input_folder": {
-                **folder,
-                "default": "/inputs",
-                "description": "Input folder in the container.",
-            },
-            "output_folder": {
-                **folder,
-                "default": "/outputs",
-                "description": "Output folder in the container.",
-            },
+            "input_folder": _described(folder, "Input folder in the container.", default="/inputs"),
+            "output_folder": _described(folder, "Output folder in the container.", default="/outputs"),
             "image": {"description": "Name of the image archive. App Engine ignores it."},
-            "resources": {
-                "type": "object",
-                "description": "Resources of a run.",
-                "properties": {
-                    "ram": {
-                        "type": "string",
-                        "pattern": _MEMORY,
-                        "default": "4Gi",
-                        "description": "Memory limit, e.g. 512Mi or 2Gi.",
-                    },
-                    "cpus": {**count, "default": standard.cpus, "description": "Number of CPUs."},
-                    "gpus": {**count, "default": standard.gpus, "description": "Number of GPUs."},
-                    "internet": {
-                        **_FLAG,
-                        "default": standard.internet,
-                        "description": "Whether the task has network access.",
-                    },
-                },
-            },
+            "resources": {"type": "object", "description": "Resources of a run.", "properties": resources},
         },
     }
 
@@ -213,17 +179,11 @@ def _parameter() -> Schema:
         "required": ["type", "description"],
         "properties": {
             "type": {"$ref": "#/$defs/type"},
-            "description": {"type": "string", "description": "Description of the parameter."},
-            "display_name": {
-                "type": "string",
-                "minLength": 1,
-                "description": "Display name.",
-            },
-            "optional": {
-                **_FLAG,
-                "default": False,
-                "description": "Whether an input may be omitted. App Engine requires every output.",
-            },
+            "description": _described(_TEXT, "Description of the parameter."),
+            "display_name": _described(_TEXT, "Display name of the parameter.", minLength=1),
+            "optional": _described(
+                _FLAG, "Whether an input may be omitted. App Engine requires every output.", default=False
+            ),
         },
     }
 
@@ -260,7 +220,9 @@ def _type(name: str, kind: type[DataType]) -> Schema:
 
 def _field(name: str, kind: type[DataType], field: str, default: Any) -> Schema:
     if field == "formats":
-        return {**_one_of(_FORMATS[name]), "description": "Allowed formats. Any format if omitted."}
+        items = {"type": "string", "enum": list(_FORMATS[name])}
+        array = {"type": "array", "minItems": 1, "items": items}
+        return _described(array, "Allowed formats. Any format if omitted.")
     found, meaning = _FIELDS[field]
     if found is _BOUND and kind is Integer:
         found = _COUNT
