@@ -62,13 +62,13 @@ def _orphan_reason(home: TaskStore, task_id: str) -> str:
     if home.is_missing(task_id):
         return "its task was deleted"
     if home.is_finished(task_id):
-        return "its task has finished"
+        return "its task has ended"
     record = home.open(task_id).load_or_none() if home.is_own else None
     return "its process died" if record is not None and current_fate(record) is Fate.END else ""
 
 
 def stale_locks(home: TaskStore) -> list[str]:
-    """Return the ids of tasks that are listed as active but have finished or were deleted."""
+    """Return the ids of tasks that are listed as active but have ended or were deleted."""
     return [name for name in home.active_ids() if not (home.tasks / name).is_dir() or home.is_finished(name)]
 
 

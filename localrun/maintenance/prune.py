@@ -1,4 +1,4 @@
-"""Plan and delete what is no longer needed: finished tasks, and leftovers of dead processes."""
+"""Plan and delete what is no longer needed: ended tasks, and leftovers of dead processes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CACHES = ("bundles", "documents", "archives", "folders", "images")  # nothing e
 class PruneOptions:
     """What to delete.
 
-    `older_than` is the minimum time in seconds since a task finished, `keep` the number of finished tasks to
+    `older_than` is the minimum time in seconds since a task ended, `keep` the number of ended tasks to
     keep, the newest first. Without either, no task is deleted.
     """
 
@@ -67,7 +67,7 @@ class PrunePlan:
 class Pruner:
     """Plans and performs the cleanup of a folder of tasks and of its engine.
 
-    `engine` connects to the engine and may raise. `remove` deletes a finished task. `sweep` ends orphaned
+    `engine` connects to the engine and may raise. `remove` deletes an ended task. `sweep` ends orphaned
     tasks and removes their containers.
     """
 
@@ -102,7 +102,7 @@ class Pruner:
         selected = _selected(tasks, options)
         items = [self._task(record) for record in selected]
         if "task" in options.kinds and options.older_than is None and options.keep is None:
-            notes += _kept_note(tasks, sum(self._size(record) for record in _finished(tasks)))
+            notes += _kept_note(tasks, sum(self._size(record) for record in _ended(tasks)))
         if "dead" in options.kinds:
             items += [_orphan(record) for record in records if current_fate(record) is Fate.END]
         if options.kinds & {"container", "image"}:
@@ -165,7 +165,7 @@ class Pruner:
             yield PruneItem("file", str(path), "temporary file of a dead process", leftovers.disk_usage(path))
         for name in leftovers.stale_locks(self._home):
             path = self._home.path / "active" / name
-            yield PruneItem("file", str(path), "lock of a deleted or finished task")
+            yield PruneItem("file", str(path), "lock of a deleted or ended task")
 
     def _caches(self) -> Iterator[PruneItem]:
         for folder in (self._cache / name for name in _CACHES):
@@ -194,7 +194,7 @@ class Pruner:
     def _delete_container(self, handle: str) -> None:
         self._sweep()
         engine = self._engine()
-        for orphan in leftovers.orphan_containers(self._home, engine):  # its task has finished or is deleted
+        for orphan in leftovers.orphan_containers(self._home, engine):  # its task has ended or is deleted
             if orphan.container.handle == handle:
                 engine.remove(handle)
 
@@ -209,10 +209,10 @@ class Pruner:
             path.unlink(missing_ok=True)
 
 
-def _finished(records: Sequence[TaskRecord]) -> list[TaskRecord]:
-    """Return the finished tasks, the last one first. Replicas are deleted with their parent task."""
-    finished = [record for record in records if record.state.is_final and record.replica is None]
-    return sorted(finished, key=lambda record: record.ended_at or 0.0, reverse=True)
+def _ended(records: Sequence[TaskRecord]) -> list[TaskRecord]:
+    """Return the ended tasks, the last one first. Replicas are deleted with their parent task."""
+    ended = [record for record in records if record.state.is_final and record.replica is None]
+    return sorted(ended, key=lambda record: record.ended_at or 0.0, reverse=True)
 
 
 def _without_replicas(records: Sequence[TaskRecord]) -> list[TaskRecord]:
@@ -230,7 +230,7 @@ def _selected(records: Sequence[TaskRecord], options: PruneOptions) -> list[Task
     if "task" not in options.kinds or (options.older_than is None and options.keep is None):
         return []
     latest = time.time() - (options.older_than or 0.0)
-    return [task for task in _finished(records)[options.keep or 0 :] if (task.ended_at or 0.0) <= latest]
+    return [task for task in _ended(records)[options.keep or 0 :] if (task.ended_at or 0.0) <= latest]
 
 
 def _is_deleted(record: TaskRecord, deleted: set[str]) -> bool:
@@ -238,9 +238,9 @@ def _is_deleted(record: TaskRecord, deleted: set[str]) -> bool:
 
 
 def _kept_note(records: Sequence[TaskRecord], size: int) -> Iterator[str]:
-    count = len(_finished(records))
+    count = len(_ended(records))
     if count:
-        tasks = "1 finished task" if count == 1 else f"{count} finished tasks"
+        tasks = "1 ended task" if count == 1 else f"{count} ended tasks"
         yield f"keeping {tasks} ({format_bytes(size)}); delete some with --older-than 7d or --keep 10"
 
 

@@ -1,9 +1,9 @@
-"""The HTTP server: the API of the Task System's guide, over tasks that really run.
+"""The HTTP server: the Task System's API for tasks that run in containers.
 
-guard     who may ask: Host, Origin, token, size of the body
-body      what was asked, checked
-routes/   the answers
-refusal   what went wrong, as a status and a `detail`
-minutes   the lines about requests in the journal
-hub       events of tasks, for those who wait and watch
+security        checks Host, Origin, token and body size
+request_body    reads and validates JSON bodies
+routes/         the endpoints
+error_handlers  errors as an HTTP status and a `detail`
+request_log     journal entries about requests
+broadcast       task events for clients that wait or stream
 """

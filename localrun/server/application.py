@@ -1,4 +1,4 @@
-"""The ASGI application, put together."""
+"""Assembles the ASGI application."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _REFS = "#/components/schemas/{model}"
 _REQUESTS = (schemas.Submission, schemas.Batch, schemas.Completion, schemas.HeartbeatRequest)
 
 
-def make_api(site: ServerState) -> ASGIApp:
-    """The server's application: the guard, and behind it the routes."""
-    api = _routed(partial(_lifespan, site))
-    api.state.site = site
+def make_api(state: ServerState) -> ASGIApp:
+    """Return the application: the security middleware and behind it the routes."""
+    api = _routed(partial(_lifespan, state))
+    api.state.server = state
     api.state.uploads = files.new_upload_limiter()
-    refusals = ExceptionHandlers(site.request_log)
-    api.add_exception_handler(HTTPException, refusals.on_http_exception)
-    api.add_exception_handler(RequestValidationError, refusals.on_validation_error)
-    api.add_exception_handler(LocalrunError, refusals.on_localrun_error)
-    return SecurityMiddleware(api, site.options, site.request_log.log_rejection)
+    handlers = ExceptionHandlers(state.request_log)
+    api.add_exception_handler(HTTPException, handlers.on_http_exception)
+    api.add_exception_handler(RequestValidationError, handlers.on_validation_error)
+    api.add_exception_handler(LocalrunError, handlers.on_localrun_error)
+    return SecurityMiddleware(api, state.options, state.request_log.log_rejection)
 
 
 def openapi_document() -> dict[str, Any]:
-    """The OpenAPI document, without a server: every request, what it takes and what it answers."""
+    """Return the OpenAPI document without starting a server."""
     return _openapi(_routed())
 
 
@@ -50,43 +50,43 @@ def _routed(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | N
     api = FastAPI(
         title=_TITLE,
         version=__version__,
-        description="Runs containerised tasks on this machine.",
+        description="Runs containerized tasks on this machine.",
         lifespan=lifespan,
-        docs_url=None,  # theirs loads scripts from the internet
+        docs_url=None,  # FastAPI's page loads scripts from the internet
         redoc_url=None,
         redirect_slashes=False,
     )
     for routes in (tasks, health, actions, streams, files, bundles):
-        # taken over one by one: a router that is included is one more to go through for each request
+        # added one by one: including a router would add a step to each request
         api.router.routes.extend(routes.router.routes)
     api.openapi = partial(_openapi, api)  # type: ignore[method-assign]
     return api
 
 
 @asynccontextmanager
-async def _lifespan(site: ServerState, _: FastAPI) -> AsyncIterator[None]:
-    await anyio.to_thread.run_sync(site.start)
+async def _lifespan(state: ServerState, _: FastAPI) -> AsyncIterator[None]:
+    await anyio.to_thread.run_sync(state.start)
     heartbeat = HeartbeatEmitter(
-        site.journal,
-        host=site.host_sample,
-        running=lambda: site.running_count,
-        waiting=lambda: site.waiting_count,
-        interval=site.options.heartbeat,
+        state.journal,
+        host=state.host_sample,
+        running=lambda: state.running_count,
+        waiting=lambda: state.waiting_count,
+        interval=state.options.heartbeat,
     )
     heartbeat.start()
     try:
         yield
     finally:
-        site.broadcaster.close()
+        state.broadcaster.close()
         await anyio.to_thread.run_sync(heartbeat.stop)
 
 
 def _openapi(api: FastAPI) -> dict[str, Any]:
     if not api.openapi_schema:
-        made = get_openapi(
+        document = get_openapi(
             title=api.title, version=api.version, description=api.description, routes=api.routes
         )
-        _, found = models_json_schema([(model, "validation") for model in _REQUESTS], ref_template=_REFS)
-        made["components"]["schemas"].update(found["$defs"])
-        api.openapi_schema = made
+        _, schema = models_json_schema([(model, "validation") for model in _REQUESTS], ref_template=_REFS)
+        document["components"]["schemas"].update(schema["$defs"])
+        api.openapi_schema = document
     return api.openapi_schema

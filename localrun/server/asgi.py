@@ -1,4 +1,4 @@
-"""The application by itself, for servers and tests that take one: all its settings are in the environment."""
+"""The ASGI application for other servers and for tests, configured by environment variables."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from localrun.server.application import make_api
 from localrun.server.config import ServerOptions
 from localrun.server.state import ServerState
 
-# the name by which Starlette's test client calls an application; no name of the internet is without a dot
+# the host name that Starlette's test client sends; public host names contain a dot
 _NAMES = frozenset({"testserver"})
 
 
 @lru_cache(maxsize=1)
 def shared_app() -> App:
-    """The app of this process, for the folder that was the present one when it was first asked for."""
+    """Return the app of this process, for the working directory at the time of the first call."""
     return App(settings.load(os.environ))
 
 
 def make_app(app: App | None = None) -> StandaloneApp:
-    """The application. Raises `LocalrunError` when the logs cannot be written."""
+    """Return the application. Raises `LocalrunError` if the logs are not writable."""
     options = ServerOptions(token=os.environ.get("LOCALRUN_TOKEN") or None, hosts=_NAMES)
-    site = ServerState(app or shared_app(), options)
-    return StandaloneApp(make_api(site), site)
+    state = ServerState(app or shared_app(), options)
+    return StandaloneApp(make_api(state), state)
 
 
 class StandaloneApp:
-    """Begins with the first request where nobody sends the events of a server's life."""
+    """Starts the server state on the first request, for hosts that send no ASGI lifespan events."""
 
-    def __init__(self, api: ASGIApp, site: ServerState) -> None:
+    def __init__(self, api: ASGIApp, state: ServerState) -> None:
         self._api = api
-        self.state = site
+        self.state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle a request."""
         if scope["type"] == "http" and not self.state.is_started:
             await anyio.to_thread.run_sync(self.state.start)
         await self._api(scope, receive, send)

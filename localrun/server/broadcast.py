@@ -1,4 +1,4 @@
-"""Events of tasks, brought from their threads to the event loop, for those who wait and watch."""
+"""Passes task events from their threads to the event loop, for clients that wait or stream."""
 
 from __future__ import annotations
 
@@ -9,67 +9,66 @@ from contextlib import contextmanager
 
 from localrun.task.events import Event
 
-_KEPT = 256  # passing events that may wait to be sent: a slow reader misses some, which is what passing means
+_BUFFER = 256  # transient events that wait to be sent; a slow client misses the oldest ones
 
 
 class Subscription:
-    """One who watches one task. `passing` are events that are told once and kept nowhere."""
+    """A subscription to one task. `transient_events` are sent once and not stored anywhere."""
 
     def __init__(self) -> None:
-        self._news = asyncio.Event()
-        self.transient_events: deque[Event] = deque(maxlen=_KEPT)
+        self._event = asyncio.Event()
+        self.transient_events: deque[Event] = deque(maxlen=_BUFFER)
 
     def notify(self, event: Event | None = None) -> None:
-        """Something happened."""
+        """Wake the subscriber, and keep the event if it is transient."""
         if event is not None and event.kind == "progress":
             self.transient_events.append(event)
-        self._news.set()
+        self._event.set()
 
     async def wait(self, timeout: float) -> bool:
-        """Wait for news at most `timeout` seconds; whether there are any."""
+        """Wait at most `timeout` seconds for an event; return whether there was one."""
         try:
-            await asyncio.wait_for(self._news.wait(), timeout)
+            await asyncio.wait_for(self._event.wait(), timeout)
         except TimeoutError:
             return False
-        self._news.clear()
+        self._event.clear()
         return True
 
 
 class Broadcaster:
-    """Knows who watches which task. All but the listener is used in the event loop only."""
+    """The subscriptions by task. All methods but `publish` must be called in the event loop."""
 
     def __init__(self) -> None:
-        self._watchers: dict[str, set[Subscription]] = {}
+        self._subscriptions: dict[str, set[Subscription]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self.is_closing = False
 
     def publish(self, event: Event) -> None:
-        """The listener."""
-        # in any thread; a task that nobody watches costs one look
-        if event.task_id in self._watchers and self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._spread, event)
+        """Wake the subscribers of an event's task. Can be called in any thread."""
+        if event.task_id in self._subscriptions and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._notify, event)
 
-    def _spread(self, event: Event) -> None:
-        for watcher in self._watchers.get(event.task_id, ()):
-            watcher.notify(event)
+    def _notify(self, event: Event) -> None:
+        for subscription in self._subscriptions.get(event.task_id, ()):
+            subscription.notify(event)
 
     @contextmanager
     def subscribe(self, task_id: str) -> Iterator[Subscription]:
-        """Watch a task within the context."""
+        """Subscribe to the events of a task during the block."""
         self._loop = asyncio.get_running_loop()
-        watcher = Subscription()
-        self._watchers.setdefault(task_id, set()).add(watcher)
+        subscription = Subscription()
+        self._subscriptions.setdefault(task_id, set()).add(subscription)
         try:
-            yield watcher
+            yield subscription
         finally:
-            others = self._watchers[task_id]
-            others.discard(watcher)
+            others = self._subscriptions[task_id]
+            others.discard(subscription)
             if not others:
-                del self._watchers[task_id]
+                del self._subscriptions[task_id]
 
     def close(self) -> None:
-        """Let everybody go who waits: the server stops."""
+        """Wake all waiting clients on shutdown."""
         self.is_closing = True
-        for watchers in self._watchers.values():
-            for watcher in watchers:
-                watcher.notify()
+        for subscriptions in self._subscriptions.values():
+            for subscription in subscriptions:
+                subscription.notify()

@@ -1,6 +1,6 @@
-"""Which bundles and files a stranger may name: those below given folders, and those that were uploaded.
+"""The bundles and files that requests can name: below the configured folders, and uploaded bundles.
 
-Names are hostile input. A name is resolved first, links and all, and then has to lie below a root; so
+Names are untrusted input. A name is resolved first, including links, and must then be below a root, so
 nothing outside can be reached, not even through a link inside.
 """
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from localrun.descriptor import Descriptor
 
 _NAME = re.compile(r"[^/:\s]{1,200}:[^/:\s]{1,100}")  # namespace:version
-_DEPTH = 3  # levels below a root at which bundles are looked for
-_ENTRIES = 5000  # that are looked at in one search
+_MAX_DEPTH = 3  # levels below a root to search for bundles
+_MAX_ENTRIES = 5000  # directory entries to read in one search
 
 
 class BundleTooLarge(BundleError):
-    """More bytes were sent than a bundle may have."""
+    """The uploaded bundle is larger than the limit."""
 
 
 class BundleExists(BundleError):
-    """There is another bundle of the same namespace and version."""
+    """A different bundle has the same namespace and version."""
 
 
 @dataclass(frozen=True, slots=True)
 class BundleEntry:
-    """A bundle that can be named: by `name` (`namespace:version`), or by `path`."""
+    """A bundle that tasks can refer to by `name` (`namespace:version`) or by `path`."""
 
     name: str
     title: str
@@ -49,9 +49,9 @@ class BundleEntry:
 
 
 class BundleStore:
-    """The bundles and files below `roots`, and uploaded bundles, which are kept in `uploads`.
+    """The bundles and files below `roots`, and the uploaded bundles in the folder `uploads`.
 
-    `cache` is the folder where what is found in bundles is noted, `limit` the bytes that a bundle may have.
+    `cache` is the folder for facts about bundles, `limit` the maximum size of an upload in bytes.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class BundleStore:
         self.uploads = uploads
         self._cache = cache
         self._limit = limit
-        self._known: dict[tuple[str, int, int], BundleEntry | None] = {}
+        self._entries: dict[tuple[str, int, int], BundleEntry | None] = {}
 
     # -- finding ---------------------------------------------------------------------------------
 
     def find_bundle(self, name: str) -> Path:
-        """The bundle of that path or `namespace:version`. Raises `BundleError`."""
+        """Return the path of a bundle named by path or `namespace:version`. Raises `BundleError`."""
         found = self._below_a_root(name)
         if found is not None:
             return found
@@ -75,30 +75,30 @@ class BundleStore:
                 if entry.name == name:
                     return entry.path
         raise BundleError(
-            f"there is no bundle {_shown(name)} here",
-            remedy="give a path below the server's bundle folders, namespace:version, or upload it first",
+            f"unknown bundle {_quote(name)}",
+            remedy="use a path below the server's bundle folders, NAMESPACE:VERSION, or upload the bundle",
             bundle=name[:200],
         )
 
     def find_file(self, name: str) -> Path:
-        """The file or folder of that path. Raises `InputsError`."""
+        """Return the path of a file or folder for an input. Raises `InputsError`."""
         found = self._below_a_root(name)
         if found is None:
             raise InputsError(
-                "a file of the inputs cannot be used",
-                remedy="give a path below the server's bundle folders, or send the file",
-                problems=[Problem("inputs", f"there is no file {_shown(name)} here")],
+                "invalid input file",
+                remedy="use a path below the server's bundle folders, or upload the file",
+                problems=[Problem("inputs", f"file {_quote(name)} not found")],
             )
         return found
 
     def entries(self) -> Iterator[BundleEntry]:
-        """The bundles that can be named, uploaded ones first."""
+        """Yield the available bundles, uploaded ones first."""
         for path in _candidates(self.uploads, depth=1):
             entry = self._entry(path)
             if entry:
                 yield entry
         for root in self.roots:
-            for path in _candidates(root, depth=_DEPTH):
+            for path in _candidates(root, depth=_MAX_DEPTH):
                 entry = self._entry(path) if self._is_inside(path) else None
                 if entry:
                     yield entry
@@ -107,7 +107,7 @@ class BundleStore:
         for root in self.roots:
             try:
                 path = (root / name).resolve(strict=True)
-            except (OSError, ValueError, RuntimeError):  # not there, a null byte, a circle of links
+            except (OSError, ValueError, RuntimeError):  # missing, a null byte, a loop of links
                 continue
             if self._is_inside(path):
                 return path
@@ -121,19 +121,19 @@ class BundleStore:
         try:
             status = path.stat()
             key = (str(path), status.st_mtime_ns, status.st_size)
-            if key not in self._known:
-                self._known[key] = _entry(path)
+            if key not in self._entries:
+                self._entries[key] = _entry(path)
         except (OSError, BundleError, DescriptorError):
             return None
-        return self._known[key]
+        return self._entries[key]
 
     # -- adding ----------------------------------------------------------------------------------
 
     def add(self, chunks: Iterable[bytes], *, replace: bool = False) -> BundleEntry:
-        """Keep a zip that comes in pieces, after it was read and found whole; nothing of another one stays.
+        """Store a zip from chunks of bytes if it is a valid bundle.
 
-        The same bundle may be sent again. Raises `BundleTooLarge`, `BundleExists` for another content
-        under a name that is taken (unless it may `replace` it), and as `bundle.read`.
+        The same bundle can be uploaded again. Raises `BundleTooLarge`, `BundleExists` if a bundle of that
+        name has other content and `replace` is false, and the errors of `read_bundle`.
         """
         try:
             self.uploads.mkdir(parents=True, exist_ok=True)
@@ -146,20 +146,20 @@ class BundleStore:
                 return self._publish(path, found, replace=replace)
         except OSError as error:
             raise LocalrunError(
-                f"the bundle cannot be kept: {error.strerror}",
-                remedy="make room on the disk, and the folder of the tasks writable",
+                f"cannot store the bundle: {error.strerror}",
+                remedy="free some disk space, and make the task folder writable",
                 cause=Cause.DISK_FULL,
             ) from error
 
     def _write(self, path: Path, chunks: Iterable[bytes]) -> None:
-        room = self._limit
+        remaining = self._limit
         with path.open("xb") as stream:
             for chunk in chunks:
-                room -= len(chunk)
-                if room < 0:
+                remaining -= len(chunk)
+                if remaining < 0:
                     raise BundleTooLarge(
                         f"the bundle is larger than {format_bytes(self._limit)}",
-                        remedy="start the server with a higher --upload-limit",
+                        remedy="increase the limit with `localrun serve --upload-limit`",
                     )
                 stream.write(chunk)
             stream.flush()
@@ -170,8 +170,8 @@ class BundleStore:
         target = self.uploads / f"{quote(name, safe='')}.zip"
         if not _NAME.fullmatch(name) or len(target.name) > 255:
             raise BundleError(
-                f"the bundle calls itself {_shown(name)}, which is no name to keep it under",
-                remedy="give it a short namespace and version without spaces, slashes and colons",
+                f"invalid bundle name {_quote(name)}",
+                remedy="use a short namespace and version without spaces, slashes and colons",
             )
         try:
             target.hardlink_to(path)
@@ -180,24 +180,24 @@ class BundleStore:
                 path.replace(target)
             elif not filecmp.cmp(path, target, shallow=False):
                 raise BundleExists(
-                    f"there is another bundle {name}",
-                    remedy="raise its version, or send it with ?replace=true",
+                    f"a different bundle {name} exists",
+                    remedy="increase its version, or upload it with ?replace=true",
                 ) from None
         return BundleEntry(name, found.name, target)
 
 
-def _shown(name: str) -> str:
+def _quote(name: str) -> str:
     return repr(name if len(name) <= 120 else f"{name[:120]}...")
 
 
 def _candidates(root: Path, *, depth: int) -> Iterator[Path]:
-    """Folders with a descriptor, and zips, in the order of their names; hidden ones are left out."""
-    room = _ENTRIES
+    """Yield folders with a descriptor and zip files, sorted by name, without hidden ones."""
+    budget = _MAX_ENTRIES
     stack = [(root, depth)]
-    while stack and room > 0:
+    while stack and budget > 0:
         folder, levels = stack.pop()
         names = _listing(folder)
-        room -= len(names)
+        budget -= len(names)
         if any(is_descriptor(name) for name in names):
             yield folder
             continue
@@ -215,12 +215,12 @@ def _listing(folder: Path) -> list[str]:
 
 
 def _entry(path: Path) -> BundleEntry | None:
-    found = _described(path)
+    found = _read_descriptor(path)
     return BundleEntry(f"{found.namespace}:{found.version}", found.name, path) if found else None
 
 
-def _described(path: Path) -> Descriptor | None:
-    """What a bundle says of itself; its image is not looked at."""
+def _read_descriptor(path: Path) -> Descriptor | None:
+    """Return the descriptor of a bundle without reading its image, or None if it has none."""
     if path.is_dir():
         name = next((name for name in _listing(path) if is_descriptor(name)), None)
         return descriptors.read(read_descriptor(path / name)) if name else None

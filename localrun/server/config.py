@@ -1,4 +1,4 @@
-"""What a server can be told."""
+"""The options of a server."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How a server is to be run. Sizes in bytes, `heartbeat` in seconds.
+    """How to run a server. Sizes in bytes, `heartbeat` in seconds.
 
-    `bundles` are the folders below which bundles and files may be named; `hosts` names that the server
-    may be called by beside its own.
+    Requests can name bundles and files below the folders `bundles`. `hosts` are additional host names that
+    requests can use for the server.
     """
 
     host: str = "127.0.0.1"
@@ -31,14 +31,14 @@ class ServerOptions:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach the server."""
+        """Whether the server is only reachable from this machine."""
         return self.host in LOOPBACK
 
     @property
     def allowed_hosts(self) -> frozenset[str] | None:
-        """The names that a request may call the server by; None: any.
+        """The host names that a request can use, or None for any.
 
-        A page of a stranger can have its own name lead to 127.0.0.1. Where everybody needs a token, that
-        is no way in, and the names under which a machine is reached are many.
+        This prevents DNS rebinding: a web page can point its own host name at 127.0.0.1. A server that is
+        reachable from elsewhere has many names, but requires a token.
         """
         return LOOPBACK | self.hosts if self.is_loopback else None

@@ -1,4 +1,4 @@
-"""What went wrong, as an HTTP status and a `detail`: the one table outward of this face."""
+"""Converts errors to an HTTP status and a `detail`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from localrun.server.bundle_store import BundleExists, BundleTooLarge
 from localrun.server.request_log import RequestLog
 from localrun.server.responses import json_response
 
-# the first that fits; a request that can never succeed as it is: 422, one that may later: 409, 503 or 507
+# the first match counts; 422: the request can never succeed as it is; 409, 503, 507: it may succeed later
 _STATUSES: list[tuple[type[LocalrunError], int]] = [
     (ShuttingDown, 503),
     (BundleTooLarge, 413),
@@ -47,7 +47,7 @@ _STATUSES: list[tuple[type[LocalrunError], int]] = [
 
 
 def status_of(error: LocalrunError) -> int:
-    """The status that tells of an error."""
+    """Return the HTTP status of an error."""
     for kind, status in _STATUSES:
         if isinstance(error, kind):
             return status
@@ -57,7 +57,7 @@ def status_of(error: LocalrunError) -> int:
 
 
 def detail_of(error: LocalrunError, status: int) -> Any:
-    """The `detail`: a list of items for 422, as everywhere in this API, else a text."""
+    """Return the `detail`: a list of problems for 422, as everywhere in this API, else a string."""
     if status != 422:
         return _text(error)
     if not error.problems:
@@ -71,11 +71,11 @@ def _text(error: LocalrunError) -> str:
 
 
 def _item(error: LocalrunError, problem: Problem) -> dict[str, Any]:
-    where = [] if not problem.path else problem.path.split(".")
+    location = problem.path.split(".") if problem.path else []
     message = "; ".join(part for part in (problem.message, problem.remedy) if part)
     return {
         "type": str(error.cause).lower(),
-        "loc": ["body", "task", *where],
+        "loc": ["body", "task", *location],
         "msg": message,
         "input": None,
         "ctx": {"error": error.message, **problem.as_dict()},
@@ -83,49 +83,49 @@ def _item(error: LocalrunError, problem: Problem) -> dict[str, Any]:
 
 
 class ExceptionHandlers:
-    """Answers what the routes raise, and has a line of each refusal written."""
+    """Converts the exceptions of the routes to responses, and logs them."""
 
-    def __init__(self, minutes: RequestLog) -> None:
-        self._minutes = minutes
+    def __init__(self, log: RequestLog) -> None:
+        self._log = log
 
-    def _refuse(self, request: Request, status: int, detail: Any, **headers: str) -> Response:
-        self._minutes.log_rejection(request.method, request.url.path, status, detail)
+    def _reject(self, request: Request, status: int, detail: Any, **headers: str) -> Response:
+        self._log.log_rejection(request.method, request.url.path, status, detail)
         return json_response({"detail": detail}, status, headers)
 
     async def on_http_exception(self, request: Request, error: Exception) -> Response:
-        """No such path, a method that a path has not, a body that is too large."""
+        """Handle unknown paths, methods that are not allowed, and bodies that are too large."""
         assert isinstance(error, HTTPException)
-        return self._refuse(request, error.status_code, error.detail, **dict(error.headers or {}))
+        return self._reject(request, error.status_code, error.detail, **dict(error.headers or {}))
 
     async def on_validation_error(self, request: Request, error: Exception) -> Response:
-        """A body or a parameter that does not fit."""
+        """Handle an invalid body or parameter."""
         assert isinstance(error, RequestValidationError)
-        return self._refuse(request, 422, [_plain(item) for item in error.errors()])
+        return self._reject(request, 422, [_serializable(item) for item in error.errors()])
 
     async def on_localrun_error(self, request: Request, error: Exception) -> Response:
-        """Whatever localrun says."""
+        """Handle the errors of localrun."""
         assert isinstance(error, LocalrunError)
         status = status_of(error)
-        return self._refuse(request, status, detail_of(error, status))
+        return self._reject(request, status, detail_of(error, status))
 
 
-def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item without what is only for programmers, and whose values JSON can hold."""
-    kept: dict[str, Any] = {key: item[key] for key in ("type", "loc", "msg", "input") if key in item}
+def _serializable(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the public keys of a validation error, with values that JSON can represent."""
+    public: dict[str, Any] = {key: item[key] for key in ("type", "loc", "msg", "input") if key in item}
     context = item.get("ctx")
-    return {**kept, "ctx": {key: str(value) for key, value in context.items()}} if context else kept
+    return {**public, "ctx": {key: str(value) for key, value in context.items()}} if context else public
 
 
-class log_failures:  # noqa: N801 - used as a function
-    """A context: what fails in it, and is no refusal, is answered with 500 and `words: what failed`.
+class log_failures:  # noqa: N801 - used like a function
+    """A context that logs an unexpected exception and answers 500 with `summary: exception`.
 
-    As the guide's world has it: `Failed to create task: ...`. The traceback goes to the log of errors.
+    The Task System's guide defines this format, e.g. `Failed to create task: ...`.
     """
 
-    def __init__(self, minutes: RequestLog, action: str, words: str) -> None:
-        self._minutes = minutes
+    def __init__(self, log: RequestLog, action: str, summary: str) -> None:
+        self._log = log
         self._action = action
-        self._words = words
+        self._summary = summary
 
     def __enter__(self) -> None:
         return None
@@ -133,12 +133,12 @@ class log_failures:  # noqa: N801 - used as a function
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, Exception) and not _is_refusal(error):
-            self._minutes.log_failure(self._action, self._words, error)
-            raise HTTPException(500, f"{self._words}: {error}") from error
+        if isinstance(error, Exception) and not _is_rejection(error):
+            self._log.log_failure(self._action, self._summary, error)
+            raise HTTPException(500, f"{self._summary}: {error}") from error
 
 
-def _is_refusal(error: Exception) -> bool:
+def _is_rejection(error: Exception) -> bool:
     if isinstance(error, LocalrunError):
         return status_of(error) != 500
     return isinstance(error, (HTTPException, RequestValidationError))

@@ -1,4 +1,4 @@
-"""An output, opened without following any link that the task may have left, and sent as it is."""
+"""Downloads of outputs, opened without following links that the task may have created."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import anyio.to_thread
 
-from localrun.server import ranges as part
+from localrun.server.ranges import MalformedRange, RangeNotSatisfiable, parse_range
 from localrun.values.untrusted import UnsafePath, UntrustedDir
 
 _CHUNK = 256 * 1024
@@ -38,7 +38,7 @@ def open_output(folder: Path, name: str) -> BinaryIO | list[str] | None:
 
 @dataclass(frozen=True, slots=True)
 class FileDownload:
-    """What is sent of an output: all of it, or a part."""
+    """The response to a download: a whole file or a range of it."""
 
     stream: BinaryIO
     status: int
@@ -47,7 +47,7 @@ class FileDownload:
     size: int
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The content, never longer than it was when the headers were made."""
+        """Yield the content, but not more bytes than the headers announce."""
         left = self.size
         with self.stream:
             self.stream.seek(self.start)
@@ -59,17 +59,17 @@ class FileDownload:
 def prepare_download(
     stream: BinaryIO, name: str, range_header: str | None = None, if_range: str | None = None
 ) -> FileDownload:
-    """How a file is sent, of which `asked` (the header Range) wants a part.
+    """Return the response to a download by its Range and If-Range headers.
 
-    `unless` (the header If-Range) names the file that is meant: of another one all is sent. Raises
-    `RangeNotSatisfiable` and `UnreadableLayer`; the stream is closed then.
+    A file that If-Range does not match is sent whole. Raises `RangeNotSatisfiable` and `MalformedRange`, and
+    then closes the stream.
     """
     status = os.fstat(stream.fileno())
     tag, changed = f'"{status.st_mtime_ns:x}-{status.st_size:x}"', formatdate(status.st_mtime, usegmt=True)
     try:
         same = if_range in (None, tag, changed)
-        found = part.parse_range(range_header if same else None, status.st_size)
-    except (part.RangeNotSatisfiable, part.MalformedRange):
+        found = parse_range(range_header if same else None, status.st_size)
+    except (RangeNotSatisfiable, MalformedRange):
         stream.close()
         raise
     size = found.size if found else status.st_size
@@ -86,7 +86,7 @@ def prepare_download(
 
 
 def _headers(name: str) -> dict[str, str]:
-    """What a browser is told, so that it saves a file and never shows it as a page of ours."""
+    """Return headers that make browsers save the file and never display it as a page of this server."""
     plain = quote(name.rpartition("/")[2], safe="")
     return {
         "Content-Disposition": f"attachment; filename*=UTF-8''{plain}",

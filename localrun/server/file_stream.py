@@ -1,4 +1,4 @@
-"""Files that grow while they are sent: the log of a task, and its events."""
+"""Streams of files that grow while they are sent: the log and the events of a task."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import BinaryIO
 from localrun.server.broadcast import Broadcaster, Subscription
 
 _CHUNK = 64 * 1024
-_LOOK = 0.25  # seconds between two looks at a file that another process may write: it tells us nothing
+_POLL_INTERVAL = 0.25  # seconds; a process that is not this one may write the file, without a notification
 
 
 async def follow(
     path: Path, hub: Broadcaster, watcher: Subscription, ended: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
-    """What is in a file and what is added to it, until `ended`; an empty piece when nothing was added."""
+    """Yield the content of a file and what is appended, until `ended`; empty bytes if nothing was."""
     stream: BinaryIO | None = None
     try:
         while True:
-            last = ended() or hub.is_closing  # asked before reading: what came before the end is read
+            last = ended() or hub.is_closing  # before reading: the rest must be read
             stream = stream or _opened(path)
             while stream is not None and (data := stream.read(_CHUNK)):
                 yield data
             if last:
                 return
-            if not await watcher.wait(_LOOK):
+            if not await watcher.wait(_POLL_INTERVAL):
                 yield b""
     finally:
         if stream is not None:
@@ -35,7 +35,7 @@ async def follow(
 async def follow_lines(
     path: Path, hub: Broadcaster, watcher: Subscription, ended: Callable[[], bool]
 ) -> AsyncIterator[tuple[int, bytes]]:
-    """The same in whole lines with their numbers from 1; (0, b"") when there is none."""
+    """Yield the lines of a file with their numbers from 1, and (0, b"") if there is no new line."""
     number, rest = 0, b""
     async for piece in follow(path, hub, watcher, ended):
         *whole, rest = (rest + piece).split(b"\n")

@@ -1,4 +1,4 @@
-"""One at a time for each name: who comes second sees what the first has done."""
+"""An asyncio lock per key."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from contextlib import asynccontextmanager
 
 
 class KeyedLock:
-    """Used in the event loop only; a name that nobody uses takes no room."""
+    """One lock per key, to be used in the event loop. Locks that are not in use are deleted."""
 
     def __init__(self) -> None:
         self._locks: dict[str, asyncio.Lock] = {}
         self._users: dict[str, int] = {}
 
     @asynccontextmanager
-    async def hold(self, name: str) -> AsyncIterator[None]:
-        """Within it, nobody else is within it with this name."""
-        lock = self._locks.setdefault(name, asyncio.Lock())
-        self._users[name] = self._users.get(name, 0) + 1
+    async def hold(self, key: str) -> AsyncIterator[None]:
+        """Hold the lock of a key during the block."""
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        self._users[key] = self._users.get(key, 0) + 1
         try:
             async with lock:
                 yield
         finally:
-            self._users[name] -= 1
-            if not self._users[name]:
-                del self._users[name], self._locks[name]
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._users[key], self._locks[key]

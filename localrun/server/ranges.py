@@ -1,4 +1,4 @@
-"""A part of a file, as the header Range asks for it (RFC 9110, 14)."""
+"""The Range header (RFC 9110, section 14)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ _ONE = re.compile(r"(\d{0,18})-(\d{0,18})")
 
 
 class RangeNotSatisfiable(Exception):
-    """The file has no such part."""
+    """The range starts after the end of the file."""
 
 
 class MalformedRange(Exception):
-    """The header is not written as it must be."""
+    """The header is not a valid range."""
 
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """So many bytes from `start`, of a file of `whole` bytes."""
+    """`size` bytes from `start`, of a file of `total` bytes."""
 
     start: int
     size: int
@@ -26,15 +26,15 @@ class ByteRange:
 
     @property
     def content_range(self) -> str:
-        """The value of the header Content-Range."""
+        """The value of the Content-Range header."""
         return f"bytes {self.start}-{self.start + self.size - 1}/{self.total}"
 
 
 def parse_range(header: str | None, total: int) -> ByteRange | None:
-    """The part that is asked for; None: all of the file.
+    """Return the requested range, or None for the whole file.
 
-    Several parts at once are answered with all of it, as is a unit other than bytes; both are allowed.
-    Raises `RangeNotSatisfiable` and `UnreadableLayer`.
+    Also None for multiple ranges and for units other than bytes, which the RFC allows.
+    Raises `RangeNotSatisfiable` and `MalformedRange`.
     """
     unit, _, text = (header or "").partition("=")
     if unit.strip().lower() != "bytes" or "," in text:
@@ -43,7 +43,7 @@ def parse_range(header: str | None, total: int) -> ByteRange | None:
     if found is None or not any(found.groups()):
         raise MalformedRange
     first, last = found.groups()
-    if not first:  # so many of the last bytes
+    if not first:  # the last bytes
         start, end = max(0, total - int(last)), total - 1
     else:
         start, end = int(first), min(int(last), total - 1) if last else total - 1

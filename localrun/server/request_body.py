@@ -1,4 +1,4 @@
-"""What a request asks for: its JSON body, read whatever it says its type is, and checked."""
+"""Reads and validates JSON request bodies, whatever their content type."""
 
 from __future__ import annotations
 
@@ -16,56 +16,56 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 async def read_submission(request: Request) -> Submission | Batch:
-    """A task or a list of them. Raises `RequestValidationError` with all that is wrong."""
+    """Read a task or a batch. Raises `RequestValidationError` with every problem."""
     found = await read_json(request)
-    several = isinstance(found, dict) and isinstance(found.get("task"), list)
-    return validate(found, Batch) if several else validate(found, Submission)
+    is_batch = isinstance(found, dict) and isinstance(found.get("task"), list)
+    return validate(found, Batch) if is_batch else validate(found, Submission)
 
 
 async def read_json(request: Request, default: Any = None) -> Any:
-    """The body as JSON; of an empty one the default. Raises `RequestValidationError`.
+    """Return the decoded JSON body, or `default` if it is empty. Raises `RequestValidationError`.
 
-    Without the content type of JSON too: `curl -d` names another one by itself.
+    The content type is ignored, because `curl -d` sends that of a form.
     """
     data = await request.body()
     if not data.strip():
         if default is not None:
             return default
-        raise _wrong({"type": "missing", "loc": ("body",), "msg": "Field required", "input": None})
+        raise _invalid({"type": "missing", "loc": ("body",), "msg": "Field required", "input": None})
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise _wrong(_no_json(data, error)) from None
+        raise _invalid(_syntax_error(data, error)) from None
 
 
 def validate(found: Any, model: type[Model]) -> Model:
-    """The body in its form. Raises `RequestValidationError`."""
+    """Return the body as `model`. Raises `RequestValidationError`."""
     try:
         return model.model_validate(found)
     except ValidationError as error:
         items = error.errors(include_url=False, include_context=True)
-        raise _wrong(*({**item, "loc": ("body", *item["loc"])} for item in items)) from None
+        raise _invalid(*({**item, "loc": ("body", *item["loc"])} for item in items)) from None
 
 
-def _wrong(*items: dict[str, Any]) -> RequestValidationError:
+def _invalid(*items: dict[str, Any]) -> RequestValidationError:
     return RequestValidationError(list(items))
 
 
-def _no_json(data: bytes, error: Exception) -> dict[str, Any]:
-    """What is wrong and where, in the words of the standard library, which names the character."""
-    place, words = 0, str(error)
+def _syntax_error(data: bytes, error: Exception) -> dict[str, Any]:
+    """Return a syntax error with its position, as the standard library reports it."""
+    position, message = 0, str(error)
     try:
         json.loads(data)
     except json.JSONDecodeError as found:
-        place, words = found.pos, found.msg
+        position, message = found.pos, found.msg
     except UnicodeDecodeError as found:
-        place, words = found.start, "not UTF-8"
+        position, message = found.start, "not UTF-8"
     except RecursionError:
-        words = "nested too deeply"
+        message = "nested too deeply"
     return {
         "type": "json_invalid",
-        "loc": ("body", place),
+        "loc": ("body", position),
         "msg": "JSON decode error",
         "input": {},
-        "ctx": {"error": words},
+        "ctx": {"error": message},
     }

@@ -1,7 +1,7 @@
-"""What is noted of requests in the journal.
+"""Journal entries about requests.
 
-What a task does is noted elsewhere, wherever it was submitted. Here no line but the one of an event may
-hold the event's name as a value: people count tasks by searching for it.
+Entries about tasks are written by `TaskEventListener`. An entry must not contain the name of another event
+as a value, because users count tasks by searching for that name.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Any
 
 from localrun.server.journal import Journal
 
-_REPEATED = 60.0  # seconds in which the same refusal again is one of those that come again and again
-_REMEMBERED = 256
+_REPEAT_INTERVAL = 60.0  # seconds within which an identical rejection counts as repeated
+_MAX_REMEMBERED = 256
 
 
 class RequestLog:
-    """Writes the lines of requests, and knows the last thing that was done."""
+    """Writes the journal entries of requests, and stores the last action."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._lock = Lock()
-        self._refused: OrderedDict[tuple[str, str, int, int], float] = OrderedDict()
+        self._rejections: OrderedDict[tuple[str, str, int, int], float] = OrderedDict()
         self.last_action: str | None = None
 
     def log_task_request(self, task_id: str, task: Any, assigned_by: str, endpoint: str) -> None:
-        """Somebody asks for a task."""
+        """Log that a client requested a task."""
         self.last_action = "create_task"
         self._journal.emit(
             "task_requested",
@@ -38,7 +38,7 @@ class RequestLog:
         )
 
     def log_call(self, function: str, task_id: str, active: int, **data: Any) -> None:
-        """The manager was asked to do something."""
+        """Log a call of the task manager."""
         self.last_action = function
         self._journal.emit(
             "module_call",
@@ -54,20 +54,20 @@ class RequestLog:
         )
 
     def log_response(self, action: str, status: int, task_id: str | None = None, **data: Any) -> None:
-        """A request that changed something was answered; `status` is the HTTP status."""
-        named = {"task_id": task_id} if task_id else {}
+        """Log the response to a request that changed something; `status` is the HTTP status."""
+        task = {"task_id": task_id} if task_id else {}
         self._journal.emit(
-            "outgoing_response", action=action, data={"status": status, **named, **data}, metadata=named
+            "outgoing_response", action=action, data={"status": status, **task, **data}, metadata=task
         )
 
     def log_poll(self, event_type: str, endpoint: str, data: Any) -> None:
-        """A request of the kind that comes again and again."""
+        """Log a request that clients repeat all the time."""
         self._journal.emit(
             event_type, action="heartbeat", data=data, metadata={"endpoint": endpoint}, volatile=True
         )
 
     def log_rejection(self, method: str, path: str, status: int, detail: Any) -> None:
-        """A request was refused; one that only repeats an earlier one does not push others out of sight."""
+        """Log a rejected request. Repetitions are volatile, so that they do not displace other entries."""
         self._journal.emit(
             "request_rejected",
             action=method,
@@ -76,32 +76,32 @@ class RequestLog:
             volatile=self._is_repeated((method, path, status, hash(str(detail)))),
         )
 
-    def log_failure(self, action: str, words: str, error: BaseException) -> None:
-        """We failed: a line in the log of errors, with what a report needs."""
+    def log_failure(self, action: str, summary: str, error: BaseException) -> None:
+        """Log an internal error with its traceback."""
         self._journal.emit(
             "task_error",
             action=action,
-            data={"error": words, "detail": str(error), "traceback": _trace(error)},
+            data={"error": summary, "detail": str(error), "traceback": _trace(error)},
             metadata={"error_type": f"{action}_failed"},
         )
 
-    def log_not_found(self, action: str, words: str, task_id: str, active: int) -> None:
-        """Somebody wants to end a task that there is not."""
+    def log_not_found(self, action: str, summary: str, task_id: str, active: int) -> None:
+        """Log a request to end a task that does not exist."""
         self._journal.emit(
             "task_error",
             action=action,
-            data={"error": words, "task_id": task_id, "active_tasks_count": active},
+            data={"error": summary, "task_id": task_id, "active_tasks_count": active},
             metadata={"task_id": task_id, "error_type": "task_not_found"},
         )
 
-    def _is_repeated(self, refusal: tuple[str, str, int, int]) -> bool:
-        present = time.monotonic()
+    def _is_repeated(self, rejection: tuple[str, str, int, int]) -> bool:
+        current = time.monotonic()
         with self._lock:
-            last = self._refused.pop(refusal, None)
-            self._refused[refusal] = present
-            if len(self._refused) > _REMEMBERED:
-                self._refused.popitem(last=False)
-        return last is not None and present - last < _REPEATED
+            last = self._rejections.pop(rejection, None)
+            self._rejections[rejection] = current
+            if len(self._rejections) > _MAX_REMEMBERED:
+                self._rejections.popitem(last=False)
+        return last is not None and current - last < _REPEAT_INTERVAL
 
 
 def _trace(error: BaseException) -> str:

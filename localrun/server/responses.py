@@ -1,4 +1,4 @@
-"""Answers: JSON, made without a model in between, since the hot routes answer in microseconds."""
+"""JSON responses, encoded without a model because the hot routes answer in microseconds."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer."""
+    """Return a JSON response."""
     body = msgspec.json.encode(content)
     return Response(body, status, {**_SAFE, **(headers or {})}, media_type="application/json")
 
 
 def now() -> str:
-    """The present moment, as all answers and logs have it."""
+    """Return the current time in the format of all responses and logs."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def to_iso(seconds: float) -> str:
-    """Seconds since 1970 in the same form."""
+    """Return seconds since 1970 in the format of `now`."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")

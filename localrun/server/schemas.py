@@ -1,6 +1,6 @@
-"""The forms of requests and answers, as the OpenAPI document shows them.
+"""The models of requests and responses in the OpenAPI document.
 
-Requests are checked by these; answers are made without them (see `answer`) and only described.
+Requests are validated with these models. Responses are encoded without them (see `json_response`).
 """
 
 from __future__ import annotations
@@ -11,30 +11,31 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from localrun.task.states import TaskState
 
-MAX_BATCH_SIZE = 1000  # tasks in one batch
+MAX_BATCH_SIZE = 1000  # tasks
 
 Json = dict[str, Any]
 
 
 class Submission(BaseModel):
-    """A task to be made."""
+    """A task to create."""
 
     task: Annotated[
         Json,
         Field(
             description=(
-                "Any object. One that names a `bundle` (with `inputs`, `resources`, `timeout`) or an `image` "
-                "(with `command`, `env`, `inputs`, `outputs`) is run, with `profile` iexec as an iExec app "
-                "(with `args`, `input_files`, `datasets`, `secrets`); others are active until completed."
+                "Any object. A task with a `bundle` (and `inputs`, `resources`, `timeout`) or an `image` "
+                "(and `command`, `env`, `inputs`, `outputs`) runs in a container, with `profile` `iexec` as "
+                "an iExec app (with `args`, `input_files`, `datasets`, `secrets`). Other tasks are active "
+                "until completed."
             ),
             examples=[{}, {"bundle": "samples/add-integers", "inputs": {"a": 3, "b": 4}}],
         ),
     ]
-    assigned_by: Annotated[StrictStr, Field(description="Who asks for it.", examples=["ray"])]
+    assigned_by: Annotated[StrictStr, Field(description="The client that requests it.", examples=["ray"])]
 
 
 class Batch(BaseModel):
-    """Several tasks to be made, each by itself."""
+    """Multiple independent tasks to create."""
 
     task: Annotated[list[Json], Field(min_length=1, max_length=MAX_BATCH_SIZE)]
     assigned_by: StrictStr
@@ -44,22 +45,22 @@ StateFilter = Literal["active", "ended", "all"] | TaskState
 
 
 class TaskFilter(BaseModel):
-    """Which tasks to list."""
+    """The tasks to list."""
 
-    state: StateFilter = Field("active", description="`active`, `ended`, `all`, or one state.")
-    assigned_by: str | None = Field(None, description="Only tasks of this one.")
-    limit: int | None = Field(None, ge=1, le=100_000, description="At most so many.")
-    after: str | None = Field(None, description="Only those that follow the task of this id.")
+    state: StateFilter = Field("active", description="`active`, `ended`, `all` or a state.")
+    assigned_by: str | None = Field(None, description="Only tasks requested by this client.")
+    limit: int | None = Field(None, ge=1, le=100_000, description="Maximum number of tasks.")
+    after: str | None = Field(None, description="Only tasks after the task with this id.")
 
 
 class Completion(BaseModel):
-    """How a task was completed."""
+    """The result of a manual task."""
 
-    result: Json = Field(default_factory=dict, description="Anything that whoever did the task tells of it.")
+    result: Json = Field(default_factory=dict, description="Any result data.")
 
 
 class HeartbeatRequest(BaseModel):
-    """What the sender of a heartbeat wants."""
+    """The heartbeat of a client."""
 
     model_config = ConfigDict(extra="allow")
     action: StrictStr
@@ -68,13 +69,13 @@ class HeartbeatRequest(BaseModel):
 
 
 class OpenModel(BaseModel):
-    """An answer with more keys than the ones that are promised."""
+    """A response that may have additional keys."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class TaskCreated(OpenModel):
-    """A task was made."""
+    """A created task."""
 
     status: Literal["task_created"]
     task_id: str
@@ -86,7 +87,7 @@ class TaskCreated(OpenModel):
 
 
 class CreatedTask(OpenModel):
-    """One task of a batch."""
+    """A created task of a batch."""
 
     task_id: str
     task: Json
@@ -94,7 +95,7 @@ class CreatedTask(OpenModel):
 
 
 class FailedTask(OpenModel):
-    """One that was refused."""
+    """A rejected task of a batch."""
 
     task_index: int
     task_data: Json
@@ -102,7 +103,7 @@ class FailedTask(OpenModel):
 
 
 class BatchProcessed(OpenModel):
-    """A batch was taken: which tasks were made, and which were refused."""
+    """A processed batch with its created and its rejected tasks."""
 
     status: Literal["batch_processed"]
     batch_id: str
@@ -128,7 +129,7 @@ class TaskEntry(OpenModel):
 
 
 class TaskList(OpenModel):
-    """Tasks in the order in which they were made."""
+    """A list of tasks in order of creation."""
 
     status: Literal["success"]
     active_tasks_count: int
@@ -137,7 +138,7 @@ class TaskList(OpenModel):
 
 
 class TaskResponse(OpenModel):
-    """A task, with all that is known of it."""
+    """A task with all details."""
 
     status: Literal["success"]
     task: TaskEntry
@@ -145,7 +146,7 @@ class TaskResponse(OpenModel):
 
 
 class TaskCounts(OpenModel):
-    """How many tasks there are."""
+    """Numbers of tasks."""
 
     active_tasks_count: int
     completed_tasks_count: int
@@ -153,7 +154,7 @@ class TaskCounts(OpenModel):
 
 
 class Status(OpenModel):
-    """How the task system is."""
+    """The status of the task system."""
 
     status: Literal["operational"]
     task_manager: TaskCounts
@@ -161,7 +162,7 @@ class Status(OpenModel):
 
 
 class Heartbeat(OpenModel):
-    """The server is alive."""
+    """The heartbeat of the server."""
 
     type: Literal["heartbeat"]
     timestamp: str
@@ -171,14 +172,14 @@ class Heartbeat(OpenModel):
 
 
 class HeartbeatResponse(OpenModel):
-    """What became of an action."""
+    """The response to a heartbeat."""
 
     status: str
     timestamp: str
 
 
 class Outputs(OpenModel):
-    """The outputs of a task: values, and where files are downloaded."""
+    """The outputs of a task: values and download paths of files."""
 
     task_id: str
     state: str
@@ -187,26 +188,26 @@ class Outputs(OpenModel):
 
 
 class BundleList(OpenModel):
-    """The bundles that a task can name."""
+    """The available bundles."""
 
     bundles: list[Json]
 
 
 class BundleUploaded(OpenModel):
-    """A bundle was uploaded."""
+    """An uploaded bundle."""
 
     status: Literal["bundle_kept"]
     name: str
 
 
 class ErrorResponse(BaseModel):
-    """Why a request was refused."""
+    """The reason why a request was rejected."""
 
     detail: str
 
 
 class ValidationErrorItem(BaseModel):
-    """One thing that is wrong in a request: its place, and what it is."""
+    """A problem in a request: its location and a message."""
 
     model_config = ConfigDict(extra="allow")
     type: str
@@ -215,6 +216,6 @@ class ValidationErrorItem(BaseModel):
 
 
 class ValidationErrorResponse(BaseModel):
-    """Everything that is wrong in a request."""
+    """All problems in a request."""
 
     detail: list[ValidationErrorItem]

@@ -1,4 +1,4 @@
-"""Who may ask: checked before anything else sees the request."""
+"""Access checks that run before anything else handles a request."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from localrun.units import format_bytes
 RejectionCallback = Callable[[str, str, int, object], None]  # method, path, status, detail
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_OPEN = frozenset({"/docs", "/openapi.json"})  # tell nothing but what the API is
+_OPEN = frozenset({"/docs", "/openapi.json"})  # describe the API and contain no data
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """The status and the words of a refusal."""
+    """The status and the detail of a rejected request."""
 
     status: int
     detail: str
@@ -40,43 +40,43 @@ class Headers:
             self._values.setdefault(name.lower(), []).append(value.decode("latin-1"))
 
     def get_single(self, name: bytes) -> str | None:
-        """The value of a header; None when it is not there, or there twice."""
+        """Return the value of a header, or None if it is missing or repeated."""
         found = self._values.get(name, [])
         return found[0] if len(found) == 1 else None
 
     def has(self, name: bytes) -> bool:
-        """Whether it is there."""
+        """Return whether the header is present."""
         return name in self._values
 
 
 class SecurityMiddleware:
-    """A pure ASGI middleware. No page of a stranger gets through it, nor a body that is too large.
+    """An ASGI middleware that rejects other web sites, missing tokens and bodies that are too large.
 
-    A browser sends `Origin` with what a page of another site asks for, and the page's own name as `Host`
-    when that name was made to lead here. `refused` is told of each refusal.
+    A browser sends `Origin` with the requests of a page of another site, and the host name of the page as
+    `Host` after DNS rebinding. `on_rejection` is called for each rejected request.
     """
 
-    def __init__(self, app: ASGIApp, options: ServerOptions, refused: RejectionCallback) -> None:
+    def __init__(self, app: ASGIApp, options: ServerOptions, on_rejection: RejectionCallback) -> None:
         self._app = app
         self._options = options
         self._names = options.allowed_hosts
         self._token = f"Bearer {options.token}".encode() if options.token else None
-        self._refused = refused
+        self._on_rejection = on_rejection
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it here."""
+        """Pass a request on, or reject it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         REQUEST_ID.set(os.urandom(4).hex())
         limit = self._limit(scope)
-        refusal = self._check(scope, limit)
-        if refusal is None:
+        rejection = self._check(scope, limit)
+        if rejection is None:
             await self._app(scope, _limited(receive, limit), send)
             return
-        self._refused(scope["method"], scope["path"], refusal.status, refusal.detail)
-        headers = {"WWW-Authenticate": "Bearer"} if refusal.status == 401 else {}
-        await json_response({"detail": refusal.detail}, refusal.status, headers)(scope, receive, send)
+        self._on_rejection(scope["method"], scope["path"], rejection.status, rejection.detail)
+        headers = {"WWW-Authenticate": "Bearer"} if rejection.status == 401 else {}
+        await json_response({"detail": rejection.detail}, rejection.status, headers)(scope, receive, send)
 
     def _check(self, scope: Scope, limit: int) -> Rejection | None:
         headers = Headers(scope["headers"])
@@ -88,21 +88,21 @@ class SecurityMiddleware:
         )
 
     def _check_host(self, headers: Headers) -> Rejection | None:
-        host = _name_of(headers.get_single(b"host"))
+        host = _host_name(headers.get_single(b"host"))
         if host is None:
-            return Rejection(400, "The request must have one Host header")
+            return Rejection(400, "Exactly one Host header is required")
         if self._names is not None and host not in self._names:
-            known = ", ".join(sorted(self._names))
-            return Rejection(421, f"This server is not called {host[:100]!r}; its names are {known}")
+            names = ", ".join(sorted(self._names))
+            return Rejection(421, f"Unknown host name {host[:100]!r}; expected one of: {names}")
         return None
 
     def _check_origin(self, scope: Scope, headers: Headers) -> Rejection | None:
         if headers.has(b"origin"):
             origin = headers.get_single(b"origin") or ""
-            if _place(origin) != (headers.get_single(b"host") or "").lower():
-                return Rejection(403, f"Pages of other sites ({origin[:100]}) may not use this server")
+            if _host_of(origin) != (headers.get_single(b"host") or "").lower():
+                return Rejection(403, f"Requests from other web sites ({origin[:100]}) are not allowed")
         elif headers.get_single(b"sec-fetch-site") == "cross-site" and scope["method"] not in _SAFE_METHODS:
-            return Rejection(403, "Pages of other sites may not use this server")
+            return Rejection(403, "Requests from other web sites are not allowed")
         return None
 
     def _check_token(self, scope: Scope, headers: Headers) -> Rejection | None:
@@ -111,7 +111,7 @@ class SecurityMiddleware:
         given = (headers.get_single(b"authorization") or "").encode("latin-1")
         if hmac.compare_digest(given, self._token):
             return None
-        return Rejection(401, "The token is missing or wrong; send it as `Authorization: Bearer TOKEN`")
+        return Rejection(401, "Missing or invalid token; send `Authorization: Bearer TOKEN`")
 
     def _limit(self, scope: Scope) -> int:
         path: str = scope["path"]
@@ -121,15 +121,15 @@ class SecurityMiddleware:
 
 
 @lru_cache(maxsize=16)
-def _name_of(host: str | None) -> str | None:
-    """The name in a Host header, without its port."""
+def _host_name(host: str | None) -> str | None:
+    """Return the name in a Host header without the port."""
     try:
         return urlsplit(f"//{host}").hostname if host else None
     except ValueError:
         return None
 
 
-def _place(origin: str) -> str | None:
+def _host_of(origin: str) -> str | None:
     try:
         return urlsplit(origin).netloc.lower() or None
     except ValueError:
@@ -144,18 +144,18 @@ def _check_length(headers: Headers, limit: int) -> Rejection | None:
 
 
 def _too_large(limit: int) -> str:
-    return f"The body is larger than {format_bytes(limit)}"
+    return f"The request body is larger than {format_bytes(limit)}"
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
-    """Count what really comes: a body sent in chunks says no length."""
-    room = limit
+    """Return `receive` with a limit on the bytes received: a chunked body announces no length."""
+    remaining = limit
 
     async def counted() -> Message:
-        nonlocal room
+        nonlocal remaining
         message = await receive()
-        room -= len(message.get("body", b""))
-        if room < 0:
+        remaining -= len(message.get("body", b""))
+        if remaining < 0:
             raise HTTPException(413, _too_large(limit))
         return message
 

@@ -13,13 +13,13 @@ _BACKLOG = 2048
 
 
 class AddressUnavailable(LocalrunError):
-    """The address is taken, or is none of this machine."""
+    """The address is in use, or does not belong to this machine."""
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Listen on `host`; on loopback by both its addresses, as `localhost` may mean either of them.
+    """Listen on `host`, for loopback on both IPv4 and IPv6, because `localhost` may resolve to either.
 
-    Port 0: any free one. Raises `AddressUnavailable`.
+    Port 0 selects a free port. Raises `AddressUnavailable`.
     """
     if host not in LOOPBACK:
         return [_bound(*_resolved(host, port))]
@@ -35,7 +35,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 class _NoFamily(Exception):
-    """The machine has no addresses of this kind."""
+    """The machine has no addresses of this family."""
 
 
 def _resolved(host: str, port: int) -> tuple[int, tuple[str, int]]:
@@ -43,7 +43,8 @@ def _resolved(host: str, port: int) -> tuple[int, tuple[str, int]]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise AddressUnavailable(
-            f"{host} is no address: {error.strerror}", remedy="give an address of this machine with --host"
+            f"invalid host {host!r}: {error.strerror}",
+            remedy="use an address of this machine for --host",
         ) from error
     family, _, _, _, address = found[0]
     return family, (str(address[0]), port)
@@ -51,35 +52,35 @@ def _resolved(host: str, port: int) -> tuple[int, tuple[str, int]]:
 
 def _bound(family: int, address: tuple[str, int]) -> socket.socket:
     try:
-        # the protocol must be named, or the event loop does not switch Nagle's algorithm off: 40 ms an answer
-        made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        # without the protocol, the event loop does not turn off Nagle's algorithm: 40 ms per response
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except OSError as error:
         raise _NoFamily from error
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind(address)
-        made.listen(_BACKLOG)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.listen(_BACKLOG)
     except OSError as error:
-        made.close()
+        sock.close()
         if family == socket.AF_INET6 and error.errno == errno.EADDRNOTAVAIL:
             raise _NoFamily from error
         raise _unusable(address, error) from error
-    return made
+    return sock
 
 
 def _unusable(address: tuple[str, int], error: OSError) -> AddressUnavailable:
     host, port = address
     if error.errno == errno.EADDRINUSE:
         return AddressUnavailable(
-            f"port {port} of {host} is in use by another program",
-            remedy="stop it, or choose another port with --port",
+            f"port {port} on {host} is in use by another program",
+            remedy="stop that program, or choose another port with --port",
             host=host,
             port=port,
         )
     return AddressUnavailable(
-        f"the server cannot listen on {host}, port {port}: {error.strerror}",
+        f"cannot listen on {host} port {port}: {error.strerror}",
         remedy="choose another address with --host and --port",
         host=host,
         port=port,

@@ -1,4 +1,4 @@
-"""What all routes share: the app, the journal's minutes, the library, and the hub."""
+"""The state of a server, shared by all routes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from localrun.task.active import ActiveTask
     from localrun.task.record import TaskRecord
 
-_TAIL = 16 * 1024  # bytes of a task's events in which the last note is looked for
-_FRESH = 1.0  # seconds that a look at the host or the engine serves
+_TAIL = 16 * 1024  # bytes at the end of the events of a task to search for the reason of waiting
+_MAX_AGE = 1.0  # seconds to reuse a sample of the host or the status of the engine
 _WAITING = frozenset({TaskState.CREATED, TaskState.QUEUING})
 
 
@@ -38,9 +38,9 @@ _journals: WeakKeyDictionary[App, Journal] = WeakKeyDictionary()
 
 
 def get_journal(app: App) -> Journal:
-    """Return the journal of an app, which records every task from the first call on.
+    """Return the journal of an app, which records all tasks from the first call on.
 
-    Raises `LocalrunError` when its folder cannot be written.
+    Raises `LocalrunError` if its folder is not writable.
     """
     journal = _journals.get(app)
     if journal is None:
@@ -50,7 +50,7 @@ def get_journal(app: App) -> Journal:
 
 
 class ServerState:
-    """One server's things. `begin` before the first request; it may be called again."""
+    """The objects of one server. Call `start` before the first request."""
 
     def __init__(self, app: App, options: ServerOptions) -> None:
         self.app = app
@@ -68,36 +68,36 @@ class ServerState:
             limit=options.upload_limit,
         )
         self._lock = threading.Lock()
-        self._begun = False
-        self._looked: dict[str, tuple[float, Any]] = {}
+        self._started = False
+        self._cached: dict[str, tuple[float, Any]] = {}
 
     @property
     def is_started(self) -> bool:
-        """Whether `begin` was called."""
-        return self._begun
+        """Whether `start` was called."""
+        return self._started
 
     def start(self) -> None:
-        """Go on with what an earlier process left, once. Blocks while the engine is asked."""
+        """Recover the tasks of earlier processes, once. Blocks during requests to the engine."""
         with self._lock:
-            if not self._begun:
-                self._begun = True
+            if not self._started:
+                self._started = True
                 self.app.manager.subscribe(self.broadcaster.publish)
                 self.app.recover()
 
     def get_record(self, task_id: str) -> TaskRecord:
-        """A task, active or ended. Answers 404 when there is none."""
+        """Return the record of an active or ended task. Raises `HTTPException` 404 if there is none."""
         record = self.app.manager.find_task(task_id)
         if record is None:
             raise HTTPException(404, f"Task {task_id} not found")
         return record
 
     def is_ended(self, task_id: str) -> bool:
-        """Whether a task has ended, or is gone."""
+        """Return whether a task has ended or was deleted."""
         record = self.app.manager.find_task(task_id)
         return record is None or record.state.is_final
 
     async def create(self, task_id: str, payload: Mapping[str, Any], assigned_by: str) -> ActiveTask:
-        """Make a task: a free-form one at once, others in a thread, as bundles are read from disk."""
+        """Create a task, in a thread if a bundle has to be read from disk."""
         if "bundle" in payload or "image" in payload:
             return await anyio.to_thread.run_sync(self._create, task_id, payload, assigned_by)
         return self._create(task_id, payload, assigned_by)
@@ -113,26 +113,26 @@ class ServerState:
 
     @property
     def active_count(self) -> int:
-        """How many tasks are active."""
+        """The number of active tasks."""
         count: int = self.app.manager.get_status()["active_tasks_count"]
         return count
 
     def count(self, *states: TaskState) -> int:
-        """How many tasks of this process are in one of these states."""
+        """Return the number of tasks of this process in the given states."""
         return sum(task.record.state in states for task in self.app.manager.get_all_active_tasks())
 
     @property
     def running_count(self) -> int:
-        """How many containers of this process run."""
+        """The number of running tasks of this process."""
         return self.count(TaskState.PENDING, TaskState.RUNNING)
 
     @property
     def waiting_count(self) -> int:
-        """How many tasks wait for admission."""
+        """The number of tasks that wait for admission."""
         return self.count(TaskState.QUEUING, TaskState.QUEUED)
 
     def waiting_reason(self, record: TaskRecord) -> str:
-        """What a task waits for, in words and numbers; empty when it does not wait."""
+        """Return what a task waits for, or an empty string if it does not wait."""
         if record.kind == "manual" or record.state not in _WAITING:
             return ""
         path = self.app.store.open(record.id).path / "events.jsonl"
@@ -145,35 +145,35 @@ class ServerState:
         return next((text for line in reversed(lines) if (text := _reason(line))), "")
 
     def host_sample(self) -> HostSample:
-        """What the machine does, at most a second ago."""
-        found = self._fresh("host")
+        """Return the usage of the host, at most one second old."""
+        found = self._get_cached("host")
         if found is None:
-            found = self._keep("host", sample_host([self.app.settings.home.parent]))
+            found = self._cache("host", sample_host([self.app.settings.home.parent]))
         assert isinstance(found, HostSample)
         return found
 
     def engine_status(self) -> dict[str, Any]:
-        """Whether the engine answers, at most a second ago. Blocks."""
-        found = self._fresh("engine")
+        """Return whether the engine answers, at most one second old. Blocks."""
+        found = self._get_cached("engine")
         if found is None:
-            found = self._keep("engine", self._ask_engine())
+            found = self._cache("engine", self._query_engine())
         return dict(found)
 
-    def _ask_engine(self) -> dict[str, Any]:
+    def _query_engine(self) -> dict[str, Any]:
         try:
             info = self.app.engine.info()
-            self.app.engine.find({LABEL_TASK: "-"})  # what it is may be remembered; that it is there is not
+            self.app.engine.find({LABEL_TASK: "-"})  # `info` may be cached; this is not
         except EngineError as error:
             return {"available": False, "error": error.message, "remedy": error.remedy}
         return {"available": True, "name": info.name, "version": info.version}
 
-    def _fresh(self, what: str) -> Any:
-        when, found = self._looked.get(what, (0.0, None))
-        return found if time.monotonic() - when < _FRESH else None
+    def _get_cached(self, key: str) -> Any:
+        when, value = self._cached.get(key, (0.0, None))
+        return value if time.monotonic() - when < _MAX_AGE else None
 
-    def _keep(self, what: str, found: Any) -> Any:
-        self._looked[what] = (time.monotonic(), found)
-        return found
+    def _cache(self, key: str, value: Any) -> Any:
+        self._cached[key] = (time.monotonic(), value)
+        return value
 
 
 def _reason(line: bytes) -> str:
@@ -186,7 +186,7 @@ def _reason(line: bytes) -> str:
 
 
 def get_state(request: Request) -> ServerState:
-    """The site that a request came to."""
-    site = request.app.state.site
-    assert isinstance(site, ServerState)
-    return site
+    """Return the state of the server that handles a request."""
+    state = request.app.state.server
+    assert isinstance(state, ServerState)
+    return state

@@ -1,4 +1,4 @@
-"""A server's life: it listens, answers, is told to stop, and stops in order."""
+"""Runs the server with uvicorn and shuts it down in order."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 import uvicorn
@@ -15,48 +16,48 @@ from starlette.types import ASGIApp
 from localrun.server.state import ServerState
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_LAST_WORDS = 5.0  # seconds for answers that are under way when the server is told to stop
+_SHUTDOWN_TIMEOUT = 5.0  # seconds for open responses on shutdown
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that lets those go who wait and watch, and does not die of its signal."""
+    """A uvicorn server that ends waiting requests on shutdown, and does not re-raise its signal."""
 
-    def __init__(self, api: ASGIApp, site: ServerState) -> None:
+    def __init__(self, api: ASGIApp, state: ServerState) -> None:
         config = uvicorn.Config(
             api,
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=int(_LAST_WORDS),
+            timeout_graceful_shutdown=int(_SHUTDOWN_TIMEOUT),
         )
         super().__init__(config)
-        self._site = site
+        self._state = state
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """The first signal: no new requests; Ctrl+C once more: no waiting for old ones."""
+        """Stop accepting requests on the first signal, and close open ones on a second Ctrl+C."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close what is open without an end of its own first, or it would hold the others up."""
-        self._site.broadcaster.close()
+        """End endless responses first, because they would delay the shutdown."""
+        self._state.broadcaster.close()
         await super().shutdown(sockets)
 
 
-def serve(api: ASGIApp, site: ServerState, sockets: Sequence[socket.socket]) -> None:
-    """Serve until a signal says to stop, then end the tasks as the options say.
+def serve(api: ASGIApp, state: ServerState, sockets: Sequence[socket.socket]) -> None:
+    """Serve until a signal arrives, then handle running tasks according to `on_exit`.
 
-    A further signal while tasks are waited for kills them.
+    A second signal while waiting for tasks kills them.
     """
-    Server(api, site).run(sockets=list(sockets))
-    with _hurried(site):
-        site.app.manager.shutdown(on_exit=site.options.on_exit)
+    Server(api, state).run(sockets=list(sockets))
+    with _kill_on_second_signal(state):
+        state.app.manager.shutdown(on_exit=state.options.on_exit)
 
 
 @contextmanager
-def serve_in_thread(api: ASGIApp, site: ServerState, sockets: Sequence[socket.socket]) -> Iterator[None]:
-    """Within it, a server answers in a thread of its own: for tests. The tasks are the caller's to end."""
-    server = Server(api, site)
+def serve_in_thread(api: ASGIApp, state: ServerState, sockets: Sequence[socket.socket]) -> Iterator[None]:
+    """Run a server in a thread during the block, for tests. The caller ends the tasks."""
+    server = Server(api, state)
     thread = threading.Thread(target=server.run, kwargs={"sockets": list(sockets)}, name="server")
     thread.start()
     try:
@@ -67,12 +68,13 @@ def serve_in_thread(api: ASGIApp, site: ServerState, sockets: Sequence[socket.so
 
 
 @contextmanager
-def _hurried(site: ServerState) -> Iterator[None]:
-    """Within it, a signal kills what is waited for."""
+def _kill_on_second_signal(state: ServerState) -> Iterator[None]:
+    """Kill the remaining tasks if a signal arrives during the block."""
     threads: list[threading.Thread] = []
 
     def kill(_number: int, _frame: FrameType | None) -> None:
-        thread = threading.Thread(target=lambda: site.app.manager.shutdown(0.0, on_exit="kill"), name="hurry")
+        shutdown = partial(state.app.manager.shutdown, 0.0, on_exit="kill")
+        thread = threading.Thread(target=shutdown, name="shutdown")
         threads.append(thread)
         thread.start()
 

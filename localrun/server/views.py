@@ -1,4 +1,4 @@
-"""How a task is shown: the keys of the guide, and more beside them."""
+"""JSON forms of a task, with the keys of the Task System's guide and additional ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from localrun.task.record import StepRecord, TaskRecord
 
 
 def summary(record: TaskRecord) -> dict[str, Any]:
-    """A task in a list."""
+    """Return a task as a list entry."""
     return {
         "task_id": record.id,
         "task": submitted_task(record),
@@ -26,7 +26,7 @@ def summary(record: TaskRecord) -> dict[str, Any]:
 
 
 def details(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
-    """All that is known of a task; `waiting` says what for, while it waits."""
+    """Return a task with all details; `waiting` is what it waits for."""
     ended = record.ended_at
     return {
         **summary(record),
@@ -55,7 +55,7 @@ def details(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
 
 
 def submitted_task(record: TaskRecord) -> dict[str, Any]:
-    """The object that the task was made of; for one of a command line, what it would have been."""
+    """Return the submitted object, or its equivalent for a task of the command line."""
     if record.submitted is not None:
         return record.submitted
     return {"bundle": record.bundle, "inputs": record.inputs}

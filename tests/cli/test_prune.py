@@ -43,7 +43,7 @@ def test_nothing_to_delete_is_said(localrun: Command) -> None:
     localrun.run()
     result = localrun("prune")
     assert (result.code, result.out) == (0, "nothing to delete\n")
-    assert "keeping 1 finished task" in result.err
+    assert "keeping 1 ended task" in result.err
 
 
 def test_json_is_a_dry_run_without_yes(localrun: Command) -> None:

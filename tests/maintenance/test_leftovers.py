@@ -93,7 +93,7 @@ def test_the_containers_of_no_use_are_told_with_the_reason(
 ) -> None:
     made = {
         "its process died": make(home).id,
-        "its task has finished": make(home, TaskState.FAILED).id,
+        "its task has ended": make(home, TaskState.FAILED).id,
         "its task was deleted": "gone",
         "": make(home, owner=current_process()).id,
         "goes on": make(home, detached=True).id,

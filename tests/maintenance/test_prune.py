@@ -81,7 +81,7 @@ def test_without_a_wish_no_task_goes_and_how_many_stay_is_told(place: Place) -> 
     place.ended()
     found = place.pruning.plan(PruneOptions())
     assert found.items == ()
-    assert "keeping 1 finished task (" in found.notes[0]
+    assert "keeping 1 ended task (" in found.notes[0]
     assert "--older-than 7d or --keep 10" in found.notes[0]
 
 

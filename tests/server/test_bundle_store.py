@@ -55,7 +55,7 @@ def test_what_is_outside_the_roots_or_nowhere_is_refused(tmp_path: Path, name: s
     (tmp_path / "secret").mkdir()
     found = library(tmp_path)
     if name:
-        with pytest.raises(BundleError, match="there is no bundle"):
+        with pytest.raises(BundleError, match="unknown bundle"):
             found.find_bundle(name)
         with pytest.raises(InputsError):
             found.find_file(name)
@@ -69,9 +69,9 @@ def test_a_link_that_leads_out_of_the_roots_is_refused(tmp_path: Path) -> None:
     (tmp_path / "root" / "link").symlink_to(outside)
     (tmp_path / "root" / "circle").symlink_to("circle")
     for name in ("link", "link/descriptor.yml", "circle"):
-        with pytest.raises(BundleError, match="there is no bundle"):
+        with pytest.raises(BundleError, match="unknown bundle"):
             found.find_bundle(name)
-    with pytest.raises(BundleError, match="there is no bundle"):
+    with pytest.raises(BundleError, match="unknown bundle"):
         found.find_bundle("com.example.add:1.0.0")
 
 
@@ -93,7 +93,7 @@ def test_another_bundle_of_the_same_name_is_refused_unless_it_may_replace_it(tmp
     found = library(tmp_path)
     entry = found.add([zip_bundle()])
     before = entry.path.read_bytes()
-    with pytest.raises(BundleExists, match="another bundle"):
+    with pytest.raises(BundleExists, match="a different bundle"):
         found.add([zip_bundle(note="# changed\n")])
     assert entry.path.read_bytes() == before
     found.add([zip_bundle(note="# changed\n")], replace=True)
@@ -126,7 +126,7 @@ def test_a_sender_that_goes_away_leaves_nothing(tmp_path: Path) -> None:
         yield b"PK"
         raise ConnectionResetError
 
-    with pytest.raises(Exception, match="cannot be kept"):
+    with pytest.raises(Exception, match="cannot store the bundle"):
         library(tmp_path).add(broken())
     assert left_over(tmp_path) == []
 

@@ -74,7 +74,10 @@ def test_with_the_token_any_name_of_a_reachable_server_is_taken(tmp_path: Path) 
 def test_a_body_that_says_it_is_too_large_is_refused_unread(tmp_path: Path) -> None:
     with serve_environment(tmp_path, body_limit=1000) as env:
         response = env.client.post("/task", content=b" " * 1001)
-    assert (response.status_code, response.json()) == (413, {"detail": "The body is larger than 1000 B"})
+    assert (response.status_code, response.json()) == (
+        413,
+        {"detail": "The request body is larger than 1000 B"},
+    )
 
 
 def test_a_body_that_does_not_say_its_length_is_counted(tmp_path: Path) -> None:

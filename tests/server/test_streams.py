@@ -117,7 +117,7 @@ def test_a_watcher_hears_only_of_its_task_and_leaves_nothing_behind() -> None:
             hub.publish(Event("progress", "one"))
             told = await watcher.wait(5)
             passing = len(watcher.transient_events) == 1
-        return [quiet, told, passing, not hub._watchers]
+        return [quiet, told, passing, not hub._subscriptions]
 
     assert asyncio.run(watch()) == [False, True, True, True]
 

@@ -58,7 +58,7 @@ def test_both_addresses_of_localhost_answer_on_one_port() -> None:
 def test_a_port_in_use_is_told_with_the_port_and_the_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(AddressUnavailable, match=f"port {port} of 127.0.0.1 is in use") as caught:
+        with pytest.raises(AddressUnavailable, match=f"port {port} on 127.0.0.1 is in use") as caught:
             listen("127.0.0.1", port)
     assert "--port" in caught.value.remedy
 
@@ -79,7 +79,7 @@ def test_a_log_folder_that_cannot_be_written_is_one_line_and_an_exit_code_of_its
     (tmp_path / "logs").write_text("a file")
     found = refused(tmp_path, "--port", "0")
     assert found.returncode == ExitCode.LOGS
-    assert "cannot be written" in one_line(found)
+    assert "cannot write to the log folder" in one_line(found)
 
 
 def test_a_named_engine_that_does_not_answer_is_one_line_and_an_exit_code_of_its_own(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def check_home_leftovers(home: TaskStore, cache: Path, ledger: Path) -> Iterator
     resumable = [record.short_id for record in records if current_fate(record).is_resumable]
     remedy = "`localrun wait --all` or `localrun serve` resumes them; their containers continue to run"
     yield _counted("resumable tasks", resumable, "without a process", remedy)
-    yield _counted("stale locks", leftovers.stale_locks(home), "of deleted or finished tasks", _PRUNE)
+    yield _counted("stale locks", leftovers.stale_locks(home), "of deleted or ended tasks", _PRUNE)
     unreadable = [task.short_id for task in leftovers.unreadable_tasks(home, _MAX_RECORDS)]
     yield _counted("records", unreadable, "unreadable", "`localrun rm ID` deletes such a task")
     files = [path.name for path in leftovers.temp_files(home, cache, ledger)]

@@ -1,12 +1,12 @@
-"""The journal: append-only logs of what happened, and the heartbeat that says what the machine does.
+"""The journal: append-only logs of events, and the periodic heartbeat with the usage of the machine.
 
     heartbeat_detailed.jsonl  one JSON object per event
-    heartbeat_events.log      one line per event, for people
+    heartbeat_events.log      one readable line per event
     heartbeat_errors.log      one block per error
-    heartbeat_stats.jsonl     what comes again and again (heartbeats, polls): elsewhere it would push
+    heartbeat_stats.jsonl     frequent events (heartbeats, polls), which would otherwise push
                               errors out of the last hundred lines
 
-Old ones are kept beside them as `.1` (the newest), `.2`, ...
+Rotated files are called `.1` (the newest), `.2`, ...
 """
 
 from localrun.server.journal.heartbeat import HeartbeatEmitter

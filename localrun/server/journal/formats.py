@@ -1,8 +1,8 @@
-"""How an event looks in each of the files.
+"""The format of an event in each of the files.
 
-The spaces after `:` and `,` are what people's `grep '"assigned_by": "ray"'` looks for. A search for the
-name of an event finds the lines of that event and no others: elsewhere the name is written with an
-escaped character, which every JSON reader takes for the same text.
+There are spaces after `:` and `,`, so that `grep '"assigned_by": "ray"'` works. A search for the name of an
+event finds only the lines of that event: in other lines, one character of the name is escaped, which makes
+no difference to JSON parsers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ UNKNOWN_ERROR = "Unknown error"
 _NAMES = ("task_requested", "task_created", "task_completed", "task_error", "task_updated")
 _EVENTS = re.compile(rf"task_(?={'|'.join(name.removeprefix('task_') for name in _NAMES)})")
 _LINE_ENDS = str.maketrans({end: f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"})
-_PASSING = (  # what differs from one error to the next of the same kind
+_VARIABLE_PARTS = (  # the parts that differ between errors of the same kind
     (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
     (re.compile(r"\b(?:sha256:)?[0-9a-f]{12,64}\b", re.IGNORECASE), "<id>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
@@ -29,18 +29,18 @@ _PASSING = (  # what differs from one error to the next of the same kind
 
 
 def now() -> str:
-    """The time as all files have it: UTC, always six digits after the second."""
+    """Return the current time in the format of all files: UTC, with microseconds."""
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def encode_fields(request_id: Any, action: Any, data: Any, metadata: Any) -> str:
-    """What follows the time and the type of an event."""
-    told = {"request_id": request_id, "action": action, "data": data, "metadata": metadata}
-    return make_searchable(encode(told))
+    """Return the part of a line after the time and the type of the event."""
+    fields = {"request_id": request_id, "action": action, "data": data, "metadata": metadata}
+    return make_searchable(encode(fields))
 
 
 def make_searchable(text: str) -> str:
-    """JSON in which no search finds an end of a line, or the name of an event."""
+    """Escape line ends and the names of events in JSON."""
     if not text.isascii():
         text = text.translate(_LINE_ENDS)
     for name in _NAMES:
@@ -50,20 +50,20 @@ def make_searchable(text: str) -> str:
 
 
 def json_line(when: str, event_type: str, rest: str) -> bytes:
-    """One line of `heartbeat_detailed.jsonl`."""
+    """Return a line of `heartbeat_detailed.jsonl`."""
     head = f'{{"timestamp": "{when}", "event_type": {encode(event_type)}'
-    # a lone half of a surrogate pair has no UTF-8; its escape is JSON
+    # a lone surrogate cannot be encoded as UTF-8, but its escape is valid JSON
     return f"{head}, {rest[1:]}\n".encode(errors="backslashreplace")
 
 
 def event_line(when: str, event_type: str, request_id: Any, action: Any, data: Any) -> bytes:
-    """One line of `heartbeat_events.log`."""
+    """Return a line of `heartbeat_events.log`."""
     parts = [f"[{when}] {event_type.upper()}", f"ID: {request_id}", f"Action: {action}"]
     return (_flat(" | ".join([*parts, *_suffix(event_type, data)])) + "\n").encode()
 
 
 def error_block(when: str, data: dict[str, Any]) -> bytes:
-    """One block of `heartbeat_errors.log`."""
+    """Return a block of `heartbeat_errors.log`."""
     lines = [f"[{when}] ERROR: {_flat(str(data.get('error') or UNKNOWN_ERROR))}"]
     for name, key in (("Task", "task_id"), ("Detail", "detail")):
         if data.get(key):
@@ -75,41 +75,41 @@ def error_block(when: str, data: dict[str, Any]) -> bytes:
 
 
 def normalize_error(data: Any) -> dict[str, Any]:
-    """The data of an error with an `error` that is there, and the same for all errors of a kind.
+    """Return the data of an error with an `error` that is the same for all errors of a kind.
 
-    What it was made of (ids, paths, times) stays in `detail`, so that errors can be counted by `error`.
+    The original text with ids, paths and times is kept in `detail`, so errors can be counted by `error`.
     """
-    known = dict(data) if isinstance(data, dict) else {"value": data} if data else {}
-    text = str(known.get("error") or "").strip()
+    fields = dict(data) if isinstance(data, dict) else {"value": data} if data else {}
+    text = str(fields.get("error") or "").strip()
     stable = _stable(text)
     if text not in ("", stable):
-        known.setdefault("detail", text)
-    return {"error": stable, **{key: value for key, value in known.items() if key != "error"}}
+        fields.setdefault("detail", text)
+    return {"error": stable, **{key: value for key, value in fields.items() if key != "error"}}
 
 
 def _stable(text: str) -> str:
     line = text.partition("\n")[0].strip()
-    for pattern, word in _PASSING:
+    for pattern, word in _VARIABLE_PARTS:
         line = pattern.sub(word, line)
     return line or UNKNOWN_ERROR
 
 
 def _suffix(event_type: str, data: Any) -> list[str]:
-    known = data if isinstance(data, dict) else {}
-    found = []
-    if event_type == "incoming_post" and known.get("question"):
-        found.append(f"Question: {str(known['question'])[:50]}...")
-    if event_type == "outgoing_response" and "status" in known:
-        found.append(f"Status: {known['status']}")
+    fields = data if isinstance(data, dict) else {}
+    parts = []
+    if event_type == "incoming_post" and fields.get("question"):
+        parts.append(f"Question: {str(fields['question'])[:50]}...")
+    if event_type == "outgoing_response" and "status" in fields:
+        parts.append(f"Status: {fields['status']}")
     if event_type in ERROR_EVENTS:
-        found.append(f"Error: {known.get('error')}")
-    if event_type.startswith("task_") and known.get("task_id"):
-        found.append(f"Task: {known['task_id']}")
-    return found
+        parts.append(f"Error: {fields.get('error')}")
+    if event_type.startswith("task_") and fields.get("task_id"):
+        parts.append(f"Task: {fields['task_id']}")
+    return parts
 
 
 def _flat(text: str) -> str:
-    """One line, and nothing in it that a terminal would obey."""
+    """Escape line ends and control characters."""
     if text.isprintable():
         return text
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -1,4 +1,4 @@
-"""The heartbeat: now and then an event that says what the machine does, and that we are still there."""
+"""The heartbeat: a periodic event with the usage of the machine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class HeartbeatEmitter:
-    """Emits `heartbeat` every `interval` seconds, at once when it starts, until it is stopped.
+    """Emits `heartbeat` on start and then every `interval` seconds until it is stopped.
 
-    Also a context manager. The events are volatile: they are in `heartbeat_stats.jsonl`.
+    Can be used as a context manager. The events are volatile (`heartbeat_stats.jsonl`).
     """
 
     def __init__(
@@ -34,14 +34,14 @@ class HeartbeatEmitter:
         self._waiting = waiting
         self._interval = interval
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat_on, name="localrun-heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="localrun-heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Begin, once."""
+        """Start the thread. Can be called once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End at once, and wait until it has. Idempotent."""
+        """Stop the thread and wait for it. Idempotent."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -53,20 +53,20 @@ class HeartbeatEmitter:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _beat_on(self) -> None:
+    def _run(self) -> None:
         while True:
-            self._journal.emit("heartbeat", data=self._facts())
+            self._journal.emit("heartbeat", data=self._data())
             if self._stop.wait(self._interval):
                 return
 
-    def _facts(self) -> dict[str, Any]:
+    def _data(self) -> dict[str, Any]:
         try:
-            return {**_host_facts(self._host()), "running": self._running(), "waiting": self._waiting()}
-        except (OSError, LocalrunError) as error:  # a beat that could not look is a beat all the same
+            return {**_host_data(self._host()), "running": self._running(), "waiting": self._waiting()}
+        except (OSError, LocalrunError) as error:  # still a sign of life
             return {"error": str(error)}
 
 
-def _host_facts(host: HostSample) -> dict[str, Any]:
+def _host_data(host: HostSample) -> dict[str, Any]:
     return {
         "cpu_percent": host.cpu_percent,
         "memory": {

@@ -1,4 +1,4 @@
-"""The journal itself: where each event is written, and that nothing can keep a line from being whole."""
+"""The journal: writes each event to its files, in whole lines."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from localrun.server.journal import formats, reader
 from localrun.server.journal.log_file import LogFile, lock_folder
 from localrun.server.journal.reader import Filter, Line
 
-VOLATILE_EVENTS = frozenset({"heartbeat", "task_stats"})  # come again and again, whatever happens
+VOLATILE_EVENTS = frozenset({"heartbeat", "task_stats"})  # written regularly, whatever happens
 
-# events that are to be written together: journal, and what is known of each
-_HELD: ContextVar[tuple[Journal, list[JournalEntry]] | None] = ContextVar("held", default=None)
+# the events of a batch, with their journal
+_BATCH: ContextVar[tuple[Journal, list[JournalEntry]] | None] = ContextVar("batch", default=None)
 
-# the request that the present code works for: events of it carry its id without being told
+# the id of the current request, which its events contain
 REQUEST_ID: ContextVar[str | None] = ContextVar("request", default=None)
 
 
 class JournalEntry(NamedTuple):
-    """An event as it is written: plain data, and the line of it but for its time."""
+    """An event to write: its fields, and its JSON line without the time."""
 
     event_type: str
     body: str
@@ -35,10 +35,10 @@ class JournalEntry(NamedTuple):
 
 
 class Journal:
-    """The logs of a folder, which any number of threads and processes write to.
+    """The logs in a folder, written by any number of threads and processes.
 
-    A file that would pass `max_bytes` is renamed, and `keep` old ones of each are kept. `redact` are
-    values that must never be written down. Raises `LocalrunError` when the folder cannot be written.
+    A file is rotated before it exceeds `max_bytes`; `keep` old ones are kept. The values `redact` are never
+    written. Raises `LocalrunError` if the folder is not writable.
     """
 
     def __init__(
@@ -50,17 +50,17 @@ class Journal:
         redact: Iterable[str] = (),
     ) -> None:
         self.folder = folder
-        self.lost = 0  # events since the last that could be written
+        self.lost = 0  # events that were not written since the last successful write
         self._redactor = Redactor(redact)
         keep = max(keep, 1)
-        self._detailed = LogFile(folder / "heartbeat_detailed.jsonl", max_bytes, keep, _mend_json)
-        self._events = LogFile(folder / "heartbeat_events.log", max_bytes, keep, _mend_text)
-        self._errors = LogFile(folder / "heartbeat_errors.log", max_bytes, keep, _mend_text)
-        self._stats = LogFile(folder / "heartbeat_stats.jsonl", max_bytes, keep, _mend_json)
-        self._begin()
+        self._detailed = LogFile(folder / "heartbeat_detailed.jsonl", max_bytes, keep, _repair_json)
+        self._events = LogFile(folder / "heartbeat_events.log", max_bytes, keep, _repair_text)
+        self._errors = LogFile(folder / "heartbeat_errors.log", max_bytes, keep, _repair_text)
+        self._stats = LogFile(folder / "heartbeat_stats.jsonl", max_bytes, keep, _repair_json)
+        self._create_files()
 
     def add_secret(self, secret: str) -> None:
-        """Never write this value down from now on."""
+        """Redact this value in all further events."""
         self._redactor.add_secret(secret)
 
     def emit(
@@ -73,47 +73,44 @@ class Journal:
         metadata: Any = None,
         volatile: bool = False,
     ) -> None:
-        """Write an event down; it is in the files when this returns.
+        """Write an event to the files before returning.
 
-        Without a `request_id` that of `REQUEST` is taken. `volatile`: one of those that come again and
-        again, such as the answer to a poll. Never raises for what the data are, nor when the disk is
-        full: the next event that can be written then tells how many are missing.
+        The default of `request_id` is `REQUEST_ID`. `volatile` marks frequent events, such as the response
+        to a poll. Never raises because of the data or a full disk: the next event that can be written
+        reports how many were lost.
         """
-        told = {
+        fields = {
             "request_id": request_id or REQUEST_ID.get(),
             "action": action,
             "data": data if data is not None else {},
             "metadata": metadata or {},
         }
-        text = self._redactor.encode_fast(told)
+        text = self._redactor.encode_fast(fields)
         if text is None:
-            told = {name: self._redactor.redact(part) for name, part in told.items()}
-        if text is None or event_type in formats.ERROR_EVENTS:
-            told["data"] = (
-                formats.normalize_error(told["data"]) if event_type in formats.ERROR_EVENTS else told["data"]
-            )
-            text = encode(told)
-        entry = JournalEntry(
-            event_type, formats.make_searchable(text), told, volatile or event_type in VOLATILE_EVENTS
-        )
-        held = _HELD.get()
-        if held is not None and held[0] is self:
-            held[1].append(entry)
+            fields = {name: self._redactor.redact(part) for name, part in fields.items()}
+        if event_type in formats.ERROR_EVENTS:
+            fields["data"] = formats.normalize_error(fields["data"])
+            text = None
+        body = formats.make_searchable(encode(fields) if text is None else text)
+        entry = JournalEntry(event_type, body, fields, volatile or event_type in VOLATILE_EVENTS)
+        batch = _BATCH.get()
+        if batch is not None and batch[0] is self:
+            batch[1].append(entry)
         else:
             self._write([entry])
 
     @contextmanager
     def batch(self) -> Iterator[None]:
-        """Within it, what this context emits is kept, and written at its end, in its order.
+        """Collect the events emitted during the block, and write them together at its end.
 
-        Opening the files costs more than all else; an answer that is made of four events pays once.
+        Opening the files is the most expensive part, and a request may emit four events.
         """
         entries: list[JournalEntry] = []
-        token = _HELD.set((self, entries))
+        token = _BATCH.set((self, entries))
         try:
             yield
         finally:
-            _HELD.reset(token)
+            _BATCH.reset(token)
             self._write(entries)
 
     def _write(self, entries: list[JournalEntry]) -> None:
@@ -129,7 +126,7 @@ class Journal:
     def read(
         self, *, task_id: str | None = None, event_type: str | None = None, request_id: str | None = None
     ) -> Iterator[Line]:
-        """The events so far, also rotated ones, the oldest first; volatile ones by their type only."""
+        """Yield the events so far, the oldest first. Volatile ones are only found by their type."""
         return reader.read(self._file_of(event_type), Filter(task_id, event_type, request_id))
 
     def follow(
@@ -142,15 +139,15 @@ class Journal:
         every: float = 0.25,
         stop: threading.Event | None = None,
     ) -> Iterator[Line]:
-        """The events as they come, until `stop` is set; `past`: after all that were there before.
+        """Yield new events until `stop` is set, after the existing ones if `past` is true.
 
-        Looks for them `every` so many seconds, because files tell nobody that they grew.
+        Polls the files every `every` seconds.
         """
-        wanted = Filter(task_id, event_type, request_id)
+        line_filter = Filter(task_id, event_type, request_id)
         stop = stop or threading.Event()
-        return reader.follow(self._file_of(event_type), wanted, past=past, every=every, stop=stop)
+        return reader.follow(self._file_of(event_type), line_filter, past=past, every=every, stop=stop)
 
-    def _begin(self) -> None:
+    def _create_files(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with lock_folder(self.folder):
@@ -158,8 +155,8 @@ class Journal:
                     file.touch()
         except OSError as error:
             raise LocalrunError(
-                f"the log folder {self.folder} cannot be written: {error.strerror}",
-                remedy="make it writable, or choose another one",
+                f"cannot write to the log folder {self.folder}: {error.strerror}",
+                remedy="make it writable, or set LOCALRUN_LOGS to another folder",
                 path=str(self.folder),
             ) from error
 
@@ -169,7 +166,7 @@ class Journal:
     def _append(self, entries: list[JournalEntry]) -> None:
         if not entries:
             return
-        when = formats.now()  # under the lock, so that the files are in the order of time
+        when = formats.now()  # under the lock, so that the files are ordered by time
         lines = b"".join(formats.json_line(when, entry.event_type, entry.body) for entry in entries)
         self._detailed.append(_gap(when, self.lost) + lines if self.lost else lines)
         self.lost = 0
@@ -184,16 +181,16 @@ class Journal:
 
 
 def _brief(when: str, entry: JournalEntry) -> bytes:
-    told = entry.fields
-    return formats.event_line(when, entry.event_type, told["request_id"], told["action"], told["data"])
+    fields = entry.fields
+    return formats.event_line(when, entry.event_type, fields["request_id"], fields["action"], fields["data"])
 
 
 def _gap(when: str, lost: int) -> bytes:
     return formats.json_line(when, "journal_gap", formats.encode_fields(None, None, {"lost": lost}, {}))
 
 
-def _mend_json(fragment: bytes) -> bytes:
-    """A line that only lacks its end is kept; of another one stays that it was there, as a JSON line."""
+def _repair_json(fragment: bytes) -> bytes:
+    """Complete a line that only lacks its end; replace any other fragment by a `journal_torn` event."""
     try:
         if isinstance(json.loads(fragment), dict):
             return fragment + b"\n"
@@ -203,5 +200,5 @@ def _mend_json(fragment: bytes) -> bytes:
     return formats.json_line(formats.now(), "journal_torn", rest)
 
 
-def _mend_text(fragment: bytes) -> bytes:
+def _repair_text(fragment: bytes) -> bytes:
     return fragment + b"\n"

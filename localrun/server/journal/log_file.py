@@ -1,7 +1,7 @@
-"""One log file: whole lines only, whoever writes beside us, moves it away, or died in the middle of one.
+"""A log file of whole lines, written by multiple processes, rotated, and repaired after a crash.
 
-Before every line is looked whether the file is still where it was: one that was moved or deleted is opened
-anew. Lines, and the renaming of full files, happen under one lock per folder.
+Each write first checks that the open file is still at its path. If it was moved or deleted, it is opened
+again. Writing and rotating require the lock of the folder.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from localrun import fs
 
 _LOCK = ".heartbeat.lock"
-_FRAGMENT = 4 * 1024**2  # bytes that are looked through for the start of a torn line
+_MAX_FRAGMENT = 4 * 1024**2  # bytes to search for the start of a torn line
 
 
 def lock_folder(folder: Path) -> AbstractContextManager[None]:
@@ -27,10 +27,10 @@ def lock_folder(folder: Path) -> AbstractContextManager[None]:
 
 
 class LogFile:
-    """A file that only grows, until it has `max_bytes` and is kept as `.1`, at most `keep` of them.
+    """A file that is rotated to `.1` when it reaches `max_bytes`; `keep` rotated files are kept.
 
-    `mend` is given what a writer that died left of its last line, and returns what to put in its place.
-    All methods but `versions` are called under `locked`.
+    `repair` receives the incomplete last line of a writer that died, and returns its replacement. All
+    methods except `versions` require `lock_folder`.
     """
 
     _stream: int | None = None
@@ -39,79 +39,79 @@ class LogFile:
         self.path = path
         self._max_bytes = max_bytes
         self._keep = keep
-        self._mend = repair
-        self._place = (-1, -1)  # device and inode of what is open
-        self._whole = -1  # its size after our last line: as long as it has that, nobody has torn one
+        self._repair = repair
+        self._inode = (-1, -1)  # device and inode of the open file
+        self._size = -1  # after the last line of this process; if unchanged, no line is incomplete
 
     def __del__(self) -> None:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; the next line opens it anew."""
-        stream, self._stream, self._whole = self._stream, None, -1
+        """Close the file. The next write opens it again."""
+        stream, self._stream, self._size = self._stream, None, -1
         if stream is not None:
             os.close(stream)
 
     def touch(self) -> None:
-        """Make sure that it is there and can be written."""
-        self._opened()
+        """Create the file if needed, and open it for writing."""
+        self._reopen()
 
     def append(self, line: bytes) -> None:
-        """Add a line, whole or not at all. Raises `OSError`."""
-        stream, size = self._opened()
+        """Append a line completely or not at all. Raises `OSError`."""
+        stream, size = self._reopen()
         if size and size + len(line) > self._max_bytes:
-            stream, size = self._rotated(stream, size)
-        kept, mended = (size, b"") if size == self._whole else self._end(stream, size)
-        self._whole = -1
+            stream, size = self._rotate(stream, size)
+        kept, repaired = (size, b"") if size == self._size else self._repaired_end(stream, size)
+        self._size = -1
         if kept != size:
             os.ftruncate(stream, kept)
-        _write(stream, kept, mended + line)
-        self._whole = kept + len(mended) + len(line)
+        _write(stream, kept, repaired + line)
+        self._size = kept + len(repaired) + len(line)
 
     def versions(self) -> list[Path]:
-        """The kept ones and the present one, the oldest first."""
-        numbers = [self._old(number) for number in range(self._keep, 0, -1)]
+        """Return the rotated files and the current one, the oldest first."""
+        numbers = [self._rotated_path(number) for number in range(self._keep, 0, -1)]
         return [path for path in (*numbers, self.path) if path.exists()]
 
-    def _opened(self) -> tuple[int, int]:
-        """The file that is at its place now, and its size."""
+    def _reopen(self) -> tuple[int, int]:
+        """Return the open file at the path, and its size."""
         if self._stream is not None:
             with suppress(FileNotFoundError):
                 status = os.stat(self.path)  # noqa: PTH116 - hot
-                if (status.st_dev, status.st_ino) == self._place:
+                if (status.st_dev, status.st_ino) == self._inode:
                     return self._stream, status.st_size
             self.close()
         self._stream = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         status = os.fstat(self._stream)
-        self._place = (status.st_dev, status.st_ino)
+        self._inode = (status.st_dev, status.st_ino)
         return self._stream, status.st_size
 
-    def _old(self, number: int) -> Path:
+    def _rotated_path(self, number: int) -> Path:
         return self.path.with_name(f"{self.path.name}.{number}")
 
-    def _rotated(self, stream: int, size: int) -> tuple[int, int]:
-        """The new file, or the old one where renaming is not possible: too long is better than lost."""
+    def _rotate(self, stream: int, size: int) -> tuple[int, int]:
+        """Return the new file and its size, or the old ones if renaming fails."""
         try:
             for number in range(self._keep, 1, -1):
                 with suppress(FileNotFoundError):
-                    self._old(number - 1).replace(self._old(number))
-            self.path.replace(self._old(1))
+                    self._rotated_path(number - 1).replace(self._rotated_path(number))
+            self.path.replace(self._rotated_path(1))
         except OSError:
             return stream, size
-        return self._opened()
+        return self._reopen()
 
-    def _end(self, stream: int, size: int) -> tuple[int, bytes]:
-        """How many bytes are whole lines, and what to put in place of a torn one after them."""
+    def _repaired_end(self, stream: int, size: int) -> tuple[int, bytes]:
+        """Return the size of the complete lines, and the replacement of an incomplete one after them."""
         if not size or os.pread(stream, 1, size - 1) == b"\n":
             return size, b""
-        start = max(size - _FRAGMENT, 0)
+        start = max(size - _MAX_FRAGMENT, 0)
         tail = os.pread(stream, size - start, start)
         fragment = tail[tail.rfind(b"\n") + 1 :]
-        return size - len(fragment), self._mend(fragment)
+        return size - len(fragment), self._repair(fragment)
 
 
 def _write(stream: int, size: int, text: bytes) -> None:
-    """Write all of `text` after the first `size` bytes, or leave just these."""
+    """Append `text` completely, or restore the file to `size` bytes."""
     done = 0
     try:
         done = os.write(stream, text)

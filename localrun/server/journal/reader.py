@@ -1,4 +1,4 @@
-"""Reading a journal back: all of it, also what was rotated away, and what comes."""
+"""Reads and follows a journal, including its rotated files."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Line = dict[str, Any]
 
 
 class Filter(NamedTuple):
-    """Which lines: of one task (the start of its id will do), type or request; None: of any."""
+    """Selects lines by task (id or its start), type and request; None selects all."""
 
     task_id: str | None = None
     event_type: str | None = None
     request_id: str | None = None
 
     def matches(self, line: Line) -> bool:
-        """Whether a line is one of these."""
+        """Return whether a line is selected."""
         return (
             self.event_type in (None, line.get("event_type"))
             and self.request_id in (None, line.get("request_id"))
@@ -31,26 +31,26 @@ class Filter(NamedTuple):
         )
 
 
-def read(file: LogFile, wanted: Filter) -> Iterator[Line]:
-    """The lines that were there when it began, the oldest first; what is no JSON object is passed over."""
+def read(file: LogFile, line_filter: Filter) -> Iterator[Line]:
+    """Yield the lines written so far, the oldest first. Lines that are not JSON objects are skipped."""
     with ExitStack() as stack:
-        for stream in _all_open(file, stack):
-            yield from _fitting(stream.read(os.fstat(stream.fileno()).st_size).splitlines(), wanted)
+        for stream in _open_all(file, stack):
+            yield from _matching(stream.read(os.fstat(stream.fileno()).st_size).splitlines(), line_filter)
 
 
 def follow(
-    file: LogFile, wanted: Filter, *, past: bool, every: float, stop: threading.Event
+    file: LogFile, line_filter: Filter, *, past: bool, every: float, stop: threading.Event
 ) -> Iterator[Line]:
-    """The lines that come after the first was asked for, until `stop` is set; with the `past`, all.
+    """Yield new lines until `stop` is set, after those written so far if `past` is true.
 
-    Files tell nobody that they grew, so it looks `every` so many seconds; one look is one `stat`.
+    Polls the file with one `stat` every `every` seconds.
     """
     tail = _Tail(file, past=past)
     try:
         while True:
-            ending = stop.is_set()
-            yield from _fitting(tail.lines(), wanted)
-            if ending:
+            is_last = stop.is_set()
+            yield from _matching(tail.lines(), line_filter)
+            if is_last:
                 return
             stop.wait(every)
     finally:
@@ -58,7 +58,7 @@ def follow(
 
 
 class _Tail:
-    """A place in a log that grows, is rotated, moved away, or made empty."""
+    """A position in a log that can grow, be rotated, moved or truncated."""
 
     def __init__(self, file: LogFile, *, past: bool) -> None:
         self._file = file
@@ -73,10 +73,10 @@ class _Tail:
             self._stream.close()
 
     def lines(self) -> Iterator[bytes]:
-        """What was added since the last call, in whole lines."""
+        """Yield the complete lines added since the last call."""
         yield from self._added()
         while self._moved():
-            yield from self._added()  # of the file that has just been left behind
+            yield from self._added()  # the rest of the rotated file
             self._next()
             yield from self._added()
 
@@ -92,13 +92,13 @@ class _Tail:
 
     def _moved(self) -> bool:
         try:
-            present = self._file.path.stat()
+            current = self._file.path.stat()
         except OSError:
             return False
-        return self._stream is None or not os.path.samestat(present, os.fstat(self._stream.fileno()))
+        return self._stream is None or not os.path.samestat(current, os.fstat(self._stream.fileno()))
 
     def _next(self) -> None:
-        """Go on with the file that came after ours, which may have been rotated already itself."""
+        """Switch to the next file, which may have been rotated, too."""
         with lock_folder(self._file.path.parent):
             streams = [stream for stream in map(_open, self._file.versions()) if stream is not None]
         after = self._after(streams)
@@ -110,15 +110,15 @@ class _Tail:
 
     def _after(self, streams: list[BinaryIO]) -> BinaryIO | None:
         if self._stream is not None:
-            mine = os.fstat(self._stream.fileno())
+            own = os.fstat(self._stream.fileno())
             for number, stream in enumerate(streams[:-1]):
-                if os.path.samestat(mine, os.fstat(stream.fileno())):
+                if os.path.samestat(own, os.fstat(stream.fileno())):
                     return streams[number + 1]
         return streams[-1] if streams else None
 
 
-def _all_open(file: LogFile, stack: ExitStack) -> list[BinaryIO]:
-    with lock_folder(file.path.parent):  # so that none is renamed between two of them
+def _open_all(file: LogFile, stack: ExitStack) -> list[BinaryIO]:
+    with lock_folder(file.path.parent):  # no rotation in between
         streams = [stream for stream in map(_open, file.versions()) if stream is not None]
     return [stack.enter_context(stream) for stream in streams]
 
@@ -130,10 +130,10 @@ def _open(path: Path) -> BinaryIO | None:
         return None
 
 
-def _fitting(lines: list[bytes] | Iterator[bytes], wanted: Filter) -> Iterator[Line]:
+def _matching(lines: list[bytes] | Iterator[bytes], line_filter: Filter) -> Iterator[Line]:
     for text in lines:
         line = _parse(text)
-        if line is not None and wanted.matches(line):
+        if line is not None and line_filter.matches(line):
             yield line
 
 

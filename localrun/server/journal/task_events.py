@@ -1,4 +1,4 @@
-"""From what happens to tasks to lines of the journal."""
+"""Writes task events to the journal."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any
 from localrun.server.journal.journal import Journal
 from localrun.task.events import Event
 
-_BEGIN, _GOOD = "CREATED", "FINISHED"
-_BAD = ("FAILED", "KILLED")
+_CREATED, _FINISHED = "CREATED", "FINISHED"
+_FAILED = ("FAILED", "KILLED")
 
 
 class TaskEventListener:
-    """A listener that writes down what a reader of the journal looks for: beginnings, starts and ends.
+    """Logs the creation, start and end of tasks, and their warnings.
 
-    What a task writes, and every state in between, is in the task's own folder: here it would push
-    errors out of the last hundred lines.
+    The output and the other states are only in the folder of the task. Here, they would push errors out of
+    the last hundred lines.
     """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
     def __call__(self, event: Event) -> None:
-        """Write an event down, if it is one of those."""
+        """Log an event if it is relevant."""
         if event.kind == "state":
             self._state(event, str(event.data.get("state")))
         elif event.kind == "note" and event.data.get("waiting"):
@@ -31,19 +31,19 @@ class TaskEventListener:
             self._emit("task_warning", event, warning=event.message)
 
     def _state(self, event: Event, state: str) -> None:
-        who: dict[str, Any] = {"assigned_by": event.data.get("assigned_by")}
-        if state == _BEGIN:
+        client: dict[str, Any] = {"assigned_by": event.data.get("assigned_by")}
+        if state == _CREATED:
             data = event.data.get("task_data")
-            self._emit("task_created", event, task_data=data, metadata={"task_id": event.task_id}, **who)
+            self._emit("task_created", event, task_data=data, metadata={"task_id": event.task_id}, **client)
         elif state == "RUNNING":
-            self._emit("task_started", event, **who)
-        elif state == _GOOD:
+            self._emit("task_started", event, **client)
+        elif state == _FINISHED:
             done = {"task_id": event.task_id, "completion_status": "success"}
-            self._emit("task_completed", event, action="complete_task", metadata=done, **who)
-        elif state in _BAD:
-            self._error(event, who)
+            self._emit("task_completed", event, action="complete_task", metadata=done, **client)
+        elif state in _FAILED:
+            self._error(event, client)
 
-    def _error(self, event: Event, who: dict[str, Any]) -> None:
+    def _error(self, event: Event, client: dict[str, Any]) -> None:
         cause = str(event.data.get("cause") or event.data.get("state"))
         text = str(event.data.get("message") or "").partition("\n")[0]
         self._emit(
@@ -53,7 +53,7 @@ class TaskEventListener:
             explanation=text,
             exit_code=event.data.get("exit_code"),
             metadata={"task_id": event.task_id, "error_type": cause.lower()},
-            **who,
+            **client,
         )
 
     def _emit(

@@ -1,1 +1,1 @@
-"""The routes of the HTTP API, one module per subject."""
+"""The endpoints of the HTTP API, one module per subject."""

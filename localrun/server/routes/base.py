@@ -1,4 +1,4 @@
-"""The answers, by what they are about."""
+"""Building blocks of routes: responses and request bodies in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -13,57 +13,57 @@ from localrun.server.schemas import ErrorResponse, ValidationErrorResponse
 
 Responses = dict[int | str, dict[str, Any]]
 
-_WORDS = {
-    400: "The request has no usable Host header, or cannot be read.",
-    401: "The token is missing or wrong.",
-    403: "A page of another site asks.",
-    404: "There is no such task, bundle or file.",
-    409: "It cannot be done in the present state.",
-    413: "The body is too large.",
-    415: "A form was sent in place of a file.",
-    416: "The file has no such part.",
-    421: "The server is not called so.",
-    500: "The server failed.",
-    503: "No container engine answers, or the server is shutting down.",
+_DESCRIPTIONS = {
+    400: "The Host header is missing, or the request is malformed.",
+    401: "The token is missing or invalid.",
+    403: "The request comes from another web site.",
+    404: "The task, bundle or file was not found.",
+    409: "Not possible in the current state.",
+    413: "The request body is too large.",
+    415: "A form was sent instead of a file.",
+    416: "The range starts after the end of the file.",
+    421: "The host name is unknown.",
+    500: "Internal server error.",
+    503: "The container engine is unavailable, or the server is shutting down.",
     507: "The disk is full.",
 }
 _ALWAYS = (400, 401, 403, 413, 421, 500)
 
 
 class RawRoute(APIRoute):
-    """A route whose function takes the request as it is: there is nothing to find out for it first."""
+    """A route whose function takes only the request, without dependency injection."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What answers: the function itself."""
+        """Return the function itself."""
         handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
         return handler
 
 
 def responses(model: Any = None, *more: int, media: str = "application/json") -> Responses:
-    """What a route can answer: its own answer, what everything can answer, and `more`."""
-    good: dict[str, Any] = {"description": "Done."}
+    """Return the documented responses of a route: its own, the common ones, and the statuses `more`."""
+    success: dict[str, Any] = {"description": "Success."}
     if model is not None:
-        good["model"] = model
+        success["model"] = model
     else:
-        is_stream = media == "text/event-stream"  # whose schema is that of one event
-        good["content"] = {media: {"schema": {"type": "object" if is_stream else "string"}}}
-    found: Responses = {200: good}
+        is_stream = media == "text/event-stream"  # its schema is that of one event
+        success["content"] = {media: {"schema": {"type": "object" if is_stream else "string"}}}
+    found: Responses = {200: success}
     for status in sorted({*_ALWAYS, *more} - {422}):
-        found[status] = {"model": ErrorResponse, "description": _WORDS[status]}
-    found[422] = {"model": ValidationErrorResponse, "description": "Something in the request does not fit."}
+        found[status] = {"model": ErrorResponse, "description": _DESCRIPTIONS[status]}
+    found[422] = {"model": ValidationErrorResponse, "description": "The request is invalid."}
     return found
 
 
 def json_body(model: Any, *, required: bool = True) -> dict[str, Any]:
-    """How a body that a route reads by itself is described."""
+    """Return the description of a JSON body that the route reads itself."""
     names = [one.__name__ for one in (model if isinstance(model, tuple) else (model,))]
     refs = [{"$ref": f"#/components/schemas/{name}"} for name in names]
     schema = refs[0] if len(refs) == 1 else {"anyOf": refs}
     return {"requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}}
 
 
-def raw_body(what: str) -> dict[str, Any]:
-    """The same for a body that is a file."""
+def raw_body(description: str) -> dict[str, Any]:
+    """Return the description of a body that is a file."""
     schema = {"type": "string", "format": "binary"}
     content = {"application/octet-stream": {"schema": schema}}
-    return {"requestBody": {"description": what, "required": True, "content": content}}
+    return {"requestBody": {"description": description, "required": True, "content": content}}

@@ -1,4 +1,4 @@
-"""Bundles: uploaded, and listed."""
+"""Upload and list bundles."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ router = APIRouter(tags=["bundles"])
     "/bundle",
     summary="Upload a bundle",
     responses=responses(schemas.BundleUploaded, 409, 415, 507),
-    openapi_extra=raw_body("The zip itself: `curl --data-binary @bundle.zip`."),
+    openapi_extra=raw_body("The zip file: `curl --data-binary @bundle.zip`."),
 )
 async def post_bundle(
     request: Request,
-    replace: Annotated[bool, Query(description="Put it in place of another one of its name.")] = False,
+    replace: Annotated[bool, Query(description="Replace a bundle of the same name.")] = False,
 ) -> Response:
-    """Keep a bundle, so that tasks can name it as `namespace:version`."""
+    """Store a bundle. Tasks can then use it as `namespace:version`."""
     if request.headers.get("content-type", "").startswith("multipart/"):
-        raise HTTPException(415, "Send the zip itself, not a form: `curl --data-binary @bundle.zip`")
-    site = get_state(request)
-    with log_failures(site.request_log, "post_bundle", "Failed to keep bundle"):
-        entry: BundleEntry = await run_with_body(request, partial(site.bundle_store.add, replace=replace))
-        site.request_log.log_response("post_bundle", 200, bundle=entry.name)
-        return json_response({"status": "bundle_kept", **_shown(site, entry), "timestamp": now()})
+        raise HTTPException(415, "Send the zip file itself, not a form: `curl --data-binary @bundle.zip`")
+    state = get_state(request)
+    with log_failures(state.request_log, "post_bundle", "Failed to store bundle"):
+        entry: BundleEntry = await run_with_body(request, partial(state.bundle_store.add, replace=replace))
+        state.request_log.log_response("post_bundle", 200, bundle=entry.name)
+        return json_response({"status": "bundle_kept", **_content(state, entry), "timestamp": now()})
 
 
-@router.get("/bundle", summary="List the bundles", responses=responses(schemas.BundleList))
+@router.get("/bundle", summary="List bundles", responses=responses(schemas.BundleList))
 async def list_bundles(request: Request) -> Response:
-    """The bundles that a task can name: uploaded ones, and those below the server's folders."""
-    site = get_state(request)
-    found = await anyio.to_thread.run_sync(lambda: list(site.bundle_store.entries()))
-    return json_response({"bundles": [_shown(site, entry) for entry in found], "timestamp": now()})
+    """List uploaded bundles and those below the server's bundle folders."""
+    state = get_state(request)
+    found = await anyio.to_thread.run_sync(lambda: list(state.bundle_store.entries()))
+    return json_response({"bundles": [_content(state, entry) for entry in found], "timestamp": now()})
 
 
-def _shown(site: ServerState, entry: BundleEntry) -> dict[str, Any]:
-    return {"name": entry.name, "title": entry.title, "path": _path(site, entry.path)}
+def _content(state: ServerState, entry: BundleEntry) -> dict[str, Any]:
+    return {"name": entry.name, "title": entry.title, "path": _path(state, entry.path)}
 
 
-def _path(site: ServerState, path: Path) -> str | None:
-    """The path that a task can name it by; an uploaded one has only its name."""
-    for root in site.bundle_store.roots:
-        if path.is_relative_to(root) and not path.is_relative_to(site.bundle_store.uploads):
+def _path(state: ServerState, path: Path) -> str | None:
+    """Return the path that tasks can use; an uploaded bundle only has a name."""
+    for root in state.bundle_store.roots:
+        if path.is_relative_to(root) and not path.is_relative_to(state.bundle_store.uploads):
             return str(path.relative_to(root))
     return None

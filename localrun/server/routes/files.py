@@ -1,4 +1,4 @@
-"""Tasks: inputs that are sent, outputs that are fetched."""
+"""Upload inputs and download outputs of tasks."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from localrun.task.record import TaskRecord
 router = APIRouter(tags=["files"])
 
 _BYTES: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-_AT_ONCE = 32  # uploads; each holds a thread while its sender takes its time
+_MAX_UPLOADS = 32  # at the same time; each occupies a thread
 
 Name = Annotated[str, Path(description="The name of a parameter.", max_length=200)]
 
 
-async def run_with_body(request: Request, take: Any) -> Any:
-    """Call `take` with the body in pieces, in a thread; a body of any size is never in memory."""
+async def run_with_body(request: Request, consume: Any) -> Any:
+    """Call `consume` in a thread with the chunks of the body, which is never in memory as a whole."""
     stream = request.stream()
     limiter = request.app.state.uploads
-    return await anyio.to_thread.run_sync(lambda: take(_pieces(stream)), limiter=limiter)
+    return await anyio.to_thread.run_sync(lambda: consume(_chunks(stream)), limiter=limiter)
 
 
-def _pieces(stream: AsyncIterator[bytes]) -> Iterator[bytes]:
+def _chunks(stream: AsyncIterator[bytes]) -> Iterator[bytes]:
     while True:
         try:
             yield anyio.from_thread.run(_next, stream)
@@ -51,36 +51,36 @@ async def _next(stream: AsyncIterator[bytes]) -> bytes:
 
 
 def new_upload_limiter() -> anyio.CapacityLimiter:
-    """How many uploads there may be at once."""
-    return anyio.CapacityLimiter(_AT_ONCE)
+    """Return the limit on concurrent uploads."""
+    return anyio.CapacityLimiter(_MAX_UPLOADS)
 
 
 @router.put(
     "/task/{task_id}/inputs/{name}",
-    summary="Send an input",
+    summary="Upload an input",
     responses=responses(schemas.TaskResponse, 404, 409, 503, 507),
-    openapi_extra=raw_body("The content of the file, or the text of the value."),
+    openapi_extra=raw_body("The content of the file, or the value as text."),
 )
 async def put_input(request: Request, task_id: TaskId, name: Name) -> Response:
-    """Send the content of one input. The task starts when none is missing any more."""
-    site = get_state(request)
-    with log_failures(site.request_log, "put_input", "Failed to take input"):
-        site.get_record(task_id)
-        manager = site.app.manager
+    """Upload one input. The task starts when all inputs are present."""
+    state = get_state(request)
+    with log_failures(state.request_log, "put_input", "Failed to store input"):
+        state.get_record(task_id)
+        manager = state.app.manager
         record: TaskRecord = await run_with_body(
-            request, lambda pieces: manager.put_input(task_id, name, pieces)
+            request, lambda chunks: manager.put_input(task_id, name, chunks)
         )
-        site.request_log.log_call("put_input", task_id, site.active_count, input=name)
-        site.request_log.log_response("put_input", 200, task_id, state=str(record.state))
-        shown = views.details(record, site.waiting_reason(record))
-        return json_response({"status": "success", "task": shown, "timestamp": now()})
+        state.request_log.log_call("put_input", task_id, state.active_count, input=name)
+        state.request_log.log_response("put_input", 200, task_id, state=str(record.state))
+        details = views.details(record, state.waiting_reason(record))
+        return json_response({"status": "success", "task": details, "timestamp": now()})
 
 
 @router.get(
-    "/task/{task_id}/outputs", summary="Show the outputs of a task", responses=responses(schemas.Outputs, 404)
+    "/task/{task_id}/outputs", summary="Get the outputs of a task", responses=responses(schemas.Outputs, 404)
 )
 async def get_outputs(request: Request, task_id: TaskId) -> Response:
-    """The values of the outputs; `files` says where each can be downloaded."""
+    """Return the values of the outputs, and in `files` the download path of each."""
     record = get_state(request).get_record(task_id)
     files = {
         name: f"/task/{record.id}/outputs/{name}" for name in profiles.for_record(record).downloads(record)
@@ -103,38 +103,37 @@ async def get_outputs(request: Request, task_id: TaskId) -> Response:
     responses=responses(None, 404, 409, 416, media="application/octet-stream")
     | {
         200: {
-            "description": "The file; for a folder the names in it.",
+            "description": "The file, or the names in a folder.",
             "content": {**_BYTES, "application/json": {"schema": {"type": "object"}}},
         },
-        206: {"description": "The part that the header Range asks for.", "content": _BYTES},
+        206: {"description": "The requested range of the file.", "content": _BYTES},
     },
 )
 async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
-    """The file of an output, as the task wrote it, or the part of it that `Range` names.
-
-    Of an array (a folder) the names in it.
-    """
-    site = get_state(request)
-    record = site.get_record(task_id)
+    """Return the file of an output or a range of it. For an array, return the names in its folder."""
+    state = get_state(request)
+    record = state.get_record(task_id)
     if not record.state.is_final:
-        raise HTTPException(409, f"Task {task_id} has not ended: it is {record.state}")
-    folder, place = profiles.for_record(record).locate(site.app.store.open(record.id), name)
-    found = await anyio.to_thread.run_sync(file_response.open_output, folder, place)
-    if found is None:
+        raise HTTPException(409, f"Task {task_id} has not ended (state {record.state})")
+    folder, path = profiles.for_record(record).locate(state.app.store.open(record.id), name)
+    opened = await anyio.to_thread.run_sync(file_response.open_output, folder, path)
+    if opened is None:
         raise HTTPException(404, f"Task {task_id} has no output {name!r}")
-    if isinstance(found, list):
-        return json_response({"task_id": record.id, "name": name, "entries": found})
-    return _send(found, name, request.headers)
+    if isinstance(opened, list):
+        return json_response({"task_id": record.id, "name": name, "entries": opened})
+    return _send(opened, name, request.headers)
 
 
-def _send(stream: BinaryIO, name: str, asked: Mapping[str, str]) -> Response:
+def _send(stream: BinaryIO, name: str, headers: Mapping[str, str]) -> Response:
     size = os.fstat(stream.fileno()).st_size
     try:
-        sent = file_response.prepare_download(stream, name, asked.get("range"), asked.get("if-range"))
+        sent = file_response.prepare_download(stream, name, headers.get("range"), headers.get("if-range"))
     except ranges.RangeNotSatisfiable as error:
         raise HTTPException(
             416, f"The file has {size} bytes", headers={"Content-Range": f"bytes */{size}"}
         ) from error
     except ranges.MalformedRange as error:
-        raise HTTPException(400, "Range is written as `bytes=FIRST-LAST`, counted from 0") from error
+        raise HTTPException(
+            400, "Invalid Range header; expected `bytes=FIRST-LAST`, counted from 0"
+        ) from error
     return StreamingResponse(sent.chunks(), sent.status, sent.headers, "application/octet-stream")

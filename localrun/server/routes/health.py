@@ -1,4 +1,4 @@
-"""The heartbeat, and the page that describes the API."""
+"""The heartbeat, and the documentation page of the API."""
 
 from __future__ import annotations
 
@@ -26,48 +26,48 @@ _PAGE_HEADERS = {
 }
 
 
-@router.get("/heartbeat", summary="Say that the server is alive", responses=responses(schemas.Heartbeat))
+@router.get("/heartbeat", summary="Get the server heartbeat", responses=responses(schemas.Heartbeat))
 async def get_heartbeat(request: Request) -> Response:
-    """The server is alive; whether a task runs, what was done last, and what the machine does."""
-    site = get_state(request)
-    with log_failures(site.request_log, "heartbeat", "Failed to get heartbeat"):
-        site.request_log.log_poll("incoming_get", "/heartbeat", {})
-        beat = await _beat(site)
-        site.request_log.log_poll("outgoing_response", "/heartbeat", beat)
-        return json_response(beat)
+    """Return whether a task runs, the last action, and the usage of the machine."""
+    state = get_state(request)
+    with log_failures(state.request_log, "heartbeat", "Failed to get heartbeat"):
+        state.request_log.log_poll("incoming_get", "/heartbeat", {})
+        heartbeat = await _heartbeat(state)
+        state.request_log.log_poll("outgoing_response", "/heartbeat", heartbeat)
+        return json_response(heartbeat)
 
 
 @router.post(
     "/heartbeat",
-    summary="Tell what you do",
+    summary="Accept a client heartbeat (always answers `unknown_action`)",
     responses=responses(schemas.HeartbeatResponse),
     openapi_extra=json_body(schemas.HeartbeatRequest),
 )
 async def post_heartbeat(request: Request) -> Response:
-    """Taken note of. No action is known here: tasks are made with `POST /task`."""
-    pulse = request_body.validate(await request_body.read_json(request), schemas.HeartbeatRequest)
-    site = get_state(request)
-    site.request_log.log_poll("incoming_post", "/heartbeat", pulse.model_dump())
+    """Log a client heartbeat. No actions are supported; create tasks with `POST /task`."""
+    heartbeat = request_body.validate(await request_body.read_json(request), schemas.HeartbeatRequest)
+    state = get_state(request)
+    state.request_log.log_poll("incoming_post", "/heartbeat", heartbeat.model_dump())
     content = {
         "status": "unknown_action",
-        "error": f"Unknown action: {pulse.action}",
+        "error": f"Unknown action: {heartbeat.action}",
         "timestamp": now(),
     }
-    site.request_log.log_poll("outgoing_response", "/heartbeat", content)
+    state.request_log.log_poll("outgoing_response", "/heartbeat", content)
     return json_response(content)
 
 
-async def _beat(site: ServerState) -> dict[str, Any]:
-    host = await anyio.to_thread.run_sync(site.host_sample)
-    running = site.running_count
+async def _heartbeat(state: ServerState) -> dict[str, Any]:
+    host = await anyio.to_thread.run_sync(state.host_sample)
+    running = state.running_count
     return {
         "type": "heartbeat",
         "timestamp": now(),
         "in_task": running > 0,
-        "last_server_action": site.request_log.last_action,
+        "last_server_action": state.request_log.last_action,
         "status": "alive",
         "running": running,
-        "waiting": site.waiting_count,
+        "waiting": state.waiting_count,
         "host": {
             "cpu_percent": host.cpu_percent,
             "memory_percent": round(host.memory_percent, 1),
@@ -78,13 +78,13 @@ async def _beat(site: ServerState) -> dict[str, Any]:
 
 @router.get("/", include_in_schema=False)
 async def get_root() -> Response:
-    """Lead people who open the server in a browser to the page."""
+    """Redirect browsers to the documentation page."""
     return RedirectResponse("/docs")
 
 
 @router.get("/docs", include_in_schema=False)
 async def get_docs() -> Response:
-    """The description of the API, without anything from elsewhere."""
+    """Return the documentation page, which loads nothing from other sites."""
     return HTMLResponse(_page(), headers=_PAGE_HEADERS)
 
 

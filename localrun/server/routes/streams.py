@@ -1,4 +1,4 @@
-"""Tasks: what they write, and what happens to them, as it happens."""
+"""Logs and events of tasks, also as live streams."""
 
 from __future__ import annotations
 
@@ -20,83 +20,83 @@ from localrun.task.events import Event
 
 router = APIRouter(tags=["watching"])
 
-_ALIVE = 15.0  # seconds after which a silent stream says that it is there
+_KEEPALIVE = 15.0  # seconds without an event after which a comment is sent
 _SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 @router.get(
     "/task/{task_id}/logs",
-    summary="Show what a task wrote",
+    summary="Get task logs",
     responses=responses(None, 404, media="text/plain"),
 )
 async def get_logs(
     request: Request,
     task_id: TaskId,
-    follow: Annotated[bool, Query(description="Go on until the task has ended.")] = False,
+    follow: Annotated[bool, Query(description="Stream new output until the task has ended.")] = False,
 ) -> Response:
-    """What the program wrote on its standard output and error, as it is."""
-    site = get_state(request)
-    site.get_record(task_id)
+    """Return the standard output and error of the program."""
+    state = get_state(request)
+    state.get_record(task_id)
     return StreamingResponse(
-        _log(site, task_id, follow=follow), media_type="text/plain; charset=utf-8", headers=_SAFE
+        _log(state, task_id, follow=follow), media_type="text/plain; charset=utf-8", headers=_SAFE
     )
 
 
-async def _log(site: ServerState, task_id: str, *, follow: bool) -> AsyncIterator[bytes]:
-    path = site.app.store.open(task_id).log
-    with site.broadcaster.subscribe(task_id) as watcher:
+async def _log(state: ServerState, task_id: str, *, follow: bool) -> AsyncIterator[bytes]:
+    path = state.app.store.open(task_id).log
+    with state.broadcaster.subscribe(task_id) as subscription:
 
         def ended() -> bool:
-            return not follow or site.is_ended(task_id)
+            return not follow or state.is_ended(task_id)
 
-        async for piece in file_stream.follow(path, site.broadcaster, watcher, ended):
-            if piece:
-                yield piece
+        async for chunk in file_stream.follow(path, state.broadcaster, subscription, ended):
+            if chunk:
+                yield chunk
 
 
 @router.get(
     "/task/{task_id}/events",
-    summary="Hear what happens to a task",
+    summary="Stream task events (server-sent events)",
     responses=responses(None, 404, media="text/event-stream"),
 )
 async def get_events(
     request: Request,
     task_id: TaskId,
     last_event_id: Annotated[
-        int, Header(ge=0, description="The last one that was received: the stream goes on after it.")
+        int, Header(ge=0, description="The last received id; the stream starts after it.")
     ] = 0,
 ) -> Response:
-    """Server-sent events: all that happened to the task, then what happens, until its end.
+    """Stream all past events of a task, then new ones until it has ended.
 
-    Each has a number, but `progress`, which is told once and not kept.
+    Each event has an id, except `progress`, which is sent once and not stored.
     """
-    site = get_state(request)
-    site.get_record(task_id)
+    state = get_state(request)
+    state.get_record(task_id)
     return StreamingResponse(
-        _events(site, task_id, last_event_id), media_type="text/event-stream", headers=_SAFE
+        _events(state, task_id, last_event_id), media_type="text/event-stream", headers=_SAFE
     )
 
 
-async def _events(site: ServerState, task_id: str, last: int) -> AsyncIterator[bytes]:
-    path = site.app.store.open(task_id).path / "events.jsonl"
-    spoken = time.monotonic()
+async def _events(state: ServerState, task_id: str, last: int) -> AsyncIterator[bytes]:
+    path = state.app.store.open(task_id).path / "events.jsonl"
+    last_sent = time.monotonic()
     yield b"retry: 1000\n\n"
-    with site.broadcaster.subscribe(task_id) as watcher:
+    with state.broadcaster.subscribe(task_id) as subscription:
 
         def ended() -> bool:
-            return site.is_ended(task_id)
+            return state.is_ended(task_id)
 
-        async for number, line in file_stream.follow_lines(path, site.broadcaster, watcher, ended):
-            text = b"".join(_passing(watcher))
-            text += _kept(number, line) if number > last else b""
-            if not text and time.monotonic() - spoken > _ALIVE:
-                text = b": still here\n\n"
+        async for number, line in file_stream.follow_lines(path, state.broadcaster, subscription, ended):
+            text = b"".join(_transient(subscription))
+            text += _stored(number, line) if number > last else b""
+            if not text and time.monotonic() - last_sent > _KEEPALIVE:
+                text = b": keepalive\n\n"
             if text:
-                spoken = time.monotonic()
+                last_sent = time.monotonic()
                 yield text
 
 
-def _kept(number: int, line: bytes) -> bytes:
+def _stored(number: int, line: bytes) -> bytes:
     try:
         kind = json.loads(line)["kind"]
     except (ValueError, KeyError, TypeError):
@@ -104,10 +104,10 @@ def _kept(number: int, line: bytes) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, str(kind).encode(), line)
 
 
-def _passing(watcher: Subscription) -> list[bytes]:
+def _transient(subscription: Subscription) -> list[bytes]:
     found = []
-    while watcher.transient_events:
-        found.append(b"event: progress\ndata: " + _as_json(watcher.transient_events.popleft()) + b"\n\n")
+    while subscription.transient_events:
+        found.append(b"event: progress\ndata: " + _as_json(subscription.transient_events.popleft()) + b"\n\n")
     return found
 
 

@@ -238,7 +238,7 @@ def test_a_full_disk_tears_no_line_and_is_told_afterwards(logs: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LocalrunError, match=r"log folder .*/file/logs cannot be written"):
+    with pytest.raises(LocalrunError, match=r"cannot write to the log folder .*/file/logs"):
         Journal(tmp_path / "file" / "logs")
 
 
