@@ -102,13 +102,13 @@ class _FileTail:
             try:
                 self._stream = self._open()
             except UnsafePath as error:
-                raise UsageError(f"{self.name} {error}", remedy=error.remedy) from error
+                raise UsageError(f"{self.name}: {error}", remedy=error.remedy) from error
         return self._stream is not None
 
     def _open(self) -> BinaryIO | None:
         entry = self._tree.find(PurePosixPath("/", self.name).parts[1:])
         if entry is not None and entry.kind != "file":
-            raise UnsafePath(f"is a {entry.kind}", "name a file")
+            raise UnsafePath(f"expected a file, got a {entry.kind}", "name a file")
         return self._tree.open(entry) if entry is not None else None
 
     def chunks(self) -> Iterator[str]:

@@ -120,7 +120,7 @@ _DESCRIPTOR: tuple[Divergence, ...] = (
     Divergence("default_unused", "inputs: default",
                "it never applies a default: a required input must be given, and an optional one gets no file",
                "pass the value, and implement the default in the task", verdict="differs",
-               fragments=("was not given: its default",)),
+               fragments=(" is not set; using the default ",)),
     Divergence("default_unchecked", "inputs: default",
                "it does not check a default against the constraints; localrun warns of an invalid one",
                "correct the default", verdict="differs",
@@ -214,7 +214,7 @@ _VALUES: tuple[Divergence, ...] = (
                "write the name as in the descriptor", verdict="takes"),
     Divergence("value_null", "inputs", "it accepts null and writes the word null into the file",
                "provide a value, or make the input optional", verdict="takes",
-               fragments=("is null, and is not optional",)),
+               fragments=("must not be null (not optional)",)),
     Divergence("boolean_word", "boolean, output", "it silently reads every other word as false",
                "write true or false", verdict="takes",
                fragments=("(App Engine would read it as false)",)),
@@ -256,7 +256,7 @@ _VALUES: tuple[Divergence, ...] = (
     Divergence("image_damaged", "image",
                "it checks only the first bytes, unless a width or height is limited",
                "use an image that can be read", verdict="takes",
-               fragments=("is a damaged png", "is a damaged jpeg", "is a damaged tiff")),
+               fragments=("corrupt png: ", "corrupt jpeg: ", "corrupt tiff: ")),
     Divergence("image_zip_formats", "image, as a zip",
                "it treats every zip as WSI-DICOM, whatever formats are allowed, and skips the limits",
                "add wsidicom to the formats", verdict="takes"),
@@ -289,7 +289,7 @@ _RUN: tuple[Divergence, ...] = (
     Divergence("output_extra", "the output folder",
                "its cluster mode refuses undeclared outputs, its local mode ignores them",
                "declare it, or write it elsewhere", "APPE-internal-task-run-unknown-output",
-               fragments=("is not declared; App Engine ignores it",)),
+               fragments=("; App Engine's local mode ignores it",)),
 )
 # fmt: on
 

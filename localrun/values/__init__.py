@@ -1,4 +1,4 @@
-"""Values become files, and files become values."""
+"""Write input values to files, and read output files as values."""
 
 from localrun.values.collection import CollectedOutputs, collect
 from localrun.values.parsing import Assignments, FileValue, load_values, parse_assignments

@@ -13,15 +13,15 @@ from pathlib import Path
 from localrun.errors import OutputsError, Problem
 from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
-MAX_ENTRIES = 100_000  # of one folder, with all that is below it
+MAX_ENTRIES = 100_000  # of one folder, recursively
 
 
 @dataclass(frozen=True, slots=True)
 class FolderDigest:
-    """The digest of a folder, and what it was made of.
+    """The digest of a folder, and of each file in it.
 
-    `files` holds for each path below the folder the SHA-256 of its content; what is no regular file is said
-    in words: `link to X`, `pipe`, `socket`, `device`. Two folders with equal `files` have equal digests.
+    `files` maps each relative path to the SHA-256 of its content, or to `link to X`, `pipe`, `socket` or
+    `device`. Folders with equal `files` have equal digests.
     """
 
     digest: str
@@ -29,53 +29,53 @@ class FolderDigest:
 
 
 def digest_file(path: Path) -> str:
-    """The SHA-256 of a regular file. Raises `OutputsError` when it is none, or cannot be read."""
+    """Return the SHA-256 of a regular file. Raises `OutputsError` if it is not one or is unreadable."""
     try:
         with UntrustedDir(path.parent, "/") as tree:
-            spot = tree.find((path.name,))
-            if spot is None or spot.kind != "file":
-                raise UnsafePath("is no regular file" if spot else "is missing")
-            return digest_entry(tree, spot)
+            entry = tree.find((path.name,))
+            if entry is None or entry.kind != "file":
+                raise UnsafePath("not a regular file" if entry else "no such file")
+            return digest_entry(tree, entry)
     except (OSError, UnsafePath) as error:
         raise _unreadable(path, error) from error
 
 
 def digest_folder(folder: Path, leave_out: frozenset[str] = frozenset()) -> FolderDigest:
-    """The digest of all that is in a folder, with names, however deep; iExec's knows neither.
+    """Return the digest of the files in a folder, recursively, with their paths. (iExec's omits both.)
 
-    `leave_out` are paths below the folder. Empty folders do not count. Raises `OutputsError` when something
-    cannot be read, or it holds more than `MOST_ENTRIES`.
+    `leave_out` are relative paths. Empty folders do not count. Raises `OutputsError` if something cannot be
+    read, or for more than `MAX_ENTRIES`.
     """
     try:
         with UntrustedDir(folder, "/") as tree:
-            spots = tree.walk(TreeEntry((), "folder", 0), MAX_ENTRIES)
-            named = sorted(("/".join(spot.parts), spot) for spot in spots)
-            files = {name: _content(tree, spot) for name, spot in named if name not in leave_out}
+            entries = tree.walk(TreeEntry((), "folder", 0), MAX_ENTRIES)
+            named = sorted(("/".join(entry.parts), entry) for entry in entries)
+            files = {name: _content(tree, entry) for name, entry in named if name not in leave_out}
     except (OSError, UnsafePath) as error:
         raise _unreadable(folder, error) from error
     return FolderDigest(combine_digests(files), files)
 
 
 def combine_digests(files: Mapping[str, str]) -> str:
-    """The digest of files, or of some of them, in the form that `FolderDigest.files` has them."""
+    """Return the digest of a mapping such as `FolderDigest.files`, or a part of one."""
     text = "".join(f"{name}\0{content}\0" for name, content in sorted(files.items()))
     return to_hex(hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest())
 
 
-def _content(tree: UntrustedDir, spot: TreeEntry) -> str:
-    if spot.kind == "link":
-        return f"link to {tree.read_link(spot)}"
-    return digest_entry(tree, spot) if spot.kind == "file" else spot.kind
+def _content(tree: UntrustedDir, entry: TreeEntry) -> str:
+    if entry.kind == "link":
+        return f"link to {tree.read_link(entry)}"
+    return digest_entry(tree, entry) if entry.kind == "file" else entry.kind
 
 
-def digest_entry(tree: UntrustedDir, spot: TreeEntry) -> str:
+def digest_entry(tree: UntrustedDir, entry: TreeEntry) -> str:
     """Return the SHA-256 of a file below `tree`."""
-    return to_hex(sha256(tree, spot))
+    return to_hex(sha256(tree, entry))
 
 
-def sha256(tree: UntrustedDir, spot: TreeEntry) -> bytes:
+def sha256(tree: UntrustedDir, entry: TreeEntry) -> bytes:
     """Return the SHA-256 of a file below `tree`, as 32 bytes."""
-    with tree.open(spot) as file:
+    with tree.open(entry) as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 
@@ -85,8 +85,7 @@ def to_hex(digest: bytes) -> str:
 
 
 def _unreadable(path: Path, error: OSError | UnsafePath) -> OutputsError:
-    said = error.strerror if isinstance(error, OSError) else str(error)
-    remedy = error.remedy if isinstance(error, UnsafePath) else "let the task make it readable"
-    return OutputsError(
-        f"no digest of {path} can be made", problems=[Problem(str(path), str(said), remedy)], path=str(path)
-    )
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    remedy = error.remedy if isinstance(error, UnsafePath) else "make it readable"
+    problem = Problem(str(path), str(reason), remedy)
+    return OutputsError(f"cannot compute the digest of {path}", problems=[problem], path=str(path))

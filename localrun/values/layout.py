@@ -1,4 +1,4 @@
-"""What provisioning will write, decided before anything is written."""
+"""Check the inputs and plan what to write, before anything is written."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from localrun.suggestions import closest
 from localrun.values import matching
 from localrun.values.parsing import FileValue, expand_path, load_list, unknown_input
 
-_HEAD = 8192  # bytes that tell text from binary data
-_MOST_SIBLINGS = 500
+_HEAD = 8192  # bytes that are checked for binary data
+_MAX_SIBLINGS = 500
 _FILES = (File, Image, Geometry)
 
 
 class InputEntry(msgspec.Struct, frozen=True):
-    """One thing below the input folder: a folder, a text, a copied or mounted file, the files of a zip."""
+    """A path to create in the input folder: a folder, a text, a file, or the files of a zip."""
 
     target: str
     kind: Literal["folder", "text", "copy", "mount", "unpack"]
@@ -44,7 +44,7 @@ class InputEntry(msgspec.Struct, frozen=True):
 
 
 class InputLayout(msgspec.Struct):
-    """Everything that is to be written, and what was noticed on the way."""
+    """Everything to write, the values as JSON, and notes on the defaults in use."""
 
     values: dict[str, Any] = msgspec.field(default_factory=dict)
     entries: list[InputEntry] = msgspec.field(default_factory=list)
@@ -59,37 +59,38 @@ def plan_inputs(
     copy: bool,
     invalid: Collection[str] = (),
 ) -> InputLayout:
-    """Check every value but the `misread` ones, of which that was told; what is wrong goes to `notes`."""
-    plan = InputLayout()
+    """Check every value and plan its files. Adds problems to `notes`.
+
+    The inputs in `invalid` are skipped: their problems are known already.
+    """
+    layout = InputLayout()
     notes.problems += [
         unknown_input(str(name), descriptor) for name in values if name not in descriptor.inputs
     ]
-    planner = _Planner(plan, copy)
+    planner = _Planner(layout, copy)
     for name, parameter in descriptor.inputs.items():
         if name in invalid:
             continue
         inner = notes.child(name)
-        found = _given(parameter, values, plan, inner)
+        found = _value_of(parameter, values, layout, inner)
         if found is not None:
-            plan.values[name] = planner.add(parameter.type, name, found, inner)
-    matching.check_inputs(descriptor, plan.values, notes)
-    return plan
+            layout.values[name] = planner.add(parameter.type, name, found, inner)
+    matching.check_inputs(descriptor, layout.values, notes)
+    return layout
 
 
-def _given(parameter: Parameter, values: Mapping[str, Any], plan: InputLayout, notes: Notes) -> Any:
+def _value_of(parameter: Parameter, values: Mapping[str, Any], layout: InputLayout, notes: Notes) -> Any:
     name = parameter.name
     if name in values and values[name] is None and not parameter.optional:
-        notes.error("is null, and is not optional", "give a value")
+        notes.error("must not be null (not optional)", "set a value")
     if name in values:
         return values[name]
-    # a descriptor must not choose files of the host
+    # a descriptor must not choose a file of the host
     if parameter.has_default and not holds_files(parameter.type):
-        plan.defaults_used.append(
-            f"{name} was not given: its default {format_value(parameter.default)} is taken"
-        )
+        layout.defaults_used.append(f"{name} is not set; using the default {format_value(parameter.default)}")
         return parameter.default
     if not parameter.optional:
-        notes.error("is missing", f"give it: {name}={_example(parameter.type)}")
+        notes.error("missing required input", f"set it with {name}={_example(parameter.type)}")
     return None
 
 
@@ -100,14 +101,14 @@ def _example(kind: DataType) -> str:
 
 
 class _Planner:
-    """Turns values into entries."""
+    """Converts values to entries."""
 
-    def __init__(self, plan: InputLayout, copy: bool) -> None:
-        self.entries = plan.entries
+    def __init__(self, layout: InputLayout, copy: bool) -> None:
+        self.entries = layout.entries
         self.copy = copy
 
     def add(self, kind: DataType, target: str, value: Any, notes: Notes) -> Any:
-        """Plan one value at its place; the value as JSON can hold it."""
+        """Plan the files of one value. Return the value as JSON."""
         if isinstance(kind, Array):
             return self._array(kind, target, value, notes)
         if isinstance(kind, (File, Image)):
@@ -123,7 +124,7 @@ class _Planner:
     def _text(self, kind: DataType, target: str, value: Any) -> Any:
         if value is None:
             return None
-        # what cannot be encoded has been refused
+        # text that cannot be encoded has been reported
         self.entries.append(InputEntry(target, "text", kind.to_text(value).encode(errors="replace")))
         return kind.to_json(value)
 
@@ -150,7 +151,7 @@ class _Planner:
         if stat.S_ISDIR(status.st_mode) and isinstance(kind, Image):
             self._slide(kind, target, path, notes)
         elif not stat.S_ISREG(status.st_mode):
-            notes.error(f"{path} is {_what(status.st_mode)}", "give a regular file")
+            notes.error(f"expected a regular file, got {_kind(status.st_mode)} {path}", "use a regular file")
         elif _is_readable(path, notes):
             self._regular(kind, target, path, status, notes)
         return str(path)
@@ -163,13 +164,13 @@ class _Planner:
         elif isinstance(kind, File):
             kind.check_size(status.st_size, notes)
             kind.check_head(_head(path) if kind.formats == ("text",) else b"", notes)
-        # a container of any user must be able to read what is mounted as it is
+        # a mounted file must be readable for any user of the container
         mountable = bool(status.st_mode & stat.S_IROTH) and not self.copy
         source = Path(os.path.realpath(path))
         self.entries.append(InputEntry(target, "mount" if mountable else "copy", source=source))
 
     def _image(self, kind: Image, target: str, path: Path, notes: Notes) -> bool:
-        """Look at an image; whether it is a zip, which the task finds unpacked."""
+        """Check an image. Return whether it is a zip, which is unpacked for the task."""
         from localrun.values.image_headers.checks import check_image, is_zip
 
         with path.open("rb") as file:
@@ -198,7 +199,7 @@ class _Planner:
         for entry in _listing(path, notes):
             inner, place = Path(entry.path), f"{target}/{entry.name}"
             if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
-                notes.error(f"{inner} is neither a file nor a folder", "leave it out of the folder")
+                notes.error(f"{inner} is neither a file nor a folder", "remove it from the folder")
             elif entry.is_dir():
                 self._folder(place, inner, notes)
             elif _is_readable(inner, notes):
@@ -207,7 +208,7 @@ class _Planner:
 
 def _path_of(value: Any) -> Path | None:
     if isinstance(value, FileValue):
-        return Path(os.path.abspath(value.path))  # noqa: PTH100 - nothing is resolved
+        return Path(os.path.abspath(value.path))  # noqa: PTH100 - keeps links
     if isinstance(value, str) and value:
         value = expand_path(value)
     return Path(os.path.abspath(value)) if isinstance(value, os.PathLike) else None  # noqa: PTH100
@@ -218,13 +219,13 @@ def _status(path: Path, notes: Notes) -> os.stat_result | None:
         return path.stat()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        notes.error(f"{format_value(str(path))} cannot be opened: {reason}", _nearby(path))
+        notes.error(f"cannot open {format_value(str(path))}: {reason}", _nearby(path))
         return None
 
 
 def _nearby(path: Path) -> str:
     try:
-        names = [entry.name for entry, _ in zip(os.scandir(path.parent), range(_MOST_SIBLINGS), strict=False)]
+        names = [entry.name for entry, _ in zip(os.scandir(path.parent), range(_MAX_SIBLINGS), strict=False)]
     except (OSError, ValueError):
         return "check the path"
     found = closest(path.name, names)
@@ -234,7 +235,7 @@ def _nearby(path: Path) -> str:
 def _is_readable(path: Path, notes: Notes) -> bool:
     if os.access(path, os.R_OK):
         return True
-    notes.error(f"you may not read {path}", "make it readable for you")
+    notes.error(f"permission denied: {path}", "make it readable, e.g. with `chmod u+r`")
     return False
 
 
@@ -247,21 +248,20 @@ def _head(path: Path) -> bytes:
         return stream.read(_HEAD)
 
 
-def _what(mode: int) -> str:
+def _kind(mode: int) -> str:
     kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
     return next((name for test, name in kinds if test(mode)), "a device")
 
 
 def _read_value(kind: DataType, path: Path, notes: Notes) -> Any:
-    """The value that stands in a file, by the rules of outputs; None when it is unfit."""
+    """Return the value in a file, by the rules of outputs; None if it is invalid."""
     status = _status(path, notes)
     if status is None:
         return None
-    if not stat.S_ISREG(status.st_mode) or status.st_size > kind.text_limit:
-        notes.error(
-            f"{path} is {_what(status.st_mode) if not stat.S_ISREG(status.st_mode) else 'too large'}",
-            f"give a file with one {kind.id} in it",
-        )
+    is_file = stat.S_ISREG(status.st_mode)
+    if not is_file or status.st_size > kind.text_limit:
+        message = f"expected a regular file, got {_kind(status.st_mode)} {path}"
+        notes.error(f"{path} is too large" if is_file else message, f"use a file with one {kind.id}")
         return None
     return _decoded(kind, path, notes) if _is_readable(path, notes) else None
 
@@ -276,7 +276,7 @@ def _decoded(kind: DataType, path: Path, notes: Notes) -> Any:
 
 
 def _items_of(kind: Array, path: Path, notes: Notes) -> list[Any] | None:
-    """The items that a path stands for: the files of a folder, one file, or a list that is in a file."""
+    """Return the items at a path: the files of a folder, one file, or the list in a file."""
     status = _status(path, notes)
     if status is None:
         return None
@@ -284,7 +284,8 @@ def _items_of(kind: Array, path: Path, notes: Notes) -> list[Any] | None:
     if stat.S_ISDIR(status.st_mode) and of_files:
         return [FileValue(Path(entry.path)) for entry in _listing(path, notes) if _is_item(entry)]
     if not stat.S_ISREG(status.st_mode):
-        notes.error(f"{path} is {_what(status.st_mode)}", "give a JSON or YAML file that holds a list")
+        message = f"expected a file with a list, got {_kind(status.st_mode)} {path}"
+        notes.error(message, "use a JSON or YAML file")
         return None
     return [FileValue(path)] if of_files else _loaded(path, notes)
 
@@ -306,11 +307,11 @@ def _listing(path: Path, notes: Notes) -> list[os.DirEntry[str]]:
         with os.scandir(path) as entries:
             return sorted(entries, key=lambda entry: list(_natural(entry.name)))
     except OSError as error:
-        notes.error(f"{path} cannot be listed: {error.strerror}", "make it readable for you")
+        notes.error(f"cannot list {path}: {error.strerror}", "make it readable, e.g. with `chmod u+rx`")
         return []
 
 
 def _natural(name: str) -> Iterator[tuple[int, str]]:
-    """`img2` before `img10`."""
+    """Return a sort key that puts `img2` before `img10`."""
     for part in re.split(r"([0-9]+)", name):
         yield (int(part), "") if part.isascii() and part.isdigit() else (-1, part.casefold())

@@ -1,4 +1,4 @@
-"""What is in a folder that a task writes, perhaps just now: everything, as what it is, nothing followed."""
+"""List a folder that a task may still be writing, without following links."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ LIMIT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One thing in a folder: its path below it, size in bytes, and when it was written (since 1970).
+    """An entry of a folder: its relative path, size in bytes, and modification time (since 1970).
 
-    `target` is what a link says, `problem` why a folder cannot be looked into.
+    `target` is that of a link; `problem` says why a folder cannot be listed.
     """
 
     path: str
@@ -29,15 +29,15 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What was found, each folder before what is in it; `more` when that is not all."""
+    """The entries, each folder before its content. `is_truncated`: there are more."""
 
     entries: tuple[FileEntry, ...]
     is_truncated: bool = False
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
-        return sum(leaf.size for leaf in self.entries if leaf.kind == "file")
+        """The total bytes of all files."""
+        return sum(entry.size for entry in self.entries if entry.kind == "file")
 
 
 def list_folder(root: Path, limit: int = LIMIT) -> Listing:
@@ -78,7 +78,7 @@ def _list_inner(folder: int, entry: FileEntry, found: list[FileEntry], limit: in
     try:
         inner = open_folder(parts[-1], folder)
     except OSError as error:
-        found.append(replace(entry, problem=f"cannot be read: {error.strerror}"))
+        found.append(replace(entry, problem=f"cannot read: {error.strerror}"))
         return
     try:
         found.append(entry)

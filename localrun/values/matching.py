@@ -1,7 +1,7 @@
-"""Arrays that must have the same number of items, and outputs that are derived from inputs.
+"""Check arrays that must have the same number of items, and outputs that are derived from inputs.
 
 App Engine: a match among inputs is checked before the run, one with an output after it. Its documentation
-calls a match mutual and transitive, so parameters that are linked in any way form one group here.
+calls a match mutual and transitive, so parameters that are linked in any way form one group.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ Group = list[str]  # references such as inputs/a
 
 
 def check_inputs(descriptor: Descriptor, inputs: Mapping[str, Any], notes: Notes) -> None:
-    """Refuse inputs that do not match each other, before the run."""
+    """Report inputs that do not match each other, before the run."""
     sizes = _sizes("inputs", inputs)
     for group in _groups(descriptor):
         _compare([one for one in group if one.startswith("inputs/")], sizes, notes)
-    for name in _left_out(descriptor, inputs):
+    for name in _unset(descriptor, inputs):
         notes.child(name).warn_divergence("matching_absent")
 
 
 def check_outputs(
     descriptor: Descriptor, inputs: Mapping[str, Any], outputs: Mapping[str, Any], notes: Notes
 ) -> None:
-    """Refuse outputs that do not match inputs or each other, after the run."""
+    """Report outputs that do not match inputs or each other, after the run."""
     sizes = _sizes("inputs", inputs) | _sizes("outputs", outputs)
     for group in _groups(descriptor):
         _compare(group, sizes, notes)
@@ -35,7 +35,7 @@ def check_outputs(
         origin = (parameter.derived_from or "").removeprefix("inputs/")
         is_optional = origin in descriptor.inputs and descriptor.inputs[origin].optional
         if is_optional and inputs and origin not in inputs and outputs.get(name) is not None:
-            notes.child(name).warn(f"is derived from inputs.{origin}, which was not given")
+            notes.child(name).warn(f"derived from inputs.{origin}, which is not set")
 
 
 def _sizes(section: str, values: Mapping[str, Any]) -> dict[str, int]:
@@ -43,24 +43,20 @@ def _sizes(section: str, values: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _compare(group: Group, sizes: Mapping[str, int], notes: Notes) -> None:
-    """Compare each with the first that is there: an input, if there is one."""
+    """Compare each array with the first one that has a value (an input, if any)."""
     found = [one for one in group if one in sizes]
     for one in found[1:]:
         if sizes[one] == sizes[found[0]]:
             continue
         section, _, name = one.partition("/")
-        message = f"has {_count(sizes[one])}, and {_shown(found[0])}, which it must match, has"
-        Notes(section, notes.problems).child(name).error(
-            f"{message} {sizes[found[0]]}", f"give both the same number of items, such as {sizes[found[0]]}"
-        )
+        first = found[0].replace("/", ".")
+        message = f"has {_count(sizes[one])}, but must match {first}, which has {sizes[found[0]]}"
+        remedy = "use the same number of items for both"
+        Notes(section, notes.problems).child(name).error(message, remedy)
 
 
 def _count(size: int) -> str:
     return "1 item" if size == 1 else f"{size} items"
-
-
-def _shown(reference: str) -> str:
-    return reference.replace("/", ".")
 
 
 def _arrays(descriptor: Descriptor) -> dict[str, Parameter]:
@@ -70,7 +66,7 @@ def _arrays(descriptor: Descriptor) -> dict[str, Parameter]:
 
 
 def _groups(descriptor: Descriptor) -> list[Group]:
-    """What must match, inputs first; a reference to anything but an array does not count."""
+    """Return the groups that must match, inputs first. Only references to arrays count."""
     arrays = _arrays(descriptor)
     group_of: dict[str, set[str]] = {}
     for reference, parameter in arrays.items():
@@ -84,8 +80,8 @@ def _groups(descriptor: Descriptor) -> list[Group]:
     return sorted(ordered, key=lambda group: places[group[0]])
 
 
-def _left_out(descriptor: Descriptor, inputs: Mapping[str, Any]) -> Iterator[str]:
-    """The inputs that are not given although a declared match with another input names them."""
+def _unset(descriptor: Descriptor, inputs: Mapping[str, Any]) -> Iterator[str]:
+    """Return the unset inputs that a declared match with another input names."""
     arrays = _arrays(descriptor)
     linked = {
         name

@@ -1,4 +1,4 @@
-"""Values as a user gives them: on a command line, or in a JSON or YAML file."""
+"""Parse input values from a command line, or from a JSON or YAML file."""
 
 from __future__ import annotations
 
@@ -15,33 +15,32 @@ from localrun.descriptor.types import Array, DataType, Notes, format_value
 from localrun.errors import InputsError, Problem
 from localrun.suggestions import did_you_mean
 
-MAX_BYTES = 64 * 1024**2  # of a file of values; larger data belongs in a file input
+MAX_BYTES = 64 * 1024**2  # of a file of values
 
 
 class FileValue(msgspec.Struct, frozen=True):
-    """What `name=@FILE` becomes: a file for a file parameter, the value that stands in it for others."""
+    """The value of `name=@FILE`: the file for a file parameter, its content for any other."""
 
     path: Path
 
 
 def raise_problems(problems: Sequence[Problem]) -> None:
-    """Raise `InputsError` when there are problems."""
+    """Raise `InputsError` if there are problems."""
     if problems:
-        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise InputsError(f"the inputs have {count}", remedy="correct the values listed", problems=problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise InputsError(f"invalid inputs ({count})", remedy="correct the inputs listed", problems=problems)
 
 
 def unknown_input(name: str, descriptor: Descriptor) -> Problem:
-    """The problem of a name that is no input."""
-    remedy = did_you_mean(name, descriptor.inputs)
-    if not remedy:
-        names = ", ".join(descriptor.inputs)
-        remedy = f"the inputs are: {names}" if names else "the task takes no inputs"
-    return Problem(f"inputs.{name[:80]}", "is no input of the task", remedy)
+    """Return the problem for a name that is not an input."""
+    names = ", ".join(descriptor.inputs)
+    expected = f"expected one of: {names}" if names else "the task has no inputs"
+    remedy = did_you_mean(name, descriptor.inputs) or expected
+    return Problem(f"inputs.{name[:80]}", f"unknown input {name[:80]!r}", remedy)
 
 
 class Assignments(msgspec.Struct, frozen=True):
-    """What was read of `name=VALUE` texts: values, what is wrong, and the inputs that it is wrong with."""
+    """Parsed `name=VALUE` strings: the values, the problems, and the names of the invalid inputs."""
 
     values: dict[str, Any]
     problems: tuple[Problem, ...] = ()
@@ -49,19 +48,19 @@ class Assignments(msgspec.Struct, frozen=True):
 
 
 def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assignments:
-    """Read `name=VALUE` by the parameter's type, `name=@FILE` as a file, `name=@@text` as `@text`.
+    """Parse `name=VALUE` by the parameter's type, `name=@FILE` as a file, `name=@@text` as `@text`.
 
-    An array is a JSON list, or is given item by item. Nothing is raised: what is wrong with the other
-    inputs is to be told together with it, see `provision`.
+    An array is a JSON list, or one pair for each item. Problems are returned, not raised, so that
+    `provision` can report them together with those of the other inputs.
     """
-    misread: set[str] = set()
+    invalid: set[str] = set()
     notes = Notes("inputs")
     texts: dict[str, list[str]] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
-            notes.child(format_value(pair)).error("has no '='", f"write {name[:40]}=VALUE")
-            misread.add(name)
+            notes.child(format_value(pair)).error("missing '='", f"write {name[:40]}=VALUE")
+            invalid.add(name)
         elif name not in descriptor.inputs:
             notes.problems.append(unknown_input(name, descriptor))
         else:
@@ -71,16 +70,16 @@ def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assignmen
         before = len(notes.problems)
         found[name] = _parameter(descriptor.inputs[name].type, given, notes.child(name))
         if len(notes.problems) > before:
-            misread.add(name)
-    values = {name: value for name, value in found.items() if name not in misread}
-    return Assignments(values, tuple(notes.problems), frozenset(misread))
+            invalid.add(name)
+    values = {name: value for name, value in found.items() if name not in invalid}
+    return Assignments(values, tuple(notes.problems), frozenset(invalid))
 
 
 def _parameter(kind: DataType, texts: list[str], notes: Notes) -> Any:
     if isinstance(kind, Array):
         return _array(kind, texts, notes)
     if len(texts) > 1:
-        notes.error(f"is given {len(texts)} times", "give it once")
+        notes.error(f"set {len(texts)} times", "set it once")
     return _one(kind, texts[-1], notes)
 
 
@@ -110,8 +109,8 @@ def _file(text: str) -> FileValue:
 
 
 def expand_path(text: str) -> Path:
-    """The path in `@FILE`; `~` is the user's home, which a shell leaves alone behind `=`."""
-    return Path(os.path.expanduser(text.removeprefix("@")))  # noqa: PTH111 - Path's own raises without a home
+    """Return the path in `@FILE`. `~` is expanded, since shells do not expand it after `=`."""
+    return Path(os.path.expanduser(text.removeprefix("@")))  # noqa: PTH111 - Path.expanduser raises without a home
 
 
 def _json(text: str, notes: Notes) -> Any:
@@ -119,8 +118,8 @@ def _json(text: str, notes: Notes) -> Any:
         return _resolve(json.loads(text), Path())
     except (ValueError, RecursionError) as error:
         notes.error(
-            f"{format_value(text)} is no JSON list: {_reason(error)}",
-            'write a list such as [1, 2] or ["a", "b"]',
+            f"invalid JSON list {format_value(text)}: {_reason(error)}",
+            'expected e.g. [1, 2] or ["a", "b"]',
         )
         return None
 
@@ -130,20 +129,19 @@ def _reason(error: Exception) -> str:
 
 
 def load_values(path: Path) -> dict[str, Any]:
-    """Read a JSON or YAML file of values by name; a text `@FILE` in it is relative to it.
+    """Load a JSON or YAML file of values by name. A string `@FILE` in it is relative to the file.
 
-    Raises `InputsError` with the line and column.
+    Raises `InputsError`, with the line and column.
     """
     found = _load(path)
     if not isinstance(found, dict):
-        raise_problems(
-            [Problem("", "holds no mapping of names to values", "write name: value", file=str(path))]
-        )
+        message = "expected a mapping of input names to values"
+        raise_problems([Problem("", message, "write e.g. `threshold: 0.5`", file=str(path))])
     return {name: _resolve(value, path.parent) for name, value in found.items()}
 
 
 def load_list(path: Path) -> Any:
-    """What a file of one value holds, with `FileValue` for `@FILE`. Raises `InputsError`."""
+    """Load a JSON or YAML file of one value, with `FileValue` for `@FILE`. Raises `InputsError`."""
     return _resolve(_load(path), path.parent)
 
 
@@ -161,17 +159,17 @@ def _bytes(path: Path) -> bytes:
             data = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        problem = Problem("", f"cannot be read: {reason}", "check the path", file=str(path))
+        problem = Problem("", f"cannot read the file: {reason}", "check the path", file=str(path))
         raise _unreadable(path, problem) from None
     if len(data) > MAX_BYTES:
         raise_problems(
-            [Problem("", f"is larger than {MAX_BYTES} bytes", "give large data as files", file=str(path))]
+            [Problem("", f"larger than {MAX_BYTES} bytes", "use file inputs for large data", file=str(path))]
         )
     return data
 
 
 def _unreadable(path: Path, problem: Problem) -> InputsError:
-    return InputsError(f"{path} cannot be read", remedy="correct what is listed", problems=[problem])
+    return InputsError(f"cannot read {path}", remedy="correct the problem listed", problems=[problem])
 
 
 def _from_json(data: bytes, path: Path) -> Any:
@@ -182,18 +180,18 @@ def _from_json(data: bytes, path: Path) -> Any:
         if len(found) < len(items):
             names = [name for name, _ in items]
             twice = next(name for name in names if names.count(name) > 1)
-            repeated.append(Problem(twice[:80], "is there more than once", "keep one", file=str(path)))
+            repeated.append(Problem(twice[:80], "duplicate key", "remove one of them", file=str(path)))
         return found
 
     try:
         found = json.loads(data, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
         problem = Problem(
-            "", f"is not JSON: {error.msg}", "correct it there", str(path), error.lineno, error.colno
+            "", f"invalid JSON: {error.msg}", "correct it there", str(path), error.lineno, error.colno
         )
         raise _unreadable(path, problem) from None
     except (ValueError, RecursionError) as error:
-        problem = Problem("", f"is not JSON: {_reason(error)}", "correct it", file=str(path))
+        problem = Problem("", f"invalid JSON: {_reason(error)}", "correct the file", file=str(path))
         raise _unreadable(path, problem) from None
     raise_problems(repeated)
     return found
@@ -204,7 +202,7 @@ def _from_yaml(data: bytes, path: Path) -> Any:
         found = yaml.read(data, str(path))
     except yaml.DocumentError as error:
         raise _unreadable(path, error.problem) from None
-    # aliases are well in a file that only localrun reads; a name that is there twice is a slip
+    # other warnings concern App Engine, which does not read this file
     raise_problems([problem for problem in found.warnings if "duplicate key" in problem.message])
     return found.root.to_python()
 
@@ -214,7 +212,7 @@ def _resolve(value: Any, base: Path) -> Any:
         return value[1:] if value.startswith("@@") else FileValue(base / expand_path(value))
     if isinstance(value, list):
         return [_resolve(item, base) for item in value]
-    # an item of App Engine's own form of an array; other objects are geometries, whose texts are their own
+    # an item in App Engine's form of an array; any other object is a geometry, whose strings stay as they are
     if isinstance(value, dict) and set(value) == {"index", "value"}:
         return {**value, "value": _resolve(value["value"], base)}
     return value

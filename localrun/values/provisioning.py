@@ -1,4 +1,4 @@
-"""Lay the inputs of a task out on disk, as App Engine does."""
+"""Write the inputs of a task to disk, in App Engine's layout."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from localrun.values.layout import InputEntry, plan_inputs
 from localrun.values.parsing import Assignments, raise_problems
 
 _CHUNK = 1024 * 1024
-_FILE_MODE, _FOLDER_MODE = 0o644, 0o755  # any user of a container may read
+_FILE_MODE, _FOLDER_MODE = 0o644, 0o755  # readable for any user of the container
 
 
 class ProvisionedInputs(msgspec.Struct, frozen=True):
-    """The inputs as they are on disk.
+    """The inputs of a task on disk.
 
-    `values` can be written as JSON (files as absolute paths); `mounts` are files that are not copied, each
-    with its place below the input folder, where an empty file stands; `notes` tell of defaults that were
-    taken, `warnings` of what works here and may not elsewhere.
+    `values` are ready for JSON, with files as absolute paths. `mounts` are files that are mounted instead of
+    copied, each with its path in the input folder, where an empty file is the mount point. `notes` list the
+    defaults in use, `warnings` what may fail on App Engine.
     """
 
     values: dict[str, Any]
@@ -36,48 +36,42 @@ class ProvisionedInputs(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def _go_on() -> None:
-    """Nobody cancels."""
-
-
 def provision(
     descriptor: Descriptor,
     values: Mapping[str, Any],
     folder: Path,
     *,
     copy: bool = False,
-    check_cancelled: Callable[[], None] = _go_on,
+    check_cancelled: Callable[[], None] = lambda: None,
     assignments: Assignments | None = None,
 ) -> ProvisionedInputs:
-    """Check the values and write each to its file in `folder`, which is made if need be.
+    """Check the values and write each to its file in `folder`, which is created if necessary.
 
-    `assigned` are values that come before the others, and whose problems are told with all others.
-
-    A file that anyone may read is mounted, not copied, unless `copy`. Raises `InputsError` with all
-    problems before anything is written; when writing fails, or `check_cancelled` raises, what was written
-    is removed again.
+    `assignments` override `values`; their problems are reported together with all others. World-readable
+    files are mounted, not copied, unless `copy`. Raises `InputsError` with all problems before anything is
+    written. If writing fails, or `check_cancelled` raises, everything written is removed.
     """
     notes = Notes("inputs")
     assignments = assignments or Assignments({})
     notes.problems += assignments.problems
-    plan = plan_inputs(
+    layout = plan_inputs(
         descriptor, {**values, **assignments.values}, notes, copy=copy, invalid=assignments.invalid
     )
     raise_problems(notes.problems)
-    _write(plan.entries, folder, check_cancelled)
-    mounts = tuple((entry.source, entry.target) for entry in plan.entries if entry.kind == "mount")
-    return ProvisionedInputs(plan.values, mounts, tuple(plan.defaults_used), tuple(notes.warnings))
+    _write(layout.entries, folder, check_cancelled)
+    mounts = tuple((entry.source, entry.target) for entry in layout.entries if entry.kind == "mount")
+    return ProvisionedInputs(layout.values, mounts, tuple(layout.defaults_used), tuple(notes.warnings))
 
 
 def _write(entries: list[InputEntry], folder: Path, check_cancelled: Callable[[], None]) -> None:
-    with _telling("inputs"):
+    with _wrap_errors("inputs"):
         made_folder = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
     done: list[InputEntry] = []
     with _clean_on_failure(folder, done, made_folder):
         for entry in entries:
             check_cancelled()
-            with _telling(f"inputs.{entry.target.replace('/', '.')}"):
+            with _wrap_errors(f"inputs.{entry.target.replace('/', '.')}"):
                 _write_one(entry, folder / entry.target, done, check_cancelled)
 
 
@@ -100,20 +94,18 @@ def _clean_on_failure(folder: Path, done: list[InputEntry], made_folder: bool) -
 
 
 @contextmanager
-def _telling(place: str) -> Iterator[None]:
+def _wrap_errors(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise LocalrunError(
-                f"{place} does not fit on the disk",
-                remedy="free some space, or keep the tasks on another disk",
+                f"disk full: cannot write {path}",
+                remedy="free disk space, or move LOCALRUN_HOME to another disk",
                 cause=Cause.DISK_FULL,
             ) from error
-        problem = Problem(place, f"cannot be written: {error}", "use a new folder that is yours")
-        raise InputsError(
-            "the inputs cannot be written", remedy=problem.remedy, problems=[problem]
-        ) from error
+        problem = Problem(path, f"cannot write: {error}", "use a new folder that you own")
+        raise InputsError("cannot write the inputs", remedy=problem.remedy, problems=[problem]) from error
 
 
 def _write_one(
@@ -143,13 +135,13 @@ def _unpack(source: Path, path: Path, check_cancelled: Callable[[], None]) -> No
     try:
         unpack_zip(source, path, (_FILE_MODE, _FOLDER_MODE), check_cancelled)
     except CorruptFile as error:
-        raise OSError(errno.EIO, f"{source} is a damaged zip: {error}") from error
+        raise OSError(errno.EIO, f"corrupt zip {source}: {error}") from error
 
 
 def _copy(source: Path, target: int, check_cancelled: Callable[[], None]) -> None:
     origin = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        # the kernel moves the bytes; a chunk at a time, so that it can be stopped
+        # the kernel copies the bytes, in chunks so that it can be cancelled
         while os.sendfile(target, origin, None, _CHUNK):
             check_cancelled()
     finally:

@@ -1,7 +1,7 @@
-"""A folder that a task wrote, which is trusted with nothing.
+"""Access to a folder that a task wrote and that may be malicious.
 
-No link is followed by the system: each is resolved here, as the container would have, and only as far as it
-stays inside. What is not a regular file or a folder is never opened.
+The system follows no link in it. Links are resolved here, as the container would, and only inside the folder.
+Anything but regular files and folders is never opened.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Literal
 
 import msgspec
 
-_MAX_LINKS = 40  # as Linux
+_MAX_LINKS = 40  # as in Linux
 MAX_DEPTH = 64
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# without O_NONBLOCK, opening a pipe that took a file's place meanwhile would block
+# without O_NONBLOCK, opening a pipe that has just replaced the file would block
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 Kind = Literal["file", "folder", "link", "pipe", "socket", "device"]
@@ -36,27 +36,27 @@ _KINDS: dict[int, Kind] = {
 
 
 def kind_of(mode: int) -> Kind:
-    """Return what kind of thing a `st_mode` stands for."""
+    """Return the kind of entry that an `st_mode` means."""
     return _KINDS.get(stat.S_IFMT(mode), "device")
 
 
 def open_folder(path: Path | str, parent: int | None = None) -> int:
-    """Open a folder, below the open folder `parent`, but not through a link. Returns its file descriptor."""
+    """Open a folder (in the open folder `parent`) and return its descriptor. A link is refused."""
     return os.open(path, _DIRECTORY, dir_fd=parent)
 
 
 class UnsafePath(ValueError):
-    """Something in the tree is refused; the text says what was found, `remedy` what to do."""
+    """An entry that is refused, with a remedy."""
 
-    def __init__(self, message: str, remedy: str = "write a regular file there") -> None:
+    def __init__(self, message: str, remedy: str = "write a regular file") -> None:
         super().__init__(message)
         self.remedy = remedy
 
 
 class TreeEntry(msgspec.Struct, frozen=True):
-    """What was found at a path: its real parts, its kind, its size in bytes.
+    """An entry of the folder: the parts of its path, its kind, and its size in bytes.
 
-    Links are resolved, but for those that `UntrustedDir.everything` lists.
+    `find` returns entries with all links resolved.
     """
 
     parts: Parts
@@ -65,13 +65,13 @@ class TreeEntry(msgspec.Struct, frozen=True):
 
 
 class UntrustedDir:
-    """The folder `root` of the host, which the container calls `inside`. A context manager."""
+    """The folder `root` on the host, mounted at `inside` in the container. A context manager."""
 
     def __init__(self, root: Path, inside: str) -> None:
         self.root = root
         self._inside = PurePosixPath(inside)
         self._root = open_folder(root)
-        # the folder that was used last: the items of an array share one
+        # the last folder is kept open, since the items of an array share one
         self._last: tuple[Parts, int] | None = None
 
     def __enter__(self) -> UntrustedDir:
@@ -80,19 +80,19 @@ class UntrustedDir:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._forget()
+        self._close_last()
         os.close(self._root)
 
-    def host_path(self, spot: TreeEntry) -> Path:
-        """Where it is on the host."""
-        return self.root.joinpath(*spot.parts)
+    def host_path(self, entry: TreeEntry) -> Path:
+        """Return the path on the host."""
+        return self.root.joinpath(*entry.parts)
 
     def find(self, parts: Parts) -> TreeEntry | None:
-        """Look at a path; None when nothing is there. Raises `UnsafePath` for links that lead outside."""
+        """Resolve a path; None if it does not exist. Raises `UnsafePath` for links that lead outside."""
         try:
             return self._find(parts)
         except OSError as error:
-            raise _refused(error) from error
+            raise _unreadable(error) from error
 
     def _find(self, parts: Parts) -> TreeEntry | None:
         pending = deque(parts)
@@ -105,7 +105,7 @@ class UntrustedDir:
                 continue
             status = self._status((*done, part))
             if status is None and links:
-                raise UnsafePath("is a link to nothing")
+                raise UnsafePath("broken link")
             if status is None:
                 return None
             if not stat.S_ISLNK(status.st_mode):
@@ -113,25 +113,25 @@ class UntrustedDir:
                 continue
             links += 1
             if links > _MAX_LINKS:
-                raise UnsafePath("is a link that leads round in circles")
+                raise UnsafePath("circular link")
             pending.extendleft(reversed(self._target((*done, part), done)))
         return self.entry(tuple(done))
 
     def _target(self, link: Parts, done: list[str]) -> Parts:
-        """The parts that a link stands for, below `done`, which an absolute one empties."""
+        """Return the parts of a link's target, relative to `done`, which an absolute link empties."""
         target = PurePosixPath(os.readlink(link[-1], dir_fd=self._directory(link[:-1])))
         if not target.is_absolute():
             return target.parts
         if not target.is_relative_to(self._inside):
-            raise UnsafePath(f"is a link to {str(target)[:200]!r}, which leaves the output folder")
+            raise UnsafePath(f"link to {str(target)[:200]!r} leaves the output folder")
         done.clear()
         return target.relative_to(self._inside).parts
 
     def entry(self, parts: Parts) -> TreeEntry:
-        """Return what is at a path; no link on the way is followed. Raises `UnsafePath`."""
+        """Return the entry at a path without following any link. Raises `UnsafePath`."""
         status = self._status(parts) if parts else os.fstat(self._root)
         if status is None:
-            raise UnsafePath("went away while it was read")
+            raise UnsafePath("removed while it was read")
         return TreeEntry(parts, kind_of(status.st_mode), status.st_size)
 
     def _status(self, parts: Parts) -> os.stat_result | None:
@@ -140,7 +140,7 @@ class UntrustedDir:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _refused(error) from error
+            raise _unreadable(error) from error
 
     def _directory(self, parts: Parts) -> int:
         if not parts:
@@ -148,8 +148,8 @@ class UntrustedDir:
         if self._last is not None and self._last[0] == parts:
             return self._last[1]
         if len(parts) > MAX_DEPTH:
-            raise UnsafePath(f"is nested deeper than {MAX_DEPTH} folders", "write flatter folders")
-        self._forget()
+            raise UnsafePath(f"nested deeper than {MAX_DEPTH} folders", "use fewer levels of folders")
+        self._close_last()
         self._last = (parts, self._open_directory(parts))
         return self._last[1]
 
@@ -163,55 +163,56 @@ class UntrustedDir:
             descriptor = inner
         return descriptor
 
-    def _forget(self) -> None:
+    def _close_last(self) -> None:
         if self._last is not None:
             os.close(self._last[1])
             self._last = None
 
-    def open(self, spot: TreeEntry) -> BufferedReader:
-        """A regular file, to be read and closed."""
+    def open(self, entry: TreeEntry) -> BufferedReader:
+        """Open a regular file for reading."""
         try:
-            descriptor = os.open(spot.parts[-1], _FILE, dir_fd=self._directory(spot.parts[:-1]))
+            descriptor = os.open(entry.parts[-1], _FILE, dir_fd=self._directory(entry.parts[:-1]))
         except OSError as error:
-            raise _refused(error) from error
+            raise _unreadable(error) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise UnsafePath("changed while it was read")
         return os.fdopen(descriptor, "rb")
 
-    def read(self, spot: TreeEntry, limit: int) -> bytes:
-        """The first `limit` bytes of a regular file."""
-        with self.open(spot) as stream:
+    def read(self, entry: TreeEntry, limit: int) -> bytes:
+        """Return the first `limit` bytes of a regular file."""
+        with self.open(entry) as stream:
             return stream.read(limit)
 
-    def list_names(self, spot: TreeEntry, limit: int | None = None) -> list[str]:
+    def list_names(self, entry: TreeEntry, limit: int | None = None) -> list[str]:
         """Return the names in a folder, unordered. Raises `UnsafePath` if there are more than `limit`."""
         try:
-            with os.scandir(self._directory(spot.parts)) as entries:
-                found = [entry.name for entry in islice(entries, None if limit is None else limit + 1)]
+            with os.scandir(self._directory(entry.parts)) as entries:
+                found = [item.name for item in islice(entries, None if limit is None else limit + 1)]
         except OSError as error:
-            raise _refused(error) from error
+            raise _unreadable(error) from error
         if limit is not None and len(found) > limit:
-            raise UnsafePath(f"holds more than {limit} files", "write fewer")
+            raise UnsafePath(f"contains more than {limit} files", "write fewer files")
         return found
 
-    def list_files(self, spot: TreeEntry, limit: int) -> list[TreeEntry]:
-        """The files in a folder, however deep. Refuses links, devices and the like, and too many files."""
-        found = self.walk(spot, limit)
+    def list_files(self, entry: TreeEntry, limit: int) -> list[TreeEntry]:
+        """Return the files in a folder, recursively.
+
+        Raises `UnsafePath` for anything but files and folders, and for more than `limit` entries.
+        """
+        found = self.walk(entry, limit)
         for inner in found:
             if inner.kind != "file":
-                raise UnsafePath(
-                    f"holds {inner.parts[-1]!r}, which is neither a file nor a folder", "leave it out"
-                )
+                raise UnsafePath(f"contains the {inner.kind} {inner.parts[-1]!r}", "write regular files only")
         return found
 
-    def walk(self, spot: TreeEntry, limit: int) -> list[TreeEntry]:
-        """All that is in a folder, however deep, but for folders; links are not resolved.
+    def walk(self, entry: TreeEntry, limit: int) -> list[TreeEntry]:
+        """Return everything in a folder, recursively, except folders. Links are not resolved.
 
-        Raises `UnsafePath` when it is more than `limit`.
+        Raises `UnsafePath` for more than `limit` entries.
         """
         found: list[TreeEntry] = []
-        pending = [spot.parts]
+        pending = [entry.parts]
         while pending:
             here = pending.pop()
             for name in self.list_names(TreeEntry(here, "folder", 0), limit):
@@ -223,19 +224,19 @@ class UntrustedDir:
                     found.append(inner)
         return found
 
-    def read_link(self, spot: TreeEntry) -> str:
-        """The text of a link."""
+    def read_link(self, entry: TreeEntry) -> str:
+        """Return the target of a link, as written."""
         try:
-            return os.readlink(spot.parts[-1], dir_fd=self._directory(spot.parts[:-1]))
+            return os.readlink(entry.parts[-1], dir_fd=self._directory(entry.parts[:-1]))
         except OSError as error:
-            raise _refused(error) from error
+            raise _unreadable(error) from error
 
 
 def _climb(done: list[str]) -> None:
     if not done:
-        raise UnsafePath("is a link that leaves the output folder")
+        raise UnsafePath("link leaves the output folder")
     done.pop()
 
 
-def _refused(error: OSError) -> UnsafePath:
-    return UnsafePath(f"cannot be read: {error.strerror}", "let the task make it readable")
+def _unreadable(error: OSError) -> UnsafePath:
+    return UnsafePath(f"cannot read: {error.strerror}", "make it readable")

@@ -99,8 +99,8 @@ def test_every_missing_file_is_reported(tmp_path: Path) -> None:
     [
         ("secret", "leaves the output folder"),
         ("../task.json", "leaves the output folder"),
-        ("folder", "is a folder"),
-        ("pipe", "is a pipe"),
+        ("folder", "got a folder"),
+        ("pipe", "got a pipe"),
     ],
 )
 def test_unsafe_paths_are_never_opened(tmp_path: Path, name: str, reason: str) -> None:

@@ -78,7 +78,7 @@ def test_a_bundle_that_is_gone_is_said_and_its_image_is_used(localrun: Command) 
     [
         (["nope"], 2, "no task 'nope'"),
         (["last", "-i", "b=x"], 3, "inputs.b"),
-        (["last", "-i", "c=1"], 3, "is no input of the task"),
+        (["last", "-i", "c=1"], 3, "unknown input 'c'"),
         (["last", "--memory", "lots"], 2, "invalid size"),
     ],
 )

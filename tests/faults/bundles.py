@@ -73,7 +73,7 @@ BUNDLES = [
     Row(
         Cause.INPUTS_INVALID,
         "a value over its limit and a missing value",
-        ("inputs.a: 2 is less than 3", "inputs.b: is missing"),
+        ("inputs.a: 2 is less than 3", "inputs.b: missing required input"),
         "at least 3",
         arrange=lambda bench: [*bench.program("true", descriptor(inputs=_AB))[:-2], *_valued("a=2")],
     ),

@@ -55,7 +55,7 @@ ROWS = [
         Cause.RESULT_NOT_PACKED,
         "an output folder that is too deep",
         ("nested deeper than",),
-        "flatter",
+        "fewer levels",
         arrange=app(f"{GOOD}; mkdir -p {'d/' * 70}"),
     ),
     Row(

@@ -242,25 +242,25 @@ _OTHER = "{description: another, display_name: O, type: %s}"
 _FILE = f"file: {_OTHER % 'file'}"
 _LIST = f"list: {_OTHER % '{id: array, subtype: {id: integer}, min_size: 2}'}"
 OUTPUTS = [
-    _output("missing", "true", "outputs.sum: is missing", "write 'sum' into the output folder"),
+    _output("missing", "true", "outputs.sum: missing output", "write 'sum' to the output folder"),
     _output(
         "an extension",
         "echo 7 > /outputs/sum.txt",
-        "outputs.sum: is missing; found 'sum.txt'",
+        "outputs.sum: missing output (found 'sum.txt')",
         "without an extension",
     ),
-    _output("blank", "echo ' ' > /outputs/sum", "outputs.sum: is blank", "write the integer into it"),
+    _output("blank", "echo ' ' > /outputs/sum", "outputs.sum: blank file", "write the integer to it"),
     _output("ill-typed", "echo seven > /outputs/sum", "invalid integer 'seven'", "expected e.g. 42"),
     _output("out of range", "echo 700 > /outputs/sum", "700 is greater than 100", "at most 100"),
-    _output("a folder", "mkdir /outputs/sum", "outputs.sum: is a folder", "write a regular file"),
+    _output("a folder", "mkdir /outputs/sum", "got a folder", "write a regular file"),
     _output(
         "a link that leaves the folder",
         "ln -s /etc/hostname /outputs/sum",
-        "is a link to '/etc/hostname', which leaves the output folder",
+        "link to '/etc/hostname' leaves the output folder",
         "write a regular file",
     ),
-    _output("a pipe", "busybox mkfifo /outputs/sum", "outputs.sum: is a pipe", "write a regular file"),
-    _output("a device", "busybox mknod /outputs/sum c 1 5", "is a device", "write a regular file"),
+    _output("a pipe", "busybox mkfifo /outputs/sum", "got a pipe", "write a regular file"),
+    _output("a device", "busybox mknod /outputs/sum c 1 5", "got a device", "write a regular file"),
     _output("a forbidden file", "ln -s /etc/shadow /outputs/file", "leaves the output folder", "", _FILE),
     _output(
         "an array without its size",
@@ -279,14 +279,14 @@ OUTPUTS = [
     _output(
         "all at once",
         "echo x > /outputs/sum; mkdir /outputs/file",
-        "outputs.sum: invalid integer 'x'\noutputs.file: is a folder",
+        "outputs.sum: invalid integer 'x'\noutputs.file: expected a file with the file, got a folder",
         "",
         f"{SUM}\n{_FILE}",
     ),
     Row(
         None,
         "a file more than declared",
-        ("'more' is not declared",),
+        ("undeclared output 'more'",),
         script="echo 7 > /outputs/sum; echo x > /outputs/more",
     ),
 ]

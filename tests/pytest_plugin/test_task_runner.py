@@ -37,7 +37,7 @@ def test_a_task_that_fails_shows_its_cause_its_remedy_and_its_last_lines(project
         [
             "E *TaskEnded: FAILED (OUTPUTS_INVALID): invalid outputs (1 problem)",
             "E *hint: correct the listed outputs*",
-            "E *outputs.sum: is missing; let the task write 'sum' into the output folder",
+            "E *outputs.sum: missing output; write 'sum' to the output folder",
             "E *last lines of its log:",
             "E *counted 3 cells?x1b?0;title?x07",
             "E *see also: localrun --home */localrun status *",
@@ -74,7 +74,7 @@ def test_wrong_values_are_reported_before_anything_runs(project: pytest.Pytester
         """
     )
     result = project.runpytest()
-    result.stdout.fnmatch_lines(["E *InputsError: the inputs have 2 problems", "E *inputs.a: 'three' is *"])
+    result.stdout.fnmatch_lines(["E *InputsError: invalid inputs (2 problems)", "E *inputs.a: 'three' is *"])
 
 
 def test_a_session_may_use_only_the_fake_engine(project: pytest.Pytester) -> None:

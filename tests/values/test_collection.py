@@ -117,19 +117,19 @@ def test_everything_that_is_wrong_is_told_with_what_was_found(out: Path) -> None
     assert told(found) == [
         "outputs.typed: invalid integer '3.7'; expected e.g. 42",
         "outputs.range: 11 is not less than 10; use a value less than 10",
-        "outputs.blank: is blank; let the task write the string into it",
-        "outputs.empty: is empty; let the task write the number into it",
-        "outputs.bytes: found b'\\xff\\xfe\\x00', not UTF-8 text; write the string as UTF-8 text",
-        "outputs.directory: is a folder, not a file with the boolean; write a regular file there",
-        "outputs.named: is missing; found 'named.csv'; name it 'named', without an extension",
-        "outputs.sized.array.yml: says size 3, but there are 1 items; write 'size: 1' into array.yml",
-        "outputs.gone: is missing; let the task write 'gone' into the output folder",
+        "outputs.blank: blank file; write the string to it",
+        "outputs.empty: empty file; write the number to it",
+        "outputs.bytes: expected UTF-8 text, got b'\\xff\\xfe\\x00'; write the string as UTF-8",
+        "outputs.directory: expected a file with the boolean, got a folder; write a regular file",
+        "outputs.named: missing output (found 'named.csv'); name it 'named', without an extension",
+        "outputs.sized.array.yml: size is 3, but there is 1 item; write 'size: 1' to array.yml",
+        "outputs.gone: missing output; write 'gone' to the output folder",
     ]
     assert found.outputs == {}
-    undeclared = "is not declared; App Engine ignores it in local mode, refuses it in cluster mode"
+    servers = "App Engine's local mode ignores it, its cluster mode refuses it"
     assert found.warnings == (
-        f"outputs: 'extra' {undeclared}",
-        f"outputs: 'named.csv' {undeclared}",
+        f"outputs: undeclared output 'extra'; {servers}",
+        f"outputs: undeclared output 'named.csv'; {servers}",
     )
 
 
@@ -153,13 +153,16 @@ def test_a_missing_optional_output_is_a_warning(out: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
-        (lambda folder: (folder / "array.yml").unlink(), "outputs.o: has no file array.yml"),
-        (lambda folder: (folder / "array.yml").write_text(""), "outputs.o.array.yml: has no 'size'"),
-        (lambda folder: (folder / "array.yml").write_text("size: [["), "outputs.o.array.yml: has no 'size'"),
-        (lambda folder: (folder / "array.yml").write_text("size: yes"), "outputs.o.array.yml: has no 'size'"),
-        (lambda folder: (folder / "0").rename(folder / "2"), "outputs.o.0: is missing"),
+        (lambda folder: (folder / "array.yml").unlink(), "outputs.o: missing array.yml"),
+        (lambda folder: (folder / "array.yml").write_text(""), "outputs.o.array.yml: missing 'size'"),
+        (lambda folder: (folder / "array.yml").write_text("size: [["), "outputs.o.array.yml: missing 'size'"),
+        (
+            lambda folder: (folder / "array.yml").write_text("size: yes"),
+            "outputs.o.array.yml: missing 'size'",
+        ),
+        (lambda folder: (folder / "0").rename(folder / "2"), "outputs.o.0: missing item"),
         (lambda folder: (folder / "1").write_text("x"), "outputs.o.1: invalid integer 'x'"),
-        (lambda folder: (folder / "01").write_text("1"), "outputs.o: has an item '01'"),
+        (lambda folder: (folder / "01").write_text("1"), "outputs.o: invalid item name '01'"),
     ],
 )
 def test_an_array_that_is_put_together_wrongly_is_refused(out: Path, prepare: Any, message: str) -> None:
@@ -181,7 +184,7 @@ def test_an_array_that_is_a_file_is_refused(out: Path) -> None:
     (out / "o").write_text("[1, 2]")
 
     assert told(collect(out, o=ARRAY)) == [
-        "outputs.o: is a file, not a folder with the items; write a folder"
+        "outputs.o: expected a folder with the items, got a file; write a folder"
     ]
 
 
@@ -217,9 +220,9 @@ def test_links_inside_the_folder_are_followed_as_the_container_would(out: Path) 
         ("/outputs/../etc/passwd", "leaves the output folder"),
         ("/outputsx/value", "leaves the output folder"),
         ("up/secret", "leaves the output folder"),
-        ("o", "circles"),
-        ("nothing", "link to nothing"),
-        (".", "is a folder"),
+        ("o", "circular link"),
+        ("nothing", "broken link"),
+        (".", "got a folder"),
     ],
 )
 @pytest.mark.parametrize("kind", ["file", "string", "image", "geometry"])
@@ -230,7 +233,7 @@ def test_a_link_that_leads_elsewhere_is_refused(
     (out / "value").write_text("v")
     (out / "up").symlink_to("..")
     (out / "o").symlink_to(target)
-    expected = {"image": "neither a file nor a folder"}.get(kind, message) if target == "." else message
+    expected = {"image": "contains the link"}.get(kind, message) if target == "." else message
 
     found = collect(out, o=kind)
 
@@ -248,10 +251,10 @@ def test_pipes_sockets_and_devices_are_named_and_not_opened(out: Path) -> None:
 
     found = collect(out, pipe="integer", sock="file", pipelink="image")
 
-    assert [problem.message.split(",")[0] for problem in found.problems] == [
-        "is a pipe",
-        "is a socket",
-        "is a pipe",
+    assert [problem.message.split(", ")[1] for problem in found.problems] == [
+        "got a pipe",
+        "got a socket",
+        "got a pipe",
     ]
 
 
@@ -259,7 +262,7 @@ def test_pipes_sockets_and_devices_are_named_and_not_opened(out: Path) -> None:
 def test_a_device_is_named_and_not_opened(out: Path) -> None:
     os.mknod(out / "o", 0o20644, os.makedev(1, 5))  # /dev/zero, which never ends
 
-    assert "is a device" in told(collect(out, o="string"))[0]
+    assert "got a device" in told(collect(out, o="string"))[0]
 
 
 def test_items_of_an_array_are_trusted_no_more(out: Path, tmp_path: Path) -> None:
@@ -285,7 +288,7 @@ def test_a_folder_of_an_image_is_looked_through(out: Path) -> None:
     found = collect(out, good="image", bad="image")
 
     assert found.outputs == {"good": str(out / "good")}
-    assert "neither a file nor a folder" in told(found)[0]
+    assert "contains the link 'a.dcm'" in told(found)[0]
 
 
 def test_an_integer_of_ten_gibibytes_is_not_read(out: Path) -> None:
@@ -293,7 +296,7 @@ def test_an_integer_of_ten_gibibytes_is_not_read(out: Path) -> None:
         stream.truncate(10 * 1024**3)
 
     assert told(collect(out, o="integer")) == [
-        "outputs.o: has 10737418240 bytes, too many for one integer; write the value alone"
+        "outputs.o: has 10737418240 bytes, too many for one integer; write only the value"
     ]
 
 
@@ -336,14 +339,14 @@ def test_many_extra_files_are_counted_not_listed(out: Path) -> None:
     found = collect(out)
 
     assert len(found.warnings) == 21
-    assert found.warnings[-1] == "outputs: and 80 more that are not declared"
+    assert found.warnings[-1] == "outputs: 80 more undeclared outputs"
 
 
 def test_an_output_folder_that_is_gone_or_a_link_is_a_problem(out: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(out)
 
     assert "No such file" in told(collect(tmp_path / "none", o="integer"))[0]
-    assert "cannot be read" in told(collect(tmp_path / "link", o="integer"))[0]
+    assert "cannot read the output folder" in told(collect(tmp_path / "link", o="integer"))[0]
 
 
 def test_no_file_stays_open(out: Path) -> None:

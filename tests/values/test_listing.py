@@ -95,7 +95,7 @@ def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, as_other_user: Ot
     )
     assert (
         as_other_user.run(["-c", script, str(place)], cwd=place).stdout
-        == "['cannot be read: Permission denied']\n"
+        == "['cannot read: Permission denied']\n"
     )
 
 

@@ -53,8 +53,7 @@ def test_inputs_that_do_not_match_are_refused_before_anything_is_written(tmp_pat
     descriptor = make({"a": array(), "b": array("inputs/a")})
 
     assert refused(descriptor, tmp_path, a=[1, 2], b=[3]) == [
-        "inputs.b: has 1 item, and inputs.a, which it must match, has 2;"
-        " give both the same number of items, such as 2"
+        "inputs.b: has 1 item, but must match inputs.a, which has 2; use the same number of items for both"
     ]
 
 
@@ -81,7 +80,7 @@ def test_an_output_must_have_as_many_items_as_the_input_that_it_matches(tmp_path
     assert collected(descriptor, tmp_path / "1", {"a": [1, 2]}, o=2).problems == ()
     found = collected(descriptor, tmp_path / "2", {"a": [1, 2]}, o=3)
     assert [str(one).partition(";")[0] for one in found.problems] == [
-        "outputs.o: has 3 items, and inputs.a, which it must match, has 2"
+        "outputs.o: has 3 items, but must match inputs.a, which has 2"
     ]
 
 
@@ -124,7 +123,7 @@ def test_an_output_that_is_missing_is_not_compared(tmp_path: Path) -> None:
     descriptor = make({"a": array()}, {"o": array("inputs/a"), "p": array()})
 
     found = collected(descriptor, tmp_path, {"a": [1]}, p=0)
-    assert [problem.message for problem in found.problems] == ["is missing"]
+    assert [problem.message for problem in found.problems] == ["missing output"]
 
 
 def test_an_output_that_is_derived_from_what_was_not_given_is_told(tmp_path: Path) -> None:
@@ -135,4 +134,4 @@ def test_an_output_that_is_derived_from_what_was_not_given_is_told(tmp_path: Pat
     absent = collected(descriptor, tmp_path / "2", {"x": 1}, o=1)
 
     assert given.warnings == ()
-    assert absent.warnings == ("outputs.o: is derived from inputs.a, which was not given",)
+    assert absent.warnings == ("outputs.o: derived from inputs.a, which is not set",)

@@ -85,23 +85,23 @@ class TestAssignments:
         descriptor = make({"threshold": "number", "xs": ARRAY, "on": "boolean"})
 
         assert refused(parse, descriptor, "treshold=1", "on", "xs=1", "xs=a", "on=yes", "threshold=x") == [
-            "inputs.treshold: is no input of the task; did you mean 'threshold'?",
-            "inputs.'on': has no '='; write on=VALUE",
+            "inputs.treshold: unknown input 'treshold'; did you mean 'threshold'?",
+            "inputs.'on': missing '='; write on=VALUE",
             "inputs.xs.1: invalid integer 'a'; expected e.g. 42",
             "inputs.on: invalid boolean 'yes' (App Engine would read it as false); use true or false",
             "inputs.threshold: invalid number 'x'; expected e.g. 1.5, 2e-3, nan, inf",
         ]
 
     def test_a_single_value_given_twice_is_refused(self) -> None:
-        assert refused(parse, make(), "x=1", "x=2") == ["inputs.x: is given 2 times; give it once"]
+        assert refused(parse, make(), "x=1", "x=2") == ["inputs.x: set 2 times; set it once"]
 
     @pytest.mark.parametrize("text", ["[1, 2", "[" * 100_000, "[" + "9" * 5000 + "]"])
     def test_a_broken_list_is_refused(self, text: str) -> None:
-        assert "no JSON list" in refused(parse, make({"xs": ARRAY}), f"xs={text}")[0]
+        assert "invalid JSON list" in refused(parse, make({"xs": ARRAY}), f"xs={text}")[0]
 
     def test_an_unknown_name_is_answered_with_the_known_ones(self) -> None:
         assert refused(parse, make({"a": "integer", "b": "integer"}), "zzz=1")[0].endswith(
-            "the inputs are: a, b"
+            "unknown input 'zzz'; expected one of: a, b"
         )
 
 
@@ -129,10 +129,14 @@ class TestFilesOfValues:
     @pytest.mark.parametrize(
         ("name", "content", "message"),
         [
-            ("v.json", b'{"a": }', "v.json:1:7: is not JSON: Expecting value; correct it there"),
-            ("v.json", b"[" * 100_000, "v.json: is not JSON: nested too deeply; correct it"),
-            ("v.json", b'{"a": 1, "a": 2}', "v.json a: is there more than once; keep one"),
-            ("v.json", b"[1]", "v.json: holds no mapping of names to values; write name: value"),
+            ("v.json", b'{"a": }', "v.json:1:7: invalid JSON: Expecting value; correct it there"),
+            ("v.json", b"[" * 100_000, "v.json: invalid JSON: nested too deeply; correct the file"),
+            ("v.json", b'{"a": 1, "a": 2}', "v.json a: duplicate key; remove one of them"),
+            (
+                "v.json",
+                b"[1]",
+                "v.json: expected a mapping of input names to values; write e.g. `threshold: 0.5`",
+            ),
             (
                 "v.yml",
                 b"a: 1\na: 2\n",
@@ -143,7 +147,11 @@ class TestFilesOfValues:
                 b"a: .nan",
                 'v.yml:1:4: App Engine refuses .nan; put it in quotes: "inf" or "nan"',
             ),
-            ("v.yml", b"- 1", "v.yml: holds no mapping of names to values; write name: value"),
+            (
+                "v.yml",
+                b"- 1",
+                "v.yml: expected a mapping of input names to values; write e.g. `threshold: 0.5`",
+            ),
         ],
     )
     def test_a_broken_file_is_refused_with_the_place(
@@ -216,7 +224,7 @@ class TestLayout:
         found = lay(tmp_path, {"x": parameter("number", default=0.5)}, {})
 
         assert tree(tmp_path / "in") == {"x": b"0.5"}
-        assert found.notes == ("x was not given: its default 0.5 is taken",)
+        assert found.notes == ("x is not set; using the default 0.5",)
 
     def test_a_descriptor_cannot_choose_a_file_of_the_host(self, tmp_path: Path) -> None:
         secret = tmp_path / "secret"
@@ -225,8 +233,8 @@ class TestLayout:
         inputs = {"f": parameter("file", default=str(secret)), "fs": parameter(files, default=[str(secret)])}
 
         assert refused(lay, tmp_path, inputs, {}) == [
-            "inputs.f: is missing; give it: f=@FILE",
-            "inputs.fs: is missing; give it: fs=[...]",
+            "inputs.f: missing required input; set it with f=@FILE",
+            "inputs.fs: missing required input; set it with fs=[...]",
         ]
 
     def test_a_default_that_breaks_its_constraints_is_refused_when_taken(self, tmp_path: Path) -> None:
@@ -242,11 +250,11 @@ class TestLayout:
 
         here = Path.cwd() / "none"
         assert refused(lay, tmp_path, inputs, {"a": "1", "b": None, "c": "@none", "e": 1}) == [
-            "inputs.e: is no input of the task; the inputs are: a, b, c, d",
+            "inputs.e: unknown input 'e'; expected one of: a, b, c, d",
             "inputs.a: expected an integer, got '1' (string); remove the quotes",
-            "inputs.b: is null, and is not optional; give a value",
-            f"inputs.c: '{here}' cannot be opened: No such file or directory; check the path",
-            "inputs.d: is missing; give it: d=INTEGER",
+            "inputs.b: must not be null (not optional); set a value",
+            f"inputs.c: cannot open '{here}': No such file or directory; check the path",
+            "inputs.d: missing required input; set it with d=INTEGER",
         ]
         assert list(tmp_path.iterdir()) == []
 
@@ -430,7 +438,7 @@ class TestCleaningUp:
         (tmp_path / "in/b").write_text("mine")
 
         assert (
-            "cannot be written"
+            "cannot write"
             in refused(lay, tmp_path, {"a": "integer", "b": "integer"}, {"a": 1, "b": 2})[0]
         )
 
@@ -455,4 +463,4 @@ class TestCleaningUp:
         (tmp_path / "file").write_text("x")
 
         found = refused(values.provision, make(), {"x": 1}, tmp_path / "file/in")
-        assert found[0].startswith("inputs: cannot be written")
+        assert found[0].startswith("inputs: cannot write")

@@ -17,7 +17,7 @@ def result_digest(tree: UntrustedDir, entry: TreeEntry) -> str:
         names = sorted(tree.list_names(entry, MAX_ENTRIES), key=_java_order)
         return to_hex(keccak_256(b"".join(_child(tree, (*entry.parts, name)) for name in names)))
     if entry.kind != "file":
-        raise UnsafePath(f"is a {entry.kind}, neither a file nor a folder")
+        raise UnsafePath(f"expected a file or a folder, got a {entry.kind}")
     return digest_entry(tree, entry)
 
 

@@ -242,7 +242,7 @@ class _ResultCheck:
                 return
             found = digest.result_digest(self.tree, entry)
         except UnsafePath as error:
-            self.add_problem(Cause.DIGEST_FAILED, location, f"{text[:200]!r} {error}", error.remedy)
+            self.add_problem(Cause.DIGEST_FAILED, location, f"{text[:200]!r}: {error}", error.remedy)
             return
         self.outputs = {"digest": found, "deterministic_output_path": text, **self.outputs}
         if entry.kind == "folder":

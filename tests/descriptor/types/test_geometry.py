@@ -258,7 +258,9 @@ def test_geometries_that_a_task_wrote_are_checked_each(tmp_path: Path) -> None:
     assert [problem.path for problem in found.problems] == ["outputs.outlines.1.coordinates.0"]
 
 
-@pytest.mark.parametrize(("text", "message"), [("  ", "is blank"), ("", "is empty"), ("{", "invalid JSON")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("  ", "blank file"), ("", "empty file"), ("{", "invalid JSON")]
+)
 def test_a_geometry_output_without_content_is_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "g").write_text(text)
 
