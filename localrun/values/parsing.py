@@ -28,7 +28,7 @@ def raise_problems(problems: Sequence[Problem]) -> None:
     """Raise `InputsError` if there are problems."""
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise InputsError(f"invalid inputs ({count})", remedy="correct the inputs listed", problems=problems)
+        raise InputsError(f"invalid inputs ({count})", remedy="correct the listed inputs", problems=problems)
 
 
 def unknown_input(name: str, descriptor: Descriptor) -> Problem:
@@ -169,7 +169,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _unreadable(path: Path, problem: Problem) -> InputsError:
-    return InputsError(f"cannot read {path}", remedy="correct the problem listed", problems=[problem])
+    return InputsError(f"cannot read {path}", remedy="correct the listed problem", problems=[problem])
 
 
 def _from_json(data: bytes, path: Path) -> Any:

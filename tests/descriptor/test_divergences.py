@@ -490,7 +490,9 @@ def test_geometry_places(tmp_path: Path) -> None:
 
 def test_image_any(tmp_path: Path) -> None:
     path = written(tmp_path, "f", b"GIF89a" + bytes(20))
-    assert not_taken(tmp_path, "image", path) == ["is a GIF, none of dicom, jpeg, png, tiff, wsidicom"]
+    assert not_taken(tmp_path, "image", path) == [
+        "expected one of dicom, jpeg, png, tiff, wsidicom, got a GIF"
+    ]
 
 
 def test_image_damaged(tmp_path: Path) -> None:
@@ -499,7 +501,7 @@ def test_image_damaged(tmp_path: Path) -> None:
 
 def test_image_zip_formats(tmp_path: Path) -> None:
     kind = {"id": "image", "formats": ["png"]}
-    assert not_taken(tmp_path, kind, written(tmp_path, "f", slide())) == ["is a zip, not png"]
+    assert not_taken(tmp_path, kind, written(tmp_path, "f", slide())) == ["expected png, got a zip"]
 
 
 def test_image_zip_folder(tmp_path: Path) -> None:

@@ -74,7 +74,9 @@ def test_wrong_values_are_reported_before_anything_runs(project: pytest.Pytester
         """
     )
     result = project.runpytest()
-    result.stdout.fnmatch_lines(["E *InputsError: invalid inputs (2 problems)", "E *inputs.a: 'three' is *"])
+    result.stdout.fnmatch_lines(
+        ["E *InputsError: invalid inputs (2 problems)", "E *inputs.a: expected an integer, got 'three'*"]
+    )
 
 
 def test_a_session_may_use_only_the_fake_engine(project: pytest.Pytester) -> None:

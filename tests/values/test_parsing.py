@@ -437,10 +437,7 @@ class TestCleaningUp:
         (tmp_path / "in").mkdir()
         (tmp_path / "in/b").write_text("mine")
 
-        assert (
-            "cannot write"
-            in refused(lay, tmp_path, {"a": "integer", "b": "integer"}, {"a": 1, "b": 2})[0]
-        )
+        assert "cannot write" in refused(lay, tmp_path, {"a": "integer", "b": "integer"}, {"a": 1, "b": 2})[0]
 
         assert tree(tmp_path) == {"in/b": b"mine"}
 

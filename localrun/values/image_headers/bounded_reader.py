@@ -1,53 +1,53 @@
-"""Positioned reads from a file that nobody has to trust, and what is learnt from them."""
+"""Limited reads from an untrusted file, and the image header that they yield."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-_MOST_READS = 20_000
-_MOST_BYTES = 16 * 1024**2
+_MAX_READS = 20_000
+_MAX_BYTES = 16 * 1024**2
 
 ByteOrder = Literal["big", "little"]
 
 
 class CorruptFile(ValueError):
-    """The file is not what its first bytes promise; the text says how."""
+    """The file does not have the format that its first bytes announce."""
 
 
 class BoundedReader:
-    """A file of `size` bytes; everything read from it together is limited in number and bytes."""
+    """A file of `size` bytes. The number of reads and their total bytes are limited."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self.size = size
         self._file = file
-        self._reads = _MOST_READS
-        self._bytes = _MOST_BYTES
+        self._reads = _MAX_READS
+        self._bytes = _MAX_BYTES
 
     def read(self, offset: int, length: int) -> bytes:
-        """Exactly `length` bytes from `offset`. Raises `CorruptArchive` when they are not there."""
+        """Return exactly `length` bytes at `offset`. Raises `CorruptFile` if there are fewer."""
         if offset + length > self.size:
-            raise CorruptFile(f"it ends after {self.size} bytes, before its header is complete")
+            raise CorruptFile(f"the file ends after {self.size} bytes, before its header is complete")
         self._reads -= 1
         self._bytes -= length
         if self._reads < 0 or self._bytes < 0:
-            raise CorruptFile("its header is longer than any real one")
+            raise CorruptFile("the header is longer than any valid one")
         self._file.seek(offset)
         data = self._file.read(length)
         if len(data) < length:
-            raise CorruptFile("it became shorter while it was read")
+            raise CorruptFile("the file was truncated while it was read")
         return data
 
     def number(self, offset: int, length: int, order: ByteOrder = "big") -> int:
-        """An unsigned number of `length` bytes."""
+        """Return the unsigned number of `length` bytes at `offset`."""
         return int.from_bytes(self.read(offset, length), order)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """What a header says: pixels across and down, samples a pixel.
+    """The width and height in pixels, and the samples per pixel.
 
-    `unpacked` is how many bytes its largest part takes that can only be decoded as a whole.
+    `unpacked_size` is the decoded size in bytes of the largest part that cannot be decoded in pieces.
     """
 
     width: int

@@ -1,7 +1,7 @@
-"""What is in an image, by its header alone: nothing is decoded, whatever its size.
+"""Check images by their headers, without decoding them.
 
-A file is what its first bytes say; its name does not count. Width, height and bytes are checked against the
-type's limits, and what could only be decoded as a bomb is refused.
+The first bytes of a file determine its format, not its name. Width, height and size are checked against the
+limits of the type. Decompression bombs are refused.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _READERS = {
     "tiff": tiff.read_header,
     "dicom": dicom.read_header,
 }
-_MOST_UNPACKED = 4 * 1024**3  # bytes: as much memory as a task has when its descriptor asks for none
+_MAX_UNPACKED = 4 * 1024**3  # bytes: the memory of a task by default
 
 
 def is_zip(head: bytes) -> bool:
-    """Whether a file that begins so is taken for a zipped whole-slide image."""
+    """Return whether a file with these first bytes is treated as a zipped whole-slide image."""
     return head.startswith(magic.ZIP)
 
 
 def check_image(kind: Image, file: BinaryIO, size: int, notes: Notes) -> None:
-    """Check an open file of `size` bytes; what is wrong with it goes to `notes`."""
+    """Check an open image file of `size` bytes. Adds problems to `notes`."""
     head = file.read(magic.HEAD_SIZE)
     kind.check_size(size, notes)
     if is_zip(head):
@@ -41,51 +41,51 @@ def check_image(kind: Image, file: BinaryIO, size: int, notes: Notes) -> None:
         return
     name = next(one for one in found if one in (kind.formats or IMAGE_FORMATS))
     try:
-        picture = _header(kind, name, BoundedReader(file, size))
+        header = _header(kind, name, BoundedReader(file, size))
     except CorruptFile as error:
-        notes.error(f"is a damaged {name}: {error}", "give an image that can be read")
+        notes.error(f"corrupt {name}: {error}", "use a valid image")
         return
-    if picture is not None:
-        _check_header(kind, name, picture, notes)
+    if header is not None:
+        _check_header(kind, name, header, notes)
 
 
 def check_slide_folder(kind: Image, files: dicom_slides.SlideFiles, notes: Notes) -> None:
-    """Check the files of a folder that stands for one whole-slide image."""
+    """Check the files of a folder that is one whole-slide image."""
     if _is_allowed(kind, ("wsidicom",), "a folder", notes):
         dicom_slides.check_files(kind, files, notes)
 
 
-def _is_allowed(kind: Image, found: tuple[str, ...], otherwise: str, notes: Notes) -> bool:
+def _is_allowed(kind: Image, formats: tuple[str, ...], content: str, notes: Notes) -> bool:
     allowed = kind.formats or IMAGE_FORMATS
-    if any(one in allowed for one in found):
+    if any(name in allowed for name in formats):
         return True
     names = ", ".join(allowed)
-    what = " and ".join(found) if found and "wsidicom" not in found else otherwise
-    wanted = f"not {names}" if len(allowed) == 1 else f"none of {names}"
-    hint = " (as a folder or a zip)" if "wsidicom" in allowed else ""
-    notes.error(f"is {what}, {wanted}", f"give an image of a format that is allowed{hint}")
+    actual = " and ".join(formats) if formats and "wsidicom" not in formats else content
+    expected = names if len(allowed) == 1 else f"one of {names}"
+    hint = " (wsidicom as a folder or a zip)" if "wsidicom" in allowed else ""
+    notes.error(f"expected {expected}, got {actual}", f"use an image in an allowed format{hint}")
     return False
 
 
 def _header(kind: Image, name: str, window: BoundedReader) -> ImageHeader | None:
-    # a DICOM file need not hold an image, and App Engine looks no further without a limit
+    # a DICOM file may contain no image, and App Engine does not check that without a limit
     if name == "dicom" and kind.max_width is None and kind.max_height is None:
         return None
     return _READERS[name](window)
 
 
-def _check_header(kind: Image, name: str, picture: ImageHeader, notes: Notes) -> None:
-    dicom_slides.check_dimensions(kind, picture, notes)
-    if picture.unpacked_size > _MOST_UNPACKED:
-        size = f"{picture.width} x {picture.height} pixels"
-        message = f"is {size}, which take {format_bytes(picture.unpacked_size)} of memory at once"
-        notes.error(message, "save it in tiles, or smaller")
+def _check_header(kind: Image, name: str, header: ImageHeader, notes: Notes) -> None:
+    dicom_slides.check_dimensions(kind, header, notes)
+    if header.unpacked_size > _MAX_UNPACKED:
+        memory = format_bytes(header.unpacked_size)
+        message = f"decoding {header.width} x {header.height} pixels takes {memory} of memory"
+        notes.error(message, "save the image in tiles, or smaller")
     if name == "tiff" and kind.formats:
-        if picture.is_bigtiff:
+        if header.is_bigtiff:
             notes.warn_divergence("image_bigtiff")
-        elif picture.is_tiled or picture.samples != 3:
+        elif header.is_tiled or header.samples != 3:
             notes.warn_divergence("image_tiff_kind")
-    if not kind.formats and _is_limited(kind) and (name == "dicom" or picture.is_bigtiff):
+    if not kind.formats and _is_limited(kind) and (name == "dicom" or header.is_bigtiff):
         notes.warn_divergence("image_size_unread")
 
 

@@ -1,10 +1,10 @@
-"""What a file is by its first bytes, never by its name."""
+"""Detect the format of a file from its first bytes, never from its name."""
 
 from __future__ import annotations
 
 from localrun.values.image_headers import dicom, jpeg, png, tiff
 
-HEAD_SIZE = 512  # bytes that tell
+HEAD_SIZE = 512  # bytes that are enough to detect a format
 ZIP = b"PK\x03\x04"
 _OTHERS = (
     (b"", b"GIF8", "a GIF"),
@@ -21,7 +21,7 @@ _OTHERS = (
 
 
 def detect_formats(head: bytes) -> tuple[str, ...]:
-    """The formats whose signature matches; one file can match two (DICOM behind a TIFF header)."""
+    """Return the formats whose signature matches: two for DICOM behind a TIFF header."""
     found = (
         ("png", head.startswith(png.SIGNATURE)),
         ("jpeg", head.startswith(jpeg.SIGNATURE)),
@@ -32,15 +32,15 @@ def detect_formats(head: bytes) -> tuple[str, ...]:
 
 
 def describe_content(head: bytes) -> str:
-    """What a file is that is no image of these formats, for a message."""
+    """Return what a file with none of these formats contains, for a message."""
     if not head:
-        return "empty"
+        return "an empty file"
     for container, magic, name in _OTHERS:
         if head.startswith(container) and head[8 if container else 0 :].startswith(magic):
             return name
     if head.lstrip()[:1] in (b"<", b"{") and b"\0" not in head:
-        return "a text that begins with " + repr(head.lstrip()[:20].decode(errors="replace"))
-    return "a text" if _is_text(head) else f"of an unknown kind (it begins with {head[:4].hex(' ')})"
+        return "text that starts with " + repr(head.lstrip()[:20].decode(errors="replace"))
+    return "text" if _is_text(head) else f"unknown data (starts with {head[:4].hex(' ')})"
 
 
 def _is_text(head: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""A zip that nobody has to trust: checked as a whole before anything of it is written."""
+"""Check an untrusted zip completely before any of it is unpacked."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import BinaryIO
 from localrun.descriptor.types import Notes
 from localrun.values.image_headers.bounded_reader import CorruptFile
 
-_MOST_MEMBERS = 10_000
-_MOST_DIRECTORY = 16 * 1024**2  # bytes of the list of members, which is read into memory
-_MOST_UNPACKED = 1024**4
-_RATIO, _RATIO_FLOOR = 200, 256 * 1024**2  # DICOM shrinks little; small files hurt nobody
-_MOST_NAME = 255  # bytes of one name on Linux
+_MAX_MEMBERS = 10_000
+_MAX_DIRECTORY = 16 * 1024**2  # bytes of the list of members, which is read into memory
+_MAX_UNPACKED = 1024**4
+_RATIO, _RATIO_FLOOR = 200, 256 * 1024**2  # DICOM files compress little; small zips are harmless
+_MAX_NAME = 255  # bytes of a file name on Linux
 _END = struct.Struct("<4s4H2LH")
 _CHUNK = 1024**2
 _BROKEN = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, struct.error, zlib.error)
@@ -28,7 +28,7 @@ _ENCRYPTED = 0x1
 
 @contextmanager
 def open_zip(file: BinaryIO, size: int) -> Iterator[zipfile.ZipFile]:
-    """Open a zip of `size` bytes. Raises `CorruptArchive`, also for what happens while it is open."""
+    """Open a zip of `size` bytes. Raises `CorruptFile`, also for errors while it is open."""
     try:
         _check_directory(file, size)
         with zipfile.ZipFile(file) as archive:
@@ -38,31 +38,31 @@ def open_zip(file: BinaryIO, size: int) -> Iterator[zipfile.ZipFile]:
 
 
 def _check_directory(file: BinaryIO, size: int) -> None:
-    """Look at the length of the list of members before it is read into memory."""
+    """Check the length of the list of members before it is read into memory."""
     start = max(0, size - 65536 - _END.size)
     file.seek(start)
     tail = file.read()
     place = tail.rfind(b"PK\x05\x06")
     if place < 0 or len(tail) - place < _END.size:
-        raise CorruptFile("its list of members, which comes last, is not there")
+        raise CorruptFile("missing list of members at the end")
     _, _, _, _, count, length, _, _ = _END.unpack_from(tail, place)
     if tail[max(0, place - 20) : place].startswith(b"PK\x06\x07"):
         file.seek(min(int.from_bytes(tail[place - 12 : place - 4], "little"), size))
         record = file.read(56)
         count, length = (int.from_bytes(record[at : at + 8], "little") for at in (32, 40))
-    if length > _MOST_DIRECTORY or count > _MOST_MEMBERS:
-        raise CorruptFile(f"it lists {count} members in {length} bytes")
+    if length > _MAX_DIRECTORY or count > _MAX_MEMBERS:
+        raise CorruptFile(f"too many members: {count} in {length} bytes")
 
 
 class _Names:
-    """The names of the files and folders seen so far."""
+    """The names of all files and folders so far."""
 
     def __init__(self) -> None:
         self.files: set[str] = set()
         self.folders: set[str] = set()
 
     def add(self, parts: list[str], is_folder: bool) -> bool:
-        """Whether a name goes together with those before it."""
+        """Add a name. Return whether it is compatible with the earlier ones."""
         path = "/".join(parts)
         above = {"/".join(parts[:count]) for count in range(1, len(parts))}
         fits = path not in self.files and not above & self.files
@@ -75,35 +75,35 @@ class _Names:
 
 
 def check_members(archive: zipfile.ZipFile, size: int, notes: Notes) -> Iterator[zipfile.ZipInfo]:
-    """The files in a zip; what is unsafe about it goes to the notes."""
+    """Return the files in a zip. Adds unsafe properties of it to `notes`."""
     names = _Names()
     unpacked = 0
     for item in archive.infolist():
-        reason = _unsafe(item, names) if 0 <= item.header_offset < size else "it lies outside of the zip"
+        reason = _unsafe(item, names) if 0 <= item.header_offset < size else "outside of the zip"
         if reason:
-            notes.error(f"holds {item.orig_filename[:200]!r}: {reason}", "pack it again")
+            notes.error(f"unsafe member {item.orig_filename[:200]!r}: {reason}", "pack it again")
         unpacked += item.file_size
         if not item.is_dir():
             yield item
-    if unpacked > _MOST_UNPACKED or (unpacked > _RATIO_FLOOR and unpacked > _RATIO * size):
-        notes.error(f"unpacks from {size} to {unpacked} bytes: that is how a zip bomb looks", "pack it again")
+    if unpacked > _MAX_UNPACKED or (unpacked > _RATIO_FLOOR and unpacked > _RATIO * size):
+        notes.error(f"possible zip bomb: unpacks from {size} to {unpacked} bytes", "pack it again")
 
 
 def _unsafe(item: zipfile.ZipInfo, names: _Names) -> str:
     name = item.orig_filename
     parts = name.rstrip("/").split("/")
     if name.startswith("/") or ".." in parts or "\\" in name or "\0" in name or ":" in parts[0]:
-        return "a name that may lead out of the folder"
-    if any(part in ("", ".") or len(os.fsencode(part)) > _MOST_NAME for part in parts):
-        return "no name for a file"
+        return "path may leave the folder"
+    if any(part in ("", ".") or len(os.fsencode(part)) > _MAX_NAME for part in parts):
+        return "invalid file name"
     if not names.add(parts, item.is_dir()):
-        return "a name that is there twice"
+        return "duplicate name"
     if stat.S_IFMT(item.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        return "a link, or no file at all"
+        return "not a regular file"
     if item.flag_bits & _ENCRYPTED:
-        return "it is encrypted"
+        return "encrypted"
     known = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-    return "" if item.compress_type in known else f"packed with method {item.compress_type}"
+    return "" if item.compress_type in known else f"unsupported compression method {item.compress_type}"
 
 
 def unpack_zip(
@@ -111,7 +111,7 @@ def unpack_zip(
 ) -> None:
     """Write the files of a zip into the folder `target`, which is there and empty.
 
-    `modes` are those of files and folders. Raises `CorruptArchive` when the zip is not what it was when it
+    `modes` are those of files and folders. Raises `CorruptFile` when the zip is not what it was when it
     was checked, OSError when writing fails.
     """
     notes = Notes("")
