@@ -1,4 +1,4 @@
-"""The composition root: the only place that names concrete classes together."""
+"""The composition root: creates and connects the parts of localrun."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ from localrun.task.workspace import Workspace
 if TYPE_CHECKING:
     from localrun.manager.recovery import Recovery
 
-_ANY_NUMBER = 1024  # an engine with GPU support does not say how many there are
+_ANY_NUMBER = 1024  # an engine with GPU support does not report the number of GPUs
 
 
 def _machine(docker_host: str | None) -> str:
-    """Engines on this machine share its cpus and memory, however they are called."""
-    here = not docker_host or docker_host.startswith(("unix://", "tcp://127.", "tcp://localhost"))
-    return "local" if here else str(docker_host)
+    """Return a name for the machine of an engine: all local engines share its CPUs and memory."""
+    is_local = not docker_host or docker_host.startswith(("unix://", "tcp://127.", "tcp://localhost"))
+    return "local" if is_local else str(docker_host)
 
 
 class App:
-    """localrun for one folder of tasks. The engine is connected to when something first needs it."""
+    """localrun for one folder of tasks. Connects to the engine on first use."""
 
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         self.settings = settings
         self.store = TaskStore(settings.home)
         self.manager = TaskManager(self.store, settings, lambda: self.runner)
         self._given_engine = engine
-        self._look: threading.Thread | None = None
+        self._connecting: threading.Thread | None = None
 
     def connect_in_background(self) -> None:
-        """Ask the engine what it is while something else is done: it takes its time to answer.
+        """Connect to the engine in a thread, since it is slow to answer.
 
-        Whoever needs the engine waits for that, and meets the error if there is one.
+        The first use of `engine` waits for it, and raises its error.
         """
-        self._look = threading.Thread(target=self._look_at_engine, name="engine", daemon=True)
-        self._look.start()
+        self._connecting = threading.Thread(target=self._preconnect, name="engine", daemon=True)
+        self._connecting.start()
 
-    def _look_at_engine(self) -> None:
+    def _preconnect(self) -> None:
         with suppress(EngineError):
             self._connected.info()
 
     @cached_property
     def engine(self) -> Engine:
         """The engine. Raises `EngineUnreachable`."""
-        if self._look is not None:
-            self._look.join()
+        if self._connecting is not None:
+            self._connecting.join()
         return self._connected
 
     @cached_property
@@ -71,12 +71,12 @@ class App:
 
     @property
     def ledger(self) -> Path:
-        """The file of reservations: one for the whole machine, or a given one."""
+        """The file of reservations: that of the settings, or else one for the whole machine."""
         return self.settings.ledger or machine_ledger_path(_machine(self.settings.docker_host))
 
     @cached_property
     def runner(self) -> Runner:
-        """What carries tasks to their end on the engine."""
+        """The runner of tasks on the engine."""
         info = self.engine.info()
         folders = [folder for folder in (self.settings.home.parent, Path(info.root)) if folder.is_dir()]
         capacity = Capacity(cpus=info.cpus, memory=info.memory, gpus=_ANY_NUMBER if info.gpus else 0)
@@ -91,21 +91,21 @@ class App:
 
     @cached_property
     def recovery(self) -> Recovery:
-        """What ends the tasks of processes that died."""
+        """Ends the tasks of dead processes."""
         from localrun.manager.recovery import Recovery
 
         return Recovery(self.store, self.engine, self.settings)
 
     def recover(self) -> list[TaskRecord]:
-        """Go on with what earlier processes left, and end what nobody can go on with."""
-        taken = self.manager.recover()
+        """Resume the tasks of earlier processes, end those that cannot be resumed, and return all of them."""
+        resumed = self.manager.recover()
         try:
-            return taken + self.recovery.end_orphans()
+            return resumed + self.recovery.end_orphans()
         except EngineUnreachable:
-            return taken
+            return resumed
 
     def tasks(self, limit: int | None = None) -> list[TaskRecord]:
-        """The records of this folder's tasks, the newest first, without unreadable ones and replicas."""
+        """Return the tasks of the folder, newest first, without replicas and unreadable records."""
         found: list[TaskRecord] = []
         for workspace in self.store.newest_first():
             if len(found) == limit:
@@ -116,39 +116,38 @@ class App:
         return found
 
     def find(self, prefix: str) -> tuple[Workspace, TaskRecord]:
-        """A task by id, unique prefix, or `last`. Raises `TaskNotFound`."""
+        """Return a task by id, unique prefix, or `last`. Raises `TaskNotFound`."""
         from localrun.task import lookup
 
         workspace = lookup.find(self.store, prefix)
         return workspace, workspace.load()
 
     def replicas(self, record: TaskRecord) -> list[TaskRecord]:
-        """The records of a task's replicas, in their order; those that are not there are left out."""
+        """Return the records of a task's replicas in order, without deleted ones."""
         ids = record.replication.ids if record.replication else []
         places = (self.store.find(task_id) for task_id in ids)
         found = (place.load_or_none() for place in places if place is not None)
         return [replica for replica in found if replica is not None]
 
     def kill(self, prefix: str, grace: float | None = None) -> TaskRecord:
-        """Stop a task, whichever process carries it, and wait for its end.
+        """Stop a task of any process, and return its record when it has ended.
 
-        Raises `TaskNotFound`, and `UsageError` when it has ended already.
+        Raises `TaskNotFound`, and `UsageError` if it has ended already.
         """
         _, record = self.find(prefix)
         if record.state.is_final:
             raise UsageError(
-                f"the task {record.short_id} has ended already ({record.state})", remedy="nothing to do"
+                f"task {record.short_id} has ended already ({record.state})", remedy="nothing to do"
             )
         self.manager.kill_task(record.id, grace)
         return self.wait(record.id)
 
     def wait(self, prefix: str) -> TaskRecord:
-        """Block until a task has ended, whichever process carries it; its record then.
+        """Wait for the end of a task of any process, and return its record.
 
-        If its process died, a detached task is carried on here, and another one ends. A task without a
-        container, and one that waits for inputs, are given back as they are once nobody carries them,
-        unless they were to be stopped.
-        Raises `EngineUnreachable`.
+        If its process died, a detached task is resumed by this process, and another one is ended. A manual
+        task, and a task that waits for inputs, are returned as they are if no process owns them, unless a
+        stop was requested. Raises `EngineUnreachable`.
         """
         workspace, record = self.find(prefix)
         while not record.state.is_final:
@@ -157,11 +156,11 @@ class App:
             if fate(record, owner_alive=False).is_blocked and not workspace.kill_requested:
                 break
             if not record.state.is_final:
-                self._go_on(record)
+                self._continue(record)
                 record = workspace.load()
         return record
 
-    def _go_on(self, record: TaskRecord) -> None:
+    def _continue(self, record: TaskRecord) -> None:
         if self.recovery.end(record.id) is not None:
             return
         task = self.manager.resume(record.id)
@@ -169,14 +168,14 @@ class App:
             self.manager.kill(task)
         if task is not None and self.manager.wait(task) and not task.record.state.is_final:
             raise LocalrunError(
-                f"localrun itself failed: the task {task.short_id} has no end",
-                remedy="this is a bug of localrun; please report it with what is printed above",
+                f"internal error: task {task.short_id} never reached a final state",
+                remedy="this is a bug in localrun; please report it with the output above",
             )
 
     def remove(self, prefix: str) -> str:
-        """Delete an ended task's folder, with its replicas; its id.
+        """Delete the folders of an ended task and its replicas, and return its id.
 
-        Raises `UsageError` while it is active, and for a replica, which goes with the task that it is of.
+        Raises `UsageError` for an active task, and for a replica, which is deleted with its parent task.
         """
         from localrun.task import lookup
 
@@ -185,7 +184,7 @@ class App:
         self._refuse_replica(record)
         if record is not None and not record.state.is_final and self.recovery.end(record.id) is None:
             raise UsageError(
-                f"the task {record.short_id} has not ended ({record.state})",
+                f"task {record.short_id} has not ended ({record.state})",
                 remedy=f"stop it first: `localrun kill {record.short_id}`",
             )
         for replica in self.replicas(record) if record is not None else ():
@@ -194,24 +193,24 @@ class App:
         return workspace.id
 
     def _refuse_replica(self, record: TaskRecord | None) -> None:
-        whole = record.replica.parent_id if record and record.replica else None
-        if record is not None and whole is not None and self.store.find(whole):
+        parent = record.replica.parent_id if record and record.replica else None
+        if record is not None and parent is not None and self.store.find(parent):
             raise UsageError(
-                f"the task {record.short_id} is a replica of {short_id(whole)}",
-                remedy=f"delete that, and its replicas with it: `localrun rm {short_id(whole)}`",
+                f"task {record.short_id} is a replica of {short_id(parent)}",
+                remedy=f"delete the parent task with its replicas: `localrun rm {short_id(parent)}`",
             )
 
     def close(self, *, on_exit: OnExit = "kill") -> None:
-        """Kill what still runs, wait for it, or leave it to the next process; and let go of the engine."""
+        """Kill running tasks, wait for them, or leave them to the next process; disconnect the engine."""
         self.manager.shutdown(on_exit=on_exit)
-        # threads that are left to their work use the engine until the process ends
+        # threads that still run tasks use the engine until the process ends
         if not (on_exit == "leave" and self.manager.get_all_active_tasks()):
-            self._let_go()
-            if self._look is not None:
-                self._look.join()
-                self._let_go()  # it may have connected meanwhile
+            self._disconnect()
+            if self._connecting is not None:
+                self._connecting.join()
+                self._disconnect()  # the thread may have connected in between
 
-    def _let_go(self) -> None:
+    def _disconnect(self) -> None:
         for name in ("engine", "_connected"):
             if name in self.__dict__:
                 self.__dict__[name].close()

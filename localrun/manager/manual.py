@@ -64,12 +64,10 @@ class ManualTasks:
     def complete(self, record: TaskRecord, result: Mapping[str, Any] | None) -> TaskRecord:
         """End a task as FINISHED. Raises `UsageError` if it has a container or has ended already."""
         if record.kind != "manual":
-            raise UsageError(
-                f"the task {record.id} ends with its container", remedy="kill it, or wait for it"
-            )
+            raise UsageError(f"task {record.id} ends with its container", remedy="kill it, or wait for it")
         task = self._end(record, TaskState.FINISHED, message="completed", result=dict(result or {}))
         if task is None:
-            raise UsageError(f"the task {record.id} has ended already", id=record.id)
+            raise UsageError(f"task {record.id} has ended already", id=record.id)
         return task.record
 
     def kill(self, record: TaskRecord) -> None:

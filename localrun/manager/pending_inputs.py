@@ -1,4 +1,4 @@
-"""Tasks that wait for inputs, which come one by one."""
+"""Tasks that wait for inputs, which are uploaded one by one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from localrun.manager.submission import PreparedTask, provision, received_values
 from localrun.task.active import ActiveTask
 from localrun.task.record import TaskRecord
 
-_LOOK = 0.5  # seconds between two looks whether another process wants one of them stopped
+_INTERVAL = 0.5  # seconds between two checks for kill requests of other processes
 
 
 class PendingInputs:
-    """Keeps tasks until their last input is there; `start` is called with each then. Thread-safe.
+    """Holds tasks until their last input arrives, and calls `start` with each then. Thread-safe.
 
-    `kill` is called with one that another process wants to be stopped: nobody else can do it.
+    `kill` is called with a task that another process asked to stop: only the owner can end it.
     """
 
     def __init__(self, start: Callable[[PreparedTask], None], kill: Callable[[ActiveTask], None]) -> None:
@@ -26,18 +26,18 @@ class PendingInputs:
         self._waiting: dict[str, PreparedTask] = {}
         self._watcher: threading.Thread | None = None
         self._closed = False
-        self._wake = threading.Event()  # closed, or nobody waits any more
+        self._wake = threading.Event()  # closed, or no task is waiting
 
-    def add(self, ready: PreparedTask) -> None:
-        """A task with inputs missing."""
-        self._keep(ready)
-        ready.task.emit(
-            "note", f"waiting for inputs: {', '.join(ready.missing)}", missing=list(ready.missing)
+    def add(self, prepared: PreparedTask) -> None:
+        """Add a task with missing inputs."""
+        self._hold(prepared)
+        prepared.task.emit(
+            "note", f"waiting for inputs: {', '.join(prepared.missing)}", missing=list(prepared.missing)
         )
 
-    def _keep(self, ready: PreparedTask) -> None:
+    def _hold(self, prepared: PreparedTask) -> None:
         with self._lock:
-            self._waiting[ready.task.id] = ready
+            self._waiting[prepared.task.id] = prepared
             if self._watcher is None and not self._closed:
                 self._wake.clear()
                 self._watcher = threading.Thread(target=self._watch, name="waiting", daemon=True)
@@ -45,9 +45,9 @@ class PendingInputs:
 
     def _watch(self) -> None:
         while True:
-            self._wake.wait(_LOOK)
+            self._wake.wait(_INTERVAL)
             with self._lock:
-                tasks = [ready.task for ready in self._waiting.values()]
+                tasks = [prepared.task for prepared in self._waiting.values()]
                 if self._closed or not tasks:
                     self._watcher = None
                     return
@@ -57,7 +57,7 @@ class PendingInputs:
                     self._kill(task)
 
     def pop(self, task_id: str) -> PreparedTask | None:
-        """A task that shall wait no longer, if it does."""
+        """Remove and return a waiting task, if any."""
         with self._lock:
             found = self._waiting.pop(task_id, None)
             if not self._waiting:
@@ -65,7 +65,7 @@ class PendingInputs:
         return found
 
     def close(self) -> None:
-        """Wait no longer: the tasks go on waiting on disk, for the next process."""
+        """Release all tasks: the next process waits for their inputs."""
         with self._lock:
             self._closed = True
             waiting, self._waiting = list(self._waiting.values()), {}
@@ -73,38 +73,40 @@ class PendingInputs:
             self._wake.set()
         if watcher is not None and watcher is not threading.current_thread():
             watcher.join()
-        for ready in waiting:
-            ready.lock.release(ended=False)
+        for prepared in waiting:
+            prepared.lock.release(ended=False)
 
     def put_input(self, record: TaskRecord, name: str, chunks: Iterable[bytes]) -> TaskRecord:
-        """Take the content of an input, and start the task when it was the last one missing.
+        """Store the content of an input, and start the task after its last missing input.
 
-        Raises `UsageError` when the task waits for none, and `InputsError` when what came does not fit;
-        it is not kept then.
+        Raises `UsageError` if the task is not waiting for inputs, and `InputsError` for an invalid input,
+        which is not stored.
         """
         with self._lock:
-            ready = self._waiting.get(record.id)
-        if ready is None:
-            raise UsageError(f"the task waits for no inputs: it is {record.state}", id=record.id)
-        if name not in ready.descriptor.inputs:
-            names = ", ".join(ready.descriptor.inputs)
-            problem = Problem(f"inputs.{name}", "is no input of the task", f"its inputs are {names}")
-            raise InputsError("an input does not fit", problems=[problem])
-        sent = ready.task.workspace.save_upload(name, chunks)
+            prepared = self._waiting.get(record.id)
+        if prepared is None:
+            raise UsageError(
+                f"task {record.short_id} is not waiting for inputs: it is {record.state}", id=record.id
+            )
+        if name not in prepared.descriptor.inputs:
+            names = ", ".join(prepared.descriptor.inputs)
+            problem = Problem(f"inputs.{name}", "unknown input", f"expected one of: {names}")
+            raise InputsError("invalid inputs (1 problem)", problems=[problem])
+        path = prepared.task.workspace.save_upload(name, chunks)
         try:
-            self._go_on(ready)
+            self._start_if_complete(prepared)
         except InputsError:
-            sent.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             raise
-        return ready.task.record
+        return prepared.task.record
 
-    def _go_on(self, ready: PreparedTask) -> None:
-        given = received_values(ready.task)
-        if set(ready.missing) - set(given) or self.pop(ready.task.id) is None:
+    def _start_if_complete(self, prepared: PreparedTask) -> None:
+        received = received_values(prepared.task)
+        if set(prepared.missing) - set(received) or self.pop(prepared.task.id) is None:
             return
         try:
-            provision(ready.task, ready.descriptor, given)
+            provision(prepared.task, prepared.descriptor, received)
         except BaseException:
-            self._keep(ready)
+            self._hold(prepared)
             raise
-        self._start(ready)
+        self._start(prepared)

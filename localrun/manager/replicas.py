@@ -1,7 +1,7 @@
-"""A task with replicas, from PROVISIONED to its end: each runs as a task of its own; then they are compared.
+"""Running a task with replicas: each replica runs as a task, and their results are compared.
 
-The task itself has no container and reserves nothing. Its state is that of the furthest replica, until all
-have ended; it finishes when enough of them gave the same, and has their outputs then.
+The task itself has no container and reserves nothing. Its state is that of the most advanced replica until
+all have ended. It finishes if enough replicas gave the same result, and has their outputs then.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from localrun.task.states import StepName, TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
 
-_FACTS = ("exit_code", "signal", "oom", "usage")  # of the replica whose result counts, or that failed first
+_FACTS = ("exit_code", "signal", "oom", "usage")  # taken from the replica that represents the task
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaContext:
-    """What the replicas of a task are made and carried with.
+    """The collaborators that create and run replicas.
 
-    `find` is the record of a task, `take_over` carries one on here whose process died, `kill` stops one.
+    `find` returns the record of a task, `resume` resumes a task whose process died, `kill` stops a task.
     """
 
     store: TaskStore
@@ -60,51 +60,51 @@ class ReplicaContext:
     kill: Callable[[str], object]
 
 
-def run(ready: PreparedTask, helpers: ReplicaContext) -> None:
-    """Carry a task with replicas to its end, also one that another process began. Never raises."""
-    run = _Replication(ready, helpers)
-    helpers.runner.run(ready.task, run.through, run.let_go)
+def run(prepared: PreparedTask, context: ReplicaContext) -> None:
+    """Run a task with replicas to its end, also if another process started it. Never raises."""
+    run = _ReplicatedRun(prepared, context)
+    context.runner.run(prepared.task, run.body, run.clean_up)
 
 
-class _Replication:
-    """One task, and what is known of its replicas."""
+class _ReplicatedRun:
+    """One run of a task with replicas."""
 
-    def __init__(self, ready: PreparedTask, helpers: ReplicaContext) -> None:
-        self._ready = ready
-        self._helpers = helpers
-        self.task = ready.task
-        self._plan = ready.task.record.run_plan
-        self._news: SimpleQueue[tuple[str, Event | None]] = SimpleQueue()
+    def __init__(self, prepared: PreparedTask, context: ReplicaContext) -> None:
+        self._prepared = prepared
+        self._context = context
+        self.task = prepared.task
+        self._plan = prepared.task.record.run_plan
+        self._events: SimpleQueue[tuple[str, Event | None]] = SimpleQueue()
         self._followers: list[threading.Thread] = []
         self._pending: set[str] = set()
-        self._taken: set[str] = set()
-        self._begun = float("-inf")
+        self._resumed: set[str] = set()
+        self._last_start = float("-inf")
 
-    def through(self) -> Outcome:
-        """All of it, in order."""
+    def body(self) -> Outcome:
+        """Start the replicas, wait for them, and compare their results."""
         image = self._prepare()
         ids = self._ids()
         self.task.start_step(StepName.TASK, f"{len(ids)} replicas")
         for number, task_id in enumerate(ids, 1):
-            if not self._is_there(task_id):
-                self._begin(number, task_id, image)
+            if not self._exists(task_id):
+                self._start(number, task_id, image)
             self._pending.add(task_id)
             self._follow(task_id)
         while self._pending:
-            self._listen()
+            self._handle_event()
         self.task.check_cancelled()
-        return self._ending()
+        return self._outcome()
 
     def _prepare(self) -> EngineImage:
-        """The image, once for all replicas."""
+        """Prepare the image, once for all replicas."""
         task = self.task
         for state in (TaskState.QUEUING, TaskState.QUEUED, TaskState.PENDING):
             if state not in [entered for entered, _ in task.record.history]:
                 task.transition(state)
-        return self._helpers.runner.prepare(task, self._ready.descriptor, self._ready.source)
+        return self._context.runner.prepare(task, self._prepared.descriptor, self._prepared.source)
 
     def _ids(self) -> list[str]:
-        """Their ids, written down before the first is made: whoever kills the task finds all."""
+        """Return the ids of the replicas. They are saved first, so that a kill finds all replicas."""
         task = self.task
         if task.record.replication is None:
             ids = [str(uuid.uuid4()) for _ in range(self._plan.replicas)]
@@ -113,68 +113,70 @@ class _Replication:
         assert task.record.replication is not None
         return task.record.replication.ids
 
-    # -- making them -----------------------------------------------------------------------------
+    # -- create replicas -------------------------------------------------------------------------
 
-    def _is_there(self, task_id: str) -> bool:
-        """Whether an earlier process began a replica; what it left half made is removed."""
-        home = self._helpers.store
-        place = home.find(task_id)
-        record = place.load_or_none() if place is not None else None
-        if place is not None and (record is None or record.state is TaskState.CREATED):
-            home.remove(place, home.acquire(task_id))
+    def _exists(self, task_id: str) -> bool:
+        """Whether an earlier process created a replica. An incomplete one is removed."""
+        tasks = self._context.store
+        workspace = tasks.find(task_id)
+        if workspace is None:
             return False
-        return place is not None
+        record = workspace.load_or_none()
+        if record is None or record.state is TaskState.CREATED:
+            tasks.remove(workspace, tasks.acquire(task_id))
+            return False
+        return True
 
-    def _begin(self, number: int, task_id: str, image: EngineImage) -> None:
-        while (left := self._begun + START_INTERVAL - time.monotonic()) > 0:
+    def _start(self, number: int, task_id: str, image: EngineImage) -> None:
+        while (left := self._last_start + START_INTERVAL - time.monotonic()) > 0:
             self.task.check_cancelled()
-            self._listen(left)
+            self._handle_event(left)
         self.task.check_cancelled()
-        self._begun = time.monotonic()
+        self._last_start = time.monotonic()
         chosen = variation_for(number, image.environment, self._plan.environment)
-        replica, claim = self._make(number, task_id, image, chosen)
-        runner, source = self._helpers.runner, ImageReference(image.id)
-        self._helpers.workers.run(
-            replica, claim, lambda: runner.execute(replica, self._ready.descriptor, source)
+        replica, lock = self._create(number, task_id, image, chosen)
+        runner, source = self._context.runner, ImageReference(image.id)
+        self._context.workers.run(
+            replica, lock, lambda: runner.execute(replica, self._prepared.descriptor, source)
         )
-        self._tell_of(number, chosen)
-        if self.task.is_cancelled:  # asked for between the last look and the beginning
-            self._helpers.kill(task_id)
+        self._report_start(number, chosen)
+        if self.task.is_cancelled:  # requested after the last check
+            self._context.kill(task_id)
 
-    def _make(
+    def _create(
         self, number: int, task_id: str, image: EngineImage, chosen: Variation
     ) -> tuple[ActiveTask, TaskLock]:
-        home = self._helpers.store
-        workspace, claim = home.create(task_id), None
+        tasks = self._context.store
+        workspace, lock = tasks.create(task_id), None
         try:
-            claim = home.acquire(task_id, new=True)
-            assert claim is not None
-            workspace.create_dirs(self._ready.descriptor.source)
+            lock = tasks.acquire(task_id, new=True)
+            assert lock is not None
+            workspace.create_dirs(self._prepared.descriptor.source)
             store.save(workspace.secrets, store.load(self.task.workspace.secrets))
-            put = copy_file if self._plan.writable_inputs else link_or_copy
-            mirror(self.task.workspace.inputs, workspace.inputs, put)
+            copy = copy_file if self._plan.writable_inputs else link_or_copy
+            mirror(self.task.workspace.inputs, workspace.inputs, copy)
             record = self._record(number, workspace, image, chosen)
-            replica = ActiveTask(record, workspace, (self._hear, self._helpers.on_event))
+            replica = ActiveTask(record, workspace, (self._on_replica_event, self._context.on_event))
             replica.create()
             replica.transition(TaskState.PROVISIONED)
-            self._helpers.runner.admission.enqueue(replica.id, replica.record.resources)
+            self._context.runner.admission.enqueue(replica.id, replica.record.resources)
         except BaseException:
-            home.remove(workspace, claim)
+            tasks.remove(workspace, lock)
             raise
-        return replica, claim
+        return replica, lock
 
     def _record(self, number: int, workspace: Workspace, image: EngineImage, chosen: Variation) -> TaskRecord:
-        whole, plan = self.task.record, self._plan
+        parent, plan = self.task.record, self._plan
         same = ("bundle", "name", "image_name", "resources", "network", "timeout", "assigned_by")
         return TaskRecord(
-            **{name: getattr(whole, name) for name in same},
+            **{name: getattr(parent, name) for name in same},
             id=workspace.id,
             folder=str(workspace.path),
             owner=current_process(),
-            inputs=rebase_paths(whole.inputs, self.task.workspace.inputs, workspace.inputs),
-            replica=Replica(parent_id=whole.id, number=number, varied=chosen.varied),
+            inputs=rebase_paths(parent.inputs, self.task.workspace.inputs, workspace.inputs),
+            replica=Replica(parent_id=parent.id, number=number, varied=chosen.varied),
             plan=plan.replace(
-                bundle="",  # the image and the descriptor of the moment serve, whatever becomes of the bundle
+                bundle="",  # uses the image and the descriptor, so that the bundle may change
                 image=image.id,
                 pull="never",
                 hostname=chosen.hostname,
@@ -185,70 +187,72 @@ class _Replication:
             ),
         )
 
-    def _tell_of(self, number: int, chosen: Variation) -> None:
+    def _report_start(self, number: int, chosen: Variation) -> None:
         varied = ", ".join(f"{name} {value}" for name, value in chosen.varied.items())
-        self.task.emit("note", f"replica {number} begins: {varied}", replica=number, varied=chosen.varied)
+        self.task.emit("note", f"replica {number} starts: {varied}", replica=number, varied=chosen.varied)
         if chosen.unvaried and number == 1:
             record = self.task.record.replication
             assert record is not None
             self.task.update(replication=record.replace(unvaried=chosen.unvaried))
             for name, value in chosen.unvaried.items():
-                self.task.emit("note", f"{name} is {value!r} in all replicas: the image or the task sets it")
+                self.task.emit(
+                    "note", f"{name} is {value!r} in all replicas, as set by the image or the task"
+                )
 
-    # -- waiting for them ------------------------------------------------------------------------
+    # -- wait for replicas -----------------------------------------------------------------------
 
-    def _hear(self, event: Event) -> None:
-        """The listener of the replicas that begin here; called in their threads."""
+    def _on_replica_event(self, event: Event) -> None:
+        """Queue an event of a replica of this process; called in the replica's thread."""
         if event.kind in ("state", "note"):
-            self._news.put((event.task_id, event))
+            self._events.put((event.task_id, event))
 
     def _follow(self, task_id: str) -> None:
-        """Have the end of a replica told, whichever process carries it."""
+        """Queue the end of a replica of any process."""
 
         def follow() -> None:
-            self._helpers.store.wait_released(task_id)
-            self._news.put((task_id, None))
+            self._context.store.wait_released(task_id)
+            self._events.put((task_id, None))
 
         thread = threading.Thread(target=follow, name=f"replica-{short_id(task_id)}", daemon=True)
         self._followers.append(thread)
         thread.start()
 
-    def _listen(self, timeout: float | None = None) -> None:
-        """Block until something happens to a replica, for at most `timeout` seconds, and do what follows."""
+    def _handle_event(self, timeout: float | None = None) -> None:
+        """Wait at most `timeout` seconds for an event of a replica, and handle it."""
         try:
-            task_id, event = self._news.get(timeout=timeout)
+            task_id, event = self._events.get(timeout=timeout)
         except Empty:
             return
-        record = self._helpers.find(task_id)
+        record = self._context.find(task_id)
         if event is not None:
             self._advance(event)
-        elif record is None or record.state.is_final or task_id in self._taken:
+        elif record is None or record.state.is_final or task_id in self._resumed:
             self._pending.discard(task_id)
-            self._tell_end(task_id, record)
+            self._report_end(task_id, record)
         else:
-            self._take_over(task_id, record)
+            self._resume(task_id, record)
 
-    def _take_over(self, task_id: str, record: TaskRecord) -> None:
-        """Carry on a replica whose process died: once, since one that is let go of here met a bug of ours."""
-        self._taken.add(task_id)
-        self._helpers.resume(task_id)
+    def _resume(self, task_id: str, record: TaskRecord) -> None:
+        """Resume a replica whose process died. Only once: a replica that this process abandons met a bug."""
+        self._resumed.add(task_id)
+        self._context.resume(task_id)
         self._follow(task_id)
         if record.state is TaskState.RUNNING:
-            self._run()
+            self._enter_running()
 
     def _advance(self, event: Event) -> None:
         if event.data.get("state") == TaskState.RUNNING:
-            self._run()
+            self._enter_running()
         elif event.data.get("waiting") and self.task.record.state is TaskState.PENDING:
             self.task.update(message=event.message)
             self.task.save()
             self.task.emit("note", f"a replica waits: {event.message}", waiting=True)
 
-    def _run(self) -> None:
+    def _enter_running(self) -> None:
         if self.task.record.state is TaskState.PENDING:
             self.task.transition(TaskState.RUNNING, message="")
 
-    def _tell_end(self, task_id: str, record: TaskRecord | None) -> None:
+    def _report_end(self, task_id: str, record: TaskRecord | None) -> None:
         assert self.task.record.replication is not None
         number = self.task.record.replication.ids.index(task_id) + 1
         state = "gone" if record is None else str(record.state)
@@ -256,69 +260,69 @@ class _Replication:
         why = f"{cause}: {record.message}" if record and record.cause else ""
         self.task.emit("note", f"replica {number} {state}{why}", replica=number, state_of_replica=state)
 
-    def let_go(self) -> None:
-        """Whatever happened, no replica outlives the task, and no thread of ours either."""
+    def clean_up(self) -> None:
+        """Stop all replicas and threads of the task."""
         replication = self.task.record.replication
         for task_id in replication.ids if replication else ():
-            record = self._helpers.find(task_id)
+            record = self._context.find(task_id)
             if record is not None and not record.state.is_final:
-                with suppress(LocalrunError):  # the engine may be away: then they end by themselves
-                    self._helpers.kill(task_id)
-                self._helpers.store.wait_released(task_id)
+                with suppress(LocalrunError):  # the engine may be away: then they end when it is back
+                    self._context.kill(task_id)
+                self._context.store.wait_released(task_id)
         for thread in self._followers:
             thread.join()
 
-    # -- comparing them --------------------------------------------------------------------------
+    # -- compare results -------------------------------------------------------------------------
 
-    def _ending(self) -> Outcome:
+    def _outcome(self) -> Outcome:
         task = self.task
         replication = task.record.replication
         assert replication is not None
-        found = [self._helpers.find(task_id) for task_id in replication.ids]
+        found = [self._context.find(task_id) for task_id in replication.ids]
         records = {number: record for number, record in enumerate(found, 1) if record is not None}
-        outcome = self._compare(records, replication)
-        chosen = records.get(outcome.chosen)
+        result = self._compare(records, replication)
+        chosen = records.get(result.chosen)
         facts = {name: getattr(chosen, name) for name in _FACTS} if chosen else {}
-        if outcome.error is not None:
-            return Outcome.from_error(outcome.error).with_changes(facts)
+        if result.error is not None:
+            return Outcome.from_error(result.error).with_changes(facts)
         assert chosen is not None
-        task.start_step(StepName.OUTPUTS, f"taken from replica {outcome.chosen}")
+        task.start_step(StepName.OUTPUTS, f"taken from replica {result.chosen}")
         outputs = self._adopt(chosen)
         task.finish_step(exit_code=0)
-        return Outcome(TaskState.FINISHED, {**facts, "outputs": outputs, "message": outcome.summary})
+        return Outcome(TaskState.FINISHED, {**facts, "outputs": outputs, "message": result.summary})
 
     def _compare(self, records: dict[int, TaskRecord], replication: Replication) -> ConsensusResult:
         task = self.task
-        begun = time.perf_counter()
-        outcome = consensus.compare(records, replication, list(self._ready.descriptor.outputs))
-        task.record_timing("compare", time.perf_counter() - begun)
-        task.finish_step(failed=outcome.error is not None, message=outcome.summary)
-        task.update(replication=self._without_secrets(outcome.replication))
-        for warning in outcome.warnings:
+        started = time.perf_counter()
+        result = consensus.compare(records, replication, list(self._prepared.descriptor.outputs))
+        task.record_timing("compare", time.perf_counter() - started)
+        task.finish_step(failed=result.error is not None, message=result.summary)
+        task.update(replication=self._mask_secrets(result.replication))
+        for warning in result.warnings:
             task.warn(warning)
-        return outcome
+        return result
 
-    def _without_secrets(self, replication: Replication) -> Replication:
-        """What differs is shown, and a program may have written a secret there."""
+    def _mask_secrets(self, replication: Replication) -> Replication:
+        """Mask the secrets that a program may have written to its outputs."""
         if not self._plan.secret_names:
             return replication
         return Replication.from_json(msgspec.json.encode(self.task.masker.mask_json(replication.as_dict())))
 
     def _adopt(self, chosen: TaskRecord) -> Any:
-        """Take the outputs and the log of a replica; the outputs as they are here."""
-        theirs, ours = self._helpers.store.open(chosen.id), self.task.workspace
-        shutil.rmtree(ours.outputs)  # an earlier process may have come this far
-        ours.outputs.mkdir()
-        mirror(theirs.outputs, ours.outputs, link_or_copy)
-        for name in ("logs/task.log", "logs/task.streams", ours.packed_result.name):
-            (ours.path / name).unlink(missing_ok=True)
-            if (theirs.path / name).exists():
-                link_or_copy(theirs.path / name, ours.path / name)
-        return rebase_paths(chosen.outputs, theirs.path, ours.path)
+        """Link the outputs and the log of a replica into this task, and return its output values."""
+        source, target = self._context.store.open(chosen.id), self.task.workspace
+        shutil.rmtree(target.outputs)  # an earlier process may have created it
+        target.outputs.mkdir()
+        mirror(source.outputs, target.outputs, link_or_copy)
+        for name in ("logs/task.log", "logs/task.streams", target.packed_result.name):
+            (target.path / name).unlink(missing_ok=True)
+            if (source.path / name).exists():
+                link_or_copy(source.path / name, target.path / name)
+        return rebase_paths(chosen.outputs, source.path, target.path)
 
 
 def kill_in_parallel(kill: Callable[[str], object], ids: Sequence[str]) -> None:
-    """Kill all replicas side by side: each may take as long as the grace."""
+    """Kill all replicas in parallel, since each may take the whole grace period."""
     threads = [
         threading.Thread(target=kill, args=(task_id,), name=f"kill-{short_id(task_id)}") for task_id in ids
     ]
@@ -328,20 +332,20 @@ def kill_in_parallel(kill: Callable[[str], object], ids: Sequence[str]) -> None:
         thread.join()
 
 
-def mirror(source: Path, target: Path, put: Callable[[Path, Path], None]) -> None:
-    """Make in one folder what is in another; no link is followed. Raises `LocalrunError` on a full disk."""
+def mirror(source: Path, target: Path, copy: Callable[[Path, Path], None]) -> None:
+    """Copy a folder without following links. Raises `LocalrunError` on a full disk."""
     with fs.wrap_os_errors(target):
         for folder, folders, files in os.walk(source):
             here, there = Path(folder), target / Path(folder).relative_to(source)
             links = [name for name in folders if (here / name).is_symlink()]
             for name in [*files, *links]:
-                put(here / name, there / name)
+                copy(here / name, there / name)
             for name in set(folders) - set(links):
                 (there / name).mkdir()
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """A second name for a file that nobody changes any more; a copy, where the file system has none."""
+    """Create a hard link to a file, or a copy if the file system has no links. The file must not change."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:
@@ -349,12 +353,12 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """A copy of a file, or of a link as such."""
+    """Copy a file or a symbolic link."""
     shutil.copyfile(source, target, follow_symlinks=False)
 
 
 def rebase_paths(value: Any, old: Path, new: Path) -> Any:
-    """Values with the paths below one folder put below another."""
+    """Return values with paths below `old` replaced by paths below `new`."""
     if isinstance(value, dict):
         return {name: rebase_paths(item, old, new) for name, item in value.items()}
     if isinstance(value, list):

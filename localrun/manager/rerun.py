@@ -1,4 +1,4 @@
-"""The request for what a task was, once more: the same bundle, inputs, limits and options."""
+"""Rerun: build a request with the bundle, inputs, limits and options of an earlier task."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def request_from(
     image: str | None = None,
     same_image: bool = False,
 ) -> Request:
-    """What to submit for the same again; `say` is told where it cannot be quite the same.
+    """Return the request to run a task again; `notify` is called where it differs from the original.
 
-    `anew` names the inputs that will be given anew, `image` another image. `same_image` takes the very
-    image and descriptor of the task, though its bundle has changed; a bundle that is gone is replaced by
-    them when the engine `has_image`. Limits that were the descriptor's are left to it, as it is now.
-    Raises `UsageError` for a task without a container, `BundleError` when neither bundle nor image are
-    there, and `InputsError` with every input that is gone.
+    `replaced` names inputs that the caller replaces, `image` another image. `same_image` reuses the image
+    and the descriptor of the task although its bundle has changed. They are also used if the bundle is gone
+    and the engine `has_image`. Limits that came from the descriptor are taken from its current version.
+    Raises `UsageError` for a manual task, `BundleError` if bundle and image are both gone, and
+    `InputsError` with every missing input file.
     """
     if record.kind == "manual":
         raise UsageError(
-            f"the task {record.short_id} has no container: there is nothing to run again",
-            remedy="submit it again to where it came from",
+            f"task {record.short_id} has no container and cannot be rerun",
+            remedy="submit it again",
         )
     if record.run_plan.secret_names:
         raise UsageError(
-            f"the task {record.short_id} had secrets ({', '.join(record.run_plan.secret_names)}),"
-            " which are not kept",
-            remedy="run its app again, with its secrets: `localrun run`",
+            f"task {record.short_id} had secrets, which are not stored:"
+            f" {', '.join(record.run_plan.secret_names)}",
+            remedy="run its app again with its secrets: `localrun run`",
         )
     described = _described(workspace)
     kept = {name: getattr(record.run_plan, name) for name in StoredOptions.__struct_fields__}
@@ -58,12 +58,12 @@ def request_from(
 
 
 def _described(workspace: Workspace) -> Descriptor:
-    """The descriptor that the task ran with. Raises `BundleError` when the task's folder has lost it."""
+    """Return the descriptor of the task. Raises `BundleError` if it cannot be read."""
     try:
         return descriptor.read(workspace.descriptor.read_bytes())
     except (OSError, DescriptorError) as error:
         raise BundleError(
-            f"the descriptor of the task {workspace.short_id} cannot be read: {error}",
+            f"cannot read the descriptor of task {workspace.short_id}: {error}",
             remedy="run its bundle: `localrun run BUNDLE`",
         ) from error
 
@@ -72,13 +72,13 @@ def _origin(
     record: TaskRecord,
     plan: RunPlan,
     workspace: Workspace,
-    say: Notify,
+    notify: Notify,
     has_image: Callable[[str], bool],
     *,
     image: str | None,
     same_image: bool,
 ) -> dict[str, Any]:
-    """Where descriptor and image come from."""
+    """Return the fields of the request for the descriptor and the image."""
     other = {"image": image} if image else {}
     there = bool(plan.bundle) and Path(plan.bundle).exists()
     if there and not same_image:
@@ -90,55 +90,55 @@ def _origin(
     if not record.image or not has_image(record.image):
         raise _no_image(record, plan, there=there)
     if not there:
-        say(f"{plan.bundle} is gone: the image and the descriptor of the task {record.short_id} are used")
+        notify(f"{plan.bundle} is gone: using the image and the descriptor of task {record.short_id}")
     return {**kept, "image": record.image, "pull": "never", "build_args": {}}
 
 
 def _no_image(record: TaskRecord, plan: RunPlan, *, there: bool) -> BundleError:
-    gone = "" if there or not plan.bundle else f"the bundle {plan.bundle} is gone, and "
-    never = "the task never got as far as an image"
-    lost = f"the engine does not have the image {record.image[:19]} any more"
+    gone = "" if there or not plan.bundle else f"bundle {plan.bundle} is gone, and "
+    never = "the task ended before it had an image"
+    lost = f"the engine no longer has the image {record.image[:19]}"
     return BundleError(
         gone + (lost if record.image else never),
-        remedy="leave --same-image out" if there else "put the bundle back to its place, and run this again",
+        remedy="run this without --same-image" if there else "put the bundle back, and run this again",
         id=record.id,
     )
 
 
 def _limits(record: TaskRecord, described: Descriptor) -> dict[str, Any]:
-    """The limits that were asked for; those of the descriptor may have been corrected in it since."""
-    asked, own = record.resources, described.resources
+    """Return the limits that differ from the descriptor's: only these were requested by the user."""
+    used, defaults = record.resources, described.resources
     pairs = {
-        "cpus": (asked.cpus, own.cpus),
-        "memory": (asked.memory, own.memory),
-        "gpus": (asked.gpus, own.gpus),
-        "network": (record.network, own.internet),
+        "cpus": (used.cpus, defaults.cpus),
+        "memory": (used.memory, defaults.memory),
+        "gpus": (used.gpus, defaults.gpus),
+        "network": (record.network, defaults.internet),
     }
-    given = {name: value for name, (value, described_as) in pairs.items() if value != described_as}
-    return {**given, "timeout": record.timeout}
+    requested = {name: value for name, (value, default) in pairs.items() if value != default}
+    return {**requested, "timeout": record.timeout}
 
 
 class _Values:
-    """The inputs of a task, files as they were when it ran, as far as that can be had."""
+    """The inputs of a task, with files as they were when it ran, if available."""
 
-    def __init__(self, record: TaskRecord, plan: RunPlan, workspace: Workspace, say: Notify) -> None:
+    def __init__(self, record: TaskRecord, plan: RunPlan, workspace: Workspace, notify: Notify) -> None:
         self._record = record
         self._plan = plan
         self._workspace = workspace
-        self._say = say
+        self._notify = notify
         self._mounted = {place for _, place in plan.mounts}
         self._problems: list[Problem] = []
 
-    def all(self, described: Descriptor, anew: Collection[str]) -> dict[str, Any]:
-        """Every input but those that are given `anew`. Raises `InputsError` with every file that is gone."""
+    def all(self, described: Descriptor, replaced: Collection[str]) -> dict[str, Any]:
+        """Return all inputs except the `replaced` ones. Raises `InputsError` with every missing file."""
         given = self._record.inputs or {**self._plan.values, **self._workspace.uploaded_files()}
-        values = {name: value for name, value in given.items() if name not in anew}
+        values = {name: value for name, value in given.items() if name not in replaced}
         types = {name: parameter.type for name, parameter in described.inputs.items()}
         found = {name: self._value(types.get(name), name, value) for name, value in values.items()}
         if self._problems:
             raise InputsError(
-                f"files that the task {self._record.short_id} read are gone",
-                remedy="put them back, or give others",
+                f"input files of task {self._record.short_id} are missing",
+                remedy="restore the files, or pass new ones with -i",
                 problems=self._problems,
             )
         return found
@@ -156,18 +156,18 @@ class _Values:
         if changed is False:
             return original
         if place not in self._mounted and copy.exists() and not (changed and self._plan.writable_inputs):
-            state = "has changed since" if changed else "is gone"
-            self._say(f"{original} {state}: the copy of the task {self._record.short_id} is used")
+            state = "has changed" if changed else "is gone"
+            self._notify(f"{original} {state}: using the copy of task {self._record.short_id}")
             return copy
         if changed:
-            self._say(f"{original} has changed since the task {self._record.short_id}")
+            self._notify(f"{original} has changed since task {self._record.short_id}")
             return original
         name = place.partition("/")[0]
-        self._problems.append(Problem(f"inputs.{place}", f"{original} is gone", f"give it: -i {name}=@FILE"))
+        self._problems.append(Problem(f"inputs.{place}", f"{original} is gone", f"pass it: -i {name}=@FILE"))
         return original
 
     def _changed(self, path: Path) -> bool | None:
-        """Whether a file was written to since the task was submitted; None: it is gone."""
+        """Whether a file has changed since the task was submitted; None if it is gone."""
         try:
             status = path.stat()
         except OSError:
@@ -176,7 +176,7 @@ class _Values:
 
 
 def changed_since(before: TaskRecord, workspace: Workspace, after: TaskRecord) -> list[str]:
-    """What is another one in a task that repeats the task `before`: `image`, `descriptor`."""
+    """Return which parts differ in a rerun of the task `before`: `image`, `descriptor`."""
     found = ["image"] if before.image and after.image and before.image != after.image else []
     old, new = _text(workspace.descriptor), _text(Path(after.folder) / "descriptor.yml")
     return found if old is None or new is None or old == new else [*found, "descriptor"]

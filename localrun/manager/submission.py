@@ -1,4 +1,4 @@
-"""From a request to a task that is ready to run: the bundle is read, the inputs are on disk."""
+"""Submission: turn a request into a task that is ready to run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from localrun.descriptor import Descriptor
 from localrun.descriptor.types import holds_files
 from localrun.errors import Problem, UsageError
 from localrun.manager.request import Request
-from localrun.masking import store
+from localrun.masking import store as secrets
 from localrun.masking.masker import MASK
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
@@ -36,7 +36,7 @@ DeferSignals = Callable[[], AbstractContextManager[object]]
 
 
 class PreparedTask(msgspec.Struct, frozen=True):
-    """A task, and what it needs to run. `missing` names the inputs that have still to come."""
+    """A task with everything that it needs to run, except for its `missing` inputs."""
 
     task: ActiveTask
     descriptor: Descriptor
@@ -46,10 +46,10 @@ class PreparedTask(msgspec.Struct, frozen=True):
 
 
 class Submitter:
-    """Makes tasks of requests."""
+    """Validates requests and creates their tasks."""
 
-    def __init__(self, home: TaskStore, settings: Settings) -> None:
-        self._home = home
+    def __init__(self, store: TaskStore, settings: Settings) -> None:
+        self._store = store
         self._settings = settings
 
     def prepare(
@@ -61,31 +61,31 @@ class Submitter:
         defer_signals: DeferSignals = nullcontext,
         check: Callable[[ActiveTask], None],
     ) -> PreparedTask:
-        """Check everything and write the inputs down; `check` is asked before the task may stay.
+        """Validate the request, create its task, and write its inputs; `check` may refuse the task.
 
-        Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError` with all that is wrong, and
-        leaves nothing behind then, nor after any other exception. `shield` makes a context for the
-        moments that an exception from a signal handler must not tear.
+        `defer_signals` returns a context in which no signal handler may raise.
+        Raises `BundleError`, `DescriptorError`, `ImageError`, or `InputsError` with all problems. Leaves
+        nothing behind after an exception.
         """
-        begun = time.perf_counter()
-        agree = _agree(request)
+        started = time.perf_counter()
+        agree = _check_quorum(request)
         bundle = self._read(request)
         assigned = values.parse_assignments(request.assignments, bundle.descriptor)
-        given = {**_given(request, bundle.descriptor), **assigned.values}
-        read = time.perf_counter() - begun
-        workspace, claim = None, None
+        given = {**_values(request, bundle.descriptor), **assigned.values}
+        read = time.perf_counter() - started
+        workspace, lock = None, None
         try:
             with defer_signals():
-                workspace = self._home.create(task_id)
-                claim = self._home.acquire(workspace.id, new=True)
-            assert claim is not None
+                workspace = self._store.create(task_id)
+                lock = self._store.acquire(workspace.id, new=True)
+            assert lock is not None
             workspace.create_dirs(bundle.descriptor.source)
-            store.save(workspace.secrets, request.secrets)
+            secrets.save(workspace.secrets, request.secrets)
             plan = _plan(request, agree, bundle, self._settings, given)
             task = ActiveTask(_record(request, bundle, workspace, plan), workspace, listeners)
             task.record_timing("bundle", read)
             task.create()
-            given |= _downloaded(request, task)
+            given |= _download(request, task)
             missing = _missing(bundle.descriptor, given) if request.wait_for_inputs else ()
             if not missing or assigned.problems:
                 warnings = (*bundle.warnings, *request.warnings)
@@ -93,9 +93,9 @@ class Submitter:
             check(task)
         except BaseException:
             if workspace is not None:
-                self._home.remove(workspace, claim)
+                self._store.remove(workspace, lock)
             raise
-        return PreparedTask(task, bundle.descriptor, bundle.image, claim, missing)
+        return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing)
 
     def _read(self, request: Request) -> Bundle:
         if request.descriptor is not None:
@@ -110,8 +110,8 @@ class Submitter:
             request.bundle, image=request.image, cache=self._settings.cache, build_args=request.build_args
         )
 
-    def reload(self, task: ActiveTask, claim: TaskLock) -> PreparedTask:
-        """Read what a task of an earlier process needs to run. Raises as `take`."""
+    def reload(self, task: ActiveTask, lock: TaskLock) -> PreparedTask:
+        """Prepare a task of an earlier process again. Raises as `prepare`."""
         plan = task.record.run_plan
         request = Request(
             Path(plan.bundle),
@@ -124,44 +124,44 @@ class Submitter:
         bundle = self._read(request)
         given = received_values(task)
         missing = _missing(bundle.descriptor, given) if task.record.state is TaskState.CREATED else ()
-        return PreparedTask(task, bundle.descriptor, bundle.image, claim, missing)
+        return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing)
 
 
-def _downloaded(request: Request, task: ActiveTask) -> dict[str, Any]:
-    """Fetch what comes from the web. Raises `InputsError`."""
+def _download(request: Request, task: ActiveTask) -> dict[str, Any]:
+    """Download the inputs that are URLs. Raises `InputsError`."""
     if not request.downloads:
         return {}
     from localrun.platforms.iexec import download
 
     for name, (url, digest) in request.downloads.items():
-        task.emit("note", f"fetching {url}")
+        task.emit("note", f"downloading {url}")
         with fs.wrap_os_errors(task.workspace.path):
             task.workspace.save_upload(name, download.fetch(url, digest))
     return dict(task.workspace.uploaded_files())
 
 
 def received_values(task: ActiveTask) -> dict[str, Any]:
-    """The values of a task that waits for more: those it was made with, and those that were sent."""
+    """Return the inputs of a task that waits for more: the submitted and the uploaded ones."""
     plan = task.record.run_plan
     return {**plan.values, **task.workspace.uploaded_files()}
 
 
-def _given(request: Request, descriptor: Descriptor) -> dict[str, Any]:
+def _values(request: Request, descriptor: Descriptor) -> dict[str, Any]:
     given = dict(request.values)
     if request.find_file is not None:
         for name in given.keys() & descriptor.inputs.keys():
             if holds_files(descriptor.inputs[name].type):
-                given[name] = _located(given[name], request.find_file)
+                given[name] = _resolve(given[name], request.find_file)
     return given
 
 
-def _located(value: Any, find_file: Callable[[str], Path]) -> Any:
+def _resolve(value: Any, find_file: Callable[[str], Path]) -> Any:
     if isinstance(value, list):
-        return [_located(item, find_file) for item in value]
+        return [_resolve(item, find_file) for item in value]
     return find_file(value.removeprefix("@")) if isinstance(value, str) else value
 
 
-def _agree(request: Request) -> int:
+def _check_quorum(request: Request) -> int:
     if (request.replicas, request.agree) == (1, None):
         return 1
     from localrun.manager import consensus
@@ -169,11 +169,9 @@ def _agree(request: Request) -> int:
     try:
         return consensus.check_quorum(request.replicas, request.agree)
     except ValueError as error:
-        problem = Problem(
-            "replicas", f"{error} (asked for: {request.replicas}, of which {request.agree} agree)"
-        )
+        problem = Problem("replicas", str(error))
         raise UsageError(
-            "the replicas do not fit", remedy="correct what is listed", problems=[problem]
+            "invalid replicas", remedy="correct the number of replicas", problems=[problem]
         ) from error
 
 
@@ -192,7 +190,7 @@ def provision(
     warnings: Sequence[str] = (),
     assigned: Assignments | None = None,
 ) -> None:
-    """Write all inputs down and enter PROVISIONED. Raises `InputsError` and changes nothing then."""
+    """Write all inputs and enter PROVISIONED. Raises `InputsError` and changes nothing then."""
     plan = task.record.run_plan
     found = values.provision(
         descriptor,
@@ -211,18 +209,18 @@ def provision(
 
 
 def _record(request: Request, bundle: Bundle, workspace: Workspace, plan: RunPlan) -> TaskRecord:
-    asked = bundle.descriptor.resources
+    defaults = bundle.descriptor.resources
     return TaskRecord(
         id=workspace.id,
         bundle=bundle.name,
         name=bundle.descriptor.name,
         image_name=bundle.image_name,
         resources=Resources(
-            cpus=_either(request.cpus, asked.cpus),
-            memory=_either(request.memory, asked.memory),
-            gpus=_either(request.gpus, asked.gpus),
+            cpus=_or_default(request.cpus, defaults.cpus),
+            memory=_or_default(request.memory, defaults.memory),
+            gpus=_or_default(request.gpus, defaults.gpus),
         ),
-        network=_either(request.network, asked.internet),
+        network=_or_default(request.network, defaults.internet),
         timeout=request.timeout,
         owner=current_process(),
         plan=plan,
@@ -232,15 +230,15 @@ def _record(request: Request, bundle: Bundle, workspace: Workspace, plan: RunPla
     )
 
 
-def _either(asked: Any, described: Any) -> Any:
-    return described if asked is None else asked
+def _or_default(value: Any, default: Any) -> Any:
+    return default if value is None else value
 
 
 def _plan(
     request: Request, agree: int, bundle: Bundle, settings: Settings, given: Mapping[str, Any]
 ) -> RunPlan:
-    # only a task that may have to wait for more inputs must find these again
-    kept = msgspec.to_builtins(given, enc_hook=str) if request.wait_for_inputs else {}
+    # only a task that may wait for more inputs needs them later
+    stored = msgspec.to_builtins(given, enc_hook=str) if request.wait_for_inputs else {}
     options = {name: getattr(request, name) for name in StoredOptions.__struct_fields__}
     options["environment"] = {**request.environment, **dict.fromkeys(request.secrets, MASK)}
     return RunPlan(
@@ -250,5 +248,5 @@ def _plan(
         output_folder=bundle.descriptor.output_folder,
         pids=settings.pids_limit,
         secret_names=list(request.secrets),
-        values=kept,
+        values=stored,
     )

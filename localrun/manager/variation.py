@@ -1,6 +1,7 @@
-"""What should not matter to a task, and is made different for each of its replicas on purpose.
+"""Variation: environment properties that differ between replicas on purpose, and should not affect a task.
 
-Each gets another host name, time zone, and seed for the order of Python's sets, and begins in another second.
+Each replica has its own host name, time zone, and seed for the order of Python's sets. The replicas start
+in different seconds.
 """
 
 from __future__ import annotations
@@ -8,20 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-# Written so that no list of zones need be in the image: the C library reads name and offset, west of
-# Greenwich positive; Java and ICU take them for names of their own, east positive. Between the first two lie
-# 26 hours: at any moment they have different dates.
+# POSIX time zones, which need no zone database in the image. The C library reads the offset as west of
+# Greenwich, Java and ICU as east. The first two are 26 hvaried apart: their dates always differ.
 ZONES = ("GMT+12", "GMT-14", "UTC0", "GMT+7", "GMT-5:30", "GMT+3:30", "GMT-9")
-START_INTERVAL = (
-    1.05  # seconds between the beginnings of two replicas, so that clocks of whole seconds differ
-)
+START_INTERVAL = 1.05  # seconds between the starts of two replicas: clocks of whole seconds differ
 HOSTNAME = "hostname"
 _SEED = "PYTHONHASHSEED"
 
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """What one replica is given. `kept` is what its image or its task sets, and is left as it is."""
+    """The varied properties of a replica. `unvaried` are those that its image or task sets."""
 
     hostname: str
     environment: dict[str, str]
@@ -29,22 +27,22 @@ class Variation:
 
     @property
     def varied(self) -> dict[str, str]:
-        """All that is different, by name."""
+        """All varied properties by name."""
         return {HOSTNAME: self.hostname, **self.environment}
 
 
 def variation_for(
     number: int, image_environment: Collection[str], task_environment: Mapping[str, str]
 ) -> Variation:
-    """The variation of a replica, numbered from 1; the same number gives the same again.
+    """Return the variation of a replica, numbered from 1. It depends only on the number.
 
-    `image_environment` are `NAME=VALUE` texts. Whoever sets one of the variables means it to be so.
+    `image_environment` holds `NAME=VALUE` strings. Variables that the image or the task sets are not varied.
     """
-    pairs = (text.partition("=") for text in image_environment)
-    theirs = {name: value for name, _, value in pairs} | dict(task_environment)
-    ours = {"TZ": ZONES[(number - 1) % len(ZONES)], _SEED: str(number)}
+    pairs = (item.partition("=") for item in image_environment)
+    fixed = {name: value for name, _, value in pairs} | dict(task_environment)
+    varied = {"TZ": ZONES[(number - 1) % len(ZONES)], _SEED: str(number)}
     return Variation(
         f"replica-{number}",
-        {name: value for name, value in ours.items() if name not in theirs},
-        {name: theirs[name] for name in ours if name in theirs},
+        {name: value for name, value in varied.items() if name not in fixed},
+        {name: fixed[name] for name in varied if name in fixed},
     )

@@ -91,7 +91,7 @@ def test_replicas_that_all_fail_exit_as_one_would(localrun: Command) -> None:
 def test_numbers_that_do_not_fit_are_a_wrong_call(localrun: Command, options: list[str]) -> None:
     refused = localrun.run(*options)
     assert refused.code == 2
-    assert "the replicas do not fit" in refused.err
+    assert "invalid replicas" in refused.err
     assert localrun("list").out == ""
 
 

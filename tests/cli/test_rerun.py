@@ -70,7 +70,7 @@ def test_a_bundle_that_is_gone_is_said_and_its_image_is_used(localrun: Command) 
     localrun.bundle.unlink()
     result = localrun("rerun", "last")
     assert result.code == 0
-    assert f"{localrun.bundle} is gone: the image and the descriptor of the task" in result.err
+    assert f"{localrun.bundle} is gone: using the image and the descriptor of task" in result.err
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_one_that_gives_something_else_is_named_with_the_file_and_the_place(tmp_
     assert outcome.error.cause is Cause.NO_CONSENSUS
     assert groups(outcome) == [[1, 3], [2]]
     assert outcome.error.message == (
-        "3 of 3 replicas gave 2 different results: replicas 1 and 3; replica 2; 3 had to agree"
+        "3 of 3 replicas gave 2 different results: replicas 1 and 3; replica 2; 3 must agree"
     )
     (problem,) = outcome.error.problems
     assert problem.path == "outputs/sum"
@@ -75,7 +75,7 @@ def test_enough_that_agree_are_enough_and_the_others_are_a_warning(tmp_path: Pat
 
 def test_all_different_is_said_in_short(tmp_path: Path) -> None:
     outcome = compare(tmp_path, "1", "2", "3")
-    assert outcome.summary == "each of the 3 replicas gave another result"
+    assert outcome.summary == "each of the 3 replicas gave a different result"
 
 
 def test_a_replica_that_failed_keeps_the_others_from_agreeing(tmp_path: Path) -> None:

@@ -63,13 +63,13 @@ def test_an_input_that_the_task_does_not_have_is_refused_with_those_it_has(env: 
     task_id = waiting(env)
     with pytest.raises(InputsError) as caught:
         env.app.manager.put_input(task_id, "../../evil", [b"1"])
-    assert "its inputs are a, b" in str(caught.value)
+    assert "expected one of: a, b" in str(caught.value)
     assert list(env.app.store.open(task_id).uploaded_files()) == []
 
 
 def test_a_task_that_waits_for_no_inputs_takes_none(env: Environment) -> None:
     record = env.run(values={"a": 3, "b": 4})
-    with pytest.raises(UsageError, match="waits for no inputs: it is FINISHED"):
+    with pytest.raises(UsageError, match="is not waiting for inputs: it is FINISHED"):
         env.app.manager.put_input(record.id, "a", [b"1"])
     with pytest.raises(TaskNotFound):
         env.app.manager.put_input("nobody", "a", [b"1"])
@@ -102,7 +102,7 @@ def test_a_task_that_waits_for_inputs_is_stopped_from_another_process(env: Envir
     other = App(env.app.settings, env.engine)
     assert other.kill(task_id).state is TaskState.KILLED
     assert env.app.manager.get_task(task_id) is None
-    with pytest.raises(UsageError, match="waits for no inputs: it is KILLED"):
+    with pytest.raises(UsageError, match="is not waiting for inputs: it is KILLED"):
         env.app.manager.put_input(task_id, "b", [b"4"])
 
 

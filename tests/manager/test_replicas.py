@@ -396,7 +396,7 @@ def test_the_list_of_tasks_has_the_task_and_not_its_replicas(env: Environment) -
 def test_numbers_that_do_not_fit_are_refused_and_leave_nothing(
     env: Environment, replicas: int, agree: int | None
 ) -> None:
-    with pytest.raises(UsageError, match="replicas do not fit"):
+    with pytest.raises(UsageError, match="invalid replicas"):
         env.submit(**VALUES, replicas=replicas, agree=agree)
     assert list(env.app.store.newest_first()) == []
 

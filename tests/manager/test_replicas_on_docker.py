@@ -119,7 +119,7 @@ def waiting(folder: Path, busybox: str) -> Process:
     (folder / "Dockerfile").write_text(f"FROM {busybox}\nCMD {json.dumps(WAITING)}\n")
     (folder / "descriptor.yml").write_text(DESCRIPTOR)
     process = Process("run", str(folder), "--replicas", "2", "--json", cwd=folder, env=environment(folder))
-    process.read_until("replica 2 begins")
+    process.read_until("replica 2 starts")
     return process
 
 

@@ -87,7 +87,7 @@ def test_of_a_file_that_has_changed_the_copy_is_used_and_that_is_said(tmp_path: 
         path.write_text("new")
         request, said = again(env, record)
     assert request.values["f"] == Path(record.folder) / "inputs" / "f"
-    assert said == [f"{path} has changed since: the copy of the task {record.short_id} is used"]
+    assert said == [f"{path} has changed: using the copy of task {record.short_id}"]
 
 
 def test_of_a_file_that_is_gone_the_copy_is_used_and_that_is_said(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_of_a_file_that_is_gone_the_copy_is_used_and_that_is_said(tmp_path: Path
         path.unlink()
         request, said = again(env, record)
     assert request.values["f"].read_text() == "old"
-    assert said == [f"{path} is gone: the copy of the task {record.short_id} is used"]
+    assert said == [f"{path} is gone: using the copy of task {record.short_id}"]
 
 
 def test_a_copy_that_the_task_could_change_is_not_the_same_input(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_copy_that_the_task_could_change_is_not_the_same_input(tmp_path: Path)
         path.write_text("new")
         request, said = again(env, record)
     assert request.values["f"] == path
-    assert said == [f"{path} has changed since the task {record.short_id}"]
+    assert said == [f"{path} has changed since task {record.short_id}"]
 
 
 def test_a_mounted_file_is_its_own_and_its_change_is_said(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_mounted_file_is_its_own_and_its_change_is_said(tmp_path: Path) -> Non
         path.write_text("new")
         request, said = again(env, record)
     assert request.values["f"] == path
-    assert said == [f"{path} has changed since the task {record.short_id}"]
+    assert said == [f"{path} has changed since task {record.short_id}"]
 
 
 def test_every_file_that_is_gone_is_told_at_once(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_every_file_that_is_gone_is_told_at_once(tmp_path: Path) -> None:
         with pytest.raises(InputsError) as caught:
             again(env, record)
     assert [problem.path for problem in caught.value.problems] == ["inputs.f", "inputs.fs/1"]
-    assert caught.value.problems[0].remedy == "give it: -i f=@FILE"
+    assert caught.value.problems[0].remedy == "pass it: -i f=@FILE"
 
 
 def test_a_bundle_that_is_gone_is_replaced_by_what_the_task_had(tmp_path: Path) -> None:
@@ -147,9 +147,7 @@ def test_a_bundle_that_is_gone_is_replaced_by_what_the_task_had(tmp_path: Path) 
         request, said = again(env, record)
         assert (request.image, request.pull) == (record.image, "never")
         assert request.descriptor == DESCRIPTOR.encode()
-        assert said == [
-            f"{env.bundle} is gone: the image and the descriptor of the task {record.short_id} are used"
-        ]
+        assert said == [f"{env.bundle} is gone: using the image and the descriptor of task {record.short_id}"]
         assert env.app.manager.wait(env.app.manager.submit(request)).outputs == {"sum": 7}  # type: ignore[union-attr]
 
 
@@ -157,11 +155,9 @@ def test_without_bundle_and_image_there_is_nothing_to_run(tmp_path: Path) -> Non
     with make_environment(tmp_path, add) as env:
         record = env.run(values={"a": 3, "b": 4})
         env.bundle.unlink()
-        with pytest.raises(
-            BundleError, match=r"is gone, and the engine does not have the image sha256:\w+ any more"
-        ):
+        with pytest.raises(BundleError, match=r"is gone, and the engine no longer has the image sha256:\w+"):
             again(env, record, has_image=lambda _: False)
-        with pytest.raises(BundleError, match="never got as far as an image"):
+        with pytest.raises(BundleError, match="the task ended before it had an image"):
             again(env, record.replace(image=""))
         assert again(env, record, has_image=lambda _: False, image="other:1")[0].image == "other:1"
 

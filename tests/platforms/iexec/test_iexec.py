@@ -300,7 +300,7 @@ def test_a_task_with_secrets_is_not_run_again_without_them(localrun_: Command) -
     run(localrun_, "--secret", f"1={SECRET}")
     ran = localrun_("rerun", "last")
     assert ran.code == 2
-    assert "had secrets (IEXEC_REQUESTER_SECRET_1), which are not kept" in ran.err
+    assert "had secrets, which are not stored: IEXEC_REQUESTER_SECRET_1" in ran.err
 
 
 def test_the_log_of_a_task_whose_process_died_has_no_secret_either(tmp_path: Path) -> None:
