@@ -18,18 +18,6 @@ if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
 
-_OVERRIDES = (
-    "timeout",
-    "cpus",
-    "memory",
-    "gpus",
-    "network",
-    "writable_inputs",
-    "hardened",
-    "pull",
-    "replicas",
-)
-
 
 @click.command()
 @options.task_id
@@ -42,7 +30,7 @@ def command(context: CliContext, /, task_id: str, same_image: bool, **given: Any
     The bundle is used as it is now, and changes since the original run are reported. Limits that came from
     the descriptor are read again. If the bundle no longer exists, the original image and descriptor are used.
     """
-    return run_in_foreground(context, _RerunSource(task_id, same_image=same_image), Choices(**given))
+    return run_in_foreground(context, _RerunSource(task_id, same_image=same_image), Choices.of(given))
 
 
 class _RerunSource:
@@ -56,8 +44,6 @@ class _RerunSource:
 
     def request(self, app: App, choices: Choices, notify: Callable[[str], None]) -> Request:
         """Return the request of the earlier task with the changes."""
-        from msgspec.structs import replace
-
         from localrun import values
         from localrun.manager.rerun import request_from
 
@@ -71,18 +57,12 @@ class _RerunSource:
             notify,
             replaced=replaced,
             has_image=lambda image: app.engine.find_image(image) is not None,
-            image=choices.image,
+            image=choices.options.get("image"),
             same_image=self._same_image,
         )
-        chosen = {name: getattr(choices, name) for name in _OVERRIDES}
-        return replace(
-            found,
-            values={**found.values, **given},
-            assignments=choices.assignments,
-            build_args={**found.build_args, **dict(choices.build_args)},
-            **{name: value for name, value in chosen.items() if value is not None},
-            agree=choices.agree if choices.agree or choices.replicas else found.agree,
-        )
+        options = {"agree": None if "replicas" in choices.options else found.agree} | choices.options
+        options["build_args"] = found.build_args | choices.options["build_args"]
+        return found.replace(values={**found.values, **given}, assignments=choices.assignments, **options)
 
     def notes(self, record: TaskRecord) -> Iterator[str]:
         """Yield what has changed in the bundle since the earlier task."""

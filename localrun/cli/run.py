@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -34,25 +34,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """The options of `run` and `rerun`; None means not given."""
+    """The options of `run` and `rerun`. `options` are the given fields of `RunOptions`."""
 
     assignments: tuple[str, ...]
     inputs: Path | None
     output: Path | None
-    image: str | None
-    timeout: float | None
-    cpus: float | None
-    memory: int | None
-    gpus: int | None
-    network: bool | None
-    writable_inputs: bool | None
-    hardened: bool | None
-    pull: Literal["never", "missing", "always"] | None
-    replicas: int | None
-    agree: int | None
-    build_args: tuple[tuple[str, str], ...]
     as_json: bool
     quiet: bool
+    options: dict[str, Any]
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Choices:
+        """Return the choices of a command line."""
+        own = {name: given[name] for name in cls.__annotations__ if name in given}
+        options = {key: value for key, value in given.items() if key not in own and value is not None}
+        return cls(**own, options=options | {"build_args": dict(given["build_args"])})
 
 
 class TaskSource(Protocol):
@@ -103,6 +99,9 @@ with_run_options = options.combine(
         help="When to pull the image of --image.  [default: missing]",
     ),
     options.build_args,
+    click.option(
+        "--retries", type=options.COUNT_OR_ZERO, help="Reruns if the container is lost.  [default: 0]"
+    ),
     click.option("--replicas", type=options.COUNT, help="Run COUNT varied replicas and compare the outputs."),
     click.option(
         "--agree", type=options.COUNT, help="Replicas that must give the same result.  [default: all]"
@@ -124,7 +123,7 @@ def command(context: CliContext, /, bundle: str, **given: Any) -> int:
     Dockerfile, or a descriptor with --image.
     """
     iexec = pop_iexec_inputs(given)
-    return run_in_foreground(context, _BundleSource(bundle, iexec), Choices(**given))
+    return run_in_foreground(context, _BundleSource(bundle, iexec), Choices.of(given))
 
 
 def run_in_foreground(context: CliContext, source: TaskSource, choices: Choices) -> int:
@@ -212,7 +211,7 @@ class _ForegroundRun:
             end.start()
             for event in self._events:
                 self._display.show(event)
-                if event.data.get("state") == "RUNNING":
+                if event.data.get("state") == "RUNNING" and not sweep.ident:  # RUNNING again after a retry
                     sweep.start()
             for thread in (sweep, end):
                 if thread.ident:
@@ -311,21 +310,10 @@ class _BundleSource:
         from localrun.manager.request import Request, to_iexec_request
 
         asked = Request(
-            bundle=Path(self.name),
-            image=choices.image,
+            Path(self.name),
             values=values.load_values(choices.inputs) if choices.inputs else {},
             assignments=choices.assignments,
-            build_args=dict(choices.build_args),
-            timeout=choices.timeout,
-            cpus=choices.cpus,
-            memory=choices.memory,
-            gpus=choices.gpus,
-            network=choices.network,
-            writable_inputs=bool(choices.writable_inputs),
-            hardened=bool(choices.hardened),
-            pull=choices.pull or "missing",
-            replicas=choices.replicas or 1,
-            agree=choices.agree,
+            **choices.options,
         )
         return asked if self._iexec is None else to_iexec_request(asked, self._iexec, self.name)
 

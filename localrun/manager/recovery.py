@@ -114,7 +114,7 @@ class Resumer:
         if task.record.replication is not None and task.record.image:
             self._accept(self._reload_replicated(task, lock))
             return
-        if task.record.state is TaskState.RUNNING and not self._may_retry(task):
+        if task.record.state is TaskState.RUNNING and not task.use_retry():
             raise LocalrunError(
                 "the localrun process of the task died, and its container is gone",
                 cause=Cause.RUNNER_TERMINATED,
@@ -123,8 +123,7 @@ class Resumer:
         prepared = self._submitter.reload(task, lock)
         if task.record.state is TaskState.CREATED and not prepared.missing:
             provision(task, prepared.descriptor, received_values(task))
-        task.workspace.usage.unlink(missing_ok=True)  # of the container that is gone
-        task.update(steps=[], container=None)
+        task.start_over()
         self._accept(prepared)
 
     def _container(self, task: ActiveTask) -> ContainerSummary | None:
@@ -146,13 +145,6 @@ class Resumer:
         described = descriptor.read(task.workspace.descriptor.read_bytes())
         task.update(steps=[])
         return PreparedTask(task, described, ImageReference(task.record.image), lock)
-
-    def _may_retry(self, task: ActiveTask) -> bool:
-        plan = task.record.run_plan
-        if plan.retries < 1:
-            return False
-        task.update(plan=plan.replace(retries=plan.retries - 1))
-        return True
 
     def _adopt(self, task: ActiveTask, lock: TaskLock, found: ContainerSummary) -> None:
         described = descriptor.read(task.workspace.descriptor.read_bytes())

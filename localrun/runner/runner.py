@@ -22,6 +22,7 @@ from localrun.masking import store
 from localrun.platforms import profiles
 from localrun.runner import container_spec
 from localrun.runner.disk_guard import DiskMonitor
+from localrun.runner.retry import run_with_retries
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
 from localrun.task.outcome import Outcome, internal_error_outcome
@@ -49,7 +50,7 @@ class Runner:
     def execute(self, task: ActiveTask, descriptor: Descriptor, source: ImageSource) -> None:
         """Run a provisioned task until it ends. Never raises: every error ends the task."""
         run = _TaskRun(self, task, descriptor)
-        self.run(task, lambda: run.run(source), run.clean_up)
+        self.run(task, lambda: run_with_retries(task, lambda: run.run(source), run.clean_up), run.clean_up)
 
     def resume(self, task: ActiveTask, descriptor: Descriptor, handle: Handle) -> None:
         """Continue a task whose container was started by another process. Never raises."""
@@ -367,6 +368,7 @@ class _TaskRun:
                 self.task.warn(f"cannot remove the task's container: {error.message}")
         if self.reservation is not None:
             self.reservation.release()
+        self.handle = self.reservation = None
         self.task.workspace.hosts.unlink(missing_ok=True)
 
 

@@ -172,6 +172,19 @@ class ActiveTask:
             how=ended.how,
         )
 
+    def use_retry(self) -> bool:
+        """Take a retry of the plan; False if none is left."""
+        plan = self.record.run_plan
+        if plan.retries < 1:
+            return False
+        self.update(plan=plan.replace(retries=plan.retries - 1))
+        return True
+
+    def start_over(self) -> None:
+        """Remove the data of a lost container, so the task can run again."""
+        self.workspace.usage.unlink(missing_ok=True)
+        self.update(steps=[], container=None)
+
     def cancel(self) -> None:
         """Ask the thread that runs the task to stop it as soon as possible."""
         self._cancelled.set()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from localrun.engines.fake import FakeContainer
@@ -20,6 +23,14 @@ def test_what_is_given_takes_the_place_of_what_was(localrun: Command) -> None:
     fields = localrun("status", "last", "--json").json
     assert (fields["inputs"], fields["outputs"]) == ({"a": 3, "b": 10}, {"sum": 13})
     assert (fields["resources"]["cpus"], fields["network"], fields["timeout"]) == (0.5, True, 50.0)
+
+
+@pytest.mark.parametrize(("changes", "retries"), [((), 2), (("--retries", 0), 0)])
+def test_retries_are_kept_unless_changed(localrun: Command, changes: tuple[str, ...], retries: int) -> None:
+    localrun.run("--retries", 2)
+    localrun("rerun", "last", *changes)
+    folder = Path(localrun("status", "last", "--json").json["folder"])
+    assert json.loads((folder / "task.json").read_bytes())["plan"]["retries"] == retries
 
 
 def test_a_file_of_values_takes_the_place_of_some_too(localrun: Command) -> None:

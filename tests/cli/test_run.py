@@ -214,12 +214,13 @@ def test_every_option_is_asked_for(localrun: Command, monkeypatch: pytest.Monkey
     monkeypatch.setattr(TaskManager, "submit", submit)
     resources = ("--gpus", 2, "--memory", "32Mi", "--cpus", 0.5, "--timeout", "90s")
     ways = ("--no-network", "--hardened", "--writable-inputs", "--pull", "always")
-    more = ("--build-arg", "A=1", "--build-arg", "B=x=y", "-i", "c=5")
+    more = ("--build-arg", "A=1", "--build-arg", "B=x=y", "-i", "c=5", "--retries", 2)
     localrun.run(*resources, *ways, *more)
     (request,) = asked
     assert (request.gpus, request.memory, request.cpus, request.timeout) == (2, 32 * 1024**2, 0.5, 90.0)
     assert (request.network, request.hardened, request.writable_inputs) == (False, True, True)
     assert (request.pull, dict(request.build_args)) == ("always", {"A": "1", "B": "x=y"})
+    assert (request.retries, request.replicas, request.agree) == (2, 1, None)
     assert (request.image, list(request.assignments)) == (IMAGE, ["a=3", "b=4", "c=5"])
 
 

@@ -18,6 +18,7 @@ from tests.faults.harness import FaultHarness, Meanwhile, Observed, Row, run
 from tests.faults.programs import HANGS, IGNORES
 
 _FLOOD = "while :; do dd if=/dev/zero bs=256k count=1 >> /outputs/sum 2>/dev/null; sleep 0.02; done"
+_SECOND_TIME = f"[ -e /outputs/sum ] && exit 0; echo 7 > /outputs/sum; {HANGS}"
 _BUG = """\
 from localrun import values
 def collect(*_):
@@ -102,7 +103,7 @@ def _cut_off(bench: FaultHarness) -> Observed:
     return shown
 
 
-def _restarted(bench: FaultHarness) -> Observed:
+def _restarted(bench: FaultHarness, script: str = HANGS, *more: object) -> Observed:
     """Disconnect the engine, stop the container, and reconnect."""
     wires = [Forwarder("/var/run/docker.sock")]
     port = wires[0].port
@@ -116,7 +117,7 @@ def _restarted(bench: FaultHarness) -> Observed:
 
     env = {"LOCALRUN_DOCKER_HOST": f"tcp://127.0.0.1:{port}"}
     try:
-        return run(bench, *bench.program(HANGS), meanwhile=restart, **env)
+        return run(bench, *bench.program(script), *more, meanwhile=restart, **env)
     finally:
         for wire in wires[1:]:
             wire.close()
@@ -243,6 +244,12 @@ ENGINE = [
         ("the engine was restarted while the task ran, and stopped it (exit code ", "ready"),
         "run the task again",
         provoke=_restarted,
+    ),
+    Row(
+        None,
+        "an engine restart with a retry left",
+        ("the container was lost in an engine restart; running the task again",),
+        provoke=lambda bench: _restarted(bench, _SECOND_TIME, "--retries", 1),
     ),
     Row(
         Cause.ENGINE_FAILED,

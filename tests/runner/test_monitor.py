@@ -38,9 +38,9 @@ class Restarted(FakeEngine):
         return [] if self.broken.is_set() and self.forgets else super().find(labels)  # type: ignore[arg-type]
 
 
-def run(folder: Path, engine: FakeEngine, patience: float = 30.0) -> TaskRecord:
+def run(folder: Path, engine: FakeEngine, patience: float = 30.0, retries: int = 0) -> TaskRecord:
     with make_environment(folder, engine=engine, engine_patience=patience) as env:
-        record = env.run(values={"a": 1, "b": 2})
+        record = env.run(values={"a": 1, "b": 2}, retries=retries)
         if isinstance(engine, Restarted):
             engine.forgets = False
     return record
@@ -65,6 +65,20 @@ def test_an_engine_that_comes_back_without_the_container_ends_the_task(tmp_path:
     record = run(tmp_path, Restarted(Exit(0), away=0, forgets=True))
     assert (record.state, record.cause) == (TaskState.FAILED, "ENGINE_LOST")
     assert "the container is gone after an engine restart" in record.message
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_lost_container_runs_again_while_retries_are_left(tmp_path: Path, forgets: bool) -> None:
+    record = run(tmp_path, Restarted(Exit(3), forgets=forgets), retries=2)
+    assert (record.cause, record.exit_code) == ("EXIT_NONZERO", 3)
+    assert record.run_plan.retries == 1
+    assert record.warnings == ["the container was lost in an engine restart; running the task again"]
+    assert [state for state, _ in record.history].count(TaskState.RUNNING) == 2
+
+
+def test_an_engine_that_does_not_come_back_is_not_retried(tmp_path: Path) -> None:
+    record = run(tmp_path, Restarted(Exit(0), away=10**6), patience=0, retries=1)
+    assert (record.cause, record.run_plan.retries) == ("ENGINE_LOST", 1)
 
 
 def test_a_foreign_sigterm_is_not_a_lost_engine(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from localrun.api import submit
+from localrun.cli.run import command
 from localrun.errors import Problem, UsageError
 from localrun.manager.payload import from_payload
 from localrun.task.options import PARSERS, RunOptions, parse_options
@@ -22,6 +23,10 @@ def test_every_option_has_a_parser() -> None:
 
 def test_python_offers_every_option() -> None:
     assert set(PARSERS) <= set(inspect.signature(submit).parameters)
+
+
+def test_the_command_line_offers_every_option() -> None:
+    assert set(PARSERS) <= {parameter.name for parameter in command.params}
 
 
 def test_http_offers_every_option_except_pulling() -> None:
