@@ -37,8 +37,8 @@ def tasks(ctx: click.Context, incomplete: str) -> Items:
     newest = list(islice((record for record in found if record.replica is None), _MAX_TASKS))
     if not newest:
         return []
-    last = CompletionItem(LAST, help=_about(newest[0]))
-    named = [CompletionItem(_short(record.id, incomplete), help=_about(record)) for record in newest]
+    last = CompletionItem(LAST, help=_describe_task(newest[0]))
+    named = [CompletionItem(_short(record.id, incomplete), help=_describe_task(record)) for record in newest]
     return [item for item in (last, *named) if item.value.startswith(incomplete)]
 
 
@@ -47,7 +47,7 @@ def _short(task_id: str, incomplete: str) -> str:
     return task_id[:8] if len(incomplete) <= 8 else task_id
 
 
-def _about(record: TaskRecord) -> str:
+def _describe_task(record: TaskRecord) -> str:
     age = format_duration(max(time.time() - record.created_at, 0.0))
     return ", ".join(part for part in (record.cause or str(record.state), record.name, f"{age} ago") if part)
 
@@ -62,7 +62,7 @@ def files(ctx: click.Context, incomplete: str) -> Items:
     except (LocalrunError, OSError):
         return []
     given = ctx.params.get("files") or ()
-    names = (leaf.path for leaf in found if leaf.kind == "file" and leaf.path not in given)
+    names = (entry.path for entry in found if entry.kind == "file" and entry.path not in given)
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 

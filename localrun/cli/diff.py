@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -81,16 +81,10 @@ def _print(sides: Sequence[ComparedTask], found: Sequence[Change]) -> None:
 
 
 def _print_change(change: Change) -> None:
-    path = escape_control_chars(change.path)
-    print_out(
-        f"  {path}: {escape_control_chars(change.note)}" if change.note else f"  {path}: {_values(change)}"
-    )
+    text = escape_control_chars(change.note) or f"{_format(change.first)} -> {_format(change.second)}"
+    print_out(f"  {escape_control_chars(change.path)}: {text}")
     for line in change.details:
         print_out(f"      {escape_control_chars(line)}")
-
-
-def _values(change: Change) -> str:
-    return f"{_format(change.first)} -> {_format(change.second)}"
 
 
 def _format(value: Any) -> str:
@@ -104,20 +98,14 @@ def _format(value: Any) -> str:
 
 def _print_times(first: TaskRecord, second: TaskRecord) -> None:
     from localrun.console.usage import format_usage
+    from localrun.values.compare import diff_durations
 
     print_out("time:")
-    for name, one, other in _times(first, second):
-        print_out(f"  {name:<12}{one:>10} -> {other:>10}")
+    for name, (one, other) in diff_durations(first, second).items():
+        print_out(f"  {name:<12}{_time(one):>10} -> {_time(other):>10}")
     for mark, record in (("-", first), ("+", second)):
         if used := format_usage(record):
             print_out(f"{mark} {used}")
-
-
-def _times(first: TaskRecord, second: TaskRecord) -> Iterator[tuple[str, str, str]]:
-    from localrun.values.compare import diff_durations
-
-    for name, (one, other) in diff_durations(first, second).items():
-        yield name, _time(one), _time(other)
 
 
 def _time(seconds: float | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import escape_control_chars
-from localrun.console.streams import print_err
+from localrun.console.streams import print_err, write
 
 if TYPE_CHECKING:
     from localrun.server.journal import Journal, Line
@@ -59,11 +61,6 @@ def _lines(folder: Path, *, follow: bool, task_id: str | None, event_type: str |
 
 def _print(line: Line, *, as_json: bool) -> bool:
     """Return whether standard output is still open."""
-    import json
-    import sys
-
-    from localrun.console.streams import write
-
     return write(sys.stdout, (json.dumps(line) if as_json else _text(line)) + "\n")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 
-from localrun.errors import Cause, LocalrunError, UsageError
+from localrun.errors import Cause, Fault, LocalrunError, UsageError
 
 
 class ExitCode(IntEnum):
@@ -40,43 +40,20 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.INTERRUPTED: "stopped by Ctrl+C, a signal or `localrun kill`",
 }
 
-_BY_CAUSE: dict[Cause, ExitCode] = {
-    Cause.BUNDLE_INVALID: ExitCode.BUNDLE_OR_VALUES,
-    Cause.DESCRIPTOR_INVALID: ExitCode.BUNDLE_OR_VALUES,
-    Cause.INPUTS_INVALID: ExitCode.BUNDLE_OR_VALUES,
-    Cause.DATASET_CHECKSUM: ExitCode.BUNDLE_OR_VALUES,
-    Cause.IMAGE_INVALID: ExitCode.BUNDLE_OR_VALUES,
-    Cause.IMAGE_MISSING: ExitCode.BUNDLE_OR_VALUES,
-    Cause.IMAGE_PULL_FAILED: ExitCode.BUNDLE_OR_VALUES,
-    Cause.IMAGE_BUILD_FAILED: ExitCode.BUNDLE_OR_VALUES,
-    Cause.IMAGE_PLATFORM: ExitCode.BUNDLE_OR_VALUES,
-    Cause.ENTRYPOINT_INVALID: ExitCode.TASK_FAILED,
+_BY_FAULT = {
+    Fault.USER: ExitCode.BUNDLE_OR_VALUES,
+    Fault.TASK: ExitCode.TASK_FAILED,
+    Fault.HOST: ExitCode.ENGINE_OR_HOST,
+}
+_BY_CAUSE = {cause: _BY_FAULT[cause.fault] for cause in Cause} | {
     Cause.CPU_UNAVAILABLE: ExitCode.RESOURCES,
     Cause.MEMORY_UNAVAILABLE: ExitCode.RESOURCES,
     Cause.GPU_UNAVAILABLE: ExitCode.RESOURCES,
     Cause.DISK_UNAVAILABLE: ExitCode.RESOURCES,
-    Cause.EXIT_NONZERO: ExitCode.TASK_FAILED,
-    Cause.SIGNAL: ExitCode.TASK_FAILED,
-    Cause.OUT_OF_MEMORY: ExitCode.TASK_FAILED,
-    Cause.TIMEOUT: ExitCode.TIMEOUT,
-    Cause.OUTPUTS_INVALID: ExitCode.TASK_FAILED,
-    Cause.RESULT_NAME_TOO_LONG: ExitCode.TASK_FAILED,
-    Cause.RESULT_NOT_PACKED: ExitCode.TASK_FAILED,
-    Cause.COMPUTED_FILE_MISSING: ExitCode.TASK_FAILED,
-    Cause.DIGEST_FAILED: ExitCode.TASK_FAILED,
-    Cause.RESULT_TOO_LARGE: ExitCode.TASK_FAILED,
     Cause.NO_CONSENSUS: ExitCode.NO_CONSENSUS,
-    Cause.DISK_FULL: ExitCode.ENGINE_OR_HOST,
-    Cause.DISK_PRESSURE: ExitCode.TASK_FAILED,
+    Cause.TIMEOUT: ExitCode.TIMEOUT,
     Cause.KILLED: ExitCode.INTERRUPTED,
-    Cause.RUNNER_TERMINATED: ExitCode.ENGINE_OR_HOST,
-    Cause.ENGINE_UNREACHABLE: ExitCode.ENGINE_OR_HOST,
-    Cause.ENGINE_LOST: ExitCode.ENGINE_OR_HOST,
-    Cause.ENGINE_FAILED: ExitCode.ENGINE_OR_HOST,
-    Cause.INTERNAL: ExitCode.ENGINE_OR_HOST,
 }
-
-
 _WORST_FIRST = (
     *(ExitCode.ENGINE_OR_HOST, ExitCode.USAGE, ExitCode.RESOURCES, ExitCode.BUNDLE_OR_VALUES),
     *(ExitCode.TASK_FAILED, ExitCode.NO_CONSENSUS, ExitCode.TIMEOUT, ExitCode.INTERRUPTED),

@@ -85,11 +85,9 @@ class LazyGroup(click.Group):
         self.entries = {name: entry for section in sections.values() for name, entry in section.items()}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Return all names in the order of the help page."""
         return list(self.entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a command."""
         if cmd_name not in self.entries:
             return None
         module, _, attribute = self.entries[cmd_name][0].partition(":")
@@ -119,7 +117,6 @@ class LazyGroup(click.Group):
         return found or super().shell_complete(ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the commands of each section."""
         for title, commands in self._sections.items():
             with formatter.section(title):
                 formatter.write_dl([(name, help_text) for name, (_, help_text) in commands.items()])
@@ -129,7 +126,6 @@ class RootGroup(LazyGroup):
     """The group of all commands; its help page ends with exit codes and examples."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the exit codes and examples."""
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(int(code)), meaning) for code, meaning in MEANINGS.items()])
         with formatter.section("Examples"):

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from msgspec.structs import fields
+from msgspec.structs import asdict, fields
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
-from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.display.sanitize import escape_control_chars, format_columns
 from localrun.console.streams import print_json, print_out
 from localrun.errors import EngineError
 from localrun.units import format_bytes
@@ -47,11 +47,11 @@ def command(
 
     with context.app() as app:
         found = read_bundle(bundle, image=image, cache=app.settings.cache, build_args=dict(build_args))
-        seen, unknown = _read_image(app, found)
+        config, unknown = _read_image(app, found)
     if as_json:
-        print_json(_as_fields(found, seen))
+        print_json(_as_fields(found, config))
         return
-    for line in _page(found.descriptor, seen, unknown):
+    for line in _page(found.descriptor, config, unknown):
         print_out(line)
 
 
@@ -147,9 +147,7 @@ def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
         return
     cells = [[_cell(text) for text in row] for row in (_HEADS, *rows)]
     kept = [column for column in zip(*cells, strict=True) if any(column[1:])]
-    widths = [max(map(len, column)) for column in kept]
-    for row in zip(*kept, strict=True):
-        yield ("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))).rstrip()
+    yield from (f"  {line}" for line in format_columns(list(zip(*kept, strict=True))))
 
 
 def _cell(text: str) -> str:
@@ -162,10 +160,10 @@ def _as_fields(bundle: Bundle, image: ImageConfig | None) -> dict[str, Any]:
     return {
         "bundle": bundle.name,
         **{key: getattr(found, key) for key in ("name", "name_short", "version", "namespace", "description")},
-        "authors": [{field.name: getattr(one, field.name) for field in fields(one)} for one in found.authors],
+        "authors": [asdict(author) for author in found.authors],
         "input_folder": found.input_folder,
         "output_folder": found.output_folder,
-        "resources": {field.name: getattr(found.resources, field.name) for field in fields(found.resources)},
+        "resources": asdict(found.resources),
         "inputs": {name: _parameter(one) for name, one in found.inputs.items()},
         "outputs": {name: _parameter(one) for name, one in found.outputs.items()},
         "image": image.as_dict() if image else None,

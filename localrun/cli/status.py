@@ -38,7 +38,7 @@ def command(context: CliContext, task_id: str, system: str | None, *, as_json: b
     if as_json:
         print_json(status_fields(record) | as_system.as_fields(record, system))
         return
-    for name, value in _facts(record, system):
+    for name, value in _rows(record, system):
         print_out(f"{name:<{_INDENT}}" + escape_lines(value).replace("\n", "\n" + " " * _INDENT))
 
 
@@ -59,7 +59,9 @@ def is_owner_gone(record: TaskRecord) -> bool:
     return not record.state.is_final and record.owner is not None and not is_alive(record.owner)
 
 
-def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
+def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
+    from localrun.console.usage import format_usage
+
     yield "id", record.id
     yield "name", record.name
     yield "bundle", record.bundle
@@ -68,7 +70,7 @@ def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
     yield "state", str(record.state) + (f" in the step {record.step}" if record.step else "")
     if is_owner_gone(record):
         yield "", f"its process has died; `localrun kill {record.short_id}` ends the task"
-    yield from _why(record)
+    yield from _cause_rows(record)
     yield from _replicas(record)
     yield "time", _times(record)
     history = record.history if system is None else as_system.history(record, system)
@@ -76,7 +78,8 @@ def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
         yield "", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(since))} {name}"
     yield from _steps(record)
     yield "resources", _resources(record)
-    yield from _usage(record)
+    if used := format_usage(record):
+        yield "usage", used
     if record.image_name or record.image:
         yield "image", " ".join(part for part in (record.image_name, record.image) if part)
     if record.container and not record.state.is_final:
@@ -84,7 +87,7 @@ def _facts(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
     yield "folder", record.folder
 
 
-def _why(record: TaskRecord) -> Iterator[tuple[str, str]]:
+def _cause_rows(record: TaskRecord) -> Iterator[tuple[str, str]]:
     if record.message and not record.state.is_final:
         yield "waits", record.message
     if record.cause:
@@ -122,13 +125,6 @@ def _steps(record: TaskRecord) -> Iterator[tuple[str, str]]:
         ]
         label = "" if step is not record.steps[0] else "steps"
         yield label, f"{step.name}: " + ("; ".join(part for part in details if part) or "running")
-
-
-def _usage(record: TaskRecord) -> Iterator[tuple[str, str]]:
-    from localrun.console.usage import format_usage
-
-    if used := format_usage(record):
-        yield "usage", used
 
 
 def _resources(record: TaskRecord) -> str:

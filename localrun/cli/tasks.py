@@ -101,13 +101,7 @@ def command(ctx: click.Context) -> int:
 @options.as_json
 @pass_context
 def list_(
-    context: CliContext,
-    /,
-    *,
-    last_n: int | None,
-    everything: bool,
-    task_ids: tuple[str, ...],
-    **given: Any,
+    context: CliContext, /, *, last_n: int | None, everything: bool, task_ids: tuple[str, ...], **given: Any
 ) -> None:
     """List the tasks of this folder, newest first, with Inductiva's statuses.
 
@@ -154,11 +148,7 @@ def _date(timestamp: float) -> str:
 @options.task_ids
 @options.flag("--all", "everything", help="Stop all active tasks of this folder.")
 @options.flag("-y", "--yes", help="Do not ask before --all stops tasks.")
-@click.option(
-    "--wait-timeout",
-    type=options.DURATION,
-    help="Stop waiting after this time; tasks are stopped anyway.",
-)
+@click.option("--wait-timeout", type=options.DURATION, help="Time to wait; tasks are stopped anyway.")
 @options.as_json
 @pass_context
 def kill(

@@ -373,7 +373,7 @@ def test_how_the_engine_came_by_the_image_is_told(tmp_path: Path) -> None:
 def test_every_word_of_a_sheet_is_explained() -> None:
     source = Path(events.__file__).read_text()
     words = {"Advice", "Noted", "Completed", "Error", "NotReached", "Waiting", "Running", "Terminated"}
-    words |= set(re.findall(r'_row\(\s*"(\w+)"', source)) | set(events._ENDS.values())
-    words |= {*sections._REASONS.values(), *sections._BEFORE.values(), *sections._PHASES.values(), "Pending"}
+    words |= set(re.findall(r'_row\(\s*"(\w+)"', source)) | set(events.REASONS.values())
+    words |= {*events.REASONS.values(), *sections._WAITING.values(), *sections._PHASES.values(), "Pending"}
     assert len(words) > 25
     assert {word for word in words if not glossary.look_up(word)} == set()

@@ -40,7 +40,7 @@ class EventRow:
         }
 
 
-_ENDS = {
+REASONS = {
     Cause.OUT_OF_MEMORY: "OOMKilled",
     Cause.DISK_PRESSURE: "Evicted",
     Cause.TIMEOUT: "DeadlineExceeded",
@@ -53,7 +53,7 @@ _ENDS = {
     Cause.GPU_UNAVAILABLE: "FailedScheduling",
     Cause.DISK_UNAVAILABLE: "FailedScheduling",
 }
-_CAME = {
+_IMAGE_MESSAGES = {
     "present": "Container image {} already present on machine",
     "loaded": "Loaded image {} from the bundle in {}",
     "built": "Built image {} from its folder in {}",
@@ -85,32 +85,32 @@ def _state_event(record: TaskRecord, state: TaskState, since: float) -> Event:
     return Event("state", record.id, str(state), facts, since)
 
 
-def _row(reason: str, source: str, message: str, time: float, *, warns: bool = False) -> EventRow:
-    return EventRow("Warning" if warns else "Normal", reason, source, message, time, time)
+def _row(reason: str, source: str, message: str, time: float, *, is_warning: bool = False) -> EventRow:
+    return EventRow("Warning" if is_warning else "Normal", reason, source, message, time, time)
 
 
 def _rows(record: TaskRecord, event: Event) -> Iterator[EventRow]:
     match event.kind:
         case "state":
-            yield from _of_state(record, event)
+            yield from _state_rows(record, event)
         case "step":
-            yield from _of_step(record, event)
+            yield from _step_rows(record, event)
         case "note" | "warning":
-            yield _of_note(event)
+            yield _note_row(event)
 
 
-def _of_note(event: Event) -> EventRow:
-    warns, message, at = event.kind == "warning", event.message, event.time
+def _note_row(event: Event) -> EventRow:
+    is_warning, message, at = event.kind == "warning", event.message, event.time
     if event.data.get("waiting"):
-        return _row("FailedScheduling", "admission", message, at, warns=True)
+        return _row("FailedScheduling", "admission", message, at, is_warning=True)
     if event.data.get("killing"):
-        return _row("Killing", "runner", f"Stopping container task: {message}", at, warns=warns)
+        return _row("Killing", "runner", f"Stopping container task: {message}", at, is_warning=is_warning)
     if event.data.get("stalled"):
-        return _row("Stalled", "runner", message, at, warns=True)
-    return _row("Advice" if warns else "Noted", "runner", message, at, warns=warns)
+        return _row("Stalled", "runner", message, at, is_warning=True)
+    return _row("Advice" if is_warning else "Noted", "runner", message, at, is_warning=is_warning)
 
 
-def _of_state(record: TaskRecord, event: Event) -> Iterator[EventRow]:
+def _state_rows(record: TaskRecord, event: Event) -> Iterator[EventRow]:
     state, at = str(event.data.get("state")), event.time
     if state == TaskState.CREATED:
         yield _row("Submitted", "manager", f"Task of {record.bundle or record.name or 'an object'}", at)
@@ -122,7 +122,7 @@ def _of_state(record: TaskRecord, event: Event) -> Iterator[EventRow]:
         which = "the container of a replica" if record.kind == "replicated" else "container task"
         yield _row("Started", "engine", f"Started {which}", at)
     elif state in TaskState.__members__ and TaskState(state).is_final:
-        yield _of_end(record, event)
+        yield _end_row(record, event)
 
 
 def _assigned(record: TaskRecord) -> str:
@@ -140,34 +140,34 @@ def _image(record: TaskRecord) -> str:
     return f'"{name}"' if name else "of the bundle"
 
 
-def _of_step(record: TaskRecord, event: Event) -> Iterator[EventRow]:
+def _step_rows(record: TaskRecord, event: Event) -> Iterator[EventRow]:
     step, status, at = event.data.get("step"), event.data.get("status"), event.time
     if status == "started" and step == StepName.PERMISSIONS:
-        yield _row("Pulled", "engine", _came(record), at)
+        yield _row("Pulled", "engine", _image_message(record), at)
         yield _row("Started", "runner", "Started step permissions, on the host", at)
     elif status == "started" and step == StepName.TASK and record.kind == "replicated":
-        yield _row("Pulled", "engine", _came(record), at)
+        yield _row("Pulled", "engine", _image_message(record), at)
         yield _row("Created", "manager", f"Created {record.run_plan.replicas} replicas", at)
     elif status == "started" and step == StepName.TASK:
         yield _row("Created", "engine", f"Created container: task ({(record.container or '')[:12]})", at)
     elif status == "started":
         yield _row("Started", "runner", "Started step outputs, on the host", at)
     elif status == "failed" and step == StepName.OUTPUTS:
-        yield _row("OutputsInvalid", "runner", f"Step outputs failed: {record.message}", at, warns=True)
+        yield _row("OutputsInvalid", "runner", f"Step outputs failed: {record.message}", at, is_warning=True)
 
 
-def _came(record: TaskRecord) -> str:
+def _image_message(record: TaskRecord) -> str:
     seconds = format_duration(record.timings.get("image", 0.0))
-    return _CAME[record.image_from].format(_image(record), seconds)
+    return _IMAGE_MESSAGES[record.image_from].format(_image(record), seconds)
 
 
-def _of_end(record: TaskRecord, event: Event) -> EventRow:
+def _end_row(record: TaskRecord, event: Event) -> EventRow:
     at, message = event.time, str(event.data.get("message") or record.message)
     if record.state is TaskState.FINISHED:
         return _row("Completed", "runner", "Every declared output exists and is valid", at)
     if record.state is TaskState.KILLED:
         return _row("Killed", "runner", message, at)
     cause = Cause.__members__.get(record.cause or "")
-    reason = _ENDS.get(cause, "Failed") if cause else "Failed"
+    reason = REASONS.get(cause, "Failed") if cause else "Failed"
     first = message.splitlines()[0] if message else "it failed"
-    return _row(reason, "runner", f"{record.cause}: {first}", at, warns=True)
+    return _row(reason, "runner", f"{record.cause}: {first}", at, is_warning=True)

@@ -10,7 +10,7 @@ from localrun.cli.describe.sections import Fields
 from localrun.console.display.sanitize import format_columns
 
 _NONE = "<none>"
-_HEAD, _OF_STEP, _MANY = 18, 17, 20
+_HEAD_WIDTH, _STEP_WIDTH, _MAX_MOUNTS = 18, 17, 20
 _COLUMNS = ("Type", "Reason", "Age", "From", "Message")
 _UNITS = (("Gi", 1024**3), ("Mi", 1024**2), ("Ki", 1024))
 
@@ -25,14 +25,14 @@ def format_lines(fields: Fields) -> Iterator[str]:
             yield f"  {facts['name']}:"
             yield from (f"    {line}" for line in _container(facts))
     yield "Conditions:"
-    rows = [("Type", "Status"), *((name, str(so)) for name, so in fields["conditions"].items())]
+    rows = [("Type", "Status"), *((name, str(value)) for name, value in fields["conditions"].items())]
     yield from (f"  {row}" for row in format_columns(rows))
     yield from _volumes(fields["volumes"])
     yield _pair("QoS Class", fields["qos_class"])
     yield from _events(fields["events"])
 
 
-def _pair(name: str, value: Any, width: int = _HEAD) -> str:
+def _pair(name: str, value: Any, width: int = _HEAD_WIDTH) -> str:
     return f"{name + ':':<{width}}{_NONE if value in (None, '') else value}"
 
 
@@ -50,7 +50,7 @@ def _head(fields: Fields) -> Iterator[str]:
         yield _pair("Reason", fields["cause"])
         first, *more = fields["message"].splitlines() or [""]
         yield _pair("Message", first)
-        yield from (f"{'':<{_HEAD}}{line}" for line in more)
+        yield from (f"{'':<{_HEAD_WIDTH}}{line}" for line in more)
     if fields["remedy"]:
         yield _pair("Hint", fields["remedy"])
 
@@ -58,35 +58,35 @@ def _head(fields: Fields) -> Iterator[str]:
 def _list(name: str, pairs: Mapping[str, str], form: str) -> Iterator[str]:
     rows = [form.format(key, value) for key, value in pairs.items()] or [_NONE]
     yield _pair(name, rows[0])
-    yield from (f"{'':<{_HEAD}}{row}" for row in rows[1:])
+    yield from (f"{'':<{_HEAD_WIDTH}}{row}" for row in rows[1:])
 
 
 def _container(facts: Fields) -> Iterator[str]:
     own = "container_id" in facts
     if "task" in facts:
-        yield _of("Task", facts["task"])
-    yield _of("Container ID", facts.get("container_id"))
-    yield _of("Image", facts.get("image"))
-    yield _of("Image ID", facts.get("image_id"))
+        yield _step_pair("Task", facts["task"])
+    yield _step_pair("Container ID", facts.get("container_id"))
+    yield _step_pair("Image", facts.get("image"))
+    yield _step_pair("Image ID", facts.get("image_id"))
     if not own:
-        yield _of("Command", f"{_NONE} ({facts['how']})" if facts["how"] else None)
+        yield _step_pair("Command", f"{_NONE} ({facts['how']})" if facts["how"] else None)
     elif facts["command"]:
         yield "Command:"
         yield from (f"  {line}" for part in facts["command"] for line in part.splitlines() or [""])
     else:
-        yield _of("Command", "<the image's own>" if facts["state"] == "Waiting" else None)
+        yield _step_pair("Command", "<the image's own>" if facts["state"] == "Waiting" else None)
     yield from _state(facts)
-    yield _of("Ready", str(facts["ready"]))
+    yield _step_pair("Ready", str(facts["ready"]))
     if own:
-        yield from _own(facts)
+        yield from _own_lines(facts)
 
 
-def _of(name: str, value: Any) -> str:
-    return _pair(name, value, _OF_STEP)
+def _step_pair(name: str, value: Any) -> str:
+    return _pair(name, value, _STEP_WIDTH)
 
 
 def _state(facts: Fields) -> Iterator[str]:
-    yield _of("State", facts["state"])
+    yield _step_pair("State", facts["state"])
     shown = {
         "Reason": facts["reason"],
         "Message": facts["message"],
@@ -98,21 +98,21 @@ def _state(facts: Fields) -> Iterator[str]:
     yield from (f"  {_pair(name, value, 15)}" for name, value in shown.items() if value not in (None, ""))
 
 
-def _own(facts: Fields) -> Iterator[str]:
-    yield _of("Restart Count", facts["restart_count"])
+def _own_lines(facts: Fields) -> Iterator[str]:
+    yield _step_pair("Restart Count", facts["restart_count"])
     for name in ("limits", "requests"):
         yield f"{name.capitalize()}:"
         yield from _aligned({key: _amount(key, value) for key, value in facts[name].items()})
-    yield _of("Network", facts["network"])
+    yield _step_pair("Network", facts["network"])
     if facts["timeout"]:
-        yield _of("Deadline", f"{facts['timeout']:g} s")
+        yield _step_pair("Deadline", f"{facts['timeout']:g} s")
     if facts["usage_text"]:
-        yield _of("Usage", facts["usage_text"])
+        yield _step_pair("Usage", facts["usage_text"])
     if facts["environment"]:
         yield "Environment:"
         yield from _aligned(facts["environment"])
     else:
-        yield _of("Environment", None)
+        yield _step_pair("Environment", None)
     yield "Mounts:"
     yield from (f"  {row}" for row in _mounts(facts["mounts"]))
 
@@ -130,10 +130,10 @@ def _amount(name: str, value: float) -> str:
 
 
 def _mounts(mounts: list[Fields]) -> Iterator[str]:
-    for mount in mounts[:_MANY]:
+    for mount in mounts[:_MAX_MOUNTS]:
         yield f"{mount['path']} from {mount['volume']} ({'ro' if mount['read_only'] else 'rw'})"
-    if len(mounts) > _MANY:
-        yield f"... and {len(mounts) - _MANY} more; `--json` lists all"
+    if len(mounts) > _MAX_MOUNTS:
+        yield f"... and {len(mounts) - _MAX_MOUNTS} more; `--json` lists all"
 
 
 def _volumes(volumes: list[Fields]) -> Iterator[str]:

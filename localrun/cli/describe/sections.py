@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from localrun.cli.describe.events import event_rows
+from localrun.cli.describe.events import REASONS, event_rows
 from localrun.console.usage import format_usage
 from localrun.engines.base import ContainerSpec
 from localrun.errors import Cause
@@ -23,15 +23,7 @@ from localrun.task.workspace import Workspace
 Fields = dict[str, Any]
 
 _PHASES = {TaskState.FINISHED: "Succeeded", TaskState.FAILED: "Failed", TaskState.KILLED: "Failed"}
-_REASONS = {
-    Cause.OUT_OF_MEMORY: "OOMKilled",
-    Cause.ENTRYPOINT_INVALID: "StartError",
-    Cause.IMAGE_PLATFORM: "StartError",
-    Cause.TIMEOUT: "DeadlineExceeded",
-    Cause.DISK_PRESSURE: "Evicted",
-    Cause.KILLED: "Killed",
-}
-_BEFORE = {  # why a step has not started, by the state of its task
+_WAITING = {  # why a step has not started, by the state of its task
     TaskState.QUEUING: "Unschedulable",
     TaskState.QUEUED: "PodInitializing",
     TaskState.PENDING: "ContainerCreating",
@@ -92,14 +84,17 @@ def _container(record: TaskRecord, workspace: Workspace, name: StepName, redacto
     step = next((step for step in record.steps if step.name is name), None)
     facts = {"name": str(name), "init": name is StepName.PERMISSIONS, **_state(record, name, step)}
     facts["how"] = step.how if step else ""
-    return facts | (_own(record, workspace, redactor) if name is StepName.TASK else {})
+    return facts | (_own_fields(record, workspace, redactor) if name is StepName.TASK else {})
 
 
 def _state(record: TaskRecord, name: StepName, step: StepRecord | None) -> Fields:
-    state, reason = "Waiting", "NotReached" if record.state.is_final else _BEFORE.get(record.state, "Pending")
+    state, reason = (
+        "Waiting",
+        "NotReached" if record.state.is_final else _WAITING.get(record.state, "Pending"),
+    )
     if step is not None:
-        over = step.finished is not None or record.state.is_final
-        state, reason = ("Terminated", _reason(record, name, step)) if over else ("Running", "")
+        ended = step.finished is not None or record.state.is_final
+        state, reason = ("Terminated", _reason(record, name, step)) if ended else ("Running", "")
     return {
         "state": state,
         "reason": reason,
@@ -118,10 +113,10 @@ def _reason(record: TaskRecord, name: StepName, step: StepRecord) -> str:
     cause = Cause.__members__.get(record.cause or "")
     if name is not StepName.TASK or cause is None:
         return "Error"
-    return _REASONS.get(cause, "Error")
+    return "Killed" if cause is Cause.KILLED else REASONS.get(cause, "Error")
 
 
-def _own(record: TaskRecord, workspace: Workspace, redactor: Redactor) -> Fields:
+def _own_fields(record: TaskRecord, workspace: Workspace, redactor: Redactor) -> Fields:
     """Return the fields that only the task's container has."""
     spec = _spec(record, workspace)
     amounts: Fields = {"cpu": spec.cpus, "memory": spec.memory}
