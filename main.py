@@ -1,4 +1,4 @@
-"""The server, as `python main.py` and as the ASGI application `main:app`."""
+"""Starts the server: `python main.py`, or the ASGI application `main:app`."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class LazyApp:
-    """The application, made when it is first asked for: importing it must leave no trace on disk."""
+    """An application that is created on the first request, so that importing it writes nothing to disk."""
 
-    def __init__(self, make: Callable[[], ASGIApp]) -> None:
-        self._make = make
-        self._made: ASGIApp | None = None
+    def __init__(self, factory: Callable[[], ASGIApp]) -> None:
+        self._factory = factory
+        self._app: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if self._made is None:
-            self._made = self._make()
-        await self._made(scope, receive, send)
+        """Handle a request."""
+        if self._app is None:
+            self._app = self._factory()
+        await self._app(scope, receive, send)
 
 
 def _standalone() -> ASGIApp:

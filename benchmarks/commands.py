@@ -1,4 +1,4 @@
-"""One task, by localrun and by docker: the whole sequence, as a command and within a process."""
+"""One task with localrun and with docker: as a command, and in a running process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import zipfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from figures import Case, Chapter, Target, measure, tell
+from figures import Case, Chapter, Target, measure, report
 from program import BUSYBOX, LOCALRUN, environment, quietly
 
 from localrun import settings
@@ -31,7 +31,7 @@ configuration:
   output_folder: /outputs
   resources: {ram: 64Mi, cpus: 1}
 inputs:
-  text: {type: string, display_name: Text, description: what to copy}
+  text: {type: string, display_name: Text, description: the text to copy}
 outputs:
   copy: {type: string, display_name: Copy, description: the same}
 """
@@ -46,11 +46,11 @@ TARGETS = (
 
 
 def compare(folder: Path, *, rounds: int, large: int) -> Chapter:
-    """Measure it; `large` is the size of the large bundle in MiB."""
+    """Run the benchmark; `large` is the size of the large bundle in MiB."""
     with ExitStack() as stack:
         env = Environment(folder)
         stack.callback(env.remove_images)
-        tell("making bundles")
+        report("building bundles")
         env.prepare(large)
         ledger = folder / "ledger" / "warm.json"
         app = App(settings.load({}, home=folder / "warm", cache=folder / "cache", ledger=ledger))
@@ -60,7 +60,7 @@ def compare(folder: Path, *, rounds: int, large: int) -> Chapter:
 
 
 class Environment:
-    """The folders, images and bundles that the cases share; all of it goes away at the end."""
+    """The folders, images and bundles that the cases share."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -70,7 +70,7 @@ class Environment:
         self.mounts: list[str] = []
 
     def prepare(self, large: int) -> None:
-        """Make the bundles and run each once: that loads its image, and what is measured are later runs."""
+        """Build the bundles and run each once to load its image, so that only later runs are measured."""
         self.mounts = self._mounts()
         for name, mib in (("tiny", 0), ("10 MiB", 10), ("1 GiB", large)):
             self.bundles[name] = self._bundle(mib)
@@ -109,7 +109,7 @@ class Environment:
             sys.exit(f"the task in this process failed: {record}")
 
     def _bundle(self, mib: int) -> Path:
-        """A zip whose image is about so large."""
+        """Build a zip with an image of about this size."""
         context = self.folder / f"context-{mib}"
         context.mkdir()
         (context / "Dockerfile").write_text(

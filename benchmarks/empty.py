@@ -1,4 +1,4 @@
-"""The least that FastAPI on uvicorn can do: what localrun's own routes are compared with."""
+"""An empty FastAPI application on uvicorn, as the baseline for the routes of localrun."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def post() -> dict[str, Any]:
 
 
 def main() -> None:
-    # named as TCP, or asyncio would not turn Nagle's delay off
+    # without the protocol, asyncio would not turn off Nagle's algorithm
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()

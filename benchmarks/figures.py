@@ -1,4 +1,4 @@
-"""Numbers: taken in turn, so that what the machine does meanwhile hits all alike, and judged as ratios."""
+"""Measures cases in turn, so that other load affects all of them, and compares the results as ratios."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Medians = dict[str, float]
 
 @dataclass(frozen=True)
 class Target:
-    """One number that is promised: how it comes out of the medians (seconds), and how much it may be.
+    """A target for a number that is computed from the medians in seconds.
 
-    `least` in place of `limit`: how much it must be.
+    `limit` is the maximum, or the minimum if `least` is true.
     """
 
     name: str
@@ -39,12 +39,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Chapter:
-    """What was measured together, and what is promised of it."""
+    """Cases that are measured together, and their targets."""
 
     title: str
     samples: Samples
     targets: tuple[Target, ...]
-    base: str  # the case that the others are compared with
+    base: str  # the baseline
 
     @property
     def medians(self) -> Medians:
@@ -55,24 +55,24 @@ class Chapter:
 
 
 def measure(cases: Mapping[str, Case], rounds: int, *, warm: int = 1, burst: int = 1) -> Samples:
-    """Every round runs every case in turn; the first `warm` rounds fill caches and do not count.
+    """Run every case in each round; the first `warm` rounds fill caches and are not counted.
 
-    Every second round goes backwards: what a case leaves in the caches of the machine helps or hinders
-    the next. A case is run `burst` times at a turn, and the mean of them counts.
+    Every second round is in reverse order, because a case affects the caches of the machine for the next. In
+    each round, a case runs `burst` times, and the mean is counted.
     """
     samples: Samples = {name: [] for name in cases}
     for number in range(rounds + warm):
         for name, case in list(cases.items())[:: -1 if number % 2 else 1]:
-            begun = time.perf_counter()
+            started = time.perf_counter()
             for _ in range(burst):
                 case()
             if number >= warm:
-                samples[name].append((time.perf_counter() - begun) / burst)
-        tell(f"round {max(0, number + 1 - warm)} of {rounds}")
+                samples[name].append((time.perf_counter() - started) / burst)
+        report(f"round {max(0, number + 1 - warm)} of {rounds}")
     return samples
 
 
-def tell(progress: str) -> None:
+def report(progress: str) -> None:
     if sys.stderr.isatty():
         print(f"\r{progress:<60}\r", end="", file=sys.stderr, flush=True)
 
@@ -81,9 +81,9 @@ def show(chapter: Chapter) -> None:
     medians = chapter.medians
     print(f"\n{chapter.title:<48}{'median':>13}{'p10..p90':>20}   x {chapter.base}")
     for name, values in chapter.samples.items():
-        spread = f"{_shown(_quantile(values, 0.1))}..{_shown(_quantile(values, 0.9))}"
+        spread = f"{_format(_quantile(values, 0.1))}..{_format(_quantile(values, 0.9))}"
         times = medians[name] / medians[chapter.base]
-        print(f"{name:<48}{_shown(medians[name]):>10} ms{spread:>20}{times:>12.2f}")
+        print(f"{name:<48}{_format(medians[name]):>10} ms{spread:>20}{times:>12.2f}")
 
 
 def show_targets(judged: list[dict[str, Any]]) -> None:
@@ -94,8 +94,8 @@ def show_targets(judged: list[dict[str, Any]]) -> None:
         print(f"{row['name']:<48}{row['value']:>11} {row['unit']}{promised:>20}{verdict}")
 
 
-def _shown(seconds: float) -> str:
-    """In milliseconds, with three digits that tell something."""
+def _format(seconds: float) -> str:
+    """Return milliseconds with three significant digits."""
     return f"{seconds * 1000:.{0 if seconds >= 0.1 else 1 if seconds >= 0.01 else 2}f}"
 
 
@@ -104,7 +104,7 @@ def _quantile(values: list[float], part: float) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """Where the numbers come from."""
+    """Return the machine and software versions."""
     command = ["docker", "version", "--format", "{{.Server.Version}}"]
     docker = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return {

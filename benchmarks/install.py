@@ -1,4 +1,4 @@
-"""What an installation takes: room on the disk, and time for an import and for pytest's start."""
+"""The disk space of an installation, and the time of an import and of a start of pytest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from figures import Case, Chapter, Target, measure, tell
+from figures import Case, Chapter, Target, measure, report
 from program import PROJECT, environment, quietly
 
 EMPTY = "def test_nothing():\n    pass\n"
@@ -21,14 +21,14 @@ TARGETS = (
 
 
 def compare(folder: Path, *, rounds: int) -> Chapter:
-    """Measure it; the sizes are printed at once."""
+    """Run the benchmark. The sizes are printed immediately."""
     show_sizes(folder)
     (folder / "test_nothing.py").write_text(EMPTY)
     return Chapter("an import, a start of pytest", measure(cases(folder), rounds), TARGETS, "python alone")
 
 
 def cases(folder: Path) -> dict[str, Case]:
-    # the plugins of others would take a hundred times as long as what is to be seen
+    # other plugins would take a hundred times as long as the difference to measure
     environ = {**environment(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     imports = {
         "python alone": "pass",
@@ -49,8 +49,8 @@ def _python(environ: Mapping[str, str], *arguments: str) -> None:
 
 
 def show_sizes(folder: Path) -> None:
-    """Install the wheel into a folder of its own, as `pip install` does, and print what it takes."""
-    tell("building the wheel, and installing it")
+    """Install the wheel into a folder and print the sizes."""
+    report("building and installing the wheel")
     (wheel,) = _built(folder / "dist")
     site = folder / "site"
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(site)]
@@ -58,11 +58,11 @@ def show_sizes(folder: Path) -> None:
     print(f"\n{'pip install localrun-tasks':<48}{'MiB':>13}")
     _show("the wheel", wheel.stat().st_size)
     if ran.returncode:
-        print(f"its dependencies cannot be installed here: {ran.stderr.strip().splitlines()[-1]}")
+        print(f"cannot install the dependencies: {ran.stderr.strip().splitlines()[-1]}")
         return
     sizes = {entry.name: _size(entry) for entry in site.iterdir()}
     _show("localrun, installed", sizes["localrun"])
-    _show("with all that it depends on", sum(sizes.values()))
+    _show("with all dependencies", sum(sizes.values()))
     for name in sorted(sizes.keys() - {"localrun"}, key=lambda name: -sizes[name])[:5]:
         _show(f"  of that {name}", sizes[name])
 

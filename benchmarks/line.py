@@ -1,4 +1,4 @@
-"""Servers, and a client that is as thin as can be: what is measured is the server, not the client."""
+"""Servers, and a minimal client, so that the server is measured and not the client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 class Line:
-    """One connection, kept open, to a server on this machine."""
+    """A persistent connection to a server on this machine."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -29,10 +29,10 @@ class Line:
     def close(self) -> None:
         self._socket.close()
 
-    def call(self, asked: bytes) -> bytes:
-        """The same over a connection of its own, as a command like curl makes it."""
+    def call(self, data: bytes) -> bytes:
+        """Send an encoded request over a new connection, like curl, and return the body of the response."""
         with closing(Line(self.port)) as line:
-            return line.ask(asked)
+            return line.ask(data)
 
     def get(self, path: str) -> Any:
         return json.loads(self.ask(request("GET", path)))
@@ -40,9 +40,9 @@ class Line:
     def post(self, path: str, body: object) -> Any:
         return json.loads(self.ask(request("POST", path, body)))
 
-    def ask(self, asked: bytes) -> bytes:
-        """Send a request that was made before, and read its answer; any but a 200 is our failure."""
-        self._socket.sendall(asked)
+    def ask(self, data: bytes) -> bytes:
+        """Send an encoded request and return the body of the response. Exit if its status is not 200."""
+        self._socket.sendall(data)
         received = self._read(b"")
         while b"\r\n\r\n" not in received:
             received = self._read(received)
@@ -55,14 +55,14 @@ class Line:
         return body
 
     def _read(self, before: bytes) -> bytes:
-        more = self._socket.recv(256 * 1024)
-        if not more:
+        chunk = self._socket.recv(256 * 1024)
+        if not chunk:
             sys.exit("the server closed the connection")
-        return before + more
+        return before + chunk
 
 
 def request(method: str, path: str, body: object = None) -> bytes:
-    """The bytes of a request."""
+    """Return an encoded request."""
     data = b"" if body is None else json.dumps(body).encode()
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(data)}"]
     if data:
@@ -72,17 +72,17 @@ def request(method: str, path: str, body: object = None) -> bytes:
 
 @contextmanager
 def localrun_server(folder: Path, **settings: object) -> Iterator[Line]:
-    """`python main.py` in a folder of its own, as it is started by people."""
+    """Run `python main.py` in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    given = {f"LOCALRUN_{name.upper()}": str(value) for name, value in settings.items()}
+    variables = {f"LOCALRUN_{name.upper()}": str(value) for name, value in settings.items()}
     command = [str(PROJECT / "main.py"), "--port", "0", "--logs", str(folder / "logs")]
-    with _served(command, folder, {**environment(folder), **given}) as line:
+    with _served(command, folder, {**environment(folder), **variables}) as line:
         yield line
 
 
 @contextmanager
 def empty_server(folder: Path) -> Iterator[Line]:
-    """FastAPI and uvicorn, with routes that do nothing."""
+    """Run FastAPI and uvicorn with empty routes."""
     with _served([str(Path(__file__).with_name("empty.py"))], folder, environment(folder)) as line:
         yield line
 
@@ -102,8 +102,8 @@ def _served(command: list[str], folder: Path, environ: dict[str, str]) -> Iterat
 
 def _port(server: subprocess.Popen[str]) -> int:
     assert server.stdout is not None
-    for said in server.stdout:
-        found = _PORT.search(said)
+    for line in server.stdout:
+        found = _PORT.search(line)
         if found:
             return int(found[1])
     sys.exit("a server did not start")

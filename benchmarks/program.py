@@ -1,4 +1,4 @@
-"""localrun as a program of its own, as people have it: with its compiled modules."""
+"""Runs localrun as a program with compiled modules, as after an installation."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ BUSYBOX = "localrun-base/busybox"
 
 
 def compile_modules() -> None:
-    """Compile localrun and what it needs, as its installation does.
+    """Compile localrun and its dependencies, as an installation does.
 
-    With `PYTHONDONTWRITEBYTECODE` set no run leaves a `.pyc` behind, and from a checkout each one would
-    compile all of localrun anew: that is most of the time that a small command takes, and is not
-    localrun's.
+    With `PYTHONDONTWRITEBYTECODE`, every run from a checkout would compile all modules again, which takes
+    most of the time of a small command.
     """
     installed = (str(found.locate_file("")) for found in distributions())
     folders = {str(Path(localrun.__file__).parent), *installed}
@@ -30,7 +29,7 @@ def compile_modules() -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """For programs that are measured: tasks, caches and reservations of their own."""
+    """Return environment variables for programs with their own tasks, caches and reservations."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -45,7 +44,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def quietly(*command: str, env: dict[str, str] | None = None) -> None:
-    """Run a program to its end; its failure is ours."""
+    """Run a program, and exit if it fails."""
     ran = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if ran.returncode:
         sys.exit(f"{' '.join(command)} failed:\n{ran.stderr}")

@@ -1,7 +1,6 @@
-"""The server's hot routes, with few and with many tasks that have ended, beside an empty route.
+"""The hot routes of the server with few and with many ended tasks, compared with an empty route.
 
-Promised is what a command like curl meets, whose request has a connection of its own. Over one that is
-kept open there is less that all have in common; that is measured too.
+The targets are for new connections, as of curl. Requests over a persistent connection are measured, too.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from figures import Case, Chapter, Medians, Samples, Target, measure, tell
+from figures import Case, Chapter, Medians, Samples, Target, measure, report
 from line import Line, empty_server, localrun_server, request
 
 from localrun import settings
 from localrun.app import App
 
 FEW, MANY, ACTIVE = 10, 10_000, 10
-KEPT = ", kept open"
-BURST = 5  # requests of a kind, one after the other
+KEPT_OPEN = ", kept open"
+BURST = 5  # consecutive requests of a kind
 TASK: dict[str, Any] = {"position": [1, 2], "what": "look"}
 SUBMISSION = {"task": TASK, "assigned_by": "ray"}
 
@@ -31,7 +30,7 @@ def _slower(route: str) -> Target:
     return Target(f"{route}: {MANY} ended / {FEW} ended", lambda m: m[many] / m[few], 1.3)
 
 
-def _dearer(route: str, empty: str) -> Target:
+def _more_expensive(route: str, empty: str) -> Target:
     def value(medians: Medians) -> float:
         return max(medians[f"{route}, {count} ended"] for count in (FEW, MANY)) / medians[empty]
 
@@ -41,38 +40,39 @@ def _dearer(route: str, empty: str) -> Target:
 TARGETS = (
     _slower("GET /task/list"),
     _slower("POST /task"),
-    _dearer("GET /task/list", "GET, empty route"),
-    _dearer("POST /task", "POST, empty route"),
+    _more_expensive("GET /task/list", "GET, empty route"),
+    _more_expensive("POST /task", "POST, empty route"),
 )
 
 
 def compare(folder: Path, *, rounds: int) -> Chapter:
-    """Measure it, a burst of each in turn; lists first, since every post makes them longer."""
-    places = {count: folder / str(count) for count in (FEW, MANY)}
-    for count, place in places.items():
-        tell(f"making {count} tasks")
+    """Run the benchmark. Lists come first, because every POST makes them longer."""
+    folders = {count: folder / str(count) for count in (FEW, MANY)}
+    for count, place in folders.items():
+        report(f"creating {count} tasks")
         _end_tasks(place, count)
     with ExitStack() as stack:
         empty = stack.enter_context(empty_server(folder))
-        servers = {count: stack.enter_context(_server(place, count)) for count, place in places.items()}
+        servers = {count: stack.enter_context(_server(place, count)) for count, place in folders.items()}
         samples: Samples = {}
         for method, path, body in (("GET", "/task/list", None), ("POST", "/task", SUBMISSION)):
-            samples |= measure(_asking(empty, servers, method, path, body), rounds, warm=2, burst=BURST)
+            samples |= measure(_cases(empty, servers, method, path, body), rounds, warm=2, burst=BURST)
     return Chapter("one request", samples, TARGETS, "GET, empty route")
 
 
-def _asking(
+def _cases(
     empty: Line, servers: dict[int, Line], method: str, path: str, body: object = None
 ) -> dict[str, Case]:
-    nothing, wanted = request(method, "/", body), request(method, path, body)
+    empty_request, full_request = request(method, "/", body), request(method, path, body)
     empty_route = f"{method}, empty route"
     cases: dict[str, Case] = {
-        empty_route: partial(empty.call, nothing),
-        f"{empty_route}{KEPT}": partial(empty.ask, nothing),
+        empty_route: partial(empty.call, empty_request),
+        f"{empty_route}{KEPT_OPEN}": partial(empty.ask, empty_request),
     }
     for count, line in servers.items():
         route = f"{method} {path}, {count} ended"
-        cases |= {route: partial(line.call, wanted), f"{route}{KEPT}": partial(line.ask, wanted)}
+        cases[route] = partial(line.call, full_request)
+        cases[f"{route}{KEPT_OPEN}"] = partial(line.ask, full_request)
     return cases
 
 
@@ -85,11 +85,11 @@ def _end_tasks(folder: Path, ended: int) -> None:
 
 @contextmanager
 def _server(folder: Path, ended: int) -> Iterator[Line]:
-    """A server with some active tasks, and so many that have ended; it keeps all of them in memory."""
+    """Run a server with some active tasks and this number of ended ones, all in memory."""
     with localrun_server(folder, keep_completed=MANY) as line:
         for _ in range(ACTIVE):
             line.post("/task", SUBMISSION)
         counts = line.get("/task/status")["task_manager"]
         if (counts["active_tasks_count"], counts["completed_tasks_count"]) != (ACTIVE, ended):
-            sys.exit(f"the server has other tasks than it was given: {counts}")
+            sys.exit(f"unexpected numbers of tasks: {counts}")
         yield line

@@ -1,7 +1,6 @@
-"""Measure localrun against docker and against an empty server, side by side: `make bench`.
+"""Measure localrun against docker and against an empty server (`make bench`).
 
-The ratios of the medians are what counts; milliseconds differ from machine to machine and from hour to
-hour.
+The results are ratios of medians. Absolute times differ between machines and over time.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ RESULTS = Path(__file__).parent / "results.json"
 
 
 def main() -> int:
-    chosen = _arguments()
+    options = _arguments()
     compile_modules()
     chapters: dict[str, Callable[[], Chapter]] = {
-        "commands": lambda: _in_folder(partial(commands.compare, rounds=chosen.rounds, large=chosen.large)),
-        "routes": lambda: _in_folder(partial(routes.compare, rounds=chosen.bursts), chosen.memory),
-        "rate": lambda: _in_folder(partial(rate.compare, rounds=chosen.rate_rounds, tasks=chosen.tasks)),
-        "install": lambda: _in_folder(partial(install.compare, rounds=chosen.rounds)),
+        "commands": lambda: _in_folder(partial(commands.compare, rounds=options.rounds, large=options.large)),
+        "routes": lambda: _in_folder(partial(routes.compare, rounds=options.bursts), options.memory),
+        "rate": lambda: _in_folder(partial(rate.compare, rounds=options.rate_rounds, tasks=options.tasks)),
+        "install": lambda: _in_folder(partial(install.compare, rounds=options.rounds)),
     }
-    measured = [chapters[name]() for name in chosen.only or chapters]
+    measured = [chapters[name]() for name in options.only or chapters]
     judged = [row for chapter in measured for row in chapter.judged()]
     show_targets(judged)
-    _keep(chosen.keep, measured, judged)
+    _keep(options.keep, measured, judged)
     return 0 if all(row["kept"] for row in judged) else 1
 
 
@@ -47,16 +46,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "only", nargs="*", metavar="CHAPTER", help="commands, routes, rate, install; default: all"
     )
-    parser.add_argument("--rounds", type=int, default=15, help="of commands and imports")
-    parser.add_argument("--large", type=int, default=1024, help="MiB of the large bundle")
-    parser.add_argument("--bursts", type=int, default=200, help="of requests of each kind")
-    parser.add_argument("--rate-rounds", type=int, default=3, help="of many tiny containers")
-    parser.add_argument("--tasks", type=int, default=200, help="tiny containers in one round")
-    # ext4 makes a file ten times slower where thousands were deleted minutes ago, as tests do
+    parser.add_argument("--rounds", type=int, default=15, help="rounds of commands and imports")
+    parser.add_argument("--large", type=int, default=1024, help="size of the large bundle in MiB")
+    parser.add_argument("--bursts", type=int, default=200, help="bursts of requests of each kind")
+    parser.add_argument("--rate-rounds", type=int, default=3, help="rounds of many tiny containers")
+    parser.add_argument("--tasks", type=int, default=200, help="tiny containers per round")
+    # on ext4, creating files is ten times slower for minutes after thousands were deleted
     parser.add_argument(
-        "--memory", type=Path, default=MEMORY, help="where tasks without a container are kept: not a disk"
+        "--memory", type=Path, default=MEMORY, help="folder for tasks without a container, in memory"
     )
-    parser.add_argument("--keep", type=Path, default=RESULTS, help="where the numbers are kept, as JSON")
+    parser.add_argument("--keep", type=Path, default=RESULTS, help="JSON file for the results")
     return parser.parse_args()
 
 
@@ -70,7 +69,7 @@ def _in_folder(compare: Callable[[Path], Chapter], place: Path | None = None) ->
 def _keep(path: Path, measured: list[Chapter], judged: list[dict[str, Any]]) -> None:
     seconds = {chapter.title: chapter.samples for chapter in measured}
     path.write_text(json.dumps({"machine": machine(), "targets": judged, "seconds": seconds}, indent=1))
-    print(f"\nkept in {path}")
+    print(f"\nsaved to {path}")
 
 
 if __name__ == "__main__":

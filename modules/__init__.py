@@ -1,1 +1,1 @@
-"""The names under which the Task System's guide imports what is now `localrun`."""
+"""The import paths of the Task System's guide, provided by `localrun`."""

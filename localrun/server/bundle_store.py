@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from localrun import descriptor as descriptors
-from localrun import fs
+from localrun import descriptor, fs
 from localrun.bundle.folder import read_descriptor
 from localrun.bundle.parts import is_descriptor
 from localrun.bundle.reader import read_bundle
@@ -223,9 +222,9 @@ def _read_descriptor(path: Path) -> Descriptor | None:
     """Return the descriptor of a bundle without reading its image, or None if it has none."""
     if path.is_dir():
         name = next((name for name in _listing(path) if is_descriptor(name)), None)
-        return descriptors.read(read_descriptor(path / name)) if name else None
+        return descriptor.read(read_descriptor(path / name)) if name else None
     from localrun.bundle.zip import open_zip
 
     with open_zip(path) as archive:
         name = next((name for name in archive.names if is_descriptor(name)), None)
-        return descriptors.read(archive.read(name)) if name else None
+        return descriptor.read(archive.read(name)) if name else None

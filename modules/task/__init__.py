@@ -1,4 +1,4 @@
-"""The task manager, as the guide imports it."""
+"""The task manager under the import path of the guide."""
 
 from .handler import TaskManager, task_manager
 

@@ -1,4 +1,4 @@
-"""The class of task managers, and the one that `main:app` works with."""
+"""The `TaskManager` class, and the instance that `main:app` uses."""
 
 from localrun.manager.manager import TaskManager
 from localrun.server.asgi import shared_app

@@ -1,4 +1,4 @@
-"""What a task is: the request for it, its record, and the states and words of its life."""
+"""The models of a task: request, record, states and status words."""
 
 from localrun.platforms.vocabulary.task_system import STATUSES as TASK_STATUSES
 from localrun.server.schemas import Submission as TaskRequestFromRay

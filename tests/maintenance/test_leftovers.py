@@ -217,7 +217,7 @@ def test_temporary_files_of_0_1_0_are_found(home: TaskStore, tmp_path: Path) -> 
     task = make(home, TaskState.FINISHED)
     folder, uploads, incoming = task.path, task.uploads, home.path / "bundles" / ".incoming"
     bundles = tmp_path / "cache" / "bundles"
-    dead = 2**22 + 1  # beyond what the kernel gives out
+    dead = 2**22 + 1  # above the largest pid
     token = uuid.uuid4().hex
     found = [
         folder / f"task.json.{dead}.tmp",
@@ -272,5 +272,5 @@ def test_images_of_builds_that_were_broken_off_are_found_by_name_or_by_their_wan
     engine.add_image("localrun/image:b-b")
     made = engine.add_image("x", labels={"localrun.build": "1"})
     named = engine.add_image("localrun/build:cc", labels={"localrun.build": "2"})
-    engine.tag_image(named.id, "x")  # which takes the name away from the other one
+    engine.tag_image(named.id, "x")  # removes the name from the other image
     assert [name for name, _ in leftovers.dangling_images(engine)] == ["localrun/build:aa-12345678", made.id]

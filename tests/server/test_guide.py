@@ -28,7 +28,7 @@ UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
 @pytest.fixture(scope="module", autouse=True)
 def tools() -> None:
-    """What the guide's own commands need."""
+    """Skip without the programs that the commands of the guide need."""
     for name in ("bash", "curl", "jq"):
         if shutil.which(name) is None:
             skip_or_fail(f"the guide's commands need {name}")
@@ -47,7 +47,7 @@ def fresh(tmp_path: Path) -> Iterator[ServerProcess]:
 
 
 def make(server: ServerProcess, assigned_by: str = "ray", **task: str) -> str:
-    """Make a task as any client would; its id."""
+    """Create a task and return its id."""
     response = requests.post(f"{server.address}/task", json={"task": task, "assigned_by": assigned_by})
     return str(response.json()["task_id"])
 
@@ -159,7 +159,7 @@ def test_row_11_the_minimal_request_makes_a_task(server: ServerProcess) -> None:
 @pytest.mark.parametrize("name", ["detailed.jsonl", "events.log", "errors.log"])
 def test_row_12_all_three_logs_can_be_watched_from_the_start(server: ServerProcess, name: str) -> None:
     found = server.shell(f"timeout 0.3 tail -f logs/heartbeat_{name}")
-    assert (found.returncode, found.stderr) == (124, "")  # still watching when its time was over
+    assert (found.returncode, found.stderr) == (124, "")  # `timeout` ended it
 
 
 def test_row_13_the_active_tasks_are_listed(fresh: ServerProcess) -> None:

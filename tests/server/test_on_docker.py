@@ -15,7 +15,7 @@ pytestmark = pytest.mark.docker
 
 
 def start(server: ServerProcess, image: str, script: str, **more: Any) -> str:
-    """Make a task that runs a script, and wait until it runs; its id."""
+    """Create a task that runs a script, wait until it runs, and return its id."""
     task = {"image": image, "command": ["sh", "-c", script], "resources": {"memory": "32Mi"}, **more}
     made = requests.post(f"{server.address}/task", json={"task": task, "assigned_by": "ray"})
     assert made.status_code == 200, made.text

@@ -89,7 +89,7 @@ def test_whatever_is_sent_is_answered_as_the_document_says(
     env.site.app.manager.create_task({}, "ray", task_id="known")
     statuses = []
     for operation in operations:
-        if operation.path.endswith("/events"):  # a stream has no end before its task has
+        if operation.path.endswith("/events"):  # the stream ends with its task
             for task in env.site.app.manager.get_all_active_tasks():
                 env.client.post(f"/task/{task.id}/kill")
         statuses += ask(operation)
@@ -98,7 +98,7 @@ def test_whatever_is_sent_is_answered_as_the_document_says(
 
 
 def ask(operation: APIOperation[Any, Any, Any, Any]) -> list[int]:
-    """Send anything that fits, and the statuses of the answers."""
+    """Send any valid requests and return the statuses of the responses."""
     asked: list[int] = []
 
     @settings(

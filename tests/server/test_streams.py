@@ -21,7 +21,7 @@ def talk(container: FakeContainer) -> int:
 
 
 def events(text: str) -> list[dict[str, Any]]:
-    """The events of a stream: id, event, data."""
+    """Return the events of a stream: id, event, data."""
     found = []
     for block in text.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)

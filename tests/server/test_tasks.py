@@ -384,7 +384,7 @@ def test_the_same_task_asked_for_many_times_at_once_is_one_task(tmp_path: Path, 
 
 
 def meanwhile(env: ServerEnvironment, monkeypatch: pytest.MonkeyPatch, deed: Callable[[], object]) -> None:
-    """Do something while the server waits for the record of a task that another one is making."""
+    """Do something while the server waits for the record of a task that another server is creating."""
     manager = env.site.app.manager
     find, looks = manager.find_task, count()
 
@@ -401,7 +401,7 @@ def test_the_same_task_asked_of_two_servers_of_one_folder_is_one_task(
 ) -> None:
     with serve_environment(tmp_path, add) as env:
         body = {"task": {"n": 1}, "assigned_by": "ray"}
-        # as another server leaves it in the middle of making it: the folder is there, its record is not
+        # another server has created the folder, but not yet the record
         other = env.site.app.store.create("mine")
         record = TaskRecord(id="mine", bundle="", submitted={"n": 1}, assigned_by="ray")
         meanwhile(env, monkeypatch, lambda: other.save(record))
@@ -427,11 +427,11 @@ def test_a_task_with_replicas_is_one_task_and_each_replica_is_one_more(
 
     monkeypatch.setattr(replicas, "START_INTERVAL", 0.0)
     with serve_environment(tmp_path, add) as env:
-        # When a task asks for replicas, of which some must agree
+        # When a task requests replicas, of which some must agree
         found = env.post({**env.bundle(a=3, b=4), "replicas": 3, "agree": 2})
         env.wait(found["task_id"])
 
-        # Then it finishes as one, and has what came of comparing them
+        # Then it finishes as one task, with the result of the comparison
         whole = env.client.get(f"/task/{found['task_id']}").json()["task"]
         assert (whole["state"], whole["outputs"]) == ("FINISHED", {"sum": 7})
         assert [group["replicas"] for group in whole["replication"]["groups"]] == [[1, 2, 3]]

@@ -23,7 +23,7 @@ from tests.support.server_process import ROOT, environment, serving
 def refused(
     folder: Path, *options: str, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Start a server that does not start."""
+    """Run a server that fails to start."""
     return subprocess.run(
         [sys.executable, str(ROOT / "main.py"), *options],
         cwd=folder,
@@ -36,7 +36,7 @@ def refused(
 
 
 def one_line(found: subprocess.CompletedProcess[str]) -> str:
-    """The line that says what is wrong; a traceback has more than it and its remedy."""
+    """Return the line with the error, and check that there is no traceback."""
     assert len(found.stderr.splitlines()) <= 2, found.stderr
     return found.stderr
 

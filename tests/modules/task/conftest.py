@@ -16,7 +16,7 @@ from main import LazyApp
 
 @pytest.fixture
 def app_of_tasks(tmp_path: Path) -> Iterator[App]:
-    """An app of its own for each test: no task is left over from the test before."""
+    """Give each test its own app, without tasks of other tests."""
     engine = FakeEngine()
     settings = Settings(
         home=tmp_path / ".localrun",
@@ -37,6 +37,6 @@ def task_manager(app_of_tasks: App) -> TaskManager:
 
 @pytest.fixture
 def client(app_of_tasks: App) -> TestClient:
-    """A client of `main:app`, as a test client calls it: without the events of a server's life."""
+    """Return a client of `main:app`, as a test client calls it: without lifespan events."""
     lazy = LazyApp(lambda: make_app(app_of_tasks))
     return TestClient(lazy, raise_server_exceptions=False)

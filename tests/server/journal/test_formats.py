@@ -1,4 +1,4 @@
-"""Forms: what people's grep and jq rely on."""
+"""The formats that grep and jq commands of users rely on."""
 
 from __future__ import annotations
 

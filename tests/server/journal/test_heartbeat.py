@@ -1,4 +1,4 @@
-"""The heartbeat: there at once, full of facts, gone when told."""
+"""The heartbeat: immediate, complete, and stopped on request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from localrun.server.journal import HeartbeatEmitter, Journal
 
 
 class Beats:
-    """Counts the beats, so that a test can wait for one."""
+    """Counts the heartbeats, so that a test can wait for one."""
 
     def __init__(self) -> None:
         self.count = threading.Semaphore(0)

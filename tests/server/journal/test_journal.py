@@ -1,4 +1,4 @@
-"""The journal: every event is a whole line in the right files, whatever happens around it."""
+"""The journal: every event is a whole line in the right files, even after crashes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from localrun.server.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 journal.emit("note", data={"n": 1})
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))  # as on a full disk, a write is cut short
+resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))  # a write is cut short, as on a full disk
 journal.emit("note", data={"n": 2, "text": "x" * 500})
 journal.emit("note", data={"n": 3, "text": "x" * 500})
 assert journal.lost == 2, journal.lost

@@ -1,4 +1,4 @@
-"""Log files: whole lines, whoever moves, fills, deletes or tears the file."""
+"""Log files contain whole lines, even if they are moved, filled, deleted or torn."""
 
 from __future__ import annotations
 

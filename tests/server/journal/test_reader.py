@@ -1,4 +1,4 @@
-"""Reading back: every line once, in order, also over rotations."""
+"""Every line is read once and in order, also across rotations."""
 
 from __future__ import annotations
 
