@@ -62,7 +62,6 @@ def app_for(home: str | os.PathLike[str] | None = None) -> App:
 
 
 def pending_starts_of(app: App) -> PendingStarts:
-    """Return the pending container starts of an app."""
     return _get_or_create(app.settings.home)[1]
 
 

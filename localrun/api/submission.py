@@ -15,6 +15,7 @@ from localrun.manager.request import Request, parse_iexec_args, to_iexec_request
 from localrun.task.options import parse_options
 from localrun.task.record import ProfileName, PullPolicy
 from localrun.task.states import TaskState
+from localrun.units import format_count
 
 Place = str | os.PathLike[str]
 
@@ -59,7 +60,7 @@ def submit(
     problems: list[Problem] = []
     options = parse_options(locals(), problems)
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        count = format_count(len(problems), "problem")
         raise UsageError(f"invalid options ({count})", remedy="correct the listed options", problems=problems)
     given = {**values, **(inputs or {})}
     request = Request(

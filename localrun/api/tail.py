@@ -145,7 +145,6 @@ class _FileTail:
         return last_lines(self._decode(self._stream.read(_TAIL)), self._lines)
 
     def close(self) -> None:
-        """Close the file."""
         if self._stream is not None:
             self._stream.close()
 
@@ -173,7 +172,6 @@ class _Writer:
         self._out.write(self._sanitize(text))
 
     def flush(self) -> None:
-        """Flush the stream."""
         self._out.flush()
 
 

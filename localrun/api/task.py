@@ -74,7 +74,6 @@ class Task:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the task has ended."""
         return self.status.is_final
 
     @property

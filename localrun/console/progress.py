@@ -18,7 +18,6 @@ def in_notebook() -> bool:
 
 @contextmanager
 def no_progress() -> Iterator[Advance]:
-    """Show nothing."""
     yield lambda _: None
 
 

@@ -47,5 +47,4 @@ def _details(replication: Replication) -> Iterator[tuple[str, str]]:
 
 
 def fact_lines(record: TaskRecord) -> Iterator[str]:
-    """Return one line per fact."""
     return (f"{label}: {text}" for label, text in facts(record))

@@ -18,12 +18,10 @@ _BEFORE = 60  # of these before the reported column, in a longer line
 
 
 def report_error(error: LocalrunError, environ: Mapping[str, str]) -> None:
-    """Print the error that ended a command."""
     _print(_highlight("error", environ), error.message, error.problems, error.remedy)
 
 
 def report_task(record: TaskRecord, environ: Mapping[str, str]) -> None:
-    """Print why a task did not finish."""
     head = str(record.state) if record.cause in (None, record.state) else f"{record.state} ({record.cause})"
     problems = [Problem(**problem) for problem in record.problems]
     ran = any(step.name == "task" for step in record.steps)
@@ -64,7 +62,6 @@ def _excerpt(source: str, column: int) -> tuple[str, str]:
 
 
 def _width(character: str) -> int:
-    """Return the number of terminal columns that a character occupies."""
     if character.isascii():
         return 1
     from unicodedata import combining, east_asian_width

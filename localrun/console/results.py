@@ -110,7 +110,6 @@ def output_lines(outputs: Mapping[str, Any], folders: Iterable[Path]) -> Iterato
 
 
 def print_outputs(outputs: Mapping[str, Any], folders: Iterable[Path]) -> None:
-    """Print only the outputs."""
     for line in output_lines(outputs, folders):
         print_out(line)
 
@@ -129,7 +128,6 @@ def print_result(
 
 
 def print_plain(record: TaskRecord, outputs: Mapping[str, Any], folders: Iterable[Path]) -> None:
-    """Print the result of a run as plain lines."""
     for line in output_lines(outputs, folders):
         print_out(f"output {line}")
     print_out(f"time {_times(record)}")
@@ -153,7 +151,6 @@ def print_table(
     folders: Iterable[Path],
     separator: str = ", ",
 ) -> None:
-    """Print the result of a run as a table."""
     from rich.table import Table
     from rich.text import Text
 

@@ -71,7 +71,6 @@ class LenientStream:
         return len(text)
 
     def flush(self) -> None:
-        """Flush the stream."""
         if not self.is_closed:
             try:
                 self._stream.flush()
@@ -83,7 +82,6 @@ class LenientStream:
         redirect_to_devnull(self._stream)
 
     def isatty(self) -> bool:
-        """Return whether the stream is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:

@@ -11,6 +11,7 @@ from localrun.manager.request import Request, parse_iexec_args, to_iexec_request
 from localrun.masking.masker import MASK
 from localrun.suggestions import did_you_mean
 from localrun.task.options import PARSERS, Parser, invalid
+from localrun.units import format_count
 
 if TYPE_CHECKING:
     from localrun.platforms.iexec import IexecInputs
@@ -133,7 +134,7 @@ def _read(payload: Mapping[str, Any], parsers: dict[str, Parser]) -> dict[str, A
     found = _fields(payload, parsers, "", problems)
     resources = _fields(found.pop("resources", {}), _RESOURCES, "resources.", problems)
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        count = format_count(len(problems), "problem")
         raise UsageError(f"invalid task ({count})", remedy="correct the listed fields", problems=problems)
     resources["memory"] = resources.pop("ram", None) or resources.get("memory")
     return found | resources

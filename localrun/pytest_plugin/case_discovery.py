@@ -29,7 +29,6 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
 
 
 def _is_parametrized(metafunc: pytest.Metafunc) -> bool:
-    """Return whether the test parametrizes its cases itself."""
     for marker in metafunc.definition.iter_markers("parametrize"):
         names = marker.args[0] if marker.args else marker.kwargs.get("argnames", "")
         if FIXTURE in (names.replace(",", " ").split() if isinstance(names, str) else names):

@@ -28,7 +28,6 @@ class Run:
         return self._container.path(f"{folder}/{name}")
 
     def read(self, name: str) -> str:
-        """Return an input as text."""
         return self.path(name).read_text("utf-8")
 
 

@@ -55,11 +55,9 @@ class SessionResources:
             self.reaper.forget(home)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the resources as plain data for another process."""
         return {"homes": self.homes, "docker_hosts": self.docker_hosts, "roots": self.roots}
 
     def merge(self, other: dict[str, Any]) -> None:
-        """Add the resources of another process."""
         self.homes.update(other["homes"])
         self.roots += other["roots"]
         self.docker_hosts += [host for host in other["docker_hosts"] if host not in self.docker_hosts]

@@ -28,7 +28,6 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The body as text."""
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
@@ -67,19 +66,15 @@ class Client:
             connection.close()
 
     def get(self, path: str, **params: Any) -> Answer:
-        """Send a GET request with query parameters."""
         return self.request("GET", path, params=params)
 
     def post(self, path: str, json: Any = None) -> Answer:
-        """Send a POST request with a JSON body."""
         return self.request("POST", path, json=json)
 
     def put(self, path: str, json: Any = None, body: bytes | None = None) -> Answer:
-        """Send a PUT request with a JSON or binary body."""
         return self.request("PUT", path, json=json, body=body)
 
     def delete(self, path: str) -> Answer:
-        """Send a DELETE request."""
         return self.request("DELETE", path)
 
 
@@ -98,7 +93,6 @@ class LiveServer:
 
 @contextmanager
 def run_server(app: App, options: ServerOptions) -> Iterator[LiveServer]:
-    """Run a server on a free local port."""
     site = ServerState(app, options)
     sockets = listen("127.0.0.1", 0)
     try:

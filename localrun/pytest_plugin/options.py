@@ -41,7 +41,6 @@ SESSION_OPTIONS: pytest.StashKey[SessionOptions] = pytest.StashKey()
 
 
 def register(parser: pytest.Parser) -> None:
-    """Register the flags and ini options."""
     group = parser.getgroup("localrun", "tasks in containers")
     for name, metavar, text in (
         ("bundle", "PATH", "the project's own bundle (default: found in or above the root folder)"),
@@ -115,19 +114,16 @@ class _OptionReader:
         return (base / Path(ini).expanduser()).absolute() if ini else None
 
     def word(self, name: str, default: str) -> str:
-        """Return one of the allowed words."""
         found = self.text(name) or default
         if found not in _WORDS[name]:
             self.refuse(name, found, f"expected one of: {', '.join(_WORDS[name])}")
         return found
 
     def timeout(self) -> float | None:
-        """Return the time limit in seconds."""
         found: float | None = self.amount("timeout", self.text("timeout"))
         return found
 
     def limits(self) -> dict[str, Any]:
-        """Return the resource limits by name."""
         found = self.pairs("limit")
         for name in found.keys() - set(_LIMITS):
             self.refuse("limit", name, f"expected one of: {', '.join(_LIMITS)}")
@@ -156,5 +152,4 @@ class _OptionReader:
             return None
 
     def refuse(self, name: str, value: str, remedy: str) -> None:
-        """Add a problem."""
         self.problems.append(f"localrun: --localrun-{name.replace('_', '-')} {value!r}: {remedy}")

@@ -19,19 +19,16 @@ _MARKER = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Register the options."""
     options.register(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the options and register the marker."""
     config.stash[options.SESSION_OPTIONS] = options.read(config)
     config.stash[leftovers.RESOURCES] = leftovers.SessionResources()
     config.addinivalue_line("markers", _MARKER)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrize tests with their cases."""
     case_discovery.parametrize(metafunc)
 
 
@@ -60,13 +57,11 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:  # noqa: ARG001 - signature of xdist
-    """Add the resources of an xdist worker."""
     leftovers.merge_worker(node.config, node)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a session with leftovers."""
     config = session.config
     resources = config.stash[leftovers.RESOURCES]
     if resources.reaper is not None:
@@ -80,7 +75,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """List updated expectations and leftovers."""
     updates = reporting.updates(terminalreporter)
     left = config.stash[leftovers.RESOURCES].leftovers
     if updates:

@@ -41,7 +41,6 @@ class ReaperClient:
             self._process.stdin.flush()
 
     def close(self) -> None:
-        """End the reaper process."""
         if os.getpid() == self._pid:
             assert self._process.stdin is not None
             with suppress(OSError):

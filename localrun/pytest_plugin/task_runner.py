@@ -125,7 +125,6 @@ class Bench:
 
 
 def output_types(task: Task) -> dict[str, DataType]:
-    """Return the types of a task's outputs, by name."""
     found = descriptor.read((task.folder / "descriptor.yml").read_bytes())
     return {name: one.type for name, one in found.outputs.items()}
 

@@ -37,7 +37,6 @@ class PlainDisplay:
         """Show nothing; the task has no id yet."""
 
     def show(self, event: Event) -> None:
-        """Write the lines of an event."""
         self._task = short_id(event.task_id) or self._task
         self._write(self._lines(event))
 
@@ -80,7 +79,6 @@ class PlainDisplay:
             yield from _marked(name, buffer.flush())
 
     def notify(self, message: str) -> None:
-        """Write one line."""
         self._write([message])
 
     def finish(self, omitted: int = 0) -> None:

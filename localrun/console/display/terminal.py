@@ -42,14 +42,12 @@ class Phase:
         self.set("")
 
     def set(self, text: str) -> None:
-        """Start another phase."""
         self.text = text
         self.started = time.monotonic()
         self.done, self.total = 0, 0
 
     @property
     def seconds(self) -> float:
-        """The duration of the phase so far."""
         return time.monotonic() - self.started
 
     def __rich__(self) -> RenderableType:
@@ -158,7 +156,6 @@ class TerminalDisplay:
         self._console.print(text)
 
     def notify(self, message: str) -> None:
-        """Print one line."""
         self._print(Text(f"  {escape_control_chars(message)}", "bold yellow"))
 
     def finish(self, omitted: int = 0) -> None:
