@@ -15,7 +15,7 @@ _MAX_NAMES = 8
 
 
 def is_descriptor(name: str) -> bool:
-    """Return whether App Engine takes a file for the descriptor: at the root, in any letter case."""
+    """Return whether App Engine treats a file as the descriptor: at the root, in any letter case."""
     return name.removeprefix("./").lower() in ("descriptor.yml", "descriptor.yaml")
 
 

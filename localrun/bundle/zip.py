@@ -71,7 +71,7 @@ class ZipReader:
         return FileSpan(self.path, start, item.compress_size, ("deflate",) if item.compress_type else ())
 
     def is_streamed(self, name: str) -> bool:
-        """Return whether a stored member has its size behind its content, as stream readers cannot read."""
+        """Return whether the size of a stored member follows its content; stream readers cannot read it."""
         item = self._archive.getinfo(name)
         return item.compress_type == zipfile.ZIP_STORED and bool(item.flag_bits & _STREAMED)
 

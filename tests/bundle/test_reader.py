@@ -1,4 +1,4 @@
-"""Reading bundles: each form, everything that is wrong at once, and little work the second time."""
+"""Reading bundles: all forms, all problems at once, and the cache."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ IMAGE = tar_of(old_save(["local-image-name:latest"]))
 
 @pytest.fixture(autouse=True)
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_cache, "TIMESTAMP_RESOLUTION", 0)  # a file of this test counts as old at once
+    monkeypatch.setattr(file_cache, "TIMESTAMP_RESOLUTION", 0)  # treat new files as old
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def refusal(path: Path, cache: Path, kind: type[Exception] = BundleError) -> str
     return str(caught.value)
 
 
-# -- the forms
+# -- forms
 
 
 def test_a_bundle_gives_its_descriptor_and_the_id_of_its_image(
@@ -192,7 +192,7 @@ def test_reading_leaves_nothing_but_the_cache(form: Path, cache: Path, tmp_path:
     assert sorted(tmp_path.iterdir()) == sorted([*before, cache])
 
 
-# -- what is wrong
+# -- problems
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path, cache: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_broken_image_alone_is_an_error_of_the_image(form: Path, cache: Path) 
         zip_of(form, {"descriptor.yml": DESCRIPTOR, TAR: broken})
     assert "neither manifest.json nor index.json" in refusal(form, cache, ImageError)
     noted = {note.parent.name for note in cache.rglob("*.json")}
-    assert noted <= {"documents"}  # of the descriptor, which is sound
+    assert noted <= {"documents"}  # of the valid descriptor
 
 
 @pytest.mark.parametrize("name", ["descriptor.yml", TAR, "Dockerfile"])

@@ -1,4 +1,4 @@
-"""Zips from somebody nobody has to trust: refused with the reason, nothing unpacked."""
+"""Untrusted zips: unsafe ones are refused with the reason, and nothing is unpacked."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def refused(path: Path, data: bytes) -> str:
     return str(caught.value)
 
 
-# -- what can be read
+# -- valid zips
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
@@ -103,7 +103,7 @@ def test_a_member_that_was_stored_as_a_stream_is_noticed(path: Path) -> None:
         assert found.is_streamed("a-1.tar")
 
 
-# -- what is not a zip
+# -- other files
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_zip_that_was_cut_off_is_said_to_be(path: Path, kept: float) -> None:
     assert "truncated or damaged zip" in refused(path, whole[: int(len(whole) * kept)])
 
 
-# -- what is not safe
+# -- unsafe zips
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_list_that_claims_gigabytes_is_not_read(path: Path) -> None:
     assert "too many for a bundle" in refused(path, bytes(data))
 
 
-# -- what turns out while it is read
+# -- errors while reading
 
 
 def test_a_bomb_that_says_so_is_refused_before_it_is_read(
@@ -212,7 +212,7 @@ def test_a_bomb_that_says_so_is_refused_before_it_is_read(
 
 def test_a_bomb_that_lies_is_stopped_while_it_is_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compressed, "RATIO_FLOOR", 1 << 20)
-    bomb = gzip.compress(tar_of({"zeros": bytes(4 << 20)}))  # the zip's own list knows nothing of it
+    bomb = gzip.compress(tar_of({"zeros": bytes(4 << 20)}))  # not visible in the central directory
     path.write_bytes(zip_bytes({"descriptor.yml": b"", "a-1.tar.gz": bomb}))
     with open_zip(path) as archive:
         found = archive.span("a-1.tar.gz")

@@ -1,4 +1,4 @@
-"""The words of four systems: all there, all told, and mapped both ways."""
+"""The terms of four systems: complete, explained, and translated."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def names(text: str) -> list[str]:
     return text.split()
 
 
-# -- what must be known, written out ---------------------------------------------------------------
+# -- terms that must be known ----------------------------------------------------------------------
 
 IEXEC_TASK = names(
     """
@@ -130,7 +130,7 @@ INDUCTIVA = {
 
 APP_ENGINE_STATES = names("CREATED PROVISIONED QUEUING QUEUED PENDING RUNNING FINISHED FAILED")
 
-# each thing that App Engine's help page tells of, and each word that its sheets show
+# the topics of App Engine's help page, and the terms in its listings
 APP_ENGINE = (
     *("permissions", "inputs-sending", "task", "outputs-sending"),
     *("Pending", "Running", "Succeeded", "Failed", "Completed", "Terminated"),
@@ -143,7 +143,7 @@ APP_ENGINE = (
     *("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", "preemption"),
     *("Exit Code 137", "143", "SIGSEGV", "exec format error"),
 )
-# what its readers have before them, as it stands there: a line -> the words that answer it
+# lines of the help page -> the terms that explain them
 APP_ENGINE_LINES = {
     "My task is stuck in `Queuing` state?": ["Stuck in Queuing"],
     "In the app-engine logs, I see `Failed to read file` what does it mean?": ["Failed to read file"],
@@ -285,7 +285,7 @@ def test_every_state_step_and_cause_is_known(word: object) -> None:
     assert kinds(LOCALRUN, str(word))
 
 
-# -- what is told of each --------------------------------------------------------------------------
+# -- explanations ----------------------------------------------------------------------------------
 
 
 def name_of(word: Term) -> str:
@@ -333,7 +333,7 @@ def test_only_the_words_of_one_system_can_be_had() -> None:
     assert {word.system for word in glossary.terms()} == {LOCALRUN, *SYSTEMS}
 
 
-# -- from here to there ----------------------------------------------------------------------------
+# -- translation ----------------------------------------------------------------------------------
 
 # the steps that a task may be in, by its state
 STEPS: dict[TaskState, tuple[StepName | None, ...]] = {
@@ -370,14 +370,14 @@ def possible() -> Iterator[tuple[TaskState, StepName | None, Cause | None]]:
 
 @cache
 def entries(system: str, word: str, kinds: frozenset[str]) -> list[Term]:
-    """What the tables have for a word that was said; they must have it."""
+    """Return the table entries of a term; there must be at least one."""
     found = [one for one in glossary.look_up(word) if one.system == system and one.kind in kinds]
     assert found, f"{system} has no word {word}"
     return found
 
 
 def said(saying: Translation) -> Iterator[Term]:
-    """The entries of all that was said."""
+    """Yield the table entries of all terms in a translation."""
     status = KIND_OF_STATUS[saying.system]
     wanted = (
         (saying.status, status),
@@ -425,13 +425,13 @@ def test_the_causes_that_a_system_has_no_word_for_are_these() -> None:
         Cause.GPU_UNAVAILABLE,
         Cause.DISK_UNAVAILABLE,
     }
-    assert unsaid("iexec") == resources | {Cause.ENGINE_UNREACHABLE}  # it knows no limits, and no engine
+    assert unsaid("iexec") == resources | {Cause.ENGINE_UNREACHABLE}  # it has no limits and no engine
     assert unsaid("app-engine") == {
         Cause.IMAGE_BUILD_FAILED,  # it builds nothing
-        *(Cause.DATASET_CHECKSUM, Cause.RESULT_NAME_TOO_LONG, Cause.RESULT_NOT_PACKED),  # of iExec alone
+        *(Cause.DATASET_CHECKSUM, Cause.RESULT_NAME_TOO_LONG, Cause.RESULT_NOT_PACKED),  # only of iExec
         *(Cause.COMPUTED_FILE_MISSING, Cause.DIGEST_FAILED, Cause.RESULT_TOO_LARGE),
         Cause.NO_CONSENSUS,  # it runs each task once
-        *(Cause.TIMEOUT, Cause.KILLED),  # it has no limits of time, and cancels nothing
+        *(Cause.TIMEOUT, Cause.KILLED),  # it has no time limits and no cancellation
         Cause.ENGINE_UNREACHABLE,
     }
     assert unsaid("inductiva") == unsaid("task-system") == set(Cause)  # they have statuses only
@@ -570,13 +570,13 @@ def test_other_commands_do_not_read_the_tables() -> None:
     assert found == ["[]", "['localrun.platforms.vocabulary.systems']"]
 
 
-# -- the page --------------------------------------------------------------------------------------
+# -- docs page -------------------------------------------------------------------------------------
 
 PAGE = Path(__file__).parents[2] / "docs" / "words.md"
 
 
 def table(title: str) -> dict[str, list[str]]:
-    """A table of the page: its first column, and the others."""
+    """Return a table of the page by its first column."""
     section = PAGE.read_text().split(f"\n## {title}\n")[1].split("\n## ")[0]
     found = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
     return {name: cells for name, *cells in found[1:]}

@@ -18,7 +18,7 @@ LINK_DEPTH = 8
 
 @dataclass(slots=True)
 class ArchiveIndex:
-    """The members of one archive. `twice` are names that appear more than once."""
+    """The members of one archive. `duplicates` are names that appear more than once."""
 
     members: dict[str, Member] = field(default_factory=dict)
     documents: dict[str, bytes] = field(default_factory=dict)

@@ -41,9 +41,9 @@ class FileSpan(msgspec.Struct, frozen=True):
     def open(self) -> Iterator[Reader]:
         """Open the decompressed bytes. The reader raises `CorruptArchive`, opening raises `OSError`."""
         with self.path.open("rb") as file:
-            window = SpanReader(file, self.start, self.size)
-            chunks = _decompress(window, self.compression)
-            yield ChunkReader(chunks, self.size) if self.compression else window
+            reader = SpanReader(file, self.start, self.size)
+            chunks = _decompress(reader, self.compression)
+            yield ChunkReader(chunks, self.size) if self.compression else reader
 
     def with_detected_gzip(self) -> FileSpan:
         """Return the span with gzip added if the bytes start like gzip, whatever the file name."""
@@ -161,8 +161,8 @@ def check_growth(compressed: int, size: int) -> None:
         raise CorruptArchive(f"{compressed} bytes decompress to more than {size - 1}, like a zip bomb")
 
 
-def _decompress(window: SpanReader, compressions: tuple[Compression, ...]) -> Iterator[bytes]:
-    chunks = iter(lambda: window.read(CHUNK), b"")
+def _decompress(reader: SpanReader, compressions: tuple[Compression, ...]) -> Iterator[bytes]:
+    chunks = iter(lambda: reader.read(CHUNK), b"")
     for step in compressions:
         chunks = _inflate(chunks, step)
     return chunks

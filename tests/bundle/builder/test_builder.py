@@ -1,4 +1,4 @@
-"""Bundles that are written: what is in them, and that the same gives the same bytes."""
+"""Built bundles: their content, and reproducibility."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def no_engine() -> Engine:
 
 
 class Shelf:
-    """Folders with bundles, and a place to write to."""
+    """Folders with bundles, and a target folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -202,7 +202,7 @@ def test_a_former_file_stays_until_the_new_one_is_whole(shelf: Shelf) -> None:
 
 
 def damaged() -> bytes:
-    """An archive whose layer is not the one that its configuration names."""
+    """An archive whose layer does not match its configuration."""
     members = old_save(layer=PROGRAM)
     members["abc/layer.tar"] = layer_of({"hello": ELF, "other": b"x"})
     return tar_of(members)
@@ -259,19 +259,17 @@ def test_the_zip_tells_readers_of_streams_the_sizes_beforehand_also_of_large_mem
     path = tmp_path / "x.zip"
     with ZipWriter(path) as packed:
         packed.add("small", 3, [b"abc"])
-        packed.add("large", 3 << 30, [b"abc"])  # what is said of the size decides on the form
+        packed.add("large", 3 << 30, [b"abc"])  # the announced size decides on Zip64
     head = path.read_bytes()
     small, large = head.index(b"small"), head.index(b"large")
     assert int.from_bytes(head[small - 12 : small - 8], "little") == 3
-    assert (
-        int.from_bytes(head[large - 12 : large - 8], "little") == 0xFFFFFFFF
-    )  # it stands in the extra field
+    assert int.from_bytes(head[large - 12 : large - 8], "little") == 0xFFFFFFFF  # in the extra field
     assert int.from_bytes(head[large + 9 : large + 17], "little") == 3
 
 
 @pytest.fixture
 def built(docker_engine: DockerEngine, busybox: str, tmp_path: Path) -> Iterator[Path]:
-    """A folder with a Dockerfile; the image that is made of it goes afterwards."""
+    """A folder with a Dockerfile; its image is removed afterwards."""
     folder = tmp_path / "task"
     folder.mkdir()
     (folder / "descriptor.yml").write_text(DESCRIPTOR)

@@ -1,4 +1,4 @@
-"""Looking into image archives: every format people have, and every way of being broken."""
+"""Inspecting image archives: all formats, and all defects."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def tar(tmp_path: Path) -> Path:
     return tmp_path / "com.lab-1.0.tar"
 
 
-# -- what can be read
+# -- valid archives
 
 
 def test_an_old_docker_save_gives_the_id_of_its_configuration(tar: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_stored_archive_is_hopped_over_and_not_read(tar: Path) -> None:
     manifest = tar_of({"c.json": text, "manifest.json": manifest_json("c.json", ["big.tar"], None)})
     header = tarfile.TarInfo("big.tar")
     header.size = 1 << 40
-    with tar.open("wb") as file:  # a terabyte of nothing: only hopping is fast enough
+    with tar.open("wb") as file:  # an empty terabyte: only skipping is fast enough
         file.write(header.tobuf(tarfile.GNU_FORMAT))
         file.seek(1 << 40, 1)
         file.write(manifest)
@@ -160,7 +160,7 @@ def test_names_longer_than_a_header_are_read(tar: Path) -> None:
         assert write_and_inspect(tar, packed.getvalue()).images[0].layers == (name,)
 
 
-# -- what is broken
+# -- broken archives
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Building a folder: once for each content, and no image of a former content stays."""
+"""Building a folder: once per content; images of earlier contents are removed."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_neither_git_nor_the_tasks_are_sent_to_the_engine(
 
 
 class Meeting(DockerEngine):
-    """An engine whose builds begin together, and that has a container of the one that is made first."""
+    """An engine whose builds start together, with a container of the first image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class Meeting(DockerEngine):
 def test_two_builds_of_the_same_at_once_make_one_image_and_leave_none_without_a_name(
     folder: Path, busybox: str
 ) -> None:
-    # Given a build that makes another image each time, and two caches that do not know of each other
+    # Given a build with a different image each time, and two separate caches
     (folder / "Dockerfile").write_text(f"FROM {busybox}\nRUN cat /proc/sys/kernel/random/uuid > /id\n")
     engine = Meeting()
     made: list[EngineImage] = []
@@ -147,7 +147,7 @@ def test_two_builds_of_the_same_at_once_make_one_image_and_leave_none_without_a_
     def build(cache: Path) -> None:
         made.append(ensure_image(ImageFolder(folder), engine, cache=cache))
 
-    # When both build at once, and the first runs a container of its image before the second is made
+    # When both build at once, and the first runs a container before the second image exists
     threads = [threading.Thread(target=build, args=(folder.parent / name,)) for name in ("one", "two")]
     try:
         for thread in threads:
@@ -155,7 +155,7 @@ def test_two_builds_of_the_same_at_once_make_one_image_and_leave_none_without_a_
         for thread in threads:
             thread.join()
 
-        # Then both have the same image, and there is no other
+        # Then both have the same image, and it is the only one
         assert len({image.id for image in made}) == 1
         assert len(made) == 2
         (left,) = built_from(folder, engine)

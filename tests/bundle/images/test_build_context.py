@@ -1,4 +1,4 @@
-"""A folder's digest, and what `.dockerignore` leaves out of it."""
+"""The digest of a folder, and the files that `.dockerignore` excludes."""
 
 from __future__ import annotations
 

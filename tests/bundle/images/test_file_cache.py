@@ -1,4 +1,4 @@
-"""Notes about files: trusted only for the state they were made of, and never needed."""
+"""Cached facts about files: valid only for one state of a file, and never required."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_cache, "TIMESTAMP_RESOLUTION", 0)  # a file of this test counts as old at once
+    monkeypatch.setattr(file_cache, "TIMESTAMP_RESOLUTION", 0)  # treat new files as old
 
 
 def never() -> None:

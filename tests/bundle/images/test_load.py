@@ -1,4 +1,4 @@
-"""Loading into a real engine: by id, once, without touching a name of the user's."""
+"""Loading into a real engine: by id, once, without changing the user's tags."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ INFO = EngineInfo("test", "1", "linux", "amd64", 1, 1, "/")
 
 @dataclass
 class Shelf:
-    """An engine that only keeps images, and counts what is asked of it."""
+    """An engine that only stores images and counts calls."""
 
     info_: EngineInfo = INFO
     kept: dict[str, EngineImage] = field(default_factory=dict)
@@ -68,7 +68,7 @@ def tar(tmp_path: Path) -> Path:
     return tmp_path / "lab-1.tar"
 
 
-# -- which image, and what the engine sees of it
+# -- selected image, and the archive for the engine
 
 
 def test_the_engine_sees_one_image_under_our_name_and_nothing_else(tar: Path, tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def engine(docker_engine: DockerEngine) -> DockerEngine:
 
 @dataclass
 class Marked:
-    """A program's layer that no other test has, and what was made of it, so that it can go again."""
+    """A unique layer, and the images made from it, for the cleanup."""
 
     text: str = field(default_factory=lambda: secrets.token_hex(8))
     names: list[str] = field(default_factory=list)

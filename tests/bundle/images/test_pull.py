@@ -1,4 +1,4 @@
-"""Images by name: what the policy allows, and one fetch at a time."""
+"""Images by name: pull policies, and one pull at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PULLED = EngineImage("sha256:" + "2" * 64, "linux", "amd64", 1)
 
 @dataclass
 class Registry:
-    """An engine with some images, and a registry that has any."""
+    """An engine with some images and a registry with all images."""
 
     kept: dict[str, EngineImage] = field(default_factory=dict)
     pulled: list[str] = field(default_factory=list)

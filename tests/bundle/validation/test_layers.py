@@ -38,7 +38,7 @@ def linked(
 
 
 def read(folder: Path, *given_layers: bytes, whole: bytes | None = None) -> LayeredFiles:
-    """Lay layers over each other; in the archive the last one comes first."""
+    """Combine layers; in the archive the last one comes first."""
     names = [f"{number}/layer.tar" for number in range(len(given_layers))]
     members = dict(reversed(list(zip(names, given_layers, strict=True))))
     data = tar_of(members) if whole is None else whole

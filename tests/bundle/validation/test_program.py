@@ -1,4 +1,4 @@
-"""Will the image start?"""
+"""Checks of whether an image can start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bundle as App Engine's upload would take it."""
+"""Checks of a bundle like App Engine's upload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Would a bundle run here, and would App Engine accept it?"""
+"""Validation of bundles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""iExec apps on an engine without containers: from the command, from Python, over HTTP; and their secrets."""
+"""iExec apps on the fake engine: command line, Python, HTTP, and secrets."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ SECRET = "swordfish"
 
 @pytest.fixture
 def localrun_(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
-    """The command, for apps of the image of the env."""
+    """The command line, for apps in the image of the environment."""
     return Command(tmp_path, capsys, program=hello)
 
 
 def hello(container: FakeContainer) -> int:
-    """Write all there is to know into the result."""
+    """Write all inputs and variables into the result."""
     out = container.path("/iexec_out")
     files = sorted(path.name for path in container.path("/iexec_in").iterdir())
     told = {"command": container.command, "files": files, "environment": container.environment}
@@ -100,7 +100,7 @@ def test_a_file_of_the_web_is_there_under_the_name_of_its_address(localrun_: Com
         assert contents["0x" + hashlib.sha256(f"{site}/200".encode()).hexdigest()] == "hello"
         assert list(contents.values()) == ["hello", "hello"]
 
-        # A page that says an error, or another file than was announced, leaves nothing behind
+        # An error page or a wrong checksum leaves nothing behind
         before = list((localrun_.folder / "home" / "tasks").iterdir())
         ran = run(localrun_, "--input-file", f"{site}/404")
         assert (ran.code, "404 Not Found" in ran.err) == (3, True)
@@ -207,7 +207,7 @@ def test_an_app_has_a_network_room_and_folders_that_it_may_write_to_as_there(tmp
 
 
 def test_time_that_is_up_ends_an_app_at_once(tmp_path: Path) -> None:
-    # Given an app that would end by itself when it is asked to
+    # Given an app that would stop when asked to
     def asked(container: FakeContainer) -> int:
         container.stopped.wait(20)
         return 0 if not container.killed.wait(0.3) else 137
@@ -216,7 +216,7 @@ def test_time_that_is_up_ends_an_app_at_once(tmp_path: Path) -> None:
         request = to_iexec_request(Request(Path(IMAGE), pull="never", timeout=0.2), IexecInputs())
         record = env.app.manager.wait(env.app.manager.submit(request))
     assert record is not None
-    # Then it is not asked, as there
+    # Then it is killed at once, as on iExec
     assert (record.cause, record.exit_code) == ("TIMEOUT", 137)
 
 
@@ -224,7 +224,7 @@ def test_time_that_is_up_ends_an_app_at_once(tmp_path: Path) -> None:
 
 
 def leaky(container: FakeContainer) -> int:
-    """Tell the secret wherever there is a place to."""
+    """Write the secret to every possible place."""
     secret = container.environment["IEXEC_REQUESTER_SECRET_1"]
     container.stdout.write(f"a {secret} b {secret[:5]}")
     container.stdout.write(f"{secret[5:]}\n")
@@ -238,7 +238,7 @@ def leaky(container: FakeContainer) -> int:
 
 
 def everything(folder: Path) -> str:
-    """All that stands in the files of a folder that localrun wrote."""
+    """Return the content of all files that localrun wrote in a folder."""
     texts = [
         path.read_text("utf-8", "replace")
         for path in folder.rglob("*")
@@ -309,7 +309,7 @@ def test_the_log_of_a_task_whose_process_died_has_no_secret_either(tmp_path: Pat
     with make_environment(tmp_path, leaky) as env:
         workspace, claim, handle = died(env, gone)
         claim.release(ended=False)
-        # When the next one ends it
+        # When the next process ends it
         (ended,) = env.app.recovery.end_orphans()
         assert (ended.state, ended.cause) == (TaskState.FAILED, "RUNNER_TERMINATED")
         assert "a *** b ***" in workspace.log.read_text()
@@ -354,17 +354,17 @@ def died(env: Environment, owner: ProcessId) -> tuple[Any, Any, str]:
 
 
 def test_the_next_process_carries_an_app_on_with_its_secrets(tmp_path: Path) -> None:
-    # Given an app that was submitted to a server, which died before it began
+    # Given an app submitted to a server that died before the app started
     (tmp_path / "a.csv").write_text("1\n")
     with make_environment(tmp_path, hello) as env:
         given = payload(secrets={"1": SECRET}, input_files=[str(tmp_path / "a.csv")])
         task = env.app.manager.create_task(given, start=False)
-        # When another one looks
+        # When another server starts
         there = App(env.app.settings, env.engine)
         assert [record.id for record in there.recover()] == [task.id]
         record = there.manager.wait_for(task.id, 20)
         there.manager.shutdown(0)
-    # Then it runs with everything that it was given
+    # Then it runs with all of its inputs
     assert record is not None
     assert (record.state, record.message) == ("FINISHED", "finished")
     seen = told(record.folder)
@@ -502,7 +502,7 @@ def test_only_the_values_of_secrets_are_taken_out_of_an_object() -> None:
     assert redact_secrets({"secrets": {"1": "of no app"}}) == {"secrets": {"1": "of no app"}}
 
 
-# -- an engine whose files are not ours ------------------------------------------------------------
+# -- a remote engine -----------------------------------------------------------------------------
 
 
 def test_an_app_runs_on_an_engine_elsewhere(tmp_path: Path) -> None:

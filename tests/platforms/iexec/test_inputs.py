@@ -36,7 +36,7 @@ def problems(error: LocalrunError) -> str:
         ("'a b' \"c d\"", ["a b", "c d"]),
         ("a' 'b", ["a b"]),
         ('"it\'s"', ["it's"]),
-        ("a\tb", ["a\tb"]),  # only a space parts words there
+        ("a\tb", ["a\tb"]),  # only spaces separate words
         ("a\\ b", ["a\\", "b"]),
         ("a '' b", ["a", "b"]),
     ],
@@ -89,7 +89,7 @@ def test_every_input_file_is_an_input_of_the_descriptor(tmp_path: Path) -> None:
     assert list(described.inputs) == [URL_NAME, address]
     assert (described.input_folder, described.output_folder) == ("/iexec_in", "/iexec_out")
     assert (described.name, described.resources.internet) == ("app 1 0", True)
-    assert found.environment["IEXEC_INPUT_FILES_NUMBER"] == "2"  # as it was ordered
+    assert found.environment["IEXEC_INPUT_FILES_NUMBER"] == "2"  # as given
 
 
 def test_a_dataset_is_called_by_the_address_that_it_is_given(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_secrets_are_kept_apart_from_the_environment() -> None:
     assert "IEXEC_REQUESTER_SECRET_3 is shorter than 4 characters" in warning
 
 
-# -- reading an order ------------------------------------------------------------------------------
+# -- parsing ---------------------------------------------------------------------------------------
 
 
 def test_an_order_is_read_from_plain_values() -> None:
@@ -256,7 +256,7 @@ def test_what_does_not_fit_an_order_is_named(given: dict[str, Any], said: str) -
     assert "hunter22" not in str(caught.value)
 
 
-# -- fetching --------------------------------------------------------------------------------------
+# -- downloads -------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""iExec apps on a real engine: other users, and what is left when a process is killed."""
+"""iExec apps on a real engine: other users, and killed processes."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def shell(script: str) -> list[str]:
 def test_what_an_app_writes_as_root_is_packed_for_an_ordinary_user(
     as_other_user: OtherUser, image: str
 ) -> None:
-    # Given an app whose files nobody else may read
+    # Given an app whose files only root can read
     folder = as_other_user.folder(secrets.token_hex(4))
     script = (
         "umask 077; cd /iexec_out; mkdir all; echo 1 > all/a; echo 2 > stdout.txt; echo said; " + COMPUTED
     )
     ran = as_other_user.localrun("run", image, *GIVEN, *shell(script), "-o", "out", cwd=folder)
 
-    # Then its result is the user's
+    # Then its result belongs to the user
     assert ran.returncode == 0, ran.stderr
     outputs = json.loads(ran.stdout)["outputs"]
     assert outputs["result"] == f"{folder}/out/iexec_out.zip"
@@ -67,7 +67,7 @@ def test_two_processes_of_an_app_that_agree_have_one_digest(image: str, tmp_path
 def test_after_a_process_was_killed_no_secret_and_no_container_stays(
     docker_engine: DockerEngine, image: str, tmp_path: Path
 ) -> None:
-    # Given an app that runs, and whose process is killed
+    # Given a running app whose process is killed
     script = 'echo "ready $IEXEC_REQUESTER_SECRET_1"; exec sleep 60'
     with Process("run", image, *GIVEN, *shell(script), "--secret", f"1={SECRET}", cwd=tmp_path) as process:
         assert "out | ready ***" in process.read_until("out | ready")
@@ -80,7 +80,7 @@ def test_after_a_process_was_killed_no_secret_and_no_container_stays(
     with Process("run", image, *GIVEN, *shell("sleep 1"), cwd=tmp_path) as process:
         process.result()
 
-    # Then nothing of it is left but what may be seen
+    # Then no container and no secret is left
     assert docker_engine.find({LABEL_TASK: task.name}) == []
     assert not (task / "secrets.json").exists()
     assert (task / "logs/task.log").read_text() == "ready ***\n"

@@ -19,12 +19,12 @@ from localrun.values import CollectedOutputs
 GOOD = {"deterministic-output-path": "/iexec_out/result.txt"}
 
 
-def nobody() -> None:
-    """Nobody cancels."""
+def never() -> None:
+    """Never cancel."""
 
 
 class Left:
-    """What an app has left, and what is made of it."""
+    """The outputs of an app, and the collected result."""
 
     def __init__(self, folder: Path) -> None:
         self.outputs = folder / "outputs"
@@ -49,7 +49,7 @@ class Left:
         *,
         callback: bool = False,
         streams: Mapping[str, str] | None = None,
-        check: Callable[[], None] = nobody,
+        check: Callable[[], None] = never,
     ) -> CollectedOutputs:
         return collect(
             self.outputs, self.packed, callback=callback, streams=streams or {}, check_cancelled=check
@@ -76,7 +76,7 @@ def refused(found: CollectedOutputs, cause: Cause, *said: str) -> None:
         assert part in told, told
 
 
-# -- what is right ---------------------------------------------------------------------------------
+# -- valid results ---------------------------------------------------------------------------------
 
 
 def test_a_good_result_has_a_digest_and_is_packed(left: Left) -> None:
@@ -136,7 +136,7 @@ def test_equal_results_are_packed_into_equal_files(left: Left, tmp_path: Path) -
     assert left.packed.read_bytes() == other.packed.read_bytes()
 
 
-# -- the worker's checks, in their order -----------------------------------------------------------
+# -- the worker's checks, in its order -------------------------------------------------------------
 
 
 def test_a_name_may_have_31_characters_and_no_more(left: Left) -> None:
@@ -313,7 +313,7 @@ def test_packing_can_be_stopped_and_leaves_nothing(left: Left) -> None:
     assert [path.name for path in left.packed.parent.iterdir()] == ["outputs"]
 
 
-# -- what the digest does not tell -----------------------------------------------------------------
+# -- limits of the digest --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
