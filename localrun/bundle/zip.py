@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from localrun.bundle import magic
+from localrun.bundle.folder import DESCRIPTOR_LIMIT
 from localrun.bundle.images.compressed import CorruptArchive, FileSpan, check_growth
 from localrun.errors import BundleError, Problem
 
-DESCRIPTOR_LIMIT = 1 << 20  # bytes
 DIRECTORY_LIMIT = 16 << 20  # bytes of the central directory, which is read into memory
 MEMBER_LIMIT = 10_000
 _END = struct.Struct("<4s4H2LH")

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from localrun.bundle.images.compressed import CHUNK, CorruptArchive, FileSpan
+from localrun.bundle.images import tar_writer
+from localrun.bundle.images.compressed import CHUNK, ZSTD, CorruptArchive, FileSpan
 from localrun.bundle.images.source import ArchivedImage, ImageArchive
 from localrun.bundle.images.tar_reader import BLOCK, TarReader
 from localrun.engines.base import Progress
 from localrun.errors import ImageError
 
 PACKING = "packing the image"
-_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class ImageTar:
     def _layer(self, span: FileSpan, digest: str, created_by: str) -> ImageLayer:
         detected = span.with_detected_gzip()
         with span.open() as reader:
-            if reader.read(4) == _ZSTD:
+            if reader.read(4) == ZSTD:
                 raise ImageError(
                     f"{self._archive.name} has a layer that is compressed with zstd",
                     remedy="rebuild the image with gzip layers: docker build --output type=docker",
@@ -86,16 +85,16 @@ class ImageTar:
 
     def chunks(self, progress: Progress) -> Iterator[bytes]:
         """Yield the bytes of the archive. Raises `ImageError` if a layer does not match the configuration."""
-        yield from _document("manifest.json", self._manifest)
-        yield from _document(self._name, self._config)
+        yield tar_writer.member("manifest.json", self._manifest)
+        yield tar_writer.member(self._name, self._config)
         done, total = 0, self.size
         for layer in self._unique_layers:
-            yield _head(layer.name, layer.size)
+            yield tar_writer.header(layer.name, layer.size)
             for chunk in self._checked(layer):
                 done += len(chunk)
                 progress(PACKING, done, total)
                 yield chunk
-            yield bytes(-layer.size % BLOCK)
+            yield tar_writer.padding(layer.size)
         yield bytes(2 * BLOCK)
 
     def _checked(self, layer: ImageLayer) -> Iterator[bytes]:
@@ -152,13 +151,3 @@ def _creators(config: dict[str, Any], count: int) -> list[str]:
         if not step.get("empty_layer")
     ]
     return commands if len(commands) == count else [""] * count
-
-
-def _document(name: str, data: bytes) -> Iterator[bytes]:
-    yield _head(name, len(data)) + data + bytes(-len(data) % BLOCK)
-
-
-def _head(name: str, size: int) -> bytes:
-    header = tarfile.TarInfo(name)  # time 0, owner 0, mode 0644
-    header.size = size
-    return header.tobuf(tarfile.GNU_FORMAT)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import zlib
 
 CHUNK = 1 << 20  # bytes
+ZSTD = b"\x28\xb5\x2f\xfd"  # magic number
 # Real layers compress to about a tenth; the ratio of small files says nothing.
 UNPACKED_LIMIT = 256 << 30  # bytes
 RATIO_LIMIT = 200

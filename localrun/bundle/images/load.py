@@ -19,7 +19,7 @@ _ALIASES = {
     "i386": "386",
     "i686": "386",
 }
-_ALSO_RUNS = {"amd64": "386", "arm64": "arm"}
+ALSO_RUNS = {"amd64": "386", "arm64": "arm"}
 
 
 def load_archive(
@@ -47,7 +47,7 @@ def load_archive(
 def select_image(archive: ImageArchive, info: EngineInfo) -> ArchivedImage:
     """Select the image for the engine's platform. Raises `ImageError` with cause IMAGE_PLATFORM."""
     architecture = _ALIASES.get(info.architecture, info.architecture)
-    for wanted in (architecture, _ALSO_RUNS.get(architecture)):
+    for wanted in (architecture, ALSO_RUNS.get(architecture)):
         matching = [image for image in archive.images if _matches(image, info.os, wanted)]
         if matching:
             return min(matching, key=lambda image: image.variant)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tarfile
 from collections.abc import Iterator
 
+from localrun.bundle.images import tar_writer
 from localrun.bundle.images.compressed import CHUNK, CorruptArchive, Reader
 from localrun.bundle.images.source import ArchivedImage, ImageArchive
 from localrun.bundle.images.tar_reader import BLOCK, Member, TarReader
@@ -46,17 +46,17 @@ def _parts(archive: ImageArchive, image: ArchivedImage, progress: Progress) -> I
     names = _names(image)
     done = 0
     progress(LOADING, 0, image.size)
-    yield from _document("manifest.json", _manifest(image, names))
+    yield tar_writer.member("manifest.json", _manifest(image, names))
     with archive.span.open() as reader:
         for member in TarReader(reader):
             if member.kind != "file" or member.name not in names:
                 continue
-            yield _head(names.pop(member.name), member.size)
+            yield tar_writer.header(names.pop(member.name), member.size)
             for chunk in _content(reader, member, image):
                 done += len(chunk)
                 progress(LOADING, done, image.size)
                 yield chunk
-            yield bytes(-member.size % BLOCK)
+            yield tar_writer.padding(member.size)
             if not names:
                 break
     if names:
@@ -90,13 +90,3 @@ def _content(reader: Reader, member: Member, image: ArchivedImage) -> Iterator[b
         yield chunk
     if hashed and f"sha256:{hashed.hexdigest()}" != image.id:
         raise CorruptArchive("its configuration has changed")
-
-
-def _document(name: str, data: bytes) -> Iterator[bytes]:
-    yield _head(name, len(data)) + data + bytes(-len(data) % BLOCK)
-
-
-def _head(name: str, size: int) -> bytes:
-    header = tarfile.TarInfo(name)
-    header.size = size
-    return header.tobuf(tarfile.GNU_FORMAT)

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from localrun.bundle.images.compressed import CorruptArchive, FileSpan, Reader, SliceReader
+from localrun.bundle.images.compressed import ZSTD, CorruptArchive, FileSpan, Reader, SliceReader
 from localrun.bundle.images.source import ArchivedImage
 from localrun.bundle.images.tar_reader import Member, TarReader
 from localrun.bundle.validation.files import (
@@ -21,7 +21,6 @@ from localrun.bundle.validation.files import (
 ENTRY_LIMIT = 500_000  # files and folders of one image
 _HIDDEN = ".wh."
 _OPAQUE = ".wh..wh..opq"
-_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class UnreadableLayer(Exception):
@@ -141,7 +140,7 @@ def _is_hidden(name: str, layer: _Layer) -> bool:
 def _layer(reader: Reader, size: int) -> _Layer:
     """Read one layer, uncompressed or compressed with gzip."""
     part = SliceReader(reader, size)
-    if part.peek(4) == _ZSTD:
+    if part.peek(4) == ZSTD:
         raise UnreadableLayer("a layer is compressed with zstd")
     return _entries(part.decompressed())
 

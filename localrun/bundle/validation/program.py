@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
+from localrun.bundle.images.load import ALSO_RUNS
 from localrun.bundle.validation.files import PASSWD, ImageFile, ImageFiles, absolute_path
 from localrun.bundle.validation.findings import Finding, error, refused, warning
 from localrun.bundle.validation.image_config import ImageConfig
@@ -14,9 +15,9 @@ from localrun.descriptor import Descriptor
 
 # machine field of the ELF header
 _MACHINES = {3: "386", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64", 21: "ppc64le", 22: "s390x"}
-_ALSO_RUNS = {("amd64", "386"), ("arm64", "arm")}
 _INTERPRETERS = re.compile(r"(?:python|pypy|ruby|perl|node|php|Rscript|bash|sh|dash|ash|zsh)[0-9.]*")
 _USUAL_PLATFORM = "linux/amd64"
+_PROGRAM = "image.entrypoint"  # path of the findings about the program
 _NO_CODE = ""  # App Engine reports no error: the run stays QUEUING forever
 
 
@@ -58,7 +59,7 @@ def _check_program(image: ImageConfig, descriptor: Descriptor, files: ImageFiles
     path = _find_in_path(name, image, files) if "/" not in name else absolute_path(name, image.workdir)
     if path is None:
         yield error(
-            "image.entrypoint",
+            _PROGRAM,
             f"{name!r} is not in the image's PATH ({':'.join(image.search_path)})",
             "correct ENTRYPOINT or CMD in the Dockerfile, or install the program in the image",
         )
@@ -80,32 +81,30 @@ def _find_in_path(name: str, image: ImageConfig, files: ImageFiles) -> str | Non
 
 def _check_executable(name: str, path: str, image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
     file = files.find(path)
-    place = "image.entrypoint"
     if file is None:
         remedy = "correct ENTRYPOINT or CMD in the Dockerfile, or COPY the program into the image"
-        yield error(place, f"the program {name!r} is not in the image", remedy)
+        yield error(_PROGRAM, f"the program {name!r} is not in the image", remedy)
     elif file.kind != "file":
-        yield error(place, f"{name!r} is a folder, not a program", "use the path of the program in it")
+        yield error(_PROGRAM, f"{name!r} is a folder, not a program", "use the path of the program in it")
     elif not file.is_executable:
-        yield error(place, f"{name!r} is not executable", f"add to the Dockerfile: RUN chmod +x {path}")
+        yield error(_PROGRAM, f"{name!r} is not executable", f"add to the Dockerfile: RUN chmod +x {path}")
     else:
         yield from _check_content(name, file, image, files)
 
 
 def _check_content(name: str, file: ImageFile, image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
-    place = "image.entrypoint"
     if file.head.startswith(b"\x7fELF"):
         machine = _machine(file.head)
         if machine and image.architecture and not _runs(image.architecture, machine):
             message = f"{name!r} is a program for {machine}, in an image for {image.architecture}"
-            yield error(place, message, "build the program for the platform of the image")
+            yield error(_PROGRAM, message, "build the program for the platform of the image")
     elif file.head.startswith(b"#!"):
         yield from _check_interpreter(name, file, image, files)
     elif b"\0" in file.head:
-        yield error(place, f"{name!r} is neither a program nor a script", "use the path of the program")
+        yield error(_PROGRAM, f"{name!r} is neither a program nor a script", "use the path of the program")
     else:
         yield refused(
-            place,
+            _PROGRAM,
             f"{name!r} is a script without an interpreter line; Docker's init runs it with /bin/sh,"
             " Kubernetes fails with 'exec format error'",
             "start it with a line such as #!/bin/sh",
@@ -119,28 +118,27 @@ def _machine(head: bytes) -> str:
 
 
 def _runs(machine: str, program: str) -> bool:
-    return machine == program or (machine, program) in _ALSO_RUNS
+    return machine == program or ALSO_RUNS.get(machine) == program
 
 
 def _check_interpreter(
     name: str, file: ImageFile, image: ImageConfig, files: ImageFiles
 ) -> Iterator[Finding]:
     line = file.head[2:].split(b"\n", 1)[0].decode("utf-8", "replace")
-    place = "image.entrypoint"
     if line.endswith("\r"):
         message = f"the first line of {name!r} ends with a carriage return, so its interpreter is not found"
-        yield error(place, message, "save it with Unix line endings")
+        yield error(_PROGRAM, message, "save it with Unix line endings")
         return
     words = line.split()
     if not words or files.find(absolute_path(words[0])) is None:
         interpreter = words[0] if words else "(empty)"
         message = f"the interpreter {interpreter} of {name!r} is not in the image"
-        yield error(place, message, "correct its first line, or install the interpreter")
+        yield error(_PROGRAM, message, "correct its first line, or install the interpreter")
     elif posixpath.basename(words[0]) == "env":
         wanted = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
         if "/" not in wanted and _find_in_path(wanted, image, files) is None:
             message = f"the interpreter {wanted!r} of {name!r} is not in the image's PATH"
-            yield error(place, message, "correct its first line, or install the interpreter")
+            yield error(_PROGRAM, message, "correct its first line, or install the interpreter")
 
 
 def _check_script(image: ImageConfig, descriptor: Descriptor, files: ImageFiles) -> Iterator[Finding]:
@@ -151,7 +149,7 @@ def _check_script(image: ImageConfig, descriptor: Descriptor, files: ImageFiles)
     path = absolute_path(rest[0], image.workdir)
     if files.find(path) is None:
         yield error(
-            "image.entrypoint",
+            _PROGRAM,
             f"the script {rest[0]!r} for {program} is not in the image",
             "correct ENTRYPOINT or CMD in the Dockerfile, or COPY the file into the image",
         )
@@ -183,15 +181,15 @@ def _check_user(image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
         )
 
 
-def _check_folder(place: str, folder: str, files: ImageFiles) -> Iterator[Finding]:
+def _check_folder(key: str, folder: str, files: ImageFiles) -> Iterator[Finding]:
     paths = chain([folder], _parents(folder))
     blocked = next((path for path in paths if (found := files.find(path)) and found.kind != "folder"), None)
     if blocked:
         message = f"{blocked} is a file in the image, so {folder} cannot be mounted"
-        yield error(place, message, "choose another folder")
+        yield error(key, message, "choose another folder")
     elif files.has_entries(folder):
         message = f"the files of the image in {folder} are hidden: a folder of the task is mounted there"
-        yield warning(place, message, "move the files that the program needs")
+        yield warning(key, message, "move the files that the program needs")
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from localrun.bundle.images.archive_index import ArchiveIndex
+from localrun.bundle.images.manifest import DOCKER_MANIFEST, OCI_INDEX
 from localrun.bundle.parts import is_descriptor
 from localrun.bundle.validation.findings import Finding, refused, warning
 from localrun.descriptor import Descriptor
 
-_DOCKER, _OCI = "manifest.json", "index.json"
 _REF_NAME = "org.opencontainers.image.ref.name"
 # grammar of image names in the OCI distribution specification
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -87,11 +87,15 @@ def check_name(name: str, descriptor: Descriptor) -> Iterator[Finding]:
 
 def check_archive(contents: ArchiveIndex, name: str) -> Iterator[Finding]:
     """Check the image archive by the document that comes first, like App Engine's registry client."""
-    documents = (member for member in contents.members if posixpath.basename(member) in (_DOCKER, _OCI))
+    documents = (
+        member for member in contents.members if posixpath.basename(member) in (DOCKER_MANIFEST, OCI_INDEX)
+    )
     first = next(documents, None)
     if first is None:
         return  # reported when the bundle is read
-    reason = _docker(contents, first) if posixpath.basename(first) == _DOCKER else _oci(contents, first)
+    reason = (
+        _docker(contents, first) if posixpath.basename(first) == DOCKER_MANIFEST else _oci(contents, first)
+    )
     if reason:
         yield refused(repr(name), f"it reads {first} of the archive, and {reason}", SAVE_AGAIN)
 
