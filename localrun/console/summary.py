@@ -13,7 +13,7 @@ from localrun.runner.usage import with_current_usage
 from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
 from localrun.task.workspace import Workspace
-from localrun.units import format_bytes, format_duration
+from localrun.units import format_bytes, format_count, format_duration
 
 Facts = dict[str, Any]
 HistoryEntry = tuple[str, float]  # a state, and when it was entered
@@ -185,5 +185,5 @@ def _steps(record: TaskRecord) -> Iterator[str]:
 def _data(data: Facts) -> Iterator[str]:
     for name in ("inputs", "outputs"):
         files, size = data[name]["files"], format_bytes(data[name]["size"])
-        yield f"  {name + ':':<9} {files} {'file' if files == 1 else 'files'}, {size}"
+        yield f"  {name + ':':<9} {format_count(files, 'file')}, {size}"
     yield f"  {'log:':<9} {format_bytes(data['log'] or 0)}"

@@ -16,7 +16,7 @@ from localrun.maintenance import leftovers
 from localrun.task.fate import Fate, current_fate
 from localrun.task.record import TaskRecord
 from localrun.task.store import TaskStore
-from localrun.units import format_bytes, format_duration
+from localrun.units import format_bytes, format_count, format_duration
 
 PruneKind = Literal["task", "dead", "container", "image", "file", "cache"]
 
@@ -144,7 +144,7 @@ class Pruner:
         own = {record.id for record in records}
         others = len(Ledger(self._ledger, notes.append).read().keys() - own)
         if others:
-            tasks = "1 active task" if others == 1 else f"{others} active tasks"
+            tasks = format_count(others, "active task")
             notes.append(f"keeping images: {tasks} in other folders may still use them")
             return []
         used = {record.image for record in records if not _is_deleted(record, deleted)}
@@ -240,7 +240,7 @@ def _is_deleted(record: TaskRecord, deleted: set[str]) -> bool:
 def _kept_note(records: Sequence[TaskRecord], size: int) -> Iterator[str]:
     count = len(_ended(records))
     if count:
-        tasks = "1 ended task" if count == 1 else f"{count} ended tasks"
+        tasks = format_count(count, "ended task")
         yield f"keeping {tasks} ({format_bytes(size)}); delete some with --older-than 7d or --keep 10"
 
 

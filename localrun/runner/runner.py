@@ -28,6 +28,7 @@ from localrun.task.active import ActiveTask
 from localrun.task.outcome import Outcome, internal_error_outcome
 from localrun.task.record import ImageOrigin
 from localrun.task.states import StepName, TaskState
+from localrun.units import format_count
 from localrun.values import CollectedOutputs
 
 if TYPE_CHECKING:
@@ -320,7 +321,8 @@ class _TaskRun:
             how, rejected = self._fetch_outputs()
             found = profiles.for_record(task.record).collect(task, self.descriptor, failed=failed)
         problems = (*rejected, *found.problems)
-        message = _count(len(problems), "problem") if problems else _count(len(found.outputs), "output")
+        outputs = format_count(len(found.outputs), "output")
+        message = format_count(len(problems), "problem") if problems else outputs
         task.finish_step(
             failed=bool(problems) and not failed, how=how, message=message, exit_code=1 if problems else 0
         )
@@ -383,11 +385,7 @@ def _outputs_error(collected: CollectedOutputs) -> OutputsError:
     if collected.cause is not None:
         return OutputsError(collected.message, cause=collected.cause, problems=collected.problems)
     return OutputsError(
-        f"invalid outputs ({_count(len(collected.problems), 'problem')})",
+        f"invalid outputs ({format_count(len(collected.problems), 'problem')})",
         remedy="correct the listed outputs; name each file exactly like its output, without an extension",
         problems=collected.problems,
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -11,6 +11,7 @@ from typing import Any
 
 from localrun.descriptor import Descriptor, Parameter
 from localrun.descriptor.types import Array, Notes
+from localrun.units import format_count
 
 Group = list[str]  # references such as inputs/a
 
@@ -50,13 +51,10 @@ def _compare(group: Group, sizes: Mapping[str, int], notes: Notes) -> None:
             continue
         section, _, name = one.partition("/")
         first = found[0].replace("/", ".")
-        message = f"has {_count(sizes[one])}, but must match {first}, which has {sizes[found[0]]}"
+        size = format_count(sizes[one], "item")
+        message = f"has {size}, but must match {first}, which has {sizes[found[0]]}"
         remedy = "use the same number of items for both"
         Notes(section, notes.problems).child(name).error(message, remedy)
-
-
-def _count(size: int) -> str:
-    return "1 item" if size == 1 else f"{size} items"
 
 
 def _arrays(descriptor: Descriptor) -> dict[str, Parameter]:

@@ -14,6 +14,7 @@ from localrun.descriptor import Descriptor, yaml
 from localrun.descriptor.types import Array, DataType, Notes, format_value
 from localrun.errors import InputsError, Problem
 from localrun.suggestions import did_you_mean
+from localrun.units import format_count
 
 MAX_BYTES = 64 * 1024**2  # of a file of values
 
@@ -27,7 +28,7 @@ class FileValue(msgspec.Struct, frozen=True):
 def raise_problems(problems: Sequence[Problem]) -> None:
     """Raise `InputsError` if there are problems."""
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        count = format_count(len(problems), "problem")
         raise InputsError(f"invalid inputs ({count})", remedy="correct the listed inputs", problems=problems)
 
 

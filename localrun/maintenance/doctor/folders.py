@@ -12,6 +12,7 @@ from localrun.errors import LocalrunError
 from localrun.maintenance.doctor.check import Check, fail, ok, warn
 from localrun.maintenance.doctor.host import filesystem_type
 from localrun.settings import Settings
+from localrun.units import format_count
 
 _SHARED = ("nfs", "nfs4", "cifs", "smb3", "9p", "afs")  # file systems on which locks are unreliable
 
@@ -87,7 +88,7 @@ def _ledger(path: Path) -> Check:
         return fail("ledger", f"{path.parent} {problem}", remedy, path=str(path))
     if damage:
         return warn("ledger", damage[0], "nothing to do: the next task creates it again", path=str(path))
-    message = f"{path}: {len(living)} active {'task' if len(living) == 1 else 'tasks'}"
+    message = f"{path}: {format_count(len(living), 'active task')}"
     if dead:
         message += f", {len(dead)} stale {'entry' if len(dead) == 1 else 'entries'} of dead processes"
         remedy = "nothing to do: the next task removes them"
