@@ -142,11 +142,13 @@ class _OptionReader:
 
     def amount(self, option: str, text: str) -> Any:
         """Parse an option of a run; None for an empty string."""
+        if not text:
+            return None
         from localrun.task.options import PARSERS
 
         convert = {"cpus": float, "gpus": int}.get(option, str)
         try:
-            return PARSERS[option](convert(text)) if text else None
+            return PARSERS[option](convert(text))
         except ValueError as error:
             self.refuse("limit" if option in _LIMITS else option, text, str(error))
             return None
