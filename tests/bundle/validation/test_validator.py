@@ -191,7 +191,7 @@ def test_an_image_of_docker_is_looked_into_as_its_archive_would_be(
         if built:
             docker_engine.remove_image(docker_engine.find_image(built.id).tags[0])  # type: ignore[union-attr]
     errors = told(report, Severity.ERROR)
-    assert "interpreter /bin/none, which is not in the image" in errors
+    assert "the interpreter /bin/none of '/app/run' is not in the image" in errors
     assert "USER 'bob'" in errors
     assert "the files of the image in /inputs are hidden" in told(report, Severity.WARNING)
     assert docker_engine.find({"localrun.step": "validate"}) == []
