@@ -22,7 +22,7 @@ def hang(container: FakeContainer) -> int:
 
 
 def other_process(env: Environment) -> App:
-    """Another `App` on the same folder: it knows only what is on disk and in the engine."""
+    """Create another `App` for the same folder, with the state of the disk and the engine only."""
     return App(env.app.settings, env.engine)
 
 
@@ -90,7 +90,7 @@ def test_the_engine_is_connected_to_only_when_it_is_needed(tmp_path: Path) -> No
 
 
 class SlowEngine(FakeEngine):
-    """An engine that answers when it is told to."""
+    """An engine that answers when the test lets it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ def test_an_invalid_address_is_reported_when_the_engine_is_needed(tmp_path: Path
 def test_what_was_set_is_what_tasks_are_admitted_and_watched_by(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
 ) -> None:
-    # Given an engine whose files lie on another disk than the tasks
+    # Given an engine whose files are on another disk than the tasks
     root = tmp_path / "engine"
     root.mkdir()
     info = EngineInfo("fake", "1", "linux", "amd64", cpus=3, memory=7 * 1024**3, root=str(root))
@@ -165,7 +165,7 @@ def test_what_was_set_is_what_tasks_are_admitted_and_watched_by(
     FakeEngine.close(engine)
     assert runner.engine is engine
 
-    # Then both disks count, by the limits that were set
+    # Then the limits apply to both disks
     assert made.pop("admitted_by") == made.pop("watched") == [tmp_path / "project", root]
     assert made == {
         "ledger": machine_ledger_path("local") if shared else own,
@@ -177,7 +177,7 @@ def test_what_was_set_is_what_tasks_are_admitted_and_watched_by(
 
 
 class Counting(FakeEngine):
-    """An engine that counts how often it is let go of."""
+    """An engine that counts calls of `close`."""
 
     closed = 0
 

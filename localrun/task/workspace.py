@@ -35,8 +35,24 @@ from localrun.task.record import TaskRecord, short_id
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
+def _below(name: str) -> cached_property[Path]:
+    return cached_property(lambda workspace: workspace.path / name)
+
+
 class Workspace:
     """The folder of a task."""
+
+    inputs = _below("inputs")  # the container's input folder
+    outputs = _below("outputs")  # the container's output folder
+    logs = _below("logs")  # the folder of the log and the usage file
+    log = _below("logs/task.log")  # the output of the program
+    usage = _below("logs/usage.jsonl")  # the resource usage of the container, one sample a second
+    uploads = _below("uploads")  # inputs that were uploaded one by one
+    hosts = _below("hosts")  # the hosts file of a container without a network
+    descriptor = _below("descriptor.yml")  # the descriptor of the bundle
+    secrets = _below("secrets.json")  # the values of secret variables, until the task ends
+    packed_result = _below("iexec_out.zip")  # the packed result of an iExec app
+    events = _below("events.jsonl")  # the events of the task
 
     def __init__(self, path: Path | str) -> None:
         self._text = str(path)  # for hot paths: joining paths takes longer than writing files
@@ -54,61 +70,6 @@ class Workspace:
 
     def __str__(self) -> str:
         return self._text
-
-    @cached_property
-    def inputs(self) -> Path:
-        """The container's input folder."""
-        return self.path / "inputs"
-
-    @cached_property
-    def outputs(self) -> Path:
-        """The container's output folder."""
-        return self.path / "outputs"
-
-    @cached_property
-    def logs(self) -> Path:
-        """The folder of the log and the usage file."""
-        return self.path / "logs"
-
-    @cached_property
-    def log(self) -> Path:
-        """The output of the program."""
-        return self.logs / "task.log"
-
-    @property
-    def usage(self) -> Path:
-        """The resource usage of the container, one sample a second."""
-        return self.logs / "usage.jsonl"
-
-    @cached_property
-    def uploads(self) -> Path:
-        """Inputs that were uploaded one by one."""
-        return self.path / "uploads"
-
-    @cached_property
-    def hosts(self) -> Path:
-        """The hosts file of a container without a network."""
-        return self.path / "hosts"
-
-    @cached_property
-    def descriptor(self) -> Path:
-        """The descriptor of the bundle."""
-        return self.path / "descriptor.yml"
-
-    @cached_property
-    def secrets(self) -> Path:
-        """The values of secret variables, until the task ends."""
-        return self.path / "secrets.json"
-
-    @cached_property
-    def packed_result(self) -> Path:
-        """The packed result of an iExec app."""
-        return self.path / "iexec_out.zip"
-
-    @property
-    def events(self) -> Path:
-        """The events of the task."""
-        return self.path / "events.jsonl"
 
     def create(self) -> None:
         """Create the folder. Only the user may enter it, so that modes inside can be permissive."""

@@ -1,4 +1,4 @@
-"""Whether replicas agree: from records and folders alone."""
+"""Consensus of replicas, computed from records and folders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from localrun.task.states import TaskState
 
 
 def ended(folder: Path, number: int, gave: str | None, cause: str = "EXIT_NONZERO") -> TaskRecord:
-    """A replica that gave a text as its output `sum`, or failed."""
+    """Create a replica with a text as its output `sum`, or a failed one."""
     (folder / "outputs").mkdir(parents=True)
     state = TaskState.FAILED if gave is None else TaskState.FINISHED
     if gave is not None:
@@ -123,7 +123,7 @@ def test_outputs_that_cannot_be_read_any_more_are_one_clear_error(tmp_path: Path
     records = {1: ended(tmp_path / "1", 1, "3")}
     (tmp_path / "1" / "outputs" / "sum").unlink()
     (tmp_path / "1" / "outputs").rmdir()
-    with pytest.raises(OutputsError, match="no digest"):
+    with pytest.raises(OutputsError, match="cannot compute the digest"):
         consensus.compare(records, Replication(ids=["a"], agree=1), ["sum"])
 
 

@@ -1,4 +1,4 @@
-"""Tasks without a container: whoever submitted them completes them."""
+"""Manual tasks: tasks without a container, which clients complete."""
 
 from __future__ import annotations
 

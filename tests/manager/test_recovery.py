@@ -27,7 +27,7 @@ SAMPLE = UsageSample(time=1.0, cpu_seconds=1, memory=5, memory_peak=6, read_byte
 BUNDLE = {"inputs": {"a": 3, "b": 4}}
 
 
-# -- ending them ---------------------------------------------------------------------------------
+# -- end orphans ---------------------------------------------------------------------------------
 
 
 def hang(container: FakeContainer) -> int:
@@ -38,7 +38,7 @@ def hang(container: FakeContainer) -> int:
 
 
 def orphan(env: Environment, home: TaskStore | None = None, *, running: bool = True) -> ActiveTask:
-    """A task whose process died while its container ran."""
+    """Create a task whose process died while its container ran."""
     home = home or env.app.store
     workspace = home.create()
     claim = home.acquire(workspace.id, new=True)
@@ -175,7 +175,7 @@ def test_the_folder_of_a_user_who_is_not_us_is_left_alone(
         engine.remove(left.handle)
 
 
-# -- resuming them -------------------------------------------------------------------------------
+# -- resume orphans ------------------------------------------------------------------------------
 
 
 def add(container: FakeContainer) -> int:
@@ -190,7 +190,7 @@ def next_process(env: Environment) -> App:
 
 
 def abandoned(env: Environment, state: str, *, retries: int = 0) -> TaskRecord:
-    """A task that a process had brought as far as `state` when it died."""
+    """Create a task that was in `state` when its process died."""
     submitted = env.app.manager.create_task(
         {"bundle": str(env.bundle), "image": env.image, "inputs": {}, "retries": retries}, "ray"
     )
@@ -382,7 +382,7 @@ def test_waiting_tasks_wait_again_in_their_order(tmp_path: Path) -> None:
 
     with make_environment(tmp_path, program) as env:
         left = [abandoned(env, "QUEUING").id for _ in range(4)]
-        for task_id in left:  # all of the cpus each, so that they run one by one
+        for task_id in left:  # each uses all CPUs, so that they run one by one
             task = ActiveTask(env.app.store.open(task_id).load(), env.app.store.open(task_id))
             task.update(resources=task.record.resources.replace(cpus=float(env.engine.info().cpus)))
             task.save()
@@ -452,7 +452,7 @@ def test_a_task_that_runs_again_is_measured_anew(tmp_path: Path) -> None:
 
 
 class Starting(FakeEngine):
-    """An engine whose list does not know of a start, as long as it is in progress."""
+    """An engine that does not list a container as started while its start is in progress."""
 
     measured = False
 

@@ -1,4 +1,4 @@
-"""A task with replicas, on an engine without containers."""
+"""Tasks with replicas, on the fake engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import Cause, LocalrunError, TaskNotFound, UsageError
-from localrun.manager import replicas as replication
+from localrun.manager import replicas
 from localrun.task.events import Event
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
@@ -23,8 +23,8 @@ Program = Callable[[FakeContainer], Any]
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replicas begin without a pause."""
-    monkeypatch.setattr(replication, "START_INTERVAL", 0.0)
+    """Start replicas without a pause."""
+    monkeypatch.setattr(replicas, "START_INTERVAL", 0.0)
 
 
 def number_of(container: FakeContainer) -> int:
@@ -32,7 +32,7 @@ def number_of(container: FakeContainer) -> int:
 
 
 def giving(*texts: str | None) -> Program:
-    """A program that gives the nth text in the nth replica; None: it fails."""
+    """Return a program that writes the nth text in the nth replica; None: it fails."""
 
     def program(container: FakeContainer) -> int:
         text = texts[number_of(container) - 1]
@@ -62,7 +62,7 @@ def replicas_of(env: Environment, record: TaskRecord) -> list[TaskRecord]:
 
 
 def test_replicas_that_agree_finish_with_their_outputs_as_the_tasks_own(env: Environment) -> None:
-    # When a task runs three times, and gives the same each time
+    # When a task runs three times with the same result
     record = run(env, giving("3", "3", "3"))
 
     # Then it has finished, with the outputs in its own folder
@@ -114,7 +114,7 @@ def test_a_replica_that_fails_is_a_difference(env: Environment) -> None:
 def test_inputs_are_the_same_for_every_replica_and_are_their_own_when_they_may_be_changed(
     env: Environment,
 ) -> None:
-    # Given a program that changes what it was given, and reads it again
+    # Given a program that changes its input and reads it again
     def program(container: FakeContainer) -> int:
         path = container.path("/inputs/a")
         value = int(path.read_text())
@@ -122,7 +122,7 @@ def test_inputs_are_the_same_for_every_replica_and_are_their_own_when_they_may_b
         container.path("/outputs/sum").write_text(str(value))
         return 0
 
-    # Then no replica sees what another has done
+    # Then no replica sees the changes of another
     assert run(env, program, writable_inputs=True).outputs == {"sum": 1}
 
 
@@ -134,7 +134,7 @@ def test_the_paths_of_inputs_are_those_of_the_replica(env: Environment) -> None:
 
 
 def test_what_the_image_sets_on_purpose_is_not_varied(tmp_path: Path) -> None:
-    # Given an image that fixes the seed of the hash
+    # Given an image that sets the hash seed
     def program(container: FakeContainer) -> int:
         container.path("/outputs/sum").write_text("1")
         return 0
@@ -144,7 +144,7 @@ def test_what_the_image_sets_on_purpose_is_not_varied(tmp_path: Path) -> None:
         engine.add_image(IMAGE, environment=("PYTHONHASHSEED=0",))
         record = env.run(**VALUES, replicas=2)
 
-        # Then it stays fixed, and the report says so
+        # Then it is not varied, and the report says so
         assert record.replication is not None
         assert record.replication.unvaried == {"PYTHONHASHSEED": "0"}
         assert "PYTHONHASHSEED" not in record.replication.varied
@@ -154,7 +154,7 @@ def test_what_the_image_sets_on_purpose_is_not_varied(tmp_path: Path) -> None:
 
 
 def test_replicas_wait_for_room_as_all_tasks_do(tmp_path: Path) -> None:
-    # Given a machine with room for one at a time
+    # Given a machine that can run one replica at a time
     running = threading.Semaphore(0)
     most: list[int] = []
     lock = threading.Lock()
@@ -189,11 +189,11 @@ def test_a_task_is_running_once_a_replica_is(env: Environment) -> None:
     assert states == ["CREATED", "PROVISIONED", "QUEUING", "QUEUED", "PENDING", "RUNNING", "FINISHED"]
 
 
-# -- killing it ------------------------------------------------------------------------------------
+# -- kill ----------------------------------------------------------------------------------------
 
 
 class Waiting:
-    """A program that runs until it is stopped; `begun` counts how many have begun."""
+    """Return a program that runs until it is stopped; `begun` counts the started ones."""
 
     def __init__(self) -> None:
         self.begun = threading.Semaphore(0)
@@ -220,7 +220,7 @@ def test_who_kills_the_task_kills_all_replicas(env: Environment) -> None:
     env.app.manager.kill(task)
     record = env.app.manager.wait(task)
 
-    # Then nothing of it runs any more
+    # Then none of its containers runs
     assert record is not None
     assert (record.state, record.cause) == (TaskState.KILLED, "KILLED")
     assert [one.state for one in replicas_of(env, record)] == [TaskState.KILLED] * 2
@@ -250,14 +250,14 @@ def test_no_replica_begins_after_the_task_was_killed(
     env: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a pause between the first and the second that outlasts the test
-    monkeypatch.setattr(replication, "START_INTERVAL", 3600.0)
+    monkeypatch.setattr(replicas, "START_INTERVAL", 3600.0)
     program = Waiting()
     assert isinstance(env.engine, FakeEngine)
     env.engine.program = program
     task = env.submit(**VALUES, replicas=3)
     program.wait(1)
 
-    # When the task is killed, then it ends, and the others were never made
+    # When the task is killed, then it ends, and the others were never created
     env.app.manager.kill(task)
     record = env.app.manager.wait(task, timeout=20)
     assert record is not None
@@ -282,7 +282,7 @@ def test_one_replica_that_is_killed_leaves_the_others(env: Environment) -> None:
     assert begun.acquire(timeout=10)
     assert begun.acquire(timeout=10)
 
-    # When one is killed, and the other goes on
+    # When one is killed, and the other continues
     first, _ = replicas_of(env, task.record)
     env.app.manager.kill_task(first.id)
     release.set()
@@ -297,11 +297,11 @@ def test_one_replica_that_is_killed_leaves_the_others(env: Environment) -> None:
 def test_whatever_goes_wrong_no_replica_outlives_the_task(
     env: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a disk that is full when the second replica is made, while the first one runs
+    # Given a disk that is full when the second replica is created, while the first one runs
     program = Waiting()
     assert isinstance(env.engine, FakeEngine)
     env.engine.program = program
-    mirror = replication.mirror
+    mirror = replicas.mirror
 
     def full(source: Path, target: Path, put: Any) -> None:
         if len(list(env.app.store.newest_first())) > 2:
@@ -309,10 +309,10 @@ def test_whatever_goes_wrong_no_replica_outlives_the_task(
             raise LocalrunError("the disk is full", cause=Cause.DISK_FULL)
         mirror(source, target, put)
 
-    monkeypatch.setattr(replication, "mirror", full)
+    monkeypatch.setattr(replicas, "mirror", full)
     record = env.run(**VALUES, replicas=3)
 
-    # Then the task says so, and nothing of it runs or stays half made
+    # Then the task fails with that cause, and leaves no container or incomplete task
     assert (record.state, record.cause) == (TaskState.FAILED, "DISK_FULL")
     assert [one.state for one in replicas_of(env, record)] == [TaskState.KILLED]
     assert env.engine.find({}) == []
@@ -405,7 +405,7 @@ def test_numbers_that_do_not_fit_are_refused_and_leave_nothing(
 
 
 def rewound(env: Environment, record: TaskRecord, state: TaskState, **changes: Any) -> None:
-    """Let a task that has ended be as it was in `state`, carried by a process that is dead."""
+    """Rewrite the record of an ended task as it was in `state`, owned by a dead process."""
     history = [entry for entry in record.history if not entry[0].is_final]
     workspace = env.app.store.open(record.id)
     cut = [state for state, _ in history].index(state) + 1
@@ -417,7 +417,7 @@ def rewound(env: Environment, record: TaskRecord, state: TaskState, **changes: A
 
 
 def gone_on(env: Environment, record: TaskRecord) -> TaskRecord:
-    """The end of a task that the next process takes over."""
+    """Resume a task in a new process, and return its final record."""
     from localrun.app import App
 
     app = App(env.app.settings, env.engine)
@@ -431,7 +431,7 @@ def gone_on(env: Environment, record: TaskRecord) -> TaskRecord:
 def test_the_next_process_goes_on_with_the_task_and_with_each_replica_as_far_as_it_came(
     env: Environment,
 ) -> None:
-    # Given a process that died when the first replica had ended, the second waited, and no third was made
+    # Given a process that died after the first replica ended, while the second one waited
     record = run(env, giving("3", "3", "3"))
     first, second, third = replicas_of(env, record)
     assert record.replication is not None
@@ -440,7 +440,7 @@ def test_the_next_process_goes_on_with_the_task_and_with_each_replica_as_far_as_
     rewound(env, second, TaskState.QUEUING)
     env.app.store.remove(env.app.store.open(third.id))
 
-    # When the next one goes on
+    # When the next process resumes the task
     found = gone_on(env, record)
 
     # Then the task ends as it would have, and the first replica did not run again
@@ -478,7 +478,7 @@ def test_a_replica_whose_container_was_lost_fails_and_the_task_says_so(env: Envi
     rewound(env, record, TaskState.RUNNING)
     rewound(env, second, TaskState.RUNNING)
 
-    # Then that replica gave nothing
+    # Then that replica has no result
     found = gone_on(env, record)
     assert found.replication is not None
     assert (found.cause, found.replication.failed) == ("NO_CONSENSUS", {"2": "RUNNER_TERMINATED"})
@@ -486,7 +486,7 @@ def test_a_replica_whose_container_was_lost_fails_and_the_task_says_so(env: Envi
 
 @pytest.mark.parametrize("half", ["no record", "created"])
 def test_a_replica_that_a_dead_process_left_half_made_is_made_anew(env: Environment, half: str) -> None:
-    # Given a process that died while it made the second replica
+    # Given a process that died while it created the second replica
     record = run(env, giving("3", "3"), replicas=2)
     _, second = replicas_of(env, record)
     rewound(env, record, TaskState.RUNNING)
@@ -494,7 +494,7 @@ def test_a_replica_that_a_dead_process_left_half_made_is_made_anew(env: Environm
     if half == "no record":
         Path(second.folder, "task.json").unlink()
 
-    # Then the next one makes it anew, under the same id
+    # Then the next process creates it again, with the same id
     found = gone_on(env, record)
     assert (found.state, found.outputs) == (TaskState.FINISHED, {"sum": 3})
     assert [one.id for one in replicas_of(env, found)][1] == second.id
@@ -525,14 +525,14 @@ def test_every_replica_gets_the_secrets_and_none_keeps_them(env: Environment) ->
     # When it runs twice
     run(env, program, replicas=2, secrets={"PASSWORD": "hunter2222"})
 
-    # Then each has it, and it is in no file afterwards
+    # Then each gets it, and no file has it afterwards
     assert seen == ["hunter2222"] * 2
     files = [path for path in env.app.store.path.rglob("*") if path.is_file()]
     assert [path for path in files if b"hunter2222" in path.read_bytes()] == []
 
 
 def test_a_secret_that_differs_from_run_to_run_is_not_shown(env: Environment) -> None:
-    # Given a program that writes a secret beside something that changes
+    # Given a program that writes a secret next to a varying value
     def program(container: FakeContainer) -> int:
         text = f"{container.environment['PASSWORD']} {number_of(container)}"
         container.path("/outputs/sum").write_text(text)
@@ -540,7 +540,7 @@ def test_a_secret_that_differs_from_run_to_run_is_not_shown(env: Environment) ->
 
     env.bundle.write_text(env.bundle.read_text().replace("sum: {type: integer", "sum: {type: string"))
 
-    # Then the place is told, and the secret is not
+    # Then the position is reported without the secret
     record = run(env, program, replicas=2, secrets={"PASSWORD": "hunter2222"})
     assert record.cause == "NO_CONSENSUS"
     assert record.replication is not None

@@ -1,4 +1,4 @@
-"""Replicas in real containers: what is varied, what is found, and that nothing stays."""
+"""Replicas in real containers: variation, hints, and clean-up."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_sample_that_does_not_agree_is_found_out_file_by_file_with_its_reaso
     # When it runs three times
     record = run(app, "nondeterministic", 3)
 
-    # Then it fails for that, and each of its three faults is found, and what is well is not blamed
+    # Then it fails, each of its three faults is found, and correct outputs are not reported
     assert (record.state, record.cause) == (TaskState.FAILED, "NO_CONSENSUS")
     assert record.replication is not None
     found = {one.path: one for one in record.replication.disagreements}
@@ -91,7 +91,7 @@ def test_the_sample_that_agrees_finishes(app: App) -> None:
 def test_host_name_time_zone_seed_and_start_are_really_different(
     app: App, busybox: str, tmp_path: Path
 ) -> None:
-    # Given a program that tells what it sees
+    # Given a program that prints its environment
     bundle = tmp_path / "descriptor.yml"
     bundle.write_text(DESCRIPTOR)
     script = 'echo "$(hostname) $(date +%z) $PYTHONHASHSEED $(date +%s)" > /outputs/around'
@@ -115,7 +115,7 @@ WAITING = ["sh", "-c", 'echo begun; trap "exit 3" TERM; sleep 60 & wait']
 
 
 def waiting(folder: Path, busybox: str) -> Process:
-    """`localrun run` of two replicas that would take a minute; returns once both run."""
+    """Start `localrun run` with two replicas that take a minute; return when both run."""
     (folder / "Dockerfile").write_text(f"FROM {busybox}\nCMD {json.dumps(WAITING)}\n")
     (folder / "descriptor.yml").write_text(DESCRIPTOR)
     process = Process("run", str(folder), "--replicas", "2", "--json", cwd=folder, env=environment(folder))
@@ -155,16 +155,16 @@ def test_what_a_killed_process_left_of_replicas_is_ended_by_the_next_one(
     docker_engine: DockerEngine, busybox: str, tmp_path: Path
 ) -> None:
     with remove_new_images(tmp_path / ".localrun"):
-        # Given a process that is killed without a word while two replicas run
+        # Given a process that is killed with SIGKILL while two replicas run
         process = waiting(tmp_path, busybox)
         process.send_signal(signal.SIGKILL)
         process.result()
 
-        # When anybody asks for the end of the task
+        # When another process kills the task
         ended = Process("kill", "last", "--now", "--json", cwd=tmp_path, env=environment(tmp_path)).result()
 
-        # Then all of it has ended, and no container stays; a replica whose container another localrun on this
-        # engine found before us is ended by that one
+        # Then the task and its replicas have ended without leftover containers. Another localrun may
+        # have ended a replica first.
         assert (ended.code, ended.json["state"]) == (0, "KILLED")
         assert {one["state"] for one in listed(tmp_path)} <= {"KILLED", "FAILED"}
         assert containers_of(docker_engine, tmp_path) == []
@@ -202,7 +202,7 @@ print(task.wait(), task.outputs, [replica.status for replica in task.replicas])
 
 
 def python(script: str, *arguments: object, folder: Path) -> str:
-    """What a script prints that runs as a process of its own."""
+    """Run a script as a process, and return its output."""
     return subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)],
         cwd=folder,
@@ -223,7 +223,7 @@ def test_replicas_outlive_the_script_that_submitted_them_and_who_waits_carries_a
     (bundle / "Dockerfile").write_text(f"FROM {busybox}\nCMD {json.dumps(['sh', '-c', script])}\n")
     (bundle / "descriptor.yml").write_text(DESCRIPTOR)
     with remove_new_images(home):
-        # Given a script that submits a task with replicas and ends, when not all of them have begun
+        # Given a script that submits a task with replicas and exits before all of them have started
         task_id = python(SUBMIT, bundle, home, folder=tmp_path).strip()
         begun = [path.name for path in (home / "tasks").iterdir()]
         assert 2 <= len(begun) < 4
@@ -231,7 +231,7 @@ def test_replicas_outlive_the_script_that_submitted_them_and_who_waits_carries_a
         # When another script waits for it
         said = python(AWAIT, task_id, home, folder=tmp_path)
 
-        # Then it ends as if nothing had happened
+        # Then it ends as usual
         assert said.split()[0] == "FINISHED"
         assert "'around': 'same'" in said
         assert said.count("'FINISHED'") == 3
@@ -242,7 +242,7 @@ def test_replicas_outlive_the_script_that_submitted_them_and_who_waits_carries_a
 def test_replicas_of_an_iexec_app_are_compared_by_what_computed_json_names(
     busybox: str, tmp_path: Path, result: str, code: int
 ) -> None:
-    # Given an app that tells its host on its output, which iExec keeps beside the result
+    # Given an app that prints its host name, which iExec stores next to the result
     computed = '{"deterministic-output-path": "/iexec_out/result"}'
     writes = f"mkdir /iexec_out/result; echo {result} > /iexec_out/result/x"
     script = f"hostname; {writes}; echo '{computed}' > /iexec_out/computed.json"
@@ -252,7 +252,7 @@ def test_replicas_of_an_iexec_app_are_compared_by_what_computed_json_names(
         arguments = ("run", "--profile", "iexec", ".", "--replicas", "2", "--json")
         ran = Process(*arguments, cwd=tmp_path, env=environment(tmp_path)).result()
 
-        # Then the result alone decides, and the digest is iExec's
+        # Then only the result counts, and the digest is iExec's
         assert ran.code == code, ran.err
         differing = [one["path"] for one in ran.json["replication"]["disagreements"]]
         assert differing == ([] if code == 0 else ["result/x"])

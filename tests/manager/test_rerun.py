@@ -1,4 +1,4 @@
-"""A task once more: what is taken over from it, what is not, and what is said."""
+"""Rerun of a task: which parts are reused, and which changes are reported."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def again(env: Environment, record: TaskRecord, **options: Any) -> tuple[Request
 
 
 def copied(env: Environment, tmp_path: Path) -> tuple[TaskRecord, Path]:
-    """A task whose file input was copied: others may not read it."""
+    """Run a task whose input file was copied, because other users may not read it."""
     env.bundle.write_text(WITH_FILES)
     path = tmp_path / "given.txt"
     path.write_text("old")

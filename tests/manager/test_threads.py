@@ -1,4 +1,4 @@
-"""The manager under threads: whatever many clients do at once, no task is lost or listed twice."""
+"""The manager with many concurrent clients: no task is lost or listed twice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ACTIONS = st.sampled_from(["create", "same", "complete", "kill", "list", "find"]
 
 
 class Client(threading.Thread):
-    """One client: does its actions to the tasks that it and the others have made."""
+    """Run the actions of one client on the tasks of all clients."""
 
     def __init__(self, app: App, number: int, actions: list[str], begin: threading.Barrier) -> None:
         super().__init__(name=f"client-{number}")
@@ -31,7 +31,7 @@ class Client(threading.Thread):
     def run(self) -> None:
         self.begin.wait(10)
         for step, action in enumerate(self.actions):
-            with suppress(UsageError):  # another client was quicker
+            with suppress(UsageError):  # another client was faster
                 self.act(action, step)
 
     def act(self, action: str, step: int) -> None:

@@ -1,4 +1,4 @@
-"""What is different for each replica on purpose."""
+"""Properties that vary between replicas."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def test_what_the_image_or_the_task_sets_is_left_as_it_is() -> None:
     # Given an image that fixes the seed on purpose, and a task that fixes the zone
     found = variation_for(1, ("PATH=/bin", "PYTHONHASHSEED=0"), {"TZ": "UTC"})
 
-    # Then neither is varied, and both are told
+    # Then neither is varied, and both are reported
     assert found.environment == {}
     assert found.unvaried == {"PYTHONHASHSEED": "0", "TZ": "UTC"}
     assert found.varied == {"hostname": "replica-1"}
 
 
 def offset(zone: str) -> float:
-    """Hours east of Greenwich, as a process with this TZ has them."""
+    """Return the UTC offset in hours of a process with this TZ."""
     text = "import time; print(time.strftime('%z'))"
     shown = subprocess.run(
         [sys.executable, "-c", text], env={"TZ": zone}, capture_output=True, text=True, check=True

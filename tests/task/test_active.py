@@ -92,7 +92,7 @@ def test_waiting_ends_with_the_task(task: ActiveTask) -> None:
 
 
 def fill_disk(task: ActiveTask) -> None:
-    """Nothing more can be written, neither events nor the record."""
+    """Make the disk full, for events and for the record."""
     folder = task.workspace.path
     (folder / "events.jsonl").unlink()
     (folder / "events.jsonl").symlink_to("/dev/full")
@@ -122,7 +122,7 @@ def test_who_waits_for_the_end_is_woken_by_it(tmp_path: Path) -> None:
     task = ActiveTask(TaskRecord(id=workspace.id, bundle="b"), workspace)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(task.wait, 60)
-        while task._ended._event is None:  # it waits
+        while task._ended._event is None:  # until it waits
             time.sleep(0.001)
         task.abandon()
         assert waiting.result(10)

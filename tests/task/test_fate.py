@@ -14,7 +14,7 @@ REPLICA = Replica(parent_id="whole", number=1)
 
 
 def expected(state: TaskState, kind: str, detached: bool, replica: bool, alive: bool) -> str:
-    """The table in the words of a person, in another order than the code asks."""
+    """Return the expected fate; written independently of the code."""
     if state in ("FINISHED", "FAILED", "KILLED"):
         return "ended"
     if kind == "manual":

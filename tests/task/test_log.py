@@ -62,14 +62,14 @@ def test_a_full_disk_does_not_end_the_following_and_the_tail_is_known(tmp_path: 
 
 
 def test_the_streams_of_a_log_can_be_told_apart(tmp_path: Path) -> None:
-    # Given a log of two streams, and one that is still written
+    # Given a log of two streams that is not closed yet
     log = TaskLog(tmp_path / "task.log", 1000)
     log.write(b"one\n")
     log.write(b"bad\n", "stderr")
     log.write(b"worse\n", "stderr")
     log.write(b"two\n", "stdout")
 
-    # Then each is there on its own, also before the end, and its end alone if that is asked for
+    # Then each stream can be read separately, also its end only
     assert tail_by_stream(tmp_path / "task.log", 100) == {"stdout": "one\ntwo\n", "stderr": "bad\nworse\n"}
     assert tail_by_stream(tmp_path / "task.log", 4) == {"stdout": "two\n", "stderr": "rse\n"}
     log.close()

@@ -1,4 +1,4 @@
-"""Notes that a user keeps with a task."""
+"""Metadata of tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owners: a process is known again, and nothing else is taken for it."""
+"""Process identity: a process is recognized, and no other process is mistaken for it."""
 
 from __future__ import annotations
 

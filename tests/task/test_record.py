@@ -45,7 +45,7 @@ def test_a_step_has_a_duration_only_once_it_has_ended() -> None:
 
 
 def test_records_can_be_read_for_the_first_time_by_several_threads_at_once() -> None:
-    """Ten processes, since it was only now and then that one of them died."""
+    """Use ten processes, since the crash happened only sometimes."""
     script = """
 import threading
 from localrun.admission.ledger import LedgerEntry

@@ -44,7 +44,7 @@ def test_git_ignores_the_tasks_by_itself(home: TaskStore, tmp_path: Path) -> Non
 def test_tasks_that_are_made_at_once_keep_their_order(
     home: TaskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a clock that is finer than that of any file system
+    # Given a clock that is finer than the file system's
     ticks = count(10**18)
     monkeypatch.setattr("localrun.task.workspace.time.time_ns", lambda: next(ticks))
     ids = []
