@@ -33,7 +33,7 @@ class ExpectedFailure:
         differences = [
             Difference(
                 f"failure.{name}",
-                f"is {format_value(found[name])}, expected {format_value(self._expected[name])}",
+                f"expected {format_value(self._expected[name])}, got {format_value(found[name])}",
             )
             for name in names
             if found[name] != self._expected[name]

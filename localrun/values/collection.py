@@ -25,6 +25,7 @@ from localrun.descriptor.types import (
 from localrun.descriptor.types.numeric import is_java_number
 from localrun.errors import Cause, Problem
 from localrun.suggestions import closest
+from localrun.units import format_count
 from localrun.values import matching
 from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
@@ -222,8 +223,8 @@ class _Collector:
         if size is None:
             notes.child("array.yml").error("missing 'size'", remedy)
         elif size != count:
-            items = "is 1 item" if count == 1 else f"are {count} items"
-            notes.child("array.yml").error(f"size is {format_value(size)}, but there {items}", remedy)
+            message = f"size is {format_value(size)}, but the folder has {format_count(count, 'item')}"
+            notes.child("array.yml").error(message, remedy)
 
 
 def _report_missing(parameter: Parameter, extras: list[str], notes: Notes) -> None:

@@ -1,4 +1,4 @@
-"""Outputs are read back by the rules of inputs, from a folder that is trusted with nothing."""
+"""Outputs are read by the rules of inputs, from an untrusted folder."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_everything_that_is_wrong_is_told_with_what_was_found(out: Path) -> None
         "outputs.bytes: expected UTF-8 text, got b'\\xff\\xfe\\x00'; write the string as UTF-8",
         "outputs.directory: expected a file with the boolean, got a folder; write a regular file",
         "outputs.named: missing output (found 'named.csv'); name it 'named', without an extension",
-        "outputs.sized.array.yml: size is 3, but there is 1 item; write 'size: 1' to array.yml",
+        "outputs.sized.array.yml: size is 3, but the folder has 1 item; write 'size: 1' to array.yml",
         "outputs.gone: missing output; write 'gone' to the output folder",
     ]
     assert found.outputs == {}

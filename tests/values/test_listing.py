@@ -1,4 +1,4 @@
-"""The list of what a task writes: everything as what it is, nothing followed, no end to hostile trees."""
+"""Listings of folders: all kinds of entries, without following links, also for hostile trees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays that must match have as many items, among inputs before the run, with outputs after it."""
+"""Matching arrays have the same number of items: inputs before the run, outputs after it."""
 
 from __future__ import annotations
 

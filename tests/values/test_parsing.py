@@ -1,4 +1,4 @@
-"""Values given by users become files in the input folder."""
+"""Values from users become files in the input folder."""
 
 from __future__ import annotations
 

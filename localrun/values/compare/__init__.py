@@ -1,4 +1,4 @@
-"""In what two tasks differ: what they were given, under which limits, how they ended, and what they gave."""
+"""Compare two tasks: their inputs, limits, results and outputs."""
 
 from localrun.values.compare.change import Change
 from localrun.values.compare.tasks import SECTIONS, ComparedTask, diff_durations, diff_tasks

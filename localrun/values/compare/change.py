@@ -1,4 +1,4 @@
-"""One thing in which two tasks differ."""
+"""A difference between two tasks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is another one: `section.path`, its value in the first task and in the second (None: not there).
+    """A difference at `section.path`: the values in the first and in the second task (None: no value).
 
-    `note` says what the values cannot, such as the place of the first difference between two files;
-    `details` are lines that show it.
+    `note` describes what the values do not show, such as where two files differ; `details` are lines that
+    show it.
     """
 
     section: str
@@ -23,13 +23,13 @@ class Change:
     details: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """A JSON-ready form; what is empty is left out."""
+        """Return a JSON-ready form, without empty fields."""
         fields = {**asdict(self), "details": list(self.details)}
         return {name: value for name, value in fields.items() if value or name in ("first", "second")}
 
 
 def diff_values(section: str, path: str, first: Any, second: Any) -> Iterator[Change]:
-    """The differences of two plain values: of objects by key, of lists by place, of others as a whole."""
+    """Yield the differences between two JSON values: by key, by index, or as a whole."""
     if isinstance(first, dict) and isinstance(second, dict):
         for key in (*first, *(key for key in second if key not in first)):
             inner = f"{path}.{key}" if path else str(key)
@@ -42,6 +42,6 @@ def diff_values(section: str, path: str, first: Any, second: Any) -> Iterator[Ch
 
 def _items(section: str, path: str, first: list[Any], second: list[Any]) -> Iterator[Change]:
     if len(first) != len(second):
-        yield Change(section, path, note=f"has {len(first)} items, and {len(second)}")
+        yield Change(section, path, note=f"{len(first)} and {len(second)} items")
     for index, (one, other) in enumerate(zip(first, second, strict=False)):
         yield from diff_values(section, f"{path}[{index}]", one, other)

@@ -1,4 +1,4 @@
-"""Two files by their bytes: where they begin to differ, and how, when both are texts."""
+"""Compare two files by bytes, and show different lines if both are texts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import BinaryIO
 from localrun.units import format_bytes
 from localrun.values.compare.first_difference import first_difference
 
-_TEXT = 1024**2  # bytes of a text whose lines are compared
-_LINES = 8  # lines shown of a difference
-_WIDTH = 120  # characters shown of a line
+_TEXT = 1024**2  # maximum bytes of a text whose lines are compared
+_LINES = 8  # lines of a difference that are shown
+_WIDTH = 120  # characters of a line that are shown
 
 
 @dataclass(frozen=True, slots=True)
 class FileDiff:
-    """Where two files begin to differ: the byte, from 0, and the line, from 1 (0: no texts)."""
+    """The first difference of two files: its offset and its line, from 1 (0: not texts)."""
 
     offset: int
     line: int
@@ -25,13 +25,13 @@ class FileDiff:
 
     @property
     def summary(self) -> str:
-        """In words."""
+        """A description of the difference."""
         place = f"line {self.line}" if self.line else f"byte {self.offset}"
-        return f"differs from {place} on ({' and '.join(map(format_bytes, self.sizes))})"
+        return f"differs from {place} ({' and '.join(map(format_bytes, self.sizes))})"
 
 
 def diff_contents(first: BinaryIO, second: BinaryIO) -> FileDiff | None:
-    """Compare two files from their start; None when they are the same."""
+    """Compare two open files, which are at their start; None if they are equal."""
     found = first_difference((first, second))
     if found is None:
         return None
@@ -40,7 +40,7 @@ def diff_contents(first: BinaryIO, second: BinaryIO) -> FileDiff | None:
     texts = [_text(stream, size) for stream, size in zip((first, second), sizes, strict=True)]
     if texts[0] is None or texts[1] is None:
         return FileDiff(offset, 0, sizes, ())
-    return FileDiff(offset, line, sizes, tuple(_shown(texts[0].splitlines(), texts[1].splitlines())))
+    return FileDiff(offset, line, sizes, tuple(_diff_lines(texts[0].splitlines(), texts[1].splitlines())))
 
 
 def _start(stream: BinaryIO) -> bytes:
@@ -58,9 +58,9 @@ def _text(stream: BinaryIO, size: int) -> str | None:
         return None
 
 
-def _shown(first: list[str], second: list[str]) -> list[str]:
-    """The lines that differ, `-` of the first and `+` of the second, as many as can be taken in."""
+def _diff_lines(first: list[str], second: list[str]) -> list[str]:
+    """Return the first different lines, with `-` for the first file and `+` for the second."""
     compared = difflib.unified_diff(first, second, lineterm="", n=0)
     lines = [line[:_WIDTH] for line in compared if not line.startswith(("---", "+++"))]
     more = len(lines) - _LINES
-    return lines if more <= 0 else [*lines[:_LINES], f"... and {more} lines more"]
+    return lines if more <= 0 else [*lines[:_LINES], f"... and {more} more lines"]

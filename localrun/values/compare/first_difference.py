@@ -1,4 +1,4 @@
-"""Where files begin to differ."""
+"""Find the first difference between files."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ _CHUNK = 256 * 1024
 
 
 def first_difference(files: Sequence[BinaryIO]) -> tuple[int, int, int] | None:
-    """The first byte (from 0) at which not all files are the same, its line (from 1), and where that begins.
+    """Return the offset of the first different byte, its line (from 1), and the offset of that line.
 
-    The end of a file counts as a difference where others go on. None when they are all the same.
+    If a file ends where others continue, this is a difference. None if all files are equal.
     """
-    place, line, start = 0, 1, 0
+    offset, line, start = 0, 1, 0
     while True:
         chunks = [file.read(_CHUNK) for file in files]
         common = _common(chunks)
         head = chunks[0][:common]
         line += head.count(b"\n")
         if b"\n" in head:
-            start = place + head.rindex(b"\n") + 1
+            start = offset + head.rindex(b"\n") + 1
         if common < max(map(len, chunks)):
-            return place + common, line, start
+            return offset + common, line, start
         if not common:
             return None
-        place += common
+        offset += common
 
 
 def _common(chunks: Sequence[bytes]) -> int:
-    """How many bytes all of them begin with."""
+    """Return the length of the common prefix."""
     low, high = 0, min(map(len, chunks))
     if all(chunk[:high] == chunks[0][:high] for chunk in chunks):
         return high
-    while high - low > 1:  # a part that begins alike is halved until one byte is left
+    while high - low > 1:  # binary search
         middle = (low + high) // 2
-        alike = all(chunk[low:middle] == chunks[0][low:middle] for chunk in chunks)
-        low, high = (middle, high) if alike else (low, middle)
+        equal = all(chunk[low:middle] == chunks[0][low:middle] for chunk in chunks)
+        low, high = (middle, high) if equal else (low, middle)
     return low

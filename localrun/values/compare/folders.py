@@ -1,4 +1,4 @@
-"""Two files or folders, which are trusted with nothing: by names, kinds and contents."""
+"""Compare two untrusted files or folders by name, kind and content."""
 
 from __future__ import annotations
 
@@ -16,71 +16,71 @@ from localrun.values.untrusted import UnsafePath, UntrustedDir
 
 
 def diff_files(section: str, path: str, first: Path, second: Path) -> Iterator[Change]:
-    """In what two files or folders differ that were chosen by a user."""
+    """Yield the differences between two files or folders that a user chose."""
     if first.is_dir() and second.is_dir():
         for change in diff_folders(section, first, second):
             yield replace(change, path=f"{path}/{change.path}")
         return
-    gone = [file for file in (first, second) if not file.is_file()]
-    if not gone:
+    missing = [file for file in (first, second) if not file.is_file()]
+    if not missing:
         yield from _streams(section, path, lambda: (first.open("rb"), second.open("rb")))
-    elif len(gone) == 1 or first != second:
-        yield Change(section, path, note=f"cannot be compared: {' and '.join(map(str, gone))} is not there")
+    elif len(missing) == 1 or first != second:
+        yield Change(section, path, note=f"cannot compare: no file {' and '.join(map(str, missing))}")
 
 
 def diff_folders(section: str, first: Path, second: Path) -> Iterator[Change]:
-    """Everything in which two folders differ, by path; links are compared as links."""
-    ours, theirs = list_folder(first), list_folder(second)
-    found = {leaf.path: leaf for leaf in ours.entries}
-    others = {leaf.path: leaf for leaf in theirs.entries}
+    """Yield the differences between two folders, by path. Links are compared as links."""
+    one, other = list_folder(first), list_folder(second)
+    found = {entry.path: entry for entry in one.entries}
+    others = {entry.path: entry for entry in other.entries}
     with ExitStack() as stack:
         trees = [stack.enter_context(UntrustedDir(path, "/")) for path in (first, second) if path.is_dir()]
         for path in sorted({*found, *others}):
             yield from _entry(section, path, found.get(path), others.get(path), trees)
-    if ours.is_truncated or theirs.is_truncated:
-        yield Change(section, "", note="there are more files than can be compared; some were left out")
+    if one.is_truncated or other.is_truncated:
+        yield Change(section, "", note="too many files: some were not compared")
 
 
 def _entry(
     section: str, path: str, first: FileEntry | None, second: FileEntry | None, trees: list[UntrustedDir]
 ) -> Iterator[Change]:
     if first is None or second is None or first.kind != second.kind or first.target != second.target:
-        one, other = (None if leaf is None else _words(leaf) for leaf in (first, second))
+        one, other = (None if entry is None else _describe(entry) for entry in (first, second))
         yield Change(section, path, one, other)
     elif first.kind == "file":
         yield from _files(section, path, trees)
 
 
-def _words(leaf: FileEntry) -> str:
-    match leaf.kind:
+def _describe(entry: FileEntry) -> str:
+    match entry.kind:
         case "file":
-            return f"a file of {format_bytes(leaf.size)}"
+            return f"a file of {format_bytes(entry.size)}"
         case "link":
-            return f"a link to {leaf.target}"
+            return f"a link to {entry.target}"
         case kind:
             return f"a {kind}"
 
 
 def _files(section: str, path: str, trees: list[UntrustedDir]) -> Iterator[Change]:
     parts = tuple(path.split("/"))
-    return _streams(section, path, lambda: (_opened(trees[0], parts), _opened(trees[1], parts)))
+    return _streams(section, path, lambda: (_open(trees[0], parts), _open(trees[1], parts)))
 
 
-def _opened(tree: UntrustedDir, parts: tuple[str, ...]) -> BinaryIO:
-    spot = tree.find(parts)
-    if spot is None:
-        raise UnsafePath("went away meanwhile")
-    return tree.open(spot)
+def _open(tree: UntrustedDir, parts: tuple[str, ...]) -> BinaryIO:
+    entry = tree.find(parts)
+    if entry is None:
+        raise UnsafePath("removed in the meantime")
+    return tree.open(entry)
 
 
-def _streams(section: str, path: str, opened: Callable[[], tuple[BinaryIO, BinaryIO]]) -> Iterator[Change]:
+def _streams(section: str, path: str, open_both: Callable[[], tuple[BinaryIO, BinaryIO]]) -> Iterator[Change]:
     try:
-        one, other = opened()
+        one, other = open_both()
         with one, other:
             found = diff_contents(one, other)
     except (UnsafePath, OSError) as error:
-        said = error.strerror if isinstance(error, OSError) else f"it {error}"
-        yield Change(section, path, note=f"cannot be compared: {said}")
+        reason = error.strerror if isinstance(error, OSError) else error
+        yield Change(section, path, note=f"cannot compare: {reason}")
         return
     if found is not None:
         yield Change(section, path, note=found.summary, details=found.details)

@@ -1,4 +1,4 @@
-"""What a difference between two runs of the same program looks like: guesses, for people."""
+"""Guess why the outputs of two runs of a program differ."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _RANDOM = re.compile(
 _ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,16}\b", re.IGNORECASE)
 _SPLIT = re.compile(r"[^\w.+-]+")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?")
-_CLOSE = 1e-5  # relative; beyond it two results are no rounding of each other
-_TEMPORARY = re.compile(r"/tmp/\w*")  # noqa: S108 - a text to look for
+_CLOSE = 1e-5  # relative; larger differences are not caused by rounding
+_TEMPORARY = re.compile(r"/tmp/\w*")  # noqa: S108 - a pattern to find
 
 
 @dataclass(frozen=True, slots=True)
 class RunSample:
-    """What one replica has at the place: the text there, the whole text if it is short, its first bytes."""
+    """One replica's output around the difference, its full text if short, and its first bytes."""
 
     excerpt: str
     full_text: str | None
@@ -29,69 +29,66 @@ class RunSample:
     varied: Mapping[str, str] = field(default_factory=dict)
 
 
-def likely_causes(glimpses: Sequence[RunSample], offset: int) -> list[str]:
-    """What is likely to have made them differ, the surest first; empty when nothing shows.
-
-    `offset` is the first byte that differs.
-    """
-    return list(dict.fromkeys(_told(glimpses, offset)))
+def likely_causes(samples: Sequence[RunSample], offset: int) -> list[str]:
+    """Return likely causes of the difference at `offset`, most likely first."""
+    return list(dict.fromkeys(_causes(samples, offset)))
 
 
-def _told(glimpses: Sequence[RunSample], offset: int) -> Iterator[str]:
-    yield from _formats(glimpses[0].head, offset)
-    here = [glimpse.excerpt for glimpse in glimpses]
+def _causes(samples: Sequence[RunSample], offset: int) -> Iterator[str]:
+    yield from _formats(samples[0].head, offset)
+    here = [sample.excerpt for sample in samples]
     for name, what in (("hostname", "host name"), ("TZ", "time zone")):
-        if all(name in glimpse.varied and glimpse.varied[name] in glimpse.excerpt for glimpse in glimpses):
-            yield f"it holds the {what}"
+        if all(name in sample.varied and sample.varied[name] in sample.excerpt for sample in samples):
+            yield f"it contains the {what}"
     yield from _patterns(here)
-    wholes = [glimpse.full_text for glimpse in glimpses]
+    wholes = [sample.full_text for sample in samples]
     order = _order([whole for whole in wholes if whole is not None] if None not in wholes else here)
     if order:
         yield order
     elif _are_rounded(here):
-        yield "the numbers differ in their last digits: sums whose order changes, as with threads, do so"
+        yield "the numbers differ in their last digits, as sums do if their order changes, e.g. with threads"
 
 
 def _formats(head: bytes, offset: int) -> Iterator[str]:
     if head.startswith(b"\x1f\x8b") and 4 <= offset < 8:
-        yield "gzip writes the time into its header: set it to 0 (`gzip -n`, `mtime=0`)"
+        yield "gzip writes the time to its header; set it to 0 (`gzip -n`, `mtime=0`)"
     if head.startswith(b"PK\x03\x04"):
-        yield "a zip keeps the times of its files, and their order: set both"
+        yield "a zip contains the times and the order of its files; set both"
     if head.startswith(b"%PDF"):
-        yield "a PDF holds the time when it was made, and an id"
+        yield "a PDF contains its creation time and an id"
     if head.startswith(b"\x89PNG") and offset > 8:
-        yield "a PNG may hold the time when it was made"
+        yield "a PNG may contain its creation time"
 
 
 def _patterns(here: Sequence[str]) -> Iterator[str]:
-    looks = (
-        (_RANDOM, "it holds an id that is drawn anew each time"),
-        (_ADDRESS, "it holds the address of an object in memory"),
-        (_DATE, "it holds a date or a time of day"),
-        (_EPOCH, "it holds a time in seconds since 1970"),
-        (_TEMPORARY, "it holds the name of a temporary file"),
+    patterns = (
+        (_RANDOM, "it contains a random id"),
+        (_ADDRESS, "it contains a memory address"),
+        (_DATE, "it contains a date or a time of day"),
+        (_EPOCH, "it contains a Unix timestamp"),
+        (_TEMPORARY, "it contains the name of a temporary file"),
     )
-    for pattern, what in looks:
+    for pattern, what in patterns:
         found = [pattern.findall(text) for text in here]
         if all(found) and any(one != found[0] for one in found):
             yield what
 
 
 def _order(texts: Sequence[str]) -> str:
-    if _same_bag(text.splitlines() for text in texts):
-        return "the same lines in another order: sort what comes out of a set, a dict, a folder or threads"
-    if _same_bag(_SPLIT.split(text) for text in texts):
-        return "the same words in another order: sort what comes out of a set, a dict, a folder or threads"
+    if _same_items(text.splitlines() for text in texts):
+        return "the same lines in another order; sort the items of sets, dicts, folders or threads"
+    if _same_items(_SPLIT.split(text) for text in texts):
+        return "the same words in another order; sort the items of sets, dicts, folders or threads"
     return ""
 
 
-def _same_bag(lists: Iterable[Sequence[str]]) -> bool:
-    bags = [sorted(filter(None, items)) for items in lists]
-    return len(bags[0]) > 1 and all(bag == bags[0] for bag in bags)
+def _same_items(lists: Iterable[Sequence[str]]) -> bool:
+    sorted_lists = [sorted(filter(None, items)) for items in lists]
+    return len(sorted_lists[0]) > 1 and all(items == sorted_lists[0] for items in sorted_lists)
 
 
 def _are_rounded(texts: Sequence[str]) -> bool:
-    """Whether all texts are the same but for numbers, and those nearly are."""
+    """Return whether the texts differ only in numbers, and only by rounding."""
     between = [_NUMBER.split(text) for text in texts]
     if any(parts != between[0] for parts in between):
         return False

@@ -1,6 +1,6 @@
-"""Which files of several output folders are not the same, and the first place in each where they are not.
+"""Compare the output folders of replicas and find the first difference in each file.
 
-The folders are those that tasks wrote: nothing is followed out of them. See `values.tree`.
+Tasks wrote the folders, so no link out of them is followed. See `values.untrusted`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from localrun.values.compare.hints import RunSample, likely_causes
 from localrun.values.digest import FolderDigest
 from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
-MAX_FILES = 50  # files that are told of
+MAX_FILES = 50  # that are reported
 _HEAD = 4096
-_WHOLE = 1024 * 1024  # bytes of a text that is looked at as a whole
-_BEFORE, _BEHIND = 40, 60  # bytes of a line that are shown around the place
-_DIGITS = 16  # bytes that are shown of what is no text
+_WHOLE = 1024 * 1024  # maximum bytes of a text that is read completely
+_BEFORE, _AFTER = 40, 60  # bytes of a line that are shown around the difference
+_DIGITS = 16  # bytes of binary data that are shown
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaOutput:
-    """What a replica gave: its folder, the digests of what is in it, and what was varied for it."""
+    """The outputs of a replica: the folder, the digests of its files, and the replica's variations."""
 
     folder: Path
     files: Mapping[str, str]
@@ -36,10 +36,10 @@ class ReplicaOutput:
 def compare_outputs(
     results: Mapping[int, ReplicaOutput], limit: int = MAX_FILES
 ) -> tuple[list[Disagreement], int]:
-    """Every file that is not the same in all of `results`, by the numbers of the replicas, and how many more.
+    """Return the first `limit` files that differ between the replicas, and the number of further ones.
 
-    The contents are compared, no modes and no times. Raises `UnsafePath` and `OSError` when a file cannot be
-    read any more.
+    `results` are by replica number. Only contents are compared, not modes and times. Raises `UnsafePath` and
+    `OSError` if a file can no longer be read.
     """
     paths = sorted({path for result in results.values() for path in result.files})
     unequal = [path for path in paths if len({result.files.get(path) for result in results.values()}) > 1]
@@ -47,20 +47,20 @@ def compare_outputs(
         trees = {
             number: stack.enter_context(UntrustedDir(one.folder, "/")) for number, one in results.items()
         }
-        found = [_Place(path, results, trees).disagreement() for path in unequal[:limit]]
+        found = [_PathComparison(path, results, trees).disagreement() for path in unequal[:limit]]
     return found, max(0, len(unequal) - limit)
 
 
 def select_declared(whole: FolderDigest, declared: Sequence[str]) -> dict[str, str]:
-    """The files of a folder that belong to declared outputs; all, when none is declared."""
+    """Return the files of a folder that belong to declared outputs; all if none is declared."""
     if not declared:
         return whole.files
     names = set(declared)
     return {path: digest for path, digest in whole.files.items() if path.partition("/")[0] in names}
 
 
-class _Place:
-    """One path in all folders."""
+class _PathComparison:
+    """A path in all folders."""
 
     def __init__(
         self, path: str, results: Mapping[int, ReplicaOutput], trees: Mapping[int, UntrustedDir]
@@ -73,13 +73,13 @@ class _Place:
             self._sides.setdefault(result.files.get(path), []).append(number)
 
     def disagreement(self) -> Disagreement:
-        """What differs there."""
+        """Return what differs at the path."""
         found = [
             (self._find(numbers[0], content), numbers, content) for content, numbers in self._sides.items()
         ]
-        if all(spot is not None and spot.kind == "file" for spot, _, _ in found):
-            return self._of_files([(spot, numbers) for spot, numbers, _ in found if spot is not None])
-        sides = [_side(spot, numbers, content) for spot, numbers, content in found]
+        if all(entry is not None and entry.kind == "file" for entry, _, _ in found):
+            return self._of_files([(entry, numbers) for entry, numbers, _ in found if entry is not None])
+        sides = [_side(entry, numbers, content) for entry, numbers, content in found]
         return Disagreement(path=self._path, variants=sides)
 
     def _find(self, number: int, content: str | None) -> TreeEntry | None:
@@ -91,18 +91,20 @@ class _Place:
 
     def _of_files(self, found: list[tuple[TreeEntry, list[int]]]) -> Disagreement:
         with ExitStack() as stack:
-            files = [stack.enter_context(self._trees[numbers[0]].open(spot)) for spot, numbers in found]
+            files = [stack.enter_context(self._trees[numbers[0]].open(entry)) for entry, numbers in found]
             first = first_difference(files)
             if first is None:
                 raise UnsafePath("changed while it was read")
             offset, line, start = first
-            looks = [_look(file, offset, start) for file in files]
+            excerpts = [_read_excerpt(file, offset, start) for file in files]
             heads = [_read(file, 0, _HEAD) for file in files]
-            wholes = [_whole(file, spot.size) for file, (spot, _) in zip(files, found, strict=True)]
-        texts = [None if b"\0" in head else look.text for head, look in zip(heads, looks, strict=True)]
+            wholes = [_whole(file, entry.size) for file, (entry, _) in zip(files, found, strict=True)]
+        texts = [
+            None if b"\0" in head else excerpt.text for head, excerpt in zip(heads, excerpts, strict=True)
+        ]
         is_text = None not in texts
-        shown = [text if is_text else look.digits for text, look in zip(texts, looks, strict=True)]
-        glimpses = [
+        shown = [text if is_text else excerpt.digits for text, excerpt in zip(texts, excerpts, strict=True)]
+        samples = [
             RunSample(text or "", whole if is_text else None, head, self._results[numbers[0]].varied)
             for text, whole, head, (_, numbers) in zip(texts, wholes, heads, found, strict=True)
         ]
@@ -110,51 +112,51 @@ class _Place:
             path=self._path,
             offset=offset,
             line=line if is_text else 0,
-            column=looks[0].column if is_text else 0,
+            column=excerpts[0].column if is_text else 0,
             variants=[
-                Variant(replicas=numbers, size=spot.size, value=value or "")
-                for value, (spot, numbers) in zip(shown, found, strict=True)
+                Variant(replicas=numbers, size=entry.size, value=value or "")
+                for value, (entry, numbers) in zip(shown, found, strict=True)
             ],
-            hints=likely_causes(glimpses, offset),
+            hints=likely_causes(samples, offset),
         )
 
 
-def _side(spot: TreeEntry | None, numbers: list[int], content: str | None) -> Variant:
-    if spot is None or content is None:
+def _side(entry: TreeEntry | None, numbers: list[int], content: str | None) -> Variant:
+    if entry is None or content is None:
         return Variant(replicas=numbers, kind="nothing")
-    if spot.kind == "file":
-        return Variant(replicas=numbers, size=spot.size)
+    if entry.kind == "file":
+        return Variant(replicas=numbers, size=entry.size)
     return Variant(replicas=numbers, kind=content.partition(" ")[0], value=content.partition(" to ")[2])
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """What stands at a place: as text (None: it is none), and as digits."""
+class _Excerpt:
+    """The bytes at an offset, as text (None if not text) and as hexadecimal digits."""
 
     text: str | None
     digits: str
     column: int
 
 
-def _look(file: BinaryIO, offset: int, start: int) -> _Look:
+def _read_excerpt(file: BinaryIO, offset: int, start: int) -> _Excerpt:
     begin = max(start, offset - _BEFORE)
-    data = _read(file, begin, _BEFORE + _BEHIND)
+    data = _read(file, begin, _BEFORE + _AFTER)
     lead = (
         next((index for index, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), 0) if begin > start else 0
     )
     before, behind = data[lead : offset - begin], data[offset - begin :]
-    digits = _read(file, offset, _DIGITS).hex(" ") or "the file ends here"
+    digits = _read(file, offset, _DIGITS).hex(" ") or "end of file"
     try:
         text = _decoded(before + behind)
         column = len(_decoded(_read(file, start, offset - start))) + 1 if offset - start <= _WHOLE else 0
     except UnicodeDecodeError:
-        return _Look(None, digits, 0)
+        return _Excerpt(None, digits, 0)
     more = "…" if begin > start else ""
-    return _Look(f"{more}{text}" if text or more else "", digits, column)
+    return _Excerpt(f"{more}{text}" if text or more else "", digits, column)
 
 
 def _decoded(data: bytes) -> str:
-    """As text; a character that is cut at the end is left out. Raises UnicodeDecodeError for what is none."""
+    """Decode text without a character that is cut off at the end. Raises UnicodeDecodeError."""
     import codecs
 
     return codecs.getincrementaldecoder("utf-8")().decode(data)
@@ -172,30 +174,30 @@ def _whole(file: BinaryIO, size: int) -> str | None:
 
 
 def describe_disagreement(one: Disagreement) -> Iterator[str]:
-    """A disagreement in words: where, then what each side has."""
+    """Yield lines that describe a disagreement: where, then the content of each variant."""
     if one.offset is None:
-        yield "is not there in all of them, or not the same kind of thing"
+        yield "missing in some of them, or of different kinds"
     elif one.line:
         yield f"differs at line {one.line}, column {one.column} (byte {one.offset})"
     else:
         yield f"differs at byte {one.offset}"
     for side in one.variants:
-        yield f"{format_replicas(side.replicas)}: {_shown(side, one)}"
+        yield f"{format_replicas(side.replicas)}: {_format_variant(side, one)}"
     yield from (f"probably: {hint}" for hint in one.hints)
 
 
-def _shown(side: Variant, one: Disagreement) -> str:
+def _format_variant(side: Variant, one: Disagreement) -> str:
     if side.kind != "file":
         return f"{side.kind} to {side.value}" if side.value else side.kind
     if one.offset is None:
         return "a file"
     if one.line == 0:
         return side.value
-    return repr(side.value) if side.value else "nothing, the file ends here"
+    return repr(side.value) if side.value else "nothing (end of file)"
 
 
 def format_replicas(numbers: Sequence[int]) -> str:
-    """`replica 2`, `replicas 1 and 3`, `replicas 1, 2 and 4`."""
+    """Return e.g. `replica 2`, `replicas 1 and 3` or `replicas 1, 2 and 4`."""
     if len(numbers) == 1:
         return f"replica {numbers[0]}"
     return f"replicas {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"

@@ -1,4 +1,4 @@
-"""Two tasks, section by section."""
+"""Compare two tasks, section by section."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class ComparedTask:
     record: TaskRecord
     workspace: Workspace
 
-    def input_path(self, place: str, value: str) -> Path:
-        """Where the content of an input file is: the copy that the task got, or the user's own file."""
-        mounted = {there: Path(source) for source, there in self.record.run_plan.mounts}
-        copy = self.workspace.inputs / place
-        return mounted.get(place) or (copy if copy.exists() else Path(value))
+    def input_path(self, name: str, value: str) -> Path:
+        """Return the path of an input file: the task's copy if there is one, or the user's file."""
+        mounted = {target: Path(source) for source, target in self.record.run_plan.mounts}
+        copy = self.workspace.inputs / name
+        return mounted.get(name) or (copy if copy.exists() else Path(value))
 
 
 def diff_tasks(first: ComparedTask, second: ComparedTask) -> list[Change]:
-    """Everything in which two tasks differ, but for what differs always: ids, times, places."""
+    """Return all differences between two tasks, except ids, times and locations."""
     return [
         *_bundle(first, second),
         *diff_values("image", "", _image(first.record), _image(second.record)),
@@ -44,14 +44,14 @@ def diff_tasks(first: ComparedTask, second: ComparedTask) -> list[Change]:
 
 
 def diff_durations(first: TaskRecord, second: TaskRecord) -> dict[str, tuple[float | None, float | None]]:
-    """How long each phase took in either, in seconds; that differs always."""
+    """Return the duration of each phase in both tasks, in seconds."""
     names = dict.fromkeys((*first.timings, *second.timings))
     found = {name: (first.timings.get(name), second.timings.get(name)) for name in names}
     totals = [record.ended_at - record.created_at if record.ended_at else None for record in (first, second)]
     return {**found, "in all": (totals[0], totals[1])}
 
 
-# -- what they were ---------------------------------------------------------------------------------
+# -- definition ------------------------------------------------------------------------------------
 
 
 def _bundle(first: ComparedTask, second: ComparedTask) -> Iterator[Change]:
@@ -75,12 +75,12 @@ def _limits(record: TaskRecord) -> dict[str, Any]:
 
 
 def _environment(first: TaskRecord, second: TaskRecord) -> Iterator[Change]:
-    """What the program finds around it; of secrets only that they differ."""
-    ours, theirs = (_of_plan(record, "environment").get("environment", {}) for record in (first, second))
-    plain: list[dict[str, Any]] = [Redactor().redact(values) for values in (ours, theirs)]
-    for change in diff_values("environment", "", ours, theirs):
+    """Compare the program's environment. Of secrets, only that they differ is shown."""
+    ones, others = (_of_plan(record, "environment").get("environment", {}) for record in (first, second))
+    plain: list[dict[str, Any]] = [Redactor().redact(values) for values in (ones, others)]
+    for change in diff_values("environment", "", ones, others):
         one, other = (values.get(change.path) for values in plain)
-        note = "is another secret" if one == other else ""
+        note = "different secret" if one == other else ""
         yield replace(change, first=None if note else one, second=None if note else other, note=note)
     names = ("command", "input_folder", "output_folder", "build_args")
     yield from diff_values("environment", "", _of_plan(first, *names), _of_plan(second, *names))
@@ -95,53 +95,53 @@ def _end(record: TaskRecord) -> dict[str, Any]:
     return {name: record.as_dict()[name] for name in names}
 
 
-# -- what they were given ---------------------------------------------------------------------------
+# -- inputs ----------------------------------------------------------------------------------------
 
 
 def _inputs(first: ComparedTask, second: ComparedTask) -> Iterator[Change]:
-    ours, theirs = first.record.inputs, second.record.inputs
-    for name in (*ours, *(name for name in theirs if name not in ours)):
-        yield from _input(first, second, (name,), ours.get(name), theirs.get(name))
+    ones, others = first.record.inputs, second.record.inputs
+    for name in (*ones, *(name for name in others if name not in ones)):
+        yield from _input(first, second, (name,), ones.get(name), others.get(name))
 
 
 def _input(
     first: ComparedTask, second: ComparedTask, parts: tuple[str, ...], one: Any, other: Any
 ) -> Iterator[Change]:
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        for index, (ours, theirs) in enumerate(zip(one, other, strict=True)):
-            yield from _input(first, second, (*parts, str(index)), ours, theirs)
+        for index, items in enumerate(zip(one, other, strict=True)):
+            yield from _input(first, second, (*parts, str(index)), *items)
     elif is_file_path(one) and is_file_path(other):
         yield from _file(first, second, "/".join(parts), (one, other))
     else:
         yield from diff_values("inputs", parts[0] + "".join(f"[{part}]" for part in parts[1:]), one, other)
 
 
-def _file(first: ComparedTask, second: ComparedTask, place: str, values: tuple[str, str]) -> Iterator[Change]:
-    one, other = first.input_path(place, values[0]), second.input_path(place, values[1])
+def _file(first: ComparedTask, second: ComparedTask, name: str, values: tuple[str, str]) -> Iterator[Change]:
+    one, other = first.input_path(name, values[0]), second.input_path(name, values[1])
     if one != other:
-        yield from diff_files("inputs", place, one, other)
-    elif _written_since(one, min(first.record.created_at, second.record.created_at)):
-        note = f"{one} has been written to since: what it held before is not kept"
-        yield Change("inputs", place, note=note)
+        yield from diff_files("inputs", name, one, other)
+    elif _modified_since(one, min(first.record.created_at, second.record.created_at)):
+        note = f"{one} was modified since; its earlier content is not kept"
+        yield Change("inputs", name, note=note)
 
 
-def _written_since(path: Path, moment: float) -> bool:
+def _modified_since(path: Path, since: float) -> bool:
     try:
-        return path.stat().st_mtime > moment
+        return path.stat().st_mtime > since
     except OSError:
         return False
 
 
-# -- what they gave ---------------------------------------------------------------------------------
+# -- outputs ----------------------------------------------------------------------------------------
 
 
 def _outputs(first: ComparedTask, second: ComparedTask) -> Iterator[Change]:
-    """Values as values; everything else that lies there as files."""
-    ours, theirs = _values(first.record.outputs), _values(second.record.outputs)
-    yield from diff_values("outputs", "", ours, theirs)
-    told = ours.keys() & theirs.keys()
+    """Compare outputs that are values as values, and everything else as files."""
+    ones, others = _values(first.record.outputs), _values(second.record.outputs)
+    yield from diff_values("outputs", "", ones, others)
+    compared = ones.keys() & others.keys()
     for change in diff_folders("outputs", first.workspace.outputs, second.workspace.outputs):
-        if change.path.partition("/")[0] not in told:
+        if change.path.partition("/")[0] not in compared:
             yield change
 
 
@@ -154,5 +154,5 @@ def _holds_files(value: Any) -> bool:
 
 
 def is_file_path(value: Any) -> bool:
-    """Whether the value of an input or output is the path of a file."""
+    """Return whether the value of an input or output is the path of a file."""
     return isinstance(value, str) and value.startswith("/") and "\n" not in value

@@ -1,4 +1,4 @@
-"""Guesses at why two runs of one program differ."""
+"""Likely causes of differences between two runs of a program."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def told(*texts: str, offset: int = 0) -> str:
     [
         ("made 2026-11-21 by x", "made 2026-11-22 by x", "a date or a time of day"),
         ("at 12:30:01", "at 12:30:02", "a date or a time of day"),
-        ('{"t": 1795262400}', '{"t": 1795262401}', "seconds since 1970"),
-        ("1795262400.123", "1795262401.5", "seconds since 1970"),
-        ("<Cell object at 0x7f3a12bc45d0>", "<Cell object at 0x7f9912bc45d0>", "address of an object"),
+        ('{"t": 1795262400}', '{"t": 1795262401}', "Unix timestamp"),
+        ("1795262400.123", "1795262401.5", "Unix timestamp"),
+        ("<Cell object at 0x7f3a12bc45d0>", "<Cell object at 0x7f9912bc45d0>", "memory address"),
         (
             "id 1b4e28ba-2fa1-41d2-883f-0016d3cca427",
             "id 6fa459ea-ee8a-4ca4-894e-db77e160355e",
-            "an id that is drawn anew",
+            "a random id",
         ),
         ("read /tmp/tmpab12cd", "read /tmp/tmpzz99yy", "a temporary file"),
         ("b\na\nc\n", "a\nb\nc\n", "the same lines in another order"),
@@ -54,11 +54,14 @@ def test_nothing_is_said_when_nothing_shows(one: str, other: str) -> None:
 
 
 def test_a_host_name_and_a_time_zone_are_known_since_they_were_given() -> None:
-    def glimpse(number: int) -> RunSample:
+    def sample(number: int) -> RunSample:
         varied = {"hostname": f"replica-{number}", "TZ": f"GMT+{number}", "PYTHONHASHSEED": str(number)}
         return RunSample(f"on replica-{number} in GMT+{number}", None, b"", varied)
 
-    assert likely_causes([glimpse(1), glimpse(2)], 0) == ["it holds the host name", "it holds the time zone"]
+    assert likely_causes([sample(1), sample(2)], 0) == [
+        "it contains the host name",
+        "it contains the time zone",
+    ]
 
 
 def test_a_seed_is_no_time_zone_when_the_zone_was_not_varied() -> None:
@@ -79,7 +82,7 @@ def test_formats_that_keep_times_are_known_by_their_first_bytes() -> None:
 
     assert "mtime=0" in of(gzipped, 4)
     assert of(gzipped, 12) == ""
-    assert "times of its files" in of(zipped, 10)
+    assert "times and the order of its files" in of(zipped, 10)
     assert "PDF" in of(b"%PDF-1.7", 100)
 
 

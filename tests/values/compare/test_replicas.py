@@ -1,4 +1,4 @@
-"""Which files of several folders differ, and where first."""
+"""The different files of multiple folders, and the first difference in each."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_file_that_goes_on_where_another_ends_differs_there(tmp_path: Path) ->
     one = only(tmp_path, b"one\n", b"one\ntwo\n")
     assert (one.line, one.column, one.offset) == (2, 1, 4)
     assert [side.value for side in one.variants] == ["", "two\n"]
-    assert any("the file ends here" in line for line in describe_disagreement(one))
+    assert any("end of file" in line for line in describe_disagreement(one))
 
 
 def test_replicas_with_the_same_content_are_one_side(tmp_path: Path) -> None:

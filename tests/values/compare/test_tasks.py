@@ -1,4 +1,4 @@
-"""In what two tasks differ: sections, values, files by content; hostile outputs are trusted with nothing."""
+"""Comparison of two tasks: sections, values, file contents, and hostile outputs."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_bundle_image_and_environment_that_differ_are_told(tmp_path: Path) -> No
     assert "secret-" not in str(diff_tasks(side(first), side(second)))
     assert (
         next(c for c in diff_tasks(side(first), side(second)) if c.path == "API_TOKEN").note
-        == "is another secret"
+        == "different secret"
     )
     assert found["image.id"] == (first.image, second.image)
     assert found["limits.memory"] == (64 * 1024**2, 65 * 1024**2)
@@ -135,7 +135,7 @@ def test_arrays_differ_item_by_item_and_files_by_their_content(tmp_path: Path) -
         ("outputs", "ys[1]", 2, 5),
     ]
     (log,) = [c for c in found if c.note]
-    assert (log.path, log.note) == ("log", "differs from line 3 on (31 B and 31 B)")
+    assert (log.path, log.note) == ("log", "differs from line 3 (31 B and 31 B)")
     assert log.details == ("@@ -3 +3 @@", "-item 2", "+item 5")
 
 
@@ -143,7 +143,7 @@ def test_lists_of_different_length_are_told(tmp_path: Path) -> None:
     with make_environment(tmp_path, copy_list) as env:
         run = lists(env, tmp_path)
         found = diff_tasks(side(run([1], b"x")), side(run([1, 2], b"x")))
-    assert "has 1 items, and 2" in {change.note for change in found if change.path == "ys"}
+    assert "1 and 2 items" in {change.note for change in found if change.path == "ys"}
 
 
 def test_a_file_input_is_compared_by_the_copy_that_the_task_got(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_file_input_is_compared_by_the_copy_that_the_task_got(tmp_path: Path) 
         first = run([1], b"one\ntwo\n")
         second = run([1], b"one\n2\n")  # the same path
         found = [change for change in diff_tasks(side(first), side(second)) if change.section == "inputs"]
-    assert [(change.path, change.note) for change in found] == [("f", "differs from line 2 on (8 B and 6 B)")]
+    assert [(change.path, change.note) for change in found] == [("f", "differs from line 2 (8 B and 6 B)")]
 
 
 def test_a_mounted_file_that_was_written_to_since_may_differ_and_that_is_said(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_mounted_file_that_was_written_to_since_may_differ_and_that_is_said(tm
         (found,) = diff_tasks(side(first), side(second))
         assert (found.path, found.note) == (
             "f",
-            f"{path} has been written to since: what it held before is not kept",
+            f"{path} was modified since; its earlier content is not kept",
         )
         path.unlink()
         assert diff_tasks(side(first), side(second)) == []
@@ -199,7 +199,7 @@ def test_a_long_difference_is_cut(tmp_path: Path) -> None:
     )
     assert found is not None
     assert len(found.details) == 9
-    assert found.details[-1] == "... and 191 lines more"
+    assert found.details[-1] == "... and 191 more lines"
 
 
 def test_links_and_devices_are_compared_as_what_they_are_and_never_followed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What differs, where, and a picture of it."""
+"""Differences from expected outputs, and images of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DiffImage:
-    """A picture of a difference: a whole file. `suffix` says of which format: `.png` or `.svg`."""
+    """An image of a difference, as the content of a file. `suffix` is `.png` or `.svg`."""
 
     suffix: str
     data: bytes
@@ -15,7 +15,7 @@ class DiffImage:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing in which outputs differ from what was expected; `details` are lines that show it."""
+    """One difference from the expected outputs. `details` are lines that show it."""
 
     path: str
     message: str
@@ -36,9 +36,9 @@ class Findings:
         self.found = [] if found is None else found
 
     def at(self, part: object) -> Findings:
-        """The same list, one level deeper."""
+        """Return findings for a nested path, with the same list."""
         return Findings(f"{self.path}.{part}", self.found)
 
     def add(self, message: str, details: tuple[str, ...] = (), image: DiffImage | None = None) -> None:
-        """Say what differs."""
+        """Report a difference."""
         self.found.append(Difference(self.path, message, details, image))

@@ -1,4 +1,4 @@
-"""Files by their bytes, texts by their lines, and the numbers in texts within a tolerance."""
+"""Compare files by bytes, texts by lines, and numbers in texts within a tolerance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
 
 
 def missing_files(kind: DataType, value: Any) -> Iterator[Path]:
-    """The files that a value names and that are not there."""
+    """Yield the files in a value that do not exist."""
     if isinstance(kind, Array):
         for item in value if isinstance(value, list) else ():
             yield from missing_files(kind.subtype, item)
@@ -32,7 +32,7 @@ def missing_files(kind: DataType, value: Any) -> Iterator[Path]:
 
 
 def compare(want: Path, got: Path, tolerance: Tolerance, findings: Findings) -> None:
-    """Say in what a file or a folder differs."""
+    """Report how a file or a folder differs."""
     if want.is_dir() or got.is_dir():
         _folders(want, got, tolerance, findings)
         return
@@ -40,25 +40,24 @@ def compare(want: Path, got: Path, tolerance: Tolerance, findings: Findings) -> 
         found = diff_contents(one, other)
     if found is None:
         return
-    note, is_text = found.summary, bool(found.line)
+    summary, is_text = found.summary, bool(found.line)
     if is_text and (tolerance.absolute or tolerance.relative):
-        far = _far(want, got, tolerance)
-        if far is None:
+        line = _first_distant_line(want, got, tolerance)
+        if line is None:
             return
-        note = f"differs in line {far} by more than it may"
-    findings.add(f"{note}; - is expected, + was found" if is_text else note, found.details)
+        summary = f"differs in line {line} by more than the tolerance"
+    findings.add(f"{summary}; - is expected, + is actual" if is_text else summary, found.details)
 
 
 def _folders(want: Path, got: Path, tolerance: Tolerance, findings: Findings) -> None:
-    ours, theirs = _names(got), _names(want)
-    if ours is None or theirs is None:
-        kinds = ("a file" if names is None else "a folder" for names in (ours, theirs))
-        findings.add("is {}, and {} is expected".format(*kinds))
+    expected, actual = _names(want), _names(got)
+    if expected is None or actual is None:
+        kinds = ("a file" if names is None else "a folder" for names in (expected, actual))
+        findings.add("expected {}, got {}".format(*kinds))
         return
-    for name in sorted(ours ^ theirs):
-        what = "is not expected" if name in ours else "is expected, and is not there"
-        findings.at(name).add(what)
-    for name in sorted(ours & theirs):
+    for name in sorted(expected ^ actual):
+        findings.at(name).add("unexpected file" if name in actual else "missing file")
+    for name in sorted(expected & actual):
         compare(want / name, got / name, tolerance, findings.at(name))
 
 
@@ -68,8 +67,8 @@ def _names(folder: Path) -> set[str] | None:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
 
 
-def _far(want: Path, got: Path, tolerance: Tolerance) -> int | None:
-    """The number of the first line that differs by more than it may; None when there is none."""
+def _first_distant_line(want: Path, got: Path, tolerance: Tolerance) -> int | None:
+    """Return the number of the first line that differs by more than the tolerance; None if none does."""
     wanted, found = (path.read_text("utf-8").splitlines() for path in (want, got))
     for number, (one, other) in enumerate(zip(wanted, found, strict=False), 1):
         if one != other and not _line_is_close(one, other, tolerance):
@@ -79,7 +78,7 @@ def _far(want: Path, got: Path, tolerance: Tolerance) -> int | None:
 
 def _line_is_close(want: str, got: str, tolerance: Tolerance) -> bool:
     ones, others = _NUMBER.split(want), _NUMBER.split(got)
-    if len(ones) != len(others) or ones[::2] != others[::2]:  # what stands between the numbers
+    if len(ones) != len(others) or ones[::2] != others[::2]:  # the text between the numbers
         return False
     pairs = zip(ones[1::2], others[1::2], strict=True)
     return all(are_close(float(one), float(other), tolerance) for one, other in pairs)

@@ -1,7 +1,7 @@
-"""Outputs against what was expected of them, each by its type and within its tolerance.
+"""Compare outputs with expected values, by type and within a tolerance.
 
-Numbers are compared as numbers, moments as moments, geometries as shapes, images by their pixels, and other
-files by their bytes.
+Numbers are compared as numbers, datetimes as instants, geometries as shapes, images by pixels, and other
+files by bytes.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ def compare(
     types: Mapping[str, DataType],
     tolerances: Mapping[str, Tolerance] | None = None,
 ) -> list[Difference]:
-    """Everything in which outputs differ from what was expected; empty when nothing does.
+    """Return all differences between outputs and expected values.
 
-    Only what `expected` names is looked at; `None` there: the output must be absent. Files are paths, or
-    `FileValue`, on both sides; the values of geometries may be GeoJSON objects, too. `types` are those of
-    the descriptor's outputs. Raises `UsageError` with every name that is no output, and every file that is
-    expected and not there.
+    Only the outputs in `expected` are compared; None means that the output must be absent. Files are paths or
+    `FileValue` on both sides. Geometries may also be GeoJSON objects. `types` are those of the descriptor's
+    outputs. Raises `UsageError` with every unknown output and every missing expected file.
     """
-    _refuse_unknown(expected, types)
+    _check_expected(expected, types)
     findings = Findings("outputs")
     for name, want in expected.items():
         tolerance = (tolerances or {}).get(name, EXACT)
@@ -41,31 +40,29 @@ def compare(
     return findings.found
 
 
-def _refuse_unknown(expected: Mapping[str, Any], types: Mapping[str, DataType]) -> None:
-    names = f"the outputs are: {', '.join(types)}"
+def _check_expected(expected: Mapping[str, Any], types: Mapping[str, DataType]) -> None:
+    names = f"expected one of: {', '.join(types)}"
     problems = [
-        Problem(f"expected.{name}", "is no output of the task", did_you_mean(name, types) or names)
+        Problem(f"expected.{name}", f"unknown output {name!r}", did_you_mean(name, types) or names)
         for name in expected
         if name not in types
     ]
     problems += [
-        Problem(f"expected.{name}", f"{path} is not there", "add it, or write what came out as expected")
+        Problem(f"expected.{name}", f"{path} does not exist", "add it, or save the actual output as expected")
         for name, value in expected.items()
         if name in types
         for path in files.missing_files(types[name], value)
     ]
     if problems:
-        raise UsageError(
-            "what is expected cannot be read", remedy="correct what is listed", problems=problems
-        )
+        raise UsageError("invalid expected outputs", remedy="correct the listed outputs", problems=problems)
 
 
 def _output(kind: DataType, want: Any, got: Any, tolerance: Tolerance, findings: Findings) -> None:
     if want is None:
         if got is not None:
-            findings.add(f"is there ({format_value(got)}), and is not expected")
+            findings.add(f"expected no output, got {format_value(got)}")
     elif got is None:
-        findings.add("is not there, or does not fit the descriptor")
+        findings.add("missing or invalid output")
     elif not tolerance.ignore:
         _value(kind, want, got, tolerance, findings)
 
@@ -89,9 +86,9 @@ def _value(kind: DataType, want: Any, got: Any, tolerance: Tolerance, findings: 
 
 def _array(kind: Array, want: Any, got: Any, tolerance: Tolerance, findings: Findings) -> None:
     if not isinstance(want, list):
-        findings.add(f"is a list, and {format_value(want)} is expected")
+        findings.add(f"expected {format_value(want)}, got a list")
         return
     if len(want) != len(got):
-        findings.add(f"has {len(got)} items, and {len(want)} are expected")
+        findings.add(f"expected {len(want)} items, got {len(got)}")
     for index, (one, other) in enumerate(zip(want, got, strict=False)):
         _value(kind.subtype, one, other, tolerance, findings.at(index))

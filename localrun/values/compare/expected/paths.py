@@ -1,4 +1,4 @@
-"""The files that values stand for."""
+"""The files that values refer to."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from localrun.values import FileValue
 
 
 def to_path(value: Any) -> Path:
-    """The path of a value that is a file: a `FileValue`, or a path."""
+    """Return the path of a file value, which is a `FileValue` or a path."""
     return value.path if isinstance(value, FileValue) else Path(value)

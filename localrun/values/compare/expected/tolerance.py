@@ -1,4 +1,4 @@
-"""How far an output may be from what is expected."""
+"""Tolerances for outputs."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ from localrun.descriptor.types import (
 )
 from localrun.errors import Problem, UsageError
 from localrun.suggestions import did_you_mean
+from localrun.units import format_count
 
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far one output may be from what is expected; 0 and None: as said with each.
+    """The allowed difference between one output and its expected value.
 
-    `absolute` and `relative` are for numbers, and for those in the text of a file: one of the two must hold
-    (relative: None is 1e-9 for numbers and 0 for whole numbers and texts). `seconds` is for datetimes.
-    `level`: how much a channel of a pixel may differ; `pixels`: the share of pixels, from 0 to 1, that may
-    differ by more. `distance`: how far apart two shapes may be (Hausdorff), in their own unit; `overlap`:
-    the least share, from 0 to 1, that two areas must have in common. `ignore`: it must be there, no more.
+    `absolute` and `relative` apply to numbers, and to the numbers in a text file; one of the two must hold.
+    `relative` defaults to 1e-9 for numbers, and to 0 for integers and texts. `seconds` applies to datetimes.
+    `level` is the allowed difference in a channel of a pixel, and `pixels` the share of pixels, from 0 to 1,
+    that may differ by more. `distance` is the allowed Hausdorff distance of two shapes, in their own unit.
+    `overlap` is the minimum share, from 0 to 1, that two areas must have in common. With `ignore`, the output
+    must only exist.
     """
 
     absolute: float = field(default=0.0, metadata={"for": (Integer, Number, File)})
@@ -47,16 +49,18 @@ EXACT = Tolerance()
 _FIELDS = {name: one.metadata for name, one in Tolerance.__dataclass_fields__.items()}
 
 
-def parse_tolerances(given: Mapping[str, Any], types: Mapping[str, DataType]) -> dict[str, Tolerance]:
-    """Read tolerances as JSON has them, by the names of outputs; a mere number is an absolute one.
+def parse_tolerances(tolerances: Mapping[str, Any], types: Mapping[str, DataType]) -> dict[str, Tolerance]:
+    """Parse tolerances in their JSON form, by output name. A single number is an absolute tolerance.
 
-    Raises `UsageError` with everything that does not fit.
+    Raises `UsageError` with every problem.
     """
     problems: list[Problem] = []
-    found = {name: _one(name, value, types, problems) for name, value in given.items()}
+    found = {name: _one(name, value, types, problems) for name, value in tolerances.items()}
     if problems:
-        count = "a tolerance does" if len(problems) == 1 else f"{len(problems)} tolerances do"
-        raise UsageError(f"{count} not fit", remedy="correct what is listed", problems=problems)
+        count = format_count(len(problems), "problem")
+        raise UsageError(
+            f"invalid tolerances ({count})", remedy="correct the listed tolerances", problems=problems
+        )
     return found
 
 
@@ -65,8 +69,8 @@ def _one(name: str, given: Any, types: Mapping[str, DataType], problems: list[Pr
     if isinstance(given, Tolerance):
         return given
     if name not in types:
-        remedy = did_you_mean(name, types) or f"the outputs are: {', '.join(types)}"
-        problems.append(Problem(path, "is no output of the task", remedy))
+        remedy = did_you_mean(name, types) or f"expected one of: {', '.join(types)}"
+        problems.append(Problem(path, f"unknown output {name!r}", remedy))
         return EXACT
     fields = given if isinstance(given, Mapping) else {"absolute": given}
     kind = _innermost(types[name])
@@ -83,14 +87,16 @@ def _innermost(kind: DataType) -> DataType:
 def _check(path: str, key: str, value: Any, kind: DataType, problems: list[Problem]) -> None:
     allowed = [name for name, facts in _FIELDS.items() if isinstance(kind, facts["for"])]
     if key not in allowed:
-        what = f"has no meaning for the type {kind.id}" if key in _FIELDS else "is no tolerance"
-        problems.append(Problem(path, what, did_you_mean(key, allowed) or f"there are {', '.join(allowed)}"))
+        what = f"not applicable to the type {kind.id}" if key in _FIELDS else f"unknown tolerance {key!r}"
+        remedy = did_you_mean(key, allowed) or f"expected one of: {', '.join(allowed)}"
+        problems.append(Problem(path, what, remedy))
     elif key == "ignore":
         if not isinstance(value, bool):
-            problems.append(Problem(path, f"{format_value(value)} is neither true nor false", "write true"))
+            problems.append(Problem(path, f"expected true or false, got {format_value(value)}", "use true"))
     elif not _is_amount(value, 1.0 if _FIELDS[key].get("share") else math.inf):
         limit = "from 0 to 1" if _FIELDS[key].get("share") else "of at least 0"
-        problems.append(Problem(path, f"{format_value(value)} is no tolerance", f"write a number {limit}"))
+        message = f"invalid tolerance {format_value(value)}"
+        problems.append(Problem(path, message, f"use a number {limit}"))
 
 
 def _is_amount(value: Any, most: float) -> bool:

@@ -1,4 +1,4 @@
-"""Outputs are compared by their types: what is near enough passes, what is not is told and drawn."""
+"""Outputs are compared by type: values within the tolerance pass, others are reported and drawn."""
 
 from __future__ import annotations
 
@@ -82,26 +82,26 @@ def test_what_is_near_enough_is_no_difference(kind: DataType, want: Any, got: An
 @pytest.mark.parametrize(
     ("kind", "want", "got", "tolerance", "said"),
     [
-        (Integer(), 3, 4, {}, "is 4, and 3 is expected: 1 apart"),
-        (Integer(), 3, 6, {"absolute": 2}, "is 6, and 3 is expected: 3 apart, allowed are 2"),
-        (Number(), 1, 2, {"relative": 0.01}, "is 2, and 1 is expected: 1 apart, allowed are 0.01 of it"),
-        (Number(), "nan", 1.0, {}, "is 1.0, and 'nan' is expected"),
-        (Number(), "inf", "-inf", {}, "is '-inf', and 'inf' is expected"),
-        (Number(), "many", 1, {}, "is 1, and 'many' is expected, which is no number"),
-        (Integer(), True, 1, {}, "is 1, and true is expected, which is no number"),
-        (String(), "a", "b", {}, "is 'b', and 'a' is expected"),
-        (Boolean(), 1, True, {}, "is true, and 1 is expected"),
+        (Integer(), 3, 4, {}, "expected 3, got 4 (1 apart)"),
+        (Integer(), 3, 6, {"absolute": 2}, "expected 3, got 6 (3 apart); tolerance: 2"),
+        (Number(), 1, 2, {"relative": 0.01}, "expected 1, got 2 (1 apart); tolerance: 0.01 of the value"),
+        (Number(), "nan", 1.0, {}, "expected 'nan', got 1.0"),
+        (Number(), "inf", "-inf", {}, "expected 'inf', got '-inf'"),
+        (Number(), "many", 1, {}, "expected 'many', got 1; both must be numbers"),
+        (Integer(), True, 1, {}, "expected true, got 1; both must be numbers"),
+        (String(), "a", "b", {}, "expected 'a', got 'b'"),
+        (Boolean(), 1, True, {}, "expected 1, got true"),
         (
             DateTime(),
             "2024-02-23T18:00:00Z",
             "2024-02-23T18:00:03Z",
             {"seconds": 2},
-            "is 2024-02-23T18:00:03Z, and 2024-02-23T18:00:00Z is expected: 3 s apart",
+            "expected 2024-02-23T18:00:00Z, got 2024-02-23T18:00:03Z (3 s apart)",
         ),
         (DateTime(), "today", "2024-02-23T18:00:03Z", {}, None),
-        (Array(subtype=Integer()), 3, [3], {}, "is a list, and 3 is expected"),
-        (String(), None, "a", {}, "is there ('a'), and is not expected"),
-        (String(), "a", None, {"ignore": True}, "is not there, or does not fit the descriptor"),
+        (Array(subtype=Integer()), 3, [3], {}, "expected 3, got a list"),
+        (String(), None, "a", {}, "expected no output, got 'a'"),
+        (String(), "a", None, {"ignore": True}, "missing or invalid output"),
     ],
 )
 def test_what_is_too_far_is_told_with_both_values(
@@ -115,9 +115,9 @@ def test_what_is_too_far_is_told_with_both_values(
 def test_every_item_of_an_array_is_told() -> None:
     found = differences(Array(subtype=Integer()), [1, 2, 3], [1, 5, 6, 7])
     assert found == [
-        "has 4 items, and 3 are expected",
-        "x.1: is 5, and 2 is expected: 3 apart",
-        "x.2: is 6, and 3 is expected: 3 apart",
+        "expected 3 items, got 4",
+        "x.1: expected 2, got 5 (3 apart)",
+        "x.2: expected 3, got 6 (3 apart)",
     ]
 
 
@@ -134,7 +134,7 @@ def test_two_numbers_are_as_close_in_either_order(one: float, other: float, abso
 def test_texts_are_shown_by_the_lines_that_differ(tmp_path: Path) -> None:
     want = written(tmp_path, "want.csv", "a,1\nb,2\nc,3\n")
     (found,) = differences(File(), FileValue(want), str(written(tmp_path, "got", "a,1\nb,7\nc,3\n")))
-    assert found.startswith("differs from line 2 on (12 B and 12 B); - is expected, + was found")
+    assert found.startswith("differs from line 2 (12 B and 12 B); - is expected, + is actual")
     assert "-b,2" in found
     assert "+b,7" in found
 
@@ -146,8 +146,8 @@ def test_numbers_in_a_text_may_be_near_and_its_words_may_not(tmp_path: Path) -> 
     longer = written(tmp_path, "longer", "x 1.000 -2e3\ny 5\ny 5\n")
     assert differences(File(), want, near, relative=0.01) == []
     assert len(differences(File(), want, near)) == 1
-    assert "in line 1 by more than it may" in differences(File(), want, word, relative=0.01)[0]
-    assert "in line 3 by more than it may" in differences(File(), want, longer, relative=0.01)[0]
+    assert "in line 1 by more than the tolerance" in differences(File(), want, word, relative=0.01)[0]
+    assert "in line 3 by more than the tolerance" in differences(File(), want, longer, relative=0.01)[0]
 
 
 def test_a_text_that_differs_in_its_line_ends_alone_differs(tmp_path: Path) -> None:
@@ -159,8 +159,8 @@ def test_bytes_are_told_by_the_first_that_differs(tmp_path: Path) -> None:
     want = written(tmp_path, "want.bin", b"\0" * 50 + b"abc")
     same_size = written(tmp_path, "same", b"\0" * 50 + b"axc")
     longer = written(tmp_path, "longer", b"\0" * 50 + b"abcd")
-    assert differences(File(), want, same_size) == ["differs from byte 51 on (53 B and 53 B)"]
-    assert differences(File(), want, longer) == ["differs from byte 53 on (53 B and 54 B)"]
+    assert differences(File(), want, same_size) == ["differs from byte 51 (53 B and 53 B)"]
+    assert differences(File(), want, longer) == ["differs from byte 53 (53 B and 54 B)"]
 
 
 def test_a_folder_is_compared_file_by_file(tmp_path: Path) -> None:
@@ -169,12 +169,12 @@ def test_a_folder_is_compared_file_by_file(tmp_path: Path) -> None:
             written(tmp_path, f"{side}/{name}", side if name == "b" else "same")
     found = differences(Image(), tmp_path / "want", tmp_path / "got")
     assert [line.partition("\n")[0] for line in found] == [
-        "x.a: is expected, and is not there",
-        "x.c: is not expected",
-        "x.b: differs from line 1 on (4 B and 3 B); - is expected, + was found",
+        "x.a: missing file",
+        "x.c: unexpected file",
+        "x.b: differs from line 1 (4 B and 3 B); - is expected, + is actual",
     ]
     assert differences(Image(), tmp_path / "want", tmp_path / "want" / "a") == [
-        "is a file, and a folder is expected"
+        "expected a folder, got a file"
     ]
 
 
@@ -198,7 +198,7 @@ def test_pixels_that_differ_are_counted_and_drawn(tmp_path: Path) -> None:
     (found,) = compare({"x": want}, {"x": got}, {"x": Image()})
 
     # Then they are counted, and the picture shows expected, found, and the pixels in red
-    assert found.message == "differs in 3 of 200 pixels (1.5 %), the most by 200, at x=5, y=2"
+    assert found.message == "differs in 3 of 200 pixels (1.5 %), largest difference 200 at x=5, y=2"
     assert found.image is not None
     assert found.image.suffix == ".png"
     sketch = np.asarray(Pillow.open(io.BytesIO(found.image.data)))
@@ -231,7 +231,7 @@ def test_a_picture_of_another_size_or_with_other_channels_is_told(tmp_path: Path
     grey = written(tmp_path, "grey", png(np.zeros((4, 6))))
     colour = written(tmp_path, "colour", png(np.zeros((4, 5, 3))))
     assert differences(Image(), grey, colour) == [
-        "is 5 x 4 pixels with 3 channels of uint8, and 6 x 4 pixels with 1 channel of uint8 is expected"
+        "expected 6 x 4 pixels with 1 channel of uint8, got 5 x 4 pixels with 3 channels of uint8"
     ]
 
 
@@ -244,7 +244,7 @@ def test_pages_are_compared_each(tmp_path: Path) -> None:
 
     want, got = written(tmp_path, "want", pages(1, 2)), written(tmp_path, "got", pages(1, 9, 3))
     found = differences(Image(), want, got)
-    assert found[0] == "has 3 pages, and 2 are expected"
+    assert found[0] == "expected 2 pages, got 3"
     assert found[1].startswith("x.page 1: differs in 9 of 9 pixels")
 
 
@@ -256,7 +256,7 @@ def test_sixteen_bits_are_compared_as_they_are(tmp_path: Path) -> None:
 
     want, got = written(tmp_path, "want", deep(40_000)), written(tmp_path, "got", deep(40_200))
     assert differences(Image(), want, got, level=200) == []
-    assert "the most by 200" in differences(Image(), want, got)[0]
+    assert "largest difference 200" in differences(Image(), want, got)[0]
 
 
 def dicom(path: Path, name: str, pixels: bytes, frames: int = 1) -> Path:
@@ -295,14 +295,14 @@ def test_frames_of_dicom_are_compared_each(tmp_path: Path) -> None:
 def test_what_is_no_picture_is_compared_by_its_bytes_with_the_reason(tmp_path: Path) -> None:
     want, got = written(tmp_path, "want", b"not a picture"), written(tmp_path, "got", b"not one either")
     (found,) = differences(Image(), want, got)
-    assert found.startswith("differs from want in its bytes, and its pixels could not be compared: cannot")
+    assert found.startswith("bytes differ from want, and the pixels cannot be compared: cannot")
 
 
 def test_without_pillow_the_way_to_get_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     want, got = written(tmp_path, "want", png([[1]])), written(tmp_path, "got", png([[2]]))
     monkeypatch.setitem(sys.modules, "PIL", None)
     (found,) = differences(Image(), want, got)
-    assert "install Pillow, or localrun-tasks[pytest]" in found
+    assert "install Pillow or localrun-tasks[pytest]" in found
     assert differences(Image(), want, want) == []
 
 
@@ -328,7 +328,7 @@ def test_the_same_shape_may_begin_anywhere_and_be_written_anyhow(tmp_path: Path)
 def test_shapes_that_differ_are_measured_and_drawn(tmp_path: Path) -> None:
     path = written(tmp_path, "got", json.dumps(shifted(1)))
     (found,) = compare({"x": SQUARE}, {"x": path}, {"x": Geometry()})
-    assert found.message == "differs: the shapes are 1 apart and have 81.82 % of their area in common"
+    assert found.message == "the shapes are 1 apart and share 81.82 % of their area"
     assert found.image is not None
     assert found.image.suffix == ".svg"
     assert found.image.data.count(b"<path") == 2
@@ -337,8 +337,8 @@ def test_shapes_that_differ_are_measured_and_drawn(tmp_path: Path) -> None:
 def test_shapes_may_be_apart_by_a_distance_or_share_an_area() -> None:
     assert differences(Geometry(), SQUARE, shifted(1), distance=1) == []
     assert differences(Geometry(), SQUARE, shifted(1), overlap=0.8) == []
-    assert "a distance of 0.5 is allowed" in differences(Geometry(), SQUARE, shifted(1), distance=0.5)[0]
-    assert "at least 90 % are expected" in differences(Geometry(), SQUARE, shifted(1), overlap=0.9)[0]
+    assert "tolerance: distance 0.5" in differences(Geometry(), SQUARE, shifted(1), distance=0.5)[0]
+    assert "expected at least 90 %" in differences(Geometry(), SQUARE, shifted(1), overlap=0.9)[0]
 
 
 def circle(radius: float, x: float = 1) -> dict[str, Any]:
@@ -352,22 +352,22 @@ def circle(radius: float, x: float = 1) -> dict[str, Any]:
 def test_circles_have_a_radius() -> None:
     assert differences(Geometry(), circle(2), circle(2)) == []
     assert differences(Geometry(), circle(2), circle(2.4), distance=0.5) == []
-    assert differences(Geometry(), circle(2), circle(3)) == ["has the radius 3, and 2 is expected"]
-    assert differences(Geometry(), circle(2), circle(2, x=2)) == ["differs: the shapes are 1 apart"]
+    assert differences(Geometry(), circle(2), circle(3)) == ["expected radius 2, got 3"]
+    assert differences(Geometry(), circle(2), circle(2, x=2)) == ["the shapes are 1 apart"]
 
 
 def test_other_kinds_of_geometries_are_told() -> None:
     point = {"type": "Point", "coordinates": [1, 1]}
-    assert differences(Geometry(), point, SQUARE) == ["is a Polygon, and a Point is expected"]
-    assert differences(Geometry(), circle(1), point) == ["is a Point, and a Circle is expected"]
+    assert differences(Geometry(), point, SQUARE) == ["expected a Point, got a Polygon"]
+    assert differences(Geometry(), circle(1), point) == ["expected a Circle, got a Point"]
     empty = {"type": "MultiPolygon", "coordinates": []}
     filled = {"type": "MultiPolygon", "coordinates": [SQUARE["coordinates"]]}
-    assert differences(Geometry(), filled, empty) == ["is empty, and is not expected to be"]
+    assert differences(Geometry(), filled, empty) == ["unexpected empty geometry"]
     assert differences(Geometry(), empty, empty) == []
-    assert "is no geometry" in differences(Geometry(), {"type": "Cube"}, SQUARE)[0]
+    assert "invalid geometry" in differences(Geometry(), {"type": "Cube"}, SQUARE)[0]
 
 
-# -- what is expected -----------------------------------------------------------------------------
+# -- expected outputs -----------------------------------------------------------------------------
 
 
 def problems_of(error: pytest.ExceptionInfo[UsageError]) -> dict[str, Problem]:
@@ -381,8 +381,8 @@ def test_what_is_expected_of_no_output_is_refused_with_all_that_is_wrong(tmp_pat
         compare(wanted, {}, types)
     found = problems_of(raised)
     assert found["expected.summ"].remedy == "did you mean 'sum'?"
-    assert found["expected.mask"].message == f"{tmp_path / 'no.png'} is not there"
-    assert found["expected.masks"].message == f"{tmp_path / 'no2.png'} is not there"
+    assert found["expected.mask"].message == f"{tmp_path / 'no.png'} does not exist"
+    assert found["expected.masks"].message == f"{tmp_path / 'no2.png'} does not exist"
 
 
 def test_tolerances_are_read_by_the_types_of_the_outputs() -> None:
@@ -403,14 +403,14 @@ def test_all_that_is_wrong_with_tolerances_is_told() -> None:
         parse_tolerances(given_ones, types)
     found = {path: (one.message, one.remedy) for path, one in problems_of(raised).items()}
     assert found == {
-        "tolerances.meen": ("is no output of the task", "did you mean 'mean'?"),
-        "tolerances.mean.absolut": ("is no tolerance", "did you mean 'absolute'?"),
-        "tolerances.mean.relative": ("-1 is no tolerance", "write a number of at least 0"),
-        "tolerances.mask.pixels": ("7 is no tolerance", "write a number from 0 to 1"),
+        "tolerances.meen": ("unknown output 'meen'", "did you mean 'mean'?"),
+        "tolerances.mean.absolut": ("unknown tolerance 'absolut'", "did you mean 'absolute'?"),
+        "tolerances.mean.relative": ("invalid tolerance -1", "use a number of at least 0"),
+        "tolerances.mask.pixels": ("invalid tolerance 7", "use a number from 0 to 1"),
         "tolerances.mask.distance": (
-            "has no meaning for the type image",
-            "there are level, pixels, ignore",
+            "not applicable to the type image",
+            "expected one of: level, pixels, ignore",
         ),
-        "tolerances.mask.ignore": ("1 is neither true nor false", "write true"),
-        "tolerances.word.absolute": ("has no meaning for the type string", "there are ignore"),
+        "tolerances.mask.ignore": ("expected true or false, got 1", "use true"),
+        "tolerances.word.absolute": ("not applicable to the type string", "expected one of: ignore"),
     }
