@@ -66,8 +66,13 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-class _Count(click.IntRange):
-    name = "count"
+def _count(minimum: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not str(text).isdecimal() or int(text) < minimum:
+            raise ValueError(f"{text!r} is not an integer of at least {minimum}")
+        return int(text)
+
+    return parse
 
 
 CPUS = _param_type("CPUS", _cpus)
@@ -75,8 +80,8 @@ MEMORY = _param_type("SIZE", _memory)
 DURATION = _param_type("DURATION", units.parse_duration)
 PAIR = _param_type("KEY=VALUE", _pair)
 SIZE = _param_type("SIZE", units.parse_bytes)
-COUNT = _Count(min=1)
-COUNT_OR_ZERO = _Count(min=0)
+COUNT = _param_type("COUNT", _count(1))
+COUNT_OR_ZERO = _param_type("COUNT", _count(0))
 
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)

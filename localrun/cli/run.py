@@ -100,7 +100,9 @@ with_run_options = options.combine(
     ),
     options.build_args,
     click.option(
-        "--retries", type=options.COUNT_OR_ZERO, help="Reruns if the container is lost.  [default: 0]"
+        "--retries",
+        type=options.COUNT_OR_ZERO,
+        help="Rerun up to COUNT times if the container is lost.  [default: 0]",
     ),
     click.option("--replicas", type=options.COUNT, help="Run COUNT varied replicas and compare the outputs."),
     click.option(

@@ -1,4 +1,4 @@
-"""The command, called in this process on an engine without containers, or as a process of its own."""
+"""Run the command in this process on the fake engine, or as a separate process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Program = Callable[[FakeContainer], Any]
 
 
 def add(container: FakeContainer) -> int:
-    """Write the sum of a and b, and say so."""
+    """Write the sum of a and b to the output and the log."""
     a, b = (int(container.path(f"/inputs/{name}").read_text()) for name in "ab")
     container.stdout.write(f"{a} + {b}\n")
     container.path("/outputs/sum").write_text(str(a + b))
@@ -33,7 +33,7 @@ def add(container: FakeContainer) -> int:
 
 @dataclass
 class Result:
-    """How a call ended."""
+    """The exit code and output of a call."""
 
     code: int
     out: str
@@ -48,7 +48,7 @@ class Result:
 
 @dataclass
 class Command:
-    """`localrun` in a folder of its own, with a bundle that adds two integers."""
+    """`localrun` in its own folder, with a bundle that adds two integers."""
 
     folder: Path
     capsys: pytest.CaptureFixture[str]
@@ -60,13 +60,13 @@ class Command:
         self.bundle.write_text(DESCRIPTOR)
 
     def app(self, settings: Settings) -> App:
-        """An app whose containers are functions."""
+        """Return an app on the fake engine, whose containers are functions."""
         engine = FakeEngine(lambda container: self.program(container))  # noqa: PLW0108 - a test may change it
         engine.add_image(IMAGE)
         return App(settings, engine)
 
     def __call__(self, *arguments: object) -> Result:
-        """Call it."""
+        """Call the command."""
         self.capsys.readouterr()
         code = main(["--home", str(self.folder / "home"), *map(str, arguments)], self.app)
         printed = self.capsys.readouterr()
@@ -80,7 +80,7 @@ class Command:
 
 
 class Process(subprocess.Popen[str]):
-    """`python -m localrun` as a process of its own, in its own process group."""
+    """`python -m localrun` as a separate process in its own process group."""
 
     def __init__(self, *arguments: object, cwd: Path, env: Mapping[str, str] | None = None) -> None:
         super().__init__(
@@ -97,13 +97,13 @@ class Process(subprocess.Popen[str]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """A test that has failed does not wait for it: that might be for ever."""
+        """Kill the process of a failed test instead of waiting for it."""
         if kind is not None:
             self.kill()
         super().__exit__(kind, error, trace)
 
     def read_until(self, words: str) -> str:
-        """Read standard error up to the line that has these words."""
+        """Read standard error up to a line with these words and return the line."""
         assert self.stderr is not None
         for line in self.stderr:
             if words in line:
@@ -111,6 +111,6 @@ class Process(subprocess.Popen[str]):
         raise AssertionError(f"it ended without saying {words!r}")
 
     def result(self, timeout: float = 60) -> Result:
-        """Wait for its end."""
+        """Wait for the process to end."""
         out, err = self.communicate(timeout=timeout)
         return Result(self.returncode, out, err)

@@ -11,7 +11,7 @@ from tests.cli.command import Command
 
 @pytest.fixture
 def localrun(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """`localrun` on an engine without containers, with folders of its own."""
+    """Return `localrun` on the fake engine, with its own folders."""
     monkeypatch.setenv("LOCALRUN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("LOCALRUN_LEDGER", str(tmp_path / "ledger" / "l.json"))
     for name in ("NO_COLOR", "TERM", "LOCALRUN_HOME"):

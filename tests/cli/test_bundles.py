@@ -1,4 +1,4 @@
-"""The commands that help to write a bundle: validate, inspect, build, schema, init."""
+"""The commands for writing a bundle: validate, inspect, build, schema and init."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from tests.support.environment import IMAGE
 
 @contextmanager
 def running(localrun: Command) -> Iterator[tuple[App, ActiveTask]]:
-    """A task that runs until it is stopped, carried by an app of its own."""
+    """Run a task in a separate app until it is stopped."""
     begun = threading.Event()
 
     def listen(event: Event) -> None:
@@ -225,7 +225,7 @@ def test_the_home_is_chosen_by_the_environment_too(
 ) -> None:
     localrun.run()
     monkeypatch.setenv("LOCALRUN_HOME", str(localrun.folder / "other"))
-    assert len(localrun("list", "--json").json) == 1  # --home has the last word
+    assert len(localrun("list", "--json").json) == 1  # --home takes precedence
     monkeypatch.setenv("LOCALRUN_GRACE", "much")
     result = localrun("list")
     assert (result.code, "LOCALRUN_GRACE" in result.err) == (2, True)

@@ -21,11 +21,11 @@ from tests.cli.command import Command, add
 from tests.conftest import ROOT
 
 HEAVY = ("docker", "rich", "psutil", "fastapi", "localrun.app", "localrun.engines.dockerd")
-MARK, END = "'=en''d='", "=end="  # as it is typed, and as it is printed
+MARK, END = "'=en''d='", "=end="  # as typed, and as printed
 
 
 def offered(localrun: Command, line: str) -> list[str]:
-    """What may stand where the line ends."""
+    """Return the completions at the end of the line."""
     found = localrun("completion", "bash", "--line", f"localrun {line}")
     assert (found.code, found.err) == (0, "")
     return [row.split("\t")[1] for row in found.out.splitlines()]
@@ -49,7 +49,7 @@ def test_ids_are_those_of_the_folder_and_the_newest_is_also_last(localrun: Comma
     # Given two tasks
     ids = [localrun.run("--json").json["id"] for _ in range(2)]
 
-    # Then an id is offered by its beginning, with the newest first
+    # Then the prefixes of the IDs are offered, newest first
     home = f"--home {localrun.folder / 'home'}"
     assert offered(localrun, f"{home} status ") == ["last", ids[1][:8], ids[0][:8]]
     assert offered(localrun, f"{home} rm {ids[0][:6]}") == [ids[0][:8]]
@@ -143,7 +143,7 @@ def test_the_commands_of_a_group_are_offered_without_importing_them(localrun: Co
 
 
 def test_whatever_is_an_id_is_completed(localrun: Command) -> None:
-    # Given a task, and every parameter of every command that stands for an id
+    # Given a task, and every parameter of every command that takes an ID
     localrun.run()
     home = f"--home {localrun.folder / 'home'}"
     root = click.Context(commands, info_name="localrun")
@@ -154,7 +154,7 @@ def test_whatever_is_an_id_is_completed(localrun: Command) -> None:
         if (parameter.metavar or "").strip("[].") == "ID"
     ]
 
-    # Then ids are offered for it
+    # Then IDs are offered
     assert len(wanted) > 10
     for name, parameter in wanted:
         option = f"{parameter.opts[0]} " if isinstance(parameter, click.Option) else ""
@@ -187,7 +187,7 @@ print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)"""
 
 def test_completing_costs_next_to_nothing(tmp_path: Path) -> None:
     def once() -> float:
-        """Seconds of processor: unlike those of a clock they do not depend on what else runs here."""
+        """Return CPU seconds, which do not depend on the load of the machine."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
             [sys.executable, "-m", "localrun", "completion", "bash", "--line", "localrun st"],
@@ -205,7 +205,7 @@ def test_completing_costs_next_to_nothing(tmp_path: Path) -> None:
 
 
 class Bash:
-    """An interactive bash on a terminal of its own."""
+    """An interactive bash on its own terminal."""
 
     def __init__(self, folder: Path) -> None:
         self._terminal, end = pty.openpty()
@@ -224,18 +224,18 @@ class Bash:
         self.say('stty cols 500; bind "set bell-style none"; eval "$(localrun completion bash)"')
 
     def close(self) -> None:
-        """End it."""
+        """Kill the shell."""
         self._process.kill()
         self._process.wait()
         os.close(self._terminal)
 
     def say(self, line: str) -> str:
-        """Type a line; what it prints."""
+        """Type a line and return its output."""
         self._type(f"{line}; echo {MARK}\n")
         return self._until(END)
 
     def completed(self, line: str) -> str:
-        """Type the beginning of a line and TAB; the line as it is then, in front of which `echo` is put."""
+        """Type a partial line and TAB, and return the completed words."""
         self._type(f"{line}\t\x01printf '[%s]' \x05; echo {MARK}\n")
         found: list[str] = re.findall(rf"(\[.*\]){END}", self._until(END))
         return found[-1]

@@ -1,4 +1,4 @@
-"""`localrun debug`: every task in the view of iExec."""
+"""`localrun debug`: tasks in the form of iExec."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_task_that_ended_well_is_told_with_the_keys_of_iexec(localrun: Command
     # When it is shown
     found = localrun("debug", "last", "--json").json
 
-    # Then the keys are those of iExec, and both histories go to their end
+    # Then the keys are those of iExec, and both histories are complete
     assert list(found) == ["ok", "local", "offchainData"]
     assert found["ok"] is True
     task, (replicate,) = found["offchainData"]["task"], found["offchainData"]["replicates"]
@@ -103,11 +103,11 @@ def test_every_status_and_cause_that_is_told_is_a_word_that_explain_knows(localr
 
 
 def test_a_running_task_is_shown_by_another_process(localrun: Command) -> None:
-    # Given a task that runs, carried by another app
+    # Given a running task of another app
     with running(localrun):
         found = localrun("debug", "last", "--json", "--logs").json
 
-    # Then it is told as far as it came, with what it wrote so far
+    # Then its history and log so far are shown
     assert found["offchainData"]["task"]["status"] == "RUNNING"
     (replicate,) = found["offchainData"]["replicates"]
     assert (replicate["status"], replicate["exitCode"]) == ("COMPUTING", None)

@@ -1,4 +1,4 @@
-"""The sheet of a task, in the form of `kubectl describe pod`."""
+"""`localrun describe`: tasks in the form of `kubectl describe pod`."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _S = TaskState
 
 
 def after(text: str, head: str) -> list[str]:
-    """The lines below one that is `head`."""
+    """Return the lines below the line `head`."""
     rows = text.splitlines()
     return rows[rows.index(head) + 1 :]
 
 
 def value(rows: list[str], name: str) -> str:
-    """What the first line of that name says."""
+    """Return the value of the first line with that name."""
     return next(row for row in rows if row.strip().startswith(f"{name}:")).split(":", 1)[1].strip()
 
 

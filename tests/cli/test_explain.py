@@ -1,4 +1,4 @@
-"""What a word means, and tasks in the words of other systems."""
+"""`localrun explain`, and `--as SYSTEM`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`list-files` and `tail`: what a task has written, also while it writes."""
+"""`list-files` and `tail`: the files of ended and running tasks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def leave(container: FakeContainer) -> int:
 
 @contextmanager
 def writing(localrun: Command, *, shares_files: bool = True) -> Iterator[tuple[App, ActiveTask]]:
-    """A task that has written something and goes on until it is stopped."""
+    """Run a task that writes files and then waits until it is stopped."""
     written, running, said = threading.Event(), threading.Event(), threading.Event()
 
     def listen(event: Event) -> None:

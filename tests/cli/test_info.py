@@ -1,4 +1,4 @@
-"""`localrun info`, once and again and again."""
+"""`localrun info`, with and without --watch."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_task_is_watched_until_its_end(tmp_path: Path) -> None:
         command.until("(ongoing)")
         task.transition(TaskState.FINISHED)
         assert command.wait() == 0
-    last = command.shown.rpartition("\x1b[?1049l")[2]  # back from the screen of its own
+    last = command.shown.rpartition("\x1b[?1049l")[2]  # after leaving the alternate screen
     assert f"Task {workspace.id}: FINISHED" in last
     assert "(ongoing)" not in last
     assert "\x1b[2Jslow" not in command.shown

@@ -1,4 +1,4 @@
-"""The command as a process of its own, on a real engine."""
+"""The command as a separate process on a real engine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ esac
 
 @dataclass
 class Place:
-    """A folder with a bundle, and the engine."""
+    """A folder with a bundle, and an engine."""
 
     folder: Path
     image: str
@@ -53,7 +53,7 @@ class Place:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Where its commands keep what they keep."""
+        """Return the environment with the folders of the commands."""
         return {
             "LOCALRUN_HOME": str(self.folder / "home"),
             "LOCALRUN_CACHE": str(self.folder / "cache"),
@@ -61,12 +61,12 @@ class Place:
         }
 
     def call(self, *arguments: object, **env: str) -> Result:
-        """Run a command to its end."""
+        """Run a command and wait for it."""
         with self.start(*arguments, **env) as process:
             return process.result()
 
     def arguments(self, part: int, *more: object) -> tuple[object, ...]:
-        """`run`, with the part that the task is to play."""
+        """Return the arguments of `run` for this part of the script."""
         return ("run", "descriptor.yml", "--image", self.image, "-i", f"a={part}", "-i", "b=0", *more)
 
     def run(self, part: int, *more: object, **env: str) -> Process:
@@ -74,18 +74,18 @@ class Place:
         return self.start(*self.arguments(part, *more), **env)
 
     def containers(self, task_id: str) -> list[str]:
-        """Those of a task."""
+        """Return the containers of a task."""
         return [found.handle for found in self.engine.find({LABEL_TASK: task_id})]
 
     def newest(self) -> dict[str, Any]:
-        """The newest task, as `status` shows it."""
+        """Return the `status` of the newest task."""
         found: dict[str, Any] = self.call("status", "last", "--json").json
         return found
 
 
 @pytest.fixture
 def place(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Place]:
-    """A folder with a bundle whose image is in the engine."""
+    """Return a folder with a bundle whose image is in the engine."""
     name = f"localrun-test/cli:{secrets.token_hex(4)}"
     archive = image_archive(busybox_layer({}), name, Cmd=["sh", "-c", SCRIPT], Env=["PATH=/bin"])
     docker_engine.load_image([archive])
@@ -225,7 +225,7 @@ def test_a_dumb_terminal_and_no_color_get_what_they_can_show(place: Place) -> No
 
 
 def on_a_terminal(place: Place, part: int, **env: str) -> str:
-    """Everything that a run writes to its terminal."""
+    """Return all output of a run on a terminal."""
     master, slave = pty.openpty()
     command = [sys.executable, "-m", "localrun", *map(str, place.arguments(part))]
     kept = {
@@ -248,7 +248,7 @@ def on_a_terminal(place: Place, part: int, **env: str) -> str:
 def read(master: int) -> bytes:
     try:
         return os.read(master, 65536)
-    except OSError:  # how a terminal says that nobody is there any more
+    except OSError:  # raised when the other end of the terminal is closed
         return b""
 
 
@@ -265,7 +265,7 @@ SUBMIT = "import localrun, sys; print(localrun.submit('descriptor.yml', use_imag
 
 
 def submitted(place: Place) -> str:
-    """A task whose script has ended: nobody carries it."""
+    """Return the ID of a task whose script has ended, so that no process owns it."""
     done = subprocess.run(
         [sys.executable, "-c", SUBMIT, place.image],
         cwd=place.folder,
@@ -284,7 +284,7 @@ def go_on(place: Place, task_id: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_who_waits_can_go_and_the_next_one_gets_the_outputs(place: Place, number: signal.Signals) -> None:
     task_id = submitted(place)
-    with place.start("wait", task_id) as process:  # the process that submitted it is gone: carried on here
+    with place.start("wait", task_id) as process:  # the submitting process has ended: resumed here
         process.read_until("out | one")
         process.send_signal(number)
         result = process.result()

@@ -1,4 +1,4 @@
-"""`localrun run --replicas`, and what the other commands make of a task with replicas."""
+"""`localrun run --replicas`, and the other commands for tasks with replicas."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def giving(*texts: str | None) -> Callable[[FakeContainer], int]:
-    """The nth replica gives the nth text; None: it fails."""
+    """Return a program in which the nth replica writes the nth text; None makes it fail."""
 
     def program(container: FakeContainer) -> int:
         number = int(container.environment["PYTHONHASHSEED"])
@@ -154,14 +154,14 @@ def test_prune_takes_replicas_with_their_task_and_counts_none_for_itself(localru
     # When all but the newest are pruned
     gone = localrun("prune", "--keep", "1", "--only", "task", "--json", "--yes").json["items"]
 
-    # Then the older one is gone with its replicas, and the newer one is whole
+    # Then the older one and its replicas are deleted, and the newer one is complete
     assert [(item["name"], item["deleted"]) for item in gone] == [(older, True)]
     left = localrun("list", "-a", "--json").json
     assert [one["id"] == newer or one["replica"]["of"] == newer for one in left] == [True] * 3
 
 
 def test_a_replica_can_be_run_again_as_it_was(localrun: Command) -> None:
-    # Given a replica, and a program that tells what it is given
+    # Given a replica, and a program that writes its environment
     localrun.program = giving("3", "3")
     localrun.run("--replicas", "2")
 
@@ -187,7 +187,7 @@ def test_a_task_with_replicas_can_be_run_again_with_others(localrun: Command) ->
     assert localrun("rerun", "last", "--replicas", "2", "--json").json["replication"]["agree"] == 2
 
 
-# -- as iExec tells it -----------------------------------------------------------------------------
+# -- in the form of iExec --------------------------------------------------------------------------
 
 
 def test_debug_has_a_replicate_for_each_replica_and_the_consensus(localrun: Command) -> None:

@@ -1,4 +1,4 @@
-"""How what went wrong is shown."""
+"""The display of errors."""
 
 from __future__ import annotations
 

@@ -10,12 +10,12 @@ from localrun.cli.signals import Interrupted, SignalHandler
 
 
 def send(number: int = signal.SIGINT) -> None:
-    """Send this process a signal; Python's handler has run when this returns."""
+    """Send this process a signal and return after Python's handler has run."""
     os.kill(os.getpid(), number)
 
 
 def interrupted(undone: list[bool]) -> None:
-    """Be interrupted, and again while what was done is being undone."""
+    """Interrupt a block, and interrupt its cleanup again."""
     try:
         send()
     finally:

@@ -1,4 +1,4 @@
-"""`localrun tasks ...`: what an Inductiva user types."""
+"""`localrun tasks ...`: the Inductiva-compatible commands."""
 
 from __future__ import annotations
 
@@ -141,14 +141,14 @@ Submit = Callable[..., ActiveTask]
 
 
 class Shared(FakeEngine):
-    """An engine that two apps use, each of which closes it at its end."""
+    """An engine shared by two apps, which both try to close it."""
 
     def close(self) -> None:
-        """Not yet."""
+        """Ignore the call."""
 
 
 class bench:  # noqa: N801 - a context manager
-    """The command beside an app whose tasks run until they are stopped."""
+    """The command, and an app whose tasks run until they are stopped."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         engine = Shared(self._wait)
@@ -234,7 +234,7 @@ def test_waiting_for_an_end_may_be_limited(tmp_path: Path, capsys: pytest.Captur
     home = TaskStore(tmp_path / ".localrun")
     with bench(tmp_path, capsys) as (call, _):
         workspace = home.create()
-        claim = home.acquire(workspace.id, new=True)  # somebody carries it, and does not hear
+        claim = home.acquire(workspace.id, new=True)  # owned by a process that does not react
         assert claim is not None
         ActiveTask(TaskRecord(id=workspace.id, bundle="b", plan=RunPlan()), workspace).create()
         begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""What running tasks use just now."""
+"""`localrun top`."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ MIB = 1024**2
 
 
 class Shared(FakeEngine):
-    """An engine that two apps use, each of which closes it at its end."""
+    """An engine shared by two apps, which both try to close it."""
 
     def close(self) -> None:
-        """Not yet."""
+        """Ignore the call."""
 
 
 class Bench:
-    """A folder with tasks that run until they are told to end, and the command."""
+    """The command, and a folder with tasks that run until an event is set."""
 
     def __init__(self, env: Environment, capsys: pytest.CaptureFixture[str]) -> None:
         self.env = env
@@ -46,7 +46,7 @@ class Bench:
         self.err = ""
 
     def __call__(self, *arguments: str) -> str:
-        """Call `localrun top`; what it prints."""
+        """Call `localrun top` and return its output."""
         home = str(self.env.app.settings.home)
         code = main(["--home", home, "top", *arguments], self.other)
         printed = self.capsys.readouterr()
@@ -60,7 +60,7 @@ class Bench:
 
 @pytest.fixture
 def go() -> Iterator[threading.Event]:
-    """What the tasks wait for."""
+    """Return the event that the tasks wait for."""
     event = threading.Event()
     yield event
     event.set()
@@ -86,7 +86,7 @@ def bench(tmp_path: Path, capsys: pytest.CaptureFixture[str], go: threading.Even
 
 @contextmanager
 def running(bench: Bench, count: int = 1) -> Iterator[list[ActiveTask]]:
-    """So many tasks, all of which run."""
+    """Submit tasks and wait until all of them run."""
     begun = [threading.Event() for _ in range(count)]
 
     def listener(event: threading.Event) -> Callable[[Any], None]:

@@ -23,11 +23,11 @@ from localrun.task.store import TaskStore
 from tests.cli.command import Command, Program, add
 from tests.support.environment import IMAGE
 
-TIME = 20  # seconds that no test may take
+TIME = 20  # maximum seconds of a test
 
 
 class Elsewhere:
-    """Another process on the same folder and engine, which carries tasks."""
+    """Another process that owns tasks in the same folder and engine."""
 
     def __init__(self, localrun: Command) -> None:
         folder = localrun.folder
@@ -50,7 +50,7 @@ class Elsewhere:
         return task
 
     def begun(self) -> None:
-        """Wait until all of its tasks run."""
+        """Wait until all tasks run."""
         assert all(running.wait(TIME) for running in self._running.values())
 
 
@@ -63,7 +63,7 @@ def elsewhere(localrun: Command) -> Iterator[Elsewhere]:
 
 
 class Shared:
-    """The engine of another one, which stays when this one is let go of."""
+    """An engine that is not closed with its app."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
@@ -72,11 +72,11 @@ class Shared:
         return getattr(self._engine, name)
 
     def close(self) -> None:
-        """It belongs to the other one."""
+        """Ignore the call: another app owns the engine."""
 
 
 class Gate:
-    """A program that says something, waits until it may go on, and adds."""
+    """Write a line, wait for the event, then add."""
 
     def __init__(self, then: Program = add) -> None:
         self.open = threading.Event()
@@ -92,7 +92,7 @@ class Gate:
 
 @pytest.fixture
 def waited(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set once somebody waits for a task of another process."""
+    """Return an event that is set when a process waits for a task of another process."""
     waits, wait = threading.Event(), TaskStore.wait_released
 
     def tell(home: TaskStore, task_id: str) -> None:
@@ -105,7 +105,7 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 @contextmanager
 def when(waited: threading.Event, do: Callable[[], None]) -> Iterator[None]:
-    """Do something as soon as somebody waits."""
+    """Call a function as soon as a process waits."""
 
     def act() -> None:
         assert waited.wait(TIME)
