@@ -50,7 +50,7 @@ BUNDLES = [
     Row(
         Cause.BUNDLE_INVALID,
         "an empty folder",
-        ("there is no descriptor.yml", "there is no image archive"),
+        ("missing descriptor.yml", "there is no image archive"),
         "add it at the root",
         arrange=lambda bench: [bench.write("empty/README", "hello").parent],
     ),
