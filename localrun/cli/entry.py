@@ -54,12 +54,12 @@ def _program(given: list[str]) -> int:
     """
     gc.disable()
     try:
-        return _checked(given, CliContext(on_imported=_imported))
+        return _checked(given, CliContext(on_imported=_restart_gc))
     finally:
         gc.freeze()
 
 
-def _imported() -> None:
+def _restart_gc() -> None:
     gc.freeze()
     gc.enable()
 
@@ -68,14 +68,14 @@ def _checked(given: list[str], context: CliContext) -> int:
     try:
         return _call(given, context)
     except LocalrunError as error:
-        return _tell(error, context, as_json="--json" in given)
+        return _report(error, context, as_json="--json" in given)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         streams.redirect_to_devnull(sys.stdout)
         return ExitCode.FINISHED
     except OSError as error:
-        return _tell(_of_system(error), context, as_json="--json" in given)
+        return _report(_os_error(error), context, as_json="--json" in given)
 
 
 def _call(given: list[str], context: CliContext) -> int:
@@ -88,7 +88,7 @@ def _call(given: list[str], context: CliContext) -> int:
         raise _usage_error(error) from error
 
 
-def _of_system(error: OSError) -> LocalrunError:
+def _os_error(error: OSError) -> LocalrunError:
     """Return an error for an `OSError` that no other code has handled."""
     place = f"{error.filename}: " if error.filename else ""
     return LocalrunError(
@@ -107,7 +107,7 @@ def _usage_error(error: click.UsageError) -> UsageError:
     return UsageError(message[:1].lower() + message[1:], remedy=hint)
 
 
-def _tell(error: LocalrunError, context: CliContext, *, as_json: bool) -> int:
+def _report(error: LocalrunError, context: CliContext, *, as_json: bool) -> int:
     from localrun.console.report import report_error
 
     report_error(error, context.environ)

@@ -24,14 +24,14 @@ SECTIONS: Sections = {
         "wait": ("wait", "Wait for tasks to finish."),
         "rerun": ("rerun", "Rerun a task, optionally with changed inputs or options."),
     },
-    "Write": {
+    "Bundles": {
         "init": ("init", "Create a new bundle that runs as it is."),
         "validate": ("validate", "Check a bundle against App Engine's rules."),
         "inspect": ("inspect", "Show a bundle's inputs, outputs, image and resources."),
         "build": ("build", "Build a bundle into a zip for App Engine."),
         "schema": ("schema", "Print the JSON Schema of descriptors."),
     },
-    "Look": {
+    "Tasks": {
         "list": ("list_", "List the tasks of this folder."),
         "tasks": ("tasks", "Inductiva-compatible task commands."),
         "status": ("status", "Show a task's state and why it ended."),
@@ -49,18 +49,18 @@ SECTIONS: Sections = {
         "diff": ("diff", "Compare two tasks."),
         "doctor": ("doctor", "Check that this machine can run tasks."),
     },
-    "Serve": {
+    "Server": {
         "serve": ("serve", "Serve the tasks of this folder over HTTP."),
         "events": ("events", "Show the events in the server's journal."),
         "export": ("export", "Export the task list to a file."),
         "import": ("import_", "Import tasks from an export file."),
     },
-    "End": {
+    "Clean up": {
         "kill": ("kill", "Stop a task."),
-        "rm": ("rm", "Delete finished tasks with all their files."),
+        "rm": ("rm", "Delete ended tasks with all their files."),
         "prune": ("prune", "Remove unused tasks, containers, images and files."),
     },
-    "Set up": {"completion": ("completion", "Generate a shell completion script.")},
+    "Shell": {"completion": ("completion", "Generate a shell completion script.")},
 }
 COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 

@@ -97,7 +97,7 @@ def _all(app: App) -> list[Task]:
 
 @dataclass
 class _Waiting:
-    """Waiting for tasks, and their results."""
+    """The tasks that the command waits for, and their errors."""
 
     context: CliContext
     app: App
