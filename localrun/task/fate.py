@@ -1,4 +1,4 @@
-"""What becomes of a task whose process died, as a table.
+"""The fate of a task whose process may have died, as a table.
 
     the task has ended                       -> ENDED
     a manual task                            -> MANUAL
@@ -21,7 +21,7 @@ from localrun.task.states import TaskState
 
 
 class Fate(StrEnum):
-    """What happens to a task next, and which process does it."""
+    """The next thing that happens to a task."""
 
     ENDED = "ended"  # nothing
     OWNED = "owned"  # the process that owns it continues
@@ -43,7 +43,7 @@ class Fate(StrEnum):
 
 
 def fate(record: TaskRecord, owner_alive: bool) -> Fate:
-    """Return what becomes of a task; see the table above."""
+    """Return the fate of a task; see the table above."""
     if record.state.is_final:
         return Fate.ENDED
     if record.kind == "manual":
@@ -58,5 +58,5 @@ def fate(record: TaskRecord, owner_alive: bool) -> Fate:
 
 
 def current_fate(record: TaskRecord) -> Fate:
-    """Return what becomes of a task, by whether its process is alive now."""
+    """Return the fate of a task, given whether its process is alive now."""
     return fate(record, record.owner is None or is_alive(record.owner))

@@ -19,10 +19,7 @@ STREAMS = ("stdout", "stderr")
 
 
 class TaskLog:
-    """A log file of at most `limit` bytes, or of what fits on the disk, plus the last lines.
-
-    Not thread-safe.
-    """
+    """A log file of at most `limit` bytes plus the last lines; shorter on a full disk. Not thread-safe."""
 
     def __init__(self, path: Path, limit: int) -> None:
         self._changes = _changes_file(path)
