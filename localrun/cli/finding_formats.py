@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from localrun.bundle.validation.findings import Severity
+from localrun.bundle.validation.findings import Finding, Severity, ValidationReport
 from localrun.cli.findings import verdict
 from localrun.console.display.sanitize import escape_control_chars, escape_lines
+from localrun.errors import LocalrunError, Problem
 
-if TYPE_CHECKING:
-    from localrun.bundle.validation.findings import Finding, ValidationReport
+Reports = Sequence[tuple[Path, ValidationReport]]
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -45,37 +44,48 @@ def _escape_property(text: str) -> str:
     return _escape(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def junit(report: ValidationReport, bundle: Path, *, strict: bool) -> str:
-    """Return JUnit XML with a test case for each finding, or a passed one for a bundle without any.
+def junit(reports: Reports, *, strict: bool) -> str:
+    """Return JUnit XML: a suite for each bundle with a case for each finding, or a passed one without any.
 
     With `strict`, warnings are failures.
     """
     suites = ElementTree.Element("testsuites")
-    suite = ElementTree.SubElement(suites, "testsuite", name="localrun validate")
-    failures = 0
-    for finding in report.findings:
-        problem = finding.problem
-        case = _case(suite, bundle, problem.where or problem.message)
-        case.set("file", _xml(str(_path(finding, bundle))))
-        if problem.line:
-            case.set("line", str(problem.line))
-        if strict or finding.severity is not Severity.WARNING:
-            failures += 1
-            attributes = {"message": _xml(problem.message), "type": finding.code or str(finding.severity)}
-            ElementTree.SubElement(case, "failure", attributes).text = _xml(_text(finding))
-        else:
-            ElementTree.SubElement(case, "system-out").text = _xml(_text(finding))
-    for unchecked in report.unchecked:
-        case = _case(suite, bundle, f"not checked: {unchecked}")
-        ElementTree.SubElement(case, "skipped", message=_xml(unchecked))
-    if not len(suite):
-        _case(suite, bundle, verdict(report))
-    suite.set("tests", str(len(suite)))
-    suite.set("failures", str(failures))
-    suite.set("skipped", str(len(report.unchecked)))
+    for bundle, report in reports:
+        suite = ElementTree.SubElement(suites, "testsuite", name=f"localrun validate {_xml(str(bundle))}")
+        failures = [_finding_case(suite, bundle, finding, strict=strict) for finding in report.findings]
+        for unchecked in report.unchecked:
+            case = _case(suite, bundle, f"not checked: {unchecked}")
+            ElementTree.SubElement(case, "skipped", message=_xml(unchecked))
+        if not len(suite):
+            _case(suite, bundle, verdict(report))
+        suite.set("tests", str(len(suite)))
+        suite.set("failures", str(sum(failures)))
+        suite.set("skipped", str(len(report.unchecked)))
     ElementTree.indent(suites)
     text: bytes = ElementTree.tostring(suites, "us-ascii", xml_declaration=True)
     return text.decode()
+
+
+def _finding_case(suite: ElementTree.Element, bundle: Path, finding: Finding, *, strict: bool) -> bool:
+    """Add a test case for a finding, and return whether it is a failure."""
+    problem = finding.problem
+    case = _case(suite, bundle, problem.where or problem.message)
+    case.set("file", _xml(str(_path(finding, bundle))))
+    if problem.line:
+        case.set("line", str(problem.line))
+    failed = strict or finding.severity is not Severity.WARNING
+    if failed:
+        attributes = {"message": _xml(problem.message), "type": finding.code or str(finding.severity)}
+        ElementTree.SubElement(case, "failure", attributes).text = _xml(_text(finding))
+    else:
+        ElementTree.SubElement(case, "system-out").text = _xml(_text(finding))
+    return failed
+
+
+def error_report(error: LocalrunError, bundle: Path) -> ValidationReport:
+    """Return the report of a bundle that cannot be read at all."""
+    problems = error.problems or [Problem("", error.message, error.remedy)]
+    return ValidationReport(str(bundle), tuple(Finding(Severity.ERROR, problem) for problem in problems))
 
 
 def _case(suite: ElementTree.Element, bundle: Path, name: str) -> ElementTree.Element:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 
 from localrun.bundle.validation.findings import Finding, Severity, ValidationReport
 from localrun.cli.finding_formats import github, junit
 from localrun.errors import Problem
 from tests.cli.command import Command
+from tests.conftest import ROOT
 from tests.support.bundles import DESCRIPTOR, NAME, bundle, image
 
 WRONG = DESCRIPTOR.replace("name_short: add\n", "") + "colour: blue\n"
@@ -137,7 +140,7 @@ def test_a_bundle_without_findings_is_a_passed_case(localrun: Command) -> None:
 
 
 def test_any_character_gives_valid_xml() -> None:
-    suite = parse(junit(report(ODD), Path(f"b{ODD}"), strict=False))
+    suite = parse(junit([(Path(f"b{ODD}"), report(ODD))], strict=False))
     failure = suite[0].find("failure")
     assert failure is not None
     assert "<&\\uffff" in (failure.text or "")
@@ -145,6 +148,40 @@ def test_any_character_gives_valid_xml() -> None:
 
 
 def test_what_was_not_checked_is_a_skipped_case() -> None:
-    suite = parse(junit(ValidationReport("b", (), ("the image",)), Path("b"), strict=False))
+    suite = parse(junit([(Path("b"), ValidationReport("b", (), ("the image",)))], strict=False))
     assert suite[0].find("skipped") is not None
     assert suite.get("skipped") == "1"
+
+
+# -- multiple bundles -------------------------------------------------------------------------------
+
+
+def test_multiple_bundles_are_all_reported_with_the_first_failing_exit_code(localrun: Command) -> None:
+    good = bundle(localrun.folder)
+    (localrun.folder / "wrong").mkdir()
+    wrong = bundle(localrun.folder / "wrong", descriptor=WRONG)
+    text = localrun("validate", good, "none.zip", wrong)
+    assert text.code == 3
+    assert "would accept Add integers" in text.out
+    assert "would refuse" in text.out
+    assert "no such file" in text.err
+    records = localrun("validate", good, wrong, "none.zip", "--json").json
+    assert [record["accepted"] for record in records] == [True, False, False]
+    suites = ElementTree.fromstring(localrun("validate", good, wrong, "--format", "junit").out)
+    assert [suite.get("failures") for suite in suites] == ["0", "1"]
+    assert localrun("validate", good, good).code == 0
+    assert localrun("validate").code == 2
+
+
+def test_the_pre_commit_hook_validates_the_files_that_it_selects(localrun: Command) -> None:
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    selected = re.compile(hook["files"])
+    assert [bool(selected.search(name)) for name in ("a/descriptor.yml", "descriptor.yaml", "x.yml")] == [
+        True,
+        True,
+        False,
+    ]
+    (localrun.folder / "descriptor.yml").write_text(WRONG.replace("type: integer", "type: integr"))
+    program, *arguments = hook["entry"].split()
+    found = localrun(*arguments, localrun.folder / "descriptor.yml", localrun.folder / "descriptor.yml")
+    assert (program, found.code) == ("localrun", 3)
