@@ -31,7 +31,6 @@ class Address(msgspec.Struct, frozen=True):
 
     @property
     def socket_path(self) -> str:
-        """Return the path of a unix socket."""
         return self.url.removeprefix("unix://") or str(DEFAULT_SOCKET)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -29,9 +29,17 @@ class Api:
         """Make a call without a body and return the JSON response, None if it is empty."""
         return parse_json(self.bytes(method, path, query, action=action))
 
-    def bytes(self, method: str, path: str, query: Mapping[str, Any] | None = None, *, action: str) -> bytes:
+    def bytes(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        *,
+        action: str,
+        allowed: Collection[int] = (),
+    ) -> bytes:
         """Make a call without a body and return the response."""
-        return b"".join(self.open(method, path, query, action=action).chunks())
+        return b"".join(self.open(method, path, query, action=action, allowed=allowed).chunks())
 
     def post(self, path: str, body: Any, query: Mapping[str, Any] | None = None, *, action: str) -> Any:
         """Post a JSON body and return the JSON response."""
@@ -48,13 +56,15 @@ class Api:
         action: str,
         body: Body = None,
         headers: Mapping[str, str] | None = None,
+        allowed: Collection[int] = (),
     ) -> Response:
-        """Make a call and return the response as a stream. Raises the error of a status of 400 and above.
+        """Make a call and return the response as a stream.
 
-        `action` completes "cannot ..." in the error's message.
+        Raises the error of a status of 400 and above unless it is `allowed`. `action` completes "cannot ..."
+        in the error's message.
         """
         response = self.send(method, path, query, body=body, headers=headers)
-        if response.status >= 400:
+        if response.status >= 400 and response.status not in allowed:
             raise failures.api_error(response.status, read_message(response), action)
         return response
 
@@ -100,12 +110,8 @@ def _common_version(engine_version: str) -> str:
 
 
 def read_message(response: Response) -> str:
-    """Read a response to its end and return its message."""
-    return parse_message(b"".join(response.chunks()))
-
-
-def parse_message(text: bytes) -> str:
-    """Return the engine's message from the body of an error response."""
+    """Read a response to its end and return the engine's message."""
+    text = b"".join(response.chunks())
     try:
         return str(json.loads(text)["message"]).strip()
     except (ValueError, KeyError, TypeError):
@@ -127,14 +133,10 @@ def iter_json(response: Response) -> Iterator[dict[str, Any]]:
         yield json.loads(rest)
 
 
-def filters(**values: list[str]) -> dict[str, str]:
-    """Return a query with filters."""
-    return {"filters": json.dumps(values)}
-
-
 def label_filter(labels: Mapping[str, str]) -> dict[str, str]:
     """Return a query for objects with all these labels; "" matches any value."""
-    return filters(label=[f"{name}={value}" if value else name for name, value in labels.items()])
+    wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
+    return {"filters": json.dumps({"label": wanted})}
 
 
 def quote_segment(text: str) -> str:

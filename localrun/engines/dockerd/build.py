@@ -9,12 +9,12 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from localrun.engines.base import DEFAULT_IGNORES, EngineImage, Progress
 from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.api import iter_json, read_message
-from localrun.engines.dockerd.images import Images, error_message
+from localrun.engines.dockerd.images import DockerImages, error_message
 from localrun.errors import Cause, EngineError, ImageError, LocalrunError
 
 CHUNK = 1024 * 1024
@@ -37,7 +37,7 @@ _NO_BASE = re.compile(
 class Build:
     """One build of a folder: its progress, its image, and the cleanup after a failure."""
 
-    def __init__(self, images: Images, folder: Path, dockerfile: str, progress: Progress) -> None:
+    def __init__(self, images: DockerImages, folder: Path, dockerfile: str, progress: Progress) -> None:
         self._images = images
         self._folder = folder
         self._dockerfile = dockerfile
@@ -51,10 +51,10 @@ class Build:
     def run(self, query: Mapping[str, Any]) -> EngineImage:
         """Build, and return the image with the name in `t`."""
         name = str(query["t"])
-        before = self._images.find(name)
+        before = self._images.find_image(name)
         try:
             self._build({key: json.dumps(value) if key != "t" else value for key, value in query.items()})
-            made = self._images.require(name)
+            made = self._images.require_image(name)
         except BaseException:
             self._clean_up()
             raise
@@ -69,11 +69,9 @@ class Build:
             response = self._images.api.send("POST", "/build", options, body=chunks, headers=headers)
         if response.status >= 400:
             raise self._failure(read_message(response))
-        try:
+        with contextlib.closing(response):
             for message in iter_json(response):
                 self._handle(message)
-        finally:
-            response.close()
 
     def _handle(self, message: Mapping[str, Any]) -> None:
         if "error" in message or "errorDetail" in message:
@@ -135,7 +133,7 @@ class Build:
                 tar(self._folder, self._ignored(), (self._dockerfile, None), packed)
             except OSError as error:
                 raise self._context_error(str(error)) from error
-            yield _read_chunks(packed)
+            yield iter(lambda: packed.read(CHUNK), b"")
 
     def _context_error(self, reason: str) -> ImageError:
         return ImageError(
@@ -152,8 +150,9 @@ class Build:
         return [*DEFAULT_IGNORES, *(line for line in lines if line and not line.startswith("#"))]
 
     def _failure(self, reason: str) -> LocalrunError:
-        if failures.is_disk_full(reason):
-            return failures.disk_full_error(reason, "build the image")
+        full = failures.disk_full_error(reason, "build the image")
+        if full is not None:
+            return full
         location = f"`{self._step}`" if self._step else self._dockerfile
         log = "".join(f"\n    {line}" for line in self._lines if not _CREATED.fullmatch(line))
         return ImageError(
@@ -177,8 +176,3 @@ class Build:
                 " `docker load -i FILE` or `docker import FILE NAME`"
             )
         return f"correct {self._dockerfile} in {self._folder}"
-
-
-def _read_chunks(packed: IO[bytes]) -> Iterator[bytes]:
-    while chunk := packed.read(CHUNK):
-        yield chunk

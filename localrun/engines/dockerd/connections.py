@@ -55,7 +55,6 @@ class UnixConnection(Connection):
         self._path = path
 
     def connect(self) -> None:
-        """Open the socket."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.connect(self._path)
@@ -73,7 +72,6 @@ class TcpConnection(Connection):
         self.host = urlsplit(address.url).netloc.rpartition("@")[2]
 
     def connect(self) -> None:
-        """Open the socket."""
         self.sock = socket.create_connection(self._address.host_and_port, CONNECT_SECONDS)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -13,7 +13,6 @@ SCRATCH = {"/tmp": "rw,exec,nosuid,nodev,size=256m,mode=1777"}  # noqa: S108 - i
 
 
 def create_body(spec: ContainerSpec) -> dict[str, Any]:
-    """Return the JSON body of `POST /containers/create`."""
     body: dict[str, Any] = {
         "Image": spec.image,
         "Labels": dict(spec.labels),

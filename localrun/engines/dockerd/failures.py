@@ -5,14 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from localrun.errors import (
-    Cause,
-    ContainerGone,
-    EngineError,
-    ImageError,
-    LocalrunError,
-    MountUnavailable,
-)
+from localrun.errors import Cause, ContainerGone, EngineError, ImageError, LocalrunError, MountUnavailable
 
 # (sign in the engine's message, meaning, remedy) for a process that could not be created. A missing program
 # is usually reported by docker-init instead: on stderr, with exit code 127.
@@ -40,7 +33,6 @@ _NOT_STARTED = (
     ("no such file or directory", "{program} is not in the image", _ENTRY),
     ("is a directory", "{program} is a folder", _ENTRY),
 )
-_NO_PROGRAM = "no command specified"
 _SEE_LOG = "see the engine's log: `journalctl -u docker`"
 _PROGRAM = re.compile(r'exec:? \\*"([^"\\]+)')
 _PLACE = re.compile(r'rootfs at \\*"([^"\\]+)')
@@ -56,8 +48,9 @@ def api_error(status: int, reason: str, action: str) -> LocalrunError:
     """Return the error for a response of 400 and above; `action` completes "cannot ..."."""
     facts: dict[str, Any] = {"status": status, "engine_said": reason}
     lower = reason.lower()
-    if _DISK_FULL.search(reason):
-        return disk_full_error(reason, action)
+    full = disk_full_error(reason, action)
+    if full is not None:
+        return full
     if "no such container" in lower or "marked for removal" in lower:
         return ContainerGone(
             f"cannot {action}: the container no longer exists",
@@ -84,19 +77,16 @@ def api_error(status: int, reason: str, action: str) -> LocalrunError:
     )
 
 
-def disk_full_error(reason: str, action: str) -> EngineError:
-    """Return the error for a full disk of the engine."""
+def disk_full_error(reason: str, action: str) -> EngineError | None:
+    """Return the error if the engine's message reports a full disk."""
+    if not _DISK_FULL.search(reason):
+        return None
     return EngineError(
         f"cannot {action}: the engine's disk is full: {reason}",
         remedy="free disk space: `docker system df` shows usage, `docker system prune` removes unused data",
         cause=Cause.DISK_FULL,
         engine_said=reason,
     )
-
-
-def is_disk_full(reason: str) -> bool:
-    """Return whether the engine's message reports a full disk."""
-    return bool(_DISK_FULL.search(reason))
 
 
 def _resource_refusal(reason: str, action: str) -> EngineError | None:
@@ -116,7 +106,7 @@ def _resource_refusal(reason: str, action: str) -> EngineError | None:
 
 def _start_refusal(reason: str) -> EngineError | None:
     lower = reason.lower()
-    if _NO_PROGRAM in lower:
+    if "no command specified" in lower:
         return EngineError(
             "the image has neither ENTRYPOINT nor CMD",
             remedy="add ENTRYPOINT to the Dockerfile",
@@ -126,12 +116,11 @@ def _start_refusal(reason: str) -> EngineError | None:
     if not any(sign in lower for sign in ("oci runtime", "unable to find user", "cannot mkdir")):
         return None
     found = next((row for row in _NOT_STARTED if row[0] in lower), None)
-    return _not_started(*found, reason) if found else None
-
-
-def _not_started(sign: str, message: str, remedy: str, reason: str) -> EngineError:
-    found = _PROGRAM.search(reason) or _PLACE.search(reason)
-    program = found[1] if found else "its program"
+    if found is None:
+        return None
+    sign, message, remedy = found
+    named = _PROGRAM.search(reason) or _PLACE.search(reason)
+    program = named[1] if named else "its program"
     return EngineError(
         f"cannot start the container: {message.format(program=program, reason=reason)}",
         remedy=remedy.format(program=program),

@@ -24,15 +24,11 @@ def send_request(
     sock: socket.socket, host: str, method: str, path: str, *, body: Body, headers: Mapping[str, str]
 ) -> None:
     """Send a request; a body that is not `bytes` is sent in chunks. Raises `OSError`."""
-    in_parts = body is not None and not isinstance(body, bytes)
-    length = {"Transfer-Encoding": "chunked"} if in_parts else {}
-    if isinstance(body, bytes):
-        length = {"Content-Length": str(len(body))}
-    head = _head(method, path, {"Host": host, **headers, **length})
     if body is None or isinstance(body, bytes):
-        sock.sendall(head + (body or b""))
+        length = {} if body is None else {"Content-Length": str(len(body))}
+        sock.sendall(_head(method, path, {"Host": host, **headers, **length}) + (body or b""))
         return
-    sock.sendall(head)
+    sock.sendall(_head(method, path, {"Host": host, **headers, "Transfer-Encoding": "chunked"}))
     for part in body:
         if part:  # an empty chunk is the last one
             sock.sendall(b"%x\r\n%b\r\n" % (len(part), part))
@@ -99,7 +95,6 @@ class HttpResponse:
             raise BrokenResponse("unexpected second response")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Store a header."""
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
@@ -110,9 +105,7 @@ class HttpResponse:
             self.keep_alive = self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
-        """Store a part of the body."""
         self._parts.append(body)
 
     def on_message_complete(self) -> None:
-        """Mark the response as complete."""
         self.is_complete = self._has_headers

@@ -9,15 +9,7 @@ from typing import Any
 
 from localrun.engines.base import EngineImage
 from localrun.engines.dockerd import failures
-from localrun.engines.dockerd.api import (
-    Api,
-    iter_json,
-    label_filter,
-    parse_json,
-    parse_message,
-    quote_segment,
-    read_message,
-)
+from localrun.engines.dockerd.api import Api, iter_json, label_filter, parse_json, quote_segment
 from localrun.errors import Cause, ImageError, LocalrunError
 
 _REFERENCE = re.compile(r"[a-z0-9][A-Za-z0-9_.:/@-]*")
@@ -38,26 +30,23 @@ def architecture_name(kernel: str) -> str:
     return _ARCHITECTURES.get(kernel, kernel)
 
 
-class Images:
-    """The engine's images. `config` is docker's own folder with credentials."""
+class DockerImages:
+    """The image methods of the engine. `config` is docker's own folder with credentials."""
 
     def __init__(self, api: Api, config: Path) -> None:
         self.api = api
         self.config = config
 
-    def find(self, reference: str) -> EngineImage | None:
+    def find_image(self, reference: str) -> EngineImage | None:
         """Return an image by id, name or digest, or None. Raises `ImageError` for an invalid name."""
-        response = self.api.send("GET", f"/images/{quote_segment(check_reference(reference))}/json")
+        path = f"/images/{quote_segment(check_reference(reference))}/json"
+        response = self.api.open("GET", path, action=f"inspect the image {reference}", allowed={404})
         text = b"".join(response.chunks())
-        if response.status == 404:
-            return None
-        if response.status >= 400:
-            raise failures.api_error(response.status, parse_message(text), f"inspect the image {reference}")
-        return _image(parse_json(text))
+        return None if response.status == 404 else _image(parse_json(text))
 
-    def require(self, reference: str) -> EngineImage:
+    def require_image(self, reference: str) -> EngineImage:
         """Return an image by id, name or digest. Raises `ImageError` with cause IMAGE_MISSING."""
-        found = self.find(reference)
+        found = self.find_image(reference)
         if found is None:
             raise ImageError(
                 f"the engine has no image {reference}",
@@ -67,13 +56,9 @@ class Images:
             )
         return found
 
-    def load(self, archive: Iterable[bytes]) -> str:
-        """Load a `docker save` archive and return the id of its only image."""
-        action = "load the image"
-        # iter(): even a list is sent in chunks and not as one body
-        response = self.api.open(
-            "POST", "/images/load", {"quiet": 1}, body=iter(archive), headers=_TAR, action=action
-        )
+    def load_image(self, archive: Iterable[bytes]) -> str:
+        body, action = iter(archive), "load the image"  # iter(): even a list is sent in chunks
+        response = self.api.open("POST", "/images/load", {"quiet": 1}, body=body, headers=_TAR, action=action)
         names: list[str] = []
         for message in iter_json(response):
             if "errorDetail" in message or "error" in message:
@@ -82,52 +67,37 @@ class Images:
             names += _LOADED.findall(str(message.get("stream", "")))
         return self._only(names)
 
-    def save(self, image: str) -> Iterator[bytes]:
-        """Yield a `docker save` archive of one image."""
+    def save_image(self, image: str) -> Iterator[bytes]:
         # older engines answer 500 for a missing image
-        found = self.require(image)
-        response = self.api.open(
-            "GET", f"/images/{quote_segment(found.id)}/get", action=f"save the image {image}"
-        )
-        try:
-            yield from response.chunks()
-        finally:
-            response.close()
+        path = f"/images/{quote_segment(self.require_image(image).id)}/get"
+        yield from self.api.open("GET", path, action=f"save the image {image}").chunks()
 
-    def tag(self, image: str, name: str) -> None:
-        """Add a name to an image."""
+    def tag_image(self, image: str, name: str) -> None:
         repository, tag, _ = split_reference(name)
         query = {"repo": repository, "tag": tag or "latest"}
         path, action = f"/images/{quote_segment(image)}/tag", f"tag the image as {name}"
         self.api.bytes("POST", path, query, action=action)
 
-    def remove(self, name: str) -> None:
-        """Remove a name, and the image if that was its last one; do nothing if it does not exist."""
+    def remove_image(self, name: str) -> None:
         path = f"/images/{quote_segment(check_reference(name))}"
-        response = self.api.send("DELETE", path)
-        reason = read_message(response)
-        if response.status >= 400 and response.status != 404:
-            raise failures.api_error(response.status, reason, f"remove the image {name}")
+        self.api.bytes("DELETE", path, action=f"remove the image {name}", allowed={404})
 
     def remove_untagged(self, image: str) -> None:
         """Remove an image without its parents; keep it if it is tagged or in use."""
-        found = self.find(image)
+        found = self.find_image(image)
         if found is None or found.tags:
             return
+        path, action = f"/images/{quote_segment(found.id)}", f"remove the image {image}"
         # 409: a container or another image uses it
-        response = self.api.send("DELETE", f"/images/{quote_segment(found.id)}", {"noprune": 1})
-        reason = read_message(response)
-        if response.status >= 400 and response.status not in {404, 409}:
-            raise failures.api_error(response.status, reason, f"remove the image {image}")
+        self.api.bytes("DELETE", path, {"noprune": 1}, action=action, allowed={404, 409})
 
-    def with_labels(self, labels: Mapping[str, str]) -> list[EngineImage]:
-        """Return all images with these labels."""
+    def images(self, labels: Mapping[str, str]) -> list[EngineImage]:
         listed = self.api.json("GET", "/images/json", label_filter(labels), action="list images")
-        found = (self.find(item["Id"]) for item in listed)
+        found = (self.find_image(item["Id"]) for item in listed)
         return [image for image in found if image is not None]
 
     def _only(self, names: list[str]) -> str:
-        ids = {self.require(name).id for name in names}
+        ids = {self.require_image(name).id for name in names}
         if len(ids) == 1:
             return ids.pop()
         what = "no image" if not ids else f"{len(ids)} images: {', '.join(names)}"
@@ -158,15 +128,12 @@ def split_reference(reference: str) -> tuple[str, str, str]:
 
 
 def error_message(message: Mapping[str, Any]) -> str:
-    """Return the text of an error message of the engine."""
     detail = message.get("errorDetail")
     return str((detail or {}).get("message") or message.get("error") or "no reason given").strip()
 
 
 def _load_failure(reason: str) -> LocalrunError:
-    if failures.is_disk_full(reason):
-        return failures.disk_full_error(reason, "load the image")
-    return ImageError(
+    return failures.disk_full_error(reason, "load the image") or ImageError(
         f"cannot load the image: {reason}",
         remedy="save it again: `docker save -o image.tar NAME`",
         engine_said=reason,

@@ -32,11 +32,8 @@ def follow_log(api: Api, path: str) -> Iterator[LogChunk]:
 
 def _read(api: Api, path: str, *, follow: int) -> Iterator[LogChunk]:
     query = {"follow": follow, "stdout": 1, "stderr": 1}
-    response = api.open("GET", path, query, action="read the container's log")
-    try:
+    with contextlib.closing(api.open("GET", path, query, action="read the container's log")) as response:
         yield from demultiplex(response.chunks())
-    finally:
-        response.close()
 
 
 class LogPosition:
@@ -47,7 +44,6 @@ class LogPosition:
         self._checksum: dict[StreamName, int] = {"stdout": 0, "stderr": 0}
 
     def advance(self, name: StreamName, text: bytes) -> None:
-        """Advance a stream by `text`."""
         self._length[name] += len(text)
         self._checksum[name] = zlib.crc32(text, self._checksum[name])
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 from localrun.engines.base import EngineImage, Progress
 from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.api import iter_json, read_message
-from localrun.engines.dockerd.images import Images, error_message, split_reference
+from localrun.engines.dockerd.images import DockerImages, error_message, split_reference
 from localrun.errors import Cause, ImageError, LocalrunError
 
 # (signs in the engine's message in lower case, meaning, remedy)
@@ -37,7 +38,7 @@ _REASONS = (
 )
 
 
-def pull(images: Images, reference: str, progress: Progress) -> EngineImage:
+def pull(images: DockerImages, reference: str, progress: Progress) -> EngineImage:
     """Pull an image and return it. Progress is in bytes, over all layers known so far."""
     repository, tag, digest = split_reference(reference)
     query = {"fromImage": repository, "tag": digest or tag or "latest"}
@@ -47,19 +48,17 @@ def pull(images: Images, reference: str, progress: Progress) -> EngineImage:
     if response.status >= 400:
         raise pull_error(reference, read_message(response))
     layers: dict[str, tuple[int, int]] = {}
-    try:
+    with closing(response):
         for message in iter_json(response):
             if "error" in message or "errorDetail" in message:
                 raise pull_error(reference, error_message(message))
             if _update_layer(message, layers):
                 done, total = (sum(column) for column in zip(*layers.values(), strict=True))
                 progress(f"pulling {reference}", done, total)
-    finally:
-        response.close()
-    return images.require(reference)
+    return images.require_image(reference)
 
 
-def _headers(images: Images, repository: str) -> dict[str, str]:
+def _headers(images: DockerImages, repository: str) -> dict[str, str]:
     if not (images.config / "config.json").exists():
         return {}
     from localrun.engines.dockerd.credentials import credentials
@@ -77,10 +76,10 @@ def _update_layer(message: Mapping[str, Any], layers: dict[str, tuple[int, int]]
 
 
 def pull_error(reference: str, reason: str) -> LocalrunError:
-    """Return the error for an image that could not be pulled."""
     lower = reason.lower()
-    if failures.is_disk_full(reason):
-        return failures.disk_full_error(reason, f"pull {reference}")
+    full = failures.disk_full_error(reason, f"pull {reference}")
+    if full is not None:
+        return full
     if "no matching manifest" in lower or "does not match the specified platform" in lower:
         return ImageError(
             f"cannot pull {reference}: no image for this machine's architecture ({reason})",

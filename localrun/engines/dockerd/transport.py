@@ -195,7 +195,6 @@ class Response:
         return self._response.header(name)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the body in parts."""
         try:
             while chunk := self._response.read():
                 yield chunk

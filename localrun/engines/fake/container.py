@@ -31,7 +31,6 @@ class Output:
         self._name = name
 
     def write(self, data: str | bytes) -> int:
-        """Append to the container's log and return the length of `data`."""
         self._container.record(self._name, data.encode() if isinstance(data, str) else data)
         return len(data)
 
@@ -89,12 +88,10 @@ class FakeContainer:
 
     @property
     def running(self) -> bool:
-        """Whether the container is running."""
         return self._started is not None and self._exit is None
 
     @property
     def started(self) -> bool:
-        """Whether the container was ever started."""
         return self._started is not None
 
     def start(self, program: Program) -> None:
@@ -125,7 +122,6 @@ class FakeContainer:
                 self._changed.notify_all()
 
     def wait(self) -> Exit:
-        """Block until the container has ended, and return its exit."""
         with self._changed:
             self._changed.wait_for(lambda: self._exit is not None)
             assert self._exit is not None
@@ -137,7 +133,6 @@ class FakeContainer:
             return self._changed.wait_for(lambda: self._exit is not None, seconds)
 
     def log(self) -> Iterator[tuple[StreamName, bytes]]:
-        """Yield the container's output until it ends."""
         for number in itertools.count():
             with self._changed:
                 self._changed.wait_for(partial(self._has_entry_or_ended, number))

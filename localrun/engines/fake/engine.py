@@ -47,11 +47,9 @@ class FakeEngine(FakeImages):
         return cls(Script(parts if isinstance(parts, Mapping) else {"*": parts}))
 
     def info(self) -> EngineInfo:
-        """Return the engine's properties."""
         return self._info
 
     def create(self, spec: ContainerSpec) -> Handle:
-        """Create a container without starting it."""
         image = self.require_image(spec.image)
         hosts_file = () if spec.network or spec.hosts_file is None else (spec.hosts_file,)
         for source in (*(mount.source for mount in spec.mounts), *hosts_file):
@@ -75,15 +73,12 @@ class FakeEngine(FakeImages):
         return found
 
     def start(self, handle: Handle) -> None:
-        """Start the container."""
         self.container(handle).start(self.program)
 
     def wait(self, handle: Handle) -> Exit:
-        """Block until the container has ended, and return its exit."""
         return self.container(handle).wait()
 
     def logs(self, handle: Handle) -> Iterator[tuple[StreamName, bytes]]:
-        """Yield the container's output from its start until it ends."""
         yield from self.container(handle).log()
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
@@ -94,25 +89,21 @@ class FakeEngine(FakeImages):
             container.ends_within(self.usage_interval)
 
     def size(self, handle: Handle) -> int:
-        """Return the bytes written to the container's root."""
         return fs.folder_size(self.container(handle).root)
 
     def stop(self, handle: Handle, grace: float) -> None:
-        """Request a stop, and kill the container after `grace` seconds."""
         with self._lock:
             found = self._containers.get(handle)
         if found:
             found.stop(grace)
 
     def remove(self, handle: Handle) -> None:
-        """Remove the container and its files, even if it is running."""
         with self._lock:
             found = self._containers.pop(handle, None)
         if found:
             found.remove()
 
     def find(self, labels: Mapping[str, str]) -> list[ContainerSummary]:
-        """Return all containers with these labels."""
         with self._lock:
             containers = list(self._containers.values())
         return [
@@ -122,7 +113,6 @@ class FakeEngine(FakeImages):
         ]
 
     def copy_in(self, handle: Handle, target: str, tar: Iterable[bytes]) -> None:
-        """Unpack a tar into a folder of a container."""
         container = self.container(handle)
         if not container.path(target).is_dir():
             raise EngineError(f"the container has no folder {target}", path=target)
@@ -131,7 +121,6 @@ class FakeEngine(FakeImages):
                 _unpack(archive, member, container.path(f"{target}/{member.name}"))
 
     def copy_out(self, handle: Handle, source: str) -> Iterator[bytes]:
-        """Yield a tar of a file or folder of a container."""
         path = self.container(handle).path(source)
         if not os.path.lexists(path):
             raise EngineError(f"the container has no {source}", path=source)

@@ -57,7 +57,6 @@ class FakeImages:
         return image
 
     def find_image(self, reference: str) -> EngineImage | None:
-        """Return an image by id, name or digest, or None."""
         with self._image_lock:
             by_id = self._images.get(reference) or self._images.get(f"sha256:{reference}")
             named = (image for image in self._images.values() if _with_tag(reference) in image.tags)
@@ -77,7 +76,6 @@ class FakeImages:
         yield self._archives.get(found.id) or _make_archive(found)
 
     def pull_image(self, reference: str, progress: Progress = no_progress) -> EngineImage:
-        """Pull an image from `registry`."""
         found = self.registry.get(reference)
         if found is None:
             raise ImageError(
@@ -113,7 +111,6 @@ class FakeImages:
         return self.require_image(image.id)
 
     def tag_image(self, image: str, name: str) -> None:
-        """Move a name to an image."""
         found, tag = self.require_image(image), _with_tag(name)
         with self._image_lock:
             for other in list(self._images.values()):
@@ -122,7 +119,6 @@ class FakeImages:
                 self._images[other.id] = replace(other, tags=kept + more)
 
     def remove_image(self, name: str) -> None:
-        """Remove a name, and the image if that was its last one."""
         found = self.find_image(name)
         if found is None:
             return
@@ -135,7 +131,6 @@ class FakeImages:
                 self._archives.pop(found.id, None)
 
     def images(self, labels: Mapping[str, str]) -> list[EngineImage]:
-        """Return all images with these labels."""
         with self._image_lock:
             images = list(self._images.values())
         return [image for image in images if has_labels(self._labels.get(image.id, {}), labels)]
