@@ -208,8 +208,7 @@ class Engine(Protocol):
     def size(self, handle: Handle) -> int:
         """Return the bytes written to the container's root, which is on the engine's disk.
 
-        This takes a while.         Returns only after a start in progress has finished, so `find` is accurate
-        afterwards.
+        This takes a while. Returns only after a start in progress has finished, so `find` is accurate then.
         """
 
     def stop(self, handle: Handle, grace: float) -> None:

@@ -42,12 +42,11 @@ def _foreign(folder: Path) -> Iterator[Path]:
     """Yield the visible folders and regular files of other users, folders before their content."""
     for entry in _entries(folder):
         status = entry.lstat()
-        if stat.S_ISDIR(status.st_mode):
-            if status.st_uid != os.geteuid():
-                yield entry
-            yield from _foreign(entry)
-        elif stat.S_ISREG(status.st_mode) and status.st_uid != os.geteuid():
+        is_folder = stat.S_ISDIR(status.st_mode)
+        if status.st_uid != os.geteuid() and (is_folder or stat.S_ISREG(status.st_mode)):
             yield entry
+        if is_folder:
+            yield from _foreign(entry)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -41,7 +41,7 @@ def _spec(
         command=None if plan.command is None else tuple(plan.command),
         environment=plan.environment,
         name=f"localrun-{record.id}",
-        labels=container_labels(record, StepName.TASK, home),
+        labels=_labels(record, home),
         mounts=mounts,
         folders=folders,
         cpus=record.resources.cpus,
@@ -55,12 +55,12 @@ def _spec(
     )
 
 
-def container_labels(record: TaskRecord, step: StepName, home: Path) -> dict[str, str]:
+def _labels(record: TaskRecord, home: Path) -> dict[str, str]:
     """Return the labels by which any process can find the container, its task and its owner."""
     owner = record.owner
     return {
         LABEL_TASK: record.id,
-        LABEL_STEP: str(step),
+        LABEL_STEP: str(StepName.TASK),
         LABEL_OWNER: f"{owner.host}:{owner.pid}:{owner.started}" if owner else "",
         LABEL_HOME: str(home),
     }

@@ -21,12 +21,8 @@ from localrun.task.record import OomEvidence
 from localrun.units import format_bytes
 
 # docker's init process writes this line if it cannot start the program
-_INIT_FAILED = re.compile(
-    r"^\[FATAL tini \(\d+\)\] exec (?P<program>.+) failed: (?P<reason>.+)$", re.MULTILINE
-)
-_NO_SPACE = re.compile(
-    r"^.*(no space left on device|errno 28|disk quota exceeded).*$", re.IGNORECASE | re.MULTILINE
-)
+_INIT_FAILED = re.compile(r"(?m)^\[FATAL tini \(\d+\)\] exec (?P<program>.+) failed: (?P<reason>.+)$")
+_NO_SPACE = re.compile(r"(?im)^.*(no space left on device|errno 28|disk quota exceeded).*$")
 TAIL_LINES = 10
 # exit codes with a meaning to shells
 _CODES = {
@@ -77,20 +73,16 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Return the result of the first rule that applies."""
-    for rule in (
-        _stopped_by_localrun,
-        _engine_lost,
-        _never_started,
-        _out_of_memory,
-        _disk_full,
-        _ended_by_signal,
-        _binary_run_by_shell,
-        _failed,
-    ):
+    stopped = _stopped_by_localrun(evidence)
+    if stopped is not None:
+        return stopped
+    if evidence.exit.code == 0:
+        return _succeeded(evidence)
+    for rule in (_engine_lost, _never_started, _out_of_memory, _disk_full, _ended_by_signal, _run_by_shell):
         found = rule(evidence)
         if found is not None:
             return found
-    return _succeeded(evidence)
+    return _failed(evidence)
 
 
 def find_program_error(
@@ -144,9 +136,9 @@ def _stopped_by_localrun(evidence: Evidence) -> Diagnosis | None:
 
 
 def _engine_lost(evidence: Evidence) -> Diagnosis | None:
-    code = evidence.exit.code
-    if not evidence.engine_lost or code == 0:
+    if not evidence.engine_lost:
         return None
+    code = evidence.exit.code
     message = f"the engine was restarted while the task ran, and stopped it (exit code {code})"
     return _diagnosis(evidence, Cause.ENGINE_LOST, message, ended_by=signal_name(code))
 
@@ -184,8 +176,6 @@ def _invalid_program(evidence: Evidence) -> Diagnosis | None:
 
 def _out_of_memory(evidence: Evidence) -> Diagnosis | None:
     code, limit = evidence.exit.code, format_bytes(evidence.memory)
-    if code == 0:
-        return None
     if evidence.exit.oom_killed:
         message = f"the task ran out of memory: it exceeded its limit of {limit} (exit code {code})"
         return _diagnosis(evidence, Cause.OUT_OF_MEMORY, message, ended_by=signal_name(code), oom="yes")
@@ -199,7 +189,7 @@ def _out_of_memory(evidence: Evidence) -> Diagnosis | None:
 
 
 def _disk_full(evidence: Evidence) -> Diagnosis | None:
-    found = _NO_SPACE.search(evidence.log) if evidence.exit.code else None
+    found = _NO_SPACE.search(evidence.log)
     if found is None:
         return None
     message = f"a disk was full while the task ran: {found[0].strip()!r} (exit code {evidence.exit.code})"
@@ -216,15 +206,13 @@ def _ended_by_signal(evidence: Evidence) -> Diagnosis | None:
     return _diagnosis(evidence, Cause.SIGNAL, message, ended_by=name)
 
 
-def _binary_run_by_shell(evidence: Evidence) -> Diagnosis | None:
+def _run_by_shell(evidence: Evidence) -> Diagnosis | None:
     garbled = evidence.exit.code in _SHELL_CODES and "ELF" in evidence.log
     return _invalid_program(evidence) if garbled else None
 
 
-def _failed(evidence: Evidence) -> Diagnosis | None:
+def _failed(evidence: Evidence) -> Diagnosis:
     code = evidence.exit.code
-    if code == 0:
-        return None
     message = f"the task failed with exit code {code}{_CODES.get(code, '')}"
     found = _diagnosis(evidence, Cause.EXIT_NONZERO, message)
     return found if evidence.log.strip() else replace(found, remedy=_SILENT)

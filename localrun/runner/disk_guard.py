@@ -15,8 +15,6 @@ import msgspec
 from localrun.admission import HostSample, sample_host
 from localrun.units import format_bytes
 
-_INTERVAL = 0.2  # seconds
-
 
 class MonitoredTask(msgspec.Struct, frozen=True):
     """A running task: `size` returns the bytes it has written, `stop` stops it for a reason.
@@ -41,7 +39,7 @@ class DiskMonitor:
         limit: float,
         *,
         sample_host: Callable[[Sequence[Path]], HostSample] = sample_host,
-        interval: float = _INTERVAL,
+        interval: float = 0.2,  # seconds
     ) -> None:
         self._folders = folders
         self._limit = limit

@@ -49,16 +49,10 @@ class ContainerMonitor:
     """Monitors one started container."""
 
     def __init__(
-        self,
-        engine: Engine,
-        disk_monitor: DiskMonitor,
-        settings: Settings,
-        *,
-        task: ActiveTask,
-        handle: Handle,
+        self, engine: Engine, disk: DiskMonitor, settings: Settings, task: ActiveTask, handle: Handle
     ) -> None:
         self.engine = engine
-        self.disk_monitor = disk_monitor
+        self.disk_monitor = disk
         self.settings = settings
         self.task = task
         self.handle = handle
@@ -140,9 +134,8 @@ class ContainerMonitor:
 
     @contextmanager
     def _log_follower(self, log: TaskLog) -> Iterator[None]:
-        follower = threading.Thread(
-            target=self._follow, args=(log,), name=f"log-{self.task.short_id}", daemon=True
-        )
+        name = f"log-{self.task.short_id}"
+        follower = threading.Thread(target=self._follow, args=(log,), name=name, daemon=True)
         follower.start()
         try:
             yield
@@ -197,12 +190,10 @@ class ContainerMonitor:
 
     def _time_out(self) -> None:
         self.timed_out = True
-        self.task.emit(
-            "note",
-            f"the task reached its time limit of {self.task.record.timeout:g} s; stopping it",
-            killing=True,
-        )
-        self.engine.stop(self.handle, profiles.for_record(self.task.record).grace_period(self.settings))
+        record = self.task.record
+        message = f"the task reached its time limit of {record.timeout:g} s; stopping it"
+        self.task.emit("note", message, killing=True)
+        self.engine.stop(self.handle, profiles.for_record(record).grace_period(self.settings))
 
 
 def _is_final(error: EngineError) -> bool:

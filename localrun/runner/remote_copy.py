@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from localrun.engines.base import Engine, Handle
@@ -13,22 +14,6 @@ from localrun.errors import Problem
 
 _CHUNK = 1024 * 1024
 _READABLE, _WRITABLE = (0o644, 0o755), (0o666, 0o777)
-
-
-def copy_in(
-    engine: Engine,
-    handle: Handle,
-    folder: Path,
-    target: str,
-    *,
-    mounts: Iterable[tuple[Path, str]] = (),
-    writable: bool = False,
-) -> None:
-    """Copy the content of `folder` into the container's folder `target`.
-
-    `mounts` are pairs of another file and the path in `folder` that it replaces.
-    """
-    engine.copy_in(handle, target, pack(folder, {path: source for source, path in mounts}, writable=writable))
 
 
 def pack(folder: Path, replacements: dict[str, Path], *, writable: bool = False) -> Iterator[bytes]:
@@ -73,11 +58,8 @@ class _ChunkStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._rest = chunk
+        if not self._rest:
+            self._rest = next(filter(None, self._chunks), b"")  # an empty chunk is not the end
         part, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
         buffer[: len(part)] = part
         return len(part)
@@ -102,7 +84,7 @@ def copy_out(engine: Engine, handle: Handle, source: str, folder: Path) -> list[
             elif member.issym():
                 links.append(member)
             else:
-                problems += _extract(archive, member, folder, name)
+                problems += _extract(archive, member, folder, folder / name)
     return problems + [problem for link in links for problem in _create_link(link, folder)]
 
 
@@ -112,10 +94,7 @@ def _relative_path(name: str) -> PurePosixPath | None:
     return None if ".." in parts or name.startswith("/") else PurePosixPath(*parts)
 
 
-def _extract(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, name: PurePosixPath
-) -> list[Problem]:
-    path = folder / name
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, path: Path) -> list[Problem]:
     if member.isdir():
         path.mkdir(exist_ok=True, parents=True)
     elif member.isreg():
@@ -123,7 +102,7 @@ def _extract(
     elif member.islnk():
         return _hard_link(member, folder, path)
     else:
-        return [_rejected(str(name), "it is a device, a pipe or a socket")]
+        return [_rejected(path.relative_to(folder).as_posix(), "it is a device, a pipe or a socket")]
     return []
 
 
@@ -132,8 +111,7 @@ def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None
     assert content is not None
     path.parent.mkdir(exist_ok=True, parents=True)
     with path.open("wb") as stream:
-        while data := content.read(_CHUNK):
-            stream.write(data)
+        shutil.copyfileobj(content, stream, _CHUNK)
 
 
 def _hard_link(member: tarfile.TarInfo, folder: Path, path: Path) -> list[Problem]:

@@ -107,7 +107,6 @@ class _TaskRun:
         self.had_image = True  # False once the image is being built, pulled or loaded
 
     def run(self, source: ImageSource) -> Outcome:
-        """Run all steps in order."""
         self._admit()
         self.task.transition(TaskState.PENDING)
         image = self.ensure_image(source)
@@ -117,7 +116,6 @@ class _TaskRun:
         return self._finish(image)
 
     def resume(self) -> Outcome:
-        """Continue a task whose container was started, and may have ended."""
         task = self.task
         self.reservation = self.admission.adopt(task.id, task.record.resources)
         image = self.engine.find_image(task.record.image)
@@ -158,20 +156,16 @@ class _TaskRun:
             task.transition(TaskState.QUEUING)
         with self._timed("admission"):
             self.reservation = self.admission.acquire(
-                task.id,
-                task.record.resources,
-                on_wait=self._report_wait,
-                check_cancelled=task.check_cancelled,
+                task.id, task.record.resources, on_wait=self._on_wait, check_cancelled=task.check_cancelled
             )
         task.transition(TaskState.QUEUED, message="")
 
-    def _report_wait(self, reason: str, data: dict[str, Any]) -> None:
+    def _on_wait(self, reason: str, data: dict[str, Any]) -> None:
         self.task.update(message=reason)
         self.task.save()
         self.task.emit("note", reason, waiting=True, **data)
 
     def ensure_image(self, source: ImageSource) -> EngineImage:
-        """Make sure that the engine has the task's image."""
         task = self.task
         with self._timed("image"), self._interruptible():
             image = ensure_image(
@@ -236,30 +230,23 @@ class _TaskRun:
     def _with_secrets(self, spec: ContainerSpec) -> ContainerSpec:
         if not self.plan.secret_names:
             return spec
-        return msgspec.structs.replace(
-            spec, environment={**spec.environment, **store.load(self.task.workspace.secrets)}
-        )
+        environment = {**spec.environment, **store.load(self.task.workspace.secrets)}
+        return msgspec.structs.replace(spec, environment=environment)
 
     def _create_with_archives(self) -> None:
         # A remote engine, detected by trying to mount: its address proves nothing.
         plan = self.plan
         self.remote = True
         self.task.update(remote=True)
-        self.task.emit(
-            "note", "the engine cannot see this machine's files: copying inputs and outputs as archives"
-        )
+        message = "the engine cannot see this machine's files: copying inputs and outputs as archives"
+        self.task.emit("note", message)
         from localrun.runner import remote_copy
 
         spec = container_spec.remote_spec(self.task.record, home=self.settings.home)
         self.handle = self.engine.create(self._with_secrets(spec))
-        remote_copy.copy_in(
-            self.engine,
-            self.handle,
-            self.task.workspace.inputs,
-            plan.input_folder,
-            mounts=[(Path(source), path) for source, path in plan.mounts],
-            writable=plan.writable_inputs,
-        )
+        mounted = {path: Path(source) for source, path in plan.mounts}
+        archive = remote_copy.pack(self.task.workspace.inputs, mounted, writable=plan.writable_inputs)
+        self.engine.copy_in(self.handle, plan.input_folder, archive)
 
     def _start(self) -> None:
         assert self.handle is not None
@@ -274,9 +261,7 @@ class _TaskRun:
         assert self.handle is not None
         from localrun.runner.monitor import ContainerMonitor
 
-        monitor = ContainerMonitor(
-            self.engine, self.disk_monitor, self.settings, task=self.task, handle=self.handle
-        )
+        monitor = ContainerMonitor(self.engine, self.disk_monitor, self.settings, self.task, self.handle)
         with self._timed("run"):
             seen = monitor.wait()
         self.task.finish_step(failed=seen.exit.code != 0, exit_code=seen.exit.code)
@@ -286,21 +271,20 @@ class _TaskRun:
         from localrun.runner.diagnosis import Evidence, diagnose
 
         record, architecture = self.task.record, self.engine.info().architecture
-        diagnosis = diagnose(
-            Evidence(
-                seen.exit,
-                task_id=record.id,
-                memory=record.resources.memory,
-                log=seen.log,
-                timed_out=record.timeout if seen.timed_out else None,
-                killed=self.task.is_cancelled,
-                disk_pressure=seen.disk_pressure,
-                engine_lost=seen.engine_lost,
-                image_architecture=image.architecture if image else architecture,
-                engine_architecture=architecture,
-                find_program_error=partial(self._find_program_error, image),
-            )
+        evidence = Evidence(
+            seen.exit,
+            task_id=record.id,
+            memory=record.resources.memory,
+            log=seen.log,
+            timed_out=record.timeout if seen.timed_out else None,
+            killed=self.task.is_cancelled,
+            disk_pressure=seen.disk_pressure,
+            engine_lost=seen.engine_lost,
+            image_architecture=image.architecture if image else architecture,
+            engine_architecture=architecture,
+            find_program_error=partial(self._find_program_error, image),
         )
+        diagnosis = diagnose(evidence)
         if diagnosis.warning:
             self.task.warn(diagnosis.warning)
         return diagnosis
@@ -338,20 +322,15 @@ class _TaskRun:
         if self.remote:
             from localrun.runner import remote_copy
 
-            return "copied from the engine as an archive", remote_copy.copy_out(
-                self.engine, self.handle, target, folder
-            )
+            rejected = remote_copy.copy_out(self.engine, self.handle, target, folder)
+            return "copied from the engine as an archive", rejected
         from localrun.runner import chown
 
         return f"mounted; {chown.chown_outputs(self.engine, self.handle, folder, target)}", []
 
     def _outcome(self, exit_: Exit, found: Diagnosis, collected: CollectedOutputs) -> Outcome:
-        fields: dict[str, Any] = {
-            "exit_code": exit_.code,
-            "signal": found.signal,
-            "oom": found.oom,
-            "outputs": collected.outputs,
-        }
+        fields: dict[str, Any] = {"exit_code": exit_.code, "signal": found.signal, "oom": found.oom}
+        fields["outputs"] = collected.outputs
         if found.cause is not None:
             state = TaskState.KILLED if found.cause is Cause.KILLED else TaskState.FAILED
             reason = {"cause": str(found.cause), "message": found.message, "remedy": found.remedy}

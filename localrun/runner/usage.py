@@ -39,7 +39,6 @@ class UsageSample(Frozen, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, usage: Usage, when: float) -> UsageSample:
-        """Return a sample of what the engine measured."""
         return cls(time=when, **{name: getattr(usage, name) for name in usage.__struct_fields__})
 
 

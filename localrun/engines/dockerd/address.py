@@ -60,7 +60,7 @@ def resolve(host: str | None, *, certificates: Path | None, config: Path) -> Add
 
 
 def current_context(config: Path) -> str:
-    """The context that `docker context use` chose; empty when it is the default one."""
+    """Return the context chosen by `docker context use`; empty if it is the default one."""
     name = str(read_json(config / "config.json").get("currentContext") or "")
     return "" if name == "default" else name
 

@@ -14,6 +14,9 @@ from localrun.engines.dockerd.transport import Response, Transport
 # The newest API version that this code supports. An older engine is called with its own newest version. A
 # newer engine still supports this one (Docker 29 supports 1.44 and up).
 MAX_VERSION = (1, 51)
+Query = Mapping[str, Any] | None
+Headers = Mapping[str, str] | None
+
 _JSON = {"Content-Type": "application/json"}
 _NO_BODY = {"Content-Length": "0"}
 
@@ -25,23 +28,17 @@ class Api:
         self.transport = transport
         self._version = ""
 
-    def json(self, method: str, path: str, query: Mapping[str, Any] | None = None, *, action: str) -> Any:
+    def json(self, method: str, path: str, query: Query = None, *, action: str) -> Any:
         """Make a call without a body and return the JSON response, None if it is empty."""
         return parse_json(self.bytes(method, path, query, action=action))
 
     def bytes(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, Any] | None = None,
-        *,
-        action: str,
-        allowed: Collection[int] = (),
+        self, method: str, path: str, query: Query = None, *, action: str, allowed: Collection[int] = ()
     ) -> bytes:
         """Make a call without a body and return the response."""
         return b"".join(self.open(method, path, query, action=action, allowed=allowed).chunks())
 
-    def post(self, path: str, body: Any, query: Mapping[str, Any] | None = None, *, action: str) -> Any:
+    def post(self, path: str, body: Any, query: Query = None, *, action: str) -> Any:
         """Post a JSON body and return the JSON response."""
         data = json.dumps(body).encode()
         response = self.open("POST", path, query, body=data, headers=_JSON, action=action)
@@ -51,11 +48,11 @@ class Api:
         self,
         method: str,
         path: str,
-        query: Mapping[str, Any] | None = None,
+        query: Query = None,
         *,
         action: str,
         body: Body = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Headers = None,
         allowed: Collection[int] = (),
     ) -> Response:
         """Make a call and return the response as a stream.
@@ -69,13 +66,7 @@ class Api:
         return response
 
     def send(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, Any] | None = None,
-        *,
-        body: Body = None,
-        headers: Mapping[str, str] | None = None,
+        self, method: str, path: str, query: Query = None, *, body: Body = None, headers: Headers = None
     ) -> Response:
         """Make a call and return the response with any status."""
         target = f"/v{self.version()}{path}"

@@ -10,7 +10,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from msgspec.structs import replace
@@ -135,14 +134,12 @@ class FakeContainer:
     def log(self) -> Iterator[tuple[StreamName, bytes]]:
         for number in itertools.count():
             with self._changed:
-                self._changed.wait_for(partial(self._has_entry_or_ended, number))
+                while self.running and number >= len(self._log):
+                    self._changed.wait()
                 if number >= len(self._log):
                     return
                 entry = self._log[number]
             yield entry
-
-    def _has_entry_or_ended(self, number: int) -> bool:
-        return len(self._log) > number or not self.running
 
     def stop(self, grace: float) -> None:
         """Request a stop, and kill it after `grace` seconds; later output of the program is ignored."""

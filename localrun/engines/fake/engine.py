@@ -33,7 +33,7 @@ class FakeEngine(FakeImages):
         self, program: Program | None = None, *, info: EngineInfo = INFO, shares_files: bool = True
     ) -> None:
         super().__init__()
-        self.program: Program = program or _do_nothing
+        self.program: Program = program or (lambda _container: 0)
         self.shares_files = shares_files
         self.usage_interval = 1.0
         self._info = info
@@ -54,9 +54,8 @@ class FakeEngine(FakeImages):
         hosts_file = () if spec.network or spec.hosts_file is None else (spec.hosts_file,)
         for source in (*(mount.source for mount in spec.mounts), *hosts_file):
             if not self.shares_files or not source.exists():
-                raise MountUnavailable(
-                    f"the engine cannot see a path of this machine: {source}", path=str(source)
-                )
+                message = f"the engine cannot see a path of this machine: {source}"
+                raise MountUnavailable(message, path=str(source))
         with self._lock:
             if any(other.spec.name == spec.name for other in self._containers.values()):
                 raise EngineError(f"the name {spec.name!r} is already in use", remedy="choose another name")
@@ -138,10 +137,6 @@ class FakeEngine(FakeImages):
             containers, self._containers = list(self._containers.values()), {}
         for container in containers:
             container.remove()
-
-
-def _do_nothing(container: FakeContainer) -> int:  # noqa: ARG001 - the signature of a program
-    return 0
 
 
 def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
