@@ -147,7 +147,6 @@ class Admission:
         notify([entry.wakeup] if entry else [])
 
     def snapshot(self) -> Snapshot:
-        """Return the running and the waiting tasks."""
         entries = sorted(self._ledger.read().values(), key=lambda entry: entry.ticket)
         return Snapshot(
             running=tuple(entry for entry in entries if entry.admitted),
@@ -166,16 +165,11 @@ class Admission:
                     reported = refusal.reason
                     on_wait(reported, refusal.data)
                 check_cancelled()
-                self._pause(wakeup.wait, check_cancelled, position=refusal.position)
-
-    def _pause(
-        self, wait: Callable[[float], bool], check_cancelled: Callable[[], None], *, position: int
-    ) -> None:
-        for _ in range(min(1 + position, _MAX_INTERVALS)):
-            signalled = wait(self._interval)
-            check_cancelled()
-            if signalled:
-                return
+                for _ in range(min(1 + refusal.position, _MAX_INTERVALS)):
+                    signalled = wakeup.wait(self._interval)
+                    check_cancelled()
+                    if signalled:
+                        break
 
     def _try(self, task_id: str, requested: Resources, wakeup: str = "") -> AdmissionRefusal | None:
         """Admit the task, or keep it in the queue and return why. Wakes other tasks that are affected."""
@@ -183,7 +177,9 @@ class Admission:
         with self._transaction() as txn:
             entry = txn.find_own(task_id) or txn.new_entry(task_id, requested)
             txn.put(entry)
-            pressures = reasons.host_pressures(host, self._limits, _active_pressures(txn))
+            # a pressure that any task waits for holds for all tasks until well below the limit
+            active = frozenset(name for other in txn.entries.values() for name in other.pressures)
+            pressures = reasons.host_pressures(host, self._limits, active)
             queue = schedule(txn.entries.values(), self.capacity)
             own = next(waiting for waiting in queue if waiting.entry.task_id == task_id)
             refusal = reasons.find_refusal(own, self.capacity, pressures)
@@ -234,11 +230,6 @@ def _outcome(refusal: AdmissionRefusal | None, wakeup: str) -> dict[str, Any]:
     if refusal is None:
         return {"admitted": True, "wakeup": "", "pressures": (), "reason": ""}
     return {"wakeup": wakeup, "pressures": refusal.pressures, "reason": refusal.reason}
-
-
-def _active_pressures(txn: LedgerTxn) -> frozenset[str]:
-    """Return the pressures that any task waits for: they hold for all tasks until well below the limit."""
-    return frozenset(name for entry in txn.entries.values() for name in entry.pressures)
 
 
 def _notify(queue: Sequence[QueuePosition], task_id: str, *, head: bool) -> None:

@@ -46,7 +46,7 @@ def sample_host(disks: Sequence[Path]) -> HostSample:
         cpu_percent=psutil.cpu_percent(interval=None),
         memory_total=memory.total,
         memory_available=memory.available,
-        disks={point: _disk(psutil.disk_usage(point)) for point in points},
+        disks={point: Disk(**psutil.disk_usage(point)._asdict()) for point in points},
     )
 
 
@@ -56,8 +56,3 @@ def mount_point(path: Path) -> str:
     while not os.path.ismount(place):
         place = os.path.dirname(place)  # noqa: PTH120 - strings, for speed in every sample
     return place
-
-
-def _disk(usage: tuple[int, int, int, float]) -> Disk:
-    total, used, free, percent = usage
-    return Disk(used=used, total=total, free=free, percent=percent)

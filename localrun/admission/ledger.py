@@ -78,7 +78,6 @@ class LedgerTxn:
         )
 
     def put(self, entry: LedgerEntry) -> None:
-        """Add an entry, replacing that of the same task."""
         self.entries[entry.task_id] = entry
 
     def find_own(self, task_id: str) -> LedgerEntry | None:
@@ -173,7 +172,7 @@ class Ledger:
         except FileNotFoundError:
             return {}
         try:
-            return self._parse(os.read(stream, _MAX_SIZE + 1) if _is_regular(stream) else b"")
+            return self._parse(os.read(stream, _MAX_SIZE + 1) if S_ISREG(os.fstat(stream).st_mode) else b"")
         finally:
             os.close(stream)
 
@@ -205,18 +204,10 @@ class Ledger:
         return stream
 
 
-def _is_regular(stream: int) -> bool:
-    return S_ISREG(os.fstat(stream).st_mode)
-
-
 def _live_entries(entries: dict[str, LedgerEntry]) -> dict[str, LedgerEntry]:
-    alive: dict[ProcessId, bool] = {}
-    for entry in entries.values():
-        if entry.owner not in alive:
-            alive[entry.owner] = is_alive(entry.owner)
-    return {
-        task_id: entry for task_id, entry in entries.items() if alive[entry.owner] and not _is_expired(entry)
-    }
+    owners = {entry.owner for entry in entries.values()}
+    alive = {owner for owner in owners if is_alive(owner)}
+    return {task: entry for task, entry in entries.items() if entry.owner in alive and not _is_expired(entry)}
 
 
 def _is_expired(entry: LedgerEntry) -> bool:

@@ -27,7 +27,6 @@ class Amount(NamedTuple):
     gpu: float
 
     def subtract(self, other: Amount) -> Amount:
-        """Return what remains without `other`."""
         return Amount(self.cpu - other.cpu, self.memory - other.memory, self.gpu - other.gpu)
 
     def shortages(self, requested: Amount) -> list[str]:
@@ -45,7 +44,6 @@ class Capacity(msgspec.Struct, frozen=True):
 
     @property
     def amount(self) -> Amount:
-        """The capacity as an `Amount`."""
         return Amount(self.cpus, self.memory, self.gpus)
 
 
@@ -59,7 +57,6 @@ class QueuePosition(NamedTuple):
 
     @property
     def shortages(self) -> list[str]:
-        """The resources that are missing."""
         return self.free.shortages(requested_amount(self.entry))
 
     @property

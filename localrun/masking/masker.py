@@ -27,13 +27,11 @@ class SecretMasker:
         return bool(self._secrets)
 
     def mask_text(self, text: str) -> str:
-        """Return the text with its secrets masked."""
         if not self._secrets:
             return text
         return self.mask(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
     def mask(self, data: bytes) -> bytes:
-        """Return the bytes with their secrets masked."""
         if not self._secrets:
             return data
         masked, count = self._pattern.subn(_MASK, data)

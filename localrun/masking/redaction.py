@@ -94,7 +94,6 @@ class Redactor:
         return _Conversion(self).convert(data)
 
     def redact_text(self, text: str) -> str:
-        """Return the text with its secrets masked."""
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         if "=" in text or ":" in text:  # most strings are short words: skip the search
