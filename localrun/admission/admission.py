@@ -26,10 +26,6 @@ EventCallback = Callable[[str, dict[str, Any]], None]
 _MAX_INTERVALS = 10  # between two polls of a task far back in the queue
 
 
-def _ignore(_kind: str, _data: dict[str, Any]) -> None:
-    """Ignore the event (default callback)."""
-
-
 class Snapshot(NamedTuple):
     """The running and the waiting tasks of this machine, in order of arrival."""
 
@@ -78,7 +74,7 @@ class Admission:
         disk_limit: float = 90.0,
         memory_limit: float = 95.0,
         disk_reserve: int = 0,
-        on_event: EventCallback = _ignore,
+        on_event: EventCallback = lambda _kind, _data: None,
         sampler: Callable[[Sequence[Path]], HostSample] = sample_host,
         interval: float = 1.0,
     ) -> None:
@@ -102,7 +98,7 @@ class Admission:
         task_id: str,
         requested: Resources,
         *,
-        on_wait: EventCallback = _ignore,
+        on_wait: EventCallback = lambda _kind, _data: None,
         check_cancelled: Callable[[], None] = lambda: None,
     ) -> Reservation:
         """Block until the task may start.

@@ -27,7 +27,7 @@ from localrun.errors import Cause, Problem
 from localrun.suggestions import closest
 from localrun.units import format_count
 from localrun.values import matching
-from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
+from localrun.values.untrusted import ROOT, TreeEntry, UnsafePath, UntrustedDir
 
 _MAX_ENTRIES = 100_000
 _MAX_SLIDE_FILES = 10_000  # of one whole-slide image
@@ -80,18 +80,16 @@ def collect(
 def _extras(tree: UntrustedDir, declared: Iterable[str], notes: Notes) -> list[str]:
     known = set(declared)
     try:
-        return sorted(
-            name for name in tree.list_names(TreeEntry((), "folder", 0), _MAX_ENTRIES) if name not in known
-        )
+        return sorted(name for name in tree.list_names(ROOT, _MAX_ENTRIES) if name not in known)
     except UnsafePath as error:
         notes.error(str(error), error.remedy)
         return []
 
 
 def _warn_of_extras(extras: list[str], notes: Notes) -> None:
+    servers = "App Engine's local mode ignores it, its cluster mode refuses it"
     for name in extras[:_MAX_EXTRAS]:
-        message = "App Engine's local mode ignores it, its cluster mode refuses it"
-        notes.warn(f"undeclared output {name[:255]!r}; {message}")
+        notes.warn(f"undeclared output {name[:255]!r}; {servers}")
     if len(extras) > _MAX_EXTRAS:
         notes.warn(f"{len(extras) - _MAX_EXTRAS} more undeclared outputs")
 

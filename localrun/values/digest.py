@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localrun.errors import OutputsError, Problem
-from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
+from localrun.values.untrusted import ROOT, TreeEntry, UnsafePath, UntrustedDir
 
 MAX_ENTRIES = 100_000  # of one folder, recursively
 
@@ -48,7 +48,7 @@ def digest_folder(folder: Path, leave_out: frozenset[str] = frozenset()) -> Fold
     """
     try:
         with UntrustedDir(folder, "/") as tree:
-            entries = tree.walk(TreeEntry((), "folder", 0), MAX_ENTRIES)
+            entries = tree.walk(ROOT, MAX_ENTRIES)
             named = sorted(("/".join(entry.parts), entry) for entry in entries)
             files = {name: _content(tree, entry) for name, entry in named if name not in leave_out}
     except (OSError, UnsafePath) as error:
@@ -69,7 +69,6 @@ def _content(tree: UntrustedDir, entry: TreeEntry) -> str:
 
 
 def digest_entry(tree: UntrustedDir, entry: TreeEntry) -> str:
-    """Return the SHA-256 of a file below `tree`."""
     return to_hex(sha256(tree, entry))
 
 

@@ -28,6 +28,7 @@ from localrun.errors import InputsError
 from localrun.suggestions import closest
 from localrun.values import matching
 from localrun.values.parsing import FileValue, expand_path, load_list, unknown_input
+from localrun.values.untrusted import kind_of
 
 _HEAD = 8192  # bytes that are checked for binary data
 _MAX_SIBLINGS = 500
@@ -151,7 +152,7 @@ class _Planner:
         if stat.S_ISDIR(status.st_mode) and isinstance(kind, Image):
             self._slide(kind, target, path, notes)
         elif not stat.S_ISREG(status.st_mode):
-            notes.error(f"expected a regular file, got {_kind(status.st_mode)} {path}", "use a regular file")
+            notes.error(f"expected a file, got the {kind_of(status.st_mode)} {path}", "use a regular file")
         elif _is_readable(path, notes):
             self._regular(kind, target, path, status, notes)
         return str(path)
@@ -244,13 +245,8 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _head(path: Path) -> bytes:
-    with path.open("rb") as stream:
+    with _open(path) as stream:
         return stream.read(_HEAD)
-
-
-def _kind(mode: int) -> str:
-    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
-    return next((name for test, name in kinds if test(mode)), "a device")
 
 
 def _read_value(kind: DataType, path: Path, notes: Notes) -> Any:
@@ -260,7 +256,7 @@ def _read_value(kind: DataType, path: Path, notes: Notes) -> Any:
         return None
     is_file = stat.S_ISREG(status.st_mode)
     if not is_file or status.st_size > kind.text_limit:
-        message = f"expected a regular file, got {_kind(status.st_mode)} {path}"
+        message = f"expected a file, got the {kind_of(status.st_mode)} {path}"
         notes.error(f"{path} is too large" if is_file else message, f"use a file with one {kind.id}")
         return None
     return _decoded(kind, path, notes) if _is_readable(path, notes) else None
@@ -284,7 +280,7 @@ def _items_of(kind: Array, path: Path, notes: Notes) -> list[Any] | None:
     if stat.S_ISDIR(status.st_mode) and of_files:
         return [FileValue(Path(entry.path)) for entry in _listing(path, notes) if _is_item(entry)]
     if not stat.S_ISREG(status.st_mode):
-        message = f"expected a file with a list, got {_kind(status.st_mode)} {path}"
+        message = f"expected a file with a list, got the {kind_of(status.st_mode)} {path}"
         notes.error(message, "use a JSON or YAML file")
         return None
     return [FileValue(path)] if of_files else _loaded(path, notes)

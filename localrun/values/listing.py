@@ -36,7 +36,6 @@ class Listing:
 
     @property
     def size(self) -> int:
-        """The total bytes of all files."""
         return sum(entry.size for entry in self.entries if entry.kind == "file")
 
 

@@ -26,7 +26,6 @@ class FileValue(msgspec.Struct, frozen=True):
 
 
 def raise_problems(problems: Sequence[Problem]) -> None:
-    """Raise `InputsError` if there are problems."""
     if problems:
         count = format_count(len(problems), "problem")
         raise InputsError(f"invalid inputs ({count})", remedy="correct the listed inputs", problems=problems)
@@ -119,8 +118,7 @@ def _json(text: str, notes: Notes) -> Any:
         return _resolve(json.loads(text), Path())
     except (ValueError, RecursionError) as error:
         notes.error(
-            f"invalid JSON list {format_value(text)}: {_reason(error)}",
-            'expected e.g. [1, 2] or ["a", "b"]',
+            f"invalid JSON list {format_value(text)}: {_reason(error)}", 'expected e.g. [1, 2] or ["a", "b"]'
         )
         return None
 

@@ -12,7 +12,6 @@ from collections import deque
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from types import TracebackType
 from typing import Literal
 
 import msgspec
@@ -36,7 +35,6 @@ _KINDS: dict[int, Kind] = {
 
 
 def kind_of(mode: int) -> Kind:
-    """Return the kind of entry that an `st_mode` means."""
     return _KINDS.get(stat.S_IFMT(mode), "device")
 
 
@@ -64,6 +62,9 @@ class TreeEntry(msgspec.Struct, frozen=True):
     size: int
 
 
+ROOT = TreeEntry((), "folder", 0)
+
+
 class UntrustedDir:
     """The folder `root` on the host, mounted at `inside` in the container. A context manager."""
 
@@ -77,14 +78,11 @@ class UntrustedDir:
     def __enter__(self) -> UntrustedDir:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close_last()
         os.close(self._root)
 
     def host_path(self, entry: TreeEntry) -> Path:
-        """Return the path on the host."""
         return self.root.joinpath(*entry.parts)
 
     def find(self, parts: Parts) -> TreeEntry | None:

@@ -9,7 +9,7 @@ import pytest
 from localrun.errors import OutputsError
 from localrun.platforms.iexec.digest import callback_digest, keccak_256, result_digest
 from localrun.values import digest
-from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
+from localrun.values.untrusted import ROOT, UnsafePath, UntrustedDir
 
 
 def sha256(data: bytes) -> bytes:
@@ -18,7 +18,7 @@ def sha256(data: bytes) -> bytes:
 
 def result(folder: Path, *parts: str) -> str:
     with UntrustedDir(folder, "/iexec_out") as tree:
-        spot = tree.find(parts) if parts else TreeEntry((), "folder", 0)
+        spot = tree.find(parts) if parts else ROOT
         assert spot is not None
         return result_digest(tree, spot)
 

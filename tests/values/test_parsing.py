@@ -367,13 +367,13 @@ class TestFileInputs:
         server = socket.socket(socket.AF_UNIX)
         server.bind(str(tmp_path / "sock"))
         server.close()
-        names = {"pipe": "a pipe", "folder": "a folder", "sock": "a socket"}
+        names = {"pipe": "the pipe", "folder": "the folder", "sock": "the socket"}
 
         for name, what in names.items():
             for kind in ("file", "integer", "geometry", ARRAY):
                 path = tmp_path / name
                 assert what in refused(lay, tmp_path, {"f": kind}, {"f": FileValue(path)})[0]
-        assert "a device" in refused(lay, tmp_path, {"f": "file"}, {"f": Path("/dev/zero")})[0]
+        assert "the device" in refused(lay, tmp_path, {"f": "file"}, {"f": Path("/dev/zero")})[0]
 
     @pytest.mark.parametrize("path", ["a\0b", "x" * 5000, "", "~nobody-has-this-name/x"])
     def test_an_impossible_path_is_a_problem_not_a_crash(self, tmp_path: Path, path: str) -> None:

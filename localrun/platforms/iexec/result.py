@@ -21,7 +21,7 @@ from localrun.platforms.iexec.zip import ZIP_LIMIT, ZipTooLarge, pack
 from localrun.units import format_bytes
 from localrun.values import CollectedOutputs
 from localrun.values.digest import MAX_ENTRIES
-from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
+from localrun.values.untrusted import ROOT, TreeEntry, UnsafePath, UntrustedDir
 
 COMPUTED_FILE = "computed.json"
 RESULT_ZIP = "iexec_out.zip"
@@ -29,7 +29,6 @@ PATH_KEY, CALLBACK_KEY = "deterministic-output-path", "callback-data"
 NAME_LIMIT = 31  # characters, as Java counts them
 _COMPUTED_LIMIT = 1024 * 1024  # bytes
 _MAX_NAMES = 20
-_ROOT = TreeEntry((), "folder", 0)
 _EXAMPLE = f'write {{"{PATH_KEY}": "{OUT}/FILE"}} into it'
 _QUOTES = f"{_EXAMPLE}; in a shell script, put single quotes around it"
 
@@ -109,7 +108,7 @@ class _ResultCheck:
     def check_names(self) -> None:
         """Check the lengths of all file names."""
         try:
-            self.entries = self.tree.walk(_ROOT, MAX_ENTRIES)
+            self.entries = self.tree.walk(ROOT, MAX_ENTRIES)
         except UnsafePath as error:
             self.add_problem(Cause.RESULT_NOT_PACKED, OUT, str(error), error.remedy)
             return
@@ -235,7 +234,7 @@ class _ResultCheck:
 
     def _digest_entry(self, location: str, parts: Sequence[str], text: str) -> None:
         try:
-            entry = self.tree.find(tuple(parts)) if parts else _ROOT
+            entry = self.tree.find(tuple(parts)) if parts else ROOT
             if entry is None:
                 message = f"{text[:200]!r} does not exist"
                 self.add_problem(Cause.DIGEST_FAILED, location, message, "let the app write it")

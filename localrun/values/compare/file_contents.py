@@ -25,7 +25,6 @@ class FileDiff:
 
     @property
     def summary(self) -> str:
-        """A description of the difference."""
         place = f"line {self.line}" if self.line else f"byte {self.offset}"
         return f"differs from {place} ({' and '.join(map(format_bytes, self.sizes))})"
 
@@ -43,15 +42,11 @@ def diff_contents(first: BinaryIO, second: BinaryIO) -> FileDiff | None:
     return FileDiff(offset, line, sizes, tuple(_diff_lines(texts[0].splitlines(), texts[1].splitlines())))
 
 
-def _start(stream: BinaryIO) -> bytes:
-    stream.seek(0)
-    return stream.read(_TEXT)
-
-
 def _text(stream: BinaryIO, size: int) -> str | None:
     if size > _TEXT:
         return None
-    data = _start(stream)
+    stream.seek(0)
+    data = stream.read(_TEXT)
     try:
         return None if b"\0" in data else data.decode()
     except UnicodeDecodeError:

@@ -36,16 +36,16 @@ def likely_causes(samples: Sequence[RunSample], offset: int) -> list[str]:
 
 def _causes(samples: Sequence[RunSample], offset: int) -> Iterator[str]:
     yield from _formats(samples[0].head, offset)
-    here = [sample.excerpt for sample in samples]
+    excerpts = [sample.excerpt for sample in samples]
     for name, what in (("hostname", "host name"), ("TZ", "time zone")):
         if all(name in sample.varied and sample.varied[name] in sample.excerpt for sample in samples):
             yield f"it contains the {what}"
-    yield from _patterns(here)
-    wholes = [sample.full_text for sample in samples]
-    order = _order([whole for whole in wholes if whole is not None] if None not in wholes else here)
+    yield from _patterns(excerpts)
+    texts = [sample.full_text for sample in samples]
+    order = _order([text for text in texts if text is not None] if None not in texts else excerpts)
     if order:
         yield order
-    elif _are_rounded(here):
+    elif _are_rounded(excerpts):
         yield "the numbers differ in their last digits, as sums do if their order changes, e.g. with threads"
 
 
@@ -60,7 +60,7 @@ def _formats(head: bytes, offset: int) -> Iterator[str]:
         yield "a PNG may contain its creation time"
 
 
-def _patterns(here: Sequence[str]) -> Iterator[str]:
+def _patterns(excerpts: Sequence[str]) -> Iterator[str]:
     patterns = (
         (_RANDOM, "it contains a random id"),
         (_ADDRESS, "it contains a memory address"),
@@ -69,7 +69,7 @@ def _patterns(here: Sequence[str]) -> Iterator[str]:
         (_TEMPORARY, "it contains the name of a temporary file"),
     )
     for pattern, what in patterns:
-        found = [pattern.findall(text) for text in here]
+        found = [pattern.findall(text) for text in excerpts]
         if all(found) and any(one != found[0] for one in found):
             yield what
 

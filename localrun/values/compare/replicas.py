@@ -68,19 +68,18 @@ class _PathComparison:
         self._path = path
         self._results = results
         self._trees = trees
-        self._sides: dict[str | None, list[int]] = {}
+        self._variants: dict[str | None, list[int]] = {}
         for number, result in results.items():
-            self._sides.setdefault(result.files.get(path), []).append(number)
+            self._variants.setdefault(result.files.get(path), []).append(number)
 
     def disagreement(self) -> Disagreement:
-        """Return what differs at the path."""
         found = [
-            (self._find(numbers[0], content), numbers, content) for content, numbers in self._sides.items()
+            (self._find(numbers[0], content), numbers, content) for content, numbers in self._variants.items()
         ]
         if all(entry is not None and entry.kind == "file" for entry, _, _ in found):
             return self._of_files([(entry, numbers) for entry, numbers, _ in found if entry is not None])
-        sides = [_side(entry, numbers, content) for entry, numbers, content in found]
-        return Disagreement(path=self._path, variants=sides)
+        variants = [_variant(entry, numbers, content) for entry, numbers, content in found]
+        return Disagreement(path=self._path, variants=variants)
 
     def _find(self, number: int, content: str | None) -> TreeEntry | None:
         if content is None:
@@ -121,7 +120,7 @@ class _PathComparison:
         )
 
 
-def _side(entry: TreeEntry | None, numbers: list[int], content: str | None) -> Variant:
+def _variant(entry: TreeEntry | None, numbers: list[int], content: str | None) -> Variant:
     if entry is None or content is None:
         return Variant(replicas=numbers, kind="nothing")
     if entry.kind == "file":
@@ -144,10 +143,10 @@ def _read_excerpt(file: BinaryIO, offset: int, start: int) -> _Excerpt:
     lead = (
         next((index for index, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), 0) if begin > start else 0
     )
-    before, behind = data[lead : offset - begin], data[offset - begin :]
+    before, after = data[lead : offset - begin], data[offset - begin :]
     digits = _read(file, offset, _DIGITS).hex(" ") or "end of file"
     try:
-        text = _decoded(before + behind)
+        text = _decoded(before + after)
         column = len(_decoded(_read(file, start, offset - start))) + 1 if offset - start <= _WHOLE else 0
     except UnicodeDecodeError:
         return _Excerpt(None, digits, 0)
@@ -173,27 +172,28 @@ def _whole(file: BinaryIO, size: int) -> str | None:
     return _read(file, 0, _WHOLE).decode("utf-8", "replace")
 
 
-def describe_disagreement(one: Disagreement) -> Iterator[str]:
+def describe_disagreement(disagreement: Disagreement) -> Iterator[str]:
     """Yield lines that describe a disagreement: where, then the content of each variant."""
-    if one.offset is None:
-        yield "missing in some of them, or of different kinds"
-    elif one.line:
-        yield f"differs at line {one.line}, column {one.column} (byte {one.offset})"
+    offset = disagreement.offset
+    if offset is None:
+        yield "missing in some replicas, or of different kinds"
+    elif disagreement.line:
+        yield f"differs at line {disagreement.line}, column {disagreement.column} (byte {offset})"
     else:
-        yield f"differs at byte {one.offset}"
-    for side in one.variants:
-        yield f"{format_replicas(side.replicas)}: {_format_variant(side, one)}"
-    yield from (f"probably: {hint}" for hint in one.hints)
+        yield f"differs at byte {offset}"
+    for variant in disagreement.variants:
+        yield f"{format_replicas(variant.replicas)}: {_format_variant(variant, disagreement)}"
+    yield from (f"probably: {hint}" for hint in disagreement.hints)
 
 
-def _format_variant(side: Variant, one: Disagreement) -> str:
-    if side.kind != "file":
-        return f"{side.kind} to {side.value}" if side.value else side.kind
-    if one.offset is None:
+def _format_variant(variant: Variant, disagreement: Disagreement) -> str:
+    if variant.kind != "file":
+        return f"{variant.kind} to {variant.value}" if variant.value else variant.kind
+    if disagreement.offset is None:
         return "a file"
-    if one.line == 0:
-        return side.value
-    return repr(side.value) if side.value else "nothing (end of file)"
+    if disagreement.line == 0:
+        return variant.value
+    return repr(variant.value) if variant.value else "nothing (end of file)"
 
 
 def format_replicas(numbers: Sequence[int]) -> str:

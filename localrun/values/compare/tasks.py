@@ -154,5 +154,4 @@ def _holds_files(value: Any) -> bool:
 
 
 def is_file_path(value: Any) -> bool:
-    """Return whether the value of an input or output is the path of a file."""
     return isinstance(value, str) and value.startswith("/") and "\n" not in value

@@ -39,7 +39,6 @@ class BoundedReader:
         return data
 
     def number(self, offset: int, length: int, order: ByteOrder = "big") -> int:
-        """Return the unsigned number of `length` bytes at `offset`."""
         return int.from_bytes(self.read(offset, length), order)
 
 

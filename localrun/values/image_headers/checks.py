@@ -50,7 +50,6 @@ def check_image(kind: Image, file: BinaryIO, size: int, notes: Notes) -> None:
 
 
 def check_slide_folder(kind: Image, files: dicom_slides.SlideFiles, notes: Notes) -> None:
-    """Check the files of a folder that is one whole-slide image."""
     if _is_allowed(kind, ("wsidicom",), "a folder", notes):
         dicom_slides.check_files(kind, files, notes)
 
@@ -67,11 +66,11 @@ def _is_allowed(kind: Image, formats: tuple[str, ...], content: str, notes: Note
     return False
 
 
-def _header(kind: Image, name: str, window: BoundedReader) -> ImageHeader | None:
+def _header(kind: Image, name: str, reader: BoundedReader) -> ImageHeader | None:
     # a DICOM file may contain no image, and App Engine does not check that without a limit
     if name == "dicom" and kind.max_width is None and kind.max_height is None:
         return None
-    return _READERS[name](window)
+    return _READERS[name](reader)
 
 
 def _check_header(kind: Image, name: str, header: ImageHeader, notes: Notes) -> None:

@@ -90,7 +90,6 @@ class _Walk:
         return found
 
     def element(self, offset: int) -> _Element:
-        """Return the element at an offset."""
         tag = self._number(offset, 2) << 16 | self._number(offset + 2, 2)
         if tag in (_ITEM, _ITEM_END, _SEQUENCE_END) or self._is_implicit:
             return _Element(tag, b"", self._number(offset + 4, 4), offset + 8)

@@ -6,23 +6,18 @@ App Engine: every file must be DICOM; a zip is unpacked into a folder of the inp
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Callable, Iterable
-from typing import BinaryIO
+from functools import partial
+from typing import IO, BinaryIO
 
 from localrun.descriptor.types import Image, Notes
-from localrun.values.image_headers import dicom, zips
+from localrun.values.image_headers import dicom, magic, zips
 from localrun.values.image_headers.bounded_reader import BoundedReader, CorruptFile, ImageHeader
 
 _HEADER = 4 * 1024**2  # bytes at the start of a DICOM file that contain the size of the image
 _MAX_PROBLEMS = 20  # for one slide
 
-SlideFiles = Iterable[tuple[str, Callable[[], BinaryIO], int]]  # name, a function to open it, bytes
-
-
-def is_dicom(head: bytes) -> bool:
-    """Return whether a file with these first bytes is DICOM."""
-    return head[dicom.MAGIC_AT : dicom.MAGIC_AT + 4] == dicom.MAGIC
+SlideFiles = Iterable[tuple[str, Callable[[], IO[bytes]], int]]  # name, a function to open it, bytes
 
 
 def check_files(kind: Image, files: SlideFiles, notes: Notes) -> None:
@@ -33,7 +28,7 @@ def check_files(kind: Image, files: SlideFiles, notes: Notes) -> None:
     problems = 0
     for name, open_file, _ in found:
         with open_file() as file:
-            if is_dicom(file.read(dicom.MAGIC_AT + 4)):
+            if "dicom" in magic.detect_formats(file.read(magic.HEAD_SIZE)):
                 continue
         notes.error(f"not a DICOM file: {name[:200]!r}", "remove it")
         problems += 1
@@ -43,7 +38,7 @@ def check_files(kind: Image, files: SlideFiles, notes: Notes) -> None:
         _check_size(kind, max(found, key=lambda file: file[2]), notes)
 
 
-def _check_size(kind: Image, largest: tuple[str, Callable[[], BinaryIO], int], notes: Notes) -> None:
+def _check_size(kind: Image, largest: tuple[str, Callable[[], IO[bytes]], int], notes: Notes) -> None:
     name, open_file, _ = largest
     try:
         with open_file() as file:
@@ -56,7 +51,6 @@ def _check_size(kind: Image, largest: tuple[str, Callable[[], BinaryIO], int], n
 
 
 def check_dimensions(kind: Image, header: ImageHeader, notes: Notes) -> None:
-    """Report a width or height over the limit."""
     for name, pixels, limit in (
         ("wide", header.width, kind.max_width),
         ("high", header.height, kind.max_height),
@@ -74,11 +68,7 @@ def check_zip(kind: Image, file: BinaryIO, size: int, notes: Notes) -> None:
             if any(item.is_dir() for item in archive.infolist()):
                 notes.warn_divergence("image_zip_folder")
             if len(notes.problems) == before:
-                files = ((item.filename, _opener(archive, item), item.file_size) for item in members)
+                files = ((item.filename, partial(archive.open, item), item.file_size) for item in members)
                 check_files(kind, files, notes)
     except CorruptFile as error:
         notes.error(f"corrupt zip: {error}", "pack it again")
-
-
-def _opener(archive: zipfile.ZipFile, item: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
-    return lambda: archive.open(item)  # type: ignore[return-value]

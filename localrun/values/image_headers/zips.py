@@ -109,10 +109,10 @@ def _unsafe(item: zipfile.ZipInfo, names: _Names) -> str:
 def unpack_zip(
     source: Path, target: Path, modes: tuple[int, int], check_cancelled: Callable[[], None]
 ) -> None:
-    """Write the files of a zip into the folder `target`, which is there and empty.
+    """Unpack a zip into the existing, empty folder `target`.
 
-    `modes` are those of files and folders. Raises `CorruptFile` when the zip is not what it was when it
-    was checked, OSError when writing fails.
+    `modes` are those of files and folders. Raises `CorruptFile` if the zip has changed since it was checked,
+    OSError if writing fails.
     """
     notes = Notes("")
     with source.open("rb") as file:

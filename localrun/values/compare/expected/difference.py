@@ -35,10 +35,9 @@ class Findings:
         self.path = path
         self.found = [] if found is None else found
 
-    def at(self, part: object) -> Findings:
+    def child(self, part: object) -> Findings:
         """Return findings for a nested path, with the same list."""
         return Findings(f"{self.path}.{part}", self.found)
 
     def add(self, message: str, details: tuple[str, ...] = (), image: DiffImage | None = None) -> None:
-        """Report a difference."""
         self.found.append(Difference(self.path, message, details, image))

@@ -10,12 +10,16 @@ from typing import Any
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.values import FileValue
 from localrun.values.compare.expected.difference import Findings
-from localrun.values.compare.expected.paths import to_path
 from localrun.values.compare.expected.scalars import are_close
 from localrun.values.compare.expected.tolerance import Tolerance
 from localrun.values.compare.file_contents import diff_contents
 
 _NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
+
+
+def to_path(value: Any) -> Path:
+    """Return the path of a file value, which is a `FileValue` or a path."""
+    return value.path if isinstance(value, FileValue) else Path(value)
 
 
 def missing_files(kind: DataType, value: Any) -> Iterator[Path]:
@@ -32,7 +36,6 @@ def missing_files(kind: DataType, value: Any) -> Iterator[Path]:
 
 
 def compare(want: Path, got: Path, tolerance: Tolerance, findings: Findings) -> None:
-    """Report how a file or a folder differs."""
     if want.is_dir() or got.is_dir():
         _folders(want, got, tolerance, findings)
         return
@@ -56,9 +59,9 @@ def _folders(want: Path, got: Path, tolerance: Tolerance, findings: Findings) ->
         findings.add("expected {}, got {}".format(*kinds))
         return
     for name in sorted(expected ^ actual):
-        findings.at(name).add("unexpected file" if name in actual else "missing file")
+        findings.child(name).add("unexpected file" if name in actual else "missing file")
     for name in sorted(expected & actual):
-        compare(want / name, got / name, tolerance, findings.at(name))
+        compare(want / name, got / name, tolerance, findings.child(name))
 
 
 def _names(folder: Path) -> set[str] | None:

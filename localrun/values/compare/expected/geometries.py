@@ -27,7 +27,6 @@ class _Shape(NamedTuple):
 
 
 def compare(want: Any, got: Any, tolerance: Tolerance, findings: Findings) -> None:
-    """Report how far apart two geometries are."""
     one, other = _read(want), _read(got)
     if one is None or other is None:
         invalid = want if one is None else got

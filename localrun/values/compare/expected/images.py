@@ -44,7 +44,7 @@ def compare(want: Path, got: Path, tolerance: Tolerance, findings: Findings) -> 
     if len(ones) != len(others):
         findings.add(f"expected {len(ones)} pages, got {len(others)}")
     for index, (one, other) in enumerate(zip(ones, others, strict=False)):
-        _frame(one, other, tolerance, findings.at(f"page {index}") if len(ones) > 1 else findings)
+        _frame(one, other, tolerance, findings.child(f"page {index}") if len(ones) > 1 else findings)
 
 
 def _frame(want: Pixels, got: Pixels, tolerance: Tolerance, findings: Findings) -> None:

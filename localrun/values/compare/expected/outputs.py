@@ -14,10 +14,9 @@ from localrun.errors import Problem, UsageError
 from localrun.suggestions import did_you_mean
 from localrun.values.compare.expected import files, scalars
 from localrun.values.compare.expected.difference import Difference, DiffImage, Findings
-from localrun.values.compare.expected.paths import to_path
 from localrun.values.compare.expected.tolerance import EXACT, Tolerance, parse_tolerances
 
-__all__ = ["DiffImage", "Difference", "Tolerance", "compare", "parse_tolerances", "to_path"]
+__all__ = ["DiffImage", "Difference", "Tolerance", "compare", "parse_tolerances"]
 
 
 def compare(
@@ -36,7 +35,7 @@ def compare(
     findings = Findings("outputs")
     for name, want in expected.items():
         tolerance = (tolerances or {}).get(name, EXACT)
-        _output(types[name], want, outputs.get(name), tolerance, findings.at(name))
+        _output(types[name], want, outputs.get(name), tolerance, findings.child(name))
     return findings.found
 
 
@@ -77,9 +76,9 @@ def _value(kind: DataType, want: Any, got: Any, tolerance: Tolerance, findings: 
     elif isinstance(kind, Image):
         from localrun.values.compare.expected import images
 
-        images.compare(to_path(want), to_path(got), tolerance, findings)
+        images.compare(files.to_path(want), files.to_path(got), tolerance, findings)
     elif isinstance(kind, File):
-        files.compare(to_path(want), to_path(got), tolerance, findings)
+        files.compare(files.to_path(want), files.to_path(got), tolerance, findings)
     else:
         scalars.compare(kind, want, got, tolerance, findings)
 
@@ -91,4 +90,4 @@ def _array(kind: Array, want: Any, got: Any, tolerance: Tolerance, findings: Fin
     if len(want) != len(got):
         findings.add(f"expected {len(want)} items, got {len(got)}")
     for index, (one, other) in enumerate(zip(want, got, strict=False)):
-        _value(kind.subtype, one, other, tolerance, findings.at(index))
+        _value(kind.subtype, one, other, tolerance, findings.child(index))

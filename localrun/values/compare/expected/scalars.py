@@ -14,7 +14,6 @@ _RELATIVE = 1e-9  # the default for numbers, since the last digits differ betwee
 
 
 def compare(kind: DataType, want: Any, got: Any, tolerance: Tolerance, findings: Findings) -> None:
-    """Report how a value differs."""
     if isinstance(kind, (Integer, Number)):
         _numbers(kind, want, got, tolerance, findings)
     elif isinstance(kind, DateTime):
