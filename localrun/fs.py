@@ -120,17 +120,12 @@ def write_atomic(path: str, data: bytes, mtime: float | None = None) -> None:
     the disk is full.
     """
     temp = temp_path(path)
-    try:
+    with _delete_on_error(temp):
         with open(temp, "wb", buffering=0) as stream:  # noqa: PTH123
             _write(stream, data)
             if mtime is not None:
                 os.utime(stream.fileno(), (mtime, mtime))
         os.replace(temp, path)  # noqa: PTH105
-    except BaseException as error:
-        Path(temp).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise write_error(Path(path).parent, error) from error
-        raise
 
 
 def write_new(path: str, data: bytes) -> None:
@@ -138,9 +133,14 @@ def write_new(path: str, data: bytes) -> None:
 
     Raises like `write_atomic`, and then leaves no file.
     """
+    with _delete_on_error(path), open(path, "wb", buffering=0) as stream:  # noqa: PTH123
+        _write(stream, data)
+
+
+@contextmanager
+def _delete_on_error(path: str) -> Iterator[None]:
     try:
-        with open(path, "wb", buffering=0) as stream:  # noqa: PTH123
-            _write(stream, data)
+        yield
     except BaseException as error:
         Path(path).unlink(missing_ok=True)
         if isinstance(error, OSError):
@@ -197,12 +197,6 @@ def create_reserve(path: Path) -> None:
         except OSError as error:  # some file systems cannot preallocate
             if is_disk_full(error):
                 raise
-
-
-def release_reserve(path: Path) -> None:
-    """Delete the reserve file, if it exists."""
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
 
 
 def walk_files(folder: Path) -> Iterator[os.stat_result]:

@@ -17,35 +17,33 @@ from localrun.units import format_count
 PREFIX = "LOCALRUN_"
 
 
-def _meta(description: str, **limits: Any) -> msgspec.Meta:
+def _doc(description: str, **limits: Any) -> msgspec.Meta:
     return msgspec.Meta(description=description, **limits)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of localrun. Each field is also an environment variable `LOCALRUN_<FIELD>`."""
 
-    home: Annotated[Path, _meta("Folder of this project's tasks.")] = Path(".localrun")
-    cache: Annotated[Path, _meta("Cache of parsed bundles. Safe to delete.")] = Path("~/.cache/localrun")
-    logs: Annotated[Path, _meta("Folder of the server's journal.")] = Path("logs")
-    docker_host: Annotated[str | None, _meta("Address of the container engine. Defaults to DOCKER_HOST.")] = (
+    home: Annotated[Path, _doc("Folder of this project's tasks.")] = Path(".localrun")
+    cache: Annotated[Path, _doc("Cache of parsed bundles. Safe to delete.")] = Path("~/.cache/localrun")
+    logs: Annotated[Path, _doc("Folder of the server's journal.")] = Path("logs")
+    docker_host: Annotated[str | None, _doc("Address of the container engine. Defaults to DOCKER_HOST.")] = (
         None
     )
-    ledger: Annotated[Path | None, _meta("Reservation file. Defaults to a machine-wide file.")] = None
-    grace: Annotated[float, _meta("Seconds between SIGTERM and SIGKILL.", ge=0, le=600)] = 10.0
-    pids_limit: Annotated[int, _meta("Maximum number of processes and threads per task.", ge=16)] = 4096
-    disk_reserve: Annotated[int, _meta("Bytes that must be free before a task starts.", ge=0)] = 256 * 1024**2
-    keep_completed: Annotated[int, _meta("Number of finished tasks in a server's memory.", ge=1)] = 1000
-    disk_limit: Annotated[float, _meta("Disk usage in percent above which no task starts.", gt=0, le=100)] = (
+    ledger: Annotated[Path | None, _doc("Reservation file. Defaults to a machine-wide file.")] = None
+    grace: Annotated[float, _doc("Seconds between SIGTERM and SIGKILL.", ge=0, le=600)] = 10.0
+    pids_limit: Annotated[int, _doc("Maximum number of processes and threads per task.", ge=16)] = 4096
+    disk_reserve: Annotated[int, _doc("Bytes that must be free before a task starts.", ge=0)] = 256 * 1024**2
+    keep_completed: Annotated[int, _doc("Number of finished tasks in a server's memory.", ge=1)] = 1000
+    disk_limit: Annotated[float, _doc("Disk usage in percent above which no task starts.", gt=0, le=100)] = (
         90.0
     )
     disk_stop: Annotated[
-        float, _meta("Disk usage in percent above which the largest task is stopped.", gt=0, le=100)
+        float, _doc("Disk usage in percent above which the largest task is stopped.", gt=0, le=100)
     ] = 97.0
-    engine_patience: Annotated[float, _meta("Seconds to wait for an unreachable engine.", ge=0)] = 30.0
-    stall: Annotated[float, _meta("Seconds of inactivity before a stall warning (0: never).", ge=0)] = 1800.0
-    log_limit: Annotated[int, _meta("Maximum bytes of a task's log. The end is kept.", ge=4096)] = (
-        64 * 1024**2
-    )
+    engine_patience: Annotated[float, _doc("Seconds to wait for an unreachable engine.", ge=0)] = 30.0
+    stall: Annotated[float, _doc("Seconds of inactivity before a stall warning (0: never).", ge=0)] = 1800.0
+    log_limit: Annotated[int, _doc("Maximum bytes of a task's log. The end is kept.", ge=4096)] = 64 * 1024**2
 
 
 def load(environ: Mapping[str, str], **arguments: Any) -> Settings:
@@ -63,21 +61,17 @@ def load(environ: Mapping[str, str], **arguments: Any) -> Settings:
     if "cache" not in given and environ.get("XDG_CACHE_HOME"):
         given["cache"] = Path(environ["XDG_CACHE_HOME"]) / "localrun"
     made = Settings(**_checked(given))
-    return msgspec.structs.replace(
-        made,
-        home=made.home.absolute(),
-        cache=made.cache.expanduser().absolute(),
-        logs=made.logs.absolute(),
-    )
+    cache = made.cache.expanduser().absolute()
+    return msgspec.structs.replace(made, home=made.home.absolute(), cache=cache, logs=made.logs.absolute())
 
 
 def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
-    forms = get_type_hints(Settings, include_extras=True)
+    types = get_type_hints(Settings, include_extras=True)
     valid: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, value in given.items():
         try:
-            valid[name] = msgspec.convert(value, forms[name], strict=False, dec_hook=_path)
+            valid[name] = msgspec.convert(value, types[name], strict=False, dec_hook=lambda path, x: path(x))
         except msgspec.ValidationError as error:
             reason = f"{str(error)[0].lower()}{str(error)[1:]}".replace("`", "")
             problems.append(Problem(PREFIX + name.upper(), f"invalid value {value!r}: {reason}"))
@@ -85,7 +79,3 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
         message = f"invalid settings ({format_count(len(problems), 'problem')})"
         raise UsageError(message, remedy="correct or unset the variables listed", problems=problems)
     return valid
-
-
-def _path(form: type, value: Any) -> Any:
-    return form(value)

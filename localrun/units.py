@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 
-_PREFIXES: dict[str, int] = {
-    **{prefix: 1000**power for power, prefix in enumerate(["", "k", "M", "G", "T", "P", "E"])},
-    **{
-        f"{prefix}i": 1024**power for power, prefix in enumerate(["", "K", "M", "G", "T", "P", "E"]) if prefix
-    },
+PREFIXES: dict[str, int] = {
+    **{prefix: 1000**power for power, prefix in enumerate(["", *"kMGTPEZYRQ"])},
+    **{f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTPEZY", 1)},
 }
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGTPE]i?|)[bB]?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -45,8 +43,7 @@ def parse_bytes(text: str) -> int:
     found = _SIZE.fullmatch(text.strip())
     if found is None or found[2] == "K":
         raise ValueError(f"invalid size {text!r}; expected e.g. 512Mi or 2Gi")
-    factor: int = _PREFIXES[found[2]]
-    return round(float(found[1]) * factor)
+    return round(float(found[1]) * PREFIXES[found[2]])
 
 
 def parse_duration(text: str) -> float:

@@ -87,7 +87,7 @@ class Workspace:
 
     def release_reserve(self) -> None:
         """Delete the reserve file, so that the final record can be saved on a full disk."""
-        fs.release_reserve(self.path / "reserve")
+        fs.remove(self.path / "reserve")
 
     def save_upload(self, name: str, chunks: Iterable[bytes]) -> Path:
         """Store an uploaded input, atomically."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from localrun.units import PREFIXES
+
 _NUMBER = r"(0|[1-9][0-9]*)(?:\.([0-9]+))?\s*"
 # the grammar of the schema, which ignores the rest
 _PREFIXED = _NUMBER + r"(Ki|Mi|Gi|Ti|Pi|Ei|Zi|Yi|k|M|G|T|P|E|Z|Y|R|Q)(.*)"
@@ -35,14 +37,7 @@ def parse(text: str) -> Memory | None:
     found = re.fullmatch(_PREFIXED, text, re.ASCII | re.DOTALL) or re.fullmatch(_BARE, text, re.ASCII)
     if found is None:
         return None
-    whole, fraction, prefix, unit = found[1], found[2] or "", found[3], found[4]
+    whole, fraction, prefix, unit = found.groups(default="")
     divisor = 10 ** len(fraction) * (8 if unit in _BITS else 1)
-    total = int(whole + fraction) * _factor(prefix)
+    total = int(whole + fraction) * PREFIXES[prefix]
     return Memory(-(-total // divisor), prefix, unit, " " in text)
-
-
-def _factor(prefix: str) -> int:
-    letters = " KMGTPEZY" if prefix.endswith("i") else " kMGTPEZYRQ"
-    base = 1024 if prefix.endswith("i") else 1000
-    power: int = base ** letters.index(prefix[:1] or " ")
-    return power
