@@ -22,7 +22,6 @@ class Array(DataType, frozen=True):
     max_size: int | None = None
 
     def validate(self, value: Any, notes: Notes) -> list[Any] | None:
-        """Check a list and every item in it."""
         items = self.validate_items(value, notes)
         if items is None:
             return None
@@ -39,14 +38,12 @@ class Array(DataType, frozen=True):
         return items
 
     def check_size(self, size: int, notes: Notes) -> None:
-        """Report too few or too many items."""
         if self.min_size is not None and size < self.min_size:
             notes.error(f"has {format_count(size, 'item')}, expected at least {self.min_size}", "add items")
         if self.max_size is not None and size > self.max_size:
             notes.error(f"has {format_count(size, 'item')}, expected at most {self.max_size}", "remove items")
 
     def to_json(self, value: Any) -> Any:
-        """Return the items as JSON values."""
         return [self.subtype.to_json(item) for item in value]
 
 

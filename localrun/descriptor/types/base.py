@@ -36,11 +36,9 @@ class Notes:
         self.warnings = [] if warnings is None else warnings
 
     def child(self, part: object) -> Notes:
-        """Return notes for a nested value, with the same lists."""
         return Notes(f"{self.path}.{part}" if self.path else str(part), self.problems, self.warnings)
 
     def error(self, message: str, remedy: str = "") -> None:
-        """Report a problem."""
         self.problems.append(Problem(self.path, message, remedy))
 
     def warn(self, message: str) -> None:
@@ -71,13 +69,11 @@ def format_value(value: Any) -> str:
 
 def type_mismatch(value: Any, expected: str) -> str:
     """Return a message such as `expected an integer, got 'abc' (string)`."""
-    shown = format_value(value)
-    return f"expected {expected}, got {shown if value is None else f'{shown} ({_type_name(value)})'}"
-
-
-def _type_name(value: Any) -> str:
+    if value is None:
+        return f"expected {expected}, got null"
     names = (name for python, name in _TYPE_NAMES.items() if isinstance(value, python))
-    return next(names, f"Python type {type(value).__name__}")
+    name = next(names, f"Python type {type(value).__name__}")
+    return f"expected {expected}, got {format_value(value)} ({name})"
 
 
 class DataType(msgspec.Struct, frozen=True):

@@ -30,17 +30,12 @@ def parse_instant(text: str) -> Instant | None:
     except ValueError:
         return None
     offset = _offset(found[8], found[9], found[10], found[11])
-    if offset is None or not _is_clock(hour, minute, second):
+    is_time = hour < 24 and minute < 60 and second < 60
+    if offset is None or not (is_time or (hour, minute, second) in ((24, 0, 0), (23, 59, 60))):
         return None
     nanoseconds = int((found[7] or "0").ljust(9, "0"))
     seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset.total_seconds()
     return seconds, nanoseconds
-
-
-def _is_clock(hour: int, minute: int, second: int) -> bool:
-    if (hour, minute, second) in ((24, 0, 0), (23, 59, 60)):
-        return True
-    return hour < 24 and minute < 60 and second < 60
 
 
 def _offset(sign: str | None, hours: str, minutes: str, seconds: str | None) -> timedelta | None:

@@ -11,26 +11,21 @@ IMAGE_FORMATS = ("dicom", "jpeg", "png", "tiff", "wsidicom")
 
 
 class _Sized(DataType, frozen=True):
-    """A file with a maximum size in bytes (None: any size)."""
+    """A file with a maximum size in bytes (None: any size). A JSON value or text is never one."""
 
     max_file_size: int | None = None
     formats: tuple[str, ...] = ()
 
     def validate(self, value: Any, notes: Notes) -> Any:
-        """Report a problem: a JSON value is never a file."""
         notes.error(type_mismatch(value, "a file"), "pass a file path, e.g. @scan.png")
 
     def parse(self, text: str, notes: Notes) -> Any:
-        """Report a problem: text is never a file."""
         notes.error(type_mismatch(text, "a file"), f"pass a file path with @, e.g. @{text[:80]}")
 
     def check_size(self, size: int, notes: Notes) -> None:
-        """Report a file that is too large."""
         if self.max_file_size is not None and size > self.max_file_size:
-            notes.error(
-                f"has {size} bytes, expected at most {self.max_file_size}",
-                "use a smaller file, or raise max_file_size",
-            )
+            message = f"has {size} bytes, expected at most {self.max_file_size}"
+            notes.error(message, "use a smaller file, or raise max_file_size")
 
 
 class File(_Sized, frozen=True):

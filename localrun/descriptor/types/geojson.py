@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from localrun.descriptor.types.base import Notes, format_value, type_mismatch
@@ -34,12 +35,9 @@ Path = tuple[int, ...]
 def check(value: Any, notes: Notes) -> dict[str, Any] | None:
     """Check a GeoJSON value; return the bare geometry in it, or None if it is invalid."""
     before = len(notes.problems)
-    found = _feature(value, notes) if _type_member(value) == "Feature" else _geometry(value, notes)
+    is_feature = isinstance(value, dict) and value.get("type") == "Feature"
+    found = _feature(value, notes) if is_feature else _geometry(value, notes)
     return found if len(notes.problems) == before else None
-
-
-def _type_member(value: Any) -> Any:
-    return value.get("type") if isinstance(value, dict) else None
 
 
 def _feature(value: dict[str, Any], notes: Notes) -> dict[str, Any] | None:
@@ -108,10 +106,8 @@ def _geometry(value: Any, notes: Notes) -> dict[str, Any] | None:
     if "coordinates" not in value:
         notes.error(f"the {name} has no coordinates", "add 'coordinates'")
         return None
-    for problems, (path, message, remedy) in enumerate(_coordinates(name, value["coordinates"])):
-        _at(notes.child("coordinates"), path).error(message, remedy)
-        if problems + 1 == _MAX_PROBLEMS:
-            break
+    for path, message, remedy in islice(_coordinates(name, value["coordinates"]), _MAX_PROBLEMS):
+        notes.child(".".join(map(str, ("coordinates", *path)))).error(message, remedy)
     return value
 
 
@@ -127,12 +123,6 @@ def _unknown(name: Any) -> tuple[str, str]:
     return f"unknown type {format_value(name)}", guess or allowed
 
 
-def _at(notes: Notes, path: Path) -> Notes:
-    for index in path:
-        notes = notes.child(index)
-    return notes
-
-
 Found = Iterator[tuple[Path, str, str]]  # path, message, remedy
 
 
@@ -140,9 +130,10 @@ def _coordinates(name: str, value: Any) -> Found:
     level = NESTING[name]
     if value == [] and name.startswith("Multi"):
         return  # an empty multi-part geometry is allowed
-    if _depth(value) not in (-1, level + 1):
-        expected, start = "[" * (level + 1), _start(value)
-        message = f"the coordinates of a {name} must start with {expected}, not with {start}"
+    depth = _depth(value)
+    if depth not in (-1, level + 1):
+        start = "[" * min(depth, 8) if depth else format_value(value)
+        message = f"the coordinates of a {name} must start with {'[' * (level + 1)}, not with {start}"
         yield (), message, "correct the nesting"
         return
     bad = False
@@ -161,11 +152,6 @@ def _depth(value: Any) -> int:
     while type(value) is list and value:
         value, depth = value[0], depth + 1
     return depth if _is_number(value) else -1
-
-
-def _start(value: Any) -> str:
-    depth = _depth(value)
-    return "[" * min(depth, 8) if depth else format_value(value)
 
 
 def _nested(value: Any, level: int, path: Path) -> Found:
@@ -219,12 +205,8 @@ def _line(line: list[Any], path: Path) -> Found:
 
 def _ring(ring: list[Any], path: Path) -> Found:
     if ring[0] != ring[-1]:
-        yield (
-            path,
-            f"the ring is not closed: it starts at {format_value(ring[0])}"
-            f" and ends at {format_value(ring[-1])}",
-            f"append {format_value(ring[0])}",
-        )
+        first, last = format_value(ring[0]), format_value(ring[-1])
+        yield path, f"the ring is not closed: it starts at {first} and ends at {last}", f"append {first}"
     elif len(ring) < 4:
         yield path, f"a ring has {format_count(len(ring), 'position')}, expected at least 4", "add positions"
 

@@ -89,18 +89,10 @@ class Number(_Ranged, frozen=True):
     def validate(self, value: Any, notes: Notes) -> int | float | str | None:
         """Check a number, or a string of one, which is passed to the task unchanged (App Engine)."""
         if isinstance(value, str):
-            found = _parse(value)
-            if found is None:
-                notes.error(f"invalid number {format_value(value)}", "expected e.g. 1.5, 2e-3, nan, inf")
-                return None
-            self._check(found, notes)
-            return value
+            return None if self.parse(value, notes) is None else value
         if isinstance(value, bool) or not isinstance(value, Real):
             notes.error(type_mismatch(value, "a number"), "use a number")
             return None
-        return self._checked_number(value, notes)
-
-    def _checked_number(self, value: Real, notes: Notes) -> int | float | None:
         try:
             number = int(value) if isinstance(value, Integral) else float(value)
             float(number)

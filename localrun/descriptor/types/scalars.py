@@ -15,17 +15,13 @@ class Boolean(DataType, frozen=True):
     id: ClassVar[str] = "boolean"
 
     def validate(self, value: Any, notes: Notes) -> bool | None:
-        """Check for true or false."""
         if isinstance(value, bool):
             return value
         notes.error(type_mismatch(value, "a boolean"), "use true or false, without quotes")
         return None
 
     def parse(self, text: str, notes: Notes) -> bool | None:
-        """Check for `true` or `false` in any letter case.
-
-        App Engine silently reads every other word as false.
-        """
+        """Check for `true` or `false` in any letter case."""
         word = text.lower()
         if word in ("true", "false"):
             return word == "true"
@@ -34,7 +30,6 @@ class Boolean(DataType, frozen=True):
         return None
 
     def to_text(self, value: Any) -> str:
-        """Return `true` or `false`."""
         return "true" if value else "false"
 
 
@@ -47,14 +42,12 @@ class String(DataType, frozen=True):
     max_length: int | None = None
 
     def validate(self, value: Any, notes: Notes) -> str | None:
-        """Check a string and its length."""
         if not isinstance(value, str):
             notes.error(type_mismatch(value, "a string"), "put it in quotes")
             return None
         return self.parse(value, notes)
 
     def parse(self, text: str, notes: Notes) -> str | None:
-        """Check the length."""
         if not check_encodable(text, notes):
             return None
         length = len(text.encode("utf-16-le")) // 2
@@ -73,7 +66,6 @@ class Enumeration(DataType, frozen=True):
     values: tuple[str, ...] = ()
 
     def validate(self, value: Any, notes: Notes) -> str | None:
-        """Check for one of the values."""
         if not isinstance(value, str):
             remedy = "put it in quotes"
             if isinstance(value, bool):
@@ -83,7 +75,6 @@ class Enumeration(DataType, frozen=True):
         return self.parse(value, notes)
 
     def parse(self, text: str, notes: Notes) -> str | None:
-        """Check for one of the values; letter case matters."""
         if text in self.values:
             return text
         allowed = ", ".join(self.values[:20]) + (", ..." if len(self.values) > 20 else "")

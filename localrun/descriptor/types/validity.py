@@ -6,7 +6,6 @@ App Engine uses JTS; shapely has the same algorithm. It is imported when the fir
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from localrun.descriptor.types.base import Notes
@@ -27,12 +26,9 @@ _WORDS = {
 
 def check(geometry: dict[str, Any], notes: Notes) -> None:
     """Report invalid polygons in a geometry of correct structure."""
-    if geometry["type"] == "Polygon":
-        reason = _reason([geometry["coordinates"]])
-    elif geometry["type"] == "MultiPolygon":
-        reason = _reason(geometry["coordinates"])
-    else:
-        return
+    coordinates = geometry["coordinates"]
+    polygons = {"Polygon": [coordinates], "MultiPolygon": coordinates}.get(geometry["type"])
+    reason = _reason(polygons) if polygons else None
     if reason is not None:
         notes.error(f"invalid geometry: {_describe(reason)}", _REMEDY)
 
@@ -46,17 +42,11 @@ def _reason(polygons: list[Any]) -> str | None:
     made = shapely.from_ragged_array(
         shapely.GeometryType.MULTIPOLYGON,
         np.array(positions, dtype=float).reshape(-1, 2),
-        (_offsets(rings), _offsets(polygons), np.array([0, len(polygons)])),
+        (np.cumsum([0, *map(len, rings)]), np.cumsum([0, *map(len, polygons)]), np.array([0, len(polygons)])),
     )[0]
     # coordinates near the largest float overflow, which only makes the geometry invalid
     with np.errstate(all="ignore"):
         return None if shapely.is_valid(made) else str(shapely.is_valid_reason(made))
-
-
-def _offsets(parts: Iterable[list[Any]]) -> Any:
-    import numpy as np
-
-    return np.cumsum([0, *(len(part) for part in parts)])
 
 
 def _describe(reason: str) -> str:
