@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import fields
 
+from localrun.descriptor import reader
 from localrun.descriptor.model import ResourceRequest
 from localrun.descriptor.types import TYPES, Array, DataType, Enumeration, Integer
 from localrun.descriptor.types.files import FILE_FORMATS, IMAGE_FORMATS
@@ -24,21 +25,12 @@ NOT_EXPRESSIBLE = (
 
 Schema = dict[str, Any]
 
-_NUMERIC = r"(0|[1-9][0-9]*)"
-_LABEL = rf"({_NUMERIC}|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
-_VERSION = (
-    rf"^{_NUMERIC}\.{_NUMERIC}\.{_NUMERIC}(-{_LABEL}(\.{_LABEL})*)?(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?$"
-)
 _MEMORY = r"^(0|[1-9][0-9]*)(\.[0-9]+)?[ \t\n\r\f\v]*(Ki|Mi|Gi|Ti|Pi|Ei|Zi|Yi|k|M|G|T|P|E|Z|Y|R|Q)"
 _SIZE = rf"({_MEMORY}|^(0|[1-9][0-9]*)(\.[0-9]+)?[ \t\n\r\f\v]*(B|Byte|byte|b|bit)?$)"
 # not the root in any spelling, and no '..'
 _FOLDER = r"^/(?!(/|\./)*\.?$)(?!(.*/)?\.\.(/|$))[^\u0000\n\r\u0085\u2028\u2029]*$"
 
-_URI: Schema = {
-    "type": "string",
-    "format": "uri",
-    "pattern": r"^[a-zA-Z][a-zA-Z0-9+.-]*:[^\s<>\"{}|\\^`]*$",
-}
+_URI: Schema = {"type": "string", "format": "uri", "pattern": f"^{reader.URI}$"}
 _TEXT: Schema = {"type": "string"}
 _NAME: Schema = {**_TEXT, "minLength": 3, "maxLength": 30, "pattern": r"^[a-zA-Z0-9_ \t\n\r\f\v-]*$"}
 _ITEM: Schema = {"type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[^\r\n]+$"}
@@ -47,6 +39,12 @@ _BOUND: Schema = {"type": "number"}
 _COUNT: Schema = {"type": "integer"}
 _FLAG: Schema = {"type": "boolean"}
 _DEPENDENCIES: Schema = {"type": "object"}
+_LINKS: Schema = {"source_code": _URI, "doi": {"type": "array", "items": _URI}}
+_EXTERNAL: Schema = {"type": "object", "properties": _LINKS}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
 
 
 def _described(schema: Schema, description: str, **more: Any) -> Schema:
@@ -69,7 +67,7 @@ _FIELDS: dict[str, tuple[Schema, str]] = {
     "max_file_size": ({"type": "string", "pattern": _SIZE}, "Maximum file size, e.g. 10MB or 2GiB."),
     "max_width": (_COUNT, "Maximum width in pixels."),
     "max_height": (_COUNT, "Maximum height in pixels."),
-    "subtype": ({"$ref": "#/$defs/type"}, "Type of the items."),
+    "subtype": (_ref("type"), "Type of the items."),
     "min_size": (_COUNT, "Minimum number of items."),
     "max_size": (_COUNT, "Maximum number of items."),
 }
@@ -93,37 +91,29 @@ def schema() -> Schema:
         "$schema": DIALECT,
         "title": "Descriptor of a task",
         "type": "object",
-        "required": [
-            *("$schema", "name", "namespace", "version", "authors", "configuration", "inputs", "outputs")
-        ],
+        "required": list(reader.REQUIRED),
         "properties": {
             "$schema": _described(_URI, "URI of the schema of this descriptor."),
             "name": _described(_NAME, "Display name of the task."),
             "name_short": {"description": "Short form of the name. Required by App Engine."},
-            "version": _described(_TEXT, "Semantic version, e.g. 1.0.0.", pattern=_VERSION),
+            "version": _described(_TEXT, "Semantic version, e.g. 1.0.0.", pattern=f"^{reader.VERSION}$"),
             "namespace": _described(
                 _TEXT,
                 "Identifies the task with its version, e.g. com.example.count.",
-                pattern=r"^[a-zA-Z0-9_]*(\.[a-zA-Z0-9_-]+)+$",
+                pattern=f"^{reader.NAMESPACE}$",
             ),
             "description": _described(_TEXT, "What the task does.", maxLength=2048),
             "authors": _described(
                 {"type": "array", "minItems": 1, "items": _author()},
                 "Authors of the task. App Engine requires all four strings of each.",
             ),
-            "external": _described(
-                {
-                    "type": "object",
-                    "properties": {"source_code": _URI, "doi": {"type": "array", "items": _URI}},
-                },
-                "Links to more information about the task.",
-            ),
+            "external": _described(_EXTERNAL, "Links to more information about the task."),
             "configuration": _described(_configuration(), "Folders and resources of the task."),
             "inputs": _described(_parameters("input"), "Inputs of the task by name."),
             "outputs": _described(_parameters("output"), "Outputs of the task by name."),
         },
         "$defs": {
-            "type": {"oneOf": [{"$ref": f"#/$defs/{name}"} for name in TYPES]},
+            "type": {"oneOf": [_ref(name) for name in TYPES]},
             **{name: _type(name, kind) for name, kind in TYPES.items()},
             "parameter": _parameter(),
             "input": _input(),
@@ -138,7 +128,7 @@ def _author() -> Schema:
         "type": "object",
         "properties": {
             **dict.fromkeys(texts, _TEXT),
-            "email": {"type": "string", "format": "email", "pattern": r"^[^@\s]+@[^@\s]+$"},
+            "email": {"type": "string", "format": "email", "pattern": f"^{reader.EMAIL}$"},
             "is_contact": _described(_FLAG, "Whether to contact this author.", default=False),
         },
     }
@@ -168,7 +158,7 @@ def _configuration() -> Schema:
 def _parameters(kind: str) -> Schema:
     return {
         "type": "object",
-        "patternProperties": {"^[a-zA-Z0-9_]+$": {"$ref": f"#/$defs/{kind}"}},
+        "patternProperties": {"^[a-zA-Z0-9_]+$": _ref(kind)},
         "additionalProperties": False,
     }
 
@@ -178,7 +168,7 @@ def _parameter() -> Schema:
         "type": "object",
         "required": ["type", "description"],
         "properties": {
-            "type": {"$ref": "#/$defs/type"},
+            "type": _ref("type"),
             "description": _described(_TEXT, "Description of the parameter."),
             "display_name": _described(_TEXT, "Display name of the parameter.", minLength=1),
             "optional": _described(
@@ -189,7 +179,7 @@ def _parameter() -> Schema:
 
 
 def _output() -> Schema:
-    return {"allOf": [{"$ref": "#/$defs/parameter"}, {"properties": {"dependencies": _DEPENDENCIES}}]}
+    return {"allOf": [_ref("parameter"), {"properties": {"dependencies": _DEPENDENCIES}}]}
 
 
 def _input() -> Schema:
@@ -199,13 +189,10 @@ def _input() -> Schema:
         {"if": {"properties": {"type": array}}, "then": {"properties": {"dependencies": _DEPENDENCIES}}}
     ]
     rules += [
-        {
-            "if": {"properties": {"type": {"$ref": f"#/$defs/{name}"}}},
-            "then": {"properties": {"default": default}},
-        }
+        {"if": {"properties": {"type": _ref(name)}}, "then": {"properties": {"default": default}}}
         for name, default in _DEFAULTS.items()
     ]
-    return {"allOf": [{"$ref": "#/$defs/parameter"}, *rules]}
+    return {"allOf": [_ref("parameter"), *rules]}
 
 
 def _type(name: str, kind: type[DataType]) -> Schema:

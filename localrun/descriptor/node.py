@@ -39,21 +39,19 @@ class DescriptorNode:
         return self.node.value
 
     def to_python(self) -> Any:
-        """Return the value as plain Python data."""
         return self.node.to_python()
 
-    def problem(self, message: str, remedy: str = "", key: str = "") -> Problem:
+    def _problem(self, message: str, remedy: str, key: str) -> Problem:
         """Return a problem at this place, or at a missing key below it."""
         path = ".".join(part for part in (self.path, key) if part)
         return Problem(path, message, remedy, self.report.file, self.node.line, self.node.column)
 
     def error(self, message: str, remedy: str = "", key: str = "") -> None:
-        """Report a problem."""
-        self.report.problems.append(self.problem(message, remedy, key))
+        self.report.problems.append(self._problem(message, remedy, key))
 
     def warn(self, message: str, remedy: str = "", key: str = "") -> None:
         """Report something that localrun ignores or that App Engine refuses."""
-        self.report.warnings.append(self.problem(message, remedy, key))
+        self.report.warnings.append(self._problem(message, remedy, key))
 
     def warn_divergence(self, row: str, key: str = "") -> None:
         """Warn of a row of the table of divergences."""
@@ -65,7 +63,6 @@ class DescriptorNode:
         self.error(type_mismatch(value, expected), remedy)
 
     def string(self) -> str | None:
-        """Return a string."""
         if isinstance(self.value, str):
             return self.value
         quotable = isinstance(self.value, (bool, int, float))
@@ -81,7 +78,6 @@ class DescriptorNode:
         return None
 
     def boolean(self) -> bool | None:
-        """Return true or false."""
         if isinstance(self.value, bool):
             return self.value
         self._mismatch("a boolean", "write true or false")
@@ -97,7 +93,6 @@ class DescriptorNode:
         return None
 
     def number(self) -> float | None:
-        """Return any number."""
         if isinstance(self.value, (int, float)) and not isinstance(self.value, bool):
             return self.value
         self._mismatch("a number", "write a number without quotes")
@@ -109,9 +104,8 @@ class DescriptorNode:
             self._mismatch("a list", "write a list such as [a, b]")
             return []
         if len(self.value) < least:
-            self.error(
-                f"has {format_count(len(self.value), 'item')}, expected at least {least}", "add an item"
-            )
+            size = format_count(len(self.value), "item")
+            self.error(f"has {size}, expected at least {least}", "add an item")
         return [self._inner(node, str(index)) for index, node in enumerate(self.value)]
 
     def check_mapping(self, known: Collection[str] = ()) -> bool:
@@ -131,7 +125,6 @@ class DescriptorNode:
             yield key, self._inner(node, key)
 
     def get(self, key: str) -> DescriptorNode | None:
-        """Return the node of a key of a mapping, or None."""
         node = self.value.get(key)
         return None if node is None else self._inner(node, key)
 

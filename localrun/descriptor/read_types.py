@@ -51,12 +51,10 @@ def read_type(node: DescriptorNode, *, output: bool) -> DataType | None:
     if isinstance(node.value, dict):
         return _long(node, output)
     name = node.string()
-    if name is None:
-        return None
     if name in _EXAMPLES:
         node.error(f"type {name!r} needs the long form", _EXAMPLES[name])
         return None
-    return TYPES[name]() if _is_known(node, name) else None
+    return TYPES[name]() if name is not None and _is_known(node, name) else None
 
 
 def _is_known(node: DescriptorNode, name: str) -> bool:
@@ -76,12 +74,13 @@ def _long(node: DescriptorNode, output: bool) -> DataType | None:
     return _array(node, output) if name == "array" else _READERS[name](node)
 
 
-def _fields(node: DescriptorNode, getters: dict[str, Callable[[DescriptorNode], Any]]) -> dict[str, Any]:
-    """Return the values of the given keys without the missing and invalid ones."""
-    node.check_mapping({"id", *getters})
-    found = {key: (inner, getter) for key, getter in getters.items() if (inner := node.get(key))}
-    values = {key: getter(inner) for key, (inner, getter) in found.items()}
-    return {key: value for key, value in values.items() if value is not None}
+def _fields(
+    node: DescriptorNode, getters: dict[str, Callable[[DescriptorNode], Any]], *others: str
+) -> dict[str, Any]:
+    """Return the values of the given keys without the missing and invalid ones; `others` are allowed too."""
+    node.check_mapping({"id", *others, *getters})
+    found = {key: getter(inner) for key, getter in getters.items() if (inner := node.get(key))}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def _integer(node: DescriptorNode) -> DataType:
@@ -131,7 +130,6 @@ def _enumeration(node: DescriptorNode) -> DataType | None:
 
 
 def read_enumeration_value(node: DescriptorNode) -> str | None:
-    """Read a value of an enumeration."""
     found = node.match_string(r"[^\r\n]*", "value with a line break", "write it on one line")
     if found is not None and not 1 <= len(found) <= 256:
         node.error(f"has {len(found)} characters", "use 1 to 256 characters")
@@ -192,11 +190,9 @@ def _file_size(node: DescriptorNode) -> int | None:
 
 
 def _array(node: DescriptorNode, output: bool) -> DataType | None:
-    node.check_mapping({"id", "subtype", "min_size", "max_size"})
+    found = _fields(node, dict.fromkeys(("min_size", "max_size"), DescriptorNode.integer), "subtype")
     subtype_node = node.require("subtype", ("id", "min_size", "max_size"))
     subtype = read_type(subtype_node, output=output) if subtype_node else None
-    sizes = {key: inner.integer() for key in ("min_size", "max_size") if (inner := node.get(key))}
-    found = {key: value for key, value in sizes.items() if value is not None}
     _check_order(node, found, "min_size", "max_size")
     if subtype is None or subtype_node is None:
         return None

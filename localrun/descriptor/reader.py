@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from localrun.descriptor.model import Author, Descriptor, Parameter, ResourceRequest
+from localrun.descriptor.model import Author, Descriptor, ResourceRequest
 from localrun.descriptor.node import DescriptorNode, DescriptorReport
 from localrun.descriptor.parameters import check_references, read_parameters
 from localrun.descriptor.types import format_value, memory
@@ -21,17 +21,21 @@ MAX_BYTES = 1024**2
 
 T = TypeVar("T")
 
-_REQUIRED = ("$schema", "name", "namespace", "version", "authors", "configuration", "inputs", "outputs")
-_KNOWN = {*_REQUIRED, "name_short", "description", "external"}
+REQUIRED = ("$schema", "name", "namespace", "version", "authors", "configuration", "inputs", "outputs")
+_KNOWN = {*REQUIRED, "name_short", "description", "external"}
 _AUTHOR = ("first_name", "last_name", "organization", "email")
 
 _KERNEL_FOLDERS = ("proc", "sys", "dev")  # kernel file systems of every container: no mounts below them
 _LINE_END = r"\r\n|[\n\r\x85\u2028\u2029]"  # as YAML counts lines
-_NUMERIC = r"(?:0|[1-9]\d*)"
-_LABEL = rf"(?:{_NUMERIC}|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
-_BUILD = r"[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*"
-_VERSION = rf"{_NUMERIC}\.{_NUMERIC}\.{_NUMERIC}(?:-{_LABEL}(?:\.{_LABEL})*)?(?:\+{_BUILD})?"
-_URI = r"[a-zA-Z][a-zA-Z0-9+.-]*:[^\s<>\"{}|\\^`]*"
+
+# patterns that `json_schema` uses too
+_NUMERIC = r"(0|[1-9][0-9]*)"
+_LABEL = rf"({_NUMERIC}|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
+_BUILD = r"[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*"
+VERSION = rf"{_NUMERIC}\.{_NUMERIC}\.{_NUMERIC}(-{_LABEL}(\.{_LABEL})*)?(\+{_BUILD})?"
+NAMESPACE = r"[a-zA-Z0-9_]*(\.[a-zA-Z0-9_-]+)+"
+URI = r"[a-zA-Z][a-zA-Z0-9+.-]*:[^\s<>\"{}|\\^`]*"
+EMAIL = r"[^@\s]+@[^@\s]+"
 
 
 def read(
@@ -78,24 +82,18 @@ def _descriptor(root: DescriptorNode) -> dict[str, Any]:
         return {}
     if not root.check_mapping(_KNOWN):
         return {}
-    for key in _REQUIRED:
+    for key in REQUIRED:
         root.require(key, _KNOWN)
-    found = _identity(root) | _people(root) | _external(root) | _configuration(root)
-    inputs = read_parameters(root.get("inputs"), output=False)
-    outputs = read_parameters(root.get("outputs"), output=True)
-    _check_parameters(root, inputs, outputs)
-    _check_image(root, found)
-    return {**found, "inputs": inputs, "outputs": outputs}
-
-
-def _check_parameters(
-    root: DescriptorNode, inputs: dict[str, Parameter], outputs: dict[str, Parameter]
-) -> None:
+    found = _identity(root) | _external(root) | _configuration(root)
     node = root.get("inputs")
     if node is not None and node.value == {}:
         node.warn_divergence("no_inputs")
+    inputs = read_parameters(node, output=False)
+    outputs = read_parameters(root.get("outputs"), output=True)
     known = {f"inputs/{name}": one.type for name, one in inputs.items()}
     check_references(root, known | {f"outputs/{name}": one.type for name, one in outputs.items()})
+    _check_image(root, found)
+    return {**found, "inputs": inputs, "outputs": outputs}
 
 
 def _check_image(root: DescriptorNode, found: dict[str, Any]) -> None:
@@ -116,6 +114,7 @@ def _get(node: DescriptorNode, key: str, getter: Callable[[DescriptorNode], T | 
 def _identity(root: DescriptorNode) -> dict[str, Any]:
     if root.get("name_short") is None:
         root.warn_divergence("name_short", "name_short")
+    authors = root.get("authors")
     return {
         "schema": _get(root, "$schema", _uri, ""),
         "name": _get(root, "name", _name, ""),
@@ -123,6 +122,7 @@ def _identity(root: DescriptorNode) -> dict[str, Any]:
         "namespace": _get(root, "namespace", _namespace, ""),
         "version": _get(root, "version", _version, ""),
         "description": _get(root, "description", _description, ""),
+        "authors": _authors(authors) if authors else (),
     }
 
 
@@ -135,7 +135,7 @@ def _name_short(node: DescriptorNode) -> str | None:
 
 
 def _uri(node: DescriptorNode) -> str | None:
-    return node.match_string(_URI, "URI", "expected e.g. https://example.org/x")
+    return node.match_string(URI, "URI", "expected e.g. https://example.org/x")
 
 
 def _name(node: DescriptorNode) -> str | None:
@@ -146,16 +146,14 @@ def _name(node: DescriptorNode) -> str | None:
 
 
 def _namespace(node: DescriptorNode) -> str | None:
-    found = node.match_string(
-        r"[a-zA-Z0-9_]*(\.[a-zA-Z0-9_-]+)+", "namespace", "expected a dotted name, e.g. com.example"
-    )
+    found = node.match_string(NAMESPACE, "namespace", "expected a dotted name, e.g. com.example")
     if found is not None and "-" in found:
         node.warn_divergence("namespace_dash")
     return found
 
 
 def _version(node: DescriptorNode) -> str | None:
-    found = node.match_string(_VERSION, "version", "expected a semantic version, e.g. 1.0.0")
+    found = node.match_string(VERSION, "version", "expected a semantic version, e.g. 1.0.0")
     if found is not None and "+" in found:
         node.warn_divergence("version_build")
     return found
@@ -168,10 +166,8 @@ def _description(node: DescriptorNode) -> str | None:
     return found
 
 
-def _people(root: DescriptorNode) -> dict[str, Any]:
-    node = root.get("authors")
-    authors = [_author(one) for one in node.items(least=1)] if node else []
-    return {"authors": tuple(author for author in authors if author is not None)}
+def _authors(node: DescriptorNode) -> tuple[Author, ...]:
+    return tuple(filter(None, (_author(one) for one in node.items(least=1))))
 
 
 def _author(node: DescriptorNode) -> Author | None:
@@ -186,7 +182,7 @@ def _author(node: DescriptorNode) -> Author | None:
 
 
 def _email(node: DescriptorNode) -> str | None:
-    return node.match_string(r"[^@\s]+@[^@\s]+", "email address", "expected e.g. ada@example.org")
+    return node.match_string(EMAIL, "email address", "expected e.g. ada@example.org")
 
 
 def _external(root: DescriptorNode) -> dict[str, Any]:
@@ -194,11 +190,8 @@ def _external(root: DescriptorNode) -> dict[str, Any]:
     if node is None or not node.check_mapping({"source_code", "doi"}):
         return {}
     doi = node.get("doi")
-    found = [_uri(item) for item in doi.items()] if doi else []
-    return {
-        "source_code": _get(node, "source_code", _uri, ""),
-        "doi": tuple(one for one in found if one is not None),
-    }
+    found = filter(None, map(_uri, doi.items())) if doi else ()
+    return {"source_code": _get(node, "source_code", _uri, ""), "doi": tuple(found)}
 
 
 def _configuration(root: DescriptorNode) -> dict[str, Any]:
@@ -217,9 +210,8 @@ def _configuration(root: DescriptorNode) -> dict[str, Any]:
 
 
 def _folder(node: DescriptorNode) -> str | None:
-    found = node.match_string(
-        r"/[^\0\n\r\u0085\u2028\u2029]*", "path", "expected an absolute path, e.g. /inputs"
-    )
+    pattern = r"/[^\0\n\r\u0085\u2028\u2029]*"
+    found = node.match_string(pattern, "path", "expected an absolute path, e.g. /inputs")
     if found is None:
         return None
     if ".." in found.split("/"):

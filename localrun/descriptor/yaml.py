@@ -6,6 +6,7 @@ The dialect is YAML 1.1 without timestamps, sexagesimals, infinities and one-let
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -127,9 +128,7 @@ def _decode(data: bytes, file: str) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
         message = f"invalid UTF-8 byte {data[error.start]:#04x}"
-        raise DocumentError(
-            Problem("", message, "save the file as UTF-8", file=file, line=line, column=column)
-        ) from None
+        raise DocumentError(Problem("", message, "save the file as UTF-8", file, line, column)) from None
 
 
 def _syntax(error: Exception, file: str) -> Problem:
@@ -153,8 +152,7 @@ class _TreeBuilder:
 
     def document(self) -> Node:
         self.events.get_event()  # StreamStartEvent
-        event = self.events.get_event()
-        if type(event).__name__ == "StreamEndEvent":
+        if type(self.events.get_event()).__name__ == "StreamEndEvent":
             return Node(None, 1, 1)
         return self._node(self.events.get_event(), 1)
 
@@ -175,26 +173,22 @@ class _TreeBuilder:
         node = self._anchors.get(event.anchor)
         if node is None:
             raise self._error(event, f"alias *{event.anchor} without an anchor before it")
-        self._add_weight(event, node.weight)
+        # an alias counts as all of its nodes, so a few lines cannot expand to millions
+        self._count += node.weight
+        if self._count > MAX_NODES:
+            raise self._error(event, f"more than {MAX_NODES} values (an alias counts each time it is used)")
         if depth + node.depth > MAX_DEPTH:
             raise self._error(event, f"nested more than {MAX_DEPTH} levels deep")
         message = f"alias *{event.anchor}: App Engine reads a string, as it does not resolve YAML aliases"
         self._warn(event, message, "repeat the value")
         return node
 
-    def _add_weight(self, event: Any, weight: int) -> None:
-        # an alias counts as all of its nodes, so a few lines cannot expand to millions
-        self._count += weight
-        if self._count > MAX_NODES:
-            raise self._error(event, f"more than {MAX_NODES} values (an alias counts each time it is used)")
-
     def _scalar(self, event: Any) -> Node:
-        line, column = _position(event)
-        tag = event.tag
-        if tag in (None, "!"):
+        if event.tag not in (None, "!"):
+            value = self._resolve_tagged(event, event.tag)
+        else:
             value = self._resolve(event) if event.implicit[0] else event.value
-            return Node(value, line, column)
-        return Node(self._resolve_tagged(event, tag), line, column)
+        return Node(value, *_position(event))
 
     def _resolve_tagged(self, event: Any, tag: str) -> Any:
         name = tag.removeprefix(_TAG)
@@ -217,25 +211,20 @@ class _TreeBuilder:
 
     def _number(self, event: Any, text: str) -> Any:
         if len(text) > _MAX_DIGITS:
-            return self._check_length(event, text)
+            if not text.strip("+-_.0123456789"):
+                raise self._error(event, f"number too long: {len(text)} characters (maximum {_MAX_DIGITS})")
+            return text
         for pattern, base in _BASES:
             if re.fullmatch(pattern, text):
                 return int(text.replace("_", ""), base)
         if re.fullmatch(_FLOAT, text):
-            return self._check_finite(event, float(text.replace("_", "")))
+            value = float(text.replace("_", ""))
+            if math.isinf(value):
+                raise self._error(event, f"number too large: {text}")
+            return value
         if re.fullmatch(_NOT_FINITE, text):
             raise self._error(event, f"App Engine refuses {text}", 'put it in quotes: "inf" or "nan"')
         return text
-
-    def _check_length(self, event: Any, text: str) -> str:
-        if not text.strip("+-_.0123456789"):
-            raise self._error(event, f"number too long: {len(text)} characters (maximum {_MAX_DIGITS})")
-        return text
-
-    def _check_finite(self, event: Any, value: float) -> float:
-        if value in (float("inf"), float("-inf")):
-            raise self._error(event, f"number too large: {event.value}")
-        return value
 
     def _sequence(self, event: Any, depth: int) -> Node:
         self._check_tag(event, "seq")
@@ -260,14 +249,14 @@ class _TreeBuilder:
         # a key is always a string, even if it looks like a number
         key: str = event.value
         value = self._node(self.events.get_event(), depth + 1)
-        line, column = _position(event)
+        node = Node(value.value, *_position(event), value.weight, value.depth)
         if key == "<<" and event.implicit[0]:
             self._warn(event, "merge key <<: App Engine reads it as an ordinary key and merges nothing")
-            merged.append(Node(value.value, line, column, value.weight, value.depth))
+            merged.append(node)
             return
         if key in found:
             self._warn(event, f"duplicate key {key!r}: the last value is used", "remove one of them")
-        found[key] = Node(value.value, line, column, value.weight, value.depth)
+        found[key] = node
 
     def _merge(self, source: Node, found: dict[str, Node]) -> None:
         parts = source.value if isinstance(source.value, list) else [source]
@@ -294,7 +283,6 @@ def _position(event: Any) -> tuple[int, int]:
 
 
 def _parent(value: Any, children: list[Node], event: Any) -> Node:
-    line, column = _position(event)
     weight = 1 + sum(child.weight for child in children)
     depth = 1 + max((child.depth for child in children), default=0)
-    return Node(value, line, column, weight, depth)
+    return Node(value, *_position(event), weight, depth)
