@@ -10,21 +10,21 @@ from typing import Any
 
 from localrun.bundle.scaffold.grammar import ParameterSpec, Type
 
-FILE_TYPES = ("file", "image", "geometry")  # a run returns their paths
-NUMERIC_TYPES = ("integer", "number")
-
+_NUMERIC = ("integer", "number")
 _POINT = {"type": "Point", "coordinates": [2, 3]}
 _SIDE = 8  # pixels
 
 
-def type_id(kind: Type) -> str:
-    """Return the name of a type."""
-    return kind if isinstance(kind, str) else str(kind["id"])
+def item_type(kind: Type) -> str:
+    """Return the name of a type, or of the innermost items of an array."""
+    if isinstance(kind, str):
+        return kind
+    return item_type(kind["subtype"]) if "subtype" in kind else str(kind["id"])
 
 
 def holds_files(kind: Type) -> bool:
     """Return whether a run returns the paths of the values, not the values."""
-    return holds_files(kind["subtype"]) if type_id(kind) == "array" else type_id(kind) in FILE_TYPES  # type: ignore[index]
+    return item_type(kind) in ("file", "image", "geometry")
 
 
 def example_image() -> bytes:
@@ -45,11 +45,10 @@ EXAMPLE_FILES = {"file": ("examples/file.txt", TEXT), "image": ("examples/image.
 
 def example_value(kind: Type, index: int = 0) -> Any:
     """Return an example for `inputs.json`; `index` makes the numbers of several examples different."""
-    name = type_id(kind)
     if isinstance(kind, dict):
-        if name == "enumeration":
-            return kind["values"][0]
-        return [example_value(kind["subtype"], number) for number in range(2)]
+        if "subtype" in kind:
+            return [example_value(kind["subtype"], number) for number in range(2)]
+        return kind["values"][0]
     values: dict[str, Any] = {
         "boolean": True,
         "integer": 3 + index,
@@ -60,14 +59,13 @@ def example_value(kind: Type, index: int = 0) -> Any:
         "geometry": json.dumps(_POINT),
         **{name: f"@{path}" for name, (path, _) in EXAMPLE_FILES.items()},
     }
-    return values[name]
+    return values[kind]
 
 
 def example_literal(kind: Type) -> str:
     """Return an example as Python code."""
-    name = type_id(kind)
     if isinstance(kind, dict):
-        return repr(kind["values"][0]) if name == "enumeration" else f"[{example_literal(kind['subtype'])}]"
+        return f"[{example_literal(kind['subtype'])}]" if "subtype" in kind else repr(kind["values"][0])
     literals = {
         "boolean": "True",
         "integer": "42",
@@ -78,7 +76,7 @@ def example_literal(kind: Type) -> str:
         "file": repr(TEXT),
         "image": f'b64decode("{base64.b64encode(example_image()).decode()}")',
     }
-    return literals[name]
+    return literals[kind]
 
 
 def example_result(output: ParameterSpec, inputs: list[ParameterSpec]) -> tuple[str, Any]:
@@ -86,9 +84,9 @@ def example_result(output: ParameterSpec, inputs: list[ParameterSpec]) -> tuple[
 
     A number is the sum of the numeric inputs. Anything else is the first input of its type, or an example.
     """
-    summable = ("integer",) if type_id(output.type) == "integer" else NUMERIC_TYPES
-    added = [spec for spec in inputs if type_id(spec.type) in summable]
-    if type_id(output.type) in NUMERIC_TYPES and added:
+    summable = ("integer",) if output.type == "integer" else _NUMERIC
+    added = [spec for spec in inputs if spec.type in summable]
+    if output.type in _NUMERIC and added:
         code = " + ".join(f"inputs[{spec.name!r}]" for spec in added)
         return code.replace("'", '"'), sum(_example_input(spec, inputs) for spec in added)
     same = next((spec for spec in inputs if spec.type == output.type), None)
@@ -107,8 +105,6 @@ def _example_input(spec: ParameterSpec, inputs: list[ParameterSpec]) -> Any:
 
 
 def _literal_value(kind: Type) -> Any:
-    name = type_id(kind)
-    if name == "array":
-        assert isinstance(kind, dict)
+    if isinstance(kind, dict) and "subtype" in kind:
         return [_literal_value(kind["subtype"])]
-    return {"integer": 42}.get(name) or example_value(kind)
+    return 42 if kind == "integer" else example_value(kind)

@@ -62,7 +62,8 @@ def parse_type(text: str, depth: int = 0) -> Type:
     if depth > _MAX_DEPTH:
         raise ParseError(f"arrays are nested more than {_MAX_DEPTH} levels deep", "use fewer levels")
     if array := re.fullmatch(r"array\s*<(.*)>", text):
-        return _array(parse_type(array[1], depth + 1), nested=depth > 0)
+        sizes = {"min_size": 0, "max_size": _MAX_SIZE} if depth else {}
+        return {"id": "array", "subtype": parse_type(array[1], depth + 1), **sizes}
     if enumeration := re.fullmatch(r"enumeration\s*\((.*)\)", text):
         return _enumeration(enumeration[1])
     if text == "array":
@@ -74,11 +75,6 @@ def parse_type(text: str, depth: int = 0) -> Type:
         remedy = did_you_mean(word, TYPES) if word not in TYPES else ""
         raise ParseError(f"unknown type {format_value(text)}", remedy or f"expected e.g. {EXAMPLES}")
     return text
-
-
-def _array(subtype: Type, *, nested: bool) -> Type:
-    sizes = {"min_size": 0, "max_size": _MAX_SIZE} if nested else {}
-    return {"id": "array", "subtype": subtype, **sizes}
 
 
 def _enumeration(text: str) -> Type:

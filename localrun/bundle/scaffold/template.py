@@ -17,9 +17,9 @@ from localrun.bundle.scaffold.examples import (
     example_inputs,
     example_result,
     holds_files,
-    type_id,
+    item_type,
 )
-from localrun.bundle.scaffold.grammar import ParameterSpec, Type, parse, parse_type
+from localrun.bundle.scaffold.grammar import ParameterSpec, Type, parse
 from localrun.errors import DescriptorError, Problem, UsageError
 from localrun.units import format_count
 
@@ -27,7 +27,6 @@ __all__ = ["Scaffold", "render", "write"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _DEFAULT = (["a:integer", "b:integer"], ["sum:integer"])
-_NAMESPACE = "com.example"
 _YAML_WORDS = ("true", "false", "yes", "no", "on", "off", "null", "n", "y")
 
 Specs = list[ParameterSpec]
@@ -55,7 +54,7 @@ def render(
         "name": json.dumps(title if len(title) >= 3 else f"Task {title}".strip()),
         "slug": json.dumps(slug),
         "title": title or slug,
-        "namespace": namespace or f"{_NAMESPACE}.{slug}",
+        "namespace": namespace or f"com.example.{slug}",
     }
     files = _files(names, input_specs, output_specs)
     return Scaffold(files, _validate(files["descriptor.yml"]))
@@ -71,7 +70,7 @@ def _specs(inputs: Sequence[str], outputs: Sequence[str]) -> tuple[Specs, Specs]
         message = f"invalid parameters ({format_count(len(problems), 'problem')})"
         raise UsageError(message, remedy="fix the problems listed", problems=problems)
     # App Engine cannot run a task without inputs, and a task without outputs is useless
-    input_specs = input_specs or [ParameterSpec("text", parse_type("string"))]
+    input_specs = input_specs or [ParameterSpec("text", "string")]
     return input_specs, output_specs or [ParameterSpec("result", input_specs[0].type)]
 
 
@@ -88,7 +87,7 @@ def _validate(data: bytes) -> tuple[str, ...]:
 def _files(names: Mapping[str, str], inputs: Specs, outputs: Specs) -> dict[str, bytes]:
     results = {spec.name: example_result(spec, inputs) for spec in outputs}
     expected = {spec.name: results[spec.name][1] for spec in outputs if not holds_files(spec.type)}
-    kinds = {_item_type(spec.type) for spec in inputs}
+    kinds = {item_type(spec.type) for spec in inputs}
     examples = dict(EXAMPLE_FILES[kind] for kind in sorted(kinds & set(EXAMPLE_FILES)))
     code = {name: text for name, (text, _) in results.items()}
     sections = {"inputs": _parameters(inputs, "input"), "outputs": _parameters(outputs, "output")}
@@ -116,13 +115,6 @@ def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
 
 
-def _item_type(kind: Type) -> str:
-    return _item_type(kind["subtype"]) if isinstance(kind, dict) and "subtype" in kind else type_id(kind)
-
-
-# -- the descriptor -------------------------------------------------------------------------------
-
-
 def _parameters(specs: Specs, what: str) -> str:
     return "\n".join(
         f"  {_yaml_key(spec.name)}:\n"
@@ -140,25 +132,12 @@ def _yaml_key(name: str) -> str:
 
 
 def _flow_style(value: Any) -> str:
-    """Return a type in YAML's flow style."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_inner(key, item)}" for key, item in value.items()) + "}"
-    return str(value)
+        return "{" + ", ".join(f"{key}: {_flow_style(item)}" for key, item in value.items()) + "}"
+    return json.dumps(value) if isinstance(value, list) else str(value)
 
 
-def _inner(key: str, value: Any) -> str:
-    return json.dumps(value) if key == "values" else _flow_style(value)
-
-
-# -- the program ----------------------------------------------------------------------------------
-
-
-def _program(
-    names: Mapping[str, str],
-    inputs: Specs,
-    outputs: Specs,
-    code: Mapping[str, str],
-) -> bytes:
+def _program(names: Mapping[str, str], inputs: Specs, outputs: Specs, code: Mapping[str, str]) -> bytes:
     readers = {spec.name: _function("read", spec.type) for spec in inputs}
     writers = {spec.name: _function("write", spec.type) for spec in outputs}
     used = {word for text in (*readers.values(), *writers.values()) for word in re.findall(r"\w+", text)}
@@ -173,10 +152,9 @@ def _program(
 
 
 def _function(verb: str, kind: Type) -> str:
-    if type_id(kind) == "array":
-        assert isinstance(kind, dict)
+    if isinstance(kind, dict) and "subtype" in kind:
         return f"{verb}_array({_function(verb, kind['subtype'])})"
-    return f"{verb}_{type_id(kind)}"
+    return f"{verb}_{item_type(kind)}"
 
 
 def _entries(found: Mapping[str, str], indent: int) -> str:
@@ -186,12 +164,9 @@ def _entries(found: Mapping[str, str], indent: int) -> str:
 def _with_imports(text: str, code: str) -> str:
     """Add the imports that the code of the results needs."""
     needed = [("from base64 import b64decode", "b64decode("), ("from datetime import datetime", "datetime.")]
-    lines = [line for line, sign in needed if sign in code]
-    path = "from pathlib import Path\n"
-    return text.replace(path, "".join(f"{line}\n" for line in lines) + path, 1)
-
-
-# -- on disk --------------------------------------------------------------------------------------
+    path = "from pathlib import Path"
+    imports = [line for line, sign in needed if sign in code]
+    return text.replace(path, "\n".join([*imports, path]), 1)
 
 
 def write(scaffold: Scaffold, folder: Path) -> None:
