@@ -77,5 +77,5 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
             problems.append(Problem(PREFIX + name.upper(), f"invalid value {value!r}: {reason}"))
     if problems:
         message = f"invalid settings ({format_count(len(problems), 'problem')})"
-        raise UsageError(message, remedy="correct or unset the variables listed", problems=problems)
+        raise UsageError(message, remedy="fix or unset the variables listed", problems=problems)
     return valid

@@ -11,7 +11,7 @@ from localrun.api.apps import app_for, pending_starts_of
 from localrun.api.exceptions import TaskFailed
 from localrun.api.task import Task
 from localrun.errors import Problem, UsageError
-from localrun.manager.request import Request, parse_iexec_args, to_iexec_request
+from localrun.manager.request import Request, to_iexec_request
 from localrun.task.options import parse_options
 from localrun.task.record import ProfileName, PullPolicy
 from localrun.task.states import TaskState
@@ -61,7 +61,7 @@ def submit(
     options = parse_options(locals(), problems)
     if problems:
         count = format_count(len(problems), "problem")
-        raise UsageError(f"invalid options ({count})", remedy="correct the listed options", problems=problems)
+        raise UsageError(f"invalid options ({count})", remedy="fix the problems listed", problems=problems)
     given = {**values, **(inputs or {})}
     request = Request(
         Path(bundle),
@@ -72,7 +72,9 @@ def submit(
         **options,
     )
     if profile == "iexec":
-        request = to_iexec_request(request, parse_iexec_args(given), os.fspath(bundle))
+        from localrun.platforms import iexec
+
+        request = to_iexec_request(request, iexec.parse_inputs(given), os.fspath(bundle))
     app = app_for(home)
     task = app.manager.submit(request, pending_starts_of(app).on_event)
     return Task(task.id, app.settings.home)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localrun.errors import Problem, UsageError
-from localrun.manager.request import Request, parse_iexec_args, to_iexec_request
+from localrun.manager.request import Request, to_iexec_request
 from localrun.masking.masker import MASK
 from localrun.suggestions import did_you_mean
 from localrun.task.options import PARSERS, Parser, invalid
@@ -99,7 +99,9 @@ def _read_iexec(
     find_bundle: Callable[[str], Path],
     find_file: Callable[[str], Path] | None,
 ) -> Request:
-    inputs = parse_iexec_args({key: value for key, value in payload.items() if key in _IEXEC_INPUTS})
+    from localrun.platforms import iexec
+
+    inputs = iexec.parse_inputs({key: value for key, value in payload.items() if key in _IEXEC_INPUTS})
     _refuse_masked(inputs)
     found = _read({key: value for key, value in payload.items() if key not in _IEXEC_INPUTS}, _IEXEC_FIELDS)
     del found["profile"]
@@ -135,7 +137,7 @@ def _read(payload: Mapping[str, Any], parsers: dict[str, Parser]) -> dict[str, A
     resources = _fields(found.pop("resources", {}), _RESOURCES, "resources.", problems)
     if problems:
         count = format_count(len(problems), "problem")
-        raise UsageError(f"invalid task ({count})", remedy="correct the listed fields", problems=problems)
+        raise UsageError(f"invalid task ({count})", remedy="fix the problems listed", problems=problems)
     resources["memory"] = resources.pop("ram", None) or resources.get("memory")
     return found | resources
 

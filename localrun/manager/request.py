@@ -40,13 +40,6 @@ class Request(RunOptions, frozen=True):
     submitted: Mapping[str, Any] | None = None
 
 
-def parse_iexec_args(given: Mapping[str, Any]) -> IexecInputs:
-    """Parse the inputs of an iExec app. Raises `UsageError` with every unknown or invalid field."""
-    from localrun.platforms import iexec
-
-    return iexec.parse_inputs(given)
-
-
 def to_iexec_request(request: Request, inputs: IexecInputs, app: str = "") -> Request:
     """Return the request as a task of iExec's worker, with the app's inputs.
 

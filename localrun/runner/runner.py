@@ -365,6 +365,6 @@ def _outputs_error(collected: CollectedOutputs) -> OutputsError:
         return OutputsError(collected.message, cause=collected.cause, problems=collected.problems)
     return OutputsError(
         f"invalid outputs ({format_count(len(collected.problems), 'problem')})",
-        remedy="correct the listed outputs; name each file exactly like its output, without an extension",
+        remedy="fix the problems listed; name each file exactly like its output, without an extension",
         problems=collected.problems,
     )

@@ -28,7 +28,7 @@ class FileValue(msgspec.Struct, frozen=True):
 def raise_problems(problems: Sequence[Problem]) -> None:
     if problems:
         count = format_count(len(problems), "problem")
-        raise InputsError(f"invalid inputs ({count})", remedy="correct the listed inputs", problems=problems)
+        raise InputsError(f"invalid inputs ({count})", remedy="fix the problems listed", problems=problems)
 
 
 def unknown_input(name: str, descriptor: Descriptor) -> Problem:
@@ -168,7 +168,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _unreadable(path: Path, problem: Problem) -> InputsError:
-    return InputsError(f"cannot read {path}", remedy="correct the listed problem", problems=[problem])
+    return InputsError(f"cannot read {path}", remedy="fix the problems listed", problems=[problem])
 
 
 def _from_json(data: bytes, path: Path) -> Any:

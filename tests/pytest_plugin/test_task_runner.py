@@ -36,7 +36,7 @@ def test_a_task_that_fails_shows_its_cause_its_remedy_and_its_last_lines(project
     result.stdout.fnmatch_lines(
         [
             "E *TaskEnded: FAILED (OUTPUTS_INVALID): invalid outputs (1 problem)",
-            "E *hint: correct the listed outputs*",
+            "E *hint: fix the problems listed*",
             "E *outputs.sum: missing output; write 'sum' to the output folder",
             "E *last lines of its log:",
             "E *counted 3 cells?x1b?0;title?x07",

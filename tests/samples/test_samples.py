@@ -313,13 +313,13 @@ def test_the_picture_of_the_sample_is_what_its_script_makes() -> None:
 
 @pytest.mark.docker
 def test_the_iexec_sample_gives_what_it_expects(tmp_path: Path) -> None:
-    # When the app is run with what stands in its order
+    # When the app is run with the inputs of its request
     folder = SAMPLES / "iexec-hello"
-    order = json.loads((folder / "order.json").read_text())
+    request = json.loads((folder / "request.json").read_text())
     command = [sys.executable, "-m", "localrun", "run", str(folder), "--profile", "iexec", "--json"]
-    command += ["--args", order["args"], "--build-arg", f"BASE_IMAGE={BASE_IMAGE}"]
-    command += ["--memory", "256Mi", "--secret", f"1={order['secrets']['1']}"]
-    (file,) = order["input_files"]
+    command += ["--args", request["args"], "--build-arg", f"BASE_IMAGE={BASE_IMAGE}"]
+    command += ["--memory", "256Mi", "--secret", f"1={request['secrets']['1']}"]
+    (file,) = request["input_files"]
     command += ["--input-file", file.replace("=@", f"=@{folder}/")]
     home = {**os.environ, "LOCALRUN_HOME": str(tmp_path)}
     with remove_new_images(tmp_path):
@@ -331,7 +331,7 @@ def test_the_iexec_sample_gives_what_it_expects(tmp_path: Path) -> None:
     assert {**outputs, **json.loads((folder / "expected.json").read_text())} == outputs
     greeting = Path(json.loads(ran.stdout)["folder"], "outputs/greeting.txt").read_bytes()
     assert greeting == b"Hello, Ada!\nfile 1 has 3 lines\nthere is a secret\n"
-    assert order["secrets"]["1"] not in (ran.stdout + ran.stderr)
+    assert request["secrets"]["1"] not in (ran.stdout + ran.stderr)
 
 
 @pytest.mark.docker

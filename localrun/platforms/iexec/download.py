@@ -29,7 +29,7 @@ def fetch(url: str, digest: str = "") -> Iterator[bytes]:
 
     hashed = hashlib.sha256()
     try:
-        with urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 - only of KINDS, see `order`
+        with urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 - only `SCHEMES`, see `inputs`
             while data := answer.read(_CHUNK):
                 hashed.update(data)
                 yield data

@@ -83,7 +83,7 @@ _REPLICATES = make_terms(_SYSTEM, _REPLICATE, (
     ("DATA_DOWNLOADED", "The inputs are available.", "PROVISIONED, PENDING permissions",
      "No action needed."),
     ("DATA_DOWNLOAD_FAILED", "An input is not available. On iExec the task can still end as COMPLETED; here"
-     " it fails.", "FAILED INPUTS_INVALID|DATASET_CHECKSUM", "Correct all listed inputs."),
+     " it fails.", "FAILED INPUTS_INVALID|DATASET_CHECKSUM", "Fix the problems listed."),
     ("COMPUTING", "The program is running.", "PENDING task, RUNNING task",
      "Wait, or follow the log: `localrun logs ID -f`."),
     ("COMPUTED", "The program has ended. On iExec this includes failed programs.", "RUNNING outputs",

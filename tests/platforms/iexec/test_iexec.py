@@ -60,8 +60,8 @@ def run(localrun_: Command, *given: object) -> Any:
     return localrun_("run", IMAGE, "--profile", "iexec", "--pull", "never", *given)
 
 
-def ordered(env: Environment, **order: Any) -> TaskRecord:
-    asked = to_iexec_request(Request(Path(IMAGE), pull="never"), IexecInputs(**order))
+def run_app(env: Environment, **inputs: Any) -> TaskRecord:
+    asked = to_iexec_request(Request(Path(IMAGE), pull="never"), IexecInputs(**inputs))
     record = env.app.manager.wait(env.app.manager.submit(asked))
     assert record is not None
     return record
@@ -151,7 +151,7 @@ def test_a_result_for_a_contract_is_the_data_of_its_callback(localrun_: Command)
     assert localrun_("rerun", "last", "--json").json["outputs"]["digest"] == ran.json["outputs"]["digest"]
 
 
-def test_an_app_is_run_again_with_the_same_order(localrun_: Command) -> None:
+def test_an_app_is_run_again_with_the_same_inputs(localrun_: Command) -> None:
     (localrun_.folder / "a.csv").write_text("1\n")
     first = run(localrun_, "--args", "x", "--input-file", localrun_.folder / "a.csv", "--json").json
     again = localrun_("rerun", "last", "--json")
@@ -196,7 +196,7 @@ def test_an_app_has_a_network_room_and_folders_that_it_may_write_to_as_there(tmp
 
     with make_environment(tmp_path, look) as env:
         (tmp_path / "a.csv").write_text("1\n")
-        ordered(env, input_files=(str(tmp_path / "a.csv"),))
+        run_app(env, input_files=(str(tmp_path / "a.csv"),))
     (spec,) = seen
     assert (spec.network, spec.memory, spec.entrypoint, spec.command) == (True, 6 * 1024**3, None, None)
     assert {mount.target: mount.read_only for mount in spec.mounts} == {
@@ -291,7 +291,7 @@ def test_secrets_are_kept_for_the_user_alone_and_not_beyond_the_end(
         return program(container)
 
     with make_environment(tmp_path, look) as env:
-        ordered(env, secrets={"1": SECRET})
+        run_app(env, secrets={"1": SECRET})
         assert modes == [0o600]
         assert list((tmp_path / ".localrun").glob("tasks/*/secrets.json")) == []
 
@@ -509,7 +509,7 @@ def test_an_app_runs_on_an_engine_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("1\n")
     engine = FakeEngine(hello, shares_files=False)
     with make_environment(tmp_path, engine=engine) as env:
-        record = ordered(env, input_files=(str(tmp_path / "a.csv"),), secrets={"1": SECRET})
+        record = run_app(env, input_files=(str(tmp_path / "a.csv"),), secrets={"1": SECRET})
     assert (record.state, record.remote) == ("FINISHED", True)
     seen = json.loads((Path(record.folder) / "outputs" / "result.json").read_text())
     assert len(seen["files"]) == 1

@@ -82,8 +82,8 @@ def test_a_url_alone_is_to_be_fetched() -> None:
 def test_every_input_file_is_an_input_of_the_descriptor(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     (tmp_path / "d").write_text("1")
-    order = IexecInputs(input_files=(f"{URL}=@{tmp_path}/a", URL), datasets=(str(tmp_path / "d"),))
-    found = prepare("registry/some/app:1.0", order)
+    inputs = IexecInputs(input_files=(f"{URL}=@{tmp_path}/a", URL), datasets=(str(tmp_path / "d"),))
+    found = prepare("registry/some/app:1.0", inputs)
     described = descriptor.read(found.descriptor)
     address = found.environment["IEXEC_DATASET_ADDRESS"]
     assert list(described.inputs) == [URL_NAME, address]
@@ -134,13 +134,13 @@ def test_what_is_no_checksum_is_refused_unless_a_file_is_called_so(tmp_path: Pat
 def test_everything_that_is_wrong_with_the_files_is_told_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     address = "0x" + "1" * 40
-    order = IexecInputs(
+    inputs = IexecInputs(
         args="'",
         input_files=("nothing.csv", str(tmp_path), f"{tmp_path}/pipe", "ipfs://Qm"),
         datasets=(address,),
     )
     with pytest.raises(InputsError) as caught:
-        prepare("app", order)
+        prepare("app", inputs)
     told = problems(caught.value)
     for part in ("unclosed quote", "no such file: nothing.csv", "is a folder", "cannot read"):
         assert part in told
@@ -159,9 +159,9 @@ def test_two_datasets_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_who_may_not_read_every_file_may_not_have_one_fetched_either(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
-    order = IexecInputs(input_files=("a", URL))
+    inputs = IexecInputs(input_files=("a", URL))
     with pytest.raises(InputsError) as caught:
-        prepare("app", order, lambda name: tmp_path / name)
+        prepare("app", inputs, lambda name: tmp_path / name)
     assert [problem.message for problem in caught.value.problems] == [
         f"{URL} is not downloaded for remote clients"
     ]
@@ -188,10 +188,10 @@ def test_an_app_without_anything_has_the_environment_of_the_worker() -> None:
     }
 
 
-def test_the_same_order_is_the_same_task_and_another_is_another() -> None:
+def test_the_same_inputs_are_the_same_task_and_others_are_another() -> None:
     ids = [
-        prepare(app, order).environment["IEXEC_TASK_ID"]
-        for app, order in (
+        prepare(app, inputs).environment["IEXEC_TASK_ID"]
+        for app, inputs in (
             ("a", IexecInputs()),
             ("a", IexecInputs()),
             ("b", IexecInputs()),
@@ -227,7 +227,7 @@ def test_secrets_are_kept_apart_from_the_environment() -> None:
 # -- parsing ---------------------------------------------------------------------------------------
 
 
-def test_an_order_is_read_from_plain_values() -> None:
+def test_inputs_are_read_from_plain_values() -> None:
     given = {
         "args": "a",
         "input_files": ["x", Path("y")],
@@ -249,7 +249,7 @@ def test_an_order_is_read_from_plain_values() -> None:
         ({"secrets": ["hunter22"]}, "secrets: must be an object of strings, by number"),
     ],
 )
-def test_what_does_not_fit_an_order_is_named(given: dict[str, Any], said: str) -> None:
+def test_invalid_inputs_are_named(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_inputs(given)
     assert said in problems(caught.value)

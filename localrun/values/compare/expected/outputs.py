@@ -53,7 +53,7 @@ def _check_expected(expected: Mapping[str, Any], types: Mapping[str, DataType]) 
         for path in files.missing_files(types[name], value)
     ]
     if problems:
-        raise UsageError("invalid expected outputs", remedy="correct the listed outputs", problems=problems)
+        raise UsageError("invalid expected outputs", remedy="fix the problems listed", problems=problems)
 
 
 def _output(kind: DataType, want: Any, got: Any, tolerance: Tolerance, findings: Findings) -> None:

@@ -58,9 +58,7 @@ def parse_tolerances(tolerances: Mapping[str, Any], types: Mapping[str, DataType
     found = {name: _one(name, value, types, problems) for name, value in tolerances.items()}
     if problems:
         count = format_count(len(problems), "problem")
-        raise UsageError(
-            f"invalid tolerances ({count})", remedy="correct the listed tolerances", problems=problems
-        )
+        raise UsageError(f"invalid tolerances ({count})", remedy="fix the problems listed", problems=problems)
     return found
 
 
