@@ -94,13 +94,9 @@ def temp_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` if the block succeeds, and is deleted otherwise."""
-    temp = Path(temp_path(str(path)))
-    try:
+    with temp_file(path) as temp:
         yield temp
         temp.replace(path)
-    except BaseException:
-        remove(temp)
-        raise
 
 
 def remove(path: Path) -> None:

@@ -64,6 +64,7 @@ class PrunePlan:
         return sum(item.size for item in self.items)
 
 
+@dataclass(frozen=True, slots=True)
 class Pruner:
     """Plans and performs the cleanup of a folder of tasks and of its engine.
 
@@ -71,22 +72,12 @@ class Pruner:
     tasks and removes their containers.
     """
 
-    def __init__(
-        self,
-        home: TaskStore,
-        *,
-        cache: Path,
-        ledger: Path,
-        engine: Callable[[], Engine],
-        remove: Callable[[str], object],
-        sweep: Callable[[], object],
-    ) -> None:
-        self._home = home
-        self._cache = cache
-        self._ledger = ledger
-        self._engine = engine
-        self._remove = remove
-        self._sweep = sweep
+    home: TaskStore
+    cache: Path
+    ledger: Path
+    engine: Callable[[], Engine]
+    remove: Callable[[str], object]
+    sweep: Callable[[], object]
 
     # -- planning --------------------------------------------------------------------------------
 
@@ -96,7 +87,7 @@ class Pruner:
         Without an engine, its containers and images are left out, with a note.
         """
         notes: list[str] = []
-        loaded = (workspace.load_or_none() for workspace in self._home.newest_first())
+        loaded = (workspace.load_or_none() for workspace in self.home.newest_first())
         records = [record for record in loaded if record is not None]
         tasks = _without_replicas(records)
         selected = _selected(tasks, options)
@@ -119,7 +110,7 @@ class Pruner:
         return PruneItem("task", record.id, f"{record.state} {age} ago", self._size(record))
 
     def _size(self, record: TaskRecord) -> int:
-        workspaces = (self._home.find(task_id) for task_id in _ids(record))
+        workspaces = (self.home.find(task_id) for task_id in _ids(record))
         return sum(leftovers.disk_usage(found.path) for found in workspaces if found is not None)
 
     def _engine_items(
@@ -127,9 +118,9 @@ class Pruner:
     ) -> list[PruneItem]:
         items: list[PruneItem] = []
         try:
-            engine = self._engine()
+            engine = self.engine()
             if "container" in options.kinds:
-                found = leftovers.orphan_containers(self._home, engine)
+                found = leftovers.orphan_containers(self.home, engine)
                 items += [PruneItem("container", each.container.handle, each.reason) for each in found]
             if "image" in options.kinds:
                 items += self._images(engine, records, deleted, notes)
@@ -142,7 +133,7 @@ class Pruner:
     ) -> list[PruneItem]:
         """Return unused images of localrun; none while other folders have active tasks."""
         own = {record.id for record in records}
-        others = len(Ledger(self._ledger, notes.append).read().keys() - own)
+        others = len(Ledger(self.ledger, notes.append).read().keys() - own)
         if others:
             tasks = format_count(others, "active task")
             notes.append(f"keeping images: {tasks} in other folders may still use them")
@@ -161,14 +152,14 @@ class Pruner:
         ]
 
     def _files(self) -> Iterator[PruneItem]:
-        for path in leftovers.temp_files(self._home, self._cache, self._ledger):
+        for path in leftovers.temp_files(self.home, self.cache, self.ledger):
             yield PruneItem("file", str(path), "temporary file of a dead process", leftovers.disk_usage(path))
-        for name in leftovers.stale_locks(self._home):
-            path = self._home.path / "active" / name
+        for name in leftovers.stale_locks(self.home):
+            path = self.home.path / "active" / name
             yield PruneItem("file", str(path), "lock of a deleted or ended task")
 
     def _caches(self) -> Iterator[PruneItem]:
-        for folder in (self._cache / name for name in _CACHES):
+        for folder in (self.cache / name for name in _CACHES):
             if folder.is_dir() and not folder.is_symlink():
                 size = leftovers.disk_usage(folder)
                 yield PruneItem("cache", str(folder), "created again when needed", size)
@@ -179,30 +170,30 @@ class Pruner:
         """Delete an item, unless it is in use again. Raises `LocalrunError` and `OSError`."""
         match item.kind:
             case "task":
-                self._remove(item.name)
+                self.remove(item.name)
             case "dead":
-                self._sweep()
+                self.sweep()
             case "container":
                 self._delete_container(item.name)
             case "image":
-                self._engine().remove_image(item.name)
+                self.engine().remove_image(item.name)
             case "file":
                 self._delete_file(Path(item.name))
             case "cache":
                 shutil.rmtree(item.name, ignore_errors=True)
 
     def _delete_container(self, handle: str) -> None:
-        self._sweep()
-        engine = self._engine()
-        for orphan in leftovers.orphan_containers(self._home, engine):  # its task has ended or is deleted
+        self.sweep()
+        engine = self.engine()
+        for orphan in leftovers.orphan_containers(self.home, engine):  # its task has ended or is deleted
             if orphan.container.handle == handle:
                 engine.remove(handle)
 
     def _delete_file(self, path: Path) -> None:
-        if path.parent == self._home.path / "active":
-            lock = self._home.acquire(path.name)
+        if path.parent == self.home.path / "active":
+            lock = self.home.acquire(path.name)
             if lock is not None:
-                lock.release(ended=path.name in leftovers.stale_locks(self._home))
+                lock.release(ended=path.name in leftovers.stale_locks(self.home))
         elif path.is_dir():
             shutil.rmtree(path)
         else:

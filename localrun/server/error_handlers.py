@@ -31,25 +31,20 @@ from localrun.server.request_log import RequestLog
 from localrun.server.responses import json_response
 
 # the first match counts; 422: the request can never succeed as it is; 409, 503, 507: it may succeed later
-_STATUSES: list[tuple[type[LocalrunError], int]] = [
-    (ShuttingDown, 503),
-    (BundleTooLarge, 413),
-    (BundleExists, 409),
-    (TaskNotFound, 404),
-    (TaskExists, 409),
-    (BundleError, 422),
-    (DescriptorError, 422),
-    (ImageError, 422),
-    (InputsError, 422),
-    (AdmissionError, 422),
-    (EngineError, 503),
+_STATUSES: list[tuple[int, tuple[type[LocalrunError], ...]]] = [
+    (503, (ShuttingDown,)),
+    (413, (BundleTooLarge,)),
+    (409, (BundleExists, TaskExists)),
+    (404, (TaskNotFound,)),
+    (422, (BundleError, DescriptorError, ImageError, InputsError, AdmissionError)),
+    (503, (EngineError,)),
 ]
 
 
 def status_of(error: LocalrunError) -> int:
     """Return the HTTP status of an error."""
-    for kind, status in _STATUSES:
-        if isinstance(error, kind):
+    for status, types in _STATUSES:
+        if isinstance(error, types):
             return status
     if isinstance(error, UsageError):
         return 422 if error.problems else 409

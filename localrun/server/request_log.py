@@ -78,10 +78,11 @@ class RequestLog:
 
     def log_failure(self, action: str, summary: str, error: BaseException) -> None:
         """Log an internal error with its traceback."""
+        trace = "".join(traceback.format_exception(error))
         self._journal.emit(
             "task_error",
             action=action,
-            data={"error": summary, "detail": str(error), "traceback": _trace(error)},
+            data={"error": summary, "detail": str(error), "traceback": trace},
             metadata={"error_type": f"{action}_failed"},
         )
 
@@ -102,7 +103,3 @@ class RequestLog:
             if len(self._rejections) > _MAX_REMEMBERED:
                 self._rejections.popitem(last=False)
         return last is not None and current - last < _REPEAT_INTERVAL
-
-
-def _trace(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))

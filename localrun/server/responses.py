@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-_SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON response."""
     body = msgspec.json.encode(content)
-    return Response(body, status, {**_SAFE, **(headers or {})}, media_type="application/json")
+    return Response(body, status, {**SAFE_HEADERS, **(headers or {})}, media_type="application/json")
 
 
 def now() -> str:

@@ -43,12 +43,6 @@ def _is_own(files: Sequence[PackagePath]) -> bool:
     """Return whether these are files of this project, or of an editable installation of it."""
     if any(str(file) == _OWN_FILE for file in files):
         return True
-    folders = [line for file in files if file.suffix == ".pth" for line in _lines(file)]
+    links = [Path(file.locate()) for file in files if file.suffix == ".pth"]
+    folders = [line for link in links if link.is_file() for line in link.read_text().splitlines()]
     return any(Path(folder, _OWN_FILE).exists() for folder in folders)
-
-
-def _lines(file: PackagePath) -> list[str]:
-    try:
-        return file.read_text().splitlines()
-    except (OSError, ValueError):
-        return []

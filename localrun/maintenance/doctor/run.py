@@ -45,8 +45,7 @@ def check_all(
 
 
 def _in(section: str, checks: Iterator[Check]) -> Iterator[tuple[str, Check]]:
-    for check in checks:
-        yield section, check
+    return ((section, check) for check in checks)
 
 
 def _with_errors(name: str, checks: Iterator[Check]) -> Iterator[Check]:

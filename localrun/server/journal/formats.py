@@ -8,7 +8,6 @@ no difference to JSON parsers.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 from localrun.masking.redaction import encode
@@ -26,11 +25,6 @@ _VARIABLE_PARTS = (  # the parts that differ between errors of the same kind
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
     (re.compile(r"(?<![\w/:.])/(?:[^\s/'\":,;]+/)*[^\s/'\":,;]+"), "<path>"),
 )
-
-
-def now() -> str:
-    """Return the current time in the format of all files: UTC, with microseconds."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def encode_fields(request_id: Any, action: Any, data: Any, metadata: Any) -> str:

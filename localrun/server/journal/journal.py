@@ -15,6 +15,7 @@ from localrun.masking.redaction import Redactor, encode
 from localrun.server.journal import formats, reader
 from localrun.server.journal.log_file import LogFile, lock_folder
 from localrun.server.journal.reader import Filter, Line
+from localrun.server.responses import now
 
 VOLATILE_EVENTS = frozenset({"heartbeat", "task_stats"})  # written regularly, whatever happens
 
@@ -119,7 +120,7 @@ class Journal:
                 self._append([entry for entry in entries if not entry.volatile])
                 for entry in entries:
                     if entry.volatile:
-                        self._stats.append(formats.json_line(formats.now(), entry.event_type, entry.body))
+                        self._stats.append(formats.json_line(now(), entry.event_type, entry.body))
         except OSError:
             self.lost += len(entries)
 
@@ -166,7 +167,7 @@ class Journal:
     def _append(self, entries: list[JournalEntry]) -> None:
         if not entries:
             return
-        when = formats.now()  # under the lock, so that the files are ordered by time
+        when = now()  # under the lock, so that the files are ordered by time
         lines = b"".join(formats.json_line(when, entry.event_type, entry.body) for entry in entries)
         self._detailed.append(_gap(when, self.lost) + lines if self.lost else lines)
         self.lost = 0
@@ -197,7 +198,7 @@ def _repair_json(fragment: bytes) -> bytes:
     except (ValueError, RecursionError):
         pass
     rest = formats.encode_fields(None, None, {"bytes": len(fragment)}, {})
-    return formats.json_line(formats.now(), "journal_torn", rest)
+    return formats.json_line(now(), "journal_torn", rest)
 
 
 def _repair_text(fragment: bytes) -> bytes:

@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from localrun.server import file_stream
 from localrun.server.broadcast import Subscription
+from localrun.server.responses import SAFE_HEADERS
 from localrun.server.routes.base import responses
 from localrun.server.routes.tasks import TaskId
 from localrun.server.state import ServerState, get_state
@@ -21,7 +22,6 @@ from localrun.task.events import Event
 router = APIRouter(tags=["watching"])
 
 _KEEPALIVE = 15.0  # seconds without an event after which a comment is sent
-_SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 @router.get(
@@ -38,7 +38,7 @@ async def get_logs(
     state = get_state(request)
     state.get_record(task_id)
     return StreamingResponse(
-        _log(state, task_id, follow=follow), media_type="text/plain; charset=utf-8", headers=_SAFE
+        _log(state, task_id, follow=follow), media_type="text/plain; charset=utf-8", headers=SAFE_HEADERS
     )
 
 
@@ -73,7 +73,7 @@ async def get_events(
     state = get_state(request)
     state.get_record(task_id)
     return StreamingResponse(
-        _events(state, task_id, last_event_id), media_type="text/event-stream", headers=_SAFE
+        _events(state, task_id, last_event_id), media_type="text/event-stream", headers=SAFE_HEADERS
     )
 
 
