@@ -179,9 +179,12 @@ class Admission:
             queue = schedule(txn.entries.values(), self.capacity)
             own = next(waiting for waiting in queue if waiting.entry.task_id == task_id)
             refusal = reasons.find_refusal(own, self.capacity, pressures)
-            self._put(txn, entry.replace(**_outcome(refusal, wakeup)))
             if refusal is None:
+                self._put(txn, entry.replace(admitted=True, wakeup="", pressures=(), reason=""))
                 queue = schedule(txn.entries.values(), self.capacity)
+            else:
+                reason, names = refusal.reason, refusal.pressures
+                self._put(txn, entry.replace(wakeup=wakeup, pressures=names, reason=reason))
         if not pressures:
             _notify(queue, task_id, head=refusal is None)
         return refusal
@@ -220,12 +223,6 @@ class Admission:
         if self._sample is None or now - self._sample[0] >= self._interval:
             self._sample = (now, self._sampler(self._disks))
         return self._sample[1]
-
-
-def _outcome(refusal: AdmissionRefusal | None, wakeup: str) -> dict[str, Any]:
-    if refusal is None:
-        return {"admitted": True, "wakeup": "", "pressures": (), "reason": ""}
-    return {"wakeup": wakeup, "pressures": refusal.pressures, "reason": refusal.reason}
 
 
 def _notify(queue: Sequence[QueuePosition], task_id: str, *, head: bool) -> None:

@@ -7,7 +7,6 @@ does the same but takes 25 ms to import, a tenth of the time of a small task.)
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -115,26 +114,26 @@ class Ledger:
 
     def read(self) -> dict[str, LedgerEntry]:
         """Return the entries of live processes, without locking the ledger."""
-        if not self.path.parent.is_dir():
-            return {}
-        with self._wrap_errors(), self._folder() as folder:
-            return _live_entries(self._read(folder))
+        return _live_entries(self._read_unlocked())
 
     def stale_entries(self) -> list[LedgerEntry]:
         """Return the entries of dead processes, which the next transaction removes."""
-        if not self.path.parent.is_dir():
-            return []
-        with self._wrap_errors(), self._folder() as folder:
-            found = self._read(folder)
+        found = self._read_unlocked()
         live = _live_entries(found)
         return [entry for task_id, entry in found.items() if task_id not in live]
+
+    def _read_unlocked(self) -> dict[str, LedgerEntry]:
+        if not self.path.parent.is_dir():
+            return {}
+        with self._wrap_errors(), self._folder() as folder:
+            return self._read(folder)
 
     @contextmanager
     def _wrap_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            full = fs.is_disk_full(error)
             raise AdmissionError(
                 f"cannot access the reservation file {self.path}: {error.strerror}",
                 remedy="free disk space there" if full else f"make {self.path.parent} writable, or delete it",

@@ -48,9 +48,8 @@ class AdmissionRefusal(NamedTuple):
 
 def host_pressures(host: HostSample, limits: Limits, active: frozenset[str]) -> list[Pressure]:
     """Return the pressures on the host. Those in `active` already existed and end at a lower limit."""
-    found = [_memory_pressure(host, limits, active)]
-    for point, disk in host.disks.items():
-        found.append(_disk_pressure(point, disk, limits, active))
+    disks = [_disk_pressure(point, disk, limits, active) for point, disk in host.disks.items()]
+    found = [_memory_pressure(host, limits, active), *disks]
     return [pressure for pressure in found if pressure is not None]
 
 
@@ -153,21 +152,18 @@ def _insufficient(waiting: QueuePosition, capacity: Capacity) -> tuple[str, dict
 
 def _format_shortage(item: dict[str, Any]) -> str:
     name = item["resource"]
-    requested, free, total = (
-        format_quantity(name, item[key], up=key == "asked") for key in ("asked", "free", "total")
-    )
+    requested = format_quantity(name, item["asked"], up=True)
+    free, total = format_quantity(name, item["free"]), format_quantity(name, item["total"])
     return f"{name} (requested {requested}, free {free} of {total})"
 
 
 def _blocked(waiting: QueuePosition) -> tuple[str, dict[str, Any]]:
     assert waiting.blocked_by is not None
     earlier = waiting.blocked_by
-    amount = requested_amount(earlier)
-    shortages = ", ".join(
-        f"{format_quantity(name, amount._asdict()[name], up=True)} {name}"
-        for name in waiting.free.shortages(amount)
-    )
-    waits = f" and waits for {shortages}" if shortages else ""
+    needs = requested_amount(earlier)
+    amounts, short = needs._asdict(), waiting.free.shortages(needs)
+    missing = ", ".join(f"{format_quantity(name, amounts[name], up=True)} {name}" for name in short)
+    waits = f" and waits for {missing}" if missing else ""
     return f"task {short_id(earlier.task_id)} came first{waits}", {"behind": earlier.task_id}
 
 

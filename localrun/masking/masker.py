@@ -42,15 +42,15 @@ class SecretMasker:
     def _pattern(self) -> re.Pattern[bytes]:
         return re.compile(b"|".join(re.escape(secret.encode()) for secret in self._secrets))
 
-    def pending_suffix(self, data: bytes) -> int:
-        """Return the number of trailing bytes to hold back because they may start a secret."""
+    def _find_cut(self, data: bytes) -> int:
+        """Return the position of trailing bytes that may start a secret, or the length of the data."""
         if not self._secrets:
-            return 0
+            return len(data)
         cut = len(data) - self._partial_secret(data)
         for match in self._pattern.finditer(data):
             if match.start() < cut < match.end():  # do not split a complete secret
                 cut = match.end()
-        return len(data) - cut
+        return cut
 
     def _partial_secret(self, data: bytes) -> int:
         secrets = [secret.encode() for secret in self._secrets]
@@ -73,7 +73,7 @@ class SecretMasker:
         pending: dict[Name, bytes] = {}
         for name, chunk in chunks:
             data = pending.pop(name, b"") + chunk
-            cut = len(data) - self.pending_suffix(data)
+            cut = self._find_cut(data)
             if cut < len(data):
                 pending[name] = data[cut:]
             if cut:

@@ -84,7 +84,6 @@ class TlsConnection(TcpConnection):
     """A connection over TLS, with a client certificate if there is one."""
 
     def connect(self) -> None:
-        """Open the socket and verify the engine's certificate."""
         context = _tls_context(self._address)
         super().connect()
         self.sock = context.wrap_socket(self.sock, server_hostname=self._address.host_and_port[0])

@@ -176,8 +176,7 @@ def _read_archive(data: bytes) -> tuple[EngineImage, dict[str, str]]:
         described = json.loads(text)
     except (tarfile.TarError, ValueError, LookupError, TypeError) as error:
         raise ImageError(
-            f"cannot load the image: {error}",
-            remedy="save it again: `docker save -o image.tar NAME`",
+            f"cannot load the image: {error}", remedy="save it again: `docker save -o image.tar NAME`"
         ) from error
     config = described.get("config") or {}
     image = EngineImage(
