@@ -97,12 +97,11 @@ class App:
         return Recovery(self.store, self.engine, self.settings)
 
     def recover(self) -> list[TaskRecord]:
-        """Resume the tasks of earlier processes, end those that cannot be resumed, and return all of them."""
-        resumed = self.manager.recover()
-        try:
-            return resumed + self.recovery.end_orphans()
-        except EngineUnreachable:
-            return resumed
+        """End or resume the tasks of dead processes, as `task/fate.py` decides, and return all of them."""
+        ended: list[TaskRecord] = []
+        with suppress(EngineUnreachable):  # they are ended when it is back
+            ended = self.recovery.end_orphans()
+        return ended + self.manager.recover()
 
     def tasks(self, limit: int | None = None) -> list[TaskRecord]:
         """Return the tasks of the folder, newest first, without replicas and unreadable records."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -182,7 +183,7 @@ class TaskManager:
             workers=self._workers,
             on_event=self._on_event,
             find=self.find_task,
-            resume=self.resume,
+            resume=partial(self.resume, parent_alive=True),
             kill=self.kill_task,
         )
         replicas.run(prepared, context)
@@ -328,18 +329,19 @@ class TaskManager:
     # -- recover and shut down -------------------------------------------------------------------
 
     def recover(self) -> list[TaskRecord]:
-        """Load completed tasks, resume those of earlier processes, and return the resumed ones."""
+        """Load completed tasks, resume detached ones of dead processes, and return the resumed ones."""
         self._load_completed()
         resumed = self._resumer.resume_orphans(self.active_tasks)
         return [self.find_task(record.id) or record for record in resumed]
 
-    def resume(self, task_id: str) -> ActiveTask | None:
-        """Resume a task whose process died; None if another process owns it or it has ended.
+    def resume(self, task_id: str, *, parent_alive: bool = False) -> ActiveTask | None:
+        """Resume a task whose process died; None if another process owns it or it is not resumable.
 
+        A task that is not detached is resumable only as a replica of a task that runs (`parent_alive`).
         Raises `EngineUnreachable`.
         """
         record = self.find_task(task_id)
-        if record is None or record.state.is_final or not self._resumer.resume(record):
+        if record is None or not self._resumer.resume(record, parent_alive=parent_alive):
             return None
         return self._registry.find(task_id)
 

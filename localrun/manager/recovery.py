@@ -71,8 +71,8 @@ class Resumer:
         except EngineUnreachable:  # the task stays as it is until the engine is back
             return False
 
-    def resume(self, record: TaskRecord) -> bool:
-        """Resume a task that has not ended; False if another process owns it or has ended it.
+    def resume(self, record: TaskRecord, *, parent_alive: bool = False) -> bool:
+        """Resume a task whose process died; False if another process owns it or `fate` forbids it.
 
         Raises `EngineUnreachable` and leaves the task as it is then.
         """
@@ -82,13 +82,12 @@ class Resumer:
         # the record may have changed before the lock was acquired
         workspace = self._store.open(record.id)
         task = ActiveTask(workspace.load(), workspace, (self._on_event,))
-        if record.kind == "manual":
+        decided = fate(task.record, owner_alive=False, parent_alive=parent_alive)
+        if decided not in (Fate.AWAIT_INPUTS, Fate.RESUME):
             lock.release(ended=False)
-            self._workers.registry.add(task)
-            return True
-        if task.record.replica is not None and task.record.state is TaskState.CREATED:
-            lock.release(ended=False)  # incomplete: its parent task creates it again
-            return False
+            if decided is Fate.MANUAL:
+                self._workers.registry.add(task)
+            return decided is Fate.MANUAL
         task.update(owner=current_process())
         try:
             self._resume(task, lock)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 # POSIX time zones, which need no zone database in the image. The C library reads the offset as west of
-# Greenwich, Java and ICU as east. The first two are 26 hvaried apart: their dates always differ.
+# Greenwich, Java and ICU as east. The first two are 26 hours apart: their dates always differ.
 ZONES = ("GMT+12", "GMT-14", "UTC0", "GMT+7", "GMT-5:30", "GMT+3:30", "GMT-9")
 START_INTERVAL = 1.05  # seconds between the starts of two replicas: clocks of whole seconds differ
 HOSTNAME = "hostname"

@@ -3,10 +3,10 @@
     the task has ended                       -> ENDED
     a manual task                            -> MANUAL
     its process is alive                     -> OWNED
-    not detached                             -> END
-    detached, CREATED, a replica             -> RECREATE
-    detached, CREATED                        -> AWAIT_INPUTS
-    detached, in any later state             -> RESUME
+    not detached, no living parent task      -> END
+    CREATED, a replica                       -> RECREATE
+    CREATED                                  -> AWAIT_INPUTS
+    any later state                          -> RESUME
 
 The first line that matches decides.
 """
@@ -42,15 +42,15 @@ class Fate(StrEnum):
         return self in (Fate.MANUAL, Fate.RECREATE, Fate.AWAIT_INPUTS)
 
 
-def fate(record: TaskRecord, owner_alive: bool) -> Fate:
-    """Return the fate of a task; see the table above."""
+def fate(record: TaskRecord, owner_alive: bool, *, parent_alive: bool = False) -> Fate:
+    """Return the fate of a task; see the table above. `parent_alive`: as a replica, its parent task runs."""
     if record.state.is_final:
         return Fate.ENDED
     if record.kind == "manual":
         return Fate.MANUAL
     if owner_alive:
         return Fate.OWNED
-    if not record.run_plan.detached:
+    if not record.run_plan.detached and not parent_alive:
         return Fate.END
     if record.state is TaskState.CREATED:
         return Fate.AWAIT_INPUTS if record.replica is None else Fate.RECREATE

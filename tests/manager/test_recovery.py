@@ -306,6 +306,25 @@ def test_a_container_that_was_started_before_it_was_written_down_runs_once(tmp_p
     assert (record.state, len(runs)) == (TaskState.FINISHED, 1)
 
 
+def test_a_task_of_localrun_run_is_ended_and_not_resumed(tmp_path: Path) -> None:
+    with make_environment(tmp_path, hang) as env:
+        # Given a task of `localrun run` and a detached one, whose processes were killed
+        task, detached = orphan(env), abandoned(env, "RUNNING")
+        with_container(env, detached)
+        server = next_process(env)
+        # Then the manager resumes only the detached one
+        assert server.manager.resume(task.id) is None
+        assert env.app.store.open(task.id).load().state is TaskState.RUNNING
+        # When a server starts in their folder
+        assert [record.id for record in server.recover()] == [task.id, detached.id]
+        # Then it has ended the task, and lists it as completed
+        (ended,) = server.manager.completed_tasks
+        assert [found.labels[LABEL_TASK] for found in env.engine.find({LABEL_TASK: ""})] == [detached.id]
+        assert [active.id for active in server.manager.get_all_active_tasks()] == [detached.id]
+        server.close()
+    assert (ended.id, ended.state, ended.cause) == (task.id, TaskState.FAILED, "RUNNER_TERMINATED")
+
+
 def test_a_task_whose_container_is_gone_fails_and_says_why(tmp_path: Path) -> None:
     with make_environment(tmp_path, add) as env:
         left = abandoned(env, "RUNNING")

@@ -13,7 +13,9 @@ STATES = list(TaskState)
 REPLICA = Replica(parent_id="whole", number=1)
 
 
-def expected(state: TaskState, kind: str, detached: bool, replica: bool, alive: bool) -> str:
+def expected(
+    state: TaskState, kind: str, detached: bool, replica: bool, alive: bool, parent_alive: bool = False
+) -> str:
     """Return the expected fate; written independently of the code."""
     if state in ("FINISHED", "FAILED", "KILLED"):
         return "ended"
@@ -21,15 +23,17 @@ def expected(state: TaskState, kind: str, detached: bool, replica: bool, alive: 
         return "manual"
     if alive:
         return "owned"
-    if detached and state == "CREATED":
+    if not (detached or parent_alive):
+        return "end"
+    if state == "CREATED":
         return "recreate" if replica else "await_inputs"
-    return "resume" if detached else "end"
+    return "resume"
 
 
 @pytest.mark.parametrize("kind", ["manual", "container", "replicated"])
 @pytest.mark.parametrize("state", STATES)
 def test_every_combination_has_its_fate(state: TaskState, kind: str) -> None:
-    for detached, replica, alive in product((True, False), repeat=3):
+    for detached, replica, alive, parent in product((True, False), repeat=4):
         plan = RunPlan(detached=detached, replicas=2 if kind == "replicated" else 1)
         record = TaskRecord(
             id="a",
@@ -39,7 +43,8 @@ def test_every_combination_has_its_fate(state: TaskState, kind: str) -> None:
             replica=REPLICA if replica else None,
         )
         assert record.kind == kind
-        assert fate(record, owner_alive=alive) == expected(state, kind, detached, replica, alive)
+        found = fate(record, owner_alive=alive, parent_alive=parent)
+        assert found == expected(state, kind, detached, replica, alive, parent)
 
 
 def test_every_fate_is_reached() -> None:
