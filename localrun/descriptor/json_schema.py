@@ -117,7 +117,7 @@ def schema() -> Schema:
             **{name: _type(name, kind) for name, kind in TYPES.items()},
             "parameter": _parameter(),
             "input": _input(),
-            "output": _output(),
+            "output": {"allOf": [_ref("parameter"), {"properties": {"dependencies": _DEPENDENCIES}}]},
         },
     }
 
@@ -176,10 +176,6 @@ def _parameter() -> Schema:
             ),
         },
     }
-
-
-def _output() -> Schema:
-    return {"allOf": [_ref("parameter"), {"properties": {"dependencies": _DEPENDENCIES}}]}
 
 
 def _input() -> Schema:

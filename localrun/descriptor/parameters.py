@@ -53,9 +53,15 @@ def _parameter(node: DescriptorNode, name: str, output: bool) -> Parameter | Non
         return None
     type_node = node.require("type", known)
     found = read_type(type_node, output=output) if type_node else None
-    fields = _texts(node, known) | _optional(node, output) | _dependencies(node, found, output)
-    default = MISSING if output or found is None else _default(node, found)
-    return None if found is None else Parameter(name=name, type=found, default=default, **fields)
+    fields = _texts(node, known) | _dependencies(node, found, output)
+    optional = node.get("optional")
+    is_optional = optional is not None and bool(optional.boolean())
+    if optional is not None and is_optional and output:
+        optional.warn_divergence("output_optional")
+    if found is None:
+        return None
+    default = MISSING if output else _default(node, found)
+    return Parameter(name=name, type=found, default=default, optional=is_optional, **fields)
 
 
 def _texts(node: DescriptorNode, known: set[str]) -> dict[str, Any]:
@@ -71,14 +77,6 @@ def _texts(node: DescriptorNode, known: set[str]) -> dict[str, Any]:
     return fields
 
 
-def _optional(node: DescriptorNode, output: bool) -> dict[str, Any]:
-    found = node.get("optional")
-    value = found.boolean() if found else None
-    if found is not None and value and output:
-        found.warn_divergence("output_optional")
-    return {"optional": bool(value)}
-
-
 def _default(node: DescriptorNode, found: DataType) -> Any:
     inner = node.get("default")
     if inner is None:
@@ -87,19 +85,15 @@ def _default(node: DescriptorNode, found: DataType) -> Any:
     value = getter(inner) if getter else inner.to_python()
     if getter and value is None:
         return MISSING
-    _check_default(inner, found, value)
-    return value
-
-
-def _check_default(node: DescriptorNode, found: DataType, value: Any) -> None:
     # App Engine does not check defaults, so an invalid one must not make the bundle invalid
+    notes = Notes(inner.path)
     if holds_files(found):
-        node.warn("a file input cannot have a default (ignored)", "remove it")
-        return
-    notes = Notes(node.path)
-    found.validate(value, notes)
+        inner.warn("a file input cannot have a default (ignored)", "remove it")
+    else:
+        found.validate(value, notes)
     for problem in notes.problems:
-        node.warn(f"invalid default: {problem.message}", problem.remedy)
+        inner.warn(f"invalid default: {problem.message}", problem.remedy)
+    return value
 
 
 def _dependencies(node: DescriptorNode, found: DataType | None, output: bool) -> dict[str, Any]:

@@ -21,9 +21,8 @@ _MAX_SERIALIZED = 5000  # nodes; larger documents take longer to deserialize tha
 
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _BOOLEANS = {
-    spelling: value
-    for words, value in ((("true", "yes", "on"), True), (("false", "no", "off"), False))
-    for word in words
+    spelling: word in ("true", "yes", "on")
+    for word in ("true", "yes", "on", "false", "no", "off")
     for spelling in (word, word.capitalize(), word.upper())
 }
 _BASES = (
@@ -45,7 +44,7 @@ class DocumentError(ValueError):
         self.problem = problem
 
 
-class Node(msgspec.Struct, frozen=True):
+class Node(msgspec.Struct, frozen=True, array_like=True):
     """A value and its position: line and column from 1, of the key if it has one.
 
     `value` is None, bool, int, float, str, a list of nodes or a dict of nodes. `weight` is the number of
@@ -92,16 +91,7 @@ def serialize(document: Document) -> dict[str, Any] | None:
     """Return a document as JSON data for a cache, or None if it has warnings or is large."""
     if document.warnings or document.root.weight > _MAX_SERIALIZED:
         return None
-    return {"root": _to_list(document.root)}
-
-
-def _to_list(node: Node) -> list[Any]:
-    value = node.value
-    if isinstance(value, dict):
-        value = {key: _to_list(child) for key, child in value.items()}
-    elif isinstance(value, list):
-        value = [_to_list(child) for child in value]
-    return [node.line, node.column, node.weight, node.depth, value]
+    return {"root": msgspec.to_builtins(document.root)}
 
 
 def deserialize(data: Any) -> Document | None:
@@ -113,7 +103,7 @@ def deserialize(data: Any) -> Document | None:
 
 
 def _from_list(packed: list[Any]) -> Node:
-    line, column, weight, depth, value = packed
+    value, line, column, weight, depth = packed
     if isinstance(value, dict):
         value = {key: _from_list(child) for key, child in value.items()}
     elif isinstance(value, list):

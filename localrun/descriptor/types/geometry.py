@@ -32,8 +32,13 @@ class Geometry(DataType, frozen=True):
         if not isinstance(value, dict):
             notes.error(type_mismatch(value, "a geometry"), _EXAMPLE)
             return None
-        text = _to_json_text(value, notes)
-        if text is None:
+        try:
+            text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+        except RecursionError:
+            notes.error(_TOO_DEEP, _EXAMPLE)
+            return None
+        except (TypeError, ValueError) as error:
+            notes.error(f"cannot write {format_value(value)} as JSON: {error}", _EXAMPLE)
             return None
         found = self._checked(text, value, notes)
         if found is not None:
@@ -61,16 +66,6 @@ class Geometry(DataType, frozen=True):
     def to_text(self, value: Any) -> str:
         """Return a string unchanged, and an object as JSON without spaces."""
         return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-
-
-def _to_json_text(value: dict[str, Any], notes: Notes) -> str | None:
-    try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
-    except RecursionError:
-        notes.error(_TOO_DEEP, _EXAMPLE)
-    except (TypeError, ValueError) as error:
-        notes.error(f"cannot write {format_value(value)} as JSON: {error}", _EXAMPLE)
-    return None
 
 
 def _read(text: str, notes: Notes) -> Any:
