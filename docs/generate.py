@@ -1,7 +1,6 @@
-"""Write the reference: pages that are made from the program itself, so that they cannot say anything else.
+"""Generate the reference in docs/reference from the program.
 
-`python docs/generate.py` writes docs/reference; with `--check` nothing is written, and the exit code is 1
-when a page is not what the program says.
+With `--check` nothing is written, and the exit code is 1 if a page is out of date.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ CHAPTERS = {
 
 
 def pages() -> dict[str, str]:
-    """The text of each page, by its name."""
+    """Return the text of each page by file name."""
     return {name: make().text for name, make in CHAPTERS.items()}
 
 
 def main(arguments: list[str]) -> int:
-    """Write, or check, and say what was done; the exit code."""
+    """Write or check the pages and return the exit code."""
     made = pages()
     there = {path.name: path.read_text() for path in FOLDER.glob("*.md")}
     other = sorted(name for name in made.keys() | there.keys() if made.get(name) != there.get(name))
     if "--check" in arguments:
         for name in other:
-            print(f"docs/reference/{name} is not what the program says: run `make reference`")
+            print(f"docs/reference/{name} is out of date: run `make reference`")
         return 1 if other else 0
     FOLDER.mkdir(exist_ok=True)
     for name in other:

@@ -1,7 +1,6 @@
-"""What the site has beside docs/: pages that stand elsewhere in the repository, and their links.
+"""Add pages from outside docs/ to the site, such as the README and those of the samples.
 
-The README is the first page of the site, and each sample's README is a page. A link between any two of these
-files is written as it leads through the repository; here it is turned into one that leads through the site.
+Links between these files are relative to the repository; here they are rewritten for the site.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _PICTURES = (".png", ".svg")
 
 
 def _pages() -> Iterator[tuple[str, str]]:
-    """Each page that is not in docs/: its path in the repository and in the site."""
+    """Yield each page outside docs/: its path in the repository and in the site."""
     yield from ELSEWHERE.items()
     for path in sorted(ROOT.glob("samples/*/README.md")):
         yield path.relative_to(ROOT).as_posix(), f"samples/{path.parent.name}.md"
@@ -42,7 +41,7 @@ _SOURCES = {there: here for here, there in PAGES.items()}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages, and the pictures that they show."""
+    """Add the pages and their images."""
     for here, there in PAGES.items():
         files.append(File.generated(config, there, abs_src_path=str(ROOT / here)))
         for picture in _shown(here):
@@ -52,7 +51,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def _shown(here: str) -> Iterator[str]:
-    """The pictures of a page that are not in docs/, by their paths in the repository and in the site."""
+    """Yield the paths of a page's images outside docs/, which are the same in the site."""
     for _, _, target, _ in _LINK.findall((ROOT / here).read_text()):
         path = _leads_to(here, target)
         if path.endswith(_PICTURES) and not path.startswith(f"{DOCS}/") and (ROOT / path).is_file():
@@ -60,7 +59,7 @@ def _shown(here: str) -> Iterator[str]:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Turn the links of a page into those of the site, and tell commands from what they print."""
+    """Rewrite the links of a page for the site, and highlight its shell sessions."""
     site = page.file.src_uri
     here = _SOURCES.get(site, f"{DOCS}/{site}")
     markdown = markdown.replace("\n```sh\n$ ", "\n```console\n$ ")
@@ -73,7 +72,7 @@ def _turned(found: re.Match[str], here: str, site: str) -> str:
         return found[0]
     path = _leads_to(here, target)
     there = _in_site(path)
-    if there is None:  # what is not a part of the site is named, and not linked
+    if there is None:  # outside the site: keep the text without a link
         return words if (ROOT / path).exists() else found[0]
     return f"{mark}[{words}]({posixpath.relpath(there, posixpath.dirname(site) or '.')}{anchor})"
 
@@ -83,7 +82,7 @@ def _leads_to(here: str, target: str) -> str:
 
 
 def _in_site(path: str) -> str | None:
-    """Where a file of the repository is in the site; None when it is no part of it."""
+    """Return the path of a repository file in the site, or None if the site does not have it."""
     readme = f"{path}/README.md"
     if path in PAGES or readme in PAGES:
         return PAGES.get(path) or PAGES[readme]

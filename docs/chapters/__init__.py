@@ -1,1 +1,1 @@
-"""The chapters of the reference: each is a page made from the program itself."""
+"""The chapters of the reference, each generated from the program."""

@@ -9,20 +9,19 @@ from localrun.task.causes import explain
 from chapters.page import Page, anchor
 
 _ACTORS = {
-    Fault.USER: "who submits the task",
+    Fault.USER: "the user who submits the task",
     Fault.TASK: "the author of the task's program",
     Fault.HOST: "the owner of this machine",
 }
 
 
 def page() -> Page:
-    """Every cause: what happened, why it does, and what to do."""
+    """Return the page of causes: what happened, why, and what to do."""
     made = Page(
         "Causes",
-        "Why a task ended as it did is one word from this list. It stands in `localrun list`, "
-        "`status` and `--json`, and in the answers of the server; `localrun explain CAUSE` shows the "
-        "same as here. The words of other systems for them are in [a page of their "
-        "own](../words.md#causes).",
+        "The cause says in one word of this list why a task ended. `localrun list`, `status` and `--json` "
+        "and the responses of the server show it, and `localrun explain CAUSE` prints the texts below. "
+        "[Another page](../words.md#causes) maps the causes to the terms of other systems.",
     )
     made.table(
         ["cause", "what happened", "exit code"],
@@ -35,7 +34,7 @@ def page() -> Page:
         said = explain(cause)
         made.head(str(cause))
         made.prose(f"**What happened:** {said.what}")
-        made.prose(f"**Why it does:** {said.why}")
+        made.prose(f"**Why:** {said.why}")
         made.prose(f"**What to do:** {said.remedy}")
-        made.prose(f"Who has to act: {_ACTORS[cause.fault]}. Exit code: {int(code_for_cause(cause))}.")
+        made.prose(f"Who can fix it: {_ACTORS[cause.fault]}. Exit code: {int(code_for_cause(cause))}.")
     return made

@@ -18,25 +18,25 @@ _ROOT = "localrun"
 
 
 def page() -> Page:
-    """Every command with all its options."""
+    """Return the page of commands with all their options."""
     made = Page(
         "Commands",
-        "What each command takes. `localrun COMMAND --help` shows the same; [the guide](../cli.md) "
-        "says how they are used. `python -m localrun` is `localrun`.",
+        "All commands and their options, as `localrun COMMAND --help` shows them. [The guide](../cli.md) "
+        "explains how to use them. `python -m localrun` is the same as `localrun`.",
     )
     root = click.Context(commands, info_name=_ROOT)
     for section, names in SECTIONS.items():
         made.head(section)
         made.table(
-            ["command", "does"],
+            ["command", "description"],
             [[f"[`{_ROOT} {name}`](#{_ROOT}-{name})", what] for name, (_, what) in names.items()],
         )
         for name in names:
             found = commands.get_command(root, name)
             assert found is not None
             _command(made, found, click.Context(found, info_name=name, parent=root))
-    made.head("For all commands")
-    made.prose("These stand before the name of the command.")
+    made.head("Global options")
+    made.prose("Global options come before the name of the command.")
     _options(made, commands, root)
     made.head("Exit codes")
     made.table(["code", "meaning"], [[str(int(value)), text] for value, text in MEANINGS.items()])
@@ -58,7 +58,7 @@ def _command(made: Page, command: click.Command, context: click.Context, level: 
 
 
 def _options(made: Page, command: click.Command, context: click.Context) -> None:
-    made.table(["option", "does"], _rows(command, context))
+    made.table(["option", "description"], _rows(command, context))
 
 
 def _rows(command: click.Command, context: click.Context) -> Iterator[list[str]]:
@@ -77,14 +77,14 @@ def _usage(command: click.Command, context: click.Context) -> str:
 
 
 def _choices(parameter: click.Parameter, names: str) -> str:
-    """The names of an option with what it takes; letter case is another in each version of click."""
+    """Return the names and metavar of an option; the case of choices depends on the version of click."""
     free = isinstance(parameter.type, click.Choice) and not parameter.type.case_sensitive
     option, _, choices = names.partition(" [")
     return f"{option} [{choices.lower()}" if free and choices else names
 
 
 def _plain(text: str) -> str:
-    """`Text.  [default: 20; x>=1]` in words."""
+    """Return `Text.  [default: 20; x>=1]` as prose."""
     words, _, extras = text.rstrip("]").partition("  [")
     if not extras:
         return text
@@ -94,7 +94,7 @@ def _plain(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """A help text: what click is told not to wrap is shown as it is."""
+    """Return a help text as Markdown; paragraphs that click must not wrap become code blocks."""
     parts = []
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         if paragraph.startswith("\b\n"):

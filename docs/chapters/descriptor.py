@@ -12,20 +12,20 @@ from localrun.descriptor.types import TYPES
 from chapters.page import Page, code, sentence
 
 _VERDICTS = {"refuses": "refuses", "takes": "accepts, unlike localrun", "differs": "behaves differently"}
-_HEADS = ["key", "is", "means"]
+_HEADS = ["key", "type", "meaning"]
 
 
 def page() -> Page:
-    """Every key of a descriptor, every type, and where App Engine disagrees."""
+    """Return the page of descriptor keys, types, and differences from App Engine."""
     made = Page(
         "Descriptor",
-        "What may stand in `descriptor.yml`. `localrun schema` prints the same as a JSON Schema for "
-        "editors, and `localrun validate` checks a descriptor and shows each place that does not fit. "
-        "[Write a bundle](../write-a-bundle.md) shows how one is made.",
+        "The keys of `descriptor.yml`. `localrun schema` prints them as a JSON Schema for editors, and "
+        "`localrun validate` checks a descriptor and reports every problem. "
+        "[Write a bundle](../write-a-bundle.md) shows how to write one.",
     )
     whole = schema()
     defs = whole["$defs"]
-    _keys(made, "The whole", whole)
+    _keys(made, "Top level", whole)
     for name in ("authors", "external", "configuration"):
         inner = whole["properties"][name]
         _keys(made, name, inner.get("items", inner))
@@ -33,14 +33,13 @@ def page() -> Page:
     _keys(made, "configuration.resources", resources)
     made.head("inputs and outputs")
     made.prose(
-        "Each is a map of names to parameters. A name has letters, digits and `_` only; it is the "
-        "name of the file that the program reads or writes."
+        "Maps of names to parameters. A name consists of letters, digits and `_`; it is the name of the file "
+        "that the program reads or writes."
     )
     _table(made, {**defs["parameter"], "properties": {**defs["parameter"]["properties"], **_MORE}})
     made.head("Types")
     made.prose(
-        "`type: integer` is short for `type: {id: integer}`; a type with constraints is written in the "
-        "long form."
+        "`type: integer` is short for `type: {id: integer}`; a type with constraints needs the long form."
     )
     for name, kind in TYPES.items():
         made.head(name, 3)
@@ -54,10 +53,10 @@ def page() -> Page:
 
 
 _MORE: dict[str, Any] = {
-    "default": {"description": "Of an input: taken when it is left out. It must be of the type."},
+    "default": {"description": "For inputs: the value if it is omitted. It must have the declared type."},
     "dependencies": {
         "type": "object",
-        "description": "`derived_from: inputs/NAME`, and `matching:` a list of arrays with as many items.",
+        "description": "`derived_from: inputs/NAME`, and `matching:` a list of arrays of the same length.",
     },
 }
 
@@ -78,7 +77,7 @@ def _table(made: Page, found: dict[str, Any], leave_out: str = "") -> None:
 
 
 def _long(found: dict[str, Any]) -> dict[str, Any]:
-    """The long form of a type, which stands beside the short one where there is one."""
+    """Return the long form of a type, for a type that has both."""
     long: dict[str, Any] = found["oneOf"][1] if "oneOf" in found else found
     return long
 
@@ -96,15 +95,15 @@ def _kind(found: dict[str, Any]) -> str:
         case "object":
             return "a map"
         case "string":
-            return _FORMATS.get(found.get("format", ""), "text")
+            return _FORMATS.get(found.get("format", ""), "a string")
         case None:
-            return "anything"
+            return "any value"
         case name:
-            return {"integer": "a whole number", "boolean": "`true` or `false`"}.get(name, f"a {name}")
+            return {"integer": "an integer", "boolean": "`true` or `false`"}.get(name, f"a {name}")
 
 
-_FORMATS = {"uri": "an address", "email": "an email address", "date-time": "a point in time"}
-_PLURAL = {"text": "texts", "a map": "maps", "an address": "addresses"}
+_FORMATS = {"uri": "a URI", "email": "an email address", "date-time": "a point in time"}
+_PLURAL = {"a string": "strings", "a map": "maps", "a URI": "URIs"}
 
 
 def _meaning(found: dict[str, Any]) -> str:
@@ -122,13 +121,13 @@ def _meaning(found: dict[str, Any]) -> str:
 def _divergences(made: Page) -> None:
     made.head("Where App Engine disagrees")
     made.prose(
-        "App Engine's documentation, schema and server do not always agree. localrun takes what the "
-        "documentation or the schema promises, and warns where the server would refuse it. Where the "
-        "server takes more than they promise, localrun refuses, so that what passes here passes "
-        "there. `row` is what `validate --json` calls it."
+        "App Engine's documentation, schema and server do not always agree. localrun accepts what the "
+        "documentation or the schema allows, and warns if the server would refuse it. If the server accepts "
+        "more than they allow, localrun refuses it, so a bundle that passes here passes there as well. "
+        "`row` is the id in the output of `validate --json`."
     )
     made.table(
-        ["row", "place", "App Engine", "what it does", "to please both"],
+        ["row", "location", "App Engine", "behaviour", "portable alternative"],
         [
             [code(one.id), one.location, _VERDICTS[one.verdict], sentence(one.reason), sentence(one.remedy)]
             for one in ROWS

@@ -14,26 +14,26 @@ Schema = dict[str, Any]
 
 _TITLES = {
     "tasks": "Tasks",
-    "health": "The server itself",
-    "watching": "What a task writes and goes through",
+    "health": "Server",
+    "watching": "Logs and events",
     "files": "Inputs and outputs",
-    "bundles": "Bundles of the server",
+    "bundles": "Bundles",
 }
 _FORMATS = {"binary": "a file"}
 
 
 def page() -> Page:
-    """Every request, every form, every status."""
+    """Return the page of requests, schemas and statuses."""
     made = Page(
         "HTTP",
-        "Every request that `localrun serve` answers, from the document that the server has at "
-        "`/openapi.json` and shows at `/docs`. [The guide](../http.md) says how they are used.",
+        "The HTTP API of `localrun serve`, generated from its `/openapi.json`, which `/docs` shows as well. "
+        "[The guide](../http.md) explains how to use it.",
     )
     found = openapi_document()
     requests = list(_requests(found))
-    made.head("All requests")
+    made.head("Requests")
     made.table(
-        ["request", "does"],
+        ["request", "description"],
         [[f"[`{title}`](#{anchor(title)})", sentence(one["summary"])] for title, one in requests],
     )
     _statuses(made, requests)
@@ -42,8 +42,8 @@ def page() -> Page:
         for title, one in requests:
             if tag in one["tags"]:
                 _request(made, title, one)
-    made.head("Forms")
-    made.prose("What bodies and answers hold. An answer may have more keys than are promised here.")
+    made.head("Schemas")
+    made.prose("The content of request and response bodies. A response may have more keys than listed here.")
     for name, schema in sorted(found["components"]["schemas"].items()):
         _form(made, name, schema)
     return made
@@ -59,7 +59,7 @@ def _requests(found: Schema) -> Iterator[tuple[str, Schema]]:
 
 
 def _statuses(made: Page, requests: list[tuple[str, Schema]]) -> None:
-    """What each status means; those that every request can answer are not said again with each."""
+    """Add what each status means; common ones are not repeated for each request."""
     said = {
         int(status): answer["description"]
         for _, one in requests
@@ -68,12 +68,12 @@ def _statuses(made: Page, requests: list[tuple[str, Schema]]) -> None:
     }
     made.head("Errors")
     made.prose(
-        "The body of a refusal is [`ErrorResponse`](#errorresponse), that of a 422 is "
-        "[`ValidationErrorResponse`](#validationerrorresponse), "
-        "which lists all that is wrong at once, each with its place. The statuses 400, 401, 403, 413, "
-        "421, 422 and 500 may come from any request; the others stand with those that answer them."
+        "The body of an error response is an [`ErrorResponse`](#errorresponse), that of a 422 a "
+        "[`ValidationErrorResponse`](#validationerrorresponse), which lists every problem with its "
+        "location. Any request may get 400, 401, 403, 413, 421, 422 and 500; other statuses are listed with "
+        "their requests."
     )
-    made.table(["status", "means"], [[str(status), text] for status, text in sorted(said.items())])
+    made.table(["status", "meaning"], [[str(status), text] for status, text in sorted(said.items())])
 
 
 _ANY = {400, 401, 403, 413, 421, 422, 500}
@@ -83,11 +83,11 @@ def _request(made: Page, title: str, one: Schema) -> None:
     made.head(title, 3)
     made.prose(f"{sentence(one['summary'])}\n\n{one['description']}")
     made.table(
-        ["parameter", "in", "is", "means"],
+        ["parameter", "in", "type", "meaning"],
         [
             [
                 code(each["name"]),
-                "address" if each["in"] == "path" else each["in"],
+                each["in"],
                 _kind(each["schema"]) + _default(each["schema"]),
                 each.get("description", ""),
             ]
@@ -96,17 +96,17 @@ def _request(made: Page, title: str, one: Schema) -> None:
     )
     if "requestBody" in one:
         body = one["requestBody"]
-        need = "" if body.get("required") else ", may be left out"
-        told = f"; {body['description']}" if body.get("description") else ""
-        made.prose(f"Body: {_content(body['content'])}{need}{told}")
-    made.prose(f"Answer: {_content(one['responses']['200']['content'])}")
+        need = "" if body.get("required") else ", optional"
+        note = f"; {body['description']}" if body.get("description") else ""
+        made.prose(f"Request body: {_content(body['content'])}{need}{note}")
+    made.prose(f"Response: {_content(one['responses']['200']['content'])}")
     own = [status for status in sorted(map(int, one["responses"])) if status >= 400 and status not in _ANY]
     if own:
-        made.prose(f"Also refused with: {', '.join(map(str, own))}.")
+        made.prose(f"Other errors: {', '.join(map(str, own))}.")
 
 
 def _content(content: Schema) -> str:
-    """`application/json` with its form, and whatever else there is; an empty schema promises nothing."""
+    """Return the schemas and media types of a body; empty schemas are left out."""
     parts = [
         _kind(each["schema"]) if media == "application/json" else f"`{media}`"
         for media, each in content.items()
@@ -129,14 +129,14 @@ def _kind(schema: Schema) -> str:
     if schema.get("type") == "array":
         inner = _kind(schema["items"])
         return "a list of objects" if inner == "an object" else f"a list of {inner}"
-    return _FORMATS.get(schema.get("format", ""), _WORDS.get(schema.get("type", ""), "anything")) + _bounds(
+    return _FORMATS.get(schema.get("format", ""), _WORDS.get(schema.get("type", ""), "any value")) + _bounds(
         schema
     )
 
 
 _WORDS = {
-    "string": "text",
-    "integer": "a whole number",
+    "string": "a string",
+    "integer": "an integer",
     "number": "a number",
     "boolean": "true or false",
     "object": "an object",
@@ -161,11 +161,11 @@ def _form(made: Page, name: str, schema: Schema) -> None:
         made.prose(f"One of {', '.join(map(code, schema['enum']))}.")
     required = schema.get("required", [])
     made.table(
-        ["key", "is", "means"],
+        ["key", "type", "meaning"],
         [
             [
                 code(key),
-                _kind(inner) + _default(inner) + ("" if key in required else "; may be missing"),
+                _kind(inner) + _default(inner) + ("" if key in required else "; optional"),
                 inner.get("description", ""),
             ]
             for key, inner in schema.get("properties", {}).items()

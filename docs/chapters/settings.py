@@ -13,32 +13,31 @@ from localrun.units import format_bytes
 
 from chapters.page import Page, code
 
-_KINDS: dict[Any, str] = {Path: "a path", str: "text", int: "a whole number", float: "a number"}
+_KINDS: dict[Any, str] = {Path: "a path", str: "a string", int: "an integer", float: "a number"}
 _SIGNS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
 def page() -> Page:
-    """Every setting."""
+    """Return the page of settings."""
     made = Page(
         "Settings",
-        "Each is an environment variable. What is given as an option goes before it, and where "
-        "neither is given the default holds. A value that does not fit ends the command with exit "
-        "code 2, and all that do not fit are listed at once.",
+        "Settings are environment variables. A command-line option overrides the variable, which overrides "
+        "the default. If values are invalid, the command lists all of them and exits with code 2.",
     )
     hints = get_type_hints(Settings, include_extras=True)
     rows = [_row(field, hints[field.name]) for field in msgspec.structs.fields(Settings)]
-    made.table(["variable", "is", "takes", "default"], rows)
-    made.head("Others that are looked at")
+    made.table(["variable", "meaning", "type", "default"], rows)
+    made.head("Other variables")
     made.table(
-        ["variable", "is"],
+        ["variable", "meaning"],
         [
-            ["`LOCALRUN_TOKEN`", "What requests to `localrun serve` must bring."],
-            ["`DOCKER_HOST`", "The engine's address, where `LOCALRUN_DOCKER_HOST` is not set."],
-            ["`XDG_CACHE_HOME`", "Where `localrun/` is the cache, if `LOCALRUN_CACHE` is not set."],
-            ["`NO_COLOR`", "If it is set, nothing is coloured."],
-            ["`TERM`", "Whether a terminal can move its cursor."],
-            ["`LC_ALL`, `LC_CTYPE`, `LANG`", "Whether it can show check marks."],
-            ["`CI`", "If it is set, tests of [the pytest plugin](../pytest.md) fail without an engine."],
+            ["`LOCALRUN_TOKEN`", "The bearer token that clients of `localrun serve` must send."],
+            ["`DOCKER_HOST`", "The address of the engine if `LOCALRUN_DOCKER_HOST` is not set."],
+            ["`XDG_CACHE_HOME`", "The parent folder of the cache if `LOCALRUN_CACHE` is not set."],
+            ["`NO_COLOR`", "Disables colours if set."],
+            ["`TERM`", "Whether the terminal supports cursor movement."],
+            ["`LC_ALL`, `LC_CTYPE`, `LANG`", "Whether the terminal can show check marks."],
+            ["`CI`", "If set, tests of [the pytest plugin](../pytest.md) fail without an engine."],
         ],
     )
     return made
