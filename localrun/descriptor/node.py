@@ -54,7 +54,6 @@ class DescriptorNode:
         self.report.warnings.append(self._problem(message, remedy, key))
 
     def warn_divergence(self, row: str, key: str = "") -> None:
-        """Warn of a row of the table of divergences."""
         found = divergence(row)
         self.warn(found.warning, found.remedy, key)
 
@@ -120,7 +119,6 @@ class DescriptorNode:
         return True
 
     def entries(self) -> Iterator[tuple[str, DescriptorNode]]:
-        """Yield the keys of a mapping and their nodes."""
         for key, node in self.value.items():
             yield key, self._inner(node, key)
 

@@ -184,7 +184,7 @@ def _file_size(node: DescriptorNode) -> int | None:
         return None
     if not found.prefix:
         node.warn_divergence("file_size_bare")
-    elif not found.has_unit:
+    elif found.unit not in memory.UNITS:
         node.warn_divergence("file_size_unit")
     return found.bytes
 

@@ -57,7 +57,6 @@ class DateTime(DataType, frozen=True):
     after: str | None = None
 
     def validate(self, value: Any, notes: Notes) -> str | None:
-        """Check a string or a Python datetime with a time zone."""
         if isinstance(value, datetime):
             value = value.isoformat().replace("+00:00", "Z")
         if not isinstance(value, str):
@@ -66,7 +65,6 @@ class DateTime(DataType, frozen=True):
         return self.parse(value, notes)
 
     def parse(self, text: str, notes: Notes) -> str | None:
-        """Check ISO 8601 text with seconds and a time zone."""
         moment = parse_instant(text)
         if moment is None:
             notes.error(f"invalid datetime {format_value(text)}", _REMEDY)

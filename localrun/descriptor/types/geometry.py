@@ -46,7 +46,6 @@ class Geometry(DataType, frozen=True):
         return found
 
     def parse(self, text: str, notes: Notes) -> Any:
-        """Check the text of one geometry and return it unchanged."""
         if not text.strip():
             notes.error("must not be blank", _EXAMPLE)
             return None
@@ -64,7 +63,6 @@ class Geometry(DataType, frozen=True):
         return value if len(notes.problems) == before else None
 
     def to_text(self, value: Any) -> str:
-        """Return a string unchanged, and an object as JSON without spaces."""
         return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 

@@ -12,7 +12,7 @@ _NUMBER = r"(0|[1-9][0-9]*)(?:\.([0-9]+))?\s*"
 _PREFIXED = _NUMBER + r"(Ki|Mi|Gi|Ti|Pi|Ei|Zi|Yi|k|M|G|T|P|E|Z|Y|R|Q)(.*)"
 _BARE = _NUMBER + r"()(B|Byte|byte|b|bit|)"
 _BITS = ("b", "bit")
-_BYTES = ("B", "Byte", "byte")
+UNITS = ("B", "Byte", "byte", *_BITS)  # that App Engine supports
 _MAX_LENGTH = 64
 
 
@@ -23,11 +23,6 @@ class Memory(NamedTuple):
     prefix: str
     unit: str
     has_space: bool
-
-    @property
-    def has_unit(self) -> bool:
-        """Whether it ends in a unit that App Engine supports."""
-        return self.unit in _BYTES + _BITS
 
 
 def parse(text: str) -> Memory | None:
