@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Make the base images of the samples from Debian packages, for machines that reach no registry:
+# Build the base images of the samples from Debian packages, without a registry:
 #
 #   localrun-base/python:latest   Python with its standard library and a shell (also tagged :X.Y)
-#   localrun-base/busybox:latest  a shell with the usual small commands, 2 MB
+#   localrun-base/busybox:latest  a shell with common commands, 2 MB
 #
-# Usage: samples/base/make.sh [python] [busybox]      (both when none is named)
+# Usage: samples/base/make.sh [python] [busybox]      (default: both)
 #
-# Needs a Docker engine, and apt and dpkg of Debian 12 or later, or a Ubuntu of its age. An image that
-# is there already, made by this version of the script, is left alone.
+# Needs a Docker engine, and apt and dpkg of Debian 12 or later, or a similar Ubuntu. Images that were built
+# by this version of the script are kept.
 set -euo pipefail
 
 VERSION=$(cksum <"${BASH_SOURCE[0]}" | cut -d' ' -f1)
@@ -25,26 +25,26 @@ fail() {
     exit 1
 }
 
-# is_there NAME: the image exists and this version of the script made it
+# is_there NAME: the image exists and was built by this version of the script
 is_there() {
     [[ $(docker image inspect --format "{{index .Config.Labels \"$LABEL\"}}" "$1" 2>/dev/null) == "$VERSION" ]]
 }
 
 need() {
-    command -v "$1" >/dev/null || fail "$1 is not there, so no base image can be made from packages." \
+    command -v "$1" >/dev/null || fail "$1 not found: cannot build a base image from packages" \
         "Use an image of a registry instead: BASE_IMAGE=python:3.12-slim (or another with Python)."
 }
 
-# download PACKAGE...: fetch .deb files here, refreshing the package lists once if they are missing or old
+# download PACKAGE...: download .deb files; update the package lists once if they are missing or old
 download() {
     apt-get -qq download "$@" 2>download.log && return
-    [[ $(id -u) == 0 ]] || fail "Debian packages cannot be fetched: $(tail -n 3 download.log)" \
+    [[ $(id -u) == 0 ]] || fail "cannot download Debian packages: $(tail -n 3 download.log)" \
         "Run 'apt-get update' as root and try again."
     apt-get -qq update >update.log 2>&1 || fail "apt-get update failed: $(tail -n 3 update.log)"
-    apt-get -qq download "$@" 2>download.log || fail "Debian packages cannot be fetched: $(tail -n 3 download.log)"
+    apt-get -qq download "$@" 2>download.log || fail "cannot download Debian packages: $(tail -n 3 download.log)"
 }
 
-# unpack ROOT: put every fetched package into ROOT, with /bin, /sbin and /lib* inside /usr
+# unpack ROOT: unpack the downloaded packages into ROOT, with /bin, /sbin and /lib* inside /usr
 unpack() {
     local root=$1 deb name
     mkdir -p "$root/usr"
@@ -63,7 +63,7 @@ unpack() {
     rm -rf "$root"/usr/share/{doc,man,lintian,bug,applications,pixmaps,doc-base} "$root/usr/lib/debug"
 }
 
-# furnish ROOT: what a program expects of any Linux, beside its libraries
+# furnish ROOT: add files that programs expect on any Linux
 furnish() {
     local root=$1 applet
     mkdir -p "$root"/{bin,etc,root,home,tmp,var/tmp,run,proc,sys,dev}
@@ -77,7 +77,7 @@ furnish() {
     done
 }
 
-# import ROOT NAME CHANGE...: make the image of a folder, whoever owns the files here
+# import ROOT NAME CHANGE...: create an image from a folder, with all files owned by root
 import() {
     local root=$1 name=$2 old change changes=()
     shift 2
@@ -87,11 +87,11 @@ import() {
     done
     tar --create --directory "$root" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner . |
         docker import --message "made from Debian packages" "${changes[@]}" - "$name" >/dev/null
-    # what was made of the old one may still need it: then it stays
+    # an image that others are based on cannot be removed and is kept
     [[ -z $old ]] || docker image rm "$old" >/dev/null 2>&1 || true
 }
 
-# with_work FUNCTION: call it in a temporary folder that is removed whatever happens
+# with_work FUNCTION: call it in a temporary folder that is always removed
 with_work() {
     need apt-get
     need dpkg-deb
@@ -109,12 +109,12 @@ make_busybox() {
     import root localrun-base/busybox:latest 'CMD ["/bin/sh"]'
 }
 
-# the release's own Python: python3 depends on python3.11 on Debian 12
+# the Python of the release: python3 depends on python3.11 on Debian 12
 python_version() {
     apt-cache depends python3-minimal 2>/dev/null | sed -n 's/.*Depends: python\(3\.[0-9]*\)-minimal.*/\1/p' | head -n 1
 }
 
-# the packages of Python and the shared libraries that it and its standard library need
+# the packages of Python and the shared libraries of its standard library
 python_packages() {
     printf '%s\n' busybox-static python3-minimal "python$1-minimal"
     apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
@@ -122,13 +122,13 @@ python_packages() {
         grep -E '^(lib|zlib1g)' | grep -vE '^lib(perl|acl|selinux|pcre|md0|gdbm|db5)' | sort -u
 }
 
-# compile ROOT X.Y: byte code saves every run the time to make it. The image's own loader and libraries
-# are used, so that this machine's may be of another release; it also shows that nothing is missing.
+# compile ROOT X.Y: precompile bytecode with the loader and libraries of the image, which also tests them;
+# those of this machine may be of another release.
 compile() {
     local root=$PWD/$1 library
     library=$(echo "$root"/usr/lib/*-linux-*/)
     PYTHONHOME=$root/usr "$(echo "$library"ld-linux*.so.*)" --library-path "$library" "$root/usr/bin/python$2" \
-        -c "$COMPILE" "$root" "$2" 2>compile.log || fail "The unpacked Python does not work: $(tail -n 3 compile.log)"
+        -c "$COMPILE" "$root" "$2" 2>compile.log || fail "the unpacked Python does not work: $(tail -n 3 compile.log)"
 }
 
 make_python() {
@@ -154,11 +154,11 @@ main() {
     local kind kinds=("$@")
     [[ $# -gt 0 ]] || kinds=(python busybox)
     docker version >/dev/null 2>&1 ||
-        fail "No Docker engine answers." "Start one with 'make docker', or set DOCKER_HOST to the address of one."
+        fail "no Docker engine answers" "hint: run 'make docker', or set DOCKER_HOST"
     for kind in "${kinds[@]}"; do
-        [[ $kind == python || $kind == busybox ]] || fail "Unknown base image '$kind': it is python or busybox."
+        [[ $kind == python || $kind == busybox ]] || fail "unknown base image '$kind'; expected python or busybox"
         is_there "localrun-base/$kind:latest" && continue
-        echo "making localrun-base/$kind from Debian packages"
+        echo "building localrun-base/$kind from Debian packages"
         with_work "make_$kind"
     done
 }

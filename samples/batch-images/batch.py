@@ -1,7 +1,7 @@
-"""Count the cells of every picture in a folder, and write one table of all.
+"""Count the cells in every image of a folder and write one table.
 
-Each picture is a task of its own; as many run at once as the machine has room for. One that fails does not
-stop the others: its row says why, and the exit code is 1.
+Each image is a task; as many run at once as the machine has resources for. A failure does not stop the other
+tasks: its row contains the cause, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ HEADS = ("image", "state", "count", "mean_area", "cause", "task")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the batch; the exit code."""
+    """Run the batch and return the exit code."""
     given = _arguments().parse_args(arguments)
     pictures = sorted(given.folder.glob("*.png"))
     if not pictures:
-        print(f"there is no .png in {given.folder}", file=sys.stderr)
+        print(f"no .png files in {given.folder}", file=sys.stderr)
         return 2
     tasks = [submit(picture, given.min_size, given.base_image) for picture in pictures]
     localrun.wait_all(tasks)
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for task in failed:
         print(f"{task.metadata['image']}: {task.info.message}", file=sys.stderr)
     write(given.output, [row(task) for task in tasks])
-    print(f"{len(tasks) - len(failed)} of {len(tasks)} pictures counted, written to {given.output}")
+    print(f"{len(tasks) - len(failed)} of {len(tasks)} images counted, written to {given.output}")
     return 1 if failed else 0
 
 
@@ -46,7 +46,7 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def submit(picture: Path, min_size: int, base_image: str | None) -> localrun.Task:
-    """A task that counts the cells of a picture; it remembers which."""
+    """Submit a task for an image and store the name of the image in its metadata."""
     build_args = {"BASE_IMAGE": base_image} if base_image else {}
     task = localrun.submit(BUNDLE, image=picture, min_size=min_size, build_args=build_args)
     task.metadata = {"image": picture.name}
@@ -54,14 +54,14 @@ def submit(picture: Path, min_size: int, base_image: str | None) -> localrun.Tas
 
 
 def row(task: localrun.Task) -> tuple[object, ...]:
-    """What became of a picture, as it stands in the table."""
+    """Return the table row of an image."""
     outputs = task.outputs
     counted = outputs.get("count", ""), outputs.get("mean_area", "")
     return (task.metadata["image"], task.status, *counted, task.info.cause or "", task.id[:8])
 
 
 def write(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    """The table as CSV."""
+    """Write the table as CSV."""
     with path.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(HEADS)

@@ -1,4 +1,4 @@
-"""Make images/: six fields of view as a microscope takes them, cut out of pictures as count-cells has one.
+"""Generate images/: six fields of view, cropped from images like that of count-cells.
 
 Run it as `python3 make_images.py`; it gives the same pictures each time.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "count-cells"), str(HERE.parent / "count-cells/program")]
 
-from make_image import picture  # noqa: E402 - it is in the folder of another sample, not installed
+from make_image import picture  # noqa: E402 - in the folder of another sample, not installed
 from png import Picture, encode  # noqa: E402
 
 LEFT, TOP, WIDTH, HEIGHT = 80, 60, 160, 120  # pixels
@@ -20,7 +20,7 @@ SEEDS = range(1, 7)
 
 
 def field(seed: int) -> Picture:
-    """A field of view."""
+    """Return a field of view."""
     whole = picture(random.Random(seed))
     starts = (row * whole.width + LEFT for row in range(TOP, TOP + HEIGHT))
     return Picture(WIDTH, HEIGHT, b"".join(whole.pixels[start : start + WIDTH] for start in starts))

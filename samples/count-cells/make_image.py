@@ -1,4 +1,4 @@
-"""Make cells.png: bright cells, some of them touching, on an unevenly lit background with noise.
+"""Generate cells.png: bright cells, some of them touching, on a noisy background with uneven illumination.
 
 Run it as `python3 make_image.py`; it gives the same picture each time.
 """
@@ -14,17 +14,17 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "program"))
 
-from png import Picture, encode  # noqa: E402 - the program is beside this file, not installed
+from png import Picture, encode  # noqa: E402 - the program is next to this file, not installed
 
 WIDTH, HEIGHT = 320, 240
-ALONE, PAIRS = 28, 6  # cells that touch none, and pairs of cells that touch each other
+ALONE, PAIRS = 28, 6  # isolated cells, and pairs of touching cells
 NOISE = 5.0  # grey levels, standard deviation
 SEED = 7
 
 
 @dataclass(frozen=True)
 class Cell:
-    """An ellipse with a soft edge. Lengths in pixels, `light` in grey levels, `angle` in radians."""
+    """An ellipse with a soft edge; lengths in pixels, `light` in grey levels, `angle` in radians."""
 
     x: float
     y: float
@@ -34,7 +34,7 @@ class Cell:
     light: float
 
     def at(self, x: float, y: float) -> float:
-        """How much light the cell gives at a place."""
+        """Return the light that the cell adds at a position."""
         dx, dy = x - self.x, y - self.y
         along = (dx * math.cos(self.angle) + dy * math.sin(self.angle)) / self.long
         across = (dy * math.cos(self.angle) - dx * math.sin(self.angle)) / self.short
@@ -43,7 +43,7 @@ class Cell:
 
 
 def cells(chance: random.Random) -> list[Cell]:
-    """Place the cells, and the partners that touch some of them."""
+    """Place the cells and, for some of them, a touching partner."""
     placed: list[Cell] = []
     while len(placed) < ALONE + 2 * PAIRS:
         cell = _cell(chance, chance.uniform(0, WIDTH), chance.uniform(0, HEIGHT))
@@ -63,7 +63,7 @@ def _cell(chance: random.Random, x: float, y: float) -> Cell:
 
 
 def _partner(chance: random.Random, cell: Cell) -> Cell:
-    """A round cell at the narrow end of another one, overlapping it a little."""
+    """Return a round cell that slightly overlaps the narrow end of another one."""
     radius = chance.uniform(6.5, 9)
     away = cell.long + radius - 1.5
     x, y = cell.x + away * math.cos(cell.angle), cell.y + away * math.sin(cell.angle)
@@ -78,7 +78,7 @@ def _fits(cell: Cell, placed: list[Cell]) -> bool:
 
 
 def picture(chance: random.Random) -> Picture:
-    """Light, cells and noise together."""
+    """Return illumination, cells and noise added up."""
     there = cells(chance)
     pixels = bytearray()
     for y in range(HEIGHT):

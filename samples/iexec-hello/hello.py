@@ -1,4 +1,4 @@
-"""Greet somebody, count the lines of what was given, and tell iExec what the result is."""
+"""Print a greeting, count the lines of the inputs, and write computed.json for iExec."""
 
 import json
 import os
@@ -10,7 +10,7 @@ NOBODY = f"0x{'0' * 40}"
 
 
 def given() -> list[Path]:
-    """The input files in their order, then the dataset, if there is one."""
+    """Return the input files in order, then the dataset, if any."""
     count = int(os.environ["IEXEC_INPUT_FILES_NUMBER"])
     names = [os.environ[f"IEXEC_INPUT_FILE_NAME_{number}"] for number in range(1, count + 1)]
     dataset = os.environ["IEXEC_DATASET_FILENAME"]

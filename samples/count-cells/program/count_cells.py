@@ -1,4 +1,4 @@
-"""Count the cells of a picture: a task that reads /inputs and writes /outputs."""
+"""Count the cells in an image: a task that reads /inputs and writes /outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INPUTS, OUTPUTS = Path("/inputs"), Path("/outputs")
 
 
 def main(inputs: Path = INPUTS, outputs: Path = OUTPUTS) -> int:
-    """Run the task; the exit code."""
+    """Run the task and return the exit code."""
     try:
         picture = decode((inputs / "image").read_bytes())
     except PngError as error:
@@ -30,7 +30,7 @@ def main(inputs: Path = INPUTS, outputs: Path = OUTPUTS) -> int:
 
 
 def _optional(file: Path) -> int | None:
-    """An input that was left out has no file."""
+    """Return an input, or None if it was omitted and has no file."""
     return int(file.read_text()) if file.exists() else None
 
 

@@ -1,4 +1,4 @@
-"""Draw the outlines of groups of pixels as polygons that every reader of GeoJSON accepts."""
+"""Trace the outlines of groups of pixels as valid GeoJSON polygons."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Ring = list[Point]
 
 
 def multipolygon(cells: Iterable[Iterable[int]], width: int) -> dict[str, object]:
-    """A GeoJSON MultiPolygon with one polygon for each group of pixels, in pixels from the upper left corner.
+    """Return a GeoJSON MultiPolygon with a polygon per group, in pixels from the upper left corner.
 
     Each group must hang together by the sides of its pixels, and no two groups may share a side: then
     polygons meet in single points at most, which makes the whole valid.
@@ -18,20 +18,20 @@ def multipolygon(cells: Iterable[Iterable[int]], width: int) -> dict[str, object
 
 
 def polygon(cell: Iterable[int], width: int) -> list[Ring]:
-    """The outer ring (counterclockwise as RFC 7946 counts), then the rings of the holes (clockwise)."""
+    """Return the outer ring (counterclockwise by RFC 7946), then the rings of the holes (clockwise)."""
     rings = [_corners(ring) for ring in _rings(_edges({(at % width, at // width) for at in cell}))]
     rings.sort(key=lambda ring: area(ring) < 0)
     return [[*ring, ring[0]] for ring in rings]
 
 
 def area(ring: Ring) -> float:
-    """The area inside a ring; negative when it runs clockwise."""
+    """Return the signed area of a ring; negative if it is clockwise."""
     following = [*ring[1:], ring[0]]
     return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in zip(ring, following, strict=True)) / 2
 
 
 def _edges(pixels: set[Point]) -> dict[Point, list[Point]]:
-    """Start -> ends of the sides between inside and outside, each with the inside on the same hand."""
+    """Map the start to the ends of each boundary edge, all with the inside on the same side."""
     edges: dict[Point, list[Point]] = {}
     for x, y in sorted(pixels):
         corners = (x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1)
@@ -50,7 +50,7 @@ def _rings(edges: dict[Point, list[Point]]) -> list[Ring]:
 
 
 def _ring(edges: dict[Point, list[Point]], start: Point) -> Ring:
-    """Take one closed way out of the edges.
+    """Remove one closed ring from the edges and return it.
 
     Where two pixels touch only in a corner, the way goes over to the other pixel. So no ring comes to the
     same point twice: a pocket that closes in a corner becomes a hole that touches the outer ring there.
@@ -72,11 +72,11 @@ def _take(edges: dict[Point, list[Point]], start: Point, end: Point) -> Point:
 
 
 def _turn(before: Point, at: Point, after: Point) -> int:
-    """Which way a corner goes: 1 and -1 for the two hands, 0 straight on."""
+    """Return the direction of a turn: 1 or -1, or 0 for straight."""
     return (at[1] - before[1]) * (after[0] - at[0]) - (at[0] - before[0]) * (after[1] - at[1])
 
 
 def _corners(ring: Ring) -> Ring:
-    """The ring without the points that lie on a straight line."""
+    """Return the ring without collinear points."""
     around = zip([ring[-1], *ring[:-1]], ring, [*ring[1:], ring[0]], strict=True)
     return [at for before, at, after in around if _turn(before, at, after)]

@@ -1,4 +1,4 @@
-"""Read and write PNG pictures of 8-bit grey, with nothing but the standard library."""
+"""Read and write 8-bit grey PNG images with the standard library only."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}  # colour type -> samples of a pixel
 
 
 class PngError(ValueError):
-    """The bytes are no PNG picture, or one of a kind that is not read here."""
+    """The bytes are not a PNG image, or of an unsupported kind."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Grey levels from 0 to 255, row after row from the top."""
+    """Grey levels from 0 to 255 in rows from the top."""
 
     width: int
     height: int
@@ -24,7 +24,7 @@ class Picture:
 
 
 def encode(picture: Picture) -> bytes:
-    """Make a PNG file."""
+    """Return a PNG file."""
     width, height = picture.width, picture.height
     rows = (b"\0" + picture.pixels[y * width : (y + 1) * width] for y in range(height))
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
@@ -37,7 +37,7 @@ def encode(picture: Picture) -> bytes:
 
 
 def decode(data: bytes) -> Picture:
-    """Read a PNG file of 8-bit grey or RGB, with or without alpha; colours become grey, alpha is dropped.
+    """Read an 8-bit grey or RGB PNG file; colours are converted to grey, alpha is dropped.
 
     Raises `PngError` for anything else.
     """
@@ -58,7 +58,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
-    """Every chunk by its kind; the parts of one kind are joined."""
+    """Return all chunks by kind; chunks of the same kind are joined."""
     if not data.startswith(SIGNATURE):
         raise PngError("it does not begin as a PNG file does")
     chunks: dict[bytes, bytes] = {}
@@ -85,7 +85,7 @@ def _header(body: bytes) -> tuple[int, int, int]:
 
 
 def _unfilter(raw: bytes, stride: int, step: int) -> bytearray:
-    """Undo the prediction that each row was stored with."""
+    """Undo the filter of each row."""
     pixels = bytearray()
     above = bytearray(stride)
     for start in range(0, len(raw), stride + 1):
@@ -106,7 +106,7 @@ def _unfilter_row(kind: int, row: bytearray, above: bytearray, step: int) -> Non
 
 
 def _predicted(kind: int, left: int, up: int, corner: int) -> int:
-    """The value that a pixel was expected to have; `kind` is 1 to 4, as the PNG standard numbers them."""
+    """Return the predicted value of a pixel; `kind` is the filter type of the PNG standard, 1 to 4."""
     if kind == 4:
         guess = left + up - corner
         return min((left, up, corner), key=lambda value: abs(guess - value))

@@ -1,4 +1,4 @@
-"""Find the cells of a picture: even out the light, tell bright from dark, part cells that touch."""
+"""Segment cells: correct the illumination, threshold, and split touching cells."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterator, Sequence
 
 from png import Picture
 
-TILE = 32  # pixels; the background is estimated once in each tile, so it must be wider than a cell
-FAINT = 10  # grey levels; what differs less from its background is noise, whatever Otsu's method says
-NECK = 4  # how much wider than its neck a cell must be to be one of its own, in thirds of a pixel
+TILE = 32  # pixels; the background is estimated once per tile, so a tile must be wider than a cell
+FAINT = 10  # grey levels; smaller differences are noise, whatever Otsu's method says
+NECK = 4  # the minimum difference between the width of a cell and its neck, in thirds of a pixel
 
 
 class Grid:
-    """The pixels of a picture as one list, with the neighbours of each."""
+    """The pixels of an image as a flat list, with their neighbours."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
 
     def near4(self, at: int) -> Iterator[int]:
-        """The pixels that share a side with this one."""
+        """Return the pixels that share a side with this one."""
         x = at % self.width
         if x:
             yield at - 1
@@ -32,7 +32,7 @@ class Grid:
             yield at + self.width
 
     def near8(self, at: int) -> Iterator[int]:
-        """The pixels that share a side or a corner with this one."""
+        """Return the pixels that share a side or a corner with this one."""
         x, y = at % self.width, at // self.width
         for row in range(max(y - 1, 0), min(y + 2, self.height)):
             for column in range(max(x - 1, 0), min(x + 2, self.width)):
@@ -41,7 +41,7 @@ class Grid:
 
 
 def find_cells(picture: Picture, *, threshold: int | None, min_size: int) -> list[list[int]]:
-    """The cells, each as its pixels (`y * width + x`), ordered by their first pixel.
+    """Return the cells as lists of pixels (`y * width + x`), ordered by their first pixel.
 
     Without a threshold, Otsu's method finds one (at least `FAINT`). No two cells share the side of a pixel.
     """
@@ -54,7 +54,7 @@ def find_cells(picture: Picture, *, threshold: int | None, min_size: int) -> lis
 
 
 def flatten(picture: Picture) -> list[int]:
-    """How much each pixel is brighter than the background around it, slightly smoothed."""
+    """Return the smoothed difference of each pixel from its local background."""
     width, height = picture.width, picture.height
     smooth = _smooth(picture)
     across, down = _tiles(width), _tiles(height)
@@ -71,7 +71,7 @@ def flatten(picture: Picture) -> list[int]:
 
 
 def _smooth(picture: Picture) -> list[float]:
-    """The mean of each pixel and its eight neighbours (the edge counts double), against noise."""
+    """Return the mean of each pixel and its eight neighbours (edges count double) to reduce noise."""
     width, height, pixels = picture.width, picture.height, picture.pixels
     across: list[list[int]] = []
     for y in range(height):
@@ -86,7 +86,7 @@ def _smooth(picture: Picture) -> list[float]:
 
 
 def _tiles(length: int) -> list[range]:
-    """The tiles along one side of the picture, each with half a tile around it where there is as much."""
+    """Return the tiles along one side of the image, each extended by half a tile where possible."""
     number = max(1, round(length / TILE))
     bounds = [length * i // number for i in range(number + 1)]
     tiles = []
@@ -97,13 +97,13 @@ def _tiles(length: int) -> list[range]:
 
 
 def _background(pixels: Sequence[float], width: int, xs: range, ys: range) -> float:
-    """The brightest of the darkest quarter: cells cover less than the rest of a tile."""
+    """Return the 25th percentile: cells cover less than three quarters of a tile."""
     values = sorted(pixels[y * width + x] for y in ys for x in xs)
     return values[len(values) // 4]
 
 
 def _between(at: int, length: int, tiles: int) -> tuple[int, int, float]:
-    """The two tiles whose centres a pixel lies between, and how far it is from the first: 0 to 1.
+    """Return the two tiles around a pixel and its relative distance from the first, 0 to 1.
 
     At the edge of the picture it lies up to half a tile before the first centre or after the last one.
     """
@@ -113,7 +113,7 @@ def _between(at: int, length: int, tiles: int) -> tuple[int, int, float]:
 
 
 def otsu(values: Sequence[int]) -> int:
-    """The level that parts the values into the two most different groups (Otsu 1979), at least 1."""
+    """Return the threshold that best separates the values into two groups (Otsu 1979), at least 1."""
     counts = [0] * 256
     for value in values:
         counts[value] += 1
@@ -131,7 +131,7 @@ def otsu(values: Sequence[int]) -> int:
 
 
 def fill_holes(grid: Grid, bright: Sequence[bool]) -> list[bool]:
-    """Everything that the background cannot reach from the edge of the picture is inside a cell."""
+    """Fill holes: pixels that the background cannot reach from the edge of the image."""
     width, height = grid.width, grid.height
     top = range(width)
     edge = [*top, *(at + width * (height - 1) for at in top)]
@@ -147,7 +147,7 @@ def fill_holes(grid: Grid, bright: Sequence[bool]) -> list[bool]:
 
 
 def distances(grid: Grid, bright: Sequence[bool]) -> list[int]:
-    """How far each bright pixel is from the dark, in thirds of a pixel (chamfer 3-4).
+    """Return the distance of each bright pixel from the background in thirds of a pixel (chamfer 3-4).
 
     The edge of the picture counts as bright: a cell that it cuts is not parted there.
     """
@@ -163,7 +163,7 @@ def distances(grid: Grid, bright: Sequence[bool]) -> list[int]:
 
 
 def part(grid: Grid, bright: Sequence[bool]) -> list[bool]:
-    """Darken a line, one pixel wide, wherever two cells meet in a neck.
+    """Clear a line one pixel wide where two cells meet at a neck.
 
     The pixels are taken from the middle of the cells outwards. One without neighbours begins a cell; one
     between two cells is their border, unless one of them is hardly wider than the neck: then they are one.
@@ -179,14 +179,14 @@ def part(grid: Grid, bright: Sequence[bool]) -> list[bool]:
 
 
 class _Cells:
-    """Growing cells, of which two may turn out to be one. A cell is named by its widest pixel."""
+    """Growing cells that may merge. A cell is identified by its pixel with the largest distance."""
 
     def __init__(self, pixels: int) -> None:
         self._parent: list[int | None] = [None] * pixels
         self._width: dict[int, int] = {}
 
     def of(self, at: int) -> int | None:
-        """The cell of a pixel, if it has one already."""
+        """Return the cell of a pixel, or None."""
         root, parent = at, self._parent[at]
         while parent is not None and parent != root:
             root, parent = parent, self._parent[parent]
@@ -195,7 +195,7 @@ class _Cells:
         return parent
 
     def add(self, at: int, distance: int, around: set[int]) -> bool:
-        """Give a pixel to the cells around it; False when it is the border between them."""
+        """Assign a pixel to the cells around it; return False if it is the border between them."""
         if not around:
             self._parent[at] = at
             self._width[at] = distance
@@ -211,7 +211,7 @@ class _Cells:
 
 
 def components(grid: Grid, bright: Sequence[bool]) -> list[list[int]]:
-    """The groups of bright pixels that hang together by their sides."""
+    """Return the groups of bright pixels connected by sides."""
     seen = [not value for value in bright]
     groups = []
     for start in range(len(seen)):

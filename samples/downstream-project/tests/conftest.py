@@ -1,4 +1,4 @@
-"""What this project decides otherwise."""
+"""Settings of this project."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ import pytest
 
 @pytest.fixture(scope="session")
 def localrun_settings() -> Mapping[str, Any]:
-    """The program does nothing on SIGTERM that would take long."""
+    """Kill the program soon after SIGTERM, since it has nothing to clean up."""
     return {"grace": 1}

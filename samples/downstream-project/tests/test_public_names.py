@@ -1,4 +1,4 @@
-"""Every public name of localrun and of its plugin, as a type checker sees it."""
+"""Use every public name of localrun and its plugin, for the type checker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The code that runs the task, without Docker: the tasks play what is planned, in milliseconds."""
+"""Test the code that runs the task without Docker: tasks are scripted and take milliseconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DISC = {"area": 0.25, "outline": POINT, "profile": b"row,width\n"}
 
 @pytest.fixture
 def plan(fake_engine: ScriptedEngine) -> ScriptedEngine:
-    """An engine whose tasks give a disc, unless something else is planned after."""
+    """An engine whose tasks draw a disc, unless another plan is added."""
     fake_engine.plan(outputs={**DISC, "mask": Path(__file__).parent / "cases/small/expected/mask.png"})
     return fake_engine
 

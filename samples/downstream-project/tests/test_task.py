@@ -1,4 +1,4 @@
-"""The task itself, on a real engine: these tests are skipped where there is none."""
+"""Test the task on a real engine; skipped if there is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find the keywords of some texts: a task that reads /inputs and writes /outputs."""
+"""Find the keywords of texts: a task that reads /inputs and writes /outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STOP_WORDS = Path(__file__).parent / "stop_words.txt"
 
 
 def main(inputs: Path = INPUTS, outputs: Path = OUTPUTS) -> int:
-    """Run the task; the exit code."""
+    """Run the task and return the exit code."""
     stop_words = inputs / "stop_words"
     try:
         texts = [words(_read(path)) for path in items(inputs / "texts")]
@@ -37,12 +37,12 @@ def _read(path: Path) -> str:
 
 
 def items(array: Path) -> list[Path]:
-    """The files of an array in their order: 0, 1, 2, ..., 10, ..."""
+    """Return the files of an array in order: 0, 1, 2, ..., 10, ..."""
     return sorted((path for path in array.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
 
 
 def write_array(array: Path, values: Iterable[object]) -> None:
-    """One file for each value, and one that says how many there are."""
+    """Write a file for each value, and the number of values."""
     array.mkdir()
     size = 0
     for value in values:
@@ -52,7 +52,7 @@ def write_array(array: Path, values: Iterable[object]) -> None:
 
 
 def write_table(path: Path, found: list[list[Keyword]]) -> None:
-    """The keywords of all texts as CSV."""
+    """Return the keywords of all texts as CSV."""
     with path.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow(["text", "word", "count", "score"])

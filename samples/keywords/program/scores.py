@@ -1,4 +1,4 @@
-"""Which words set a text apart: those that it has often, and few of the other texts have at all (tf-idf)."""
+"""Score words by tf-idf: frequent in a text, rare in the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 
 @dataclass(frozen=True)
 class Keyword:
-    """A word, how often the text has it, and how well it sets the text apart."""
+    """A word, its count in the text, and its score."""
 
     word: str
     count: int
@@ -22,12 +22,12 @@ class Keyword:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, whatever their letter case."""
+    """Return the words of a text in lower case."""
     return [word.casefold() for word in _WORD.findall(text)]
 
 
 def keywords(texts: Sequence[Sequence[str]], left_out: frozenset[str], *, top: int) -> list[list[Keyword]]:
-    """The best words of each text, the best first; equals by the alphabet.
+    """Return the best words of each text, best first, ties in alphabetical order.
 
     A word scores its share of the text, times how rare it is among the texts. One that all have counts least,
     but something: a single text has keywords, too.

@@ -1,4 +1,4 @@
-"""Write PNG pictures of 8-bit grey."""
+"""Write 8-bit grey PNG images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 def png(rows: Sequence[bytes]) -> bytes:
-    """The file of a picture, from its rows of grey levels."""
+    """Return the PNG file of an image from its rows of grey levels."""
     header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 0, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + row for row in rows), 9)
     parts = (b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")

@@ -1,4 +1,4 @@
-"""Simulate a ripple tank: a task that reads /inputs and writes /outputs, and tells how far it is."""
+"""Simulate a ripple tank: a task that reads /inputs, writes /outputs and logs its progress."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tank import Tank
 
 INPUTS, OUTPUTS = Path("/inputs"), Path("/outputs")
 WIDTH, HEIGHT = 130, 120  # cells
-WALL, FAR = 30, 110  # columns: the wall with the slits, and where the brightness is measured
+WALL, FAR = 30, 110  # columns of the wall with the slits and of the detector
 SLIT = 4  # cells
-FADE = 14  # cells at the edges in which a wave dies away
-MARGIN = 20  # rows at the edges that are not looked at, since they send a little back all the same
+FADE = 14  # absorbing cells at the edges
+MARGIN = 20  # rows at the edges that are ignored, because the absorption is not perfect
 
 
 def main(inputs: Path = INPUTS, outputs: Path = OUTPUTS) -> int:
-    """Run the task; the exit code."""
+    """Run the task and return the exit code."""
     steps, every = (int((inputs / name).read_text()) for name in ("steps", "every"))
     wavelength = float((inputs / "wavelength").read_text())
     tank = Tank(WIDTH, HEIGHT, wavelength, fade=FADE)
@@ -38,13 +38,13 @@ def main(inputs: Path = INPUTS, outputs: Path = OUTPUTS) -> int:
 
 
 def _slits(number: int, distance: int) -> list[float]:
-    """The middles of the slits, as rows."""
+    """Return the centres of the slits as rows."""
     middle = HEIGHT / 2
     return [middle] if number == 1 else [middle - distance / 2, middle + distance / 2]
 
 
 def _run(tank: Tank, steps: int, every: int, frames: Path) -> list[float]:
-    """Let the time pass; the brightness of the far side, over the last four periods."""
+    """Run the simulation; return the brightness of the far side over the last four periods."""
     frames.mkdir()
     written, begun = 0, time.monotonic()
     moved = [0.0] * HEIGHT
@@ -65,7 +65,7 @@ def _run(tank: Tank, steps: int, every: int, frames: Path) -> list[float]:
 
 
 def fringes(brightness: list[float]) -> list[int]:
-    """The bright places: of each run of rows that are brighter than half the brightest one, the middle."""
+    """Return the fringes: the centre of each run of rows brighter than half the maximum."""
     inner = range(MARGIN, len(brightness) - MARGIN)
     half = max(brightness[row] for row in inner) / 2
     runs = [list(rows) for is_bright, rows in groupby(inner, lambda row: brightness[row] > half) if is_bright]

@@ -1,16 +1,16 @@
-"""Waves on a grid: the height of the water follows the wave equation."""
+"""The wave equation on a grid."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-SPEED = 0.5  # cells a step; beyond 0.7 the numbers would grow without end
-SOURCE = 2  # the column that is moved up and down
+SPEED = 0.5  # cells per step; unstable beyond 0.7
+SOURCE = 2  # the column of the plunger
 
 
 class Tank:
-    """Water in a basin whose edges send nothing back, and a plunger along its left side.
+    """Water in a basin with absorbing edges and a plunger along its left side.
 
     A height is 1 for the crest of a wave at the plunger. Lengths are in cells of the grid, times in steps.
     """
@@ -24,13 +24,13 @@ class Tank:
         self._keep = [[_kept(x, y, width, height, fade) for x in range(width)] for y in range(height)]
 
     def build_wall(self, column: int, slits: Sequence[float], *, width: int) -> None:
-        """Let nothing through at a column but at the slits, which are named by their middles."""
+        """Add a wall at a column with slits at the given centres."""
         for y, row in enumerate(self._keep):
             if all(abs(y + 0.5 - middle) > width / 2 for middle in slits):
                 row[column] = row[column + 1] = 0.0
 
     def step(self) -> None:
-        """Let one step of time pass."""
+        """Advance the simulation by one step."""
         self._time += 1
         swing = math.sin(2 * math.pi * self._time / self.period) * min(1.0, self._time / self.period)
         still = [0.0] * self.width
@@ -49,11 +49,11 @@ class Tank:
         self._before, self._now = rows, after
 
     def column(self, x: int) -> list[float]:
-        """The heights along a column, from the top."""
+        """Return the heights along a column from the top."""
         return [row[x] for row in self._now]
 
     def levels(self) -> list[bytes]:
-        """The tank as rows of grey levels: still water is grey, a crest white, the wall black."""
+        """Return the tank as rows of grey levels: still water is grey, a crest white, the wall black."""
         return [
             bytes(_level(value) if keep else 0 for value, keep in zip(row, keeps, strict=True))
             for row, keeps in zip(self._now, self._keep, strict=True)
@@ -65,6 +65,6 @@ def _level(height: float) -> int:
 
 
 def _kept(x: int, y: int, width: int, height: int, fade: int) -> float:
-    """How much of its height a wave keeps from one step to the next: all, but for the edges."""
+    """Return the damping factor of each cell: 1 except near the edges."""
     depth = min(width - 1 - x, y, height - 1 - y)
     return 1.0 if depth >= fade else 1.0 - 0.12 * ((fade - depth) / fade) ** 2

@@ -1,4 +1,4 @@
-"""Discs of many sizes, drawn by the task of this project."""
+"""Discs of many sizes, drawn by the task of the project."""
 
 from discs.series import Disc, draw, growing
 

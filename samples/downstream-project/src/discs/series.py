@@ -1,4 +1,4 @@
-"""Series of discs. Each is a task; one that does not fit ends a series, other failures are tried again."""
+"""Series of discs. A disc that does not fit ends a series; other failures are retried."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class Disc:
-    """A disc that was drawn. `area` is the share of the mask that it covers."""
+    """A disc; `area` is the share of the mask that it covers."""
 
     radius: float
     area: float
@@ -25,7 +25,7 @@ class Disc:
 def draw(
     bundle: str | os.PathLike[str], radii: Iterable[float], size: int = 32, **options: Any
 ) -> list[Disc]:
-    """Draw discs side by side. Raises `localrun.TaskFailed` for the first of them that fails."""
+    """Draw discs in parallel. Raises `localrun.TaskFailed` for the first failure."""
     wanted = list(radii)
     tasks = [localrun.submit(bundle, size=size, radius=radius, **options) for radius in wanted]
     localrun.wait_all(tasks, progress=False)
@@ -33,13 +33,13 @@ def draw(
 
 
 def growing(bundle: str | os.PathLike[str], size: int = 32, **options: Any) -> Iterator[Disc]:
-    """Draw one disc after the other, each twice as large, until one does not fit."""
+    """Draw discs of doubling size until one does not fit."""
     radius = 1.0
     while True:
         try:
             outputs = _patiently(bundle, size=size, radius=radius, **options)
         except localrun.TaskFailed as error:
-            if error.record.exit_code == 1:  # the program's word for a disc that does not fit
+            if error.record.exit_code == 1:  # the program's message for a disc that does not fit
                 return
             raise
         yield Disc(radius, outputs["area"], outputs["mask"])

@@ -1,4 +1,4 @@
-"""Draw a disc in the middle of a mask; measure it; write its outline and its profile."""
+"""Draw a disc in the middle of a mask, measure it, and write its outline and profile."""
 
 import json
 import math
@@ -12,7 +12,7 @@ CORNERS = 64
 
 
 def rows(size, radius):
-    """The mask, row by row: 255 where the middle of a pixel lies in the disc."""
+    """Return the rows of the mask: 255 where the centre of a pixel is inside the disc."""
     middle = size / 2
     return [
         bytes(255 * (math.hypot(x + 0.5 - middle, y + 0.5 - middle) <= radius) for x in range(size))
@@ -21,7 +21,7 @@ def rows(size, radius):
 
 
 def png(lines):
-    """A grey PNG file of 8 bits."""
+    """Return an 8-bit grey PNG file."""
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -32,7 +32,7 @@ def png(lines):
 
 
 def outline(size, radius):
-    """A polygon around the disc."""
+    """Return a polygon around the disc."""
     middle = size / 2
     angles = [2 * math.pi * corner / CORNERS for corner in range(CORNERS)]
     ring = [[middle + radius * math.cos(angle), middle + radius * math.sin(angle)] for angle in angles]
