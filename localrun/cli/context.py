@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from localrun.cli.exit_codes import ExitCode, code_for_error
+
 if TYPE_CHECKING:
     from localrun.app import App
+    from localrun.errors import LocalrunError
     from localrun.manager.manager import OnExit
     from localrun.settings import Settings
 
@@ -35,6 +38,13 @@ class CliContext:
     make_app: MakeApp = _app
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     on_imported: Callable[[], None] = lambda: None
+
+    def report(self, error: LocalrunError) -> ExitCode:
+        """Print an error and return its exit code."""
+        from localrun.console.report import report_error
+
+        report_error(error, self.environ)
+        return code_for_error(error)
 
     @contextmanager
     def app(self, *, on_exit: OnExit = "kill") -> Iterator[App]:

@@ -10,7 +10,7 @@ import click
 
 from localrun._version import __version__
 from localrun.cli.context import CliContext, MakeApp
-from localrun.cli.exit_codes import ExitCode, code_for_error
+from localrun.cli.exit_codes import ExitCode
 from localrun.cli.group import SECTIONS, RootGroup
 from localrun.console import streams
 from localrun.console.streams import print_json
@@ -66,35 +66,26 @@ def _restart_gc() -> None:
 
 def _checked(given: list[str], context: CliContext) -> int:
     try:
-        return _call(given, context)
-    except LocalrunError as error:
-        return _report(error, context, as_json="--json" in given)
-    except KeyboardInterrupt:
+        return commands.main(given, prog_name="localrun", obj=context, standalone_mode=False) or 0
+    except (KeyboardInterrupt, click.Abort):  # click's name for Ctrl+C
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         streams.redirect_to_devnull(sys.stdout)
         return ExitCode.FINISHED
-    except OSError as error:
-        return _report(_os_error(error), context, as_json="--json" in given)
-
-
-def _call(given: list[str], context: CliContext) -> int:
-    """Run the command and return its exit code. Raises `UsageError` for errors of click."""
-    try:
-        return commands.main(given, prog_name="localrun", obj=context, standalone_mode=False) or 0
-    except click.exceptions.Abort as error:  # click's name for Ctrl+C
-        raise KeyboardInterrupt from error
     except click.UsageError as error:
-        raise _usage_error(error) from error
+        failure: LocalrunError = _usage_error(error)
+    except LocalrunError as error:
+        failure = error
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        hint = "check the path, its permissions and the free disk space"
+        failure = LocalrunError(f"{place}{error.strerror or error}", remedy=hint)
+    code = context.report(failure)
+    if "--json" in given:
+        from localrun.console.results import failure_fields
 
-
-def _os_error(error: OSError) -> LocalrunError:
-    """Return an error for an `OSError` that no other code has handled."""
-    place = f"{error.filename}: " if error.filename else ""
-    return LocalrunError(
-        f"{place}{error.strerror or error}",
-        remedy="check the path, its permissions and the free disk space",
-    )
+        print_json(failure_fields(failure))
+    return code
 
 
 def _usage_error(error: click.UsageError) -> UsageError:
@@ -105,14 +96,3 @@ def _usage_error(error: click.UsageError) -> UsageError:
         return UsageError(f"unknown option {error.option_name!r}", remedy=hint)
     message = error.format_message().rstrip(".")
     return UsageError(message[:1].lower() + message[1:], remedy=hint)
-
-
-def _report(error: LocalrunError, context: CliContext, *, as_json: bool) -> int:
-    from localrun.console.report import report_error
-
-    report_error(error, context.environ)
-    if as_json:
-        from localrun.console.results import failure_fields
-
-        print_json(failure_fields(error))
-    return code_for_error(error)

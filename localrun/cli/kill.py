@@ -12,7 +12,7 @@ import click
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
-from localrun.cli.exit_codes import ExitCode, code_for_error
+from localrun.cli.exit_codes import ExitCode
 from localrun.console.streams import is_terminal, print_err, print_json, print_out
 from localrun.errors import LocalrunError, UsageError
 from localrun.task.record import short_id
@@ -67,7 +67,6 @@ def stop_tasks(
     context: CliContext, app: App, ids: Sequence[str], timeout: float | None, *, as_json: bool
 ) -> int:
     """Stop tasks in parallel, wait at most `timeout` seconds, print the results and return the exit code."""
-    from localrun.console.report import report_error
     from localrun.console.results import as_fields
 
     found = _kill(app, ids, timeout)
@@ -77,8 +76,7 @@ def stop_tasks(
             case None:
                 print_err(f"task {short_id(task_id)} is still being stopped")
             case LocalrunError() as error:
-                report_error(error, context.environ)
-                code = code_for_error(error)
+                code = context.report(error)
             case record if not as_json:
                 print_out(f"{short_id(task_id)} {record.state}")
     if as_json:

@@ -11,7 +11,7 @@ import click
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
-from localrun.cli.exit_codes import ExitCode, code_for_error
+from localrun.cli.exit_codes import ExitCode
 from localrun.console.streams import print_err, print_json, print_out
 from localrun.errors import LocalrunError, UsageError
 from localrun.task.record import short_id
@@ -79,7 +79,6 @@ def download_tasks(
 ) -> int:
     """Copy outputs (the default) or inputs of tasks below `folder` and return the exit code."""
     from localrun.api.outputs import download
-    from localrun.console.report import report_error
 
     copies: list[dict[str, str]] = []
     code: int = ExitCode.FINISHED
@@ -96,8 +95,7 @@ def download_tasks(
                     copied["inputs"] = str(_copy_inputs(record, workspace, target / "inputs"))
                 copies.append(copied)
             except LocalrunError as error:
-                report_error(error, context.environ)
-                code = code_for_error(error)
+                code = context.report(error)
     if as_json:
         print_json(copies)
         return code

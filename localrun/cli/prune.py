@@ -38,14 +38,7 @@ _DIGITS = 12  # of a container ID or a digest
 @options.as_json
 @pass_context
 def command(
-    context: CliContext,
-    *,
-    older_than: float | None,
-    keep: int | None,
-    cache: bool,
-    only: tuple[str, ...],
-    yes: bool,
-    as_json: bool,
+    context: CliContext, /, *, cache: bool, only: tuple[str, ...], yes: bool, as_json: bool, **limits: Any
 ) -> int:
     """List unused objects and delete them with --yes or after a prompt.
 
@@ -58,7 +51,7 @@ def command(
     kinds = frozenset(cast("Sequence[PruneKind]", only or _KINDS[:-1])) | ({"cache"} if cache else set())
     with context.app() as app:
         pruner = _pruner(app)
-        plan = pruner.plan(PruneOptions(older_than, keep, cast("frozenset[PruneKind]", kinds)))
+        plan = pruner.plan(PruneOptions(kinds=cast("frozenset[PruneKind]", kinds), **limits))
         if as_json:
             return _as_json(pruner, plan, delete=yes)
         _print(plan)
@@ -102,7 +95,6 @@ def _name(item: PruneItem) -> str:
 
 
 def _is_confirmed(context: CliContext) -> bool:
-    """Ask on a terminal and return whether the answer is yes."""
     if not _can_ask(context):
         print_err("nothing was deleted; run `localrun prune --yes` to delete")
         return False
@@ -114,14 +106,11 @@ def _can_ask(context: CliContext) -> bool:
 
 
 def _delete(pruner: Pruner, plan: PrunePlan, context: CliContext) -> int:
-    from localrun.console.report import report_error
-
     failures = list(_delete_each(pruner, plan.items))
-    for _, error in failures:
-        report_error(error, context.environ)
+    codes = [context.report(error) for _, error in failures]
     size = plan.size - sum(item.size for item, _ in failures)
     print_out(f"deleted {len(plan.items) - len(failures)} of {len(plan.items)}, {format_bytes(size)}")
-    return code_for_error(failures[0][1]) if failures else ExitCode.FINISHED
+    return codes[0] if codes else ExitCode.FINISHED
 
 
 def _delete_each(pruner: Pruner, items: Iterable[PruneItem]) -> Iterable[tuple[PruneItem, LocalrunError]]:
@@ -132,12 +121,8 @@ def _delete_each(pruner: Pruner, items: Iterable[PruneItem]) -> Iterable[tuple[P
         except LocalrunError as error:
             yield item, error
         except OSError as error:
-            yield (
-                item,
-                LocalrunError(
-                    f"cannot delete {item.name}: {error.strerror}", remedy="delete it as its owner"
-                ),
-            )
+            message = f"cannot delete {item.name}: {error.strerror}"
+            yield item, LocalrunError(message, remedy="delete it as its owner")
 
 
 def _as_json(pruner: Pruner, plan: PrunePlan, *, delete: bool) -> int:

@@ -43,7 +43,6 @@ class _RerunSource:
         self._before: tuple[TaskRecord, Workspace] | None = None
 
     def request(self, app: App, choices: Choices, notify: Callable[[str], None]) -> Request:
-        """Return the request of the earlier task with the changes."""
         from localrun import values
         from localrun.manager.rerun import request_from
 
@@ -65,7 +64,6 @@ class _RerunSource:
         return found.replace(values={**found.values, **given}, assignments=choices.assignments, **options)
 
     def notes(self, record: TaskRecord) -> Iterator[str]:
-        """Yield what has changed in the bundle since the earlier task."""
         from localrun.manager.rerun import changed_since
 
         if self._before is None:

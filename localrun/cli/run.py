@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,7 +14,7 @@ import click
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
-from localrun.cli.exit_codes import ExitCode, code_for_cause, code_for_error
+from localrun.cli.exit_codes import ExitCode, code_for_cause
 from localrun.cli.iexec_options import pop_iexec_inputs, with_iexec_options
 from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.base import display_for
@@ -45,7 +45,6 @@ class Choices:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Choices:
-        """Return the choices of a command line."""
         own = {name: given[name] for name in cls.__annotations__ if name in given}
         options = {key: value for key, value in given.items() if key not in own and value is not None}
         return cls(**own, options=options | {"build_args": dict(given["build_args"])})
@@ -134,21 +133,15 @@ def run_in_foreground(context: CliContext, source: TaskSource, choices: Choices)
         try:
             return _ForegroundRun(context, source, choices, signals).execute()
         except Interrupted:
-            error: LocalrunError = TaskKilled("stopped before the task started", remedy="run it again")
-        except LocalrunError as refused:
-            error = refused
-        return _refuse(error, context, source, choices)
+            failure: LocalrunError = TaskKilled("stopped before the task started", remedy="run it again")
+        except LocalrunError as error:
+            failure = error
+        code = context.report(failure)
+        if choices.as_json:
+            from localrun.console.results import failure_fields
 
-
-def _refuse(error: LocalrunError, context: CliContext, source: TaskSource, choices: Choices) -> int:
-    from localrun.console.report import report_error
-
-    report_error(error, context.environ)
-    if choices.as_json:
-        from localrun.console.results import failure_fields
-
-        print_json(failure_fields(error, source.name))
-    return code_for_error(error)
+            print_json(failure_fields(failure, source.name))
+        return code
 
 
 class _ForegroundRun:
@@ -168,20 +161,15 @@ class _ForegroundRun:
     def execute(self) -> int:
         """Submit the task, follow it, print its outputs and return the exit code."""
         with ExitStack() as stack:
-            with self._shown():
+            self._display.start(self._source.name)
+            try:
                 app = self._open(stack)
                 task = self._submit(app)
                 self._context.on_imported()
                 record = self._follow(app, task)
+            finally:
+                self._display.finish(self._events.omitted)
             return self._close(record, task.workspace)
-
-    @contextmanager
-    def _shown(self) -> Iterator[None]:
-        self._display.start(self._source.name)
-        try:
-            yield
-        finally:
-            self._display.finish(self._events.omitted)
 
     def _open(self, stack: ExitStack) -> App:
         with self._signals.interruptible():
@@ -219,10 +207,9 @@ class _ForegroundRun:
                 if thread.ident:
                     thread.join()
         if not task.record.state.is_final:
-            raise LocalrunError(
-                f"internal error: task {task.short_id} never reached a final state",
-                remedy="this is a bug in localrun; please report it with the output above",
-            )
+            message = f"internal error: task {task.short_id} never reached a final state"
+            hint = "this is a bug in localrun; please report it with the output above"
+            raise LocalrunError(message, remedy=hint)
         return task.record
 
     def _await(self, app: App, task: ActiveTask) -> None:
@@ -265,7 +252,12 @@ class _ForegroundRun:
             report_error(error, self._context.environ)
             code = code or ExitCode.ENGINE_OR_HOST
         self._print(record, outputs, workspace)
-        for note in (*self._source.notes(record), *(() if self._choices.quiet else _replica_notes(record))):
+        notes = list(self._source.notes(record))
+        if record.replication is not None and not self._choices.quiet:
+            from localrun.console.replicas import fact_lines
+
+            notes += fact_lines(record)
+        for note in notes:
             self._display.notify(note)
         if record.cause:
             report_task(record, self._context.environ)
@@ -291,14 +283,6 @@ class _ForegroundRun:
             results.print_result(record, outputs, folders, self._context.environ)
 
 
-def _replica_notes(record: TaskRecord) -> Iterable[str]:
-    if record.replication is None:
-        return ()
-    from localrun.console.replicas import fact_lines
-
-    return fact_lines(record)
-
-
 class _BundleSource:
     """A new task of a bundle, with the inputs of the command line."""
 
@@ -307,7 +291,6 @@ class _BundleSource:
         self._iexec = iexec
 
     def request(self, app: App, choices: Choices, notify: Callable[[str], None]) -> Request:  # noqa: ARG002
-        """Return a request for the bundle."""
         from localrun import values
         from localrun.manager.request import Request, to_iexec_request
 
@@ -320,5 +303,4 @@ class _BundleSource:
         return asked if self._iexec is None else to_iexec_request(asked, self._iexec, self.name)
 
     def notes(self, record: TaskRecord) -> Iterable[str]:  # noqa: ARG002
-        """Return no notes."""
         return ()

@@ -13,7 +13,6 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
-from localrun.console.report import report_error
 from localrun.console.streams import print_err, print_out
 from localrun.errors import EngineError, LocalrunError, UsageError
 
@@ -83,10 +82,13 @@ def command(context: CliContext, /, logs: str | None, without_engine: bool, **gi
     from localrun import settings
 
     app = context.make_app(settings.load(context.environ, home=context.home, logs=logs))
+    from localrun.server.sockets import listen
+
     try:
-        sockets = _listen(chosen)
+        sockets = listen(chosen.host, chosen.port)
     except LocalrunError as error:
-        return _refuse(error, context, ExitCode.ADDRESS)
+        context.report(error)
+        return ExitCode.ADDRESS
     try:
         return _start(context, app, chosen, sockets, lenient=without_engine)
     finally:
@@ -100,19 +102,13 @@ def _options(environ: Mapping[str, str], **given: Any) -> ServerOptions:
     token = given.pop("token") or environ.get("LOCALRUN_TOKEN") or None
     names = frozenset(name.lower() for name in given.pop("names"))
     folders = given.pop("bundles") or (Path.cwd(),)
-    made = ServerOptions(token=token, hosts=names, bundles=tuple(folders), **given)
+    made = ServerOptions(token=token, hosts=names, bundles=folders, **given)
     if not made.is_loopback and not token:
         raise UsageError(
             f"--host {made.host} without a token would let other machines run containers here",
             remedy="set LOCALRUN_TOKEN to a long random string, or omit --host",
         )
     return made
-
-
-def _listen(chosen: ServerOptions) -> list[socket.socket]:
-    from localrun.server.sockets import listen
-
-    return listen(chosen.host, chosen.port)
 
 
 def _start(
@@ -123,13 +119,15 @@ def _start(
     try:
         site = ServerState(app, chosen)
     except LocalrunError as error:
-        return _refuse(error, context, ExitCode.LOGS)
+        context.report(error)
+        return ExitCode.LOGS
     try:
         app.engine.info()
     except EngineError as error:
         # an explicitly configured engine is required; otherwise tasks without a container still work
         if app.settings.docker_host and not lenient:
-            return _refuse(error, context, ExitCode.ENGINE_OR_HOST)
+            context.report(error)
+            return ExitCode.ENGINE_OR_HOST
         print_err(f"warning: {error.message}; container tasks are rejected until an engine is available")
     _serve(context, site, sockets)
     return ExitCode.FINISHED
@@ -141,10 +139,8 @@ def _serve(context: CliContext, site: Any, sockets: list[socket.socket]) -> None
 
     host, port = sockets[0].getsockname()[:2]
     print_out(GREETING)
-    shown = f"[{host}]" if ":" in host else host
-    print_out(
-        f"serving on http://{shown}:{port} (API docs: http://{shown}:{port}/docs); press Ctrl+C to stop"
-    )
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    print_out(f"serving on {url} (API docs: {url}/docs); press Ctrl+C to stop")
     api = make_api(site)
     context.on_imported()
     serve(api, site, sockets)
@@ -154,8 +150,3 @@ def _serve(context: CliContext, site: Any, sockets: list[socket.socket]) -> None
         sys.stderr.flush()
         os._exit(ExitCode.FINISHED)
     site.app.close()
-
-
-def _refuse(error: LocalrunError, context: CliContext, code: ExitCode) -> int:
-    report_error(error, context.environ)
-    return code

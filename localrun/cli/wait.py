@@ -83,9 +83,8 @@ def _named(app: App, task_ids: Sequence[str]) -> list[Task]:
         raise missing[0]
     if missing:
         problems = [Problem("", error.message, error.remedy) for error in missing]
-        raise TaskNotFound(
-            "some tasks do not exist", remedy="`localrun list` shows the IDs", problems=problems
-        )
+        hint = "`localrun list` shows the IDs"
+        raise TaskNotFound("some tasks do not exist", remedy=hint, problems=problems)
     return list(found.values())
 
 
@@ -211,11 +210,11 @@ class _Waiting:
         return code_for_cause(Cause[cause] if cause else None)
 
     def _report(self, task: Task) -> None:
-        from localrun.console.report import report_error, report_task
+        from localrun.console.report import report_task
 
         error = self.errors.get(task.id)
         if error is not None:
-            report_error(error, self.context.environ)
+            self.context.report(error)
             return
         record = task.info
         if len(self.tasks) > 1:
