@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent import futures
 from typing import TYPE_CHECKING
 
@@ -28,16 +27,6 @@ def attach(app: App, record: TaskRecord) -> TaskFuture | None:
 
     with using(app):
         return Task(record.id, app.settings.home).end()
-
-
-def done_event(end: TaskFuture | None) -> threading.Event:
-    """Return an event that is set when the future is done, or at once without a future."""
-    ended = threading.Event()
-    if end is None:
-        ended.set()
-    else:
-        end.add_done_callback(lambda _: ended.set())
-    return ended
 
 
 def wait_for_end(end: TaskFuture | None) -> None:

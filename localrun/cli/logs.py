@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from localrun.cli import options
-from localrun.cli.attach import (
-    TaskFuture,
-    attach,
-    done_event,
-    wait_for_end,
-    warn_if_orphaned,
-    warn_if_unfinished,
-)
+from localrun.cli.attach import TaskFuture, attach, wait_for_end, warn_if_orphaned, warn_if_unfinished
 from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import escape_lines
 from localrun.console.file_follower import FileFollower
@@ -52,7 +45,9 @@ def command(context: CliContext, task_id: str, step: str, follow: bool, as_json:
             wait_for_end(end)
             _print_at_once(workspace, step, as_json=as_json)
         else:
-            _print_log(workspace, record, context, end, follow=follow)
+            wrote = _print_log(workspace, end, escape=is_terminal(sys.stdout, context.environ))
+            if not wrote and not follow:
+                print_err(_empty_note(record))
         if follow:
             warn_if_unfinished(end)
         else:
@@ -61,13 +56,14 @@ def command(context: CliContext, task_id: str, step: str, follow: bool, as_json:
 
 def _print_at_once(workspace: Workspace, step: str, *, as_json: bool) -> None:
     record = workspace.load()
-    text = _text(workspace) if step == "task" else ""
+    found = next((each for each in record.steps if each.name == step), None)
+    facts = {name: getattr(found, name, None) for name in ("how", "message", "exit_code", "seconds")}
     if not as_json:
-        print_out(_step_text(record, step))
+        parts = [escape_lines(str(facts[name])) for name in ("how", "message") if facts[name]]
+        print_out(f"{step}: {'; '.join(parts) or 'not reached'}")
         return
-    print_json(
-        {"id": record.id, "step": step, "state": str(record.state), **_step_fields(record, step), "log": text}
-    )
+    text = _text(workspace) if step == "task" else ""
+    print_json({"id": record.id, "step": step, "state": str(record.state), **facts, "log": text})
 
 
 def _text(workspace: Workspace) -> str:
@@ -77,28 +73,17 @@ def _text(workspace: Workspace) -> str:
         return ""
 
 
-def _step_fields(record: TaskRecord, step: str) -> dict[str, Any]:
-    found = next((each for each in record.steps if each.name == step), None)
-    names = ("how", "message", "exit_code", "seconds")
-    return {name: getattr(found, name, None) for name in names}
-
-
-def _step_text(record: TaskRecord, step: str) -> str:
-    done = _step_fields(record, step)
-    parts = [escape_lines(str(done[name])) for name in ("how", "message") if done[name]]
-    return f"{step}: " + ("; ".join(parts) if parts else "not reached")
-
-
-def _print_log(
-    workspace: Workspace, record: TaskRecord, context: CliContext, end: TaskFuture | None, *, follow: bool
-) -> None:
-    escape = is_terminal(sys.stdout, context.environ)
+def _print_log(workspace: Workspace, end: TaskFuture | None, *, escape: bool) -> bool:
+    """Print the log until the future is done. Return whether there was any output."""
     wrote = False
-    for data in read_chunks(workspace.log, done_event(end) if follow else None):
+    for data in read_chunks(workspace.log, end):
         wrote = True
-        _write(data, escape=escape)
-    if not wrote and not follow:
-        print_err(_empty_note(record))
+        if escape:
+            sys.stdout.write(escape_lines(data.decode("utf-8", "replace").replace("\r\n", "\n")))
+        else:
+            sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    return wrote
 
 
 def _empty_note(record: TaskRecord) -> str:
@@ -107,21 +92,12 @@ def _empty_note(record: TaskRecord) -> str:
     return f"task {record.short_id} has written no output" + ("" if record.state.is_final else " yet")
 
 
-def read_chunks(path: Path, ended: threading.Event | None) -> Iterator[bytes]:
-    """Yield the content of a file and what is added until `ended` is set; None reads it once."""
+def read_chunks(path: Path, end: futures.Future[Any] | None) -> Iterator[bytes]:
+    """Yield the content of a file and what is added until `end` is done; None reads it once."""
     follower = FileFollower(path)
     while True:
-        last = ended is None or ended.is_set()  # checked before reading, so that the rest is read
+        last = end is None or end.done()  # checked before reading, so that the rest is read
         yield from follower.read_new()
-        if last or ended is None:
+        if end is None or last:
             return
-        ended.wait(_INTERVAL)
-
-
-def _write(data: bytes, *, escape: bool) -> None:
-    """Write the raw bytes, or escape control characters on a terminal."""
-    if escape:
-        sys.stdout.write(escape_lines(data.decode("utf-8", "replace").replace("\r\n", "\n")))
-    else:
-        sys.stdout.buffer.write(data)
-    sys.stdout.flush()
+        futures.wait([end], _INTERVAL)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -147,10 +147,7 @@ def test_a_task_that_wrote_nothing_says_so(localrun: Command) -> None:
 
 def test_logs_are_followed_to_the_end_of_the_task(localrun: Command) -> None:
     with running(localrun) as (app, task), ThreadPoolExecutor(1) as pool:
-        ended = threading.Event()
-        waiting = pool.submit(app.store.wait_released, task.id)
-        waiting.add_done_callback(lambda _: ended.set())
-        found = read_chunks(task.workspace.log, ended)
+        found = read_chunks(task.workspace.log, pool.submit(app.store.wait_released, task.id))
         assert next(found) == b"begun\n"
         app.manager.kill(task, 0)
         assert b"".join(found) == b""
@@ -158,15 +155,15 @@ def test_logs_are_followed_to_the_end_of_the_task(localrun: Command) -> None:
 
 
 def test_what_is_added_to_a_log_is_not_missed(tmp_path: Path) -> None:
-    ended = threading.Event()
-    found = read_chunks(tmp_path / "log", ended)
+    end: Future[None] = Future()
+    found = read_chunks(tmp_path / "log", end)
     (tmp_path / "log").write_bytes(b"one")
     assert next(found) == b"one"
     with (tmp_path / "log").open("ab") as stream:
         stream.write(b"two")
-    ended.set()
+    end.set_result(None)
     assert list(found) == [b"two"]
-    assert list(read_chunks(tmp_path / "none", ended)) == []
+    assert list(read_chunks(tmp_path / "none", end)) == []
 
 
 def test_outputs_are_shown_and_copied_long_after_the_run(localrun: Command) -> None:
