@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from localrun.errors import Cause
 from localrun.platforms import vocabulary
 from localrun.platforms.vocabulary import systems
 from localrun.task.states import StepName, TaskState
 
 if TYPE_CHECKING:
-    from localrun.errors import Cause
     from localrun.platforms.vocabulary.translation import Translation
     from localrun.task.record import TaskRecord
 
@@ -30,10 +30,8 @@ def translate(record: TaskRecord, system: str) -> Translation:
 
 
 def _cause(record: TaskRecord) -> Cause | None:
-    """Return the cause; None if a later version of localrun wrote an unknown one."""
-    from localrun.errors import Cause
-
-    return {str(cause): cause for cause in Cause}.get(record.cause or "")
+    # a later version of localrun may have written an unknown cause
+    return Cause.__members__.get(record.cause or "")
 
 
 def history(record: TaskRecord, system: str) -> Iterator[tuple[str, float]]:
@@ -50,13 +48,7 @@ def history(record: TaskRecord, system: str) -> Iterator[tuple[str, float]]:
 
 
 def translations(record: TaskRecord, system: str) -> Iterator[tuple[Translation, float]]:
-    """Yield the terms of a system for each time at which a state or a step started."""
-    for state, step, since in _moments(record):
-        yield vocabulary.translate(state, step, _cause(record) if state.is_final else None, system), since
-
-
-def _moments(record: TaskRecord) -> Iterator[tuple[TaskState, StepName | None, float]]:
-    """Yield the state and step at each time at which one of them started, in order."""
+    """Yield the terms of a system for each time at which a state or a step started, in order."""
     started: list[tuple[float, TaskState | StepName]] = [(since, state) for state, since in record.history]
     started += [(step.started, step.name) for step in record.steps if step.started is not None]
     state: TaskState = record.state
@@ -68,18 +60,17 @@ def _moments(record: TaskRecord) -> Iterator[tuple[TaskState, StepName | None, f
             state = entry
             # a task that is queued again repeats its steps; one that ends keeps its last step
             step = step if state is TaskState.RUNNING or state.is_final else None
-        yield state, step, since
+        yield vocabulary.translate(state, step, _cause(record) if state.is_final else None, system), since
 
 
 def as_fields(record: TaskRecord, system: str | None) -> dict[str, Any]:
     """Return the fields that `--as` adds to a JSON record."""
     if system is None:
         return {}
-    return {"as": translate(record, system).as_dict() | {"history": list(history(record, system))}}
+    return {"as": {**translate(record, system).as_dict(), "history": list(history(record, system))}}
 
 
 def state_and_cause(record: TaskRecord, system: str | None) -> tuple[str, str]:
-    """Return the state and cause columns of a list."""
     if system is None:
         return str(record.state), record.cause or ""
     found = translate(record, system)
@@ -89,9 +80,8 @@ def state_and_cause(record: TaskRecord, system: str | None) -> tuple[str, str]:
 def status_rows(record: TaskRecord, system: str) -> Iterator[tuple[str, str]]:
     """Yield the rows that `--as` adds to `status`."""
     found = translate(record, system)
-    title = systems.TITLES[system]
     code = "" if found.code.lower() == found.status.lower() else f" ({found.code})"
-    yield title, found.status + code
+    yield systems.TITLES[system], found.status + code
     for name, word in (("reason", found.reason), ("replicate", found.replica), ("cause", found.cause)):
         if word:
             yield "", f"{name}: {word}"

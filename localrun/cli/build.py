@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +14,7 @@ from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.results import shorten_path
 from localrun.console.streams import is_terminal, print_err, print_json, print_out
 from localrun.units import format_bytes
 
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=options.PATH)
+@click.argument("bundle", metavar="DIR", type=options.PATH)
 @click.option(
     "-o",
     "--output",
+    "target",
     type=options.FILE,
     metavar="FILE",
     help="File to write.  [default: NAMESPACE-VERSION.zip]",
@@ -38,16 +39,7 @@ if TYPE_CHECKING:
 @options.quiet
 @pass_context
 def command(
-    context: CliContext,
-    /,
-    *,
-    folder: Path,
-    output: Path | None,
-    image: str | None,
-    build_args: options.Pairs,
-    force: bool,
-    as_json: bool,
-    quiet: bool,
+    context: CliContext, /, *, build_args: options.Pairs, as_json: bool, quiet: bool, **given: Any
 ) -> int:
     """Build the image of DIR and pack it with the descriptor into a zip for App Engine.
 
@@ -57,7 +49,7 @@ def command(
     """
     from localrun.bundle.builder.builder import BuildOptions, build
 
-    request = BuildOptions(folder, output, image, dict(build_args), force)
+    request = BuildOptions(build_args=dict(build_args), **given)
     progress = _Progress(enabled=not (quiet or as_json))
     with SignalHandler() as signals, context.app() as app:
         try:
@@ -89,25 +81,18 @@ def _show(built: BuiltBundle, context: CliContext, as_json: bool, quiet: bool) -
         print_json(_fields(built))
         return
     if not quiet:
-        for line in _lines(built):
-            print_out(line)
+        print_out("\n".join(_lines(built)))
     if not quiet or built.report.findings:
         print_report(built.report, context.environ)
     if built.written:
-        print_out(f"wrote {_relative(built.path)}")
+        print_out(f"wrote {escape_control_chars(shorten_path(str(built.path)))}")
     else:
         print_out("no file was written; pass --force to write it anyway")
 
 
-def _relative(path: Path) -> str:
-    return escape_control_chars(
-        str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-    )
-
-
 def _lines(built: BuiltBundle) -> Iterator[str]:
     """Yield every part with its size."""
-    yield f"{format_bytes(built.size):>10}  {_relative(built.path)}"
+    yield f"{format_bytes(built.size):>10}  {escape_control_chars(shorten_path(str(built.path)))}"
     for part in built.members:
         yield f"{format_bytes(part.size):>10}    {escape_control_chars(part.name)}"
         for number, layer in enumerate(part.layers, 1):

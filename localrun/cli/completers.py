@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,13 +38,9 @@ def tasks(ctx: click.Context, incomplete: str) -> Items:
     if not newest:
         return []
     last = CompletionItem(LAST, help=_describe_task(newest[0]))
-    named = [CompletionItem(_short(record.id, incomplete), help=_describe_task(record)) for record in newest]
+    digits = None if len(incomplete) > 8 else 8
+    named = [CompletionItem(record.id[:digits], help=_describe_task(record)) for record in newest]
     return [item for item in (last, *named) if item.value.startswith(incomplete)]
-
-
-def _short(task_id: str, incomplete: str) -> str:
-    """Return eight characters, or all if more have been typed."""
-    return task_id[:8] if len(incomplete) <= 8 else task_id
 
 
 def _describe_task(record: TaskRecord) -> str:
@@ -112,18 +108,13 @@ def _values(parameter: Parameter | None, typed: str) -> Iterator[str]:
     if parameter is None:
         return
     kind = parameter.type
-    if kind.id == "boolean":
-        yield from _starting_with(typed, ("true", "false"))
-    elif kind.id == "enumeration":
-        yield from _starting_with(typed, kind.values)  # type: ignore[attr-defined]
+    words = ("true", "false") if kind.id == "boolean" else getattr(kind, "values", ())
+    if words:
+        yield from (word for word in words if word.startswith(typed))
     elif typed.startswith("@"):
         yield from (f"@{path}" for path in _paths(typed[1:]))
     elif kind.id in _FILE_TYPES and not typed:
         yield "@"
-
-
-def _starting_with(typed: str, words: Iterable[str]) -> Iterator[str]:
-    return (word for word in words if word.startswith(typed))
 
 
 def _paths(typed: str) -> Iterator[str]:
@@ -145,11 +136,8 @@ def terms(_: click.Context, incomplete: str) -> Items:
 
     names = {word.name: word for word in reversed(glossary.terms())}
     prefix = incomplete.lower()
-    return [
-        CompletionItem(name, help=word.meaning)
-        for name, word in sorted(names.items())
-        if name.lower().startswith(prefix)
-    ]
+    found = sorted(name for name in names if name.lower().startswith(prefix))
+    return [CompletionItem(name, help=names[name].meaning) for name in found]
 
 
 def _home(ctx: click.Context) -> TaskStore:

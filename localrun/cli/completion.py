@@ -105,9 +105,7 @@ def command(context: CliContext, shell: str, line: str | None) -> None:
         print_out(_SCRIPTS[shell].strip())
         return
     for item in _following(context, line):
-        print_out(
-            "\t".join([item.type, escape_control_chars(item.value), escape_control_chars(item.help or "")])
-        )
+        print_out("\t".join(map(escape_control_chars, (item.type, item.value, item.help or ""))))
 
 
 def _following(context: CliContext, line: str) -> Iterator[CompletionItem]:

@@ -45,8 +45,7 @@ def command(context: CliContext, task_id: str, *, logs: bool, raw: bool, as_json
     if raw or as_json:
         print_json({"ok": True, **found})
     else:
-        for line in _lines(found):
-            print_out(line)
+        print_out("\n".join(_lines(found)))
     return ExitCode.FINISHED
 
 
@@ -66,7 +65,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield "Local data"
     for name, value in found["local"].items():
         if value not in (None, "", []):
-            yield f"  {name:<{_WIDTH}}{_indented(_text(value), _WIDTH + 2)}"
+            text = escape_lines(_text(value)).replace("\n", "\n" + " " * (_WIDTH + 2))
+            yield f"  {name:<{_WIDTH}}{text}"
     task = found["offchainData"]["task"]
     yield "Off-chain data"
     yield f"  task: {task['status']}"
@@ -88,10 +88,6 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _indented(text: str, width: int) -> str:
-    return escape_lines(text).replace("\n", "\n" + " " * width)
 
 
 def _history(entries: list[dict[str, str]]) -> Iterator[str]:

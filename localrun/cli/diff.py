@@ -47,16 +47,15 @@ def _print_json(sides: Sequence[ComparedTask], found: Sequence[Change]) -> None:
     from localrun.values.compare import diff_durations
 
     first, second = (side.record for side in sides)
-    print_json(
-        {
-            "first": first.id,
-            "second": second.id,
-            "same": not found,
-            "differences": [change.as_dict() for change in found],
-            "timings": diff_durations(first, second),
-            "usage": [record.as_dict()["usage"] for record in (first, second)],
-        }
-    )
+    fields = {
+        "first": first.id,
+        "second": second.id,
+        "same": not found,
+        "differences": [change.as_dict() for change in found],
+        "timings": diff_durations(first, second),
+        "usage": [record.as_dict()["usage"] for record in (first, second)],
+    }
+    print_json(fields)
 
 
 def _print(sides: Sequence[ComparedTask], found: Sequence[Change]) -> None:

@@ -39,12 +39,8 @@ def command(context: CliContext, as_json: bool) -> int:
     found = list(_checks(context))
     failed = [check for _, check in found if check.status == "fail"]
     if as_json:
-        print_json(
-            {
-                "ok": not failed,
-                "checks": [{"section": section, **check.as_dict()} for section, check in found],
-            }
-        )
+        checks = [{"section": section, **check.as_dict()} for section, check in found]
+        print_json({"ok": not failed, "checks": checks})
     else:
         _print(found, context.environ)
     return ExitCode.UNHEALTHY if failed else ExitCode.FINISHED

@@ -46,8 +46,8 @@ def command(context: CliContext, /, logs: str | None, as_json: bool, **given: An
         print_err(f"no journal in {folder}; `localrun serve` writes one")
         return
     for line in _lines(folder, **given):
-        if not _print(line, as_json=as_json):
-            return
+        if not write(sys.stdout, (json.dumps(line) if as_json else _text(line)) + "\n"):
+            return  # the reader is gone
 
 
 def _lines(folder: Path, *, follow: bool, task_id: str | None, event_type: str | None) -> Iterator[Line]:
@@ -59,15 +59,9 @@ def _lines(folder: Path, *, follow: bool, task_id: str | None, event_type: str |
     return journal.read(task_id=task_id, event_type=event_type)
 
 
-def _print(line: Line, *, as_json: bool) -> bool:
-    """Return whether standard output is still open."""
-    return write(sys.stdout, (json.dumps(line) if as_json else _text(line)) + "\n")
-
-
 def _text(line: Mapping[str, Any]) -> str:
     data = line.get("data")
     facts = data if isinstance(data, dict) else {}
     shown = [f"{key}={facts[key]}" for key in _SHOWN if facts.get(key) not in (None, "")]
-    return escape_control_chars(
-        f"{line.get('timestamp')} {line.get('event_type')} {' '.join(shown)}".rstrip()
-    )
+    words = (str(line.get("timestamp")), str(line.get("event_type")), *shown)
+    return escape_control_chars(" ".join(words).rstrip())

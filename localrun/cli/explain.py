@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from localrun.cli import options
+from localrun.cli.exit_codes import code_for_cause
 from localrun.console.streams import print_json, print_out
 from localrun.errors import Cause, UsageError
 from localrun.platforms.vocabulary import glossary, translate
 from localrun.platforms.vocabulary.systems import LOCALRUN, SYSTEMS, TITLES
 from localrun.platforms.vocabulary.term import Term, normalize
+from localrun.task.states import StepName
 
 if TYPE_CHECKING:
     from localrun.platforms.vocabulary.term import Situation
     from localrun.platforms.vocabulary.translation import Translation
 
-_NAME_WIDTH = 28
 _MAX_SUGGESTIONS = 6
 _MIN_WIDTH, _MAX_WIDTH = 40, 100
 _RESPONSIBLE = {
@@ -34,9 +35,7 @@ _RESPONSIBLE = {
 @click.command()
 @click.argument("words", metavar="[WORD]", nargs=-1, shell_complete=options.completer("terms"))
 @click.option(
-    "--system",
-    type=click.Choice((LOCALRUN, *SYSTEMS)),
-    help="Search only the terms of this system.",
+    "--system", type=click.Choice((LOCALRUN, *SYSTEMS)), help="Search only the terms of this system."
 )
 @options.as_json
 def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> None:
@@ -59,10 +58,9 @@ def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> Non
 def _wrap(lines: Iterable[str]) -> Iterator[str]:
     """Wrap lines to the width of the terminal; continuation lines are indented."""
     width = max(_MIN_WIDTH, min(_MAX_WIDTH, shutil.get_terminal_size((_MAX_WIDTH, 24)).columns))
+    wrapper = textwrap.TextWrapper(width, "", "    ", break_long_words=False, break_on_hyphens=False)
     for line in lines:
-        yield from textwrap.wrap(
-            line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-        )
+        yield from wrapper.wrap(line)
 
 
 def _find(word: str, system: str | None) -> tuple[Term, ...]:
@@ -72,27 +70,21 @@ def _find(word: str, system: str | None) -> tuple[Term, ...]:
         return chosen
     if found:
         others = ", ".join(dict.fromkeys(TITLES[term.system] for term in found))
-        raise UsageError(
-            f"{TITLES[system or LOCALRUN]} has no term {word!r}", remedy=f"it is a term of {others}"
-        )
+        title = TITLES[system or LOCALRUN]
+        raise UsageError(f"{title} has no term {word!r}", remedy=f"it is a term of {others}")
     raise UsageError(f"unknown term {word!r}", remedy=_suggest(word), word=word)
 
 
 def _suggest(word: str) -> str:
     """Suggest the terms that contain the word, else the closest term."""
-    names = _names_with(word)
-    if names:
+    part = normalize(word)
+    names = list(dict.fromkeys(term.name for term in glossary.terms() if part in normalize(term.name)))
+    if names and len(part) > 3:
         more = f" and {len(names) - _MAX_SUGGESTIONS} more" if len(names) > _MAX_SUGGESTIONS else ""
         return f"found in {', '.join(names[:_MAX_SUGGESTIONS])}{more}"
     closest = glossary.closest_term(word)
     guess = f"did you mean {closest!r}? " if closest else ""
     return f"{guess}`localrun explain` lists all terms"
-
-
-def _names_with(word: str) -> list[str]:
-    part = normalize(word)
-    names = dict.fromkeys(term.name for term in glossary.terms())
-    return [name for name in names if part in normalize(name)] if len(part) > 3 else []
 
 
 def term_fields(term: Term) -> dict[str, Any]:
@@ -141,24 +133,18 @@ def _situations(situations: Iterable[Situation]) -> Iterator[str]:
 def _own_lines(term: Term) -> Iterator[str]:
     """Return the lines that only terms of localrun have."""
     if term.kind == "cause":
-        from localrun.cli.exit_codes import code_for_cause
-
         cause = Cause[term.name]
         yield f"  responsible: {_RESPONSIBLE[cause.fault]}; exit code {int(code_for_cause(cause))}"
     if term.analogue:
         yield f"  it is {term.analogue}"
-    for translation in _translations(term):
-        parts = dict.fromkeys(
-            (translation.status, translation.reason, translation.replica, translation.cause)
-        )
-        yield f"  {TITLES[translation.system]}: {', '.join(filter(None, parts))}"
+    for found in _translations(term):
+        parts = dict.fromkeys((found.status, found.reason, found.replica, found.cause))
+        yield f"  {TITLES[found.system]}: {', '.join(filter(None, parts))}"
 
 
 def _translations(term: Term) -> Iterator[Translation]:
     if term.system != LOCALRUN or not term.situations:  # a term that is not a state or cause of a task
         return
-    from localrun.task.states import StepName
-
     (here,) = term.situations
     # a cause does not determine the step; most tasks end in the step `task`
     step = here.step or (StepName.TASK if here.cause else None)
@@ -172,7 +158,7 @@ def _list(terms: Iterable[Term]) -> Iterator[str]:
         for kind, members in groupby(kinds, key=lambda term: term.kind):
             yield f"{TITLES[system]}: {kind}"
             for term in members:
-                yield f"  {term.name:<{_NAME_WIDTH}}  {_first_sentence(term)}"
+                yield f"  {term.name:<28}  {_first_sentence(term)}"
             yield ""
     yield "`localrun explain WORD` shows the details of a term."
 

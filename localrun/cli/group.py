@@ -109,11 +109,8 @@ class LazyGroup(click.Group):
         """Complete command names without importing the commands, else options."""
         from click.shell_completion import CompletionItem
 
-        found = [
-            CompletionItem(name, help=help_text)
-            for name, (_, help_text) in self.entries.items()
-            if name.startswith(incomplete)
-        ]
+        entries = [(name, text) for name, (_, text) in self.entries.items() if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=text) for name, text in entries]
         return found or super().shell_complete(ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

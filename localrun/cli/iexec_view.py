@@ -17,7 +17,12 @@ MAX_LOG_CHARS = 100_000  # of a stream, as iExec's scheduler keeps them
 Fields = dict[str, Any]
 WorkerRun = tuple[str, TaskRecord]  # the name of a worker and the task that it executed
 
-_CLOSED = {TaskState.FINISHED: "COMPLETED", TaskState.FAILED: "FAILED", TaskState.KILLED: "FAILED"}
+_STATUSES = {  # of a contribution; ACTIVE in all other states
+    TaskState.CREATED: "UNSET",
+    TaskState.FINISHED: "COMPLETED",
+    TaskState.FAILED: "FAILED",
+    TaskState.KILLED: "FAILED",
+}
 
 
 def view(record: TaskRecord, replicas: list[TaskRecord]) -> Fields:
@@ -48,9 +53,7 @@ def logs(runs: list[tuple[str, Workspace]]) -> list[Fields]:
     """Return the end of each worker's log."""
     from localrun.task import log
 
-    return [
-        {"worker": worker, **log.tail_by_stream(workspace.log, MAX_LOG_CHARS)} for worker, workspace in runs
-    ]
+    return [{"worker": worker, **log.tail_by_stream(place.log, MAX_LOG_CHARS)} for worker, place in runs]
 
 
 def _local(record: TaskRecord, runs: list[WorkerRun]) -> Fields:
@@ -58,10 +61,11 @@ def _local(record: TaskRecord, runs: list[WorkerRun]) -> Fields:
     groups = record.replication.groups if record.replication else []
     agreed = groups[0] if groups and record.replication and record.replication.reached else None
     ended = record.ended_at
-    value = _digest(record) or (agreed.digest if agreed else None)
+    digest = record.outputs.get("digest") if record.run_plan.profile == "iexec" else None
+    value = digest or (agreed.digest if agreed else None)
     return {
         "taskid": record.id,
-        "statusName": "TIMEOUT" if record.cause == "TIMEOUT" else _CLOSED.get(record.state, _open(record)),
+        "statusName": "TIMEOUT" if record.cause == "TIMEOUT" else _STATUSES.get(record.state, "ACTIVE"),
         "taskTimedOut": record.cause == "TIMEOUT",
         "finalDeadline": _deadline(record),
         "contributors": [f"local-{number}" for group in groups for number in group.replicas],
@@ -74,15 +78,6 @@ def _local(record: TaskRecord, runs: list[WorkerRun]) -> Fields:
         "app": record.image_name or record.image or None,
         **{key: getattr(record, key) for key in ("state", "step", "cause", "message", "remedy", "folder")},
     }
-
-
-def _digest(record: TaskRecord) -> str | None:
-    """Return the result digest of an iExec app."""
-    return record.outputs.get("digest") if record.run_plan.profile == "iexec" else None
-
-
-def _open(record: TaskRecord) -> str:
-    return "UNSET" if record.state is TaskState.CREATED else "ACTIVE"
 
 
 def _deadline(record: TaskRecord) -> str | None:

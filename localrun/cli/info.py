@@ -37,10 +37,9 @@ def command(
 
         def render() -> tuple[str, bool]:
             now = workspace.load()
-            words = (
-                (as_system.history(now, system), as_system.translate(now, system).status) if system else ()
-            )
-            return summary(now, workspace, *words).rstrip("\n"), not now.state.is_final
+            history = as_system.history(now, system) if system else None
+            status = as_system.translate(now, system).status if system else ""
+            return summary(now, workspace, history, status).rstrip("\n"), not now.state.is_final
 
         print_or_watch(render, watch, context.environ, as_json=as_json)
 

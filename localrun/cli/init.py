@@ -25,10 +25,7 @@ from localrun.console.streams import print_err, print_json, print_out
     help="Add an output, e.g. 'size:enumeration(small,large)'.",
 )
 @click.option(
-    "--namespace",
-    metavar="NAMESPACE",
-    default="",
-    help="Namespace of the task.  [default: com.example.NAME]",
+    "--namespace", metavar="NAMESPACE", default="", help="Namespace of the task.  [default: com.example.NAME]"
 )
 @options.as_json
 def command(
@@ -52,8 +49,5 @@ def command(
         print_out(escape_control_chars(str(name / path)))
     for warning in plan.warnings:
         print_err(f"warning: {escape_control_chars(warning)}")
-    print_out(
-        f"run it: localrun run {escape_control_chars(str(name))}"
-        f" --inputs {escape_control_chars(str(name / 'inputs.json'))}"
-    )
+    print_out(escape_control_chars(f"run it: localrun run {name} --inputs {name / 'inputs.json'}"))
     return ExitCode.FINISHED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _LABEL = 12
 _MAX_CELL = 60  # characters
 _HEADS = ("NAME", "TYPE", "NEEDED", "CONSTRAINTS", "DEFAULT", "DESCRIPTION")
-_BYTES = ("max_file_size",)
 
 
 @click.command()
@@ -51,8 +50,7 @@ def command(
     if as_json:
         print_json(_as_fields(found, config))
         return
-    for line in _page(found.descriptor, config, unknown):
-        print_out(line)
+    print_out("\n".join(_page(found.descriptor, config, unknown)))
 
 
 def _read_image(app: App, bundle: Bundle) -> tuple[ImageConfig | None, str]:
@@ -60,23 +58,17 @@ def _read_image(app: App, bundle: Bundle) -> tuple[ImageConfig | None, str]:
     from localrun.bundle.validation import image_config
 
     try:
-        return image_config.from_bundle(
-            bundle, lambda: app.engine, app.settings.cache
-        ), "not built or pulled yet"
+        config = image_config.from_bundle(bundle, lambda: app.engine, app.settings.cache)
     except EngineError as error:
         return None, f"unknown: {error.message}"
+    return config, "not built or pulled yet"
 
 
 def _page(descriptor: Descriptor, image: ImageConfig | None, unknown: str) -> Iterator[str]:
     for label, text in (*_head(descriptor), *_image(image, unknown)):
         yield f"{label:<{_LABEL}}{escape_control_chars(text)}".rstrip()
-    for title, parameters, folder in (
-        ("inputs", descriptor.inputs, descriptor.input_folder),
-        ("outputs", descriptor.outputs, descriptor.output_folder),
-    ):
-        yield ""
-        yield f"{title} in {escape_control_chars(folder)}" if parameters else f"no {title}"
-        yield from _table([_row(one, output=title == "outputs") for one in parameters.values()])
+    yield from _parameters("inputs", descriptor.inputs, descriptor.input_folder)
+    yield from _parameters("outputs", descriptor.outputs, descriptor.output_folder)
 
 
 def _head(descriptor: Descriptor) -> Iterator[tuple[str, str]]:
@@ -108,14 +100,26 @@ def _image(image: ImageConfig | None, unknown: str) -> Iterator[tuple[str, str]]
     yield "workdir", image.workdir or "/"
 
 
-def _row(parameter: Parameter, *, output: bool) -> tuple[str, ...]:
-    default = json.dumps(parameter.default, default=str) if parameter.has_default else ""
+def _parameters(title: str, parameters: Mapping[str, Parameter], folder: str) -> Iterator[str]:
+    yield ""
+    if not parameters:
+        yield f"no {title}"
+        return
+    yield f"{title} in {escape_control_chars(folder)}"
+    needed = "always" if title == "outputs" else "required"
+    rows = [_HEADS, *(_row(one, needed) for one in parameters.values())]
+    cells = [[_cell(text) for text in row] for row in rows]
+    kept = [column for column in zip(*cells, strict=True) if any(column[1:])]
+    yield from (f"  {line}" for line in format_columns(list(zip(*kept, strict=True))))
+
+
+def _row(parameter: Parameter, needed: str) -> tuple[str, ...]:
     return (
         parameter.name,
         type_text(parameter.type),
-        "optional" if parameter.optional else "always" if output else "required",
+        "optional" if parameter.optional else needed,
         ", ".join(constraints(parameter.type)),
-        default,
+        json.dumps(parameter.default, default=str) if parameter.has_default else "",
         " ".join(parameter.description.split()),
     )
 
@@ -137,17 +141,9 @@ def constraints(kind: DataType) -> Iterator[str]:
 
 
 def _format_value(name: str, value: Any) -> str:
-    if name in _BYTES:
+    if name == "max_file_size":
         return format_bytes(value)
     return "|".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    if not rows:
-        return
-    cells = [[_cell(text) for text in row] for row in (_HEADS, *rows)]
-    kept = [column for column in zip(*cells, strict=True) if any(column[1:])]
-    yield from (f"  {line}" for line in format_columns(list(zip(*kept, strict=True))))
 
 
 def _cell(text: str) -> str:
@@ -172,11 +168,10 @@ def _as_fields(bundle: Bundle, image: ImageConfig | None) -> dict[str, Any]:
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:
-    default = {"default": one.default} if one.has_default else {}
     return {
         "type": _type_fields(one.type),
         "optional": one.optional,
-        **default,
+        **({"default": one.default} if one.has_default else {}),
         "display_name": one.display_name,
         "description": one.description,
         **({"derived_from": one.derived_from} if one.derived_from else {}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,22 +21,20 @@ if TYPE_CHECKING:
     from localrun.app import App
     from localrun.task.record import TaskRecord
 
-_LIMIT = 20
 _STATES = [str(state) for state in TaskState]
 _NO_TASKS = "no tasks in this folder; run one with `localrun run BUNDLE`"
 
+Find = Callable[["App"], Iterable["TaskRecord"]]
 Rows = Callable[[list["TaskRecord"]], list[tuple[str, ...]]]
 
 
 @click.command()
 @options.flag("-a", "--all", "everything", help="List all tasks and their replicas.")
 @click.option(
-    "-n", "--limit", type=options.COUNT, default=_LIMIT, show_default=True, help="Number of tasks to list."
+    "-n", "--limit", type=options.COUNT, default=20, show_default=True, help="Number of tasks to list."
 )
 @click.option(
-    "--state",
-    type=click.Choice(_STATES, case_sensitive=False),
-    help="List only tasks in this state.",
+    "--state", type=click.Choice(_STATES, case_sensitive=False), help="List only tasks in this state."
 )
 @options.watch
 @as_system.as_system
@@ -44,13 +42,13 @@ Rows = Callable[[list["TaskRecord"]], list[tuple[str, ...]]]
 @pass_context
 def command(
     context: CliContext,
+    /,
     *,
     everything: bool,
     limit: int,
     state: str | None,
-    watch: float | None,
     system: str | None,
-    as_json: bool,
+    **given: Any,
 ) -> None:
     """List the tasks of this folder, newest first."""
 
@@ -64,17 +62,11 @@ def command(
         heads = ("ID", status, "CAUSE", "NAME", "AGE", "DURATION")
         return [heads, *(_row(record, system) for record in records)]
 
-    print_tasks(context, find, rows, watch=watch, system=system, as_json=as_json)
+    print_tasks(context, find, rows, system=system, **given)
 
 
 def print_tasks(
-    context: CliContext,
-    find: Callable[[App], Iterable[TaskRecord]],
-    rows: Rows,
-    *,
-    watch: float | None,
-    system: str | None,
-    as_json: bool,
+    context: CliContext, find: Find, rows: Rows, *, watch: float | None, system: str | None, as_json: bool
 ) -> None:
     """Print tasks as a table or as JSON; with `watch`, refresh the table every so many seconds."""
 
@@ -111,12 +103,11 @@ def _with_replicas(app: App) -> Iterator[TaskRecord]:
 def _row(record: TaskRecord, system: str | None) -> tuple[str, ...]:
     now = time.time()
     status, cause = as_system.state_and_cause(record, system)
-    duration = (record.ended_at or now) - record.created_at
     return (
         ("  " if record.replica else "") + record.short_id,
         status,
         cause or "-",
         escape_control_chars(record.name) or "-",
         format_duration(max(now - record.created_at, 0.0)),
-        format_duration(duration),
+        format_duration((record.ended_at or now) - record.created_at),
     )

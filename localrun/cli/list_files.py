@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from localrun.task.workspace import Workspace
     from localrun.values.listing import FileEntry, Listing
 
-_HEADS = ("SIZE", "WRITTEN", "FILE")
-
 
 @click.command()
 @options.task_id
@@ -40,40 +38,40 @@ def command(
     """
     with context.app() as app:
         workspace, record = app.find(task_id)
+
+    def render() -> tuple[str, bool]:
+        now = _list_files(workspace, everything=everything)
+        return "\n".join(_lines(now)), not workspace.load().state.is_final
+
     if watch is not None:
-
-        def render() -> tuple[str, bool]:
-            now = list_task_files(workspace, everything=everything)
-            return "\n".join(_lines(now)), not workspace.load().state.is_final
-
         print_or_watch(render, watch, context.environ, as_json=as_json)
         return
-    found = list_task_files(workspace, everything=everything)
+    found = _list_files(workspace, everything=everything)
     if as_json:
         print_json(_fields(record, found))
     elif found.entries:
         print_out("\n".join(_lines(found)))
-    for remark in notes(record, found):
-        print_err(remark)
+    for note in _notes(record, found):
+        print_err(note)
 
 
-def list_task_files(workspace: Workspace, *, everything: bool = False) -> Listing:
+def _list_files(workspace: Workspace, *, everything: bool) -> Listing:
     """List the output folder; with `everything` also the input and log folders."""
     from localrun.values.listing import Listing, list_folder
 
     if not everything:
         return list_folder(workspace.outputs)
-    parts = [
-        (folder.name, list_folder(folder)) for folder in (workspace.inputs, workspace.outputs, workspace.logs)
-    ]
+    folders = (workspace.inputs, workspace.outputs, workspace.logs)
+    parts = {folder.name: list_folder(folder) for folder in folders}
     return Listing(
-        tuple(replace(leaf, path=f"{name}/{leaf.path}") for name, part in parts for leaf in part.entries),
-        is_truncated=any(part.is_truncated for _, part in parts),
+        tuple(
+            replace(one, path=f"{name}/{one.path}") for name, part in parts.items() for one in part.entries
+        ),
+        is_truncated=any(part.is_truncated for part in parts.values()),
     )
 
 
-def notes(record: TaskRecord, found: Listing) -> Iterator[str]:
-    """Yield notes that the list does not show."""
+def _notes(record: TaskRecord, found: Listing) -> Iterator[str]:
     if found.is_truncated:
         yield f"only {len(found.entries)} files are listed; all files are in {Path(record.folder)}"
     if record.remote and not record.state.is_final:
@@ -86,12 +84,11 @@ def notes(record: TaskRecord, found: Listing) -> Iterator[str]:
 
 
 def _fields(record: TaskRecord, found: Listing) -> dict[str, Any]:
-    files = [asdict(leaf) for leaf in found.entries]
     here = record.state.is_final or not record.remote
     return {
         "id": record.id,
         "state": str(record.state),
-        "files": files,
+        "files": [asdict(entry) for entry in found.entries],
         "size": found.size,
         "complete": here and not found.is_truncated,
         "folder": record.folder,
@@ -99,25 +96,25 @@ def _fields(record: TaskRecord, found: Listing) -> dict[str, Any]:
 
 
 def _lines(found: Listing) -> Iterator[str]:
-    rows = [_HEADS, *(_row(leaf) for leaf in found.entries)]
+    rows = [("SIZE", "WRITTEN", "FILE"), *map(_row, found.entries)]
     size, written = (max(len(row[column]) for row in rows) for column in (0, 1))
     for row in rows:
         yield f"{row[0]:>{size}}  {row[1]:<{written}}  {row[2]}"
 
 
-def _row(leaf: FileEntry) -> tuple[str, str, str]:
-    size = format_bytes(leaf.size) if leaf.kind == "file" else "-"
-    written = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(leaf.modified))
-    return size, written, escape_control_chars(leaf.path) + _mark(leaf)
+def _row(entry: FileEntry) -> tuple[str, str, str]:
+    size = format_bytes(entry.size) if entry.kind == "file" else "-"
+    written = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.modified))
+    return size, written, escape_control_chars(entry.path) + _mark(entry)
 
 
-def _mark(leaf: FileEntry) -> str:
-    match leaf.kind:
+def _mark(entry: FileEntry) -> str:
+    match entry.kind:
         case "file":
             return ""
         case "folder":
-            return f"/  ({leaf.problem})" if leaf.problem else "/"
+            return f"/  ({entry.problem})" if entry.problem else "/"
         case "link":
-            return f" -> {escape_control_chars(leaf.target)}  (a link)"
+            return f" -> {escape_control_chars(entry.target)}  (a link)"
         case kind:
             return f"  (a {kind})"

@@ -12,13 +12,12 @@ from localrun.cli import as_system, options
 from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import escape_lines
 from localrun.console.streams import print_json, print_out
+from localrun.console.usage import format_resources, format_usage
 from localrun.errors import Problem
-from localrun.units import format_bytes, format_duration
+from localrun.units import format_duration
 
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
-
-_INDENT = 12
 
 
 @click.command()
@@ -39,7 +38,7 @@ def command(context: CliContext, task_id: str, system: str | None, *, as_json: b
         print_json(status_fields(record) | as_system.as_fields(record, system))
         return
     for name, value in _rows(record, system):
-        print_out(f"{name:<{_INDENT}}" + escape_lines(value).replace("\n", "\n" + " " * _INDENT))
+        print_out(f"{name:<12}" + escape_lines(value).replace("\n", "\n" + " " * 12))
 
 
 def status_fields(record: TaskRecord) -> dict[str, Any]:
@@ -60,8 +59,6 @@ def is_owner_gone(record: TaskRecord) -> bool:
 
 
 def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
-    from localrun.console.usage import format_usage
-
     yield "id", record.id
     yield "name", record.name
     yield "bundle", record.bundle
@@ -72,7 +69,8 @@ def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
         yield "", f"its process has died; `localrun kill {record.short_id}` ends the task"
     yield from _cause_rows(record)
     yield from _replicas(record)
-    yield "time", _times(record)
+    took = max((record.ended_at or time.time()) - record.created_at, 0.0)
+    yield "time", f"{'took' if record.ended_at else 'for'} {format_duration(took)}"
     history = record.history if system is None else as_system.history(record, system)
     for name, since in history:
         yield "", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(since))} {name}"
@@ -104,15 +102,8 @@ def _cause_rows(record: TaskRecord) -> Iterator[tuple[str, str]]:
 def _replicas(record: TaskRecord) -> Iterator[tuple[str, str]]:
     from localrun.console.replicas import facts
 
-    found = list(facts(record))
-    for index, (label, text) in enumerate(found):
+    for index, (label, text) in enumerate(facts(record)):
         yield "" if index else label, text if not index else f"{label}: {text}"
-
-
-def _times(record: TaskRecord) -> str:
-    until = record.ended_at or time.time()
-    word = "took" if record.ended_at else "for"
-    return f"{word} {format_duration(max(until - record.created_at, 0.0))}"
 
 
 def _steps(record: TaskRecord) -> Iterator[tuple[str, str]]:
@@ -124,12 +115,10 @@ def _steps(record: TaskRecord) -> Iterator[tuple[str, str]]:
             step.message,
         ]
         label = "" if step is not record.steps[0] else "steps"
-        yield label, f"{step.name}: " + ("; ".join(part for part in details if part) or "running")
+        yield label, f"{step.name}: {'; '.join(filter(None, details)) or 'running'}"
 
 
 def _resources(record: TaskRecord) -> str:
-    asked = record.resources
-    parts = [f"{asked.cpus:g} cpus", format_bytes(asked.memory), f"{asked.gpus} gpus" if asked.gpus else ""]
-    parts.append("network" if record.network else "no network")
-    parts.append(f"at most {format_duration(record.timeout)}" if record.timeout else "")
-    return ", ".join(part for part in parts if part)
+    network = "network" if record.network else "no network"
+    limit = f", at most {format_duration(record.timeout)}" if record.timeout else ""
+    return f"{format_resources(record.resources)}, {network}{limit}"

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
 
-_LINES = 10
-
 
 @click.command()
 @options.task_id
@@ -30,7 +28,7 @@ _LINES = 10
     "-n",
     "--lines",
     type=options.COUNT_OR_ZERO,
-    default=_LINES,
+    default=10,
     show_default=True,
     help="Number of lines of each file.",
 )
@@ -54,7 +52,7 @@ def command(
             wait_for_end(end)
             _print_json(workspace, files, lines)
         else:
-            _tails(workspace, record)(files, lines=lines, end=end, out=sys.stdout)
+            _tail(workspace, record)(files, lines=lines, end=end, out=sys.stdout)
         if follow:
             warn_if_unfinished(end)
         elif not files:
@@ -69,8 +67,8 @@ def _refuse_remote(record: TaskRecord, files: tuple[str, ...]) -> None:
         )
 
 
-def _tails(workspace: Workspace, record: TaskRecord) -> Callable[..., None]:
-    """Return the function that prints the last lines of a task's files."""
+def _tail(workspace: Workspace, record: TaskRecord) -> Callable[..., None]:
+    """Return `tail` for the files of a task."""
     from localrun.api.tail import tail
 
     return partial(tail, workspace, record.run_plan.output_folder)
@@ -78,7 +76,7 @@ def _tails(workspace: Workspace, record: TaskRecord) -> Callable[..., None]:
 
 def _print_json(workspace: Workspace, files: tuple[str, ...], lines: int) -> None:
     record = workspace.load()
-    tail = _tails(workspace, record)
+    tail = _tail(workspace, record)
     tail(files, lines=lines, end=None, out=io.StringIO())  # raises for all wrong names at once
     found = []
     for name in files or (workspace.log.name,):

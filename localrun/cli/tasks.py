@@ -13,8 +13,10 @@ from localrun.cli import as_system, options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.cli.group import LazyGroup
+from localrun.console.display.sanitize import escape_control_chars
 from localrun.console.streams import print_out
 from localrun.errors import UsageError
+from localrun.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
     from localrun.app import App
@@ -32,7 +34,6 @@ _SECTIONS = {
     }
 }
 _HEADS = ("ID", "NAME", "STATUS", "SUBMITTED", "STARTED", "COMPUTATION TIME", "RESOURCES")
-_LIMIT = 10
 
 
 class _Aliases(LazyGroup):
@@ -57,9 +58,7 @@ class _MultiValueCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Repeat the option in front of each of its words."""
-        multiple = {
-            name for option in self.params if getattr(option, "multiple", False) for name in option.opts
-        }
+        multiple = {name for one in self.params if getattr(one, "multiple", False) for name in one.opts}
         end = args.index("--") if "--" in args else len(args)
         found: list[str] = []
         option = ""
@@ -114,15 +113,12 @@ def list_(
 
     def find(app: App) -> list[TaskRecord]:
         named = [app.find(task_id)[1] for task_id in task_ids]
-        return named or app.tasks(None if everything else last_n or _LIMIT)
+        return named or app.tasks(None if everything else last_n or 10)
 
     print_tasks(context, find, lambda records: [_HEADS, *map(_row, records)], system="inductiva", **given)
 
 
 def _row(record: TaskRecord) -> tuple[str, ...]:
-    from localrun.console.display.sanitize import escape_control_chars
-    from localrun.units import format_bytes, format_duration
-
     task = next((step for step in record.steps if step.name == "task"), None)
     started = task.started if task else None
     ended = (task.finished if task else None) or record.ended_at

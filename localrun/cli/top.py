@@ -60,8 +60,8 @@ def _print_once(table: _Table, context: CliContext, *, as_json: bool) -> None:
         print_or_watch(table.render, None, context.environ)
     else:
         print_err("no running tasks in this folder")
-    for error_message in table.errors():
-        print_err(f"warning: {error_message}")
+    for message in table.errors():
+        print_err(f"warning: {message}")
 
 
 class _Meter:
@@ -74,7 +74,7 @@ class _Meter:
         self._closed = False
         self.ready = threading.Event()  # set after two samples, or when no more will come
         self.peak = 0
-        self.error_message = ""
+        self.error = ""
         self._thread = threading.Thread(target=self._run, name=f"top-{handle[:8]}", daemon=True)
         self._thread.start()
 
@@ -90,13 +90,12 @@ class _Meter:
         except ContainerGone:
             return
         except EngineError as error:
-            self.error_message = error.message
+            self.error = error.message
         finally:
             self.ready.set()
 
     @property
     def usage(self) -> Usage | None:
-        """The latest sample."""
         return self._samples[-1][1] if self._samples else None
 
     @property
@@ -108,7 +107,6 @@ class _Meter:
         return 100 * (second.cpu_seconds - first.cpu_seconds) / max(now - before, 1e-9)
 
     def close(self) -> None:
-        """Stop sampling."""
         self._closed = True
         deadline = time.monotonic() + _TIMEOUT
         while self._thread.is_alive() and self._thread.ident and time.monotonic() < deadline:
@@ -126,7 +124,6 @@ class _Table:
 
     @contextmanager
     def sampling(self) -> Iterator[_Table]:
-        """Sample during the block."""
         try:
             self._records()
             yield self
@@ -144,9 +141,7 @@ class _Table:
         # a task with replicas has no container of its own
         found = [one for record in found for one in self._app.replicas(record) or (record,)]
         for record in found:
-            runs = record.state is TaskState.RUNNING and record.container is not None
-            if runs and record.id not in self._meters:
-                assert record.container is not None
+            if record.state is TaskState.RUNNING and record.container and record.id not in self._meters:
                 self._meters[record.id] = _Meter(self._app.engine, record.container)
         return sorted(found, key=lambda record: record.created_at)
 
@@ -158,12 +153,9 @@ class _Table:
 
     def errors(self) -> list[str]:
         """Return the errors of the engine, each once."""
-        return list(
-            dict.fromkeys(meter.error_message for meter in self._meters.values() if meter.error_message)
-        )
+        return list(dict.fromkeys(meter.error for meter in self._meters.values() if meter.error))
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a JSON-ready row for each task."""
         return [self._row(record) for record in self._records()]
 
     def _row(self, record: TaskRecord) -> dict[str, Any]:
@@ -176,11 +168,10 @@ class _Table:
         last = usage or known
         started = next((step.started for step in record.steps if step.name == "task"), None)
         ended = next((step.finished for step in record.steps if step.name == "task"), None)
+        replica = record.replica
         return {
             "id": record.id,
-            "replica": f"{short_id(record.replica.parent_id)}/{record.replica.number}"
-            if record.replica
-            else None,
+            "replica": f"{short_id(replica.parent_id)}/{replica.number}" if replica else None,
             "name": record.name,
             "state": str(record.state),
             "cpu_percent": None if percent is None else round(percent, 2),

@@ -5,14 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from localrun.console.display.sanitize import escape_lines
 from localrun.console.streams import is_terminal, print_out
 from localrun.errors import UsageError
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 Render = Callable[[], tuple[str, bool]]  # returns the current text, and whether it may still change
 
@@ -34,6 +30,7 @@ def print_or_watch(
 
 def _watched(render: Render, every: float) -> str:
     from rich.live import Live
+    from rich.text import Text
 
     from localrun.console.display.terminal import make_console
 
@@ -42,11 +39,5 @@ def _watched(render: Render, every: float) -> str:
             text, may_change = render()
             if not may_change:
                 return text
-            live.update(_page(text), refresh=True)
+            live.update(Text(escape_lines(text), no_wrap=True, overflow="crop"), refresh=True)
             time.sleep(every)
-
-
-def _page(text: str) -> RenderableType:
-    from rich.text import Text
-
-    return Text(escape_lines(text), no_wrap=True, overflow="crop")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from localrun.task.record import TaskRecord
+from localrun.task.record import Resources, TaskRecord
 from localrun.task.states import TaskState
 from localrun.units import format_bytes, format_duration
+
+
+def format_resources(resources: Resources) -> str:
+    """Return e.g. `2 cpus, 4 GiB, 1 gpus`, without GPUs if there are none."""
+    gpus = f", {resources.gpus} gpus" if resources.gpus else ""
+    return f"{resources.cpus:g} cpus, {format_bytes(resources.memory)}{gpus}"
 
 
 def format_usage(record: TaskRecord) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from localrun.console.usage import format_resources
 from localrun.errors import Cause
 from localrun.task.events import Event
 from localrun.task.record import TaskRecord
 from localrun.task.states import StepName, TaskState
 from localrun.task.workspace import Workspace
-from localrun.units import format_bytes, format_duration
+from localrun.units import format_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +127,11 @@ def _state_rows(record: TaskRecord, event: Event) -> Iterator[EventRow]:
 
 
 def _assigned(record: TaskRecord) -> str:
-    asked = record.resources
-    host = record.owner.host if record.owner else "this machine"
-    gpus = f", {asked.gpus} gpus" if asked.gpus else ""
+    resources = format_resources(record.resources)
     if record.kind == "replicated":
-        return f"Each replica is assigned separately: {asked.cpus:g} cpus, {format_bytes(asked.memory)}{gpus}"
-    held = f"{asked.cpus:g} cpus, {format_bytes(asked.memory)}{gpus} reserved"
-    return f"Successfully assigned {record.id} to {host}: {held}"
+        return f"Each replica is assigned separately: {resources}"
+    host = record.owner.host if record.owner else "this machine"
+    return f"Successfully assigned {record.id} to {host}: {resources} reserved"
 
 
 def _image(record: TaskRecord) -> str:

@@ -60,9 +60,7 @@ def describe(
 
 
 def _phase(record: TaskRecord) -> str:
-    """Return the phase of a pod in Kubernetes."""
-    running = record.state is TaskState.RUNNING
-    return "Running" if running else _PHASES.get(record.state, "Pending")
+    return "Running" if record.state is TaskState.RUNNING else _PHASES.get(record.state, "Pending")
 
 
 def _containers(
@@ -88,13 +86,13 @@ def _container(record: TaskRecord, workspace: Workspace, name: StepName, redacto
 
 
 def _state(record: TaskRecord, name: StepName, step: StepRecord | None) -> Fields:
-    state, reason = (
-        "Waiting",
-        "NotReached" if record.state.is_final else _WAITING.get(record.state, "Pending"),
-    )
-    if step is not None:
-        ended = step.finished is not None or record.state.is_final
-        state, reason = ("Terminated", _reason(record, name, step)) if ended else ("Running", "")
+    ended = record.state.is_final
+    if step is None:
+        state, reason = "Waiting", "NotReached" if ended else _WAITING.get(record.state, "Pending")
+    elif step.finished is not None or ended:
+        state, reason = "Terminated", _reason(record, name, step)
+    else:
+        state, reason = "Running", ""
     return {
         "state": state,
         "reason": reason,
@@ -121,7 +119,7 @@ def _own_fields(record: TaskRecord, workspace: Workspace, redactor: Redactor) ->
     spec = _spec(record, workspace)
     amounts: Fields = {"cpu": spec.cpus, "memory": spec.memory}
     amounts |= {"gpu": spec.gpus} if spec.gpus else {}
-    restarts = sum(state is TaskState.RUNNING for state, _ in record.history) - 1
+    starts = sum(state is TaskState.RUNNING for state, _ in record.history)
     return {
         "container_id": record.container,
         "image": record.image_name or record.run_plan.image or "",
@@ -134,7 +132,7 @@ def _own_fields(record: TaskRecord, workspace: Workspace, redactor: Redactor) ->
         "timeout": record.timeout,
         "environment": redactor.redact(dict(spec.environment)),
         "mounts": list(_mounts(spec, workspace)),
-        "restart_count": max(0, restarts),
+        "restart_count": max(0, starts - 1),
         "usage": record.as_dict()["usage"],
         "usage_text": format_usage(record),
         "oom": record.oom,
