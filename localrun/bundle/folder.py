@@ -18,21 +18,20 @@ def list_files(folder: Path) -> list[str]:
     """
     found, problems = [], []
     for path in sorted(folder.iterdir()):
-        if path.is_symlink() and not _stays_inside(folder, path):
-            if _is_bundle_part(path):
-                problems.append(
-                    Problem(path.name, "a link that leaves the folder", "replace it with the file itself")
-                )
-        elif path.is_file():
+        leaves = path.is_symlink() and not _stays_inside(folder, path)
+        if path.is_file() and not leaves:
             found.append(path.name)
+        elif _is_bundle_part(path) and leaves:
+            problems.append(
+                Problem(path.name, "a link that leaves the folder", "replace it with the file itself")
+            )
         elif _is_bundle_part(path) and not path.is_dir():
             problems.append(
                 Problem(path.name, "neither a file nor a folder", "replace it with a regular file")
             )
     if problems:
-        raise BundleError(
-            f"{folder} cannot be used as a bundle", remedy="fix the problems listed", problems=problems
-        )
+        message = f"{folder} cannot be used as a bundle"
+        raise BundleError(message, remedy="fix the problems listed", problems=problems)
     return found
 
 
@@ -43,10 +42,8 @@ def read_descriptor(path: Path) -> bytes:
     with path.open("rb") as file:
         data = file.read(DESCRIPTOR_LIMIT + 1)
     if len(data) > DESCRIPTOR_LIMIT:
-        raise BundleError(
-            f"the descriptor {path} is larger than {DESCRIPTOR_LIMIT} bytes",
-            remedy="check that this is the right file",
-        )
+        message = f"the descriptor {path} is larger than {DESCRIPTOR_LIMIT} bytes"
+        raise BundleError(message, remedy="check that this is the right file")
     return data
 
 

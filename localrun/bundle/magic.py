@@ -27,8 +27,5 @@ def detect(file: BinaryIO) -> str:
             return name
     if head[257:262] == b"ustar":
         return "tar"
-    return "text" if _is_text(head) else "unknown file"
-
-
-def _is_text(head: bytes) -> bool:
-    return not any(byte < 32 and byte not in b"\t\n\r\f" for byte in head)
+    is_binary = any(byte < 32 and byte not in b"\t\n\r\f" for byte in head)
+    return "unknown file" if is_binary else "text"

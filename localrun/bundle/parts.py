@@ -35,7 +35,6 @@ class Parts(msgspec.Struct):
 
 
 def is_archive(name: str) -> bool:
-    """Return whether a file name is that of an image archive."""
     return name.endswith((".tar", *_GZIPPED))
 
 
@@ -66,11 +65,9 @@ def _select_descriptor(names: list[str], parts: Parts) -> None:
         return
     deeper = [name for name in names if is_descriptor(posixpath.basename(name))]
     if deeper:
-        folder = posixpath.dirname(deeper[0])
         message = "the descriptor must be at the root, not in a folder"
-        parts.problems.append(
-            Problem(repr(deeper[0]), message, f"pack the contents of {folder!r}, not the folder")
-        )
+        remedy = f"pack the contents of {posixpath.dirname(deeper[0])!r}, not the folder"
+        parts.problems.append(Problem(repr(deeper[0]), message, remedy))
         return
     message = f"missing descriptor.yml; found {format_names(names)}"
     remedy = "add it at the root"
@@ -100,20 +97,18 @@ def _check_image_name(name: str, parts: Parts) -> None:
     if not base.endswith(".tar"):
         parts.warnings.append(f"App Engine would not find {base!r}: it looks for a name that ends in .tar")
     elif "-" not in base:
-        parts.warnings.append(
-            f"App Engine would refuse the name {base!r}: it must be NAMESPACE-VERSION.tar, with a '-'"
-        )
+        rule = "it must be NAMESPACE-VERSION.tar, with a '-'"
+        parts.warnings.append(f"App Engine would refuse the name {base!r}: {rule}")
 
 
 def _report_no_image(names: list[str], parts: Parts) -> None:
     other = [name for name in names if name.lower().endswith(_OTHER_COMPRESSION)]
     if other:
-        parts.problems.append(
-            Problem(repr(other[0]), "an image archive must be a plain .tar", "decompress it first")
-        )
-        return
-    message = f"there is no image archive (.tar); found {format_names(names)}"
-    parts.problems.append(Problem("", message, "add the image: docker save -o NAMESPACE-VERSION.tar IMAGE"))
+        message, remedy = "an image archive must be a plain .tar", "decompress it first"
+    else:
+        message = f"there is no image archive (.tar); found {format_names(names)}"
+        remedy = "add the image: docker save -o NAMESPACE-VERSION.tar IMAGE"
+    parts.problems.append(Problem(repr(other[0]) if other else "", message, remedy))
 
 
 def format_names(names: list[str]) -> str:

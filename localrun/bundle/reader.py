@@ -66,12 +66,11 @@ def read_bundle(
             raise BundleError(f"{path} is neither a file nor a folder", remedy="pass a .zip or a folder")
         if path.suffix.lower() in _DESCRIPTOR_SUFFIXES:
             return _read_folder(options, path.parent, path.name)
-        return _read_zip(options, status)
+        cached = None if options.image else _read_cached_zip(options, status)
+        return cached or _read_zip(options, status)
     except FileNotFoundError as error:
-        raise BundleError(
-            f"no such file or folder: {error.filename or path}",
-            remedy="check the name; a bundle is a .zip or a folder",
-        ) from error
+        message = f"no such file or folder: {error.filename or path}"
+        raise BundleError(message, remedy="check the name; a bundle is a .zip or a folder") from error
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -94,9 +93,8 @@ def read_image(path: Path, *, cache: Path, build_args: Mapping[str, str] | None 
 
 
 def _unreadable(path: Path, error: OSError) -> BundleError:
-    return BundleError(
-        f"cannot read {error.filename or path}: {error.strerror}", remedy="check its name and permissions"
-    )
+    message = f"cannot read {error.filename or path}: {error.strerror}"
+    return BundleError(message, remedy="check its name and permissions")
 
 
 def _read_image_folder(folder: Path, cache: Path, build_args: dict[str, str]) -> ImageSource:
@@ -104,10 +102,8 @@ def _read_image_folder(folder: Path, cache: Path, build_args: dict[str, str]) ->
     if not any(map(is_archive, names)):
         if DOCKERFILE in names:
             return ImageFolder(folder, DOCKERFILE, build_args)
-        raise BundleError(
-            f"{folder} has neither a Dockerfile nor an image archive (.tar)",
-            remedy="add one, or pass another folder",
-        )
+        message = f"{folder} has neither a Dockerfile nor an image archive (.tar)"
+        raise BundleError(message, remedy="add one, or pass another folder")
     return _inspect_file(folder / _check(folder, select_parts(names, descriptor="-")).image, cache)
 
 
@@ -126,11 +122,6 @@ class _ReadOptions(NamedTuple):
     build_args: Mapping[str, str]
 
 
-def _read_zip(options: _ReadOptions, status: os.stat_result) -> Bundle:
-    cached = None if options.image else _read_cached_zip(options, status)
-    return cached or _read_new_zip(options, status)
-
-
 def _read_cached_zip(options: _ReadOptions, status: os.stat_result) -> Bundle | None:
     facts = file_cache.load_facts(options.cache, "bundles", status) or {}
     archive = archive_from_dict(facts.get("archive"), options.path)
@@ -141,7 +132,7 @@ def _read_cached_zip(options: _ReadOptions, status: os.stat_result) -> Bundle | 
     return _bundle(options, descriptor, archive, warnings)
 
 
-def _read_new_zip(options: _ReadOptions, status: os.stat_result) -> Bundle:
+def _read_zip(options: _ReadOptions, status: os.stat_result) -> Bundle:
     from localrun.bundle.zip import open_zip
 
     with open_zip(options.path) as members:
@@ -152,13 +143,12 @@ def _read_new_zip(options: _ReadOptions, status: os.stat_result) -> Bundle:
             return _bundle(options, descriptor, ImageReference(options.image), parts.warnings)
         span = members.span(parts.image)
         if members.is_streamed(parts.image):
-            parts.warnings.append(
-                f"App Engine would refuse {parts.image!r}: it is stored with its size behind it"
-            )
+            warning = f"App Engine would refuse {parts.image!r}: it is stored with its size behind it"
+            parts.warnings.append(warning)
     descriptor, archive = _read_both(
         lambda: _parse_descriptor(options, status, data, parts.descriptor),
         lambda: _inspect(span, parts.image),
-        cheap=_is_cheap(span),
+        cheap=not span.compression or span.size <= _CHEAP,
     )
     facts = {"file": parts.descriptor, "descriptor": data.decode("latin-1"), "warnings": parts.warnings}
     file_cache.save_facts(options.cache, "bundles", status, {**facts, "archive": archive_to_dict(archive)})
@@ -179,10 +169,9 @@ def _read_folder(options: _ReadOptions, folder: Path, name: str = "") -> Bundle:
         return _bundle(options, _parse_descriptor(options, status, data, str(file)), source, parts.warnings)
     if DOCKERFILE in names:
         parts.warnings.append(f"the Dockerfile is ignored because {parts.image} exists; remove one of them")
-    tar = folder / parts.image
     descriptor, archive = _read_both(
         lambda: _parse_descriptor(options, status, data, str(file)),
-        lambda: _inspect_file(tar, options.cache),
+        lambda: _inspect_file(folder / parts.image, options.cache),
     )
     return _bundle(options, descriptor, archive, parts.warnings)
 
@@ -231,17 +220,10 @@ def _with_image_problems(error: DescriptorError, inspect: Callable[[], ImageArch
         inspect()
     except ImageError as broken:
         more = [Problem("", broken.message, broken.remedy), *broken.problems]
-        return DescriptorError(
-            f"{error.message}, and so is the image archive",
-            remedy=error.remedy,
-            problems=[*error.problems, *more],
-            **error.facts,
-        )
+        problems = [*error.problems, *more]
+        message = f"{error.message}, and so is the image archive"
+        return DescriptorError(message, remedy=error.remedy, problems=problems, **error.facts)
     return error
-
-
-def _is_cheap(span: FileSpan) -> bool:
-    return not span.compression or span.size <= _CHEAP
 
 
 def _inspect(span: FileSpan, name: str) -> ImageArchive:

@@ -41,7 +41,6 @@ class ZipReader:
 
     @property
     def names(self) -> list[str]:
-        """The names of the files in the zip."""
         return [item.filename for item in self._archive.infolist() if not item.is_dir()]
 
     def read(self, name: str) -> bytes:
@@ -53,10 +52,8 @@ class ZipReader:
         except CorruptArchive as error:
             raise _damaged(self.path, name, str(error)) from error
         if len(data) > DESCRIPTOR_LIMIT:
-            raise BundleError(
-                f"{name} in {self.path.name} is larger than {DESCRIPTOR_LIMIT} bytes",
-                remedy="check that the right file was packed as the descriptor",
-            )
+            message = f"{name} in {self.path.name} is larger than {DESCRIPTOR_LIMIT} bytes"
+            raise BundleError(message, remedy="check that the right file was packed as the descriptor")
         if zlib.crc32(data) != item.CRC:
             raise _damaged(self.path, name, "its checksum does not match")
         return data
@@ -91,7 +88,7 @@ def open_zip(path: Path) -> Iterator[ZipReader]:
     Raises `BundleError` with the actual type of the file, or with all unsafe members.
     """
     with path.open("rb") as file:
-        _check_kind(path, file)
+        _check_type(path, file)
         _check_directory(path, file)
         try:
             archive = zipfile.ZipFile(file)
@@ -102,13 +99,12 @@ def open_zip(path: Path) -> Iterator[ZipReader]:
             yield ZipReader(path, file, archive)
 
 
-def _check_kind(path: Path, file: BinaryIO) -> None:
+def _check_type(path: Path, file: BinaryIO) -> None:
     kind = magic.detect(file)
     if kind == "zip":
         return
-    remedy = PACK_AGAIN
-    if kind == "tar":
-        remedy = "a bundle is a zip with descriptor.yml and the image archive: pack this tar into a zip"
+    pack_tar = "a bundle is a zip with descriptor.yml and the image archive: pack this tar into a zip"
+    remedy = pack_tar if kind == "tar" else PACK_AGAIN
     article = "an" if kind[0] in "aeioux" else "a"
     raise BundleError(f"{path.name} is not a zip: it is {article} {kind}", remedy=remedy, kind=kind)
 
@@ -126,9 +122,8 @@ def _check_directory(path: Path, file: BinaryIO) -> None:
     if tail[place - 20 : place - 16] == b"PK\x06\x07":
         count, length = _zip64(file, int.from_bytes(tail[place - 12 : place - 4], "little"))
     if length > DIRECTORY_LIMIT or count > MEMBER_LIMIT:
-        raise BundleError(
-            f"{path.name} lists {count} members in {length} bytes, too many for a bundle", remedy=PACK_AGAIN
-        )
+        message = f"{path.name} lists {count} members in {length} bytes, too many for a bundle"
+        raise BundleError(message, remedy=PACK_AGAIN)
 
 
 def _zip64(file: BinaryIO, place: int) -> tuple[int, int]:
@@ -140,10 +135,9 @@ def _zip64(file: BinaryIO, place: int) -> tuple[int, int]:
 def _check_members(path: Path, items: list[zipfile.ZipInfo]) -> None:
     problems = [problem for item in items for problem in _member_problems(item)]
     counts = Counter(item.filename.removeprefix("./") for item in items)
+    repeated = [(name, count) for name, count in counts.items() if count > 1]
     problems += [
-        Problem(repr(name), f"found {count} times in the zip", "keep one")
-        for name, count in counts.items()
-        if count > 1
+        Problem(repr(name), f"found {count} times in the zip", "keep one") for name, count in repeated
     ]
     if problems:
         raise BundleError(f"{path.name} is not safe to read", remedy=PACK_AGAIN, problems=problems)

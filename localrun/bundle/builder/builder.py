@@ -5,19 +5,16 @@ The same descriptor and image give the same bytes.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from localrun import fs
 from localrun.bundle.builder import image_file
 from localrun.bundle.builder.image_tar import ImageTar
 from localrun.bundle.builder.zip_writer import ZipWriter
-from localrun.bundle.images.compressed import CHUNK
 from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.images.load import select_image
 from localrun.bundle.images.source import ArchivedImage, ImageArchive
@@ -102,30 +99,21 @@ def build(
     return package
 
 
+@contextmanager
 def _archived(
     bundle: Bundle, engine: EngineFactory, cache: Path, file: Path, progress: Progress
-) -> AbstractContextManager[tuple[ImageArchive, ArchivedImage]]:
+) -> Iterator[tuple[ImageArchive, ArchivedImage]]:
+    """Yield the bundle's image in an uncompressed archive, written to `file` if necessary."""
     if isinstance(bundle.image, ImageArchive):
-        return _plain(bundle.image, file, progress)
-    return _saved(bundle, engine(), cache, file, progress)
-
-
-@contextmanager
-def _plain(
-    archive: ImageArchive, file: Path, progress: Progress
-) -> Iterator[tuple[ImageArchive, ArchivedImage]]:
-    with image_file.uncompressed(archive, file, progress) as found:
-        preferred = [image for image in found.images if (image.os, image.architecture) == _USUAL_PLATFORM]
-        yield found, (preferred or list(found.images))[0]
-
-
-@contextmanager
-def _saved(
-    bundle: Bundle, engine: Engine, cache: Path, file: Path, progress: Progress
-) -> Iterator[tuple[ImageArchive, ArchivedImage]]:
-    image = ensure_image(bundle.image, engine, cache=cache, progress=progress)
-    with image_file.saved_image(engine, image.id, bundle.image_name, file, progress) as archive:
-        yield archive, select_image(archive, engine.info())
+        with image_file.uncompressed(bundle.image, file, progress) as archive:
+            images = archive.images
+            usual = [image for image in images if (image.os, image.architecture) == _USUAL_PLATFORM]
+            yield archive, (usual or images)[0]
+        return
+    source = engine()
+    image = ensure_image(bundle.image, source, cache=cache, progress=progress)
+    with image_file.saved_image(source, image.id, bundle.image_name, file, progress) as archive:
+        yield archive, select_image(archive, source.info())
 
 
 @contextmanager
@@ -140,15 +128,12 @@ def _temp_zip(target: Path) -> Iterator[Path]:
 
 
 def _unwritable(target: Path, error: OSError) -> LocalrunError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return LocalrunError(
-            f"no space left on the disk of {target.parent}",
-            cause=Cause.DISK_FULL,
-            remedy="free some space: packing needs twice the size of the image",
-        )
-    return UsageError(
-        f"cannot write {target}: {error.strerror}", remedy="choose another file with -o", path=str(target)
-    )
+    if fs.is_disk_full(error):
+        message = f"no space left on the disk of {target.parent}"
+        remedy = "free some space: packing needs twice the size of the image"
+        return LocalrunError(message, cause=Cause.DISK_FULL, remedy=remedy)
+    message = f"cannot write {target}: {error.strerror}"
+    return UsageError(message, remedy="choose another file with -o", path=str(target))
 
 
 def _write(
@@ -172,16 +157,13 @@ def _write(
 
 def _logo(bundle: Bundle) -> bytes:
     """Return the logo next to the descriptor of a folder, if any."""
-    if bundle.path is None or not bundle.path.is_dir():
-        return b""
-    names = [entry for entry in bundle.path.iterdir() if entry.name.lower() == LOGO]
-    file = next((entry for entry in names if entry.is_file() and not entry.is_symlink()), None)
-    return file.read_bytes() if file else b""
+    if bundle.path is not None and bundle.path.is_dir():
+        for file in bundle.path.iterdir():
+            if file.name.lower() == LOGO and file.is_file() and not file.is_symlink():
+                return file.read_bytes()
+    return b""
 
 
 def _digest(file: Path) -> str:
-    digest = hashlib.sha256()
     with file.open("rb") as opened:
-        for chunk in iter(partial(opened.read, CHUNK), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -34,7 +34,6 @@ class ImageLayer:
 
     @property
     def name(self) -> str:
-        """The path in the archive."""
         return f"{self.digest}/layer.tar"
 
 
@@ -48,7 +47,7 @@ class ImageTar:
         assert not archive.span.compression, "decompress it first"
         self._archive = archive
         spans = _find_spans(archive.span, {image.config, *image.layers})
-        self._config = _read_all(spans[image.config])
+        self._config = b"".join(_bytes(spans[image.config]))
         config = json.loads(self._config)
         digests = [str(digest).removeprefix("sha256:") for digest in config["rootfs"]["diff_ids"]]
         creators = _creators(config, len(digests))
@@ -57,24 +56,21 @@ class ImageTar:
             for name, digest, creator in zip(image.layers, digests, creators, strict=True)
         ]
         self._name = f"{image.id.removeprefix('sha256:')}.json"
-        manifest = [
-            {"Config": self._name, "RepoTags": [tag], "Layers": [layer.name for layer in self.layers]}
-        ]
-        self._manifest = json.dumps(manifest, separators=(",", ":")).encode()
+        entry = {"Config": self._name, "RepoTags": [tag], "Layers": [layer.name for layer in self.layers]}
+        self._manifest = json.dumps([entry], separators=(",", ":")).encode()
 
     def _layer(self, span: FileSpan, digest: str, created_by: str) -> ImageLayer:
         detected = span.with_detected_gzip()
         with span.open() as reader:
             if reader.read(4) == ZSTD:
-                raise ImageError(
-                    f"{self._archive.name} has a layer that is compressed with zstd",
-                    remedy="rebuild the image with gzip layers: docker build --output type=docker",
-                )
-        return ImageLayer(detected, _size(detected), digest, created_by)
+                message = f"{self._archive.name} has a layer that is compressed with zstd"
+                remedy = "rebuild the image with gzip layers: docker build --output type=docker"
+                raise ImageError(message, remedy=remedy)
+        size = sum(map(len, _bytes(detected))) if detected.compression else detected.size
+        return ImageLayer(detected, size, digest, created_by)
 
     @property
     def _unique_layers(self) -> list[ImageLayer]:
-        """The layers without duplicates."""
         return list({layer.digest: layer for layer in self.layers}.values())
 
     @property
@@ -105,9 +101,8 @@ class ImageTar:
                 count += len(chunk)
                 yield chunk
         except CorruptArchive as error:
-            raise ImageError(
-                f"cannot read {self._archive.name}: {error}", remedy="save the image again"
-            ) from error
+            message = f"cannot read {self._archive.name}: {error}"
+            raise ImageError(message, remedy="save the image again") from error
         if digest.hexdigest() != layer.digest or count != layer.size:
             raise ImageError(
                 f"a layer of {self._archive.name} is damaged: its SHA-256 is {digest.hexdigest()}, but the"
@@ -132,22 +127,10 @@ def _bytes(span: FileSpan) -> Iterator[bytes]:
             yield chunk
 
 
-def _read_all(span: FileSpan) -> bytes:
-    return b"".join(_bytes(span))
-
-
-def _size(span: FileSpan) -> int:
-    """Return the uncompressed size; a compressed span is decompressed to find out."""
-    return sum(map(len, _bytes(span))) if span.compression else span.size
-
-
 def _creators(config: dict[str, Any], count: int) -> list[str]:
     """Return the command that created each layer, for display, if the history has it."""
     history = config.get("history")
     steps = [step for step in history if isinstance(step, dict)] if isinstance(history, list) else []
-    commands = [
-        str(step.get("created_by") or step.get("comment") or "")
-        for step in steps
-        if not step.get("empty_layer")
-    ]
+    steps = [step for step in steps if not step.get("empty_layer")]
+    commands = [str(step.get("created_by") or step.get("comment") or "") for step in steps]
     return commands if len(commands) == count else [""] * count

@@ -12,26 +12,12 @@ from localrun.bundle.images.source import ArchivedImage, ImageArchive
 from localrun.errors import ImageError, Problem
 
 SAVE_AGAIN = "save the image again: docker save -o image.tar IMAGE"
-_ROOT_FOLDERS = frozenset(
-    [
-        "bin",
-        "dev",
-        "etc",
-        "home",
-        "lib",
-        "lib64",
-        "opt",
-        "proc",
-        "root",
-        "run",
-        "sbin",
-        "srv",
-        "sys",
-        "tmp",
-        "usr",
-        "var",
-    ]
-)
+# fmt: off
+_ROOT_FOLDERS = frozenset((
+    "bin", "dev", "etc", "home", "lib", "lib64", "opt", "proc", "root", "run", "sbin", "srv", "sys", "tmp",
+    "usr", "var",
+))
+# fmt: on
 
 
 def inspect(span: FileSpan, name: str) -> ImageArchive:
@@ -63,11 +49,9 @@ def _reject_different_images(name: str, images: tuple[ArchivedImage, ...]) -> No
     platforms = {image.platform for image in images}
     if len(platforms) < len(images):
         tags = ", ".join(" = ".join(image.tags) or image.id[:19] for image in images)
-        raise ImageError(
-            f"{name} contains {len(images)} different images: {tags}",
-            remedy="save a single image: docker save -o image.tar IMAGE",
-            archive=name,
-        )
+        message = f"{name} contains {len(images)} different images: {tags}"
+        remedy = "save a single image: docker save -o image.tar IMAGE"
+        raise ImageError(message, remedy=remedy, archive=name)
 
 
 def _broken(name: str, contents: ArchiveIndex, found: Catalogue) -> ImageError:

@@ -32,12 +32,10 @@ class ArchiveIndex:
         for _ in range(LINK_DEPTH):
             if member is None or member.kind == "file":
                 return member
-            if member.kind == "symlink":
-                member = self.members.get(_link_target(member))
-            elif member.kind == "link":
-                member = self.members.get(posixpath.normpath(member.target))
-            else:
+            if member.kind not in ("symlink", "link"):
                 return None
+            folder = posixpath.dirname(member.name) if member.kind == "symlink" else ""
+            member = self.members.get(posixpath.normpath(posixpath.join(folder, member.target)))
         return None
 
     def load_json(self, name: str) -> Any:
@@ -79,10 +77,6 @@ def _add(contents: ArchiveIndex, member: Member, reader: Reader) -> None:
         if data.lstrip()[:1] in (b"{", b"["):
             contents.documents[member.name] = data
             contents.document_bytes += len(data)
-
-
-def _link_target(link: Member) -> str:
-    return posixpath.normpath(posixpath.join(posixpath.dirname(link.name), link.target))
 
 
 def _may_be_document(member: Member) -> bool:

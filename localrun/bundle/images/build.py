@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from localrun.bundle.images import file_cache
 from localrun.bundle.images.build_context import context_digest
+from localrun.bundle.images.file_cache import CancelCheck
 from localrun.bundle.images.source import ImageFolder
 from localrun.engines.base import Engine, EngineImage, Progress
 from localrun.engines.labels import LABEL_BUILD
@@ -19,12 +19,7 @@ TEMPORARY_SEPARATOR = "-"  # between the digest and the random suffix of a build
 
 
 def build_folder(
-    source: ImageFolder,
-    engine: Engine,
-    *,
-    cache: Path,
-    progress: Progress,
-    check_cancelled: Callable[[], None],
+    source: ImageFolder, engine: Engine, *, cache: Path, progress: Progress, check_cancelled: CancelCheck
 ) -> EngineImage:
     """Return the image of a folder; build it if the content or a build argument has changed.
 

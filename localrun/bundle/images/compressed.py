@@ -43,8 +43,13 @@ class FileSpan(msgspec.Struct, frozen=True):
         """Open the decompressed bytes. The reader raises `CorruptArchive`, opening raises `OSError`."""
         with self.path.open("rb") as file:
             reader = SpanReader(file, self.start, self.size)
-            chunks = _decompress(reader, self.compression)
-            yield ChunkReader(chunks, self.size) if self.compression else reader
+            if not self.compression:
+                yield reader
+                return
+            chunks = iter(lambda: reader.read(CHUNK), b"")
+            for step in self.compression:
+                chunks = _inflate(chunks, step)
+            yield ChunkReader(chunks, self.size)
 
     def with_detected_gzip(self) -> FileSpan:
         """Return the span with gzip added if the bytes start like gzip, whatever the file name."""
@@ -71,9 +76,7 @@ class SpanReader:
         """Skip `count` bytes without reading them. Raises `CorruptArchive` if there are fewer."""
         self.position += count
         if self.position > self._size:
-            raise CorruptArchive(
-                f"it ends at byte {self._size}, {self.position - self._size} bytes too early"
-            )
+            raise _truncated(self._size, self.position)
         self._file.seek(self._start + self.position)
 
 
@@ -87,7 +90,6 @@ class ChunkReader:
         self._rest = b""
 
     def read(self, count: int) -> bytes:
-        """Return the next `count` bytes, fewer only at the end."""
         parts: list[bytes] = []
         while count and (self._rest or self._fill()):
             parts.append(self._rest[:count])
@@ -98,13 +100,10 @@ class ChunkReader:
         return data
 
     def skip(self, count: int) -> None:
-        """Read and discard `count` bytes. Raises `CorruptArchive` if there are fewer."""
         end = self.position + count
         while self.position < end:
             if not self.read(min(CHUNK, end - self.position)):
-                raise CorruptArchive(
-                    f"it ends at byte {self.position}, {end - self.position} bytes too early"
-                )
+                raise _truncated(self.position, end)
 
     def _fill(self) -> bool:
         self._rest = next(self._chunks, b"")
@@ -129,7 +128,6 @@ class SliceReader:
         return self._rest[:count]
 
     def read(self, count: int) -> bytes:
-        """Return the next `count` bytes, fewer only at the end."""
         count = max(0, min(count, self._size - self.position))
         kept, self._rest = self._rest[:count], self._rest[count:]
         data = kept + self._reader.read(count - len(kept)) if count > len(kept) else kept
@@ -137,12 +135,9 @@ class SliceReader:
         return data
 
     def skip(self, count: int) -> None:
-        """Skip `count` bytes. Raises `CorruptArchive` if there are fewer."""
         self.position += count
         if self.position > self._size:
-            raise CorruptArchive(
-                f"it ends at byte {self._size}, {self.position - self._size} bytes too early"
-            )
+            raise _truncated(self._size, self.position)
         kept, self._rest = self._rest[:count], self._rest[count:]
         self._reader.skip(count - len(kept))
 
@@ -156,17 +151,14 @@ class SliceReader:
 Reader = SpanReader | ChunkReader | SliceReader  # `position` counts decompressed bytes
 
 
+def _truncated(size: int, expected: int) -> CorruptArchive:
+    return CorruptArchive(f"it ends at byte {size}, {expected - size} bytes too early")
+
+
 def check_growth(compressed: int, size: int) -> None:
     """Raise `CorruptArchive` if `size` bytes from `compressed` bytes indicate a zip bomb."""
     if size > UNPACKED_LIMIT or (size > RATIO_FLOOR and size > RATIO_LIMIT * compressed):
         raise CorruptArchive(f"{compressed} bytes decompress to more than {size - 1}, like a zip bomb")
-
-
-def _decompress(reader: SpanReader, compressions: tuple[Compression, ...]) -> Iterator[bytes]:
-    chunks = iter(lambda: reader.read(CHUNK), b"")
-    for step in compressions:
-        chunks = _inflate(chunks, step)
-    return chunks
 
 
 def _decompressor(step: Compression) -> zlib._Decompress:

@@ -6,18 +6,14 @@ ones `localrun/build:<digest of the folder>`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from localrun.bundle.images.file_cache import CancelCheck
 from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageSource
 from localrun.engines.base import Engine, EngineImage, Progress, no_progress
 
 PullPolicy = Literal["never", "missing", "always"]
-
-
-def _never() -> None:
-    """Never cancel (default callback)."""
 
 
 def ensure_image(
@@ -27,7 +23,7 @@ def ensure_image(
     cache: Path,
     pull: PullPolicy = "missing",
     progress: Progress = no_progress,
-    check_cancelled: Callable[[], None] = _never,
+    check_cancelled: CancelCheck = lambda: None,
 ) -> EngineImage:
     """Make sure that the engine has the image of a bundle, and return the image.
 

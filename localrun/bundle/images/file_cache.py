@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localrun import fs
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
+CancelCheck = Callable[[], None]  # called often; raises to cancel
 FORMAT = 1  # entries of another format are ignored
 ENTRY_SIZE_LIMIT = 4 << 20  # bytes
 ENTRY_LIMIT = 256  # entries of one kind
@@ -67,7 +66,7 @@ def write_entry(folder: Path, kind: str, name: str, entry: dict[str, Any]) -> No
 
 
 @contextmanager
-def lock(folder: Path, key: str, check_cancelled: Callable[[], None]) -> Iterator[None]:
+def lock(folder: Path, key: str, check_cancelled: CancelCheck) -> Iterator[None]:
     """Hold the lock for `key`, which one process and thread at a time can own.
 
     Keys share a bounded number of lock files, so a caller must not hold two locks. If the folder cannot be

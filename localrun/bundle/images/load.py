@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from localrun.bundle.images import file_cache
+from localrun.bundle.images.file_cache import CancelCheck
 from localrun.bundle.images.source import ArchivedImage, ImageArchive
 from localrun.engines.base import Engine, EngineImage, EngineInfo, Progress
 from localrun.errors import Cause, EngineError, ImageError
 
 # other names of the same architectures, and the second architecture that a machine runs natively
+# fmt: off
 _ALIASES = {
-    "x86_64": "amd64",
-    "x86-64": "amd64",
-    "aarch64": "arm64",
-    "armhf": "arm",
-    "i386": "386",
-    "i686": "386",
+    "x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armhf": "arm", "i386": "386", "i686": "386",
 }
+# fmt: on
 ALSO_RUNS = {"amd64": "386", "arm64": "arm"}
 
 
 def load_archive(
-    archive: ImageArchive,
-    engine: Engine,
-    *,
-    cache: Path,
-    progress: Progress,
-    check_cancelled: Callable[[], None],
+    archive: ImageArchive, engine: Engine, *, cache: Path, progress: Progress, check_cancelled: CancelCheck
 ) -> EngineImage:
     """Return the archive's image for this engine; load it if necessary.
 
@@ -67,11 +59,9 @@ def _matches(image: ArchivedImage, system: str, architecture: str | None) -> boo
 
 
 def _find(image: ArchivedImage, engine: Engine, cache: Path) -> EngineImage | None:
-    return engine.find_image(image.id) or _find_by_engine_id(image, engine, cache)
-
-
-def _find_by_engine_id(image: ArchivedImage, engine: Engine, cache: Path) -> EngineImage | None:
-    """Find an image by the cached id of the engine: engines with a containerd store use their own ids."""
+    """Find an image by its id, or by the cached id of the engine if its containerd store uses its own ids."""
+    if found := engine.find_image(image.id):
+        return found
     entry = file_cache.read_entry(cache, "images", image.id[7:])
     known = entry.get("engine_id") if entry else None
     return engine.find_image(known) if isinstance(known, str) and known else None
@@ -88,10 +78,9 @@ def _load(
         raise _with_archive(archive, image, error) from error
     found = engine.find_image(loaded)
     if found is None:
-        raise EngineError(
-            f"the engine loaded {archive.name} as {loaded}, but the image is gone",
-            remedy="check whether another process removes images, e.g. docker image prune, and run again",
-        )
+        message = f"the engine loaded {archive.name} as {loaded}, but the image is gone"
+        remedy = "check whether another process removes images, e.g. docker image prune, and run again"
+        raise EngineError(message, remedy=remedy)
     if loaded != image.id:
         file_cache.write_entry(cache, "images", image.id[7:], {"engine_id": loaded})
     return found
@@ -100,15 +89,7 @@ def _load(
 def _with_archive(archive: ImageArchive, image: ArchivedImage, error: ImageError) -> ImageError:
     if "archive" in error.facts:
         return error
-    remedy = error.remedy
-    if image.zstd:
-        remedy = (
-            "the layers are compressed with zstd, which needs Docker 23.0: use gzip, or upgrade the engine"
-        )
-    return ImageError(
-        f"{archive.name}: {error.message}",
-        remedy=remedy,
-        cause=error.cause,
-        **error.facts,
-        archive=archive.name,
-    )
+    zstd = "the layers are compressed with zstd, which needs Docker 23.0: use gzip, or upgrade the engine"
+    remedy = zstd if image.zstd else error.remedy
+    message = f"{archive.name}: {error.message}"
+    return ImageError(message, remedy=remedy, cause=error.cause, **error.facts, archive=archive.name)

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from localrun.bundle.images.archive_index import ArchiveIndex
 from localrun.bundle.images.source import ArchivedImage
-from localrun.bundle.images.tar_reader import Member
 from localrun.errors import Problem
 
 DOCKER_MANIFEST, OCI_INDEX = "manifest.json", "index.json"
@@ -41,7 +40,6 @@ class Catalogue:
             self.images[image.id] = replace(known, tags=tags, zstd=known.zstd or image.zstd)
 
     def add_problem(self, path: str, message: str) -> None:
-        """Record a problem of a document or an image."""
         self.problems.append(Problem(path, message))
 
 
@@ -66,11 +64,8 @@ def _docker(contents: ArchiveIndex, found: Catalogue) -> None:
         if not isinstance(config, str) or not _strings(layers):
             found.add_problem(place, "missing Config (string) or Layers (list of strings)")
             continue
-        _image(
-            contents,
-            found,
-            ImageManifest(place, config, tuple(layers), tuple(tags) if _strings(tags) else ()),
-        )
+        manifest = ImageManifest(place, config, tuple(layers), tuple(tags) if _strings(tags) else ())
+        _image(contents, found, manifest)
 
 
 def _index(contents: ArchiveIndex, found: Catalogue, name: str, tags: tuple[str, ...], depth: int) -> None:
@@ -138,23 +133,12 @@ def _image(contents: ArchiveIndex, found: Catalogue, manifest: ImageManifest) ->
     if repeated := {member.name for member in members} & contents.duplicates:
         found.add_problem(manifest.document, f"{', '.join(sorted(repeated))} appears more than once")
         return
-    found.add(_archived(contents, manifest, config, members))
-
-
-def _archived(
-    contents: ArchiveIndex, manifest: ImageManifest, config: Any, members: list[Member]
-) -> ArchivedImage:
-    return ArchivedImage(
-        id=_digest(contents.documents[members[0].name]),
-        os=str(_get(config, "os") or ""),
-        architecture=str(_get(config, "architecture") or ""),
-        variant=str(_get(config, "variant") or ""),
-        config=members[0].name,
-        layers=tuple(member.name for member in members[1:]),
-        size=sum({member.name: member.size for member in members}.values()),
-        tags=manifest.tags,
-        zstd=manifest.zstd,
-    )
+    system, machine, variant = (str(config.get(key) or "") for key in ("os", "architecture", "variant"))
+    name, *layers = [member.name for member in members]
+    image_id = _digest(contents.documents[name])
+    size = sum({member.name: member.size for member in members}.values())
+    tags, zstd = manifest.tags, manifest.zstd
+    found.add(ArchivedImage(image_id, system, machine, variant, name, tuple(layers), size, tags, zstd))
 
 
 def _missing(contents: ArchiveIndex, manifest: ImageManifest) -> Iterator[Problem]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localrun.bundle.images import file_cache
+from localrun.bundle.images.file_cache import CancelCheck
 from localrun.engines.base import Engine, EngineImage, Progress
 from localrun.errors import Cause, ImageError
 
@@ -19,43 +19,37 @@ _ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}", re.ASCII)
 
 
 def pull_image(
-    reference: str,
+    name: str,
     engine: Engine,
     *,
     policy: PullPolicy,
     cache: Path,
     progress: Progress,
-    check_cancelled: Callable[[], None],
+    check_cancelled: CancelCheck,
 ) -> EngineImage:
     """Find an image, or pull it if the policy allows; one pull per name at a time on this machine.
 
     Raises `ImageError` with cause IMAGE_MISSING if the image is missing and cannot be pulled, or with
     IMAGE_PULL_FAILED if the pull fails.
     """
-    if not _REFERENCE.fullmatch(reference):
-        raise ImageError(
-            f"invalid image name {reference!r:.80}",
-            remedy="use a name such as python:3.12-slim",
-            reference=reference,
-        )
-    is_id = _ID.fullmatch(reference) is not None
-    if (policy != "always" or is_id) and (found := engine.find_image(reference)):
+    if not _REFERENCE.fullmatch(name):
+        message, remedy = f"invalid image name {name!r:.80}", "use a name such as python:3.12-slim"
+        raise ImageError(message, remedy=remedy, reference=name)
+    is_id = _ID.fullmatch(name) is not None
+    if (policy != "always" or is_id) and (found := engine.find_image(name)):
         return found
     if policy == "never" or is_id:
-        raise _missing(reference, is_id)
-    with file_cache.lock(cache, reference, check_cancelled):
-        found = engine.find_image(reference) if policy != "always" else None
-        return found or engine.pull_image(reference, progress)
+        raise _missing(name, is_id)
+    with file_cache.lock(cache, name, check_cancelled):
+        found = engine.find_image(name) if policy != "always" else None
+        return found or engine.pull_image(name, progress)
 
 
-def _missing(reference: str, is_id: bool) -> ImageError:
-    reason = "an id cannot be pulled" if is_id else "pulling is disabled (--pull never)"
-    remedy = f"build it, run `docker pull {reference}`, or omit --pull never"
+def _missing(name: str, is_id: bool) -> ImageError:
     if is_id:
-        remedy = "use the name of the image, or load it with `docker load`"
-    return ImageError(
-        f"the engine has no image {reference}, and {reason}",
-        cause=Cause.IMAGE_MISSING,
-        remedy=remedy,
-        reference=reference,
-    )
+        reason, remedy = "an id cannot be pulled", "use the name of the image, or load it with `docker load`"
+    else:
+        reason = "pulling is disabled (--pull never)"
+        remedy = f"build it, run `docker pull {name}`, or omit --pull never"
+    message = f"the engine has no image {name}, and {reason}"
+    return ImageError(message, cause=Cause.IMAGE_MISSING, remedy=remedy, reference=name)

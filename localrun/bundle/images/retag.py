@@ -43,10 +43,14 @@ def retag(archive: ImageArchive, image: ArchivedImage, progress: Progress) -> It
 
 
 def _parts(archive: ImageArchive, image: ArchivedImage, progress: Progress) -> Iterator[bytes]:
-    names = _names(image)
+    # new names, because those of the archive are untrusted
+    names = {layer: f"{number}.tar" for number, layer in enumerate(dict.fromkeys(image.layers))}
+    names[image.config] = f"{image.id.removeprefix('sha256:')}.json"
+    layers = [names[layer] for layer in image.layers]
+    entry = {"Config": names[image.config], "RepoTags": [local_name(image)], "Layers": layers}
     done = 0
     progress(LOADING, 0, image.size)
-    yield tar_writer.member("manifest.json", _manifest(image, names))
+    yield tar_writer.member("manifest.json", json.dumps([entry]).encode())
     with archive.span.open() as reader:
         for member in TarReader(reader):
             if member.kind != "file" or member.name not in names:
@@ -62,19 +66,6 @@ def _parts(archive: ImageArchive, image: ArchivedImage, progress: Progress) -> I
     if names:
         raise CorruptArchive(f"{next(iter(names))!r} is missing")
     yield bytes(2 * BLOCK)
-
-
-def _names(image: ArchivedImage) -> dict[str, str]:
-    """Map member names to new names, because the archive's own names are untrusted."""
-    names = {layer: f"{number}.tar" for number, layer in enumerate(dict.fromkeys(image.layers))}
-    return {**names, image.config: f"{image.id.removeprefix('sha256:')}.json"}
-
-
-def _manifest(image: ArchivedImage, names: dict[str, str]) -> bytes:
-    layers = [names[layer] for layer in image.layers]
-    return json.dumps(
-        [{"Config": names[image.config], "RepoTags": [local_name(image)], "Layers": layers}]
-    ).encode()
 
 
 def _content(reader: Reader, member: Member, image: ArchivedImage) -> Iterator[bytes]:

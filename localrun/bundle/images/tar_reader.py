@@ -63,7 +63,7 @@ class TarReader:
                 member, data = _apply_extended_headers(member, data, pending)
                 pending = {}
             end = self.reader.position + _padded(data)
-            yield replace(member, name=normalize_name(member.name))
+            yield replace(member, name=posixpath.normpath(member.name) if member.name else "")
             self.reader.skip(end - self.reader.position)
 
     def _read_header(self) -> bytes:
@@ -71,9 +71,8 @@ class TarReader:
         if not block:
             return b""
         if len(block) < BLOCK:
-            raise CorruptArchive(
-                "it is not a tar" if self.reader.position < BLOCK else "it is truncated inside a header"
-            )
+            is_first = self.reader.position < BLOCK
+            raise CorruptArchive("it is not a tar" if is_first else "it is truncated inside a header")
         if block.count(0) == BLOCK:
             self.has_end_mark = True
             return b""
@@ -90,11 +89,6 @@ class TarReader:
             pending["linkpath"] = _text(data)
         elif kind == "x":
             pending.update(_parse_pax(data))
-
-
-def normalize_name(name: str) -> str:
-    """Return `a/b` for `./a//b/`; leading `..` parts are kept."""
-    return posixpath.normpath(name) if name else ""
 
 
 def _parse(block: bytes, position: int) -> tuple[Member, int]:
@@ -115,14 +109,9 @@ def _parse(block: bytes, position: int) -> tuple[Member, int]:
 def _apply_extended_headers(member: Member, data: int, headers: dict[str, str]) -> tuple[Member, int]:
     if member.kind == "file" and headers.get("size", "").isdecimal():
         data = int(headers["size"])
-    sparse = any(key.startswith("GNU.sparse") for key in headers)
-    return Member(
-        headers.get("path", member.name),
-        "other" if sparse else member.kind,
-        data,
-        headers.get("linkpath", member.target),
-        member.mode,
-    ), data
+    kind = "other" if any(key.startswith("GNU.sparse") for key in headers) else member.kind
+    name, target = headers.get("path", member.name), headers.get("linkpath", member.target)
+    return Member(name, kind, data, target, member.mode), data
 
 
 def _parse_pax(data: bytes) -> dict[str, str]:

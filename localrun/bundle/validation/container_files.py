@@ -33,7 +33,6 @@ class ContainerFiles:
         self._handle = handle
 
     def find(self, path: str) -> ImageFile | None:
-        """Return the file at an absolute path, following links, or None."""
         path = absolute_path(path)
         for _ in range(LINK_LIMIT):
             found = next(self._members(path, 1), None)
@@ -47,7 +46,6 @@ class ContainerFiles:
         return None
 
     def has_entries(self, path: str) -> bool:
-        """Return whether the path is a folder that is not empty."""
         return len(list(self._members(absolute_path(path), 2))) == 2
 
     def _members(self, path: str, count: int) -> Iterator[tuple[Member, bytes]]:

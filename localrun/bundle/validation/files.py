@@ -24,7 +24,6 @@ class ImageFile:
 
     @property
     def is_executable(self) -> bool:
-        """Whether any user may execute it."""
         return bool(self.mode & 0o111)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -42,9 +41,7 @@ class Finding:
     row: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready dict."""
-        more = {"code": self.code, "row": self.row}
-        present = {name: value for name, value in more.items() if value}
+        present = {name: value for name in ("code", "row") if (value := getattr(self, name))}
         return {"weight": str(self.severity), **present, **self.problem.as_dict()}
 
 
@@ -62,12 +59,10 @@ class ValidationReport:
     image: ImageConfig | None = None
 
     def with_severity(self, *severities: Severity) -> list[Finding]:
-        """Return the findings with one of these severities."""
         return [finding for finding in self.findings if finding.severity in severities]
 
     @property
     def runs_here(self) -> bool:
-        """Whether the bundle can run here."""
         return not self.with_severity(Severity.ERROR)
 
     @property
@@ -76,7 +71,6 @@ class ValidationReport:
         return not self.with_severity(Severity.ERROR, Severity.REFUSED)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready dict."""
         return {
             "bundle": self.bundle,
             "accepted": self.accepted,
@@ -88,31 +82,19 @@ class ValidationReport:
 
 
 def error(path: str, message: str, remedy: str, code: str = "") -> Finding:
-    """Return a finding with severity ERROR."""
     return Finding(Severity.ERROR, Problem(path, message, remedy), code)
 
 
 def refused(path: str, message: str, remedy: str, code: str = UPLOAD) -> Finding:
-    """Return a finding with severity REFUSED."""
     return Finding(Severity.REFUSED, Problem(path, PREFIX + message, remedy), code)
 
 
 def warning(path: str, message: str, remedy: str = "") -> Finding:
-    """Return a finding with severity WARNING."""
     return Finding(Severity.WARNING, Problem(path, message, remedy))
 
 
-def from_problems(problems: Iterable[Problem]) -> list[Finding]:
-    """Return the findings for warnings, with the severity of their row in the table of divergences."""
-    return [_of_problem(problem) for problem in problems]
-
-
-def from_texts(texts: Iterable[str]) -> list[Finding]:
-    """Return the findings for warnings that are plain strings."""
-    return [_of_problem(Problem("", text)) for text in texts]
-
-
-def _of_problem(problem: Problem) -> Finding:
+def from_warning(problem: Problem) -> Finding:
+    """Return the finding for a warning, with the severity of its row in the table of divergences."""
     row = find_by_message(problem.message)
     if row is not None and row.verdict == "refuses":
         return Finding(Severity.REFUSED, problem, row.code, row.id)

@@ -42,7 +42,6 @@ class ImageConfig:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The program and its arguments."""
         return self.entrypoint + self.command
 
     @property
@@ -52,12 +51,8 @@ class ImageConfig:
         return (found[-1] if found else DEFAULT_PATH).split(":")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready dict."""
         fields = asdict(self)
-        return {
-            **fields,
-            **{key: list(fields[key]) for key in ("entrypoint", "command", "environment")},
-        }
+        return fields | {key: list(fields[key]) for key in ("entrypoint", "command", "environment")}
 
 
 def from_archive(image: ArchivedImage, contents: ArchiveIndex, name: str) -> ImageConfig:

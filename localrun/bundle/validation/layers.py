@@ -50,10 +50,10 @@ class LayeredFiles:
         self._non_empty = _folders(entries)
 
     def find(self, path: str) -> ImageFile | None:
-        """Return the file at an absolute path, following links, or None."""
         parts, here, links = _parts(path), "", 0
         while parts:
-            here = posixpath.join(here, parts.pop(0)) if parts[0] != ".." else _parent(here, parts)
+            part = parts.pop(0)
+            here = posixpath.dirname(here) if part == ".." else posixpath.join(here, part)
             entry = self._entries.get(here)
             if entry is None or entry.member.kind != "symlink":
                 continue
@@ -65,7 +65,6 @@ class LayeredFiles:
         return self._file(here)
 
     def has_entries(self, path: str) -> bool:
-        """Return whether the path is a folder that is not empty."""
         found = self.find(path)
         return found is not None and found.path.lstrip("/") in self._non_empty
 
@@ -95,11 +94,6 @@ def _folders(names: Iterable[str]) -> set[str]:
 
 def _parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".")]
-
-
-def _parent(here: str, parts: list[str]) -> str:
-    parts.pop(0)
-    return posixpath.dirname(here)
 
 
 def read_layers(span: FileSpan, image: ArchivedImage) -> LayeredFiles:
@@ -142,19 +136,15 @@ def _layer(reader: Reader, size: int) -> _Layer:
     part = SliceReader(reader, size)
     if part.peek(4) == ZSTD:
         raise UnreadableLayer("a layer is compressed with zstd")
-    return _entries(part.decompressed())
-
-
-def _entries(reader: Reader) -> _Layer:
-    layer = _Layer()
-    for member in TarReader(reader):
+    layer, content = _Layer(), part.decompressed()
+    for member in TarReader(content):
         folder, name = posixpath.split(member.name.lstrip("/"))
         if name == _OPAQUE:
             layer.emptied.add(folder)
         elif name.startswith(_HIDDEN):
             layer.hidden.add(posixpath.join(folder, name.removeprefix(_HIDDEN)))
         elif name not in ("", ".", "..") and not member.name.startswith("../"):
-            layer.entries[posixpath.join(folder, name)] = _Entry(member, _head(reader, member))
+            layer.entries[posixpath.join(folder, name)] = _Entry(member, _head(content, member))
         if len(layer.entries) > ENTRY_LIMIT:
             raise UnreadableLayer(f"it has more than {ENTRY_LIMIT} files")
     return layer

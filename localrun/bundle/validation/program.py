@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from itertools import chain
+from pathlib import PurePosixPath
 
 from localrun.bundle.images.load import ALSO_RUNS
 from localrun.bundle.validation.files import PASSWD, ImageFile, ImageFiles, absolute_path
@@ -23,8 +23,9 @@ _NO_CODE = ""  # App Engine reports no error: the run stays QUEUING forever
 
 def check(image: ImageConfig, descriptor: Descriptor, files: ImageFiles) -> Iterator[Finding]:
     """Yield everything that prevents the program from starting or from using its folders."""
-    yield from _check_platform(image)
-    yield from _check_program(image, descriptor, files)
+    yield from check_platform(image)
+    if image.arguments:
+        yield from _check_program(image, descriptor, files)
     yield from _check_user(image, files)
     for key in ("input_folder", "output_folder"):
         yield from _check_folder(f"configuration.{key}", getattr(descriptor, key), files)
@@ -32,37 +33,24 @@ def check(image: ImageConfig, descriptor: Descriptor, files: ImageFiles) -> Iter
 
 def check_platform(image: ImageConfig) -> Iterator[Finding]:
     """Yield the findings that do not depend on the files of the image."""
-    yield from _check_platform(image)
-    if not image.arguments:
-        yield _missing_program()
-
-
-def _check_platform(image: ImageConfig) -> Iterator[Finding]:
     if image.architecture and not image.platform.startswith(_USUAL_PLATFORM):
         yield warning(
             "image",
             f"the image is for {image.platform}; most cluster nodes are {_USUAL_PLATFORM} and cannot run it",
             f"build it with: docker build --platform {_USUAL_PLATFORM}",
         )
-
-
-def _missing_program() -> Finding:
-    remedy = "add ENTRYPOINT to the Dockerfile"
-    return error("image", "the image has neither ENTRYPOINT nor CMD, so there is no program to start", remedy)
+    if not image.arguments:
+        message = "the image has neither ENTRYPOINT nor CMD, so there is no program to start"
+        yield error("image", message, "add ENTRYPOINT to the Dockerfile")
 
 
 def _check_program(image: ImageConfig, descriptor: Descriptor, files: ImageFiles) -> Iterator[Finding]:
-    if not image.arguments:
-        yield _missing_program()
-        return
     name = image.arguments[0]
     path = _find_in_path(name, image, files) if "/" not in name else absolute_path(name, image.workdir)
     if path is None:
-        yield error(
-            _PROGRAM,
-            f"{name!r} is not in the image's PATH ({':'.join(image.search_path)})",
-            "correct ENTRYPOINT or CMD in the Dockerfile, or install the program in the image",
-        )
+        message = f"{name!r} is not in the image's PATH ({':'.join(image.search_path)})"
+        remedy = "correct ENTRYPOINT or CMD in the Dockerfile, or install the program in the image"
+        yield error(_PROGRAM, message, remedy)
         return
     yield from _check_executable(name, path, image, files)
     yield from _check_not_hidden(path, descriptor)
@@ -70,7 +58,6 @@ def _check_program(image: ImageConfig, descriptor: Descriptor, files: ImageFiles
 
 
 def _find_in_path(name: str, image: ImageConfig, files: ImageFiles) -> str | None:
-    """Return the path of a program that is given without a folder."""
     for folder in image.search_path:
         path = absolute_path(name, folder)
         found = files.find(path)
@@ -95,7 +82,11 @@ def _check_executable(name: str, path: str, image: ImageConfig, files: ImageFile
 def _check_content(name: str, file: ImageFile, image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
     if file.head.startswith(b"\x7fELF"):
         machine = _machine(file.head)
-        if machine and image.architecture and not _runs(image.architecture, machine):
+        if (
+            machine
+            and image.architecture not in ("", machine)
+            and ALSO_RUNS.get(image.architecture) != machine
+        ):
             message = f"{name!r} is a program for {machine}, in an image for {image.architecture}"
             yield error(_PROGRAM, message, "build the program for the platform of the image")
     elif file.head.startswith(b"#!"):
@@ -103,22 +94,14 @@ def _check_content(name: str, file: ImageFile, image: ImageConfig, files: ImageF
     elif b"\0" in file.head:
         yield error(_PROGRAM, f"{name!r} is neither a program nor a script", "use the path of the program")
     else:
-        yield refused(
-            _PROGRAM,
-            f"{name!r} is a script without an interpreter line; Docker's init runs it with /bin/sh,"
-            " Kubernetes fails with 'exec format error'",
-            "start it with a line such as #!/bin/sh",
-            _NO_CODE,
-        )
+        message = f"{name!r} is a script without an interpreter line; Docker's init runs it with /bin/sh,"
+        message += " Kubernetes fails with 'exec format error'"
+        yield refused(_PROGRAM, message, "start it with a line such as #!/bin/sh", _NO_CODE)
 
 
 def _machine(head: bytes) -> str:
     order = "big" if head[5:6] == b"\x02" else "little"
     return _MACHINES.get(int.from_bytes(head[18:20], order), "")  # type: ignore[arg-type]
-
-
-def _runs(machine: str, program: str) -> bool:
-    return machine == program or ALSO_RUNS.get(machine) == program
 
 
 def _check_interpreter(
@@ -148,11 +131,8 @@ def _check_script(image: ImageConfig, descriptor: Descriptor, files: ImageFiles)
         return
     path = absolute_path(rest[0], image.workdir)
     if files.find(path) is None:
-        yield error(
-            _PROGRAM,
-            f"the script {rest[0]!r} for {program} is not in the image",
-            "correct ENTRYPOINT or CMD in the Dockerfile, or COPY the file into the image",
-        )
+        remedy = "correct ENTRYPOINT or CMD in the Dockerfile, or COPY the file into the image"
+        yield error(_PROGRAM, f"the script {rest[0]!r} for {program} is not in the image", remedy)
     yield from _check_not_hidden(path, descriptor)
 
 
@@ -160,11 +140,8 @@ def _check_not_hidden(path: str, descriptor: Descriptor) -> Iterator[Finding]:
     for key in ("input_folder", "output_folder"):
         folder = getattr(descriptor, key)
         if path.startswith(f"{folder}/"):
-            yield error(
-                f"configuration.{key}",
-                f"{path} is hidden: an empty folder is mounted over {folder}",
-                "move the program, or choose another folder",
-            )
+            message = f"{path} is hidden: an empty folder is mounted over {folder}"
+            yield error(f"configuration.{key}", message, "move the program, or choose another folder")
 
 
 def _check_user(image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
@@ -174,15 +151,13 @@ def _check_user(image: ImageConfig, files: ImageFiles) -> Iterator[Finding]:
     passwd = files.find(f"/{PASSWD}")
     lines = passwd.head.decode("utf-8", "replace").splitlines() if passwd else []
     if not any(line.startswith(f"{user}:") for line in lines):
-        yield error(
-            "image.user",
-            f"the USER {user!r} of the image is not in its /{PASSWD}",
-            f"add to the Dockerfile: RUN adduser -D {user} (or useradd {user}), or use a numeric user id",
-        )
+        message = f"the USER {user!r} of the image is not in its /{PASSWD}"
+        remedy = f"add to the Dockerfile: RUN adduser -D {user} (or useradd {user}), or use a numeric user id"
+        yield error("image.user", message, remedy)
 
 
 def _check_folder(key: str, folder: str, files: ImageFiles) -> Iterator[Finding]:
-    paths = chain([folder], _parents(folder))
+    paths = [folder, *map(str, PurePosixPath(folder).parents[:-1])]
     blocked = next((path for path in paths if (found := files.find(path)) and found.kind != "folder"), None)
     if blocked:
         message = f"{blocked} is a file in the image, so {folder} cannot be mounted"
@@ -190,8 +165,3 @@ def _check_folder(key: str, folder: str, files: ImageFiles) -> Iterator[Finding]
     elif files.has_entries(folder):
         message = f"the files of the image in {folder} are hidden: a folder of the task is mounted there"
         yield warning(key, message, "move the files that the program needs")
-
-
-def _parents(path: str) -> Iterator[str]:
-    while (path := posixpath.dirname(path)) != "/":
-        yield path

@@ -45,12 +45,9 @@ def check_zip(path: Path, descriptor: Descriptor) -> Iterator[Finding]:
         yield from check_name(name, descriptor)
     descriptors = [number for number, name in enumerate(names) if is_descriptor(name)]
     if tars and descriptors and names.index(tars[0]) < descriptors[0]:
-        yield warning(
-            repr(tars[0]),
-            "the image comes before the descriptor: if App Engine refuses the descriptor, it answers"
-            " error 500 without a reason and deletes its image of that name",
-            SAVE_AGAIN,
-        )
+        message = "the image comes before the descriptor: if App Engine refuses the descriptor, it answers"
+        message += " error 500 without a reason and deletes its image of that name"
+        yield warning(repr(tars[0]), message, SAVE_AGAIN)
 
 
 def _check_tar_member(name: str, count: int) -> Iterator[Finding]:
@@ -74,29 +71,22 @@ def check_name(name: str, descriptor: Descriptor) -> Iterator[Finding]:
     if not _REPOSITORY.fullmatch(repository):
         yield refused(repr(name), f"it names the image {repository!r}, which no registry takes", remedy)
     elif not _TAG.fullmatch(tag):
-        yield refused(
-            repr(name), f"it tags the image {tag!r}, which no registry takes", "correct the version"
-        )
+        message = f"it tags the image {tag!r}, which no registry takes"
+        yield refused(repr(name), message, "correct the version")
     elif f"{repository}:{tag}" != expected:
-        yield warning(
-            repr(name),
-            f"App Engine names the image {repository}:{tag}, which does not fit the descriptor ({expected})",
-            f"name the archive {archive_name(descriptor)}",
+        message = (
+            f"App Engine names the image {repository}:{tag}, which does not fit the descriptor ({expected})"
         )
+        yield warning(repr(name), message, f"name the archive {archive_name(descriptor)}")
 
 
 def check_archive(contents: ArchiveIndex, name: str) -> Iterator[Finding]:
     """Check the image archive by the document that comes first, like App Engine's registry client."""
-    documents = (
-        member for member in contents.members if posixpath.basename(member) in (DOCKER_MANIFEST, OCI_INDEX)
-    )
-    first = next(documents, None)
+    checks = {DOCKER_MANIFEST: _docker, OCI_INDEX: _oci}
+    first = next((member for member in contents.members if posixpath.basename(member) in checks), None)
     if first is None:
         return  # reported when the bundle is read
-    reason = (
-        _docker(contents, first) if posixpath.basename(first) == DOCKER_MANIFEST else _oci(contents, first)
-    )
-    if reason:
+    if reason := checks[posixpath.basename(first)](contents, first):
         yield refused(repr(name), f"it reads {first} of the archive, and {reason}", SAVE_AGAIN)
 
 

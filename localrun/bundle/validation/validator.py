@@ -19,8 +19,7 @@ from localrun.bundle.validation.findings import (
     Finding,
     Severity,
     ValidationReport,
-    from_problems,
-    from_texts,
+    from_warning,
 )
 from localrun.bundle.validation.image_config import ImageConfig
 from localrun.descriptor.divergences import find_by_message
@@ -99,30 +98,29 @@ class _Validation:
         found = [*self._check_descriptor(), *self._check_upload(), *self._check_image()]
         order = list(Severity)
         findings = sorted(dict.fromkeys(found), key=lambda finding: order.index(finding.severity))
-        return ValidationReport(
-            self._bundle.name, tuple(findings), tuple(self._unchecked), self._descriptor, self._config
-        )
+        name, unchecked = self._bundle.name, tuple(self._unchecked)
+        return ValidationReport(name, tuple(findings), unchecked, self._descriptor, self._config)
 
     def _check_descriptor(self) -> Iterator[Finding]:
         warnings = self._descriptor.warnings
-        yield from from_problems(warnings)
-        yield from from_texts(self._bundle.warnings[len(warnings) :])
+        others = self._bundle.warnings[len(warnings) :]
+        yield from map(from_warning, (*warnings, *(Problem("", text) for text in others)))
 
     def _check_upload(self) -> Iterator[Finding]:
         path, source = self._bundle.path, self._bundle.image
-        if path is not None and path.is_file() and isinstance(source, ImageArchive):
-            yield from upload.check_zip(path, self._descriptor)
-        elif isinstance(source, ImageArchive):
-            yield from upload.check_name(source.span.path.name, self._descriptor)
-        else:
-            yield from upload.check_name(upload.archive_name(self._descriptor), self._descriptor)
+        if not isinstance(source, ImageArchive):
+            return upload.check_name(upload.archive_name(self._descriptor), self._descriptor)
+        if path is not None and path.is_file():
+            return upload.check_zip(path, self._descriptor)
+        return upload.check_name(source.span.path.name, self._descriptor)
 
     def _check_image(self) -> Iterator[Finding]:
         source = self._bundle.image
         try:
-            yield from (
-                self._check_archived(source) if isinstance(source, ImageArchive) else self._check_in_engine()
-            )
+            if isinstance(source, ImageArchive):
+                yield from self._check_archived(source)
+            else:
+                yield from self._check_in_engine()
         except ImageError as error:
             if error.cause is Cause.IMAGE_INVALID:
                 yield from _from_error(error)
