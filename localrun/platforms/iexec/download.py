@@ -46,21 +46,13 @@ def fetch(url: str, digest: str = "") -> Iterator[bytes]:
 
 def checksum_error(source: str, expected: str, actual: str) -> InputsError:
     """Return the error for a dataset with another checksum."""
-    problem = Problem(
-        source, f"its SHA-256 is {actual}, expected {expected}", "download it again, or correct the checksum"
-    )
-    return InputsError(
-        "the checksum of the dataset does not match",
-        remedy="check it with `sha256sum FILE`",
-        cause=Cause.DATASET_CHECKSUM,
-        problems=[problem],
-    )
+    message = f"its SHA-256 is {actual}, expected {expected}"
+    problems = [Problem(source, message, "download it again, or correct the checksum")]
+    message, remedy = "the checksum of the dataset does not match", "check it with `sha256sum FILE`"
+    return InputsError(message, remedy=remedy, cause=Cause.DATASET_CHECKSUM, problems=problems)
 
 
 def _failed(url: str, reason: str) -> InputsError:
     problem = Problem(url, f"download failed: {reason}", f"save it as a file and pass `{url}=@FILE`")
-    return InputsError(
-        "a download failed",
-        remedy="check the URL and the network, or pass a local file",
-        problems=[problem],
-    )
+    remedy = "check the URL and the network, or pass a local file"
+    return InputsError("a download failed", remedy=remedy, problems=[problem])

@@ -17,6 +17,7 @@ from localrun.values import digest
 
 _LOCAL_FILE = "=@"  # SOURCE=@FILE: use FILE as the content of SOURCE
 _SHA256 = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
+_TOO_SHORT = f"is shorter than {MIN_LENGTH} characters, too short to be masked in the output of the app"
 FileLocator = Callable[[str], Path]
 
 
@@ -55,9 +56,6 @@ class PreparedApp:
     warnings: tuple[str, ...] = ()
 
 
-# -- parsing ---------------------------------------------------------------------------------------
-
-
 def _string(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("must be a string")
@@ -81,11 +79,11 @@ def _sources(value: Any) -> tuple[str, ...]:
 def _secrets(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping) or not all(isinstance(item, str) for item in value.values()):
         raise ValueError("must be an object of strings, by number")
-    numbers = [str(number) for number in value]
-    wrong = [number for number in numbers if not re.fullmatch(r"[1-9][0-9]{0,3}", number)]
-    if wrong:
-        raise ValueError(f"invalid number {wrong[0]!r}; expected 1, 2, 3, ...")
-    return {str(number): text for number, text in value.items()}
+    secrets = {str(number): text for number, text in value.items()}
+    for number in secrets:
+        if not re.fullmatch(r"[1-9][0-9]{0,3}", number):
+            raise ValueError(f"invalid number {number!r}; expected 1, 2, 3, ...")
+    return secrets
 
 
 PARSERS: dict[str, Callable[[Any], Any]] = {
@@ -117,9 +115,6 @@ def parse_inputs(given: Mapping[str, Any]) -> IexecInputs:
     return IexecInputs(**found)
 
 
-# -- preparing -------------------------------------------------------------------------------------
-
-
 def prepare(app: str, inputs: IexecInputs, find_file: FileLocator | None = None) -> PreparedApp:
     """Prepare an app as a task; `app` is its name as the user wrote it.
 
@@ -131,10 +126,8 @@ def prepare(app: str, inputs: IexecInputs, find_file: FileLocator | None = None)
     files = [checker.input_file(text) for text in inputs.input_files]
     datasets = [checker.dataset(text) for text in inputs.datasets]
     checker.reject_duplicates(datasets)
-    if checker.problems:
-        raise InputsError(
-            "invalid iExec arguments", remedy="fix the problems listed", problems=list(checker.problems)
-        )
+    if problems := checker.problems:
+        raise InputsError("invalid iExec arguments", remedy="fix the problems listed", problems=problems)
     names = layout.FileNames(files, datasets)
     secrets = layout.secret_variables(inputs.secrets, inputs.app_secret)
     return PreparedApp(
@@ -144,12 +137,8 @@ def prepare(app: str, inputs: IexecInputs, find_file: FileLocator | None = None)
         command,
         layout.environment(app, inputs.args, names, callback=inputs.callback),
         secrets,
-        tuple(_too_short(name) for name, value in secrets.items() if len(value) < MIN_LENGTH),
+        tuple(f"{name} {_TOO_SHORT}" for name, value in secrets.items() if len(value) < MIN_LENGTH),
     )
-
-
-def _too_short(name: str) -> str:
-    return f"{name} is shorter than {MIN_LENGTH} characters, too short to be masked in the output of the app"
 
 
 class _Checker:
@@ -230,7 +219,6 @@ class _Checker:
         self.problems.append(Problem(section, message, remedy))
 
     def reject_duplicates(self, names: list[str]) -> None:
-        """Report datasets with the same address."""
         if len(set(names)) < len(names):
             remedy = "rename one, or write ADDRESS=@FILE"
             self.problems.append(Problem("datasets", "two datasets have the same name", remedy))

@@ -77,8 +77,12 @@ def environment(app: str, args: str, names: FileNames, *, callback: bool) -> dic
         "IEXEC_BOT_SIZE": "1",
         "IEXEC_BOT_FIRST_INDEX": "0",
         "IEXEC_BOT_TASK_INDEX": "0",
+        "IEXEC_INPUT_FILES_NUMBER": str(len(names.inputs)),
     }
-    return found | _datasets(names.datasets) | _inputs(names.inputs)
+    if names.inputs:
+        found["IEXEC_INPUT_FILES_FOLDER"] = IN
+        found |= {f"IEXEC_INPUT_FILE_NAME_{number}": name for number, name in enumerate(names.inputs, 1)}
+    return found | _datasets(names.datasets)
 
 
 def _datasets(names: Sequence[str]) -> dict[str, str]:
@@ -91,14 +95,6 @@ def _datasets(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _inputs(names: Sequence[str]) -> dict[str, str]:
-    found = {"IEXEC_INPUT_FILES_NUMBER": str(len(names))}
-    if names:
-        found["IEXEC_INPUT_FILES_FOLDER"] = IN
-        found |= {f"IEXEC_INPUT_FILE_NAME_{number}": name for number, name in enumerate(names, 1)}
-    return found
-
-
 def secret_variables(requester: Mapping[str, str], app: str | None) -> dict[str, str]:
     """Return the variables of the requester's secrets, by number, and of the app developer's secret."""
     found = {f"IEXEC_REQUESTER_SECRET_{number}": value for number, value in requester.items()}
@@ -107,8 +103,8 @@ def secret_variables(requester: Mapping[str, str], app: str | None) -> dict[str,
 
 def make_descriptor(app: str, names: FileNames) -> bytes:
     """Return a descriptor for an app: a file for each input, and the parts of its result."""
-    inputs = {name: parameter("file", f"input file {n}") for n, name in enumerate(names.inputs, 1)}
-    data = {name: parameter("file", f"dataset {n}") for n, name in enumerate(names.datasets, 1)}
+    files = {name: parameter("file", f"input file {n}") for n, name in enumerate(names.inputs, 1)}
+    datasets = {name: parameter("file", f"dataset {n}") for n, name in enumerate(names.datasets, 1)}
     return synthetic.make_descriptor(
         _name(app),
         "iexec_app",
@@ -120,7 +116,7 @@ def make_descriptor(app: str, names: FileNames) -> bytes:
             "image": {"file": "/local.iexec-0.0.0.tar"},
             "resources": {"ram": MEMORY, "cpus": 1, "internet": True},
         },
-        inputs=inputs | data,
+        inputs=files | datasets,
         outputs={
             "digest": parameter("string", "the digest that the workers must agree on"),
             "deterministic_output_path": parameter("string", "the path that the digest covers"),

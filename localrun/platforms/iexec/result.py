@@ -5,7 +5,6 @@ The worker stops at the first problem. Here all problems are reported; the cause
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +54,7 @@ def collect(
                 check.pack(packed, check_cancelled)
                 check.compute_digest()
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if fs.is_disk_full(error):
                 raise
             problem = Problem(OUT, f"cannot be read: {error.strerror}", "do not let the app replace it")
             message = f"{OUT} {problem.message}"
@@ -94,16 +93,12 @@ class _ResultCheck:
         if not found:
             return CollectedOutputs(self.outputs, warnings=tuple(self.warnings))
         cause, first = found[0]
-        message = (
-            f"{first.path} {first.message}" if len(found) == 1 else f"{len(found)} problems in the result"
-        )
+        single = len(found) == 1
+        message = f"{first.path} {first.message}" if single else f"{len(found)} problems in the result"
         return CollectedOutputs(self.outputs, problems, tuple(self.warnings), cause, message)
 
     def add_problem(self, cause: Cause, path: str, message: str, remedy: str) -> None:
-        """Record a problem."""
         self.problems.append((cause, Problem(path, message, remedy)))
-
-    # -- names and the packed result -------------------------------------------------------------
 
     def check_names(self) -> None:
         """Check the lengths of all file names."""
@@ -128,10 +123,8 @@ class _ResultCheck:
         try:
             pack(self.tree, self.entries, packed, check_cancelled)
         except ZipTooLarge:
-            message = (
-                f"contains {format_bytes(total)}, packed more than the upload limit of"
-                f" {format_bytes(ZIP_LIMIT)}"
-            )
+            limit = format_bytes(ZIP_LIMIT)
+            message = f"contains {format_bytes(total)}, packed more than the upload limit of {limit}"
             self.size_problems.append((Cause.RESULT_TOO_LARGE, Problem(OUT, message, "write less data")))
             return
         except UnsafePath as error:
@@ -139,44 +132,36 @@ class _ResultCheck:
             return
         self.outputs["result"] = str(packed)
         if total > ZIP_LIMIT:
-            self.warnings.append(
-                f"the result has {format_bytes(total)} before packing: `iapp test` rejects it"
-            )
+            size = format_bytes(total)
+            self.warnings.append(f"the result has {size} before packing: `iapp test` rejects it")
         links = [_path(entry.parts) for entry in self.entries if entry.kind == "link"]
         if links:
             self.warnings.append(f"{', '.join(sorted(links)[:3])}: links are empty files in {RESULT_ZIP}")
 
-    # -- computed.json and the digest ------------------------------------------------------------
-
     def compute_digest(self) -> None:
         """Compute the digest of the data or the path that `computed.json` names."""
         computed = self._read_computed()
-        if computed is None:
-            return
-        if self.callback:
+        if computed is not None and self.callback:
             self._digest_callback(computed)
-        else:
+        elif computed is not None:
             self._digest_path(computed)
 
     def _read_computed(self) -> dict[str, Any] | None:
-        path = f"{OUT}/{COMPUTED_FILE}"
+        path, remedy = f"{OUT}/{COMPUTED_FILE}", _EXAMPLE
         try:
             entry = self.tree.find((COMPUTED_FILE,))
             if entry is None:
-                self.add_problem(Cause.COMPUTED_FILE_MISSING, path, "is missing", _EXAMPLE)
-                return None
-            if entry.kind != "file":
+                message = "is missing"
+            elif entry.kind != "file":
                 message = f"is a {entry.kind}, not a file"
-                self.add_problem(Cause.COMPUTED_FILE_MISSING, path, message, _EXAMPLE)
-                return None
-            if entry.size > _COMPUTED_LIMIT:
+            elif entry.size > _COMPUTED_LIMIT:
                 message = f"has {format_bytes(entry.size)}; the limit is {format_bytes(_COMPUTED_LIMIT)}"
-                self.add_problem(Cause.COMPUTED_FILE_MISSING, path, message, _EXAMPLE)
-                return None
-            return self._parse(path, self.tree.read(entry, _COMPUTED_LIMIT))
+            else:
+                return self._parse(path, self.tree.read(entry, _COMPUTED_LIMIT))
         except UnsafePath as error:
-            self.add_problem(Cause.COMPUTED_FILE_MISSING, path, str(error), error.remedy)
-            return None
+            message, remedy = str(error), error.remedy
+        self.add_problem(Cause.COMPUTED_FILE_MISSING, path, message, remedy)
+        return None
 
     def _parse(self, path: str, data: bytes) -> dict[str, Any] | None:
         message, remedy = "is not a JSON object", _EXAMPLE
@@ -256,9 +241,10 @@ class _ResultCheck:
         if not below:
             self.warnings.append(f"{path} is empty: its digest is the same for every app")
         if nested:
-            self.warnings.append(
+            warning = (
                 f"the digest of {path} ignores nested files ({nested}): write them directly into the folder"
             )
+            self.warnings.append(warning)
         if not folder.parts:
             self.warnings.append(f"the digest covers all of {OUT}, also {COMPUTED_FILE} and the app's logs")
 

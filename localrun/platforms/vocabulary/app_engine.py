@@ -23,8 +23,7 @@ _STATES = make_terms(_SYSTEM, "run state", (
     ("FINISHED", "The outputs were read and are valid. App Engine ignores the exit code; here it must be 0.",
      "FINISHED", "`localrun outputs ID` shows the outputs."),
     ("FAILED", "An output is invalid, or the run failed otherwise. App Engine cannot cancel runs, so a killed"
-     " task is also FAILED in its terms.", "FAILED, KILLED",
-     "`localrun status ID` shows the cause."),
+     " task is also FAILED in its terms.", "FAILED, KILLED", "`localrun status ID` shows the cause."),
 ))
 _SITUATIONS = make_terms(_SYSTEM, "situation", (
     ("Insufficient resources|Insufficient cpu|Insufficient memory", "No node has the CPUs or the memory that"

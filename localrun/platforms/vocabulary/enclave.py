@@ -96,8 +96,7 @@ _BEFORE = _terms((
     (_PRE + "INVALID_DATASET_CHECKSUM", "The checksum of the dataset does not match. Without an enclave this"
      " is DATASET_FILE_BAD_CHECKSUM.", "FAILED DATASET_CHECKSUM"),
     (_PRE + "DATASET_DECRYPTION_FAILED", "The key cannot decrypt the dataset."),
-    (_PRE + "SAVING_PLAIN_DATASET_FAILED", "The decrypted dataset could not be written.",
-     "FAILED DISK_FULL"),
+    (_PRE + "SAVING_PLAIN_DATASET_FAILED", "The decrypted dataset could not be written.", "FAILED DISK_FULL"),
     (_PRE + "INPUT_FILE_DOWNLOAD_FAILED", "An input file could not be downloaded in the enclave. Without an"
      " enclave this is INPUT_FILES_DOWNLOAD_FAILED.", "FAILED INPUTS_INVALID"),
     (_PRE + "TIMEOUT", "Pre-compute took too long.", "FAILED TIMEOUT"),

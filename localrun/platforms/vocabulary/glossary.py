@@ -17,16 +17,8 @@ from localrun.platforms.vocabulary import (
 from localrun.platforms.vocabulary.term import Term, normalize
 from localrun.suggestions import closest
 
-_ALL_TERMS = (
-    *local.TERMS,
-    *app_engine.TERMS,
-    *kubernetes.TERMS,
-    *inductiva.TERMS,
-    *iexec.TERMS,
-    *iexec_causes.TERMS,
-    *enclave.TERMS,
-    *task_system.TERMS,
-)
+_TABLES = (local, app_engine, kubernetes, inductiva, iexec, iexec_causes, enclave, task_system)
+_ALL_TERMS: tuple[Term, ...] = tuple(term for table in _TABLES for term in table.TERMS)
 _MAX_COMPARED = 60  # characters
 _MIN_LENGTH = 8  # characters of a one-word term that is recognised inside a line
 

@@ -13,8 +13,7 @@ _COMMON = make_terms(_SYSTEM, _KIND, (
     ("TASK_NOT_ACTIVE", "The task had ended or was cancelled when the worker checked it.", "KILLED",
      "Check how it ended: `localrun status ID`."),
     ("CONTRIBUTION_TIMEOUT", "The deadline passed before enough results were the same.",
-     "FAILED TIMEOUT|NO_CONSENSUS",
-     "Raise `--timeout`; if results differ, see where: `localrun status ID`."),
+     "FAILED TIMEOUT|NO_CONSENSUS", "Raise `--timeout`; if results differ, see where: `localrun status ID`."),
     ("CONTRIBUTION_ALREADY_SET", "The worker already has a result of this task. Here a finished task is"
      " never run again under its id.", "FINISHED", "Run it again; it gets a new id."),
     ("WORKERPOOL_AUTHORIZATION_NOT_FOUND", "The worker is not authorized to run this task. The closest case"

@@ -30,15 +30,13 @@ TERMS = (
          "Wait; after the grace period (LOCALRUN_GRACE) the container is killed."),
         ("Killed|killed", "The task was stopped on request.", "KILLED", "No action needed, or run it again."),
         ("Failed|failed", "The program failed: its command ended with a non-zero exit code. Here also: an"
-         " output is invalid.",
-         "FAILED EXIT_NONZERO|SIGNAL|OUT_OF_MEMORY|ENTRYPOINT_INVALID|OUTPUTS_INVALID"
+         " output is invalid.", "FAILED EXIT_NONZERO|SIGNAL|OUT_OF_MEMORY|ENTRYPOINT_INVALID|OUTPUTS_INVALID"
          "|RESULT_NAME_TOO_LONG|RESULT_NOT_PACKED|COMPUTED_FILE_MISSING|DIGEST_FAILED|RESULT_TOO_LARGE|NO_CONSENSUS",
          "Read the end of its log: `localrun logs ID`; then check its inputs."),
         ("Task Timed Out|ttl-exceeded", "The program exceeded its time limit.", "FAILED TIMEOUT",
          "Raise `--timeout`; the end of the log shows how far the program got."),
         ("Runtime Error|executer-failed", "The environment of the program failed, usually because of a full"
-         " disk.",
-         "FAILED BUNDLE_INVALID|DESCRIPTOR_INVALID|INPUTS_INVALID|IMAGE_INVALID|IMAGE_MISSING"
+         " disk.", "FAILED BUNDLE_INVALID|DESCRIPTOR_INVALID|INPUTS_INVALID|IMAGE_INVALID|IMAGE_MISSING"
          "|DATASET_CHECKSUM"
          "|IMAGE_PULL_FAILED|IMAGE_BUILD_FAILED|IMAGE_PLATFORM|CPU_UNAVAILABLE|MEMORY_UNAVAILABLE"
          "|GPU_UNAVAILABLE|DISK_UNAVAILABLE|DISK_PRESSURE|DISK_FULL|ENGINE_UNREACHABLE|ENGINE_FAILED|INTERNAL",
@@ -59,8 +57,7 @@ TERMS = (
          " the task ran. The closest case here: the server or command was stopped with Ctrl+C.", "KILLED",
          "Run it again, and do not stop the server before it ends."),
         ("Machine Time Limit Reached|executer-terminated-ttl-exceeded", "The time limit of the machine was"
-         " reached, not that of the task.", "FAILED TIMEOUT",
-         "Here only tasks have a limit: `--timeout`."),
+         " reached, not that of the task.", "FAILED TIMEOUT", "Here only tasks have a limit: `--timeout`."),
         ("Spot Reclaimed|spot-instance-preempted", "The provider reclaimed a spot machine during the run.",
          "FAILED RUNNER_TERMINATED", "It cannot happen here; the closest case is a restart of this machine."),
         ("Credits Exhausted|executer-terminated-credits-exhausted", "The account had no credits left to pay"

@@ -39,8 +39,7 @@ _STEPS = make_terms(LOCALRUN, "step", (
 _WARNINGS = make_terms(LOCALRUN, "warning", (
     ("STALLED|stalled output",
      "The task has written no log and no files for half an hour, and has used almost no CPU time. It may be"
-     " stuck, or wait for something. It is still running.",
-     "RUNNING task",
+     " stuck, or wait for something. It is still running.", "RUNNING task",
      "Check it with `localrun logs ID` and `localrun top ID`; stop it with `localrun kill ID`, or set"
      " `--timeout`. If this is normal, raise LOCALRUN_STALL (seconds; 0 disables the warning)."),
 ))
@@ -57,12 +56,10 @@ _DESCRIBE = make_terms(LOCALRUN, "event", (
 
 
 def _cause_term(cause: Cause) -> Term:
-    explanation = EXPLANATIONS[cause]
+    found = EXPLANATIONS[cause]
     state = TaskState.KILLED if cause is Cause.KILLED else TaskState.FAILED
     situations = (Situation(state, cause=cause),)
-    return Term(
-        LOCALRUN, "cause", str(cause), f"{explanation.what} {explanation.why}", situations, explanation.remedy
-    )
+    return Term(LOCALRUN, "cause", str(cause), f"{found.what} {found.why}", situations, found.remedy)
 
 
 TERMS = (*_STATES, *_STEPS, *map(_cause_term, Cause), *_WARNINGS, *_DESCRIBE)

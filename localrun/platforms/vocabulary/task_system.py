@@ -36,14 +36,12 @@ TERMS = (
     *make_terms(_SYSTEM, "answer", (
         ("task_created", "The server created the task with an id; a log event has the same name.",
          "CREATED, PROVISIONED", "No action needed; get the task with `GET /task/{id}`."),
-        ("operational", "The task manager responds, with the numbers of its tasks.",
-         "=`localrun serve`",
+        ("operational", "The task manager responds, with the numbers of its tasks.", "=`localrun serve`",
          "No action needed; it is the normal answer of `GET /task/status`."),
         ("alive", "The server responds.", "=`localrun serve`",
          "No action needed; it is the normal answer of `GET /heartbeat`."),
         ("success", "The request succeeded; it says nothing about the result of a task.",
-         "=exit code 0 of a command",
-         "Check the status of the task."),
+         "=exit code 0 of a command", "Check the status of the task."),
         ("422|422 Unprocessable Entity|Unprocessable Entity|Unprocessable Content", "The request lacks"
          " required fields, so no task was created.", "FAILED INPUTS_INVALID",
          "Send both `task`, an object that may be empty, and `assigned_by`, a string."),

@@ -64,7 +64,6 @@ class Term:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """The name and all aliases."""
         return (self.name, *self.aliases)
 
 
@@ -111,6 +110,5 @@ def parse_situations(text: str) -> Iterator[Situation]:
         steps = [other.split("|") for other in others if other.islower()]
         causes = [other.split("|") for other in others if not other.islower()]
         for state, step, cause in product(states.split("|"), *(steps or [[""]]), *(causes or [[""]])):
-            yield Situation(
-                TaskState(state), StepName(step) if step else None, Cause[cause] if cause else None
-            )
+            found = StepName(step) if step else None
+            yield Situation(TaskState(state), found, Cause[cause] if cause else None)
