@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec.structs import asdict
 
 from localrun.bundle.images.compressed import FileSpan
@@ -27,13 +28,8 @@ def archive_from_dict(facts: Any, path: Path) -> ImageArchive | None:
     try:
         start, size, compression = facts["packed"]
         span = FileSpan(path, int(start), int(size), tuple(compression))
-        images = tuple(_image(item) for item in facts["images"])
+        images = msgspec.convert(facts["images"], tuple[ArchivedImage, ...])
         archive = ImageArchive(str(facts["name"]), span, images, tuple(facts["warnings"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, msgspec.ValidationError):
         return None
     return archive if images else None
-
-
-def _image(item: dict[str, Any]) -> ArchivedImage:
-    lists = {name: tuple(item[name]) for name in ("layers", "tags")}
-    return ArchivedImage(**{**item, **lists})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 import zipfile
@@ -21,7 +20,7 @@ _REF_NAME = "org.opencontainers.image.ref.name"
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-SAVE_AGAIN = "write the bundle with `localrun build`"
+_BUILD_AGAIN = "write the bundle with `localrun build`"
 
 
 def image_name(descriptor: Descriptor) -> str:
@@ -47,7 +46,7 @@ def check_zip(path: Path, descriptor: Descriptor) -> Iterator[Finding]:
     if tars and descriptors and names.index(tars[0]) < descriptors[0]:
         message = "the image comes before the descriptor: if App Engine refuses the descriptor, it answers"
         message += " error 500 without a reason and deletes its image of that name"
-        yield warning(repr(tars[0]), message, SAVE_AGAIN)
+        yield warning(repr(tars[0]), message, _BUILD_AGAIN)
 
 
 def _check_tar_member(name: str, count: int) -> Iterator[Finding]:
@@ -87,7 +86,7 @@ def check_archive(contents: ArchiveIndex, name: str) -> Iterator[Finding]:
     if first is None:
         return  # reported when the bundle is read
     if reason := checks[posixpath.basename(first)](contents, first):
-        yield refused(repr(name), f"it reads {first} of the archive, and {reason}", SAVE_AGAIN)
+        yield refused(repr(name), f"it reads {first} of the archive, and {reason}", _BUILD_AGAIN)
 
 
 def _docker(contents: ArchiveIndex, name: str) -> str:
@@ -146,7 +145,4 @@ def _member(contents: ArchiveIndex, part: Any) -> str | None:
 
 def _blob(contents: ArchiveIndex, part: Any) -> Any:
     name = _member(contents, part)
-    try:
-        return json.loads(contents.documents[name]) if name else None
-    except (KeyError, ValueError, RecursionError):
-        return None
+    return _json(contents, name) if name else None

@@ -131,7 +131,7 @@ def prepare(app: str, inputs: IexecInputs, find_file: FileLocator | None = None)
     names = layout.FileNames(files, datasets)
     secrets = layout.secret_variables(inputs.secrets, inputs.app_secret)
     return PreparedApp(
-        layout.make_descriptor(app, layout.FileNames(list(dict.fromkeys(files)), datasets)),
+        layout.make_descriptor(app, names),
         checker.files,
         checker.downloads,
         command,

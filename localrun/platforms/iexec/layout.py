@@ -103,7 +103,8 @@ def secret_variables(requester: Mapping[str, str], app: str | None) -> dict[str,
 
 def make_descriptor(app: str, names: FileNames) -> bytes:
     """Return a descriptor for an app: a file for each input, and the parts of its result."""
-    files = {name: parameter("file", f"input file {n}") for n, name in enumerate(names.inputs, 1)}
+    unique = dict.fromkeys(names.inputs)  # the same file may be passed twice
+    files = {name: parameter("file", f"input file {n}") for n, name in enumerate(unique, 1)}
     datasets = {name: parameter("file", f"dataset {n}") for n, name in enumerate(names.datasets, 1)}
     return synthetic.make_descriptor(
         _name(app),
