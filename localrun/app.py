@@ -180,7 +180,12 @@ class App:
 
         workspace = lookup.find(self.store, prefix)
         record = workspace.load_or_none()
-        self._refuse_replica(record)
+        parent = record.replica.parent_id if record and record.replica else None
+        if record is not None and parent is not None and self.store.find(parent):
+            raise UsageError(
+                f"task {record.short_id} is a replica of {short_id(parent)}",
+                remedy=f"delete the parent task with its replicas: `localrun rm {short_id(parent)}`",
+            )
         if record is not None and not record.state.is_final and self.recovery.end(record.id) is None:
             raise UsageError(
                 f"task {record.short_id} has not ended ({record.state})",
@@ -190,14 +195,6 @@ class App:
             self.store.remove(self.store.open(replica.id))
         self.store.remove(workspace)
         return workspace.id
-
-    def _refuse_replica(self, record: TaskRecord | None) -> None:
-        parent = record.replica.parent_id if record and record.replica else None
-        if record is not None and parent is not None and self.store.find(parent):
-            raise UsageError(
-                f"task {record.short_id} is a replica of {short_id(parent)}",
-                remedy=f"delete the parent task with its replicas: `localrun rm {short_id(parent)}`",
-            )
 
     def close(self, *, on_exit: OnExit = "kill") -> None:
         """Kill running tasks, wait for them, or leave them to the next process; disconnect the engine."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from localrun.errors import Cause, LocalrunError, NoConsensus, OutputsError, Problem
-from localrun.task.record import Disagreement, ReplicaGroup, Replication, TaskRecord
+from localrun.task.record import ReplicaGroup, Replication, TaskRecord
 from localrun.task.states import TaskState
 from localrun.values.compare.replicas import (
     ReplicaOutput,
@@ -64,14 +64,15 @@ def compare(
     Other files in the output folder are not compared. Raises `OutputsError` if a file cannot be read.
     """
     numbers = range(1, len(replication.ids) + 1)
-    failed = {
-        str(number): _failure(records.get(number))
-        for number in numbers
-        if not _has_result(records.get(number))
-    }
-    results = {number: _result(record, declared) for number, record in records.items() if _has_result(record)}
+    finished = {number: record for number, record in records.items() if record.state is TaskState.FINISHED}
+    failed = {str(number): _failure(records.get(number)) for number in numbers if number not in finished}
+    results = {number: _result(record, declared) for number, record in finished.items()}
     groups = _groups(results)
-    found, omitted = _differences(results)
+    try:
+        found, omitted = compare_outputs(results)
+    except (OSError, UnsafePath) as error:
+        message = f"cannot compare the outputs of the replicas: {error}"
+        raise OutputsError(message, remedy="run the task again") from error
     reached = bool(groups) and len(groups[0].replicas) >= replication.agree
     compared = replication.replace(
         groups=groups,
@@ -86,11 +87,12 @@ def compare(
     if not groups:
         return _all_failed(compared, records)
     summary = _summary(compared)
-    return ConsensusResult(compared, 0, summary, _no_consensus(compared, records, summary))
-
-
-def _has_result(record: TaskRecord | None) -> bool:
-    return record is not None and record.state is TaskState.FINISHED
+    disagreement = NoConsensus(
+        f"{summary}; {replication.agree} must agree",
+        remedy="remove values that vary between runs from the result, or sort it",
+        problems=_problems(compared, records),
+    )
+    return ConsensusResult(compared, 0, summary, disagreement)
 
 
 def _failure(record: TaskRecord | None) -> str:
@@ -107,13 +109,10 @@ def _result_files(record: TaskRecord, whole: FolderDigest, declared: Sequence[st
     """Return the digests of the result: declared outputs, or the path in an iExec app's `computed.json`."""
     if record.run_plan.profile != "iexec":
         return select_declared(whole, declared)
-    named = PurePosixPath(
-        record.outputs.get("deterministic_output_path", f"{record.run_plan.output_folder}/{COMPUTED}")
-    )
-    within = named.relative_to(record.run_plan.output_folder)
-    found = {
-        path: digest for path, digest in whole.files.items() if PurePosixPath(path).is_relative_to(within)
-    }
+    root = record.run_plan.output_folder
+    named = PurePosixPath(record.outputs.get("deterministic_output_path", f"{root}/{COMPUTED}"))
+    within = named.relative_to(root)
+    found = {path: one for path, one in whole.files.items() if PurePosixPath(path).is_relative_to(within)}
     return found or whole.files  # the path may be a link to another one
 
 
@@ -140,24 +139,12 @@ def _groups(results: Mapping[int, ReplicaOutput]) -> list[ReplicaGroup]:
     return sorted(groups, key=lambda group: (-len(group.replicas), group.replicas))
 
 
-def _differences(results: Mapping[int, ReplicaOutput]) -> tuple[list[Disagreement], int]:
-    try:
-        return compare_outputs(results)
-    except (OSError, UnsafePath) as error:
-        raise OutputsError(
-            f"cannot compare the outputs of the replicas: {error}", remedy="run the task again"
-        ) from error
-
-
 def _summary(replication: Replication) -> str:
     """Return e.g. `3 of 3 replicas gave 2 different results: replicas 1 and 3; replica 2`."""
     groups, count = replication.groups, len(replication.ids)
     finished = sum(len(group.replicas) for group in groups)
-    missing = (
-        f"; {format_replicas(sorted(map(int, replication.failed)))} gave no result"
-        if replication.failed
-        else ""
-    )
+    failed = sorted(map(int, replication.failed))
+    missing = f"; {format_replicas(failed)} gave no result" if failed else ""
     if len(groups) == 1:
         return f"{finished} of {count} replicas gave the same result{missing}"
     if len(groups) == count:
@@ -193,14 +180,6 @@ def _all_failed(replication: Replication, records: Mapping[int, TaskRecord]) -> 
         problems=[Problem(**problem) for problem in first.problems],
     )
     return ConsensusResult(replication, chosen, f"all {count} replicas failed", error)
-
-
-def _no_consensus(replication: Replication, records: Mapping[int, TaskRecord], summary: str) -> LocalrunError:
-    return NoConsensus(
-        f"{summary}; {replication.agree} must agree",
-        remedy="remove values that vary between runs from the result, or sort it",
-        problems=_problems(replication, records),
-    )
 
 
 def _problems(replication: Replication, records: Mapping[int, TaskRecord]) -> list[Problem]:

@@ -6,7 +6,7 @@ created again from the JSON object that it was submitted as.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,23 +44,18 @@ def read(file: Path) -> list[TaskRecord]:
         lines = file.read_bytes().splitlines()
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}", remedy="check the path") from error
-    problems: list[Problem] = []
-    records = [record for record in _parsed(lines, file, problems) if record is not None]
+    problems, records = [], []
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(TaskRecord.from_json(line))
+        except (ValueError, RecursionError) as error:
+            message = f"invalid task record: {error}"
+            problems.append(Problem("", message, file=str(file), line=number, column=1))
     if problems:
         raise UsageError(
             f"{file} is not an export of tasks", remedy="export the tasks again", problems=problems
         )
     return records
-
-
-def _parsed(lines: list[bytes], file: Path, problems: list[Problem]) -> Iterator[TaskRecord | None]:
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield TaskRecord.from_json(line)
-        except (ValueError, RecursionError) as error:
-            problems.append(
-                Problem("", f"invalid task record: {error}", file=str(file), line=number, column=1)
-            )
 
 
 def import_tasks(
@@ -74,7 +69,8 @@ def import_tasks(
     for record in records:
         try:
             if record.state.is_final:
-                _store(record, store)
+                workspace = store.create(record.id)
+                workspace.save(record.replace(folder=str(workspace.path)))
             else:
                 _create_again(record, manager, find_bundle)
         except LocalrunError as error:
@@ -82,11 +78,6 @@ def import_tasks(
         else:
             found.imported.append(record.id)
     return found
-
-
-def _store(record: TaskRecord, store: TaskStore) -> None:
-    workspace = store.create(record.id)
-    workspace.save(record.replace(folder=str(workspace.path)))
 
 
 def _create_again(record: TaskRecord, manager: TaskManager, find_bundle: Callable[[str], Path]) -> None:

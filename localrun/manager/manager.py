@@ -83,7 +83,7 @@ class TaskManager:
             (*listeners, self._on_event),
             task_id=task_id,
             defer_signals=defer_signals,
-            check=self._check,
+            check=lambda task: self._runner().admission.check(task.id, task.record.resources),
         )
         try:
             with defer_signals():
@@ -93,9 +93,6 @@ class TaskManager:
                 self._store.remove(prepared.task.workspace, prepared.lock)
             raise
         return prepared.task
-
-    def _check(self, task: ActiveTask) -> None:
-        self._runner().admission.check(task.id, task.record.resources)
 
     def create_task(
         self,
@@ -221,9 +218,8 @@ class TaskManager:
         self.refresh()
         own = [task.record for task in self._registry.active()]
         known = {record.id for record in own}
-        found = [
-            self._store.open(name).load_or_none() for name in self._store.active_ids() if name not in known
-        ]
+        unknown = set(self._store.active_ids()) - known
+        found = [self._store.open(task_id).load_or_none() for task_id in unknown]
         others = [record for record in found if record is not None and not record.state.is_final]
         return sorted([*own, *others], key=lambda record: record.created_at) if others else own
 
@@ -283,14 +279,11 @@ class TaskManager:
             self._manual.kill(record)
             return self.find_task(task_id)
         self._store.open(task_id).request_kill()
-        self._stop_containers(task_id, grace)
-        self._kill_replicas(record, grace)
-        return record
-
-    def _stop_containers(self, task_id: str, grace: float | None) -> None:
         engine = self._runner().engine
         for found in engine.find({LABEL_TASK: task_id}):
             engine.stop(found.handle, self._settings.grace if grace is None else grace)
+        self._kill_replicas(record, grace)
+        return record
 
     def wait_for(self, task_id: str, timeout: float | None = None) -> TaskRecord | None:
         """Wait for the end of a task for at most `timeout` seconds; return its record, None if unknown."""
@@ -330,7 +323,11 @@ class TaskManager:
 
     def recover(self) -> list[TaskRecord]:
         """Load completed tasks, resume detached ones of dead processes, and return the resumed ones."""
-        self._load_completed()
+        active = set(self._store.active_ids())
+        ended = [workspace for workspace in self._store.newest_first() if workspace.id not in active]
+        records = [workspace.load_or_none() for workspace in ended[: self._settings.keep_completed]]
+        oldest_first = [record for record in reversed(records) if record is not None]
+        self._registry.restore_completed(oldest_first, len(ended))
         resumed = self._resumer.resume_orphans(self.active_tasks)
         return [self.find_task(record.id) or record for record in resumed]
 
@@ -344,13 +341,6 @@ class TaskManager:
         if record is None or not self._resumer.resume(record, parent_alive=parent_alive):
             return None
         return self._registry.find(task_id)
-
-    def _load_completed(self) -> None:
-        active = set(self._store.active_ids())
-        ended = [workspace for workspace in self._store.newest_first() if workspace.id not in active]
-        records = [workspace.load_or_none() for workspace in ended[: self._settings.keep_completed]]
-        oldest_first = [record for record in reversed(records) if record is not None]
-        self._registry.restore_completed(oldest_first, len(ended))
 
     def shutdown(self, grace: float | None = None, *, on_exit: OnExit = "kill") -> None:
         """Accept no more tasks; kill running ones, wait for them, or leave them to the next process."""

@@ -24,7 +24,6 @@ class ManualTasks:
         self._on_event = on_event
 
     def create(self, payload: Mapping[str, Any], assigned_by: str, task_id: str | None) -> ActiveTask:
-        """Create a task. Raises as `TaskStore.create`."""
         workspace = self._store.create(task_id)
         record = TaskRecord(
             id=workspace.id,
@@ -71,7 +70,6 @@ class ManualTasks:
         return task.record
 
     def kill(self, record: TaskRecord) -> None:
-        """End a task as KILLED, unless it has ended already."""
         message = "the task was stopped on request"
         self._end(record, TaskState.KILLED, cause=str(Cause.KILLED), message=message)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localrun.errors import Problem, UsageError
 from localrun.manager.request import Request, to_iexec_request
@@ -12,9 +12,6 @@ from localrun.masking.masker import MASK
 from localrun.suggestions import did_you_mean
 from localrun.task.options import PARSERS, Parser, invalid
 from localrun.units import format_count
-
-if TYPE_CHECKING:
-    from localrun.platforms.iexec import IexecInputs
 
 
 def _string(value: Any) -> str:
@@ -102,21 +99,16 @@ def _read_iexec(
     from localrun.platforms import iexec
 
     inputs = iexec.parse_inputs({key: value for key, value in payload.items() if key in _IEXEC_INPUTS})
-    _refuse_masked(inputs)
+    if MASK in (*inputs.secrets.values(), inputs.app_secret):  # masked when it was exported
+        raise UsageError(
+            f"the secrets of the task are masked ({MASK}): they are not stored",
+            remedy="submit it again with its secrets",
+        )
     found = _read({key: value for key, value in payload.items() if key not in _IEXEC_INPUTS}, _IEXEC_FIELDS)
     del found["profile"]
     bundle = find_bundle(found.pop("bundle")) if "bundle" in found else Path()
     request = _request(bundle, found, redact_secrets(payload))
     return to_iexec_request(request.replace(find_file=find_file), inputs).replace(find_file=None)
-
-
-def _refuse_masked(inputs: IexecInputs) -> None:
-    """Raise `UsageError` for a task whose secrets were masked when it was exported."""
-    if MASK in (*inputs.secrets.values(), inputs.app_secret):
-        raise UsageError(
-            f"the secrets of the task are masked ({MASK}): they are not stored",
-            remedy="submit it again with its secrets",
-        )
 
 
 def redact_secrets(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,11 +29,9 @@ class PendingInputs:
         self._wake = threading.Event()  # closed, or no task is waiting
 
     def add(self, prepared: PreparedTask) -> None:
-        """Add a task with missing inputs."""
         self._hold(prepared)
-        prepared.task.emit(
-            "note", f"waiting for inputs: {', '.join(prepared.missing)}", missing=list(prepared.missing)
-        )
+        missing = list(prepared.missing)
+        prepared.task.emit("note", f"waiting for inputs: {', '.join(missing)}", missing=missing)
 
     def _hold(self, prepared: PreparedTask) -> None:
         with self._lock:
@@ -57,7 +55,6 @@ class PendingInputs:
                     self._kill(task)
 
     def pop(self, task_id: str) -> PreparedTask | None:
-        """Remove and return a waiting task, if any."""
         with self._lock:
             found = self._waiting.pop(task_id, None)
             if not self._waiting:
@@ -89,8 +86,8 @@ class PendingInputs:
                 f"task {record.short_id} is not waiting for inputs: it is {record.state}", id=record.id
             )
         if name not in prepared.descriptor.inputs:
-            names = ", ".join(prepared.descriptor.inputs)
-            problem = Problem(f"inputs.{name}", "unknown input", f"expected one of: {names}")
+            expected = f"expected one of: {', '.join(prepared.descriptor.inputs)}"
+            problem = Problem(f"inputs.{name}", "unknown input", expected)
             raise InputsError("invalid inputs (1 problem)", problems=[problem])
         path = prepared.task.workspace.save_upload(name, chunks)
         try:

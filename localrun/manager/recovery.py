@@ -63,13 +63,12 @@ class Resumer:
 
     def resume_orphans(self, active: Iterable[TaskRecord]) -> list[TaskRecord]:
         """Resume tasks in the given order, and return those that were resumed."""
-        return [record for record in active if self._try(record)]
-
-    def _try(self, record: TaskRecord) -> bool:
-        try:
-            return self.resume(record)
-        except EngineUnreachable:  # the task stays as it is until the engine is back
-            return False
+        resumed = []
+        for record in active:
+            with suppress(EngineUnreachable):  # the task stays as it is until the engine is back
+                if self.resume(record):
+                    resumed.append(record)
+        return resumed
 
     def resume(self, record: TaskRecord, *, parent_alive: bool = False) -> bool:
         """Resume a task whose process died; False if another process owns it or `fate` forbids it.
@@ -103,7 +102,9 @@ class Resumer:
     def _resume(self, task: ActiveTask, lock: TaskLock) -> None:
         found = self._container(task)
         if found is not None and found.started and task.record.final_state is None:
-            self._adopt(task, lock, found)
+            handle, described = found.handle, descriptor.read(task.workspace.descriptor.read_bytes())
+            task.update(container=handle)
+            self._workers.run(task, lock, lambda: self._runner().resume(task, described, handle))
             return
         if found is not None:
             self._runner().engine.remove(found.handle)
@@ -144,11 +145,6 @@ class Resumer:
         described = descriptor.read(task.workspace.descriptor.read_bytes())
         task.update(steps=[])
         return PreparedTask(task, described, ImageReference(task.record.image), lock)
-
-    def _adopt(self, task: ActiveTask, lock: TaskLock, found: ContainerSummary) -> None:
-        described = descriptor.read(task.workspace.descriptor.read_bytes())
-        task.update(container=found.handle)
-        self._workers.run(task, lock, lambda: self._runner().resume(task, described, found.handle))
 
 
 class Recovery:
@@ -224,26 +220,21 @@ class Recovery:
     def _collect(self, task: ActiveTask, found: ContainerSummary) -> str:
         """Stop the container, keep its log and outputs, and remove it; return the end of the log."""
         from localrun.runner import chown  # imports tarfile, which few runs need
-
-        self._engine.stop(found.handle, self._settings.grace)
-        end = self._save_log(task, found)
-        try:
-            folder = descriptor.read(task.workspace.descriptor.read_bytes()).output_folder
-            chown.chown_outputs(self._engine, found.handle, task.workspace.outputs, folder)
-        except (OSError, DescriptorError, EngineError) as error:
-            task.warn(f"the task's outputs may not be readable: {error}")
-        self._engine.remove(found.handle)
-        return end
-
-    def _save_log(self, task: ActiveTask, found: ContainerSummary) -> str:
         from localrun.task.log import TaskLog
 
+        self._engine.stop(found.handle, self._settings.grace)
         workspace = task.workspace
         workspace.log.unlink(missing_ok=True)  # the engine has the whole log
         log = TaskLog(workspace.log, self._settings.log_limit)
         for stream, data in task.masker.mask_stream(self._engine.logs(found.handle)):
             log.write(data, stream)
         log.close()
+        try:
+            folder = descriptor.read(workspace.descriptor.read_bytes()).output_folder
+            chown.chown_outputs(self._engine, found.handle, workspace.outputs, folder)
+        except (OSError, DescriptorError, EngineError) as error:
+            task.warn(f"the task's outputs may not be readable: {error}")
+        self._engine.remove(found.handle)
         return log.tail
 
 
@@ -254,17 +245,12 @@ def _end_state(task: ActiveTask, log: str) -> None:
     if task.is_cancelled:
         task.transition(TaskState.KILLED, cause=str(Cause.KILLED), message="the task was stopped on request")
         return
-    task.transition(
-        TaskState.FAILED,
-        cause=str(Cause.RUNNER_TERMINATED),
-        message=_died_before(task.record, log),
-        remedy=explain(Cause.RUNNER_TERMINATED).remedy_for(task.id),
-    )
-
-
-def _died_before(record: TaskRecord, log: str) -> str:
-    from localrun.runner.diagnosis import format_log_tail
-
-    process = f"process {record.owner.pid}" if record.owner else "process"
+    owner, cause = task.record.owner, Cause.RUNNER_TERMINATED
+    process = f"process {owner.pid}" if owner else "process"
     message = f"the localrun {process} of the task died before the task ended"
-    return message + format_log_tail(log) if log else message
+    if log:
+        from localrun.runner.diagnosis import format_log_tail
+
+        message += format_log_tail(log)
+    remedy = explain(cause).remedy_for(task.id)
+    task.transition(TaskState.FAILED, cause=str(cause), message=message, remedy=remedy)

@@ -20,7 +20,6 @@ class TaskRegistry:
         self._count = 0
 
     def add(self, task: ActiveTask) -> None:
-        """Add an active task."""
         with self._lock:
             self._active[task.id] = task
 
@@ -34,7 +33,6 @@ class TaskRegistry:
                 self._completed.popitem(last=False)
 
     def discard(self, task_id: str) -> None:
-        """Remove an active task."""
         with self._lock:
             self._active.pop(task_id, None)
 
@@ -56,16 +54,13 @@ class TaskRegistry:
             return list(self._completed.values())
 
     def find(self, task_id: str) -> ActiveTask | None:
-        """Return an active task."""
         with self._lock:
             return self._active.get(task_id)
 
     def find_completed(self, task_id: str) -> TaskRecord | None:
-        """Return a kept completed task."""
         with self._lock:
             return self._completed.get(task_id)
 
     def counts(self) -> tuple[int, int]:
-        """Return the number of active tasks and of all ended tasks."""
         with self._lock:
             return len(self._active), self._count

@@ -110,8 +110,13 @@ class _ReplicatedRun:
             ids = [str(uuid.uuid4()) for _ in range(self._plan.replicas)]
             task.update(replication=Replication(ids=ids, agree=self._plan.agree))
             task.save()
-        assert task.record.replication is not None
-        return task.record.replication.ids
+        return self._replication.ids
+
+    @property
+    def _replication(self) -> Replication:
+        found = self.task.record.replication
+        assert found is not None  # since `_ids`
+        return found
 
     # -- create replicas -------------------------------------------------------------------------
 
@@ -135,10 +140,9 @@ class _ReplicatedRun:
         self._last_start = time.monotonic()
         chosen = variation_for(number, image.environment, self._plan.environment)
         replica, lock = self._create(number, task_id, image, chosen)
-        runner, source = self._context.runner, ImageReference(image.id)
-        self._context.workers.run(
-            replica, lock, lambda: runner.execute(replica, self._prepared.descriptor, source)
-        )
+        described, source = self._prepared.descriptor, ImageReference(image.id)
+        execute = self._context.runner.execute
+        self._context.workers.run(replica, lock, lambda: execute(replica, described, source))
         self._report_start(number, chosen)
         if self.task.is_cancelled:  # requested after the last check
             self._context.kill(task_id)
@@ -191,13 +195,10 @@ class _ReplicatedRun:
         varied = ", ".join(f"{name} {value}" for name, value in chosen.varied.items())
         self.task.emit("note", f"replica {number} starts: {varied}", replica=number, varied=chosen.varied)
         if chosen.unvaried and number == 1:
-            record = self.task.record.replication
-            assert record is not None
-            self.task.update(replication=record.replace(unvaried=chosen.unvaried))
+            self.task.update(replication=self._replication.replace(unvaried=chosen.unvaried))
             for name, value in chosen.unvaried.items():
-                self.task.emit(
-                    "note", f"{name} is {value!r} in all replicas, as set by the image or the task"
-                )
+                message = f"{name} is {value!r} in all replicas, as set by the image or the task"
+                self.task.emit("note", message)
 
     # -- wait for replicas -----------------------------------------------------------------------
 
@@ -230,15 +231,12 @@ class _ReplicatedRun:
             self._pending.discard(task_id)
             self._report_end(task_id, record)
         else:
-            self._resume(task_id, record)
-
-    def _resume(self, task_id: str, record: TaskRecord) -> None:
-        """Resume a replica whose process died. Only once: a replica that this process abandons met a bug."""
-        self._resumed.add(task_id)
-        self._context.resume(task_id)
-        self._follow(task_id)
-        if record.state is TaskState.RUNNING:
-            self._enter_running()
+            # its process died; resumed only once: a replica that this process abandons met a bug
+            self._resumed.add(task_id)
+            self._context.resume(task_id)
+            self._follow(task_id)
+            if record.state is TaskState.RUNNING:
+                self._enter_running()
 
     def _advance(self, event: Event) -> None:
         if event.data.get("state") == TaskState.RUNNING:
@@ -253,8 +251,7 @@ class _ReplicatedRun:
             self.task.transition(TaskState.RUNNING, message="")
 
     def _report_end(self, task_id: str, record: TaskRecord | None) -> None:
-        assert self.task.record.replication is not None
-        number = self.task.record.replication.ids.index(task_id) + 1
+        number = self._replication.ids.index(task_id) + 1
         state = "gone" if record is None else str(record.state)
         cause = f" ({record.cause})" if record and record.cause not in (None, state) else ""
         why = f"{cause}: {record.message}" if record and record.cause else ""
@@ -275,38 +272,33 @@ class _ReplicatedRun:
     # -- compare results -------------------------------------------------------------------------
 
     def _outcome(self) -> Outcome:
-        task = self.task
-        replication = task.record.replication
-        assert replication is not None
-        found = [self._context.find(task_id) for task_id in replication.ids]
+        found = [self._context.find(task_id) for task_id in self._replication.ids]
         records = {number: record for number, record in enumerate(found, 1) if record is not None}
-        result = self._compare(records, replication)
+        result = self._compare(records)
         chosen = records.get(result.chosen)
         facts = {name: getattr(chosen, name) for name in _FACTS} if chosen else {}
         if result.error is not None:
             return Outcome.from_error(result.error).with_changes(facts)
         assert chosen is not None
-        task.start_step(StepName.OUTPUTS, f"taken from replica {result.chosen}")
+        self.task.start_step(StepName.OUTPUTS, f"taken from replica {result.chosen}")
         outputs = self._adopt(chosen)
-        task.finish_step(exit_code=0)
+        self.task.finish_step(exit_code=0)
         return Outcome(TaskState.FINISHED, {**facts, "outputs": outputs, "message": result.summary})
 
-    def _compare(self, records: dict[int, TaskRecord], replication: Replication) -> ConsensusResult:
+    def _compare(self, records: dict[int, TaskRecord]) -> ConsensusResult:
         task = self.task
         started = time.perf_counter()
-        result = consensus.compare(records, replication, list(self._prepared.descriptor.outputs))
+        result = consensus.compare(records, self._replication, list(self._prepared.descriptor.outputs))
         task.record_timing("compare", time.perf_counter() - started)
         task.finish_step(failed=result.error is not None, message=result.summary)
-        task.update(replication=self._mask_secrets(result.replication))
+        replication = result.replication
+        if self._plan.secret_names:  # a program may have written them to its outputs
+            masked = task.masker.mask_json(replication.as_dict())
+            replication = Replication.from_json(msgspec.json.encode(masked))
+        task.update(replication=replication)
         for warning in result.warnings:
             task.warn(warning)
         return result
-
-    def _mask_secrets(self, replication: Replication) -> Replication:
-        """Mask the secrets that a program may have written to its outputs."""
-        if not self._plan.secret_names:
-            return replication
-        return Replication.from_json(msgspec.json.encode(self.task.masker.mask_json(replication.as_dict())))
 
     def _adopt(self, chosen: TaskRecord) -> Any:
         """Link the outputs and the log of a replica into this task, and return its output values."""
@@ -323,9 +315,7 @@ class _ReplicatedRun:
 
 def kill_in_parallel(kill: Callable[[str], object], ids: Sequence[str]) -> None:
     """Kill all replicas in parallel, since each may take the whole grace period."""
-    threads = [
-        threading.Thread(target=kill, args=(task_id,), name=f"kill-{short_id(task_id)}") for task_id in ids
-    ]
+    threads = [threading.Thread(target=kill, args=(one,), name=f"kill-{short_id(one)}") for one in ids]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -345,7 +335,7 @@ def mirror(source: Path, target: Path, copy: Callable[[Path, Path], None]) -> No
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Create a hard link to a file, or a copy if the file system has no links. The file must not change."""
+    """Link a file, or copy it if the file system has no links. The file must not change."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:
@@ -353,7 +343,6 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file or a symbolic link."""
     shutil.copyfile(source, target, follow_symlinks=False)
 
 

@@ -48,14 +48,15 @@ def to_iexec_request(request: Request, inputs: IexecInputs, app: str = "") -> Re
     Raises `UsageError` for named inputs, which an app does not have, and `InputsError` with all problems.
     """
     if request.values or request.assignments:
-        raise UsageError(
-            "an iExec app has no named inputs",
-            remedy="pass arguments, input files and datasets instead",
-        )
+        remedy = "pass arguments, input files and datasets instead"
+        raise UsageError("an iExec app has no named inputs", remedy=remedy)
     from localrun.platforms import iexec
 
     app = app or str(request.bundle)
-    source = {} if request.image else resolve_app_image(app)
+    source: dict[str, Any] = {}
+    if not request.image:
+        is_path = app.startswith((".", "/", "~")) or app.endswith((".zip", ".tar")) or Path(app).exists()
+        source = {"bundle": Path(app)} if is_path else {"bundle": Path(), "image": app}
     prepared = iexec.prepare(request.image or app, inputs, request.find_file)
     return request.replace(
         **source,
@@ -70,9 +71,3 @@ def to_iexec_request(request: Request, inputs: IexecInputs, app: str = "") -> Re
         warnings=prepared.warnings,
         writable_inputs=True,
     )
-
-
-def resolve_app_image(text: str) -> dict[str, Any]:
-    """Return the image source of an app: the bundle at a path, or else an image name."""
-    is_path = text.startswith((".", "/", "~")) or text.endswith((".zip", ".tar")) or Path(text).exists()
-    return {"bundle": Path(text)} if is_path else {"bundle": Path(), "image": text}

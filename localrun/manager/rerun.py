@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.errors import BundleError, DescriptorError, InputsError, Problem, UsageError
 from localrun.manager.request import Request
-from localrun.task.record import RunPlan, StoredOptions, TaskRecord
+from localrun.task.record import StoredOptions, TaskRecord
 from localrun.task.workspace import Workspace
 
 Notify = Callable[[str], None]
@@ -42,67 +43,19 @@ def request_from(
             f"task {record.short_id} has no container and cannot be rerun",
             remedy="submit it again",
         )
-    if record.run_plan.secret_names:
+    plan = record.run_plan
+    if plan.secret_names:
+        names = ", ".join(plan.secret_names)
         raise UsageError(
-            f"task {record.short_id} had secrets, which are not stored:"
-            f" {', '.join(record.run_plan.secret_names)}",
+            f"task {record.short_id} had secrets, which are not stored: {names}",
             remedy="run its app again with its secrets: `localrun run`",
         )
-    described = _described(workspace)
-    kept = {name: getattr(record.run_plan, name) for name in StoredOptions.__struct_fields__}
-    origin = _origin(
-        record, record.run_plan, workspace, notify, has_image, image=image, same_image=same_image
-    )
-    values = _Values(record, record.run_plan, workspace, notify).all(described, replaced)
+    rerun = _Rerun(record, workspace, notify)
+    described = rerun.descriptor()
+    kept = {name: getattr(plan, name) for name in StoredOptions.__struct_fields__}
+    origin = rerun.origin(has_image, image, same_image=same_image)
+    values = rerun.values(described, replaced)
     return Request(**{**kept, "detached": False, **_limits(record, described), **origin, "values": values})
-
-
-def _described(workspace: Workspace) -> Descriptor:
-    """Return the descriptor of the task. Raises `BundleError` if it cannot be read."""
-    try:
-        return descriptor.read(workspace.descriptor.read_bytes())
-    except (OSError, DescriptorError) as error:
-        raise BundleError(
-            f"cannot read the descriptor of task {workspace.short_id}: {error}",
-            remedy="run its bundle: `localrun run BUNDLE`",
-        ) from error
-
-
-def _origin(
-    record: TaskRecord,
-    plan: RunPlan,
-    workspace: Workspace,
-    notify: Notify,
-    has_image: Callable[[str], bool],
-    *,
-    image: str | None,
-    same_image: bool,
-) -> dict[str, Any]:
-    """Return the fields of the request for the descriptor and the image."""
-    other = {"image": image} if image else {}
-    there = bool(plan.bundle) and Path(plan.bundle).exists()
-    if there and not same_image:
-        own = {"descriptor": workspace.descriptor.read_bytes()} if plan.profile == "iexec" else {}
-        return {"bundle": Path(plan.bundle), **own, **other}
-    kept: dict[str, Any] = {"bundle": Path(), "descriptor": workspace.descriptor.read_bytes()}
-    if other or (not plan.bundle and not same_image):
-        return {**kept, **other}
-    if not record.image or not has_image(record.image):
-        raise _no_image(record, plan, there=there)
-    if not there:
-        notify(f"{plan.bundle} is gone: using the image and the descriptor of task {record.short_id}")
-    return {**kept, "image": record.image, "pull": "never", "build_args": {}}
-
-
-def _no_image(record: TaskRecord, plan: RunPlan, *, there: bool) -> BundleError:
-    gone = "" if there or not plan.bundle else f"bundle {plan.bundle} is gone, and "
-    never = "the task ended before it had an image"
-    lost = f"the engine no longer has the image {record.image[:19]}"
-    return BundleError(
-        gone + (lost if record.image else never),
-        remedy="run this without --same-image" if there else "put the bundle back, and run this again",
-        id=record.id,
-    )
 
 
 def _limits(record: TaskRecord, described: Descriptor) -> dict[str, Any]:
@@ -118,18 +71,52 @@ def _limits(record: TaskRecord, described: Descriptor) -> dict[str, Any]:
     return {**requested, "timeout": record.timeout}
 
 
-class _Values:
-    """The inputs of a task, with files as they were when it ran, if available."""
+class _Rerun:
+    """What is left of an earlier task, with files as they were when it ran, if available."""
 
-    def __init__(self, record: TaskRecord, plan: RunPlan, workspace: Workspace, notify: Notify) -> None:
+    def __init__(self, record: TaskRecord, workspace: Workspace, notify: Notify) -> None:
         self._record = record
-        self._plan = plan
+        self._plan = record.run_plan
         self._workspace = workspace
         self._notify = notify
-        self._mounted = {place for _, place in plan.mounts}
+        self._mounted = {place for _, place in self._plan.mounts}
         self._problems: list[Problem] = []
 
-    def all(self, described: Descriptor, replaced: Collection[str]) -> dict[str, Any]:
+    def descriptor(self) -> Descriptor:
+        """Return the descriptor of the task. Raises `BundleError` if it cannot be read."""
+        try:
+            return descriptor.read(self._workspace.descriptor.read_bytes())
+        except (OSError, DescriptorError) as error:
+            raise BundleError(
+                f"cannot read the descriptor of task {self._record.short_id}: {error}",
+                remedy="run its bundle: `localrun run BUNDLE`",
+            ) from error
+
+    def origin(
+        self, has_image: Callable[[str], bool], image: str | None, *, same_image: bool
+    ) -> dict[str, Any]:
+        """Return the fields of the request for the descriptor and the image."""
+        record, bundle = self._record, self._plan.bundle
+        text = self._workspace.descriptor.read_bytes()
+        other = {"image": image} if image else {}
+        exists = bool(bundle) and Path(bundle).exists()
+        if exists and not same_image:
+            own = {"descriptor": text} if self._plan.profile == "iexec" else {}
+            return {"bundle": Path(bundle), **own, **other}
+        kept: dict[str, Any] = {"bundle": Path(), "descriptor": text}
+        if other or (not bundle and not same_image):
+            return {**kept, **other}
+        if not record.image or not has_image(record.image):
+            gone = "" if exists or not bundle else f"bundle {bundle} is gone, and "
+            never = "the task ended before it had an image"
+            lost = f"the engine no longer has the image {record.image[:19]}"
+            remedy = "run this without --same-image" if exists else "put the bundle back, and run this again"
+            raise BundleError(gone + (lost if record.image else never), remedy=remedy, id=record.id)
+        if not exists:
+            self._notify(f"{bundle} is gone: using the image and the descriptor of task {record.short_id}")
+        return {**kept, "image": record.image, "pull": "never", "build_args": {}}
+
+    def values(self, described: Descriptor, replaced: Collection[str]) -> dict[str, Any]:
         """Return all inputs except the `replaced` ones. Raises `InputsError` with every missing file."""
         given = self._record.inputs or {**self._plan.values, **self._workspace.uploaded_files()}
         values = {name: value for name, value in given.items() if name not in replaced}
@@ -178,12 +165,9 @@ class _Values:
 def changed_since(before: TaskRecord, workspace: Workspace, after: TaskRecord) -> list[str]:
     """Return which parts differ in a rerun of the task `before`: `image`, `descriptor`."""
     found = ["image"] if before.image and after.image and before.image != after.image else []
-    old, new = _text(workspace.descriptor), _text(Path(after.folder) / "descriptor.yml")
-    return found if old is None or new is None or old == new else [*found, "descriptor"]
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text("utf-8", "replace")
-    except OSError:
-        return None
+    files = workspace.descriptor, Path(after.folder, "descriptor.yml")
+    with suppress(OSError):
+        old, new = (file.read_text("utf-8", "replace") for file in files)
+        if old != new:
+            found.append("descriptor")
+    return found

@@ -98,30 +98,22 @@ class Submitter:
         return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing)
 
     def _read(self, request: Request) -> Bundle:
-        if request.descriptor is not None:
-            described = descriptors.read(request.descriptor, "task")
-            if request.image is None:
-                source = reader.read_image(
-                    request.bundle, cache=self._settings.cache, build_args=request.build_args
-                )
-                return reader.bundle_from_image(described, request.bundle, source)
-            return Bundle(request.image, None, described, ImageReference(request.image), request.image)
-        return reader.read_bundle(
-            request.bundle, image=request.image, cache=self._settings.cache, build_args=request.build_args
-        )
+        path, image, cache = request.bundle, request.image, self._settings.cache
+        if request.descriptor is None:
+            return reader.read_bundle(path, image=image, cache=cache, build_args=request.build_args)
+        described = descriptors.read(request.descriptor, "task")
+        if image is None:
+            source = reader.read_image(path, cache=cache, build_args=request.build_args)
+            return reader.bundle_from_image(described, path, source)
+        return Bundle(image, None, described, ImageReference(image), image)
 
     def reload(self, task: ActiveTask, lock: TaskLock) -> PreparedTask:
         """Prepare a task of an earlier process again. Raises as `prepare`."""
         plan = task.record.run_plan
-        request = Request(
-            Path(plan.bundle),
-            image=plan.image,
-            build_args=plan.build_args,
-            descriptor=task.workspace.descriptor.read_bytes()
-            if plan.profile == "iexec" or not plan.bundle
-            else None,
+        text = task.workspace.descriptor.read_bytes() if plan.profile == "iexec" or not plan.bundle else None
+        bundle = self._read(
+            Request(Path(plan.bundle), image=plan.image, build_args=plan.build_args, descriptor=text)
         )
-        bundle = self._read(request)
         given = received_values(task)
         missing = _missing(bundle.descriptor, given) if task.record.state is TaskState.CREATED else ()
         return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing)
@@ -169,10 +161,9 @@ def _check_quorum(request: Request) -> int:
     try:
         return consensus.check_quorum(request.replicas, request.agree)
     except ValueError as error:
-        problem = Problem("replicas", str(error))
-        raise UsageError(
-            "invalid replicas", remedy="correct the number of replicas", problems=[problem]
-        ) from error
+        problems = [Problem("replicas", str(error))]
+        remedy = "correct the number of replicas"
+        raise UsageError("invalid replicas", remedy=remedy, problems=problems) from error
 
 
 def _missing(descriptor: Descriptor, given: Mapping[str, Any]) -> tuple[str, ...]:

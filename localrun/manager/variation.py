@@ -27,7 +27,6 @@ class Variation:
 
     @property
     def varied(self) -> dict[str, str]:
-        """All varied properties by name."""
         return {HOSTNAME: self.hostname, **self.environment}
 
 

@@ -37,8 +37,7 @@ class Workers:
         thread.start()
 
     def _release(self, task: ActiveTask, lock: TaskLock) -> None:
-        # A task that has not ended by now met an internal error, or a disk too full to save its end. The
-        # next process that looks at it ends it.
+        # a task that has not ended met an internal error or a full disk: the next process decides its fate
         ended = task.record.state.is_final
         if ended:
             self.registry.complete(task.record)
@@ -61,7 +60,6 @@ class Workers:
         return True
 
     def is_running(self, task: ActiveTask) -> bool:
-        """Whether a thread runs the task."""
         with self._lock:
             return task.id in self._threads
 

@@ -63,12 +63,10 @@ class ActiveTask:
 
     @property
     def id(self) -> str:
-        """The id of the task."""
         return self.record.id
 
     @property
     def short_id(self) -> str:
-        """The start of the id, as it is shown to users."""
         return self.record.short_id
 
     @cached_property
@@ -78,7 +76,6 @@ class ActiveTask:
         return SecretMasker(store.load(self.workspace.secrets).values() if has_any else ())
 
     def create(self) -> None:
-        """Save the task in its first state."""
         self.update(history=[(self.record.state, time.time())])
         self.workspace.create_record(self.record)
         self._emit_state(task_data=self.record.submitted or {"bundle": self.record.bundle})
@@ -148,11 +145,9 @@ class ActiveTask:
         self.emit("warning", message, **data)
 
     def record_timing(self, phase: str, seconds: float) -> None:
-        """Record the duration of a phase."""
         self.update(timings={**self.record.timings, phase: round(seconds, 6)})
 
     def start_step(self, step: StepName, how: str = "", log: str | None = None) -> None:
-        """Start a step."""
         started = StepRecord(name=step, how=how, started=time.time(), log=log)
         self.update(step=step, steps=[*self.record.steps, started])
         self.emit("step", f"{step} started", step=str(step), status="started")
@@ -162,15 +157,8 @@ class ActiveTask:
         *earlier, current = self.record.steps
         ended = current.replace(**{"finished": time.time(), **changes})
         self.update(steps=[*earlier, ended])
-        status = "failed" if failed else "finished"
-        self.emit(
-            "step",
-            f"{ended.name} {status}",
-            step=str(ended.name),
-            status=status,
-            seconds=ended.seconds,
-            how=ended.how,
-        )
+        name, status = str(ended.name), "failed" if failed else "finished"
+        self.emit("step", f"{name} {status}", step=name, status=status, seconds=ended.seconds, how=ended.how)
 
     def use_retry(self) -> bool:
         """Take a retry of the plan; False if none is left."""
@@ -199,7 +187,6 @@ class ActiveTask:
         return self._cancelled.is_set() or self.workspace.kill_requested
 
     def check_cancelled(self) -> None:
-        """Raise `TaskKilled` if a stop was requested."""
         if self.is_cancelled:
             raise TaskKilled("the task was stopped on request")
 

@@ -193,5 +193,4 @@ EXPLANATIONS: dict[Cause, Explanation] = {
 
 
 def explain(cause: Cause) -> Explanation:
-    """Return the explanation of a cause."""
     return EXPLANATIONS[cause]

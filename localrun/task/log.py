@@ -34,11 +34,13 @@ class TaskLog:
         self._tail_size = 0
 
     def write(self, data: bytes, stream: str = STREAMS[0]) -> None:
-        """Append output of one of the streams."""
         self.size += len(data)
         if stream != self._name and self._remaining:
             self._change(stream)
-        written = self._write(data[: self._remaining])
+        try:
+            written = self._stream.write(data[: self._remaining]) or 0
+        except OSError:  # the disk is full: the program is followed nevertheless
+            written = 0
         self._remaining -= written
         if written < len(data):
             self._remaining = 0
@@ -52,12 +54,6 @@ class TaskLog:
         self._changed += 1
         with suppress(OSError), self._changes.open("ab") as changes:
             changes.write(b"%d %s\n" % (self._stream.tell(), stream.encode()))
-
-    def _write(self, data: bytes) -> int:
-        try:
-            return self._stream.write(data) or 0
-        except OSError:  # the disk is full: the program is followed nevertheless
-            return 0
 
     def _keep_tail(self, data: bytes) -> None:
         self._tail.append(data[-_TAIL:])

@@ -29,7 +29,6 @@ def invalid(expected: str, value: Any) -> ValueError:
 
 
 def parse_boolean(value: Any) -> bool:
-    """Return a boolean. Raises ValueError for any other value."""
     if not isinstance(value, bool):
         raise invalid("true or false", value)
     return value

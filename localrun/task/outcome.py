@@ -26,16 +26,9 @@ class Outcome(msgspec.Struct, frozen=True):
         state = TaskState.KILLED if error.cause is Cause.KILLED else TaskState.FAILED
         problems = [problem.as_dict() for problem in error.problems]
         # the user who stopped it needs no remedy
-        default = "" if state is TaskState.KILLED else explain(error.cause).remedy
-        return cls(
-            state,
-            {
-                "cause": str(error.cause),
-                "message": error.message,
-                "remedy": error.remedy or default,
-                "problems": problems,
-            },
-        )
+        remedy = error.remedy or ("" if state is TaskState.KILLED else explain(error.cause).remedy)
+        cause, message = str(error.cause), error.message
+        return cls(state, {"cause": cause, "message": message, "remedy": remedy, "problems": problems})
 
     def with_changes(self, changes: dict[str, Any]) -> Outcome:
         """Return the outcome with further changes; its own changes win."""
@@ -48,11 +41,9 @@ def internal_error_outcome(task: ActiveTask, error: Exception) -> Outcome:
         return Outcome.from_error(fs.write_error(task.workspace.path, error))
     import traceback
 
-    path = task.workspace.path / "traceback.txt"
+    path, text = task.workspace.path / "traceback.txt", traceback.format_exc()
     with suppress(OSError):
-        path.write_text(traceback.format_exc())
-    last = traceback.format_exc().strip().splitlines()[-1]
-    bug = LocalrunError(
-        f"localrun itself failed: {last}", remedy=f"this is a bug in localrun; please report it with {path}"
-    )
-    return Outcome.from_error(bug)
+        path.write_text(text)
+    remedy = f"this is a bug in localrun; please report it with {path}"
+    last = text.strip().splitlines()[-1]
+    return Outcome.from_error(LocalrunError(f"localrun itself failed: {last}", remedy=remedy))

@@ -23,7 +23,6 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with some fields changed."""
         return msgspec.structs.replace(self, **changes)
 
     def as_dict(self) -> dict[str, Any]:
@@ -143,7 +142,6 @@ class StepRecord(Frozen, frozen=True, kw_only=True):
 
     @property
     def seconds(self) -> float | None:
-        """The duration, if the step has ended."""
         return None if self.started is None or self.finished is None else self.finished - self.started
 
 
@@ -273,7 +271,6 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
 
     @property
     def short_id(self) -> str:
-        """The start of the id, as it is shown to users."""
         return short_id(self.id)
 
     @property
@@ -290,10 +287,8 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
 
     @property
     def created_at(self) -> float:
-        """The time when the task was created."""
         return self.history[0][1] if self.history else 0.0
 
     @property
     def ended_at(self) -> float | None:
-        """The time when the task ended, if it has."""
         return self.history[-1][1] if self.history and self.state.is_final else None

@@ -30,7 +30,6 @@ class TaskState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether no state follows this one."""
         return not TRANSITIONS[self]
 
 

@@ -48,14 +48,10 @@ class TaskStore:
         try:
             workspace.create()
         except FileNotFoundError:  # the first task of the folder
-            self._create_dirs()
+            self._active.mkdir(parents=True, exist_ok=True)
+            (self.path / ".gitignore").write_text("*\n")
+            self.tasks.mkdir(exist_ok=True)  # last: a process that finds it also finds the others
             workspace.create()
-
-    def _create_dirs(self) -> None:
-        # `tasks` comes last: a process that finds it also finds the others
-        self._active.mkdir(parents=True, exist_ok=True)
-        (self.path / ".gitignore").write_text("*\n")
-        self.tasks.mkdir(exist_ok=True)
 
     def open(self, task_id: str) -> Workspace:
         """Return the folder of a task by its whole id, without a check."""
@@ -81,7 +77,6 @@ class TaskStore:
             publish(f"{self._active}/{workspace.id}", f"{workspace}/events.jsonl")
 
     def is_active(self, task_id: str) -> bool:
-        """Whether the task is active."""
         return os.path.exists(f"{self._active}/{task_id}")  # noqa: PTH110 - hot
 
     def wait_released(self, task_id: str) -> None:
@@ -89,7 +84,6 @@ class TaskStore:
         wait_released(self._active / task_id)
 
     def active_ids(self) -> list[str]:
-        """Return the ids of active tasks, unordered."""
         try:
             return os.listdir(self._active)  # noqa: PTH208 - names
         except FileNotFoundError:
@@ -113,7 +107,6 @@ class TaskStore:
         return record is not None and record.state.is_final
 
     def remove(self, workspace: Workspace, lock: TaskLock | None = None) -> None:
-        """Delete a task's folder and its lock."""
         workspace.remove()
         (self._active / workspace.id).unlink(missing_ok=True)
         if lock is not None:

@@ -60,12 +60,10 @@ class Workspace:
 
     @property
     def short_id(self) -> str:
-        """The start of the task's id, as it is shown to users."""
         return short_id(self.id)
 
     @cached_property
     def path(self) -> Path:
-        """The folder."""
         return Path(self._text)
 
     def __str__(self) -> str:
@@ -90,7 +88,6 @@ class Workspace:
         fs.remove(self.path / "reserve")
 
     def save_upload(self, name: str, chunks: Iterable[bytes]) -> Path:
-        """Store an uploaded input, atomically."""
         self.uploads.mkdir(exist_ok=True)
         path = self.uploads / name
         with fs.atomic_file(path) as temp:
@@ -100,7 +97,6 @@ class Workspace:
         return path
 
     def uploaded_files(self) -> dict[str, Path]:
-        """Return the paths of uploaded inputs by name."""
         if not self.uploads.is_dir():
             return {}
         return {path.name: path for path in self.uploads.iterdir() if not path.name.startswith(".")}
@@ -130,7 +126,6 @@ class Workspace:
             ) from error
 
     def load_or_none(self) -> TaskRecord | None:
-        """Return the record, or None if it cannot be read."""
         try:
             return self.load()
         except TaskNotFound:
@@ -169,7 +164,6 @@ class Workspace:
 
     @property
     def kill_requested(self) -> bool:
-        """Whether a stop was requested."""
         return os.path.exists(f"{self._text}/kill")  # noqa: PTH110 - hot
 
     def write_hosts(self) -> Path:
