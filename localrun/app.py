@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 _ANY_NUMBER = 1024  # an engine with GPU support does not report the number of GPUs
 
 
-def _machine(docker_host: str | None) -> str:
-    """Return a name for the machine of an engine: all local engines share its CPUs and memory."""
-    is_local = not docker_host or docker_host.startswith(("unix://", "tcp://127.", "tcp://localhost"))
-    return "local" if is_local else str(docker_host)
-
-
 class App:
     """localrun for one folder of tasks. Connects to the engine on first use."""
 
@@ -72,22 +66,21 @@ class App:
     @property
     def ledger(self) -> Path:
         """The file of reservations: that of the settings, or else one for the whole machine."""
-        return self.settings.ledger or machine_ledger_path(_machine(self.settings.docker_host))
+        host = self.settings.docker_host or ""
+        is_local = not host or host.startswith(("unix://", "tcp://127.", "tcp://localhost"))
+        # all local engines share the CPUs and the memory of this machine
+        return self.settings.ledger or machine_ledger_path("local" if is_local else host)
 
     @cached_property
     def runner(self) -> Runner:
         """The runner of tasks on the engine."""
-        info = self.engine.info()
-        folders = [folder for folder in (self.settings.home.parent, Path(info.root)) if folder.is_dir()]
+        settings, info = self.settings, self.engine.info()
+        folders = [folder for folder in (settings.home.parent, Path(info.root)) if folder.is_dir()]
         capacity = Capacity(cpus=info.cpus, memory=info.memory, gpus=_ANY_NUMBER if info.gpus else 0)
         admission = Admission(
-            self.ledger,
-            capacity,
-            folders,
-            disk_limit=self.settings.disk_limit,
-            disk_reserve=self.settings.disk_reserve,
+            self.ledger, capacity, folders, disk_limit=settings.disk_limit, disk_reserve=settings.disk_reserve
         )
-        return Runner(self.engine, admission, DiskMonitor(folders, self.settings.disk_stop), self.settings)
+        return Runner(self.engine, admission, DiskMonitor(folders, settings.disk_stop), settings)
 
     @cached_property
     def recovery(self) -> Recovery:
@@ -135,9 +128,8 @@ class App:
         """
         _, record = self.find(prefix)
         if record.state.is_final:
-            raise UsageError(
-                f"task {record.short_id} has ended already ({record.state})", remedy="nothing to do"
-            )
+            message = f"task {record.short_id} has ended already ({record.state})"
+            raise UsageError(message, remedy="nothing to do")
         self.manager.kill_task(record.id, grace)
         return self.wait(record.id)
 

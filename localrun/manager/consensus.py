@@ -167,9 +167,8 @@ def _all_failed(replication: Replication, records: Mapping[int, TaskRecord]) -> 
     """Return the failure of the first replica as the failure of the task."""
     count = len(replication.ids)
     if not records:
-        raise LocalrunError(
-            "all replicas were deleted", remedy="run the task again", cause=Cause.RUNNER_TERMINATED
-        )
+        cause = Cause.RUNNER_TERMINATED
+        raise LocalrunError("all replicas were deleted", remedy="run the task again", cause=cause)
     chosen, first = next(iter(records.items()))
     others = {record.cause for record in records.values()} - {first.cause}
     also = f"; other causes: {', '.join(sorted(map(str, others)))}" if others else ""

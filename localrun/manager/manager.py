@@ -111,27 +111,24 @@ class TaskManager:
         """
         self._refuse_if_closed()
         if is_manual(payload):
-            return self._create_manual(payload, assigned_by, task_id)
-        existing = self._existing(task_id, payload) if task_id else None
+            try:
+                return self._manual.create(payload, assigned_by, task_id)
+            except TaskExists:
+                existing = self._existing(task_id, payload)
+                if existing is None:
+                    raise
+                return existing
+        existing = self._existing(task_id, payload)
         if existing is not None:
             return existing
         request = replace(from_payload(payload, find_bundle, find_file), assigned_by=assigned_by)
         return self.submit(request, task_id=task_id, start=start)
 
-    def _create_manual(self, payload: Mapping[str, Any], assigned_by: str, task_id: str | None) -> ActiveTask:
-        try:
-            return self._manual.create(payload, assigned_by, task_id)
-        except TaskExists:
-            existing = self._existing(task_id, payload) if task_id else None
-            if existing is None:
-                raise
-            return existing
-
-    def _existing(self, task_id: str, payload: Mapping[str, Any]) -> ActiveTask | None:
-        record = self.find_task(task_id)
+    def _existing(self, task_id: str | None, payload: Mapping[str, Any]) -> ActiveTask | None:
+        record = self.find_task(task_id) if task_id else None
         if record is None:
             return None
-        task = self.get_task(task_id)
+        task = self.get_task(record.id)
         if task is None or record.submitted != redact_secrets(payload):
             raise TaskExists(f"task {task_id} exists already", remedy="choose another id", id=task_id)
         return task

@@ -112,14 +112,14 @@ class Resumer:
             self._workers.end(task, lock, task.record.final_state)
             return
         if task.record.replication is not None and task.record.image:
-            self._accept(self._reload_replicated(task, lock))
+            described = descriptor.read(task.workspace.descriptor.read_bytes())
+            task.update(steps=[])
+            self._accept(PreparedTask(task, described, ImageReference(task.record.image), lock))
             return
         if task.record.state is TaskState.RUNNING and not task.use_retry():
-            raise LocalrunError(
-                "the localrun process of the task died, and its container is gone",
-                cause=Cause.RUNNER_TERMINATED,
-                remedy=f"run it again: `localrun rerun {task.short_id}`",
-            )
+            message = "the localrun process of the task died, and its container is gone"
+            remedy = f"run it again: `localrun rerun {task.short_id}`"
+            raise LocalrunError(message, cause=Cause.RUNNER_TERMINATED, remedy=remedy)
         prepared = self._submitter.reload(task, lock)
         if task.record.state is TaskState.CREATED and not prepared.missing:
             provision(task, prepared.descriptor, received_values(task))
@@ -139,12 +139,6 @@ class Resumer:
         with suppress(ContainerGone):
             engine.size(found.handle)
         return next(iter(engine.find({LABEL_TASK: task.id})), None)
-
-    def _reload_replicated(self, task: ActiveTask, lock: TaskLock) -> PreparedTask:
-        """Return a replicated task that has started, with the image and the descriptor it started with."""
-        described = descriptor.read(task.workspace.descriptor.read_bytes())
-        task.update(steps=[])
-        return PreparedTask(task, described, ImageReference(task.record.image), lock)
 
 
 class Recovery:

@@ -127,15 +127,12 @@ class ActiveTask:
         assert kind in KINDS, kind
         event = Event(kind, self.id, message, data)
         if kind not in ("log", "progress"):
-            self._store(event)
+            try:
+                self.workspace.append_event(event)
+            except LocalrunError as error:
+                _ignore_if_full(error)
         for listener in self._listeners:
             listener(event)
-
-    def _store(self, event: Event) -> None:
-        try:
-            self.workspace.append_event(event)
-        except LocalrunError as error:
-            _ignore_if_full(error)
 
     def warn(self, message: str, /, **data: Any) -> None:
         """Add a warning to the record and emit it. Thread-safe."""

@@ -35,8 +35,11 @@ class TaskLog:
 
     def write(self, data: bytes, stream: str = STREAMS[0]) -> None:
         self.size += len(data)
-        if stream != self._name and self._remaining:
-            self._change(stream)
+        if stream != self._name and self._remaining and self._changed < _CHANGES:
+            self._name = stream
+            self._changed += 1
+            with suppress(OSError), self._changes.open("ab") as changes:
+                changes.write(b"%d %s\n" % (self._stream.tell(), stream.encode()))
         try:
             written = self._stream.write(data[: self._remaining]) or 0
         except OSError:  # the disk is full: the program is followed nevertheless
@@ -46,14 +49,6 @@ class TaskLog:
             self._remaining = 0
         self._omitted += len(data) - written
         self._keep_tail(data)
-
-    def _change(self, stream: str) -> None:
-        if self._changed == _CHANGES:
-            return
-        self._name = stream
-        self._changed += 1
-        with suppress(OSError), self._changes.open("ab") as changes:
-            changes.write(b"%d %s\n" % (self._stream.tell(), stream.encode()))
 
     def _keep_tail(self, data: bytes) -> None:
         self._tail.append(data[-_TAIL:])

@@ -35,9 +35,8 @@ def _replica(store: TaskStore, workspace: Workspace, number: str) -> Workspace:
     found = number.isdecimal() and 1 <= int(number) <= len(ids) and store.find(ids[int(number) - 1])
     if not found:
         remedy = f"use a number from 1 to {len(ids)}" if ids else "it has no replicas"
-        raise TaskNotFound(
-            f"task {workspace.short_id} has no replica {number!r}", remedy=remedy, id=workspace.id
-        )
+        message = f"task {workspace.short_id} has no replica {number!r}"
+        raise TaskNotFound(message, remedy=remedy, id=workspace.id)
     return found
 
 
@@ -54,10 +53,8 @@ def _matching(store: TaskStore, prefix: str) -> list[str]:
 
 def _not_found(prefix: str, matches: list[str], home: Path) -> TaskNotFound:
     if matches:
-        ids = ", ".join(name[:13] for name in matches[:5])
-        return TaskNotFound(
-            f"multiple tasks start with {prefix!r}: {ids}", remedy="use more characters of the id", id=prefix
-        )
+        message = f"multiple tasks start with {prefix!r}: {', '.join(name[:13] for name in matches[:5])}"
+        return TaskNotFound(message, remedy="use more characters of the id", id=prefix)
     return TaskNotFound(
         f"no task {prefix!r} in {home}",
         remedy="list the tasks of this folder: `localrun list`; use another folder: --home or LOCALRUN_HOME",

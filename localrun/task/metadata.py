@@ -29,9 +29,8 @@ def save(workspace: Workspace, metadata: Mapping[str, str]) -> None:
     """
     problems = _problems(metadata)
     if problems:
-        raise UsageError(
-            "invalid metadata", remedy="use non-empty strings as keys and values", problems=problems
-        )
+        remedy = "use non-empty strings as keys and values"
+        raise UsageError("invalid metadata", remedy=remedy, problems=problems)
     fs.write_atomic(f"{workspace}/{_FILE}", msgspec.json.encode(dict(metadata)))
 
 

@@ -61,6 +61,5 @@ def check_transition(old: TaskState, new: TaskState) -> None:
     """Raise `IllegalTransition` unless `new` may follow `old`."""
     if new not in TRANSITIONS[old]:
         allowed = ", ".join(sorted(TRANSITIONS[old])) or "none: it is final"
-        raise IllegalTransition(
-            f"invalid transition from {old} to {new}; allowed: {allowed}", old=old, new=new
-        )
+        message = f"invalid transition from {old} to {new}; allowed: {allowed}"
+        raise IllegalTransition(message, old=old, new=new)
