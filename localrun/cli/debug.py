@@ -57,7 +57,7 @@ def _view(app: App, task_id: str, *, logs: bool) -> dict[str, Any]:
     found = iexec_view.view(record, replicas)
     if logs:
         runs = iexec_view.worker_runs(record, replicas)
-        found["appLogs"] = iexec_view.logs([(worker, app.store.open(run.id)) for worker, run in runs])
+        found["appLogs"] = [iexec_view.log(worker, app.store.open(run.id)) for worker, run in runs]
     return found
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -14,9 +13,6 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import escape_control_chars
 from localrun.console.streams import print_err, write
-
-if TYPE_CHECKING:
-    from localrun.server.journal import Journal, Line
 
 _SHOWN = ("task_id", "assigned_by", "status", "error", "explanation", "reason", "function", "path")
 
@@ -34,7 +30,7 @@ _SHOWN = ("task_id", "assigned_by", "status", "error", "explanation", "reason", 
 @click.option("--logs", metavar="DIR", help="Folder of the journal.  [default: logs]")
 @options.flag("--json", "as_json", help="Print each event as one JSON object.")
 @pass_context
-def command(context: CliContext, /, logs: str | None, as_json: bool, **given: Any) -> None:
+def command(context: CliContext, /, *, follow: bool, logs: str | None, as_json: bool, **filters: Any) -> None:
     """Show the events in the journal of `localrun serve`, oldest first.
 
     Heartbeats are only shown with --type heartbeat.
@@ -45,18 +41,12 @@ def command(context: CliContext, /, logs: str | None, as_json: bool, **given: An
     if not folder.is_dir():
         print_err(f"no journal in {folder}; `localrun serve` writes one")
         return
-    for line in _lines(folder, **given):
-        if not write(sys.stdout, (json.dumps(line) if as_json else _text(line)) + "\n"):
-            return  # the reader is gone
-
-
-def _lines(folder: Path, *, follow: bool, task_id: str | None, event_type: str | None) -> Iterator[Line]:
     from localrun.server.journal import Journal
 
     journal: Journal = Journal(folder)
-    if follow:
-        return journal.follow(task_id=task_id, event_type=event_type, past=True)
-    return journal.read(task_id=task_id, event_type=event_type)
+    for line in journal.follow(**filters, past=True) if follow else journal.read(**filters):
+        if not write(sys.stdout, (json.dumps(line) if as_json else _text(line)) + "\n"):
+            return  # the reader is gone
 
 
 def _text(line: Mapping[str, Any]) -> str:

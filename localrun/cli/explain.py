@@ -48,7 +48,7 @@ def command(words: tuple[str, ...], system: str | None, *, as_json: bool) -> Non
     word = " ".join(words)
     found = _find(word, system) if word.strip() else glossary.terms(system)
     if as_json:
-        print_json({"word": word or None, "meanings": [term_fields(term) for term in found]})
+        print_json({"word": word or None, "meanings": [_fields(term) for term in found]})
     elif word.strip():
         print_out("\n\n".join("\n".join(_wrap(_describe(term))) for term in found))
     else:
@@ -87,7 +87,7 @@ def _suggest(word: str) -> str:
     return f"{guess}`localrun explain` lists all terms"
 
 
-def term_fields(term: Term) -> dict[str, Any]:
+def _fields(term: Term) -> dict[str, Any]:
     """Return a term as JSON. Empty values are left out, except `here`."""
     known = {
         "system": term.system,

@@ -43,11 +43,10 @@ def _numbered(text: str) -> tuple[str, str]:
 
 
 with_iexec_options = options.combine(
-    click.option(
+    options.with_default(
         "--profile",
         type=click.Choice(["bundle", "iexec"]),
         default="bundle",
-        show_default=True,
         help="Run BUNDLE as an iExec app: a Dockerfile folder, an image archive or an image.",
     ),
     click.option("--args", metavar="TEXT", help="iExec: arguments of the app, as one string."),

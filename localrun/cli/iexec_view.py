@@ -49,11 +49,11 @@ def worker_runs(record: TaskRecord, replicas: list[TaskRecord]) -> list[WorkerRu
     return [(f"local-{run.replica.number}", run) for run in replicas if run.replica is not None]
 
 
-def logs(runs: list[tuple[str, Workspace]]) -> list[Fields]:
-    """Return the end of each worker's log."""
-    from localrun.task import log
+def log(worker: str, workspace: Workspace) -> Fields:
+    """Return the end of a worker's log."""
+    from localrun.task.log import tail_by_stream
 
-    return [{"worker": worker, **log.tail_by_stream(place.log, MAX_LOG_CHARS)} for worker, place in runs]
+    return {"worker": worker, **tail_by_stream(workspace.log, MAX_LOG_CHARS)}
 
 
 def _local(record: TaskRecord, runs: list[WorkerRun]) -> Fields:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @options.as_json
 @pass_context
 def command(
-    context: CliContext, task_id: str, *, watch: float | None, system: str | None, as_json: bool
+    context: CliContext, task_id: str, watch: float | None, system: str | None, as_json: bool
 ) -> None:
     """Show the timeline, resource usage and data sizes of the task ID."""
     from localrun.console.summary import summary
@@ -32,7 +32,7 @@ def command(
     with context.app() as app:
         workspace, record = app.find(task_id)
         if as_json and watch is None:
-            print_json(info_fields(record, workspace) | as_system.as_fields(record, system))
+            print_json(_fields(record, workspace) | as_system.as_fields(record, system))
             return
 
         def render() -> tuple[str, bool]:
@@ -44,8 +44,7 @@ def command(
         print_or_watch(render, watch, context.environ, as_json=as_json)
 
 
-def info_fields(record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
-    """Return the fields of `status` and the overview."""
+def _fields(record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
     from localrun.cli.status import status_fields
     from localrun.console.summary import overview
     from localrun.runner.usage import with_current_usage

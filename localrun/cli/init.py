@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,19 +12,13 @@ from localrun.cli.exit_codes import ExitCode
 from localrun.console.display.sanitize import escape_control_chars
 from localrun.console.streams import print_err, print_json, print_out
 
+_parameters = partial(click.option, metavar="NAME:TYPE", multiple=True)
+
 
 @click.command()
 @click.argument("name", type=options.PATH)
-@click.option(
-    "--input", "inputs", metavar="NAME:TYPE", multiple=True, help="Add an input, e.g. 'xs:array<integer>'."
-)
-@click.option(
-    "--output",
-    "outputs",
-    metavar="NAME:TYPE",
-    multiple=True,
-    help="Add an output, e.g. 'size:enumeration(small,large)'.",
-)
+@_parameters("--input", "inputs", help="Add an input, e.g. 'xs:array<integer>'.")
+@_parameters("--output", "outputs", help="Add an output, e.g. 'size:enumeration(small,large)'.")
 @click.option(
     "--namespace", metavar="NAMESPACE", default="", help="Namespace of the task.  [default: com.example.NAME]"
 )

@@ -116,34 +116,29 @@ def _parameters(title: str, parameters: Mapping[str, Parameter], folder: str) ->
 def _row(parameter: Parameter, needed: str) -> tuple[str, ...]:
     return (
         parameter.name,
-        type_text(parameter.type),
+        _type_text(parameter.type),
         "optional" if parameter.optional else needed,
-        ", ".join(constraints(parameter.type)),
+        ", ".join(_constraints(_type_fields(parameter.type))),
         json.dumps(parameter.default, default=str) if parameter.has_default else "",
         " ".join(parameter.description.split()),
     )
 
 
-def type_text(kind: DataType) -> str:
+def _type_text(kind: DataType) -> str:
     """Return a type as `integer` or `array<array<number>>`."""
     subtype = getattr(kind, "subtype", None)
-    return f"{kind.id}<{type_text(subtype)}>" if subtype is not None else kind.id
+    return f"{kind.id}<{_type_text(subtype)}>" if subtype is not None else kind.id
 
 
-def constraints(kind: DataType) -> Iterator[str]:
-    """Yield the constraints that are set, such as `geq 0`, `values a|b` and `items geq 0`."""
-    for field in fields(kind):
-        value = getattr(kind, field.name)
-        if field.name == "subtype":
-            yield from (f"items {inner}" for inner in constraints(value))
-        elif value != field.default:
-            yield f"{field.name} {_format_value(field.name, value)}"
-
-
-def _format_value(name: str, value: Any) -> str:
-    if name == "max_file_size":
-        return format_bytes(value)
-    return "|".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _constraints(kind: dict[str, Any]) -> Iterator[str]:
+    """Yield the constraints of a type, such as `geq 0`, `values a|b` and `items geq 0`."""
+    for name, value in kind.items():
+        if name == "subtype":
+            yield from (f"items {inner}" for inner in _constraints(value))
+        elif name == "max_file_size":
+            yield f"{name} {format_bytes(value)}"
+        elif name != "id":
+            yield f"{name} {'|'.join(map(str, value)) if isinstance(value, list) else value}"
 
 
 def _cell(text: str) -> str:

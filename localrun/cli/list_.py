@@ -30,9 +30,7 @@ Rows = Callable[[list["TaskRecord"]], list[tuple[str, ...]]]
 
 @click.command()
 @options.flag("-a", "--all", "everything", help="List all tasks and their replicas.")
-@click.option(
-    "-n", "--limit", type=options.COUNT, default=20, show_default=True, help="Number of tasks to list."
-)
+@options.with_default("-n", "--limit", type=options.COUNT, default=20, help="Number of tasks to list.")
 @click.option(
     "--state", type=click.Choice(_STATES, case_sensitive=False), help="List only tasks in this state."
 )
@@ -48,7 +46,7 @@ def command(
     limit: int,
     state: str | None,
     system: str | None,
-    **given: Any,
+    **rest: Any,
 ) -> None:
     """List the tasks of this folder, newest first."""
 
@@ -62,7 +60,7 @@ def command(
         heads = ("ID", status, "CAUSE", "NAME", "AGE", "DURATION")
         return [heads, *(_row(record, system) for record in records)]
 
-    print_tasks(context, find, rows, system=system, **given)
+    print_tasks(context, find, rows, system=system, **rest)
 
 
 def print_tasks(

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 @options.watch
 @options.as_json
 @pass_context
-def command(
-    context: CliContext, task_id: str, *, everything: bool, watch: float | None, as_json: bool
-) -> None:
+def command(context: CliContext, task_id: str, everything: bool, watch: float | None, as_json: bool) -> None:
     """List the output files of the task ID, also while it runs.
 
     Links, pipes and devices are listed as such and never followed.
@@ -63,12 +61,10 @@ def _list_files(workspace: Workspace, *, everything: bool) -> Listing:
         return list_folder(workspace.outputs)
     folders = (workspace.inputs, workspace.outputs, workspace.logs)
     parts = {folder.name: list_folder(folder) for folder in folders}
-    return Listing(
-        tuple(
-            replace(one, path=f"{name}/{one.path}") for name, part in parts.items() for one in part.entries
-        ),
-        is_truncated=any(part.is_truncated for part in parts.values()),
+    entries = (
+        replace(one, path=f"{name}/{one.path}") for name, part in parts.items() for one in part.entries
     )
+    return Listing(tuple(entries), is_truncated=any(part.is_truncated for part in parts.values()))
 
 
 def _notes(record: TaskRecord, found: Listing) -> Iterator[str]:

@@ -27,7 +27,7 @@ _STEPS = ("permissions", "task", "outputs")
 
 @click.command()
 @options.task_id
-@click.option("--step", type=click.Choice(_STEPS), default="task", show_default=True, help="Step to show.")
+@options.with_default("--step", type=click.Choice(_STEPS), default="task", help="Step to show.")
 @options.flag("-f", "--follow", help="Follow the log until the task ends.")
 @options.as_json
 @pass_context

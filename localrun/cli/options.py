@@ -85,6 +85,7 @@ COUNT_OR_ZERO = _param_type("COUNT", _count(0))
 
 PATH = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
+DIR = click.Path(path_type=Path, file_okay=False)
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -97,17 +98,12 @@ def combine(*decorators: Decorator) -> Decorator:
 
 
 flag = partial(click.option, is_flag=True)
+with_default = partial(click.option, show_default=True)
 image = click.option("--image", metavar="IMAGE", help="Use this image instead of the bundle's.")
 build_args = click.option(
     "--build-arg", "build_args", type=PAIR, multiple=True, help="Build argument for the bundle's Dockerfile."
 )
-output = click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Copy the outputs to DIR.",
-)
+output = click.option("-o", "--output", type=DIR, metavar="DIR", help="Copy the outputs to DIR.")
 quiet = flag("-q", "--quiet", help="Print only results and errors.")
 watch = click.option(
     "-w",

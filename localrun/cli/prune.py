@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 import click
@@ -126,13 +127,11 @@ def _delete_each(pruner: Pruner, items: Iterable[PruneItem]) -> Iterable[tuple[P
 
 
 def _as_json(pruner: Pruner, plan: PrunePlan, *, delete: bool) -> int:
-    from dataclasses import asdict
-
     failures = dict(_delete_each(pruner, plan.items)) if delete else {}
-    items: list[dict[str, Any]] = []
-    for item in plan.items:
-        error = failures.get(item)
-        state = {"deleted": delete and error is None, "error": str(error) if error else None}
-        items.append({**asdict(item), **state})
+    errors = {item: str(error) for item, error in failures.items()}
+    items = [
+        {**asdict(item), "deleted": delete and item not in errors, "error": errors.get(item)}
+        for item in plan.items
+    ]
     print_json({"items": items, "size": plan.size, "notes": list(plan.notes)})
     return code_for_error(next(iter(failures.values()))) if failures else ExitCode.FINISHED

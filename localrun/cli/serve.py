@@ -26,15 +26,12 @@ GREETING = "🎯 Task Manager initialized - Global task lists created"
 
 
 @click.command()
-@click.option(
-    "--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on."
-)
-@click.option(
+@options.with_default("--host", metavar="ADDRESS", default="127.0.0.1", help="Address to listen on.")
+@options.with_default(
     "--port",
     type=click.IntRange(0, 65535),
     metavar="PORT",
     default=8000,
-    show_default=True,
     help="Port to listen on; 0 picks a free one.",
 )
 @click.option(
@@ -45,27 +42,18 @@ GREETING = "🎯 Task Manager initialized - Global task lists created"
     help="Folder of bundles and files that clients may use; repeatable.  [default: .]",
 )
 @click.option("--logs", metavar="DIR", help="Folder of the journal.  [default: logs]")
-@click.option(
+@options.with_default(
     "--on-exit",
     type=click.Choice(["leave", "kill", "wait"]),
     default="kill",
-    show_default=True,
     help="What to do with running tasks on shutdown.",
 )
 @click.option("--token", metavar="TEXT", help="Bearer token required from clients.  [env: LOCALRUN_TOKEN]")
-@click.option(
-    "--heartbeat",
-    type=options.DURATION,
-    default="30s",
-    show_default=True,
-    help="Interval between heartbeat entries.",
+@options.with_default(
+    "--heartbeat", type=options.DURATION, default="30s", help="Interval between heartbeat entries."
 )
-@click.option(
-    "--upload-limit",
-    type=options.SIZE,
-    default="8Gi",
-    show_default=True,
-    help="Maximum size of an uploaded file.",
+@options.with_default(
+    "--upload-limit", type=options.SIZE, default="8Gi", help="Maximum size of an uploaded file."
 )
 @click.option(
     "--name", "names", multiple=True, metavar="HOST", help="Additional host name of the server; repeatable."

@@ -24,13 +24,8 @@ if TYPE_CHECKING:
 @click.command()
 @options.task_id
 @click.argument("files", metavar="[FILE]...", nargs=-1, shell_complete=options.completer("files"))
-@click.option(
-    "-n",
-    "--lines",
-    type=options.COUNT_OR_ZERO,
-    default=10,
-    show_default=True,
-    help="Number of lines of each file.",
+@options.with_default(
+    "-n", "--lines", type=options.COUNT_OR_ZERO, default=10, help="Number of lines of each file."
 )
 @options.flag("-f", "--follow", help="Follow the files until the task ends.")
 @options.as_json

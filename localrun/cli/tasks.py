@@ -176,12 +176,11 @@ def kill(
 @click.command(cls=_MultiValueCommand)
 @options.task_ids
 @click.option("--filenames", metavar="NAME...", multiple=True, help="Copy only these outputs.")
-@click.option(
+@options.with_default(
     "--dir",
     "folder",
     metavar="DIR",
     default="localrun_output",
-    show_default=True,
     help="Copy to DIR/ID/outputs and DIR/ID/inputs.",
 )
 @options.flag("-i", "--input", "inputs", help="Copy the inputs; add -o for both.")

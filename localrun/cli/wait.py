@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -51,10 +50,13 @@ def command(
     here. Ctrl+C stops waiting, not the tasks.
     """
     options.check_selection(task_ids, everything)
-    from localrun.api.apps import using
+    from localrun.api import using
 
     with SignalHandler() as signals, context.app(on_exit="leave") as app, using(app):
-        tasks = _all(app) if everything else _named(app, task_ids)
+        named: Sequence[str] = task_ids
+        if everything:
+            named = [record.id for record in app.manager.active_tasks if not record.replica]
+        tasks = _tasks(app, named)
         if not tasks and not quiet:
             print_err("no active tasks in this folder")
         waiting = _Waiting(context, app, signals, tasks, quiet=quiet)
@@ -67,7 +69,7 @@ def command(
         return waiting.report_ends() if code is None else code
 
 
-def _named(app: App, task_ids: Sequence[str]) -> list[Task]:
+def _tasks(app: App, task_ids: Sequence[str]) -> list[Task]:
     """Return the tasks, each once. Raises `TaskNotFound` with every task that does not exist."""
     from localrun.api import Task
 
@@ -86,12 +88,6 @@ def _named(app: App, task_ids: Sequence[str]) -> list[Task]:
         hint = "`localrun list` shows the IDs"
         raise TaskNotFound("some tasks do not exist", remedy=hint, problems=problems)
     return list(found.values())
-
-
-def _all(app: App) -> list[Task]:
-    from localrun.api import Task
-
-    return [Task(record.id, app.settings.home) for record in app.manager.active_tasks if not record.replica]
 
 
 @dataclass
@@ -121,8 +117,6 @@ class _Waiting:
             return ExitCode.TIMEOUT
         return None
 
-    # -- waiting ---------------------------------------------------------------------------------
-
     def _wait_for_one(self, timeout: float | None) -> None:
         from localrun.api.follow import follow
 
@@ -141,10 +135,16 @@ class _Waiting:
 
     def _wait_for_all(self, timeout: float | None) -> None:
         from localrun.api.wait import as_completed
+        from localrun.console.progress import no_progress, wait_progress
 
-        with self._progress() as report:
-            for task in as_completed(self.tasks, timeout):
-                report(task, self._end(task))
+        total = len(self.tasks)
+        shows_bar = not self.quiet and is_terminal(sys.stderr, self.context.environ)
+        with wait_progress(total) if shows_bar else no_progress() as advance:
+            for count, task in enumerate(as_completed(self.tasks, timeout), 1):
+                state = self._end(task)
+                advance(state)
+                if not (shows_bar or self.quiet):
+                    print_err(f"[{short_id(task.id)}] {state} ({count} of {total})")
 
     def _end(self, task: Task) -> TaskState:
         """Return the state of a task after waiting; keep the error if it has not ended."""
@@ -153,27 +153,6 @@ class _Waiting:
         except LocalrunError as error:
             self.errors[task.id] = error
             return task.status
-
-    @contextmanager
-    def _progress(self) -> Iterator[Callable[[Task, TaskState], None]]:
-        total, count = len(self.tasks), 0
-
-        def report(task: Task, state: TaskState) -> None:
-            nonlocal count
-            count += 1
-            print_err(f"[{short_id(task.id)}] {state} ({count} of {total})")
-
-        if self.quiet:
-            yield lambda _task, _state: None
-        elif is_terminal(sys.stderr, self.context.environ):
-            from localrun.console.progress import wait_progress
-
-            with wait_progress(total) as count_up:
-                yield lambda _task, state: count_up(state)
-        else:
-            yield report
-
-    # -- reporting -------------------------------------------------------------------------------
 
     def _report_left(self, reason: str) -> None:
         """Report why waiting stopped and what happens to the tasks."""
