@@ -9,37 +9,32 @@ from localrun.errors import Cause, Fault, LocalrunError, UsageError
 
 
 class ExitCode(IntEnum):
-    """The exit code of the command."""
+    """The exit code of the command, with its meaning for the help page."""
 
-    FINISHED = 0
-    TASK_FAILED = 1
-    USAGE = 2
-    BUNDLE_OR_VALUES = 3
-    RESOURCES = 4
-    ENGINE_OR_HOST = 5
-    ADDRESS = 6
-    LOGS = 7
-    UNHEALTHY = 8
-    NO_CONSENSUS = 9
-    TIMEOUT = 124  # the same as timeout(1)
-    INTERRUPTED = 130  # the same as shells after Ctrl+C
+    meaning: str
+
+    FINISHED = (0, "the task finished and every output is valid")
+    TASK_FAILED = (1, "the task failed; `diff`: the tasks differ")
+    USAGE = (2, "invalid command, option or argument")
+    BUNDLE_OR_VALUES = (3, "the bundle, its image or the inputs are invalid")
+    RESOURCES = (4, "not enough CPU, memory, GPU or disk on this machine")
+    ENGINE_OR_HOST = (5, "the container engine or this machine failed")
+    ADDRESS = (6, "`serve`: the address is in use")
+    LOGS = (7, "`serve`: the log folder is not writable")
+    UNHEALTHY = (8, "`doctor`: a check failed")
+    NO_CONSENSUS = (9, "`--replicas`: too few replicas gave the same result")
+    TIMEOUT = (124, "the task or `wait` exceeded its --timeout")  # the same as timeout(1)
+    INTERRUPTED = (130, "stopped by Ctrl+C, a signal or `localrun kill`")  # the same as shells after Ctrl+C
+
+    def __new__(cls, code: int, meaning: str) -> ExitCode:
+        """Use the number as the value: `ExitCode(2)` returns the member."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
 
 
-MEANINGS: dict[ExitCode, str] = {
-    ExitCode.FINISHED: "the task finished and every output is valid",
-    ExitCode.TASK_FAILED: "the task failed; `diff`: the tasks differ",
-    ExitCode.USAGE: "invalid command, option or argument",
-    ExitCode.BUNDLE_OR_VALUES: "the bundle, its image or the inputs are invalid",
-    ExitCode.RESOURCES: "not enough CPU, memory, GPU or disk on this machine",
-    ExitCode.ENGINE_OR_HOST: "the container engine or this machine failed",
-    ExitCode.ADDRESS: "`serve`: the address is in use",
-    ExitCode.LOGS: "`serve`: the log folder is not writable",
-    ExitCode.UNHEALTHY: "`doctor`: a check failed",
-    ExitCode.NO_CONSENSUS: "`--replicas`: too few replicas gave the same result",
-    ExitCode.TIMEOUT: "the task or `wait` exceeded its --timeout",
-    ExitCode.INTERRUPTED: "stopped by Ctrl+C, a signal or `localrun kill`",
-}
-
+MEANINGS = {code: code.meaning for code in ExitCode}
 _BY_FAULT = {
     Fault.USER: ExitCode.BUNDLE_OR_VALUES,
     Fault.TASK: ExitCode.TASK_FAILED,
