@@ -18,7 +18,7 @@ from localrun.errors import LocalrunError
 if TYPE_CHECKING:
     from localrun.app import App
 
-_WIDTH = 18
+_WIDTH = 18  # of a label
 
 
 @click.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
@@ -97,16 +98,14 @@ def _names() -> set[str]:
 def _print(found: list[Found], environ: Mapping[str, str]) -> None:
     colours = is_terminal(sys.stdout, environ) and not environ.get("NO_COLOR")
     width = max(len(check.name) for _, check in found)
-    before = ""
-    for section, check in found:
-        if section != before:
-            print_out(section)
-            before = section
-        mark = f"{check.status:<4}"
-        if colours:
-            mark = f"\x1b[{_COLOURS[check.status]}m{mark}\x1b[0m"
-        print_out(f"  {mark}  {check.name:<{width}}  {escape_lines(check.message)}")
-        if check.remedy:
-            print_out(f"        {'':<{width}}  hint: {escape_lines(check.remedy)}")
+    for section, group in groupby(found, key=lambda one: one[0]):
+        print_out(section)
+        for _, check in group:
+            mark = f"{check.status:<4}"
+            if colours:
+                mark = f"\x1b[{_COLOURS[check.status]}m{mark}\x1b[0m"
+            print_out(f"  {mark}  {check.name:<{width}}  {escape_lines(check.message)}")
+            if check.remedy:
+                print_out(f"        {'':<{width}}  hint: {escape_lines(check.remedy)}")
     counts = {status: sum(check.status == status for _, check in found) for status in _COLOURS}
     print_out(f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail")

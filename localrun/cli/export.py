@@ -8,7 +8,6 @@ import click
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
-from localrun.cli.exit_codes import ExitCode
 from localrun.console.streams import print_out
 from localrun.units import format_count
 
@@ -17,7 +16,7 @@ from localrun.units import format_count
 @click.argument("file", type=options.FILE)
 @options.flag("--active", help="Export only active tasks.")
 @pass_context
-def command(context: CliContext, file: Path, active: bool) -> int:
+def command(context: CliContext, file: Path, active: bool) -> None:
     """Write the records of this folder's tasks to FILE, one JSON object per line.
 
     Inputs, outputs and logs are not included.
@@ -28,4 +27,3 @@ def command(context: CliContext, file: Path, active: bool) -> int:
         found = [record for record in app.tasks() if not (active and record.state.is_final)]
         count = export.export(found, file)
     print_out(f"exported {format_count(count, 'task')} to {file}")
-    return ExitCode.FINISHED

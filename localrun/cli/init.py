@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from localrun.cli import options
-from localrun.cli.exit_codes import ExitCode
 from localrun.console.display.sanitize import escape_control_chars
 from localrun.console.streams import print_err, print_json, print_out
 
@@ -25,7 +24,7 @@ _parameters = partial(click.option, metavar="NAME:TYPE", multiple=True)
 @options.as_json
 def command(
     *, name: Path, inputs: tuple[str, ...], outputs: tuple[str, ...], namespace: str, as_json: bool
-) -> int:
+) -> None:
     """Create a bundle in the folder NAME: descriptor, Dockerfile, Python program, example inputs and test.
 
     It runs as it is and passes its test; put your code into program/main.py. Without --input and --output it
@@ -37,12 +36,11 @@ def command(
     plan = template.render(name.absolute().name, inputs, outputs, namespace)
     template.write(plan, name)
     if as_json:
-        fields = {"folder": str(name.absolute()), "files": sorted(plan.files)}
-        print_json({**fields, "warnings": list(plan.warnings)})
-        return ExitCode.FINISHED
+        files, warnings = sorted(plan.files), list(plan.warnings)
+        print_json({"folder": str(name.absolute()), "files": files, "warnings": warnings})
+        return
     for path in plan.files:
         print_out(escape_control_chars(str(name / path)))
     for warning in plan.warnings:
         print_err(f"warning: {escape_control_chars(warning)}")
     print_out(escape_control_chars(f"run it: localrun run {name} --inputs {name / 'inputs.json'}"))
-    return ExitCode.FINISHED

@@ -39,14 +39,7 @@ Rows = Callable[[list["TaskRecord"]], list[tuple[str, ...]]]
 @options.as_json
 @pass_context
 def command(
-    context: CliContext,
-    /,
-    *,
-    everything: bool,
-    limit: int,
-    state: str | None,
-    system: str | None,
-    **rest: Any,
+    context: CliContext, /, everything: bool, limit: int, state: str | None, system: str | None, **rest: Any
 ) -> None:
     """List the tasks of this folder, newest first."""
 

@@ -239,7 +239,7 @@ class _ForegroundRun:
             self._display.notify(f"ended task {record.short_id} of a dead process: {record.state}")
 
     def _close(self, record: TaskRecord, workspace: Workspace) -> int:
-        from localrun.console.report import report_error, report_task
+        from localrun.console.report import report_task
 
         code = code_for_cause(Cause[record.cause] if record.cause else None)
         outputs = record.outputs
@@ -249,7 +249,7 @@ class _ForegroundRun:
         except Interrupted:
             code = ExitCode.INTERRUPTED
         except LocalrunError as error:
-            report_error(error, self._context.environ)
+            self._context.report(error)
             code = code or ExitCode.ENGINE_OR_HOST
         self._print(record, outputs, workspace)
         notes = list(self._source.notes(record))
