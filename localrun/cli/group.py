@@ -25,7 +25,7 @@ SECTIONS: Sections = {
         "rerun": ("rerun", "Rerun a task, optionally with changed inputs or options."),
     },
     "Bundles": {
-        "init": ("init", "Create a new bundle that runs as it is."),
+        "init": ("init", "Create a new bundle that is ready to run."),
         "validate": ("validate", "Check a bundle against App Engine's rules."),
         "inspect": ("inspect", "Show a bundle's inputs, outputs, image and resources."),
         "build": ("build", "Build a bundle into a zip for App Engine."),
@@ -68,7 +68,7 @@ EXAMPLES = [
     ("localrun run add.zip -i a=3 -i b=4", "run a task with inputs from the command line"),
     ("localrun run ./cells -i image=@scan.png -o results", "pass a file and copy the outputs"),
     ("localrun run ./cells --inputs values.json --json", "print one JSON record for scripts"),
-    ("localrun init adder", "create a bundle that runs as it is"),
+    ("localrun init adder", "create a bundle that is ready to run"),
     ("localrun validate add.zip", "check whether App Engine would accept a bundle"),
     ("localrun list", "list tasks; ID is any unique prefix, or `last`"),
     ("localrun logs last -f", "follow the log of the newest task"),

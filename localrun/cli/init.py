@@ -1,4 +1,4 @@
-"""`localrun init`: create a new bundle that runs as it is."""
+"""`localrun init`: create a new bundle that is ready to run."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def command(
 ) -> None:
     """Create a bundle in the folder NAME: descriptor, Dockerfile, Python program, example inputs and test.
 
-    It runs as it is and passes its test; put your code into program/main.py. Without --input and --output it
-    adds two integers. Types are boolean, integer, number, string, datetime, geometry, file, image,
+    It is ready to run and passes its test; put your code into program/main.py. Without --input and --output
+    it adds two integers. Types are boolean, integer, number, string, datetime, geometry, file, image,
     enumeration(A,B) and array<TYPE>. Quote the last two in a shell.
     """
     from localrun.bundle.scaffold import template

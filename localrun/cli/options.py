@@ -55,7 +55,7 @@ def _interval(text: str) -> float:
     try:
         seconds = units.parse_duration(text)
     except ValueError as error:
-        raise ValueError(f"{text!r} is not a number of seconds; put an ID in front of --watch") from error
+        raise ValueError(f"{text!r} is not a number of seconds; pass the ID before --watch") from error
     return max(seconds, _MIN_INTERVAL)
 
 

@@ -87,7 +87,7 @@ def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
 
 def _cause_rows(record: TaskRecord) -> Iterator[tuple[str, str]]:
     if record.message and not record.state.is_final:
-        yield "waits", record.message
+        yield "waiting", record.message
     if record.cause:
         yield "cause", record.cause
         yield "message", record.message

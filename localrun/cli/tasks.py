@@ -158,7 +158,7 @@ def kill(
 ) -> int:
     """Stop the tasks ID... in parallel and wait for them to end.
 
-    There is no short form `-w` of --wait-timeout: it means --watch in all commands.
+    The option --wait-timeout has no short form, because `-w` means --watch in all commands.
     """
     from localrun.cli.kill import confirm, stop_tasks
 

@@ -36,7 +36,7 @@ _HEADS = (
 
 @click.command()
 @options.task_ids
-@options.flag("--no-stream", help="Print once, as without a terminal.")
+@options.flag("--no-stream", help="Print once instead of refreshing.")
 @options.as_json
 @pass_context
 def command(context: CliContext, task_ids: tuple[str, ...], *, no_stream: bool, as_json: bool) -> None:

@@ -109,7 +109,7 @@ def test_status_says_what_a_task_waits_for(localrun: Command) -> None:
     workspace = TaskStore(localrun.folder / "home").create()
     task = ActiveTask(TaskRecord(id=workspace.id, bundle="b", message=words), workspace)
     task.create()
-    assert f"waits       {words}" in localrun("status", "last").out
+    assert f"waiting     {words}" in localrun("status", "last").out
 
 
 def test_status_says_when_the_process_of_a_task_is_gone(localrun: Command) -> None:

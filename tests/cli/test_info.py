@@ -53,7 +53,7 @@ def test_where_there_is_no_terminal_nothing_can_be_watched(localrun: Command, mo
 def test_a_period_that_is_none_says_where_the_id_belongs(localrun: Command) -> None:
     result = localrun("info", "--watch", "last")
     assert result.code == 2
-    assert "put an ID in front of --watch" in result.err
+    assert "pass the ID before --watch" in result.err
 
 
 def test_a_task_is_watched_until_its_end(tmp_path: Path) -> None:

@@ -114,7 +114,8 @@ def _note_row(event: Event) -> EventRow:
 def _state_rows(record: TaskRecord, event: Event) -> Iterator[EventRow]:
     state, at = str(event.data.get("state")), event.time
     if state == TaskState.CREATED:
-        yield _row("Submitted", "manager", f"Task of {record.bundle or record.name or 'an object'}", at)
+        source = f"from {record.bundle}" if record.bundle else "without a container"
+        yield _row("Submitted", "manager", f"Created task {source}", at)
     elif state == TaskState.QUEUED:
         yield _row("Scheduled", "admission", _assigned(record), at)
     elif state == TaskState.PENDING and record.kind != "manual":

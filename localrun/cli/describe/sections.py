@@ -167,7 +167,7 @@ def _volumes(record: TaskRecord, workspace: Workspace) -> Iterator[Fields]:
     spec = _spec(record, workspace)
     kind = "HostPath (bare host directory volume)"
     if spec.folders:
-        kind = "Volume (of the engine's own; the files travel as archives)"
+        kind = "Volume (managed by the engine; files are copied as archives)"
     for name, path in (("inputs", workspace.inputs), ("outputs", workspace.outputs)):
         yield {"name": name, "type": kind, "path": str(path)}
     if spec.hosts_file is not None:
