@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -24,7 +25,6 @@ from localrun.server.routes import actions, bundles, files, health, streams, tas
 from localrun.server.security import SecurityMiddleware
 from localrun.server.state import ServerState
 
-_TITLE = "localrun"
 _REFS = "#/components/schemas/{model}"
 _REQUESTS = (schemas.Submission, schemas.Batch, schemas.Completion, schemas.HeartbeatRequest)
 
@@ -33,7 +33,7 @@ def make_api(state: ServerState) -> ASGIApp:
     """Return the application: the security middleware and behind it the routes."""
     api = _routed(partial(_lifespan, state))
     api.state.server = state
-    api.state.uploads = files.new_upload_limiter()
+    api.state.uploads = anyio.CapacityLimiter(files.MAX_UPLOADS)
     handlers = ExceptionHandlers(state.request_log)
     api.add_exception_handler(HTTPException, handlers.on_http_exception)
     api.add_exception_handler(RequestValidationError, handlers.on_validation_error)
@@ -48,7 +48,7 @@ def openapi_document() -> dict[str, Any]:
 
 def _routed(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None) -> FastAPI:
     api = FastAPI(
-        title=_TITLE,
+        title="localrun",
         version=__version__,
         description="Runs containerized tasks on this machine.",
         lifespan=lifespan,

@@ -14,9 +14,6 @@ from localrun.server.application import make_api
 from localrun.server.config import ServerOptions
 from localrun.server.state import ServerState
 
-# the host name that Starlette's test client sends; public host names contain a dot
-_NAMES = frozenset({"testserver"})
-
 
 @lru_cache(maxsize=1)
 def shared_app() -> App:
@@ -26,7 +23,8 @@ def shared_app() -> App:
 
 def make_app(app: App | None = None) -> StandaloneApp:
     """Return the application. Raises `LocalrunError` if the logs are not writable."""
-    options = ServerOptions(token=os.environ.get("LOCALRUN_TOKEN") or None, hosts=_NAMES)
+    names = frozenset({"testserver"})  # sent by Starlette's test client; public host names contain a dot
+    options = ServerOptions(token=os.environ.get("LOCALRUN_TOKEN") or None, hosts=names)
     state = ServerState(app or shared_app(), options)
     return StandaloneApp(make_api(state), state)
 
@@ -39,7 +37,6 @@ class StandaloneApp:
         self.state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request."""
         if scope["type"] == "http" and not self.state.is_started:
             await anyio.to_thread.run_sync(self.state.start)
         await self._api(scope, receive, send)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import TracebackType
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -54,24 +54,22 @@ def status_of(error: LocalrunError) -> int:
 def detail_of(error: LocalrunError, status: int) -> Any:
     """Return the `detail`: a list of problems for 422, as everywhere in this API, else a string."""
     if status != 422:
-        return _text(error)
-    if not error.problems:
-        return [_item(error, Problem("", error.message, error.remedy))]
-    return [_item(error, problem) for problem in error.problems]
+        text = _text(error)
+        return text[:1].upper() + text[1:]
+    problems = error.problems or [Problem("", error.message, error.remedy)]
+    return [_item(error, problem) for problem in problems]
 
 
-def _text(error: LocalrunError) -> str:
-    text = "; ".join(part for part in (error.message, error.remedy) if part)
-    return text[:1].upper() + text[1:]
+def _text(part: LocalrunError | Problem) -> str:
+    return "; ".join(text for text in (part.message, part.remedy) if text)
 
 
 def _item(error: LocalrunError, problem: Problem) -> dict[str, Any]:
     location = problem.path.split(".") if problem.path else []
-    message = "; ".join(part for part in (problem.message, problem.remedy) if part)
     return {
         "type": str(error.cause).lower(),
         "loc": ["body", "task", *location],
-        "msg": message,
+        "msg": _text(problem),
         "input": None,
         "ctx": {"error": error.message, **problem.as_dict()},
     }
@@ -93,12 +91,10 @@ class ExceptionHandlers:
         return self._reject(request, error.status_code, error.detail, **dict(error.headers or {}))
 
     async def on_validation_error(self, request: Request, error: Exception) -> Response:
-        """Handle an invalid body or parameter."""
         assert isinstance(error, RequestValidationError)
         return self._reject(request, 422, [_serializable(item) for item in error.errors()])
 
     async def on_localrun_error(self, request: Request, error: Exception) -> Response:
-        """Handle the errors of localrun."""
         assert isinstance(error, LocalrunError)
         status = status_of(error)
         return self._reject(request, status, detail_of(error, status))
@@ -111,26 +107,19 @@ def _serializable(item: Mapping[str, Any]) -> dict[str, Any]:
     return {**public, "ctx": {key: str(value) for key, value in context.items()}} if context else public
 
 
-class log_failures:  # noqa: N801 - used like a function
-    """A context that logs an unexpected exception and answers 500 with `summary: exception`.
+@contextmanager
+def log_failures(log: RequestLog, action: str, summary: str) -> Iterator[None]:
+    """Log an unexpected exception of the block and answer 500 with `summary: exception`.
 
     The Task System's guide defines this format, e.g. `Failed to create task: ...`.
     """
-
-    def __init__(self, log: RequestLog, action: str, summary: str) -> None:
-        self._log = log
-        self._action = action
-        self._summary = summary
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, Exception) and not _is_rejection(error):
-            self._log.log_failure(self._action, self._summary, error)
-            raise HTTPException(500, f"{self._summary}: {error}") from error
+    try:
+        yield
+    except Exception as error:
+        if _is_rejection(error):
+            raise
+        log.log_failure(action, summary, error)
+        raise HTTPException(500, f"{summary}: {error}") from error
 
 
 def _is_rejection(error: Exception) -> bool:

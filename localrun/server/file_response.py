@@ -11,8 +11,9 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 import anyio.to_thread
+from starlette.exceptions import HTTPException
 
-from localrun.server.ranges import MalformedRange, RangeNotSatisfiable, parse_range
+from localrun.server.ranges import parse_range
 from localrun.values.untrusted import UnsafePath, UntrustedDir
 
 _CHUNK = 256 * 1024
@@ -61,15 +62,14 @@ def prepare_download(
 ) -> FileDownload:
     """Return the response to a download by its Range and If-Range headers.
 
-    A file that If-Range does not match is sent whole. Raises `RangeNotSatisfiable` and `MalformedRange`, and
-    then closes the stream.
+    A file that If-Range does not match is sent whole. Closes the stream if it raises `HTTPException`.
     """
     status = os.fstat(stream.fileno())
     tag, changed = f'"{status.st_mtime_ns:x}-{status.st_size:x}"', formatdate(status.st_mtime, usegmt=True)
     try:
         same = if_range in (None, tag, changed)
         found = parse_range(range_header if same else None, status.st_size)
-    except (RangeNotSatisfiable, MalformedRange):
+    except HTTPException:
         stream.close()
         raise
     size = found.size if found else status.st_size

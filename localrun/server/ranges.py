@@ -5,15 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from starlette.exceptions import HTTPException
+
 _ONE = re.compile(r"(\d{0,18})-(\d{0,18})")
-
-
-class RangeNotSatisfiable(Exception):
-    """The range starts after the end of the file."""
-
-
-class MalformedRange(Exception):
-    """The header is not a valid range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +20,6 @@ class ByteRange:
 
     @property
     def content_range(self) -> str:
-        """The value of the Content-Range header."""
         return f"bytes {self.start}-{self.start + self.size - 1}/{self.total}"
 
 
@@ -34,21 +27,25 @@ def parse_range(header: str | None, total: int) -> ByteRange | None:
     """Return the requested range, or None for the whole file.
 
     Also None for multiple ranges and for units other than bytes, which the RFC allows.
-    Raises `RangeNotSatisfiable` and `MalformedRange`.
+    Raises `HTTPException` 400 for an invalid header, and 416 for a range after the end of the file.
     """
     unit, _, text = (header or "").partition("=")
     if unit.strip().lower() != "bytes" or "," in text:
         return None
     found = _ONE.fullmatch(text.strip())
     if found is None or not any(found.groups()):
-        raise MalformedRange
+        raise _malformed()
     first, last = found.groups()
     if not first:  # the last bytes
         start, end = max(0, total - int(last)), total - 1
     else:
         start, end = int(first), min(int(last), total - 1) if last else total - 1
         if last and int(last) < start:
-            raise MalformedRange
+            raise _malformed()
     if start > end:
-        raise RangeNotSatisfiable
+        raise HTTPException(416, f"The file has {total} bytes", {"Content-Range": f"bytes */{total}"})
     return ByteRange(start, end - start + 1, total)
+
+
+def _malformed() -> HTTPException:
+    return HTTPException(400, "Invalid Range header; expected `bytes=FIRST-LAST`, counted from 0")

@@ -13,7 +13,6 @@ SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"
 
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a JSON response."""
     body = msgspec.json.encode(content)
     return Response(body, status, {**SAFE_HEADERS, **(headers or {})}, media_type="application/json")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,32 +21,6 @@ RejectionCallback = Callable[[str, str, int, object], None]  # method, path, sta
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN = frozenset({"/docs", "/openapi.json"})  # describe the API and contain no data
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """The status and the detail of a rejected request."""
-
-    status: int
-    detail: str
-
-
-class Headers:
-    """The headers of a request, by lower-case name."""
-
-    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
-        self._values: dict[bytes, list[str]] = {}
-        for name, value in raw:
-            self._values.setdefault(name.lower(), []).append(value.decode("latin-1"))
-
-    def get_single(self, name: bytes) -> str | None:
-        """Return the value of a header, or None if it is missing or repeated."""
-        found = self._values.get(name, [])
-        return found[0] if len(found) == 1 else None
-
-    def has(self, name: bytes) -> bool:
-        """Return whether the header is present."""
-        return name in self._values
 
 
 class SecurityMiddleware:
@@ -64,60 +38,59 @@ class SecurityMiddleware:
         self._on_rejection = on_rejection
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or reject it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         REQUEST_ID.set(os.urandom(4).hex())
         limit = self._limit(scope)
-        rejection = self._check(scope, limit)
-        if rejection is None:
+        try:
+            self._check(scope, Headers(scope=scope), limit)
+        except HTTPException as error:
+            self._on_rejection(scope["method"], scope["path"], error.status_code, error.detail)
+            response = json_response({"detail": error.detail}, error.status_code, error.headers)
+            await response(scope, receive, send)
+        else:
             await self._app(scope, _limited(receive, limit), send)
-            return
-        self._on_rejection(scope["method"], scope["path"], rejection.status, rejection.detail)
-        headers = {"WWW-Authenticate": "Bearer"} if rejection.status == 401 else {}
-        await json_response({"detail": rejection.detail}, rejection.status, headers)(scope, receive, send)
 
-    def _check(self, scope: Scope, limit: int) -> Rejection | None:
-        headers = Headers(scope["headers"])
-        return (
-            self._check_host(headers)
-            or self._check_origin(scope, headers)
-            or self._check_token(scope, headers)
-            or _check_length(headers, limit)
-        )
+    def _check(self, scope: Scope, headers: Headers, limit: int) -> None:
+        host = _single(headers, "host")
+        self._check_host(host)
+        if "origin" in headers:
+            origin = _single(headers, "origin") or ""
+            if _host_of(origin) != (host or "").lower():
+                raise HTTPException(403, f"Requests from other web sites ({origin[:100]}) are not allowed")
+        elif _single(headers, "sec-fetch-site") == "cross-site" and scope["method"] not in _SAFE_METHODS:
+            raise HTTPException(403, "Requests from other web sites are not allowed")
+        if scope["path"] not in _OPEN:
+            self._check_token(_single(headers, "authorization") or "")
+        length = _single(headers, "content-length") or ""
+        if length.isascii() and length.isdigit() and int(length[:20]) > limit:
+            raise _too_large(limit)
 
-    def _check_host(self, headers: Headers) -> Rejection | None:
-        host = _host_name(headers.get_single(b"host"))
-        if host is None:
-            return Rejection(400, "Exactly one Host header is required")
-        if self._names is not None and host not in self._names:
+    def _check_host(self, host: str | None) -> None:
+        name = _host_name(host)
+        if name is None:
+            raise HTTPException(400, "Exactly one Host header is required")
+        if self._names is not None and name not in self._names:
             names = ", ".join(sorted(self._names))
-            return Rejection(421, f"Unknown host name {host[:100]!r}; expected one of: {names}")
-        return None
+            raise HTTPException(421, f"Unknown host name {name[:100]!r}; expected one of: {names}")
 
-    def _check_origin(self, scope: Scope, headers: Headers) -> Rejection | None:
-        if headers.has(b"origin"):
-            origin = headers.get_single(b"origin") or ""
-            if _host_of(origin) != (headers.get_single(b"host") or "").lower():
-                return Rejection(403, f"Requests from other web sites ({origin[:100]}) are not allowed")
-        elif headers.get_single(b"sec-fetch-site") == "cross-site" and scope["method"] not in _SAFE_METHODS:
-            return Rejection(403, "Requests from other web sites are not allowed")
-        return None
-
-    def _check_token(self, scope: Scope, headers: Headers) -> Rejection | None:
-        if self._token is None or scope["path"] in _OPEN:
-            return None
-        given = (headers.get_single(b"authorization") or "").encode("latin-1")
-        if hmac.compare_digest(given, self._token):
-            return None
-        return Rejection(401, "Missing or invalid token; send `Authorization: Bearer TOKEN`")
+    def _check_token(self, sent: str) -> None:
+        if self._token is not None and not hmac.compare_digest(sent.encode("latin-1"), self._token):
+            detail = "Missing or invalid token; send `Authorization: Bearer TOKEN`"
+            raise HTTPException(401, detail, {"WWW-Authenticate": "Bearer"})
 
     def _limit(self, scope: Scope) -> int:
         path: str = scope["path"]
         is_input = scope["method"] == "PUT" and path.startswith("/task/") and "/inputs/" in path
         is_bundle = scope["method"] == "POST" and path == "/bundle"
         return self._options.upload_limit if is_input or is_bundle else self._options.body_limit
+
+
+def _single(headers: Headers, name: str) -> str | None:
+    """Return the value of a header, or None if it is missing or repeated."""
+    values = headers.getlist(name)
+    return values[0] if len(values) == 1 else None
 
 
 @lru_cache(maxsize=16)
@@ -136,15 +109,8 @@ def _host_of(origin: str) -> str | None:
         return None
 
 
-def _check_length(headers: Headers, limit: int) -> Rejection | None:
-    length = headers.get_single(b"content-length") or ""
-    if length.isascii() and length.isdigit() and int(length[:20]) > limit:
-        return Rejection(413, _too_large(limit))
-    return None
-
-
-def _too_large(limit: int) -> str:
-    return f"The request body is larger than {format_bytes(limit)}"
+def _too_large(limit: int) -> HTTPException:
+    return HTTPException(413, f"The request body is larger than {format_bytes(limit)}")
 
 
 def _limited(receive: Receive, limit: int) -> Receive:
@@ -156,7 +122,7 @@ def _limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         remaining -= len(message.get("body", b""))
         if remaining < 0:
-            raise HTTPException(413, _too_large(limit))
+            raise _too_large(limit)
         return message
 
     return counted

@@ -42,10 +42,8 @@ def _resolved(host: str, port: int) -> tuple[int, tuple[str, int]]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise AddressUnavailable(
-            f"invalid host {host!r}: {error.strerror}",
-            remedy="use an address of this machine for --host",
-        ) from error
+        remedy = "use an address of this machine for --host"
+        raise AddressUnavailable(f"invalid host {host!r}: {error.strerror}", remedy=remedy) from error
     family, _, _, _, address = found[0]
     return family, (str(address[0]), port)
 
@@ -73,15 +71,9 @@ def _bound(family: int, address: tuple[str, int]) -> socket.socket:
 def _unusable(address: tuple[str, int], error: OSError) -> AddressUnavailable:
     host, port = address
     if error.errno == errno.EADDRINUSE:
-        return AddressUnavailable(
-            f"port {port} on {host} is in use by another program",
-            remedy="stop that program, or choose another port with --port",
-            host=host,
-            port=port,
-        )
-    return AddressUnavailable(
-        f"cannot listen on {host} port {port}: {error.strerror}",
-        remedy="choose another address with --host and --port",
-        host=host,
-        port=port,
-    )
+        message = f"port {port} on {host} is in use by another program"
+        remedy = "stop that program, or choose another port with --port"
+    else:
+        message = f"cannot listen on {host} port {port}: {error.strerror}"
+        remedy = "choose another address with --host and --port"
+    return AddressUnavailable(message, remedy=remedy, host=host, port=port)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 _TAIL = 16 * 1024  # bytes at the end of the events of a task to search for the reason of waiting
 _MAX_AGE = 1.0  # seconds to reuse a sample of the host or the status of the engine
 _WAITING = frozenset({TaskState.CREATED, TaskState.QUEUING})
-
 
 _journals: WeakKeyDictionary[App, Journal] = WeakKeyDictionary()
 
@@ -61,26 +60,17 @@ class ServerState:
             self.journal.add_secret(options.token)
         self.broadcaster = Broadcaster()
         self.task_locks = KeyedLock()
-        self.bundle_store = BundleStore(
-            options.bundles,
-            app.settings.home / "bundles",
-            cache=app.settings.cache,
-            limit=options.upload_limit,
-        )
+        uploads, cache = app.settings.home / "bundles", app.settings.cache
+        self.bundle_store = BundleStore(options.bundles, uploads, cache=cache, limit=options.upload_limit)
         self._lock = threading.Lock()
-        self._started = False
-        self._cached: dict[str, tuple[float, Any]] = {}
-
-    @property
-    def is_started(self) -> bool:
-        """Whether `start` was called."""
-        return self._started
+        self.is_started = False
+        self._cache: dict[str, tuple[float, Any]] = {}  # the time of expiry and the value
 
     def start(self) -> None:
         """Recover the tasks of earlier processes, once. Blocks during requests to the engine."""
         with self._lock:
-            if not self._started:
-                self._started = True
+            if not self.is_started:
+                self.is_started = True
                 self.app.manager.subscribe(self.broadcaster.publish)
                 self.app.recover()
 
@@ -114,22 +104,20 @@ class ServerState:
     @property
     def active_count(self) -> int:
         """The number of active tasks."""
-        count: int = self.app.manager.get_status()["active_tasks_count"]
-        return count
-
-    def count(self, *states: TaskState) -> int:
-        """Return the number of tasks of this process in the given states."""
-        return sum(task.record.state in states for task in self.app.manager.get_all_active_tasks())
+        return self.app.manager.get_status()["active_tasks_count"]
 
     @property
     def running_count(self) -> int:
         """The number of running tasks of this process."""
-        return self.count(TaskState.PENDING, TaskState.RUNNING)
+        return self._count(TaskState.PENDING, TaskState.RUNNING)
 
     @property
     def waiting_count(self) -> int:
-        """The number of tasks that wait for admission."""
-        return self.count(TaskState.QUEUING, TaskState.QUEUED)
+        """The number of tasks of this process that wait for admission."""
+        return self._count(TaskState.QUEUING, TaskState.QUEUED)
+
+    def _count(self, *states: TaskState) -> int:
+        return sum(task.record.state in states for task in self.app.manager.get_all_active_tasks())
 
     def waiting_reason(self, record: TaskRecord) -> str:
         """Return what a task waits for, or an empty string if it does not wait."""
@@ -146,18 +134,12 @@ class ServerState:
 
     def host_sample(self) -> HostSample:
         """Return the usage of the host, at most one second old."""
-        found = self._get_cached("host")
-        if found is None:
-            found = self._cache("host", sample_host([self.app.settings.home.parent]))
-        assert isinstance(found, HostSample)
+        found: HostSample = self._cached("host", lambda: sample_host([self.app.settings.home.parent]))
         return found
 
     def engine_status(self) -> dict[str, Any]:
         """Return whether the engine answers, at most one second old. Blocks."""
-        found = self._get_cached("engine")
-        if found is None:
-            found = self._cache("engine", self._query_engine())
-        return dict(found)
+        return dict(self._cached("engine", self._query_engine))
 
     def _query_engine(self) -> dict[str, Any]:
         try:
@@ -167,12 +149,11 @@ class ServerState:
             return {"available": False, "error": error.message, "remedy": error.remedy}
         return {"available": True, "name": info.name, "version": info.version}
 
-    def _get_cached(self, key: str) -> Any:
-        when, value = self._cached.get(key, (0.0, None))
-        return value if time.monotonic() - when < _MAX_AGE else None
-
-    def _cache(self, key: str, value: Any) -> Any:
-        self._cached[key] = (time.monotonic(), value)
+    def _cached(self, key: str, compute: Callable[[], Any]) -> Any:
+        expires, value = self._cache.get(key, (0.0, None))
+        if time.monotonic() >= expires:
+            value = compute()
+            self._cache[key] = (time.monotonic() + _MAX_AGE, value)
         return value
 
 
@@ -186,7 +167,6 @@ def _reason(line: bytes) -> str:
 
 
 def get_state(request: Request) -> ServerState:
-    """Return the state of the server that handles a request."""
     state = request.app.state.server
     assert isinstance(state, ServerState)
     return state

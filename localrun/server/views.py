@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from localrun.platforms.vocabulary.task_system import STATUSES
-from localrun.server.responses import to_iso
-from localrun.task.record import StepRecord, TaskRecord
+from localrun.server.responses import now, to_iso
+from localrun.task.record import TaskRecord
+
+_STEP_KEYS = ("name", "how", "message", "exit_code", "seconds")
 
 
 def summary(record: TaskRecord) -> dict[str, Any]:
-    """Return a task as a list entry."""
     return {
         "task_id": record.id,
         "task": submitted_task(record),
@@ -46,7 +47,7 @@ def details(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
         "replica": record.replica,
         "replication": record.replication,
         "timeout": record.timeout,
-        "steps": [_step(step) for step in record.steps],
+        "steps": [{key: getattr(step, key) for key in _STEP_KEYS} for step in record.steps],
         "timings": record.timings,
         "history": [{"state": state, "timestamp": to_iso(when)} for state, when in record.history],
         "completed_at": to_iso(ended) if ended is not None else None,
@@ -54,18 +55,12 @@ def details(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
     }
 
 
+def task_response(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
+    return {"status": "success", "task": details(record, waiting), "timestamp": now()}
+
+
 def submitted_task(record: TaskRecord) -> dict[str, Any]:
     """Return the submitted object, or its equivalent for a task of the command line."""
     if record.submitted is not None:
         return record.submitted
     return {"bundle": record.bundle, "inputs": record.inputs}
-
-
-def _step(step: StepRecord) -> dict[str, Any]:
-    return {
-        "name": step.name,
-        "how": step.how,
-        "message": step.message,
-        "exit_code": step.exit_code,
-        "seconds": step.seconds,
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio.to_thread
 from fastapi import APIRouter, Query
@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from localrun.server import request_body, schemas, views
 from localrun.server.error_handlers import log_failures
-from localrun.server.responses import json_response, now
+from localrun.server.responses import json_response
 from localrun.server.routes.base import json_body, responses
 from localrun.server.routes.tasks import TaskId
 from localrun.server.state import ServerState, get_state
@@ -38,18 +38,18 @@ async def complete_task(request: Request, task_id: TaskId) -> Response:
     with log_failures(state.request_log, "complete_task", "Failed to complete task"):
         record = state.app.manager.complete_task(task_id, found.result)
         if record is None:
-            state.request_log.log_not_found(
-                "complete_task", "Task not found for completion", task_id, state.active_count
-            )
+            summary = "Task not found for completion"
+            state.request_log.log_not_found("complete_task", summary, task_id, state.active_count)
             raise HTTPException(404, f"Task {task_id} not found")
-        state.request_log.log_call(
-            "complete_task", task_id, state.active_count, assigned_by=record.assigned_by
-        )
+        client = record.assigned_by
+        state.request_log.log_call("complete_task", task_id, state.active_count, assigned_by=client)
         return _respond(state, "complete_task", record)
 
 
 @router.post(
-    "/task/{task_id}/kill", summary="Kill a task", responses=responses(schemas.TaskResponse, 404, 409, 503)
+    "/task/{task_id}/kill",
+    summary="Kill a task",
+    responses=responses(schemas.TaskResponse, 404, 409, 503),
 )
 async def kill_task(
     request: Request,
@@ -83,7 +83,7 @@ async def wait_for_task(
     state = get_state(request)
     state.get_record(task_id)
     record = await _until_end(state, task_id, timeout)
-    return json_response({**_content(record), "ended": record.state.is_final})
+    return json_response({**views.task_response(record), "ended": record.state.is_final})
 
 
 async def _until_end(state: ServerState, task_id: str, timeout: float) -> TaskRecord:
@@ -100,8 +100,4 @@ async def _until_end(state: ServerState, task_id: str, timeout: float) -> TaskRe
 
 def _respond(state: ServerState, action: str, record: TaskRecord) -> Response:
     state.request_log.log_response(action, 200, record.id, state=str(record.state))
-    return json_response(_content(record))
-
-
-def _content(record: TaskRecord) -> dict[str, Any]:
-    return {"status": "success", "task": views.details(record), "timestamp": now()}
+    return json_response(views.task_response(record))

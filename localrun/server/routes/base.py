@@ -27,6 +27,7 @@ _DESCRIPTIONS = {
     503: "The container engine is unavailable, or the server is shutting down.",
     507: "The disk is full.",
 }
+BINARY: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _ALWAYS = (400, 401, 403, 413, 421, 500)
 
 
@@ -34,7 +35,6 @@ class RawRoute(APIRoute):
     """A route whose function takes only the request, without dependency injection."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the function itself."""
         handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
         return handler
 
@@ -64,6 +64,4 @@ def json_body(model: Any, *, required: bool = True) -> dict[str, Any]:
 
 def raw_body(description: str) -> dict[str, Any]:
     """Return the description of a body that is a file."""
-    schema = {"type": "string", "format": "binary"}
-    content = {"application/octet-stream": {"schema": schema}}
-    return {"requestBody": {"description": description, "required": True, "content": content}}
+    return {"requestBody": {"description": description, "required": True, "content": BINARY}}

@@ -38,7 +38,7 @@ async def post_bundle(
         raise HTTPException(415, "Send the zip file itself, not a form: `curl --data-binary @bundle.zip`")
     state = get_state(request)
     with log_failures(state.request_log, "post_bundle", "Failed to store bundle"):
-        entry: BundleEntry = await run_with_body(request, partial(state.bundle_store.add, replace=replace))
+        entry = await run_with_body(request, partial(state.bundle_store.add, replace=replace))
         state.request_log.log_response("post_bundle", 200, bundle=entry.name)
         return json_response({"status": "bundle_kept", **_content(state, entry), "timestamp": now()})
 

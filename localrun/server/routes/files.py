@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Annotated, Any, BinaryIO
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from typing import Annotated, TypeVar
 
-import anyio
 import anyio.from_thread
 import anyio.to_thread
 from fastapi import APIRouter, Path
@@ -15,27 +14,26 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from localrun.platforms import profiles
-from localrun.server import file_response, ranges, schemas, views
+from localrun.server import file_response, schemas, views
 from localrun.server.error_handlers import log_failures
-from localrun.server.responses import json_response, now
-from localrun.server.routes.base import raw_body, responses
+from localrun.server.responses import json_response
+from localrun.server.routes.base import BINARY, raw_body, responses
 from localrun.server.routes.tasks import TaskId
 from localrun.server.state import get_state
-from localrun.task.record import TaskRecord
 
 router = APIRouter(tags=["files"])
 
-_BYTES: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-_MAX_UPLOADS = 32  # at the same time; each occupies a thread
+MAX_UPLOADS = 32  # at the same time; each occupies a thread
 
 Name = Annotated[str, Path(description="The name of a parameter.", max_length=200)]
 
+Result = TypeVar("Result")
 
-async def run_with_body(request: Request, consume: Any) -> Any:
+
+async def run_with_body(request: Request, consume: Callable[[Iterator[bytes]], Result]) -> Result:
     """Call `consume` in a thread with the chunks of the body, which is never in memory as a whole."""
-    stream = request.stream()
-    limiter = request.app.state.uploads
-    return await anyio.to_thread.run_sync(lambda: consume(_chunks(stream)), limiter=limiter)
+    chunks = _chunks(request.stream())
+    return await anyio.to_thread.run_sync(consume, chunks, limiter=request.app.state.uploads)
 
 
 def _chunks(stream: AsyncIterator[bytes]) -> Iterator[bytes]:
@@ -50,11 +48,6 @@ async def _next(stream: AsyncIterator[bytes]) -> bytes:
     return await anext(stream)
 
 
-def new_upload_limiter() -> anyio.CapacityLimiter:
-    """Return the limit on concurrent uploads."""
-    return anyio.CapacityLimiter(_MAX_UPLOADS)
-
-
 @router.put(
     "/task/{task_id}/inputs/{name}",
     summary="Upload an input",
@@ -67,24 +60,21 @@ async def put_input(request: Request, task_id: TaskId, name: Name) -> Response:
     with log_failures(state.request_log, "put_input", "Failed to store input"):
         state.get_record(task_id)
         manager = state.app.manager
-        record: TaskRecord = await run_with_body(
-            request, lambda chunks: manager.put_input(task_id, name, chunks)
-        )
+        record = await run_with_body(request, partial(manager.put_input, task_id, name))
         state.request_log.log_call("put_input", task_id, state.active_count, input=name)
         state.request_log.log_response("put_input", 200, task_id, state=str(record.state))
-        details = views.details(record, state.waiting_reason(record))
-        return json_response({"status": "success", "task": details, "timestamp": now()})
+        return json_response(views.task_response(record, state.waiting_reason(record)))
 
 
 @router.get(
-    "/task/{task_id}/outputs", summary="Get the outputs of a task", responses=responses(schemas.Outputs, 404)
+    "/task/{task_id}/outputs",
+    summary="Get the outputs of a task",
+    responses=responses(schemas.Outputs, 404),
 )
 async def get_outputs(request: Request, task_id: TaskId) -> Response:
     """Return the values of the outputs, and in `files` the download path of each."""
     record = get_state(request).get_record(task_id)
-    files = {
-        name: f"/task/{record.id}/outputs/{name}" for name in profiles.for_record(record).downloads(record)
-    }
+    names = profiles.for_record(record).downloads(record)
     return json_response(
         {
             "task_id": record.id,
@@ -92,7 +82,7 @@ async def get_outputs(request: Request, task_id: TaskId) -> Response:
             "outputs": record.outputs,
             "result": record.result,
             "problems": record.problems,
-            "files": files,
+            "files": {name: f"/task/{record.id}/outputs/{name}" for name in names},
         }
     )
 
@@ -104,9 +94,9 @@ async def get_outputs(request: Request, task_id: TaskId) -> Response:
     | {
         200: {
             "description": "The file, or the names in a folder.",
-            "content": {**_BYTES, "application/json": {"schema": {"type": "object"}}},
+            "content": {**BINARY, "application/json": {"schema": {"type": "object"}}},
         },
-        206: {"description": "The requested range of the file.", "content": _BYTES},
+        206: {"description": "The requested range of the file.", "content": BINARY},
     },
 )
 async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
@@ -121,19 +111,6 @@ async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
         raise HTTPException(404, f"Task {task_id} has no output {name!r}")
     if isinstance(opened, list):
         return json_response({"task_id": record.id, "name": name, "entries": opened})
-    return _send(opened, name, request.headers)
-
-
-def _send(stream: BinaryIO, name: str, headers: Mapping[str, str]) -> Response:
-    size = os.fstat(stream.fileno()).st_size
-    try:
-        sent = file_response.prepare_download(stream, name, headers.get("range"), headers.get("if-range"))
-    except ranges.RangeNotSatisfiable as error:
-        raise HTTPException(
-            416, f"The file has {size} bytes", headers={"Content-Range": f"bytes */{size}"}
-        ) from error
-    except ranges.MalformedRange as error:
-        raise HTTPException(
-            400, "Invalid Range header; expected `bytes=FIRST-LAST`, counted from 0"
-        ) from error
+    headers = request.headers
+    sent = file_response.prepare_download(opened, name, headers.get("range"), headers.get("if-range"))
     return StreamingResponse(sent.chunks(), sent.status, sent.headers, "application/octet-stream")

@@ -48,11 +48,8 @@ async def post_heartbeat(request: Request) -> Response:
     heartbeat = request_body.validate(await request_body.read_json(request), schemas.HeartbeatRequest)
     state = get_state(request)
     state.request_log.log_poll("incoming_post", "/heartbeat", heartbeat.model_dump())
-    content = {
-        "status": "unknown_action",
-        "error": f"Unknown action: {heartbeat.action}",
-        "timestamp": now(),
-    }
+    error = f"Unknown action: {heartbeat.action}"
+    content = {"status": "unknown_action", "error": error, "timestamp": now()}
     state.request_log.log_poll("outgoing_response", "/heartbeat", content)
     return json_response(content)
 
@@ -78,15 +75,11 @@ async def _heartbeat(state: ServerState) -> dict[str, Any]:
 
 @router.get("/", include_in_schema=False)
 async def get_root() -> Response:
-    """Redirect browsers to the documentation page."""
     return RedirectResponse("/docs")
 
 
 @router.get("/docs", include_in_schema=False)
 async def get_docs() -> Response:
     """Return the documentation page, which loads nothing from other sites."""
-    return HTMLResponse(_page(), headers=_PAGE_HEADERS)
-
-
-def _page() -> str:
-    return files("localrun.server").joinpath("docs.html").read_text("utf-8")
+    page = files("localrun.server").joinpath("docs.html").read_text("utf-8")
+    return HTMLResponse(page, headers=_PAGE_HEADERS)

@@ -25,9 +25,7 @@ _KEEPALIVE = 15.0  # seconds without an event after which a comment is sent
 
 
 @router.get(
-    "/task/{task_id}/logs",
-    summary="Get task logs",
-    responses=responses(None, 404, media="text/plain"),
+    "/task/{task_id}/logs", summary="Get task logs", responses=responses(None, 404, media="text/plain")
 )
 async def get_logs(
     request: Request,
@@ -37,9 +35,8 @@ async def get_logs(
     """Return the standard output and error of the program."""
     state = get_state(request)
     state.get_record(task_id)
-    return StreamingResponse(
-        _log(state, task_id, follow=follow), media_type="text/plain; charset=utf-8", headers=SAFE_HEADERS
-    )
+    content = _log(state, task_id, follow=follow)
+    return StreamingResponse(content, 200, SAFE_HEADERS, "text/plain; charset=utf-8")
 
 
 async def _log(state: ServerState, task_id: str, *, follow: bool) -> AsyncIterator[bytes]:
@@ -72,9 +69,8 @@ async def get_events(
     """
     state = get_state(request)
     state.get_record(task_id)
-    return StreamingResponse(
-        _events(state, task_id, last_event_id), media_type="text/event-stream", headers=SAFE_HEADERS
-    )
+    events = _events(state, task_id, last_event_id)
+    return StreamingResponse(events, 200, SAFE_HEADERS, "text/event-stream")
 
 
 async def _events(state: ServerState, task_id: str, last: int) -> AsyncIterator[bytes]:

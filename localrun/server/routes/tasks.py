@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 import anyio
@@ -128,9 +127,8 @@ async def _create(
 ) -> TaskRecord:
     state.request_log.log_task_request(task_id, task, assigned_by, endpoint)
     made = await state.create(task_id, task, assigned_by)
-    state.request_log.log_call(
-        "create_task", task_id, state.active_count, task_data=task, assigned_by=assigned_by
-    )
+    log = state.request_log
+    log.log_call("create_task", task_id, state.active_count, task_data=task, assigned_by=assigned_by)
     return made.record
 
 
@@ -152,20 +150,19 @@ def _respond(state: ServerState, record: TaskRecord) -> Response:
 
 async def _batch(state: ServerState, found: schemas.Batch) -> dict[str, Any]:
     batch_id = str(uuid.uuid4())
-    made: list[dict[str, Any]] = []
-    failed: list[dict[str, Any]] = []
+    made, failed = [], []
     for index, task in enumerate(found.task):
         try:
             record = await _create(state, str(uuid.uuid4()), task, found.assigned_by, "POST /task")
         except LocalrunError as error:
-            detail = detail_of(error, status_of(error))
-            state.request_log.log_rejection("POST", f"/task#{index}", status_of(error), detail)
+            status = status_of(error)
+            detail = detail_of(error, status)
+            state.request_log.log_rejection("POST", f"/task#{index}", status, detail)
             failed.append({"task_index": index, "task_data": task, "error": detail})
         else:
             made.append({"task_id": record.id, "task": task, "timestamp": to_iso(record.created_at)})
-    state.request_log.log_response(
-        "create_batch_tasks", 200, batch_id=batch_id, created=len(made), failed=len(failed)
-    )
+    counts: dict[str, Any] = {"created": len(made), "failed": len(failed)}
+    state.request_log.log_response("create_batch_tasks", 200, batch_id=batch_id, **counts)
     return {
         "status": "batch_processed",
         "batch_id": batch_id,
@@ -196,17 +193,16 @@ def _after(records: list[TaskRecord], task_id: str) -> list[TaskRecord]:
     raise HTTPException(404, f"Task {task_id} not found in this list")
 
 
-def _listing(records: Iterable[TaskRecord], *, more: bool) -> dict[str, Any]:
-    entries = [(record.state.is_final, views.summary(record)) for record in records]
-    active = [entry for is_end, entry in entries if not is_end]
-    ended = [entry for is_end, entry in entries if is_end]
+def _listing(records: list[TaskRecord], *, more: bool) -> dict[str, Any]:
+    active = [views.summary(record) for record in records if not record.state.is_final]
+    ended = [views.summary(record) for record in records if record.state.is_final]
     return {
         "status": "success",
         "active_tasks_count": len(active),
         "active_tasks": active,
         "completed_tasks_count": len(ended),
         "completed_tasks": ended,
-        "next": entries[-1][1]["task_id"] if more else None,
+        "next": records[-1].id if more else None,
         "timestamp": now(),
     }
 
@@ -234,5 +230,4 @@ async def get_task(request: Request, task_id: TaskId) -> Response:
     state = get_state(request)
     with log_failures(state.request_log, "task_get", "Failed to get task"):
         record = state.get_record(task_id)
-        details = views.details(record, state.waiting_reason(record))
-        return json_response({"status": "success", "task": details, "timestamp": now()})
+        return json_response(views.task_response(record, state.waiting_reason(record)))
