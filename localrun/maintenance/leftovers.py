@@ -27,7 +27,6 @@ _OLD_NAMES = {
     "uploads": re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL),
     ".incoming": re.compile(r"[0-9a-f]{32}"),
 }
-_NEVER = re.compile(r"(?!)")
 _DAY = 24 * 3600.0
 _FAKE = "localrun-fake-*"  # the folder of a fake engine, while it is in use
 
@@ -46,15 +45,11 @@ def orphan_containers(home: TaskStore, engine: Engine) -> list[OrphanContainer]:
     """Return the containers of this folder, and of the user's other folders, that are no longer needed."""
     orphans = []
     for container in engine.find({LABEL_TASK: ""}):
-        task_id, store = container.labels[LABEL_TASK], _store_of(container) or home
+        folder = Path(container.labels.get(LABEL_HOME, ""))
+        task_id, store = container.labels[LABEL_TASK], TaskStore(folder) if folder.is_absolute() else home
         if reason := _orphan_reason(store, task_id):
             orphans.append(OrphanContainer(container, task_id, store.path, reason))
     return orphans
-
-
-def _store_of(container: ContainerSummary) -> TaskStore | None:
-    folder = Path(container.labels.get(LABEL_HOME, ""))
-    return TaskStore(folder) if folder.is_absolute() else None
 
 
 def _orphan_reason(home: TaskStore, task_id: str) -> str:
@@ -93,7 +88,7 @@ def dangling_images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
         if name.startswith(f"{BUILD_REPOSITORY}:") and TEMPORARY_SEPARATOR in name.rpartition(":")[2]:
             yield name, image
     for image in engine.images({LABEL_BUILD: ""}):
-        if not any(not tag.startswith("<none>") for tag in image.tags):
+        if all(tag.startswith("<none>") for tag in image.tags):
             yield image.id, image
 
 
@@ -126,7 +121,8 @@ def _is_old_temp(path: Path) -> bool:
     """Return whether `path` is a temporary file or folder of localrun 0.1.0 whose process has died."""
     if found := _OLD_PID.search(path.name):
         return fs.is_abandoned(path, int(found[1] or found[2]))
-    if _OLD_NAMES.get(path.parent.name, _NEVER).fullmatch(path.name):  # the process is not known
+    pattern = _OLD_NAMES.get(path.parent.name)
+    if pattern and pattern.fullmatch(path.name):  # the process is not known
         with suppress(OSError):
             return time.time() - path.lstat().st_mtime > _DAY
     return False

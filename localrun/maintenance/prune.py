@@ -89,11 +89,8 @@ class Pruner:
         notes: list[str] = []
         loaded = (workspace.load_or_none() for workspace in self.home.newest_first())
         records = [record for record in loaded if record is not None]
-        tasks = _without_replicas(records)
-        selected = _selected(tasks, options)
+        selected = self._select(records, options, notes)
         items = [self._task(record) for record in selected]
-        if "task" in options.kinds and options.older_than is None and options.keep is None:
-            notes += _kept_note(tasks, sum(self._size(record) for record in _ended(tasks)))
         if "dead" in options.kinds:
             items += [_orphan(record) for record in records if current_fate(record) is Fate.END]
         if options.kinds & {"container", "image"}:
@@ -104,6 +101,23 @@ class Pruner:
         if "cache" in options.kinds:
             items += self._caches()
         return PrunePlan(tuple(items), tuple(notes))
+
+    def _select(
+        self, records: Sequence[TaskRecord], options: PruneOptions, notes: list[str]
+    ) -> list[TaskRecord]:
+        """Return the ended tasks to delete. Replicas are deleted with their parent task."""
+        if "task" not in options.kinds:
+            return []
+        ended = [record for record in records if record.state.is_final and record.replica is None]
+        if options.older_than is None and options.keep is None:
+            if ended:
+                size = format_bytes(sum(self._size(record) for record in ended))
+                tasks = format_count(len(ended), "ended task")
+                notes.append(f"keeping {tasks} ({size}); delete some with --older-than 7d or --keep 10")
+            return []
+        ended.sort(key=lambda record: record.ended_at or 0.0, reverse=True)
+        latest = time.time() - (options.older_than or 0.0)
+        return [task for task in ended[options.keep or 0 :] if (task.ended_at or 0.0) <= latest]
 
     def _task(self, record: TaskRecord) -> PruneItem:
         age = format_duration(time.time() - (record.ended_at or record.created_at))
@@ -140,10 +154,8 @@ class Pruner:
             return []
         used = {record.image for record in records if not _is_deleted(record, deleted)}
         dangling = dict(leftovers.dangling_images(engine))
-        items = [
-            PruneItem("image", name, "its build was interrupted", image.size)
-            for name, image in dangling.items()
-        ]
+        interrupted = "its build was interrupted"
+        items = [PruneItem("image", name, interrupted, image.size) for name, image in dangling.items()]
         unused = "not used by a task of this folder; loaded or built again when needed"
         return items + [
             PruneItem("image", name, unused, image.size)
@@ -200,39 +212,13 @@ class Pruner:
             path.unlink(missing_ok=True)
 
 
-def _ended(records: Sequence[TaskRecord]) -> list[TaskRecord]:
-    """Return the ended tasks, the last one first. Replicas are deleted with their parent task."""
-    ended = [record for record in records if record.state.is_final and record.replica is None]
-    return sorted(ended, key=lambda record: record.ended_at or 0.0, reverse=True)
-
-
-def _without_replicas(records: Sequence[TaskRecord]) -> list[TaskRecord]:
-    """Return all records except those of replicas whose parent task exists."""
-    ids = {record.id for record in records}
-    return [record for record in records if record.replica is None or record.replica.parent_id not in ids]
-
-
 def _ids(record: TaskRecord) -> list[str]:
     """Return the ids of a task and of its replicas."""
     return [record.id, *(record.replication.ids if record.replication else ())]
 
 
-def _selected(records: Sequence[TaskRecord], options: PruneOptions) -> list[TaskRecord]:
-    if "task" not in options.kinds or (options.older_than is None and options.keep is None):
-        return []
-    latest = time.time() - (options.older_than or 0.0)
-    return [task for task in _ended(records)[options.keep or 0 :] if (task.ended_at or 0.0) <= latest]
-
-
 def _is_deleted(record: TaskRecord, deleted: set[str]) -> bool:
     return record.id in deleted or (record.replica is not None and record.replica.parent_id in deleted)
-
-
-def _kept_note(records: Sequence[TaskRecord], size: int) -> Iterator[str]:
-    count = len(_ended(records))
-    if count:
-        tasks = format_count(count, "ended task")
-        yield f"keeping {tasks} ({format_bytes(size)}); delete some with --older-than 7d or --keep 10"
 
 
 def _orphan(record: TaskRecord) -> PruneItem:

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from localrun import descriptor, fs
 from localrun.bundle.folder import read_descriptor
 from localrun.bundle.parts import is_descriptor
 from localrun.bundle.reader import read_bundle
+from localrun.bundle.zip import open_zip
 from localrun.errors import BundleError, Cause, DescriptorError, InputsError, LocalrunError, Problem
 from localrun.units import format_bytes
 
@@ -92,15 +94,11 @@ class BundleStore:
 
     def entries(self) -> Iterator[BundleEntry]:
         """Yield the available bundles, uploaded ones first."""
-        for path in _candidates(self.uploads, depth=1):
-            entry = self._entry(path)
-            if entry:
+        uploads = _candidates(self.uploads, depth=1)
+        others = (path for root in self.roots for path in _candidates(root, depth=_MAX_DEPTH))
+        for path in chain(uploads, filter(self._is_inside, others)):
+            if entry := self._entry(path):
                 yield entry
-        for root in self.roots:
-            for path in _candidates(root, depth=_MAX_DEPTH):
-                entry = self._entry(path) if self._is_inside(path) else None
-                if entry:
-                    yield entry
 
     def _below_a_root(self, name: str) -> Path | None:
         for root in self.roots:
@@ -121,7 +119,7 @@ class BundleStore:
             status = path.stat()
             key = (str(path), status.st_mtime_ns, status.st_size)
             if key not in self._entries:
-                self._entries[key] = _entry(path)
+                self._entries[key] = _read_entry(path)
         except (OSError, BundleError, DescriptorError):
             return None
         return self._entries[key]
@@ -197,7 +195,7 @@ def _candidates(root: Path, *, depth: int) -> Iterator[Path]:
         folder, levels = stack.pop()
         names = _listing(folder)
         budget -= len(names)
-        if any(is_descriptor(name) for name in names):
+        if any(map(is_descriptor, names)):
             yield folder
             continue
         yield from (folder / name for name in names if name.lower().endswith(".zip"))
@@ -213,18 +211,16 @@ def _listing(folder: Path) -> list[str]:
         return []
 
 
-def _entry(path: Path) -> BundleEntry | None:
-    found = _read_descriptor(path)
-    return BundleEntry(f"{found.namespace}:{found.version}", found.name, path) if found else None
-
-
-def _read_descriptor(path: Path) -> Descriptor | None:
-    """Return the descriptor of a bundle without reading its image, or None if it has none."""
+def _read_entry(path: Path) -> BundleEntry | None:
+    """Describe a bundle without reading its image; None if it has no descriptor."""
     if path.is_dir():
-        name = next((name for name in _listing(path) if is_descriptor(name)), None)
-        return descriptor.read(read_descriptor(path / name)) if name else None
-    from localrun.bundle.zip import open_zip
-
-    with open_zip(path) as archive:
-        name = next((name for name in archive.names if is_descriptor(name)), None)
-        return descriptor.read(archive.read(name)) if name else None
+        name = next(filter(is_descriptor, _listing(path)), None)
+        text = read_descriptor(path / name) if name else None
+    else:
+        with open_zip(path) as archive:
+            name = next(filter(is_descriptor, archive.names), None)
+            text = archive.read(name) if name else None
+    if text is None:
+        return None
+    found = descriptor.read(text)
+    return BundleEntry(f"{found.namespace}:{found.version}", found.name, path)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -107,19 +106,23 @@ def _serializable(item: Mapping[str, Any]) -> dict[str, Any]:
     return {**public, "ctx": {key: str(value) for key, value in context.items()}} if context else public
 
 
-@contextmanager
-def log_failures(log: RequestLog, action: str, summary: str) -> Iterator[None]:
-    """Log an unexpected exception of the block and answer 500 with `summary: exception`.
+class log_failures:  # noqa: N801 - used like a function
+    """A context that logs an unexpected exception and answers 500 with `summary: exception`.
 
     The Task System's guide defines this format, e.g. `Failed to create task: ...`.
     """
-    try:
-        yield
-    except Exception as error:
-        if _is_rejection(error):
-            raise
-        log.log_failure(action, summary, error)
-        raise HTTPException(500, f"{summary}: {error}") from error
+
+    def __init__(self, log: RequestLog, action: str, summary: str) -> None:
+        self._log = log
+        self._action = action
+        self._summary = summary
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, Exception) and not _is_rejection(error):
+            self._log.log_failure(self._action, self._summary, error)
+            raise HTTPException(500, f"{self._summary}: {error}") from error
 
 
 def _is_rejection(error: Exception) -> bool:

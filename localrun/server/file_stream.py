@@ -9,23 +9,23 @@ from typing import BinaryIO
 from localrun.server.broadcast import Broadcaster, Subscription
 
 _CHUNK = 64 * 1024
-_POLL_INTERVAL = 0.25  # seconds; a process that is not this one may write the file, without a notification
+_POLL_INTERVAL = 0.25  # seconds; another process may write the file, without a notification
 
 
 async def follow(
-    path: Path, hub: Broadcaster, watcher: Subscription, ended: Callable[[], bool]
+    path: Path, broadcaster: Broadcaster, subscription: Subscription, ended: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
     """Yield the content of a file and what is appended, until `ended`; empty bytes if nothing was."""
     stream: BinaryIO | None = None
     try:
         while True:
-            last = ended() or hub.is_closing  # before reading: the rest must be read
+            last = ended() or broadcaster.is_closing  # before reading: the rest must be read
             stream = stream or _opened(path)
             while stream is not None and (data := stream.read(_CHUNK)):
                 yield data
             if last:
                 return
-            if not await watcher.wait(_POLL_INTERVAL):
+            if not await subscription.wait(_POLL_INTERVAL):
                 yield b""
     finally:
         if stream is not None:
@@ -33,11 +33,11 @@ async def follow(
 
 
 async def follow_lines(
-    path: Path, hub: Broadcaster, watcher: Subscription, ended: Callable[[], bool]
+    path: Path, broadcaster: Broadcaster, subscription: Subscription, ended: Callable[[], bool]
 ) -> AsyncIterator[tuple[int, bytes]]:
     """Yield the lines of a file with their numbers from 1, and (0, b"") if there is no new line."""
     number, rest = 0, b""
-    async for piece in follow(path, hub, watcher, ended):
+    async for piece in follow(path, broadcaster, subscription, ended):
         *whole, rest = (rest + piece).split(b"\n")
         for line in whole:
             number += 1

@@ -28,7 +28,6 @@ class RequestLog:
         self.last_action: str | None = None
 
     def log_task_request(self, task_id: str, task: Any, assigned_by: str, endpoint: str) -> None:
-        """Log that a client requested a task."""
         self.last_action = "create_task"
         self._journal.emit(
             "task_requested",
@@ -40,16 +39,11 @@ class RequestLog:
     def log_call(self, function: str, task_id: str, active: int, **data: Any) -> None:
         """Log a call of the task manager."""
         self.last_action = function
+        call = {"module": "task_manager", "function": function, "task_id": task_id}
         self._journal.emit(
             "module_call",
             action="task_management",
-            data={
-                "module": "task_manager",
-                "function": function,
-                "task_id": task_id,
-                **data,
-                "active_tasks_count": active,
-            },
+            data={**call, **data, "active_tasks_count": active},
             metadata={"task_id": task_id, "global_list_size": active},
         )
 

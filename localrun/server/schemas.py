@@ -16,6 +16,12 @@ MAX_BATCH_SIZE = 1000  # tasks
 Json = dict[str, Any]
 
 
+class OpenModel(BaseModel):
+    """An object that may have additional keys."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 class Submission(BaseModel):
     """A task to create."""
 
@@ -59,19 +65,12 @@ class Completion(BaseModel):
     result: Json = Field(default_factory=dict, description="Any result data.")
 
 
-class HeartbeatRequest(BaseModel):
+class HeartbeatRequest(OpenModel):
     """The heartbeat of a client."""
 
-    model_config = ConfigDict(extra="allow")
     action: StrictStr
     question: str | None = None
     current_position: Any = None
-
-
-class OpenModel(BaseModel):
-    """A response that may have additional keys."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 class TaskCreated(OpenModel):
@@ -206,10 +205,9 @@ class ErrorResponse(BaseModel):
     detail: str
 
 
-class ValidationErrorItem(BaseModel):
+class ValidationErrorItem(OpenModel):
     """A problem in a request: its location and a message."""
 
-    model_config = ConfigDict(extra="allow")
     type: str
     loc: list[str | int]
     msg: str

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import anyio.to_thread
 from starlette.exceptions import HTTPException
@@ -20,7 +21,6 @@ from localrun.server.broadcast import Broadcaster
 from localrun.server.bundle_store import BundleStore
 from localrun.server.config import ServerOptions
 from localrun.server.journal import Journal, TaskEventListener
-from localrun.server.keyed_lock import KeyedLock
 from localrun.server.request_log import RequestLog
 from localrun.task.states import TaskState
 
@@ -59,7 +59,8 @@ class ServerState:
         if options.token:
             self.journal.add_secret(options.token)
         self.broadcaster = Broadcaster()
-        self.task_locks = KeyedLock()
+        # by id, for the event loop; a lock exists only while a request uses it
+        self.task_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         uploads, cache = app.settings.home / "bundles", app.settings.cache
         self.bundle_store = BundleStore(options.bundles, uploads, cache=cache, limit=options.upload_limit)
         self._lock = threading.Lock()

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from localrun.server.state import ServerState
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_SHUTDOWN_TIMEOUT = 5.0  # seconds for open responses on shutdown
+_SHUTDOWN_TIMEOUT = 5  # seconds for open responses on shutdown
 
 
 class Server(uvicorn.Server):
@@ -28,7 +28,7 @@ class Server(uvicorn.Server):
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=int(_SHUTDOWN_TIMEOUT),
+            timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
         )
         super().__init__(config)
         self._state = state

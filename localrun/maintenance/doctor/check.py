@@ -23,20 +23,16 @@ class Check:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the check as JSON-compatible data."""
         return asdict(self)
 
 
 def ok(name: str, message: str, **facts: Any) -> Check:
-    """Return a check without a problem."""
     return Check(name, "ok", message, facts=facts)
 
 
 def warn(name: str, message: str, remedy: str, **facts: Any) -> Check:
-    """Return a check with a problem that does not prevent all tasks from running."""
     return Check(name, "warn", message, remedy, facts)
 
 
 def fail(name: str, message: str, remedy: str, **facts: Any) -> Check:
-    """Return a check with a problem that prevents tasks from running."""
     return Check(name, "fail", message, remedy, facts)

@@ -44,8 +44,7 @@ def _engine(info: EngineInfo) -> Check:
 
 
 def _version(text: str) -> tuple[int, ...]:
-    parts = text.split(".")[:2]
-    return tuple(int(part) for part in parts if part.isdecimal())
+    return tuple(int(part) for part in text.split(".")[:2] if part.isdecimal())
 
 
 def _socket(info: EngineInfo) -> Iterator[Check]:
@@ -59,29 +58,18 @@ def _socket(info: EngineInfo) -> Iterator[Check]:
         return
     mode = stat.S_IMODE(status.st_mode)
     if mode & stat.S_IWOTH:
-        yield warn(
-            "socket",
-            f"all users of this machine can use {path}, which is equivalent to root",
-            f"sudo chmod o-rw {path}",
-            mode=oct(mode),
-        )
+        message = f"all users of this machine can use {path}, which is equivalent to root"
+        yield warn("socket", message, f"sudo chmod o-rw {path}", mode=oct(mode))
     else:
-        how = (
-            "as its owner"
-            if status.st_uid == os.geteuid() or os.geteuid() == 0
-            else "as a member of its group"
-        )
+        how = "as its owner" if os.geteuid() in (0, status.st_uid) else "as a member of its group"
         yield ok("socket", f"{path}: accessible {how}", mode=oct(mode))
 
 
 def _storage(info: EngineInfo) -> Check:
     if info.storage in _SLOW:
-        return warn(
-            "storage",
-            f"the storage driver {info.storage} is slow or deprecated",
-            'set `"storage-driver": "overlay2"` in /etc/docker/daemon.json',
-            driver=info.storage,
-        )
+        message = f"the storage driver {info.storage} is slow or deprecated"
+        remedy = 'set `"storage-driver": "overlay2"` in /etc/docker/daemon.json'
+        return warn("storage", message, remedy, driver=info.storage)
     return ok("storage", f"{info.storage or 'unknown'} in {info.root}", driver=info.storage, root=info.root)
 
 
@@ -105,12 +93,10 @@ def _gpu(info: EngineInfo) -> Check:
 
 
 def _clock(info: EngineInfo) -> Check:
-    if abs(info.clock_offset) <= _MAX_CLOCK_OFFSET:
-        return ok("clock", "the same time as on this machine", seconds=round(info.clock_offset, 3))
+    offset, seconds = abs(info.clock_offset), round(info.clock_offset, 3)
+    if offset <= _MAX_CLOCK_OFFSET:
+        return ok("clock", "the same time as on this machine", seconds=seconds)
     ahead = "ahead of" if info.clock_offset > 0 else "behind"
-    return warn(
-        "clock",
-        f"the engine's clock is {format_duration(abs(info.clock_offset))} {ahead} this machine's clock",
-        "synchronize both clocks, e.g. with NTP, so that the times in records are consistent",
-        seconds=round(info.clock_offset, 3),
-    )
+    message = f"the engine's clock is {format_duration(offset)} {ahead} this machine's clock"
+    remedy = "synchronize both clocks, e.g. with NTP, so that the times in records are consistent"
+    return warn("clock", message, remedy, seconds=seconds)

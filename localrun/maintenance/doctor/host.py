@@ -95,12 +95,7 @@ def filesystem_type(path: Path) -> str:
         lines = Path("/proc/self/mounts").read_text().splitlines()
     except OSError:
         return ""
-    real = os.path.realpath(path)
-    mounts = [line.split() for line in lines]
-    points = [(len(fields[1]), fields[2]) for fields in mounts if _is_below(real, fields[1])]
-    return max(points, default=(0, ""))[1]
-
-
-def _is_below(path: str, point: str) -> bool:
-    point = point.replace("\\040", " ")
-    return path == point or path.startswith(point.rstrip("/") + "/")
+    real = Path(os.path.realpath(path))
+    mounts = [line.split()[1:3] for line in lines]
+    found = [(len(at), kind) for at, kind in mounts if real.is_relative_to(at.replace("\\040", " "))]
+    return max(found, default=(0, ""))[1]

@@ -40,20 +40,15 @@ def check_all(
     yield from _in("folders", check_folders(settings, ledger))
     yield from _in("leftovers", check_home_leftovers(home, settings.cache, ledger))
     if not isinstance(found, Check):
-        checks = check_engine_leftovers(home, found[0], busy=has_active_tasks(ledger))
-        yield from _in("leftovers", _with_errors("containers", checks))
+        try:
+            checks = check_engine_leftovers(home, found[0], busy=has_active_tasks(ledger))
+            yield from _in("leftovers", checks)
+        except LocalrunError as error:
+            yield "leftovers", fail("containers", error.message, error.remedy)
 
 
 def _in(section: str, checks: Iterator[Check]) -> Iterator[tuple[str, Check]]:
     return ((section, check) for check in checks)
-
-
-def _with_errors(name: str, checks: Iterator[Check]) -> Iterator[Check]:
-    """Yield the checks, and a failed one for an error of the engine."""
-    try:
-        yield from checks
-    except LocalrunError as error:
-        yield fail(name, error.message, error.remedy)
 
 
 def _connect(engine: Callable[[], Engine]) -> tuple[Engine, EngineInfo] | Check:

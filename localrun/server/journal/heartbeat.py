@@ -37,7 +37,6 @@ class HeartbeatEmitter:
         self._thread = threading.Thread(target=self._run, name="localrun-heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Start the thread. Can be called once."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -43,12 +43,7 @@ class Journal:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        max_bytes: int = 32 * 1024**2,
-        keep: int = 5,
-        redact: Iterable[str] = (),
+        self, folder: Path, *, max_bytes: int = 32 * 1024**2, keep: int = 5, redact: Iterable[str] = ()
     ) -> None:
         self.folder = folder
         self.lost = 0  # events that were not written since the last successful write
@@ -153,7 +148,7 @@ class Journal:
             self.folder.mkdir(parents=True, exist_ok=True)
             with lock_folder(self.folder):
                 for file in (self._detailed, self._events, self._errors):
-                    file.touch()
+                    file.open()
         except OSError as error:
             raise LocalrunError(
                 f"cannot write to the log folder {self.folder}: {error.strerror}",
@@ -169,7 +164,8 @@ class Journal:
             return
         when = now()  # under the lock, so that the files are ordered by time
         lines = b"".join(formats.json_line(when, entry.event_type, entry.body) for entry in entries)
-        self._detailed.append(_gap(when, self.lost) + lines if self.lost else lines)
+        gap = _note(when, "journal_gap", lost=self.lost) if self.lost else b""
+        self._detailed.append(gap + lines)
         self.lost = 0
         self._events.append(b"".join(_brief(when, entry) for entry in entries))
         errors = [
@@ -186,8 +182,8 @@ def _brief(when: str, entry: JournalEntry) -> bytes:
     return formats.event_line(when, entry.event_type, fields["request_id"], fields["action"], fields["data"])
 
 
-def _gap(when: str, lost: int) -> bytes:
-    return formats.json_line(when, "journal_gap", formats.encode_fields(None, None, {"lost": lost}, {}))
+def _note(when: str, event_type: str, **data: int) -> bytes:
+    return formats.json_line(when, event_type, formats.encode_fields(None, None, data, {}))
 
 
 def _repair_json(fragment: bytes) -> bytes:
@@ -197,8 +193,7 @@ def _repair_json(fragment: bytes) -> bytes:
             return fragment + b"\n"
     except (ValueError, RecursionError):
         pass
-    rest = formats.encode_fields(None, None, {"bytes": len(fragment)}, {})
-    return formats.json_line(now(), "journal_torn", rest)
+    return _note(now(), "journal_torn", bytes=len(fragment))
 
 
 def _repair_text(fragment: bytes) -> bytes:

@@ -52,13 +52,9 @@ class LogFile:
         if stream is not None:
             os.close(stream)
 
-    def touch(self) -> None:
-        """Create the file if needed, and open it for writing."""
-        self._reopen()
-
     def append(self, line: bytes) -> None:
         """Append a line completely or not at all. Raises `OSError`."""
-        stream, size = self._reopen()
+        stream, size = self.open()
         if size and size + len(line) > self._max_bytes:
             stream, size = self._rotate(stream, size)
         kept, repaired = (size, b"") if size == self._size else self._repaired_end(stream, size)
@@ -73,8 +69,8 @@ class LogFile:
         numbers = [self._rotated_path(number) for number in range(self._keep, 0, -1)]
         return [path for path in (*numbers, self.path) if path.exists()]
 
-    def _reopen(self) -> tuple[int, int]:
-        """Return the open file at the path, and its size."""
+    def open(self) -> tuple[int, int]:
+        """Return a descriptor of the file at the path, and its size. Creates the file if needed."""
         if self._stream is not None:
             with suppress(FileNotFoundError):
                 status = os.stat(self.path)  # noqa: PTH116 - hot
@@ -98,7 +94,7 @@ class LogFile:
             self.path.replace(self._rotated_path(1))
         except OSError:
             return stream, size
-        return self._reopen()
+        return self.open()
 
     def _repaired_end(self, stream: int, size: int) -> tuple[int, bytes]:
         """Return the size of the complete lines, and the replacement of an incomplete one after them."""

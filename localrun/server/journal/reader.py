@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -23,7 +23,6 @@ class Filter(NamedTuple):
     request_id: str | None = None
 
     def matches(self, line: Line) -> bool:
-        """Return whether a line is selected."""
         return (
             self.event_type in (None, line.get("event_type"))
             and self.request_id in (None, line.get("request_id"))
@@ -34,7 +33,7 @@ class Filter(NamedTuple):
 def read(file: LogFile, line_filter: Filter) -> Iterator[Line]:
     """Yield the lines written so far, the oldest first. Lines that are not JSON objects are skipped."""
     with ExitStack() as stack:
-        for stream in _open_all(file, stack):
+        for stream in [stack.enter_context(stream) for stream in _open_all(file)]:
             yield from _matching(stream.read(os.fstat(stream.fileno()).st_size).splitlines(), line_filter)
 
 
@@ -99,8 +98,7 @@ class _Tail:
 
     def _next(self) -> None:
         """Switch to the next file, which may have been rotated, too."""
-        with lock_folder(self._file.path.parent):
-            streams = [stream for stream in map(_open, self._file.versions()) if stream is not None]
+        streams = _open_all(self._file)
         after = self._after(streams)
         for stream in streams:
             if stream is not after:
@@ -117,10 +115,9 @@ class _Tail:
         return streams[-1] if streams else None
 
 
-def _open_all(file: LogFile, stack: ExitStack) -> list[BinaryIO]:
+def _open_all(file: LogFile) -> list[BinaryIO]:
     with lock_folder(file.path.parent):  # no rotation in between
-        streams = [stream for stream in map(_open, file.versions()) if stream is not None]
-    return [stack.enter_context(stream) for stream in streams]
+        return [stream for stream in map(_open, file.versions()) if stream is not None]
 
 
 def _open(path: Path) -> BinaryIO | None:
@@ -130,19 +127,14 @@ def _open(path: Path) -> BinaryIO | None:
         return None
 
 
-def _matching(lines: list[bytes] | Iterator[bytes], line_filter: Filter) -> Iterator[Line]:
+def _matching(lines: Iterable[bytes], line_filter: Filter) -> Iterator[Line]:
     for text in lines:
-        line = _parse(text)
-        if line is not None and line_filter.matches(line):
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(line, dict) and line_filter.matches(line):
             yield line
-
-
-def _parse(text: bytes) -> Line | None:
-    try:
-        line = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return line if isinstance(line, dict) else None
 
 
 def _tasks(line: Line) -> Iterator[str]:

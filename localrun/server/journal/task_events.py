@@ -7,9 +7,6 @@ from typing import Any
 from localrun.server.journal.journal import Journal
 from localrun.task.events import Event
 
-_CREATED, _FINISHED = "CREATED", "FINISHED"
-_FAILED = ("FAILED", "KILLED")
-
 
 class TaskEventListener:
     """Logs the creation, start and end of tasks, and their warnings.
@@ -22,7 +19,6 @@ class TaskEventListener:
         self._journal = journal
 
     def __call__(self, event: Event) -> None:
-        """Log an event if it is relevant."""
         if event.kind == "state":
             self._state(event, str(event.data.get("state")))
         elif event.kind == "note" and event.data.get("waiting"):
@@ -32,39 +28,32 @@ class TaskEventListener:
 
     def _state(self, event: Event, state: str) -> None:
         client: dict[str, Any] = {"assigned_by": event.data.get("assigned_by")}
-        if state == _CREATED:
+        if state == "CREATED":
             data = event.data.get("task_data")
             self._emit("task_created", event, task_data=data, metadata={"task_id": event.task_id}, **client)
         elif state == "RUNNING":
             self._emit("task_started", event, **client)
-        elif state == _FINISHED:
+        elif state == "FINISHED":
             done = {"task_id": event.task_id, "completion_status": "success"}
             self._emit("task_completed", event, action="complete_task", metadata=done, **client)
-        elif state in _FAILED:
+        elif state in ("FAILED", "KILLED"):
             self._error(event, client)
 
     def _error(self, event: Event, client: dict[str, Any]) -> None:
         cause = str(event.data.get("cause") or event.data.get("state"))
-        text = str(event.data.get("message") or "").partition("\n")[0]
+        about = {"task_id": event.task_id, "error_type": cause.lower()}
         self._emit(
             "task_error",
             event,
             error=cause,
-            explanation=text,
+            explanation=str(event.data.get("message") or "").partition("\n")[0],
             exit_code=event.data.get("exit_code"),
-            metadata={"task_id": event.task_id, "error_type": cause.lower()},
+            metadata=about,
             **client,
         )
 
     def _emit(
-        self,
-        event_type: str,
-        event: Event,
-        *,
-        action: str = "create_task",
-        metadata: dict[str, Any] | None = None,
-        **data: Any,
+        self, event_type: str, event: Event, *, action: str = "create_task", metadata: Any = None, **data: Any
     ) -> None:
-        self._journal.emit(
-            event_type, action=action, data={"task_id": event.task_id, **data}, metadata=metadata
-        )
+        data = {"task_id": event.task_id, **data}
+        self._journal.emit(event_type, action=action, data=data, metadata=metadata)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
@@ -77,11 +78,8 @@ async def _events(state: ServerState, task_id: str, last: int) -> AsyncIterator[
     path = state.app.store.open(task_id).path / "events.jsonl"
     last_sent = time.monotonic()
     yield b"retry: 1000\n\n"
+    ended = partial(state.is_ended, task_id)
     with state.broadcaster.subscribe(task_id) as subscription:
-
-        def ended() -> bool:
-            return state.is_ended(task_id)
-
         async for number, line in file_stream.follow_lines(path, state.broadcaster, subscription, ended):
             text = b"".join(_transient(subscription))
             text += _stored(number, line) if number > last else b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from typing import Annotated, Any
@@ -88,7 +89,7 @@ async def put_task(request: Request, task_id: NewTaskId) -> Response:
     found = request_body.validate(await request_body.read_json(request), schemas.Submission)
     state = get_state(request)
     with log_failures(state.request_log, "task_creation", "Failed to create task"):
-        async with state.task_locks.hold(task_id):
+        async with state.task_locks.setdefault(task_id, asyncio.Lock()):
             return _respond(state, await _create_once(state, task_id, found))
 
 
