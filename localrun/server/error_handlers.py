@@ -41,7 +41,6 @@ _STATUSES: list[tuple[int, tuple[type[LocalrunError], ...]]] = [
 
 
 def status_of(error: LocalrunError) -> int:
-    """Return the HTTP status of an error."""
     for status, types in _STATUSES:
         if isinstance(error, types):
             return status

@@ -71,7 +71,6 @@ class RequestLog:
         )
 
     def log_failure(self, action: str, summary: str, error: BaseException) -> None:
-        """Log an internal error with its traceback."""
         trace = "".join(traceback.format_exception(error))
         self._journal.emit(
             "task_error",

@@ -104,12 +104,10 @@ class ServerState:
 
     @property
     def active_count(self) -> int:
-        """The number of active tasks."""
         return self.app.manager.get_status()["active_tasks_count"]
 
     @property
     def running_count(self) -> int:
-        """The number of running tasks of this process."""
         return self._count(TaskState.PENDING, TaskState.RUNNING)
 
     @property

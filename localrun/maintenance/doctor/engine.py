@@ -23,7 +23,6 @@ _UNENFORCED = {
 
 
 def check_engine(info: EngineInfo) -> Iterator[Check]:
-    """Yield all checks of an engine that has answered."""
     yield _engine(info)
     yield from _socket(info)
     yield _storage(info)

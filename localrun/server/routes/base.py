@@ -63,5 +63,4 @@ def json_body(model: Any, *, required: bool = True) -> dict[str, Any]:
 
 
 def raw_body(description: str) -> dict[str, Any]:
-    """Return the description of a body that is a file."""
     return {"requestBody": {"description": description, "required": True, "content": BINARY}}
