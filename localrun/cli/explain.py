@@ -158,11 +158,8 @@ def _list(terms: Iterable[Term]) -> Iterator[str]:
         for kind, members in groupby(kinds, key=lambda term: term.kind):
             yield f"{TITLES[system]}: {kind}"
             for term in members:
-                yield f"  {term.name:<28}  {_first_sentence(term)}"
+                meaning = term.meaning.split(". ")[0].rstrip(".")
+                only = f" (only {term.availability})" if term.availability else ""
+                yield f"  {term.name:<28}  {meaning}{only}"
             yield ""
     yield "`localrun explain WORD` shows the details of a term."
-
-
-def _first_sentence(term: Term) -> str:
-    first = term.meaning.split(". ")[0].rstrip(".")
-    return f"{first} (only {term.availability})" if term.availability else first

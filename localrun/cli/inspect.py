@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from localrun.descriptor import Descriptor, Parameter
     from localrun.descriptor.types import DataType
 
-_LABEL = 12
 _MAX_CELL = 60  # characters
 _HEADS = ("NAME", "TYPE", "NEEDED", "CONSTRAINTS", "DEFAULT", "DESCRIPTION")
 
@@ -66,7 +65,7 @@ def _read_image(app: App, bundle: Bundle) -> tuple[ImageConfig | None, str]:
 
 def _page(descriptor: Descriptor, image: ImageConfig | None, unknown: str) -> Iterator[str]:
     for label, text in (*_head(descriptor), *_image(image, unknown)):
-        yield f"{label:<{_LABEL}}{escape_control_chars(text)}".rstrip()
+        yield f"{label:<12}{escape_control_chars(text)}".rstrip()
     yield from _parameters("inputs", descriptor.inputs, descriptor.input_folder)
     yield from _parameters("outputs", descriptor.outputs, descriptor.output_folder)
 

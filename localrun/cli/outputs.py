@@ -11,10 +11,8 @@ import click
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
-from localrun.cli.exit_codes import ExitCode
-from localrun.console.streams import print_err, print_json, print_out
-from localrun.errors import LocalrunError, UsageError
-from localrun.task.record import short_id
+from localrun.console.streams import print_err, print_json
+from localrun.errors import UsageError
 
 if TYPE_CHECKING:
     from localrun.app import App
@@ -67,43 +65,21 @@ def _copy(folder: Path, record: TaskRecord, workspace: Workspace) -> dict[str, A
     return found
 
 
-def download_tasks(
-    context: CliContext,
-    task_ids: Sequence[str],
-    folder: Path,
-    *,
-    filenames: Sequence[str],
-    inputs: bool,
-    outputs: bool,
-    as_json: bool,
-) -> int:
-    """Copy outputs (the default) or inputs of tasks below `folder` and return the exit code."""
+def download_task(
+    app: App, task_id: str, folder: Path, *, filenames: Sequence[str], inputs: bool, outputs: bool
+) -> dict[str, str]:
+    """Copy the outputs (the default) or inputs of a task below `folder`. Return its ID and the paths."""
     from localrun.api.outputs import download
 
-    copies: list[dict[str, str]] = []
-    code: int = ExitCode.FINISHED
-    with context.app() as app:
-        for name in dict.fromkeys(task_ids):
-            try:
-                workspace, record = _find_ended(app, name) if outputs or not inputs else app.find(name)
-                target = Path(folder, record.id).absolute()
-                copied = {"id": record.id}
-                if outputs or not inputs:
-                    found = download(record, workspace, filenames or None, target / "outputs")
-                    copied["outputs"] = str(found)
-                if inputs:
-                    copied["inputs"] = str(_copy_inputs(record, workspace, target / "inputs"))
-                copies.append(copied)
-            except LocalrunError as error:
-                code = context.report(error)
-    if as_json:
-        print_json(copies)
-        return code
-    for copied in copies:
-        task_id = copied.pop("id")
-        for kind, path in copied.items():
-            print_out(f"{short_id(task_id)} {kind}: {path}")
-    return code
+    outputs = outputs or not inputs
+    workspace, record = _find_ended(app, task_id) if outputs else app.find(task_id)
+    target = Path(folder, record.id).absolute()
+    copied = {"id": record.id}
+    if outputs:
+        copied["outputs"] = str(download(record, workspace, filenames or None, target / "outputs"))
+    if inputs:
+        copied["inputs"] = str(_copy_inputs(record, workspace, target / "inputs"))
+    return copied
 
 
 def _copy_inputs(record: TaskRecord, workspace: Workspace, folder: Path) -> Path:

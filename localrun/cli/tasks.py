@@ -14,8 +14,9 @@ from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.cli.group import LazyGroup
 from localrun.console.display.sanitize import escape_control_chars
-from localrun.console.streams import print_out
-from localrun.errors import UsageError
+from localrun.console.streams import print_json, print_out
+from localrun.errors import LocalrunError, UsageError
+from localrun.task.record import short_id
 from localrun.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
@@ -191,10 +192,25 @@ def download(
     context: CliContext, /, *, task_ids: tuple[str, ...], folder: str, as_json: bool, **given: Any
 ) -> int:
     """Copy the outputs or inputs of the tasks ID..., also of failed tasks."""
-    from localrun.cli.outputs import download_tasks
+    from localrun.cli.outputs import download_task
 
     if not task_ids:
         raise UsageError("missing task IDs", remedy="`localrun tasks list` shows the IDs")
     if not folder:
         raise UsageError("--dir must not be empty", remedy="pass a folder, or omit --dir")
-    return download_tasks(context, task_ids, Path(folder), as_json=as_json, **given)
+    copies: list[dict[str, str]] = []
+    code = ExitCode.FINISHED
+    with context.app() as app:
+        for name in dict.fromkeys(task_ids):
+            try:
+                copies.append(download_task(app, name, Path(folder), **given))
+            except LocalrunError as error:
+                code = context.report(error)
+    if as_json:
+        print_json(copies)
+        return code
+    for copied in copies:
+        task_id = short_id(copied.pop("id"))
+        for kind, path in copied.items():
+            print_out(f"{task_id} {kind}: {path}")
+    return code

@@ -22,7 +22,12 @@ from localrun.task.workspace import Workspace
 
 Fields = dict[str, Any]
 
-_PHASES = {TaskState.FINISHED: "Succeeded", TaskState.FAILED: "Failed", TaskState.KILLED: "Failed"}
+_PHASES = {  # of a pod; Pending in all other states
+    TaskState.RUNNING: "Running",
+    TaskState.FINISHED: "Succeeded",
+    TaskState.FAILED: "Failed",
+    TaskState.KILLED: "Failed",
+}
 _WAITING = {  # why a step has not started, by the state of its task
     TaskState.QUEUING: "Unschedulable",
     TaskState.QUEUED: "PodInitializing",
@@ -45,7 +50,7 @@ def describe(
         "start_time": record.created_at or None,
         "labels": dict(_spec(record, workspace).labels) if record.kind != "manual" else {},
         "annotations": metadata.load(workspace),
-        "phase": _phase(record),
+        "phase": _PHASES.get(record.state, "Pending"),
         "state": str(record.state),
         "cause": record.cause,
         "message": redactor.redact_text(record.message),
@@ -57,10 +62,6 @@ def describe(
         "folder": record.folder,
         "events": [redactor.redact(one.as_dict(now)) for one in event_rows(record, workspace)],
     }
-
-
-def _phase(record: TaskRecord) -> str:
-    return "Running" if record.state is TaskState.RUNNING else _PHASES.get(record.state, "Pending")
 
 
 def _containers(
