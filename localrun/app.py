@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,14 +99,9 @@ class App:
 
     def tasks(self, limit: int | None = None) -> list[TaskRecord]:
         """Return the tasks of the folder, newest first, without replicas and unreadable records."""
-        found: list[TaskRecord] = []
-        for workspace in self.store.newest_first():
-            if len(found) == limit:
-                break
-            record = workspace.load_or_none()
-            if record is not None and record.replica is None:
-                found.append(record)
-        return found
+        loaded = (workspace.load_or_none() for workspace in self.store.newest_first())
+        found = (record for record in loaded if record is not None and record.replica is None)
+        return list(islice(found, limit))
 
     def find(self, prefix: str) -> tuple[Workspace, TaskRecord]:
         """Return a task by id, unique prefix, or `last`. Raises `TaskNotFound`."""

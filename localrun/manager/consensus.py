@@ -183,10 +183,8 @@ def _all_failed(replication: Replication, records: Mapping[int, TaskRecord]) -> 
 
 def _problems(replication: Replication, records: Mapping[int, TaskRecord]) -> list[Problem]:
     """Return a problem for each differing file and for each replica without a result."""
-    found = [
-        Problem(f"outputs/{one.path}", "\n".join(describe_disagreement(one)))
-        for one in replication.disagreements[:_SHOWN]
-    ]
+    shown = replication.disagreements[:_SHOWN]
+    found = [Problem(f"outputs/{one.path}", "\n".join(describe_disagreement(one))) for one in shown]
     more = len(replication.disagreements) - _SHOWN + replication.omitted
     if more > 0:
         found.append(Problem("outputs", f"{more} more files differ"))

@@ -52,9 +52,8 @@ def read(file: Path) -> list[TaskRecord]:
             message = f"invalid task record: {error}"
             problems.append(Problem("", message, file=str(file), line=number, column=1))
     if problems:
-        raise UsageError(
-            f"{file} is not an export of tasks", remedy="export the tasks again", problems=problems
-        )
+        message = f"{file} is not an export of tasks"
+        raise UsageError(message, remedy="export the tasks again", problems=problems)
     return records
 
 
@@ -82,10 +81,8 @@ def import_tasks(
 
 def _create_again(record: TaskRecord, manager: TaskManager, find_bundle: Callable[[str], Path]) -> None:
     if record.submitted is None:
-        raise UsageError(
-            "an active task that was not submitted to a server cannot be imported",
-            remedy="run it again: `localrun run`",
-        )
+        message = "an active task that was not submitted to a server cannot be imported"
+        raise UsageError(message, remedy="run it again: `localrun run`")
     if manager.find_task(record.id) is not None:
         raise TaskExists(f"task {record.id} exists already", remedy="nothing to do")
     manager.create_task(

@@ -163,10 +163,9 @@ class TaskManager:
         if task.record.kind == "replicated":
             self._workers.run(task, prepared.lock, lambda: self._run_replicas(prepared))
             return
-        self._runner().admission.enqueue(task.id, task.record.resources)
-        self._workers.run(
-            task, prepared.lock, lambda: self._runner().execute(task, prepared.descriptor, prepared.source)
-        )
+        runner, described, source = self._runner(), prepared.descriptor, prepared.source
+        runner.admission.enqueue(task.id, task.record.resources)
+        self._workers.run(task, prepared.lock, lambda: runner.execute(task, described, source))
 
     def _run_replicas(self, prepared: PreparedTask) -> None:
         from localrun.manager import replicas

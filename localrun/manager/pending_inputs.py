@@ -82,9 +82,8 @@ class PendingInputs:
         with self._lock:
             prepared = self._waiting.get(record.id)
         if prepared is None:
-            raise UsageError(
-                f"task {record.short_id} is not waiting for inputs: it is {record.state}", id=record.id
-            )
+            message = f"task {record.short_id} is not waiting for inputs: it is {record.state}"
+            raise UsageError(message, id=record.id)
         if name not in prepared.descriptor.inputs:
             expected = f"expected one of: {', '.join(prepared.descriptor.inputs)}"
             problem = Problem(f"inputs.{name}", "unknown input", expected)

@@ -156,10 +156,8 @@ class Recovery:
     def end_orphans(self) -> list[TaskRecord]:
         """End every task whose process died, and return their records."""
         by_task = {found.labels[LABEL_TASK]: found for found in self._engine.find({LABEL_TASK: ""})}
-        ended = [
-            self._end(self._store, task_id, by_task.pop(task_id, None))
-            for task_id in self._store.active_ids()
-        ]
+        active = self._store.active_ids()
+        ended = [self._end(self._store, task_id, by_task.pop(task_id, None)) for task_id in active]
         ended += [self._end_elsewhere(task_id, found) for task_id, found in by_task.items()]
         return [record for record in ended if record is not None]
 

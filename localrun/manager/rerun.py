@@ -39,10 +39,8 @@ def request_from(
     `InputsError` with every missing input file.
     """
     if record.kind == "manual":
-        raise UsageError(
-            f"task {record.short_id} has no container and cannot be rerun",
-            remedy="submit it again",
-        )
+        message = f"task {record.short_id} has no container and cannot be rerun"
+        raise UsageError(message, remedy="submit it again")
     plan = record.run_plan
     if plan.secret_names:
         names = ", ".join(plan.secret_names)
@@ -53,7 +51,7 @@ def request_from(
     rerun = _Rerun(record, workspace, notify)
     described = rerun.descriptor()
     kept = {name: getattr(plan, name) for name in StoredOptions.__struct_fields__}
-    origin = rerun.origin(has_image, image, same_image=same_image)
+    origin = rerun.origin(has_image, image, same_image)
     values = rerun.values(described, replaced)
     return Request(**{**kept, "detached": False, **_limits(record, described), **origin, "values": values})
 
@@ -92,9 +90,7 @@ class _Rerun:
                 remedy="run its bundle: `localrun run BUNDLE`",
             ) from error
 
-    def origin(
-        self, has_image: Callable[[str], bool], image: str | None, *, same_image: bool
-    ) -> dict[str, Any]:
+    def origin(self, has_image: Callable[[str], bool], image: str | None, same_image: bool) -> dict[str, Any]:
         """Return the fields of the request for the descriptor and the image."""
         record, bundle = self._record, self._plan.bundle
         text = self._workspace.descriptor.read_bytes()

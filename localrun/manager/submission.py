@@ -81,7 +81,7 @@ class Submitter:
             assert lock is not None
             workspace.create_dirs(bundle.descriptor.source)
             secrets.save(workspace.secrets, request.secrets)
-            plan = _plan(request, agree, bundle, self._settings, given)
+            plan = _plan(request, agree, bundle, self._settings.pids_limit, given)
             task = ActiveTask(_record(request, bundle, workspace, plan), workspace, listeners)
             task.record_timing("bundle", read)
             task.create()
@@ -111,9 +111,8 @@ class Submitter:
         """Prepare a task of an earlier process again. Raises as `prepare`."""
         plan = task.record.run_plan
         text = task.workspace.descriptor.read_bytes() if plan.profile == "iexec" or not plan.bundle else None
-        bundle = self._read(
-            Request(Path(plan.bundle), image=plan.image, build_args=plan.build_args, descriptor=text)
-        )
+        request = Request(Path(plan.bundle), image=plan.image, build_args=plan.build_args, descriptor=text)
+        bundle = self._read(request)
         given = received_values(task)
         missing = _missing(bundle.descriptor, given) if task.record.state is TaskState.CREATED else ()
         return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing)
@@ -225,9 +224,7 @@ def _or_default(value: Any, default: Any) -> Any:
     return default if value is None else value
 
 
-def _plan(
-    request: Request, agree: int, bundle: Bundle, settings: Settings, given: Mapping[str, Any]
-) -> RunPlan:
+def _plan(request: Request, agree: int, bundle: Bundle, pids: int, given: Mapping[str, Any]) -> RunPlan:
     # only a task that may wait for more inputs needs them later
     stored = msgspec.to_builtins(given, enc_hook=str) if request.wait_for_inputs else {}
     options = {name: getattr(request, name) for name in StoredOptions.__struct_fields__}
@@ -237,7 +234,7 @@ def _plan(
         bundle=str(bundle.path.absolute()) if bundle.path else "",
         input_folder=bundle.descriptor.input_folder,
         output_folder=bundle.descriptor.output_folder,
-        pids=settings.pids_limit,
+        pids=pids,
         secret_names=list(request.secrets),
         values=stored,
     )
