@@ -44,7 +44,7 @@ def tasks(ctx: click.Context, incomplete: str) -> Items:
 
 
 def _describe_task(record: TaskRecord) -> str:
-    age = format_duration(max(time.time() - record.created_at, 0.0))
+    age = format_duration(max(time.time() - record.created, 0.0))
     return ", ".join(part for part in (record.cause or str(record.state), record.name, f"{age} ago") if part)
 
 

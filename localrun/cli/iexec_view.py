@@ -60,7 +60,7 @@ def _local(record: TaskRecord, runs: list[WorkerRun]) -> Fields:
     """Return the section in place of the on-chain data: the keys that apply here, and localrun's own."""
     groups = record.replication.groups if record.replication else []
     agreed = groups[0] if groups and record.replication and record.replication.reached else None
-    ended = record.ended_at
+    ended = record.ended
     digest = record.outputs.get("digest") if record.run_plan.profile == "iexec" else None
     value = digest or (agreed.digest if agreed else None)
     return {
@@ -117,13 +117,13 @@ def _status_changes(run: TaskRecord, task: TaskRecord) -> Iterator[tuple[str, fl
             yield "COMPUTED", step.finished, ""
     for found, since in as_system.translations(run, "iexec"):
         yield found.replica, since, found.cause
-    if run.id != task.id and task.ended_at is not None:
+    if run.id != task.id and task.ended is not None:
         yield from _verdict(run, task)
 
 
 def _verdict(run: TaskRecord, task: TaskRecord) -> Iterator[tuple[str, float, str]]:
     """Yield the result of the comparison for a replica that finished."""
-    replication, ended = task.replication, task.ended_at
+    replication, ended = task.replication, task.ended
     if replication is None or ended is None or run.replica is None or run.state is not TaskState.FINISHED:
         return
     groups = [group.replicas for group in replication.groups]

@@ -99,6 +99,6 @@ def _row(record: TaskRecord, system: str | None) -> tuple[str, ...]:
         status,
         cause or "-",
         escape_control_chars(record.name) or "-",
-        format_duration(max(now - record.created_at, 0.0)),
-        format_duration((record.ended_at or now) - record.created_at),
+        format_duration(max(now - record.created, 0.0)),
+        format_duration((record.ended or now) - record.created),
     )

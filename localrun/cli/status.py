@@ -47,7 +47,7 @@ def status_fields(record: TaskRecord) -> dict[str, Any]:
 
     plain = record.as_dict()
     more = {key: plain[key] for key in ("step", "resources", "container", "network", "timeout")}
-    times = {"created": record.created_at or None, "ended": record.ended_at}
+    times = {"created": record.created or None, "ended": record.ended}
     return {**as_fields(record), **more, **times, "owner_gone": is_owner_gone(record)}
 
 
@@ -69,8 +69,8 @@ def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
         yield "", f"its process has died; `localrun kill {record.short_id}` ends the task"
     yield from _cause_rows(record)
     yield from _replicas(record)
-    took = max((record.ended_at or time.time()) - record.created_at, 0.0)
-    yield "time", f"{'took' if record.ended_at else 'for'} {format_duration(took)}"
+    took = max((record.ended or time.time()) - record.created, 0.0)
+    yield "time", f"{'took' if record.ended else 'for'} {format_duration(took)}"
     history = record.history if system is None else as_system.history(record, system)
     for name, since in history:
         yield "", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(since))} {name}"

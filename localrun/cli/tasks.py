@@ -122,7 +122,7 @@ def list_(
 def _row(record: TaskRecord) -> tuple[str, ...]:
     task = next((step for step in record.steps if step.name == "task"), None)
     started = task.started if task else None
-    ended = (task.finished if task else None) or record.ended_at
+    ended = (task.finished if task else None) or record.ended
     computed = "-"
     if started is not None:
         computed = ("" if ended else "* ") + format_duration(max(0.0, (ended or time.time()) - started))
@@ -130,7 +130,7 @@ def _row(record: TaskRecord) -> tuple[str, ...]:
         record.short_id,
         escape_control_chars(record.name) or "-",
         as_system.translate(record, "inductiva").status,
-        _date(record.created_at),
+        _date(record.created),
         "-" if started is None else _date(started),
         computed,
         f"{record.resources.cpus:g} cpus, {format_bytes(record.resources.memory)}",

@@ -143,7 +143,7 @@ class _Table:
         for record in found:
             if record.state is TaskState.RUNNING and record.container and record.id not in self._meters:
                 self._meters[record.id] = _Meter(self._app.engine, record.container)
-        return sorted(found, key=lambda record: record.created_at)
+        return sorted(found, key=lambda record: record.created)
 
     def wait_for_samples(self) -> None:
         """Block until the CPU usage of every task is known, or for at most `_TIMEOUT`."""

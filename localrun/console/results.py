@@ -71,11 +71,7 @@ def output_size(value: Any, folder: Path) -> int | None:
 
 def total_seconds(record: TaskRecord) -> float | None:
     """Return the seconds from reading the bundle to the end of the task."""
-    return (
-        None
-        if record.ended_at is None
-        else record.ended_at - record.created_at + record.timings.get("bundle", 0.0)
-    )
+    return None if record.ended is None else record.ended - record.created + record.timings.get("bundle", 0.0)
 
 
 def _locate(value: Any, folders: Iterable[Path]) -> tuple[str, str] | None:

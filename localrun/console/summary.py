@@ -85,7 +85,7 @@ def _operations(record: TaskRecord) -> Iterator[tuple[float, Facts]]:
     steps = {step.name: step for step in record.steps}
     for name in sorted(seconds, key=_rank):
         step = steps.get(_STEPS[name]) if name in _STEPS else None
-        when = entered.get(_OPERATIONS.get(name, _S.RUNNING), record.ended_at or record.created_at)
+        when = entered.get(_OPERATIONS.get(name, _S.RUNNING), record.ended or record.created)
         if step is not None and step.started is not None:
             when = max(when, step.started)
         took = seconds[name]

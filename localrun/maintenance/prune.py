@@ -115,12 +115,12 @@ class Pruner:
                 tasks = format_count(len(ended), "ended task")
                 notes.append(f"keeping {tasks} ({size}); delete some with --older-than 7d or --keep 10")
             return []
-        ended.sort(key=lambda record: record.ended_at or 0.0, reverse=True)
+        ended.sort(key=lambda record: record.ended or 0.0, reverse=True)
         latest = time.time() - (options.older_than or 0.0)
-        return [task for task in ended[options.keep or 0 :] if (task.ended_at or 0.0) <= latest]
+        return [task for task in ended[options.keep or 0 :] if (task.ended or 0.0) <= latest]
 
     def _task(self, record: TaskRecord) -> PruneItem:
-        age = format_duration(time.time() - (record.ended_at or record.created_at))
+        age = format_duration(time.time() - (record.ended or record.created))
         return PruneItem("task", record.id, f"{record.state} {age} ago", self._size(record))
 
     def _size(self, record: TaskRecord) -> int:

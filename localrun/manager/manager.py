@@ -217,7 +217,7 @@ class TaskManager:
         unknown = set(self._store.active_ids()) - known
         found = [self._store.open(task_id).load_or_none() for task_id in unknown]
         others = [record for record in found if record is not None and not record.state.is_final]
-        return sorted([*own, *others], key=lambda record: record.created_at) if others else own
+        return sorted([*own, *others], key=lambda record: record.created) if others else own
 
     def refresh(self) -> None:
         """Update the list of tasks with those that another process has ended."""

@@ -155,7 +155,7 @@ class _Rerun:
             status = path.stat()
         except OSError:
             return None
-        return max(status.st_mtime, status.st_ctime) > self._record.created_at
+        return max(status.st_mtime, status.st_ctime) > self._record.created
 
 
 def changed_since(before: TaskRecord, workspace: Workspace, after: TaskRecord) -> list[str]:

@@ -43,8 +43,8 @@ def _result_properties(record: TaskRecord) -> Iterator[tuple[str, Any]]:
         yield "localrun.message", _escape(record.message)[:_MESSAGE]
     if record.exit_code is not None:
         yield "localrun.exit_code", record.exit_code
-    if record.ended_at is not None:
-        yield "localrun.seconds", round(record.ended_at - record.created_at, 3)
+    if record.ended is not None:
+        yield "localrun.seconds", round(record.ended - record.created, 3)
 
 
 def add_sections(item: pytest.Item, report: pytest.TestReport) -> None:

@@ -16,7 +16,7 @@ def summary(record: TaskRecord) -> dict[str, Any]:
         "task_id": record.id,
         "task": submitted_task(record),
         "assigned_by": record.assigned_by,
-        "timestamp": to_iso(record.created_at),
+        "timestamp": to_iso(record.created),
         "state": record.state,
         "status": STATUSES[record.state],
         "step": record.step,
@@ -28,7 +28,7 @@ def summary(record: TaskRecord) -> dict[str, Any]:
 
 def details(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
     """Return a task with all details; `waiting` is what it waits for."""
-    ended = record.ended_at
+    ended = record.ended
     return {
         **summary(record),
         "message": record.message or waiting,
@@ -51,7 +51,7 @@ def details(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
         "timings": record.timings,
         "history": [{"state": state, "timestamp": to_iso(when)} for state, when in record.history],
         "completed_at": to_iso(ended) if ended is not None else None,
-        "processing_time_ms": round((ended - record.created_at) * 1000, 3) if ended is not None else None,
+        "processing_time_ms": round((ended - record.created) * 1000, 3) if ended is not None else None,
     }
 
 

@@ -286,9 +286,9 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
         return self.plan or _NO_PLAN
 
     @property
-    def created_at(self) -> float:
+    def created(self) -> float:
         return self.history[0][1] if self.history else 0.0
 
     @property
-    def ended_at(self) -> float | None:
+    def ended(self) -> float | None:
         return self.history[-1][1] if self.history and self.state.is_final else None

@@ -107,7 +107,7 @@ class Workspace:
         The record of a manual task keeps its creation time as the file's modification time; see
         `TaskStore.newest_first`.
         """
-        modified = record.created_at if record.kind == "manual" else None
+        modified = record.created if record.kind == "manual" else None
         fs.write_atomic(f"{self._text}/task.json", record.to_json(), modified)
 
     def create_record(self, record: TaskRecord) -> None:

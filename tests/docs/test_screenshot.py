@@ -25,7 +25,7 @@ def test_the_picture_shows_what_the_commands_print(tmp_path: Path) -> None:
 
     # Then the terminal says the same, but for times and ids
     found, kept = (screenshot.text_of(picture) for picture in (drawn, screenshot.PICTURE.read_text()))
-    assert found == kept, "draw it anew: make screenshot"
+    assert found == kept, "run `make screenshot`"
 
 
 def test_the_picture_loads_nothing() -> None:

@@ -127,7 +127,7 @@ def test_workers_share_their_reservations(
         def test_large(localrun, localrun_app, number):
             memory = int(localrun_app.engine.info().memory * 0.6)
             localrun(a=1, b=1, memory=memory)
-            begun, ended = localrun.last.info.history[4][1], localrun.last.info.ended_at
+            begun, ended = localrun.last.info.history[4][1], localrun.last.info.ended
             with open("spans.txt", "a") as spans:
                 spans.write(f"{begun} {ended}\\n")
         """

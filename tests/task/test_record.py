@@ -34,9 +34,9 @@ def test_a_record_survives_the_disk(inputs: dict[str, object], message: str, sta
 
 def test_the_end_has_a_time_only_once_it_is_reached() -> None:
     life = [(TaskState.CREATED, 1.0), (TaskState.FAILED, 3.0)]
-    assert TaskRecord(id="a", bundle="b", history=life[:1]).ended_at is None
+    assert TaskRecord(id="a", bundle="b", history=life[:1]).ended is None
     ended = TaskRecord(id="a", bundle="b", state=TaskState.FAILED, history=life)
-    assert (ended.created_at, ended.ended_at) == (1.0, 3.0)
+    assert (ended.created, ended.ended) == (1.0, 3.0)
 
 
 def test_a_step_has_a_duration_only_once_it_has_ended() -> None:

@@ -47,7 +47,7 @@ def describe(
         "bundle": record.bundle,
         "namespace": str(workspace.path.parent.parent),
         "node": record.owner.host if record.owner else None,
-        "start_time": record.created_at or None,
+        "start_time": record.created or None,
         "labels": dict(_spec(record, workspace).labels) if record.kind != "manual" else {},
         "annotations": metadata.load(workspace),
         "phase": _PHASES.get(record.state, "Pending"),

@@ -140,7 +140,7 @@ def _respond(state: ServerState, record: TaskRecord) -> Response:
         {
             "status": "task_created",
             "task_id": record.id,
-            "timestamp": to_iso(record.created_at),
+            "timestamp": to_iso(record.created),
             "assigned_by": record.assigned_by,
             "task": views.submitted_task(record),
             "message": f"Task {record.id} created and added to global task list",
@@ -161,7 +161,7 @@ async def _batch(state: ServerState, found: schemas.Batch) -> dict[str, Any]:
             state.request_log.log_rejection("POST", f"/task#{index}", status, detail)
             failed.append({"task_index": index, "task_data": task, "error": detail})
         else:
-            made.append({"task_id": record.id, "task": task, "timestamp": to_iso(record.created_at)})
+            made.append({"task_id": record.id, "task": task, "timestamp": to_iso(record.created)})
     counts: dict[str, Any] = {"created": len(made), "failed": len(failed)}
     state.request_log.log_response("create_batch_tasks", 200, batch_id=batch_id, **counts)
     return {
@@ -184,7 +184,7 @@ def _selected(state: ServerState, selected: schemas.StateFilter) -> list[TaskRec
         return manager.active_tasks
     ended = [record for record in manager.completed_tasks if selected in ("ended", "all", record.state)]
     active = [record for record in manager.active_tasks if selected in ("all", record.state)]
-    return sorted([*ended, *active], key=lambda record: record.created_at)
+    return sorted([*ended, *active], key=lambda record: record.created)
 
 
 def _after(records: list[TaskRecord], task_id: str) -> list[TaskRecord]:

@@ -47,7 +47,7 @@ def diff_durations(first: TaskRecord, second: TaskRecord) -> dict[str, tuple[flo
     """Return the duration of each phase in both tasks, in seconds."""
     names = dict.fromkeys((*first.timings, *second.timings))
     found = {name: (first.timings.get(name), second.timings.get(name)) for name in names}
-    totals = [record.ended_at - record.created_at if record.ended_at else None for record in (first, second)]
+    totals = [record.ended - record.created if record.ended else None for record in (first, second)]
     return {**found, "in all": (totals[0], totals[1])}
 
 
@@ -120,7 +120,7 @@ def _file(first: ComparedTask, second: ComparedTask, name: str, values: tuple[st
     one, other = first.input_path(name, values[0]), second.input_path(name, values[1])
     if one != other:
         yield from diff_files("inputs", name, one, other)
-    elif _modified_since(one, min(first.record.created_at, second.record.created_at)):
+    elif _modified_since(one, min(first.record.created, second.record.created)):
         note = f"{one} was modified since; its earlier content is not kept"
         yield Change("inputs", name, note=note)
 
