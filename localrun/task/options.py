@@ -51,7 +51,10 @@ def _seconds(value: Any) -> float:
 
 
 def _bytes(value: Any) -> int:
-    return parse_bytes(value) if isinstance(value, str) else int(_number(value))
+    size = parse_bytes(value) if isinstance(value, str) else int(_number(value))
+    if size < 1:  # an engine does not limit the memory of a container whose limit is 0
+        raise invalid("at least 1 byte", value)
+    return size
 
 
 def _choice(choices: Any, value: Any) -> Any:

@@ -61,6 +61,8 @@ def test_a_valid_option_is_parsed(name: str, value: Any, parsed: Any) -> None:
         ("cpus", True, "expected a number above 0, found True"),
         ("cpus", "2", "expected a number above 0, found '2'"),
         ("memory", float("inf"), "expected a number above 0, found inf"),
+        ("memory", "0", "expected at least 1 byte, found '0'"),
+        ("memory", 0.5, "expected at least 1 byte, found 0.5"),
         ("gpus", -1, "expected an integer from 0 to 999, found -1"),
         ("replicas", 0, "expected an integer from 1 to 999, found 0"),
         ("hardened", 1, "expected true or false, found 1"),
