@@ -88,6 +88,8 @@ def stop_tasks(
 
 def _kill(app: App, ids: Sequence[str], timeout: float | None) -> dict[str, TaskRecord | LocalrunError]:
     """Kill each task in a thread, because each may take as long as the grace period."""
+    from localrun.api.task import MAX_SLEEP
+
     found: dict[str, TaskRecord | LocalrunError] = {}
 
     def kill(task_id: str) -> None:
@@ -99,7 +101,8 @@ def _kill(app: App, ids: Sequence[str], timeout: float | None) -> dict[str, Task
     threads = [threading.Thread(target=kill, args=(task_id,), daemon=True) for task_id in ids]
     for thread in threads:
         thread.start()
-    deadline = None if timeout is None else time.monotonic() + timeout
+    deadline = time.monotonic() + (float("inf") if timeout is None else timeout)
     for thread in threads:
-        thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        while thread.is_alive() and (left := deadline - time.monotonic()) > 0:
+            thread.join(min(MAX_SLEEP, left))
     return {task_id: found[task_id] for task_id in ids if task_id in found}

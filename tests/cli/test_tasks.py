@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from localrun.api.task import MAX_SLEEP
 from localrun.app import App
 from localrun.cli import main
 from localrun.engines.fake import FakeContainer, FakeEngine
@@ -245,6 +246,28 @@ def test_waiting_for_an_end_may_be_limited(tmp_path: Path, capsys: pytest.Captur
         assert workspace.kill_requested
         ActiveTask(workspace.load(), workspace).transition(TaskState.KILLED, cause="KILLED")
         claim.release(ended=True)
+
+
+def test_ctrl_c_is_handled_while_stopping(localrun: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that arrives just before a thread sleeps is only handled when the thread wakes up."""
+    localrun.run()
+    join = threading.Thread.join
+    timeouts: list[float | None] = []
+
+    def record(thread: threading.Thread, timeout: float | None = None) -> None:
+        timeouts.append(timeout)
+        join(thread, timeout)
+
+    def kill(*_: object) -> TaskRecord:
+        time.sleep(0.1)
+        return TaskRecord(id="1", bundle="b", state=TaskState.KILLED)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(App, "kill", kill)
+        patch.setattr(threading.Thread, "join", record)
+        assert localrun("tasks", "kill", "last").out.endswith(" KILLED\n")
+    assert timeouts
+    assert all(timeout is not None and timeout <= MAX_SLEEP for timeout in timeouts)
 
 
 def test_what_cannot_be_stopped_is_told_and_the_others_are_stopped(localrun: Command) -> None:
