@@ -20,13 +20,14 @@ from localrun.task.fate import Fate, current_fate
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
 
-# temporary names of localrun 0.1.0: with the pid of the writer, or known by their folder
-_OLD_PID = re.compile(r"\.(\d+)(?:\.[0-9a-f]+)?\.(?:tmp|\d+)$|^\.iexec_out\.zip\.(\d+)$")
-_OLD_NAMES = {
-    "logs": re.compile(r"usage\.tmp"),
-    "uploads": re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL),
-    ".incoming": re.compile(r"[0-9a-f]{32}"),
-}
+# temporary names of localrun 0.1.0, by folder; the number is the pid of the writer, if known
+_OLD_TASK = re.compile(
+    r"(?:task\.json|kill)\.(\d+)\.tmp|metadata\.json\.(\d+)\.[0-9a-f]+\.tmp|\.iexec_out\.zip\.(\d+)"
+)
+_OLD_LOG = re.compile(r"usage\.tmp")
+_OLD_INPUT = re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL)
+_OLD_BUNDLE = re.compile(r"[0-9a-f]{32}")
+_OLD_CACHE = re.compile(r"[^.]+\.(\d+)\.\d+")
 _DAY = 24 * 3600.0
 _FAKE = "localrun-fake-*"  # the folder of a fake engine, while it is in use
 
@@ -94,19 +95,22 @@ def dangling_images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
 
 def temp_files(home: TaskStore, cache: Path, ledger: Path) -> Iterator[Path]:
     """Yield temporary files and folders of dead processes, and old folders of fake engines."""
-    for folder in _folders(home, cache, ledger):
-        yield from (path for path in _entries(folder) if fs.is_abandoned(path) or _is_old_temp(path))
-    yield from (path for path in _entries(home.path.parent) if fs.is_abandoned(path))
+    shared = (home.path.parent, home.path, home.path / "bundles", ledger.parent)  # with files of the user
+    for folder in dict.fromkeys(shared):
+        yield from (path for path in _entries(folder) if fs.is_abandoned(path))
+    for folder, old in _own_folders(home, cache):
+        yield from (path for path in _entries(folder) if fs.is_abandoned(path) or _is_old_temp(path, old))
     for path in Path(tempfile.gettempdir()).glob(_FAKE):
         if _is_own(path) and time.time() - path.lstat().st_mtime > _DAY:
             yield path
 
 
-def _folders(home: TaskStore, cache: Path, ledger: Path) -> Iterator[Path]:
+def _own_folders(home: TaskStore, cache: Path) -> Iterator[tuple[Path, re.Pattern[str]]]:
+    """Yield the folders that only localrun writes to, with the temporary names of 0.1.0 in each."""
     for task in home.path.glob("tasks/*"):
-        yield from (task, task / "logs", task / "uploads")
-    yield from (home.path, home.path / "bundles", home.path / "bundles" / ".incoming", ledger.parent)
-    yield from (path for path in cache.glob("*") if path.is_dir())
+        yield from ((task, _OLD_TASK), (task / "logs", _OLD_LOG), (task / "uploads", _OLD_INPUT))
+    yield home.path / "bundles" / ".incoming", _OLD_BUNDLE
+    yield from ((path, _OLD_CACHE) for path in cache.glob("*") if path.is_dir())
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -117,14 +121,15 @@ def _entries(folder: Path) -> list[Path]:
         return []
 
 
-def _is_old_temp(path: Path) -> bool:
+def _is_old_temp(path: Path, pattern: re.Pattern[str]) -> bool:
     """Return whether `path` is a temporary file or folder of localrun 0.1.0 whose process has died."""
-    if found := _OLD_PID.search(path.name):
-        return fs.is_abandoned(path, int(found[1] or found[2]))
-    pattern = _OLD_NAMES.get(path.parent.name)
-    if pattern and pattern.fullmatch(path.name):  # the process is not known
-        with suppress(OSError):
-            return time.time() - path.lstat().st_mtime > _DAY
+    found = pattern.fullmatch(path.name)
+    if found is None:
+        return False
+    if pid := next(filter(None, found.groups()), None):
+        return path.is_file() and fs.is_abandoned(path, int(pid))
+    with suppress(OSError):  # the process is not known
+        return time.time() - path.lstat().st_mtime > _DAY
     return False
 
 

@@ -246,6 +246,19 @@ def test_temporary_files_of_0_1_0_are_found(home: TaskStore, tmp_path: Path) -> 
     assert sorted(leftovers.temp_files(*places)) == sorted(found)
 
 
+@pytest.mark.parametrize("name", ["data.2024.4194305.1", "backup.4194305.tmp", "data-1.4194305.6"])
+def test_files_and_folders_of_the_user_are_not_temporary(home: TaskStore, tmp_path: Path, name: str) -> None:
+    task, ledger = make(home, TaskState.FINISHED), tmp_path / "user" / "ledger.json"
+    for folder in (home.path, home.path / "bundles", ledger.parent, tmp_path):
+        (folder / name).mkdir(parents=True)
+        os.utime(folder / name, (1, 1))
+    for folder in (task.path, task.logs, task.uploads):
+        folder.mkdir(exist_ok=True)
+        (folder / name).touch()
+        os.utime(folder / name, (1, 1))
+    assert list(leftovers.temp_files(home, tmp_path / "cache", ledger)) == []
+
+
 def test_what_an_engine_of_tests_left_is_found_once_it_is_old(
     home: TaskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
