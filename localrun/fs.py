@@ -68,7 +68,7 @@ def is_abandoned(path: Path, pid: int | None = None) -> bool:
     """Return whether `path` is a temporary file or folder whose process has died.
 
     `pid` is the process if the name is not one of `temp_path`. A process of another machine or container
-    is not visible here, so a path that was written to within the last minute is never abandoned.
+    is not visible here, so a path that is locked or was written to within the last minute is never abandoned.
     """
     if pid is None:
         found = _TEMP_NAME.fullmatch(path.name)
@@ -76,9 +76,11 @@ def is_abandoned(path: Path, pid: int | None = None) -> bool:
             return False
         pid = int(found[1])
     try:
-        return not Path(f"/proc/{pid}").exists() and time.time() - path.lstat().st_mtime > _MINUTE
+        if Path(f"/proc/{pid}").exists() or time.time() - path.lstat().st_mtime <= _MINUTE:
+            return False
     except OSError:
         return False
+    return not is_locked(path)
 
 
 @contextmanager
@@ -166,6 +168,18 @@ def try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds the lock of a file or folder; False if it cannot be opened."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return not try_lock(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

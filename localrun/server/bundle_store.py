@@ -10,6 +10,7 @@ import filecmp
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -133,11 +134,8 @@ class BundleStore:
         name has other content and `replace` is false, and the errors of `read_bundle`.
         """
         try:
-            self.uploads.mkdir(parents=True, exist_ok=True)
-            for path in self.uploads.iterdir():
-                if fs.is_abandoned(path):
-                    fs.remove(path)
-            with fs.temp_file(self.uploads / "bundle.zip") as path:
+            with self._temp_folder() as folder:
+                path = folder / "bundle.zip"
                 self._write(path, chunks)
                 found = read_bundle(path, cache=self._cache).descriptor
                 return self._publish(path, found, replace=replace)
@@ -147,6 +145,25 @@ class BundleStore:
                 remedy="free some disk space, and make the task folder writable",
                 cause=Cause.DISK_FULL,
             ) from error
+
+    @contextmanager
+    def _temp_folder(self) -> Iterator[Path]:
+        """Yield a new private folder. Those of dead processes, known by their free locks, are deleted.
+
+        Pids do not show that: a server in a container has the pid of the one before it.
+        """
+        self.uploads.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            with fs.locked(os.open(self.uploads, os.O_RDONLY)):  # no deletion before the new folder is locked
+                for path in self.uploads.glob(".bundle.*.localrun-tmp"):
+                    if not fs.is_locked(path):
+                        fs.remove(path)
+                folder = stack.enter_context(fs.temp_file(self.uploads / "bundle"))
+                folder.mkdir(mode=0o700)
+                lock = os.open(folder, os.O_RDONLY)
+                stack.callback(os.close, lock)
+                fs.try_lock(lock)
+            yield folder
 
     def _write(self, path: Path, chunks: Iterable[bytes]) -> None:
         remaining = self._limit

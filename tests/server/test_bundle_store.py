@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from localrun import fs
 from localrun.errors import BundleError, InputsError
 from localrun.server.bundle_store import BundleExists, BundleStore, BundleTooLarge
 from tests.support.environment import DESCRIPTOR
@@ -102,7 +103,7 @@ def test_another_bundle_of_the_same_name_is_refused_unless_it_may_replace_it(tmp
 
 
 def test_what_is_no_bundle_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="not a zip"):
+    with pytest.raises(BundleError, match=r"^bundle\.zip is not a zip"):
         library(tmp_path).add([b"hello"])
     assert left_over(tmp_path) == []
 
@@ -132,15 +133,20 @@ def test_a_sender_that_goes_away_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_what_a_process_left_that_died_is_swept_and_what_is_being_sent_is_not(tmp_path: Path) -> None:
-    stray = tmp_path / "uploads" / f".bundle.zip.{2**22 + 1}-ab12.localrun-tmp"
-    stray.parent.mkdir()
-    stray.write_text("x")
-    os.utime(stray, (1, 1))
+    stray = tmp_path / "uploads" / f".bundle.{os.getpid()}-ab12.localrun-tmp"  # a container's pids repeat
+    stray.mkdir(parents=True)
+    (stray / "bundle.zip").write_text("x")
     found = library(tmp_path)
 
     def meanwhile() -> Iterator[bytes]:
         yield zip_bundle()
+        (sent,) = (tmp_path / "uploads").glob(".bundle.*")
+        assert sent.stat().st_mode & 0o777 == 0o700
+        os.utime(sent, (1, 1))
+        dead = sent.rename(sent.with_name(sent.name.replace(f".{os.getpid()}-", f".{2**22 + 1}-")))
+        assert not fs.is_abandoned(dead)  # it is locked: its process may be in another container
         found.add([zip_bundle("2.0.0")])
+        dead.rename(sent)
 
     entry = found.add(meanwhile())
     assert entry.path.exists()
