@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -15,13 +14,3 @@ SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     body = msgspec.json.encode(content)
     return Response(body, status, {**SAFE_HEADERS, **(headers or {})}, media_type="application/json")
-
-
-def now() -> str:
-    """Return the current time in the format of all responses and logs."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def to_iso(seconds: float) -> str:
-    """Return seconds since 1970 in the format of `now`."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localrun.platforms.vocabulary.task_system import STATUSES
-from localrun.server.responses import now, to_iso
+from localrun.server.timestamps import now, to_iso
 from localrun.task.record import TaskRecord
 
 _STEP_KEYS = ("name", "how", "message", "exit_code", "seconds")

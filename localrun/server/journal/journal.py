@@ -15,7 +15,7 @@ from localrun.masking.redaction import Redactor, encode
 from localrun.server.journal import formats, reader
 from localrun.server.journal.log_file import LogFile, lock_folder
 from localrun.server.journal.reader import Filter, Line
-from localrun.server.responses import now
+from localrun.server.timestamps import now
 
 VOLATILE_EVENTS = frozenset({"heartbeat", "task_stats"})  # written regularly, whatever happens
 

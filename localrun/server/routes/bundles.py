@@ -15,10 +15,11 @@ from starlette.responses import Response
 from localrun.server import schemas
 from localrun.server.bundle_store import BundleEntry
 from localrun.server.error_handlers import log_failures
-from localrun.server.responses import json_response, now
+from localrun.server.responses import json_response
 from localrun.server.routes.base import raw_body, responses
 from localrun.server.routes.files import run_with_body
 from localrun.server.state import ServerState, get_state
+from localrun.server.timestamps import now
 
 router = APIRouter(tags=["bundles"])
 

@@ -12,9 +12,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from localrun.server import request_body, schemas
 from localrun.server.error_handlers import log_failures
-from localrun.server.responses import json_response, now
+from localrun.server.responses import json_response
 from localrun.server.routes.base import json_body, responses
 from localrun.server.state import ServerState, get_state
+from localrun.server.timestamps import now
 
 router = APIRouter(tags=["health"])
 

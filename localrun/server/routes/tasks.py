@@ -18,9 +18,10 @@ from localrun.errors import LocalrunError, TaskExists
 from localrun.manager.payload import redact_secrets
 from localrun.server import request_body, schemas, views
 from localrun.server.error_handlers import detail_of, log_failures, status_of
-from localrun.server.responses import json_response, now, to_iso
+from localrun.server.responses import json_response
 from localrun.server.routes.base import RawRoute, json_body, responses
 from localrun.server.state import ServerState, get_state
+from localrun.server.timestamps import now, to_iso
 from localrun.task.record import TaskRecord
 
 router = APIRouter(tags=["tasks"])

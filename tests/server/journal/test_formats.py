@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localrun.server.journal import formats
-from localrun.server.responses import now
+from localrun.server.timestamps import now
 
 WHEN = "2026-11-20T21:00:47.775315+00:00"
 
@@ -119,3 +121,8 @@ def test_a_text_that_is_stable_already_is_left_alone() -> None:
 
 def test_an_error_whose_data_are_no_object_keeps_them() -> None:
     assert formats.normalize_error(["a"]) == {"error": "Unknown error", "value": ["a"]}
+
+
+def test_the_journal_is_read_without_a_web_framework() -> None:
+    code = "import sys, localrun.server.journal; sys.exit(len({'starlette', 'fastapi'} & {*sys.modules}))"
+    subprocess.run([sys.executable, "-c", code], check=True)
