@@ -166,8 +166,9 @@ class ActiveTask:
         return True
 
     def start_over(self) -> None:
-        """Remove the data of a lost container, so the task can run again."""
+        """Remove the data and the outputs of a lost container, so the task can run again."""
         self.workspace.usage.unlink(missing_ok=True)
+        self.workspace.clear_outputs()
         self.update(steps=[], container=None)
 
     def cancel(self) -> None:

@@ -22,6 +22,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -187,6 +188,12 @@ class Workspace:
                 Path(folder, name).chmod(file_mode)
             count += 1 + len(files)
         return count
+
+    def clear_outputs(self) -> None:
+        """Delete the outputs. Those of another user that cannot be deleted are kept."""
+        with suppress(OSError):
+            for path in self.outputs.iterdir():
+                fs.remove(path)
 
     def remove(self) -> None:
         """Delete the folder. Raises `LocalrunError` if a file in it cannot be deleted."""

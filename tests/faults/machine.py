@@ -18,7 +18,7 @@ from tests.faults.harness import FaultHarness, Meanwhile, Observed, Row, run
 from tests.faults.programs import HANGS, IGNORES
 
 _FLOOD = "while :; do dd if=/dev/zero bs=256k count=1 >> /outputs/sum 2>/dev/null; sleep 0.02; done"
-_SECOND_TIME = f"[ -e /outputs/sum ] && exit 0; echo 7 > /outputs/sum; {HANGS}"
+_SECOND_TIME = f"echo 7 > /outputs/sum; [ -e /inputs/again ] && exit 0; touch /inputs/again; {HANGS}"
 _BUG = """\
 from localrun import values
 def collect(*_):
@@ -249,7 +249,7 @@ ENGINE = [
         None,
         "an engine restart with a retry left",
         ("the container was lost in an engine restart; running the task again",),
-        provoke=lambda bench: _restarted(bench, _SECOND_TIME, "--retries", 1),
+        provoke=lambda bench: _restarted(bench, _SECOND_TIME, "--retries", 1, "--writable-inputs"),
     ),
     Row(
         Cause.ENGINE_FAILED,

@@ -76,6 +76,24 @@ def test_a_lost_container_runs_again_while_retries_are_left(tmp_path: Path, forg
     assert [state for state, _ in record.history].count(TaskState.RUNNING) == 2
 
 
+@pytest.mark.parametrize("shares_files", [False, True])
+def test_a_retry_starts_without_the_outputs_of_the_lost_container(tmp_path: Path, shares_files: bool) -> None:
+    starts: list[list[str]] = []
+
+    def program(container: FakeContainer) -> Exit:
+        folder = container.path(container.output_folder)
+        starts.append([path.name for path in folder.iterdir()])
+        (folder / "part").mkdir()
+        (folder / "part/0").write_text("1")
+        (folder / "link").symlink_to("part")
+        return Exit(3)
+
+    engine = Restarted(Exit(3))
+    engine.program, engine.shares_files = program, shares_files
+    record = run(tmp_path, engine, retries=1)
+    assert (record.cause, starts) == ("EXIT_NONZERO", [[], []])
+
+
 def test_an_engine_that_does_not_come_back_is_not_retried(tmp_path: Path) -> None:
     record = run(tmp_path, Restarted(Exit(0), away=10**6), patience=0, retries=1)
     assert (record.cause, record.run_plan.retries) == ("ENGINE_LOST", 1)
