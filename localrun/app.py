@@ -93,9 +93,12 @@ class App:
     def recover(self) -> list[TaskRecord]:
         """End or resume the tasks of dead processes, as `task/fate.py` decides, and return all of them."""
         ended: list[TaskRecord] = []
-        with suppress(EngineUnreachable):  # they are ended when it is back
-            ended = self.recovery.end_orphans()
-        return ended + self.manager.recover()
+        try:
+            with suppress(EngineUnreachable):  # they are ended when it is back
+                ended = self.recovery.end_orphans()
+        finally:  # an orphan that cannot be ended does not keep other tasks from being resumed
+            resumed = self.manager.recover()
+        return ended + resumed
 
     def tasks(self, limit: int | None = None) -> list[TaskRecord]:
         """Return the tasks of the folder, newest first, without replicas and unreadable records."""

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from localrun.engines.base import ContainerSummary, Handle
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.engines.labels import LABEL_TASK
+from localrun.errors import EngineError
 from localrun.runner.container_spec import local_spec
 from localrun.runner.usage import UsageFile, UsageSample, aggregate
 from localrun.task.active import ActiveTask
@@ -304,6 +306,19 @@ def test_a_container_that_was_started_before_it_was_written_down_runs_once(tmp_p
         with_container(env, left)
         record = recovered(env)(left.id)
     assert (record.state, len(runs)) == (TaskState.FINISHED, 1)
+
+
+def test_an_orphan_that_cannot_be_ended_does_not_keep_others_from_being_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make_environment(tmp_path, add) as env:
+        record = abandoned(env, "QUEUING")
+        server = next_process(env)
+        error = EngineError("cannot stop a container", remedy="restart the engine")
+        monkeypatch.setattr(server.recovery, "end_orphans", Mock(side_effect=error))
+        with pytest.raises(EngineError, match="cannot stop"):
+            server.recover()
+        assert server.wait(record.id).state is TaskState.FINISHED
 
 
 def test_a_task_of_localrun_run_is_ended_and_not_resumed(tmp_path: Path) -> None:
