@@ -18,7 +18,7 @@ from localrun.values.untrusted import UnsafePath, UntrustedDir
 def diff_files(section: str, path: str, first: Path, second: Path) -> Iterator[Change]:
     """Yield the differences between two files or folders that a user chose."""
     if first.is_dir() and second.is_dir():
-        for change in diff_folders(section, first, second):
+        for change in diff_folders(section, first.resolve(), second.resolve()):  # a user may choose a link
             yield replace(change, path=f"{path}/{change.path}")
         return
     missing = [file for file in (first, second) if not file.is_file()]

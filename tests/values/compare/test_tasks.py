@@ -15,7 +15,7 @@ from localrun.task.workspace import Workspace
 from localrun.values.compare import Change, ComparedTask, diff_durations, diff_tasks
 from localrun.values.compare.change import diff_values
 from localrun.values.compare.file_contents import diff_contents
-from localrun.values.compare.folders import diff_folders
+from localrun.values.compare.folders import diff_files, diff_folders
 from tests.manager.test_recovery import add
 from tests.support.environment import DESCRIPTOR, Environment, make_environment
 
@@ -200,6 +200,15 @@ def test_a_long_difference_is_cut(tmp_path: Path) -> None:
     assert found is not None
     assert len(found.details) == 9
     assert found.details[-1] == "... and 191 more lines"
+
+
+def test_folders_that_a_user_named_by_links_are_compared_by_content(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "slide").write_text(name)
+        (tmp_path / f"link-{name}").symlink_to(name)
+    (change,) = diff_files("inputs", "image", tmp_path / "link-a", tmp_path / "link-b")
+    assert change.path == "image/slide"
 
 
 def test_links_and_devices_are_compared_as_what_they_are_and_never_followed(tmp_path: Path) -> None:
