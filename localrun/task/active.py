@@ -168,7 +168,8 @@ class ActiveTask:
     def start_over(self) -> None:
         """Remove the data and the outputs of a lost container, so the task can run again."""
         self.workspace.usage.unlink(missing_ok=True)
-        self.workspace.clear_outputs()
+        if any(state is TaskState.RUNNING for state, _ in self.record.history):
+            self.workspace.clear_outputs()
         self.update(steps=[], container=None)
 
     def cancel(self) -> None:

@@ -138,3 +138,16 @@ def test_who_waits_for_a_request_to_stop_is_woken_by_it(tmp_path: Path) -> None:
         task.cancel()
         assert waiting.result(10)
     assert task.wait_for_cancel(60)
+
+
+@pytest.mark.parametrize(("has_run", "kept"), [(False, ["early"]), (True, [])])
+def test_starting_over_clears_the_outputs_only_if_the_container_has_run(
+    task: ActiveTask, has_run: bool, kept: list[str]
+) -> None:
+
+    task.workspace.outputs.mkdir(parents=True, exist_ok=True)
+    (task.workspace.outputs / "early").write_text("1")
+    for state in ("PROVISIONED", "QUEUING", "QUEUED", "PENDING", *(["RUNNING"] if has_run else [])):
+        task.transition(TaskState(state))
+    task.start_over()
+    assert [path.name for path in task.workspace.outputs.iterdir()] == kept
