@@ -60,6 +60,8 @@ class Cases:
     def __init__(self, project: pytest.Pytester) -> None:
         self.project = project
         self.folder = project.path / "cases"
+        # not below the bundle, whose digest would cover the files of a parallel test
+        self.basetemp = project.path.with_name(f"{project.path.name}-basetemp")
         head, _, _ = DESCRIPTOR.partition("outputs:\n")
         (project.path / "descriptor.yml").write_text(head + OUTPUTS)
         project.makepyfile(TEST)
@@ -79,7 +81,7 @@ class Cases:
         return folder
 
     def run(self, *options: str) -> pytest.RunResult:
-        return self.project.runpytest("--basetemp", str(self.project.path / "t"), *options)
+        return self.project.runpytest("--basetemp", str(self.basetemp), *options)
 
 
 @pytest.fixture
@@ -149,7 +151,7 @@ def test_every_difference_is_reported_and_an_image_of_it_is_saved(cases: Cases) 
         ]
     )
     result.stdout.no_fnmatch_line("*case.py:*")
-    kept = cases.project.path / "t" / "test_case_small_0" / "localrun" / "differences" / "small"
+    kept = cases.basetemp / "test_case_small_0" / "localrun" / "differences" / "small"
     assert sorted(path.name for path in kept.iterdir()) == ["mask.png", "place.svg"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 
 from localrun.bundle.images import file_cache
@@ -17,6 +19,9 @@ from localrun.bundle.images.dockerignore import Ignore
 from localrun.bundle.images.source import ImageFolder
 from localrun.engines.base import DEFAULT_IGNORES
 from localrun.errors import Cause, ImageError
+
+# the errors of a path that was deleted or replaced: by a folder, a link, a socket or another kind of file
+_REPLACED = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EINVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +65,47 @@ def _contents_digest(folder: Path, entries: list[ContextEntry], cache: Path) -> 
     cached = file_cache.read_entry(cache, "folders", name)
     if cached and cached.get("states") == states and isinstance(cached.get("contents"), str):
         return str(cached["contents"])
-    contents = _hash([[*entry.metadata, _content(folder, entry)] for entry in entries])
+    contents = _hash([[*entry.metadata, content] for entry, content in _read(folder, entries)])
     newest = max((entry.status.st_ctime_ns for entry in entries), default=0)
     if time.time_ns() - newest > file_cache.TIMESTAMP_RESOLUTION:
         file_cache.write_entry(cache, "folders", name, {"states": states, "contents": contents})
     return contents
 
 
-def _content(folder: Path, entry: ContextEntry) -> str:
+def _read(folder: Path, entries: list[ContextEntry]) -> Iterator[tuple[ContextEntry, str]]:
+    """Yield the entries that still exist, with the digests of their contents."""
+    for entry in entries:
+        content = _content(folder, entry)
+        if content is not None:
+            yield entry, content
+
+
+def _content(folder: Path, entry: ContextEntry) -> str | None:
     if not stat.S_ISREG(entry.status.st_mode):
         return ""
-    with (folder / entry.path).open("rb") as file:
+    file = open_file(folder / entry.path)
+    if file is None:
+        return None
+    with file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_file(path: Path) -> BufferedReader | None:
+    """Open a file for reading; None if it was deleted, or replaced by something else, after the listing.
+
+    Raises `OSError` for other reasons, e.g. missing permissions.
+    """
+    try:
+        # a pipe that replaced the file must not block
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    except OSError as error:
+        if error.errno in _REPLACED:
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    return None
 
 
 def _entries(source: ImageFolder) -> Iterator[ContextEntry]:
@@ -90,11 +124,13 @@ def _walk(folder: Path, prefix: str, ignore: Ignore) -> Iterator[ContextEntry]:
         try:
             status = item.stat(follow_symlinks=False)
             target = str(Path(item.path).readlink()) if item.is_symlink() else ""
-        except FileNotFoundError:  # deleted after the listing, e.g. by a running program
-            continue
+        except OSError as error:
+            if error.errno in _REPLACED:  # after the listing, e.g. by a running program
+                continue
+            raise
         yield ContextEntry(path, status, target)
         if item.is_dir(follow_symlinks=False) and (ignore.has_exceptions or not ignore(path)):
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, NotADirectoryError):
                 yield from _walk(Path(item.path), f"{path}/", ignore)
 
 

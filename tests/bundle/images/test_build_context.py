@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,6 +120,41 @@ def test_what_goes_while_the_folder_is_looked_at_is_not_there(tmp_path: Path) ->
     assert next(walk).path == "c"
     shutil.rmtree(tmp_path / "c")
     assert [entry.path for entry in walk] == ["d"]
+
+
+def bind_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(os.path.relpath(path))
+
+
+REPLACEMENTS: dict[str, Callable[[Path], object]] = {
+    "folder": Path.mkdir,
+    "link": lambda path: path.symlink_to("elsewhere"),
+    "nothing": lambda path: path,
+    "pipe": os.mkfifo,
+    "socket": bind_socket,
+    "nothing, nor its folder": lambda path: path.parent.rmdir(),
+}
+
+
+@pytest.mark.parametrize("replacement", REPLACEMENTS)
+def test_a_file_that_is_replaced_before_it_is_read_counts_as_deleted(
+    folder: Path, replacement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "late").mkdir()
+    without = of(folder)
+    late = folder / "late" / "file"
+    read = build_context._read
+
+    def read_after_the_change(*given: Any) -> Any:
+        monkeypatch.undo()
+        late.unlink()
+        REPLACEMENTS[replacement](late)
+        return read(*given)
+
+    late.write_text("1")
+    monkeypatch.setattr(build_context, "_read", read_after_the_change)
+    assert of(folder) == without
 
 
 def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
