@@ -73,6 +73,36 @@ class EngineImage(msgspec.Struct, frozen=True):
     environment: tuple[str, ...] = ()  # NAME=VALUE
 
 
+class BuildSecret(msgspec.Struct, frozen=True):
+    """A secret of `RUN --mount=type=secret,id=ID`: the content of a file or of an environment variable."""
+
+    id: str
+    file: Path | None = None
+    variable: str = ""
+
+
+class BuildRequest(msgspec.Struct, frozen=True):
+    """An image to build and tag `name`.
+
+    `folder` is the context. `dockerfile` is absolute or relative to the context. `target` is the stage to
+    build; empty: the last one. `contexts` replaces images of the Dockerfile: the name in `FROM` or
+    `COPY --from` -> `docker-image://REFERENCE`.
+    """
+
+    folder: Path
+    name: str
+    dockerfile: str = "Dockerfile"
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    build_args: Mapping[str, str] = msgspec.field(default_factory=dict)
+    target: str = ""
+    secrets: tuple[BuildSecret, ...] = ()
+    contexts: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+    @property
+    def dockerfile_path(self) -> Path:
+        return self.folder / self.dockerfile
+
+
 class Mount(msgspec.Struct, frozen=True):
     """A host path mounted at a path of the container."""
 
@@ -166,20 +196,14 @@ class Engine(Protocol):
     def pull_image(self, reference: str, progress: Progress = no_progress) -> EngineImage:
         """Pull an image from its registry. Raises `ImageError` with cause IMAGE_PULL_FAILED."""
 
-    def build_image(
-        self,
-        folder: Path,
-        *,
-        dockerfile: str = "Dockerfile",
-        name: str,
-        labels: Mapping[str, str],
-        build_args: Mapping[str, str],
-        progress: Progress = no_progress,
-    ) -> EngineImage:
-        """Build a folder and tag the image `name`. Raises `ImageError` with IMAGE_BUILD_FAILED.
+    def builder(self) -> str:
+        """Return a string that differs between builders whose images differ. Fast: starts no process."""
 
-        A failed build leaves no image behind.
-        """
+    def build_warnings(self, request: BuildRequest, /) -> tuple[str, ...]:
+        """Return what the builder would ignore or handle differently than BuildKit, with line numbers."""
+
+    def build_image(self, request: BuildRequest, progress: Progress = no_progress) -> EngineImage:
+        """Build an image. Raises `ImageError` with IMAGE_BUILD_FAILED, and leaves no image behind then."""
 
     def tag_image(self, image: str, name: str) -> None:
         """Add a name to an image."""

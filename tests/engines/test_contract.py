@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun.engines.base import ContainerSpec, Engine, Exit, Handle, Mount
+from localrun.engines.base import BuildRequest, ContainerSpec, Engine, Exit, Handle, Mount
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import Cause, ContainerGone, EngineError, ImageError, MountUnavailable
@@ -374,7 +374,7 @@ def test_an_error_while_an_archive_is_read_comes_through(bench: Bench, archive: 
 
 def test_a_build_without_a_dockerfile_fails_as_such(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="Dockerfile") as raised:
-        bench.engine.build_image(tmp_path, name="localrun-test/none:1", labels={}, build_args={})
+        bench.engine.build_image(BuildRequest(tmp_path, "localrun-test/none:1"))
     assert raised.value.cause is Cause.IMAGE_BUILD_FAILED
 
 
@@ -384,10 +384,7 @@ def test_a_folder_is_built_under_its_name_and_labels(bench: Bench, tmp_path: Pat
     told: list[tuple[str, int, int | None]] = []
     try:
         built = bench.engine.build_image(
-            tmp_path,
-            name=name,
-            labels={"localrun.mark": bench.mark},
-            build_args={"WHO": "me"},
+            BuildRequest(tmp_path, name, labels={"localrun.mark": bench.mark}, build_args={"WHO": "me"}),
             progress=lambda *step: told.append(step),
         )
         found = bench.engine.find_image(name)

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from localrun.engines.base import ContainerSpec, Exit, Handle
+from localrun.engines.base import BuildRequest, ContainerSpec, Exit, Handle
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, EngineError, EngineUnreachable, ImageError, MountUnavailable
 from tests.conftest import skip_or_fail
@@ -375,7 +375,7 @@ class Builder:
 
     def build(self, dockerfile: str, **args: str) -> str:
         (self.folder / "Dockerfile").write_text(dockerfile.replace("BASE", self.base))
-        return self.engine.build_image(self.folder, name=self.name, labels={}, build_args=args).id
+        return self.engine.build_image(BuildRequest(self.folder, self.name, build_args=args)).id
 
     def refused(self, dockerfile: str) -> ImageError:
         with pytest.raises(ImageError) as raised:
@@ -448,9 +448,7 @@ def test_a_build_that_is_interrupted_leaves_nothing(builder: Builder) -> None:
         f"FROM {builder.base}\nRUN echo {secrets.token_hex(6)} > /mark\nRUN sleep 30\n"
     )
     with pytest.raises(Interrupted):
-        builder.engine.build_image(
-            builder.folder, name=builder.name, labels={}, build_args={}, progress=progress
-        )
+        builder.engine.build_image(BuildRequest(builder.folder, builder.name), progress)
     assert _unnamed(builder.engine) == before
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from localrun.engines.base import ContainerSpec, Exit, Handle, Mount
+from localrun.engines.base import BuildRequest, ContainerSpec, Exit, Handle, Mount
 from localrun.engines.fake import FakeContainer, FakeEngine, Program, Scripted
 from localrun.errors import Cause, EngineError, ImageError, MountUnavailable
 
@@ -171,7 +171,7 @@ def test_the_same_folder_gives_the_same_image_and_another_one_another(bench: Ben
     (tmp_path / "Dockerfile").write_text("FROM one\n")
 
     def build(**args: str) -> str:
-        return engine.build_image(tmp_path, name="built:1", labels={}, build_args=args).id
+        return engine.build_image(BuildRequest(tmp_path, "built:1", build_args=args)).id
 
     first = build()
     assert build() == first

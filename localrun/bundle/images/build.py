@@ -3,56 +3,71 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from localrun.bundle.images import file_cache
 from localrun.bundle.images.build_context import context_digest
 from localrun.bundle.images.file_cache import CancelCheck
 from localrun.bundle.images.source import ImageFolder
-from localrun.engines.base import Engine, EngineImage, Progress
+from localrun.engines.base import BuildRequest, Engine, EngineImage, Progress
 from localrun.engines.labels import LABEL_BUILD
 from localrun.errors import EngineError, ImageError
+
+Warn = Callable[[str], None]
 
 BUILD_REPOSITORY = "localrun/build"
 TEMPORARY_SEPARATOR = "-"  # between the digest and the random suffix of a build in progress
 
 
 def build_folder(
-    source: ImageFolder, engine: Engine, *, cache: Path, progress: Progress, check_cancelled: CancelCheck
+    source: ImageFolder,
+    engine: Engine,
+    *,
+    cache: Path,
+    progress: Progress,
+    check_cancelled: CancelCheck,
+    warn: Warn,
 ) -> EngineImage:
-    """Return the image of a folder; build it if the content or a build argument has changed.
+    """Return the image of a folder; build it if the content, an option or the builder has changed.
 
-    Images of the folder's earlier contents are removed unless they are in use. Raises `ImageError` with cause
-    IMAGE_BUILD_FAILED.
+    Images of the folder's earlier contents are removed unless they are in use. `warn` receives, before the
+    build, what the engine's builder does not support. Raises `ImageError` with cause IMAGE_BUILD_FAILED.
     """
-    name = image_tag(source, cache)
+    name = image_tag(source, engine.builder(), cache)
+    folder = source.folder.resolve()
+    request = BuildRequest(
+        folder,
+        name,
+        dockerfile=source.dockerfile,
+        labels=build_labels(folder),
+        build_args=source.build_args,
+        target=source.target,
+        secrets=source.secrets,
+        contexts=source.contexts,
+    )
+    for warning in engine.build_warnings(request):
+        warn(warning)
     if found := engine.find_image(name):
         return found
-    folder = source.folder.resolve()
     with file_cache.lock(cache, str(folder), check_cancelled):
         if found := engine.find_image(name):
             return found
-        labels = build_labels(folder)
         # A process with another cache may build the same content. An existing name is never moved, because
         # the image that loses it would become dangling.
         temporary = f"{name}{TEMPORARY_SEPARATOR}{secrets.token_hex(4)}"
         try:
-            made = engine.build_image(
-                folder,
-                dockerfile=source.dockerfile,
-                name=temporary,
-                labels=labels,
-                build_args=source.build_args,
-                progress=progress,
-            )
+            made = engine.build_image(replace(request, name=temporary), progress)
         except ImageError:
             # a faster build of the same content may have removed the layers that this build used
             if found := engine.find_image(name):
                 return found
             raise
         _publish(engine, temporary, name)
-        _remove_older(engine, labels, name)
+        _remove_older(engine, request.labels, name)
         return engine.find_image(name) or made
 
 
@@ -64,9 +79,12 @@ def _publish(engine: Engine, temporary: str, name: str) -> None:
         engine.remove_image(temporary)
 
 
-def image_tag(source: ImageFolder, cache: Path) -> str:
-    """Return the name of the image for the current content of a folder."""
-    return f"{BUILD_REPOSITORY}:{context_digest(source, cache)}"
+def image_tag(source: ImageFolder, builder: str, cache: Path) -> str:
+    """Return the name of the image that `builder` (`Engine.builder`) makes of a folder."""
+    import hashlib
+
+    digest = hashlib.sha256(f"{builder} {context_digest(source, cache)}".encode())
+    return f"{BUILD_REPOSITORY}:{digest.hexdigest()}"
 
 
 def build_labels(folder: Path) -> dict[str, str]:
@@ -77,7 +95,7 @@ def build_labels(folder: Path) -> dict[str, str]:
     return {LABEL_BUILD: hashlib.sha256(path).hexdigest()[:32]}
 
 
-def _remove_older(engine: Engine, labels: dict[str, str], name: str) -> None:
+def _remove_older(engine: Engine, labels: Mapping[str, str], name: str) -> None:
     for image in engine.images(labels):
         names = image.tags or (image.id,)
         for old in names:

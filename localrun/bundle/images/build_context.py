@@ -40,7 +40,7 @@ class ContextEntry:
 
 
 def context_digest(source: ImageFolder, cache: Path) -> str:
-    """Return the SHA-256 of paths, modes, contents, link targets, the Dockerfile's name and build arguments.
+    """Return the SHA-256 of paths, modes, contents, link targets and the build's options.
 
     Contents are read only if a file's times, size or location changed since the last call. Raises
     `ImageError` with cause IMAGE_BUILD_FAILED if a file cannot be read.
@@ -54,7 +54,12 @@ def context_digest(source: ImageFolder, cache: Path) -> str:
             cause=Cause.IMAGE_BUILD_FAILED,
             remedy="make it readable, or add it to .dockerignore",
         ) from error
-    return _hash([contents, source.dockerfile, sorted(source.build_args.items())])
+    options = [
+        source.dockerfile,
+        source.target,
+        *map(sorted, (source.build_args.items(), source.contexts.items())),
+    ]
+    return _hash([contents, *options])
 
 
 def _contents_digest(folder: Path, entries: list[ContextEntry], cache: Path) -> str:

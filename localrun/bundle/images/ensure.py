@@ -6,6 +6,7 @@ ones `localrun/build:<digest of the folder>`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -24,12 +25,14 @@ def ensure_image(
     pull: PullPolicy = "missing",
     progress: Progress = no_progress,
     check_cancelled: CancelCheck = lambda: None,
+    warn: Callable[[str], None] = lambda _warning: None,
 ) -> EngineImage:
     """Make sure that the engine has the image of a bundle, and return the image.
 
     An existing image is not loaded or built again, and processes that share `cache` do the work once. `pull`
     applies to references only. `progress` receives byte counts. `check_cancelled` is called often and may
-    raise to cancel. Raises `ImageError` or `EngineError` and leaves nothing behind.
+    raise to cancel. `warn` receives what the builder of a folder does not support. Raises `ImageError` or
+    `EngineError` and leaves nothing behind.
     """
 
     def report(what: str, done: int, total: int | None) -> None:
@@ -43,7 +46,9 @@ def ensure_image(
     if isinstance(source, ImageFolder):
         from localrun.bundle.images.build import build_folder
 
-        return build_folder(source, engine, cache=cache, progress=report, check_cancelled=check_cancelled)
+        return build_folder(
+            source, engine, cache=cache, progress=report, check_cancelled=check_cancelled, warn=warn
+        )
     from localrun.bundle.images.pull import pull_image
 
     return pull_image(

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from localrun.bundle.images.compressed import FileSpan
+from localrun.engines.base import BuildSecret
 
 
 class ArchivedImage(msgspec.Struct, frozen=True):
@@ -43,11 +44,14 @@ class ImageArchive(msgspec.Struct, frozen=True):
 
 
 class ImageFolder(msgspec.Struct, frozen=True):
-    """A folder to build: its Dockerfile and the values of its build arguments."""
+    """A folder to build: the context, its Dockerfile, and the options of the build, as in `BuildRequest`."""
 
     folder: Path
     dockerfile: str = "Dockerfile"
     build_args: Mapping[str, str] = msgspec.field(default_factory=dict)
+    target: str = ""
+    secrets: tuple[BuildSecret, ...] = ()
+    contexts: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 class ImageReference(msgspec.Struct, frozen=True):

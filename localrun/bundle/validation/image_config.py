@@ -106,6 +106,9 @@ def from_bundle(bundle: Bundle, engine: Callable[[], Engine], cache: Path) -> Im
     source = bundle.image
     if isinstance(source, ImageArchive):
         return from_archive(source.images[0], read_index(source.span), source.name)
-    name = source.reference if isinstance(source, ImageReference) else image_tag(source, cache)
-    found = engine().find_image(name)
+    made = engine()
+    name = (
+        source.reference if isinstance(source, ImageReference) else image_tag(source, made.builder(), cache)
+    )
+    found = made.find_image(name)
     return from_engine(found, bundle.image_name) if found else None

@@ -8,10 +8,9 @@ import re
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from localrun.engines.base import DEFAULT_IGNORES, EngineImage, Progress
+from localrun.engines.base import DEFAULT_IGNORES, BuildRequest, EngineImage, Progress
 from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.api import iter_json, read_message
 from localrun.engines.dockerd.images import DockerImages, error_message
@@ -37,10 +36,9 @@ _NO_BASE = re.compile(
 class Build:
     """One build of a folder: its progress, its image, and the cleanup after a failure."""
 
-    def __init__(self, images: DockerImages, folder: Path, dockerfile: str, progress: Progress) -> None:
+    def __init__(self, images: DockerImages, request: BuildRequest, progress: Progress) -> None:
         self._images = images
-        self._folder = folder
-        self._dockerfile = dockerfile
+        self._request = request
         self._progress = progress
         self._step = ""
         self._cached = False
@@ -48,12 +46,12 @@ class Build:
         self._container = ""
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
 
-    def run(self, query: Mapping[str, Any]) -> EngineImage:
-        """Build, and return the image with the name in `t`."""
-        name = str(query["t"])
+    def run(self) -> EngineImage:
+        """Build, and return the image."""
+        name = self._request.name
         before = self._images.find_image(name)
         try:
-            self._build({key: json.dumps(value) if key != "t" else value for key, value in query.items()})
+            self._build()
             made = self._images.require_image(name)
         except BaseException:
             self._clean_up()
@@ -62,8 +60,18 @@ class Build:
             self._images.remove_untagged(before.id)
         return made
 
-    def _build(self, query: Mapping[str, Any]) -> None:
-        options = {**query, "dockerfile": self._dockerfile, "rm": 1, "forcerm": 1}
+    def _build(self) -> None:
+        request = self._request
+        options = {
+            "t": request.name,
+            "labels": json.dumps(dict(request.labels)),
+            "buildargs": json.dumps(dict(request.build_args)),
+            "dockerfile": request.dockerfile,
+            "rm": 1,
+            "forcerm": 1,
+        }
+        if request.target:
+            options["target"] = request.target
         headers = {"Content-Type": "application/x-tar", **self._credentials()}
         with self._context() as chunks:
             response = self._images.api.send("POST", "/build", options, body=chunks, headers=headers)
@@ -126,25 +134,25 @@ class Build:
     def _context(self) -> Iterator[Iterator[bytes]]:
         from docker.utils.build import tar
 
-        if not (self._folder / self._dockerfile).is_file():
-            raise self._context_error(f"{self._dockerfile} does not exist")
+        if not (self._request.folder / self._request.dockerfile).is_file():
+            raise self._context_error(f"{self._request.dockerfile} does not exist")
         with tempfile.TemporaryFile() as packed:
             try:
-                tar(self._folder, self._ignored(), (self._dockerfile, None), packed)
+                tar(self._request.folder, self._ignored(), (self._request.dockerfile, None), packed)
             except OSError as error:
                 raise self._context_error(str(error)) from error
             yield iter(lambda: packed.read(CHUNK), b"")
 
     def _context_error(self, reason: str) -> ImageError:
         return ImageError(
-            f"cannot build {self._folder}: {reason}",
+            f"cannot build {self._request.folder}: {reason}",
             remedy="add or correct the file, or pass an image with --image",
             cause=Cause.IMAGE_BUILD_FAILED,
-            folder=str(self._folder),
+            folder=str(self._request.folder),
         )
 
     def _ignored(self) -> list[str]:
-        path = self._folder / ".dockerignore"
+        path = self._request.folder / ".dockerignore"
         text = path.read_text("utf-8-sig", "replace") if path.is_file() else ""
         lines = (line.strip() for line in text.splitlines())
         return [*DEFAULT_IGNORES, *(line for line in lines if line and not line.startswith("#"))]
@@ -153,7 +161,7 @@ class Build:
         full = failures.disk_full_error(reason, "build the image")
         if full is not None:
             return full
-        location = f"`{self._step}`" if self._step else self._dockerfile
+        location = f"`{self._step}`" if self._step else self._request.dockerfile
         log = "".join(f"\n    {line}" for line in self._lines if not _CREATED.fullmatch(line))
         return ImageError(
             f"the build failed at {location}: {reason}{log}",
@@ -175,4 +183,4 @@ class Build:
                 " (`--build-arg BASE=NAME` if the Dockerfile has `ARG BASE`), or import it with"
                 " `docker load -i FILE` or `docker import FILE NAME`"
             )
-        return f"correct {self._dockerfile} in {self._folder}"
+        return f"correct {self._request.dockerfile} in {self._request.folder}"

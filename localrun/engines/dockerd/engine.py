@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from localrun.engines.base import (
+    BuildRequest,
     ContainerSpec,
     ContainerSummary,
     EngineImage,
@@ -61,20 +62,16 @@ class DockerEngine(DockerImages):
 
         return pull(self, reference, progress)
 
-    def build_image(
-        self,
-        folder: Path,
-        *,
-        dockerfile: str = "Dockerfile",
-        name: str,
-        labels: Mapping[str, str],
-        build_args: Mapping[str, str],
-        progress: Progress = no_progress,
-    ) -> EngineImage:
+    def builder(self) -> str:
+        return "classic"
+
+    def build_warnings(self, _request: BuildRequest, /) -> tuple[str, ...]:
+        return ()
+
+    def build_image(self, request: BuildRequest, progress: Progress = no_progress) -> EngineImage:
         from localrun.engines.dockerd.build import Build
 
-        query = {"t": name, "labels": dict(labels), "buildargs": dict(build_args)}
-        return Build(self, folder, dockerfile, progress).run(query)
+        return Build(self, request, progress).run()
 
     def create(self, spec: ContainerSpec) -> Handle:
         action = f"create the container {spec.name}"

@@ -8,19 +8,23 @@ import json
 import tarfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Literal
 
 from msgspec.structs import replace
 
-from localrun.engines.base import EngineImage, Progress, no_progress
+from localrun.engines.base import BuildRequest, EngineImage, Progress, no_progress
 from localrun.errors import Cause, ImageError
 
 
 class FakeImages:
-    """Images by id. A name belongs to at most one image. `registry` holds the images to pull, by name."""
+    """Images by id. A name belongs to at most one image. `registry` holds the images to pull, by name.
+
+    `builds` lists the builds so far. `warnings_of_builds` is what `build_warnings` returns.
+    """
 
     def __init__(self) -> None:
+        self.builds: list[BuildRequest] = []
+        self.warnings_of_builds: tuple[str, ...] = ()
         self.registry: dict[str, EngineImage] = {}
         self._image_lock = threading.Lock()
         self._images: dict[str, EngineImage] = {}
@@ -88,26 +92,32 @@ class FakeImages:
         self._add(found, {})
         return found
 
-    def build_image(
-        self,
-        folder: Path,
-        *,
-        dockerfile: str = "Dockerfile",
-        name: str,
-        labels: Mapping[str, str],
-        build_args: Mapping[str, str],
-        progress: Progress = no_progress,
-    ) -> EngineImage:
-        """Create an image whose id depends on the folder's content; nothing is executed."""
-        if not (folder / dockerfile).is_file():
-            raise ImageError(f"no {dockerfile} in {folder}", remedy="add one", cause=Cause.IMAGE_BUILD_FAILED)
+    def builder(self) -> str:
+        return "fake"
+
+    def build_warnings(self, _request: BuildRequest, /) -> tuple[str, ...]:
+        return self.warnings_of_builds
+
+    def build_image(self, request: BuildRequest, progress: Progress = no_progress) -> EngineImage:
+        """Create an image whose id depends on the request and the context; nothing is executed."""
+        folder = request.folder
+        if not request.dockerfile_path.is_file():
+            raise ImageError(
+                f"no {request.dockerfile} in {folder}", remedy="add one", cause=Cause.IMAGE_BUILD_FAILED
+            )
+        self.builds.append(request)
         progress("building", 1, 1)
-        digest = hashlib.sha256(json.dumps(sorted(build_args.items())).encode())
+        options = [
+            request.dockerfile,
+            request.target,
+            *map(sorted, (request.build_args.items(), request.contexts.items())),
+        ]
+        digest = hashlib.sha256(json.dumps(options).encode() + request.dockerfile_path.read_bytes())
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
         image = EngineImage(f"sha256:{digest.hexdigest()}", "linux", "amd64", 1)
-        self._add(image, dict(labels))
-        self.tag_image(image.id, name)
+        self._add(image, dict(request.labels))
+        self.tag_image(image.id, request.name)
         return self.require_image(image.id)
 
     def tag_image(self, image: str, name: str) -> None:

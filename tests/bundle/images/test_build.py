@@ -6,14 +6,13 @@ import secrets
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from localrun.bundle.images.build import BUILD_REPOSITORY, build_labels
 from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.images.source import ImageFolder
-from localrun.engines.base import ContainerSpec, EngineImage
+from localrun.engines.base import BuildRequest, ContainerSpec, EngineImage, Progress, no_progress
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, ImageError
 
@@ -126,9 +125,9 @@ class Meeting(DockerEngine):
         self.barrier = threading.Barrier(2, timeout=30)
         self.containers: list[str] = []
 
-    def build_image(self, folder: Path, **options: Any) -> EngineImage:
+    def build_image(self, request: BuildRequest, progress: Progress = no_progress) -> EngineImage:
         self.barrier.wait()
-        return super().build_image(folder, **options)
+        return super().build_image(request, progress)
 
     def tag_image(self, image: str, name: str) -> None:
         super().tag_image(image, name)
