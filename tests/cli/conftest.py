@@ -14,6 +14,6 @@ def localrun(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     """Return `localrun` on the fake engine, with its own folders."""
     monkeypatch.setenv("LOCALRUN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("LOCALRUN_LEDGER", str(tmp_path / "ledger" / "l.json"))
-    for name in ("NO_COLOR", "TERM", "LOCALRUN_HOME"):
+    for name in ("NO_COLOR", "TERM", "COLUMNS", "LOCALRUN_HOME"):
         monkeypatch.delenv(name, raising=False)
     return Command(tmp_path, capsys)

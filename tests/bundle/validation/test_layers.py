@@ -111,7 +111,7 @@ def test_a_hard_link_is_the_file_itself(tmp_path: Path) -> None:
     [
         (b"\x28\xb5\x2f\xfd" + bytes(600), "zstd"),
         (b"junk" * 300, "not a tar"),
-        (gzip.compress(layer_of({"a": b"x" * 5000}))[:-40], "ends too early"),
+        (gzip.compress(layer_of({"a": b"x" * 5000}), mtime=0)[:-40], "ends too early"),
     ],
 )
 def test_a_layer_that_cannot_be_read_is_said_to_be(tmp_path: Path, layer: bytes, words: str) -> None:
