@@ -17,7 +17,7 @@ PACKAGE = ROOT / "localrun"
 # From the ground up. A folder or module imports from lower layers only.
 LAYERS: list[set[str]] = [
     {"errors", "units", "suggestions", "_version"},
-    {"settings", "fs"},
+    {"settings", "fs", "copying"},
     {"descriptor", "engines", "masking"},
     {"bundle", "task"},
     {"values", "admission"},

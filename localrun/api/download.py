@@ -1,34 +1,46 @@
 """Copying the outputs of a task to a folder of the user.
 
-Only declared outputs are copied, so a task cannot place arbitrary files next to the user's own. Links out
-of the task's folder are not followed. Each output is copied to a temporary name and then renamed, so no
-partial output is ever visible.
+Only declared outputs are copied, so a task cannot place arbitrary files next to the user's own. Links are
+followed as in the container, and only inside the output folder. Each output is copied to a temporary name
+and then renamed, so no partial output is ever visible.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import stat
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from localrun import fs
-from localrun.errors import DescriptorError, LocalrunError
+from localrun import copying, fs
+from localrun.errors import LocalrunError, OutputsError, Problem, UsageError
+from localrun.units import format_count
 
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
 
+_OLD = re.compile(r"\.(.+)\.([0-9]+)-[0-9a-f]+\.localrun-tmp\.old", re.DOTALL)
+_EXCHANGE = 2  # a flag of renameat2(2)
+_WORKING_DIRECTORY = -100  # AT_FDCWD
+
 
 class OutputCopier:
-    """Copies outputs to a folder. Raises `LocalrunError` if the folder is not writable."""
+    """Copies outputs to a folder. Raises `LocalrunError` if the folder is not writable.
 
-    def __init__(self, folder: Path) -> None:
+    Nothing is copied that would fill the folder's disk to more than `disk_limit` percent. `warnings` has what
+    was left out of a folder, and what an interrupted copy left behind. `outputs` are those of the last copy,
+    with the new paths.
+    """
+
+    def __init__(self, folder: Path, disk_limit: float = 100.0) -> None:
         self.folder = folder.absolute()
         self.warnings: list[str] = []
+        self.outputs: dict[str, object] = {}
+        self._limit = copying.DiskLimit(disk_limit)
         self._created = self._create()
+        self._clean_up()
 
     def _create(self) -> list[Path]:
         missing = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
@@ -37,8 +49,26 @@ class OutputCopier:
             with fs.temp_file(self.folder / "probe") as probe:
                 probe.touch(exist_ok=False)  # for root, permissions say nothing: try it
         except OSError as error:
-            raise _write_error(self.folder, error) from error
+            problem = Problem(str(self.folder), str(error.strerror))
+            raise _write_error(self.folder, [problem]) from error
         return missing
+
+    def _clean_up(self) -> None:
+        """Delete what a copy of a dead process left behind. A folder of the user is put back instead."""
+        for path in sorted(self.folder.glob(".*.localrun-tmp*")):
+            old = _OLD.fullmatch(path.name)
+            if old is None:
+                if fs.is_abandoned(path):
+                    fs.remove(path)
+            elif fs.is_abandoned(path, int(old[2])):
+                self._restore(path, self.folder / old[1])
+
+    def _restore(self, old: Path, target: Path) -> None:
+        if os.path.lexists(target):
+            self.warnings.append(f"an interrupted copy left the former {target.name} as {old}; delete it")
+            return
+        old.rename(target)
+        self.warnings.append(f"an interrupted copy had moved {target}; it was put back")
 
     def rollback(self) -> None:
         """Remove the folder if it was created here and is empty."""
@@ -53,99 +83,121 @@ class OutputCopier:
     ) -> dict[str, object]:
         """Copy the declared outputs that exist, or those in `only`. Return all outputs with the new paths.
 
-        Raises `LocalrunError` if a copy cannot be written.
+        Raises `LocalrunError` with every output that could not be copied, after all others were.
         """
-        sources = deliverables(record, workspace)
-        for name, source in sources.items():
-            if only is not None and name not in only:
-                continue
+        from localrun.platforms import delivery
+
+        rejected: list[Problem] = []
+        unwritten: list[Problem] = []
+        names = [name for name in delivery.names(record, workspace) if only is None or name in only]
+        for name in names:
             try:
-                self._copy(workspace.outputs, source, name)
+                rejected += self._deliver(record, workspace, name)
             except OSError as error:
-                raise _write_error(Path(error.filename or self.folder / name), error) from error
-        return {name: self._rebase(value, sources) for name, value in record.outputs.items()}
+                place = f"{self.folder / name}"
+                unwritten.append(Problem(f"outputs.{name}", f"cannot write {place}: {error.strerror}"))
+        self.outputs = {
+            name: self._rebase(value, workspace, name, self.folder / name)
+            for name, value in record.outputs.items()
+        }
+        if unwritten:
+            raise _write_error(self.folder, [*unwritten, *rejected])
+        if rejected:
+            count = f"{len(rejected)} of {format_count(len(names), 'output')}"
+            remedy = "let the task write regular files, or links inside its output folder"
+            raise OutputsError(f"cannot copy {count}", remedy=remedy, problems=rejected)
+        return self.outputs
 
-    def _rebase(self, value: object, sources: Mapping[str, Path]) -> object:
+    def _rebase(self, value: object, workspace: Workspace, name: str, target: Path) -> object:
+        """Return a value with the path of its copy, which is that of the output and the item's number."""
         if isinstance(value, list):
-            return [self._rebase(item, sources) for item in value]
-        for name, source in sources.items():
-            if isinstance(value, str) and (value == str(source) or value.startswith(f"{source}/")):
-                copy = Path(f"{self.folder / name}{value[len(str(source)) :]}")
-                return str(copy) if os.path.lexists(copy) else value
-        return value
+            return [self._rebase(item, workspace, name, target / str(i)) for i, item in enumerate(value)]
+        if not isinstance(value, str):
+            return value
+        below = f"{workspace.outputs}/"
+        if value == str(workspace.packed_result):
+            target = self.folder / workspace.packed_result.name
+        elif not value.startswith(below):
+            return value
+        elif value.startswith(f"{below}{name}/") and not os.path.lexists(target):
+            target = self.folder / value.removeprefix(below)
+        return str(target) if os.path.lexists(target) else value
 
-    def _copy(self, root: Path, source: Path, name: str) -> None:
-        if not os.path.lexists(source):
-            return
+    def _deliver(self, record: TaskRecord, workspace: Workspace, name: str) -> list[Problem]:
+        """Copy one output. Return why it was not copied, or not completely."""
+        from localrun.api.output_tree import OutputTree
+        from localrun.platforms import delivery
+        from localrun.values.untrusted import UnsafePath
+
+        is_valid = name in record.outputs
+        place = f"outputs.{name}"
+        try:
+            with delivery.open_output(record, workspace, name) as (tree, entry):
+                if entry is None:
+                    gone = Problem(place, "its file in the task's folder is gone", "run the task again")
+                    return [gone] if is_valid else []
+                source = OutputTree(tree, self._limit)
+                self._replace(name, lambda target: source.copy(entry, target))
+        except UnsafePath as error:
+            return [Problem(place, str(error), error.remedy)]
+        except FileNotFoundError:
+            if workspace.outputs.is_dir():
+                raise
+            return []  # a task without a container
+        skipped = [f"{'/'.join((name, *parts))} was not copied: {why}" for parts, why in source.skipped]
+        self.warnings += skipped
+        # what a valid output may contain in addition is not a part of it
+        is_complete = is_valid or record.state == "FINISHED" or not skipped
+        return [] if is_complete else [Problem(place, f"not copied completely: {skipped[0]}")]
+
+    def _replace(self, name: str, copy: Callable[[Path], None]) -> None:
         target = self.folder / name
         with fs.temp_file(target) as temp:
-            if self._copy_entry(root, source, temp):
-                _replace(temp, target)
-
-    def _copy_entry(self, root: Path, source: Path, target: Path) -> bool:
-        """Copy a file or folder. Return False, and add a warning, for any other kind of entry."""
-        mode = source.lstat().st_mode
-        if stat.S_ISDIR(mode):
-            target.mkdir()
-            for entry in sorted(os.listdir(source)):  # noqa: PTH208 - names
-                self._copy_entry(root, source / entry, target / entry)
-            return True
-        origin = _resolve_inside(root, source) if stat.S_ISLNK(mode) else source
-        if origin is None or not stat.S_ISREG(origin.lstat().st_mode):
-            reason = "a link that leaves the output folder" if stat.S_ISLNK(mode) else "not a regular file"
-            self.warnings.append(f"{source.relative_to(root)} was not copied: {reason}")
-            return False
-        shutil.copyfile(origin, target, follow_symlinks=False)
-        return True
-
-
-def deliverables(record: TaskRecord, workspace: Workspace) -> dict[str, Path]:
-    """Return the paths to copy for a user, by name."""
-    from localrun.platforms import profiles
-
-    return profiles.for_record(record).deliverables(workspace, declared_outputs(record, workspace))
-
-
-def declared_outputs(record: TaskRecord, workspace: Workspace) -> Iterable[str]:
-    """Return the declared output names; if the descriptor is unreadable, those of the valid outputs."""
-    from localrun import descriptor
-
-    try:
-        return list(descriptor.read(workspace.descriptor.read_bytes()).outputs)
-    except (OSError, DescriptorError):
-        return list(record.outputs)
-
-
-def _resolve_inside(root: Path, link: Path) -> Path | None:
-    try:
-        end = link.resolve(strict=True)
-    except (OSError, RuntimeError):  # a dangling or circular link
-        return None
-    return end if end.is_relative_to(root.resolve()) and end.is_file() else None
+            copy(temp)
+            _replace(temp, target)
+        if os.path.lexists(temp):
+            self.warnings.append(f"the former {target} could not be deleted: it is {temp}")
 
 
 def _replace(new: Path, target: Path) -> None:
-    """Rename `new` to `target`. A folder cannot be replaced by renaming, so the old one is moved first."""
-    if not (new.is_dir() or (target.is_dir() and not target.is_symlink())):
+    """Rename `new` to `target`. A folder that is replaced becomes `new`, or is deleted."""
+    if not os.path.lexists(target) or not (new.is_dir() or _is_folder(target)):
         new.replace(target)
         return
+    if _exchange(new, target):
+        return
     old = target.with_name(f"{new.name}.old")  # the user's data: not a name that `prune` deletes
-    if os.path.lexists(target):
-        target.rename(old)
+    target.rename(old)
     try:
         new.rename(target)
-    except OSError:
-        if os.path.lexists(old):
-            old.rename(target)
+    except BaseException:
+        old.rename(target)
         raise
-    fs.remove(old)
+    old.rename(new)
 
 
-def _write_error(path: Path, error: OSError) -> LocalrunError:
-    from localrun.errors import UsageError
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange two names atomically; False if the system or the file system cannot."""
+    import ctypes
+
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    paths = os.fsencode(first), os.fsencode(second)
+    found: int = rename(_WORKING_DIRECTORY, paths[0], _WORKING_DIRECTORY, paths[1], _EXCHANGE)
+    return found == 0
+
+
+def _write_error(folder: Path, problems: list[Problem]) -> LocalrunError:
+    single = f": {problems[0].message}" if len(problems) == 1 else ""
     return UsageError(
-        f"cannot write the outputs to {path}: {error.strerror}",
+        f"cannot write the outputs to {folder}{single}",
         remedy="free disk space there, or choose another folder",
-        path=str(path),
+        problems=problems if len(problems) > 1 or problems[0].path.startswith("outputs.") else (),
+        path=str(folder),
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from localrun import descriptor
+from localrun.api.download import OutputCopier
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.errors import DescriptorError, Problem, UsageError
 from localrun.suggestions import did_you_mean
 from localrun.task.record import TaskRecord
 from localrun.task.workspace import Workspace
+from localrun.values.untrusted import UnsafePath
 
 
 def as_python(record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
@@ -33,20 +35,42 @@ def _as_python(kind: DataType | None, value: Any) -> Any:
     return Path(value) if isinstance(kind, (File, Geometry, Image)) and isinstance(value, str) else value
 
 
-def download(record: TaskRecord, workspace: Workspace, names: Sequence[str] | None, folder: Path) -> Path:
-    """Copy the named outputs (None: all) to `folder`. Raises `UsageError` with every unknown name."""
-    from localrun.api.download import OutputCopier, deliverables
+def download(
+    record: TaskRecord,
+    workspace: Workspace,
+    names: Sequence[str] | None,
+    folder: Path,
+    disk_limit: float = 100.0,
+) -> OutputCopier:
+    """Copy the named outputs (None: all) to `folder`. Return the copier, which has the warnings.
 
-    existing = [name for name, source in deliverables(record, workspace).items() if source.exists()]
+    Raises `UsageError` with every unknown name, and `LocalrunError` with every output that is not copied.
+    """
+    existing = list(_existing(record, workspace))
     missing = [name for name in names or () if name not in existing]
     if missing:
         raise missing_files_error("the task has no such outputs", missing, existing)
-    copier = OutputCopier(folder)
+    copier = OutputCopier(folder, disk_limit)
     try:
         copier.copy(record, workspace, only=names)
     finally:
         copier.rollback()  # removes the folder if it is empty
-    return copier.folder
+    return copier
+
+
+def _existing(record: TaskRecord, workspace: Workspace) -> Iterator[str]:
+    """Yield the names of outputs that exist, also of those that cannot be copied."""
+    from localrun.platforms import delivery
+
+    for name in delivery.names(record, workspace):
+        try:
+            with delivery.open_output(record, workspace, name) as (_, entry):
+                if entry is not None:
+                    yield name
+        except UnsafePath:
+            yield name
+        except OSError:  # a task without an output folder
+            return
 
 
 def missing_files_error(message: str, names: Iterable[str], existing: Sequence[str]) -> UsageError:

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
 from contextlib import contextmanager
@@ -220,14 +221,19 @@ class Task:
     ) -> Path:
         """Copy all outputs, or those in `filenames`, to the folder `dest`. Return the folder.
 
-        `dest` None: `localrun_output/ID` in the working directory. Only declared outputs are copied, and
-        links out of the task's folder are not followed. Raises `UsageError` with every unknown name, and if
-        the task has not ended.
+        `dest` None: `localrun_output/ID` in the working directory. Only declared outputs are copied. Links
+        are followed as in the container, and only inside the output folder. Raises `UsageError` with every
+        unknown name, if the task has not ended, and if the copies cannot be written, and `OutputsError` with
+        every output that is not copied.
         """
         from localrun.api.outputs import download
 
         folder = Path("localrun_output", self.id) if dest is None else Path(dest)
-        return download(self._ended_record(), self._workspace, filenames, folder)
+        limit = self._app.settings.disk_stop
+        copied = download(self._ended_record(), self._workspace, filenames, folder, limit)
+        for warning in copied.warnings:
+            warnings.warn(warning, stacklevel=2)
+        return copied.folder
 
     def _ended_record(self) -> TaskRecord:
         record = self.info

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from localrun import fs
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
+from localrun.cli.exit_codes import ExitCode
+from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.streams import print_err, print_json
-from localrun.errors import UsageError
+from localrun.copying import DiskLimit, copy_file, copy_tree
+from localrun.errors import LocalrunError, Problem, UsageError
 
 if TYPE_CHECKING:
+    from localrun.api.download import OutputCopier
     from localrun.app import App
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
@@ -25,20 +31,66 @@ if TYPE_CHECKING:
 @options.output
 @options.as_json
 @pass_context
-def command(context: CliContext, task_id: str, output: Path | None, as_json: bool) -> None:
+def command(context: CliContext, task_id: str, output: Path | None, as_json: bool) -> int:
     """Show or copy the outputs of the task ID, also of a failed task."""
     from localrun.console.results import print_outputs
 
     with context.app() as app:
         workspace, record = _find_ended(app, task_id)
-        outputs = _copy(output, record, workspace) if output else record.outputs
+        found = CopyResult(record.outputs)
+        if output:
+            from localrun.api.download import OutputCopier
+
+            with SignalHandler() as signals:
+                make_copier = partial(OutputCopier, output, app.settings.disk_stop)
+                found = copy_outputs(context, make_copier, (record, workspace), signals)
     if as_json:
-        fields = {"id": record.id, "state": str(record.state), "outputs": outputs}
-        print_json({**fields, "problems": record.problems, "folder": record.folder})
-        return
-    print_outputs(outputs, [workspace.path, *([output.absolute()] if output else [])])
-    if not outputs:
+        fields: dict[str, Any] = {"id": record.id, "state": str(record.state), "outputs": found.outputs}
+        fields |= {"problems": record.problems, "folder": record.folder}
+        print_json(fields | ({"copy_problems": found.problems} if output else {}))
+        return found.code
+    print_outputs(found.outputs, [workspace.path, *([output.absolute()] if output else [])])
+    if not found.outputs:
         print_err(f"task {record.short_id} has no valid outputs; its output folder is {workspace.outputs}")
+    return found.code
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """The outputs with the paths of the copies, the problems of those that were not copied, an exit code."""
+
+    outputs: dict[str, Any]
+    problems: list[dict[str, Any]] = field(default_factory=list)
+    code: int = ExitCode.FINISHED
+
+
+def copy_outputs(
+    context: CliContext,
+    make_copier: Callable[[], OutputCopier],
+    task: tuple[TaskRecord, Workspace],
+    signals: SignalHandler,
+    notify: Callable[[str], None] = print_err,
+) -> CopyResult:
+    """Copy the outputs of a task, and show errors and warnings. Never raises; a signal ends the copying."""
+    record, _ = task
+    copier: OutputCopier | None = None
+    try:
+        with signals.interruptible():
+            copier = make_copier()
+            copier.copy(*task)
+        found = CopyResult(copier.outputs)
+    except Interrupted:
+        notify(f"stopped while copying the outputs; repeat it with `localrun outputs {record.short_id} -o`")
+        found = CopyResult(record.outputs, code=ExitCode.INTERRUPTED)
+    except LocalrunError as error:
+        problems = [problem.as_dict() for problem in error.problems] or [{"message": error.message}]
+        copied = copier.outputs if copier is not None else record.outputs
+        found = CopyResult(copied, problems, context.report(error))
+    if copier is not None:
+        copier.rollback()
+        for warning in copier.warnings:
+            notify(f"warning: {warning}")
+    return found
 
 
 def _find_ended(app: App, task_id: str) -> tuple[Workspace, TaskRecord]:
@@ -52,42 +104,54 @@ def _find_ended(app: App, task_id: str) -> tuple[Workspace, TaskRecord]:
     return workspace, record
 
 
-def _copy(folder: Path, record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
-    from localrun.api.download import OutputCopier
-
-    copier = OutputCopier(folder)
-    try:
-        found = copier.copy(record, workspace)
-    finally:
-        copier.rollback()
-    for warning in copier.warnings:
-        print_err(f"warning: {warning}")
-    return found
-
-
 def download_task(
     app: App, task_id: str, folder: Path, *, filenames: Sequence[str], inputs: bool, outputs: bool
 ) -> dict[str, str]:
-    """Copy the outputs (the default) or inputs of a task below `folder`. Return its ID and the paths."""
+    """Copy the outputs (the default) or inputs of a task below `folder`. Return its ID and the paths.
+
+    Raises `LocalrunError` with every output or input that is not copied.
+    """
     from localrun.api.outputs import download
 
     outputs = outputs or not inputs
     workspace, record = _find_ended(app, task_id) if outputs else app.find(task_id)
     target = Path(folder, record.id).absolute()
     copied = {"id": record.id}
+    limit = app.settings.disk_stop
     if outputs:
-        copied["outputs"] = str(download(record, workspace, filenames or None, target / "outputs"))
+        copier = download(record, workspace, filenames or None, target / "outputs", limit)
+        copied["outputs"] = str(copier.folder)
+        for warning in copier.warnings:
+            print_err(f"warning: {warning}")
     if inputs:
-        copied["inputs"] = str(_copy_inputs(record, workspace, target / "inputs"))
+        copied["inputs"] = str(_copy_inputs(record, workspace, target / "inputs", DiskLimit(limit)))
     return copied
 
 
-def _copy_inputs(record: TaskRecord, workspace: Workspace, folder: Path) -> Path:
-    """Copy the inputs; files that were mounted from elsewhere are copied from there."""
-    # links stay links: a task with writable inputs could otherwise make this read any file
-    shutil.copytree(workspace.inputs, folder, symlinks=True, dirs_exist_ok=True)
-    for source, place in record.run_plan.mounts:
-        if not Path(source).is_file():
-            raise UsageError(f"the input file of {place} does not exist: {source}", remedy="restore the file")
-        shutil.copyfile(source, folder / place)
+def _copy_inputs(record: TaskRecord, workspace: Workspace, folder: Path, limit: DiskLimit) -> Path:
+    """Copy the inputs; files that were mounted from elsewhere are copied from there.
+
+    Links stay links: a task with writable inputs could otherwise make this read any file.
+    """
+    mounts = record.run_plan.mounts
+    missing = [(source, place) for source, place in mounts if not Path(source).is_file()]
+    if missing:
+        problems = [Problem(f"inputs.{place}", f"{source} does not exist") for source, place in missing]
+        raise UsageError("cannot copy the inputs", remedy="restore the files", problems=problems)
+
+    def copy(source: Path, target: Path) -> None:
+        with fs.atomic_file(target) as temp:
+            copy_file(source, temp, limit=limit)
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        copy_tree(workspace.inputs, folder, skip={place for _, place in mounts}, copy=copy)
+        for source, place in mounts:
+            copy(Path(source).resolve(), folder / place)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the inputs to {folder}: {error.strerror}",
+            remedy="free disk space there, or choose another folder",
+            path=str(folder),
+        ) from error
     return folder

@@ -25,6 +25,7 @@ from localrun.errors import Cause, LocalrunError, TaskKilled
 if TYPE_CHECKING:
     from localrun.api.download import OutputCopier
     from localrun.app import App
+    from localrun.cli.outputs import CopyResult
     from localrun.manager.request import Request
     from localrun.platforms.iexec import IexecInputs
     from localrun.task.active import ActiveTask
@@ -178,7 +179,7 @@ class _ForegroundRun:
             if self._choices.output is not None:
                 from localrun.api.download import OutputCopier
 
-                self._copier = OutputCopier(self._choices.output)
+                self._copier = OutputCopier(self._choices.output, app.settings.disk_stop)
                 stack.callback(self._copier.rollback)
         return app
 
@@ -241,17 +242,12 @@ class _ForegroundRun:
     def _close(self, record: TaskRecord, workspace: Workspace) -> int:
         from localrun.console.report import report_task
 
-        code = code_for_cause(Cause[record.cause] if record.cause else None)
-        outputs = record.outputs
-        try:
-            with self._signals.interruptible():
-                outputs = self._copy_outputs(record, workspace)
-        except Interrupted:
-            code = ExitCode.INTERRUPTED
-        except LocalrunError as error:
-            self._context.report(error)
-            code = code or ExitCode.ENGINE_OR_HOST
-        self._print(record, outputs, workspace)
+        code: int = code_for_cause(Cause[record.cause] if record.cause else None)
+        copied = self._copy_outputs(record, workspace)
+        if copied is not None and copied.code:
+            interrupted = copied.code == ExitCode.INTERRUPTED
+            code = copied.code if interrupted else code or ExitCode.ENGINE_OR_HOST
+        self._print(record, copied, workspace)
         notes = list(self._source.notes(record))
         if record.replication is not None and not self._choices.quiet:
             from localrun.console.replicas import fact_lines
@@ -263,20 +259,23 @@ class _ForegroundRun:
             report_task(record, self._context.environ)
         return code
 
-    def _copy_outputs(self, record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
-        if self._copier is None:
-            return record.outputs
-        outputs = self._copier.copy(record, workspace)
-        for warning in self._copier.warnings:
-            self._display.notify(f"warning: {warning}")
-        return outputs
+    def _copy_outputs(self, record: TaskRecord, workspace: Workspace) -> CopyResult | None:
+        copier = self._copier
+        if copier is None:
+            return None
+        from localrun.cli.outputs import copy_outputs
 
-    def _print(self, record: TaskRecord, outputs: dict[str, Any], workspace: Workspace) -> None:
+        task, notify = (record, workspace), self._display.notify
+        return copy_outputs(self._context, lambda: copier, task, self._signals, notify)
+
+    def _print(self, record: TaskRecord, copied: CopyResult | None, workspace: Workspace) -> None:
         from localrun.console import results
 
+        outputs = copied.outputs if copied else record.outputs
         folders = [workspace.path, *([self._copier.folder] if self._copier else [])]
         if self._choices.as_json:
-            print_json({**results.as_fields(record), "outputs": outputs})
+            problems = {"copy_problems": copied.problems} if copied and copied.problems else {}
+            print_json({**results.as_fields(record), "outputs": outputs, **problems})
         elif self._choices.quiet:
             results.print_outputs(outputs, folders)
         else:

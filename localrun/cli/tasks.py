@@ -13,8 +13,9 @@ from localrun.cli import as_system, options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.cli.group import LazyGroup
+from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.sanitize import escape_control_chars
-from localrun.console.streams import print_json, print_out
+from localrun.console.streams import print_err, print_json, print_out
 from localrun.errors import LocalrunError, UsageError
 from localrun.task.record import short_id
 from localrun.units import format_bytes, format_duration
@@ -200,10 +201,15 @@ def download(
         raise UsageError("--dir must not be empty", remedy="pass a folder, or omit --dir")
     copies: list[dict[str, str]] = []
     code = ExitCode.FINISHED
-    with context.app() as app:
+    with context.app() as app, SignalHandler() as signals:
         for name in dict.fromkeys(task_ids):
             try:
-                copies.append(download_task(app, name, Path(folder), **given))
+                with signals.interruptible():
+                    copies.append(download_task(app, name, Path(folder), **given))
+            except Interrupted:
+                print_err(f"interrupted while copying task {name}")
+                code = ExitCode.INTERRUPTED
+                break
             except LocalrunError as error:
                 code = context.report(error)
     if as_json:

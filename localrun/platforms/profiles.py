@@ -24,8 +24,8 @@ class Profile(Protocol):
     def grace_period(self, settings: Settings) -> float:
         """Return the seconds between asking a program to stop and killing it."""
 
-    def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> dict[str, Path]:
-        """Return the files and folders that a user receives, by name; `declared` are names of outputs."""
+    def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> Iterable[str]:
+        """Return the names of the files and folders that a user receives; `declared` are those of outputs."""
 
     def downloads(self, record: TaskRecord) -> Iterable[str]:
         """Return the names of outputs that can be downloaded one by one."""
@@ -43,8 +43,8 @@ class _BundleProfile:
     def grace_period(self, settings: Settings) -> float:
         return settings.grace
 
-    def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> dict[str, Path]:
-        return {name: workspace.outputs / name for name in declared}
+    def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> Iterable[str]:  # noqa: ARG002
+        return declared
 
     def downloads(self, record: TaskRecord) -> Iterable[str]:
         return record.outputs
@@ -74,8 +74,8 @@ class _IexecProfile:
     def grace_period(self, settings: Settings) -> float:  # noqa: ARG002 - the worker has none
         return 0.0
 
-    def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> dict[str, Path]:  # noqa: ARG002
-        return {"iexec_out": workspace.outputs, workspace.packed_result.name: workspace.packed_result}
+    def deliverables(self, workspace: Workspace, declared: Iterable[str]) -> Iterable[str]:  # noqa: ARG002
+        return [_OUT, workspace.packed_result.name]
 
     def downloads(self, record: TaskRecord) -> Iterable[str]:
         return [PurePath(record.outputs["result"]).name] if "result" in record.outputs else []
@@ -83,9 +83,10 @@ class _IexecProfile:
     def locate(self, workspace: Workspace, name: str) -> tuple[Path, str]:
         if name == workspace.packed_result.name:
             return workspace.path, name
-        return workspace.outputs, name.removeprefix("iexec_out/")
+        return workspace.outputs, "" if name == _OUT else name.removeprefix(f"{_OUT}/")
 
 
+_OUT = "iexec_out"  # the name of the output folder of an app
 _ALL = 1 << 62  # characters; the size of a log is already limited
 _PROFILES: dict[ProfileName, Profile] = {"bundle": _BundleProfile(), "iexec": _IexecProfile()}
 

@@ -1,4 +1,4 @@
-"""Downloads of outputs, opened without following links that the task may have created."""
+"""Downloads of outputs, which the task may have replaced by links to other files."""
 
 from __future__ import annotations
 
@@ -19,21 +19,26 @@ from localrun.values.untrusted import UnsafePath, UntrustedDir
 _CHUNK = 256 * 1024
 
 
-def open_output(folder: Path, name: str) -> BinaryIO | list[str] | None:
+def open_output(folder: Path, name: str, inside: str = "/") -> BinaryIO | list[str] | None:
     """Open the regular file `name` below `folder`, or return the names in the folder `name`.
 
-    None if it is neither of the two. No link is followed, not even one that stays in the folder.
+    `inside` is the path of `folder` in the container: links are followed as they were there. None if nothing
+    has that name. Raises `UnsafePath` for links out of the folder, pipes and devices.
     """
     parts = tuple(name.split("/"))
     if any(part in ("", ".", "..") or "\0" in part for part in parts):
         return None
     try:
-        with UntrustedDir(folder, "/") as tree:
-            entry = tree.entry(parts)
+        with UntrustedDir(folder, inside) as tree:
+            entry = tree.find(parts)
+            if entry is None:
+                return None
             if entry.kind == "folder":
                 return sorted(tree.list_names(entry))
-            return tree.open(entry) if entry.kind == "file" else None
-    except (OSError, UnsafePath):
+            if entry.kind != "file":
+                raise UnsafePath(f"expected a file or a folder, got a {entry.kind}")
+            return tree.open(entry)
+    except OSError:
         return None
 
 

@@ -93,37 +93,45 @@ class UntrustedDir:
             raise _unreadable(error) from error
 
     def _find(self, parts: Parts) -> TreeEntry | None:
+        inside = self._inside.parts[1:]
+        at = list(inside)  # where the container is: in the folder, or in one of its parents
         pending = deque(parts)
-        done: list[str] = []
-        links = 0
+        links: list[str] = []
         while pending:
             part = pending.popleft()
             if part == "..":
-                _climb(done)
+                if not inside and not at:  # a folder that is not mounted: all else is outside
+                    raise _leaves(links)
+                del at[-1:]  # the parent of / is /
                 continue
-            status = self._status((*done, part))
-            if status is None and links:
-                raise UnsafePath("broken link")
-            if status is None:
+            if len(at) < len(inside):
+                _descend(at, part, inside, links)
+                continue
+            found = (*at[len(inside) :], part)
+            status = self._status(found)
+            if status is not None and stat.S_ISLNK(status.st_mode):
+                self._follow(found, at, pending, links)
+            elif status is None or (pending and not stat.S_ISDIR(status.st_mode)):
+                if links:
+                    raise UnsafePath(f"broken link to {links[-1][:200]!r}")
                 return None
-            if not stat.S_ISLNK(status.st_mode):
-                done.append(part)
-                continue
-            links += 1
-            if links > _MAX_LINKS:
-                raise UnsafePath("circular link")
-            pending.extendleft(reversed(self._target((*done, part), done)))
-        return self.entry(tuple(done))
+            elif part != ".":
+                at.append(part)
+        if len(at) < len(inside):
+            raise _leaves(links)
+        return self.entry(tuple(at[len(inside) :]))
 
-    def _target(self, link: Parts, done: list[str]) -> Parts:
-        """Return the parts of a link's target, relative to `done`, which an absolute link empties."""
-        target = PurePosixPath(os.readlink(link[-1], dir_fd=self._directory(link[:-1])))
-        if not target.is_absolute():
-            return target.parts
-        if not target.is_relative_to(self._inside):
-            raise UnsafePath(f"link to {str(target)[:200]!r} leaves the output folder")
-        done.clear()
-        return target.relative_to(self._inside).parts
+    def _follow(self, link: Parts, at: list[str], pending: deque[str], links: list[str]) -> None:
+        """Put the parts of a link's target in front of `pending`. An absolute link starts at the root."""
+        target = os.readlink(link[-1], dir_fd=self._directory(link[:-1]))
+        links.append(target)
+        if len(links) > _MAX_LINKS:
+            raise UnsafePath("circular link")
+        if target.startswith("/"):
+            at.clear()
+        # the system requires a folder where a path ends with a slash
+        names = [part for part in target.split("/") if part not in ("", ".")]
+        pending.extendleft(reversed([*names, "."] if target.endswith(("/", "/.")) and names else names))
 
     def entry(self, parts: Parts) -> TreeEntry:
         """Return the entry at a path without following any link. Raises `UnsafePath`."""
@@ -230,10 +238,19 @@ class UntrustedDir:
             raise _unreadable(error) from error
 
 
-def _climb(done: list[str]) -> None:
-    if not done:
-        raise UnsafePath("link leaves the output folder")
-    done.pop()
+def _descend(at: list[str], part: str, inside: Parts, links: list[str]) -> None:
+    """Enter the next parent of the folder. All other places of the container are unknown here."""
+    if part == ".":
+        return
+    if part != inside[len(at)]:
+        raise _leaves(links)
+    at.append(part)
+
+
+def _leaves(links: list[str]) -> UnsafePath:
+    if not links:
+        return UnsafePath("the path leaves the output folder", "name a file in the output folder")
+    return UnsafePath(f"link to {links[-1][:200]!r} leaves the output folder")
 
 
 def _unreadable(error: OSError) -> UnsafePath:

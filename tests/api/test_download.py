@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from localrun.api import download
 from localrun.api.download import OutputCopier
-from localrun.errors import UsageError
+from localrun.errors import OutputsError, UsageError
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
@@ -122,3 +123,125 @@ def test_no_partial_output_is_left_when_a_copy_fails(workspace: Workspace, tmp_p
     with pytest.raises(UsageError, match="cannot write the outputs"):
         delivery.copy(record(workspace), workspace)
     assert stat.S_ISREG((workspace.outputs / "sum").stat().st_mode)
+
+
+LINKED = (
+    DESCRIPTOR.partition("outputs:")[0]
+    + """\
+outputs:
+  f: {type: file, description: f, display_name: F}
+  fs: {type: {id: array, subtype: file}, description: fs, display_name: Fs}
+"""
+)
+
+
+@pytest.fixture
+def linked(workspace: Workspace) -> Workspace:
+    """The folder of a task whose output `f` and array `fs` are links, as the container saw them."""
+    workspace.descriptor.write_text(LINKED)
+    (workspace.outputs / "run1/items").mkdir(parents=True)
+    (workspace.outputs / "run1/best").write_text("best")
+    (workspace.outputs / "run1/items/array.yml").write_text("size: 2")
+    (workspace.outputs / "run1/items/0").symlink_to("../best")
+    (workspace.outputs / "run1/items/1").symlink_to("/outputs/run1/best")
+    (workspace.outputs / "f").symlink_to("/outputs/run1/best")
+    (workspace.outputs / "fs").symlink_to("../outputs/run1/items")
+    return workspace
+
+
+def test_links_are_delivered_as_the_files_that_the_container_saw(linked: Workspace, tmp_path: Path) -> None:
+    best = str(linked.outputs / "run1/best")
+    place = tmp_path / "out"
+    found = OutputCopier(place).copy(record(linked, f=best, fs=[best, best]), linked)
+    assert found == {"f": str(place / "f"), "fs": [str(place / "fs/0"), str(place / "fs/1")]}
+    assert [(place / name).read_text() for name in ("f", "fs/0", "fs/1")] == ["best"] * 3
+    assert not any(path.is_symlink() for path in place.rglob("*"))
+
+
+@pytest.mark.parametrize("target", ["/inputs/a", "../../secret", "f", "missing", "/etc/passwd"])
+def test_an_output_that_is_not_delivered_is_an_error_that_names_it(
+    linked: Workspace, tmp_path: Path, target: str
+) -> None:
+    (linked.outputs / "f").unlink()
+    (linked.outputs / "f").symlink_to(target)
+    copier = OutputCopier(tmp_path / "out")
+    with pytest.raises(OutputsError, match="cannot copy 1 of 2 outputs") as caught:
+        copier.copy(record(linked, fs=[]), linked)
+    assert [problem.path for problem in caught.value.problems] == ["outputs.f"]
+    assert names(tmp_path / "out") == ["fs"]  # all others are
+
+
+def test_an_output_that_is_gone_is_an_error_if_it_was_valid(linked: Workspace, tmp_path: Path) -> None:
+    (linked.outputs / "run1/best").unlink()
+    (linked.outputs / "f").unlink()
+    with pytest.raises(OutputsError) as caught:
+        OutputCopier(tmp_path / "out").copy(record(linked, f=str(linked.outputs / "run1/best")), linked)
+    assert caught.value.problems[0].path == "outputs.f"
+
+
+def test_links_to_folders_in_a_circle_end(linked: Workspace, tmp_path: Path) -> None:
+    (linked.outputs / "run1/items/again").symlink_to("../items")
+    copier = OutputCopier(tmp_path / "out")
+    copier.copy(record(linked, fs=[]), linked)
+    assert copier.warnings == ["fs/again was not copied: circular link"]
+
+
+def test_a_sparse_output_is_copied_with_its_holes(workspace: Workspace, tmp_path: Path) -> None:
+    with (workspace.outputs / "sum").open("wb") as stream:
+        stream.truncate(1024**4)
+    OutputCopier(tmp_path / "out").copy(record(workspace), workspace)
+    status = (tmp_path / "out/sum").stat()
+    assert (status.st_size, status.st_blocks) == (1024**4, 0)
+
+
+def test_an_output_that_does_not_fit_on_the_disk_is_named_and_others_are_copied(
+    linked: Workspace, tmp_path: Path
+) -> None:
+    (linked.outputs / "f").unlink()
+    (linked.outputs / "f").write_bytes(bytes(17 * 1024**2))
+    copier = OutputCopier(tmp_path / "out", 0.1)
+    with pytest.raises(UsageError, match="not enough disk space: 17 MiB more") as caught:
+        copier.copy(record(linked), linked)
+    assert [problem.path for problem in caught.value.problems] == ["outputs.f"]
+    assert names(tmp_path / "out") == ["fs"]
+
+
+def test_copies_have_the_mode_of_the_umask(linked: Workspace, tmp_path: Path) -> None:
+    (linked.outputs / "run1/best").chmod(0o600)
+    (linked.outputs / "run1/items").chmod(0o700)
+    before = os.umask(0o022)
+    try:
+        OutputCopier(tmp_path / "out").copy(record(linked), linked)
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / "out" / name).stat().st_mode & 0o777 for name in ("f", "fs", "fs/0")]
+    assert modes == [0o644, 0o755, 0o644]
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_a_replaced_folder_leaves_no_temporary_name(
+    linked: Workspace, tmp_path: Path, can_exchange: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not can_exchange:
+        monkeypatch.setattr(download, "_exchange", lambda *_: False)
+    for _ in range(2):
+        OutputCopier(tmp_path / "out").copy(record(linked), linked)
+    assert names(tmp_path / "out") == ["f", "fs"]
+
+
+def test_a_folder_that_an_interrupted_copy_moved_is_put_back(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    pid = 2**22 + 1  # no process has it
+    for name, exists in (("fs", False), ("kept", True)):
+        (place / f".{name}.{pid}-0a.localrun-tmp.old").mkdir(parents=True)
+        os.utime(place / f".{name}.{pid}-0a.localrun-tmp.old", (0, 0))
+        if exists:
+            (place / name).mkdir()
+    (place / f".f.{pid}-0b.localrun-tmp").touch()
+    os.utime(place / f".f.{pid}-0b.localrun-tmp", (0, 0))
+    copier = OutputCopier(place)
+    assert names(place) == [f".kept.{pid}-0a.localrun-tmp.old", "fs", "kept"]
+    assert [warning.partition(";")[0].partition(" as ")[0] for warning in copier.warnings] == [
+        f"an interrupted copy had moved {place}/fs",
+        "an interrupted copy left the former kept",
+    ]

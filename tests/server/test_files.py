@@ -82,6 +82,41 @@ def test_of_a_folder_the_names_are_told_and_its_files_are_sent(tmp_path: Path) -
         assert env.client.get(f"/task/{task_id}/outputs/many/0").text == "zero"
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/outputs/run1/best", 200),
+        ("run1/best", 200),
+        ("../outputs/run1/best", 200),
+        ("chain", 200),
+        ("/outputs/dir/best", 200),
+        ("/inputs/a", 404),
+        ("../inputs/a", 404),
+        ("f", 404),
+    ],
+)
+def test_a_link_is_sent_as_the_file_that_the_container_saw(tmp_path: Path, target: str, status: int) -> None:
+    def program(container: FakeContainer) -> int:
+        container.path("/outputs/run1").mkdir()
+        container.path("/outputs/run1/best").write_text("best")
+        container.path("/outputs/dir").symlink_to("/outputs/run1")
+        container.path("/outputs/chain").symlink_to("dir/best")
+        container.path("/outputs/f").symlink_to(target)
+        return add(container)
+
+    with serve_environment(tmp_path, program) as env:
+        task_id = env.run(a=3, b=4)
+        env.wait(task_id)
+        answer = env.client.get(f"/task/{task_id}/outputs/f")
+        assert answer.status_code == status
+        if status == 200:
+            assert answer.text == "best"
+            assert env.client.get(f"/task/{task_id}/outputs/dir").json()["entries"] == ["best"]
+            assert env.client.get(f"/task/{task_id}/outputs/dir/best").text == "best"
+        else:
+            assert "link" in answer.json()["detail"]
+
+
 def test_a_file_that_shrinks_or_grows_is_never_sent_longer_than_was_said(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"12345")
     found = file_response.open_output(tmp_path, "x")

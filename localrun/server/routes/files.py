@@ -20,6 +20,7 @@ from localrun.server.responses import json_response
 from localrun.server.routes.base import BINARY, raw_body, responses
 from localrun.server.routes.tasks import TaskId
 from localrun.server.state import get_state
+from localrun.values.untrusted import UnsafePath
 
 router = APIRouter(tags=["files"])
 
@@ -106,7 +107,11 @@ async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
     if not record.state.is_final:
         raise HTTPException(409, f"Task {task_id} has not ended (state {record.state})")
     folder, path = profiles.for_record(record).locate(state.app.store.open(record.id), name)
-    opened = await anyio.to_thread.run_sync(file_response.open_output, folder, path)
+    inside = record.run_plan.output_folder
+    try:
+        opened = await anyio.to_thread.run_sync(file_response.open_output, folder, path, inside)
+    except UnsafePath as error:
+        raise HTTPException(404, f"Output {name!r} of task {task_id} is not delivered: {error}") from error
     if opened is None:
         raise HTTPException(404, f"Task {task_id} has no output {name!r}")
     if isinstance(opened, list):

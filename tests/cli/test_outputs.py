@@ -1,0 +1,137 @@
+"""Copying outputs: `run -o`, `outputs -o` and `tasks download` deliver what validation accepted."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from localrun import copying
+from localrun.api.task import Task
+from localrun.engines.fake import FakeContainer
+from tests.cli.command import Command, Result
+from tests.support.environment import DESCRIPTOR
+
+ONE_FILE = DESCRIPTOR.replace(
+    "  sum: {type: integer, description: both, display_name: Sum}\n",
+    "  f: {type: file, description: f, display_name: F}\n",
+)
+
+
+def link_to(localrun: Command, target: str) -> None:
+    """Let the task write `run1/best` and `real`, and make its output a link."""
+    localrun.bundle.write_text(ONE_FILE)
+
+    def program(container: FakeContainer) -> int:
+        container.path("/outputs/run1").mkdir()
+        container.path("/outputs/run1/best").write_text("best")
+        container.path("/outputs/real").write_text("best")
+        container.path("/outputs/dir").symlink_to("/outputs/run1")
+        container.path("/outputs/f").symlink_to(target)
+        return 0
+
+    localrun.program = program
+
+
+@pytest.mark.parametrize(
+    "target", ["/outputs/run1/best", "run1/best", "../outputs/real", "dir/best", "/outputs/dir/../real"]
+)
+def test_a_link_that_validation_accepts_is_delivered_everywhere(localrun: Command, target: str) -> None:
+    link_to(localrun, target)
+    folder = localrun.folder
+    ran = localrun.run("-o", folder / "run", "--json")
+    assert (ran.code, ran.json["outputs"]) == (0, {"f": str(folder / "run/f")})
+    task_id = ran.json["id"]
+    shown = localrun("outputs", task_id, "-o", folder / "outputs", "--json")
+    assert (shown.code, shown.json["outputs"]) == (0, {"f": str(folder / "outputs/f")})
+    assert localrun("tasks", "download", task_id, "--dir", folder / "tasks").code == 0
+    named = ("--dir", folder / "named", "--filenames", "f")
+    assert localrun("tasks", "download", task_id, *named).code == 0
+    task = Task(task_id, folder / "home")
+    task.download_outputs(dest=folder / "python")
+    assert task.outputs["f"].read_text() == "best"
+    copies = [f"run/f outputs/f tasks/{task_id}/outputs/f named/{task_id}/outputs/f python/f"]
+    for copy in copies[0].split():
+        assert (folder / copy).read_text() == "best"
+        assert not (folder / copy).is_symlink()
+
+
+@pytest.mark.parametrize("target", ["/inputs/a", "../inputs/a", "/etc/passwd", "f", "nothing"])
+def test_a_link_that_validation_rejects_is_delivered_nowhere(localrun: Command, target: str) -> None:
+    link_to(localrun, target)
+    folder = localrun.folder
+    ran = localrun.run("-o", folder / "run", "--json")
+    assert (ran.code, ran.json["cause"]) == (1, "OUTPUTS_INVALID")
+    assert ran.json["copy_problems"][0]["path"] == "outputs.f"
+    task_id = ran.json["id"]
+    shown = localrun("outputs", task_id, "-o", folder / "outputs")
+    got = localrun("tasks", "download", task_id, "--dir", folder / "tasks")
+    for result in (shown, got):
+        assert result.code == 1
+        assert "outputs.f" in result.err
+    assert not list(folder.rglob("f"))[1:]  # only the link itself
+
+
+def failed_delivery(localrun: Command, *arguments: object) -> Result:
+    """Call a command after the file of a valid output was deleted from the task's folder."""
+    link_to(localrun, "real")
+    task_id = localrun.run("--json").json["id"]
+    for name in ("f", "real"):
+        (localrun.folder / "home/tasks" / task_id / "outputs" / name).unlink()
+    return localrun(*(task_id if argument == "ID" else argument for argument in arguments))
+
+
+def test_a_failed_delivery_is_an_exit_code_and_names_the_output(localrun: Command) -> None:
+    result = failed_delivery(localrun, "outputs", "ID", "-o", localrun.folder / "out", "--json")
+    assert result.code == 1
+    assert "outputs.f" in result.err
+    assert [problem["path"] for problem in result.json["copy_problems"]] == ["outputs.f"]
+    assert failed_delivery(localrun, "tasks", "download", "ID", "--dir", localrun.folder / "d").code == 1
+
+
+def test_a_run_whose_outputs_cannot_be_copied_does_not_exit_with_0(
+    localrun: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCALRUN_DISK_STOP", "0.1")
+    monkeypatch.setenv("LOCALRUN_DISK_LIMIT", "100")
+    monkeypatch.setattr(copying, "_ALLOWANCE", 0)
+    result = localrun.run("-o", localrun.folder / "out", "--json")
+    assert (result.code, result.json["state"]) == (5, "FINISHED")
+    assert "not enough disk space" in result.err
+    assert result.json["copy_problems"][0]["path"] == "outputs.sum"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["outputs", "tasks download"])
+def test_an_interrupted_copy_leaves_no_temporary_file(
+    localrun: Command, monkeypatch: pytest.MonkeyPatch, command: str, number: signal.Signals
+) -> None:
+    task_id = localrun.run("--json").json["id"]
+    out = localrun.folder / "out"
+    real = copying._copy_chunk
+
+    def copy(source: int, target: int, start: int, count: int) -> int:
+        os.kill(os.getpid(), number)
+        return real(source, target, start, count)
+
+    monkeypatch.setattr(copying, "_copy_chunk", copy)
+    option = "-o" if command == "outputs" else "--dir"
+    result = localrun(*command.split(), task_id, option, out)
+    assert result.code == 130
+    assert not [path for path in out.rglob("*") if path.is_file()]
+
+
+def test_inputs_are_copied_with_their_mounted_files(localrun: Command, tmp_path: Path) -> None:
+    localrun.bundle.write_text(
+        DESCRIPTOR.replace(
+            "  b: {type: integer", "  f: {type: file, description: f, display_name: F}\n  b: {type: integer"
+        )
+    )
+    (tmp_path / "given").write_text("given")
+    task_id = localrun.run("-i", f"f=@{tmp_path / 'given'}", "--json").json["id"]
+    assert localrun("tasks", "download", task_id, "-i", "--dir", tmp_path / "d").code == 0
+    copy = tmp_path / "d" / task_id / "inputs/f"
+    assert (copy.read_text(), copy.is_symlink()) == ("given", False)
+    assert (tmp_path / "given").read_text() == "given"
