@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from localrun.descriptor import Descriptor
 from localrun.engines.base import Engine, EngineImage, Exit, Handle
+from localrun.engines.log_remedies import program_remedy
 from localrun.errors import Cause, EngineError, Problem
 from localrun.task.causes import explain
 from localrun.task.record import OomEvidence
@@ -215,7 +216,8 @@ def _failed(evidence: Evidence) -> Diagnosis:
     code = evidence.exit.code
     message = f"the task failed with exit code {code}{_CODES.get(code, '')}"
     found = _diagnosis(evidence, Cause.EXIT_NONZERO, message)
-    return found if evidence.log.strip() else replace(found, remedy=_SILENT)
+    remedy = program_remedy(evidence.log) if evidence.log.strip() else _SILENT
+    return replace(found, remedy=remedy) if remedy else found
 
 
 def _succeeded(evidence: Evidence) -> Diagnosis:

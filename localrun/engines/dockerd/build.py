@@ -14,6 +14,7 @@ from localrun.engines.base import DEFAULT_IGNORES, BuildRequest, EngineImage, Pr
 from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.api import iter_json, read_message
 from localrun.engines.dockerd.images import DockerImages, error_message
+from localrun.engines.log_remedies import build_remedy
 from localrun.errors import Cause, EngineError, ImageError, LocalrunError
 
 CHUNK = 1024 * 1024
@@ -183,4 +184,5 @@ class Build:
                 " (`--build-arg BASE=NAME` if the Dockerfile has `ARG BASE`), or import it with"
                 " `docker load -i FILE` or `docker import FILE NAME`"
             )
-        return f"correct {self._request.dockerfile} in {self._request.folder}"
+        found = build_remedy(self._step, "\n".join([*self._lines, reason]))
+        return found or f"correct {self._request.dockerfile} in {self._request.folder}"
