@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from localrun.descriptor.divergences import ROWS
+from localrun.descriptor.divergences import ROWS, Divergence
 from localrun.descriptor.json_schema import NOT_EXPRESSIBLE, schema
 from localrun.descriptor.types import TYPES
 
@@ -129,7 +129,12 @@ def _divergences(made: Page) -> None:
     made.table(
         ["row", "location", "App Engine", "behaviour", "portable alternative"],
         [
-            [code(one.id), one.location, _VERDICTS[one.verdict], sentence(one.reason), sentence(one.remedy)]
+            [code(one.id), one.location, _verdict(one), sentence(one.reason), sentence(one.remedy)]
             for one in ROWS
         ],
     )
+
+
+def _verdict(row: Divergence) -> str:
+    later = row.verdict == "refuses" and row.step != "upload"
+    return f"refuses at {row.step}" if later else _VERDICTS[row.verdict]

@@ -44,16 +44,22 @@ def _lines(finding: Finding) -> Iterator[str]:
     message = finding.problem.message.removeprefix(PREFIX)
     yield from problem_lines(replace(finding.problem, message=message))
     if finding.code:
-        yield f"      App Engine's answer: {finding.code}"
+        when = "" if finding.step == "upload" else f" at {finding.step}"
+        yield f"      App Engine's answer{when}: {finding.code}"
 
 
 def verdict(report: ValidationReport) -> str:
     """Return one line that says whether App Engine would accept the bundle."""
-    reasons = len(report.with_severity(Severity.ERROR, Severity.REFUSED))
+    reasons = report.with_severity(Severity.ERROR, Severity.REFUSED)
     if reasons:
-        return f"App Engine would refuse {_name(report)}: {format_count(reasons, 'reason')}"
+        count = format_count(len(reasons), "reason")
+        if all(finding.severity is Severity.REFUSED and finding.step != "upload" for finding in reasons):
+            return f"App Engine would accept {_name(report)}, but not run it: {count}"
+        return f"App Engine would refuse {_name(report)}: {count}"
     warnings = len(report.with_severity(Severity.WARNING))
     more = f", with {format_count(warnings, 'warning')}" if warnings else ""
+    if report.image_error:
+        return f"App Engine would accept the descriptor of {_name(report)}{more}; the image was not checked"
     incomplete = " (not everything was checked)" if report.unchecked else ""
     return f"App Engine would accept {_name(report)}{more}{incomplete}"
 

@@ -17,6 +17,7 @@ from localrun.errors import LocalrunError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from localrun.bundle.validation.findings import ValidationReport
     from localrun.cli.finding_formats import Reports
 
 
@@ -51,7 +52,8 @@ def command(
     Reports whether App Engine would accept it. Each finding has its place, App Engine's answer and a hint. An
     image archive is checked in place; a Dockerfile is built if a container engine is available.
 
-    The exit code is 0 if App Engine would accept all bundles and 3 if it would not.
+    The exit code is 0 if App Engine would accept all bundles, and 3 if it would not or if an image could not
+    be built or pulled and so was not checked.
     """
     from localrun.bundle.validation.validator import validate
     from localrun.cli.finding_formats import error_report
@@ -72,8 +74,7 @@ def command(
                         image=image,
                         build_args=dict(build_args),
                     )
-                passed = report.accepted and not (strict and report.findings)
-                codes.append(ExitCode.FINISHED if passed else ExitCode.BUNDLE_OR_VALUES)
+                codes.append(_exit_code(report, strict=strict))
             except Interrupted:
                 return ExitCode.INTERRUPTED
             except LocalrunError as error:
@@ -88,6 +89,12 @@ def command(
             reports.append((bundle, report))
     _print(reports, context, output_format, strict=strict)
     return next((code for code in codes if code is not ExitCode.FINISHED), ExitCode.FINISHED)
+
+
+def _exit_code(report: ValidationReport, *, strict: bool) -> ExitCode:
+    if not report.accepted or (strict and report.findings):
+        return ExitCode.BUNDLE_OR_VALUES
+    return code_for_error(report.image_error) if report.image_error else ExitCode.FINISHED
 
 
 def _print(reports: Reports, context: CliContext, output_format: str, *, strict: bool) -> None:

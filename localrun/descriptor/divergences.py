@@ -13,6 +13,8 @@ _TAKES = "App Engine would accept this: "
 _DIFFERS = "App Engine behaves differently: "
 
 Verdict = Literal["refuses", "takes", "differs"]
+# when the server refuses: at the upload, or later, although the upload succeeds
+Step = Literal["upload", "run creation", "provisioning", "run start", "output validation"]
 
 
 class Divergence(NamedTuple):
@@ -20,8 +22,9 @@ class Divergence(NamedTuple):
 
     `location` is the key or object concerned, `reason` is the server's behavior, `remedy` is a way that works
     with both, and `code` is the server's error code ("" if there is none). `verdict` is the server's: it
-    refuses what localrun accepts, takes what localrun refuses, or differs in its behavior. `fragments` are
-    parts of localrun's messages that identify the row, for messages that do not contain `reason`.
+    refuses what localrun accepts, takes what localrun refuses, or differs in its behavior. `step` is when it
+    refuses. `fragments` are parts of localrun's messages that identify the row, for messages that do not
+    contain `reason`.
     """
 
     id: str
@@ -31,6 +34,7 @@ class Divergence(NamedTuple):
     code: str = ""
     verdict: Verdict = "refuses"
     fragments: tuple[str, ...] = ()
+    step: Step = "upload"
 
     @property
     def warning(self) -> str:
@@ -66,9 +70,8 @@ _DESCRIPTOR: tuple[Divergence, ...] = (
     Divergence("author", "authors[]",
                "its schema requires this key for every author, although the documentation says optional",
                "add it", _SCHEMA),
-    Divergence("namespace_dash", "namespace",
-               "a '-' in the namespace breaks the image name, so no run could start",
-               "use '_' or remove it", _UPLOAD),
+    Divergence("author_contact", "authors[]", "older servers refuse this: an author without 'is_contact'",
+               "add is_contact: true or false", verdict="differs"),
     Divergence("version_build", "version", "a version with '+' is not a valid image tag",
                "remove the build part", _UPLOAD),
     Divergence("image_file", "configuration.image.file",
@@ -76,13 +79,14 @@ _DESCRIPTOR: tuple[Divergence, ...] = (
                "name the .tar NAMESPACE-VERSION.tar, and use the same name here", verdict="differs"),
     Divergence("no_inputs", "inputs",
                "a task without inputs can be uploaded, but no run of it can be created",
-               "declare at least one input", "APPE-internal-task-not-found"),
+               "declare at least one input", "APPE-internal-task-not-found", step="run creation"),
     Divergence("ram_default", "configuration.resources.ram",
                "its default is 4Gi, although the schema says 1Gi; localrun uses 4Gi too",
                "set the memory that the task needs", verdict="differs"),
     Divergence("ram_quantity", "configuration.resources.ram",
-               "it passes the string to Kubernetes, which does not support this spelling of a quantity",
-               "write only a number and a prefix, e.g. 2Gi", _SERVER),
+               "the upload succeeds, but no run can start: it passes the string to Kubernetes, which does not"
+               " support this spelling of a quantity",
+               "write only a number and a prefix, e.g. 2Gi", _SERVER, step="run start"),
     Divergence("ram_zero", "configuration.resources.ram",
                "it passes 0 to Kubernetes, which then sets no limit; localrun uses 4Gi",
                "set the memory that the task needs", verdict="differs", fragments=(" is treated as 4Gi",)),
@@ -100,20 +104,23 @@ _DESCRIPTOR: tuple[Divergence, ...] = (
                "add derived_from: inputs/<name>, or remove dependencies", _UPLOAD),
     Divergence("derived_from_short", "outputs: dependencies.derived_from",
                "it removes the first 7 characters of 'derived_from' without a check, and this is shorter",
-               "write inputs/<name>", _UPLOAD),
+               "write inputs/<name>", _SERVER),
     Divergence("derived_from_ignored", "outputs: dependencies.derived_from",
                "it silently drops a 'derived_from' that does not name an input",
                "write inputs/<name>", verdict="differs"),
     Divergence("matching_type", "dependencies.matching",
-               "its 'matching' check fails if one of the two parameters is not an array",
-               "use matching between arrays only", _SERVER),
+               "the upload succeeds, but its 'matching' check of every run fails if one of the two"
+               " parameters is not an array", "use matching between arrays only", _SERVER, step="run start"),
     Divergence("matching_names", "dependencies.matching",
-               "it looks up the parameter by name only, and an input and an output share this name",
-               "rename one of them", _SERVER),
+               "the upload succeeds, but its 'matching' check looks up the parameter by name only, and an"
+               " input and an output share this name", "rename one of them", _SERVER,
+               step="output validation"),
     Divergence("matching_absent", "inputs with dependencies.matching",
-               "it cannot start a run if one of two matching arrays is missing", "provide both", _SERVER),
-    Divergence("output_optional", "outputs: optional", "it requires every output, even an optional one",
-               "write the output in every run", _SERVER),
+               "it cannot start a run if one of two matching arrays is missing", "provide both", _UPLOAD,
+               step="run start"),
+    Divergence("output_optional", "outputs: optional",
+               "the upload succeeds, but it requires every output of a run, even an optional one",
+               "write the output in every run", _SERVER, step="output validation"),
     Divergence("default_unused", "inputs: default",
                "it never applies a default: a required input must be given, and an optional one gets no file",
                "pass the value, and implement the default in the task", verdict="differs",
@@ -127,7 +134,11 @@ _DESCRIPTOR: tuple[Divergence, ...] = (
                fragments=("exclude each other; both are checked",)),
     Divergence("key_unknown", "any key", "it silently ignores unknown fields; localrun warns of each",
                "correct or remove the field", verdict="differs", fragments=("unknown field (ignored)",)),
-    Divergence("alias", "descriptor.yml", "it does not resolve YAML aliases", "repeat the value", _EXTRACT),
+    Divergence("alias", "descriptor.yml", "it reads a YAML alias as text, the name of the anchor",
+               "repeat the value", verdict="differs"),
+    Divergence("alias_type", "descriptor.yml",
+               "it reads a YAML alias as text, where its schema requires another type", "repeat the value",
+               _SCHEMA),
 )
 
 _BUNDLE: tuple[Divergence, ...] = (
@@ -175,13 +186,13 @@ _BUNDLE: tuple[Divergence, ...] = (
 _TYPES: tuple[Divergence, ...] = (
     Divergence("datetime_range", "datetime: before, after",
                "its upload fails with error 500 if a datetime has 'before' or 'after'",
-               "check the range in the task", _UPLOAD),
+               "check the range in the task", _SERVER),
     Divergence("file_size_bare", "file, image: max_file_size",
                "its schema requires a prefix such as k, Mi or G, although the documentation says optional",
                "add one, e.g. 10MB", _SCHEMA),
     Divergence("file_size_unit", "file, image: max_file_size",
                "it accepts this size at upload, then refuses every value with 'invalid size format'",
-               "end the size with B", _VALUE),
+               "end the size with B", _VALUE, step="provisioning"),
     Divergence("file_size_rounding", "file, image: max_file_size",
                "it rounds a size to the nearest byte; the documentation and localrun round up",
                "use a whole number of bytes", verdict="differs"),
@@ -191,13 +202,15 @@ _TYPES: tuple[Divergence, ...] = (
     Divergence("array_one_size", "array: min_size, max_size",
                "it checks the size of an array only if both bounds are set", "set both", verdict="takes"),
     Divergence("array_datetime", "array of datetime, output",
-               "it cannot read a datetime in an output array and fails every run",
-               "use an array of strings", _VALUE),
+               "the upload succeeds, but it cannot read a datetime in an output array and fails every run",
+               "use an array of strings", _VALUE, step="output validation"),
     Divergence("array_nested_sizes", "array of arrays",
-               "it fails on a nested array without min_size or max_size", "set both", _UPLOAD),
+               "the upload succeeds, but it fails on a value of a nested array without min_size or max_size",
+               "set both", _UPLOAD, step="provisioning"),
     Divergence("array_nested_output", "array of arrays, output",
-               "it counts only the files of an output array, not its folders, so this nested array is too"
-               " small", "leave min_size at 0, or use a flat array", _SIZES),
+               "the upload succeeds, but it counts only the files of an output array, not its folders, so"
+               " this nested array is too small", "leave min_size at 0, or use a flat array", _SIZES,
+               step="output validation"),
 )
 
 _VALUES: tuple[Divergence, ...] = (
@@ -210,16 +223,16 @@ _VALUES: tuple[Divergence, ...] = (
                "write true or false", verdict="takes", fragments=("(App Engine would read it as false)",)),
     Divergence("integer_spelling", "integer, output",
                "it reads decimal integers only, although the documentation allows base 2, 8 and 16 and '_'",
-               "write plain decimal digits", _UPLOAD),
+               "write plain decimal digits", _UPLOAD, step="output validation"),
     Divergence("integer_fraction", "integer, input",
                "it refuses integers with a decimal point as values, although its schema allows them as"
-               " defaults", "remove the decimal point", _SERVER),
+               " defaults", "remove the decimal point", _SERVER, step="provisioning"),
     Divergence("array_not_a_number", "array of number, output",
                "in an array it reads only the spellings NaN, Infinity and -Infinity",
-               "write one of these", _UPLOAD),
+               "write one of these", _UPLOAD, step="output validation"),
     Divergence("array_stray", "array, output",
                "it cannot list an array whose folder has files other than array.yml and items named 0, 1, 2"
-               " and so on", "write other files elsewhere", _SERVER),
+               " and so on", "write other files elsewhere", _SERVER, step="output validation"),
     Divergence("array_size_text", "array, output: array.yml",
                "it never compares the size in array.yml with the number of items",
                "write the number of items into it", verdict="takes"),
@@ -229,10 +242,11 @@ _VALUES: tuple[Divergence, ...] = (
                "it does not check the values of nested arrays", "write valid values", verdict="takes"),
     Divergence("geometry_object", "geometry, input",
                "it accepts a geometry only as a string, although its documentation shows an object",
-               "pass the GeoJSON as a string or a file", _VALUE),
+               "pass the GeoJSON as a string or a file", _VALUE, step="provisioning"),
     Divergence("geometry_properties", "geometry: Feature",
                "it refuses a Feature whose properties have no 'subType', although its documentation allows"
-               " them", "remove the properties, or add subType: Circle or Rectangle", _VALUE),
+               " them", "remove the properties, or add subType: Circle or Rectangle", _VALUE,
+               step="provisioning"),
     Divergence("geometry_shape", "geometry: Feature with a subType",
                "it does not check that the geometry matches its 'subType'",
                "use a Point for a Circle, and four right angles for a Rectangle", verdict="takes"),
@@ -250,21 +264,21 @@ _VALUES: tuple[Divergence, ...] = (
                "add wsidicom to the formats", verdict="takes"),
     Divergence("image_zip_folder", "image, as a zip",
                "it fails with error 500 on a zip that has entries for its folders",
-               "pack without them: zip -D", _SERVER),
+               "pack without them: zip -D", _SERVER, step="provisioning"),
     Divergence("image_tiff_kind", "image with the format tiff",
                "with the format tiff it accepts only untiled images with 3 samples per pixel",
-               "remove formats, or save it as an RGB image in strips", _VALUE),
+               "remove formats, or save it as an RGB image in strips", _VALUE, step="provisioning"),
     Divergence("image_bigtiff", "image with the format tiff", "it does not recognize BigTIFF files",
-               "remove formats, or save it as a classic TIFF", _VALUE),
+               "remove formats, or save it as a classic TIFF", _VALUE, step="provisioning"),
     Divergence("image_size_unread", "image with max_width or max_height, without formats",
                "it cannot determine the size of this kind of image unless its format is listed in formats",
-               "add the format to formats", _VALUE),
+               "add the format to formats", _VALUE, step="provisioning"),
     Divergence("image_folder_nested", "image, as a folder",
                "it accepts only a flat folder of DICOM files as WSI-DICOM",
-               "write all files into one folder", _VALUE),
+               "write all files into one folder", _VALUE, step="output validation"),
     Divergence("image_folder_array", "array of image, output",
                "it reads a folder in an array as an array and finds no array.yml in it",
-               "write single files", "APPE-internal-missing-metadata"),
+               "write single files", "APPE-internal-missing-metadata", step="output validation"),
 )
 
 _RUN: tuple[Divergence, ...] = (

@@ -39,7 +39,7 @@ _BOUND: Schema = {"type": "number"}
 _COUNT: Schema = {"type": "integer"}
 _FLAG: Schema = {"type": "boolean"}
 _DEPENDENCIES: Schema = {"type": "object"}
-_LINKS: Schema = {"source_code": _URI, "doi": {"type": "array", "items": _URI}}
+_LINKS: Schema = {"source_code": _URI, "doi": {"type": "array", "items": _URI}, "dois": {}}
 _EXTERNAL: Schema = {"type": "object", "properties": _LINKS}
 
 

@@ -63,7 +63,7 @@ class ResourceRequest(msgspec.Struct, frozen=True):
 class Descriptor(msgspec.Struct, frozen=True):
     """The description of a task. The folders are paths inside the container.
 
-    `source` is the file's content.
+    `source` is the file's content, `notes` are warnings for `validate` only.
     """
 
     name: str
@@ -81,4 +81,5 @@ class Descriptor(msgspec.Struct, frozen=True):
     inputs: dict[str, Parameter] = msgspec.field(default_factory=dict)
     outputs: dict[str, Parameter] = msgspec.field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
     source: bytes = b""

@@ -21,6 +21,7 @@ class DescriptorReport:
         self.file = file
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
+        self.notes: list[Problem] = []
 
 
 class DescriptorNode:
@@ -56,6 +57,11 @@ class DescriptorNode:
     def warn_divergence(self, row: str, key: str = "") -> None:
         found = divergence(row)
         self.warn(found.warning, found.remedy, key)
+
+    def note_divergence(self, row: str, key: str = "") -> None:
+        """Report something that concerns only `validate`."""
+        found = divergence(row)
+        self.report.notes.append(self._problem(found.warning, found.remedy, key))
 
     def _mismatch(self, expected: str, remedy: str) -> None:
         value = self.to_python() if self.node.weight < 50 else "..."

@@ -54,10 +54,11 @@ def read(
         raise _error(file, _with_lines([error.problem], data)) from None
     report = DescriptorReport(file)
     report.warnings += document.warnings
-    found = _descriptor(DescriptorNode(document.root, "", report))
+    fields = _descriptor(DescriptorNode(document.root, "", report))
     if report.problems:
         raise _error(file, _with_lines(report.problems, data))
-    return Descriptor(**found, warnings=tuple(_with_lines(report.warnings, data)), source=data)
+    warnings, notes = (tuple(_with_lines(found, data)) for found in (report.warnings, report.notes))
+    return Descriptor(**fields, warnings=warnings, notes=notes, source=data)
 
 
 def _with_lines(problems: list[Problem], data: bytes) -> list[Problem]:
@@ -146,10 +147,7 @@ def _name(node: DescriptorNode) -> str | None:
 
 
 def _namespace(node: DescriptorNode) -> str | None:
-    found = node.match_string(NAMESPACE, "namespace", "expected a dotted name, e.g. com.example")
-    if found is not None and "-" in found:
-        node.warn_divergence("namespace_dash")
-    return found
+    return node.match_string(NAMESPACE, "namespace", "expected a dotted name, e.g. com.example")
 
 
 def _version(node: DescriptorNode) -> str | None:
@@ -176,6 +174,8 @@ def _author(node: DescriptorNode) -> Author | None:
     for key in _AUTHOR:
         if node.get(key) is None:
             node.warn_divergence("author", key)
+    if node.get("is_contact") is None:
+        node.note_divergence("author_contact", "is_contact")
     texts = {key: _get(node, key, DescriptorNode.string, "") for key in _AUTHOR[:3]}
     email = _get(node, "email", _email, "")
     return Author(**texts, email=email, is_contact=_get(node, "is_contact", DescriptorNode.boolean, False))
@@ -187,7 +187,8 @@ def _email(node: DescriptorNode) -> str | None:
 
 def _external(root: DescriptorNode) -> dict[str, Any]:
     node = root.get("external")
-    if node is None or not node.check_mapping({"source_code", "doi"}):
+    # `doi` is the key of the schema, `dois` that of the documentation, which the server ignores
+    if node is None or not node.check_mapping({"source_code", "doi", "dois"}):
         return {}
     doi = node.get("doi")
     found = filter(None, map(_uri, doi.items())) if doi else ()

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from localrun.descriptor.divergences import divergence
 from localrun.errors import Problem
 
 MAX_DEPTH = 64
@@ -169,8 +170,8 @@ class _TreeBuilder:
             raise self._error(event, f"more than {MAX_NODES} values (an alias counts each time it is used)")
         if depth + node.depth > MAX_DEPTH:
             raise self._error(event, f"nested more than {MAX_DEPTH} levels deep")
-        message = f"alias *{event.anchor}: App Engine reads a string, as it does not resolve YAML aliases"
-        self._warn(event, message, "repeat the value")
+        row = divergence("alias" if isinstance(node.value, str) else "alias_type")
+        self._warn(event, f"alias *{event.anchor}: {row.warning}", row.remedy)
         return node
 
     def _scalar(self, event: Any) -> Node:

@@ -82,6 +82,25 @@ def test_what_could_not_be_looked_at_is_said(localrun: Command, monkeypatch: pyt
     assert "not everything was checked" in done.out
 
 
+def test_an_image_that_is_not_available_is_not_checked_and_not_refused(localrun: Command) -> None:
+    path = localrun.folder / "descriptor.yml"
+    path.write_text(DESCRIPTOR)
+    done = localrun("validate", path, "--image", "localrun-test/none:1")
+    assert done.code == 3
+    assert "not checked: the image: " in done.out
+    assert "would refuse" not in done.out
+    assert "would accept the descriptor of Add integers 1.0.0; the image was not checked" in done.out
+    assert not localrun("validate", path, "--image", "localrun-test/none:1", "--json").json["runs_here"]
+
+
+def test_a_bundle_whose_runs_would_fail_is_told_apart_from_one_that_is_refused(localrun: Command) -> None:
+    descriptor = DESCRIPTOR.replace("ram: 64Mi", 'ram: "64 Mi"')
+    done = localrun("validate", bundle(localrun.folder, descriptor=descriptor))
+    assert done.code == 3
+    assert "App Engine's answer at run start: APPE-internal-server-error" in done.out
+    assert "App Engine would accept Add integers 1.0.0, but not run it: 1 reason" in done.out
+
+
 def test_a_bundle_that_is_not_there_is_an_error_and_no_verdict(localrun: Command) -> None:
     done = localrun("validate", "none.zip")
     assert (done.code, done.out) == (3, "")

@@ -149,8 +149,17 @@ def test_author() -> None:
     assert warned(authors=[{key: AUTHOR[key] for key in AUTHOR if key != "organization"}]) == ["author"]
 
 
-def test_namespace_dash() -> None:
-    assert warned(namespace="com.my-lab") == ["namespace_dash"]
+def test_a_dash_in_the_namespace_is_accepted() -> None:
+    assert warned(namespace="com.my-lab") == []
+
+
+def test_author_contact_is_noted_for_validate_only() -> None:
+    author = {key: value for key, value in AUTHOR.items() if key != "is_contact"}
+    found = make(authors=[AUTHOR, author])
+    assert found.warnings == ()
+    assert ids(found.notes) == ["author_contact"]
+    assert found.notes[0].path == "authors.1.is_contact"
+    assert "older servers refuse this" in found.notes[0].message
 
 
 def test_version_build() -> None:
@@ -254,14 +263,64 @@ def test_bounds_both() -> None:
 
 
 def test_key_unknown() -> None:
-    assert warned(external={"dois": []}) == ["key_unknown"]
+    assert warned(external={"dio": []}) == ["key_unknown"]
+
+
+def test_the_documented_spelling_of_doi_is_not_warned_about() -> None:
+    assert warned(external={"dois": ["10.1/x"], "source_code": "https://example.org"}) == []
 
 
 def test_alias() -> None:
     text = DESCRIPTOR.replace("display_name: A}", "display_name: &n A}").replace(
         "display_name: B", "display_name: *n"
     )
-    assert ids(descriptor.read(text.encode()).warnings) == ["alias"]
+    found = descriptor.read(text.encode())
+    assert ids(found.warnings) == ["alias"]
+    assert found.warnings[0].message == (
+        "alias *n: App Engine behaves differently: it reads a YAML alias as text, the name of the anchor"
+    )
+
+
+def test_alias_type() -> None:
+    text = DESCRIPTOR.replace("type: integer, description: one", "type: &t {id: integer}, description: one")
+    text = text.replace("type: integer, description: other", "type: *t, description: other")
+    assert ids(descriptor.read(text.encode()).warnings) == ["alias_type"]
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        ("datetime_range", "APPE-internal-server-error"),
+        ("derived_from_short", "APPE-internal-server-error"),
+        ("alias", ""),
+        ("alias_type", "APPE-internal-bundle-schema-validation-error"),
+        ("matching_absent", "APPE-internal-bundle-validation-error"),
+    ],
+)
+def test_the_code_of_a_row_is_the_one_that_the_server_sends(row: str, code: str) -> None:
+    assert TABLE[row].code == code
+
+
+@pytest.mark.parametrize(
+    ("row", "step"),
+    [
+        ("no_inputs", "run creation"),
+        ("ram_quantity", "run start"),
+        ("matching_type", "run start"),
+        ("matching_absent", "run start"),
+        ("matching_names", "output validation"),
+        ("output_optional", "output validation"),
+        ("array_datetime", "output validation"),
+        ("array_nested_output", "output validation"),
+        ("array_nested_sizes", "provisioning"),
+        ("file_size_unit", "provisioning"),
+        ("name_short", "upload"),
+    ],
+)
+def test_a_row_says_when_the_server_refuses(row: str, step: str) -> None:
+    assert TABLE[row].step == step
+    accepted = "the upload succeeds", "can be uploaded", "accepts this size at upload", "cannot start a run"
+    assert any(words in TABLE[row].reason for words in accepted) is (step != "upload")
 
 
 # -- the bundle -----------------------------------------------------------------------------------

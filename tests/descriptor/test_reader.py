@@ -186,7 +186,6 @@ def test_what_the_schema_refuses_is_refused(head: dict[str, Any], path: str) -> 
         ({"name_short": None}, "name_short"),
         ({"configuration": {"output_folder": "/outputs"}}, "folder"),
         ({"authors": [{"first_name": "A", "last_name": "B", "organization": "C"}]}, "author"),
-        ({"namespace": "com.a-b"}, "namespace_dash"),
         ({"version": "1.0.0+build"}, "version_build"),
         ({"inputs": {}}, "no_inputs"),
         ({"configuration": {**HEAD["configuration"], "resources": {"ram": "2GiB"}}}, "ram_quantity"),
@@ -212,11 +211,11 @@ def test_what_only_the_server_refuses_is_a_warning(head: dict[str, Any], row: st
 
 
 def test_an_unknown_key_is_ignored_with_a_guess() -> None:
-    found = make({"x": parameter("integer", defualt=3)}, external={"dois": []}, licence="MIT")
+    found = make({"x": parameter("integer", defualt=3)}, external={"dio": []}, licence="MIT")
 
     assert [(one.path, one.remedy) for one in found.warnings] == [
         ("inputs.x.defualt", "did you mean 'default'?"),
-        ("external.dois", "did you mean 'doi'?"),
+        ("external.dio", "did you mean 'doi'?"),
         ("licence", ""),
     ]
 

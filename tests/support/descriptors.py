@@ -16,7 +16,13 @@ HEAD: dict[str, Any] = {
     "version": "1.0.0",
     "namespace": "com.example.test",
     "authors": [
-        {"first_name": "Ada", "last_name": "L", "organization": "Example", "email": "ada@example.org"}
+        {
+            "first_name": "Ada",
+            "last_name": "L",
+            "organization": "Example",
+            "email": "ada@example.org",
+            "is_contact": True,
+        }
     ],
     "configuration": {"input_folder": "/inputs", "output_folder": "/outputs"},
 }

@@ -25,7 +25,7 @@ name_short: add
 version: 1.0.0
 namespace: com.example.add
 authors:
-  - {first_name: A, last_name: B, organization: C, email: a@example.com}
+  - {first_name: A, last_name: B, organization: C, email: a@example.com, is_contact: true}
 configuration:
   input_folder: /inputs
   output_folder: /outputs

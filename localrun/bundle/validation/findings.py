@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from localrun.descriptor.divergences import PREFIX, find_by_message
-from localrun.errors import Problem
+from localrun.descriptor.divergences import PREFIX, Step, find_by_message
+from localrun.errors import ImageError, Problem
 
 if TYPE_CHECKING:
     from localrun.bundle.validation.image_config import ImageConfig
@@ -32,16 +32,19 @@ class Finding:
     """A finding.
 
     `code` is App Engine's error code ("" if it would not report an error), `row` the id of a row in the table
-    of divergences.
+    of divergences, `step` when App Engine refuses.
     """
 
     severity: Severity
     problem: Problem
     code: str = ""
     row: str = ""
+    step: Step = "upload"
 
     def as_dict(self) -> dict[str, Any]:
         present = {name: value for name in ("code", "row") if (value := getattr(self, name))}
+        if self.severity is Severity.REFUSED:
+            present["step"] = self.step
         return {"weight": str(self.severity), **present, **self.problem.as_dict()}
 
 
@@ -49,7 +52,8 @@ class Finding:
 class ValidationReport:
     """The findings of a bundle, and the checks that could not be done.
 
-    `descriptor` and `image` are None if they could not be read.
+    `descriptor` and `image` are None if they could not be read. `image_error` is why the image could not be
+    made available here, so that it was not checked.
     """
 
     bundle: str
@@ -57,13 +61,14 @@ class ValidationReport:
     unchecked: tuple[str, ...] = ()
     descriptor: Descriptor | None = None
     image: ImageConfig | None = None
+    image_error: ImageError | None = None
 
     def with_severity(self, *severities: Severity) -> list[Finding]:
         return [finding for finding in self.findings if finding.severity in severities]
 
     @property
     def runs_here(self) -> bool:
-        return not self.with_severity(Severity.ERROR)
+        return not self.with_severity(Severity.ERROR) and self.image_error is None
 
     @property
     def accepted(self) -> bool:
@@ -97,7 +102,7 @@ def from_warning(problem: Problem) -> Finding:
     """Return the finding for a warning, with the severity of its row in the table of divergences."""
     row = find_by_message(problem.message)
     if row is not None and row.verdict == "refuses":
-        return Finding(Severity.REFUSED, problem, row.code, row.id)
+        return Finding(Severity.REFUSED, problem, row.code, row.id, row.step)
     if row is None and any(phrase in problem.message for phrase in _REFUSAL_PHRASES):
         return Finding(Severity.REFUSED, problem, UPLOAD)
     return Finding(Severity.WARNING, problem, "", row.id if row else "")

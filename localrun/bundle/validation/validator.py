@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "ImageConfig", "Severity", "ValidationReport", "validate"]
 
 _NO_IMAGE = "there is no image archive"
+_UNAVAILABLE = (Cause.IMAGE_BUILD_FAILED, Cause.IMAGE_MISSING, Cause.IMAGE_PULL_FAILED)
 
 
 def validate(
@@ -92,6 +93,7 @@ class _Validation:
         self._cache = cache
         self._unchecked: list[str] = []
         self._config: ImageConfig | None = None
+        self._image_error: ImageError | None = None
 
     def report(self) -> ValidationReport:
         """Return all findings, the most severe first."""
@@ -99,12 +101,15 @@ class _Validation:
         order = list(Severity)
         findings = sorted(dict.fromkeys(found), key=lambda finding: order.index(finding.severity))
         name, unchecked = self._bundle.name, tuple(self._unchecked)
-        return ValidationReport(name, tuple(findings), unchecked, self._descriptor, self._config)
+        return ValidationReport(
+            name, tuple(findings), unchecked, self._descriptor, self._config, self._image_error
+        )
 
     def _check_descriptor(self) -> Iterator[Finding]:
         warnings = self._descriptor.warnings
         others = self._bundle.warnings[len(warnings) :]
-        yield from map(from_warning, (*warnings, *(Problem("", text) for text in others)))
+        notes = self._descriptor.notes
+        yield from map(from_warning, (*warnings, *notes, *(Problem("", text) for text in others)))
 
     def _check_upload(self) -> Iterator[Finding]:
         path, source = self._bundle.path, self._bundle.image
@@ -124,7 +129,10 @@ class _Validation:
         except ImageError as error:
             if error.cause is Cause.IMAGE_INVALID:
                 yield from _from_error(error)
-            else:  # not built, missing, or for another platform
+            elif error.cause in _UNAVAILABLE:  # says nothing about App Engine
+                self._image_error = error
+                self._unchecked.append(f"the image: {error.message}; hint: {error.remedy}")
+            else:  # for another platform
                 yield Finding(Severity.ERROR, Problem("image", error.message, error.remedy))
         except EngineError as error:
             self._unchecked.append(f"the image: {error.message}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -13,7 +14,7 @@ from localrun.descriptor.divergences import TABLE
 from localrun.engines.base import Engine
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeEngine
-from localrun.errors import BundleError, EngineUnreachable
+from localrun.errors import BundleError, Cause, EngineUnreachable, ImageError
 from tests.support.archives import old_save
 from tests.support.bundles import DESCRIPTOR, NAME, bundle, image, zip_of
 from tests.support.images import tar_of
@@ -150,12 +151,24 @@ def test_without_an_engine_a_dockerfile_is_not_looked_at_and_that_is_said(tmp_pa
     assert report.image is None
 
 
-def test_an_image_that_no_engine_has_is_an_error(tmp_path: Path) -> None:
+def test_an_image_that_is_not_available_is_not_checked_and_no_refusal(tmp_path: Path) -> None:
     (tmp_path / "descriptor.yml").write_text(DESCRIPTOR)
     engine = FakeEngine()
     report = look(tmp_path / "descriptor.yml", image="localrun-test/none:1", engine=lambda: engine)
-    assert "localrun-test/none:1" in told(report, Severity.ERROR)
-    assert not report.runs_here
+    assert "localrun-test/none:1" in report.unchecked[0]
+    assert report.findings == ()
+    assert (report.accepted, report.runs_here) == (True, False)
+
+
+def test_a_failed_build_is_not_checked_and_no_refusal(tmp_path: Path) -> None:
+    (tmp_path / "descriptor.yml").write_text(DESCRIPTOR)
+    (tmp_path / "Dockerfile").write_text("FROM none.example/base:1\n")
+    engine = FakeEngine()
+    error = ImageError("the build failed", cause=Cause.IMAGE_BUILD_FAILED, remedy="go online")
+    with patch.object(engine, "build_image", side_effect=error):
+        report = look(tmp_path, engine=lambda: engine)
+    assert report.unchecked == ("the image: the build failed; hint: go online",)
+    assert (report.findings, report.accepted, report.runs_here) == ((), True, False)
 
 
 def test_an_image_of_an_engine_is_looked_into_and_nothing_is_left(tmp_path: Path) -> None:
