@@ -19,6 +19,8 @@ from localrun.errors import EngineError, ImageError
 
 Warn = Callable[[str], None]
 
+DOCKERFILE = "Dockerfile"
+IMAGE_CONTEXT = "docker-image://"  # of a build context that is an image
 BUILD_REPOSITORY = "localrun/build"
 TEMPORARY_SEPARATOR = "-"  # between the digest and the random suffix of a build in progress
 
@@ -37,13 +39,13 @@ def build_folder(
     Images of the folder's earlier contents are removed unless they are in use. `warn` receives, before the
     build, what the engine's builder does not support. Raises `ImageError` with cause IMAGE_BUILD_FAILED.
     """
-    name = image_tag(source, engine.builder(), cache)
+    name = image_tag(source, engine, cache)
     folder = source.folder.resolve()
     request = BuildRequest(
         folder,
         name,
         dockerfile=source.dockerfile,
-        labels=build_labels(folder),
+        labels=build_labels(folder, source.dockerfile, source.target),
         build_args=source.build_args,
         target=source.target,
         secrets=source.secrets,
@@ -79,19 +81,31 @@ def _publish(engine: Engine, temporary: str, name: str) -> None:
         engine.remove_image(temporary)
 
 
-def image_tag(source: ImageFolder, builder: str, cache: Path) -> str:
-    """Return the name of the image that `builder` (`Engine.builder`) makes of a folder."""
+def image_tag(source: ImageFolder, engine: Engine, cache: Path) -> str:
+    """Return the name of the image that the engine's builder makes of the current content of a folder."""
     import hashlib
 
-    digest = hashlib.sha256(f"{builder} {context_digest(source, cache)}".encode())
+    contexts = {name: _resolve(reference, engine) for name, reference in source.contexts.items()}
+    digest = hashlib.sha256(f"{engine.builder()} {context_digest(source, cache, contexts)}".encode())
     return f"{BUILD_REPOSITORY}:{digest.hexdigest()}"
 
 
-def build_labels(folder: Path) -> dict[str, str]:
-    """Return the labels that mark all images of a folder, without revealing its path."""
+def _resolve(reference: str, engine: Engine) -> str:
+    """Return the id of the image of a build context, or the reference if the engine does not have it."""
+    found = engine.find_image(reference.removeprefix(IMAGE_CONTEXT))
+    return found.id if found else reference
+
+
+def build_labels(folder: Path, dockerfile: str = DOCKERFILE, target: str = "") -> dict[str, str]:
+    """Return the labels that mark all images of a folder, without revealing its path.
+
+    Images of another Dockerfile or target of the same folder have other labels, so none of them replaces
+    another one.
+    """
     import hashlib
 
-    path = str(folder).encode("utf-8", "surrogateescape")
+    which = [str(folder), *([dockerfile, target] if (dockerfile, target) != (DOCKERFILE, "") else [])]
+    path = "\0".join(which).encode("utf-8", "surrogateescape")
     return {LABEL_BUILD: hashlib.sha256(path).hexdigest()[:32]}
 
 

@@ -107,8 +107,6 @@ def from_bundle(bundle: Bundle, engine: Callable[[], Engine], cache: Path) -> Im
     if isinstance(source, ImageArchive):
         return from_archive(source.images[0], read_index(source.span), source.name)
     made = engine()
-    name = (
-        source.reference if isinstance(source, ImageReference) else image_tag(source, made.builder(), cache)
-    )
+    name = source.reference if isinstance(source, ImageReference) else image_tag(source, made, cache)
     found = made.find_image(name)
     return from_engine(found, bundle.image_name) if found else None

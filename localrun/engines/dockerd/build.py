@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import tempfile
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from localrun.engines.base import DEFAULT_IGNORES, BuildRequest, EngineImage, Progress
+from localrun.engines.base import BuildRequest, EngineImage, Progress
+from localrun.engines.context.files import BuildContext
+from localrun.engines.context.packing import pack_context
 from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.api import iter_json, read_message
 from localrun.engines.dockerd.images import DockerImages, error_message
 from localrun.engines.log_remedies import build_remedy
 from localrun.errors import Cause, EngineError, ImageError, LocalrunError
 
-CHUNK = 1024 * 1024
 LAST_LINES = 10
 _STEP = re.compile(r"Step (?P<done>\d+)/(?P<total>\d+) : (?P<what>.*)")
 _RUNNING = re.compile(r" ---> Running in (?P<id>[0-9a-f]{12,64})")
@@ -63,19 +63,19 @@ class Build:
 
     def _build(self) -> None:
         request = self._request
+        context = pack_context(BuildContext(request.folder, request.dockerfile))
         options = {
             "t": request.name,
             "labels": json.dumps(dict(request.labels)),
             "buildargs": json.dumps(dict(request.build_args)),
-            "dockerfile": request.dockerfile,
+            "dockerfile": context.dockerfile,
             "rm": 1,
             "forcerm": 1,
         }
         if request.target:
             options["target"] = request.target
         headers = {"Content-Type": "application/x-tar", **self._credentials()}
-        with self._context() as chunks:
-            response = self._images.api.send("POST", "/build", options, body=chunks, headers=headers)
+        response = self._images.api.send("POST", "/build", options, body=context.chunks, headers=headers)
         if response.status >= 400:
             raise self._failure(read_message(response))
         with contextlib.closing(response):
@@ -130,33 +130,6 @@ class Build:
 
         header = all_credentials(self._images.config)
         return {"X-Registry-Config": header} if header else {}
-
-    @contextlib.contextmanager
-    def _context(self) -> Iterator[Iterator[bytes]]:
-        from docker.utils.build import tar
-
-        if not (self._request.folder / self._request.dockerfile).is_file():
-            raise self._context_error(f"{self._request.dockerfile} does not exist")
-        with tempfile.TemporaryFile() as packed:
-            try:
-                tar(self._request.folder, self._ignored(), (self._request.dockerfile, None), packed)
-            except OSError as error:
-                raise self._context_error(str(error)) from error
-            yield iter(lambda: packed.read(CHUNK), b"")
-
-    def _context_error(self, reason: str) -> ImageError:
-        return ImageError(
-            f"cannot build {self._request.folder}: {reason}",
-            remedy="add or correct the file, or pass an image with --image",
-            cause=Cause.IMAGE_BUILD_FAILED,
-            folder=str(self._request.folder),
-        )
-
-    def _ignored(self) -> list[str]:
-        path = self._request.folder / ".dockerignore"
-        text = path.read_text("utf-8-sig", "replace") if path.is_file() else ""
-        lines = (line.strip() for line in text.splitlines())
-        return [*DEFAULT_IGNORES, *(line for line in lines if line and not line.startswith("#"))]
 
     def _failure(self, reason: str) -> LocalrunError:
         full = failures.disk_full_error(reason, "build the image")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import stat
 import tarfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,6 +15,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from localrun.engines.base import BuildRequest, EngineImage, Progress, no_progress
+from localrun.engines.context.files import BuildContext, open_file
 from localrun.errors import Cause, ImageError
 
 
@@ -113,8 +116,11 @@ class FakeImages:
             *map(sorted, (request.build_args.items(), request.contexts.items())),
         ]
         digest = hashlib.sha256(json.dumps(options).encode() + request.dockerfile_path.read_bytes())
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+        for file in BuildContext(folder, request.dockerfile).files():
+            opened = open_file(folder / file.path) if stat.S_ISREG(file.status.st_mode) else None
+            if opened is not None:
+                with opened:
+                    digest.update(os.fsencode(f"{file.path}\n") + opened.read())
         image = EngineImage(f"sha256:{digest.hexdigest()}", "linux", "amd64", 1)
         self._add(image, dict(request.labels))
         self.tag_image(image.id, request.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any
 import pytest
 
 from localrun.bundle.images import build_context, file_cache
-from localrun.bundle.images.build_context import _walk, context_digest
-from localrun.bundle.images.dockerignore import Ignore
+from localrun.bundle.images.build_context import context_digest
 from localrun.bundle.images.source import ImageFolder
+from localrun.engines.base import BuildSecret
+from localrun.engines.context.files import BuildContext
 from localrun.errors import Cause, ImageError
 
 
@@ -110,18 +110,6 @@ def test_links_out_of_the_folder_are_not_followed(folder: Path, tmp_path: Path) 
     assert of(folder) == before
 
 
-def test_what_goes_while_the_folder_is_looked_at_is_not_there(tmp_path: Path) -> None:
-    for name in ("a", "b/x", "c/x", "d"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("1")
-    walk = _walk(tmp_path, "", Ignore([]))
-    assert next(walk).path == "a"
-    shutil.rmtree(tmp_path / "b")
-    assert next(walk).path == "c"
-    shutil.rmtree(tmp_path / "c")
-    assert [entry.path for entry in walk] == ["d"]
-
-
 def bind_socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as made:
         made.bind(os.path.relpath(path))
@@ -163,26 +151,55 @@ def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     assert caught.value.cause is Cause.IMAGE_BUILD_FAILED
 
 
-@pytest.mark.parametrize(
-    ("pattern", "left_out", "kept"),
-    [
-        ("*.pyc", ["a.pyc"], ["a.py", "d/a.pyc"]),
-        ("**/*.pyc", ["a.pyc", "d/a.pyc", "d/e/a.pyc"], ["a.py"]),
-        ("/build", ["build", "build/x/y"], ["builds", "src/build"]),
-        ("docs/", ["docs", "docs/a"], ["docs2"]),
-        ("a/**", ["a/b", "a/b/c"], ["b"]),
-        ("a/**/z", ["a/z", "a/b/c/z"], ["z"]),
-        ("f?o", ["foo", "fxo"], ["fo", "f/o"]),
-        ("[ab].txt", ["a.txt"], ["c.txt"]),
-        ("a.b", ["a.b"], ["aXb"]),
-        ("# note", [], ["# note", "note"]),
-        ("*\n!keep", ["a"], ["keep", "keep/x"]),
-        ("!keep\n*", ["keep"], []),
-        (".", [], ["a"]),
-        ("[z-a]", [], ["z"]),
-        ("", [], ["a"]),
-    ],
-)
-def test_patterns_mean_what_docker_means(pattern: str, left_out: list[str], kept: list[str]) -> None:
-    ignore = Ignore(pattern.splitlines())
-    assert [path for path in [*left_out, *kept] if ignore(path)] == left_out
+def test_the_dockerfile_counts_although_it_is_excluded_or_outside(folder: Path, tmp_path: Path) -> None:
+    (folder / ".dockerignore").write_text("Dockerfile\n")
+    outside = tmp_path / "outside.Dockerfile"
+    outside.write_text("FROM a\n")
+
+    def both() -> list[str]:
+        outer = ImageFolder(folder, dockerfile=str(outside))
+        return [of(folder), context_digest(outer, tmp_path / "cache")]
+
+    before = both()
+    (folder / "Dockerfile").write_text("FROM b\n")
+    outside.write_text("FROM b\n")
+    after = both()
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+
+
+def test_the_ignore_file_of_the_dockerfile_applies_to_the_digest(folder: Path) -> None:
+    (folder / "Dockerfile.dockerignore").write_text("src\n")
+    (folder / ".dockerignore").write_text("link\n")
+    before = of(folder)
+    (folder / "src/a.py").write_text("print(3)\n")
+    assert of(folder) == before
+    relink(folder / "link", "elsewhere")
+    assert of(folder) != before
+
+
+@pytest.mark.parametrize("pattern", [r"\#name", "[^b-z]", "**/cache", " #name"])
+def test_a_change_of_a_file_that_is_sent_changes_the_digest(folder: Path, pattern: str) -> None:
+    (folder / ".dockerignore").write_text(f"{pattern}\n")
+    for name in ("#name", "a", "b", "src/cache", "cached"):
+        (folder / name).write_text("1")
+    sent = {file.path for file in BuildContext(folder).files()}
+    for name in ("#name", "a", "b", "src/cache", "cached"):
+        before = of(folder)
+        (folder / name).write_text("2")
+        assert (of(folder) != before) is (name in sent)
+
+
+def test_target_and_build_contexts_are_part_of_the_digest(folder: Path, tmp_path: Path) -> None:
+    made = [
+        ImageFolder(folder),
+        ImageFolder(folder, target="a"),
+        ImageFolder(folder, contexts={"a": "docker-image://b"}),
+        ImageFolder(folder, contexts={"a": "docker-image://c"}),
+    ]
+    assert len({context_digest(source, tmp_path / "cache") for source in made}) == 4
+
+
+def test_secrets_are_not_part_of_the_digest(folder: Path, tmp_path: Path) -> None:
+    secret = ImageFolder(folder, secrets=(BuildSecret("a", variable="B"),))
+    assert context_digest(secret, tmp_path / "cache") == of(folder)
