@@ -11,11 +11,11 @@ from pathlib import Path
 
 from localrun.units import format_bytes
 
-_CHUNK = 16 * 1024**2  # bytes between two checks
+_CHUNK = 1024**2  # bytes between two checks
 _FICLONE = 0x40049409  # ioctl(2): share the blocks of a file until one of the two changes
 _UNSIZED = 64 * 1024**2  # bytes that are read of a file without a size, such as those of /proc
 _ALLOWANCE = 16 * 1024**2  # bytes that may be copied although the disk is fuller than its limit
-_NO_RANGE_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF)
+_NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Check = Callable[[], None]
@@ -182,14 +182,14 @@ def _available(source: int, start: int) -> int:
 
 def _copy_chunk(source: int, target: int, start: int, count: int) -> int:
     """Copy at most `count` bytes, within the kernel where possible. Return their number, 0 at the end."""
-    if _available(source, start):
-        try:
-            return os.copy_file_range(source, target, count, start, start)
-        except OSError as error:
-            if error.errno not in _NO_RANGE_COPY:
-                raise
-    data = os.pread(source, min(count, 1024**2), start)
+    os.lseek(target, start, os.SEEK_SET)
+    try:
+        return os.sendfile(target, source, start, count)
+    except OSError as error:
+        if error.errno not in _NO_SENDFILE:
+            raise
+    data = os.pread(source, count, start)
     left = memoryview(data)
     while left:
-        left = left[os.pwrite(target, left, start + len(data) - len(left)) :]
+        left = left[os.write(target, left) :]
     return len(data)

@@ -33,6 +33,7 @@ def submit(
     network: bool | None = None,
     build_args: Mapping[str, str] | None = None,
     writable_inputs: bool = False,
+    copy_inputs: bool = False,
     hardened: bool = False,
     pull: PullPolicy = "missing",
     retries: int = 0,
@@ -46,8 +47,9 @@ def submit(
 
     `values` are the inputs by name. `inputs` overrides them, and can have names that are options here. Files
     are `Path` objects. `use_image` is an image of the engine that replaces the bundle's own. `timeout` is in
-    seconds or e.g. `"10m"`, `memory` in bytes or e.g. `"2Gi"`. None: from the descriptor. A task that lost
-    its container runs again up to `retries` times. With multiple `replicas`, the task runs that many times
+    seconds or e.g. `"10m"`, `memory` in bytes or e.g. `"2Gi"`. None: from the descriptor. `copy_inputs`
+    copies input files instead of mounting them. A task that lost its container runs again up to `retries`
+    times. With multiple `replicas`, the task runs that many times
     with small variations, and fails unless `agree` of them (None: all) give the same result.
 
     With `profile="iexec"`, the bundle is a folder with a Dockerfile, an image archive, or an image name. The

@@ -51,10 +51,12 @@ def command(context: CliContext, task_id: str, *, logs: bool, raw: bool, as_json
 
 def _view(app: App, task_id: str, *, logs: bool) -> dict[str, Any]:
     from localrun.cli import iexec_view
+    from localrun.cli.docker_command import docker_command
 
     _, record = app.find(task_id)
     replicas = app.replicas(record)
     found = iexec_view.view(record, replicas)
+    found["local"]["dockerCommand"] = docker_command(record, app.store.open(record.id)) or None
     if logs:
         runs = iexec_view.worker_runs(record, replicas)
         found["appLogs"] = [iexec_view.log(worker, app.store.open(run.id)) for worker, run in runs]

@@ -92,6 +92,7 @@ with_run_options = options.combine(
         help="Allow or block network access.  [default: from the descriptor]",
     ),
     options.flag("--writable-inputs", default=None, help="Mount the inputs writable (as copies)."),
+    options.flag("--copy-inputs", default=None, help="Copy input files instead of mounting them."),
     options.flag("--hardened", default=None, help="Drop all capabilities; mount the root read-only."),
     click.option(
         "--pull",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -109,12 +110,13 @@ def _detail(name: str, record: TaskRecord, step: StepRecord | None) -> str:
 
 
 def _count_files(folder: Path, more: int = 0) -> Facts:
-    sizes = [status.st_size for status in fs.walk_files(folder)]
+    # a mounted input is an empty file, and a link after the end
+    sizes = [0 if stat.S_ISLNK(status.st_mode) else status.st_size for status in fs.walk_files(folder)]
     return {"files": len(sizes), "size": sum(sizes) + more}
 
 
 def _mounted_sizes(record: TaskRecord) -> Iterator[int]:
-    """Yield the sizes of mounted input files. The task's folder holds only empty placeholders for them."""
+    """Yield the sizes of mounted input files. The task's folder holds only placeholders for them."""
     for source, _ in record.run_plan.mounts:
         size = _size(Path(source))
         if size is not None:

@@ -101,7 +101,7 @@ class PendingInputs:
         if set(prepared.missing) - set(received) or self.pop(prepared.task.id) is None:
             return
         try:
-            provision(prepared.task, prepared.descriptor, received)
+            provision(prepared.task, prepared.descriptor, received, disk_limit=prepared.disk_limit)
         except BaseException:
             self._hold(prepared)
             raise

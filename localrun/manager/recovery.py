@@ -122,7 +122,8 @@ class Resumer:
             raise LocalrunError(message, cause=Cause.RUNNER_TERMINATED, remedy=remedy)
         prepared = self._submitter.reload(task, lock)
         if task.record.state is TaskState.CREATED and not prepared.missing:
-            provision(task, prepared.descriptor, received_values(task))
+            limit = prepared.disk_limit
+            provision(task, prepared.descriptor, received_values(task), disk_limit=limit)
         task.start_over()
         self._accept(prepared)
 

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -22,6 +23,7 @@ import msgspec
 
 from localrun import fs
 from localrun.bundle.images.source import ImageReference
+from localrun.copying import DiskLimit, copy_file, copy_tree
 from localrun.engines.base import EngineImage
 from localrun.errors import LocalrunError
 from localrun.manager import consensus
@@ -79,6 +81,8 @@ class _ReplicatedRun:
         self._pending: set[str] = set()
         self._resumed: set[str] = set()
         self._last_start = float("-inf")
+        limit = DiskLimit(context.runner.settings.disk_stop)
+        self._copy_file = partial(copy_file, limit=limit, check_cancelled=self.task.check_cancelled)
 
     def body(self) -> Outcome:
         """Start the replicas, wait for them, and compare their results."""
@@ -157,7 +161,7 @@ class _ReplicatedRun:
             assert lock is not None
             workspace.create_dirs(self._prepared.descriptor.source)
             store.save(workspace.secrets, store.load(self.task.workspace.secrets))
-            copy = copy_file if self._plan.writable_inputs else link_or_copy
+            copy = self._copy_file if self._plan.writable_inputs else link_or_copy
             mirror(self.task.workspace.inputs, workspace.inputs, copy)
             record = self._record(number, workspace, image, chosen)
             replica = ActiveTask(record, workspace, (self._on_replica_event, self._context.on_event))
@@ -301,15 +305,19 @@ class _ReplicatedRun:
         return result
 
     def _adopt(self, chosen: TaskRecord) -> Any:
-        """Link the outputs and the log of a replica into this task, and return its output values."""
+        """Copy the outputs and the log of a replica to this task, and return its output values.
+
+        They are not hard links: a user may edit the files of the task, and compare the replicas later.
+        """
         source, target = self._context.store.open(chosen.id), self.task.workspace
         shutil.rmtree(target.outputs)  # an earlier process may have created it
         target.outputs.mkdir()
-        mirror(source.outputs, target.outputs, link_or_copy)
-        for name in ("logs/task.log", "logs/task.streams", target.packed_result.name):
-            (target.path / name).unlink(missing_ok=True)
-            if (source.path / name).exists():
-                link_or_copy(source.path / name, target.path / name)
+        mirror(source.outputs, target.outputs, self._copy_file)
+        with fs.wrap_os_errors(target.path):
+            for name in ("logs/task.log", "logs/task.streams", target.packed_result.name):
+                (target.path / name).unlink(missing_ok=True)
+                if (source.path / name).exists():
+                    self._copy_file(source.path / name, target.path / name)
         return rebase_paths(chosen.outputs, source.path, target.path)
 
 
@@ -325,13 +333,7 @@ def kill_in_parallel(kill: Callable[[str], object], ids: Sequence[str]) -> None:
 def mirror(source: Path, target: Path, copy: Callable[[Path, Path], None]) -> None:
     """Copy a folder without following links. Raises `LocalrunError` on a full disk."""
     with fs.wrap_os_errors(target):
-        for folder, folders, files in os.walk(source):
-            here, there = Path(folder), target / Path(folder).relative_to(source)
-            links = [name for name in folders if (here / name).is_symlink()]
-            for name in [*files, *links]:
-                copy(here / name, there / name)
-            for name in set(folders) - set(links):
-                (there / name).mkdir()
+        copy_tree(source, target, copy=copy)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -340,10 +342,6 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target, follow_symlinks=False)
     except OSError:
         copy_file(source, target)
-
-
-def copy_file(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target, follow_symlinks=False)
 
 
 def rebase_paths(value: Any, old: Path, new: Path) -> Any:

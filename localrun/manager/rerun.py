@@ -36,7 +36,7 @@ def request_from(
     and the descriptor of the task although its bundle has changed. They are also used if the bundle is gone
     and the engine `has_image`. Limits that came from the descriptor are taken from its current version.
     Raises `UsageError` for a manual task, `BundleError` if bundle and image are both gone, and
-    `InputsError` with every missing input file.
+    `InputsError` with every input file that is missing, or was mounted and has changed.
     """
     if record.kind == "manual":
         message = f"task {record.short_id} has no container and cannot be rerun"
@@ -77,7 +77,7 @@ class _Rerun:
         self._plan = record.run_plan
         self._workspace = workspace
         self._notify = notify
-        self._mounted = {place for _, place in self._plan.mounts}
+        self._mounted = {place: Path(source) for source, place in self._plan.mounts}
         self._problems: list[Problem] = []
 
     def descriptor(self) -> Descriptor:
@@ -113,15 +113,15 @@ class _Rerun:
         return {**kept, "image": record.image, "pull": "never", "build_args": {}}
 
     def values(self, described: Descriptor, replaced: Collection[str]) -> dict[str, Any]:
-        """Return all inputs except the `replaced` ones. Raises `InputsError` with every missing file."""
+        """Return all inputs except the `replaced` ones. Raises `InputsError`."""
         given = self._record.inputs or {**self._plan.values, **self._workspace.uploaded_files()}
         values = {name: value for name, value in given.items() if name not in replaced}
         types = {name: parameter.type for name, parameter in described.inputs.items()}
         found = {name: self._value(types.get(name), name, value) for name, value in values.items()}
         if self._problems:
             raise InputsError(
-                f"input files of task {self._record.short_id} are missing",
-                remedy="restore the files, or pass new ones with -i",
+                f"input files of task {self._record.short_id} are missing or have changed",
+                remedy="restore the files, or pass the files to use with -i",
                 problems=self._problems,
             )
         return found
@@ -134,20 +134,43 @@ class _Rerun:
         return value
 
     def _file(self, place: str, original: Path) -> Path:
+        if place in self._mounted:
+            return self._mounted_file(place, original)
         copy = self._workspace.inputs / place
         changed = self._changed(original)
         if changed is False:
             return original
-        if place not in self._mounted and copy.exists() and not (changed and self._plan.writable_inputs):
+        if copy.exists() and not (changed and self._plan.writable_inputs):
             state = "has changed" if changed else "is gone"
             self._notify(f"{original} {state}: using the copy of task {self._record.short_id}")
             return copy
         if changed:
             self._notify(f"{original} has changed since task {self._record.short_id}")
             return original
-        name = place.partition("/")[0]
-        self._problems.append(Problem(f"inputs.{place}", f"{original} is gone", f"pass it: -i {name}=@FILE"))
+        self._refuse(place, f"{original} is gone", Path("FILE"))
         return original
+
+    def _mounted_file(self, place: str, original: Path) -> Path:
+        """Return a file that was mounted. One that has changed is not an input of the task."""
+        source, state = self._mounted[place], self._plan.mount_states.get(place)
+        try:
+            if state is not None:
+                change = state.change_of(source)
+            else:  # a task of an older version
+                change = "it was modified after that" if self._changed(source) else ""
+            if not change and not original.samefile(source):
+                change = f"it was {source}"
+        except OSError:
+            self._refuse(place, f"{original} is gone", Path("FILE"))
+            return original
+        if change:
+            submitted = f"since task {self._record.short_id} was submitted"
+            self._refuse(place, f"{original} has changed {submitted}: {change}", original)
+        return original
+
+    def _refuse(self, place: str, message: str, file: Path) -> None:
+        remedy = f"pass it: -i {place.partition('/')[0]}=@{file}"
+        self._problems.append(Problem(f"inputs.{place}", message, remedy))
 
     def _changed(self, path: Path) -> bool | None:
         """Whether a file has changed since the task was submitted; None if it is gone."""

@@ -36,13 +36,17 @@ DeferSignals = Callable[[], AbstractContextManager[object]]
 
 
 class PreparedTask(msgspec.Struct, frozen=True):
-    """A task with everything that it needs to run, except for its `missing` inputs."""
+    """A task with everything that it needs to run, except for its `missing` inputs.
+
+    Their copies may fill the disk up to `disk_limit` percent.
+    """
 
     task: ActiveTask
     descriptor: Descriptor
     source: ImageSource
     lock: TaskLock
     missing: tuple[str, ...] = ()
+    disk_limit: float = 100.0
 
 
 class Submitter:
@@ -89,13 +93,14 @@ class Submitter:
             missing = _missing(bundle.descriptor, given) if request.wait_for_inputs else ()
             if not missing or assigned.problems:
                 warnings = (*bundle.warnings, *request.warnings)
-                provision(task, bundle.descriptor, given, warnings, assigned)
+                limit = self._settings.disk_stop
+                provision(task, bundle.descriptor, given, warnings, assigned, disk_limit=limit)
             check(task)
         except BaseException:
             if workspace is not None:
                 self._store.remove(workspace, lock)
             raise
-        return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing)
+        return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing, self._settings.disk_stop)
 
     def _read(self, request: Request) -> Bundle:
         path, image, cache = request.bundle, request.image, self._settings.cache
@@ -115,7 +120,7 @@ class Submitter:
         bundle = self._read(request)
         given = received_values(task)
         missing = _missing(bundle.descriptor, given) if task.record.state is TaskState.CREATED else ()
-        return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing)
+        return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing, self._settings.disk_stop)
 
 
 def _download(request: Request, task: ActiveTask) -> dict[str, Any]:
@@ -179,6 +184,8 @@ def provision(
     given: Mapping[str, Any],
     warnings: Sequence[str] = (),
     assigned: Assignments | None = None,
+    *,
+    disk_limit: float = 100.0,
 ) -> None:
     """Write all inputs and enter PROVISIONED. Raises `InputsError` and changes nothing then."""
     plan = task.record.run_plan
@@ -186,7 +193,8 @@ def provision(
         descriptor,
         given,
         task.workspace.inputs,
-        copy=plan.writable_inputs,
+        copy=plan.writable_inputs or plan.copy_inputs,
+        disk_limit=disk_limit,
         check_cancelled=task.check_cancelled,
         assignments=assigned,
     )
@@ -195,7 +203,11 @@ def provision(
     for warning in (*warnings, *found.warnings):
         task.warn(warning)
     mounts = [(str(source), place) for source, place in found.mounts]
-    task.transition(TaskState.PROVISIONED, inputs=found.values, plan=plan.replace(mounts=mounts))
+    task.transition(
+        TaskState.PROVISIONED,
+        inputs=found.values,
+        plan=plan.replace(mounts=mounts, mount_states=found.states),
+    )
 
 
 def _record(request: Request, bundle: Bundle, workspace: Workspace, plan: RunPlan) -> TaskRecord:

@@ -15,6 +15,7 @@ import msgspec
 from localrun.admission import Admission, Reservation
 from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageSource
+from localrun.copying import DiskLimit
 from localrun.descriptor import Descriptor
 from localrun.engines.base import ContainerSpec, Engine, EngineImage, Exit, Handle
 from localrun.errors import Cause, EngineError, LocalrunError, MountUnavailable, OutputsError, Problem
@@ -25,6 +26,7 @@ from localrun.runner.disk_guard import DiskMonitor
 from localrun.runner.retry import run_with_retries
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
+from localrun.task.input_folder import prepare_attempt
 from localrun.task.outcome import Outcome, internal_error_outcome
 from localrun.task.record import ImageOrigin
 from localrun.task.states import StepName, TaskState
@@ -138,6 +140,7 @@ class _TaskRun:
 
     def _finish(self, image: EngineImage | None) -> Outcome:
         seen = self._wait()
+        self.task.warn_of_changed_inputs()
         diagnosis = self._diagnose(seen, image)
         collected = self._collect_outputs(failed=diagnosis.cause is not None)
         return self._outcome(seen.exit, diagnosis, collected)
@@ -204,6 +207,9 @@ class _TaskRun:
         task = self.task
         task.start_step(StepName.PERMISSIONS, "on the host, in the task folder")
         with self._timed("permissions"):
+            if self.plan.writable_inputs:
+                keep = task.record.run_plan.retries > 0
+                prepare_attempt(task.workspace, DiskLimit(self.settings.disk_stop), keep=keep)
             count = task.workspace.make_accessible(writable_inputs=self.plan.writable_inputs)
         task.finish_step(exit_code=0, message=f"made {count} entries accessible to any container user")
         task.check_cancelled()

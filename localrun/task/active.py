@@ -11,7 +11,7 @@ from typing import Any
 from localrun.errors import Cause, LocalrunError, TaskKilled
 from localrun.masking import store
 from localrun.masking.masker import SecretMasker
-from localrun.task import states
+from localrun.task import input_folder, states
 from localrun.task.events import KINDS, Event, Listener
 from localrun.task.record import StepRecord, TaskRecord
 from localrun.task.states import StepName, TaskState
@@ -93,6 +93,8 @@ class ActiveTask:
         if state.is_final:
             self.workspace.release_reserve()
             store.delete(self.workspace.secrets)
+            input_folder.link_mounted_files(self.workspace, self.record.run_plan.mounts)
+            input_folder.remove_copies(self.workspace)
         self.save()
         if state.is_final:
             self._emit_state(message=self.record.message, exit_code=self.record.exit_code)
@@ -140,6 +142,11 @@ class ActiveTask:
         with self._lock:
             self.record = self.record.replace(warnings=[*self.record.warnings, message])
         self.emit("warning", message, **data)
+
+    def warn_of_changed_inputs(self) -> None:
+        """Warn of mounted input files that have changed since the task was submitted."""
+        for change in input_folder.changed_files(self.record.run_plan):
+            self.warn(change)
 
     def record_timing(self, phase: str, seconds: float) -> None:
         self.update(timings={**self.record.timings, phase: round(seconds, 6)})

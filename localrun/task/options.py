@@ -71,6 +71,7 @@ PARSERS: dict[str, Parser] = {
     "gpus": _count,
     "network": parse_boolean,
     "writable_inputs": parse_boolean,
+    "copy_inputs": parse_boolean,
     "hardened": parse_boolean,
     "pull": partial(_choice, PullPolicy),
     "retries": _count,

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
+from localrun.task.file_state import FileState
 from localrun.task.states import StepName, TaskState
 
 ProfileName = Literal["bundle", "iexec"]
@@ -86,10 +87,11 @@ class Resources(Frozen, frozen=True, kw_only=True):
 class StoredOptions(Frozen, frozen=True, kw_only=True):
     """The options of a run that its plan keeps; see `RunOptions` for all.
 
-    `image` replaces the bundle's own. A detached task outlives the process that submitted it. A task that
-    lost its container runs again up to `retries` times. Each of multiple `replicas` is a task with its own
-    container, and `agree` of them must give the same result. `profile` selects the rules for outputs; with
-    `callback`, the result of an iExec app is for a contract.
+    `image` replaces the bundle's own. `copy_inputs` copies input files that would be mounted. A detached task
+    outlives the process that submitted it. A task that lost its container runs again up to `retries` times.
+    Each of multiple `replicas` is a task with its own container, and `agree` of them must give the same
+    result. `profile` selects the rules for outputs; with `callback`, the result of an iExec app is for a
+    contract.
     """
 
     image: str | None = None
@@ -98,6 +100,7 @@ class StoredOptions(Frozen, frozen=True, kw_only=True):
     command: list[str] | None = None
     environment: dict[str, str] = msgspec.field(default_factory=dict)
     writable_inputs: bool = False
+    copy_inputs: bool = False
     hardened: bool = False
     detached: bool = False
     retries: int = 0
@@ -111,15 +114,17 @@ class StoredOptions(Frozen, frozen=True, kw_only=True):
 class RunPlan(StoredOptions, frozen=True, kw_only=True, rename={"secret_names": "hidden"}):
     """The configuration of a task's container, complete enough for another process to resume the task.
 
-    `bundle` is the path that it was read from; `mounts` are mounted input files: (file, path below the input
-    folder). Folders are paths in the container. `values` are stored for a task that may wait for further
-    inputs. `secret_names` are environment variables whose values are stored elsewhere until the task ends.
+    `bundle` is the path that it was read from. `mounts` are mounted input files: (file, path below the input
+    folder), and `mount_states` what these were when the task was submitted, by that path. Folders are paths
+    in the container. `values` are stored for a task that may wait for further inputs. `secret_names` are
+    environment variables whose values are stored elsewhere until the task ends.
     """
 
     bundle: str = ""
     input_folder: str = "/inputs"
     output_folder: str = "/outputs"
     mounts: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    mount_states: dict[str, FileState] = msgspec.field(default_factory=dict)
     pids: int = 4096
     values: dict[str, Any] = msgspec.field(default_factory=dict)
     agree: int = 1

@@ -5,7 +5,8 @@ HOME/
   tasks/ID/
     task.json           the record; written atomically
     descriptor.yml      the descriptor of the bundle
-    inputs/ outputs/    the container's folders
+    inputs/ outputs/    the container's folders; in the former, mounted files are links after the end
+    inputs.submitted/   a copy of writable inputs for retries, until the task ends
     logs/task.log       the program's output; task.streams says which part is of which stream
     logs/usage.jsonl    resource usage of the container, one sample a second
     events.jsonl        events of the task
@@ -44,6 +45,7 @@ class Workspace:
     """The folder of a task."""
 
     inputs = _below("inputs")  # the container's input folder
+    pristine_inputs = _below("inputs.submitted")  # a copy for retries, if the task may write to its inputs
     outputs = _below("outputs")  # the container's output folder
     logs = _below("logs")  # the folder of the log and the usage file
     log = _below("logs/task.log")  # the output of the program
@@ -177,7 +179,8 @@ class Workspace:
     def make_accessible(self, *, writable_inputs: bool) -> int:
         """Let any user read the inputs and write the outputs; return the number of changed entries.
 
-        Mounted input files of the user are not changed: this folder only has placeholders for them.
+        Mounted input files of the user are not changed: this folder only has placeholders for them. Links
+        are not followed: a task with writable inputs may have created them.
         """
         self.outputs.chmod(0o777)
         count = 1
@@ -185,7 +188,9 @@ class Workspace:
         for folder, _, files in os.walk(self.inputs):
             Path(folder).chmod(folder_mode)
             for name in files:
-                Path(folder, name).chmod(file_mode)
+                path = Path(folder, name)
+                if not path.is_symlink():
+                    path.chmod(file_mode)
             count += 1 + len(files)
         return count
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import msgspec
 
+from localrun.copying import DiskLimit, clone, copy_content
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Notes
 from localrun.errors import Cause, InputsError, LocalrunError, Problem
+from localrun.task.file_state import FileState
 from localrun.values.layout import InputEntry, plan_inputs
 from localrun.values.parsing import Assignments, raise_problems
 
-_CHUNK = 1024 * 1024
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755  # readable for any user of the container
 
 
@@ -26,12 +27,14 @@ class ProvisionedInputs(msgspec.Struct, frozen=True):
     """The inputs of a task on disk.
 
     `values` are ready for JSON, with files as absolute paths. `mounts` are files that are mounted instead of
-    copied, each with its path in the input folder, where an empty file is the mount point. `notes` list the
-    defaults in use, `warnings` what may fail on App Engine.
+    copied, each with its path in the input folder, where an empty file is the mount point; `states` are the
+    states of these files, by that path. `notes` list the defaults in use, `warnings` what may fail on App
+    Engine.
     """
 
     values: dict[str, Any]
     mounts: tuple[tuple[Path, str], ...] = ()
+    states: dict[str, FileState] = msgspec.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -42,13 +45,15 @@ def provision(
     folder: Path,
     *,
     copy: bool = False,
+    disk_limit: float = 100.0,
     check_cancelled: Callable[[], None] = lambda: None,
     assignments: Assignments | None = None,
 ) -> ProvisionedInputs:
     """Check the values and write each to its file in `folder`, which is created if necessary.
 
     `assignments` override `values`; their problems are reported together with all others. World-readable
-    files are mounted, not copied, unless `copy`. Raises `InputsError` with all problems before anything is
+    files are cloned where the file system can, and else mounted, not copied, unless `copy`. Copies do not
+    fill the disk to more than `disk_limit` percent. Raises `InputsError` with all problems before anything is
     written. If writing fails, or `check_cancelled` raises, everything written is removed.
     """
     notes = Notes("inputs")
@@ -58,21 +63,34 @@ def provision(
         descriptor, {**values, **assignments.values}, notes, copy=copy, invalid=assignments.invalid
     )
     raise_problems(notes.problems)
-    _write(layout.entries, folder, check_cancelled)
-    mounts = tuple((entry.source, entry.target) for entry in layout.entries if entry.kind == "mount")
-    return ProvisionedInputs(layout.values, mounts, tuple(layout.defaults_used), tuple(notes.warnings))
+    states = _write(layout.entries, folder, _Copier(DiskLimit(disk_limit), check_cancelled))
+    mounts = tuple((entry.source, entry.target) for entry in layout.entries if entry.target in states)
+    noted = tuple(layout.defaults_used), tuple(notes.warnings)
+    return ProvisionedInputs(layout.values, mounts, states, *noted)
 
 
-def _write(entries: list[InputEntry], folder: Path, check_cancelled: Callable[[], None]) -> None:
+class _Copier(msgspec.Struct, frozen=True):
+    """How files are copied: until which usage of the disk, and until `check_cancelled` raises."""
+
+    limit: DiskLimit
+    check_cancelled: Callable[[], None]
+
+
+def _write(entries: list[InputEntry], folder: Path, copier: _Copier) -> dict[str, FileState]:
+    """Write all entries. Return the states of the files that are to be mounted."""
     with _wrap_errors("inputs"):
         made_folder = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
     done: list[InputEntry] = []
+    states: dict[str, FileState] = {}
     with _clean_on_failure(folder, done, made_folder):
         for entry in entries:
-            check_cancelled()
+            copier.check_cancelled()
             with _wrap_errors(f"inputs.{entry.target.replace('/', '.')}"):
-                _write_one(entry, folder / entry.target, done, check_cancelled)
+                state = _write_one(entry, folder / entry.target, done, copier)
+            if state is not None:
+                states[entry.target] = state
+    return states
 
 
 @contextmanager
@@ -100,7 +118,7 @@ def _wrap_errors(path: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise LocalrunError(
-                f"disk full: cannot write {path}",
+                f"disk full: cannot write {path}: {error.strerror}",
                 remedy="free disk space, or move LOCALRUN_HOME to another disk",
                 cause=Cause.DISK_FULL,
             ) from error
@@ -108,24 +126,36 @@ def _wrap_errors(path: str) -> Iterator[None]:
         raise InputsError("cannot write the inputs", remedy=problem.remedy, problems=[problem]) from error
 
 
-def _write_one(
-    entry: InputEntry, path: Path, done: list[InputEntry], check_cancelled: Callable[[], None]
-) -> None:
+def _write_one(entry: InputEntry, path: Path, done: list[InputEntry], copier: _Copier) -> FileState | None:
+    """Write an entry. Return the state of its file if that is to be mounted."""
     if entry.kind in ("folder", "unpack"):
         path.mkdir()
         done.append(entry)
         path.chmod(_FOLDER_MODE)
         if entry.kind == "unpack":
-            _unpack(entry.source, path, check_cancelled)
-        return
+            _unpack(entry.source, path, copier.check_cancelled)
+        return None
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, _FILE_MODE), "wb") as stream:
         done.append(entry)
         os.fchmod(stream.fileno(), _FILE_MODE)
+        if entry.kind in ("copy", "mount"):
+            return _fill(entry, stream.fileno(), copier)
+        stream.write(entry.content)
+    return None
+
+
+def _fill(entry: InputEntry, target: int, copier: _Copier) -> FileState | None:
+    """Clone or copy a file, or return the state of one that is to be mounted."""
+    origin = os.open(entry.source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
         if entry.kind == "copy":
-            _copy(entry.source, stream.fileno(), check_cancelled)
-        else:
-            stream.write(entry.content)
+            copy_content(origin, target, limit=copier.limit, check_cancelled=copier.check_cancelled)
+        elif not clone(origin, target):
+            return FileState.of(os.fstat(origin))
+    finally:
+        os.close(origin)
+    return None
 
 
 def _unpack(source: Path, path: Path, check_cancelled: Callable[[], None]) -> None:
@@ -136,13 +166,3 @@ def _unpack(source: Path, path: Path, check_cancelled: Callable[[], None]) -> No
         unpack_zip(source, path, (_FILE_MODE, _FOLDER_MODE), check_cancelled)
     except CorruptFile as error:
         raise OSError(errno.EIO, f"corrupt zip {source}: {error}") from error
-
-
-def _copy(source: Path, target: int, check_cancelled: Callable[[], None]) -> None:
-    origin = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        # the kernel copies the bytes, in chunks so that it can be cancelled
-        while os.sendfile(target, origin, None, _CHUNK):
-            check_cancelled()
-    finally:
-        os.close(origin)

@@ -13,7 +13,7 @@ from localrun.errors import TaskKilled
 from localrun.manager.manager import TaskManager
 from localrun.manager.request import Request
 from tests.cli.command import Command
-from tests.support.environment import IMAGE
+from tests.support.environment import DESCRIPTOR, IMAGE
 
 KEYS = (
     "id bundle image state cause message remedy exit_code inputs outputs"
@@ -213,12 +213,13 @@ def test_every_option_is_asked_for(localrun: Command, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(TaskManager, "submit", submit)
     resources = ("--gpus", 2, "--memory", "32Mi", "--cpus", 0.5, "--timeout", "90s")
-    ways = ("--no-network", "--hardened", "--writable-inputs", "--pull", "always")
+    ways = ("--no-network", "--hardened", "--writable-inputs", "--copy-inputs", "--pull", "always")
     more = ("--build-arg", "A=1", "--build-arg", "B=x=y", "-i", "c=5", "--retries", 2)
     localrun.run(*resources, *ways, *more)
     (request,) = asked
     assert (request.gpus, request.memory, request.cpus, request.timeout) == (2, 32 * 1024**2, 0.5, 90.0)
     assert (request.network, request.hardened, request.writable_inputs) == (False, True, True)
+    assert request.copy_inputs
     assert (request.pull, dict(request.build_args)) == ("always", {"A": "1", "B": "x=y"})
     assert (request.retries, request.replicas, request.agree) == (2, 1, None)
     assert (request.image, list(request.assignments)) == (IMAGE, ["a=3", "b=4", "c=5"])
@@ -282,3 +283,49 @@ def test_a_flood_of_output_does_not_hold_the_task_up(localrun: Command) -> None:
     result = localrun.run()
     assert result.code == 0
     assert result.out.startswith("output sum: 7\n")
+
+
+WITH_FILE = DESCRIPTOR.replace("outputs:\n", "  f: {type: file, description: f, display_name: F}\noutputs:\n")
+
+
+def test_a_mounted_input_is_a_link_after_the_end_and_its_change_is_refused_by_rerun(
+    localrun: Command,
+) -> None:
+    localrun.bundle.write_text(WITH_FILE)
+    own = localrun.folder / "own"
+    own.write_text("mine")
+    done = localrun.run("-i", f"f=@{own}", "--json").json
+    assert Path(done["folder"], "inputs/f").readlink() == own
+    assert localrun("rerun", "last").code == 0
+    own.write_text("changed")
+    refused = localrun("rerun", "last", "--json")
+    assert (refused.code, refused.json["cause"]) == (3, "INPUTS_INVALID")
+    assert refused.json["problems"][0]["path"] == "inputs.f"
+    assert "it had 4 bytes, now 7" in refused.err
+    assert f"-i f=@{own}" in refused.err
+    assert localrun("rerun", "last", "-i", f"f=@{own}").code == 0
+
+
+def test_copied_inputs_are_complete_and_outlive_the_original(localrun: Command) -> None:
+    localrun.bundle.write_text(WITH_FILE)
+    own = localrun.folder / "own"
+    own.write_text("mine")
+    done = localrun.run("-i", f"f=@{own}", "--copy-inputs", "--json").json
+    copy = Path(done["folder"], "inputs/f")
+    assert (copy.read_text(), copy.is_symlink(), copy.stat().st_nlink) == ("mine", False, 1)
+    own.unlink()
+    assert localrun("rerun", "last").code == 0
+
+
+def test_a_mounted_file_that_changes_while_the_task_runs_is_a_warning(localrun: Command) -> None:
+    localrun.bundle.write_text(WITH_FILE)
+    own = localrun.folder / "own"
+    own.write_text("mine")
+
+    def program(container: FakeContainer) -> int:
+        own.write_text("changed")
+        return add_up(container)
+
+    localrun.program = program
+    done = localrun.run("-i", f"f=@{own}", "--json").json
+    assert done["warnings"] == [f"input f: {own} changed while the task was active: it had 4 bytes, now 7"]

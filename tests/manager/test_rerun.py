@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +63,7 @@ def test_every_field_that_a_plan_and_a_request_share_is_taken_over() -> None:
     shared = {field for field in RunPlan.__struct_fields__ if field in Request.__struct_fields__}
     assert shared - {"bundle", "values", "detached"} <= {
         *("image", "build_args", "pull", "command", "environment"),
-        *("writable_inputs", "hardened", "retries"),
+        *("writable_inputs", "copy_inputs", "hardened", "retries"),
         *("profile", "callback", "hostname", "replicas", "agree"),
     }, "say in `repeat` whether the new one is to be repeated, and here"
 
@@ -111,7 +113,29 @@ def test_a_copy_that_the_task_could_change_is_not_the_same_input(tmp_path: Path)
     assert said == [f"{path} has changed since task {record.short_id}"]
 
 
-def test_a_mounted_file_is_its_own_and_its_change_is_said(tmp_path: Path) -> None:
+def edit(path: Path) -> str:
+    path.write_text("longer")
+    return "it had 3 bytes, now 6"
+
+
+def touch(path: Path) -> str:
+    os.utime(path, (1, 1))
+    return "it was modified on 1970-"
+
+
+def replace(path: Path) -> str:
+    new = path.with_name("new")
+    new.write_text("new")
+    status = path.stat()
+    os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
+    new.replace(path)
+    return "it was replaced by another file"
+
+
+@pytest.mark.parametrize("change", [edit, touch, replace])
+def test_a_mounted_file_that_has_changed_is_refused_with_the_difference(
+    tmp_path: Path, change: Callable[[Path], str]
+) -> None:
     with make_environment(tmp_path, add) as env:
         env.bundle.write_text(WITH_FILES)
         path = tmp_path / "given.txt"
@@ -119,10 +143,56 @@ def test_a_mounted_file_is_its_own_and_its_change_is_said(tmp_path: Path) -> Non
         record = env.run(values={"a": 1, "f": path})
         request, said = again(env, record)
         assert (request.values, said) == ({"a": 1, "f": path}, [])
+        difference = change(path)
+        with pytest.raises(InputsError, match="missing or have changed") as caught:
+            again(env, record)
+        (problem,) = caught.value.problems
+        assert problem.path == "inputs.f"
+        assert problem.message.startswith(f"{path} has changed since task {record.short_id} was submitted")
+        assert difference in problem.message
+        assert problem.remedy == f"pass it: -i f=@{path}"
+        request, said = again(env, record, replaced={"f"})
+        assert (request.values, said) == ({"a": 1}, [])
+
+
+def test_a_link_that_leads_to_another_file_is_a_changed_file(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        env.bundle.write_text(WITH_FILES)
+        for name in ("one", "two"):
+            (tmp_path / name).write_text("same")
+        link = tmp_path / "link"
+        link.symlink_to("one")
+        record = env.run(values={"a": 1, "f": link})
+        link.unlink()
+        link.symlink_to("two")
+        with pytest.raises(InputsError) as caught:
+            again(env, record)
+    assert caught.value.problems[0].message.endswith(f"it was {tmp_path / 'one'}")
+
+
+def test_a_mounted_file_of_an_older_version_is_refused_if_it_was_modified_later(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        env.bundle.write_text(WITH_FILES)
+        path = tmp_path / "given.txt"
+        path.write_text("old")
+        record = env.run(values={"a": 1, "f": path})
+        record = record.replace(plan=record.run_plan.replace(mount_states={}))
+        assert again(env, record)[0].values == {"a": 1, "f": path}
         path.write_text("new")
-        request, said = again(env, record)
-    assert request.values["f"] == path
-    assert said == [f"{path} has changed since task {record.short_id}"]
+        with pytest.raises(InputsError, match="modified after that"):
+            again(env, record)
+
+
+def test_a_file_that_was_copied_on_request_need_not_exist_any_more(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        env.bundle.write_text(WITH_FILES)
+        path = tmp_path / "given.txt"
+        path.write_text("old")
+        record = env.run(values={"a": 1, "f": path}, copy_inputs=True)
+        path.unlink()
+        request, _ = again(env, record)
+    assert request.copy_inputs
+    assert request.values["f"].read_text() == "old"
 
 
 def test_every_file_that_is_gone_is_told_at_once(tmp_path: Path) -> None:

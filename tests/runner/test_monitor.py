@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,9 +39,11 @@ class Restarted(FakeEngine):
         return [] if self.broken.is_set() and self.forgets else super().find(labels)  # type: ignore[arg-type]
 
 
-def run(folder: Path, engine: FakeEngine, patience: float = 30.0, retries: int = 0) -> TaskRecord:
+def run(
+    folder: Path, engine: FakeEngine, patience: float = 30.0, retries: int = 0, **options: Any
+) -> TaskRecord:
     with make_environment(folder, engine=engine, engine_patience=patience) as env:
-        record = env.run(values={"a": 1, "b": 2}, retries=retries)
+        record = env.run(values={"a": 1, "b": 2}, retries=retries, **options)
         if isinstance(engine, Restarted):
             engine.forgets = False
     return record
@@ -92,6 +95,23 @@ def test_a_retry_starts_without_the_outputs_of_the_lost_container(tmp_path: Path
     engine.program, engine.shares_files = program, shares_files
     record = run(tmp_path, engine, retries=1)
     assert (record.cause, starts) == ("EXIT_NONZERO", [[], []])
+
+
+def test_a_retry_starts_with_the_inputs_as_they_were_submitted(tmp_path: Path) -> None:
+    starts: list[dict[str, str]] = []
+
+    def program(container: FakeContainer) -> Exit:
+        folder = container.path("/inputs")
+        starts.append({path.name: path.read_text() for path in sorted(folder.iterdir())})
+        (folder / "a").write_text("changed")
+        (folder / "new").write_text("new")
+        return Exit(3)
+
+    engine = Restarted(Exit(3))
+    engine.program = program
+    record = run(tmp_path, engine, retries=1, writable_inputs=True)
+    assert starts == [{"a": "1", "b": "2"}] * 2
+    assert not Path(record.folder, "inputs.submitted").exists()
 
 
 def test_an_engine_that_does_not_come_back_is_not_retried(tmp_path: Path) -> None:

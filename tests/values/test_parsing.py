@@ -13,6 +13,7 @@ import pytest
 from localrun import values
 from localrun.descriptor import Descriptor
 from localrun.errors import Cause, InputsError, LocalrunError
+from localrun.task.file_state import FileState
 from localrun.values import FileValue, ProvisionedInputs
 from tests.support.descriptors import make, parameter
 from tests.support.image_files import dicom, png
@@ -276,6 +277,54 @@ class TestFileInputs:
         assert tree(tmp_path / "in") == {"f": b""}
         assert found.mounts == ((source, "f"),)
         assert found.values == {"f": str(source)}
+
+    def test_a_mounted_file_is_recorded_with_what_identifies_it(self, tmp_path: Path) -> None:
+        source = tmp_path / "scan.png"
+        source.write_bytes(b"pixels")
+        status = source.stat()
+
+        found = lay(tmp_path, {"f": "file"}, {"f": source})
+
+        state = FileState(size=6, mtime_ns=status.st_mtime_ns, inode=status.st_ino)
+        assert found.states == {"f": state}
+
+    def test_a_file_is_cloned_and_not_mounted_where_the_file_system_can(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def clone(source: int, target: int) -> bool:
+            os.write(target, os.pread(source, 100, 0))
+            return True
+
+        monkeypatch.setattr("localrun.values.provisioning.clone", clone)
+        source = tmp_path / "scan.png"
+        source.write_bytes(b"pixels")
+        source.chmod(0o644)
+
+        found = lay(tmp_path, {"f": "file"}, {"f": source})
+
+        assert tree(tmp_path / "in") == {"f": b"pixels"}
+        assert (found.mounts, found.states) == ((), {})
+        assert source.stat().st_nlink == 1
+
+    def test_a_copy_that_would_fill_the_disk_is_refused(self, tmp_path: Path) -> None:
+        source = tmp_path / "large"
+        source.write_bytes(bytes(17 * 1024**2))
+
+        with pytest.raises(LocalrunError, match="not enough disk space") as caught:
+            lay(tmp_path, {"f": "file"}, {"f": source}, copy=True, disk_limit=0.1)
+
+        assert caught.value.cause is Cause.DISK_FULL
+        assert not (tmp_path / "in").exists()
+
+    def test_holes_of_an_input_stay_holes(self, tmp_path: Path) -> None:
+        source = tmp_path / "sparse"
+        with source.open("wb") as stream:
+            stream.truncate(1024**4)
+
+        lay(tmp_path, {"f": "file"}, {"f": source}, copy=True)
+
+        assert (tmp_path / "in/f").stat().st_size == 1024**4
+        assert (tmp_path / "in/f").stat().st_blocks == 0
 
     @pytest.mark.parametrize("kind", ["file", "image", "geometry"])
     @pytest.mark.parametrize(("mode", "copy"), [(0o600, False), (0o644, True)])

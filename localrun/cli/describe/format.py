@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localrun.cli.describe.sections import Fields
-from localrun.console.display.sanitize import format_columns
+from localrun.console.display.sanitize import escape_control_chars, format_columns
 
 _NONE = "<none>"
 _HEAD_WIDTH, _STEP_WIDTH, _MAX_MOUNTS = 18, 17, 20
@@ -115,6 +115,9 @@ def _own_lines(facts: Fields) -> Iterator[str]:
         yield _step_pair("Environment", None)
     yield "Mounts:"
     yield from (f"  {row}" for row in _mounts(facts["mounts"]))
+    if facts["docker_command"]:
+        yield "Run By Hand:"
+        yield f"  {escape_control_chars(facts['docker_command'])}"
 
 
 def _aligned(pairs: Mapping[str, Any]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from localrun.cli.describe.events import REASONS, event_rows
+from localrun.cli.docker_command import docker_command
 from localrun.console.usage import format_usage
 from localrun.engines.base import ContainerSpec
 from localrun.errors import Cause
@@ -133,6 +134,7 @@ def _own_fields(record: TaskRecord, workspace: Workspace, redactor: Redactor) ->
         "timeout": record.timeout,
         "environment": redactor.redact(dict(spec.environment)),
         "mounts": list(_mounts(spec, workspace)),
+        "docker_command": docker_command(record, workspace),
         "restart_count": max(0, starts - 1),
         "usage": record.as_dict()["usage"],
         "usage_text": format_usage(record),

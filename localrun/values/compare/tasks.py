@@ -70,7 +70,7 @@ def _limits(record: TaskRecord) -> dict[str, Any]:
         **record.resources.as_dict(),
         "timeout": record.timeout,
         "network": record.network,
-        **_of_plan(record, "pids", "hardened", "writable_inputs", "replicas", "agree"),
+        **_of_plan(record, "pids", "hardened", "writable_inputs", "copy_inputs", "replicas", "agree"),
     }
 
 
