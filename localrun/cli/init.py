@@ -21,19 +21,33 @@ _parameters = partial(click.option, metavar="NAME:TYPE", multiple=True)
 @click.option(
     "--namespace", metavar="NAMESPACE", default="", help="Namespace of the task.  [default: com.example.NAME]"
 )
+@click.option(
+    "--with",
+    "packages",
+    metavar="PACKAGES",
+    multiple=True,
+    help="Install Python packages in the image, e.g. numpy,pillow.",
+)
 @options.as_json
 def command(
-    *, name: Path, inputs: tuple[str, ...], outputs: tuple[str, ...], namespace: str, as_json: bool
+    *,
+    name: Path,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+    namespace: str,
+    packages: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Create a bundle in the folder NAME: descriptor, Dockerfile, Python program, example inputs and test.
 
     It is ready to run and passes its test; put your code into program/main.py. Without --input and --output
     it adds two integers. Types are boolean, integer, number, string, datetime, geometry, file, image,
-    enumeration(A,B) and array<TYPE>. Quote the last two in a shell.
+    enumeration(A,B) and array<TYPE>. Quote the last two in a shell. Packages come from PyPI, or from the
+    folder NAME/wheels if there is one.
     """
     from localrun.bundle.scaffold import template
 
-    plan = template.render(name.absolute().name, inputs, outputs, namespace)
+    plan = template.render(name.absolute().name, inputs, outputs, namespace, packages)
     template.write(plan, name)
     if as_json:
         files, warnings = sorted(plan.files), list(plan.warnings)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 
 # imported names of Python packages that are called differently on PyPI
-_DISTRIBUTIONS = {
+DISTRIBUTIONS = {
     "Bio": "biopython",
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
@@ -16,7 +16,6 @@ _DISTRIBUTIONS = {
     "google": "protobuf",
     "openslide": "openslide-python",
     "pkg_resources": "setuptools",
-    "pyvips": "pyvips",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
@@ -43,8 +42,9 @@ _OFFLINE = re.compile(
     r"temporary failure (?:in name resolution|resolving)|could not resolve|no such host|no address associated"
     r"|network is unreachable|name or service not known|getaddrinfo|eai_again|\benotfound|dns error"
     r"|failed to (?:establish a new connection|lookup address)|unable to resolve host|could not connect"
-    r"|connection (?:refused|timed out|reset)|connect(?:ion)? timeout|could not fetch url|dns lookup|bad address"
-    r"|temporary error \(try again later\)|error sending request|dial tcp|i/o timeout|network error",
+    r"|connection (?:refused|timed out|reset)|connect(?:ion)? timeout|could not fetch url|dns lookup"
+    r"|temporary error \(try again later\)|error sending request|dial tcp|i/o timeout|network error"
+    r"|bad address",
     re.IGNORECASE,
 )
 _UNTRUSTED = re.compile(r"certificate_verify_failed|certificate verify failed|self.signed certificate", re.I)
@@ -133,7 +133,7 @@ def _module(log: str) -> str:
     if found is None:
         return ""
     name = found["name"].split(".")[0]
-    package = _DISTRIBUTIONS.get(name, name)
+    package = DISTRIBUTIONS.get(name, name)
     install = f"pip install {package}"
     return (
         f"add `RUN {install}` to the Dockerfile; without a network, {_offline_way(install)};"
@@ -230,7 +230,12 @@ def _offline_way(instruction: str) -> str:
     """Return how the tool of an instruction works without a network, or ''."""
     for command, usual, way in _OFFLINE_WAYS:
         if re.search(rf"\b{command}\b", instruction):
-            return way.format(" ".join(_wanted(instruction, command)) or usual)
+            wanted = " ".join(_wanted(instruction, command)) or usual
+            if "--no-index" in instruction:  # it does so already if it finds wheels
+                return (
+                    f"fill the folder of wheels where there is a network: `pip download -d wheels {wanted}`"
+                )
+            return way.format(wanted)
     return ""
 
 
@@ -238,11 +243,11 @@ def _wanted(instruction: str, command: str) -> Iterator[str]:
     """Yield the packages that an instruction installs, and its requirement files as `-r FILE`."""
     found = re.search(rf"\b{command}\b[^&;|]*?\s(?:install|add)\s+(?P<words>[^&;|]*)", instruction)
     try:
-        words = shlex.split(found["words"].replace("\\\n", " ")) if found else []
+        words = [word for word in shlex.split(found["words"]) if word] if found else []
     except ValueError:
         words = []
     for before, word in zip(["", *words], words, strict=False):
         if before in ("-r", "--requirement"):
             yield f"-r {shlex.quote(word)}"
-        elif before not in _NO_PACKAGES and not word.startswith("-"):
+        elif before not in _NO_PACKAGES and word[0] not in "-$":
             yield shlex.quote(word)

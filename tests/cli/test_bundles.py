@@ -276,3 +276,17 @@ def test_a_folder_that_is_not_empty_is_left_alone(localrun: Command) -> None:
     done = localrun("init", localrun.folder)
     assert done.code == 2
     assert "is not empty" in done.err
+
+
+def test_packages_are_written_to_the_requirements_of_a_new_bundle(localrun: Command) -> None:
+    path = localrun.folder / "new"
+    assert localrun("init", path, "--with", "numpy,pillow", "--with", "scipy").code == 0
+    assert (path / "requirements.txt").read_text() == "numpy\npillow\nscipy\n"
+
+
+def test_invalid_packages_are_a_wrong_call_and_write_nothing(localrun: Command) -> None:
+    path = localrun.folder / "new"
+    done = localrun("init", path, "--with", "nump y,cv2")
+    assert (done.code, path.exists()) == (2, False)
+    assert "invalid packages (2 problems)" in done.err
+    assert "--with nump y: invalid package 'nump y'; expected e.g. numpy" in done.err

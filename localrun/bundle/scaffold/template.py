@@ -20,6 +20,7 @@ from localrun.bundle.scaffold.examples import (
     item_type,
 )
 from localrun.bundle.scaffold.grammar import ParameterSpec, Type, parse
+from localrun.bundle.scaffold.packages import parse_packages
 from localrun.errors import DescriptorError, Problem, UsageError
 from localrun.units import format_count
 
@@ -41,13 +42,20 @@ class Scaffold:
 
 
 def render(
-    name: str, inputs: Sequence[str] = (), outputs: Sequence[str] = (), namespace: str = ""
+    name: str,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    namespace: str = "",
+    packages: Sequence[str] = (),
 ) -> Scaffold:
     """Return the files of a new bundle. `inputs` and `outputs` are `name:type` strings.
 
-    Without inputs and outputs, the bundle adds two integers. Raises `UsageError` with all problems.
+    Without inputs and outputs, the bundle adds two integers. `packages` are Python packages that its image
+    installs, as in `requirements.txt`. Raises `UsageError` with all problems.
     """
-    input_specs, output_specs = _specs(inputs, outputs)
+    problems: list[Problem] = []
+    requirements = parse_packages(packages, problems)
+    input_specs, output_specs = _specs(inputs, outputs, problems)
     slug = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "task"
     title = re.sub(r"[^a-zA-Z0-9_-]+", " ", name).strip()[:30]
     names = {
@@ -56,18 +64,24 @@ def render(
         "title": title or slug,
         "namespace": namespace or f"com.example.{slug}",
     }
-    files = _files(names, input_specs, output_specs)
+    files = {**_files(names, input_specs, output_specs, bool(requirements)), **_requirements(requirements)}
     return Scaffold(files, _validate(files["descriptor.yml"]))
 
 
-def _specs(inputs: Sequence[str], outputs: Sequence[str]) -> tuple[Specs, Specs]:
-    problems: list[Problem] = []
+def _requirements(packages: Sequence[str]) -> dict[str, bytes]:
+    return {"requirements.txt": "".join(f"{package}\n" for package in packages).encode()} if packages else {}
+
+
+def _specs(inputs: Sequence[str], outputs: Sequence[str], problems: list[Problem]) -> tuple[Specs, Specs]:
     if not inputs and not outputs:
         inputs, outputs = _DEFAULT
     input_specs = parse(inputs, "--input", problems)
     output_specs = parse(outputs, "--output", problems)
     if problems:
-        message = f"invalid parameters ({format_count(len(problems), 'problem')})"
+        what = (
+            "invalid parameters" if any(one.path[:6] != "--with" for one in problems) else "invalid packages"
+        )
+        message = f"{what} ({format_count(len(problems), 'problem')})"
         raise UsageError(message, remedy="fix the problems listed", problems=problems)
     # App Engine cannot run a task without inputs, and a task without outputs is useless
     input_specs = input_specs or [ParameterSpec("text", "string")]
@@ -84,17 +98,18 @@ def _validate(data: bytes) -> tuple[str, ...]:
     return tuple(f"{one.path}: {one.message}; {one.remedy}" for one in found.warnings)
 
 
-def _files(names: Mapping[str, str], inputs: Specs, outputs: Specs) -> dict[str, bytes]:
+def _files(names: Mapping[str, str], inputs: Specs, outputs: Specs, packages: bool) -> dict[str, bytes]:
     results = {spec.name: example_result(spec, inputs) for spec in outputs}
     expected = {spec.name: results[spec.name][1] for spec in outputs if not holds_files(spec.type)}
     kinds = {item_type(spec.type) for spec in inputs}
     examples = dict(EXAMPLE_FILES[kind] for kind in sorted(kinds & set(EXAMPLE_FILES)))
     code = {name: text for name, (text, _) in results.items()}
     sections = {"inputs": _parameters(inputs, "input"), "outputs": _parameters(outputs, "output")}
-    places = {**names, "examples": ", `examples/`" if examples else ""}
+    row = "\n| `requirements.txt` | the Python packages that the image installs |" if packages else ""
+    places = {**names, "examples": ", `examples/`" if examples else "", "requirements": row}
     return {
         "descriptor.yml": _fill_template("descriptor.yml", {**names, **sections}),
-        "Dockerfile": _fill_template("Dockerfile", None),
+        "Dockerfile": _fill_template("Dockerfile.packages" if packages else "Dockerfile", None),
         ".dockerignore": _fill_template("dockerignore", None),
         "program/main.py": _program(names, inputs, outputs, code),
         "program/parameters.py": _fill_template("parameters.py", None),
