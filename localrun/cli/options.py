@@ -66,6 +66,14 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
+def _region(text: str) -> str:
+    """Return the assignment that crops an image, as `values` names it."""
+    name, equals, value = text.partition("=")
+    if not name or not equals or not value:
+        raise ValueError(f"{text!r} is not IMAGE=@FILE; expected e.g. image=@annotation.geojson")
+    return f"{name}.crop={value}"
+
+
 def _count(minimum: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not str(text).isdecimal() or int(text) < minimum:
@@ -79,6 +87,7 @@ CPUS = _param_type("CPUS", _cpus)
 MEMORY = _param_type("SIZE", _memory)
 DURATION = _param_type("DURATION", units.parse_duration)
 PAIR = _param_type("KEY=VALUE", _pair)
+REGION = _param_type("IMAGE=@FILE", _region)
 SIZE = _param_type("SIZE", units.parse_bytes)
 COUNT = _param_type("COUNT", _count(1))
 COUNT_OR_ZERO = _param_type("COUNT", _count(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +44,15 @@ class _RerunSource:
         self._before: tuple[TaskRecord, Workspace] | None = None
 
     def request(self, app: App, choices: Choices, notify: Callable[[str], None]) -> Request:
-        from localrun import values
+        from localrun.manager.inputs import override
         from localrun.manager.rerun import request_from
 
         workspace, record = app.find(self._task_id)
         self._before = (record, workspace)
-        given = values.load_values(choices.inputs) if choices.inputs else {}
-        replaced = {*given, *(pair.partition("=")[0] for pair in choices.assignments)}
+        named = choices.named_inputs()
+        given = named.pop("values", {})
+        files = os.listdir(choices.inputs) if "inputs_folder" in named else ()  # noqa: PTH208 - names
+        replaced = {*given, *files, *(pair.partition("=")[0] for pair in choices.assignments)}
         found = request_from(
             record,
             workspace,
@@ -61,7 +64,8 @@ class _RerunSource:
         )
         options = {"agree": None if "replicas" in choices.options else found.agree} | choices.options
         options["build_args"] = found.build_args | choices.options["build_args"]
-        return found.replace(values={**found.values, **given}, assignments=choices.assignments, **options)
+        inputs = override(found.values, given)
+        return found.replace(values=inputs, assignments=choices.assignments, **named, **options)
 
     def notes(self, record: TaskRecord) -> Iterator[str]:
         from localrun.manager.rerun import changed_since

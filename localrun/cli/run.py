@@ -48,7 +48,17 @@ class Choices:
     def of(cls, given: Mapping[str, Any]) -> Choices:
         own = {name: given[name] for name in cls.__annotations__ if name in given}
         options = {key: value for key, value in given.items() if key not in own and value is not None}
+        own["assignments"] += options.pop("regions", ())
         return cls(**own, options=options | {"build_args": dict(given["build_args"])})
+
+    def named_inputs(self) -> dict[str, Any]:
+        """Return the inputs of --inputs as fields of a request. Raises `InputsError` for an invalid file."""
+        from localrun import values
+
+        if self.inputs is None:
+            return {"values": {}}
+        is_folder = self.inputs.is_dir()
+        return {"inputs_folder": self.inputs} if is_folder else {"values": values.load_values(self.inputs)}
 
 
 class TaskSource(Protocol):
@@ -73,7 +83,19 @@ with_run_options = options.combine(
         shell_complete=options.completer("inputs"),
         help="Set an input; NAME=@FILE reads a file, repeat NAME for an array.",
     ),
-    click.option("--inputs", type=options.PATH, metavar="FILE", help="Read inputs from a JSON or YAML file."),
+    click.option(
+        "--inputs",
+        type=options.PATH,
+        metavar="FILE",
+        help="Read inputs from a JSON or YAML file, or a folder such as examples/inputs.",
+    ),
+    click.option(
+        "--region",
+        "regions",
+        type=options.REGION,
+        multiple=True,
+        help="Crop an image input to an annotation (GeoJSON), as the platform does.",
+    ),
     options.output,
     options.image,
     click.option("--timeout", type=options.DURATION, help="Time limit, e.g. 90s, 10m or 1h."),
@@ -291,12 +313,11 @@ class _BundleSource:
         self._iexec = iexec
 
     def request(self, app: App, choices: Choices, notify: Callable[[str], None]) -> Request:  # noqa: ARG002
-        from localrun import values
         from localrun.manager.request import Request, to_iexec_request
 
         asked = Request(
             Path(self.name),
-            values=values.load_values(choices.inputs) if choices.inputs else {},
+            **choices.named_inputs(),
             assignments=choices.assignments,
             **choices.options,
         )

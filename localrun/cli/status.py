@@ -11,6 +11,7 @@ import click
 from localrun.cli import as_system, options
 from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import escape_lines
+from localrun.console.regions import region_rows
 from localrun.console.streams import print_json, print_out
 from localrun.console.usage import format_resources, format_usage
 from localrun.errors import Problem
@@ -75,6 +76,8 @@ def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
     for name, since in history:
         yield "", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(since))} {name}"
     yield from _steps(record)
+    for index, row in enumerate(region_rows(record)):
+        yield "" if index else "regions", row
     yield "resources", _resources(record)
     if used := format_usage(record):
         yield "usage", used

@@ -28,6 +28,7 @@ KEYS = (
     *("id", "bundle", "image", "state", "cause", "message", "remedy", "exit_code"),
     *("inputs", "outputs", "problems", "warnings", "steps", "timings", "usage", "folder"),
 )
+_OPTIONAL = ("regions", "crops", "replica", "replication")
 
 
 def as_fields(record: TaskRecord) -> Fields:
@@ -35,7 +36,7 @@ def as_fields(record: TaskRecord) -> Fields:
     plain = record.as_dict()
     plain["image"] = record.image or record.image_name or None
     plain["steps"] = [_step_fields(step) for step in record.steps]
-    more = {key: plain[key] for key in ("replica", "replication") if plain[key] is not None}
+    more = {key: plain[key] for key in _OPTIONAL if plain.get(key)}
     return {key: plain[key] for key in KEYS} | more
 
 

@@ -9,6 +9,7 @@ from localrun.errors import InputsError, Problem, UsageError
 from localrun.manager.submission import PreparedTask, provision, received_values
 from localrun.task.active import ActiveTask
 from localrun.task.record import TaskRecord
+from localrun.values.region_names import parse_region_name
 
 _INTERVAL = 0.5  # seconds between two checks for kill requests of other processes
 
@@ -84,7 +85,10 @@ class PendingInputs:
         if prepared is None:
             message = f"task {record.short_id} is not waiting for inputs: it is {record.state}"
             raise UsageError(message, id=record.id)
-        if name not in prepared.descriptor.inputs:
+        region = parse_region_name(name)
+        if name not in prepared.descriptor.inputs and (
+            region is None or region.parameter not in prepared.descriptor.inputs
+        ):
             expected = f"expected one of: {', '.join(prepared.descriptor.inputs)}"
             problem = Problem(f"inputs.{name}", "unknown input", expected)
             raise InputsError("invalid inputs (1 problem)", problems=[problem])

@@ -175,7 +175,17 @@ class _ReplicatedRun:
 
     def _record(self, number: int, workspace: Workspace, image: EngineImage, chosen: Variation) -> TaskRecord:
         parent, plan = self.task.record, self._plan
-        same = ("bundle", "name", "image_name", "resources", "network", "timeout", "assigned_by")
+        same = (
+            "bundle",
+            "name",
+            "image_name",
+            "resources",
+            "network",
+            "timeout",
+            "assigned_by",
+            "regions",
+            "crops",
+        )
         return TaskRecord(
             **{name: getattr(parent, name) for name in same},
             id=workspace.id,

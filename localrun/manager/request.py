@@ -20,8 +20,9 @@ class Request(RunOptions, frozen=True):
 
     `bundle` is read from disk. Alternatively, `image` and the text of a `descriptor` describe the task; a
     `bundle` with a `descriptor` provides only its image. `assignments` are `name=VALUE` strings, parsed by
-    the input's type; they override `values`. `find_file` returns the path of a file named in `values`, or
-    refuses it, for clients that may not read every file of this user. `downloads` maps inputs to their URL
+    the input's type; they override `values`, which override the files in `inputs_folder`. `find_file` returns
+    the path of a file named in `values`, or refuses it, for clients that may not read every file of this
+    user. `downloads` maps inputs to their URL
     and SHA-256 (or an empty string). With `wait_for_inputs`, a task with missing inputs waits for them.
     `secrets` are environment variables whose values are masked everywhere. `submitted` is the JSON object
     that the request was read from.
@@ -30,6 +31,7 @@ class Request(RunOptions, frozen=True):
     bundle: Path
     descriptor: bytes | None = None
     values: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    inputs_folder: Path | None = None
     assignments: Sequence[str] = ()
     wait_for_inputs: bool = False
     find_file: Callable[[str], Path] | None = None
@@ -47,7 +49,7 @@ def to_iexec_request(request: Request, inputs: IexecInputs, app: str = "") -> Re
     the user wrote it, which a `Path` does not preserve.
     Raises `UsageError` for named inputs, which an app does not have, and `InputsError` with all problems.
     """
-    if request.values or request.assignments:
+    if request.values or request.assignments or request.inputs_folder:
         remedy = "pass arguments, input files and datasets instead"
         raise UsageError("an iExec app has no named inputs", remedy=remedy)
     from localrun.platforms import iexec

@@ -118,6 +118,7 @@ class _Rerun:
         values = {name: value for name, value in given.items() if name not in replaced}
         types = {name: parameter.type for name, parameter in described.inputs.items()}
         found = {name: self._value(types.get(name), name, value) for name, value in values.items()}
+        found = {name: self._with_region(types.get(name), name, value) for name, value in found.items()}
         if self._problems:
             raise InputsError(
                 f"input files of task {self._record.short_id} are missing or have changed",
@@ -132,6 +133,22 @@ class _Rerun:
         if isinstance(kind, _FILES) and isinstance(value, str) and value.startswith("/"):
             return self._file(place, Path(value))
         return value
+
+    def _with_region(self, kind: DataType | None, place: str, value: Any) -> Any:
+        """Return images with their regions, and those that were cropped with the annotation."""
+        if isinstance(kind, Array) and isinstance(value, list):
+            return [
+                self._with_region(kind.subtype, f"{place}/{index}", item) for index, item in enumerate(value)
+            ]
+        region, crop = self._record.regions.get(place), self._record.crops.get(place)
+        if region is None or not isinstance(kind, Image):
+            return value
+        if crop is None:
+            return {"file": value, "region": region}
+        if value == Path(crop.file):
+            return {"file": value, "crop": crop.geometry}
+        # the whole image is gone: the task's copy is the crop
+        return {"file": value, "region": region, "cropped": crop}
 
     def _file(self, place: str, original: Path) -> Path:
         if place in self._mounted:

@@ -16,8 +16,8 @@ from localrun.bundle import reader
 from localrun.bundle.images.source import ImageReference, ImageSource
 from localrun.bundle.reader import Bundle
 from localrun.descriptor import Descriptor
-from localrun.descriptor.types import holds_files
 from localrun.errors import Problem, UsageError
+from localrun.manager.inputs import gather, missing_inputs
 from localrun.manager.request import Request
 from localrun.masking import store as secrets
 from localrun.masking.masker import MASK
@@ -74,8 +74,8 @@ class Submitter:
         started = time.perf_counter()
         agree = _check_quorum(request)
         bundle = self._read(request)
-        assigned = values.parse_assignments(request.assignments, bundle.descriptor)
-        given = {**_values(request, bundle.descriptor), **assigned.values}
+        gathered = gather(request, bundle.descriptor)
+        given, assigned = gathered.given, gathered.assigned
         read = time.perf_counter() - started
         workspace, lock = None, None
         try:
@@ -90,9 +90,9 @@ class Submitter:
             task.record_timing("bundle", read)
             task.create()
             given |= _download(request, task)
-            missing = _missing(bundle.descriptor, given) if request.wait_for_inputs else ()
+            missing = missing_inputs(bundle.descriptor, given) if request.wait_for_inputs else ()
             if not missing or assigned.problems:
-                warnings = (*bundle.warnings, *request.warnings)
+                warnings = (*bundle.warnings, *request.warnings, *gathered.warnings)
                 limit = self._settings.disk_stop
                 provision(task, bundle.descriptor, given, warnings, assigned, disk_limit=limit)
             check(task)
@@ -119,7 +119,7 @@ class Submitter:
         request = Request(Path(plan.bundle), image=plan.image, build_args=plan.build_args, descriptor=text)
         bundle = self._read(request)
         given = received_values(task)
-        missing = _missing(bundle.descriptor, given) if task.record.state is TaskState.CREATED else ()
+        missing = missing_inputs(bundle.descriptor, given) if task.record.state is TaskState.CREATED else ()
         return PreparedTask(task, bundle.descriptor, bundle.image, lock, missing, self._settings.disk_stop)
 
 
@@ -142,21 +142,6 @@ def received_values(task: ActiveTask) -> dict[str, Any]:
     return {**plan.values, **task.workspace.uploaded_files()}
 
 
-def _values(request: Request, descriptor: Descriptor) -> dict[str, Any]:
-    given = dict(request.values)
-    if request.find_file is not None:
-        for name in given.keys() & descriptor.inputs.keys():
-            if holds_files(descriptor.inputs[name].type):
-                given[name] = _resolve(given[name], request.find_file)
-    return given
-
-
-def _resolve(value: Any, find_file: Callable[[str], Path]) -> Any:
-    if isinstance(value, list):
-        return [_resolve(item, find_file) for item in value]
-    return find_file(value.removeprefix("@")) if isinstance(value, str) else value
-
-
 def _check_quorum(request: Request) -> int:
     if (request.replicas, request.agree) == (1, None):
         return 1
@@ -168,14 +153,6 @@ def _check_quorum(request: Request) -> int:
         problems = [Problem("replicas", str(error))]
         remedy = "correct the number of replicas"
         raise UsageError("invalid replicas", remedy=remedy, problems=problems) from error
-
-
-def _missing(descriptor: Descriptor, given: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(
-        name
-        for name, parameter in descriptor.inputs.items()
-        if name not in given and not parameter.optional and not parameter.has_default
-    )
 
 
 def provision(
@@ -206,6 +183,8 @@ def provision(
     task.transition(
         TaskState.PROVISIONED,
         inputs=found.values,
+        regions=found.regions,
+        crops=found.crops,
         plan=plan.replace(mounts=mounts, mount_states=found.states),
     )
 

@@ -38,6 +38,8 @@ def details(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
         "image": record.image or record.image_name,
         "exit_code": record.exit_code,
         "inputs": record.inputs,
+        "regions": record.regions,
+        "crops": record.crops,
         "outputs": record.outputs,
         "result": record.result,
         "problems": record.problems,

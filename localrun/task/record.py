@@ -229,11 +229,31 @@ class Replication(
     reached: float | None = None
 
 
+class Crop(Frozen, frozen=True, kw_only=True):
+    """How an image input was cut out of a larger image.
+
+    `file` is the whole image and `geometry` the annotation in its coordinates. GeoJSON counts y upwards from
+    the bottom left: `offset` is the lower left corner of the crop in the whole image, so a coordinate of the
+    crop plus `offset` is one of the whole image. `size` and `image_size` are width and height in pixels.
+    """
+
+    file: str
+    geometry: dict[str, Any]
+    offset: tuple[int, int]
+    size: tuple[int, int]
+    image_size: tuple[int, int]
+
+
+_ADDED = ("regions", "crops")
+
+
 class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "ending"}):
     """A submitted task. Times are seconds since 1970 (UTC), durations seconds, sizes bytes.
 
     A task without a plan is a manual task: it has no container, and a client completes it. `submitted` is the
-    JSON object that it was created from, `result` the one that it was completed with.
+    JSON object that it was created from, `result` the one that it was completed with. `regions` are the
+    geometries next to image inputs, in the coordinates of the image that the task gets, and `crops` those of
+    them that were cut out here. Their keys are `image`, or `images/0` for an item of an array.
     """
 
     id: str
@@ -253,6 +273,8 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     signal: str | None = None
     oom: OomEvidence = "no"
     inputs: dict[str, Any] = msgspec.field(default_factory=dict)
+    regions: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    crops: dict[str, Crop] = msgspec.field(default_factory=dict)
     outputs: dict[str, Any] = msgspec.field(default_factory=dict)
     problems: list[dict[str, Any]] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)
@@ -273,6 +295,14 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     submitted: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     folder: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values; later additions to the format only if not empty."""
+        plain = super().as_dict()
+        return {key: value for key, value in plain.items() if value or key not in _ADDED}
+
+    def to_json(self) -> bytes:
+        return msgspec.json.encode(self.as_dict())
 
     @property
     def short_id(self) -> str:

@@ -1,6 +1,7 @@
 """Write input values to files, and read output files as values."""
 
 from localrun.values.collection import CollectedOutputs, collect
+from localrun.values.input_folder import read_folder
 from localrun.values.parsing import Assignments, FileValue, load_values, parse_assignments
 from localrun.values.provisioning import ProvisionedInputs, provision
 
@@ -13,4 +14,5 @@ __all__ = [
     "load_values",
     "parse_assignments",
     "provision",
+    "read_folder",
 ]

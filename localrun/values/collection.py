@@ -185,10 +185,10 @@ class _Collector:
         if entry.kind != "folder":
             raise UnsafePath(f"expected a folder with the items, got a {entry.kind}", "write a folder")
         names = self.tree.list_names(entry, _MAX_ENTRIES)
-        indexes = sorted(int(name) for name in names if _is_index(name))
+        indexes = sorted(int(name) for name in names if is_index(name))
         self._check_metadata(entry, "array.yml" in names, len(indexes), notes)
         _check_names(names, notes)
-        _check_gaps(indexes, notes)
+        check_gaps(indexes, notes)
         kind.check_size(len(indexes), notes)
         return [self._item(kind.subtype, entry, index, notes.child(index)) for index in indexes]
 
@@ -217,7 +217,7 @@ class _Collector:
         if entry is None or entry.kind != "file":
             notes.error("missing array.yml", remedy)
             return
-        size = _size(self.tree.read(entry, _MAX_METADATA))
+        size = read_array_size(self.tree.read(entry, _MAX_METADATA))
         if size is None:
             notes.child("array.yml").error("missing 'size'", remedy)
         elif size != count:
@@ -239,13 +239,14 @@ def _report_missing(parameter: Parameter, extras: list[str], notes: Notes) -> No
     notes.error("missing output", f"write {name!r} to the output folder")
 
 
-def _is_index(name: str) -> bool:
+def is_index(name: str) -> bool:
+    """Return whether a file name is that of an item: `0`, `1`, ..., without leading zeros."""
     return bool(re.fullmatch(r"0|[1-9][0-9]{0,8}", name))
 
 
 def _check_names(names: list[str], notes: Notes) -> None:
     for name in sorted(names)[:_MAX_ENTRIES]:
-        if name == "array.yml" or _is_index(name):
+        if name == "array.yml" or is_index(name):
             continue
         if re.fullmatch(r"[0-9]+", name):
             notes.error(f"invalid item name {name[:40]!r}", "name the items 0, 1, 2, ... (no leading zeros)")
@@ -253,13 +254,15 @@ def _check_names(names: list[str], notes: Notes) -> None:
             notes.child(repr(name[:255])).warn_divergence("array_stray")
 
 
-def _check_gaps(indexes: list[int], notes: Notes) -> None:
+def check_gaps(indexes: list[int], notes: Notes) -> None:
+    """Report the first of 0, 1, 2, ... that is not among the sorted indexes."""
     gap = next((expected for expected, index in enumerate(indexes) if index != expected), None)
     if gap is not None:
         notes.child(gap).error("missing item", f"name the items 0 to {len(indexes) - 1}")
 
 
-def _size(data: bytes) -> int | None:
+def read_array_size(data: bytes) -> int | None:
+    """Return the size in the text of an `array.yml`; None if it has none."""
     try:
         found = yaml.read(data, "array.yml").root.value
     except yaml.DocumentError:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,16 +21,30 @@ from localrun.descriptor.types import (
     Notes,
     format_value,
     holds_files,
-    trim,
 )
-from localrun.errors import InputsError
-from localrun.suggestions import closest
+from localrun.task.record import Crop
 from localrun.values import matching
-from localrun.values.parsing import FileValue, expand_path, load_list, unknown_input
+from localrun.values.input_files import (
+    head_of,
+    is_readable,
+    list_entries,
+    open_file,
+    path_of,
+    read_value,
+    status_of,
+)
+from localrun.values.input_folder import read_items
+from localrun.values.parsing import FileValue, unknown_input
+from localrun.values.regions import (
+    IMAGE_EXAMPLE,
+    Attached,
+    is_image_object,
+    parts_of,
+    read_region,
+    split_regions,
+)
 from localrun.values.untrusted import kind_of
 
-_HEAD = 8192  # bytes that are checked for binary data
-_MAX_SIBLINGS = 500
 _FILES = (File, Image, Geometry)
 
 
@@ -45,10 +58,12 @@ class InputEntry(msgspec.Struct, frozen=True):
 
 
 class InputLayout(msgspec.Struct):
-    """Everything to write, the values as JSON, and notes on the defaults in use."""
+    """Everything to write, the values and regions as JSON, and notes on the defaults in use."""
 
     values: dict[str, Any] = msgspec.field(default_factory=dict)
     entries: list[InputEntry] = msgspec.field(default_factory=list)
+    regions: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    crops: dict[str, Crop] = msgspec.field(default_factory=dict)
     defaults_used: list[str] = msgspec.field(default_factory=list)
 
 
@@ -65,10 +80,11 @@ def plan_inputs(
     The inputs in `invalid` are skipped: their problems are known already.
     """
     layout = InputLayout()
+    values, attached = split_regions(values, descriptor, notes)
     notes.problems += [
         unknown_input(str(name), descriptor) for name in values if name not in descriptor.inputs
     ]
-    planner = _Planner(layout, copy)
+    planner = _Planner(layout, copy, attached)
     for name, parameter in descriptor.inputs.items():
         if name in invalid:
             continue
@@ -76,6 +92,7 @@ def plan_inputs(
         found = _value_of(parameter, values, layout, inner)
         if found is not None:
             layout.values[name] = planner.add(parameter.type, name, found, inner)
+    planner.report_unused(invalid, notes)
     matching.check_inputs(descriptor, layout.values, notes)
     return layout
 
@@ -104,23 +121,83 @@ def _example(kind: DataType) -> str:
 class _Planner:
     """Converts values to entries."""
 
-    def __init__(self, layout: InputLayout, copy: bool) -> None:
+    def __init__(self, layout: InputLayout, copy: bool, attached: Attached) -> None:
+        self.layout = layout
         self.entries = layout.entries
         self.copy = copy
+        self.attached = attached
+
+    def report_unused(self, invalid: Collection[str], notes: Notes) -> None:
+        """Report the regions of images that are not there."""
+        for place in self.attached:
+            name, _, index = place.partition("/")
+            value = self.layout.values.get(name)
+            child = notes.child(place)
+            if name in invalid or (name in self.layout.values and value is None):
+                continue
+            if isinstance(value, list):
+                child.error(f"{name} has no item {index.replace('/', '.')}", f"it has {len(value)}, from 0")
+            else:
+                child.error("has a region, but is not set", f"set it with {name}=@FILE")
 
     def add(self, kind: DataType, target: str, value: Any, notes: Notes) -> Any:
         """Plan the files of one value. Return the value as JSON."""
         if isinstance(kind, Array):
             return self._array(kind, target, value, notes)
-        if isinstance(kind, (File, Image)):
-            path = _path_of(value)
-            return kind.validate(value, notes) if path is None else self._file(kind, target, path, notes)
+        if isinstance(kind, Image):
+            return self._picture(kind, target, value, notes)
+        if isinstance(kind, File):
+            return self._plain_file(kind, target, value, notes)
         if isinstance(value, (FileValue, Path)):
-            path = _path_of(value) or Path()
+            path = path_of(value) or Path()
             if isinstance(kind, Geometry):
                 return self._file(kind, target, path, notes)
-            return self._text(kind, target, _read_value(kind, path, notes))
+            return self._text(kind, target, read_value(kind, path, notes))
         return self._text(kind, target, kind.validate(value, notes))
+
+    def _plain_file(self, kind: File, target: str, value: Any, notes: Notes) -> Any:
+        if is_image_object(value):
+            notes.error("inputs of type file have no region", "pass only the file, e.g. @FILE")
+            return None
+        path = path_of(value)
+        return kind.validate(value, notes) if path is None else self._file(kind, target, path, notes)
+
+    def _picture(self, kind: Image, target: str, value: Any, notes: Notes) -> Any:
+        """Plan an image, and the region next to it."""
+        parts = parts_of(value, self.attached.pop(target, {}), notes)
+        path = path_of(parts.file)
+        if path is None and isinstance(value, Mapping):
+            notes.error(f"expected an object with file and region, got {format_value(value)}", IMAGE_EXAMPLE)
+            return None
+        if path is None:
+            return kind.validate(value, notes)
+        if parts.crop is not None:
+            return self._crop(kind, target, path, parts.crop, notes)
+        found = self._file(kind, target, path, notes)
+        geometry = None if parts.region is None else read_region(parts.region, notes.child("region"))
+        if geometry is not None:
+            self._region(target, geometry)
+        if parts.cropped is not None:
+            self.layout.crops[target] = parts.cropped
+        return found
+
+    def _region(self, target: str, geometry: dict[str, Any]) -> None:
+        self.layout.regions[target] = geometry
+        self.entries.append(InputEntry(f"{target}.geojson", "text", msgspec.json.encode(geometry)))
+
+    def _crop(self, kind: Image, target: str, path: Path, crop: Any, notes: Notes) -> str:
+        """Plan the part of an image that the platform would cut out for an annotation."""
+        from localrun.values.crop import crop_image
+
+        geometry = read_region(crop, notes.child("region"))
+        status = status_of(path, notes)
+        if geometry is not None and status is not None and is_readable(path, notes):
+            found = crop_image(kind, path, geometry, notes)
+            if found is not None:
+                self.entries.append(InputEntry(target, "text", found.png))
+                self._region(target, found.region)
+                self.layout.crops[target] = found.crop
+        return str(path)
 
     def _text(self, kind: DataType, target: str, value: Any) -> Any:
         if value is None:
@@ -131,7 +208,7 @@ class _Planner:
 
     def _array(self, kind: Array, target: str, value: Any, notes: Notes) -> Any:
         if isinstance(value, (FileValue, Path)):
-            value = _items_of(kind, _path_of(value) or Path(), notes)
+            value = read_items(kind, path_of(value) or Path(), notes)
             if value is None:
                 return None
         items = kind.validate_items(value, notes)
@@ -146,25 +223,25 @@ class _Planner:
         ]
 
     def _file(self, kind: DataType, target: str, path: Path, notes: Notes) -> str | None:
-        status = _status(path, notes)
+        status = status_of(path, notes)
         if status is None:
             return None
         if stat.S_ISDIR(status.st_mode) and isinstance(kind, Image):
             self._slide(kind, target, path, notes)
         elif not stat.S_ISREG(status.st_mode):
             notes.error(f"expected a file, got the {kind_of(status.st_mode)} {path}", "use a regular file")
-        elif _is_readable(path, notes):
+        elif is_readable(path, notes):
             self._regular(kind, target, path, status, notes)
         return str(path)
 
     def _regular(self, kind: DataType, target: str, path: Path, status: os.stat_result, notes: Notes) -> None:
         if isinstance(kind, Geometry):
-            _read_value(kind, path, notes)
+            read_value(kind, path, notes)
         elif isinstance(kind, Image) and self._image(kind, target, path, notes):
             return
         elif isinstance(kind, File):
             kind.check_size(status.st_size, notes)
-            kind.check_head(_head(path) if kind.formats == ("text",) else b"", notes)
+            kind.check_head(head_of(path) if kind.formats == ("text",) else b"", notes)
         # a mounted file must be readable for any user of the container
         mountable = bool(status.st_mode & stat.S_IROTH) and not self.copy
         source = Path(os.path.realpath(path))
@@ -189,7 +266,7 @@ class _Planner:
         self._folder(target, path, notes)
         copies = [entry for entry in self.entries[first:] if entry.kind == "copy"]
         files = (
-            (entry.target[len(target) + 1 :], partial(_open, entry.source), entry.source.stat().st_size)
+            (entry.target[len(target) + 1 :], partial(open_file, entry.source), entry.source.stat().st_size)
             for entry in copies
         )
         if len(notes.problems) == before:
@@ -197,117 +274,11 @@ class _Planner:
 
     def _folder(self, target: str, path: Path, notes: Notes) -> None:
         self.entries.append(InputEntry(target, "folder"))
-        for entry in _listing(path, notes):
+        for entry in list_entries(path, notes):
             inner, place = Path(entry.path), f"{target}/{entry.name}"
             if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
                 notes.error(f"{inner} is neither a file nor a folder", "remove it from the folder")
             elif entry.is_dir():
                 self._folder(place, inner, notes)
-            elif _is_readable(inner, notes):
+            elif is_readable(inner, notes):
                 self.entries.append(InputEntry(place, "copy", source=inner))
-
-
-def _path_of(value: Any) -> Path | None:
-    if isinstance(value, FileValue):
-        return Path(os.path.abspath(value.path))  # noqa: PTH100 - keeps links
-    if isinstance(value, str) and value:
-        value = expand_path(value)
-    return Path(os.path.abspath(value)) if isinstance(value, os.PathLike) else None  # noqa: PTH100
-
-
-def _status(path: Path, notes: Notes) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        notes.error(f"cannot open {format_value(str(path))}: {reason}", _nearby(path))
-        return None
-
-
-def _nearby(path: Path) -> str:
-    try:
-        names = [entry.name for entry, _ in zip(os.scandir(path.parent), range(_MAX_SIBLINGS), strict=False)]
-    except (OSError, ValueError):
-        return "check the path"
-    found = closest(path.name, names)
-    return f"did you mean {str(path.with_name(found))!r}?" if found else "check the path"
-
-
-def _is_readable(path: Path, notes: Notes) -> bool:
-    if os.access(path, os.R_OK):
-        return True
-    notes.error(f"permission denied: {path}", "make it readable, e.g. with `chmod u+r`")
-    return False
-
-
-def _open(path: Path) -> BinaryIO:
-    return path.open("rb")
-
-
-def _head(path: Path) -> bytes:
-    with _open(path) as stream:
-        return stream.read(_HEAD)
-
-
-def _read_value(kind: DataType, path: Path, notes: Notes) -> Any:
-    """Return the value in a file, by the rules of outputs; None if it is invalid."""
-    status = _status(path, notes)
-    if status is None:
-        return None
-    is_file = stat.S_ISREG(status.st_mode)
-    if not is_file or status.st_size > kind.text_limit:
-        message = f"expected a file, got the {kind_of(status.st_mode)} {path}"
-        notes.error(f"{path} is too large" if is_file else message, f"use a file with one {kind.id}")
-        return None
-    return _decoded(kind, path, notes) if _is_readable(path, notes) else None
-
-
-def _decoded(kind: DataType, path: Path, notes: Notes) -> Any:
-    try:
-        text = path.read_bytes().decode()
-    except UnicodeDecodeError:
-        notes.error(f"{path} is not UTF-8 text", "save it as UTF-8")
-        return None
-    return kind.parse(trim(text), notes)
-
-
-def _items_of(kind: Array, path: Path, notes: Notes) -> list[Any] | None:
-    """Return the items at a path: the files of a folder, one file, or the list in a file."""
-    status = _status(path, notes)
-    if status is None:
-        return None
-    of_files = isinstance(kind.subtype, _FILES)
-    if stat.S_ISDIR(status.st_mode) and of_files:
-        return [FileValue(Path(entry.path)) for entry in _listing(path, notes) if _is_item(entry)]
-    if not stat.S_ISREG(status.st_mode):
-        message = f"expected a file with a list, got the {kind_of(status.st_mode)} {path}"
-        notes.error(message, "use a JSON or YAML file")
-        return None
-    return [FileValue(path)] if of_files else _loaded(path, notes)
-
-
-def _loaded(path: Path, notes: Notes) -> Any:
-    try:
-        return load_list(path)
-    except InputsError as error:
-        notes.problems += error.problems
-        return None
-
-
-def _is_item(entry: os.DirEntry[str]) -> bool:
-    return entry.is_file() and not entry.name.startswith(".")
-
-
-def _listing(path: Path, notes: Notes) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as entries:
-            return sorted(entries, key=lambda entry: list(_natural(entry.name)))
-    except OSError as error:
-        notes.error(f"cannot list {path}: {error.strerror}", "make it readable, e.g. with `chmod u+rx`")
-        return []
-
-
-def _natural(name: str) -> Iterator[tuple[int, str]]:
-    """Return a sort key that puts `img2` before `img10`."""
-    for part in re.split(r"([0-9]+)", name):
-        yield (int(part), "") if part.isascii() and part.isdigit() else (-1, part.casefold())

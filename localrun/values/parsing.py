@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 
 from localrun.descriptor import Descriptor, yaml
-from localrun.descriptor.types import Array, DataType, Notes, format_value
+from localrun.descriptor.types import Array, DataType, Image, Notes, format_value
 from localrun.errors import InputsError, Problem
 from localrun.suggestions import did_you_mean
 from localrun.units import format_count
+from localrun.values.region_names import parse_region_name
 
 MAX_BYTES = 64 * 1024**2  # of a file of values
 
@@ -50,17 +51,22 @@ class Assignments(msgspec.Struct, frozen=True):
 def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assignments:
     """Parse `name=VALUE` by the parameter's type, `name=@FILE` as a file, `name=@@text` as `@text`.
 
-    An array is a JSON list, or one pair for each item. Problems are returned, not raised, so that
-    `provision` can report them together with those of the other inputs.
+    An array is a JSON list, or one pair for each item. `image.geojson` is the region of an image. Problems
+    are returned, not raised, so that `provision` can report them together with those of the other inputs.
     """
     invalid: set[str] = set()
     notes = Notes("inputs")
     texts: dict[str, list[str]] = {}
+    regions: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
             notes.child(format_value(pair)).error("missing '='", f"write {name[:40]}=VALUE")
             invalid.add(name)
+        elif name not in descriptor.inputs and (region := parse_region_name(name)) is not None:
+            regions[f"{region.place}.{name.rpartition('.')[2]}"] = (
+                _file(text) if text.startswith("@") else text
+            )
         elif name not in descriptor.inputs:
             notes.problems.append(unknown_input(name, descriptor))
         else:
@@ -72,7 +78,7 @@ def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assignmen
         if len(notes.problems) > before:
             invalid.add(name)
     values = {name: value for name, value in found.items() if name not in invalid}
-    return Assignments(values, tuple(notes.problems), frozenset(invalid))
+    return Assignments(values | regions, tuple(notes.problems), frozenset(invalid))
 
 
 def _parameter(kind: DataType, texts: list[str], notes: Notes) -> Any:
@@ -99,7 +105,7 @@ def _one(kind: DataType, text: str, notes: Notes) -> Any:
         text = text[1:]
     elif text.startswith("@"):
         return _file(text)
-    if isinstance(kind, Array):
+    if isinstance(kind, Array) or (isinstance(kind, Image) and text.startswith("{")):
         return _json(text, notes)
     return kind.parse(text, notes)
 
@@ -117,8 +123,10 @@ def _json(text: str, notes: Notes) -> Any:
     try:
         return _resolve(json.loads(text), Path())
     except (ValueError, RecursionError) as error:
+        kind = "object" if text.startswith("{") else "list"
         notes.error(
-            f"invalid JSON list {format_value(text)}: {_reason(error)}", 'expected e.g. [1, 2] or ["a", "b"]'
+            f"invalid JSON {kind} {format_value(text)}: {_reason(error)}",
+            'expected e.g. [1, 2] or ["a", "b"]',
         )
         return None
 
@@ -211,7 +219,8 @@ def _resolve(value: Any, base: Path) -> Any:
         return value[1:] if value.startswith("@@") else FileValue(base / expand_path(value))
     if isinstance(value, list):
         return [_resolve(item, base) for item in value]
-    # an item in App Engine's form of an array; any other object is a geometry, whose strings stay as they are
-    if isinstance(value, dict) and set(value) == {"index", "value"}:
-        return {**value, "value": _resolve(value["value"], base)}
+    # an item in App Engine's form of an array, or an image with its region; any other object is a geometry,
+    # whose strings stay as they are
+    if isinstance(value, dict) and (set(value) == {"index", "value"} or "file" in value):
+        return {key: _resolve(item, base) for key, item in value.items()}
     return value

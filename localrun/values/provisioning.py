@@ -17,6 +17,7 @@ from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Notes
 from localrun.errors import Cause, InputsError, LocalrunError, Problem
 from localrun.task.file_state import FileState
+from localrun.task.record import Crop
 from localrun.values.layout import InputEntry, plan_inputs
 from localrun.values.parsing import Assignments, raise_problems
 
@@ -29,7 +30,7 @@ class ProvisionedInputs(msgspec.Struct, frozen=True):
     `values` are ready for JSON, with files as absolute paths. `mounts` are files that are mounted instead of
     copied, each with its path in the input folder, where an empty file is the mount point; `states` are the
     states of these files, by that path. `notes` list the defaults in use, `warnings` what may fail on App
-    Engine.
+    Engine. `regions` and `crops`: see `TaskRecord`.
     """
 
     values: dict[str, Any]
@@ -37,6 +38,8 @@ class ProvisionedInputs(msgspec.Struct, frozen=True):
     states: dict[str, FileState] = msgspec.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    regions: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    crops: dict[str, Crop] = msgspec.field(default_factory=dict)
 
 
 def provision(
@@ -66,7 +69,7 @@ def provision(
     states = _write(layout.entries, folder, _Copier(DiskLimit(disk_limit), check_cancelled))
     mounts = tuple((entry.source, entry.target) for entry in layout.entries if entry.target in states)
     noted = tuple(layout.defaults_used), tuple(notes.warnings)
-    return ProvisionedInputs(layout.values, mounts, states, *noted)
+    return ProvisionedInputs(layout.values, mounts, states, *noted, layout.regions, layout.crops)
 
 
 class _Copier(msgspec.Struct, frozen=True):

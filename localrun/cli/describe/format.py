@@ -28,6 +28,7 @@ def format_lines(fields: Fields) -> Iterator[str]:
     rows = [("Type", "Status"), *((name, str(value)) for name, value in fields["conditions"].items())]
     yield from (f"  {row}" for row in format_columns(rows))
     yield from _volumes(fields["volumes"])
+    yield from _regions(fields)
     yield _pair("QoS Class", fields["qos_class"])
     yield from _events(fields["events"])
 
@@ -145,6 +146,12 @@ def _volumes(volumes: list[Fields]) -> Iterator[str]:
         yield f"  {volume['name']}:"
         yield f"    Type:  {volume['type']}"
         yield f"    Path:  {volume['path']}"
+
+
+def _regions(fields: Fields) -> Iterator[str]:
+    if fields["region_rows"]:
+        yield "Regions:"
+        yield from (f"  {row}" for row in fields["region_rows"])
 
 
 def _events(events: list[Fields]) -> Iterator[str]:

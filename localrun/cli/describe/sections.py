@@ -11,6 +11,7 @@ from typing import Any
 
 from localrun.cli.describe.events import REASONS, event_rows
 from localrun.cli.docker_command import docker_command
+from localrun.console.regions import region_rows
 from localrun.console.usage import format_usage
 from localrun.engines.base import ContainerSpec
 from localrun.errors import Cause
@@ -59,6 +60,9 @@ def describe(
         "containers": list(_containers(record, workspace, replicas, redactor)),
         "conditions": _conditions(record),
         "volumes": list(_volumes(record, workspace)),
+        "regions": record.regions,
+        "region_rows": list(region_rows(record)),
+        "crops": {place: crop.as_dict() for place, crop in record.crops.items()},
         "qos_class": "Guaranteed" if record.kind != "manual" else None,
         "folder": record.folder,
         "events": [redactor.redact(one.as_dict(now)) for one in event_rows(record, workspace)],

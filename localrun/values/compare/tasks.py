@@ -102,6 +102,11 @@ def _inputs(first: ComparedTask, second: ComparedTask) -> Iterator[Change]:
     ones, others = first.record.inputs, second.record.inputs
     for name in (*ones, *(name for name in others if name not in ones)):
         yield from _input(first, second, (name,), ones.get(name), others.get(name))
+    yield from diff_values("inputs", "", _regions(first.record), _regions(second.record))
+
+
+def _regions(record: TaskRecord) -> dict[str, Any]:
+    return {f"{place}.geojson": geometry for place, geometry in record.regions.items()}
 
 
 def _input(

@@ -49,6 +49,11 @@ def check_image(kind: Image, file: BinaryIO, size: int, notes: Notes) -> None:
         _check_header(kind, name, header, notes)
 
 
+def read_header(name: str, file: BinaryIO) -> ImageHeader:
+    """Return the header of an open image in the format `name`. Raises `CorruptFile`."""
+    return _READERS[name](BoundedReader(file, file.seek(0, 2)))
+
+
 def check_slide_folder(kind: Image, files: dicom_slides.SlideFiles, notes: Notes) -> None:
     if _is_allowed(kind, ("wsidicom",), "a folder", notes):
         dicom_slides.check_files(kind, files, notes)

@@ -1,0 +1,131 @@
+"""Gather the inputs of a request: from a folder, as values, and from the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from localrun import values
+from localrun.descriptor import Descriptor
+from localrun.descriptor.types import holds_files
+from localrun.errors import InputsError, Problem
+from localrun.manager.request import Request
+from localrun.values import Assignments
+from localrun.values.region_names import parse_region_name
+from localrun.values.regions import is_image_object, path_in
+
+_MAX_FILES = 10_000  # in a folder that a client names
+
+FindFile = Callable[[str], Path]
+
+
+class GatheredInputs(msgspec.Struct, frozen=True):
+    """The values by name, the parsed assignments with all problems so far, and warnings."""
+
+    values: dict[str, Any]
+    assigned: Assignments
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """All values by name, with those of the assignments."""
+        return override(self.values, self.assigned.values)
+
+
+def gather(request: Request, descriptor: Descriptor) -> GatheredInputs:
+    """Return the inputs of a request. Values override those of the folder, and assignments override both.
+
+    Raises `InputsError` if a client names a file that it may not read.
+    """
+    assigned = values.parse_assignments(request.assignments, descriptor)
+    given = _values(request, descriptor)
+    if request.inputs_folder is None:
+        return GatheredInputs(given, assigned)
+    folder = request.inputs_folder
+    if request.find_file is not None:
+        _check_inside(folder, request.find_file)
+    found = values.read_folder(folder, descriptor)
+    given = override(found.values, given)
+    is_complete = not missing_inputs(descriptor, {*given, *assigned.values, *request.downloads})
+    problems = (*assigned.problems, *found.problems, *(() if is_complete else found.unknown))
+    invalid = assigned.invalid | {_parameter(problem) for problem in found.problems} - assigned.values.keys()
+    warnings = tuple(map(str, found.unknown)) if is_complete else ()
+    return GatheredInputs(given, Assignments(assigned.values, problems, frozenset(invalid)), warnings)
+
+
+def _parameter(problem: Problem) -> str:
+    return problem.path.split(".")[1]
+
+
+def override(values: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` with those of `others`. A region belongs to its image, and is replaced with it."""
+
+    def is_kept(name: str) -> bool:
+        region = parse_region_name(name)
+        return region is None or region.parameter not in others or region.parameter not in values
+
+    return {**{name: value for name, value in values.items() if is_kept(str(name))}, **others}
+
+
+def missing_inputs(descriptor: Descriptor, given: Collection[str]) -> tuple[str, ...]:
+    """Return the required inputs without a value or a default."""
+    return tuple(
+        name
+        for name, parameter in descriptor.inputs.items()
+        if name not in given and not parameter.optional and not parameter.has_default
+    )
+
+
+def _values(request: Request, descriptor: Descriptor) -> dict[str, Any]:
+    given = dict(request.values)
+    if request.find_file is not None:
+        for name, value in request.values.items():
+            parameter = descriptor.inputs.get(name)
+            if parameter is not None and holds_files(parameter.type):
+                given[name] = _resolve(value, request.find_file)
+            elif parameter is None and parse_region_name(str(name)) is not None:
+                given[name] = _resolve_region(value, request.find_file)
+    return given
+
+
+def _resolve(value: Any, find_file: FindFile) -> Any:
+    """Replace the names of files by paths, in every form that holds files."""
+    if isinstance(value, list):
+        return [_resolve(item, find_file) for item in value]
+    if isinstance(value, dict) and set(value) == {"index", "value"}:
+        return {**value, "value": _resolve(value["value"], find_file)}
+    if is_image_object(value):
+        regions = {key: _resolve_region(item, find_file) for key, item in value.items() if key != "file"}
+        return {"file": _resolve(value["file"], find_file), **regions}
+    if not isinstance(value, str):
+        return value
+    found = find_file(value.removeprefix("@"))
+    if found.is_dir():
+        _check_inside(found, find_file)
+    return found
+
+
+def _resolve_region(value: Any, find_file: FindFile) -> Any:
+    name = path_in(value) if isinstance(value, str) else None
+    return value if name is None else find_file(name)
+
+
+def _check_inside(folder: Path, find_file: FindFile) -> None:
+    """Raise `InputsError` if a link in the folder leads to a file that the client may not read."""
+    count = 0
+    for path, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in (*folders, *files):
+            if name.startswith("."):
+                continue
+            count += 1
+            if count > _MAX_FILES:
+                problem = Problem(
+                    "inputs", f"{folder} has more than {_MAX_FILES} files", "use a smaller folder"
+                )
+                raise InputsError("invalid inputs (1 problem)", problems=[problem])
+            find_file(os.path.join(path, name))  # noqa: PTH118 - as walk does

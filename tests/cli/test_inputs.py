@@ -1,0 +1,229 @@
+"""Inputs from a folder, and regions next to images, from the command line to the record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pictures
+
+from localrun.engines.fake import FakeContainer
+from tests.cli.command import Command, Result
+from tests.support.descriptors import as_json, parameter
+from tests.support.environment import IMAGE
+from tests.values.test_crop import polygon
+from tests.values.test_input_folder import fill
+
+INPUTS = {
+    "image": "image",
+    "images": parameter({"id": "array", "subtype": "image"}, optional=True),
+    "size": parameter("integer", optional=True),
+}
+OUTPUTS = {"cells": {"id": "array", "subtype": "geometry"}, "files": "string"}
+RUN = ("--image", IMAGE, "--pull", "never")
+
+
+def program(container: FakeContainer) -> int:
+    """List the input folder, and write the corner of the image as a geometry."""
+    root = container.path("/inputs")
+    names = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    container.path("/outputs/files").write_text(" ".join(names))
+    cells = container.path("/outputs/cells")
+    cells.mkdir()
+    (cells / "array.yml").write_text("size: 1")
+    (cells / "0").write_text(json.dumps({"type": "Point", "coordinates": [1, 2]}))
+    return 0
+
+
+@pytest.fixture
+def pictures(localrun: Command) -> Command:
+    """Return the command with a bundle that takes images, and a folder `inputs` next to it."""
+    localrun.program = program
+    localrun.bundle.write_text(json.dumps(as_json(INPUTS, OUTPUTS)))
+    fill(localrun.folder, {"roi.geojson": json.dumps(polygon(2, 1, 6, 5)), "inputs/size": "3"})
+    Pictures.fromarray(np.arange(63, dtype=np.uint8).reshape(7, 9)).save(
+        localrun.folder / "inputs/image", format="PNG"
+    )
+    return localrun
+
+
+def run(localrun: Command, *arguments: object) -> Result:
+    return localrun("run", localrun.bundle, *RUN, *arguments)
+
+
+def record(localrun: Command) -> dict[str, object]:
+    found: dict[str, object] = localrun("status", "last", "--json").json
+    return found
+
+
+def test_a_folder_gives_all_inputs(pictures: Command) -> None:
+    result = run(pictures, "--inputs", pictures.folder / "inputs", "--json")
+    assert result.code == 0, result.err
+    assert result.json["inputs"] == {"image": str(pictures.folder / "inputs/image"), "size": 3}
+    assert result.json["warnings"] == []
+
+
+def test_an_option_overrides_the_folder_with_its_region(pictures: Command) -> None:
+    inputs = pictures.folder / "inputs"
+    fill(inputs, {"image.geojson": json.dumps(polygon(0, 0, 1, 1))})
+    other = pictures.folder / "other.png"
+    other.write_bytes((inputs / "image").read_bytes())
+    result = run(pictures, "--inputs", inputs, "-i", "size=4", "-i", f"image=@{other}", "--json")
+    assert result.json["inputs"] == {"image": str(other), "size": 4}
+    assert "regions" not in result.json
+
+
+def test_only_the_region_of_the_folder_is_overridden(pictures: Command) -> None:
+    inputs = pictures.folder / "inputs"
+    fill(inputs, {"image.geojson": json.dumps(polygon(0, 0, 1, 1))})
+    result = run(
+        pictures, "--inputs", inputs, "-i", f"image.geojson=@{pictures.folder / 'roi.geojson'}", "--json"
+    )
+    assert result.json["regions"] == {"image": polygon(2, 1, 6, 5)}
+
+
+def test_unknown_files_are_a_warning_if_nothing_is_missing(pictures: Command) -> None:
+    fill(pictures.folder / "inputs", {"sise": "3"})
+    result = run(pictures, "--inputs", pictures.folder / "inputs")
+    assert result.code == 0
+    assert "warning inputs: 'sise' in " in result.err
+    assert "did you mean 'size'?" in result.err
+
+
+def test_unknown_files_are_an_error_if_a_required_input_is_missing(pictures: Command) -> None:
+    inputs = pictures.folder / "inputs"
+    (inputs / "image").rename(inputs / "image.png")
+    result = run(pictures, "--inputs", inputs)
+    assert result.code == 3
+    assert "inputs.image: missing required input" in result.err
+    assert "'image.png' in " in result.err
+    assert "name it 'image', without an extension" in result.err
+
+    # and it is a warning again when the option gives the input
+    assert run(pictures, "--inputs", inputs, "-i", f"image=@{inputs / 'image.png'}").code == 0
+
+
+def test_all_problems_of_a_folder_are_reported_together(pictures: Command) -> None:
+    fill(pictures.folder / "inputs", {"size": "many", "size.geojson": "{}", "images/0": "x", "images/2": "x"})
+    result = run(pictures, "--inputs", pictures.folder / "inputs", "-i", "sizes=3")
+    assert result.code == 3
+    for text in ("inputs.sizes: unknown input", "have no region", "inputs.images.1: missing item"):
+        assert text in result.err
+
+
+def test_a_file_of_values_is_still_read(pictures: Command) -> None:
+    path = pictures.folder / "inputs.json"
+    path.write_text(json.dumps({"image": {"file": "@inputs/image", "region": "@roi.geojson"}}))
+    result = run(pictures, "--inputs", path, "--json")
+    assert result.json["regions"] == {"image": polygon(2, 1, 6, 5)}
+    assert result.json["outputs"]["files"] == "image image.geojson"
+
+
+def test_a_region_is_shown_everywhere(pictures: Command) -> None:
+    inputs, roi = pictures.folder / "inputs", pictures.folder / "roi.geojson"
+    assert run(pictures, "--inputs", inputs, "-i", f"image.geojson=@{roi}").code == 0
+    assert record(pictures)["regions"] == {"image": polygon(2, 1, 6, 5)}
+    assert "regions     image: Polygon from (2, 1) to (6, 5)" in pictures("status", "last").out
+    assert pictures("describe", "last", "--json").json["regions"] == {"image": polygon(2, 1, 6, 5)}
+    assert "Regions:\n  image: Polygon from (2, 1) to (6, 5)" in pictures("describe", "last").out
+    exported = pictures.folder / "exported.json"
+    pictures("export", exported)
+    assert '"regions":{"image"' in exported.read_text().replace(" ", "")
+
+
+def test_a_crop_has_the_pixels_and_the_geometry_of_the_platform(pictures: Command) -> None:
+    image, roi = pictures.folder / "inputs/image", pictures.folder / "roi.geojson"
+    result = run(pictures, "-i", f"image=@{image}", "--region", f"image=@{roi}", "--json")
+    assert result.code == 0, result.err
+    assert result.json["outputs"]["files"] == "image image.geojson"
+    assert result.json["inputs"] == {"image": str(image)}
+    assert result.json["regions"] == {"image": polygon(0, 0, 4, 4)}
+    assert result.json["crops"]["image"]["offset"] == [2, 1]
+    inputs = Path(result.json["folder"]) / "inputs"
+    assert np.array_equal(np.asarray(Pictures.open(inputs / "image")), np.arange(63).reshape(7, 9)[2:6, 2:6])
+    shown = "image: Polygon from (0, 0) to (4, 4); cropped to 4 x 4 pixels at (2, 1) of image"
+    assert shown in pictures("status", "last").out
+
+
+def test_an_item_of_an_array_is_cropped(pictures: Command) -> None:
+    image, roi = pictures.folder / "inputs/image", pictures.folder / "roi.geojson"
+    given = ("-i", f"image=@{image}", "-i", f"images=@{image}", "-i", f"images=@{image}")
+    result = run(pictures, *given, "--region", f"images[1]=@{roi}", "--json")
+    assert list(result.json["crops"]) == ["images/1"]
+    assert "images/1.geojson" in result.json["outputs"]["files"]
+
+
+@pytest.mark.parametrize(
+    ("region", "code", "message"),
+    [
+        ("image", 2, "'image' is not IMAGE=@FILE"),
+        ("size=@roi.geojson", 3, "inputs of type integer have no region"),
+        ("images[4]=@roi.geojson", 3, "has a region, but is not set"),
+        ("image=@gone.geojson", 3, "inputs.image.region: cannot open"),
+        ("picture=@roi.geojson", 3, "inputs.picture: unknown input 'picture'"),
+    ],
+)
+def test_an_impossible_crop_is_refused(
+    pictures: Command, monkeypatch: pytest.MonkeyPatch, region: str, code: int, message: str
+) -> None:
+    monkeypatch.chdir(pictures.folder)
+    result = run(pictures, "--inputs", "inputs", "--region", region)
+    assert result.code == code
+    assert message in result.err
+
+
+def test_a_region_and_a_crop_exclude_each_other(pictures: Command) -> None:
+    roi = pictures.folder / "roi.geojson"
+    given = ("-i", f"image.geojson=@{roi}", "--region", f"image=@{roi}")
+    assert "has both a region and a crop" in run(pictures, "--inputs", pictures.folder / "inputs", *given).err
+
+
+class TestRerun:
+    def test_regions_are_kept(self, pictures: Command) -> None:
+        inputs, roi = pictures.folder / "inputs", pictures.folder / "roi.geojson"
+        run(pictures, "--inputs", inputs, "-i", f"image.geojson=@{roi}")
+        result = pictures("rerun", "last", "-i", "size=9", "--json")
+        assert result.json["inputs"]["size"] == 9
+        assert result.json["regions"] == {"image": polygon(2, 1, 6, 5)}
+
+    def test_a_region_is_replaced(self, pictures: Command) -> None:
+        inputs, roi = pictures.folder / "inputs", pictures.folder / "roi.geojson"
+        run(pictures, "--inputs", inputs, "--region", f"image=@{roi}")
+        other = json.dumps(polygon(0, 0, 2, 2))
+        assert pictures("rerun", "last", "--region", f"image={other}", "--json").json["crops"]["image"][
+            "size"
+        ] == [2, 2]
+        kept = pictures("rerun", "last", "-i", f"image.geojson={other}", "--json").json
+        assert (kept["regions"], "crops" in kept) == ({"image": polygon(0, 0, 2, 2)}, False)
+
+    def test_an_image_is_cropped_again(self, pictures: Command) -> None:
+        image, roi = pictures.folder / "inputs/image", pictures.folder / "roi.geojson"
+        first = run(pictures, "-i", f"image=@{image}", "--region", f"image=@{roi}", "--json").json
+        assert pictures("rerun", "last", "--json").json["crops"] == first["crops"]
+
+        # also when the whole image is gone: from the crop of the task
+        image.unlink()
+        again = pictures("rerun", "last", "--json").json
+        assert (again["crops"], again["regions"]) == (first["crops"], first["regions"])
+
+    def test_a_folder_replaces_inputs(self, pictures: Command) -> None:
+        run(pictures, "--inputs", pictures.folder / "inputs")
+        fill(pictures.folder / "more", {"size": "7"})
+        result = pictures("rerun", "last", "--inputs", pictures.folder / "more", "--json")
+        assert result.json["inputs"] == {"image": str(pictures.folder / "inputs/image"), "size": 7}
+
+    def test_diff_shows_different_regions(self, pictures: Command) -> None:
+        inputs, roi = pictures.folder / "inputs", pictures.folder / "roi.geojson"
+        first = run(pictures, "--inputs", inputs, "--json").json["id"]
+        second = run(pictures, "--inputs", inputs, "-i", f"image.geojson=@{roi}", "--json").json["id"]
+        assert "image.geojson" in pictures("diff", first, second).out
+
+
+def test_replicas_have_the_region(pictures: Command) -> None:
+    inputs, roi = pictures.folder / "inputs", pictures.folder / "roi.geojson"
+    assert run(pictures, "--inputs", inputs, "-i", f"image.geojson=@{roi}", "--replicas", "2").code == 0
+    result = pictures("describe", "last", "--json").json
+    replica = next(one["task"] for one in result["containers"] if "task" in one)
+    assert pictures("status", replica, "--json").json["regions"] == {"image": polygon(2, 1, 6, 5)}
