@@ -94,7 +94,7 @@ with_run_options = options.combine(
         "regions",
         type=options.REGION,
         multiple=True,
-        help="Crop an image input to an annotation (GeoJSON), as the platform does.",
+        help="Crop an image to an annotation, e.g. image=@annotation.geojson.",
     ),
     options.output,
     options.image,
