@@ -35,24 +35,28 @@ _DIGITS = 12  # of a container ID or a digest
     multiple=True,
     help="Remove only this kind; repeatable.  [default: all but cache]",
 )
+@options.flag("--all-folders", help="Include images of other folders, and containers without a record.")
 @options.flag("-y", "--yes", help="Delete without asking.")
 @options.as_json
 @pass_context
 def command(
-    context: CliContext, /, *, cache: bool, only: tuple[str, ...], yes: bool, as_json: bool, **limits: Any
+    context: CliContext, /, *, cache: bool, only: tuple[str, ...], yes: bool, as_json: bool, **wishes: Any
 ) -> int:
     """List unused objects and delete them with --yes or after a prompt.
 
     Unused are: ended tasks that --older-than and --keep select (with both, those that both select);
-    containers and tasks of dead processes; images that localrun loaded or built and no task of this folder
-    needs; and temporary files. Running tasks and all other images are never touched.
+    containers and tasks of dead processes; images that localrun loaded or built for tasks of this folder and
+    none needs any more; and temporary files. Running tasks and all other images are never touched.
+
+    Images that localrun made for other folders, and containers whose task has no record, are only listed
+    unless --all-folders is given.
     """
     from localrun.maintenance.prune import PruneOptions
 
     kinds = frozenset(cast("Sequence[PruneKind]", only or _KINDS[:-1])) | ({"cache"} if cache else set())
     with context.app() as app:
         pruner = _pruner(app)
-        plan = pruner.plan(PruneOptions(kinds=cast("frozenset[PruneKind]", kinds), **limits))
+        plan = pruner.plan(PruneOptions(kinds=cast("frozenset[PruneKind]", kinds), **wishes))
         if as_json:
             return _as_json(pruner, plan, delete=yes)
         _print(plan)
@@ -76,14 +80,23 @@ def _pruner(app: App) -> Pruner:
 
 def _print(plan: PrunePlan) -> None:
     for item in plan.items:
-        size = format_bytes(item.size) if item.size else ""
-        print_out(f"{item.kind:<9}  {_name(item)}  {size:>9}  {escape_control_chars(item.why)}".rstrip())
+        print_out(_line(item))
     for note in plan.notes:
         print_err(note)
+    if plan.skipped:
+        size = format_bytes(sum(item.size for item in plan.skipped))
+        print_out(f"not of this folder ({size}); deleted only with --all-folders:")
+        for item in plan.skipped:
+            print_out(f"  {_line(item)}")
     if plan.items:
         print_out(f"{format_count(len(plan.items), 'object')}, {format_bytes(plan.size)}")
     else:
         print_out("nothing to delete")
+
+
+def _line(item: PruneItem) -> str:
+    size = format_bytes(item.size) if item.size else ""
+    return f"{item.kind:<9}  {_name(item)}  {size:>9}  {escape_control_chars(item.why)}".rstrip()
 
 
 def _name(item: PruneItem) -> str:
@@ -133,5 +146,6 @@ def _as_json(pruner: Pruner, plan: PrunePlan, *, delete: bool) -> int:
         {**asdict(item), "deleted": delete and item not in errors, "error": errors.get(item)}
         for item in plan.items
     ]
-    print_json({"items": items, "size": plan.size, "notes": list(plan.notes)})
+    skipped = [asdict(item) for item in plan.skipped]
+    print_json({"items": items, "size": plan.size, "notes": list(plan.notes), "skipped": skipped})
     return code_for_error(next(iter(failures.values()))) if failures else ExitCode.FINISHED

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localrun import fs
-from localrun.bundle.images.build import BUILD_REPOSITORY, TEMPORARY_SEPARATOR
-from localrun.bundle.images.retag import IMAGE_REPOSITORY
+from localrun.bundle.images.build import TEMPORARY_SEPARATOR
 from localrun.engines.base import ContainerSummary, Engine, EngineImage
-from localrun.engines.labels import LABEL_BUILD, LABEL_HOME, LABEL_TASK
+from localrun.engines.labels import BUILD_REPOSITORY, LABEL_HOME, LABEL_TASK, OWN_REPOSITORIES
 from localrun.task.fate import Fate, current_fate
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
@@ -34,12 +33,16 @@ _FAKE = "localrun-fake-*"  # the folder of a fake engine, while it is in use
 
 @dataclass(frozen=True, slots=True)
 class OrphanContainer:
-    """A container that no process owns, with its task, the folder of that task, and the reason."""
+    """A container that no process owns, with its task, the folder of that task, and the reason.
+
+    Without a record of its task, only its name and labels say that localrun created it.
+    """
 
     container: ContainerSummary
     task_id: str
     home: Path
     reason: str
+    has_record: bool = True
 
 
 def orphan_containers(home: TaskStore, engine: Engine) -> list[OrphanContainer]:
@@ -50,13 +53,20 @@ def orphan_containers(home: TaskStore, engine: Engine) -> list[OrphanContainer]:
         task_id, store = container.labels[LABEL_TASK], TaskStore(folder) if folder.is_absolute() else home
         if reason := _orphan_reason(store, task_id):
             orphans.append(OrphanContainer(container, task_id, store.path, reason))
+        elif reason := _unrecorded_reason(store, task_id):
+            orphans.append(OrphanContainer(container, task_id, store.path, reason, has_record=False))
     return orphans
+
+
+def _unrecorded_reason(home: TaskStore, task_id: str) -> str:
+    """Return why there is no record of a container's task; empty if there is, or for another user."""
+    if home.is_missing(task_id):
+        return "its task was deleted"
+    return "" if os.path.lexists(home.path) else f"its folder {home.path} does not exist"
 
 
 def _orphan_reason(home: TaskStore, task_id: str) -> str:
     """Return why a container is not needed; empty if it is, or if it belongs to another user."""
-    if home.is_missing(task_id):
-        return "its task was deleted"
     if home.is_finished(task_id):
         return "its task has ended"
     record = home.open(task_id).load_or_none() if home.is_own else None
@@ -79,18 +89,15 @@ def images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
     """Yield the images that localrun loaded or built, with the names that it gave them."""
     for image in engine.images({}):
         for name in image.tags:
-            if name.startswith((f"{IMAGE_REPOSITORY}:", f"{BUILD_REPOSITORY}:")):
+            if name.startswith(OWN_REPOSITORIES):
                 yield name, image
 
 
 def dangling_images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
-    """Yield the images of interrupted builds, by a name that only a running build uses, or by their id."""
+    """Yield the images of interrupted builds, by a name that only a running build uses."""
     for name, image in images(engine):
         if name.startswith(f"{BUILD_REPOSITORY}:") and TEMPORARY_SEPARATOR in name.rpartition(":")[2]:
             yield name, image
-    for image in engine.images({LABEL_BUILD: ""}):
-        if all(tag.startswith("<none>") for tag in image.tags):
-            yield image.id, image
 
 
 def temp_files(home: TaskStore, cache: Path, ledger: Path) -> Iterator[Path]:

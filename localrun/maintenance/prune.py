@@ -30,12 +30,14 @@ class PruneOptions:
     """What to delete.
 
     `older_than` is the minimum time in seconds since a task ended, `keep` the number of ended tasks to
-    keep, the newest first. Without either, no task is deleted.
+    keep, the newest first. Without either, no task is deleted. `all_folders` includes images that no task
+    of this folder used, and containers without a record of their task.
     """
 
     older_than: float | None = None
     keep: int | None = None
     kinds: frozenset[PruneKind] = DEFAULT_KINDS
+    all_folders: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,11 @@ class PruneItem:
 
 @dataclass(frozen=True, slots=True)
 class PrunePlan:
-    """All items to delete, and notes about what is kept."""
+    """All items to delete, those that only `all_folders` deletes, and notes about what is kept."""
 
     items: tuple[PruneItem, ...]
     notes: tuple[str, ...] = ()
+    skipped: tuple[PruneItem, ...] = ()
 
     @property
     def size(self) -> int:
@@ -93,14 +96,17 @@ class Pruner:
         items = [self._task(record) for record in selected]
         if "dead" in options.kinds:
             items += [_orphan(record) for record in records if current_fate(record) is Fate.END]
+        skipped: list[PruneItem] = []
         if options.kinds & {"container", "image"}:
             deleted = {task_id for record in selected for task_id in _ids(record)}
-            items += self._engine_items(records, deleted, options, notes)
+            found = self._engine_items(records, deleted, options.kinds, notes)
+            for item, is_own in found:
+                (items if is_own or options.all_folders else skipped).append(item)
         if "file" in options.kinds:
             items += self._files()
         if "cache" in options.kinds:
             items += self._caches()
-        return PrunePlan(tuple(items), tuple(notes))
+        return PrunePlan(tuple(items), tuple(notes), tuple(skipped))
 
     def _select(
         self, records: Sequence[TaskRecord], options: PruneOptions, notes: list[str]
@@ -128,15 +134,18 @@ class Pruner:
         return sum(leftovers.disk_usage(found.path) for found in workspaces if found is not None)
 
     def _engine_items(
-        self, records: Sequence[TaskRecord], deleted: set[str], options: PruneOptions, notes: list[str]
-    ) -> list[PruneItem]:
-        items: list[PruneItem] = []
+        self, records: Sequence[TaskRecord], deleted: set[str], kinds: frozenset[PruneKind], notes: list[str]
+    ) -> list[tuple[PruneItem, bool]]:
+        """Return unneeded containers and images, each with whether a record of this folder names it."""
+        items: list[tuple[PruneItem, bool]] = []
         try:
             engine = self.engine()
-            if "container" in options.kinds:
-                found = leftovers.orphan_containers(self.home, engine)
-                items += [PruneItem("container", each.container.handle, each.reason) for each in found]
-            if "image" in options.kinds:
+            if "container" in kinds:
+                for each in leftovers.orphan_containers(self.home, engine):
+                    items.append(
+                        (PruneItem("container", each.container.handle, each.reason), each.has_record)
+                    )
+            if "image" in kinds:
                 items += self._images(engine, records, deleted, notes)
         except EngineUnreachable as error:
             notes.append(f"cannot check containers and images: {error.message}")
@@ -144,24 +153,25 @@ class Pruner:
 
     def _images(
         self, engine: Engine, records: Sequence[TaskRecord], deleted: set[str], notes: list[str]
-    ) -> list[PruneItem]:
-        """Return unused images of localrun; none while other folders have active tasks."""
+    ) -> Iterator[tuple[PruneItem, bool]]:
+        """Yield unused images of localrun, each with whether a task of this folder used it."""
         own = {record.id for record in records}
         others = len(Ledger(self.ledger, notes.append).read().keys() - own)
         if others:
             tasks = format_count(others, "active task")
             notes.append(f"keeping images: {tasks} in other folders may still use them")
-            return []
+            return
+        recorded = {record.image for record in records}
         used = {record.image for record in records if not _is_deleted(record, deleted)}
+        noted = self.home.noted_images()
         dangling = dict(leftovers.dangling_images(engine))
-        interrupted = "its build was interrupted"
-        items = [PruneItem("image", name, interrupted, image.size) for name, image in dangling.items()]
-        unused = "not used by a task of this folder; loaded or built again when needed"
-        return items + [
-            PruneItem("image", name, unused, image.size)
-            for name, image in leftovers.images(engine)
-            if image.id not in used and name not in dangling
-        ]
+        for name, image in leftovers.images(engine):
+            is_own = image.id in recorded or name in noted
+            if name in dangling:
+                yield PruneItem("image", name, "its build was interrupted", image.size), is_own
+            elif image.id not in used:
+                unused = "not used by a task of this folder; loaded or built again when needed"
+                yield PruneItem("image", name, unused, image.size), is_own
 
     def _files(self) -> Iterator[PruneItem]:
         for path in leftovers.temp_files(self.home, self.cache, self.ledger):
@@ -189,6 +199,7 @@ class Pruner:
                 self._delete_container(item.name)
             case "image":
                 self.engine().remove_image(item.name)
+                self.home.forget_image(item.name)
             case "file":
                 self._delete_file(Path(item.name))
             case "cache":

@@ -178,7 +178,7 @@ class Recovery:
         store = TaskStore(folder)
         if store.is_own and task_id in store.active_ids():
             return self._end(store, task_id, found)
-        if store.is_missing(task_id) or store.is_finished(task_id):  # the engine was away when it ended
+        if store.is_finished(task_id):  # the engine was away when it ended
             self._engine.remove(found.handle)
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from localrun.engines.base import ContainerSpec, Mount
-from localrun.engines.labels import LABEL_HOME, LABEL_OWNER, LABEL_STEP, LABEL_TASK
+from localrun.engines.labels import LABEL_HOME, LABEL_OWNER, LABEL_STEP, LABEL_TASK, container_name
 from localrun.task.record import TaskRecord
 from localrun.task.states import StepName
 
@@ -40,7 +40,7 @@ def _spec(
         image=record.image,
         command=None if plan.command is None else tuple(plan.command),
         environment=plan.environment,
-        name=f"localrun-{record.id}",
+        name=container_name(record.id),
         labels=_labels(record, home),
         mounts=mounts,
         folders=folders,

@@ -18,6 +18,7 @@ from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageSource
 from localrun.copying import DiskLimit
 from localrun.descriptor import Descriptor
 from localrun.engines.base import ContainerSpec, Engine, EngineImage, Exit, Handle
+from localrun.engines.labels import OWN_REPOSITORIES
 from localrun.errors import Cause, EngineError, LocalrunError, MountUnavailable, OutputsError, Problem
 from localrun.masking import store
 from localrun.platforms import profiles
@@ -30,6 +31,7 @@ from localrun.task.input_folder import prepare_attempt
 from localrun.task.outcome import Outcome, internal_error_outcome
 from localrun.task.record import ImageOrigin
 from localrun.task.states import StepName, TaskState
+from localrun.task.store import TaskStore
 from localrun.units import format_count
 from localrun.values import CollectedOutputs
 
@@ -100,6 +102,7 @@ class _TaskRun:
         self.disk_monitor = runner.disk_monitor
         self.image_threads = runner.image_threads
         self.settings = runner.settings
+        self.tasks = TaskStore(runner.settings.home)
         self.task = task
         self.descriptor = descriptor
         self.plan = task.record.run_plan
@@ -179,6 +182,9 @@ class _TaskRun:
                 progress=self._progress,
                 check_cancelled=task.check_cancelled,
             )
+        for name in image.tags:
+            if name.startswith(OWN_REPOSITORIES):
+                self.tasks.note_image(name)
         command = image.command if self.plan.command is None else self.plan.command
         task.update(
             image=image.id,

@@ -14,6 +14,7 @@ from localrun.task.lock import TaskLock, acquire, publish, wait_released
 from localrun.task.workspace import Workspace
 
 LAST = "last"
+RESERVED_IDS = (LAST, "list", "status")  # words of the command line and of HTTP paths
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -25,13 +26,16 @@ class TaskStore:
         self.tasks = path / "tasks"
         self._text = str(self.tasks)
         self._active = path / "active"
+        self._images = path / "images"
 
     def create(self, task_id: str | None = None) -> Workspace:
         """Create the folder of a new task. Raises `LocalrunError` if it cannot be written.
 
         Raises `UsageError` for an invalid id, and `TaskExists` for an existing one.
         """
-        if task_id is not None and (not _ID.fullmatch(task_id) or task_id == LAST):
+        if task_id in RESERVED_IDS:
+            raise UsageError(f"the task id {task_id!r} is reserved", remedy="choose another id")
+        if task_id is not None and not _ID.fullmatch(task_id):
             raise UsageError(f"invalid task id {task_id!r}", remedy="use at most 64 letters, digits, - and _")
         workspace = Workspace(f"{self._text}/{task_id or uuid.uuid4()}")
         try:
@@ -112,6 +116,27 @@ class TaskStore:
         if lock is not None:
             lock.release(ended=True)
 
+    def note_image(self, name: str) -> None:
+        """Remember that a task of this folder uses an image of localrun, e.g. `localrun/build:DIGEST`.
+
+        The note outlives the task, so `prune` knows later which images are those of this folder.
+        """
+        note = self._images / _note_name(name)
+        if not note.exists():
+            with fs.wrap_os_errors(self.path):
+                self._images.mkdir(mode=0o700, exist_ok=True, parents=True)
+                note.touch(mode=0o600)
+
+    def noted_images(self) -> set[str]:
+        """Return the names that `note_image` was called with."""
+        try:
+            return {name.replace("%2F", "/") for name in os.listdir(self._images)}  # noqa: PTH208 - names
+        except FileNotFoundError:
+            return set()
+
+    def forget_image(self, name: str) -> None:
+        (self._images / _note_name(name)).unlink(missing_ok=True)
+
     def newest_first(self) -> Iterator[Workspace]:
         """Yield the folders of all tasks, newest first, without reading records."""
         try:
@@ -120,6 +145,10 @@ class TaskStore:
         except FileNotFoundError:
             return
         yield from (self.open(name) for _, name in found)
+
+
+def _note_name(image: str) -> str:
+    return image.replace("/", "%2F")
 
 
 def _created_ns(entry: os.DirEntry[str]) -> int:

@@ -15,6 +15,7 @@ import pytest
 from localrun.engines.base import BuildRequest, ContainerSpec, Engine, Exit, Handle, Mount
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
+from localrun.engines.labels import container_name
 from localrun.errors import Cause, ContainerGone, EngineError, ImageError, MountUnavailable
 from tests.support.images import busybox_layer, image_archive, image_id, tar_of
 
@@ -81,10 +82,12 @@ class Bench:
 
     def spec(self, act: str, **changes: object) -> ContainerSpec:
         command = ("sh", "-c", ACTS[act].shell) if self._shell else (act,)
+        task_id = f"test-{secrets.token_hex(6)}"
+        labels = {"localrun.owner": self.mark} | dict(changes.pop("labels", {}))  # type: ignore[call-overload]
         given: dict[str, object] = {
             "image": self.image,
-            "name": f"localrun-test-{secrets.token_hex(6)}",
-            "labels": {"localrun.task": self.mark},
+            "name": container_name(task_id),
+            "labels": {"localrun.task": task_id} | labels,
             "command": command,
             "memory": 64 * 1024**2,
         }
@@ -198,7 +201,7 @@ def test_copying_out_a_missing_path_is_an_error(bench: Bench) -> None:
 def test_a_mount_that_is_not_there_is_refused_and_nothing_is_left(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(MountUnavailable, match="missing"):
         bench.create("nothing", mounts=(Mount(tmp_path / "missing", "/in"),))
-    assert bench.engine.find({"localrun.task": bench.mark}) == []
+    assert bench.engine.find({"localrun.owner": bench.mark}) == []
     assert not (tmp_path / "missing").exists()
 
 
@@ -235,7 +238,7 @@ def test_a_running_container_can_be_removed_and_removed_again(bench: Bench) -> N
     handle = bench.started("never")
     bench.engine.remove(handle)
     bench.engine.remove(handle)
-    assert bench.engine.find({"localrun.task": bench.mark}) == []
+    assert bench.engine.find({"localrun.owner": bench.mark}) == []
 
 
 def test_an_unknown_handle_is_reported(bench: Bench) -> None:
@@ -257,7 +260,7 @@ def test_an_unknown_handle_is_reported(bench: Bench) -> None:
 def test_starting_twice_does_nothing(bench: Bench) -> None:
     handle = bench.started("until asked")
     bench.engine.start(handle)
-    assert [found.running for found in bench.engine.find({"localrun.task": bench.mark})] == [True]
+    assert [found.running for found in bench.engine.find({"localrun.owner": bench.mark})] == [True]
 
 
 def test_waiting_may_begin_before_the_start(bench: Bench) -> None:
@@ -270,15 +273,22 @@ def test_waiting_may_begin_before_the_start(bench: Bench) -> None:
     assert [end.code for end in ends] == [3]
 
 
+def test_a_container_with_the_labels_of_a_task_and_another_name_is_not_found(bench: Bench) -> None:
+    handle = bench.create("nothing")
+    (found,) = bench.engine.find({"localrun.owner": bench.mark})
+    bench.create("nothing", name=f"mine-{bench.mark}", labels=dict(found.labels))
+    assert [each.handle for each in bench.engine.find({"localrun.owner": bench.mark})] == [handle]
+
+
 def test_containers_are_found_by_all_of_their_labels(bench: Bench) -> None:
-    labels = {"localrun.task": bench.mark, "localrun.step": "task"}
+    labels = {"localrun.owner": bench.mark, "localrun.step": "task"}
     handle = bench.create("nothing", labels=labels)
     bench.create("nothing")
     assert [found.handle for found in bench.engine.find(labels)] == [handle]
-    by_name = bench.engine.find({"localrun.task": bench.mark, "localrun.step": ""})
+    by_name = bench.engine.find({"localrun.owner": bench.mark, "localrun.step": ""})
     assert [(found.handle, found.running) for found in by_name] == [(handle, False)]
     assert by_name[0].labels.items() >= labels.items()
-    assert bench.engine.find({"localrun.task": bench.mark, "localrun.step": "outputs"}) == []
+    assert bench.engine.find({"localrun.owner": bench.mark, "localrun.step": "outputs"}) == []
 
 
 def test_usage_is_known_while_it_runs(bench: Bench) -> None:

@@ -20,7 +20,7 @@ from localrun.bundle.images import file_cache
 from localrun.bundle.scaffold import template
 from localrun.engines.base import ContainerSpec
 from localrun.engines.fake import FakeEngine
-from localrun.engines.labels import LABEL_HOME, LABEL_TASK
+from localrun.engines.labels import LABEL_HOME, LABEL_TASK, container_name
 from localrun.maintenance import leftovers
 from localrun.maintenance.doctor.leftovers import check_home_leftovers
 from localrun.manager import export
@@ -85,7 +85,7 @@ def make(
 
 def contain(engine: FakeEngine, task_id: str, folder: Path) -> str:
     labels = {LABEL_TASK: task_id, LABEL_HOME: str(folder)}
-    return engine.create(ContainerSpec(IMAGE, name=f"c-{task_id}", labels=labels))
+    return engine.create(ContainerSpec(IMAGE, name=container_name(task_id), labels=labels))
 
 
 def test_the_containers_of_no_use_are_told_with_the_reason(
@@ -100,9 +100,14 @@ def test_the_containers_of_no_use_are_told_with_the_reason(
     }
     for task_id in made.values():
         contain(engine, task_id, home.path)
+    made[f"its folder {tmp_path}/no-such-home does not exist"] = "elsewhere"
     contain(engine, "elsewhere", tmp_path / "no-such-home")
     found = {stray.reason: stray.task_id for stray in leftovers.orphan_containers(home, engine)}
     assert found == {why: task_id for why, task_id in made.items() if why.startswith("its ")}
+    unrecorded = {
+        stray.task_id for stray in leftovers.orphan_containers(home, engine) if not stray.has_record
+    }
+    assert unrecorded == {"gone", "elsewhere"}
     engine.close()
 
 
@@ -277,13 +282,11 @@ def test_only_images_that_localrun_named_are_its_own(engine: FakeEngine) -> None
     assert sorted(name for name, _ in leftovers.images(engine)) == ["localrun/build:bb", "localrun/image:aa"]
 
 
-def test_images_of_builds_that_were_broken_off_are_found_by_name_or_by_their_want_of_one(
-    engine: FakeEngine,
-) -> None:
+def test_images_of_interrupted_builds_are_found_by_name(engine: FakeEngine) -> None:
     engine.add_image("localrun/build:aa")
     engine.add_image("localrun/build:aa-12345678")
     engine.add_image("localrun/image:b-b")
-    made = engine.add_image("x", labels={"localrun.build": "1"})
+    engine.add_image("x", labels={"localrun.build": "1"})
     named = engine.add_image("localrun/build:cc", labels={"localrun.build": "2"})
-    engine.tag_image(named.id, "x")  # removes the name from the other image
-    assert [name for name, _ in leftovers.dangling_images(engine)] == ["localrun/build:aa-12345678", made.id]
+    engine.tag_image(named.id, "x")  # removes the name from the other image, which may be the user's
+    assert [name for name, _ in leftovers.dangling_images(engine)] == ["localrun/build:aa-12345678"]

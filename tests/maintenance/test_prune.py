@@ -13,7 +13,7 @@ from localrun.admission.ledger import LedgerEntry
 from localrun.app import App
 from localrun.engines.base import ContainerSpec, Engine
 from localrun.engines.fake import FakeEngine
-from localrun.engines.labels import LABEL_HOME, LABEL_TASK
+from localrun.engines.labels import LABEL_HOME, LABEL_TASK, container_name
 from localrun.errors import EngineUnreachable
 from localrun.maintenance.prune import KINDS, PruneItem, PruneOptions, Pruner
 from localrun.settings import Settings
@@ -128,6 +128,7 @@ def test_looking_changes_nothing(place: Place, tmp_path: Path) -> None:
     place.ended(9)
     make(place.app.store)
     place.engine.add_image("localrun/image:aa")
+    place.app.store.note_image("localrun/image:aa")
     before = sorted((str(path), path.lstat().st_mtime_ns) for path in tmp_path.rglob("*"))
     assert len(place.pruning.plan(PruneOptions(keep=0, kinds=frozenset(KINDS))).items) == 3
     assert sorted((str(path), path.lstat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
@@ -139,6 +140,7 @@ def test_looking_changes_nothing(place: Place, tmp_path: Path) -> None:
 def test_images_that_a_task_was_made_of_stay_as_long_as_it_does(place: Place) -> None:
     needed, other = (place.engine.add_image(f"localrun/image:{name}") for name in ("aa", "bb"))
     place.ended(image=needed.id)
+    place.app.store.note_image("localrun/image:bb")  # by a task that was deleted
     assert place.proposed("image") == ["localrun/image:bb"]
     assert place.proposed("image", keep=0) == ["localrun/image:aa", "localrun/image:bb"]
     place.prune(kinds=frozenset({"image"}))
@@ -163,6 +165,7 @@ def test_images_that_are_not_of_localrun_never_go(place: Place) -> None:
 
 def test_an_image_with_a_name_of_the_users_too_only_loses_ours(place: Place) -> None:
     made = place.engine.add_image("localrun/image:aa")
+    place.app.store.note_image("localrun/image:aa")
     place.engine.tag_image(made.id, "mine:1")
     place.prune(kinds=frozenset({"image"}))
     found = place.engine.find_image(made.id)
@@ -207,14 +210,57 @@ def test_containers_of_no_use_go_and_the_others_stay(place: Place, tmp_path: Pat
     handles = {name: contain(place.engine, task_id, home.path) for name, task_id in
                {"dead": dead.id, "ended": ended, "gone": "gone", "alive": alive.id}.items()}  # fmt: skip
     labels = {LABEL_TASK: "x", LABEL_HOME: str(tmp_path / "of-nobody")}
-    foreign = place.engine.create(ContainerSpec("localrun-test/add:1", name="foreign", labels=labels))
-    assert set(place.proposed("container")) == {handles["dead"], handles["ended"], handles["gone"]}
+    name = container_name("x")
+    foreign = place.engine.create(ContainerSpec("localrun-test/add:1", name=name, labels=labels))
+    assert set(place.proposed("container")) == {handles["dead"], handles["ended"]}
     carried = home.acquire(alive.id)
     assert carried is not None
     place.prune()
     carried.release(ended=False)
-    assert {found.handle for found in place.engine.find({LABEL_TASK: ""})} == {handles["alive"], foreign}
+    left = {found.handle for found in place.engine.find({LABEL_TASK: ""})}
+    assert left == {handles["alive"], handles["gone"], foreign}
     assert dead.load().cause == "RUNNER_TERMINATED"
+
+
+def test_a_container_without_a_record_is_listed_and_removed_only_for_all_folders(place: Place) -> None:
+    handle = contain(place.engine, "gone", place.app.store.path)
+    place.app.store.path.mkdir()
+    plan = place.pruning.plan(PruneOptions())
+    assert plan.items == ()
+    assert [(item.name, item.why) for item in plan.skipped] == [(handle, "its task was deleted")]
+    place.prune(all_folders=True)
+    assert place.engine.find({LABEL_TASK: ""}) == []
+
+
+def test_a_container_that_inherited_the_labels_of_a_task_is_never_touched(place: Place) -> None:
+    # Given a container of the user, made of an image that was committed from a task's container
+    ended = place.ended()
+    labels = {LABEL_TASK: ended, LABEL_HOME: str(place.app.store.path)}
+    handle = place.engine.create(ContainerSpec("localrun-test/add:1", name="mine", labels=labels))
+
+    # When everything is pruned and orphans are ended
+    place.prune(all_folders=True, keep=0)
+    place.app.recovery.end_orphans()
+
+    # Then the container is still there
+    assert place.engine.container(handle).spec.name == "mine"
+
+
+def test_images_of_other_folders_are_listed_and_deleted_only_for_all_folders(place: Place) -> None:
+    other = place.engine.add_image("localrun/build:aa")
+    plan = place.pruning.plan(PruneOptions())
+    assert plan.items == ()
+    assert [item.name for item in plan.skipped] == ["localrun/build:aa"]
+    place.prune(all_folders=True)
+    assert place.engine.find_image(other.id) is None
+
+
+def test_the_note_of_an_image_goes_with_the_image(place: Place) -> None:
+    place.engine.add_image("localrun/image:aa")
+    place.app.store.path.mkdir()
+    place.app.store.note_image("localrun/image:aa")
+    place.prune()
+    assert place.app.store.noted_images() == set()
 
 
 def test_a_task_whose_process_died_is_ended_and_its_files_stay(place: Place) -> None:

@@ -12,10 +12,10 @@ import pytest
 from msgspec.structs import replace
 
 from localrun.app import App
-from localrun.engines.base import ContainerSummary, Handle
+from localrun.engines.base import ContainerSpec, ContainerSummary, Handle
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
-from localrun.engines.labels import LABEL_TASK
+from localrun.engines.labels import LABEL_HOME, LABEL_TASK
 from localrun.errors import EngineError
 from localrun.runner.container_spec import local_spec
 from localrun.runner.usage import UsageFile, UsageSample, aggregate
@@ -126,12 +126,22 @@ def test_tasks_of_another_folder_of_the_user_are_looked_after(tmp_path: Path) ->
     assert elsewhere.open(task.id).load().state is TaskState.FAILED
 
 
-def test_a_container_whose_task_was_deleted_is_removed(tmp_path: Path) -> None:
+def test_a_container_without_a_record_is_kept(tmp_path: Path) -> None:
     with make_environment(tmp_path, hang) as env:
         task = orphan(env)
         env.app.store.remove(task.workspace)
         env.app.recovery.end_orphans()
-        assert env.engine.find({LABEL_TASK: ""}) == []
+        assert [found.labels[LABEL_TASK] for found in env.engine.find({LABEL_TASK: ""})] == [task.id]
+
+
+def test_a_container_of_the_user_with_the_labels_of_a_task_is_kept(tmp_path: Path) -> None:
+    with make_environment(tmp_path, hang) as env:
+        task = orphan(env)
+        labels = {LABEL_TASK: task.id, LABEL_HOME: str(env.app.store.path)}
+        handle = env.engine.create(ContainerSpec(env.image, name="mine", labels=labels))
+        assert [record.id for record in env.app.recovery.end_orphans()] == [task.id]
+        assert isinstance(env.engine, FakeEngine)
+        assert env.engine.container(handle).spec.name == "mine"
 
 
 def test_a_container_that_outlived_its_task_is_removed(tmp_path: Path) -> None:

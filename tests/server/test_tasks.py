@@ -13,6 +13,7 @@ import requests
 from localrun.app import App
 from localrun.engines.fake import FakeContainer
 from localrun.task.record import TaskRecord
+from localrun.task.store import RESERVED_IDS
 from tests.support.server_client import ServerEnvironment, add, live, serve_environment
 
 
@@ -154,6 +155,24 @@ def test_the_same_put_makes_one_task_also_after_its_end(tmp_path: Path, task: di
         other = env.client.put("/task/mine-0001", json={**body, "task": {"n": 2}})
         assert other.status_code == 409
         assert len(env.lines("task_created")) == 1
+
+
+@pytest.mark.parametrize("task_id", ["list", "status", "last"])
+def test_an_id_that_is_a_word_of_a_path_is_refused(tmp_path: Path, task_id: str) -> None:
+    with serve_environment(tmp_path) as env:
+        found = env.client.put(f"/task/{task_id}", json={"task": {"n": 1}, "assigned_by": "ray"})
+        assert found.status_code == 422
+        assert "reserved" in found.text
+        assert env.lines("task_created") == []
+
+
+def test_every_word_that_follows_task_in_a_path_is_reserved() -> None:
+    from localrun.server.routes import tasks
+
+    paths = [route.path.split("/") for route in tasks.router.routes]  # type: ignore[attr-defined]
+    words = {parts[2] for parts in paths if len(parts) > 2 and "{" not in parts[2]}
+    assert words == {"list", "status"}
+    assert words <= set(RESERVED_IDS)
 
 
 def test_tasks_are_listed_by_state_and_assignee_page_by_page(tmp_path: Path) -> None:

@@ -14,14 +14,13 @@ from localrun.bundle.images.build_context import context_digest
 from localrun.bundle.images.file_cache import CancelCheck
 from localrun.bundle.images.source import ImageFolder
 from localrun.engines.base import BuildRequest, Engine, EngineImage, Progress
-from localrun.engines.labels import LABEL_BUILD
+from localrun.engines.labels import BUILD_REPOSITORY, LABEL_BUILD
 from localrun.errors import EngineError, ImageError
 
 Warn = Callable[[str], None]
 
 DOCKERFILE = "Dockerfile"
 IMAGE_CONTEXT = "docker-image://"  # of a build context that is an image
-BUILD_REPOSITORY = "localrun/build"
 TEMPORARY_SEPARATOR = "-"  # between the digest and the random suffix of a build in progress
 
 
@@ -111,9 +110,9 @@ def build_labels(folder: Path, dockerfile: str = DOCKERFILE, target: str = "") -
 
 def _remove_older(engine: Engine, labels: Mapping[str, str], name: str) -> None:
     for image in engine.images(labels):
-        names = image.tags or (image.id,)
-        for old in names:
+        # an image without a name may be the user's: it inherits the labels of the image it is based on
+        for old in image.tags:
             is_final = old.startswith(f"{BUILD_REPOSITORY}:") and TEMPORARY_SEPARATOR not in old
-            if old != name and (old == image.id or is_final):
+            if old != name and is_final:
                 with suppress(EngineError):  # still used by a container; the next build tries again
                     engine.remove_image(old)

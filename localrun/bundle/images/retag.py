@@ -15,11 +15,10 @@ from localrun.bundle.images.compressed import CHUNK, CorruptArchive, Reader
 from localrun.bundle.images.source import ArchivedImage, ImageArchive
 from localrun.bundle.images.tar_reader import BLOCK, Member, TarReader
 from localrun.engines.base import Progress
+from localrun.engines.labels import IMAGE_REPOSITORY
 from localrun.errors import ImageError
 
 LOADING = "loading image"
-
-IMAGE_REPOSITORY = "localrun/image"  # of loaded images
 
 
 def local_name(image: ArchivedImage) -> str:

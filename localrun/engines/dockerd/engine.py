@@ -30,6 +30,7 @@ from localrun.engines.dockerd.images import DockerImages, architecture_name
 from localrun.engines.dockerd.logs import follow_log
 from localrun.engines.dockerd.stats import parse_usage
 from localrun.engines.dockerd.transport import Transport
+from localrun.engines.labels import is_own_container
 from localrun.errors import ContainerGone
 
 CONFIG = Path("~/.docker")
@@ -131,7 +132,7 @@ class DockerEngine(DockerImages):
     def find(self, labels: Mapping[str, str]) -> list[ContainerSummary]:
         query = {"all": 1, **label_filter(labels)}
         listed = self.api.json("GET", "/containers/json", query, action="list containers")
-        return [_found(item) for item in listed]
+        return [_found(item) for item in listed if is_own_container(_name(item), item["Labels"] or {})]
 
     def copy_in(self, handle: Handle, target: str, tar: Iterable[bytes]) -> None:
         headers = {"Content-Type": "application/x-tar"}
@@ -234,6 +235,12 @@ def _engine_info(found: Mapping[str, Any], url: str, api: str) -> EngineInfo:
         unenforced=tuple(limit for limit, name in _ENFORCED.items() if found.get(name) is False),
         clock_offset=(_seconds(str(found.get("SystemTime") or "")) or time.time()) - time.time(),
     )
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    """Return the container's own name; links of other containers to it contain a second slash."""
+    names = (name.removeprefix("/") for name in item["Names"] or ())
+    return next((name for name in names if "/" not in name), "")
 
 
 def _found(item: dict[str, Any]) -> ContainerSummary:

@@ -16,6 +16,7 @@ from localrun.engines.base import ContainerSpec, ContainerSummary, EngineInfo, E
 from localrun.engines.fake.container import FakeContainer, Program
 from localrun.engines.fake.images import FakeImages, has_labels
 from localrun.engines.fake.script import Script, write_file
+from localrun.engines.labels import is_own_container
 from localrun.errors import ContainerGone, EngineError, MountUnavailable
 
 INFO = EngineInfo("fake", "1.0", "linux", "amd64", cpus=8, memory=32 * 1024**3, root="/")
@@ -108,7 +109,7 @@ class FakeEngine(FakeImages):
         return [
             ContainerSummary(each.handle, dict(each.spec.labels), each.running, each.started)
             for each in containers
-            if has_labels(each.spec.labels, labels)
+            if has_labels(each.spec.labels, labels) and is_own_container(each.spec.name, each.spec.labels)
         ]
 
     def copy_in(self, handle: Handle, target: str, tar: Iterable[bytes]) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import anyio
 import anyio.to_thread
 from fastapi import APIRouter, Path, Query
+from pydantic import AfterValidator
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,12 +24,24 @@ from localrun.server.routes.base import RawRoute, json_body, responses
 from localrun.server.state import ServerState, get_state
 from localrun.server.timestamps import now, to_iso
 from localrun.task.record import TaskRecord
+from localrun.task.store import RESERVED_IDS
 
 router = APIRouter(tags=["tasks"])
 
 TaskId = Annotated[str, Path(description="The task id.", max_length=200)]
+
+
+def _check_not_reserved(task_id: str) -> str:
+    """Reject ids that are words of other paths, e.g. `/task/list`: such a task could not be read."""
+    if task_id in RESERVED_IDS:
+        raise ValueError(f"the task id {task_id!r} is reserved; choose another id")
+    return task_id
+
+
 NewTaskId = Annotated[
-    str, Path(description="A new id.", pattern="^[A-Za-z0-9_-]{1,64}$", examples=["my-task-0001"])
+    str,
+    Path(description="A new id.", pattern="^[A-Za-z0-9_-]{1,64}$", examples=["my-task-0001"]),
+    AfterValidator(_check_not_reserved),
 ]
 
 _CREATE_TIMEOUT = 2.0  # seconds between the creation of a task folder and its record

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from localrun.bundle.images.build import BUILD_REPOSITORY, build_labels
+from localrun.bundle.images.build import build_labels
 from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.images.source import ImageFolder
 from localrun.engines.base import BuildRequest, ContainerSpec, EngineImage, Progress, no_progress
 from localrun.engines.dockerd import DockerEngine
+from localrun.engines.labels import BUILD_REPOSITORY
 from localrun.errors import Cause, ImageError
 
 pytestmark = pytest.mark.docker
