@@ -62,7 +62,7 @@ def project(folder: Path) -> dict[str, str]:
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "wheels"))
         else:
             shutil.copy2(source, folder / name)
     programs = Path(sys.executable).parent
