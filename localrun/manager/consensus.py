@@ -102,7 +102,9 @@ def _failure(record: TaskRecord | None) -> str:
 def _result(record: TaskRecord, declared: Sequence[str]) -> ReplicaOutput:
     folder = Path(record.folder, "outputs")
     varied = record.replica.varied if record.replica else {}
-    return ReplicaOutput(folder, _result_files(record, digest_folder(folder), declared), varied)
+    inside = record.run_plan.output_folder
+    files = _result_files(record, digest_folder(folder, inside=inside), declared)
+    return ReplicaOutput(folder, files, varied, inside)
 
 
 def _result_files(record: TaskRecord, whole: FolderDigest, declared: Sequence[str]) -> dict[str, str]:
@@ -113,7 +115,7 @@ def _result_files(record: TaskRecord, whole: FolderDigest, declared: Sequence[st
     named = PurePosixPath(record.outputs.get("deterministic_output_path", f"{root}/{COMPUTED}"))
     within = named.relative_to(root)
     found = {path: one for path, one in whole.files.items() if PurePosixPath(path).is_relative_to(within)}
-    return found or whole.files  # the path may be a link to another one
+    return found or whole.files
 
 
 def _varied(records: Sequence[TaskRecord | None]) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from localrun import fs
 from localrun.api import Task
+from localrun.copying import copy_file, copy_tree
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.pytest_plugin.case_discovery import EXPECTED
 from localrun.values.compare.expected.files import missing_files
@@ -100,10 +101,12 @@ class _Writer:
         if target.is_dir():
             shutil.rmtree(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target)
-        else:
-            shutil.copyfile(source, target)
+        with fs.atomic_file(target) as temp:
+            if source.is_dir():
+                temp.mkdir()
+                copy_tree(source, temp)
+            else:
+                copy_file(source, temp)
         return f"@{name}"
 
     def _previous_file(self, before: Any) -> str | None:

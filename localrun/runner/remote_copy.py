@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
+import posixpath
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from localrun import fs
+from localrun.copying import DiskLimit
 from localrun.engines.base import Engine, Handle
 from localrun.errors import Problem
 
@@ -65,12 +67,16 @@ class _ChunkStream(io.RawIOBase):
         return len(part)
 
 
-def copy_out(engine: Engine, handle: Handle, source: str, folder: Path) -> list[Problem]:
+def copy_out(
+    engine: Engine, handle: Handle, source: str, folder: Path, limit: DiskLimit | None = None
+) -> list[Problem]:
     """Copy the content of the container's folder `source` into `folder` and return what was rejected.
 
     This user owns the copies. Nothing is written through a link: links are created last, and only if they
-    stay inside the folder.
+    stay inside the container's folder. Raises `LocalrunError` for a file that does not fit on the disk, with
+    the disk filled up to the `limit`; nothing of it is written then.
     """
+    unpacker = _Unpacker(source, folder, limit or DiskLimit())
     links: list[tarfile.TarInfo] = []
     problems: list[Problem] = []
     stream = io.BufferedReader(_ChunkStream(engine.copy_out(handle, source)), _CHUNK)
@@ -84,8 +90,8 @@ def copy_out(engine: Engine, handle: Handle, source: str, folder: Path) -> list[
             elif member.issym():
                 links.append(member)
             else:
-                problems += _extract(archive, member, folder, folder / name)
-    return problems + [problem for link in links for problem in _create_link(link, folder)]
+                problems += unpacker.extract(archive, member, folder / name)
+    return problems + [problem for link in links for problem in unpacker.create_link(link)]
 
 
 def _relative_path(name: str) -> PurePosixPath | None:
@@ -94,44 +100,60 @@ def _relative_path(name: str) -> PurePosixPath | None:
     return None if ".." in parts or name.startswith("/") else PurePosixPath(*parts)
 
 
-def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, path: Path) -> list[Problem]:
-    if member.isdir():
-        path.mkdir(exist_ok=True, parents=True)
-    elif member.isreg():
-        _copy(archive, member, path)
-    elif member.islnk():
-        return _hard_link(member, folder, path)
-    else:
-        return [_rejected(path.relative_to(folder).as_posix(), "it is a device, a pipe or a socket")]
-    return []
+class _Unpacker:
+    """Unpacks members of an archive of the container's folder `source` into `folder`."""
 
+    def __init__(self, source: str, folder: Path, limit: DiskLimit) -> None:
+        self._source = source
+        self._folder = folder
+        self._limit = limit
 
-def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
-    content = archive.extractfile(member)
-    assert content is not None
-    path.parent.mkdir(exist_ok=True, parents=True)
-    with path.open("wb") as stream:
-        shutil.copyfileobj(content, stream, _CHUNK)
+    def extract(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> list[Problem]:
+        if member.isdir():
+            path.mkdir(exist_ok=True, parents=True)
+        elif member.isreg():
+            self._copy(archive, member, path)
+        elif member.islnk():
+            return self._hard_link(member, path)
+        else:
+            name = path.relative_to(self._folder).as_posix()
+            return [_rejected(name, "it is a device, a pipe or a socket")]
+        return []
 
+    def _copy(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+        content = archive.extractfile(member)
+        assert content is not None
+        path.parent.mkdir(exist_ok=True, parents=True)
+        with fs.wrap_os_errors(path), fs.atomic_file(path) as temp, temp.open("wb") as stream:
+            # an archive has no holes, so a huge file costs its whole length of time
+            self._limit.check(stream.fileno(), member.size)
+            while data := content.read(_CHUNK):
+                if data.count(0) == len(data):
+                    stream.seek(len(data), os.SEEK_CUR)
+                else:
+                    self._limit.use(stream.fileno(), len(data))
+                    stream.write(data)
+            stream.truncate()
 
-def _hard_link(member: tarfile.TarInfo, folder: Path, path: Path) -> list[Problem]:
-    origin = _relative_path(member.linkname)
-    if origin is None or not (folder / origin).is_file():
-        return [_rejected(member.name, f"it is a link to {member.linkname!r}, which is not in the folder")]
-    path.hardlink_to(folder / origin)
-    return []
+    def _hard_link(self, member: tarfile.TarInfo, path: Path) -> list[Problem]:
+        origin = _relative_path(member.linkname)
+        if origin is None or not (self._folder / origin).is_file():
+            reason = f"it is a link to {member.linkname!r}, which is not in the folder"
+            return [_rejected(member.name, reason)]
+        path.hardlink_to(self._folder / origin)
+        return []
 
-
-def _create_link(member: tarfile.TarInfo, folder: Path) -> list[Problem]:
-    name = _relative_path(member.name)
-    assert name is not None
-    path = folder / name
-    end = os.path.normpath(os.path.join(path.parent, member.linkname))  # noqa: PTH118 - nothing is resolved
-    if not Path(end).is_relative_to(folder):
-        return [_rejected(str(name), f"it is a link to {member.linkname!r}, which leaves the folder")]
-    path.parent.mkdir(exist_ok=True, parents=True)
-    path.symlink_to(member.linkname)
-    return []
+    def create_link(self, member: tarfile.TarInfo) -> list[Problem]:
+        name = _relative_path(member.name)
+        assert name is not None
+        # where it leads in the container, if no folder of its path is a link; see `UntrustedDir`
+        end = posixpath.normpath(posixpath.join(self._source, name.parent, member.linkname))
+        if not PurePosixPath(end).is_relative_to(posixpath.normpath(self._source)):
+            return [_rejected(str(name), f"it is a link to {member.linkname!r}, which leaves the folder")]
+        path = self._folder / name
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.symlink_to(member.linkname)
+        return []
 
 
 def _rejected(name: str, reason: str) -> Problem:

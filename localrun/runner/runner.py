@@ -334,7 +334,8 @@ class _TaskRun:
         if self.remote:
             from localrun.runner import remote_copy
 
-            rejected = remote_copy.copy_out(self.engine, self.handle, target, folder)
+            limit = DiskLimit(self.settings.disk_stop)
+            rejected = remote_copy.copy_out(self.engine, self.handle, target, folder, limit)
             return "copied from the engine as an archive", rejected
         from localrun.runner import chown
 

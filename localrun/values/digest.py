@@ -6,12 +6,12 @@ Links that leave the folder are not followed, and only regular files are opened.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from localrun.errors import OutputsError, Problem
-from localrun.values.untrusted import ROOT, TreeEntry, UnsafePath, UntrustedDir
+from localrun.values.untrusted import ROOT, Parts, TreeEntry, UnsafePath, UntrustedDir
 
 MAX_ENTRIES = 100_000  # of one folder, recursively
 
@@ -40,20 +40,28 @@ def digest_file(path: Path) -> str:
         raise _unreadable(path, error) from error
 
 
-def digest_folder(folder: Path, leave_out: frozenset[str] = frozenset()) -> FolderDigest:
+def digest_folder(
+    folder: Path, leave_out: frozenset[str] = frozenset(), *, inside: str | None = None
+) -> FolderDigest:
     """Return the digest of the files in a folder, recursively, with their paths. (iExec's omits both.)
 
-    `leave_out` are relative paths. Empty folders do not count. Raises `OutputsError` if something cannot be
-    read, or for more than `MAX_ENTRIES`.
+    `leave_out` are relative paths. Empty folders do not count. `inside` is the path of the folder in the
+    container: links are then followed as they were there, except those that lead nowhere or outside. Raises
+    `OutputsError` if something cannot be read, or for more than `MAX_ENTRIES`.
     """
     try:
-        with UntrustedDir(folder, "/") as tree:
-            entries = tree.walk(ROOT, MAX_ENTRIES)
-            named = sorted(("/".join(entry.parts), entry) for entry in entries)
+        with UntrustedDir(folder, inside or "/") as tree:
+            entries = tree.walk_resolved(MAX_ENTRIES) if inside else _as_they_are(tree)
+            named = sorted(("/".join(path), entry) for path, entry in entries)
             files = {name: _content(tree, entry) for name, entry in named if name not in leave_out}
     except (OSError, UnsafePath) as error:
         raise _unreadable(folder, error) from error
     return FolderDigest(combine_digests(files), files)
+
+
+def _as_they_are(tree: UntrustedDir) -> Iterator[tuple[Parts, TreeEntry]]:
+    for entry in tree.walk(ROOT, MAX_ENTRIES):
+        yield entry.parts, entry
 
 
 def combine_digests(files: Mapping[str, str]) -> str:

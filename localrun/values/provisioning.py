@@ -136,7 +136,7 @@ def _write_one(entry: InputEntry, path: Path, done: list[InputEntry], copier: _C
         done.append(entry)
         path.chmod(_FOLDER_MODE)
         if entry.kind == "unpack":
-            _unpack(entry.source, path, copier.check_cancelled)
+            _unpack(entry.source, path, copier)
         return None
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, _FILE_MODE), "wb") as stream:
@@ -161,11 +161,19 @@ def _fill(entry: InputEntry, target: int, copier: _Copier) -> FileState | None:
     return None
 
 
-def _unpack(source: Path, path: Path, check_cancelled: Callable[[], None]) -> None:
+def _unpack(source: Path, path: Path, copier: _Copier) -> None:
     from localrun.values.image_headers.bounded_reader import CorruptFile
-    from localrun.values.image_headers.zips import unpack_zip
+    from localrun.values.image_headers.zips import CHUNK, unpack_zip
+
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def check() -> None:
+        copier.check_cancelled()
+        copier.limit.use(folder, CHUNK)
 
     try:
-        unpack_zip(source, path, (_FILE_MODE, _FOLDER_MODE), check_cancelled)
+        unpack_zip(source, path, (_FILE_MODE, _FOLDER_MODE), check)
     except CorruptFile as error:
         raise OSError(errno.EIO, f"corrupt zip {source}: {error}") from error
+    finally:
+        os.close(folder)

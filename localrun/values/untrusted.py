@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
+from collections.abc import Iterator
 from io import BufferedReader
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -229,6 +230,34 @@ class UntrustedDir:
                 else:
                     found.append(inner)
         return found
+
+    def walk_resolved(self, limit: int) -> Iterator[tuple[Parts, TreeEntry]]:
+        """Yield everything but folders with its path, as the container saw it: with all links resolved.
+
+        A link that leads nowhere, outside or in a circle is yielded as a link. Raises `UnsafePath` for more
+        than `limit` entries.
+        """
+        pending: list[tuple[Parts, TreeEntry, tuple[Parts, ...]]] = [((), ROOT, ())]
+        while pending:
+            path, folder, outer = pending.pop()
+            for name in self.list_names(folder, limit):
+                limit -= 1
+                parts, shown = (*folder.parts, name), (*path, name)
+                found = self._resolve_or_link(parts, (*outer, folder.parts))
+                if found.kind == "folder":
+                    pending.append((shown, found, (*outer, folder.parts)))
+                else:
+                    yield shown, found
+
+    def _resolve_or_link(self, parts: Parts, outer: tuple[Parts, ...]) -> TreeEntry:
+        entry = self.entry(parts)
+        if entry.kind != "link":
+            return entry
+        try:
+            found = self.find(parts)
+        except UnsafePath:
+            return entry
+        return entry if found is None or found.parts in outer else found
 
     def read_link(self, entry: TreeEntry) -> str:
         """Return the target of a link, as written."""

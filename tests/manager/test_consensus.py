@@ -49,6 +49,31 @@ def test_replicas_that_give_the_same_agree(tmp_path: Path) -> None:
     assert outcome.replication.reached is not None
 
 
+@pytest.mark.parametrize("target", ["/outputs/run/best", "run/best", "../outputs/run/best"])
+def test_an_output_that_is_a_link_is_compared_by_what_it_leads_to(tmp_path: Path, target: str) -> None:
+    records = {}
+    for number, text in enumerate(("3", "4"), 1):
+        records[number] = ended(tmp_path / str(number), number, text)
+        folder = Path(records[number].folder, "outputs")
+        (folder / "run").mkdir()
+        (folder / "sum").rename(folder / "run/best")
+        (folder / "sum").symlink_to(target)
+    asked = Replication(ids=["1", "2"], agree=2)
+    outcome = consensus.compare(records, asked, ["sum"])
+    assert groups(outcome) == [[1], [2]]
+    assert outcome.error is not None
+    assert [problem.path for problem in outcome.error.problems] == ["outputs/sum"]
+
+
+def test_a_link_and_a_file_with_the_same_content_agree(tmp_path: Path) -> None:
+    records = {number: ended(tmp_path / str(number), number, "3") for number in (1, 2)}
+    folder = Path(records[2].folder, "outputs")
+    (folder / "sum").rename(folder / "real")
+    (folder / "sum").symlink_to("/outputs/real")
+    outcome = consensus.compare(records, Replication(ids=["1", "2"], agree=2), ["sum"])
+    assert (outcome.error, groups(outcome)) == (None, [[1, 2]])
+
+
 def test_one_that_gives_something_else_is_named_with_the_file_and_the_place(tmp_path: Path) -> None:
     outcome = compare(tmp_path, "3", "4", "3")
     assert outcome.error is not None

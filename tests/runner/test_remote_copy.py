@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from localrun.engines.base import Engine
+from localrun.errors import Cause, LocalrunError
 from localrun.runner.remote_copy import copy_out, pack
 
 
@@ -89,6 +90,31 @@ def test_outputs_are_copied_as_files_of_this_user(tmp_path: Path) -> None:
     assert problems == []
     assert (folder / "alias").read_bytes() == (folder / "same").read_bytes() == b"5" * 5000
     assert (folder / "deep/er/file").stat().st_uid == os.geteuid()
+
+
+@pytest.mark.parametrize("target", ["/out/run/best", "../out/run/best", "run/best", "/out/x/../run/best"])
+def test_a_link_that_stays_in_the_containers_folder_is_kept(tmp_path: Path, target: str) -> None:
+    best = entry("out/run/best", content=b"best")
+    assert fetched(tmp_path / "outputs", best, entry("out/f", tarfile.SYMTYPE, target)) == []
+    assert str((tmp_path / "outputs/f").readlink()) == target
+
+
+def test_zeros_become_holes(tmp_path: Path) -> None:
+    content = bytes(4 * 1024**2) + b"end" + bytes(1024**2)
+    assert fetched(tmp_path / "outputs", entry("out/f", content=content)) == []
+    assert (tmp_path / "outputs/f").read_bytes() == content
+    assert (tmp_path / "outputs/f").stat().st_blocks * 512 < 3 * 1024**2
+
+
+def test_a_file_that_does_not_fit_on_the_disk_is_not_fetched(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("out/f")
+    info.size = 1024**5  # the archive ends long before: only the size may be looked at
+    archive = archive_of(entry("out", tarfile.DIRTYPE))[:512] + info.tobuf(tarfile.PAX_FORMAT) + bytes(4096)
+    (tmp_path / "outputs").mkdir()
+    with pytest.raises(LocalrunError, match="no space left") as caught:
+        copy_out(cast("Engine", Shelf(archive)), "c", "/out", tmp_path / "outputs")
+    assert caught.value.cause is Cause.DISK_FULL
+    assert not list((tmp_path / "outputs").iterdir())
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,24 @@ def test_what_is_no_file_is_named_and_never_opened(tmp_path: Path) -> None:
     }
 
 
+def test_links_count_as_what_they_lead_to_in_the_container(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/best").write_bytes(b"1")
+    (tmp_path / "f").symlink_to("/outputs/run/best")
+    (tmp_path / "fs").symlink_to("../outputs/run")
+    (tmp_path / "out").symlink_to("/inputs/a")
+    (tmp_path / "run/loop").symlink_to("../run")
+    one = f"0x{sha256(b'1').hex()}"
+    assert digest.digest_folder(tmp_path, inside="/outputs").files == {
+        "f": one,
+        "fs/best": one,
+        "fs/loop": "link to ../run",
+        "out": "link to /inputs/a",
+        "run/best": one,
+        "run/loop": "link to ../run",
+    }
+
+
 def test_files_can_be_left_out(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1")
     before = digest.digest_folder(tmp_path)

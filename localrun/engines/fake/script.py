@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from localrun.copying import copy_file, copy_tree
 from localrun.engines.base import Exit
 from localrun.engines.fake.container import FakeContainer, Program
 
@@ -59,8 +59,14 @@ def _write_value(path: Path, value: Any) -> None:
         write_file(path / "array.yml", f"size: {len(value)}")
         for index, item in enumerate(value):
             _write_value(path / str(index), item)
-    elif isinstance(value, Path) and value.is_dir():
-        shutil.copytree(value, path)
+    elif isinstance(value, Path):
+        write_file(path, None)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if value.is_dir():
+            path.mkdir()
+            copy_tree(value, path)
+        else:
+            copy_file(value.resolve(), path)
     else:
         write_file(path, _content(value))
 
@@ -70,8 +76,6 @@ def _content(value: Any) -> str | bytes | None:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Path):
-        return value.read_bytes()
     return json.dumps(value) if isinstance(value, Mapping) else str(value)
 
 

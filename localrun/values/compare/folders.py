@@ -28,13 +28,20 @@ def diff_files(section: str, path: str, first: Path, second: Path) -> Iterator[C
         yield Change(section, path, note=f"cannot compare: no file {' and '.join(map(str, missing))}")
 
 
-def diff_folders(section: str, first: Path, second: Path) -> Iterator[Change]:
-    """Yield the differences between two folders, by path. Links are compared as links."""
+def diff_folders(
+    section: str, first: Path, second: Path, inside: tuple[str, str] = ("/", "/")
+) -> Iterator[Change]:
+    """Yield the differences between two folders, by path.
+
+    `inside` are their paths in the container. Links are compared as the files that they were there, or as
+    links if they lead to anything else.
+    """
     one, other = list_folder(first), list_folder(second)
     found = {entry.path: entry for entry in one.entries}
     others = {entry.path: entry for entry in other.entries}
     with ExitStack() as stack:
-        trees = [stack.enter_context(UntrustedDir(path, "/")) for path in (first, second) if path.is_dir()]
+        folders = [pair for pair in zip((first, second), inside, strict=True) if pair[0].is_dir()]
+        trees = [stack.enter_context(UntrustedDir(*pair)) for pair in folders]
         for path in sorted({*found, *others}):
             yield from _entry(section, path, found.get(path), others.get(path), trees)
     if one.is_truncated or other.is_truncated:
@@ -45,10 +52,22 @@ def _entry(
     section: str, path: str, first: FileEntry | None, second: FileEntry | None, trees: list[UntrustedDir]
 ) -> Iterator[Change]:
     if first is None or second is None or first.kind != second.kind or first.target != second.target:
+        if first and second and all(_is_file(tree, path) for tree in trees):
+            yield from _files(section, path, trees)
+            return
         one, other = (None if entry is None else _describe(entry) for entry in (first, second))
         yield Change(section, path, one, other)
     elif first.kind == "file":
         yield from _files(section, path, trees)
+
+
+def _is_file(tree: UntrustedDir, path: str) -> bool:
+    """Whether a path is a regular file, or a link to one."""
+    try:
+        entry = tree.find(tuple(path.split("/")))
+    except UnsafePath:
+        return False
+    return entry is not None and entry.kind == "file"
 
 
 def _describe(entry: FileEntry) -> str:

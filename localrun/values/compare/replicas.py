@@ -26,11 +26,15 @@ _DIGITS = 16  # bytes of binary data that are shown
 
 @dataclass(frozen=True, slots=True)
 class ReplicaOutput:
-    """The outputs of a replica: the folder, the digests of its files, and the replica's variations."""
+    """The outputs of a replica: the folder, the digests of its files, and the replica's variations.
+
+    `inside` is the path of the folder in the container.
+    """
 
     folder: Path
     files: Mapping[str, str]
     varied: Mapping[str, str]
+    inside: str = "/"
 
 
 def compare_outputs(
@@ -45,7 +49,8 @@ def compare_outputs(
     unequal = [path for path in paths if len({result.files.get(path) for result in results.values()}) > 1]
     with ExitStack() as stack:
         trees = {
-            number: stack.enter_context(UntrustedDir(one.folder, "/")) for number, one in results.items()
+            number: stack.enter_context(UntrustedDir(one.folder, one.inside))
+            for number, one in results.items()
         }
         found = [_PathComparison(path, results, trees).disagreement() for path in unequal[:limit]]
     return found, max(0, len(unequal) - limit)

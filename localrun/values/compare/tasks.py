@@ -145,7 +145,9 @@ def _outputs(first: ComparedTask, second: ComparedTask) -> Iterator[Change]:
     ones, others = _values(first.record.outputs), _values(second.record.outputs)
     yield from diff_values("outputs", "", ones, others)
     compared = ones.keys() & others.keys()
-    for change in diff_folders("outputs", first.workspace.outputs, second.workspace.outputs):
+    folders = first.workspace.outputs, second.workspace.outputs
+    inside = first.record.run_plan.output_folder, second.record.run_plan.output_folder
+    for change in diff_folders("outputs", *folders, inside):
         if change.path.partition("/")[0] not in compared:
             yield change
 

@@ -21,7 +21,7 @@ _MAX_UNPACKED = 1024**4
 _RATIO, _RATIO_FLOOR = 200, 256 * 1024**2  # DICOM files compress little; small zips are harmless
 _MAX_NAME = 255  # bytes of a file name on Linux
 _END = struct.Struct("<4s4H2LH")
-_CHUNK = 1024**2
+CHUNK = 1024**2  # bytes between two calls of `check_cancelled`
 _BROKEN = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, struct.error, zlib.error)
 _ENCRYPTED = 0x1
 
@@ -142,6 +142,6 @@ def _extract(
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path / name, flags, modes[0]), "wb") as stream, archive.open(item) as reader:
         os.fchmod(stream.fileno(), modes[0])
-        while chunk := reader.read(_CHUNK):
+        while chunk := reader.read(CHUNK):
             check_cancelled()
             stream.write(chunk)

@@ -252,3 +252,18 @@ def test_durations_name_every_phase_of_either() -> None:
         "outputs": (None, 4.0),
         "in all": (None, None),
     }
+
+
+def test_links_are_compared_as_the_files_that_the_container_saw(tmp_path: Path) -> None:
+    for name, text in (("a", "one"), ("b", "two")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "same").write_text("same")
+        (tmp_path / name / text).write_text(text)
+    (tmp_path / "a/f").symlink_to("/outputs/same")
+    (tmp_path / "b/f").write_text("same")
+    (tmp_path / "a/g").symlink_to("../outputs/one")
+    (tmp_path / "b/g").symlink_to("/results/two")
+    folders = tmp_path / "a", tmp_path / "b"
+    changes = list(diff_folders("outputs", *folders, ("/outputs", "/results")))
+    assert [change.path for change in changes] == ["g", "one", "two"]
+    assert changes[0].details
