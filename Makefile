@@ -28,6 +28,7 @@ demo: venv base ## run the sample that counts cells and show its outputs
 test: venv lint ## run lint and all tests, on a real engine if possible
 	@$(MAKE) base || $(SKIP_LOCALLY)
 	@.ci/packages $(TEST_PACKAGES) || $(SKIP_LOCALLY)
+	@.ci/buildx build/docker || $(SKIP_LOCALLY)
 	@# with PYTHONDONTWRITEBYTECODE, each command that a test calls would compile the package again
 	@$(BIN)/python -m compileall -q localrun
 	$(BIN)/python -m pytest -q

@@ -62,7 +62,8 @@ class App:
             return self._given_engine
         from localrun.engines.dockerd import DockerEngine
 
-        return DockerEngine(self.settings.docker_host)
+        settings = self.settings
+        return DockerEngine(settings.docker_host, config=settings.docker_config, builder=settings.builder)
 
     @property
     def ledger(self) -> Path:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 
@@ -30,6 +30,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     docker_host: Annotated[str | None, _doc("Address of the container engine. Defaults to DOCKER_HOST.")] = (
         None
     )
+    docker_config: Annotated[Path, _doc("Folder of docker's configuration. Defaults to DOCKER_CONFIG.")] = (
+        Path("~/.docker")
+    )
+    builder: Annotated[
+        Literal["auto", "buildkit", "classic"],
+        _doc(
+            "Builder of images: buildkit, classic (the engine's own), or auto (buildkit if it has a client)."
+        ),
+    ] = "auto"
     ledger: Annotated[Path | None, _doc("Reservation file. Defaults to a machine-wide file.")] = None
     grace: Annotated[float, _doc("Seconds between SIGTERM and SIGKILL.", ge=0, le=600)] = 10.0
     pids_limit: Annotated[int, _doc("Maximum number of processes and threads per task.", ge=16)] = 4096
@@ -58,6 +67,8 @@ def load(environ: Mapping[str, str], **arguments: Any) -> Settings:
             given.setdefault(name, text)
     if "docker_host" not in given and environ.get("DOCKER_HOST"):
         given["docker_host"] = environ["DOCKER_HOST"]
+    if "docker_config" not in given and environ.get("DOCKER_CONFIG"):
+        given["docker_config"] = Path(environ["DOCKER_CONFIG"])
     if "cache" not in given and environ.get("XDG_CACHE_HOME"):
         given["cache"] = Path(environ["XDG_CACHE_HOME"]) / "localrun"
     made = Settings(**_checked(given))

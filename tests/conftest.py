@@ -20,6 +20,7 @@ import hypothesis
 import pytest
 
 from localrun.engines.dockerd import DockerEngine
+from localrun.engines.dockerd.builders.clients import Clients
 from localrun.engines.labels import LABEL_TASK
 from localrun.errors import EngineUnreachable
 from tests.support.images import BUSYBOX, busybox_layer, image_archive
@@ -74,6 +75,33 @@ def busybox(docker_engine: DockerEngine) -> Iterator[str]:
     docker_engine.load_image([image_archive(busybox_layer({}), name, Cmd=["sh"], Env=["PATH=/bin"])])
     yield name
     docker_engine.remove_image(name)
+
+
+@pytest.fixture(scope="session")
+def buildx_config() -> Path:
+    """A configuration folder of docker with the buildx plugin (`.ci/buildx build/docker`)."""
+    folders = (ROOT / "build" / "docker", Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser())
+    for folder in folders:
+        if Clients("buildkit", folder).plugin():
+            return folder
+    skip_or_fail("docker's buildx plugin is missing; run `.ci/buildx build/docker`")
+    raise AssertionError
+
+
+@pytest.fixture(scope="session")
+def buildkit_engine(docker_engine: DockerEngine, buildx_config: Path) -> Iterator[DockerEngine]:
+    """The real engine, which builds with BuildKit."""
+    engine = DockerEngine(docker_engine.address.url, config=buildx_config, builder="buildkit")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def classic_engine(docker_engine: DockerEngine) -> Iterator[DockerEngine]:
+    """The real engine, which builds with its classic builder."""
+    engine = DockerEngine(docker_engine.address.url, builder="classic")
+    yield engine
+    engine.close()
 
 
 # -- another user ---------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ def page() -> Page:
         [
             ["`LOCALRUN_TOKEN`", "The bearer token that clients of `localrun serve` must send."],
             ["`DOCKER_HOST`", "The address of the engine if `LOCALRUN_DOCKER_HOST` is not set."],
+            ["`DOCKER_CONFIG`", "Docker's folder if `LOCALRUN_DOCKER_CONFIG` is not set."],
             ["`XDG_CACHE_HOME`", "The parent folder of the cache if `LOCALRUN_CACHE` is not set."],
             ["`NO_COLOR`", "Disables colours if set."],
             ["`TERM`", "Whether the terminal supports cursor movement."],
@@ -49,7 +50,8 @@ def _row(field: msgspec.structs.FieldInfo, hint: Any) -> list[str]:
     bounds = [
         f"{words} {getattr(meta, name)}" for name, words in _SIGNS.items() if getattr(meta, name) is not None
     ]
-    takes = ", ".join([_KINDS[kinds[0]], *bounds])
+    known = _KINDS.get(kinds[0]) or ", ".join(map(code, kinds))  # or the values of a Literal
+    takes = ", ".join([known, *bounds])
     return [
         code(PREFIX + field.name.upper()),
         str(meta.description).partition("; default: ")[0].rstrip(".") + ".",

@@ -51,13 +51,28 @@ def command(
 
     request = BuildOptions(build_args=dict(build_args), **given)
     progress = _Progress(enabled=not (quiet or as_json))
+    warnings: list[str] = []
+
+    def warn(message: str) -> None:
+        warnings.append(message)
+        print_err(f"warning: {escape_control_chars(message)}")
+
     with SignalHandler() as signals, context.app() as app:
         try:
             with signals.interruptible():
-                built = build(request, lambda: app.engine, cache=app.settings.cache, progress=progress.update)
+                built = build(
+                    request,
+                    lambda: app.engine,
+                    cache=app.settings.cache,
+                    progress=progress.update,
+                    warn=warn,
+                )
         except Interrupted:
             return ExitCode.INTERRUPTED
-    _show(built, context, as_json, quiet)
+    if as_json:
+        print_json(_fields(built) | {"warnings": warnings})
+    else:
+        _show(built, context, quiet)
     return ExitCode.FINISHED if built.written else ExitCode.BUNDLE_OR_VALUES
 
 
@@ -74,12 +89,9 @@ class _Progress:
             print_err(escape_control_chars(operation))
 
 
-def _show(built: BuiltBundle, context: CliContext, as_json: bool, quiet: bool) -> None:
+def _show(built: BuiltBundle, context: CliContext, quiet: bool) -> None:
     from localrun.cli.findings import print_report
 
-    if as_json:
-        print_json(_fields(built))
-        return
     if not quiet:
         print_out("\n".join(_lines(built)))
     if not quiet or built.report.findings:

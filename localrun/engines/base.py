@@ -25,8 +25,17 @@ StreamName = Literal["stdout", "stderr"]
 # (description, bytes done, bytes in total or None): called during a long operation; may raise to end it
 Progress = Callable[[str, int, int | None], None]
 
+IMAGE_CONTEXT = "docker-image://"  # of a build context that is an image
+
 # not sent to a build unless `.dockerignore` includes them: programs do not need them, and they change
 DEFAULT_IGNORES = ("**/.git", "**/.localrun")
+
+
+Warn = Callable[[str], None]
+
+
+def no_warning(message: str) -> None:
+    """Ignore the warning (default callback)."""
 
 
 def no_progress(what: str, done: int, total: int | None) -> None:
@@ -101,6 +110,18 @@ class BuildRequest(msgspec.Struct, frozen=True):
     @property
     def dockerfile_path(self) -> Path:
         return self.folder / self.dockerfile
+
+
+class BuilderInfo(msgspec.Struct, frozen=True):
+    """What builds images: `buildx` or `cli` (clients of BuildKit), `buildah` (Podman), or `classic`.
+
+    `path` and `version` are those of the client. `remedy` says how to get a better builder, if any.
+    """
+
+    kind: str
+    path: str = ""
+    version: str = ""
+    remedy: str = ""
 
 
 class Mount(msgspec.Struct, frozen=True):
@@ -202,8 +223,16 @@ class Engine(Protocol):
     def build_warnings(self, request: BuildRequest, /) -> tuple[str, ...]:
         """Return what the builder would ignore or handle differently than BuildKit, with line numbers."""
 
-    def build_image(self, request: BuildRequest, progress: Progress = no_progress) -> EngineImage:
-        """Build an image. Raises `ImageError` with IMAGE_BUILD_FAILED, and leaves no image behind then."""
+    def builder_info(self) -> BuilderInfo:
+        """Return what builds images. May start the client to get its version."""
+
+    def build_image(
+        self, request: BuildRequest, progress: Progress = no_progress, warn: Warn = no_warning
+    ) -> EngineImage:
+        """Build an image. Raises `ImageError` with IMAGE_BUILD_FAILED, and leaves no image behind then.
+
+        `warn` receives what is only known during the build.
+        """
 
     def tag_image(self, image: str, name: str) -> None:
         """Add a name to an image."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,5 +55,9 @@ def read(path: Path, cache: Path, build_args: Mapping[str, str]) -> Bundle:
 def make(path: Path, engine: Engine, cache: Path, build_args: Mapping[str, str]) -> ProjectBundle:
     """Read the bundle and build or load its image, once for all processes that share the cache."""
     found = read(path, cache, build_args)
-    image = ensure_image(found.image, engine, cache=cache)
+    image = ensure_image(found.image, engine, cache=cache, warn=_warn)
     return ProjectBundle(path, found.descriptor, image.id)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=1)

@@ -108,9 +108,10 @@ def localrun_docker(
 
     if pytestconfig.stash[SESSION_OPTIONS].engine == _FAKE:
         pytest.skip("needs a container engine, and --localrun-engine is fake")
-    docker_host = _settings(pytestconfig, localrun_settings).docker_host
+    settings = _settings(pytestconfig, localrun_settings)
+    docker_host = settings.docker_host
     try:
-        engine = DockerEngine(docker_host)
+        engine = DockerEngine(docker_host, config=settings.docker_config, builder=settings.builder)
         engine.info()
     except EngineError as error:
         _skip_or_fail(error.message, required=localrun_required)

@@ -181,6 +181,7 @@ class _TaskRun:
                 pull=self.plan.pull,
                 progress=self._progress,
                 check_cancelled=task.check_cancelled,
+                warn=task.warn,
             )
         for name in image.tags:
             if name.startswith(OWN_REPOSITORIES):

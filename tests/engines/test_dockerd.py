@@ -385,12 +385,12 @@ class Builder:
 
 
 @pytest.fixture
-def builder(docker_engine: DockerEngine, busybox: str, tmp_path: Path) -> Iterator[Builder]:
+def builder(classic_engine: DockerEngine, busybox: str, tmp_path: Path) -> Iterator[Builder]:
     folder = tmp_path / "context"
     folder.mkdir()
-    made = Builder(docker_engine, folder, busybox)
+    made = Builder(classic_engine, folder, busybox)
     yield made
-    docker_engine.remove_image(made.name)
+    classic_engine.remove_image(made.name)
 
 
 def _unnamed(engine: DockerEngine) -> set[str]:

@@ -22,7 +22,7 @@ from localrun.bundle.reader import Bundle, read_bundle
 from localrun.bundle.validation.upload import archive_name, image_name
 from localrun.bundle.validation.validator import ValidationReport, validate
 from localrun.descriptor import Descriptor
-from localrun.engines.base import Engine, Progress, no_progress
+from localrun.engines.base import Engine, Progress, Warn, no_progress, no_warning
 from localrun.errors import Cause, LocalrunError, UsageError
 
 __all__ = ["ArchiveMember", "BuildOptions", "BuiltBundle", "build", "default_name"]
@@ -79,17 +79,24 @@ def default_name(descriptor: Descriptor) -> str:
 
 
 def build(
-    options: BuildOptions, engine: EngineFactory, *, cache: Path, progress: Progress = no_progress
+    options: BuildOptions,
+    engine: EngineFactory,
+    *,
+    cache: Path,
+    progress: Progress = no_progress,
+    warn: Warn = no_warning,
 ) -> BuiltBundle:
     """Build, pack and validate a bundle; the zip is written atomically.
 
-    Raises `BundleError`, `DescriptorError` or `ImageError` if the bundle is invalid, `EngineError`, and
-    `UsageError` if the target cannot be written.
+    `warn` receives what the builder of the image does not support, before it starts. Raises `BundleError`,
+    `DescriptorError` or `ImageError` if the bundle is invalid, `EngineError`, and `UsageError` if the target
+    cannot be written.
     """
     found = read_bundle(options.bundle, image=options.image, cache=cache, build_args=options.build_args)
     target = (options.target or Path(default_name(found.descriptor))).absolute()
     file = Path(fs.temp_path(f"{target}.image"))
-    with _temp_zip(target) as draft, _archived(found, engine, cache, file, progress) as (archive, image):
+    archived = _archived(found, engine, cache, file, progress=progress, warn=warn)
+    with _temp_zip(target) as draft, archived as (archive, image):
         parts = _write(draft, found, archive, image, progress)
         report = replace(validate(draft, cache=cache, engine=engine), bundle=str(target))
         written = report.accepted or options.force
@@ -101,7 +108,7 @@ def build(
 
 @contextmanager
 def _archived(
-    bundle: Bundle, engine: EngineFactory, cache: Path, file: Path, progress: Progress
+    bundle: Bundle, engine: EngineFactory, cache: Path, file: Path, *, progress: Progress, warn: Warn
 ) -> Iterator[tuple[ImageArchive, ArchivedImage]]:
     """Yield the bundle's image in an uncompressed archive, written to `file` if necessary."""
     if isinstance(bundle.image, ImageArchive):
@@ -111,7 +118,7 @@ def _archived(
             yield archive, (usual or images)[0]
         return
     source = engine()
-    image = ensure_image(bundle.image, source, cache=cache, progress=progress)
+    image = ensure_image(bundle.image, source, cache=cache, progress=progress, warn=warn)
     with image_file.saved_image(source, image.id, bundle.image_name, file, progress) as archive:
         yield archive, select_image(archive, source.info())
 

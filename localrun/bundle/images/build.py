@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,14 +13,11 @@ from localrun.bundle.images import file_cache
 from localrun.bundle.images.build_context import context_digest
 from localrun.bundle.images.file_cache import CancelCheck
 from localrun.bundle.images.source import ImageFolder
-from localrun.engines.base import BuildRequest, Engine, EngineImage, Progress
+from localrun.engines.base import IMAGE_CONTEXT, BuildRequest, Engine, EngineImage, Progress, Warn
 from localrun.engines.labels import BUILD_REPOSITORY, LABEL_BUILD
 from localrun.errors import EngineError, ImageError
 
-Warn = Callable[[str], None]
-
 DOCKERFILE = "Dockerfile"
-IMAGE_CONTEXT = "docker-image://"  # of a build context that is an image
 TEMPORARY_SEPARATOR = "-"  # between the digest and the random suffix of a build in progress
 
 
@@ -61,7 +58,7 @@ def build_folder(
         # the image that loses it would become dangling.
         temporary = f"{name}{TEMPORARY_SEPARATOR}{secrets.token_hex(4)}"
         try:
-            made = engine.build_image(replace(request, name=temporary), progress)
+            made = engine.build_image(replace(request, name=temporary), progress, warn)
         except ImageError:
             # a faster build of the same content may have removed the layers that this build used
             if found := engine.find_image(name):

@@ -6,13 +6,12 @@ ones `localrun/build:<digest of the folder>`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from localrun.bundle.images.file_cache import CancelCheck
 from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageSource
-from localrun.engines.base import Engine, EngineImage, Progress, no_progress
+from localrun.engines.base import Engine, EngineImage, Progress, Warn, no_progress, no_warning
 
 PullPolicy = Literal["never", "missing", "always"]
 
@@ -25,7 +24,7 @@ def ensure_image(
     pull: PullPolicy = "missing",
     progress: Progress = no_progress,
     check_cancelled: CancelCheck = lambda: None,
-    warn: Callable[[str], None] = lambda _warning: None,
+    warn: Warn = no_warning,
 ) -> EngineImage:
     """Make sure that the engine has the image of a bundle, and return the image.
 

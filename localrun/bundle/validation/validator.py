@@ -94,10 +94,12 @@ class _Validation:
         self._unchecked: list[str] = []
         self._config: ImageConfig | None = None
         self._image_error: ImageError | None = None
+        self._builder_warnings: list[str] = []
 
     def report(self) -> ValidationReport:
         """Return all findings, the most severe first."""
         found = [*self._check_descriptor(), *self._check_upload(), *self._check_image()]
+        found += (from_warning(Problem("image", text)) for text in self._builder_warnings)
         order = list(Severity)
         findings = sorted(dict.fromkeys(found), key=lambda finding: order.index(finding.severity))
         name, unchecked = self._bundle.name, tuple(self._unchecked)
@@ -155,7 +157,8 @@ class _Validation:
 
     def _check_in_engine(self) -> Iterator[Finding]:
         engine = self._engine()
-        image = ensure_image(self._bundle.image, engine, cache=self._cache)
+        warn = self._builder_warnings.append
+        image = ensure_image(self._bundle.image, engine, cache=self._cache, warn=warn)
         self._config = image_config.from_engine(image, self._bundle.image_name)
         with container_files.open_container_files(engine, image.id) as files:
             yield from program.check(self._config, self._descriptor, files)

@@ -25,12 +25,12 @@ class PackedContext(NamedTuple):
     chunks: Iterator[bytes]
 
 
-def pack_context(context: BuildContext) -> PackedContext:
+def pack_context(context: BuildContext, dockerfile: bytes | None = None) -> PackedContext:
     """Return the tar of a context, which is read while the chunks are consumed.
 
     Owners are 0 and times are whole seconds, as docker sends them. The Dockerfile is always part of the tar.
-    The engine removes it, and the ignore file, if they are excluded. Raises `ImageError`, also while the
-    chunks are consumed.
+    The engine removes it, and the ignore file, if they are excluded. `dockerfile` is sent instead of its
+    content. Raises `ImageError`, also while the chunks are consumed.
     """
     if not context.dockerfile.is_file():
         raise ImageError(
@@ -42,8 +42,10 @@ def pack_context(context: BuildContext) -> PackedContext:
     context.patterns  # noqa: B018 - reports an invalid pattern before the request
     name = _name_inside(context)
     own_ignore_file = context.ignore_file not in (None, context.folder / DOCKERIGNORE)
-    if not name or own_ignore_file:
-        return PackedContext(_DOCKERFILE, _chunks(_with_hidden_dockerfile(context), context.folder))
+    if not name or own_ignore_file or dockerfile is not None:
+        return PackedContext(
+            _DOCKERFILE, _chunks(_with_hidden_dockerfile(context, dockerfile), context.folder)
+        )
     return PackedContext(name, _chunks(_with_forced_files(context, name), context.folder))
 
 
@@ -68,7 +70,7 @@ def _with_forced_files(context: BuildContext, dockerfile: str) -> Iterator[bytes
             yield from packer.member(ContextFile(name, path.stat()))
 
 
-def _with_hidden_dockerfile(context: BuildContext) -> Iterator[bytes]:
+def _with_hidden_dockerfile(context: BuildContext, dockerfile: bytes | None) -> Iterator[bytes]:
     """Yield a tar as `docker build -f` sends it: the engine removes the Dockerfile and the ignore file."""
     packer = _Packer(context.folder)
     ignored = b".dockerignore"
@@ -78,7 +80,7 @@ def _with_hidden_dockerfile(context: BuildContext) -> Iterator[bytes]:
         else:
             yield from packer.member(file)
     yield _file(DOCKERIGNORE, ignored + f"\n{_DOCKERFILE}\n".encode())
-    yield _file(_DOCKERFILE, context.dockerfile.read_bytes())
+    yield _file(_DOCKERFILE, context.dockerfile.read_bytes() if dockerfile is None else dockerfile)
 
 
 def _chunks(parts: Iterable[bytes], folder: Path) -> Iterator[bytes]:

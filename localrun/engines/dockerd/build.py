@@ -12,33 +12,37 @@ from typing import Any
 from localrun.engines.base import BuildRequest, EngineImage, Progress
 from localrun.engines.context.files import BuildContext
 from localrun.engines.context.packing import pack_context
-from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.api import iter_json, read_message
+from localrun.engines.dockerd.builders.clients import BuildClient
+from localrun.engines.dockerd.builders.dockerfiles import PreparedDockerfile
+from localrun.engines.dockerd.builders.failed_build import BuilderFailure, build_error
 from localrun.engines.dockerd.images import DockerImages, error_message
-from localrun.engines.log_remedies import build_remedy
-from localrun.errors import Cause, EngineError, ImageError, LocalrunError
+from localrun.errors import EngineError, ImageError, LocalrunError
 
 LAST_LINES = 10
-_STEP = re.compile(r"Step (?P<done>\d+)/(?P<total>\d+) : (?P<what>.*)")
+# the classic builder's, or Podman's
+_STEP = re.compile(r"(?:\[\d+/\d+\] )?(?:Step|STEP) (?P<done>\d+)/(?P<total>\d+) ?: (?P<what>.*)")
 _RUNNING = re.compile(r" ---> Running in (?P<id>[0-9a-f]{12,64})")
 _CREATED = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})")
-_ONLY_BUILDKIT = re.compile(
-    r"requires buildkit|unknown flag: (?:mount|link|security|network|parents|exclude|checksum|keep-git-dir)"
-    r"|unknown instruction: .*(?:<<|EOF)",
-    re.IGNORECASE,
-)
-_NO_BASE = re.compile(
-    r"pull access denied|manifest for|manifest unknown|repository does not exist|dial tcp|no such host"
-    r"|no such image|lookup ",
-    re.IGNORECASE,
-)
 
 
 class Build:
     """One build of a folder: its progress, its image, and the cleanup after a failure."""
 
-    def __init__(self, images: DockerImages, request: BuildRequest, progress: Progress) -> None:
+    def __init__(
+        self,
+        images: DockerImages,
+        request: BuildRequest,
+        progress: Progress,
+        *,
+        prepared: PreparedDockerfile,
+        client: BuildClient,
+        docker: str,
+    ) -> None:
         self._images = images
+        self._prepared = prepared
+        self._client = client
+        self._docker = docker
         self._request = request
         self._progress = progress
         self._step = ""
@@ -63,7 +67,7 @@ class Build:
 
     def _build(self) -> None:
         request = self._request
-        context = pack_context(BuildContext(request.folder, request.dockerfile))
+        context = pack_context(BuildContext(request.folder, request.dockerfile), self._prepared.replacement)
         options = {
             "t": request.name,
             "labels": json.dumps(dict(request.labels)),
@@ -132,30 +136,6 @@ class Build:
         return {"X-Registry-Config": header} if header else {}
 
     def _failure(self, reason: str) -> LocalrunError:
-        full = failures.disk_full_error(reason, "build the image")
-        if full is not None:
-            return full
-        location = f"`{self._step}`" if self._step else self._request.dockerfile
-        log = "".join(f"\n    {line}" for line in self._lines if not _CREATED.fullmatch(line))
-        return ImageError(
-            f"the build failed at {location}: {reason}{log}",
-            remedy=self._remedy(reason),
-            cause=Cause.IMAGE_BUILD_FAILED,
-            instruction=self._step,
-            engine_said=reason,
-        )
-
-    def _remedy(self, reason: str) -> str:
-        if _ONLY_BUILDKIT.search(reason):
-            return (
-                "the Dockerfile needs BuildKit: build it with `docker buildx build -t NAME --load .` and"
-                " run it with `--image NAME`, or remove --mount, --link and here-documents from it"
-            )
-        if (not self._step or self._step.upper().startswith("FROM ")) and _NO_BASE.search(reason):
-            return (
-                "the base image is missing and cannot be pulled: go online, use a local image"
-                " (`--build-arg BASE=NAME` if the Dockerfile has `ARG BASE`), or import it with"
-                " `docker load -i FILE` or `docker import FILE NAME`"
-            )
-        found = build_remedy(self._step, "\n".join([*self._lines, reason]))
-        return found or f"correct {self._request.dockerfile} in {self._request.folder}"
+        lines = tuple(line for line in self._lines if not _CREATED.fullmatch(line))
+        failure = BuilderFailure(reason, self._step, lines, self._client, self._docker)
+        return build_error(self._request, self._prepared, failure)

@@ -7,10 +7,12 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from localrun.engines.base import (
+    BuilderInfo,
     BuildRequest,
     ContainerSpec,
     ContainerSummary,
@@ -21,7 +23,9 @@ from localrun.engines.base import (
     Progress,
     StreamName,
     Usage,
+    Warn,
     no_progress,
+    no_warning,
 )
 from localrun.engines.dockerd import address
 from localrun.engines.dockerd.api import Api, iter_json, label_filter, read_message
@@ -33,6 +37,9 @@ from localrun.engines.dockerd.transport import Transport
 from localrun.engines.labels import is_own_container
 from localrun.errors import ContainerGone
 
+if TYPE_CHECKING:
+    from localrun.engines.dockerd.builders.builder import Builder
+
 CONFIG = Path("~/.docker")
 
 
@@ -41,16 +48,23 @@ class DockerEngine(DockerImages):
 
     `host` is an address (`unix://`, `tcp://`, `ssh://`); None means the current docker context, else the
     default socket. `certificates` is a folder with ca.pem, cert.pem and key.pem for TLS. `config` is docker's
-    own folder with contexts and credentials. The first call opens the first connection.
+    own folder with contexts and credentials. `builder` chooses between BuildKit and the classic builder. The
+    first call opens the first connection.
     """
 
     def __init__(
-        self, host: str | None = None, *, certificates: Path | None = None, config: Path = CONFIG
+        self,
+        host: str | None = None,
+        *,
+        certificates: Path | None = None,
+        config: Path = CONFIG,
+        builder: Literal["auto", "buildkit", "classic"] = "auto",
     ) -> None:
         config = config.expanduser()
         self.address = address.resolve(host, certificates=certificates, config=config)
         super().__init__(Api(Transport(self.address)), config)
         self._info: EngineInfo | None = None
+        self._builder_choice = builder
 
     def info(self) -> EngineInfo:
         if self._info is None:
@@ -63,16 +77,26 @@ class DockerEngine(DockerImages):
 
         return pull(self, reference, progress)
 
+    @cached_property
+    def _builder(self) -> Builder:
+        from localrun.engines.dockerd.builders.builder import Builder
+        from localrun.engines.dockerd.builders.clients import Clients
+
+        return Builder(self, self.address, Clients(self._builder_choice, self.config), self.info)
+
     def builder(self) -> str:
-        return "classic"
+        return self._builder.identity()
 
-    def build_warnings(self, _request: BuildRequest, /) -> tuple[str, ...]:
-        return ()
+    def builder_info(self) -> BuilderInfo:
+        return self._builder.describe()
 
-    def build_image(self, request: BuildRequest, progress: Progress = no_progress) -> EngineImage:
-        from localrun.engines.dockerd.build import Build
+    def build_warnings(self, request: BuildRequest, /) -> tuple[str, ...]:
+        return self._builder.warnings(request)
 
-        return Build(self, request, progress).run()
+    def build_image(
+        self, request: BuildRequest, progress: Progress = no_progress, warn: Warn = no_warning
+    ) -> EngineImage:
+        return self._builder.build(request, progress, warn)
 
     def create(self, spec: ContainerSpec) -> Handle:
         action = f"create the container {spec.name}"
@@ -147,8 +171,10 @@ class DockerEngine(DockerImages):
 
     def abandon(self, thread: int) -> None:
         self.api.transport.abandon(thread)
+        self._builder.processes.abandon(thread)
 
     def close(self) -> None:
+        self._builder.processes.close()
         self.api.transport.close()
 
     def _make_folders_writable(self, spec: ContainerSpec, handle: Handle) -> None:
@@ -219,7 +245,8 @@ def _engine_info(found: Mapping[str, Any], url: str, api: str) -> EngineInfo:
         "gpu" in str(device.get("ID", "")) for device in devices
     )
     return EngineInfo(
-        name="docker",
+        # only Podman reports the version of its builder
+        name="podman" if found.get("BuildahVersion") else "docker",
         version=str(found["ServerVersion"]),
         os=str(found["OSType"]),
         architecture=architecture_name(str(found["Architecture"])),

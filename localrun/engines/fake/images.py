@@ -14,7 +14,15 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from localrun.engines.base import BuildRequest, EngineImage, Progress, no_progress
+from localrun.engines.base import (
+    BuilderInfo,
+    BuildRequest,
+    EngineImage,
+    Progress,
+    Warn,
+    no_progress,
+    no_warning,
+)
 from localrun.engines.context.files import BuildContext, open_file
 from localrun.errors import Cause, ImageError
 
@@ -101,7 +109,12 @@ class FakeImages:
     def build_warnings(self, _request: BuildRequest, /) -> tuple[str, ...]:
         return self.warnings_of_builds
 
-    def build_image(self, request: BuildRequest, progress: Progress = no_progress) -> EngineImage:
+    def builder_info(self) -> BuilderInfo:
+        return BuilderInfo("fake")
+
+    def build_image(
+        self, request: BuildRequest, progress: Progress = no_progress, _warn: Warn = no_warning
+    ) -> EngineImage:
         """Create an image whose id depends on the request and the context; nothing is executed."""
         folder = request.folder
         if not request.dockerfile_path.is_file():

@@ -7,12 +7,18 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from localrun.engines.base import EngineInfo
+from localrun.engines.base import Engine, EngineInfo
+from localrun.errors import LocalrunError
 from localrun.maintenance.doctor.check import Check, fail, ok, warn
 from localrun.units import format_bytes, format_duration
 
 _OLDEST = (20, 10)  # the oldest version that the contract tests of the engines ran with
 _SLOW = ("vfs", "devicemapper", "aufs")  # storage drivers that copy files, or that are deprecated
+_BUILDERS = {
+    "buildx": "BuildKit by docker buildx",
+    "cli": "BuildKit by the docker command",
+    "buildah": "Podman's own build",
+}
 _MAX_CLOCK_OFFSET = 2.0  # seconds
 _UNENFORCED = {
     "memory": "a task can use all memory of the machine",
@@ -29,6 +35,22 @@ def check_engine(info: EngineInfo) -> Iterator[Check]:
     yield _limits(info)
     yield _gpu(info)
     yield _clock(info)
+
+
+def check_builder(engine: Engine) -> Check:
+    """Check what builds images."""
+    try:
+        found = engine.builder_info()
+    except LocalrunError as error:
+        return fail("builder", error.message, error.remedy)
+    facts = {"kind": found.kind, "version": found.version, "path": found.path}
+    if found.kind == "classic":
+        message = "the engine's classic builder, without BuildKit: `RUN --mount` and TARGETARCH do not work"
+        return warn("builder", message, found.remedy, **facts)
+    summary = " ".join(filter(None, (_BUILDERS.get(found.kind, found.kind), found.version)))
+    if found.path and not found.version:
+        return warn("builder", f"{summary}: {found.path} does not start", "install it again", **facts)
+    return ok("builder", f"{summary}, {found.path}" if found.path else summary, **facts)
 
 
 def _engine(info: EngineInfo) -> Check:

@@ -11,7 +11,7 @@ from localrun.engines.base import Engine, EngineInfo
 from localrun.errors import LocalrunError
 from localrun.maintenance.doctor.check import Check, fail
 from localrun.maintenance.doctor.distribution import check_distributions
-from localrun.maintenance.doctor.engine import check_engine
+from localrun.maintenance.doctor.engine import check_builder, check_engine
 from localrun.maintenance.doctor.folders import check_folders, has_active_tasks
 from localrun.maintenance.doctor.host import check_host, check_software
 from localrun.maintenance.doctor.leftovers import check_engine_leftovers, check_home_leftovers
@@ -34,6 +34,7 @@ def check_all(
         yield "engine", found
     else:
         yield from _in("engine", check_engine(found[1]))
+        yield "engine", check_builder(found[0])
     root = [] if isinstance(found, Check) else [Path(found[1].root)]
     folders = [settings.home.parent, *(folder for folder in root if folder.is_dir())]
     yield from _in("machine", check_host(settings, folders))

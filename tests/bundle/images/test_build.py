@@ -12,7 +12,15 @@ import pytest
 from localrun.bundle.images.build import build_labels
 from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.images.source import ImageFolder
-from localrun.engines.base import BuildRequest, ContainerSpec, EngineImage, Progress, no_progress
+from localrun.engines.base import (
+    BuildRequest,
+    ContainerSpec,
+    EngineImage,
+    Progress,
+    Warn,
+    no_progress,
+    no_warning,
+)
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import BUILD_REPOSITORY
 from localrun.errors import Cause, ImageError
@@ -126,9 +134,11 @@ class Meeting(DockerEngine):
         self.barrier = threading.Barrier(2, timeout=30)
         self.containers: list[str] = []
 
-    def build_image(self, request: BuildRequest, progress: Progress = no_progress) -> EngineImage:
+    def build_image(
+        self, request: BuildRequest, progress: Progress = no_progress, warn: Warn = no_warning
+    ) -> EngineImage:
         self.barrier.wait()
-        return super().build_image(request, progress)
+        return super().build_image(request, progress, warn)
 
     def tag_image(self, image: str, name: str) -> None:
         super().tag_image(image, name)

@@ -1,0 +1,1 @@
+"""Builders of images besides the engine's classic one: which there are, what they support, how they run."""

@@ -1,0 +1,83 @@
+"""The builder of an engine: chosen when it is first needed, then asked for warnings and images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from localrun.engines.base import BuilderInfo, BuildRequest, EngineImage, EngineInfo, Progress
+from localrun.engines.dockerd.address import Address
+from localrun.engines.dockerd.builders.clients import BUILDAH, INSTALL, BuildClient, Clients
+from localrun.engines.dockerd.builders.dockerfiles import prepare
+from localrun.engines.dockerd.builders.features import classic_warnings
+from localrun.engines.dockerd.builders.process import Processes
+from localrun.engines.dockerd.images import DockerImages
+from localrun.errors import Cause, ImageError
+
+PODMAN = "podman"
+
+
+class Builder:
+    """Builds with BuildKit if it has a client, with Podman's own build, or with the classic builder."""
+
+    def __init__(
+        self, images: DockerImages, address: Address, clients: Clients, info: Callable[[], EngineInfo]
+    ) -> None:
+        self.processes = Processes()
+        self._images = images
+        self._address = address
+        self._clients = clients
+        self._info = info
+
+    def identity(self) -> str:
+        """Return a string that differs between builders whose images differ; see `Engine.builder`."""
+        return BUILDAH.kind if self._is_podman else self._clients.identity()
+
+    def describe(self) -> BuilderInfo:
+        client = self._client()
+        return BuilderInfo(
+            client.kind, str(client.path or ""), client.version(), "" if client.kind != "classic" else INSTALL
+        )
+
+    def warnings(self, request: BuildRequest) -> tuple[str, ...]:
+        """Return what the builder ignores or does differently. Starts a process only if there may be any."""
+        try:
+            prepared = prepare(request)
+        except ImageError:  # the build reports it
+            return ()
+        unused = tuple(f"--build-context {name}: the Dockerfile does not use it" for name in prepared.unused)
+        given = set(request.build_args)
+        found = classic_warnings(prepared.parsed, prepared.name, target=request.target, given=given)
+        return (*unused, *found) if found and self._client().kind == "classic" else unused
+
+    def build(self, request: BuildRequest, progress: Progress, warn: Callable[[str], None]) -> EngineImage:
+        prepared, client = prepare(request), self._client()
+        docker = "" if client == BUILDAH else self._info().version
+        if client.is_buildkit:
+            from localrun.engines.dockerd.builders.buildkit import BuildKitBuild
+            from localrun.engines.dockerd.builders.syntax import resolve_syntax
+
+            prepared = resolve_syntax(prepared, self._images, docker, warn)
+            buildkit = BuildKitBuild(self._images, self._address, client, self.processes)
+            return buildkit.run(request, progress, prepared, docker)
+        from localrun.engines.dockerd.build import Build
+
+        _check_secrets(request, client)
+        build = Build(self._images, request, progress, prepared=prepared, client=client, docker=docker)
+        return build.run()
+
+    @property
+    def _is_podman(self) -> bool:
+        return self._info().name == PODMAN
+
+    def _client(self) -> BuildClient:
+        return BUILDAH if self._is_podman else self._clients.find()
+
+
+def _check_secrets(request: BuildRequest, client: BuildClient) -> None:
+    if request.secrets:
+        which = "Podman's API" if client == BUILDAH else "the classic builder"
+        raise ImageError(
+            f"{which} does not support build secrets",
+            remedy=INSTALL if client != BUILDAH else "use a Docker engine, or `podman build --secret`",
+            cause=Cause.IMAGE_BUILD_FAILED,
+        )

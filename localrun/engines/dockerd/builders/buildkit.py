@@ -1,0 +1,120 @@
+"""Builds with BuildKit through a client (`docker buildx`, or a docker command with BuildKit inside)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from localrun.engines.base import BuildRequest, EngineImage, Progress
+from localrun.engines.context.files import BuildContext
+from localrun.engines.dockerd.address import Address
+from localrun.engines.dockerd.builders.clients import BuildClient
+from localrun.engines.dockerd.builders.dockerfiles import PreparedDockerfile
+from localrun.engines.dockerd.builders.failed_build import BuilderFailure, build_error
+from localrun.engines.dockerd.builders.plain_output import PlainOutput
+from localrun.engines.dockerd.builders.process import Processes
+from localrun.engines.dockerd.images import DockerImages
+from localrun.errors import EngineError, EngineUnreachable, LocalrunError
+
+
+class BuildKitBuild:
+    """Builds folders on one engine."""
+
+    def __init__(
+        self, images: DockerImages, address: Address, client: BuildClient, processes: Processes
+    ) -> None:
+        self._images = images
+        self._address = address
+        self._client = client
+        self._processes = processes
+
+    def run(
+        self, request: BuildRequest, progress: Progress, prepared: PreparedDockerfile, docker: str
+    ) -> EngineImage:
+        """Build, and return the image. `docker` is the engine's version."""
+        before = self._images.find_image(request.name)
+        with self._dockerfile(request, prepared.text) as (dockerfile, state):
+            command = self._client.command(self._address, self._images.config)
+            if state is not None:
+                command.insert(1, f"BUILDX_CONFIG={state}")
+            output = self._run([*command, *_options(request, dockerfile)], progress)
+        if output is not None:
+            raise self._failure(output, request, prepared, docker)
+        made = self._images.require_image(request.name)
+        if before is not None and before.id != made.id:
+            self._images.remove_untagged(before.id)
+        return made
+
+    def _run(self, command: list[str], progress: Progress) -> PlainOutput | None:
+        """Run the client; return its output if it failed."""
+        output = PlainOutput(progress)
+        try:
+            with self._processes.start(command) as process:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    output.feed(line.rstrip("\n"))
+                code = process.wait()
+                if self._processes.was_abandoned():
+                    raise EngineError("the build was aborted", remedy="run it again")
+        except OSError as error:
+            raise EngineError(
+                f"cannot start {self._client.path}: {error.strerror}",
+                remedy="install it again, or set LOCALRUN_BUILDER=classic",
+            ) from error
+        return output if code else None
+
+    def _failure(
+        self, output: PlainOutput, request: BuildRequest, prepared: PreparedDockerfile, docker: str
+    ) -> LocalrunError:
+        reason, failed = output.reason, output.failed
+        if "annot connect to the Docker daemon" in reason:
+            return EngineUnreachable(
+                f"the build cannot reach the engine: {reason}", remedy="start the engine, and try again"
+            )
+        step = (failed.instruction or failed.name) if failed else ""
+        lines = tuple(failed.lines) if failed else ()
+        return build_error(request, prepared, BuilderFailure(reason, step, lines, self._client, docker))
+
+    @contextmanager
+    def _dockerfile(self, request: BuildRequest, text: str) -> Iterator[tuple[Path, Path | None]]:
+        """Write the Dockerfile and its ignore file to a temporary folder, outside of the context.
+
+        So files that a build does not need stay out of the context without a change in the user's folder.
+        """
+        lines = BuildContext(request.folder, request.dockerfile).ignore_lines()
+        with tempfile.TemporaryDirectory(prefix="localrun-build-") as made:
+            folder = Path(made)
+            path = folder / "file" / request.dockerfile_path.name
+            path.parent.mkdir()
+            path.write_text(text, "utf-8", "surrogateescape")
+            ignores = path.with_name(f"{path.name}.dockerignore")
+            ignores.write_text("".join(f"{line}\n" for line in lines), "utf-8", "surrogateescape")
+            yield path, None if _is_writable(self._images.config) else folder / "state"
+
+
+def _options(request: BuildRequest, dockerfile: Path) -> list[str]:
+    options = ["--progress=plain", "--tag", request.name, "--file", str(dockerfile)]
+    for name, value in request.labels.items():
+        options += ["--label", f"{name}={value}"]
+    for name, value in request.build_args.items():
+        options += ["--build-arg", f"{name}={value}"]
+    if request.target:
+        options += ["--target", request.target]
+    for secret in request.secrets:
+        source = f"env={secret.variable}" if secret.file is None else f"src={secret.file.absolute()}"
+        options += ["--secret", f"{_csv(f'id={secret.id}')},{_csv(source)}"]
+    return [*options, "--", str(request.folder)]
+
+
+def _csv(value: str) -> str:
+    quoted = value.replace('"', '""')
+    return f'"{quoted}"' if any(character in value for character in ',"\n') else value
+
+
+def _is_writable(config: Path) -> bool:
+    """Return whether a client can keep its state in docker's folder: with it, it sends only changed files."""
+    existing = next(path for path in (config, *config.parents) if path.exists())
+    return os.access(existing, os.W_OK)

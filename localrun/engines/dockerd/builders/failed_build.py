@@ -1,0 +1,141 @@
+"""The error of a failed build: the step, its last output, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from localrun.engines.base import BuildRequest
+from localrun.engines.dockerd import failures
+from localrun.engines.dockerd.builders.clients import INSTALL, BuildClient
+from localrun.engines.dockerd.builders.dockerfiles import PreparedDockerfile, familiar
+from localrun.engines.dockerd.builders.features import Version, unsupported, uses
+from localrun.engines.log_remedies import build_remedy
+from localrun.errors import Cause, ImageError, LocalrunError
+
+_ONLY_BUILDKIT = re.compile(
+    r"requires buildkit|unknown flag: |unknown instruction: |missing ':' in substitution"
+    r"|platform specifier component|dockerfile parse error|failed to process",
+    re.IGNORECASE,
+)
+NO_IMAGE = re.compile(
+    r"pull access denied|manifest for|manifest unknown|repository does not exist|dial tcp|no such host"
+    r"|no such image|lookup |failed to resolve source metadata|i/o timeout|connection refused"
+    r"|failed to do request|server misbehaving|network is unreachable",
+    re.IGNORECASE,
+)
+_EXIT_CODE = re.compile(r"(?:exit code|returned a non-zero code|exit status)[: ]+(?P<code>\d+)")
+_SECRET = re.compile(r"secret (?P<id>\S+?):? not found")
+# BuildKit's name for the lookup of an image
+_IMAGE_STEP = re.compile(r"(?:\[internal\] load metadata for|resolve image config for|FROM) (?P<name>\S+)")
+_PARSE_LINE = re.compile(r"parse error (?:on )?line (?P<line>\d+)")
+
+
+class BuilderFailure(msgspec.Struct, frozen=True):
+    """What a builder reported: its error, the failed instruction, and the last lines of its output.
+
+    `docker` is the engine's version, empty if it is not Docker's.
+    """
+
+    reason: str
+    step: str = ""
+    lines: tuple[str, ...] = ()
+    client: BuildClient = BuildClient("classic")
+    docker: str = ""
+
+    @property
+    def concerns_image(self) -> bool:
+        """Whether an image could not be found or pulled."""
+        is_from = not self.step or self.step.upper().startswith("FROM ")
+        return is_from and bool(NO_IMAGE.search(self.reason))
+
+
+def build_error(
+    request: BuildRequest, prepared: PreparedDockerfile, failure: BuilderFailure
+) -> LocalrunError:
+    """Return the error of a build with the cause IMAGE_BUILD_FAILED, or DISK_FULL."""
+    full = failures.disk_full_error(failure.reason, "build the image")
+    if full is not None:
+        return full
+    image = _IMAGE_STEP.fullmatch(failure.step)
+    if image:
+        found = prepared.instruction_with(image["name"])
+        failure = msgspec.structs.replace(failure, step=found.source if found else failure.step)
+        line = found.line if found else 0
+    else:
+        line = prepared.parsed.line_of(failure.step) if failure.step else _line(failure.reason)
+    place = f"{prepared.name}:{line}" if line else prepared.name
+    location = (
+        f"`{failure.step}` ({place})" if failure.step and line else failure.step and f"`{failure.step}`"
+    )
+    log = "".join(f"\n    {text}" for text in failure.lines)
+    code = _EXIT_CODE.search(failure.reason)
+    facts: dict[str, Any] = {"exit_code": int(code["code"])} if code else {}
+    return ImageError(
+        f"the build failed at {location or place}: {failure.reason}{log}",
+        remedy=_remedy(request, prepared, failure),
+        cause=Cause.IMAGE_BUILD_FAILED,
+        instruction=failure.step,
+        engine_said=failure.reason,
+        **facts,
+    )
+
+
+def version_of(docker: str) -> Version | None:
+    """Return the first two numbers of a version of Docker; None if it has none."""
+    numbers = re.match(r"(\d+)\.(\d+)", docker)
+    return (int(numbers[1]), int(numbers[2])) if numbers else None
+
+
+def newer_docker(prepared: PreparedDockerfile, docker: str) -> str:
+    """Return the remedy for features that this version of Docker lacks; empty if it has them all."""
+    version = version_of(docker)
+    missing = unsupported(prepared.parsed, version) if version else []
+    if not missing:
+        return ""
+    newest = max(use.feature.docker for use in missing)
+    named = ", ".join(dict.fromkeys(f"{use.feature.name} (line {use.line})" for use in missing))
+    return f"{named}: use Docker {newest[0]}.{newest[1]} or newer (this is {docker})"
+
+
+def _line(reason: str) -> int:
+    found = _PARSE_LINE.search(reason)
+    return int(found["line"]) if found else 0
+
+
+def _remedy(request: BuildRequest, prepared: PreparedDockerfile, failure: BuilderFailure) -> str:
+    if failure.concerns_image:
+        return _image_remedy(request, prepared, failure)
+    secret = _SECRET.search(failure.reason)
+    if secret:
+        return f"pass the secret: `--build-secret id={secret['id'].strip(chr(34))},src=FILE`"
+    if _ONLY_BUILDKIT.search(failure.reason):
+        if failure.client.kind == "classic" and any(use.feature.fails for use in uses(prepared.parsed)):
+            newer = newer_docker(prepared, failure.docker)
+            return f"the Dockerfile needs BuildKit: {INSTALL}" + (f"; {newer}" if newer else "")
+        if newer := newer_docker(prepared, failure.docker):
+            syntax = "or start the Dockerfile with `# syntax=docker/dockerfile:1`, which needs a registry"
+            return f"{newer}, {syntax}"
+    found = build_remedy(failure.step, "\n".join([*failure.lines, failure.reason]))
+    return found or f"correct {request.dockerfile_path}"
+
+
+def _image_remedy(request: BuildRequest, prepared: PreparedDockerfile, failure: BuilderFailure) -> str:
+    images = prepared.images(request.target)
+    text = f"{failure.step} {failure.reason}"
+    found = next(
+        (name for name in images if _mentions(text, name)), images[0] if len(images) == 1 else "NAME"
+    )
+    return (
+        f"the image {found} is missing and cannot be pulled: go online, use a local image"
+        f" (`--build-context {found}=docker-image://LOCAL`, or `--build-arg BASE=LOCAL` if the Dockerfile has"
+        " `ARG BASE`), or import it with `docker load -i FILE` or `docker import FILE NAME`"
+    )
+
+
+def _mentions(text: str, image: str) -> bool:
+    # a builder names it in full, with its registry, or by repository and tag apart
+    repository, _, tag = familiar(image).partition(":")
+    return repository in text and (tag in text or tag == "latest")
