@@ -163,7 +163,7 @@ def test_outlines_of_any_pixels_are_valid_and_enclose_exactly_them(
     groups = segment.components(segment.Grid(width, height), bright)
 
     # Then the outlines are a valid MultiPolygon whose area is the number of pixels
-    check_multipolygon(outlines.multipolygon(groups, width), sum(bright))
+    check_multipolygon(outlines.multipolygon(groups, width, height), sum(bright))
 
 
 @settings(max_examples=100, deadline=None)
@@ -172,7 +172,7 @@ def test_no_two_cells_share_a_side(data: st.DataObject, width: int, height: int)
     bright = data.draw(st.lists(st.booleans(), min_size=width * height, max_size=width * height))
     grid = segment.Grid(width, height)
     cells = segment.components(grid, segment.part(grid, bright))
-    check_multipolygon(outlines.multipolygon(cells, width), sum(map(len, cells)))
+    check_multipolygon(outlines.multipolygon(cells, width, height), sum(map(len, cells)))
 
 
 def test_a_pocket_that_closes_in_a_corner_becomes_a_hole() -> None:
@@ -180,7 +180,7 @@ def test_a_pocket_that_closes_in_a_corner_becomes_a_hole() -> None:
     bright = [True, True, True, True, False, True, True, True, False]
 
     # When their outline is drawn
-    (polygon,) = outlines.multipolygon([[i for i, value in enumerate(bright) if value]], 3)["coordinates"]
+    (polygon,) = outlines.multipolygon([[i for i, value in enumerate(bright) if value]], 3, 3)["coordinates"]
 
     # Then the outer ring leaves the pocket out
     assert len(polygon) == 2
@@ -347,4 +347,6 @@ def test_a_sample_gives_what_it_expects(sample: str, tmp_path: Path) -> None:
 
     # Then it finishes, and its outputs are the expected ones
     assert ran.returncode == 0, ran.stderr
-    assert unexpected_outputs(folder, json.loads(ran.stdout)["outputs"]) == []
+    record = json.loads(ran.stdout)
+    assert unexpected_outputs(folder, record["outputs"]) == []
+    assert record["warnings"] == []

@@ -42,7 +42,7 @@ def _write(outputs: Path, picture: Picture, cells: list[list[int]]) -> None:
     (outputs / "count").write_text(str(len(cells)))
     (outputs / "mean_area").write_text(str(round(mean, 2)))
     (outputs / "mask").write_bytes(encode(Picture(picture.width, picture.height, bytes(pixels))))
-    (outputs / "outlines").write_text(json.dumps(multipolygon(cells, picture.width)))
+    (outputs / "outlines").write_text(json.dumps(multipolygon(cells, picture.width, picture.height)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Trace the outlines of groups of pixels as valid GeoJSON polygons."""
+"""Trace the outlines of groups of pixels as valid GeoJSON polygons.
+
+Pixels are numbered in rows from the top of the image. Geometries have their origin in the lower left corner
+and y upwards, as App Engine reads them.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,19 @@ Point = tuple[int, int]
 Ring = list[Point]
 
 
-def multipolygon(cells: Iterable[Iterable[int]], width: int) -> dict[str, object]:
-    """Return a GeoJSON MultiPolygon with a polygon per group, in pixels from the upper left corner.
+def multipolygon(cells: Iterable[Iterable[int]], width: int, height: int) -> dict[str, object]:
+    """Return a GeoJSON MultiPolygon with a polygon per group, in pixels from the lower left corner.
 
     Each group must hang together by the sides of its pixels, and no two groups may share a side: then
     polygons meet in single points at most, which makes the whole valid.
     """
-    return {"type": "MultiPolygon", "coordinates": [polygon(cell, width) for cell in cells]}
+    return {"type": "MultiPolygon", "coordinates": [polygon(cell, width, height) for cell in cells]}
 
 
-def polygon(cell: Iterable[int], width: int) -> list[Ring]:
+def polygon(cell: Iterable[int], width: int, height: int) -> list[Ring]:
     """Return the outer ring (counterclockwise by RFC 7946), then the rings of the holes (clockwise)."""
-    rings = [_corners(ring) for ring in _rings(_edges({(at % width, at // width) for at in cell}))]
+    pixels = {(at % width, height - 1 - at // width) for at in cell}  # the last row is at y = 0
+    rings = [_corners(ring) for ring in _rings(_edges(pixels))]
     rings.sort(key=lambda ring: area(ring) < 0)
     return [[*ring, ring[0]] for ring in rings]
 

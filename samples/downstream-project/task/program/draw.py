@@ -32,7 +32,7 @@ def png(lines):
 
 
 def outline(size, radius):
-    """Return a polygon around the disc."""
+    """Return a polygon around the disc, in pixels from the lower left corner of the mask."""
     middle = size / 2
     angles = [2 * math.pi * corner / CORNERS for corner in range(CORNERS)]
     ring = [[middle + radius * math.cos(angle), middle + radius * math.sin(angle)] for angle in angles]
