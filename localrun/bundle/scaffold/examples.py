@@ -11,7 +11,6 @@ from typing import Any
 from localrun.bundle.scaffold.grammar import ParameterSpec, Type
 
 _NUMERIC = ("integer", "number")
-_POINT = {"type": "Point", "coordinates": [2, 3]}
 _SIDE = 8  # pixels
 
 
@@ -43,11 +42,16 @@ TEXT = b"A file of an example.\n"
 EXAMPLE_FILES = {"file": ("examples/file.txt", TEXT), "image": ("examples/image.png", example_image())}
 
 
+def _point(index: int = 0) -> dict[str, Any]:
+    """Return a point inside of the example image, which differs from that of another index."""
+    return {"type": "Point", "coordinates": [2 + index % 5, 3 + index // 5 % 5]}
+
+
 def example_value(kind: Type, index: int = 0) -> Any:
-    """Return an example for `inputs.json`; `index` makes the numbers of several examples different."""
+    """Return an example for `inputs.json`; `index` makes the examples of several values different."""
     if isinstance(kind, dict):
         if "subtype" in kind:
-            return [example_value(kind["subtype"], number) for number in range(2)]
+            return [example_value(kind["subtype"], 2 * index + number) for number in range(2)]
         return kind["values"][0]
     values: dict[str, Any] = {
         "boolean": True,
@@ -56,7 +60,7 @@ def example_value(kind: Type, index: int = 0) -> Any:
         "string": "hello",
         "datetime": "2024-02-23T18:00:00Z",
         # as a string: App Engine does not accept an object
-        "geometry": json.dumps(_POINT),
+        "geometry": json.dumps(_point(index)),
         **{name: f"@{path}" for name, (path, _) in EXAMPLE_FILES.items()},
     }
     return values[kind]
@@ -72,7 +76,7 @@ def example_literal(kind: Type) -> str:
         "number": "0.5",
         "string": '"hello"',
         "datetime": 'datetime.fromisoformat("2024-02-23T18:00:00+00:00")',
-        "geometry": json.dumps(_POINT),
+        "geometry": json.dumps(_point()),
         "file": repr(TEXT),
         "image": f'b64decode("{base64.b64encode(example_image()).decode()}")',
     }

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localrun import descriptor
+from localrun import descriptor, values
 from localrun.bundle.images.build import build_labels
 from localrun.bundle.scaffold import template
 from localrun.bundle.scaffold.examples import example_image
@@ -289,3 +289,29 @@ def run_its_tests(folder: Path, *options: str) -> subprocess.CompletedProcess[st
         text=True,
         check=False,
     )
+
+
+def test_no_two_geometries_of_the_example_are_equal_and_all_lie_on_the_example_image(tmp_path: Path) -> None:
+    # Given all kinds of geometries next to an image
+    kinds = ["image", "geometry", "geometry", "array<geometry>", "array<array<geometry>>"]
+    made = template.render("new", [f"x{number}:{kind}" for number, kind in enumerate(kinds)])
+    template.write(made, tmp_path / "new")
+
+    # When the inputs of the example are written
+    found = descriptor.read(made.files["descriptor.yml"])
+    given = values.load_values(tmp_path / "new/inputs.json")
+    warnings = values.provision(found, given, tmp_path / "inputs").warnings
+
+    # Then nothing is reported, and no point is there twice
+    assert warnings == ()
+    for number in (3, 4):
+        points = sorted((tmp_path / f"inputs/x{number}").rglob("[0-9]"))
+        texts = [point.read_text() for point in points if point.is_file()]
+        assert len(texts) == len(set(texts)) == 2 * (number - 2)
+
+
+def test_the_program_says_where_the_origin_of_geometries_is() -> None:
+    program = template.render("new", ["x:geometry"]).files["program/parameters.py"].decode()
+
+    assert "row = height - y" in program
+    assert "y = height - row" in program
