@@ -38,7 +38,11 @@ class _BundleProfile:
     """A bundle: the descriptor declares the outputs."""
 
     def collect(self, task: ActiveTask, descriptor: Descriptor, *, failed: bool) -> CollectedOutputs:  # noqa: ARG002 - collected in both cases
-        return values.collect(descriptor, task.workspace.outputs, task.record.inputs)
+        workspace, record = task.workspace, task.record
+        crops = {place: str(workspace.inputs / place) for place in record.crops}
+        return values.collect(
+            descriptor, workspace.outputs, record.inputs, regions=record.regions, crops=crops
+        )
 
     def grace_period(self, settings: Settings) -> float:
         return settings.grace

@@ -27,6 +27,8 @@ from localrun.errors import Cause, Problem
 from localrun.suggestions import closest
 from localrun.units import format_count
 from localrun.values import matching
+from localrun.values.coordinates import links
+from localrun.values.coordinates.folding import fold_problems
 from localrun.values.untrusted import ROOT, TreeEntry, UnsafePath, UntrustedDir
 
 _MAX_ENTRIES = 100_000
@@ -51,11 +53,17 @@ class CollectedOutputs(msgspec.Struct, frozen=True):
 
 
 def collect(
-    descriptor: Descriptor, folder: Path, inputs: Mapping[str, Any] | None = None
+    descriptor: Descriptor,
+    folder: Path,
+    inputs: Mapping[str, Any] | None = None,
+    regions: Mapping[str, Mapping[str, Any]] | None = None,
+    crops: Mapping[str, str] | None = None,
 ) -> CollectedOutputs:
-    """Read every declared output from `folder`. Nothing outside of it is opened, whatever it contains.
+    """Read every declared output from `folder`. No link in it is followed to the outside.
 
-    `inputs` are the task's input values, which some outputs must match.
+    `inputs` are the task's input values, which some outputs must match. Geometries are compared with the
+    input images and the `regions` next to them (see `TaskRecord`). `crops` are paths of images that the
+    task got instead of the whole ones, with the same keys.
     """
     notes = Notes("outputs")
     folder = folder.absolute()
@@ -71,10 +79,17 @@ def collect(
             name: collector.output(parameter, extras, notes.child(name))
             for name, parameter in descriptor.outputs.items()
         }
+        geometries = links.geometry_names(descriptor.outputs)
+        if geometries:
+            from localrun.values.coordinates.check import check_outputs
+
+            given = links.Values(inputs or {}, found, crops or {})
+            check_outputs(descriptor, tree, given, regions or {}, notes)
     _warn_of_extras(extras, notes)
     matching.check_outputs(descriptor, inputs or {}, found, notes)
     outputs = {name: value for name, value in found.items() if value is not None}
-    return CollectedOutputs(outputs, tuple(notes.problems), tuple(notes.warnings))
+    problems = fold_problems(notes.problems, "outputs", geometries)
+    return CollectedOutputs(outputs, tuple(problems), tuple(notes.warnings))
 
 
 def _extras(tree: UntrustedDir, declared: Iterable[str], notes: Notes) -> list[str]:

@@ -19,7 +19,7 @@ Group = list[str]  # references such as inputs/a
 def check_inputs(descriptor: Descriptor, inputs: Mapping[str, Any], notes: Notes) -> None:
     """Report inputs that do not match each other, before the run."""
     sizes = _sizes("inputs", inputs)
-    for group in _groups(descriptor):
+    for group in linked_arrays(descriptor):
         _compare([one for one in group if one.startswith("inputs/")], sizes, notes)
     for name in _unset(descriptor, inputs):
         notes.child(name).warn_divergence("matching_absent")
@@ -30,7 +30,7 @@ def check_outputs(
 ) -> None:
     """Report outputs that do not match inputs or each other, after the run."""
     sizes = _sizes("inputs", inputs) | _sizes("outputs", outputs)
-    for group in _groups(descriptor):
+    for group in linked_arrays(descriptor):
         _compare(group, sizes, notes)
     for name, parameter in descriptor.outputs.items():
         origin = (parameter.derived_from or "").removeprefix("inputs/")
@@ -63,7 +63,7 @@ def _arrays(descriptor: Descriptor) -> dict[str, Parameter]:
     return {reference: one for reference, one in every.items() if isinstance(one.type, Array)}
 
 
-def _groups(descriptor: Descriptor) -> list[Group]:
+def linked_arrays(descriptor: Descriptor) -> list[Group]:
     """Return the groups that must match, inputs first. Only references to arrays count."""
     arrays = _arrays(descriptor)
     group_of: dict[str, set[str]] = {}

@@ -18,6 +18,8 @@ from localrun.descriptor.types import Notes
 from localrun.errors import Cause, InputsError, LocalrunError, Problem
 from localrun.task.file_state import FileState
 from localrun.task.record import Crop
+from localrun.values.coordinates import links
+from localrun.values.coordinates.folding import fold_problems
 from localrun.values.layout import InputEntry, plan_inputs
 from localrun.values.parsing import Assignments, raise_problems
 
@@ -65,8 +67,14 @@ def provision(
     layout = plan_inputs(
         descriptor, {**values, **assignments.values}, notes, copy=copy, invalid=assignments.invalid
     )
-    raise_problems(notes.problems)
+    geometries = links.geometry_names(descriptor.inputs)
+    raise_problems(fold_problems(notes.problems, "inputs", geometries))
     states = _write(layout.entries, folder, _Copier(DiskLimit(disk_limit), check_cancelled))
+    if geometries:
+        from localrun.values.coordinates.check import check_inputs
+
+        crops = {place: str(folder / place) for place in layout.crops}
+        check_inputs(descriptor, links.Values(layout.values, {}, crops), notes)
     mounts = tuple((entry.source, entry.target) for entry in layout.entries if entry.target in states)
     noted = tuple(layout.defaults_used), tuple(notes.warnings)
     return ProvisionedInputs(layout.values, mounts, states, *noted, layout.regions, layout.crops)

@@ -18,7 +18,8 @@ class Geometry(DataType, frozen=True):
     """A geometry, bare or in a Feature.
 
     App Engine allows Point, LineString, Polygon and their Multi forms. The properties of a Feature may have
-    the `subType` Circle (with a `radius`) or Rectangle. Polygons must be valid.
+    the `subType` Circle (with a `radius`) or Rectangle. Polygons must be valid. Coordinates are in pixels:
+    the origin is the bottom left corner of the image, and y points up (`y = height - row`).
     """
 
     id: ClassVar[str] = "geometry"
