@@ -48,7 +48,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         90.0
     )
     disk_stop: Annotated[
-        float, _doc("Disk usage in percent above which the largest task is stopped.", gt=0, le=100)
+        float,
+        _doc(
+            "Disk usage in percent above which the largest task is stopped and copies are refused.",
+            gt=0,
+            le=100,
+        ),
     ] = 97.0
     engine_patience: Annotated[float, _doc("Seconds to wait for an unreachable engine.", ge=0)] = 30.0
     stall: Annotated[float, _doc("Seconds of inactivity before a stall warning (0: never).", ge=0)] = 1800.0

@@ -19,12 +19,12 @@ _OUTPUTS = "outputs"  # a new folder in the working directory: the result of the
 
 
 def docker_command(record: TaskRecord, workspace: Workspace) -> str:
-    """Return the command for a POSIX shell; empty if the task had no container or image.
+    """Return the command for a POSIX shell; empty without an image, or if the engine was a remote one.
 
     It uses the inputs of the task and writes to a new folder `outputs`. Secrets are not part of it: their
     variables are taken from the environment of the shell.
     """
-    if record.kind != "container" or not record.image:
+    if record.kind != "container" or not record.image or record.remote:
         return ""
     spec = container_spec.local_spec(
         record,

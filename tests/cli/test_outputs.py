@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from pathlib import Path
@@ -121,6 +122,31 @@ def test_an_interrupted_copy_leaves_no_temporary_file(
     result = localrun(*command.split(), task_id, option, out)
     assert result.code == 130
     assert not [path for path in out.rglob("*") if path.is_file()]
+
+
+def test_an_interrupted_run_leaves_no_temporary_file(
+    localrun: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = localrun.folder / "out"
+
+    def copy(*_: object) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 0
+
+    monkeypatch.setattr(copying, "_copy_chunk", copy)
+    assert localrun.run("-o", out).code == 130
+    assert not out.exists()
+
+
+def test_a_full_disk_leaves_no_temporary_file(localrun: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(copying, "_copy_chunk", full)
+    result = localrun.run("-o", localrun.folder / "out")
+    assert result.code == 5
+    assert "outputs.sum" in result.err or "out/sum: No space left on device" in result.err
+    assert not (localrun.folder / "out").exists()
 
 
 def test_inputs_are_copied_with_their_mounted_files(localrun: Command, tmp_path: Path) -> None:

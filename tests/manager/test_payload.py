@@ -11,6 +11,13 @@ from localrun.errors import LocalrunError, UsageError
 from localrun.manager.payload import from_payload, is_manual
 
 
+def test_copy_inputs_is_an_option_of_every_bundle_and_image() -> None:
+    for payload in ({"bundle": "b"}, {"image": "i", "command": ["c"]}):
+        assert from_payload({**payload, "copy_inputs": True}).copy_inputs
+    with pytest.raises(UsageError, match="copy_inputs"):
+        from_payload({"bundle": "b", "copy_inputs": 1})
+
+
 @pytest.mark.parametrize("payload", [{}, {"type": "test"}, {"image": 5}, {"command": ["ls"]}, {"inputs": {}}])
 def test_an_object_without_a_bundle_or_an_image_is_manual(payload: dict[str, Any]) -> None:
     assert is_manual(payload)
