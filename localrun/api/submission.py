@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from localrun.api.apps import app_for, pending_starts_of
 from localrun.api.exceptions import TaskFailed
 from localrun.api.task import Task
+from localrun.bundle.images.build_options import check_context, parse_secrets
 from localrun.errors import Problem, UsageError
 from localrun.manager.request import Request, to_iexec_request
 from localrun.task.options import parse_options
@@ -18,6 +19,7 @@ from localrun.task.states import TaskState
 from localrun.units import format_count
 
 Place = str | os.PathLike[str]
+_INPUT_HINT = 'pass an input of this name as inputs={{"{}": ...}}'
 
 
 def submit(
@@ -32,6 +34,11 @@ def submit(
     gpus: int | None = None,
     network: bool | None = None,
     build_args: Mapping[str, str] | None = None,
+    dockerfile: Place | None = None,
+    context: Place | None = None,
+    target: str | None = None,
+    build_secrets: Mapping[str, Place] | Iterable[str] = (),
+    build_contexts: Mapping[str, str] | None = None,
     writable_inputs: bool = False,
     copy_inputs: bool = False,
     hardened: bool = False,
@@ -52,6 +59,10 @@ def submit(
     times. With multiple `replicas`, the task runs that many times
     with small variations, and fails unless `agree` of them (None: all) give the same result.
 
+    The image of a folder is built with `dockerfile` and `context` (default: those of the bundle), `target`,
+    `build_args`, `build_contexts` (`{"NAME": "docker-image://REFERENCE"}`) and `build_secrets`: a mapping of
+    ids to a `Path`, `"src=FILE"` or `"env=VARIABLE"`. Secrets are not stored.
+
     With `profile="iexec"`, the bundle is a folder with a Dockerfile, an image archive, or an image name. The
     inputs are those of an iExec app: `args`, `input_files`, `datasets`, `secrets` (by number), `app_secret`,
     `callback`.
@@ -61,6 +72,7 @@ def submit(
     """
     problems: list[Problem] = []
     options = parse_options(locals(), problems)
+    options |= _parse_build(locals(), problems)
     if problems:
         count = format_count(len(problems), "problem")
         raise UsageError(f"invalid options ({count})", remedy="fix the problems listed", problems=problems)
@@ -80,6 +92,32 @@ def submit(
     app = app_for(home)
     task = app.manager.submit(request, pending_starts_of(app).on_event)
     return Task(task.id, app.settings.home)
+
+
+def _parse_build(given: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
+    """Return the fields of the request for a build, with absolute paths. Adds to `problems`."""
+    found: dict[str, Any] = {"build_contexts": dict(given["build_contexts"] or {})}
+    for name in ("dockerfile", "context"):
+        if isinstance(given[name], (str, os.PathLike)):
+            found[name] = os.path.abspath(given[name])  # noqa: PTH100 - keeps links
+        elif given[name] is not None:
+            problems.append(
+                Problem(name, f"expected a path, found {given[name]!r}", _INPUT_HINT.format(name))
+            )
+    found["target"] = target = given["target"] or ""
+    if not isinstance(target, str):
+        hint = _INPUT_HINT.format("target")
+        problems.append(Problem("target", f"expected the name of a stage, found {target!r}", hint))
+    for name, reference in found["build_contexts"].items():
+        try:
+            check_context(name, reference)
+        except ValueError as error:
+            problems.append(Problem("build_contexts", str(error)))
+    try:
+        found["build_secrets"] = parse_secrets(given["build_secrets"], os.environ)
+    except ValueError as error:
+        problems.append(Problem("build_secrets", str(error)))
+    return found
 
 
 def run(bundle: Place, /, **options: Any) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from localrun.bundle.images.dockerfile_choice import DOCKERFILES
 from localrun.errors import BundleError, Problem
 
 DESCRIPTOR_LIMIT = 1 << 20  # bytes
-DOCKERFILE = "Dockerfile"
 
 
 def list_files(folder: Path) -> list[str]:
@@ -55,4 +55,4 @@ def _stays_inside(folder: Path, path: Path) -> bool:
 
 
 def _is_bundle_part(path: Path) -> bool:
-    return path.name == DOCKERFILE or path.suffix.lower() in (".yml", ".yaml", ".tar", ".tgz", ".gz")
+    return path.name in DOCKERFILES or path.suffix.lower() in (".yml", ".yaml", ".tar", ".tgz", ".gz")

@@ -25,6 +25,8 @@ def detect(file: BinaryIO) -> str:
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name
+    if head.startswith(b"version https://git-lfs.github.com/spec/v1"):
+        return "Git LFS pointer"
     if head[257:262] == b"ustar":
         return "tar"
     is_binary = any(byte < 32 and byte not in b"\t\n\r\f" for byte in head)

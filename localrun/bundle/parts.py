@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from localrun.bundle.images.dockerfile_choice import DOCKERFILES
 from localrun.errors import Problem
 
 _OTHER_COMPRESSION = (".tar.bz2", ".tar.xz", ".tar.zst", ".tar.lz4", ".tbz", ".tbz2", ".txz")
@@ -71,7 +72,7 @@ def _select_descriptor(names: list[str], parts: Parts) -> None:
         return
     message = f"missing descriptor.yml; found {format_names(names)}"
     remedy = "add it at the root"
-    if "Dockerfile" in names:
+    if any(name in names for name in DOCKERFILES):
         remedy += "; an iExec app has no descriptor: run it with `--profile iexec`"
     parts.problems.append(Problem("", message, remedy))
 

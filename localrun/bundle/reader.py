@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from localrun import descriptor as descriptors
-from localrun.bundle.folder import DOCKERFILE, list_files, read_descriptor
+from localrun.bundle import lfs
+from localrun.bundle.folder import list_files, read_descriptor
 from localrun.bundle.images import file_cache
+from localrun.bundle.images.build_options import NO_OPTIONS, FolderBuild
 from localrun.bundle.images.compressed import FileSpan
+from localrun.bundle.images.dockerfile_choice import DOCKERFILES, choose_build, unused_names
 from localrun.bundle.images.serialization import archive_from_dict, archive_to_dict
 from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageReference, ImageSource
 from localrun.bundle.parts import Parts, is_archive, select_parts
+from localrun.bundle.tasks_below import no_descriptor
 from localrun.descriptor import yaml
 from localrun.errors import BundleError, DescriptorError, ImageError, Problem
 
@@ -50,14 +54,15 @@ class Bundle(msgspec.Struct, frozen=True):
 
 
 def read_bundle(
-    path: Path, *, image: str | None = None, cache: Path, build_args: Mapping[str, str] | None = None
+    path: Path, *, image: str | None = None, cache: Path, build: FolderBuild = NO_OPTIONS
 ) -> Bundle:
     """Read a `.zip`, a folder with an image archive or a Dockerfile, or a descriptor.
 
-    `image` names an image to use instead of the bundle's own, `build_args` are for a Dockerfile, `cache` is
-    the folder for cached results. Raises `BundleError`, `DescriptorError` or `ImageError` with all problems.
+    `image` names an image to use instead of the bundle's own, `build` has the options for a Dockerfile,
+    `cache` is the folder for cached results. Raises `BundleError`, `DescriptorError` or `ImageError` with all
+    problems.
     """
-    options = _ReadOptions(path, image, cache, dict(build_args or {}))
+    options = _ReadOptions(path, image, cache, build)
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -66,6 +71,7 @@ def read_bundle(
             raise BundleError(f"{path} is neither a file nor a folder", remedy="pass a .zip or a folder")
         if path.suffix.lower() in _DESCRIPTOR_SUFFIXES:
             return _read_folder(options, path.parent, path.name)
+        _check_zip_options(options)
         cached = None if options.image else _read_cached_zip(options, status)
         return cached or _read_zip(options, status)
     except FileNotFoundError as error:
@@ -75,21 +81,21 @@ def read_bundle(
         raise _unreadable(path, error) from error
 
 
-def read_image(path: Path, *, cache: Path, build_args: Mapping[str, str] | None = None) -> ImageSource:
+def read_image(path: Path, *, cache: Path, build: FolderBuild = NO_OPTIONS) -> ImageSource:
     """Return only the image of an archive, of a folder with an archive or a Dockerfile, or of a bundle.
 
     Reads no descriptor, except from a zip. Raises `BundleError` or `ImageError`.
     """
     try:
         if path.is_dir():
-            return _read_image_folder(path, cache, dict(build_args or {}))
+            return _read_image_folder(path, cache, build)
         if is_archive(path.name):
             return _inspect_file(path, cache)
     except FileNotFoundError:
         pass  # reported by `read_bundle`
     except OSError as error:
         raise _unreadable(path, error) from error
-    return read_bundle(path, cache=cache, build_args=build_args).image
+    return read_bundle(path, cache=cache, build=build).image
 
 
 def _unreadable(path: Path, error: OSError) -> BundleError:
@@ -97,11 +103,12 @@ def _unreadable(path: Path, error: OSError) -> BundleError:
     return BundleError(message, remedy="check its name and permissions")
 
 
-def _read_image_folder(folder: Path, cache: Path, build_args: dict[str, str]) -> ImageSource:
+def _read_image_folder(folder: Path, cache: Path, build: FolderBuild) -> ImageSource:
     names = list_files(folder)
-    if not any(map(is_archive, names)):
-        if DOCKERFILE in names:
-            return ImageFolder(folder, DOCKERFILE, build_args)
+    has_archive = any(map(is_archive, names))
+    if source := choose_build(folder, names, build, archive=has_archive):
+        return source
+    if not has_archive:
         message = f"{folder} has neither a Dockerfile nor an image archive (.tar)"
         raise BundleError(message, remedy="add one, or pass another folder")
     return _inspect_file(folder / _check(folder, select_parts(names, descriptor="-")).image, cache)
@@ -119,7 +126,7 @@ class _ReadOptions(NamedTuple):
     path: Path
     image: str | None
     cache: Path
-    build_args: Mapping[str, str]
+    build: FolderBuild
 
 
 def _read_cached_zip(options: _ReadOptions, status: os.stat_result) -> Bundle | None:
@@ -130,6 +137,13 @@ def _read_cached_zip(options: _ReadOptions, status: os.stat_result) -> Bundle | 
         return None
     descriptor = _parse_descriptor(options, status, data.encode("latin-1", "replace"), file)
     return _bundle(options, descriptor, archive, warnings)
+
+
+def _check_zip_options(options: _ReadOptions) -> None:
+    if options.build.dockerfile or options.build.context:
+        raise BundleError(
+            f"{options.path} is a zip, which is not built", remedy="pass its folder, or omit -f and --context"
+        )
 
 
 def _read_zip(options: _ReadOptions, status: os.stat_result) -> Bundle:
@@ -157,23 +171,38 @@ def _read_zip(options: _ReadOptions, status: os.stat_result) -> Bundle:
 
 def _read_folder(options: _ReadOptions, folder: Path, name: str = "") -> Bundle:
     names = [] if name and options.image else list_files(folder)
-    build = DOCKERFILE in names and not any(map(is_archive, names))
-    parts = _check(folder, select_parts(names, descriptor=name, with_image=not options.image and not build))
+    built = None
+    if not options.image:
+        built = choose_build(folder, names, options.build, archive=any(map(is_archive, names)))
+    selected = select_parts(names, descriptor=name, with_image=not options.image and not built)
+    if not selected.descriptor and (error := no_descriptor(folder, names)):
+        raise error
+    parts = _check(folder, selected)
     file = folder / parts.descriptor
     status = file.stat()
     data = read_descriptor(file)
     if not parts.image:
-        source: ImageSource = ImageFolder(folder, DOCKERFILE, options.build_args)
-        if options.image:
-            source = ImageReference(options.image)
+        source: ImageSource = built or ImageReference(options.image or "")
+        if built:
+            parts.warnings += _unused_files(names, built)
         return _bundle(options, _parse_descriptor(options, status, data, str(file)), source, parts.warnings)
-    if DOCKERFILE in names:
-        parts.warnings.append(f"the Dockerfile is ignored because {parts.image} exists; remove one of them")
+    for dockerfile in [name for name in DOCKERFILES if name in names]:
+        parts.warnings.append(f"the {dockerfile} is ignored because {parts.image} exists; remove one of them")
     descriptor, archive = _read_both(
         lambda: _parse_descriptor(options, status, data, str(file)),
         lambda: _inspect_file(folder / parts.image, options.cache),
     )
     return _bundle(options, descriptor, archive, parts.warnings)
+
+
+def _unused_files(names: list[str], built: ImageFolder) -> list[str]:
+    """Return warnings about files of a folder that is built, but not from these."""
+    archives = [name for name in names if is_archive(name)]
+    warnings = [f"the image archive {name} is ignored because the image is built" for name in archives]
+    if built.dockerfile in names:
+        others = unused_names(names)
+        warnings += [f"{name} is ignored because {built.dockerfile} exists" for name in others]
+    return warnings
 
 
 def _check(path: Path, parts: Parts) -> Parts:
@@ -238,6 +267,9 @@ def _inspect_file(tar: Path, cache: Path) -> ImageArchive:
     cached = archive_from_dict(file_cache.load_facts(cache, "archives", status), tar)
     if cached:
         return cached
+    if lfs.is_pointer(tar):
+        message = f"{tar} is a Git LFS pointer, not an image archive"
+        raise ImageError(message, remedy=lfs.REMEDY, archive=str(tar))
     archive = _inspect(FileSpan(tar, 0, status.st_size), str(tar))
     file_cache.save_facts(cache, "archives", status, archive_to_dict(archive))
     return archive
@@ -248,6 +280,8 @@ def _bundle(
 ) -> Bundle:
     more = source.warnings if isinstance(source, ImageArchive) else ()
     warnings = [*map(str, descriptor.warnings), *warnings, *more]
+    if not isinstance(source, ImageFolder) and (unused := options.build.used_options):
+        warnings.append(f"{', '.join(unused)} is ignored: the image {_image_name(source)} is not built")
     return Bundle(str(options.path), options.path, descriptor, source, _image_name(source), tuple(warnings))
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from localrun.bundle import magic
+from localrun.bundle import lfs, magic
 from localrun.bundle.folder import DESCRIPTOR_LIMIT
 from localrun.bundle.images.compressed import CorruptArchive, FileSpan, check_growth
 from localrun.errors import BundleError, Problem
@@ -104,7 +104,7 @@ def _check_type(path: Path, file: BinaryIO) -> None:
     if kind == "zip":
         return
     pack_tar = "a bundle is a zip with descriptor.yml and the image archive: pack this tar into a zip"
-    remedy = pack_tar if kind == "tar" else PACK_AGAIN
+    remedy = {"tar": pack_tar, "Git LFS pointer": lfs.REMEDY}.get(kind, PACK_AGAIN)
     article = "an" if kind[0] in "aeioux" else "a"
     raise BundleError(f"{path.name} is not a zip: it is {article} {kind}", remedy=remedy, kind=kind)
 

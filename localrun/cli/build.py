@@ -19,6 +19,8 @@ from localrun.console.streams import is_terminal, print_err, print_json, print_o
 from localrun.units import format_bytes
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from localrun.bundle.builder.builder import ArchiveMember, BuiltBundle
 
 
@@ -27,19 +29,28 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    "target",
+    "target_file",
     type=options.FILE,
     metavar="FILE",
     help="File to write.  [default: NAMESPACE-VERSION.zip]",
 )
 @options.image
-@options.build_args
+@options.build_options
 @options.flag("--force", help="Write the zip even if App Engine would refuse it.")
 @options.as_json
 @options.quiet
 @pass_context
 def command(
-    context: CliContext, /, *, build_args: options.Pairs, as_json: bool, quiet: bool, **given: Any
+    context: CliContext,
+    /,
+    *,
+    bundle: Path,
+    target_file: Path | None,
+    image: str | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
 ) -> int:
     """Build the image of DIR and pack it with the descriptor into a zip for App Engine.
 
@@ -49,7 +60,7 @@ def command(
     """
     from localrun.bundle.builder.builder import BuildOptions, build
 
-    request = BuildOptions(build_args=dict(build_args), **given)
+    request = BuildOptions(bundle, target_file, image, options.folder_build(given), force=force)
     progress = _Progress(enabled=not (quiet or as_json))
     warnings: list[str] = []
 

@@ -31,12 +31,10 @@ _HEADS = ("NAME", "TYPE", "NEEDED", "CONSTRAINTS", "DEFAULT", "DESCRIPTION")
 @click.command()
 @click.argument("bundle", type=options.PATH)
 @options.image
-@options.build_args
+@options.build_options
 @options.as_json
 @pass_context
-def command(
-    context: CliContext, bundle: Path, image: str | None, build_args: options.Pairs, as_json: bool
-) -> None:
+def command(context: CliContext, /, *, bundle: Path, image: str | None, as_json: bool, **build: Any) -> None:
     """Show the inputs, outputs, image and resources of BUNDLE, with constraints and defaults.
 
     Nothing is built, pulled or run.
@@ -44,7 +42,7 @@ def command(
     from localrun.bundle.reader import read_bundle
 
     with context.app() as app:
-        found = read_bundle(bundle, image=image, cache=app.settings.cache, build_args=dict(build_args))
+        found = read_bundle(bundle, image=image, cache=app.settings.cache, build=options.folder_build(build))
         config, unknown = _read_image(app, found)
     if as_json:
         print_json(_as_fields(found, config))

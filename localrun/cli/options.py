@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial, reduce
 from pathlib import Path
@@ -14,6 +15,9 @@ from localrun.errors import UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from localrun.bundle.images.build_options import FolderBuild
+    from localrun.engines.base import BuildSecret
 
 _MIN_MEMORY = 6 * 1024**2  # Docker's own minimum
 _MIN_INTERVAL = 0.1  # seconds between two refreshes
@@ -74,6 +78,18 @@ def _region(text: str) -> str:
     return f"{name}.crop={value}"
 
 
+def _secret(text: str) -> BuildSecret:
+    from localrun.bundle.images.build_options import parse_secret
+
+    return parse_secret(text, os.environ)
+
+
+def _context(text: str) -> tuple[str, str]:
+    from localrun.bundle.images.build_options import parse_context
+
+    return parse_context(text)
+
+
 def _count(minimum: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not str(text).isdecimal() or int(text) < minimum:
@@ -109,9 +125,55 @@ def combine(*decorators: Decorator) -> Decorator:
 flag = partial(click.option, is_flag=True)
 with_default = partial(click.option, show_default=True)
 image = click.option("--image", metavar="IMAGE", help="Use this image instead of the bundle's.")
-build_args = click.option(
-    "--build-arg", "build_args", type=PAIR, multiple=True, help="Build argument for the bundle's Dockerfile."
+build_options = combine(
+    click.option(
+        "-f", "--file", "dockerfile", type=FILE, metavar="FILE", help="Dockerfile.  [default: in the bundle]"
+    ),
+    click.option(
+        "--context", "context", type=DIR, metavar="DIR", help="Build context.  [default: the bundle's folder]"
+    ),
+    click.option("--target", metavar="STAGE", help="Stage of the Dockerfile to build.  [default: the last]"),
+    click.option(
+        "--build-arg", "build_args", type=PAIR, multiple=True, help="Build argument for the Dockerfile."
+    ),
+    click.option(
+        "--build-secret",
+        "build_secrets",
+        type=_param_type("SECRET", _secret),
+        metavar="id=ID,src=FILE|env=VAR",
+        multiple=True,
+        help="Secret for the build; it is not stored.",
+    ),
+    click.option(
+        "--build-context",
+        "build_contexts",
+        type=_param_type("CONTEXT", _context),
+        metavar="NAME=docker-image://REF",
+        multiple=True,
+        help="Image to use for NAME in FROM or COPY --from.",
+    ),
 )
+BUILD_FIELDS = ("dockerfile", "context", "target", "build_args", "build_secrets", "build_contexts")
+
+
+def pop_build_fields(given: dict[str, Any]) -> dict[str, Any]:
+    """Remove the options of `build_options` and return the fields of a request that they set."""
+    found = {name: given.pop(name) for name in BUILD_FIELDS}
+    places = {name: str(found[name].absolute()) for name in ("dockerfile", "context") if found[name]}
+    target = {"target": found["target"]} if found["target"] else {}
+    pairs = {name: dict(found[name]) for name in ("build_args", "build_contexts")}
+    return {**places, **target, **pairs, "build_secrets": found["build_secrets"]}
+
+
+def folder_build(given: dict[str, Any]) -> FolderBuild:
+    """Return the options of `build_options` for a command that creates no task."""
+    from localrun.bundle.images.build_options import FolderBuild
+
+    fields = pop_build_fields(given)
+    secrets, contexts = fields.pop("build_secrets"), fields.pop("build_contexts")
+    return FolderBuild(**fields, secrets=secrets, contexts=contexts)
+
+
 output = click.option("-o", "--output", type=DIR, metavar="DIR", help="Copy the outputs to DIR.")
 quiet = flag("-q", "--quiet", help="Print only results and errors.")
 watch = click.option(

@@ -63,7 +63,8 @@ class _RerunSource:
             same_image=self._same_image,
         )
         options = {"agree": None if "replicas" in choices.options else found.agree} | choices.options
-        options["build_args"] = found.build_args | choices.options["build_args"]
+        for name in ("build_args", "build_contexts"):
+            options[name] = getattr(found, name) | choices.options[name]
         inputs = override(found.values, given)
         return found.replace(values=inputs, assignments=choices.assignments, **named, **options)
 

@@ -47,9 +47,10 @@ class Choices:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Choices:
         own = {name: given[name] for name in cls.__annotations__ if name in given}
-        options = {key: value for key, value in given.items() if key not in own and value is not None}
-        own["assignments"] += options.pop("regions", ())
-        return cls(**own, options=options | {"build_args": dict(given["build_args"])})
+        rest = {key: value for key, value in given.items() if key not in own}
+        own["assignments"] += rest.pop("regions", ())
+        build = options.pop_build_fields(rest)
+        return cls(**own, options={key: value for key, value in rest.items() if value is not None} | build)
 
     def named_inputs(self) -> dict[str, Any]:
         """Return the inputs of --inputs as fields of a request. Raises `InputsError` for an invalid file."""
@@ -121,7 +122,7 @@ with_run_options = options.combine(
         type=click.Choice(["never", "missing", "always"]),
         help="When to pull the image of --image.  [default: missing]",
     ),
-    options.build_args,
+    options.build_options,
     click.option(
         "--retries",
         type=options.COUNT_OR_ZERO,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("bundles", metavar="BUNDLE...", nargs=-1, required=True, type=options.PATH)
 @options.image
-@options.build_args
+@options.build_options
 @options.flag("--strict", help="Fail on warnings, too.")
 @click.option(
     "--format",
@@ -42,10 +42,10 @@ def command(
     *,
     bundles: Sequence[Path],
     image: str | None,
-    build_args: options.Pairs,
     strict: bool,
     output_format: str,
     as_json: bool,
+    **given: Any,
 ) -> int:
     """Check each BUNDLE without running it: descriptor, zip, image archive and entrypoint.
 
@@ -60,6 +60,7 @@ def command(
     from localrun.console.report import report_error
     from localrun.console.results import failure_fields
 
+    build = options.folder_build(given)
     codes = []
     reports = []
     output_format = "json" if as_json else output_format
@@ -72,7 +73,7 @@ def command(
                         cache=app.settings.cache,
                         engine=lambda: app.engine,
                         image=image,
-                        build_args=dict(build_args),
+                        build=build,
                     )
                 codes.append(_exit_code(report, strict=strict))
             except Interrupted:

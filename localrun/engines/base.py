@@ -83,11 +83,19 @@ class EngineImage(msgspec.Struct, frozen=True):
 
 
 class BuildSecret(msgspec.Struct, frozen=True):
-    """A secret of `RUN --mount=type=secret,id=ID`: the content of a file or of an environment variable."""
+    """A secret of `RUN --mount=type=secret,id=ID`: the content of a file or of an environment variable.
+
+    `value` is that content, to mask it in what the build prints. It is never stored.
+    """
 
     id: str
     file: Path | None = None
     variable: str = ""
+    value: str = ""
+
+    def __repr__(self) -> str:
+        """Return the fields without the value."""
+        return f"BuildSecret({self.id!r}, file={self.file!r}, variable={self.variable!r})"
 
 
 class BuildRequest(msgspec.Struct, frozen=True):

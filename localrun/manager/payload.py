@@ -32,10 +32,22 @@ def _strings(value: Any) -> list[str]:
     return value
 
 
-def _environment(value: Any) -> dict[str, str]:
+def _strings_by_name(value: Any) -> dict[str, str]:
     if not all(isinstance(item, str) for item in _object(value).values()):
         raise invalid("an object of strings", value)
     return dict(value)
+
+
+def _contexts(value: Any) -> dict[str, str]:
+    from localrun.bundle.images.build_options import check_context
+
+    for name, reference in _strings_by_name(value).items():
+        check_context(name, reference)
+    return dict(value)
+
+
+def _no_secrets(_value: Any) -> Any:
+    raise ValueError("secrets of a build cannot be sent; build the image with `localrun run --build-secret`")
 
 
 _RESOURCES: dict[str, Parser] = {name: PARSERS[name] for name in ("cpus", "memory", "gpus")}
@@ -45,11 +57,19 @@ _COMMON: dict[str, Parser] = {
     "resources": _object,
     **{name: parse for name, parse in PARSERS.items() if name not in {*_RESOURCES, "pull"}},
 }
-_BUNDLE_FIELDS: dict[str, Parser] = {"bundle": _string, "image": _string, **_COMMON}
+_BUILD: dict[str, Parser] = {
+    "build_args": _strings_by_name,
+    "dockerfile": _string,
+    "context": _string,
+    "target": _string,
+    "build_contexts": _contexts,
+    "build_secrets": _no_secrets,
+}
+_BUNDLE_FIELDS: dict[str, Parser] = {"bundle": _string, "image": _string, **_COMMON, **_BUILD}
 _IMAGE_FIELDS: dict[str, Parser] = {
     "image": _string,
     "command": _strings,
-    "env": _environment,
+    "env": _strings_by_name,
     "outputs": _object,
     **_COMMON,
 }
@@ -82,13 +102,25 @@ def from_payload(
         return _read_iexec(payload, find_bundle, find_file)
     if "bundle" in payload:
         found = _read(payload, _BUNDLE_FIELDS)
-        request = _request(find_bundle(found.pop("bundle")), found, payload)
+        bundle = find_bundle(found.pop("bundle"))
+        request = _request(bundle, _find_build(found, find_bundle, find_file), payload)
         return request.replace(find_file=find_file)
     from localrun.descriptor.synthetic import describe_image
 
     found = _read(payload, _IMAGE_FIELDS)
     described = describe_image(found["image"], found.get("inputs", {}), found.pop("outputs", {}))
     return _request(Path(), {**found, "descriptor": described}, payload)
+
+
+def _find_build(
+    found: dict[str, Any], find_bundle: Callable[[str], Path], find_file: Callable[[str], Path] | None
+) -> dict[str, Any]:
+    """Turn the names of a Dockerfile and a context into absolute paths."""
+    if "dockerfile" in found:
+        found["dockerfile"] = str((find_file or Path)(found["dockerfile"]).absolute())
+    if "context" in found:
+        found["context"] = str(find_bundle(found["context"]).absolute())
+    return found
 
 
 def _read_iexec(

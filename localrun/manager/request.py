@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from localrun.bundle.images.build_options import FolderBuild
+from localrun.engines.base import BuildSecret
 from localrun.errors import UsageError
 from localrun.task.options import RunOptions
 
@@ -24,7 +26,8 @@ class Request(RunOptions, frozen=True):
     the path of a file named in `values`, or refuses it, for clients that may not read every file of this
     user. `downloads` maps inputs to their URL
     and SHA-256 (or an empty string). With `wait_for_inputs`, a task with missing inputs waits for them.
-    `secrets` are environment variables whose values are masked everywhere. `submitted` is the JSON object
+    `secrets` are environment variables whose values are masked everywhere. `build_secrets` are for the build
+    of the image. `submitted` is the JSON object
     that the request was read from.
     """
 
@@ -36,10 +39,25 @@ class Request(RunOptions, frozen=True):
     wait_for_inputs: bool = False
     find_file: Callable[[str], Path] | None = None
     secrets: Mapping[str, str] = msgspec.field(default_factory=dict)
+    build_secrets: Sequence[BuildSecret] = ()
     downloads: Mapping[str, tuple[str, str]] = msgspec.field(default_factory=dict)
     warnings: Sequence[str] = ()
     assigned_by: str = ""
     submitted: Mapping[str, Any] | None = None
+
+    @property
+    def build(self) -> FolderBuild:
+        """The options of the build."""
+        present = {secret.id for secret in self.build_secrets}
+        return FolderBuild(
+            dockerfile=self.dockerfile,
+            context=self.context,
+            target=self.target,
+            build_args=self.build_args,
+            secrets=tuple(self.build_secrets),
+            contexts=self.build_contexts,
+            lost_secrets=tuple(name for name in self.build_secret_ids if name not in present),
+        )
 
 
 def to_iexec_request(request: Request, inputs: IexecInputs, app: str = "") -> Request:

@@ -12,7 +12,7 @@ from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.errors import BundleError, DescriptorError, InputsError, Problem, UsageError
 from localrun.manager.request import Request
-from localrun.task.record import StoredOptions, TaskRecord
+from localrun.task.record import BUILD_OPTIONS, StoredOptions, TaskRecord
 from localrun.task.workspace import Workspace
 
 Notify = Callable[[str], None]
@@ -110,7 +110,8 @@ class _Rerun:
             raise BundleError(gone + (lost if record.image else never), remedy=remedy, id=record.id)
         if not exists:
             self._notify(f"{bundle} is gone: using the image and the descriptor of task {record.short_id}")
-        return {**kept, "image": record.image, "pull": "never", "build_args": {}}
+        unset = {name: getattr(StoredOptions(), name) for name in BUILD_OPTIONS}
+        return {**kept, **unset, "image": record.image, "pull": "never"}
 
     def values(self, described: Descriptor, replaced: Collection[str]) -> dict[str, Any]:
         """Return all inputs except the `replaced` ones. Raises `InputsError`."""

@@ -26,7 +26,7 @@ from localrun.task.active import ActiveTask
 from localrun.task.events import Listener
 from localrun.task.lock import TaskLock
 from localrun.task.process import current_process
-from localrun.task.record import Resources, RunPlan, StoredOptions, TaskRecord
+from localrun.task.record import BUILD_OPTIONS, Resources, RunPlan, StoredOptions, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
@@ -105,10 +105,10 @@ class Submitter:
     def _read(self, request: Request) -> Bundle:
         path, image, cache = request.bundle, request.image, self._settings.cache
         if request.descriptor is None:
-            return reader.read_bundle(path, image=image, cache=cache, build_args=request.build_args)
+            return reader.read_bundle(path, image=image, cache=cache, build=request.build)
         described = descriptors.read(request.descriptor, "task")
         if image is None:
-            source = reader.read_image(path, cache=cache, build_args=request.build_args)
+            source = reader.read_image(path, cache=cache, build=request.build)
             return reader.bundle_from_image(described, path, source)
         return Bundle(image, None, described, ImageReference(image), image)
 
@@ -116,7 +116,8 @@ class Submitter:
         """Prepare a task of an earlier process again. Raises as `prepare`."""
         plan = task.record.run_plan
         text = task.workspace.descriptor.read_bytes() if plan.profile == "iexec" or not plan.bundle else None
-        request = Request(Path(plan.bundle), image=plan.image, build_args=plan.build_args, descriptor=text)
+        kept = {name: getattr(plan, name) for name in BUILD_OPTIONS}
+        request = Request(Path(plan.bundle), image=plan.image, descriptor=text, **kept)
         bundle = self._read(request)
         given = received_values(task)
         missing = missing_inputs(bundle.descriptor, given) if task.record.state is TaskState.CREATED else ()
@@ -219,6 +220,9 @@ def _plan(request: Request, agree: int, bundle: Bundle, pids: int, given: Mappin
     # only a task that may wait for more inputs needs them later
     stored = msgspec.to_builtins(given, enc_hook=str) if request.wait_for_inputs else {}
     options = {name: getattr(request, name) for name in StoredOptions.__struct_fields__}
+    options["build_secret_ids"] = sorted(
+        {*request.build_secret_ids, *(secret.id for secret in request.build_secrets)}
+    )
     options["environment"] = {**request.environment, **dict.fromkeys(request.secrets, MASK)}
     return RunPlan(
         **options | {"agree": agree},

@@ -7,9 +7,11 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from localrun.bundle.images.build_options import FolderBuild
 from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.reader import Bundle, read_bundle
 from localrun.descriptor import Descriptor
@@ -47,14 +49,16 @@ def find(places: Iterable[Path]) -> Path:
     )
 
 
-def read(path: Path, cache: Path, build_args: Mapping[str, str]) -> Bundle:
-    """Read the bundle. Raises as `read_bundle`, with every problem."""
-    return read_bundle(path, cache=cache, build_args=build_args)
+def read(path: Path, cache: Path, build: Mapping[str, Any]) -> Bundle:
+    """Read the bundle; `build` are the options of `submit` for a build. Raises as `read_bundle`."""
+    names = {"build_secrets": "secrets", "build_contexts": "contexts"}
+    chosen = FolderBuild(**{names.get(name, name): value for name, value in build.items()})
+    return read_bundle(path, cache=cache, build=chosen)
 
 
-def make(path: Path, engine: Engine, cache: Path, build_args: Mapping[str, str]) -> ProjectBundle:
+def make(path: Path, engine: Engine, cache: Path, build: Mapping[str, Any]) -> ProjectBundle:
     """Read the bundle and build or load its image, once for all processes that share the cache."""
-    found = read(path, cache, build_args)
+    found = read(path, cache, build)
     image = ensure_image(found.image, engine, cache=cache, warn=_warn)
     return ProjectBundle(path, found.descriptor, image.id)
 

@@ -45,6 +45,12 @@ def localrun_build_args(pytestconfig: pytest.Config) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="session")
+def localrun_build(pytestconfig: pytest.Config, localrun_build_args: Mapping[str, str]) -> Mapping[str, Any]:
+    """Options of `submit` for the build of the bundle, such as `dockerfile` and `context`."""
+    return {**pytestconfig.stash[SESSION_OPTIONS].build, "build_args": localrun_build_args}
+
+
+@pytest.fixture(scope="session")
 def localrun_limits(pytestconfig: pytest.Config) -> Mapping[str, Any]:
     """Limits of every task: `cpus`, `memory`, `gpus`, `network`. Default: from the descriptor."""
     return pytestconfig.stash[SESSION_OPTIONS].limits
@@ -153,14 +159,14 @@ def localrun_bundle(
     pytestconfig: pytest.Config,
     localrun_docker: Engine,
     localrun_bundle_path: Path,
-    localrun_build_args: Mapping[str, str],
+    localrun_build: Mapping[str, Any],
     localrun_settings: Mapping[str, Any],
 ) -> ProjectBundle:
     """The project's own bundle. Its image is built or loaded once, also with multiple xdist workers."""
     from localrun.pytest_plugin import bundle
 
     cache = _settings(pytestconfig, localrun_settings).cache
-    return bundle.make(localrun_bundle_path, localrun_docker, cache, localrun_build_args)
+    return bundle.make(localrun_bundle_path, localrun_docker, cache, localrun_build)
 
 
 @pytest.fixture
@@ -229,7 +235,7 @@ def localrun(
     localrun_app: App,
     localrun_limits: Mapping[str, Any],
     localrun_timeout: float | None,
-    localrun_build_args: Mapping[str, str],
+    localrun_build: Mapping[str, Any],
 ) -> Bench:
     """Runs bundles: `localrun(a=3, b=4)` returns the outputs of the project's own bundle."""
     from localrun.engines.fake import FakeEngine
@@ -243,8 +249,8 @@ def localrun(
     # build the image now, not within the time limit of the test; a missing bundle is reported on use
     with suppress(pytest.fail.Exception):
         find_bundle()
-    options = {"timeout": localrun_timeout, "build_args": localrun_build_args, **localrun_limits}
-    return Bench(localrun_app, find_bundle, {**options, **marker_options(request.node)})
+    options = {"timeout": localrun_timeout, **localrun_limits}
+    return Bench(localrun_app, find_bundle, {**options, **marker_options(request.node)}, localrun_build)
 
 
 @pytest.fixture

@@ -22,13 +22,17 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """The options of a session. `timeout` is in seconds; `limits` are cpus, memory in bytes, gpus."""
+    """The options of a session. `timeout` is in seconds; `limits` are cpus, memory in bytes, gpus.
+
+    `build` are further options of `submit` for the build of the project's own bundle.
+    """
 
     bundle: Path | None = None
     engine: str = "docker"
     timeout: float | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
     build_args: Mapping[str, str] = field(default_factory=dict)
+    build: Mapping[str, Any] = field(default_factory=dict)
     keep: Keep = "failed"
     folder: Path | None = None
     cases: str = "cases"
@@ -44,6 +48,9 @@ def register(parser: pytest.Parser) -> None:
     group = parser.getgroup("localrun", "tasks in containers")
     for name, metavar, text in (
         ("bundle", "PATH", "the project's own bundle (default: found in or above the root folder)"),
+        ("dockerfile", "FILE", "Dockerfile of the project's own bundle"),
+        ("context", "DIR", "build context of the project's own bundle"),
+        ("target", "STAGE", "stage of the Dockerfile to build"),
         ("engine", "ENGINE", "docker (default), the address of an engine, or fake: run no containers"),
         ("timeout", "DURATION", "time limit of a task, e.g. 90s or 10m"),
         ("folder", "DIR", "folder for the tasks of tests (default: pytest's temporary folder)"),
@@ -56,6 +63,8 @@ def register(parser: pytest.Parser) -> None:
     for name, metavar, text in (
         ("limit", "NAME=VALUE", "resource limit of a task: cpus, memory, gpus; repeatable"),
         ("build-arg", "NAME=VALUE", "build argument of the Dockerfile; repeatable"),
+        ("build-secret", "id=ID,src=FILE|env=VAR", "secret of the build, which is not stored; repeatable"),
+        ("build-context", "NAME=docker-image://REF", "image for NAME in the Dockerfile; repeatable"),
     ):
         group.addoption(f"--localrun-{name}", metavar=metavar, action="append", default=[], help=text)
         parser.addini(f"localrun_{name.replace('-', '_')}s", text, type="linelist", default=[])
@@ -76,6 +85,7 @@ def read(config: pytest.Config) -> SessionOptions:
         timeout=reader.timeout(),
         limits=reader.limits(),
         build_args=reader.pairs("build_arg"),
+        build=reader.build(),
         keep=cast("Keep", reader.word("keep", "failed")),
         folder=reader.path("folder"),
         cases=str(config.getini("localrun_cases")),
@@ -131,14 +141,41 @@ class _OptionReader:
 
     def pairs(self, name: str) -> dict[str, str]:
         """Return `NAME=VALUE` pairs of the ini option, overridden by those of the flags."""
-        ini: Iterable[str] = self._config.getini(f"localrun_{name}s")
         found = {}
-        for text in (*ini, *self._config.getoption(f"localrun_{name}")):
+        for text in self._repeated(name):
             key, equals, value = text.partition("=")
             if not equals or not key.strip():
                 self.refuse(name, text, "expected NAME=VALUE")
             found[key.strip()] = value.strip()
         return found
+
+    def build(self) -> dict[str, Any]:
+        """Return the options of `submit` for the build that are set."""
+        from localrun.bundle.images.build_options import check_context, parse_secret
+
+        places = {name: self.path(name) for name in ("dockerfile", "context")}
+        found: dict[str, Any] = {name: str(path) for name, path in places.items() if path}
+        if target := self.text("target"):
+            found["target"] = target
+        secrets = []
+        for text in self._repeated("build_secret"):
+            try:
+                secrets.append(parse_secret(text, os.environ))
+            except ValueError as error:
+                self.problems.append(f"localrun: --localrun-build-secret: {error}")
+        contexts = self.pairs("build_context")
+        for name, reference in contexts.items():
+            try:
+                check_context(name, reference)
+            except ValueError as error:
+                self.problems.append(f"localrun: --localrun-build-context: {error}")
+        more = {"build_secrets": tuple(secrets), "build_contexts": contexts}
+        return found | {name: value for name, value in more.items() if value}
+
+    def _repeated(self, name: str) -> list[str]:
+        """Return the values of the ini option and of the flags."""
+        ini: Iterable[str] = self._config.getini(f"localrun_{name}s")
+        return [*ini, *self._config.getoption(f"localrun_{name}")]
 
     def amount(self, option: str, text: str) -> Any:
         """Parse an option of a run; None for an empty string."""

@@ -26,6 +26,8 @@ _LOG, _CHARACTERS = 15, 8000  # last lines of a log in an assertion, and their m
 # the parameters of `submit` except inputs
 TASK_OPTIONS = frozenset(inspect.signature(api.submit).parameters) - {"bundle", "inputs", "home", "values"}
 
+OWN_OPTIONS = ("dockerfile", "context", "target")  # of the session, for the project's own bundle
+
 
 class TaskEnded(TaskFailed, AssertionError):
     """The task did not finish; the text has the reason, a hint and the end of the log."""
@@ -50,10 +52,18 @@ class Bench:
 
     `localrun(a=3)` runs the project's own bundle, `localrun("other", a=3)` another one. Options are those of
     `localrun.submit`; their defaults come from the marker, the fixtures, and the options of the session.
+    `build` are the options for builds, of which those in `OWN_OPTIONS` are for the project's own bundle.
     """
 
-    def __init__(self, app: App, find_bundle: Callable[[], Path], options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        app: App,
+        find_bundle: Callable[[], Path],
+        options: Mapping[str, Any],
+        build: Mapping[str, Any] | None = None,
+    ) -> None:
         self.app = app
+        self._build = dict(build or {})
         self._find_bundle = find_bundle
         self._options = dict(options)
         self._tasks: list[Task] = []
@@ -81,7 +91,12 @@ class Bench:
         """Submit a task, as `localrun.submit`. It is stopped at the end of the test."""
         __tracebackhide__ = True
         place = self._find_bundle() if bundle is None else Path(bundle)
-        task = api.submit(place, inputs=inputs, home=self.folder, **{**self._options, **given})
+        # another bundle has a Dockerfile of its own
+        build = {
+            name: value for name, value in self._build.items() if bundle is None or name not in OWN_OPTIONS
+        }
+        options = {**build, **self._options, **given}
+        task = api.submit(place, inputs=inputs, home=self.folder, **options)
         self._tasks.append(task)
         return task
 

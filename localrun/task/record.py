@@ -96,6 +96,11 @@ class StoredOptions(Frozen, frozen=True, kw_only=True):
 
     image: str | None = None
     build_args: dict[str, str] = msgspec.field(default_factory=dict)
+    dockerfile: str = ""
+    context: str = ""
+    target: str = ""
+    build_contexts: dict[str, str] = msgspec.field(default_factory=dict)
+    build_secret_ids: list[str] = msgspec.field(default_factory=list)
     pull: PullPolicy = "missing"
     command: list[str] | None = None
     environment: dict[str, str] = msgspec.field(default_factory=dict)
@@ -109,6 +114,10 @@ class StoredOptions(Frozen, frozen=True, kw_only=True):
     agree: int | None = None
     profile: ProfileName = "bundle"
     callback: bool = False
+
+
+# the fields of `StoredOptions` for the build of a folder
+BUILD_OPTIONS = ("build_args", "dockerfile", "context", "target", "build_contexts", "build_secret_ids")
 
 
 class RunPlan(StoredOptions, frozen=True, kw_only=True, rename={"secret_names": "hidden"}):

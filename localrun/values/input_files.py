@@ -15,6 +15,7 @@ from localrun.values.parsing import FileValue, expand_path
 from localrun.values.untrusted import kind_of
 
 HEAD = 8192  # bytes that are checked for binary data
+_LFS_LIMIT = 1024  # bytes; a pointer is smaller
 _MAX_SIBLINGS = 500
 
 
@@ -51,6 +52,18 @@ def is_readable(path: Path, notes: Notes) -> bool:
         return True
     notes.error(f"permission denied: {path}", "make it readable, e.g. with `chmod u+r`")
     return False
+
+
+def is_lfs_pointer(path: Path, size: int, notes: Notes) -> bool:
+    """Return whether Git LFS has not downloaded a file. Adds a problem to `notes` then."""
+    if size >= _LFS_LIMIT:
+        return False
+    from localrun.bundle import lfs
+
+    found = lfs.is_pointer(path)
+    if found:
+        notes.error(f"{path} is a Git LFS pointer, not the file itself", lfs.REMEDY)
+    return found
 
 
 def open_file(path: Path) -> BinaryIO:

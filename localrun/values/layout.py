@@ -26,6 +26,7 @@ from localrun.task.record import Crop
 from localrun.values import matching
 from localrun.values.input_files import (
     head_of,
+    is_lfs_pointer,
     is_readable,
     list_entries,
     open_file,
@@ -235,6 +236,8 @@ class _Planner:
         return str(path)
 
     def _regular(self, kind: DataType, target: str, path: Path, status: os.stat_result, notes: Notes) -> None:
+        if is_lfs_pointer(path, status.st_size, notes):
+            return
         if isinstance(kind, Geometry):
             read_value(kind, path, notes)
         elif isinstance(kind, Image) and self._image(kind, target, path, notes):

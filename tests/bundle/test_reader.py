@@ -11,6 +11,7 @@ import pytest
 
 from localrun.bundle import reader
 from localrun.bundle.images import archive, file_cache
+from localrun.bundle.images.build_options import FolderBuild
 from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageReference
 from localrun.bundle.reader import Bundle
 from localrun.errors import BundleError, DescriptorError, ImageError
@@ -141,7 +142,7 @@ def test_a_named_image_stands_for_the_bundles_own(form: Path, cache: Path) -> No
 
 def test_a_folder_with_a_dockerfile_is_to_be_built(tmp_path: Path, cache: Path) -> None:
     folder = folder_of(tmp_path / "task", {"Descriptor.YAML": DESCRIPTOR, "Dockerfile": b"FROM scratch"})
-    found = reader.read_bundle(folder, cache=cache, build_args={"BASE": "x"})
+    found = reader.read_bundle(folder, cache=cache, build=FolderBuild(build_args={"BASE": "x"}))
     assert found.image == ImageFolder(folder, "Dockerfile", {"BASE": "x"})
     assert found.image_name == "task/Dockerfile"
 
@@ -296,7 +297,7 @@ def test_an_image_is_found_in_an_archive_a_folder_a_zip_or_a_dockerfile(tmp_path
         assert isinstance(found, ImageArchive)
         assert found.images[0].tags == ("local-image-name:latest",)
     built = folder_of(tmp_path / "built", {"Dockerfile": b"FROM x\n"})
-    assert reader.read_image(built, cache=cache, build_args={"A": "b"}) == ImageFolder(
+    assert reader.read_image(built, cache=cache, build=FolderBuild(build_args={"A": "b"})) == ImageFolder(
         built, build_args={"A": "b"}
     )
 

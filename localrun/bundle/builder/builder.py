@@ -6,7 +6,7 @@ The same descriptor and image give the same bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from localrun import fs
 from localrun.bundle.builder import image_file
 from localrun.bundle.builder.image_tar import ImageTar
 from localrun.bundle.builder.zip_writer import ZipWriter
+from localrun.bundle.images.build_options import NO_OPTIONS, FolderBuild
 from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.images.load import select_image
 from localrun.bundle.images.source import ArchivedImage, ImageArchive
@@ -62,14 +63,14 @@ class BuiltBundle:
 class BuildOptions:
     """The source and target of a build.
 
-    `image` replaces the bundle's own image, `build_args` are for a Dockerfile. `target` is the zip to write
-    (default: `default_name` in the working directory). `force` writes it even if App Engine would refuse it.
+    `image` replaces the bundle's own image, `build` has the options for a Dockerfile. `output` is the zip to
+    write (default: `default_name` in the working directory). `force` writes it even if it would be refused.
     """
 
     bundle: Path
-    target: Path | None = None
+    output: Path | None = None
     image: str | None = None
-    build_args: Mapping[str, str] | None = None
+    build: FolderBuild = NO_OPTIONS
     force: bool = False
 
 
@@ -92,8 +93,8 @@ def build(
     `DescriptorError` or `ImageError` if the bundle is invalid, `EngineError`, and `UsageError` if the target
     cannot be written.
     """
-    found = read_bundle(options.bundle, image=options.image, cache=cache, build_args=options.build_args)
-    target = (options.target or Path(default_name(found.descriptor))).absolute()
+    found = read_bundle(options.bundle, image=options.image, cache=cache, build=options.build)
+    target = (options.output or Path(default_name(found.descriptor))).absolute()
     file = Path(fs.temp_path(f"{target}.image"))
     archived = _archived(found, engine, cache, file, progress=progress, warn=warn)
     with _temp_zip(target) as draft, archived as (archive, image):

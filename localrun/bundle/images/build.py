@@ -11,9 +11,12 @@ from msgspec.structs import replace
 
 from localrun.bundle.images import file_cache
 from localrun.bundle.images.build_context import context_digest
+from localrun.bundle.images.build_secrets import MaskedBuild, check_secrets
 from localrun.bundle.images.file_cache import CancelCheck
 from localrun.bundle.images.source import ImageFolder
+from localrun.bundle.lfs import context_warnings
 from localrun.engines.base import IMAGE_CONTEXT, BuildRequest, Engine, EngineImage, Progress, Warn
+from localrun.engines.context.files import BuildContext
 from localrun.engines.labels import BUILD_REPOSITORY, LABEL_BUILD
 from localrun.errors import EngineError, ImageError
 
@@ -54,11 +57,18 @@ def build_folder(
     with file_cache.lock(cache, str(folder), check_cancelled):
         if found := engine.find_image(name):
             return found
+        check_secrets(source)
+        for warning in context_warnings(BuildContext(folder, source.dockerfile)):
+            warn(warning)
+        masked = MaskedBuild(source.secrets)
         # A process with another cache may build the same content. An existing name is never moved, because
         # the image that loses it would become dangling.
         temporary = f"{name}{TEMPORARY_SEPARATOR}{secrets.token_hex(4)}"
         try:
-            made = engine.build_image(replace(request, name=temporary), progress, warn)
+            with masked.errors():
+                made = engine.build_image(
+                    replace(request, name=temporary), masked.progress(progress), masked.warn(warn)
+                )
         except ImageError:
             # a faster build of the same content may have removed the layers that this build used
             if found := engine.find_image(name):

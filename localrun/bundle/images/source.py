@@ -44,7 +44,11 @@ class ImageArchive(msgspec.Struct, frozen=True):
 
 
 class ImageFolder(msgspec.Struct, frozen=True):
-    """A folder to build: the context, its Dockerfile, and the options of the build, as in `BuildRequest`."""
+    """A folder to build: the context, its Dockerfile, and the options of the build, as in `BuildRequest`.
+
+    `lost_secrets` are the ids of secrets that the build had when the task was submitted. They are not stored,
+    so a process that resumes or repeats the task does not have them.
+    """
 
     folder: Path
     dockerfile: str = "Dockerfile"
@@ -52,6 +56,7 @@ class ImageFolder(msgspec.Struct, frozen=True):
     target: str = ""
     secrets: tuple[BuildSecret, ...] = ()
     contexts: Mapping[str, str] = msgspec.field(default_factory=dict)
+    lost_secrets: tuple[str, ...] = ()
 
 
 class ImageReference(msgspec.Struct, frozen=True):

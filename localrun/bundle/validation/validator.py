@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localrun.bundle.images import archive_index
+from localrun.bundle.images.build_options import NO_OPTIONS, FolderBuild
 from localrun.bundle.images.compressed import CorruptArchive
 from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.images.source import ImageArchive
@@ -48,7 +49,7 @@ def validate(
     cache: Path,
     engine: Callable[[], Engine],
     image: str | None = None,
-    build_args: Mapping[str, str] | None = None,
+    build: FolderBuild = NO_OPTIONS,
 ) -> ValidationReport:
     """Validate a bundle without running it.
 
@@ -57,7 +58,7 @@ def validate(
     if `path` does not exist.
     """
     try:
-        found = read_bundle(path, image=image, cache=cache, build_args=build_args)
+        found = read_bundle(path, image=image, cache=cache, build=build)
     except (BundleError, DescriptorError, ImageError) as error:
         if not path.exists():
             raise

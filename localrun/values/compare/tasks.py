@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from localrun.masking.redaction import Redactor
-from localrun.task.record import TaskRecord
+from localrun.task.record import BUILD_OPTIONS, TaskRecord
 from localrun.task.workspace import Workspace
 from localrun.values.compare.change import Change, diff_values
 from localrun.values.compare.folders import diff_files, diff_folders
@@ -82,7 +82,7 @@ def _environment(first: TaskRecord, second: TaskRecord) -> Iterator[Change]:
         one, other = (values.get(change.path) for values in plain)
         note = "different secret" if one == other else ""
         yield replace(change, first=None if note else one, second=None if note else other, note=note)
-    names = ("command", "input_folder", "output_folder", "build_args")
+    names = ("command", "input_folder", "output_folder", *BUILD_OPTIONS)
     yield from diff_values("environment", "", _of_plan(first, *names), _of_plan(second, *names))
 
 

@@ -1,0 +1,70 @@
+"""Which Dockerfile and context the image of a bundle folder is built from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from localrun.bundle.images.build_options import FolderBuild
+from localrun.bundle.images.source import ImageFolder
+from localrun.errors import BundleError
+
+# the names that docker and Podman look for, in this order
+DOCKERFILES = ("Dockerfile", "dockerfile", "Containerfile")
+
+
+def choose_build(
+    folder: Path, names: Sequence[str], build: FolderBuild, *, archive: bool
+) -> ImageFolder | None:
+    """Return what to build for a folder with these files; None if it has no Dockerfile.
+
+    An image archive is used instead of a build, unless a Dockerfile or a context is chosen. Raises
+    `BundleError` if a chosen one does not exist.
+    """
+    chosen = bool(build.dockerfile or build.context)
+    if archive and not chosen:
+        return None
+    context = Path(build.context) if build.context else folder
+    if not context.is_dir():
+        raise BundleError(f"the build context {context} is not a folder", remedy="correct --context")
+    dockerfile = _find(folder, names, context, build)
+    if dockerfile is None:
+        return None
+    return ImageFolder(
+        context,
+        _relative(dockerfile, context),
+        dict(build.build_args),
+        build.target,
+        build.secrets,
+        dict(build.contexts),
+        build.lost_secrets,
+    )
+
+
+def unused_names(names: Sequence[str]) -> list[str]:
+    """Return the Dockerfiles of a folder that are not used because of another one."""
+    return [name for name in DOCKERFILES if name in names][1:]
+
+
+def _find(folder: Path, names: Sequence[str], context: Path, build: FolderBuild) -> Path | None:
+    if build.dockerfile:
+        path = Path(build.dockerfile)
+        if not path.is_file():
+            raise BundleError(f"no such Dockerfile: {path}", remedy="correct -f/--file")
+        return path
+    inside = [folder / name for name in DOCKERFILES if name in names]
+    shared = [context / name for name in DOCKERFILES if build.context and (context / name).is_file()]
+    if build.context and not (inside or shared):
+        message = f"found no Dockerfile in {folder} or in the build context {context}"
+        raise BundleError(message, remedy="add one, or select it with -f FILE")
+    return next(iter([*inside, *shared]), None)
+
+
+def _relative(dockerfile: Path, context: Path) -> str:
+    """Return the path in the context, or the absolute path of a Dockerfile outside of it."""
+    if dockerfile.parent == context:
+        return dockerfile.name
+    path, root = os.path.abspath(dockerfile), os.path.abspath(context)  # noqa: PTH100 - keeps links
+    inside = path.startswith(f"{root}/")
+    return os.path.relpath(path, root) if inside else path
