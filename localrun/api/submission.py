@@ -70,12 +70,7 @@ def submit(
     Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError`, `AdmissionError` or `UsageError`
     with all problems, or `EngineUnreachable`. Nothing is created then.
     """
-    problems: list[Problem] = []
-    options = parse_options(locals(), problems)
-    options |= _parse_build(locals(), problems)
-    if problems:
-        count = format_count(len(problems), "problem")
-        raise UsageError(f"invalid options ({count})", remedy="fix the problems listed", problems=problems)
+    options = _parse(locals())
     given = {**values, **(inputs or {})}
     request = Request(
         Path(bundle),
@@ -92,6 +87,16 @@ def submit(
     app = app_for(home)
     task = app.manager.submit(request, pending_starts_of(app).on_event)
     return Task(task.id, app.settings.home)
+
+
+def _parse(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a request for the options of `submit`. Raises `UsageError` with all problems."""
+    problems: list[Problem] = []
+    options = parse_options(given, problems) | _parse_build(given, problems)
+    if problems:
+        count = format_count(len(problems), "problem")
+        raise UsageError(f"invalid options ({count})", remedy="fix the problems listed", problems=problems)
+    return options
 
 
 def _parse_build(given: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:

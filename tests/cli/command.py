@@ -54,6 +54,7 @@ class Command:
     capsys: pytest.CaptureFixture[str]
     program: Program = add
     bundle: Path = field(init=False)
+    engines: list[FakeEngine] = field(default_factory=list)  # one for each call
 
     def __post_init__(self) -> None:
         self.bundle = self.folder / "descriptor.yml"
@@ -63,6 +64,7 @@ class Command:
         """Return an app on the fake engine, whose containers are functions."""
         engine = FakeEngine(lambda container: self.program(container))  # noqa: PLW0108 - a test may change it
         engine.add_image(IMAGE)
+        self.engines.append(engine)
         return App(settings, engine)
 
     def __call__(self, *arguments: object) -> Result:
