@@ -163,7 +163,7 @@ def test_a_secret_that_the_build_prints_is_masked(
     monkeypatch.setenv("TOKEN", SECRET)
 
     def build_image(
-        _engine: FakeEngine, _request: BuildRequest, progress: Progress = no_progress
+        _engine: FakeEngine, _request: BuildRequest, progress: Progress = no_progress, _warn: object = None
     ) -> EngineImage:
         progress(f"RUN echo {SECRET}", 1, 2)
         raise ImageError(
