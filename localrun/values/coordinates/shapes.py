@@ -13,7 +13,6 @@ Line = list[list[float]]
 Box = tuple[float, float, float, float]  # x and y of the lower left and the upper right corner
 
 _AREAS = ("Polygon", "MultiPolygon")
-_NO_AREA = 1e-9  # of the square of the extent
 
 
 class Shape(NamedTuple):
@@ -89,9 +88,9 @@ def _flat(line: Line) -> Iterable[float]:
 
 
 def defects(geometry: Shape) -> Iterator[str]:
-    """Yield what is wrong with a geometry that App Engine accepts."""
+    """Yield what is wrong with a geometry that App Engine accepts; it refuses polygons without an area."""
     lines = [line for line, _ in geometry.lines()]
-    if not lines:
+    if not any(lines):
         yield "empty"
         return
     if geometry.kind == "MultiPoint":
@@ -100,14 +99,3 @@ def defects(geometry: Shape) -> Iterator[str]:
         return
     if any(one[:2] == other[:2] for line in lines for one, other in pairwise(line)):
         yield "repeated points"
-    if geometry.kind in _AREAS and any(_has_no_area(ring) for ring in lines):
-        yield "no area"
-
-
-def _has_no_area(ring: Line) -> bool:
-    x, y = ring[0][0], ring[0][1]
-    extent = max(max(abs(point[0] - x), abs(point[1] - y)) for point in ring)
-    if extent == 0:
-        return True
-    near = [((point[0] - x) / extent, (point[1] - y) / extent) for point in ring]  # for precision
-    return abs(sum(ax * by - bx * ay for (ax, ay), (bx, by) in pairwise(near))) <= _NO_AREA
