@@ -342,7 +342,7 @@ def died(env: Environment, owner: ProcessId) -> tuple[Any, Any, str]:
     handle = env.engine.create(
         ContainerSpec(
             image=IMAGE,
-            name=workspace.id,
+            name=f"localrun-{workspace.id}",
             labels={LABEL_TASK: workspace.id, LABEL_HOME: str(env.app.settings.home)},
             environment=given.secrets,
             mounts=(Mount(workspace.outputs, "/iexec_out", read_only=False),),
