@@ -5,12 +5,13 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-# The base image of the samples. With a registry: make demo BASE_IMAGE=python:3.12-slim
+# The base image of the samples in tests. `make demo` takes python:3.12-slim if it can be pulled.
 BASE_IMAGE ?= localrun-base/python
 export BASE_IMAGE
 
 BIN := .venv/bin
-TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=git
+TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=git \
+    docker-registry=docker-registry ip=iproute2
 SKIP_LOCALLY := { [ -z "$$CI" ] && echo "Tests that need it are skipped."; }
 
 .PHONY: help demo test lint format docs reference screenshot bench venv docker base clean
@@ -18,11 +19,8 @@ SKIP_LOCALLY := { [ -z "$$CI" ] && echo "Tests that need it are skipped."; }
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: venv base ## run the sample that counts cells and show its outputs
-	@rm -rf demo-output
-	$(BIN)/localrun run samples/count-cells --inputs samples/count-cells/inputs.json \
-	    --build-arg BASE_IMAGE=$(BASE_IMAGE) -o demo-output
-	@ls -l demo-output
+demo: venv docker ## run the sample that finds nuclei and show its outputs
+	@.ci/demo $(if $(filter file,$(origin BASE_IMAGE)),,"$(BASE_IMAGE)")
 
 # Locally, tests are skipped if their tools or the engine are missing. Where CI is set, they fail.
 test: venv lint ## run lint and all tests, on a real engine if possible

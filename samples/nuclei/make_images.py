@@ -13,6 +13,7 @@ from PIL import Image
 
 HERE = Path(__file__).parent
 BATCH = HERE.parent / "nuclei-batch"
+REACH = 20  # pixels from the centre of a nucleus, beyond which it adds no light
 MARGIN = 14  # pixels between the edge of the picture and a centre
 
 
@@ -39,11 +40,13 @@ def centres(size: int, count: int, chance: np.random.Generator) -> list[tuple[fl
 def picture(size: int, count: int, seed: int) -> np.ndarray:
     """Return the grey levels of a square picture."""
     chance = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:size, :size] + 0.5
     light = np.zeros((size, size))
     for row, column, radius in centres(size, count, chance):
-        depth = radius - np.hypot(rows - row, columns - column)
-        light = np.maximum(light, chance.uniform(90, 170) / (1 + np.exp(-2 * np.clip(depth, -30, 30))))
+        top, left = max(int(row) - REACH, 0), max(int(column) - REACH, 0)
+        part = light[top : int(row) + REACH, left : int(column) + REACH]
+        rows, columns = np.indices(part.shape) + 0.5
+        depth = radius - np.hypot(rows + top - row, columns + left - column)
+        np.maximum(part, chance.uniform(90, 170) / (1 + np.exp(-2 * depth)), out=part)
     return np.clip(np.round(25 + light + chance.normal(0, 2, light.shape)), 0, 255).astype(np.uint8)
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import pytest
 import yaml
 
 from localrun.cli.entry import commands
+from tests.support.project import project
 from tests.support.samples import remove_new_images
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +21,9 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "samples").glob("**/README.md")),
 ]
-COPIED = ("Makefile", "pyproject.toml", "README.md", ".ci", "samples", "localrun")
+
+
+NEEDS_BUILDKIT = ("README.md", "docs/cytomine-tasks.md")
 
 
 @dataclass(frozen=True)
@@ -57,22 +57,6 @@ def named(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-def project(folder: Path) -> dict[str, str]:
-    """A copy of the project that `make` finds ready; the environment to use it in."""
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "wheels"))
-        else:
-            shutil.copy2(source, folder / name)
-    programs = Path(sys.executable).parent
-    (folder / ".venv").mkdir()
-    (folder / ".venv" / "bin").symlink_to(programs)
-    (folder / ".venv" / "made").touch()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOCALRUN_", "MAKE"))}
-    return {**kept, "PATH": f"{programs}:{os.environ['PATH']}", "LOCALRUN_CACHE": str(folder / "cache")}
-
-
 def test_no_page_installs_the_other_distribution_of_that_name() -> None:
     texts = [*PAGES, *sorted((ROOT / "localrun").rglob("*.in")), *sorted((ROOT / "localrun").rglob("*.py"))]
     named_other = re.compile(r"\b(?:pipx?|uv)\b[^\n`]*\binstall\b[^\n`]*?[\s\"']localrun(?![-\w./])")
@@ -84,9 +68,14 @@ def test_no_page_installs_the_other_distribution_of_that_name() -> None:
 
 @pytest.mark.docker
 @pytest.mark.parametrize("page", [page for page in PAGES if examples(page.read_text())], ids=named)
-def test_the_examples_of_a_page_print_what_they_say(page: Path, tmp_path: Path) -> None:
+def test_the_examples_of_a_page_print_what_they_say(
+    page: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     # Given a fresh copy of the project
     environment = project(tmp_path)
+    if named(page) in NEEDS_BUILDKIT:
+        plugins = request.getfixturevalue("buildx_config") / "cli-plugins"
+        environment["PATH"] = f"{plugins}:{environment['PATH']}"
     with remove_new_images(tmp_path / ".localrun"):
         for example in examples(page.read_text()):
             # When an example is typed

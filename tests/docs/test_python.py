@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.test_examples import ROOT, project
+from tests.conftest import ROOT
+from tests.support.project import project
 from tests.support.samples import remove_new_images
 
 PAGE = (ROOT / "docs/python.md").read_text()

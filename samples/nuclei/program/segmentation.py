@@ -48,6 +48,8 @@ def find_nuclei(
 
 def otsu(levels: np.ndarray) -> float:
     """Return the grey level that best separates the pixels into two classes."""
+    if np.ptp(levels) < 1:
+        return float(levels.max())  # an image of one grey level
     counts, edges = np.histogram(levels, bins=256)
     middles = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)
