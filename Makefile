@@ -14,7 +14,7 @@ TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=g
     docker-registry=docker-registry ip=iproute2
 SKIP_LOCALLY := { [ -z "$$CI" ] && echo "Tests that need it are skipped."; }
 
-.PHONY: help demo test lint format docs reference screenshot bench venv docker base clean
+.PHONY: help demo test newest lint format docs reference screenshot bench venv docker base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,6 +30,12 @@ test: venv lint ## run lint and all tests, on a real engine if possible
 	@# with PYTHONDONTWRITEBYTECODE, each command that a test calls would compile the package again
 	@$(BIN)/python -m compileall -q localrun
 	$(BIN)/python -m pytest -q
+
+newest: venv base ## test builds on the newest Docker of Debian (as root)
+	@.ci/buildx build/docker
+	@[ -e build/newest ] || .ci/unpack build/newest docker.io docker-cli containerd
+	PATH="$$PWD/build/newest/usr/sbin:$$PWD/build/newest/usr/bin:$$PATH" \
+	    $(BIN)/python -m tests.support.own_engine -q tests/engines/dockerd/builders tests/bundle/images/test_build.py
 
 lint: venv ## check style, types and spelling
 	$(BIN)/ruff check .

@@ -38,3 +38,15 @@ def test_every_value_that_does_not_fit_is_named_at_once() -> None:
         load({"LOCALRUN_GRACE": "soon", "LOCALRUN_PIDS_LIMIT": "1"})
     assert [problem.path for problem in caught.value.problems] == ["LOCALRUN_GRACE", "LOCALRUN_PIDS_LIMIT"]
     assert "'soon'" in str(caught.value)
+
+
+def test_dockers_own_folder_is_used_unless_another_one_is_set() -> None:
+    assert load({"DOCKER_CONFIG": "/d"}).docker_config == Path("/d")
+    assert load({"DOCKER_CONFIG": "/d", "LOCALRUN_DOCKER_CONFIG": "/l"}).docker_config == Path("/l")
+
+
+def test_an_unknown_builder_is_refused() -> None:
+    assert load({"LOCALRUN_BUILDER": "classic"}).builder == "classic"
+    with pytest.raises(UsageError) as raised:
+        load({"LOCALRUN_BUILDER": "kaniko"})
+    assert raised.value.problems[0].path == "LOCALRUN_BUILDER"

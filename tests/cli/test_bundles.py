@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from localrun.engines.fake import FakeEngine
 from tests.cli.command import Command
 from tests.support.bundles import DESCRIPTOR, NAME, bundle, image
 
@@ -290,3 +291,40 @@ def test_invalid_packages_are_a_wrong_call_and_write_nothing(localrun: Command) 
     assert (done.code, path.exists()) == (2, False)
     assert "invalid packages (2 problems)" in done.err
     assert "--with nump y: invalid package 'nump y'; expected e.g. numpy" in done.err
+
+
+# -- warnings of the builder --------------------------------------------------------------------------
+
+IGNORED = "Dockerfile:2: TARGETARCH: the classic builder leaves it empty"
+
+
+@pytest.fixture
+def built(localrun: Command, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle whose Dockerfile has something that the engine's builder ignores."""
+    monkeypatch.setattr(FakeEngine, "build_warnings", lambda _engine, _request: (IGNORED,))
+    path = localrun.folder / "task"
+    path.mkdir()
+    (path / "descriptor.yml").write_text(DESCRIPTOR)
+    (path / "Dockerfile").write_text("FROM scratch\nARG TARGETARCH\n")
+    return path
+
+
+def test_warnings_of_the_builder_are_part_of_the_report(localrun: Command, built: Path) -> None:
+    done = localrun("validate", built)
+    assert f"image: {IGNORED}" in done.out
+    findings = localrun("validate", built, "--json").json["findings"]
+    assert IGNORED in [finding["message"] for finding in findings]
+
+
+def test_warnings_of_the_builder_are_shown_by_build(localrun: Command, built: Path) -> None:
+    target = localrun.folder / "x.zip"
+    done = localrun("build", built, "-o", target, "--force", "--json")
+    assert done.err == f"warning: {IGNORED}\n"
+    assert done.json["warnings"] == [IGNORED]
+
+
+def test_warnings_of_the_builder_are_in_the_record_of_a_run(localrun: Command, built: Path) -> None:
+    done = localrun("run", built, "-i", "a=3", "-i", "b=4")
+    assert IGNORED in done.err
+    again = localrun("run", built, "-i", "a=3", "-i", "b=4", "--json")
+    assert again.json["warnings"] == [IGNORED]

@@ -361,6 +361,41 @@ def test_a_run_imports_no_docker_py(busybox: str) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("User", "1000:nogrp"),
+        ("User", "nobody-here"),
+        ("User", "nobody-here:nogrp"),
+        ("User", "99999999999"),
+        ("User", "-5"),
+        ("User", "1000:99999999999"),
+        ("User", "a:b:c"),
+        ("WorkingDir", "/bin/sh/x"),
+        ("Cmd", None),
+    ],
+)
+def test_mistakes_in_an_image_are_not_failures_of_the_engine(
+    docker_engine: DockerEngine, setting: str, value: str | None
+) -> None:
+    name = f"localrun-test/mistake:{secrets.token_hex(4)}"
+    config: dict[str, Any] = {"Cmd": ["true"], "Env": ["PATH=/bin"], setting: value}
+    docker_engine.load_image([image_archive(busybox_layer({}), name, **config)])
+    handle = ""
+    try:
+        with pytest.raises(EngineError) as raised:  # noqa: PT012
+            handle = docker_engine.create(
+                ContainerSpec(image=name, name=name.replace("/", "-").replace(":", "-"))
+            )
+            docker_engine.start(handle)
+        assert raised.value.cause is Cause.ENTRYPOINT_INVALID
+        assert "Dockerfile" in raised.value.remedy or "USER" in raised.value.remedy
+    finally:
+        if handle:
+            docker_engine.remove(handle)
+        docker_engine.remove_image(name)
+
+
 # -- builds ---------------------------------------------------------------------------------------
 
 

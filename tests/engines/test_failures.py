@@ -36,6 +36,19 @@ OCI = "failed to create shim task: OCI runtime create failed: runc create failed
             "ENTRYPOINT_INVALID",
             "the image has a file at /bin/in, but",
         ),
+        ("unable to find group nogrp: no matching entries in group file", "ENTRYPOINT_INVALID", "group in"),
+        ("uids and gids must be in range 0-2147483647", "ENTRYPOINT_INVALID", "out of range"),
+        (
+            f'{OCI} process: exec: "/l": stat /l: too many levels of symbolic links',
+            "ENTRYPOINT_INVALID",
+            "/l is",
+        ),
+        (
+            f'{OCI} process: exec: "/data/x": stat /data/x: not a directory: unknown: Are you trying to mount'
+            " a directory onto a file (or vice-versa)?",
+            "ENTRYPOINT_INVALID",
+            "/data/x is below a file",
+        ),
         ("No command specified", "ENTRYPOINT_INVALID", "neither ENTRYPOINT nor CMD"),
         (f"{OCI}: something else", "ENGINE_FAILED", "something else"),
     ],

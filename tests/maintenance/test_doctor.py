@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace as replace_user
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ import pytest
 from msgspec.structs import replace
 
 from localrun.admission import Disk, HostSample
-from localrun.engines.base import Engine, EngineInfo
+from localrun.engines.base import BuilderInfo, Engine, EngineInfo
 from localrun.engines.fake import FakeEngine
-from localrun.errors import EngineError, EngineUnreachable
+from localrun.errors import EngineError, EngineUnreachable, UsageError
 from localrun.maintenance import doctor
 from localrun.maintenance.doctor import Check, distribution, engine, folders, host, run
 from localrun.settings import Settings
@@ -344,3 +345,42 @@ def test_everything_that_is_left_is_told_with_its_remedy(settings: Settings) -> 
     assert {found[name].status for name in told} == {"warn"}
     assert all("localrun" in found[name].remedy for name in told)
     made.close()
+
+
+# -- the builder ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("info", "status", "message"),
+    [
+        (BuilderInfo("buildx", "/p/x", "0.29.1"), "ok", "BuildKit by docker buildx 0.29.1, /p/x"),
+        (BuilderInfo("cli", "/p/docker", "20.10"), "ok", "BuildKit by the docker command 20.10, /p/docker"),
+        (BuilderInfo("buildah"), "ok", "Podman's own build"),
+        (BuilderInfo("buildx", "/p/x"), "warn", "BuildKit by docker buildx: /p/x does not start"),
+        (
+            BuilderInfo("classic", remedy="install it"),
+            "warn",
+            "the engine's classic builder, without BuildKit",
+        ),
+    ],
+)
+def test_the_builder_is_shown_with_its_version_and_path(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, info: BuilderInfo, status: str, message: str
+) -> None:
+    monkeypatch.setattr(FakeEngine, "builder_info", lambda _engine: info)
+    with closing(FakeEngine(lambda _container: 0)) as fake:
+        check = look(fake, settings)["builder"]
+    assert check.status == status
+    assert check.message.startswith(message)
+    assert check.facts["kind"] == info.kind
+
+
+def test_a_builder_that_is_required_and_missing_fails(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(_engine: FakeEngine) -> BuilderInfo:
+        raise UsageError("no client of BuildKit was found", remedy="install it")
+
+    monkeypatch.setattr(FakeEngine, "builder_info", missing)
+    with closing(FakeEngine(lambda _container: 0)) as fake:
+        assert look(fake, settings)["builder"].status == "fail"

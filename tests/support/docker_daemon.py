@@ -27,16 +27,17 @@ class Daemon:
         """The address of the daemon."""
         return f"unix://{self.folder}/docker.sock"
 
-    def start(self, *options: str) -> None:
-        """Start the daemon and wait until it answers."""
+    def start(self, *options: str, bridge: bool = False) -> None:
+        """Start the daemon and wait until it answers. It has a network only with `bridge`."""
         binary = shutil.which("dockerd")
         assert binary is not None
         places = [f"--{name}={self.folder}/{name}" for name in ("data-root", "exec-root")]
         # in a separate network namespace, so it does not remove the bridge of the other engine
         command = ["unshare", "--net", binary, "-H", self.host, *places, f"--pidfile={self.folder}/pid"]
         with (self.folder / "log").open("ab") as log:
+            network = ["--iptables=false", "--ip6tables=false", *([] if bridge else ["--bridge=none"])]
             self.process = subprocess.Popen(
-                [*command, "--bridge=none", "--iptables=false", "--ip6tables=false", *options],
+                [*command, *network, *options],
                 stdout=log,
                 stderr=log,
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 from localrun.errors import Cause, ContainerGone, EngineError, ImageError, LocalrunError, MountUnavailable
 
-# (sign in the engine's message, meaning, remedy) for a process that could not be created. A missing program
+# (pattern of the message, meaning, remedy) for a process that could not be created. A missing program
 # is usually reported by docker-init instead: on stderr, with exit code 127.
 _ENTRY = "correct ENTRYPOINT or CMD in the Dockerfile"
 _NOT_STARTED = (
@@ -16,10 +16,24 @@ _NOT_STARTED = (
         "the image's USER does not exist in the image ({reason})",
         "correct USER in the Dockerfile",
     ),
-    ("cannot mkdir", "the image's WORKDIR is a file ({reason})", "correct WORKDIR in the Dockerfile"),
+    (
+        "unable to find group",
+        "the group in the image's USER does not exist in the image ({reason})",
+        "create the group with `RUN groupadd`, use its number, or name only the user in USER",
+    ),
+    (
+        "uids and gids must be in range",
+        "the number in the image's USER is out of range ({reason})",
+        "correct USER in the Dockerfile",
+    ),
+    (
+        r"cannot mkdir|^(?:lstat|mkdir) \S+: not a directory",
+        "the image's WORKDIR is a file, or below one ({reason})",
+        "correct WORKDIR in the Dockerfile",
+    ),
     ("chdir to cwd", "cannot enter the image's WORKDIR ({reason})", "correct WORKDIR in the Dockerfile"),
     (
-        "mount a directory onto a file",
+        'to rootfs at "',
         "the image has a file at {program}, but the task needs a folder there",
         "set another input_folder or output_folder in the descriptor",
     ),
@@ -32,6 +46,12 @@ _NOT_STARTED = (
     ("executable file not found", "{program} is not in the image", _ENTRY),
     ("no such file or directory", "{program} is not in the image", _ENTRY),
     ("is a directory", "{program} is a folder", _ENTRY),
+    ("not a directory", "{program} is below a file", _ENTRY),
+    ("too many levels of symbolic links", "{program} is a link to itself", _ENTRY),
+)
+# a message with one of these is about the image's configuration, or from the runtime that starts the program
+_START_SIGNS = re.compile(
+    r"oci runtime|unable to find (?:user|group)|uids and gids|cannot mkdir|^(?:lstat|mkdir) \S+: not a dir"
 )
 _SEE_LOG = "see the engine's log: `journalctl -u docker`"
 _PROGRAM = re.compile(r'exec:? \\*"([^"\\]+)')
@@ -113,9 +133,9 @@ def _start_refusal(reason: str) -> EngineError | None:
             cause=Cause.ENTRYPOINT_INVALID,
             engine_said=reason,
         )
-    if not any(sign in lower for sign in ("oci runtime", "unable to find user", "cannot mkdir")):
+    if not _START_SIGNS.search(lower):
         return None
-    found = next((row for row in _NOT_STARTED if row[0] in lower), None)
+    found = next((row for row in _NOT_STARTED if re.search(row[0], lower)), None)
     if found is None:
         return None
     sign, message, remedy = found

@@ -38,7 +38,8 @@ class PreparedDockerfile(msgspec.Struct, frozen=True):
         """Return the first instruction that starts from, or copies from, this image."""
         for instruction in self.parsed.instructions:
             for written in _names(instruction):
-                if familiar(expand(written, self.arguments)) == familiar(image):
+                name = familiar(expand(written, self.arguments))
+                if image == written or familiar(image) == name:
                     return instruction
         return None
 

@@ -59,25 +59,17 @@ def build_error(
     full = failures.disk_full_error(failure.reason, "build the image")
     if full is not None:
         return full
-    image = _IMAGE_STEP.fullmatch(failure.step)
-    if image:
-        found = prepared.instruction_with(image["name"])
-        failure = msgspec.structs.replace(failure, step=found.source if found else failure.step)
-        line = found.line if found else 0
-    else:
-        line = prepared.parsed.line_of(failure.step) if failure.step else _line(failure.reason)
+    step, line = _place(prepared, failure)
     place = f"{prepared.name}:{line}" if line else prepared.name
-    location = (
-        f"`{failure.step}` ({place})" if failure.step and line else failure.step and f"`{failure.step}`"
-    )
+    location = f"`{step}` ({place})" if step and line else step and f"`{step}`"
     log = "".join(f"\n    {text}" for text in failure.lines)
     code = _EXIT_CODE.search(failure.reason)
     facts: dict[str, Any] = {"exit_code": int(code["code"])} if code else {}
     return ImageError(
         f"the build failed at {location or place}: {failure.reason}{log}",
-        remedy=_remedy(request, prepared, failure),
+        remedy=_remedy(request, prepared, msgspec.structs.replace(failure, step=step)),
         cause=Cause.IMAGE_BUILD_FAILED,
-        instruction=failure.step,
+        instruction=step,
         engine_said=failure.reason,
         **facts,
     )
@@ -98,6 +90,15 @@ def newer_docker(prepared: PreparedDockerfile, docker: str) -> str:
     newest = max(use.feature.docker for use in missing)
     named = ", ".join(dict.fromkeys(f"{use.feature.name} (line {use.line})" for use in missing))
     return f"{named}: use Docker {newest[0]}.{newest[1]} or newer (this is {docker})"
+
+
+def _place(prepared: PreparedDockerfile, failure: BuilderFailure) -> tuple[str, int]:
+    """Return the failed instruction as it is written, and its line; empty and 0 if unknown."""
+    image = _IMAGE_STEP.fullmatch(failure.step)
+    found = prepared.instruction_with(image["name"]) if image else None
+    if found:
+        return found.source, found.line
+    return failure.step, prepared.parsed.line_of(failure.step) if failure.step else _line(failure.reason)
 
 
 def _line(reason: str) -> int:
