@@ -32,31 +32,39 @@ class SecretMasker:
         return self.mask(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
     def mask(self, data: bytes) -> bytes:
-        if not self._secrets:
+        if not self._has_secret(data):
             return data
         masked, count = self._pattern.subn(_MASK, data)
         self.has_masked = self.has_masked or count > 0
         return masked
 
     @cached_property
+    def _encoded(self) -> tuple[bytes, ...]:
+        return tuple(secret.encode("utf-8", "surrogateescape") for secret in self._secrets)
+
+    def _has_secret(self, data: bytes) -> bool:
+        # a search for each secret is much faster than the pattern, and most output has none
+        return any(secret in data for secret in self._encoded)
+
+    @cached_property
     def _pattern(self) -> re.Pattern[bytes]:
-        return re.compile(b"|".join(re.escape(secret.encode()) for secret in self._secrets))
+        return re.compile(b"|".join(map(re.escape, self._encoded)))
 
     def _find_cut(self, data: bytes) -> int:
         """Return the position of trailing bytes that may start a secret, or the length of the data."""
         if not self._secrets:
             return len(data)
         cut = len(data) - self._partial_secret(data)
+        if cut == len(data) or not self._has_secret(data):
+            return cut
         for match in self._pattern.finditer(data):
             if match.start() < cut < match.end():  # do not split a complete secret
                 cut = match.end()
         return cut
 
     def _partial_secret(self, data: bytes) -> int:
-        secrets = [secret.encode() for secret in self._secrets]
-        longest = min(max(map(len, secrets)) - 1, len(data))
-        ends = (data[-size:] for size in range(longest, 0, -1))
-        return next((len(end) for end in ends if any(secret.startswith(end) for secret in secrets)), 0)
+        end = data[-(max(map(len, self._encoded)) - 1) :]
+        return max(_overlap(end, secret) for secret in self._encoded)
 
     def mask_json(self, value: Any) -> Any:
         """Return a JSON value with the secrets in its strings and keys masked."""
@@ -70,6 +78,9 @@ class SecretMasker:
 
     def mask_stream(self, chunks: Iterable[tuple[Name, bytes]]) -> Iterator[tuple[Name, bytes]]:
         """Mask interleaved chunks of named streams, including secrets that are split between chunks."""
+        if not self._secrets:
+            yield from chunks
+            return
         pending: dict[Name, bytes] = {}
         for name, chunk in chunks:
             data = pending.pop(name, b"") + chunk
@@ -80,3 +91,12 @@ class SecretMasker:
                 yield name, self.mask(data[:cut])
         for name, rest in pending.items():
             yield name, self.mask(rest)
+
+
+def _overlap(data: bytes, secret: bytes) -> int:
+    """Return the length of the longest end of the data that is an incomplete start of the secret."""
+    end = data[-(len(secret) - 1) :]
+    at = end.find(secret[:1])
+    while at >= 0 and not secret.startswith(end[at:]):
+        at = end.find(secret[:1], at + 1)
+    return len(end) - at if at >= 0 else 0

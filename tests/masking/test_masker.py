@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +74,18 @@ def test_a_secret_too_short_to_be_told_from_other_words_is_not_looked_for() -> N
 def test_plain_values_are_searched_to_their_depth() -> None:
     data = {"a": ["x s3cret", 1, None], "s3cret": {"b": "s3cret"}}
     assert SecretMasker(["s3cret"]).mask_json(data) == {"a": ["x ***", 1, None], "***": {"b": "***"}}
+
+
+@given(
+    st.text(alphabet="abc", max_size=40),
+    st.lists(st.text(alphabet="abc", min_size=4, max_size=6), max_size=3),
+    st.lists(st.integers(0, 40), max_size=5),
+)
+def test_masking_part_by_part_gives_the_same_as_masking_the_whole(
+    text: str, secrets: list[str], cuts: list[int]
+) -> None:
+    data = text.encode()
+    edges = sorted({0, len(data), *(min(cut, len(data)) for cut in cuts)})
+    chunks = [("stdout", data[start:end]) for start, end in itertools.pairwise(edges)]
+    masked = b"".join(part for _, part in SecretMasker(secrets).mask_stream(chunks))
+    assert masked == SecretMasker(secrets).mask(data)
