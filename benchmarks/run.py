@@ -16,6 +16,7 @@ from typing import Any
 
 import commands
 import install
+import logs
 import rate
 import routes
 from figures import Chapter, machine, show, show_targets
@@ -32,6 +33,7 @@ def main() -> int:
         "commands": lambda: _in_folder(partial(commands.compare, rounds=options.rounds, large=options.large)),
         "routes": lambda: _in_folder(partial(routes.compare, rounds=options.bursts), options.memory),
         "rate": lambda: _in_folder(partial(rate.compare, rounds=options.rate_rounds, tasks=options.tasks)),
+        "logs": lambda: _in_folder(partial(logs.compare, rounds=options.log_rounds)),
         "install": lambda: _in_folder(partial(install.compare, rounds=options.rounds)),
     }
     measured = [chapters[name]() for name in options.only or chapters]
@@ -44,13 +46,14 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "only", nargs="*", metavar="CHAPTER", help="commands, routes, rate, install; default: all"
+        "only", nargs="*", metavar="CHAPTER", help="commands, routes, rate, logs, install; default: all"
     )
     parser.add_argument("--rounds", type=int, default=15, help="rounds of commands and imports")
     parser.add_argument("--large", type=int, default=1024, help="size of the large bundle in MiB")
     parser.add_argument("--bursts", type=int, default=200, help="bursts of requests of each kind")
     parser.add_argument("--rate-rounds", type=int, default=3, help="rounds of many tiny containers")
     parser.add_argument("--tasks", type=int, default=200, help="tiny containers per round")
+    parser.add_argument("--log-rounds", type=int, default=5, help="rounds of long logs")
     # on ext4, creating files is ten times slower for minutes after thousands were deleted
     parser.add_argument(
         "--memory", type=Path, default=MEMORY, help="folder for tasks without a container, in memory"
