@@ -27,9 +27,10 @@ def follow(
     show: Listener,
     *,
     timeout: float | None = None,
+    refresh: Callable[[], None] = lambda: None,
     defer_signals: DeferSignals = nullcontext,
 ) -> None:
-    """Show past and new events of a task until `end` is done.
+    """Show past and new events of a task until `end` is done. `refresh` is called between them.
 
     `defer_signals` returns a context that must not be interrupted by an exception from a signal handler.
     Raises `TimeoutError` after `timeout` seconds.
@@ -44,6 +45,7 @@ def follow(
             show(event)
         if last:
             return
+        refresh()
         if time.monotonic() >= deadline:
             raise TimeoutError(f"task {workspace.short_id} has not ended after {timeout:g} s")
         futures.wait([end], _POLL_INTERVAL)
@@ -55,7 +57,7 @@ def show_until_done(workspace: Workspace, end: futures.Future[Any], timeout: flo
     display = display_for(sys.stderr, os.environ)
     display.start(record.name or record.id)
     try:
-        follow(workspace, end, display.show, timeout=timeout)
+        follow(workspace, end, display.show, timeout=timeout, refresh=display.refresh)
     finally:
         display.finish()
     record = workspace.load()

@@ -154,13 +154,16 @@ def _is_same_file(first: BinaryIO, second: BinaryIO) -> bool:
 
 
 class _Writer:
-    """Writes chunks with a title per file; on a terminal, control characters are escaped."""
+    """Writes chunks with a title per file; on a terminal, control characters are escaped.
+
+    A carriage return is kept: it redraws a progress bar in place.
+    """
 
     def __init__(self, out: TextIO, *, titles: bool) -> None:
         self._out = out
         self._titles = titles
         self._title = ""
-        self._sanitize = _sanitizer(out)
+        self._sanitizers: dict[str, Callable[[str], str]] = {}
 
     def write(self, title: str, text: str) -> None:
         """Write a chunk, below the name of its file if there are multiple files."""
@@ -169,7 +172,10 @@ class _Writer:
         if self._titles and title != self._title:
             self._out.write(f"==> {title} <==\n")
         self._title = title
-        self._out.write(self._sanitize(text))
+        sanitize = self._sanitizers.get(title)
+        if sanitize is None:
+            sanitize = self._sanitizers[title] = _sanitizer(self._out)
+        self._out.write(sanitize(text))
 
     def flush(self) -> None:
         self._out.flush()
@@ -178,6 +184,6 @@ class _Writer:
 def _sanitizer(out: TextIO) -> Callable[[str], str]:
     if not out.isatty():
         return str
-    from localrun.console.display.sanitize import escape_lines
+    from localrun.console.display.sanitize import TerminalText
 
-    return lambda text: escape_lines(text.replace("\r\n", "\n"))
+    return TerminalText().feed

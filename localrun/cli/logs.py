@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Iterator
 from concurrent import futures
@@ -13,7 +14,7 @@ import click
 from localrun.cli import options
 from localrun.cli.attach import TaskFuture, attach, wait_for_end, warn_if_orphaned, warn_if_unfinished
 from localrun.cli.context import CliContext, pass_context
-from localrun.console.display.sanitize import escape_lines
+from localrun.console.display.sanitize import TerminalText, escape_lines
 from localrun.console.file_follower import FileFollower
 from localrun.console.streams import is_terminal, print_err, print_json, print_out
 
@@ -76,10 +77,12 @@ def _text(workspace: Workspace) -> str:
 def _print_log(workspace: Workspace, end: TaskFuture | None, *, escape: bool) -> bool:
     """Print the log until the future is done. Return whether there was any output."""
     wrote = False
+    text = TerminalText()
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode  # chunks may split a character
     for data in read_chunks(workspace.log, end):
         wrote = True
         if escape:
-            sys.stdout.write(escape_lines(data.decode("utf-8", "replace").replace("\r\n", "\n")))
+            sys.stdout.write(text.feed(decode(data)))
         else:
             sys.stdout.buffer.write(data)
         sys.stdout.flush()

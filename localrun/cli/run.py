@@ -180,7 +180,7 @@ class _ForegroundRun:
         self._choices = choices
         self._signals = signals
         self._display = display_for(sys.stderr, context.environ, quiet=choices.quiet)
-        self._events = EventQueue()
+        self._events = EventQueue(on_idle=self._display.refresh)
         self._copier: OutputCopier | None = None
 
     def execute(self) -> int:

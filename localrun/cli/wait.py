@@ -128,7 +128,14 @@ class _Waiting:
         display.start(task.info.name or task.id)
         try:
             place = self.app.store.open(task.id)
-            follow(place, task.end(), display.show, timeout=timeout, defer_signals=self.signals.deferred)
+            follow(
+                place,
+                task.end(),
+                display.show,
+                timeout=timeout,
+                refresh=display.refresh,
+                defer_signals=self.signals.deferred,
+            )
         finally:
             display.finish()
         self._end(task)

@@ -20,6 +20,9 @@ class Display(Protocol):
     def notify(self, message: str) -> None:
         """Show a message that is not an event of the task. Thread-safe."""
 
+    def refresh(self) -> None:
+        """Show what waits to be shown, such as a line without an end. Called while no events arrive."""
+
     def finish(self, omitted: int = 0) -> None:
         """End the display; `omitted` characters of the task's output were not shown."""
 
@@ -41,6 +44,9 @@ class SilentDisplay:
         from localrun.console.streams import write
 
         write(self._stream, f"localrun: {message}\n")
+
+    def refresh(self) -> None:
+        """Show nothing."""
 
     def finish(self, omitted: int = 0) -> None:
         """Show nothing."""

@@ -6,10 +6,14 @@
 [3f9c2b1a] progress loading image: 40 % of 1.2 GiB
 [3f9c2b1a] out | a line of task output
 [3f9c2b1a] err | another
+
+A line that is still growing, such as a prompt or a progress bar, is shown in its current state about once per
+second, and again when it is complete.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import TextIO, TypeGuard
 
@@ -21,6 +25,8 @@ from localrun.units import format_bytes, format_duration
 
 _STREAMS = {"stdout": "out", "stderr": "err"}
 _SMALLEST = 1024  # bytes
+_GROWING = 0.4  # seconds after which a growing line is shown
+_GROWING_AGAIN = 1.0  # seconds between two of its states
 _STRIDE = 10  # percent between two lines of progress
 
 
@@ -30,6 +36,7 @@ class PlainDisplay:
     def __init__(self, stream: TextIO) -> None:
         self._stream = LenientStream(stream)
         self._buffers = {name: LineBuffer() for name in _STREAMS}
+        self._growing = {name: _GrowingLine(self._buffers[name]) for name in _STREAMS}
         self._shown: dict[str, int] = {}
         self._task = "localrun"
 
@@ -44,7 +51,9 @@ class PlainDisplay:
         match event.kind:
             case "log":
                 name = event.data["stream"]
-                yield from _marked(name, self._buffers[name].feed(event.data["text"]))
+                lines = self._growing[name].without_shown(self._buffers[name].feed(event.data["text"]))
+                yield from _marked(name, lines)
+                yield from self._grown(name)
             case "progress":
                 yield from self._progress(event)
             case "step":
@@ -76,7 +85,14 @@ class PlainDisplay:
 
     def _flush(self) -> Iterator[str]:
         for name, buffer in self._buffers.items():
-            yield from _marked(name, buffer.flush())
+            yield from _marked(name, self._growing[name].without_shown(buffer.flush()))
+
+    def _grown(self, name: str) -> Iterator[str]:
+        return _marked(name, self._growing[name].due(time.monotonic()))
+
+    def refresh(self) -> None:
+        for name in _STREAMS:
+            self._write(self._grown(name))
 
     def notify(self, message: str) -> None:
         self._write([message])
@@ -99,5 +115,38 @@ def is_size(total: int | None) -> TypeGuard[int]:
     return total is not None and total >= _SMALLEST
 
 
-def _marked(name: str, lines: Iterator[str]) -> Iterator[str]:
-    return (f"{_STREAMS[name]} | {escape_control_chars(line)}" for line in lines)
+def _marked(name: str, lines: list[str]) -> Iterator[str]:
+    mark = f"{_STREAMS[name]} | "
+    if "".join(lines).isprintable():  # much faster for long output
+        return (mark + line for line in lines)
+    return (mark + escape_control_chars(line) for line in lines)
+
+
+class _GrowingLine:
+    """The line without an end of a stream, which is shown when it was not complete for a while."""
+
+    def __init__(self, buffer: LineBuffer) -> None:
+        self._buffer = buffer
+        self._shown = ""
+        self._since: float | None = None
+
+    def due(self, now: float) -> list[str]:
+        """Return the line if it has changed, and the last time is a while ago."""
+        line = self._buffer.growing
+        if not line:
+            self._since = None
+        elif line == self._shown:
+            return []
+        elif self._since is None:
+            self._since = now
+        elif now - self._since >= _GROWING:
+            self._since, self._shown = now + _GROWING_AGAIN - _GROWING, line
+            return [line]
+        return []
+
+    def without_shown(self, lines: list[str]) -> list[str]:
+        """Return complete lines, without the first if it was already shown exactly like this."""
+        if lines and self._shown:
+            lines = lines[1:] if lines[0] == self._shown else lines
+            self._shown = ""
+        return lines

@@ -14,11 +14,15 @@ _MAX_LENGTH = 16 * 1024  # characters of an incomplete line that are buffered
 
 def escape_control_chars(text: str) -> str:
     """Return a line with control characters escaped: ESC becomes the four characters `\\x1b`."""
+    if text.isprintable():  # no control character has this property
+        return text
     return _COLOURS.sub("", text).translate(_ESCAPES)
 
 
 def escape_lines(text: str) -> str:
     """Return a multi-line text with the control characters of each line escaped."""
+    if text.replace("\n", "").isprintable():
+        return text
     return "\n".join(escape_control_chars(line) for line in text.split("\n"))
 
 
@@ -41,20 +45,41 @@ class LineBuffer:
     def __init__(self) -> None:
         self._rest = ""
 
-    def feed(self, chunk: str) -> Iterator[str]:
-        """Yield the lines that `chunk` completes."""
+    @property
+    def growing(self) -> str:
+        """The line that has no end yet, in its current state."""
+        return _last_state(self._rest)
+
+    def feed(self, chunk: str) -> list[str]:
+        """Return the lines that `chunk` completes."""
         *lines, self._rest = (self._rest + chunk).split("\n")
-        yield from (_last_state(line) for line in lines)
+        if "\r" in chunk or (lines and "\r" in lines[0]):
+            lines = [_last_state(line) for line in lines]
         if len(self._rest) > _MAX_LENGTH:
             self._rest = self._rest.rpartition("\r")[2]
             if len(self._rest) > _MAX_LENGTH:
-                yield from self.flush()
+                lines += self.flush()
+        return lines
 
-    def flush(self) -> Iterator[str]:
-        """Yield the remaining text that has no line end."""
-        if self._rest:
-            yield _last_state(self._rest)
-        self._rest = ""
+    def flush(self) -> list[str]:
+        """Return the remaining text that has no line end."""
+        rest, self._rest = self._rest, ""
+        return [_last_state(rest)] if rest else []
+
+
+class TerminalText:
+    """Converts a growing text for a terminal, part by part.
+
+    Control characters are escaped. A carriage return is kept, so progress bars are drawn in place.
+    """
+
+    def __init__(self) -> None:
+        self._held = ""  # a carriage return that may be the first half of a line end
+
+    def feed(self, part: str) -> str:
+        text = (self._held + part).replace("\r\n", "\n")
+        self._held = "\r" if text.endswith("\r") else ""
+        return "\r".join(map(escape_lines, text[: len(text) - len(self._held)].split("\r")))
 
 
 def _last_state(line: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Callable
 from typing import IO, TextIO, cast
 
 from rich.console import Console, Group, RenderableType
@@ -20,6 +22,9 @@ from localrun.units import format_bytes, format_duration
 
 _STREAMS = ("stdout", "stderr")
 _REFRESHES = 8  # a second
+_LINES = 200  # of output per refresh: more cannot be read, and printing them would slow down the task's log
+_CHARS = 64 * 1024  # of output per refresh
+_GROWING = 500  # characters of a line without an end that are shown
 _PHASES = {  # state -> the current phase
     "CREATED": "validating inputs",
     "QUEUING": "waiting for resources",
@@ -35,10 +40,14 @@ def make_console(stream: TextIO) -> Console:
 
 
 class Phase:
-    """The live line of the current phase: a spinner, its duration, and a bar if the size is known."""
+    """The live line of the current phase: a spinner, its duration, and a bar if the size is known.
 
-    def __init__(self, spinner: str) -> None:
+    `above` returns the lines above it.
+    """
+
+    def __init__(self, spinner: str, above: Callable[[], list[Text]] = list) -> None:
         self._spinner = Spinner(spinner)
+        self._above = above
         self.set("")
 
     def set(self, text: str) -> None:
@@ -60,7 +69,32 @@ class Phase:
             Text(format_duration(int(self.seconds)) if self.seconds >= 1 else "", "dim", no_wrap=True)
         )
         row.add_row(*cells)
-        return Group(row)
+        return Group(*self._above(), row)
+
+
+class _Backlog:
+    """Output to print next. If there is more than can be read, only the last lines are kept."""
+
+    def __init__(self) -> None:
+        self._lines: deque[tuple[str, str]] = deque()
+        self._size = 0
+        self._omitted = 0
+
+    def add(self, name: str, lines: list[str]) -> None:
+        self._omitted += max(0, len(lines) - _LINES)
+        for line in lines[-_LINES:]:
+            self._lines.append((name, line))
+            self._size += len(line)
+        while len(self._lines) > _LINES or (self._size > _CHARS and len(self._lines) > 1):
+            self._size -= len(self._lines.popleft()[1])
+            self._omitted += 1
+
+    def take(self) -> tuple[int, list[tuple[str, str]]]:
+        """Return the number of omitted lines, and the lines to print. Both are forgotten."""
+        found = self._omitted, list(self._lines)
+        self._lines.clear()
+        self._size = self._omitted = 0
+        return found
 
 
 class TerminalDisplay:
@@ -69,8 +103,10 @@ class TerminalDisplay:
     def __init__(self, stream: TextIO, *, unicode: bool = True) -> None:
         self._console = make_console(stream)
         self._good, self._bad, self._bar = ("✓", "✗", "│") if unicode else ("ok", "failed", "|")
-        self._phase = Phase("dots" if unicode else "line")
+        self._phase = Phase("dots" if unicode else "line", self._growing)
         self._buffers = {name: LineBuffer() for name in _STREAMS}
+        self._output = _Backlog()
+        self._printed = 0.0  # time of a monotonic clock
         self._image: float | None = None  # start of its preparation (seconds since 1970)
         self._live = Live(self._phase, console=self._console, transient=True, refresh_per_second=_REFRESHES)
 
@@ -82,11 +118,14 @@ class TerminalDisplay:
 
     def show(self, event: Event) -> None:
         """Print an event, or update the live line with it."""
+        if event.kind == "log":
+            self._log(event.data["stream"], event.data["text"])
+            return
+        if event.kind == "progress":
+            self._progress(event)
+            return
+        self._print_output()
         match event.kind:
-            case "log":
-                self._log(event.data["stream"], event.data["text"])
-            case "progress":
-                self._progress(event)
             case "step":
                 self._step(event)
             case "state":
@@ -136,21 +175,40 @@ class TerminalDisplay:
         self._console.print(text, soft_wrap=False, no_wrap=True, overflow="ellipsis")
 
     def _log(self, name: str, text: str) -> None:
-        self._print_log(name, list(self._buffers[name].feed(text)))
+        self._output.add(name, self._buffers[name].feed(text))
+        if time.monotonic() - self._printed >= 1 / _REFRESHES:
+            self._print_output()
 
     def _flush(self) -> None:
         for name, buffer in self._buffers.items():
-            self._print_log(name, list(buffer.flush()))
+            self._output.add(name, buffer.flush())
+        self._print_output()
 
-    def _print_log(self, name: str, lines: list[str]) -> None:
+    def refresh(self) -> None:
+        self._print_output()
+
+    def _growing(self) -> list[Text]:
+        lines = ((name, buffer.growing[-_GROWING:]) for name, buffer in self._buffers.items())
+        return [self._marked(name, line, no_wrap=True) for name, line in lines if line]
+
+    def _print_output(self) -> None:
+        omitted, lines = self._output.take()
         if not lines:
             return
-        colour = "yellow" if name == "stderr" else "blue"
         text = Text()
-        for line in lines:
-            text.append(f"  {self._bar} ", colour).append(escape_control_chars(line) + "\n")
+        if omitted:
+            text.append(f"  {self._bar} {omitted} lines not shown; the log has them all\n", "dim")
+        for name, line in lines:
+            text.append_text(self._marked(name, line)).append("\n")
         text.right_crop(1)
         self._print(text)
+        self._printed = time.monotonic()
+
+    def _marked(self, name: str, line: str, *, no_wrap: bool = False) -> Text:
+        colour = "yellow" if name == "stderr" else "blue"
+        text = Text.assemble((f"  {self._bar} ", colour), escape_control_chars(line))
+        text.no_wrap, text.overflow = no_wrap or None, "ellipsis" if no_wrap else None
+        return text
 
     def _print(self, text: Text) -> None:
         self._console.print(text)

@@ -36,3 +36,18 @@ def test_displayed_output_frees_capacity() -> None:
     assert next(iter(queue)).data["text"] == "12345"
     queue.put(log("67890"))
     assert queue.omitted == 0
+
+
+def test_the_display_is_refreshed_when_no_events_are_left() -> None:
+    calls: list[str] = []
+
+    def on_idle() -> None:
+        calls.append("idle")
+        queue.close()
+
+    queue = EventQueue(on_idle=on_idle)
+    for text in ("a", "b"):
+        queue.put(log(text))
+    for event in queue:
+        calls.append(event.data["text"])
+    assert calls == ["a", "b", "idle"]

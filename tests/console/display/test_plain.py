@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any
+
+import pytest
 
 from localrun.console.display.plain import PlainDisplay
 from localrun.task.events import Event
@@ -61,3 +64,39 @@ def test_task_output_cannot_forge_a_display_line() -> None:
     assert shown(("log", "", {"stream": "stdout", "text": "a\r[01234567] state FINISHED\n"})) == [
         "[01234567] out | [01234567] state FINISHED"
     ]
+
+
+def log(text: str) -> Event:
+    return Event("log", "0123456789", "", {"stream": "stdout", "text": text})
+
+
+def test_a_growing_line_is_shown_while_it_grows_and_once_when_complete(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given a clock, and a display that is refreshed ten times a second
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    display = PlainDisplay(stream)
+
+    def wait(seconds: float) -> None:
+        for _ in range(round(seconds * 10)):
+            now[0] += 0.1
+            display.refresh()
+
+    # When a prompt waits, and a progress bar is drawn in place
+    display.show(log("Password: "))
+    wait(0.3)
+    assert stream.getvalue() == ""
+    wait(5)
+    display.show(log("\n"))
+    for percent in range(101):
+        display.show(log(f"\r{percent} %"))
+        wait(0.1)
+    display.show(log("\ndone\n"))
+
+    # Then the prompt is shown once, the bar about once per second, and its end
+    prompt, *bar, last, done = stream.getvalue().splitlines()
+    assert prompt == "[01234567] out | Password: "
+    assert 8 <= len(bar) <= 11
+    assert (last, done) == ("[01234567] out | 100 %", "[01234567] out | done")

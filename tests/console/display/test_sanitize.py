@@ -6,7 +6,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localrun.console.display.sanitize import LineBuffer, escape_control_chars, escape_lines
+from localrun.console.display.sanitize import LineBuffer, TerminalText, escape_control_chars, escape_lines
 
 
 def test_a_terminal_command_is_escaped() -> None:
@@ -58,3 +58,24 @@ def test_a_line_without_end_is_flushed_at_the_limit() -> None:
     bar = LineBuffer()
     assert [line for number in range(10_000) for line in bar.feed(f"\r{number} %")] == []
     assert list(bar.flush()) == ["9999 %"]
+
+
+def test_the_current_state_of_a_growing_line_is_known() -> None:
+    lines = LineBuffer()
+    assert lines.feed("one\n10 %\r20 %") == ["one"]
+    assert lines.growing == "20 %"
+    lines.feed("\r")
+    assert lines.growing == "20 %"
+    assert lines.feed("\n") == ["20 %"]
+    assert lines.growing == ""
+
+
+@given(st.lists(st.text(alphabet="ab\r\n\x1b", max_size=4), max_size=8))
+def test_a_log_for_a_terminal_does_not_depend_on_how_it_is_cut(parts: list[str]) -> None:
+    text = TerminalText()
+    shown = "".join(text.feed(part) for part in [*parts, "."])
+    assert shown == TerminalText().feed("".join(parts) + ".")
+
+
+def test_a_carriage_return_reaches_the_terminal_and_other_controls_do_not() -> None:
+    assert TerminalText().feed("a\r\n10 %\r20 %\x1b[2J.") == "a\n10 %\r20 %\\x1b[2J."

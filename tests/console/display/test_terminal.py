@@ -100,3 +100,34 @@ def test_the_duration_of_an_image_comes_from_the_event_times() -> None:
         display.show(Event(kind, "0123456789", message, data, time=seconds))
     display.finish()
     assert re.search(r"✓ image +2.5 s", CONTROLS.sub("", stream.getvalue()))
+
+
+def log(text: str) -> Event:
+    return Event("log", "0123456789", "", {"stream": "stdout", "text": text})
+
+
+def test_a_prompt_is_shown_live() -> None:
+    stream = Terminal()
+    display = TerminalDisplay(stream)
+    display.start("add.zip")
+    display.show(log("10 %\rPassword: \x07"))
+    display._live.refresh()
+    shown = CONTROLS.sub("", stream.getvalue())
+    display.finish()
+    assert "│ Password: \\x07" in shown
+    assert "10 %" not in shown
+
+
+def test_a_flood_of_output_shows_its_last_lines_and_the_number_of_the_others() -> None:
+    stream = Terminal()
+    display = TerminalDisplay(stream)
+    display.start("add.zip")
+    for number in range(100):
+        display.show(log("".join(f"line {number}-{line}\n" for line in range(1000))))
+    display.finish()
+    text = CONTROLS.sub("", stream.getvalue())
+    lines = [line for line in text.splitlines() if "│ line" in line]
+    omitted = sum(int(found) for found in re.findall(r"│ (\d+) lines not shown", text))
+    assert lines[-1].endswith("line 99-999")
+    assert len(lines) + omitted == 100_000
+    assert len(lines) < 50_000
