@@ -57,7 +57,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 97.0
     engine_patience: Annotated[float, _doc("Seconds to wait for an unreachable engine.", ge=0)] = 30.0
     stall: Annotated[float, _doc("Seconds of inactivity before a stall warning (0: never).", ge=0)] = 1800.0
-    log_limit: Annotated[int, _doc("Maximum bytes of a task's log. The end is kept.", ge=4096)] = 64 * 1024**2
+    log_limit: Annotated[
+        int, _doc("Maximum bytes of a task's log; the last MiB is kept in addition.", ge=4096)
+    ] = 64 * 1024**2
 
 
 def load(environ: Mapping[str, str], **arguments: Any) -> Settings:

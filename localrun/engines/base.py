@@ -21,6 +21,7 @@ import msgspec
 
 Handle = str
 StreamName = Literal["stdout", "stderr"]
+LogChunk = tuple[StreamName, bytes]
 
 # (description, bytes done, bytes in total or None): called during a long operation; may raise to end it
 Progress = Callable[[str, int, int | None], None]
@@ -47,7 +48,8 @@ class EngineInfo(msgspec.Struct, frozen=True):
 
     `memory` is in bytes. `root` is the engine's data folder on its own host. `unenforced` lists the limits
     that the engine's kernel ignores: `memory`, `swap`, `pids`, `cpu`. `clock_offset` is how many seconds the
-    engine's clock was ahead of this machine's.
+    engine's clock was ahead of this machine's. `log_has_gaps` means that a followed log may miss parts, which
+    reading it again delivers.
     """
 
     name: str
@@ -65,6 +67,7 @@ class EngineInfo(msgspec.Struct, frozen=True):
     cgroups: str = ""  # the cgroup version: 1 or 2
     unenforced: tuple[str, ...] = ()
     clock_offset: float = 0.0
+    log_has_gaps: bool = False
 
 
 class EngineImage(msgspec.Struct, frozen=True):
@@ -204,6 +207,19 @@ class ContainerSummary(msgspec.Struct, frozen=True):
     started: bool = True
 
 
+class AttachedLog(Protocol):
+    """The output of a container from its start, as it is written.
+
+    Iterating ends when the container has ended. It may end early, or raise `EngineError`, if the connection
+    is lost or this process reads too slowly: output never blocks the container.
+    """
+
+    def __iter__(self) -> Iterator[LogChunk]: ...
+
+    def close(self) -> None:
+        """Close the connection. Idempotent."""
+
+
 class Engine(Protocol):
     """A container engine. Thread-safe."""
 
@@ -260,8 +276,16 @@ class Engine(Protocol):
     def wait(self, handle: Handle) -> Exit:
         """Block until the container has ended, and return its exit."""
 
-    def logs(self, handle: Handle) -> Iterator[tuple[StreamName, bytes]]:
-        """Yield the container's output from its start until it ends."""
+    def attach(self, handle: Handle) -> AttachedLog | None:
+        """Attach to a container before its start; None if this engine or connection does not support it."""
+
+    def logs(self, handle: Handle, *, follow: bool = True, tail: int | None = None) -> Iterator[LogChunk]:
+        """Yield the container's output from its start until it ends.
+
+        The engine keeps a copy of limited size: the start of a very long log may be gone. See
+        `EngineInfo.log_has_gaps`. Without `follow`, yield only what it has now. `tail` limits it to the last
+        lines.
+        """
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
         """Yield its resource usage about every second until it ends; nothing if it is not running."""

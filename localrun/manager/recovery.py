@@ -211,17 +211,18 @@ class Recovery:
         return task.record
 
     def _collect(self, task: ActiveTask, found: ContainerSummary) -> str:
-        """Stop the container, keep its log and outputs, and remove it; return the end of the log."""
+        """Stop the container, complete its log, keep its outputs and remove it. Return the log's end."""
         from localrun.runner import chown  # imports tarfile, which few runs need
+        from localrun.runner.log_follower import LogFollower
         from localrun.task.log import TaskLog
 
         self._engine.stop(found.handle, self._settings.grace)
         workspace = task.workspace
-        workspace.log.unlink(missing_ok=True)  # the engine has the whole log
-        log = TaskLog(workspace.log, self._settings.log_limit)
-        for stream, data in task.masker.mask_stream(self._engine.logs(found.handle)):
-            log.write(data, stream)
+        log = TaskLog(workspace.log, self._settings.log_limit, resume=True)
+        LogFollower(self._engine, found.handle, log, task.masker).complete()
         log.close()
+        for warning in log.warnings():
+            task.warn(warning)
         try:
             folder = descriptor.read(workspace.descriptor.read_bytes()).output_folder
             chown.chown_outputs(self._engine, found.handle, workspace.outputs, folder)

@@ -13,11 +13,13 @@ from functools import partial
 import msgspec
 
 from localrun import fs
-from localrun.engines.base import Engine, Exit, Handle, Usage
+from localrun.engines.base import AttachedLog, Engine, Exit, Handle, StreamName, Usage
 from localrun.engines.labels import LABEL_TASK
+from localrun.engines.log_position import STREAM_NAMES
 from localrun.errors import Cause, ContainerGone, EngineError
 from localrun.platforms import profiles
 from localrun.runner.disk_guard import DiskMonitor, MonitoredTask
+from localrun.runner.log_follower import LogFollower
 from localrun.runner.stall import StallDetector, idle_seconds
 from localrun.runner.usage import UsageSampler
 from localrun.settings import Settings
@@ -28,7 +30,7 @@ from localrun.task.record import UsageRecord
 _Decoder = codecs.getincrementaldecoder("utf-8")
 _ENGINE_LOST = (Cause.ENGINE_LOST, Cause.ENGINE_UNREACHABLE)
 _STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
-_LOG_TIMEOUT = 5.0  # seconds to wait for the rest of the log after the container has ended
+_LOG_TIMEOUT = 5.0  # seconds; the shortest time without any data after which the log is given up
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -46,16 +48,30 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 class ContainerMonitor:
-    """Monitors one started container."""
+    """Monitors one started container.
+
+    `live` is its output if it was attached before the start. With `resume`, the log continues the one that
+    another process has written.
+    """
 
     def __init__(
-        self, engine: Engine, disk: DiskMonitor, settings: Settings, task: ActiveTask, handle: Handle
+        self,
+        engine: Engine,
+        disk: DiskMonitor,
+        settings: Settings,
+        task: ActiveTask,
+        handle: Handle,
+        *,
+        live: AttachedLog | None = None,
+        resume: bool = False,
     ) -> None:
         self.engine = engine
         self.disk_monitor = disk
         self.settings = settings
         self.task = task
         self.handle = handle
+        self.live = live
+        self.resume = resume
         self.timed_out = False
         self.disk_pressure = ""
         self.engine_lost = False
@@ -63,8 +79,9 @@ class ContainerMonitor:
     def wait(self) -> Observation:
         """Wait until the container has ended. Raises `EngineError` if the engine does not come back."""
         task = self.task
-        task.workspace.log.unlink(missing_ok=True)  # the engine sends the whole log
-        log = TaskLog(task.workspace.log, self.settings.log_limit)
+        if not self.resume:
+            task.workspace.log.unlink(missing_ok=True)  # of a container that was lost
+        log = TaskLog(task.workspace.log, self.settings.log_limit, resume=self.resume)
         with (
             self._log_follower(log),
             self._time_limit(),
@@ -134,25 +151,45 @@ class ContainerMonitor:
 
     @contextmanager
     def _log_follower(self, log: TaskLog) -> Iterator[None]:
-        name = f"log-{self.task.short_id}"
-        follower = threading.Thread(target=self._follow, args=(log,), name=name, daemon=True)
-        follower.start()
+        task = self.task
+        # incremental: a character may be split between two parts
+        decoders = {name: _Decoder(errors="replace") for name in STREAM_NAMES}
+
+        def show(stream: StreamName, data: bytes) -> None:
+            task.emit("log", "", stream=stream, text=decoders[stream].decode(data))
+
+        follower = LogFollower(self.engine, self.handle, log, task.masker, show)
+        name = f"log-{task.short_id}"
+        thread = threading.Thread(target=self._follow, args=(follower,), name=name, daemon=True)
+        thread.start()
         try:
             yield
         finally:
-            follower.join(_LOG_TIMEOUT)
+            follower.set_ended()
+            self._join(thread, follower)
             log.close()
+            for warning in log.warnings():
+                task.warn(warning)
 
-    def _follow(self, log: TaskLog) -> None:
+    def _follow(self, follower: LogFollower) -> None:
         try:
-            # incremental: a character may be split between two parts
-            decoders = {name: _Decoder(errors="replace") for name in ("stdout", "stderr")}
-            for stream, data in self.task.masker.mask_stream(self.engine.logs(self.handle)):
-                log.write(data, stream)
-                self.task.emit("log", "", stream=stream, text=decoders[stream].decode(data))
+            follower.follow(self.live)
         except EngineError as error:
             # `wait` gets the same error and handles it
-            self.task.emit("warning", f"the log may be incomplete: {error.message}")
+            self.task.warn(f"the log may be incomplete: {error.message}")
+
+    def _join(self, thread: threading.Thread, follower: LogFollower) -> None:
+        """Wait for the rest of the log for as long as the engine sends any."""
+        patience = max(_LOG_TIMEOUT, self.settings.engine_patience)
+        while thread.is_alive():
+            before = follower.progress
+            thread.join(patience)
+            if thread.is_alive() and follower.progress == before and thread.ident is not None:
+                follower.abandon()
+                self.engine.abandon(thread.ident)
+                thread.join(_LOG_TIMEOUT)
+                self.task.warn(f"the log may be incomplete: the engine sent nothing for {patience:g} s")
+                return
 
     @contextmanager
     def _usage_sampler(self, log: TaskLog) -> Iterator[UsageSampler]:

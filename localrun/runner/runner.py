@@ -17,7 +17,7 @@ from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageSource
 from localrun.copying import DiskLimit
 from localrun.descriptor import Descriptor
-from localrun.engines.base import ContainerSpec, Engine, EngineImage, Exit, Handle
+from localrun.engines.base import AttachedLog, ContainerSpec, Engine, EngineImage, Exit, Handle
 from localrun.engines.labels import OWN_REPOSITORIES
 from localrun.errors import Cause, EngineError, LocalrunError, MountUnavailable, OutputsError, Problem
 from localrun.masking import store
@@ -108,6 +108,8 @@ class _TaskRun:
         self.plan = task.record.run_plan
         self.reservation: Reservation | None = None
         self.handle = handle
+        self.is_resumed = handle is not None
+        self.live: AttachedLog | None = None  # the output of the container
         self.remote = task.record.remote
         self.had_image = True  # False once the image is being built, pulled or loaded
 
@@ -266,6 +268,7 @@ class _TaskRun:
         task = self.task
         task.start_step(StepName.TASK, "container", log="logs/task.log")
         task.save()  # a process that resumes the task must find its container
+        self.live = self.engine.attach(self.handle)
         with self._timed("start"):
             self.engine.start(self.handle)
         task.transition(TaskState.RUNNING)
@@ -274,7 +277,15 @@ class _TaskRun:
         assert self.handle is not None
         from localrun.runner.monitor import ContainerMonitor
 
-        monitor = ContainerMonitor(self.engine, self.disk_monitor, self.settings, self.task, self.handle)
+        monitor = ContainerMonitor(
+            self.engine,
+            self.disk_monitor,
+            self.settings,
+            self.task,
+            self.handle,
+            live=self.live,
+            resume=self.is_resumed,
+        )
         with self._timed("run"):
             seen = monitor.wait()
         self.task.finish_step(failed=seen.exit.code != 0, exit_code=seen.exit.code)
@@ -355,6 +366,9 @@ class _TaskRun:
 
     def clean_up(self) -> None:
         """Release all resources. A lost engine is only a warning."""
+        if self.live is not None:
+            self.live.close()
+        self.live, self.is_resumed = None, False
         with self._timed("remove"):
             try:
                 if self.handle is not None:

@@ -1,77 +1,155 @@
 """The log of a task's program, bounded in size.
 
 The log holds both streams in the order of their arrival. A second file says which part is of which stream:
-it has a line `OFFSET STREAM` for each change of the stream. The first stream is standard output.
+it has a line `OFFSET STREAM` for each change of the stream. The first stream is standard output. Lines that
+start with `[localrun: ` mark where output is missing.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import os
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+from localrun.engines.base import StreamName
+from localrun.engines.log_position import STREAM_NAMES as STREAMS
+from localrun.engines.log_position import LogPosition, Tail
 from localrun.units import format_bytes
 
-_TAIL = 64 * 1024  # bytes of the end that are kept beyond the limit
+_END = 1024**2  # bytes of the end that are kept beyond the limit
+_TAIL = 64 * 1024  # bytes of the end that are searched for the reason of a failure
 _CHANGES = 100_000  # of the stream; later output counts for the last stream
-STREAMS = ("stdout", "stderr")
+_CHUNK = 1024**2
 
 
 class TaskLog:
-    """A log file of at most `limit` bytes plus the last lines; shorter on a full disk. Not thread-safe."""
+    """A log file of at most `limit` bytes and the end of the output; shorter on a full disk.
 
-    def __init__(self, path: Path, limit: int) -> None:
-        self._changes = _changes_file(path)
-        self._changes.unlink(missing_ok=True)
+    Beyond the limit, the last MiB of the output is kept. With `resume`, the log of a process that died is
+    continued, and `position` says how far it goes. Not thread-safe.
+    """
+
+    def __init__(self, path: Path, limit: int, *, resume: bool = False) -> None:
+        self._path = path
+        self._limit = limit
+        self.has_gap = False
+        self._open(resume=resume)
+
+    def _open(self, *, resume: bool) -> None:
+        self._end = Tail(_END)
         self._changed = 0
-        self._name = STREAMS[0]
-        self._stream = path.open("ab", buffering=0)
-        self._remaining = limit
+        self._name: str = STREAMS[0]
         self._omitted = 0
+        self._write_error = ""
         self.size = 0  # bytes that the program has written, including omitted ones
-        self._tail: deque[bytes] = deque()
-        self._tail_size = 0
+        self.position = LogPosition()
+        if resume:
+            self._read_existing()
+        else:
+            _changes_file(self._path).unlink(missing_ok=True)
+        self._stream = self._path.open("ab", buffering=0)
+        self._remaining = max(0, self._limit - self.size)
 
-    def write(self, data: bytes, stream: str = STREAMS[0]) -> None:
+    def _read_existing(self) -> None:
+        """Continue the file, without the end that a process may have appended beyond the limit."""
+        with suppress(OSError):
+            if self._path.stat().st_size > self._limit:
+                os.truncate(self._path, self._limit)
+        for name, data in _read_parts(self._path):
+            self._note(name, data)
+        changes = _changes(self._path)
+        self._changed = len(changes)
+        self._name = changes[-1][1] if changes else STREAMS[0]
+
+    def _note(self, name: StreamName, data: bytes) -> None:
         self.size += len(data)
+        self.position.advance(name, data)
+        self._end.append(data)
+
+    def restart(self) -> None:
+        """Delete the content: the whole output follows from its start."""
+        self._stream.close()
+        self._path.unlink(missing_ok=True)  # not truncated: a reader keeps the old file
+        self._open(resume=False)
+
+    def write(self, data: bytes, stream: StreamName = "stdout") -> None:
+        self._note(stream, data)
         if stream != self._name and self._remaining and self._changed < _CHANGES:
             self._name = stream
             self._changed += 1
-            with suppress(OSError), self._changes.open("ab") as changes:
+            with suppress(OSError), _changes_file(self._path).open("ab") as changes:
                 changes.write(b"%d %s\n" % (self._stream.tell(), stream.encode()))
-        try:
-            written = self._stream.write(data[: self._remaining]) or 0
-        except OSError:  # the disk is full: the program is followed nevertheless
-            written = 0
+        written = self._append(data[: self._remaining]) if self._remaining else 0
         self._remaining -= written
         if written < len(data):
             self._remaining = 0
         self._omitted += len(data) - written
-        self._keep_tail(data)
 
-    def _keep_tail(self, data: bytes) -> None:
-        self._tail.append(data[-_TAIL:])
-        self._tail_size += len(self._tail[-1])
-        while self._tail_size - len(self._tail[0]) >= _TAIL:
-            self._tail_size -= len(self._tail.popleft())
+    def _append(self, data: bytes) -> int:
+        try:
+            return self._stream.write(data) or 0
+        except OSError as error:  # the disk is full: the program is followed nevertheless
+            self._write_error = error.strerror or str(error)
+            return 0
+
+    def mark_gap(self) -> None:
+        """Mark that an unknown part of the output is missing here."""
+        self.has_gap = True
+        mark = b"\n[localrun: output is missing here; the engine no longer had it]\n"
+        if self._remaining:
+            self._append(mark)
+        else:
+            self._omitted += len(mark)
+        self._end.append(mark)
 
     @property
     def tail(self) -> str:
-        """The last output, 64 KiB or more, as text."""
-        return b"".join(self._tail).decode("utf-8", "replace")
+        """The last 64 KiB of the output, as text."""
+        return self._end.last(_TAIL).decode("utf-8", "replace")
 
     def close(self) -> None:
-        """Close the file. Beyond the limit, append the size of the omitted output and the last lines."""
+        """Close the file. Beyond the limit, append the size of the omitted output and the last MiB."""
         if self._stream.closed:
             return
         if self._omitted:
-            end = b"".join(self._tail)[-min(self._omitted, _TAIL) :]
-            missing = self._omitted - len(end)
-            mark = f"\n[localrun: {format_bytes(missing)} of output omitted]\n".encode()
-            with suppress(OSError):
-                self._stream.write(mark + end)
+            end = self._end.last(min(self._omitted, _END))
+            self._omitted -= len(end)
+            mark = f"\n[localrun: {format_bytes(self._omitted)} of output omitted]\n" if self._omitted else ""
+            self._omitted += len(end) - max(0, self._append(mark.encode() + end) - len(mark))
         self._stream.close()
+
+    def warnings(self) -> list[str]:
+        """Return what is missing in the closed log, for the user."""
+        found = []
+        if self.has_gap:
+            found.append("the log has a gap: localrun did not receive a part of the output")
+        if self._write_error:
+            size = format_bytes(self._omitted)
+            found.append(f"the log is incomplete: {size} of output not written: {self._write_error}")
+        elif self._omitted:
+            found.append(
+                f"the log is incomplete: {format_bytes(self._omitted)} of output omitted"
+                f" (limit {format_bytes(self._limit)}; see LOCALRUN_LOG_LIMIT)"
+            )
+        return found
+
+
+def _read_parts(path: Path) -> Iterator[tuple[StreamName, bytes]]:
+    """Yield the content of a log, by streams."""
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        return
+    with stream:
+        size = os.fstat(stream.fileno()).st_size
+        starts = [(0, STREAMS[0]), *((at, name) for at, name in _changes(path) if at < size), (size, "")]
+        for (start, name), (end, _) in pairwise(starts):
+            left = end - start
+            while left > 0 and (data := stream.read(min(_CHUNK, left))):
+                left -= len(data)
+                yield name if name in STREAMS else STREAMS[0], data
 
 
 def tail_by_stream(path: Path, longest: int) -> dict[str, str]:

@@ -164,6 +164,27 @@ def test_the_log_can_be_read_after_the_end_and_twice(bench: Bench) -> None:
     assert first == second == [("stderr", b"to stderr\n"), ("stdout", b"to stdout\n")]
 
 
+def test_attached_output_is_complete_from_the_start_to_the_end(bench: Bench) -> None:
+    handle = bench.create("say")
+    live = bench.engine.attach(handle)
+    assert live is not None
+    bench.engine.start(handle)
+    assert sorted(live) == [("stderr", b"to stderr\n"), ("stdout", b"to stdout\n")]
+    live.close()
+
+
+def test_the_last_lines_of_a_log_can_be_read(bench: Bench) -> None:
+    handle = bench.started("say")
+    bench.engine.wait(handle)
+    assert len(list(bench.engine.logs(handle, follow=False, tail=1))) == 1
+
+
+def test_the_log_so_far_can_be_read_while_the_container_runs(bench: Bench) -> None:
+    handle = bench.started("until asked")
+    next(bench.engine.logs(handle))
+    assert list(bench.engine.logs(handle, follow=False)) == [("stdout", b"ready\n")]
+
+
 def test_a_log_may_be_closed_before_its_end(bench: Bench) -> None:
     handle = bench.started("until asked")
     log = bench.engine.logs(handle)

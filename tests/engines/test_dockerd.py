@@ -171,7 +171,8 @@ def test_a_folder_s_volume_goes_with_its_container(shell: Shell, docker_engine: 
 
 def test_the_log_is_kept_within_bounds(shell: Shell) -> None:
     config = _inspect(shell.create())["HostConfig"]["LogConfig"]
-    assert config == {"Type": "json-file", "Config": {"max-file": "2", "max-size": "64m"}}
+    limits = {"max-file": "4", "max-size": "128m", "compress": "false"}
+    assert config == {"Type": "local", "Config": limits}
 
 
 def test_the_image_s_own_program_user_and_folder_are_kept(shell: Shell, load: Load) -> None:
@@ -242,10 +243,26 @@ def test_more_cpus_than_there_are_is_refused_as_such(shell: Shell) -> None:
 def test_large_output_comes_through_whole(shell: Shell) -> None:
     handle = shell.start("seq 20000; seq 5 >&2")
     sums = {"stdout": b"", "stderr": b""}
-    for name, text in shell.engine.logs(handle):
+    shell.engine.wait(handle)  # a followed log may have gaps
+    for name, text in shell.engine.logs(handle, follow=False):
         sums[name] += text
     assert sums["stdout"].split() == [b"%d" % number for number in range(1, 20001)]
     assert sums["stderr"].split() == [b"1", b"2", b"3", b"4", b"5"]
+
+
+def test_a_reader_that_stops_reading_does_not_stop_the_program(shell: Shell) -> None:
+    # Given an attached reader that reads nothing
+    handle = shell.create('yes 0123456789 | head -c 5000000; echo "the end"')
+    live = shell.engine.attach(handle)
+    assert live is not None
+    shell.engine.start(handle)
+
+    # Then the program ends, the engine has its whole output, and the reader learns that it misses some
+    assert shell.engine.wait(handle).code == 0
+    whole = b"".join(text for _, text in shell.engine.logs(handle, follow=False))
+    assert (len(whole), whole[-8:]) == (5_000_008, b"the end\n")
+    with pytest.raises(EngineError, match="did not read the task's output in time"):
+        list(live)
 
 
 # -- connections ----------------------------------------------------------------------------------

@@ -33,6 +33,11 @@ def test_frames_are_complete_for_any_chunk_boundaries(
     assert joined(list(demultiplex(chunks))) == joined(expected)
 
 
+def test_adjacent_frames_of_a_stream_are_joined() -> None:
+    frames = frame(1, b"a") + frame(1, b"b") + frame(2, b"c") + frame(2, b"") + frame(1, b"d")
+    assert list(demultiplex([frames])) == [("stdout", b"ab"), ("stderr", b"c"), ("stdout", b"d")]
+
+
 def test_a_long_frame_is_streamed() -> None:
     whole = frame(2, b"abcdef")
     stream = demultiplex(iter([whole[:10], whole[10:]]))

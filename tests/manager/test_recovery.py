@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -12,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from localrun.app import App
-from localrun.engines.base import ContainerSpec, ContainerSummary, Handle
+from localrun.engines.base import ContainerSpec, ContainerSummary, Handle, LogChunk
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.engines.labels import LABEL_HOME, LABEL_TASK
@@ -81,6 +82,43 @@ def test_the_task_of_a_dead_process_is_ended_and_its_container_removed(tmp_path:
     assert task.workspace.log.read_text() == "working\n"
     assert (task.workspace.outputs / "sum").read_text() == "7"
     assert env.app.store.active_ids() == []
+
+
+class Rotated(FakeEngine):
+    """An engine that has lost the start of its copy of the log."""
+
+    def logs(self, handle: Handle, *, follow: bool = True, tail: int | None = None) -> Iterator[LogChunk]:
+        chunks = super().logs(handle, follow=follow, tail=tail)
+        yield from chunks if tail else itertools.islice(chunks, 2, None)
+
+
+@pytest.mark.parametrize(("written", "missing"), [(3, False), (1, True)])
+def test_the_log_of_a_dead_process_is_completed_and_a_gap_is_marked(
+    tmp_path: Path, written: int, missing: bool
+) -> None:
+    # Given four lines of output, of which the dead process has the first ones and the engine the last two
+    lines = [f"{word} " * 200 + "\n" for word in ("one", "two", "three", "four")]
+
+    def program(container: FakeContainer) -> int:
+        for line in lines:
+            container.stdout.write(line)
+        container.stopped.wait()
+        return 0
+
+    engine = Rotated(program)
+    with make_environment(tmp_path, engine=engine) as env:
+        task = orphan(env)
+        task.workspace.log.write_text("".join(lines[:written]))
+        (record,) = env.app.recovery.end_orphans()
+
+    # Then the log has no line twice, and a gap is marked and reported
+    mark = "\n[localrun: output is missing here; the engine no longer had it]\n" if missing else ""
+    assert task.workspace.log.read_text() == "".join(lines[:written]) + mark + "".join(
+        lines[max(2, written) :]
+    )
+    assert record.message.endswith("four")
+    gap = "the log has a gap: localrun did not receive a part of the output"
+    assert record.warnings == ([gap] if missing else [])
 
 
 def test_a_task_that_had_no_container_yet_is_ended_too(tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from localrun.engines.base import Exit
+from localrun.engines.base import Exit, LogChunk
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import Cause, EngineError, EngineUnreachable
+from localrun.runner import monitor
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from tests.support.environment import make_environment
@@ -143,3 +146,97 @@ def test_a_task_can_be_killed_while_the_engine_is_lost(tmp_path: Path, when: str
 def _wait_for_stop(container: FakeContainer) -> int:
     container.stopped.wait()
     return 0
+
+
+# -- the log ----------------------------------------------------------------------------------------
+
+
+class SlowLog(FakeEngine):
+    """An engine that sends the log slowly, after the container has ended."""
+
+    def attach(self, handle: str) -> None:
+        return None
+
+    def logs(self, handle: str, *, follow: bool = True, tail: int | None = None) -> Iterator[LogChunk]:
+        self.wait(handle)
+        for chunk in super().logs(handle, follow=follow, tail=tail):
+            time.sleep(0.02)
+            yield chunk
+
+
+def test_the_log_is_read_to_its_end_however_slow_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor, "_LOG_TIMEOUT", 0.1)
+
+    def program(container: FakeContainer) -> int:
+        for number in range(20):
+            container.stdout.write(f"{number}\n")
+        container.stderr.write("the reason\n")
+        return 3
+
+    record = run(tmp_path, SlowLog(program), patience=0)
+    log = (Path(record.folder) / "logs/task.log").read_text()
+    assert log == "".join(f"{number}\n" for number in range(20)) + "the reason\n"
+    assert record.message.endswith("the reason")
+    assert record.warnings == []
+
+
+class StuckLog(FakeEngine):
+    """An engine that stops sending the log."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda container: container.stdout.write("one\n") and 3)
+        self.released = threading.Event()
+
+    def attach(self, handle: str) -> None:
+        return None
+
+    def logs(self, handle: str, *, follow: bool = True, tail: int | None = None) -> Iterator[LogChunk]:
+        yield from super().logs(handle, follow=False)
+        self.released.wait(20)
+        raise EngineError("the connection broke")
+
+    def abandon(self, thread: int) -> None:
+        self.released.set()
+
+
+def test_a_log_that_the_engine_does_not_send_is_given_up_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor, "_LOG_TIMEOUT", 0.1)
+    record = run(tmp_path, StuckLog(), patience=0)
+    assert (record.cause, record.exit_code) == ("EXIT_NONZERO", 3)
+    assert "the log may be incomplete: the engine sent nothing for 0.1 s" in record.warnings
+
+
+def test_output_beyond_the_limit_is_a_warning_and_the_message_has_the_true_end(tmp_path: Path) -> None:
+    def program(container: FakeContainer) -> int:
+        for _ in range(40):
+            container.stdout.write("x" * 65_536)
+        container.stdout.write("\nthe reason\n")
+        return 3
+
+    with make_environment(tmp_path, program, log_limit=4096) as env:
+        record = env.run(values={"a": 1, "b": 2})
+    log = (Path(record.folder) / "logs/task.log").read_bytes()
+    assert log.startswith(b"x" * 4096)
+    assert b"\n[localrun: 1.5 MiB of output omitted]\n" in log
+    assert log.endswith(b"\nthe reason\n")
+    assert record.message.endswith("the reason")
+    assert [warning[:49] for warning in record.warnings] == [
+        "the log is incomplete: 1.5 MiB of output omitted "
+    ]
+
+
+def test_the_log_of_a_retry_does_not_contain_the_lost_container(tmp_path: Path) -> None:
+    engine = Restarted(Exit(3), forgets=True)
+    attempts = iter(("first\n", "second\n"))
+
+    def program(container: FakeContainer) -> Exit:
+        container.stdout.write(next(attempts))
+        return Exit(3)
+
+    engine.program = program
+    record = run(tmp_path, engine, retries=1)
+    assert (Path(record.folder) / "logs/task.log").read_text() == "second\n"

@@ -5,6 +5,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from localrun.engines.base import StreamName
+from localrun.engines.log_position import STREAM_NAMES as STREAMS
 from localrun.task.log import TaskLog, tail_by_stream
 
 
@@ -23,25 +25,26 @@ def test_a_log_within_its_limit_is_kept_to_the_byte(tmp_path: Path) -> None:
 def test_a_log_beyond_its_limit_keeps_its_beginning_and_its_end_and_says_what_is_missing(
     tmp_path: Path,
 ) -> None:
-    chunks = [b"%06d\n" % number for number in range(100_000)]
-    kept = write(tmp_path / "log", 7000, chunks)
+    log = TaskLog(tmp_path / "log", 7000)
+    for number in range(500_000):
+        log.write(b"%06d\n" % number)
+    log.close()
+    kept = (tmp_path / "log").read_bytes()
     assert kept.startswith(b"000000\n")
-    assert kept.endswith(b"099999\n")
-    assert b"KiB of output omitted]" in kept
-    assert len(kept) < 7000 + 2 * 64 * 1024
+    assert kept.endswith(b"499999\n")
+    assert kept.count(b"\n[localrun: 2.3 MiB of output omitted]\n") == 1
+    assert len(kept) < 7000 + 1024**2 + 100
+    assert log.warnings() == [
+        "the log is incomplete: 2.3 MiB of output omitted (limit 6.8 KiB; see LOCALRUN_LOG_LIMIT)"
+    ]
 
 
 @given(st.lists(st.binary(max_size=40)), st.integers(0, 200))
 def test_nothing_is_lost_or_told_twice_while_the_end_fits(chunks: list[bytes], limit: int) -> None:
     import tempfile
 
-    whole = b"".join(chunks)
     with tempfile.TemporaryDirectory() as folder:
-        kept = write(Path(folder, "log"), limit, chunks)
-    if len(whole) <= limit:
-        assert kept == whole
-    else:
-        assert kept == whole[:limit] + b"\n[localrun: 0 B of output omitted]\n" + whole[limit:]
+        assert write(Path(folder, "log"), limit, chunks) == b"".join(chunks)
 
 
 def test_the_tail_is_text_whatever_the_program_wrote(tmp_path: Path) -> None:
@@ -59,6 +62,51 @@ def test_a_full_disk_does_not_end_the_following_and_the_tail_is_known(tmp_path: 
     log.write(b"two\n")
     log.close()
     assert log.tail == "one\ntwo\n"
+    assert log.warnings() == ["the log is incomplete: 8 B of output not written: No space left on device"]
+
+
+def test_the_log_of_a_dead_process_is_continued_at_its_limit(tmp_path: Path) -> None:
+    # Given a log whose process has ended it: a limited part, a mark and the end
+    path = tmp_path / "task.log"
+    first = TaskLog(path, 10)
+    first.write(b"0123", "stderr")
+    first.write(b"4567" * 300_000)
+    first.close()
+
+    # When another process continues it with the same output
+    again = TaskLog(path, 10, resume=True)
+    assert again.size == 10
+    assert list(again.position.remaining([("stderr", b"0123"), ("stdout", b"4567456!")])) == [
+        ("stderr", b""),
+        ("stdout", b"6!"),
+    ]
+    again.write(b"6!")
+    again.close()
+
+    # Then its beginning is kept and only the new end follows
+    assert path.read_bytes() == b"0123456745" + b"6!"
+
+
+def test_a_gap_is_marked_also_beyond_the_limit(tmp_path: Path) -> None:
+    for limit in (3, 100):
+        log = TaskLog(tmp_path / f"{limit}", limit)
+        log.write(b"one\n")
+        log.mark_gap()
+        log.write(b"three\n")
+        log.close()
+        text = (tmp_path / f"{limit}").read_text()
+        assert text == "one\n\n[localrun: output is missing here; the engine no longer had it]\nthree\n"
+
+
+def test_a_restarted_log_has_the_new_content_only(tmp_path: Path) -> None:
+    log = TaskLog(tmp_path / "task.log", 100)
+    log.write(b"bad", "stderr")
+    log.restart()
+    log.write(b"good")
+    log.close()
+    assert (tmp_path / "task.log").read_bytes() == b"good"
+    assert log.tail == "good"
+    assert tail_by_stream(tmp_path / "task.log", 10) == {"stdout": "good", "stderr": ""}
 
 
 def test_the_streams_of_a_log_can_be_told_apart(tmp_path: Path) -> None:
@@ -76,7 +124,7 @@ def test_the_streams_of_a_log_can_be_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_log_that_is_written_anew_forgets_its_streams(tmp_path: Path) -> None:
-    for stream in ("stderr", "stdout"):
+    for stream in STREAMS[::-1]:
         (tmp_path / "task.log").unlink(missing_ok=True)
         log = TaskLog(tmp_path / "task.log", 1000)
         log.write(b"text\n", stream)
@@ -88,9 +136,9 @@ def test_a_task_without_a_log_wrote_nothing(tmp_path: Path) -> None:
     assert tail_by_stream(tmp_path / "task.log", 100) == {"stdout": "", "stderr": ""}
 
 
-@given(st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.text(max_size=20))), st.integers(1, 50))
+@given(st.lists(st.tuples(st.sampled_from(STREAMS), st.text(max_size=20))), st.integers(1, 50))
 def test_the_ends_of_both_streams_are_what_was_written_to_them(
-    pieces: list[tuple[str, str]], longest: int
+    pieces: list[tuple[StreamName, str]], longest: int
 ) -> None:
     import tempfile
 

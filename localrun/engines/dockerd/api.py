@@ -27,6 +27,7 @@ class Api:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self._version = ""
+        self._is_libpod = False
 
     def json(self, method: str, path: str, query: Query = None, *, action: str) -> Any:
         """Make a call without a body and return the JSON response, None if it is empty."""
@@ -81,6 +82,7 @@ class Api:
         if not self._version:
             response = self.transport.request("GET", "/_ping", None, {})
             reason = read_message(response)
+            self._is_libpod = bool(response.header("Libpod-Api-Version"))
             self._version = _common_version(response.header("Api-Version"))
             if not self._version:
                 reason = reason or "it reported no API version"
@@ -91,6 +93,10 @@ class Api:
         """Return whether the engine does not support this API version."""
         major, minor = self.version().split(".")
         return (int(major), int(minor)) < version
+
+    def is_libpod(self) -> bool:
+        """Return whether the engine is Podman, which behaves differently in some calls."""
+        return bool(self.version()) and self._is_libpod
 
 
 def _common_version(engine_version: str) -> str:

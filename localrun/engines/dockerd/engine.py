@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from localrun.engines.base import (
+    AttachedLog,
     BuilderInfo,
     BuildRequest,
     ContainerSpec,
@@ -20,8 +21,8 @@ from localrun.engines.base import (
     EngineInfo,
     Exit,
     Handle,
+    LogChunk,
     Progress,
-    StreamName,
     Usage,
     Warn,
     no_progress,
@@ -30,17 +31,21 @@ from localrun.engines.base import (
 from localrun.engines.dockerd import address
 from localrun.engines.dockerd.api import Api, iter_json, label_filter, read_message
 from localrun.engines.dockerd.create_payload import create_body, helper_body, writable_folders_tar
+from localrun.engines.dockerd.guard import Guard
 from localrun.engines.dockerd.images import DockerImages, architecture_name
-from localrun.engines.dockerd.logs import follow_log
+from localrun.engines.dockerd.logs import AttachedOutput, read_log
 from localrun.engines.dockerd.stats import parse_usage
 from localrun.engines.dockerd.transport import Transport
 from localrun.engines.labels import is_own_container
-from localrun.errors import ContainerGone
+from localrun.errors import ContainerGone, EngineError
 
 if TYPE_CHECKING:
     from localrun.engines.dockerd.builders.builder import Builder
 
 CONFIG = Path("~/.docker")
+
+# Before Docker 23, a followed log may miss lines if the container writes much. Podman 5.4 has this fault too.
+_WHOLE_LOG_SINCE = (1, 42)
 
 
 class DockerEngine(DockerImages):
@@ -65,11 +70,14 @@ class DockerEngine(DockerImages):
         super().__init__(Api(Transport(self.address)), config)
         self._info: EngineInfo | None = None
         self._builder_choice = builder
+        self._guard = Guard()
 
     def info(self) -> EngineInfo:
         if self._info is None:
             found = self.api.json("GET", "/info", action="query the engine")
-            self._info = _engine_info(found, self.address.url, self.api.version())
+            url, version = self.address.url, self.api.version()
+            has_gaps = self.api.is_libpod() or self.api.is_older_than(_WHOLE_LOG_SINCE)
+            self._info = _engine_info(found, url, version, has_gaps=has_gaps)
         return self._info
 
     def pull_image(self, reference: str, progress: Progress = no_progress) -> EngineImage:
@@ -100,7 +108,9 @@ class DockerEngine(DockerImages):
 
     def create(self, spec: ContainerSpec) -> Handle:
         action = f"create the container {spec.name}"
-        made = self.api.post("/containers/create", create_body(spec), {"name": spec.name}, action=action)
+        made = self.api.post(
+            "/containers/create", create_body(spec, self._log_driver()), {"name": spec.name}, action=action
+        )
         handle = str(made["Id"])
         try:
             if spec.folders:
@@ -109,6 +119,9 @@ class DockerEngine(DockerImages):
             self.remove(handle)
             raise
         return handle
+
+    def _log_driver(self) -> str:
+        return "json-file" if self.api.is_libpod() else "local"
 
     def start(self, handle: Handle) -> None:
         # 304, already running, is not an error
@@ -124,8 +137,16 @@ class DockerEngine(DockerImages):
             elif not state["Running"]:
                 return _exit(state)
 
-    def logs(self, handle: Handle) -> Iterator[tuple[StreamName, bytes]]:
-        return follow_log(self.api, _path(handle, "logs"))
+    def attach(self, handle: Handle) -> AttachedLog | None:
+        if self.api.is_libpod():  # not every version attaches to a container that has not been started
+            return None
+        try:
+            return AttachedOutput(self.api, _path(handle, "attach"), self._guard)
+        except (EngineError, OSError):  # OSError: the guard cannot be started
+            return None
+
+    def logs(self, handle: Handle, *, follow: bool = True, tail: int | None = None) -> Iterator[LogChunk]:
+        return read_log(self.api, _path(handle, "logs"), follow=follow, tail=tail)
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
         # one streaming request: the engine takes a second for each sample anyway
@@ -176,6 +197,7 @@ class DockerEngine(DockerImages):
     def close(self) -> None:
         self._builder.processes.close()
         self.api.transport.close()
+        self._guard.close()
 
     def _make_folders_writable(self, spec: ContainerSpec, handle: Handle) -> None:
         """Make the container's folders writable by any user, because the image may set one."""
@@ -239,7 +261,7 @@ def _seconds(stamp: str) -> float | None:
 _ENFORCED = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit", "cpu": "CpuCfsQuota"}
 
 
-def _engine_info(found: Mapping[str, Any], url: str, api: str) -> EngineInfo:
+def _engine_info(found: Mapping[str, Any], url: str, api: str, *, has_gaps: bool) -> EngineInfo:
     devices = found.get("DiscoveredDevices") or []
     has_gpus = "nvidia" in (found.get("Runtimes") or {}) or any(
         "gpu" in str(device.get("ID", "")) for device in devices
@@ -260,6 +282,7 @@ def _engine_info(found: Mapping[str, Any], url: str, api: str) -> EngineInfo:
         storage=str(found.get("Driver") or ""),
         cgroups=str(found.get("CgroupVersion") or ""),
         unenforced=tuple(limit for limit, name in _ENFORCED.items() if found.get(name) is False),
+        log_has_gaps=has_gaps,
         clock_offset=(_seconds(str(found.get("SystemTime") or "")) or time.time()) - time.time(),
     )
 

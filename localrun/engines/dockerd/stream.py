@@ -15,7 +15,7 @@ _NAMES: dict[int, StreamName] = {0: "stdout", 1: "stdout", 2: "stderr"}
 
 
 def demultiplex(chunks: Iterable[bytes]) -> Iterator[tuple[StreamName, bytes]]:
-    """Yield stream names and text as they arrive.
+    """Yield stream names and text as they arrive; adjacent frames of one stream are joined.
 
     A frame that spans multiple chunks is yielded in parts, never buffered as a whole. An incomplete header at
     the end is dropped.
@@ -23,15 +23,22 @@ def demultiplex(chunks: Iterable[bytes]) -> Iterator[tuple[StreamName, bytes]]:
     name: StreamName = "stdout"
     head, left = b"", 0
     for chunk in chunks:
-        at = 0
-        while at < len(chunk):
+        parts: list[bytes] = []
+        at, size = 0, len(chunk)
+        while at < size:
             if left:
-                part = chunk[at : at + left]
-                at, left = at + len(part), left - len(part)
-                yield name, part
+                parts.append(chunk[at : at + left])
+                at, left = at + len(parts[-1]), left - len(parts[-1])
                 continue
             taken = chunk[at : at + HEADER - len(head)]
             head, at = head + taken, at + len(taken)
-            if len(head) == HEADER:
-                name, left = _NAMES.get(head[0], "stderr"), int.from_bytes(head[4:], "big")
-                head = b""
+            if len(head) < HEADER:
+                break
+            other = _NAMES.get(head[0], "stderr")
+            left, head = int.from_bytes(head[4:], "big"), b""
+            if other != name and parts:
+                yield name, b"".join(parts)
+                parts = []
+            name = other
+        if parts:
+            yield name, b"".join(parts)

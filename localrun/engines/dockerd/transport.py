@@ -104,6 +104,12 @@ class Transport:
         for connection in calls:
             _hang_up(connection)
 
+    def claim(self, connection: Connection) -> None:
+        """Note that this thread waits for a connection that another thread has opened."""
+        with self._lock:
+            if connection in self._busy:
+                self._busy[connection] = threading.get_ident()
+
     def release(self, connection: Connection) -> None:
         """Return a connection to the pool, or close it if the pool is closed."""
         with self._lock:
@@ -194,7 +200,14 @@ class Response:
         """Return a header, empty if it is missing."""
         return self._response.header(name)
 
+    def fileno(self) -> int:
+        """Return the descriptor of the open connection."""
+        assert self._connection is not None
+        return self._connection.sock.fileno()
+
     def chunks(self) -> Iterator[bytes]:
+        if self._connection is not None:
+            self._transport.claim(self._connection)
         try:
             while chunk := self._response.read():
                 yield chunk

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from msgspec.structs import replace
 
-from localrun.engines.base import ContainerSpec, EngineImage, Exit, Handle, StreamName, Usage
+from localrun.engines.base import ContainerSpec, EngineImage, Exit, Handle, LogChunk, StreamName, Usage
 from localrun.errors import EngineError
 
 KILLED = 128 + 9
@@ -37,6 +37,19 @@ class Output:
         """Do nothing: writes are not buffered."""
 
 
+class FakeAttachedLog:
+    """The live output of a fake container."""
+
+    def __init__(self, container: FakeContainer) -> None:
+        self._container = container
+
+    def __iter__(self) -> Iterator[LogChunk]:
+        return self._container.live_log()
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+
 class FakeContainer:
     """A program's view of its container: command, environment, files and signals.
 
@@ -57,7 +70,7 @@ class FakeContainer:
         self.root = Path(tempfile.mkdtemp(prefix="localrun-fake-"))
         for folder in spec.folders:
             self.path(folder).mkdir(parents=True, exist_ok=True)
-        self._log: list[tuple[StreamName, bytes]] = []
+        self._log: list[LogChunk] = []
         self._changed = threading.Condition()
         self._exit: Exit | None = None
         self._started: float | None = None
@@ -99,6 +112,7 @@ class FakeContainer:
             if self.running:
                 return
             self._started, self._exit = time.time(), None
+            self._changed.notify_all()
         self.close()
         self.stopped.clear()
         self.killed.clear()
@@ -131,15 +145,24 @@ class FakeContainer:
         with self._changed:
             return self._changed.wait_for(lambda: self._exit is not None, seconds)
 
-    def log(self) -> Iterator[tuple[StreamName, bytes]]:
-        for number in itertools.count():
+    def log(self, *, follow: bool = True, tail: int | None = None) -> Iterator[LogChunk]:
+        """Yield the output: what there is, or with `follow` all until the end. `tail` counts writes."""
+        with self._changed:
+            first = 0 if tail is None else max(0, len(self._log) - tail)
+        for number in itertools.count(first):
             with self._changed:
-                while self.running and number >= len(self._log):
+                while follow and self.running and number >= len(self._log):
                     self._changed.wait()
                 if number >= len(self._log):
                     return
                 entry = self._log[number]
             yield entry
+
+    def live_log(self) -> Iterator[LogChunk]:
+        """Yield the output of a container that may not have been started yet, until its end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.started or self._exit is not None)
+        yield from self.log()
 
     def stop(self, grace: float) -> None:
         """Request a stop, and kill it after `grace` seconds; later output of the program is ignored."""

@@ -12,8 +12,17 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from localrun import fs
-from localrun.engines.base import ContainerSpec, ContainerSummary, EngineInfo, Exit, Handle, StreamName, Usage
-from localrun.engines.fake.container import FakeContainer, Program
+from localrun.engines.base import (
+    AttachedLog,
+    ContainerSpec,
+    ContainerSummary,
+    EngineInfo,
+    Exit,
+    Handle,
+    LogChunk,
+    Usage,
+)
+from localrun.engines.fake.container import FakeAttachedLog, FakeContainer, Program
 from localrun.engines.fake.images import FakeImages, has_labels
 from localrun.engines.fake.script import Script, write_file
 from localrun.engines.labels import is_own_container
@@ -78,8 +87,11 @@ class FakeEngine(FakeImages):
     def wait(self, handle: Handle) -> Exit:
         return self.container(handle).wait()
 
-    def logs(self, handle: Handle) -> Iterator[tuple[StreamName, bytes]]:
-        yield from self.container(handle).log()
+    def attach(self, handle: Handle) -> AttachedLog | None:
+        return FakeAttachedLog(self.container(handle))
+
+    def logs(self, handle: Handle, *, follow: bool = True, tail: int | None = None) -> Iterator[LogChunk]:
+        yield from self.container(handle).log(follow=follow, tail=tail)
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
         """Yield `container.usage` every `usage_interval` seconds until the container ends."""
