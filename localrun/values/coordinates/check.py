@@ -24,8 +24,8 @@ from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 if TYPE_CHECKING:
     from localrun.values.coordinates.flipping import Sample
 
-_MAX_POINTS = 5_000_000  # that are checked for a parameter
-_MAX_DRAWN = 1_000_000  # points that are compared with one image
+_MAX_POINTS = 5_000_000  # of a section that are checked
+_MAX_DRAWN = 1_000_000  # points of a section that are kept to compare them with images
 _MAX_SAMPLES = 10  # images of an array that are compared
 _MARGIN = 1.0  # pixels: some programs outline the centers of pixels, others their edges
 
@@ -72,12 +72,13 @@ def _open_path(path: str) -> BinaryIO:
 
 @dataclass(slots=True)
 class _Context:
-    """How to open files, what is known of the images, and how many points may still be checked."""
+    """How to open files, what is known of the images, and how many points may still be checked and drawn."""
 
     opener: Opener
     regions: Regions = field(default_factory=dict)
     sizes: dict[str, tuple[int, int] | None] = field(default_factory=dict)
     points: int = field(default_factory=lambda: _MAX_POINTS)
+    drawable: int = field(default_factory=lambda: _MAX_DRAWN)
 
     def size(self, picture: Picture) -> tuple[int, int] | None:
         if picture.path not in self.sizes:
@@ -140,21 +141,19 @@ def _scan(
     """Note what is wrong with the geometries on one image, and return those to compare with it."""
     seen: dict[int, str] = {}
     drawn: list[Outline] = []
-    left = _MAX_DRAWN if keep and size else 0
     for item in group.items:
         findings.total += 1
         geometry = context.read(item.value) if context.points > 0 else None
         if geometry is None:
             findings.unchecked += 1
             continue
-        count = geometry.length()
-        context.points -= count
-        left -= count
+        context.points -= geometry.length()
         _note_defects(item, geometry, seen, findings)
         box = geometry.box()
         if box and size and group.picture and _is_outside(box, size):
             findings.add_outside(item.place, box, f"{group.picture.place} ({size[0]} x {size[1]} pixels)")
-        if box and left >= 0:
+        if box and size and keep and geometry.length() <= context.drawable:
+            context.drawable -= geometry.length()
             drawn.append(outline(geometry))
     return drawn
 
