@@ -170,6 +170,11 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
+def lock(descriptor: int) -> None:
+    """Lock an open file until it is closed. Waits until the lock is free."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
 def is_locked(path: Path) -> bool:
     """Return whether a process holds the lock of a file or folder; False if it cannot be opened."""
     try:

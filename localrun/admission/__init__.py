@@ -5,9 +5,10 @@ comes from samples of the host. Reserved resources are never reserved a second t
 """
 
 from localrun.admission.admission import Admission, Reservation, Snapshot
+from localrun.admission.entry import LedgerEntry
 from localrun.admission.host import Disk, HostSample, sample_host
-from localrun.admission.ledger import LedgerEntry, machine_ledger_path
 from localrun.admission.queue import Capacity
+from localrun.admission.users import machine_ledger_path
 
 __all__ = [
     "Admission",

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from localrun.admission import reasons
+from localrun.admission.entry import LedgerEntry
 from localrun.admission.host import HostSample, sample_host
-from localrun.admission.ledger import Ledger, LedgerEntry, LedgerTxn
-from localrun.admission.queue import Capacity, QueuePosition, schedule
+from localrun.admission.ledger import Ledger, LedgerTxn
+from localrun.admission.queue import Capacity, QueuePosition, fits, schedule
 from localrun.admission.reasons import AdmissionRefusal, Limits
 from localrun.errors import AdmissionError
 from localrun.task.record import Resources
@@ -24,6 +25,8 @@ from localrun.task.record import Resources
 EventCallback = Callable[[str, dict[str, Any]], None]
 
 _MAX_INTERVALS = 10  # between two polls of a task far back in the queue
+_DISPUTE_TRIES = 5
+_DISPUTE_PAUSE = 0.02  # seconds in which another user withdraws a claim
 
 
 class Snapshot(NamedTuple):
@@ -110,7 +113,7 @@ class Admission:
         try:
             check_cancelled()
             self.check(task_id, requested)
-            if self._try(task_id, requested) is not None:
+            if self._try(task_id, requested, on_wait=on_wait) is not None:
                 self._wait(task_id, requested, on_wait, check_cancelled)
             return Reservation(self, task_id)
         except BaseException:
@@ -156,7 +159,7 @@ class Admission:
 
         reported = ""
         with Wakeup() as wakeup:
-            while (refusal := self._try(task_id, requested, wakeup.name)) is not None:
+            while (refusal := self._try(task_id, requested, wakeup.name, on_wait)) is not None:
                 if refusal.reason != reported:
                     reported = refusal.reason
                     on_wait(reported, refusal.data)
@@ -167,34 +170,74 @@ class Admission:
                     if signalled:
                         break
 
-    def _try(self, task_id: str, requested: Resources, wakeup: str = "") -> AdmissionRefusal | None:
+    def _try(
+        self,
+        task_id: str,
+        requested: Resources,
+        wakeup: str = "",
+        on_wait: EventCallback = lambda _kind, _data: None,
+    ) -> AdmissionRefusal | None:
         """Admit the task, or keep it in the queue and return why. Wakes other tasks that are affected."""
+        while True:
+            refusal, admitted, others = self._claim(task_id, requested, wakeup, on_wait)
+            if refusal is not None or self._is_undisputed(self._own_entries[task_id], admitted, others):
+                return refusal
+            with self._transaction() as txn:
+                self._put(txn, self._own_entries[task_id].replace(admitted=False))
+
+    def _is_undisputed(
+        self, claim: LedgerEntry, admitted: Sequence[LedgerEntry], others: Sequence[LedgerEntry]
+    ) -> bool:
+        """Return whether a reservation that has just been written fits, given those of other users.
+
+        No lock covers the ledgers of two users, so each writes its claim and then reads those of the others.
+        If two claims were written at the same time, the later one in the order of arrival is withdrawn. The
+        earlier one waits for that, and is withdrawn as well if the other user did not see it in time.
+        `admitted` are the reservations of this user and `others` those of other users before the claim.
+        """
+        if not self._ledger.is_shared:
+            return True
+        known = {(entry.uid, entry.task_id) for entry in others if entry.admitted}
+        for _ in range(_DISPUTE_TRIES):
+            found = [entry for entry in self._ledger.read_others() if entry.admitted]
+            rivals = [entry for entry in found if (entry.uid, entry.task_id) not in known]
+            if not rivals or fits([*admitted, *found], self.capacity):
+                return True
+            if min(entry.order for entry in rivals) < claim.order:
+                return False
+            time.sleep(_DISPUTE_PAUSE)
+        return False
+
+    def _claim(
+        self, task_id: str, requested: Resources, wakeup: str, on_wait: EventCallback
+    ) -> tuple[AdmissionRefusal | None, list[LedgerEntry], list[LedgerEntry]]:
+        """Reserve the resources if they are free, and return all reservations of the user and of others."""
         host = self._host()
-        with self._transaction() as txn:
+        with self._transaction(lambda reason: on_wait(reason, {})) as txn:
             entry = txn.find_own(task_id) or txn.new_entry(task_id, requested)
             txn.put(entry)
             # a pressure that any task waits for holds for all tasks until well below the limit
-            active = frozenset(name for other in txn.entries.values() for name in other.pressures)
+            active = frozenset(name for other in txn.all for name in other.pressures)
             pressures = reasons.host_pressures(host, self._limits, active)
-            queue = schedule(txn.entries.values(), self.capacity)
-            own = next(waiting for waiting in queue if waiting.entry.task_id == task_id)
+            queue = schedule(txn.all, self.capacity)
+            own = next(waiting for waiting in queue if waiting.entry is entry)
             refusal = reasons.find_refusal(own, self.capacity, pressures)
             if refusal is None:
                 self._put(txn, entry.replace(admitted=True, wakeup="", pressures=(), reason=""))
-                queue = schedule(txn.entries.values(), self.capacity)
+                queue = schedule(txn.all, self.capacity)
             else:
                 reason, names = refusal.reason, refusal.pressures
                 self._put(txn, entry.replace(wakeup=wakeup, pressures=names, reason=reason))
         if not pressures:
             _notify(queue, task_id, head=refusal is None)
-        return refusal
+        return refusal, [one for one in txn.entries.values() if one.admitted], txn.others
 
     def _release(self, task_id: str) -> None:
         try:
             with self._transaction() as txn:
                 self._own_entries.pop(task_id, None)
                 txn.remove(task_id)
-                queue = schedule(txn.entries.values(), self.capacity)
+                queue = schedule(txn.all, self.capacity)
         except AdmissionError:  # the next transaction, or the end of this process, removes the entry
             self._own_entries.pop(task_id, None)
             self._unreleased.add(task_id)
@@ -202,9 +245,9 @@ class Admission:
             _notify(queue, task_id, head=True)
 
     @contextmanager
-    def _transaction(self) -> Iterator[LedgerTxn]:
+    def _transaction(self, on_locked: Callable[[str], None] = lambda _reason: None) -> Iterator[LedgerTxn]:
         """Lock the ledger and restore what this process knows but the file does not."""
-        with self._ledger.transaction() as txn:
+        with self._ledger.transaction(on_locked) as txn:
             released = frozenset(self._unreleased)
             for task_id, entry in tuple(self._own_entries.items()):
                 txn.entries.setdefault(task_id, entry)

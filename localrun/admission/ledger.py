@@ -1,64 +1,43 @@
-"""The ledger of reservations: one file that all localrun processes of a machine share.
+"""The ledger of reservations: a file that all localrun processes of a user share.
 
 Every change is made under a lock and replaces the whole file. It is not synced to the disk, since it is
 worthless after a reboot. The lock is `flock`, which the kernel releases when its holder dies. (`filelock`
-does the same but takes 25 ms to import, a tenth of the time of a small task.)
+does the same but takes 25 ms to import, a tenth of the time of a small task.) The ledgers of other users are
+only read; see `users.py`.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from stat import S_ISREG
-from typing import Annotated
 
 import msgspec
 
 from localrun import fs
+from localrun.admission.entry import LedgerEntry, live_entries, parse_entries
+from localrun.admission.users import entries_of_others, is_machine_ledger, read_file
 from localrun.errors import AdmissionError, Cause
-from localrun.task.process import current_process, is_alive, is_foreign
-from localrun.task.record import Frozen, ProcessId, Resources, decoder
+from localrun.task.process import current_process
+from localrun.task.record import Resources
 
-_MAX_SIZE = 16 * 1024**2  # bytes; some 40,000 entries; localrun writes no larger file
-_FOREIGN_LIFETIME = 7 * 24 * 3600.0  # seconds until entries of processes that cannot be inspected expire
-
-
-class LedgerEntry(Frozen, frozen=True, kw_only=True, rename={"wakeup": "bell", "pressures": "pressed"}):
-    """A reservation (`admitted`) or a waiting task. `since` is in seconds since 1970."""
-
-    task_id: str
-    ticket: int
-    admitted: bool
-    owner: ProcessId
-    since: float
-    cpus: Annotated[float, msgspec.Meta(ge=0)]
-    memory: Annotated[int, msgspec.Meta(ge=0)]
-    gpus: Annotated[int, msgspec.Meta(ge=0)]
-    wakeup: str = ""  # the name of its `Wakeup`
-    pressures: tuple[str, ...] = ()  # the host pressures that it waits for
-    reason: str = ""
-
-
-def machine_ledger_path(engine: str = "local") -> Path:
-    """Return the path of this machine's ledger, which all users share.
-
-    It is in memory: a reboot deletes it, and a full disk does not matter. `engine` distinguishes machines
-    when the containers run on a remote one.
-    """
-    memory = Path("/dev/shm")  # noqa: S108 - the folder is checked when it is opened
-    base = memory if memory.is_dir() else Path("/tmp")  # noqa: S108
-    name = "".join(letter if letter.isalnum() else "-" for letter in engine)[-80:]
-    return base / "localrun-ledger" / f"{name}.json"
+_LOCK_NOTICE = 1.0  # seconds that a process waits for the lock before it says so
 
 
 class LedgerTxn:
-    """A transaction: the entries while the ledger is locked."""
+    """A transaction: the entries while the ledger is locked, and those of other users."""
 
-    def __init__(self, entries: dict[str, LedgerEntry]) -> None:
+    def __init__(self, entries: dict[str, LedgerEntry], others: list[LedgerEntry] | None = None) -> None:
         self.entries = entries
+        self.others = others or []
+
+    @property
+    def all(self) -> list[LedgerEntry]:
+        """The entries of all users."""
+        return [*self.entries.values(), *self.others]
 
     def new_entry(self, task_id: str, requested: Resources) -> LedgerEntry:
         """Return a new entry at the end of the queue, which is not added yet.
@@ -66,7 +45,7 @@ class LedgerTxn:
         Tickets come from the clock that all processes share, so the order of arrival survives even the
         loss of the ledger.
         """
-        last = max((entry.ticket for entry in self.entries.values()), default=0)
+        last = max((entry.ticket for entry in self.all), default=0)
         return LedgerEntry(
             task_id=task_id,
             ticket=max(last + 1, time.monotonic_ns()),
@@ -99,27 +78,42 @@ class Ledger:
     def __init__(self, path: Path, on_damaged: Callable[[str], None]) -> None:
         self.path = path
         self._on_damaged = on_damaged
-        # root and the members of the docker group share one ledger; any other ledger is private
-        self._shared = path.parent == machine_ledger_path().parent
+        self.is_shared = is_machine_ledger(path)  # counted by all users; any other ledger is private
 
     @contextmanager
-    def transaction(self) -> Iterator[LedgerTxn]:
-        """Lock the ledger for changes. Entries of dead processes are removed first."""
-        with self._wrap_errors(), self._folder() as folder, self._locked(folder):
+    def transaction(self, on_locked: Callable[[str], None] = lambda _reason: None) -> Iterator[LedgerTxn]:
+        """Lock the ledger for changes. Entries of dead processes are removed first.
+
+        `on_locked` is called with the reason if another process holds the lock for more than a second.
+        """
+        with self._wrap_errors(), self._folder() as folder, self._locked(folder, on_locked):
             before = self._read(folder)
-            txn = LedgerTxn(_live_entries(before))
+            txn = LedgerTxn(live_entries(before), self.read_others())
             yield txn
             if txn.entries != before:
                 self._write(folder, txn.entries)
 
     def read(self) -> dict[str, LedgerEntry]:
-        """Return the entries of live processes, without locking the ledger."""
-        return _live_entries(self._read_unlocked())
+        """Return the entries of live processes of all users, without locking the ledger.
+
+        The key is the task id, or `UID:ID` for a task of another user with an id that this user has, too.
+        """
+        found = live_entries(self._read_unlocked())
+        for entry in self.read_others():
+            found[f"{entry.uid}:{entry.task_id}" if entry.task_id in found else entry.task_id] = entry
+        return found
+
+    def read_others(self) -> list[LedgerEntry]:
+        """Return the live entries of other users, and of localrun 0.1.0."""
+        if not self.is_shared:
+            return []
+        with self._wrap_errors():
+            return entries_of_others(self.path)
 
     def stale_entries(self) -> list[LedgerEntry]:
         """Return the entries of dead processes, which the next transaction removes."""
         found = self._read_unlocked()
-        live = _live_entries(found)
+        live = live_entries(found)
         return [entry for task_id, entry in found.items() if task_id not in live]
 
     def _read_unlocked(self) -> dict[str, LedgerEntry]:
@@ -158,31 +152,38 @@ class Ledger:
     def _make_folder(self) -> None:
         self.path.parent.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileExistsError):
-            self.path.parent.mkdir()
-            if self._shared:
-                self.path.parent.chmod(0o777)
+            self.path.parent.mkdir(mode=0o755)
+            if self.is_shared:
+                self.path.parent.chmod(0o755)  # whatever the umask: other users count the entries
 
-    def _locked(self, folder: int) -> AbstractContextManager[None]:
-        return fs.locked(self._open(folder, f"{self.path.name}.lock", os.O_RDONLY | os.O_CREAT))
+    @contextmanager
+    def _locked(self, folder: int, on_locked: Callable[[str], None]) -> Iterator[None]:
+        # only this user can open the file, so no other user can hold the lock
+        stream = self._open(folder, f"{self.path.name}.lock", os.O_RDONLY | os.O_CREAT)
+        if not fs.try_lock(stream):
+            notice = threading.Timer(_LOCK_NOTICE, on_locked, (f"waiting for the lock of {self.path}",))
+            notice.start()
+            try:
+                fs.lock(stream)
+            finally:
+                notice.cancel()
+        with fs.locked(stream):
+            yield
 
     def _read(self, folder: int) -> dict[str, LedgerEntry]:
         try:
-            stream = self._open(folder, self.path.name, os.O_RDONLY)
+            _, text = read_file(self.path.name, folder)
         except FileNotFoundError:
             return {}
-        try:
-            return self._parse(os.read(stream, _MAX_SIZE + 1) if S_ISREG(os.fstat(stream).st_mode) else b"")
-        finally:
-            os.close(stream)
+        return self._parse(text)
 
     def _parse(self, text: bytes) -> dict[str, LedgerEntry]:
         """Return the entries; none if the file is corrupt, since each live process adds its own again."""
         try:
-            found: dict[str, LedgerEntry] = decoder(dict[str, LedgerEntry]).decode(text)
+            return parse_entries(text)
         except (ValueError, RecursionError) as error:
             self._on_damaged(f"the reservation file {self.path} was corrupt and is recreated: {error}")
             return {}
-        return {task_id: entry for task_id, entry in found.items() if entry.task_id == task_id}
 
     def _write(self, folder: int, entries: dict[str, LedgerEntry]) -> None:
         text = msgspec.json.encode(entries)
@@ -190,6 +191,8 @@ class Ledger:
         try:
             with os.fdopen(self._open(folder, temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
                 file.write(text)
+                if self.is_shared:
+                    os.fchmod(file.fileno(), 0o644)  # other users read it, but cannot lock or change it
             os.replace(temp, self.path.name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             with suppress(OSError):
@@ -197,17 +200,4 @@ class Ledger:
             raise
 
     def _open(self, folder: int, name: str, flags: int) -> int:
-        stream = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600, dir_fd=folder)
-        if self._shared and flags & os.O_CREAT and os.fstat(stream).st_uid == os.geteuid():
-            os.fchmod(stream, 0o666)
-        return stream
-
-
-def _live_entries(entries: dict[str, LedgerEntry]) -> dict[str, LedgerEntry]:
-    owners = {entry.owner for entry in entries.values()}
-    alive = {owner for owner in owners if is_alive(owner)}
-    return {task: entry for task, entry in entries.items() if entry.owner in alive and not _is_expired(entry)}
-
-
-def _is_expired(entry: LedgerEntry) -> bool:
-    return is_foreign(entry.owner) and time.time() - entry.since > _FOREIGN_LIFETIME
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600, dir_fd=folder)

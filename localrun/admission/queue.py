@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from localrun.admission.ledger import LedgerEntry
+from localrun.admission.entry import LedgerEntry
 from localrun.task.record import Resources
 
 _EPSILON = 1e-9  # so that ten times 0.1 CPU fit into one
@@ -72,11 +72,8 @@ def requested_amount(request: LedgerEntry | Resources) -> Amount:
 
 def schedule(entries: Iterable[LedgerEntry], capacity: Capacity) -> list[QueuePosition]:
     """Return the positions of all waiting tasks, in order of arrival."""
-    ordered = sorted(entries, key=lambda entry: entry.ticket)
-    free = capacity.amount
-    for entry in ordered:
-        if entry.admitted:
-            free = free.subtract(requested_amount(entry))
+    ordered = sorted(entries, key=lambda entry: entry.order)
+    free = _free(ordered, capacity)
     positions: list[QueuePosition] = []
     blocked: list[tuple[LedgerEntry, Amount]] = []
     for entry in ordered:
@@ -90,6 +87,19 @@ def schedule(entries: Iterable[LedgerEntry], capacity: Capacity) -> list[QueuePo
         else:
             blocked.append((entry, requested))
     return positions
+
+
+def fits(entries: Iterable[LedgerEntry], capacity: Capacity) -> bool:
+    """Return whether the machine has the resources of all reservations among `entries`."""
+    return not _free(entries, capacity).shortages(Amount(0, 0, 0))
+
+
+def _free(entries: Iterable[LedgerEntry], capacity: Capacity) -> Amount:
+    free = capacity.amount
+    for entry in entries:
+        if entry.admitted:
+            free = free.subtract(requested_amount(entry))
+    return free
 
 
 def _delays(later: Amount, earlier: Amount, free: Amount) -> bool:

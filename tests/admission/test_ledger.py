@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
+import tracemalloc
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from localrun.admission import LedgerEntry, machine_ledger_path
+from localrun.admission import LedgerEntry
 from localrun.admission.ledger import Ledger
 from localrun.errors import AdmissionError
 from localrun.task.process import current_process
@@ -139,7 +143,31 @@ def test_a_private_folder_stays_private(ledger: Ledger) -> None:
     assert ledger.path.parent.stat().st_mode & 0o002 == 0
 
 
-def test_the_ledger_of_the_machine_is_one_place_for_all_users() -> None:
-    assert machine_ledger_path() == machine_ledger_path("local")
-    assert machine_ledger_path("tcp://10.0.0.1:2375").parent == machine_ledger_path().parent
-    assert "/" not in machine_ledger_path("../../etc/passwd").name
+def test_a_lock_that_is_held_for_more_than_a_second_is_reported(ledger: Ledger) -> None:
+    # Given a process that holds the lock
+    add(ledger, "a")
+    reasons: Queue[str] = Queue()
+    with (ledger.path.parent / f"{ledger.path.name}.lock").open() as holder:
+        fcntl.flock(holder, fcntl.LOCK_EX)
+
+        # When another one waits for it
+        def wait() -> None:
+            with ledger.transaction(reasons.put):
+                reasons.put("locked")
+
+        thread = Thread(target=wait)
+        thread.start()
+
+        # Then it says so, and continues when the lock is free
+        assert reasons.get(timeout=30) == f"waiting for the lock of {ledger.path}"
+    assert reasons.get(timeout=30) == "locked"
+    thread.join()
+
+
+def test_a_read_takes_no_more_memory_than_the_file(ledger: Ledger) -> None:
+    add(ledger, "a")
+    tracemalloc.start()
+    ledger.read()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1024**2

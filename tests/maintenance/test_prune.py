@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from localrun.admission.ledger import LedgerEntry
+from localrun.admission import LedgerEntry
 from localrun.app import App
 from localrun.engines.base import ContainerSpec, Engine
 from localrun.engines.fake import FakeEngine

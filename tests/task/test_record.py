@@ -48,7 +48,7 @@ def test_records_can_be_read_for_the_first_time_by_several_threads_at_once() -> 
     """Use ten processes, since the crash happened only sometimes."""
     script = """
 import threading
-from localrun.admission.ledger import LedgerEntry
+from localrun.admission import LedgerEntry
 from localrun.task.record import ProcessId, TaskRecord, decoder
 
 text = TaskRecord(id="a", bundle="b", owner=ProcessId(host="h", pid=1, started=1.0)).to_json()
