@@ -18,6 +18,32 @@ def test_copy_inputs_is_an_option_of_every_bundle_and_image() -> None:
         from_payload({"bundle": "b", "copy_inputs": 1})
 
 
+def test_the_options_of_a_build_are_paths_below_the_bundles(tmp_path: Path) -> None:
+    request = from_payload(
+        {
+            "bundle": "repo/a",
+            "context": "repo",
+            "dockerfile": "repo/own.Dockerfile",
+            "target": "last",
+            "build_args": {"A": "1"},
+            "build_contexts": {"base": "docker-image://busybox"},
+        },
+        lambda name: tmp_path / name,
+        lambda name: tmp_path / name,
+    )
+    assert (request.context, request.dockerfile) == (f"{tmp_path}/repo", f"{tmp_path}/repo/own.Dockerfile")
+    assert (request.target, request.build_args) == ("last", {"A": "1"})
+    assert request.build_contexts == {"base": "docker-image://busybox"}
+
+
+def test_secrets_of_a_build_and_other_contexts_are_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        from_payload({"bundle": "b", "build_secrets": ["id=a"], "build_contexts": {"base": "./folder"}})
+    problems = {problem.path: problem.message for problem in caught.value.problems}
+    assert "localrun run --build-secret" in problems["build_secrets"]
+    assert "docker-image://" in problems["build_contexts"]
+
+
 @pytest.mark.parametrize("payload", [{}, {"type": "test"}, {"image": 5}, {"command": ["ls"]}, {"inputs": {}}])
 def test_an_object_without_a_bundle_or_an_image_is_manual(payload: dict[str, Any]) -> None:
     assert is_manual(payload)

@@ -31,6 +31,10 @@ localrun_build_args =
     BASE=a
     OTHER=b
 localrun_folder = kept
+localrun_context = ..
+localrun_target = last
+localrun_build_contexts =
+    base=docker-image://a
 """
 
 
@@ -45,6 +49,19 @@ localrun_folder = kept
         ("dict(chosen.limits)", ("--localrun-limit=memory=1Gi",), "{'memory': 1073741824, 'cpus': 1.5}"),
         ("dict(chosen.build_args)", ("--localrun-build-arg=BASE=c",), "{'BASE': 'c', 'OTHER': 'b'}"),
         ("chosen.folder.name", (), "'kept'"),
+        ("sorted(chosen.build)", (), "['build_contexts', 'context', 'target']"),
+        ("chosen.build['target']", ("--localrun-target=first",), "'first'"),
+        ("chosen.build['dockerfile'][-8:]", ("--localrun-dockerfile=a/Docker",), "'a/Docker'"),
+        (
+            "chosen.build['build_contexts']",
+            ("--localrun-build-context=base=docker-image://b",),
+            "{'base': 'docker-image://b'}",
+        ),
+        (
+            "[secret.id for secret in chosen.build['build_secrets']]",
+            ("--localrun-build-secret=id=a,src=/etc/hostname",),
+            "['a']",
+        ),
         ("chosen.engine", (), "'docker'"),
         ("chosen.engine", ("--localrun-engine=tcp://host:2375",), "'tcp://host:2375'"),
         ("chosen.required", (), "False"),

@@ -6,6 +6,7 @@ The same descriptor and image give the same bytes.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from localrun.bundle.validation.validator import ValidationReport, validate
 from localrun.descriptor import Descriptor
 from localrun.engines.base import Engine, Progress, Warn, no_progress, no_warning
 from localrun.errors import Cause, LocalrunError, UsageError
+from localrun.units import format_bytes
 
 __all__ = ["ArchiveMember", "BuildOptions", "BuiltBundle", "build", "default_name"]
 
@@ -32,6 +34,7 @@ EngineFactory = Callable[[], Engine]  # called only if an engine is needed
 
 DESCRIPTOR = "descriptor.yml"
 LOGO = "logo.png"  # shown by App Engine
+_LEAST_SPACE = 16 << 20  # bytes that must be free before an image of unknown size is built
 _USUAL_PLATFORM = ("linux", "amd64")
 
 
@@ -63,12 +66,12 @@ class BuiltBundle:
 class BuildOptions:
     """The source and target of a build.
 
-    `image` replaces the bundle's own image, `build` has the options for a Dockerfile. `output` is the zip to
+    `image` replaces the bundle's own image, `build` has the options for a Dockerfile. `target` is the zip to
     write (default: `default_name` in the working directory). `force` writes it even if it would be refused.
     """
 
     bundle: Path
-    output: Path | None = None
+    target: Path | None = None
     image: str | None = None
     build: FolderBuild = NO_OPTIONS
     force: bool = False
@@ -94,7 +97,7 @@ def build(
     cannot be written.
     """
     found = read_bundle(options.bundle, image=options.image, cache=cache, build=options.build)
-    target = (options.output or Path(default_name(found.descriptor))).absolute()
+    target = (options.target or Path(default_name(found.descriptor))).absolute()
     file = Path(fs.temp_path(f"{target}.image"))
     archived = _archived(found, engine, cache, file, progress=progress, warn=warn)
     with _temp_zip(target) as draft, archived as (archive, image):
@@ -113,15 +116,34 @@ def _archived(
 ) -> Iterator[tuple[ImageArchive, ArchivedImage]]:
     """Yield the bundle's image in an uncompressed archive, written to `file` if necessary."""
     if isinstance(bundle.image, ImageArchive):
+        size = max(image.size for image in bundle.image.images)
+        check_space(file.parent, size * (2 if bundle.image.span.compression else 1))
         with image_file.uncompressed(bundle.image, file, progress) as archive:
             images = archive.images
             usual = [image for image in images if (image.os, image.architecture) == _USUAL_PLATFORM]
             yield archive, (usual or images)[0]
         return
+    check_space(file.parent, _LEAST_SPACE)  # a build may take long
     source = engine()
     image = ensure_image(bundle.image, source, cache=cache, progress=progress, warn=warn)
+    check_space(file.parent, 2 * image.size)
     with image_file.saved_image(source, image.id, bundle.image_name, file, progress) as archive:
         yield archive, select_image(archive, source.info())
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raise `LocalrunError` with cause DISK_FULL unless the disk of a folder has `needed` free bytes."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise LocalrunError(
+            f"not enough space on the disk of {folder}: packing needs about {format_bytes(needed)},"
+            f" {format_bytes(free)} are free",
+            remedy="free some space, or choose a file on another disk with -o",
+            cause=Cause.DISK_FULL,
+            path=str(folder),
+            needed=needed,
+            free=free,
+        )
 
 
 @contextmanager
@@ -138,7 +160,7 @@ def _temp_zip(target: Path) -> Iterator[Path]:
 def _unwritable(target: Path, error: OSError) -> LocalrunError:
     if fs.is_disk_full(error):
         message = f"no space left on the disk of {target.parent}"
-        remedy = "free some space: packing needs twice the size of the image"
+        remedy = "free some space (packing needs up to twice the image), or choose another disk with -o"
         return LocalrunError(message, cause=Cause.DISK_FULL, remedy=remedy)
     message = f"cannot write {target}: {error.strerror}"
     return UsageError(message, remedy="choose another file with -o", path=str(target))

@@ -6,12 +6,15 @@ ones `localrun/build:<digest of the folder>`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from localrun.bundle.images.file_cache import CancelCheck
 from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageSource
 from localrun.engines.base import Engine, EngineImage, Progress, Warn, no_progress, no_warning
+from localrun.errors import Cause, EngineError
 
 PullPolicy = Literal["never", "missing", "always"]
 
@@ -38,18 +41,37 @@ def ensure_image(
         check_cancelled()
         progress(what, done, total)
 
-    if isinstance(source, ImageArchive):
-        from localrun.bundle.images.load import load_archive
+    with _naming_full_disk(engine):
+        if isinstance(source, ImageArchive):
+            from localrun.bundle.images.load import load_archive
 
-        return load_archive(source, engine, cache=cache, progress=report, check_cancelled=check_cancelled)
-    if isinstance(source, ImageFolder):
-        from localrun.bundle.images.build import build_folder
+            return load_archive(source, engine, cache=cache, progress=report, check_cancelled=check_cancelled)
+        if isinstance(source, ImageFolder):
+            from localrun.bundle.images.build import build_folder
 
-        return build_folder(
-            source, engine, cache=cache, progress=report, check_cancelled=check_cancelled, warn=warn
+            return build_folder(
+                source, engine, cache=cache, progress=report, check_cancelled=check_cancelled, warn=warn
+            )
+        from localrun.bundle.images.pull import pull_image
+
+        return pull_image(
+            source.reference,
+            engine,
+            policy=pull,
+            cache=cache,
+            progress=report,
+            check_cancelled=check_cancelled,
         )
-    from localrun.bundle.images.pull import pull_image
 
-    return pull_image(
-        source.reference, engine, policy=pull, cache=cache, progress=report, check_cancelled=check_cancelled
-    )
+
+@contextmanager
+def _naming_full_disk(engine: Engine) -> Iterator[None]:
+    """Add the engine's data folder to an error of the block that says that the engine's disk is full."""
+    try:
+        yield
+    except EngineError as error:
+        if error.cause is Cause.DISK_FULL and "root" not in error.facts and (root := engine.info().root):
+            message = error.message.replace("engine's disk is", f"engine's disk ({root}) is")
+            facts = {**error.facts, "root": root}
+            raise EngineError(message, remedy=error.remedy, cause=error.cause, **facts) from error
+        raise

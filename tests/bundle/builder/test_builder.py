@@ -11,7 +11,9 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from localrun.bundle.builder.builder import BuildOptions, BuiltBundle, build
@@ -21,7 +23,15 @@ from localrun.bundle.validation.validator import validate
 from localrun.engines.base import Engine
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeEngine
-from localrun.errors import BundleError, DescriptorError, EngineUnreachable, ImageError, UsageError
+from localrun.errors import (
+    BundleError,
+    Cause,
+    DescriptorError,
+    EngineUnreachable,
+    ImageError,
+    LocalrunError,
+    UsageError,
+)
 from tests.support.archives import attestation, oci_image, oci_layout, old_save
 from tests.support.bundles import DESCRIPTOR, ELF, NAME, image, layer_of
 from tests.support.images import image_id, tar_of
@@ -299,3 +309,26 @@ def test_a_dockerfile_becomes_a_zip_that_is_accepted_and_the_same_each_time(
     with zipfile.ZipFile(first.path) as archive:
         packed = archive.read(NAME)
     assert docker_engine.find_image(image_id(packed)) is not None
+
+
+@pytest.mark.parametrize("free", [1 << 20, 64 << 20])
+def test_a_disk_without_space_is_named_before_anything_is_built_or_saved(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    # Given a disk with no space for any image, and one with too little for this image
+    engine = FakeEngine()
+    large = msgspec.structs.replace(engine.add_image("large:1"), size=64 << 20)
+    monkeypatch.setattr(engine, "find_image", lambda _: large)
+    monkeypatch.setattr(engine, "save_image", lambda _: pytest.fail("the image was saved"))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    (shelf.folder / "descriptor.yml").write_text(DESCRIPTOR)
+
+    # When the image is packed
+    order = BuildOptions(shelf.folder / "descriptor.yml", shelf.made / "x.zip", image="large:1")
+    with pytest.raises(LocalrunError, match=f"not enough space on the disk of {shelf.made}") as caught:
+        build(order, lambda: engine, cache=shelf.folder / "cache")
+
+    # Then nothing was saved, and another disk is suggested
+    assert caught.value.cause is Cause.DISK_FULL
+    assert "-o" in caught.value.remedy
+    assert shelf.left == []

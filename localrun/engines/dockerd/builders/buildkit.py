@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from localrun import fs
 from localrun.engines.base import BuildRequest, EngineImage, Progress
 from localrun.engines.context.files import BuildContext
 from localrun.engines.dockerd.address import Address
@@ -17,7 +18,7 @@ from localrun.engines.dockerd.builders.failed_build import BuilderFailure, build
 from localrun.engines.dockerd.builders.plain_output import PlainOutput
 from localrun.engines.dockerd.builders.process import Processes
 from localrun.engines.dockerd.images import DockerImages
-from localrun.errors import EngineError, EngineUnreachable, LocalrunError
+from localrun.errors import Cause, EngineError, EngineUnreachable, ImageError, LocalrunError
 
 
 class BuildKitBuild:
@@ -85,14 +86,39 @@ class BuildKitBuild:
         So files that a build does not need stay out of the context without a change in the user's folder.
         """
         lines = BuildContext(request.folder, request.dockerfile).ignore_lines()
-        with tempfile.TemporaryDirectory(prefix="localrun-build-") as made:
+        with _temporary_folder() as made:
             folder = Path(made)
             path = folder / "file" / request.dockerfile_path.name
-            path.parent.mkdir()
-            path.write_text(text, "utf-8", "surrogateescape")
-            ignores = path.with_name(f"{path.name}.dockerignore")
-            ignores.write_text("".join(f"{line}\n" for line in lines), "utf-8", "surrogateescape")
+            try:
+                _write_dockerfile(path, text, lines)
+            except OSError as error:
+                raise _temporary_error(error) from error
             yield path, None if _is_writable(self._images.config) else folder / "state"
+
+
+def _write_dockerfile(path: Path, text: str, ignored: Iterable[str]) -> None:
+    path.parent.mkdir()
+    path.write_text(text, "utf-8", "surrogateescape")
+    ignores = path.with_name(f"{path.name}.dockerignore")
+    ignores.write_text("".join(f"{line}\n" for line in ignored), "utf-8", "surrogateescape")
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="localrun-build-")
+    except OSError as error:
+        raise _temporary_error(error) from error
+
+
+def _temporary_error(error: OSError) -> LocalrunError:
+    """Return the error for a file that cannot be written to the folder for temporary files."""
+    folder = tempfile.gettempdir()
+    return ImageError(
+        f"cannot write to the disk of {folder}: {error.strerror}",
+        remedy="free disk space, or set TMPDIR to a folder on another disk",
+        cause=Cause.DISK_FULL if fs.is_disk_full(error) else Cause.IMAGE_BUILD_FAILED,
+        path=folder,
+    )
 
 
 def _options(request: BuildRequest, dockerfile: Path) -> list[str]:
