@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,11 @@ from localrun.errors import LocalrunError, OutputsError, Problem, UsageError
 from localrun.units import format_count
 
 if TYPE_CHECKING:
+    from localrun.api.in_image import GeometryMover
+    from localrun.api.output_tree import OutputTree
     from localrun.task.record import TaskRecord
     from localrun.task.workspace import Workspace
+    from localrun.values.untrusted import TreeEntry
 
 _OLD = re.compile(r"\.(.+)\.([0-9]+)-[0-9a-f]+\.localrun-tmp\.old", re.DOTALL)
 _EXCHANGE = 2  # a flag of renameat2(2)
@@ -31,14 +35,16 @@ class OutputCopier:
 
     Nothing is copied that would fill the folder's disk to more than `disk_limit` percent. `warnings` has what
     was left out of a folder, and what an interrupted copy left behind. `outputs` are those of the last copy,
-    with the new paths.
+    with the new paths. `in_image` moves the copies of geometries from a crop back into the whole image.
     """
 
-    def __init__(self, folder: Path, disk_limit: float = 100.0) -> None:
+    def __init__(self, folder: Path, disk_limit: float = 100.0, *, in_image: bool = False) -> None:
         self.folder = folder.absolute()
         self.warnings: list[str] = []
         self.outputs: dict[str, object] = {}
         self._limit = copying.DiskLimit(disk_limit)
+        self._in_image = in_image
+        self._mover: GeometryMover | None = None
         self._created = self._create()
         self._clean_up()
 
@@ -87,6 +93,10 @@ class OutputCopier:
         """
         from localrun.platforms import delivery
 
+        if self._in_image:
+            from localrun.api.in_image import GeometryMover
+
+            self._mover = GeometryMover(record, workspace)
         rejected: list[Problem] = []
         unwritten: list[Problem] = []
         names = [name for name in delivery.names(record, workspace) if only is None or name in only]
@@ -100,6 +110,8 @@ class OutputCopier:
             name: self._rebase(value, workspace, name, self.folder / name)
             for name, value in record.outputs.items()
         }
+        if self._mover is not None:
+            self.warnings += self._mover.warnings
         if unwritten:
             raise _write_error(self.folder, [*unwritten, *rejected])
         if rejected:
@@ -137,7 +149,7 @@ class OutputCopier:
                     gone = Problem(place, "its file in the task's folder is gone", "run the task again")
                     return [gone] if is_valid else []
                 source = OutputTree(tree, self._limit)
-                self._replace(name, lambda target: source.copy(entry, target))
+                self._replace(name, partial(self._fill_output, name, source, entry))
         except UnsafePath as error:
             return [Problem(place, str(error), error.remedy)]
         except FileNotFoundError:
@@ -149,6 +161,11 @@ class OutputCopier:
         # what a valid output may contain in addition is not a part of it
         is_complete = is_valid or record.state == "FINISHED" or not skipped
         return [] if is_complete else [Problem(place, f"not copied completely: {skipped[0]}")]
+
+    def _fill_output(self, name: str, source: OutputTree, entry: TreeEntry, target: Path) -> None:
+        source.copy(entry, target)
+        if self._mover is not None:
+            self._mover.move(name, target)
 
     def _replace(self, name: str, copy: Callable[[Path], None]) -> None:
         target = self.folder / name

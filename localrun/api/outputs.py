@@ -41,6 +41,8 @@ def download(
     names: Sequence[str] | None,
     folder: Path,
     disk_limit: float = 100.0,
+    *,
+    in_image: bool = False,
 ) -> OutputCopier:
     """Copy the named outputs (None: all) to `folder`. Return the copier, which has the warnings.
 
@@ -50,7 +52,7 @@ def download(
     missing = [name for name in names or () if name not in existing]
     if missing:
         raise missing_files_error("the task has no such outputs", missing, existing)
-    copier = OutputCopier(folder, disk_limit)
+    copier = OutputCopier(folder, disk_limit, in_image=in_image)
     try:
         copier.copy(record, workspace, only=names)
     finally:

@@ -26,7 +26,7 @@ def submit(
     bundle: Place,
     /,
     *,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Any] | Place | None = None,
     use_image: str | None = None,
     timeout: float | str | None = None,
     cpus: float | None = None,
@@ -52,8 +52,12 @@ def submit(
 ) -> Task:
     """Submit a task and return at once. The task outlives this process.
 
-    `values` are the inputs by name. `inputs` overrides them, and can have names that are options here. Files
-    are `Path` objects. `use_image` is an image of the engine that replaces the bundle's own. `timeout` is in
+    `values` are the inputs by name. `inputs` overrides them, and can have names that are options here. It can
+    also be the path of a folder in App Engine's layout, or of a JSON or YAML file, which `values` override.
+    Files are `Path` objects. An image with a region is `{"file": path, "region": geometry}`, and one that is
+    cropped to an annotation `{"file": path, "crop": geometry}`.
+
+    `use_image` is an image of the engine that replaces the bundle's own. `timeout` is in
     seconds or e.g. `"10m"`, `memory` in bytes or e.g. `"2Gi"`. None: from the descriptor. `copy_inputs`
     copies input files instead of mounting them. A task that lost its container runs again up to `retries`
     times. With multiple `replicas`, the task runs that many times
@@ -71,12 +75,13 @@ def submit(
     with all problems, or `EngineUnreachable`. Nothing is created then.
     """
     options = _parse(locals())
-    given = {**values, **(inputs or {})}
+    given, folder = _given(inputs, values)
     request = Request(
         Path(bundle),
         image=use_image,
         build_args=dict(build_args or {}),
         values={} if profile == "iexec" else given,
+        inputs_folder=folder,
         detached=True,
         **options,
     )
@@ -123,6 +128,21 @@ def _parse_build(given: Mapping[str, Any], problems: list[Problem]) -> dict[str,
     except ValueError as error:
         problems.append(Problem("build_secrets", str(error)))
     return found
+
+
+def _given(
+    inputs: Mapping[str, Any] | Place | None, values: Mapping[str, Any]
+) -> tuple[dict[str, Any], Path | None]:
+    """Return the inputs by name, and the folder of inputs. Raises `InputsError` for an unreadable file."""
+    if inputs is None or isinstance(inputs, Mapping):
+        return {**values, **(inputs or {})}, None
+    path = Path(inputs).expanduser()
+    if path.is_dir():
+        return dict(values), path
+    from localrun.manager.inputs import override
+    from localrun.values import load_values
+
+    return override(load_values(path), values), None
 
 
 def run(bundle: Place, /, **options: Any) -> dict[str, Any]:

@@ -217,9 +217,15 @@ class Task:
         return as_python(self._ended_record(), self._workspace)
 
     def download_outputs(
-        self, filenames: Sequence[str] | None = None, dest: str | os.PathLike[str] | None = None
+        self,
+        filenames: Sequence[str] | None = None,
+        dest: str | os.PathLike[str] | None = None,
+        *,
+        in_image: bool = False,
     ) -> Path:
         """Copy all outputs, or those in `filenames`, to the folder `dest`. Return the folder.
+
+        `in_image` moves the copies of geometries from a crop back into the whole image.
 
         `dest` None: `localrun_output/ID` in the working directory. Only declared outputs are copied. Links
         are followed as in the container, and only inside the output folder. Raises `UsageError` with every
@@ -230,7 +236,21 @@ class Task:
 
         folder = Path("localrun_output", self.id) if dest is None else Path(dest)
         limit = self._app.settings.disk_stop
-        copied = download(self._ended_record(), self._workspace, filenames, folder, limit)
+        copied = download(self._ended_record(), self._workspace, filenames, folder, limit, in_image=in_image)
+        for warning in copied.warnings:
+            warnings.warn(warning, stacklevel=2)
+        return copied.folder
+
+    def download_inputs(self, dest: str | os.PathLike[str] | None = None) -> Path:
+        """Copy the inputs to the folder `dest`, in App Engine's layout. Return the folder.
+
+        `dest` None: `localrun_input/ID` in the working directory. `submit(bundle, inputs=folder)` reads it.
+        Raises `UsageError` with every file that is gone, and if the task has no inputs yet.
+        """
+        from localrun.api.inputs import download_inputs
+
+        folder = Path("localrun_input", self.id) if dest is None else Path(dest)
+        copied = download_inputs(self.info, self._workspace, folder, self._app.settings.disk_stop)
         for warning in copied.warnings:
             warnings.warn(warning, stacklevel=2)
         return copied.folder

@@ -41,6 +41,7 @@ SECTIONS: Sections = {
         "logs": ("logs", "Show a task's log."),
         "tail": ("tail", "Show the last lines of a task's files."),
         "list-files": ("list_files", "List a task's output files."),
+        "inputs": ("inputs", "Show or copy a task's inputs."),
         "outputs": ("outputs", "Show or copy a task's outputs."),
     },
     "Debug": {

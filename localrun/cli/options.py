@@ -175,6 +175,7 @@ def folder_build(given: dict[str, Any]) -> FolderBuild:
 
 
 output = click.option("-o", "--output", type=DIR, metavar="DIR", help="Copy the outputs to DIR.")
+in_image = flag("--in-image", help="With -o, move geometries from a crop back into the whole image.")
 quiet = flag("-q", "--quiet", help="Print only results and errors.")
 watch = click.option(
     "-w",
@@ -203,6 +204,12 @@ def completer(name: str) -> Callable[[click.Context, click.Parameter, str], list
 complete_task = completer("tasks")
 task_id = click.argument("task_id", metavar="ID", shell_complete=complete_task)
 task_ids = click.argument("task_ids", metavar="ID...", nargs=-1, shell_complete=complete_task)
+
+
+def check_in_image(output: Path | None, *, in_image: bool) -> None:
+    """Raise `UsageError` for --in-image without -o."""
+    if in_image and output is None:
+        raise UsageError("--in-image needs a folder for the moved copies", remedy="add -o DIR")
 
 
 def check_selection(task_ids: tuple[str, ...], everything: bool) -> None:

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from localrun import fs
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.streams import print_err, print_json
-from localrun.copying import DiskLimit, copy_file, copy_tree
-from localrun.errors import LocalrunError, Problem, UsageError
+from localrun.errors import LocalrunError, UsageError
 
 if TYPE_CHECKING:
     from localrun.api.download import OutputCopier
@@ -29,11 +27,14 @@ if TYPE_CHECKING:
 @click.command()
 @options.task_id
 @options.output
+@options.in_image
 @options.as_json
 @pass_context
-def command(context: CliContext, task_id: str, output: Path | None, as_json: bool) -> int:
+def command(context: CliContext, task_id: str, output: Path | None, in_image: bool, as_json: bool) -> int:
     """Show or copy the outputs of the task ID, also of a failed task."""
     from localrun.console.results import print_outputs
+
+    options.check_in_image(output, in_image=in_image)
 
     with context.app() as app:
         workspace, record = _find_ended(app, task_id)
@@ -42,7 +43,7 @@ def command(context: CliContext, task_id: str, output: Path | None, as_json: boo
             from localrun.api.download import OutputCopier
 
             with SignalHandler() as signals:
-                make_copier = partial(OutputCopier, output, app.settings.disk_stop)
+                make_copier = partial(OutputCopier, output, app.settings.disk_stop, in_image=in_image)
                 found = copy_outputs(context, make_copier, (record, workspace), signals)
     if as_json:
         fields: dict[str, Any] = {"id": record.id, "state": str(record.state), "outputs": found.outputs}
@@ -124,34 +125,10 @@ def download_task(
         for warning in copier.warnings:
             print_err(f"warning: {warning}")
     if inputs:
-        copied["inputs"] = str(_copy_inputs(record, workspace, target / "inputs", DiskLimit(limit)))
+        from localrun.api.inputs import download_inputs
+
+        given = download_inputs(record, workspace, target / "inputs", limit)
+        copied["inputs"] = str(given.folder)
+        for warning in given.warnings:
+            print_err(f"warning: {warning}")
     return copied
-
-
-def _copy_inputs(record: TaskRecord, workspace: Workspace, folder: Path, limit: DiskLimit) -> Path:
-    """Copy the inputs; files that were mounted from elsewhere are copied from there.
-
-    Links stay links: a task with writable inputs could otherwise make this read any file.
-    """
-    mounts = record.run_plan.mounts
-    missing = [(source, place) for source, place in mounts if not Path(source).is_file()]
-    if missing:
-        problems = [Problem(f"inputs.{place}", f"{source} does not exist") for source, place in missing]
-        raise UsageError("cannot copy the inputs", remedy="restore the files", problems=problems)
-
-    def copy(source: Path, target: Path) -> None:
-        with fs.atomic_file(target) as temp:
-            copy_file(source, temp, limit=limit)
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        copy_tree(workspace.inputs, folder, skip={place for _, place in mounts}, copy=copy)
-        for source, place in mounts:
-            copy(Path(source).resolve(), folder / place)
-    except OSError as error:
-        raise UsageError(
-            f"cannot write the inputs to {folder}: {error.strerror}",
-            remedy="free disk space there, or choose another folder",
-            path=str(folder),
-        ) from error
-    return folder

@@ -40,6 +40,7 @@ class Choices:
     assignments: tuple[str, ...]
     inputs: Path | None
     output: Path | None
+    in_image: bool
     as_json: bool
     quiet: bool
     options: dict[str, Any]
@@ -47,6 +48,7 @@ class Choices:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Choices:
         own = {name: given[name] for name in cls.__annotations__ if name in given}
+        options.check_in_image(own["output"], in_image=own["in_image"])
         rest = {key: value for key, value in given.items() if key not in own}
         own["assignments"] += rest.pop("regions", ())
         build = options.pop_build_fields(rest)
@@ -98,6 +100,7 @@ with_run_options = options.combine(
         help="Crop an image to an annotation, e.g. image=@annotation.geojson.",
     ),
     options.output,
+    options.in_image,
     options.image,
     click.option("--timeout", type=options.DURATION, help="Time limit, e.g. 90s, 10m or 1h."),
     click.option(
@@ -203,7 +206,9 @@ class _ForegroundRun:
             if self._choices.output is not None:
                 from localrun.api.download import OutputCopier
 
-                self._copier = OutputCopier(self._choices.output, app.settings.disk_stop)
+                self._copier = OutputCopier(
+                    self._choices.output, app.settings.disk_stop, in_image=self._choices.in_image
+                )
                 stack.callback(self._copier.rollback)
         return app
 

@@ -11,10 +11,11 @@ import msgspec
 
 from localrun import values
 from localrun.descriptor import Descriptor
-from localrun.descriptor.types import holds_files
+from localrun.descriptor.types import Notes, holds_files
 from localrun.errors import InputsError, Problem
 from localrun.manager.request import Request
 from localrun.values import Assignments
+from localrun.values.input_folder import load_texts
 from localrun.values.region_names import parse_region_name
 from localrun.values.regions import is_image_object, path_in
 
@@ -49,10 +50,13 @@ def gather(request: Request, descriptor: Descriptor) -> GatheredInputs:
     if request.find_file is not None:
         _check_inside(folder, request.find_file)
     found = values.read_folder(folder, descriptor)
-    given = override(found.values, given)
+    notes = Notes("inputs", list(found.problems))
+    # a task that waits for more inputs stores those that it has
+    loaded = load_texts(found.values, descriptor, notes) if request.wait_for_inputs else found.values
+    given = override(loaded, given)
     is_complete = not missing_inputs(descriptor, {*given, *assigned.values, *request.downloads})
-    problems = (*assigned.problems, *found.problems, *(() if is_complete else found.unknown))
-    invalid = assigned.invalid | {_parameter(problem) for problem in found.problems} - assigned.values.keys()
+    problems = (*assigned.problems, *notes.problems, *(() if is_complete else found.unknown))
+    invalid = assigned.invalid | {_parameter(problem) for problem in notes.problems} - assigned.values.keys()
     warnings = tuple(map(str, found.unknown)) if is_complete else ()
     return GatheredInputs(given, Assignments(assigned.values, problems, frozenset(invalid)), warnings)
 

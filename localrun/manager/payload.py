@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from localrun.errors import Problem, UsageError
+from localrun.errors import InputsError, Problem, UsageError
 from localrun.manager.request import Request, to_iexec_request
 from localrun.masking.masker import MASK
 from localrun.suggestions import did_you_mean
@@ -23,6 +23,14 @@ def _string(value: Any) -> str:
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise invalid("an object", value)
+    return value
+
+
+def _object_or_path(value: Any) -> dict[str, Any] | str:
+    if isinstance(value, str) and value:
+        return value
+    if not isinstance(value, dict):
+        raise invalid("an object, or the path of a folder", value)
     return value
 
 
@@ -65,7 +73,13 @@ _BUILD: dict[str, Parser] = {
     "build_contexts": _contexts,
     "build_secrets": _no_secrets,
 }
-_BUNDLE_FIELDS: dict[str, Parser] = {"bundle": _string, "image": _string, **_COMMON, **_BUILD}
+_BUNDLE_FIELDS: dict[str, Parser] = {
+    **_COMMON,
+    **_BUILD,
+    "bundle": _string,
+    "image": _string,
+    "inputs": _object_or_path,
+}
 _IMAGE_FIELDS: dict[str, Parser] = {
     "image": _string,
     "command": _strings,
@@ -103,8 +117,10 @@ def from_payload(
     if "bundle" in payload:
         found = _read(payload, _BUNDLE_FIELDS)
         bundle = find_bundle(found.pop("bundle"))
+        folder = found.pop("inputs") if isinstance(found.get("inputs"), str) else None
         request = _request(bundle, _find_build(found, find_bundle, find_file), payload)
-        return request.replace(find_file=find_file)
+        path = None if folder is None else _folder(folder, find_file)
+        return request.replace(find_file=find_file, inputs_folder=path)
     from localrun.descriptor.synthetic import describe_image
 
     found = _read(payload, _IMAGE_FIELDS)
@@ -121,6 +137,15 @@ def _find_build(
     if "context" in found:
         found["context"] = str(find_bundle(found["context"]).absolute())
     return found
+
+
+def _folder(name: str, find_file: Callable[[str], Path] | None) -> Path:
+    """Return the folder of inputs. Raises `InputsError` if it is not one or the client may not read it."""
+    path = find_file(name.removeprefix("@")) if find_file is not None else Path(name)
+    if not path.is_dir():
+        problem = Problem("inputs", f"{name!r} is not a folder", "pass a folder of inputs, or an object")
+        raise InputsError("invalid inputs (1 problem)", remedy=problem.remedy, problems=[problem])
+    return path
 
 
 def _read_iexec(

@@ -11,7 +11,7 @@ from localrun import values
 from localrun.console.display.sanitize import escape_lines
 from localrun.errors import LocalrunError, Problem, UsageError
 from localrun.pytest_plugin import snapshots
-from localrun.pytest_plugin.case_discovery import EXPECTED, FAILURE, INPUTS, TOLERANCES
+from localrun.pytest_plugin.case_discovery import EXPECTED, FAILURE, FOLDER, INPUTS, TOLERANCES
 from localrun.pytest_plugin.expected_failure import ExpectedFailure
 from localrun.pytest_plugin.task_runner import Bench, output_types
 from localrun.values.compare.expected.outputs import Difference
@@ -46,9 +46,10 @@ class Case:
         return f"<localrun case {self.name}>"
 
     @property
-    def inputs(self) -> dict[str, Any]:
-        """The input values. Raises `InputsError` if the file cannot be read."""
-        return values.load_values(self.folder / INPUTS)
+    def inputs(self) -> dict[str, Any] | Path:
+        """The input values, or the folder of inputs. Raises `InputsError` if the file cannot be read."""
+        path = self.folder / INPUTS
+        return values.load_values(path) if path.exists() else self.folder / FOLDER
 
     @property
     def expected(self) -> dict[str, Any]:

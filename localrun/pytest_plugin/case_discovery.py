@@ -1,4 +1,4 @@
-"""Discovery of test cases: folders with inputs."""
+"""Discovery of test cases: folders with inputs, as a file of values or a folder in App Engine's layout."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from localrun.pytest_plugin.options import SESSION_OPTIONS
 
+FOLDER = "inputs"
 INPUTS, EXPECTED, FAILURE, TOLERANCES = "inputs.json", "expected.json", "failure.json", "tolerances.json"
 FIXTURE = "localrun_case"
 
@@ -20,8 +21,8 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     found = find(folder)
     if not found:
         raise pytest.UsageError(
-            f"{metafunc.definition.nodeid}: no cases in {folder}; create a folder for each, with {INPUTS} and"
-            f" {EXPECTED}, or set another folder: @pytest.mark.localrun(cases=...)"
+            f"{metafunc.definition.nodeid}: no cases in {folder}; create a folder for each, with {INPUTS} or"
+            f" {FOLDER}/ and {EXPECTED}, or set another folder: @pytest.mark.localrun(cases=...)"
         )
     metafunc.parametrize(
         FIXTURE, [pytest.param(path, id=case_name(path, folder)) for path in found], indirect=True
@@ -50,12 +51,26 @@ def find(folder: Path) -> list[Path]:
     """Return the folder itself if it is a case, else the cases below it, sorted by name."""
     if (folder / INPUTS).is_file():
         return [folder]
-    found = sorted(path.parent for path in folder.rglob(INPUTS))
+    found = sorted({path.parent for path in folder.rglob(INPUTS)} | _with_folder(folder))
+    if folder in found:
+        return [folder]
     expected = {path.parent for name in (EXPECTED, FAILURE) for path in folder.rglob(name)}
     incomplete = sorted(expected - set(found))
     if incomplete:
-        raise pytest.UsageError(f"no {INPUTS} in the case {incomplete[0]}")
+        raise pytest.UsageError(f"no {INPUTS} in the case {incomplete[0]}, and no folder {FOLDER}")
     return found
+
+
+def _with_folder(folder: Path) -> set[Path]:
+    """Return the folders with a folder of inputs instead of a file.
+
+    A folder of that name next to other cases holds files that they share.
+    """
+    files = {path.parent for path in folder.rglob(INPUTS)}
+    found = {path.parent for path in folder.rglob(FOLDER) if path.is_dir()}
+    nested = {path for path in found if any(part == FOLDER for part in path.relative_to(folder).parts)}
+    shared = {path for path in found for other in (*files, *(found - nested)) if path in other.parents}
+    return found - nested - shared - files
 
 
 def case_name(path: Path, folder: Path) -> str:

@@ -86,7 +86,12 @@ class Bench:
         return self._tasks[-1]
 
     def submit(
-        self, bundle: BundlePath | None = None, /, *, inputs: Mapping[str, Any] | None = None, **given: Any
+        self,
+        bundle: BundlePath | None = None,
+        /,
+        *,
+        inputs: Mapping[str, Any] | BundlePath | None = None,
+        **given: Any,
     ) -> Task:
         """Submit a task, as `localrun.submit`. It is stopped at the end of the test."""
         __tracebackhide__ = True
@@ -101,7 +106,12 @@ class Bench:
         return task
 
     def __call__(
-        self, bundle: BundlePath | None = None, /, *, inputs: Mapping[str, Any] | None = None, **given: Any
+        self,
+        bundle: BundlePath | None = None,
+        /,
+        *,
+        inputs: Mapping[str, Any] | BundlePath | None = None,
+        **given: Any,
     ) -> dict[str, Any]:
         """Run a task. Return its outputs by name as Python values, with files as `Path`.
 

@@ -29,10 +29,10 @@ class Submission(BaseModel):
         Json,
         Field(
             description=(
-                "Any object. A task with a `bundle` (and `inputs`, `resources`, `timeout`) or an `image` "
-                "(and `command`, `env`, `inputs`, `outputs`) runs in a container, with `profile` `iexec` as "
-                "an iExec app (with `args`, `input_files`, `datasets`, `secrets`). Other tasks are active "
-                "until completed."
+                "Any object. A task with a `bundle` (and `inputs`, `resources`, `timeout`; the inputs may be "
+                "the path of a folder) or an `image` (and `command`, `env`, `inputs`, `outputs`) runs in a "
+                "container, with `profile` `iexec` as an iExec app (with `args`, `input_files`, `datasets`, "
+                "`secrets`). Other tasks are active until completed."
             ),
             examples=[{}, {"bundle": "samples/add-integers", "inputs": {"a": 3, "b": 4}}],
         ),

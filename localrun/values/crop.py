@@ -178,6 +178,4 @@ def _pixels(path: Path, box: Box, height: int, notes: Notes) -> bytes | None:
         return pixels.crop_to_png(path, box.rows(height))
     except pixels.UnsupportedImage as error:
         notes.error(f"cannot crop the image: {error}", _BY_HAND)
-    except ImportError:
-        notes.error("cropping needs Pillow", "install it: pip install pillow")
     return None

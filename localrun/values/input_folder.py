@@ -19,7 +19,7 @@ from localrun.errors import InputsError, Problem
 from localrun.suggestions import closest, did_you_mean
 from localrun.units import format_count
 from localrun.values.collection import check_gaps, is_index, read_array_size
-from localrun.values.input_files import list_entries, status_of
+from localrun.values.input_files import list_entries, read_value, status_of
 from localrun.values.parsing import FileValue, load_list
 from localrun.values.region_names import parse_region_name
 from localrun.values.untrusted import kind_of
@@ -59,6 +59,27 @@ def read_folder(folder: Path, descriptor: Descriptor) -> FolderInputs:
         if name not in used:
             reader.report(folder, name, notes, _remedy(folder, name, entries, descriptor.inputs))
     return FolderInputs(values, tuple(notes.problems), reader.unknown_files())
+
+
+def load_texts(values: Mapping[str, Any], descriptor: Descriptor, notes: Notes) -> dict[str, Any]:
+    """Return the values in a form that JSON can store: the content of texts, and the paths of files."""
+    return {
+        name: _loaded_text(descriptor.inputs[name].type, value, notes.child(name))
+        if name in descriptor.inputs
+        else value.path
+        for name, value in values.items()
+    }
+
+
+def _loaded_text(kind: DataType, value: Any, notes: Notes) -> Any:
+    if isinstance(kind, Array) and isinstance(value, list):
+        return [_loaded_text(kind.subtype, item, notes.child(index)) for index, item in enumerate(value)]
+    if isinstance(value, dict):
+        return {key: item.path for key, item in value.items()}
+    if isinstance(kind, (File, Image)):
+        return value.path
+    found = read_value(kind, value.path, notes)
+    return None if found is None else kind.to_json(found)
 
 
 def read_items(kind: Array, path: Path, notes: Notes) -> Sequence[Any] | None:

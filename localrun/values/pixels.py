@@ -35,7 +35,7 @@ class UnsupportedImage(ValueError):
 def crop_to_png(path: Path, corners: Corners) -> bytes:
     """Return a part of a PNG, JPEG or TIFF file as PNG. The caller limits the size of the image.
 
-    Raises `UnsupportedImage`, and ImportError without Pillow.
+    Raises `UnsupportedImage`.
     """
     from PIL import Image, UnidentifiedImageError
 

@@ -21,8 +21,13 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, Scripted
 from localrun.errors import Cause, EngineUnreachable, InputsError, TaskNotFound, UsageError
 from localrun.task.states import TaskState
+from tests.cli import test_inputs as images
 from tests.manager.test_recovery import abandoned, add, with_container
+from tests.support.descriptors import as_json
 from tests.support.environment import Environment, make_environment
+from tests.support.image_files import png
+from tests.values.test_crop import polygon
+from tests.values.test_input_folder import fill
 
 OPTIONS: dict[str, Any] = {"pull": "never", "a": 3, "b": 4}
 
@@ -510,3 +515,43 @@ def test_waiting_that_shows_has_its_limit_too(tmp_path: Path) -> None:
         with pytest.raises(TimeoutError, match=r"has not ended after 0\.05 s"):
             task.wait(0.05, show=True)
         task.kill()
+
+
+class TestInputs:
+    def test_inputs_come_from_a_folder_that_values_override(self, tmp_path: Path) -> None:
+        fill(tmp_path / "inputs", {"a": "1", "b": "2"})
+        with env_of(tmp_path) as env:
+            given: dict[str, Any] = {"use_image": env.image, "home": env.app.settings.home}
+            assert localrun.run(env.bundle, inputs=tmp_path / "inputs", **given) == {"sum": 3}
+            assert localrun.run(env.bundle, inputs=str(tmp_path / "inputs"), b=5, **given) == {"sum": 6}
+
+    def test_inputs_come_from_a_file_of_values(self, tmp_path: Path) -> None:
+        (tmp_path / "inputs.json").write_text('{"a": 1, "b": 2}')
+        with env_of(tmp_path) as env:
+            given: dict[str, Any] = {"use_image": env.image, "home": env.app.settings.home}
+            assert localrun.run(env.bundle, inputs=tmp_path / "inputs.json", a=4, **given) == {"sum": 6}
+
+    def test_a_path_that_is_neither_is_refused(self, tmp_path: Path) -> None:
+        with env_of(tmp_path) as env, pytest.raises(InputsError, match="cannot read"):
+            localrun.submit(env.bundle, inputs=tmp_path / "gone", use_image=env.image)
+
+    def test_the_inputs_of_a_task_are_downloaded_as_such_a_folder(self, tmp_path: Path) -> None:
+        with env_of(tmp_path) as env:
+            task = submit(env)
+            task.wait()
+            folder = task.download_inputs(tmp_path / "copy")
+            assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "3", "b": "4"}
+            given: dict[str, Any] = {"use_image": env.image, "home": env.app.settings.home}
+            assert localrun.run(env.bundle, inputs=folder, **given) == {"sum": 7}
+
+    def test_a_crop_and_its_geometries_in_the_whole_image(self, tmp_path: Path) -> None:
+        image = tmp_path / "image.png"
+        image.write_bytes(png(9, 7))
+        with env_of(tmp_path, images.program) as env:
+            env.bundle.write_text(json.dumps(as_json(images.INPUTS, images.OUTPUTS)))
+            given: dict[str, Any] = {"use_image": env.image, "home": env.app.settings.home}
+            task = localrun.submit(env.bundle, image={"file": image, "crop": polygon(2, 1, 6, 5)}, **given)
+            task.wait()
+            assert task.info.regions == {"image": polygon(0, 0, 4, 4)}
+            folder = task.download_outputs(dest=tmp_path / "out", in_image=True)
+            assert json.loads((folder / "cells/0").read_text())["coordinates"] == [3, 3]

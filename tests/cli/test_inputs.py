@@ -10,6 +10,7 @@ import pytest
 from PIL import Image as Pictures
 
 from localrun.engines.fake import FakeContainer
+from localrun.settings import Settings
 from tests.cli.command import Command, Result
 from tests.support.descriptors import as_json, parameter
 from tests.support.environment import IMAGE
@@ -21,7 +22,8 @@ INPUTS = {
     "images": parameter({"id": "array", "subtype": "image"}, optional=True),
     "size": parameter("integer", optional=True),
 }
-OUTPUTS = {"cells": {"id": "array", "subtype": "geometry"}, "files": "string"}
+CELLS = parameter({"id": "array", "subtype": "geometry"}, dependencies={"derived_from": "inputs/image"})
+OUTPUTS = {"cells": CELLS, "files": "string"}
 RUN = ("--image", IMAGE, "--pull", "never")
 
 
@@ -227,3 +229,78 @@ def test_replicas_have_the_region(pictures: Command) -> None:
     result = pictures("describe", "last", "--json").json
     replica = next(one["task"] for one in result["containers"] if "task" in one)
     assert pictures("status", replica, "--json").json["regions"] == {"image": polygon(2, 1, 6, 5)}
+
+
+class TestCopies:
+    """`localrun inputs -o` and `--in-image`."""
+
+    def test_the_inputs_of_a_task_are_copied_as_a_folder_that_runs_it_again(self, pictures: Command) -> None:
+        image, roi = pictures.folder / "inputs/image", pictures.folder / "roi.geojson"
+        given = ("-i", f"image=@{image}", "-i", f"images=@{image}", "-i", "size=3")
+        first = run(pictures, *given, "-i", f"image.geojson=@{roi}", "--json").json
+        folder = pictures.folder / "copy/inputs"
+
+        result = pictures("inputs", "last", "-o", folder)
+        assert result.code == 0, result.err
+        names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+        assert names == ["image", "image.geojson", "images/0", "images/array.yml", "size"]
+        assert (folder / "image").read_bytes() == image.read_bytes()
+        assert f"image: {folder / 'image'}" in result.out
+
+        again = run(pictures, "--inputs", folder, "--json").json
+        assert (again["regions"], again["inputs"]["size"]) == (first["regions"], 3)
+
+    def test_inputs_are_shown(self, pictures: Command) -> None:
+        roi = pictures.folder / "roi.geojson"
+        run(pictures, "--inputs", pictures.folder / "inputs", "-i", f"image.geojson=@{roi}")
+        lines = pictures("inputs", "last").out.splitlines()
+        assert "size: 3" in lines
+        assert lines[-1] == "region of image: Polygon from (2, 1) to (6, 5)"
+        assert pictures("inputs", "last", "--json").json["regions"] == {"image": polygon(2, 1, 6, 5)}
+
+    def test_a_file_that_is_gone_is_an_error_and_the_others_are_copied(self, pictures: Command) -> None:
+        run(pictures, "--inputs", pictures.folder / "inputs")
+        (pictures.folder / "inputs/image").unlink()
+        copied = pictures.folder / "copy"
+        result = pictures("inputs", "last", "-o", copied)
+        if result.code:  # the file was mounted, not cloned
+            assert "inputs.image: cannot copy " in result.err
+        assert (copied / "size").read_text() == "3"
+        assert not [path for path in copied.iterdir() if "localrun-tmp" in path.name]
+
+    def test_a_manual_task_has_no_inputs(self, pictures: Command) -> None:
+        app = pictures.app(Settings(home=pictures.folder / "home", ledger=pictures.folder / "l.json"))
+        app.manager.create_task({"text": "x"})
+        app.close()
+        result = pictures("inputs", "last", "-o", pictures.folder / "copy")
+        assert result.code != 0
+        assert "has no container" in result.err
+
+    @pytest.mark.parametrize("when", ["run", "outputs"])
+    def test_geometries_are_moved_back_into_the_whole_image(self, pictures: Command, when: str) -> None:
+        image, roi = pictures.folder / "inputs/image", pictures.folder / "roi.geojson"
+        target = ("-o", pictures.folder / "out", "--in-image")
+        given = ("-i", f"image=@{image}", "--region", f"image=@{roi}")
+        run(pictures, *given, *(target if when == "run" else ()))
+        if when == "outputs":
+            assert pictures("outputs", "last", *target).code == 0
+        moved = json.loads((pictures.folder / "out/cells/0").read_text())
+        # the program wrote (1, 2) in the crop, whose lower left corner is (2, 1)
+        assert moved == {"type": "Point", "coordinates": [3, 3]}
+        kept = Path(pictures("status", "last", "--json").json["folder"]) / "outputs/cells/0"
+        assert json.loads(kept.read_text())["coordinates"] == [1, 2]
+
+    def test_geometries_of_an_uncropped_image_are_not_moved(self, pictures: Command) -> None:
+        run(pictures, "--inputs", pictures.folder / "inputs", "-o", pictures.folder / "out", "--in-image")
+        assert json.loads((pictures.folder / "out/cells/0").read_text())["coordinates"] == [1, 2]
+
+    def test_an_unknown_offset_is_a_warning(self, pictures: Command) -> None:
+        roi = pictures.folder / "roi.geojson"
+        given = ("--inputs", pictures.folder / "inputs", "-i", f"image.geojson=@{roi}")
+        result = run(pictures, *given, "-o", pictures.folder / "out", "--in-image")
+        assert "cells was not moved: " in result.err
+
+    def test_moving_needs_a_folder_for_the_copies(self, pictures: Command) -> None:
+        run(pictures, "--inputs", pictures.folder / "inputs")
+        assert pictures("outputs", "last", "--in-image").code == 2
+        assert run(pictures, "--inputs", pictures.folder / "inputs", "--in-image").code == 2

@@ -14,6 +14,7 @@ from PIL import Image
 import localrun.pytest_plugin.case
 import localrun.pytest_plugin.fake  # noqa: F401 - what is imported before stays the same in the sessions within
 from tests.support.environment import DESCRIPTOR
+from tests.values.test_input_folder import fill
 
 OUTPUTS = """\
 outputs:
@@ -112,6 +113,41 @@ def test_the_inputs_of_the_case_are_given(cases: Cases) -> None:
         """
     )
     cases.run().assert_outcomes(passed=1)
+
+
+FOLDER_TEST = """
+def test_case(fake_engine, localrun_case, localrun):
+    fake_engine.plan(lambda container: 1)
+    try:
+        localrun_case.run()
+    except AssertionError:
+        pass
+    assert localrun.last.info.inputs == {"a": 30, "b": 4}
+"""
+
+
+def test_a_case_may_have_a_folder_of_inputs(cases: Cases) -> None:
+    fill(cases.folder / "one", {"inputs/a": "30", "inputs/b": "4", "expected.json": "{}"})
+    fill(cases.folder / "new", {"inputs/a": "30", "inputs/b": "4"})
+    cases.project.makepyfile(FOLDER_TEST)
+    result = cases.run("-v")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*test_case[[]new]*", "*test_case[[]one]*"])
+
+
+def test_a_folder_with_inputs_and_expected_outputs_is_one_case(cases: Cases) -> None:
+    fill(cases.folder, {"inputs/a": "30", "inputs/b": "4", "expected.json": "{}"})
+    cases.project.makepyfile(FOLDER_TEST)
+    cases.run().assert_outcomes(passed=1)
+
+
+def test_a_folder_of_files_that_cases_share_is_no_case(cases: Cases) -> None:
+    fill(cases.folder, {"inputs/a.txt": "30", "one/inputs/more.txt": "x"})
+    (cases.folder / "one/inputs.json").write_text('{"a": "@../inputs/a.txt", "b": 4}')
+    cases.project.makepyfile(FOLDER_TEST)
+    result = cases.run("-v")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*test_case[[]one]*"])
 
 
 def test_every_difference_is_reported_and_an_image_of_it_is_saved(cases: Cases) -> None:

@@ -1,4 +1,4 @@
-"""Compare images by pixels, which Pillow or (for DICOM) pydicom decode. Only this module imports them."""
+"""Compare images by pixels, which Pillow or (for DICOM) pydicom decode."""
 
 from __future__ import annotations
 

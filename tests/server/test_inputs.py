@@ -1,0 +1,103 @@
+"""Inputs over HTTP: a folder, files in every form of an array, and regions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_inputs import INPUTS, OUTPUTS, program
+from tests.support.descriptors import as_json
+from tests.support.image_files import png
+from tests.support.server_client import ServerEnvironment, serve_environment
+from tests.values.test_crop import polygon
+from tests.values.test_input_folder import fill
+
+SQUARE = polygon(0, 0, 2, 2)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[ServerEnvironment]:
+    """A server whose bundle takes images, with a folder `inputs` next to it."""
+    with serve_environment(tmp_path, program) as env:
+        env.env.bundle.write_text(json.dumps(as_json(INPUTS, OUTPUTS)))
+        fill(
+            tmp_path, {"inputs/image": png(), "inputs/size": "3", "inputs/image.geojson": json.dumps(SQUARE)}
+        )
+        yield env
+
+
+def task(env: ServerEnvironment, inputs: Any) -> dict[str, Any]:
+    return {"bundle": env.env.bundle.name, "image": env.env.image, "inputs": inputs}
+
+
+def test_the_inputs_are_a_folder_below_the_bundle_folders(served: ServerEnvironment) -> None:
+    found = served.wait(served.post(task(served, "inputs"))["task_id"])
+    assert found["inputs"] == {"image": str(served.folder / "inputs/image"), "size": 3}
+    assert found["regions"] == {"image": SQUARE}
+
+
+def test_a_task_with_a_folder_waits_for_the_missing_input(served: ServerEnvironment) -> None:
+    # Given a folder without the image
+    (served.folder / "inputs/image").unlink()
+    (served.folder / "inputs/image.geojson").unlink()
+    task_id = served.post(task(served, "inputs"))["task_id"]
+
+    # When the image and its region are uploaded
+    served.client.put(f"/task/{task_id}/inputs/image.geojson", content=json.dumps(SQUARE))
+    served.client.put(f"/task/{task_id}/inputs/image", content=png())
+
+    # Then the task runs with all of them
+    found = served.wait(task_id)
+    assert found["inputs"]["size"] == 3
+    assert found["regions"] == {"image": SQUARE}
+
+
+@pytest.mark.parametrize("name", ["/etc", "../..", "gone", "descriptor.yml", "linked"])
+def test_another_folder_is_refused(served: ServerEnvironment, name: str) -> None:
+    (served.folder / "linked").mkdir()
+    (served.folder / "linked/image").symlink_to("/etc/hostname")
+    answer = served.client.post("/task", json={"task": task(served, name), "assigned_by": "ray"})
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"image": {"file": "@inputs/image", "region": "@inputs/image.geojson"}},
+        {"image": {"file": "inputs/image", "region": SQUARE}},
+        {"image": "@inputs/image", "image.geojson": "@inputs/image.geojson"},
+    ],
+)
+def test_an_image_has_a_region(served: ServerEnvironment, inputs: Any) -> None:
+    found = served.wait(served.post(task(served, inputs))["task_id"])
+    assert found["regions"] == {"image": SQUARE}
+
+
+def test_app_engines_form_of_an_array_holds_files(served: ServerEnvironment) -> None:
+    items = [{"index": 0, "value": {"file": "@inputs/image", "region": SQUARE}}]
+    found = served.wait(served.post(task(served, {"image": "@inputs/image", "images": items}))["task_id"])
+    assert found["inputs"]["images"] == [str(served.folder / "inputs/image")]
+    assert found["regions"] == {"images/0": SQUARE}
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {"image": "@inputs/image", "images": [{"index": 0, "value": "/etc/hostname"}]},
+        {"image": {"file": "/etc/hostname", "region": SQUARE}},
+        {"image": {"file": "@inputs/image", "region": "/etc/hostname"}},
+        {"image": {"file": "@inputs/image", "crop": "@/etc/hostname"}},
+        {"image": "@inputs/image", "image.geojson": "/etc/hostname"},
+        {"image": "@inputs/image", "images": "@linked"},
+    ],
+)
+def test_no_form_of_an_input_reads_other_files(served: ServerEnvironment, inputs: Any) -> None:
+    (served.folder / "linked").mkdir()
+    (served.folder / "linked/0").symlink_to("/etc/hostname")
+    answer = served.client.post("/task", json={"task": task(served, inputs), "assigned_by": "ray"})
+    assert answer.status_code == 422
+    assert "not found" in answer.text
