@@ -52,24 +52,22 @@ def submit(
 ) -> Task:
     """Submit a task and return at once. The task outlives this process.
 
-    `values` are the inputs by name. `inputs` overrides them, and can have names that are options here. It can
-    also be the path of a folder in App Engine's layout, or of a JSON or YAML file, which `values` override.
-    Files are `Path` objects. An image with a region is `{"file": path, "region": geometry}`, and one that is
-    cropped to an annotation `{"file": path, "crop": geometry}`.
+    `values` are the inputs by name. `inputs` overrides them, and can have names that are options here; as the
+    path of a folder in App Engine's layout, or of a JSON or YAML file, it is overridden by them. Files are
+    `Path` objects, images also `{"file": path, "region": geometry}` or `{"file": path, "crop": annotation}`.
 
-    `use_image` is an image of the engine that replaces the bundle's own. `timeout` is in
-    seconds or e.g. `"10m"`, `memory` in bytes or e.g. `"2Gi"`. None: from the descriptor. `copy_inputs`
-    copies input files instead of mounting them. A task that lost its container runs again up to `retries`
-    times. With multiple `replicas`, the task runs that many times
-    with small variations, and fails unless `agree` of them (None: all) give the same result.
+    `use_image` is an image of the engine that replaces the bundle's own. `timeout` is in seconds or e.g.
+    `"10m"`, `memory` in bytes or e.g. `"2Gi"`. None: from the descriptor. `copy_inputs` copies input files
+    instead of mounting them. A task that lost its container runs again up to `retries` times. With multiple
+    `replicas`, the task runs that many times with small variations, and fails unless `agree` of them (None:
+    all) give the same result.
 
     The image of a folder is built with `dockerfile` and `context` (default: those of the bundle), `target`,
     `build_args`, `build_contexts` (`{"NAME": "docker-image://REFERENCE"}`) and `build_secrets`: a mapping of
     ids to a `Path`, `"src=FILE"` or `"env=VARIABLE"`. Secrets are not stored.
 
-    With `profile="iexec"`, the bundle is a folder with a Dockerfile, an image archive, or an image name. The
-    inputs are those of an iExec app: `args`, `input_files`, `datasets`, `secrets` (by number), `app_secret`,
-    `callback`.
+    With `profile="iexec"`, the bundle is a folder with a Dockerfile, an image archive, or an image name, and
+    the inputs are `args`, `input_files`, `datasets`, `secrets` (by number), `app_secret` and `callback`.
 
     Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError`, `AdmissionError` or `UsageError`
     with all problems, or `EngineUnreachable`. Nothing is created then.
