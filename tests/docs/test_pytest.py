@@ -73,10 +73,8 @@ def test_every_fixture_option_and_class_is_on_the_page(pytester: pytest.Pytester
     given = {name for name in vars(fixtures) if re.match(r"localrun|task_manager|fake_engine", name)}
     flags = set(re.findall(r"--localrun-[a-z-]+", pytester.runpytest("--help").stdout.str()))
     ini = {flag[2:].replace("-", "_") for flag in flags} - {"localrun_update"}
-    ini = {
-        {"localrun_limit": "localrun_limits", "localrun_build_arg": "localrun_build_args"}.get(one, one)
-        for one in ini
-    }
+    lists = {"localrun_limit", "localrun_build_arg", "localrun_build_secret", "localrun_build_context"}
+    ini = {f"{one}s" if one in lists else one for one in ini}
     wanted = {*given, *flags, *ini, "localrun_cases", *pytest_plugin.__all__}
     assert {name for name in wanted if f"`{name}" not in PAGE} == set()
 
