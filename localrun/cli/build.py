@@ -16,6 +16,7 @@ from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.sanitize import escape_control_chars
 from localrun.console.results import shorten_path
 from localrun.console.streams import is_terminal, print_err, print_json, print_out
+from localrun.errors import LocalrunError
 from localrun.units import format_bytes
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ def command(
                 )
         except Interrupted:
             return ExitCode.INTERRUPTED
+        except LocalrunError as error:
+            error.facts["warnings"] = warnings
+            raise
     if as_json:
         print_json(_fields(built) | {"warnings": warnings})
     else:

@@ -47,7 +47,8 @@ def _step_fields(step: StepRecord) -> Fields:
 def failure_fields(error: LocalrunError, bundle: str | None = None) -> Fields:
     """Return the JSON record of a command that failed before it created a task."""
     found: Fields = dict.fromkeys(KEYS)
-    found |= {"inputs": {}, "outputs": {}, "warnings": [], "steps": [], "timings": {}, "bundle": bundle}
+    found |= {"inputs": {}, "outputs": {}, "steps": [], "timings": {}, "bundle": bundle}
+    found["warnings"] = error.facts.get("warnings", [])
     found["state"] = "KILLED" if error.cause is Cause.KILLED else "FAILED"
     found |= {"cause": str(error.cause), "message": error.message, "remedy": error.remedy}
     found["problems"] = [problem.as_dict() for problem in error.problems]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from localrun.engines.fake import FakeEngine
+from localrun.errors import Cause, ImageError
 from tests.cli.command import Command
 from tests.support.bundles import DESCRIPTOR, NAME, bundle, image
 
@@ -321,6 +322,17 @@ def test_warnings_of_the_builder_are_shown_by_build(localrun: Command, built: Pa
     done = localrun("build", built, "-o", target, "--force", "--json")
     assert done.err == f"warning: {IGNORED}\n"
     assert done.json["warnings"] == [IGNORED]
+
+
+def test_warnings_of_the_builder_are_in_the_record_of_a_failed_build(
+    localrun: Command, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise ImageError("the build failed", cause=Cause.IMAGE_BUILD_FAILED)
+
+    monkeypatch.setattr(FakeEngine, "build_image", fail)
+    assert localrun("build", built, "--json").json["warnings"] == [IGNORED]
+    assert IGNORED in [item["message"] for item in localrun("validate", built, "--json").json["findings"]]
 
 
 def test_warnings_of_the_builder_are_in_the_record_of_a_run(localrun: Command, built: Path) -> None:

@@ -23,6 +23,7 @@ LAST_LINES = 10
 # the classic builder's, or Podman's
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?(?:Step|STEP) (?P<done>\d+)/(?P<total>\d+) ?: (?P<what>.*)")
 _RUNNING = re.compile(r" ---> Running in (?P<id>[0-9a-f]{12,64})")
+_NOISE = re.compile(r" ---> (?:Running in )?[0-9a-f]{12,64}|Removing intermediate container [0-9a-f]+")
 _CREATED = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})")
 
 
@@ -136,6 +137,6 @@ class Build:
         return {"X-Registry-Config": header} if header else {}
 
     def _failure(self, reason: str) -> LocalrunError:
-        lines = tuple(line for line in self._lines if not _CREATED.fullmatch(line))
+        lines = tuple(line for line in self._lines if not _NOISE.fullmatch(line))
         failure = BuilderFailure(reason, self._step, lines, self._client, self._docker)
         return build_error(self._request, self._prepared, failure)

@@ -192,10 +192,12 @@ class DockerEngine(DockerImages):
 
     def abandon(self, thread: int) -> None:
         self.api.transport.abandon(thread)
-        self._builder.processes.abandon(thread)
+        if "_builder" in self.__dict__:
+            self._builder.abandon(thread)
 
     def close(self) -> None:
-        self._builder.processes.close()
+        if "_builder" in self.__dict__:
+            self._builder.close()
         self.api.transport.close()
         self._guard.close()
 

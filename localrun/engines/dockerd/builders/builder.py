@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from localrun.engines.base import BuilderInfo, BuildRequest, EngineImage, EngineInfo, Progress
 from localrun.engines.dockerd.address import Address
-from localrun.engines.dockerd.builders.clients import BUILDAH, INSTALL, BuildClient, Clients
-from localrun.engines.dockerd.builders.dockerfiles import prepare
-from localrun.engines.dockerd.builders.features import classic_warnings
-from localrun.engines.dockerd.builders.process import Processes
+from localrun.engines.dockerd.builders.clients import BUILDAH, BUILDKIT, INSTALL, BuildClient, Clients
 from localrun.engines.dockerd.images import DockerImages
 from localrun.errors import Cause, ImageError
+
+if TYPE_CHECKING:
+    from localrun.engines.dockerd.builders.process import Processes
 
 PODMAN = "podman"
 
@@ -22,11 +24,25 @@ class Builder:
     def __init__(
         self, images: DockerImages, address: Address, clients: Clients, info: Callable[[], EngineInfo]
     ) -> None:
-        self.processes = Processes()
         self._images = images
         self._address = address
         self._clients = clients
         self._info = info
+
+    @cached_property
+    def _processes(self) -> Processes:
+        from localrun.engines.dockerd.builders.process import Processes
+
+        return Processes()
+
+    def abandon(self, thread: int) -> None:
+        """Terminate the client that a thread waits for."""
+        self._processes.abandon(thread)
+
+    def close(self) -> None:
+        """Terminate all clients."""
+        if "_processes" in self.__dict__:
+            self._processes.close()
 
     def identity(self) -> str:
         """Return a string that differs between builders whose images differ; see `Engine.builder`."""
@@ -40,6 +56,12 @@ class Builder:
 
     def warnings(self, request: BuildRequest) -> tuple[str, ...]:
         """Return what the builder ignores or does differently. Starts a process only if there may be any."""
+        # every run of a folder asks, so nothing is imported or read if the answer is known
+        if not request.contexts and (self._is_podman or self._clients.identity() == BUILDKIT):
+            return ()
+        from localrun.engines.dockerd.builders.dockerfiles import prepare
+        from localrun.engines.dockerd.builders.features import classic_warnings
+
         try:
             prepared = prepare(request)
         except ImageError:  # the build reports it
@@ -50,6 +72,8 @@ class Builder:
         return (*unused, *found) if found and self._client().kind == "classic" else unused
 
     def build(self, request: BuildRequest, progress: Progress, warn: Callable[[str], None]) -> EngineImage:
+        from localrun.engines.dockerd.builders.dockerfiles import prepare
+
         prepared, client = prepare(request), self._client()
         docker = "" if client == BUILDAH else self._info().version
         if client.is_buildkit:
@@ -57,7 +81,7 @@ class Builder:
             from localrun.engines.dockerd.builders.syntax import resolve_syntax
 
             prepared = resolve_syntax(prepared, self._images, docker, warn)
-            buildkit = BuildKitBuild(self._images, self._address, client, self.processes)
+            buildkit = BuildKitBuild(self._images, self._address, client, self._processes)
             return buildkit.run(request, progress, prepared, docker)
         from localrun.engines.dockerd.build import Build
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Literal
 
@@ -78,6 +77,7 @@ class BuildClient(msgspec.Struct, frozen=True):
         )
 
 
+BUILDKIT = "buildkit"  # the identity of buildx
 CLASSIC = BuildClient("classic")
 BUILDAH = BuildClient("buildah")
 
@@ -100,7 +100,7 @@ class Clients:
             if command:
                 status = Path(command).stat()
                 return f"docker {status.st_size} {status.st_mtime_ns}"
-        return "buildkit" if self.plugin() and self.choice != "classic" else "classic"
+        return BUILDKIT if self.plugin() and self.choice != "classic" else "classic"
 
     def find(self) -> BuildClient:
         """Return the client. May start `docker --version`. Raises `UsageError` if BuildKit is missing."""
@@ -146,6 +146,8 @@ def _host(address: Address) -> str:
 
 def _version(command: list[str]) -> str:
     """Return the first version in the output of a command; empty if it cannot be started."""
+    import subprocess
+
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PATIENCE, check=False

@@ -11,7 +11,7 @@ from localrun.engines.base import BuildRequest
 from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.builders.clients import INSTALL, BuildClient
 from localrun.engines.dockerd.builders.dockerfiles import PreparedDockerfile, familiar
-from localrun.engines.dockerd.builders.features import Version, unsupported, uses
+from localrun.engines.dockerd.builders.features import Version, differences, unsupported, uses
 from localrun.engines.log_remedies import build_remedy
 from localrun.errors import Cause, ImageError, LocalrunError
 
@@ -67,7 +67,7 @@ def build_error(
     facts: dict[str, Any] = {"exit_code": int(code["code"])} if code else {}
     return ImageError(
         f"the build failed at {location or place}: {failure.reason}{log}",
-        remedy=_remedy(request, prepared, msgspec.structs.replace(failure, step=step)),
+        remedy=_remedy(request, prepared, msgspec.structs.replace(failure, step=step), line),
         cause=Cause.IMAGE_BUILD_FAILED,
         instruction=step,
         engine_said=failure.reason,
@@ -106,12 +106,14 @@ def _line(reason: str) -> int:
     return int(found["line"]) if found else 0
 
 
-def _remedy(request: BuildRequest, prepared: PreparedDockerfile, failure: BuilderFailure) -> str:
+def _remedy(request: BuildRequest, prepared: PreparedDockerfile, failure: BuilderFailure, line: int) -> str:
     if failure.concerns_image:
         return _image_remedy(request, prepared, failure)
     secret = _SECRET.search(failure.reason)
     if secret:
         return f"pass the secret: `--build-secret id={secret['id'].strip(chr(34))},src=FILE`"
+    if failure.client.kind == "classic" and _differs(request, prepared, line):
+        return f"BuildKit builds this differently: {INSTALL}"
     if _ONLY_BUILDKIT.search(failure.reason):
         if failure.client.kind == "classic" and any(use.feature.fails for use in uses(prepared.parsed)):
             newer = newer_docker(prepared, failure.docker)
@@ -121,6 +123,14 @@ def _remedy(request: BuildRequest, prepared: PreparedDockerfile, failure: Builde
             return f"{newer}, {syntax}"
     found = build_remedy(failure.step, "\n".join([*failure.lines, failure.reason]))
     return found or f"correct {request.dockerfile_path}"
+
+
+def _differs(request: BuildRequest, prepared: PreparedDockerfile, line: int) -> bool:
+    """Return whether a failed line is one that only the classic builder runs, or runs with other values."""
+    used = differences(prepared.parsed, target=request.target, given=set(request.build_args))
+    lines = {use.line for use in used if not use.feature.fails}
+    stage = next((each for each in reversed(prepared.parsed.stages) if each.line <= line), None)
+    return line in lines or (stage is not None and stage not in prepared.parsed.needed_stages(request.target))
 
 
 def _image_remedy(request: BuildRequest, prepared: PreparedDockerfile, failure: BuilderFailure) -> str:

@@ -81,7 +81,7 @@ def classic_warnings(dockerfile: Dockerfile, name: str, *, target: str, given: s
 
     `given` are the names of the build arguments.
     """
-    found = [*uses(dockerfile), *_stage_uses(dockerfile, target), *_automatic_uses(dockerfile, given)]
+    found = [*uses(dockerfile), *differences(dockerfile, target=target, given=given)]
     lines: dict[Feature, list[int]] = {}
     for use in sorted(found, key=lambda each: each.line):
         lines.setdefault(use.feature, []).append(use.line)
@@ -89,6 +89,11 @@ def classic_warnings(dockerfile: Dockerfile, name: str, *, target: str, given: s
         f"{name}:{','.join(map(str, dict.fromkeys(numbers)))}: {feature.name}: {feature.classic}"
         for feature, numbers in lines.items()
     )
+
+
+def differences(dockerfile: Dockerfile, *, target: str, given: set[str]) -> list[Use]:
+    """Return what depends on the whole Dockerfile: unused stages, volumes and the automatic arguments."""
+    return [*_stage_uses(dockerfile, target), *_automatic_uses(dockerfile, given)]
 
 
 def unsupported(dockerfile: Dockerfile, version: Version) -> list[Use]:

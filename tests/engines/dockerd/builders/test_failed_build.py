@@ -95,3 +95,20 @@ def test_a_missing_base_image_can_be_replaced(tmp_path: Path, failure: BuilderFa
 def test_a_full_disk_is_not_a_mistake_in_the_dockerfile(tmp_path: Path) -> None:
     failure = BuilderFailure("write /x: no space left on device", "RUN x", client=BUILDKIT)
     assert error(tmp_path, "FROM a\nRUN x\n", failure).cause is Cause.DISK_FULL
+
+
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        ("FROM a AS tests\nRUN exit 1\nFROM a\nRUN x\n", "RUN exit 1"),
+        ("FROM a\nARG TARGETARCH\nRUN test $TARGETARCH\n", "RUN test $TARGETARCH"),
+        ("FROM a\nVOLUME /v\nRUN touch /v/x\n", "RUN touch /v/x"),
+    ],
+)
+def test_a_step_that_only_the_classic_builder_runs_like_this_names_buildkit(
+    tmp_path: Path, text: str, step: str
+) -> None:
+    failure = BuilderFailure("returned a non-zero code: 1", step)
+    assert "BuildKit builds this differently: " in error(tmp_path, text, failure).remedy
+    failure = BuilderFailure("did not complete: exit code: 1", step, client=BUILDKIT)
+    assert "BuildKit" not in error(tmp_path, text, failure).remedy
