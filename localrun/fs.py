@@ -112,14 +112,14 @@ def remove(path: Path) -> None:
 
 
 def write_atomic(path: str, data: bytes, mtime: float | None = None) -> None:
-    """Replace the content of a file; a reader sees the old or the new content.
+    """Replace the content of a private file; a reader sees the old or the new content.
 
     `mtime` is its modification time in seconds since 1970. Raises `LocalrunError`, with cause DISK_FULL if
     the disk is full.
     """
     temp = temp_path(path)
     with _delete_on_error(temp):
-        with open(temp, "wb", buffering=0) as stream:  # noqa: PTH123
+        with open(temp, "wb", buffering=0, opener=private) as stream:
             _write(stream, data)
             if mtime is not None:
                 os.utime(stream.fileno(), (mtime, mtime))
@@ -127,11 +127,11 @@ def write_atomic(path: str, data: bytes, mtime: float | None = None) -> None:
 
 
 def write_new(path: str, data: bytes) -> None:
-    """Create a file that no reader needs yet, without the cost of a rename.
+    """Create a private file that no reader needs yet, without the cost of a rename.
 
     Raises like `write_atomic`, and then leaves no file.
     """
-    with _delete_on_error(path), open(path, "wb", buffering=0) as stream:  # noqa: PTH123
+    with _delete_on_error(path), open(path, "wb", buffering=0, opener=private) as stream:
         _write(stream, data)
 
 
@@ -152,9 +152,14 @@ def _write(stream: FileIO, data: bytes) -> None:
         left = left[stream.write(left) :]
 
 
+def private(path: str, flags: int) -> int:
+    """Open a file that only its owner can read, if it is created; an opener for `open`."""
+    return os.open(path, flags, 0o600)
+
+
 def append_line(path: str, data: bytes) -> None:
     """Append to a file in one call, so that lines of concurrent writers stay whole. Raises `OSError`."""
-    stream = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    stream = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(stream, data)
     finally:

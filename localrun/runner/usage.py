@@ -118,7 +118,7 @@ class UsageFile:
         line = _highest(self._pending)
         self._pending = []
         with suppress(OSError):
-            with self._path.open("ab") as stream:
+            with open(self._path, "ab", opener=fs.private) as stream:
                 stream.write(line.to_json() + b"\n")
             self._lines += 1
             if self._lines >= _MAX_LINES:
@@ -127,8 +127,8 @@ class UsageFile:
     def _thin_out(self) -> None:
         samples = list(read_samples(self._path))
         kept = [_highest(samples[start : start + 2]) for start in range(0, len(samples), 2)]
-        with fs.atomic_file(self._path) as temp:
-            temp.write_bytes(b"".join(sample.to_json() + b"\n" for sample in kept))
+        with fs.atomic_file(self._path) as temp, open(temp, "wb", opener=fs.private) as stream:
+            stream.writelines(sample.to_json() + b"\n" for sample in kept)
         self._lines, self._stride = len(kept), self._stride * 2
 
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+from localrun import fs
 from localrun.engines.base import StreamName
 from localrun.engines.log_position import STREAM_NAMES as STREAMS
 from localrun.engines.log_position import LogPosition, Tail
@@ -49,7 +50,7 @@ class TaskLog:
             self._read_existing()
         else:
             _changes_file(self._path).unlink(missing_ok=True)
-        self._stream = self._path.open("ab", buffering=0)
+        self._stream = open(self._path, "ab", buffering=0, opener=fs.private)  # noqa: SIM115
         self._remaining = max(0, self._limit - self.size)
 
     def _read_existing(self) -> None:
@@ -79,7 +80,8 @@ class TaskLog:
         if stream != self._name and self._remaining and self._changed < _CHANGES:
             self._name = stream
             self._changed += 1
-            with suppress(OSError), _changes_file(self._path).open("ab") as changes:
+            path = _changes_file(self._path)
+            with suppress(OSError), open(path, "ab", opener=fs.private) as changes:
                 changes.write(b"%d %s\n" % (self._stream.tell(), stream.encode()))
         written = self._append(data[: self._remaining]) if self._remaining else 0
         self._remaining -= written

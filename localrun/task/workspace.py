@@ -81,7 +81,8 @@ class Workspace:
         with fs.wrap_os_errors(self.path):
             for folder in (self.inputs, self.outputs, self.logs):
                 folder.mkdir(exist_ok=True)
-            self.descriptor.write_bytes(descriptor)
+            with open(self.descriptor, "wb", opener=fs.private) as stream:
+                stream.write(descriptor)
             now = time.time_ns()  # finer than the file system's own clock, which ticks every few milliseconds
             os.utime(f"{self._text}/descriptor.yml", ns=(now, now))
             fs.create_reserve(self.path / "reserve")

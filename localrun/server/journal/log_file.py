@@ -23,7 +23,7 @@ def lock_folder(folder: Path) -> AbstractContextManager[None]:
 
     Do not use it in a signal handler: the handler may have interrupted the thread that holds the lock.
     """
-    return fs.locked(os.open(f"{folder}/{_LOCK}", os.O_RDWR | os.O_CREAT, 0o644))
+    return fs.locked(os.open(f"{folder}/{_LOCK}", os.O_RDWR | os.O_CREAT, 0o600))
 
 
 class LogFile:
@@ -77,8 +77,10 @@ class LogFile:
                 if (status.st_dev, status.st_ino) == self._inode:
                     return self._stream, status.st_size
             self.close()
-        self._stream = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._stream = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         status = os.fstat(self._stream)
+        if status.st_mode & 0o077 and status.st_uid == os.geteuid():  # written by localrun 0.1.0
+            os.fchmod(self._stream, 0o600)
         self._inode = (status.st_dev, status.st_ino)
         return self._stream, status.st_size
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -89,6 +90,20 @@ def grep_count(pattern: str, path: Path) -> str:
 def test_the_three_files_are_there_from_the_start(journal: Journal, logs: Path) -> None:
     names = ("heartbeat_detailed.jsonl", "heartbeat_events.log", "heartbeat_errors.log")
     assert [(logs / name).read_bytes() for name in names] == [b"", b"", b""]
+
+
+def test_only_the_user_can_read_the_files(tmp_path: Path) -> None:
+    umask = os.umask(0)
+    try:
+        old = tmp_path / "logs" / "heartbeat_detailed.jsonl"
+        old.parent.mkdir()
+        old.touch(mode=0o644)  # of an earlier version
+        Journal(tmp_path / "logs").emit("task_created", data={"secret": 1})
+    finally:
+        os.umask(umask)
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in old.parent.iterdir()}
+    assert len(modes) >= 4
+    assert set(modes.values()) == {"0o600"}
 
 
 def test_an_event_is_a_line_in_two_files(journal: Journal, logs: Path) -> None:
