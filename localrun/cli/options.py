@@ -148,7 +148,7 @@ build_options = combine(
         "--build-context",
         "build_contexts",
         type=_param_type("CONTEXT", _context),
-        metavar="NAME=docker-image://REF",
+        metavar="NAME=docker-image://REFERENCE",
         multiple=True,
         help="Image to use for NAME in FROM or COPY --from.",
     ),

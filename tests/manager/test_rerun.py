@@ -52,6 +52,8 @@ def test_bundle_values_and_options_are_those_of_the_task(tmp_path: Path) -> None
             "environment": {"X": "1"},
             "command": ["x"],
             "build_args": {"N": "V"},
+            "target": "last",
+            "build_contexts": {"base": "docker-image://x"},
         }
         record = env.run(**asked)
         request, said = again(env, record)
@@ -65,6 +67,7 @@ def test_every_field_that_a_plan_and_a_request_share_is_taken_over() -> None:
         *("image", "build_args", "pull", "command", "environment"),
         *("writable_inputs", "copy_inputs", "hardened", "retries"),
         *("profile", "callback", "hostname", "replicas", "agree"),
+        *("dockerfile", "context", "target", "build_contexts", "build_secret_ids"),
     }, "say in `repeat` whether the new one is to be repeated, and here"
 
 

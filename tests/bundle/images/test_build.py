@@ -107,6 +107,30 @@ def test_the_base_image_can_be_overridden(docker_engine: DockerEngine, folder: P
     assert made.tags
 
 
+def test_targets_of_one_folder_have_images_of_their_own(
+    docker_engine: DockerEngine, folder: Path, busybox: str, tmp_path: Path
+) -> None:
+    # Given a Dockerfile with two stages outside of the context
+    outside = tmp_path / "stages.Dockerfile"
+    outside.write_text(f"FROM {busybox} AS one\nCOPY program /one\nFROM one AS two\nCOPY program /two\n")
+    cache = tmp_path / "cache"
+
+    def made(target: str) -> EngineImage:
+        source = ImageFolder(folder, dockerfile=str(outside), target=target)
+        return ensure_image(source, docker_engine, cache=cache)
+
+    # When both are built, then neither replaces the other
+    try:
+        one, two = made("one"), made("two")
+        assert one.id != two.id
+        assert (made("one").id, made("two").id) == (one.id, two.id)
+    finally:
+        for target in ("one", "two"):
+            for image in docker_engine.images(build_labels(folder.resolve(), str(outside), target)):
+                for tag in image.tags:
+                    docker_engine.remove_image(tag)
+
+
 def test_a_failed_build_leaves_nothing(docker_engine: DockerEngine, folder: Path) -> None:
     (folder / "Dockerfile").write_text((folder / "Dockerfile").read_text() + "RUN false\n")
     with pytest.raises(ImageError) as caught:
