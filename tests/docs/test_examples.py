@@ -150,3 +150,17 @@ def test_the_recipes_for_ci_are_yaml_and_call_commands_that_there_are(tmp_path: 
         name, command, rest = commands.resolve_command(context, list(call))
         assert command is not None
         command.make_context(name, rest, parent=context)
+
+
+def test_the_recipe_for_public_tasks_has_ten_lines_and_calls_commands_that_there_are() -> None:
+    text = (ROOT / "docs/cytomine-tasks.md").read_text()
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert len(block.splitlines()) == 10
+    steps = yaml.safe_load(block)["jobs"]["task"]["steps"]
+    calls = [shlex.split(call) for call in steps[-1]["run"].split("&&")]
+    assert [call[:2] for call in calls] == [["localrun", "validate"], ["localrun", "run"]]
+    for _, name, *rest in calls:
+        context = commands.make_context("localrun", [name, *rest])
+        command = commands.get_command(context, name)
+        assert command is not None
+        command.make_context(name, rest, parent=context)

@@ -22,6 +22,7 @@ def failure(engine: DockerEngine, folder: Path, dockerfile: str, cache: Path) ->
 
 
 @pytest.mark.docker
+@pytest.mark.parametrize("builder", ["classic_engine", "buildkit_engine"])
 @pytest.mark.parametrize(
     ("instruction", "remedy"),
     [
@@ -32,10 +33,10 @@ def failure(engine: DockerEngine, folder: Path, dockerfile: str, cache: Path) ->
     ],
 )
 def test_a_build_that_lacks_something_says_what_to_do(
-    docker_engine: DockerEngine, busybox: str, tmp_path: Path, instruction: str, remedy: str
+    request: pytest.FixtureRequest, busybox: str, tmp_path: Path, builder: str, instruction: str, remedy: str
 ) -> None:
-    failed = failure(
-        docker_engine, tmp_path / "bundle", f"FROM {busybox}\n{instruction}\n", tmp_path / "cache"
-    )
+    engine: DockerEngine = request.getfixturevalue(builder)
+
+    failed = failure(engine, tmp_path / "bundle", f"FROM {busybox}\n{instruction}\n", tmp_path / "cache")
 
     assert remedy in failed.remedy, failed.message

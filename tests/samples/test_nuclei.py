@@ -137,9 +137,10 @@ def test_an_image_without_nuclei_gives_empty_arrays(
 
 
 @pytest.mark.docker
-def test_the_batch_gives_an_array_for_each_image(localrun: Localrun, record: dict[str, Any]) -> None:
+def test_the_batch_gives_an_array_for_each_image(localrun: Localrun) -> None:
     inputs = BATCH / "examples/inputs"
-    outputs = localrun.run(BATCH, "--image", record["image"], "--inputs", inputs)["outputs"]
+    build = ["--context", NUCLEI, "--build-arg", f"BASE_IMAGE={BASE_IMAGE}"]
+    outputs = localrun.run(BATCH, *build, "--inputs", inputs)["outputs"]
 
     region = shape(json.loads((inputs / "images/0.geojson").read_text()))
     inside = [centre for centre in true_centres(inputs / "images/0") if region.contains(centre)]
