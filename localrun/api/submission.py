@@ -88,8 +88,7 @@ def submit(
 
         request = to_iexec_request(request, iexec.parse_inputs(given), os.fspath(bundle))
     app = app_for(home)
-    task = app.manager.submit(request, pending_starts_of(app).on_event)
-    return Task(task.id, app.settings.home)
+    return Task(app.manager.submit(request, pending_starts_of(app).on_event).id, app.settings.home)
 
 
 def _parse(given: Mapping[str, Any]) -> dict[str, Any]:

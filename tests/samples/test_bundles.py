@@ -19,6 +19,7 @@ from localrun.errors import LocalrunError, Problem
 from localrun.manager.request import Request
 from localrun.settings import Settings
 from localrun.task.record import TaskRecord
+from localrun.values.digest import digest_folder
 from tests.support.samples import remove_new_images, unexpected_outputs
 
 ROOT = Path(__file__).parents[2]
@@ -121,3 +122,24 @@ def test_no_two_samples_have_the_same_name() -> None:
 
 def fits(path: Path) -> bool:
     return path.parent.name not in ("broken-yaml", "broken-descriptor")
+
+
+@pytest.mark.parametrize(
+    "folder", [path.parent for path in SAMPLES.glob("*/examples/inputs")], ids=lambda path: path.parent.name
+)
+def test_the_example_inputs_of_a_sample_are_valid_and_those_of_its_file(folder: Path, tmp_path: Path) -> None:
+    sample = folder.parent
+    described = read((sample / "descriptor.yml").read_bytes())
+    found = values.read_folder(folder / "inputs", described)
+    assert (found.problems, found.unknown) == ((), ())
+    values.provision(described, found.values, tmp_path / "one", copy=True)
+    if (sample / "inputs.json").exists():
+        values.provision(described, values.load_values(sample / "inputs.json"), tmp_path / "two", copy=True)
+        assert digest_folder(tmp_path / "one").files == digest_folder(tmp_path / "two").files
+
+
+def test_every_documented_sample_has_example_inputs() -> None:
+    documented = {
+        path.parent for path in SAMPLES.glob("*/README.md") if (path.parent / "descriptor.yml").exists()
+    }
+    assert {path.parent.parent for path in SAMPLES.glob("*/examples/inputs")} >= documented

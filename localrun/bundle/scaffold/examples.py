@@ -39,7 +39,8 @@ def _part(name: bytes, data: bytes) -> bytes:
 
 
 TEXT = b"A file of an example.\n"
-EXAMPLE_FILES = {"file": ("examples/file.txt", TEXT), "image": ("examples/image.png", example_image())}
+EXAMPLE_FILES = {"file": TEXT, "image": example_image()}
+FOLDER = "examples/inputs"
 
 
 def _point(index: int = 0) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def example_value(kind: Type, index: int = 0) -> Any:
         "datetime": "2024-02-23T18:00:00Z",
         # as a string: App Engine does not accept an object
         "geometry": json.dumps(_point(index)),
-        **{name: f"@{path}" for name, (path, _) in EXAMPLE_FILES.items()},
+        **dict.fromkeys(EXAMPLE_FILES, ""),  # the path of the file; see `example_inputs`
     }
     return values[kind]
 
@@ -100,8 +101,36 @@ def example_result(output: ParameterSpec, inputs: list[ParameterSpec]) -> tuple[
 
 
 def example_inputs(inputs: list[ParameterSpec]) -> dict[str, Any]:
-    """Return the content of `inputs.json`."""
-    return {spec.name: _example_input(spec, inputs) for spec in inputs}
+    """Return the content of `inputs.json`, which refers to the files of `example_files`."""
+    return {
+        spec.name: _with_paths(spec.type, f"{FOLDER}/{spec.name}", _example_input(spec, inputs))
+        for spec in inputs
+    }
+
+
+def _with_paths(kind: Type, path: str, value: Any) -> Any:
+    if isinstance(kind, dict) and "subtype" in kind:
+        return [_with_paths(kind["subtype"], f"{path}/{index}", item) for index, item in enumerate(value)]
+    return f"@{path}" if item_type(kind) in EXAMPLE_FILES else value
+
+
+def example_files(inputs: list[ParameterSpec]) -> dict[str, bytes]:
+    """Return the example inputs as files by path, in App Engine's layout."""
+    found: dict[str, bytes] = {}
+    for spec in inputs:
+        _add(found, spec.type, f"{FOLDER}/{spec.name}", _example_input(spec, inputs))
+    return found
+
+
+def _add(found: dict[str, bytes], kind: Type, path: str, value: Any) -> None:
+    if isinstance(kind, dict) and "subtype" in kind:
+        found[f"{path}/array.yml"] = f"size: {len(value)}".encode()
+        for index, item in enumerate(value):
+            _add(found, kind["subtype"], f"{path}/{index}", item)
+    elif item_type(kind) in EXAMPLE_FILES:
+        found[path] = EXAMPLE_FILES[item_type(kind)]
+    else:
+        found[path] = (value if isinstance(value, str) else json.dumps(value)).encode()
 
 
 def _example_input(spec: ParameterSpec, inputs: list[ParameterSpec]) -> Any:

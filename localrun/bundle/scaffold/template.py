@@ -13,7 +13,7 @@ from typing import Any
 
 from localrun import descriptor, fs
 from localrun.bundle.scaffold.examples import (
-    EXAMPLE_FILES,
+    example_files,
     example_inputs,
     example_result,
     holds_files,
@@ -101,12 +101,10 @@ def _validate(data: bytes) -> tuple[str, ...]:
 def _files(names: Mapping[str, str], inputs: Specs, outputs: Specs, packages: bool) -> dict[str, bytes]:
     results = {spec.name: example_result(spec, inputs) for spec in outputs}
     expected = {spec.name: results[spec.name][1] for spec in outputs if not holds_files(spec.type)}
-    kinds = {item_type(spec.type) for spec in inputs}
-    examples = dict(EXAMPLE_FILES[kind] for kind in sorted(kinds & set(EXAMPLE_FILES)))
     code = {name: text for name, (text, _) in results.items()}
     sections = {"inputs": _parameters(inputs, "input"), "outputs": _parameters(outputs, "output")}
     row = "\n| `requirements.txt` | the Python packages that the image installs |" if packages else ""
-    places = {**names, "examples": ", `examples/`" if examples else "", "requirements": row}
+    places = {**names, "requirements": row}
     return {
         "descriptor.yml": _fill_template("descriptor.yml", {**names, **sections}),
         "Dockerfile": _fill_template("Dockerfile.packages" if packages else "Dockerfile", None),
@@ -117,7 +115,7 @@ def _files(names: Mapping[str, str], inputs: Specs, outputs: Specs, packages: bo
         "expected.json": _json(expected),
         "tests/test_task.py": _fill_template("test_task.py", None),
         "README.md": _fill_template("README.md", places),
-        **examples,
+        **example_files(inputs),
     }
 
 

@@ -22,6 +22,7 @@ from localrun.bundle.scaffold.grammar import ParameterSpec, parse
 from localrun.descriptor.types import TYPES
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Problem, UsageError
+from localrun.values.digest import digest_folder
 from tests.conftest import ROOT, skip_or_fail
 
 BASE = "localrun-base/python"
@@ -197,6 +198,30 @@ def lay_out(folder: Path) -> None:
     (folder / "out").mkdir()
     given_values = values.load_values(folder / "new" / "inputs.json")
     values.provision(found, given_values, folder / "in", copy=True)
+
+
+def test_the_example_folder_has_the_same_inputs_as_the_file_of_values(tmp_path: Path) -> None:
+    from localrun import values
+
+    # Given a bundle with inputs of every type
+    inner = "array<array<integer>>"
+    kinds = ("integer", "number", "boolean", "string", "datetime", "geometry", "file", "image", inner)
+    inputs = [
+        *(f"p{index}:{kind}" for index, kind in enumerate(kinds)),
+        "xs:array<image>",
+        "mode:enumeration(a,b)",
+    ]
+    template.write(template.render("new", inputs), tmp_path / "new")
+    found = descriptor.read((tmp_path / "new/descriptor.yml").read_bytes())
+
+    # When the task gets the inputs from the folder, and from the file
+    folder = values.read_folder(tmp_path / "new/examples/inputs", found)
+    assert (folder.problems, folder.unknown) == ((), ())
+    values.provision(found, folder.values, tmp_path / "one", copy=True)
+    values.provision(found, values.load_values(tmp_path / "new/inputs.json"), tmp_path / "two", copy=True)
+
+    # Then they are the same
+    assert digest_folder(tmp_path / "one").files == digest_folder(tmp_path / "two").files
 
 
 # -- on disk --------------------------------------------------------------------------------------
