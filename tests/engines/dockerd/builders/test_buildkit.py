@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ import pytest
 
 from localrun.engines.base import BuildRequest, BuildSecret, ContainerSpec
 from localrun.engines.dockerd import DockerEngine
+from localrun.engines.dockerd.builders import clients
 from localrun.errors import Cause, EngineError, ImageError
 
 pytestmark = pytest.mark.docker
@@ -226,5 +228,31 @@ def test_a_client_that_does_not_start_is_reported(docker_engine: DockerEngine, t
         with pytest.raises(ImageError) as raised:
             engine.build_image(BuildRequest(tmp_path, "localrun-test/none:1"))
         assert "/nowhere" in raised.value.message or "docker-buildx" in raised.value.message
+    finally:
+        engine.close()
+
+
+def test_a_docker_command_with_buildkit_inside_builds_too(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a machine without the plugin, whose docker command has BuildKit inside
+    monkeypatch.setattr(clients, "SYSTEM_PLUGINS", ())
+    for folder in os.environ["PATH"].split(":"):
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        engine = DockerEngine(context.engine.address.url, config=tmp_path / "config")
+        if engine.builder_info().kind == "cli":
+            break
+        engine.close()
+    else:
+        pytest.skip("no docker command older than 23.0 in PATH")
+
+    # When it builds what the classic builder cannot
+    context.engine = engine
+    text = (
+        "FROM BASE\nARG TARGETOS\nRUN --mount=type=secret,id=a echo $TARGETOS $(cat /run/secrets/a) >/out\n"
+    )
+    (tmp_path / "secret").write_text("hush")
+    try:
+        assert context.build(text, secrets=(BuildSecret("a", file=tmp_path / "secret"),)) == "linux hush\n"
     finally:
         engine.close()
