@@ -85,9 +85,10 @@ class Build:
             raise self._failure(read_message(response))
         with contextlib.closing(response):
             for message in iter_json(response):
-                self._handle(message)
+                self.handle(message)
 
-    def _handle(self, message: Mapping[str, Any]) -> None:
+    def handle(self, message: Mapping[str, Any]) -> None:
+        """Follow one message of the engine. Raises the error that it reports."""
         if "error" in message or "errorDetail" in message:
             raise self._failure(error_message(message))
         for line in str(message.get("stream", "")).splitlines():
