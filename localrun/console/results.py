@@ -28,6 +28,7 @@ KEYS = (
     *("id", "bundle", "image", "state", "cause", "message", "remedy", "exit_code"),
     *("inputs", "outputs", "problems", "warnings", "steps", "timings", "usage", "folder"),
 )
+_WHOLE, _SHOWN = 30, 10  # items of an array that a table shows whole, and of a longer one
 _OPTIONAL = ("regions", "crops", "replica", "replication")
 
 
@@ -173,9 +174,16 @@ def _cells(name: str, value: Any, folders: Iterable[Path]) -> Iterator[Renderabl
     yield Text(escape_control_chars(name), "bold not dim")
     place = _locate(value, folders)
     if place is None:
-        yield Text(value_text(value))
+        yield Text(_folded(value))
     else:
         yield Text.assemble(escape_control_chars(shorten_path(place[0])), (f"  {place[1]}", "dim"))
+
+
+def _folded(value: Any) -> str:
+    """Format a value; of a long array only its first items, and the number of all."""
+    if not isinstance(value, list) or len(value) <= _WHOLE:
+        return value_text(value)
+    return f"[{', '.join(value_text(item) for item in value[:_SHOWN])}, ...]  {len(value)} items"
 
 
 def shorten_path(path: str) -> str:

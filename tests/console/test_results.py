@@ -133,6 +133,17 @@ def test_the_table_shows_outputs_timings_and_folder(ended: TaskRecord) -> None:
     ]
 
 
+def test_a_terminal_shows_the_beginning_of_a_long_array_and_its_length(ended: TaskRecord) -> None:
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), width=300)
+    print_table(console, ended, {"short": [1] * 30, "long": list(range(300))}, [Path(ended.folder)])
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert str([1] * 30) in text
+    assert "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...]  300 items" in text
+
+
 def test_without_a_terminal_the_same_is_printed_as_lines(
     ended: TaskRecord, capsys: pytest.CaptureFixture[str]
 ) -> None:
