@@ -42,7 +42,9 @@ class InputCopier(OutputCopier):
                 self._replace(name, partial(self._fill, record, workspace, name, mounts))
             except OSError as error:
                 path = error.filename or self.folder / name
-                problems.append(Problem(f"inputs.{name}", f"cannot copy {path}: {error.strerror}"))
+                gone = isinstance(error, FileNotFoundError)
+                message = f"{path} does not exist" if gone else f"cannot copy {path}: {error.strerror}"
+                problems.append(Problem(f"inputs.{name}", message))
         if problems:
             message = f"cannot copy the inputs of task {record.short_id}"
             raise UsageError(message, remedy="restore the files, or free disk space", problems=problems)
