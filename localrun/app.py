@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
@@ -16,14 +18,19 @@ from localrun.manager.manager import OnExit, TaskManager
 from localrun.runner.disk_guard import DiskMonitor
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
-from localrun.task.fate import fate
+from localrun.task.fate import Fate, fate
+from localrun.task.process import is_stopped
 from localrun.task.record import TaskRecord, short_id
+from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
 
 if TYPE_CHECKING:
     from localrun.manager.recovery import Recovery
 
+_OWNER_PATIENCE = 60.0  # seconds for the process that owns a stopped task to collect its outputs
+_LOOK_INTERVAL = 0.25  # seconds between two looks at that process
+_LOOKS = 4  # in a row at which it must be suspended
 _ANY_NUMBER = 1024  # an engine with GPU support does not report the number of GPUs
 
 
@@ -89,7 +96,32 @@ class App:
         """Ends the tasks of dead processes."""
         from localrun.manager.recovery import Recovery
 
-        return Recovery(self.store, self.engine, self.settings)
+        return Recovery(self.store, self.runner)
+
+    def supervise(self) -> bool:
+        """Start the supervisor of the folder, which owns detached tasks once their process has ended.
+
+        Returns whether one runs now. There is none for an engine that only this process can reach.
+        """
+        if self._given_engine is not None:
+            return False
+        from localrun.manager import supervisor_process
+
+        return supervisor_process.start(self.settings)
+
+    def supervise_others(self) -> None:
+        """Start the supervisor if the folder has detached tasks that this process does not own."""
+        for task_id in self.store.active_ids():
+            record = self.store.open(task_id).load_or_none()
+            is_other = record is not None and self.manager.get_task(task_id) is None
+            if record is not None and is_other and fate(record, owner_alive=False) is Fate.RESUME:
+                self.supervise()
+                return
+
+    def hand_over(self) -> bool:
+        """Start the supervisor if this process owns detached tasks; return whether it will own them."""
+        owned = [task.record for task in self.manager.get_all_active_tasks()]
+        return any(fate(record, owner_alive=False) is Fate.RESUME for record in owned) and self.supervise()
 
     def recover(self) -> list[TaskRecord]:
         """End or resume the tasks of dead processes, as `task/fate.py` decides, and return all of them."""
@@ -121,17 +153,48 @@ class App:
         found = (place.load_or_none() for place in places if place is not None)
         return [replica for replica in found if replica is not None]
 
-    def kill(self, prefix: str, grace: float | None = None) -> TaskRecord:
+    def kill(
+        self, prefix: str, grace: float | None = None, notify: Callable[[str], None] = lambda _: None
+    ) -> TaskRecord:
         """Stop a task of any process, and return its record when it has ended.
 
-        Raises `TaskNotFound`, and `UsageError` if it has ended already.
+        Does not wait forever for the process that owns the task: if it is suspended, this process ends the
+        task, which `notify` reports. Raises `TaskNotFound`, `UsageError` if it has ended by itself, and
+        `LocalrunError` if its process does not end it.
         """
-        _, record = self.find(prefix)
-        if record.state.is_final:
-            message = f"task {record.short_id} has ended already ({record.state})"
-            raise UsageError(message, remedy="nothing to do")
-        self.manager.kill_task(record.id, grace)
-        return self.wait(record.id)
+        workspace, record = self.find(prefix)
+        if not record.state.is_final:
+            self.manager.kill_task(record.id, grace)
+            patience = (self.settings.grace if grace is None else grace) + _OWNER_PATIENCE
+            record = self._wait_for_owner(record.id, patience, notify)
+            if workspace.kill_requested or record.state is TaskState.KILLED:
+                return record
+        message = f"task {record.short_id} has ended already ({record.state})"
+        raise UsageError(message, remedy="nothing to do")
+
+    def _wait_for_owner(self, task_id: str, patience: float, notify: Callable[[str], None]) -> TaskRecord:
+        """Wait until the process that owns a task has ended it, or end it instead of a suspended one."""
+        if self.manager.get_task(task_id) is not None:
+            return self.wait(task_id)
+        release = threading.Thread(target=self.store.wait_released, args=(task_id,), daemon=True)
+        release.start()
+        deadline, looks = time.monotonic() + patience, 0
+        while True:
+            release.join(_LOOK_INTERVAL)
+            if not release.is_alive():
+                return self.wait(task_id)
+            record = self.store.open(task_id).load()
+            looks = looks + 1 if record.owner is not None and is_stopped(record.owner) else 0
+            if looks >= _LOOKS:  # a debugger stops a process only for a moment
+                assert record.owner is not None
+                notify(f"process {record.owner.pid}, which owns the task, is suspended: ended it without it")
+                return self.recovery.end_stopped(task_id)
+            if time.monotonic() >= deadline:
+                name = f"process {record.owner.pid}" if record.owner else "its process"
+                raise LocalrunError(
+                    f"task {record.short_id} was asked to stop, but {name} has not ended it",
+                    remedy=f"end {name}, then run `localrun kill {record.short_id}` again",
+                )
 
     def wait(self, prefix: str) -> TaskRecord:
         """Wait for the end of a task of any process, and return its record.
@@ -190,6 +253,8 @@ class App:
 
     def close(self, *, on_exit: OnExit = "kill") -> None:
         """Kill running tasks, wait for them, or leave them to the next process; disconnect the engine."""
+        if on_exit == "leave":
+            self.hand_over()
         self.manager.shutdown(on_exit=on_exit)
         # threads that still run tasks use the engine until the process ends
         if not (on_exit == "leave" and self.manager.get_all_active_tasks()):

@@ -25,6 +25,7 @@ LAYERS: list[set[str]] = [
     {"runner"},
     {"manager", "maintenance", "console", "report"},
     {"app"},
+    {"supervisor"},
     {"api"},
     {"batch"},
     {"server"},

@@ -10,6 +10,7 @@ from typing import Any
 from localrun.api.apps import app_for, pending_starts_of
 from localrun.api.exceptions import TaskFailed
 from localrun.api.task import Task
+from localrun.app import App
 from localrun.bundle.images.build_options import check_context, parse_secrets
 from localrun.errors import Problem, UsageError
 from localrun.manager.request import Request, to_iexec_request
@@ -87,8 +88,13 @@ def submit(
         from localrun.platforms import iexec
 
         request = to_iexec_request(request, iexec.parse_inputs(given), os.fspath(bundle))
-    app = app_for(home)
-    return Task(app.manager.submit(request, pending_starts_of(app).on_event).id, app.settings.home)
+    return _submit(app_for(home), request)
+
+
+def _submit(app: App, request: Request) -> Task:
+    task = app.manager.submit(request, pending_starts_of(app).on_event)
+    app.supervise()
+    return Task(task.id, app.settings.home)
 
 
 def _parse(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TextIO
@@ -200,8 +200,8 @@ class Task:
         effect on a task that has ended. Raises as `wait`.
         """
         if not self.is_terminal:
-            self._app.manager.kill_task(self.id, grace)
-            self._app.runner.admission.wake(self.id)
+            with suppress(UsageError):  # it has ended in the meantime
+                self._app.kill(self.id, grace)
         return self.wait()
 
     # -- results ---------------------------------------------------------------------------------

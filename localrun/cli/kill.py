@@ -41,7 +41,7 @@ def command(context: CliContext, task_id: str, grace: float | None, now: bool, a
     The program gets SIGTERM, then SIGKILL if it is still running after the grace period.
     """
     with context.app() as app:
-        record = app.kill(task_id, 0.0 if now else grace)
+        record = app.kill(task_id, 0.0 if now else grace, print_err)
     if as_json:
         from localrun.console.results import as_fields
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
 
 _STATES = [str(state) for state in TaskState]
+_MAX_HINTS = 5
 _NO_TASKS = "no tasks in this folder; run one with `localrun run BUNDLE`"
 
 Find = Callable[["App"], Iterable["TaskRecord"]]
@@ -70,11 +71,29 @@ def print_tasks(
             return
         found = list(find(app))
     if as_json:
+        from localrun.console import ownership
         from localrun.console.results import as_fields
 
-        print_json([as_fields(record) | as_system.as_fields(record, system) for record in found])
+        fields = (as_fields(record) | ownership.as_fields(record) for record in found)
+        systems = (as_system.as_fields(record, system) for record in found)
+        print_json([own | more for own, more in zip(fields, systems, strict=True)])
     else:
         (print_out if found else print_err)(table(found))
+        _print_orphans(found)
+
+
+def _print_orphans(records: list[TaskRecord]) -> None:
+    """Say what happens to tasks that seem to run although their process has died."""
+    active = [record for record in records if not record.state.is_final]
+    if not active:
+        return
+    from localrun.console.ownership import orphan_hint
+
+    hints = [(record.short_id, hint) for record in active if (hint := orphan_hint(record))]
+    for short, hint in hints[:_MAX_HINTS]:
+        print_err(f"task {short}: {hint}")
+    if len(hints) > _MAX_HINTS:
+        print_err(f"{len(hints) - _MAX_HINTS} more tasks whose process has died; see `localrun doctor`")
 
 
 def _records(app: App) -> Iterator[TaskRecord]:

@@ -262,6 +262,7 @@ class _ForegroundRun:
         """End the tasks of dead processes while the container runs and this process is idle."""
         try:
             ended = app.recovery.end_orphans()
+            app.supervise_others()
         except (LocalrunError, OSError) as error:
             self._display.notify(f"warning: cannot end the tasks of dead processes: {error}")
             return

@@ -133,7 +133,8 @@ def _serve(context: CliContext, site: Any, sockets: list[socket.socket]) -> None
     context.on_imported()
     serve(api, site, sockets)
     if site.options.on_exit == "leave":
-        # the task threads must not see the engine close, and must not be joined: the next process resumes
+        # the task threads must not see the engine close, and must not be joined: the supervisor resumes
+        site.app.hand_over()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(ExitCode.FINISHED)

@@ -44,19 +44,13 @@ def command(context: CliContext, task_id: str, system: str | None, *, as_json: b
 
 def status_fields(record: TaskRecord) -> dict[str, Any]:
     """Return the record of `run` and the fields of an active task."""
+    from localrun.console import ownership
     from localrun.console.results import as_fields
 
     plain = record.as_dict()
     more = {key: plain[key] for key in ("step", "resources", "container", "network", "timeout")}
     times = {"created": record.created or None, "ended": record.ended}
-    return {**as_fields(record), **more, **times, "owner_gone": is_owner_gone(record)}
-
-
-def is_owner_gone(record: TaskRecord) -> bool:
-    """Return whether the process that owns the task died before the task ended."""
-    from localrun.task.process import is_alive
-
-    return not record.state.is_final and record.owner is not None and not is_alive(record.owner)
+    return {**as_fields(record), **more, **times, **ownership.as_fields(record)}
 
 
 def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
@@ -66,8 +60,7 @@ def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
     if system is not None:
         yield from as_system.status_rows(record, system)
     yield "state", str(record.state) + (f" in the step {record.step}" if record.step else "")
-    if is_owner_gone(record):
-        yield "", f"its process has died; `localrun kill {record.short_id}` ends the task"
+    yield from _owner_rows(record)
     yield from _cause_rows(record)
     yield from _replicas(record)
     took = max((record.ended or time.time()) - record.created, 0.0)
@@ -86,6 +79,15 @@ def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
     if record.container and not record.state.is_final:
         yield "container", record.container
     yield "folder", record.folder
+
+
+def _owner_rows(record: TaskRecord) -> Iterator[tuple[str, str]]:
+    from localrun.console import ownership
+
+    if hint := ownership.orphan_hint(record):
+        yield "", hint
+    if owner := ownership.owner_text(record):
+        yield "process", owner
 
 
 def _cause_rows(record: TaskRecord) -> Iterator[tuple[str, str]]:

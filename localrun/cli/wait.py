@@ -164,7 +164,7 @@ class _Waiting:
     def _report_left(self, reason: str) -> None:
         """Report why waiting stopped and what happens to the tasks."""
         left = [task.info for task in self.tasks if not task.is_terminal]
-        paused = [record for record in left if self._is_paused(record)]
+        paused = [record for record in left if self._is_paused(record)] if not self.app.hand_over() else []
         active = [record for record in left if record not in paused]
         if active:
             print_err(f"{reason}; {_name(active, 'continues', 'continue')}")

@@ -182,6 +182,21 @@ class Exit(msgspec.Struct, frozen=True):
     started: float | None = None
     finished: float | None = None
 
+    @property
+    def seconds(self) -> float | None:
+        """How long the program ran; None if the engine does not know."""
+        return None if self.started is None or self.finished is None else self.finished - self.started
+
+
+class ContainerStatus(msgspec.Struct, frozen=True):
+    """The status of a container: its exit, None if it has not ended, and how long it has run, in seconds.
+
+    Both times of `elapsed` are read from the engine's clock. It is None if the container was never started.
+    """
+
+    exit: Exit | None
+    elapsed: float | None
+
 
 class Usage(msgspec.Struct, frozen=True):
     """Current resource usage of a running container: CPU seconds since its start, memory in bytes.
@@ -285,6 +300,15 @@ class Engine(Protocol):
         The engine keeps a copy of limited size: the start of a very long log may be gone. See
         `EngineInfo.log_has_gaps`. Without `follow`, yield only what it has now. `tail` limits it to the last
         lines.
+        """
+
+    def inspect(self, handle: Handle) -> ContainerStatus:
+        """Return the current status of the container, without waiting."""
+
+    def is_stopped_by_shutdown(self, handle: Handle, exit_: Exit) -> bool:
+        """Return whether a container has just ended because the engine is shutting down.
+
+        Only an engine that still serves open connections knows; False proves nothing.
         """
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:

@@ -262,7 +262,8 @@ class TaskManager:
     def kill_task(self, task_id: str, grace: float | None = None) -> TaskRecord | None:
         """Stop a task of any process; None if there is no such task.
 
-        Returns at once, with the current record; `wait_for` waits for the end.
+        Returns at once, with the current record; `wait_for` waits for the end. A task of another process
+        whose container has ended by itself is not stopped: its process is about to end it.
         """
         task = self._registry.find(task_id)
         if task is not None:
@@ -274,10 +275,15 @@ class TaskManager:
         if record.kind == "manual":
             self._manual.kill(record)
             return self.find_task(task_id)
-        self._store.open(task_id).request_kill()
-        engine = self._runner().engine
-        for found in engine.find({LABEL_TASK: task_id}):
-            engine.stop(found.handle, self._settings.grace if grace is None else grace)
+        workspace, runner = self._store.open(task_id), self._runner()
+        containers = runner.engine.find({LABEL_TASK: task_id})
+        ended = any(found.started and not found.running for found in containers)
+        if ended and not workspace.kill_requested and not record.run_plan.retries:
+            return record
+        workspace.request_kill()
+        runner.admission.wake(task_id)
+        for found in containers:
+            runner.engine.stop(found.handle, self._settings.grace if grace is None else grace)
         self._kill_replicas(record, grace)
         return record
 

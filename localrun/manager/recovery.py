@@ -18,7 +18,6 @@ from localrun.errors import (
     Cause,
     ContainerGone,
     DescriptorError,
-    EngineError,
     EngineUnreachable,
     LocalrunError,
     TaskNotFound,
@@ -27,7 +26,6 @@ from localrun.manager.submission import PreparedTask, Submitter, provision, rece
 from localrun.manager.workers import Workers
 from localrun.runner.runner import Runner
 from localrun.runner.usage import aggregate, read_samples
-from localrun.settings import Settings
 from localrun.task.active import ActiveTask
 from localrun.task.causes import explain
 from localrun.task.events import Listener
@@ -78,16 +76,18 @@ class Resumer:
         lock = self._store.acquire(record.id)
         if lock is None:
             return False
-        # the record may have changed before the lock was acquired
         workspace = self._store.open(record.id)
-        task = ActiveTask(workspace.load(), workspace, (self._on_event,))
+        try:  # the record may have changed before the lock was acquired
+            task = ActiveTask(workspace.load(), workspace, (self._on_event,))
+        except TaskNotFound:
+            lock.release(ended=False)
+            raise
         decided = fate(task.record, owner_alive=False, parent_alive=parent_alive)
         if decided not in (Fate.AWAIT_INPUTS, Fate.RESUME):
             lock.release(ended=False)
             if decided is Fate.MANUAL:
                 self._workers.registry.add(task)
             return decided is Fate.MANUAL
-        task.update(owner=current_process())
         try:
             self._resume(task, lock)
         except EngineUnreachable:
@@ -104,8 +104,10 @@ class Resumer:
         if found is not None and found.started and task.record.final_state is None:
             handle, described = found.handle, descriptor.read(task.workspace.descriptor.read_bytes())
             task.update(container=handle)
-            self._workers.run(task, lock, lambda: self._runner().resume(task, described, handle))
+            runner, source = self._runner(), lambda: self._submitter.reload(task, lock).source
+            self._workers.run(task, lock, lambda: runner.resume(task, described, handle, source))
             return
+        task.update(owner=current_process())
         if found is not None:
             self._runner().engine.remove(found.handle)
         if task.record.final_state is not None:
@@ -120,6 +122,7 @@ class Resumer:
             message = "the localrun process of the task died, and its container is gone"
             remedy = f"run it again: `localrun rerun {task.short_id}`"
             raise LocalrunError(message, cause=Cause.RUNNER_TERMINATED, remedy=remedy)
+        task.save()
         prepared = self._submitter.reload(task, lock)
         if task.record.state is TaskState.CREATED and not prepared.missing:
             limit = prepared.disk_limit
@@ -128,31 +131,35 @@ class Resumer:
         self._accept(prepared)
 
     def _container(self, task: ActiveTask) -> ContainerSummary | None:
-        """Return the task's container, if any, with a reliable `started`.
-
-        The process may have died while the engine was starting the container, and the start continues
-        without it. The engine measures a container's size only after its start.
-        """
         engine = self._runner().engine
-        found = next(iter(engine.find({LABEL_TASK: task.id})), None)
-        if found is None or found.started:
-            return found
-        with suppress(ContainerGone):
-            engine.size(found.handle)
-        return next(iter(engine.find({LABEL_TASK: task.id})), None)
+        return _with_start(engine, next(iter(engine.find({LABEL_TASK: task.id})), None))
+
+
+def _with_start(engine: Engine, found: ContainerSummary | None) -> ContainerSummary | None:
+    """Return a container of a dead process with a reliable `started`.
+
+    The process may have died while the engine was starting the container, and the start continues without it.
+    The engine measures a container's size only after its start.
+    """
+    if found is None or found.started:
+        return found
+    with suppress(ContainerGone):
+        engine.size(found.handle)
+    return next(iter(engine.find({LABEL_TASK: found.labels[LABEL_TASK]})), None)
 
 
 class Recovery:
     """Ends the tasks whose process died, and removes their containers.
 
     Tasks that another process may continue are left alone; see `task/fate.py`. Tasks of other folders of
-    the same user are ended too. localrun may never run there again, and their containers would stay.
+    the same user are ended too. localrun may never run there again, and their containers would stay. A
+    container that has ended in the meantime decides the outcome of its task.
     """
 
-    def __init__(self, store: TaskStore, engine: Engine, settings: Settings) -> None:
+    def __init__(self, store: TaskStore, runner: Runner) -> None:
         self._store = store
-        self._engine = engine
-        self._settings = settings
+        self._runner = runner
+        self._engine = runner.engine
 
     def end_orphans(self) -> list[TaskRecord]:
         """End every task whose process died, and return their records."""
@@ -170,6 +177,19 @@ class Recovery:
             for replica in record.replication.ids:
                 self.end(replica)
         return record
+
+    def end_stopped(self, task_id: str) -> TaskRecord:
+        """End a task whose process is suspended and keeps its lock. That process adopts the end later."""
+        workspace = self._store.open(task_id)
+        task = ActiveTask(workspace.load(), workspace)
+        if not task.record.state.is_final:
+            task.take()
+            owner = task.record.owner
+            name = f"process {owner.pid}" if owner else "the process"
+            task.warn(f"{name}, which owned the task, was suspended; another process ended the task")
+            self._conclude(task, next(iter(self._engine.find({LABEL_TASK: task_id})), None))
+            self._store.withdraw(task_id)
+        return task.record
 
     def _end_elsewhere(self, task_id: str, found: ContainerSummary) -> TaskRecord | None:
         folder = Path(found.labels.get(LABEL_HOME, ""))
@@ -202,37 +222,40 @@ class Recovery:
             return None
         if fate(task.record, owner_alive=False) not in (Fate.END, Fate.ENDED):
             return None
-        log = "" if found is None else self._collect(task, found)
-        if not task.record.state.is_final:
-            if task.record.usage is None:
-                task.update(usage=aggregate(read_samples(workspace.usage)))
-            _end_state(task, log)
-        lock.release(ended=True)
+        was_saved = task.record.state.is_final
+        self._conclude(task, found)
+        lock.release(ended=was_saved or task.is_saved)  # else the next process ends it again
         return task.record
 
-    def _collect(self, task: ActiveTask, found: ContainerSummary) -> str:
-        """Stop the container, complete its log, keep its outputs and remove it. Return the log's end."""
-        from localrun.runner import chown  # imports tarfile, which few runs need
-        from localrun.runner.log_follower import LogFollower
-        from localrun.task.log import TaskLog
+    def _conclude(self, task: ActiveTask, found: ContainerSummary | None) -> None:
+        """End a task, and remove its container."""
+        if not task.record.state.is_final and task.record.final_state is None:
+            found = _with_start(self._engine, found)
+            if found is not None and found.started:
+                self._conclude_container(task, found)
+                return
+        if found is not None:
+            self._engine.remove(found.handle)
+        if not task.record.state.is_final:
+            if task.record.usage is None:
+                task.update(usage=aggregate(read_samples(task.workspace.usage)))
+            _end_state(task)
 
-        self._engine.stop(found.handle, self._settings.grace)
-        workspace = task.workspace
-        log = TaskLog(workspace.log, self._settings.log_limit, resume=True)
-        LogFollower(self._engine, found.handle, log, task.masker).complete()
-        log.close()
-        for warning in log.warnings():
-            task.warn(warning)
+    def _conclude_container(self, task: ActiveTask, found: ContainerSummary) -> None:
         try:
-            folder = descriptor.read(workspace.descriptor.read_bytes()).output_folder
-            chown.chown_outputs(self._engine, found.handle, workspace.outputs, folder)
-        except (OSError, DescriptorError, EngineError) as error:
-            task.warn(f"the task's outputs may not be readable: {error}")
-        self._engine.remove(found.handle)
-        return log.tail
+            described = descriptor.read(task.workspace.descriptor.read_bytes())
+        except (OSError, DescriptorError) as error:
+            task.warn(f"cannot read the task's outputs: {error}")
+            self._engine.stop(found.handle, self._runner.settings.grace)
+            exit_ = self._engine.wait(found.handle)
+            self._engine.remove(found.handle)
+            task.update(exit_code=exit_.code, oom="yes" if exit_.oom_killed else "no")
+            _end_state(task)
+            return
+        self._runner.conclude(task, described, found.handle)
 
 
-def _end_state(task: ActiveTask, log: str) -> None:
+def _end_state(task: ActiveTask) -> None:
     if task.record.final_state is not None:
         task.transition(task.record.final_state)
         return
@@ -242,9 +265,5 @@ def _end_state(task: ActiveTask, log: str) -> None:
     owner, cause = task.record.owner, Cause.RUNNER_TERMINATED
     process = f"process {owner.pid}" if owner else "process"
     message = f"the localrun {process} of the task died before the task ended"
-    if log:
-        from localrun.runner.diagnosis import format_log_tail
-
-        message += format_log_tail(log)
     remedy = explain(cause).remedy_for(task.id)
     task.transition(TaskState.FAILED, cause=str(cause), message=message, remedy=remedy)

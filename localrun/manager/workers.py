@@ -50,12 +50,13 @@ class Workers:
 
     def end(self, task: ActiveTask, lock: TaskLock, state: TaskState, **changes: Any) -> bool:
         """End a task that no thread runs; False if it has ended already."""
+        had_ended = task.record.state.is_final
         try:
-            if task.record.state.is_final:
+            if had_ended:
                 return False
             task.transition(state, **changes)
-        finally:
-            lock.release(ended=task.record.state.is_final)
+        finally:  # an end that could not be saved is decided again by the next process
+            lock.release(ended=had_ended or (task.record.state.is_final and task.is_saved))
         self.registry.complete(task.record)
         return True
 

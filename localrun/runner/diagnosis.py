@@ -19,7 +19,7 @@ from localrun.engines.log_remedies import program_remedy
 from localrun.errors import Cause, EngineError, Problem
 from localrun.task.causes import explain
 from localrun.task.record import OomEvidence
-from localrun.units import format_bytes
+from localrun.units import format_bytes, format_duration
 
 # docker's init process writes this line if it cannot start the program
 _INIT_FAILED = re.compile(r"(?m)^\[FATAL tini \(\d+\)\] exec (?P<program>.+) failed: (?P<reason>.+)$")
@@ -31,10 +31,13 @@ _CODES = {
     127: " (a program that it called does not exist or is not in its PATH)",
 }
 _SHELL_CODES = (2, 126, 127)  # a shell that runs a binary of another machine exits with one of these
-_SIGTERM_SENDERS = (
-    ", which localrun did not send: the program may have sent it, the container may have been stopped, or the"
-    " engine may have shut down"
+_SENT = (
+    ", which localrun did not send: the program may have sent it or exited with this code, or the container"
+    " may have been stopped"
 )
+_SENDERS = {"SIGTERM": _SENT, "SIGKILL": f"{_SENT}; there is no sign that memory ran out"}
+STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGKILL)  # the exit codes of a program that was stopped
+_NEAR_LIMIT = 0.9  # of the memory limit: a sample is up to a second old when a process is killed
 _SILENT = "make the program write its errors to standard error before it exits"
 
 
@@ -42,10 +45,12 @@ class Evidence(msgspec.Struct, frozen=True):
     """The known facts about a container that has ended.
 
     `timed_out` (the limit in seconds), `killed` and `disk_pressure` (the reason) are set if localrun stopped
-    the container, `engine_lost` if the engine was lost in the meantime. `memory` is the limit in bytes, `log`
-    the end of the output. The architectures are those of the image and the engine. `find_program_error`
-    inspects the program in the container; it is called only if the other evidence suggests that the program
-    never started.
+    the container, `owner_died` (the process that owned the task) if it did so because that process died.
+    `engine_stopped` means that the engine stopped the container to shut down, `engine_lost` that it was lost
+    in the meantime. `memory` is the limit in bytes and `memory_peak` the highest use, if known; `host_oom`
+    means that the kernel killed a process while the memory of the machine was full. `log` is the end of the
+    output. The architectures are those of the image and the engine. `find_program_error` inspects the program
+    in the container; it is called only if the other evidence suggests that the program never started.
     """
 
     exit: Exit
@@ -54,7 +59,11 @@ class Evidence(msgspec.Struct, frozen=True):
     timed_out: float | None = None
     killed: bool = False
     disk_pressure: str = ""
+    owner_died: str = ""
+    engine_stopped: bool = False
     engine_lost: bool = False
+    memory_peak: int | None = None
+    host_oom: bool = False
     image_architecture: str = ""
     engine_architecture: str = ""
     task_id: str = ""
@@ -74,7 +83,7 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 def diagnose(evidence: Evidence) -> Diagnosis:
     """Return the result of the first rule that applies."""
-    stopped = _stopped_by_localrun(evidence)
+    stopped = _stopped_by_localrun(evidence) or _engine_stopped(evidence)
     if stopped is not None:
         return stopped
     if evidence.exit.code == 0:
@@ -87,13 +96,20 @@ def diagnose(evidence: Evidence) -> Diagnosis:
 
 
 def find_program_error(
-    engine: Engine, handle: Handle, *, image: EngineImage, command: list[str] | None, descriptor: Descriptor
+    engine: Engine,
+    handle: Handle,
+    *,
+    image: EngineImage | None,
+    command: list[str] | None,
+    descriptor: Descriptor,
 ) -> Problem | None:
     """Return the first error of the program in an ended container, or None if none is found.
 
     `command` replaces the image's own unless it is None. The kernel's messages are not enough: if the
     interpreter of a script is missing, the kernel reports that the script is.
     """
+    if image is None:
+        return None
     from localrun.bundle.validation import image_config, program
     from localrun.bundle.validation.container_files import ContainerFiles
     from localrun.bundle.validation.findings import Severity
@@ -128,12 +144,25 @@ def _stopped_by_localrun(evidence: Evidence) -> Diagnosis | None:
     if evidence.killed:
         return Diagnosis(Cause.KILLED, "the task was stopped on request", "", ended_by)
     if evidence.timed_out is not None:
-        message = f"the task exceeded its time limit of {evidence.timed_out:g} s and was stopped"
+        limit, seconds = evidence.timed_out, evidence.exit.seconds
+        took = "was stopped" if ended_by or seconds is None else f"ran for {format_duration(seconds)}"
+        message = f"the task exceeded its time limit of {limit:g} s and {took}"
         return _diagnosis(evidence, Cause.TIMEOUT, message, ended_by=ended_by)
     if evidence.disk_pressure:
         message = f"the task was stopped before the disk was full: {evidence.disk_pressure}"
         return _diagnosis(evidence, Cause.DISK_PRESSURE, message, ended_by=ended_by)
+    if evidence.owner_died:
+        message = f"the localrun {evidence.owner_died} of the task died before the task ended"
+        return _diagnosis(evidence, Cause.RUNNER_TERMINATED, message, ended_by=ended_by)
     return None
+
+
+def _engine_stopped(evidence: Evidence) -> Diagnosis | None:
+    if not evidence.engine_stopped:
+        return None
+    code = evidence.exit.code
+    message = f"the engine was shut down while the task ran, and stopped it (exit code {code})"
+    return _diagnosis(evidence, Cause.ENGINE_LOST, message, ended_by=signal_name(code))
 
 
 def _engine_lost(evidence: Evidence) -> Diagnosis | None:
@@ -180,13 +209,17 @@ def _out_of_memory(evidence: Evidence) -> Diagnosis | None:
     if evidence.exit.oom_killed:
         message = f"the task ran out of memory: it exceeded its limit of {limit} (exit code {code})"
         return _diagnosis(evidence, Cause.OUT_OF_MEMORY, message, ended_by=signal_name(code), oom="yes")
-    if code == 128 + signal.SIGKILL:
-        message = (
-            "the task was killed by SIGKILL, which localrun did not send; it probably exceeded its memory"
-            f" limit of {limit} (exit code {code})"
-        )
-        return _diagnosis(evidence, Cause.OUT_OF_MEMORY, message, ended_by="SIGKILL", oom="suspected")
-    return None
+    if code != 128 + signal.SIGKILL:
+        return None
+    peak = evidence.memory_peak or 0
+    if peak >= _NEAR_LIMIT * evidence.memory:
+        found = f"it probably exceeded its memory limit of {limit}, of which it used {format_bytes(peak)}"
+    elif evidence.host_oom:
+        found = "the memory of this machine was full, and the kernel killed a process to free some"
+    else:
+        return None
+    message = f"the task was killed by SIGKILL, which localrun did not send; {found} (exit code {code})"
+    return _diagnosis(evidence, Cause.OUT_OF_MEMORY, message, ended_by="SIGKILL", oom="suspected")
 
 
 def _disk_full(evidence: Evidence) -> Diagnosis | None:
@@ -202,8 +235,7 @@ def _ended_by_signal(evidence: Evidence) -> Diagnosis | None:
     if name is None:
         return None
     message = f"the task was ended by {name} (exit code {evidence.exit.code})"
-    if name == "SIGTERM":
-        message += _SIGTERM_SENDERS
+    message += _SENDERS.get(name, "")
     return _diagnosis(evidence, Cause.SIGNAL, message, ended_by=name)
 
 

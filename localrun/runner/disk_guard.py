@@ -19,12 +19,14 @@ from localrun.units import format_bytes
 class MonitoredTask(msgspec.Struct, frozen=True):
     """A running task: `size` returns the bytes it has written, `stop` stops it for a reason.
 
-    `on_tick` is called at every poll, so that delayed actions need no thread of their own.
+    `on_tick` is called at every poll, so that delayed actions need no thread of their own, and `on_sample`
+    with the sample of the host.
     """
 
     size: Callable[[], int]
     stop: Callable[[str], None]
     on_tick: Callable[[], None] = lambda: None
+    on_sample: Callable[[HostSample], None] = lambda _: None
 
 
 class DiskMonitor:
@@ -82,12 +84,15 @@ class DiskMonitor:
                 running = list(self._tasks.values())
             for task in running:
                 task.on_tick()
-            full = self._pressure()
+            host = self._sample_host(self._folders)
+            for task in running:
+                task.on_sample(host)
+            full = self._pressure(host)
             if full:
                 self._stop_largest(full)
 
-    def _pressure(self) -> str:
-        for point, disk in self._sample_host(self._folders).disks.items():
+    def _pressure(self, host: HostSample) -> str:
+        for point, disk in host.disks.items():
             if disk.percent >= self._limit:
                 return f"{point} is {disk.percent:.0f} % full, limit {self._limit:g} %"
         return ""

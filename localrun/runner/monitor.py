@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import msgspec
@@ -16,11 +15,14 @@ from localrun import fs
 from localrun.engines.base import AttachedLog, Engine, Exit, Handle, StreamName, Usage
 from localrun.engines.labels import LABEL_TASK
 from localrun.engines.log_position import STREAM_NAMES
-from localrun.errors import Cause, ContainerGone, EngineError
+from localrun.errors import Cause, ContainerGone, EngineError, TaskKilled
 from localrun.platforms import profiles
+from localrun.runner.diagnosis import STOPPED
 from localrun.runner.disk_guard import DiskMonitor, MonitoredTask
+from localrun.runner.host_memory import HostMemory
 from localrun.runner.log_follower import LogFollower
 from localrun.runner.stall import StallDetector, idle_seconds
+from localrun.runner.time_limit import TimeLimit
 from localrun.runner.usage import UsageSampler
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
@@ -29,7 +31,6 @@ from localrun.task.record import UsageRecord
 
 _Decoder = codecs.getincrementaldecoder("utf-8")
 _ENGINE_LOST = (Cause.ENGINE_LOST, Cause.ENGINE_UNREACHABLE)
-_STOPPED = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
 _LOG_TIMEOUT = 5.0  # seconds; the shortest time without any data after which the log is given up
 
 
@@ -37,14 +38,18 @@ class Observation(msgspec.Struct, frozen=True):
     """The exit of a container, the end of its log, and what happened to it.
 
     `disk_pressure` is the reason if it was stopped for the disk. `engine_lost` means that the engine was
-    unreachable for a while.
+    unreachable for a while, `engine_stopped` that it ended the container to shut down itself. `killed` means
+    that the task was cancelled before the container ended.
     """
 
     exit: Exit
     log: str
     timed_out: bool
+    killed: bool
     disk_pressure: str
     engine_lost: bool
+    engine_stopped: bool
+    host_oom: bool  # the kernel killed a process of this machine while its memory was nearly full
 
 
 class ContainerMonitor:
@@ -72,9 +77,9 @@ class ContainerMonitor:
         self.handle = handle
         self.live = live
         self.resume = resume
-        self.timed_out = False
         self.disk_pressure = ""
         self.engine_lost = False
+        self.engine_stopped = False
 
     def wait(self) -> Observation:
         """Wait until the container has ended. Raises `EngineError` if the engine does not come back."""
@@ -82,24 +87,42 @@ class ContainerMonitor:
         if not self.resume:
             task.workspace.log.unlink(missing_ok=True)  # of a container that was lost
         log = TaskLog(task.workspace.log, self.settings.log_limit, resume=self.resume)
+        memory = HostMemory()
         with (
             self._log_follower(log),
-            self._time_limit(),
+            self._time_limit() as limit,
             self._usage_sampler(log) as sampler,
             self.disk_monitor.monitor(
-                task.id, MonitoredTask(self._written_bytes, self._stop_for_disk, sampler.on_tick)
+                task.id,
+                MonitoredTask(self._written_bytes, self._stop_for_disk, sampler.on_tick, memory.on_sample),
             ),
         ):
             if task.is_cancelled:  # requested between the last check and the start
                 self.engine.stop(self.handle, self.settings.grace)
             exit_ = self._wait_for_exit()
-        return Observation(exit_, log.tail, self.timed_out, self.disk_pressure, self.engine_lost)
+            killed = task.was_cancelled_before(self._ended_at(exit_))
+        return Observation(
+            exit_,
+            log.tail,
+            timed_out=limit is not None and limit.is_exceeded(exit_, by_duration=not self.engine_lost),
+            killed=killed,
+            disk_pressure=self.disk_pressure,
+            engine_lost=self.engine_lost,
+            engine_stopped=self.engine_stopped,
+            host_oom=memory.has_killed(),
+        )
+
+    def _ended_at(self, exit_: Exit) -> float | None:
+        """Return when the container ended by itself, by the clock of this machine."""
+        if exit_.finished is None or exit_.code in STOPPED:
+            return None
+        return exit_.finished - self.engine.info().clock_offset
 
     def _wait_for_exit(self) -> Exit:
         try:
             exit_ = self.engine.wait(self.handle)
-            if exit_.code in _STOPPED:  # perhaps because the engine is shutting down
-                self._check_engine()
+            if self.engine.is_stopped_by_shutdown(self.handle, exit_):
+                self._wait_for_restart(exit_)
             return exit_
         except EngineError as error:
             if _is_final(error):
@@ -107,7 +130,14 @@ class ContainerMonitor:
             self._wait_for_engine(error)
             return self.engine.wait(self.handle)
 
-    def _wait_for_engine(self, error: EngineError) -> None:
+    def _wait_for_restart(self, exit_: Exit) -> None:
+        """Wait for an engine that stopped the container to shut down; the exit is known in any case."""
+        self.engine_stopped = True
+        if not self.task.is_cancelled:
+            with suppress(EngineError, TaskKilled):
+                self._wait_for_engine(EngineError("it was shut down", cause=Cause.ENGINE_LOST), exit_)
+
+    def _wait_for_engine(self, error: EngineError, exit_: Exit | None = None) -> None:
         """Wait for an engine to restart: it still has its containers and their exits."""
         self.engine_lost = True
         patience = self.settings.engine_patience
@@ -117,7 +147,10 @@ class ContainerMonitor:
             if self.task.wait_for_cancel(min(0.5, patience)):
                 self.task.check_cancelled()
             try:
-                return self._check_engine()
+                self._check_engine()
+                # until it has ended, it answers on open connections
+                if exit_ is None or not self.engine.is_stopped_by_shutdown(self.handle, exit_):
+                    return
             except EngineError as still_lost:
                 if _is_final(still_lost):
                     raise
@@ -210,23 +243,16 @@ class ContainerMonitor:
             self.task.update(usage=sampler.close())
 
     @contextmanager
-    def _time_limit(self) -> Iterator[None]:
-        limit, started = self.task.record.timeout, self.task.record.steps[-1].started
-        if limit is None:
-            yield
+    def _time_limit(self) -> Iterator[TimeLimit | None]:
+        seconds, started = self.task.record.timeout, self.task.record.steps[-1].started
+        if seconds is None:
+            yield None
             return
-        passed = time.time() - started if started else 0.0
-        timer = threading.Timer(max(0.0, limit - passed), self._time_out)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()
+        limit = TimeLimit(self.engine, self.handle, seconds, self._time_out)
+        with limit.enforced(time.time() - started if started else 0.0):
+            yield limit
 
     def _time_out(self) -> None:
-        self.timed_out = True
         record = self.task.record
         message = f"the task reached its time limit of {record.timeout:g} s; stopping it"
         self.task.emit("note", message, killing=True)

@@ -14,22 +14,23 @@ import msgspec
 
 from localrun.admission import Admission, Reservation
 from localrun.bundle.images.ensure import ensure_image
-from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageSource
+from localrun.bundle.images.source import ImageSource
 from localrun.copying import DiskLimit
 from localrun.descriptor import Descriptor
-from localrun.engines.base import AttachedLog, ContainerSpec, Engine, EngineImage, Exit, Handle
+from localrun.engines.base import AttachedLog, ContainerSpec, Engine, EngineImage, Handle
 from localrun.engines.labels import OWN_REPOSITORIES
-from localrun.errors import Cause, EngineError, LocalrunError, MountUnavailable, OutputsError, Problem
+from localrun.errors import EngineError, LocalrunError, MountUnavailable
 from localrun.masking import store
 from localrun.platforms import profiles
 from localrun.runner import container_spec
 from localrun.runner.disk_guard import DiskMonitor
-from localrun.runner.retry import run_with_retries
+from localrun.runner.image_origin import image_origin
+from localrun.runner.retry import remove_lost_containers, run_with_retries
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
 from localrun.task.input_folder import prepare_attempt
 from localrun.task.outcome import Outcome, internal_error_outcome
-from localrun.task.record import ImageOrigin
+from localrun.task.process import current_process, is_of_earlier_boot
 from localrun.task.states import StepName, TaskState
 from localrun.task.store import TaskStore
 from localrun.units import format_count
@@ -55,12 +56,27 @@ class Runner:
     def execute(self, task: ActiveTask, descriptor: Descriptor, source: ImageSource) -> None:
         """Run a provisioned task until it ends. Never raises: every error ends the task."""
         run = _TaskRun(self, task, descriptor)
-        self.run(task, lambda: run_with_retries(task, lambda: run.run(source), run.clean_up), run.clean_up)
+        first, again = partial(run.run, source), partial(run.run_again, lambda: source)
+        self.run(task, lambda: run_with_retries(task, first, again, run.clean_up), run.clean_up)
 
-    def resume(self, task: ActiveTask, descriptor: Descriptor, handle: Handle) -> None:
-        """Continue a task whose container was started by another process. Never raises."""
+    def resume(
+        self, task: ActiveTask, descriptor: Descriptor, handle: Handle, source: Callable[[], ImageSource]
+    ) -> None:
+        """Continue a task whose container was started by another process. Never raises.
+
+        The task still has its old owner. `source` returns its image, which a retry needs.
+        """
         run = _TaskRun(self, task, descriptor, handle)
-        self.run(task, run.resume, run.clean_up)
+        again = partial(run.run_again, source)
+        self.run(task, lambda: run_with_retries(task, run.resume, again, run.clean_up), run.clean_up)
+
+    def conclude(self, task: ActiveTask, descriptor: Descriptor, handle: Handle) -> None:
+        """End a task whose process died and that is not resumed. Never raises.
+
+        A container that has ended decides the outcome as if its process had lived. Another one is stopped.
+        """
+        run = _TaskRun(self, task, descriptor, handle)
+        self.run(task, partial(run.resume, stop=True), run.clean_up)
 
     def prepare(self, task: ActiveTask, descriptor: Descriptor, source: ImageSource) -> EngineImage:
         """Make sure that the engine has the image of a task. Raises like `ensure_image`."""
@@ -74,10 +90,15 @@ class Runner:
             outcome = Outcome.from_error(error)
         except Exception as error:  # noqa: BLE001 - even a bug of localrun must end the task
             outcome = internal_error_outcome(task, error)
+        if task.adopt_end():
+            clean_up()
+            return
         task.workspace.release_reserve()
         # Saved before the container is removed, so a crash in between does not lose the outcome.
         task.update(final_state=outcome.state, **task.masker.mask_json(outcome.changes))
         task.save()
+        if not task.is_saved:  # the disk is full: without the container, the outcome would be lost
+            task.save()
         clean_up()
         task.transition(outcome.state)
 
@@ -110,8 +131,9 @@ class _TaskRun:
         self.handle = handle
         self.is_resumed = handle is not None
         self.live: AttachedLog | None = None  # the output of the container
-        self.remote = task.record.remote
         self.had_image = True  # False once the image is being built, pulled or loaded
+        self.owner_died = ""  # the process whose death is the reason to stop the container
+        self.has_rebooted = False  # since another process started the container
 
     def run(self, source: ImageSource) -> Outcome:
         self._admit()
@@ -122,11 +144,28 @@ class _TaskRun:
         self._start()
         return self._finish(image)
 
-    def resume(self) -> Outcome:
-        task = self.task
-        self.reservation = self.admission.adopt(task.id, task.record.resources)
+    def run_again(self, source: Callable[[], ImageSource]) -> Outcome:
+        """Run the task again after its container was lost. Raises as `run`."""
+        remove_lost_containers(self.engine, self.task, self.settings.engine_patience)
+        return self.run(source())
+
+    def resume(self, *, stop: bool = False) -> Outcome:
+        """Follow the container to its end, or `stop` it if it is still running."""
+        assert self.handle is not None
+        task, owner = self.task, self.task.record.owner
+        self.has_rebooted = owner is not None and is_of_earlier_boot(owner)
+        if self.engine.inspect(self.handle).exit is not None:
+            task.emit("note", "the container had ended when this process took over the task")
+        elif stop:
+            self.owner_died = f"process {owner.pid}" if owner else "process"
+            self.engine.stop(self.handle, self.settings.grace)
+        else:
+            self.reservation = self.admission.adopt(task.id, task.record.resources)
+            task.emit("note", "resumed by this process; another process has started the task")
+        if not stop:
+            task.update(owner=current_process())
+            task.save()
         image = self.engine.find_image(task.record.image)
-        task.emit("note", "resumed by this process; another process has started the task")
         self._reopen_task_step()
         if task.record.state is TaskState.PENDING:
             task.transition(TaskState.RUNNING)
@@ -148,7 +187,9 @@ class _TaskRun:
         self.task.warn_of_changed_inputs()
         diagnosis = self._diagnose(seen, image)
         collected = self._collect_outputs(failed=diagnosis.cause is not None)
-        return self._outcome(seen.exit, diagnosis, collected)
+        from localrun.runner.ending import outcome_of
+
+        return outcome_of(seen.exit, diagnosis, collected)
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:
@@ -191,7 +232,7 @@ class _TaskRun:
         command = image.command if self.plan.command is None else self.plan.command
         task.update(
             image=image.id,
-            image_from="present" if self.had_image else _image_origin(source),
+            image_from="present" if self.had_image else image_origin(source),
             program=[*image.entrypoint, *command],
         )
         return image
@@ -251,7 +292,6 @@ class _TaskRun:
     def _create_with_archives(self) -> None:
         # A remote engine, detected by trying to mount: its address proves nothing.
         plan = self.plan
-        self.remote = True
         self.task.update(remote=True)
         message = "the engine cannot see this machine's files: copying inputs and outputs as archives"
         self.task.emit("note", message)
@@ -275,6 +315,7 @@ class _TaskRun:
 
     def _wait(self) -> Observation:
         assert self.handle is not None
+        from localrun.runner.ending import container_times
         from localrun.runner.monitor import ContainerMonitor
 
         monitor = ContainerMonitor(
@@ -288,45 +329,45 @@ class _TaskRun:
         )
         with self._timed("run"):
             seen = monitor.wait()
-        self.task.finish_step(failed=seen.exit.code != 0, exit_code=seen.exit.code)
+        running = self.task.record.history[-1][1]
+        times = container_times(seen.exit, self.engine.info().clock_offset, running)
+        self.task.finish_step(failed=seen.exit.code != 0, exit_code=seen.exit.code, **times)
         return seen
 
     def _diagnose(self, seen: Observation, image: EngineImage | None) -> Diagnosis:
-        from localrun.runner.diagnosis import Evidence, diagnose
+        from localrun.runner.diagnosis import diagnose, find_program_error
+        from localrun.runner.ending import evidence_of
 
-        record, architecture = self.task.record, self.engine.info().architecture
-        evidence = Evidence(
-            seen.exit,
-            task_id=record.id,
-            memory=record.resources.memory,
-            log=seen.log,
-            timed_out=record.timeout if seen.timed_out else None,
-            killed=self.task.is_cancelled,
-            disk_pressure=seen.disk_pressure,
-            engine_lost=seen.engine_lost,
-            image_architecture=image.architecture if image else architecture,
-            engine_architecture=architecture,
-            find_program_error=partial(self._find_program_error, image),
+        assert self.handle is not None
+        evidence = evidence_of(
+            self.task.record,
+            seen,
+            image,
+            self.engine.info().architecture,
+            owner_died=self.owner_died,
+            has_rebooted=self.has_rebooted,
+            find_program_error=partial(
+                find_program_error,
+                *(self.engine, self.handle),
+                image=image,
+                command=self.plan.command,
+                descriptor=self.descriptor,
+            ),
         )
         diagnosis = diagnose(evidence)
         if diagnosis.warning:
             self.task.warn(diagnosis.warning)
         return diagnosis
 
-    def _find_program_error(self, image: EngineImage | None) -> Problem | None:
-        from localrun.runner.diagnosis import find_program_error
-
-        if image is None or self.handle is None:
-            return None
-        return find_program_error(
-            self.engine, self.handle, image=image, command=self.plan.command, descriptor=self.descriptor
-        )
-
     def _collect_outputs(self, *, failed: bool) -> CollectedOutputs:
+        from localrun.runner.ending import fetch_outputs
+
+        assert self.handle is not None
         task = self.task
         task.start_step(StepName.OUTPUTS)
         with self._timed("outputs"):
-            how, rejected = self._fetch_outputs()
+            limit = DiskLimit(self.settings.disk_stop)
+            how, rejected = fetch_outputs(self.engine, self.handle, task, limit)
             found = profiles.for_record(task.record).collect(task, self.descriptor, failed=failed)
         problems = (*rejected, *found.problems)
         outputs = format_count(len(found.outputs), "output")
@@ -340,38 +381,15 @@ class _TaskRun:
             task.warn("the program printed a secret; localrun masked it, but other platforms may not")
         return msgspec.structs.replace(found, problems=problems)
 
-    def _fetch_outputs(self) -> tuple[str, list[Problem]]:
-        assert self.handle is not None
-        folder, target = self.task.workspace.outputs, self.plan.output_folder
-        if self.remote:
-            from localrun.runner import remote_copy
-
-            limit = DiskLimit(self.settings.disk_stop)
-            rejected = remote_copy.copy_out(self.engine, self.handle, target, folder, limit)
-            return "copied from the engine as an archive", rejected
-        from localrun.runner import chown
-
-        return f"mounted; {chown.chown_outputs(self.engine, self.handle, folder, target)}", []
-
-    def _outcome(self, exit_: Exit, found: Diagnosis, collected: CollectedOutputs) -> Outcome:
-        fields: dict[str, Any] = {"exit_code": exit_.code, "signal": found.signal, "oom": found.oom}
-        fields["outputs"] = collected.outputs
-        if found.cause is not None:
-            state = TaskState.KILLED if found.cause is Cause.KILLED else TaskState.FAILED
-            reason = {"cause": str(found.cause), "message": found.message, "remedy": found.remedy}
-            return Outcome(state, fields | reason)
-        if collected.problems:
-            return Outcome(TaskState.FAILED, fields | Outcome.from_error(_outputs_error(collected)).changes)
-        return Outcome(TaskState.FINISHED, fields | {"message": "finished"})
-
     def clean_up(self) -> None:
-        """Release all resources. A lost engine is only a warning."""
+        """Release all resources, except a container whose outcome is not saved. Never raises."""
         if self.live is not None:
             self.live.close()
         self.live, self.is_resumed = None, False
+        is_needed = self.task.record.final_state is not None and not self.task.is_saved
         with self._timed("remove"):
             try:
-                if self.handle is not None:
+                if self.handle is not None and not is_needed:
                     self.engine.remove(self.handle)
             except EngineError as error:
                 self.task.warn(f"cannot remove the task's container: {error.message}")
@@ -379,20 +397,3 @@ class _TaskRun:
             self.reservation.release()
         self.handle = self.reservation = None
         self.task.workspace.hosts.unlink(missing_ok=True)
-
-
-def _image_origin(source: ImageSource) -> ImageOrigin:
-    """Return how the engine got an image that it did not have."""
-    if isinstance(source, ImageArchive):
-        return "loaded"
-    return "built" if isinstance(source, ImageFolder) else "pulled"
-
-
-def _outputs_error(collected: CollectedOutputs) -> OutputsError:
-    if collected.cause is not None:
-        return OutputsError(collected.message, cause=collected.cause, problems=collected.problems)
-    return OutputsError(
-        f"invalid outputs ({format_count(len(collected.problems), 'problem')})",
-        remedy="fix the problems listed; name each file exactly like its output, without an extension",
-        problems=collected.problems,
-    )

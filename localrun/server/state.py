@@ -22,6 +22,7 @@ from localrun.server.bundle_store import BundleStore
 from localrun.server.config import ServerOptions
 from localrun.server.journal import Journal, TaskEventListener
 from localrun.server.request_log import RequestLog
+from localrun.task import supervision
 from localrun.task.states import TaskState
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ class ServerState:
             if not self.is_started:
                 self.is_started = True
                 self.app.manager.subscribe(self.broadcaster.publish)
+                supervision.stop(self.app.settings.home)  # its tasks are resumed here
                 self.app.recover()
+                self.app.supervise_others()
 
     def get_record(self, task_id: str) -> TaskRecord:
         """Return the record of an active or ended task. Raises `HTTPException` 404 if there is none."""
@@ -94,13 +97,16 @@ class ServerState:
         return self._create(task_id, payload, assigned_by)
 
     def _create(self, task_id: str, payload: Mapping[str, Any], assigned_by: str) -> ActiveTask:
-        return self.app.manager.create_task(
+        task = self.app.manager.create_task(
             payload,
             assigned_by,
             task_id=task_id,
             find_bundle=self.bundle_store.find_bundle,
             find_file=self.bundle_store.find_file,
         )
+        if self.options.on_exit == "leave" and task.record.kind != "manual":
+            self.app.supervise()  # also if this process is killed
+        return task
 
     @property
     def active_count(self) -> int:

@@ -18,6 +18,7 @@ from localrun.task.states import StepName, TaskState
 from localrun.task.workspace import Workspace
 
 _EVENTS = threading.Lock()
+_CLOCK_ERROR = 0.2  # seconds by which the times of the engine and of this machine may differ
 
 
 class _Flag:
@@ -58,6 +59,8 @@ class ActiveTask:
         self._listeners = tuple(listeners)
         self._lock = threading.Lock()
         self._cancelled = _Flag()
+        self._cancelled_at: float | None = None
+        self._has_taken = False
         self._ended = _Flag()
         self.is_saved = False  # whether the record on disk is up to date
 
@@ -86,6 +89,7 @@ class ActiveTask:
         A full disk does not stop the task; see `save`. Raises `IllegalTransition` if the state may not
         follow the current one.
         """
+        self._check_taken()
         with self._lock:
             states.check_transition(self.record.state, state)
             history = [*self.record.history, (state, time.time())]
@@ -115,8 +119,11 @@ class ActiveTask:
     def save(self) -> None:
         """Save the record. If the disk is full, the next call saves it.
 
-        The program may have filled the disk. It must be monitored to its end nevertheless.
+        The program may have filled the disk. It must be monitored to its end nevertheless. A task that
+        another process has ended is not saved.
         """
+        if self._is_taken():
+            return
         try:
             self.workspace.save(self.record)
             self.is_saved = True
@@ -173,14 +180,23 @@ class ActiveTask:
         return True
 
     def start_over(self) -> None:
-        """Remove the data and the outputs of a lost container, so the task can run again."""
+        """Remove the data and the outputs of a lost container, so the task can run again.
+
+        The events keep the warnings of the lost attempt.
+        """
+        record = self.record
         self.workspace.usage.unlink(missing_ok=True)
-        if any(state is TaskState.RUNNING for state, _ in self.record.history):
+        if any(state is TaskState.RUNNING for state, _ in record.history):
             self.workspace.clear_outputs()
-        self.update(steps=[], container=None)
+        admitted = next((at for state, at in record.history if state is TaskState.QUEUED), time.time())
+        lost = {each.message for each in self.workspace.read_events() if _is_late_warning(each, admitted)}
+        kept = [warning for warning in record.warnings if warning not in lost]
+        timings = {phase: seconds for phase, seconds in record.timings.items() if phase == "bundle"}
+        self.update(steps=[], container=None, usage=None, timings=timings, warnings=kept)
 
     def cancel(self) -> None:
         """Ask the thread that runs the task to stop it as soon as possible."""
+        self._cancelled_at = self._cancelled_at or time.time()
         self._cancelled.set()
 
     def wait_for_cancel(self, timeout: float) -> bool:
@@ -192,7 +208,40 @@ class ActiveTask:
         """Whether a stop was requested, by this or another process."""
         return self._cancelled.is_set() or self.workspace.kill_requested
 
+    def was_cancelled_before(self, ended: float | None) -> bool:
+        """Return whether a stop was requested before `ended`, a time of this machine (None: unknown)."""
+        if not self.is_cancelled or ended is None:
+            return self.is_cancelled
+        times = [at for at in (self._cancelled_at, self.workspace.kill_requested_at) if at is not None]
+        return not times or min(times) <= ended + _CLOCK_ERROR
+
+    def take(self) -> None:
+        """Become the process that ends the task although another one owns it, which is suspended."""
+        self.workspace.take()
+        self._has_taken = True
+
+    def _is_taken(self) -> bool:
+        return not self._has_taken and self.workspace.is_taken
+
+    def _check_taken(self) -> None:
+        if self._is_taken():
+            raise TaskKilled("the task was ended by another process while this one was suspended")
+
+    def adopt_end(self) -> bool:
+        """Adopt the end of the task if another process has ended it; return whether it has."""
+        record = self.workspace.load_or_none() if self._is_taken() else None
+        if record is None or not record.state.is_final:
+            return False
+        self.record, self.is_saved = record, True
+        data = {"state": str(record.state), "message": record.message, "exit_code": record.exit_code}
+        event = Event("state", self.id, str(record.state), {**data, "cause": record.cause})
+        for listener in self._listeners:
+            listener(event)
+        self._ended.set()
+        return True
+
     def check_cancelled(self) -> None:
+        self._check_taken()
         if self.is_cancelled:
             raise TaskKilled("the task was stopped on request")
 
@@ -203,6 +252,10 @@ class ActiveTask:
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the task has ended or is abandoned; False after `timeout` seconds."""
         return self._ended.wait(timeout)
+
+
+def _is_late_warning(event: Event, since: float) -> bool:
+    return event.kind == "warning" and event.time >= since
 
 
 def _ignore_if_full(error: LocalrunError) -> None:

@@ -101,7 +101,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.SIGNAL: Explanation(
         "The task's program was ended by a signal.",
-        "It crashed (SIGSEGV, SIGABRT, SIGILL), or another process stopped it.",
+        "It crashed (SIGSEGV, SIGABRT, SIGILL), or it or another process sent the signal.",
         "Read the end of its log; a crash in native code often means a library for another CPU.",
     ),
     Cause.OUT_OF_MEMORY: Explanation(
@@ -176,8 +176,8 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.ENGINE_LOST: Explanation(
         "The connection to the container engine was lost while the task ran.",
-        "The engine was stopped or restarted.",
-        "Start the engine and run the task again: `localrun rerun ID`.",
+        "The engine was stopped or restarted, which stops its containers.",
+        "Start the engine and run the task again: `localrun rerun ID`; `--retries 1` does so automatically.",
     ),
     Cause.ENGINE_FAILED: Explanation(
         "The container engine rejected a request.",

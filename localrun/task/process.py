@@ -39,6 +39,20 @@ def is_alive(owner: ProcessId) -> bool:
     return _runs(owner.pid, owner.started)
 
 
+def is_stopped(owner: ProcessId) -> bool:
+    """Return whether the process is suspended (SIGSTOP, Ctrl+Z); False if it is not visible here."""
+    if is_foreign(owner):
+        return False
+    found = _stat(owner.pid)
+    return found is not None and found == (owner.started, "T")
+
+
+def is_of_earlier_boot(owner: ProcessId) -> bool:
+    """Return whether the process ran on this machine before its last boot."""
+    mine = current_process()
+    return owner.host == mine.host and owner.boot.partition("/")[0] != mine.boot.partition("/")[0]
+
+
 def is_foreign(owner: ProcessId) -> bool:
     """Whether the process is of another machine or container, so that `is_alive` is an assumption."""
     return owner.boot != current_process().boot

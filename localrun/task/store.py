@@ -83,6 +83,10 @@ class TaskStore:
     def is_active(self, task_id: str) -> bool:
         return os.path.exists(f"{self._active}/{task_id}")  # noqa: PTH110 - hot
 
+    def is_owned(self, task_id: str) -> bool:
+        """Return whether a process holds the lock of a task."""
+        return fs.is_locked(self._active / task_id)
+
     def wait_released(self, task_id: str) -> None:
         """Block until no process owns the task: it has ended, or its process died."""
         wait_released(self._active / task_id)
@@ -109,6 +113,10 @@ class TaskStore:
         """Whether the folder belongs to the user and the task has ended."""
         record = self.open(task_id).load_or_none() if self.is_own else None
         return record is not None and record.state.is_final
+
+    def withdraw(self, task_id: str) -> None:
+        """Remove an ended task from the active ones although another process holds its lock."""
+        (self._active / task_id).unlink(missing_ok=True)
 
     def remove(self, workspace: Workspace, lock: TaskLock | None = None) -> None:
         workspace.remove()

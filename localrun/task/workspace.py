@@ -14,6 +14,7 @@ HOME/
     secrets.json        secret variables, until the task ends
     iexec_out.zip       the packed result of an iExec app
     kill                exists if a stop was requested
+    taken               exists if another process ended the task, because its own process was suspended
 """
 
 from __future__ import annotations
@@ -169,6 +170,14 @@ class Workspace:
     @property
     def kill_requested(self) -> bool:
         return os.path.exists(f"{self._text}/kill")  # noqa: PTH110 - hot
+
+    def take(self) -> None:
+        """Tell the process that owns the task that another one ends it. Raises as `save`."""
+        fs.write_atomic(f"{self._text}/taken", b"")
+
+    @property
+    def is_taken(self) -> bool:
+        return os.path.exists(f"{self._text}/taken")  # noqa: PTH110 - hot
 
     def write_hosts(self) -> Path:
         """Write the hosts file of a container without a network, and return its path. Raises as `save`."""

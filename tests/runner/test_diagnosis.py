@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -75,10 +76,48 @@ def test_a_child_out_of_memory_counts_with_any_exit_code() -> None:
     assert diagnose(evidence(1, oom_killed=True)).cause is Cause.OUT_OF_MEMORY
 
 
-def test_out_of_memory_is_suspected_after_a_sigkill_of_unknown_origin() -> None:
+def test_a_sigkill_without_a_sign_of_a_lack_of_memory_is_a_signal() -> None:
     found = diagnose(evidence(137))
+    assert (found.cause, found.oom, found.signal) == (Cause.SIGNAL, "no", "SIGKILL")
+    assert "there is no sign that memory ran out" in found.message
+    assert diagnose(evidence(137, memory_peak=20 * MIB)).cause is Cause.SIGNAL
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"memory_peak": 31 * MIB}, "exceeded its memory limit of 32 MiB, of which it used 31 MiB"),
+        ({"host_oom": True}, "the memory of this machine was full"),
+    ],
+)
+def test_out_of_memory_is_suspected_after_a_sigkill_while_memory_was_nearly_full(
+    facts: dict[str, Any], words: str
+) -> None:
+    found = diagnose(evidence(137, **facts))
     assert (found.cause, found.oom, found.signal) == (Cause.OUT_OF_MEMORY, "suspected", "SIGKILL")
-    assert "probably" in found.message
+    assert words in found.message
+    assert diagnose(evidence(1, **facts)).cause is Cause.EXIT_NONZERO
+
+
+@pytest.mark.parametrize("code", [0, 1, 137, 143])
+def test_an_engine_that_stopped_the_container_to_shut_down_is_the_cause(code: int) -> None:
+    found = diagnose(evidence(code, engine_stopped=True, engine_lost=True))
+    assert found.cause is Cause.ENGINE_LOST
+    assert f"the engine was shut down while the task ran, and stopped it (exit code {code})" in found.message
+
+
+def test_a_task_that_ran_longer_than_its_limit_unattended_timed_out() -> None:
+    found = diagnose(Evidence(Exit(0, started=100.0, finished=116.0), memory=32 * MIB, timed_out=3.0))
+    assert found.cause is Cause.TIMEOUT
+    assert "exceeded its time limit of 3 s and ran for 16.0 s" in found.message
+
+
+def test_a_container_that_was_stopped_because_its_process_died_keeps_its_signal() -> None:
+    found = diagnose(evidence(143, "working", owner_died="process 12"))
+    assert (found.cause, found.signal) == (Cause.RUNNER_TERMINATED, "SIGTERM")
+    assert "the localrun process 12 of the task died before the task ended" in found.message
+    assert "working" in found.message
+    assert diagnose(evidence(143, owner_died="process 12", killed=True)).cause is Cause.KILLED
 
 
 def test_a_process_out_of_memory_is_a_warning_if_the_task_succeeds() -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from localrun.engines.base import Exit, LogChunk
+from localrun.engines.base import ContainerStatus, Exit, LogChunk
 from localrun.engines.fake import FakeContainer, FakeEngine
+from localrun.engines.fake.engine import INFO
+from localrun.engines.labels import LABEL_TASK
 from localrun.errors import Cause, EngineError, EngineUnreachable
 from localrun.runner import monitor
 from localrun.task.record import TaskRecord
@@ -115,6 +118,127 @@ def test_a_retry_starts_with_the_inputs_as_they_were_submitted(tmp_path: Path) -
     record = run(tmp_path, engine, retries=1, writable_inputs=True)
     assert starts == [{"a": "1", "b": "2"}] * 2
     assert not Path(record.folder, "inputs.submitted").exists()
+
+
+@pytest.mark.parametrize(("code", "retries"), [(143, 0), (0, 0), (143, 1)])
+def test_an_engine_that_shuts_down_is_the_cause_and_its_task_is_retried(
+    tmp_path: Path, code: int, retries: int
+) -> None:
+    def program(container: FakeContainer) -> int:
+        runs.append(container.handle)
+        container.path("/outputs/sum").write_text("7")
+        engine.shuts_down = len(runs) == 1
+        return code if len(runs) == 1 else 0
+
+    runs: list[str] = []
+    engine = FakeEngine(program)
+    real, asked = engine.is_stopped_by_shutdown, []
+
+    def is_stopped_by_shutdown(handle: str, exit_: Exit) -> bool:
+        asked.append(handle)
+        engine.shuts_down = engine.shuts_down and len(asked) < 3  # it is back after a while
+        return real(handle, exit_)
+
+    engine.is_stopped_by_shutdown = is_stopped_by_shutdown  # type: ignore[method-assign]
+    record = run(tmp_path, engine, retries=retries)
+    if retries:
+        assert (record.state, record.cause, len(runs)) == (TaskState.FINISHED, None, 2)
+    else:
+        assert (record.cause, record.exit_code) == ("ENGINE_LOST", code)
+
+
+def test_an_engine_that_shuts_down_for_good_leaves_the_exit_code(tmp_path: Path) -> None:
+    engine = FakeEngine(lambda container: 143)
+    engine.shuts_down = True
+    record = run(tmp_path, engine, patience=0)
+    assert (record.cause, record.exit_code, record.signal) == ("ENGINE_LOST", 143, "SIGTERM")
+
+
+class Stubborn(Restarted):
+    """An engine that cannot remove a container at first."""
+
+    refusals = 2
+
+    def remove(self, handle: str) -> None:
+        if self.refusals and self.broken.is_set():
+            self.refusals -= 1
+            raise EngineError("the device is busy")
+        super().remove(handle)
+
+
+def test_a_retry_removes_a_lost_container_that_could_not_be_removed_at_first(tmp_path: Path) -> None:
+    engine = Stubborn(Exit(3))
+    record = run(tmp_path, engine, retries=1)
+    assert (record.cause, record.exit_code, engine.refusals) == ("EXIT_NONZERO", 3, 0)
+    assert engine.find({LABEL_TASK: ""}) == []
+    # the warning of the lost attempt is only in the events
+    assert record.warnings == ["the container was lost in an engine restart; running the task again"]
+
+
+# -- time limit ------------------------------------------------------------------------------------
+
+
+class Stopped(FakeEngine):
+    """An engine whose callers look at a container late, as a process does that was stopped for a while."""
+
+    def __init__(self, seconds: float, code: int = 0) -> None:
+        super().__init__(lambda container: Exit(code, started=1000.0, finished=1000.0 + seconds))
+        self.looked = threading.Event()
+
+    def wait(self, handle: str) -> Exit:
+        found = super().wait(handle)
+        self.looked.wait(10)  # until the time limit has been reached here
+        return found
+
+    def inspect(self, handle: str) -> ContainerStatus:
+        super().wait(handle)
+        status = super().inspect(handle)
+        self.looked.set()
+        return status
+
+
+@pytest.mark.parametrize(("seconds", "cause"), [(0.02, "OUTPUTS_INVALID"), (7.0, "TIMEOUT")])
+def test_a_task_timed_out_if_its_container_ran_longer_than_the_limit(
+    tmp_path: Path, seconds: float, cause: str
+) -> None:
+    with make_environment(tmp_path, engine=Stopped(seconds)) as env:
+        record = env.run(values={"a": 1, "b": 2}, timeout=0.05)
+    assert (record.cause, record.exit_code) == (cause, 0)
+    (step,) = [step for step in record.steps if step.name == "task"]
+    assert step.seconds == pytest.approx(seconds)
+
+
+def test_a_container_that_exceeds_its_limit_is_stopped_although_the_engine_failed_to_say_so_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("localrun.runner.time_limit._RETRY_INTERVAL", 0.01)
+    engine = FakeEngine(_wait_for_stop)
+    real, errors = engine.inspect, [EngineUnreachable("nothing answers")]
+
+    def inspect(handle: str) -> ContainerStatus:
+        if errors:
+            raise errors.pop()
+        return real(handle)
+
+    monkeypatch.setattr(engine, "inspect", inspect)
+    with make_environment(tmp_path, engine=engine) as env:
+        record = env.run(values={"a": 1, "b": 2}, timeout=0.05)
+    assert (record.cause, record.exit_code, errors) == ("TIMEOUT", 0, [])
+
+
+@pytest.mark.parametrize("offset", [0.0, 5000.0, -5000.0])
+def test_a_request_to_stop_a_container_that_had_ended_changes_nothing(tmp_path: Path, offset: float) -> None:
+    class Slow(FakeEngine):
+        def wait(self, handle: str) -> Exit:
+            found = super().wait(handle)
+            task.cancel()
+            return replace(found, finished=time.time() + offset - 10)
+
+    engine = Slow(lambda container: 3, info=replace(INFO, clock_offset=offset))
+    with make_environment(tmp_path, engine=engine) as env:
+        task = env.submit(values={"a": 1, "b": 2})
+        env.app.manager.wait(task)
+    assert (task.record.cause, task.record.exit_code) == ("EXIT_NONZERO", 3)
 
 
 def test_an_engine_that_does_not_come_back_is_not_retried(tmp_path: Path) -> None:

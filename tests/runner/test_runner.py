@@ -252,7 +252,7 @@ def test_a_task_that_fills_the_disk_ends_and_leaves_no_container(tmp_path: Path)
 
 
 def test_a_full_disk_is_not_an_internal_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("localrun.values.collect", full)

@@ -43,6 +43,8 @@ def _head(fields: Fields) -> Iterator[str]:
     yield _pair("Bundle", fields["bundle"])
     yield _pair("Namespace", fields["namespace"])
     yield _pair("Node", fields["node"])
+    if owner := fields["owner_hint"] or fields["owner"]["process"]:
+        yield _pair("Process", owner)
     yield _pair("Start Time", _date(fields["start_time"]))
     yield from _list("Labels", fields["labels"], "{}={}")
     yield from _list("Annotations", fields["annotations"], "{}: {}")

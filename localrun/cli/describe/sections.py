@@ -11,6 +11,7 @@ from typing import Any
 
 from localrun.cli.describe.events import REASONS, event_rows
 from localrun.cli.docker_command import docker_command
+from localrun.console import ownership
 from localrun.console.regions import region_rows
 from localrun.console.usage import format_usage
 from localrun.engines.base import ContainerSpec
@@ -49,6 +50,8 @@ def describe(
         "bundle": record.bundle,
         "namespace": str(workspace.path.parent.parent),
         "node": record.owner.host if record.owner else None,
+        "owner": {**ownership.as_fields(record), "process": ownership.owner_text(record) or None},
+        "owner_hint": ownership.orphan_hint(record),
         "start_time": record.created or None,
         "labels": dict(_spec(record, workspace).labels) if record.kind != "manual" else {},
         "annotations": metadata.load(workspace),

@@ -16,6 +16,7 @@ from localrun.engines.base import (
     BuilderInfo,
     BuildRequest,
     ContainerSpec,
+    ContainerStatus,
     ContainerSummary,
     EngineImage,
     EngineInfo,
@@ -147,6 +148,26 @@ class DockerEngine(DockerImages):
 
     def logs(self, handle: Handle, *, follow: bool = True, tail: int | None = None) -> Iterator[LogChunk]:
         return read_log(self.api, _path(handle, "logs"), follow=follow, tail=tail)
+
+    def inspect(self, handle: Handle) -> ContainerStatus:
+        state = self._state(handle)
+        if _is_new(state) or state["Running"]:
+            return ContainerStatus(None, self._elapsed(state))
+        exit_ = _exit(state)
+        return ContainerStatus(exit_, exit_.seconds)
+
+    def _elapsed(self, state: Mapping[str, Any]) -> float | None:
+        started = _seconds(state["StartedAt"])
+        if started is None:
+            return None
+        info = self.api.json("GET", "/info", action="query the engine")  # the only exact time of its clock
+        return (_seconds(str(info.get("SystemTime") or "")) or time.time()) - started
+
+    def is_stopped_by_shutdown(self, handle: Handle, exit_: Exit) -> bool:
+        from localrun.engines.dockerd import shutdown
+
+        stopping = shutdown.is_stopping(self.address, ask=exit_.code != 0)
+        return stopping and shutdown.was_signalled(self.api, handle, exit_)
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
         # one streaming request: the engine takes a second for each sample anyway

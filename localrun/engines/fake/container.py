@@ -14,7 +14,16 @@ from pathlib import Path, PurePosixPath
 
 from msgspec.structs import replace
 
-from localrun.engines.base import ContainerSpec, EngineImage, Exit, Handle, LogChunk, StreamName, Usage
+from localrun.engines.base import (
+    ContainerSpec,
+    ContainerStatus,
+    EngineImage,
+    Exit,
+    Handle,
+    LogChunk,
+    StreamName,
+    Usage,
+)
 from localrun.errors import EngineError
 
 KILLED = 128 + 9
@@ -131,8 +140,16 @@ class FakeContainer:
     def _set_exit(self, how: Exit) -> None:
         with self._changed:
             if self._exit is None:
-                self._exit = replace(how, started=self._started, finished=time.time())
+                self._exit = replace(
+                    how, started=how.started or self._started, finished=how.finished or time.time()
+                )
                 self._changed.notify_all()
+
+    def status(self) -> ContainerStatus:
+        with self._changed:
+            if self._exit is not None or self._started is None:
+                return ContainerStatus(self._exit, self._exit.seconds if self._exit else None)
+            return ContainerStatus(None, time.time() - self._started)
 
     def wait(self) -> Exit:
         with self._changed:

@@ -15,6 +15,7 @@ from localrun import fs
 from localrun.engines.base import (
     AttachedLog,
     ContainerSpec,
+    ContainerStatus,
     ContainerSummary,
     EngineInfo,
     Exit,
@@ -46,6 +47,7 @@ class FakeEngine(FakeImages):
         self.program: Program = program or (lambda _container: 0)
         self.shares_files = shares_files
         self.usage_interval = 1.0
+        self.shuts_down = False
         self._info = info
         self._lock = threading.Lock()
         self._containers: dict[Handle, FakeContainer] = {}
@@ -92,6 +94,13 @@ class FakeEngine(FakeImages):
 
     def logs(self, handle: Handle, *, follow: bool = True, tail: int | None = None) -> Iterator[LogChunk]:
         yield from self.container(handle).log(follow=follow, tail=tail)
+
+    def inspect(self, handle: Handle) -> ContainerStatus:
+        return self.container(handle).status()
+
+    def is_stopped_by_shutdown(self, handle: Handle, exit_: Exit) -> bool:  # noqa: ARG002
+        """Return `shuts_down`, which a test sets."""
+        return self.shuts_down
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
         """Yield `container.usage` every `usage_interval` seconds until the container ends."""

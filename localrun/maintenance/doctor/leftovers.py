@@ -8,6 +8,7 @@ from pathlib import Path
 from localrun.engines.base import Engine
 from localrun.maintenance import leftovers
 from localrun.maintenance.doctor.check import Check, ok, warn
+from localrun.task import supervision
 from localrun.task.fate import Fate, current_fate
 from localrun.task.record import short_id
 from localrun.task.store import TaskStore
@@ -26,6 +27,7 @@ def check_home_leftovers(home: TaskStore, cache: Path, ledger: Path) -> Iterator
     orphans = [record.short_id for record in records if current_fate(record) is Fate.END]
     remedy = "`localrun prune` ends them, as does the next `localrun run`"
     yield _counted("orphaned tasks", orphans, "whose process died", remedy)
+    yield _supervisor(home)
     resumable = [record.short_id for record in records if current_fate(record).is_resumable]
     remedy = "`localrun wait --all` or `localrun serve` resumes them; their containers continue to run"
     yield _counted("resumable tasks", resumable, "without a process", remedy)
@@ -34,6 +36,13 @@ def check_home_leftovers(home: TaskStore, cache: Path, ledger: Path) -> Iterator
     yield _counted("records", unreadable, "unreadable", "`localrun rm ID` deletes such a task")
     files = [path.name for path in leftovers.temp_files(home, cache, ledger)]
     yield _counted("temporary files", files, "of dead processes", _PRUNE)
+
+
+def _supervisor(home: TaskStore) -> Check:
+    pid = supervision.running_pid(home.path)
+    if pid is None:
+        return ok("supervisor", "not running (started by the first detached task)", pid=None)
+    return ok("supervisor", f"process {pid}" if pid else "starting", pid=pid)
 
 
 def check_engine_leftovers(home: TaskStore, engine: Engine, *, busy: bool) -> Iterator[Check]:

@@ -80,13 +80,13 @@ _CODES = make_terms(_SYSTEM, "exit code", (
      "FAILED SIGNAL", "Use libraries that are built for this type of CPU."),
     ("Exit Code 134|134|SIGABRT", "The program aborted itself, usually after a failed assertion.",
      "FAILED SIGNAL", "Read the end of its log: `localrun logs ID`."),
-    ("Exit Code 137|137|SIGKILL", "The program was killed: by the kernel for lack of memory, or because it"
-     " did not stop when asked to.", "FAILED OUT_OF_MEMORY|TIMEOUT, KILLED",
+    ("Exit Code 137|137|SIGKILL", "The program was killed: by the kernel for lack of memory, because it did"
+     " not stop when asked to, or by itself.", "FAILED OUT_OF_MEMORY|TIMEOUT|SIGNAL|ENGINE_LOST, KILLED",
      "`localrun status ID` shows the cause; raise `--memory` or `--timeout`."),
     ("Exit Code 139|139|SIGSEGV", "The program accessed invalid memory: a crash in native code.",
      "FAILED SIGNAL", "Read the end of its log: `localrun logs ID`."),
     ("Exit Code 143|143|SIGTERM", "The program stopped when asked to.",
-     "KILLED, FAILED TIMEOUT|SIGNAL", "`localrun status ID` shows why it was stopped."),
+     "KILLED, FAILED TIMEOUT|SIGNAL|ENGINE_LOST", "`localrun status ID` shows why it was stopped."),
     ("Exec format error", "The program is built for another architecture, or is a script without a `#!`"
      " line.", "FAILED IMAGE_PLATFORM|ENTRYPOINT_INVALID",
      "Build for this machine (`--platform linux/amd64`); start scripts with `#!/bin/sh`."),

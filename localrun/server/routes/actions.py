@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Annotated
 
 import anyio.to_thread
@@ -11,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from localrun.errors import UsageError
 from localrun.server import request_body, schemas, views
 from localrun.server.error_handlers import log_failures
 from localrun.server.responses import json_response
@@ -63,7 +65,10 @@ async def kill_task(
     with log_failures(state.request_log, "kill_task", "Failed to kill task"):
         if state.get_record(task_id).state.is_final:
             raise HTTPException(409, f"Task {task_id} has already ended")
-        await anyio.to_thread.run_sync(state.app.manager.kill_task, task_id, grace)
+        is_own = state.app.manager.get_task(task_id) is not None
+        with suppress(UsageError):  # it has ended in the meantime
+            kill = state.app.manager.kill_task if is_own else state.app.kill
+            await anyio.to_thread.run_sync(kill, task_id, grace)
         record = await _until_end(state, task_id, _MAX_WAIT)
         state.request_log.log_call("kill_task", task_id, state.active_count)
         return _respond(state, "kill_task", record)

@@ -1,0 +1,342 @@
+"""The supervisor owns detached tasks whose process has died."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localrun import supervisor
+from localrun.app import App
+from localrun.engines.dockerd import DockerEngine
+from localrun.engines.fake import FakeContainer, FakeEngine
+from localrun.engines.labels import LABEL_TASK
+from localrun.errors import EngineUnreachable
+from localrun.manager import supervisor_process
+from localrun.settings import Settings
+from localrun.supervisor import Supervisor
+from localrun.task import supervision
+from localrun.task.record import TaskRecord
+from localrun.task.states import TaskState
+from localrun.task.store import TaskStore
+from tests.manager.test_recovery import abandoned, add, next_process, with_container
+from tests.support.environment import Environment, make_environment
+
+WAIT = 30.0  # seconds
+
+
+def until(check: Callable[[], Any], seconds: float = WAIT) -> Any:
+    """Wait until `check` returns something true, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (found := check()):
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.02)
+    return found
+
+
+# -- with the fake engine --------------------------------------------------------------------------
+
+
+def start(env: Environment, monkeypatch: pytest.MonkeyPatch) -> tuple[App, threading.Thread]:
+    """Run a supervisor in a thread of this process."""
+    monkeypatch.setattr(supervisor, "_LINGER", 0.05)
+    monkeypatch.setattr(supervisor, "_TICK", 0.05)
+    monkeypatch.setattr(supervisor, "_ENGINE_INTERVAL", 0.05)
+    app = next_process(env)
+    descriptor = supervision.acquire(env.app.store.path)
+    assert descriptor is not None
+    supervisor.write_pid(descriptor)
+    thread = threading.Thread(target=Supervisor(app, descriptor).run)
+    thread.start()
+    return app, thread
+
+
+def test_it_resumes_every_detached_task_without_a_process_and_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make_environment(tmp_path, add) as env:
+        queued, running = abandoned(env, "QUEUING"), abandoned(env, "RUNNING")
+        with_container(env, running)
+        manual = env.app.manager.create_task({"type": "test"}, "ray")
+        waiting = env.app.manager.create_task({"bundle": str(env.bundle), "image": env.image, "inputs": {}})
+        _, thread = start(env, monkeypatch)
+        thread.join(WAIT)
+        assert not thread.is_alive()
+        states = [env.app.store.open(one.id).load().state for one in (queued, running, manual, waiting)]
+        assert supervision.running_pid(env.app.store.path) is None
+        env.app.manager.kill(waiting)
+    assert states == [TaskState.FINISHED, TaskState.FINISHED, TaskState.CREATED, TaskState.CREATED]
+
+
+def test_it_waits_for_the_process_of_a_task_and_takes_over_when_the_lock_is_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "QUEUING")
+        claim = env.app.store.acquire(left.id)
+        assert claim is not None
+        app, thread = start(env, monkeypatch)
+        time.sleep(0.3)
+        assert thread.is_alive()
+        assert app.manager.get_all_active_tasks() == []
+        claim.release(ended=False)
+        thread.join(WAIT)
+        assert env.app.store.open(left.id).load().state is TaskState.FINISHED
+
+
+def test_the_record_names_the_supervisor_as_the_process_of_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+
+    def program(container: FakeContainer) -> int:
+        go.wait(WAIT)
+        return add(container)
+
+    with make_environment(tmp_path, program) as env:
+        left = abandoned(env, "RUNNING")
+        with_container(env, left)
+        workspace = env.app.store.open(left.id)
+        workspace.save(left.replace(owner=None))
+        _, thread = start(env, monkeypatch)
+        owner = until(lambda: workspace.load().owner)
+        go.set()
+        thread.join(WAIT)
+    assert owner.pid == os.getpid()
+
+
+def test_it_waits_for_an_engine_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = [EngineUnreachable("nothing answers")] * 3
+
+    class Away(FakeEngine):
+        def find(self, labels: Any) -> Any:
+            if away:
+                raise away.pop()
+            return super().find(labels)
+
+    with make_environment(tmp_path, engine=Away(add)) as env:
+        left = abandoned(env, "QUEUING")
+        _, thread = start(env, monkeypatch)
+        thread.join(WAIT)
+        assert env.app.store.open(left.id).load().state is TaskState.FINISHED
+    assert away == []
+
+
+def test_a_damaged_record_does_not_keep_it_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with make_environment(tmp_path, add) as env:
+        left = abandoned(env, "QUEUING")
+        (env.app.store.open(left.id).path / "task.json").write_text("{")
+        _, thread = start(env, monkeypatch)
+        thread.join(WAIT)
+        assert not thread.is_alive()
+
+
+def test_it_ends_and_removes_its_containers_when_its_folder_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(container: FakeContainer) -> int:
+        container.stopped.wait(WAIT)
+        return 0
+
+    with make_environment(tmp_path, hang) as env:
+        left = abandoned(env, "RUNNING")
+        with_container(env, left)
+        app, thread = start(env, monkeypatch)
+        until(lambda: app.manager.get_task(left.id))
+        (env.app.store.path / supervision.LOCK).unlink()
+        thread.join(WAIT)
+        assert not thread.is_alive()
+        assert env.engine.find({LABEL_TASK: ""}) == []
+        app.close()
+
+
+def test_there_is_none_for_an_engine_that_only_this_process_can_reach(tmp_path: Path) -> None:
+    with make_environment(tmp_path, add) as env:
+        assert env.app.supervise() is False
+        assert not (env.app.store.path / supervision.LOCK).exists()
+
+
+def test_a_folder_that_is_not_writable_has_none(tmp_path: Path) -> None:
+    assert supervisor_process.start(Settings(home=tmp_path / "missing")) is False
+
+
+def test_the_settings_reach_it_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[list[str]] = []
+
+    class Ended:
+        def __init__(self, arguments: list[str], **_: Any) -> None:
+            given.append(arguments)
+
+        def wait(self) -> int:
+            return 0
+
+    monkeypatch.setattr(subprocess, "Popen", Ended)
+    settings = Settings(home=tmp_path, ledger=Path("l.json"), docker_host="tcp://127.0.0.1:1", grace=3.0)
+    assert supervisor_process.start(settings)
+    found = supervisor_process.decode_settings(given[0][-1])
+    assert (found.home, found.docker_host, found.grace) == (tmp_path, "tcp://127.0.0.1:1", 3.0)
+    assert found.ledger == Path("l.json").absolute()
+
+
+# -- as a process, with a real engine --------------------------------------------------------------
+
+SCRIPT = """
+import localrun, os, signal, sys
+ids = [
+    localrun.submit("descriptor.yml", use_image={image!r}, pull="never", script=path, **{options!r}).id
+    for path in map(__import__("pathlib").Path, {scripts!r})
+]
+print(*ids, flush=True)
+{end}
+"""
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+
+
+@dataclass
+class Folder:
+    """A folder with a task whose program is its input, and a real engine."""
+
+    path: Path
+    image: str
+    pids: list[int] = field(default_factory=list)
+
+    @property
+    def home(self) -> Path:
+        return self.path / "home"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        places = {"HOME": self.home, "CACHE": self.path / "cache", "LEDGER": self.path / "ledger/l.json"}
+        return {**os.environ, **{f"LOCALRUN_{name}": str(place) for name, place in places.items()}}
+
+    def submit(self, *scripts: str, end: str = KILL, **options: Any) -> list[str]:
+        """Submit tasks in a process that ends at once; return their ids."""
+        for number, text in enumerate(scripts):
+            (self.path / f"script{number}").write_text(text)
+        names = [f"script{number}" for number in range(len(scripts))]
+        code = SCRIPT.format(image=self.image, options=options, scripts=names, end=end)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=self.path,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode in (0, -9), done.stderr
+        return done.stdout.split()
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "localrun", *arguments],
+            cwd=self.path,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def record(self, task_id: str) -> TaskRecord:
+        return TaskRecord.from_json((self.home / "tasks" / task_id / "task.json").read_bytes())
+
+    def ended(self, task_id: str) -> TaskRecord:
+        until(lambda: self.record(task_id).state.is_final)
+        return self.record(task_id)
+
+    def pid(self) -> int:
+        """Return the pid of the supervisor once it has started."""
+        found: int = until(lambda: supervision.running_pid(self.home))
+        return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path, docker_engine: DockerEngine) -> Iterator[Folder]:
+    from tests.faults.harness import descriptor
+    from tests.support.images import busybox_layer, image_archive
+
+    name = f"localrun-test/supervised:{os.getpid()}-{time.monotonic_ns()}"
+    archive = image_archive(busybox_layer({}), name, Cmd=["sh", "-e", "/inputs/script"], Env=["PATH=/bin"])
+    docker_engine.load_image([archive])
+    (tmp_path / "descriptor.yml").write_text(descriptor())
+    made = Folder(tmp_path, name)
+    yield made
+    supervision.stop(made.home)
+    for workspace in TaskStore(made.home).newest_first():
+        for found in docker_engine.find({LABEL_TASK: workspace.id}):
+            docker_engine.remove(found.handle)
+    docker_engine.remove_image(name)
+
+
+@pytest.mark.docker
+def test_a_task_that_ends_in_time_after_its_script_died_is_finished(folder: Folder) -> None:
+    (task_id,) = folder.submit("sleep 1; echo 7 > /outputs/sum", timeout=30)
+    record = folder.ended(task_id)
+    assert (record.state, record.exit_code, record.outputs) == (TaskState.FINISHED, 0, {"sum": 7})
+    until(lambda: supervision.running_pid(folder.home) is None)  # gone when idle
+    assert "resumed task" in (folder.home / supervision.LOG).read_text()
+
+
+@pytest.mark.docker
+def test_the_time_limit_of_a_task_holds_after_its_script_died(folder: Folder) -> None:
+    (task_id,) = folder.submit("echo begun; sleep 60", timeout=1)
+    record = folder.ended(task_id)
+    assert (record.cause, record.exit_code) == ("TIMEOUT", 143)
+    assert (folder.home / "tasks" / task_id / "logs/task.log").read_text() == "begun\n"
+
+
+@pytest.mark.docker
+def test_queued_tasks_start_after_their_script_died(folder: Folder) -> None:
+    ids = folder.submit(*["sleep 0.2; echo 7 > /outputs/sum"] * 2, cpus=float(os.cpu_count() or 1))
+    assert [folder.ended(task_id).state for task_id in ids] == [TaskState.FINISHED] * 2
+
+
+@pytest.mark.docker
+def test_there_is_one_supervisor_which_shows_up_and_can_be_stopped(folder: Folder) -> None:
+    (task_id,) = folder.submit("sleep 60")
+    pid = folder.pid()
+    assert supervisor_process.start(Settings(home=folder.home))
+    assert folder.pid() == pid
+    assert os.getsid(pid) != os.getsid(0)  # survives a hangup of the terminal
+    until(lambda: pid == getattr(folder.record(task_id).owner, "pid", None))
+    shown = json.loads(folder.command("status", task_id, "--json").stdout)
+    assert (shown["detached"], shown["supervised"], shown["owner_gone"]) == (True, True, False)
+    assert f"supervisor {pid}" in folder.command("describe", task_id).stdout
+    assert f"process {pid}" in folder.command("doctor").stdout
+    # When it is stopped, the task is kept for the next process, and is listed as such
+    os.kill(pid, signal.SIGTERM)
+    until(lambda: supervision.running_pid(folder.home) is None)
+    listed = folder.command("list")
+    assert f"`localrun wait {task_id[:8]}` resumes it" in listed.stderr
+    killed = folder.command("kill", task_id, "--now")
+    assert killed.stdout == f"{task_id[:8]} KILLED\n", killed.stderr
+
+
+@pytest.mark.docker
+def test_the_next_process_judges_by_the_times_of_the_engine(folder: Folder) -> None:
+    (task_id,) = folder.submit("sleep 0.5; echo 7 > /outputs/sum", timeout=1.5, end="os._exit(0)")
+    os.kill(folder.pid(), signal.SIGKILL)
+    time.sleep(2.5)
+    waited = folder.command("wait", task_id)
+    record = folder.record(task_id)
+    assert (waited.returncode, record.state, record.outputs) == (0, TaskState.FINISHED, {"sum": 7})
+
+
+@pytest.mark.docker
+def test_it_is_gone_with_its_folder(folder: Folder, docker_engine: DockerEngine) -> None:
+    (task_id,) = folder.submit("sleep 60")
+    pid = folder.pid()
+    until(lambda: "resumed task" in (folder.home / supervision.LOG).read_text())
+    folder.home.rename(folder.path / "deleted")
+    until(lambda: not Path(f"/proc/{pid}").exists())
+    assert docker_engine.find({LABEL_TASK: task_id}) == []
