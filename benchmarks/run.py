@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import commands
+import images
 import install
 import logs
 import rate
@@ -34,6 +35,7 @@ def main() -> int:
         "routes": lambda: _in_folder(partial(routes.compare, rounds=options.bursts), options.memory),
         "rate": lambda: _in_folder(partial(rate.compare, rounds=options.rate_rounds, tasks=options.tasks)),
         "logs": lambda: _in_folder(partial(logs.compare, rounds=options.log_rounds)),
+        "images": lambda: _in_folder(partial(images.compare, rounds=options.image_rounds, mib=options.large)),
         "install": lambda: _in_folder(partial(install.compare, rounds=options.rounds)),
     }
     measured = [chapters[name]() for name in options.only or chapters]
@@ -46,7 +48,10 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "only", nargs="*", metavar="CHAPTER", help="commands, routes, rate, logs, install; default: all"
+        "only",
+        nargs="*",
+        metavar="CHAPTER",
+        help="commands, routes, rate, logs, images, install; default: all",
     )
     parser.add_argument("--rounds", type=int, default=15, help="rounds of commands and imports")
     parser.add_argument("--large", type=int, default=1024, help="size of the large bundle in MiB")
@@ -54,6 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate-rounds", type=int, default=3, help="rounds of many tiny containers")
     parser.add_argument("--tasks", type=int, default=200, help="tiny containers per round")
     parser.add_argument("--log-rounds", type=int, default=5, help="rounds of long logs")
+    parser.add_argument("--image-rounds", type=int, default=5, help="rounds of large images")
     # on ext4, creating files is ten times slower for minutes after thousands were deleted
     parser.add_argument(
         "--memory", type=Path, default=MEMORY, help="folder for tasks without a container, in memory"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +13,7 @@ from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
 from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.sanitize import escape_control_chars
+from localrun.console.operations import show_operations
 from localrun.console.results import shorten_path
 from localrun.console.streams import is_terminal, print_err, print_json, print_out
 from localrun.errors import LocalrunError
@@ -62,7 +62,6 @@ def command(
     from localrun.bundle.builder.builder import BuildOptions, build
 
     request = BuildOptions(bundle, target_file, image, options.folder_build(given), force=force)
-    progress = _Progress(enabled=not (quiet or as_json))
     warnings: list[str] = []
 
     def warn(message: str) -> None:
@@ -71,12 +70,15 @@ def command(
 
     with SignalHandler() as signals, context.app() as app:
         try:
-            with signals.interruptible():
+            with (
+                signals.interruptible(),
+                show_operations(context.environ, quiet=quiet or as_json) as progress,
+            ):
                 built = build(
                     request,
                     lambda: app.engine,
                     cache=app.settings.cache,
-                    progress=progress.update,
+                    progress=progress,
                     warn=warn,
                 )
         except Interrupted:
@@ -89,19 +91,6 @@ def command(
     else:
         _show(built, context, quiet)
     return ExitCode.FINISHED if built.written else ExitCode.BUNDLE_OR_VALUES
-
-
-@dataclass
-class _Progress:
-    """Prints each long operation once, when it starts."""
-
-    enabled: bool
-    last: str = ""
-
-    def update(self, operation: str, _done: int, _total: int | None) -> None:
-        if self.enabled and operation != self.last:
-            self.last = operation
-            print_err(escape_control_chars(operation))
 
 
 def _show(built: BuiltBundle, context: CliContext, quiet: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,9 +103,11 @@ def build(
     archived = _archived(found, engine, cache, file, progress=progress, warn=warn)
     with _temp_zip(target) as draft, archived as (archive, image):
         parts = _write(draft, found, archive, image, progress)
-        report = replace(validate(draft, cache=cache, engine=engine), bundle=str(target))
+        with ThreadPoolExecutor(1) as thread:  # both read the whole file, and hashing releases the GIL
+            digest = thread.submit(_digest, draft)
+            report = replace(validate(draft, cache=cache, engine=engine), bundle=str(target))
         written = report.accepted or options.force
-        package = BuiltBundle(target, draft.stat().st_size, _digest(draft), parts, report, written)
+        package = BuiltBundle(target, draft.stat().st_size, digest.result(), parts, report, written)
         if written:
             draft.replace(target)
     return package
@@ -127,7 +130,7 @@ def _archived(
     source = engine()
     image = ensure_image(bundle.image, source, cache=cache, progress=progress, warn=warn)
     check_space(file.parent, 2 * image.size)
-    with image_file.saved_image(source, image.id, bundle.image_name, file, progress) as archive:
+    with image_file.saved_image(source, image, bundle.image_name, file, progress) as archive:
         yield archive, select_image(archive, source.info())
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from localrun.bundle.images.archive import inspect
 from localrun.bundle.images.compressed import CHUNK, CorruptArchive, FileSpan
 from localrun.bundle.images.source import ImageArchive
-from localrun.engines.base import Engine, Progress
+from localrun.engines.base import Engine, EngineImage, Progress
 from localrun.errors import ImageError
 
 SAVING, UNPACKING = "saving the image", "unpacking the image"
@@ -19,11 +19,11 @@ SAVING, UNPACKING = "saving the image", "unpacking the image"
 
 @contextmanager
 def saved_image(
-    engine: Engine, image: str, name: str, file: Path, progress: Progress
+    engine: Engine, image: EngineImage, name: str, file: Path, progress: Progress
 ) -> Iterator[ImageArchive]:
     """Save an image of an engine to `file` for the block. Raises `ImageError`, `EngineError`."""
     try:
-        _write(file, engine.save_image(image), SAVING, progress)
+        _write(file, engine.save_image(image.id), SAVING, progress, image.size)
         yield replace(inspect(FileSpan(file, 0, file.stat().st_size), name), name=name)
     finally:
         file.unlink(missing_ok=True)
@@ -36,7 +36,7 @@ def uncompressed(archive: ImageArchive, file: Path, progress: Progress) -> Itera
         yield archive
         return
     try:
-        _write(file, _decompress(archive), UNPACKING, progress)
+        _write(file, _decompress(archive), UNPACKING, progress, None)
         yield replace(archive, span=FileSpan(file, 0, file.stat().st_size))
     finally:
         file.unlink(missing_ok=True)
@@ -51,10 +51,11 @@ def _decompress(archive: ImageArchive) -> Iterator[bytes]:
         raise ImageError(f"cannot read {archive.name}: {error}", remedy="save the image again") from error
 
 
-def _write(file: Path, chunks: Iterable[bytes], what: str, progress: Progress) -> None:
+def _write(file: Path, chunks: Iterable[bytes], what: str, progress: Progress, total: int | None) -> None:
+    """Write chunks to a file; `total` is the estimated size in bytes, if known."""
     done = 0
     with file.open("wb") as target:
         for chunk in chunks:
             target.write(chunk)
             done += len(chunk)
-            progress(what, done, None)
+            progress(what, done, total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from localrun.bundle.images import file_cache
@@ -9,6 +10,7 @@ from localrun.bundle.images.file_cache import CancelCheck
 from localrun.bundle.images.source import ArchivedImage, ImageArchive
 from localrun.engines.base import Engine, EngineImage, EngineInfo, Progress
 from localrun.errors import Cause, EngineError, ImageError
+from localrun.units import format_bytes
 
 # other names of the same architectures, and the second architecture that a machine runs natively
 # fmt: off
@@ -72,6 +74,7 @@ def _load(
 ) -> EngineImage:
     from localrun.bundle.images.retag import retag
 
+    _check_space(archive, image, engine.info())
     try:
         loaded = engine.load_image(retag(archive, image, progress))
     except ImageError as error:
@@ -84,6 +87,28 @@ def _load(
     if loaded != image.id:
         file_cache.write_entry(cache, "images", image.id[7:], {"engine_id": loaded})
     return found
+
+
+def _check_space(archive: ImageArchive, image: ArchivedImage, info: EngineInfo) -> None:
+    """Raise `ImageError` with cause DISK_FULL unless the engine's disk has space for an image.
+
+    The layers may be compressed, so the image needs at least its size in the archive. The disk of a remote
+    engine is not known.
+    """
+    root = Path(info.root)
+    if not info.root or not root.is_dir():
+        return
+    free = shutil.disk_usage(root).free
+    if free < image.size:
+        raise ImageError(
+            f"not enough space on the engine's disk at {root} to load {archive.name}: the image needs"
+            f" {format_bytes(image.size)} or more, {format_bytes(free)} are free",
+            cause=Cause.DISK_FULL,
+            remedy="free some space, e.g. with `localrun prune` or `docker system prune`",
+            path=str(root),
+            needed=image.size,
+            free=free,
+        )
 
 
 def _with_archive(archive: ImageArchive, image: ArchivedImage, error: ImageError) -> ImageError:

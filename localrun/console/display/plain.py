@@ -3,7 +3,7 @@
 [3f9c2b1a] task add-integers: 3f9c2b1a-...
 [3f9c2b1a] state PENDING
 [3f9c2b1a] step permissions finished (2 ms; on the host)
-[3f9c2b1a] progress loading image: 40 % of 1.2 GiB
+[3f9c2b1a] progress loading image: 40 % of 1.2 GiB, 120 MiB/s, 6 s left
 [3f9c2b1a] out | a line of task output
 [3f9c2b1a] err | another
 
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import TextIO, TypeGuard
 
 from localrun.console.display.sanitize import LineBuffer, escape_control_chars
+from localrun.console.display.transfer import Transfer
 from localrun.console.streams import LenientStream
 from localrun.task.events import Event
 from localrun.task.record import short_id
@@ -28,6 +29,7 @@ _SMALLEST = 1024  # bytes
 _GROWING = 0.4  # seconds after which a growing line is shown
 _GROWING_AGAIN = 1.0  # seconds between two of its states
 _STRIDE = 10  # percent between two lines of progress
+_INTERVAL = 10.0  # seconds between two lines of progress
 
 
 class PlainDisplay:
@@ -37,7 +39,7 @@ class PlainDisplay:
         self._stream = LenientStream(stream)
         self._buffers = {name: LineBuffer() for name in _STREAMS}
         self._growing = {name: _GrowingLine(self._buffers[name]) for name in _STREAMS}
-        self._shown: dict[str, int] = {}
+        self._progress = ProgressLines()
         self._task = "localrun"
 
     def start(self, bundle: str) -> None:
@@ -55,7 +57,7 @@ class PlainDisplay:
                 yield from _marked(name, lines)
                 yield from self._grown(name)
             case "progress":
-                yield from self._progress(event)
+                yield from (f"progress {line}" for line in self._progress.update(**event.data))
             case "step":
                 yield from self._step(event)
             case "state":
@@ -73,15 +75,6 @@ class PlainDisplay:
             details.append(escape_control_chars(event.data["how"]))
         ending = f" ({'; '.join(details)})" if details else ""
         yield f"step {event.data['step']} {event.data['status']}{ending}"
-
-    def _progress(self, event: Event) -> Iterator[str]:
-        what, done, total = (event.data[key] for key in ("what", "done", "total"))
-        stride = 100 * done // total // _STRIDE if total else 0
-        if self._shown.get(what) == stride:
-            return
-        self._shown[what] = stride
-        share = f": {stride * _STRIDE} % of {format_bytes(total)}" if is_size(total) else ""
-        yield f"progress {escape_control_chars(what)}{share}"
 
     def _flush(self) -> Iterator[str]:
         for name, buffer in self._buffers.items():
@@ -108,6 +101,35 @@ class PlainDisplay:
         if text:
             self._stream.write(text)
             self._stream.flush()
+
+
+class ProgressLines:
+    """The lines that report operations: at their start, every ten percent, and every ten seconds."""
+
+    def __init__(self) -> None:
+        self._operations: dict[str, Transfer] = {}
+        self._shown: dict[str, tuple[int, float]] = {}  # percent and time of the last line
+
+    def update(self, what: str, done: int, total: int | None) -> Iterator[str]:
+        """Yield the lines to show for a progress in bytes, or in steps if the total is small."""
+        now = time.monotonic()
+        size = total if is_size(total) else 0
+        transfer = self._operations.get(what) or self._operations.setdefault(what, Transfer(now))
+        transfer.update(done, size, now)
+        stride = min(100 * done // total, 100) // _STRIDE if total else 0
+        before, since = self._shown.get(what, (-1, now))
+        is_due = (bool(size) or done >= _SMALLEST) and now - since >= _INTERVAL
+        if stride != before or is_due:
+            self._shown[what] = stride, now
+            yield escape_control_chars(what) + self._details(transfer, stride, first=before < 0)
+
+    def _details(self, transfer: Transfer, stride: int, *, first: bool) -> str:
+        if transfer.total:
+            parts = [f"{stride * _STRIDE} % of {format_bytes(transfer.total)}", transfer.speed]
+        else:
+            parts = [] if first or transfer.done < _SMALLEST else [transfer.amount, transfer.speed]
+        text = ", ".join(filter(None, parts))
+        return f": {text}" if text else ""
 
 
 def is_size(total: int | None) -> TypeGuard[int]:

@@ -16,12 +16,13 @@ from rich.text import Text
 
 from localrun.console.display.plain import is_size
 from localrun.console.display.sanitize import LineBuffer, escape_control_chars
+from localrun.console.display.transfer import Transfer
 from localrun.console.streams import LenientStream
 from localrun.task.events import Event
-from localrun.units import format_bytes, format_duration
+from localrun.units import format_duration
 
 _STREAMS = ("stdout", "stderr")
-_REFRESHES = 8  # a second
+REFRESHES = 8  # a second
 _LINES = 200  # of output per refresh: more cannot be read, and printing them would slow down the task's log
 _CHARS = 64 * 1024  # of output per refresh
 _GROWING = 500  # characters of a line without an end that are shown
@@ -53,7 +54,15 @@ class Phase:
     def set(self, text: str) -> None:
         self.text = text
         self.started = time.monotonic()
-        self.done, self.total = 0, 0
+        self.transfer = Transfer()
+
+    def show_progress(self, what: str, done: int, total: int | None) -> None:
+        """Show an operation; its progress is in bytes unless the total is small."""
+        text = escape_control_chars(what)
+        if text != self.text:
+            self.set(text)
+        if is_size(total) or (total is None and done):
+            self.transfer.update(done, total or 0)
 
     @property
     def seconds(self) -> float:
@@ -62,9 +71,11 @@ class Phase:
     def __rich__(self) -> RenderableType:
         row = Table.grid(padding=(0, 1))
         cells: list[RenderableType] = [self._spinner, Text(self.text, no_wrap=True, overflow="ellipsis")]
-        if self.total:
-            cells.append(ProgressBar(self.total, self.done, width=24))
-            cells.append(Text(f"{format_bytes(self.done)} of {format_bytes(self.total)}", no_wrap=True))
+        if self.transfer.total:
+            cells.append(ProgressBar(self.transfer.total, self.transfer.done, width=24))
+        if self.transfer.done:
+            amount = ", ".join(filter(None, (self.transfer.amount, self.transfer.speed)))
+            cells.append(Text(amount, no_wrap=True))
         cells.append(
             Text(format_duration(int(self.seconds)) if self.seconds >= 1 else "", "dim", no_wrap=True)
         )
@@ -108,7 +119,7 @@ class TerminalDisplay:
         self._output = _Backlog()
         self._printed = 0.0  # time of a monotonic clock
         self._image: float | None = None  # start of its preparation (seconds since 1970)
-        self._live = Live(self._phase, console=self._console, transient=True, refresh_per_second=_REFRESHES)
+        self._live = Live(self._phase, console=self._console, transient=True, refresh_per_second=REFRESHES)
 
     def start(self, bundle: str) -> None:
         """Print the bundle and start the live line."""
@@ -150,11 +161,7 @@ class TerminalDisplay:
         self._image = None
 
     def _progress(self, event: Event) -> None:
-        what, done, total = (event.data[key] for key in ("what", "done", "total"))
-        text = escape_control_chars(what)
-        if text != self._phase.text:
-            self._phase.set(text)
-        self._phase.done, self._phase.total = done, total if is_size(total) else 0
+        self._phase.show_progress(**event.data)
 
     def _step(self, event: Event) -> None:
         step, status = event.data["step"], event.data["status"]
@@ -176,7 +183,7 @@ class TerminalDisplay:
 
     def _log(self, name: str, text: str) -> None:
         self._output.add(name, self._buffers[name].feed(text))
-        if time.monotonic() - self._printed >= 1 / _REFRESHES:
+        if time.monotonic() - self._printed >= 1 / REFRESHES:
             self._print_output()
 
     def _flush(self) -> None:

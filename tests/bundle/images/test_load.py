@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import secrets
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from localrun.bundle.images.archive import inspect
 from localrun.bundle.images.compressed import FileSpan
@@ -339,3 +341,25 @@ def test_an_engine_that_forgets_at_once_is_an_error_of_the_engine(tar: Path, tmp
     shelf.find_image = lambda reference: None  # type: ignore[method-assign]
     with pytest.raises(EngineError, match="but the image is gone"):
         ensure(write_and_inspect(tar, old_save()), shelf, tmp_path)
+
+
+def test_an_image_is_not_loaded_if_it_does_not_fit_on_the_disk_of_the_engine(
+    tar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = write_and_inspect(tar, old_save())
+    usage = shutil.disk_usage(tmp_path)._replace(free=archive.images[0].size - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    shelf = Shelf()
+    with pytest.raises(ImageError, match="not enough space on the engine's disk at / to load") as caught:
+        ensure(archive, shelf, tmp_path)
+    assert (caught.value.cause, shelf.loaded) == (Cause.DISK_FULL, [])
+
+
+def test_the_disk_of_a_remote_engine_is_not_checked(
+    tar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = write_and_inspect(tar, old_save())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: pytest.fail("there is no such folder here"))
+    shelf = Shelf(replace(INFO, root="/not/on/this/machine"))
+    ensure(archive, shelf, tmp_path)
+    assert len(shelf.loaded) == 1

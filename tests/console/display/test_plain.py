@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import io
+import itertools
 import time
 from typing import Any
 
 import pytest
 
-from localrun.console.display.plain import PlainDisplay
+from localrun.console.display.plain import PlainDisplay, ProgressLines
 from localrun.task.events import Event
 
 
@@ -100,3 +101,20 @@ def test_a_growing_line_is_shown_while_it_grows_and_once_when_complete(
     assert prompt == "[01234567] out | Password: "
     assert 8 <= len(bar) <= 11
     assert (last, done) == ("[01234567] out | 100 %", "[01234567] out | done")
+
+
+def test_a_long_operation_is_reported_again_with_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a clock that advances by a second per look
+    clock = itertools.count(1000.0)
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    lines = ProgressLines()
+
+    # When 100 MiB a second are loaded, of an unknown and of a known total
+    unknown = [line for done in range(25) for line in lines.update("saving", done * 100 * 1024**2, None)]
+    total = 25_600 * 1024**2
+    known = [line for done in range(25) for line in lines.update("loading", done * 100 * 1024**2, total)]
+
+    # Then there is a line every ten seconds
+    assert unknown == ["saving", "saving: 1000 MiB, 100 MiB/s", "saving: 2 GiB, 100 MiB/s"]
+    assert known[0] == "loading: 0 % of 25 GiB"
+    assert known[1] == "loading: 0 % of 25 GiB, 100 MiB/s, 4 min 6 s left"

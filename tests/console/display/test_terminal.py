@@ -72,8 +72,7 @@ def test_bytes_are_shown_as_a_bar() -> None:
     from rich.console import Console
 
     phase = Phase("dots")
-    phase.set("loading image")
-    phase.done, phase.total = 512 * 1024**2, 1024**3
+    phase.show_progress("loading image", 512 * 1024**2, 1024**3)
     console = Console(file=io.StringIO(), width=100)
     console.print(phase)
     assert isinstance(console.file, io.StringIO)
