@@ -54,6 +54,10 @@ _NOT_PULLED = re.compile(
     re.IGNORECASE,
 )
 _FROM_IMAGE = re.compile(r"(?:--from=|[,=]from=)(?P<name>[^\s,]+)")
+_MISSING_FILE = re.compile(
+    r'"/?(?P<name>[^"]+)"(?:: | )not found'
+    r"|file not found in build context or excluded by \.dockerignore: stat (?P<stat>[^:]+):"
+)
 _MISSING_WHEEL = re.compile(r"No matching distribution found for (?P<name>[\w.-]+)")
 _DEBIAN_PACKAGE = re.compile(r"Unable to locate package (?P<name>\S+)")
 _TOOLS = {
@@ -120,7 +124,7 @@ def program_remedy(log: str) -> str:
 
 def build_remedy(instruction: str, log: str) -> str:
     """Return a remedy for a failed instruction of a Dockerfile from the end of the build's log, or ''."""
-    rules = (_unavailable_image, _run_failed, _unknown_package)
+    rules = (_unavailable_image, _run_failed, _unknown_package, _missing_file)
     return next(filter(None, (rule(instruction, log) for rule in rules)), "") or program_remedy(log)
 
 
@@ -218,12 +222,25 @@ def _unknown_package(instruction: str, log: str) -> str:
             f" that has the package: `samples/base/make.sh {found['name']}`"
         )
     found = _last(_MISSING_WHEEL, log)
-    if found is None or "--no-index" not in instruction:
+    if found is None:
         return ""
+    if "--no-index" not in instruction:
+        way = _offline_way(instruction) or _DOWNLOAD
+        return f"correct the name or version of {found['name']!r}; if the build has no network, {way}"
     return (
         f"add a wheel of {found['name']} for the Python version of the image to the folder: `pip download -d"
         f" wheels --only-binary :all: --python-version X.Y {found['name']}`"
     )
+
+
+def _missing_file(instruction: str, log: str) -> str:
+    found = _last(_MISSING_FILE, log)
+    if found is None or not re.match(r"(?:COPY|ADD|RUN\s+--mount)\b", instruction, re.IGNORECASE):
+        return ""
+    name = (found["name"] or found["stat"]).strip("/")
+    if "wheels" in name:
+        return f"download the wheels: `pip download -d {name} -r requirements.txt`"
+    return f"add {name!r} to the context of the build, and check that .dockerignore does not exclude it"
 
 
 def _offline_way(instruction: str) -> str:

@@ -126,6 +126,11 @@ def test_a_base_image_without_apk_is_not_alpine() -> None:
             ["wheel of scipy for the Python version of the image"],
         ),
         (
+            "RUN pip install nunpy",
+            "ERROR: Could not find a version\nERROR: No matching distribution found for nunpy",
+            ["correct the name or version of 'nunpy'", "`pip download -d wheels nunpy`"],
+        ),
+        (
             "RUN python3 -c 'import numpy'",
             "ModuleNotFoundError: No module named 'numpy'",
             ["pip install numpy"],
@@ -171,4 +176,28 @@ def test_an_image_to_copy_from_may_also_be_a_misspelled_stage() -> None:
 
 def test_a_file_that_a_stage_lacks_is_not_taken_for_a_missing_image() -> None:
     reason = 'failed to compute cache key: failed to calculate checksum: "/weights.h5": not found'
-    assert build_remedy("COPY --from=builder /weights.h5 /", reason) == ""
+    assert "cannot be pulled" not in build_remedy("COPY --from=builder /weights.h5 /", reason)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "log"),
+    [
+        ("COPY model.h5 /", '"/model.h5" not found: not found'),
+        ("COPY model.h5 /", 'failed to calculate checksum of ref x: "/model.h5": not found'),
+        (
+            "ADD model.h5 /",
+            "ADD failed: file not found in build context or excluded by .dockerignore: stat model.h5:"
+            " file does not exist",
+        ),
+        ("RUN --mount=type=bind,source=model.h5,target=/m cat /m", '"/model.h5": not found'),
+    ],
+)
+def test_a_file_that_the_context_lacks_is_named(instruction: str, log: str) -> None:
+    assert "add 'model.h5' to the context of the build" in build_remedy(instruction, log)
+
+
+def test_a_folder_of_wheels_that_is_missing_is_downloaded() -> None:
+    remedy = build_remedy(
+        "RUN --mount=type=bind,source=wheels,target=/w pip install x", '"/wheels": not found'
+    )
+    assert remedy == "download the wheels: `pip download -d wheels -r requirements.txt`"

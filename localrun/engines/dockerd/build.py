@@ -24,6 +24,7 @@ LAST_LINES = 10
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?(?:Step|STEP) (?P<done>\d+)/(?P<total>\d+) ?: (?P<what>.*)")
 _RUNNING = re.compile(r" ---> Running in (?P<id>[0-9a-f]{12,64})")
 _NOISE = re.compile(r" ---> (?:Running in )?[0-9a-f]{12,64}|Removing intermediate container [0-9a-f]+")
+_COLOUR = re.compile(r"\x1b\[\d*m")
 _CREATED = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})")
 
 
@@ -51,6 +52,7 @@ class Build:
         self._created: list[str] = []
         self._container = ""
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._unfinished = ""
 
     def run(self) -> EngineImage:
         """Build, and return the image."""
@@ -91,8 +93,11 @@ class Build:
         """Follow one message of the engine. Raises the error that it reports."""
         if "error" in message or "errorDetail" in message:
             raise self._failure(error_message(message))
-        for line in str(message.get("stream", "")).splitlines():
-            self._parse_line(line)
+        # a message may be a part of a line; those of standard error are in red
+        text = self._unfinished + _COLOUR.sub("", str(message.get("stream", "")))
+        *lines, self._unfinished = text.split("\n")
+        for line in lines:
+            self._parse_line(line.rstrip("\r"))
 
     def _parse_line(self, line: str) -> None:
         step = _STEP.fullmatch(line)
@@ -138,6 +143,7 @@ class Build:
         return {"X-Registry-Config": header} if header else {}
 
     def _failure(self, reason: str) -> LocalrunError:
+        self._parse_line(self._unfinished)
         lines = tuple(line for line in self._lines if not _NOISE.fullmatch(line))
         failure = BuilderFailure(reason, self._step, lines, self._client, self._docker)
         return build_error(self._request, self._prepared, failure)
