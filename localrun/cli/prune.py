@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _KINDS = ("task", "dead", "container", "image", "file", "cache")
 _DIGITS = 12  # of a container ID or a digest
+_MAX_SKIPPED = 10
 
 
 @click.command()
@@ -86,8 +87,10 @@ def _print(plan: PrunePlan) -> None:
     if plan.skipped:
         size = format_bytes(sum(item.size for item in plan.skipped))
         print_out(f"not of this folder ({size}); deleted only with --all-folders:")
-        for item in plan.skipped:
+        for item in plan.skipped[:_MAX_SKIPPED]:
             print_out(f"  {_line(item)}")
+        if len(plan.skipped) > _MAX_SKIPPED:
+            print_out(f"  and {len(plan.skipped) - _MAX_SKIPPED} more")
     if plan.items:
         print_out(f"{format_count(len(plan.items), 'object')}, {format_bytes(plan.size)}")
     else:

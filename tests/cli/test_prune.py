@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from localrun.app import App
 from localrun.cli import prune
+from localrun.engines.fake import FakeEngine
 from tests.cli.command import Command
 
 
@@ -90,3 +92,19 @@ def test_what_cannot_be_deleted_is_told_and_the_rest_goes(
 @pytest.mark.parametrize("arguments", [["--older-than", "soon"], ["--keep", "-1"], ["--only", "all"]])
 def test_a_wrong_wish_is_a_wrong_call(localrun: Command, arguments: list[str]) -> None:
     assert localrun("prune", *arguments).code == 2
+
+
+def test_objects_of_other_folders_are_listed_in_brief(
+    localrun: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"localrun/build:{number:064x}" for number in range(12)]
+    engine = FakeEngine()
+    for name in names:
+        engine.add_image(name)
+    monkeypatch.setattr(localrun, "app", lambda settings: App(settings, engine))
+    done = localrun("prune")
+    assert "not of this folder (" in done.out
+    assert done.out.count("  image  ") == 10
+    assert "  and 2 more" in done.out
+    assert len(localrun("prune", "--json").json["skipped"]) == 12
+    assert "deleted 12 of 12" in localrun("prune", "--all-folders", "--yes").out
