@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any, ClassVar
 
+MOST_PROBLEMS = 200  # that one error lists
+
 
 class Fault(StrEnum):
     """Who has to fix it: the user, the author of the task, or the administrator of the host."""
@@ -102,11 +104,22 @@ class Problem:
         return {name: value for name, value in fields.items() if value}
 
 
+def fold(problems: Sequence[Problem], noun: str = "problem") -> tuple[Problem, ...]:
+    """Return the first `MOST_PROBLEMS` problems, and one that counts the others.
+
+    A hostile file has as many problems as it has values.
+    """
+    more = len(problems) - MOST_PROBLEMS
+    if more <= 1:
+        return tuple(problems)
+    return (*problems[:MOST_PROBLEMS], Problem("", f"{more} more {noun}s are not listed"))
+
+
 class LocalrunError(Exception):
     """The base class of all errors of localrun.
 
     `facts` has the values of the message in machine-readable form. `problems` lists every problem, for errors
-    that report more than one.
+    that report more than one; more than `MOST_PROBLEMS` are counted.
     """
 
     default_cause: ClassVar[Cause] = Cause.INTERNAL
@@ -124,7 +137,7 @@ class LocalrunError(Exception):
         self.message = message
         self.remedy = remedy
         self.cause = cause or self.default_cause
-        self.problems = tuple(problems)
+        self.problems = fold(problems)
         self.facts = facts
 
     @property

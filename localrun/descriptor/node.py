@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from localrun.descriptor.divergences import divergence
 from localrun.descriptor.types import format_value, type_mismatch
 from localrun.descriptor.yaml import Node
 from localrun.errors import Problem
-from localrun.suggestions import closest, did_you_mean
+from localrun.suggestions import closest
 from localrun.units import format_count
+
+_MOST_SUGGESTIONS, _MOST_WORDS = 100, 50  # searches in one file, and words of each
 
 
 class DescriptorReport:
@@ -22,6 +25,12 @@ class DescriptorReport:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.notes: list[Problem] = []
+        self._suggestions = _MOST_SUGGESTIONS
+
+    def closest(self, word: str, words: Iterable[str]) -> str | None:
+        """Return the most similar of `words`, or None; also None after many searches, which are slow."""
+        self._suggestions -= 1
+        return closest(word, islice(words, _MOST_WORDS)) if self._suggestions >= 0 else None
 
 
 class DescriptorNode:
@@ -120,8 +129,9 @@ class DescriptorNode:
             return False
         for key in self.value if known else ():
             if key not in known:
-                guess = did_you_mean(key, (one for one in known if one not in self.value))
-                self._inner(self.value[key], key).warn("unknown field (ignored)", guess)
+                guess = self.report.closest(key, (one for one in known if one not in self.value))
+                remedy = f"did you mean {guess!r}?" if guess else ""
+                self._inner(self.value[key], key).warn("unknown field (ignored)", remedy)
         return True
 
     def entries(self) -> Iterator[tuple[str, DescriptorNode]]:
@@ -137,7 +147,7 @@ class DescriptorNode:
         found = self.get(key)
         if found is None:
             # the likely reason is a misspelled key, so the remedy names it
-            typo = closest(key, (one for one in self.value if one not in known))
+            typo = self.report.closest(key, (one for one in self.value if one not in known))
             remedy = f"rename {typo!r} to {key!r}" if typo else f"add {key!r}"
             self.error("missing required field", remedy, key)
         return found

@@ -14,7 +14,7 @@ from localrun.descriptor.parameters import check_references, read_parameters
 from localrun.descriptor.types import format_value, memory
 from localrun.descriptor.yaml import Document, DocumentError
 from localrun.descriptor.yaml import read as read_document
-from localrun.errors import DescriptorError, Problem
+from localrun.errors import DescriptorError, Problem, fold
 from localrun.units import format_count
 
 MAX_BYTES = 1024**2
@@ -57,7 +57,8 @@ def read(
     fields = _descriptor(DescriptorNode(document.root, "", report))
     if report.problems:
         raise _error(file, _with_lines(report.problems, data))
-    warnings, notes = (tuple(_with_lines(found, data)) for found in (report.warnings, report.notes))
+    warnings = fold(_with_lines(report.warnings, data), "warning")
+    notes = fold(_with_lines(report.notes, data), "note")
     return Descriptor(**fields, warnings=warnings, notes=notes, source=data)
 
 

@@ -16,7 +16,7 @@ from localrun.descriptor.divergences import divergence
 from localrun.errors import Problem
 
 MAX_DEPTH = 64
-MAX_NODES = 200_000  # an alias counts each time it is used
+MAX_NODES = 20_000  # an alias counts each time it is used
 _MAX_DIGITS = 400
 _MAX_SERIALIZED = 5000  # nodes; larger documents take longer to deserialize than to parse
 
@@ -74,15 +74,15 @@ class Document(msgspec.Struct, frozen=True):
     warnings: tuple[Problem, ...] = ()
 
 
-def read(data: bytes, file: str) -> Document:
-    """Read the first document of a UTF-8 file. Raises `DocumentError`."""
+def read(data: bytes, file: str, *, limit: int = MAX_NODES) -> Document:
+    """Read the first document of a UTF-8 file, of at most `limit` values. Raises `DocumentError`."""
     import yaml
 
     text = _decode(data, file)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         # without libyaml, the scanner reads its first characters at once, so it may raise here
-        builder = _TreeBuilder(loader(text), file)
+        builder = _TreeBuilder(loader(text), file, limit)
         return Document(builder.document(), tuple(builder.warnings))
     except yaml.YAMLError as error:
         raise DocumentError(_syntax(error, file)) from None
@@ -133,8 +133,9 @@ def _syntax(error: Exception, file: str) -> Problem:
 class _TreeBuilder:
     """Builds nodes from parser events and checks the limits while reading."""
 
-    def __init__(self, events: Any, file: str) -> None:
+    def __init__(self, events: Any, file: str, limit: int) -> None:
         self.events = events
+        self.limit = limit
         self.file = file
         self.warnings: list[Problem] = []
         self._anchors: dict[str, Node] = {}
@@ -149,8 +150,8 @@ class _TreeBuilder:
 
     def _node(self, event: Any, depth: int) -> Node:
         self._count += 1
-        if depth > MAX_DEPTH or self._count > MAX_NODES:
-            message = f"nested more than {MAX_DEPTH} levels deep, or more than {MAX_NODES} values"
+        if depth > MAX_DEPTH or self._count > self.limit:
+            message = f"nested more than {MAX_DEPTH} levels deep, or more than {self.limit} values"
             raise self._error(event, message)
         kind = type(event).__name__
         if kind == "AliasEvent":
@@ -166,8 +167,9 @@ class _TreeBuilder:
             raise self._error(event, f"alias *{event.anchor} without an anchor before it")
         # an alias counts as all of its nodes, so a few lines cannot expand to millions
         self._count += node.weight
-        if self._count > MAX_NODES:
-            raise self._error(event, f"more than {MAX_NODES} values (an alias counts each time it is used)")
+        if self._count > self.limit:
+            message = f"more than {self.limit} values (an alias counts each time it is used)"
+            raise self._error(event, message)
         if depth + node.depth > MAX_DEPTH:
             raise self._error(event, f"nested more than {MAX_DEPTH} levels deep")
         row = divergence("alias" if isinstance(node.value, str) else "alias_type")

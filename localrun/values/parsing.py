@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from localrun.units import format_count
 from localrun.values.region_names import parse_region_name
 
 MAX_BYTES = 64 * 1024**2  # of a file of values
+MAX_YAML_VALUES = 200_000  # of a YAML file, which is slower to read than JSON
 
 
 class FileValue(msgspec.Struct, frozen=True):
@@ -185,8 +187,7 @@ def _from_json(data: bytes, path: Path) -> Any:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
         if len(found) < len(items):
-            names = [name for name, _ in items]
-            twice = next(name for name in names if names.count(name) > 1)
+            twice = next(name for name, count in Counter(name for name, _ in items).items() if count > 1)
             repeated.append(Problem(twice[:80], "duplicate key", "remove one of them", file=str(path)))
         return found
 
@@ -206,7 +207,7 @@ def _from_json(data: bytes, path: Path) -> Any:
 
 def _from_yaml(data: bytes, path: Path) -> Any:
     try:
-        found = yaml.read(data, str(path))
+        found = yaml.read(data, str(path), limit=MAX_YAML_VALUES)
     except yaml.DocumentError as error:
         raise _unreadable(path, error.problem) from None
     # other warnings concern App Engine, which does not read this file

@@ -15,8 +15,9 @@ from localrun import descriptor
 from localrun.descriptor import MISSING, Author, ResourceRequest
 from localrun.descriptor.divergences import PREFIX, TABLE
 from localrun.descriptor.types import Array, DateTime, Enumeration, File, Image, Integer, Number, String
-from localrun.errors import DescriptorError
+from localrun.errors import MOST_PROBLEMS, DescriptorError
 from tests.support.descriptors import HEAD, as_json, make, messages_by_path, parameter, problems
+from tests.support.work import count_calls
 
 WHOLE = """\
 $schema: https://cytomine.com/schema-store/tasks/task.v0.json
@@ -403,3 +404,30 @@ def test_a_descriptor_with_anything_at_any_place_only_raises_typed_errors(data: 
 def test_random_bytes_only_raise_typed_errors(data: bytes) -> None:
     with pytest.raises(DescriptorError):
         descriptor.read(data)
+
+
+def test_many_unknown_fields_are_counted_and_few_are_compared_with_known_ones() -> None:
+    usual = len(make().warnings)
+
+    def work(keys: int) -> int:
+        more: dict[str, Any] = {f"k{number}": 1 for number in range(keys)}
+        last = str(make(**more).warnings[-1])
+        assert last == f"{usual + keys - MOST_PROBLEMS} more warnings are not listed"
+        return count_calls(lambda: make(**more))
+
+    assert work(8000) < 4.5 * work(2000)
+
+
+def test_many_problems_are_counted() -> None:
+    bad: dict[str, Any] = {f"p{number}": {"type": "integer"} for number in range(1000)}
+    found = problems(bad)
+    assert len(found) == MOST_PROBLEMS + 1
+    assert str(found[-1]) == f"{1000 - MOST_PROBLEMS} more problems are not listed"
+
+
+def test_misspelled_keys_of_many_parameters_cost_linear_work() -> None:
+    def work(count: int) -> int:
+        keys = {f"descriptoin{number}": "x" for number in range(40)}
+        return count_calls(lambda: problems({f"p{number}": keys for number in range(count)}))
+
+    assert work(400) < 4.5 * work(100)

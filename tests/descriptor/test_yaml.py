@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from localrun.descriptor import yaml as document
 from localrun.descriptor.yaml import DocumentError
+from tests.support.work import count_calls
 
 
 def value_of(text: str) -> Any:
@@ -220,3 +221,14 @@ def test_a_document_with_a_warning_or_of_great_size_is_not_noted() -> None:
 )
 def test_facts_that_are_none_are_not_taken_for_a_document(facts: Any) -> None:
     assert document.deserialize(facts) is None
+
+
+def test_a_document_with_more_values_than_the_limit_is_refused_early() -> None:
+    def work(keys: int) -> int:
+        def refused() -> None:
+            with pytest.raises(DocumentError, match="more than 20000 values"):
+                document.read(b"".join(b"k%d: 1\n" % number for number in range(keys)), "descriptor.yml")
+
+        return count_calls(refused)
+
+    assert work(80_000) < 1.5 * work(30_000)

@@ -15,8 +15,10 @@ from localrun.descriptor import Descriptor
 from localrun.errors import Cause, InputsError, LocalrunError
 from localrun.task.file_state import FileState
 from localrun.values import FileValue, ProvisionedInputs
+from localrun.values.parsing import load_values
 from tests.support.descriptors import make, parameter
 from tests.support.image_files import dicom, png
+from tests.support.work import count_calls
 
 POINT = '{ "type": "Point", "coordinates": [1.50, 2]}'
 ARRAY = {"id": "array", "subtype": "integer"}
@@ -510,3 +512,21 @@ class TestCleaningUp:
 
         found = refused(values.provision, make(), {"x": 1}, tmp_path / "file/in")
         assert found[0].startswith("inputs: cannot write")
+
+
+def test_a_file_of_values_with_many_keys_and_a_duplicate_is_read_in_linear_time(tmp_path: Path) -> None:
+    path = tmp_path / "values.json"
+
+    def work(keys: int) -> int:
+        path.write_text(
+            "{" + "".join(f'"k{number}": 1, ' for number in range(keys)) + '"last": 1, "last": 2}'
+        )
+        return count_calls(lambda: refused(load_values, path))
+
+    assert work(4000) < 4.5 * work(1000)
+
+
+def test_a_yaml_file_of_values_may_be_longer_than_a_descriptor(tmp_path: Path) -> None:
+    path = tmp_path / "values.yml"
+    path.write_text("a: [" + "1, " * 30_000 + "1]")
+    assert len(load_values(path)["a"]) == 30_001

@@ -56,7 +56,7 @@ def _reject_different_images(name: str, images: tuple[ArchivedImage, ...]) -> No
 
 def _broken(name: str, contents: ArchiveIndex, found: Catalogue) -> ImageError:
     message = _actual_content(contents) if not found.problems else _defect(contents)
-    if not contents.has_end_mark:
+    if not contents.has_end_mark and not contents.is_cut_off:
         message += "; it has no end mark and may be truncated"
     problems = [replace(problem, file=name) for problem in found.problems]
     return ImageError(f"{name} {message}", remedy=SAVE_AGAIN, problems=problems, archive=name)

@@ -24,7 +24,9 @@ class ArchiveIndex:
     documents: dict[str, bytes] = field(default_factory=dict)
     duplicates: set[str] = field(default_factory=set)
     has_end_mark: bool = False
+    is_cut_off: bool = False  # it has more members than are read
     document_bytes: int = 0
+    _digests: dict[str, str] = field(default_factory=dict)
 
     def find_file(self, name: str) -> Member | None:
         """Find a regular file and follow links in the archive (`docker save` links equal layers)."""
@@ -50,6 +52,14 @@ class ArchiveIndex:
         except RecursionError:
             raise ValueError("nested too deeply") from None
 
+    def digest(self, name: str) -> str:
+        """Return `sha256:...` of a document. Raises `KeyError` if it is not one."""
+        if name not in self._digests:
+            import hashlib
+
+            self._digests[name] = "sha256:" + hashlib.sha256(self.documents[name]).hexdigest()
+        return self._digests[name]
+
 
 def read_index(span: FileSpan) -> ArchiveIndex:
     """Read an archive once. Raises `CorruptArchive` if it is not a readable tar."""
@@ -58,6 +68,7 @@ def read_index(span: FileSpan) -> ArchiveIndex:
         tar = TarReader(reader)
         for member in tar:
             if len(contents.members) >= MEMBER_LIMIT:
+                contents.is_cut_off = True
                 return contents
             _add(contents, member, reader)
     contents.has_end_mark = tar.has_end_mark

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import msgspec
 
+from localrun.bundle import cancellation
+
 if TYPE_CHECKING:
     import zlib
 
 CHUNK = 1 << 20  # bytes
+_PIECE = 16 << 10  # bytes
+_GZIP = b"\x1f\x8b"  # magic number
 ZSTD = b"\x28\xb5\x2f\xfd"  # magic number
 # Real layers compress to about a tenth; the ratio of small files says nothing.
 UNPACKED_LIMIT = 256 << 30  # bytes
@@ -54,7 +58,7 @@ class FileSpan(msgspec.Struct, frozen=True):
     def with_detected_gzip(self) -> FileSpan:
         """Return the span with gzip added if the bytes start like gzip, whatever the file name."""
         with self.open() as reader:
-            gzipped = reader.read(2) == b"\x1f\x8b"
+            gzipped = reader.read(2) == _GZIP
         return FileSpan(self.path, self.start, self.size, (*self.compression, "gzip")) if gzipped else self
 
 
@@ -87,13 +91,13 @@ class ChunkReader:
         self.position = 0
         self._chunks, self._compressed_size = chunks, compressed_size
         self._total = 0
-        self._rest = b""
+        self._chunk, self._start = b"", 0  # the rest of the chunk starts there
 
     def read(self, count: int) -> bytes:
         parts: list[bytes] = []
-        while count and (self._rest or self._fill()):
-            parts.append(self._rest[:count])
-            self._rest = self._rest[count:]
+        while count and (self._start < len(self._chunk) or self._fill()):
+            parts.append(self._chunk[self._start : self._start + count])
+            self._start += len(parts[-1])
             count -= len(parts[-1])
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         self.position += len(data)
@@ -106,10 +110,11 @@ class ChunkReader:
                 raise _truncated(self.position, end)
 
     def _fill(self) -> bool:
-        self._rest = next(self._chunks, b"")
-        self._total += len(self._rest)
+        cancellation.check()
+        self._chunk, self._start = next(self._chunks, b""), 0
+        self._total += len(self._chunk)
         check_growth(self._compressed_size, self._total)
-        return bool(self._rest)
+        return bool(self._chunk)
 
 
 class SliceReader:
@@ -143,7 +148,7 @@ class SliceReader:
 
     def decompressed(self) -> SliceReader | ChunkReader:
         """Return a reader of the decompressed bytes if they are gzip. Call it before `read`."""
-        if self.peek(2) != b"\x1f\x8b":
+        if self.peek(2) != _GZIP:
             return self
         return ChunkReader(_inflate(iter(lambda: self.read(CHUNK), b""), "gzip"), self._size)
 
@@ -171,18 +176,30 @@ def _inflate(chunks: Iterator[bytes], step: Compression) -> Iterator[bytes]:
     import zlib
 
     decompressor = _decompressor(step)
+    rest = b""
     try:
-        for chunk in chunks:
-            yield from _feed(decompressor, chunk)
-            while decompressor.eof and step == "gzip" and decompressor.unused_data[:2] == b"\x1f\x8b":
-                # gzip files may be concatenated
-                rest, decompressor = decompressor.unused_data, _decompressor(step)
-                yield from _feed(decompressor, rest)
-            if decompressor.eof:
-                return
+        for piece in _pieces(chunks):
+            data, rest = rest + piece, b""
+            while data:
+                if decompressor.eof:
+                    if len(data) < len(_GZIP):
+                        rest = data
+                        break
+                    if step != "gzip" or not data.startswith(_GZIP):
+                        return
+                    decompressor = _decompressor(step)  # gzip files may be concatenated
+                yield from _feed(decompressor, data)
+                data = decompressor.unused_data
     except zlib.error as error:
         raise CorruptArchive(f"its compressed data is damaged ({error})") from error
-    raise CorruptArchive("its compressed data ends too early")
+    if not decompressor.eof:
+        raise CorruptArchive("its compressed data ends too early")
+
+
+def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Split chunks: the data after the end of a gzip file is copied, which may happen for every few bytes."""
+    for chunk in chunks:
+        yield from (chunk[start : start + _PIECE] for start in range(0, len(chunk), _PIECE))
 
 
 def _feed(decompressor: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:

@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from localrun.bundle import cancellation
 from localrun.bundle.images.compressed import CorruptArchive, Reader
 
 BLOCK = 512
 EXTENDED_HEADER_LIMIT = 1 << 20  # bytes of one long-name or pax header
+NAME_LIMIT = 4096  # bytes of a name or link target, as in Linux (PATH_MAX)
+_SIZE_DIGITS = 19  # of the largest 64-bit number
 
 MemberKind = Literal["file", "link", "symlink", "folder", "other"]
 
@@ -28,6 +31,7 @@ _KINDS: dict[bytes, MemberKind] = {
 }
 _WITHOUT_DATA = frozenset(b"123456")
 _EXTENDED_HEADERS = frozenset(b"xgLK")
+_PAX_KEYS = (b"path", b"linkpath", b"size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class TarReader:
         """
         pending: dict[str, str] = {}
         while block := self._read_header():
+            cancellation.check()
             member, data = _parse(block, self.reader.position)
             if block[156] in _EXTENDED_HEADERS:
                 self._read_extended_header(chr(block[156]), data, pending)
@@ -107,22 +112,36 @@ def _parse(block: bytes, position: int) -> tuple[Member, int]:
 
 
 def _apply_extended_headers(member: Member, data: int, headers: dict[str, str]) -> tuple[Member, int]:
-    if member.kind == "file" and headers.get("size", "").isdecimal():
-        data = int(headers["size"])
-    kind = "other" if any(key.startswith("GNU.sparse") for key in headers) else member.kind
+    if member.kind == "file" and "size" in headers:
+        data = _pax_size(headers["size"])
+    kind = "other" if "GNU.sparse" in headers else member.kind
     name, target = headers.get("path", member.name), headers.get("linkpath", member.target)
+    if max(len(name), len(target)) > NAME_LIMIT:
+        raise CorruptArchive(f"it has a member with a name of more than {NAME_LIMIT} bytes")
     return Member(name, kind, data, target, member.mode), data
 
 
+def _pax_size(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > _SIZE_DIGITS:
+        raise CorruptArchive(f"it has a pax header with an invalid size: {text!r:.40}")
+    return int(text)
+
+
 def _parse_pax(data: bytes) -> dict[str, str]:
+    """Return the records of a pax header that matter here; any `GNU.sparse.*` as `GNU.sparse`."""
     found: dict[str, str] = {}
-    while data.strip(b"\0"):
-        length, _, _ = data.partition(b" ")
-        if not length.isdigit() or len(length) > 7 or not len(length) < int(length) <= len(data):
+    start, end = 0, len(data.rstrip(b"\0"))
+    while start < end:
+        length, space, _ = data[start : start + 8].partition(b" ")
+        stop = start + int(length) if space and length.isdigit() else start
+        if not start + len(length) < stop <= len(data):
             raise CorruptArchive("it has a malformed pax header")
-        key, _, value = data[len(length) + 1 : int(length)].rstrip(b"\n").partition(b"=")
-        found[_text(key)] = value.decode("utf-8", "backslashreplace")
-        data = data[int(length) :]
+        key, _, value = data[start + len(length) + 1 : stop].rstrip(b"\n").partition(b"=")
+        if key.startswith(b"GNU.sparse"):
+            found["GNU.sparse"] = ""
+        elif key in _PAX_KEYS:
+            found[key.decode()] = value.decode("utf-8", "backslashreplace")
+        start = stop
     return found
 
 

@@ -6,7 +6,15 @@ import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from localrun.bundle.images.compressed import ZSTD, CorruptArchive, FileSpan, Reader, SliceReader
+from localrun.bundle import cancellation
+from localrun.bundle.images.compressed import (
+    ZSTD,
+    CorruptArchive,
+    FileSpan,
+    Reader,
+    SliceReader,
+    check_growth,
+)
 from localrun.bundle.images.source import ArchivedImage
 from localrun.bundle.images.tar_reader import Member, TarReader
 from localrun.bundle.validation.files import (
@@ -19,6 +27,8 @@ from localrun.bundle.validation.files import (
 )
 
 ENTRY_LIMIT = 500_000  # files and folders of one image
+FOLDERS_LIMIT = 8_000_000  # folders in the paths of all files
+NAMES_LIMIT = 256 << 20  # bytes of all paths and beginnings of files
 _HIDDEN = ".wh."
 _OPAQUE = ".wh..wh..opq"
 
@@ -100,53 +110,85 @@ def read_layers(span: FileSpan, image: ArchivedImage) -> LayeredFiles:
     """Read and combine the layers of an image. Raises `UnreadableLayer`."""
     found: dict[str, _Layer] = {}
     wanted = set(image.layers)
+    budget = _Budget(span.size)
     try:
         with span.open() as reader:
             for member in TarReader(reader):
                 if member.kind == "file" and member.name in wanted:
-                    found[member.name] = _layer(reader, member.size)
-                    if sum(len(layer.entries) for layer in found.values()) > ENTRY_LIMIT:
-                        raise UnreadableLayer(f"it has more than {ENTRY_LIMIT} files")
+                    found[member.name] = _layer(reader, member.size, budget)
     except CorruptArchive as error:
         raise UnreadableLayer(str(error)) from error
     return LayeredFiles(_combine([found[name] for name in image.layers if name in found]))
 
 
+class _Budget:
+    """Limits of all layers of an image together; `size` is that of the file in bytes."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._unpacked = self._entries = self._folders = self._bytes = 0
+
+    def add_entry(self, name: str, head: bytes) -> None:
+        cancellation.check()
+        self._entries += 1
+        self._folders += name.count("/")
+        self._bytes += len(name) + len(head)
+        if self._entries > ENTRY_LIMIT:
+            raise UnreadableLayer(f"it has more than {ENTRY_LIMIT} files")
+        if self._folders > FOLDERS_LIMIT or self._bytes > NAMES_LIMIT:
+            raise UnreadableLayer("the paths of its files are too long or too deep")
+
+    def add_layer(self, unpacked: int) -> None:
+        """Check the growth of all layers: each of them alone may grow a lot, as small files do."""
+        self._unpacked += unpacked
+        check_growth(self._size, self._unpacked)
+
+
 def _combine(layers: list[_Layer]) -> dict[str, _Entry]:
+    """Return the visible entries. An image may list a layer many times; only its last place counts."""
     combined: dict[str, _Entry] = {}
-    for layer in layers:
-        if layer.hidden or layer.emptied:
-            combined = {name: entry for name, entry in combined.items() if not _is_hidden(name, layer)}
-        combined |= layer.entries
+    hidden: set[str] = set()
+    emptied: set[str] = set()
+    for layer in {id(layer): layer for layer in reversed(layers)}.values():
+        cancellation.check()
+        visible = layer.entries
+        if hidden or emptied:
+            visible = {name: one for name, one in visible.items() if not _is_hidden(name, hidden, emptied)}
+        for name, entry in visible.items():
+            combined.setdefault(name, entry)
+        hidden |= layer.hidden
+        emptied |= layer.emptied
     return combined
 
 
-def _is_hidden(name: str, layer: _Layer) -> bool:
-    if name in layer.hidden:
+def _is_hidden(name: str, hidden: set[str], emptied: set[str]) -> bool:
+    if name in hidden:
         return True
     while name:
         name = posixpath.dirname(name)
-        if name in layer.hidden or name in layer.emptied:
+        if name in hidden or name in emptied:
             return True
     return False
 
 
-def _layer(reader: Reader, size: int) -> _Layer:
+def _layer(reader: Reader, size: int, budget: _Budget) -> _Layer:
     """Read one layer, uncompressed or compressed with gzip."""
     part = SliceReader(reader, size)
     if part.peek(4) == ZSTD:
         raise UnreadableLayer("a layer is compressed with zstd")
     layer, content = _Layer(), part.decompressed()
     for member in TarReader(content):
+        head = b""
         folder, name = posixpath.split(member.name.lstrip("/"))
         if name == _OPAQUE:
             layer.emptied.add(folder)
         elif name.startswith(_HIDDEN):
             layer.hidden.add(posixpath.join(folder, name.removeprefix(_HIDDEN)))
         elif name not in ("", ".", "..") and not member.name.startswith("../"):
-            layer.entries[posixpath.join(folder, name)] = _Entry(member, _head(content, member))
-        if len(layer.entries) > ENTRY_LIMIT:
-            raise UnreadableLayer(f"it has more than {ENTRY_LIMIT} files")
+            head = _head(content, member)
+            layer.entries[posixpath.join(folder, name)] = _Entry(member, head)
+        budget.add_entry(member.name, head)
+    budget.add_layer(content.position)
     return layer
 
 

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from localrun.bundle.images import compressed
 from localrun.bundle.images.compressed import FileSpan
 from localrun.bundle.images.source import ArchivedImage
 from localrun.bundle.validation import layers
 from localrun.bundle.validation.layers import LayeredFiles, UnreadableLayer
 from tests.support.bundles import ELF, layer_of
 from tests.support.images import member, tar_of
+from tests.support.work import count_calls
 
 LINKS = {"symlink": tarfile.SYMTYPE, "link": tarfile.LNKTYPE}
 
@@ -139,3 +141,46 @@ def test_whatever_a_layer_holds_only_one_error_comes_out(
         return
     files.find("/a")
     files.has_entries("/c")
+
+
+def test_a_layer_that_is_listed_many_times_is_combined_once(tmp_path: Path) -> None:
+    data = tar_of({"0/layer.tar": layer_of({f"bin/{number}": b"" for number in range(100)})})
+    path = tmp_path / "image.tar"
+    path.write_bytes(data)
+
+    def work(times: int) -> int:
+        image = ArchivedImage("sha256:0", "linux", "amd64", "", "c", ("0/layer.tar",) * times, len(data))
+        return count_calls(lambda: layers.read_layers(FileSpan(path, 0, len(data)), image))
+
+    assert work(1000) < 1.5 * work(1)
+
+
+def test_whiteouts_of_many_layers_are_applied_to_each_file_once(tmp_path: Path) -> None:
+    files = {f"a/{number}": b"" for number in range(200)}
+
+    def work(count: int) -> int:
+        upper = [layer_of({f"b/.wh.{number}": b""}) for number in range(count)]
+        return count_calls(lambda: read(tmp_path, layer_of(files), *upper))
+
+    few, many = work(10), work(40)
+    assert many < 3 * few
+
+
+@pytest.mark.parametrize("limit", ["FOLDERS_LIMIT", "NAMES_LIMIT"])
+def test_paths_beyond_the_limits_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(layers, limit, 10)
+    with pytest.raises(UnreadableLayer, match="too long or too deep"):
+        read(tmp_path, layer_of({"a/b/c/d/e/f/g": b"", "h/i/j/k/l/m/n": b""}))
+
+
+def test_layers_that_grow_like_a_zip_bomb_together_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compressed, "RATIO_FLOOR", 1 << 20)
+    monkeypatch.setattr(compressed, "RATIO_LIMIT", 10)
+    bomb = gzip.compress(layer_of({"zeros": bytes(600_000)}))
+    read(tmp_path, bomb)
+    with pytest.raises(UnreadableLayer, match="like a zip bomb"):
+        read(tmp_path, bomb, gzip.compress(layer_of({"more": bytes(600_000)})))
