@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def make_image(docker_engine: DockerEngine) -> Iterator[MakeImage]:
 
     def make(script: str) -> str:
         names.append(f"localrun-test/live:{secrets.token_hex(4)}")
-        config = {"Cmd": ["sh", "-c", script], "Env": ["PATH=/bin"]}
+        config: dict[str, Any] = {"Cmd": ["sh", "-c", script], "Env": ["PATH=/bin"]}
         docker_engine.load_image([image_archive(busybox_layer({}), names[-1], **config)])
         return names[-1]
 
