@@ -427,7 +427,7 @@ def test_many_problems_are_counted() -> None:
 
 def test_misspelled_keys_of_many_parameters_cost_linear_work() -> None:
     def work(count: int) -> int:
-        keys = {f"descriptoin{number}": "x" for number in range(40)}
+        keys = {f"descriptn{number}": "x" for number in range(40)}
         return count_calls(lambda: problems({f"p{number}": keys for number in range(count)}))
 
     assert work(400) < 4.5 * work(100)

@@ -1,8 +1,9 @@
-"""Measure work in calls instead of seconds, so that a loaded machine does not matter."""
+"""Measure work in calls, or in processor seconds, so that a loaded machine matters little."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -23,3 +24,14 @@ def count_calls(function: Callable[[], object]) -> int:
     finally:
         sys.setprofile(previous)
     return calls
+
+
+def cpu_seconds(function: Callable[[], object]) -> float:
+    """Return the processor time of this thread in `function`: the smallest of three."""
+
+    def measure() -> float:
+        start = time.thread_time()
+        function()
+        return time.thread_time() - start
+
+    return min(measure() for _ in range(3))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,12 @@ def test_a_configuration_that_is_named_many_times_is_parsed_once(
     contents = contents_of(tmp_path / "image.tar", members)
     loaded = []
     load = ArchiveIndex.load_json
-    monkeypatch.setattr(ArchiveIndex, "load_json", lambda self, name: loaded.append(name) or load(self, name))
+
+    def count(self: ArchiveIndex, name: str) -> Any:
+        loaded.append(name)
+        return load(self, name)
+
+    monkeypatch.setattr(ArchiveIndex, "load_json", count)
     assert len(list_images(contents).images) == 1
     assert len(loaded) == 2
 
