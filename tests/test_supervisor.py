@@ -6,11 +6,9 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +24,10 @@ from localrun.manager import supervisor_process
 from localrun.settings import Settings
 from localrun.supervisor import Supervisor
 from localrun.task import supervision
-from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
-from localrun.task.store import TaskStore
 from tests.manager.test_recovery import abandoned, add, next_process, with_container
 from tests.support.environment import Environment, make_environment
-
-WAIT = 30.0  # seconds
-
-
-def until(check: Callable[[], Any], seconds: float = WAIT) -> Any:
-    """Wait until `check` returns something true, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < deadline, "nothing happened"
-        time.sleep(0.02)
-    return found
-
+from tests.support.task_folder import WAIT, Folder, make_folder, until
 
 # -- with the fake engine --------------------------------------------------------------------------
 
@@ -190,92 +175,11 @@ def test_the_settings_reach_it_unchanged(tmp_path: Path, monkeypatch: pytest.Mon
 
 # -- as a process, with a real engine --------------------------------------------------------------
 
-SCRIPT = """
-import localrun, os, signal, sys
-ids = [
-    localrun.submit("descriptor.yml", use_image={image!r}, pull="never", script=path, **{options!r}).id
-    for path in map(__import__("pathlib").Path, {scripts!r})
-]
-print(*ids, flush=True)
-{end}
-"""
-KILL = "os.kill(os.getpid(), signal.SIGKILL)"
-
-
-@dataclass
-class Folder:
-    """A folder with a task whose program is its input, and a real engine."""
-
-    path: Path
-    image: str
-    pids: list[int] = field(default_factory=list)
-
-    @property
-    def home(self) -> Path:
-        return self.path / "home"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        places = {"HOME": self.home, "CACHE": self.path / "cache", "LEDGER": self.path / "ledger/l.json"}
-        return {**os.environ, **{f"LOCALRUN_{name}": str(place) for name, place in places.items()}}
-
-    def submit(self, *scripts: str, end: str = KILL, **options: Any) -> list[str]:
-        """Submit tasks in a process that ends at once; return their ids."""
-        for number, text in enumerate(scripts):
-            (self.path / f"script{number}").write_text(text)
-        names = [f"script{number}" for number in range(len(scripts))]
-        code = SCRIPT.format(image=self.image, options=options, scripts=names, end=end)
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=self.path,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode in (0, -9), done.stderr
-        return done.stdout.split()
-
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "localrun", *arguments],
-            cwd=self.path,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def record(self, task_id: str) -> TaskRecord:
-        return TaskRecord.from_json((self.home / "tasks" / task_id / "task.json").read_bytes())
-
-    def ended(self, task_id: str) -> TaskRecord:
-        until(lambda: self.record(task_id).state.is_final)
-        return self.record(task_id)
-
-    def pid(self) -> int:
-        """Return the pid of the supervisor once it has started."""
-        found: int = until(lambda: supervision.running_pid(self.home))
-        return found
-
 
 @pytest.fixture
 def folder(tmp_path: Path, docker_engine: DockerEngine) -> Iterator[Folder]:
-    from tests.faults.harness import descriptor
-    from tests.support.images import busybox_layer, image_archive
-
-    name = f"localrun-test/supervised:{os.getpid()}-{time.monotonic_ns()}"
-    archive = image_archive(busybox_layer({}), name, Cmd=["sh", "-e", "/inputs/script"], Env=["PATH=/bin"])
-    docker_engine.load_image([archive])
-    (tmp_path / "descriptor.yml").write_text(descriptor())
-    made = Folder(tmp_path, name)
-    yield made
-    supervision.stop(made.home)
-    for workspace in TaskStore(made.home).newest_first():
-        for found in docker_engine.find({LABEL_TASK: workspace.id}):
-            docker_engine.remove(found.handle)
-    docker_engine.remove_image(name)
+    with make_folder(tmp_path, docker_engine) as made:
+        yield made
 
 
 @pytest.mark.docker
