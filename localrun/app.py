@@ -53,7 +53,8 @@ class App:
         self._connecting.start()
 
     def _preconnect(self) -> None:
-        with suppress(EngineError):
+        # the first use reports any of them
+        with suppress(EngineError, OSError, MemoryError, RuntimeError, ImportError):
             self._connected.info()
 
     @cached_property

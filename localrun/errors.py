@@ -5,12 +5,15 @@ Every error message has the name and the value concerned; `remedy` says how to f
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any, ClassVar
 
 MOST_PROBLEMS = 200  # that one error lists
+_NO_MEMORY = re.compile(r"cannot allocate memory|failed to map segment", re.IGNORECASE)
 
 
 class Fault(StrEnum):
@@ -238,3 +241,31 @@ class ShuttingDown(UsageError):
 
 class IllegalTransition(LocalrunError):
     """An invalid change of a task's state, which is a bug in localrun."""
+
+
+def out_of_memory(error: BaseException) -> LocalrunError | None:
+    """Return an error if an exception means that this process got no more memory, else None.
+
+    The limit may be that of the shell (`ulimit -v`), of a control group or of the machine. Depending on what
+    needed the memory, Python raises different exceptions.
+    """
+    text = str(error)
+    if not (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, RuntimeError) and "start new thread" in text)
+        or (isinstance(error, ImportError) and _NO_MEMORY.search(text))
+    ):
+        return None
+    return LocalrunError(
+        "not enough memory for localrun",
+        remedy="raise the limit of this shell (`ulimit -v unlimited`), or free memory",
+        cause=Cause.MEMORY_UNAVAILABLE,
+    )
+
+
+def internal_error(error: BaseException, traceback: str) -> LocalrunError:
+    """Return the error for a bug of localrun; `traceback` is the file that has it, or its text."""
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    remedy = f"this is a bug in localrun; please report it with {traceback}"
+    return LocalrunError(f"localrun itself failed: {what}", remedy=remedy)

@@ -7,12 +7,14 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
 from localrun.errors import Cause, LocalrunError
 
@@ -159,11 +161,32 @@ def private(path: str, flags: int) -> int:
 
 def append_line(path: str, data: bytes) -> None:
     """Append to a file in one call, so that lines of concurrent writers stay whole. Raises `OSError`."""
-    stream = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    stream = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
     try:
         os.write(stream, data)
     finally:
         os.close(stream)
+
+
+def open_regular(path: Path | str) -> BinaryIO:
+    """Open a file for reading. Raises `OSError`, also for anything but a regular file, without blocking.
+
+    Opening a named pipe waits for its writer, perhaps forever.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_regular(path: Path | str) -> bytes:
+    """Return the content of a file. Raises like `open_regular`."""
+    with open_regular(path) as stream:
+        return stream.read()
 
 
 def try_lock(descriptor: int) -> bool:

@@ -5,16 +5,22 @@ The entry points load them once and pass them down; no other module reads the en
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 
 from localrun.errors import Problem, UsageError
+from localrun.undecodable import escape, is_text
 from localrun.units import format_count
 
 PREFIX = "LOCALRUN_"
+_CACHE = Path("~/.cache/localrun")
+NO_FOLDER = Path("/dev/null/localrun")  # cannot exist: nothing is read or written there
 
 
 def _doc(description: str, **limits: Any) -> msgspec.Meta:
@@ -25,7 +31,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of localrun. Each field is also an environment variable `LOCALRUN_<FIELD>`."""
 
     home: Annotated[Path, _doc("Folder of this project's tasks.")] = Path(".localrun")
-    cache: Annotated[Path, _doc("Cache of parsed bundles. Safe to delete.")] = Path("~/.cache/localrun")
+    cache: Annotated[
+        Path, _doc("Cache of parsed bundles. Safe to delete. Temporary if there is no home directory.")
+    ] = _CACHE
     logs: Annotated[Path, _doc("Folder of the server's journal.")] = Path("logs")
     docker_host: Annotated[str | None, _doc("Address of the container engine. Defaults to DOCKER_HOST.")] = (
         None
@@ -62,6 +70,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 64 * 1024**2
 
 
+PATHS = {"home", "cache", "logs", "docker_config", "ledger"}  # may contain bytes that are not UTF-8
+
+
 def load(environ: Mapping[str, str], **arguments: Any) -> Settings:
     """Return the settings from arguments (None: not set) and environment variables.
 
@@ -79,8 +90,65 @@ def load(environ: Mapping[str, str], **arguments: Any) -> Settings:
     if "cache" not in given and environ.get("XDG_CACHE_HOME"):
         given["cache"] = Path(environ["XDG_CACHE_HOME"]) / "localrun"
     made = Settings(**_checked(given))
-    cache = made.cache.expanduser().absolute()
-    return msgspec.structs.replace(made, home=made.home.absolute(), cache=cache, logs=made.logs.absolute())
+    if "cache" not in given:
+        made = msgspec.structs.replace(made, cache=default_cache())
+    if "docker_config" not in given:
+        made = msgspec.structs.replace(made, docker_config=_expanded(made.docker_config) or NO_FOLDER)
+    try:
+        return msgspec.structs.replace(
+            made, home=made.home.absolute(), cache=made.cache.absolute(), logs=made.logs.absolute()
+        )
+    except OSError as error:
+        raise missing_working_directory() or error from error
+
+
+def missing_working_directory() -> UsageError | None:
+    """Return an error if the working directory was deleted, else None. The system does not name it."""
+    try:
+        os.getcwd()  # noqa: PTH109 - the error, not the path
+    except OSError as error:
+        try:
+            place = f" {os.readlink('/proc/self/cwd').removesuffix(' (deleted)')}"  # noqa: PTH115
+        except OSError:
+            place = ""
+        message = f"cannot use the working directory{place}: {error.strerror}"
+        return UsageError(message, remedy="change to an existing folder: `cd`")
+    return None
+
+
+def default_cache() -> Path:
+    """Return the cache below the user's home directory, else a private folder for temporary files.
+
+    A user without a home directory, as in `docker run --user`, has only the latter. Returns `NO_FOLDER` if
+    there is no private folder.
+    """
+    path = _expanded(_CACHE)
+    if path is not None and _can_create(path):
+        return path
+    import tempfile
+
+    try:
+        private = Path(tempfile.gettempdir(), f"localrun-cache-{os.geteuid()}")
+        with suppress(FileExistsError):
+            private.mkdir(mode=0o700)
+        status = private.lstat()
+    except OSError:
+        return NO_FOLDER
+    is_own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
+    return private if is_own else NO_FOLDER
+
+
+def _can_create(path: Path) -> bool:
+    """Return whether a folder is writable, or its first parent that exists."""
+    while not os.path.lexists(path):
+        path = path.parent
+    return path.is_dir() and os.access(path, os.W_OK | os.X_OK)
+
+
+def _expanded(path: Path) -> Path | None:
+    """Return the path with `~` and `~user` expanded; None if the home directory is not known."""
+    found = os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises without a home
+    return None if found.startswith("~") else Path(found)
 
 
 def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,8 +156,15 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
     valid: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, value in given.items():
+        if isinstance(value, str) and not is_text(value) and name not in PATHS:
+            problems.append(Problem(PREFIX + name.upper(), f"'{escape(value)}' is not UTF-8"))
+            continue
         try:
-            valid[name] = msgspec.convert(value, types[name], strict=False, dec_hook=lambda path, x: path(x))
+            found = msgspec.convert(value, types[name], strict=False, dec_hook=lambda path, x: path(x))
+            valid[name] = _expanded(found) if isinstance(found, Path) else found
+            if isinstance(found, Path) and valid[name] is None:
+                reason = "no home directory to expand ~ to"
+                problems.append(Problem(PREFIX + name.upper(), f"invalid value {str(value)!r}: {reason}"))
         except msgspec.ValidationError as error:
             reason = f"{str(error)[0].lower()}{str(error)[1:]}".replace("`", "")
             problems.append(Problem(PREFIX + name.upper(), f"invalid value {value!r}: {reason}"))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from localrun import descriptor
+from localrun import descriptor, fs
 from localrun.api.download import OutputCopier
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.errors import DescriptorError, Problem, UsageError
@@ -26,7 +26,7 @@ def as_python(record: TaskRecord, workspace: Workspace) -> dict[str, Any]:
 
 
 def _described(workspace: Workspace) -> descriptor.Descriptor:
-    return descriptor.read(workspace.descriptor.read_bytes())
+    return descriptor.read(fs.read_regular(workspace.descriptor))
 
 
 def _as_python(kind: DataType | None, value: Any) -> Any:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from localrun import fs
 from localrun.bundle import lfs, magic
 from localrun.bundle.folder import DESCRIPTOR_LIMIT
 from localrun.bundle.images.compressed import CorruptArchive, FileSpan, check_growth
@@ -87,7 +88,7 @@ def open_zip(path: Path) -> Iterator[ZipReader]:
 
     Raises `BundleError` with the actual type of the file, or with all unsafe members.
     """
-    with path.open("rb") as file:
+    with fs.open_regular(path) as file:
         _check_type(path, file)
         _check_directory(path, file)
         try:

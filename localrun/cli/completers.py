@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from click.shell_completion import CompletionItem
 
+from localrun import fs
 from localrun.errors import LocalrunError
 from localrun.task.store import LAST, TaskStore
 from localrun.units import format_duration
@@ -95,7 +96,7 @@ def _parameters(ctx: click.Context) -> dict[str, Parameter]:
         from localrun import descriptor
         from localrun.task.lookup import find
 
-        return descriptor.read(find(_home(ctx), found).descriptor.read_bytes()).inputs
+        return descriptor.read(fs.read_regular(find(_home(ctx), found).descriptor)).inputs
     from localrun import settings
     from localrun.bundle.reader import read_bundle
 

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 import click
 
 from localrun._version import __version__
+from localrun.cli import options
 from localrun.cli.context import CliContext, MakeApp
-from localrun.cli.exit_codes import ExitCode
+from localrun.cli.exit_codes import ExitCode, code_for_error
+from localrun.cli.failures import as_failure
 from localrun.cli.group import SECTIONS, RootGroup
 from localrun.console import streams
 from localrun.console.streams import print_json
-from localrun.errors import LocalrunError, UsageError
-from localrun.suggestions import did_you_mean
+from localrun.errors import LocalrunError, TaskKilled
 
 __all__ = ["main"]
 
@@ -27,7 +28,12 @@ __all__ = ["main"]
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="localrun", message="%(prog)s %(version)s")
-@click.option("--home", metavar="DIR", help="Folder of the tasks.  [default: .localrun; env: LOCALRUN_HOME]")
+@click.option(
+    "--home",
+    type=options.RAW,
+    metavar="DIR",
+    help="Folder of the tasks.  [default: .localrun; env: LOCALRUN_HOME]",
+)
 @click.pass_context
 def commands(ctx: click.Context, home: str | None) -> int:
     """Run containerised tasks on this machine like the platform does."""
@@ -41,6 +47,7 @@ def commands(ctx: click.Context, home: str | None) -> int:
 def main(arguments: Sequence[str] | None = None, make_app: MakeApp | None = None) -> int:
     """Run the command and return its exit code. Errors are printed, never raised."""
     streams.prepare()
+    streams.forget_json()
     if arguments is None:
         return _program(sys.argv[1:])
     context = CliContext() if make_app is None else CliContext(make_app=make_app)
@@ -57,6 +64,7 @@ def _program(given: list[str]) -> int:
         return _checked(given, CliContext(on_imported=_restart_gc))
     finally:
         gc.freeze()
+        streams.finish()
 
 
 def _restart_gc() -> None:
@@ -68,31 +76,20 @@ def _checked(given: list[str], context: CliContext) -> int:
     try:
         return commands.main(given, prog_name="localrun", obj=context, standalone_mode=False) or 0
     except (KeyboardInterrupt, click.Abort):  # click's name for Ctrl+C
-        return ExitCode.INTERRUPTED
+        failure: LocalrunError = TaskKilled("interrupted")
     except BrokenPipeError:
         streams.redirect_to_devnull(sys.stdout)
         return ExitCode.FINISHED
-    except click.UsageError as error:
-        failure: LocalrunError = _usage_error(error)
-    except LocalrunError as error:
-        failure = error
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        hint = "check the path, its permissions and the free disk space"
-        failure = LocalrunError(f"{place}{error.strerror or error}", remedy=hint)
-    code = context.report(failure)
-    if "--json" in given:
+    except Exception as error:  # noqa: BLE001 - even a bug ends with an exit code that says so
+        failure = as_failure(error)
+    code = code_for_error(failure)
+    if code != ExitCode.INTERRUPTED:
+        context.report(failure)
+    if "--json" in given and not streams.printed_json():
         from localrun.console.results import failure_fields
 
-        print_json(failure_fields(failure))
+        try:
+            print_json(failure_fields(failure))
+        except LocalrunError as error:
+            context.report(error)
     return code
-
-
-def _usage_error(error: click.UsageError) -> UsageError:
-    """Return an error of click in the form of localrun's errors."""
-    hint = f"see `{error.ctx.command_path if error.ctx else 'localrun'} --help`"
-    if isinstance(error, click.NoSuchOption):
-        hint = did_you_mean(error.option_name, error.possibilities or ()) or hint
-        return UsageError(f"unknown option {error.option_name!r}", remedy=hint)
-    message = error.format_message().rstrip(".")
-    return UsageError(message[:1].lower() + message[1:], remedy=hint)

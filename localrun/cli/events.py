@@ -27,7 +27,7 @@ _SHOWN = ("task_id", "assigned_by", "status", "error", "explanation", "reason", 
     help="Show only events of this task (ID or prefix).",
 )
 @click.option("--type", "event_type", metavar="TYPE", help="Show only events of this type, e.g. task_error.")
-@click.option("--logs", metavar="DIR", help="Folder of the journal.  [default: logs]")
+@click.option("--logs", type=options.RAW, metavar="DIR", help="Folder of the journal.  [default: logs]")
 @options.flag("--json", "as_json", help="Print each event as one JSON object.")
 @pass_context
 def command(context: CliContext, /, *, follow: bool, logs: str | None, as_json: bool, **filters: Any) -> None:

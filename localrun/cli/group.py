@@ -11,6 +11,7 @@ import click
 from localrun.cli.exit_codes import MEANINGS
 from localrun.errors import UsageError
 from localrun.suggestions import did_you_mean
+from localrun.undecodable import escape, is_text
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -77,6 +78,19 @@ EXAMPLES = [
 ]
 
 
+class _Text(click.types.StringParamType):
+    """A string in UTF-8. Only file names may have other bytes; a parameter for them has another type."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text: str = super().convert(value, param, ctx)
+        if not is_text(text):
+            self.fail(f"'{escape(text)}' is not UTF-8", param, ctx)
+        return text
+
+
+TEXT = _Text()
+
+
 class LazyGroup(click.Group):
     """A group that imports a command only when it is called."""
 
@@ -94,6 +108,9 @@ class LazyGroup(click.Group):
         module, _, attribute = self.entries[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(f"localrun.cli.{module}"), attribute or "command")
         command.name = cmd_name
+        for parameter in command.params:
+            if parameter.type is click.STRING:
+                parameter.type = TEXT
         return command
 
     def resolve_command(

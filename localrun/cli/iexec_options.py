@@ -53,6 +53,7 @@ with_iexec_options = options.combine(
     click.option(
         "--input-file",
         "input_files",
+        type=options.RAW,
         metavar="FILE",
         multiple=True,
         help="iExec: input file; a URL, or URL=@FILE for a local file under the URL's name.",
@@ -61,6 +62,7 @@ with_iexec_options = options.combine(
         "--dataset",
         "--protected-data",
         "datasets",
+        type=options.RAW,
         metavar="FILE[:SHA256]",
         multiple=True,
         help="iExec: dataset; ADDRESS=@FILE names it, multiple datasets make a bulk.",

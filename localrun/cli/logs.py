@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from localrun import fs
 from localrun.cli import options
 from localrun.cli.attach import TaskFuture, attach, wait_for_end, warn_if_orphaned, warn_if_unfinished
 from localrun.cli.context import CliContext, pass_context
@@ -69,7 +70,7 @@ def _print_at_once(workspace: Workspace, step: str, *, as_json: bool) -> None:
 
 def _text(workspace: Workspace) -> str:
     try:
-        return workspace.log.read_text("utf-8", "replace")
+        return fs.read_regular(workspace.log).decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
 

@@ -12,6 +12,7 @@ import click
 
 from localrun import units
 from localrun.errors import UsageError
+from localrun.undecodable import escape, is_text
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -25,10 +26,17 @@ _MIN_INTERVAL = 0.1  # seconds between two refreshes
 Value = TypeVar("Value")
 
 
-def _param_type(name: str, parse: Callable[[str], Value]) -> Callable[[str], Value]:
-    """Return a click type with this metavar; a `ValueError` of `parse` becomes the error message."""
+def _param_type(
+    name: str, parse: Callable[[str], Value], *, allow_bytes: bool = False
+) -> Callable[[str], Value]:
+    """Return a click type with this metavar; a `ValueError` of `parse` becomes the error message.
+
+    With `allow_bytes` the text may contain a file name that is not UTF-8.
+    """
 
     def convert(text: str) -> Value:
+        if not (allow_bytes or is_text(str(text))):
+            raise click.BadParameter(f"'{escape(text)}' is not UTF-8")
         try:
             return parse(text)
         except ValueError as error:
@@ -103,14 +111,24 @@ CPUS = _param_type("CPUS", _cpus)
 MEMORY = _param_type("SIZE", _memory)
 DURATION = _param_type("DURATION", units.parse_duration)
 PAIR = _param_type("KEY=VALUE", _pair)
-REGION = _param_type("NAME=VALUE", _region)
+REGION = _param_type("NAME=VALUE", _region, allow_bytes=True)
 SIZE = _param_type("SIZE", units.parse_bytes)
 COUNT = _param_type("COUNT", _count(1))
 COUNT_OR_ZERO = _param_type("COUNT", _count(0))
 
-PATH = click.Path(path_type=Path)
-FILE = click.Path(path_type=Path, dir_okay=False)
-DIR = click.Path(path_type=Path, file_okay=False)
+
+class _Path(click.Path):
+    """A path in which `~` is expanded: shells do not expand it in `--output=~/x`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(os.path.expanduser(value), param, ctx)  # noqa: PTH111 - never raises
+
+
+PATH = _Path(path_type=Path)
+PATH_TEXT = _Path()
+FILE = _Path(path_type=Path, dir_okay=False)
+DIR = _Path(path_type=Path, file_okay=False)
+RAW = click.UNPROCESSED  # a text that may contain a file name with bytes that are not UTF-8
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -139,7 +157,7 @@ build_options = combine(
     click.option(
         "--build-secret",
         "build_secrets",
-        type=_param_type("SECRET", _secret),
+        type=_param_type("SECRET", _secret, allow_bytes=True),
         metavar="id=ID,src=FILE|env=VAR",
         multiple=True,
         help="Secret for the build; it is not stored.",

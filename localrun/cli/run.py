@@ -81,6 +81,7 @@ with_run_options = options.combine(
         "-i",
         "--input",
         "assignments",
+        type=options.RAW,
         metavar="NAME=VALUE",
         multiple=True,
         shell_complete=options.completer("inputs"),
@@ -141,7 +142,7 @@ with_run_options = options.combine(
 
 
 @click.command()
-@click.argument("bundle", type=click.Path())
+@click.argument("bundle", type=options.PATH_TEXT)
 @with_run_options
 @with_iexec_options
 @pass_context

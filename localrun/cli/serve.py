@@ -41,7 +41,7 @@ GREETING = "🎯 Task Manager initialized - Global task lists created"
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of bundles and files that clients may use; repeatable.  [default: .]",
 )
-@click.option("--logs", metavar="DIR", help="Folder of the journal.  [default: logs]")
+@click.option("--logs", type=options.RAW, metavar="DIR", help="Folder of the journal.  [default: logs]")
 @options.with_default(
     "--on-exit",
     type=click.Choice(["leave", "kill", "wait"]),

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.task_id
-@click.argument("files", metavar="[FILE]...", nargs=-1, shell_complete=options.completer("files"))
+@click.argument(
+    "files", type=options.RAW, metavar="[FILE]...", nargs=-1, shell_complete=options.completer("files")
+)
 @options.with_default(
     "-n", "--lines", type=options.COUNT_OR_ZERO, default=10, help="Number of lines of each file."
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from localrun import fs
+
 _CHUNK = 64 * 1024
 
 
@@ -22,7 +24,7 @@ class FileFollower:
     def read_new(self) -> Iterator[bytes]:
         """Yield the data that was added since the last read, in chunks."""
         try:
-            stream = self._path.open("rb")
+            stream = fs.open_regular(self._path)
         except FileNotFoundError:
             return
         with stream:
@@ -33,7 +35,7 @@ class FileFollower:
 
     def read_tail(self, size: int) -> bytes:
         """Return the lines in the last `size` bytes. Sets `is_truncated` if the file holds more."""
-        with self._path.open("rb") as stream:
+        with fs.open_regular(self._path) as stream:
             end = stream.seek(0, 2)
             self.is_truncated = end > size
             stream.seek(max(0, end - size))

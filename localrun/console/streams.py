@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TextIO
+
+from localrun import fs, undecodable
+from localrun.errors import Cause, LocalrunError
 
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
@@ -39,14 +43,38 @@ def shows_unicode(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def write(stream: TextIO, text: str) -> bool:
-    """Write and flush. Return False, and discard all further output, if the reader is gone."""
+    """Write and flush. Return False, and discard all further output, if the reader is gone.
+
+    Raises `LocalrunError` if the output cannot be written, such as on a full disk.
+    """
     try:
         stream.write(text)
         stream.flush()
     except (BrokenPipeError, ValueError):  # ValueError: the stream is closed
         redirect_to_devnull(stream)
         return False
+    except OSError as error:
+        redirect_to_devnull(stream)
+        raise output_error(error) from error
     return True
+
+
+def output_error(error: OSError) -> LocalrunError:
+    """Return the error for standard output that cannot be written."""
+    return LocalrunError(
+        f"cannot write to standard output: {error.strerror or error}",
+        remedy="free disk space, or redirect the output elsewhere",
+        cause=Cause.DISK_FULL if fs.is_disk_full(error) else Cause.INTERNAL,
+    )
+
+
+def finish() -> None:
+    """Write what is buffered, so that the interpreter finds nothing to write when it exits."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            redirect_to_devnull(stream)
 
 
 class LenientStream:
@@ -106,12 +134,35 @@ def print_out(text: str) -> None:
 
 
 def print_err(text: str) -> None:
-    """Print a line that is not a result to standard error."""
-    write(sys.stderr, text + "\n")
+    """Print a line that is not a result to standard error; discard it if that is not possible."""
+    with suppress(LocalrunError):
+        write(sys.stderr, text + "\n")
+
+
+def format_json(value: Any) -> str:
+    """Return a value as one line of ASCII JSON that every parser accepts; see `undecodable`."""
+    import json
+
+    text = json.dumps(value, allow_nan=False)
+    return json.dumps(undecodable.escape_all(json.loads(text))) if "\\ud" in text else text
+
+
+_printed_json = False
+
+
+def forget_json() -> None:
+    """Note that a command begins, which has printed no JSON yet."""
+    global _printed_json  # noqa: PLW0603
+    _printed_json = False
+
+
+def printed_json() -> bool:
+    """Return whether the command has printed its JSON: a failure must not print a second document."""
+    return _printed_json
 
 
 def print_json(value: Any) -> None:
     """Print a result as one line of ASCII JSON, which is complete in any encoding."""
-    import json
-
-    print_out(json.dumps(value, allow_nan=False))
+    global _printed_json  # noqa: PLW0603
+    _printed_json = True
+    print_out(format_json(value))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from localrun import descriptor
+from localrun import descriptor, fs
 from localrun.bundle.images.source import ImageReference
 from localrun.engines.base import ContainerSummary, Engine
 from localrun.engines.labels import LABEL_HOME, LABEL_TASK
@@ -102,7 +102,7 @@ class Resumer:
     def _resume(self, task: ActiveTask, lock: TaskLock) -> None:
         found = self._container(task)
         if found is not None and found.started and task.record.final_state is None:
-            handle, described = found.handle, descriptor.read(task.workspace.descriptor.read_bytes())
+            handle, described = found.handle, descriptor.read(fs.read_regular(task.workspace.descriptor))
             task.update(container=handle)
             runner, source = self._runner(), lambda: self._submitter.reload(task, lock).source
             self._workers.run(task, lock, lambda: runner.resume(task, described, handle, source))
@@ -114,7 +114,7 @@ class Resumer:
             self._workers.end(task, lock, task.record.final_state)
             return
         if task.record.replication is not None and task.record.image:
-            described = descriptor.read(task.workspace.descriptor.read_bytes())
+            described = descriptor.read(fs.read_regular(task.workspace.descriptor))
             task.update(steps=[])
             self._accept(PreparedTask(task, described, ImageReference(task.record.image), lock))
             return
@@ -243,7 +243,7 @@ class Recovery:
 
     def _conclude_container(self, task: ActiveTask, found: ContainerSummary) -> None:
         try:
-            described = descriptor.read(task.workspace.descriptor.read_bytes())
+            described = descriptor.read(fs.read_regular(task.workspace.descriptor))
         except (OSError, DescriptorError) as error:
             task.warn(f"cannot read the task's outputs: {error}")
             self._engine.stop(found.handle, self._runner.settings.grace)

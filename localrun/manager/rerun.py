@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from localrun import descriptor
+from localrun import descriptor, fs
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.errors import BundleError, DescriptorError, InputsError, Problem, UsageError
@@ -83,7 +83,7 @@ class _Rerun:
     def descriptor(self) -> Descriptor:
         """Return the descriptor of the task. Raises `BundleError` if it cannot be read."""
         try:
-            return descriptor.read(self._workspace.descriptor.read_bytes())
+            return descriptor.read(fs.read_regular(self._workspace.descriptor))
         except (OSError, DescriptorError) as error:
             raise BundleError(
                 f"cannot read the descriptor of task {self._record.short_id}: {error}",
@@ -93,7 +93,7 @@ class _Rerun:
     def origin(self, has_image: Callable[[str], bool], image: str | None, same_image: bool) -> dict[str, Any]:
         """Return the fields of the request for the descriptor and the image."""
         record, bundle = self._record, self._plan.bundle
-        text = self._workspace.descriptor.read_bytes()
+        text = fs.read_regular(self._workspace.descriptor)
         other = {"image": image} if image else {}
         exists = bool(bundle) and Path(bundle).exists()
         if exists and not same_image:

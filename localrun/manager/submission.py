@@ -115,7 +115,9 @@ class Submitter:
     def reload(self, task: ActiveTask, lock: TaskLock) -> PreparedTask:
         """Prepare a task of an earlier process again. Raises as `prepare`."""
         plan = task.record.run_plan
-        text = task.workspace.descriptor.read_bytes() if plan.profile == "iexec" or not plan.bundle else None
+        text = (
+            fs.read_regular(task.workspace.descriptor) if plan.profile == "iexec" or not plan.bundle else None
+        )
         kept = {name: getattr(plan, name) for name in BUILD_OPTIONS}
         request = Request(Path(plan.bundle), image=plan.image, descriptor=text, **kept)
         bundle = self._read(request)

@@ -23,7 +23,7 @@ def save(file: Path, values: Mapping[str, str]) -> None:
 def load(file: Path) -> dict[str, str]:
     """Return the secrets, or an empty dict if the task has ended."""
     try:
-        found: dict[str, str] = json.loads(file.read_bytes())
+        found: dict[str, str] = json.loads(fs.read_regular(file))
     except (OSError, ValueError):
         return {}
     return found

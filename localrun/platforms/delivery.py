@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from localrun import descriptor
+from localrun import descriptor, fs
 from localrun.errors import DescriptorError
 from localrun.platforms import profiles
 from localrun.task.record import TaskRecord
@@ -24,7 +24,7 @@ def names(record: TaskRecord, workspace: Workspace) -> list[str]:
 def declared_outputs(record: TaskRecord, workspace: Workspace) -> Iterable[str]:
     """Return the declared output names; if the descriptor is unreadable, those of the valid outputs."""
     try:
-        return list(descriptor.read(workspace.descriptor.read_bytes()).outputs)
+        return list(descriptor.read(fs.read_regular(workspace.descriptor)).outputs)
     except (OSError, DescriptorError):
         return list(record.outputs)
 

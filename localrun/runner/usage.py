@@ -65,7 +65,7 @@ def _add(total: UsageRecord | None, sample: UsageSample) -> UsageRecord:
 def read_samples(path: Path) -> Iterator[UsageSample]:
     """Yield the samples of a file, none if it does not exist. Incomplete lines are skipped."""
     try:
-        with path.open("rb") as stream:
+        with fs.open_regular(path) as stream:
             lines = stream.readlines()
     except OSError:
         return

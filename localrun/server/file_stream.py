@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from localrun import fs
 from localrun.server.broadcast import Broadcaster, Subscription
 
 _CHUNK = 64 * 1024
@@ -48,6 +49,6 @@ async def follow_lines(
 
 def _opened(path: Path) -> BinaryIO | None:
     try:
-        return path.open("rb")
+        return fs.open_regular(path)
     except FileNotFoundError:
         return None

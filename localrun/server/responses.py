@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
+
+from localrun.undecodable import encode_json
 
 SAFE_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    body = msgspec.json.encode(content)
+    body = encode_json(content)
     return Response(body, status, {**SAFE_HEADERS, **(headers or {})}, media_type="application/json")

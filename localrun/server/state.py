@@ -14,6 +14,7 @@ import anyio.to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from localrun import fs
 from localrun.admission import HostSample, sample_host
 from localrun.engines.labels import LABEL_TASK
 from localrun.errors import EngineError
@@ -130,7 +131,7 @@ class ServerState:
             return ""
         path = self.app.store.open(record.id).path / "events.jsonl"
         try:
-            with path.open("rb") as stream:
+            with fs.open_regular(path) as stream:
                 stream.seek(max(0, path.stat().st_size - _TAIL))
                 lines = stream.read().splitlines()
         except OSError:

@@ -63,7 +63,7 @@ def _is_at(path: Path, descriptor: int) -> bool:
 def wait_released(path: Path) -> None:
     """Block until no process holds the lock at `path`, or the file is gone."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     with fs.locked(descriptor, shared=True):

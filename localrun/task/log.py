@@ -141,7 +141,7 @@ class TaskLog:
 def _read_parts(path: Path) -> Iterator[tuple[StreamName, bytes]]:
     """Yield the content of a log, by streams."""
     try:
-        stream = path.open("rb")
+        stream = fs.open_regular(path)
     except FileNotFoundError:
         return
     with stream:
@@ -161,7 +161,7 @@ def tail_by_stream(path: Path, longest: int) -> dict[str, str]:
     """
     pieces: dict[str, bytes] = dict.fromkeys(STREAMS, b"")
     try:
-        data = path.read_bytes()
+        data = fs.read_regular(path)
     except FileNotFoundError:
         data = b""
     parts = [(0, STREAMS[0]), *_changes(path), (len(data), "")]
@@ -173,7 +173,7 @@ def tail_by_stream(path: Path, longest: int) -> dict[str, str]:
 
 def _changes(path: Path) -> list[tuple[int, str]]:
     try:
-        lines = _changes_file(path).read_text("ascii", "replace").splitlines()
+        lines = fs.read_regular(_changes_file(path)).decode("ascii", "replace").splitlines()
     except FileNotFoundError:
         return []
     parts = [line.split() for line in lines]

@@ -17,7 +17,7 @@ _FILE = "metadata.json"
 def load(workspace: Workspace) -> dict[str, str]:
     """Return the metadata of a task; empty if the file is missing or invalid."""
     try:
-        return msgspec.json.decode((workspace.path / _FILE).read_bytes(), type=dict[str, str])
+        return msgspec.json.decode(fs.read_regular(workspace.path / _FILE), type=dict[str, str])
     except (OSError, ValueError, RecursionError):
         return {}
 

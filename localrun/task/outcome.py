@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from localrun import fs
-from localrun.errors import Cause, LocalrunError
+from localrun.errors import Cause, LocalrunError, internal_error, out_of_memory
 from localrun.task.active import ActiveTask
 from localrun.task.causes import explain
 from localrun.task.states import TaskState
@@ -39,11 +39,12 @@ def internal_error_outcome(task: ActiveTask, error: Exception) -> Outcome:
     """Return the outcome of an internal error, and save its traceback in the task's folder."""
     if isinstance(error, OSError) and fs.is_disk_full(error):
         return Outcome.from_error(fs.write_error(task.workspace.path, error))
+    lost = out_of_memory(error)
+    if lost is not None:
+        return Outcome.from_error(lost)
     import traceback
 
     path, text = task.workspace.path / "traceback.txt", traceback.format_exc()
     with suppress(OSError):
-        path.write_text(text)
-    remedy = f"this is a bug in localrun; please report it with {path}"
-    last = text.strip().splitlines()[-1]
-    return Outcome.from_error(LocalrunError(f"localrun itself failed: {last}", remedy=remedy))
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    return Outcome.from_error(internal_error(error, str(path)))

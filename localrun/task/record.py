@@ -9,6 +9,7 @@ import msgspec
 
 from localrun.task.file_state import FileState
 from localrun.task.states import StepName, TaskState
+from localrun.undecodable import decode_record, encode_record
 
 ProfileName = Literal["bundle", "iexec"]
 PullPolicy = Literal["never", "missing", "always"]
@@ -33,12 +34,12 @@ class Frozen(msgspec.Struct, frozen=True, kw_only=True):
 
     def to_json(self) -> bytes:
         """Return the fields as JSON, in UTF-8."""
-        return msgspec.json.encode(self)
+        return encode_record(self)
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
         """Read the output of `to_json`. Raises ValueError if it is invalid."""
-        found: Self = decoder(cls).decode(text)
+        found: Self = decode_record(decoder(cls), text)
         return found
 
 
@@ -311,7 +312,7 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
         return {key: value for key, value in plain.items() if value or key not in _ADDED}
 
     def to_json(self) -> bytes:
-        return msgspec.json.encode(self.as_dict())
+        return encode_record(self.as_dict())
 
     @property
     def short_id(self) -> str:

@@ -28,14 +28,11 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-import msgspec
-
 from localrun import fs
 from localrun.errors import LocalrunError, TaskNotFound
 from localrun.task.events import Event
 from localrun.task.record import TaskRecord, short_id
-
-_encode = msgspec.json.Encoder(enc_hook=str).encode
+from localrun.undecodable import encode_json
 
 
 def _below(name: str) -> cached_property[Path]:
@@ -122,7 +119,7 @@ class Workspace:
     def load(self) -> TaskRecord:
         """Return the record. Raises `TaskNotFound` if it is missing or unreadable."""
         try:
-            return TaskRecord.from_json((self.path / "task.json").read_bytes())
+            return TaskRecord.from_json(fs.read_regular(f"{self._text}/task.json"))
         except (OSError, ValueError, RecursionError) as error:
             raise TaskNotFound(
                 f"task {self.id} has no readable record",
@@ -139,14 +136,14 @@ class Workspace:
     def append_event(self, event: Event) -> None:
         """Append an event to the events file, as one line. Raises as `save`."""
         try:
-            fs.append_line(f"{self._text}/events.jsonl", _encode(event) + b"\n")
+            fs.append_line(f"{self._text}/events.jsonl", encode_json(event) + b"\n")
         except OSError as error:
             raise fs.write_error(self.path, error) from error
 
     def read_events(self) -> Iterator[Event]:
         """Yield the stored events, oldest first. Incomplete lines are skipped."""
         try:
-            lines = self.events.read_bytes().splitlines()
+            lines = fs.read_regular(self.events).splitlines()
         except OSError:
             return
         for line in lines:

@@ -18,6 +18,7 @@ from localrun.descriptor.types import Notes
 from localrun.errors import Cause, InputsError, LocalrunError, Problem
 from localrun.task.file_state import FileState
 from localrun.task.record import Crop
+from localrun.undecodable import is_text
 from localrun.values.coordinates import links
 from localrun.values.coordinates.folding import fold_problems
 from localrun.values.layout import InputEntry, plan_inputs
@@ -160,7 +161,7 @@ def _fill(entry: InputEntry, target: int, copier: _Copier) -> FileState | None:
     """Clone or copy a file, or return the state of one that is to be mounted."""
     origin = os.open(entry.source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if entry.kind == "copy":
+        if entry.kind == "copy" or not is_text(str(entry.source)):  # the engine takes paths as JSON
             copy_content(origin, target, limit=copier.limit, check_cancelled=copier.check_cancelled)
         elif not clone(origin, target):
             return FileState.of(os.fstat(origin))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from localrun.console.streams import LenientStream, is_terminal, prepare, shows_unicode, write
+from localrun.errors import LocalrunError
 
 
 class Closed(io.StringIO):
@@ -44,7 +45,7 @@ def test_a_full_disk_loses_display_output_but_never_a_result(tmp_path: Path) -> 
     assert forgiving.write("x") == 1
     forgiving.flush()
     assert forgiving.is_closed
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(LocalrunError, match="cannot write to standard output: No space"):
         write(Full(), "x")
 
 

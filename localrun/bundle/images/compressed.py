@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import msgspec
 
+from localrun import fs
 from localrun.bundle import cancellation
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class FileSpan(msgspec.Struct, frozen=True):
     @contextmanager
     def open(self) -> Iterator[Reader]:
         """Open the decompressed bytes. The reader raises `CorruptArchive`, opening raises `OSError`."""
-        with self.path.open("rb") as file:
+        with fs.open_regular(self.path) as file:
             reader = SpanReader(file, self.start, self.size)
             if not self.compression:
                 yield reader

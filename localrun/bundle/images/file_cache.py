@@ -48,7 +48,7 @@ def save_facts(folder: Path, kind: str, status: os.stat_result, facts: dict[str,
 def read_entry(folder: Path, kind: str, name: str) -> dict[str, Any] | None:
     """Return an entry, or None if there is no valid one."""
     try:
-        with _path(folder, kind, name).open("rb") as file:
+        with fs.open_regular(_path(folder, kind, name)) as file:
             entry = json.loads(file.read(ENTRY_SIZE_LIMIT))
     except (OSError, ValueError, RecursionError):
         return None

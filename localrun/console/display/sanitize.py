@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from localrun import undecodable
+
 _COLOURS = re.compile(r"\x1b\[[0-9;:]*m")  # harmless, but noise outside the task's own terminal
 # C0 and C1 controls, which start every terminal command, and bidirectional text controls
 _CONTROLS = [*range(9), *range(10, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _ESCAPES = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _CONTROLS}
+_ESCAPES |= {code: undecodable.escape(chr(code)) for code in range(0xDC80, 0xDD00)}
 _MAX_LENGTH = 16 * 1024  # characters of an incomplete line that are buffered
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from localrun import fs
 from localrun.errors import EngineUnreachable
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
@@ -68,7 +69,7 @@ def current_context(config: Path) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """Return the content of one of docker's own files, or an empty dict if it is missing or invalid."""
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(fs.read_regular(path))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -66,7 +67,7 @@ class DockerEngine(DockerImages):
         config: Path = CONFIG,
         builder: Literal["auto", "buildkit", "classic"] = "auto",
     ) -> None:
-        config = config.expanduser()
+        config = Path(os.path.expanduser(config))  # noqa: PTH111 - Path.expanduser raises without a home
         self.address = address.resolve(host, certificates=certificates, config=config)
         super().__init__(Api(Transport(self.address)), config)
         self._info: EngineInfo | None = None

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from localrun import fs
 from localrun.server.journal.log_file import LogFile, lock_folder
 
 Line = dict[str, Any]
@@ -122,7 +123,7 @@ def _open_all(file: LogFile) -> list[BinaryIO]:
 
 def _open(path: Path) -> BinaryIO | None:
     try:
-        return path.open("rb")
+        return fs.open_regular(path)
     except OSError:
         return None
 
