@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import fcntl
 import grp
 import os
 import platform
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
 from localrun.engines.dockerd import DockerEngine
+from localrun.engines.dockerd.address import Address
 from localrun.engines.dockerd.builders.clients import Clients
-from localrun.engines.labels import LABEL_TASK
 from localrun.errors import EngineUnreachable
 from tests.support.images import BUSYBOX, busybox_layer, image_archive
+from tests.support.packages import link_packages
+from tests.support.session import LeakCheck, threads, use_own_folder
 
 # On CI, use the same examples in every run, so a failure is caused by the change. Locally, explore new ones.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
@@ -31,7 +33,6 @@ if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
 
 ROOT = Path(__file__).parent.parent
-OWN_IMAGE_PREFIXES = ("localrun/", "localrun-test/")  # names of images that localrun and its tests create
 
 
 def skip_or_fail(reason: str) -> None:
@@ -124,7 +125,7 @@ class OtherUser:
         *,
         cwd: Path,
         env: Mapping[str, str] | None = None,
-        timeout: float = 60,
+        timeout: float = 120,
     ) -> subprocess.CompletedProcess[str]:
         """Run `python ARGUMENTS` as this user."""
         return subprocess.run(
@@ -141,7 +142,7 @@ class OtherUser:
         )
 
     def localrun(
-        self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 60
+        self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 120
     ) -> subprocess.CompletedProcess[str]:
         """Run `python -m localrun ARGUMENTS` as this user."""
         return self.run(["-m", "localrun", *arguments], cwd=cwd, env=env, timeout=timeout)
@@ -156,16 +157,17 @@ class OtherUser:
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of a process of this user."""
         kept = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8", "USER": "other"}
+        kept |= {name: os.environ[name] for name in ("DOCKER_HOST",) if name in os.environ}
         found = {"PYTHONPATH": self.path} if self.path else {}
         return kept | found | dict(more)
 
 
 @pytest.fixture(scope="session")
-def as_other_user() -> Iterator[OtherUser]:
-    """An unprivileged member of the docker group. Requires root."""
+def as_other_user(docker_host: str | None) -> Iterator[OtherUser]:
+    """An unprivileged member of the group of the engine's socket. Requires root."""
     if os.geteuid() != 0:
         skip_or_fail("only root can run a program as another user")
-    socket = Path("/var/run/docker.sock")
+    socket = Path(Address(docker_host or "").socket_path)
     group = socket.stat().st_gid if socket.exists() else _docker_group()
     home = Path(tempfile.mkdtemp(prefix="localrun-test-home-"))
     os.chown(home, 54321, 54321)
@@ -183,14 +185,14 @@ def _docker_group() -> int:
 
 
 def _other_user(group: int, home: Path) -> OtherUser:
-    """Use this interpreter if the user can, else the system's with a copy of the installed packages."""
+    """Use this interpreter if the user can, else the system's with links to the installed packages."""
     own = OtherUser(54321, 54321, (group,), Path(sys.executable), home=home)
     if _can_import(own):
         return own
     path = home / "site"
     system = Path(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
     if system.exists():
-        _copy_packages(path)
+        link_packages(path)
         other = OtherUser(54321, 54321, (group,), system, path=f"{path}", home=home)
         if _can_import(other):
             return other
@@ -205,98 +207,48 @@ def _can_import(user: OtherUser) -> bool:
         return False
 
 
-def _copy_packages(path: Path) -> None:
-    # The packages may be in a folder that the other user cannot access.
-    import msgspec
-
-    site = Path(msgspec.__file__).parent.parent
-    left_out = shutil.ignore_patterns("__pycache__", "mypy*", "ruff*", "pip*", "setuptools*", "hypothesis*")
-    shutil.copytree(site, path, ignore=left_out, symlinks=True)
-    shutil.rmtree(path / "localrun", ignore_errors=True)
-    shutil.copytree(ROOT / "localrun", path / "localrun", ignore=left_out)
-
-
 # -- leftovers -----------------------------------------------------------------------------------
 
-
-@dataclass
-class MachineState:
-    """The containers, images, threads and temporary folders of localrun on this machine."""
-
-    containers: set[str] = field(default_factory=set)
-    images: set[str] = field(default_factory=set)
-    threads: set[str] = field(default_factory=set)
-    folders: set[str] = field(default_factory=set)
-
-    def added_since(self, before: MachineState) -> list[str]:
-        """Describe the additions since another state."""
-        kinds = ("containers", "images", "threads", "folders")
-        more = {kind: getattr(self, kind) - getattr(before, kind) for kind in kinds}
-        return [f"{kind}: {', '.join(sorted(found))}" for kind, found in more.items() if found]
+_CHECK: pytest.StashKey[LeakCheck] = pytest.StashKey()  # not in the worker processes of a session
+_THREADS: pytest.StashKey[set[str]] = pytest.StashKey()  # at the start of this process
 
 
-def machine_state() -> MachineState:
-    """Return the current state. Without an engine there are no containers and images."""
-    found = MachineState(
-        threads={f"{thread.name} ({thread.ident})" for thread in threading.enumerate()},
-        folders={str(path) for path in Path(tempfile.gettempdir()).glob("localrun-*")},
-    )
-    engine = None
-    try:
-        engine = DockerEngine(os.environ.get("DOCKER_HOST"))
-        found.containers = {item.handle for item in engine.find({LABEL_TASK: ""})}
-        found.images = set(_images(engine))
-    except EngineUnreachable:
-        pass
-    finally:
-        if engine:
-            engine.close()
-    return found
-
-
-def _images(engine: DockerEngine) -> Iterator[str]:
-    for image in engine.images({}):
-        yield from (tag for tag in image.tags if tag.startswith(OWN_IMAGE_PREFIXES))
-        if not image.tags or image.tags == ("<none>:<none>",):
-            yield f"{image.id} (without a name)"
-
-
-class LeakCheck:
-    """Compares the machine's state at the end of the session with that at its start."""
-
-    def __init__(self) -> None:
-        # Sessions that share an engine see each other's containers, so each holds a shared lock.
-        self.lock = (Path(tempfile.gettempdir()) / ".localrun-tests.lock").open("ab")
-        fcntl.flock(self.lock, fcntl.LOCK_SH)
-        self.before = machine_state()
-        self.found: list[str] = []
-        self.is_exclusive = True
-
-    def has_leaks(self) -> bool:
-        """Return whether there are leftovers that can only come from this session."""
-        self.found = machine_state().added_since(self.before)
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self.is_exclusive = False
-        self.lock.close()
-        return bool(self.found) and self.is_exclusive
-
-
-_CHECK: pytest.StashKey[LeakCheck] = pytest.StashKey()
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each process of the session its own temporary folder and reservations."""
+    worker = getattr(config, "workerinput", {}).get("workerid")
+    if worker is None:
+        config.stash[_CHECK] = LeakCheck()
+    use_own_folder(worker or "main")
+    # ignored in the background jobs of a script, and so in all processes that tests start and interrupt
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Record the state of the machine."""
-    if not hasattr(session.config, "workerinput"):
-        session.config.stash[_CHECK] = LeakCheck()
+    session.config.stash[_THREADS] = threads()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Collect the threads that a worker process has left."""
+    output = getattr(node, "workeroutput", {})
+    node.config.stash[_CHECK].threads.update(output.get("threads", ()))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a session with leftovers."""
-    check = session.config.stash.get(_CHECK, None)
-    if check and check.has_leaks() and session.exitstatus == pytest.ExitCode.OK:
+    config = session.config
+    before = config.stash[_THREADS]
+    left = threads() - before
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["threads"] = sorted(left)
+        return
+    check = config.stash[_CHECK]
+    if not config.pluginmanager.hasplugin("dsession"):  # its process runs no tests
+        check.threads.update(left)
+    check.finish(config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]
+    if check.found and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -304,7 +256,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """List the leftovers."""
     check = config.stash.get(_CHECK, None)
     if check and check.found:
-        note = "" if check.is_exclusive else " (or resources of another test session that is running)"
-        terminalreporter.section(f"leftovers{note}", red=check.is_exclusive)
+        terminalreporter.section("leftovers", red=True)
         for line in check.found:
             terminalreporter.line(line)

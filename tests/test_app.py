@@ -43,7 +43,7 @@ def test_a_task_can_be_killed_by_another_process(tmp_path: Path) -> None:
 
     with make_environment(tmp_path, program) as env:
         task = env.submit(values={"a": 1, "b": 2})
-        assert started.wait(10)
+        assert started.wait(60)
         record = other_process(env).kill(task.id[:8])
         assert record.state is TaskState.KILLED
         env.app.manager.wait(task)
@@ -58,14 +58,14 @@ def test_a_task_that_has_ended_cannot_be_killed(tmp_path: Path) -> None:
 
 def test_another_process_waits_for_the_end_of_a_task(tmp_path: Path) -> None:
     go = threading.Event()
-    with make_environment(tmp_path, lambda container: int(not go.wait(30))) as env:
+    with make_environment(tmp_path, lambda container: int(not go.wait(60))) as env:
         task = env.submit(values={"a": 1, "b": 2})
         ended: list[TaskState] = []
         waiter = threading.Thread(target=lambda: ended.append(other_process(env).wait(task.id).state))
         waiter.start()
         assert ended == []
         go.set()
-        waiter.join(10)
+        waiter.join(60)
         assert ended == [TaskState.FAILED]
         env.app.manager.wait(task)
 
@@ -99,7 +99,7 @@ class SlowEngine(FakeEngine):
 
     def info(self) -> EngineInfo:
         self.asked.set()
-        assert self.go.wait(10)
+        assert self.go.wait(60)
         return super().info()
 
 
@@ -107,7 +107,7 @@ def test_an_engine_that_is_expected_is_asked_at_once_and_waited_for_when_it_is_n
     engine = SlowEngine()
     with make_environment(tmp_path, engine=engine) as env:
         env.app.connect_in_background()
-        assert engine.asked.wait(10)
+        assert engine.asked.wait(60)
         threading.Timer(0.05, engine.go.set).start()
         assert env.app.engine is engine
         assert engine.go.is_set()
@@ -200,16 +200,16 @@ def test_tasks_that_are_left_keep_the_engine_until_the_process_ends(tmp_path: Pa
 
     def program(_container: FakeContainer) -> int:
         begun.set()
-        go.wait(10)
+        go.wait(60)
         return 1
 
     engine = Counting(program)
     with make_environment(tmp_path, engine=engine) as env:
         task = env.submit(values={"a": 1, "b": 2})
-        assert begun.wait(10)
+        assert begun.wait(60)
         env.app.close(on_exit="leave")
         assert engine.closed == 0
         go.set()
-        assert task.wait(10)
+        assert task.wait(60)
         env.app.close(on_exit="leave")
         assert engine.closed > 0

@@ -98,7 +98,7 @@ class Waiter:
             raise TaskKilled("stop")
 
     def reason(self) -> str:
-        return self.reasons.get(timeout=10)
+        return self.reasons.get(timeout=60)
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_memory_that_is_promised_is_not_there_for_another(
     )
     assert waiting(gate) == ["b"]
     first.release()
-    second.result.result(timeout=10).release()
+    second.result.result(timeout=60).release()
     assert waiting(gate) == []
 
 
@@ -172,7 +172,7 @@ def test_a_release_wakes_all_that_fit_then(gate: Admission, threads: ThreadPoolE
         waiter.reason()
     all_of_it.release()
     for waiter in waiters:
-        waiter.result.result(timeout=10).release()
+        waiter.result.result(timeout=60).release()
     assert gate.snapshot() == ((), ())
 
 
@@ -184,9 +184,9 @@ def test_a_big_task_is_not_starved_by_small_ones(gate: Admission, threads: Threa
     assert later.reason() == ("0/1 nodes are available: task big came first and waits for 20Gi memory")
     for reservation in small:
         reservation.release()
-    with big.result.result(timeout=10):
+    with big.result.result(timeout=60):
         assert "big" in running(gate)
-    later.result.result(timeout=10).release()
+    later.result.result(timeout=60).release()
 
 
 def test_a_task_without_gpu_is_not_held_up_by_one_that_waits_for_the_gpu(
@@ -197,7 +197,7 @@ def test_a_task_without_gpu_is_not_held_up_by_one_that_waits_for_the_gpu(
         second = Waiter(threads, gate, "second", gpu)
         second.reason()
         gate.acquire("without", Resources(memory=GI)).release()
-    second.result.result(timeout=10).release()
+    second.result.result(timeout=60).release()
 
 
 def test_one_that_is_cancelled_leaves_the_line_and_lets_the_next_go(
@@ -211,8 +211,8 @@ def test_one_that_is_cancelled_leaves_the_line_and_lets_the_next_go(
         big.cancelled.set()
         gate.wake("big")
         with pytest.raises(TaskKilled):
-            big.result.result(timeout=10)
-        small.result.result(timeout=10).release()
+            big.result.result(timeout=60)
+        small.result.result(timeout=60).release()
     assert gate.snapshot() == ((), ())
 
 
@@ -242,7 +242,7 @@ def test_disk_pressure_holds_tasks_up_until_it_is_well_below_the_limit(
     host.disk = 89.0
     assert waiter.reason() == "disk-pressure: / is 89 % full, limit 90 %, tasks resume below 88 %"
     host.disk = 87.0
-    waiter.result.result(timeout=10).release()
+    waiter.result.result(timeout=60).release()
 
 
 def test_a_newcomer_is_held_up_by_the_pressure_for_which_another_waits(
@@ -257,8 +257,8 @@ def test_a_newcomer_is_held_up_by_the_pressure_for_which_another_waits(
     second = Waiter(threads, Admission(ledger, MACHINE, [], sampler=host, interval=0.01), "b", Resources())
     assert "is 89 % full" in second.reason()
     host.disk = 50.0
-    first.result.result(timeout=10).release()
-    second.result.result(timeout=10).release()
+    first.result.result(timeout=60).release()
+    second.result.result(timeout=60).release()
 
 
 def test_the_host_is_not_looked_at_more_often_than_agreed(ledger: Path) -> None:
@@ -277,7 +277,7 @@ def test_a_damaged_ledger_forgets_nothing_that_lives(
     second = Waiter(threads, gate, "b", HALF)
     assert "Insufficient memory" in second.reason()
     first.release()
-    second.result.result(timeout=10).release()
+    second.result.result(timeout=60).release()
 
 
 def test_a_damaged_ledger_is_told(ledger: Path) -> None:

@@ -159,8 +159,8 @@ def test_a_lock_that_is_held_for_more_than_a_second_is_reported(ledger: Ledger) 
         thread.start()
 
         # Then it says so, and continues when the lock is free
-        assert reasons.get(timeout=30) == f"waiting for the lock of {ledger.path}"
-    assert reasons.get(timeout=30) == "locked"
+        assert reasons.get(timeout=60) == f"waiting for the lock of {ledger.path}"
+    assert reasons.get(timeout=60) == "locked"
     thread.join()
 
 

@@ -78,6 +78,6 @@ def test_a_submitted_task_is_waited_for_until_its_container_runs(tmp_path: Path)
 
     with env_of(tmp_path, program) as env:
         task = submit(env)
-        assert pending_starts_of(env.app).wait(10)
-        assert started.wait(10)
+        assert pending_starts_of(env.app).wait(60)
+        assert started.wait(60)
         task.kill()

@@ -194,7 +194,7 @@ def test_a_task_does_not_die_with_the_session_that_waits_for_it(
     task = env.task(session)
     task.wait_for("RUNNING", 60)
     session.send_signal(number)
-    session.communicate(timeout=30)
+    session.communicate(timeout=60)
     assert (task.status, env.containers(task)) == ("RUNNING", 1)
     (task.folder / "outputs/go").touch()
     later = env.run(
@@ -214,8 +214,8 @@ def test_a_task_dies_with_the_session_that_waits_in_a_sync_context(env: Environm
     task = env.task(session)
     task.wait_for("RUNNING", 60)
     session.send_signal(signal.SIGINT)
-    session.communicate(timeout=30)
-    assert (task.wait(30), env.containers(task)) == ("KILLED", 0)
+    session.communicate(timeout=60)
+    assert (task.wait(60), env.containers(task)) == ("KILLED", 0)
 
 
 # -- life cycle ---------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ def test_a_task_outlives_ctrl_c(lab: Lab) -> None:
     task = lab.task(script)
     task.wait_for("RUNNING", 60)
     script.send_signal(signal.SIGINT)
-    assert "KeyboardInterrupt" in script.communicate(timeout=30)[1]
+    assert "KeyboardInterrupt" in script.communicate(timeout=60)[1]
     assert task.is_running
     ended(lab, task)
 
@@ -134,7 +134,7 @@ def test_a_task_outlives_ctrl_c(lab: Lab) -> None:
 def test_a_task_whose_script_ends_after_it_was_submitted_runs_all_the_same(lab: Lab) -> None:
     script = lab.script("submit()")
     task = lab.task(script)
-    assert script.wait(30) == 0
+    assert script.wait(60) == 0
     assert (task.status, lab.containers(task)) == ("RUNNING", 1)
     assert script.communicate()[1] == ""
     ended(lab, task)
@@ -145,7 +145,7 @@ def test_a_task_is_stopped_by_ctrl_c_in_a_sync_context(lab: Lab) -> None:
     task = lab.task(script)
     task.wait_for("RUNNING", 60)
     script.send_signal(signal.SIGINT)
-    assert "KeyboardInterrupt" in script.communicate(timeout=30)[1]
+    assert "KeyboardInterrupt" in script.communicate(timeout=60)[1]
     assert (task.status, lab.containers(task)) == ("KILLED", 0)
 
 
@@ -185,7 +185,7 @@ def test_a_script_that_ends_does_not_wait_for_queued_tasks(lab: Lab) -> None:
     script = lab.script(f"submit(cpus={cpus}).wait_for('RUNNING')\nsubmit(cpus={cpus})")
     first, second = lab.task(script), lab.task(script)
     begun = time.monotonic()
-    assert script.wait(30) == 0
+    assert script.wait(60) == 0
     assert time.monotonic() - begun < 4
     script.communicate()
     for task in (first, second):

@@ -71,7 +71,7 @@ def test_new_data_is_followed_to_the_end_of_the_task(tmp_path: Path) -> None:
     def program(container: FakeContainer) -> int:
         with container.path("/outputs/log.txt").open("w", buffering=1) as log:
             log.write("first\n")
-            go.wait(10)
+            go.wait(60)
             log.write("second\n")
         container.path("/outputs/sum").write_text("7")
         return 0
@@ -155,7 +155,7 @@ def test_a_character_split_between_chunks_is_shown_whole(tmp_path: Path) -> None
     def program(container: FakeContainer) -> int:
         with container.path("/outputs/log.txt").open("wb", buffering=0) as log:
             log.write("x\nä".encode()[:3])
-            go.wait(10)
+            go.wait(60)
             log.write("ä\n".encode()[1:])
         return 1
 
@@ -170,7 +170,7 @@ def test_a_rewritten_file_is_shown_from_its_start(tmp_path: Path) -> None:
 
     def program(container: FakeContainer) -> int:
         container.path("/outputs/state").write_text("half of it\n")
-        go.wait(10)
+        go.wait(60)
         container.path("/outputs/state").write_text("all\n")
         return 1
 
@@ -204,7 +204,7 @@ def test_a_file_that_is_replaced_is_shown_from_its_start(tmp_path: Path) -> None
     def program(container: FakeContainer) -> int:
         state, beside = container.path("/outputs/state"), container.path("/outputs/.state")
         state.write_text("half\n")
-        go.wait(10)
+        go.wait(60)
         beside.write_text("all of it now\n")
         beside.replace(state)
         return 1
@@ -221,7 +221,7 @@ def test_a_file_replaced_by_a_link_is_not_followed(tmp_path: Path) -> None:
     def program(container: FakeContainer) -> int:
         state = container.path("/outputs/state")
         state.write_text("half\n")
-        go.wait(10)
+        go.wait(60)
         state.unlink()
         state.symlink_to("/etc/hostname")
         return 1

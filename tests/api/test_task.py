@@ -39,7 +39,7 @@ def fail(container: FakeContainer) -> int:
 
 def hang(container: FakeContainer) -> int:
     container.stdout.write("working\n")
-    container.stopped.wait(30)
+    container.stopped.wait(60)
     return 0
 
 
@@ -292,7 +292,7 @@ def test_a_task_of_another_process_is_waited_for_and_gives_its_outputs(tmp_path:
     go = threading.Event()
 
     def program(container: FakeContainer) -> int:
-        go.wait(10)
+        go.wait(60)
         return add(container)
 
     with env_of(tmp_path, program) as env:
@@ -301,7 +301,7 @@ def test_a_task_of_another_process_is_waited_for_and_gives_its_outputs(tmp_path:
             task = localrun.Task(task_id, home)
             task.wait_for("RUNNING", 10)
             go.set()
-            assert (task.wait(10), task.outputs) == ("FINISHED", {"sum": 7})
+            assert (task.wait(60), task.outputs) == ("FINISHED", {"sum": 7})
 
 
 def test_a_task_of_another_process_can_be_killed(tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ def test_a_task_that_waits_in_another_process_can_be_killed(tmp_path: Path) -> N
 def test_a_task_whose_process_died_before_it_ran_is_resumed_by_a_waiter(tmp_path: Path, state: str) -> None:
     with env_of(tmp_path) as env:
         task = localrun.Task(abandoned(env, state).id, env.app.settings.home)
-        assert (task.wait(10), task.outputs) == ("FINISHED", {"sum": 7})
+        assert (task.wait(60), task.outputs) == ("FINISHED", {"sum": 7})
 
 
 def test_a_container_whose_process_died_is_resumed_by_a_waiter(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_a_container_whose_process_died_is_resumed_by_a_waiter(tmp_path: Path) -
         left = abandoned(env, "RUNNING")
         with_container(env, left)
         task = localrun.Task(left.id, env.app.settings.home)
-        assert (task.wait(10), task.outputs) == ("FINISHED", {"sum": 7})
+        assert (task.wait(60), task.outputs) == ("FINISHED", {"sum": 7})
         assert env.engine.find({"localrun.task": ""}) == []
 
 
@@ -362,7 +362,7 @@ def test_multiple_waiters_resume_a_task_once(tmp_path: Path) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
     assert (found, len(runs)) == ([TaskState.FINISHED] * 8, 1)
 
 
@@ -372,9 +372,9 @@ def test_an_unreachable_engine_is_reported_to_waiters_and_the_task_stays(tmp_pat
         away = App(env.app.settings, None)
         away.__dict__["engine"] = DockerEngine("unix:///nowhere.sock")
         with localrun.using(away), pytest.raises(EngineUnreachable):
-            localrun.Task(left.id, env.app.settings.home).wait(10)
+            localrun.Task(left.id, env.app.settings.home).wait(60)
         with localrun.using(env.app):
-            assert localrun.Task(left.id, env.app.settings.home).wait(10) == "FINISHED"
+            assert localrun.Task(left.id, env.app.settings.home).wait(60) == "FINISHED"
 
 
 def test_waiting_for_inputs_that_cannot_arrive_is_refused(tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ def test_waiting_for_inputs_that_cannot_arrive_is_refused(tmp_path: Path) -> Non
         with elsewhere(env) as home:
             task = localrun.Task(made.id, home)
             with pytest.raises(UsageError, match="is CREATED, but no process owns it"):
-                task.wait(10)
+                task.wait(60)
             assert task.kill() is TaskState.KILLED
 
 

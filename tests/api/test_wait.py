@@ -53,7 +53,7 @@ def test_orphaned_tasks_are_resumed_in_parallel(tmp_path: Path) -> None:
     together = threading.Barrier(3)
 
     def program(container: FakeContainer) -> int:
-        together.wait(10)
+        together.wait(60)
         return add(container)
 
     with env_of(tmp_path, program) as env:

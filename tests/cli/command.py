@@ -112,7 +112,7 @@ class Process(subprocess.Popen[str]):
                 return line
         raise AssertionError(f"it ended without saying {words!r}")
 
-    def result(self, timeout: float = 60) -> Result:
+    def result(self, timeout: float = 120) -> Result:
         """Wait for the process to end."""
         out, err = self.communicate(timeout=timeout)
         return Result(self.returncode, out, err)

@@ -36,7 +36,7 @@ def running(localrun: Command) -> Iterator[tuple[App, ActiveTask]]:
 
     def program(container: FakeContainer) -> int:
         container.stdout.write("begun\n")
-        container.stopped.wait(30)
+        container.stopped.wait(60)
         return 143
 
     localrun.program = program
@@ -48,7 +48,7 @@ def running(localrun: Command) -> Iterator[tuple[App, ActiveTask]]:
         Request(bundle=localrun.bundle, image=IMAGE, pull="never", values={"a": 1, "b": 2}), listen
     )
     try:
-        assert begun.wait(10)
+        assert begun.wait(60)
         yield app, task
     finally:
         app.close()

@@ -186,7 +186,7 @@ def test_a_kill_is_an_event(tmp_path: Path) -> None:
 
     with make_environment(tmp_path, wait) as env:
         task = env.submit(values={"a": 1, "b": 2}, listener=hear)
-        assert running.wait(10)
+        assert running.wait(60)
         env.app.manager.kill(task)
         record = env.app.manager.wait(task)
         assert record is not None

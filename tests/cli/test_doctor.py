@@ -76,7 +76,7 @@ def test_a_secret_in_a_setting_is_not_shown(localrun: Command, monkeypatch: pyte
 @pytest.mark.docker
 def test_the_real_engine_is_looked_at_in_no_time(tmp_path: Path) -> None:
     with Process("doctor", "--json", cwd=tmp_path) as process:
-        found = process.result(20).json
+        found = process.result(60).json
     engine = {check["name"]: check for check in found["checks"] if check["section"] == "engine"}
     assert engine["engine"]["facts"]["address"].startswith(("unix://", "tcp://"))
     assert engine["storage"]["facts"]["driver"]
@@ -87,7 +87,7 @@ def test_the_real_engine_is_looked_at_in_no_time(tmp_path: Path) -> None:
 
 def test_an_engine_at_a_wrong_address_is_told_by_the_command_itself(tmp_path: Path) -> None:
     with Process("doctor", cwd=tmp_path, env={"DOCKER_HOST": f"unix://{tmp_path}/none.sock"}) as process:
-        result = process.result(20)
+        result = process.result(60)
     assert result.code == 8
     assert "DOCKER_HOST" in result.out
 

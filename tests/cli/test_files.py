@@ -42,7 +42,7 @@ def writing(localrun: Command, *, shares_files: bool = True) -> Iterator[tuple[A
         container.path("/outputs/log.txt").write_text("one\ntwo\n")
         container.stdout.write("said\n")
         written.set()
-        container.stopped.wait(30)
+        container.stopped.wait(60)
         with container.path("/outputs/log.txt").open("a") as log:
             log.write("three\n")
         return 1
@@ -55,7 +55,7 @@ def writing(localrun: Command, *, shares_files: bool = True) -> Iterator[tuple[A
     request = Request(localrun.bundle, image=IMAGE, pull="never", values={"a": 1, "b": 2})
     task = app.manager.submit(request, listen)
     try:
-        assert all(one.wait(10) for one in (written, running, said))
+        assert all(one.wait(60) for one in (written, running, said))
         yield app, task
     finally:
         app.close()

@@ -304,7 +304,7 @@ def test_who_follows_a_task_that_nobody_carries_sees_all_of_it_and_can_go(place:
         assert process.stdout is not None
         assert process.stdout.readline() == "one\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
         process.communicate()
     assert len(place.containers(task_id)) == 1
     assert "no process is recording the output of task" in place.call(command, task_id).err

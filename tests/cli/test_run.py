@@ -136,7 +136,7 @@ def test_a_bundle_that_is_not_there_is_the_bundles_fault(localrun: Command) -> N
 
 def test_a_timeout_has_the_exit_code_of_timeout(localrun: Command) -> None:
     def hang(container: FakeContainer) -> int:
-        container.stopped.wait(30)
+        container.stopped.wait(60)
         return 143
 
     localrun.program = hang
@@ -236,7 +236,7 @@ def test_a_signal_stops_the_container_and_the_task_ends_killed(
 ) -> None:
     def program(container: FakeContainer) -> int:
         os.kill(os.getpid(), number)
-        assert container.stopped.wait(30)
+        assert container.stopped.wait(60)
         return 143
 
     localrun.program = program
@@ -248,9 +248,9 @@ def test_a_signal_stops_the_container_and_the_task_ends_killed(
 def test_a_second_signal_does_not_wait_for_the_grace(localrun: Command) -> None:
     def program(container: FakeContainer) -> int:
         os.kill(os.getpid(), signal.SIGINT)
-        assert container.stopped.wait(30)
+        assert container.stopped.wait(60)
         os.kill(os.getpid(), signal.SIGINT)
-        assert container.killed.wait(30)  # it ignores the first
+        assert container.killed.wait(60)  # it ignores the first
         return 137
 
     localrun.program = program

@@ -63,12 +63,12 @@ def test_each_signal_stops_the_task_and_a_second_does_not_wait_for_the_first() -
         seen.append(number)
         if number == 2:
             second.set()
-        assert second.wait(10)
+        assert second.wait(60)
 
     with SignalHandler() as signals, signals.on_signal(stop):
         send()
         send(signal.SIGTERM)
-        assert second.wait(10)
+        assert second.wait(60)
     assert sorted(seen) == [1, 2]
 
 

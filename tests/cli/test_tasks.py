@@ -183,7 +183,7 @@ class bench:  # noqa: N801 - a context manager
                 running.set()
 
         task = env.submit(values={"a": 1, "b": 2}, listener=hear, **options)
-        assert running.wait(20)
+        assert running.wait(60)
         return task
 
 

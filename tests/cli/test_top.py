@@ -93,7 +93,7 @@ def running(bench: Bench, count: int = 1) -> Iterator[list[ActiveTask]]:
         return lambda told: event.set() if told.data.get("state") == "RUNNING" else None
 
     tasks = [bench.env.submit(values={"a": 1, "b": 2}, listener=listener(event)) for event in begun]
-    assert all(event.wait(20) for event in begun)
+    assert all(event.wait(60) for event in begun)
     yield tasks
 
 
@@ -149,7 +149,7 @@ def test_of_a_task_with_replicas_these_are_shown(bench: Bench) -> None:
             running.release()
 
     task = bench.env.submit(values={"a": 1, "b": 2}, replicas=2, agree=2, listener=hear)
-    assert running.acquire(timeout=20)
+    assert running.acquire(timeout=60)
     ids = task.workspace.load().replication
     assert ids is not None
     rows = json.loads(bench(task.id, "--json"))
@@ -210,7 +210,7 @@ def test_a_real_container_is_measured_live(docker_engine: DockerEngine, tmp_path
                 cpus=0.5,
                 listener=lambda told: begun.set() if told.data.get("state") == "RUNNING" else None,
             )
-            assert begun.wait(30)
+            assert begun.wait(60)
             with on_terminal("--home", ".localrun", "top", task.id, cwd=tmp_path) as command:
                 command.until("RUNNING")
                 command.until("20.")

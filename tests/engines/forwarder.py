@@ -1,4 +1,4 @@
-"""A TCP port in front of the engine's socket, plain or with TLS, whose connections can be cut."""
+"""A TCP port in front of the engine, plain or with TLS, whose connections can be cut."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import socket
 import ssl
 import threading
 
+from localrun.engines.dockerd.address import Address
+
 
 class Forwarder:
-    """Passes bytes both ways between a local port and a unix socket."""
+    """Passes bytes both ways between a local port and an engine's socket or port."""
 
-    def __init__(self, path: str, context: ssl.SSLContext | None = None, port: int = 0) -> None:
-        self._path = path
+    def __init__(self, engine: Address, context: ssl.SSLContext | None = None, port: int = 0) -> None:
+        self._engine = engine
         self._context = context
         self._server = socket.create_server(("127.0.0.1", port))
         self.port: int = self._server.getsockname()[1]
@@ -30,14 +32,20 @@ class Forwarder:
                 continue
             except OSError:
                 return
-            engine = socket.socket(socket.AF_UNIX)
-            engine.connect(self._path)
+            engine = self._connect()
             self._open += [client, engine]
             for source, sink in ((client, engine), (engine, client)):
                 thread = threading.Thread(target=_pump, args=(source, sink), name="forwarder", daemon=True)
                 self._threads.append(thread)
                 thread.start()
             self.accepted += 1
+
+    def _connect(self) -> socket.socket:
+        if self._engine.scheme != "unix":
+            return socket.create_connection(self._engine.host_and_port)
+        engine = socket.socket(socket.AF_UNIX)
+        engine.connect(self._engine.socket_path)
+        return engine
 
     def cut(self) -> None:
         """Cut all connections, like an engine that stops."""
@@ -49,10 +57,10 @@ class Forwarder:
         """Stop all threads."""
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
-        self._threads[0].join(10)
+        self._threads[0].join(60)
         self.cut()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
         for each in self._open:
             each.close()
 

@@ -290,7 +290,7 @@ def test_waiting_may_begin_before_the_start(bench: Bench) -> None:
     waiting = threading.Thread(target=lambda: ends.append(bench.engine.wait(handle)))
     waiting.start()
     bench.engine.start(handle)
-    waiting.join(30)
+    waiting.join(60)
     assert [end.code for end in ends] == [3]
 
 

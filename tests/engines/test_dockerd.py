@@ -28,7 +28,6 @@ from tests.support.images import busybox_layer, image_archive, image_id, tar_of
 
 pytestmark = pytest.mark.docker
 
-SOCKET = "/var/run/docker.sock"
 # the start of a program for arm64 (for amd64, if this machine is arm64)
 FOREIGN = (
     b"\x7fELF\x02\x01\x01"
@@ -278,8 +277,8 @@ def test_eight_threads_share_an_engine(shell: Shell) -> None:
 
 
 @pytest.fixture
-def forwarder() -> Iterator[Forwarder]:
-    made = Forwarder(SOCKET)
+def forwarder(docker_engine: DockerEngine) -> Iterator[Forwarder]:
+    made = Forwarder(docker_engine.address)
     yield made
     made.close()
 
@@ -304,7 +303,7 @@ def test_an_engine_that_goes_away_while_we_wait_is_lost_and_found_again(
     while forwarder.accepted < 2:  # its own connection, in addition to that of the log
         os.sched_yield()
     forwarder.cut()
-    waiting.join(10)
+    waiting.join(60)
     assert [error.cause for error in lost] == [Cause.ENGINE_LOST]
     with pytest.raises(EngineUnreachable, match="lost the connection"):
         list(log)
@@ -313,7 +312,9 @@ def test_an_engine_that_goes_away_while_we_wait_is_lost_and_found_again(
     far.close()
 
 
-def test_an_engine_behind_tls_is_reached_with_its_certificates(tmp_path: Path) -> None:
+def test_an_engine_behind_tls_is_reached_with_its_certificates(
+    docker_engine: DockerEngine, tmp_path: Path
+) -> None:
     if not shutil.which("openssl"):
         skip_or_fail("openssl is not installed")
     names = ("-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem"))
@@ -325,7 +326,7 @@ def test_an_engine_behind_tls_is_reached_with_its_certificates(tmp_path: Path) -
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
     context.load_verify_locations(tmp_path / "ca.pem")
     context.verify_mode = ssl.CERT_REQUIRED
-    forwarder = Forwarder(SOCKET, context)
+    forwarder = Forwarder(docker_engine.address, context)
     engine = DockerEngine(f"tcp://127.0.0.1:{forwarder.port}", certificates=tmp_path)
     try:
         assert engine.info().name == "docker"

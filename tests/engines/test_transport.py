@@ -44,7 +44,7 @@ class Engine:
                 self.gone.set()
 
     def join(self) -> None:
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
 
@@ -79,7 +79,7 @@ def test_a_connection_is_used_again(serve: Serve) -> None:
 def test_a_connection_that_was_closed_meanwhile_is_opened_anew(serve: Serve) -> None:
     engine, transport = serve([OK], [OK])
     assert ask(transport) == b"ok"
-    assert engine.gone.wait(10)
+    assert engine.gone.wait(60)
     assert ask(transport, "POST") == b"ok"
 
 

@@ -92,7 +92,7 @@ def _with_a_bug(bench: FaultHarness) -> Observed:
 
 def _cut_off(bench: FaultHarness) -> Observed:
     """Cut the connection to the engine while the task runs."""
-    wire = Forwarder("/var/run/docker.sock")
+    wire = Forwarder(bench.engine.address)
     env = {
         "LOCALRUN_DOCKER_HOST": f"tcp://127.0.0.1:{wire.port}",
         "LOCALRUN_ENGINE_PATIENCE": "0.5",
@@ -105,7 +105,7 @@ def _cut_off(bench: FaultHarness) -> Observed:
 
 def _restarted(bench: FaultHarness, script: str = HANGS, *more: object) -> Observed:
     """Disconnect the engine, stop the container, and reconnect."""
-    wires = [Forwarder("/var/run/docker.sock")]
+    wires = [Forwarder(bench.engine.address)]
     port = wires[0].port
 
     def restart(_: FaultHarness, process: Process) -> None:
@@ -113,7 +113,7 @@ def _restarted(bench: FaultHarness, script: str = HANGS, *more: object) -> Obser
         process.read_until("lost the connection to the engine; waiting")
         (task,) = bench.tasks()
         bench.engine.stop(task["container"], 0)
-        wires.append(Forwarder("/var/run/docker.sock", port=port))
+        wires.append(Forwarder(bench.engine.address, port=port))
 
     env = {"LOCALRUN_DOCKER_HOST": f"tcp://127.0.0.1:{port}"}
     try:

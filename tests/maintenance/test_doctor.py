@@ -130,7 +130,7 @@ def test_an_engine_that_never_answers_is_given_up(
     over = threading.Event()
 
     def silent() -> Engine:
-        over.wait(20)
+        over.wait(60)
         raise EngineUnreachable("too late")
 
     found = {check.name: check for _, check in doctor.check_all("1.0", settings, settings.home / "l", silent)}

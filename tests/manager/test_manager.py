@@ -129,7 +129,7 @@ def test_tasks_run_side_by_side(tmp_path: Path) -> None:
     together = threading.Barrier(4)
 
     def program(container: FakeContainer) -> int:
-        together.wait(10)
+        together.wait(60)
         container.path("/outputs/sum").write_text("7")
         return 0
 
@@ -140,7 +140,7 @@ def test_tasks_run_side_by_side(tmp_path: Path) -> None:
 
 
 def test_shutting_down_kills_what_still_runs(tmp_path: Path) -> None:
-    engine = FakeEngine(lambda container: int(container.stopped.wait(30)))
+    engine = FakeEngine(lambda container: int(container.stopped.wait(60)))
     with make_environment(tmp_path, engine=engine) as env:
         task = env.submit(values={"a": 3, "b": 4})
         env.app.manager.shutdown()
@@ -151,7 +151,7 @@ def test_shutting_down_kills_what_still_runs(tmp_path: Path) -> None:
 def test_a_task_that_waits_says_why_in_numbers(tmp_path: Path) -> None:
     go = threading.Event()
     heard = threading.Event()
-    engine = FakeEngine(lambda container: int(not go.wait(20)))
+    engine = FakeEngine(lambda container: int(not go.wait(60)))
 
     def listen(event: Event) -> None:
         if event.data.get("waiting"):
@@ -160,7 +160,7 @@ def test_a_task_that_waits_says_why_in_numbers(tmp_path: Path) -> None:
     with make_environment(tmp_path, engine=engine) as env:
         first = env.submit(values={"a": 1, "b": 2}, cpus=8)
         second = env.submit(values={"a": 1, "b": 2}, cpus=1, listener=listen)
-        assert heard.wait(10)
+        assert heard.wait(60)
         record = second.workspace.load()
         go.set()
         for task in (first, second):
@@ -170,7 +170,7 @@ def test_a_task_that_waits_says_why_in_numbers(tmp_path: Path) -> None:
 
 
 def test_a_task_that_waits_for_admission_can_be_killed_at_once(tmp_path: Path) -> None:
-    engine = FakeEngine(lambda container: int(container.stopped.wait(20)))
+    engine = FakeEngine(lambda container: int(container.stopped.wait(60)))
     with make_environment(tmp_path, engine=engine) as env:
         first = env.submit(values={"a": 1, "b": 2}, cpus=8)
         second = env.submit(values={"a": 1, "b": 2}, cpus=8)

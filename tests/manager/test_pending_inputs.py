@@ -112,7 +112,7 @@ def test_nobody_looks_after_tasks_that_wait_once_none_does(env: Environment) -> 
     env.app.manager.put_input(task_id, "b", [b"4"])
     for thread in threading.enumerate():
         if thread.name == "waiting":
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive()
 
 

@@ -303,7 +303,7 @@ def test_a_running_container_is_carried_to_its_real_end(tmp_path: Path) -> None:
     go = threading.Event()
 
     def program(container: FakeContainer) -> int:
-        go.wait(10)
+        go.wait(60)
         return add(container)
 
     with make_environment(tmp_path, program) as env:
@@ -477,7 +477,7 @@ def test_a_task_that_another_process_carries_is_not_taken(tmp_path: Path) -> Non
     go = threading.Event()
 
     def program(container: FakeContainer) -> int:
-        go.wait(10)
+        go.wait(60)
         return add(container)
 
     with make_environment(tmp_path, program) as env:

@@ -200,12 +200,12 @@ class Waiting:
 
     def __call__(self, container: FakeContainer) -> int:
         self.begun.release()
-        container.stopped.wait(30)
+        container.stopped.wait(60)
         return 143
 
     def wait(self, number: int) -> None:
         for _ in range(number):
-            assert self.begun.acquire(timeout=10)
+            assert self.begun.acquire(timeout=60)
 
 
 def test_who_kills_the_task_kills_all_replicas(env: Environment) -> None:
@@ -279,8 +279,8 @@ def test_one_replica_that_is_killed_leaves_the_others(env: Environment) -> None:
     assert isinstance(env.engine, FakeEngine)
     env.engine.program = program
     task = env.submit(**VALUES, replicas=2)
-    assert begun.acquire(timeout=10)
-    assert begun.acquire(timeout=10)
+    assert begun.acquire(timeout=60)
+    assert begun.acquire(timeout=60)
 
     # When one is killed, and the other continues
     first, _ = replicas_of(env, task.record)

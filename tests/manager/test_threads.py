@@ -29,7 +29,7 @@ class Client(threading.Thread):
         self.wrong: list[str] = []
 
     def run(self) -> None:
-        self.begin.wait(10)
+        self.begin.wait(60)
         for step, action in enumerate(self.actions):
             with suppress(UsageError):  # another client was faster
                 self.act(action, step)

@@ -30,7 +30,7 @@ def test_a_task_is_carried_until_it_was_let_go_of(tmp_path: Path) -> None:
     assert claim is not None
 
     def way() -> None:
-        go.wait(10)
+        go.wait(60)
         task.transition(TaskState.KILLED)
 
     crew.run(task, claim, way)
@@ -56,7 +56,7 @@ def test_a_task_whose_way_breaks_is_free_for_the_next_process(
 
     crew.run(task, claim, way)
     crew.wait(task, 10)
-    assert broken.get(timeout=10) is ZeroDivisionError
+    assert broken.get(timeout=60) is ZeroDivisionError
     again = acquire(path)
     assert again is not None
     again.release(ended=True)

@@ -320,7 +320,7 @@ def test_a_server_runs_the_image_of_the_bundle(real_project: pytest.Pytester) ->
         def test_server(localrun_server, localrun_bundle):
             task = {"bundle": ".", "image": localrun_bundle.image, "inputs": {"a": 3, "b": 4}}
             made = localrun_server.client.post("/task", {"task": task, "assigned_by": "me"}).json()
-            found = localrun_server.client.get(f"/task/{made['task_id']}/wait", timeout=20).json()
+            found = localrun_server.client.get(f"/task/{made['task_id']}/wait", timeout=60).json()
             assert found["task"]["outputs"] == {"sum": 7}
         """
     )

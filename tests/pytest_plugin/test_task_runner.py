@@ -228,7 +228,7 @@ def test_a_live_server_is_asked_by_its_client(project: pytest.Pytester) -> None:
             made = client.post("/task", {"task": task, "assigned_by": "me"})
             assert made.status == 200, made.text
             task_id = made.json()["task_id"]
-            found = client.get(f"/task/{task_id}/wait", timeout=20).json()
+            found = client.get(f"/task/{task_id}/wait", timeout=60).json()
             assert found["task"]["outputs"] == {"sum": 7}
             assert client.get("/task/none").status == 404
             assert client.put("/task/none/inputs/x", body=b"1").status == 404

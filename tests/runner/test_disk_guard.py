@@ -27,11 +27,11 @@ def test_the_task_that_has_written_most_is_stopped_once(tmp_path: Path) -> None:
     small = MonitoredTask(lambda: 10, lambda why: stopped.put(("small", why)))
     large = MonitoredTask(lambda: 5 * 1024**2, lambda why: stopped.put(("large", why)))
     with watch.monitor("small", small), watch.monitor("large", large):
-        assert stopped.get(timeout=5) == (
+        assert stopped.get(timeout=60) == (
             "large",
             "disk-pressure: / is 93 % full, limit 90 %; the task had written 5 MiB",
         )
-        assert stopped.get(timeout=5)[0] == "small"
+        assert stopped.get(timeout=60)[0] == "small"
     assert stopped.empty()
 
 
@@ -46,7 +46,7 @@ def test_nothing_is_stopped_below_the_limit(tmp_path: Path) -> None:
     watch = DiskMonitor([tmp_path], 90, sample_host=look, interval=0.001)
     with watch.monitor("a", MonitoredTask(lambda: 1, stopped.append)):
         for _ in range(3):
-            looked.get(timeout=5)
+            looked.get(timeout=60)
     assert stopped == []
 
 

@@ -142,7 +142,7 @@ def test_a_program_that_closes_its_output_and_runs_on_is_followed_to_its_end(tmp
     thread.start()
     engine.stop(handle, 10)
     follower.set_ended()
-    thread.join(20)
+    thread.join(60)
     log.close()
     engine.close()
     assert (tmp_path / "task.log").read_bytes() == b"one\ntwo\n"
@@ -150,7 +150,7 @@ def test_a_program_that_closes_its_output_and_runs_on_is_followed_to_its_end(tmp
 
 def _say_then_wait(container: FakeContainer) -> int:
     container.stdout.write("one\n")
-    container.stopped.wait(20)
+    container.stopped.wait(60)
     container.stdout.write("two\n")
     return 0
 

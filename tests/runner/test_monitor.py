@@ -257,7 +257,7 @@ def test_a_task_can_be_killed_while_the_engine_is_lost(tmp_path: Path, when: str
     with make_environment(tmp_path, engine=engine, engine_patience=30.0) as env:
         task = env.submit(values={"a": 1, "b": 2})
         if isinstance(engine, Restarted):
-            assert engine.broken.wait(10)
+            assert engine.broken.wait(60)
             task.cancel()
             engine.away = 0
         else:
@@ -318,7 +318,7 @@ class StuckLog(FakeEngine):
 
     def logs(self, handle: str, *, follow: bool = True, tail: int | None = None) -> Iterator[LogChunk]:
         yield from super().logs(handle, follow=False)
-        self.released.wait(20)
+        self.released.wait(60)
         raise EngineError("the connection broke")
 
     def abandon(self, thread: int) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
-import socketserver
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +19,7 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import LABEL_TASK
 from localrun.task.states import TaskState
 from tests.conftest import OtherUser, skip_or_fail
+from tests.engines.forwarder import Forwarder
 from tests.support.environment import Environment, make_environment
 from tests.support.images import busybox_layer, image_archive, tar_of
 
@@ -200,38 +198,12 @@ def test_a_large_local_file_is_mounted_and_not_copied(docker_env: MakeEnvironmen
 # -- a remote engine ------------------------------------------------------------------------------
 
 
-class _Relay(socketserver.BaseRequestHandler):
-    def handle(self) -> None:
-        with socket.socket(socket.AF_UNIX) as engine:
-            engine.connect("/var/run/docker.sock")
-            back = threading.Thread(target=_pump, args=(engine, self.request))
-            back.start()
-            _pump(self.request, engine)
-            back.join()
-
-
-def _pump(source: Any, target: Any) -> None:
-    try:
-        while data := source.recv(65536):
-            target.sendall(data)
-    except OSError:
-        pass
-    for end in (source, target):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-
-
 @pytest.fixture
-def tcp_engine() -> Iterator[str]:
+def tcp_engine(docker_engine: DockerEngine) -> Iterator[str]:
     """The engine on a TCP port of the loopback interface."""
-    socketserver.ThreadingTCPServer.daemon_threads = True
-    socketserver.ThreadingTCPServer.block_on_close = False
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Relay) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"tcp://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    forwarder = Forwarder(docker_engine.address)
+    yield f"tcp://127.0.0.1:{forwarder.port}"
+    forwarder.close()
 
 
 @pytest.mark.parametrize("hardened", [False, True])

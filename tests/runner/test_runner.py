@@ -130,7 +130,7 @@ def test_a_killed_task_keeps_its_output(tmp_path: Path) -> None:
 
     with make_environment(tmp_path, program) as env:
         task = env.submit(assignments=("a=3", "b=4"))
-        assert started.wait(5)
+        assert started.wait(60)
         env.app.manager.kill(task)
         record = env.app.manager.wait(task)
     assert record is not None

@@ -101,7 +101,7 @@ def test_a_stalled_task_gets_a_warning_and_ends_as_it_ends(
     warned = threading.Event()
 
     def wait(container: FakeContainer) -> int:
-        assert warned.wait(20)
+        assert warned.wait(60)
         container.path("/outputs/sum").write_text("3")
         return 0
 
@@ -113,7 +113,7 @@ def test_a_stalled_task_gets_a_warning_and_ends_as_it_ends(
     engine.usage_interval = 0.01
     with make_environment(tmp_path, engine=engine, stall=0.05) as env:
         task = env.submit(values={"a": 1, "b": 2}, listener=hear)
-        assert warned.wait(20)
+        assert warned.wait(60)
         ended = env.app.manager.wait(task)
     assert ended is not None
     assert ended.state is TaskState.FINISHED

@@ -144,7 +144,7 @@ class Grower:
 
     def __call__(self, container: FakeContainer) -> int:
         container.usage = use(8 * MIB, 2.0, 100)
-        self.go.wait(20)
+        self.go.wait(60)
         return 0
 
 
@@ -229,7 +229,7 @@ def test_sampling_ends_with_the_task_even_if_the_engine_is_silent(tmp_path: Path
 
         def usage(self, handle: str) -> Generator[Usage, None, None]:
             self.asked.set()
-            self.told.wait(20)
+            self.told.wait(60)
             raise EngineError("broken off", cause=Cause.ENGINE_LOST)
             yield
 
@@ -240,7 +240,7 @@ def test_sampling_ends_with_the_task_even_if_the_engine_is_silent(tmp_path: Path
     sampler = UsageSampler(engine, "x", tmp_path / "usage.jsonl", lambda *_: None)
     sampler._started -= 2
     sampler.on_tick()
-    assert engine.asked.wait(10)
+    assert engine.asked.wait(60)
     assert sampler.close() is None
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("sampler")]
 
@@ -263,7 +263,7 @@ def test_sampling_continues_when_the_engine_comes_back(
     sampler = UsageSampler(Back(), "x", tmp_path / "usage.jsonl", lambda *_: heard.set())
     sampler._started -= 2
     sampler.on_tick()
-    assert heard.wait(10)
+    assert heard.wait(60)
     total = sampler.close()
     assert total is not None
     assert total.memory_peak == 5
@@ -279,7 +279,7 @@ def test_a_sampler_continues_the_samples_of_another_process(tmp_path: Path) -> N
     sampler = UsageSampler(Once(), "x", path, lambda *_: heard.set())
     sampler._started -= 2
     sampler.on_tick()
-    assert heard.wait(10)
+    assert heard.wait(60)
     total = sampler.close()
     assert total is not None
     assert (total.samples, total.memory_peak) == (2, 50)

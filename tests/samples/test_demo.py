@@ -69,7 +69,7 @@ def registry(daemon: Daemon, folder: Path) -> Iterator[None]:
         yield
     finally:
         served.terminate()
-        served.wait(30)
+        served.wait(60)
 
 
 def demo(folder: Path, daemon: Daemon, *arguments: str) -> str:

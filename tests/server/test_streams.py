@@ -45,7 +45,7 @@ def test_a_log_is_followed_to_the_end_of_the_task(tmp_path: Path) -> None:
 
     def program(container: FakeContainer) -> int:
         container.stdout.write("before\n")
-        go.wait(10)
+        go.wait(60)
         return talk(container)
 
     with serve_environment(tmp_path, program) as env:
@@ -56,7 +56,7 @@ def test_a_log_is_followed_to_the_end_of_the_task(tmp_path: Path) -> None:
         )
         reader.start()
         go.set()
-        reader.join(20)
+        reader.join(60)
     assert found[0].startswith("before\nline 0\nline 1\nline 2\n")
 
 
@@ -92,7 +92,7 @@ def test_a_free_form_task_is_watched_until_it_is_completed(tmp_path: Path) -> No
         reader = threading.Thread(target=lambda: found.append(env.client.get(f"/task/{task_id}/events").text))
         reader.start()
         env.client.post(f"/task/{task_id}/complete")
-        reader.join(20)
+        reader.join(60)
     assert [event["data"]["message"] for event in events(found[0])] == ["CREATED", "FINISHED"]
 
 
@@ -103,7 +103,7 @@ def test_a_task_of_another_process_is_watched_too(tmp_path: Path) -> None:
         reader = threading.Thread(target=lambda: found.append(env.client.get(f"/task/{task_id}/events").text))
         reader.start()
         other.client.post(f"/task/{task_id}/complete")
-        reader.join(20)
+        reader.join(60)
         assert env.wait(task_id)["state"] == "FINISHED"
     assert events(found[0])[-1]["data"]["message"] == "FINISHED"
 
@@ -115,7 +115,7 @@ def test_a_watcher_hears_only_of_its_task_and_leaves_nothing_behind() -> None:
             hub.publish(Event("state", "two"))
             quiet = await watcher.wait(0)
             hub.publish(Event("progress", "one"))
-            told = await watcher.wait(5)
+            told = await watcher.wait(60)
             passing = len(watcher.transient_events) == 1
         return [quiet, told, passing, not hub._subscriptions]
 
@@ -127,6 +127,6 @@ def test_all_who_wait_are_let_go_when_the_server_stops() -> None:
         hub = Broadcaster()
         with hub.subscribe("one") as watcher:
             hub.close()
-            return await watcher.wait(5) and hub.is_closing
+            return await watcher.wait(60) and hub.is_closing
 
     assert asyncio.run(close())

@@ -257,7 +257,7 @@ def test_a_running_task_is_killed_and_the_answer_tells_its_end(tmp_path: Path) -
 
     with serve_environment(tmp_path, hang) as env:
         task_id = env.run(a=1, b=2)
-        assert started.wait(10)
+        assert started.wait(60)
         assert env.client.get("/heartbeat").json()["in_task"] is True
         found = env.client.post(f"/task/{task_id}/kill", params={"grace": 1}).json()
         assert (found["task"]["state"], found["task"]["status"]) == ("KILLED", "cancelled")
@@ -273,7 +273,7 @@ def test_waiting_ends_with_the_task_or_with_the_time(tmp_path: Path) -> None:
         waiter = threading.Thread(target=lambda: answers.append(env.wait(task_id)))
         waiter.start()
         env.client.post(f"/task/{task_id}/complete")
-        waiter.join(10)
+        waiter.join(60)
     assert answers[0]["state"] == "FINISHED"
 
 

@@ -158,7 +158,7 @@ def test_a_log_is_followed_while_it_is_written(tmp_path: Path) -> None:
 
     def program(container: FakeContainer) -> int:
         container.stdout.write("first\n")
-        go.wait(20)
+        go.wait(60)
         container.stdout.write("last\n")
         container.path("/outputs/sum").write_text("1")
         return 0

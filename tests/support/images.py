@@ -60,6 +60,8 @@ def image_archive(
     layer: bytes, name: str | None = None, *, architecture: str = "amd64", **config: Any
 ) -> bytes:
     """Return an archive of one image. `config`: Entrypoint, Cmd, User, WorkingDir, Labels, ..."""
+    if name:  # no image of another name has the same id, so loading one never meets the removal of another
+        config["Labels"] = {"localrun-test.name": name, **config.get("Labels", {})}
     described = {
         "architecture": architecture,
         "os": "linux",

@@ -58,7 +58,7 @@ class ServerProcess:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Stop the server. Return its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -92,5 +92,5 @@ def serving(folder: Path, *options: str, env: Mapping[str, str] | None = None) -
         yield ServerProcess(process, folder, printed, int(found[2]))
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
         process.stdout.close()

@@ -125,7 +125,7 @@ def test_who_waits_for_the_end_is_woken_by_it(tmp_path: Path) -> None:
         while task._ended._event is None:  # until it waits
             time.sleep(0.001)
         task.abandon()
-        assert waiting.result(10)
+        assert waiting.result(60)
 
 
 def test_who_waits_for_a_request_to_stop_is_woken_by_it(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_who_waits_for_a_request_to_stop_is_woken_by_it(tmp_path: Path) -> None:
         while task._cancelled._event is None:
             time.sleep(0.001)
         task.cancel()
-        assert waiting.result(10)
+        assert waiting.result(60)
     assert task.wait_for_cancel(60)
 
 

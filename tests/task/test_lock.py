@@ -67,7 +67,7 @@ def test_waiting_ends_when_the_carrier_gives_the_task_up(tmp_path: Path) -> None
     waiter.start()
     assert waiter.is_alive()
     claim.release(ended=True)
-    waiter.join(5)
+    waiter.join(60)
     assert not waiter.is_alive()
 
 

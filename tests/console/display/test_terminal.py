@@ -85,7 +85,7 @@ def test_no_thread_is_left_after_finish() -> None:
     shown(*RUN)
     more = set(threading.enumerate()) - before
     for thread in more:
-        thread.join(5)
+        thread.join(60)
     assert [thread for thread in more if thread.is_alive()] == []
 
 

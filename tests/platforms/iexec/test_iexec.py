@@ -209,8 +209,8 @@ def test_an_app_has_a_network_room_and_folders_that_it_may_write_to_as_there(tmp
 def test_time_that_is_up_ends_an_app_at_once(tmp_path: Path) -> None:
     # Given an app that would stop when asked to
     def asked(container: FakeContainer) -> int:
-        container.stopped.wait(20)
-        return 0 if not container.killed.wait(0.3) else 137
+        container.stopped.wait(60)
+        return 0 if not container.killed.wait(60) else 137
 
     with make_environment(tmp_path, asked, grace=20.0) as env:
         request = to_iexec_request(Request(Path(IMAGE), pull="never", timeout=0.2), IexecInputs())

@@ -243,7 +243,7 @@ def test_a_writer_that_is_killed_leaves_whole_lines_and_stops_nobody(logs: Path)
 
 def test_a_full_disk_tears_no_line_and_is_told_afterwards(logs: Path) -> None:
     with python(FULL, logs) as writer:
-        assert writer.wait(30) == 0
+        assert writer.wait(60) == 0
     assert [(line["event_type"], line["data"]) for line in detailed(logs)] == [
         ("note", {"n": 1}),
         ("journal_gap", {"lost": 2}),

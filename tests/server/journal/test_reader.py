@@ -99,7 +99,7 @@ def test_only_what_comes_is_followed_unless_the_past_is_asked_for(
     while not began.is_set():
         note(journal, 2)
         began.wait(0.02)
-    reader.join(10)
+    reader.join(60)
     assert found == [2]
 
 

@@ -61,11 +61,11 @@ def test_another_thread_can_end_the_client_of_a_thread() -> None:
 
     thread = threading.Thread(target=build)
     thread.start()
-    assert started.wait(30)
+    assert started.wait(60)
     processes.abandon(threading.get_ident())  # this thread waits for none
     assert thread.ident is not None
     processes.abandon(thread.ident)
-    thread.join(30)
+    thread.join(60)
     assert ended == [True]
 
 

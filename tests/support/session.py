@@ -1,0 +1,116 @@
+"""What a test session leaves behind: containers, images, threads and temporary folders.
+
+Every process of a session has a temporary folder and a reservation file of its own, so parallel processes and
+other sessions of the machine do not disturb each other.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from localrun.engines.base import EngineImage
+from localrun.engines.dockerd import DockerEngine
+from localrun.engines.labels import LABEL_HOME, LABEL_TASK
+from localrun.errors import EngineUnreachable
+
+_ROOT = "LOCALRUN_TESTS_FOLDER"  # set for the worker processes of a session
+OWN_IMAGE_PREFIXES = ("localrun/", "localrun-test/")  # names of images that localrun and its tests create
+
+
+def create_session_folder() -> Path:
+    """Create the temporary folder of the session, inherited by its worker processes."""
+    # pytest's own folders stay where they are: the path of a socket has at most 107 bytes
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    root = Path(tempfile.mkdtemp(prefix="lrt-"))
+    root.chmod(0o711)  # other users enter it
+    os.environ[_ROOT] = str(root)
+    return root
+
+
+def use_own_folder(worker: str) -> None:
+    """Give this process a temporary folder and a reservation file of its own."""
+    own = Path(os.environ[_ROOT], worker)
+    own.mkdir()
+    own.chmod(0o711)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(own)
+    os.environ["LOCALRUN_LEDGER"] = str(own / "ledger" / "l.json")
+
+
+def threads() -> set[str]:
+    """Return the threads of this process."""
+    return {f"{thread.name} ({thread.ident})" for thread in threading.enumerate()}
+
+
+class LeakCheck:
+    """Finds what is left at the end of a session.
+
+    Containers of tasks and temporary folders are found by the folders of the session. Images carry no trace
+    of it, so those added since its start count unless another session uses the engine.
+    """
+
+    def __init__(self) -> None:
+        self.root = create_session_folder()
+        self.lock = (self.root.parent / ".localrun-tests.lock").open("ab")
+        fcntl.flock(self.lock, fcntl.LOCK_SH)
+        self.images = _images()
+        self.threads: set[str] = set()
+        self.found: list[str] = []
+
+    def finish(self, *folders: Path) -> None:
+        """Look for leftovers; the tests have run in these folders."""
+        own = {str(path) for path in self.root.glob("*/localrun-*")}
+        found = {"containers": _containers(*folders, self.root), "threads": self.threads, "folders": own}
+        if self._is_alone():
+            found["images"] = _images() - self.images
+        self.lock.close()
+        self.found = [f"{kind}: {', '.join(sorted(names))}" for kind, names in found.items() if names]
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def _is_alone(self) -> bool:
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+
+def _containers(*folders: Path) -> set[str]:
+    """Return the containers of tasks whose home is below one of these folders."""
+    return _ask(
+        lambda engine: {
+            found.handle
+            for found in engine.find({LABEL_TASK: ""})
+            if any(Path(found.labels.get(LABEL_HOME, "/")).is_relative_to(folder) for folder in folders)
+        }
+    )
+
+
+def _images() -> set[str]:
+    """Return the images with names of localrun, and those without a name."""
+    return _ask(lambda engine: {name for image in engine.images({}) for name in _names(image)})
+
+
+def _names(image: EngineImage) -> Iterator[str]:
+    yield from (tag for tag in image.tags if tag.startswith(OWN_IMAGE_PREFIXES))
+    if not image.tags or image.tags == ("<none>:<none>",):
+        yield f"{image.id} (without a name)"
+
+
+def _ask(question: Callable[[DockerEngine], set[str]]) -> set[str]:
+    """Return the engine's answer; without an engine, there is nothing."""
+    try:
+        engine = DockerEngine(os.environ.get("DOCKER_HOST"))
+    except EngineUnreachable:
+        return set()
+    try:
+        return question(engine)
+    except EngineUnreachable:
+        return set()
+    finally:
+        engine.close()
