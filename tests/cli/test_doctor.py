@@ -81,7 +81,7 @@ def test_the_real_engine_is_looked_at_in_no_time(tmp_path: Path) -> None:
     assert engine["engine"]["facts"]["address"].startswith(("unix://", "tcp://"))
     assert engine["storage"]["facts"]["driver"]
     assert engine["limits"]["facts"]["cgroups"] in ("1", "2")
-    assert abs(engine["clock"]["facts"]["seconds"]) < 2
+    assert abs(engine["clock"]["facts"]["seconds"]) < 60
     assert list(tmp_path.iterdir()) == []
 
 

@@ -219,7 +219,7 @@ def test_replicas_outlive_the_script_that_submitted_them_and_who_waits_carries_a
 ) -> None:
     bundle, home = tmp_path / "bundle", tmp_path / "home"
     bundle.mkdir()
-    script = "sleep 2; echo same > /outputs/around"
+    script = "sleep 1; echo same > /outputs/around"
     (bundle / "Dockerfile").write_text(f"FROM {busybox}\nCMD {json.dumps(['sh', '-c', script])}\n")
     (bundle / "descriptor.yml").write_text(DESCRIPTOR)
     with remove_new_images(home):

@@ -284,27 +284,25 @@ def test_a_private_file_is_copied_and_left_unchanged(
 def test_a_silent_build_is_aborted_by_a_kill_and_leaves_nothing(
     docker_engine: DockerEngine, tmp_path: Path
 ) -> None:
-    # Given a build whose second step has no output for a minute
+    # Given a build whose second step has no output for ten minutes
     mark = secrets.token_hex(4)
     base = f"localrun-test/silent:{mark}"
     labels = {"localrun-test": mark}  # its containers inherit them
     archive = image_archive(busybox_layer({}), base, Cmd=["sh"], Env=["PATH=/bin"], Labels=labels)
     loaded = docker_engine.load_image([archive])
-    (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN echo one > /one\nRUN sleep 60\n")
+    (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN echo one > /one\nRUN sleep 600\n")
     try:
         with make_environment(tmp_path, engine=docker_engine, image=base) as env, started(mark) as events:
             task = env.submit(values={"a": 1, "b": 2}, image=None, bundle=tmp_path)
             assert all(events.readline() for _ in ("one", "two"))
 
             # When it is killed
-            begun = time.monotonic()
             env.app.manager.kill(task)
-            record = env.app.manager.wait(task, 30)
+            record = env.app.manager.wait(task, 120)
 
         # Then it ends, without its container and the image of its first step
         assert record is not None
         assert record.state is TaskState.KILLED
-        assert time.monotonic() - begun < 20
         assert docker_engine.find(labels) == []
         assert [image.id for image in docker_engine.images(labels)] == [loaded]
     finally:

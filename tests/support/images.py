@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+# inherited by the images that are built from one, and by their containers
+LABEL_SESSION = "localrun-test.session"
+LABEL_NAME = "localrun-test.name"
+SESSION_VARIABLE = "LOCALRUN_TESTS_FOLDER"  # the folder of the test session
 BUSYBOX = Path("/bin/busybox")
 APPLETS = (
     *("sh", "ls", "cat", "sleep", "id", "touch", "chmod", "chown", "mkdir", "echo", "nslookup", "ping"),
@@ -60,8 +65,9 @@ def image_archive(
     layer: bytes, name: str | None = None, *, architecture: str = "amd64", **config: Any
 ) -> bytes:
     """Return an archive of one image. `config`: Entrypoint, Cmd, User, WorkingDir, Labels, ..."""
-    if name:  # no image of another name has the same id, so loading one never meets the removal of another
-        config["Labels"] = {"localrun-test.name": name, **config.get("Labels", {})}
+    # an image of its own for each name, so that loading one never meets the removal of another
+    own = {LABEL_SESSION: os.environ.get(SESSION_VARIABLE, ""), LABEL_NAME: name or ""}
+    config["Labels"] = own | config.get("Labels", {})
     described = {
         "architecture": architecture,
         "os": "linux",

@@ -11,15 +11,16 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from localrun.engines.base import EngineImage
 from localrun.engines.dockerd import DockerEngine
+from localrun.engines.dockerd.api import label_filter
 from localrun.engines.labels import LABEL_HOME, LABEL_TASK
 from localrun.errors import EngineUnreachable
+from tests.support.images import LABEL_SESSION, SESSION_VARIABLE
 
-_ROOT = "LOCALRUN_TESTS_FOLDER"  # set for the worker processes of a session
 OWN_IMAGE_PREFIXES = ("localrun/", "localrun-test/")  # names of images that localrun and its tests create
 
 
@@ -29,13 +30,13 @@ def create_session_folder() -> Path:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     root = Path(tempfile.mkdtemp(prefix="lrt-"))
     root.chmod(0o711)  # other users enter it
-    os.environ[_ROOT] = str(root)
+    os.environ[SESSION_VARIABLE] = str(root)
     return root
 
 
 def use_own_folder(worker: str) -> None:
     """Give this process a temporary folder and a reservation file of its own."""
-    own = Path(os.environ[_ROOT], worker)
+    own = Path(os.environ[SESSION_VARIABLE], worker)
     own.mkdir()
     own.chmod(0o711)
     os.environ["TMPDIR"] = tempfile.tempdir = str(own)
@@ -50,14 +51,16 @@ def threads() -> set[str]:
 class LeakCheck:
     """Finds what is left at the end of a session.
 
-    Containers of tasks and temporary folders are found by the folders of the session. Images carry no trace
-    of it, so those added since its start count unless another session uses the engine.
+    Containers and images are found by the label of the session, containers of tasks also by their home, and
+    temporary folders by their place. Images without the label, e.g. of samples, are found if they were added
+    since the start and no other session used the engine.
     """
 
     def __init__(self) -> None:
         self.root = create_session_folder()
         self.lock = (self.root.parent / ".localrun-tests.lock").open("ab")
         fcntl.flock(self.lock, fcntl.LOCK_SH)
+        self.label = {LABEL_SESSION: str(self.root)}
         self.images = _images()
         self.threads: set[str] = set()
         self.found: list[str] = []
@@ -66,8 +69,8 @@ class LeakCheck:
         """Look for leftovers; the tests have run in these folders."""
         own = {str(path) for path in self.root.glob("*/localrun-*")}
         found = {"containers": _containers(*folders, self.root), "threads": self.threads, "folders": own}
-        if self._is_alone():
-            found["images"] = _images() - self.images
+        found["containers"] |= _labelled_containers(self.label)
+        found["images"] = _images(self.label) | (_images() - self.images if self._is_alone() else set())
         self.lock.close()
         self.found = [f"{kind}: {', '.join(sorted(names))}" for kind, names in found.items() if names]
         shutil.rmtree(self.root, ignore_errors=True)
@@ -91,9 +94,16 @@ def _containers(*folders: Path) -> set[str]:
     )
 
 
-def _images() -> set[str]:
+def _labelled_containers(label: Mapping[str, str]) -> set[str]:
+    """Return the containers of images with this label, whatever their names are."""
+    query = {"all": 1, **label_filter(label)}
+    path = "/containers/json"
+    return _ask(lambda engine: {each["Id"] for each in engine.api.json("GET", path, query, action="list")})
+
+
+def _images(labels: Mapping[str, str] | None = None) -> set[str]:
     """Return the images with names of localrun, and those without a name."""
-    return _ask(lambda engine: {name for image in engine.images({}) for name in _names(image)})
+    return _ask(lambda engine: {name for image in engine.images(labels or {}) for name in _names(image)})
 
 
 def _names(image: EngineImage) -> Iterator[str]:

@@ -213,12 +213,12 @@ def test_a_tiff_of_two_gibibytes_is_checked_in_an_instant(tmp_path: Path, big: b
 
     # When its width is checked
     notes = Notes("i")
-    started = time.perf_counter()
+    started = time.thread_time()
     with path.open("rb") as file:
         check_image(Image(max_width=100), file, path.stat().st_size, notes)
 
-    # Then it took no time
-    assert time.perf_counter() - started < 0.1
+    # Then it did not read up to there
+    assert time.thread_time() - started < 0.5
     assert notes.problems[0].message == "is 30000 pixels wide, expected at most 100"
 
 
