@@ -47,7 +47,7 @@ class FaultHarness:
         """Return the environment of a command; `env` takes precedence."""
         places = {"HOME": self.home, "CACHE": "cache", "LEDGER": "ledger/l.json"}
         own = {f"LOCALRUN_{name}": str(self.folder / place) for name, place in places.items()}
-        return {**own, "LANG": "C.UTF-8", **env}
+        return {**own, "LOCALRUN_BUILDER": "classic", "LANG": "C.UTF-8", **env}
 
     def start(self, *arguments: object, **env: str) -> Process:
         """Start a command."""

@@ -34,12 +34,12 @@ def named(path: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def app(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+def app(classic_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """Tasks on a real engine; the images of all samples are gone at the end."""
     home = tmp_path_factory.mktemp("samples")
     places = Settings(home=home / "tasks-of-samples", cache=home / "cache", ledger=home / "ledger.json")
     with remove_new_images(places.home):
-        made = App(places, docker_engine)
+        made = App(places, classic_engine)
         yield made
         made.manager.shutdown(0)
 
