@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ _FLOOD = "while :; do dd if=/dev/zero bs=256k count=1 >> /outputs/sum 2>/dev/nul
 _SECOND_TIME = f"echo 7 > /outputs/sum; [ -e /inputs/again ] && exit 0; touch /inputs/again; {HANGS}"
 _BUG = """\
 from localrun import values
-def collect(*_):
+def collect(*_, **__):
     raise ZeroDivisionError("planted")
 values.collect = collect
 """
@@ -85,7 +86,8 @@ def _of_dead_process(bench: FaultHarness) -> Observed:
 
 def _with_a_bug(bench: FaultHarness) -> Observed:
     bench.write("site/sitecustomize.py", _BUG)
-    shown = run(bench, *bench.program("true"), PYTHONPATH=str(bench.folder / "site"))
+    path = os.pathsep.join((str(bench.folder / "site"), *filter(None, [os.environ.get("PYTHONPATH")])))
+    shown = run(bench, *bench.program("true"), PYTHONPATH=path)
     assert "planted" in Path(shown.record["folder"], "traceback.txt").read_text()
     return shown
 

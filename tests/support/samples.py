@@ -13,6 +13,7 @@ from typing import Any
 from localrun import descriptor, values
 from localrun.values.compare.expected.outputs import Difference, compare
 from tests.conftest import skip_or_fail
+from tests.support.session import remove_at_end
 
 BASE_IMAGE = os.environ.get("BASE_IMAGE", "localrun-base/python")
 
@@ -24,17 +25,14 @@ def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def remove_new_images(home: Path) -> Iterator[None]:
-    """Remove the images that the tasks in `home` created, and no others."""
+    """Remove the images that the tasks in `home` created, at the end of the session."""
     if docker("image", "inspect", BASE_IMAGE).returncode:
         skip_or_fail(f"image {BASE_IMAGE} not found; run `make base`")
-    before = set(_names())
     try:
         yield
     finally:
         used = {json.loads(file.read_text())["image"] for file in home.glob("tasks/*/task.json")}
-        for name, image in _names().items():
-            if image in used and name not in before:
-                docker("image", "rm", name)
+        remove_at_end(*(name for name, image in _names().items() if image in used))
 
 
 def _names() -> dict[str, str]:

@@ -21,6 +21,7 @@ from localrun.engines.labels import LABEL_HOME, LABEL_TASK
 from localrun.errors import EngineUnreachable
 from tests.support.images import LABEL_SESSION, SESSION_VARIABLE
 
+_IMAGES = "images"  # the file with the names of images to remove
 OWN_IMAGE_PREFIXES = ("localrun/", "localrun-test/")  # names of images that localrun and its tests create
 
 
@@ -41,6 +42,12 @@ def use_own_folder(worker: str) -> None:
     own.chmod(0o711)
     os.environ["TMPDIR"] = tempfile.tempdir = str(own)
     os.environ["LOCALRUN_LEDGER"] = str(own / "ledger" / "l.json")
+
+
+def remove_at_end(*images: str) -> None:
+    """Remove images at the end of the session: tests with the same content share the image built from it."""
+    with Path(os.environ[SESSION_VARIABLE], _IMAGES).open("a") as stream:
+        stream.writelines(f"{image}\n" for image in images)
 
 
 def threads() -> set[str]:
@@ -67,6 +74,7 @@ class LeakCheck:
 
     def finish(self, *folders: Path) -> None:
         """Look for leftovers; the tests have run in these folders."""
+        self._remove_images()
         own = {str(path) for path in self.root.glob("*/localrun-*")}
         found = {"containers": _containers(*folders, self.root), "threads": self.threads, "folders": own}
         found["containers"] |= _labelled_containers(self.label)
@@ -74,6 +82,17 @@ class LeakCheck:
         self.lock.close()
         self.found = [f"{kind}: {', '.join(sorted(names))}" for kind, names in found.items() if names]
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def _remove_images(self) -> None:
+        file = self.root / _IMAGES
+        names = set(file.read_text().splitlines()) - self.images if file.exists() else set()
+
+        def remove(engine: DockerEngine) -> set[str]:
+            for name in names:
+                engine.remove_image(name)
+            return names
+
+        _ask(remove)
 
     def _is_alone(self) -> bool:
         try:

@@ -24,6 +24,7 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Problem, UsageError
 from localrun.values.digest import digest_folder
 from tests.conftest import ROOT, skip_or_fail
+from tests.support.session import remove_at_end
 
 BASE = "localrun-base/python"
 SIMPLE = [name for name in TYPES if name not in ("array", "enumeration")]
@@ -276,8 +277,7 @@ def new(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "new"
     yield folder
     for found in docker_engine.images(build_labels(folder.resolve())):
-        for tag in found.tags:
-            docker_engine.remove_image(tag)
+        remove_at_end(*found.tags)
 
 
 @pytest.mark.docker
