@@ -85,9 +85,7 @@ def entries_of_others(own: Path) -> list[LedgerEntry]:
     """Return the live entries of all other ledgers of the machine for the same engine."""
     found = []
     for path, uid in _other_ledgers(own):
-        with suppress(
-            OSError, ValueError, RecursionError
-        ):  # another user's damaged file is not ours to repair
+        with suppress(OSError, ValueError, RecursionError):  # the file of another user may be damaged
             owner, text = read_file(path)
             if uid is None or owner == uid:
                 entries = parse_entries(text).values() if text else ()
