@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import count, takewhile
 from pathlib import Path
+from typing import Any
 
 from localrun import descriptor
 from localrun.descriptor.types import Array, DataType, Geometry
 from localrun.errors import DescriptorError, UsageError
 from localrun.task.record import TaskRecord
 from localrun.task.workspace import Workspace
+from localrun.values.collection import is_index
+from localrun.values.coordinates import links
 from localrun.values.crop import translate
-from localrun.values.image_links import image_of
 
 
 class GeometryMover:
@@ -33,38 +37,51 @@ class GeometryMover:
     def move(self, name: str, path: Path) -> None:
         """Rewrite the copy of an output, a file or a folder."""
         output = self._descriptor.outputs.get(name)
-        if output is not None and (self._record.crops or self._record.regions):
-            self._move(output.type, name, path, ())
-
-    def _move(self, kind: DataType, name: str, path: Path, indexes: tuple[int, ...]) -> None:
-        if isinstance(kind, Array) and path.is_dir():
-            items = (item for item in path.iterdir() if item.name.isdecimal())
-            for item in sorted(items, key=lambda item: int(item.name)):
-                self._move(kind.subtype, name, item, (*indexes, int(item.name)))
-        elif isinstance(kind, Geometry) and path.is_file():
-            self._move_file(name, path, indexes)
-
-    def _move_file(self, name: str, path: Path, indexes: tuple[int, ...]) -> None:
-        place = image_of(self._descriptor, name, indexes)
-        crop = self._record.crops.get(place) if place is not None else None
-        if crop is None:
-            self._warn(name, place)
+        is_geometry = output is not None and isinstance(links.innermost(output.type), Geometry)
+        if output is None or not is_geometry or not (self._record.crops or self._record.regions):
             return
-        shown = "/".join([name, *map(str, indexes)])
+        # output images are left out: they have no crop
+        given = links.Values(self._record.inputs, {name: _copies(output.type, path)}, {})
+        unknown = set(_files(path))
+        for group in links.groups(self._descriptor, given, "outputs", name):
+            if group.picture is None:
+                continue
+            for item in group.items:
+                unknown.discard(item.value)
+                self._move_file(item, group.picture.file)
+        if unknown:
+            self._warn(name, "it is not known which image it belongs to (declare derived_from)")
+
+    def _move_file(self, item: links.Item, image: str) -> None:
+        crop = self._record.crops.get(image)
+        if crop is None:
+            if image in self._record.regions:
+                why = f"the offset of {image} is not known (pass the whole image with --region)"
+                self._warn(item.place.partition("[")[0], why)
+            return
+        path = Path(item.value)
         try:
             moved = translate(json.loads(path.read_bytes()), *crop.offset)
         except (ValueError, TypeError, LookupError, RecursionError):
-            self.warnings.append(f"{shown} was not moved: it is not valid GeoJSON")
+            self._warn(item.place, "it is not valid GeoJSON")
             return
         path.write_text(json.dumps(moved, separators=(",", ":")))
 
-    def _warn(self, name: str, place: str | None) -> None:
-        if place is None:
-            why = "it is not known which image it belongs to (declare derived_from)"
-        elif place in self._record.regions:
-            why = f"the offset of {place} is not known (pass the whole image with --region)"
-        else:
-            return
+    def _warn(self, name: str, why: str) -> None:
         warning = f"{name} was not moved: {why}"
         if warning not in self.warnings:
             self.warnings.append(warning)
+
+
+def _copies(kind: DataType, path: Path) -> Any:
+    """Return the paths of copied items, in lists that end at the first missing item."""
+    if not isinstance(kind, Array):
+        return str(path) if path.is_file() else None
+    present = takewhile(lambda item: item.exists(), (path / str(index) for index in count()))
+    return [_copies(kind.subtype, item) for item in present]
+
+
+def _files(path: Path) -> Iterator[str]:
+    if path.is_file():
+        yield str(path)
+    yield from (str(item) for item in path.rglob("*") if is_index(item.name) and item.is_file())
