@@ -35,7 +35,9 @@ class InputCopier(OutputCopier):
         _check_provisioned(record)
         mounts = {place: Path(source) for source, place in record.run_plan.mounts}
         problems: list[Problem] = []
-        for name in _names(workspace, mounts):
+        names = _names(workspace, mounts)
+        self._warn_of_others(names)
+        for name in names:
             if only is not None and name.partition(".")[0] not in only:
                 continue
             try:
@@ -76,6 +78,13 @@ class InputCopier(OutputCopier):
             copy.unlink(missing_ok=True)
             copying.copy_file(Path(os.path.realpath(path)), copy, limit=self._limit)
             self._warn_if_changed(record, place, path)
+
+    def _warn_of_others(self, names: Collection[str]) -> None:
+        """Warn about files that a run with the folder would read as inputs."""
+        found = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
+        others = ", ".join(name for name in found if name not in names)
+        if others:
+            self.warnings.append(f"{self.folder} also has files that are not from this task: {others}")
 
     def _warn_if_changed(self, record: TaskRecord, place: str, path: Path) -> None:
         state = record.run_plan.mount_states.get(place)

@@ -80,9 +80,12 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _region(text: str) -> str:
     """Return the assignment that crops an image, as `values` names it."""
-    name, equals, value = text.partition("=")
-    if not name or not equals or not value:
-        raise ValueError(f"{text!r} is not IMAGE=@FILE; expected e.g. image=@annotation.geojson")
+    from localrun.values.region_names import parse_region_name
+
+    name, _, value = text.partition("=")
+    if not value or parse_region_name(f"{name}.crop") is None:
+        expected = "image=@annotation.geojson or images[0]=@annotation.geojson"
+        raise ValueError(f"{text!r} is not IMAGE=@FILE; expected e.g. {expected}")
     return f"{name}.crop={value}"
 
 

@@ -90,7 +90,7 @@ with_run_options = options.combine(
     click.option(
         "--inputs",
         type=options.PATH,
-        metavar="FILE",
+        metavar="FILE|DIR",
         help="Read inputs from a JSON or YAML file, or a folder such as examples/inputs.",
     ),
     click.option(

@@ -17,6 +17,7 @@ from localrun.values.untrusted import kind_of
 HEAD = 8192  # bytes that are checked for binary data
 _LFS_LIMIT = 1024  # bytes; a pointer is smaller
 _MAX_SIBLINGS = 500
+_MAX_PATH = 500  # characters that are shown
 
 
 def path_of(value: Any) -> Path | None:
@@ -34,8 +35,18 @@ def status_of(path: Path, notes: Notes) -> os.stat_result | None:
         return path.stat()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        notes.error(f"cannot open {format_value(str(path))}: {reason}", _nearby(path))
+        if isinstance(error, FileNotFoundError) and path.is_symlink():
+            message = f"{_shown(path)} is a link to {path.readlink()}, which does not exist"
+            notes.error(message, "replace the link with the file")
+            return None
+        notes.error(f"cannot open {_shown(path)}: {reason}", _nearby(path))
         return None
+
+
+def _shown(path: Path) -> str:
+    """Return a path in full, and text that was taken for a path in a short form."""
+    text = str(path)
+    return repr(text) if len(text) <= _MAX_PATH else format_value(text)
 
 
 def _nearby(path: Path) -> str:

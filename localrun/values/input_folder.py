@@ -198,6 +198,8 @@ class _Reader:
                 continue
             if name == f"{stem}{REGION}" and stem in entries and is_index(stem):
                 _no_region(entries[name], kind, notes.child(stem))
+            elif name == f"{stem}{REGION}" and is_index(stem) and isinstance(kind, Image):
+                self.report(folder, name, notes, f"a region needs its image {stem!r}")
             elif is_index(stem) and stem not in entries:
                 self.report(folder, name, notes, f"name it {stem!r}, without an extension")
             else:
@@ -235,6 +237,9 @@ def _named(kind: DataType, entries: Entries) -> list[Any]:
 
 def _check_size(path: Path, count: int, notes: Notes) -> None:
     inner = notes.child(METADATA)
+    if not path.is_file():  # reading a pipe would block
+        inner.error(f"{path} is not a file", "remove it")
+        return
     try:
         with path.open("rb") as stream:
             size = read_array_size(stream.read(_MAX_METADATA))

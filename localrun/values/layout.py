@@ -37,11 +37,11 @@ from localrun.values.input_files import (
 from localrun.values.input_folder import read_items
 from localrun.values.parsing import FileValue, unknown_input
 from localrun.values.regions import (
-    IMAGE_EXAMPLE,
     Attached,
     is_image_object,
     parts_of,
     read_region,
+    report_image_object,
     split_regions,
 )
 from localrun.values.untrusted import kind_of
@@ -93,7 +93,7 @@ def plan_inputs(
         found = _value_of(parameter, values, layout, inner)
         if found is not None:
             layout.values[name] = planner.add(parameter.type, name, found, inner)
-    planner.report_unused(invalid, notes)
+    planner.report_unused(descriptor, invalid, notes)
     matching.check_inputs(descriptor, layout.values, notes)
     return layout
 
@@ -128,7 +128,7 @@ class _Planner:
         self.copy = copy
         self.attached = attached
 
-    def report_unused(self, invalid: Collection[str], notes: Notes) -> None:
+    def report_unused(self, descriptor: Descriptor, invalid: Collection[str], notes: Notes) -> None:
         """Report the regions of images that are not there."""
         for place in self.attached:
             name, _, index = place.partition("/")
@@ -138,7 +138,7 @@ class _Planner:
                 continue
             if isinstance(value, list):
                 child.error(f"{name} has no item {index.replace('/', '.')}", f"it has {len(value)}, from 0")
-            else:
+            elif descriptor.inputs[name].optional:  # a missing required input has been reported
                 child.error("has a region, but is not set", f"set it with {name}=@FILE")
 
     def add(self, kind: DataType, target: str, value: Any, notes: Notes) -> Any:
@@ -168,7 +168,7 @@ class _Planner:
         parts = parts_of(value, self.attached.pop(target, {}), notes)
         path = path_of(parts.file)
         if path is None and isinstance(value, Mapping):
-            notes.error(f"expected an object with file and region, got {format_value(value)}", IMAGE_EXAMPLE)
+            report_image_object(value, notes)
             return None
         if path is None:
             return kind.validate(value, notes)
@@ -209,8 +209,9 @@ class _Planner:
 
     def _array(self, kind: Array, target: str, value: Any, notes: Notes) -> Any:
         if isinstance(value, (FileValue, Path)):
+            before = len(notes.problems)
             value = read_items(kind, path_of(value) or Path(), notes)
-            if value is None:
+            if value is None or len(notes.problems) > before:
                 return None
         items = kind.validate_items(value, notes)
         if items is None:

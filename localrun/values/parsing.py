@@ -36,6 +36,11 @@ def raise_problems(problems: Sequence[Problem]) -> None:
 
 def unknown_input(name: str, descriptor: Descriptor) -> Problem:
     """Return the problem for a name that is not an input."""
+    item = parse_region_name(f"{name}.crop")
+    parameter = descriptor.inputs.get(item.parameter) if item is not None else None
+    if parameter is not None and isinstance(parameter.type, Array):
+        remedy = f"repeat {parameter.name}=VALUE for each item, or pass a list"
+        return Problem(f"inputs.{name[:80]}", f"cannot set a single item {name[:80]!r}", remedy)
     names = ", ".join(descriptor.inputs)
     expected = f"expected one of: {names}" if names else "the task has no inputs"
     remedy = did_you_mean(name, descriptor.inputs) or expected
@@ -66,9 +71,10 @@ def parse_assignments(pairs: Sequence[str], descriptor: Descriptor) -> Assignmen
             notes.child(format_value(pair)).error("missing '='", f"write {name[:40]}=VALUE")
             invalid.add(name)
         elif name not in descriptor.inputs and (region := parse_region_name(name)) is not None:
-            regions[f"{region.place}.{name.rpartition('.')[2]}"] = (
-                _file(text) if text.startswith("@") else text
-            )
+            key = f"{region.place}.{name.rpartition('.')[2]}"
+            if key in regions:
+                notes.child(region.place).error(f"the {region.role} is set twice", "set it once")
+            regions[key] = _file(text) if text.startswith("@") else text
         elif name not in descriptor.inputs:
             notes.problems.append(unknown_input(name, descriptor))
         else:

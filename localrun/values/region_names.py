@@ -1,11 +1,14 @@
-"""Names of the regions next to images: `image.geojson`, `images/0.geojson`, `images[0].geojson`."""
+"""Names of the regions next to images: `image.geojson`, `images/0.geojson`, `images[0].geojson`.
+
+`images.0.geojson` is accepted too, since errors write the place like that.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Literal, NamedTuple
 
-_NAME = re.compile(r"([a-zA-Z0-9_]+)((?:/[0-9]{1,9}|\[[0-9]{1,9}\])*)\.(geojson|crop)", re.ASCII)
+_NAME = re.compile(r"([a-zA-Z0-9_]+)((?:[/.][0-9]{1,9}|\[[0-9]{1,9}\])*)\.(geojson|crop)", re.ASCII)
 
 Role = Literal["region", "crop"]
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, DataType, Geometry, Image, Notes, format_value, type_mismatch
+from localrun.suggestions import did_you_mean
 from localrun.task.record import Crop
 from localrun.units import format_count
 from localrun.values.input_files import read_text
@@ -23,7 +24,7 @@ from localrun.values.region_names import Role, parse_region_name
 
 _KEYS = ("file", "region", "crop")
 _EXAMPLE = "pass GeoJSON, e.g. @roi.geojson"
-IMAGE_EXAMPLE = 'pass e.g. {"file": "@image.png", "region": "@region.geojson"}'
+_IMAGE_EXAMPLE = 'pass e.g. {"file": "@image.png", "region": "@region.geojson"}'
 _GEOMETRY = Geometry()
 
 Attached = dict[str, dict[Role, Any]]  # by the place of the image
@@ -48,6 +49,17 @@ def is_image_object(value: Any) -> bool:
     return set(value) <= {*_KEYS, *(("cropped",) if isinstance(value.get("cropped"), Crop) else ())}
 
 
+def report_image_object(value: Mapping[Any, Any], notes: Notes) -> None:
+    """Report why an object is not an image with its region."""
+    unknown = [str(key) for key in value if key not in _KEYS]
+    for key in unknown:
+        notes.error(f"unknown key {format_value(key)}", did_you_mean(key, _KEYS) or _IMAGE_EXAMPLE)
+    if "file" not in value:
+        notes.error("missing key 'file'", _IMAGE_EXAMPLE)
+    elif not unknown:
+        notes.error(type_mismatch(value["file"], "a file"), _IMAGE_EXAMPLE)
+
+
 def split_regions(
     values: Mapping[str, Any], descriptor: Descriptor, notes: Notes
 ) -> tuple[dict[str, Any], Attached]:
@@ -62,7 +74,7 @@ def split_regions(
         parameter = descriptor.inputs.get(parsed.parameter)
         if parameter is None:
             notes.problems.append(unknown_input(parsed.parameter, descriptor))
-        elif _check_type(parameter.type, parsed.place, notes.child(name)):
+        elif _check_type(parameter.type, parsed.place, notes.child(parsed.place)):
             attached.setdefault(parsed.place, {})[parsed.role] = value
     return plain, attached
 
@@ -76,8 +88,8 @@ def _check_type(kind: DataType, place: str, notes: Notes) -> bool:
     if isinstance(inner, Image) and len(indexes) == _depth(kind):
         return True
     if isinstance(inner, Array) and isinstance(_innermost(inner), Image):
-        example = "/0" * _depth(kind)
-        notes.error("a region belongs to one image, not to an array", f"name it {name}{example}.geojson")
+        example = f"{name}{'[0]' * _depth(kind)}"
+        notes.error("a region belongs to one image, not to an array", f"name the image, e.g. {example}")
     else:
         notes.error(
             f"inputs of type {_innermost(kind).id} have no region", "remove it: only images have regions"
@@ -147,16 +159,24 @@ def read_region(value: Any, notes: Notes) -> dict[str, Any] | None:
 
 
 def _text_of(path: Path, notes: Notes) -> str | None:
-    return read_text(_GEOMETRY, Path(os.path.abspath(path)), notes)  # noqa: PTH100 - keeps links
+    text = read_text(_GEOMETRY, Path(os.path.abspath(path)), notes)  # noqa: PTH100 - keeps links
+    return None if text is None else text.removeprefix("\ufeff")  # the byte order mark of some editors
 
 
 def _decoded(text: str, notes: Notes) -> Any:
+    if not text:
+        notes.error("the file is empty", _EXAMPLE)
+        return None
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         notes.error(f"invalid JSON {format_value(text)}: {reason}", _EXAMPLE)
         return None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number in JSON")
 
 
 def _unwrap(value: Any, notes: Notes) -> dict[str, Any] | None:

@@ -44,7 +44,18 @@ HEAVY = (
 
 
 METAVARS = (
-    *("ADDRESS", "BUNDLE", "COUNT", "CPUS", "DIR", "DURATION", "FILE", "FILE.zip", "FILE[:SHA256]"),
+    *(
+        "ADDRESS",
+        "BUNDLE",
+        "COUNT",
+        "CPUS",
+        "DIR",
+        "DURATION",
+        "FILE",
+        "FILE|DIR",
+        "FILE.zip",
+        "FILE[:SHA256]",
+    ),
     *("HOST", "ID", "IMAGE", "KEY=VALUE", "NAME", "NAME:TYPE", "NAME=VALUE", "NAMESPACE", "NUMBER=VALUE"),
     *("PACKAGES", "STAGE", "id=ID,src=FILE", "NAME=docker-image://REFERENCE"),
     *("PORT", "SECONDS", "SHELL", "SIZE", "TEXT", "TYPE", "URL", "VALUE", "WORD", "COMMAND", "ARGS"),

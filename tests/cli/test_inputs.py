@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +50,21 @@ def pictures(localrun: Command) -> Command:
         localrun.folder / "inputs/image", format="PNG"
     )
     return localrun
+
+
+def _describe(localrun: Command, inputs: dict[str, Any], origin: str) -> None:
+    """Give the bundle other inputs; its two cells are derived from `origin`."""
+
+    def write_cells(container: FakeContainer) -> int:
+        program(container)
+        cells = container.path("/outputs/cells")
+        (cells / "array.yml").write_text("size: 2")
+        (cells / "1").write_text((cells / "0").read_text())
+        return 0
+
+    cells = {**CELLS, "dependencies": {"derived_from": f"inputs/{origin}"}}
+    localrun.bundle.write_text(json.dumps(as_json(inputs, {"cells": cells, "files": "string"})))
+    localrun.program = write_cells
 
 
 def run(localrun: Command, *arguments: object) -> Result:
@@ -250,6 +266,13 @@ class TestCopies:
         again = run(pictures, "--inputs", folder, "--json").json
         assert (again["regions"], again["inputs"]["size"]) == (first["regions"], 3)
 
+    def test_files_of_the_folder_that_are_not_from_the_task_are_a_warning(self, pictures: Command) -> None:
+        run(pictures, "--inputs", pictures.folder / "inputs")
+        folder = fill(pictures.folder / "copy", {"image": "old", "image.geojson": "{}", ".hidden": ""})
+        result = pictures("inputs", "last", "-o", folder)
+        assert f"warning: {folder} also has files that are not from this task: image.geojson" in result.err
+        assert (folder / "image").read_bytes() == (pictures.folder / "inputs/image").read_bytes()
+
     def test_inputs_are_shown(self, pictures: Command) -> None:
         roi = pictures.folder / "roi.geojson"
         run(pictures, "--inputs", pictures.folder / "inputs", "-i", f"image.geojson=@{roi}")
@@ -294,6 +317,30 @@ class TestCopies:
         run(pictures, "--inputs", pictures.folder / "inputs", "-o", pictures.folder / "out", "--in-image")
         assert json.loads((pictures.folder / "out/cells/0").read_text())["coordinates"] == [1, 2]
 
+    def test_geometries_of_a_single_image_of_an_array_are_moved(self, pictures: Command) -> None:
+        _describe(pictures, {"images": parameter({"id": "array", "subtype": "image"})}, "images")
+        image, roi = pictures.folder / "inputs/image", pictures.folder / "roi.geojson"
+        given = ("-i", f"images=@{image}", "--region", f"images[0]=@{roi}")
+        result = run(pictures, *given, "-o", pictures.folder / "out", "--in-image")
+        assert json.loads((pictures.folder / "out/cells/1").read_text())["coordinates"] == [3, 3]
+        assert "was not moved" not in result.err
+
+    def test_geometries_of_an_unknown_image_are_not_moved(self, pictures: Command) -> None:
+        _describe(pictures, {"images": parameter({"id": "array", "subtype": "image"})}, "images")
+        image, roi = pictures.folder / "inputs/image", pictures.folder / "roi.geojson"
+        given = (*["-i", f"images=@{image}"] * 3, "--region", f"images[0]=@{roi}")
+        result = run(pictures, *given, "-o", pictures.folder / "out", "--in-image")
+        assert json.loads((pictures.folder / "out/cells/0").read_text())["coordinates"] == [1, 2]
+        assert "cells was not moved: it is not known which image it belongs to" in result.err
+
+    def test_geometries_derived_from_a_geometry_of_the_image_are_moved(self, pictures: Command) -> None:
+        point = parameter("geometry", optional=True, dependencies={"derived_from": "inputs/image"})
+        _describe(pictures, {"image": "image", "other": parameter("image", optional=True), "at": point}, "at")
+        image, roi = pictures.folder / "inputs/image", pictures.folder / "roi.geojson"
+        given = ("-i", f"image=@{image}", "-i", f"other=@{image}", "--region", f"image=@{roi}")
+        run(pictures, *given, "-o", pictures.folder / "out", "--in-image")
+        assert json.loads((pictures.folder / "out/cells/0").read_text())["coordinates"] == [3, 3]
+
     def test_an_unknown_offset_is_a_warning(self, pictures: Command) -> None:
         roi = pictures.folder / "roi.geojson"
         given = ("--inputs", pictures.folder / "inputs", "-i", f"image.geojson=@{roi}")
@@ -304,3 +351,16 @@ class TestCopies:
         run(pictures, "--inputs", pictures.folder / "inputs")
         assert pictures("outputs", "last", "--in-image").code == 2
         assert run(pictures, "--inputs", pictures.folder / "inputs", "--in-image").code == 2
+
+
+@pytest.mark.parametrize("name", ["images[-1]", "image.geojson", "images[]", "=", ""])
+def test_a_region_of_an_invalid_name_is_a_usage_error(pictures: Command, name: str) -> None:
+    result = run(pictures, "-i", "image=@inputs/image", "--region", f"{name}=@roi.geojson")
+    assert result.code == 2
+    assert "is not IMAGE=@FILE; expected e.g. image=@annotation.geojson or images[0]=" in result.err
+
+
+def test_a_region_can_be_named_as_errors_name_it(pictures: Command) -> None:
+    image, roi = pictures.folder / "inputs/image", pictures.folder / "roi.geojson"
+    given = ("-i", f"image=@{image}", "-i", f"images=@{image}", "--region", f"images.0=@{roi}")
+    assert run(pictures, *given, "--json").json["regions"] == {"images/0": polygon(0, 0, 4, 4)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_a_file_that_is_no_input_is_reported_with_a_suggestion(
     [
         ("0.png", "name it '0', without an extension"),
         ("a.png", "name the items 0, 1, 2, ..., or remove it"),
-        ("1.geojson", "name it '1', without an extension"),
+        ("1.geojson", "a region needs its image '1'"),
     ],
 )
 def test_a_file_that_is_no_item_is_reported(tmp_path: Path, name: str, remedy: str) -> None:
@@ -203,3 +204,32 @@ class TestFolderOfItems:
         fill(tmp_path / "given", {"notes.txt": "x"})
         (found,) = refused(self.read, tmp_path, _of("integer"))
         assert "without items; name the items 0, 1, ..." in found
+
+
+def test_a_pipe_is_never_read(tmp_path: Path) -> None:
+    folder = fill(tmp_path, {"images/0": png()})
+    os.mkfifo(folder / "images/array.yml")
+    found = read(folder, {"images": IMAGES})
+    assert [str(problem) for problem in found.problems] == [
+        f"inputs.images.array.yml: {folder / 'images/array.yml'} is not a file; remove it"
+    ]
+
+
+def test_a_dangling_link_names_its_target(tmp_path: Path) -> None:
+    (tmp_path / "size").symlink_to("../gone")
+    found = refused(lay, tmp_path, {"size": "integer"}, read(tmp_path, {"size": "integer"}).values)
+    assert found == [
+        f"inputs.size: '{tmp_path / 'size'}' is a link to ../gone, which does not exist; "
+        "replace the link with the file"
+    ]
+
+
+def test_a_folder_of_files_for_nested_arrays_is_reported_without_consequences(tmp_path: Path) -> None:
+    folder = fill(tmp_path, {"flat/0": png(), "flat/1": png()})
+    found = refused(
+        lay, tmp_path, {"images": {"id": "array", "subtype": IMAGES}}, {"images": folder / "flat"}
+    )
+    assert [line.partition(", got")[0] for line in found] == [
+        "inputs.images.0: expected a folder with the items",
+        "inputs.images.1: expected a folder with the items",
+    ]

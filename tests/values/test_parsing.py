@@ -50,6 +50,14 @@ def lay(folder: Path, inputs: dict[str, Any], given: dict[str, Any], **options: 
 
 
 class TestAssignments:
+    @pytest.mark.parametrize("name", ["images[0]", "images/0", "images.0"])
+    def test_a_single_item_is_refused_with_the_way_to_set_items(self, name: str) -> None:
+        described = make({"images": {"id": "array", "subtype": "image"}})
+        found = values.parse_assignments([f"{name}=@a.png"], described)
+        (problem,) = found.problems
+        assert problem.message == f"cannot set a single item {name!r}"
+        assert problem.remedy == "repeat images=VALUE for each item, or pass a list"
+
     @pytest.mark.parametrize(
         ("kind", "text", "value"),
         [

@@ -51,7 +51,7 @@ def test_a_region_is_written_next_to_its_image_as_a_bare_geometry(
     assert found.warnings == ()
 
 
-@pytest.mark.parametrize("name", ["images/1.geojson", "images[1].geojson"])
+@pytest.mark.parametrize("name", ["images/1.geojson", "images[1].geojson", "images.1.geojson"])
 def test_an_item_of_an_array_has_a_region(tmp_path: Path, image: Path, roi: Path, name: str) -> None:
     pairs = (f"images=@{image}", f"images=@{image}", f"{name}=@{roi}")
     found = assign(tmp_path, {"images": IMAGES}, *pairs)
@@ -110,7 +110,7 @@ def test_app_engines_form_of_an_array_holds_arrays_of_files(tmp_path: Path, imag
 @pytest.mark.parametrize("kind", ["integer", "geometry", "file", "string"])
 def test_only_images_have_a_region(tmp_path: Path, roi: Path, kind: str) -> None:
     found = refused(assign, tmp_path, {"x": parameter(kind, optional=True)}, f"x.geojson=@{roi}")
-    expected = f"inputs.x.geojson: inputs of type {kind} have no region; remove it: only images have regions"
+    expected = f"inputs.x: inputs of type {kind} have no region; remove it: only images have regions"
     assert found == [expected]
 
 
@@ -121,7 +121,9 @@ def test_a_file_has_no_region_in_json_either(tmp_path: Path, image: Path) -> Non
 
 def test_a_region_of_a_whole_array_is_refused(tmp_path: Path, image: Path, roi: Path) -> None:
     found = refused(assign, tmp_path, {"images": IMAGES}, f"images=@{image}", f"images.geojson=@{roi}")
-    assert "a region belongs to one image, not to an array; name it images/0.geojson" in found[0]
+    assert found == [
+        "inputs.images: a region belongs to one image, not to an array; name the image, e.g. images[0]"
+    ]
 
 
 def test_a_region_without_its_image_is_refused(tmp_path: Path, image: Path, roi: Path) -> None:
@@ -131,6 +133,56 @@ def test_a_region_without_its_image_is_refused(tmp_path: Path, image: Path, roi:
         "inputs.image: has a region, but is not set; set it with image=@FILE",
         "inputs.images/3: images has no item 3; it has 1, from 0",
     ]
+
+
+def test_a_region_of_a_missing_image_is_one_problem(tmp_path: Path, roi: Path) -> None:
+    found = refused(assign, tmp_path, {"image": "image"}, f"image.geojson=@{roi}")
+    assert found == ["inputs.image: missing required input; set it with image=@FILE"]
+
+
+def test_a_region_that_is_set_twice_is_refused(tmp_path: Path, image: Path, roi: Path) -> None:
+    pairs = (f"images=@{image}", f"images/0.geojson=@{roi}", f"images[0].geojson=@{roi}")
+    found = refused(assign, tmp_path, {"images": IMAGES}, *pairs)
+    assert found == ["inputs.images/0: the region is set twice; set it once"]
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ({"file": "@a.png", "regoin": 1}, "unknown key 'regoin'; did you mean 'region'?"),
+        ({"region": SQUARE}, "missing key 'file'; pass e.g. "),
+        ({"file": 3}, "expected a file, got 3 (integer); pass e.g. "),
+    ],
+)
+def test_an_invalid_image_object_is_refused_with_its_keys(
+    tmp_path: Path, value: dict[str, Any], problem: str
+) -> None:
+    found = refused(assign, tmp_path, {"image": "image"}, f"image={json.dumps(value)}")
+    assert len(found) == 1
+    assert found[0].startswith(f"inputs.image: {problem}")
+
+
+def test_the_byte_order_mark_of_an_editor_is_ignored(tmp_path: Path, image: Path, roi: Path) -> None:
+    roi.write_bytes(b"\xef\xbb\xbf" + json.dumps(SQUARE, indent=1).replace("\n", "\r\n").encode())
+    found = assign(tmp_path, {"image": "image"}, f"image=@{image}", f"image.geojson=@{roi}")
+    assert found.regions == {"image": SQUARE}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "the file is empty"),
+        ('{"type": "Point", "coordinates": [NaN, 1]}', "NaN is not a number in JSON"),
+        ('{"type": "Point", "coordinates": [1, -Infinity]}', "-Infinity is not a number in JSON"),
+    ],
+)
+def test_an_unreadable_region_is_refused(
+    tmp_path: Path, image: Path, roi: Path, text: str, problem: str
+) -> None:
+    roi.write_text(text)
+    found = refused(assign, tmp_path, {"image": "image"}, f"image=@{image}", f"image.geojson=@{roi}")
+    assert len(found) == 1
+    assert problem in found[0]
 
 
 def test_a_region_of_an_unknown_input_is_refused_with_a_suggestion(tmp_path: Path, image: Path) -> None:
@@ -149,7 +201,7 @@ def test_a_region_is_validated_and_the_error_names_its_place(tmp_path: Path, ima
 
 def test_unknown_keys_of_an_image_object_are_refused(tmp_path: Path, image: Path) -> None:
     (found,) = refused(lay, tmp_path, {"image": "image"}, {"image": {"file": image, "regoin": SQUARE}})
-    assert "expected an object with file and region" in found
+    assert "unknown key 'regoin'" in found
 
 
 @pytest.mark.parametrize(
