@@ -28,7 +28,7 @@ from localrun.suggestions import closest
 from localrun.units import format_count
 from localrun.values import matching
 from localrun.values.coordinates import links
-from localrun.values.coordinates.folding import fold_problems
+from localrun.values.coordinates.folding import fold_problems, fold_warnings
 from localrun.values.untrusted import ROOT, TreeEntry, UnsafePath, UntrustedDir
 
 _MAX_ENTRIES = 100_000
@@ -89,7 +89,7 @@ def collect(
     matching.check_outputs(descriptor, inputs or {}, found, notes)
     outputs = {name: value for name, value in found.items() if value is not None}
     problems = fold_problems(notes.problems, "outputs", geometries)
-    return CollectedOutputs(outputs, tuple(problems), tuple(notes.warnings))
+    return CollectedOutputs(outputs, tuple(problems), tuple(fold_warnings(notes.warnings, "outputs")))
 
 
 def _extras(tree: UntrustedDir, declared: Iterable[str], notes: Notes) -> list[str]:

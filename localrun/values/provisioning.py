@@ -20,7 +20,7 @@ from localrun.task.file_state import FileState
 from localrun.task.record import Crop
 from localrun.undecodable import is_text
 from localrun.values.coordinates import links
-from localrun.values.coordinates.folding import fold_problems
+from localrun.values.coordinates.folding import fold_problems, fold_warnings
 from localrun.values.layout import InputEntry, plan_inputs
 from localrun.values.parsing import Assignments, raise_problems
 
@@ -77,7 +77,7 @@ def provision(
         crops = {place: str(folder / place) for place in layout.crops}
         check_inputs(descriptor, links.Values(layout.values, {}, crops), notes)
     mounts = tuple((entry.source, entry.target) for entry in layout.entries if entry.target in states)
-    noted = tuple(layout.defaults_used), tuple(notes.warnings)
+    noted = tuple(layout.defaults_used), tuple(fold_warnings(notes.warnings, "inputs"))
     return ProvisionedInputs(layout.values, mounts, states, *noted, layout.regions, layout.crops)
 
 

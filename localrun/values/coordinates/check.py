@@ -119,7 +119,10 @@ def _check_all(
 def _check(groups: list[Group], name: str, context: _Context, notes: Notes) -> None:
     findings = GeometryFindings(name)
     samples: list[Sample] = []
+    has_images = any(group.picture for group in groups)
     for group in groups:
+        for item in () if group.picture or not has_images else group.items:
+            findings.without_image.add(item.place)
         size = context.size(group.picture) if group.picture else None
         drawn = _scan(group, size, context, findings, keep=len(samples) < _MAX_SAMPLES)
         if group.picture and size and drawn:

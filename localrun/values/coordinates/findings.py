@@ -37,6 +37,7 @@ class GeometryFindings:
     images: list[str] = field(default_factory=list)  # that something is outside of, with their sizes
     defects: dict[str, Places] = field(default_factory=dict)
     duplicates: Places = field(default_factory=Places)
+    without_image: Places = field(default_factory=Places)
     unchecked: int = 0
 
     def add_outside(self, place: str, box: Box, image: str) -> None:
@@ -55,6 +56,9 @@ class GeometryFindings:
             where = self.images[0] if len(self.images) == 1 else f"their images ({', '.join(self.images)})"
             who = f"{self.outside.count} of {self.total} geometries " if self.total > 1 else ""
             notes.warn(f"{who}outside {where}: {self.outside}")
+        if self.without_image.count:
+            who = f"{self.without_image.count} of {self.total} geometries"
+            notes.warn(f"{who} are in an array without an image: {self.without_image}")
         for kind, places in self.defects.items():
             notes.warn(kind if places.first == [self.name] else f"{kind}: {places}")
         if self.duplicates.count:

@@ -1,4 +1,4 @@
-"""Fold the problems of many geometries of an array to the first few of each kind."""
+"""Fold equal problems and warnings of the items of an array to the first few of each kind."""
 
 from __future__ import annotations
 
@@ -36,14 +36,33 @@ def _folded(equal: list[Problem], section: str, name: str) -> list[Problem]:
     if len(equal) <= _SHOWN + 1:
         return equal
     shown, others = equal[:_SHOWN], equal[_SHOWN:]
-    places = fold_places([_place(one, section) for one in others[:_SHOWN]], len(others))
-    message = f"{places}: the same problem as {_place(shown[0], section)}"
+    places = fold_places([_place(one.path, section) for one in others[:_SHOWN]], len(others))
+    message = f"{places}: the same problem as {_place(shown[0].path, section)}"
     return [*shown, Problem(f"{section}.{name}", message, shown[0].remedy)]
 
 
-def _place(problem: Problem, section: str) -> str:
+def fold_warnings(warnings: Iterable[str], section: str) -> list[str]:
+    """Return the warnings; of more than `_SHOWN` + 1 equal ones on items of an array, the others as one."""
+    item = re.compile(rf"(.*?)({section}\.\w+)((?:\.[0-9]+)+)\b(.*)", re.DOTALL)
+    kinds: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for number, warning in enumerate(warnings):
+        found = item.match(warning)
+        kind = (found[1], found[2], _NUMBER.sub("0", found[4])) if found else (str(number),)
+        kinds.setdefault(kind, []).append((warning, found[2] + found[3] if found else ""))
+    folded: list[str] = []
+    for (head, *rest), equal in kinds.items():
+        shown = len(equal) if len(equal) <= _SHOWN + 1 else _SHOWN
+        folded += [warning for warning, _ in equal[:shown]]
+        places = [_place(path, section) for _, path in equal[shown : shown + _SHOWN]]
+        if places:
+            others = fold_places(places, len(equal) - shown)
+            folded.append(f"{head}{rest[0]}: {others}: the same as {_place(equal[0][1], section)}")
+    return folded
+
+
+def _place(path: str, section: str) -> str:
     """Return e.g. `nuclei[3]` for the path `outputs.nuclei.3.coordinates.0`."""
-    name, *rest = problem.path.removeprefix(f"{section}.").split(".")
+    name, *rest = path.removeprefix(f"{section}.").split(".")
     index = []
     for part in rest:
         if not part.isdigit():

@@ -132,7 +132,8 @@ def _pairs(value: Any, image: Any, is_declared: bool, index: Index, at: Index) -
     if not isinstance(image, list):
         yield _Pair(value, index, at)
     elif _is_nested(value) or (is_declared and isinstance(value, list) and len(value) == len(image)):
-        for number, (one, other) in enumerate(zip(value, image, strict=False)):
+        for number, one in enumerate(value):
+            other = image[number] if number < len(image) else None  # no image
             yield from _pairs(one, other, is_declared, (*index, number), (*at, number))
     elif len(image) == 1:
         yield from _pairs(value, image[0], is_declared, index, (*at, 0))

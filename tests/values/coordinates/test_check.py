@@ -180,6 +180,14 @@ def test_an_inner_array_belongs_to_the_image_of_its_index(bench: Bench) -> None:
     )
 
 
+def test_an_inner_array_without_an_image_is_reported(bench: Bench) -> None:
+    nuclei = [[square(5, 5)], [square(5, 5), square(300, 5)]]
+
+    assert bench.warnings({"nuclei": (NESTED, nuclei)}, {"images": (IMAGES, [bench.image])}) == (
+        "outputs.nuclei: 2 of 3 geometries are in an array without an image: nuclei[1][0] and nuclei[1][1]",
+    )
+
+
 def test_an_array_that_matches_the_images_has_one_item_on_each(bench: Bench) -> None:
     images = [bench.image, bench.file("b", png(500, 500))]
     matching = parameter(
@@ -232,6 +240,19 @@ def test_defects_are_found_without_an_image_too_and_folded(bench: Bench) -> None
     assert bench.warnings({"points": (GEOMETRIES, [point] * 20)}, {}) == (
         "outputs.points: duplicates: points[1] of points[0], points[2] of points[0], points[3] of points[0] "
         "and 16 more",
+    )
+
+
+def test_warnings_of_many_items_are_folded(bench: Bench) -> None:
+    feature = {"type": "Feature", "properties": {"name": "a"}, "geometry": None}
+    nuclei = [json.dumps({**feature, "geometry": json.loads(square(5 * n, 5))}) for n in range(9)]
+
+    *shown, last = bench.warnings({"nuclei": (GEOMETRIES, nuclei)})
+
+    assert [f"outputs.nuclei.{number}.properties: " in one for number, one in enumerate(shown)] == [True] * 3
+    assert last == (
+        "App Engine would refuse this: outputs.nuclei: nuclei[3], nuclei[4], nuclei[5] and 3 more: "
+        "the same as nuclei[0]"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from localrun.errors import Problem
-from localrun.values.coordinates.folding import fold_places, fold_problems
+from localrun.values.coordinates.folding import fold_places, fold_problems, fold_warnings
 
 
 def problem(path: str, message: str = "the polygon crosses itself at [1.5, 2e-05]") -> Problem:
@@ -51,3 +51,16 @@ def test_problems_of_other_parameters_are_not_folded() -> None:
     found = [problem(f"outputs.other.{number}") for number in range(9)] + [problem("outputs.n")] * 9
 
     assert fold_problems(found, "outputs", ["n"]) == found
+
+
+def test_equal_warnings_of_items_are_folded_and_others_stay() -> None:
+    items = [f"refused: inputs.n.{number}.1: too long by {number}" for number in range(6)]
+    others = ["inputs.n: 3 duplicates", "descriptor.yml:1:2 inputs.n.type: odd"]
+
+    assert fold_warnings([*items, *others, "inputs.n.9: other"], "inputs") == [
+        *items[:3],
+        "refused: inputs.n: n[3][1], n[4][1] and n[5][1]: the same as n[0][1]",
+        *others,
+        "inputs.n.9: other",
+    ]
+    assert fold_warnings(items[:4], "inputs") == items[:4]

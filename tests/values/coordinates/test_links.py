@@ -63,6 +63,7 @@ def test_inner_arrays_belong_to_the_image_of_their_index_and_extra_ones_to_none(
     assert linked({"i": IMAGES}, {"o": NESTED}, values) == [
         (["o[0][0]", "o[0][1]"], "inputs.i[0]"),
         ([], "inputs.i[1]"),
+        (["o[2][0]"], None),
     ]
 
 
