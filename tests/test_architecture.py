@@ -44,7 +44,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "docker": {"engines.dockerd"},
     "fastapi": {"server"},
     "filelock": {"bundle"},
-    "httptools": {"engines.dockerd"},
+    "httptools": {"engines.dockerd", "server"},
     "numpy": {"descriptor.types", "values"},
     "psutil": {"admission", "runner"},
     "pydantic": {"server"},

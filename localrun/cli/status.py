@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from localrun.console.regions import region_rows
 from localrun.console.streams import print_json, print_out
 from localrun.console.usage import format_resources, format_usage
 from localrun.errors import Problem
-from localrun.units import format_duration
+from localrun.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
     from localrun.task.record import TaskRecord
@@ -93,6 +94,9 @@ def _owner_rows(record: TaskRecord) -> Iterator[tuple[str, str]]:
 def _cause_rows(record: TaskRecord) -> Iterator[tuple[str, str]]:
     if record.message and not record.state.is_final:
         yield "waiting", record.message
+    if record.missing and not record.state.is_final:
+        yield "waiting", f"for inputs: {', '.join(record.missing)}"
+        yield from _received(record)
     if record.cause:
         yield "cause", record.cause
         yield "message", record.message
@@ -102,6 +106,17 @@ def _cause_rows(record: TaskRecord) -> Iterator[tuple[str, str]]:
         yield "hint", record.remedy
     for warning in record.warnings:
         yield "warning", warning
+
+
+def _received(record: TaskRecord) -> Iterator[tuple[str, str]]:
+    for index, (name, value) in enumerate(record.received.items()):
+        yield "" if index else "received", f"{name} = {_value(value)}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict) and value.keys() == {"file", "size"}:
+        return f"{value['file']} ({format_bytes(value['size'])})"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _replicas(record: TaskRecord) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -143,11 +143,25 @@ class TaskManager:
         Raises `TaskNotFound`, `UsageError` if the task waits for no inputs, and `InputsError` if the input
         is invalid, which is not stored then. Raises `ShuttingDown`.
         """
+        return self._pending.put_input(self._find_open(task_id), name, chunks)
+
+    def receive_input(self, task_id: str, name: str) -> AbstractContextManager[Path]:
+        """Return a context with the path for the content of an input, which `store_input` then stores.
+
+        Entering it raises as `put_input` if the task does not accept the input.
+        """
+        return self._pending.receive(self._find_open(task_id), name)
+
+    def store_input(self, task_id: str, name: str, path: Path) -> TaskRecord:
+        """Store the file of `receive_input`, as `put_input`."""
+        return self._pending.store(self._find_open(task_id), name, path)
+
+    def _find_open(self, task_id: str) -> TaskRecord:
         self._refuse_if_closed()
         record = self.find_task(task_id)
         if record is None:
             raise TaskNotFound(f"no task {task_id}", id=task_id)
-        return self._pending.put_input(record, name, chunks)
+        return record
 
     # -- run tasks -------------------------------------------------------------------------------
 

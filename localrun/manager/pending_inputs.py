@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
+from localrun import fs, values
+from localrun.descriptor import Descriptor
 from localrun.errors import InputsError, Problem, UsageError
-from localrun.manager.submission import PreparedTask, provision, received_values
+from localrun.manager.inputs import missing_inputs
+from localrun.manager.submission import PreparedTask, note_received, provision, received_values
 from localrun.task.active import ActiveTask
 from localrun.task.record import TaskRecord
+from localrun.values.parsing import raise_problems, unknown_input
 from localrun.values.region_names import parse_region_name
 
 _INTERVAL = 0.5  # seconds between two checks for kill requests of other processes
@@ -31,8 +38,7 @@ class PendingInputs:
 
     def add(self, prepared: PreparedTask) -> None:
         self._hold(prepared)
-        missing = list(prepared.missing)
-        prepared.task.emit("note", f"waiting for inputs: {', '.join(missing)}", missing=missing)
+        _note_missing(prepared.task, prepared.missing)
 
     def _hold(self, prepared: PreparedTask) -> None:
         with self._lock:
@@ -77,36 +83,91 @@ class PendingInputs:
     def put_input(self, record: TaskRecord, name: str, chunks: Iterable[bytes]) -> TaskRecord:
         """Store the content of an input, and start the task after its last missing input.
 
-        Raises `UsageError` if the task is not waiting for inputs, and `InputsError` for an invalid input,
-        which is not stored.
+        Raises as `receive` and `store`.
         """
+        with self.receive(record, name) as path:
+            with path.open("xb") as stream:
+                stream.writelines(chunks)
+            path.chmod(0o644)
+            return self.store(record, name, path)
+
+    @contextmanager
+    def receive(self, record: TaskRecord, name: str) -> Iterator[Path]:
+        """Yield the path of a new file for the content of an input, which is deleted afterwards.
+
+        Raises `UsageError` if the task is not waiting for inputs, and `InputsError` for an unknown name.
+        """
+        uploads = self._expecting(record, name).task.workspace.uploads
+        uploads.mkdir(exist_ok=True)
+        with fs.temp_file(uploads / name) as path:
+            yield path
+
+    def store(self, record: TaskRecord, name: str, path: Path) -> TaskRecord:
+        """Check the file of `receive` and move it to the inputs; start the task if none is missing.
+
+        Raises `InputsError` for an invalid input, which is not stored. An earlier value is kept then.
+        """
+        prepared = self._expecting(record, name)
+        task = prepared.task
+        with prepared.guard:
+            given = received_values(task)
+            missing = _check(prepared, given, name, path)
+            path.replace(task.workspace.uploads / name)
+            task.emit("note", f"received input {name}", received=name)
+            given = received_values(task)
+            self._note_received(prepared, given, missing)
+            if not missing and self.pop(task.id) is not None:
+                self._provision(prepared, given)
+        return task.record
+
+    def _expecting(self, record: TaskRecord, name: str) -> PreparedTask:
         with self._lock:
             prepared = self._waiting.get(record.id)
         if prepared is None:
             message = f"task {record.short_id} is not waiting for inputs: it is {record.state}"
             raise UsageError(message, id=record.id)
+        inputs = prepared.descriptor.inputs
         region = parse_region_name(name)
-        if name not in prepared.descriptor.inputs and (
-            region is None or region.parameter not in prepared.descriptor.inputs
-        ):
-            expected = f"expected one of: {', '.join(prepared.descriptor.inputs)}"
-            problem = Problem(f"inputs.{name}", "unknown input", expected)
-            raise InputsError("invalid inputs (1 problem)", problems=[problem])
-        path = prepared.task.workspace.save_upload(name, chunks)
-        try:
-            self._start_if_complete(prepared)
-        except InputsError:
-            path.unlink(missing_ok=True)
-            raise
-        return prepared.task.record
+        if name not in inputs and (region is None or region.parameter not in inputs):
+            raise_problems([unknown_input(name, prepared.descriptor)])
+        return prepared
 
-    def _start_if_complete(self, prepared: PreparedTask) -> None:
-        received = received_values(prepared.task)
-        if set(prepared.missing) - set(received) or self.pop(prepared.task.id) is None:
-            return
+    def _note_received(
+        self, prepared: PreparedTask, given: Mapping[str, Any], missing: Sequence[str]
+    ) -> None:
+        with suppress(InputsError):  # an earlier value has become invalid, which `_provision` reports
+            note_received(prepared.task, values.check(prepared.descriptor, given, missing))
+        _note_missing(prepared.task, missing)
+
+    def _provision(self, prepared: PreparedTask, given: Mapping[str, Any]) -> None:
         try:
-            provision(prepared.task, prepared.descriptor, received, disk_limit=prepared.disk_limit)
+            provision(prepared.task, prepared.descriptor, given, disk_limit=prepared.disk_limit)
         except BaseException:
             self._hold(prepared)
             raise
         self._start(prepared)
+
+
+def _check(prepared: PreparedTask, given: Mapping[str, Any], name: str, path: Path) -> tuple[str, ...]:
+    """Return what is missing with the new input. Raises `InputsError` for the problems that it adds."""
+    descriptor = prepared.descriptor
+    problems = _problems(descriptor, {**given, name: path})
+    if problems:
+        known = _problems(descriptor, {key: value for key, value in given.items() if key != name})
+        raise_problems([problem for problem in problems if problem not in known])
+    return missing_inputs(descriptor, {*given, name})
+
+
+def _problems(descriptor: Descriptor, given: Mapping[str, Any]) -> Sequence[Problem]:
+    try:
+        values.check(descriptor, given, missing_inputs(descriptor, given))
+    except InputsError as error:
+        return error.problems
+    return ()
+
+
+def _note_missing(task: ActiveTask, missing: Sequence[str]) -> None:
+    task.update(missing=list(missing))
+    task.save()
+    if missing:
+        task.emit("note", f"waiting for inputs: {', '.join(missing)}", missing=list(missing))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,6 +23,7 @@ from localrun.manager.inputs import gather, missing_inputs
 from localrun.manager.request import Request
 from localrun.masking import store as secrets
 from localrun.masking.masker import MASK
+from localrun.masking.redaction import Redactor
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
 from localrun.task.events import Listener
@@ -47,6 +50,7 @@ class PreparedTask(msgspec.Struct, frozen=True):
     lock: TaskLock
     missing: tuple[str, ...] = ()
     disk_limit: float = 100.0
+    guard: threading.Lock = msgspec.field(default_factory=threading.Lock)  # held while an input is stored
 
 
 class Submitter:
@@ -91,7 +95,9 @@ class Submitter:
             task.create()
             given |= _download(request, task)
             missing = missing_inputs(bundle.descriptor, given) if request.wait_for_inputs else ()
-            if not missing or assigned.problems:
+            if missing:
+                note_received(task, values.check(bundle.descriptor, given, missing, assigned))
+            else:
                 warnings = (*bundle.warnings, *request.warnings, *gathered.warnings)
                 limit = self._settings.disk_stop
                 provision(task, bundle.descriptor, given, warnings, assigned, disk_limit=limit)
@@ -145,6 +151,23 @@ def received_values(task: ActiveTask) -> dict[str, Any]:
     return {**plan.values, **task.workspace.uploaded_files()}
 
 
+def note_received(task: ActiveTask, found: Mapping[str, Any]) -> None:
+    """Note the inputs that a waiting task has, for display: files by name and size, without secrets."""
+    received = {name: _shown(value) for name, value in found.items()}
+    task.update(received=Redactor().redact(task.masker.mask_json(received)))
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    if not isinstance(value, str) or not value.startswith("/"):
+        return value
+    try:
+        return {"file": os.path.basename(value), "size": os.stat(value).st_size}  # noqa: PTH116, PTH119
+    except (OSError, ValueError):  # a string that is not a path
+        return value
+
+
 def _check_quorum(request: Request) -> int:
     if (request.replicas, request.agree) == (1, None):
         return 1
@@ -186,6 +209,8 @@ def provision(
     task.transition(
         TaskState.PROVISIONED,
         inputs=found.values,
+        missing=[],
+        received={},
         regions=found.regions,
         crops=found.crops,
         plan=plan.replace(mounts=mounts, mount_states=found.states),

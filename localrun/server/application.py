@@ -7,13 +7,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
-import anyio
 import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
 from localrun._version import __version__
@@ -21,6 +21,7 @@ from localrun.errors import LocalrunError
 from localrun.server import schemas
 from localrun.server.error_handlers import ExceptionHandlers
 from localrun.server.journal import HeartbeatEmitter
+from localrun.server.methods import MethodsMiddleware
 from localrun.server.routes import actions, bundles, files, health, streams, tasks
 from localrun.server.security import SecurityMiddleware
 from localrun.server.state import ServerState
@@ -33,12 +34,14 @@ def make_api(state: ServerState) -> ASGIApp:
     """Return the application: the security middleware and behind it the routes."""
     api = _routed(partial(_lifespan, state))
     api.state.server = state
-    api.state.uploads = anyio.CapacityLimiter(files.MAX_UPLOADS)
     handlers = ExceptionHandlers(state.request_log)
     api.add_exception_handler(HTTPException, handlers.on_http_exception)
     api.add_exception_handler(RequestValidationError, handlers.on_validation_error)
     api.add_exception_handler(LocalrunError, handlers.on_localrun_error)
-    return SecurityMiddleware(api, state.options, state.request_log.log_rejection)
+    api.add_exception_handler(ClientDisconnect, handlers.on_disconnect)
+    return SecurityMiddleware(
+        MethodsMiddleware(api, api.routes), state.options, state.request_log.log_rejection
+    )
 
 
 def openapi_document() -> dict[str, Any]:

@@ -128,23 +128,29 @@ class BundleStore:
     # -- adding ----------------------------------------------------------------------------------
 
     def add(self, chunks: Iterable[bytes], *, replace: bool = False) -> BundleEntry:
-        """Store a zip from chunks of bytes if it is a valid bundle.
-
-        The same bundle can be uploaded again. Raises `BundleTooLarge`, `BundleExists` if a bundle of that
-        name has other content and `replace` is false, and the errors of `read_bundle`.
-        """
-        try:
-            with self._temp_folder() as folder:
-                path = folder / "bundle.zip"
+        """Store a zip from chunks of bytes. Raises as `add_file`, and `BundleTooLarge`."""
+        with self.receive() as path:
+            with _wrap_errors():
                 self._write(path, chunks)
-                found = read_bundle(path, cache=self._cache).descriptor
-                return self._publish(path, found, replace=replace)
-        except OSError as error:
-            raise LocalrunError(
-                f"cannot store the bundle: {error.strerror}",
-                remedy="free some disk space, and make the task folder writable",
-                cause=Cause.DISK_FULL,
-            ) from error
+            return self.add_file(path, replace=replace)
+
+    @contextmanager
+    def receive(self) -> Iterator[Path]:
+        """Yield the path of a new file for an upload, which is deleted afterwards."""
+        with ExitStack() as stack:
+            with _wrap_errors():
+                folder = stack.enter_context(self._temp_folder())
+            yield folder / "bundle.zip"
+
+    def add_file(self, path: Path, *, replace: bool = False) -> BundleEntry:
+        """Store the zip of `receive` if it is a valid bundle.
+
+        The same bundle can be uploaded again. Raises `BundleExists` if a bundle of that name has other
+        content and `replace` is false, and the errors of `read_bundle`.
+        """
+        with _wrap_errors():
+            found = read_bundle(path, cache=self._cache).descriptor
+            return self._publish(path, found, replace=replace)
 
     @contextmanager
     def _temp_folder(self) -> Iterator[Path]:
@@ -198,6 +204,18 @@ class BundleStore:
                     remedy="increase its version, or upload it with ?replace=true",
                 ) from None
         return BundleEntry(name, found.name, target)
+
+
+@contextmanager
+def _wrap_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LocalrunError(
+            f"cannot store the bundle: {error.strerror}",
+            remedy="free some disk space, and make the task folder writable",
+            cause=Cause.DISK_FULL,
+        ) from error
 
 
 def _quote(name: str) -> str:

@@ -12,6 +12,22 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Limits for the connections of a server. Sizes in bytes, times in seconds.
+
+    A client has `head_seconds` to send the URL and the headers of a request, and `body_seconds` between two
+    reads of its body. A connection without a request is closed after `keep_alive_seconds`. A client that is
+    rejected while it sends has `linger_seconds` to read the response.
+    """
+
+    head_size: int = 32 * 1024
+    head_seconds: float = 60.0
+    body_seconds: float = 60.0
+    keep_alive_seconds: int = 75
+    linger_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class ServerOptions:
     """How to run a server. Sizes in bytes, `heartbeat` in seconds.
 
@@ -28,6 +44,7 @@ class ServerOptions:
     body_limit: int = 1024**2
     upload_limit: int = 8 * 1024**3
     hosts: frozenset[str] = frozenset()
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
     @property
     def is_loopback(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from localrun.errors import (
@@ -26,8 +26,10 @@ from localrun.errors import (
     UsageError,
 )
 from localrun.server.bundle_store import BundleExists, BundleTooLarge
+from localrun.server.methods import allowed_methods
+from localrun.server.rejection import Rejection, error_content, error_response
 from localrun.server.request_log import RequestLog
-from localrun.server.responses import json_response
+from localrun.suggestions import did_you_mean
 
 # the first match counts; 422: the request can never succeed as it is; 409, 503, 507: it may succeed later
 _STATUSES: list[tuple[int, tuple[type[LocalrunError], ...]]] = [
@@ -79,23 +81,46 @@ class ExceptionHandlers:
     def __init__(self, log: RequestLog) -> None:
         self._log = log
 
-    def _reject(self, request: Request, status: int, detail: Any, **headers: str) -> Response:
-        self._log.log_rejection(request.method, request.url.path, status, detail)
-        return json_response({"detail": detail}, status, headers)
+    def _reject(
+        self, request: Request, status: int, content: dict[str, Any], headers: Mapping[str, str] | None = None
+    ) -> Response:
+        self._log.log_rejection(request.method, request.scope["path"], status, content["detail"])
+        return error_response(request.method, request.headers, status, content, headers)
 
     async def on_http_exception(self, request: Request, error: Exception) -> Response:
         """Handle unknown paths, methods that are not allowed, and bodies that are too large."""
         assert isinstance(error, HTTPException)
-        return self._reject(request, error.status_code, error.detail, **dict(error.headers or {}))
+        if not isinstance(error, Rejection):
+            error = _explained(request, error)
+        return self._reject(request, error.status_code, error.content, error.headers)
 
     async def on_validation_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return self._reject(request, 422, [_serializable(item) for item in error.errors()])
+        return self._reject(request, 422, error_content([_serializable(item) for item in error.errors()]))
 
     async def on_localrun_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, LocalrunError)
         status = status_of(error)
-        return self._reject(request, status, detail_of(error, status))
+        return self._reject(request, status, error_content(detail_of(error, status), error.remedy))
+
+    async def on_disconnect(self, request: Request, error: Exception) -> Response:
+        """Handle a client that went away while it sent a request. It gets no response."""
+        assert isinstance(error, ClientDisconnect)
+        return self._reject(request, 400, error_content("The client disconnected"))
+
+
+def _explained(request: Request, error: HTTPException) -> Rejection:
+    """Return the error of an unknown path or method with what is possible instead."""
+    path, methods = request.scope["path"], allowed_methods(request.app.routes, request.scope)
+    if error.status_code == 405:
+        allowed = ", ".join(methods)
+        detail = f"Method {request.method} is not allowed for {path[:200]}"
+        return Rejection(405, detail, f"use one of: {allowed}", {"Allow": allowed})
+    if error.status_code == 404 and not methods:
+        known = {route.path for route in request.app.routes if route.path != "/" and "{" not in route.path}
+        hint = did_you_mean(path, known) or "see /docs for all paths"
+        return Rejection(404, f"Unknown path {path[:200]}", hint)
+    return Rejection(error.status_code, str(error.detail), "", error.headers)
 
 
 def _serializable(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,4 +152,4 @@ class log_failures:  # noqa: N801 - used like a function
 def _is_rejection(error: Exception) -> bool:
     if isinstance(error, LocalrunError):
         return status_of(error) != 500
-    return isinstance(error, (HTTPException, RequestValidationError))
+    return isinstance(error, (HTTPException, RequestValidationError, ClientDisconnect))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import os
 from collections.abc import Callable
@@ -9,18 +10,21 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from localrun.server.config import ServerOptions
 from localrun.server.journal import REQUEST_ID
-from localrun.server.responses import json_response
+from localrun.server.rejection import Rejection, error_response
 from localrun.units import format_bytes
 
 RejectionCallback = Callable[[str, str, int, object], None]  # method, path, status, detail
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_OPEN = frozenset({"/docs", "/openapi.json"})  # describe the API and contain no data
+_OPEN = frozenset({"/docs", "/openapi.json", "/favicon.ico"})  # describe the API and contain no data
+_HOW_TO_AUTHENTICATE = (
+    'send the token with each request, e.g. `curl -H "Authorization: Bearer $LOCALRUN_TOKEN" URL`; '
+    "it was set with `localrun serve --token` or in LOCALRUN_TOKEN"
+)
 
 
 class SecurityMiddleware:
@@ -45,12 +49,15 @@ class SecurityMiddleware:
         limit = self._limit(scope)
         try:
             self._check(scope, Headers(scope=scope), limit)
-        except HTTPException as error:
+        except Rejection as error:
             self._on_rejection(scope["method"], scope["path"], error.status_code, error.detail)
-            response = json_response({"detail": error.detail}, error.status_code, error.headers)
+            response = error_response(
+                scope["method"], Headers(scope=scope), error.status_code, error.content, error.headers
+            )
             await response(scope, receive, send)
         else:
-            await self._app(scope, _limited(receive, limit), send)
+            seconds = self._options.connections.body_seconds
+            await self._app(scope, _limited(receive, limit, seconds), send)
 
     def _check(self, scope: Scope, headers: Headers, limit: int) -> None:
         host = _single(headers, "host")
@@ -58,11 +65,12 @@ class SecurityMiddleware:
         if "origin" in headers:
             origin = _single(headers, "origin") or ""
             if _host_of(origin) != (host or "").lower():
-                raise HTTPException(403, f"Requests from other web sites ({origin[:100]}) are not allowed")
+                raise _foreign(f" ({origin[:100]})")
         elif _single(headers, "sec-fetch-site") == "cross-site" and scope["method"] not in _SAFE_METHODS:
-            raise HTTPException(403, "Requests from other web sites are not allowed")
+            raise _foreign()
         if scope["path"] not in _OPEN:
             self._check_token(_single(headers, "authorization") or "")
+        _check_encoding(headers.get("content-encoding", ""))
         length = _single(headers, "content-length") or ""
         if length.isascii() and length.isdigit() and int(length[:20]) > limit:
             raise _too_large(limit)
@@ -70,15 +78,16 @@ class SecurityMiddleware:
     def _check_host(self, host: str | None) -> None:
         name = _host_name(host)
         if name is None:
-            raise HTTPException(400, "Exactly one Host header is required")
+            raise Rejection(400, "Exactly one Host header is required", "send e.g. `Host: localhost`")
         if self._names is not None and name not in self._names:
             names = ", ".join(sorted(self._names))
-            raise HTTPException(421, f"Unknown host name {name[:100]!r}; expected one of: {names}")
+            detail = f"Unknown host name {name[:100]!r}; expected one of: {names}"
+            raise Rejection(421, detail, f"use one of these, or `localrun serve --name {name[:100]}`")
 
     def _check_token(self, sent: str) -> None:
         if self._token is not None and not hmac.compare_digest(sent.encode("latin-1"), self._token):
             detail = "Missing or invalid token; send `Authorization: Bearer TOKEN`"
-            raise HTTPException(401, detail, {"WWW-Authenticate": "Bearer"})
+            raise Rejection(401, detail, _HOW_TO_AUTHENTICATE, {"WWW-Authenticate": "Bearer"})
 
     def _limit(self, scope: Scope) -> int:
         path: str = scope["path"]
@@ -109,17 +118,45 @@ def _host_of(origin: str) -> str | None:
         return None
 
 
-def _too_large(limit: int) -> HTTPException:
-    return HTTPException(413, f"The request body is larger than {format_bytes(limit)}")
+def _foreign(origin: str = "") -> Rejection:
+    detail = f"Requests from other web sites{origin} are not allowed"
+    return Rejection(403, detail, "send the request from a program, or from a page of this server")
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
-    """Return `receive` with a limit on the bytes received: a chunked body announces no length."""
+def _check_encoding(encoding: str) -> None:
+    if encoding.strip().lower() not in ("", "identity"):
+        detail = f"The content encoding {encoding[:100]!r} is not supported"
+        hint = "send the body without compression and without a Content-Encoding header"
+        raise Rejection(415, detail, hint, {"Accept-Encoding": "identity"})
+
+
+def _too_large(limit: int) -> Rejection:
+    return Rejection(413, f"The request body is larger than {format_bytes(limit)}")
+
+
+def _too_slow(seconds: float) -> Rejection:
+    detail = f"Nothing of the request body arrived for {seconds:g} seconds"
+    return Rejection(408, detail, "send the request again", {"Connection": "close"})
+
+
+def _limited(receive: Receive, limit: int, seconds: float) -> Receive:
+    """Return `receive` with a limit on the bytes received and on the time between two messages.
+
+    A chunked body announces no length. After the body, `receive` waits for the end of the connection.
+    """
     remaining = limit
+    is_complete = False
 
     async def counted() -> Message:
-        nonlocal remaining
-        message = await receive()
+        nonlocal remaining, is_complete
+        if is_complete:
+            return await receive()
+        try:
+            async with asyncio.timeout(seconds):
+                message = await receive()
+        except TimeoutError:
+            raise _too_slow(seconds) from None
+        is_complete = not message.get("more_body", False)
         remaining -= len(message.get("body", b""))
         if remaining < 0:
             raise _too_large(limit)

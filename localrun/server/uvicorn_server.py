@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from localrun.server.connection import LimitedProtocol
 from localrun.server.state import ServerState
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -23,8 +25,13 @@ class Server(uvicorn.Server):
     """A uvicorn server that ends waiting requests on shutdown, and does not re-raise its signal."""
 
     def __init__(self, api: ASGIApp, state: ServerState) -> None:
+        limits = state.options.connections
+        protocol: Any = partial(LimitedProtocol, limits=limits, on_rejection=state.request_log.log_rejection)
         config = uvicorn.Config(
             api,
+            http=protocol,
+            ws="none",
+            timeout_keep_alive=limits.keep_alive_seconds,
             log_level="warning",
             access_log=False,
             server_header=False,

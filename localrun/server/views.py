@@ -21,9 +21,15 @@ def summary(record: TaskRecord) -> dict[str, Any]:
         "status": STATUSES[record.state],
         "step": record.step,
         "cause": record.cause,
-        "message": record.message,
+        "message": record.message or waiting_for_inputs(record),
         "replica_of": record.replica.parent_id if record.replica else None,
     }
+
+
+def waiting_for_inputs(record: TaskRecord) -> str:
+    """Return which inputs a task waits for, or an empty string."""
+    is_waiting = record.missing and not record.state.is_final
+    return f"waiting for inputs: {', '.join(record.missing)}" if is_waiting else ""
 
 
 def details(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
@@ -31,13 +37,15 @@ def details(record: TaskRecord, waiting: str = "") -> dict[str, Any]:
     ended = record.ended
     return {
         **summary(record),
-        "message": record.message or waiting,
+        "message": record.message or waiting_for_inputs(record) or waiting,
         "remedy": record.remedy,
         "name": record.name,
         "bundle": record.bundle,
         "image": record.image or record.image_name,
         "exit_code": record.exit_code,
-        "inputs": record.inputs,
+        "inputs": record.inputs or record.received,
+        "missing": record.missing,
+        "received": record.received,
         "regions": record.regions,
         "crops": record.crops,
         "outputs": record.outputs,

@@ -254,7 +254,7 @@ class Crop(Frozen, frozen=True, kw_only=True):
     image_size: tuple[int, int]
 
 
-_ADDED = ("regions", "crops")
+_ADDED = ("missing", "received", "regions", "crops")
 
 
 class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "ending"}):
@@ -263,7 +263,8 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     A task without a plan is a manual task: it has no container, and a client completes it. `submitted` is the
     JSON object that it was created from, `result` the one that it was completed with. `regions` are the
     geometries next to image inputs, in the coordinates of the image that the task gets, and `crops` those of
-    them that were cut out here. Their keys are `image`, or `images/0` for an item of an array.
+    them that were cut out here. Their keys are `image`, or `images/0` for an item of an array. `missing` are
+    the inputs that a task waits for, and `received` the ones that it has, for display.
     """
 
     id: str
@@ -283,6 +284,8 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     signal: str | None = None
     oom: OomEvidence = "no"
     inputs: dict[str, Any] = msgspec.field(default_factory=dict)
+    missing: list[str] = msgspec.field(default_factory=list)
+    received: dict[str, Any] = msgspec.field(default_factory=dict)
     regions: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     crops: dict[str, Crop] = msgspec.field(default_factory=dict)
     outputs: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -3,13 +3,14 @@
 from localrun.values.collection import CollectedOutputs, collect
 from localrun.values.input_folder import read_folder
 from localrun.values.parsing import Assignments, FileValue, load_values, parse_assignments
-from localrun.values.provisioning import ProvisionedInputs, provision
+from localrun.values.provisioning import ProvisionedInputs, check, provision
 
 __all__ = [
     "Assignments",
     "CollectedOutputs",
     "FileValue",
     "ProvisionedInputs",
+    "check",
     "collect",
     "load_values",
     "parse_assignments",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,25 @@ def provision(
     mounts = tuple((entry.source, entry.target) for entry in layout.entries if entry.target in states)
     noted = tuple(layout.defaults_used), tuple(fold_warnings(notes.warnings, "inputs"))
     return ProvisionedInputs(layout.values, mounts, states, *noted, layout.regions, layout.crops)
+
+
+def check(
+    descriptor: Descriptor,
+    values: Mapping[str, Any],
+    missing: Collection[str],
+    assignments: Assignments | None = None,
+) -> dict[str, Any]:
+    """Check values before the `missing` ones are known, and write nothing; return the values as JSON.
+
+    Raises `InputsError` with all problems, as `provision`.
+    """
+    notes = Notes("inputs")
+    assignments = assignments or Assignments({})
+    notes.problems += assignments.problems
+    given = {**values, **assignments.values}
+    layout = plan_inputs(descriptor, given, notes, copy=False, invalid={*assignments.invalid, *missing})
+    raise_problems(fold_problems(notes.problems, "inputs", links.geometry_names(descriptor.inputs)))
+    return {name: value for name, value in layout.values.items() if name in given}
 
 
 class _Copier(msgspec.Struct, frozen=True):

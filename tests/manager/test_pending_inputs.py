@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from localrun.app import App
 from localrun.engines.fake import FakeContainer
-from localrun.errors import InputsError, TaskNotFound, UsageError
+from localrun.errors import InputsError, Problem, TaskNotFound, UsageError
+from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from tests.support.environment import Environment, make_environment
 
@@ -123,3 +125,95 @@ def test_a_task_whose_last_input_did_not_fit_can_still_be_stopped_from_another_p
     with pytest.raises(InputsError):
         env.app.manager.put_input(task_id, "b", [b"four"])
     assert App(env.app.settings, env.engine).kill(task_id).state is TaskState.KILLED
+
+
+def invalid(call: Callable[[], object]) -> list[Problem]:
+    """Return the problems of a call that is refused."""
+    with pytest.raises(InputsError) as caught:
+        call()
+    return list(caught.value.problems)
+
+
+def test_a_bad_value_is_refused_on_arrival_while_others_are_missing(env: Environment) -> None:
+    task_id = waiting(env)
+    (problem,) = invalid(lambda: env.app.manager.put_input(task_id, "a", [b"three"]))
+    assert (problem.path, problem.message) == ("inputs.a", "invalid integer 'three'")
+    assert env.app.store.open(task_id).uploaded_files() == {}
+
+
+def test_a_bad_value_keeps_the_earlier_good_one_and_its_siblings(env: Environment) -> None:
+    task_id = waiting(env)
+    env.app.manager.put_input(task_id, "a", [b"3"])
+    invalid(lambda: env.app.manager.put_input(task_id, "a", [b"x"]))
+    invalid(lambda: env.app.manager.put_input(task_id, "b", [b"x"]))
+    assert env.app.store.open(task_id).uploaded_files()["a"].read_bytes() == b"3"
+    env.app.manager.put_input(task_id, "b", [b"4"])
+    record = env.app.manager.wait_for(task_id, 10)
+    assert record is not None
+    assert record.outputs == {"sum": 7}
+
+
+def test_a_bad_value_in_a_request_with_missing_inputs_creates_no_task(env: Environment) -> None:
+    payload = {"bundle": str(env.bundle), "image": env.image, "inputs": {"a": "three"}}
+    (problem,) = invalid(lambda: env.app.manager.create_task(payload))
+    assert problem.path == "inputs.a"
+    assert env.app.manager.active_tasks == []
+    assert env.app.store.active_ids() == []
+
+
+def test_an_unknown_input_name_is_refused_at_once_with_a_suggestion(env: Environment) -> None:
+    payload = {"bundle": str(env.bundle), "image": env.image, "inputs": {"A1": 3}}
+    (problem,) = invalid(lambda: env.app.manager.create_task(payload))
+    assert problem.path == "inputs.A1"
+    assert problem.remedy == "did you mean 'a'?"
+    task_id = waiting(env)
+    (problem,) = invalid(lambda: env.app.manager.put_input(task_id, "a1", [b"3"]))
+    assert (problem.message, problem.remedy) == ("unknown input 'a1'", "did you mean 'a'?")
+
+
+def test_a_good_last_value_is_kept_if_an_earlier_one_has_become_invalid(env: Environment) -> None:
+    # Given a task whose first value was changed behind its back
+    task_id = waiting(env)
+    env.app.manager.put_input(task_id, "a", [b"3"])
+    env.app.store.open(task_id).uploaded_files()["a"].write_text("x")
+
+    # When the last value arrives, the first one is reported
+    (problem,) = invalid(lambda: env.app.manager.put_input(task_id, "b", [b"4"]))
+    assert problem.path == "inputs.a"
+
+    # Then only that has to be sent again
+    env.app.manager.put_input(task_id, "a", [b"5"])
+    record = env.app.manager.wait_for(task_id, 10)
+    assert record is not None
+    assert record.outputs == {"sum": 9}
+
+
+def test_the_record_says_what_is_missing_and_what_was_received(env: Environment) -> None:
+    task_id = waiting(env)
+
+    def stored() -> TaskRecord:
+        return env.app.store.open(task_id).load()
+
+    assert (stored().missing, stored().received) == (["a", "b"], {})
+    env.app.manager.put_input(task_id, "b", [b"4"])
+    assert (stored().missing, stored().received) == (["a"], {"b": 4})
+    lines = env.app.store.open(task_id).events.read_text().splitlines()
+    notes = [event["message"] for event in map(json.loads, lines) if event["kind"] == "note"]
+    assert notes == ["waiting for inputs: a, b", "received input b", "waiting for inputs: a"]
+    env.app.manager.put_input(task_id, "a", [b"3"])
+    record = env.app.manager.wait_for(task_id, 10)
+    assert record is not None
+    assert (record.missing, record.received) == ([], {})
+
+
+def test_the_next_process_knows_what_is_missing(env: Environment) -> None:
+    task_id = waiting(env, a=3)
+    env.app.manager.shutdown(on_exit="leave")
+    other = App(env.app.settings, env.engine)
+    other.recover()
+    record = other.manager.find_task(task_id)
+    assert record is not None
+    assert (record.missing, record.received) == (["b"], {"a": 3})
+    other.manager.put_input(task_id, "b", [b"4"])
+    assert other.manager.wait_for(task_id, 10).outputs == {"sum": 7}  # type: ignore[union-attr]
+    other.close()

@@ -16,12 +16,12 @@ from localrun.errors import UsageError
 from localrun.server import request_body, schemas, views
 from localrun.server.error_handlers import log_failures
 from localrun.server.responses import json_response
-from localrun.server.routes.base import json_body, responses
+from localrun.server.routes.base import StrictRoute, json_body, responses
 from localrun.server.routes.tasks import TaskId
 from localrun.server.state import ServerState, get_state
 from localrun.task.record import TaskRecord
 
-router = APIRouter(tags=["tasks"])
+router = APIRouter(route_class=StrictRoute, tags=["tasks"])
 
 _MAX_WAIT = 300.0  # seconds; most proxies time out earlier
 _POLL_INTERVAL = 0.5  # seconds, for tasks of other processes, which send no events

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from localrun.server.schemas import ErrorResponse, ValidationErrorResponse
+from localrun.server.strict_query import check_query, query_names
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -19,24 +20,45 @@ _DESCRIPTIONS = {
     403: "The request comes from another web site.",
     404: "The task, bundle or file was not found.",
     409: "Not possible in the current state.",
+    408: "The request did not arrive in time.",
     413: "The request body is too large.",
-    415: "A form was sent instead of a file.",
+    414: "The URL is too long.",
+    415: "The body is compressed, or is a form instead of a file.",
     416: "The range starts after the end of the file.",
     421: "The host name is unknown.",
+    431: "The request headers are too large.",
     500: "Internal server error.",
     503: "The container engine is unavailable, or the server is shutting down.",
     507: "The disk is full.",
 }
 BINARY: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-_ALWAYS = (400, 401, 403, 413, 421, 500)
+_ALWAYS = (400, 401, 403, 408, 413, 414, 415, 421, 431, 500)
 
 
-class RawRoute(APIRoute):
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class StrictRoute(APIRoute):
+    """A route that accepts no unknown query parameters."""
+
+    def get_route_handler(self) -> Handler:
+        return self._strict(super().get_route_handler())
+
+    def _strict(self, handler: Handler) -> Handler:
+        known = query_names(self.dependant)
+
+        async def checked(request: Request) -> Response:
+            check_query(request, known)
+            return await handler(request)
+
+        return checked
+
+
+class RawRoute(StrictRoute):
     """A route whose function takes only the request, without dependency injection."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return handler
+    def get_route_handler(self) -> Handler:
+        return self._strict(self.endpoint)
 
 
 def responses(model: Any = None, *more: int, media: str = "application/json") -> Responses:

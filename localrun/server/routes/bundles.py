@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,16 +13,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from localrun.server import schemas
+from localrun.server import schemas, uploads
 from localrun.server.bundle_store import BundleEntry
 from localrun.server.error_handlers import log_failures
 from localrun.server.responses import json_response
-from localrun.server.routes.base import raw_body, responses
-from localrun.server.routes.files import run_with_body
+from localrun.server.routes.base import StrictRoute, raw_body, responses
 from localrun.server.state import ServerState, get_state
 from localrun.server.timestamps import now
 
-router = APIRouter(tags=["bundles"])
+router = APIRouter(route_class=StrictRoute, tags=["bundles"])
 
 
 @router.post(
@@ -39,7 +39,11 @@ async def post_bundle(
         raise HTTPException(415, "Send the zip file itself, not a form: `curl --data-binary @bundle.zip`")
     state = get_state(request)
     with log_failures(state.request_log, "post_bundle", "Failed to store bundle"):
-        entry = await run_with_body(request, partial(state.bundle_store.add, replace=replace))
+        store, run = state.bundle_store, anyio.to_thread.run_sync
+        with ExitStack() as stack:
+            path = await run(stack.enter_context, store.receive())
+            await uploads.receive(request, path, state.app.settings.disk_stop)
+            entry = await run(partial(store.add_file, path, replace=replace))
         state.request_log.log_response("post_bundle", 200, bundle=entry.name)
         return json_response({"status": "bundle_kept", **_content(state, entry), "timestamp": now()})
 

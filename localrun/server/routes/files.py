@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import anyio.from_thread
 import anyio.to_thread
@@ -14,39 +12,17 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from localrun.platforms import profiles
-from localrun.server import file_response, schemas, views
+from localrun.server import file_response, schemas, uploads, views
 from localrun.server.error_handlers import log_failures
 from localrun.server.responses import json_response
-from localrun.server.routes.base import BINARY, raw_body, responses
+from localrun.server.routes.base import BINARY, StrictRoute, raw_body, responses
 from localrun.server.routes.tasks import TaskId
 from localrun.server.state import get_state
 from localrun.values.untrusted import UnsafePath
 
-router = APIRouter(tags=["files"])
-
-MAX_UPLOADS = 32  # at the same time; each occupies a thread
+router = APIRouter(route_class=StrictRoute, tags=["files"])
 
 Name = Annotated[str, Path(description="The name of a parameter.", max_length=200)]
-
-Result = TypeVar("Result")
-
-
-async def run_with_body(request: Request, consume: Callable[[Iterator[bytes]], Result]) -> Result:
-    """Call `consume` in a thread with the chunks of the body, which is never in memory as a whole."""
-    chunks = _chunks(request.stream())
-    return await anyio.to_thread.run_sync(consume, chunks, limiter=request.app.state.uploads)
-
-
-def _chunks(stream: AsyncIterator[bytes]) -> Iterator[bytes]:
-    while True:
-        try:
-            yield anyio.from_thread.run(_next, stream)
-        except StopAsyncIteration:
-            return
-
-
-async def _next(stream: AsyncIterator[bytes]) -> bytes:
-    return await anext(stream)
 
 
 @router.put(
@@ -61,7 +37,9 @@ async def put_input(request: Request, task_id: TaskId, name: Name) -> Response:
     with log_failures(state.request_log, "put_input", "Failed to store input"):
         state.get_record(task_id)
         manager = state.app.manager
-        record = await run_with_body(request, partial(manager.put_input, task_id, name))
+        with manager.receive_input(task_id, name) as path:
+            await uploads.receive(request, path, state.app.settings.disk_stop)
+            record = await anyio.to_thread.run_sync(manager.store_input, task_id, name, path)
         state.request_log.log_call("put_input", task_id, state.active_count, input=name)
         state.request_log.log_response("put_input", 200, task_id, state=str(record.state))
         return json_response(views.task_response(record, state.waiting_reason(record)))

@@ -13,11 +13,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from localrun.server import request_body, schemas
 from localrun.server.error_handlers import log_failures
 from localrun.server.responses import json_response
-from localrun.server.routes.base import json_body, responses
+from localrun.server.routes.base import StrictRoute, json_body, responses
 from localrun.server.state import ServerState, get_state
 from localrun.server.timestamps import now
 
-router = APIRouter(tags=["health"])
+router = APIRouter(route_class=StrictRoute, tags=["health"])
 
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
@@ -74,13 +74,21 @@ async def _heartbeat(state: ServerState) -> dict[str, Any]:
     }
 
 
-@router.get("/", include_in_schema=False)
-async def get_root() -> Response:
+async def get_root(_: Request) -> Response:
     return RedirectResponse("/docs")
 
 
-@router.get("/docs", include_in_schema=False)
-async def get_docs() -> Response:
+async def get_icon(_: Request) -> Response:
+    """Answer that there is no icon, which browsers ask for."""
+    return Response(status_code=204)
+
+
+async def get_docs(_: Request) -> Response:
     """Return the documentation page, which loads nothing from other sites."""
     page = files("localrun.server").joinpath("docs.html").read_text("utf-8")
     return HTMLResponse(page, headers=_PAGE_HEADERS)
+
+
+# for browsers: any query is accepted
+for _path, _page in (("/", get_root), ("/docs", get_docs), ("/favicon.ico", get_icon)):
+    router.add_route(_path, _page, methods=["GET"], include_in_schema=False)

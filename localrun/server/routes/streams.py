@@ -15,12 +15,12 @@ from starlette.responses import Response, StreamingResponse
 from localrun.server import file_stream
 from localrun.server.broadcast import Subscription
 from localrun.server.responses import SAFE_HEADERS
-from localrun.server.routes.base import responses
+from localrun.server.routes.base import StrictRoute, responses
 from localrun.server.routes.tasks import TaskId
 from localrun.server.state import ServerState, get_state
 from localrun.task.events import Event
 
-router = APIRouter(tags=["watching"])
+router = APIRouter(route_class=StrictRoute, tags=["watching"])
 
 _KEEPALIVE = 15.0  # seconds without an event after which a comment is sent
 

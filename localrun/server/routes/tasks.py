@@ -20,13 +20,13 @@ from localrun.manager.payload import redact_secrets
 from localrun.server import request_body, schemas, views
 from localrun.server.error_handlers import detail_of, log_failures, status_of
 from localrun.server.responses import json_response
-from localrun.server.routes.base import RawRoute, json_body, responses
+from localrun.server.routes.base import RawRoute, StrictRoute, json_body, responses
 from localrun.server.state import ServerState, get_state
 from localrun.server.timestamps import now, to_iso
 from localrun.task.record import TaskRecord
 from localrun.task.store import RESERVED_IDS
 
-router = APIRouter(tags=["tasks"])
+router = APIRouter(route_class=StrictRoute, tags=["tasks"])
 
 TaskId = Annotated[str, Path(description="The task id.", max_length=200)]
 
