@@ -7,12 +7,13 @@ import os
 import posixpath
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from localrun import fs
 from localrun.copying import DiskLimit
 from localrun.engines.base import Engine, Handle
-from localrun.errors import Problem
+from localrun.errors import EngineError, Problem
 
 _CHUNK = 1024 * 1024
 _READABLE, _WRITABLE = (0o644, 0o755), (0o666, 0o777)
@@ -80,7 +81,7 @@ def copy_out(
     links: list[tarfile.TarInfo] = []
     problems: list[Problem] = []
     stream = io.BufferedReader(_ChunkStream(engine.copy_out(handle, source)), _CHUNK)
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
+    with _reading(source), tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             name = _relative_path(member.name)
             if name == PurePosixPath():
@@ -92,6 +93,17 @@ def copy_out(
             else:
                 problems += unpacker.extract(archive, member, folder / name)
     return problems + [problem for link in links for problem in unpacker.create_link(link)]
+
+
+@contextmanager
+def _reading(source: str) -> Iterator[None]:
+    try:
+        yield
+    except (tarfile.TarError, EOFError) as error:
+        raise EngineError(
+            f"cannot copy {source} from the container: invalid archive from the engine: {error}",
+            remedy="run the task again; if that fails too, restart the engine",
+        ) from error
 
 
 def _relative_path(name: str) -> PurePosixPath | None:

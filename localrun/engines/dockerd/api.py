@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -18,6 +19,7 @@ Query = Mapping[str, Any] | None
 Headers = Mapping[str, str] | None
 
 _JSON = {"Content-Type": "application/json"}
+_LONGEST_LINE = 16 << 20  # bytes
 _NO_BODY = {"Content-Length": "0"}
 
 
@@ -30,8 +32,8 @@ class Api:
         self._is_libpod = False
 
     def json(self, method: str, path: str, query: Query = None, *, action: str) -> Any:
-        """Make a call without a body and return the JSON response, None if it is empty."""
-        return parse_json(self.bytes(method, path, query, action=action))
+        """Make a call without a body and return the JSON response."""
+        return parse_json(self.bytes(method, path, query, action=action), action)
 
     def bytes(
         self, method: str, path: str, query: Query = None, *, action: str, allowed: Collection[int] = ()
@@ -43,7 +45,7 @@ class Api:
         """Post a JSON body and return the JSON response."""
         data = json.dumps(body).encode()
         response = self.open("POST", path, query, body=data, headers=_JSON, action=action)
-        return parse_json(b"".join(response.chunks()))
+        return parse_json(b"".join(response.chunks()), action)
 
     def open(
         self,
@@ -58,11 +60,11 @@ class Api:
     ) -> Response:
         """Make a call and return the response as a stream.
 
-        Raises the error of a status of 400 and above unless it is `allowed`. `action` completes "cannot ..."
-        in the error's message.
+        Raises the error of a status other than success and 304 unless it is `allowed`. `action` completes
+        "cannot ..." in the error's message.
         """
         response = self.send(method, path, query, body=body, headers=headers)
-        if response.status >= 400 and response.status not in allowed:
+        if not _is_success(response.status) and response.status not in allowed:
             raise failures.api_error(response.status, read_message(response), action)
         return response
 
@@ -100,9 +102,9 @@ class Api:
 
 
 def _common_version(engine_version: str) -> str:
-    major, _, minor = engine_version.partition(".")
-    if not (major.isdigit() and minor.isdigit()):
+    if not re.fullmatch(r"[0-9]{1,4}\.[0-9]{1,4}", engine_version):
         return ""
+    major, minor = engine_version.split(".")
     return "{}.{}".format(*min(MAX_VERSION, (int(major), int(minor))))
 
 
@@ -111,23 +113,40 @@ def read_message(response: Response) -> str:
     text = b"".join(response.chunks())
     try:
         return str(json.loads(text)["message"]).strip()
-    except (ValueError, KeyError, TypeError):
-        return text.decode(errors="replace").strip()
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return text.decode(errors="replace").strip()[: failures.MOST_QUOTED]  # perhaps a page of HTML
 
 
-def parse_json(text: bytes) -> Any:
-    """Parse JSON; return None for an empty body."""
-    return json.loads(text) if text.strip() else None
+def parse_json(text: bytes, action: str) -> Any:
+    """Parse JSON. Raises `EngineError` if it is invalid."""
+    with failures.reading(action):
+        return json.loads(text)
 
 
-def iter_json(response: Response) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects of a streamed response, which are separated by line breaks."""
+def iter_json(response: Response, action: str) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a streamed response, which are separated by line breaks.
+
+    Raises `EngineError` for anything else. `action` completes "cannot ..." in its message.
+    """
     rest = b""
     for chunk in response.chunks():
         *lines, rest = (rest + chunk).split(b"\n")
-        yield from (json.loads(line) for line in lines if line.strip())
+        if len(rest) > _LONGEST_LINE:
+            raise failures.invalid_answer(action, f"a line of more than {_LONGEST_LINE} bytes")
+        yield from (_json_object(line, action) for line in lines if line.strip())
     if rest.strip():
-        yield json.loads(rest)
+        yield _json_object(rest, action)
+
+
+def _json_object(text: bytes, action: str) -> dict[str, Any]:
+    found = parse_json(text, action)
+    if not isinstance(found, dict):
+        raise failures.invalid_answer(action, f"expected an object, got {text.decode(errors='replace')}")
+    return found
+
+
+def _is_success(status: int) -> bool:
+    return 200 <= status < 300 or status == 304  # 304: already started or stopped
 
 
 def label_filter(labels: Mapping[str, str]) -> dict[str, str]:

@@ -86,7 +86,7 @@ class Build:
         if response.status >= 400:
             raise self._failure(read_message(response))
         with contextlib.closing(response):
-            for message in iter_json(response):
+            for message in iter_json(response, "build the image"):
                 self.handle(message)
 
     def handle(self, message: Mapping[str, Any]) -> None:

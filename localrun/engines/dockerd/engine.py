@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,11 +29,11 @@ from localrun.engines.base import (
     no_progress,
     no_warning,
 )
-from localrun.engines.dockerd import address
+from localrun.engines.dockerd import address, creation, failures
+from localrun.engines.dockerd.answers import container, engine_info, exit_of, is_new, name_of, seconds
 from localrun.engines.dockerd.api import Api, iter_json, label_filter, read_message
-from localrun.engines.dockerd.create_payload import create_body, helper_body, writable_folders_tar
 from localrun.engines.dockerd.guard import Guard
-from localrun.engines.dockerd.images import DockerImages, architecture_name
+from localrun.engines.dockerd.images import DockerImages
 from localrun.engines.dockerd.logs import AttachedOutput, read_log
 from localrun.engines.dockerd.stats import parse_usage
 from localrun.engines.dockerd.transport import Transport
@@ -79,7 +78,8 @@ class DockerEngine(DockerImages):
             found = self.api.json("GET", "/info", action="query the engine")
             url, version = self.address.url, self.api.version()
             has_gaps = self.api.is_libpod() or self.api.is_older_than(_WHOLE_LOG_SINCE)
-            self._info = _engine_info(found, url, version, has_gaps=has_gaps)
+            with failures.reading("query the engine"):
+                self._info = engine_info(found, url, version, has_gaps=has_gaps)
         return self._info
 
     def pull_image(self, reference: str, progress: Progress = no_progress) -> EngineImage:
@@ -109,21 +109,7 @@ class DockerEngine(DockerImages):
         return self._builder.build(request, progress, warn)
 
     def create(self, spec: ContainerSpec) -> Handle:
-        action = f"create the container {spec.name}"
-        made = self.api.post(
-            "/containers/create", create_body(spec, self._log_driver()), {"name": spec.name}, action=action
-        )
-        handle = str(made["Id"])
-        try:
-            if spec.folders:
-                self._make_folders_writable(spec, handle)
-        except BaseException:
-            self.remove(handle)
-            raise
-        return handle
-
-    def _log_driver(self) -> str:
-        return "json-file" if self.api.is_libpod() else "local"
+        return creation.create(self.api, spec)
 
     def start(self, handle: Handle) -> None:
         # 304, already running, is not an error
@@ -132,12 +118,16 @@ class DockerEngine(DockerImages):
     def wait(self, handle: Handle) -> Exit:
         while True:  # each round blocks until the container's state changes
             query, action = {"condition": "not-running"}, "wait for the container"
-            self.api.bytes("POST", _path(handle, "wait"), query, action=action)
+            waited = self.api.json("POST", _path(handle, "wait"), query, action=action)
             state = self._state(handle)
-            if _is_new(state):
+            with failures.reading(action):
+                int(waited["StatusCode"])  # an engine that does not wait would be asked again and again
+                created, running = is_new(state), state["Running"]
+            if created:
                 self._wait_for_start(handle)
-            elif not state["Running"]:
-                return _exit(state)
+            elif not running:
+                with failures.reading(action):
+                    return exit_of(state)
 
     def attach(self, handle: Handle) -> AttachedLog | None:
         if self.api.is_libpod():  # not every version attaches to a container that has not been started
@@ -152,17 +142,18 @@ class DockerEngine(DockerImages):
 
     def inspect(self, handle: Handle) -> ContainerStatus:
         state = self._state(handle)
-        if _is_new(state) or state["Running"]:
-            return ContainerStatus(None, self._elapsed(state))
-        exit_ = _exit(state)
+        with failures.reading("inspect the container"):
+            if is_new(state) or state["Running"]:
+                return ContainerStatus(None, self._elapsed(state))
+            exit_ = exit_of(state)
         return ContainerStatus(exit_, exit_.seconds)
 
     def _elapsed(self, state: Mapping[str, Any]) -> float | None:
-        started = _seconds(state["StartedAt"])
+        started = seconds(state["StartedAt"])
         if started is None:
             return None
         info = self.api.json("GET", "/info", action="query the engine")  # the only exact time of its clock
-        return (_seconds(str(info.get("SystemTime") or "")) or time.time()) - started
+        return (seconds(str(info.get("SystemTime") or "")) or time.time()) - started
 
     def is_stopped_by_shutdown(self, handle: Handle, exit_: Exit) -> bool:
         from localrun.engines.dockerd import shutdown
@@ -175,15 +166,18 @@ class DockerEngine(DockerImages):
         action = "measure the container"
         response = self.api.open("GET", _path(handle, "stats"), {"stream": "true"}, action=action)
         with closing(response):
-            for stats in iter_json(response):
-                usage = parse_usage(stats)
+            for stats in iter_json(response, action):
+                with failures.reading(action):
+                    usage = parse_usage(stats)
                 if usage is None:  # it has ended: later samples are empty
                     return
                 yield usage
 
     def size(self, handle: Handle) -> int:
-        found = self.api.json("GET", _path(handle, "json"), {"size": "1"}, action="measure the container")
-        return int(found.get("SizeRw") or 0)
+        action = "measure the container"
+        found = self.api.json("GET", _path(handle, "json"), {"size": "1"}, action=action)
+        with failures.reading(action):
+            return int(found.get("SizeRw") or 0)
 
     def stop(self, handle: Handle, grace: float) -> None:
         """Send SIGTERM, and SIGKILL after `grace` seconds, rounded up."""
@@ -198,8 +192,12 @@ class DockerEngine(DockerImages):
 
     def find(self, labels: Mapping[str, str]) -> list[ContainerSummary]:
         query = {"all": 1, **label_filter(labels)}
-        listed = self.api.json("GET", "/containers/json", query, action="list containers")
-        return [_found(item) for item in listed if is_own_container(_name(item), item["Labels"] or {})]
+        action = "list containers"
+        listed = self.api.json("GET", "/containers/json", query, action=action)
+        with failures.reading(action):
+            return [
+                container(item) for item in listed if is_own_container(name_of(item), item["Labels"] or {})
+            ]
 
     def copy_in(self, handle: Handle, target: str, tar: Iterable[bytes]) -> None:
         headers = {"Content-Type": "application/x-tar"}
@@ -223,100 +221,26 @@ class DockerEngine(DockerImages):
         self.api.transport.close()
         self._guard.close()
 
-    def _make_folders_writable(self, spec: ContainerSpec, handle: Handle) -> None:
-        """Make the container's folders writable by any user, because the image may set one."""
-        tar = [writable_folders_tar(spec.folders)]
-        if not spec.hardened:
-            self.copy_in(handle, "/", tar)
-            return
-        action = f"prepare the folders of {spec.name}"
-        helper = str(self.api.post("/containers/create", helper_body(spec, handle), action=action)["Id"])
-        try:
-            self.copy_in(helper, "/", tar)
-        finally:
-            # keep its volumes: they belong to the task's container
-            self.api.bytes("DELETE", _path(helper), {"force": 1}, action=action, allowed={404, 409})
-
     def _wait_for_start(self, handle: Handle) -> None:
         """Wait for the exit of a container that has not been started yet."""
         query, action = {"condition": "next-exit"}, "wait for the container"
         with closing(self.api.open("POST", _path(handle, "wait"), query, action=action)) as response:
             # The engine reports exits from now on. An exit before is possible if it has been started by now.
-            if _is_new(self._state(handle)):
+            state = self._state(handle)
+            with failures.reading(action):
+                created = is_new(state)
+            if created:
                 read_message(response)
 
     def _state(self, handle: Handle) -> dict[str, Any]:
         action = "inspect the container"
-        found: dict[str, Any] = self.api.json("GET", _path(handle, "json"), action=action)["State"]
-        return found
+        found = self.api.json("GET", _path(handle, "json"), action=action)
+        with failures.reading(action):
+            state: dict[str, Any] = found["State"]
+            return {**state}
 
 
 def _path(handle: Handle, verb: str = "") -> str:
     if not handle.isalnum():
         raise ContainerGone(f"invalid container handle {handle!r}", handle=handle)
     return f"/containers/{handle}/{verb}" if verb else f"/containers/{handle}"
-
-
-def _is_new(state: Mapping[str, Any]) -> bool:
-    """Return whether it has never been started; a failed start leaves an error."""
-    return state["Status"] == "created" and not state["Error"]
-
-
-def _exit(state: Mapping[str, Any]) -> Exit:
-    started, finished = _seconds(state["StartedAt"]), _seconds(state["FinishedAt"])
-    if started is not None and finished is not None:
-        # The engine may record the start of a quick program after its end.
-        started = min(started, finished)
-    return Exit(
-        code=int(state["ExitCode"]),
-        oom_killed=bool(state["OOMKilled"]),
-        error=str(state["Error"] or ""),
-        started=started,
-        finished=finished,
-    )
-
-
-def _seconds(stamp: str) -> float | None:
-    """Convert an RFC 3339 time to seconds since 1970; None for year 1, the engine's "never"."""
-    return None if stamp.startswith("0001-") or not stamp else datetime.fromisoformat(stamp).timestamp()
-
-
-# limit -> the engine's flag that says whether the kernel enforces it
-_ENFORCED = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit", "cpu": "CpuCfsQuota"}
-
-
-def _engine_info(found: Mapping[str, Any], url: str, api: str, *, has_gaps: bool) -> EngineInfo:
-    devices = found.get("DiscoveredDevices") or []
-    has_gpus = "nvidia" in (found.get("Runtimes") or {}) or any(
-        "gpu" in str(device.get("ID", "")) for device in devices
-    )
-    return EngineInfo(
-        # only Podman reports the version of its builder
-        name="podman" if found.get("BuildahVersion") else "docker",
-        version=str(found["ServerVersion"]),
-        os=str(found["OSType"]),
-        architecture=architecture_name(str(found["Architecture"])),
-        cpus=int(found["NCPU"]),
-        memory=int(found["MemTotal"]),
-        root=str(found["DockerRootDir"]),
-        gpus=has_gpus,
-        rootless=any("name=rootless" in option for option in found.get("SecurityOptions") or []),
-        address=url,
-        api=api,
-        storage=str(found.get("Driver") or ""),
-        cgroups=str(found.get("CgroupVersion") or ""),
-        unenforced=tuple(limit for limit, name in _ENFORCED.items() if found.get(name) is False),
-        log_has_gaps=has_gaps,
-        clock_offset=(_seconds(str(found.get("SystemTime") or "")) or time.time()) - time.time(),
-    )
-
-
-def _name(item: Mapping[str, Any]) -> str:
-    """Return the container's own name; links of other containers to it contain a second slash."""
-    names = (name.removeprefix("/") for name in item["Names"] or ())
-    return next((name for name in names if "/" not in name), "")
-
-
-def _found(item: dict[str, Any]) -> ContainerSummary:
-    state = item["State"]
-    return ContainerSummary(item["Id"], item["Labels"] or {}, state == "running", started=state != "created")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from localrun.errors import Cause, ContainerGone, EngineError, ImageError, LocalrunError, MountUnavailable
@@ -53,6 +55,7 @@ _NOT_STARTED = (
 _START_SIGNS = re.compile(
     r"oci runtime|unable to find (?:user|group)|uids and gids|cannot mkdir|^(?:lstat|mkdir) \S+: not a dir"
 )
+MOST_QUOTED = 500  # characters of an answer in a message
 _SEE_LOG = "see the engine's log: `journalctl -u docker`"
 _PROGRAM = re.compile(r'exec:? \\*"([^"\\]+)')
 _PLACE = re.compile(r'rootfs at \\*"([^"\\]+)')
@@ -93,8 +96,35 @@ def api_error(status: int, reason: str, action: str) -> LocalrunError:
     return (
         _start_refusal(reason)
         or _resource_refusal(reason, action)
-        or EngineError(f"cannot {action}: the engine answered {status}: {reason}", remedy=_SEE_LOG, **facts)
+        or EngineError(
+            f"cannot {action}: the engine answered {status}: {reason[:MOST_QUOTED]}",
+            remedy=_SEE_LOG,
+            **facts,
+        )
     )
+
+
+class NameTaken(EngineError):
+    """Another container has the name of the one to create."""
+
+
+def invalid_answer(action: str, reason: object) -> EngineError:
+    """Return the error for an answer that is not what the engine's API documents."""
+    return EngineError(
+        f"cannot {action}: invalid answer of the engine: {str(reason)[:MOST_QUOTED]}",
+        remedy="check that DOCKER_HOST is the address of an engine: `docker version`",
+    )
+
+
+@contextmanager
+def reading(action: str) -> Iterator[None]:
+    """Convert an exception of code that reads an answer into `invalid_answer`."""
+    try:
+        yield
+    except KeyError as error:
+        raise invalid_answer(action, f"it has no {error}") from error
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise invalid_answer(action, error) from error
 
 
 def disk_full_error(reason: str, action: str) -> EngineError | None:
@@ -117,8 +147,9 @@ def _resource_refusal(reason: str, action: str) -> EngineError | None:
         cause, remedy = Cause.GPU_UNAVAILABLE, "install the engine's GPU support, or request no GPUs"
     elif "minimum memory limit" in lower:
         cause, remedy = Cause.MEMORY_UNAVAILABLE, "request more memory; the engine has a minimum"
-    elif "is already in use by container" in lower:
-        cause, remedy = Cause.ENGINE_FAILED, "choose another name, or remove the container with this name"
+    elif "is already in use by" in lower:
+        remedy = "choose another name, or remove the container with this name"
+        return NameTaken(f"cannot {action}: {reason}", remedy=remedy, engine_said=reason)
     else:
         return None
     return EngineError(f"cannot {action}: {reason}", remedy=remedy, cause=cause, engine_said=reason)

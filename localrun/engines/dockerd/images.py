@@ -13,6 +13,7 @@ from localrun.engines.dockerd.api import Api, iter_json, label_filter, parse_jso
 from localrun.errors import Cause, ImageError, LocalrunError
 
 _REFERENCE = re.compile(r"[a-z0-9][A-Za-z0-9_.:/@-]*")
+_ID = re.compile(r"[A-Za-z0-9]+(?::[A-Za-z0-9]+)?")
 _LOADED = re.compile(r"Loaded image(?: ID)?: (?P<name>\S+)")
 _TAR = {"Content-Type": "application/x-tar"}
 _ARCHITECTURES = {
@@ -40,9 +41,13 @@ class DockerImages:
     def find_image(self, reference: str) -> EngineImage | None:
         """Return an image by id, name or digest, or None. Raises `ImageError` for an invalid name."""
         path = f"/images/{quote_segment(check_reference(reference))}/json"
-        response = self.api.open("GET", path, action=f"inspect the image {reference}", allowed={404})
+        action = f"inspect the image {reference}"
+        response = self.api.open("GET", path, action=action, allowed={404})
         text = b"".join(response.chunks())
-        return None if response.status == 404 else _image(parse_json(text))
+        if response.status == 404:
+            return None
+        with failures.reading(action):
+            return _image(parse_json(text, action))
 
     def require_image(self, reference: str) -> EngineImage:
         """Return an image by id, name or digest. Raises `ImageError` with cause IMAGE_MISSING."""
@@ -60,7 +65,7 @@ class DockerImages:
         body, action = iter(archive), "load the image"  # iter(): even a list is sent in chunks
         response = self.api.open("POST", "/images/load", {"quiet": 1}, body=body, headers=_TAR, action=action)
         names: list[str] = []
-        for message in iter_json(response):
+        for message in iter_json(response, action):
             if "errorDetail" in message or "error" in message:
                 response.close()
                 raise _load_failure(error_message(message))
@@ -92,8 +97,11 @@ class DockerImages:
         self.api.bytes("DELETE", path, {"noprune": 1}, action=action, allowed={404, 409})
 
     def images(self, labels: Mapping[str, str]) -> list[EngineImage]:
-        listed = self.api.json("GET", "/images/json", label_filter(labels), action="list images")
-        found = (self.find_image(item["Id"]) for item in listed)
+        action = "list images"
+        listed = self.api.json("GET", "/images/json", label_filter(labels), action=action)
+        with failures.reading(action):
+            ids = [str(item["Id"]) for item in listed]
+        found = map(self.find_image, ids)
         return [image for image in found if image is not None]
 
     def _only(self, names: list[str]) -> str:
@@ -128,8 +136,9 @@ def split_reference(reference: str) -> tuple[str, str, str]:
 
 
 def error_message(message: Mapping[str, Any]) -> str:
-    detail = message.get("errorDetail")
-    return str((detail or {}).get("message") or message.get("error") or "no reason given").strip()
+    found = message.get("errorDetail")
+    detail = found if isinstance(found, dict) else {}
+    return str(detail.get("message") or message.get("error") or "no reason given").strip()
 
 
 def _load_failure(reason: str) -> LocalrunError:
@@ -142,8 +151,10 @@ def _load_failure(reason: str) -> LocalrunError:
 
 def _image(found: Mapping[str, Any]) -> EngineImage:
     config = found.get("Config") or {}
+    if not _ID.fullmatch(found["Id"]):
+        raise ValueError(f"{found['Id']!r} is not the id of an image")
     return EngineImage(
-        id=str(found["Id"]),
+        id=found["Id"],
         os=str(found.get("Os") or ""),
         architecture=str(found.get("Architecture") or ""),
         size=int(found.get("Size") or 0),

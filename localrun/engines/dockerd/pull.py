@@ -49,10 +49,12 @@ def pull(images: DockerImages, reference: str, progress: Progress) -> EngineImag
         raise pull_error(reference, read_message(response))
     layers: dict[str, tuple[int, int]] = {}
     with closing(response):
-        for message in iter_json(response):
+        for message in iter_json(response, f"pull {reference}"):
             if "error" in message or "errorDetail" in message:
                 raise pull_error(reference, error_message(message))
-            if _update_layer(message, layers):
+            with failures.reading(f"pull {reference}"):
+                is_new = _update_layer(message, layers)
+            if is_new:
                 done, total = (sum(column) for column in zip(*layers.values(), strict=True))
                 progress(f"pulling {reference}", done, total)
     return images.require_image(reference)

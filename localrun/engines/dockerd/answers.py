@@ -1,0 +1,85 @@
+"""Parts of the engine's answers. A malformed one raises any exception; see `failures.reading`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from localrun.engines.base import ContainerSummary, EngineInfo, Exit, Handle
+from localrun.engines.dockerd.images import architecture_name
+
+
+def handle_of(found: Mapping[str, Any]) -> Handle:
+    """Return the id of a container, which becomes a part of paths."""
+    handle = found["Id"]
+    if not (isinstance(handle, str) and handle.isalnum() and handle.isascii()):
+        raise ValueError(f"{handle!r} is not the id of a container")
+    return handle
+
+
+def is_new(state: Mapping[str, Any]) -> bool:
+    """Return whether a container has never been started; a failed start leaves an error."""
+    return state["Status"] == "created" and not state["Error"]
+
+
+def exit_of(state: Mapping[str, Any]) -> Exit:
+    started, finished = seconds(state["StartedAt"]), seconds(state["FinishedAt"])
+    if started is not None and finished is not None:
+        # The engine may record the start of a quick program after its end.
+        started = min(started, finished)
+    return Exit(
+        code=int(state["ExitCode"]),
+        oom_killed=bool(state["OOMKilled"]),
+        error=str(state["Error"] or ""),
+        started=started,
+        finished=finished,
+    )
+
+
+def seconds(stamp: str) -> float | None:
+    """Convert an RFC 3339 time to seconds since 1970; None for year 1, the engine's "never"."""
+    return None if stamp.startswith("0001-") or not stamp else datetime.fromisoformat(stamp).timestamp()
+
+
+# limit -> the engine's flag that says whether the kernel enforces it
+_ENFORCED = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit", "cpu": "CpuCfsQuota"}
+
+
+def engine_info(found: Mapping[str, Any], url: str, api: str, *, has_gaps: bool) -> EngineInfo:
+    devices = found.get("DiscoveredDevices") or []
+    has_gpus = "nvidia" in (found.get("Runtimes") or {}) or any(
+        "gpu" in str(device.get("ID", "")) for device in devices
+    )
+    return EngineInfo(
+        # only Podman reports the version of its builder
+        name="podman" if found.get("BuildahVersion") else "docker",
+        version=str(found["ServerVersion"]),
+        os=str(found["OSType"]),
+        architecture=architecture_name(str(found["Architecture"])),
+        cpus=int(found["NCPU"]),
+        memory=int(found["MemTotal"]),
+        root=str(found["DockerRootDir"]),
+        gpus=has_gpus,
+        rootless=any("name=rootless" in option for option in found.get("SecurityOptions") or []),
+        address=url,
+        api=api,
+        storage=str(found.get("Driver") or ""),
+        cgroups=str(found.get("CgroupVersion") or ""),
+        unenforced=tuple(limit for limit, name in _ENFORCED.items() if found.get(name) is False),
+        log_has_gaps=has_gaps,
+        clock_offset=(seconds(str(found.get("SystemTime") or "")) or time.time()) - time.time(),
+    )
+
+
+def name_of(item: Mapping[str, Any]) -> str:
+    """Return the container's own name; links of other containers to it contain a second slash."""
+    names = (name.removeprefix("/") for name in item["Names"] or ())
+    return next((name for name in names if "/" not in name), "")
+
+
+def container(item: Mapping[str, Any]) -> ContainerSummary:
+    state = item["State"]
+    labels = {str(key): str(value) for key, value in (item["Labels"] or {}).items()}
+    return ContainerSummary(handle_of(item), labels, state == "running", started=state != "created")

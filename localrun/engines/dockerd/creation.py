@@ -1,0 +1,103 @@
+"""Creation of containers. A container whose creation was not confirmed is removed."""
+
+from __future__ import annotations
+
+import time
+
+from localrun.engines.base import ContainerSpec, Handle
+from localrun.engines.dockerd import failures
+from localrun.engines.dockerd.answers import handle_of
+from localrun.engines.dockerd.api import Api, read_message
+from localrun.engines.dockerd.create_payload import create_body, helper_body, writable_folders_tar
+from localrun.errors import Cause, EngineError, EngineUnreachable, LocalrunError
+
+_TRIES, _PAUSE = 5, 0.2  # the engine may still be creating the container: seconds between two looks
+_TAR = {"Content-Type": "application/x-tar"}
+
+
+def create(api: Api, spec: ContainerSpec) -> Handle:
+    """Create a container and return its handle. Leaves none behind if it raises."""
+    try:
+        handle = _create(api, spec)
+    except failures.NameTaken:
+        # by an earlier attempt whose answer was lost; another container with this name stays
+        if not _remove_by_name(api, spec):
+            raise
+        handle = _create(api, spec)
+    try:
+        if spec.folders:
+            _make_folders_writable(api, spec, handle)
+    except BaseException:
+        _remove(api, handle, volumes=True)
+        raise
+    return handle
+
+
+def _create(api: Api, spec: ContainerSpec) -> Handle:
+    action = f"create the container {spec.name}"
+    body = create_body(spec, "json-file" if api.is_libpod() else "local")
+    try:
+        made = api.post("/containers/create", body, {"name": spec.name}, action=action)
+        with failures.reading(action):
+            return handle_of(made)
+    except failures.NameTaken:
+        raise
+    except EngineError as error:
+        if error.cause in (Cause.ENGINE_LOST, Cause.ENGINE_FAILED) and "status" not in error.facts:
+            _remove_unconfirmed(api, spec)
+        raise
+
+
+def _remove_unconfirmed(api: Api, spec: ContainerSpec) -> None:
+    """Remove a container that the engine may have created, or may be creating."""
+    try:
+        for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(_PAUSE)
+            if _remove_by_name(api, spec):
+                return
+    except EngineUnreachable:  # it has a label: the next process removes it
+        return
+
+
+def _remove_by_name(api: Api, spec: ContainerSpec) -> bool:
+    """Remove the container with the name and the labels of `spec`; return whether there was one."""
+    action = f"inspect the container {spec.name}"
+    try:
+        found = api.json("GET", f"/containers/{spec.name}/json", action=action)
+        with failures.reading(action):
+            labels, handle = dict(found["Config"]["Labels"]), handle_of(found)
+    except EngineUnreachable:
+        raise
+    except LocalrunError:  # no such container, or another invalid answer
+        return False
+    if any(labels.get(name) != value for name, value in spec.labels.items()):
+        return False
+    _remove(api, handle, volumes=True)
+    return True
+
+
+def _remove(api: Api, handle: Handle, *, volumes: bool) -> None:
+    query = {"force": 1, **({"v": 1} if volumes else {})}
+    api.bytes("DELETE", f"/containers/{handle}", query, action="remove the container", allowed={404, 409})
+
+
+def _make_folders_writable(api: Api, spec: ContainerSpec, handle: Handle) -> None:
+    """Make the container's folders writable by any user, because the image may set one."""
+    if not spec.hardened:
+        _unpack(api, handle, spec)
+        return
+    action = f"prepare the folders of {spec.name}"
+    made = api.post("/containers/create", helper_body(spec, handle), action=action)
+    with failures.reading(action):
+        helper = handle_of(made)
+    try:
+        _unpack(api, helper, spec)
+    finally:
+        _remove(api, helper, volumes=False)  # they belong to the task's container
+
+
+def _unpack(api: Api, handle: Handle, spec: ContainerSpec) -> None:
+    tar = iter([writable_folders_tar(spec.folders)])
+    path, action = f"/containers/{handle}/archive", "copy files to / in the container"
+    read_message(api.open("PUT", path, {"path": "/"}, body=tar, headers=_TAR, action=action))
