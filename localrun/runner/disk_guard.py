@@ -32,7 +32,7 @@ class MonitoredTask(msgspec.Struct, frozen=True):
 class DiskMonitor:
     """Monitors the file systems of `folders` while at least one task runs. Thread-safe.
 
-    At `limit` percent, it stops the running task that has written the most.
+    Above `limit` percent, it stops the running task that has written the most.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class DiskMonitor:
 
     def _pressure(self, host: HostSample) -> str:
         for point, disk in host.disks.items():
-            if disk.percent >= self._limit:
+            if disk.percent > self._limit:
                 return f"{point} is {disk.percent:.0f} % full, limit {self._limit:g} %"
         return ""
 

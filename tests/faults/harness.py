@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,10 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import LABEL_TASK
 from localrun.errors import Cause
 from tests.cli.command import Process, Result
-from tests.conftest import skip_or_fail
 from tests.support.bundles import zip_of
 from tests.support.environment import DESCRIPTOR
 from tests.support.images import busybox_layer, image_archive, tar_of
+from tests.support.small_disk import small_disk
 
 HEAD = DESCRIPTOR[: DESCRIPTOR.index("inputs:\n")]
 ENV = ["PATH=/bin"]
@@ -103,12 +102,9 @@ class FaultHarness:
 
     def small_disk(self, size: str = "8m") -> Path:
         """Move the task folder to a file system of this size."""
-        if os.geteuid() != 0:
-            skip_or_fail("only root can mount a small file system")
-        disk = self.folder / "disk"
-        disk.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(disk)], check=True)
-        self.closing.append(lambda: subprocess.run(["umount", str(disk)], check=True))
+        mounted = ExitStack()
+        disk = mounted.enter_context(small_disk(self.folder / "disk", size, self.engine, self.image))
+        self.closing.append(mounted.close)
         self.home = "disk/home"
         return disk
 

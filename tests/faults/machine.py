@@ -17,8 +17,8 @@ from tests.cli.command import Process
 from tests.engines.forwarder import Forwarder
 from tests.faults.harness import FaultHarness, Meanwhile, Observed, Row, run
 from tests.faults.programs import HANGS, IGNORES
+from tests.support.small_disk import FLOOD
 
-_FLOOD = "while :; do dd if=/dev/zero bs=256k count=1 >> /outputs/sum 2>/dev/null; sleep 0.02; done"
 _SECOND_TIME = f"echo 7 > /outputs/sum; [ -e /inputs/again ] && exit 0; touch /inputs/again; {HANGS}"
 _BUG = """\
 from localrun import values
@@ -187,7 +187,7 @@ RESOURCES = [
         "a task that fills the disk",
         ("full, limit 70 %; the task had written ",),
         "Free disk space",
-        arrange=lambda bench: _on_small_disk(bench, _FLOOD),
+        arrange=lambda bench: _on_small_disk(bench, FLOOD),
         env={"LOCALRUN_DISK_STOP": "70", "LOCALRUN_DISK_RESERVE": "0"},
         facts={"oom": "no"},
     ),
@@ -196,7 +196,7 @@ RESOURCES = [
         "a task that has filled the disk",
         ("No space left on device", "exit code 1"),
         "Free disk space",
-        arrange=lambda bench: _on_small_disk(bench, "dd if=/dev/zero of=/outputs/sum bs=1M"),
+        arrange=lambda bench: _on_small_disk(bench, "dd if=/dev/zero of=/outputs/sum bs=1M count=128"),
         env={"LOCALRUN_DISK_STOP": "100", "LOCALRUN_DISK_RESERVE": "0"},
     ),
     Row(

@@ -233,7 +233,7 @@ ENDS = [
         "the scratch folder of a hardened task is full",
         ("No space left on device", "exit code 1"),
         "/tmp holds 256 MiB",
-        script="dd if=/dev/zero of=/tmp/x bs=1M",
+        script="dd if=/dev/zero of=/tmp/x bs=1M count=1024",
         more=("--hardened", "--memory", "1Gi"),
     ),
 ]

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import os
 import queue
-import subprocess
-from collections.abc import Iterator
+import secrets
 from pathlib import Path
 
 import pytest
@@ -12,9 +11,9 @@ from localrun.admission.host import Disk, HostSample
 from localrun.engines.dockerd import DockerEngine
 from localrun.runner.disk_guard import DiskMonitor, MonitoredTask
 from localrun.task.states import TaskState
-from tests.conftest import skip_or_fail
 from tests.support.environment import make_environment
 from tests.support.images import busybox_layer, image_archive
+from tests.support.small_disk import FLOOD, small_disk
 
 
 def at(percent: float) -> HostSample:
@@ -60,34 +59,22 @@ def test_the_disk_is_monitored_only_while_tasks_run(tmp_path: Path) -> None:
         assert "disk-monitor" not in [thread.name for thread in threading.enumerate()]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 MiB."""
-    if os.geteuid() != 0:
-        skip_or_fail("only root can mount a small file system")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 @pytest.mark.docker
 def test_a_task_that_fills_the_disk_is_stopped_before_it_is_full(
-    docker_engine: DockerEngine, small_disk: Path
+    docker_engine: DockerEngine, tmp_path: Path
 ) -> None:
-    name = f"localrun-test/flood:{os.getpid()}"
-    script = "while :; do dd if=/dev/zero bs=256k count=1 >> /outputs/sum 2>/dev/null; sleep 0.02; done"
-    archive = image_archive(busybox_layer({}), name, Cmd=["sh", "-c", script], Env=["PATH=/bin"])
+    name = f"localrun-test/flood:{secrets.token_hex(4)}"
+    archive = image_archive(busybox_layer({}), name, Cmd=["sh", "-c", FLOOD], Env=["PATH=/bin"])
     docker_engine.load_image([archive])
     try:
-        with make_environment(
-            small_disk, engine=docker_engine, image=name, disk_stop=80.0, disk_reserve=0
-        ) as env:
+        with (
+            small_disk(tmp_path / "disk", "64m", docker_engine, name) as disk,
+            make_environment(disk, engine=docker_engine, image=name, disk_stop=80.0, disk_reserve=0) as env,
+        ):
             record = env.run(values={"a": 1, "b": 2}, timeout=60)
+            assert (record.state, record.cause) == (TaskState.FAILED, "DISK_PRESSURE")
+            assert "limit 80 %" in record.message
+            assert (Path(record.folder) / "outputs/sum").stat().st_size > 1024**2
+            assert os.statvfs(disk).f_bavail > 0
     finally:
         docker_engine.remove_image(name)
-    assert (record.state, record.cause) == (TaskState.FAILED, "DISK_PRESSURE")
-    assert "limit 80 %" in record.message
-    assert (Path(record.folder) / "outputs/sum").stat().st_size > 1024**2
-    assert os.statvfs(small_disk).f_bavail > 0

@@ -6,6 +6,7 @@ other sessions of the machine do not disturb each other.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -18,7 +19,7 @@ from localrun.engines.base import EngineImage
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.dockerd.api import label_filter
 from localrun.engines.labels import LABEL_HOME, LABEL_TASK
-from localrun.errors import EngineUnreachable
+from localrun.errors import EngineError, EngineUnreachable
 from tests.support.images import LABEL_SESSION, SESSION_VARIABLE
 
 _IMAGES = "images"  # the file with the names of images to remove
@@ -65,7 +66,7 @@ class LeakCheck:
 
     def __init__(self) -> None:
         self.root = create_session_folder()
-        self.lock = (self.root.parent / ".localrun-tests.lock").open("ab")
+        self.lock = Path(os.environ["PYTEST_DEBUG_TEMPROOT"], ".localrun-tests.lock").open("ab")
         fcntl.flock(self.lock, fcntl.LOCK_SH)
         self.label = {LABEL_SESSION: str(self.root)}
         self.images = _images()
@@ -89,7 +90,8 @@ class LeakCheck:
 
         def remove(engine: DockerEngine) -> set[str]:
             for name in names:
-                engine.remove_image(name)
+                with contextlib.suppress(EngineError):  # in use: reported as a leftover
+                    engine.remove_image(name)
             return names
 
         _ask(remove)
