@@ -66,7 +66,8 @@ class LeakCheck:
 
     def __init__(self) -> None:
         self.root = create_session_folder()
-        self.lock = Path(os.environ["PYTEST_DEBUG_TEMPROOT"], ".localrun-tests.lock").open("ab")
+        lock = Path(os.environ["PYTEST_DEBUG_TEMPROOT"], ".localrun-tests.lock")  # also in nested sessions
+        self.lock = lock.open("ab")
         fcntl.flock(self.lock, fcntl.LOCK_SH)
         self.label = {LABEL_SESSION: str(self.root)}
         self.images = _images()
