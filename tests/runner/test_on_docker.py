@@ -191,7 +191,7 @@ def test_a_large_local_file_is_mounted_and_not_copied(docker_env: MakeEnvironmen
         record = env.run(values={"a": 1, "b": 2, "scan": scan})
         (inside,) = Path(record.folder).glob("inputs/scan")
     assert record.outputs == {"sum": 1024**3}
-    assert inside.stat().st_size == 0
+    assert inside.samefile(scan) or inside.stat().st_blocks == 0  # a link, or a clone
     assert stat.S_IMODE(scan.stat().st_mode) == 0o644
 
 

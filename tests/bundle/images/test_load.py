@@ -29,7 +29,7 @@ from localrun.engines.base import Engine, EngineImage, EngineInfo
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, EngineError, ImageError, TaskKilled
 from tests.support.archives import attestation, nested, oci_image, oci_layout, old_save, write_and_inspect
-from tests.support.images import image_archive, image_id, tar_of
+from tests.support.images import LABEL_NAME, image_archive, image_id, tar_of
 
 INFO = EngineInfo("test", "1", "linux", "amd64", 1, 1, "/")
 
@@ -249,8 +249,9 @@ def test_an_image_that_the_user_has_under_another_name_is_not_loaded(
     engine: DockerEngine, mark: Marked, tar: Path, tmp_path: Path
 ) -> None:
     name = mark.name("mine")
-    engine.load_image([image_archive(mark.layer, name)])
-    made = ensure(mark.look(tar, image_archive(mark.layer, "other/name:2")), engine, tmp_path)
+    same = {LABEL_NAME: "the same image"}
+    engine.load_image([image_archive(mark.layer, name, Labels=same)])
+    made = ensure(mark.look(tar, image_archive(mark.layer, "other/name:2", Labels=same)), engine, tmp_path)
     assert made.tags == (name,)
 
 
