@@ -37,16 +37,14 @@ def _reason(polygons: list[Any]) -> str | None:
     import numpy as np
     import shapely
 
-    rings = [ring for polygon in polygons for ring in polygon]
-    positions = [position[:2] for ring in rings for position in ring]
-    made = shapely.from_ragged_array(
-        shapely.GeometryType.MULTIPOLYGON,
-        np.array(positions, dtype=float).reshape(-1, 2),
-        (np.cumsum([0, *map(len, rings)]), np.cumsum([0, *map(len, polygons)]), np.array([0, len(polygons)])),
-    )[0]
+    def ring(positions: list[Any]) -> Any:
+        return shapely.linearrings(np.array([position[:2] for position in positions], dtype=float))
+
+    made = [shapely.polygons(ring(outer), [*map(ring, holes)] or None) for outer, *holes in polygons]
+    whole = made[0] if len(made) == 1 else shapely.multipolygons(made)
     # coordinates near the largest float overflow, which only makes the geometry invalid
     with np.errstate(all="ignore"):
-        return None if shapely.is_valid(made) else str(shapely.is_valid_reason(made))
+        return None if shapely.is_valid(whole) else str(shapely.is_valid_reason(whole))
 
 
 def _describe(reason: str) -> str:
