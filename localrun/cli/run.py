@@ -97,6 +97,7 @@ with_run_options = options.combine(
         "--region",
         "regions",
         type=options.REGION,
+        metavar="IMAGE=@FILE",
         multiple=True,
         help="Crop an image to an annotation, e.g. image=@annotation.geojson.",
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePath
-from typing import Any
 
 from localrun.task.record import Crop, TaskRecord
 from localrun.units import format_count
@@ -12,8 +11,12 @@ from localrun.units import format_count
 
 def region_rows(record: TaskRecord) -> Iterator[str]:
     """Yield a line for each region, such as `image: Polygon from (0, 0) to (8, 6)`."""
+    if not record.regions:
+        return
+    from localrun.values.crop import positions
+
     for place, geometry in record.regions.items():
-        points = list(_positions(geometry["coordinates"]))
+        points = list(positions(geometry["coordinates"]))
         xs, ys = [point[0] for point in points], [point[1] for point in points]
         where = f"from ({min(xs):g}, {min(ys):g}) to ({max(xs):g}, {max(ys):g})"
         yield f"{place}: {geometry['type']} {where}{_crop(record.crops.get(place))}"
@@ -25,11 +28,3 @@ def _crop(crop: Crop | None) -> str:
     (width, height), (x, y) = crop.size, crop.offset
     pixels = f"{width} x {format_count(height, 'pixel')}"
     return f"; cropped to {pixels} at ({x}, {y}) of {PurePath(crop.file).name}"
-
-
-def _positions(value: Any) -> Iterator[list[float]]:
-    if value and isinstance(value[0], (int, float)):
-        yield value
-    else:
-        for item in value:
-            yield from _positions(item)
