@@ -35,8 +35,9 @@ def build_folder(
 ) -> EngineImage:
     """Return the image of a folder; build it if the content, an option or the builder has changed.
 
-    Images of the folder's earlier contents are removed unless they are in use. `warn` receives, before the
-    build, what the engine's builder does not support. Raises `ImageError` with cause IMAGE_BUILD_FAILED.
+    Images of the folder's earlier contents are removed unless they are in use. An image of a folder that
+    changes during the build is not found by the next call. `warn` receives, before the build, what the
+    engine's builder does not support. Raises `ImageError` with cause IMAGE_BUILD_FAILED.
     """
     name = image_tag(source, engine, cache)
     folder = source.folder.resolve()
@@ -74,17 +75,24 @@ def build_folder(
             if found := engine.find_image(name):
                 return found
             raise
-        _publish(engine, temporary, name)
+        try:
+            if _has_changed(source, engine, cache, name):
+                warn(f"files in {folder} changed during the build: the next run builds the image again")
+                name = f"{BUILD_REPOSITORY}:{secrets.token_hex(32)}"  # not the digest of any content
+            if engine.find_image(name) is None:
+                engine.tag_image(temporary, name)
+        finally:
+            engine.remove_image(temporary)
         _remove_older(engine, request.labels, name)
         return engine.find_image(name) or made
 
 
-def _publish(engine: Engine, temporary: str, name: str) -> None:
+def _has_changed(source: ImageFolder, engine: Engine, cache: Path, name: str) -> bool:
+    """Return whether a folder does not have the content any more that `name` stands for."""
     try:
-        if engine.find_image(name) is None:
-            engine.tag_image(temporary, name)
-    finally:
-        engine.remove_image(temporary)
+        return image_tag(source, engine, cache) != name
+    except ImageError:  # a file cannot be read any more
+        return True
 
 
 def image_tag(source: ImageFolder, engine: Engine, cache: Path) -> str:

@@ -1,4 +1,4 @@
-"""Errors of all ways to make an image available."""
+"""Making an image available: errors, and folders that change in the meantime."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.images.source import ImageFolder
+from localrun.engines.base import BuildRequest, EngineImage, Progress, Warn, no_progress, no_warning
 from localrun.engines.fake import FakeEngine
 from localrun.errors import Cause, EngineError
 
@@ -26,3 +27,49 @@ def test_a_full_disk_of_the_engine_is_named_with_its_data_folder(
     with pytest.raises(EngineError, match=f"the engine's disk \\({engine.info().root}\\) is full") as caught:
         ensure_image(ImageFolder(tmp_path), engine, cache=tmp_path / "cache")
     assert caught.value.cause is Cause.DISK_FULL
+
+
+class Changing(FakeEngine):
+    """An engine during whose first build a file of the context changes or becomes unreadable."""
+
+    def __init__(self, *, unreadable: bool) -> None:
+        super().__init__()
+        self._unreadable = unreadable
+
+    def build_image(
+        self, request: BuildRequest, progress: Progress = no_progress, warn: Warn = no_warning
+    ) -> EngineImage:
+        made = super().build_image(request, progress, warn)
+        if len(self.builds) == 1:
+            program = request.folder / "program"
+            program.write_text("second")
+            if self._unreadable:
+                (request.folder / ".dockerignore").write_text("[\n")
+        return made
+
+
+@pytest.mark.parametrize("unreadable", [False, True])
+def test_a_folder_that_changes_during_its_build_is_built_again_by_the_next_run(
+    tmp_path: Path, *, unreadable: bool
+) -> None:
+    # Given a folder that changes after its files were read
+    folder = tmp_path / "task"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY program /\n")
+    (folder / "program").write_text("first")
+    engine = Changing(unreadable=unreadable)
+    warnings: list[str] = []
+
+    # When it is built, then the user is warned, and the image has a name
+    first = ensure_image(ImageFolder(folder), engine, cache=tmp_path / "cache", warn=warnings.append)
+    assert warnings == [f"files in {folder} changed during the build: the next run builds the image again"]
+    assert len(engine.require_image(first.id).tags) == 1
+
+    # When either content is asked for, then neither has the image of the other one
+    (folder / ".dockerignore").unlink(missing_ok=True)
+    for content in ("second", "first"):
+        (folder / "program").write_text(content)
+        made = ensure_image(ImageFolder(folder), engine, cache=tmp_path / "cache", warn=warnings.append)
+        assert engine.find_image(first.id) is None or made.id == first.id
+    assert len(engine.builds) == 3
+    assert len(warnings) == 1
