@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -114,10 +114,13 @@ def _read_image_folder(folder: Path, cache: Path, build: FolderBuild) -> ImageSo
     return _inspect_file(folder / _check(folder, select_parts(names, descriptor="-")).image, cache)
 
 
-def bundle_from_image(descriptor: Descriptor, path: Path, source: ImageSource) -> Bundle:
+def bundle_from_image(
+    descriptor: Descriptor, path: Path | None, source: ImageSource, build: FolderBuild
+) -> Bundle:
     """Combine an image with a descriptor that comes from elsewhere."""
-    warnings = source.warnings if isinstance(source, ImageArchive) else ()
-    return Bundle(str(path), path, descriptor, source, _image_name(source), warnings)
+    name = _image_name(source)
+    warnings = tuple(_image_warnings(source, build))
+    return Bundle(name if path is None else str(path), path, descriptor, source, name, warnings)
 
 
 class _ReadOptions(NamedTuple):
@@ -278,11 +281,17 @@ def _inspect_file(tar: Path, cache: Path) -> ImageArchive:
 def _bundle(
     options: _ReadOptions, descriptor: Descriptor, source: ImageSource, warnings: list[str]
 ) -> Bundle:
-    more = source.warnings if isinstance(source, ImageArchive) else ()
-    warnings = [*map(str, descriptor.warnings), *warnings, *more]
-    if not isinstance(source, ImageFolder) and (unused := options.build.used_options):
-        warnings.append(f"{', '.join(unused)} is ignored: the image {_image_name(source)} is not built")
+    warnings = [*map(str, descriptor.warnings), *warnings, *_image_warnings(source, options.build)]
     return Bundle(str(options.path), options.path, descriptor, source, _image_name(source), tuple(warnings))
+
+
+def _image_warnings(source: ImageSource, build: FolderBuild) -> Iterator[str]:
+    """Yield the warnings of an archive, and one for the options of a build that does not take place."""
+    if isinstance(source, ImageArchive):
+        yield from source.warnings
+    if not isinstance(source, ImageFolder) and (unused := build.used_options):
+        names = f"{' and '.join(unused)} {'is' if len(unused) == 1 else 'are'} ignored"
+        yield f"{names}: the image {_image_name(source)} is not built"
 
 
 def _image_name(source: ImageSource) -> str:

@@ -115,8 +115,8 @@ class Submitter:
         described = descriptors.read(request.descriptor, "task")
         if image is None:
             source = reader.read_image(path, cache=cache, build=request.build)
-            return reader.bundle_from_image(described, path, source)
-        return Bundle(image, None, described, ImageReference(image), image)
+            return reader.bundle_from_image(described, path, source, request.build)
+        return reader.bundle_from_image(described, None, ImageReference(image), request.build)
 
     def reload(self, task: ActiveTask, lock: TaskLock) -> PreparedTask:
         """Prepare a task of an earlier process again. Raises as `prepare`."""

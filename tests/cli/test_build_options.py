@@ -153,7 +153,7 @@ def test_a_dockerfile_or_context_that_does_not_exist_is_reported(
 
 def test_options_that_have_no_effect_are_reported(localrun: Command) -> None:
     done = localrun.run("--target", "last", "--build-arg", "A=1")
-    assert f"--target, --build-arg is ignored: the image {IMAGE} is not built" in done.err
+    assert f"--target and --build-arg are ignored: the image {IMAGE} is not built" in done.err
 
 
 def test_a_secret_that_the_build_prints_is_masked(
