@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -20,10 +21,13 @@ from localrun.engines.dockerd.images import DockerImages, error_message
 from localrun.errors import EngineError, ImageError, LocalrunError
 
 LAST_LINES = 10
+PATIENCE, POLL_INTERVAL = 5.0, 0.1  # seconds for the engine to remove a container
 # the classic builder's, or Podman's
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?(?:Step|STEP) (?P<done>\d+)/(?P<total>\d+) ?: (?P<what>.*)")
 _RUNNING = re.compile(r" ---> Running in (?P<id>[0-9a-f]{12,64})")
-_NOISE = re.compile(r" ---> (?:Running in )?[0-9a-f]{12,64}|Removing intermediate container [0-9a-f]+")
+_NOISE = re.compile(
+    r" ---> (?:Using cache|(?:Running in )?[0-9a-f]{12,64})|Removing intermediate container [0-9a-f]+"
+)
 _COLOUR = re.compile(r"\x1b\[\d*m")
 _CREATED = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})")
 
@@ -123,7 +127,13 @@ class Build:
         for image in reversed(self._created):
             # the error of the build is the one to report
             with contextlib.suppress(EngineError, ImageError):
-                self._images.remove_untagged(image)
+                self._remove_image(image)
+
+    def _remove_image(self, image: str) -> None:
+        # the container of a step that started when the build was aborted is removed by the engine, later
+        deadline = time.monotonic() + PATIENCE
+        while not self._images.remove_untagged(image) and time.monotonic() < deadline:
+            time.sleep(POLL_INTERVAL)
 
     def _remove_container(self) -> None:
         if not self._container:

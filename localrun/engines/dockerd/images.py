@@ -87,14 +87,15 @@ class DockerImages:
         path = f"/images/{quote_segment(check_reference(name))}"
         self.api.bytes("DELETE", path, action=f"remove the image {name}", allowed={404})
 
-    def remove_untagged(self, image: str) -> None:
-        """Remove an image without its parents; keep it if it is tagged or in use."""
+    def remove_untagged(self, image: str) -> bool:
+        """Remove an image without its parents; keep it if it is tagged. Return False if it is in use."""
         found = self.find_image(image)
         if found is None or found.tags:
-            return
+            return True
         path, action = f"/images/{quote_segment(found.id)}", f"remove the image {image}"
         # 409: a container or another image uses it
         self.api.bytes("DELETE", path, {"noprune": 1}, action=action, allowed={404, 409})
+        return self.find_image(found.id) is None
 
     def images(self, labels: Mapping[str, str]) -> list[EngineImage]:
         action = "list images"

@@ -46,7 +46,8 @@ class Context:
         handle = self.engine.create(spec)
         try:
             self.engine.start(handle)
-            return b"".join(data for _, data in self.engine.logs(handle)).decode()
+            self.engine.wait(handle)  # a log that is followed may miss the output of a short program
+            return b"".join(data for _, data in self.engine.logs(handle, follow=False)).decode()
         finally:
             self.engine.remove(handle)
 
