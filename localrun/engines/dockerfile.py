@@ -58,6 +58,13 @@ class Instruction(msgspec.Struct, frozen=True):
                 found += (part[5:] for part in value.split(",") if part.startswith("from="))
         return tuple(found)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The ids of the secrets that it mounts."""
+        mounts = [_options(value) for name, value in self.flags if name == "mount"]
+        secrets = [options for options in mounts if options.get("type") == "secret"]
+        return tuple(options.get("id") or _target(options).rpartition("/")[2] for options in secrets)
+
     def flag(self, name: str) -> str | None:
         """Return the value of the last flag with this name, or None."""
         return next((value for key, value in reversed(self.flags) if key == name), None)
@@ -206,6 +213,15 @@ def _instruction(line: int, text: str) -> Instruction:
     if name.upper() in _WITH_HEREDOCS and not rest.startswith("["):
         heredocs = tuple(Heredoc(found["word"], bool(found["dash"])) for found in _HEREDOC.finditer(rest))
     return Instruction(line, name.upper(), rest.strip(), tuple(flags), heredocs)
+
+
+def _options(mount: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in mount.split(","))
+    return {key.strip().lower(): value.strip("\"'") for key, _, value in pairs}
+
+
+def _target(mount: dict[str, str]) -> str:
+    return next((mount[key] for key in ("target", "dst", "destination") if key in mount), "")
 
 
 def _is_comment(line: str) -> bool:

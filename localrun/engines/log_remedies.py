@@ -124,7 +124,7 @@ def program_remedy(log: str) -> str:
 
 def build_remedy(instruction: str, log: str) -> str:
     """Return a remedy for a failed instruction of a Dockerfile from the end of the build's log, or ''."""
-    rules = (_unavailable_image, _run_failed, _unknown_package, _missing_file)
+    rules = (_unavailable_image, _run_failed, _add_failed, _unknown_package, _missing_file)
     return next(filter(None, (rule(instruction, log) for rule in rules)), "") or program_remedy(log)
 
 
@@ -213,6 +213,12 @@ def _run_failed(instruction: str, log: str) -> str:
     if _OFFLINE.search(log):
         return f"the build cannot reach the network: go online, or {way or _DOWNLOAD}"
     return ""
+
+
+def _add_failed(instruction: str, log: str) -> str:
+    if not instruction.upper().startswith("ADD ") or not _OFFLINE.search(log):
+        return ""
+    return f"the build cannot reach the network: go online, or {_DOWNLOAD}"
 
 
 def _unknown_package(instruction: str, log: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from localrun.engines.base import BuilderInfo, BuildRequest, EngineImage, EngineInfo, Progress
 from localrun.engines.dockerd.address import Address
-from localrun.engines.dockerd.builders.clients import BUILDAH, BUILDKIT, INSTALL, BuildClient, Clients
+from localrun.engines.dockerd.builders.clients import BUILDAH, BUILDKIT, BuildClient, Clients
 from localrun.engines.dockerd.images import DockerImages
 from localrun.errors import Cause, ImageError
 
@@ -50,23 +50,24 @@ class Builder:
 
     def describe(self) -> BuilderInfo:
         client = self._client()
-        return BuilderInfo(
-            client.kind, str(client.path or ""), client.version(), "" if client.kind != "classic" else INSTALL
-        )
+        return BuilderInfo(client.kind, str(client.path or ""), client.version(), client.remedy)
 
     def warnings(self, request: BuildRequest) -> tuple[str, ...]:
         """Return what the builder ignores or does differently. Starts a process only if there may be any."""
         # every run of a folder asks, so nothing is imported or read if the answer is known
-        if not request.contexts and (self._is_podman or self._clients.identity() == BUILDKIT):
+        options = request.contexts or request.build_args or request.secrets
+        if not options and (self._is_podman or self._clients.identity() == BUILDKIT):
             return ()
-        from localrun.engines.dockerd.builders.dockerfiles import prepare
+        from localrun.engines.dockerd.builders.dockerfiles import prepare, unused_options
         from localrun.engines.dockerd.builders.features import classic_warnings
 
         try:
             prepared = prepare(request)
         except ImageError:  # the build reports it
             return ()
-        unused = tuple(f"--build-context {name}: the Dockerfile does not use it" for name in prepared.unused)
+        unused = tuple(
+            f"{option}: the Dockerfile does not use it" for option in unused_options(request, prepared)
+        )
         given = set(request.build_args)
         found = classic_warnings(prepared.parsed, prepared.name, target=request.target, given=given)
         return (*unused, *found) if found and self._client().kind == "classic" else unused
@@ -102,6 +103,6 @@ def _check_secrets(request: BuildRequest, client: BuildClient) -> None:
         which = "Podman's API" if client == BUILDAH else "the classic builder"
         raise ImageError(
             f"{which} does not support build secrets",
-            remedy=INSTALL if client != BUILDAH else "use a Docker engine, or `podman build --secret`",
+            remedy=client.remedy or "use a Docker engine, or `podman build --secret`",
             cause=Cause.IMAGE_BUILD_FAILED,
         )

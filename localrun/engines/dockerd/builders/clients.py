@@ -37,10 +37,14 @@ _PATIENCE = 20  # seconds for a client to print its version
 
 
 class BuildClient(msgspec.Struct, frozen=True):
-    """A build client and its path. `buildah` is Podman's own build, `classic` the engine's older builder."""
+    """A build client and its path. `buildah` is Podman's own build, `classic` the engine's older builder.
+
+    `remedy` says how to get BuildKit.
+    """
 
     kind: Kind
     path: Path | None = None
+    remedy: str = ""
 
     @property
     def is_buildkit(self) -> bool:
@@ -78,7 +82,7 @@ class BuildClient(msgspec.Struct, frozen=True):
 
 
 BUILDKIT = "buildkit"  # the identity of buildx
-CLASSIC = BuildClient("classic")
+CLASSIC = BuildClient("classic", remedy=INSTALL)
 BUILDAH = BuildClient("buildah")
 
 
@@ -110,7 +114,8 @@ class Clients:
 
     def _find(self) -> BuildClient:
         if self.choice == "classic":
-            return CLASSIC
+            unset = "unset LOCALRUN_BUILDER"
+            return BuildClient("classic", remedy=unset if self.plugin() else f"{INSTALL}, and {unset}")
         plugin = self.plugin()
         if plugin is not None:
             return BuildClient("buildx", plugin)

@@ -11,6 +11,13 @@ from localrun.engines.base import IMAGE_CONTEXT, BuildRequest
 from localrun.engines.dockerfile import Dockerfile, Instruction, Stage, arguments, expand
 from localrun.errors import Cause, ImageError
 
+# the arguments and secrets that builders use without a declaration
+_PREDEFINED = re.compile(
+    r"(?:HTTPS?|FTP|NO|ALL)_PROXY|(?:https?|ftp|no|all)_proxy|BUILDKIT_\w+|SOURCE_DATE_EPOCH"
+    r"|(?:GIT|HTTP)_AUTH_\S+"
+)
+_ARGUMENT = re.compile(r"\$\{?(\w+)\}?")
+
 
 class PreparedDockerfile(msgspec.Struct, frozen=True):
     """A Dockerfile to send. `name` is for messages. `arguments` are the values of the ARGs before FROM."""
@@ -43,6 +50,14 @@ class PreparedDockerfile(msgspec.Struct, frozen=True):
                     return instruction
         return None
 
+    def argument_of(self, image: str) -> str:
+        """Return the argument that is the whole name of this image in a FROM, or ''."""
+        for stage in self.parsed.stages:
+            name = _ARGUMENT.fullmatch(stage.base)
+            if name and familiar(expand(stage.base, self.arguments)) == familiar(image):
+                return name[1]
+        return ""
+
     def without_line(self, number: int) -> PreparedDockerfile:
         """Return it with an empty comment instead of a line; the numbers of the other lines stay."""
         lines = self.text.splitlines(keepends=True)
@@ -69,6 +84,22 @@ def prepare(request: BuildRequest) -> PreparedDockerfile:
     replaced, unused = _replace_images(parsed, text, request.contexts, values)
     replacement = replaced.encode("utf-8", "surrogateescape") if replaced != text else None
     return PreparedDockerfile(path.name, replaced, parsed, values, replacement, unused)
+
+
+def unused_options(request: BuildRequest, prepared: PreparedDockerfile) -> Iterator[str]:
+    """Yield the contexts, arguments and secrets of a build that the Dockerfile does not mention."""
+    yield from (f"--build-context {name}" for name in prepared.unused)
+    instructions = [each.trigger or each for each in prepared.parsed.instructions]
+    declared = {
+        word.partition("=")[0] for each in instructions if each.name == "ARG" for word in each.text.split()
+    }
+    for name in request.build_args:
+        if name not in declared and not _PREDEFINED.fullmatch(name):
+            yield f"--build-arg {name}"
+    mounted = {name for each in instructions for name in each.secrets}
+    for secret in request.secrets:
+        if secret.id not in mounted and not _PREDEFINED.fullmatch(secret.id):
+            yield f"--build-secret {secret.id}"
 
 
 def familiar(reference: str) -> str:

@@ -9,9 +9,10 @@ import msgspec
 
 from localrun.engines.base import BuildRequest
 from localrun.engines.dockerd import failures
-from localrun.engines.dockerd.builders.clients import INSTALL, BuildClient
+from localrun.engines.dockerd.builders.clients import CLASSIC, BuildClient
 from localrun.engines.dockerd.builders.dockerfiles import PreparedDockerfile, familiar
 from localrun.engines.dockerd.builders.features import Version, differences, unsupported, uses
+from localrun.engines.dockerd.builders.missing_file import missing_file_remedy
 from localrun.engines.log_remedies import build_remedy
 from localrun.errors import Cause, ImageError, LocalrunError
 
@@ -27,6 +28,7 @@ NO_IMAGE = re.compile(
     re.IGNORECASE,
 )
 _EXIT_CODE = re.compile(r"(?:exit code|returned a non-zero code|exit status)[: ]+(?P<code>\d+)")
+_NO_TARGET = re.compile(r"target stage \"?\S+ could not be found|failed to reach build target")
 _SECRET = re.compile(r"secret (?P<id>\S+?):? not found")
 # BuildKit's name for the lookup of an image
 _IMAGE_STEP = re.compile(r"(?:\[internal\] load metadata for|resolve image config for|FROM) (?P<name>\S+)")
@@ -42,7 +44,7 @@ class BuilderFailure(msgspec.Struct, frozen=True):
     reason: str
     step: str = ""
     lines: tuple[str, ...] = ()
-    client: BuildClient = BuildClient("classic")
+    client: BuildClient = CLASSIC
     docker: str = ""
 
     @property
@@ -109,20 +111,46 @@ def _line(reason: str) -> int:
 def _remedy(request: BuildRequest, prepared: PreparedDockerfile, failure: BuilderFailure, line: int) -> str:
     if failure.concerns_image:
         return _image_remedy(request, prepared, failure)
-    secret = _SECRET.search(failure.reason)
-    if secret:
-        return f"pass the secret: `--build-secret id={secret['id'].strip(chr(34))},src=FILE`"
-    if failure.client.kind == "classic" and _differs(request, prepared, line):
-        return f"BuildKit builds this differently: {INSTALL}"
-    if _ONLY_BUILDKIT.search(failure.reason):
-        if failure.client.kind == "classic" and any(use.feature.fails for use in uses(prepared.parsed)):
-            newer = newer_docker(prepared, failure.docker)
-            return f"the Dockerfile needs BuildKit: {INSTALL}" + (f"; {newer}" if newer else "")
-        if newer := newer_docker(prepared, failure.docker):
-            syntax = "or start the Dockerfile with `# syntax=docker/dockerfile:1`, which needs a registry"
-            return f"{newer}, {syntax}"
-    found = build_remedy(failure.step, "\n".join([*failure.lines, failure.reason]))
-    return found or f"correct {request.dockerfile_path}"
+    if reported := _SECRET.search(failure.reason):
+        return _pass_secret(reported["id"].strip('"'))
+    if _NO_TARGET.search(failure.reason):
+        stages = ", ".join(stage.label() for stage in prepared.parsed.stages)
+        return f"correct --target; the stages are: {stages}"
+    log = "\n".join([*failure.lines, failure.reason])
+    return (
+        _builder_remedy(request, prepared, failure, line)
+        or missing_file_remedy(request, failure.reason)
+        or build_remedy(failure.step, log)
+        or _secret_remedy(request, prepared, line)
+        or f"correct {request.dockerfile_path}"
+    )
+
+
+def _secret_remedy(request: BuildRequest, prepared: PreparedDockerfile, line: int) -> str:
+    """Return the remedy if the failed instruction mounts a secret that was not passed."""
+    passed = {secret.id for secret in request.secrets}
+    mounted = [name for each in prepared.parsed.instructions if each.line == line for name in each.secrets]
+    return next((_pass_secret(name) for name in mounted if name not in passed), "")
+
+
+def _pass_secret(name: str) -> str:
+    return f"pass the secret: `--build-secret id={name},src=FILE`"
+
+
+def _builder_remedy(
+    request: BuildRequest, prepared: PreparedDockerfile, failure: BuilderFailure, line: int
+) -> str:
+    """Return the remedy if another builder, or a newer one, builds the Dockerfile."""
+    is_classic = failure.client.kind == "classic"
+    if is_classic and _differs(request, prepared, line):
+        return f"BuildKit builds this differently: {failure.client.remedy}"
+    if not _ONLY_BUILDKIT.search(failure.reason):
+        return ""
+    newer = newer_docker(prepared, failure.docker)
+    if is_classic and any(use.feature.fails for use in uses(prepared.parsed)):
+        return "; ".join(filter(None, (f"the Dockerfile needs BuildKit: {failure.client.remedy}", newer)))
+    syntax = "or start the Dockerfile with `# syntax=docker/dockerfile:1`, which needs a registry"
+    return f"{newer}, {syntax}" if newer else ""
 
 
 def _differs(request: BuildRequest, prepared: PreparedDockerfile, line: int) -> bool:
@@ -139,10 +167,12 @@ def _image_remedy(request: BuildRequest, prepared: PreparedDockerfile, failure: 
     found = next(
         (name for name in images if _mentions(text, name)), images[0] if len(images) == 1 else "NAME"
     )
+    argument = prepared.argument_of(found)
+    argument = argument and f" or `--build-arg {argument}=LOCAL`"
     return (
         f"the image {found} is missing and cannot be pulled: go online, use a local image"
-        f" (`--build-context {found}=docker-image://LOCAL`, or `--build-arg BASE=LOCAL` if the Dockerfile has"
-        " `ARG BASE`), or import it with `docker load -i FILE` or `docker import FILE NAME`"
+        f" (`--build-context {found}=docker-image://LOCAL`{argument}), or import it with"
+        f" `docker load -i FILE` or `docker import FILE {found}`"
     )
 
 

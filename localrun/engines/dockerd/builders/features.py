@@ -92,8 +92,12 @@ def classic_warnings(dockerfile: Dockerfile, name: str, *, target: str, given: s
 
 
 def differences(dockerfile: Dockerfile, *, target: str, given: set[str]) -> list[Use]:
-    """Return what depends on the whole Dockerfile: unused stages, volumes and the automatic arguments."""
-    return [*_stage_uses(dockerfile, target), *_automatic_uses(dockerfile, given)]
+    """Return what depends on the whole Dockerfile, such as unused stages and the automatic arguments."""
+    return [
+        *_directive_uses(dockerfile),
+        *_stage_uses(dockerfile, target),
+        *_automatic_uses(dockerfile, given),
+    ]
 
 
 def unsupported(dockerfile: Dockerfile, version: Version) -> list[Use]:
@@ -119,6 +123,12 @@ def _features(instruction: Instruction) -> Iterator[Feature]:
         yield _GIT
 
 
+def _directive_uses(dockerfile: Dockerfile) -> Iterator[Use]:
+    for name, (line, _) in dockerfile.directives.items():
+        if name in ("syntax", "check"):
+            yield Use(line, Feature(f"# {name}", "the classic builder ignores it", fails=False))
+
+
 def _stage_uses(dockerfile: Dockerfile, target: str) -> Iterator[Use]:
     needed = dockerfile.needed_stages(target)
     last = needed[-1].index if needed else -1
@@ -128,6 +138,7 @@ def _stage_uses(dockerfile: Dockerfile, target: str) -> Iterator[Use]:
             yield Use(stage.line, Feature(f"the stage {stage.label()}", text, fails=False))
     for stage in needed:
         yield from _volume_uses(stage.instructions)
+        yield from _user_uses(stage.instructions)
 
 
 def _volume_uses(instructions: tuple[Instruction, ...]) -> Iterator[Use]:
@@ -137,6 +148,17 @@ def _volume_uses(instructions: tuple[Instruction, ...]) -> Iterator[Use]:
     if later:
         text = "the classic builder discards what it writes to the volume"
         yield Use(later[0].line, Feature("RUN after VOLUME", text, fails=False))
+
+
+def _user_uses(instructions: tuple[Instruction, ...]) -> Iterator[Use]:
+    """Yield each WORKDIR whose folder BuildKit creates for another user than root."""
+    user = ""
+    for each in instructions:
+        if each.name == "USER":
+            user = each.text
+        elif each.name == "WORKDIR" and user not in ("", "0", "root", "0:0", "root:root"):
+            text = f"the classic builder creates the folder for root, not for {user}"
+            yield Use(each.line, Feature("WORKDIR after USER", text, fails=False))
 
 
 def _automatic_uses(dockerfile: Dockerfile, given: set[str]) -> Iterator[Use]:

@@ -18,7 +18,7 @@ _UNITS = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 _PREFIX = re.compile(
     r"(?:ERROR: |error: |failed to build: |failed to solve: |rpc error: code = \w+ desc = "
     r"|failed to solve with frontend [\w.]+: |failed to create LLB definition: "
-    r"|failed to (?:compute|load) cache key: )"
+    r"|failed to (?:compute|load) cache key: |failed to calculate checksum of ref \S+: )"
 )
 
 

@@ -50,6 +50,30 @@ def test_an_image_for_a_name_that_the_dockerfile_does_not_have_is_reported(tmp_p
     assert builder(tmp_path).warnings(asked) == ("--build-context b: the Dockerfile does not use it",)
 
 
+@pytest.mark.parametrize("choice", ["classic", "auto"])
+def test_arguments_and_secrets_that_the_dockerfile_does_not_have_are_reported(
+    tmp_path: Path, choice: str
+) -> None:
+    plugin(tmp_path)
+    text = (
+        "ARG BASE\nFROM $BASE\nARG ONE=1 TWO\nONBUILD ARG THREE\n"
+        "RUN --mount=type=secret,id=tok --mount=type=secret,target=/run/key true\n"
+    )
+    names = ("BASE", "ONE", "TWO", "THREE", "HTTP_PROXY", "no_proxy", "BUILDKIT_INLINE_CACHE", "FOUR")
+    secrets = ("tok", "key", "GIT_AUTH_TOKEN", "other")
+    asked = request(
+        tmp_path,
+        text,
+        build_args=dict.fromkeys(names, "x"),
+        secrets=tuple(BuildSecret(name, variable=name, value="x") for name in secrets),
+    )
+    found = [warning for warning in builder(tmp_path, choice=choice).warnings(asked) if "--" in warning[:2]]
+    assert found == [
+        "--build-arg FOUR: the Dockerfile does not use it",
+        "--build-secret other: the Dockerfile does not use it",
+    ]
+
+
 def test_a_missing_dockerfile_is_left_to_the_build(tmp_path: Path) -> None:
     assert builder(tmp_path).warnings(BuildRequest(tmp_path, NAME)) == ()
 

@@ -104,7 +104,15 @@ def test_the_classic_builder_can_be_chosen_and_buildkit_required(config: Path) -
     program(config / "cli-plugins" / "docker-buildx")
     assert Clients("buildkit", config).find().is_buildkit
     chosen = Clients("classic", config)
-    assert (chosen.find(), chosen.identity()) == (CLASSIC, "classic")
+    assert (chosen.find().kind, chosen.identity()) == ("classic", "classic")
+
+
+def test_a_chosen_classic_builder_names_the_setting_that_hides_buildkit(config: Path) -> None:
+    remedy = Clients("classic", config).find().remedy
+    assert remedy.startswith("install BuildKit's client: ")
+    assert remedy.endswith(", and unset LOCALRUN_BUILDER")
+    program(config / "cli-plugins" / "docker-buildx")
+    assert Clients("classic", config).find().remedy == "unset LOCALRUN_BUILDER"
 
 
 def test_the_client_gets_the_engine_of_localrun_whatever_the_user_selected(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from localrun.engines.base import BuildRequest
+from localrun.engines.base import BuildRequest, BuildSecret
 from localrun.engines.dockerd.builders.clients import BuildClient
 from localrun.engines.dockerd.builders.dockerfiles import prepare
 from localrun.engines.dockerd.builders.failed_build import BuilderFailure, build_error
@@ -16,9 +17,9 @@ BUILDKIT = BuildClient("buildx", Path("/x"))
 OLD = "20.10.24+dfsg1"
 
 
-def error(folder: Path, text: str, failure: BuilderFailure) -> LocalrunError:
+def error(folder: Path, text: str, failure: BuilderFailure, **options: Any) -> LocalrunError:
     (folder / "Dockerfile").write_text(text)
-    request = BuildRequest(folder, "x:1")
+    request = BuildRequest(folder, "x:1", **options)
     return build_error(request, prepare(request), failure)
 
 
@@ -112,3 +113,92 @@ def test_a_step_that_only_the_classic_builder_runs_like_this_names_buildkit(
     assert "BuildKit builds this differently: " in error(tmp_path, text, failure).remedy
     failure = BuilderFailure("did not complete: exit code: 1", step, client=BUILDKIT)
     assert "BuildKit" not in error(tmp_path, text, failure).remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "argument"),
+    [
+        ("ARG BASE=a:1\nFROM $BASE\n", " or `--build-arg BASE=LOCAL`"),
+        ("ARG TAG=1\nARG IMAGE=a:$TAG\nFROM ${IMAGE} AS x\n", " or `--build-arg IMAGE=LOCAL`"),
+        ("ARG TAG=1\nFROM a:$TAG\n", ""),
+        ("FROM a:1\n", ""),
+    ],
+)
+def test_a_base_image_can_be_replaced_by_its_argument_if_it_has_one(
+    tmp_path: Path, text: str, argument: str
+) -> None:
+    found = error(tmp_path, text, BuilderFailure("dial tcp: no such host", "FROM a:1", client=BUILDKIT))
+    assert found.remedy == (
+        "the image a:1 is missing and cannot be pulled: go online, use a local image"
+        f" (`--build-context a:1=docker-image://LOCAL`{argument}), or import it with `docker load -i FILE`"
+        " or `docker import FILE a:1`"
+    )
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "target stage Nope could not be found",
+        'target stage "Nope" could not be found',
+        "failed to reach build target Nope in Dockerfile",
+    ],
+)
+def test_the_stages_are_listed_if_the_target_is_none(tmp_path: Path, reason: str) -> None:
+    found = error(tmp_path, "FROM a AS One\nFROM b\n", BuilderFailure(reason), target="Nope")
+    assert found.remedy == "correct --target; the stages are: one, 1"
+
+
+def test_a_step_that_fails_without_its_secret_names_the_secret(tmp_path: Path) -> None:
+    text = "FROM a\nRUN --mount=type=secret,id=tok cat /run/secrets/tok\n"
+    step = "RUN --mount=type=secret,id=tok cat /run/secrets/tok"
+    failure = BuilderFailure("exit code: 1", step, ("cat: can't open",), BUILDKIT)
+    assert error(tmp_path, text, failure).remedy == "pass the secret: `--build-secret id=tok,src=FILE`"
+    given = error(tmp_path, text, failure, secrets=(BuildSecret("tok", variable="X"),))
+    assert given.remedy == f"correct {tmp_path}/Dockerfile"
+
+
+def test_another_reason_of_a_failure_precedes_the_secret(tmp_path: Path) -> None:
+    step = "RUN --mount=type=secret,id=tok pip install x"
+    log = ("Temporary failure in name resolution",)
+    found = error(tmp_path, f"FROM a\n{step}\n", BuilderFailure("exit code: 1", step, log, BUILDKIT))
+    assert "the build cannot reach the network" in found.remedy
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        '"/data/a" not found: not found',
+        'failed to calculate checksum of ref x::y: "/data/a": not found',
+        "COPY failed: file not found in build context or excluded by .dockerignore: stat data/a:"
+        " file does not exist",
+    ],
+)
+def test_a_missing_file_is_found_where_it_is(tmp_path: Path, reason: str) -> None:
+    folder = tmp_path / "repository" / "task"
+    folder.mkdir(parents=True)
+    failure = BuilderFailure(reason, "COPY data/a /")
+    text = "FROM a\nCOPY data/a /\n"
+    assert error(folder, text, failure).remedy.startswith("add 'data/a' to the context of the build")
+
+    # in a folder above, e.g. shared by several tasks of a repository
+    (folder.parent / "data").mkdir()
+    (folder.parent / "data" / "a").touch()
+    assert error(folder, text, failure).remedy == (
+        f"data/a is in {folder.parent}, outside of the build context: `--context {folder.parent}`"
+    )
+
+    # in the context, but excluded
+    (folder / "data").mkdir()
+    (folder / "data" / "a").touch()
+    (folder / ".dockerignore").write_text("data\n")
+    assert error(folder, text, failure).remedy == (
+        f"{folder}/.dockerignore excludes data/a: remove the pattern, or add the line `!data/a`"
+    )
+
+
+def test_an_add_without_network_is_reported_as_such(tmp_path: Path) -> None:
+    step = "ADD https://example.org/a /a"
+    failure = BuilderFailure('Get "https://example.org/a": dial tcp: no such host', step, client=BUILDKIT)
+    assert error(tmp_path, f"FROM a\n{step}\n", failure).remedy == (
+        "the build cannot reach the network: go online, or download the files before the build and COPY them"
+    )

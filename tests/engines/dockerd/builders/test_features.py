@@ -110,3 +110,19 @@ def test_the_first_version_of_docker_with_a_feature_is_known(line: str, version:
     (use,) = unsupported(parsed, (20, 10))
     assert (use.line, use.feature.docker) == (2, version)
     assert unsupported(parsed, version) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["# syntax=ghcr.io/a/b:1", "#syntax = docker/dockerfile:1", "# check=error=true"]
+)
+def test_directives_that_are_ignored_are_reported(line: str) -> None:
+    (warning,) = warnings(f"# escape=`\n{line}\nFROM a\n")
+    name = "syntax" if "syntax" in line else "check"
+    assert warning == f"Dockerfile:2: # {name}: the classic builder ignores it"
+
+
+def test_a_folder_of_workdir_belongs_to_another_user() -> None:
+    text = "FROM a\nWORKDIR /a\nUSER app\nWORKDIR /b\nUSER root\nWORKDIR /c\nFROM a\nWORKDIR /d\n"
+    assert warnings(text, "0") == (
+        "Dockerfile:4: WORKDIR after USER: the classic builder creates the folder for root, not for app",
+    )
