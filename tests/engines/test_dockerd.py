@@ -471,7 +471,7 @@ def test_a_failed_build_names_its_step_and_leaves_nothing(builder: Builder) -> N
 
 def test_the_remedy_of_a_missing_base_image_is_how_to_get_one(builder: Builder) -> None:
     error = builder.refused("FROM localhost:1/localrun-test/none:1\n")
-    assert "--build-arg" in error.remedy
+    assert "--build-context localhost:1/localrun-test/none:1=docker-image://LOCAL" in error.remedy
     assert "docker import" in error.remedy
 
 
