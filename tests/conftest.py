@@ -24,7 +24,7 @@ from localrun.engines.dockerd.address import Address
 from localrun.engines.dockerd.builders.clients import Clients
 from localrun.errors import EngineUnreachable
 from tests.support.images import BUSYBOX, busybox_layer, image_archive
-from tests.support.packages import link_packages
+from tests.support.packages import link_localrun
 from tests.support.session import LeakCheck, threads, use_own_folder
 
 # On CI, use the same examples in every run, so a failure is caused by the change. Locally, explore new ones.
@@ -192,7 +192,7 @@ def _other_user(group: int, home: Path) -> OtherUser:
     path = home / "site"
     system = Path(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
     if system.exists():
-        link_packages(path)
+        link_localrun(path)
         other = OtherUser(54321, 54321, (group,), system, path=f"{path}", home=home)
         if _can_import(other):
             return other

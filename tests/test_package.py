@@ -26,13 +26,12 @@ from localrun import pytest_plugin
 from localrun.bundle.images.build import build_labels
 from localrun.engines.dockerd import DockerEngine
 from tests.conftest import ROOT, skip_or_fail
+from tests.support.packages import link_packages
 from tests.support.samples import BASE_IMAGE
 from tests.test_architecture import imported_names
 
 DOWNSTREAM = ROOT / "samples" / "downstream-project"
-NEEDED = ("pytest-xdist", "mypy")  # by the project, beside localrun itself
-
-pytestmark = pytest.mark.timeout(400)  # packages are fetched
+NEEDED = ("pytest", "pytest-xdist", "mypy")  # by the project, beside localrun itself
 
 
 def build(source: Path, target: Path, *kinds: str) -> list[Path]:
@@ -91,15 +90,19 @@ class Environment:
 
 @pytest.fixture(scope="module")
 def fresh(distributions: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """The wheel, installed."""
-    folder = tmp_path_factory.mktemp("fresh")
-    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True, capture_output=True)
-    found = Environment(folder / "venv" / "bin")
-    wheel = f"{distributions['wheel']}[pytest]"
-    done = found.run("python", "-m", "pip", "install", "--quiet", "--no-compile", wheel, *NEEDED, cwd=folder)
-    if done.returncode:
-        skip_or_fail(f"packages cannot be installed: {done.stderr.strip().splitlines()[-1]}")
-    return found
+    """The wheel, installed, with links to the installed packages that it requires."""
+    folder = tmp_path_factory.mktemp("fresh") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    with zipfile.ZipFile(distributions["wheel"]) as archive:
+        name = next(name for name in archive.namelist() if name.endswith("dist-info/METADATA"))
+        metadata = message_from_bytes(archive.read(name))
+    needed = [need for need in metadata.get_all("Requires-Dist") or [] if "extra ==" not in need]
+    (site,) = folder.glob("lib/python*/site-packages")
+    link_packages(site, [*needed, *NEEDED])
+    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--quiet"]
+    offline = ["--no-index", "--no-deps", "--no-compile", "--disable-pip-version-check"]
+    subprocess.run([*pip, *offline, str(distributions["wheel"])], check=True)
+    return Environment(folder / "bin")
 
 
 @pytest.fixture
@@ -239,7 +242,7 @@ def test_the_command_works_where_nothing_else_is(fresh: Environment, tmp_path: P
 
 
 def test_every_public_name_passes_a_strict_type_check(fresh: Environment, project: Path) -> None:
-    done = fresh.run("mypy", "--cache-dir", str(project.parent / "mypy"), cwd=project)
+    done = fresh.run("python", "-m", "mypy", "--cache-dir", str(project.parent / "mypy"), cwd=project)
     assert done.returncode == 0, done.stdout
 
 
@@ -265,7 +268,7 @@ def test_the_tests_of_the_project_pass_without_docker(
     fresh: Environment, project: Path, workers: list[str]
 ) -> None:
     nowhere = {"DOCKER_HOST": f"unix://{project}/none.sock"}
-    done = fresh.run("pytest", "-q", "-rs", *workers, cwd=project, env=nowhere)
+    done = fresh.run("python", "-m", "pytest", "-q", "-rs", *workers, cwd=project, env=nowhere)
     assert done.returncode == 0, done.stdout
     assert outcomes(done) == {"passed": 9, "skipped": 9}
     assert "cannot connect to a container engine at" in done.stdout
@@ -277,6 +280,6 @@ def test_the_tests_of_the_project_pass_on_docker(
     fresh: Environment, built_once: Path, workers: list[str]
 ) -> None:
     options = ["--localrun-build-arg", f"BASE_IMAGE={BASE_IMAGE}", *workers]
-    done = fresh.run("pytest", "-q", *options, cwd=built_once)
+    done = fresh.run("python", "-m", "pytest", "-q", *options, cwd=built_once)
     assert done.returncode == 0, done.stdout
     assert outcomes(done) == {"passed": 18}

@@ -1,10 +1,11 @@
-"""The installed packages that localrun needs, in a folder that another user can read."""
+"""Installed packages, linked into another folder: without a network, and almost without time."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tomllib
+from collections.abc import Iterable
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -14,19 +15,24 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 
 
-def link_packages(folder: Path) -> None:
-    """Put localrun, pytest and what both need into `folder`, as hard links where possible."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for found in _closure([*project["dependencies"], "pytest"]).values():
+def link_packages(folder: Path, requirements: Iterable[str]) -> None:
+    """Put the packages and what they need into `folder`, as hard links where possible."""
+    for found in _closure(requirements).values():
         for file in found.files or ():
             if ".." not in file.parts:
                 _link(Path(str(file.locate())), folder / file)
+
+
+def link_localrun(folder: Path) -> None:
+    """Put localrun, pytest and what both need into `folder`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    link_packages(folder, [*project["dependencies"], "pytest"])
     for path in (ROOT / "localrun").rglob("*"):
         if path.is_file():
             _link(path, folder / path.relative_to(ROOT))
 
 
-def _closure(requirements: list[str]) -> dict[str, Distribution]:
+def _closure(requirements: Iterable[str]) -> dict[str, Distribution]:
     """Return the installed distributions that the requirements need, directly or not."""
     found: dict[str, Distribution] = {}
     queue = [Requirement(text) for text in requirements]
