@@ -55,10 +55,10 @@ class Workers:
             if had_ended:
                 return False
             task.transition(state, **changes)
+            self.registry.complete(task.record)  # before a process that waits for the lock looks
+            return True
         finally:  # an end that could not be saved is decided again by the next process
             lock.release(ended=had_ended or (task.record.state.is_final and task.is_saved))
-        self.registry.complete(task.record)
-        return True
 
     def is_running(self, task: ActiveTask) -> bool:
         with self._lock:

@@ -19,6 +19,7 @@ import pytest
 
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import LABEL_TASK
+from localrun.task import supervision
 from tests.cli.command import Process, Result
 from tests.conftest import OtherUser
 from tests.support.environment import DESCRIPTOR
@@ -307,6 +308,7 @@ def test_who_follows_a_task_that_nobody_carries_sees_all_of_it_and_can_go(place:
         assert process.wait(60) == 130
         process.communicate()
     assert len(place.containers(task_id)) == 1
+    assert supervision.stop(place.folder / "home")
     assert "no process is recording the output of task" in place.call(command, task_id).err
     go_on(place, task_id)
     result = place.call(command, task_id, "-f")

@@ -78,3 +78,14 @@ def test_a_task_whose_end_could_not_be_written_down_is_ended_by_the_next_process
     again = acquire(path)
     assert again is not None
     again.release(ended=True)
+
+
+def test_an_end_without_a_thread_that_could_not_be_saved_keeps_the_task_active(tmp_path: Path) -> None:
+    crew, _, task, path = make(tmp_path)
+    claim = acquire(path, new=True)
+    assert claim is not None
+    fail_next_write(task.workspace.path / "task.json")
+    assert crew.end(task, claim, TaskState.KILLED)
+    again = acquire(path)
+    assert again is not None
+    again.release(ended=True)
