@@ -8,9 +8,9 @@ PREFIXES: dict[str, int] = {
     **{prefix: 1000**power for power, prefix in enumerate(["", *"kMGTPEZYRQ"])},
     **{f"{prefix}i": 1024**power for power, prefix in enumerate("KMGTPEZY", 1)},
 }
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGTPE]i?|)[bB]?")
+_SIZE = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)\s*([kKMGTPE]i?|)[bB]?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|)")
+_DURATION = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)\s*(ms|s|m|h|d|)")
 
 
 def format_bytes(size: float) -> str:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from localrun import units
 from localrun.units import format_bytes, format_count, format_duration, parse_bytes, parse_duration
 
 
@@ -67,3 +70,10 @@ def test_a_count_has_its_noun_in_the_right_number() -> None:
         "1 problem",
         "2 problems",
     ]
+
+
+@pytest.mark.parametrize("parse", [units.parse_bytes, units.parse_duration])
+@pytest.mark.parametrize("text", ["9" * 400, "9" * 5000, "1." + "0" * 5000, "9" * 400 + "Ei"])
+def test_numbers_of_many_digits_are_invalid(parse: Callable[[str], object], text: str) -> None:
+    with pytest.raises(ValueError, match=r"^invalid (size|duration)"):
+        parse(text)

@@ -1,38 +1,38 @@
 """Cancel work on untrusted input that runs in a thread, or limit its time.
 
-The work itself calls `check` often. Without a limit, that costs nothing; a signal interrupts the main thread
-in any case.
+The work itself calls `check` often, which costs nothing without a limit. On the command line there is none: a
+signal interrupts the main thread.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-Reason = Callable[[], Exception]
+MakeError = Callable[[], Exception]
 
 
 class Limit:
-    """A time limit in seconds that another thread can end early."""
+    """A time limit that another thread can end early. The time starts with the first check."""
 
-    def __init__(self, seconds: float, error: Reason) -> None:
-        self._deadline = time.monotonic() + seconds
+    def __init__(self, seconds: float, error: MakeError) -> None:
+        self._seconds = seconds
         self._error = error
-        self._cancelled = threading.Event()
-        self._reason = error
+        self._deadline: float | None = None
+        self._is_cancelled = False
 
-    def cancel(self, error: Reason) -> None:
-        """Make the next `check` raise `error`."""
-        self._reason = error
-        self._cancelled.set()
+    def cancel(self, error: MakeError) -> None:
+        """Make each further check raise the result of `error`."""
+        self._error = error
+        self._is_cancelled = True
 
     def check(self) -> None:
-        if self._cancelled.is_set():
-            raise self._reason()
-        if time.monotonic() >= self._deadline:
+        now = time.monotonic()
+        if self._deadline is None:
+            self._deadline = now + self._seconds
+        if self._is_cancelled or now >= self._deadline:
             raise self._error()
 
 
@@ -48,7 +48,7 @@ def check() -> None:
 
 @contextmanager
 def limited(limit: Limit) -> Iterator[None]:
-    """Apply a limit to the work of the block, in this thread and in those that copy its context."""
+    """Apply a limit to the block, also in threads to which its context is copied."""
     token = _limit.set(limit)
     try:
         yield

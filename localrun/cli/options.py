@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from localrun.bundle.images.build_options import FolderBuild
     from localrun.engines.base import BuildSecret
 
+_MOST_DIGITS = 18  # of a count
 _MIN_MEMORY = 6 * 1024**2  # Docker's own minimum
 _MIN_INTERVAL = 0.1  # seconds between two refreshes
 
@@ -103,7 +104,7 @@ def _context(text: str) -> tuple[str, str]:
 
 def _count(minimum: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not str(text).isdecimal() or int(text) < minimum:
+        if not str(text).isdecimal() or len(text) > _MOST_DIGITS or int(text) < minimum:
             raise ValueError(f"{text!r} is not an integer of at least {minimum}")
         return int(text)
 

@@ -11,12 +11,15 @@ from functools import cached_property
 
 import msgspec
 
-_DIRECTIVE = re.compile(r"#\s*(?P<name>[A-Za-z][A-Za-z0-9]*)\s*=\s*(?P<value>.+?)\s*")
+_DIRECTIVE = re.compile(r"#\s*(?P<name>[A-Za-z][A-Za-z0-9]*)\s*=\s*(?P<value>\S.*)")
 _FLAG = re.compile(r"--(?P<name>[A-Za-z-]+)(?:=(?P<value>(?:\"[^\"]*\"|'[^']*'|[^\s\"'])*))?(?:\s+|$)")
 _HEREDOC = re.compile(
     r"(?:^|(?<=[\s;&|(]))\d*<<(?P<dash>-?)(?P<quote>[\"']?)(?P<word>[A-Za-z_]\w*)(?P=quote)"
 )
-_VARIABLE = re.compile(r"(?<!\\)\$(?:\{(?P<braced>\w+)(?::?(?P<sign>[-+])(?P<word>[^}]*))?\}|(?P<bare>\w+))")
+_VARIABLE = re.compile(
+    r"(?<!\\)\$(?:\{(?P<braced>\w+)(?::?(?P<sign>[-+])(?P<word>[^}]{0,1000}))?\}|(?P<bare>\w+))"
+)
+_LONGEST_VALUE = 1 << 16  # characters of a text with variables
 _WITH_HEREDOCS = {"RUN", "COPY", "ADD"}
 
 
@@ -120,15 +123,15 @@ class Dockerfile:
         by_name = {stage.name: stage for stage in self.stages if stage.name}
         by_name |= {str(stage.index): stage for stage in self.stages}
         last = by_name.get(target.lower()) if target else next(reversed(self.stages), None)
-        found: list[Stage] = []
+        found: dict[int, Stage] = {}
         queue = [last] if last else list(self.stages)
         while queue:
             stage = queue.pop()
-            if stage not in found:
-                found.append(stage)
+            if stage.index not in found:
+                found[stage.index] = stage
                 names = (name.lower() for name in _sources(stage))
                 queue += [by_name[name] for name in names if name in by_name]
-        return sorted(found, key=lambda stage: stage.index)
+        return [found[index] for index in sorted(found)]
 
     def line_of(self, step: str) -> int:
         """Return the line of the instruction that a builder reports as `step`; 0 if unknown."""
@@ -148,17 +151,16 @@ class Dockerfile:
             yield found["name"].lower(), (number, found["value"])
 
     def _instructions(self) -> Iterator[Instruction]:
-        escape = re.escape(self.directives.get("escape", (0, "\\"))[1][:1])
-        continued = re.compile(rf"(?P<text>.*?){escape}[ \t]*")
+        escape = self.directives.get("escape", (0, "\\"))[1][:1]
         lines = iter(enumerate(self.lines, 1))
         for number, line in lines:
             if _is_comment(line):
                 continue
-            text = line
-            while found := continued.fullmatch(text):
+            parts = [line]
+            while (last := parts[-1].rstrip(" \t")).endswith(escape):
                 # comments and empty lines inside of an instruction are left out
-                text = found["text"] + next((each for _, each in lines if not _is_comment(each)), "")
-            made = _instruction(number, text)
+                parts[-1:] = [last[:-1], next((each for _, each in lines if not _is_comment(each)), "")]
+            made = _instruction(number, "".join(parts))
             for heredoc in made.heredocs:
                 for _, body in lines:
                     if (body.lstrip("\t") if heredoc.dash else body) == heredoc.word:
@@ -180,15 +182,21 @@ class Dockerfile:
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
-    """Replace `$NAME`, `${NAME}`, `${NAME:-word}` and `${NAME:+word}`; an unknown variable is empty."""
+    """Replace `$NAME`, `${NAME}`, `${NAME:-word}` and `${NAME:+word}`; an unknown variable is empty.
+
+    So is one that would make the text too long: variables that contain each other can grow without bounds.
+    """
+    total = len(text)
 
     def value(found: re.Match[str]) -> str:
+        nonlocal total
         known = values.get(found["braced"] or found["bare"], "")
         if found["sign"] == "-":
-            return known or expand(found["word"], values)
-        if found["sign"] == "+":
-            return expand(found["word"], values) if known else ""
-        return known
+            known = known or expand(found["word"], values)
+        elif found["sign"] == "+":
+            known = expand(found["word"], values) if known else ""
+        total += len(known)
+        return known if total <= _LONGEST_VALUE else ""
 
     return _VARIABLE.sub(value, text)
 
@@ -206,9 +214,11 @@ def arguments(dockerfile: Dockerfile, given: Mapping[str, str]) -> dict[str, str
 def _instruction(line: int, text: str) -> Instruction:
     name, rest = (*text.split(None, 1), "", "")[:2]
     flags: list[tuple[str, str]] = []
-    while found := _FLAG.match(rest):
+    end = 0
+    while found := _FLAG.match(rest, end):
         flags.append((found["name"], (found["value"] or "").strip("\"'")))
-        rest = rest[found.end() :]
+        end = found.end()
+    rest = rest[end:]
     heredocs: tuple[Heredoc, ...] = ()
     if name.upper() in _WITH_HEREDOCS and not rest.startswith("["):
         heredocs = tuple(Heredoc(found["word"], bool(found["dash"])) for found in _HEREDOC.finditer(rest))

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from localrun import fs
 
@@ -23,10 +24,10 @@ def save(file: Path, values: Mapping[str, str]) -> None:
 def load(file: Path) -> dict[str, str]:
     """Return the secrets, or an empty dict if the task has ended."""
     try:
-        found: dict[str, str] = json.loads(fs.read_regular(file))
-    except (OSError, ValueError):
+        found: Any = json.loads(fs.read_regular(file))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return found
+    return found if isinstance(found, dict) else {}
 
 
 def delete(file: Path) -> None:

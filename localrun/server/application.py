@@ -22,6 +22,7 @@ from localrun.server import schemas
 from localrun.server.error_handlers import ExceptionHandlers
 from localrun.server.journal import HeartbeatEmitter
 from localrun.server.methods import MethodsMiddleware
+from localrun.server.request_limits import RequestLimitMiddleware
 from localrun.server.routes import actions, bundles, files, health, streams, tasks
 from localrun.server.security import SecurityMiddleware
 from localrun.server.state import ServerState
@@ -39,9 +40,8 @@ def make_api(state: ServerState) -> ASGIApp:
     api.add_exception_handler(RequestValidationError, handlers.on_validation_error)
     api.add_exception_handler(LocalrunError, handlers.on_localrun_error)
     api.add_exception_handler(ClientDisconnect, handlers.on_disconnect)
-    return SecurityMiddleware(
-        MethodsMiddleware(api, api.routes), state.options, state.request_log.log_rejection
-    )
+    inner = RequestLimitMiddleware(MethodsMiddleware(api, api.routes), state.limits)
+    return SecurityMiddleware(inner, state.options, state.request_log.log_rejection)
 
 
 def openapi_document() -> dict[str, Any]:

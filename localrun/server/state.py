@@ -22,6 +22,7 @@ from localrun.server.broadcast import Broadcaster
 from localrun.server.bundle_store import BundleStore
 from localrun.server.config import ServerOptions
 from localrun.server.journal import Journal, TaskEventListener
+from localrun.server.request_limits import RequestLimits
 from localrun.server.request_log import RequestLog
 from localrun.task import supervision
 from localrun.task.states import TaskState
@@ -61,6 +62,7 @@ class ServerState:
         if options.token:
             self.journal.add_secret(options.token)
         self.broadcaster = Broadcaster()
+        self.limits = RequestLimits()
         # by id, for the event loop; a lock exists only while a request uses it
         self.task_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         uploads, cache = app.settings.home / "bundles", app.settings.cache
@@ -168,7 +170,7 @@ def _reason(line: bytes) -> str:
         event = json.loads(line)
         data = event["data"]
         return str(event["message"]) if data.get("waiting") or data.get("missing") else ""
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return ""
 
 

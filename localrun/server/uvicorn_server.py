@@ -46,8 +46,9 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End endless responses first, because they would delay the shutdown."""
+        """End endless responses and the reading of bundles first, because they would delay the shutdown."""
         self._state.broadcaster.close()
+        self._state.limits.close()
         await super().shutdown(sockets)
 
 

@@ -8,6 +8,7 @@ start with `[localrun: ` mark where output is missing.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
@@ -176,8 +177,8 @@ def _changes(path: Path) -> list[tuple[int, str]]:
         lines = fs.read_regular(_changes_file(path)).decode("ascii", "replace").splitlines()
     except FileNotFoundError:
         return []
-    parts = [line.split() for line in lines]
-    return [(int(part[0]), part[1]) for part in parts if len(part) == 2 and part[0].isdecimal()]
+    found = (re.fullmatch(r"([0-9]{1,19})\s+(\S+)\s*", line) for line in lines)
+    return [(int(one[1]), one[2]) for one in found if one]
 
 
 def _changes_file(path: Path) -> Path:

@@ -32,7 +32,12 @@ def find(store: TaskStore, prefix: str) -> Workspace:
 def _replica(store: TaskStore, workspace: Workspace, number: str) -> Workspace:
     record = workspace.load()
     ids = record.replication.ids if record.replication else []
-    found = number.isdecimal() and 1 <= int(number) <= len(ids) and store.find(ids[int(number) - 1])
+    found = (
+        number.isdecimal()
+        and len(number) < 10
+        and 1 <= int(number) <= len(ids)
+        and store.find(ids[int(number) - 1])
+    )
     if not found:
         remedy = f"use a number from 1 to {len(ids)}" if ids else "it has no replicas"
         message = f"task {workspace.short_id} has no replica {number!r}"

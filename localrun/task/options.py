@@ -37,7 +37,10 @@ def parse_boolean(value: Any) -> bool:
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
         raise invalid("a number above 0", value)
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError("expected a smaller number, found one of more than 300 digits") from None
 
 
 def _count(value: Any, least: int = 0) -> int:

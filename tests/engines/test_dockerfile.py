@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from localrun.engines.dockerfile import Dockerfile, Heredoc, arguments, expand
@@ -108,3 +110,30 @@ def test_arguments_before_the_first_from_use_each_other_and_the_given_values() -
 
 def test_an_empty_dockerfile_has_no_stages() -> None:
     assert Dockerfile("").needed_stages() == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RUN a" + " \\\n b" * 20_000,
+        "FROM a\nRUN " + "--mount=a,from=b " * 20_000 + "c",
+        "# a = b" + " " * 100_000 + "c\n",
+        "FROM " + "${a:-" * 20_000,
+        "".join(f"FROM s{n - 1} AS s{n}\n" for n in range(5_000)),
+        "FROM a\nRUN " + '"' * 100_001,
+    ],
+    ids=["continuations", "flags", "directive", "variables", "stages", "quotes"],
+)
+def test_a_hostile_dockerfile_is_read_in_linear_time(text: str) -> None:
+    start = time.thread_time()
+    parsed = Dockerfile(text)
+    parsed.needed_stages()
+    arguments(parsed, {})
+    for stage in parsed.stages[:3]:
+        expand(stage.base, {})
+    assert time.thread_time() - start < 10  # 0.1 s; hours if quadratic or worse
+
+
+def test_variables_that_contain_each_other_do_not_grow_without_bounds() -> None:
+    text = "ARG a0=0123456789\n" + "".join(f"ARG a{n + 1}=$a{n}$a{n}\n" for n in range(60)) + "FROM $a60\n"
+    assert max(map(len, arguments(Dockerfile(text), {}).values())) <= 1 << 17

@@ -204,10 +204,10 @@ def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _feed(decompressor: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
-    while chunk:
+    while chunk and not decompressor.eof:
         data = decompressor.decompress(chunk, CHUNK)
         chunk = decompressor.unconsumed_tail
         if data:
             yield data
-        elif not chunk or decompressor.eof:
+        elif not chunk:
             return

@@ -68,7 +68,7 @@ def _event(line: bytes) -> Event | None:
     try:
         found: dict[str, Any] = json.loads(line)
         return Event(**found)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from localrun.descriptor.types.base import Notes
 
 _REMEDY = "correct the polygon at this position, or repair it with shapely.make_valid"
+_MOST_OVERLAPS = 1e9  # takes about 10 seconds
+_SAMPLE = 64
 _WORDS = {
     "Self-intersection": "the polygon crosses or touches itself",
     "Ring Self-intersection": "a ring crosses or touches itself",
@@ -27,10 +29,37 @@ _WORDS = {
 def check(geometry: dict[str, Any], notes: Notes) -> None:
     """Report invalid polygons in a geometry of correct structure."""
     coordinates = geometry["coordinates"]
-    polygons = {"Polygon": [coordinates], "MultiPolygon": coordinates}.get(geometry["type"])
+    polygons: list[Any] = {"Polygon": [coordinates], "MultiPolygon": coordinates}.get(geometry["type"], [])
+    if (pairs := _overlaps(polygons)) > _MOST_OVERLAPS:
+        message = (
+            f"the polygon is too complex to check: about {pairs / 1e9:.0f} billion pairs of its edges overlap"
+        )
+        notes.error(message, "simplify it, e.g. with shapely.simplify")
+        return
     reason = _reason(polygons) if polygons else None
     if reason is not None:
         notes.error(f"invalid geometry: {_describe(reason)}", _REMEDY)
+
+
+def _overlaps(polygons: list[Any]) -> float:
+    """Estimate the number of pairs of edges whose bounding boxes overlap, which the check compares.
+
+    Ordinary polygons have a few pairs for each edge. Some edges of a large polygon are compared with all.
+    """
+    edges = sum(len(ring) for polygon in polygons for ring in polygon)
+    if edges * edges <= _MOST_OVERLAPS:
+        return 0.0
+    import numpy as np
+
+    rings = [ring for polygon in polygons for ring in polygon]
+    ends = np.array([position[:2] for ring in rings for position in ring], dtype=float)
+    low, high = np.minimum(ends[:-1], ends[1:]), np.maximum(ends[:-1], ends[1:])
+    inside = np.ones(len(low), dtype=bool)
+    inside[np.cumsum([len(ring) for ring in rings[:-1]], dtype=int) - 1] = False  # between two rings
+    low, high = low[inside], high[inside]
+    sample = np.random.default_rng(0).integers(0, len(low), _SAMPLE)
+    found = [int(((low <= high[one]) & (high >= low[one])).all(axis=1).sum()) for one in sample]
+    return sum(found) / len(found) * edges
 
 
 def _reason(polygons: list[Any]) -> str | None:

@@ -10,6 +10,8 @@ import posixpath
 import re
 from collections.abc import Iterable
 
+from localrun.engines.context.automaton import Automaton
+
 # What Go's `strings.TrimSpace` removes
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _LITERAL = frozenset(".+()|{}$")  # special in regular expressions only
@@ -39,6 +41,11 @@ _POSIX_CLASSES = {
     "xdigit": "0-9A-Fa-f",
 }
 _POSIX = re.compile(r"\[:(\^?)(\w+):\]", re.ASCII)
+
+
+_MOST_STARS = 2  # for `re`, whose time may grow with this power of the length of a path
+
+_ZERO_WIDTH = re.compile(r"(?<!\\)(?:\\\\)*\\[AbBZ]")
 
 
 class InvalidPattern(Exception):
@@ -81,10 +88,13 @@ class Pattern:
         self._prefix: str | None = None
         self._suffix: str | None = None
         self._regex: re.Pattern[str] | None = None
+        self._automaton: Automaton | None = None
         self._compile()
 
     def matches(self, path: str) -> bool:
         """Return whether the pattern matches exactly this path, not one of its parents."""
+        if self._automaton is not None:
+            return self._automaton.matches(path)
         if self._regex is not None:
             return self._regex.fullmatch(path) is not None
         if self._prefix is not None:
@@ -100,8 +110,13 @@ class Pattern:
         elif kind == "suffix":
             self._suffix = self.text[2:]
         elif kind == "regex":
+            translated = _to_python(regex)
             try:
-                self._regex = re.compile(_to_python(regex), re.ASCII)
+                self._regex = re.compile(translated, re.ASCII)
+                if translated.count("*") > _MOST_STARS:
+                    if found := _ZERO_WIDTH.search(translated):
+                        raise InvalidPattern(f"{found[0]} is not supported together with many wildcards")
+                    self._automaton = Automaton(translated)
             except (re.error, OverflowError) as error:
                 raise InvalidPattern("syntax error in pattern") from error
 

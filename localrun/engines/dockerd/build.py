@@ -23,7 +23,7 @@ from localrun.errors import EngineError, ImageError, LocalrunError
 LAST_LINES = 10
 PATIENCE, POLL_INTERVAL = 5.0, 0.1  # seconds for the engine to remove a container
 # the classic builder's, or Podman's
-_STEP = re.compile(r"(?:\[\d+/\d+\] )?(?:Step|STEP) (?P<done>\d+)/(?P<total>\d+) ?: (?P<what>.*)")
+_STEP = re.compile(r"(?:\[\d+/\d+\] )?(?:Step|STEP) (?P<done>\d{1,6})/(?P<total>\d{1,6}) ?: (?P<what>.*)")
 _RUNNING = re.compile(r" ---> Running in (?P<id>[0-9a-f]{12,64})")
 _NOISE = re.compile(
     r" ---> (?:Using cache|(?:Running in )?[0-9a-f]{12,64})|Removing intermediate container [0-9a-f]+"

@@ -93,7 +93,7 @@ async def _events(state: ServerState, task_id: str, last: int) -> AsyncIterator[
 def _stored(number: int, line: bytes) -> bytes:
     try:
         kind = json.loads(line)["kind"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return b""
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, str(kind).encode(), line)
 

@@ -15,6 +15,7 @@ from localrun.bundle.images.compressed import FileSpan
 from localrun.bundle.images.manifest import ENTRY_LIMIT, LAYER_LIMIT, PROBLEM_LIMIT, list_images
 from localrun.errors import ImageError
 from tests.support.archives import INDEX, Blob, blob, manifest_json, oci_image, oci_layout, old_save, sha
+from tests.support.bombs import gzip_bomb
 from tests.support.images import tar_of
 from tests.support.work import count_calls
 
@@ -138,3 +139,9 @@ def test_many_small_gzip_files_in_a_row_are_read_in_linear_time(tmp_path: Path) 
         return count_calls(lambda: read_index(span))
 
     assert work(8) < 6 * work(32)
+
+
+def test_gzip_files_in_a_row_are_read_across_the_ends_of_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "image.tar.gz"
+    path.write_bytes(gzip_bomb(64 << 20))  # each file is a bit shorter than a piece
+    assert list(read_index(FileSpan(path, 0, path.stat().st_size, ("gzip",))).members) == ["zeros"]

@@ -28,7 +28,7 @@ INSTALL = (
     "install BuildKit's client: `apt-get install docker-buildx` (from Debian or Ubuntu) or"
     " `apt-get install docker-buildx-plugin` (from Docker's own packages)"
 )
-_VERSION = re.compile(r"v?(?P<major>\d+)\.(?P<minor>\d+)\S*")
+_VERSION = re.compile(r"v?(?P<major>\d{1,9})\.(?P<minor>\d{1,9})\S*")
 _WITHOUT_PLUGIN = (
     (18, 9),
     (23, 0),

@@ -27,12 +27,12 @@ NO_IMAGE = re.compile(
     r"|failed to do request|server misbehaving|network is unreachable",
     re.IGNORECASE,
 )
-_EXIT_CODE = re.compile(r"(?:exit code|returned a non-zero code|exit status)[: ]+(?P<code>\d+)")
+_EXIT_CODE = re.compile(r"(?:exit code|returned a non-zero code|exit status)[: ]+(?P<code>\d{1,9})")
 _NO_TARGET = re.compile(r"target stage \"?\S+ could not be found|failed to reach build target")
 _SECRET = re.compile(r"secret (?P<id>\S+?):? not found")
 # BuildKit's name for the lookup of an image
 _IMAGE_STEP = re.compile(r"(?:\[internal\] load metadata for|resolve image config for|FROM) (?P<name>\S+)")
-_PARSE_LINE = re.compile(r"parse error (?:on )?line (?P<line>\d+)")
+_PARSE_LINE = re.compile(r"parse error (?:on )?line (?P<line>\d{1,9})")
 
 
 class BuilderFailure(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ def build_error(
 
 def version_of(docker: str) -> Version | None:
     """Return the first two numbers of a version of Docker; None if it has none."""
-    numbers = re.match(r"(\d+)\.(\d+)", docker)
+    numbers = re.match(r"(\d{1,9})\.(\d{1,9})", docker)
     return (int(numbers[1]), int(numbers[2])) if numbers else None
 
 

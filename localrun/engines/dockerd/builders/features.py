@@ -131,9 +131,10 @@ def _directive_uses(dockerfile: Dockerfile) -> Iterator[Use]:
 
 def _stage_uses(dockerfile: Dockerfile, target: str) -> Iterator[Use]:
     needed = dockerfile.needed_stages(target)
+    indexes = {stage.index for stage in needed}
     last = needed[-1].index if needed else -1
     for stage in dockerfile.stages[: last + 1]:
-        if stage not in needed:
+        if stage.index not in indexes:
             text = "the classic builder builds it although it is not used"
             yield Use(stage.line, Feature(f"the stage {stage.label()}", text, fails=False))
     for stage in needed:

@@ -10,10 +10,10 @@ from localrun.engines.base import Progress
 
 LAST_LINES = 10
 _LINE = re.compile(r"#(?P<number>\d+) (?P<text>.*)")
-_STEP = re.compile(r"\[(?:\S+ +)?(?P<done>\d+)/(?P<total>\d+)\] (?P<what>.*)")
+_STEP = re.compile(r"\[(?:\S+ +)?(?P<done>\d{1,6})/(?P<total>\d{1,6})\] (?P<what>.*)")
 _LOG = re.compile(r"\d+\.\d+ ?(?P<text>.*)")
-_DONE = re.compile(r"DONE (?P<seconds>[\d.]+)s")
-_CONTEXT = re.compile(r"transferring context: (?P<size>[\d.]+)(?P<unit>[kMG]?)B.*")
+_DONE = re.compile(r"DONE (?P<seconds>\d{1,9}(?:\.\d{0,9})?)s")
+_CONTEXT = re.compile(r"transferring context: (?P<size>\d{1,15}(?:\.\d{0,15})?)(?P<unit>[kMG]?)B.*")
 _UNITS = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 _PREFIX = re.compile(
     r"(?:ERROR: |error: |failed to build: |failed to solve: |rpc error: code = \w+ desc = "

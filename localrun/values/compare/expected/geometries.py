@@ -53,7 +53,15 @@ def _read(value: Any) -> _Shape | None:
         known = properties if isinstance(properties, dict) else {}
         geometry = shapely.force_2d(shapely.geometry.shape(inner))
         return _Shape(geometry, known.get("subType"), float(known.get("radius") or 0.0))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, shapely.errors.ShapelyError):
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        shapely.errors.ShapelyError,
+    ):
         return None
 
 
