@@ -107,7 +107,11 @@ def _items_in(kind: Array, path: Path, notes: Notes, *, of_files: bool) -> list[
         remedy = "name the items 0, 1, ..., or use a JSON or YAML file with a list"
         notes.error(f"expected a file with a list, got the folder {path} without items", remedy)
         return None
-    notes.warnings += map(str, reader.unknown_files())
+    unknown = reader.unknown_files()
+    if unknown and not found:
+        notes.problems += unknown
+        return None
+    notes.warnings += map(str, unknown)
     return found
 
 
@@ -175,7 +179,7 @@ class _Reader:
         found = _numbered(kind.subtype, entries)
         metadata = entries.get(METADATA)
         if not found and any_names and entries.keys() - {METADATA}:
-            return _named(kind.subtype, entries)
+            return self._named(kind.subtype, folder, entries, notes)
         check_gaps(sorted(found), notes)
         if metadata is not None:
             _check_size(metadata, len(found), notes)
@@ -183,11 +187,38 @@ class _Reader:
         used = {METADATA}
         for index, path in sorted(found.items()):
             region = entries.get(f"{index}{REGION}") if isinstance(kind.subtype, Image) else None
-            value = self.value(kind.subtype, path, notes.child(index))
+            before, inner = len(notes.problems), notes.child(index)
+            value = self.value(kind.subtype, path, inner)
+            if value is None and len(notes.problems) == before:
+                inner.error(f"no items in the folder {path}", "name the items 0, 1, 2, ...")
             items.append(value if region is None else {"file": value, "region": FileValue(region)})
             used |= {path.name, region.name if region else ""}
         self._report_strays(kind.subtype, folder, entries, used, notes)
         return items if items or not entries.keys() - {METADATA} else None
+
+    def _named(self, kind: DataType, folder: Path, entries: Entries, notes: Notes) -> list[Any]:
+        """Return the files of a folder in natural order, images with the region of the same name."""
+        files = {name: path for name, path in entries.items() if name != METADATA}
+        folders = [name for name, path in files.items() if path.is_dir()]
+        if len(folders) < len(files) or not isinstance(kind, Image):  # folders alone are slides
+            for name in folders:
+                del files[name]
+                self.report(folder, name, notes, "move its files to the folder above, or remove it")
+        if not isinstance(kind, Image):
+            return [FileValue(path) for path in files.values()]
+        regions = {name: path for name, path in files.items() if name.endswith(REGION)}
+        images = {name: path for name, path in files.items() if name not in regions}
+        stems = [name.rpartition(".")[0] or name for name in images]
+        found: list[Any] = []
+        for name, path in images.items():
+            stem = name.rpartition(".")[0] or name
+            keys = [f"{name}{REGION}", *([f"{stem}{REGION}"] if stems.count(stem) == 1 else [])]
+            region = next((regions.pop(key) for key in keys if key in regions), None)
+            value = FileValue(path)
+            found.append(value if region is None else {"file": value, "region": FileValue(region)})
+        for name in regions:
+            self.report(folder, name, notes, "a region needs an image of the same name")
+        return found
 
     def _report_strays(
         self, kind: DataType, folder: Path, entries: Entries, used: set[str], notes: Notes
@@ -214,25 +245,6 @@ def _numbered(kind: DataType, entries: Entries) -> dict[int, Path]:
             if stem != name and is_index(stem):
                 found.setdefault(int(stem), path)
     return found
-
-
-def _named(kind: DataType, entries: Entries) -> list[Any]:
-    """Return the files of a folder in natural order, images with the region of the same name."""
-    files = {name: path for name, path in entries.items() if name != METADATA and path.is_file()}
-    if not isinstance(kind, Image):
-        return [FileValue(path) for path in files.values()]
-    regions = {name: path for name, path in files.items() if name.endswith(REGION)}
-    images = {name: path for name, path in files.items() if name not in regions}
-    stems = [name.rpartition(".")[0] or name for name in images]
-    found: list[Any] = []
-    for name, path in images.items():
-        stem = name.rpartition(".")[0] or name
-        keys = [f"{name}{REGION}", *([f"{stem}{REGION}"] if stems.count(stem) == 1 else [])]
-        region = next((regions.pop(key) for key in keys if key in regions), None)
-        value = FileValue(path)
-        found.append(value if region is None else {"file": value, "region": FileValue(region)})
-    # a file that is no region of an image is reported as an invalid image
-    return [*found, *(FileValue(path) for path in regions.values())]
 
 
 def _check_size(path: Path, count: int, notes: Notes) -> None:

@@ -13,7 +13,7 @@ from localrun import values
 from localrun.values import FileValue, read_folder
 from localrun.values.input_folder import FolderInputs
 from tests.support.descriptors import make, parameter
-from tests.support.image_files import png
+from tests.support.image_files import dicom, png
 from tests.values.test_parsing import lay, refused, tree
 
 SQUARE = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
@@ -200,6 +200,29 @@ class TestFolderOfItems:
         (warning,) = self.read(tmp_path, _of("integer")).warnings
         assert warning.startswith("inputs.xs: 'notes.txt' in ")
 
+    def test_slides_with_other_names_are_items_too(self, tmp_path: Path) -> None:
+        fill(tmp_path / "given", {"b/x.dcm": dicom(), "a/x.dcm": dicom()})
+        found = self.read(tmp_path, IMAGES)
+        assert [Path(path).name for path in found.values["xs"]] == ["a", "b"]
+
+    def test_nothing_in_the_folder_is_ignored(self, tmp_path: Path) -> None:
+        fill(tmp_path / "given", {"a.txt": "a", "sub/b.txt": "b"})
+        found = self.read(tmp_path, _of("file"))
+        assert [Path(path).name for path in found.values["xs"]] == ["a.txt"]
+        (warning,) = found.warnings
+        assert "'sub' in " in warning
+        assert warning.endswith("is not an input; move its files to the folder above, or remove it")
+
+    def test_a_region_without_an_image_of_its_name_is_reported(self, tmp_path: Path) -> None:
+        fill(tmp_path / "given", {"a.png": png(), "b.geojson": json.dumps(SQUARE)})
+        (warning,) = self.read(tmp_path, IMAGES).warnings
+        assert warning.endswith("is not an input; a region needs an image of the same name")
+
+    def test_a_folder_without_any_item_is_an_error(self, tmp_path: Path) -> None:
+        fill(tmp_path / "given", {"b.geojson": json.dumps(SQUARE)})
+        (found,) = refused(self.read, tmp_path, IMAGES)
+        assert "'b.geojson' in " in found
+
     def test_a_folder_without_items_is_refused_for_values(self, tmp_path: Path) -> None:
         fill(tmp_path / "given", {"notes.txt": "x"})
         (found,) = refused(self.read, tmp_path, _of("integer"))
@@ -232,4 +255,12 @@ def test_a_folder_of_files_for_nested_arrays_is_reported_without_consequences(tm
     assert [line.partition(", got")[0] for line in found] == [
         "inputs.images.0: expected a folder with the items",
         "inputs.images.1: expected a folder with the items",
+    ]
+
+
+def test_an_inner_folder_without_items_is_an_error(tmp_path: Path) -> None:
+    folder = fill(tmp_path, {"images/0/a.png": png()})
+    found = read(folder, {"images": {"id": "array", "subtype": IMAGES}})
+    assert [str(problem) for problem in found.problems] == [
+        f"inputs.images.0: no items in the folder {folder / 'images/0'}; name the items 0, 1, 2, ..."
     ]
