@@ -17,6 +17,7 @@ _UNSIZED = 64 * 1024**2  # bytes that are read of a file without a size, such as
 _ALLOWANCE = 16 * 1024**2  # bytes that may be copied although the disk is fuller than its limit
 _NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_UNNAMED = os.O_WRONLY | getattr(os, "O_TMPFILE", 0) | os.O_CLOEXEC  # Linux
 
 Check = Callable[[], None]
 
@@ -72,7 +73,7 @@ def copy_file(
 
     A symbolic link is copied as a link. The copy shares no data with the original that a change of one would
     change in the other. A file that grows is copied up to its size at the beginning. Raises `OSError`, and
-    leaves no file after any exception.
+    leaves no file after any exception, and where the file system can, none of a process that is killed.
     """
     if isinstance(source, Path):
         if source.is_symlink():
@@ -84,14 +85,25 @@ def copy_file(
         finally:
             os.close(descriptor)
         return
-    made = os.open(target, _NEW, 0o666)
+    made, is_named = _create(target)
     try:
         copy_content(source, made, limit=limit, check_cancelled=check_cancelled)
+        if not is_named:  # `src_dir_fd` makes it linkat(2), which follows the link
+            os.link(f"/proc/self/fd/{made}", target, src_dir_fd=made)
     except BaseException:
-        target.unlink(missing_ok=True)
+        if is_named:
+            target.unlink(missing_ok=True)
         raise
     finally:
         os.close(made)
+
+
+def _create(target: Path) -> tuple[int, bool]:
+    """Open a new file for writing. Return it, and whether it has a name already."""
+    try:
+        return os.open(target.parent, _UNNAMED, 0o666), False
+    except OSError:  # the file system cannot
+        return os.open(target, _NEW, 0o666), True
 
 
 def copy_tree(
@@ -144,7 +156,7 @@ def copy_content(
     limit = limit or DiskLimit()
     limit.check(target, min(status.st_size, status.st_blocks * 512))
     end = status.st_size
-    segments = _data(source, end) if end else iter([(0, _UNSIZED)])
+    segments = data_segments(source, end) if end else iter([(0, _UNSIZED)])
     for start, stop in segments:
         copied = start
         while copied < stop:
@@ -161,7 +173,7 @@ def copy_content(
     os.ftruncate(target, end)
 
 
-def _data(descriptor: int, end: int) -> Iterator[tuple[int, int]]:
+def data_segments(descriptor: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield the parts of a file that are not holes: (start, end)."""
     stop = 0
     while stop < end:

@@ -149,3 +149,26 @@ def test_a_tree_is_copied_with_links_as_links(tmp_path: Path) -> None:
     assert found == ["deep", "deep/empty", "deep/file", "folder", "link"]
     assert str((tmp_path / "b/link").readlink()) == "/etc/passwd"
     shutil.rmtree(tmp_path / "b")
+
+
+def test_a_killed_process_leaves_no_part_of_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(bytes(9))
+    (tmp_path / "out").mkdir()
+    found: list[list[Path]] = []
+
+    def look(*_: object, **__: object) -> None:
+        found.append(list((tmp_path / "out").iterdir()))
+
+    monkeypatch.setattr(copying, "copy_content", look)
+    copying.copy_file(tmp_path / "a", tmp_path / "out/a")
+    assert found == [[]]
+    assert (tmp_path / "out/a").exists()
+
+
+def test_a_file_system_without_unnamed_files_gets_the_same_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "_UNNAMED", os.O_WRONLY)  # opening a folder for writing fails
+    (tmp_path / "a").write_bytes(b"data")
+    copying.copy_file(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_bytes() == b"data"

@@ -141,7 +141,7 @@ class _Collector:
         if isinstance(kind, Image) and entry.kind == "folder":
             return self._slide(kind, entry, notes)
         if entry.kind != "file":
-            raise UnsafePath(f"expected a file with the {kind.id}, got a {entry.kind}")
+            raise UnsafePath(f"expected a file, got a {entry.kind}")
         if isinstance(kind, (File, Image, Geometry)):
             return self._file(kind, entry, notes)
         return self._text(kind, entry, notes)

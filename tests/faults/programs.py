@@ -287,7 +287,7 @@ OUTPUTS = [
     _output(
         "all at once",
         "echo x > /outputs/sum; mkdir /outputs/file",
-        "outputs.sum: invalid integer 'x'\noutputs.file: expected a file with the file, got a folder",
+        "outputs.sum: invalid integer 'x'\noutputs.file: expected a file, got a folder",
         "",
         f"{SUM}\n{_FILE}",
     ),

@@ -120,7 +120,7 @@ def test_everything_that_is_wrong_is_told_with_what_was_found(out: Path) -> None
         "outputs.blank: blank file; write the string to it",
         "outputs.empty: empty file; write the number to it",
         "outputs.bytes: expected UTF-8 text, got b'\\xff\\xfe\\x00'; write the string as UTF-8",
-        "outputs.directory: expected a file with the boolean, got a folder; write a regular file",
+        "outputs.directory: expected a file, got a folder; write a regular file",
         "outputs.named: missing output (found 'named.csv'); name it 'named', without an extension",
         "outputs.sized.array.yml: size is 3, but the folder has 1 item; write 'size: 1' to array.yml",
         "outputs.gone: missing output; write 'gone' to the output folder",

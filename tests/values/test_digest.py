@@ -172,3 +172,16 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputsError) as caught:
         digest.digest_file(tmp_path / "nothing")
     assert "no such file" in str(caught.value)
+
+
+def test_a_huge_sparse_file_is_hashed_by_its_data_wherever_it_has_holes(tmp_path: Path) -> None:
+    # Given two equal files of 1 TiB, one of which stores some of its zeros, and a different one
+    for name, zeros, data in (("a", 0, b"data"), ("b", 2 * 1024**2, b"data"), ("c", 0, b"dbta")):
+        with (tmp_path / name).open("wb") as stream:
+            stream.write(b"head" + bytes(zeros))
+            stream.seek(1024**4 - 4)
+            stream.write(data)
+
+    # Then the content decides
+    files = digest.digest_folder(tmp_path).files
+    assert files["a"] == files["b"] != files["c"]

@@ -16,7 +16,7 @@ from localrun import fs
 from localrun.errors import Cause, Problem
 from localrun.platforms.iexec import digest
 from localrun.platforms.iexec.layout import OUT
-from localrun.platforms.iexec.zip import ZIP_LIMIT, ZipTooLarge, pack
+from localrun.platforms.iexec.zip import SIZE_LIMIT, ZIP_LIMIT, ZipTooLarge, pack
 from localrun.units import format_bytes
 from localrun.values import CollectedOutputs
 from localrun.values.digest import MAX_ENTRIES
@@ -97,6 +97,10 @@ class _ResultCheck:
         message = f"{first.path} {first.message}" if single else f"{len(found)} problems in the result"
         return CollectedOutputs(self.outputs, problems, tuple(self.warnings), cause, message)
 
+    @property
+    def _size(self) -> int:
+        return sum(entry.size for entry in self.entries if entry.kind == "file")
+
     def add_problem(self, cause: Cause, path: str, message: str, remedy: str) -> None:
         self.problems.append((cause, Problem(path, message, remedy)))
 
@@ -119,7 +123,7 @@ class _ResultCheck:
         """Pack all files; a result that is too large is not written."""
         if any(cause is Cause.RESULT_NOT_PACKED for cause, _ in self.problems):
             return
-        total = sum(entry.size for entry in self.entries if entry.kind == "file")
+        total = self._size
         try:
             pack(self.tree, self.entries, packed, check_cancelled)
         except ZipTooLarge:
@@ -223,6 +227,8 @@ class _ResultCheck:
             if entry is None:
                 message = f"{text[:200]!r} does not exist"
                 self.add_problem(Cause.DIGEST_FAILED, location, message, "let the app write it")
+                return
+            if self._size > SIZE_LIMIT:  # it is rejected: hashing it could take hours
                 return
             found = digest.result_digest(self.tree, entry)
         except UnsafePath as error:

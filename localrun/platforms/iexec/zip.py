@@ -10,7 +10,7 @@ from localrun import fs
 from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
 ZIP_LIMIT = 50 * 1024**2  # bytes; the largest result that iExec can upload
-_SIZE_LIMIT = 20 * ZIP_LIMIT  # bytes of all files; more cannot be compressed to `ZIP_LIMIT`
+SIZE_LIMIT = 20 * ZIP_LIMIT  # bytes of all files; more cannot be compressed to `ZIP_LIMIT`
 _CHUNK = 1024 * 1024
 _DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that equal results give equal zips
 
@@ -28,7 +28,7 @@ def pack(
     neither files nor links or cannot be read, and `OSError`.
     """
     found = sorted(entries, key=lambda entry: entry.parts)
-    if sum(entry.size for entry in found if entry.kind == "file") > _SIZE_LIMIT:
+    if sum(entry.size for entry in found if entry.kind == "file") > SIZE_LIMIT:
         raise ZipTooLarge
     with fs.atomic_file(target) as temp:
         with temp.open("wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -254,8 +254,8 @@ def test_very_many_names_are_too_large_too(left: Left, monkeypatch: pytest.Monke
     refused(left.collected(), Cause.RESULT_TOO_LARGE, "upload limit")
 
 
-def test_a_huge_empty_file_is_not_packed_for_minutes(left: Left) -> None:
-    with (left.outputs / "sparse").open("wb") as stream:
+def test_a_huge_empty_file_is_not_packed_or_hashed_for_minutes(left: Left) -> None:
+    with (left.outputs / "result.txt").open("wb") as stream:
         stream.truncate(10 * 1024**4)
     refused(left.collected(), Cause.RESULT_TOO_LARGE, "10 TiB")
 

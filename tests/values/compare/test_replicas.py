@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -168,3 +169,17 @@ def test_equal_files_have_no_first_difference(content: bytes, chunk: int) -> Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("localrun.values.compare.first_difference._CHUNK", chunk)
         assert first_difference(streams([content] * 3)) is None
+
+
+def test_holes_are_compared_without_reading_them(tmp_path: Path) -> None:
+    size = 1024**4
+    for name, end in (("a", b"x"), ("b", b"x"), ("c", b"y")):
+        with (tmp_path / name).open("wb") as stream:
+            stream.write(b"line\n")
+            stream.seek(size)
+            stream.write(end)
+    with ExitStack() as stack:
+        one, same, other = (stack.enter_context((tmp_path / name).open("rb")) for name in "abc")
+        assert first_difference((one, same)) is None
+        one.seek(0)
+        assert first_difference((one, other)) == (size, 2, 5)
