@@ -104,7 +104,8 @@ def _context(text: str) -> tuple[str, str]:
 
 def _count(minimum: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not str(text).isdecimal() or len(text) > _MOST_DIGITS or int(text) < minimum:
+        digits = str(text)  # click converts the default too, which is a number
+        if not digits.isdecimal() or len(digits) > _MOST_DIGITS or int(digits) < minimum:
             raise ValueError(f"{text!r} is not an integer of at least {minimum}")
         return int(text)
 
