@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -16,7 +16,7 @@ import msgspec
 
 from localrun.errors import Problem, UsageError
 from localrun.undecodable import escape, is_text
-from localrun.units import format_count
+from localrun.units import format_count, parse_bytes, parse_duration
 
 PREFIX = "LOCALRUN_"
 _CACHE = Path("~/.cache/localrun")
@@ -25,6 +25,9 @@ NO_FOLDER = Path("/dev/null/localrun")  # cannot exist: nothing is read or writt
 
 def _doc(description: str, **limits: Any) -> msgspec.Meta:
     return msgspec.Meta(description=description, **limits)
+
+
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,8 +71,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_limit: Annotated[
         int, _doc("Maximum bytes of a task's log; the last MiB is kept in addition.", ge=4096)
     ] = 64 * 1024**2
+    keep: Annotated[
+        _Positive | None, _doc("Number of ended tasks to keep, the others are deleted; default: all")
+    ] = None
+    max_age: Annotated[
+        float | None, _doc("Time after its end, e.g. 30d, when a task is deleted; default: never")
+    ] = None
+    max_size: Annotated[
+        _Positive | None, _doc("Size of all ended tasks, e.g. 50Gi, the oldest are deleted; default: any")
+    ] = None
 
 
+_PARSERS: dict[str, Callable[[str], float]] = {"max_age": parse_duration, "max_size": parse_bytes}
 PATHS = {"home", "cache", "logs", "docker_config", "ledger"}  # may contain bytes that are not UTF-8
 
 
@@ -160,12 +173,14 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
             problems.append(Problem(PREFIX + name.upper(), f"'{escape(value)}' is not UTF-8"))
             continue
         try:
+            if isinstance(value, str) and name in _PARSERS:
+                value = _PARSERS[name](value)  # noqa: PLW2901
             found = msgspec.convert(value, types[name], strict=False, dec_hook=lambda path, x: path(x))
             valid[name] = _expanded(found) if isinstance(found, Path) else found
             if isinstance(found, Path) and valid[name] is None:
                 reason = "no home directory to expand ~ to"
                 problems.append(Problem(PREFIX + name.upper(), f"invalid value {str(value)!r}: {reason}"))
-        except msgspec.ValidationError as error:
+        except ValueError as error:  # also of msgspec
             reason = f"{str(error)[0].lower()}{str(error)[1:]}".replace("`", "")
             problems.append(Problem(PREFIX + name.upper(), f"invalid value {value!r}: {reason}"))
     if problems:

@@ -14,6 +14,7 @@ from localrun.units import format_bytes
 from chapters.page import Page, code
 
 _KINDS: dict[Any, str] = {Path: "a path", str: "a string", int: "an integer", float: "a number"}
+_WITH_UNITS = {"max_age": "a duration", "max_size": "a size"}
 _SIGNS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
@@ -50,7 +51,11 @@ def _row(field: msgspec.structs.FieldInfo, hint: Any) -> list[str]:
     bounds = [
         f"{words} {getattr(meta, name)}" for name, words in _SIGNS.items() if getattr(meta, name) is not None
     ]
-    known = _KINDS.get(kinds[0]) or ", ".join(map(code, kinds))  # or the values of a Literal
+    known = (
+        _WITH_UNITS.get(field.name)
+        or _KINDS.get(getattr(kinds[0], "__origin__", kinds[0]))
+        or ", ".join(map(code, kinds))
+    )  # or the values of a Literal
     takes = ", ".join([known, *bounds])
     return [
         code(PREFIX + field.name.upper()),

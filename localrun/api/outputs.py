@@ -54,7 +54,8 @@ def download(
         raise missing_files_error("the task has no such outputs", missing, existing)
     copier = OutputCopier(folder, disk_limit, in_image=in_image)
     try:
-        copier.copy(record, workspace, only=names)
+        with workspace.reading():
+            copier.copy(record, workspace, only=names)
     finally:
         copier.rollback()  # removes the folder if it is empty
     return copier

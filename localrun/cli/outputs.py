@@ -78,7 +78,8 @@ def copy_outputs(
     try:
         with signals.interruptible():
             copier = make_copier()
-            copier.copy(*task)
+            with task[1].reading():
+                copier.copy(*task)
         found = CopyResult(copier.outputs)
     except Interrupted:
         notify(f"stopped while copying the outputs; repeat it with `localrun outputs {record.short_id} -o`")

@@ -195,6 +195,7 @@ class _ForegroundRun:
             try:
                 app = self._open(stack)
                 task = self._submit(app)
+                stack.enter_context(task.workspace.reading())
                 self._context.on_imported()
                 record = self._follow(app, task)
             finally:

@@ -12,19 +12,21 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from localrun.engines.labels import LABEL_TASK
-from localrun.errors import Cause, ShuttingDown, TaskExists, TaskNotFound
+from localrun.errors import AdmissionError, Cause, LocalrunError, ShuttingDown, TaskExists, TaskNotFound
 from localrun.manager.manual import ManualTasks
 from localrun.manager.payload import from_payload, is_manual, redact_secrets
 from localrun.manager.pending_inputs import PendingInputs
 from localrun.manager.recovery import Resumer
 from localrun.manager.registry import TaskRegistry
 from localrun.manager.request import Request
+from localrun.manager.retention import Retention
 from localrun.manager.submission import DeferSignals, PreparedTask, Submitter
 from localrun.manager.workers import Workers
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
 from localrun.task.events import Event, Listener
+from localrun.task.outcome import Outcome
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
@@ -45,7 +47,8 @@ class TaskManager:
         self._runner = runner
         self._submitter = Submitter(store, settings)
         self._registry = TaskRegistry(settings.keep_completed)
-        self._workers = Workers(self._registry)
+        self._workers = Workers(self._registry, self._on_ended)
+        self._retention = Retention(store, settings)
         self._manual = ManualTasks(store, self._workers, self._on_event)
         self._pending = PendingInputs(self._start, self.kill)
         self._resumer = Resumer(
@@ -89,7 +92,8 @@ class TaskManager:
             with defer_signals():
                 self._accept(prepared) if start else prepared.lock.release(ended=False)
         except BaseException:
-            if self._registry.find(prepared.task.id) is None:
+            if not self._workers.is_running(prepared.task):
+                self._registry.discard(prepared.task.id)
                 self._store.remove(prepared.task.workspace, prepared.lock)
             raise
         return prepared.task
@@ -178,8 +182,18 @@ class TaskManager:
             self._workers.run(task, prepared.lock, lambda: self._run_replicas(prepared))
             return
         runner, described, source = self._runner(), prepared.descriptor, prepared.source
-        runner.admission.enqueue(task.id, task.record.resources)
+        try:
+            runner.admission.enqueue(task.id, task.record.resources)
+        except AdmissionError as error:  # the reservations are not accessible
+            fail = partial(runner.run, task, partial(_raise, error), lambda: None)
+            self._workers.run(task, prepared.lock, fail)
+            return
         self._workers.run(task, prepared.lock, lambda: runner.execute(task, described, source))
+
+    def _on_ended(self, task: ActiveTask) -> None:
+        if self._retention.is_on and task.record.replica is None:
+            for task_id in self._retention.apply(task):
+                self._registry.forget(task_id)
 
     def _run_replicas(self, prepared: PreparedTask) -> None:
         from localrun.manager import replicas
@@ -370,3 +384,7 @@ class TaskManager:
                 self.kill(task, grace)
         for task in running:
             self.wait(task)
+
+
+def _raise(error: LocalrunError) -> Outcome:
+    raise error

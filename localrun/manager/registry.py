@@ -36,6 +36,11 @@ class TaskRegistry:
         with self._lock:
             self._active.pop(task_id, None)
 
+    def forget(self, task_id: str) -> None:
+        """Drop a completed task that was deleted."""
+        with self._lock:
+            self._completed.pop(task_id, None)
+
     def restore_completed(self, records: list[TaskRecord], count: int) -> None:
         """Add tasks that ended before this process started, oldest first; `count` is the number of all."""
         with self._lock:

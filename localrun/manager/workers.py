@@ -13,10 +13,16 @@ from localrun.task.states import TaskState
 
 
 class Workers:
-    """Runs each task in a thread of its own. Thread-safe."""
+    """Runs each task in a thread of its own. Thread-safe.
 
-    def __init__(self, registry: TaskRegistry) -> None:
+    `on_ended` is called with each task that has ended, after its lock is released.
+    """
+
+    def __init__(
+        self, registry: TaskRegistry, on_ended: Callable[[ActiveTask], None] = lambda _: None
+    ) -> None:
         self.registry = registry
+        self._on_ended = on_ended
         self._lock = threading.Lock()
         self._threads: dict[str, threading.Thread] = {}
 
@@ -34,7 +40,13 @@ class Workers:
         with self._lock:
             self._threads[task.id] = thread
         self.registry.add(task)
-        thread.start()
+        try:
+            thread.start()
+        except BaseException:  # no memory for a thread: the caller decides what becomes of the task
+            with self._lock:
+                self._threads.pop(task.id, None)
+            self.registry.discard(task.id)
+            raise
 
     def _release(self, task: ActiveTask, lock: TaskLock) -> None:
         # a task that has not ended met an internal error or a full disk: the next process decides its fate
@@ -45,8 +57,12 @@ class Workers:
             self.registry.discard(task.id)
             task.abandon()
         lock.release(ended=ended and task.is_saved)
-        with self._lock:
-            self._threads.pop(task.id, None)
+        try:
+            if ended:
+                self._on_ended(task)
+        finally:
+            with self._lock:
+                self._threads.pop(task.id, None)
 
     def end(self, task: ActiveTask, lock: TaskLock, state: TaskState, **changes: Any) -> bool:
         """End a task that no thread runs; False if it has ended already."""
@@ -56,9 +72,10 @@ class Workers:
                 return False
             task.transition(state, **changes)
             self.registry.complete(task.record)  # before a process that waits for the lock looks
-            return True
         finally:  # an end that could not be saved is decided again by the next process
             lock.release(ended=had_ended or (task.record.state.is_final and task.is_saved))
+        self._on_ended(task)
+        return True
 
     def is_running(self, task: ActiveTask) -> bool:
         with self._lock:

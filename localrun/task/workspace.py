@@ -24,7 +24,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -206,6 +206,13 @@ class Workspace:
         with suppress(OSError):
             for path in self.outputs.iterdir():
                 fs.remove(path)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep the folder from being deleted as that of an old task during the block. Raises `OSError`."""
+        descriptor = os.open(self._text, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with fs.locked(descriptor, shared=True):
+            yield
 
     def remove(self) -> None:
         """Delete the folder. Raises `LocalrunError` if a file in it cannot be deleted."""
