@@ -66,11 +66,18 @@ def _parameter(problem: Problem) -> str:
 
 
 def override(values: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `values` with those of `others`. A region belongs to its image, and is replaced with it."""
+    """Return `values` with those of `others`.
+
+    A region belongs to its image, and is replaced with it. A region and a crop replace each other.
+    """
+    replaced = {found.place for name in others if (found := parse_region_name(str(name))) is not None}
 
     def is_kept(name: str) -> bool:
         region = parse_region_name(name)
-        return region is None or region.parameter not in others or region.parameter not in values
+        if region is None:
+            return True
+        with_image = region.parameter in others and region.parameter in values
+        return not with_image and region.place not in replaced
 
     return {**{name: value for name, value in values.items() if is_kept(str(name))}, **others}
 

@@ -102,6 +102,21 @@ def test_only_the_region_of_the_folder_is_overridden(pictures: Command) -> None:
     assert result.json["regions"] == {"image": polygon(2, 1, 6, 5)}
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"image": "@inputs/image", "image.geojson": polygon(0, 0, 2, 2)},
+        {"image": {"file": "@inputs/image", "region": polygon(0, 0, 2, 2)}},
+    ],
+)
+def test_a_crop_overrides_the_region_of_a_file(pictures: Command, given: dict[str, Any]) -> None:
+    file = pictures.folder / "inputs.json"
+    file.write_text(json.dumps(given))
+    roi = pictures.folder / "roi.geojson"
+    found = run(pictures, "--inputs", file, "--region", f"image=@{roi}", "--json").json
+    assert found["regions"] == {"image": polygon(0, 0, 4, 4)}
+
+
 def test_unknown_files_are_a_warning_if_nothing_is_missing(pictures: Command) -> None:
     fill(pictures.folder / "inputs", {"sise": "3"})
     result = run(pictures, "--inputs", pictures.folder / "inputs")
