@@ -48,7 +48,7 @@ def gather(request: Request, descriptor: Descriptor) -> GatheredInputs:
         return GatheredInputs(given, assigned)
     folder = request.inputs_folder
     if request.find_file is not None:
-        _check_inside(folder, request.find_file)
+        _check_inside(folder, request.find_file, skip_hidden=True)
     found = values.read_folder(folder, descriptor)
     notes = Notes("inputs", list(found.problems))
     # a task that waits for more inputs stores those that it has
@@ -125,14 +125,17 @@ def _resolve_region(value: Any, find_file: FindFile) -> Any:
     return value if name is None else find_file(name)
 
 
-def _check_inside(folder: Path, find_file: FindFile) -> None:
-    """Raise `InputsError` if a link in the folder leads to a file that the client may not read."""
+def _check_inside(folder: Path, find_file: FindFile, *, skip_hidden: bool = False) -> None:
+    """Raise `InputsError` if the folder has a file that the client may not read, e.g. through a link.
+
+    `skip_hidden`: hidden entries of the folder itself are never read.
+    """
     count = 0
     for path, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        if skip_hidden and path == str(folder):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            files = [name for name in files if not name.startswith(".")]  # noqa: PLW2901 - of this folder
         for name in (*folders, *files):
-            if name.startswith("."):
-                continue
             count += 1
             if count > _MAX_FILES:
                 problem = Problem(

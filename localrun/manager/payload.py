@@ -118,7 +118,7 @@ def from_payload(
         found = _read(payload, _BUNDLE_FIELDS)
         bundle = find_bundle(found.pop("bundle"))
         folder = found.pop("inputs") if isinstance(found.get("inputs"), str) else None
-        request = _request(bundle, _find_build(found, find_bundle, find_file), payload)
+        request = _request(bundle, _find_build(found, find_file), payload)
         path = None if folder is None else _folder(folder, find_file)
         return request.replace(find_file=find_file, inputs_folder=path)
     from localrun.descriptor.synthetic import describe_image
@@ -128,14 +128,15 @@ def from_payload(
     return _request(Path(), {**found, "descriptor": described}, payload)
 
 
-def _find_build(
-    found: dict[str, Any], find_bundle: Callable[[str], Path], find_file: Callable[[str], Path] | None
-) -> dict[str, Any]:
+def _find_build(found: dict[str, Any], find_file: Callable[[str], Path] | None) -> dict[str, Any]:
     """Turn the names of a Dockerfile and a context into absolute paths."""
-    if "dockerfile" in found:
-        found["dockerfile"] = str((find_file or Path)(found["dockerfile"]).absolute())
-    if "context" in found:
-        found["context"] = str(find_bundle(found["context"]).absolute())
+    for key in ("dockerfile", "context"):
+        if key in found:
+            try:
+                found[key] = str((find_file or Path)(found[key]).absolute())
+            except InputsError as error:
+                problems = [Problem(key, problem.message, problem.remedy) for problem in error.problems]
+                raise UsageError(f"invalid {key}", remedy=error.remedy, problems=problems) from error
     return found
 
 

@@ -1,7 +1,7 @@
 """The bundles and files that requests can name: below the configured folders, and uploaded bundles.
 
-Names are untrusted input. A name is resolved first, including links, and must then be below a root, so
-nothing outside can be reached, not even through a link inside.
+Names are untrusted input. A name is resolved first, including links, and must then be below a root, and not
+hidden or private, so nothing else can be reached, not even through a link inside.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from localrun.bundle.parts import is_descriptor
 from localrun.bundle.reader import read_bundle
 from localrun.bundle.zip import open_zip
 from localrun.errors import BundleError, Cause, DescriptorError, InputsError, LocalrunError, Problem
+from localrun.server.served_folders import ServedFolders
 from localrun.units import format_bytes
 
 if TYPE_CHECKING:
@@ -53,13 +54,22 @@ class BundleEntry:
 class BundleStore:
     """The bundles and files below `roots`, and the uploaded bundles in the folder `uploads`.
 
-    `cache` is the folder for facts about bundles, `limit` the maximum size of an upload in bytes.
+    `cache` is the folder for facts about bundles, `limit` the maximum size of an upload in bytes. Files in
+    the folders `home` and `logs`, and hidden files, cannot be named.
     """
 
     def __init__(
-        self, roots: Sequence[Path], uploads: Path, *, cache: Path, limit: int = 8 * 1024**3
+        self,
+        roots: Sequence[Path],
+        uploads: Path,
+        *,
+        cache: Path,
+        limit: int = 8 * 1024**3,
+        home: Path | None = None,
+        logs: Path | None = None,
     ) -> None:
-        self.roots = tuple(root.resolve() for root in roots)
+        self._folders = ServedFolders(roots, home, logs)
+        self.roots = self._folders.roots
         self.uploads = uploads
         self._cache = cache
         self._limit = limit
@@ -69,7 +79,7 @@ class BundleStore:
 
     def find_bundle(self, name: str) -> Path:
         """Return the path of a bundle named by path or `namespace:version`. Raises `BundleError`."""
-        found = self._below_a_root(name)
+        found = self._folders.find(name)
         if found is not None:
             return found
         if _NAME.fullmatch(name):
@@ -83,37 +93,29 @@ class BundleStore:
         )
 
     def find_file(self, name: str) -> Path:
-        """Return the path of a file or folder for an input. Raises `InputsError`."""
-        found = self._below_a_root(name)
+        """Return the path of a file or folder for an input or a build. Raises `InputsError`.
+
+        A folder with private files in it cannot be named: all of its files would be read.
+        """
+        found = self._folders.find(name)
+        remedy = "use a path below the server's bundle folders, or upload the file"
         if found is None:
-            raise InputsError(
-                "invalid input file",
-                remedy="use a path below the server's bundle folders, or upload the file",
-                problems=[Problem("inputs", f"file {_quote(name)} not found")],
-            )
-        return found
+            message = f"file {_quote(name)} not found (hidden files and the server's own are not served)"
+        elif found.is_dir() and self._folders.holds_private(found):
+            message = f"folder {_quote(name)} contains files of the server"
+            remedy = "use a folder without the server's home and logs"
+        else:
+            return found
+        problem = Problem("inputs", message, remedy)
+        raise InputsError("invalid input file", remedy=remedy, problems=[problem])
 
     def entries(self) -> Iterator[BundleEntry]:
         """Yield the available bundles, uploaded ones first."""
         uploads = _candidates(self.uploads, depth=1)
         others = (path for root in self.roots for path in _candidates(root, depth=_MAX_DEPTH))
-        for path in chain(uploads, filter(self._is_inside, others)):
+        for path in chain(uploads, filter(self._folders.contains, others)):
             if entry := self._entry(path):
                 yield entry
-
-    def _below_a_root(self, name: str) -> Path | None:
-        for root in self.roots:
-            try:
-                path = (root / name).resolve(strict=True)
-            except (OSError, ValueError, RuntimeError):  # missing, a null byte, a loop of links
-                continue
-            if self._is_inside(path):
-                return path
-        return None
-
-    def _is_inside(self, path: Path) -> bool:
-        real = path.resolve()
-        return any(real.is_relative_to(root) for root in self.roots)
 
     def _entry(self, path: Path) -> BundleEntry | None:
         try:

@@ -65,8 +65,15 @@ class ServerState:
         self.limits = RequestLimits()
         # by id, for the event loop; a lock exists only while a request uses it
         self.task_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        uploads, cache = app.settings.home / "bundles", app.settings.cache
-        self.bundle_store = BundleStore(options.bundles, uploads, cache=cache, limit=options.upload_limit)
+        home = app.settings.home
+        self.bundle_store = BundleStore(
+            options.bundles,
+            home / "bundles",
+            cache=app.settings.cache,
+            limit=options.upload_limit,
+            home=home,
+            logs=app.settings.logs,
+        )
         self._lock = threading.Lock()
         self.is_started = False
         self._cache: dict[str, tuple[float, Any]] = {}  # the time of expiry and the value

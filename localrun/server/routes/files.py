@@ -14,10 +14,13 @@ from starlette.responses import Response, StreamingResponse
 from localrun.platforms import profiles
 from localrun.server import file_response, schemas, uploads, views
 from localrun.server.error_handlers import log_failures
+from localrun.server.rejection import Rejection
 from localrun.server.responses import json_response
 from localrun.server.routes.base import BINARY, StrictRoute, raw_body, responses
 from localrun.server.routes.tasks import TaskId
 from localrun.server.state import get_state
+from localrun.task.record import TaskRecord
+from localrun.task.states import TaskState
 from localrun.values.untrusted import UnsafePath
 
 router = APIRouter(route_class=StrictRoute, tags=["files"])
@@ -48,16 +51,22 @@ async def put_input(request: Request, task_id: TaskId, name: Name) -> Response:
 @router.get(
     "/task/{task_id}/outputs",
     summary="Get the outputs of a task",
-    responses=responses(schemas.Outputs, 404),
+    responses=responses(schemas.Outputs, 404, 409),
 )
 async def get_outputs(request: Request, task_id: TaskId) -> Response:
-    """Return the values of the outputs, and in `files` the download path of each."""
+    """Return the values of the outputs of an ended task, and in `files` the download path of each.
+
+    For a failed task, these are the outputs that it left, with the reason of the failure.
+    """
     record = get_state(request).get_record(task_id)
+    _check_ended(record)
     names = profiles.for_record(record).downloads(record)
     return json_response(
         {
             "task_id": record.id,
             "state": record.state,
+            "cause": record.cause,
+            "message": record.message,
             "outputs": record.outputs,
             "result": record.result,
             "problems": record.problems,
@@ -82,8 +91,7 @@ async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
     """Return the file of an output or a range of it. For an array, return the names in its folder."""
     state = get_state(request)
     record = state.get_record(task_id)
-    if not record.state.is_final:
-        raise HTTPException(409, f"Task {task_id} has not ended (state {record.state})")
+    _check_ended(record)
     folder, path = profiles.for_record(record).locate(state.app.store.open(record.id), name)
     inside = record.run_plan.output_folder
     try:
@@ -91,9 +99,30 @@ async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
     except UnsafePath as error:
         raise HTTPException(404, f"Output {name!r} of task {task_id} is not delivered: {error}") from error
     if opened is None:
-        raise HTTPException(404, f"Task {task_id} has no output {name!r}")
+        raise Rejection(404, f"Task {task_id} has no output {name!r}", _hint(record), state=record.state)
     if isinstance(opened, list):
         return json_response({"task_id": record.id, "name": name, "entries": opened})
     headers = request.headers
     sent = file_response.prepare_download(opened, name, headers.get("range"), headers.get("if-range"))
     return StreamingResponse(sent.chunks(), sent.status, sent.headers, "application/octet-stream")
+
+
+def _check_ended(record: TaskRecord) -> None:
+    """Raise `Rejection` 409 if there are no outputs yet."""
+    if record.state.is_final:
+        return
+    hint = f"wait for it with GET /task/{record.id}/wait"
+    if record.missing:
+        hint = f"{views.waiting_for_inputs(record)}; send each with PUT /task/{record.id}/inputs/NAME"
+    elif record.kind == "manual":
+        hint = f"complete it with POST /task/{record.id}/complete"
+    detail = f"Task {record.id} has not ended (state {record.state})"
+    raise Rejection(409, detail, hint, state=record.state)
+
+
+def _hint(record: TaskRecord) -> str:
+    """Return why an ended task lacks an output."""
+    if record.state is not TaskState.FINISHED:
+        return f"the task is {record.state}: {record.message}"
+    names = profiles.for_record(record).downloads(record)
+    return f"its outputs are: {', '.join(names)}" if names else "it has no outputs"
