@@ -21,7 +21,7 @@ from localrun.manager.registry import TaskRegistry
 from localrun.manager.request import Request
 from localrun.manager.retention import Retention
 from localrun.manager.submission import DeferSignals, PreparedTask, Submitter
-from localrun.manager.workers import Workers
+from localrun.manager.workers import Workers, in_parallel
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
@@ -230,9 +230,7 @@ class TaskManager:
 
     def _kill_replicas(self, record: TaskRecord, grace: float | None) -> None:
         if record.replication is not None:
-            from localrun.manager.replicas import kill_in_parallel
-
-            kill_in_parallel(lambda task_id: self.kill_task(task_id, grace), record.replication.ids)
+            in_parallel(lambda task_id: self.kill_task(task_id, grace), record.replication.ids)
 
     # -- find and end tasks ----------------------------------------------------------------------
 
@@ -378,12 +376,15 @@ class TaskManager:
         self._pending.close()
         if on_exit == "leave":
             return
-        running = [task for task in self._registry.active() if self._workers.is_running(task)]
+        running = self.running_tasks()
         if on_exit == "kill":
-            for task in running:
-                self.kill(task, grace)
+            in_parallel(lambda task: self.kill(task, grace), running)  # each may take the grace period
         for task in running:
             self.wait(task)
+
+    def running_tasks(self) -> list[ActiveTask]:
+        """Return the tasks of this process that run or are queued, without those that wait for inputs."""
+        return [task for task in self._registry.active() if self._workers.is_running(task)]
 
 
 def _raise(error: LocalrunError) -> Outcome:

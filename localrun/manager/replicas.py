@@ -11,7 +11,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -329,15 +329,6 @@ class _ReplicatedRun:
                 if (source.path / name).exists():
                     self._copy_file(source.path / name, target.path / name)
         return rebase_paths(chosen.outputs, source.path, target.path)
-
-
-def kill_in_parallel(kill: Callable[[str], object], ids: Sequence[str]) -> None:
-    """Kill all replicas in parallel, since each may take the whole grace period."""
-    threads = [threading.Thread(target=kill, args=(one,), name=f"kill-{short_id(one)}") for one in ids]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def mirror(source: Path, target: Path, copy: Callable[[Path, Path], None]) -> None:

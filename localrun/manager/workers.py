@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from localrun.manager.registry import TaskRegistry
 from localrun.task.active import ActiveTask
 from localrun.task.lock import TaskLock
 from localrun.task.states import TaskState
+
+Item = TypeVar("Item")
 
 
 class Workers:
@@ -89,3 +91,15 @@ class Workers:
             return task.wait(timeout)
         thread.join(timeout)
         return not thread.is_alive()
+
+
+def in_parallel(call: Callable[[Item], object], items: Sequence[Item]) -> None:
+    """Call a function with each item, in threads, and wait for all of them."""
+    if len(items) == 1:
+        call(items[0])
+        return
+    threads = [threading.Thread(target=call, args=(item,), name="parallel") for item in items]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -14,7 +14,9 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from localrun.console.streams import print_err
 from localrun.server.connection import LimitedProtocol
+from localrun.server.shutdown import shutdown_notice
 from localrun.server.state import ServerState
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -24,7 +26,7 @@ _SHUTDOWN_TIMEOUT = 5  # seconds for open responses on shutdown
 class Server(uvicorn.Server):
     """A uvicorn server that ends waiting requests on shutdown, and does not re-raise its signal."""
 
-    def __init__(self, api: ASGIApp, state: ServerState) -> None:
+    def __init__(self, api: ASGIApp, state: ServerState, on_stop: Callable[[], None] = lambda: None) -> None:
         limits = state.options.connections
         protocol: Any = partial(LimitedProtocol, limits=limits, on_rejection=state.request_log.log_rejection)
         config = uvicorn.Config(
@@ -39,27 +41,42 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._state = state
+        self._on_stop = on_stop
+        self.is_hurried = False  # a second signal arrived
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Stop accepting requests on the first signal, and close open ones on a second Ctrl+C."""
+        self.is_hurried = self.should_exit
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End endless responses and the reading of bundles first, because they would delay the shutdown."""
+        self._on_stop()
         self._state.broadcaster.close()
         self._state.limits.close()
         await super().shutdown(sockets)
 
 
 def serve(api: ASGIApp, state: ServerState, sockets: Sequence[socket.socket]) -> None:
-    """Serve until a signal arrives, then handle running tasks according to `on_exit`.
+    """Serve until a signal arrives, then handle running tasks according to `on_exit`, and print which.
 
-    A second signal while waiting for tasks kills them.
+    A second signal kills them without a grace period.
     """
-    Server(api, state).run(sockets=list(sockets))
+    server = Server(api, state, on_stop=lambda: _print_notice(state))
+    manager = state.app.manager
     with _kill_on_second_signal(state):
-        state.app.manager.shutdown(on_exit=state.options.on_exit)
+        server.run(sockets=list(sockets))
+        if server.is_hurried and state.options.on_exit != "leave":
+            manager.shutdown(0.0, on_exit="kill")
+        else:
+            manager.shutdown(on_exit=state.options.on_exit)
+
+
+def _print_notice(state: ServerState) -> None:
+    records = [task.record for task in state.app.manager.running_tasks()]
+    for line in shutdown_notice(records, state.options.on_exit, state.app.settings.grace):
+        print_err(line)
 
 
 @contextmanager
@@ -77,10 +94,12 @@ def serve_in_thread(api: ASGIApp, state: ServerState, sockets: Sequence[socket.s
 
 @contextmanager
 def _kill_on_second_signal(state: ServerState) -> Iterator[None]:
-    """Kill the remaining tasks if a signal arrives during the block."""
+    """Kill the remaining tasks if a signal arrives during the block, and the server does not handle it."""
     threads: list[threading.Thread] = []
 
     def kill(_number: int, _frame: FrameType | None) -> None:
+        if state.options.on_exit == "leave":  # nothing is waited for
+            return
         shutdown = partial(state.app.manager.shutdown, 0.0, on_exit="kill")
         thread = threading.Thread(target=shutdown, name="shutdown")
         threads.append(thread)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import requests
 
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import LABEL_TASK
+from localrun.task.record import short_id
 from tests.support.server_process import ServerProcess, serving
 
 pytestmark = pytest.mark.docker
@@ -46,6 +48,28 @@ def test_a_task_runs_in_a_container_and_its_output_is_fetched(tmp_path: Path, bu
         assert (task["state"], task["outputs"], task["exit_code"]) == ("FINISHED", {"n": 7}, 0)
         assert requests.get(f"{server.address}/task/{task_id}/logs").text == "hi\n"
         assert requests.get(f"{server.address}/task/{task_id}/outputs/n").content == b"7"
+
+
+def test_a_second_ctrl_c_skips_the_grace_period(
+    tmp_path: Path, busybox: str, docker_engine: DockerEngine
+) -> None:
+    # Given two programs that ignore SIGTERM, and a long grace period
+    with serving(tmp_path, env={"LOCALRUN_GRACE": "600"}) as server:
+        ids = [start(server, busybox, "trap '' TERM; while :; do sleep 1; done") for _ in range(2)]
+
+        # When the server is stopped, it prints the tasks and the option
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.stdout is not None
+        printed = [server.process.stdout.readline() for _ in range(4)]
+        assert printed[0].startswith("stopping: killing 2 unfinished tasks, each within 10 min")
+        assert "press Ctrl+C again to kill them now" in printed[0]
+        assert sorted(line.split()[0] for line in printed[1:3]) == sorted(short_id(one) for one in ids)
+        assert "--on-exit leave" in printed[3]
+
+        # Then a second signal kills them at once
+        assert server.stop(signal.SIGINT) == 0
+    assert [record(tmp_path, one)["state"] for one in ids] == ["KILLED", "KILLED"]
+    assert [containers(docker_engine, one) for one in ids] == [0, 0]
 
 
 def test_a_server_that_stops_kills_its_tasks(
