@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from localrun.descriptor.types import DataType, Notes, format_value, trim
+from localrun.descriptor.types import DataType, Notes, String, format_value, trim
 from localrun.suggestions import closest
 from localrun.values.parsing import FileValue, expand_path
 from localrun.values.untrusted import kind_of
@@ -103,10 +103,13 @@ def read_text(kind: DataType, path: Path, notes: Notes) -> str | None:
         notes.error(f"{path} is too large" if is_file else message, f"use a file with one {kind.id}")
         return None
     try:
-        return trim(path.read_bytes().decode()) if is_readable(path, notes) else None
+        text = path.read_bytes().decode() if is_readable(path, notes) else None
     except UnicodeDecodeError:
         notes.error(f"{path} is not UTF-8 text", "save it as UTF-8")
         return None
+    if text is None or not isinstance(kind, String):
+        return text if text is None else trim(text)
+    return text.removesuffix("\n").removesuffix("\r")  # of an editor; other blanks are a part of the string
 
 
 def list_entries(path: Path, notes: Notes) -> list[os.DirEntry[str]]:

@@ -264,3 +264,15 @@ def test_an_inner_folder_without_items_is_an_error(tmp_path: Path) -> None:
     assert [str(problem) for problem in found.problems] == [
         f"inputs.images.0: no items in the folder {folder / 'images/0'}; name the items 0, 1, 2, ..."
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "value"), [("a\n", "a"), ("a\r\n", "a"), ("  a \n\n", "  a \n"), ("", ""), (" ", " ")]
+)
+def test_a_string_keeps_its_blanks_but_for_the_last_line_break(
+    tmp_path: Path, content: str, value: str
+) -> None:
+    fill(tmp_path / "given", {"text": content, "texts/0": content})
+    found = read(tmp_path / "given", {"text": "string", "texts": _of("string")})
+    laid = lay(tmp_path, {"text": "string", "texts": _of("string")}, found.values)
+    assert laid.values == {"text": value, "texts": [value]}
