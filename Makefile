@@ -9,6 +9,9 @@ PYTHON ?= python3
 BASE_IMAGE ?= localrun-base/python
 export BASE_IMAGE
 
+# Processes that run tests: one more than the processors of a CI machine, because many tests wait for an engine.
+WORKERS ?= 3
+
 BIN := .venv/bin
 TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=git \
     docker-registry=docker-registry ip=iproute2
@@ -29,7 +32,7 @@ test: venv lint ## run lint and all tests, on a real engine if possible
 	@.ci/buildx build/docker || $(SKIP_LOCALLY)
 	@# with PYTHONDONTWRITEBYTECODE, each command that a test calls would compile the package again
 	@$(BIN)/python -m compileall -q localrun
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 newest: venv base ## test builds on the newest Docker of Debian (as root)
 	@.ci/buildx build/docker

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -252,12 +252,16 @@ def test_tests_mirror_the_package() -> None:
     assert {folder.split(".")[0] for folder in FOLDERS} - {"", "."} <= {folder.parts[0] for folder in named}
 
 
-def test_pytest_collects_every_test_file() -> None:
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-qq", "-p", "no:cacheprovider", "tests"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    collected = {line.partition(": ")[0] for line in done.stdout.splitlines()}
-    files = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")}
-    assert files - collected == set()
+def test_pytest_collects_every_test_file(pytestconfig: pytest.Config) -> None:
+    skipped = pytestconfig.getini("norecursedirs")
+    patterns = pytestconfig.getini("python_files")
+    assert pytestconfig.getini("testpaths") == ["tests"]
+    assert list((ROOT / "tests").rglob("conftest.py")) != []
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        folders = path.relative_to(ROOT).parts[:-1]
+        assert not [name for name in folders if any(fnmatch(name, skip) for skip in skipped)], path
+        assert any(fnmatch(path.name, pattern) for pattern in patterns), path
+        assert "collect_ignore" not in path.read_text(), path
 
 
 def test_no_folder_has_a_name_that_tools_skip() -> None:
