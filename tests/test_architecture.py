@@ -256,12 +256,12 @@ def test_pytest_collects_every_test_file(pytestconfig: pytest.Config) -> None:
     skipped = pytestconfig.getini("norecursedirs")
     patterns = pytestconfig.getini("python_files")
     assert pytestconfig.getini("testpaths") == ["tests"]
-    assert list((ROOT / "tests").rglob("conftest.py")) != []
+    for path in (ROOT / "tests").rglob("conftest.py"):
+        assert "collect_ignore" not in path.read_text(), path
     for path in (ROOT / "tests").rglob("test_*.py"):
         folders = path.relative_to(ROOT).parts[:-1]
         assert not [name for name in folders if any(fnmatch(name, skip) for skip in skipped)], path
         assert any(fnmatch(path.name, pattern) for pattern in patterns), path
-        assert "collect_ignore" not in path.read_text(), path
 
 
 def test_no_folder_has_a_name_that_tools_skip() -> None:

@@ -134,7 +134,8 @@ def _named_twice(bench: FaultHarness) -> Observed:
     handle = bench.engine.create(ContainerSpec(image=bench.image, name=f"localrun-{task_id}"))
     bench.closing.append(lambda: bench.engine.remove(handle))
     bench.program("true")
-    settings = Settings(home=bench.folder / "home", cache=bench.folder / "cache")
+    folder = bench.folder
+    settings = Settings(home=folder / "home", cache=folder / "cache", ledger=folder / "ledger" / "l.json")
     app = App(settings, bench.engine)
     request = Request(
         bench.folder / "descriptor.yml", image=bench.image, values={"script": bench.folder / "script"}
