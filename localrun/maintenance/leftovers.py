@@ -28,6 +28,7 @@ _OLD_INPUT = re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL)
 _OLD_BUNDLE = re.compile(r"[0-9a-f]{32}")
 _OLD_CACHE = re.compile(r"[^.]+\.(\d+)\.\d+")
 _DAY = 24 * 3600.0
+_BUILD = ".localrun-build.*"  # the Dockerfile and the ignore file of a build
 _FAKE = "localrun-fake-*"  # the folder of a fake engine, while it is in use
 
 
@@ -101,13 +102,15 @@ def dangling_images(engine: Engine) -> Iterator[tuple[str, EngineImage]]:
 
 
 def temp_files(home: TaskStore, cache: Path, ledger: Path) -> Iterator[Path]:
-    """Yield temporary files and folders of dead processes, and old folders of fake engines."""
+    """Yield temporary files and folders of dead processes and builds, and old folders of fake engines."""
     shared = (home.path.parent, home.path, home.path / "bundles", ledger.parent)  # with files of the user
     for folder in dict.fromkeys(shared):
         yield from (path for path in _entries(folder) if fs.is_abandoned(path))
     for folder, old in _own_folders(home, cache):
         yield from (path for path in _entries(folder) if fs.is_abandoned(path) or _is_old_temp(path, old))
-    for path in Path(tempfile.gettempdir()).glob(_FAKE):
+    temporary = Path(tempfile.gettempdir())
+    yield from (path for path in temporary.glob(_BUILD) if _is_own(path) and fs.is_abandoned(path))
+    for path in temporary.glob(_FAKE):
         if _is_own(path) and time.time() - path.lstat().st_mtime > _DAY:
             yield path
 

@@ -19,6 +19,7 @@ from localrun.bundle.builder.builder import build as build_bundle
 from localrun.bundle.images import file_cache
 from localrun.bundle.scaffold import template
 from localrun.engines.base import ContainerSpec
+from localrun.engines.dockerd.builders.buildkit import TEMPORARY
 from localrun.engines.fake import FakeEngine
 from localrun.engines.labels import LABEL_HOME, LABEL_TASK, container_name
 from localrun.maintenance import leftovers
@@ -274,6 +275,18 @@ def test_what_an_engine_of_tests_left_is_found_once_it_is_old(
         os.utime(tmp_path / name, (1, 1))
     found = leftovers.temp_files(home, tmp_path / "cache", tmp_path / "l.json")
     assert list(found) == [tmp_path / "localrun-fake-old"]
+
+
+def test_the_folder_of_a_killed_build_is_found(
+    home: TaskStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(temporary))
+    dead = temporary / f".localrun-build.{2**22 + 1}-ab12.localrun-tmp"
+    for path in (dead, Path(fs.temp_path(str(temporary / TEMPORARY)))):
+        path.mkdir(parents=True)
+        os.utime(path, (1, 1))
+    assert list(leftovers.temp_files(home, tmp_path / "cache", tmp_path / "l.json")) == [dead]
 
 
 def test_only_images_that_localrun_named_are_its_own(engine: FakeEngine) -> None:

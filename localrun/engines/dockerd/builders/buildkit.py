@@ -20,6 +20,8 @@ from localrun.engines.dockerd.builders.process import Processes
 from localrun.engines.dockerd.images import DockerImages
 from localrun.errors import Cause, EngineError, EngineUnreachable, ImageError, LocalrunError
 
+TEMPORARY = "localrun-build"  # the folder of a build in the folder for temporary files, see `fs.temp_path`
+
 
 class BuildKitBuild:
     """Builds folders on one engine."""
@@ -86,13 +88,13 @@ class BuildKitBuild:
         So files that a build does not need stay out of the context without a change in the user's folder.
         """
         lines = BuildContext(request.folder, request.dockerfile).ignore_lines()
-        with _temporary_folder() as made:
-            folder = Path(made)
+        with fs.temp_file(_temporary_folder() / TEMPORARY) as folder:
             path = folder / "file" / request.dockerfile_path.name
             try:
+                folder.mkdir(mode=0o700)
                 _write_dockerfile(path, text, lines)
             except OSError as error:
-                raise _temporary_error(error) from error
+                raise _temporary_error(folder.parent, error) from error
             yield path, None if _is_writable(self._images.config) else folder / "state"
 
 
@@ -103,21 +105,20 @@ def _write_dockerfile(path: Path, text: str, ignored: Iterable[str]) -> None:
     ignores.write_text("".join(f"{line}\n" for line in ignored), "utf-8", "surrogateescape")
 
 
-def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+def _temporary_folder() -> Path:
     try:
-        return tempfile.TemporaryDirectory(prefix="localrun-build-")
-    except OSError as error:
-        raise _temporary_error(error) from error
+        return Path(tempfile.gettempdir())
+    except OSError as error:  # none of the folders can be written to
+        raise _temporary_error("temporary files", error) from error
 
 
-def _temporary_error(error: OSError) -> LocalrunError:
+def _temporary_error(folder: Path | str, error: OSError) -> LocalrunError:
     """Return the error for a file that cannot be written to the folder for temporary files."""
-    folder = tempfile.gettempdir()
     return ImageError(
         f"cannot write to the disk of {folder}: {error.strerror}",
         remedy="free disk space, or set TMPDIR to a folder on another disk",
         cause=Cause.DISK_FULL if fs.is_disk_full(error) else Cause.IMAGE_BUILD_FAILED,
-        path=folder,
+        path=str(folder),
     )
 
 

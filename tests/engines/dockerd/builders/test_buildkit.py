@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ import pytest
 
 from localrun.engines.base import BuildRequest, BuildSecret, ContainerSpec
 from localrun.engines.dockerd import DockerEngine
-from localrun.engines.dockerd.builders import clients
+from localrun.engines.dockerd.builders import buildkit, clients
 from localrun.errors import Cause, EngineError, ImageError
 
 pytestmark = pytest.mark.docker
@@ -216,6 +218,27 @@ def test_features_that_the_engine_is_too_old_for_name_the_version(context: Conte
         return
     error = context.refused(text)
     assert error.remedy.startswith("a here-document (line 2): use Docker 23.0 or newer (this is 20.10")
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"), [(errno.ENOSPC, Cause.DISK_FULL), (errno.EACCES, Cause.IMAGE_BUILD_FAILED)]
+)
+def test_a_folder_for_temporary_files_that_cannot_be_written_is_named(
+    context: Context, monkeypatch: pytest.MonkeyPatch, code: int, cause: Cause
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(buildkit, "_write_dockerfile", fail)
+    with pytest.raises(ImageError, match=f"cannot write to the disk of {tempfile.gettempdir()}: ") as raised:
+        context.build("FROM BASE\n")
+    assert (raised.value.cause, "TMPDIR" in raised.value.remedy) == (cause, True)
+    assert list(Path(tempfile.gettempdir()).glob(f".{buildkit.TEMPORARY}.{os.getpid()}-*")) == []
+
+    # none of the folders that Python looks for
+    monkeypatch.setattr(tempfile, "gettempdir", fail)
+    with pytest.raises(ImageError, match="cannot write to the disk of temporary files: "):
+        context.build("FROM BASE\n")
 
 
 def test_a_client_that_does_not_start_is_reported(docker_engine: DockerEngine, tmp_path: Path) -> None:
