@@ -20,7 +20,7 @@ from localrun.bundle.folder import list_files, read_descriptor
 from localrun.bundle.images import file_cache
 from localrun.bundle.images.build_options import NO_OPTIONS, FolderBuild
 from localrun.bundle.images.compressed import FileSpan
-from localrun.bundle.images.dockerfile_choice import DOCKERFILES, choose_build, unused_names
+from localrun.bundle.images.dockerfile_choice import DOCKERFILES, choose_build, how_to_build, unused_names
 from localrun.bundle.images.serialization import archive_from_dict, archive_to_dict
 from localrun.bundle.images.source import ImageArchive, ImageFolder, ImageReference, ImageSource
 from localrun.bundle.parts import Parts, is_archive, select_parts
@@ -180,6 +180,8 @@ def _read_folder(options: _ReadOptions, folder: Path, name: str = "") -> Bundle:
     selected = select_parts(names, descriptor=name, with_image=not options.image and not built)
     if not selected.descriptor and (error := no_descriptor(folder, names)):
         raise error
+    if not selected.image and not name:
+        _add_build_remedy(folder, selected)
     parts = _check(folder, selected)
     file = folder / parts.descriptor
     status = file.stat()
@@ -196,6 +198,12 @@ def _read_folder(options: _ReadOptions, folder: Path, name: str = "") -> Bundle:
         lambda: _inspect_file(folder / parts.image, options.cache),
     )
     return _bundle(options, descriptor, archive, parts.warnings)
+
+
+def _add_build_remedy(folder: Path, parts: Parts) -> None:
+    for number, problem in enumerate(parts.problems):
+        if problem.message.startswith("there is no image archive"):
+            parts.problems[number] = replace(problem, remedy=f"{how_to_build(folder)}; or {problem.remedy}")
 
 
 def _unused_files(names: list[str], built: ImageFolder) -> list[str]:

@@ -32,7 +32,10 @@ def find_tasks(folder: Path) -> list[Path]:
 
 
 def no_descriptor(folder: Path, names: Sequence[str]) -> BundleError | None:
-    """Return the error for a folder whose descriptor is elsewhere; None if no other one is found."""
+    """Return the error for a folder whose descriptor is elsewhere; None if no other one is found.
+
+    Its fact `is_bundle` is False.
+    """
     renamed = [name for name in names if name.lower().endswith((".yml", ".yaml")) and _is_like(folder / name)]
     if renamed:
         problems = [
@@ -43,6 +46,7 @@ def no_descriptor(folder: Path, names: Sequence[str]) -> BundleError | None:
             f"{folder} has no descriptor.yml",
             remedy="name the descriptor descriptor.yml (or descriptor.yaml), as App Engine requires",
             problems=problems,
+            is_bundle=False,
         )
     tasks = find_tasks(folder)
     if not tasks:
@@ -52,6 +56,7 @@ def no_descriptor(folder: Path, names: Sequence[str]) -> BundleError | None:
         f"{folder} has no descriptor.yml, but {count}",
         remedy=f"run a task below, e.g. `{_command(folder, names, tasks[0])}`",
         problems=list(_listed(folder, names, tasks)),
+        is_bundle=False,
     )
 
 

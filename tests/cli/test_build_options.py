@@ -151,6 +151,16 @@ def test_a_dockerfile_or_context_that_does_not_exist_is_reported(
     assert value in done.err
 
 
+def test_a_dockerfile_that_is_given_relative_to_the_bundle_is_suggested(
+    localrun: Command, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository)
+    done = localrun("run", "tasks/a", "-f", "Dockerfile", *VALUES)
+    assert "-f is relative to the current directory: `-f tasks/a/Dockerfile`" in " ".join(done.err.split())
+    done = localrun("run", "tasks/a", "-f", "-", *VALUES)
+    assert "it cannot be read from standard input" in " ".join(done.err.split())
+
+
 def test_options_that_have_no_effect_are_reported(localrun: Command) -> None:
     done = localrun.run("--target", "last", "--build-arg", "A=1")
     assert f"--target and --build-arg are ignored: the image {IMAGE} is not built" in done.err
@@ -200,6 +210,27 @@ def test_a_task_without_a_dockerfile_is_listed_with_that_of_the_root(
     done = localrun("validate", repository)
     text = " ".join((done.out + done.err).split())
     assert f"localrun run {repository}/tasks/a --context {repository}" in text
+
+
+def test_a_root_is_not_judged_as_a_bundle(localrun: Command, repository: Path) -> None:
+    done = localrun("validate", repository)
+    assert done.code == 3
+    assert f"{repository} has no descriptor.yml, but 2 folders below it have one" in " ".join(
+        done.err.split()
+    )
+    assert "App Engine" not in done.out + done.err
+
+
+def test_a_task_without_an_image_names_the_dockerfile_above_it(localrun: Command, repository: Path) -> None:
+    task = repository / "tasks/a"
+    (task / "Dockerfile").unlink()
+    done = localrun("run", task, *VALUES)
+    assert "add a Dockerfile; or add the image: docker save" in " ".join(done.err.split())
+    (repository / "Containerfile").write_text("FROM scratch\n")
+    done = localrun("run", task, *VALUES)
+    hint = f"build it with {repository}/Containerfile: `--context {repository}`"
+    assert hint in " ".join(done.err.split())
+    assert localrun("run", task, "--context", repository, *VALUES).code == 0
 
 
 def test_a_descriptor_with_another_name_is_suggested(localrun: Command) -> None:

@@ -12,6 +12,7 @@ from localrun.errors import BundleError
 
 # the names that docker and Podman look for, in this order
 DOCKERFILES = ("Dockerfile", "dockerfile", "Containerfile")
+_NEAR = 3  # folders above a bundle in which a shared Dockerfile is looked for
 
 
 def choose_build(
@@ -51,7 +52,7 @@ def _find(folder: Path, names: Sequence[str], context: Path, build: FolderBuild)
     if build.dockerfile:
         path = Path(build.dockerfile)
         if not path.is_file():
-            raise BundleError(f"no such Dockerfile: {path}", remedy="correct -f/--file")
+            raise BundleError(f"no such Dockerfile: {path}", remedy=_file_remedy(folder, path))
         return path
     inside = [folder / name for name in DOCKERFILES if name in names]
     shared = [context / name for name in DOCKERFILES if build.context and (context / name).is_file()]
@@ -59,6 +60,25 @@ def _find(folder: Path, names: Sequence[str], context: Path, build: FolderBuild)
         message = f"found no Dockerfile in {folder} or in the build context {context}"
         raise BundleError(message, remedy="add one, or select it with -f FILE")
     return next(iter([*inside, *shared]), None)
+
+
+def _file_remedy(folder: Path, path: Path) -> str:
+    """Return how to name a Dockerfile, e.g. one that was given relative to the bundle."""
+    if path.name == "-":
+        return "write the Dockerfile to a file: it cannot be read from standard input"
+    inside = folder / os.path.relpath(path)
+    if inside.is_file():
+        return f"-f is relative to the current directory: `-f {inside}`"
+    return "correct -f/--file"
+
+
+def how_to_build(folder: Path) -> str:
+    """Return what a bundle needs so that its image is built."""
+    for parent in folder.resolve().parents[:_NEAR]:
+        for name in DOCKERFILES:
+            if (parent / name).is_file():
+                return f"build it with {parent / name}: `--context {parent}`"
+    return "add a Dockerfile"
 
 
 def _relative(dockerfile: Path, context: Path) -> str:

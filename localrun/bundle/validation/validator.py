@@ -55,12 +55,12 @@ def validate(
 
     `engine` is called only for images that must be built or are in the engine; an image in an archive is read
     from the archive. Checks that could not be done are reported, but are not findings. Raises `BundleError`
-    if `path` does not exist.
+    if `path` does not exist, or is a folder whose descriptor is elsewhere.
     """
     try:
         found = read_bundle(path, image=image, cache=cache, build=build)
     except (BundleError, DescriptorError, ImageError) as error:
-        if not path.exists():
+        if not path.exists() or error.facts.get("is_bundle") is False:
             raise
         return ValidationReport(str(path), tuple(_from_error(error)))
     return _Validation(found, engine, cache).report()
