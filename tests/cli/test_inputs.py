@@ -288,6 +288,21 @@ class TestCopies:
         assert f"warning: {folder} also has files that are not from this task: image.geojson" in result.err
         assert (folder / "image").read_bytes() == (pictures.folder / "inputs/image").read_bytes()
 
+    def test_a_geometry_is_equal_to_its_copy_in_a_file(self, pictures: Command) -> None:
+        inputs = {"at": "geometry", "all": {"id": "array", "subtype": "geometry"}}
+        _describe(pictures, inputs, "at")
+        point = '{"type": "Point", "coordinates": [1.5, 2]}'
+        run(pictures, "-i", f"at={point}", "-i", f"all=[{point}]")
+        folder = pictures.folder / "copy"
+        assert pictures("inputs", "last", "-o", folder).code == 0
+        run(pictures, "--inputs", folder)
+        first, second = (one["id"] for one in pictures("list", "--json").json)
+        compared = pictures("diff", first, second, "--json").json
+        assert [one for one in compared["differences"] if one["section"] == "inputs"] == []
+        run(pictures, "--inputs", folder, "-i", f"at={point.replace('1.5', '1')}")
+        compared = pictures("diff", "last", first, "--json").json
+        assert [one["path"] for one in compared["differences"] if one["section"] == "inputs"] == ["at"]
+
     def test_inputs_are_shown(self, pictures: Command) -> None:
         roi = pictures.folder / "roi.geojson"
         run(pictures, "--inputs", pictures.folder / "inputs", "-i", f"image.geojson=@{roi}")

@@ -23,11 +23,11 @@ class ComparedTask:
     record: TaskRecord
     workspace: Workspace
 
-    def input_path(self, name: str, value: str) -> Path:
-        """Return the path of an input file: the task's copy if there is one, or the user's file."""
+    def input_path(self, name: str, value: Any) -> Path:
+        """Return the path of an input: the task's copy if there is one, or the user's file."""
         mounted = {target: Path(source) for source, target in self.record.run_plan.mounts}
         copy = self.workspace.inputs / name
-        return mounted.get(name) or (copy if copy.exists() else Path(value))
+        return mounted.get(name) or (Path(value) if is_file_path(value) and not copy.exists() else copy)
 
 
 def diff_tasks(first: ComparedTask, second: ComparedTask) -> list[Change]:
@@ -115,13 +115,13 @@ def _input(
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         for index, items in enumerate(zip(one, other, strict=True)):
             yield from _input(first, second, (*parts, str(index)), *items)
-    elif is_file_path(one) and is_file_path(other):
+    elif (is_file_path(one) or is_file_path(other)) and None not in (one, other):
         yield from _file(first, second, "/".join(parts), (one, other))
     else:
         yield from diff_values("inputs", parts[0] + "".join(f"[{part}]" for part in parts[1:]), one, other)
 
 
-def _file(first: ComparedTask, second: ComparedTask, name: str, values: tuple[str, str]) -> Iterator[Change]:
+def _file(first: ComparedTask, second: ComparedTask, name: str, values: tuple[Any, Any]) -> Iterator[Change]:
     one, other = first.input_path(name, values[0]), second.input_path(name, values[1])
     if one != other:
         yield from diff_files("inputs", name, one, other)
