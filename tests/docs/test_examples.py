@@ -24,6 +24,11 @@ PAGES = [
 
 
 NEEDS_BUILDKIT = ("README.md", "docs/cytomine-tasks.md")
+NEEDS_NETWORK = ("docs/packages.md",)  # packages of PyPI and Debian
+NETWORK_FAILURE = re.compile(
+    r"Temporary failure|Failed to fetch|Could not connect|Unable to connect|Could not find a version"
+    r"|timed out|Connection (?:reset|refused|broken|aborted)|Could not resolve|Service Unavailable"
+)
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,9 @@ def test_the_examples_of_a_page_print_what_they_say(
                 text=True,
                 check=False,
             )
+
+            if named(page) in NEEDS_NETWORK and NETWORK_FAILURE.search(ran.stdout):
+                pytest.skip(f"packages cannot be fetched: {ran.stdout[-500:]}")
 
             # Then it prints what the page says
             assert example.fits(ran.stdout), (

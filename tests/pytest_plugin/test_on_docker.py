@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import shutil
 import signal
 import subprocess
@@ -222,8 +223,8 @@ import pytest, subprocess, sys
 def test_leak(tmp_path):
     home = tmp_path / "mine"
     subprocess.run(
-        ["docker", "run", "-d", "--label", f"localrun.home={home}", "--label", "localrun.task=left-1",
-         "--network", "none", "BUSYBOX", "sleep", "100"],
+        ["docker", "run", "-d", "--label", f"localrun.home={home}", "--label", "localrun.task=MARK",
+         "--name", "localrun-MARK", "--network", "none", "BUSYBOX", "sleep", "100"],
         check=True,
     )
 """
@@ -241,7 +242,8 @@ def test_a_session_that_leaves_a_container_fails(
     workers: tuple[str, ...],
     code: int,
 ) -> None:
-    real_project.makepyfile(LEAK.replace("BUSYBOX", busybox))
+    mark = f"left-{secrets.token_hex(4)}"
+    real_project.makepyfile(LEAK.replace("BUSYBOX", busybox).replace("MARK", mark))
     try:
         result = run(real_project, "--localrun-leaks", how, *workers)
         result.assert_outcomes(passed=1)
@@ -249,7 +251,7 @@ def test_a_session_that_leaves_a_container_fails(
         if how == "ignore":
             result.stdout.no_fnmatch_line("*leftovers*")
         else:
-            result.stdout.fnmatch_lines(["*localrun: leftovers*", "container * of task left-1"])
+            result.stdout.fnmatch_lines(["*localrun: leftovers*", f"container * of task {mark}"])
     finally:
         for handle in containers(docker_engine, real_project.path):
             docker_engine.remove(handle)
