@@ -51,7 +51,8 @@ def status_fields(record: TaskRecord) -> dict[str, Any]:
     plain = record.as_dict()
     more = {key: plain[key] for key in ("step", "resources", "container", "network", "timeout")}
     times = {"created": record.created or None, "ended": record.ended}
-    return {**as_fields(record), **more, **times, **ownership.as_fields(record)}
+    inputs = {"missing": record.missing, "received": record.received} if record.missing else {}
+    return {**as_fields(record), **more, **inputs, **times, **ownership.as_fields(record)}
 
 
 def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:

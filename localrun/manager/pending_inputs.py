@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,9 @@ def _check(prepared: PreparedTask, given: Mapping[str, Any], name: str, path: Pa
     problems = _problems(descriptor, {**given, name: path})
     if problems:
         known = _problems(descriptor, {key: value for key, value in given.items() if key != name})
-        raise_problems([problem for problem in problems if problem not in known])
+        # the name of the temporary file means nothing to the client
+        added = [replace(one, message=one.message.replace(str(path), f"upload {name!r}")) for one in problems]
+        raise_problems([problem for problem in added if problem not in known])
     return missing_inputs(descriptor, {*given, name})
 
 

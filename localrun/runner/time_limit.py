@@ -41,7 +41,7 @@ class TimeLimit:
             thread.join()
 
     def _run(self, left: float) -> None:
-        while not self._done.wait(left):
+        while not self._done.wait(min(left, threading.TIMEOUT_MAX)):
             try:
                 status = self._engine.inspect(self._handle)
                 if status.exit is not None:

@@ -112,6 +112,23 @@ def test_status_says_what_a_task_waits_for(localrun: Command) -> None:
     assert f"waiting     {words}" in localrun("status", "last").out
 
 
+def test_status_says_which_inputs_a_task_waits_for_and_which_it_has(localrun: Command) -> None:
+    folder = localrun.folder
+    app = localrun.app(
+        Settings(home=folder / "home", cache=folder / "cache", ledger=folder / "ledger" / "l.json")
+    )
+    task = {"bundle": str(localrun.bundle), "image": IMAGE, "inputs": {"a": 3}}
+    task_id = app.manager.create_task(task).id
+    text = localrun("status", task_id).out
+    assert "waiting     for inputs: b\n" in text
+    assert "received    a = 3\n" in text
+    fields = localrun("status", task_id, "--json").json
+    assert (fields["missing"], fields["received"]) == (["b"], {"a": 3})
+    app.manager.kill_task(task_id)
+    assert "for inputs" not in localrun("status", task_id).out
+    app.close()
+
+
 def test_status_says_when_the_process_of_a_task_is_gone(localrun: Command) -> None:
     with running(localrun) as (_, task):
         mine = current_process()

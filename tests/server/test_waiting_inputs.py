@@ -125,3 +125,12 @@ def test_the_outputs_of_a_failed_task_come_with_the_reason(tmp_path: Path) -> No
         missing = env.client.get(f"/task/{task_id}/outputs/sum")
         assert missing.status_code == 404
         assert missing.json()["hint"].startswith("the task is FAILED: ")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"\0", b"9" * 10_000, b"1" * 10**6, b""])
+def test_the_error_of_an_upload_names_no_file_of_the_server(env: ServerEnvironment, content: bytes) -> None:
+    task_id = env.run()
+    answer = env.client.put(f"/task/{task_id}/inputs/a", content=content)
+    assert answer.status_code == 422
+    assert "localrun-tmp" not in answer.text
+    assert str(env.folder) not in answer.text
