@@ -123,9 +123,14 @@ COUNT_OR_ZERO = _param_type("COUNT", _count(0))
 
 
 class _Path(click.Path):
-    """A path in which `~` is expanded: shells do not expand it in `--output=~/x`."""
+    """A path in which `~` is expanded: shells do not expand it in `--output=~/x`.
+
+    An empty path, e.g. of a variable that is not set, is refused: it would be the working directory.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not os.fspath(value):
+            self.fail("the path is empty", param, ctx)
         return super().convert(os.path.expanduser(value), param, ctx)  # noqa: PTH111 - never raises
 
 

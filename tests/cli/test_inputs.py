@@ -394,3 +394,10 @@ def test_a_region_can_be_named_as_errors_name_it(pictures: Command) -> None:
     image, roi = pictures.folder / "inputs/image", pictures.folder / "roi.geojson"
     given = ("-i", f"image=@{image}", "-i", f"images=@{image}", "--region", f"images.0=@{roi}")
     assert run(pictures, *given, "--json").json["regions"] == {"images/0": polygon(0, 0, 4, 4)}
+
+
+@pytest.mark.parametrize("option", ["--inputs", "-o"])
+def test_an_empty_path_is_not_the_working_directory(pictures: Command, option: str) -> None:
+    result = run(pictures, option, "")
+    assert result.code == 2
+    assert "the path is empty" in result.err
