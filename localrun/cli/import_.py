@@ -9,6 +9,7 @@ import click
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode
+from localrun.cli.pipes import notice_of_pipe
 from localrun.console.streams import print_err, print_out
 from localrun.units import format_count
 
@@ -25,7 +26,9 @@ def command(context: CliContext, file: Path) -> int:
     from localrun.manager import export
 
     with context.app() as app:
-        found = export.import_tasks(export.read(file), app.store, app.manager)
+        with notice_of_pipe(file):
+            exported = export.read(file)
+        found = export.import_tasks(exported, app.store, app.manager)
         app.manager.shutdown(on_exit="leave")
     print_out(f"imported {format_count(len(found.imported), 'task')}")
     for problem in found.problems:

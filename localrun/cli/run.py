@@ -16,6 +16,7 @@ from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_cause
 from localrun.cli.iexec_options import pop_iexec_inputs, with_iexec_options
+from localrun.cli.pipes import notice_of_pipe
 from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.base import display_for
 from localrun.console.display.event_queue import EventQueue
@@ -60,8 +61,10 @@ class Choices:
 
         if self.inputs is None:
             return {"values": {}}
-        is_folder = self.inputs.is_dir()
-        return {"inputs_folder": self.inputs} if is_folder else {"values": values.load_values(self.inputs)}
+        if self.inputs.is_dir():
+            return {"inputs_folder": self.inputs}
+        with notice_of_pipe(self.inputs):
+            return {"values": values.load_values(self.inputs)}
 
 
 class TaskSource(Protocol):

@@ -48,7 +48,7 @@ def write(stream: TextIO, text: str) -> bool:
     Raises `LocalrunError` if the output cannot be written, such as on a full disk.
     """
     try:
-        stream.write(text)
+        stream.write(undecodable.escape(text))
         stream.flush()
     except (BrokenPipeError, ValueError):  # ValueError: the stream is closed
         redirect_to_devnull(stream)

@@ -8,6 +8,7 @@ from localrun.engines.base import ContainerSpec, Mount
 from localrun.engines.labels import LABEL_HOME, LABEL_OWNER, LABEL_STEP, LABEL_TASK, container_name
 from localrun.task.record import TaskRecord
 from localrun.task.states import StepName
+from localrun.undecodable import is_text
 
 
 def local_spec(record: TaskRecord, *, inputs: Path, outputs: Path, hosts: Path, home: Path) -> ContainerSpec:
@@ -62,5 +63,6 @@ def _labels(record: TaskRecord, home: Path) -> dict[str, str]:
         LABEL_TASK: record.id,
         LABEL_STEP: str(StepName.TASK),
         LABEL_OWNER: f"{owner.host}:{owner.pid}:{owner.started}" if owner else "",
-        LABEL_HOME: str(home),
+        # the engine would change bytes that are not UTF-8, which would then name another folder
+        LABEL_HOME: str(home) if is_text(str(home)) else "",
     }

@@ -40,7 +40,8 @@ PRINTING = (
 
 def localrun(*arguments: str, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])} | options.pop("env", {})
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL} | options
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    options = pipes | ({} if "input" in options else {"stdin": subprocess.DEVNULL}) | options
     command = [sys.executable, *options.pop("program", ("-m", "localrun")), *arguments]
     return subprocess.run(command, cwd=cwd, env=env, text=True, timeout=60, check=False, **options)
 
@@ -264,3 +265,31 @@ def test_no_command_waits_for_a_pipe_in_the_folder_of_a_task(
         result = command(*arguments)
         assert result.code in set(ExitCode)
         assert "bug in localrun" not in result.err, result
+
+
+def test_a_command_says_that_it_waits_for_a_pipe_of_the_user(folder: Path) -> None:
+    os.mkfifo(folder / "values")
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-m", "localrun", *RUN, "--inputs", "values"]
+    with subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        assert any("waiting for data from values" in line for line in lines)
+        (folder / "values").write_text("{}")
+        assert "invalid inputs (2 problems)" in process.stderr.read()
+
+
+def test_values_from_standard_input_are_read(folder: Path) -> None:
+    result = localrun(*RUN, "--inputs", "/dev/stdin", cwd=folder, input='{"a": 1, "c": 2}')
+    assert "inputs.c: unknown input" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["descriptor.yml", "Dockerfile", ".dockerignore", "image.tar"])
+def test_no_command_waits_for_a_pipe_in_a_bundle(name: str, folder: Path) -> None:
+    (folder / "Dockerfile").write_text("FROM nothing\n")
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    for command in ("validate", "inspect"):
+        result = localrun(command, ".", cwd=folder, env={"DOCKER_HOST": "unix:///nothing"})
+        assert result.returncode in set(ExitCode)
+        assert "bug in localrun" not in result.stderr

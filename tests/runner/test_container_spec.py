@@ -58,6 +58,12 @@ def test_labels_identify_the_task_and_its_owner() -> None:
     }
 
 
+def test_a_label_does_not_name_another_folder_if_the_path_is_not_utf8() -> None:
+    labels = local_spec(RECORD, **{**PLACES, "home": Path("/t\udce9")}).labels
+    assert labels["localrun.home"] == ""
+    assert labels["localrun.task"] == "0123"
+
+
 def test_a_remote_engine_gets_folders_instead_of_mounts() -> None:
     spec = remote_spec(RECORD, home=Path("/h"))
     assert (spec.mounts, spec.folders, spec.hosts_file) == ((), ("/in", "/out"), None)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from localrun import fs
 from localrun.bundle.images import file_cache
 from localrun.bundle.images.source import ImageFolder
 from localrun.engines.context.files import BuildContext, ContextFile, open_file, read_error
@@ -37,7 +38,7 @@ def context_digest(source: ImageFolder, cache: Path, contexts: Mapping[str, str]
 def _dockerfile_digest(context: BuildContext) -> str:
     """Return the digest of the Dockerfile, which may be excluded or outside; empty if it does not exist."""
     try:
-        return hashlib.sha256(context.dockerfile.read_bytes()).hexdigest()
+        return hashlib.sha256(fs.read_regular(context.dockerfile)).hexdigest()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return ""  # reported by the build
 

@@ -76,7 +76,7 @@ def lock(folder: Path, key: str, check_cancelled: CancelCheck) -> Iterator[None]
 
     from filelock import FileLock, Timeout
 
-    path = folder / "locks" / f"{zlib.crc32(key.encode()) & 0xFF:02x}.lock"
+    path = folder / "locks" / f"{zlib.crc32(os.fsencode(key)) & 0xFF:02x}.lock"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from localrun import fs
 from localrun.engines.base import DEFAULT_IGNORES
 from localrun.engines.context.patterns import InvalidPattern, Patterns, parse_lines
 from localrun.errors import Cause, ImageError
@@ -45,18 +46,24 @@ class BuildContext:
 
     @cached_property
     def ignore_file(self) -> Path | None:
-        """The ignore file that applies, if any."""
+        """The ignore file that applies, if any. Raises `ImageError` for a special file."""
         own = self.dockerfile.with_name(f"{self.dockerfile.name}{DOCKERIGNORE}")
         for path in (own, self.folder / DOCKERIGNORE):
             if path.is_file():
                 return path
+            if path.exists() and not path.is_dir():  # the engine would wait for the writer of a pipe
+                raise ImageError(
+                    f"{path} is not a regular file",
+                    remedy="replace it with a regular file, or delete it",
+                    cause=Cause.IMAGE_BUILD_FAILED,
+                )
         return None
 
     @cached_property
     def _lines(self) -> list[str]:
         if self.ignore_file is None:
             return [*DEFAULT_IGNORES]
-        text = self.ignore_file.read_bytes().decode("utf-8", "surrogateescape")
+        text = fs.read_regular(self.ignore_file).decode("utf-8", "surrogateescape")
         return [*DEFAULT_IGNORES, *parse_lines(text)]
 
     @cached_property
@@ -126,7 +133,7 @@ def is_task_home(folder: str, names: set[str]) -> bool:
     if not names >= _HOME_FILES:
         return False
     try:
-        with open(f"{folder}/.gitignore", "rb") as file:  # noqa: PTH123 - hot
+        with fs.open_regular(f"{folder}/.gitignore") as file:
             content = file.read(3)
     except OSError:
         return False

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from localrun import fs
 from localrun.engines.context.files import DOCKERIGNORE, BuildContext, ContextFile, open_file, read_error
 from localrun.errors import Cause, ImageError
 
@@ -76,11 +77,11 @@ def _with_hidden_dockerfile(context: BuildContext, dockerfile: bytes | None) -> 
     ignored = b".dockerignore"
     for file in context.files():
         if file.path == DOCKERIGNORE:
-            ignored = (context.folder / DOCKERIGNORE).read_bytes()
+            ignored = fs.read_regular(context.folder / DOCKERIGNORE)
         else:
             yield from packer.member(file)
     yield _file(DOCKERIGNORE, ignored + f"\n{_DOCKERFILE}\n".encode())
-    yield _file(_DOCKERFILE, context.dockerfile.read_bytes() if dockerfile is None else dockerfile)
+    yield _file(_DOCKERFILE, fs.read_regular(context.dockerfile) if dockerfile is None else dockerfile)
 
 
 def _chunks(parts: Iterable[bytes], folder: Path) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from localrun.server.routes.base import StrictRoute, responses
 from localrun.server.routes.tasks import TaskId
 from localrun.server.state import ServerState, get_state
 from localrun.task.events import Event
+from localrun.undecodable import encode_json
 
 router = APIRouter(route_class=StrictRoute, tags=["watching"])
 
@@ -95,7 +96,7 @@ def _stored(number: int, line: bytes) -> bytes:
         kind = json.loads(line)["kind"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return b""
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, str(kind).encode(), line)
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, str(kind).encode(errors="replace"), line)
 
 
 def _transient(subscription: Subscription) -> list[bytes]:
@@ -107,4 +108,4 @@ def _transient(subscription: Subscription) -> list[bytes]:
 
 def _as_json(event: Event) -> bytes:
     content: dict[str, Any] = {name: getattr(event, name) for name in Event.__struct_fields__}
-    return json.dumps(content, ensure_ascii=False, default=str).encode()
+    return encode_json(content)

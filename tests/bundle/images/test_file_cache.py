@@ -145,3 +145,8 @@ def test_waiting_for_a_lock_can_be_given_up(cache: Path, monkeypatch: pytest.Mon
         pytest.fail("two are inside")
     with file_cache.lock(cache, "key", never):
         pass
+
+
+def test_the_key_of_a_lock_may_be_a_path_that_is_not_utf8(tmp_path: Path) -> None:
+    with file_cache.lock(tmp_path, "/t\udce9", lambda: None):
+        assert len(list((tmp_path / "locks").iterdir())) == 1

@@ -137,3 +137,10 @@ def test_an_unreadable_folder_is_an_error_unless_it_is_excluded(
     (folder / ".dockerignore").write_text("private\n!private/x\n.dockerignore")
     done = as_other_user.run(["-c", code, str(folder)], cwd=folder)
     assert done.stdout.strip() == "['a']"
+
+
+@pytest.mark.parametrize("name", [".dockerignore", "Dockerfile.dockerignore"])
+def test_an_ignore_file_that_is_a_pipe_is_refused(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ImageError, match="is not a regular file"):
+        list(BuildContext(tmp_path).files())

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from localrun import fs
 from localrun.engines.base import IMAGE_CONTEXT, BuildRequest
 from localrun.engines.dockerfile import Dockerfile, Instruction, Stage, arguments, expand
 from localrun.errors import Cause, ImageError
@@ -69,7 +70,7 @@ def prepare(request: BuildRequest) -> PreparedDockerfile:
     """Read the Dockerfile and replace images by `contexts`. Raises `ImageError` if it cannot be read."""
     path = request.dockerfile_path
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        text = fs.read_regular(path).decode("utf-8", "surrogateescape")
     except OSError as error:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         reason = f"{path} does not exist" if missing else f"cannot read {path}: {error.strerror}"
