@@ -74,12 +74,16 @@ class LogPosition:
             raise LogMismatch
 
     def ends_like(self, end: Iterable[LogChunk]) -> bool:
-        """Return whether the last lines of another copy of the log are also the last lines of this one."""
+        """Return whether the last lines of another copy of the log are also the last lines of this one.
+
+        Line ends do not count: Docker's copy lacks that of a line whose length is a multiple of 16 KiB.
+        """
         found = dict.fromkeys(STREAM_NAMES, b"")
         for name, text in end:
-            found[name] += text
+            found[name] = (found[name] + text)[-_KEPT // 2 :]
         return all(
-            self._tail[name].last(min(len(text), _KEPT)) == text[-_KEPT:] for name, text in found.items()
+            _without_line_ends(self._tail[name].last(_KEPT)).endswith(_without_line_ends(text))
+            for name, text in found.items()
         )
 
     def locate(self, other: Iterable[LogChunk]) -> Location:
@@ -95,6 +99,10 @@ class LogPosition:
             for name in STREAM_NAMES
         )
         return found
+
+
+def _without_line_ends(text: bytes) -> bytes:
+    return text.replace(b"\n", b"")
 
 
 class _Search:

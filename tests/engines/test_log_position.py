@@ -87,3 +87,11 @@ def test_a_tail_keeps_the_last_bytes(parts: list[bytes], size: int) -> None:
         tail.append(part)
     assert tail.last(size) == b"".join(parts)[-size:]
     assert tail.last(0) == b""
+
+
+def test_a_lost_line_end_is_no_difference() -> None:
+    # Given a line of 16 KiB: Docker's copy lacks its end
+    line = b"x" * 16384
+    position = position_after([("stdout", b"a\n" + line + b"\nend\n")])
+    assert position.ends_like([("stdout", b"a\n" + line + b"end\n")])
+    assert not position.ends_like([("stdout", b"a\n" + line + b"end\nmore\n")])
