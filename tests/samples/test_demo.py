@@ -61,7 +61,7 @@ def registry(daemon: Daemon, folder: Path) -> Iterator[None]:
             [*inside, str(program), "serve", str(folder / "config.yml")], stdout=log, stderr=log
         )
     try:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while b"listening on" not in (folder / "log").read_bytes():
             assert served.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < end

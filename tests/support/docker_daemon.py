@@ -41,7 +41,7 @@ class Daemon:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not self._answers():
             if time.monotonic() > deadline or self.process.poll() is not None:
                 raise AssertionError((self.folder / "log").read_text()[-3000:])
@@ -55,7 +55,7 @@ class Daemon:
         """Stop the daemon."""
         assert self.process is not None
         self.process.terminate()
-        self.process.wait(60)
+        self.process.wait(120)
 
 
 @contextmanager

@@ -356,7 +356,7 @@ def test_no_file_stays_open(out: Path) -> None:
 
     collect(out, o=ARRAY, bad="integer", gone="file")
 
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
 _PLAIN = {

@@ -144,4 +144,4 @@ def test_following_leaves_no_file_open(journal: Journal, stop: threading.Event) 
     note(journal, *range(30))
     stop.set()
     assert numbers(followed(journal, stop, past=True)) == list(range(30))
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
