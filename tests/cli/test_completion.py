@@ -245,7 +245,7 @@ class Bash:
 
     def _until(self, pattern: str) -> str:
         seen = ""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 110
         while not re.search(pattern, seen):
             ready, _, _ = select.select([self._terminal], [], [], max(0.0, end - time.monotonic()))
             assert ready, f"bash has not said {pattern!r}: {seen!r}"

@@ -147,7 +147,7 @@ def test_a_task_that_runs_is_shown_as_it_is(localrun: Command, tmp_path: Path) -
     def look(container: FakeContainer) -> int:
         (home,) = tmp_path.glob("home/tasks/*")
         workspace = Workspace(home)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while workspace.load().state is not TaskState.RUNNING and time.monotonic() < deadline:
             container.stopped.wait(0.01)
         seen.append(describe(workspace.load(), workspace, time.time()))

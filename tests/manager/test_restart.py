@@ -83,7 +83,7 @@ class Server:
         assert self.process.stdout is not None
         self.process.send_signal(number)
         self.process.stdout.read()
-        code = self.process.wait(60)
+        code = self.process.wait(120)
         self.process.stdout.close()
         return code
 
@@ -91,7 +91,7 @@ class Server:
         """Send a request. Raises `urllib.error.HTTPError`, or `OSError` if the server is gone."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=data, method=method)
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
 
@@ -131,7 +131,7 @@ def test_a_server_killed_at_fifty_moments_loses_no_task_and_runs_none_twice(
         server.start()
         acknowledged += kill_at(server, image, moments.uniform(0, 0.9))
     server.start()
-    records = [server.call("GET", f"/task/{task_id}/wait?timeout=60") for task_id in acknowledged]
+    records = [server.call("GET", f"/task/{task_id}/wait?timeout=120") for task_id in acknowledged]
     listed = server.call("GET", "/task/list")["active_tasks"]
     assert server.end(signal.SIGTERM) == 0
     tasks = App(Settings(home=tmp_path / ".localrun", cache=tmp_path / "cache")).tasks()
@@ -163,7 +163,7 @@ def test_a_running_container_goes_on_without_its_server_and_the_next_one_ends_it
     (found,) = docker_engine.find({LABEL_TASK: made["task_id"]})
     assert found.running
     server.start()
-    ended = server.call("GET", f"/task/{made['task_id']}/wait?timeout=30")
+    ended = server.call("GET", f"/task/{made['task_id']}/wait?timeout=120")
     assert server.end(signal.SIGTERM) == 0
     assert ended["task"]["state"] == "FINISHED"
     assert docker_engine.find({LABEL_TASK: made["task_id"]}) == []
@@ -179,7 +179,7 @@ def test_two_servers_of_one_folder_run_each_task_once_and_know_all_of_them(
     theirs = [submit(other, image) for _ in range(3)]
     for task_id in [*mine, *theirs]:
         asked = other if task_id in mine else one
-        ended = asked.call("GET", f"/task/{task_id}/wait?timeout=60")
+        ended = asked.call("GET", f"/task/{task_id}/wait?timeout=120")
         assert ended["task"]["state"] == "FINISHED"
         assert (tmp_path / f".localrun/tasks/{task_id}/outputs/runs").read_text() == "ran\n"
     assert one.end(signal.SIGTERM) == 0

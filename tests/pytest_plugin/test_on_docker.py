@@ -48,10 +48,10 @@ def test_after():
 def containers(engine: DockerEngine, folder: Path) -> list[str]:
     """The containers of tasks below a folder."""
     every = engine.find({LABEL_TASK: ""})
-    return [one.handle for one in every if one.labels[LABEL_HOME].startswith(f"{folder}/")]
+    return [one.handle for one in every if one.labels.get(LABEL_HOME, "").startswith(f"{folder}/")]
 
 
-def until(done: Callable[[], bool], seconds: float = 40.0) -> None:
+def until(done: Callable[[], bool], seconds: float = 110.0) -> None:
     """Poll for a condition of another process."""
     deadline = time.monotonic() + seconds
     while not done():

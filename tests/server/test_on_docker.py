@@ -44,7 +44,7 @@ def containers(engine: DockerEngine, task_id: str) -> int:
 def test_a_task_runs_in_a_container_and_its_output_is_fetched(tmp_path: Path, busybox: str) -> None:
     with serving(tmp_path) as server:
         task_id = start(server, busybox, "echo hi; printf 7 > /outputs/n", outputs={"n": "integer"})
-        task = requests.get(f"{server.address}/task/{task_id}/wait?timeout=30").json()["task"]
+        task = requests.get(f"{server.address}/task/{task_id}/wait?timeout=120").json()["task"]
         assert (task["state"], task["outputs"], task["exit_code"]) == ("FINISHED", {"n": 7}, 0)
         assert requests.get(f"{server.address}/task/{task_id}/logs").text == "hi\n"
         assert requests.get(f"{server.address}/task/{task_id}/outputs/n").content == b"7"
@@ -97,6 +97,6 @@ def test_a_server_that_leaves_its_tasks_finds_them_again(
         assert server.stop() == 0
     assert containers(docker_engine, task_id) == 1
     with serving(tmp_path) as server:
-        task = requests.get(f"{server.address}/task/{task_id}/wait?timeout=30").json()["task"]
+        task = requests.get(f"{server.address}/task/{task_id}/wait?timeout=120").json()["task"]
     assert (task["state"], task["exit_code"]) == ("FAILED", 4)
     assert containers(docker_engine, task_id) == 0

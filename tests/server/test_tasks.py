@@ -394,7 +394,7 @@ def test_the_same_task_asked_for_many_times_at_once_is_one_task(tmp_path: Path, 
         body = {"task": {} if kind == "free" else env.bundle(a=3, b=4), "assigned_by": "ray"}
 
         def put(_: int) -> tuple[int, str]:
-            answer = requests.put(f"{address}/task/mine", json=body, timeout=30)
+            answer = requests.put(f"{address}/task/mine", json=body, timeout=120)
             return answer.status_code, answer.json().get("task_id")
 
         with ThreadPoolExecutor(12) as pool:
@@ -475,7 +475,7 @@ def test_a_task_that_is_refused_is_refused_alike_however_often_it_is_asked_for_a
         body = {"task": env.bundle(a="three", b=4), "assigned_by": "ray"}
 
         def put(_: int) -> int:
-            return requests.put(f"{address}/task/mine", json=body, timeout=30).status_code
+            return requests.put(f"{address}/task/mine", json=body, timeout=120).status_code
 
         with ThreadPoolExecutor(8) as pool:
             assert set(pool.map(put, range(16))) == {422}

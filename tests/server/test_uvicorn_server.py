@@ -30,7 +30,7 @@ def refused(
         env=environment(env),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

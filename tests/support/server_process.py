@@ -37,7 +37,7 @@ class ServerProcess:
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 
@@ -49,7 +49,7 @@ class ServerProcess:
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert found.returncode == 0, found.stderr
@@ -58,7 +58,7 @@ class ServerProcess:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Stop the server. Return its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(120)
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -92,5 +92,5 @@ def serving(folder: Path, *options: str, env: Mapping[str, str] | None = None) -
         yield ServerProcess(process, folder, printed, int(found[2]))
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(120)
         process.stdout.close()

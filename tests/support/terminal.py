@@ -33,7 +33,7 @@ class TerminalProcess:
         """Read to the end. Return the exit code."""
         while self._read():
             pass
-        return self.process.wait(60)
+        return self.process.wait(120)
 
     def _read(self) -> bool:
         try:

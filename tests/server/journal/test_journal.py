@@ -196,7 +196,7 @@ def test_a_line_that_only_lacks_its_end_is_kept(journal: Journal, logs: Path) ->
 def test_four_processes_that_write_and_rotate_lose_and_mix_no_line(logs: Path) -> None:
     writers = [python(WRITER, logs, name) for name in "abcd"]
     for writer in writers:
-        writer.communicate(timeout=60)
+        writer.communicate(timeout=120)
     expected = {f"{name}-{number}" for name in "abcd" for number in range(500)}
     found = [line["data"]["task_id"] for line in Journal(logs, keep=500).read()]
     assert len(found) == 2000
@@ -224,7 +224,7 @@ def test_threads_of_one_process_mix_no_lines(journal: Journal, logs: Path) -> No
 def test_lines_are_in_the_order_of_time(logs: Path) -> None:
     writers = [python(WRITER, logs, name) for name in "ab"]
     for writer in writers:
-        writer.communicate(timeout=60)
+        writer.communicate(timeout=120)
     times = [line["timestamp"] for line in Journal(logs, keep=500).read()]
     assert times == sorted(times)
 
