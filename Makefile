@@ -17,7 +17,7 @@ TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=g
     docker-registry=docker-registry ip=iproute2
 SKIP_LOCALLY := { [ -z "$$CI" ] && echo "Tests that need it are skipped."; }
 
-.PHONY: help demo test newest lint format docs reference screenshot bench venv docker base clean
+.PHONY: help demo test newest attack lint format docs reference screenshot bench venv docker base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,6 +39,16 @@ newest: venv base ## test builds on the newest Docker of Debian (as root)
 	@[ -e build/newest ] || .ci/unpack build/newest docker.io docker-cli containerd
 	PATH="$$PWD/build/newest/usr/sbin:$$PWD/build/newest/usr/bin:$$PATH" \
 	    $(BIN)/python -m tests.support.own_engine -q tests/engines/dockerd/builders tests/bundle/images/test_build.py
+
+# ATTACK_INPUTS: hostile inputs for each parser. ATTACK_KILLS: repetitions of the tests that kill processes.
+ATTACK_INPUTS ?= 5000
+ATTACK_SEED ?= 1
+ATTACK_KILLS ?= 5
+KILL_TESTS ?= tests/faults/test_processes.py
+
+attack: venv base ## attack the parsers with hostile input, and kill processes at bad times (slow)
+	$(BIN)/python -m tests.attack --inputs $(ATTACK_INPUTS) --seed $(ATTACK_SEED)
+	for number in $$(seq $(ATTACK_KILLS)); do $(BIN)/python -m pytest -q $(KILL_TESTS) || exit 1; done
 
 lint: venv ## check style, types and spelling
 	$(BIN)/ruff check .

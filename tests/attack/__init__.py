@@ -1,0 +1,1 @@
+"""Hostile input for each parser. `make attack` runs many inputs, the test suite a few."""
