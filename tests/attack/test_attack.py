@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.attack.__main__ import main
 from tests.attack.fuzz import Result, _parse, attack
 from tests.attack.parsers import Parser, make_parsers
 
@@ -40,3 +41,15 @@ def test_an_unexpected_error_is_a_failure() -> None:
     result = Result()
     _parse(Parser(lambda data, _: int(data), (b"1",)), b"x", result)
     assert "ValueError" in result.failures[0][1]
+
+
+def test_make_attack_prints_the_figures_of_each_parser(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["tests.attack", "--inputs", "3", "metadata", "array.yml"])
+    assert main() == 0
+    heads, *lines = capsys.readouterr().out.splitlines()
+    assert heads.split() == ["parser", "inputs", "refused", "worst", "failures"]
+    assert [line.split()[:2] for line in lines] == [["metadata", "3"], ["array.yml", "3"]]
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
+    assert "-m tests.attack --inputs $(ATTACK_INPUTS)" in makefile
