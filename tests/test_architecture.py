@@ -59,7 +59,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
 ANYWHERE = {"msgspec"}
 READS_ENVIRONMENT = {"cli", "api", "server", "pytest_plugin"}
 SKIPPED_BY_TOOLS = {"build", "dist", "venv", "node_modules"}  # git, hatch, ruff and pytest skip such folders
-OTHER_TESTS = {"data", "docs", "faults", "modules", "samples", "support"}  # not named after a package folder
+OTHER_TESTS = {"attack", "data", "docs", "faults", "modules", "samples", "support"}  # not named after a package folder
 MOST_LINES = 400
 LONGEST_FUNCTION = 67
 
