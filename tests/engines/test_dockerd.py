@@ -496,6 +496,17 @@ def test_a_name_that_moves_to_a_new_build_leaves_no_image_without_a_name(builder
     assert builder.engine.find_image(first) is None
 
 
+def test_the_bytes_of_the_context_are_reported_while_they_are_sent(builder: Builder) -> None:
+    said: list[tuple[str, int, int | None]] = []
+    (builder.folder / "weights").write_bytes(bytes(3 << 20))
+    (builder.folder / "Dockerfile").write_text(f"FROM {builder.base}\n")
+    builder.engine.build_image(BuildRequest(builder.folder, builder.name), lambda *step: said.append(step))
+    sent = [done for what, done, _ in said if what == "sending the context"]
+    assert len(sent) >= 3
+    assert sent == sorted(sent)
+    assert sent[-1] > 3 << 20
+
+
 def test_a_build_that_is_interrupted_leaves_nothing(builder: Builder) -> None:
     before = _unnamed(builder)
 

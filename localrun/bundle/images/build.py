@@ -15,7 +15,15 @@ from localrun.bundle.images.build_secrets import MaskedBuild, check_secrets
 from localrun.bundle.images.file_cache import CancelCheck
 from localrun.bundle.images.source import ImageFolder
 from localrun.bundle.lfs import context_warnings
-from localrun.engines.base import IMAGE_CONTEXT, BuildRequest, Engine, EngineImage, Progress, Warn
+from localrun.engines.base import (
+    IMAGE_CONTEXT,
+    BuildRequest,
+    Engine,
+    EngineImage,
+    Progress,
+    Warn,
+    no_progress,
+)
 from localrun.engines.context.files import BuildContext
 from localrun.engines.labels import BUILD_REPOSITORY, LABEL_BUILD
 from localrun.errors import EngineError, ImageError
@@ -39,7 +47,7 @@ def build_folder(
     changes during the build is not found by the next call. `warn` receives, before the build, what the
     engine's builder does not support. Raises `ImageError` with cause IMAGE_BUILD_FAILED.
     """
-    name = image_tag(source, engine, cache)
+    name = image_tag(source, engine, cache, progress)
     folder = source.folder.resolve()
     request = BuildRequest(
         folder,
@@ -95,12 +103,13 @@ def _has_changed(source: ImageFolder, engine: Engine, cache: Path, name: str) ->
         return True
 
 
-def image_tag(source: ImageFolder, engine: Engine, cache: Path) -> str:
+def image_tag(source: ImageFolder, engine: Engine, cache: Path, progress: Progress = no_progress) -> str:
     """Return the name of the image that the engine's builder makes of the current content of a folder."""
     import hashlib
 
     contexts = {name: _resolve(reference, engine) for name, reference in source.contexts.items()}
-    digest = hashlib.sha256(f"{engine.builder()} {context_digest(source, cache, contexts)}".encode())
+    content = context_digest(source, cache, contexts, progress)
+    digest = hashlib.sha256(f"{engine.builder()} {content}".encode())
     return f"{BUILD_REPOSITORY}:{digest.hexdigest()}"
 
 

@@ -12,21 +12,30 @@ from pathlib import Path
 from localrun import fs
 from localrun.bundle.images import file_cache
 from localrun.bundle.images.source import ImageFolder
+from localrun.engines.base import Progress, no_progress
 from localrun.engines.context.files import BuildContext, ContextFile, open_file, read_error
-from localrun.engines.context.packing import read_capability
+from localrun.engines.context.packing import CHUNK, read_capability
+
+READING = "reading the build context"
+_LARGE = 16 << 20  # bytes; less is read at once
 
 
-def context_digest(source: ImageFolder, cache: Path, contexts: Mapping[str, str] | None = None) -> str:
+def context_digest(
+    source: ImageFolder,
+    cache: Path,
+    contexts: Mapping[str, str] | None = None,
+    progress: Progress = no_progress,
+) -> str:
     """Return the SHA-256 of paths, modes, contents, link targets, the Dockerfile and the build's options.
 
     `contexts` are the build contexts with the ids of their images; default: as in `source`. Contents are read
-    only if a file's times, size or location changed since the last call. Raises `ImageError` with cause
-    IMAGE_BUILD_FAILED if a file cannot be read.
+    only if a file's times, size or location changed since the last call; `progress` receives their bytes if
+    they are large, and may raise. Raises `ImageError` with cause IMAGE_BUILD_FAILED if a file cannot be read.
     """
     context = BuildContext(source.folder, source.dockerfile)
     files = list(context.files())
     try:
-        contents = _contents_digest(source.folder, files, cache)
+        contents = _contents_digest(source.folder, files, cache, progress)
         dockerfile = _dockerfile_digest(context)
     except OSError as error:
         raise read_error(source.folder, error) from error
@@ -43,7 +52,7 @@ def _dockerfile_digest(context: BuildContext) -> str:
         return ""  # reported by the build
 
 
-def _contents_digest(folder: Path, files: list[ContextFile], cache: Path) -> str:
+def _contents_digest(folder: Path, files: list[ContextFile], cache: Path, progress: Progress) -> str:
     """Return the digest of all files, from the cache if no file has changed."""
     status = folder.stat()
     name = f"{status.st_dev:x}-{status.st_ino:x}"
@@ -51,7 +60,8 @@ def _contents_digest(folder: Path, files: list[ContextFile], cache: Path) -> str
     cached = file_cache.read_entry(cache, "folders", name)
     if cached and cached.get("states") == states and isinstance(cached.get("contents"), str):
         return str(cached["contents"])
-    contents = _hash([[*_metadata(file), content] for file, content in _read(folder, files)])
+    reader = _Reader(folder, files, progress)
+    contents = _hash([[*_metadata(file), content] for file, content in reader.read()])
     newest = max((file.status.st_ctime_ns for file in files), default=0)
     if time.time_ns() - newest > file_cache.TIMESTAMP_RESOLUTION:
         file_cache.write_entry(cache, "folders", name, {"states": states, "contents": contents})
@@ -64,23 +74,36 @@ def _metadata(file: ContextFile) -> list[object]:
     return [file.path, stat.S_IFMT(mode), 0 if stat.S_ISLNK(mode) else mode & 0o7777, file.target]
 
 
-def _read(folder: Path, files: list[ContextFile]) -> Iterator[tuple[ContextFile, str]]:
-    """Yield the files that still exist, with the digests of their contents."""
-    for file in files:
-        content = _content(folder, file)
-        if content is not None:
-            yield file, content
+class _Reader:
+    """Reads the files of a context and reports the bytes if they are large."""
 
+    def __init__(self, folder: Path, files: list[ContextFile], progress: Progress) -> None:
+        self._folder = folder
+        self._files = files
+        self._done = 0
+        self._total = sum(file.status.st_size for file in files if stat.S_ISREG(file.status.st_mode))
+        self._progress = progress if self._total >= _LARGE else no_progress
 
-def _content(folder: Path, file: ContextFile) -> str | None:
-    if not stat.S_ISREG(file.status.st_mode):
-        return ""
-    opened = open_file(folder / file.path)
-    if opened is None:
-        return None
-    with opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return digest + read_capability(folder / file.path).hex()
+    def read(self) -> Iterator[tuple[ContextFile, str]]:
+        """Yield the files that still exist, with the digests of their contents."""
+        for file in self._files:
+            content = self._content(file)
+            if content is not None:
+                yield file, content
+
+    def _content(self, file: ContextFile) -> str | None:
+        if not stat.S_ISREG(file.status.st_mode):
+            return ""
+        opened = open_file(self._folder / file.path)
+        if opened is None:
+            return None
+        digest = hashlib.sha256()
+        with opened:
+            while data := opened.read(CHUNK):
+                digest.update(data)
+                self._done += len(data)
+                self._progress(READING, self._done, self._total)
+        return digest.hexdigest() + read_capability(self._folder / file.path).hex()
 
 
 def _hash(facts: object) -> str:

@@ -7,7 +7,7 @@ import json
 import re
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from localrun.engines.base import BuildRequest, EngineImage, Progress
@@ -21,6 +21,7 @@ from localrun.engines.dockerd.images import DockerImages, error_message
 from localrun.errors import EngineError, ImageError, LocalrunError
 
 LAST_LINES = 10
+SENDING = "sending the context"
 PATIENCE, POLL_INTERVAL = 5.0, 0.1  # seconds for the engine to remove a container
 # the classic builder's, or Podman's
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?(?:Step|STEP) (?P<done>\d{1,6})/(?P<total>\d{1,6}) ?: (?P<what>.*)")
@@ -86,12 +87,20 @@ class Build:
         if request.target:
             options["target"] = request.target
         headers = {"Content-Type": "application/x-tar", **self._credentials()}
-        response = self._images.api.send("POST", "/build", options, body=context.chunks, headers=headers)
+        body = self._sent(context.chunks)
+        response = self._images.api.send("POST", "/build", options, body=body, headers=headers)
         if response.status >= 400:
             raise self._failure(read_message(response))
         with contextlib.closing(response):
             for message in iter_json(response, "build the image"):
                 self.handle(message)
+
+    def _sent(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        sent = 0
+        for chunk in chunks:
+            yield chunk
+            sent += len(chunk)
+            self._progress(SENDING, sent, None)
 
     def handle(self, message: Mapping[str, Any]) -> None:
         """Follow one message of the engine. Raises the error that it reports."""

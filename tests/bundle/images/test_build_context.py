@@ -56,6 +56,26 @@ def test_whatever_a_build_sees_changes_the_digest(folder: Path, change: str) -> 
     assert of(folder) != before
 
 
+def test_the_progress_of_a_large_context_is_reported_once(folder: Path) -> None:
+    said: list[tuple[str, int, int | None]] = []
+
+    def digest() -> str:
+        source = ImageFolder(folder)
+        return context_digest(source, folder.parent / "cache", progress=lambda *step: said.append(step))
+
+    digest()
+    assert said == []  # too small to wait for
+    with (folder / "weights").open("wb") as file:
+        file.truncate(20 << 20)
+    os.utime(folder / "weights", (1, 1))
+    first = digest()
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    assert {(what, total) for what, _, total in said} == {("reading the build context", size)}
+    assert said[-1][1] == size
+    assert len(said) >= 20
+    assert digest() == first
+
+
 def test_what_a_build_does_not_see_leaves_the_digest(folder: Path) -> None:
     before = of(folder)
     (folder / ".git").mkdir()
@@ -92,7 +112,7 @@ def test_ignored_files_do_not_count_but_the_dockerfile_always_does(folder: Path)
 def test_an_unchanged_folder_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_cache, "TIMESTAMP_RESOLUTION", 0)
     before = of(folder)
-    monkeypatch.setattr(build_context, "_content", lambda *_: pytest.fail("a file was read"))
+    monkeypatch.setattr(build_context._Reader, "_content", lambda *_: pytest.fail("a file was read"))
     assert of(folder) == before
 
 
@@ -132,7 +152,7 @@ def test_a_file_that_is_replaced_before_it_is_read_counts_as_deleted(
     (folder / "late").mkdir()
     without = of(folder)
     late = folder / "late" / "file"
-    read = build_context._read
+    read = build_context._Reader.read
 
     def read_after_the_change(*given: Any) -> Any:
         monkeypatch.undo()
@@ -141,7 +161,7 @@ def test_a_file_that_is_replaced_before_it_is_read_counts_as_deleted(
         return read(*given)
 
     late.write_text("1")
-    monkeypatch.setattr(build_context, "_read", read_after_the_change)
+    monkeypatch.setattr(build_context._Reader, "read", read_after_the_change)
     assert of(folder) == without
 
 
