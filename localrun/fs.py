@@ -95,9 +95,23 @@ def temp_file(path: Path) -> Iterator[Path]:
         remove(temp)
 
 
+def is_special(path: Path) -> bool:
+    """Return whether a path is a device, a pipe or a socket, or a link to one; it must not be replaced."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that replaces `path` if the block succeeds, and is deleted otherwise."""
+    """Yield a temporary path that replaces `path` if the block succeeds, and is deleted otherwise.
+
+    Raises `OSError` if `path` is a device, a pipe or a socket.
+    """
+    if is_special(path):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     with temp_file(path) as temp:
         yield temp
         temp.replace(path)

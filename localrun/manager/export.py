@@ -7,6 +7,7 @@ created again from the JSON object that it was submitted as.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,10 +27,16 @@ class ImportResult:
 
 
 def export(records: Iterable[TaskRecord], file: Path) -> int:
-    """Write records to a file, atomically, and return their number. Raises `UsageError` if that fails."""
+    """Write records to a file and return their number. Raises `UsageError` if that fails.
+
+    A regular file is replaced atomically; anything else, such as `/dev/stdout`, is written to.
+    """
     count = 0
     try:
-        with fs.atomic_file(file) as temp, temp.open("wb") as stream:
+        with (
+            nullcontext(file) if fs.is_special(file) else fs.atomic_file(file) as temp,
+            temp.open("wb") as stream,
+        ):
             for record in sorted(records, key=lambda record: record.state.is_final):
                 stream.write(record.to_json() + b"\n")
                 count += 1

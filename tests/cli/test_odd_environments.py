@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from localrun import fs
 from localrun.cli.exit_codes import ExitCode
 from localrun.errors import UsageError
 from localrun.settings import NO_FOLDER, default_cache, load
@@ -293,3 +294,19 @@ def test_no_command_waits_for_a_pipe_in_a_bundle(name: str, folder: Path) -> Non
         result = localrun(command, ".", cwd=folder, env={"DOCKER_HOST": "unix:///nothing"})
         assert result.returncode in set(ExitCode)
         assert "bug in localrun" not in result.stderr
+
+
+def test_a_device_or_a_pipe_is_written_to_and_never_replaced(folder: Path) -> None:
+    pipe = folder / "pipe"
+    os.mkfifo(pipe)
+    home = folder / ".localrun" / "tasks"
+    home.mkdir(parents=True)
+    (folder / "out").symlink_to("/dev/stdout")
+    result = localrun("export", "out", cwd=folder)
+    assert result.returncode == 0, result
+    assert (folder / "out").is_symlink()
+    with pytest.raises(OSError, match="not a regular file"), fs.atomic_file(pipe):
+        raise AssertionError("not reached")
+    result = localrun("build", ".", "-o", "pipe", cwd=folder)
+    assert result.returncode in set(ExitCode) - {ExitCode.FINISHED}
+    assert pipe.is_fifo()

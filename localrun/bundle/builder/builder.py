@@ -99,6 +99,8 @@ def build(
     """
     found = read_bundle(options.bundle, image=options.image, cache=cache, build=options.build)
     target = (options.target or Path(default_name(found.descriptor))).absolute()
+    if fs.is_special(target):
+        raise UsageError(f"cannot write {target}: not a regular file", remedy="choose another file")
     file = Path(fs.temp_path(f"{target}.image"))
     archived = _archived(found, engine, cache, file, progress=progress, warn=warn)
     with _temp_zip(target) as draft, archived as (archive, image):
