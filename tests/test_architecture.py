@@ -59,7 +59,8 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
 ANYWHERE = {"msgspec"}
 READS_ENVIRONMENT = {"cli", "api", "server", "pytest_plugin"}
 SKIPPED_BY_TOOLS = {"build", "dist", "venv", "node_modules"}  # git, hatch, ruff and pytest skip such folders
-OTHER_TESTS = {"attack", "data", "docs", "faults", "modules", "samples", "support"}  # not named after a package folder
+# not named after a package folder
+OTHER_TESTS = {"attack", "data", "docs", "faults", "modules", "samples", "support"}
 MOST_LINES = 400
 LONGEST_FUNCTION = 67
 
