@@ -143,11 +143,11 @@ class OutputCopier:
 
         is_valid = name in record.outputs
         place = f"outputs.{name}"
+        gone = [Problem(place, "its file in the task's folder is gone", "run the task again")]
         try:
             with delivery.open_output(record, workspace, name) as (tree, entry):
                 if entry is None:
-                    gone = Problem(place, "its file in the task's folder is gone", "run the task again")
-                    return [gone] if is_valid else []
+                    return gone if is_valid else []
                 source = OutputTree(tree, self._limit)
                 self._replace(name, partial(self._fill_output, name, source, entry))
         except UnsafePath as error:
@@ -155,7 +155,8 @@ class OutputCopier:
         except FileNotFoundError:
             if workspace.outputs.is_dir():
                 raise
-            return []  # a task without a container
+            # no output folder: the task has no container, or was imported without its files
+            return gone if is_valid and record.kind != "manual" else []
         skipped = [f"{'/'.join((name, *parts))} was not copied: {why}" for parts, why in source.skipped]
         self.warnings += skipped
         # what a valid output may contain in addition is not a part of it

@@ -9,7 +9,7 @@ import pytest
 from localrun.api import download
 from localrun.api.download import OutputCopier
 from localrun.errors import OutputsError, UsageError
-from localrun.task.record import TaskRecord
+from localrun.task.record import RunPlan, TaskRecord
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
@@ -169,6 +169,15 @@ def test_an_output_that_is_not_delivered_is_an_error_that_names_it(
         copier.copy(record(linked, fs=[]), linked)
     assert [problem.path for problem in caught.value.problems] == ["outputs.f"]
     assert names(tmp_path / "out") == ["fs"]  # all others are
+
+
+def test_outputs_of_an_imported_task_without_its_files_are_an_error(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    workspace.outputs.rmdir()
+    imported = record(workspace, sum="/elsewhere/outputs/sum").replace(plan=RunPlan())
+    with pytest.raises(OutputsError, match="cannot copy 1 of 1 output"):
+        OutputCopier(tmp_path / "out").copy(imported, workspace)
 
 
 def test_an_output_that_is_gone_is_an_error_if_it_was_valid(linked: Workspace, tmp_path: Path) -> None:
