@@ -112,6 +112,21 @@ def _count(minimum: int) -> Callable[[str], int]:
     return parse
 
 
+class Repeated(click.Option):
+    """An option that can be repeated. All invalid values are reported at once."""
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        problems = []
+        for each in value or ():
+            try:
+                self.type.convert(each, self, ctx)
+            except click.BadParameter as error:
+                problems.append(error.message)
+        if len(problems) > 1:
+            raise click.BadParameter("; ".join(problems), ctx, self)
+        return super().type_cast_value(ctx, value)
+
+
 CPUS = _param_type("CPUS", _cpus)
 MEMORY = _param_type("SIZE", _memory)
 DURATION = _param_type("DURATION", units.parse_duration)
@@ -162,11 +177,17 @@ build_options = combine(
     ),
     click.option("--target", metavar="STAGE", help="Stage of the Dockerfile to build.  [default: the last]"),
     click.option(
-        "--build-arg", "build_args", type=PAIR, multiple=True, help="Build argument for the Dockerfile."
+        "--build-arg",
+        "build_args",
+        cls=Repeated,
+        type=PAIR,
+        multiple=True,
+        help="Build argument for the Dockerfile.",
     ),
     click.option(
         "--build-secret",
         "build_secrets",
+        cls=Repeated,
         type=_param_type("SECRET", _secret, allow_bytes=True),
         metavar="id=ID,src=FILE|env=VAR",
         multiple=True,
@@ -175,6 +196,7 @@ build_options = combine(
     click.option(
         "--build-context",
         "build_contexts",
+        cls=Repeated,
         type=_param_type("CONTEXT", _context),
         metavar="NAME=docker-image://REFERENCE",
         multiple=True,

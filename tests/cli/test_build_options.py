@@ -142,6 +142,23 @@ def test_an_invalid_option_is_reported_before_anything_is_built(
     assert "hunter2" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("option", "values"),
+    [
+        ("--build-arg", ("one", "A=1", "two")),
+        ("--build-secret", ("id=one,src=none", "id=two,env=NOT_SET_TWO")),
+        ("--build-context", ("one=x", "base=docker-image://busybox", "two=y")),
+    ],
+)
+def test_all_invalid_values_of_an_option_are_reported_at_once(
+    localrun: Command, repository: Path, option: str, values: tuple[str, ...]
+) -> None:
+    given = [part for value in values for part in (option, value)]
+    done = localrun("run", repository / "tasks/a", *given, *VALUES)
+    assert done.code == 2
+    assert ("one" in done.err, "two" in done.err) == (True, True)
+
+
 @pytest.mark.parametrize(("option", "value"), [("-f", "none/Dockerfile"), ("--context", "none")])
 def test_a_dockerfile_or_context_that_does_not_exist_is_reported(
     localrun: Command, repository: Path, option: str, value: str
