@@ -207,6 +207,10 @@ class EngineUnreachable(EngineError):
     default_cause = Cause.ENGINE_UNREACHABLE
 
 
+class OtherEngine(EngineUnreachable):
+    """The task belongs to another engine than the one that this process uses."""
+
+
 class ContainerGone(EngineError):
     """The container does not exist (any more)."""
 

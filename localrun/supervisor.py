@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from localrun.app import App
-from localrun.errors import EngineUnreachable, LocalrunError
+from localrun.errors import EngineUnreachable, LocalrunError, OtherEngine
 from localrun.manager.supervisor_process import decode_settings
 from localrun.task import supervision
 from localrun.task.events import Event
@@ -103,6 +103,9 @@ class Supervisor:
         try:
             if self._app.manager.resume(record.id) is not None:
                 log(f"resumed task {record.id} ({record.state})")
+        except OtherEngine as error:
+            self._failed.add(record.id)
+            log(f"cannot resume task {record.id}: {error.message}")
         except EngineUnreachable as error:
             self._next_attempt = time.monotonic() + _ENGINE_INTERVAL
             log(f"cannot resume task {record.id} yet: {error.message}")

@@ -20,6 +20,7 @@ from localrun.errors import (
     DescriptorError,
     EngineUnreachable,
     LocalrunError,
+    OtherEngine,
     TaskNotFound,
 )
 from localrun.manager.submission import PreparedTask, Submitter, provision, received_values
@@ -71,7 +72,8 @@ class Resumer:
     def resume(self, record: TaskRecord, *, parent_alive: bool = False) -> bool:
         """Resume a task whose process died; False if another process owns it or `fate` forbids it.
 
-        Raises `EngineUnreachable` and leaves the task as it is then.
+        Raises `EngineUnreachable`, or `OtherEngine` if it belongs to another engine, and leaves the task as
+        it is then.
         """
         lock = self._store.acquire(record.id)
         if lock is None:
@@ -131,8 +133,15 @@ class Resumer:
         self._accept(prepared)
 
     def _container(self, task: ActiveTask) -> ContainerSummary | None:
-        engine = self._runner().engine
-        return _with_start(engine, next(iter(engine.find({LABEL_TASK: task.id})), None))
+        engine, wanted = self._runner().engine, task.record.engine
+        found = _with_start(engine, next(iter(engine.find({LABEL_TASK: task.id})), None))
+        if found is None and wanted not in ("", engine.info().address):
+            raise OtherEngine(
+                f"task {task.short_id} belongs to the engine at {wanted}, not to {engine.info().address}",
+                remedy=f"continue it there: `DOCKER_HOST={wanted} localrun wait {task.short_id}`",
+                address=wanted,
+            )
+        return found
 
 
 def _with_start(engine: Engine, found: ContainerSummary | None) -> ContainerSummary | None:

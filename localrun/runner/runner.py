@@ -201,6 +201,7 @@ class _TaskRun:
 
     def _admit(self) -> None:
         task = self.task
+        task.update(engine=self.engine.info().address)
         if task.record.state is not TaskState.QUEUING:
             task.transition(TaskState.QUEUING)
         with self._timed("admission"):

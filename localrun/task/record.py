@@ -254,7 +254,7 @@ class Crop(Frozen, frozen=True, kw_only=True):
     image_size: tuple[int, int]
 
 
-_ADDED = ("missing", "received", "regions", "crops")
+_ADDED = ("missing", "received", "regions", "crops", "engine")
 
 
 class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "ending"}):
@@ -298,6 +298,7 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     network: bool = False
     timeout: float | None = None
     usage: UsageRecord | None = None  # None: it ended before the first sample
+    engine: str = ""  # the address of the engine, once the task is queued
     container: str | None = None
     remote: bool = False  # inputs and outputs are copied as archives
     owner: ProcessId | None = None

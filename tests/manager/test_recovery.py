@@ -17,7 +17,7 @@ from localrun.engines.base import ContainerSpec, ContainerSummary, Handle, LogCh
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.engines.labels import LABEL_HOME, LABEL_TASK
-from localrun.errors import EngineError
+from localrun.errors import EngineError, OtherEngine
 from localrun.runner.container_spec import local_spec
 from localrun.runner.usage import UsageFile, UsageSample, aggregate
 from localrun.task.active import ActiveTask
@@ -288,6 +288,20 @@ def recovered(env: Environment) -> Callable[[str], TaskRecord]:
         return record
 
     return end_of
+
+
+@pytest.mark.parametrize("state", ["QUEUED", "RUNNING"])
+def test_a_task_of_another_engine_is_left_to_a_process_that_uses_it(tmp_path: Path, state: str) -> None:
+    with make_environment(tmp_path, add) as env:
+        # Given a task whose dead process used another engine
+        left = abandoned(env, state)
+        env.app.store.open(left.id).save(left.replace(engine="unix:///elsewhere.sock"))
+
+        # Then it is neither failed nor run here
+        with pytest.raises(OtherEngine, match=r"unix:///elsewhere\.sock") as caught:
+            next_process(env).manager.resume(left.id)
+        assert env.app.store.open(left.id).load().state == state
+    assert f"DOCKER_HOST=unix:///elsewhere.sock localrun wait {left.short_id}" in caught.value.remedy
 
 
 @pytest.mark.parametrize("state", ["PROVISIONED", "QUEUING", "QUEUED", "PENDING"])
