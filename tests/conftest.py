@@ -25,7 +25,7 @@ from localrun.engines.dockerd.builders.clients import Clients
 from localrun.errors import EngineUnreachable
 from tests.support.images import BUSYBOX, busybox_layer, image_archive
 from tests.support.packages import link_localrun
-from tests.support.session import LeakCheck, threads, use_own_folder
+from tests.support.session import PLUGINS, LeakCheck, threads, use_own_folder
 
 # On CI, use the same examples in every run, so a failure is caused by the change. Locally, explore new ones.
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
@@ -220,6 +220,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker is None:
         config.stash[_CHECK] = LeakCheck()
     use_own_folder(worker or "main")
+    if worker or not config.getoption("numprocesses", None):  # workers themselves need these plugins
+        os.environ["PYTEST_ADDOPTS"] = PLUGINS
     # ignored in the background jobs of a script, and so in all processes that tests start and interrupt
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -151,20 +151,22 @@ class _OptionReader:
 
     def build(self) -> dict[str, Any]:
         """Return the options of `submit` for the build that are set."""
-        from localrun.bundle.images.build_options import check_context, parse_secret
-
         places = {name: self.path(name) for name in ("dockerfile", "context")}
         found: dict[str, Any] = {name: str(path) for name, path in places.items() if path}
         if target := self.text("target"):
             found["target"] = target
         secrets = []
         for text in self._repeated("build_secret"):
+            from localrun.bundle.images.build_options import parse_secret
+
             try:
                 secrets.append(parse_secret(text, os.environ))
             except ValueError as error:
                 self.problems.append(f"localrun: --localrun-build-secret: {error}")
         contexts = self.pairs("build_context")
         for name, reference in contexts.items():
+            from localrun.bundle.images.build_options import check_context
+
             try:
                 check_context(name, reference)
             except ValueError as error:

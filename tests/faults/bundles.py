@@ -143,7 +143,7 @@ IMAGES = [
         Cause.IMAGE_BUILD_FAILED,
         "a base image that cannot be pulled",
         ("`FROM localhost:1/nothing:1`",),
-        "--build-arg BASE=LOCAL",
+        "go online, use a local image",
         arrange=lambda bench: bench.built("FROM localhost:1/nothing:1\n"),
     ),
     Row(

@@ -21,7 +21,7 @@ printf %s $((a + b)) > /outputs/sum
 
 @pytest.fixture(autouse=True)
 def _outside_ci(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CI", "PYTEST_ADDOPTS", "LOCALRUN_HOME"):
+    for name in ("CI", "LOCALRUN_HOME"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -22,6 +22,8 @@ from localrun.engines.labels import LABEL_HOME, LABEL_TASK
 from localrun.errors import EngineError, EngineUnreachable
 from tests.support.images import LABEL_SESSION, SESSION_VARIABLE
 
+# options of the sessions that tests start: importing these plugins takes longer than most of those sessions
+PLUGINS = "-p no:schemathesis -p no:hypothesispytest -p no:anyio"
 _IMAGES = "images"  # the file with the names of images to remove
 OWN_IMAGE_PREFIXES = ("localrun/", "localrun-test/")  # names of images that localrun and its tests create
 
