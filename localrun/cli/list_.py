@@ -119,5 +119,5 @@ def _row(record: TaskRecord, system: str | None) -> tuple[str, ...]:
         cause or "-",
         escape_control_chars(record.name) or "-",
         format_duration(max(now - record.created, 0.0)),
-        format_duration((record.ended or now) - record.created),
+        format_duration(record.seconds_until(now)),
     )

@@ -65,7 +65,7 @@ def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
     yield from _owner_rows(record)
     yield from _cause_rows(record)
     yield from _replicas(record)
-    took = max((record.ended or time.time()) - record.created, 0.0)
+    took = record.seconds_until(time.time())
     yield "time", f"{'took' if record.ended else 'for'} {format_duration(took)}"
     history = record.history if system is None else as_system.history(record, system)
     for name, since in history:

@@ -341,3 +341,18 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     @property
     def ended(self) -> float | None:
         return self.history[-1][1] if self.history and self.state.is_final else None
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds that the program of an ended task ran, by the engine's clock, if it ran."""
+        step = next((step for step in self.steps if step.name is StepName.TASK), None)
+        return step.seconds if step is not None and self.state.is_final else None
+
+    def seconds_until(self, now: float) -> float:
+        """Return how long an ended task ran, or how long ago another one was created.
+
+        `now` is in seconds since 1970. The time that a process took to look at an ended container is not part
+        of the duration.
+        """
+        ended = now if self.ended is None else self.ended
+        return max(ended - self.created, 0.0) if self.duration is None else self.duration

@@ -64,3 +64,23 @@ threads = [threading.Thread(target=read, args=(number,)) for number in range(8)]
 """
     ended = [subprocess.run([sys.executable, "-c", script], check=False).returncode for _ in range(10)]
     assert ended == [0] * 10
+
+
+def test_the_duration_of_an_ended_task_is_that_of_its_container() -> None:
+    # Given a container that ran for 2 s, whose end was noticed much later
+    step = StepRecord(name=StepName.TASK, started=101.0, finished=103.0)
+    ended = TaskRecord(
+        id="a",
+        bundle="",
+        state=TaskState.FINISHED,
+        history=[(TaskState.CREATED, 100.0), (TaskState.FINISHED, 900.0)],
+        steps=[step],
+    )
+
+    # Then only the 2 s are its duration
+    assert (ended.duration, ended.seconds_until(1000.0)) == (2.0, 2.0)
+
+    # And without a container, or before the end, it is the time since the creation
+    running = ended.replace(state=TaskState.RUNNING, history=ended.history[:1])
+    assert (running.duration, running.seconds_until(1000.0)) == (None, 900.0)
+    assert ended.replace(steps=[]).seconds_until(1000.0) == 800.0
