@@ -7,6 +7,7 @@ and then renamed, so no partial output is ever visible.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Collection
@@ -89,7 +90,8 @@ class OutputCopier:
     ) -> dict[str, object]:
         """Copy the declared outputs that exist, or those in `only`. Return all outputs with the new paths.
 
-        Raises `LocalrunError` with every output that could not be copied, after all others were.
+        A file never replaces a folder, which may be the user's. Raises `LocalrunError` with every output that
+        could not be copied, after all others were.
         """
         from localrun.platforms import delivery
 
@@ -99,15 +101,28 @@ class OutputCopier:
             self._mover = GeometryMover(record, workspace)
         rejected: list[Problem] = []
         unwritten: list[Problem] = []
+        failed: set[str] = set()
         names = [name for name in delivery.names(record, workspace) if only is None or name in only]
         for name in names:
             try:
-                rejected += self._deliver(record, workspace, name)
+                found = self._deliver(record, workspace, name)
+                rejected += found
             except OSError as error:
-                place = f"{self.folder / name}"
-                unwritten.append(Problem(f"outputs.{name}", f"cannot write {place}: {error.strerror}"))
+                message = f"cannot write {self.folder / name}: {error.strerror}"
+                remedy = "move it away" if isinstance(error, IsADirectoryError) else ""
+                found = [Problem(f"outputs.{name}", message, remedy)]
+                unwritten += found
+            if found:
+                failed.add(name)
+
+        def is_failed(name: str, value: object) -> bool:
+            packed = workspace.packed_result
+            return name in failed or (packed.name in failed and value == str(packed))
+
         self.outputs = {
-            name: self._rebase(value, workspace, name, self.folder / name)
+            name: value
+            if is_failed(name, value)
+            else self._rebase(value, workspace, name, self.folder / name)
             for name, value in record.outputs.items()
         }
         if self._mover is not None:
@@ -178,8 +193,13 @@ class OutputCopier:
 
 
 def _replace(new: Path, target: Path) -> None:
-    """Rename `new` to `target`. A folder that is replaced becomes `new`, or is deleted."""
-    if not os.path.lexists(target) or not (new.is_dir() or _is_folder(target)):
+    """Rename `new` to `target`. A folder that is replaced becomes `new`, or is deleted.
+
+    Raises `IsADirectoryError` for a file in the place of a folder, which is not from the same output.
+    """
+    if not new.is_dir() and _is_folder(target):
+        raise IsADirectoryError(errno.EISDIR, "a file does not replace a folder", str(target))
+    if not os.path.lexists(target) or not new.is_dir():
         new.replace(target)
         return
     if _exchange(new, target):
@@ -213,9 +233,12 @@ def _exchange(first: Path, second: Path) -> bool:
 
 def _write_error(folder: Path, problems: list[Problem]) -> LocalrunError:
     single = f": {problems[0].message}" if len(problems) == 1 else ""
+    remedy = "free disk space there, or choose another folder"
+    if all(problem.remedy for problem in problems):
+        remedy = "choose another folder for the outputs"
     return UsageError(
         f"cannot write the outputs to {folder}{single}",
-        remedy="free disk space there, or choose another folder",
+        remedy=remedy,
         problems=problems if len(problems) > 1 or problems[0].path.startswith("outputs.") else (),
         path=str(folder),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,90 @@ def test_inputs_are_copied_with_their_mounted_files(localrun: Command, tmp_path:
     copy = tmp_path / "d" / task_id / "inputs/f"
     assert (copy.read_text(), copy.is_symlink()) == ("given", False)
     assert (tmp_path / "given").read_text() == "given"
+
+
+def write_latin_1(kind: str) -> Callable[[FakeContainer], int]:
+    """Return a program whose output `f` is a link, a folder or items with a name that is not UTF-8."""
+
+    def program(container: FakeContainer) -> int:
+        out = container.path("/outputs")
+        place, other = out / "f", out / os.fsdecode(b"real\xe9")
+        if kind in ("folder", "item"):
+            place.mkdir()
+        if kind in ("link", "item"):
+            other.write_text("best")
+        if kind == "linked folder":
+            other.mkdir()
+            (other / "a").write_text("best")
+        if kind == "folder":
+            (place / os.fsdecode(b"\xe9")).write_text("best")
+            (place / "broken").symlink_to(os.fsdecode(b"none\xe9"))
+        elif kind == "item":
+            (place / os.fsdecode(b"0\xe9")).symlink_to(f"../{other.name}")
+            (place / "0").symlink_to(f"../{other.name}")
+        elif kind == "outside":
+            place.symlink_to(os.fsdecode(b"/etc/none\xe9"))
+        else:
+            place.symlink_to(other.name)
+        return 0
+
+    return program
+
+
+@pytest.mark.parametrize("kind", ["link", "broken link", "outside", "linked folder", "folder", "item"])
+def test_names_that_are_not_utf_8_are_shown_escaped_and_the_task_ends(localrun: Command, kind: str) -> None:
+    kinds = {"item": "{id: array, subtype: file}"}
+    localrun.bundle.write_text(ONE_FILE.replace("{type: file", f"{{type: {kinds.get(kind, 'file')}"))
+    localrun.program = write_latin_1(kind)
+    ran = localrun.run("-o", localrun.folder / "run", "--json")
+    state, cause = ("FINISHED", None) if kind == "link" else ("FAILED", "OUTPUTS_INVALID")
+    assert (ran.json["state"], ran.json["cause"]) == (state, cause)
+    shown = [ran]
+    for command in ("status", "outputs", "explain"):
+        shown += [localrun(command, "last"), localrun(command, "last", "--json")]
+    shown.append(localrun("outputs", "last", "-o", localrun.folder / "copied"))
+    for result in shown:
+        text = result.out + result.err
+        assert "Traceback" not in text
+        assert "bug in localrun" not in text
+        assert "udce9" not in text
+    if kind not in ("link", "linked folder"):
+        assert r"\xe9" in ran.err
+    if kind == "link":
+        assert (localrun.folder / "run/f").read_text() == (localrun.folder / "copied/f").read_text() == "best"
+
+
+@pytest.mark.parametrize("command", ["run", "outputs", "tasks download"])
+def test_a_file_does_not_replace_a_folder_of_the_user(localrun: Command, command: str) -> None:
+    two = "  sum: {type: integer, description: s, display_name: S}\n"
+    localrun.bundle.write_text(DESCRIPTOR + two.replace("sum", "more"))
+
+    def program(container: FakeContainer) -> int:
+        for name in ("sum", "more"):
+            container.path(f"/outputs/{name}").write_text("7")
+        return 0
+
+    localrun.program = program
+    out = localrun.folder / "out"
+    task_id = localrun.run("--json").json["id"]
+    place = out / task_id / "outputs" if command == "tasks download" else out
+    (place / "sum").mkdir(parents=True)
+    (place / "sum/mine").write_text("mine")
+    if command == "run":
+        result = localrun.run("-o", out)
+    else:
+        result = localrun(*command.split(), task_id, "--dir" if command == "tasks download" else "-o", out)
+    assert result.code == (5 if command == "run" else 2)
+    assert f"cannot write {place / 'sum'}: a file does not replace a folder; move it away" in result.err
+    assert "hint: choose another folder" in result.err
+    assert (place / "sum/mine").read_text() == "mine"
+    assert sorted(path.name for path in place.iterdir()) == ["more", "sum"]
+    assert (place / "more").read_text() == "7"
+
+
+def test_an_output_that_is_not_copied_keeps_its_path(localrun: Command) -> None:
+    link_to(localrun, "real")
+    (localrun.folder / "out/f").mkdir(parents=True)
+    result = localrun.run("-o", localrun.folder / "out", "--json")
+    assert Path(result.json["outputs"]["f"]).read_text() == "best"
+    assert [problem["path"] for problem in result.json["copy_problems"]] == ["outputs.f"]
