@@ -164,32 +164,39 @@ class App:
         `LocalrunError` if its process does not end it.
         """
         workspace, record = self.find(prefix)
+        note = ""
         if not record.state.is_final:
             self.manager.kill_task(record.id, grace)
             patience = (self.settings.grace if grace is None else grace) + _OWNER_PATIENCE
-            record = self._wait_for_owner(record.id, patience, notify)
+            record, note = self._wait_for_owner(record.id, patience)
             if workspace.kill_requested or record.state is TaskState.KILLED:
+                if note:
+                    notify(note)
                 return record
         message = f"task {record.short_id} has ended already ({record.state})"
-        raise UsageError(message, remedy="nothing to do")
+        raise UsageError(f"{message}; {note}" if note else message, remedy="nothing to do")
 
-    def _wait_for_owner(self, task_id: str, patience: float, notify: Callable[[str], None]) -> TaskRecord:
-        """Wait until the process that owns a task has ended it, or end it instead of a suspended one."""
+    def _wait_for_owner(self, task_id: str, patience: float) -> tuple[TaskRecord, str]:
+        """Wait until the process that owns a task has ended it, or end it instead of a suspended one.
+
+        Returns the record, and a note if the process is suspended.
+        """
         if self.manager.get_task(task_id) is not None:
-            return self.wait(task_id)
+            return self.wait(task_id), ""
         release = threading.Thread(target=self.store.wait_released, args=(task_id,), daemon=True)
         release.start()
         deadline, looks = time.monotonic() + patience, 0
         while True:
             release.join(_LOOK_INTERVAL)
             if not release.is_alive():
-                return self.wait(task_id)
+                return self.wait(task_id), ""
             record = self.store.open(task_id).load()
             looks = looks + 1 if record.owner is not None and is_stopped(record.owner) else 0
             if looks >= _LOOKS:  # a debugger stops a process only for a moment
                 assert record.owner is not None
-                notify(f"process {record.owner.pid}, which owns the task, is suspended: ended it without it")
-                return self.recovery.end_stopped(task_id)
+                name = f"process {record.owner.pid}, which owns the task"
+                note = f"{name}, is suspended, so this process recorded the end"
+                return self.recovery.end_stopped(task_id), note
             if time.monotonic() >= deadline:
                 name = f"process {record.owner.pid}" if record.owner else "its process"
                 raise LocalrunError(

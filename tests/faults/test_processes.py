@@ -82,7 +82,10 @@ def test_kill_ends_a_task_whose_process_is_suspended(
         assert (killed.returncode, killed.stdout) == (0, f"{task_id[:8]} KILLED\n")
         assert (ended.state, process.returncode) == (TaskState.KILLED, 130)
     else:
-        assert (killed.returncode, "has ended already (FINISHED)" in killed.stderr) == (2, True)
+        assert killed.returncode == 2
+        note = f"process {process.pid}, which owns the task, is suspended, so this process recorded the end"
+        message = f"error: task {task_id[:8]} has ended already (FINISHED); {note}"
+        assert killed.stderr.splitlines() == [message, "  hint: nothing to do"]
         assert (ended.state, ended.outputs, process.returncode) == (TaskState.FINISHED, {"sum": 7}, 0)
     assert json.loads(out)["state"] == ended.state
     assert folder.record(task_id) == ended
