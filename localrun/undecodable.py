@@ -8,6 +8,7 @@ be opened again. What is shown or sent has the four characters `\\xe9` instead.
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,11 @@ def is_text(text: str) -> bool:
 def escape(text: str) -> str:
     """Return a string with every undecodable byte replaced by its escape, such as `\\xe9`."""
     return text if is_text(text) else _SURROGATE.sub(_escape, text)
+
+
+def quote(name: str) -> str:
+    """Return the `repr` of a file name, in which every undecodable byte is escaped as one byte."""
+    return repr(name) if is_text(name) else repr(os.fsencode(name)).removeprefix("b")
 
 
 def _escape(found: re.Match[str]) -> str:

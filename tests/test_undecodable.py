@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from localrun.console.streams import format_json
-from localrun.undecodable import decode_record, encode_json, encode_record, escape, escape_all, is_text
+from localrun.undecodable import decode_record, encode_json, encode_record, escape, escape_all, is_text, quote
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,8 @@ def test_json_is_accepted_by_strict_parsers(value: Any) -> None:
     line = format_json(value)
     assert line.isascii()
     assert msgspec.json.decode(line) == json.loads(line) == expected
+
+
+def test_a_quoted_name_shows_every_byte_that_is_not_utf_8() -> None:
+    assert quote("é\n") == "'é\\n'"
+    assert quote("real\udce9") == r"'real\xe9'"

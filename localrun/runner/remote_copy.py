@@ -14,6 +14,7 @@ from localrun import fs
 from localrun.copying import DiskLimit
 from localrun.engines.base import Engine, Handle
 from localrun.errors import EngineError, Problem
+from localrun.undecodable import quote
 
 _CHUNK = 1024 * 1024
 _READABLE, _WRITABLE = (0o644, 0o755), (0o666, 0o777)
@@ -150,7 +151,7 @@ class _Unpacker:
     def _hard_link(self, member: tarfile.TarInfo, path: Path) -> list[Problem]:
         origin = _relative_path(member.linkname)
         if origin is None or not (self._folder / origin).is_file():
-            reason = f"it is a link to {member.linkname!r}, which is not in the folder"
+            reason = f"it is a link to {quote(member.linkname)}, which is not in the folder"
             return [_rejected(member.name, reason)]
         path.hardlink_to(self._folder / origin)
         return []
@@ -161,7 +162,9 @@ class _Unpacker:
         # where it leads in the container, if no folder of its path is a link; see `UntrustedDir`
         end = posixpath.normpath(posixpath.join(self._source, name.parent, member.linkname))
         if not PurePosixPath(end).is_relative_to(posixpath.normpath(self._source)):
-            return [_rejected(str(name), f"it is a link to {member.linkname!r}, which leaves the folder")]
+            return [
+                _rejected(str(name), f"it is a link to {quote(member.linkname)}, which leaves the folder")
+            ]
         path = self._folder / name
         path.parent.mkdir(exist_ok=True, parents=True)
         path.symlink_to(member.linkname)

@@ -25,6 +25,7 @@ from localrun.descriptor.types import (
 from localrun.descriptor.types.numeric import is_java_number
 from localrun.errors import Cause, Problem
 from localrun.suggestions import closest
+from localrun.undecodable import quote
 from localrun.units import format_count
 from localrun.values import matching
 from localrun.values.coordinates import links
@@ -104,7 +105,7 @@ def _extras(tree: UntrustedDir, declared: Iterable[str], notes: Notes) -> list[s
 def _warn_of_extras(extras: list[str], notes: Notes) -> None:
     servers = "App Engine's local mode ignores it, its cluster mode refuses it"
     for name in extras[:_MAX_EXTRAS]:
-        notes.warn(f"undeclared output {name[:255]!r}; {servers}")
+        notes.warn(f"undeclared output {quote(name[:255])}; {servers}")
     if len(extras) > _MAX_EXTRAS:
         notes.warn(f"{len(extras) - _MAX_EXTRAS} more undeclared outputs")
 
@@ -249,7 +250,7 @@ def _report_missing(parameter: Parameter, extras: list[str], notes: Notes) -> No
     found = next((extra for extra in extras if extra.partition(".")[0] == name), None)
     found = found or closest(name, extras)
     if found is not None:
-        notes.error(f"missing output (found {found!r})", f"name it {name!r}, without an extension")
+        notes.error(f"missing output (found {quote(found)})", f"name it {name!r}, without an extension")
         return
     notes.error("missing output", f"write {name!r} to the output folder")
 
@@ -264,9 +265,11 @@ def _check_names(names: list[str], notes: Notes) -> None:
         if name == "array.yml" or is_index(name):
             continue
         if re.fullmatch(r"[0-9]+", name):
-            notes.error(f"invalid item name {name[:40]!r}", "name the items 0, 1, 2, ... (no leading zeros)")
+            notes.error(
+                f"invalid item name {quote(name[:40])}", "name the items 0, 1, 2, ... (no leading zeros)"
+            )
         else:
-            notes.child(repr(name[:255])).warn_divergence("array_stray")
+            notes.child(quote(name[:255])).warn_divergence("array_stray")
 
 
 def check_gaps(indexes: list[int], notes: Notes) -> None:

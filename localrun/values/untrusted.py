@@ -17,6 +17,8 @@ from typing import Literal
 
 import msgspec
 
+from localrun.undecodable import quote
+
 _MAX_LINKS = 40  # as in Linux
 MAX_DEPTH = 64
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -114,7 +116,7 @@ class UntrustedDir:
                 self._follow(found, at, pending, links)
             elif status is None or (pending and not stat.S_ISDIR(status.st_mode)):
                 if links:
-                    raise UnsafePath(f"broken link to {links[-1][:200]!r}")
+                    raise UnsafePath(f"broken link to {quote(links[-1][:200])}")
                 return None
             elif part != ".":
                 at.append(part)
@@ -210,7 +212,9 @@ class UntrustedDir:
         found = self.walk(entry, limit)
         for inner in found:
             if inner.kind != "file":
-                raise UnsafePath(f"contains the {inner.kind} {inner.parts[-1]!r}", "write regular files only")
+                raise UnsafePath(
+                    f"contains the {inner.kind} {quote(inner.parts[-1])}", "write regular files only"
+                )
         return found
 
     def walk(self, entry: TreeEntry, limit: int) -> list[TreeEntry]:
@@ -279,7 +283,7 @@ def _descend(at: list[str], part: str, inside: Parts, links: list[str]) -> None:
 def _leaves(links: list[str]) -> UnsafePath:
     if not links:
         return UnsafePath("the path leaves the output folder", "name a file in the output folder")
-    return UnsafePath(f"link to {links[-1][:200]!r} leaves the output folder")
+    return UnsafePath(f"link to {quote(links[-1][:200])} leaves the output folder")
 
 
 def _unreadable(error: OSError) -> UnsafePath:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from localrun import fs
+from localrun.undecodable import quote
 from localrun.values.untrusted import TreeEntry, UnsafePath, UntrustedDir
 
 ZIP_LIMIT = 50 * 1024**2  # bytes; the largest result that iExec can upload
@@ -49,7 +50,7 @@ def _add(
         archive.writestr(info, b"")
         return
     if entry.kind != "file":
-        raise UnsafePath(f"contains {entry.parts[-1]!r}, which is a {entry.kind}", "do not write it")
+        raise UnsafePath(f"contains {quote(entry.parts[-1])}, which is a {entry.kind}", "do not write it")
     with tree.open(entry) as source, archive.open(info, "w") as packed:
         left = entry.size  # stop even if a process of the app still writes to the file
         while left and (data := source.read(min(_CHUNK, left))):

@@ -11,6 +11,7 @@ from functools import partial
 from typing import IO, BinaryIO
 
 from localrun.descriptor.types import Image, Notes
+from localrun.undecodable import quote
 from localrun.values.image_headers import dicom, magic, zips
 from localrun.values.image_headers.bounded_reader import BoundedReader, CorruptFile, ImageHeader
 
@@ -30,7 +31,7 @@ def check_files(kind: Image, files: SlideFiles, notes: Notes) -> None:
         with open_file() as file:
             if "dicom" in magic.detect_formats(file.read(magic.HEAD_SIZE)):
                 continue
-        notes.error(f"not a DICOM file: {name[:200]!r}", "remove it")
+        notes.error(f"not a DICOM file: {quote(name[:200])}", "remove it")
         problems += 1
         if problems == _MAX_PROBLEMS:
             return
@@ -45,7 +46,7 @@ def _check_size(kind: Image, largest: tuple[str, Callable[[], IO[bytes]], int], 
             head = file.read(_HEADER)
         header = dicom.read_header(BoundedReader(io.BytesIO(head), len(head)))
     except CorruptFile as error:
-        notes.error(f"corrupt DICOM file {name!r}: {error}", "copy it again")
+        notes.error(f"corrupt DICOM file {quote(name)}: {error}", "copy it again")
         return
     check_dimensions(kind, header, notes)
 
