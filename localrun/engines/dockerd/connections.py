@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import subprocess
 
 CONNECT_SECONDS = 15.0
+_CREDENTIALS = struct.Struct("3i")  # pid, uid and gid
 KEEPALIVE_SECONDS = 30
 
 
@@ -62,6 +64,25 @@ class UnixConnection(Connection):
             sock.close()
             raise
         self.sock = sock
+
+
+def engine_pid(address: Address) -> int | None:
+    """Return the process that listens on a unix socket; None for other addresses, and if none answers.
+
+    A socket of systemd is that of process 1, whatever the engine.
+    """
+    if address.scheme != "unix":
+        return None
+    connection = UnixConnection(address.socket_path)
+    try:
+        connection.connect()
+        credentials = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    except OSError:
+        return None
+    finally:
+        connection.close()
+    pid: int = _CREDENTIALS.unpack(credentials)[0]
+    return pid or None  # 0: it runs in another container
 
 
 class TcpConnection(Connection):

@@ -32,6 +32,7 @@ from localrun.engines.base import (
 from localrun.engines.dockerd import address, creation, failures
 from localrun.engines.dockerd.answers import container, engine_info, exit_of, is_new, name_of, seconds
 from localrun.engines.dockerd.api import Api, iter_json, label_filter, read_message
+from localrun.engines.dockerd.connections import engine_pid
 from localrun.engines.dockerd.guard import Guard
 from localrun.engines.dockerd.images import DockerImages
 from localrun.engines.dockerd.logs import AttachedOutput, read_log
@@ -72,6 +73,7 @@ class DockerEngine(DockerImages):
         self._info: EngineInfo | None = None
         self._builder_choice = builder
         self._guard = Guard()
+        self._waited_for: dict[Handle, int | None] = {}  # container -> process of the engine at that time
 
     def info(self) -> EngineInfo:
         if self._info is None:
@@ -116,6 +118,7 @@ class DockerEngine(DockerImages):
         self.api.bytes("POST", _path(handle, "start"), action="start the container")
 
     def wait(self, handle: Handle) -> Exit:
+        self._waited_for[handle] = engine_pid(self.address)
         while True:  # each round blocks until the container's state changes
             query, action = {"condition": "not-running"}, "wait for the container"
             waited = self.api.json("POST", _path(handle, "wait"), query, action=action)
@@ -158,6 +161,9 @@ class DockerEngine(DockerImages):
     def is_stopped_by_shutdown(self, handle: Handle, exit_: Exit) -> bool:
         from localrun.engines.dockerd import shutdown
 
+        before = self._waited_for.get(handle)
+        if before is not None and engine_pid(self.address) not in (None, before):
+            return exit_.code in shutdown.EXIT_CODES  # it has restarted since; its events are lost
         stopping = shutdown.is_stopping(self.address, ask=exit_.code != 0)
         return stopping and shutdown.was_signalled(self.api, handle, exit_)
 
@@ -186,6 +192,7 @@ class DockerEngine(DockerImages):
         self.api.bytes("POST", _path(handle, verb), query, action="stop the container", allowed={404, 409})
 
     def remove(self, handle: Handle) -> None:
+        self._waited_for.pop(handle, None)
         query, action = {"force": 1, "v": 1}, "remove the container"
         # 409: it is already being removed
         self.api.bytes("DELETE", _path(handle), query, action=action, allowed={404, 409})

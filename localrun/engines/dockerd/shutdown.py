@@ -16,6 +16,7 @@ from localrun.engines.dockerd.http import HttpResponse, send_request
 from localrun.engines.dockerd.transport import CONNECTION_ERRORS
 from localrun.errors import LocalrunError
 
+EXIT_CODES = (137, 143)  # of containers that an engine stops
 _ANSWER_TIMEOUT = 15.0  # seconds; a socket of systemd accepts connections for an engine that has ended
 
 
