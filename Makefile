@@ -10,7 +10,7 @@ BASE_IMAGE ?= localrun-base/python
 export BASE_IMAGE
 
 # Processes that run tests: one more than the processors of a CI machine, because many tests wait for an engine.
-WORKERS ?= 3
+WORKERS ?= 0
 
 BIN := .venv/bin
 TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=git \

@@ -17,7 +17,7 @@ _UNSIZED = 64 * 1024**2  # bytes that are read of a file without a size, such as
 _ALLOWANCE = 16 * 1024**2  # bytes that may be copied although the disk is fuller than its limit
 _NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_UNNAMED = os.O_WRONLY | getattr(os, "O_TMPFILE", 0) | os.O_CLOEXEC  # Linux
+_UNNAMED = os.O_RDWR | getattr(os, "O_TMPFILE", 0) | os.O_CLOEXEC  # Linux
 
 Check = Callable[[], None]
 
@@ -88,8 +88,8 @@ def copy_file(
     made, is_named = _create(target)
     try:
         copy_content(source, made, limit=limit, check_cancelled=check_cancelled)
-        if not is_named:  # `src_dir_fd` makes it linkat(2), which follows the link
-            os.link(f"/proc/self/fd/{made}", target, src_dir_fd=made)
+        if not is_named:
+            _give_name(made, target)
     except BaseException:
         if is_named:
             target.unlink(missing_ok=True)
@@ -104,6 +104,23 @@ def _create(target: Path) -> tuple[int, bool]:
         return os.open(target.parent, _UNNAMED, 0o666), False
     except OSError:  # the file system cannot
         return os.open(target, _NEW, 0o666), True
+
+
+def _give_name(made: int, target: Path) -> None:
+    """Give an unnamed file its name; copy it if the file system has no links."""
+    try:  # `src_dir_fd` makes it linkat(2), which follows the link
+        os.link(f"/proc/self/fd/{made}", target, src_dir_fd=made)
+    except FileExistsError:
+        raise
+    except OSError:
+        named = os.open(target, _NEW, 0o666)
+        try:
+            copy_content(made, named)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(named)
 
 
 def copy_tree(
