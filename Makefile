@@ -9,7 +9,7 @@ PYTHON ?= python3
 BASE_IMAGE ?= localrun-base/python
 export BASE_IMAGE
 
-# Processes that run tests: one more than the processors of a CI machine, because many tests wait for an engine.
+# Processes that run tests. 0: one test after the other, because tests on one engine may interfere.
 WORKERS ?= 0
 
 BIN := .venv/bin
