@@ -161,11 +161,22 @@ class DockerEngine(DockerImages):
     def is_stopped_by_shutdown(self, handle: Handle, exit_: Exit) -> bool:
         from localrun.engines.dockerd import shutdown
 
-        before = self._waited_for.get(handle)
-        if before is not None and engine_pid(self.address) not in (None, before):
-            return exit_.code in shutdown.EXIT_CODES  # it has restarted since; its events are lost
-        stopping = shutdown.is_stopping(self.address, ask=exit_.code != 0)
-        return stopping and shutdown.was_signalled(self.api, handle, exit_)
+        ended_by_signal = exit_.code in shutdown.EXIT_CODES
+        if self._has_restarted(handle):  # its events are lost
+            return ended_by_signal
+        if not shutdown.is_stopping(self.address, ask=exit_.code != 0):
+            return False
+        if shutdown.was_signalled(self.api, handle, exit_):
+            return True
+        return self._has_restarted(handle) and ended_by_signal  # the new engine answered, without the event
+
+    def _has_restarted(self, handle: Handle) -> bool:
+        """Return whether another process is the engine now than at the last look; the first is `wait`."""
+        before, now = self._waited_for.get(handle), engine_pid(self.address)
+        if before is None or now in (None, before):
+            return False
+        self._waited_for[handle] = now
+        return True
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
         # one streaming request: the engine takes a second for each sample anyway

@@ -7,6 +7,7 @@ connections that are already open, so only a new connection shows that it is abo
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 from localrun.engines.base import Exit, Handle
 from localrun.engines.dockerd.address import Address
@@ -16,6 +17,7 @@ from localrun.engines.dockerd.http import HttpResponse, send_request
 from localrun.engines.dockerd.transport import CONNECTION_ERRORS
 from localrun.errors import LocalrunError
 
+_EVENT_DELAY = 1.0  # seconds
 EXIT_CODES = (137, 143)  # of containers that an engine stops
 _ANSWER_TIMEOUT = 15.0  # seconds; a socket of systemd accepts connections for an engine that has ended
 
@@ -45,10 +47,12 @@ def was_signalled(api: Api, handle: Handle, exit_: Exit) -> bool:
     """
     query = {
         "since": int(exit_.started or 0),
-        "until": f"{exit_.finished or 0:.6f}",  # in the past: the engine would wait for a later time
+        # the event is written after the signal was sent, and the container may have ended in between
+        "until": f"{(exit_.finished or 0) + _EVENT_DELAY:.6f}",
         "filters": json.dumps({"container": [handle], "event": ["kill"]}),
     }
     try:
-        return bool(api.bytes("GET", "/events", query, action="read the engine's events").strip())
+        with closing(api.open("GET", "/events", query, action="read the engine's events")) as response:
+            return any(chunk.strip() for chunk in response.chunks())
     except LocalrunError:
         return exit_.code != 0

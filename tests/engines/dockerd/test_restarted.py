@@ -43,3 +43,29 @@ def test_an_exit_by_a_signal_before_a_restart_is_that_of_the_shutdown(
     engine._waited_for[HANDLE] = os.getpid() + 1  # the process before the restart
     assert engine.is_stopped_by_shutdown(HANDLE, Exit(code, started=1.0, finished=2.0)) is is_stopped
     engine.close()
+
+
+def test_a_restart_is_noticed_once(listening: str) -> None:
+    engine = DockerEngine(listening)
+    engine._waited_for[HANDLE] = os.getpid() + 1
+    assert [engine._has_restarted(HANDLE), engine._has_restarted(HANDLE)] == [True, False]
+    engine.close()
+
+
+def test_an_answer_of_the_restarted_engine_without_the_event_is_no_proof(
+    listening: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an engine that ends during the look at its events, and is back when they are read
+    engine = DockerEngine(listening)
+    engine._waited_for[HANDLE] = os.getpid()
+
+    def read_events(*_: object) -> bool:
+        engine._waited_for[HANDLE] = os.getpid() + 1
+        return False
+
+    monkeypatch.setattr("localrun.engines.dockerd.shutdown.is_stopping", lambda *_, **__: True)
+    monkeypatch.setattr("localrun.engines.dockerd.shutdown.was_signalled", read_events)
+
+    # Then the exit by a signal is that of the shutdown
+    assert engine.is_stopped_by_shutdown(HANDLE, Exit(143, started=1.0, finished=2.0))
+    engine.close()
