@@ -81,6 +81,7 @@ class Admission:
         sampler: Callable[[Sequence[Path]], HostSample] = sample_host,
         interval: float = 1.0,
     ) -> None:
+        self.ledger = ledger
         self.capacity = capacity
         self._disks = tuple(disks)
         self._limits = Limits(disk_limit, memory_limit, disk_reserve)

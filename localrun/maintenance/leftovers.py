@@ -14,7 +14,14 @@ from pathlib import Path
 from localrun import fs
 from localrun.bundle.images.build import TEMPORARY_SEPARATOR
 from localrun.engines.base import ContainerSummary, Engine, EngineImage
-from localrun.engines.labels import BUILD_REPOSITORY, LABEL_HOME, LABEL_TASK, OWN_REPOSITORIES
+from localrun.engines.labels import (
+    BUILD_REPOSITORY,
+    LABEL_HOME,
+    LABEL_TASK,
+    OWN_REPOSITORIES,
+    is_in_use,
+    is_of_other_ledger,
+)
 from localrun.task.fate import Fate, current_fate
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
@@ -46,12 +53,18 @@ class OrphanContainer:
     has_record: bool = True
 
 
-def orphan_containers(home: TaskStore, engine: Engine) -> list[OrphanContainer]:
-    """Return the containers of this folder, and of the user's other folders, that are no longer needed."""
+def orphan_containers(home: TaskStore, engine: Engine, ledger: Path | None = None) -> list[OrphanContainer]:
+    """Return the containers of this folder, and of the user's other folders, that are no longer needed.
+
+    With a `ledger`, those of other folders are left out that belong to processes with another ledger.
+    """
     orphans = []
     for container in engine.find({LABEL_TASK: ""}):
-        folder = Path(container.labels.get(LABEL_HOME, ""))
-        task_id, store = container.labels[LABEL_TASK], TaskStore(folder) if folder.is_absolute() else home
+        folder, labels = Path(container.labels.get(LABEL_HOME, "")), container.labels
+        task_id, store = labels[LABEL_TASK], TaskStore(folder) if folder.is_absolute() else home
+        is_other = ledger is not None and is_of_other_ledger(labels, ledger)
+        if is_in_use(labels) or (is_other and store.path != home.path):
+            continue
         if reason := _orphan_reason(store, task_id):
             orphans.append(OrphanContainer(container, task_id, store.path, reason))
         elif reason := _unrecorded_reason(store, task_id):

@@ -141,7 +141,7 @@ class Pruner:
         try:
             engine = self.engine()
             if "container" in kinds:
-                for each in leftovers.orphan_containers(self.home, engine):
+                for each in leftovers.orphan_containers(self.home, engine, self.ledger):
                     items.append(
                         (PruneItem("container", each.container.handle, each.reason), each.has_record)
                     )
@@ -208,7 +208,8 @@ class Pruner:
     def _delete_container(self, handle: str) -> None:
         self.sweep()
         engine = self.engine()
-        for orphan in leftovers.orphan_containers(self.home, engine):  # its task has ended or is deleted
+        # its task has ended or is deleted
+        for orphan in leftovers.orphan_containers(self.home, engine, self.ledger):
             if orphan.container.handle == handle:
                 engine.remove(handle)
 

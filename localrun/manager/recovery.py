@@ -13,7 +13,7 @@ from pathlib import Path
 from localrun import descriptor, fs
 from localrun.bundle.images.source import ImageReference
 from localrun.engines.base import ContainerSummary, Engine
-from localrun.engines.labels import LABEL_HOME, LABEL_TASK
+from localrun.engines.labels import LABEL_HOME, LABEL_TASK, is_of_other_ledger
 from localrun.errors import (
     Cause,
     ContainerGone,
@@ -161,8 +161,9 @@ class Recovery:
     """Ends the tasks whose process died, and removes their containers.
 
     Tasks that another process may continue are left alone; see `task/fate.py`. Tasks of other folders of
-    the same user are ended too. localrun may never run there again, and their containers would stay. A
-    container that has ended in the meantime decides the outcome of its task.
+    the same user are ended too. localrun may never run there again, and their containers would stay. Those
+    of processes with another reservation file are left to such processes. A container that has ended in the
+    meantime decides the outcome of its task.
     """
 
     def __init__(self, store: TaskStore, runner: Runner) -> None:
@@ -202,9 +203,10 @@ class Recovery:
 
     def _end_elsewhere(self, task_id: str, found: ContainerSummary) -> TaskRecord | None:
         folder = Path(found.labels.get(LABEL_HOME, ""))
-        if not folder.is_absolute():
-            return None
         store = TaskStore(folder)
+        is_other = is_of_other_ledger(found.labels, self._runner.admission.ledger)
+        if not folder.is_absolute() or (is_other and store.path != self._store.path):
+            return None
         if store.is_own and task_id in store.active_ids():
             return self._end(store, task_id, found)
         if store.is_finished(task_id):  # the engine was away when it ended

@@ -5,32 +5,45 @@ from __future__ import annotations
 from pathlib import Path
 
 from localrun.engines.base import ContainerSpec, Mount
-from localrun.engines.labels import LABEL_HOME, LABEL_OWNER, LABEL_STEP, LABEL_TASK, container_name
+from localrun.engines.labels import (
+    LABEL_HOME,
+    LABEL_LEDGER,
+    LABEL_OWNER,
+    LABEL_STEP,
+    LABEL_TASK,
+    container_name,
+)
 from localrun.task.record import TaskRecord
 from localrun.task.states import StepName
 from localrun.undecodable import is_text
 
 
-def local_spec(record: TaskRecord, *, inputs: Path, outputs: Path, hosts: Path, home: Path) -> ContainerSpec:
-    """Return the spec for an engine that can mount this machine's files."""
+def local_spec(
+    record: TaskRecord, *, inputs: Path, outputs: Path, hosts: Path, home: Path, ledger: Path | None = None
+) -> ContainerSpec:
+    """Return the spec for an engine that can mount this machine's files.
+
+    `home` is the folder of tasks, and `ledger` the reservation file, which a label names.
+    """
     plan = record.run_plan
     mounts = [
         Mount(inputs, plan.input_folder, read_only=not plan.writable_inputs),
         *(Mount(Path(source), f"{plan.input_folder.rstrip('/')}/{path}") for source, path in plan.mounts),
         Mount(outputs, plan.output_folder, read_only=False),
     ]
-    return _spec(record, home, mounts=tuple(mounts), hosts_file=None if record.network else hosts)
+    return _spec(record, home, ledger, mounts=tuple(mounts), hosts_file=None if record.network else hosts)
 
 
-def remote_spec(record: TaskRecord, *, home: Path) -> ContainerSpec:
+def remote_spec(record: TaskRecord, *, home: Path, ledger: Path | None = None) -> ContainerSpec:
     """Return the spec for a remote engine, where inputs and outputs are copied as archives."""
     plan = record.run_plan
-    return _spec(record, home, folders=(plan.input_folder, plan.output_folder))
+    return _spec(record, home, ledger, folders=(plan.input_folder, plan.output_folder))
 
 
 def _spec(
     record: TaskRecord,
     home: Path,
+    ledger: Path | None,
     *,
     mounts: tuple[Mount, ...] = (),
     folders: tuple[str, ...] = (),
@@ -42,7 +55,7 @@ def _spec(
         command=None if plan.command is None else tuple(plan.command),
         environment=plan.environment,
         name=container_name(record.id),
-        labels=_labels(record, home),
+        labels=_labels(record, home, ledger),
         mounts=mounts,
         folders=folders,
         cpus=record.resources.cpus,
@@ -56,13 +69,16 @@ def _spec(
     )
 
 
-def _labels(record: TaskRecord, home: Path) -> dict[str, str]:
+def _labels(record: TaskRecord, home: Path, ledger: Path | None) -> dict[str, str]:
     """Return the labels by which any process can find the container, its task and its owner."""
     owner = record.owner
-    return {
+    labels = {
         LABEL_TASK: record.id,
         LABEL_STEP: str(StepName.TASK),
         LABEL_OWNER: f"{owner.host}:{owner.pid}:{owner.started}" if owner else "",
         # the engine would change bytes that are not UTF-8, which would then name another folder
         LABEL_HOME: str(home) if is_text(str(home)) else "",
     }
+    if ledger is not None and is_text(str(ledger)):
+        labels[LABEL_LEDGER] = str(ledger.absolute())
+    return labels

@@ -274,15 +274,14 @@ class _TaskRun:
         self.task.update(container=self.handle)
 
     def _create_with_mounts(self) -> None:
-        workspace = self.task.workspace
-        spec = container_spec.local_spec(
-            self.task.record,
-            inputs=workspace.inputs,
-            outputs=workspace.outputs,
-            hosts=workspace.write_hosts(),
-            home=self.settings.home,
-        )
+        places = self.task.workspace
+        files = {"inputs": places.inputs, "outputs": places.outputs, "hosts": places.write_hosts()}
+        spec = container_spec.local_spec(self.task.record, **files, **self._owners)
         self.handle = self.engine.create(self._with_secrets(spec))
+
+    @property
+    def _owners(self) -> dict[str, Path]:
+        return {"home": self.settings.home, "ledger": self.admission.ledger}
 
     def _with_secrets(self, spec: ContainerSpec) -> ContainerSpec:
         if not self.plan.secret_names:
@@ -298,7 +297,7 @@ class _TaskRun:
         self.task.emit("note", message)
         from localrun.runner import remote_copy
 
-        spec = container_spec.remote_spec(self.task.record, home=self.settings.home)
+        spec = container_spec.remote_spec(self.task.record, **self._owners)
         self.handle = self.engine.create(self._with_secrets(spec))
         mounted = {path: Path(source) for source, path in plan.mounts}
         archive = remote_copy.pack(self.task.workspace.inputs, mounted, writable=plan.writable_inputs)

@@ -21,7 +21,14 @@ from localrun.bundle.scaffold import template
 from localrun.engines.base import ContainerSpec
 from localrun.engines.dockerd.builders.buildkit import TEMPORARY
 from localrun.engines.fake import FakeEngine
-from localrun.engines.labels import LABEL_HOME, LABEL_TASK, container_name
+from localrun.engines.labels import (
+    LABEL_HOME,
+    LABEL_LEDGER,
+    LABEL_OWNER,
+    LABEL_TASK,
+    container_name,
+    inspection_labels,
+)
 from localrun.maintenance import leftovers
 from localrun.maintenance.doctor.leftovers import check_home_leftovers
 from localrun.manager import export
@@ -84,8 +91,8 @@ def make(
     return workspace
 
 
-def contain(engine: FakeEngine, task_id: str, folder: Path) -> str:
-    labels = {LABEL_TASK: task_id, LABEL_HOME: str(folder)}
+def contain(engine: FakeEngine, task_id: str, folder: Path, **more: str) -> str:
+    labels = {LABEL_TASK: task_id, LABEL_HOME: str(folder), **more}
     return engine.create(ContainerSpec(IMAGE, name=container_name(task_id), labels=labels))
 
 
@@ -109,6 +116,47 @@ def test_the_containers_of_no_use_are_told_with_the_reason(
         stray.task_id for stray in leftovers.orphan_containers(home, engine) if not stray.has_record
     }
     assert unrecorded == {"gone", "elsewhere"}
+    engine.close()
+
+
+def test_containers_of_other_folders_of_another_ledger_are_not_listed(
+    home: TaskStore, engine: FakeEngine, tmp_path: Path
+) -> None:
+    # Given containers of processes with another ledger, in this folder and in another one
+    theirs = tmp_path / "their.json"
+    theirs.touch()
+    other = TaskStore(tmp_path / "other")
+    own, foreign = make(home), make(other)
+    for task, place in ((own, home), (foreign, other)):
+        contain(engine, task.id, place.path, **{LABEL_LEDGER: str(theirs)})
+
+    def found(ledger: Path) -> set[str]:
+        return {each.task_id for each in leftovers.orphan_containers(home, engine, ledger)}
+
+    # Then only those of this folder are listed, until the other ledger is gone
+    assert found(tmp_path / "own.json") == {own.id}
+    assert found(theirs) == {own.id, foreign.id}
+    theirs.unlink()
+    assert found(tmp_path / "own.json") == {own.id, foreign.id}
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("owner", "count"),
+    [
+        pytest.param(f"{os.uname().nodename}:{os.getpid()}:", 0, id="alive"),
+        pytest.param(f"{os.uname().nodename}:{2**22 + 1}:", 1, id="dead"),
+        pytest.param(f"another-host:{2**22 + 1}:", 0, id="elsewhere"),
+        pytest.param("", 1, id="unknown"),
+    ],
+)
+def test_a_container_in_which_a_process_looks_at_an_image_is_in_use(
+    home: TaskStore, engine: FakeEngine, owner: str, count: int
+) -> None:
+    home.path.mkdir()
+    labels = inspection_labels("look-1") | {LABEL_OWNER: owner}
+    engine.create(ContainerSpec(IMAGE, name=container_name("look-1"), labels=labels))
+    assert len(leftovers.orphan_containers(home, engine)) == count
     engine.close()
 
 

@@ -16,7 +16,7 @@ from localrun.app import App
 from localrun.engines.base import ContainerSpec, ContainerSummary, Handle, LogChunk
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
-from localrun.engines.labels import LABEL_HOME, LABEL_TASK
+from localrun.engines.labels import LABEL_HOME, LABEL_LEDGER, LABEL_TASK
 from localrun.errors import EngineError, OtherEngine
 from localrun.runner.container_spec import local_spec
 from localrun.runner.usage import UsageFile, UsageSample, aggregate
@@ -40,7 +40,9 @@ def hang(container: FakeContainer) -> int:
     return 0
 
 
-def orphan(env: Environment, home: TaskStore | None = None, *, running: bool = True) -> ActiveTask:
+def orphan(
+    env: Environment, home: TaskStore | None = None, *, running: bool = True, ledger: Path | None = None
+) -> ActiveTask:
     """Create a task whose process died while its container ran."""
     home = home or env.app.store
     workspace = home.create()
@@ -59,6 +61,7 @@ def orphan(env: Environment, home: TaskStore | None = None, *, running: bool = T
             outputs=workspace.outputs,
             hosts=workspace.write_hosts(),
             home=home.path,
+            ledger=ledger,
         )
         handle = env.engine.create(spec)
         env.engine.start(handle)
@@ -162,6 +165,37 @@ def test_tasks_of_another_folder_of_the_user_are_looked_after(tmp_path: Path) ->
         assert [record.id for record in env.app.recovery.end_orphans()] == [task.id]
         assert env.engine.find({LABEL_TASK: ""}) == []
     assert elsewhere.open(task.id).load().state is TaskState.FAILED
+
+
+def test_tasks_of_processes_with_another_ledger_are_left_to_them(tmp_path: Path) -> None:
+    # Given orphaned tasks of two sessions on one engine, each with its own ledger
+    ledger = tmp_path / "other.json"
+    ledger.touch()
+    elsewhere = TaskStore(tmp_path / "elsewhere" / ".localrun")
+    with make_environment(tmp_path, hang) as env:
+        own, other = orphan(env, ledger=ledger), orphan(env, elsewhere, ledger=ledger)
+
+        # When one of them looks for orphans, then it ends those of its own folder only
+        assert [record.id for record in env.app.recovery.end_orphans()] == [own.id]
+        assert [found.labels[LABEL_TASK] for found in env.engine.find({LABEL_TASK: ""})] == [other.id]
+        assert elsewhere.open(other.id).load().state is TaskState.RUNNING
+
+        # When the other session is over, then its task is ended
+        ledger.unlink()
+        assert [record.id for record in env.app.recovery.end_orphans()] == [other.id]
+        assert env.engine.find({LABEL_TASK: ""}) == []
+
+
+def test_a_container_names_the_ledger_of_its_process(tmp_path: Path) -> None:
+    labels: dict[str, str] = {}
+
+    def program(container: FakeContainer) -> int:
+        labels.update(container.spec.labels)
+        return 1
+
+    with make_environment(tmp_path, program) as env:
+        env.run(values={"a": 1, "b": 2})
+    assert labels[LABEL_LEDGER] == str(tmp_path / "ledger" / "l.json")
 
 
 def test_a_container_without_a_record_is_kept(tmp_path: Path) -> None:

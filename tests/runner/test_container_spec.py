@@ -58,6 +58,13 @@ def test_labels_identify_the_task_and_its_owner() -> None:
     }
 
 
+def test_a_label_names_the_ledger_by_its_absolute_path(tmp_path: Path) -> None:
+    spec = remote_spec(RECORD, home=Path("/h"), ledger=Path("l.json"))
+    assert spec.labels["localrun.ledger"] == str(Path.cwd() / "l.json")
+    spec = remote_spec(RECORD, home=Path("/h"), ledger=Path("/t\udce9"))
+    assert "localrun.ledger" not in spec.labels
+
+
 def test_a_label_does_not_name_another_folder_if_the_path_is_not_utf8() -> None:
     labels = local_spec(RECORD, **{**PLACES, "home": Path("/t\udce9")}).labels
     assert labels["localrun.home"] == ""

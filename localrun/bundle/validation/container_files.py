@@ -19,7 +19,7 @@ from localrun.bundle.validation.files import (
     absolute_path,
 )
 from localrun.engines.base import ContainerSpec, Engine, Handle
-from localrun.engines.labels import LABEL_STEP, LABEL_TASK, container_name
+from localrun.engines.labels import container_name, inspection_labels
 from localrun.errors import Cause, EngineError
 
 _LARGEST = 1 << 40  # bytes; only the beginning is read
@@ -72,7 +72,7 @@ class ContainerFiles:
 def open_container_files(engine: Engine, image: str) -> Iterator[ContainerFiles]:
     """Open the files of an image. Raises `EngineError`, `ImageError`."""
     task_id = f"look-{secrets.token_hex(6)}"
-    name, labels = container_name(task_id), {LABEL_TASK: task_id, LABEL_STEP: "validate"}
+    name, labels = container_name(task_id), inspection_labels(task_id)
     # any command, because an engine needs one to create a container
     handle = engine.create(ContainerSpec(image=image, name=name, labels=labels, entrypoint=("-",)))
     try:

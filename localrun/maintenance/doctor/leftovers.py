@@ -45,12 +45,14 @@ def _supervisor(home: TaskStore) -> Check:
     return ok("supervisor", f"process {pid}" if pid else "starting", pid=pid)
 
 
-def check_engine_leftovers(home: TaskStore, engine: Engine, *, busy: bool) -> Iterator[Check]:
+def check_engine_leftovers(
+    home: TaskStore, engine: Engine, ledger: Path | None = None, *, busy: bool
+) -> Iterator[Check]:
     """Yield the checks for leftovers in the engine.
 
     While it is `busy`, images without a name are not reported: they may belong to a running build.
     """
-    orphans = [short_id(orphan.task_id) for orphan in leftovers.orphan_containers(home, engine)]
+    orphans = [short_id(orphan.task_id) for orphan in leftovers.orphan_containers(home, engine, ledger)]
     yield _counted("containers", orphans, "orphaned", _PRUNE)
     dangling = [] if busy else [name[:_NAME_LENGTH] for name, _ in leftovers.dangling_images(engine)]
     yield _counted("temporary images", dangling, "of interrupted builds", _PRUNE)

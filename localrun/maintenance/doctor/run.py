@@ -42,7 +42,7 @@ def check_all(
     yield from _in("leftovers", check_home_leftovers(home, settings.cache, ledger))
     if not isinstance(found, Check):
         try:
-            checks = check_engine_leftovers(home, found[0], busy=has_active_tasks(ledger))
+            checks = check_engine_leftovers(home, found[0], ledger, busy=has_active_tasks(ledger))
             yield from _in("leftovers", checks)
         except LocalrunError as error:
             yield "leftovers", fail("containers", error.message, error.remedy)
