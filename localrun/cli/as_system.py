@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from localrun.platforms.vocabulary.translation import Translation
     from localrun.task.record import TaskRecord
 
+_STATES = {  # in which each step starts
+    StepName.PERMISSIONS: TaskState.PENDING,
+    StepName.TASK: TaskState.PENDING,
+    StepName.OUTPUTS: TaskState.RUNNING,
+}
+
 as_system = click.option(
     "--as",
     "system",
@@ -49,11 +55,9 @@ def history(record: TaskRecord, system: str) -> Iterator[tuple[str, float]]:
 
 def translations(record: TaskRecord, system: str) -> Iterator[tuple[Translation, float]]:
     """Yield the terms of a system for each time at which a state or a step started, in order."""
-    started: list[tuple[float, TaskState | StepName]] = [(since, state) for state, since in record.history]
-    started += [(step.started, step.name) for step in record.steps if step.started is not None]
     state: TaskState = record.state
     step: StepName | None = None
-    for since, entry in sorted(started, key=lambda one: one[0]):
+    for entry, since in _starts(record):
         if isinstance(entry, StepName):
             step = entry
         else:
@@ -61,6 +65,20 @@ def translations(record: TaskRecord, system: str) -> Iterator[tuple[Translation,
             # a task that is queued again repeats its steps; one that ends keeps its last step
             step = step if state is TaskState.RUNNING or state.is_final else None
         yield vocabulary.translate(state, step, _cause(record) if state.is_final else None, system), since
+
+
+def _starts(record: TaskRecord) -> Iterator[tuple[TaskState | StepName, float]]:
+    """Yield each state and step with its start.
+
+    They are not ordered by time: times may be equal, and a clock may have been set back.
+    """
+    last = {state: number for number, (state, _) in enumerate(record.history)}
+    for number, (state, since) in enumerate(record.history):
+        yield state, since
+        if last[state] == number:  # the steps are those of the last attempt
+            for step in record.steps:
+                if step.started is not None and _STATES[step.name] is state:
+                    yield step.name, step.started
 
 
 def as_fields(record: TaskRecord, system: str | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 MAX_LOG_CHARS = 100_000  # of a stream, as iExec's scheduler keeps them
 Fields = dict[str, Any]
+StatusChange = tuple[str, float, str]  # status, since, cause of a failure
 WorkerRun = tuple[str, TaskRecord]  # the name of a worker and the task that it executed
 
 _STATUSES = {  # of a contribution; ACTIVE in all other states
@@ -88,15 +90,14 @@ def _deadline(record: TaskRecord) -> str | None:
 
 def _task_history(record: TaskRecord) -> list[tuple[str, float]]:
     found = list(as_system.history(record, "iexec"))
-    if record.replication and record.replication.reached:
-        found.append(("CONSENSUS_REACHED", record.replication.reached))
-    return sorted(found, key=lambda entry: entry[1])
+    reached = record.replication.reached if record.replication else None
+    agreed = [("CONSENSUS_REACHED", reached)] if reached else []
+    return list(heapq.merge(found, agreed, key=lambda entry: entry[1]))
 
 
 def _replicate(worker: str, run: TaskRecord, task: TaskRecord) -> Fields:
-    history = sorted(_status_changes(run, task), key=lambda moment: moment[1])
     entries: list[Fields] = []
-    for word, since, cause in history:
+    for word, since, cause in (*_status_changes(run), *_verdict(run, task)):
         if not entries or entries[-1]["status"] != word:
             entries.append(_entry(word, since) | ({"cause": cause} if cause else {}))
     found: Fields = {"worker": worker, "exitCode": run.exit_code, "status": entries[-1]["status"]}
@@ -105,24 +106,27 @@ def _replicate(worker: str, run: TaskRecord, task: TaskRecord) -> Fields:
     return {**found, "statusHistory": entries}
 
 
-def _status_changes(run: TaskRecord, task: TaskRecord) -> Iterator[tuple[str, float, str]]:
-    """Yield (status, since, failure cause) of a replicate from the states and steps of its task.
-
-    For entries with the same time, the order matters.
-    """
+def _status_changes(run: TaskRecord) -> list[StatusChange]:
+    """Return the changes of a replicate in order, from the states and steps of its task."""
+    found = [(each.replica, since, each.cause) for each, since in as_system.translations(run, "iexec")]
     for step in run.steps:
         if step.name is StepName.PERMISSIONS and step.started is not None:
-            yield "APP_DOWNLOADED", step.started, ""
+            found.insert(_last(found, "DATA_DOWNLOADED"), ("APP_DOWNLOADED", step.started, ""))
         if step.name is StepName.TASK and step.finished is not None and step.exit_code == 0:
-            yield "COMPUTED", step.finished, ""
-    for found, since in as_system.translations(run, "iexec"):
-        yield found.replica, since, found.cause
-    if run.id != task.id and task.ended is not None:
-        yield from _verdict(run, task)
+            found.insert(_last(found, "COMPUTING") + 1, ("COMPUTED", step.finished, ""))
+    return found
 
 
-def _verdict(run: TaskRecord, task: TaskRecord) -> Iterator[tuple[str, float, str]]:
+def _last(changes: list[StatusChange], word: str) -> int:
+    """Return the position of the last change to a status; that of the last change without it."""
+    found = (number for number, change in enumerate(changes) if change[0] == word)
+    return max(found, default=len(changes) - 1)
+
+
+def _verdict(run: TaskRecord, task: TaskRecord) -> Iterator[StatusChange]:
     """Yield the result of the comparison for a replica that finished."""
+    if run.id == task.id:
+        return
     replication, ended = task.replication, task.ended
     if replication is None or ended is None or run.replica is None or run.state is not TaskState.FINISHED:
         return

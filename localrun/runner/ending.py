@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,16 +21,27 @@ from localrun.values import CollectedOutputs
 _MAX_OFFSET = 1.0  # seconds; a smaller difference is the time that the engine took to answer
 
 
-def container_times(exit_: Exit, clock_offset: float, since: float) -> dict[str, float]:
-    """Return the `started` and `finished` of a step by the engine's clock, as times of this machine.
+def container_times(exit_: Exit, clock_offset: float, record: TaskRecord) -> dict[str, float]:
+    """Return `started` and `finished` of the current step by the engine's clock, as times of this machine."""
+    running = record.history[-1][1]
+    requested = record.steps[-1].started or running
+    return limit_times(exit_, clock_offset, requested=requested, running=running, now=time.time())
 
-    They are not before `since`, when this machine noted the start: a short program may have ended by then.
+
+def limit_times(
+    exit_: Exit, clock_offset: float, *, requested: float, running: float, now: float
+) -> dict[str, float]:
+    """Return the times of a container, within what is known from this machine's clock.
+
+    A container starts between its request and the time at which the task is `running`, and ends before `now`.
+    A short program that ended before the task was `running` counts as ended at that time.
     """
     if exit_.started is None or exit_.finished is None:
         return {}
-    offset = clock_offset if abs(clock_offset) > _MAX_OFFSET else 0.0
-    offset -= max(0.0, since - (exit_.finished - offset))
-    return {"started": exit_.started - offset, "finished": exit_.finished - offset}
+    shift = -clock_offset if abs(clock_offset) > _MAX_OFFSET else 0.0
+    shift = min(shift, running - exit_.started, now - exit_.finished)
+    shift = max(shift, requested - exit_.started, running - exit_.finished)
+    return {"started": exit_.started + shift, "finished": max(exit_.finished + shift, running)}
 
 
 def evidence_of(

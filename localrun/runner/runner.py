@@ -329,8 +329,7 @@ class _TaskRun:
         )
         with self._timed("run"):
             seen = monitor.wait()
-        running = self.task.record.history[-1][1]
-        times = container_times(seen.exit, self.engine.info().clock_offset, running)
+        times = container_times(seen.exit, self.engine.info().clock_offset, self.task.record)
         self.task.finish_step(failed=seen.exit.code != 0, exit_code=seen.exit.code, **times)
         return seen
 

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from localrun.app import App
+from localrun.cli import as_system, iexec_view
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.platforms.vocabulary import glossary
 from localrun.settings import Settings
-from tests.cli.command import Command
+from localrun.task.states import TaskState
+from tests.cli.command import Command, add
 from tests.cli.test_commands import running
+from tests.support.environment import make_environment
 
 HAPPY = ["RECEIVED", "INITIALIZED", "RUNNING", "RESULT_UPLOADING", "COMPLETED"]
 WORKED = [
@@ -171,3 +174,30 @@ def test_an_unknown_task_is_refused_as_by_every_command(localrun: Command, optio
     refused = localrun("debug", "nothing", *([option] if option else []))
     assert refused.code == 2
     assert "no task 'nothing'" in refused.err
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.5])
+def test_statuses_with_the_same_time_have_the_order_in_which_iexec_sets_them(
+    tmp_path: Path, seconds: float
+) -> None:
+    # Given a program that ended before its start was noted, and a clock that shows the same time for a while
+    with make_environment(tmp_path, engine=FakeEngine(add)) as env:
+        record = env.run(values={"a": 3, "b": 4})
+    history = [(state, record.created + number * seconds) for number, (state, _) in enumerate(record.history)]
+    (_, pending), (_, running), _ = history[-3:]
+    times = zip(record.steps, (pending, running, running), strict=True)
+    steps = [step.replace(started=time, finished=time) for step, time in times]
+
+    # When it is shown
+    shown = iexec_view.view(record.replace(history=history, steps=steps), [])
+
+    # Then each status is there once
+    (replicate,) = shown["offchainData"]["replicates"]
+    assert statuses(replicate["statusHistory"]) == WORKED
+
+
+def test_a_clock_that_was_set_back_does_not_change_the_order_of_statuses(tmp_path: Path) -> None:
+    with make_environment(tmp_path, engine=FakeEngine(add)) as env:
+        record = env.run(values={"a": 3, "b": 4})
+    history = [(state, since - 3600 * (state is TaskState.FINISHED)) for state, since in record.history]
+    assert [word for word, _ in as_system.history(record.replace(history=history), "iexec")] == HAPPY
