@@ -51,7 +51,7 @@ def command(context: CliContext, task_id: str, *, logs: bool, raw: bool, as_json
 
 def _view(app: App, task_id: str, *, logs: bool) -> dict[str, Any]:
     from localrun.cli import iexec_view
-    from localrun.cli.docker_command import docker_command
+    from localrun.report.details.docker_command import docker_command
 
     _, record = app.find(task_id)
     replicas = app.replicas(record)

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from localrun.cli.describe import describe, events, format_lines, sections
-from localrun.cli.describe.format import format_age
+from localrun.cli.describe.format import format_age, format_lines
 from localrun.engines.base import Exit
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import Cause
 from localrun.platforms.vocabulary import glossary
+from localrun.report.details import description, event_rows
+from localrun.report.details.description import describe
 from localrun.task.active import ActiveTask
 from localrun.task.events import Event
 from localrun.task.record import ProcessId, Resources, RunPlan, StepRecord, TaskRecord
@@ -371,9 +372,24 @@ def test_how_the_engine_came_by_the_image_is_told(tmp_path: Path) -> None:
 
 
 def test_every_word_of_a_sheet_is_explained() -> None:
-    source = Path(events.__file__).read_text()
+    source = Path(event_rows.__file__).read_text()
     words = {"Advice", "Noted", "Completed", "Error", "NotReached", "Waiting", "Running", "Terminated"}
-    words |= set(re.findall(r'_row\(\s*"(\w+)"', source)) | set(events.REASONS.values())
-    words |= {*events.REASONS.values(), *sections._WAITING.values(), *sections._PHASES.values(), "Pending"}
+    words |= set(re.findall(r'_row\(\s*"(\w+)"', source)) | set(event_rows.REASONS.values())
+    words |= {
+        *event_rows.REASONS.values(),
+        *description._WAITING.values(),
+        *description._PHASES.values(),
+        "Pending",
+    }
     assert len(words) > 25
     assert {word for word in words if not glossary.look_up(word)} == set()
+
+
+def test_describe_and_debug_show_the_docker_command(localrun: Command) -> None:
+    localrun.run()
+    assert (
+        "    Run By Hand:\n      mkdir -p -m 777 outputs && docker run --rm"
+        in localrun("describe", "last").out
+    )
+    task = localrun("describe", "last", "--json").json["containers"][1]
+    assert task["docker_command"] == localrun("debug", "last", "--json").json["local"]["dockerCommand"]

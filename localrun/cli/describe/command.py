@@ -21,7 +21,8 @@ def command(context: CliContext, task_id: str, as_json: bool) -> None:
 
     The format is that of `kubectl describe pod`. Secrets in the environment are masked.
     """
-    from localrun.cli.describe import describe, format_lines
+    from localrun.cli.describe.format import format_lines
+    from localrun.report.details.description import describe
     from localrun.runner.usage import with_current_usage
 
     with context.app() as app:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from localrun.cli.describe.sections import Fields
 from localrun.console.display.sanitize import escape_control_chars, format_columns
+from localrun.report.details.description import Fields
 
 _NONE = "<none>"
 _HEAD_WIDTH, _STEP_WIDTH, _MAX_MOUNTS = 18, 17, 20

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from localrun.cli.docker_command import docker_command
 from localrun.engines.dockerd import DockerEngine
 from localrun.masking.masker import MASK
+from localrun.report.details.docker_command import docker_command
 from localrun.task.record import Resources, RunPlan, TaskRecord
 from localrun.task.workspace import Workspace
-from tests.cli.command import Command
 from tests.support.environment import DESCRIPTOR, make_environment
 from tests.support.images import busybox_layer, image_archive
 
@@ -51,16 +50,6 @@ def test_no_secret_is_part_of_the_command() -> None:
 def test_a_path_with_a_colon_is_mounted_with_the_long_option() -> None:
     found = words(mounts=[("/data/a:b,c", "f")])
     assert found[found.index("--mount") + 1] == 'type=bind,"source=/data/a:b,c",target=/inputs/f,readonly'
-
-
-def test_describe_and_debug_show_it(localrun: Command) -> None:
-    localrun.run()
-    assert (
-        "    Run By Hand:\n      mkdir -p -m 777 outputs && docker run --rm"
-        in localrun("describe", "last").out
-    )
-    task = localrun("describe", "last", "--json").json["containers"][1]
-    assert task["docker_command"] == localrun("debug", "last", "--json").json["local"]["dockerCommand"]
 
 
 @pytest.mark.docker

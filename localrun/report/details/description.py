@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from localrun.cli.describe.events import REASONS, event_rows
-from localrun.cli.docker_command import docker_command
 from localrun.console import ownership
 from localrun.console.regions import region_rows
 from localrun.console.usage import format_usage
 from localrun.engines.base import ContainerSpec
 from localrun.errors import Cause
 from localrun.masking.redaction import Redactor
+from localrun.report.details.docker_command import docker_command
+from localrun.report.details.event_rows import REASONS, event_rows
 from localrun.runner import container_spec
 from localrun.task import metadata
 from localrun.task.record import StepRecord, TaskRecord

@@ -1,0 +1,1 @@
+"""A task as a report: its details as JSON-ready data."""

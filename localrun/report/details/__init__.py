@@ -1,0 +1,1 @@
+"""A task in detail, as JSON-ready data for `localrun describe`, the web page and reports."""
