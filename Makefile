@@ -36,9 +36,8 @@ test: venv lint ## run lint and all tests, on a real engine if possible
 
 newest: venv base ## test builds on the newest Docker of Debian (as root)
 	@.ci/buildx build/docker
-	@[ -e build/newest ] || .ci/unpack build/newest docker.io docker-cli containerd
-	PATH="$$PWD/build/newest/usr/sbin:$$PWD/build/newest/usr/bin:$$PATH" \
-	    $(BIN)/python -m tests.support.own_engine -q tests/engines/dockerd/builders tests/bundle/images/test_build.py
+	$(BIN)/python -m tests.support.machines docker-newest \
+	    $(BIN)/python -m pytest -q tests/engines/dockerd/builders tests/bundle/images/test_build.py
 
 # ATTACK_INPUTS: hostile inputs for each parser. ATTACK_KILLS: repetitions of the tests that kill processes.
 ATTACK_INPUTS ?= 5000

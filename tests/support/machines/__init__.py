@@ -1,0 +1,1 @@
+"""Run tests on any container engine, each in a private view of this machine that is removed completely."""

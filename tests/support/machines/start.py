@@ -1,0 +1,65 @@
+"""Start an engine in a view, and wait until it answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.support.machines.users import User
+
+DEADLINE = 180  # seconds for an engine to answer
+# what a machine with systemd and cgroup v2 does not need
+CONTAINERS_CONF = """\
+[containers]
+cgroupns = "host"
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+runtime = "runc"
+[network]
+network_backend = "netavark"
+"""
+
+
+def start_docker(folder: Path, user: User, *, containerd_store: bool = False) -> str:
+    """Start `dockerd` with its usual socket; return its address."""
+    socket = Path("/run/docker.sock")
+    features = {"containerd-snapshotter": containerd_store} if containerd_store else {}
+    (folder / "daemon.json").write_text(json.dumps({"features": features}))
+    places = [f"--{name}={folder}/{name}" for name in ("data-root", "exec-root", "pidfile")]
+    return _start(
+        ["dockerd", f"--config-file={folder}/daemon.json", "-H", f"unix://{socket}", *places],
+        socket,
+        folder,
+        user,
+    )
+
+
+def start_podman(folder: Path, user: User) -> str:
+    """Start the API of `podman`; return its address."""
+    Path("/etc/containers/containers.conf").write_text(CONTAINERS_CONF)
+    socket = Path("/run/podman/podman.sock") if not user.prefix else user.runtime / "podman" / "podman.sock"
+    subprocess.run([*user.prefix, "mkdir", "-p", str(socket.parent)], check=True)
+    places = [f"--root={user.home}/storage", f"--runroot={user.runtime}/containers"]
+    return _start(
+        ["podman", *places, "system", "service", "--time=0", f"unix://{socket}"], socket, folder, user
+    )
+
+
+def _start(command: Sequence[str], socket: Path, folder: Path, user: User) -> str:
+    """Start an engine, which ends with the view."""
+    host = f"unix://{socket}"
+    log = folder / "engine.log"
+    with log.open("ab") as stream:
+        environ = os.environ | user.environment()
+        process = subprocess.Popen([*user.prefix, *command], stdout=stream, stderr=stream, env=environ)
+    deadline = time.monotonic() + DEADLINE
+    while subprocess.run(["docker", "-H", host, "info"], capture_output=True, check=False).returncode:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit(f"the engine does not start: {' '.join(command)}\n{log.read_text()[-3000:]}")
+        time.sleep(0.1)
+    return host
