@@ -27,7 +27,7 @@ from localrun.errors import (
 )
 from localrun.server.bundle_store import BundleExists, BundleTooLarge
 from localrun.server.methods import allowed_methods
-from localrun.server.rejection import Rejection, error_content, error_response
+from localrun.server.rejection import Rejection, error_content, error_response, is_page_path
 from localrun.server.request_log import RequestLog
 from localrun.suggestions import did_you_mean
 
@@ -84,8 +84,11 @@ class ExceptionHandlers:
     def _reject(
         self, request: Request, status: int, content: dict[str, Any], headers: Mapping[str, str] | None = None
     ) -> Response:
-        self._log.log_rejection(request.method, request.scope["path"], status, content["detail"])
-        return error_response(request.method, request.headers, status, content, headers)
+        path = request.scope["path"]
+        self._log.log_rejection(request.method, path, status, content["detail"])
+        # a mistyped address is shown to a person
+        is_page = is_page_path(path) or not allowed_methods(request.app.routes, request.scope)
+        return error_response(request.method, request.headers, status, content, headers, is_page=is_page)
 
     async def on_http_exception(self, request: Request, error: Exception) -> Response:
         """Handle unknown paths, methods that are not allowed, and bodies that are too large."""

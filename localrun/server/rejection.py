@@ -66,10 +66,16 @@ def error_response(
     status: int,
     content: Mapping[str, Any],
     more_headers: Mapping[str, str] | None = None,
+    *,
+    is_page: bool = False,
 ) -> Response:
-    """Return the response to a rejected request: JSON, or a page if a browser shows it to a person."""
+    """Return the response to a rejected request: JSON, whatever the client accepts.
+
+    For the path of a page (`is_page`), it is a page if a browser shows it to a person.
+    """
     detail = content["detail"]
-    if method not in ("GET", "HEAD") or not _shows_page(headers) or not isinstance(detail, str):
+    is_page = is_page and method in ("GET", "HEAD") and accepts_html(headers)
+    if not is_page or not isinstance(detail, str):
         return json_response(content, status, more_headers)
     hint = content.get("hint", "")
     page = _PAGE.format(
@@ -80,7 +86,13 @@ def error_response(
     return HTMLResponse(page, status, {**_PAGE_HEADERS, **(more_headers or {})})
 
 
-def _shows_page(headers: Headers) -> bool:
+def is_page_path(path: str) -> bool:
+    """Return whether a path is one of a page, not of the JSON API."""
+    return path in ("/", "/docs", "/ui") or path.startswith("/ui/")
+
+
+def accepts_html(headers: Headers) -> bool:
+    """Return whether a client prefers a page, as browsers do that show a response to a person."""
     accepted = headers.get("accept", "").lower()
     return "text/html" in accepted and "application/json" not in accepted
 

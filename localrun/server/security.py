@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from localrun.server.config import ServerOptions
 from localrun.server.journal import REQUEST_ID
-from localrun.server.rejection import Rejection, error_response
+from localrun.server.rejection import Rejection, error_response, is_page_path
 from localrun.units import format_bytes
 
 RejectionCallback = Callable[[str, str, int, object], None]  # method, path, status, detail
@@ -52,7 +52,12 @@ class SecurityMiddleware:
         except Rejection as error:
             self._on_rejection(scope["method"], scope["path"], error.status_code, error.detail)
             response = error_response(
-                scope["method"], Headers(scope=scope), error.status_code, error.content, error.headers
+                scope["method"],
+                Headers(scope=scope),
+                error.status_code,
+                error.content,
+                error.headers,
+                is_page=is_page_path(scope["path"]),
             )
             await response(scope, receive, send)
         else:
@@ -68,7 +73,7 @@ class SecurityMiddleware:
                 raise _foreign(f" ({origin[:100]})")
         elif _single(headers, "sec-fetch-site") == "cross-site" and scope["method"] not in _SAFE_METHODS:
             raise _foreign()
-        if scope["path"] not in _OPEN:
+        if scope["path"] not in _OPEN and not is_page_path(scope["path"]):
             self._check_token(_single(headers, "authorization") or "")
         _check_encoding(headers.get("content-encoding", ""))
         length = _single(headers, "content-length") or ""

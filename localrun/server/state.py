@@ -22,6 +22,7 @@ from localrun.server.broadcast import Broadcaster
 from localrun.server.bundle_store import BundleStore
 from localrun.server.config import ServerOptions
 from localrun.server.journal import Journal, TaskEventListener
+from localrun.server.page.assets import PageAssets
 from localrun.server.request_limits import RequestLimits
 from localrun.server.request_log import RequestLog
 from localrun.task import supervision
@@ -63,6 +64,7 @@ class ServerState:
             self.journal.add_secret(options.token)
         self.broadcaster = Broadcaster()
         self.limits = RequestLimits()
+        self.page = PageAssets()
         # by id, for the event loop; a lock exists only while a request uses it
         self.task_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         home = app.settings.home

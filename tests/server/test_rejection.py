@@ -20,20 +20,36 @@ def served(tmp_path: Path) -> Iterator[ServerEnvironment]:
         yield env
 
 
-@pytest.mark.parametrize("path", ["/", "/task/list", "/heartbeat"])
-def test_a_browser_without_the_token_gets_a_page_that_says_how_to_authenticate(
-    tmp_path: Path, path: str
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/task/list"),
+        ("GET", "/heartbeat"),
+        ("GET", "/task/nope"),
+        ("GET", "/task/list?limit=x"),
+        ("GET", "/task/nope/outputs/mask"),
+        ("HEAD", "/bundle"),
+        ("POST", "/task"),
+        ("DELETE", "/task/list"),
+    ],
+)
+@pytest.mark.parametrize("token", [None, "secret-token"])
+def test_a_json_route_answers_a_browser_with_json(
+    tmp_path: Path, method: str, path: str, token: str | None
 ) -> None:
-    with serve_environment(tmp_path, token="secret-token") as env:
-        page = env.client.get(path, headers=BROWSER)
-        other = env.client.get(path)
-    assert (page.status_code, page.headers["www-authenticate"]) == (401, "Bearer")
+    with serve_environment(tmp_path, token=token) as env:
+        answer = env.client.request(method, path, headers=BROWSER)
+        assert answer.headers["content-type"] == "application/json"
+        if token:
+            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+            assert method == "HEAD" or "Authorization: Bearer" in answer.json()["hint"]
+
+
+def test_a_browser_with_a_wrong_host_gets_a_page_that_says_so(served: ServerEnvironment) -> None:
+    page = served.client.get("/ui/", headers={**BROWSER, "host": "evil.com"})
+    assert page.status_code == 421
     assert page.headers["content-type"].startswith("text/html")
-    assert "Authorization: Bearer" in page.text
-    assert "LOCALRUN_TOKEN" in page.text
-    assert "secret-token" not in page.text
-    assert (other.status_code, other.headers["content-type"]) == (401, "application/json")
-    assert "Authorization: Bearer" in other.json()["hint"]
+    assert "localrun serve --name evil.com" in page.text
 
 
 def test_a_page_shows_the_path_as_text(served: ServerEnvironment) -> None:
@@ -44,11 +60,20 @@ def test_a_page_shows_the_path_as_text(served: ServerEnvironment) -> None:
     assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
-def test_a_browser_is_led_to_the_documentation_and_has_no_icon(served: ServerEnvironment) -> None:
+def test_a_browser_is_led_to_the_page_and_has_no_icon(served: ServerEnvironment) -> None:
     answer = served.client.get("/", headers=BROWSER, follow_redirects=False)
-    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/ui/")
+    folder = served.client.get("/ui", follow_redirects=False)
+    assert (folder.status_code, folder.headers["location"]) == (308, "/ui/")
     assert served.client.get("/favicon.ico").status_code == 204
     assert served.lines("request_rejected") == []
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html, application/json", ""])
+def test_other_clients_are_led_to_the_documentation(served: ServerEnvironment, accept: str) -> None:
+    for method in ("GET", "HEAD"):
+        answer = served.client.request(method, "/", headers={"accept": accept}, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
 
 
 @pytest.mark.parametrize(

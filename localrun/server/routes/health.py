@@ -8,7 +8,7 @@ from typing import Any
 import anyio.to_thread
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from localrun.server import request_body, schemas
 from localrun.server.error_handlers import log_failures
@@ -74,10 +74,6 @@ async def _heartbeat(state: ServerState) -> dict[str, Any]:
     }
 
 
-async def get_root(_: Request) -> Response:
-    return RedirectResponse("/docs")
-
-
 async def get_icon(_: Request) -> Response:
     """Answer that there is no icon, which browsers ask for."""
     return Response(status_code=204)
@@ -90,5 +86,5 @@ async def get_docs(_: Request) -> Response:
 
 
 # for browsers: any query is accepted
-for _path, _page in (("/", get_root), ("/docs", get_docs), ("/favicon.ico", get_icon)):
+for _path, _page in (("/docs", get_docs), ("/favicon.ico", get_icon)):
     router.add_route(_path, _page, methods=["GET"], include_in_schema=False)
