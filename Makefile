@@ -17,7 +17,7 @@ TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=g
     docker-registry=docker-registry ip=iproute2
 SKIP_LOCALLY := { [ -z "$$CI" ] && echo "Tests that need it are skipped."; }
 
-.PHONY: help demo test newest attack lint format docs reference screenshot bench venv docker base clean
+.PHONY: help demo test newest attack lint format docs reference screenshot ui bench venv docker base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -69,6 +69,10 @@ reference: venv ## generate docs/reference from the program
 screenshot: venv base ## draw the picture of the README from real runs
 	@$(BIN)/python docs/screenshot.py
 
+ui: venv ## build the web page with Node
+	@.ci/ui
+	@echo "localrun/server/ui/assets/index.html"
+
 bench: venv base ## measure against docker run, side by side
 	$(BIN)/python benchmarks/run.py
 
@@ -84,5 +88,5 @@ base: docker ## build the base images of the samples without a registry
 	@case "$(BASE_IMAGE)" in localrun-base/*) samples/base/make.sh ;; esac
 
 clean: ## remove everything that these targets created here
-	rm -rf .venv demo-output build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv demo-output build dist localrun/server/ui/assets localrun/server/ui/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
