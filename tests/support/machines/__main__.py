@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -24,9 +25,10 @@ def unpack(name: str) -> list[Path]:
     kind = KINDS[name]
     if not kind.packages:
         return []
-    folder = PACKAGES / "-".join((*(("own",) if kind.own else ()), *kind.packages))
+    digest = hashlib.sha256(" ".join(kind.packages).encode()).hexdigest()[:8]
+    folder = PACKAGES / f"{kind.packages[0]}-{'own' if kind.own else 'newest'}-{digest}"
     if not folder.exists():
-        part = folder.with_suffix(".part")
+        part = Path(f"{folder}.part")
         shutil.rmtree(part, ignore_errors=True)
         script = [str(ROOT / ".ci" / "unpack"), *(("--own",) if kind.own else ()), str(part), *kind.packages]
         subprocess.run(script, check=True)

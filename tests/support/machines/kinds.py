@@ -26,9 +26,16 @@ class Kind:
     rootless: bool = False
 
 
-# Packages of the newest suite need libraries of it; its C library stays out.
 DOCKER = ("docker.io", "docker-cli", "containerd")
-PODMAN = ("podman", "netavark", "aardvark-dns", "conmon", "golang-github-containers-common")
+PODMAN = (
+    *("podman", "conmon", "netavark", "aardvark-dns"),
+    *("golang-github-containers-common", "golang-github-containers-image"),
+)
+# What the newest Podman needs, of its suite. In a view, all other programs use its C library, too.
+LIBRARIES = (
+    *("libc6", "libsubid6", "libgpgme45", "libassuan9", "libgpg-error0", "libglib2.0-0t64", "libpcre2-8-0"),
+    *("nftables", "libnftables1", "libnftnl11", "libmnl0"),
+)
 ROOTLESS = ("uidmap", "slirp4netns", "fuse-overlayfs")
 
 KINDS: dict[str, Kind] = {
@@ -40,7 +47,7 @@ KINDS: dict[str, Kind] = {
         DOCKER,
     ),
     "podman": Kind("Podman of this machine's Debian", start_podman, PODMAN, own=True),
-    "podman-newest": Kind("newest Podman of Debian", start_podman, (*PODMAN, "libsubid6")),
+    "podman-newest": Kind("newest Podman of Debian", start_podman, (*PODMAN, *LIBRARIES)),
     "podman-rootless": Kind(
         "Podman of an ordinary user", start_podman, (*PODMAN, *ROOTLESS), own=True, rootless=True
     ),

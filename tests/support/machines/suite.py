@@ -1,0 +1,62 @@
+"""The tests that run on every engine, and what engines are known not to do.
+
+As a plugin of pytest (`-p tests.support.machines.suite`), it expects the failures of known limitations.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+VARIABLE = "LOCALRUN_TEST_ENGINE"  # the kind of the engine under test
+
+# of these, the tests marked `docker`
+FILES = (
+    "tests/engines/test_contract.py",
+    "tests/engines/test_dockerd.py",
+    "tests/engines/dockerd/builders/test_buildkit.py",
+    "tests/bundle/images/test_build.py",
+    "tests/bundle/images/test_load.py",
+    "tests/bundle/builder/test_builder.py",
+    "tests/runner/test_on_docker.py",
+    "tests/runner/test_round_trip.py",
+    "tests/runner/test_usage.py",
+    "tests/cli/test_on_docker.py",
+    "tests/faults/test_faults.py",
+    "tests/faults/test_processes.py",
+)
+
+
+@dataclass(frozen=True)
+class Limitation:
+    """Something that engines do not do.
+
+    `tests` are beginnings of test ids that fail for this reason. They must fail, so that the limitation is
+    removed when it is gone, except those that `may_pass` because the result differs from run to run.
+    """
+
+    kinds: tuple[str, ...]
+    tests: tuple[str, ...]
+    reason: str
+    may_pass: bool = False
+
+
+LIMITATIONS: tuple[Limitation, ...] = ()
+
+
+def limitations(kind: str) -> Iterator[Limitation]:
+    """Yield the limitations of an engine."""
+    return (each for each in LIMITATIONS if kind in each.kinds)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Expect the failures of known limitations of the engine under test."""
+    known = list(limitations(os.environ.get(VARIABLE, "")))
+    for item in items:
+        for limitation in known:
+            if item.nodeid.startswith(limitation.tests):
+                strict = not limitation.may_pass
+                item.add_marker(pytest.mark.xfail(reason=limitation.reason, strict=strict))
