@@ -17,7 +17,7 @@ TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=g
     docker-registry=docker-registry ip=iproute2
 SKIP_LOCALLY := { [ -z "$$CI" ] && echo "Tests that need it are skipped."; }
 
-.PHONY: help demo test newest attack lint format docs reference screenshot ui bench venv docker base clean
+.PHONY: help demo test engines attack lint format docs reference screenshot ui bench venv docker base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,10 +34,14 @@ test: venv lint ## run lint and all tests, on a real engine if possible
 	@$(BIN)/python -m compileall -q localrun
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-newest: venv base ## test builds on the newest Docker of Debian (as root)
+# ENGINES: some of those that docs/engines.md lists; all by default. TESTS: test files instead of the usual ones.
+ENGINES ?=
+TESTS ?=
+
+engines: venv base ## run the engine tests on Docker, Podman and others (as root)
+	@.ci/packages $(TEST_PACKAGES)
 	@.ci/buildx build/docker
-	$(BIN)/python -m tests.support.machines docker-newest \
-	    $(BIN)/python -m pytest -q tests/engines/dockerd/builders tests/bundle/images/test_build.py
+	$(BIN)/python -m tests.support.machines.matrix $(ENGINES) $(addprefix --file ,$(TESTS))
 
 # ATTACK_INPUTS: hostile inputs for each parser. ATTACK_KILLS: repetitions of the tests that kill processes.
 ATTACK_INPUTS ?= 5000

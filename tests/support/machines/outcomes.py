@@ -17,15 +17,19 @@ class Outcomes:
     failed: tuple[str, ...]
 
     @classmethod
-    def read(cls, report: Path) -> Outcomes:
-        """Read a report of the `xunit1` family."""
+    def read(cls, report: Path, code: int) -> Outcomes:
+        """Read the report, of the `xunit1` family, of a session that ended with this exit code."""
         files: dict[str, Counter[str]] = defaultdict(Counter)
-        failed = []
+        failed: list[str] = []
+        if not report.exists():
+            return cls(files, (f"the session itself (exit code {code})",))
         for case in ET.parse(report).iter("testcase"):
             outcome = _outcome(case)
             files[case.get("file", "?")][outcome] += 1
             if outcome == "failed":
                 failed.append(f"{case.get('file')}::{case.get('name')}")
+        if code and not failed:
+            failed.append(f"the session itself (exit code {code}), e.g. because of leftovers")
         return cls(files, tuple(failed))
 
 
