@@ -85,7 +85,8 @@ _LOCALRUN = [sys.executable, "-m", "localrun"]
 def _environment(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCALRUN_")}
     kept.pop("NO_COLOR", None)
-    own = {"LOCALRUN_CACHE": str(folder / ".cache"), "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+    places = {"LOCALRUN_CACHE": str(folder / ".cache"), "LOCALRUN_LEDGER": str(folder / ".ledger" / "l.json")}
+    own = {**places, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
     return {**kept, **own, "PYTHONPATH": str(ROOT), "COLUMNS": str(COLUMNS), "LINES": str(LINES)}
 
 

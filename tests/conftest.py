@@ -157,6 +157,7 @@ class OtherUser:
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of a process of this user."""
         kept = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8", "USER": "other"}
+        kept["LOCALRUN_LEDGER"] = str(self.home / "ledger" / "l.json")
         kept |= {name: os.environ[name] for name in ("DOCKER_HOST",) if name in os.environ}
         found = {"PYTHONPATH": self.path} if self.path else {}
         return kept | found | dict(more)
@@ -222,7 +223,8 @@ def pytest_configure(config: pytest.Config) -> None:
     use_own_folder(worker or "main")
     if worker or not config.getoption("numprocesses", None):  # workers themselves need these plugins
         os.environ["PYTEST_ADDOPTS"] = PLUGINS
-    # ignored in the background jobs of a script, and so in all processes that tests start and interrupt
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # both are ignored below nohup and in the background jobs of a script, and so in all processes of tests
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -19,6 +19,7 @@ from localrun.cli.group import COMMANDS
 from localrun.engines.fake import FakeContainer
 from tests.cli.command import Command, add
 from tests.conftest import ROOT
+from tests.support.session import inherited_environment
 
 HEAVY = ("docker", "rich", "psutil", "fastapi", "localrun.app", "localrun.engines.dockerd")
 MARK, END = "'=en''d='", "=end="  # as typed, and as printed
@@ -209,7 +210,7 @@ class Bash:
 
     def __init__(self, folder: Path) -> None:
         self._terminal, end = pty.openpty()
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCALRUN_")}
+        kept = inherited_environment()
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self._process = subprocess.Popen(
             ["bash", "--norc", "--noprofile", "-i"],

@@ -380,7 +380,8 @@ def test_the_error_output_of_ssh_is_reported(tmp_path: Path, monkeypatch: pytest
 
 def test_a_run_imports_no_docker_py(busybox: str) -> None:
     script = (
-        "import sys; from localrun.engines.dockerd import DockerEngine; e = DockerEngine();"
+        "import os, sys; from localrun.engines.dockerd import DockerEngine;"
+        " e = DockerEngine(os.environ.get('DOCKER_HOST'));"
         f" e.find_image({busybox!r}); e.close(); sys.exit(len({{'docker', 'requests'}} & {{*sys.modules}}))"
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, check=False)

@@ -97,8 +97,9 @@ def test_a_socket_that_everybody_may_use_is_told(tmp_path: Path) -> None:
 
 def test_a_member_of_the_group_is_told_so(as_other_user: OtherUser) -> None:
     script = (
-        "from localrun.maintenance.doctor import engine; from localrun.engines.dockerd import DockerEngine;"
-        " print([c.message for c in engine.check_engine(DockerEngine().info()) if c.name == 'socket'])"
+        "import os; from localrun.maintenance.doctor import engine;"
+        " from localrun.engines.dockerd import DockerEngine; host = os.environ.get('DOCKER_HOST');"
+        " print([c.message for c in engine.check_engine(DockerEngine(host).info()) if c.name == 'socket'])"
     )
     assert "as a member of its group" in as_other_user.run(["-c", script], cwd=Path("/")).stdout
 

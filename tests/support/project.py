@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
 
 from tests.conftest import ROOT
+from tests.support.session import inherited_environment
 
 COPIED = ("Makefile", "pyproject.toml", "README.md", ".ci", "samples", "localrun")
 
@@ -24,5 +24,5 @@ def project(folder: Path) -> dict[str, str]:
     (folder / ".venv").mkdir()
     (folder / ".venv" / "bin").symlink_to(programs)
     (folder / ".venv" / "made").touch()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LOCALRUN_", "MAKE"))}
-    return {**kept, "PATH": f"{programs}:{os.environ['PATH']}", "LOCALRUN_CACHE": str(folder / "cache")}
+    kept = {name: value for name, value in inherited_environment().items() if not name.startswith("MAKE")}
+    return {**kept, "PATH": f"{programs}:{kept['PATH']}", "LOCALRUN_CACHE": str(folder / "cache")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -10,6 +9,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.support.session import inherited_environment
 
 ROOT = Path(__file__).parents[2]
 _ADDRESS = re.compile(r"http://(127\.0\.0\.1|0\.0\.0\.0):(\d+)")
@@ -62,8 +63,8 @@ class ServerProcess:
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment with this Python first in PATH and without LOCALRUN_ variables."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCALRUN_")}
+    """Return an environment with this Python first in PATH and without settings."""
+    kept = inherited_environment()
     path = f"{Path(sys.executable).parent}:{kept['PATH']}"
     return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **(more or {})}
 

@@ -47,6 +47,14 @@ def use_own_folder(worker: str) -> None:
     os.environ["LOCALRUN_LEDGER"] = str(own / "ledger" / "l.json")
 
 
+def inherited_environment() -> dict[str, str]:
+    """Return the environment without localrun's settings, but with the reservation file of this process."""
+    kept = {"LOCALRUN_LEDGER", SESSION_VARIABLE}
+    return {
+        name: value for name, value in os.environ.items() if name in kept or not name.startswith("LOCALRUN_")
+    }
+
+
 def remove_at_end(*images: str) -> None:
     """Remove images at the end of the session: tests with the same content share the image built from it."""
     with Path(os.environ[SESSION_VARIABLE], _IMAGES).open("a") as stream:

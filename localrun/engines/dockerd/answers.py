@@ -9,6 +9,7 @@ from typing import Any
 
 from localrun.engines.base import ContainerSummary, EngineInfo, Exit, Handle
 from localrun.engines.dockerd.images import architecture_name
+from localrun.engines.dockerd.kernel_log import is_oom_killed
 
 
 def handle_of(found: Mapping[str, Any]) -> Handle:
@@ -24,14 +25,14 @@ def is_new(state: Mapping[str, Any]) -> bool:
     return state["Status"] == "created" and not state["Error"]
 
 
-def exit_of(state: Mapping[str, Any]) -> Exit:
+def exit_of(state: Mapping[str, Any], handle: Handle) -> Exit:
     started, finished = seconds(state["StartedAt"]), seconds(state["FinishedAt"])
     if started is not None and finished is not None:
         # The engine may record the start of a quick program after its end.
         started = min(started, finished)
     return Exit(
         code=int(state["ExitCode"]),
-        oom_killed=bool(state["OOMKilled"]),
+        oom_killed=bool(state["OOMKilled"]) or is_oom_killed(handle),
         error=str(state["Error"] or ""),
         started=started,
         finished=finished,

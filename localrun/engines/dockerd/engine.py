@@ -130,7 +130,7 @@ class DockerEngine(DockerImages):
                 self._wait_for_start(handle)
             elif not running:
                 with failures.reading(action):
-                    return exit_of(state)
+                    return exit_of(state, handle)
 
     def attach(self, handle: Handle) -> AttachedLog | None:
         if self.api.is_libpod():  # not every version attaches to a container that has not been started
@@ -148,7 +148,7 @@ class DockerEngine(DockerImages):
         with failures.reading("inspect the container"):
             if is_new(state) or state["Running"]:
                 return ContainerStatus(None, self._elapsed(state))
-            exit_ = exit_of(state)
+            exit_ = exit_of(state, handle)
         return ContainerStatus(exit_, exit_.seconds)
 
     def _elapsed(self, state: Mapping[str, Any]) -> float | None:

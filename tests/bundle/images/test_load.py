@@ -298,6 +298,7 @@ def test_a_cancelled_load_leaves_nothing_and_the_next_one_succeeds(
 
 
 PROGRAM = """
+    import os
     import sys
     from pathlib import Path
     from localrun.bundle.images.ensure import ensure_image
@@ -308,7 +309,7 @@ PROGRAM = """
     tar, cache = map(Path, sys.argv[1:])
     archive = inspect(FileSpan(tar, 0, tar.stat().st_size), tar.name)
     loaded = []
-    engine = DockerEngine(None)
+    engine = DockerEngine(os.environ.get("DOCKER_HOST"))
     print("ready", flush=True)
     sys.stdin.readline()
     made = ensure_image(archive, engine, cache=cache, progress=lambda *step: loaded.append(step))
