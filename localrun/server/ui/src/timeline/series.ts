@@ -1,0 +1,66 @@
+import type { Sample, State, Timeline } from "../api/types";
+
+/** The samples of a task as columns: seconds since the start, CPUs, bytes of memory, bytes per second. */
+export interface Series {
+  times: number[];
+  cpus: (number | null)[];
+  memory: number[];
+  read: (number | null)[];
+  written: (number | null)[];
+}
+
+export function seriesOf(samples: readonly Sample[], start: number): Series {
+  const series: Series = { times: [], cpus: [], memory: [], read: [], written: [] };
+  samples.forEach((sample, at) => {
+    const before = samples[at - 1];
+    const passed = before ? sample.time - before.time : 0;
+    const rate = (key: "read_bytes" | "written_bytes"): number | null =>
+      before && passed > 0 ? Math.max(0, sample[key] - before[key]) / passed : null;
+    series.times.push(sample.time - start);
+    series.cpus.push(sample.cpus);
+    series.memory.push(sample.memory);
+    series.read.push(rate("read_bytes"));
+    series.written.push(rate("written_bytes"));
+  });
+  return series;
+}
+
+/** Add samples that arrived later, without repeating any. */
+export function mergeSamples(old: readonly Sample[], added: readonly Sample[]): Sample[] {
+  const last = old.at(-1)?.time ?? -Infinity;
+  return [...old, ...added.filter((sample) => sample.time > last)];
+}
+
+/** The last sample at or before a time. */
+export function sampleAt(samples: readonly Sample[], time: number): Sample | undefined {
+  let low = 0;
+  let high = samples.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((samples[middle]?.time ?? 0) <= time) low = middle + 1;
+    else high = middle;
+  }
+  return samples[low - 1];
+}
+
+export function stateAt(timeline: Timeline, time: number): State | undefined {
+  return timeline.states.findLast((one) => one.start <= time)?.state;
+}
+
+/** How many bytes the log had at a time. */
+export function byteAt(log: readonly [number, number][], time: number): number | null {
+  if (!log.length) return null;
+  let found = 0;
+  for (const [when, byte] of log) {
+    if (when > time) break;
+    found = byte;
+  }
+  return found;
+}
+
+/** The span that the timeline shows, in seconds since 1970: never empty. */
+export function spanOf(timeline: Timeline, now: number): [number, number] {
+  const start = timeline.start ?? timeline.states[0]?.start ?? now;
+  const end = timeline.end ?? now;
+  return [start, Math.max(end, start + 0.1)];
+}

@@ -1,0 +1,146 @@
+import type View from "ol/View";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { send } from "../api/client";
+import { useGet } from "../api/hooks";
+import type { Compared } from "../files/compare-files";
+import { Skeleton } from "../components/notice";
+import { COLOURS, encodedPlace, featuresOf, fit, makeMap, styleOf, tileLayer, vectorLayer, viewOf } from "./image-map";
+import { difference } from "./difference";
+import { Swatch } from "./viewer";
+import type { ImageDescription, Shapes, TaskImages } from "./types";
+
+const DEFAULT = { low: "", high: "" };
+const COMPARED = 1024; // pixels of the longer side of the images whose difference is shown
+
+/** Two images that move together, and their difference. */
+export function ComparedImages({ first, second }: Compared) {
+  const a = useGet<ImageDescription>(imagePath(first));
+  const b = useGet<ImageDescription>(imagePath(second));
+  const view = useRef<View | null>(null);
+  if (a.error || b.error) return <p class="problem">{(a.error ?? b.error)?.message}</p>;
+  if (!a.data || !b.data) return <Skeleton rows={4} height={40} />;
+  view.current ??= viewOf({ width: Math.max(a.data.width, b.data.width), height: Math.max(a.data.height, b.data.height) });
+  return (
+    <div class="side-by-side">
+      <Picture title="A" task={first.task} image={a.data} view={view.current} />
+      <Picture title="B" task={second.task} image={b.data} view={view.current} />
+      <Difference first={first} second={second} />
+    </div>
+  );
+}
+
+function Picture({ title, task, image, view }: { title: string; task: string; image: ImageDescription; view: View }) {
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (!place.current) return undefined;
+    const map = makeMap(place.current, view);
+    map.addLayer(tileLayer(task, image, DEFAULT));
+    fit(map, image);
+    return () => map.setTarget(undefined);
+  }, []);
+  return (
+    <figure>
+      <figcaption>
+        {title}: {image.width} x {image.height}
+      </figcaption>
+      <div class="map" ref={place} tabIndex={0} role="application" aria-label={`Image of ${title}: arrow keys move both`} />
+    </figure>
+  );
+}
+
+function Difference({ first, second }: Compared) {
+  const place = useRef<HTMLCanvasElement>(null);
+  const [text, setText] = useState("comparing");
+  useEffect(() => {
+    const abort = new AbortController();
+    Promise.all([pixels(first, abort.signal), pixels(second, abort.signal)]).then(
+      ([a, b]) => {
+        if (a.width !== b.width || a.height !== b.height) return setText("the images have different sizes");
+        const found = difference(a.data, b.data);
+        const canvas = place.current;
+        if (canvas) {
+          canvas.width = a.width;
+          canvas.height = a.height;
+          canvas.getContext("2d")?.putImageData(new ImageData(found.data, a.width, a.height), 0, 0);
+        }
+        const part = (found.changed / (a.width * a.height)) * 100;
+        setText(found.changed === 0 ? "no pixel differs" : `${part < 0.01 ? "less than 0.01" : part.toFixed(2)} % of the pixels differ, by up to ${found.most} of 255`);
+      },
+      (error: unknown) => !abort.signal.aborted && setText(error instanceof Error ? error.message : String(error)),
+    );
+    return () => abort.abort();
+  }, []);
+  return (
+    <figure>
+      <figcaption>
+        <span role="status">Difference: {text}</span>
+      </figcaption>
+      <canvas class="difference-image" ref={place} aria-label={`Difference: ${text}`} role="img" />
+    </figure>
+  );
+}
+
+async function pixels(one: Compared["first"], signal: AbortSignal): Promise<ImageData> {
+  const response = await send(`/task/${encodeURIComponent(one.task)}/${encodedPlace(one.place)}/preview?max=${COMPARED}`, { signal });
+  const bitmap = await createImageBitmap(await response.blob());
+  const canvas = document.createElement("canvas");
+  canvas.width = bitmap.width;
+  canvas.height = bitmap.height;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  if (!context) throw new Error("the browser cannot compare images");
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return context.getImageData(0, 0, canvas.width, canvas.height);
+}
+
+/** The geometries of both tasks on the image of the first. */
+export function ComparedShapes({ first, second }: Compared) {
+  const images = useGet<TaskImages>(`/task/${encodeURIComponent(first.task)}/images`);
+  const known = images.data?.geometries.find((one) => one.parameter === first.place)?.images[0];
+  const place = known ?? images.data?.images[0]?.place ?? null;
+  const image = useGet<ImageDescription>(place ? imagePath({ task: first.task, place }) : null);
+  const a = useGet<Shapes>(shapesPath(first));
+  const b = useGet<Shapes>(shapesPath(second));
+  const error = images.error ?? image.error ?? a.error ?? b.error;
+  if (error) return <p class="problem">{error.message}</p>;
+  if (images.data && !place) return <p class="muted">The tasks have no image to draw on.</p>;
+  if (!image.data || !a.data || !b.data) return <Skeleton rows={4} height={40} />;
+  return <BothShapes task={first.task} image={image.data} a={a.data} b={b.data} />;
+}
+
+function BothShapes({ task, image, a, b }: { task: string; image: ImageDescription; a: Shapes; b: Shapes }) {
+  const place = useRef<HTMLDivElement>(null);
+  const [one = "#ffd21f", two = "#22d3ee"] = COLOURS;
+  useEffect(() => {
+    if (!place.current) return undefined;
+    const map = makeMap(place.current, viewOf(image));
+    map.addLayer(tileLayer(task, image, DEFAULT));
+    map.addLayer(vectorLayer(featuresOf(a.features), () => styleOf(one)));
+    map.addLayer(vectorLayer(featuresOf(b.features), () => styleOf(two, { dash: [7, 5] })));
+    fit(map, image);
+    return () => map.setTarget(undefined);
+  }, []);
+  return (
+    <div class="side-by-side">
+      <figure>
+        <figcaption>
+          <span>
+            <Swatch colour={one} /> A, solid: {a.features.length}
+          </span>
+          <span>
+            <Swatch colour={two} /> B, dashed: {b.features.length}
+          </span>
+        </figcaption>
+        <div class="map" ref={place} tabIndex={0} role="application" aria-label="Geometries of both tasks" />
+      </figure>
+    </div>
+  );
+}
+
+function imagePath(one: Compared["first"]): string {
+  return `/task/${encodeURIComponent(one.task)}/${encodedPlace(one.place)}/image`;
+}
+
+function shapesPath(one: Compared["first"]): string {
+  return `/task/${encodeURIComponent(one.task)}/geometries?y=up&parameter=${encodeURIComponent(one.place)}`;
+}

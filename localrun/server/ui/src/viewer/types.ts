@@ -1,0 +1,77 @@
+import type { Json, JsonObject } from "../api/types";
+
+export interface ImageEntry {
+  place: string;
+  label: string;
+  url: string;
+  width: number | null;
+  height: number | null;
+}
+
+export interface GeometryEntry {
+  parameter: string;
+  count: number;
+  images: string[];
+}
+
+export interface TaskImages {
+  task_id: string;
+  images: ImageEntry[];
+  geometries: GeometryEntry[];
+  omitted: number;
+}
+
+export interface Level {
+  level: number;
+  scale: number;
+  width: number;
+  height: number;
+  columns: number;
+  rows: number;
+}
+
+export interface ImageDescription {
+  place: string;
+  label: string;
+  format: string;
+  width: number;
+  height: number;
+  channels: number;
+  bits: number;
+  color: string;
+  frames?: number;
+  tile_size: number;
+  levels: Level[];
+  range: { low: number; high: number; from: string } | null;
+  notes: string[];
+  geometries: { parameter: string; count: number; offset: number[] }[];
+}
+
+export interface Shape {
+  type: "Feature";
+  geometry: { type: string; coordinates: Json };
+  properties: {
+    parameter: string;
+    label: string;
+    index: number[];
+    image: string | null;
+    values: JsonObject;
+    subType?: string;
+    radius?: number;
+    simplified?: boolean;
+  };
+}
+
+export interface Shapes {
+  type: "FeatureCollection";
+  image: { place: string; width: number; height: number } | null;
+  y: "up" | "down";
+  features: Shape[];
+  omitted: { features: number; vertices: number; reasons: string[] };
+}
+
+/** The values of the pixels that are shown as black and white. */
+export interface Shown {
+  low: string;
+  high: string;
+}
