@@ -21,6 +21,7 @@ from localrun.task.workspace import Workspace
 _DELAY = 1.0  # seconds before the first sample
 _MAX_LINES = 7200  # two hours of samples; a longer file is thinned out
 _RETRY_INTERVAL = 1.0  # seconds between attempts while the engine is lost
+_TAIL = 4096  # bytes at the end of a file that hold its last sample
 _CLOSE_TIMEOUT = 5.0  # seconds to wait for the last sample
 
 UsageCallback = Callable[[Usage, UsageRecord], None]
@@ -72,6 +73,20 @@ def read_samples(path: Path) -> Iterator[UsageSample]:
     for line in lines:
         with suppress(ValueError, RecursionError):
             yield UsageSample.from_json(line)
+
+
+def last_sample(path: Path) -> UsageSample | None:
+    """Return the last complete sample of a file, without reading all of it."""
+    try:
+        with fs.open_regular(path) as stream:
+            stream.seek(max(0, path.stat().st_size - _TAIL))
+            lines = stream.read().splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        with suppress(ValueError, RecursionError):
+            return UsageSample.from_json(line)
+    return None
 
 
 def with_current_usage(workspace: Workspace, record: TaskRecord) -> TaskRecord:

@@ -23,7 +23,7 @@ from localrun.server.error_handlers import ExceptionHandlers
 from localrun.server.journal import HeartbeatEmitter
 from localrun.server.methods import MethodsMiddleware
 from localrun.server.request_limits import RequestLimitMiddleware
-from localrun.server.routes import actions, bundles, files, health, page, streams, tasks
+from localrun.server.routes import actions, bundles, feed, files, health, listing, page, streams, tasks
 from localrun.server.security import SecurityMiddleware
 from localrun.server.state import ServerState
 
@@ -59,7 +59,7 @@ def _routed(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | N
         redoc_url=None,
         redirect_slashes=False,
     )
-    for routes in (tasks, health, actions, streams, files, bundles, page):
+    for routes in (tasks, listing, health, actions, streams, feed, files, bundles, page):
         # added one by one: including a router would add a step to each request
         api.router.routes.extend(routes.router.routes)
     api.openapi = partial(_openapi, api)  # type: ignore[method-assign]
@@ -80,8 +80,9 @@ async def _lifespan(state: ServerState, _: FastAPI) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        state.broadcaster.close()
+        state.close()
         await anyio.to_thread.run_sync(heartbeat.stop)
+        await anyio.to_thread.run_sync(state.follower.close)
 
 
 def _openapi(api: FastAPI) -> dict[str, Any]:

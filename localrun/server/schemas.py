@@ -47,6 +47,9 @@ class Batch(BaseModel):
     assigned_by: StrictStr
 
 
+TaskOrder = Literal[
+    "created", "-created", "ended", "-ended", "seconds", "-seconds", "name", "-name", "memory", "-memory"
+]
 StateFilter = Literal["active", "ended", "all"] | TaskState
 
 
@@ -57,6 +60,24 @@ class TaskFilter(BaseModel):
     assigned_by: str | None = Field(None, description="Only tasks requested by this client.")
     limit: int | None = Field(None, ge=1, le=100_000, description="Maximum number of tasks.")
     after: str | None = Field(None, description="Only tasks after the task with this id.")
+
+
+class TaskSearch(BaseModel):
+    """The tasks to show."""
+
+    q: str = Field(
+        "",
+        max_length=1000,
+        description="Terms that all match, e.g. `state:FAILED cause:OUT_OF_MEMORY by:ray -name:old text`. "
+        "Keys: `state` (also `active`, `ended`), `cause`, `by`, `name`, `id`, `bundle`, `step`, `kind`, "
+        "`message`, `value`, and `of` for the replicas of a task.",
+    )
+    sort: TaskOrder = Field("-created", description="The order; `-` is descending.")
+    offset: int = Field(0, ge=0, le=10_000_000, description="Number of tasks to skip.")
+    limit: int = Field(100, ge=1, le=1000, description="Maximum number of tasks.")
+    start: str | None = Field(
+        None, alias="from", max_length=200, description="Start at this task, so that new ones move nothing."
+    )
 
 
 class Completion(BaseModel):
@@ -134,6 +155,36 @@ class TaskList(OpenModel):
     active_tasks_count: int
     active_tasks: list[TaskEntry]
     timestamp: str
+
+
+class TaskRow(OpenModel):
+    """A task as a row: times in seconds since 1970, sizes in bytes."""
+
+    id: str
+    name: str
+    state: str
+    final: bool
+    cause: str | None
+    created: float
+
+
+class TaskRows(OpenModel):
+    """Some of the tasks that match, the numbers of all by state, and where to continue with events."""
+
+    tasks: list[TaskRow]
+    counts: dict[str, int]
+    matching: int
+    total: int
+    offset: int
+    event_id: str
+    time: float
+
+
+class JournalLines(OpenModel):
+    """Lines of the journal, newest first. `next` is for `before`."""
+
+    lines: list[Json]
+    next: str | None
 
 
 class TaskResponse(OpenModel):

@@ -21,11 +21,16 @@ from localrun.errors import EngineError
 from localrun.server.broadcast import Broadcaster
 from localrun.server.bundle_store import BundleStore
 from localrun.server.config import ServerOptions
+from localrun.server.feed.event_feed import EventFeed
+from localrun.server.feed.folder_follower import FolderFollower
+from localrun.server.feed.task_feed import TaskFeed
 from localrun.server.journal import Journal, TaskEventListener
+from localrun.server.listing.index import TaskIndex
 from localrun.server.page.assets import PageAssets
 from localrun.server.request_limits import RequestLimits
 from localrun.server.request_log import RequestLog
 from localrun.task import supervision
+from localrun.task.events import Event
 from localrun.task.states import TaskState
 
 if TYPE_CHECKING:
@@ -65,6 +70,10 @@ class ServerState:
         self.broadcaster = Broadcaster()
         self.limits = RequestLimits()
         self.page = PageAssets()
+        self.feed = EventFeed()
+        self.task_feed = TaskFeed(self.feed, app.manager.find_task)
+        self.index = TaskIndex(app, self.task_feed.publish_removal)
+        self.follower = FolderFollower(app, self.feed, self.task_feed, self.index.tasks)
         # by id, for the event loop; a lock exists only while a request uses it
         self.task_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         home = app.settings.home
@@ -85,10 +94,25 @@ class ServerState:
         with self._lock:
             if not self.is_started:
                 self.is_started = True
-                self.app.manager.subscribe(self.broadcaster.publish)
+                self.app.manager.subscribe(self._publish)
+                self.journal.subscribe(self._publish_line)
                 supervision.stop(self.app.settings.home)  # its tasks are resumed here
                 self.app.recover()
                 self.app.supervise_others()
+
+    def _publish(self, event: Event) -> None:
+        self.broadcaster.publish(event)
+        self.task_feed.publish(event)
+        if event.kind == "state":
+            self.follower.wake()
+
+    def _publish_line(self, line: bytes) -> None:
+        self.feed.publish("journal", line.rstrip, is_journal=True)
+
+    def close(self) -> None:
+        """End all streams, on shutdown. Can be called in the event loop only."""
+        self.broadcaster.close()
+        self.feed.close()
 
     def get_record(self, task_id: str) -> TaskRecord:
         """Return the record of an active or ended task. Raises `HTTPException` 404 if there is none."""

@@ -23,7 +23,10 @@ def query_names(dependant: Dependant) -> frozenset[str]:
     names: set[str] = set()
     for field in dependant.query_params:
         kind = field.field_info.annotation
-        names |= set(kind.model_fields) if isclass(kind) and issubclass(kind, BaseModel) else {field.alias}
+        if isclass(kind) and issubclass(kind, BaseModel):
+            names |= {inner.alias or name for name, inner in kind.model_fields.items()}
+        else:
+            names.add(field.alias)
     return frozenset(names)
 
 

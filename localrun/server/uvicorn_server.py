@@ -53,7 +53,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End endless responses and the reading of bundles first, because they would delay the shutdown."""
         self._on_stop()
-        self._state.broadcaster.close()
+        self._state.close()
         self._state.limits.close()
         await super().shutdown(sockets)
 

@@ -91,6 +91,11 @@ class TaskStore:
         """Block until no process owns the task: it has ended, or its process died."""
         wait_released(self._active / task_id)
 
+    @property
+    def active(self) -> Path:
+        """The folder with an entry for each active task."""
+        return self._active
+
     def active_ids(self) -> list[str]:
         try:
             return os.listdir(self._active)  # noqa: PTH208 - names

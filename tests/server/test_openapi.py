@@ -37,6 +37,8 @@ def test_the_document_lists_every_route_and_what_each_takes(env: ServerEnvironme
     found = env.client.get("/openapi.json").json()
     assert set(found["paths"]) == {
         "/heartbeat",
+        "/events",
+        "/tasks",
         "/task",
         "/task/list",
         "/task/status",

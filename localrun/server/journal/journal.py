@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -53,7 +53,12 @@ class Journal:
         self._events = LogFile(folder / "heartbeat_events.log", max_bytes, keep, _repair_text)
         self._errors = LogFile(folder / "heartbeat_errors.log", max_bytes, keep, _repair_text)
         self._stats = LogFile(folder / "heartbeat_stats.jsonl", max_bytes, keep, _repair_json)
+        self._listeners: tuple[Callable[[bytes], None], ...] = ()
         self._create_files()
+
+    def subscribe(self, listener: Callable[[bytes], None]) -> None:
+        """Call `listener` with each line that this process writes, except frequent events."""
+        self._listeners = (*self._listeners, listener)
 
     def add_secret(self, secret: str) -> None:
         """Redact this value in all further events."""
@@ -163,10 +168,13 @@ class Journal:
         if not entries:
             return
         when = now()  # under the lock, so that the files are ordered by time
-        lines = b"".join(formats.json_line(when, entry.event_type, entry.body) for entry in entries)
+        lines = [formats.json_line(when, entry.event_type, entry.body) for entry in entries]
         gap = _note(when, "journal_gap", lost=self.lost) if self.lost else b""
-        self._detailed.append(gap + lines)
+        self._detailed.append(gap + b"".join(lines))
         self.lost = 0
+        for listener in self._listeners:
+            for line in lines:
+                listener(line)
         self._events.append(b"".join(_brief(when, entry) for entry in entries))
         errors = [
             formats.error_block(when, entry.fields["data"])

@@ -1,0 +1,1 @@
+"""The events of all tasks, as one numbered stream for any number of clients."""

@@ -1,0 +1,1 @@
+"""The list of all tasks of the folder, with search."""
