@@ -7,67 +7,18 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 from collections.abc import Iterator
-from datetime import datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft201909Validator, FormatChecker
 
 from localrun import descriptor
 from localrun.descriptor.divergences import TABLE, find_by_message
 from localrun.errors import DescriptorError, Problem
 from tests.support.descriptors import HEAD, as_json, parameter
-
-SCHEMA = Path(__file__).parents[3] / "shared/data/task.v0.json"
-
-pytestmark = pytest.mark.skipif(not SCHEMA.exists(), reason=f"{SCHEMA} is not there")
-
-FORMATS = FormatChecker(formats=())
-
-
-@FORMATS.checks("uri")
-def _is_uri(value: object) -> bool:
-    return not isinstance(value, str) or (bool(urlsplit(value).scheme) and " " not in value)
-
-
-@FORMATS.checks("email")
-def _is_email(value: object) -> bool:
-    if not isinstance(value, str):
-        return True
-    name, at, domain = value.rpartition("@")
-    return bool(name and at and domain)
-
-
-@FORMATS.checks("date-time", raises=ValueError)
-def _is_datetime(value: object) -> bool:
-    return not isinstance(value, str) or ("T" in value and datetime.fromisoformat(value).tzinfo is not None)
-
-
-@cache
-def validator() -> Draft201909Validator:
-    """Return the published schema's validator, which checks formats as App Engine does."""
-    schema = json.loads(SCHEMA.read_text())
-    Draft201909Validator.check_schema(schema)
-    return Draft201909Validator(_as_ecmascript(schema), format_checker=FORMATS)
-
-
-def _as_ecmascript(schema: Any) -> Any:
-    """Convert patterns to App Engine's dialect: ASCII classes, and `$` only at the very end."""
-    if isinstance(schema, list):
-        return [_as_ecmascript(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    found = {key: _as_ecmascript(item) for key, item in schema.items()}
-    if isinstance(found.get("pattern"), str):
-        found["pattern"] = "(?a)" + re.sub(r"\$\Z", r"\\Z", found["pattern"])
-    return found
+from tests.support.published_rules import validator
 
 
 def schema_refuses(value: Any) -> bool:

@@ -91,11 +91,13 @@ def test_whatever_is_sent_is_answered_as_the_document_says(
     env.site.app.manager.create_task({}, "ray", task_id="known")
     statuses = []
     for operation in operations:
+        if operation.path == "/events":  # it does not end; tests/server/feed reads it
+            continue
         if operation.path.endswith("/events"):  # the stream ends with its task
             for task in env.site.app.manager.get_all_active_tasks():
                 env.client.post(f"/task/{task.id}/kill")
         statuses += ask(operation)
-    assert len(operations) == 17
+    assert len(operations) == 19
     assert {200, 404, 422} <= set(statuses)
 
 

@@ -30,7 +30,7 @@ class InvalidQuery(ValueError):
         self.remedy = remedy
 
 
-class Term(NamedTuple):
+class SearchTerm(NamedTuple):
     """A condition: one of `values` for `key`, or text anywhere if `key` is empty."""
 
     key: str
@@ -42,12 +42,12 @@ class Term(NamedTuple):
         return any(found(task, value) for value in self.values) is not self.negated
 
 
-def parse(text: str) -> list[Term]:
+def parse(text: str) -> list[SearchTerm]:
     """Return the terms of a search. Raises `InvalidQuery` for a misspelt key or word."""
     return [_term(found) for found in _TERM.finditer(text) if found["value"].strip('"')]
 
 
-def _term(found: re.Match[str]) -> Term:
+def _term(found: re.Match[str]) -> SearchTerm:
     key, value, negated = (found["key"] or "").lower(), found["value"], bool(found["no"])
     if key and key not in _MATCHERS:
         suggestion = closest(key, [name for name in _MATCHERS if name])
@@ -61,10 +61,10 @@ def _term(found: re.Match[str]) -> Term:
         if one not in map(str.casefold, known):
             remedy = did_you_mean(one.upper(), known) or f"expected one of: {', '.join(known)}"
             raise InvalidQuery(f"unknown {key} {one!r}", remedy)
-    return Term(key, values, negated)
+    return SearchTerm(key, values, negated)
 
 
-def select(tasks: Iterable[IndexedTask], terms: list[Term]) -> list[IndexedTask]:
+def select(tasks: Iterable[IndexedTask], terms: list[SearchTerm]) -> list[IndexedTask]:
     """Return the tasks that match all terms. Replicas are only found by the id of their task."""
     has_parent = any(term.key == "of" for term in terms)
     found = tasks if has_parent else (task for task in tasks if task.record.replica is None)

@@ -38,7 +38,7 @@ async def search_tasks(request: Request, search: Annotated[schemas.TaskSearch, Q
     return json_response(await anyio.to_thread.run_sync(_search, get_state(request), search, terms))
 
 
-def _search(state: ServerState, search: schemas.TaskSearch, terms: list[query.Term]) -> dict[str, Any]:
+def _search(state: ServerState, search: schemas.TaskSearch, terms: list[query.SearchTerm]) -> dict[str, Any]:
     state.follower.touch()
     event_id = state.feed.last_id  # before the tasks are read
     tasks = state.index.tasks()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 
 import pytest
 
@@ -16,7 +17,7 @@ def numbers(feed: EventFeed, after: int) -> list[int] | None:
 def test_a_reader_gets_what_follows_its_last_event() -> None:
     feed = EventFeed()
     for number in range(3):
-        feed.publish("state", lambda number=number: {"n": number})
+        feed.publish("state", partial(dict, n=number))
     assert numbers(feed, 0) == [1, 2, 3]
     assert numbers(feed, 2) == [3]
     assert numbers(feed, 3) == []
@@ -57,8 +58,14 @@ def test_after_a_gap_every_reader_has_to_load_again() -> None:
 
 
 def test_the_text_of_an_event_is_made_once_and_only_if_it_is_read() -> None:
-    feed, made = EventFeed(), []
-    feed.publish("state", lambda: made.append(1) or {"n": 1})
+    feed = EventFeed()
+    made: list[int] = []
+
+    def make() -> dict[str, int]:
+        made.append(1)
+        return {"n": 1}
+
+    feed.publish("state", make)
     assert made == []
     (entry,) = feed.after(0) or []
     assert (entry.data, entry.data, made) == (b'{"n":1}', b'{"n":1}', [1])
