@@ -43,15 +43,19 @@ engines: venv base ## run the engine tests on Docker, Podman and others (as root
 	@.ci/buildx build/docker
 	$(BIN)/python -m tests.support.machines.matrix $(ENGINES) $(addprefix --file ,$(TESTS))
 
-# ATTACK_INPUTS: hostile inputs for each parser. ATTACK_KILLS: repetitions of the tests that kill processes.
+# ATTACK_INPUTS: hostile inputs for each parser. ATTACK_KILLS: repetitions of the tests that kill processes,
+# KILL_MOMENTS: times that each of them kills a server.
 ATTACK_INPUTS ?= 5000
 ATTACK_SEED ?= 1
 ATTACK_KILLS ?= 5
-KILL_TESTS ?= tests/faults/test_processes.py
+KILL_TESTS ?= tests/faults/test_processes.py tests/manager/test_restart.py
+KILL_MOMENTS ?= 50
 
 attack: venv base ## attack the parsers with hostile input, and kill processes at bad times (slow)
 	$(BIN)/python -m tests.attack --inputs $(ATTACK_INPUTS) --seed $(ATTACK_SEED)
-	for number in $$(seq $(ATTACK_KILLS)); do $(BIN)/python -m pytest -q $(KILL_TESTS) || exit 1; done
+	for number in $$(seq $(ATTACK_KILLS)); do \
+	    KILL_MOMENTS=$(KILL_MOMENTS) $(BIN)/python -m pytest -q $(KILL_TESTS) || exit 1; \
+	done
 
 lint: venv ## check style, types and spelling
 	$(BIN)/ruff check .

@@ -81,6 +81,7 @@ class _ReplicatedRun:
         self._pending: set[str] = set()
         self._resumed: set[str] = set()
         self._last_start = float("-inf")
+        self._starting: set[str] = set()  # replicas that were created, and neither run nor wait
         limit = DiskLimit(context.runner.settings.disk_stop)
         self._copy_file = partial(copy_file, limit=limit, check_cancelled=self.task.check_cancelled)
 
@@ -137,7 +138,7 @@ class _ReplicatedRun:
         return True
 
     def _start(self, number: int, task_id: str, image: EngineImage) -> None:
-        while (left := self._last_start + START_INTERVAL - time.monotonic()) > 0:
+        while (left := self._pause()) > 0:
             self.task.check_cancelled()
             self._handle_event(left)
         self.task.check_cancelled()
@@ -150,6 +151,10 @@ class _ReplicatedRun:
         self._report_start(number, chosen)
         if self.task.is_cancelled:  # requested after the last check
             self._context.kill(task_id)
+
+    def _pause(self) -> float:
+        """Return for how many seconds the next replica must not start: clocks of whole seconds differ."""
+        return START_INTERVAL + (0.0 if self._starting else self._last_start - time.monotonic())
 
     def _create(
         self, number: int, task_id: str, image: EngineImage, chosen: Variation
@@ -218,6 +223,13 @@ class _ReplicatedRun:
 
     def _on_replica_event(self, event: Event) -> None:
         """Queue an event of a replica of this process; called in the replica's thread."""
+        state = event.data.get("state") if event.kind == "state" else None
+        if state == TaskState.RUNNING:
+            self._last_start = time.monotonic()
+        if state == TaskState.RUNNING or (state and TaskState(state).is_final) or event.data.get("waiting"):
+            self._starting.discard(event.task_id)
+        elif state:
+            self._starting.add(event.task_id)
         if event.kind in ("state", "note"):
             self._events.put((event.task_id, event))
 

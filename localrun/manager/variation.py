@@ -12,7 +12,7 @@ from dataclasses import dataclass
 # POSIX time zones, which need no zone database in the image. The C library reads the offset as west of
 # Greenwich, Java and ICU as east. The first two are 26 hours apart: their dates always differ.
 ZONES = ("GMT+12", "GMT-14", "UTC0", "GMT+7", "GMT-5:30", "GMT+3:30", "GMT-9")
-START_INTERVAL = 1.05  # seconds between the starts of two replicas: clocks of whole seconds differ
+START_INTERVAL = 1.05  # seconds from the start of a replica to the next one
 HOSTNAME = "hostname"
 _SEED = "PYTHONHASHSEED"
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from localrun.engines.base import Handle
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.errors import Cause, LocalrunError, TaskNotFound, UsageError
 from localrun.manager import replicas
@@ -547,3 +550,24 @@ def test_a_secret_that_differs_from_run_to_run_is_not_shown(env: Environment) ->
     assert record.replication.disagreements[0].column == len("hunter2222 ") + 1
     assert b"hunter2222" not in Path(record.folder, "task.json").read_bytes()
     assert b"hunter2222" not in Path(record.folder, "events.jsonl").read_bytes()
+
+
+def test_the_next_replica_starts_a_second_after_the_container_of_the_last_one(
+    env: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an engine that takes longer to start a container than the pause between two replicas
+    monkeypatch.setattr(replicas, "START_INTERVAL", 0.2)
+    engine = env.engine
+    assert isinstance(engine, FakeEngine)
+    starts: list[float] = []
+
+    def start(handle: Handle) -> None:
+        time.sleep(0.3)
+        FakeEngine.start(engine, handle)
+        starts.append(time.monotonic())
+
+    monkeypatch.setattr(engine, "start", start)
+
+    # When three replicas run, then the pause follows the start of each container
+    env.run(**VALUES, replicas=3)
+    assert [later - earlier >= 0.5 for earlier, later in pairwise(starts)] == [True, True]
