@@ -135,7 +135,7 @@ def test_the_wheel_has_the_package_and_nothing_else(distributions: dict[str, Pat
         "localrun",
         f"localrun_tasks-{localrun.__version__}.dist-info",
     }
-    assert {"localrun/py.typed", "localrun/server/docs.html"} <= set(names)
+    assert {"localrun/py.typed", "localrun/server/api_docs/index.html"} <= set(names)
     assert "localrun/bundle/scaffold/templates/test_task.py.in" in names
     tests = re.compile(r"(^|/)(tests?|conftest\.py|test_[^/]*\.py|__pycache__)(/|$)")
     assert [name for name in names if tests.search(name)] == []

@@ -88,7 +88,7 @@ def error_response(
 
 def is_page_path(path: str) -> bool:
     """Return whether a path is one of a page, not of the JSON API."""
-    return path in ("/", "/docs", "/ui") or path.startswith("/ui/")
+    return path in ("/", "/docs", "/ui") or path.startswith(("/ui/", "/docs/"))
 
 
 def accepts_html(headers: Headers) -> bool:

@@ -17,6 +17,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from localrun.server.page.assets import PAGE_HEADERS
 from tests.support.server_client import ServerEnvironment, live, serve_environment
 
 CHECKS = [
@@ -124,3 +125,17 @@ def ask(operation: APIOperation[Any, Any, Any, Any]) -> list[int]:
 
     one()
     return asked
+
+
+@pytest.mark.parametrize("name", ["docs.js", "docs.css", "nodes.js", "request.js", "schema.js"])
+def test_the_documentation_page_has_its_own_files_and_the_policy_of_the_web_page(
+    env: ServerEnvironment, name: str
+) -> None:
+    page, file = env.client.get("/docs"), env.client.get(f"/docs/{name}")
+    assert file.status_code == 200
+    assert file.headers["content-type"].startswith("text/css" if name.endswith(".css") else "text/javascript")
+    policy = page.headers["content-security-policy"]
+    assert policy == file.headers["content-security-policy"] == PAGE_HEADERS["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert env.client.get("/docs/missing.js").status_code == 404
+    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|https?://", page.text)

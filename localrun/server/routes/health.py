@@ -7,11 +7,13 @@ from typing import Any
 
 import anyio.to_thread
 from fastapi import APIRouter
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from localrun.server import request_body, schemas
 from localrun.server.error_handlers import log_failures
+from localrun.server.page.assets import PAGE_HEADERS
 from localrun.server.responses import json_response
 from localrun.server.routes.base import StrictRoute, json_body, responses
 from localrun.server.state import ServerState, get_state
@@ -19,12 +21,14 @@ from localrun.server.timestamps import now
 
 router = APIRouter(route_class=StrictRoute, tags=["health"])
 
-_PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+_DOCS = {  # file -> type
+    "docs.css": "text/css",
+    "docs.js": "text/javascript",
+    "nodes.js": "text/javascript",
+    "request.js": "text/javascript",
+    "schema.js": "text/javascript",
 }
+_DOCS_HEADERS = {**PAGE_HEADERS, "Cache-Control": "no-cache"}
 
 
 @router.get("/heartbeat", summary="Get the server heartbeat", responses=responses(schemas.Heartbeat))
@@ -81,10 +85,20 @@ async def get_icon(_: Request) -> Response:
 
 async def get_docs(_: Request) -> Response:
     """Return the documentation page, which loads nothing from other sites."""
-    page = files("localrun.server").joinpath("docs.html").read_text("utf-8")
-    return HTMLResponse(page, headers=_PAGE_HEADERS)
+    return HTMLResponse(_read_docs("index.html"), headers=_DOCS_HEADERS)
+
+
+async def get_docs_file(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in _DOCS:
+        raise HTTPException(404, f"The documentation has no file {name[:100]!r}")
+    return Response(_read_docs(name), 200, _DOCS_HEADERS, _DOCS[name])
+
+
+def _read_docs(name: str) -> str:
+    return files("localrun.server").joinpath("api_docs", name).read_text("utf-8")
 
 
 # for browsers: any query is accepted
-for _path, _page in (("/docs", get_docs), ("/favicon.ico", get_icon)):
+for _path, _page in (("/docs", get_docs), ("/docs/{name}", get_docs_file), ("/favicon.ico", get_icon)):
     router.add_route(_path, _page, methods=["GET"], include_in_schema=False)

@@ -57,6 +57,7 @@ export function entryOf(type: ParameterType, value: Json | undefined): Entry {
   if (value === undefined || value === null) return entry;
   if (type.id === "array") {
     if (Array.isArray(value)) entry.items = value.map((item) => entryOf(itemType(type), item));
+    if (!entry.items.length) entry.text = "[]";
     return entry;
   }
   if (takesFile(type)) {
@@ -72,7 +73,7 @@ export function valueOf(type: ParameterType, entry: Entry): Json | undefined {
   if (type.id === "array") {
     if (!entry.items.length) return entry.text === "[]" ? [] : undefined;
     const inner = itemType(type);
-    return entry.items.map((item) => valueOf(inner, item) ?? (inner.id === "string" ? "" : null));
+    return entry.items.map((item) => valueOf(inner, item) ?? nothing(inner));
   }
   if (takesFile(type)) return entry.file?.from === "server" ? `@${entry.file.path}` : undefined;
   const text = entry.text;
@@ -81,6 +82,12 @@ export function valueOf(type: ParameterType, entry: Entry): Json | undefined {
   if (type.id === "integer" || type.id === "number") return numberOf(text);
   if (type.id === "geometry") return geometryOf(text);
   return text;
+}
+
+/** What stands in a list for an item that is empty. */
+function nothing(type: ParameterType): Json {
+  if (type.id === "array") return [];
+  return type.id === "string" ? "" : null;
 }
 
 /** The files that are sent after the task was created: those of inputs, and of items of arrays. */
