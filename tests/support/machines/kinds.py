@@ -28,7 +28,7 @@ class Kind:
 
 DOCKER = ("docker.io", "docker-cli", "containerd")
 PODMAN = (
-    *("podman", "conmon", "netavark", "aardvark-dns"),
+    *("podman", "conmon", "catatonit", "netavark", "aardvark-dns"),
     *("golang-github-containers-common", "golang-github-containers-image"),
 )
 # What the newest Podman needs, of its suite. In a view, all other programs use its C library, too.
