@@ -44,6 +44,7 @@ def submit(
     copy_inputs: bool = False,
     hardened: bool = False,
     pull: PullPolicy = "missing",
+    platform: str | None = None,
     retries: int = 0,
     profile: ProfileName = "bundle",
     replicas: int = 1,
@@ -57,11 +58,11 @@ def submit(
     path of a folder in App Engine's layout, or of a JSON or YAML file, it is overridden by them. Files are
     `Path` objects, images also `{"file": path, "region": geometry}` or `{"file": path, "crop": annotation}`.
 
-    `use_image` is an image of the engine that replaces the bundle's own. `timeout` is in seconds or e.g.
-    `"10m"`, `memory` in bytes or e.g. `"2Gi"`. None: from the descriptor. `copy_inputs` copies input files
-    instead of mounting them. A task that lost its container runs again up to `retries` times. With multiple
-    `replicas`, the task runs that many times with small variations, and fails unless `agree` of them (None:
-    all) give the same result.
+    `use_image` is an image of the engine that replaces the bundle's own, `platform` that of the image, e.g.
+    `"linux/arm64"` (None: the engine's). `timeout` is in seconds or e.g. `"10m"`, `memory` in bytes or e.g.
+    `"2Gi"`. None: from the descriptor. `copy_inputs` copies input files instead of mounting them. A task that
+    lost its container runs again up to `retries` times. With multiple `replicas`, the task runs that many
+    times with small variations, and fails unless `agree` of them (None: all) give the same result.
 
     The image of a folder is built with `dockerfile` and `context` (default: those of the bundle), `target`,
     `build_args`, `build_contexts` (`{"NAME": "docker-image://REFERENCE"}`) and `build_secrets`: a mapping of

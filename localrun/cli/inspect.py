@@ -42,20 +42,21 @@ def command(context: CliContext, /, *, bundle: Path, image: str | None, as_json:
     from localrun.bundle.reader import read_bundle
 
     with context.app() as app:
-        found = read_bundle(bundle, image=image, cache=app.settings.cache, build=options.folder_build(build))
-        config, unknown = _read_image(app, found)
+        chosen = options.folder_build(build)
+        found = read_bundle(bundle, image=image, cache=app.settings.cache, build=chosen)
+        config, unknown = _read_image(app, found, chosen.platform)
     if as_json:
         print_json(_as_fields(found, config))
         return
     print_out("\n".join(_page(found.descriptor, config, unknown)))
 
 
-def _read_image(app: App, bundle: Bundle) -> tuple[ImageConfig | None, str]:
+def _read_image(app: App, bundle: Bundle, platform: str) -> tuple[ImageConfig | None, str]:
     """Return the config of the bundle's image, or why it is unknown."""
     from localrun.bundle.validation import image_config
 
     try:
-        config = image_config.from_bundle(bundle, lambda: app.engine, app.settings.cache)
+        config = image_config.from_bundle(bundle, lambda: app.engine, app.settings.cache, platform)
     except EngineError as error:
         return None, f"unknown: {error.message}"
     return config, "not built or pulled yet"

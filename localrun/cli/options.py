@@ -102,6 +102,12 @@ def _context(text: str) -> tuple[str, str]:
     return parse_context(text)
 
 
+def _platform(text: str) -> str:
+    from localrun.engines.architectures import parse_platform
+
+    return str(parse_platform(text))
+
+
 def _count(minimum: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         digits = str(text)  # click converts the default too, which is a number
@@ -202,17 +208,30 @@ build_options = combine(
         multiple=True,
         help="Image to use for NAME in FROM or COPY --from.",
     ),
+    click.option(
+        "--platform",
+        type=_param_type("PLATFORM", _platform),
+        help="Platform of the image, e.g. linux/arm64.  [default: the engine's]",
+    ),
 )
-BUILD_FIELDS = ("dockerfile", "context", "target", "build_args", "build_secrets", "build_contexts")
+BUILD_FIELDS = (
+    "dockerfile",
+    "context",
+    "target",
+    "build_args",
+    "build_secrets",
+    "build_contexts",
+    "platform",
+)
 
 
 def pop_build_fields(given: dict[str, Any]) -> dict[str, Any]:
     """Remove the options of `build_options` and return the fields of a request that they set."""
     found = {name: given.pop(name) for name in BUILD_FIELDS}
     places = {name: str(found[name].absolute()) for name in ("dockerfile", "context") if found[name]}
-    target = {"target": found["target"]} if found["target"] else {}
+    words = {name: found[name] for name in ("target", "platform") if found[name]}
     pairs = {name: dict(found[name]) for name in ("build_args", "build_contexts")}
-    return {**places, **target, **pairs, "build_secrets": found["build_secrets"]}
+    return {**places, **words, **pairs, "build_secrets": found["build_secrets"]}
 
 
 def folder_build(given: dict[str, Any]) -> FolderBuild:

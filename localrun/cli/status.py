@@ -77,7 +77,7 @@ def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
     if used := format_usage(record):
         yield "usage", used
     if record.image_name or record.image:
-        yield "image", " ".join(part for part in (record.image_name, record.image) if part)
+        yield "image", " ".join(filter(None, (record.image_name, record.image, record.platform)))
     if record.container and not record.state.is_final:
         yield "container", record.container
     yield "folder", record.folder

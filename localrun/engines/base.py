@@ -19,6 +19,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from localrun.engines.architectures import Platform, platform_of
+
 Handle = str
 StreamName = Literal["stdout", "stderr"]
 LogChunk = tuple[StreamName, bytes]
@@ -49,7 +51,9 @@ class EngineInfo(msgspec.Struct, frozen=True):
     `memory` is in bytes. `root` is the engine's data folder on its own host. `unenforced` lists the limits
     that the engine's kernel ignores: `memory`, `swap`, `pids`, `cpu`. `clock_offset` is how many seconds the
     engine's clock was ahead of this machine's. `log_has_gaps` means that a followed log may miss parts, which
-    reading it again delivers.
+    reading it again delivers. `image_ids`: an image's id is the digest of its configuration, or of its
+    manifest or index, which depends on how it was stored (containerd's image store). An engine that does not
+    verify layers loads a damaged archive.
     """
 
     name: str
@@ -68,10 +72,20 @@ class EngineInfo(msgspec.Struct, frozen=True):
     unenforced: tuple[str, ...] = ()
     clock_offset: float = 0.0
     log_has_gaps: bool = False
+    image_ids: Literal["config", "manifest"] = "config"
+    verifies_layers: bool = True
+
+    @property
+    def platform(self) -> Platform:
+        return platform_of(self.os, self.architecture)
 
 
 class EngineImage(msgspec.Struct, frozen=True):
-    """An image of the engine. `size` is in bytes."""
+    """An image of the engine. `size` is in bytes.
+
+    `content` is the digest of its layers and configuration (see `image_content`), whatever the engine's ids
+    are; empty if it is not known.
+    """
 
     id: str
     os: str
@@ -83,6 +97,12 @@ class EngineImage(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
     workdir: str = ""
     environment: tuple[str, ...] = ()  # NAME=VALUE
+    variant: str = ""  # of the architecture: v7, ...
+    content: str = ""
+
+    @property
+    def platform(self) -> Platform:
+        return platform_of(self.os, self.architecture, self.variant)
 
 
 class BuildSecret(msgspec.Struct, frozen=True):
@@ -106,7 +126,7 @@ class BuildRequest(msgspec.Struct, frozen=True):
 
     `folder` is the context. `dockerfile` is absolute or relative to the context. `target` is the stage to
     build; empty: the last one. `contexts` replaces images of the Dockerfile: the name in `FROM` or
-    `COPY --from` -> `docker-image://REFERENCE`.
+    `COPY --from` -> `docker-image://REFERENCE`. `platform` is e.g. `linux/arm64`; empty: the engine's.
     """
 
     folder: Path
@@ -117,6 +137,7 @@ class BuildRequest(msgspec.Struct, frozen=True):
     target: str = ""
     secrets: tuple[BuildSecret, ...] = ()
     contexts: Mapping[str, str] = msgspec.field(default_factory=dict)
+    platform: str = ""
 
     @property
     def dockerfile_path(self) -> Path:
@@ -148,7 +169,8 @@ class ContainerSpec(msgspec.Struct, frozen=True):
 
     `memory` is in bytes and includes swap, so the container has no swap. `folders` are empty folders that any
     user can write, without a host path: a remote engine uses them instead of mounts. If `entrypoint` or
-    `command` is None, the image's own is used.
+    `command` is None, the image's own is used. `platform` selects one of an image for multiple platforms;
+    empty: the engine's.
     """
 
     image: str
@@ -167,6 +189,7 @@ class ContainerSpec(msgspec.Struct, frozen=True):
     hardened: bool = False
     hostname: str = ""  # empty: the engine chooses
     hosts_file: Path | None = None  # mounted at /etc/hosts if the engine does not write one
+    platform: str = ""
 
 
 class Exit(msgspec.Struct, frozen=True):
@@ -241,8 +264,8 @@ class Engine(Protocol):
     def info(self) -> EngineInfo:
         """Return the engine's properties, which are queried once and cached."""
 
-    def find_image(self, reference: str) -> EngineImage | None:
-        """Return an image by id, name or digest, or None if the engine does not have it."""
+    def find_image(self, reference: str, platform: str = "") -> EngineImage | None:
+        """Return an image by id, name or digest, or None if the engine does not have it for this platform."""
 
     def load_image(self, archive: Iterable[bytes]) -> str:
         """Load a `docker save` archive from a stream of chunks and return the id of its only image."""
@@ -253,8 +276,11 @@ class Engine(Protocol):
         Raises `ImageError` with cause IMAGE_MISSING, at the latest when the first chunk is read.
         """
 
-    def pull_image(self, reference: str, progress: Progress = no_progress) -> EngineImage:
-        """Pull an image from its registry. Raises `ImageError` with cause IMAGE_PULL_FAILED."""
+    def pull_image(self, reference: str, progress: Progress = no_progress, platform: str = "") -> EngineImage:
+        """Pull an image from its registry, for the engine's platform unless another one is given.
+
+        Raises `ImageError` with cause IMAGE_PULL_FAILED, or IMAGE_PLATFORM if it does not exist for this one.
+        """
 
     def builder(self) -> str:
         """Return a string that differs between builders whose images differ. Fast: starts no process."""

@@ -56,6 +56,7 @@ class Request(RunOptions, frozen=True):
             build_args=self.build_args,
             secrets=tuple(self.build_secrets),
             contexts=self.build_contexts,
+            platform=self.platform,
             lost_secrets=tuple(name for name in self.build_secret_ids if name not in present),
         )
 

@@ -59,7 +59,8 @@ def read(path: Path, cache: Path, build: Mapping[str, Any]) -> Bundle:
 def make(path: Path, engine: Engine, cache: Path, build: Mapping[str, Any]) -> ProjectBundle:
     """Read the bundle and build or load its image, once for all processes that share the cache."""
     found = read(path, cache, build)
-    image = ensure_image(found.image, engine, cache=cache, warn=_warn)
+    platform = build.get("platform", "")
+    image = ensure_image(found.image, engine, cache=cache, platform=platform, warn=_warn)
     return ProjectBundle(path, found.descriptor, image.id)
 
 

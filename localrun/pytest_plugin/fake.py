@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from localrun.engines.architectures import parse_platform
 from localrun.engines.base import EngineImage, Exit
 from localrun.engines.fake import FakeContainer, FakeEngine, Program, Scripted
 from localrun.engines.labels import LABEL_TASK
@@ -77,9 +78,11 @@ class ScriptedEngine(FakeEngine):
         with self._plan_lock:
             return tuple(self._runs)
 
-    def find_image(self, reference: str) -> EngineImage | None:
+    def find_image(self, reference: str, platform: str = "") -> EngineImage | None:
         """Return the image, and add it if it is missing; nothing is built, loaded or pulled."""
-        return super().find_image(reference) or self.add_image(reference)
+        machine = parse_platform(platform).architecture if platform else "amd64"
+        found = super().find_image(reference, platform)
+        return found or self.add_image(reference, architecture=machine)
 
     def _play(self, container: FakeContainer) -> int | Exit | None:
         with self._plan_lock:

@@ -24,7 +24,7 @@ _WORDS = {
 class SessionOptions:
     """The options of a session. `timeout` is in seconds; `limits` are cpus, memory in bytes, gpus.
 
-    `build` are further options of `submit` for the build of the project's own bundle.
+    `build` are further options of `submit` for the image of the project's own bundle.
     """
 
     bundle: Path | None = None
@@ -51,6 +51,7 @@ def register(parser: pytest.Parser) -> None:
         ("dockerfile", "FILE", "Dockerfile of the project's own bundle"),
         ("context", "DIR", "build context of the project's own bundle"),
         ("target", "STAGE", "stage of the Dockerfile to build"),
+        ("platform", "PLATFORM", "platform of images, e.g. linux/arm64 (default: the engine's)"),
         ("engine", "ENGINE", "docker (default), the address of an engine, or fake: run no containers"),
         ("timeout", "DURATION", "time limit of a task, e.g. 90s or 10m"),
         ("folder", "DIR", "folder for the tasks of tests (default: pytest's temporary folder)"),
@@ -155,6 +156,8 @@ class _OptionReader:
         found: dict[str, Any] = {name: str(path) for name, path in places.items() if path}
         if target := self.text("target"):
             found["target"] = target
+        if platform := self.amount("platform", self.text("platform")):
+            found["platform"] = platform
         secrets = []
         for text in self._repeated("build_secret"):
             from localrun.bundle.images.build_options import parse_secret

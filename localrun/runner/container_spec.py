@@ -66,6 +66,7 @@ def _spec(
         hardened=plan.hardened,
         hostname=plan.hostname,
         hosts_file=hosts_file,
+        platform=plan.platform,
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from localrun.descriptor import Descriptor
+from localrun.engines.architectures import Platform
 from localrun.engines.base import Engine, EngineImage, Exit, Handle
 from localrun.engines.log_remedies import program_remedy
 from localrun.errors import Cause, EngineError, Problem
@@ -178,10 +179,11 @@ def _never_started(evidence: Evidence) -> Diagnosis | None:
     if found is None:
         return None
     program, reason = found["program"], found["reason"]
-    if evidence.image_architecture != evidence.engine_architecture:
+    engine, built_for = evidence.engine_architecture, evidence.image_architecture
+    if not Platform(architecture=engine).runs(Platform(architecture=built_for)):
         message = (
-            f"the image is built for {evidence.image_architecture}, but this engine runs"
-            f" {evidence.engine_architecture}: {program!r} could not be started"
+            f"the image is built for {built_for}, but this engine runs {engine} and cannot emulate it:"
+            f" {program!r} could not be started"
         )
         return Diagnosis(Cause.IMAGE_PLATFORM, message, explain(Cause.IMAGE_PLATFORM).remedy)
     if "exec format error" in reason.lower():

@@ -24,7 +24,7 @@ from localrun.masking import store
 from localrun.platforms import profiles
 from localrun.runner import container_spec
 from localrun.runner.disk_guard import DiskMonitor
-from localrun.runner.image_origin import image_origin
+from localrun.runner.image_origin import emulation_warning, image_facts
 from localrun.runner.retry import remove_lost_containers, run_with_retries
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
@@ -223,6 +223,7 @@ class _TaskRun:
                 self.engine,
                 cache=self.settings.cache,
                 pull=self.plan.pull,
+                platform=self.plan.platform,
                 progress=self._progress,
                 check_cancelled=task.check_cancelled,
                 warn=task.warn,
@@ -230,12 +231,9 @@ class _TaskRun:
         for name in image.tags:
             if name.startswith(OWN_REPOSITORIES):
                 self.tasks.note_image(name)
-        command = image.command if self.plan.command is None else self.plan.command
-        task.update(
-            image=image.id,
-            image_from="present" if self.had_image else image_origin(source),
-            program=[*image.entrypoint, *command],
-        )
+        if warning := emulation_warning(image, self.engine.info()):
+            task.warn(warning)
+        task.update(**image_facts(image, self.plan, None if self.had_image else source))
         return image
 
     @contextmanager

@@ -67,7 +67,9 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     Cause.IMAGE_PLATFORM: Explanation(
         "The image is for another platform.",
         "Its programs are built for another CPU architecture than this engine's.",
-        "Build it for this machine, for example with `docker build --platform linux/amd64`.",
+        "Build it for this machine, for example with `docker build --platform linux/amd64`; or install an"
+        " emulator on the engine's host: `apt-get install qemu-user-static`, or"
+        " `docker run --privileged --rm tonistiigi/binfmt --install all`.",
     ),
     Cause.ENTRYPOINT_INVALID: Explanation(
         "The image's program could not be started.",

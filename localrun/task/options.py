@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, get_args
 
+from localrun.engines.architectures import parse_platform
 from localrun.errors import Problem
 from localrun.task.record import ProfileName, PullPolicy, StoredOptions
 from localrun.units import parse_bytes, parse_duration
@@ -66,6 +67,12 @@ def _choice(choices: Any, value: Any) -> Any:
     return value
 
 
+def _platform(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise invalid("a platform, e.g. linux/arm64", value)
+    return str(parse_platform(value))
+
+
 # option -> returns its value, or raises ValueError; durations and sizes may be strings with units
 PARSERS: dict[str, Parser] = {
     "timeout": _seconds,
@@ -76,6 +83,7 @@ PARSERS: dict[str, Parser] = {
     "writable_inputs": parse_boolean,
     "copy_inputs": parse_boolean,
     "hardened": parse_boolean,
+    "platform": _platform,
     "pull": partial(_choice, PullPolicy),
     "retries": _count,
     "profile": partial(_choice, ProfileName),

@@ -88,7 +88,8 @@ class Resources(Frozen, frozen=True, kw_only=True):
 class StoredOptions(Frozen, frozen=True, kw_only=True):
     """The options of a run that its plan keeps; see `RunOptions` for all.
 
-    `image` replaces the bundle's own. `copy_inputs` copies input files that would be mounted. A detached task
+    `image` replaces the bundle's own. `platform` is that of the image, e.g. `linux/arm64`; empty: the
+    engine's. `copy_inputs` copies input files that would be mounted. A detached task
     outlives the process that submitted it. A task that lost its container runs again up to `retries` times.
     Each of multiple `replicas` is a task with its own container, and `agree` of them must give the same
     result. `profile` selects the rules for outputs; with `callback`, the result of an iExec app is for a
@@ -103,6 +104,7 @@ class StoredOptions(Frozen, frozen=True, kw_only=True):
     build_contexts: dict[str, str] = msgspec.field(default_factory=dict)
     build_secret_ids: list[str] = msgspec.field(default_factory=list)
     pull: PullPolicy = "missing"
+    platform: str = ""
     command: list[str] | None = None
     environment: dict[str, str] = msgspec.field(default_factory=dict)
     writable_inputs: bool = False
@@ -254,7 +256,7 @@ class Crop(Frozen, frozen=True, kw_only=True):
     image_size: tuple[int, int]
 
 
-_ADDED = ("missing", "received", "regions", "crops", "engine")
+_ADDED = ("missing", "received", "regions", "crops", "engine", "platform")
 
 
 class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "ending"}):
@@ -272,6 +274,7 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     name: str = ""
     image: str = ""  # the engine's id of the image, never a tag
     image_name: str = ""  # the image's name in the bundle
+    platform: str = ""  # of the image, e.g. linux/arm64
     image_from: ImageOrigin = ""  # how the engine got it; empty: not known yet
     program: list[str] = msgspec.field(default_factory=list)  # entrypoint and command, once known
     state: TaskState = TaskState.CREATED

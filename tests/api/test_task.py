@@ -117,6 +117,16 @@ def test_wrong_options_are_refused_all_of_them(tmp_path: Path) -> None:
     assert found == ["timeout", "cpus", "memory", "gpus", "retries"]
 
 
+def test_a_platform_is_kept_for_the_image_and_an_invalid_one_is_refused(tmp_path: Path) -> None:
+    with env_of(tmp_path) as env:
+        task = submit(env, platform="x86_64")
+        task.wait()
+        with pytest.raises(UsageError) as caught:
+            submit(env, platform="linux/arm46")
+    assert (task.info.run_plan.platform, task.info.platform) == ("linux/amd64", "linux/amd64")
+    assert "did you mean 'arm64'?" in caught.value.problems[0].message
+
+
 def test_amounts_may_be_strings_with_units(tmp_path: Path) -> None:
     with env_of(tmp_path) as env:
         task = submit(env, timeout="10m", memory="64Mi")

@@ -17,7 +17,7 @@ from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.engines.labels import container_name
 from localrun.errors import Cause, ContainerGone, EngineError, ImageError, MountUnavailable
-from tests.support.images import busybox_layer, image_archive, image_id, tar_of
+from tests.support.images import busybox_layer, image_archive, image_content_of, image_id, tar_of
 
 ENGINES = ["fake", pytest.param("docker", marks=pytest.mark.docker)]
 
@@ -355,15 +355,18 @@ def archive(bench: Bench) -> Iterator[bytes]:
         busybox_layer({}), Entrypoint=["/run"], Cmd=["a"], Labels={"localrun.mark": bench.mark}
     )
     yield made
-    bench.engine.remove_image(image_id(made))
+    for image in bench.engine.images({"localrun.mark": bench.mark}):
+        bench.engine.remove_image(image.id)
 
 
 def test_an_image_is_loaded_and_known_by_the_id_in_its_archive(bench: Bench, archive: bytes) -> None:
     pieces = [archive[at : at + 4096] for at in range(0, len(archive), 4096)]
     loaded = bench.engine.load_image(iter(pieces))
-    assert loaded == image_id(archive)
+    if bench.engine.info().image_ids == "config":
+        assert loaded == image_id(archive)
     found = bench.engine.find_image(loaded)
     assert found is not None
+    assert found.content == image_content_of(archive)
     assert (found.entrypoint, found.command, found.architecture) == (("/run",), ("a",), "amd64")
     assert [image.id for image in bench.engine.images({"localrun.mark": bench.mark})] == [loaded]
     assert bench.engine.images({"localrun.mark": "another"}) == []
@@ -438,7 +441,7 @@ def test_an_image_is_saved_as_it_was_loaded(bench: Bench, archive: bytes) -> Non
     image = bench.engine.load_image([archive])
     bench.engine.tag_image(image, f"localrun-test/{bench.mark}:saved")
     saved = b"".join(bench.engine.save_image(image))
-    assert image_id(saved) == image
+    assert image_id(saved) == image_id(archive)
     bench.engine.remove_image(f"localrun-test/{bench.mark}:saved")
     assert bench.engine.load_image([saved]) == image
 

@@ -18,6 +18,14 @@ def test_copy_inputs_is_an_option_of_every_bundle_and_image() -> None:
         from_payload({"bundle": "b", "copy_inputs": 1})
 
 
+def test_a_platform_is_an_option_of_every_bundle_and_image() -> None:
+    for payload in ({"bundle": "b"}, {"image": "i", "command": []}, {"profile": "iexec", "image": "i"}):
+        assert from_payload({**payload, "platform": "linux/aarch64"}).platform == "linux/arm64"
+    with pytest.raises(UsageError, match="1 problem") as caught:
+        from_payload({"bundle": "b", "platform": "linux/arm46"})
+    assert "did you mean 'arm64'?" in caught.value.problems[0].message
+
+
 def test_the_options_of_a_build_are_paths_below_the_bundles(tmp_path: Path) -> None:
     request = from_payload(
         {

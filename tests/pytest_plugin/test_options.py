@@ -51,6 +51,7 @@ localrun_build_contexts =
         ("chosen.folder.name", (), "'kept'"),
         ("sorted(chosen.build)", (), "['build_contexts', 'context', 'target']"),
         ("chosen.build['target']", ("--localrun-target=first",), "'first'"),
+        ("chosen.build['platform']", ("--localrun-platform=aarch64",), "'linux/arm64'"),
         ("chosen.build['dockerfile'][-8:]", ("--localrun-dockerfile=a/Docker",), "'a/Docker'"),
         (
             "chosen.build['build_contexts']",

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from localrun.engines.architectures import platform_of
+from localrun.engines.image_content import image_content
+
 # inherited by the images that are built from one, and by their containers
 LABEL_SESSION = "localrun-test.session"
 LABEL_NAME = "localrun-test.name"
@@ -82,9 +85,21 @@ def image_archive(
 
 
 def image_id(archive: bytes) -> str:
-    """Return the id of the image in an archive."""
+    """Return the digest of the configuration in an archive: the image's id, except in containerd's store."""
+    return f"sha256:{hashlib.sha256(_config_of(archive)).hexdigest()}"
+
+
+def image_content_of(archive: bytes) -> str:
+    """Return the digest of the content of the image in an archive, as `EngineImage.content`."""
+    described = json.loads(_config_of(archive))
+    platform = platform_of(described["os"], described["architecture"], described.get("variant", ""))
+    return image_content(platform, described["config"], described["rootfs"]["diff_ids"])
+
+
+def _config_of(archive: bytes) -> bytes:
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
         manifest = opened.extractfile("manifest.json")
         assert manifest is not None
-        config = str(json.load(manifest)[0]["Config"])
-        return "sha256:" + config.removesuffix(".json")
+        config = opened.extractfile(str(json.load(manifest)[0]["Config"]))
+        assert config is not None
+        return config.read()

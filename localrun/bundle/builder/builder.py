@@ -19,7 +19,7 @@ from localrun.bundle.builder.image_tar import ImageTar
 from localrun.bundle.builder.zip_writer import ZipWriter
 from localrun.bundle.images.build_options import NO_OPTIONS, FolderBuild
 from localrun.bundle.images.ensure import ensure_image
-from localrun.bundle.images.load import select_image
+from localrun.bundle.images.load import published_image, select_image
 from localrun.bundle.images.source import ArchivedImage, ImageArchive
 from localrun.bundle.reader import Bundle, read_bundle
 from localrun.bundle.validation.upload import archive_name, image_name
@@ -36,7 +36,6 @@ EngineFactory = Callable[[], Engine]  # called only if an engine is needed
 DESCRIPTOR = "descriptor.yml"
 LOGO = "logo.png"  # shown by App Engine
 _LEAST_SPACE = 16 << 20  # bytes that must be free before an image of unknown size is built
-_USUAL_PLATFORM = ("linux", "amd64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,8 @@ def build(
     if fs.is_special(target):
         raise UsageError(f"cannot write {target}: not a regular file", remedy="choose another file")
     file = Path(fs.temp_path(f"{target}.image"))
-    archived = _archived(found, engine, cache, file, progress=progress, warn=warn)
+    platform = options.build.platform
+    archived = _archived(found, engine, cache, file, platform=platform, progress=progress, warn=warn)
     with _temp_zip(target) as draft, archived as (archive, image):
         parts = _write(draft, found, archive, image, progress)
         with ThreadPoolExecutor(1) as thread:  # both read the whole file, and hashing releases the GIL
@@ -117,23 +117,28 @@ def build(
 
 @contextmanager
 def _archived(
-    bundle: Bundle, engine: EngineFactory, cache: Path, file: Path, *, progress: Progress, warn: Warn
+    bundle: Bundle,
+    engine: EngineFactory,
+    cache: Path,
+    file: Path,
+    *,
+    platform: str,
+    progress: Progress,
+    warn: Warn,
 ) -> Iterator[tuple[ImageArchive, ArchivedImage]]:
     """Yield the bundle's image in an uncompressed archive, written to `file` if necessary."""
     if isinstance(bundle.image, ImageArchive):
         size = max(image.size for image in bundle.image.images)
         check_space(file.parent, size * (2 if bundle.image.span.compression else 1))
         with image_file.uncompressed(bundle.image, file, progress) as archive:
-            images = archive.images
-            usual = [image for image in images if (image.os, image.architecture) == _USUAL_PLATFORM]
-            yield archive, (usual or images)[0]
+            yield archive, published_image(archive, platform)
         return
     check_space(file.parent, _LEAST_SPACE)  # a build may take long
     source = engine()
-    image = ensure_image(bundle.image, source, cache=cache, progress=progress, warn=warn)
+    image = ensure_image(bundle.image, source, cache=cache, platform=platform, progress=progress, warn=warn)
     check_space(file.parent, 2 * image.size)
     with image_file.saved_image(source, image, bundle.image_name, file, progress) as archive:
-        yield archive, select_image(archive, source.info())
+        yield archive, select_image(archive, source.info(), platform or str(image.platform))
 
 
 def check_space(folder: Path, needed: int) -> None:

@@ -40,6 +40,7 @@ def build_folder(
     progress: Progress,
     check_cancelled: CancelCheck,
     warn: Warn,
+    platform: str = "",
 ) -> EngineImage:
     """Return the image of a folder; build it if the content, an option or the builder has changed.
 
@@ -47,17 +48,18 @@ def build_folder(
     changes during the build is not found by the next call. `warn` receives, before the build, what the
     engine's builder does not support. Raises `ImageError` with cause IMAGE_BUILD_FAILED.
     """
-    name = image_tag(source, engine, cache, progress)
+    name = image_tag(source, engine, cache, progress, platform)
     folder = source.folder.resolve()
     request = BuildRequest(
         folder,
         name,
         dockerfile=source.dockerfile,
-        labels=build_labels(folder, source.dockerfile, source.target),
+        labels=build_labels(folder, source.dockerfile, source.target, platform),
         build_args=source.build_args,
         target=source.target,
         secrets=source.secrets,
         contexts=source.contexts,
+        platform=platform,
     )
     for warning in engine.build_warnings(request):
         warn(warning)
@@ -84,7 +86,7 @@ def build_folder(
                 return found
             raise
         try:
-            if _has_changed(source, engine, cache, name):
+            if _has_changed(source, engine, cache, name, platform):
                 warn(f"files in {folder} changed during the build: the next run builds the image again")
                 name = f"{BUILD_REPOSITORY}:{secrets.token_hex(32)}"  # not the digest of any content
             if engine.find_image(name) is None:
@@ -95,21 +97,24 @@ def build_folder(
         return engine.find_image(name) or made
 
 
-def _has_changed(source: ImageFolder, engine: Engine, cache: Path, name: str) -> bool:
+def _has_changed(source: ImageFolder, engine: Engine, cache: Path, name: str, platform: str) -> bool:
     """Return whether a folder does not have the content any more that `name` stands for."""
     try:
-        return image_tag(source, engine, cache) != name
+        return image_tag(source, engine, cache, platform=platform) != name
     except ImageError:  # a file cannot be read any more
         return True
 
 
-def image_tag(source: ImageFolder, engine: Engine, cache: Path, progress: Progress = no_progress) -> str:
+def image_tag(
+    source: ImageFolder, engine: Engine, cache: Path, progress: Progress = no_progress, platform: str = ""
+) -> str:
     """Return the name of the image that the engine's builder makes of the current content of a folder."""
     import hashlib
 
     contexts = {name: _resolve(reference, engine) for name, reference in source.contexts.items()}
     content = context_digest(source, cache, contexts, progress)
-    digest = hashlib.sha256(f"{engine.builder()} {content}".encode())
+    facts = [engine.builder(), content, *([platform] if platform else [])]
+    digest = hashlib.sha256(" ".join(facts).encode())
     return f"{BUILD_REPOSITORY}:{digest.hexdigest()}"
 
 
@@ -119,15 +124,18 @@ def _resolve(reference: str, engine: Engine) -> str:
     return found.id if found else reference
 
 
-def build_labels(folder: Path, dockerfile: str = DOCKERFILE, target: str = "") -> dict[str, str]:
+def build_labels(
+    folder: Path, dockerfile: str = DOCKERFILE, target: str = "", platform: str = ""
+) -> dict[str, str]:
     """Return the labels that mark all images of a folder, without revealing its path.
 
-    Images of another Dockerfile or target of the same folder have other labels, so none of them replaces
-    another one.
+    Images of another Dockerfile, target or platform of the same folder have other labels, so none of them
+    replaces another one.
     """
     import hashlib
 
     which = [str(folder), *([dockerfile, target] if (dockerfile, target) != (DOCKERFILE, "") else [])]
+    which += [platform] if platform else []
     path = "\0".join(which).encode("utf-8", "surrogateescape")
     return {LABEL_BUILD: hashlib.sha256(path).hexdigest()[:32]}
 

@@ -21,7 +21,8 @@ class FolderBuild(msgspec.Struct, frozen=True, kw_only=True):
 
     `dockerfile` and `context` are absolute paths; empty: found in the bundle, and the bundle's folder.
     `target` is a stage of the Dockerfile. `contexts` replaces images of the Dockerfile: name ->
-    `docker-image://REFERENCE`. `lost_secrets` are the ids of secrets that an earlier process had.
+    `docker-image://REFERENCE`. `platform` is that of the image, also of one that is not built, e.g.
+    `linux/arm64`. `lost_secrets` are the ids of secrets that an earlier process had.
     """
 
     dockerfile: str = ""
@@ -31,10 +32,11 @@ class FolderBuild(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[BuildSecret, ...] = ()
     contexts: Mapping[str, str] = {}
     lost_secrets: tuple[str, ...] = ()
+    platform: str = ""
 
     @property
     def used_options(self) -> list[str]:
-        """The command line options that are set."""
+        """The command line options that are set and only apply to a build."""
         given = {
             "--file": self.dockerfile,
             "--context": self.context,

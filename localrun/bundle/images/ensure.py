@@ -25,6 +25,7 @@ def ensure_image(
     *,
     cache: Path,
     pull: PullPolicy = "missing",
+    platform: str = "",
     progress: Progress = no_progress,
     check_cancelled: CancelCheck = lambda: None,
     warn: Warn = no_warning,
@@ -32,9 +33,9 @@ def ensure_image(
     """Make sure that the engine has the image of a bundle, and return the image.
 
     An existing image is not loaded or built again, and processes that share `cache` do the work once. `pull`
-    applies to references only. `progress` receives byte counts. `check_cancelled` is called often and may
-    raise to cancel. `warn` receives what the builder of a folder does not support. Raises `ImageError` or
-    `EngineError` and leaves nothing behind.
+    applies to references only. `platform` is e.g. `linux/arm64`; empty: the engine's. `progress` receives
+    byte counts. `check_cancelled` is called often and may raise to cancel. `warn` receives what the builder
+    of a folder does not support. Raises `ImageError` or `EngineError`, and leaves nothing behind.
     """
 
     def report(what: str, done: int, total: int | None) -> None:
@@ -45,12 +46,25 @@ def ensure_image(
         if isinstance(source, ImageArchive):
             from localrun.bundle.images.load import load_archive
 
-            return load_archive(source, engine, cache=cache, progress=report, check_cancelled=check_cancelled)
+            return load_archive(
+                source,
+                engine,
+                cache=cache,
+                progress=report,
+                check_cancelled=check_cancelled,
+                platform=platform,
+            )
         if isinstance(source, ImageFolder):
             from localrun.bundle.images.build import build_folder
 
             return build_folder(
-                source, engine, cache=cache, progress=report, check_cancelled=check_cancelled, warn=warn
+                source,
+                engine,
+                cache=cache,
+                progress=report,
+                check_cancelled=check_cancelled,
+                warn=warn,
+                platform=platform,
             )
         from localrun.bundle.images.pull import pull_image
 
@@ -61,6 +75,7 @@ def ensure_image(
             cache=cache,
             progress=report,
             check_cancelled=check_cancelled,
+            platform=platform,
         )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from localrun import fs
 
 CancelCheck = Callable[[], None]  # called often; raises to cancel
-FORMAT = 2  # entries of another format are ignored
+FORMAT = 3  # entries of another format are ignored
 ENTRY_SIZE_LIMIT = 4 << 20  # bytes
 ENTRY_LIMIT = 256  # entries of one kind
 TIMESTAMP_RESOLUTION = 20_000_000  # nanoseconds; two writes within this time may leave the same file times

@@ -8,65 +8,111 @@ from pathlib import Path
 from localrun.bundle.images import file_cache
 from localrun.bundle.images.file_cache import CancelCheck
 from localrun.bundle.images.source import ArchivedImage, ImageArchive
+from localrun.engines.architectures import ALSO_RUNS, Platform, parse_platform
 from localrun.engines.base import Engine, EngineImage, EngineInfo, Progress
 from localrun.errors import Cause, EngineError, ImageError
 from localrun.units import format_bytes
 
-# other names of the same architectures, and the second architecture that a machine runs natively
-# fmt: off
-_ALIASES = {
-    "x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armhf": "arm", "i386": "386", "i686": "386",
-}
-# fmt: on
-ALSO_RUNS = {"amd64": "386", "arm64": "arm"}
+USUAL_PLATFORM = "linux/amd64"  # of most cluster nodes
 
 
 def load_archive(
-    archive: ImageArchive, engine: Engine, *, cache: Path, progress: Progress, check_cancelled: CancelCheck
+    archive: ImageArchive,
+    engine: Engine,
+    *,
+    cache: Path,
+    progress: Progress,
+    check_cancelled: CancelCheck,
+    platform: str = "",
 ) -> EngineImage:
-    """Return the archive's image for this engine; load it if necessary.
+    """Return the archive's image for `platform`, by default the engine's; load it if necessary.
 
-    An image that the engine already has is used whatever its platform, so users who emulate another platform
-    can load its images beforehand.
+    Without `platform`, an image that the engine already has is used whatever its platform, so users who
+    emulate another one can load its images beforehand.
     """
-    if len(archive.images) == 1 and (found := _find(archive.images[0], engine, cache)):
+    info = engine.info()
+    if len(archive.images) == 1 and not platform and (found := _find(archive.images[0], engine, info, cache)):
         return found
-    image = select_image(archive, engine.info())
-    if found := _find(image, engine, cache):
+    image = select_image(archive, info, platform)
+    if found := _find(image, engine, info, cache):
         return found
     with file_cache.lock(cache, image.id, check_cancelled):
-        return _find(image, engine, cache) or _load(archive, image, engine, cache, progress)
+        return (
+            _find(image, engine, info, cache)
+            or _find_by_content(image, engine, info, cache)
+            or _load(archive, image, engine, cache, progress)
+        )
 
 
-def select_image(archive: ImageArchive, info: EngineInfo) -> ArchivedImage:
-    """Select the image for the engine's platform. Raises `ImageError` with cause IMAGE_PLATFORM."""
-    architecture = _ALIASES.get(info.architecture, info.architecture)
-    for wanted in (architecture, ALSO_RUNS.get(architecture)):
-        matching = [image for image in archive.images if _matches(image, info.os, wanted)]
-        if matching:
-            return min(matching, key=lambda image: image.variant)
+def select_image(archive: ImageArchive, info: EngineInfo, platform: str = "") -> ArchivedImage:
+    """Select the image for `platform`, by default the engine's, or one that the engine runs natively.
+
+    Raises `ImageError` with cause IMAGE_PLATFORM.
+    """
+    own = info.platform
+    wanted = [parse_platform(platform)] if platform else [own]
+    if not platform and own.architecture in ALSO_RUNS:
+        wanted.append(Platform(own.os, ALSO_RUNS[own.architecture]))
+    if found := next(filter(None, (_matching(archive, each) for each in wanted)), None):
+        return found
     platforms = ", ".join(sorted(image.platform for image in archive.images))
+    if platform:
+        message, remedy = f"{archive.name} is for {platforms}, not for {platform}", "pass another --platform"
+    else:
+        message = f"{archive.name} is for {platforms}; the engine runs {own}"
+        first = archive.images[0].normal_platform
+        remedy = f"build the image with: docker build --platform {own}; or emulate it: --platform {first}"
     raise ImageError(
-        f"{archive.name} is for {platforms}; the engine runs {info.os}/{architecture}",
-        cause=Cause.IMAGE_PLATFORM,
-        remedy=f"build the image with: docker build --platform {info.os}/{architecture}",
-        archive=archive.name,
-        platforms=platforms,
+        message, cause=Cause.IMAGE_PLATFORM, remedy=remedy, archive=archive.name, platforms=platforms
     )
 
 
-def _matches(image: ArchivedImage, system: str, architecture: str | None) -> bool:
-    own = _ALIASES.get(image.architecture, image.architecture)
-    return image.os in ("", system) and own in ("", architecture)
+def published_image(archive: ImageArchive, platform: str = "") -> ArchivedImage:
+    """Return the image for `platform`, by default that of most clusters, else the first one.
+
+    Raises `ImageError` with cause IMAGE_PLATFORM.
+    """
+    if platform:
+        return select_image(archive, EngineInfo("", "", "", "", 0, 0, ""), platform)
+    return _matching(archive, Platform(*USUAL_PLATFORM.split("/"))) or archive.images[0]
 
 
-def _find(image: ArchivedImage, engine: Engine, cache: Path) -> EngineImage | None:
-    """Find an image by its id, or by the cached id of the engine if its containerd store uses its own ids."""
-    if found := engine.find_image(image.id):
+def _matching(archive: ImageArchive, wanted: Platform) -> ArchivedImage | None:
+    matching = [image for image in archive.images if wanted.accepts(image.normal_platform)]
+    # the basic variant, or the one that was asked for rather than an earlier one
+    choose = max if wanted.variant else min
+    return choose(matching, key=lambda image: image.normal_platform.variant) if matching else None
+
+
+def _find(image: ArchivedImage, engine: Engine, info: EngineInfo, cache: Path) -> EngineImage | None:
+    """Find an image by its id, or, if the engine has ids of its own, by everything that may lead to it."""
+    if info.image_ids == "config" and (found := engine.find_image(image.id)):
         return found
     entry = file_cache.read_entry(cache, "images", image.id[7:])
     known = entry.get("engine_id") if entry else None
-    return engine.find_image(known) if isinstance(known, str) and known else None
+    if isinstance(known, str) and known and (found := engine.find_image(known)):
+        return found
+    if info.image_ids == "config":
+        return None
+    from localrun.bundle.images.retag import local_name
+
+    for name in (local_name(image), *image.manifests):
+        found = engine.find_image(name, str(image.normal_platform))
+        if found is not None and found.content == image.content:
+            return found
+    return None
+
+
+def _find_by_content(
+    image: ArchivedImage, engine: Engine, info: EngineInfo, cache: Path
+) -> EngineImage | None:
+    """Find an image that the engine has stored under another id, e.g. one that `docker load` has loaded."""
+    if info.image_ids == "config" or not image.content:
+        return None
+    found = next((each for each in engine.images({}) if each.content == image.content), None)
+    if found is not None:
+        file_cache.write_entry(cache, "images", image.id[7:], {"engine_id": found.id})
+    return found
 
 
 def _load(
@@ -74,9 +120,10 @@ def _load(
 ) -> EngineImage:
     from localrun.bundle.images.retag import retag
 
-    _check_space(archive, image, engine.info())
+    info = engine.info()
+    _check_space(archive, image, info)
     try:
-        loaded = engine.load_image(retag(archive, image, progress))
+        loaded = engine.load_image(retag(archive, image, progress, verify=not info.verifies_layers))
     except ImageError as error:
         raise _with_archive(archive, image, error) from error
     found = engine.find_image(loaded)

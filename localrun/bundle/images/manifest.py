@@ -15,6 +15,8 @@ from msgspec.structs import replace
 from localrun.bundle import cancellation
 from localrun.bundle.images.archive_index import ArchiveIndex
 from localrun.bundle.images.source import ArchivedImage
+from localrun.engines.architectures import platform_of
+from localrun.engines.image_content import image_content
 from localrun.errors import Problem
 
 DOCKER_MANIFEST, OCI_INDEX = "manifest.json", "index.json"
@@ -53,9 +55,18 @@ class Catalogue:
 
     def add_tags(self, image_id: str, tags: tuple[str, ...]) -> None:
         known = self.images[image_id]
-        new = tuple(tag for tag in dict.fromkeys(tags) if tag not in known.tags)
+        # newer versions of docker save each name a second time, with the registry of Docker Hub
+        same = {*known.tags, *(f"docker.io/{tag}" for tag in known.tags)}
+        new = tuple(tag for tag in dict.fromkeys(tags) if tag not in same)
         if new:
             self.images[image_id] = replace(known, tags=(*known.tags, *new)[:TAG_LIMIT])
+
+    def add_manifests(self) -> None:
+        """Add the digests of manifests and indexes to their images."""
+        for name, ids in self.manifests.items():
+            for image in (self.images[image_id] for image_id in ids):
+                digest = f"sha256:{name.rpartition('/')[2]}"
+                self.images[image.id] = replace(image, manifests=(*image.manifests, digest))
 
     def add_problem(self, path: str, message: str) -> None:
         if len(self.problems) < PROBLEM_LIMIT:
@@ -72,6 +83,7 @@ def list_images(contents: ArchiveIndex) -> Catalogue:
     if contents.is_cut_off:
         found.add_problem("", f"only its first {len(contents.members)} members were read")
     found.problems = list(dict.fromkeys(found.problems))
+    found.add_manifests()
     return found
 
 
@@ -195,13 +207,23 @@ def _image(contents: ArchiveIndex, found: Catalogue, manifest: ImageManifest) ->
     if repeated := {member.name for member in members} & contents.duplicates:
         found.add_problem(manifest.document, f"{', '.join(sorted(repeated))} appears more than once")
         return ()
+    name = members[0].name
     system, machine, variant = (_text(config, key) for key in ("os", "architecture", "variant"))
-    name, *layers = [member.name for member in members]
-    image_id = contents.digest(name)
-    size = sum({member.name: member.size for member in members}.values())
-    tags, zstd = manifest.tags, manifest.zstd
-    found.add(ArchivedImage(image_id, system, machine, variant, name, tuple(layers), size, tags, zstd))
-    return (image_id,)
+    settings, diff_ids = _get(config, "config"), tuple(_get(_get(config, "rootfs"), "diff_ids") or ())
+    image = ArchivedImage(
+        contents.digest(name),
+        *(system, machine, variant, name),
+        layers=tuple(member.name for member in members[1:]),
+        size=sum({member.name: member.size for member in members}.values()),
+        tags=manifest.tags,
+        zstd=manifest.zstd,
+        content=image_content(
+            platform_of(system, machine, variant), settings if isinstance(settings, dict) else {}, diff_ids
+        ),
+        diff_ids=diff_ids,
+    )
+    found.add(image)
+    return (image.id,)
 
 
 def _config(contents: ArchiveIndex, found: Catalogue, name: str) -> dict[str, Any] | None:

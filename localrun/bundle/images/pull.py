@@ -26,8 +26,11 @@ def pull_image(
     cache: Path,
     progress: Progress,
     check_cancelled: CancelCheck,
+    platform: str = "",
 ) -> EngineImage:
     """Find an image, or pull it if the policy allows; one pull per name at a time on this machine.
+
+    An image for another platform than `platform` counts as missing.
 
     Raises `ImageError` with cause IMAGE_MISSING if the image is missing and cannot be pulled, or with
     IMAGE_PULL_FAILED if the pull fails.
@@ -36,20 +39,26 @@ def pull_image(
         message, remedy = f"invalid image name {name!r:.80}", "use a name such as python:3.12-slim"
         raise ImageError(message, remedy=remedy, reference=name)
     is_id = _ID.fullmatch(name) is not None
-    if (policy != "always" or is_id) and (found := engine.find_image(name)):
+    asked = (platform,) if platform else ()
+    if (policy != "always" or is_id) and (found := engine.find_image(name, *asked)):
         return found
     if policy == "never" or is_id:
-        raise _missing(name, is_id)
+        raise _missing(name, is_id, engine.find_image(name) if platform else None, platform)
     with file_cache.lock(cache, name, check_cancelled):
-        found = engine.find_image(name) if policy != "always" else None
-        return found or engine.pull_image(name, progress)
+        found = engine.find_image(name, *asked) if policy != "always" else None
+        return found or engine.pull_image(name, progress, *asked)
 
 
-def _missing(name: str, is_id: bool) -> ImageError:
+def _missing(name: str, is_id: bool, other: EngineImage | None, platform: str) -> ImageError:
     if is_id:
         reason, remedy = "an id cannot be pulled", "use the name of the image, or load it with `docker load`"
     else:
         reason = "pulling is disabled (--pull never)"
-        remedy = f"build it, run `docker pull {name}`, or omit --pull never"
-    message = f"the engine has no image {name}, and {reason}"
-    return ImageError(message, cause=Cause.IMAGE_MISSING, remedy=remedy, reference=name)
+        option = f"--platform {platform} " if platform else ""
+        remedy = f"build it, run `docker pull {option}{name}`, or omit --pull never"
+    if other is None:
+        message = f"the engine has no image {name}, and {reason}"
+        return ImageError(message, cause=Cause.IMAGE_MISSING, remedy=remedy, reference=name)
+    message = f"the engine's image {name} is for {other.platform}, not for {platform}, and {reason}"
+    remedy = f"{remedy}; or pass --platform {other.platform}"
+    return ImageError(message, cause=Cause.IMAGE_PLATFORM, remedy=remedy, reference=name)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from localrun.bundle.images.compressed import FileSpan
+from localrun.engines.architectures import Platform, platform_of
 from localrun.engines.base import BuildSecret
 
 
@@ -16,6 +17,9 @@ class ArchivedImage(msgspec.Struct, frozen=True):
 
     `id` is the SHA-256 of its configuration, which includes the digests of all layers. `config` and `layers`
     are members of the archive, `size` is their sum in bytes. `zstd`: a layer is compressed with zstd.
+    `manifests` are the digests of the image's manifest and of the indexes that list it, by which engines with
+    containerd's image store know it. `content` identifies it in any engine, see `image_content`. `diff_ids`
+    are the digests of its uncompressed layers.
     """
 
     id: str
@@ -27,11 +31,19 @@ class ArchivedImage(msgspec.Struct, frozen=True):
     size: int
     tags: tuple[str, ...] = ()
     zstd: bool = False
+    manifests: tuple[str, ...] = ()
+    content: str = ""
+    diff_ids: tuple[str, ...] = ()
 
     @property
     def platform(self) -> str:
         """The known parts of the platform, e.g. `linux/arm64/v8`."""
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+    @property
+    def normal_platform(self) -> Platform:
+        """The platform with the usual names of its parts, e.g. `linux/arm64`."""
+        return platform_of(self.os, self.architecture, self.variant)
 
 
 class ImageArchive(msgspec.Struct, frozen=True):

@@ -69,12 +69,13 @@ class ContainerFiles:
 
 
 @contextmanager
-def open_container_files(engine: Engine, image: str) -> Iterator[ContainerFiles]:
+def open_container_files(engine: Engine, image: str, platform: str = "") -> Iterator[ContainerFiles]:
     """Open the files of an image. Raises `EngineError`, `ImageError`."""
     task_id = f"look-{secrets.token_hex(6)}"
     name, labels = container_name(task_id), inspection_labels(task_id)
     # any command, because an engine needs one to create a container
-    handle = engine.create(ContainerSpec(image=image, name=name, labels=labels, entrypoint=("-",)))
+    spec = ContainerSpec(image=image, name=name, labels=labels, entrypoint=("-",), platform=platform)
+    handle = engine.create(spec)
     try:
         yield ContainerFiles(engine, handle)
     finally:

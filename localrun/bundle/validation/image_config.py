@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from localrun.bundle.images.archive_index import ArchiveIndex, read_index
 from localrun.bundle.images.build import image_tag
+from localrun.bundle.images.load import published_image
 from localrun.bundle.images.source import ImageArchive, ImageReference
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def from_engine(image: EngineImage, name: str) -> ImageConfig:
     return ImageConfig(
         id=image.id,
         name=name,
-        platform=f"{image.os}/{image.architecture}",
+        platform=str(image.platform),
         size=image.size,
         entrypoint=image.entrypoint,
         command=image.command,
@@ -98,15 +99,20 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
-def from_bundle(bundle: Bundle, engine: Callable[[], Engine], cache: Path) -> ImageConfig | None:
+def from_bundle(
+    bundle: Bundle, engine: Callable[[], Engine], cache: Path, platform: str = ""
+) -> ImageConfig | None:
     """Return the configuration of a bundle's image without building or pulling it; None if it is missing.
 
-    Raises `EngineError` if the image is not in an archive and no engine is available.
+    Raises `EngineError` if the image is not in an archive and no engine is available, and `ImageError` if an
+    archive has none for `platform`.
     """
     source = bundle.image
     if isinstance(source, ImageArchive):
-        return from_archive(source.images[0], read_index(source.span), source.name)
+        return from_archive(published_image(source, platform), read_index(source.span), source.name)
     made = engine()
-    name = source.reference if isinstance(source, ImageReference) else image_tag(source, made, cache)
-    found = made.find_image(name)
+    if isinstance(source, ImageReference):
+        found = made.find_image(source.reference, *([platform] if platform else []))
+    else:
+        found = made.find_image(image_tag(source, made, cache, platform=platform))
     return from_engine(found, bundle.image_name) if found else None

@@ -7,16 +7,16 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from localrun.bundle.images.load import ALSO_RUNS
+from localrun.bundle.images.load import USUAL_PLATFORM
 from localrun.bundle.validation.files import PASSWD, ImageFile, ImageFiles, absolute_path
 from localrun.bundle.validation.findings import Finding, error, refused, warning
 from localrun.bundle.validation.image_config import ImageConfig
 from localrun.descriptor import Descriptor
+from localrun.engines.architectures import ALSO_RUNS
 
 # machine field of the ELF header
 _MACHINES = {3: "386", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64", 21: "ppc64le", 22: "s390x"}
 _INTERPRETERS = re.compile(r"(?:python|pypy|ruby|perl|node|php|Rscript|bash|sh|dash|ash|zsh)[0-9.]*")
-_USUAL_PLATFORM = "linux/amd64"
 _PROGRAM = "image.entrypoint"  # path of the findings about the program
 _NO_CODE = ""  # App Engine reports no error: the run stays QUEUING forever
 
@@ -33,11 +33,11 @@ def check(image: ImageConfig, descriptor: Descriptor, files: ImageFiles) -> Iter
 
 def check_platform(image: ImageConfig) -> Iterator[Finding]:
     """Yield the findings that do not depend on the files of the image."""
-    if image.architecture and not image.platform.startswith(_USUAL_PLATFORM):
+    if image.architecture and not image.platform.startswith(USUAL_PLATFORM):
         yield warning(
             "image",
-            f"the image is for {image.platform}; most cluster nodes are {_USUAL_PLATFORM} and cannot run it",
-            f"build it with: docker build --platform {_USUAL_PLATFORM}",
+            f"the image is for {image.platform}; most cluster nodes are {USUAL_PLATFORM} and cannot run it",
+            f"build it with: docker build --platform {USUAL_PLATFORM}",
         )
     if not image.arguments:
         message = "the image has neither ENTRYPOINT nor CMD, so there is no program to start"

@@ -10,6 +10,7 @@ from localrun.bundle.images import archive_index
 from localrun.bundle.images.build_options import NO_OPTIONS, FolderBuild
 from localrun.bundle.images.compressed import CorruptArchive
 from localrun.bundle.images.ensure import ensure_image
+from localrun.bundle.images.load import published_image
 from localrun.bundle.images.source import ImageArchive
 from localrun.bundle.reader import Bundle, read_bundle
 from localrun.bundle.validation import container_files, image_config, layers, program, upload
@@ -63,7 +64,7 @@ def validate(
         if not path.exists() or error.facts.get("is_bundle") is False:
             raise
         return ValidationReport(str(path), tuple(_from_error(error)))
-    return _Validation(found, engine, cache).report()
+    return _Validation(found, engine, cache, build.platform).report()
 
 
 def _from_error(error: LocalrunError) -> Iterator[Finding]:
@@ -87,11 +88,12 @@ def _code_of(error: LocalrunError, problem: Problem) -> str:
 class _Validation:
     """The validation of one bundle."""
 
-    def __init__(self, bundle: Bundle, engine: Callable[[], Engine], cache: Path) -> None:
+    def __init__(self, bundle: Bundle, engine: Callable[[], Engine], cache: Path, platform: str) -> None:
         self._bundle = bundle
         self._descriptor = bundle.descriptor
         self._engine = engine
         self._cache = cache
+        self._platform = platform
         self._unchecked: list[str] = []
         self._config: ImageConfig | None = None
         self._image_error: ImageError | None = None
@@ -141,7 +143,7 @@ class _Validation:
             self._unchecked.append(f"the image: {error.message}")
 
     def _check_archived(self, source: ImageArchive) -> Iterator[Finding]:
-        image = source.images[0]
+        image = published_image(source, self._platform)
         try:
             found = archive_index.read_index(source.span)
         except CorruptArchive as error:
@@ -159,7 +161,9 @@ class _Validation:
     def _check_in_engine(self) -> Iterator[Finding]:
         engine = self._engine()
         warn = self._builder_warnings.append
-        image = ensure_image(self._bundle.image, engine, cache=self._cache, warn=warn)
+        image = ensure_image(
+            self._bundle.image, engine, cache=self._cache, platform=self._platform, warn=warn
+        )
         self._config = image_config.from_engine(image, self._bundle.image_name)
-        with container_files.open_container_files(engine, image.id) as files:
+        with container_files.open_container_files(engine, image.id, self._platform) as files:
             yield from program.check(self._config, self._descriptor, files)

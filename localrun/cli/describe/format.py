@@ -71,6 +71,8 @@ def _container(facts: Fields) -> Iterator[str]:
     yield _step_pair("Container ID", facts.get("container_id"))
     yield _step_pair("Image", facts.get("image"))
     yield _step_pair("Image ID", facts.get("image_id"))
+    if facts.get("platform"):
+        yield _step_pair("Platform", facts["platform"])
     if not own:
         yield _step_pair("Command", f"{_NONE} ({facts['how']})" if facts["how"] else None)
     elif facts["command"]:

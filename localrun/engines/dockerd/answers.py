@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from localrun.engines.architectures import platform_of
 from localrun.engines.base import ContainerSummary, EngineInfo, Exit, Handle
-from localrun.engines.dockerd.images import architecture_name
 from localrun.engines.dockerd.kernel_log import is_oom_killed
 
 
@@ -53,12 +53,13 @@ def engine_info(found: Mapping[str, Any], url: str, api: str, *, has_gaps: bool)
     has_gpus = "nvidia" in (found.get("Runtimes") or {}) or any(
         "gpu" in str(device.get("ID", "")) for device in devices
     )
+    stores_manifests = any("containerd.snapshotter" in str(pair) for pair in found.get("DriverStatus") or ())
     return EngineInfo(
         # only Podman reports the version of its builder
         name="podman" if found.get("BuildahVersion") else "docker",
         version=str(found["ServerVersion"]),
         os=str(found["OSType"]),
-        architecture=architecture_name(str(found["Architecture"])),
+        architecture=platform_of("", str(found["Architecture"])).architecture,
         cpus=int(found["NCPU"]),
         memory=int(found["MemTotal"]),
         root=str(found["DockerRootDir"]),
@@ -70,6 +71,8 @@ def engine_info(found: Mapping[str, Any], url: str, api: str, *, has_gaps: bool)
         cgroups=str(found.get("CgroupVersion") or ""),
         unenforced=tuple(limit for limit, name in _ENFORCED.items() if found.get(name) is False),
         log_has_gaps=has_gaps,
+        image_ids="manifest" if stores_manifests else "config",
+        verifies_layers=not stores_manifests,
         clock_offset=(seconds(str(found.get("SystemTime") or "")) or time.time()) - time.time(),
     )
 

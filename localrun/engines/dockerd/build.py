@@ -86,6 +86,8 @@ class Build:
         }
         if request.target:
             options["target"] = request.target
+        if request.platform:
+            options["platform"] = request.platform
         headers = {"Content-Type": "application/x-tar", **self._credentials()}
         body = self._sent(context.chunks)
         response = self._images.api.send("POST", "/build", options, body=body, headers=headers)

@@ -36,8 +36,9 @@ def create(api: Api, spec: ContainerSpec) -> Handle:
 def _create(api: Api, spec: ContainerSpec) -> Handle:
     action = f"create the container {spec.name}"
     body = create_body(spec, "json-file" if api.is_libpod() else "local")
+    query = {"name": spec.name} | ({"platform": spec.platform} if spec.platform else {})
     try:
-        made = api.post("/containers/create", body, {"name": spec.name}, action=action)
+        made = api.post("/containers/create", body, query, action=action)
         with failures.reading(action):
             return handle_of(made)
     except failures.NameTaken:

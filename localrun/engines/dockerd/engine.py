@@ -84,10 +84,10 @@ class DockerEngine(DockerImages):
                 self._info = engine_info(found, url, version, has_gaps=has_gaps)
         return self._info
 
-    def pull_image(self, reference: str, progress: Progress = no_progress) -> EngineImage:
+    def pull_image(self, reference: str, progress: Progress = no_progress, platform: str = "") -> EngineImage:
         from localrun.engines.dockerd.pull import pull
 
-        return pull(self, reference, progress)
+        return pull(self, reference, progress, platform)
 
     @cached_property
     def _builder(self) -> Builder:

@@ -42,7 +42,7 @@ _NOT_STARTED = (
     (
         "exec format error",
         "{program} is not an executable for this machine",
-        "build the image for this machine",
+        "build the image for this machine, or install an emulator: `apt-get install qemu-user-static`",
     ),
     ("permission denied", "{program} is not executable", "add `RUN chmod +x {program}` to the Dockerfile"),
     ("executable file not found", "{program} is not in the image", _ENTRY),
@@ -60,6 +60,8 @@ _SEE_LOG = "see the engine's log: `journalctl -u docker`"
 _PROGRAM = re.compile(r'exec:? \\*"([^"\\]+)')
 _PLACE = re.compile(r'rootfs at \\*"([^"\\]+)')
 _DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+# containerd's image store unpacks a layer when the first container is created
+_DAMAGED_IMAGE = re.compile(r"wrong diff id calculated|failed to extract layer|apply layer error")
 _NO_MOUNT = re.compile(
     r"bind source path does not exist|mounts denied|is not shared from the host"
     r"|error while creating mount source path",
@@ -85,6 +87,13 @@ def api_error(status: int, reason: str, action: str) -> LocalrunError:
             f"cannot {action}: {reason}",
             remedy="load, build or pull the image first (`docker images` lists the engine's images)",
             cause=Cause.IMAGE_MISSING,
+            **facts,
+        )
+    if _DAMAGED_IMAGE.search(reason):
+        return ImageError(
+            f"cannot {action}: the image is damaged: {reason[:MOST_QUOTED]}",
+            remedy="remove it (`docker image rm`), and load, build or pull it again",
+            cause=Cause.IMAGE_INVALID,
             **facts,
         )
     if _NO_MOUNT.search(reason):

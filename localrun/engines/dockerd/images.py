@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import asdict
+
+from localrun.engines.architectures import parse_platform, platform_of
 from localrun.engines.base import EngineImage
 from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.api import Api, iter_json, label_filter, parse_json, quote_segment
+from localrun.engines.image_content import image_content
 from localrun.errors import Cause, ImageError, LocalrunError
 
 _REFERENCE = re.compile(r"[a-z0-9][A-Za-z0-9_.:/@-]*")
 _ID = re.compile(r"[A-Za-z0-9]+(?::[A-Za-z0-9]+)?")
 _LOADED = re.compile(r"Loaded image(?: ID)?: (?P<name>\S+)")
 _TAR = {"Content-Type": "application/x-tar"}
-_ARCHITECTURES = {
-    "x86_64": "amd64",
-    "aarch64": "arm64",
-    "armv7l": "arm",
-    "armv6l": "arm",
-    "i386": "386",
-    "i686": "386",
-}
-
-
-def architecture_name(kernel: str) -> str:
-    """Convert the kernel's name of an architecture to that of OCI images."""
-    return _ARCHITECTURES.get(kernel, kernel)
+_SELECTS_PLATFORM = (1, 49)  # the first API version that inspects one platform of an image
 
 
 class DockerImages:
@@ -38,20 +31,25 @@ class DockerImages:
         self.api = api
         self.config = config
 
-    def find_image(self, reference: str) -> EngineImage | None:
+    def find_image(self, reference: str, platform: str = "") -> EngineImage | None:
         """Return an image by id, name or digest, or None. Raises `ImageError` for an invalid name."""
         path = f"/images/{quote_segment(check_reference(reference))}/json"
         action = f"inspect the image {reference}"
-        response = self.api.open("GET", path, action=action, allowed={404})
+        query = {"platform": _as_json(platform)} if platform and self._selects_platform() else None
+        response = self.api.open("GET", path, query, action=action, allowed={404})
         text = b"".join(response.chunks())
         if response.status == 404:
             return None
         with failures.reading(action):
-            return _image(parse_json(text, action))
+            found = _image(parse_json(text, action))
+        return found if not platform or parse_platform(platform).accepts(found.platform) else None
 
-    def require_image(self, reference: str) -> EngineImage:
+    def _selects_platform(self) -> bool:
+        return not self.api.is_libpod() and not self.api.is_older_than(_SELECTS_PLATFORM)
+
+    def require_image(self, reference: str, platform: str = "") -> EngineImage:
         """Return an image by id, name or digest. Raises `ImageError` with cause IMAGE_MISSING."""
-        found = self.find_image(reference)
+        found = self.find_image(reference, platform)
         if found is None:
             raise ImageError(
                 f"the engine has no image {reference}",
@@ -150,14 +148,22 @@ def _load_failure(reason: str) -> LocalrunError:
     )
 
 
+def _as_json(platform: str) -> str:
+    parts = asdict(parse_platform(platform))
+    return json.dumps({name: value for name, value in parts.items() if value})
+
+
 def _image(found: Mapping[str, Any]) -> EngineImage:
     config = found.get("Config") or {}
     if not _ID.fullmatch(found["Id"]):
         raise ValueError(f"{found['Id']!r} is not the id of an image")
+    system, machine, variant = (str(found.get(key) or "") for key in ("Os", "Architecture", "Variant"))
+    layers = (found.get("RootFS") or {}).get("Layers") or ()
     return EngineImage(
         id=found["Id"],
-        os=str(found.get("Os") or ""),
-        architecture=str(found.get("Architecture") or ""),
+        os=system,
+        architecture=machine,
+        variant=variant,
         size=int(found.get("Size") or 0),
         entrypoint=tuple(config.get("Entrypoint") or ()),
         command=tuple(config.get("Cmd") or ()),
@@ -165,4 +171,5 @@ def _image(found: Mapping[str, Any]) -> EngineImage:
         tags=tuple(found.get("RepoTags") or ()),
         workdir=str(config.get("WorkingDir") or ""),
         environment=tuple(config.get("Env") or ()),
+        content=image_content(platform_of(system, machine, variant), config, layers),
     )

@@ -38,26 +38,31 @@ _REASONS = (
 )
 
 
-def pull(images: DockerImages, reference: str, progress: Progress) -> EngineImage:
+def pull(images: DockerImages, reference: str, progress: Progress, platform: str = "") -> EngineImage:
     """Pull an image and return it. Progress is in bytes, over all layers known so far."""
     repository, tag, digest = split_reference(reference)
     query = {"fromImage": repository, "tag": digest or tag or "latest"}
+    if platform:
+        query["platform"] = platform
     response = images.api.send(
         "POST", "/images/create", query, body=b"", headers=_headers(images, repository)
     )
     if response.status >= 400:
-        raise pull_error(reference, read_message(response))
+        raise pull_error(reference, read_message(response), platform)
     layers: dict[str, tuple[int, int]] = {}
     with closing(response):
         for message in iter_json(response, f"pull {reference}"):
             if "error" in message or "errorDetail" in message:
-                raise pull_error(reference, error_message(message))
+                raise pull_error(reference, error_message(message), platform)
             with failures.reading(f"pull {reference}"):
                 is_new = _update_layer(message, layers)
             if is_new:
                 done, total = (sum(column) for column in zip(*layers.values(), strict=True))
                 progress(f"pulling {reference}", done, total)
-    return images.require_image(reference)
+    found = images.find_image(reference, platform)
+    if found is None:  # an older engine ignores the platform, and a registry may have another one only
+        raise _no_platform(reference, platform, "the registry sent an image for another platform")
+    return found
 
 
 def _headers(images: DockerImages, repository: str) -> dict[str, str]:
@@ -77,18 +82,24 @@ def _update_layer(message: Mapping[str, Any], layers: dict[str, tuple[int, int]]
     return True
 
 
-def pull_error(reference: str, reason: str) -> LocalrunError:
+def _no_platform(reference: str, platform: str, reason: str) -> ImageError:
+    wanted = platform or "this machine's architecture"
+    other = "pass another --platform" if platform else "run an image for another one with --platform"
+    return ImageError(
+        f"cannot pull {reference}: no image for {wanted} ({reason})",
+        remedy=f"{other}, ask its author for an image for {wanted}, or build it here",
+        cause=Cause.IMAGE_PLATFORM,
+        reference=reference,
+    )
+
+
+def pull_error(reference: str, reason: str, platform: str = "") -> LocalrunError:
     lower = reason.lower()
     full = failures.disk_full_error(reason, f"pull {reference}")
     if full is not None:
         return full
     if "no matching manifest" in lower or "does not match the specified platform" in lower:
-        return ImageError(
-            f"cannot pull {reference}: no image for this machine's architecture ({reason})",
-            remedy="ask its author for an image for this architecture, or build it here",
-            cause=Cause.IMAGE_PLATFORM,
-            reference=reference,
-        )
+        return _no_platform(reference, platform, reason)
     found = next((row for row in _REASONS if any(sign in lower for sign in row[0])), None)
     meaning, remedy = found[1:] if found else ("the registry refused the request", "")
     return ImageError(

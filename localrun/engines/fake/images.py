@@ -14,16 +14,19 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from localrun.engines.architectures import Platform, parse_platform, platform_of
 from localrun.engines.base import (
     BuilderInfo,
     BuildRequest,
     EngineImage,
+    EngineInfo,
     Progress,
     Warn,
     no_progress,
     no_warning,
 )
 from localrun.engines.context.files import BuildContext, open_file
+from localrun.engines.image_content import image_content
 from localrun.errors import Cause, ImageError
 
 
@@ -41,6 +44,10 @@ class FakeImages:
         self._images: dict[str, EngineImage] = {}
         self._labels: dict[str, dict[str, str]] = {}
         self._archives: dict[str, bytes] = {}
+
+    def info(self) -> EngineInfo:
+        """Return the engine's properties."""
+        raise NotImplementedError
 
     def add_image(
         self,
@@ -71,16 +78,23 @@ class FakeImages:
             self._add(image, labels or {})
         return image
 
-    def find_image(self, reference: str) -> EngineImage | None:
+    def find_image(self, reference: str, platform: str = "") -> EngineImage | None:
         with self._image_lock:
             by_id = self._images.get(reference) or self._images.get(f"sha256:{reference}")
             named = (image for image in self._images.values() if _with_tag(reference) in image.tags)
-            return by_id or next(named, None)
+            found = by_id or next(named, None)
+        is_other = found and platform and not parse_platform(platform).accepts(found.platform)
+        return None if is_other else found
 
     def load_image(self, archive: Iterable[bytes]) -> str:
-        """Load a `docker save` archive and return the image's id, the digest of its config."""
+        """Load a `docker save` archive and return the image's id.
+
+        It is the digest of its configuration, or another one if the engine has ids of manifests.
+        """
         data = b"".join(archive)
         image, labels = _read_archive(data)
+        if self.info().image_ids == "manifest":
+            image = replace(image, id=f"sha256:{hashlib.sha256(image.id.encode()).hexdigest()}")
         self._archives[image.id] = data
         self._add(image, labels)
         return image.id
@@ -90,8 +104,15 @@ class FakeImages:
         found = self.require_image(image)
         yield self._archives.get(found.id) or _make_archive(found)
 
-    def pull_image(self, reference: str, progress: Progress = no_progress) -> EngineImage:
+    def pull_image(self, reference: str, progress: Progress = no_progress, platform: str = "") -> EngineImage:
         found = self.registry.get(reference)
+        if found is not None and platform and not parse_platform(platform).accepts(found.platform):
+            raise ImageError(
+                f"cannot pull {reference}: no image for {platform}",
+                remedy="pass another --platform, or add the image to the fake engine's `registry`",
+                cause=Cause.IMAGE_PLATFORM,
+                reference=reference,
+            )
         if found is None:
             raise ImageError(
                 f"cannot pull {reference}: the image does not exist",
@@ -126,6 +147,7 @@ class FakeImages:
         options = [
             request.dockerfile,
             request.target,
+            request.platform,
             *map(sorted, (request.build_args.items(), request.contexts.items())),
         ]
         digest = hashlib.sha256(json.dumps(options).encode() + request.dockerfile_path.read_bytes())
@@ -134,7 +156,9 @@ class FakeImages:
             if opened is not None:
                 with opened:
                     digest.update(os.fsencode(f"{file.path}\n") + opened.read())
-        image = EngineImage(f"sha256:{digest.hexdigest()}", "linux", "amd64", 1)
+        target = parse_platform(request.platform) if request.platform else Platform("linux", "amd64")
+        name, machine = f"sha256:{digest.hexdigest()}", target.architecture
+        image = EngineImage(name, target.os, machine, 1, variant=target.variant)
         self._add(image, dict(request.labels))
         self.tag_image(image.id, request.name)
         return self.require_image(image.id)
@@ -208,10 +232,14 @@ def _read_archive(data: bytes) -> tuple[EngineImage, dict[str, str]]:
             f"cannot load the image: {error}", remedy="save it again: `docker save -o image.tar NAME`"
         ) from error
     config = described.get("config") or {}
+    system, machine, variant = (described.get(key, "") for key in ("os", "architecture", "variant"))
+    layers = (described.get("rootfs") or {}).get("diff_ids") or ()
     image = EngineImage(
         id=f"sha256:{hashlib.sha256(text).hexdigest()}",
-        os=described.get("os", "linux"),
-        architecture=described.get("architecture", ""),
+        os=system or "linux",
+        architecture=machine,
+        variant=variant,
+        content=image_content(platform_of(system, machine, variant), config, layers),
         size=len(data),
         entrypoint=tuple(config.get("Entrypoint") or ()),
         command=tuple(config.get("Cmd") or ()),

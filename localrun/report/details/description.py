@@ -133,6 +133,7 @@ def _own_fields(record: TaskRecord, workspace: Workspace, redactor: Redactor) ->
         "container_id": record.container,
         "image": record.image_name or record.run_plan.image or "",
         "image_id": record.image,
+        "platform": record.platform or record.run_plan.platform,
         "image_from": record.image_from,
         "command": redactor.redact(record.program or list(spec.command or ())),
         "limits": amounts | {"pids": spec.pids},

@@ -50,6 +50,8 @@ def _limits(spec: ContainerSpec) -> Iterator[str]:
         yield from ("--gpus", str(spec.gpus))
     if spec.hostname:
         yield from ("--hostname", spec.hostname)
+    if spec.platform:
+        yield from ("--platform", spec.platform)
 
 
 def _environment(spec: ContainerSpec) -> Iterator[str]:

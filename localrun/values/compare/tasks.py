@@ -62,7 +62,7 @@ def _bundle(first: ComparedTask, second: ComparedTask) -> Iterator[Change]:
 
 
 def _image(record: TaskRecord) -> dict[str, Any]:
-    return {"id": record.image, "name": record.image_name}
+    return {"id": record.image, "name": record.image_name, "platform": record.platform}
 
 
 def _limits(record: TaskRecord) -> dict[str, Any]:

@@ -154,8 +154,8 @@ def test_neither_git_nor_the_tasks_are_sent_to_the_engine(
 class Meeting(DockerEngine):
     """An engine with two builds at once of which one ends first, with a container of its image."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
         self.barrier = threading.Barrier(2)
         self.published = threading.Event()
         self.containers: list[str] = []
@@ -176,11 +176,11 @@ class Meeting(DockerEngine):
 
 
 def test_two_builds_of_the_same_at_once_make_one_image_and_leave_none_without_a_name(
-    folder: Path, busybox: str
+    docker_engine: DockerEngine, folder: Path, busybox: str
 ) -> None:
     # Given a build with a different image each time, and two separate caches
     (folder / "Dockerfile").write_text(f"FROM {busybox}\n")
-    engine = Meeting()
+    engine = Meeting(docker_engine.address.url)
     made: list[EngineImage] = []
 
     def build(cache: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import secrets
@@ -24,11 +25,22 @@ from localrun.bundle.images.compressed import FileSpan
 from localrun.bundle.images.ensure import ensure_image
 from localrun.bundle.images.load import select_image
 from localrun.bundle.images.retag import local_name, retag
-from localrun.bundle.images.source import ImageArchive
+from localrun.bundle.images.source import ArchivedImage, ImageArchive
 from localrun.engines.base import Engine, EngineImage, EngineInfo
 from localrun.engines.dockerd import DockerEngine
+from localrun.engines.fake import FakeEngine
+from localrun.engines.fake.engine import INFO as INFO_OF_FAKE
 from localrun.errors import Cause, EngineError, ImageError, TaskKilled
-from tests.support.archives import attestation, nested, oci_image, oci_layout, old_save, write_and_inspect
+from tests.support.archives import (
+    LAYER,
+    attestation,
+    manifest_json,
+    nested,
+    oci_image,
+    oci_layout,
+    old_save,
+    write_and_inspect,
+)
 from tests.support.images import LABEL_NAME, image_archive, image_id, tar_of
 
 INFO = EngineInfo("test", "1", "linux", "amd64", 1, 1, "/")
@@ -154,6 +166,142 @@ def test_an_archive_that_lost_a_layer_after_it_was_looked_into_is_refused(tar: P
         ensure(archive, Shelf(), tmp_path)
 
 
+# -- engines whose ids are not those of archives
+
+
+CONTAINERD = replace(INFO_OF_FAKE, image_ids="manifest", verifies_layers=False)
+
+
+def load_count(engine: FakeEngine, archive: ImageArchive, cache: Path, platform: str = "") -> int:
+    """Return how often the archive is loaded to have its image for a platform."""
+    loads: list[str] = []
+    ensure_image(
+        archive, engine, cache=cache, platform=platform, progress=lambda what, *_: loads.append(what)
+    )
+    return len(set(loads))
+
+
+def test_an_image_is_not_loaded_again_by_a_process_with_another_cache(tar: Path, tmp_path: Path) -> None:
+    engine = FakeEngine(info=CONTAINERD)
+    archive = write_and_inspect(tar, old_save())
+    assert load_count(engine, archive, tmp_path / "one") == 1
+    assert load_count(engine, archive, tmp_path / "two") == 0
+    assert engine.find_image(archive.images[0].id) is None  # the engine does not know this id
+
+
+def test_an_image_that_docker_has_loaded_under_another_name_is_not_loaded_again(
+    tar: Path, tmp_path: Path
+) -> None:
+    engine = FakeEngine(info=CONTAINERD)
+    engine.load_image([tar_of(old_save(["theirs:1"]))])
+    assert load_count(engine, write_and_inspect(tar, old_save(["other:2"])), tmp_path) == 0
+
+
+def test_an_image_is_found_by_the_digest_of_its_manifest_or_index(
+    tar: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = nested(oci_image(), oci_image(architecture="arm64"))
+    archive = write_and_inspect(tar, oci_layout(both))
+    index = both.descriptor["digest"]
+    assert all(index in image.manifests for image in archive.images)
+    assert len({image.manifests for image in archive.images}) == 2
+    chosen = archive.images[0]
+    engine = FakeEngine(info=CONTAINERD)
+    found = EngineImage(index, "linux", "amd64", 1, content=chosen.content)
+    asked: list[str] = []
+
+    def find_image(name: str, platform: str = "") -> EngineImage | None:
+        asked.append(platform)
+        return found if name == index else None
+
+    monkeypatch.setattr(engine, "find_image", find_image)
+    assert ensure(archive, engine, tmp_path).id == index
+    assert set(asked) == {"linux/amd64"}  # the index has more than one
+
+
+def test_another_image_with_the_name_of_a_loaded_one_is_not_used(tar: Path, tmp_path: Path) -> None:
+    engine = FakeEngine(info=CONTAINERD)
+    archive = write_and_inspect(tar, old_save())
+    other = engine.add_image("someone/else:1")
+    engine.tag_image(other.id, local_name(archive.images[0]))
+    assert load_count(engine, archive, tmp_path) == 1
+
+
+DAMAGED: dict[str, Callable[[], dict[str, bytes]]] = {
+    "another layer": lambda: {**old_save(), "abc/layer.tar": tar_of({"hello": b"other"})},
+    "no layer": lambda: {**old_save(), "abc/layer.tar": b"x" * 10240},
+    "another layer with gzip": lambda: with_layer(gzip.compress(tar_of({"hello": b"other"}))),
+    "a changed bit": lambda: with_layer(flipped(gzip.compress(LAYER, mtime=0))),
+    "half a layer": lambda: with_layer(gzip.compress(LAYER, mtime=0)[:-40]),
+}
+
+
+def with_layer(layer: bytes) -> dict[str, bytes]:
+    """Return an OCI layout whose layer was replaced after its digest was computed."""
+    members = oci_layout(oci_image())
+    (name,) = (name for name, data in members.items() if data.startswith(b"\x1f\x8b"))
+    return {**members, name: layer}
+
+
+def flipped(data: bytes) -> bytes:
+    changed = bytearray(data)
+    changed[len(changed) // 2] ^= 0xFF
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_a_damaged_layer_is_found_although_the_engine_does_not_check_it(
+    what: str, tar: Path, tmp_path: Path
+) -> None:
+    engine = FakeEngine(info=CONTAINERD)
+    archive = write_and_inspect(tar, DAMAGED[what]())
+    with pytest.raises(ImageError, match=r"lab-1\.tar: the layer '.*' is damaged") as caught:
+        ensure(archive, engine, tmp_path)
+    assert caught.value.cause is Cause.IMAGE_INVALID
+    assert engine.images({}) == []
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_an_undamaged_layer_passes_the_check(packed: bool, tar: Path, tmp_path: Path) -> None:
+    engine = FakeEngine(info=CONTAINERD)
+    assert ensure(write_and_inspect(tar, oci_layout(oci_image(packed=packed))), engine, tmp_path).content
+
+
+# -- platforms
+
+
+def test_the_image_of_the_requested_platform_is_taken(tar: Path, tmp_path: Path) -> None:
+    archive = write_and_inspect(
+        tar,
+        oci_layout(oci_image(), oci_image(architecture="arm", variant="v6"), oci_image(architecture="arm64")),
+    )
+    chosen = {name: select_image(archive, INFO, name).platform for name in ("linux/arm64", "linux/arm/v7")}
+    assert chosen == {"linux/arm64": "linux/arm64", "linux/arm/v7": "linux/arm/v6"}
+    assert select_image(archive, INFO).architecture == "amd64"
+    with pytest.raises(ImageError, match="not for linux/s390x") as caught:
+        select_image(archive, INFO, "linux/s390x")
+    assert caught.value.cause is Cause.IMAGE_PLATFORM
+
+
+def test_an_archive_for_another_platform_is_loaded_on_request(tar: Path, tmp_path: Path) -> None:
+    engine = FakeEngine()
+    archive = write_and_inspect(tar, oci_layout(oci_image(architecture="arm64")))
+    with pytest.raises(ImageError, match=r"--platform linux/arm64"):
+        ensure(archive, engine, tmp_path)
+    assert load_count(engine, archive, tmp_path, "linux/arm64") == 1
+    assert load_count(engine, archive, tmp_path) == 0
+
+
+def test_an_archive_that_newer_versions_of_docker_save_has_each_name_once(tar: Path) -> None:
+    named = oci_image().renamed(annotations={"io.containerd.image.name": "docker.io/lab/count:2"})
+    layout = oci_layout(named)
+    (text,) = (name for name, data in layout.items() if b"rootfs" in data)
+    (layer,) = (name for name, data in layout.items() if data.startswith(b"\x1f\x8b"))
+    layout["manifest.json"] = manifest_json(text, [layer], ["lab/count:2"])
+    (image,) = write_and_inspect(tar, layout).images
+    assert image.tags == ("lab/count:2",)
+
+
 # -- on a real engine
 
 
@@ -185,6 +333,13 @@ class Marked:
         return archive
 
 
+def is_the_same(made: EngineImage, archived: ArchivedImage, engine: Engine) -> bool:
+    """Return whether an image of the engine is the one of the archive, by content and by id."""
+    return made.content == archived.content and (
+        engine.info().image_ids == "manifest" or made.id == archived.id
+    )
+
+
 @pytest.fixture
 def mark(engine: DockerEngine) -> Iterator[Marked]:
     made = Marked()
@@ -211,7 +366,7 @@ def test_every_format_loads_under_the_id_found_inside(
     archive = mark.look(tar, FORMATS[form](mark.layer))
     chosen = select_image(archive, engine.info())
     made = ensure(archive, engine, tmp_path)
-    assert made.id == chosen.id
+    assert is_the_same(made, chosen, engine)
     assert made.tags == (local_name(chosen),)
 
 
@@ -226,7 +381,8 @@ def test_what_docker_save_writes_loads_again(
     engine.remove_image(name)
     archive = mark.noted(inspect(FileSpan(tar, 0, tar.stat().st_size), tar.name))
     assert archive.images[0].tags == (name,)
-    assert ensure(archive, engine, tmp_path).id == image_id(packed)
+    assert archive.images[0].id == image_id(packed)
+    assert is_the_same(ensure(archive, engine, tmp_path), archive.images[0], engine)
     assert engine.find_image(name) is None
 
 
@@ -237,9 +393,11 @@ def test_a_tag_of_the_users_is_neither_created_moved_nor_removed(
     name = mark.name("shared")
     theirs = engine.load_image([image_archive(Marked().layer, name)])
     ours = image_archive(mark.layer, name)
-    made = ensure(mark.look(tar, ours), engine, tmp_path)
+    archive = mark.look(tar, ours)
+    made = ensure(archive, engine, tmp_path)
     found = engine.find_image(name)
-    assert made.id == image_id(ours) != theirs
+    assert is_the_same(made, archive.images[0], engine)
+    assert made.id != theirs
     assert found is not None
     assert found.id == theirs
 
@@ -266,7 +424,7 @@ def test_an_archive_inside_a_zip_is_loaded_from_there(
         archive.writestr("i-1.tar", tar_of(oci_layout(oci_image(mark.layer))))
     with open_zip(path) as packed:
         found = mark.noted(inspect(packed.span("i-1.tar"), "i-1.tar"))
-    assert ensure(found, engine, tmp_path / "cache").id == found.images[0].id
+    assert is_the_same(ensure(found, engine, tmp_path / "cache"), found.images[0], engine)
 
 
 @pytest.mark.docker
@@ -294,7 +452,7 @@ def test_a_cancelled_load_leaves_nothing_and_the_next_one_succeeds(
     with pytest.raises(TaskKilled):
         ensure(archive, engine, tmp_path, check=check)
     assert [engine.find_image(name) for name in (archive.images[0].id, *mark.names)] == [None, None]
-    assert ensure(archive, engine, tmp_path).id == archive.images[0].id
+    assert is_the_same(ensure(archive, engine, tmp_path), archive.images[0], engine)
 
 
 PROGRAM = """

@@ -14,8 +14,8 @@ from tests.support.machines.users import User
 
 DEADLINE = 180  # seconds for an engine to answer
 PODMAN_LIMIT = 1048576
-# Debian's defaults are for systemd and cgroup v2. Podman asks for more open files and processes than a machine
-# may allow. Old versions read the init in [engine].
+# Debian's defaults are for systemd and cgroup v2. Podman asks for more open files and processes than a
+# machine may allow. Old versions read the init in [engine].
 CONTAINERS_CONF = """\
 [containers]
 cgroupns = "host"

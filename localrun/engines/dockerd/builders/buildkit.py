@@ -130,6 +130,8 @@ def _options(request: BuildRequest, dockerfile: Path) -> list[str]:
         options += ["--build-arg", f"{name}={value}"]
     if request.target:
         options += ["--target", request.target]
+    if request.platform:
+        options += ["--platform", request.platform]
     for secret in request.secrets:
         source = f"env={secret.variable}" if secret.file is None else f"src={secret.file.absolute()}"
         options += ["--secret", f"{_csv(f'id={secret.id}')},{_csv(source)}"]
