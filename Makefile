@@ -9,8 +9,8 @@ PYTHON ?= python3
 BASE_IMAGE ?= localrun-base/python
 export BASE_IMAGE
 
-# Processes that run tests. 0: one test after the other, because tests on one engine may interfere.
-WORKERS ?= 0
+# Processes that run tests, which mostly wait for the engine. 0: one test after the other, in one process.
+WORKERS ?= 4
 
 BIN := .venv/bin
 TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=git \
@@ -26,13 +26,15 @@ demo: venv docker ## run the sample that finds nuclei and show its outputs
 	@.ci/demo $(if $(filter file,$(origin BASE_IMAGE)),,"$(BASE_IMAGE)")
 
 # Locally, tests are skipped if their tools or the engine are missing. Where CI is set, they fail.
-test: venv lint ## run lint and all tests, on a real engine if possible
+test: venv ## run lint and the tests, on a real engine if possible
 	@$(MAKE) base || $(SKIP_LOCALLY)
 	@.ci/packages $(TEST_PACKAGES) || $(SKIP_LOCALLY)
 	@.ci/buildx build/docker || $(SKIP_LOCALLY)
-	@# with PYTHONDONTWRITEBYTECODE, each command that a test calls would compile the package again
+	@# with PYTHONDONTWRITEBYTECODE, all processes and all commands that tests call would compile the code again
 	@$(BIN)/python -m compileall -q localrun
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@# not $$(MAKE), which `make -n` would run
+	@.ci/both "make lint PYTHON=$(PYTHON)" \
+	    "env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $(WORKERS) --no-loadscope-reorder"
 
 # ENGINES: some of those that docs/engines.md lists; all by default. TESTS: test files instead of the usual ones.
 ENGINES ?=
@@ -43,16 +45,18 @@ engines: venv base ## run the engine tests on Docker, Podman and others (as root
 	@.ci/buildx build/docker
 	$(BIN)/python -m tests.support.machines.matrix $(ENGINES) $(addprefix --file ,$(TESTS))
 
-# ATTACK_INPUTS: hostile inputs for each parser. ATTACK_KILLS: repetitions of the tests that kill processes,
-# KILL_MOMENTS: times that each of them kills a server.
+# ATTACK_INPUTS: hostile inputs for each parser. ATTACK_EXAMPLES: examples of the tests with random values.
+# ATTACK_KILLS: repetitions of the tests that kill processes; KILL_MOMENTS: times that one kills a server.
 ATTACK_INPUTS ?= 5000
 ATTACK_SEED ?= 1
+ATTACK_EXAMPLES ?= 500
 ATTACK_KILLS ?= 5
 KILL_TESTS ?= tests/faults/test_processes.py tests/manager/test_restart.py
 KILL_MOMENTS ?= 50
 
 attack: venv base ## attack the parsers with hostile input, and kill processes at bad times (slow)
 	$(BIN)/python -m tests.attack --inputs $(ATTACK_INPUTS) --seed $(ATTACK_SEED)
+	HYPOTHESIS_EXAMPLES=$(ATTACK_EXAMPLES) $(BIN)/python -m pytest -q -m hypothesis
 	for number in $$(seq $(ATTACK_KILLS)); do \
 	    KILL_MOMENTS=$(KILL_MOMENTS) $(BIN)/python -m pytest -q $(KILL_TESTS) || exit 1; \
 	done

@@ -27,10 +27,16 @@ from tests.support.images import BUSYBOX, busybox_layer, image_archive
 from tests.support.packages import link_localrun
 from tests.support.session import PLUGINS, LeakCheck, threads, use_own_folder
 
-# On CI, use the same examples in every run, so a failure is caused by the change. Locally, explore new ones.
-hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
-if os.environ.get("CI"):
-    hypothesis.settings.load_profile("ci")
+# On CI, use the same examples in every run, so a failure is caused by the change. Locally, explore new ones;
+# `make attack` explores many. A busy machine is slow, which is not a fault of the code.
+hypothesis.settings.register_profile(
+    "localrun",
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "25")),
+    derandomize=bool(os.environ.get("CI")),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("localrun")
 
 ROOT = Path(__file__).parent.parent
 
@@ -232,6 +238,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start with the files that use an engine: they take longest, and the others fill the gaps."""
     slow = {item.path for item in items if item.get_closest_marker("docker")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Distribute the tests over the processes."""
+    from tests.support.scheduling import Scheduling
+
+    return Scheduling(config, log)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

