@@ -40,7 +40,7 @@ def crop_to_png(path: Path, corners: Corners) -> bytes:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with _without_size_limit(), Image.open(path, formats=("PNG", "JPEG", "TIFF")) as image:
+        with without_size_limit(), Image.open(path, formats=("PNG", "JPEG", "TIFF")) as image:
             return _deep(path, image, corners) if _is_deep(image) else _plain(image, corners)
     except UnidentifiedImageError as error:
         raise UnsupportedImage("Pillow does not read pixels of this kind") from error
@@ -49,7 +49,7 @@ def crop_to_png(path: Path, corners: Corners) -> bytes:
 
 
 @contextmanager
-def _without_size_limit() -> Iterator[None]:
+def without_size_limit() -> Iterator[None]:
     """Disable Pillow's own limit, which is lower and global."""
     from PIL import Image
 

@@ -17,15 +17,15 @@ _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFE_E000, 0xFFFE_E00D, 0xFFFE_E0DD
 _UNDEFINED = 0xFFFF_FFFF  # length
 _LONG = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 _IMPLICIT, _BIG_ENDIAN = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.2"
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
+DEFLATED = b"1.2.840.10008.1.2.1.99"
 _MAX_INFLATED = 4 * 1024**2
 _MAX_DEPTH = 64
 
 
 def read_header(reader: BoundedReader) -> ImageHeader:
     """Return the rows and columns, of the whole slide if given. Raises `CorruptFile`."""
-    start, syntax = _meta(reader)
-    if syntax == _DEFLATED:
+    start, syntax = read_meta(reader)
+    if syntax == DEFLATED:
         reader, start = _inflated(reader, start), 0
     found = _Walk(reader, syntax).numbers(start)
     width = found.get(_TOTAL_COLUMNS) or found.get(_COLUMNS, 0)
@@ -42,7 +42,7 @@ class _Element(NamedTuple):
     start: int
 
 
-def _meta(reader: BoundedReader) -> tuple[int, bytes]:
+def read_meta(reader: BoundedReader) -> tuple[int, bytes]:
     """Return where the data set starts, and its transfer syntax. The group before it is always explicit."""
     walk, offset, syntax = _Walk(reader, b""), MAGIC_AT + 4, b""
     while offset < reader.size and reader.read(offset, 2) == b"\x02\0":

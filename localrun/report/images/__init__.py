@@ -1,0 +1,1 @@
+"""The images of a task, and the geometries that belong to them."""

@@ -1,0 +1,38 @@
+"""Open an image of any format that localrun accepts, by its content."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import BinaryIO
+
+from localrun.values.image_headers import magic
+from localrun.values.rasters import dicom, pillow, tiff
+from localrun.values.rasters.raster import Raster, UnreadableImage
+
+Opener = Callable[[], BinaryIO]
+
+
+def open_file(opener: Opener) -> Raster:
+    """Open a file. Its pixels are read later, with `opener`. Raises `UnreadableImage`."""
+    with opener() as file:
+        head = file.read(magic.HEAD_SIZE)
+    formats = magic.detect_formats(head)
+    if "dicom" in formats:  # also behind a TIFF header
+        return dicom.open_dicom(opener)
+    if "tiff" in formats:
+        return tiff.open_tiff(opener)
+    if formats:
+        return pillow.open_image(formats[0], opener)
+    if head.startswith(magic.ZIP):
+        raise UnreadableImage("a zipped slide is not shown", "unpack it: a slide is shown from a folder")
+    raise UnreadableImage(f"not an image: {magic.describe_content(head)}", "write PNG, JPEG, TIFF or DICOM")
+
+
+def open_folder(files: Iterable[tuple[str, Opener]]) -> Raster:
+    """Open the whole slide in a folder, whose files have names. Raises `UnreadableImage`."""
+    return dicom.open_slide((name, opener) for name, opener in files if _is_dicom(opener))
+
+
+def _is_dicom(opener: Opener) -> bool:
+    with opener() as file:
+        return "dicom" in magic.detect_formats(file.read(magic.HEAD_SIZE))
