@@ -23,7 +23,18 @@ from localrun.server.error_handlers import ExceptionHandlers
 from localrun.server.journal import HeartbeatEmitter
 from localrun.server.methods import MethodsMiddleware
 from localrun.server.request_limits import RequestLimitMiddleware
-from localrun.server.routes import actions, bundles, feed, files, health, listing, page, streams, tasks
+from localrun.server.routes import (
+    actions,
+    bundles,
+    feed,
+    files,
+    health,
+    images,
+    listing,
+    page,
+    streams,
+    tasks,
+)
 from localrun.server.security import SecurityMiddleware
 from localrun.server.state import ServerState
 
@@ -59,7 +70,7 @@ def _routed(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | N
         redoc_url=None,
         redirect_slashes=False,
     )
-    for routes in (tasks, listing, health, actions, streams, feed, files, bundles, page):
+    for routes in (tasks, listing, health, actions, streams, images, feed, files, bundles, page):
         # added one by one: including a router would add a step to each request
         api.router.routes.extend(routes.router.routes)
     api.openapi = partial(_openapi, api)  # type: ignore[method-assign]

@@ -268,3 +268,57 @@ class ValidationErrorResponse(BaseModel):
     """All problems in a request."""
 
     detail: list[ValidationErrorItem]
+
+
+class ImageEntry(OpenModel):
+    """An image of a task. Add `/image`, `/preview` or `/tile` to `url`."""
+
+    place: str
+    label: str
+    url: str
+    width: int | None
+    height: int | None
+
+
+class GeometryEntry(OpenModel):
+    """A parameter with geometries, and the images that they belong to."""
+
+    parameter: str
+    count: int
+    images: list[str]
+
+
+class TaskImages(OpenModel):
+    """The images of a task."""
+
+    task_id: str
+    images: list[ImageEntry]
+    geometries: list[GeometryEntry]
+    omitted: int
+
+
+class ImageDescription(OpenModel):
+    """An image, and the levels to view it at: each has half the pixels per side of the one before."""
+
+    place: str
+    format: str
+    width: int
+    height: int
+    channels: int
+    bits: int
+    color: str
+    tile_size: int
+    levels: list[Json]
+    range: Json | None = Field(description="The values that are shown as black and white; null: 0 to 255.")
+    notes: list[str]
+    geometries: list[Json]
+
+
+class Geometries(OpenModel):
+    """A GeoJSON FeatureCollection in the pixels of an image."""
+
+    type: Literal["FeatureCollection"]
+    features: list[Json]
+    image: Json | None
+    y: Literal["up", "down"]
+    omitted: Json

@@ -24,6 +24,7 @@ from localrun.server.config import ServerOptions
 from localrun.server.feed.event_feed import EventFeed
 from localrun.server.feed.folder_follower import FolderFollower
 from localrun.server.feed.task_feed import TaskFeed
+from localrun.server.image_cache import ImageCache
 from localrun.server.journal import Journal, TaskEventListener
 from localrun.server.listing.index import TaskIndex
 from localrun.server.page.assets import PageAssets
@@ -68,6 +69,7 @@ class ServerState:
         if options.token:
             self.journal.add_secret(options.token)
         self.broadcaster = Broadcaster()
+        self.images = ImageCache()
         self.limits = RequestLimits()
         self.page = PageAssets()
         self.feed = EventFeed()

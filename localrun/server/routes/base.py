@@ -23,11 +23,12 @@ _DESCRIPTIONS = {
     408: "The request did not arrive in time.",
     413: "The request body is too large.",
     414: "The URL is too long.",
-    415: "The body is compressed, or is a form instead of a file.",
+    415: "The body is compressed, is a form instead of a file, or the image cannot be shown.",
     416: "The range starts after the end of the file.",
     421: "The host name is unknown.",
     431: "The request headers are too large.",
     500: "Internal server error.",
+    501: "An optional package is not installed.",
     503: "The container engine is unavailable, or the server is shutting down.",
     507: "The disk is full.",
 }

@@ -59,7 +59,7 @@ async def get_outputs(request: Request, task_id: TaskId) -> Response:
     For a failed task, these are the outputs that it left, with the reason of the failure.
     """
     record = get_state(request).get_record(task_id)
-    _check_ended(record)
+    check_ended(record)
     names = profiles.for_record(record).downloads(record)
     return json_response(
         {
@@ -91,7 +91,7 @@ async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
     """Return the file of an output or a range of it. For an array, return the names in its folder."""
     state = get_state(request)
     record = state.get_record(task_id)
-    _check_ended(record)
+    check_ended(record)
     folder, path = profiles.for_record(record).locate(state.app.store.open(record.id), name)
     inside = record.run_plan.output_folder
     try:
@@ -107,7 +107,7 @@ async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
     return StreamingResponse(sent.chunks(), sent.status, sent.headers, "application/octet-stream")
 
 
-def _check_ended(record: TaskRecord) -> None:
+def check_ended(record: TaskRecord) -> None:
     """Raise `Rejection` 409 if there are no outputs yet."""
     if record.state.is_final:
         return

@@ -109,8 +109,8 @@ def _sample_of(raster: Raster) -> tuple[Area, Size]:
     whole, size = Area(0, 0, width, height), overview_size(raster.size, _OVERVIEW)
     if raster.cost(whole, size) <= MAX_READ:
         return whole, size
-    left, top = max(0, width // 2 - _OVERVIEW), max(0, height // 2 - _OVERVIEW)
-    part = Area(left, top, min(width, left + 2 * _OVERVIEW), min(height, top + 2 * _OVERVIEW))
+    left, top = max(0, (width - _OVERVIEW) // 2), max(0, (height - _OVERVIEW) // 2)
+    part = Area(left, top, min(width, left + _OVERVIEW), min(height, top + _OVERVIEW))
     return part, part.size
 
 
