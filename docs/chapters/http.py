@@ -17,6 +17,7 @@ _TITLES = {
     "health": "Server",
     "watching": "Logs and events",
     "files": "Inputs and outputs",
+    "images": "Images and geometries",
     "bundles": "Bundles",
 }
 _FORMATS = {"binary": "a file"}

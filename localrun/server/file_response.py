@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 import anyio.to_thread
 from starlette.exceptions import HTTPException
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from localrun.server.ranges import parse_range
 from localrun.values.untrusted import UnsafePath, UntrustedDir
@@ -55,11 +57,24 @@ class FileDownload:
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the content, but not more bytes than the headers announce."""
         left = self.size
-        with self.stream:
-            self.stream.seek(self.start)
-            while left and (data := await anyio.to_thread.run_sync(self.stream.read, min(_CHUNK, left))):
-                left -= len(data)
-                yield data
+        self.stream.seek(self.start)
+        while left and (data := await anyio.to_thread.run_sync(self.stream.read, min(_CHUNK, left))):
+            left -= len(data)
+            yield data
+
+    def response(self) -> Response:
+        """Return the response that sends the file, and closes it also if the client does not read all."""
+        return _ClosingResponse(self)
+
+
+class _ClosingResponse(StreamingResponse):
+    def __init__(self, sent: FileDownload) -> None:
+        super().__init__(sent.chunks(), sent.status, sent.headers, "application/octet-stream")
+        self._file = sent.stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            await super().__call__(scope, receive, send)
 
 
 def prepare_download(

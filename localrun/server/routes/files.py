@@ -9,7 +9,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Path
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from localrun.platforms import profiles
 from localrun.server import file_response, schemas, uploads, views
@@ -104,7 +104,7 @@ async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
         return json_response({"task_id": record.id, "name": name, "entries": opened})
     headers = request.headers
     sent = file_response.prepare_download(opened, name, headers.get("range"), headers.get("if-range"))
-    return StreamingResponse(sent.chunks(), sent.status, sent.headers, "application/octet-stream")
+    return sent.response()
 
 
 def check_ended(record: TaskRecord) -> None:
