@@ -103,11 +103,7 @@ def test_whatever_is_sent_is_answered_as_the_document_says(
             for task in env.site.app.manager.get_all_active_tasks():
                 env.client.post(f"/task/{task.id}/kill")
         statuses += ask(operation)
-<<<<<<< HEAD
-    assert len(operations) == 19
-=======
-    assert len(operations) == 22
->>>>>>> 1fd49de (Close downloads that a client does not read; document image routes)
+    assert len(operations) == 24
     assert {200, 404, 422} <= set(statuses)
 
 
