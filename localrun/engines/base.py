@@ -359,7 +359,10 @@ class Engine(Protocol):
         """Unpack a tar into the folder `target` of a container, as the engine's root, with its owners."""
 
     def copy_out(self, handle: Handle, source: str) -> Iterator[bytes]:
-        """Yield a tar of a file or folder of a container; its first member is the last part of `source`."""
+        """Yield a tar of a file or folder of a container.
+
+        Its first member is the last part of `source`, or "" (Podman, of a mount): others are `/PATH` then.
+        """
 
     def abandon(self, thread: int) -> None:
         """Abort the call that a thread (`threading.get_ident`) waits for; it raises `EngineError` there.

@@ -84,7 +84,7 @@ def copy_out(
     stream = io.BufferedReader(_ChunkStream(engine.copy_out(handle, source)), _CHUNK)
     with _reading(source), tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
-            name = _relative_path(member.name)
+            name = unpacker.relative_path(member.name)
             if name == PurePosixPath():
                 continue
             if name is None:
@@ -107,12 +107,6 @@ def _reading(source: str) -> Iterator[None]:
         ) from error
 
 
-def _relative_path(name: str) -> PurePosixPath | None:
-    # the first part is the folder's own name
-    parts = PurePosixPath(name).parts[1:]
-    return None if ".." in parts or name.startswith("/") else PurePosixPath(*parts)
-
-
 class _Unpacker:
     """Unpacks members of an archive of the container's folder `source` into `folder`."""
 
@@ -120,6 +114,16 @@ class _Unpacker:
         self._source = source
         self._folder = folder
         self._limit = limit
+        self._root: str | None = None  # the folder itself in the archive
+
+    def relative_path(self, name: str) -> PurePosixPath | None:
+        """Return where a member belongs in the folder; None outside of it. The first one is the folder."""
+        if self._root is None:
+            self._root = name.strip("/")
+        if not self._root:  # the folder has no name in the archive
+            name = f"-/{name.lstrip('/')}"
+        parts = PurePosixPath(name).parts[1:]
+        return None if ".." in parts or name.startswith("/") else PurePosixPath(*parts)
 
     def extract(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> list[Problem]:
         if member.isdir():
@@ -149,7 +153,7 @@ class _Unpacker:
             stream.truncate()
 
     def _hard_link(self, member: tarfile.TarInfo, path: Path) -> list[Problem]:
-        origin = _relative_path(member.linkname)
+        origin = self.relative_path(member.linkname)
         if origin is None or not (self._folder / origin).is_file():
             reason = f"it is a link to {quote(member.linkname)}, which is not in the folder"
             return [_rejected(member.name, reason)]
@@ -157,7 +161,7 @@ class _Unpacker:
         return []
 
     def create_link(self, member: tarfile.TarInfo) -> list[Problem]:
-        name = _relative_path(member.name)
+        name = self.relative_path(member.name)
         assert name is not None
         # where it leads in the container, if no folder of its path is a link; see `UntrustedDir`
         end = posixpath.normpath(posixpath.join(self._source, name.parent, member.linkname))

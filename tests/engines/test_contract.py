@@ -210,7 +210,7 @@ def test_files_are_copied_as_archives(bench: Bench) -> None:
     bench.engine.start(handle)
     assert bench.engine.wait(handle).code == 0
     packed = b"".join(bench.engine.copy_out(handle, "/out"))
-    assert files_of(packed) == {"out/text": b"given!"}
+    assert files_of(packed) in ({"out/text": b"given!"}, {"/text": b"given!"})  # of Docker, of Podman
 
 
 def test_copying_out_a_missing_path_is_an_error(bench: Bench) -> None:

@@ -17,10 +17,10 @@ def test_the_image_provides_the_defaults() -> None:
     assert (said["Entrypoint"], said["Cmd"]) == (["a"], [])
 
 
-def test_networking_is_disabled_if_there_is_a_hosts_file() -> None:
+def test_networking_is_disabled_in_addition_if_there_is_a_hosts_file() -> None:
     made = body(hosts_file=Path("/h"))
     assert made["NetworkDisabled"] is True
-    assert "NetworkMode" not in made["HostConfig"]
+    assert made["HostConfig"]["NetworkMode"] == "none"
     assert made["HostConfig"]["Mounts"] == [
         {"Type": "bind", "Source": "/h", "Target": "/etc/hosts", "ReadOnly": True}
     ]

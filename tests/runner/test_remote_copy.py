@@ -99,6 +99,22 @@ def test_a_link_that_stays_in_the_containers_folder_is_kept(tmp_path: Path, targ
     assert str((tmp_path / "outputs/f").readlink()) == target
 
 
+def test_the_nameless_folder_of_podman_is_fetched(tmp_path: Path) -> None:
+    archive = archive_of(
+        entry("", tarfile.DIRTYPE),
+        entry("/sub", tarfile.DIRTYPE),
+        entry("/sub/f", content=b"f"),
+        entry("/hard", tarfile.LNKTYPE, "/sub/f"),
+        entry("/soft", tarfile.SYMTYPE, "sub/f"),
+        entry("/../evil", content=b"x"),
+    )
+    (tmp_path / "outputs").mkdir()
+    (problem,) = copy_out(cast("Engine", Shelf(archive)), "c", "/out", tmp_path / "outputs")
+    assert "leaves the folder" in problem.message
+    found = {path.name: path.read_bytes() for path in (tmp_path / "outputs").rglob("*") if path.is_file()}
+    assert found == {"f": b"f", "hard": b"f", "soft": b"f"}
+
+
 def test_zeros_become_holes(tmp_path: Path) -> None:
     content = bytes(4 * 1024**2) + b"end" + bytes(1024**2)
     assert fetched(tmp_path / "outputs", entry("out/f", content=content)) == []

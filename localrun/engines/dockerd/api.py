@@ -152,7 +152,7 @@ def _is_success(status: int) -> bool:
 def label_filter(labels: Mapping[str, str]) -> dict[str, str]:
     """Return a query for objects with all these labels; "" matches any value."""
     wanted = [f"{name}={value}" if value else name for name, value in labels.items()]
-    return {"filters": json.dumps({"label": wanted})}
+    return {"filters": json.dumps({"label": wanted})} if wanted else {}  # Podman 4 refuses an empty filter
 
 
 def quote_segment(text: str) -> str:

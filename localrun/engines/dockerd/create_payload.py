@@ -12,6 +12,7 @@ from localrun.engines.base import ContainerSpec, Handle
 # log keeps, even if all lines are short. It is limited because no limit of the task covers it. The driver
 # `local` writes faster than `json-file`, and in less space; Podman has no such driver.
 _LOGS = {"max-size": "128m", "max-file": "4"}
+NO_NETWORK = "none"  # the engine's mode without a network device
 SCRATCH = {"/tmp": "rw,exec,nosuid,nodev,size=256m,mode=1777"}  # noqa: S108 - inside the container
 
 
@@ -33,9 +34,10 @@ def create_body(spec: ContainerSpec, log_driver: str = "local") -> dict[str, Any
 
 
 def _disables_network(spec: ContainerSpec) -> bool:
-    """Return whether to disable networking, which halves the start time compared with network `none`.
+    """Return whether to disable networking, which before Docker 28 halves the start time of network `none`.
 
-    The engine then does not write /etc/hosts, so `localhost` only resolves if a hosts file is mounted.
+    The engine then does not write /etc/hosts, so `localhost` only resolves if a hosts file is mounted. Podman
+    ignores it, so it never replaces network `none`.
     """
     return not spec.network and spec.hosts_file is not None
 
@@ -50,8 +52,8 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
         "PidsLimit": spec.pids,
         "SecurityOpt": ["no-new-privileges"],
     }
-    if not spec.network and not _disables_network(spec):
-        host["NetworkMode"] = "none"
+    if not spec.network:
+        host["NetworkMode"] = NO_NETWORK
     if spec.hardened:
         host |= {"CapDrop": ["ALL"], "ReadonlyRootfs": True, "Tmpfs": SCRATCH}
     if spec.gpus:
@@ -96,5 +98,5 @@ def helper_body(spec: ContainerSpec, handle: Handle) -> dict[str, Any]:
     It is never started. Its root is writable: the engine cannot unpack an archive at / of a container with a
     read-only root.
     """
-    host = {"VolumesFrom": [handle], "NetworkMode": "none"}
+    host = {"VolumesFrom": [handle], "NetworkMode": NO_NETWORK}
     return {"Image": spec.image, "Cmd": ["none"], "Labels": dict(spec.labels), "HostConfig": host}

@@ -5,10 +5,15 @@ from __future__ import annotations
 import time
 
 from localrun.engines.base import ContainerSpec, Handle
-from localrun.engines.dockerd import failures
+from localrun.engines.dockerd import failures, mounts
 from localrun.engines.dockerd.answers import handle_of
 from localrun.engines.dockerd.api import Api, read_message
-from localrun.engines.dockerd.create_payload import create_body, helper_body, writable_folders_tar
+from localrun.engines.dockerd.create_payload import (
+    NO_NETWORK,
+    create_body,
+    helper_body,
+    writable_folders_tar,
+)
 from localrun.errors import Cause, EngineError, EngineUnreachable, LocalrunError
 
 _TRIES, _PAUSE = 5, 0.2  # the engine may still be creating the container: seconds between two looks
@@ -17,6 +22,9 @@ _TAR = {"Content-Type": "application/x-tar"}
 
 def create(api: Api, spec: ContainerSpec) -> Handle:
     """Create a container and return its handle. Leaves none behind if it raises."""
+    creates_sources = api.is_libpod()
+    if creates_sources:
+        mounts.check_sources(spec)
     try:
         handle = _create(api, spec)
     except failures.NameTaken:
@@ -25,6 +33,10 @@ def create(api: Api, spec: ContainerSpec) -> Handle:
             raise
         handle = _create(api, spec)
     try:
+        if not spec.network:
+            _check_isolation(api, spec, handle)
+        if creates_sources:
+            mounts.check_mounted(api, spec, handle)
         if spec.folders:
             _make_folders_writable(api, spec, handle)
     except BaseException:
@@ -47,6 +59,21 @@ def _create(api: Api, spec: ContainerSpec) -> Handle:
         if error.cause in (Cause.ENGINE_LOST, Cause.ENGINE_FAILED) and "status" not in error.facts:
             _remove_unconfirmed(api, spec)
         raise
+
+
+def _check_isolation(api: Api, spec: ContainerSpec, handle: Handle) -> None:
+    """Raise if the engine has given a network to a container that must not have one."""
+    action = f"inspect the container {spec.name}"
+    found = api.json("GET", f"/containers/{handle}/json", action=action)
+    with failures.reading(action):
+        mode = found["HostConfig"]["NetworkMode"]
+        networks = set(found["NetworkSettings"].get("Networks") or ())
+    if mode != NO_NETWORK or networks - {NO_NETWORK}:
+        raise EngineError(
+            f"the task must not have a network, but the engine gave it {', '.join(networks) or repr(mode)}",
+            remedy="use another engine; or pass `--network` if the task may use the network",
+            mode=str(mode),
+        )
 
 
 def _remove_unconfirmed(api: Api, spec: ContainerSpec) -> None:

@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -48,6 +48,8 @@ CONFIG = Path("~/.docker")
 
 # Before Docker 23, a followed log may miss lines if the container writes much. Podman 5.4 has this fault too.
 _WHOLE_LOG_SINCE = (1, 42)
+# How often Podman looks at a container that it waits for: by default, version 4 never pauses.
+_WAIT = {"interval": "50ms"}
 
 
 class DockerEngine(DockerImages):
@@ -120,7 +122,7 @@ class DockerEngine(DockerImages):
     def wait(self, handle: Handle) -> Exit:
         self._waited_for[handle] = engine_pid(self.address)
         while True:  # each round blocks until the container's state changes
-            query, action = {"condition": "not-running"}, "wait for the container"
+            query, action = {**_WAIT, "condition": "not-running"}, "wait for the container"
             waited = self.api.json("POST", _path(handle, "wait"), query, action=action)
             state = self._state(handle)
             with failures.reading(action):
@@ -133,8 +135,6 @@ class DockerEngine(DockerImages):
                     return exit_of(state, handle)
 
     def attach(self, handle: Handle) -> AttachedLog | None:
-        if self.api.is_libpod():  # not every version attaches to a container that has not been started
-            return None
         try:
             return AttachedOutput(self.api, _path(handle, "attach"), self._guard)
         except (EngineError, OSError):  # OSError: the guard cannot be started
@@ -181,8 +181,11 @@ class DockerEngine(DockerImages):
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
         # one streaming request: the engine takes a second for each sample anyway
         action = "measure the container"
-        response = self.api.open("GET", _path(handle, "stats"), {"stream": "true"}, action=action)
+        path, query = _path(handle, "stats"), {"stream": "true"}
+        response = self.api.open("GET", path, query, action=action, allowed={404})
         with closing(response):
+            if response.status == 404:  # Podman's has no message
+                raise failures.container_gone(action)
             for stats in iter_json(response, action):
                 with failures.reading(action):
                     usage = parse_usage(stats)
@@ -200,7 +203,10 @@ class DockerEngine(DockerImages):
         """Send SIGTERM, and SIGKILL after `grace` seconds, rounded up."""
         verb, query = ("stop", {"t": math.ceil(grace)}) if grace > 0 else ("kill", None)
         # 304 and 409: it is not running; 404: it does not exist
-        self.api.bytes("POST", _path(handle, verb), query, action="stop the container", allowed={404, 409})
+        with suppress(failures.NotRunning):
+            self.api.bytes(
+                "POST", _path(handle, verb), query, action="stop the container", allowed={404, 409}
+            )
 
     def remove(self, handle: Handle) -> None:
         self._waited_for.pop(handle, None)
@@ -241,7 +247,7 @@ class DockerEngine(DockerImages):
 
     def _wait_for_start(self, handle: Handle) -> None:
         """Wait for the exit of a container that has not been started yet."""
-        query, action = {"condition": "next-exit"}, "wait for the container"
+        query, action = {**_WAIT, "condition": "next-exit"}, "wait for the container"
         with closing(self.api.open("POST", _path(handle, "wait"), query, action=action)) as response:
             # The engine reports exits from now on. An exit before is possible if it has been started by now.
             state = self._state(handle)

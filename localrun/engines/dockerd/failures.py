@@ -77,11 +77,7 @@ def api_error(status: int, reason: str, action: str) -> LocalrunError:
     if full is not None:
         return full
     if "no such container" in lower or "marked for removal" in lower:
-        return ContainerGone(
-            f"cannot {action}: the container no longer exists",
-            remedy="run the task again; its container was removed",
-            **facts,
-        )
+        return container_gone(action, **facts)
     if "no such image" in lower or "unable to find image" in lower:
         return ImageError(
             f"cannot {action}: {reason}",
@@ -113,8 +109,21 @@ def api_error(status: int, reason: str, action: str) -> LocalrunError:
     )
 
 
+def container_gone(action: str, **facts: Any) -> ContainerGone:
+    """Return the error for a container that the engine does not have."""
+    return ContainerGone(
+        f"cannot {action}: the container no longer exists",
+        remedy="run the task again; its container was removed",
+        **facts,
+    )
+
+
 class NameTaken(EngineError):
     """Another container has the name of the one to create."""
+
+
+class NotRunning(EngineError):
+    """The container to stop is not running."""
 
 
 def invalid_answer(action: str, reason: object) -> EngineError:
@@ -156,6 +165,8 @@ def _resource_refusal(reason: str, action: str) -> EngineError | None:
         cause, remedy = Cause.GPU_UNAVAILABLE, "install the engine's GPU support, or request no GPUs"
     elif "minimum memory limit" in lower:
         cause, remedy = Cause.MEMORY_UNAVAILABLE, "request more memory; the engine has a minimum"
+    elif "container state improper" in lower:
+        return NotRunning(f"cannot {action}: {reason}", remedy=_SEE_LOG, engine_said=reason)
     elif "is already in use by" in lower:
         remedy = "choose another name, or remove the container with this name"
         return NameTaken(f"cannot {action}: {reason}", remedy=remedy, engine_said=reason)

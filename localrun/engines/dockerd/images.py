@@ -8,18 +8,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from localrun.engines.architectures import parse_platform, platform_of
 from localrun.engines.base import EngineImage
 from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.api import Api, iter_json, label_filter, parse_json, quote_segment
+from localrun.engines.dockerd.names import familiar_name
 from localrun.engines.image_content import image_content
-from localrun.errors import Cause, ImageError, LocalrunError
+from localrun.errors import Cause, EngineError, ImageError, LocalrunError
 
 _REFERENCE = re.compile(r"[a-z0-9][A-Za-z0-9_.:/@-]*")
 _ID = re.compile(r"[A-Za-z0-9]+(?::[A-Za-z0-9]+)?")
 _LOADED = re.compile(r"Loaded image(?: ID)?: (?P<name>\S+)")
+_DAMAGED = "payload does not match any of the supported image formats"  # Podman, of a damaged archive
 _TAR = {"Content-Type": "application/x-tar"}
 _SELECTS_PLATFORM = (1, 49)  # the first API version that inspects one platform of an image
 
@@ -42,7 +44,11 @@ class DockerImages:
             return None
         with failures.reading(action):
             found = _image(parse_json(text, action))
-        return found if not platform or parse_platform(platform).accepts(found.platform) else None
+        if platform and not parse_platform(platform).accepts(found.platform):
+            return None
+        if not self.api.is_libpod():
+            return found
+        return replace(found, tags=tuple(dict.fromkeys(map(familiar_name, found.tags))))
 
     def _selects_platform(self) -> bool:
         return not self.api.is_libpod() and not self.api.is_older_than(_SELECTS_PLATFORM)
@@ -61,13 +67,20 @@ class DockerImages:
 
     def load_image(self, archive: Iterable[bytes]) -> str:
         body, action = iter(archive), "load the image"  # iter(): even a list is sent in chunks
-        response = self.api.open("POST", "/images/load", {"quiet": 1}, body=body, headers=_TAR, action=action)
+        try:
+            response = self.api.open(
+                "POST", "/images/load", {"quiet": 1}, body=body, headers=_TAR, action=action
+            )
+        except EngineError as error:
+            reason = str(error.facts.get("engine_said", ""))
+            raise (_load_failure(reason) if _DAMAGED in reason else error) from error
         names: list[str] = []
         for message in iter_json(response, action):
             if "errorDetail" in message or "error" in message:
                 response.close()
                 raise _load_failure(error_message(message))
-            names += _LOADED.findall(str(message.get("stream", "")))
+            for found in _LOADED.findall(str(message.get("stream", ""))):
+                names += filter(None, found.split(","))  # Podman joins multiple names
         return self._only(names)
 
     def save_image(self, image: str) -> Iterator[bytes]:
@@ -83,7 +96,13 @@ class DockerImages:
 
     def remove_image(self, name: str) -> None:
         path = f"/images/{quote_segment(check_reference(name))}"
-        self.api.bytes("DELETE", path, action=f"remove the image {name}", allowed={404})
+        try:
+            self.api.bytes("DELETE", path, action=f"remove the image {name}", allowed={404})
+        except EngineError as error:
+            if "more than one tag" not in str(error.facts.get("engine_said", "")):
+                raise
+            for tag in self.require_image(name).tags:  # Podman removes an id only if it has one name
+                self.remove_image(tag)
 
     def remove_untagged(self, image: str) -> bool:
         """Remove an image without its parents; keep it if it is tagged. Return False if it is in use."""

@@ -1,0 +1,242 @@
+"""Podman's answers, as versions 4.3 and 5.8 give them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from localrun.engines.base import ContainerSpec, Mount
+from localrun.engines.dockerd import DockerEngine
+from localrun.errors import ContainerGone, EngineError, ImageError, MountUnavailable
+from tests.support.socket_engine import PING, PODMAN_PING, Answer, SocketEngine, http
+
+HANDLE, IMAGE = "c" * 64, "sha256:" + "a" * 64
+SPEC = ContainerSpec(image=IMAGE, name="localrun-x", labels={"localrun.task": "x"})
+ISOLATED = {"HostConfig": {"NetworkMode": "none"}, "NetworkSettings": {"Networks": {"none": {}}}}
+Connect = Callable[..., tuple[DockerEngine, SocketEngine]]
+
+
+@pytest.fixture
+def connect(tmp_path: Path) -> Iterator[Connect]:
+    opened: list[Any] = []
+
+    def start(answer: Answer, ping: bytes = PODMAN_PING) -> tuple[DockerEngine, SocketEngine]:
+        path = tmp_path / f"{len(opened)}.sock"
+        server = SocketEngine(path, answer, ping)
+        engine = DockerEngine(f"unix://{path}", config=tmp_path / "config")
+        opened.extend([engine, server])
+        return engine, server
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def found(body: object) -> bytes:
+    return http(json.dumps(body).encode())
+
+
+def refused(message: str, status: str = "500 Internal Server Error") -> bytes:
+    return http(json.dumps({"message": message}).encode(), status)
+
+
+def image(*names: str) -> Mapping[str, object]:
+    return {"Id": IMAGE, "Os": "linux", "Architecture": "amd64", "Size": 1, "Config": {}, "RepoTags": names}
+
+
+# -- names of images ------------------------------------------------------------------------------
+
+STORED = (
+    "localhost/localrun/build:1",
+    "docker.io/localrun/build:1",
+    "docker.io/library/python:3",
+    "localhost:5000/count:1",
+    "ghcr.io/lab/count:2",
+)
+
+
+def test_names_are_found_without_the_prefixes_of_podman(connect: Connect) -> None:
+    engine, _ = connect(lambda _method, _path: found(image(*STORED)))
+    made = engine.find_image("localrun/build:1")
+    assert made is not None
+    assert made.tags == ("localrun/build:1", "python:3", "localhost:5000/count:1", "ghcr.io/lab/count:2")
+
+
+def test_names_of_docker_are_kept(connect: Connect) -> None:
+    engine, _ = connect(lambda _method, _path: found(image(*STORED)), PING)
+    made = engine.find_image("localrun/build:1")
+    assert made is not None
+    assert made.tags == STORED
+
+
+def test_the_names_of_a_loaded_image_are_separated(connect: Connect) -> None:
+    loaded = {"stream": "Loaded image: localhost/a:1,localhost/a:2"}
+    engine, server = connect(lambda method, _path: found(loaded if method == "POST" else image("a:1")))
+    assert engine.load_image([b"tar"]) == IMAGE
+    assert [path for method, path in server.requests if method == "GET" and path != "/_ping"] == [
+        "/images/localhost/a:1/json",
+        "/images/localhost/a:2/json",
+    ]
+
+
+def test_a_damaged_archive_is_an_error_of_the_image(connect: Connect) -> None:
+    reason = (
+        "failed to load image: payload does not match any of the supported image formats:\n"
+        " * docker-archive: unexpected EOF"
+    )
+    engine, _ = connect(lambda _method, _path: refused(reason))
+    with pytest.raises(ImageError, match="cannot load the image"):
+        engine.load_image([b"tar"])
+
+
+def test_an_image_with_multiple_names_is_removed_by_its_id(connect: Connect) -> None:
+    reason = f'unable to delete image "{IMAGE}" by ID with more than one tag ([localhost/a:1 localhost/a:2])'
+
+    def answer(method: str, path: str) -> bytes:
+        if method == "GET":
+            return found(image("localhost/a:1", "localhost/a:2"))
+        return refused(reason) if IMAGE in path else found([])
+
+    engine, server = connect(answer)
+    engine.remove_image(IMAGE)
+    assert [path for method, path in server.requests if method == "DELETE"][1:] == [
+        "/images/a:1",
+        "/images/a:2",
+    ]
+
+
+# -- lists ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ping", [PING, PODMAN_PING], ids=["docker", "podman"])
+def test_no_empty_filter_is_sent(connect: Connect, ping: bytes) -> None:
+    engine, server = connect(lambda _method, _path: found([]), ping)
+    engine.images({})
+    engine.find({})
+    engine.images({"localrun.build": ""})
+    paths = [path for _, path in server.requests if path != "/_ping"]
+    assert paths[:2] == ["/images/json", "/containers/json?all=1"]
+    assert "localrun.build" in paths[2]
+
+
+# -- networks -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "networks", [{"bridge": {}}, {"podman": {}}, {"host": {}}, {"none": {}, "podman": {}}], ids=str
+)
+@pytest.mark.parametrize("ping", [PING, PODMAN_PING], ids=["docker", "podman"])
+def test_a_container_with_a_network_that_it_must_not_have_is_refused_and_removed(
+    connect: Connect, ping: bytes, networks: dict[str, object]
+) -> None:
+    shown = {"HostConfig": {"NetworkMode": "none"}, "NetworkSettings": {"Networks": networks}}
+    engine, server = connect(lambda method, _: found({"Id": HANDLE} if method == "POST" else shown), ping)
+    with pytest.raises(EngineError, match="must not have a network") as raised:
+        engine.create(SPEC)
+    assert "--network" in raised.value.remedy
+    assert ("DELETE", f"/containers/{HANDLE}?force=1&v=1") in server.requests
+
+
+@pytest.mark.parametrize("mode", ["default", "bridge", "slirp4netns", "pasta", "host", ""])
+def test_an_engine_that_ignores_the_mode_is_refused(connect: Connect, mode: str) -> None:
+    shown = {"HostConfig": {"NetworkMode": mode}, "NetworkSettings": {}}
+    engine, _ = connect(lambda method, _: found({"Id": HANDLE} if method == "POST" else shown))
+    with pytest.raises(EngineError, match="must not have a network"):
+        engine.create(SPEC)
+
+
+@pytest.mark.parametrize("networks", [None, {}, {"none": {}}], ids=str)
+def test_a_container_without_a_network_is_accepted(connect: Connect, networks: object) -> None:
+    shown = {"HostConfig": {"NetworkMode": "none"}, "NetworkSettings": {"Networks": networks}}
+    engine, _ = connect(lambda method, _: found({"Id": HANDLE} if method == "POST" else shown))
+    assert engine.create(SPEC) == HANDLE
+
+
+def test_a_container_with_a_network_is_not_inspected(connect: Connect) -> None:
+    engine, server = connect(lambda _method, _: found({"Id": HANDLE}))
+    assert engine.create(replace(SPEC, network=True)) == HANDLE
+    assert [method for method, path in server.requests if path != "/_ping"] == ["POST"]
+
+
+# -- mounts ---------------------------------------------------------------------------------------
+
+
+def stat_header(path: Path | None, shift: float = 0.0) -> str:
+    if path is None:
+        return ""
+    stamp = datetime.fromtimestamp(path.stat().st_mtime + shift, UTC).isoformat().replace("+00:00", "Z")
+    return base64.b64encode(json.dumps({"name": "in", "mtime": stamp}).encode()).decode()
+
+
+def answering(header: Callable[[], str]) -> Answer:
+    def answer(method: str, _path: str) -> bytes:
+        if method == "HEAD":
+            shown = header()
+            line = f"X-Docker-Container-Path-Stat: {shown}\r\n"
+            return http(b"", "200 OK", line) if shown else http(b"", "404 Not Found", "Connection: close\r\n")
+        return found({"Id": HANDLE} if method == "POST" else ISOLATED)
+
+    return answer
+
+
+def test_a_missing_path_is_reported_before_podman_creates_it(connect: Connect, tmp_path: Path) -> None:
+    engine, server = connect(answering(str))
+    with pytest.raises(MountUnavailable, match="missing"):
+        engine.create(replace(SPEC, mounts=(Mount(tmp_path / "missing", "/in"),)))
+    assert {method for method, _ in server.requests} <= {"GET"}
+
+
+@pytest.mark.parametrize("shift", [None, 3600.0], ids=["nothing", "another folder"])
+def test_a_folder_that_podman_has_created_is_not_taken_for_this_machines(
+    connect: Connect, tmp_path: Path, shift: float | None
+) -> None:
+    engine, server = connect(answering(lambda: "" if shift is None else stat_header(tmp_path, shift)))
+    with pytest.raises(MountUnavailable, match="cannot see a path"):
+        engine.create(replace(SPEC, mounts=(Mount(tmp_path, "/in"),)))
+    assert ("DELETE", f"/containers/{HANDLE}?force=1&v=1") in server.requests
+
+
+def test_one_path_of_each_folder_is_compared(connect: Connect, tmp_path: Path) -> None:
+    mounts = tuple(Mount(tmp_path / name, f"/in/{name}") for name in "abc")
+    for mount in mounts:
+        mount.source.touch()
+    engine, server = connect(answering(lambda: stat_header(tmp_path / "c")))
+    assert engine.create(replace(SPEC, mounts=mounts)) == HANDLE
+    assert [path for method, path in server.requests if method == "HEAD"] == [
+        f"/containers/{HANDLE}/archive?path=%2Fin%2Fc"
+    ]
+
+
+# -- the end of a container -----------------------------------------------------------------------
+
+
+def test_the_program_is_looked_at_in_intervals(connect: Connect) -> None:
+    # without it, Podman 4 uses a whole CPU
+    state = {"Status": "exited", "Running": False, "Error": "", "ExitCode": 3, "OOMKilled": False}
+    times = {"StartedAt": "2026-11-29T23:41:37.034177955Z", "FinishedAt": "2026-11-29T23:41:37.2Z"}
+    waited = {"StatusCode": 3, "State": {**state, **times}}
+    engine, server = connect(lambda _method, _path: found(waited))
+    assert engine.wait(HANDLE).code == 3
+    assert f"/containers/{HANDLE}/wait?interval=50ms&condition=not-running" in [
+        path for _, path in server.requests
+    ]
+
+
+@pytest.mark.parametrize("grace", [0, 5])
+def test_stopping_a_container_that_has_ended_is_no_error(connect: Connect, grace: float) -> None:
+    reason = f"can only kill running containers. {HANDLE} is in state exited: container state improper"
+    engine, _ = connect(lambda _method, _path: refused(reason))
+    engine.stop(HANDLE, grace)
+
+
+def test_measuring_a_removed_container_reports_that_it_is_gone(connect: Connect) -> None:
+    engine, _ = connect(lambda _method, _path: http(b"", "404 Not Found"))
+    with pytest.raises(ContainerGone):
+        list(engine.usage(HANDLE))
