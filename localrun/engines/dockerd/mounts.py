@@ -23,9 +23,10 @@ _PRECISION = 1e-3  # seconds
 
 def check_sources(spec: ContainerSpec) -> None:
     """Raise `MountUnavailable` for a path that does not exist, before the engine creates it."""
-    for mount in spec.mounts:
-        if not mount.source.exists():
-            raise _unavailable(mount)
+    hosts = () if spec.network or spec.hosts_file is None else (spec.hosts_file,)
+    for path in (*(mount.source for mount in spec.mounts), *hosts):
+        if not path.exists():
+            raise _unavailable(path)
 
 
 def check_mounted(api: Api, spec: ContainerSpec, handle: Handle) -> None:
@@ -35,7 +36,7 @@ def check_mounted(api: Api, spec: ContainerSpec, handle: Handle) -> None:
     """
     for mount in {mount.source.parent: mount for mount in spec.mounts}.values():
         if not any(_is_mounted(api, mount, handle) for _ in range(_TRIES)):
-            raise _unavailable(mount)
+            raise _unavailable(mount.source)
 
 
 def _is_mounted(api: Api, mount: Mount, handle: Handle) -> bool:
@@ -58,9 +59,9 @@ def _changed_there(api: Api, mount: Mount, handle: Handle) -> float:
         return seconds(json.loads(base64.b64decode(found))["mtime"]) or math.nan
 
 
-def _unavailable(mount: Mount) -> MountUnavailable:
+def _unavailable(path: Path) -> MountUnavailable:
     return MountUnavailable(
-        f"the engine cannot see a path of this machine: {mount.source}",
+        f"the engine cannot see a path of this machine: {path}",
         remedy="use an engine on this machine",
-        path=str(mount.source),
+        path=str(path),
     )

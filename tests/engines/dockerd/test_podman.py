@@ -188,8 +188,10 @@ def answering(header: Callable[[], str]) -> Answer:
 
 def test_a_missing_path_is_reported_before_podman_creates_it(connect: Connect, tmp_path: Path) -> None:
     engine, server = connect(answering(str))
-    with pytest.raises(MountUnavailable, match="missing"):
-        engine.create(replace(SPEC, mounts=(Mount(tmp_path / "missing", "/in"),)))
+    missing = tmp_path / "missing"
+    for changes in ({"mounts": (Mount(missing, "/in"),)}, {"hosts_file": missing}):
+        with pytest.raises(MountUnavailable, match="missing"):
+            engine.create(replace(SPEC, **changes))
     assert {method for method, _ in server.requests} <= {"GET"}
 
 
