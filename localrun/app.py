@@ -256,7 +256,9 @@ class App:
             )
         for replica in self.replicas(record) if record is not None else ():
             self.store.remove(self.store.open(replica.id))
+            self.manager.forget(replica.id)
         self.store.remove(workspace)
+        self.manager.forget(workspace.id)
         return workspace.id
 
     def close(self, *, on_exit: OnExit = "kill") -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from msgspec.structs import asdict, fields
+from msgspec.structs import asdict
 
 from localrun.cli import options
 from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import escape_control_chars, format_columns
 from localrun.console.streams import print_json, print_out
+from localrun.descriptor.fields import constraints, parameter_fields, type_fields, type_text
 from localrun.errors import EngineError
 from localrun.units import format_bytes
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from localrun.bundle.reader import Bundle
     from localrun.bundle.validation.validator import ImageConfig
     from localrun.descriptor import Descriptor, Parameter
-    from localrun.descriptor.types import DataType
 
 _MAX_CELL = 60  # characters
 _HEADS = ("NAME", "TYPE", "NEEDED", "CONSTRAINTS", "DEFAULT", "DESCRIPTION")
@@ -114,29 +114,12 @@ def _parameters(title: str, parameters: Mapping[str, Parameter], folder: str) ->
 def _row(parameter: Parameter, needed: str) -> tuple[str, ...]:
     return (
         parameter.name,
-        _type_text(parameter.type),
+        type_text(parameter.type),
         "optional" if parameter.optional else needed,
-        ", ".join(_constraints(_type_fields(parameter.type))),
+        ", ".join(constraints(type_fields(parameter.type))),
         json.dumps(parameter.default, default=str) if parameter.has_default else "",
         " ".join(parameter.description.split()),
     )
-
-
-def _type_text(kind: DataType) -> str:
-    """Return a type as `integer` or `array<array<number>>`."""
-    subtype = getattr(kind, "subtype", None)
-    return f"{kind.id}<{_type_text(subtype)}>" if subtype is not None else kind.id
-
-
-def _constraints(kind: dict[str, Any]) -> Iterator[str]:
-    """Yield the constraints of a type, such as `geq 0`, `values a|b` and `items geq 0`."""
-    for name, value in kind.items():
-        if name == "subtype":
-            yield from (f"items {inner}" for inner in _constraints(value))
-        elif name == "max_file_size":
-            yield f"{name} {format_bytes(value)}"
-        elif name != "id":
-            yield f"{name} {'|'.join(map(str, value)) if isinstance(value, list) else value}"
 
 
 def _cell(text: str) -> str:
@@ -153,31 +136,8 @@ def _as_fields(bundle: Bundle, image: ImageConfig | None) -> dict[str, Any]:
         "input_folder": found.input_folder,
         "output_folder": found.output_folder,
         "resources": asdict(found.resources),
-        "inputs": {name: _parameter(one) for name, one in found.inputs.items()},
-        "outputs": {name: _parameter(one) for name, one in found.outputs.items()},
+        "inputs": {name: parameter_fields(one) for name, one in found.inputs.items()},
+        "outputs": {name: parameter_fields(one) for name, one in found.outputs.items()},
         "image": image.as_dict() if image else None,
         "warnings": list(bundle.warnings),
     }
-
-
-def _parameter(one: Parameter) -> dict[str, Any]:
-    return {
-        "type": _type_fields(one.type),
-        "optional": one.optional,
-        **({"default": one.default} if one.has_default else {}),
-        "display_name": one.display_name,
-        "description": one.description,
-        **({"derived_from": one.derived_from} if one.derived_from else {}),
-        **({"matching": list(one.matching)} if one.matching else {}),
-    }
-
-
-def _type_fields(kind: DataType) -> dict[str, Any]:
-    found: dict[str, Any] = {"id": kind.id}
-    for field in fields(kind):
-        value = getattr(kind, field.name)
-        if field.name == "subtype":
-            found["subtype"] = _type_fields(value)
-        elif value != field.default:
-            found[field.name] = list(value) if isinstance(value, tuple) else value
-    return found

@@ -249,6 +249,10 @@ class TaskManager:
         """Update the list of tasks with those that another process has ended."""
         self._manual.refresh()
 
+    def forget(self, task_id: str) -> None:
+        """Drop a completed task whose folder was deleted."""
+        self._registry.forget(task_id)
+
     @property
     def completed_tasks(self) -> list[TaskRecord]:
         """The last completed tasks, oldest first."""

@@ -336,7 +336,7 @@ class _ReplicatedRun:
         target.outputs.mkdir()
         mirror(source.outputs, target.outputs, self._copy_file)
         with fs.wrap_os_errors(target.path):
-            for name in ("logs/task.log", "logs/task.streams", target.packed_result.name):
+            for name in ("logs/task.log", "logs/task.streams", "logs/task.times", target.packed_result.name):
                 (target.path / name).unlink(missing_ok=True)
                 if (source.path / name).exists():
                     self._copy_file(source.path / name, target.path / name)

@@ -26,6 +26,7 @@ from localrun.server.request_limits import RequestLimitMiddleware
 from localrun.server.routes import (
     actions,
     bundles,
+    details,
     feed,
     files,
     health,
@@ -39,7 +40,7 @@ from localrun.server.security import SecurityMiddleware
 from localrun.server.state import ServerState
 
 _REFS = "#/components/schemas/{model}"
-_REQUESTS = (schemas.Submission, schemas.Batch, schemas.Completion, schemas.HeartbeatRequest)
+_REQUESTS = (schemas.Submission, schemas.Batch, schemas.Completion, schemas.HeartbeatRequest, schemas.Rerun)
 
 
 def make_api(state: ServerState) -> ASGIApp:
@@ -70,7 +71,7 @@ def _routed(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | N
         redoc_url=None,
         redirect_slashes=False,
     )
-    for routes in (tasks, listing, health, actions, streams, images, feed, files, bundles, page):
+    for routes in (tasks, listing, details, health, actions, streams, images, feed, files, bundles, page):
         # added one by one: including a router would add a step to each request
         api.router.routes.extend(routes.router.routes)
     api.openapi = partial(_openapi, api)  # type: ignore[method-assign]

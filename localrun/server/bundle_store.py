@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from localrun import descriptor, fs
 from localrun.bundle.folder import read_descriptor
@@ -108,6 +108,20 @@ class BundleStore:
             return found
         problem = Problem("inputs", message, remedy)
         raise InputsError("invalid input file", remedy=remedy, problems=[problem])
+
+    def relative(self, path: Path) -> str:
+        """Return the name of a file or folder below a root, as requests can use it."""
+        for root in self.roots:
+            if path.is_relative_to(root):
+                return str(path.relative_to(root))
+        return str(path)
+
+    def reference(self, path: Path) -> str | None:
+        """Return how a request can refer to a bundle; None if it cannot."""
+        if path.parent.resolve() == self.uploads.resolve() and path.suffix == ".zip":
+            return unquote(path.stem)
+        found = self._folders.find(str(path))
+        return None if found is None else self.relative(found)
 
     def entries(self) -> Iterator[BundleEntry]:
         """Yield the available bundles, uploaded ones first."""

@@ -86,6 +86,17 @@ class Completion(BaseModel):
     result: Json = Field(default_factory=dict, description="Any result data.")
 
 
+class Rerun(BaseModel):
+    """Changes of a task that runs again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    inputs: Json = Field(default_factory=dict, description="Inputs that replace those of the earlier task.")
+    assigned_by: str = Field(
+        "", description="The client that requests it.  Default: that of the earlier task."
+    )
+
+
 class HeartbeatRequest(OpenModel):
     """The heartbeat of a client."""
 
@@ -178,6 +189,35 @@ class TaskRows(OpenModel):
     offset: int
     event_id: str
     time: float
+
+
+class TaskView(OpenModel):
+    """A task with everything that the web page shows. Times in seconds since 1970, sizes in bytes."""
+
+    row: TaskRow
+    headline: Json
+    actions: Json
+    timeline: Json
+    inputs: list[Json]
+    outputs: list[Json]
+    events: list[Json]
+    commands: Json
+    event_id: str
+
+
+class TaskUsage(OpenModel):
+    """Samples of the resource usage of a task. `last` is for `since`."""
+
+    samples: list[Json]
+    last: float | None
+    ended: bool
+
+
+class TaskRemoved(OpenModel):
+    """A deleted task."""
+
+    status: Literal["removed"]
+    task_id: str
 
 
 class JournalLines(OpenModel):

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import anyio.to_thread
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import Request as HttpRequest
 
 from localrun import fs
 from localrun.admission import HostSample, sample_host
@@ -36,6 +36,7 @@ from localrun.task.states import TaskState
 
 if TYPE_CHECKING:
     from localrun.app import App
+    from localrun.manager.request import Request
     from localrun.task.active import ActiveTask
     from localrun.task.record import TaskRecord
 
@@ -142,9 +143,22 @@ class ServerState:
             find_bundle=self.bundle_store.find_bundle,
             find_file=self.bundle_store.find_file,
         )
+        return self._supervised(task)
+
+    def submit(self, request: Request) -> ActiveTask:
+        """Create a task from a request to the manager. Blocks while a bundle is read."""
+        return self._supervised(self.app.manager.submit(request))
+
+    def _supervised(self, task: ActiveTask) -> ActiveTask:
         if self.options.on_exit == "leave" and task.record.kind != "manual":
             self.app.supervise()  # also if this process is killed
         return task
+
+    def remove(self, record: TaskRecord) -> None:
+        """Delete an ended task. Raises `UsageError` if it is active or a replica."""
+        self.index.tasks()
+        self.app.remove(record.id)
+        self.index.tasks()  # publishes that it is gone
 
     @property
     def active_count(self) -> int:
@@ -209,7 +223,7 @@ def _reason(line: bytes) -> str:
         return ""
 
 
-def get_state(request: Request) -> ServerState:
+def get_state(request: HttpRequest) -> ServerState:
     state = request.app.state.server
     assert isinstance(state, ServerState)
     return state

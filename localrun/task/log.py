@@ -1,14 +1,16 @@
 """The log of a task's program, bounded in size.
 
 The log holds both streams in the order of their arrival. A second file says which part is of which stream:
-it has a line `OFFSET STREAM` for each change of the stream. The first stream is standard output. Lines that
-start with `[localrun: ` mark where output is missing.
+it has a line `OFFSET STREAM` for each change of the stream. The first stream is standard output. A third one
+has a line `OFFSET TIME` (seconds since 1970) for output after a second or more. Lines that start with
+`[localrun: ` mark where output is missing.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
@@ -23,6 +25,7 @@ from localrun.units import format_bytes
 _END = 1024**2  # bytes of the end that are kept beyond the limit
 _TAIL = 64 * 1024  # bytes of the end that are searched for the reason of a failure
 _CHANGES = 100_000  # of the stream; later output counts for the last stream
+_TIME_INTERVAL = 1.0  # seconds between two times in the log
 _CHUNK = 1024**2
 
 
@@ -50,7 +53,10 @@ class TaskLog:
         if resume:
             self._read_existing()
         else:
-            _changes_file(self._path).unlink(missing_ok=True)
+            for path in (_changes_file(self._path), _times_file(self._path)):
+                path.unlink(missing_ok=True)
+        self._times = len(read_times(self._path)) if resume else 0
+        self._timed = 0.0  # when the last one was written
         self._stream = open(self._path, "ab", buffering=0, opener=fs.private)  # noqa: SIM115
         self._remaining = max(0, self._limit - self.size)
 
@@ -78,6 +84,7 @@ class TaskLog:
 
     def write(self, data: bytes, stream: StreamName = "stdout") -> None:
         self._note(stream, data)
+        self._note_time()
         if stream != self._name and self._remaining and self._changed < _CHANGES:
             self._name = stream
             self._changed += 1
@@ -89,6 +96,14 @@ class TaskLog:
         if written < len(data):
             self._remaining = 0
         self._omitted += len(data) - written
+
+    def _note_time(self) -> None:
+        now = time.time()
+        if abs(now - self._timed) >= _TIME_INTERVAL and self._remaining and self._times < _CHANGES:
+            self._timed = now
+            self._times += 1
+            with suppress(OSError), open(_times_file(self._path), "ab", opener=fs.private) as times:
+                times.write(b"%d %.3f\n" % (self._stream.tell(), now))
 
     def _append(self, data: bytes) -> int:
         try:
@@ -179,6 +194,25 @@ def _changes(path: Path) -> list[tuple[int, str]]:
         return []
     found = (re.fullmatch(r"([0-9]{1,19})\s+(\S+)\s*", line) for line in lines)
     return [(int(one[1]), one[2]) for one in found if one]
+
+
+def read_changes(path: Path) -> list[tuple[int, str]]:
+    """Return the offsets in a log from which on the output is of another stream, and these streams."""
+    return [(0, STREAMS[0]), *_changes(path)]
+
+
+def read_times(path: Path) -> list[tuple[int, float]]:
+    """Return offsets in a log and the times when the output there arrived; none for an old log."""
+    try:
+        lines = fs.read_regular(_times_file(path)).decode("ascii", "replace").splitlines()
+    except OSError:
+        return []
+    found = (re.fullmatch(r"([0-9]{1,19}) ([0-9]{1,12}\.[0-9]{3})", line) for line in lines)
+    return [(int(one[1]), float(one[2])) for one in found if one]
+
+
+def _times_file(path: Path) -> Path:
+    return path.with_suffix(".times")
 
 
 def _changes_file(path: Path) -> Path:

@@ -7,7 +7,8 @@ HOME/
     descriptor.yml      the descriptor of the bundle
     inputs/ outputs/    the container's folders; in the former, mounted files are links after the end
     inputs.submitted/   a copy of writable inputs for retries, until the task ends
-    logs/task.log       the program's output; task.streams says which part is of which stream
+    logs/task.log       the program's output; task.streams says which part is of which stream, task.times when
+                        it arrived
     logs/usage.jsonl    resource usage of the container, one sample a second
     events.jsonl        events of the task
     reserve             reserved space, so that the final record can be saved on a full disk

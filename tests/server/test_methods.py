@@ -47,7 +47,7 @@ def test_head_of_an_endless_stream_ends(served: ServerEnvironment) -> None:
     [
         ("/task", "OPTIONS, POST"),
         ("/task/list", "GET, HEAD, OPTIONS"),
-        ("/task/some-id", "GET, HEAD, OPTIONS, PUT"),
+        ("/task/some-id", "DELETE, GET, HEAD, OPTIONS, PUT"),
         ("/task/some-id/kill", "OPTIONS, POST"),
         ("/task/some-id/outputs/a", "GET, HEAD, OPTIONS"),
         ("/bundle", "GET, HEAD, OPTIONS, POST"),
@@ -59,9 +59,10 @@ def test_the_allowed_methods_are_those_of_all_routes(
 ) -> None:
     answer = served.client.options(path)
     assert (answer.status_code, answer.headers["allow"]) == (204, allowed)
-    refused = served.client.request("DELETE", path)
+    method = "PATCH" if "DELETE" in allowed else "DELETE"
+    refused = served.client.request(method, path)
     assert (refused.status_code, refused.headers["allow"]) == (405, allowed)
-    assert refused.json()["detail"] == f"Method DELETE is not allowed for {path}"
+    assert refused.json()["detail"] == f"Method {method} is not allowed for {path}"
     assert refused.json()["hint"] == f"use one of: {allowed}"
 
 

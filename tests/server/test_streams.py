@@ -3,12 +3,16 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from localrun.engines.fake import FakeContainer
 from localrun.server.broadcast import Broadcaster
 from localrun.task.events import Event
+from localrun.task.workspace import Workspace
 from tests.support.server_client import serve_environment
 
 
@@ -130,3 +134,31 @@ def test_all_who_wait_are_let_go_when_the_server_stops() -> None:
             return await watcher.wait(60) and hub.is_closing
 
     assert asyncio.run(close())
+
+
+def test_the_last_event_is_sent_although_the_record_ends_before_it_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_read = threading.Event()
+    append = Workspace.append_event
+
+    def append_late(workspace: Workspace, event: Event) -> None:
+        if event.message == "FINISHED":
+            assert is_read.wait(60)
+        append(workspace, event)
+
+    with serve_environment(tmp_path) as env, serve_environment(tmp_path) as other:
+        task_id = other.post({})["task_id"]
+        monkeypatch.setattr(Workspace, "append_event", append_late)
+        ending = threading.Thread(target=other.client.post, args=(f"/task/{task_id}/complete",))
+        ending.start()
+        found: list[str] = []
+        reader = threading.Thread(target=lambda: found.append(env.client.get(f"/task/{task_id}/events").text))
+        while not env.site.is_ended(task_id):
+            time.sleep(0.01)
+        reader.start()
+        reader.join(1)
+        is_read.set()
+        reader.join(60)
+        ending.join()
+    assert events(found[0])[-1]["data"]["message"] == "FINISHED"

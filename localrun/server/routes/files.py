@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path as FilePath
+from typing import Annotated, BinaryIO
 
 import anyio.from_thread
 import anyio.to_thread
@@ -11,7 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from localrun import fs
 from localrun.platforms import profiles
+from localrun.report.details.parameters import mounted_file
 from localrun.server import file_response, schemas, uploads, views
 from localrun.server.error_handlers import log_failures
 from localrun.server.rejection import Rejection
@@ -26,6 +29,15 @@ from localrun.values.untrusted import UnsafePath
 router = APIRouter(route_class=StrictRoute, tags=["files"])
 
 Name = Annotated[str, Path(description="The name of a parameter.", max_length=200)]
+
+
+_DOWNLOADS = responses(None, 404, 409, 416, media="application/octet-stream") | {
+    200: {
+        "description": "The file, or the names in a folder.",
+        "content": {**BINARY, "application/json": {"schema": {"type": "object"}}},
+    },
+    206: {"description": "The requested range of the file.", "content": BINARY},
+}
 
 
 @router.put(
@@ -78,14 +90,7 @@ async def get_outputs(request: Request, task_id: TaskId) -> Response:
 @router.get(
     "/task/{task_id}/outputs/{name:path}",
     summary="Download an output",
-    responses=responses(None, 404, 409, 416, media="application/octet-stream")
-    | {
-        200: {
-            "description": "The file, or the names in a folder.",
-            "content": {**BINARY, "application/json": {"schema": {"type": "object"}}},
-        },
-        206: {"description": "The requested range of the file.", "content": BINARY},
-    },
+    responses=_DOWNLOADS,
 )
 async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
     """Return the file of an output or a range of it. For an array, return the names in its folder."""
@@ -93,18 +98,60 @@ async def get_output(request: Request, task_id: TaskId, name: Name) -> Response:
     record = state.get_record(task_id)
     check_ended(record)
     folder, path = profiles.for_record(record).locate(state.app.store.open(record.id), name)
-    inside = record.run_plan.output_folder
-    try:
-        opened = await anyio.to_thread.run_sync(file_response.open_output, folder, path, inside)
-    except UnsafePath as error:
-        raise HTTPException(404, f"Output {name!r} of task {task_id} is not delivered: {error}") from error
+    opened = await _open(record, folder, path, name, record.run_plan.output_folder)
     if opened is None:
         raise Rejection(404, f"Task {task_id} has no output {name!r}", _hint(record), state=record.state)
+    return _deliver(request, record, name, opened)
+
+
+async def _open(
+    record: TaskRecord, folder: FilePath, path: str, name: str, inside: str
+) -> BinaryIO | list[str] | None:
+    try:
+        return await anyio.to_thread.run_sync(file_response.open_output, folder, path, inside)
+    except UnsafePath as error:
+        raise HTTPException(404, f"{name!r} of task {record.id} is not delivered: {error}") from error
+
+
+def _deliver(request: Request, record: TaskRecord, name: str, opened: BinaryIO | list[str]) -> Response:
     if isinstance(opened, list):
         return json_response({"task_id": record.id, "name": name, "entries": opened})
     headers = request.headers
     sent = file_response.prepare_download(opened, name, headers.get("range"), headers.get("if-range"))
     return sent.response()
+
+
+@router.get(
+    "/task/{task_id}/inputs/{name:path}",
+    summary="Download an input",
+    responses=_DOWNLOADS,
+)
+async def get_input(request: Request, task_id: TaskId, name: Name) -> Response:
+    """Return the file of an input or a range of it. For an array, return the names in its folder.
+
+    Inputs that are values are files as well, as the program reads them.
+    """
+    state = get_state(request)
+    record = state.get_record(task_id)
+    workspace = state.app.store.open(record.id)
+    mounted = mounted_file(record, name)
+    opened: BinaryIO | list[str] | None = None
+    if mounted is not None:  # the user's file; the folder of the task has a placeholder or a link
+        opened = await anyio.to_thread.run_sync(_open_mounted, mounted)
+    else:
+        place = workspace.uploads if record.missing else workspace.inputs
+        opened = await _open(record, place, name, name, record.run_plan.input_folder)
+    if opened is None:
+        hint = views.waiting_for_inputs(record)
+        raise Rejection(404, f"Task {task_id} has no file of the input {name!r}", hint, state=record.state)
+    return _deliver(request, record, name, opened)
+
+
+def _open_mounted(path: FilePath) -> BinaryIO | None:
+    try:
+        return fs.open_regular(path)
+    except OSError:
+        return None
 
 
 def check_ended(record: TaskRecord) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
@@ -19,6 +18,7 @@ from localrun.server.routes.base import StrictRoute, responses
 from localrun.server.routes.tasks import TaskId
 from localrun.server.state import ServerState, get_state
 from localrun.task.events import Event
+from localrun.task.states import TaskState
 from localrun.undecodable import encode_json
 
 router = APIRouter(route_class=StrictRoute, tags=["watching"])
@@ -79,9 +79,15 @@ async def _events(state: ServerState, task_id: str, last: int) -> AsyncIterator[
     path = state.app.store.open(task_id).path / "events.jsonl"
     last_sent = time.monotonic()
     yield b"retry: 1000\n\n"
-    ended = partial(state.is_ended, task_id)
+    has_end = False
+
+    def ended() -> bool:
+        # the record says that the task has ended shortly before its last event is stored
+        return state.is_ended(task_id) and (has_end or not state.app.store.is_owned(task_id))
+
     with state.broadcaster.subscribe(task_id) as subscription:
         async for number, line in file_stream.follow_lines(path, state.broadcaster, subscription, ended):
+            has_end = has_end or _is_end(line)
             text = b"".join(_transient(subscription))
             text += _stored(number, line) if number > last else b""
             if not text and time.monotonic() - last_sent > _KEEPALIVE:
@@ -89,6 +95,14 @@ async def _events(state: ServerState, task_id: str, last: int) -> AsyncIterator[
             if text:
                 last_sent = time.monotonic()
                 yield text
+
+
+def _is_end(line: bytes) -> bool:
+    try:
+        event = json.loads(line) if b'"state"' in line else {}
+        return event["kind"] == "state" and TaskState(event["data"]["state"]).is_final
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _stored(number: int, line: bytes) -> bytes:
