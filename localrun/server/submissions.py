@@ -20,14 +20,16 @@ _NOT_SENT = frozenset(
 )
 
 
-class Submission(NamedTuple):
+class RepeatedSubmission(NamedTuple):
     """The `task` of `POST /task`, and the paths of inputs to send with PUT afterwards, by name."""
 
     task: dict[str, Any]
     uploads: dict[str, str]
 
 
-def of_record(record: TaskRecord, store: BundleStore, descriptor: Descriptor | None) -> Submission | None:
+def of_record(
+    record: TaskRecord, store: BundleStore, descriptor: Descriptor | None
+) -> RepeatedSubmission | None:
     """Return how to submit a task again; None if a client cannot, because its bundle is not served."""
     plan = record.run_plan
     if record.submitted is not None:
@@ -38,12 +40,14 @@ def of_record(record: TaskRecord, store: BundleStore, descriptor: Descriptor | N
             for name, value in record.inputs.items()
             if name not in names and isinstance(value, str) and value.startswith("/")
         }
-        return Submission(dict(record.submitted), uploads)
+        return RepeatedSubmission(dict(record.submitted), uploads)
     reference = store.reference(Path(plan.bundle)) if plan.bundle else None
     if reference is None or descriptor is None or plan.profile != "bundle" or plan.secret_names:
         return None
     inputs, uploads = _inputs(record, store, descriptor)
-    return Submission({"bundle": reference, "inputs": inputs, **_options(record, descriptor)}, uploads)
+    return RepeatedSubmission(
+        {"bundle": reference, "inputs": inputs, **_options(record, descriptor)}, uploads
+    )
 
 
 def _inputs(
@@ -93,7 +97,7 @@ def _options(record: TaskRecord, descriptor: Descriptor) -> dict[str, Any]:
     return {**({"resources": resources} if resources else {}), **options}
 
 
-def curl(submission: Submission | None, base_url: str, *, has_token: bool) -> str:
+def curl(submission: RepeatedSubmission | None, base_url: str, *, has_token: bool) -> str:
     """Return the curl commands for a submission; empty if there is none."""
     if submission is None:
         return ""

@@ -221,3 +221,33 @@ def test_no_file_of_the_host_outside_the_roots_becomes_an_input(tmp_path: Path) 
         for name, status in (("@/etc/passwd", 422), ("/etc/passwd", 422), ("../x", 422), ("@mine.txt", 200)):
             answer = env.client.post("/task", json={"task": env.bundle(a=name, b=1), "assigned_by": "ray"})
             assert (name, answer.status_code) == (name, status)
+
+
+def test_inputs_are_downloaded_as_the_program_reads_them(tmp_path: Path) -> None:
+    with serve_environment(tmp_path, add) as env:
+        task_id = env.run(a=3)
+        assert env.client.get(f"/task/{task_id}/inputs/b").status_code == 404
+        env.client.put(f"/task/{task_id}/inputs/b", content=b"4")
+        env.wait(task_id)
+        answer = env.client.get(f"/task/{task_id}/inputs/a")
+        assert (answer.status_code, answer.content) == (200, b"3")
+        assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''a"
+        assert "sandbox" in answer.headers["content-security-policy"]
+        for name in ("c", "..%2Ftask.json", "%2Fetc%2Fpasswd"):
+            assert env.client.get(f"/task/{task_id}/inputs/{name}").status_code == 404
+
+
+def test_a_mounted_input_is_the_file_of_the_user(tmp_path: Path) -> None:
+    with serve_environment(
+        tmp_path, lambda container: container.path("/outputs/sum").write_text("1") and 0
+    ) as env:
+        text = env.env.bundle.read_text()
+        start, end = text.index("inputs:\n"), text.index("outputs:\n")
+        given = "inputs:\n  f: {type: file, description: f, display_name: F}\n"
+        env.env.bundle.write_text(text[:start] + given + text[end:])
+        (tmp_path / "given.bin").write_bytes(b"12345")
+        record = env.env.run(values={"f": tmp_path / "given.bin"})
+        answer = env.client.get(f"/task/{record.id}/inputs/f", headers={"range": "bytes=1-2"})
+        assert (answer.status_code, answer.content) == (206, b"23")
+        (tmp_path / "given.bin").unlink()
+        assert env.client.get(f"/task/{record.id}/inputs/f").status_code == 404
