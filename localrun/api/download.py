@@ -20,6 +20,7 @@ from localrun.errors import LocalrunError, OutputsError, Problem, UsageError
 from localrun.units import format_count
 
 if TYPE_CHECKING:
+    from localrun.api.extensions import ExtensionNamer
     from localrun.api.in_image import GeometryMover
     from localrun.api.output_tree import OutputTree
     from localrun.task.record import TaskRecord
@@ -37,15 +38,20 @@ class OutputCopier:
     Nothing is copied that would fill the folder's disk to more than `disk_limit` percent. `warnings` has what
     was left out of a folder, and what an interrupted copy left behind. `outputs` are those of the last copy,
     with the new paths. `in_image` moves the copies of geometries from a crop back into the whole image.
+    `extensions` gives the copies the extensions of their content.
     """
 
-    def __init__(self, folder: Path, disk_limit: float = 100.0, *, in_image: bool = False) -> None:
+    def __init__(
+        self, folder: Path, disk_limit: float = 100.0, *, in_image: bool = False, extensions: bool = False
+    ) -> None:
         self.folder = folder.absolute()
         self.warnings: list[str] = []
         self.outputs: dict[str, object] = {}
         self._limit = copying.DiskLimit(disk_limit)
         self._in_image = in_image
+        self._extensions = extensions
         self._mover: GeometryMover | None = None
+        self._namer: ExtensionNamer | None = None
         self._created = self._create()
         self._clean_up()
 
@@ -99,6 +105,10 @@ class OutputCopier:
             from localrun.api.in_image import GeometryMover
 
             self._mover = GeometryMover(record, workspace)
+        if self._extensions:
+            from localrun.api.extensions import ExtensionNamer
+
+            self._namer = ExtensionNamer(record, workspace, self._limit)
         rejected: list[Problem] = []
         unwritten: list[Problem] = []
         failed: set[str] = set()
@@ -120,13 +130,11 @@ class OutputCopier:
             return name in failed or (packed.name in failed and value == str(packed))
 
         self.outputs = {
-            name: value
-            if is_failed(name, value)
-            else self._rebase(value, workspace, name, self.folder / name)
+            name: value if is_failed(name, value) else self._rebase(value, workspace, name)
             for name, value in record.outputs.items()
         }
-        if self._mover is not None:
-            self.warnings += self._mover.warnings
+        for step in (self._mover, self._namer):
+            self.warnings += step.warnings if step is not None else []
         if unwritten:
             raise _write_error(self.folder, [*unwritten, *rejected])
         if rejected:
@@ -135,10 +143,13 @@ class OutputCopier:
             raise OutputsError(f"cannot copy {count}", remedy=remedy, problems=rejected)
         return self.outputs
 
-    def _rebase(self, value: object, workspace: Workspace, name: str, target: Path) -> object:
+    def _rebase(self, value: object, workspace: Workspace, place: str) -> object:
         """Return a value with the path of its copy, which is that of the output and the item's number."""
+        target = self.folder / (place if self._namer is None else self._namer.names.get(place, place))
         if isinstance(value, list):
-            return [self._rebase(item, workspace, name, target / str(i)) for i, item in enumerate(value)]
+            if target.is_file():  # one file with all items
+                return str(target)
+            return [self._rebase(item, workspace, f"{place}/{index}") for index, item in enumerate(value)]
         if not isinstance(value, str):
             return value
         below = f"{workspace.outputs}/"
@@ -146,7 +157,7 @@ class OutputCopier:
             target = self.folder / workspace.packed_result.name
         elif not value.startswith(below):
             return value
-        elif value.startswith(f"{below}{name}/") and not os.path.lexists(target):
+        elif value.startswith(f"{below}{place.partition('/')[0]}/") and not os.path.lexists(target):
             target = self.folder / value.removeprefix(below)
         return str(target) if os.path.lexists(target) else value
 
@@ -178,15 +189,16 @@ class OutputCopier:
         is_complete = is_valid or record.state == "FINISHED" or not skipped
         return [] if is_complete else [Problem(place, f"not copied completely: {skipped[0]}")]
 
-    def _fill_output(self, name: str, source: OutputTree, entry: TreeEntry, target: Path) -> None:
+    def _fill_output(self, name: str, source: OutputTree, entry: TreeEntry, target: Path) -> str:
         source.copy(entry, target)
         if self._mover is not None:
             self._mover.move(name, target)
+        return name if self._namer is None else self._namer.rename(name, target)
 
-    def _replace(self, name: str, copy: Callable[[Path], None]) -> None:
-        target = self.folder / name
-        with fs.temp_file(target) as temp:
-            copy(temp)
+    def _replace(self, name: str, copy: Callable[[Path], str]) -> None:
+        """Make a copy under a temporary name, and give it the name that `copy` returns."""
+        with fs.temp_file(self.folder / name) as temp:
+            target = self.folder / copy(temp)
             _replace(temp, target)
         if os.path.lexists(temp):
             self.warnings.append(f"the former {target} could not be deleted: it is {temp}")

@@ -57,7 +57,7 @@ class InputCopier(OutputCopier):
 
     def _fill(
         self, record: TaskRecord, workspace: Workspace, name: str, mounts: Mapping[str, Path], target: Path
-    ) -> None:
+    ) -> str:
         from localrun.api.output_tree import OutputTree
         from localrun.values.untrusted import UnsafePath, UntrustedDir
 
@@ -78,6 +78,7 @@ class InputCopier(OutputCopier):
             copy.unlink(missing_ok=True)
             copying.copy_file(Path(os.path.realpath(path)), copy, limit=self._limit)
             self._warn_if_changed(record, place, path)
+        return name
 
     def _warn_of_others(self, names: Collection[str]) -> None:
         """Warn about files that a run with the folder would read as inputs."""

@@ -43,6 +43,7 @@ def download(
     disk_limit: float = 100.0,
     *,
     in_image: bool = False,
+    extensions: bool = False,
 ) -> OutputCopier:
     """Copy the named outputs (None: all) to `folder`. Return the copier, which has the warnings.
 
@@ -52,7 +53,7 @@ def download(
     missing = [name for name in names or () if name not in existing]
     if missing:
         raise missing_files_error("the task has no such outputs", missing, existing)
-    copier = OutputCopier(folder, disk_limit, in_image=in_image)
+    copier = OutputCopier(folder, disk_limit, in_image=in_image, extensions=extensions)
     try:
         with workspace.reading():
             copier.copy(record, workspace, only=names)

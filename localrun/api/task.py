@@ -222,10 +222,12 @@ class Task:
         dest: str | os.PathLike[str] | None = None,
         *,
         in_image: bool = False,
+        extensions: bool = False,
     ) -> Path:
         """Copy all outputs, or those in `filenames`, to the folder `dest`. Return the folder.
 
-        `in_image` moves the copies of geometries from a crop back into the whole image.
+        `in_image` moves the copies of geometries from a crop back into the whole image. `extensions` names
+        them by their content, such as `mask.png`, and writes an array of geometries as one FeatureCollection.
 
         `dest` None: `localrun_output/ID` in the working directory. Only declared outputs are copied. Links
         are followed as in the container, and only inside the output folder. Raises `UsageError` with every
@@ -236,7 +238,15 @@ class Task:
 
         folder = Path("localrun_output", self.id) if dest is None else Path(dest)
         limit = self._app.settings.disk_stop
-        copied = download(self._ended_record(), self._workspace, filenames, folder, limit, in_image=in_image)
+        copied = download(
+            self._ended_record(),
+            self._workspace,
+            filenames,
+            folder,
+            limit,
+            in_image=in_image,
+            extensions=extensions,
+        )
         for warning in copied.warnings:
             warnings.warn(warning, stacklevel=2)
         return copied.folder

@@ -245,6 +245,7 @@ def folder_build(given: dict[str, Any]) -> FolderBuild:
 
 output = click.option("-o", "--output", type=DIR, metavar="DIR", help="Copy the outputs to DIR.")
 in_image = flag("--in-image", help="With -o, move geometries from a crop back into the whole image.")
+extensions = flag("--extensions", help="With -o, add extensions: mask.png, outlines.geojson.")
 quiet = flag("-q", "--quiet", help="Print only results and errors.")
 watch = click.option(
     "-w",
@@ -275,10 +276,12 @@ task_id = click.argument("task_id", metavar="ID", shell_complete=complete_task)
 task_ids = click.argument("task_ids", metavar="ID...", nargs=-1, shell_complete=complete_task)
 
 
-def check_in_image(output: Path | None, *, in_image: bool) -> None:
-    """Raise `UsageError` for --in-image without -o."""
+def check_copy_options(output: Path | None, *, in_image: bool, extensions: bool) -> None:
+    """Raise `UsageError` for options that change copies without -o."""
     if in_image and output is None:
         raise UsageError("--in-image needs a folder for the moved copies", remedy="add -o DIR")
+    if extensions and output is None:
+        raise UsageError("--extensions needs a folder for the copies", remedy="add -o DIR")
 
 
 def check_selection(task_ids: tuple[str, ...], everything: bool) -> None:

@@ -28,13 +28,22 @@ if TYPE_CHECKING:
 @options.task_id
 @options.output
 @options.in_image
+@options.extensions
 @options.as_json
 @pass_context
-def command(context: CliContext, task_id: str, output: Path | None, in_image: bool, as_json: bool) -> int:
+def command(
+    context: CliContext,
+    *,
+    task_id: str,
+    output: Path | None,
+    in_image: bool,
+    extensions: bool,
+    as_json: bool,
+) -> int:
     """Show or copy the outputs of the task ID, also of a failed task."""
     from localrun.console.results import print_outputs
 
-    options.check_in_image(output, in_image=in_image)
+    options.check_copy_options(output, in_image=in_image, extensions=extensions)
 
     with context.app() as app:
         workspace, record = _find_ended(app, task_id)
@@ -43,7 +52,8 @@ def command(context: CliContext, task_id: str, output: Path | None, in_image: bo
             from localrun.api.download import OutputCopier
 
             with SignalHandler() as signals:
-                make_copier = partial(OutputCopier, output, app.settings.disk_stop, in_image=in_image)
+                limit = app.settings.disk_stop
+                make_copier = partial(OutputCopier, output, limit, in_image=in_image, extensions=extensions)
                 found = copy_outputs(context, make_copier, (record, workspace), signals)
     if as_json:
         fields: dict[str, Any] = {"id": record.id, "state": str(record.state), "outputs": found.outputs}

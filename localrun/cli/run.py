@@ -42,6 +42,7 @@ class Choices:
     inputs: Path | None
     output: Path | None
     in_image: bool
+    extensions: bool
     as_json: bool
     quiet: bool
     options: dict[str, Any]
@@ -49,7 +50,7 @@ class Choices:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Choices:
         own = {name: given[name] for name in cls.__annotations__ if name in given}
-        options.check_in_image(own["output"], in_image=own["in_image"])
+        options.check_copy_options(own["output"], in_image=own["in_image"], extensions=own["extensions"])
         rest = {key: value for key, value in given.items() if key not in own}
         own["assignments"] += rest.pop("regions", ())
         build = options.pop_build_fields(rest)
@@ -106,6 +107,7 @@ with_run_options = options.combine(
     ),
     options.output,
     options.in_image,
+    options.extensions,
     options.image,
     click.option("--timeout", type=options.DURATION, help="Time limit, e.g. 90s, 10m or 1h."),
     click.option(
@@ -213,7 +215,10 @@ class _ForegroundRun:
                 from localrun.api.download import OutputCopier
 
                 self._copier = OutputCopier(
-                    self._choices.output, app.settings.disk_stop, in_image=self._choices.in_image
+                    self._choices.output,
+                    app.settings.disk_stop,
+                    in_image=self._choices.in_image,
+                    extensions=self._choices.extensions,
                 )
                 stack.callback(self._copier.rollback)
         return app

@@ -14,7 +14,7 @@ from localrun import copying
 from localrun.api.task import Task
 from localrun.engines.fake import FakeContainer
 from tests.cli.command import Command, Result
-from tests.support.environment import DESCRIPTOR
+from tests.support.environment import DESCRIPTOR, IMAGE
 
 ONE_FILE = DESCRIPTOR.replace(
     "  sum: {type: integer, description: both, display_name: Sum}\n",
@@ -249,3 +249,47 @@ def test_an_output_that_is_not_copied_keeps_its_path(localrun: Command) -> None:
     result = localrun.run("-o", localrun.folder / "out", "--json")
     assert Path(result.json["outputs"]["f"]).read_text() == "best"
     assert [problem["path"] for problem in result.json["copy_problems"]] == ["outputs.f"]
+
+
+def test_extensions_are_added_wherever_outputs_are_copied(localrun: Command) -> None:
+    from tests.support.image_tasks import descriptor_text, find_squares, save_image
+
+    localrun.bundle.write_text(descriptor_text())
+    localrun.program = find_squares
+    folder = localrun.folder
+    given = ["-i", f"image=@{save_image(folder)}"]
+    ran = localrun(
+        "run",
+        localrun.bundle,
+        "--image",
+        IMAGE,
+        *given,
+        "-o",
+        folder / "run",
+        "--extensions",
+        "--json",
+    )
+    assert ran.code == 0
+    assert ran.json["outputs"]["mask"] == str(folder / "run/mask.png")
+    assert ran.json["outputs"]["outlines"] == str(folder / "run/outlines.geojson")
+    shown = localrun("outputs", "last", "-o", folder / "outputs", "--extensions")
+    assert f"mask: {folder / 'outputs/mask.png'}" in shown.out
+    again = localrun("rerun", "last", "-o", folder / "rerun", "--extensions", "-q")
+    assert again.code == 0
+    names = ["areas", "mask.png", "outlines.geojson"]
+    for name in ("run", "outputs", "rerun"):
+        assert sorted(path.name for path in (folder / name).iterdir()) == names
+    plain = localrun("outputs", "last", "-o", folder / "plain")
+    assert (plain.code, sorted(path.name for path in (folder / "plain").iterdir())) == (
+        0,
+        ["areas", "mask", "outlines"],
+    )
+
+
+@pytest.mark.parametrize("option", ["--in-image", "--extensions"])
+def test_options_for_copies_need_a_folder(localrun: Command, option: str) -> None:
+    for arguments in (["outputs", "last"], ["run", "bundle"], ["rerun", "last"]):
+        found = localrun(*arguments, option)
+        assert found.code == 2
+        assert f"{option} needs a folder" in found.err
+        assert "add -o DIR" in found.err

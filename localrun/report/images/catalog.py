@@ -172,7 +172,7 @@ class TaskCatalog:
                 other = self.values.section(other_section).get(name)
                 is_plain = not isinstance(links.innermost(one.type), (File, Geometry, Image))
                 if is_plain and isinstance(other, list):
-                    scalar = _parallel(value, other, item.index)
+                    scalar = links.parallel_value(value, other, item.index)
                     if scalar is not None:
                         found[f"{other_section}.{name}"] = scalar
         return found
@@ -196,14 +196,6 @@ def _indexes(value: Any, index: Index) -> Any:
     if isinstance(value, list):
         return [_indexes(item, (*index, number)) for number, item in enumerate(value)]
     return None if value is None else index
-
-
-def _parallel(value: Any, other: Any, index: Index) -> Any:
-    for number in index:
-        if not isinstance(value, list) or not isinstance(other, list) or len(value) != len(other):
-            return None
-        value, other = value[number], other[number]
-    return None if isinstance(other, list | dict) else other
 
 
 def _left(files: TaskFiles, kind: DataType, place: str) -> Any:

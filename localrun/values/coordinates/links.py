@@ -67,6 +67,15 @@ def geometry_names(parameters: Mapping[str, Parameter]) -> list[str]:
     return [name for name, one in parameters.items() if isinstance(innermost(one.type), Geometry)]
 
 
+def parallel_value(value: Any, other: Any, index: Index) -> Any:
+    """Return the scalar at an index of `value` in another array of the same shape; None if there is none."""
+    for number in index:
+        if not isinstance(value, list) or not isinstance(other, list) or len(value) != len(other):
+            return None
+        value, other = value[number], other[number]
+    return None if isinstance(other, list | dict) else other
+
+
 def groups(descriptor: Descriptor, values: Values, section: str, name: str) -> list[Group]:
     """Return the geometries of a parameter, by image; without one, by innermost array."""
     reference = _image_of(descriptor, values, section, name)
