@@ -25,6 +25,7 @@ from localrun.settings import Settings
 from localrun.supervisor import Supervisor
 from localrun.task import supervision
 from localrun.task.states import TaskState
+from localrun.task.store import TaskStore
 from tests.manager.test_recovery import abandoned, add, next_process, with_container
 from tests.support.environment import Environment, make_environment
 from tests.support.task_folder import WAIT, Folder, make_folder, until
@@ -227,10 +228,23 @@ def test_there_is_one_supervisor_which_shows_up_and_can_be_stopped(folder: Folde
 
 
 @pytest.mark.docker
-def test_the_next_process_judges_by_the_times_of_the_engine(folder: Folder) -> None:
-    (task_id,) = folder.submit("sleep 0.5; echo 7 > /outputs/sum", timeout=1.5, end="os._exit(0)")
+def test_the_next_process_judges_by_the_times_of_the_engine(
+    folder: Folder, docker_engine: DockerEngine
+) -> None:
+    # Given a task that ended in time, but whose time limit is over when the next process looks
+    script = "until [ -e /outputs/go ]; do sleep 0.05; done; rm /outputs/go; echo 7 > /outputs/sum"
+    (task_id,) = folder.submit(script, timeout=600, end="os._exit(0)")
+    until(lambda: any(found.running for found in docker_engine.find({LABEL_TASK: task_id})))
     os.kill(folder.pid(), signal.SIGKILL)
-    time.sleep(2.5)
+    (folder.home / "tasks" / task_id / "outputs/go").touch()
+    (found,) = docker_engine.find({LABEL_TASK: task_id})
+    exit_ = docker_engine.wait(found.handle)
+    assert exit_.seconds is not None
+    limit = exit_.seconds + 0.5
+    TaskStore(folder.home).open(task_id).save(folder.record(task_id).replace(timeout=limit))
+    time.sleep(limit)
+
+    # When that process ends it, then it is finished
     waited = folder.command("wait", task_id)
     record = folder.record(task_id)
     assert (waited.returncode, record.state, record.outputs) == (0, TaskState.FINISHED, {"sum": 7})

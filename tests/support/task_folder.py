@@ -18,7 +18,7 @@ from localrun.task import supervision
 from localrun.task.record import TaskRecord
 from localrun.task.store import TaskStore
 
-WAIT = 30.0  # seconds
+WAIT = 120.0  # seconds
 
 
 def until(check: Callable[[], Any], seconds: float = WAIT) -> Any:
@@ -99,7 +99,7 @@ class Folder:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=WAIT,
             check=False,
         )
 

@@ -82,11 +82,11 @@ FROM tools AS last
 RUN exit 1
 """
     # When one of its stages is built
-    output = context.build(dockerfile, {"locked": "1.0\n"}, target="tools", labels={"a": "b"})
+    output = context.build(dockerfile, {"locked": "1.0\n"}, target="tools", labels={"a": context.name})
 
     # Then it is what docker build makes of it, and the steps were shown
     assert output == f"{context.engine.info().architecture}\n1.0\n"
-    assert context.engine.images({"a": "b"})[0].tags == (context.name,)
+    assert context.engine.images({"a": context.name})[0].tags == (context.name,)
     assert any(step.startswith("[tools 2/2] RUN --mount") for step in context.steps)
     assert any(step.endswith(" s)") for step in context.steps)
 
