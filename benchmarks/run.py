@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import commands
+import edits
 import images
 import install
 import logs
@@ -36,6 +37,7 @@ def main() -> int:
         "rate": lambda: _in_folder(partial(rate.compare, rounds=options.rate_rounds, tasks=options.tasks)),
         "logs": lambda: _in_folder(partial(logs.compare, rounds=options.log_rounds)),
         "images": lambda: _in_folder(partial(images.compare, rounds=options.image_rounds, mib=options.large)),
+        "edits": lambda: _in_folder(partial(edits.compare, rounds=options.image_rounds)),
         "install": lambda: _in_folder(partial(install.compare, rounds=options.rounds)),
     }
     measured = [chapters[name]() for name in options.only or chapters]
@@ -51,7 +53,7 @@ def _arguments() -> argparse.Namespace:
         "only",
         nargs="*",
         metavar="CHAPTER",
-        help="commands, routes, rate, logs, images, install; default: all",
+        help="commands, routes, rate, logs, images, edits, install; default: all",
     )
     parser.add_argument("--rounds", type=int, default=15, help="rounds of commands and imports")
     parser.add_argument("--large", type=int, default=1024, help="size of the large bundle in MiB")

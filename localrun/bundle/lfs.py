@@ -18,19 +18,20 @@ def is_pointer(path: Path) -> bool:
     """Return whether a file is a Git LFS pointer; False if it cannot be read."""
     try:
         status = path.stat()
-        return stat.S_ISREG(status.st_mode) and status.st_size < _LIMIT and _has_sign(path)
+        return stat.S_ISREG(status.st_mode) and status.st_size < _LIMIT and _has_sign(path.resolve())
     except OSError:
         return False
 
 
 def context_warnings(context: BuildContext) -> Iterator[str]:
     """Yield a warning if the build would copy Git LFS pointers into the image."""
+    folder = context.folder.resolve()
     found = [
         file.path
         for file in context.files()
         if stat.S_ISREG(file.status.st_mode)
         and len(_SIGN) <= file.status.st_size < _LIMIT
-        and _has_sign(context.folder / file.path)
+        and _has_sign(folder / file.path)
     ]
     if found:
         what = "a Git LFS pointer" if len(found) == 1 else f"{len(found)} Git LFS pointers"
@@ -39,7 +40,7 @@ def context_warnings(context: BuildContext) -> Iterator[str]:
 
 def _has_sign(path: Path) -> bool:
     try:
-        file = open_file(path.resolve())
+        file = open_file(path)
     except OSError:
         return False
     if file is None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from localrun import fs
 from localrun.bundle.images import file_cache
+from localrun.bundle.images.file_digests import FileDigests
 from localrun.bundle.images.source import ImageFolder
 from localrun.engines.base import Progress, no_progress
 from localrun.engines.context.files import BuildContext, ContextFile, open_file, read_error
@@ -28,9 +29,9 @@ def context_digest(
 ) -> str:
     """Return the SHA-256 of paths, modes, contents, link targets, the Dockerfile and the build's options.
 
-    `contexts` are the build contexts with the ids of their images; default: as in `source`. Contents are read
-    only if a file's times, size or location changed since the last call; `progress` receives their bytes if
-    they are large, and may raise. Raises `ImageError` with cause IMAGE_BUILD_FAILED if a file cannot be read.
+    `contexts` are the build contexts with the ids of their images; default: as in `source`. A file is read
+    only if its times, size or location changed since the last call; `progress` receives the bytes if they
+    are many, and may raise. Raises `ImageError` with cause IMAGE_BUILD_FAILED if a file cannot be read.
     """
     context = BuildContext(source.folder, source.dockerfile)
     files = list(context.files())
@@ -60,8 +61,10 @@ def _contents_digest(folder: Path, files: list[ContextFile], cache: Path, progre
     cached = file_cache.read_entry(cache, "folders", name)
     if cached and cached.get("states") == states and isinstance(cached.get("contents"), str):
         return str(cached["contents"])
-    reader = _Reader(folder, files, progress)
+    known = FileDigests(cache, name)
+    reader = _Reader(folder, files, progress, known)
     contents = _hash([[*_metadata(file), content] for file, content in reader.read()])
+    known.save()
     newest = max((file.status.st_ctime_ns for file in files), default=0)
     if time.time_ns() - newest > file_cache.TIMESTAMP_RESOLUTION:
         file_cache.write_entry(cache, "folders", name, {"states": states, "contents": contents})
@@ -77,11 +80,15 @@ def _metadata(file: ContextFile) -> list[object]:
 class _Reader:
     """Reads the files of a context and reports the bytes if they are large."""
 
-    def __init__(self, folder: Path, files: list[ContextFile], progress: Progress) -> None:
+    def __init__(
+        self, folder: Path, files: list[ContextFile], progress: Progress, known: FileDigests
+    ) -> None:
         self._folder = folder
         self._files = files
+        self._known = known
         self._done = 0
-        self._total = sum(file.status.st_size for file in files if stat.S_ISREG(file.status.st_mode))
+        regular = (file for file in files if stat.S_ISREG(file.status.st_mode))
+        self._total = sum(file.status.st_size for file in regular if not known.find(file))
         self._progress = progress if self._total >= _LARGE else no_progress
 
     def read(self) -> Iterator[tuple[ContextFile, str]]:
@@ -94,6 +101,9 @@ class _Reader:
     def _content(self, file: ContextFile) -> str | None:
         if not stat.S_ISREG(file.status.st_mode):
             return ""
+        if found := self._known.find(file):
+            self._known.keep(file, found)
+            return found
         opened = open_file(self._folder / file.path)
         if opened is None:
             return None
@@ -103,7 +113,9 @@ class _Reader:
                 digest.update(data)
                 self._done += len(data)
                 self._progress(READING, self._done, self._total)
-        return digest.hexdigest() + read_capability(self._folder / file.path).hex()
+        found = digest.hexdigest() + read_capability(self._folder / file.path).hex()
+        self._known.keep(file, found)
+        return found
 
 
 def _hash(facts: object) -> str:

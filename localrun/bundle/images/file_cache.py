@@ -45,24 +45,26 @@ def save_facts(folder: Path, kind: str, status: os.stat_result, facts: dict[str,
         write_entry(folder, kind, _name(status), {"state": file_state(status), "facts": facts})
 
 
-def read_entry(folder: Path, kind: str, name: str) -> dict[str, Any] | None:
-    """Return an entry, or None if there is no valid one."""
+def read_entry(folder: Path, kind: str, name: str, *, limit: int = ENTRY_SIZE_LIMIT) -> dict[str, Any] | None:
+    """Return an entry of at most `limit` bytes, or None if there is no valid one."""
     try:
         with fs.open_regular(_path(folder, kind, name)) as file:
-            entry = json.loads(file.read(ENTRY_SIZE_LIMIT))
+            entry = json.loads(file.read(limit))
     except (OSError, ValueError, RecursionError):
         return None
     return entry if isinstance(entry, dict) and entry.get("format") == FORMAT else None
 
 
-def write_entry(folder: Path, kind: str, name: str, entry: dict[str, Any]) -> None:
-    """Write an entry atomically. Errors are ignored."""
+def write_entry(
+    folder: Path, kind: str, name: str, entry: dict[str, Any], *, most: int = ENTRY_LIMIT
+) -> None:
+    """Write an entry atomically, and delete all but the newest `most` of its kind. Errors are ignored."""
     path = _path(folder, kind, name)
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with fs.atomic_file(path) as temp:
             temp.write_text(json.dumps({"format": FORMAT, **entry}))
-        _delete_oldest(path.parent)
+        _delete_oldest(path.parent, most)
 
 
 @contextmanager
@@ -102,9 +104,9 @@ def _name(status: os.stat_result) -> str:
     return f"{status.st_dev:x}-{status.st_ino:x}"
 
 
-def _delete_oldest(folder: Path) -> None:
+def _delete_oldest(folder: Path, most: int) -> None:
     entries = list(folder.iterdir())
-    if len(entries) > ENTRY_LIMIT:
+    if len(entries) > most:
         entries.sort(key=lambda entry: entry.stat().st_mtime_ns)
-        for entry in entries[: len(entries) - ENTRY_LIMIT]:
+        for entry in entries[: len(entries) - most]:
             entry.unlink(missing_ok=True)

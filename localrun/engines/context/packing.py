@@ -89,10 +89,13 @@ def _chunks(parts: Iterable[bytes], folder: Path) -> Iterator[bytes]:
     waiting = bytearray()
     try:
         for part in parts:
-            waiting += part
-            if len(waiting) >= CHUNK:
+            if len(part) < CHUNK:
+                waiting += part
+            if waiting and (len(part) >= CHUNK or len(waiting) >= CHUNK):
                 yield bytes(waiting)
                 waiting.clear()
+            if len(part) >= CHUNK:  # not copied
+                yield part
     except OSError as error:
         raise read_error(folder, error) from error
     yield bytes(waiting) + bytes(2 * _BLOCK)

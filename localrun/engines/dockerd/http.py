@@ -30,7 +30,11 @@ def send_request(
         return
     sock.sendall(_head(method, path, {"Host": host, **headers, "Transfer-Encoding": "chunked"}))
     for part in body:
-        if part:  # an empty chunk is the last one
+        if len(part) >= CHUNK:  # not copied
+            sock.sendall(b"%x\r\n" % len(part))
+            sock.sendall(part)
+            sock.sendall(b"\r\n")
+        elif part:  # an empty chunk is the last one
             sock.sendall(b"%x\r\n%b\r\n" % (len(part), part))
     sock.sendall(b"0\r\n\r\n")
 

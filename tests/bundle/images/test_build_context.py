@@ -14,7 +14,7 @@ from localrun.bundle.images import build_context, file_cache
 from localrun.bundle.images.build_context import context_digest
 from localrun.bundle.images.source import ImageFolder
 from localrun.engines.base import BuildSecret
-from localrun.engines.context.files import BuildContext
+from localrun.engines.context.files import BuildContext, open_file
 from localrun.errors import Cause, ImageError
 
 
@@ -54,6 +54,45 @@ def test_whatever_a_build_sees_changes_the_digest(folder: Path, change: str) -> 
     before = of(folder)
     CHANGES[change](folder)
     assert of(folder) != before
+
+
+def read_by(function: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the files of a context that a function reads."""
+    names: list[str] = []
+
+    def noted(path: Path) -> object:
+        names.append(path.name)
+        return open_file(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(build_context, "open_file", noted)
+        function()
+    return names
+
+
+def test_only_changed_files_are_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_cache, "TIMESTAMP_RESOLUTION", -(10**9))
+    assert sorted(read_by(lambda: of(folder), monkeypatch)) == ["Dockerfile", "a.py"]
+    assert read_by(lambda: of(folder), monkeypatch) == []
+    (folder / "src/a.py").write_text("print(2)\n")
+    (folder / "new").write_text("")
+    found: list[str] = []
+    assert sorted(read_by(lambda: found.append(of(folder)), monkeypatch)) == ["a.py", "new"]
+    assert found == [context_digest(ImageFolder(folder), folder.parent / "another cache")]
+
+
+def test_a_file_that_was_just_written_is_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_cache, "TIMESTAMP_RESOLUTION", 10**15)
+    of(folder)
+    assert sorted(read_by(lambda: of(folder), monkeypatch)) == ["Dockerfile", "a.py"]
+
+
+@pytest.mark.parametrize("text", ['{"files": {"Dockerfile": 3}}', '{"files": {"Dockerfile": [1]}}', "["])
+def test_a_damaged_entry_of_the_cache_only_costs_time(folder: Path, text: str) -> None:
+    expected = of(folder)
+    for path in (folder.parent / "cache").glob("f*/*.json"):
+        path.write_text(text.replace("{", f'{{"format": {file_cache.FORMAT}, ', 1))
+    assert of(folder) == expected
 
 
 def test_the_progress_of_a_large_context_is_reported_once(folder: Path) -> None:
