@@ -87,9 +87,10 @@ class _Reader:
         self._files = files
         self._known = known
         self._done = 0
-        regular = (file for file in files if stat.S_ISREG(file.status.st_mode))
-        self._total = sum(file.status.st_size for file in regular if not known.find(file))
-        self._progress = progress if self._total >= _LARGE else no_progress
+        regular = [file for file in files if stat.S_ISREG(file.status.st_mode)]
+        self._total = sum(file.status.st_size for file in regular)
+        unknown = sum(file.status.st_size for file in regular if not known.find(file))
+        self._progress = progress if unknown >= _LARGE else no_progress
 
     def read(self) -> Iterator[tuple[ContextFile, str]]:
         """Yield the files that still exist, with the digests of their contents."""
@@ -103,6 +104,7 @@ class _Reader:
             return ""
         if found := self._known.find(file):
             self._known.keep(file, found)
+            self._report(file.status.st_size)
             return found
         opened = open_file(self._folder / file.path)
         if opened is None:
@@ -111,11 +113,14 @@ class _Reader:
         with opened:
             while data := opened.read(CHUNK):
                 digest.update(data)
-                self._done += len(data)
-                self._progress(READING, self._done, self._total)
+                self._report(len(data))
         found = digest.hexdigest() + read_capability(self._folder / file.path).hex()
         self._known.keep(file, found)
         return found
+
+    def _report(self, count: int) -> None:
+        self._done += count
+        self._progress(READING, self._done, self._total)
 
 
 def _hash(facts: object) -> str:

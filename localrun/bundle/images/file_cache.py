@@ -56,15 +56,18 @@ def read_entry(folder: Path, kind: str, name: str, *, limit: int = ENTRY_SIZE_LI
 
 
 def write_entry(
-    folder: Path, kind: str, name: str, entry: dict[str, Any], *, most: int = ENTRY_LIMIT
+    folder: Path, kind: str, name: str, entry: dict[str, Any], *, most: int | None = None
 ) -> None:
-    """Write an entry atomically, and delete all but the newest `most` of its kind. Errors are ignored."""
+    """Write an entry atomically, and delete all but the newest `most` of its kind (`ENTRY_LIMIT`).
+
+    Errors are ignored.
+    """
     path = _path(folder, kind, name)
     with suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with fs.atomic_file(path) as temp:
             temp.write_text(json.dumps({"format": FORMAT, **entry}))
-        _delete_oldest(path.parent, most)
+        _delete_oldest(path.parent, ENTRY_LIMIT if most is None else most)
 
 
 @contextmanager
