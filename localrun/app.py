@@ -70,16 +70,21 @@ class App:
             return self._given_engine
         from localrun.engines.dockerd import DockerEngine
 
-        settings = self.settings
-        return DockerEngine(settings.docker_host, config=settings.docker_config, builder=settings.builder)
+        return DockerEngine.of(self.settings)
 
     @property
     def ledger(self) -> Path:
         """The file of reservations: that of the settings, or else one for the whole machine."""
-        host = self.settings.docker_host or ""
-        is_local = not host or host.startswith(("unix://", "tcp://127.", "tcp://localhost"))
+        if self.settings.ledger:
+            return self.settings.ledger
+        from localrun.engines.dockerd.configuration.selection import select
+
+        try:
+            found = select(self.settings)
+        except EngineUnreachable:  # then no task starts
+            return machine_ledger_path("local")
         # all local engines share the CPUs and the memory of this machine
-        return self.settings.ledger or machine_ledger_path("local" if is_local else host)
+        return machine_ledger_path("local" if found.is_local else found.url)
 
     @cached_property
     def runner(self) -> Runner:

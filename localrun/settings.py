@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -41,9 +41,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     docker_host: Annotated[str | None, _doc("Address of the container engine. Defaults to DOCKER_HOST.")] = (
         None
     )
+    docker_context: Annotated[
+        str | None, _doc("Docker context of the engine. Defaults to DOCKER_CONTEXT; default: the current one")
+    ] = None
     docker_config: Annotated[Path, _doc("Folder of docker's configuration. Defaults to DOCKER_CONFIG.")] = (
         Path("~/.docker")
     )
+    docker_tls_verify: Annotated[
+        bool, _doc("Use TLS, and verify the engine's certificate. Defaults to DOCKER_TLS_VERIFY.")
+    ] = False
+    docker_tls: Annotated[
+        bool, _doc("Use TLS without verifying the engine's certificate. Defaults to DOCKER_TLS.")
+    ] = False
+    docker_cert_path: Annotated[
+        Path | None,
+        _doc(
+            "Folder of ca.pem, cert.pem and key.pem for TLS. Defaults to DOCKER_CERT_PATH; "
+            "default: docker's configuration"
+        ),
+    ] = None
+    container_host: Annotated[
+        str | None, _doc("Address of Podman if nothing of Docker is found. Defaults to CONTAINER_HOST.")
+    ] = None
+    runtime_dir: Annotated[
+        Path | None,
+        _doc(
+            "Folder of the sockets of rootless engines. Defaults to XDG_RUNTIME_DIR; default: /run/user/UID"
+        ),
+    ] = None
     builder: Annotated[
         Literal["auto", "buildkit", "classic"],
         _doc(
@@ -83,7 +108,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _PARSERS: dict[str, Callable[[str], float]] = {"max_age": parse_duration, "max_size": parse_bytes}
-PATHS = {"home", "cache", "logs", "docker_config", "ledger"}  # may contain bytes that are not UTF-8
+# may contain bytes that are not UTF-8
+PATHS = {"home", "cache", "logs", "docker_config", "docker_cert_path", "runtime_dir", "ledger"}
+_ENGINE = ("docker_host", "docker_context")  # what chooses the engine
 
 
 def load(environ: Mapping[str, str], **arguments: Any) -> Settings:
@@ -96,23 +123,46 @@ def load(environ: Mapping[str, str], **arguments: Any) -> Settings:
         text = environ.get(PREFIX + name.upper(), "")
         if text:
             given.setdefault(name, text)
-    if "docker_host" not in given and environ.get("DOCKER_HOST"):
-        given["docker_host"] = environ["DOCKER_HOST"]
-    if "docker_config" not in given and environ.get("DOCKER_CONFIG"):
-        given["docker_config"] = Path(environ["DOCKER_CONFIG"])
+    is_chosen = any(name in given for name in _ENGINE)  # localrun's own variables come before docker's
+    defaults = {name: value for name, value in _foreign(environ).items() if value and name not in given}
+    foreign = {name: value for name, value in defaults.items() if not (is_chosen and name in _ENGINE)}
+    given |= foreign
     if "cache" not in given and environ.get("XDG_CACHE_HOME"):
         given["cache"] = Path(environ["XDG_CACHE_HOME"]) / "localrun"
-    made = Settings(**_checked(given))
+    made = Settings(**_checked(given, foreign))
     if "cache" not in given:
         made = msgspec.structs.replace(made, cache=default_cache())
     if "docker_config" not in given:
         made = msgspec.structs.replace(made, docker_config=_expanded(made.docker_config) or NO_FOLDER)
     try:
-        return msgspec.structs.replace(
-            made, home=made.home.absolute(), cache=made.cache.absolute(), logs=made.logs.absolute()
-        )
+        return msgspec.structs.replace(made, **_absolute(made))
     except OSError as error:
         raise missing_working_directory() or error from error
+
+
+def _foreign(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the variables of Docker, Podman and the desktop say about settings."""
+    return {
+        "docker_host": environ.get("DOCKER_HOST"),
+        "docker_context": environ.get("DOCKER_CONTEXT"),
+        "docker_config": environ.get("DOCKER_CONFIG"),
+        # to docker, any text is true, also "0"
+        "docker_tls_verify": bool(environ.get("DOCKER_TLS_VERIFY")),
+        "docker_tls": bool(environ.get("DOCKER_TLS")),
+        "docker_cert_path": environ.get("DOCKER_CERT_PATH"),
+        "container_host": environ.get("CONTAINER_HOST"),
+        "runtime_dir": environ.get("XDG_RUNTIME_DIR"),
+    }
+
+
+def _absolute(made: Settings) -> dict[str, Any]:
+    """Return the paths that must not depend on the working directory, which a supervisor does not keep."""
+    names = ("home", "cache", "logs", "docker_config", "docker_cert_path")
+    found: dict[str, Any] = {name: path.absolute() for name in names if (path := getattr(made, name))}
+    socket = (made.docker_host or "").removeprefix("unix://")
+    if socket not in ("", made.docker_host) and not socket.startswith("/"):
+        found["docker_host"] = f"unix://{Path(socket).absolute()}"
+    return found
 
 
 def missing_working_directory() -> UsageError | None:
@@ -164,13 +214,17 @@ def _expanded(path: Path) -> Path | None:
     return None if found.startswith("~") else Path(found)
 
 
-def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(given: Mapping[str, Any], foreign: Container[str]) -> dict[str, Any]:
+    """Return the settings converted to their types; `foreign` are those from variables of other programs."""
     types = get_type_hints(Settings, include_extras=True)
     valid: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, value in given.items():
+        variable = (
+            name.upper().replace("RUNTIME", "XDG_RUNTIME") if name in foreign else PREFIX + name.upper()
+        )
         if isinstance(value, str) and not is_text(value) and name not in PATHS:
-            problems.append(Problem(PREFIX + name.upper(), f"'{escape(value)}' is not UTF-8"))
+            problems.append(Problem(variable, f"'{escape(value)}' is not UTF-8"))
             continue
         try:
             if isinstance(value, str) and name in _PARSERS:
@@ -179,10 +233,10 @@ def _checked(given: Mapping[str, Any]) -> dict[str, Any]:
             valid[name] = _expanded(found) if isinstance(found, Path) else found
             if isinstance(found, Path) and valid[name] is None:
                 reason = "no home directory to expand ~ to"
-                problems.append(Problem(PREFIX + name.upper(), f"invalid value {str(value)!r}: {reason}"))
+                problems.append(Problem(variable, f"invalid value {str(value)!r}: {reason}"))
         except ValueError as error:  # also of msgspec
             reason = f"{str(error)[0].lower()}{str(error)[1:]}".replace("`", "")
-            problems.append(Problem(PREFIX + name.upper(), f"invalid value {value!r}: {reason}"))
+            problems.append(Problem(variable, f"invalid value {value!r}: {reason}"))
     if problems:
         message = f"invalid settings ({format_count(len(problems), 'problem')})"
         raise UsageError(message, remedy="fix or unset the variables listed", problems=problems)

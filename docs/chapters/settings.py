@@ -13,7 +13,13 @@ from localrun.units import format_bytes
 
 from chapters.page import Page, code
 
-_KINDS: dict[Any, str] = {Path: "a path", str: "a string", int: "an integer", float: "a number"}
+_KINDS: dict[Any, str] = {
+    Path: "a path",
+    str: "a string",
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+}
 _WITH_UNITS = {"max_age": "a duration", "max_size": "a size"}
 _SIGNS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
@@ -33,8 +39,22 @@ def page() -> Page:
         ["variable", "meaning"],
         [
             ["`LOCALRUN_TOKEN`", "The bearer token that clients of `localrun serve` must send."],
-            ["`DOCKER_HOST`", "The address of the engine if `LOCALRUN_DOCKER_HOST` is not set."],
+            [
+                "`DOCKER_HOST`",
+                "[The engine](../engine-selection.md) if neither `LOCALRUN_DOCKER_HOST` nor "
+                "`LOCALRUN_DOCKER_CONTEXT` is set.",
+            ],
+            ["`DOCKER_CONTEXT`", "The context of the engine, in the same case."],
+            [
+                "`DOCKER_TLS_VERIFY`",
+                "TLS if `LOCALRUN_DOCKER_TLS_VERIFY` is not set. As for docker, any text turns it on, also "
+                "`0`.",
+            ],
+            ["`DOCKER_TLS`", "TLS without verification if `LOCALRUN_DOCKER_TLS` is not set, likewise."],
+            ["`DOCKER_CERT_PATH`", "The TLS files if `LOCALRUN_DOCKER_CERT_PATH` is not set."],
             ["`DOCKER_CONFIG`", "Docker's folder if `LOCALRUN_DOCKER_CONFIG` is not set."],
+            ["`CONTAINER_HOST`", "Podman's address if `LOCALRUN_CONTAINER_HOST` is not set."],
+            ["`XDG_RUNTIME_DIR`", "The folder of rootless sockets if `LOCALRUN_RUNTIME_DIR` is not set."],
             ["`XDG_CACHE_HOME`", "The parent folder of the cache if `LOCALRUN_CACHE` is not set."],
             ["`NO_COLOR`", "Disables colours if set."],
             ["`TERM`", "Whether the terminal supports cursor movement."],
@@ -70,4 +90,6 @@ def _default(value: Any, description: str) -> str:
         return description.partition("; default: ")[2].rstrip(".") or "none"
     if description.startswith("Bytes"):
         return f"{code(value)} ({format_bytes(value)})"
+    if isinstance(value, bool):
+        return code(str(value).lower())
     return code(f"{value:g}" if isinstance(value, float) else value)

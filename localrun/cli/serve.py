@@ -113,7 +113,7 @@ def _start(
         app.engine.info()
     except EngineError as error:
         # an explicitly configured engine is required; otherwise tasks without a container still work
-        if app.settings.docker_host and not lenient:
+        if (app.settings.docker_host or app.settings.docker_context) and not lenient:
             context.report(error)
             return ExitCode.ENGINE_OR_HOST
         print_err(f"warning: {error.message}; container tasks are rejected until an engine is available")

@@ -53,7 +53,8 @@ class EngineInfo(msgspec.Struct, frozen=True):
     engine's clock was ahead of this machine's. `log_has_gaps` means that a followed log may miss parts, which
     reading it again delivers. `image_ids`: an image's id is the digest of its configuration, or of its
     manifest or index, which depends on how it was stored (containerd's image store). An engine that does not
-    verify layers loads a damaged archive.
+    verify layers loads a damaged archive. `source` says why this engine was chosen, e.g. `DOCKER_HOST`.
+    `warnings` are about the configuration that led to it.
     """
 
     name: str
@@ -74,6 +75,8 @@ class EngineInfo(msgspec.Struct, frozen=True):
     log_has_gaps: bool = False
     image_ids: Literal["config", "manifest"] = "config"
     verifies_layers: bool = True
+    source: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def platform(self) -> Platform:
@@ -276,9 +279,19 @@ class Engine(Protocol):
         Raises `ImageError` with cause IMAGE_MISSING, at the latest when the first chunk is read.
         """
 
-    def pull_image(self, reference: str, progress: Progress = no_progress, platform: str = "") -> EngineImage:
+    def proxies(self) -> Mapping[str, str]:
+        """Return the proxy variables that docker's configuration has for builds and containers."""
+
+    def pull_image(
+        self,
+        reference: str,
+        progress: Progress = no_progress,
+        platform: str = "",
+        warn: Warn = no_warning,
+    ) -> EngineImage:
         """Pull an image from its registry, for the engine's platform unless another one is given.
 
+        `warn` receives what is wrong with the credentials.
         Raises `ImageError` with cause IMAGE_PULL_FAILED, or IMAGE_PLATFORM if it does not exist for this one.
         """
 
@@ -296,7 +309,8 @@ class Engine(Protocol):
     ) -> EngineImage:
         """Build an image. Raises `ImageError` with IMAGE_BUILD_FAILED, and leaves no image behind then.
 
-        `warn` receives what is only known during the build.
+        `warn` receives what is only known during the build. The build gets the `proxies`, which its own
+        arguments override.
         """
 
     def tag_image(self, image: str, name: str) -> None:

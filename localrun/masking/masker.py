@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 MASK = "***"
 MIN_LENGTH = 4  # characters; shorter secrets would match too many words
@@ -13,6 +14,16 @@ MIN_LENGTH = 4  # characters; shorter secrets would match too many words
 Name = TypeVar("Name", bound=str)
 
 _MASK = MASK.encode()
+
+
+def url_passwords(urls: Iterable[str]) -> list[str]:
+    """Return the passwords in URLs such as `http://user:password@proxy:3128`, as written and decoded."""
+    found: list[str] = []
+    for url in urls:
+        user_info = url.rpartition("@")[0].rpartition("://")[2]
+        password = user_info.partition(":")[2]
+        found += {password, unquote(password)} - {""}
+    return found
 
 
 class SecretMasker:

@@ -115,13 +115,12 @@ def localrun_docker(
     if pytestconfig.stash[SESSION_OPTIONS].engine == _FAKE:
         pytest.skip("needs a container engine, and --localrun-engine is fake")
     settings = _settings(pytestconfig, localrun_settings)
-    docker_host = settings.docker_host
     try:
-        engine = DockerEngine(docker_host, config=settings.docker_config, builder=settings.builder)
+        engine = DockerEngine.of(settings)
         engine.info()
     except EngineError as error:
         _skip_or_fail(error.message, required=localrun_required)
-    pytestconfig.stash[RESOURCES].add_engine(docker_host, str(tmp_path_factory.getbasetemp()))
+    pytestconfig.stash[RESOURCES].add_engine(settings.docker_host, str(tmp_path_factory.getbasetemp()))
     yield engine
     engine.close()
 

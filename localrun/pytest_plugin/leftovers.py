@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +96,7 @@ def _folders(resources: SessionResources) -> Iterator[str]:
 def _containers(resources: SessionResources) -> Iterator[str]:
     if not resources.docker_hosts:
         return
+    from localrun import settings
     from localrun.engines.dockerd import DockerEngine
     from localrun.engines.labels import LABEL_HOME, LABEL_TASK
     from localrun.errors import EngineError
@@ -102,7 +104,7 @@ def _containers(resources: SessionResources) -> Iterator[str]:
     for docker_host in resources.docker_hosts:
         engine = None
         try:
-            engine = DockerEngine(docker_host)
+            engine = DockerEngine.of(settings.load(os.environ, docker_host=docker_host))
             for found in engine.find({LABEL_TASK: ""}):
                 if resources.owns(found.labels.get(LABEL_HOME, "")):
                     yield f"container {found.handle[:12]} of task {found.labels[LABEL_TASK]}"

@@ -7,6 +7,7 @@ folders from standard input and stops their tasks when that closes, which the ke
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -27,13 +28,11 @@ def main(lines: Iterable[str]) -> None:
 
 def stop(home: str, docker_host: str | None) -> None:
     """Stop every active task of a folder whose process is dead, and remove their containers."""
-    from pathlib import Path
-
+    from localrun import settings
     from localrun.app import App
     from localrun.errors import LocalrunError
-    from localrun.settings import Settings
 
-    app = App(Settings(home=Path(home), docker_host=docker_host, grace=1.0))
+    app = App(settings.load(os.environ, home=home, docker_host=docker_host, grace=1.0))
     for task_id in app.store.active_ids():
         try:
             app.kill(task_id)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from localrun.engines.base import ContainerSpec, Mount
+from msgspec.structs import replace
+
+from localrun.engines.base import ContainerSpec, Engine, Mount
 from localrun.engines.labels import (
     LABEL_HOME,
     LABEL_LEDGER,
@@ -13,6 +16,8 @@ from localrun.engines.labels import (
     LABEL_TASK,
     container_name,
 )
+from localrun.masking.masker import url_passwords
+from localrun.task.active import ActiveTask
 from localrun.task.record import TaskRecord
 from localrun.task.states import StepName
 from localrun.undecodable import is_text
@@ -38,6 +43,23 @@ def remote_spec(record: TaskRecord, *, home: Path, ledger: Path | None = None) -
     """Return the spec for a remote engine, where inputs and outputs are copied as archives."""
     plan = record.run_plan
     return _spec(record, home, ledger, folders=(plan.input_folder, plan.output_folder))
+
+
+def masked_proxies(engine: Engine, task: ActiveTask) -> Mapping[str, str]:
+    """Return docker's proxy variables for a task with a network, and mask their passwords."""
+    proxies = engine.proxies() if task.record.network else {}
+    if proxies:
+        task.mask(url_passwords(proxies.values()))
+    return proxies
+
+
+def with_environment(
+    spec: ContainerSpec, proxies: Mapping[str, str], secrets: Mapping[str, str]
+) -> ContainerSpec:
+    """Return the spec with the variables that are not in the record. The task's own override the proxies."""
+    if not proxies and not secrets:
+        return spec
+    return replace(spec, environment={**proxies, **spec.environment, **secrets})
 
 
 def _spec(

@@ -127,6 +127,7 @@ class _TaskRun:
         self.task = task
         self.descriptor = descriptor
         self.plan = task.record.run_plan
+        self.proxies = container_spec.masked_proxies(runner.engine, task)
         self.reservation: Reservation | None = None
         self.handle = handle
         self.is_resumed = handle is not None
@@ -202,6 +203,7 @@ class _TaskRun:
     def _admit(self) -> None:
         task = self.task
         task.update(engine=self.engine.info().address)
+        task.warn_once(self.engine.info().warnings)
         if task.record.state is not TaskState.QUEUING:
             task.transition(TaskState.QUEUING)
         with self._timed("admission"):
@@ -275,17 +277,15 @@ class _TaskRun:
         places = self.task.workspace
         files = {"inputs": places.inputs, "outputs": places.outputs, "hosts": places.write_hosts()}
         spec = container_spec.local_spec(self.task.record, **files, **self._owners)
-        self.handle = self.engine.create(self._with_secrets(spec))
+        self.handle = self.engine.create(self._with_environment(spec))
 
     @property
     def _owners(self) -> dict[str, Path]:
         return {"home": self.settings.home, "ledger": self.admission.ledger}
 
-    def _with_secrets(self, spec: ContainerSpec) -> ContainerSpec:
-        if not self.plan.secret_names:
-            return spec
-        environment = {**spec.environment, **store.load(self.task.workspace.secrets)}
-        return msgspec.structs.replace(spec, environment=environment)
+    def _with_environment(self, spec: ContainerSpec) -> ContainerSpec:
+        secrets = store.load(self.task.workspace.secrets) if self.plan.secret_names else {}
+        return container_spec.with_environment(spec, self.proxies, secrets)
 
     def _create_with_archives(self) -> None:
         # A remote engine, detected by trying to mount: its address proves nothing.
@@ -296,7 +296,7 @@ class _TaskRun:
         from localrun.runner import remote_copy
 
         spec = container_spec.remote_spec(self.task.record, **self._owners)
-        self.handle = self.engine.create(self._with_secrets(spec))
+        self.handle = self.engine.create(self._with_environment(spec))
         mounted = {path: Path(source) for source, path in plan.mounts}
         archive = remote_copy.pack(self.task.workspace.inputs, mounted, writable=plan.writable_inputs)
         self.engine.copy_in(self.handle, plan.input_folder, archive)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -58,6 +58,7 @@ class ActiveTask:
         self.workspace = workspace
         self._listeners = tuple(listeners)
         self._lock = threading.Lock()
+        self._more_secrets: tuple[str, ...] = ()
         self._cancelled = _Flag()
         self._cancelled_at: float | None = None
         self._has_taken = False
@@ -74,9 +75,18 @@ class ActiveTask:
 
     @cached_property
     def masker(self) -> SecretMasker:
-        """The masker of the task's secrets. Get it before the task ends, when the secrets are deleted."""
+        """The masker of the task's secrets. Get it before the task ends, when the secrets are deleted.
+
+        Secrets that are not the task's are added with `mask`.
+        """
         has_any = bool(self.record.run_plan.secret_names)
-        return SecretMasker(store.load(self.workspace.secrets).values() if has_any else ())
+        secrets = store.load(self.workspace.secrets).values() if has_any else ()
+        return SecretMasker((*secrets, *self._more_secrets))
+
+    def mask(self, secrets: Iterable[str]) -> None:
+        """Mask these values from now on, in the log, the record and the events."""
+        self._more_secrets = tuple(secrets)
+        self.__dict__.pop("masker", None)
 
     def create(self) -> None:
         self.update(history=[(self.record.state, time.time())])
@@ -149,6 +159,12 @@ class ActiveTask:
         with self._lock:
             self.record = self.record.replace(warnings=[*self.record.warnings, message])
         self.emit("warning", message, **data)
+
+    def warn_once(self, messages: Iterable[str]) -> None:
+        """Add the warnings that the record does not have yet, e.g. of an earlier attempt."""
+        for message in messages:
+            if self.masker.mask_text(message) not in self.record.warnings:
+                self.warn(message)
 
     def warn_of_changed_inputs(self) -> None:
         """Warn of mounted input files that have changed since the task was submitted."""

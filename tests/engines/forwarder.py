@@ -32,7 +32,11 @@ class Forwarder:
                 continue
             except OSError:
                 return
-            engine = self._connect()
+            try:
+                engine = self._connect()
+            except OSError:
+                client.close()
+                continue
             self._open += [client, engine]
             for source, sink in ((client, engine), (engine, client)):
                 thread = threading.Thread(target=_pump, args=(source, sink), name="forwarder", daemon=True)
@@ -44,7 +48,11 @@ class Forwarder:
         if self._engine.scheme != "unix":
             return socket.create_connection(self._engine.host_and_port)
         engine = socket.socket(socket.AF_UNIX)
-        engine.connect(self._engine.socket_path)
+        try:
+            engine.connect(self._engine.socket_path)
+        except OSError:
+            engine.close()
+            raise
         return engine
 
     def cut(self) -> None:

@@ -1,74 +1,106 @@
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 
 import pytest
 
-from localrun.engines.dockerd.address import DEFAULT_SOCKET, resolve
+from localrun.engines.dockerd.address import Address, parse
 from localrun.errors import EngineUnreachable
 
 
-def with_context(config: Path, name: str, endpoint: dict[str, object] | None, *, tls: bool = False) -> None:
-    """Write the files of `docker context create` and `docker context use`."""
-    digest = hashlib.sha256(name.encode()).hexdigest()
-    (config / "config.json").write_text(json.dumps({"currentContext": name}))
-    if endpoint is not None:
-        meta = config / "contexts" / "meta" / digest
-        meta.mkdir(parents=True)
-        (meta / "meta.json").write_text(json.dumps({"Name": name, "Endpoints": {"docker": endpoint}}))
-    if tls:
-        (config / "contexts" / "tls" / digest / "docker").mkdir(parents=True)
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("unix:///run/x.sock", "unix:///run/x.sock"),
+        ("unix://", "unix:///var/run/docker.sock"),
+        (" unix:///run/x.sock ", "unix:///run/x.sock"),
+        ("tcp://box:99", "tcp://box:99"),
+        ("tcp://box", "tcp://box:2375"),
+        ("tcp://", "tcp://localhost:2375"),
+        ("tcp://:99", "tcp://localhost:99"),
+        ("tcp://[::1]:99", "tcp://[::1]:99"),
+        ("tcp://[::1]", "tcp://[::1]:2375"),
+        ("tcp://box:99/prefix/", "tcp://box:99/prefix"),
+        ("box:99", "tcp://box:99"),
+        ("127.0.0.1", "tcp://127.0.0.1:2375"),
+        ("http://box", "http://box:2375"),
+        ("https://box", "https://box:2376"),
+        ("https://box:443", "https://box:443"),
+        ("ssh://me@lab:23", "ssh://me@lab:23"),
+    ],
+)
+def test_an_address_is_completed_as_docker_does(given: str, url: str) -> None:
+    assert parse(Address(given)).url == url
 
 
-def test_an_explicit_address_is_used(tmp_path: Path) -> None:
-    with_context(tmp_path, "other", {"Host": "tcp://other:1"})
-    found = resolve("tcp://box:2375", certificates=None, config=tmp_path)
-    assert found.url == "tcp://box:2375"
-    assert found.host_and_port == ("box", 2375)
+def test_the_default_port_with_tls_is_another_one(tmp_path: Path) -> None:
+    assert parse(Address("tcp://box", tls=True)).host_and_port == ("box", 2376)
+    assert parse(Address("tcp://box", tmp_path)).host_and_port == ("box", 2376)
 
 
-def test_else_the_current_context_is_taken(tmp_path: Path) -> None:
-    with_context(tmp_path, "lab", {"Host": "ssh://me@lab"})
-    found = resolve(None, certificates=None, config=tmp_path)
-    assert (found.url, found.scheme, found.certificates) == ("ssh://me@lab", "ssh", None)
-    assert "lab" in found.source
+def test_the_path_of_a_socket_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert parse(Address("unix://x.sock")).socket_path == str(Path.cwd() / "x.sock")
 
 
-def test_a_context_brings_its_certificates(tmp_path: Path) -> None:
-    with_context(tmp_path, "lab", {"Host": "tcp://lab:2376", "SkipTLSVerify": True}, tls=True)
-    found = resolve(None, certificates=None, config=tmp_path)
-    assert found.certificates is not None
-    assert found.certificates.is_dir()
-    assert not found.verify
-
-
-@pytest.mark.parametrize("content", ["{}", '{"currentContext": "default"}', "no json", "[]", None])
-def test_without_a_context_it_is_the_usual_socket(tmp_path: Path, content: str | None) -> None:
-    if content is not None:
-        (tmp_path / "config.json").write_text(content)
-    found = resolve(None, certificates=None, config=tmp_path)
-    assert found.socket_path in {str(DEFAULT_SOCKET), found.url.removeprefix("unix://")}
-    assert found.source == ""
-
-
-def test_a_context_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with_context(tmp_path, "gone", None)
-    with pytest.raises(EngineUnreachable, match="'gone' has no engine address") as raised:
-        resolve(None, certificates=None, config=tmp_path)
-    assert "docker context use" in raised.value.remedy
+def test_tls_applies_to_tcp_only_as_in_docker(tmp_path: Path) -> None:
+    for url in ("unix:///x", "ssh://lab"):
+        found = parse(Address(url, tmp_path, tls=True))
+        assert (found.uses_tls, found.certificates) == (False, None)
+    assert parse(Address("https://box")).uses_tls
+    assert not parse(Address("tcp://box")).uses_tls
 
 
 @pytest.mark.parametrize(
-    "address", ["box", "/var/run/docker.sock", "npipe:////./pipe/x", "tcp://box:port", "tcp://box:0"]
+    "address",
+    [
+        "box",
+        "nothing",
+        "/var/run/docker.sock",
+        "npipe:////./pipe/x",
+        "fd://",
+        "tcp://box:port",
+        "tcp://box:0",
+    ],
 )
-def test_an_address_of_no_known_kind_is_refused_with_the_forms_that_are(address: str, tmp_path: Path) -> None:
+def test_an_address_of_no_known_kind_is_refused_with_the_forms_that_are(address: str) -> None:
     with pytest.raises(EngineUnreachable, match="unsupported scheme or port") as raised:
-        resolve(address, certificates=None, config=tmp_path)
-    assert "unix:///path" in raised.value.remedy
+        parse(Address(address, source="DOCKER_HOST"))
+    assert "unix:///" in raised.value.remedy
+    assert "from DOCKER_HOST" in raised.value.message
 
 
-def test_a_tcp_address_needs_a_port(tmp_path: Path) -> None:
-    with pytest.raises(EngineUnreachable, match="missing host or port"):
-        _ = resolve("tcp://box", certificates=None, config=tmp_path).host_and_port
+def test_a_named_pipe_of_windows_and_a_path_get_a_remedy_of_their_own() -> None:
+    with pytest.raises(EngineUnreachable) as raised:
+        parse(Address("npipe:////./pipe/docker_engine"))
+    assert "Windows" in raised.value.remedy
+    with pytest.raises(EngineUnreachable) as raised:
+        parse(Address("/run/docker.sock"))
+    assert raised.value.remedy == "write unix:///run/docker.sock"
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("ssh://", "missing host"),
+        ("ssh://me:hunter22@lab", "password"),
+        ("tcp://me:hunter22@box:1", "password"),
+        ("tcp://box:1?x=1", "query"),
+    ],
+)
+def test_parts_that_would_be_ignored_are_refused(address: str, reason: str) -> None:
+    with pytest.raises(EngineUnreachable, match=reason) as raised:
+        parse(Address(address))
+    assert "hunter22" not in str(raised.value)
+    assert "hunter22" not in str(raised.value.facts)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_local"),
+    [
+        *[(url, True) for url in ("unix:///x", "tcp://127.0.0.1", "tcp://[::1]:1", "tcp://localhost")],
+        *[(url, False) for url in ("tcp://box", "ssh://localhost", "tcp://127evil.example")],
+    ],
+)
+def test_an_engine_of_this_machine_is_recognised_by_its_address(url: str, is_local: bool) -> None:
+    assert parse(Address(url)).is_local == is_local

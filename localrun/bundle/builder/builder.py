@@ -135,6 +135,8 @@ def _archived(
         return
     check_space(file.parent, _LEAST_SPACE)  # a build may take long
     source = engine()
+    for warning in source.info().warnings:
+        warn(warning)
     image = ensure_image(bundle.image, source, cache=cache, platform=platform, progress=progress, warn=warn)
     check_space(file.parent, 2 * image.size)
     with image_file.saved_image(source, image, bundle.image_name, file, progress) as archive:

@@ -27,6 +27,7 @@ from localrun.engines.base import (
 from localrun.engines.context.files import BuildContext
 from localrun.engines.labels import BUILD_REPOSITORY, LABEL_BUILD
 from localrun.errors import EngineError, ImageError
+from localrun.masking.masker import url_passwords
 
 DOCKERFILE = "Dockerfile"
 TEMPORARY_SEPARATOR = "-"  # between the digest and the random suffix of a build in progress
@@ -71,7 +72,7 @@ def build_folder(
         check_secrets(source)
         for warning in context_warnings(BuildContext(folder, source.dockerfile)):
             warn(warning)
-        masked = MaskedBuild(source.secrets)
+        masked = MaskedBuild(source.secrets, url_passwords(engine.proxies().values()))
         # A process with another cache may build the same content. An existing name is never moved, because
         # the image that loses it would become dangling.
         temporary = f"{name}{TEMPORARY_SEPARATOR}{secrets.token_hex(4)}"

@@ -28,10 +28,9 @@ def check_secrets(source: ImageFolder) -> None:
 class MaskedBuild:
     """Masks the secrets of a build. Lines are masked one by one, as a build prints them."""
 
-    def __init__(self, secrets: Iterable[BuildSecret]) -> None:
-        self._masker = SecretMasker(
-            line.strip() for secret in secrets for line in (secret.value, *secret.value.splitlines())
-        )
+    def __init__(self, secrets: Iterable[BuildSecret], others: Iterable[str] = ()) -> None:
+        values = (*(secret.value for secret in secrets), *others)
+        self._masker = SecretMasker(line.strip() for value in values for line in (value, *value.splitlines()))
 
     def progress(self, report: Progress) -> Progress:
         if not self._masker:

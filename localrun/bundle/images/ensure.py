@@ -34,8 +34,9 @@ def ensure_image(
 
     An existing image is not loaded or built again, and processes that share `cache` do the work once. `pull`
     applies to references only. `platform` is e.g. `linux/arm64`; empty: the engine's. `progress` receives
-    byte counts. `check_cancelled` is called often and may raise to cancel. `warn` receives what the builder
-    of a folder does not support. Raises `ImageError` or `EngineError`, and leaves nothing behind.
+    byte counts. `check_cancelled` is called often and may raise to cancel. `warn` receives what docker's
+    credentials and the builder of a folder lack. Raises `ImageError` or `EngineError`, and leaves nothing
+    behind.
     """
 
     def report(what: str, done: int, total: int | None) -> None:
@@ -76,6 +77,7 @@ def ensure_image(
             progress=report,
             check_cancelled=check_cancelled,
             platform=platform,
+            warn=warn,
         )
 
 

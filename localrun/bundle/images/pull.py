@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from localrun.bundle.images import file_cache
 from localrun.bundle.images.file_cache import CancelCheck
-from localrun.engines.base import Engine, EngineImage, Progress
+from localrun.engines.base import Engine, EngineImage, Progress, Warn
 from localrun.errors import Cause, ImageError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def pull_image(
     cache: Path,
     progress: Progress,
     check_cancelled: CancelCheck,
+    warn: Warn,
     platform: str = "",
 ) -> EngineImage:
     """Find an image, or pull it if the policy allows; one pull per name at a time on this machine.
@@ -46,7 +47,7 @@ def pull_image(
         raise _missing(name, is_id, engine.find_image(name) if platform else None, platform)
     with file_cache.lock(cache, name, check_cancelled):
         found = engine.find_image(name, *asked) if policy != "always" else None
-        return found or engine.pull_image(name, progress, *asked)
+        return found or engine.pull_image(name, progress, platform, warn)
 
 
 def _missing(name: str, is_id: bool, other: EngineImage | None, platform: str) -> ImageError:

@@ -161,6 +161,7 @@ class _Validation:
     def _check_in_engine(self) -> Iterator[Finding]:
         engine = self._engine()
         warn = self._builder_warnings.append
+        self._builder_warnings.extend(engine.info().warnings)
         image = ensure_image(
             self._bundle.image, engine, cache=self._cache, platform=self._platform, warn=warn
         )

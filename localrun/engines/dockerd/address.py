@@ -1,29 +1,42 @@
-"""The engine's address: explicit, from the current docker context, or the default socket."""
+"""The address of an engine: its forms, its default ports, and how it was found."""
 
 from __future__ import annotations
 
-import json
 import os
+import re
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from localrun import fs
 from localrun.errors import EngineUnreachable
 
 DEFAULT_SOCKET = Path("/var/run/docker.sock")
 ADDRESS_FORMATS = "use unix:///path/to/docker.sock, tcp://HOST:PORT or ssh://USER@HOST"
+_PORT, _TLS_PORT = 2375, 2376  # docker's own
+_HTTP = ("tcp", "http", "https")
+# HOST:PORT, or an IP address; docker also takes a bare name, which is more likely a typing error
+_WITHOUT_SCHEME = re.compile(r"(?:[\w.-]*|\[[\da-fA-F:]+\]):\d+|\d+(?:\.\d+){3}|localhost")
 
 
 class Address(msgspec.Struct, frozen=True):
-    """An engine's URL, the folder of its TLS files (ca.pem, cert.pem, key.pem), and its origin."""
+    """An engine's URL, how to verify it, and its origin.
+
+    `certificates` is the folder of its TLS files (ca.pem, cert.pem, key.pem). `source` is the configuration
+    that chose it, empty for a socket that was found; `kind` then names that socket. `context` is the docker
+    context, if one was chosen. `overrides` is what it takes precedence over. `warnings` are about docker's
+    own files.
+    """
 
     url: str
     certificates: Path | None = None
     verify: bool = True
     source: str = ""
+    tls: bool = False
+    kind: str = ""
+    context: str = ""
+    overrides: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def scheme(self) -> str:
@@ -31,90 +44,94 @@ class Address(msgspec.Struct, frozen=True):
         return urlsplit(self.url).scheme
 
     @property
+    def uses_tls(self) -> bool:
+        return self.scheme == "https" or (
+            self.scheme in _HTTP and (self.tls or self.certificates is not None)
+        )
+
+    @property
     def socket_path(self) -> str:
         return self.url.removeprefix("unix://") or str(DEFAULT_SOCKET)
 
     @property
+    def prefix(self) -> str:
+        """The path of a TCP address, which precedes the paths of all requests."""
+        return urlsplit(self.url).path.rstrip("/") if self.scheme in _HTTP else ""
+
+    @property
     def host_and_port(self) -> tuple[str, int]:
-        """Return the host and port of a TCP address. Raises `EngineUnreachable` if either is missing."""
+        """Return the host and port of a TCP address; docker's own port if it has none."""
         parts = urlsplit(self.url)
-        if not parts.hostname or not parts.port:
-            raise EngineUnreachable(
-                f"invalid engine address {self.url!r}: missing host or port",
-                remedy=ADDRESS_FORMATS,
-                address=self.url,
-            )
-        return parts.hostname, parts.port
+        return parts.hostname or "localhost", parts.port or (_TLS_PORT if self.uses_tls else _PORT)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the engine is on this machine, as far as its address says."""
+        if self.scheme in _HTTP:
+            host, _ = self.host_and_port
+            return host in ("localhost", "::1") or host.startswith("127.")
+        return self.scheme == "unix"
+
+    @property
+    def why(self) -> str:
+        """Why this engine was chosen, for people."""
+        overriding = f", which overrides {self.overrides}" if self.overrides else ""
+        return f"{self.source or self.kind}{overriding}"
 
 
-def resolve(host: str | None, *, certificates: Path | None, config: Path) -> Address:
-    """Return `host` if given, else the address of the current context of docker's `config` folder.
+def parse(address: Address) -> Address:
+    """Return the address in its full form, with a scheme and a port, as docker reads it.
 
-    Raises `EngineUnreachable` if the address is invalid or the context does not exist.
+    Raises `EngineUnreachable` if it is invalid.
     """
-    if host:
-        return _validate(Address(host, certificates, source="DOCKER_HOST or LOCALRUN_DOCKER_HOST"))
-    context = current_context(config)
-    if context:
-        return _validate(_from_context(context, config))
-    return Address(f"unix://{_default_socket()}")
-
-
-def current_context(config: Path) -> str:
-    """Return the context chosen by `docker context use`; empty if it is the default one."""
-    name = str(read_json(config / "config.json").get("currentContext") or "")
-    return "" if name == "default" else name
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the content of one of docker's own files, or an empty dict if it is missing or invalid."""
+    url = address.url.strip().removeprefix("http+")  # docker-py writes http+unix://
+    if _WITHOUT_SCHEME.fullmatch(url):
+        url = f"tcp://{url}"
     try:
-        found = json.loads(fs.read_regular(path))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        parts = urlsplit(url)
+        reason = _problem(parts, parts.port)
+    except ValueError as error:
+        raise _invalid(address, f"unsupported scheme or port: {error}") from error
+    if reason:
+        raise _invalid(address, reason)
+    found = msgspec.structs.replace(address, url=url)
+    if parts.scheme not in _HTTP:  # as docker, which ignores the TLS variables then
+        found = msgspec.structs.replace(found, certificates=None, tls=False)
+    if parts.scheme == "unix":
+        path = os.path.abspath(found.socket_path)  # noqa: PTH100 - links stay as they are
+        return msgspec.structs.replace(found, url=f"unix://{path}")
+    if parts.scheme in _HTTP:
+        host, port = found.host_and_port
+        host = f"[{host}]" if ":" in host else host
+        return msgspec.structs.replace(found, url=f"{parts.scheme}://{host}:{port}{found.prefix}")
+    return found
 
 
-def _from_context(name: str, config: Path) -> Address:
-    import hashlib
+def _problem(parts: SplitResult, port: int | None) -> str:
+    """Return what is wrong with an address; empty if nothing is."""
+    if parts.scheme not in ("unix", "ssh", *_HTTP):
+        return "unsupported scheme or port"
+    if port == 0:
+        return "unsupported scheme or port: 0"
+    if parts.scheme == "ssh" and not parts.hostname:
+        return "missing host"
+    if parts.password is not None or (parts.scheme in _HTTP and parts.username is not None):
+        return "a user name or password is not supported"
+    if parts.query or parts.fragment:
+        return "a query or fragment is not supported"
+    return ""
 
-    digest = hashlib.sha256(name.encode()).hexdigest()
-    meta = read_json(config / "contexts" / "meta" / digest / "meta.json")
-    endpoints = meta.get("Endpoints")
-    docker = endpoints.get("docker") if isinstance(endpoints, dict) else None
-    if not isinstance(docker, dict) or not docker.get("Host"):
-        raise EngineUnreachable(
-            f"the docker context {name!r} has no engine address",
-            remedy="run `docker context use default`, or set DOCKER_HOST",
-            context=name,
-        )
-    tls = config / "contexts" / "tls" / digest / "docker"
-    return Address(
-        str(docker["Host"]),
-        certificates=tls if tls.is_dir() else None,
-        verify=not docker.get("SkipTLSVerify"),
-        source=f"the docker context {name!r}",
+
+def _invalid(address: Address, reason: str) -> EngineUnreachable:
+    shown = address.url
+    if "@" in shown:  # a password may be in front of it
+        scheme, separator, rest = shown.rpartition("://")
+        shown = f"{scheme}{separator}***@{rest.rpartition('@')[2]}"
+    remedy = ADDRESS_FORMATS
+    if shown.startswith("/"):
+        remedy = f"write unix://{shown}"
+    elif shown.startswith("npipe:"):
+        remedy = f"named pipes exist on Windows only; {ADDRESS_FORMATS}"
+    return EngineUnreachable(
+        f"invalid engine address {shown!r} (from {address.source}): {reason}", remedy=remedy, address=shown
     )
-
-
-def _validate(address: Address) -> Address:
-    if address.scheme not in {"unix", "tcp", "http", "https", "ssh"} or not _has_valid_port(address.url):
-        raise EngineUnreachable(
-            f"invalid engine address {address.url!r} (from {address.source}): unsupported scheme or port",
-            remedy=ADDRESS_FORMATS,
-            address=address.url,
-        )
-    return address
-
-
-def _has_valid_port(url: str) -> bool:
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False
-
-
-def _default_socket() -> Path:
-    """Return the system's socket, or this user's rootless one if only that exists."""
-    rootless = Path(f"/run/user/{os.getuid()}/docker.sock")
-    return rootless if not DEFAULT_SOCKET.exists() and rootless.exists() else DEFAULT_SOCKET

@@ -9,6 +9,7 @@ from typing import Any
 
 from localrun.engines.architectures import platform_of
 from localrun.engines.base import ContainerSummary, EngineInfo, Exit, Handle
+from localrun.engines.dockerd.address import Address
 from localrun.engines.dockerd.kernel_log import is_oom_killed
 
 
@@ -48,7 +49,7 @@ def seconds(stamp: str) -> float | None:
 _ENFORCED = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit", "cpu": "CpuCfsQuota"}
 
 
-def engine_info(found: Mapping[str, Any], url: str, api: str, *, has_gaps: bool) -> EngineInfo:
+def engine_info(found: Mapping[str, Any], address: Address, api: str, *, has_gaps: bool) -> EngineInfo:
     devices = found.get("DiscoveredDevices") or []
     has_gpus = "nvidia" in (found.get("Runtimes") or {}) or any(
         "gpu" in str(device.get("ID", "")) for device in devices
@@ -65,7 +66,9 @@ def engine_info(found: Mapping[str, Any], url: str, api: str, *, has_gaps: bool)
         root=str(found["DockerRootDir"]),
         gpus=has_gpus,
         rootless=any("name=rootless" in option for option in found.get("SecurityOptions") or []),
-        address=url,
+        address=address.url,
+        source=address.why,
+        warnings=address.warnings,
         api=api,
         storage=str(found.get("Driver") or ""),
         cgroups=str(found.get("CgroupVersion") or ""),

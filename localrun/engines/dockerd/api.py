@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.http import Body
 from localrun.engines.dockerd.transport import Response, Transport
+from localrun.errors import Cause, EngineUnreachable
 
 # The newest API version that this code supports. An older engine is called with its own newest version. A
 # newer engine still supports this one (Docker 29 supports 1.44 and up).
@@ -18,6 +19,8 @@ MAX_VERSION = (1, 51)
 Query = Mapping[str, Any] | None
 Headers = Mapping[str, str] | None
 
+# the answer of Go, and of nginx, to a request without TLS on a port with it
+_HTTP_TO_TLS = re.compile(r"HTTP request (?:to an HTTPS server|was sent to HTTPS port)")
 _JSON = {"Content-Type": "application/json"}
 _LONGEST_LINE = 16 << 20  # bytes
 _NO_BODY = {"Content-Length": "0"}
@@ -82,14 +85,30 @@ class Api:
     def version(self) -> str:
         """Return the newest API version that both sides support; queried once."""
         if not self._version:
-            response = self.transport.request("GET", "/_ping", None, {})
+            response = self._first_response()
             reason = read_message(response)
+            if response.status == 400 and _HTTP_TO_TLS.search(reason):
+                from localrun.engines.dockerd.tls import expects_tls
+
+                raise expects_tls(self.transport.address)
             self._is_libpod = bool(response.header("Libpod-Api-Version"))
             self._version = _common_version(response.header("Api-Version"))
             if not self._version:
                 reason = reason or "it reported no API version"
                 raise failures.api_error(response.status, reason, "get the engine's API version")
         return self._version
+
+    def _first_response(self) -> Response:
+        """Return the response to a ping, or the likely reason if a TCP port closes the connection instead."""
+        try:
+            return self.transport.request("GET", "/_ping", None, {})
+        except EngineUnreachable as error:
+            address = self.transport.address
+            if error.cause is not Cause.ENGINE_LOST or address.scheme in ("unix", "ssh"):
+                raise
+            from localrun.engines.dockerd.tls import closed_at_once
+
+            raise closed_at_once(address) from error
 
     def is_older_than(self, version: tuple[int, int]) -> bool:
         """Return whether the engine does not support this API version."""

@@ -34,7 +34,10 @@ _CREATED = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})")
 
 
 class Build:
-    """One build of a folder: its progress, its image, and the cleanup after a failure."""
+    """One build of a folder: its progress, its image, and the cleanup after a failure.
+
+    `proxies` are build arguments that those of the request override; `credentials` are headers.
+    """
 
     def __init__(
         self,
@@ -45,11 +48,15 @@ class Build:
         prepared: PreparedDockerfile,
         client: BuildClient,
         docker: str,
+        proxies: Mapping[str, str] | None = None,
+        credentials: Mapping[str, str] | None = None,
     ) -> None:
         self._images = images
         self._prepared = prepared
         self._client = client
         self._docker = docker
+        self._proxies = proxies or {}
+        self._credentials = credentials or {}
         self._request = request
         self._progress = progress
         self._step = ""
@@ -79,7 +86,7 @@ class Build:
         options = {
             "t": request.name,
             "labels": json.dumps(dict(request.labels)),
-            "buildargs": json.dumps(dict(request.build_args)),
+            "buildargs": json.dumps({**self._proxies, **request.build_args}),
             "dockerfile": context.dockerfile,
             "rm": 1,
             "forcerm": 1,
@@ -88,7 +95,7 @@ class Build:
             options["target"] = request.target
         if request.platform:
             options["platform"] = request.platform
-        headers = {"Content-Type": "application/x-tar", **self._credentials()}
+        headers = {"Content-Type": "application/x-tar", **self._credentials}
         body = self._sent(context.chunks)
         response = self._images.api.send("POST", "/build", options, body=body, headers=headers)
         if response.status >= 400:
@@ -154,14 +161,6 @@ class Build:
         read_message(response)
         if response.status == 409:  # the engine is already removing it
             read_message(self._images.api.send("POST", f"{path}/wait", {"condition": "removed"}))
-
-    def _credentials(self) -> dict[str, str]:
-        if not (self._images.config / "config.json").exists():
-            return {}
-        from localrun.engines.dockerd.credentials import all_credentials
-
-        header = all_credentials(self._images.config)
-        return {"X-Registry-Config": header} if header else {}
 
     def _failure(self, reason: str) -> LocalrunError:
         self._parse_line(self._unfinished)

@@ -8,10 +8,8 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from localrun.engines.dockerd.address import Address
-from localrun.errors import EngineUnreachable
 
 if TYPE_CHECKING:
-    import ssl
     import subprocess
 
 CONNECT_SECONDS = 15.0
@@ -45,7 +43,7 @@ def new_connection(address: Address) -> Connection:
         return UnixConnection(address.socket_path)
     if address.scheme == "ssh":
         return SshConnection(address.url)
-    if address.certificates or address.scheme == "https":
+    if address.uses_tls:
         return TlsConnection(address)
     return TcpConnection(address)
 
@@ -89,25 +87,34 @@ class TcpConnection(Connection):
     """A connection over TCP, without a response timeout; keepalives detect a dead host."""
 
     def __init__(self, address: Address) -> None:
-        self._address = address
-        self.host = urlsplit(address.url).netloc.rpartition("@")[2]
+        self.address = address
+        self.host = urlsplit(address.url).netloc
 
     def connect(self) -> None:
-        self.sock = socket.create_connection(self._address.host_and_port, CONNECT_SECONDS)
+        self.sock = self._open()
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if hasattr(socket, "TCP_KEEPIDLE"):  # not on every system
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
         self.sock.settimeout(None)
 
+    def _open(self) -> socket.socket:
+        return socket.create_connection(self.address.host_and_port, CONNECT_SECONDS)
+
 
 class TlsConnection(TcpConnection):
     """A connection over TLS, with a client certificate if there is one."""
 
-    def connect(self) -> None:
-        context = _tls_context(self._address)
-        super().connect()
-        self.sock = context.wrap_socket(self.sock, server_hostname=self._address.host_and_port[0])
+    def _open(self) -> socket.socket:
+        from localrun.engines.dockerd.tls import tls_context
+
+        context = tls_context(self.address)
+        plain = super()._open()  # its time limit also applies to the handshake
+        try:
+            return context.wrap_socket(plain, server_hostname=self.address.host_and_port[0])
+        except BaseException:
+            plain.close()
+            raise
 
 
 class SshConnection(Connection):
@@ -160,23 +167,6 @@ class SshConnection(Connection):
         user = ["-l", self._url.username] if self._url.username else []
         port = ["-p", str(self._url.port)] if self._url.port else []
         options = ["-o", f"ConnectTimeout={CONNECT_SECONDS:.0f}", "-T", *user, *port]
-        return [*options, "--", self._url.hostname or "", "docker", "system", "dial-stdio"]
-
-
-def _tls_context(address: Address) -> ssl.SSLContext:
-    import ssl
-
-    folder = address.certificates
-    ca = folder / "ca.pem" if folder else None
-    if folder and not (folder / "ca.pem").exists() and not (folder / "cert.pem").exists():
-        raise EngineUnreachable(
-            f"no TLS certificates for {address.url} in {folder}",
-            remedy="put ca.pem, cert.pem and key.pem there, or choose another folder",
-            address=address.url,
-        )
-    context = ssl.create_default_context(cafile=ca if ca and ca.exists() else None)
-    if not address.verify:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if folder and (folder / "cert.pem").exists():
-        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return context
+        path = self._url.path.rstrip("/")  # of the socket on the remote host, as in docker
+        host = ["--host", f"unix://{path}"] if path else []
+        return [*options, "--", self._url.hostname or "", "docker", *host, "system", "dial-stdio"]

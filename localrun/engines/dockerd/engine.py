@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
@@ -29,9 +28,11 @@ from localrun.engines.base import (
     no_progress,
     no_warning,
 )
-from localrun.engines.dockerd import address, creation, failures
+from localrun.engines.dockerd import creation, failures
 from localrun.engines.dockerd.answers import container, engine_info, exit_of, is_new, name_of, seconds
 from localrun.engines.dockerd.api import Api, iter_json, label_filter, read_message
+from localrun.engines.dockerd.configuration.file import ConfigFile
+from localrun.engines.dockerd.configuration.selection import select
 from localrun.engines.dockerd.connections import engine_pid
 from localrun.engines.dockerd.guard import Guard
 from localrun.engines.dockerd.images import DockerImages
@@ -40,6 +41,7 @@ from localrun.engines.dockerd.stats import parse_usage
 from localrun.engines.dockerd.transport import Transport
 from localrun.engines.labels import is_own_container
 from localrun.errors import ContainerGone, EngineError
+from localrun.settings import Settings
 
 if TYPE_CHECKING:
     from localrun.engines.dockerd.builders.builder import Builder
@@ -55,10 +57,10 @@ _WAIT = {"interval": "50ms"}
 class DockerEngine(DockerImages):
     """A Docker engine (20.10 and newer), or another one with a compatible API.
 
-    `host` is an address (`unix://`, `tcp://`, `ssh://`); None means the current docker context, else the
-    default socket. `certificates` is a folder with ca.pem, cert.pem and key.pem for TLS. `config` is docker's
-    own folder with contexts and credentials. `builder` chooses between BuildKit and the classic builder. The
-    first call opens the first connection.
+    `host` is an address (`unix://`, `tcp://`, `ssh://`); None means the engine that the docker command would
+    use without variables, see `configuration.selection`. `certificates` is a folder with ca.pem, cert.pem and
+    key.pem for TLS. `config` is docker's own folder with contexts and credentials. `builder` chooses between
+    BuildKit and the classic builder. The first call opens the first connection.
     """
 
     def __init__(
@@ -69,9 +71,27 @@ class DockerEngine(DockerImages):
         config: Path = CONFIG,
         builder: Literal["auto", "buildkit", "classic"] = "auto",
     ) -> None:
-        config = Path(os.path.expanduser(config))  # noqa: PTH111 - Path.expanduser raises without a home
-        self.address = address.resolve(host, certificates=certificates, config=config)
-        super().__init__(Api(Transport(self.address)), config)
+        self._connect(
+            Settings(
+                docker_host=host,
+                docker_cert_path=certificates,
+                docker_tls_verify=certificates is not None,
+                docker_config=config,
+                builder=builder,
+            )
+        )
+
+    @classmethod
+    def of(cls, settings: Settings) -> DockerEngine:
+        """Return the engine that the settings choose. Raises `EngineUnreachable`."""
+        engine = cls.__new__(cls)
+        engine._connect(settings)
+        return engine
+
+    def _connect(self, settings: Settings) -> None:
+        config, builder = ConfigFile(settings.docker_config), settings.builder
+        self.address = select(settings, config)
+        super().__init__(Api(Transport(self.address)), config.folder)
         self._info: EngineInfo | None = None
         self._builder_choice = builder
         self._guard = Guard()
@@ -80,16 +100,27 @@ class DockerEngine(DockerImages):
     def info(self) -> EngineInfo:
         if self._info is None:
             found = self.api.json("GET", "/info", action="query the engine")
-            url, version = self.address.url, self.api.version()
+            address, version = self.address, self.api.version()
             has_gaps = self.api.is_libpod() or self.api.is_older_than(_WHOLE_LOG_SINCE)
             with failures.reading("query the engine"):
-                self._info = engine_info(found, url, version, has_gaps=has_gaps)
+                self._info = engine_info(found, address, version, has_gaps=has_gaps)
         return self._info
 
-    def pull_image(self, reference: str, progress: Progress = no_progress, platform: str = "") -> EngineImage:
+    def proxies(self) -> Mapping[str, str]:
+        from localrun.engines.dockerd.configuration.proxies import proxy_variables
+
+        return proxy_variables(ConfigFile(self.config), self.address)
+
+    def pull_image(
+        self,
+        reference: str,
+        progress: Progress = no_progress,
+        platform: str = "",
+        warn: Warn = no_warning,
+    ) -> EngineImage:
         from localrun.engines.dockerd.pull import pull
 
-        return pull(self, reference, progress, platform)
+        return pull(self, reference, progress, platform, warn)
 
     @cached_property
     def _builder(self) -> Builder:

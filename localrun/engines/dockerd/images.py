@@ -11,9 +11,10 @@ from typing import Any
 from msgspec.structs import asdict, replace
 
 from localrun.engines.architectures import parse_platform, platform_of
-from localrun.engines.base import EngineImage
+from localrun.engines.base import EngineImage, Warn
 from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.api import Api, iter_json, label_filter, parse_json, quote_segment
+from localrun.engines.dockerd.configuration.file import ConfigFile
 from localrun.engines.dockerd.names import familiar_name
 from localrun.engines.image_content import image_content
 from localrun.errors import Cause, EngineError, ImageError, LocalrunError
@@ -32,6 +33,12 @@ class DockerImages:
     def __init__(self, api: Api, config: Path) -> None:
         self.api = api
         self.config = config
+
+    def report_new_problems(self, config: ConfigFile, warn: Warn) -> None:
+        """Report the problems of docker's configuration that `EngineInfo.warnings` does not have."""
+        for problem in config.problems:
+            if problem not in self.api.transport.address.warnings:
+                warn(problem)
 
     def find_image(self, reference: str, platform: str = "") -> EngineImage | None:
         """Return an image by id, name or digest, or None. Raises `ImageError` for an invalid name."""

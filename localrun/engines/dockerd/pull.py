@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
-from localrun.engines.base import EngineImage, Progress
+from localrun.engines.base import EngineImage, Progress, Warn, no_warning
 from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.api import iter_json, read_message
+from localrun.engines.dockerd.configuration.file import ConfigFile
 from localrun.engines.dockerd.images import DockerImages, error_message, split_reference
 from localrun.errors import Cause, ImageError, LocalrunError
 
@@ -38,14 +39,19 @@ _REASONS = (
 )
 
 
-def pull(images: DockerImages, reference: str, progress: Progress, platform: str = "") -> EngineImage:
-    """Pull an image and return it. Progress is in bytes, over all layers known so far."""
+def pull(
+    images: DockerImages, reference: str, progress: Progress, platform: str = "", warn: Warn = no_warning
+) -> EngineImage:
+    """Pull an image and return it. Progress is in bytes, over all layers known so far.
+
+    `warn` receives what is wrong with the credentials, without which the pull is tried then.
+    """
     repository, tag, digest = split_reference(reference)
     query = {"fromImage": repository, "tag": digest or tag or "latest"}
     if platform:
         query["platform"] = platform
     response = images.api.send(
-        "POST", "/images/create", query, body=b"", headers=_headers(images, repository)
+        "POST", "/images/create", query, body=b"", headers=_headers(images, repository, warn)
     )
     if response.status >= 400:
         raise pull_error(reference, read_message(response), platform)
@@ -65,12 +71,14 @@ def pull(images: DockerImages, reference: str, progress: Progress, platform: str
     return found
 
 
-def _headers(images: DockerImages, repository: str) -> dict[str, str]:
-    if not (images.config / "config.json").exists():
+def _headers(images: DockerImages, repository: str, warn: Warn) -> dict[str, str]:
+    config = ConfigFile(images.config)
+    if not config.content:
         return {}
-    from localrun.engines.dockerd.credentials import credentials
+    from localrun.engines.dockerd.configuration.credentials import registry_auth
 
-    header = credentials(images.config, repository)
+    header = registry_auth(config, repository)
+    images.report_new_problems(config, warn)
     return {"X-Registry-Auth": header} if header else {}
 
 

@@ -29,18 +29,32 @@ def connection_lost(address: Address, why: BaseException | str) -> EngineUnreach
 def unreachable(address: Address, why: OSError) -> EngineUnreachable:
     """Return the error for an address without an engine."""
     named = f" (from {address.source})" if address.source else ""
-    return EngineUnreachable(
+    return _explained(address, why, handshake=True) or EngineUnreachable(
         f"cannot connect to a container engine at {address.url}{named}: {why.strerror or why}",
         remedy=_remedy(address, why),
         address=address.url,
+        source=address.why,
     )
+
+
+def _explained(address: Address, why: BaseException, *, handshake: bool = False) -> EngineUnreachable | None:
+    if not address.uses_tls:
+        return None
+    from localrun.engines.dockerd.tls import explain
+
+    return explain(address, why, handshake=handshake)
 
 
 def _remedy(address: Address, why: OSError) -> str:
     if isinstance(why, PermissionError):
         return "add yourself to the socket's group: `sudo usermod -aG docker $USER`, then log in again"
+    if address.context:
+        return "start the engine there, or choose another context: `docker context use NAME`"
     if address.source:
         return f"correct or unset {address.source}, or start the engine there"
+    if "Podman" in address.kind:
+        user = "--user " if "rootless" in address.kind else ""
+        return f"start Podman's service: `systemctl {user}start podman.socket`"
     return "start the engine: `sudo systemctl start docker` (or `make docker`), or set DOCKER_HOST"
 
 
@@ -154,17 +168,19 @@ class Transport:
     ) -> Response:
         upload = body is not None and not isinstance(body, bytes)
         data = body if body is None or isinstance(body, bytes) else _wrap_read_errors(body)
-        early: OSError | None = None
+        uses_tls, early = self.address.uses_tls, None
         try:
-            send_request(connection.sock, connection.host, method, path, body=data, headers=headers)
-        except (BrokenPipeError, ConnectionResetError) as error:
-            if not upload:
+            target = self.address.prefix + path
+            send_request(connection.sock, connection.host, method, target, body=data, headers=headers)
+        except OSError as error:
+            is_closed = uses_tls or isinstance(error, BrokenPipeError | ConnectionResetError)
+            if not (is_closed and (upload or uses_tls)):
                 raise
-            early = error  # an engine that rejects an upload responds before reading all of it
+            early = error  # an engine that rejects an upload, or a certificate, says so before it reads all
         try:
             response = HttpResponse(connection.sock)
         except CONNECTION_ERRORS as error:
-            raise (early or error) from error
+            raise (error if uses_tls else early or error) from error
         return Response(self, connection, response)
 
     def _connection_error(self, error: Exception, connection: Connection, kept: bool) -> EngineUnreachable:
@@ -172,7 +188,7 @@ class Transport:
         error_output = connection.error_output()
         if error_output and not kept:
             return unreachable(self.address, OSError(error_output))
-        return connection_lost(self.address, error)
+        return _explained(self.address, error) or connection_lost(self.address, error)
 
 
 def _hang_up(connection: Connection) -> None:

@@ -33,12 +33,14 @@ from localrun.errors import Cause, ImageError
 class FakeImages:
     """Images by id. A name belongs to at most one image. `registry` holds the images to pull, by name.
 
-    `builds` lists the builds so far. `warnings_of_builds` is what `build_warnings` returns.
+    `builds` lists the builds so far. `warnings_of_builds` is what `build_warnings` returns, and
+    `proxy_variables` what `proxies` does.
     """
 
     def __init__(self) -> None:
         self.builds: list[BuildRequest] = []
         self.warnings_of_builds: tuple[str, ...] = ()
+        self.proxy_variables: dict[str, str] = {}
         self.registry: dict[str, EngineImage] = {}
         self._image_lock = threading.Lock()
         self._images: dict[str, EngineImage] = {}
@@ -104,7 +106,16 @@ class FakeImages:
         found = self.require_image(image)
         yield self._archives.get(found.id) or _make_archive(found)
 
-    def pull_image(self, reference: str, progress: Progress = no_progress, platform: str = "") -> EngineImage:
+    def proxies(self) -> Mapping[str, str]:
+        return self.proxy_variables
+
+    def pull_image(
+        self,
+        reference: str,
+        progress: Progress = no_progress,
+        platform: str = "",
+        warn: Warn = no_warning,  # noqa: ARG002
+    ) -> EngineImage:
         found = self.registry.get(reference)
         if found is not None and platform and not parse_platform(platform).accepts(found.platform):
             raise ImageError(

@@ -30,6 +30,8 @@ _UNENFORCED = {
 
 def check_engine(info: EngineInfo) -> Iterator[Check]:
     yield _engine(info)
+    for warning in info.warnings:
+        yield warn("configuration", warning, "correct docker's configuration: `docker context ls` reads it")
     yield from _socket(info)
     yield _storage(info)
     yield _limits(info)
@@ -54,11 +56,13 @@ def check_builder(engine: Engine) -> Check:
 
 
 def _engine(info: EngineInfo) -> Check:
-    at = f" at {info.address}" if info.address else ""
+    why = f" ({info.source})" if info.source else ""
+    at = f" at {info.address}{why}" if info.address else ""
     api = f", API {info.api}" if info.api else ""
     mode = ", rootless" if info.rootless else ""
     summary = f"{info.name} {info.version}{at}: {info.os}/{info.architecture}{api}{mode}"
-    facts = {"version": info.version, "address": info.address, "api": info.api, "rootless": info.rootless}
+    found = {"version": info.version, "address": info.address, "source": info.source, "api": info.api}
+    facts = {**found, "rootless": info.rootless}
     if info.name == "docker" and _version(info.version) < _OLDEST:
         return warn("engine", f"{summary}; older than 20.10", "update the engine", **facts)
     return ok("engine", f"{summary}, {info.cpus} CPUs, {format_bytes(info.memory)} memory", **facts)

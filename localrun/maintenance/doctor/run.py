@@ -61,7 +61,7 @@ def _connect(engine: Callable[[], Engine]) -> tuple[Engine, EngineInfo] | Check:
             connected = engine()
             answers.put((connected, connected.info()))
         except LocalrunError as error:
-            answers.put(fail("engine", error.message, error.remedy))
+            answers.put(fail("engine", error.message, error.remedy, **error.facts))
 
     # a daemon thread: an address that never answers must not keep the process from exiting
     threading.Thread(target=ask, name="doctor", daemon=True).start()

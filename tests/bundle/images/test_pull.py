@@ -10,7 +10,7 @@ import pytest
 
 from localrun.bundle.images.ensure import PullPolicy, ensure_image
 from localrun.bundle.images.source import ImageReference
-from localrun.engines.base import Engine, EngineImage, Progress
+from localrun.engines.base import Engine, EngineImage, Progress, Warn
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, ImageError, TaskKilled
 
@@ -28,7 +28,7 @@ class Registry:
     def find_image(self, reference: str) -> EngineImage | None:
         return self.kept.get(reference)
 
-    def pull_image(self, reference: str, progress: Progress) -> EngineImage:
+    def pull_image(self, reference: str, progress: Progress, _platform: str, _warn: Warn) -> EngineImage:
         progress("pulling", 1, 2)
         self.pulled.append(reference)
         self.kept[reference] = PULLED

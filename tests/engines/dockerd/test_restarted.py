@@ -11,7 +11,7 @@ import pytest
 
 from localrun.engines.base import Exit
 from localrun.engines.dockerd import DockerEngine
-from localrun.engines.dockerd.address import resolve
+from localrun.engines.dockerd.address import Address
 from localrun.engines.dockerd.connections import engine_pid
 
 HANDLE = "a" * 64
@@ -29,7 +29,7 @@ def listening(tmp_path: Path) -> Iterator[str]:
 
 def test_the_process_of_an_engine_is_that_of_its_socket(listening: str, tmp_path: Path) -> None:
     found = {
-        url: engine_pid(resolve(url, certificates=None, config=tmp_path))
+        url: engine_pid(Address(url))
         for url in (listening, f"unix://{tmp_path}/none.sock", "tcp://127.0.0.1:1")
     }
     assert list(found.values()) == [os.getpid(), None, None]

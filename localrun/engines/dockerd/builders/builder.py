@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from localrun.engines.base import BuilderInfo, BuildRequest, EngineImage, EngineInfo, Progress
 from localrun.engines.dockerd.address import Address
 from localrun.engines.dockerd.builders.clients import BUILDAH, BUILDKIT, BuildClient, Clients
+from localrun.engines.dockerd.configuration.file import ConfigFile
 from localrun.engines.dockerd.images import DockerImages
 from localrun.errors import Cause, ImageError
 
@@ -83,19 +84,47 @@ class Builder:
 
             prepared = resolve_syntax(prepared, self._images, docker, warn)
             buildkit = BuildKitBuild(self._images, self._address, client, self._processes)
-            return buildkit.run(request, progress, prepared, docker)
+            return buildkit.run(request, progress, prepared, docker, warn)
         from localrun.engines.dockerd.build import Build
+        from localrun.engines.dockerd.configuration.proxies import proxy_variables
 
         _check_secrets(request, client)
-        build = Build(self._images, request, progress, prepared=prepared, client=client, docker=docker)
+        config = ConfigFile(self._images.config)
+        build = Build(
+            self._images,
+            request,
+            progress,
+            prepared=prepared,
+            client=client,
+            docker=docker,
+            proxies=proxy_variables(config, self._address),
+            credentials=self._credentials(config),
+        )
+        self._images.report_new_problems(config, warn)
         return build.run()
+
+    @staticmethod
+    def _credentials(config: ConfigFile) -> dict[str, str]:
+        if not config.content:
+            return {}
+        from localrun.engines.dockerd.configuration.credentials import all_registry_auth
+
+        header = all_registry_auth(config)
+        return {"X-Registry-Config": header} if header else {}
 
     @property
     def _is_podman(self) -> bool:
         return self._info().name == PODMAN
 
     def _client(self) -> BuildClient:
-        return BUILDAH if self._is_podman else self._clients.find()
+        if self._is_podman:
+            return BUILDAH
+        found = self._clients.find()
+        if found.is_buildkit and self._address.uses_tls and self._address.certificates is None:
+            # docker's clients have no such mode: they need the certificate of the CA
+            remedy = "for BuildKit, put ca.pem in a folder, and set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH"
+            return BuildClient("classic", remedy=remedy)
+        return found
 
 
 def _check_secrets(request: BuildRequest, client: BuildClient) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from localrun import fs
-from localrun.engines.base import BuildRequest, EngineImage, Progress
+from localrun.engines.base import BuildRequest, EngineImage, Progress, Warn
 from localrun.engines.context.files import BuildContext
 from localrun.engines.dockerd.address import Address
+from localrun.engines.dockerd.builders.client_config import ClientConfig
 from localrun.engines.dockerd.builders.clients import BuildClient
 from localrun.engines.dockerd.builders.dockerfiles import PreparedDockerfile
 from localrun.engines.dockerd.builders.failed_build import BuilderFailure, build_error
@@ -20,6 +20,7 @@ from localrun.engines.dockerd.builders.process import Processes
 from localrun.engines.dockerd.images import DockerImages
 from localrun.errors import Cause, EngineError, EngineUnreachable, ImageError, LocalrunError
 
+NO_CREDENTIALS = "error getting credentials"  # of a credential helper, in the error of a build
 TEMPORARY = "localrun-build"  # the folder of a build in the folder for temporary files, see `fs.temp_path`
 
 
@@ -35,21 +36,30 @@ class BuildKitBuild:
         self._processes = processes
 
     def run(
-        self, request: BuildRequest, progress: Progress, prepared: PreparedDockerfile, docker: str
+        self, request: BuildRequest, progress: Progress, prepared: PreparedDockerfile, docker: str, warn: Warn
     ) -> EngineImage:
         """Build, and return the image. `docker` is the engine's version."""
         before = self._images.find_image(request.name)
-        with self._dockerfile(request, prepared.text) as (dockerfile, state):
-            command = self._client.command(self._address, self._images.config)
-            if state is not None:
-                command.insert(1, f"BUILDX_CONFIG={state}")
-            output = self._run([*command, *_options(request, dockerfile)], progress)
+        with self._dockerfile(request, prepared.text) as (dockerfile, folder):
+            client = ClientConfig(self._images.config, folder)
+            self._images.report_new_problems(client.file, warn)
+            output = self._build(client, request, dockerfile, progress)
+            if output is not None and NO_CREDENTIALS in output.reason and client.has_helpers:
+                warn(f"built without the credential helpers of {client.file.path}: {output.reason}")
+                client.remove_helpers()
+                output = self._build(client, request, dockerfile, progress)
         if output is not None:
             raise self._failure(output, request, prepared, docker)
         made = self._images.require_image(request.name)
         if before is not None and before.id != made.id:
             self._images.remove_untagged(before.id)
         return made
+
+    def _build(
+        self, client: ClientConfig, request: BuildRequest, dockerfile: Path, progress: Progress
+    ) -> PlainOutput | None:
+        command = self._client.command(self._address, client.folder, client.variables)
+        return self._run([*command, *_options(request, dockerfile)], progress)
 
     def _run(self, command: list[str], progress: Progress) -> PlainOutput | None:
         """Run the client; return its output if it failed."""
@@ -82,8 +92,8 @@ class BuildKitBuild:
         return build_error(request, prepared, BuilderFailure(reason, step, lines, self._client, docker))
 
     @contextmanager
-    def _dockerfile(self, request: BuildRequest, text: str) -> Iterator[tuple[Path, Path | None]]:
-        """Write the Dockerfile and its ignore file to a temporary folder, outside of the context.
+    def _dockerfile(self, request: BuildRequest, text: str) -> Iterator[tuple[Path, Path]]:
+        """Write the Dockerfile and its ignore file to a temporary folder; yield the file and the folder.
 
         So files that a build does not need stay out of the context without a change in the user's folder.
         """
@@ -95,7 +105,7 @@ class BuildKitBuild:
                 _write_dockerfile(path, text, lines)
             except OSError as error:
                 raise _temporary_error(folder.parent, error) from error
-            yield path, None if _is_writable(self._images.config) else folder / "state"
+            yield path, folder
 
 
 def _write_dockerfile(path: Path, text: str, ignored: Iterable[str]) -> None:
@@ -141,9 +151,3 @@ def _options(request: BuildRequest, dockerfile: Path) -> list[str]:
 def _csv(value: str) -> str:
     quoted = value.replace('"', '""')
     return f'"{quoted}"' if any(character in value for character in ',"\n') else value
-
-
-def _is_writable(config: Path) -> bool:
-    """Return whether a client can keep its state in docker's folder: with it, it sends only changed files."""
-    existing = next(path for path in (config, *config.parents) if path.exists())
-    return os.access(existing, os.W_OK)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from localrun.engines.dockerd.address import Address, read_json
+from localrun.engines.dockerd.address import Address
+from localrun.engines.dockerd.configuration.file import ConfigFile
 from localrun.errors import UsageError
 
 Choice = Literal["auto", "buildkit", "classic"]
@@ -56,8 +58,11 @@ class BuildClient(msgspec.Struct, frozen=True):
             return ""
         return _version([str(self.path), "--version" if self.kind == "cli" else "version"])
 
-    def command(self, address: Address, config: Path) -> list[str]:
-        """Return the start of a build's command line, for the engine at `address` and no other."""
+    def command(self, address: Address, config: Path, more: Sequence[str] = ()) -> list[str]:
+        """Return the start of a build's command line, for the engine at `address` and no other.
+
+        `more` are further variables, as NAME=VALUE.
+        """
         assert self.path is not None
         unset = ["DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "BUILDX_BUILDER"]
         values = {
@@ -68,11 +73,11 @@ class BuildClient(msgspec.Struct, frozen=True):
             "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
             "BUILDX_GIT_INFO": "false",
         }
-        if address.certificates is not None:
+        if address.uses_tls and address.certificates is not None:
             values["DOCKER_CERT_PATH"] = str(address.certificates)
             values["DOCKER_TLS_VERIFY" if address.verify else "DOCKER_TLS"] = "1"
         # env(1): only the entry points read this process's environment
-        settings = [f"{name}={value}" for name, value in values.items()]
+        settings = [*(f"{name}={value}" for name, value in values.items()), *more]
         start = ["env", *(part for name in unset for part in ("-u", name)), *settings, str(self.path)]
         return (
             [*start, "--builder", "default", "build", "--load"]
@@ -134,9 +139,12 @@ class Clients:
 
     def plugin(self) -> Path | None:
         """Return docker's buildx plugin, or its command of its own, if there is one."""
-        extra = read_json(self._config / "config.json").get("cliPluginsExtraDirs")
-        folders = [Path(str(each)) for each in extra] if isinstance(extra, list) else []
-        for folder in (*folders, self._config / "cli-plugins", *SYSTEM_PLUGINS):
+        extra = ConfigFile(self._config).get("cliPluginsExtraDirs", list)
+        for folder in (
+            *(Path(each) for each in extra if isinstance(each, str)),
+            self._config / "cli-plugins",
+            *SYSTEM_PLUGINS,
+        ):
             path = folder / "docker-buildx"
             if os.access(path, os.X_OK) and path.is_file():
                 return path
