@@ -38,7 +38,8 @@ def unpack(name: str) -> list[Path]:
 
 @contextmanager
 def folder_with_images() -> Iterator[Path]:
-    """A folder of a view, with an archive of the base images of the machine's engine."""
+    """A folder of a view, with an archive of the base images of the machine's engine. Its log is kept."""
+    PACKAGES.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="lre-", dir="/tmp"))
     folder.chmod(0o755)
     try:
@@ -46,6 +47,8 @@ def folder_with_images() -> Iterator[Path]:
         (folder / "base.tar").chmod(0o644)
         yield folder
     finally:
+        if (folder / "engine.log").exists():
+            shutil.copy(folder / "engine.log", PACKAGES / "engine.log")
         shutil.rmtree(folder)
 
 

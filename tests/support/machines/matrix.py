@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -37,6 +38,8 @@ def test(kind: str, files: Sequence[str]) -> Outcomes:
         code = run(kind, "sh", "-c", SCRIPT, str(facts), *pytest, *options, *files)
     except subprocess.CalledProcessError as error:
         raise RuntimeError(f"cannot prepare the engine: {error}") from error
+    if (log := PACKAGES / "engine.log").exists():
+        shutil.move(log, RESULTS / f"{kind}.log")
     if not facts.exists() or not facts.stat().st_size:
         raise RuntimeError("the engine does not start")
     return Outcomes.read(report, code)
