@@ -17,7 +17,7 @@ TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=g
     docker-registry=docker-registry ip=iproute2
 SKIP_LOCALLY := { [ -z "$$CI" ] && echo "Tests that need it are skipped."; }
 
-.PHONY: help demo test engines attack lint format docs reference screenshot ui bench venv docker base clean
+.PHONY: help demo test engines pythons attack lint format docs reference screenshot ui bench venv docker base clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -37,13 +37,21 @@ test: venv ## run lint and the tests, on a real engine if possible
 	    "env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $(WORKERS) --no-loadscope-reorder"
 
 # ENGINES: some of those that docs/engines.md lists; all by default. TESTS: test files instead of the usual ones.
+# QUICK: if set, a few of the usual ones.
 ENGINES ?=
 TESTS ?=
+QUICK ?=
 
 engines: venv base ## run the engine tests on Docker, Podman and others (as root)
 	@.ci/packages $(TEST_PACKAGES)
 	@.ci/buildx build/docker
-	$(BIN)/python -m tests.support.machines.matrix $(ENGINES) $(addprefix --file ,$(TESTS))
+	$(BIN)/python -m tests.support.machines.matrix $(ENGINES) $(if $(QUICK),--quick) $(addprefix --file ,$(TESTS))
+
+# PYTHONS: versions instead of all that are supported.
+PYTHONS ?=
+
+pythons: ## run the tests that need no engine on each supported Python that is installed
+	@PYTHONS="$(PYTHONS)" .ci/pythons
 
 # ATTACK_INPUTS: hostile inputs for each parser. ATTACK_EXAMPLES: examples of the tests with random values.
 # ATTACK_KILLS: repetitions of the tests that kill processes; KILL_MOMENTS: times that one kills a server.

@@ -18,7 +18,7 @@ from tests.support.machines.facts import Facts
 from tests.support.machines.kinds import KINDS
 from tests.support.machines.outcomes import Outcomes
 from tests.support.machines.page import update_page
-from tests.support.machines.suite import FILES, VARIABLE
+from tests.support.machines.suite import FILES, QUICK_FILES, VARIABLE
 from tests.support.machines.table import format_table
 
 RESULTS = PACKAGES / "results"
@@ -49,11 +49,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Run the same tests on several engines.")
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of: {', '.join(KINDS)} (default: all)")
     parser.add_argument("--file", action="append", dest="files", help="instead of the usual test files")
+    parser.add_argument("--quick", action="store_true", help="only a few of the usual test files")
     given = parser.parse_args(arguments)
     if unknown := sorted(set(given.kinds) - set(KINDS)):
         parser.error(f"unknown engine {', '.join(unknown)}; expected {', '.join(KINDS)}")
     if os.geteuid() != 0:
         parser.error("only root can start engines")
+    files = given.files or (QUICK_FILES if given.quick else FILES)
     RESULTS.mkdir(parents=True, exist_ok=True)
     RESULTS.chmod(0o1777)  # also for an ordinary user
     outcomes: dict[str, Outcomes] = {}
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     for kind in given.kinds or KINDS:
         sys.stderr.write(f"== {kind}: {KINDS[kind].title}\n")
         try:
-            outcomes[kind] = test(kind, given.files or FILES)
+            outcomes[kind] = test(kind, files)
         except RuntimeError as error:
             missing[kind] = str(error)
     sys.stdout.write(f"{format_table(outcomes, missing)}\n")

@@ -28,6 +28,8 @@ FILES = (
     "tests/faults/test_faults.py",
     "tests/faults/test_processes.py",
 )
+# those that together take a few minutes on each engine
+QUICK_FILES = ("tests/engines/test_contract.py",)
 
 
 @dataclass(frozen=True)
