@@ -32,6 +32,7 @@ from localrun.server.routes import (
     health,
     images,
     listing,
+    logs,
     page,
     streams,
     tasks,
@@ -40,7 +41,16 @@ from localrun.server.security import SecurityMiddleware
 from localrun.server.state import ServerState
 
 _REFS = "#/components/schemas/{model}"
-_REQUESTS = (schemas.Submission, schemas.Batch, schemas.Completion, schemas.HeartbeatRequest, schemas.Rerun)
+# images before files, whose paths include those of images
+_ROUTES = (tasks, listing, details, health, actions, streams, logs, images, feed, files, bundles, page)
+_MODELS = (
+    schemas.Submission,
+    schemas.Batch,
+    schemas.Completion,
+    schemas.HeartbeatRequest,
+    schemas.Rerun,
+    schemas.LogPage,
+)
 
 
 def make_api(state: ServerState) -> ASGIApp:
@@ -71,7 +81,20 @@ def _routed(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | N
         redoc_url=None,
         redirect_slashes=False,
     )
-    for routes in (tasks, listing, details, health, actions, streams, images, feed, files, bundles, page):
+    for routes in (
+        tasks,
+        listing,
+        details,
+        health,
+        actions,
+        streams,
+        logs,
+        images,
+        feed,
+        files,
+        bundles,
+        page,
+    ):
         # added one by one: including a router would add a step to each request
         api.router.routes.extend(routes.router.routes)
     api.openapi = partial(_openapi, api)  # type: ignore[method-assign]
@@ -102,7 +125,7 @@ def _openapi(api: FastAPI) -> dict[str, Any]:
         document = get_openapi(
             title=api.title, version=api.version, description=api.description, routes=api.routes
         )
-        _, schema = models_json_schema([(model, "validation") for model in _REQUESTS], ref_template=_REFS)
+        _, schema = models_json_schema([(model, "validation") for model in _MODELS], ref_template=_REFS)
         document["components"]["schemas"].update(schema["$defs"])
         api.openapi_schema = document
     return api.openapi_schema

@@ -14,14 +14,21 @@ _POLL_INTERVAL = 0.25  # seconds; another process may write the file, without a 
 
 
 async def follow(
-    path: Path, broadcaster: Broadcaster, subscription: Subscription, ended: Callable[[], bool]
+    path: Path,
+    broadcaster: Broadcaster,
+    subscription: Subscription,
+    ended: Callable[[], bool],
+    offset: int = 0,
 ) -> AsyncIterator[bytes]:
-    """Yield the content of a file and what is appended, until `ended`; empty bytes if nothing was."""
+    """Yield the content of a file from `offset` on and what is appended, until `ended`.
+
+    Yields empty bytes if nothing was appended for a while.
+    """
     stream: BinaryIO | None = None
     try:
         while True:
             last = ended() or broadcaster.is_closing  # before reading: the rest must be read
-            stream = stream or _opened(path)
+            stream = stream or _opened(path, offset)
             while stream is not None and (data := stream.read(_CHUNK)):
                 yield data
             if last:
@@ -47,8 +54,10 @@ async def follow_lines(
             yield 0, b""
 
 
-def _opened(path: Path) -> BinaryIO | None:
+def _opened(path: Path, offset: int) -> BinaryIO | None:
     try:
-        return fs.open_regular(path)
+        stream = fs.open_regular(path)
     except FileNotFoundError:
         return None
+    stream.seek(offset)
+    return stream

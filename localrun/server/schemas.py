@@ -5,9 +5,9 @@ Requests are validated with these models. Responses are encoded without them (se
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, model_validator
 
 from localrun.task.states import TaskState
 
@@ -78,6 +78,37 @@ class TaskSearch(BaseModel):
     start: str | None = Field(
         None, alias="from", max_length=200, description="Start at this task, so that new ones move nothing."
     )
+
+
+class LogQuery(BaseModel):
+    """Which part of a log to return, and how."""
+
+    format: Literal["text", "json", "events"] = Field("text", description="The form of the response.")
+    follow: bool = Field(False, description="As `text`, stream new output until the task has ended.")
+    start: int | None = Field(
+        None, alias="from", ge=0, le=10**15, description="Start at this byte; in pages, at its line."
+    )
+    line: int | None = Field(None, ge=1, le=10**12, description="Start at this line, from 1.")
+    tail: int | None = Field(None, ge=0, le=10**6, description="Only this number of lines at the end.")
+    limit: int | None = Field(None, ge=1, le=5000, description="Maximum number of lines of a page.")
+    find: str = Field("", max_length=500, description="As `json`, only the lines that contain this text.")
+    stream: Literal["stdout", "stderr", "localrun"] | None = Field(
+        None, description="With `find`, only lines of this stream."
+    )
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if sum(value is not None for value in (self.start, self.line, self.tail)) > 1:
+            raise ValueError("`from`, `line` and `tail` exclude each other; use one of them")
+        if self.follow and self.format != "text":
+            raise ValueError("`follow` is for format=text; use format=events")
+        if (self.find or self.stream) and self.format != "json":
+            raise ValueError("`find` and `stream` are for format=json; add it")
+        if self.stream and not self.find:
+            raise ValueError("`stream` is for `find`; add it")
+        if self.find and (self.line is not None or self.tail is not None):
+            raise ValueError("`find` starts at a byte; use `from`")
+        return self
 
 
 class Completion(BaseModel):
@@ -218,6 +249,16 @@ class TaskRemoved(OpenModel):
 
     status: Literal["removed"]
     task_id: str
+
+
+class LogPage(OpenModel):
+    """A page of a log. `end` is where the next one starts."""
+
+    size: int
+    lines: int
+    start: Json
+    end: Json
+    entries: list[Json]
 
 
 class JournalLines(OpenModel):

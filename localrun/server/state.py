@@ -27,6 +27,7 @@ from localrun.server.feed.task_feed import TaskFeed
 from localrun.server.image_cache import ImageCache
 from localrun.server.journal import Journal, TaskEventListener
 from localrun.server.listing.index import TaskIndex
+from localrun.server.logs.pages import LogPages
 from localrun.server.page.assets import PageAssets
 from localrun.server.request_limits import RequestLimits
 from localrun.server.request_log import RequestLog
@@ -73,6 +74,7 @@ class ServerState:
         self.images = ImageCache()
         self.limits = RequestLimits()
         self.page = PageAssets()
+        self.logs = LogPages()
         self.feed = EventFeed()
         self.task_feed = TaskFeed(self.feed, app.manager.find_task)
         self.index = TaskIndex(app, self.task_feed.publish_removal)

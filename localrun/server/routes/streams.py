@@ -1,4 +1,4 @@
-"""Logs and events of tasks, also as live streams."""
+"""The events of a task as a live stream."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -24,33 +24,6 @@ from localrun.undecodable import encode_json
 router = APIRouter(route_class=StrictRoute, tags=["watching"])
 
 _KEEPALIVE = 15.0  # seconds without an event after which a comment is sent
-
-
-@router.get(
-    "/task/{task_id}/logs", summary="Get task logs", responses=responses(None, 404, media="text/plain")
-)
-async def get_logs(
-    request: Request,
-    task_id: TaskId,
-    follow: Annotated[bool, Query(description="Stream new output until the task has ended.")] = False,
-) -> Response:
-    """Return the standard output and error of the program."""
-    state = get_state(request)
-    state.get_record(task_id)
-    content = _log(state, task_id, follow=follow)
-    return StreamingResponse(content, 200, SAFE_HEADERS, "text/plain; charset=utf-8")
-
-
-async def _log(state: ServerState, task_id: str, *, follow: bool) -> AsyncIterator[bytes]:
-    path = state.app.store.open(task_id).log
-    with state.broadcaster.subscribe(task_id) as subscription:
-
-        def ended() -> bool:
-            return not follow or state.is_ended(task_id)
-
-        async for chunk in file_stream.follow(path, state.broadcaster, subscription, ended):
-            if chunk:
-                yield chunk
 
 
 @router.get(
