@@ -22,6 +22,7 @@ from localrun.server import schemas
 from localrun.server.error_handlers import ExceptionHandlers
 from localrun.server.journal import HeartbeatEmitter
 from localrun.server.methods import MethodsMiddleware
+from localrun.server.page import models
 from localrun.server.request_limits import RequestLimitMiddleware
 from localrun.server.routes import (
     actions,
@@ -48,8 +49,8 @@ _MODELS = (
     schemas.Batch,
     schemas.Completion,
     schemas.HeartbeatRequest,
-    schemas.Rerun,
-    schemas.LogPage,
+    models.Rerun,
+    models.LogPage,
 )
 
 

@@ -18,6 +18,7 @@ from localrun.report.details.timeline import usage_samples
 from localrun.report.details.view import task_view
 from localrun.server import request_body, schemas, submissions, views
 from localrun.server.error_handlers import log_failures
+from localrun.server.page import models
 from localrun.server.responses import json_response
 from localrun.server.routes.base import StrictRoute, json_body, responses
 from localrun.server.routes.tasks import TaskId
@@ -32,7 +33,7 @@ router = APIRouter(route_class=StrictRoute, tags=["tasks"])
 @router.get(
     "/task/{task_id}/view",
     summary="Get everything that the web page shows of a task",
-    responses=responses(schemas.TaskView, 404),
+    responses=responses(models.TaskView, 404),
 )
 async def get_view(request: Request, task_id: TaskId) -> Response:
     """Return a task with its timeline, usage, inputs, outputs, events, replicas and commands.
@@ -64,7 +65,7 @@ def _view(state: ServerState, task_id: str, base_url: str) -> dict[str, Any]:
 @router.get(
     "/task/{task_id}/usage",
     summary="Get the resource usage of a task over time",
-    responses=responses(schemas.TaskUsage, 404),
+    responses=responses(models.TaskUsage, 404),
 )
 async def get_usage(
     request: Request,
@@ -88,11 +89,11 @@ async def get_usage(
     "/task/{task_id}/rerun",
     summary="Run a task again",
     responses=responses(schemas.TaskCreated, 404, 409, 503, 507),
-    openapi_extra=json_body(schemas.Rerun, required=False),
+    openapi_extra=json_body(models.Rerun, required=False),
 )
 async def rerun_task(request: Request, task_id: TaskId) -> Response:
     """Create a task with the bundle, inputs and options of an earlier one; `inputs` replace some of them."""
-    found = request_body.validate(await request_body.read_json(request, default={}), schemas.Rerun)
+    found = request_body.validate(await request_body.read_json(request, default={}), models.Rerun)
     state = get_state(request)
     with log_failures(state.request_log, "create_task", "Failed to rerun task"):
         record = await anyio.to_thread.run_sync(_rerun, state, task_id, found)
@@ -112,7 +113,7 @@ async def rerun_task(request: Request, task_id: TaskId) -> Response:
     )
 
 
-def _rerun(state: ServerState, task_id: str, found: schemas.Rerun) -> TaskRecord:
+def _rerun(state: ServerState, task_id: str, found: models.Rerun) -> TaskRecord:
     before = state.get_record(task_id)
     made = request_from(
         before,
@@ -132,7 +133,7 @@ def _rerun(state: ServerState, task_id: str, found: schemas.Rerun) -> TaskRecord
 @router.delete(
     "/task/{task_id}",
     summary="Delete a task",
-    responses=responses(schemas.TaskRemoved, 404, 409),
+    responses=responses(models.TaskRemoved, 404, 409),
 )
 async def delete_task(request: Request, task_id: TaskId) -> Response:
     """Delete an ended task with its inputs, outputs and logs."""

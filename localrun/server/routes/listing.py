@@ -13,9 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from localrun.server import schemas
 from localrun.server.listing import query
 from localrun.server.listing.index import IndexedTask
+from localrun.server.page import models
 from localrun.server.responses import json_response
 from localrun.server.routes.base import StrictRoute, responses
 from localrun.server.state import ServerState, get_state
@@ -24,8 +24,8 @@ from localrun.task.states import TaskState
 router = APIRouter(route_class=StrictRoute, tags=["tasks"])
 
 
-@router.get("/tasks", summary="Search tasks", responses=responses(schemas.TaskRows, 404))
-async def search_tasks(request: Request, search: Annotated[schemas.TaskSearch, Query()]) -> Response:
+@router.get("/tasks", summary="Search tasks", responses=responses(models.TaskRows, 404))
+async def search_tasks(request: Request, search: Annotated[models.TaskSearch, Query()]) -> Response:
     """Return rows of tasks, newest first, and the number of tasks in each state.
 
     All tasks of the folder are searched, also ended ones of earlier servers. `counts` ignores the terms for
@@ -38,7 +38,7 @@ async def search_tasks(request: Request, search: Annotated[schemas.TaskSearch, Q
     return json_response(await anyio.to_thread.run_sync(_search, get_state(request), search, terms))
 
 
-def _search(state: ServerState, search: schemas.TaskSearch, terms: list[query.SearchTerm]) -> dict[str, Any]:
+def _search(state: ServerState, search: models.TaskSearch, terms: list[query.SearchTerm]) -> dict[str, Any]:
     state.follower.touch()
     event_id = state.feed.last_id  # before the tasks are read
     tasks = state.index.tasks()

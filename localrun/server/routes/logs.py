@@ -11,8 +11,9 @@ from fastapi import APIRouter, Header, Query
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from localrun.server import file_stream, schemas
+from localrun.server import file_stream
 from localrun.server.logs.pages import MAX_LINES, Start
+from localrun.server.page import models
 from localrun.server.responses import SAFE_HEADERS, json_response
 from localrun.server.routes.base import StrictRoute, responses
 from localrun.server.routes.tasks import TaskId
@@ -44,7 +45,7 @@ _LIMITS = {"json": 1000, "find": 200, "events": MAX_LINES}
 async def get_logs(
     request: Request,
     task_id: TaskId,
-    query: Annotated[schemas.LogQuery, Query()],
+    query: Annotated[models.LogQuery, Query()],
     last_event_id: Annotated[str | None, Header(pattern=r"^\d{1,15}$", description="As `from`.")] = None,
 ) -> Response:
     """Return the standard output and error of the program.
