@@ -17,10 +17,11 @@ TEST_PACKAGES := busybox=busybox-static setpriv=util-linux curl=curl jq=jq git=g
     docker-registry=docker-registry ip=iproute2
 SKIP_LOCALLY := { [ -z "$$CI" ] && echo "Tests that need it are skipped."; }
 
-.PHONY: help demo test engines pythons attack lint format docs reference screenshot ui bench venv docker base clean
+.PHONY: help demo test engines pythons attack lint format docs reference screenshot ui browser ui-test bench venv docker \
+    base clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: venv docker ## run the sample that finds nuclei and show its outputs
 	@.ci/demo $(if $(filter file,$(origin BASE_IMAGE)),,"$(BASE_IMAGE)")
@@ -92,6 +93,18 @@ screenshot: venv base ## draw the picture of the README from real runs
 ui: venv ## build the web page with Node
 	@.ci/ui
 	@echo "localrun/server/ui/assets/index.html"
+
+# A folder or file of tests: make browser TESTS=tests/browser/test_tasks.py
+TESTS ?= tests/browser
+
+browser: venv ui ## test the web page in Chromium, on a real engine if possible
+	@.ci/packages chromium=chromium
+	@$(MAKE) base || $(SKIP_LOCALLY)
+	@.ci/ui test
+	$(BIN)/python -m pytest -q -m browser $(TESTS)
+
+ui-test: venv ## test the parts of the web page with Node
+	@.ci/ui test
 
 bench: venv base ## measure against docker run, side by side
 	$(BIN)/python benchmarks/run.py

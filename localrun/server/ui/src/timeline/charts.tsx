@@ -1,13 +1,15 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { bytes, duration, number } from "../model/format";
+import { bytes, number } from "../model/format";
 import type { Series } from "./series";
 
 const MARGIN = 76; // pixels left of the plots, as in timeline.css
 const RIGHT = 16;
 const HEIGHT = 92;
 const AXIS = 26;
+// seconds between the ticks of the time axis
+const STEPS = [0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 604800];
 
 interface Props {
   series: Series;
@@ -123,8 +125,7 @@ function heightOf(props: ChartProps): number {
 
 function dataOf(props: ChartProps): uPlot.AlignedData {
   const columns = props.lines.map((line) => line.values);
-  const limit = props.limit === null ? [] : [props.times.map(() => props.limit)];
-  return [props.times, ...columns, ...limit] as uPlot.AlignedData;
+  return [props.times, ...columns] as uPlot.AlignedData;
 }
 
 function options(latest: { current: ChartProps }, element: HTMLElement): uPlot.Options {
@@ -147,8 +148,9 @@ function options(latest: { current: ChartProps }, element: HTMLElement): uPlot.O
         ...axis,
         show: true,
         size: props.axis ? AXIS : 0,
-        values: (_, splits) => (props.axis ? splits.map((one) => (one === 0 ? "0" : duration(one))) : splits.map(() => "")),
+        values: (_, splits) => (props.axis ? splits.map(tick) : splits.map(() => "")),
         space: 90,
+        incrs: STEPS,
       },
       {
         ...axis,
@@ -169,9 +171,36 @@ function options(latest: { current: ChartProps }, element: HTMLElement): uPlot.O
         points: { show: latest.current.times.length < 3, size: 5 + at },
         spanGaps: true,
       })),
-      ...(props.limit === null ? [] : [{ label: "Limit", stroke: colour("--failed"), width: 1.2, dash: [6, 4], points: { show: false } }]),
     ],
+    hooks: { draw: [(plot) => drawLimit(plot, latest.current.limit, colour("--failed"))] },
   };
+}
+
+/** A line across the plot, also where there is no sample. */
+function drawLimit(plot: uPlot, limit: number | null, colour: string): void {
+  if (limit === null) return;
+  const { ctx, bbox } = plot;
+  const y = Math.round(plot.valToPos(limit, "y", true)) + 0.5;
+  ctx.save();
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.restore();
+}
+
+/** `12 s`, `4 min`, `4:30 min`, `2 h`, without what the step between ticks does not need. */
+function tick(seconds: number): string {
+  if (seconds === 0) return "0";
+  if (seconds < 60) return `${Number(seconds.toFixed(3))} s`;
+  const whole = Math.round(seconds);
+  const rest = whole % 60;
+  if (whole < 3600) return rest ? `${Math.floor(whole / 60)}:${String(rest).padStart(2, "0")} min` : `${whole / 60} min`;
+  const minutes = Math.floor((whole % 3600) / 60);
+  return minutes ? `${Math.floor(whole / 3600)}:${String(minutes).padStart(2, "0")} h` : `${Math.floor(whole / 3600)} h`;
 }
 
 /** The end of the y axis: a round number above the highest value. */

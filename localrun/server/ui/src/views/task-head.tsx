@@ -3,6 +3,7 @@ import type { TaskView } from "../api/types";
 import { Command, CopyButton } from "../components/copy";
 import { StateBadge } from "../components/icon";
 import { Ago, secondsOf } from "../components/time";
+import { stripAnsi } from "../model/ansi";
 import { bytes, duration, number } from "../model/format";
 
 interface Props {
@@ -79,10 +80,10 @@ function Reason({ view }: { view: TaskView }) {
   const { headline, row } = view;
   const isFailed = row.state === "FAILED";
   if (!headline.message && !headline.explanation && !headline.remedy) return null;
-  if (row.state === "FINISHED" && !headline.remedy && !headline.message) return null;
+  if (row.state === "FINISHED" && !headline.remedy && (!headline.message || headline.message === "finished")) return null;
   return (
     <div class={`reason${isFailed ? " failed" : ""}`}>
-      {headline.message && <p class="message">{headline.message}</p>}
+      {headline.message && <p class="message">{cleaned(headline.message)}</p>}
       {isFailed && headline.explanation && <p class="muted">{headline.explanation}</p>}
       {headline.remedy && (
         <p>
@@ -93,6 +94,11 @@ function Reason({ view }: { view: TaskView }) {
       {isFailed && headline.owner && <p class="muted small">{headline.owner}</p>}
     </div>
   );
+}
+
+/** The end of a log is part of some messages. */
+function cleaned(message: string): string {
+  return message.split("\n").map(stripAnsi).join("\n");
 }
 
 function Actions({ view, onKill, onRerun }: Pick<Props, "view" | "onKill" | "onRerun">) {

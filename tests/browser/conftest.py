@@ -1,0 +1,76 @@
+"""Fixtures for tests of the web page in Chromium. `make browser` runs them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.visitor import Visitor
+from tests.support.page_server import PageServer, serve_page
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+ROOT = Path(__file__).parents[2]
+ASSETS = ROOT / "localrun/server/ui/assets"
+Open = Callable[..., Visitor]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests of this folder, and leave them out unless `-m browser` asks for them."""
+    own = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in own:
+        item.add_marker("browser")
+    if "browser" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=own)
+        items[:] = [item for item in items if item not in set(own)]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Chromium, as Debian packages it or as LOCALRUN_CHROMIUM names it."""
+    from playwright.sync_api import sync_playwright
+
+    program = os.environ.get("LOCALRUN_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    assert program, "chromium not found (Debian: chromium)"
+    assert (ASSETS / "index.html").exists(), "the web page is not built; run `make ui`"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Browser) -> Iterator[Open]:
+    """Open an address in a new window. At the end, nothing must have gone wrong in any of them.
+
+    Arguments are those of Playwright's `new_context`, e.g. `color_scheme`.
+    """
+    visitors: list[Visitor] = []
+
+    def start(address: str, **options: Any) -> Visitor:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 860}, **options})
+        context.set_default_timeout(30_000)
+        visitor = Visitor(context.new_page())
+        visitors.append(visitor)
+        visitor.page.goto(address)
+        return visitor
+
+    yield start
+    try:
+        for visitor in visitors:
+            visitor.check()
+    finally:
+        for visitor in visitors:
+            visitor.page.context.close()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[PageServer]:
+    with serve_page(tmp_path) as server:
+        yield server
