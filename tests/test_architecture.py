@@ -201,6 +201,12 @@ def cycle(graph: dict[str, set[str]]) -> list[str]:
     return sorted(left)
 
 
+@pytest.fixture(scope="module")
+def trees() -> dict[str, ast.Module]:
+    """Return the syntax tree of each module."""
+    return {module: ast.parse(path.read_text()) for module, path in MODULES.items()}
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_each_module_imports_only_what_its_layer_may(module: str) -> None:
     path = MODULES[module]
@@ -234,8 +240,8 @@ def test_a_planted_violation_is_found(module: str, source: str, is_init: bool) -
     assert errors(module, source, is_init=is_init) != []
 
 
-def test_modules_do_not_import_each_other_in_a_circle() -> None:
-    graph = {module: set(runtime_imports(ast.parse(path.read_text()))) for module, path in MODULES.items()}
+def test_modules_do_not_import_each_other_in_a_circle(trees: dict[str, ast.Module]) -> None:
+    graph = {module: set(runtime_imports(tree)) for module, tree in trees.items()}
     # a re-export is the module behind it: importing a folder runs its __init__, which is no circle by itself
     assert cycle({module: others - FOLDERS for module, others in graph.items()}) == []
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
@@ -273,33 +279,33 @@ def test_no_folder_has_a_name_that_tools_skip() -> None:
     assert [path.name for path in MODULES.values() if path.stem == "utils"] == []
 
 
-def test_no_module_or_function_is_longer_than_the_limit() -> None:
+def test_no_module_or_function_is_longer_than_the_limit(trees: dict[str, ast.Module]) -> None:
     sizes = {name: path.read_text().count("\n") for name, path in MODULES.items()}
     assert {name: lines for name, lines in sizes.items() if lines > MOST_LINES} == {}
     functions = {
         f"{module}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
-        for module, path in MODULES.items()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for module, tree in trees.items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: lines for name, lines in functions.items() if lines > LONGEST_FUNCTION} == {}
 
 
-def test_no_two_public_classes_share_a_name() -> None:
+def test_no_two_public_classes_share_a_name(trees: dict[str, ast.Module]) -> None:
     names = Counter(
         node.name
-        for path in MODULES.values()
-        for node in ast.parse(path.read_text()).body
+        for tree in trees.values()
+        for node in tree.body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
     assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_only_one_method_gives_a_task_its_state() -> None:
+def test_only_one_method_gives_a_task_its_state(trees: dict[str, ast.Module]) -> None:
     writers = {
         module
-        for module, path in MODULES.items()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for module, tree in trees.items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "replace"
@@ -308,11 +314,13 @@ def test_only_one_method_gives_a_task_its_state() -> None:
     assert writers == {"task.active"}
 
 
-def test_every_bug_of_a_task_and_of_a_command_is_caught_in_one_place_only() -> None:
+def test_every_bug_of_a_task_and_of_a_command_is_caught_in_one_place_only(
+    trees: dict[str, ast.Module],
+) -> None:
     broad = Counter(
         module
-        for module, path in MODULES.items()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for module, tree in trees.items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
     )

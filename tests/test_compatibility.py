@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from localrun.app import App
+from localrun.cli import main
 from localrun.engines.fake import FakeContainer, FakeEngine
 from localrun.settings import Settings
 from localrun.task.record import TaskRecord
@@ -24,20 +24,20 @@ RECORDS = sorted(DATA.glob("home/tasks/*/task.json"))
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """A copy of the files."""
+def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the files, which localrun uses."""
     folder = tmp_path / "old"
     shutil.copytree(DATA, folder)
     (folder / "journal").rename(folder / "logs")
+    for name in ("home", "ledger.json", "logs", "cache"):
+        monkeypatch.setenv(f"LOCALRUN_{name.partition('.')[0].upper()}", str(folder / name))
     return folder
 
 
-def localrun(folder: Path, *arguments: str) -> str:
-    names = ("home", "ledger.json", "logs", "cache")
-    places = {f"LOCALRUN_{name.partition('.')[0].upper()}": str(folder / name) for name in names}
-    command = [sys.executable, "-m", "localrun", *arguments]
-    environment = {**os.environ, **places}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+def localrun(*arguments: str) -> str:
+    with redirect_stdout(StringIO()) as printed:
+        assert main(arguments) == 0
+    return printed.getvalue()
 
 
 def kept(new: Any, old: Any) -> Any:
@@ -61,21 +61,21 @@ def test_every_field_that_a_record_can_have_is_kept() -> None:
 
 
 def test_old_tasks_are_listed_and_shown(old: Path) -> None:
-    listed = {task["id"]: task for task in json.loads(localrun(old, "list", "--json"))}
+    listed = {task["id"]: task for task in json.loads(localrun("list", "--json"))}
     written = {record["id"]: record for record in map(json.loads, (file.read_bytes() for file in RECORDS))}
     assert set(listed) == {task_id for task_id, record in written.items() if record["replica"] is None}
     for task_id in listed:
-        shown = json.loads(localrun(old, "status", task_id, "--json"))
+        shown = json.loads(localrun("status", task_id, "--json"))
         assert (shown["state"], shown["cause"]) == (written[task_id]["state"], written[task_id]["cause"])
         assert shown["outputs"] == written[task_id]["outputs"]
-        localrun(old, "info", task_id)
-        localrun(old, "describe", task_id)
+        localrun("info", task_id)
+        localrun("describe", task_id)
     app = next(task_id for task_id, record in written.items() if record["bundle"] == "iexec-hello")
-    assert "COMPLETED" in localrun(old, "debug", app)
+    assert "COMPLETED" in localrun("debug", app)
 
 
 def test_an_old_journal_is_read(old: Path) -> None:
-    text = localrun(old, "events", "--json")
+    text = localrun("events", "--json")
     events = [json.loads(line) for line in text.splitlines()]
     assert [event for event in events if event["event_type"] == "task_created"]
     assert all({"timestamp", "event_type", "data"} <= event.keys() for event in events)
@@ -104,4 +104,4 @@ def test_an_orphaned_old_task_is_run_to_its_end(old: Path) -> None:
         app.close()
     assert (ended.state, ended.cause, ended.outputs) == ("FINISHED", None, {"sum": 3})
     assert json.loads((old / "ledger.json").read_bytes()) == {}
-    assert json.loads(localrun(old, "status", MANUAL, "--json"))["state"] == "CREATED"
+    assert json.loads(localrun("status", MANUAL, "--json"))["state"] == "CREATED"

