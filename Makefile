@@ -35,7 +35,7 @@ test: venv ## run lint and the tests, on a real engine if possible
 	@$(BIN)/python -m compileall -q localrun
 	@# not $$(MAKE), which `make -n` would run
 	@.ci/both "make lint PYTHON=$(PYTHON)" \
-	    "env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $(WORKERS) --no-loadscope-reorder"
+	    "env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -q -n $(WORKERS) --no-loadscope-reorder -m 'not slow'"
 
 # ENGINES: some of those that docs/engines.md lists; all by default. TESTS: test files instead of the usual ones.
 # QUICK: if set, a few of the usual ones.
@@ -63,9 +63,9 @@ ATTACK_KILLS ?= 5
 KILL_TESTS ?= tests/faults/test_processes.py tests/manager/test_restart.py
 KILL_MOMENTS ?= 50
 
-attack: venv base ## attack the parsers with hostile input, and kill processes at bad times (slow)
+attack: venv base ## hostile input for the parsers, kills at bad times, and slow tests
 	$(BIN)/python -m tests.attack --inputs $(ATTACK_INPUTS) --seed $(ATTACK_SEED)
-	HYPOTHESIS_EXAMPLES=$(ATTACK_EXAMPLES) $(BIN)/python -m pytest -q -m hypothesis
+	HYPOTHESIS_EXAMPLES=$(ATTACK_EXAMPLES) $(BIN)/python -m pytest -q -m 'hypothesis or slow'
 	for number in $$(seq $(ATTACK_KILLS)); do \
 	    KILL_MOMENTS=$(KILL_MOMENTS) $(BIN)/python -m pytest -q $(KILL_TESTS) || exit 1; \
 	done

@@ -88,6 +88,7 @@ def test_an_image_is_kept_until_the_recipe_changes(renamed: Path) -> None:
 
 
 @pytest.mark.docker
+@pytest.mark.slow
 def test_debian_packages_are_added_with_all_they_need_and_the_image_is_kept(renamed: Path) -> None:
     # When an image is made with a package that needs a library outside the usual folder
     made = make(renamed, "python3-numpy")

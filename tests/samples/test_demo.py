@@ -90,6 +90,7 @@ def demo(folder: Path, daemon: Daemon, *arguments: str) -> str:
 
 
 @pytest.mark.docker
+@pytest.mark.slow
 def test_a_base_image_is_pulled_where_a_registry_can_be_reached(
     registry_engine: Daemon, tmp_path: Path
 ) -> None:
