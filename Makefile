@@ -94,14 +94,12 @@ ui: venv ## build the web page with Node
 	@.ci/ui
 	@echo "localrun/server/ui/assets/index.html"
 
-# A folder or file of tests: make browser TESTS=tests/browser/test_tasks.py
-TESTS ?= tests/browser
-
+# TESTS: a folder or file of tests, such as tests/browser/test_tasks.py.
 browser: venv ui ## test the web page in Chromium, on a real engine if possible
 	@.ci/packages chromium=chromium
 	@$(MAKE) base || $(SKIP_LOCALLY)
 	@.ci/ui test
-	$(BIN)/python -m pytest -q -m browser $(TESTS)
+	$(BIN)/python -m pytest -q -m browser $(or $(TESTS),tests/browser)
 
 ui-test: venv ## test the parts of the web page with Node
 	@.ci/ui test
