@@ -22,8 +22,11 @@ from localrun.task.causes import explain
 from localrun.task.record import OomEvidence
 from localrun.units import format_bytes, format_duration
 
-# docker's init process writes this line if it cannot start the program
-_INIT_FAILED = re.compile(r"(?m)^\[FATAL tini \(\d+\)\] exec (?P<program>.+) failed: (?P<reason>.+)$")
+# the init process of the engine writes this line if it cannot start the program: Docker's, Podman's
+_INIT_FAILED = re.compile(
+    r"(?m)^\[FATAL tini \(\d+\)\] exec (?P<program>.+) failed: (?P<reason>.+)$"
+    r"|^ERROR \(catatonit:\d+\): failed to exec pid1: (?P<why>.+)$"
+)
 _NO_SPACE = re.compile(r"(?im)^.*(no space left on device|errno 28|disk quota exceeded).*$")
 TAIL_LINES = 10
 # exit codes with a meaning to shells
@@ -50,8 +53,9 @@ class Evidence(msgspec.Struct, frozen=True):
     `engine_stopped` means that the engine stopped the container to shut down, `engine_lost` that it was lost
     in the meantime. `memory` is the limit in bytes and `memory_peak` the highest use, if known; `host_oom`
     means that the kernel killed a process while the memory of the machine was full. `log` is the end of the
-    output. The architectures are those of the image and the engine. `find_program_error` inspects the program
-    in the container; it is called only if the other evidence suggests that the program never started.
+    output, `program` what the container runs. The architectures are those of the image and the engine.
+    `find_program_error` inspects the program in the container; it is called only if the other evidence
+    suggests that the program never started.
     """
 
     exit: Exit
@@ -68,6 +72,7 @@ class Evidence(msgspec.Struct, frozen=True):
     image_architecture: str = ""
     engine_architecture: str = ""
     task_id: str = ""
+    program: str = "(unknown)"
     find_program_error: Callable[[], Problem | None] = lambda: None
 
 
@@ -178,7 +183,7 @@ def _never_started(evidence: Evidence) -> Diagnosis | None:
     found = _INIT_FAILED.search(evidence.log) if evidence.exit.code in (126, 127, 255, 1) else None
     if found is None:
         return None
-    program, reason = found["program"], found["reason"]
+    program, reason = found["program"] or evidence.program, found["reason"] or found["why"]
     engine, built_for = evidence.engine_architecture, evidence.image_architecture
     if not Platform(architecture=engine).runs(Platform(architecture=built_for)):
         message = (

@@ -58,6 +58,7 @@ def evidence_of(
     return Evidence(
         seen.exit,
         task_id=record.id,
+        program=record.program[0] if record.program else "(unknown)",
         memory=record.resources.memory,
         log=seen.log,
         timed_out=record.timeout if seen.timed_out else None,

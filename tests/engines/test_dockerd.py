@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import ssl
@@ -117,7 +118,7 @@ def test_without_network_there_is_none_and_yet_localhost_resolves(
 ) -> None:
     changes = {} if with_hosts_file else {"hosts_file": None}
     end, text = shell.run(
-        "ip -o link | cut -d: -f2; ping -c1 -W1 localhost >/dev/null && echo there", **changes
+        "ip -o link | cut -d: -f2; nc localhost 9 2>&1 | grep -q refused && echo there", **changes
     )
     assert text.split() == ["lo", "there"]
     assert end.code == 0
@@ -177,7 +178,12 @@ def test_a_folder_s_volume_goes_with_its_container(shell: Shell, docker_engine: 
 
 
 def test_the_log_is_kept_within_bounds(shell: Shell) -> None:
-    config = _inspect(shell.create())["HostConfig"]["LogConfig"]
+    handle = shell.create()
+    if shell.engine.info().name == "podman":
+        found = shell.engine.api.json("GET", f"/libpod/containers/{handle}/json", action="inspect")
+        assert found["HostConfig"]["LogConfig"]["Size"] == "512MB"
+        return
+    config = _inspect(handle)["HostConfig"]["LogConfig"]
     limits = {"max-file": "4", "max-size": "128m", "compress": "false"}
     assert config == {"Type": "local", "Config": limits}
 
@@ -195,14 +201,14 @@ def test_the_image_s_own_program_user_and_folder_are_kept(shell: Shell, load: Lo
 
 def test_a_missing_program_is_reported_by_the_init(shell: Shell) -> None:
     end, text = shell.run("", command=("/nope",))
-    assert end.code == 127
-    assert "exec /nope failed: No such file or directory" in text
+    assert (end.code, text.startswith("[FATAL tini")) in ((127, True), (1, False))  # Docker, Podman
+    assert re.search(r"exec \S+(?: failed)?: No such file or directory", text)
 
 
 def test_a_program_for_another_machine_is_reported_by_the_init(shell: Shell, load: Load) -> None:
     image = load(tar_of({"foreign": FOREIGN, "bin/sh": FOREIGN}, mode=0o755), architecture="arm64")
     _, text = shell.run("", image=image, command=("/foreign",))
-    assert "exec /foreign failed: Exec format error" in text
+    assert re.search(r"exec \S+(?: failed)?: Exec format error", text)
     found = shell.engine.find_image(image)
     assert found is not None
     assert found.architecture == "arm64"
@@ -337,7 +343,7 @@ def test_an_engine_behind_tls_is_reached_with_its_certificates(
     forwarder = Forwarder(docker_engine.address, context)
     engine = DockerEngine(f"tcp://127.0.0.1:{forwarder.port}", certificates=tmp_path)
     try:
-        assert engine.info().name == "docker"
+        assert engine.info().name == docker_engine.info().name
         assert engine.find({"localrun.task": "nothing"}) == []
     finally:
         engine.close()
@@ -477,6 +483,8 @@ def test_the_remedy_of_a_missing_base_image_is_how_to_get_one(builder: Builder) 
 
 
 def test_a_dockerfile_that_needs_buildkit_is_reported(builder: Builder) -> None:
+    if builder.engine.builder_info().kind == "buildah":
+        pytest.skip("Podman's own builder has these features")
     error = builder.refused("FROM BASE\nRUN --mount=type=cache,target=/x true\n")
     assert "BuildKit" in error.remedy
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from localrun.engines.base import EngineImage, Exit, Handle
@@ -247,3 +248,27 @@ def test_the_program_is_inspected_if_it_may_not_have_started(code: int, log: str
 def test_the_program_is_not_inspected_if_the_image_is_for_another_machine() -> None:
     facts = {"image_architecture": "arm64", "find_program_error": lambda: Problem("", "it is broken")}
     assert diagnose(evidence(127, MISSING, **facts)).cause is Cause.IMAGE_PLATFORM
+
+
+PODMAN_INIT = "ERROR (catatonit:7): failed to exec pid1: {}\n"
+
+
+def test_a_program_that_podmans_init_does_not_find_is_named() -> None:
+    found = diagnose(
+        msgspec.structs.replace(
+            evidence(1, PODMAN_INIT.format("No such file or directory")), program="/app/run"
+        )
+    )
+    assert found.cause is Cause.ENTRYPOINT_INVALID
+    assert "'/app/run' could not be started: No such file or directory" in found.message
+
+
+def test_a_program_of_another_machine_is_recognised_by_podmans_init() -> None:
+    given = evidence(1, PODMAN_INIT.format("Exec format error"))
+    found = diagnose(
+        msgspec.structs.replace(
+            given, program="/app/run", image_architecture="arm64", engine_architecture="amd64"
+        )
+    )
+    assert found.cause is Cause.IMAGE_PLATFORM
+    assert "built for arm64" in found.message

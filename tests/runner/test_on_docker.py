@@ -92,7 +92,7 @@ def test_a_task_has_no_network_by_default_but_localhost_resolves(
 ) -> None:
     script = (
         "ls /sys/class/net; cat /proc/net/route | wc -l;"
-        " ping -c1 -W1 localhost > /dev/null; echo $? > /outputs/sum"
+        " nc localhost 9 2>&1 | grep -q 'refused'; echo $? > /outputs/sum"
     )
     with docker_env(script) as env:
         off = env.run(**VALUES)
@@ -144,7 +144,7 @@ def test_an_image_for_another_architecture_is_recognised(docker_engine: DockerEn
     name = f"localrun-test/foreign:{secrets.token_hex(4)}"
     elf = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00" + bytes(44)  # an ARM 64 header
     archive = image_archive(
-        tar_of({"run": elf, "bin/sh": elf}, mode=0o755), name, architecture="arm64", Cmd=["/run"]
+        tar_of({"go": elf, "bin/sh": elf}, mode=0o755), name, architecture="arm64", Cmd=["/go"]
     )
     docker_engine.load_image([archive])
     try:
@@ -166,6 +166,8 @@ def test_outputs_of_a_failed_task_are_collected(docker_env: MakeEnvironment) -> 
 @pytest.mark.parametrize("make", ["ln -s /etc/hostname", "busybox mkfifo", "busybox mknod -m 666"])
 def test_links_pipes_and_devices_in_the_outputs_are_rejected(docker_env: MakeEnvironment, make: str) -> None:
     with docker_env(f"{make} /outputs/sum {'c 1 5' if 'mknod' in make else ''}") as env:
+        if "mknod" in make and env.engine.info().name == "podman":
+            pytest.skip("Podman's containers cannot create devices")
         record = env.run(**VALUES)
     assert (record.cause, record.outputs) == ("OUTPUTS_INVALID", {})
     assert "sum" in record.problems[0]["path"]

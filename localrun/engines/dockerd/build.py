@@ -27,10 +27,11 @@ PATIENCE, POLL_INTERVAL = 5.0, 0.1  # seconds for the engine to remove a contain
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?(?:Step|STEP) (?P<done>\d{1,6})/(?P<total>\d{1,6}) ?: (?P<what>.*)")
 _RUNNING = re.compile(r" ---> Running in (?P<id>[0-9a-f]{12,64})")
 _NOISE = re.compile(
-    r" ---> (?:Using cache|(?:Running in )?[0-9a-f]{12,64})|Removing intermediate container [0-9a-f]+"
+    r" ?--+> (?:Using cache.*|(?:Running in )?[0-9a-f]{11,64})|Removing intermediate container [0-9a-f]+"
 )
 _COLOUR = re.compile(r"\x1b\[\d*m")
-_CREATED = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})")
+_CREATED = re.compile(r" ?--+> (?P<id>[0-9a-f]{11,64})")
+_CACHED = re.compile(r" ?--+> Using cache.*")
 
 
 class Build:
@@ -133,7 +134,7 @@ class Build:
         made = _CREATED.fullmatch(line)
         if made and not self._cached and not self._step.upper().startswith("FROM "):
             self._created.append(made["id"])
-        self._cached = self._cached or line.strip() == "---> Using cache"
+        self._cached = self._cached or _CACHED.fullmatch(line) is not None
         if line.strip():
             self._lines.append(line)
 

@@ -10,8 +10,11 @@ from localrun.engines.base import ContainerSpec, Handle
 
 # The engine's copy of the output completes a log if localrun was stopped or killed. It holds more than the
 # log keeps, even if all lines are short. It is limited because no limit of the task covers it. The driver
-# `local` writes faster than `json-file`, and in less space; Podman has no such driver.
-_LOGS = {"max-size": "128m", "max-file": "4"}
+# `local` writes faster than `json-file`, and in less space; Podman has no such driver, and keeps one file.
+_LOGS = {
+    "local": {"max-size": "128m", "max-file": "4", "compress": "false"},  # compression slows the program down
+    "json-file": {"max-size": "512m"},
+}
 NO_NETWORK = "none"  # the engine's mode without a network device
 SCRATCH = {"/tmp": "rw,exec,nosuid,nodev,size=256m,mode=1777"}  # noqa: S108 - inside the container
 
@@ -22,7 +25,7 @@ def create_body(spec: ContainerSpec, log_driver: str = "local") -> dict[str, Any
         "Labels": dict(spec.labels),
         "Env": [f"{name}={value}" for name, value in spec.environment.items()],
         "NetworkDisabled": _disables_network(spec),
-        "HostConfig": {**_host_config(spec), "LogConfig": _log_config(log_driver)},
+        "HostConfig": {**_host_config(spec), "LogConfig": {"Type": log_driver, "Config": _LOGS[log_driver]}},
     }
     if spec.hostname:
         body["Hostname"] = spec.hostname
@@ -59,11 +62,6 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
     if spec.gpus:
         host["DeviceRequests"] = [{"Count": spec.gpus, "Capabilities": [["gpu"]]}]
     return host
-
-
-def _log_config(driver: str) -> dict[str, Any]:
-    # only `local` compresses by default, which would slow down the program
-    return {"Type": driver, "Config": {**_LOGS, **({"compress": "false"} if driver == "local" else {})}}
 
 
 def _mounts(spec: ContainerSpec) -> list[dict[str, Any]]:

@@ -22,8 +22,8 @@ _TAR = {"Content-Type": "application/x-tar"}
 
 def create(api: Api, spec: ContainerSpec) -> Handle:
     """Create a container and return its handle. Leaves none behind if it raises."""
-    creates_sources = api.is_libpod()
-    if creates_sources:
+    is_podman = api.is_libpod()
+    if is_podman:
         mounts.check_sources(spec)
     try:
         handle = _create(api, spec)
@@ -33,9 +33,9 @@ def create(api: Api, spec: ContainerSpec) -> Handle:
             raise
         handle = _create(api, spec)
     try:
-        if not spec.network:
-            _check_isolation(api, spec, handle)
-        if creates_sources:
+        if is_podman or not spec.network:
+            _check(api, spec, handle)
+        if is_podman:
             mounts.check_mounted(api, spec, handle)
         if spec.folders:
             _make_folders_writable(api, spec, handle)
@@ -61,19 +61,23 @@ def _create(api: Api, spec: ContainerSpec) -> Handle:
         raise
 
 
-def _check_isolation(api: Api, spec: ContainerSpec, handle: Handle) -> None:
-    """Raise if the engine has given a network to a container that must not have one."""
+def _check(api: Api, spec: ContainerSpec, handle: Handle) -> None:
+    """Raise if a container has a network that it must not have, or nothing to run."""
     action = f"inspect the container {spec.name}"
     found = api.json("GET", f"/containers/{handle}/json", action=action)
     with failures.reading(action):
         mode = found["HostConfig"]["NetworkMode"]
         networks = set(found["NetworkSettings"].get("Networks") or ())
-    if mode != NO_NETWORK or networks - {NO_NETWORK}:
+        config = found.get("Config") or {}
+        has_program = config.get("Entrypoint") or config.get("Cmd") or not api.is_libpod()
+    if not spec.network and (mode != NO_NETWORK or networks - {NO_NETWORK}):
         raise EngineError(
             f"the task must not have a network, but the engine gave it {', '.join(networks) or repr(mode)}",
             remedy="use another engine; or pass `--network` if the task may use the network",
             mode=str(mode),
         )
+    if not has_program:  # Podman would start its init process alone
+        raise failures.no_command()
 
 
 def _remove_unconfirmed(api: Api, spec: ContainerSpec) -> None:

@@ -144,6 +144,8 @@ class DockerEngine(DockerImages):
         return self._builder.build(request, progress, warn)
 
     def create(self, spec: ContainerSpec) -> Handle:
+        if self.api.is_libpod() and spec.cpus > self.info().cpus:  # Podman ignores such a limit
+            raise failures.too_many_cpus(spec.cpus, self.info().cpus)
         return creation.create(self.api, spec)
 
     def start(self, handle: Handle) -> None:

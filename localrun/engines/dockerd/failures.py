@@ -19,7 +19,7 @@ _NOT_STARTED = (
         "correct USER in the Dockerfile",
     ),
     (
-        "unable to find group",
+        "unable to (?:find group|get gid)",
         "the group in the image's USER does not exist in the image ({reason})",
         "create the group with `RUN groupadd`, use its number, or name only the user in USER",
     ),
@@ -29,16 +29,22 @@ _NOT_STARTED = (
         "correct USER in the Dockerfile",
     ),
     (
-        r"cannot mkdir|^(?:lstat|mkdir) \S+: not a directory",
-        "the image's WORKDIR is a file, or below one ({reason})",
-        "correct WORKDIR in the Dockerfile",
+        'to rootfs at "/run/podman-init',
+        "the image has a file at /run, but Podman needs a folder there",
+        "rename /run in the Dockerfile",
     ),
-    ("chdir to cwd", "cannot enter the image's WORKDIR ({reason})", "correct WORKDIR in the Dockerfile"),
     (
         'to rootfs at "',
         "the image has a file at {program}, but the task needs a folder there",
         "set another input_folder or output_folder in the descriptor",
     ),
+    (
+        r"cannot mkdir|^(?:lstat|mkdir) \S+: not a directory"
+        r"|workdir \S+ exists on container|/merged/\S*: not a directory",
+        "the image's WORKDIR is a file, or below one ({reason})",
+        "correct WORKDIR in the Dockerfile",
+    ),
+    ("chdir to cwd", "cannot enter the image's WORKDIR ({reason})", "correct WORKDIR in the Dockerfile"),
     (
         "exec format error",
         "{program} is not an executable for this machine",
@@ -53,12 +59,15 @@ _NOT_STARTED = (
 )
 # a message with one of these is about the image's configuration, or from the runtime that starts the program
 _START_SIGNS = re.compile(
-    r"oci runtime|unable to find (?:user|group)|uids and gids|cannot mkdir|^(?:lstat|mkdir) \S+: not a dir"
+    r"oci (?:runtime|permission)|unable to (?:find (?:user|group)|get gid)|uids and gids|cannot mkdir"
+    r"|^(?:lstat|mkdir) \S+: not a dir|workdir \S+ exists on container|/merged/\S*: not a dir"
 )
 MOST_QUOTED = 500  # characters of an answer in a message
+_LESS_CPUS = "request at most as many CPUs as the engine has"
 _SEE_LOG = "see the engine's log: `journalctl -u docker`"
-_PROGRAM = re.compile(r'exec:? \\*"([^"\\]+)')
+_PROGRAM = re.compile(r'(?:exec:? \\*|exec\w* (?:file|container process)[^`]*)["`]([^"`\\]+)')
 _PLACE = re.compile(r'rootfs at \\*"([^"\\]+)')
+_NO_COMMAND = re.compile(r"no command (?:specified|or entrypoint provided)")
 _DISK_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 # containerd's image store unpacks a layer when the first container is created
 _DAMAGED_IMAGE = re.compile(r"wrong diff id calculated|failed to extract layer|apply layer error")
@@ -118,6 +127,25 @@ def container_gone(action: str, **facts: Any) -> ContainerGone:
     )
 
 
+def too_many_cpus(requested: float, available: int) -> EngineError:
+    """Return the error for a CPU limit above what the engine has."""
+    return EngineError(
+        f"cannot create the container: {requested:g} CPUs were requested, but the engine has {available}",
+        remedy=_LESS_CPUS,
+        cause=Cause.CPU_UNAVAILABLE,
+    )
+
+
+def no_command(**facts: Any) -> EngineError:
+    """Return the error for an image without a program."""
+    return EngineError(
+        "the image has neither ENTRYPOINT nor CMD",
+        remedy="add ENTRYPOINT to the Dockerfile",
+        cause=Cause.ENTRYPOINT_INVALID,
+        **facts,
+    )
+
+
 class NameTaken(EngineError):
     """Another container has the name of the one to create."""
 
@@ -160,11 +188,13 @@ def disk_full_error(reason: str, action: str) -> EngineError | None:
 def _resource_refusal(reason: str, action: str) -> EngineError | None:
     lower = reason.lower()
     if "range of cpus" in lower:
-        cause, remedy = Cause.CPU_UNAVAILABLE, "request at most as many CPUs as the engine has"
+        cause, remedy = Cause.CPU_UNAVAILABLE, _LESS_CPUS
     elif "could not select device driver" in lower or "nvidia-container-cli" in lower:
         cause, remedy = Cause.GPU_UNAVAILABLE, "install the engine's GPU support, or request no GPUs"
     elif "minimum memory limit" in lower:
         cause, remedy = Cause.MEMORY_UNAVAILABLE, "request more memory; the engine has a minimum"
+    elif "container-init binary not found" in lower:
+        cause, remedy = Cause.ENGINE_FAILED, "install catatonit, the init process of Podman's containers"
     elif "container state improper" in lower:
         return NotRunning(f"cannot {action}: {reason}", remedy=_SEE_LOG, engine_said=reason)
     elif "is already in use by" in lower:
@@ -177,15 +207,12 @@ def _resource_refusal(reason: str, action: str) -> EngineError | None:
 
 def _start_refusal(reason: str) -> EngineError | None:
     lower = reason.lower()
-    if "no command specified" in lower:
-        return EngineError(
-            "the image has neither ENTRYPOINT nor CMD",
-            remedy="add ENTRYPOINT to the Dockerfile",
-            cause=Cause.ENTRYPOINT_INVALID,
-            engine_said=reason,
-        )
+    if _NO_COMMAND.search(lower):
+        return no_command(engine_said=reason)
     if not _START_SIGNS.search(lower):
         return None
+    # what Podman adds: any error of this kind, not the program's
+    lower = lower.removesuffix(": oci permission denied")
     found = next((row for row in _NOT_STARTED if re.search(row[0], lower)), None)
     if found is None:
         return None

@@ -12,14 +12,29 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from localrun.engines.base import ContainerSpec, Mount
+from localrun.engines.base import BuildRequest, ContainerSpec, Mount
 from localrun.engines.dockerd import DockerEngine
-from localrun.errors import ContainerGone, EngineError, ImageError, MountUnavailable
+from localrun.errors import Cause, ContainerGone, EngineError, ImageError, MountUnavailable
 from tests.support.socket_engine import PING, PODMAN_PING, Answer, SocketEngine, http
 
 HANDLE, IMAGE = "c" * 64, "sha256:" + "a" * 64
 SPEC = ContainerSpec(image=IMAGE, name="localrun-x", labels={"localrun.task": "x"})
-ISOLATED = {"HostConfig": {"NetworkMode": "none"}, "NetworkSettings": {"Networks": {"none": {}}}}
+ISOLATED = {
+    "HostConfig": {"NetworkMode": "none"},
+    "NetworkSettings": {"Networks": {"none": {}}},
+    "Config": {"Cmd": ["true"]},
+}
+INFO = {
+    "ServerVersion": "4.3.1",
+    "OSType": "linux",
+    "Architecture": "amd64",
+    "NCPU": 2,
+    "MemTotal": 1 << 30,
+    "DockerRootDir": "/var/lib/containers/storage",
+    "BuildahVersion": "1.28.2",
+    "SecurityOptions": ["name=seccomp,profile=default"],
+    "CgroupVersion": "1",
+}
 Connect = Callable[..., tuple[DockerEngine, SocketEngine]]
 
 
@@ -28,8 +43,11 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
     opened: list[Any] = []
 
     def start(answer: Answer, ping: bytes = PODMAN_PING) -> tuple[DockerEngine, SocketEngine]:
+        def with_info(method: str, path: str) -> bytes:
+            return found(INFO) if path == "/info" else answer(method, path)
+
         path = tmp_path / f"{len(opened)}.sock"
-        server = SocketEngine(path, answer, ping)
+        server = SocketEngine(path, with_info, ping)
         engine = DockerEngine(f"unix://{path}", config=tmp_path / "config")
         opened.extend([engine, server])
         return engine, server
@@ -136,7 +154,7 @@ def test_no_empty_filter_is_sent(connect: Connect, ping: bytes) -> None:
 def test_a_container_with_a_network_that_it_must_not_have_is_refused_and_removed(
     connect: Connect, ping: bytes, networks: dict[str, object]
 ) -> None:
-    shown = {"HostConfig": {"NetworkMode": "none"}, "NetworkSettings": {"Networks": networks}}
+    shown = ISOLATED | {"NetworkSettings": {"Networks": networks}}
     engine, server = connect(lambda method, _: found({"Id": HANDLE} if method == "POST" else shown), ping)
     with pytest.raises(EngineError, match="must not have a network") as raised:
         engine.create(SPEC)
@@ -146,7 +164,7 @@ def test_a_container_with_a_network_that_it_must_not_have_is_refused_and_removed
 
 @pytest.mark.parametrize("mode", ["default", "bridge", "slirp4netns", "pasta", "host", ""])
 def test_an_engine_that_ignores_the_mode_is_refused(connect: Connect, mode: str) -> None:
-    shown = {"HostConfig": {"NetworkMode": mode}, "NetworkSettings": {}}
+    shown = ISOLATED | {"HostConfig": {"NetworkMode": mode}, "NetworkSettings": {}}
     engine, _ = connect(lambda method, _: found({"Id": HANDLE} if method == "POST" else shown))
     with pytest.raises(EngineError, match="must not have a network"):
         engine.create(SPEC)
@@ -154,13 +172,13 @@ def test_an_engine_that_ignores_the_mode_is_refused(connect: Connect, mode: str)
 
 @pytest.mark.parametrize("networks", [None, {}, {"none": {}}], ids=str)
 def test_a_container_without_a_network_is_accepted(connect: Connect, networks: object) -> None:
-    shown = {"HostConfig": {"NetworkMode": "none"}, "NetworkSettings": {"Networks": networks}}
+    shown = ISOLATED | {"NetworkSettings": {"Networks": networks}}
     engine, _ = connect(lambda method, _: found({"Id": HANDLE} if method == "POST" else shown))
     assert engine.create(SPEC) == HANDLE
 
 
 def test_a_container_with_a_network_is_not_inspected(connect: Connect) -> None:
-    engine, server = connect(lambda _method, _: found({"Id": HANDLE}))
+    engine, server = connect(lambda _method, _: found({"Id": HANDLE}), PING)
     assert engine.create(replace(SPEC, network=True)) == HANDLE
     assert [method for method, path in server.requests if path != "/_ping"] == ["POST"]
 
@@ -214,6 +232,118 @@ def test_one_path_of_each_folder_is_compared(connect: Connect, tmp_path: Path) -
     assert [path for method, path in server.requests if method == "HEAD"] == [
         f"/containers/{HANDLE}/archive?path=%2Fin%2Fc"
     ]
+
+
+# -- limits and programs --------------------------------------------------------------------------
+
+
+def test_more_cpus_than_podman_has_are_refused(connect: Connect) -> None:
+    engine, server = connect(answering(str))
+    with pytest.raises(EngineError, match="3 CPUs were requested, but the engine has 2") as raised:
+        engine.create(replace(SPEC, cpus=3))
+    assert raised.value.cause is Cause.CPU_UNAVAILABLE
+    assert "POST" not in {method for method, _ in server.requests}
+
+
+@pytest.mark.parametrize("config", [{}, {"Cmd": None, "Entrypoint": []}], ids=str)
+def test_an_image_without_a_program_is_refused(connect: Connect, config: dict[str, object]) -> None:
+    # Podman 5 would start its init process alone
+    shown = ISOLATED | {"Config": config}
+    engine, server = connect(lambda method, _: found({"Id": HANDLE} if method == "POST" else shown))
+    with pytest.raises(EngineError, match="neither ENTRYPOINT nor CMD") as raised:
+        engine.create(SPEC)
+    assert raised.value.cause is Cause.ENTRYPOINT_INVALID
+    assert ("DELETE", f"/containers/{HANDLE}?force=1&v=1") in server.requests
+
+
+REFUSED_STARTS = {
+    'workdir "/bin/sh" exists on container c6ef27b426, but is not a directory': "WORKDIR",
+    "creating container 34740f36: mkdir /var/storage/overlay/4ec0f5/merged/bin/busybox: not a directory": (
+        "WORKDIR"
+    ),
+    "creating temporary passwd file for container 79c05: unable to get gid nogrp from group file: no matching"
+    " entries in group file": "group in the image's USER",
+    "unable to find user nobody-here: no matching entries in passwd file": "USER does not exist",
+    "container create: no command or entrypoint provided, and no CMD or ENTRYPOINT from image": "ENTRYPOINT",
+    "crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to"
+    " invoke a command that was not found": "nope is not in the image",
+    'runc: runc create failed: unable to start container process: exec: "/nope": permission denied: OCI'
+    " permission denied": "/nope is not executable",
+}
+
+
+@pytest.mark.parametrize(("reason", "told"), REFUSED_STARTS.items())
+def test_mistakes_in_an_image_are_told_from_podmans_message(connect: Connect, reason: str, told: str) -> None:
+    engine, _ = connect(lambda _method, _path: refused(reason))
+    with pytest.raises(EngineError, match=told) as raised:
+        engine.start(HANDLE)
+    assert raised.value.cause is Cause.ENTRYPOINT_INVALID
+
+
+def test_a_program_of_another_machine_is_told_from_the_message_of_its_runtime(connect: Connect) -> None:
+    reason = "crun: exec container process `/bin/run`: Exec format error: OCI runtime error"
+    engine, _ = connect(lambda _method, _path: refused(reason))
+    with pytest.raises(EngineError, match="/bin/run is not an executable for this machine") as raised:
+        engine.start(HANDLE)
+    assert raised.value.cause is Cause.IMAGE_PLATFORM
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "runc: runc create failed: unable to start container process: error during container init: error"
+        " setting rlimits for ready process: error setting rlimit type 7: operation not permitted: OCI"
+        " permission denied",
+        "crun: open `/sys/fs/cgroup/memory/x`: read-only file system: OCI permission denied",
+    ],
+)
+def test_a_permission_that_podman_lacks_is_not_the_programs(connect: Connect, reason: str) -> None:
+    engine, _ = connect(lambda _method, _path: refused(reason))
+    with pytest.raises(EngineError, match="the engine answered 500") as raised:
+        engine.start(HANDLE)
+    assert raised.value.cause is Cause.ENGINE_FAILED
+
+
+def test_a_podman_without_an_init_program_says_what_to_install(connect: Connect) -> None:
+    reason = (
+        "container create: container-init binary not found on the host: stat /usr/libexec/podman/catatonit:"
+        " no such file or directory"
+    )
+    engine, _ = connect(lambda _method, _path: refused(reason))
+    with pytest.raises(EngineError) as raised:
+        engine.create(SPEC)
+    assert "catatonit" in raised.value.remedy
+
+
+# -- builds ---------------------------------------------------------------------------------------
+
+
+def test_the_steps_of_a_failed_build_are_removed(connect: Connect, tmp_path: Path) -> None:
+    said = [
+        {"stream": "STEP 1/4: FROM busybox\n"},
+        {"stream": "STEP 2/4: RUN echo 1 > /a\n"},
+        {"stream": f"--> Using cache {'1' * 64}\n"},
+        {"stream": f"--> {'1' * 11}\n"},
+        {"stream": "STEP 3/4: RUN echo 2 > /b\n"},
+        {"stream": f"--> {'2' * 11}\n"},
+        {"stream": "STEP 4/4: RUN exit 3\n"},
+        {"error": 'building at STEP "RUN exit 3": while running runtime: exit status 3\n'},
+    ]
+
+    def answer(method: str, path: str) -> bytes:
+        if path.startswith("/build"):
+            return http("".join(json.dumps(message) + "\n" for message in said).encode())
+        if method == "GET" and "222" in path:
+            return found(image())
+        return found([]) if method == "DELETE" else http(b"", "404 Not Found", "Connection: close\r\n")
+
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN echo 1 > /a\nRUN echo 2 > /b\nRUN exit 3\n")
+    engine, server = connect(answer)
+    with pytest.raises(ImageError, match="RUN exit 3") as raised:
+        engine.build_image(BuildRequest(tmp_path, "localrun/build:1"))
+    assert raised.value.facts["exit_code"] == 3
+    removed = {path for method, path in server.requests if method == "DELETE"}
+    assert removed == {f"/images/{IMAGE}?noprune=1"}
 
 
 # -- the end of a container -----------------------------------------------------------------------

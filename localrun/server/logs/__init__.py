@@ -1,0 +1,1 @@
+"""Pages of a log, by line and by byte, and search in it."""
