@@ -51,4 +51,7 @@ KINDS: dict[str, Kind] = {
     "podman-rootless": Kind(
         "Podman of an ordinary user", start_podman, (*PODMAN, *ROOTLESS), own=True, rootless=True
     ),
+    "docker-rootless": Kind(
+        "Docker of an ordinary user", start_docker, ("rootlesskit", *ROOTLESS), own=True, rootless=True
+    ),
 }

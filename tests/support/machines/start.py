@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.support.machines.users import User
 
 DEADLINE = 180  # seconds for an engine to answer
+ROOTLESS_DOCKERD = "/usr/share/docker.io/contrib/dockerd-rootless.sh"  # of the package docker.io
 PODMAN_LIMIT = 1048576
 # Debian's defaults are for systemd and cgroup v2. Podman asks for more open files and processes than a
 # machine may allow. Old versions read the init in [engine].
@@ -33,16 +34,12 @@ network_backend = "netavark"
 
 def start_docker(folder: Path, user: User, *, containerd_store: bool = False) -> str:
     """Start `dockerd` with its usual socket; return its address."""
-    socket = Path("/run/docker.sock")
+    socket = user.runtime / "docker.sock" if user.prefix else Path("/run/docker.sock")
     features = {"containerd-snapshotter": containerd_store} if containerd_store else {}
     (folder / "daemon.json").write_text(json.dumps({"features": features}))
-    places = [f"--{name}={folder}/{name}" for name in ("data-root", "exec-root", "pidfile")]
-    return _start(
-        ["dockerd", f"--config-file={folder}/daemon.json", "-H", f"unix://{socket}", *places],
-        socket,
-        folder,
-        user,
-    )
+    places = [f"--{name}={user.home}/{name}" for name in ("data-root", "exec-root", "pidfile")]
+    command = [ROOTLESS_DOCKERD if user.prefix else "dockerd", f"--config-file={folder}/daemon.json"]
+    return _start([*command, "-H", f"unix://{socket}", *places], socket, folder, user)
 
 
 def start_podman(folder: Path, user: User) -> str:
