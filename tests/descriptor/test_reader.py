@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localrun import descriptor
@@ -378,7 +378,6 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found + [inner for key, one in pairs for inner in _paths(one, (*path, key))]
 
 
-@settings(max_examples=200)
 @given(st.data())
 def test_a_descriptor_with_anything_at_any_place_only_raises_typed_errors(data: st.DataObject) -> None:
     whole = as_json(

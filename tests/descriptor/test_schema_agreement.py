@@ -223,7 +223,7 @@ def mutated(draw: st.DrawFn) -> Any:
     return value
 
 
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(suppress_health_check=list(HealthCheck))
 
 
 @QUICK

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.samples import BASE_IMAGE, remove_new_images, unexpected_outputs
@@ -153,7 +153,6 @@ def check_multipolygon(shape: Any, pixels: int) -> None:
     assert sum(outlines.area(ring[:-1]) for ring in rings) == pixels
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.data(), st.integers(1, 9), st.integers(1, 9))
 def test_outlines_of_any_pixels_are_valid_and_enclose_exactly_them(
     data: st.DataObject, width: int, height: int
@@ -166,7 +165,6 @@ def test_outlines_of_any_pixels_are_valid_and_enclose_exactly_them(
     check_multipolygon(outlines.multipolygon(groups, width, height), sum(bright))
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data(), st.integers(1, 9), st.integers(1, 9))
 def test_no_two_cells_share_a_side(data: st.DataObject, width: int, height: int) -> None:
     bright = data.draw(st.lists(st.booleans(), min_size=width * height, max_size=width * height))

@@ -117,7 +117,7 @@ def ask(operation: APIOperation[Any, Any, Any, Any]) -> list[int]:
     asked: list[int] = []
 
     @settings(
-        max_examples=12,
+        max_examples=5,
         deadline=None,
         database=None,
         derandomize=True,

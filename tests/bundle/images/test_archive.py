@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localrun.bundle.images.archive import inspect
@@ -301,7 +301,6 @@ def test_links_in_a_circle_end(tar: Path) -> None:
     assert "neither manifest.json nor index.json" in refused(tar, packed.getvalue())
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_whatever_is_changed_in_an_archive_it_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localrun import values
@@ -310,7 +310,6 @@ members = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
 @given(members | junk)
 def test_any_json_is_taken_or_refused_and_never_crashes(value: Any) -> None:
     text = json.dumps(value)
@@ -321,7 +320,6 @@ def test_any_json_is_taken_or_refused_and_never_crashes(value: Any) -> None:
     assert (found == text) == (not notes.problems)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.text(max_size=200) | st.binary(max_size=200).map(lambda data: data.decode("latin-1")))
 def test_any_text_is_taken_or_refused_and_never_crashes(text: str) -> None:
     notes = Notes("g")
@@ -329,7 +327,6 @@ def test_any_text_is_taken_or_refused_and_never_crashes(text: str) -> None:
     assert (Geometry().parse(text, notes) is None) == bool(notes.problems)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(positions, min_size=3, max_size=8))
 def test_a_ring_is_valid_exactly_when_shapely_says_so(ring: list[list[float]]) -> None:
     import numpy as np

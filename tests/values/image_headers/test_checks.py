@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from localrun import values
@@ -496,7 +496,6 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(data[: draw(st.integers(0, len(data)))] if draw(st.booleans()) else data)
 
 
-@settings(max_examples=500, deadline=None)
 @given(mutated() | st.binary(max_size=300))
 def test_any_bytes_are_taken_or_refused_and_never_crash(data: bytes) -> None:
     for kind in (Image(), Image(max_width=5, max_height=5), only("tiff", "dicom")):
@@ -504,7 +503,6 @@ def test_any_bytes_are_taken_or_refused_and_never_crash(data: bytes) -> None:
         assert all(problem.message and problem.remedy for problem in notes.problems)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.sampled_from([read_png, read_jpeg, read_tiff, read_dicom]), mutated())
 def test_a_header_is_read_or_damaged(reader: Any, data: bytes) -> None:
     try:
@@ -515,7 +513,6 @@ def test_a_header_is_read_or_damaged(reader: Any, data: bytes) -> None:
     assert found.height > 0
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.integers(1, 10**4), st.integers(1, 10**4), st.sampled_from(["png", "jpeg", "dicom", "tiff"]))
 def test_the_size_that_was_written_is_the_size_that_is_read(width: int, height: int, name: str) -> None:
     makers: dict[str, Callable[[int, int], bytes]] = {"png": png, "jpeg": jpeg, "dicom": dicom, "tiff": tiff}
