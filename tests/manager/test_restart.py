@@ -119,7 +119,7 @@ def kill_at(server: Server, image: str, moment: float) -> list[str]:
     return acknowledged
 
 
-@pytest.mark.timeout(60 + 12 * MOMENTS)
+@pytest.mark.timeout(120 + 60 * MOMENTS)
 def test_a_server_killed_at_any_moment_loses_no_task_and_runs_none_twice(
     docker_engine: DockerEngine, image: str, tmp_path: Path
 ) -> None:
