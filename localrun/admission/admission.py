@@ -93,6 +93,11 @@ class Admission:
         self._own_entries: dict[str, LedgerEntry] = {}
         self._unreleased: set[str] = set()  # released while the ledger could not be written
 
+    @property
+    def limits(self) -> Limits:
+        """The limits for any start."""
+        return self._limits
+
     def check(self, task_id: str, requested: Resources) -> None:
         """Raise `AdmissionError` if the task can never start, with every resource that is missing."""
         reasons.check_satisfiable(task_id, requested, self.capacity, self._host(), self._limits)

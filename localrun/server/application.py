@@ -35,6 +35,7 @@ from localrun.server.routes import (
     listing,
     logs,
     page,
+    queue,
     streams,
     tasks,
 )
@@ -43,7 +44,10 @@ from localrun.server.state import ServerState
 
 _REFS = "#/components/schemas/{model}"
 # images before files, whose paths include those of images
-_ROUTES = (tasks, listing, details, health, actions, streams, logs, images, feed, files, bundles, page)
+_ROUTES = (
+    *(tasks, listing, details, health, actions, streams, logs, images),
+    *(feed, queue, files, bundles, page),
+)
 _MODELS = (
     schemas.Submission,
     schemas.Batch,
@@ -51,6 +55,7 @@ _MODELS = (
     schemas.HeartbeatRequest,
     models.Rerun,
     models.LogPage,
+    models.CheckRequest,
 )
 
 
@@ -82,20 +87,7 @@ def _routed(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | N
         redoc_url=None,
         redirect_slashes=False,
     )
-    for routes in (
-        tasks,
-        listing,
-        details,
-        health,
-        actions,
-        streams,
-        logs,
-        images,
-        feed,
-        files,
-        bundles,
-        page,
-    ):
+    for routes in _ROUTES:
         # added one by one: including a router would add a step to each request
         api.router.routes.extend(routes.router.routes)
     api.openapi = partial(_openapi, api)  # type: ignore[method-assign]

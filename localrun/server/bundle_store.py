@@ -49,6 +49,9 @@ class BundleEntry:
     name: str
     title: str
     path: Path
+    description: str = ""  # its first line
+    inputs: int = 0
+    outputs: int = 0
 
 
 class BundleStore:
@@ -274,4 +277,6 @@ def _read_entry(path: Path) -> BundleEntry | None:
     if text is None:
         return None
     found = descriptor.read(text)
-    return BundleEntry(f"{found.namespace}:{found.version}", found.name, path)
+    lines = found.description.strip().splitlines()
+    name, first = f"{found.namespace}:{found.version}", lines[0] if lines else ""
+    return BundleEntry(name, found.name, path, first, len(found.inputs), len(found.outputs))

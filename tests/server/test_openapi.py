@@ -61,6 +61,10 @@ def test_the_document_lists_every_route_and_what_each_takes(env: ServerEnvironme
         "/task/{task_id}/{section}/{name}/preview",
         "/task/{task_id}/{section}/{name}/tile",
         "/bundle",
+        "/bundle/{reference}",
+        "/bundle/{reference}/check",
+        "/queue",
+        "/diff",
     }
     for methods in found["paths"].values():
         for method, operation in methods.items():
@@ -108,7 +112,7 @@ def test_whatever_is_sent_is_answered_as_the_document_says(
             for task in env.site.app.manager.get_all_active_tasks():
                 env.client.post(f"/task/{task.id}/kill")
         statuses += ask(operation)
-    assert len(operations) == 29
+    assert len(operations) == 33
     assert {200, 404, 422} <= set(statuses)
 
 

@@ -150,7 +150,12 @@ class _Log:
 
     def _entry(self, offset: int, number: int, line: bytes, *, is_cut: bool = False) -> Fields:
         text = line[: 4 * MAX_TEXT].decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
-        fields = {"line": number, "byte": offset, "stream": self._stream(offset, line), "time": self._time(offset)}
+        fields = {
+            "line": number,
+            "byte": offset,
+            "stream": self._stream(offset, line),
+            "time": self._time(offset),
+        }
         is_cut = is_cut or len(text) > MAX_TEXT or len(line) > 4 * MAX_TEXT
         return {**fields, "text": text[:MAX_TEXT], **({"cut": True} if is_cut else {})}
 

@@ -140,3 +140,58 @@ class JournalLines(OpenModel):
 
     lines: list[Json]
     next: str | None
+
+
+class BundleDescription(OpenModel):
+    """A bundle: its inputs, outputs and resources, and the JSON Schema of its inputs."""
+
+    reference: str
+    name: str
+    title: str
+    inputs: list[Json]
+    outputs: list[Json]
+    resources: Json
+    warnings: list[str]
+
+
+class CheckRequest(OpenModel):
+    """A task without its bundle."""
+
+    inputs: Json = Field(default_factory=dict, description="The values by name.")
+    uploads: list[str] = Field(
+        default_factory=list, max_length=10_000, description="Inputs, or items such as `images/0`, to upload."
+    )
+
+
+class CheckResult(OpenModel):
+    """The problems of a task, and how to submit it."""
+
+    valid: bool
+    problems: list[Json]
+    missing: list[str]
+    warnings: list[str]
+    commands: Json
+    submission: Json
+
+
+class Queue(OpenModel):
+    """The resources of the machine, and who has reserved or waits for them."""
+
+    host: Json
+    engine: Json
+    capacity: Json | None
+    reserved: Json
+    free: Json | None
+    running: list[Json]
+    waiting: list[Json]
+
+
+class TaskDiff(OpenModel):
+    """The differences between two tasks."""
+
+    a: TaskRow
+    b: TaskRow
+    same: bool
+    differences: list[Json]
+    inputs: list[Json]
+    outputs: list[Json]

@@ -52,13 +52,17 @@ def test_pages_hold_every_line_with_its_number_and_offset(
             assert entry["text"] == whole or (entry.get("cut") and whole.encode().startswith(line[:1]))
             offset += len(line) + 1
         for number, entry in enumerate(found, 1):
-            assert LogPages().page(path, Start(line=number), 1)["start"] == {"line": number, "byte": entry["byte"]}
+            start = LogPages().page(path, Start(line=number), 1)["start"]
+            assert start == {"line": number, "byte": entry["byte"]}
         tail = LogPages().page(path, Start(tail=2), 9)
-        assert [entry["line"] for entry in tail["entries"]][: 2] == [entry["line"] for entry in found[-2:]][: len(tail["entries"])]  # fmt: skip
+        assert tail["start"]["line"] == max(1, len(expected) - 1)
         assert tail["lines"] == len(expected)
 
 
-@given(given_lines=st.lists(st.text("abAB\n", max_size=9), max_size=30), needle=st.text("ab", min_size=1, max_size=3))
+@given(
+    given_lines=st.lists(st.text("abAB\n", max_size=9), max_size=30),
+    needle=st.text("ab", min_size=1, max_size=3),
+)
 def test_a_search_finds_every_line_with_the_text_once(
     tmp_path_factory: pytest.TempPathFactory, given_lines: list[str], needle: str
 ) -> None:

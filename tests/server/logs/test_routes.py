@@ -84,7 +84,9 @@ def test_pages_are_streamed_and_resumed(served: ServerEnvironment, logs: str) ->
     found = events(served.client.get(f"{logs}?format=events&limit=60").text)
     assert [one["event"] for one in found] == ["lines", "lines", "end"]
     assert [len(one["data"]["entries"]) for one in found[:2]] == [60, 41]
-    resumed = events(served.client.get(f"{logs}?format=events", headers={"last-event-id": found[0]["id"]}).text)
+    resumed = events(
+        served.client.get(f"{logs}?format=events", headers={"last-event-id": found[0]["id"]}).text
+    )
     assert resumed[0]["data"]["start"] == {"line": 61, "byte": int(found[0]["id"])}
 
 
