@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _OWNER_PATIENCE = 60.0  # seconds for the process that owns a stopped task to collect its outputs
 _LOOK_INTERVAL = 0.25  # seconds between two looks at that process
 _LOOKS = 4  # in a row at which it must be suspended
-_ANY_NUMBER = 1024  # an engine with GPU support does not report the number of GPUs
+_ANY_NUMBER = 1024  # most engines with GPU support do not report their GPUs
 
 
 class App:
@@ -91,7 +91,8 @@ class App:
         """The runner of tasks on the engine."""
         settings, info = self.settings, self.engine.info()
         folders = [folder for folder in (settings.home.parent, Path(info.root)) if folder.is_dir()]
-        capacity = Capacity(cpus=info.cpus, memory=info.memory, gpus=_ANY_NUMBER if info.gpus else 0)
+        gpus = len(info.gpu_devices) or _ANY_NUMBER if info.gpus else 0
+        capacity = Capacity(cpus=info.cpus, memory=info.memory, gpus=gpus)
         admission = Admission(
             self.ledger, capacity, folders, disk_limit=settings.disk_limit, disk_reserve=settings.disk_reserve
         )

@@ -142,4 +142,5 @@ def _steps(record: TaskRecord) -> Iterator[tuple[str, str]]:
 def _resources(record: TaskRecord) -> str:
     network = "network" if record.network else "no network"
     limit = f", at most {format_duration(record.timeout)}" if record.timeout else ""
-    return f"{format_resources(record.resources)}, {network}{limit}"
+    devices = f" ({', '.join(record.gpu_devices)})" if record.gpu_devices else ""
+    return f"{format_resources(record.resources)}{devices}, {network}{limit}"

@@ -65,6 +65,7 @@ class EngineInfo(msgspec.Struct, frozen=True):
     memory: int
     root: str
     gpus: bool = False
+    gpu_devices: tuple[str, ...] = ()  # the names of the GPUs, if the engine reports them
     rootless: bool = False
     address: str = ""
     api: str = ""
@@ -344,6 +345,9 @@ class Engine(Protocol):
 
     def inspect(self, handle: Handle) -> ContainerStatus:
         """Return the current status of the container, without waiting."""
+
+    def gpus(self, handle: Handle) -> tuple[str, ...]:
+        """Return the names of the GPUs that the engine has given to a container; `all` stands for all."""
 
     def is_stopped_by_shutdown(self, handle: Handle, exit_: Exit) -> bool:
         """Return whether a container has just ended because the engine is shutting down.

@@ -271,7 +271,11 @@ class _TaskRun:
                 self._create_with_mounts()
             except MountUnavailable:
                 self._create_with_archives()
-        self.task.update(container=self.handle)
+            self.task.update(container=self.handle)
+            if self.task.record.resources.gpus:
+                from localrun.runner.gpus import note_gpus
+
+                note_gpus(self.engine, self.task)
 
     def _create_with_mounts(self) -> None:
         places = self.task.workspace

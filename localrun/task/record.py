@@ -256,7 +256,7 @@ class Crop(Frozen, frozen=True, kw_only=True):
     image_size: tuple[int, int]
 
 
-_ADDED = ("missing", "received", "regions", "crops", "engine", "platform")
+_ADDED = ("missing", "received", "regions", "crops", "engine", "platform", "gpu_devices")
 
 
 class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "ending"}):
@@ -303,6 +303,7 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     usage: UsageRecord | None = None  # None: it ended before the first sample
     engine: str = ""  # the address of the engine, once the task is queued
     container: str | None = None
+    gpu_devices: list[str] = msgspec.field(default_factory=list)  # what the container got of `resources.gpus`
     remote: bool = False  # inputs and outputs are copied as archives
     owner: ProcessId | None = None
     plan: RunPlan | None = None

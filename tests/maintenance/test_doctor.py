@@ -74,6 +74,7 @@ def test_an_engine_that_holds_all_limits_is_ok() -> None:
         ({"unenforced": ("swap",)}, "limits", "warn", "can use swap in addition"),
         ({"unenforced": ("cpu",)}, "limits", "warn", "more CPU than it requested"),
         ({"gpus": True}, "gpu", "ok", "available"),
+        ({"gpus": True, "gpu_devices": ("nvidia.com/gpu=0",)}, "gpu", "ok", "to tasks: nvidia.com/gpu=0"),
         ({}, "gpu", "ok", "`--gpus 0`"),
         ({"clock_offset": 90.0}, "clock", "warn", "1 min 30 s ahead of"),
         ({"clock_offset": -3.0}, "clock", "warn", "3.0 s behind"),

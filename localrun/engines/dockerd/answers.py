@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,6 +12,8 @@ from localrun.engines.architectures import platform_of
 from localrun.engines.base import ContainerSummary, EngineInfo, Exit, Handle
 from localrun.engines.dockerd.address import Address
 from localrun.engines.dockerd.kernel_log import is_oom_killed
+
+_GPU = re.compile(r".*gpu=\d+")
 
 
 def handle_of(found: Mapping[str, Any]) -> Handle:
@@ -50,10 +53,9 @@ _ENFORCED = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit", 
 
 
 def engine_info(found: Mapping[str, Any], address: Address, api: str, *, has_gaps: bool) -> EngineInfo:
-    devices = found.get("DiscoveredDevices") or []
-    has_gpus = "nvidia" in (found.get("Runtimes") or {}) or any(
-        "gpu" in str(device.get("ID", "")) for device in devices
-    )
+    # e.g. nvidia.com/gpu=0, and the same GPU again by its UUID, and nvidia.com/gpu=all
+    devices = [str(device.get("ID", "")) for device in found.get("DiscoveredDevices") or []]
+    has_gpus = "nvidia" in (found.get("Runtimes") or {}) or any("gpu" in name for name in devices)
     stores_manifests = any("containerd.snapshotter" in str(pair) for pair in found.get("DriverStatus") or ())
     return EngineInfo(
         # only Podman reports the version of its builder
@@ -65,6 +67,7 @@ def engine_info(found: Mapping[str, Any], address: Address, api: str, *, has_gap
         memory=int(found["MemTotal"]),
         root=str(found["DockerRootDir"]),
         gpus=has_gpus,
+        gpu_devices=tuple(name for name in devices if _GPU.fullmatch(name)),
         rootless=any("name=rootless" in option for option in found.get("SecurityOptions") or []),
         address=address.url,
         source=address.why,
@@ -78,6 +81,21 @@ def engine_info(found: Mapping[str, Any], address: Address, api: str, *, has_gap
         verifies_layers=not stores_manifests,
         clock_offset=(seconds(str(found.get("SystemTime") or "")) or time.time()) - time.time(),
     )
+
+
+def gpus_of(host: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the GPUs of a container's host configuration.
+
+    For a number of GPUs, an engine gives the first ones. One without support may leave the request out.
+    """
+    names: list[str] = []
+    for request in host.get("DeviceRequests") or ():
+        wanted = [name for names in request.get("Capabilities") or () for name in names]
+        if "gpu" in wanted or any("gpu" in name for name in request.get("DeviceIDs") or ()):
+            count = int(request.get("Count") or 0)
+            numbers = ("all",) if count < 0 else map(str, range(count))
+            names += request.get("DeviceIDs") or numbers
+    return tuple(names)
 
 
 def name_of(item: Mapping[str, Any]) -> str:

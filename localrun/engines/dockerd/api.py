@@ -11,11 +11,11 @@ from urllib.parse import quote, urlencode
 from localrun.engines.dockerd import failures
 from localrun.engines.dockerd.http import Body
 from localrun.engines.dockerd.transport import Response, Transport
-from localrun.errors import Cause, EngineUnreachable
+from localrun.errors import Cause, EngineError, EngineUnreachable
 
-# The newest API version that this code supports. An older engine is called with its own newest version. A
-# newer engine still supports this one (Docker 29 supports 1.44 and up).
-MAX_VERSION = (1, 51)
+# The API versions that this code was written for. An older engine is called with its own newest version, a
+# newer one with this one, or with its own oldest version if that is newer (Docker 29 supports 1.44 and up).
+MIN_VERSION, MAX_VERSION = (1, 40), (1, 51)
 Query = Mapping[str, Any] | None
 Headers = Mapping[str, str] | None
 
@@ -92,11 +92,28 @@ class Api:
 
                 raise expects_tls(self.transport.address)
             self._is_libpod = bool(response.header("Libpod-Api-Version"))
-            self._version = _common_version(response.header("Api-Version"))
-            if not self._version:
+            newest = _parse_version(response.header("Api-Version"))
+            if newest is None:
                 reason = reason or "it reported no API version"
                 raise failures.api_error(response.status, reason, "get the engine's API version")
+            self._version = "{}.{}".format(*self._common_version(newest))
         return self._version
+
+    def _common_version(self, newest: tuple[int, int]) -> tuple[int, int]:
+        """Return the version to use. Raises `EngineError` if the engine is too old."""
+        if newest < MIN_VERSION:
+            message = "the engine is too old: its API version is {}.{}, localrun needs {}.{} or newer"
+            remedy = "update the engine: Docker 20.10 or newer, or Podman 4.3 or newer"
+            raise EngineError(message.format(*newest, *MIN_VERSION), remedy=remedy)
+        if newest <= MAX_VERSION:
+            return newest
+        response = self.transport.request("GET", "/version", None, {})
+        text = b"".join(response.chunks())
+        try:
+            oldest = _parse_version(str(json.loads(text)["MinAPIVersion"]))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            oldest = None
+        return max(MAX_VERSION, oldest or MAX_VERSION)
 
     def _first_response(self) -> Response:
         """Return the response to a ping, or the likely reason if a TCP port closes the connection instead."""
@@ -120,11 +137,11 @@ class Api:
         return bool(self.version()) and self._is_libpod
 
 
-def _common_version(engine_version: str) -> str:
-    if not re.fullmatch(r"[0-9]{1,4}\.[0-9]{1,4}", engine_version):
-        return ""
-    major, minor = engine_version.split(".")
-    return "{}.{}".format(*min(MAX_VERSION, (int(major), int(minor))))
+def _parse_version(text: str) -> tuple[int, int] | None:
+    if not re.fullmatch(r"[0-9]{1,4}\.[0-9]{1,4}", text):
+        return None
+    major, minor = text.split(".")
+    return int(major), int(minor)
 
 
 def read_message(response: Response) -> str:

@@ -29,7 +29,15 @@ from localrun.engines.base import (
     no_warning,
 )
 from localrun.engines.dockerd import creation, failures
-from localrun.engines.dockerd.answers import container, engine_info, exit_of, is_new, name_of, seconds
+from localrun.engines.dockerd.answers import (
+    container,
+    engine_info,
+    exit_of,
+    gpus_of,
+    is_new,
+    name_of,
+    seconds,
+)
 from localrun.engines.dockerd.api import Api, iter_json, label_filter, read_message
 from localrun.engines.dockerd.configuration.file import ConfigFile
 from localrun.engines.dockerd.configuration.selection import select
@@ -190,6 +198,12 @@ class DockerEngine(DockerImages):
             return None
         info = self.api.json("GET", "/info", action="query the engine")  # the only exact time of its clock
         return (seconds(str(info.get("SystemTime") or "")) or time.time()) - started
+
+    def gpus(self, handle: Handle) -> tuple[str, ...]:
+        action = "inspect the container"
+        found = self.api.json("GET", _path(handle, "json"), action=action)
+        with failures.reading(action):
+            return gpus_of(found["HostConfig"])
 
     def is_stopped_by_shutdown(self, handle: Handle, exit_: Exit) -> bool:
         from localrun.engines.dockerd import shutdown

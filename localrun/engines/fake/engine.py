@@ -27,7 +27,7 @@ from localrun.engines.fake.container import FakeAttachedLog, FakeContainer, Prog
 from localrun.engines.fake.images import FakeImages, has_labels
 from localrun.engines.fake.script import Script, write_file
 from localrun.engines.labels import is_own_container
-from localrun.errors import ContainerGone, EngineError, MountUnavailable
+from localrun.errors import Cause, ContainerGone, EngineError, MountUnavailable
 
 INFO = EngineInfo("fake", "1.0", "linux", "amd64", cpus=8, memory=32 * 1024**3, root="/")
 
@@ -37,7 +37,8 @@ class FakeEngine(FakeImages):
 
     `program` is called with a `FakeContainer` and returns an exit code, an `Exit`, or None for 0. With
     `shares_files=False` it behaves like a remote engine: nothing can be mounted. A container's image must
-    exist: `add_image` creates one, `load_image` loads one from an archive.
+    exist: `add_image` creates one, `load_image` loads one from an archive. `gpu_devices` are the GPUs that
+    containers get, at most as many as requested; by default all that are requested.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class FakeEngine(FakeImages):
         self.shares_files = shares_files
         self.usage_interval = 1.0
         self.shuts_down = False
+        self.gpu_devices: tuple[str, ...] | None = info.gpu_devices or None
         self._info = info
         self._lock = threading.Lock()
         self._containers: dict[Handle, FakeContainer] = {}
@@ -68,12 +70,21 @@ class FakeEngine(FakeImages):
             if not self.shares_files or not source.exists():
                 message = f"the engine cannot see a path of this machine: {source}"
                 raise MountUnavailable(message, path=str(source))
+        if spec.gpus and not self._info.gpus:
+            message = "could not select device driver with capabilities: [[gpu]]"
+            raise EngineError(message, remedy="request no GPUs", cause=Cause.GPU_UNAVAILABLE)
         with self._lock:
             if any(other.spec.name == spec.name for other in self._containers.values()):
                 raise EngineError(f"the name {spec.name!r} is already in use", remedy="choose another name")
             handle = hashlib.sha256(f"{id(self)} {next(self._numbers)}".encode()).hexdigest()
             self._containers[handle] = FakeContainer(handle, spec, image)
         return handle
+
+    def gpus(self, handle: Handle) -> tuple[str, ...]:
+        requested = self.container(handle).spec.gpus
+        if self.gpu_devices is None:
+            return tuple(map(str, range(requested)))
+        return self.gpu_devices[:requested]
 
     def container(self, handle: Handle) -> FakeContainer:
         """Return the container with this handle. Raises `ContainerGone`."""

@@ -113,7 +113,8 @@ def _limits(info: EngineInfo) -> Check:
 
 def _gpu(info: EngineInfo) -> Check:
     if info.gpus:
-        return ok("gpu", "available to tasks", gpus=True)
+        names = f": {', '.join(info.gpu_devices)}" if info.gpu_devices else ""
+        return ok("gpu", f"available to tasks{names}", gpus=True)
     return ok("gpu", "none; tasks that request one are rejected (`--gpus 0` runs them without)", gpus=False)
 
 

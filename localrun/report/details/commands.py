@@ -14,7 +14,7 @@ from localrun.masking.redaction import Redactor
 from localrun.task.record import RunPlan, StoredOptions, TaskRecord
 
 _FLAGS = ("writable_inputs", "copy_inputs", "hardened")
-_VALUES = ("image", "retries", "replicas", "agree", "pull", "dockerfile", "context", "target")
+_VALUES = ("image", "retries", "replicas", "agree", "pull", "dockerfile", "context", "target", "platform")
 _PLAIN = StoredOptions()
 
 

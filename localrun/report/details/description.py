@@ -128,6 +128,7 @@ def _own_fields(record: TaskRecord, workspace: Workspace, redactor: Redactor) ->
     spec = _spec(record, workspace)
     amounts: Fields = {"cpu": spec.cpus, "memory": spec.memory}
     amounts |= {"gpu": spec.gpus} if spec.gpus else {}
+    devices = {"gpu_devices": record.gpu_devices} if record.gpu_devices else {}
     starts = sum(state is TaskState.RUNNING for state, _ in record.history)
     return {
         "container_id": record.container,
@@ -138,6 +139,7 @@ def _own_fields(record: TaskRecord, workspace: Workspace, redactor: Redactor) ->
         "command": redactor.redact(record.program or list(spec.command or ())),
         "limits": amounts | {"pids": spec.pids},
         "requests": amounts,
+        **devices,
         "network": "default" if spec.network else "none",
         "timeout": record.timeout,
         "environment": redactor.redact(dict(spec.environment)),

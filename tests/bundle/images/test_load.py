@@ -471,7 +471,7 @@ PROGRAM = """
     print("ready", flush=True)
     sys.stdin.readline()
     made = ensure_image(archive, engine, cache=cache, progress=lambda *step: loaded.append(step))
-    print(made.id, bool(loaded))
+    print(made.content, bool(loaded))
     engine.close()
 """
 
@@ -493,7 +493,7 @@ def test_two_processes_load_an_image_once(
             process.stdin.write("go\n")
             process.stdin.flush()
         said = sorted(process.stdout.read().split() for process in both)
-    assert said == [[archive.images[0].id, "False"], [archive.images[0].id, "True"]]
+    assert said == [[archive.images[0].content, "False"], [archive.images[0].content, "True"]]
 
 
 def test_an_engine_that_forgets_at_once_is_an_error_of_the_engine(tar: Path, tmp_path: Path) -> None:
