@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 from localrun._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from localrun.api import Task, TaskFailed, run, submit, using, wait_all
+    from localrun.api import Task, TaskFailed, run, submit, tasks, using, wait_all
 
-__all__ = ["Task", "TaskFailed", "run", "submit", "using", "wait_all"]
+__all__ = ["Task", "TaskFailed", "run", "submit", "tasks", "using", "wait_all"]
 
 if not TYPE_CHECKING:  # type checkers must see only the names above
 

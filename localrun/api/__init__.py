@@ -9,6 +9,7 @@ from localrun.api.apps import using
 from localrun.api.exceptions import TaskFailed
 from localrun.api.submission import run, submit
 from localrun.api.task import Task
+from localrun.api.task_list import tasks
 from localrun.api.wait import wait_all
 
-__all__ = ["Task", "TaskFailed", "run", "submit", "using", "wait_all"]
+__all__ = ["Task", "TaskFailed", "run", "submit", "tasks", "using", "wait_all"]

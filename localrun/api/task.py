@@ -22,6 +22,7 @@ from localrun.task.record import TaskRecord, short_id
 from localrun.task.states import TaskState
 
 if TYPE_CHECKING:
+    from localrun.api.task_list import TaskList
     from localrun.values.listing import FileEntry
 
 _POLL_INTERVAL = 0.1  # seconds; there is no portable notification for files of another process
@@ -46,8 +47,15 @@ class Task:
         self._end: futures.Future[TaskRecord] | None = None
 
     def __repr__(self) -> str:
-        record = self._workspace.load_or_none()
+        record = self.record_or_none()
         return f"<localrun.Task {short_id(self.id)} {record.state if record else 'deleted'}>"
+
+    def _repr_html_(self) -> str:
+        """Return the task in HTML without scripts, for notebooks; 200 KB at most."""
+        from localrun.report.page.notebook import task_html
+
+        record = self.record_or_none()
+        return "<p>deleted task</p>" if record is None else task_html(record, self._workspace)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Task) and self._workspace.path == other._workspace.path
@@ -62,6 +70,10 @@ class Task:
         """The current record of the task. Raises `TaskNotFound` if the task was deleted."""
         live = self._app.manager.get_task(self.id)
         return live.record if live is not None else self._workspace.load()
+
+    def record_or_none(self) -> TaskRecord | None:
+        """Return the stored record of the task; None if the task was deleted."""
+        return self._workspace.load_or_none()
 
     @property
     def status(self) -> TaskState:
@@ -89,9 +101,12 @@ class Task:
         return waiting.index(self.id) if self.id in waiting else None
 
     @property
-    def replicas(self) -> list[Task]:
+    def replicas(self) -> TaskList:
         """The tasks of its replicas, in order; empty for a task without replicas."""
-        return [Task(record.id, self._app.settings.home) for record in self._app.replicas(self.info)]
+        from localrun.api.task_list import TaskList
+
+        home = self._app.settings.home
+        return TaskList(Task(record.id, home) for record in self._app.replicas(self.info))
 
     @property
     def folder(self) -> Path:

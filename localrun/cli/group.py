@@ -44,6 +44,7 @@ SECTIONS: Sections = {
         "list-files": ("list_files", "List a task's output files."),
         "inputs": ("inputs", "Show or copy a task's inputs."),
         "outputs": ("outputs", "Show or copy a task's outputs."),
+        "report": ("report", "Write a task as one HTML file."),
     },
     "Debug": {
         "explain": ("explain", "Explain a status, cause or error code."),

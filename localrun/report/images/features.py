@@ -94,15 +94,17 @@ def collect_features(
     image: str | None = None,
     parameters: Collection[str] = (),
     axis: Axis = "down",
+    max_vertices: int | None = None,
 ) -> dict[str, Any]:
     """Return the geometries that belong to an image (None: all of them), or those of `parameters`.
 
     Coordinates are in pixels of the image. `axis`: whether y is counted downwards from its top, or upwards
     from its bottom, as in App Engine. Without an image, or if its size is not known, it is always "up".
+    `max_vertices` None: `MAX_VERTICES`.
     """
     size = None if image is None else catalog.size(image)
     axis = axis if size is not None else "up"
-    collector = _Collector(catalog)
+    collector = _Collector(catalog, MAX_VERTICES if max_vertices is None else max_vertices)
     for item in catalog.geometries():
         is_asked = (
             item.parameter in parameters if parameters else image is None or belongs(catalog, item, image)
@@ -123,16 +125,16 @@ def collect_features(
 
 
 class _Collector:
-    def __init__(self, catalog: TaskCatalog) -> None:
+    def __init__(self, catalog: TaskCatalog, max_vertices: int) -> None:
         self.features: list[dict[str, Any]] = []
         self.omitted = Omitted()
         self._catalog = catalog
-        self._vertices = MAX_VERTICES
+        self._limit = self._vertices = max_vertices
         self._bytes = _MAX_BYTES
 
     def add(self, item: GeometryItem, transform: Transform) -> None:
         if self._vertices <= 0 or len(self.features) >= _MAX_FEATURES:
-            self.omitted.add(f"more than {MAX_VERTICES} vertices or {_MAX_FEATURES} geometries")
+            self.omitted.add(f"more than {self._limit} vertices or {_MAX_FEATURES} geometries")
             return
         try:
             data = item.content if item.content is not None else self._read(item.place)

@@ -1,0 +1,1 @@
+"""A task as one HTML file without scripts, for people and notebooks."""
