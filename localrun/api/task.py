@@ -22,7 +22,6 @@ from localrun.task.record import TaskRecord, short_id
 from localrun.task.states import TaskState
 
 if TYPE_CHECKING:
-    from localrun.api.task_list import TaskList
     from localrun.values.listing import FileEntry
 
 _POLL_INTERVAL = 0.1  # seconds; there is no portable notification for files of another process
@@ -101,12 +100,10 @@ class Task:
         return waiting.index(self.id) if self.id in waiting else None
 
     @property
-    def replicas(self) -> TaskList:
+    def replicas(self) -> TaskHandles:
         """The tasks of its replicas, in order; empty for a task without replicas."""
-        from localrun.api.task_list import TaskList
-
         home = self._app.settings.home
-        return TaskList(Task(record.id, home) for record in self._app.replicas(self.info))
+        return TaskHandles(Task(record.id, home) for record in self._app.replicas(self.info))
 
     @property
     def folder(self) -> Path:
@@ -348,6 +345,16 @@ class Task:
     def metadata(self, values: Mapping[str, str]) -> None:
         """Raises `UsageError` with every key or value that is not a non-empty string."""
         metadata.save(self._workspace, values)
+
+
+class TaskHandles(list[Task]):
+    """A list of task handles."""
+
+    def _repr_html_(self) -> str:
+        """Return a table in HTML without scripts, for notebooks; 200 KB at most."""
+        from localrun.report.page.notebook import list_html
+
+        return list_html(record for task in self if (record := task.record_or_none()) is not None)
 
 
 def _done(end: futures.Future[TaskRecord], timeout: float | None) -> bool:

@@ -63,11 +63,11 @@ def test_a_list_of_tasks_is_a_table(tmp_path: Path) -> None:
         found = tasks(env.app.settings.home)
         assert list(found) == [second, first]
         assert list(tasks(env.app.settings.home, limit=1)) == [second]
-        for listed in (found, found[:1]):
-            text = StaticPage(listed._repr_html_()).text
-            assert second.id[:8] in text
-            assert (first.id[:8] in text) == (len(listed) == 2)
-        assert "no tasks" in found[:0]._repr_html_()
+        text = StaticPage(found._repr_html_()).text
+        assert first.id[:8] in text
+        assert second.id[:8] in text
+        found.clear()
+        assert "no tasks" in found._repr_html_()
 
 
 def test_a_long_list_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
