@@ -46,14 +46,14 @@ class Task:
         self._end: futures.Future[TaskRecord] | None = None
 
     def __repr__(self) -> str:
-        record = self.record_or_none()
+        record = self._record_or_none()
         return f"<localrun.Task {short_id(self.id)} {record.state if record else 'deleted'}>"
 
     def _repr_html_(self) -> str:
         """Return the task in HTML without scripts, for notebooks; 200 KB at most."""
         from localrun.report.page.notebook import task_html
 
-        record = self.record_or_none()
+        record = self._record_or_none()
         return "<p>deleted task</p>" if record is None else task_html(record, self._workspace)
 
     def __eq__(self, other: object) -> bool:
@@ -70,7 +70,7 @@ class Task:
         live = self._app.manager.get_task(self.id)
         return live.record if live is not None else self._workspace.load()
 
-    def record_or_none(self) -> TaskRecord | None:
+    def _record_or_none(self) -> TaskRecord | None:
         """Return the stored record of the task; None if the task was deleted."""
         return self._workspace.load_or_none()
 
@@ -354,7 +354,7 @@ class TaskHandles(list[Task]):
         """Return a table in HTML without scripts, for notebooks; 200 KB at most."""
         from localrun.report.page.notebook import list_html
 
-        return list_html(record for task in self if (record := task.record_or_none()) is not None)
+        return list_html(record for task in self if (record := task._record_or_none()) is not None)
 
 
 def _done(end: futures.Future[TaskRecord], timeout: float | None) -> bool:
