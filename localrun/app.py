@@ -11,6 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from localrun.admission import Admission, Capacity, machine_ledger_path
 from localrun.engines.base import Engine
 from localrun.errors import EngineError, EngineUnreachable, LocalrunError, UsageError
@@ -26,6 +28,7 @@ from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
 
 if TYPE_CHECKING:
+    from localrun.engines.dockerd.address import Address
     from localrun.manager.recovery import Recovery
 
 _OWNER_PATIENCE = 60.0  # seconds for the process that owns a stopped task to collect its outputs
@@ -43,6 +46,7 @@ class App:
         self.manager = TaskManager(self.store, settings, lambda: self.runner)
         self._given_engine = engine
         self._connecting: threading.Thread | None = None
+        self._others: dict[str, App] = {}  # address -> the app of another engine with tasks of this folder
 
     def connect_in_background(self) -> None:
         """Connect to the engine in a thread, since it is slow to answer.
@@ -77,14 +81,37 @@ class App:
         """The file of reservations: that of the settings, or else one for the whole machine."""
         if self.settings.ledger:
             return self.settings.ledger
+        found = self._address
+        # all local engines share the CPUs and the memory of this machine
+        return machine_ledger_path("local" if found is None or found.is_local else found.url)
+
+    @cached_property
+    def _address(self) -> Address | None:
+        """The address of the engine; None if an invalid one was chosen, so that no task starts."""
         from localrun.engines.dockerd.configuration.selection import select
 
         try:
-            found = select(self.settings)
-        except EngineUnreachable:  # then no task starts
-            return machine_ledger_path("local")
-        # all local engines share the CPUs and the memory of this machine
-        return machine_ledger_path("local" if found.is_local else found.url)
+            return select(self.settings)
+        except EngineUnreachable:
+            return None
+
+    def at_engine_of(self, record: TaskRecord) -> App:
+        """Return the app of the engine that a record names; this one if no other engine answers there.
+
+        The other engine is reached with the TLS settings of this one.
+        """
+        is_own = self._address is not None and self._address.url == record.engine
+        if not record.engine or is_own or self._given_engine is not None:
+            return self
+        if record.engine not in self._others:
+            settings = replace(self.settings, docker_host=record.engine, docker_context=None)
+            self._others[record.engine] = App(settings)
+        other = self._others[record.engine]
+        try:
+            other.engine.info()
+        except EngineError:
+            return self
+        return other
 
     @cached_property
     def runner(self) -> Runner:
@@ -103,7 +130,7 @@ class App:
         """Ends the tasks of dead processes."""
         from localrun.manager.recovery import Recovery
 
-        return Recovery(self.store, self.runner)
+        return Recovery(self.store, self.runner, lambda record: self.at_engine_of(record).recovery)
 
     def supervise(self) -> bool:
         """Start the supervisor of the folder, which owns detached tasks once their process has ended.
@@ -138,7 +165,17 @@ class App:
                 ended = self.recovery.end_orphans()
         finally:  # an orphan that cannot be ended does not keep other tasks from being resumed
             resumed = self.manager.recover()
-        return ended + resumed
+        return ended + resumed + self._resume_elsewhere()
+
+    def _resume_elsewhere(self) -> list[TaskRecord]:
+        """Resume the tasks of other engines, if these answer."""
+        resumed = []
+        for record in self.manager.active_tasks:
+            other = self.at_engine_of(record)
+            with suppress(EngineUnreachable):
+                if other is not self and other.manager.resume(record.id) is not None:
+                    resumed.append(record)
+        return resumed
 
     def tasks(self, limit: int | None = None) -> list[TaskRecord]:
         """Return the tasks of the folder, newest first, without replicas and unreadable records."""
@@ -172,7 +209,7 @@ class App:
         workspace, record = self.find(prefix)
         note = ""
         if not record.state.is_final:
-            self.manager.kill_task(record.id, grace)
+            self.at_engine_of(record).manager.kill_task(record.id, grace)
             patience = (self.settings.grace if grace is None else grace) + _OWNER_PATIENCE
             record, note = self._wait_for_owner(record.id, patience)
             if workspace.kill_requested or record.state is TaskState.KILLED:
@@ -224,7 +261,7 @@ class App:
             if fate(record, owner_alive=False).is_blocked and not workspace.kill_requested:
                 break
             if not record.state.is_final:
-                self._continue(record)
+                self.at_engine_of(record)._continue(record)
                 record = workspace.load()
         return record
 
@@ -269,6 +306,8 @@ class App:
 
     def close(self, *, on_exit: OnExit = "kill") -> None:
         """Kill running tasks, wait for them, or leave them to the next process; disconnect the engine."""
+        for other in self._others.values():
+            other.close(on_exit=on_exit)
         if on_exit == "leave":
             self.hand_over()
         self.manager.shutdown(on_exit=on_exit)

@@ -101,7 +101,7 @@ class Supervisor:
 
     def _resume(self, record: TaskRecord) -> None:
         try:
-            if self._app.manager.resume(record.id) is not None:
+            if self._app.at_engine_of(record).manager.resume(record.id) is not None:
                 log(f"resumed task {record.id} ({record.state})")
         except OtherEngine as error:
             self._failed.add(record.id)

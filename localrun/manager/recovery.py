@@ -163,13 +163,17 @@ class Recovery:
     Tasks that another process may continue are left alone; see `task/fate.py`. Tasks of other folders of
     the same user are ended too. localrun may never run there again, and their containers would stay. Those
     of processes with another reservation file are left to such processes. A container that has ended in the
-    meantime decides the outcome of its task.
+    meantime decides the outcome of its task. `of_engine` returns the recovery of the engine that a record
+    names, or this one.
     """
 
-    def __init__(self, store: TaskStore, runner: Runner) -> None:
+    def __init__(
+        self, store: TaskStore, runner: Runner, of_engine: Callable[[TaskRecord], Recovery] | None = None
+    ) -> None:
         self._store = store
         self._runner = runner
         self._engine = runner.engine
+        self._of_engine = of_engine or (lambda _: self)
 
     def end_orphans(self) -> list[TaskRecord]:
         """End every task whose process died, and return their records."""
@@ -197,7 +201,7 @@ class Recovery:
             owner = task.record.owner
             name = f"process {owner.pid}" if owner else "the process"
             task.warn(f"{name}, which owned the task, was suspended; another process ended the task")
-            self._conclude(task, next(iter(self._engine.find({LABEL_TASK: task_id})), None))
+            self._conclude_anywhere(task, next(iter(self._engine.find({LABEL_TASK: task_id})), None))
             self._store.withdraw(task_id)
         return task.record
 
@@ -234,9 +238,16 @@ class Recovery:
         if fate(task.record, owner_alive=False) not in (Fate.END, Fate.ENDED):
             return None
         was_saved = task.record.state.is_final
-        self._conclude(task, found)
+        self._conclude_anywhere(task, found)
         lock.release(ended=was_saved or task.is_saved)  # else the next process ends it again
         return task.record
+
+    def _conclude_anywhere(self, task: ActiveTask, found: ContainerSummary | None) -> None:
+        """End a task on its engine, which may be another one if it has no container here."""
+        place = self if found is not None else self._of_engine(task.record)
+        if place is not self:
+            found = next(iter(place._engine.find({LABEL_TASK: task.id})), None)
+        place._conclude(task, found)
 
     def _conclude(self, task: ActiveTask, found: ContainerSummary | None) -> None:
         """End a task, and remove its container."""
