@@ -19,6 +19,7 @@ _TITLES = {
     "files": "Inputs and outputs",
     "images": "Images and geometries",
     "bundles": "Bundles",
+    "session": "Sessions of the web page",
 }
 _FORMATS = {"binary": "a file"}
 

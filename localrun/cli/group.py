@@ -39,6 +39,7 @@ SECTIONS: Sections = {
         "top": ("top", "Show the resource usage of running tasks."),
         "info": ("info", "Show a task's timeline, resource usage and output sizes."),
         "describe": ("describe.command", "Show a task in detail, like `kubectl describe`."),
+        "view": ("view", "Show a task in a browser."),
         "logs": ("logs", "Show a task's log."),
         "tail": ("tail", "Show the last lines of a task's files."),
         "list-files": ("list_files", "List a task's output files."),

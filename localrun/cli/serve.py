@@ -18,6 +18,7 @@ from localrun.errors import EngineError, LocalrunError, UsageError
 
 if TYPE_CHECKING:
     import socket
+    import threading
 
     from localrun.app import App
     from localrun.server.config import ServerOptions
@@ -58,13 +59,15 @@ GREETING = "🎯 Task Manager initialized - Global task lists created"
 @click.option(
     "--name", "names", multiple=True, metavar="HOST", help="Additional host name of the server; repeatable."
 )
+@options.flag("--open", "opens", help="Open the web page in a browser.")
 @options.flag("--without-engine", help="Start even if no container engine is available.")
 @pass_context
-def command(context: CliContext, /, logs: str | None, without_engine: bool, **given: Any) -> int:
-    """Serve the tasks of this folder over HTTP.
+def command(context: CliContext, /, logs: str | None, without_engine: bool, opens: bool, **given: Any) -> int:
+    """Serve the tasks of this folder over HTTP, with a web page.
 
-    Only this machine can reach the server, unless --host is another address; then clients need a token. Tasks
-    continue when their client disconnects. The page /docs documents the API.
+    Only this machine can reach the server, unless --host is another address; then clients need a token, and
+    the web page gets it with the one-time code in the printed address. Tasks continue when their client
+    disconnects. The page /docs documents the API.
     """
     chosen = _options(context.environ, **given)
     from localrun import settings
@@ -78,7 +81,7 @@ def command(context: CliContext, /, logs: str | None, without_engine: bool, **gi
         context.report(error)
         return ExitCode.ADDRESS
     try:
-        return _start(context, app, chosen, sockets, lenient=without_engine)
+        return _start(context, app, chosen, sockets, lenient=without_engine, opens=opens)
     finally:
         for each in sockets:
             each.close()
@@ -100,7 +103,13 @@ def _options(environ: Mapping[str, str], **given: Any) -> ServerOptions:
 
 
 def _start(
-    context: CliContext, app: App, chosen: ServerOptions, sockets: list[socket.socket], *, lenient: bool
+    context: CliContext,
+    app: App,
+    chosen: ServerOptions,
+    sockets: list[socket.socket],
+    *,
+    lenient: bool,
+    opens: bool,
 ) -> int:
     from localrun.server.state import ServerState
 
@@ -117,21 +126,55 @@ def _start(
             context.report(error)
             return ExitCode.ENGINE_OR_HOST
         print_err(f"warning: {error.message}; container tasks are rejected until an engine is available")
-    _serve(context, site, sockets)
+    print_out(GREETING)
+    url = url_of(sockets)
+    print_out(f"serving on {url} (API docs: {url}/docs); press Ctrl+C to stop")
+    page, note = f"{url}/ui/", ""
+    if chosen.token or opens:
+        page += f"#code={site.sessions.make_code()}"
+        note = " (the code works once, within 15 minutes)"
+    print_out(f"web page: {page}{note}")
+    if opens:
+        open_browser(page)
+    serve_until_signal(context, site, sockets)
     return ExitCode.FINISHED
 
 
-def _serve(context: CliContext, site: Any, sockets: list[socket.socket]) -> None:
+def url_of(sockets: list[socket.socket]) -> str:
+    """Return the URL of a server for programs on this machine."""
+    host, port = sockets[0].getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def open_browser(url: str) -> threading.Thread:
+    """Open a page in the user's browser, in a thread, which is returned."""
+    import threading
+    import webbrowser
+
+    def open_page() -> None:
+        if not webbrowser.open(_reachable(url)):
+            print_err("warning: no browser found; open the printed address in one")
+
+    thread = threading.Thread(target=open_page, name="browser", daemon=True)
+    thread.start()
+    return thread
+
+
+def _reachable(url: str) -> str:
+    """Return a URL that a browser accepts, also of a server that listens on all addresses."""
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
+def serve_until_signal(context: CliContext, site: Any, sockets: list[socket.socket]) -> None:
+    """Serve until a signal arrives, then decide about the tasks as the options of the server say."""
     from localrun.server.application import make_api
+    from localrun.server.page.registration import registered
     from localrun.server.uvicorn_server import serve
 
-    host, port = sockets[0].getsockname()[:2]
-    print_out(GREETING)
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    print_out(f"serving on {url} (API docs: {url}/docs); press Ctrl+C to stop")
     api = make_api(site)
     context.on_imported()
-    serve(api, site, sockets)
+    with registered(site.app.settings.home, _reachable(url_of(sockets)), site.sessions.key):
+        serve(api, site, sockets)
     if site.options.on_exit == "leave":
         # the task threads must not see the engine close, and must not be joined: the supervisor resumes
         site.app.hand_over()

@@ -36,6 +36,7 @@ from localrun.server.routes import (
     logs,
     page,
     queue,
+    session,
     streams,
     tasks,
 )
@@ -46,7 +47,7 @@ _REFS = "#/components/schemas/{model}"
 # images before files, whose paths include those of images
 _ROUTES = (
     *(tasks, listing, details, health, actions, streams, logs, images),
-    *(feed, queue, files, bundles, page),
+    *(feed, queue, files, bundles, session, page),
 )
 _MODELS = (
     schemas.Submission,
@@ -56,6 +57,8 @@ _MODELS = (
     models.Rerun,
     models.LogPage,
     models.CheckRequest,
+    models.Code,
+    models.TicketRequest,
 )
 
 
@@ -69,7 +72,7 @@ def make_api(state: ServerState) -> ASGIApp:
     api.add_exception_handler(LocalrunError, handlers.on_localrun_error)
     api.add_exception_handler(ClientDisconnect, handlers.on_disconnect)
     inner = RequestLimitMiddleware(MethodsMiddleware(api, api.routes), state.limits)
-    return SecurityMiddleware(inner, state.options, state.request_log.log_rejection)
+    return SecurityMiddleware(inner, state.options, state.request_log.log_rejection, state.sessions)
 
 
 def openapi_document() -> dict[str, Any]:

@@ -32,7 +32,7 @@ class ServerOptions:
     """How to run a server. Sizes in bytes, `heartbeat` in seconds.
 
     Requests can name bundles and files below the folders `bundles`. `hosts` are additional host names that
-    requests can use for the server.
+    requests can use for the server. A server that `adopts` recovers the tasks of dead processes at its start.
     """
 
     host: str = "127.0.0.1"
@@ -44,6 +44,7 @@ class ServerOptions:
     body_limit: int = 1024**2
     upload_limit: int = 8 * 1024**3
     hosts: frozenset[str] = frozenset()
+    adopts: bool = True
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
     @property

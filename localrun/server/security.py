@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import os
 from collections.abc import Callable
 from functools import lru_cache
@@ -14,13 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from localrun.server.config import ServerOptions
 from localrun.server.journal import REQUEST_ID
+from localrun.server.page.sessions import Sessions
 from localrun.server.rejection import Rejection, error_response, is_page_path
 from localrun.units import format_bytes
 
 RejectionCallback = Callable[[str, str, int, object], None]  # method, path, status, detail
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_OPEN = frozenset({"/docs", "/openapi.json", "/favicon.ico"})  # describe the API and contain no data
+_OPEN = frozenset({"/docs", "/openapi.json", "/favicon.ico", "/session"})  # without data of tasks
+_CODES = "/session/codes"  # also with the key of the server's file
 _HOW_TO_AUTHENTICATE = (
     'send the token with each request, e.g. `curl -H "Authorization: Bearer $LOCALRUN_TOKEN" URL`; '
     "it was set with `localrun serve --token` or in LOCALRUN_TOKEN"
@@ -34,11 +35,17 @@ class SecurityMiddleware:
     `Host` after DNS rebinding. `on_rejection` is called for each rejected request.
     """
 
-    def __init__(self, app: ASGIApp, options: ServerOptions, on_rejection: RejectionCallback) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        options: ServerOptions,
+        on_rejection: RejectionCallback,
+        sessions: Sessions | None = None,
+    ) -> None:
         self._app = app
         self._options = options
         self._names = options.allowed_hosts
-        self._token = f"Bearer {options.token}".encode() if options.token else None
+        self._sessions = sessions or Sessions(options.token)
         self._on_rejection = on_rejection
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,8 +54,9 @@ class SecurityMiddleware:
             return
         REQUEST_ID.set(os.urandom(4).hex())
         limit = self._limit(scope)
+        scope, ticket = _without_ticket(scope)
         try:
-            self._check(scope, Headers(scope=scope), limit)
+            self._check(scope, Headers(scope=scope), limit, ticket)
         except Rejection as error:
             self._on_rejection(scope["method"], scope["path"], error.status_code, error.detail)
             response = error_response(
@@ -64,7 +72,7 @@ class SecurityMiddleware:
             seconds = self._options.connections.body_seconds
             await self._app(scope, _limited(receive, limit, seconds), send)
 
-    def _check(self, scope: Scope, headers: Headers, limit: int) -> None:
+    def _check(self, scope: Scope, headers: Headers, limit: int, ticket: str | None) -> None:
         host = _single(headers, "host")
         self._check_host(host)
         if "origin" in headers:
@@ -74,7 +82,7 @@ class SecurityMiddleware:
         elif _single(headers, "sec-fetch-site") == "cross-site" and scope["method"] not in _SAFE_METHODS:
             raise _foreign()
         if scope["path"] not in _OPEN and not is_page_path(scope["path"]):
-            self._check_token(_single(headers, "authorization") or "")
+            self._check_token(scope["path"], _single(headers, "authorization") or "", ticket)
         _check_encoding(headers.get("content-encoding", ""))
         length = _single(headers, "content-length") or ""
         if length.isascii() and length.isdigit() and int(length[:20]) > limit:
@@ -89,8 +97,12 @@ class SecurityMiddleware:
             detail = f"Unknown host name {name[:100]!r}; expected one of: {names}"
             raise Rejection(421, detail, f"use one of these, or `localrun serve --name {name[:100]}`")
 
-    def _check_token(self, sent: str) -> None:
-        if self._token is not None and not hmac.compare_digest(sent.encode("latin-1"), self._token):
+    def _check_token(self, path: str, sent: str, ticket: str | None) -> None:
+        if self._sessions.is_authorized(sent) or (path == _CODES and self._sessions.has_key(sent)):
+            return
+        if ticket is not None and not self._sessions.use_ticket(ticket, path):
+            raise Rejection(401, "The ticket is unknown, used or expired", "start the download again")
+        if ticket is None:
             detail = "Missing or invalid token; send `Authorization: Bearer TOKEN`"
             raise Rejection(401, detail, _HOW_TO_AUTHENTICATE, {"WWW-Authenticate": "Bearer"})
 
@@ -99,6 +111,19 @@ class SecurityMiddleware:
         is_input = scope["method"] == "PUT" and path.startswith("/task/") and "/inputs/" in path
         is_bundle = scope["method"] == "POST" and path == "/bundle"
         return self._options.upload_limit if is_input or is_bundle else self._options.body_limit
+
+
+def _without_ticket(scope: Scope) -> tuple[Scope, str | None]:
+    """Return a GET request of a task's file without the ticket in its query, and the ticket."""
+    query: bytes = scope["query_string"]
+    if b"ticket=" not in query or scope["method"] != "GET" or not scope["path"].startswith("/task/"):
+        return scope, None
+    parts = query.split(b"&")
+    tickets = [part.removeprefix(b"ticket=") for part in parts if part.startswith(b"ticket=")]
+    if len(tickets) != 1:
+        return scope, None
+    rest = b"&".join(part for part in parts if not part.startswith(b"ticket="))
+    return {**scope, "query_string": rest}, tickets[0].decode("ascii", "replace")
 
 
 def _single(headers: Headers, name: str) -> str | None:

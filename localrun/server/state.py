@@ -29,6 +29,7 @@ from localrun.server.journal import Journal, TaskEventListener
 from localrun.server.listing.index import TaskIndex
 from localrun.server.logs.pages import LogPages
 from localrun.server.page.assets import PageAssets
+from localrun.server.page.sessions import Sessions
 from localrun.server.request_limits import RequestLimits
 from localrun.server.request_log import RequestLog
 from localrun.task import supervision
@@ -74,6 +75,7 @@ class ServerState:
         self.images = ImageCache()
         self.limits = RequestLimits()
         self.page = PageAssets()
+        self.sessions = Sessions(options.token)
         self.logs = LogPages()
         self.feed = EventFeed()
         self.task_feed = TaskFeed(self.feed, app.manager.find_task)
@@ -101,9 +103,10 @@ class ServerState:
                 self.is_started = True
                 self.app.manager.subscribe(self._publish)
                 self.journal.subscribe(self._publish_line)
-                supervision.stop(self.app.settings.home)  # its tasks are resumed here
-                self.app.recover()
-                self.app.supervise_others()
+                if self.options.adopts:
+                    supervision.stop(self.app.settings.home)  # its tasks are resumed here
+                    self.app.recover()
+                    self.app.supervise_others()
 
     def _publish(self, event: Event) -> None:
         self.broadcaster.publish(event)

@@ -195,3 +195,48 @@ class TaskDiff(OpenModel):
     differences: list[Json]
     inputs: list[Json]
     outputs: list[Json]
+
+
+class Session(OpenModel):
+    """What a page needs to know of the server."""
+
+    version: str
+    token_required: bool
+    server: str
+    home: str
+
+
+class Code(BaseModel):
+    """A code that works once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: str = Field(max_length=200)
+
+
+class SessionToken(OpenModel):
+    """The token, or null if the server needs none."""
+
+    token: str | None
+
+
+class NewCode(OpenModel):
+    """A new code, and until when it works, in seconds since 1970."""
+
+    code: str
+    expires: float
+
+
+class TicketRequest(BaseModel):
+    """The path of a download, with its query."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(max_length=4000, pattern=r"^/task/[^/?#]+/[^#]*$")
+
+
+class Ticket(OpenModel):
+    """An address that works once, until `expires`."""
+
+    url: str
+    expires: float
