@@ -89,7 +89,7 @@ def test_inputs_and_logs_are_listed_on_request(localrun: Command) -> None:
     localrun.run()
     found = localrun("list-files", "last", "--all", "--json").json
     paths = [file["path"] for file in found["files"]]
-    assert paths == ["inputs/a", "inputs/b", "outputs/sum", "logs/task.log"]
+    assert paths == ["inputs/a", "inputs/b", "outputs/sum", "logs/task.log", "logs/task.times"]
 
 
 def test_what_a_running_task_has_written_is_listed(localrun: Command) -> None:

@@ -68,7 +68,7 @@ METAVARS = (
         "NAMESPACE",
         "NUMBER=VALUE",
     ),
-    *("PACKAGES", "STAGE", "id=ID,src=FILE", "NAME=docker-image://REFERENCE"),
+    *("PACKAGES", "PLATFORM", "STAGE", "id=ID,src=FILE", "NAME=docker-image://REFERENCE"),
     *("PORT", "SECONDS", "SHELL", "SIZE", "TEXT", "TYPE", "URL", "VALUE", "WORD", "COMMAND", "ARGS"),
 )
 
