@@ -133,7 +133,7 @@ def test_a_failure_is_explained_and_the_end_of_a_task_is_announced(served: PageS
     served.wait(failed)
     visitor.page.goto(served.url(f"/ui/task/{failed}"))
     visitor.see("exit code 3")
-    visitor.see("PROGRAM_FAILED")
+    visitor.see("EXIT_NONZERO")
     assert "\x1b" not in visitor.text()
 
 

@@ -8,7 +8,7 @@ import { LiveRegion } from "./components/live-region";
 import { TokenForm } from "./components/token-form";
 import { Top } from "./components/top";
 import { useKeys } from "./keys";
-import { interceptLinks, navigate, useAddress } from "./router";
+import { currentAddress, interceptLinks, navigate, useAddress } from "./router";
 import { TasksView } from "./views/tasks";
 
 type View = ComponentType<{ id: string; query: URLSearchParams; hash: string }>;
@@ -38,7 +38,10 @@ export function App() {
     })();
   }, []);
   useEffect(() => {
-    if (ready && !locked) get<Session>("/session").then(setSession, () => undefined);
+    if (!ready || locked) return;
+    get<Session>("/session").then(setSession, () => undefined);
+    // the list and a task start the events after their own data
+    if (LAZY[currentAddress().path.split("/")[0] ?? ""] && !currentAddress().path.startsWith("task/")) hub.startAfter("");
   }, [ready, locked]);
   useKeys({
     "?": () => setHelp((old) => !old),

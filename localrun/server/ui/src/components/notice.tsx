@@ -1,13 +1,18 @@
 import type { ComponentChildren } from "preact";
 import type { ApiError } from "../api/client";
 import type { Problem } from "../api/types";
+import { Prose } from "./prose";
 
 /** An error with its remedy, and a button to try again. */
 export function ErrorNotice({ error, retry }: { error: ApiError; retry?: () => void }) {
   return (
     <div class="notice error" role="alert">
       <strong>{error.message}</strong>
-      {error.hint && <p class="muted">{error.hint}</p>}
+      {error.hint && (
+        <p class="muted">
+          <Prose text={error.hint} />
+        </p>
+      )}
       {retry && (
         <p>
           <button type="button" onClick={retry}>Try again</button>
@@ -39,7 +44,9 @@ export function Problems({ problems, id }: { problems: Problem[]; id?: string })
       {problems.map((one, at) => (
         <p key={at}>
           {one.message}
-          {one.remedy && <span class="muted">; {one.remedy}</span>}
+          {one.remedy && <span class="muted">
+              ; <Prose text={one.remedy} />
+            </span>}
         </p>
       ))}
     </div>

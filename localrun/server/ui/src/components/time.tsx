@@ -15,7 +15,7 @@ export function Ago({ time, now }: { time: number | null; now: number }) {
 /** How long a task has run: counts while it is active. */
 export function secondsOf(row: Row, now: number): number | null {
   if (row.seconds !== null) return row.seconds;
-  const start = row.started ?? row.created;
+  const start = row.final ? (row.started ?? row.created) : row.started;
   if (start === null) return null;
   return Math.max(0, (row.ended ?? now) - start);
 }

@@ -3,6 +3,7 @@ import { download } from "../api/client";
 import { Icon } from "../components/icon";
 import { Problems } from "../components/notice";
 import { Thumbnail } from "../components/thumbnail";
+import { constraintOf } from "../model/constraint";
 import { bytes, number, plural } from "../model/format";
 import { isGeometry, isImage } from "./parameter";
 
@@ -30,7 +31,7 @@ export function ParameterTable({ view, direction, parameters, open, onOpen }: Pr
             </th>
             <td>
               <Content view={view} direction={direction} parameter={one} open={open} onOpen={onOpen} />
-              {one.constraint && <p class="muted small">{one.constraint}</p>}
+              {constraintOf(one.type) && <p class="muted small">{constraintOf(one.type)}</p>}
               <Problems problems={one.problems} />
             </td>
           </tr>

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import type { FormParameter, Problem } from "../api/types";
 import { Problems } from "../components/notice";
+import { constraintOf } from "../model/constraint";
 import { ArrayInput } from "./array-input";
 import { FileInput } from "./file-input";
 import { GeometryInput } from "./geometry-input";
@@ -31,14 +32,19 @@ export function Field({ parameter, entry, problems, images, onChange }: Props) {
       <div class="field-label">
         {isGroup ? <span id={`${id}-label`}>{shared.label}</span> : <label for={id}>{shared.label}</label>}
         <span class="muted small">
-          {parameter.name !== shared.label && <code>{parameter.name}</code>} {parameter.type.id}
+          {parameter.name !== shared.label && (
+            <>
+              <code>{parameter.name}</code>,{" "}
+            </>
+          )}
+          {parameter.type.id}
           {parameter.optional && ", optional"}
         </span>
       </div>
       <div class="field-control">
         <Control parameter={parameter} images={images} {...shared} />
         <p class="muted small" id={`${id}-about`}>
-          {[parameter.description, parameter.constraint].filter(Boolean).join(" ")}
+          {[parameter.description, sentence(constraintOf(parameter.type))].filter(Boolean).join(" ")}
           {parameter.matching.length > 0 && ` As many items as ${parameter.matching.join(", ")}.`}
           {parameter.has_default && <> Default: {JSON.stringify(parameter.default)}.</>}
         </p>
@@ -66,6 +72,10 @@ function Control(props: ControlProps & { parameter: FormParameter; images: Image
   if (takesFile(type)) return <FileInput {...props} />;
   if (type.id === "geometry") return <GeometryInput {...props} />;
   return <ScalarInput {...props} />;
+}
+
+function sentence(text: string): string {
+  return text && `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
 function tooMany(parameter: FormParameter): boolean {

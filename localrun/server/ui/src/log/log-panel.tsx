@@ -58,8 +58,18 @@ export function LogPanel({ id, isActive, hash, cursorByte, onTime }: Props) {
     setHit(-1);
   }, [settled, stream]);
 
+  const pending = useRef(false);
+  useEffect(() => {
+    if (!pending.current || !matches.list.length) return;
+    pending.current = false;
+    step(1);
+  }, [matches.list]);
+
   const step = (by: number): void => {
-    if (!matches.list.length) return;
+    if (words !== settled || matches.busy || !matches.list.length) {
+      pending.current = Boolean(words); // when the matches are there
+      return;
+    }
     const next = (hit + by + matches.list.length) % matches.list.length;
     const line = matches.list[next]?.line;
     setHit(next);

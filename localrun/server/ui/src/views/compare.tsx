@@ -137,7 +137,7 @@ function Cell({ parameter, side }: { parameter: ComparedParameter; side: "a" | "
 
 function Detail({ parameter, diff, direction }: { parameter: ComparedParameter; diff: Diff; direction: "inputs" | "outputs" }) {
   const { a, b } = parameter;
-  const lines = parameter.lines ?? [];
+  const lines = parameter.kind === "geometry" ? [] : (parameter.lines ?? []);
   const hasFiles = Boolean(a?.files.length && b?.files.length) && ["image", "geometry", "array"].includes(parameter.kind);
   if (!lines.length && !hasFiles) return null;
   return (

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import type { TaskView } from "../api/types";
 import { Command, CopyButton } from "../components/copy";
+import { Prose } from "../components/prose";
 import { StateBadge } from "../components/icon";
 import { Ago, secondsOf } from "../components/time";
 import { stripAnsi } from "../model/ansi";
@@ -84,11 +85,13 @@ function Reason({ view }: { view: TaskView }) {
   return (
     <div class={`reason${isFailed ? " failed" : ""}`}>
       {headline.message && <p class="message">{cleaned(headline.message)}</p>}
-      {isFailed && headline.explanation && <p class="muted">{headline.explanation}</p>}
+      {isFailed && headline.explanation && <p class="muted">
+          <Prose text={headline.explanation} />
+        </p>}
       {headline.remedy && (
         <p>
           <span class="muted">Remedy: </span>
-          {headline.remedy}
+          <Prose text={headline.remedy} />
         </p>
       )}
       {isFailed && headline.owner && <p class="muted small">{headline.owner}</p>}

@@ -1,5 +1,6 @@
 import type { Disagreement, Replicas } from "../api/types";
 import { StateBadge } from "../components/icon";
+import { Prose } from "../components/prose";
 import { duration, plural, shortId } from "../model/format";
 import { taskHref } from "../router";
 
@@ -100,7 +101,7 @@ function Difference({ difference }: { difference: Disagreement }) {
       </table>
       {difference.hints.map((hint) => (
         <p key={hint} class="muted small">
-          {hint}
+          <Prose text={hint} />
         </p>
       ))}
     </div>

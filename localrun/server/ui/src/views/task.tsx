@@ -69,14 +69,16 @@ export function TaskPage({ id, query, hash }: Props) {
       <div class="columns">
         <TimelinePanel view={view} samples={samples} now={now} cursor={cursor} onCursor={setCursor} />
         <FilesPanel view={view} show={show} />
-        <LogPanel
+        {view.replicas && <TaskReplicas replicas={view.replicas} id={id} />}
+        {view.row.kind !== "replicated" && (
+          <LogPanel
           id={id}
           isActive={active}
           hash={hash}
           cursorByte={cursor === null ? null : byteAt(view.timeline.log, cursor)}
           onTime={setCursor}
-        />
-        {view.replicas && <TaskReplicas replicas={view.replicas} id={id} />}
+          />
+        )}
         <TaskEvents events={view.events} warnings={view.warnings} />
       </div>
     </>
