@@ -58,7 +58,7 @@ class LogPages:
     def find(self, path: Path, text: str, start: int, limit: int, stream: str | None = None) -> Fields:
         """Return the lines that contain a text, at most `limit`. The case of ASCII letters is ignored.
 
-        `next` is the byte where to continue, or None after the last match.
+        An empty text is in all lines. `next` is the byte where to continue, or None after the last match.
         """
         with self._open(path) as log:
             if log is None:
@@ -180,7 +180,7 @@ class _Log:
             end = len(data) if is_end else data.rfind(b"\n") + 1 or len(data)  # whole lines
             lower, position = data[:end].lower(), 0
             counted = 0
-            while (at := lower.find(needle, position)) >= 0:
+            while position < end and (at := lower.find(needle, position)) >= 0:
                 first = lower.rfind(b"\n", 0, at) + 1
                 after = lower.find(b"\n", at) + 1 or end
                 number += lower.count(b"\n", counted, first)

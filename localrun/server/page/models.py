@@ -44,7 +44,7 @@ class LogQuery(BaseModel):
     limit: int | None = Field(None, ge=1, le=5000, description="Maximum number of lines of a page.")
     find: str = Field("", max_length=500, description="As `json`, only the lines that contain this text.")
     stream: Literal["stdout", "stderr", "localrun"] | None = Field(
-        None, description="With `find`, only lines of this stream."
+        None, description="As `json`, only lines of this stream."
     )
 
     @model_validator(mode="after")
@@ -55,10 +55,8 @@ class LogQuery(BaseModel):
             raise ValueError("`follow` is for format=text; use format=events")
         if (self.find or self.stream) and self.format != "json":
             raise ValueError("`find` and `stream` are for format=json; add it")
-        if self.stream and not self.find:
-            raise ValueError("`stream` is for `find`; add it")
-        if self.find and (self.line is not None or self.tail is not None):
-            raise ValueError("`find` starts at a byte; use `from`")
+        if (self.find or self.stream) and (self.line is not None or self.tail is not None):
+            raise ValueError("`find` and `stream` start at a byte; use `from`")
         return self
 
 

@@ -64,7 +64,7 @@ async def get_logs(
         stream = _stream(state, task_id, start, query.limit or _LIMITS["events"])
         return StreamingResponse(stream, 200, SAFE_HEADERS, "text/event-stream")
     run = anyio.to_thread.run_sync
-    if query.format == "json" and query.find:
+    if query.format == "json" and (query.find or query.stream):
         limit, first = query.limit or _LIMITS["find"], query.start or 0
         return json_response(await run(state.logs.find, path, query.find, first, limit, query.stream))
     if query.format == "json":

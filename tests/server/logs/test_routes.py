@@ -118,7 +118,6 @@ def test_a_task_without_output_has_an_empty_page(served: ServerEnvironment) -> N
         ("tail=1&line=2", "exclude each other"),
         ("format=json&follow=true", "format=events"),
         ("find=x", "add it"),
-        ("format=json&stream=stderr", "add it"),
         ("format=json&find=x&line=3", "use `from`"),
         ("format=xml", "'text', 'json' or 'events'"),
         ("format=json&limit=0", "greater than or equal to 1"),
@@ -130,3 +129,12 @@ def test_parameters_that_have_no_effect_together_are_422(
     answer = served.client.get(f"{logs}?{query}")
     assert answer.status_code == 422
     assert words in answer.text
+
+
+def test_one_stream_alone_is_found_without_a_text(served: ServerEnvironment, logs: str) -> None:
+    found = served.client.get(f"{logs}?format=json&stream=stderr").json()
+    every = served.client.get(f"{logs}?format=json").json()["entries"]
+    wanted = [one["line"] for one in every if one["stream"] == "stderr"]
+    assert wanted
+    assert [one["line"] for one in found["matches"]] == wanted
+    assert served.client.get(f"{logs}?format=json&stream=stderr&tail=3").status_code == 422

@@ -27,7 +27,7 @@ interface Props {
 
 export function LogPanel({ id, isActive, hash, cursorByte, onTime }: Props) {
   const linked = lineOf(hash);
-  const log = useLog(id, linked);
+  const log = useLog(id, linked, isActive);
   const { store } = log;
   const [following, setFollowing] = useState(linked === null);
   const [words, setWords] = useState("");
@@ -38,6 +38,7 @@ export function LogPanel({ id, isActive, hash, cursorByte, onTime }: Props) {
   const settled = useDebounced(words, 250);
   const matches = useMatches(id, settled, stream, store.lines);
   const handle = useRef<ListHandle>(null);
+  const pending = useRef(false);
   const filtered = Boolean(stream) || (only && Boolean(settled));
   const count = filtered ? matches.list.length : store.lines;
 
@@ -56,9 +57,9 @@ export function LogPanel({ id, isActive, hash, cursorByte, onTime }: Props) {
   }, [cursorByte]);
   useEffect(() => {
     setHit(-1);
+    if (!settled) pending.current = false;
   }, [settled, stream]);
 
-  const pending = useRef(false);
   useEffect(() => {
     if (!pending.current || !matches.list.length) return;
     pending.current = false;
@@ -67,7 +68,7 @@ export function LogPanel({ id, isActive, hash, cursorByte, onTime }: Props) {
 
   const step = (by: number): void => {
     if (words !== settled || matches.busy || !matches.list.length) {
-      pending.current = Boolean(words); // when the matches are there
+      pending.current = true; // when the matches are there
       return;
     }
     const next = (hit + by + matches.list.length) % matches.list.length;

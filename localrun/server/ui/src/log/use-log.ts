@@ -16,7 +16,7 @@ export interface Log {
 }
 
 /** The log of a task: pages that were asked for, and new lines as they are written. */
-export function useLog(id: string, firstLine: number | null): Log {
+export function useLog(id: string, firstLine: number | null, isActive: boolean): Log {
   const [store] = useState(() => new LogStore());
   const [, setVersion] = useState(0);
   const [error, setError] = useState<ApiError | null>(null);
@@ -42,7 +42,7 @@ export function useLog(id: string, firstLine: number | null): Log {
     load(start)
       .then((page) => {
         setReady(true);
-        if (isOpen && !page.complete) close = follow();
+        if (isOpen && isActive && !page.complete) close = follow();
       })
       .catch((problem: unknown) => {
         setReady(true);
@@ -51,7 +51,7 @@ export function useLog(id: string, firstLine: number | null): Log {
     const follow = (): (() => void) => {
       let ended = false;
       return openStream({
-        request: (headers, signal) => request(`${path}?format=events&from=${store.end}`, { headers, signal, cache: "no-store" }),
+        request: (headers, signal) => request(`${path}?format=events&from=${Math.max(store.end, store.size)}`, { headers, signal, cache: "no-store" }),
         ends: () => ended || store.complete,
         onEvent: (event) => {
           if (event.event === "end") {
