@@ -1,7 +1,7 @@
 """The Docker engine, used over its HTTP API.
 
 The calls of a run use a plain socket, because importing docker-py takes half as long as running a container.
-docker-py is used for registry credentials and build contexts only.
+docker-py is used for docker's contexts and for registry credentials, if there are any.
 """
 
 from localrun.engines.dockerd.engine import DockerEngine

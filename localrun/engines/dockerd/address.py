@@ -133,5 +133,8 @@ def _invalid(address: Address, reason: str) -> EngineUnreachable:
     elif shown.startswith("npipe:"):
         remedy = f"named pipes exist on Windows only; {ADDRESS_FORMATS}"
     return EngineUnreachable(
-        f"invalid engine address {shown!r} (from {address.source}): {reason}", remedy=remedy, address=shown
+        f"invalid engine address {shown!r} (from {address.source}): {reason}",
+        remedy=remedy,
+        address=shown,
+        source=address.source,
     )

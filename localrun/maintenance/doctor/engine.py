@@ -31,7 +31,7 @@ _UNENFORCED = {
 def check_engine(info: EngineInfo) -> Iterator[Check]:
     yield _engine(info)
     for warning in info.warnings:
-        yield warn("configuration", warning, "correct docker's configuration: `docker context ls` reads it")
+        yield warn("configuration", warning, "correct what is named, or remove it from the file")
     yield from _socket(info)
     yield _storage(info)
     yield _limits(info)

@@ -56,10 +56,12 @@ def _endpoint(name: str, meta: Any) -> tuple[str, bool]:
 
 
 def _unusable(message: str, name: str, path: Path, chosen_by: str) -> EngineUnreachable:
+    is_current = chosen_by.startswith("currentContext")
+    other = "`docker context use default`, or set DOCKER_HOST" if is_current else f"unset {chosen_by}"
     return EngineUnreachable(
         f"{message} (chosen by {chosen_by})",
-        remedy="`docker context ls` lists the contexts; choose another one with `docker context use NAME`, "
-        "or set DOCKER_HOST",
+        remedy=f"choose one that `docker context ls` lists; for no context: {other}",
         context=name,
         file=str(path),
+        source=chosen_by,
     )
