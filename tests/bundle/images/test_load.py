@@ -380,7 +380,7 @@ def test_what_docker_save_writes_loads_again(
     subprocess.run(["docker", "save", "-o", str(tar), name], check=True)
     engine.remove_image(name)
     archive = mark.noted(inspect(FileSpan(tar, 0, tar.stat().st_size), tar.name))
-    assert archive.images[0].tags == (name,)
+    assert [tag.removeprefix("localhost/") for tag in archive.images[0].tags] == [name]  # so Podman calls it
     assert archive.images[0].id == image_id(packed)
     assert is_the_same(ensure(archive, engine, tmp_path), archive.images[0], engine)
     assert engine.find_image(name) is None
@@ -433,7 +433,7 @@ def test_a_layer_that_does_not_fit_is_refused_and_nothing_stays(
 ) -> None:
     broken = {**old_save(layer=mark.layer), "abc/layer.tar": Marked().layer}
     archive = mark.look(tar, broken)
-    with pytest.raises(ImageError, match=r"lab-1\.tar: .*layer"):
+    with pytest.raises(ImageError, match=r"(?s)lab-1\.tar: .*layer"):
         ensure(archive, engine, tmp_path)
     assert [engine.find_image(name) for name in (archive.images[0].id, *mark.names)] == [None, None]
 
