@@ -156,6 +156,10 @@ class TaskManager:
         """
         return self._pending.receive(self._find_open(task_id), name)
 
+    def items_folder(self, task_id: str, name: str) -> Path:
+        """Return the folder for the items of an array, for `store_input`. Raises as `receive_input`."""
+        return self._pending.items_folder(self._find_open(task_id), name)
+
     def store_input(self, task_id: str, name: str, path: Path) -> TaskRecord:
         """Store the file of `receive_input`, as `put_input`."""
         return self._pending.store(self._find_open(task_id), name, path)

@@ -11,6 +11,7 @@ from typing import Any
 
 from localrun import fs, values
 from localrun.descriptor import Descriptor
+from localrun.descriptor.types import Array
 from localrun.errors import InputsError, Problem, UsageError
 from localrun.manager.inputs import missing_inputs
 from localrun.manager.submission import PreparedTask, note_received, provision, received_values
@@ -103,6 +104,21 @@ class PendingInputs:
         with fs.temp_file(uploads / name) as path:
             yield path
 
+    def items_folder(self, record: TaskRecord, name: str) -> Path:
+        """Return a folder for the items of an array, which `store` takes when it is complete.
+
+        Raises as `receive`, and `UsageError` if the input is not an array.
+        """
+        prepared = self._expecting(record, name)
+        parameter = prepared.descriptor.inputs.get(name)
+        if parameter is None or not isinstance(parameter.type, Array):
+            raise UsageError(
+                f"input {name!r} is not an array", remedy=f"send it to inputs/{name}", id=record.id
+            )
+        folder = prepared.task.workspace.uploads / f".{name}.items"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def store(self, record: TaskRecord, name: str, path: Path) -> TaskRecord:
         """Check the file of `receive` and move it to the inputs; start the task if none is missing.
 
@@ -113,7 +129,10 @@ class PendingInputs:
         with prepared.guard:
             given = received_values(task)
             missing = _check(prepared, given, name, path)
-            path.replace(task.workspace.uploads / name)
+            target = task.workspace.uploads / name
+            if path.is_dir() or target.is_dir():
+                fs.remove(target)  # a folder cannot be replaced
+            path.replace(target)
             task.emit("note", f"received input {name}", received=name)
             given = received_values(task)
             self._note_received(prepared, given, missing)

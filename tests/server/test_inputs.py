@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from localrun.engines.fake import FakeContainer
 from tests.cli.test_inputs import INPUTS, OUTPUTS, program
 from tests.support.descriptors import as_json
 from tests.support.image_files import png
@@ -101,3 +102,51 @@ def test_no_form_of_an_input_reads_other_files(served: ServerEnvironment, inputs
     answer = served.client.post("/task", json={"task": task(served, inputs), "assigned_by": "ray"})
     assert answer.status_code == 422
     assert "not found" in answer.text
+
+
+ITEMS = """inputs:
+  names: {type: {id: array, subtype: file, min_size: 2}, description: n, display_name: N}
+"""
+
+
+def join(container: FakeContainer) -> int:
+    texts = [container.path(f"/inputs/names/{index}").read_text() for index in range(3)]
+    container.path("/outputs/sum").write_text(str(sum(map(int, texts))))
+    return 0
+
+
+def test_the_items_of_an_array_are_uploaded_in_any_order(tmp_path: Path) -> None:
+    with serve_environment(tmp_path, join) as env:
+        text = env.env.bundle.read_text()
+        env.env.bundle.write_text(text[: text.index("inputs:\n")] + ITEMS + text[text.index("outputs:\n") :])
+        task_id = env.run()
+        for index in (2, 0, 0):
+            answer = env.client.put(f"/task/{task_id}/inputs/names/{index}?of=3", content=str(index).encode())
+            assert (answer.status_code, answer.json()["task"]["state"]) == (200, "CREATED")
+        assert env.client.put(f"/task/{task_id}/inputs/names/3?of=3", content=b"1").status_code == 409
+        assert env.client.put(f"/task/{task_id}/inputs/names/0", content=b"1").status_code == 422
+        assert env.client.put(f"/task/{task_id}/inputs/nope/0?of=1", content=b"1").status_code == 422
+        env.client.put(f"/task/{task_id}/inputs/names/1?of=3", content=b"10")
+        found = env.wait(task_id)
+        assert (found["message"], found["outputs"]) == ("finished", {"sum": 12})
+        assert env.client.put(f"/task/{task_id}/inputs/names/1?of=3", content=b"1").status_code == 409
+
+
+def test_items_that_are_invalid_together_are_reported_and_can_be_completed(tmp_path: Path) -> None:
+    with serve_environment(tmp_path, join) as env:
+        text = env.env.bundle.read_text()
+        env.env.bundle.write_text(text[: text.index("inputs:\n")] + ITEMS + text[text.index("outputs:\n") :])
+        task_id = env.run()
+        answer = env.client.put(f"/task/{task_id}/inputs/names/0?of=1", content=b"1")
+        assert answer.status_code == 422
+        assert "expected at least 2" in answer.text
+        for index in (1, 2):
+            env.client.put(f"/task/{task_id}/inputs/names/{index}?of=3", content=b"1")
+        assert env.wait(task_id)["outputs"] == {"sum": 3}
+
+
+def test_an_item_of_an_input_that_is_no_array_is_refused(tmp_path: Path) -> None:
+    with serve_environment(tmp_path, join) as env:
+        task_id = env.run(a=1)
+        answer = env.client.put(f"/task/{task_id}/inputs/b/0?of=1", content=b"1")
+        assert (answer.status_code, "not an array" in answer.json()["detail"]) == (409, True)

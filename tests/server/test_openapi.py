@@ -39,6 +39,7 @@ def test_the_document_lists_every_route_and_what_each_takes(env: ServerEnvironme
     assert set(found["paths"]) == {
         "/heartbeat",
         "/events",
+        "/journal",
         "/tasks",
         "/task",
         "/task/list",
@@ -53,6 +54,7 @@ def test_the_document_lists_every_route_and_what_each_takes(env: ServerEnvironme
         "/task/{task_id}/logs",
         "/task/{task_id}/events",
         "/task/{task_id}/inputs/{name}",
+        "/task/{task_id}/inputs/{name}/{index}",
         "/task/{task_id}/outputs",
         "/task/{task_id}/outputs/{name}",
         "/task/{task_id}/images",
@@ -115,7 +117,7 @@ def test_whatever_is_sent_is_answered_as_the_document_says(
             for task in env.site.app.manager.get_all_active_tasks():
                 env.client.post(f"/task/{task.id}/kill")
         statuses += ask(operation)
-    assert len(operations) == 37
+    assert len(operations) == 39
     assert {200, 404, 422} <= set(statuses)
 
 

@@ -130,6 +130,21 @@ class Journal:
         """Yield the events so far, the oldest first. Volatile ones are only found by their type."""
         return reader.read(self._file_of(event_type), Filter(task_id, event_type, request_id))
 
+    def read_back(
+        self,
+        *,
+        before: str | None = None,
+        limit: int = 200,
+        task_id: str | None = None,
+        event_type: str | None = None,
+    ) -> tuple[list[Line], str | None]:
+        """Return the last events before a position, the newest first, and the position to continue at.
+
+        Raises `ValueError` for an invalid position.
+        """
+        line_filter = Filter(task_id, event_type, None)
+        return reader.read_back(self._file_of(event_type), line_filter, before, limit)
+
     def follow(
         self,
         *,

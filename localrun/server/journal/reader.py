@@ -15,6 +15,8 @@ from localrun.server.journal.log_file import LogFile, lock_folder
 
 Line = dict[str, Any]
 
+_PIECE = 64 * 1024  # bytes to read at once from the end
+
 
 class Filter(NamedTuple):
     """Selects lines by task (id or its start), type and request; None selects all."""
@@ -36,6 +38,57 @@ def read(file: LogFile, line_filter: Filter) -> Iterator[Line]:
     with ExitStack() as stack:
         for stream in [stack.enter_context(stream) for stream in _open_all(file)]:
             yield from _matching(stream.read(os.fstat(stream.fileno()).st_size).splitlines(), line_filter)
+
+
+def read_back(
+    file: LogFile, line_filter: Filter, before: str | None, limit: int
+) -> tuple[list[Line], str | None]:
+    """Return the last lines before a position, the newest first, and the position of the oldest one.
+
+    The position is None if there are no older lines. One in a file that has been deleted since is unknown,
+    and stands for the end. Raises `ValueError` for anything else.
+    """
+    inode, offset = _position(before)
+    found: list[Line] = []
+    with ExitStack() as stack:
+        streams = [stack.enter_context(stream) for stream in _open_all(file)]
+        known = [os.fstat(stream.fileno()).st_ino for stream in streams]
+        is_known = inode in known
+        for stream, number in zip(reversed(streams), reversed(known), strict=True):
+            if is_known and known.index(number) > known.index(inode):
+                continue  # newer
+            end = offset if number == inode else os.fstat(stream.fileno()).st_size
+            for start, text in _lines_back(stream, end):
+                for line in _matching([text], line_filter):
+                    found.append(line)
+                    if len(found) == limit:
+                        return found, f"{number}-{start}"
+    return found, None
+
+
+def _position(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return -1, 0
+    inode, _, offset = text.partition("-")
+    if not (inode + offset).isascii() or not inode.isdigit() or not offset.isdigit() or len(text) > 40:
+        raise ValueError(f"invalid position {text[:80]!r}")
+    return int(inode), int(offset)
+
+
+def _lines_back(stream: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines before an offset, the last one first, each with its own offset."""
+    rest = b""  # the end of a line that starts in an earlier piece
+    while end > 0:
+        start = max(0, end - _PIECE)
+        stream.seek(start)
+        data = stream.read(end - start) + rest
+        cut = data.find(b"\n") + 1 if start else 0
+        offset, lines = start + cut, []
+        for line in data[cut:].split(b"\n") if cut or not start else ():
+            lines.append((offset, line))
+            offset += len(line) + 1
+        yield from ((at, line) for at, line in reversed(lines) if line)
+        rest, end = data[:cut] if cut or not start else data, start
 
 
 def follow(

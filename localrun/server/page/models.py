@@ -123,6 +123,17 @@ class TaskRemoved(OpenModel):
     task_id: str
 
 
+class JournalQuery(BaseModel):
+    """Which lines of the journal to return."""
+
+    type: str | None = Field(None, max_length=100, description="Only events of this type.")
+    task: str | None = Field(None, max_length=100, description="Only events of the task with this id.")
+    limit: int = Field(200, ge=1, le=1000, description="Maximum number of lines.")
+    before: str | None = Field(
+        None, pattern=r"^\d{1,20}-\d{1,15}$", description="Only lines before this position, from `next`."
+    )
+
+
 class LogPage(OpenModel):
     """A page of a log. `end` is where the next one starts."""
 

@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from localrun.server.feed.event_feed import EventFeed, FeedEntry
+from localrun.server.page import models
 from localrun.server.rejection import Rejection
-from localrun.server.responses import SAFE_HEADERS
+from localrun.server.responses import SAFE_HEADERS, json_response
 from localrun.server.routes.base import StrictRoute, responses
 from localrun.server.state import ServerState, get_state
 
@@ -101,3 +102,17 @@ def _hello(feed: EventFeed, number: int) -> bytes:
 
 def _reset(feed: EventFeed, number: int, reason: str) -> bytes:
     return _event(feed, number, "reset", {"reason": reason})
+
+
+@router.get("/journal", summary="Get the last lines of the journal", responses=responses(models.JournalLines))
+async def get_journal_lines(request: Request, query: Annotated[models.JournalQuery, Query()]) -> Response:
+    """Return lines of the journal, the newest first. `next` continues with older ones, as `before`."""
+    journal = get_state(request).journal
+
+    def read() -> tuple[list[dict[str, Any]], str | None]:
+        return journal.read_back(
+            before=query.before, limit=query.limit, task_id=query.task, event_type=query.type
+        )
+
+    lines, position = await anyio.to_thread.run_sync(read)
+    return json_response({"lines": lines, "next": position})

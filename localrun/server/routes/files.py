@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path as FilePath
 from typing import Annotated, BinaryIO
 
 import anyio.from_thread
 import anyio.to_thread
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,6 +28,8 @@ from localrun.task.states import TaskState
 from localrun.values.untrusted import UnsafePath
 
 router = APIRouter(route_class=StrictRoute, tags=["files"])
+
+MAX_ITEMS = 10_000  # of an array that is uploaded
 
 Name = Annotated[str, Path(description="The name of a parameter.", max_length=200)]
 
@@ -56,6 +59,38 @@ async def put_input(request: Request, task_id: TaskId, name: Name) -> Response:
             await uploads.receive(request, path, state.app.settings.disk_stop)
             record = await anyio.to_thread.run_sync(manager.store_input, task_id, name, path)
         state.request_log.log_call("put_input", task_id, state.active_count, input=name)
+        state.request_log.log_response("put_input", 200, task_id, state=str(record.state))
+        return json_response(views.task_response(record, state.waiting_reason(record)))
+
+
+@router.put(
+    "/task/{task_id}/inputs/{name}/{index}",
+    summary="Upload one item of an input",
+    responses=responses(schemas.TaskResponse, 404, 409, 503, 507),
+    openapi_extra=raw_body("The content of the file."),
+)
+async def put_item(
+    request: Request,
+    task_id: TaskId,
+    name: Name,
+    index: Annotated[int, Path(ge=0, lt=MAX_ITEMS, description="The index of the item, from 0.")],
+    of: Annotated[int, Query(ge=1, le=MAX_ITEMS, description="The number of items of the input.")],
+) -> Response:
+    """Upload a file of an array. The input is stored when all of its items are present, in any order."""
+    if index >= of:
+        raise Rejection(409, f"Item {index} is not one of {of} items", "count the items from 0")
+    state = get_state(request)
+    with log_failures(state.request_log, "put_input", "Failed to store input"):
+        record = state.get_record(task_id)
+        items = state.app.manager.items_folder(task_id, name)
+        with state.app.manager.receive_input(task_id, name) as path:
+            await uploads.receive(request, path, state.app.settings.disk_stop)
+            async with state.task_locks.setdefault(task_id, asyncio.Lock()):
+                path.replace(items / str(index))
+                if {entry.name for entry in items.iterdir()} >= set(map(str, range(of))):
+                    store = state.app.manager.store_input
+                    record = await anyio.to_thread.run_sync(store, task_id, name, items)
+        state.request_log.log_call("put_input", task_id, state.active_count, input=f"{name}/{index}")
         state.request_log.log_response("put_input", 200, task_id, state=str(record.state))
         return json_response(views.task_response(record, state.waiting_reason(record)))
 
