@@ -138,6 +138,35 @@ def environment_errors(module: str, tree: ast.AST) -> Iterator[str]:
             yield f"{module} reads the environment"
 
 
+def engine_name_errors(module: str, tree: ast.AST) -> Iterator[str]:
+    """Yield decisions by the name of an engine: differences between engines are data in `EngineInfo`."""
+    if module.split(".", maxsplit=1)[0] == "engines":
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            operands = [node.left, *node.comparators]
+        elif isinstance(node, ast.Match):
+            operands = [node.subject]
+        elif isinstance(node, ast.Subscript):
+            operands = [node.slice]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".get", "startswith")):
+            operands = [node.func, *node.args]
+        else:
+            continue
+        if any(_names_engine(operand) for operand in operands):
+            yield f"{module} line {node.lineno} decides by the name of an engine"
+
+
+def _names_engine(operand: ast.AST) -> bool:
+    for node in ast.walk(operand):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.lower() == "podman":
+            return True
+        owner = ast.unparse(node.value) if isinstance(node, ast.Attribute) and node.attr == "name" else ""
+        if owner == "info" or owner.endswith(("info()", ".info", "engine_info")):
+            return True
+    return False
+
+
 def init_errors(module: str, tree: ast.Module, modules: Iterable[str]) -> Iterator[str]:
     """Yield what an `__init__.py` holds besides a docstring and re-exports."""
     for node in tree.body:
@@ -172,6 +201,7 @@ def errors(module: str, source: str, *, is_init: bool = False) -> list[str]:
         *layer_errors(module, tree),
         *third_party_errors(module, tree),
         *environment_errors(module, tree),
+        *engine_name_errors(module, tree),
     ]
     if module not in ("__init__", "__main__"):
         found += self_import_errors(module, tree)
@@ -234,6 +264,14 @@ def test_each_module_imports_only_what_its_layer_may(module: str) -> None:
         pytest.param("task.record", "import requests", False, id="unknown package"),
         pytest.param("runner.runner", "import os\nhome = os.environ['HOME']", False, id="environment"),
         pytest.param("runner.runner", "from os import getenv", False, id="environment by name"),
+        pytest.param("runner.chown", "if engine.info().name == 'podman': pass", False, id="engine's name"),
+        pytest.param("maintenance.prune", "old = info.name == kind", False, id="engine's name, a variable"),
+        pytest.param("maintenance.prune", "x = {'docker': 1}[info.name]", False, id="engine's name, a table"),
+        pytest.param("cli.info", "x = TABLE.get(engine.info().name)", False, id="engine's name, a get"),
+        pytest.param("cli.info", "x = kind in ('docker', 'podman')", False, id="engine's name, a list"),
+        pytest.param(
+            "cli.info", "match e.info().name:\n case _: pass", False, id="engine's name, match"
+        ),
     ],
 )
 def test_a_planted_violation_is_found(module: str, source: str, is_init: bool) -> None:

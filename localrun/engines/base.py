@@ -28,6 +28,8 @@ LogChunk = tuple[StreamName, bytes]
 # (description, bytes done, bytes in total or None): called during a long operation; may raise to end it
 Progress = Callable[[str, int, int | None], None]
 
+LIMITS = ("memory", "swap", "pids", "cpu")  # of a container
+
 IMAGE_CONTEXT = "docker-image://"  # of a build context that is an image
 
 # not sent to a build unless `.dockerignore` includes them: programs do not need them, and they change
@@ -45,16 +47,20 @@ def no_progress(what: str, done: int, total: int | None) -> None:
     """Ignore the progress (default callback)."""
 
 
+# the oldest version of each engine that the contract tests ran with
+_OLDEST = {"docker": "20.10", "podman": "4.3"}
+
+
 class EngineInfo(msgspec.Struct, frozen=True):
     """Version, resources and abilities of an engine.
 
-    `memory` is in bytes. `root` is the engine's data folder on its own host. `unenforced` lists the limits
-    that the engine's kernel ignores: `memory`, `swap`, `pids`, `cpu`. `clock_offset` is how many seconds the
-    engine's clock was ahead of this machine's. `log_has_gaps` means that a followed log may miss parts, which
-    reading it again delivers. `image_ids`: an image's id is the digest of its configuration, or of its
-    manifest or index, which depends on how it was stored (containerd's image store). An engine that does not
-    verify layers loads a damaged archive. `source` says why this engine was chosen, e.g. `DOCKER_HOST`.
-    `warnings` are about the configuration that led to it.
+    `memory` is in bytes. `root` is the engine's data folder on its own host. `unenforced` lists those of
+    `LIMITS` that the engine ignores; those of a container that it has discarded are added. `clock_offset` is
+    how many seconds the engine's clock was ahead of this machine's. `log_has_gaps` means that a followed log
+    may miss parts, which reading it again delivers. `image_ids`: an image's id is the digest of its
+    configuration, or of its manifest or index, which depends on how it was stored (containerd's image store).
+    An engine that does not verify layers loads a damaged archive. `source` says why this engine was chosen,
+    e.g. `DOCKER_HOST`. `warnings` are about the configuration that led to it.
     """
 
     name: str
@@ -78,6 +84,11 @@ class EngineInfo(msgspec.Struct, frozen=True):
     verifies_layers: bool = True
     source: str = ""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def oldest(self) -> str:
+        """Return the oldest supported version of this kind of engine; empty if any is supported."""
+        return _OLDEST.get(self.name, "")
 
     @property
     def platform(self) -> Platform:

@@ -25,6 +25,7 @@ from localrun.platforms import profiles
 from localrun.runner import container_spec
 from localrun.runner.disk_guard import DiskMonitor
 from localrun.runner.image_origin import emulation_warning, image_facts
+from localrun.runner.limits import check_usage, report_unenforced
 from localrun.runner.retry import remove_lost_containers, run_with_retries
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
@@ -276,6 +277,7 @@ class _TaskRun:
                 from localrun.runner.gpus import note_gpus
 
                 note_gpus(self.engine, self.task)
+        report_unenforced(self.task, self.engine.info().unenforced)
 
     def _create_with_mounts(self) -> None:
         places = self.task.workspace
@@ -340,6 +342,12 @@ class _TaskRun:
         from localrun.runner.ending import evidence_of
 
         assert self.handle is not None
+        check_usage(self.task)
+        program: dict[str, Any] = {
+            "image": image,
+            "command": self.plan.command,
+            "descriptor": self.descriptor,
+        }
         evidence = evidence_of(
             self.task.record,
             seen,
@@ -347,13 +355,7 @@ class _TaskRun:
             self.engine.info().architecture,
             owner_died=self.owner_died,
             has_rebooted=self.has_rebooted,
-            find_program_error=partial(
-                find_program_error,
-                *(self.engine, self.handle),
-                image=image,
-                command=self.plan.command,
-                descriptor=self.descriptor,
-            ),
+            find_program_error=partial(find_program_error, self.engine, self.handle, **program),
         )
         diagnosis = diagnose(evidence)
         if diagnosis.warning:

@@ -256,7 +256,7 @@ class Crop(Frozen, frozen=True, kw_only=True):
     image_size: tuple[int, int]
 
 
-_ADDED = ("missing", "received", "regions", "crops", "engine", "platform", "gpu_devices")
+_ADDED = ("missing", "received", "regions", "crops", "engine", "platform", "gpu_devices", "unenforced")
 
 
 class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "ending"}):
@@ -304,6 +304,7 @@ class TaskRecord(Frozen, frozen=True, kw_only=True, rename={"final_state": "endi
     engine: str = ""  # the address of the engine, once the task is queued
     container: str | None = None
     gpu_devices: list[str] = msgspec.field(default_factory=list)  # what the container got of `resources.gpus`
+    unenforced: list[str] = msgspec.field(default_factory=list)  # limits that the engine does not enforce
     remote: bool = False  # inputs and outputs are copied as archives
     owner: ProcessId | None = None
     plan: RunPlan | None = None

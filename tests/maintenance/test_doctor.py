@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from localrun.admission import Disk, HostSample
-from localrun.engines.base import BuilderInfo, Engine, EngineInfo
+from localrun.engines.base import LIMITS, BuilderInfo, Engine, EngineInfo
 from localrun.engines.fake import FakeEngine
 from localrun.errors import EngineError, EngineUnreachable, UsageError
 from localrun.maintenance import doctor
@@ -64,6 +64,11 @@ def test_an_engine_that_holds_all_limits_is_ok() -> None:
     ("changes", "name", "status", "words"),
     [
         ({"version": "19.03.1"}, "engine", "warn", "older than 20.10"),
+        ({"name": "podman", "version": "4.2.0"}, "engine", "warn", "older than 4.3"),
+        ({"name": "podman", "version": "4.3.1"}, "engine", "ok", "podman 4.3.1"),
+        ({"name": "podman", "version": "5.8.6"}, "engine", "ok", "podman 5.8.6"),
+        ({"unenforced": LIMITS, "rootless": True, "cgroups": "1"}, "limits", "fail", "all memory"),
+        ({"unenforced": ("cpu",), "rootless": True, "cgroups": "2"}, "limits", "warn", "more CPU"),
         ({"storage": "vfs"}, "storage", "warn", "vfs is slow"),
         (
             {"unenforced": ("memory", "pids")},

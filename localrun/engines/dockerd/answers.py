@@ -10,6 +10,7 @@ from typing import Any
 
 from localrun.engines.architectures import platform_of
 from localrun.engines.base import ContainerSummary, EngineInfo, Exit, Handle
+from localrun.engines.dockerd import limits
 from localrun.engines.dockerd.address import Address
 from localrun.engines.dockerd.kernel_log import is_oom_killed
 
@@ -48,18 +49,23 @@ def seconds(stamp: str) -> float | None:
     return None if stamp.startswith("0001-") or not stamp else datetime.fromisoformat(stamp).timestamp()
 
 
-# limit -> the engine's flag that says whether the kernel enforces it
-_ENFORCED = {"memory": "MemoryLimit", "swap": "SwapLimit", "pids": "PidsLimit", "cpu": "CpuCfsQuota"}
-
-
-def engine_info(found: Mapping[str, Any], address: Address, api: str, *, has_gaps: bool) -> EngineInfo:
+def engine_info(
+    found: Mapping[str, Any],
+    address: Address,
+    api: str,
+    *,
+    has_gaps: bool,
+    is_podman: bool = False,
+    controllers: list[str] | None = None,
+) -> EngineInfo:
+    """Return the properties of an engine; `controllers` are its control groups, if known."""
     # e.g. nvidia.com/gpu=0, and the same GPU again by its UUID, and nvidia.com/gpu=all
     devices = [str(device.get("ID", "")) for device in found.get("DiscoveredDevices") or []]
     has_gpus = "nvidia" in (found.get("Runtimes") or {}) or any("gpu" in name for name in devices)
     stores_manifests = any("containerd.snapshotter" in str(pair) for pair in found.get("DriverStatus") or ())
     return EngineInfo(
         # only Podman reports the version of its builder
-        name="podman" if found.get("BuildahVersion") else "docker",
+        name="podman" if is_podman or found.get("BuildahVersion") else "docker",
         version=str(found["ServerVersion"]),
         os=str(found["OSType"]),
         architecture=platform_of("", str(found["Architecture"])).architecture,
@@ -68,14 +74,14 @@ def engine_info(found: Mapping[str, Any], address: Address, api: str, *, has_gap
         root=str(found["DockerRootDir"]),
         gpus=has_gpus,
         gpu_devices=tuple(name for name in devices if _GPU.fullmatch(name)),
-        rootless=any("name=rootless" in option for option in found.get("SecurityOptions") or []),
+        rootless=limits.is_rootless(found),
         address=address.url,
         source=address.why,
         warnings=address.warnings,
         api=api,
         storage=str(found.get("Driver") or ""),
         cgroups=str(found.get("CgroupVersion") or ""),
-        unenforced=tuple(limit for limit, name in _ENFORCED.items() if found.get(name) is False),
+        unenforced=limits.unenforced(found, controllers),
         log_has_gaps=has_gaps,
         image_ids="manifest" if stores_manifests else "config",
         verifies_layers=not stores_manifests,

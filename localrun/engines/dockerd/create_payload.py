@@ -65,15 +65,16 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
 
 
 def _mounts(spec: ContainerSpec) -> list[dict[str, Any]]:
-    binds = [_bind(mount.source, mount.target, mount.read_only) for mount in spec.mounts]
+    binds = [bind(mount.source, mount.target, mount.read_only) for mount in spec.mounts]
     if _disables_network(spec) and spec.hosts_file is not None:
-        binds.append(_bind(spec.hosts_file, "/etc/hosts", True))
+        binds.append(bind(spec.hosts_file, "/etc/hosts", True))
     # without NoCopy, a volume starts with the image's files at that path
     volumes = [{"Type": "volume", "Target": at, "VolumeOptions": {"NoCopy": True}} for at in spec.folders]
     return binds + volumes
 
 
-def _bind(source: Path, target: str, read_only: bool) -> dict[str, Any]:
+def bind(source: Path, target: str, read_only: bool) -> dict[str, Any]:
+    """Return a mount of a path of the engine's machine."""
     # unlike the older `Binds`, this fails if the source does not exist instead of creating a folder
     return {"Type": "bind", "Source": str(source), "Target": target, "ReadOnly": read_only}
 

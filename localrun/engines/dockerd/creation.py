@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from localrun.engines.base import ContainerSpec, Handle
-from localrun.engines.dockerd import failures, mounts
+from localrun.engines.dockerd import failures, limits, mounts
 from localrun.engines.dockerd.answers import handle_of
 from localrun.engines.dockerd.api import Api, read_message
 from localrun.engines.dockerd.create_payload import (
@@ -20,8 +20,11 @@ _TRIES, _PAUSE = 5, 0.2  # the engine may still be creating the container: secon
 _TAR = {"Content-Type": "application/x-tar"}
 
 
-def create(api: Api, spec: ContainerSpec) -> Handle:
-    """Create a container and return its handle. Leaves none behind if it raises."""
+def create(api: Api, spec: ContainerSpec) -> tuple[Handle, tuple[str, ...]]:
+    """Create a container; return its handle, and those of `LIMITS` that the engine has discarded.
+
+    Leaves no container behind if it raises.
+    """
     is_podman = api.is_libpod()
     if is_podman:
         mounts.check_sources(spec)
@@ -33,8 +36,7 @@ def create(api: Api, spec: ContainerSpec) -> Handle:
             raise
         handle = _create(api, spec)
     try:
-        if is_podman or not spec.network:
-            _check(api, spec, handle)
+        discarded = _check(api, spec, handle)
         if is_podman:
             mounts.check_mounted(api, spec, handle)
         if spec.folders:
@@ -42,7 +44,7 @@ def create(api: Api, spec: ContainerSpec) -> Handle:
     except BaseException:
         _remove(api, handle, volumes=True)
         raise
-    return handle
+    return handle, discarded
 
 
 def _create(api: Api, spec: ContainerSpec) -> Handle:
@@ -61,11 +63,15 @@ def _create(api: Api, spec: ContainerSpec) -> Handle:
         raise
 
 
-def _check(api: Api, spec: ContainerSpec, handle: Handle) -> None:
-    """Raise if a container has a network that it must not have, or nothing to run."""
+def _check(api: Api, spec: ContainerSpec, handle: Handle) -> tuple[str, ...]:
+    """Return the limits that a container has not got.
+
+    Raises `EngineError` if it has a network that it must not have, or nothing to run.
+    """
     action = f"inspect the container {spec.name}"
     found = api.json("GET", f"/containers/{handle}/json", action=action)
     with failures.reading(action):
+        discarded = limits.discarded(found["HostConfig"])
         mode = found["HostConfig"]["NetworkMode"]
         networks = set(found["NetworkSettings"].get("Networks") or ())
         config = found.get("Config") or {}
@@ -78,6 +84,7 @@ def _check(api: Api, spec: ContainerSpec, handle: Handle) -> None:
         )
     if not has_program:  # Podman would start its init process alone
         raise failures.no_command()
+    return discarded
 
 
 def _remove_unconfirmed(api: Api, spec: ContainerSpec) -> None:

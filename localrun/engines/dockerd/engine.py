@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgspec.structs import replace
+
 from localrun.engines.base import (
     AttachedLog,
     BuilderInfo,
@@ -28,7 +30,7 @@ from localrun.engines.base import (
     no_progress,
     no_warning,
 )
-from localrun.engines.dockerd import creation, failures
+from localrun.engines.dockerd import creation, failures, limits
 from localrun.engines.dockerd.answers import (
     container,
     engine_info,
@@ -109,10 +111,25 @@ class DockerEngine(DockerImages):
         if self._info is None:
             found = self.api.json("GET", "/info", action="query the engine")
             address, version = self.address, self.api.version()
-            has_gaps = self.api.is_libpod() or self.api.is_older_than(_WHOLE_LOG_SINCE)
+            is_podman = self.api.is_libpod()
             with failures.reading("query the engine"):
-                self._info = engine_info(found, address, version, has_gaps=has_gaps)
+                self._info = engine_info(
+                    found,
+                    address,
+                    version,
+                    has_gaps=is_podman or self.api.is_older_than(_WHOLE_LOG_SINCE),
+                    is_podman=is_podman,
+                    controllers=self._controllers() if is_podman and limits.is_rootless(found) else None,
+                )
         return self._info
+
+    def _controllers(self) -> list[str] | None:
+        """Return the control groups that a rootless Podman may use; None if it does not say."""
+        try:
+            host = self.api.json("GET", "/libpod/info", action="query the engine")["host"]
+            return [str(name) for name in host["cgroupControllers"]]
+        except (EngineError, KeyError, TypeError):
+            return None
 
     def proxies(self) -> Mapping[str, str]:
         from localrun.engines.dockerd.configuration.proxies import proxy_variables
@@ -154,7 +171,11 @@ class DockerEngine(DockerImages):
     def create(self, spec: ContainerSpec) -> Handle:
         if self.api.is_libpod() and spec.cpus > self.info().cpus:  # Podman ignores such a limit
             raise failures.too_many_cpus(spec.cpus, self.info().cpus)
-        return creation.create(self.api, spec)
+        handle, discarded = creation.create(self.api, spec)
+        if discarded:
+            found = limits.in_order({*self.info().unenforced, *discarded})
+            self._info = replace(self.info(), unenforced=found)
+        return handle
 
     def start(self, handle: Handle) -> None:
         # 304, already running, is not an error
@@ -227,15 +248,19 @@ class DockerEngine(DockerImages):
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
         # one streaming request: the engine takes a second for each sample anyway
-        action = "measure the container"
-        path, query = _path(handle, "stats"), {"stream": "true"}
-        response = self.api.open("GET", path, query, action=action, allowed={404})
+        action, path = "measure the container", _path(handle, "stats")
+        query: dict[str, Any] = {"stream": "true"}
+        if self.api.is_libpod():  # its version of Docker's stream has a sample every five seconds
+            path, query = "/libpod/containers/stats", {**query, "containers": handle, "interval": 1}
+        response = self.api.open("GET", path, query, action=action, allowed={404, 409})
         with closing(response):
             if response.status == 404:  # Podman's has no message
                 raise failures.container_gone(action)
+            if response.status == 409:  # a rootless Podman without control groups cannot measure it
+                return
             for stats in iter_json(response, action):
                 with failures.reading(action):
-                    usage = parse_usage(stats)
+                    usage = parse_usage(stats, self.info().memory)
                 if usage is None:  # it has ended: later samples are empty
                     return
                 yield usage

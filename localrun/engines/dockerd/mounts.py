@@ -8,12 +8,17 @@ from __future__ import annotations
 import base64
 import json
 import math
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from localrun.engines.base import ContainerSpec, Handle, Mount
 from localrun.engines.dockerd import failures
-from localrun.engines.dockerd.answers import seconds
+from localrun.engines.dockerd.answers import handle_of, seconds
 from localrun.engines.dockerd.api import Api
+from localrun.engines.dockerd.create_payload import NO_NETWORK, bind
+from localrun.engines.labels import container_name, inspection_labels
 from localrun.errors import MountUnavailable
 
 _HEADER = "X-Docker-Container-Path-Stat"
@@ -30,11 +35,42 @@ def check_sources(spec: ContainerSpec) -> None:
 
 
 def check_mounted(api: Api, spec: ContainerSpec, handle: Handle) -> None:
-    """Raise `MountUnavailable` if a created container has other files than this machine's.
+    """Raise `MountUnavailable` if a created container has other files than this machine's."""
+    folders = [mount for mount in spec.mounts if mount.source.is_dir()]
+    _check(api, handle, folders)
+    # Podman does not look at a mounted file. The files below the same first folder are shared, too.
+    shared = {mount.source.parts[:2] for mount in folders}
+    others = {mount.source.parts[:2]: mount for mount in spec.mounts if mount not in folders}
+    unknown = [mount for first, mount in others.items() if first not in shared]
+    if unknown:
+        parents = [Mount(mount.source.parent, f"/{number}") for number, mount in enumerate(unknown)]
+        with _container_with(api, spec.image, parents) as other:
+            _check(api, other, [Mount(it.source, f"/{at}/{it.source.name}") for at, it in enumerate(unknown)])
 
-    Files of one folder are either all mounted or none, so one of them is compared.
-    """
-    for mount in {mount.source.parent: mount for mount in spec.mounts}.values():
+
+@contextmanager
+def _container_with(api: Api, image: str, mounts: Sequence[Mount]) -> Iterator[Handle]:
+    """Create a container with these mounts that is never started, and remove it."""
+    task_id = f"look-{secrets.token_hex(6)}"
+    binds = [bind(mount.source, mount.target, True) for mount in mounts]
+    body = {
+        "Image": image,
+        "Cmd": ["none"],
+        "Labels": inspection_labels(task_id),
+        "HostConfig": {"Mounts": binds, "NetworkMode": NO_NETWORK},
+    }
+    action = "look at the files of this machine in a container"
+    made = api.post("/containers/create", body, {"name": container_name(task_id)}, action=action)
+    with failures.reading(action):
+        handle = handle_of(made)
+    try:
+        yield handle
+    finally:
+        api.bytes("DELETE", f"/containers/{handle}", {"force": 1}, action=action, allowed={404, 409})
+
+
+def _check(api: Api, handle: Handle, mounts: Sequence[Mount]) -> None:
+    for mount in mounts:
         if not any(_is_mounted(api, mount, handle) for _ in range(_TRIES)):
             raise _unavailable(mount.source)
 

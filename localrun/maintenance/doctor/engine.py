@@ -12,7 +12,6 @@ from localrun.errors import LocalrunError
 from localrun.maintenance.doctor.check import Check, fail, ok, warn
 from localrun.units import format_bytes, format_duration
 
-_OLDEST = (20, 10)  # the oldest version that the contract tests of the engines ran with
 _SLOW = ("vfs", "devicemapper", "aufs")  # storage drivers that copy files, or that are deprecated
 _BUILDERS = {
     "buildx": "BuildKit by docker buildx",
@@ -63,8 +62,8 @@ def _engine(info: EngineInfo) -> Check:
     summary = f"{info.name} {info.version}{at}: {info.os}/{info.architecture}{api}{mode}"
     found = {"version": info.version, "address": info.address, "source": info.source, "api": info.api}
     facts = {**found, "rootless": info.rootless}
-    if info.name == "docker" and _version(info.version) < _OLDEST:
-        return warn("engine", f"{summary}; older than 20.10", "update the engine", **facts)
+    if _version(info.version) < _version(info.oldest):
+        return warn("engine", f"{summary}; older than {info.oldest}", "update the engine", **facts)
     return ok("engine", f"{summary}, {info.cpus} CPUs, {format_bytes(info.memory)} memory", **facts)
 
 
@@ -105,7 +104,13 @@ def _limits(info: EngineInfo) -> Check:
         return ok("limits", f"{version}: limits of memory, swap, CPU and processes are enforced", **facts)
     problems = "; ".join(_UNENFORCED[name] for name in info.unenforced)
     remedy = "enable all cgroup controllers for the engine (`docker info` lists the missing ones)"
-    if info.unenforced == ("swap",):
+    if info.rootless and info.cgroups == "1":
+        remedy = "boot with `systemd.unified_cgroup_hierarchy=1`: a rootless engine needs cgroups v2"
+    elif info.rootless:
+        remedy = (
+            "set `Delegate=cpu cpuset io memory pids` with `sudo systemctl edit user@.service`; log in again"
+        )
+    elif info.unenforced == ("swap",):
         remedy = "boot with the kernel parameter `swapaccount=1`, or turn swap off"
     result = fail if "memory" in info.unenforced else warn
     return result("limits", f"{version}: {problems}", remedy, **facts)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from localrun.engines.base import BuildRequest, ContainerSpec, Mount
+from localrun.engines.base import LIMITS, BuildRequest, ContainerSpec, Mount
 from localrun.engines.dockerd import DockerEngine
 from localrun.errors import Cause, ContainerGone, EngineError, ImageError, MountUnavailable
 from tests.support.socket_engine import PING, PODMAN_PING, Answer, SocketEngine, http
@@ -44,7 +44,8 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
 
     def start(answer: Answer, ping: bytes = PODMAN_PING) -> tuple[DockerEngine, SocketEngine]:
         def with_info(method: str, path: str) -> bytes:
-            return found(INFO) if path == "/info" else answer(method, path)
+            given = answer(method, path)
+            return found(INFO) if path == "/info" and b"ServerVersion" not in given else given
 
         path = tmp_path / f"{len(opened)}.sock"
         server = SocketEngine(path, with_info, ping)
@@ -177,10 +178,13 @@ def test_a_container_without_a_network_is_accepted(connect: Connect, networks: o
     assert engine.create(SPEC) == HANDLE
 
 
-def test_a_container_with_a_network_is_not_inspected(connect: Connect) -> None:
-    engine, server = connect(lambda _method, _: found({"Id": HANDLE}), PING)
+def test_a_container_may_have_the_network_that_it_asked_for(connect: Connect) -> None:
+    shown = ISOLATED | {
+        "HostConfig": {"NetworkMode": "default"},
+        "NetworkSettings": {"Networks": {"bridge": {}}},
+    }
+    engine, _ = connect(lambda method, _: found({"Id": HANDLE} if method == "POST" else shown))
     assert engine.create(replace(SPEC, network=True)) == HANDLE
-    assert [method for method, path in server.requests if path != "/_ping"] == ["POST"]
 
 
 # -- mounts ---------------------------------------------------------------------------------------
@@ -223,18 +227,103 @@ def test_a_folder_that_podman_has_created_is_not_taken_for_this_machines(
     assert ("DELETE", f"/containers/{HANDLE}?force=1&v=1") in server.requests
 
 
-def test_one_path_of_each_folder_is_compared(connect: Connect, tmp_path: Path) -> None:
-    mounts = tuple(Mount(tmp_path / name, f"/in/{name}") for name in "abc")
-    for mount in mounts:
-        mount.source.touch()
-    engine, server = connect(answering(lambda: stat_header(tmp_path / "c")))
+def looked_at(server: SocketEngine) -> list[str]:
+    return [path.partition("?path=")[2] for method, path in server.requests if method == "HEAD"]
+
+
+def test_folders_are_compared_and_the_files_next_to_them_are_shared_too(
+    connect: Connect, tmp_path: Path
+) -> None:
+    (tmp_path / "scan.png").touch()
+    mounts = (Mount(tmp_path, "/in"), Mount(tmp_path / "scan.png", "/in/scan"), Mount(tmp_path, "/out"))
+    engine, server = connect(answering(lambda: stat_header(tmp_path)))
     assert engine.create(replace(SPEC, mounts=mounts)) == HANDLE
-    assert [path for method, path in server.requests if method == "HEAD"] == [
-        f"/containers/{HANDLE}/archive?path=%2Fin%2Fc"
-    ]
+    assert looked_at(server) == ["%2Fin", "%2Fout"]
+
+
+def test_a_file_of_another_disk_is_looked_at_in_a_container_of_its_own(
+    connect: Connect, tmp_path: Path
+) -> None:
+    # Podman does not look at a mounted file
+    other = Path("/etc/passwd")
+    headers = iter([tmp_path, other])
+    engine, server = connect(answering(lambda: stat_header(next(headers))))
+    engine.create(replace(SPEC, mounts=(Mount(tmp_path, "/in"), Mount(other, "/in/scan"))))
+    assert looked_at(server) == ["%2Fin", "%2F0%2Fpasswd"]
+    assert [method for method, _ in server.requests].count("DELETE") == 1
+
+
+def test_a_file_that_podman_does_not_see_is_reported(connect: Connect, tmp_path: Path) -> None:
+    headers = iter([tmp_path, *[None] * 3])
+    engine, server = connect(answering(lambda: stat_header(next(headers))))
+    with pytest.raises(MountUnavailable, match="/etc/passwd"):
+        engine.create(replace(SPEC, mounts=(Mount(tmp_path, "/in"), Mount(Path("/etc/passwd"), "/in/scan"))))
+    assert [method for method, _ in server.requests].count("DELETE") == 2
 
 
 # -- limits and programs --------------------------------------------------------------------------
+
+
+LIMITED = {"Memory": 1 << 26, "MemorySwap": 1 << 26, "PidsLimit": 99, "NanoCpus": 10**9, "CpuQuota": 0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({}, ()),
+        ({"NanoCpus": 0, "CpuQuota": 100000}, ()),
+        ({"Memory": 0, "MemorySwap": 0, "PidsLimit": 0, "NanoCpus": 0}, LIMITS),
+        ({"MemorySwap": -1}, ("swap",)),
+        ({"PidsLimit": None}, ("pids",)),
+        ({"NanoCpus": 0}, ("cpu",)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("ping", [PING, PODMAN_PING], ids=["docker", "podman"])
+def test_limits_that_a_container_has_not_got_are_known(
+    connect: Connect, ping: bytes, changes: dict[str, object], missing: tuple[str, ...]
+) -> None:
+    # although the engine says that it supports all of them
+    shown = ISOLATED | {"HostConfig": {"NetworkMode": "none", **LIMITED, **changes}}
+    engine, _ = connect(lambda method, _: found({"Id": HANDLE} if method == "POST" else shown), ping)
+    assert engine.info().unenforced == ()
+    engine.create(SPEC)
+    assert engine.info().unenforced == missing
+
+
+SUPPORTED = {"MemoryLimit": True, "SwapLimit": True, "PidsLimit": True, "CpuCfsQuota": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "controllers", "missing"),
+    [
+        ({}, None, ()),
+        ({"SwapLimit": False}, None, ("swap",)),
+        ({"Rootless": True}, ["cpu", "memory", "pids"], LIMITS),  # Podman 4.3, cgroups v1
+        ({"SecurityOptions": ["name=seccomp", "name=rootless"]}, None, LIMITS),
+        ({"CgroupDriver": "none", "CgroupVersion": "2"}, None, LIMITS),
+        ({"Rootless": True, "CgroupVersion": "2"}, ["memory", "pids"], ("cpu",)),
+        ({"Rootless": True, "CgroupVersion": "2"}, [], LIMITS),
+        ({"Rootless": True, "CgroupVersion": "2"}, ["cpuset", "cpu", "io", "memory", "pids"], ()),
+        ({"Rootless": True, "CgroupVersion": "2"}, None, ()),
+    ],
+    ids=str,
+)
+def test_limits_that_an_engine_cannot_enforce_are_known(
+    connect: Connect, changes: dict[str, object], controllers: list[str] | None, missing: tuple[str, ...]
+) -> None:
+    def answer(_method: str, path: str) -> bytes:
+        if path == "/info":
+            return found({**INFO, **SUPPORTED, **changes})
+        assert path == "/libpod/info"
+        if controllers is None:
+            return http(b"", "404 Not Found", "Connection: close\r\n")
+        return found({"host": {"cgroupControllers": controllers}})
+
+    engine, _ = connect(answer)
+    info = engine.info()
+    assert (info.name, info.unenforced) == ("podman", missing)
+    assert info.rootless is (changes.get("Rootless") is True or "SecurityOptions" in changes)
 
 
 def test_more_cpus_than_podman_has_are_refused(connect: Connect) -> None:
@@ -366,6 +455,58 @@ def test_stopping_a_container_that_has_ended_is_no_error(connect: Connect, grace
     reason = f"can only kill running containers. {HANDLE} is in state exited: container state improper"
     engine, _ = connect(lambda _method, _path: refused(reason))
     engine.stop(HANDLE, grace)
+
+
+STATS = {
+    "CPUNano": 1_500_000_000,
+    "MemUsage": 25845760,
+    "MemLimit": 1 << 26,
+    "BlockInput": 7,
+    "BlockOutput": 8,
+    "PIDs": 2,
+}
+ENDED = dict.fromkeys(STATS, 0)
+
+
+def stats(*reports: object) -> Answer:
+    body = "".join(json.dumps(report) + "\n" for report in reports).encode()
+    return lambda _method, path: found(INFO) if path == "/info" else http(body)
+
+
+def test_usage_is_measured_every_second(connect: Connect) -> None:
+    engine, server = connect(stats(*({"Error": None, "Stats": [each]} for each in (STATS, STATS, ENDED))))
+    samples = list(engine.usage(HANDLE))
+    assert [(each.cpu_seconds, each.memory, each.pids) for each in samples] == [(1.5, 25845760, 2)] * 2
+    assert (samples[0].read_bytes, samples[0].written_bytes) == (7, 8)
+    (path,) = [path for _, path in server.requests if "stats" in path]
+    assert path == f"/libpod/containers/stats?stream=true&containers={HANDLE}&interval=1"
+
+
+def test_the_usage_of_the_machine_is_not_shown_as_the_containers(connect: Connect) -> None:
+    engine, _ = connect(stats({"Error": None, "Stats": [{**STATS, "MemLimit": INFO["MemTotal"]}]}))
+    assert list(engine.usage(HANDLE)) == []
+
+
+def test_the_usage_of_the_machine_by_docker_is_not_shown_either(connect: Connect) -> None:
+    sample = {
+        "memory_stats": {"usage": 3142270976, "limit": INFO["MemTotal"]},
+        "pids_stats": {},
+        "cpu_stats": {"cpu_usage": {"total_usage": 0}},
+    }
+    engine, _ = connect(stats(sample), PING)
+    assert list(engine.usage(HANDLE)) == []
+
+
+def test_a_podman_that_cannot_measure_is_no_error(connect: Connect) -> None:
+    reason = "container stats resource only available for cgroup v2"
+    engine, _ = connect(lambda _method, _path: refused(reason, "409 Conflict"))
+    assert list(engine.usage(HANDLE)) == []
+
+
+def test_measuring_a_container_that_podman_4_does_not_have_reports_that_it_is_gone(connect: Connect) -> None:
+    engine, _ = connect(stats({"Error": {}, "Stats": None}))
+    with pytest.raises(ContainerGone):
+        list(engine.usage(HANDLE))
 
 
 def test_measuring_a_removed_container_reports_that_it_is_gone(connect: Connect) -> None:
