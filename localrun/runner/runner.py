@@ -343,11 +343,7 @@ class _TaskRun:
 
         assert self.handle is not None
         check_usage(self.task)
-        program: dict[str, Any] = {
-            "image": image,
-            "command": self.plan.command,
-            "descriptor": self.descriptor,
-        }
+        facts: dict[str, Any] = {"image": image, "command": self.plan.command, "descriptor": self.descriptor}
         evidence = evidence_of(
             self.task.record,
             seen,
@@ -355,7 +351,7 @@ class _TaskRun:
             self.engine.info().architecture,
             owner_died=self.owner_died,
             has_rebooted=self.has_rebooted,
-            find_program_error=partial(find_program_error, self.engine, self.handle, **program),
+            find_program_error=partial(find_program_error, self.engine, self.handle, **facts),
         )
         diagnosis = diagnose(evidence)
         if diagnosis.warning:

@@ -51,9 +51,11 @@ def start_podman(folder: Path, user: User) -> str:
     socket = Path("/run/podman/podman.sock") if not user.prefix else user.runtime / "podman" / "podman.sock"
     subprocess.run([*user.prefix, "mkdir", "-p", str(socket.parent)], check=True)
     places = [f"--root={user.home}/storage", f"--runroot={user.runtime}/containers"]
-    return _start(
-        ["podman", *places, "system", "service", "--time=0", f"unix://{socket}"], socket, folder, user
-    )
+    command = ["podman", *places, "system", "service", "--time=0", f"unix://{socket}"]
+    host = _start(command, socket, folder, user)
+    socket.parent.chmod(0o755)  # for members of the socket's group, as with Docker
+    socket.chmod(0o660)
+    return host
 
 
 def _at_most(kind: int) -> int:
