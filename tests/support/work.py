@@ -1,7 +1,8 @@
-"""Measure work in calls, or in processor seconds, so that a loaded machine matters little."""
+"""Measure work in calls, imports or processor seconds, so that a loaded machine matters little."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +25,24 @@ def count_calls(function: Callable[[], object]) -> int:
     finally:
         sys.setprofile(previous)
     return calls
+
+
+_IMPORTS = """
+import runpy, sys
+before = set(sys.modules)
+sys.argv = ["localrun", *sys.argv[1:]]
+try:
+    runpy.run_module("localrun", run_name="__main__")
+finally:
+    print(*sorted(set(sys.modules) - before), file=sys.stderr)
+"""
+
+
+def modules_of_command(*arguments: str) -> set[str]:
+    """Return the modules that `localrun ARGUMENTS` imports, which takes most of its time."""
+    command = [sys.executable, "-c", _IMPORTS, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
 
 
 def cpu_seconds(function: Callable[[], object]) -> float:
