@@ -47,10 +47,6 @@ def no_progress(what: str, done: int, total: int | None) -> None:
     """Ignore the progress (default callback)."""
 
 
-# the oldest version of each engine that the contract tests ran with
-_OLDEST = {"docker": "20.10", "podman": "4.3"}
-
-
 class EngineInfo(msgspec.Struct, frozen=True):
     """Version, resources and abilities of an engine.
 
@@ -84,11 +80,6 @@ class EngineInfo(msgspec.Struct, frozen=True):
     verifies_layers: bool = True
     source: str = ""
     warnings: tuple[str, ...] = ()
-
-    @property
-    def oldest(self) -> str:
-        """Return the oldest supported version of this kind of engine; empty if any is supported."""
-        return _OLDEST.get(self.name, "")
 
     @property
     def platform(self) -> Platform:

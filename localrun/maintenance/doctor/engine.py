@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from localrun.engines.base import Engine, EngineInfo
+from localrun.engines.versions import oldest_version
 from localrun.errors import LocalrunError
 from localrun.maintenance.doctor.check import Check, fail, ok, warn
 from localrun.units import format_bytes, format_duration
@@ -62,8 +63,9 @@ def _engine(info: EngineInfo) -> Check:
     summary = f"{info.name} {info.version}{at}: {info.os}/{info.architecture}{api}{mode}"
     found = {"version": info.version, "address": info.address, "source": info.source, "api": info.api}
     facts = {**found, "rootless": info.rootless}
-    if _version(info.version) < _version(info.oldest):
-        return warn("engine", f"{summary}; older than {info.oldest}", "update the engine", **facts)
+    oldest = oldest_version(info)
+    if _version(info.version) < _version(oldest):
+        return warn("engine", f"{summary}; older than {oldest}", "update the engine", **facts)
     return ok("engine", f"{summary}, {info.cpus} CPUs, {format_bytes(info.memory)} memory", **facts)
 
 
