@@ -247,10 +247,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Distribute the tests over the processes."""
+    """Distribute the tests over the processes, unless `--dist` chooses how."""
     from tests.support.scheduling import Scheduling
 
-    return Scheduling(config, log)
+    return Scheduling(config, log) if config.getoption("dist") == "load" else None
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
