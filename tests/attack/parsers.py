@@ -26,6 +26,7 @@ from localrun.engines.dockerfile import Dockerfile, arguments
 from localrun.errors import EngineUnreachable, LocalrunError
 from localrun.manager import export
 from localrun.masking import store as secret_store
+from localrun.report.images.features import parts_of
 from localrun.server.journal import reader
 from localrun.task import log, metadata
 from localrun.task.record import TaskRecord
@@ -33,10 +34,14 @@ from localrun.task.workspace import Workspace
 from localrun.values.collection import read_array_size
 from localrun.values.image_headers.checks import check_image
 from localrun.values.parsing import load_values
+from localrun.values.rasters import display
+from localrun.values.rasters.opening import open_file
+from localrun.values.rasters.raster import Area, UnreadableImage
 from tests.support.archives import nested, oci_image, oci_layout, old_save
 from tests.support.bundles import DESCRIPTOR, bundle, image, layer_of
 from tests.support.image_files import dicom, jpeg, png, slide, tiff
 from tests.support.images import tar_of
+from tests.support.rasters import gradient, save_dicom, save_slide, tiff_bytes
 
 Parse = Callable[[bytes, Path], object]
 
@@ -99,6 +104,17 @@ def _image(data: bytes, _: Path) -> object:
     notes = Notes("x")
     check_image(Image(), io.BytesIO(data), len(data), notes)
     return notes.problems
+
+
+def _pixels(path: Path) -> object:
+    raster = open_file(lambda: path.open("rb"))
+    display.levels_of(raster)
+    shown = display.find_range(raster)
+    return display.render(raster, Area(0, 0, *raster.size), display.overview_size(raster.size, 64), shown)
+
+
+def _features(data: bytes, _: Path) -> object:
+    return list(parts_of(json.loads(data)))
 
 
 def _units(data: bytes, _: Path) -> object:
@@ -164,6 +180,19 @@ COPY --from=one /a \\
 """
 
 
+def _pictures(folder: Path) -> tuple[bytes, ...]:
+    """Return images with pixels of every format."""
+    deep = gradient(40, 30, dtype="u2")
+    tiffs = [
+        tiff_bytes([gradient(90, 70), gradient(45, 35)], tile=32, packing=packing)
+        for packing in ("none", "lzw", "jpeg", "jpeg2000")
+    ]
+    tiffs += [tiff_bytes(deep, predictor=2, order=">", tile=16), tiff_bytes(deep, planar=True, strips=True)]
+    dicoms = [save_dicom(folder / "one.dcm", deep[..., 0])]
+    dicoms += save_slide(folder / "slide", gradient(90, 70), tile=32, levels=1, sparse=True).iterdir()
+    return (png(), *tiffs, *(path.read_bytes() for path in dicoms))
+
+
 def _json(*values: object) -> bytes:
     return b"\n".join(json.dumps(value).encode() for value in values)
 
@@ -193,6 +222,8 @@ def make_parsers(folder: Path) -> dict[str, Parser]:
         "geometry": Parser(_geometry, tuple(_json(one) for one in _GEOMETRIES)),
         "array.yml": Parser(lambda data, _: read_array_size(data), (b"size: 3\n",)),
         "image header": Parser(_image, (png(), jpeg(), tiff(), dicom(), slide())),
+        "image pixels": Parser(_file("image", _pixels), _pictures(folder), (UnreadableImage,)),
+        "GeoJSON": Parser(_features, tuple(_json(one) for one in _GEOMETRIES), (ValueError, RecursionError)),
         "sizes and durations": Parser(_units, (b"15", b"90"), (ValueError,)),
         "task.json": Parser(_file("task.json", _record), (_json(_RECORD),)),
         "task record": Parser(

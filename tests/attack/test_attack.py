@@ -12,8 +12,9 @@ from tests.attack.parsers import Parser, make_parsers
 
 NAMES = (
     *("descriptor", "bundle zip", "image archive", "image layers", "Dockerfile", ".dockerignore"),
-    *("values as JSON", "values as YAML", "geometry", "array.yml", "image header", "sizes and durations"),
+    *("values as JSON", "values as YAML", "geometry", "array.yml", "image header", "image pixels", "GeoJSON"),
     *(
+        "sizes and durations",
         "task.json",
         "task record",
         "events.jsonl",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -80,31 +81,25 @@ class TiledLayer:
     decode: Callable[[int, int], Pixels]
 
     def cost(self, area: Area) -> int:
-        return sum(1 for _ in self._tiles(area)) * self.tile[0] * self.tile[1]
+        columns = (area.right - 1) // self.tile[0] - area.left // self.tile[0] + 1
+        rows = (area.bottom - 1) // self.tile[1] - area.top // self.tile[1] + 1
+        return columns * rows * self.tile[0] * self.tile[1]
 
     def read(self, area: Area, step: int) -> Pixels:
         import numpy as np
 
         xs, ys = _samples(area.left, area.right, step), _samples(area.top, area.bottom, step)
+        columns, rows = xs // self.tile[0], ys // self.tile[1]
         canvas: Pixels | None = None
-        for column, row in self._tiles(area):
-            inside_x = np.flatnonzero(xs // self.tile[0] == column)
-            inside_y = np.flatnonzero(ys // self.tile[1] == row)
-            if not inside_x.size or not inside_y.size:
-                continue
+        for row, column in product(np.unique(rows).tolist(), np.unique(columns).tolist()):
             pixels = self.decode(column, row)
             if canvas is None:
                 canvas = np.zeros((len(ys), len(xs), pixels.shape[2]), pixels.dtype)
-            part = pixels[ys[inside_y] - row * self.tile[1]][:, xs[inside_x] - column * self.tile[0]]
-            canvas[inside_y[0] : inside_y[-1] + 1, inside_x[0] : inside_x[-1] + 1] = part
+            down, across = np.flatnonzero(rows == row), np.flatnonzero(columns == column)
+            part = pixels[ys[down] - row * self.tile[1]][:, xs[across] - column * self.tile[0]]
+            canvas[down[0] : down[-1] + 1, across[0] : across[-1] + 1] = part
         assert canvas is not None
         return canvas
-
-    def _tiles(self, area: Area) -> Iterator[tuple[int, int]]:
-        width, height = self.tile
-        for row in range(area.top // height, (area.bottom - 1) // height + 1):
-            for column in range(area.left // width, (area.right - 1) // width + 1):
-                yield column, row
 
 
 @dataclass(slots=True)
