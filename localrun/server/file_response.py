@@ -94,7 +94,7 @@ def prepare_download(
         raise
     size = found.size if found else status.st_size
     headers = {
-        **_headers(name),
+        **download_headers(name),
         "Accept-Ranges": "bytes",
         "ETag": tag,
         "Last-Modified": changed,
@@ -105,7 +105,7 @@ def prepare_download(
     return FileDownload(stream, 206, {**headers, "Content-Range": found.content_range}, found.start, size)
 
 
-def _headers(name: str) -> dict[str, str]:
+def download_headers(name: str) -> dict[str, str]:
     """Return headers that make browsers save the file and never display it as a page of this server."""
     plain = quote(name.rpartition("/")[2], safe="")
     return {

@@ -111,3 +111,9 @@ def test_a_base_image_is_pulled_where_a_registry_can_be_reached(
 def test_the_sample_that_cannot_be_built_is_named_with_the_reason() -> None:
     script = (Path(__file__).parents[2] / ".ci/demo").read_text()
     assert "cannot build samples/nuclei ($reason); running samples/count-cells" in script
+
+
+def test_the_demo_ends_with_how_to_look_at_its_result() -> None:
+    script = (Path(__file__).parents[2] / ".ci/demo").read_text()
+    for command in ("view last", "report last -o report.html", "outputs last -o $OUTPUT --extensions"):
+        assert f".venv/bin/localrun {command}" in script

@@ -15,6 +15,7 @@ from localrun.engines.fake import FakeContainer
 from localrun.server import image_cache
 from localrun.values.rasters import raster
 from tests.support import image_files
+from tests.support.html_check import StaticPage
 from tests.support.image_tasks import HEIGHT, WIDTH, descriptor_text, find_squares, picture, save_image
 from tests.support.rasters import gradient, save_dicom, save_slide, tiff_bytes
 from tests.support.server_client import ServerEnvironment, serve_environment
@@ -235,3 +236,13 @@ def test_open_images_use_limited_memory(tmp_path: Path, monkeypatch: pytest.Monk
             assert env.client.get(f"{path}/{name}/preview").status_code == 200
         assert len(env.site.images._images) == 1
         assert not env.site.images._views
+
+
+def test_a_task_is_downloaded_as_one_file_that_no_browser_shows(tmp_path: Path) -> None:
+    with ended_task(tmp_path) as (env, path):
+        answer = env.client.get(f"{path}/report", headers={"Accept": "text/html"})
+        assert env.client.get("/task/none/report").status_code == 404
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''task-")
+    assert "sandbox" in answer.headers["content-security-policy"]
+    assert "outputs.mask" in StaticPage(answer.text).text

@@ -59,6 +59,7 @@ def test_the_document_lists_every_route_and_what_each_takes(env: ServerEnvironme
         "/task/{task_id}/outputs/{name}",
         "/task/{task_id}/images",
         "/task/{task_id}/geometries",
+        "/task/{task_id}/report",
         "/task/{task_id}/{section}/{name}/image",
         "/task/{task_id}/{section}/{name}/preview",
         "/task/{task_id}/{section}/{name}/tile",
@@ -117,7 +118,7 @@ def test_whatever_is_sent_is_answered_as_the_document_says(
             for task in env.site.app.manager.get_all_active_tasks():
                 env.client.post(f"/task/{task.id}/kill")
         statuses += ask(operation)
-    assert len(operations) == 39
+    assert len(operations) == 40
     assert {200, 404, 422} <= set(statuses)
 
 

@@ -15,7 +15,8 @@ from starlette.responses import Response
 from localrun.report.images import features
 from localrun.report.images.catalog import TaskCatalog
 from localrun.report.images.task_files import FoundFile, TaskFiles
-from localrun.server import schemas
+from localrun.report.page.document import make_report
+from localrun.server import file_response, schemas
 from localrun.server.image_cache import ImageCache, OpenImage, View
 from localrun.server.rejection import Rejection
 from localrun.server.responses import SAFE_HEADERS, json_response
@@ -167,6 +168,25 @@ async def get_tile(
         raise Rejection(404, detail, "GET the same path with /image lists the levels")
     area = level.area(query.x, query.y, opened.raster.size)
     return await _view(request, found, View(area, level.tile_size(query.x, query.y), _range(opened, query)))
+
+
+@router.get(
+    "/task/{task_id}/report",
+    summary="Download a task as one HTML file",
+    responses=responses(None, 404, media="text/html"),
+)
+async def get_report(request: Request, task_id: TaskId) -> Response:
+    """Return the task as a file without scripts, as `localrun report` writes it."""
+    state = get_state(request)
+    record = state.get_record(task_id)
+
+    def report() -> str:
+        workspace = state.app.store.open(record.id)
+        return make_report(record, workspace, state.app.replicas(record)).html
+
+    html = await state.images.run(report)
+    headers = file_response.download_headers(f"task-{record.short_id}.html")
+    return Response(html, headers=headers, media_type="text/html")
 
 
 async def _find(
