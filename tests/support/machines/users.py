@@ -20,7 +20,9 @@ class User:
     runtime: Path
 
     def environment(self) -> dict[str, str]:
-        return {"HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.runtime)}
+        own = {"HOME": str(self.home), "XDG_RUNTIME_DIR": str(self.runtime)}
+        # an ordinary user cannot write to the files of tests of root
+        return own | ({"TMPDIR": str(self.home)} if self.prefix else {})
 
 
 def root(folder: Path) -> User:
