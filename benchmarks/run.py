@@ -19,6 +19,7 @@ import edits
 import images
 import install
 import logs
+import page
 import rate
 import routes
 from figures import Chapter, machine, show, show_targets
@@ -35,6 +36,7 @@ def main() -> int:
         "commands": lambda: _in_folder(partial(commands.compare, rounds=options.rounds, large=options.large)),
         "routes": lambda: _in_folder(partial(routes.compare, rounds=options.bursts), options.memory),
         "rate": lambda: _in_folder(partial(rate.compare, rounds=options.rate_rounds, tasks=options.tasks)),
+        "page": lambda: _in_folder(partial(page.compare, rounds=options.rounds), options.memory),
         "logs": lambda: _in_folder(partial(logs.compare, rounds=options.log_rounds)),
         "images": lambda: _in_folder(partial(images.compare, rounds=options.image_rounds, mib=options.large)),
         "edits": lambda: _in_folder(partial(edits.compare, rounds=options.image_rounds)),
@@ -53,7 +55,7 @@ def _arguments() -> argparse.Namespace:
         "only",
         nargs="*",
         metavar="CHAPTER",
-        help="commands, routes, rate, logs, images, edits, install; default: all",
+        help="commands, routes, rate, page, logs, images, edits, install; default: all",
     )
     parser.add_argument("--rounds", type=int, default=15, help="rounds of commands and imports")
     parser.add_argument("--large", type=int, default=1024, help="size of the large bundle in MiB")
