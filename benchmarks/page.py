@@ -1,4 +1,4 @@
-"""The requests of the web page with 10,000 tasks, a log of 50 MB, and many idle clients of the event stream."""
+"""The requests of the web page with 10,000 tasks, a log of 50 MB, and many idle readers of events."""
 
 from __future__ import annotations
 

@@ -269,9 +269,7 @@ def test_each_module_imports_only_what_its_layer_may(module: str) -> None:
         pytest.param("maintenance.prune", "x = {'docker': 1}[info.name]", False, id="engine's name, a table"),
         pytest.param("cli.info", "x = TABLE.get(engine.info().name)", False, id="engine's name, a get"),
         pytest.param("cli.info", "x = kind in ('docker', 'podman')", False, id="engine's name, a list"),
-        pytest.param(
-            "cli.info", "match e.info().name:\n case _: pass", False, id="engine's name, match"
-        ),
+        pytest.param("cli.info", "match e.info().name:\n case _: pass", False, id="engine's name, match"),
     ],
 )
 def test_a_planted_violation_is_found(module: str, source: str, is_init: bool) -> None:
