@@ -246,3 +246,12 @@ def test_a_task_is_downloaded_as_one_file_that_no_browser_shows(tmp_path: Path) 
     assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''task-")
     assert "sandbox" in answer.headers["content-security-policy"]
     assert "outputs.mask" in StaticPage(answer.text).text
+
+
+def test_an_uploaded_input_is_shown_while_the_task_waits_for_others(tmp_path: Path) -> None:
+    with serve_environment(tmp_path) as env:
+        env.env.bundle.write_text(descriptor_text({"image": {"id": "image"}, "n": "integer"}))
+        path = f"/task/{env.run()}"
+        assert env.client.put(f"{path}/inputs/image", content=picture()).status_code == 200
+        assert pixels_of(env.client.get(f"{path}/inputs/image/preview")).shape == (HEIGHT, WIDTH)
+        assert [one["width"] for one in env.client.get(f"{path}/images").json()["images"]] == [WIDTH]

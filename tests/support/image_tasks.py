@@ -32,7 +32,9 @@ def descriptor_text(inputs: dict[str, Any] | None = None, outputs: dict[str, Any
 
 def _described(parameters: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: {"description": "d", "display_name": "D", **one} if "type" in one else one
+        name: {"description": "d", "display_name": "D", **one}
+        if isinstance(one, dict) and "type" in one
+        else one
         for name, one in parameters.items()
     }
 

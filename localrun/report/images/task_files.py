@@ -83,7 +83,9 @@ class TaskFiles:
         if section == "inputs" and name in self._mounts:
             return _own_file(self._mounts[name])
         if section == "inputs":
-            return _find_below(self._workspace.inputs, plan.input_folder, name)
+            found = _find_below(self._workspace.inputs, plan.input_folder, name)
+            # a task that waits for more inputs has what was uploaded
+            return found or _find_below(self._workspace.uploads, "/", name)
         folder, path = profiles.for_record(self._record).locate(self._workspace, name)
         return _find_below(folder, plan.output_folder, path)
 
@@ -119,6 +121,8 @@ def _own_file(path: Path) -> FoundFile | None:
 
 
 def _find_below(folder: Path, inside: str, name: str) -> FoundFile | None:
+    if not folder.is_dir():
+        return None
     with UntrustedDir(folder, inside) as tree:
         entry = tree.find(tuple(name.split("/")))
         if entry is None:
