@@ -517,6 +517,8 @@ def test_the_bytes_of_the_context_are_reported_while_they_are_sent(builder: Buil
 
 
 def test_a_build_that_is_interrupted_leaves_nothing(builder: Builder) -> None:
+    if builder.engine.builder_info().kind == "buildah":
+        pytest.skip("Podman finishes the instruction of an aborted build, and keeps its images until then")
     before = _unnamed(builder)
 
     class Interrupted(BaseException):

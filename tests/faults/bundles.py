@@ -149,7 +149,7 @@ IMAGES = [
     Row(
         Cause.IMAGE_BUILD_FAILED,
         "an instruction that does not exist",
-        ("line 2", "unknown instruction: RUNN"),
+        ("Dockerfile:2", "unknown instruction: RUNN"),
         "/project/Dockerfile",
         arrange=lambda bench: bench.built("FROM IMAGE\nRUNN true\n"),
     ),
@@ -165,10 +165,10 @@ IMAGES = [
     Row(
         Cause.IMAGE_PLATFORM,
         "an image of the engine for another platform",
-        ("built for arm64, but this engine runs amd64", "'/run'"),
+        ("built for arm64, but this engine runs amd64", "'/go'"),
         "--platform",
         arrange=lambda bench: bench.loaded(
-            tar_of({"run": ARM64, "bin/sh": ARM64}, mode=0o755), architecture="arm64", Cmd=["/run"]
+            tar_of({"go": ARM64, "bin/sh": ARM64}, mode=0o755), architecture="arm64", Cmd=["/go"]
         ),
     ),
 ]

@@ -22,7 +22,7 @@ STARTS = [
     Row(
         Cause.ENTRYPOINT_INVALID,
         "a program that is not in the image",
-        ("'/app/nothing' is not in the image", "exit code 127"),
+        ("'/app/nothing' is not in the image", "exit code 1"),
         "correct ENTRYPOINT or CMD",
         arrange=lambda bench: bench.imaged({}, Cmd=["/app/nothing"]),
     ),
@@ -36,7 +36,7 @@ STARTS = [
     Row(
         Cause.ENTRYPOINT_INVALID,
         "a program that is not executable",
-        ("'/app/run' is not executable", "exit code 126"),
+        ("'/app/run' is not executable", "exit code 1"),
         "RUN chmod +x /app/run",
         arrange=lambda bench: bench.imaged({"app/run": b"#!/bin/sh\n"}, mode=0o644, Cmd=["/app/run"]),
     ),

@@ -286,6 +286,8 @@ def test_a_private_file_is_copied_and_left_unchanged(
 def test_a_silent_build_is_aborted_by_a_kill_and_leaves_nothing(
     docker_engine: DockerEngine, tmp_path: Path
 ) -> None:
+    if docker_engine.builder_info().kind == "buildah":
+        pytest.skip("Podman finishes the instruction of an aborted build, and keeps its images until then")
     # Given a build whose second step has no output for ten minutes
     mark = secrets.token_hex(4)
     base = f"localrun-test/silent:{mark}"

@@ -29,6 +29,10 @@ _RUNNING = re.compile(r" ---> Running in (?P<id>[0-9a-f]{12,64})")
 _NOISE = re.compile(
     r" ?--+> (?:Using cache.*|(?:Running in )?[0-9a-f]{11,64})|Removing intermediate container [0-9a-f]+"
 )
+# Podman repeats the instruction, and a structure of its parser
+_BUILDAH = re.compile(r'building at STEP ".*?": (?:while running runtime: )?(?P<why>.*)', re.DOTALL)
+_EXIT_STATUS = re.compile(r"exit status (?P<code>\d+)")
+_UNKNOWN = re.compile(r'(?:Build error: )?Unknown instruction: "(?P<name>\w+)".*', re.DOTALL)
 _COLOUR = re.compile(r"\x1b\[\d*m")
 _CREATED = re.compile(r" ?--+> (?P<id>[0-9a-f]{11,64})")
 _CACHED = re.compile(r" ?--+> Using cache.*")
@@ -166,5 +170,14 @@ class Build:
     def _failure(self, reason: str) -> LocalrunError:
         self._parse_line(self._unfinished)
         lines = tuple(line for line in self._lines if not _NOISE.fullmatch(line))
-        failure = BuilderFailure(reason, self._step, lines, self._client, self._docker)
+        failure = BuilderFailure(_plain(reason), self._step, lines, self._client, self._docker)
         return build_error(self._request, self._prepared, failure)
+
+
+def _plain(reason: str) -> str:
+    """Return the reason of a failed build in Docker's words."""
+    found = _BUILDAH.fullmatch(reason)
+    if found is None:
+        return reason
+    why = _UNKNOWN.sub(r"unknown instruction: \g<name>", found["why"])
+    return _EXIT_STATUS.sub(r"the command returned a non-zero code: \g<code>", why)

@@ -430,9 +430,29 @@ def test_the_steps_of_a_failed_build_are_removed(connect: Connect, tmp_path: Pat
     engine, server = connect(answer)
     with pytest.raises(ImageError, match="RUN exit 3") as raised:
         engine.build_image(BuildRequest(tmp_path, "localrun/build:1"))
+    assert "Dockerfile:4): the command returned a non-zero code: 3" in raised.value.message
     assert raised.value.facts["exit_code"] == 3
     removed = {path for method, path in server.requests if method == "DELETE"}
     assert removed == {f"/images/{IMAGE}?noprune=1"}
+
+
+def test_an_unknown_instruction_is_reported_without_the_structures_of_podmans_parser(
+    connect: Connect, tmp_path: Path
+) -> None:
+    reason = (
+        'building at STEP "RUNN ": Build error: Unknown instruction: "RUNN" &imagebuilder.Step{Env:[]string{'
+        '"PATH=/bin"}, Command:"runn"}'
+    )
+    said = [{"stream": "STEP 1/2: FROM busybox\n"}, {"stream": "STEP 2/2: RUNN true\n"}, {"error": reason}]
+    body = "".join(json.dumps(message) + "\n" for message in said).encode()
+
+    def answer(_method: str, path: str) -> bytes:
+        return http(body) if "build?" in path else http(b"", "404 Not Found", "Connection: close\r\n")
+
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUNN true\n")
+    engine, _ = connect(answer)
+    with pytest.raises(ImageError, match=r"Dockerfile:2\): unknown instruction: RUNN\n"):
+        engine.build_image(BuildRequest(tmp_path, "localrun/build:1"))
 
 
 # -- the end of a container -----------------------------------------------------------------------
