@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from localrun import descriptor, fs
 from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
-from localrun.errors import DescriptorError
+from localrun.report.details.rows import read_descriptor
 from localrun.report.images.task_files import TaskFiles
 from localrun.task.record import TaskRecord
 from localrun.task.workspace import Workspace
@@ -59,9 +58,8 @@ class TaskCatalog:
     @classmethod
     def of(cls, record: TaskRecord, workspace: Workspace) -> TaskCatalog:
         files = TaskFiles(record, workspace)
-        try:
-            found = descriptor.read(fs.read_regular(workspace.descriptor))
-        except (OSError, DescriptorError):  # a task without a container, or an imported one
+        found = read_descriptor(workspace)
+        if found is None:  # a task without a container, or an imported one
             return cls(record, files, None, links.Values(record.inputs, record.outputs, {}))
         outputs = dict(record.outputs)
         if record.state.is_final:
