@@ -104,6 +104,7 @@ class EngineImage(msgspec.Struct, frozen=True):
     workdir: str = ""
     environment: tuple[str, ...] = ()  # NAME=VALUE
     variant: str = ""  # of the architecture: v7, ...
+    parent: str = ""  # the image of the build step before, by the classic builder
     content: str = ""
 
     @property

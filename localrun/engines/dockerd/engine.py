@@ -147,6 +147,27 @@ class DockerEngine(DockerImages):
 
         return pull(self, reference, progress, platform, warn)
 
+    def remove_image(self, name: str) -> None:
+        if self.info().image_ids == "config":
+            super().remove_image(name)
+            return
+        # containerd's image store leaves the images of build steps whose own parent is already gone
+        steps = self._unnamed_steps(name)
+        super().remove_image(name)
+        for image in steps:
+            if not self.remove_untagged(image):
+                return
+
+    def _unnamed_steps(self, name: str) -> list[str]:
+        """Return the build steps without a name before an image with no other name, the last one first."""
+        found = self.find_image(name)
+        steps: list[str] = []
+        if found is None or len(found.tags) > 1:
+            return steps
+        while found.parent and (found := self.find_image(found.parent)) and not found.tags:
+            steps.append(found.id)
+        return steps
+
     @cached_property
     def _builder(self) -> Builder:
         from localrun.engines.dockerd.builders.builder import Builder

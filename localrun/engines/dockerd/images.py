@@ -197,5 +197,6 @@ def _image(found: Mapping[str, Any]) -> EngineImage:
         tags=tuple(found.get("RepoTags") or ()),
         workdir=str(config.get("WorkingDir") or ""),
         environment=tuple(config.get("Env") or ()),
+        parent=str(found.get("Parent") or ""),
         content=image_content(platform_of(system, machine, variant), config, layers),
     )
