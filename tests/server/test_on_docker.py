@@ -100,3 +100,26 @@ def test_a_server_that_leaves_its_tasks_finds_them_again(
         task = requests.get(f"{server.address}/task/{task_id}/wait?timeout=120").json()["task"]
     assert (task["state"], task["exit_code"]) == ("FAILED", 4)
     assert containers(docker_engine, task_id) == 0
+
+
+def test_the_page_follows_the_output_and_the_usage_of_a_container(tmp_path: Path, busybox: str) -> None:
+    with serving(tmp_path) as server:
+        script = "for n in 1 2 3 4; do echo line $n; sleep 1; done; echo bad >&2; printf 7 > /outputs/n"
+        task_id = start(server, busybox, script, outputs={"n": "integer"})
+        pages: list[dict[str, Any]] = []
+        address = f"{server.address}/task/{task_id}"
+        with requests.get(f"{address}/logs?format=events", stream=True, timeout=120) as stream:
+            for line in stream.iter_lines():
+                if line.startswith(b"data:"):
+                    pages.append(json.loads(line[5:]))
+        entries = [entry for page in pages for entry in page.get("entries", [])]
+        assert [(entry["text"], entry["stream"]) for entry in entries] == [
+            *((f"line {number}", "stdout") for number in range(1, 5)),
+            ("bad", "stderr"),
+        ]
+        requests.get(f"{address}/wait?timeout=120")
+        view = requests.get(f"{address}/view").json()
+        assert view["usage"]["samples"][0]["memory"] > 0
+        assert len(view["timeline"]["log"]) > 1
+        assert [step["name"] for step in view["timeline"]["steps"]] == ["permissions", "task", "outputs"]
+        assert view["outputs"][0]["value"] == 7
