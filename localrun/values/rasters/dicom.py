@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import struct
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from localrun.values.image_headers import dicom
+from localrun.values.image_headers import dicom, jpeg
 from localrun.values.image_headers.bounded_reader import BoundedReader, CorruptFile
 from localrun.values.rasters.raster import (
     DAMAGED,
@@ -30,6 +32,8 @@ _LOSSY = ("4.50", "4.51", "4.81", "4.91")  # ends of the transfer syntaxes of JP
 _MAX_FILES = 1000  # of a slide
 _MAX_INFLATED = 256 * 1024**2  # bytes
 _CHUNK = 64 * 1024
+_PIXELS_AT = 12  # bytes of the tag of compressed pixels
+_JPEG_2000 = b"\xff\x4f\xff\x51"
 _MAX_FRAMES = 1_000_000
 _ASPECT = 0.02
 _TAGS = (
@@ -181,7 +185,11 @@ class _DicomFile:
 
         with self.opener() as file:
             try:
+                self._check_frame(file, number)
+                file.seek(0)
                 found = pixel_array(file, index=number)
+            except UnreadableImage:
+                raise
             except DAMAGED as error:
                 raise UnreadableImage(f"pydicom cannot decode the pixels: {error}") from error
         shape = (self.tile[1], self.tile[0])
@@ -190,6 +198,36 @@ class _DicomFile:
         if (self.slope, self.intercept) != (1, 0):
             found = found.astype(np.float32) * self.slope + self.intercept
         return found.reshape(*shape, -1)[..., :3]
+
+    def _check_frame(self, file: BinaryIO, number: int) -> None:
+        """Raise `UnreadableImage` if a compressed frame is larger than the file says, such as a bomb."""
+        from pydicom import dcmread
+        from pydicom.encaps import get_frame
+        from pydicom.uid import UID
+
+        if not UID(self.syntax).is_compressed or self.syntax == dicom.DEFLATED.decode():
+            return
+        dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS))
+        file.seek(_PIXELS_AT, io.SEEK_CUR)
+        try:
+            size = _coded_size(get_frame(file, number, number_of_frames=self.frames))
+        except ValueError:  # frames that are listed elsewhere, or damaged: the decoder decides
+            return
+        if size is not None and size != self.tile:
+            (width, height), (columns, rows) = size, self.tile
+            message = f"a frame has {width} x {height} pixels, not {columns} x {rows}"
+            raise UnreadableImage(f"corrupt DICOM file: {message}")
+
+
+def _coded_size(data: bytes) -> Size | None:
+    """Return the size in the header of a JPEG or JPEG 2000 image; None for others."""
+    if data.startswith(jpeg.SIGNATURE):
+        header = jpeg.read_header(BoundedReader(io.BytesIO(data), len(data)))
+        return header.width, header.height
+    if data.startswith(_JPEG_2000) and len(data) >= 24:
+        right, bottom, left, top = struct.unpack(">4I", data[8:24])
+        return right - left, bottom - top
+    return None
 
 
 def _check_header(name: str, file: BinaryIO) -> None:

@@ -99,3 +99,33 @@ def test_pixels_that_are_missing_are_an_error() -> None:
 def test_an_empty_folder_is_no_slide() -> None:
     with pytest.raises(UnreadableImage, match="contains no DICOM file"):
         opening.open_folder([])
+
+
+def jpegs(path: Path, frame: tuple[int, int], name: str = "JPEG") -> Path:
+    """Write a DICOM file of 50 x 40 pixels whose compressed frame has another size."""
+    import io
+
+    from PIL import Image
+    from pydicom import dcmread
+    from pydicom.encaps import encapsulate
+    from pydicom.uid import JPEG2000, JPEGBaseline8Bit
+
+    stream = io.BytesIO()
+    options = {} if name == "JPEG" else {"no_jp2": True}
+    Image.new("L", frame, 77).save(stream, name, **options)
+    data = dcmread(save_dicom(path, np.zeros((40, 50, 1), "u1")))
+    data.file_meta.TransferSyntaxUID = JPEGBaseline8Bit if name == "JPEG" else JPEG2000
+    data.PixelData = encapsulate([stream.getvalue()])
+    data["PixelData"].VR = "OB"
+    data.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["JPEG", "JPEG2000"])
+def test_a_compressed_frame_is_read_unless_it_is_larger_than_the_file_says(tmp_path: Path, name: str) -> None:
+    area = Area(0, 0, 50, 40)
+    fine = opening.open_file(opener_of(jpegs(tmp_path / "fine", (50, 40), name)))
+    assert abs(int(fine.read(area, (50, 40))[3, 3, 0]) - 77) <= 2
+    bomb = opening.open_file(opener_of(jpegs(tmp_path / "bomb", (3000, 2000), name)))
+    with pytest.raises(UnreadableImage, match="a frame has 3000 x 2000 pixels, not 50 x 40"):
+        bomb.read(area, (50, 40))
