@@ -26,7 +26,7 @@ from localrun.engines.dockerd.api import label_filter
 from localrun.errors import Cause, EngineError, EngineUnreachable, ImageError, MountUnavailable
 from tests.conftest import skip_or_fail
 from tests.engines.forwarder import Forwarder
-from tests.support.images import LABEL_NAME, busybox_layer, image_archive, image_id, tar_of
+from tests.support.images import LABEL_NAME, busybox_layer, image_archive, tar_of
 
 pytestmark = pytest.mark.docker
 
@@ -91,8 +91,8 @@ def load(docker_engine: DockerEngine) -> Iterator[Load]:
     def load(layer: bytes | None = None, **config: Any) -> str:
         own = {"localrun.mark": secrets.token_hex(6)}  # different from the images of other sessions
         archive = image_archive(layer or busybox_layer({}), Labels=own, **config)
-        made.append(image_id(archive))
-        return docker_engine.load_image([archive])
+        made.append(docker_engine.load_image([archive]))
+        return made[-1]
 
     yield load
     for image in made:
