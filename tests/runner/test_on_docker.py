@@ -326,3 +326,37 @@ def started(mark: str) -> Iterator[IO[str]]:
             yield process.stdout
         finally:
             process.kill()
+
+
+def test_the_limits_that_the_record_names_are_those_that_the_program_has_not_got(
+    docker_env: MakeEnvironment,
+) -> None:
+    # Given a program that looks at its own control group, of version 2 or 1
+    script = (
+        "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null;"
+        " echo 7 > /outputs/sum"
+    )
+    with docker_env(script) as env:
+        record = env.run(**VALUES)
+        machine = env.engine.info().memory
+    limits = (Path(record.folder) / "logs/task.log").read_text().split()
+    assert limits, "the engine mounts no control groups"
+
+    # Then its memory is limited to what was requested, or the record and a warning say that it is not
+    is_limited = limits[0].isdigit() and int(limits[0]) < machine
+    assert ("memory" in record.unenforced) is not is_limited
+    assert any("does not enforce" in warning for warning in record.warnings) is bool(record.unenforced)
+    if is_limited:
+        assert int(limits[0]) == record.resources.memory
+
+
+def test_no_line_of_a_long_log_is_lost_and_streams_are_kept_apart(docker_env: MakeEnvironment) -> None:
+    # a followed log of Podman 5.4 has gaps
+    script = "seq 20000 | sed 's/^/out /'; seq 300 | sed 's/^/err /' >&2; echo 7 > /outputs/sum"
+    with docker_env(script) as env:
+        record = env.run(**VALUES)
+    lines = (Path(record.folder) / "logs/task.log").read_text().splitlines()
+    assert [line for line in lines if line.startswith("out")] == [f"out {n}" for n in range(1, 20001)]
+    assert [line for line in lines if line.startswith("err")] == [f"err {n}" for n in range(1, 301)]
+    assert len(lines) == 20300
+    assert not [warning for warning in record.warnings if "log" in warning]

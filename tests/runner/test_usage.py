@@ -310,6 +310,9 @@ def test_a_real_container_is_sampled(docker_engine: DockerEngine, tmp_path: Path
         docker_engine.remove_image(name)
     assert ended.state is TaskState.FINISHED, ended.message
     used = ended.usage
+    if "memory" in ended.unenforced:  # a rootless engine without control groups measures the machine
+        assert used is None
+        return
     assert used is not None
     assert 24 * MIB <= used.memory_peak <= 64 * MIB
     assert used.cpu_seconds > 0.01

@@ -31,6 +31,11 @@ def prepare(folder: Path, packages: Sequence[Path]) -> None:
         _lay_over(Path("/", name), folder, [path / name for path in packages if (path / name).is_dir()])
     _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    # the address of this machine for containers of rootless engines, which translate addresses
+    subprocess.run(["ip", "link", "add", "host0", "type", "veth", "peer", "name", "host1"], check=True)
+    subprocess.run(["ip", "addr", "add", "192.0.2.1/24", "dev", "host0"], check=True)
+    for name in ("host0", "host1"):
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
 
 
 def open_path(path: Path, folder: Path) -> None:
