@@ -47,6 +47,7 @@ class Limitation:
 
 
 PODMAN = ("podman", "podman-newest", "podman-rootless")
+ROOTLESS = ("podman-rootless", "docker-rootless")
 
 LIMITATIONS: tuple[Limitation, ...] = (
     Limitation(
@@ -74,6 +75,24 @@ LIMITATIONS: tuple[Limitation, ...] = (
         ),
         "containers of Podman cannot create devices",
         skip=True,
+    ),
+    Limitation(
+        ("podman-rootless",),
+        (
+            "tests/engines/test_contract.py::test_an_unknown_handle_is_reported",
+            "tests/engines/test_contract.py::test_usage_is_known_while_it_runs",
+            "tests/engines/test_contract.py::test_measuring_can_be_broken_off",
+        ),
+        "Without delegated cgroups, Podman does not measure the usage of containers",
+        skip=True,
+    ),
+    Limitation(
+        ROOTLESS,
+        (
+            "tests/runner/test_on_docker.py::test_a_bundle_runs_end_to_end_and_leaves_no_container",
+            "tests/runner/test_on_docker.py::test_out_of_memory_is_recognised",
+        ),
+        "Without delegated cgroups, no limit is enforced; `run` and `doctor` report it",
     ),
 )
 
