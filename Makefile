@@ -87,8 +87,10 @@ docs: venv reference ## build the site into build/site and check its links
 reference: venv ## generate docs/reference from the program
 	@$(BIN)/python docs/generate.py
 
-screenshot: venv base ## draw the picture of the README from real runs
+screenshot: venv base ui ## draw the pictures of the README from real runs
 	@$(BIN)/python docs/screenshot.py
+	@.ci/packages chromium=chromium
+	@$(BIN)/python docs/page_screenshots.py
 
 ui: venv ## build the web page with Node
 	@.ci/ui
