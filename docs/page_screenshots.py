@@ -54,7 +54,7 @@ def main() -> int:
             _draw(page, "page-task.png")
             page.goto(f"{address}/ui/compare?a={first}&b={second}")
             page.get_by_role("button", name="Compare the images").first.click()
-            page.get_by_text("of the pixels differ").wait_for()
+            page.get_by_text("% of the pixels").wait_for()
             page.wait_for_function(_IS_DRAWN)
             _draw(page, "page-compare.png")
     return 0

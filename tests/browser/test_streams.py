@@ -25,6 +25,7 @@ class Cable:
         self._is_cut = threading.Event()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._sockets: list[socket.socket] = []
         self._start(self._accept)
 
     def _start(self, target: object, *arguments: object) -> None:
@@ -42,6 +43,7 @@ class Cable:
                 client.close()
                 continue
             server = socket.create_connection(("127.0.0.1", self._target))
+            self._sockets += [client, server]
             with self._lock:
                 self._pairs.add((client, server))
             self._start(self._pump, client, server)
@@ -54,6 +56,10 @@ class Cable:
         for one in (source, target):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
+
+    def _close_all(self) -> None:
+        for one in self._sockets:
+            one.close()
 
     def cut(self) -> None:
         self._is_cut.set()
@@ -76,6 +82,7 @@ class Cable:
         self._drop()
         for thread in self._threads:
             thread.join(30)
+        self._close_all()
 
 
 @contextmanager

@@ -45,7 +45,7 @@ export function App() {
   }, [ready, locked]);
   useKeys({
     "?": () => setHelp((old) => !old),
-    Escape: () => setHelp(false),
+    Escape: () => help && setHelp(false),
   });
 
   const [name = "", id = ""] = address.path.split("/");

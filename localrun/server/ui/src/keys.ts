@@ -12,7 +12,8 @@ export const KEYS: [string, string][] = [
   ["?", "show the keys"],
 ];
 
-type Handlers = Record<string, (event: KeyboardEvent) => void>;
+/** What a key does; `false` if it does nothing now, and another part of the page may handle it. */
+type Handlers = Record<string, (event: KeyboardEvent) => unknown>;
 
 /** Handle single keys, unless they are typed into a field or combined with Ctrl, Alt or Meta. */
 export function useKeys(handlers: Handlers): void {
@@ -25,8 +26,7 @@ export function useKeys(handlers: Handlers): void {
       if (event.key === "Enter" && isControl(event.target)) return;
       const handler = latest.current[event.key];
       if (!handler) return;
-      event.preventDefault();
-      handler(event);
+      if (handler(event) !== false) event.preventDefault();
     };
     addEventListener("keydown", listen);
     return () => removeEventListener("keydown", listen);

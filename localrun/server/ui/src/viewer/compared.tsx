@@ -64,7 +64,7 @@ function Difference({ first, second }: Compared) {
           canvas.getContext("2d")?.putImageData(new ImageData(found.data, a.width, a.height), 0, 0);
         }
         const part = (found.changed / (a.width * a.height)) * 100;
-        setText(found.changed === 0 ? "no pixel differs" : `${part < 0.01 ? "less than 0.01" : part.toFixed(2)} % of the pixels differ, by up to ${found.most} of 255`);
+        setText(found.changed === 0 ? "no pixel differs" : `${part < 0.01 ? "less than 0.01" : part.toFixed(2)} % of the pixels, by up to ${found.most}`);
       },
       (error: unknown) => !abort.signal.aborted && setText(error instanceof Error ? error.message : String(error)),
     );

@@ -9,7 +9,7 @@ import { checkBody, emptyEntry, entryOf, NO_OPTIONS, optionsFrom, problemsOf, ta
 import { navigate, taskHref } from "../router";
 import { BundleChoice } from "./bundle-choice";
 import { RunOptions } from "./run-options";
-import { sendTask } from "../form/send-task";
+import { plan, sendTask } from "../form/send-task";
 
 const PREFIX = "in."; // an input in the address: `?bundle=samples/add-integers&in.a=3`
 
@@ -65,8 +65,9 @@ function RunForm({ path, bundle, earlier, query }: RunFormProps) {
   const [error, setError] = useState<ApiError | null>(null);
   const body = useDebounced(checkBody(bundle.inputs, entries, options), 300);
   const check = useCheck(path, JSON.stringify(body));
-  const problems = [...(check?.problems ?? []), ...(error?.problems ?? [])];
   const all = touched.has("*");
+  const missing = (check?.missing ?? []).map((name): Problem => ({ path: `inputs.${name}`, message: "required" }));
+  const problems = [...(check?.problems ?? []), ...(error?.problems ?? []), ...(all ? missing : [])];
   const shown = (name: string): Problem[] => (all || touched.has(name) ? problemsOf(problems, `inputs.${name}`) : []);
   const summary = useRef<HTMLDivElement>(null);
   const images: ImageSource[] = bundle.inputs.flatMap((one) => {
@@ -87,7 +88,8 @@ function RunForm({ path, bundle, earlier, query }: RunFormProps) {
         return;
       }
       const uploads = bundle.inputs.flatMap((one) => uploadsOf(one.name, one.type, entries[one.name] ?? emptyEntry()));
-      navigate(taskHref(await sendTask(found.submission, uploads, setSending)));
+      const required = new Set(bundle.inputs.filter((one) => !one.optional).map((one) => one.name));
+      navigate(taskHref(await sendTask(plan(found.submission, uploads, required), setSending)));
     } catch (problem) {
       setSending("");
       setError(problem instanceof ApiError ? problem : new ApiError(0, String(problem)));
