@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from localrun.engines.dockerd import transport as transport_module
 from localrun.engines.dockerd.address import Address
+from localrun.engines.dockerd.connections import SshConnection, UnixConnection
 from localrun.engines.dockerd.transport import Transport
 from localrun.errors import Cause, EngineUnreachable
 
@@ -163,3 +165,21 @@ def test_the_remedy_of_a_forbidden_socket_is_the_docker_group(serve: Serve) -> N
         os.seteuid(0)
     assert "usermod -aG docker" in raised.value.remedy
     assert ask(transport) == b"ok"
+
+
+def test_the_path_of_a_tcp_address_precedes_those_of_requests(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, _ = serve([OK])
+    monkeypatch.setattr(transport_module, "new_connection", lambda _: UnixConnection(str(engine.path)))
+    behind_proxy = Transport(Address("tcp://lab:2375/engines/1"))
+    assert ask(behind_proxy) == b"ok"
+    assert engine.requests[0].startswith(b"GET /engines/1/x HTTP/1.1")
+    behind_proxy.close()
+
+
+def test_the_path_of_an_ssh_address_is_the_socket_on_that_host() -> None:
+    assert SshConnection("ssh://me@lab")._arguments()[-4:] == ["lab", "docker", "system", "dial-stdio"]
+    found = SshConnection("ssh://me@lab/run/user/7/docker.sock")._arguments()
+    host = ["docker", "--host", "unix:///run/user/7/docker.sock"]
+    assert found[-6:] == ["lab", *host, "system", "dial-stdio"]

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from localrun.app import App
 from localrun.engines.fake import FakeEngine
 from localrun.pytest_plugin import reaper
 from localrun.pytest_plugin.reaper_client import ReaperClient
+from localrun.settings import Settings
 
 
 def told(home: str, *, forget: bool = False) -> str:
@@ -45,3 +47,24 @@ def test_tests_continue_when_it_is_killed() -> None:
     made.watch(Path("/nowhere"), None)
     made.forget(Path("/nowhere"))
     made.close()
+
+
+def test_it_uses_the_engine_of_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Settings] = []
+
+    class Spy(App):
+        def __init__(self, settings: Settings) -> None:
+            made.append(settings)
+            super().__init__(settings)
+
+    monkeypatch.setattr("localrun.app.App", Spy)
+    monkeypatch.setenv("DOCKER_HOST", "")
+    monkeypatch.setenv("DOCKER_CONTEXT", "lab")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+    reaper.stop(str(tmp_path / "none"), None)
+    reaper.stop(str(tmp_path / "none"), "tcp://box:1")
+    assert [(each.docker_host, each.docker_context) for each in made] == [
+        (None, "lab"),
+        ("tcp://box:1", None),
+    ]
+    assert made[0].docker_cert_path == tmp_path

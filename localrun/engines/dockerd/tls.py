@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def tls_context(address: Address) -> ssl.SSLContext:
     Without ca.pem, the certificates of this system are trusted; without cert.pem, none is presented.
     """
     folder = address.certificates
-    if folder and not (folder / _CA).exists() and not (folder / _CERTIFICATE).exists():
+    names = [name for name in (_CA, _CERTIFICATE, _KEY) if folder and _exists(folder / name)]
+    if folder and not {_CA, _CERTIFICATE}.intersection(names):
         raise EngineUnreachable(
             f"no TLS certificates for {address.url} (from {address.source}) in {folder}",
             remedy="put ca.pem, cert.pem and key.pem there, or set DOCKER_CERT_PATH to another folder",
@@ -30,15 +32,19 @@ def tls_context(address: Address) -> ssl.SSLContext:
         )
     path = folder / _CA if folder else Path()
     try:
-        context = ssl.create_default_context(cafile=path if folder and path.exists() else None)
+        context = ssl.create_default_context(cafile=path if _CA in names else None)
         if not address.verify:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        if folder and ((folder / _CERTIFICATE).exists() or (folder / _KEY).exists()):
+        if folder and names != [_CA]:
             path = folder / _CERTIFICATE
             context.load_cert_chain(path, folder / _KEY, password=_no_password)
     except (OSError, ValueError) as error:
         raise _unusable_file(path, address, error) from error
     return context
+
+
+def _exists(path: Path) -> bool:
+    return os.path.lexists(path)  # also a dangling link: its error is reported
 
 
 def _no_password() -> str:
@@ -91,7 +97,7 @@ def _explain(address: Address, error: ssl.SSLError) -> tuple[str, str]:
 
 
 def _rejected(folder: Path | None, reason: str) -> tuple[str, str]:
-    if folder is None or not (folder / _CERTIFICATE).exists():
+    if folder is None or not _exists(folder / _CERTIFICATE):
         place = folder or "a folder, and set DOCKER_CERT_PATH to it"
         return (
             f"the engine requires a client certificate ({reason})",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def load_context(name: str, folder: Path, chosen_by: str) -> Address:
         reason = error.strerror if isinstance(error, OSError) else error
         raise _unusable(f"cannot read {source}: {path}: {reason}", name, path, chosen_by) from error
     tls = folder / "contexts" / "tls" / key / "docker"
-    certificates = tls if tls.is_dir() else None
+    certificates = tls if os.path.lexists(tls) else None
     return parse(
         Address(host, certificates, verify=verify, source=f"{source}, chosen by {chosen_by}", context=name)
     )
