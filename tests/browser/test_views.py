@@ -26,9 +26,7 @@ class Site(NamedTuple):
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder: Path = tmp_path_factory.mktemp("site")
     with serve_page(folder) as server:
-        finished = server.cells(
-            label="A label that is long enough to be wrapped on a narrow window", levels=[1, 2]
-        )
+        finished = server.cells(label="A label that narrow windows wrap", levels=[1, 2])
         other, failed, running = server.cells(threshold=120), server.cells("fail"), server.cells("wait")
         for task_id in (finished, other, failed):
             server.wait(task_id)
