@@ -23,6 +23,7 @@ _REFERENCE = re.compile(r"[a-z0-9][A-Za-z0-9_.:/@-]*")
 _ID = re.compile(r"[A-Za-z0-9]+(?::[A-Za-z0-9]+)?")
 _LOADED = re.compile(r"Loaded image(?: ID)?: (?P<name>\S+)")
 _DAMAGED = "payload does not match any of the supported image formats"  # Podman, of a damaged archive
+_ARCHIVE_LINE = re.compile(r"(?m)^ \* docker-archive: (.+)$")
 _TAR = {"Content-Type": "application/x-tar"}
 _SELECTS_PLATFORM = (1, 49)  # the first API version that inspects one platform of an image
 
@@ -80,7 +81,10 @@ class DockerImages:
             )
         except EngineError as error:
             reason = str(error.facts.get("engine_said", ""))
-            raise (_load_failure(reason) if _DAMAGED in reason else error) from error
+            if _DAMAGED not in reason:
+                raise
+            why = _ARCHIVE_LINE.search(reason)  # of the formats that Podman has tried
+            raise _load_failure(why[1] if why else reason) from error
         names: list[str] = []
         for message in iter_json(response, action):
             if "errorDetail" in message or "error" in message:

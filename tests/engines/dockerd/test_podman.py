@@ -111,7 +111,7 @@ def test_a_damaged_archive_is_an_error_of_the_image(connect: Connect) -> None:
         " * docker-archive: unexpected EOF"
     )
     engine, _ = connect(lambda _method, _path: refused(reason))
-    with pytest.raises(ImageError, match="cannot load the image"):
+    with pytest.raises(ImageError, match="cannot load the image: unexpected EOF\n"):
         engine.load_image([b"tar"])
 
 
