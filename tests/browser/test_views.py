@@ -42,7 +42,7 @@ VIEWS = {
     "/ui/task/{running}": "waiting for a signal",
     "/ui/run": "Upload a bundle",
     "/ui/run?bundle=cells.zip": "The same from a terminal",
-    "/ui/run?from={finished}": "from an earlier task",
+    "/ui/run?from={finished}": "cells.png",
     "/ui/compare?a={finished}&b={other}": "Timings and usage",
     "/ui/compare": "Compare two tasks",
     "/ui/queue": "Memory reserved",

@@ -195,7 +195,7 @@ function Measures({ diff }: { diff: Diff }) {
       <header>
         <h2>Timings and usage</h2>
       </header>
-      <div class="body scroll-x" tabIndex={0} role="region" aria-label="Timings and usage">
+      <div class="body scroll-x" tabIndex={0} role="region" aria-label="Table of timings and usage">
         <table class="measures">
           <thead>
             <tr>
