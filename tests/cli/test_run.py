@@ -46,7 +46,7 @@ def test_what_goes_on_is_told_on_standard_error_in_the_order_of_the_steps(localr
 
 def test_json_is_one_record_on_standard_output_and_all_else_goes_to_standard_error(localrun: Command) -> None:
     result = localrun.run("--json")
-    assert " ".join(result.json) == KEYS
+    assert " ".join(result.json) == f"{KEYS} platform"
     assert result.json["outputs"] == {"sum": 7}
     assert result.json["inputs"] == {"a": 3, "b": 4}
     assert [step["name"] for step in result.json["steps"]] == ["permissions", "task", "outputs"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import signal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def test_a_second_ctrl_c_skips_the_grace_period(
         # When the server is stopped, it prints the tasks and the option
         server.process.send_signal(signal.SIGINT)
         assert server.process.stdout is not None
-        printed = [server.process.stdout.readline() for _ in range(4)]
+        lines = iter(server.process.stdout.readline, "")
+        printed = [next(line for line in lines if line.startswith("stopping")), *islice(lines, 3)]
         assert printed[0].startswith("stopping: killing 2 unfinished tasks, each within 10 min")
         assert "press Ctrl+C again to kill them now" in printed[0]
         assert sorted(line.split()[0] for line in printed[1:3]) == sorted(short_id(one) for one in ids)
