@@ -201,7 +201,7 @@ def test_the_metadata_name_the_versions_of_python_and_link_to_nothing_that_an_in
         metadata = message_from_bytes(archive.read(name))
     assert metadata["Name"] == "localrun-tasks"
     classifiers = metadata.get_all("Classifier") or []
-    versions = [f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13, 14)]
+    versions = [f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)]
     assert {*versions, "Framework :: Pytest"} <= set(classifiers)
     assert metadata["Author"]
     assert any(need.startswith("pydantic>") for need in metadata.get_all("Requires-Dist") or [])

@@ -12,6 +12,7 @@ from localrun.cli.exit_codes import ExitCode
 from tests.cli.command import Process, Result
 from tests.support.docker_files import write_config, write_context, write_helper
 from tests.support.environment import DESCRIPTOR
+from tests.support.samples import remove_new_images
 
 
 @pytest.fixture
@@ -117,7 +118,8 @@ def test_proxies_reach_a_build_and_a_task_with_a_network_and_their_password_is_h
         f"FROM {busybox}\nRUN {show} > /built\nCMD cat /built; {show}; echo 7 > /outputs/sum\n"
     )
     env = {"DOCKER_HOST": docker_host or "", "LOCALRUN_BUILDER": "classic"}
-    result = call(tmp_path, "run", bundle, "-i", "a=3", "-i", "b=4", "--network", **env)
+    with remove_new_images(tmp_path / "home"):
+        result = call(tmp_path, "run", bundle, "-i", "a=3", "-i", "b=4", "--network", **env)
     assert result.code == ExitCode.FINISHED, result.err
     assert result.err.count("http://ada:***@127.0.0.1:1 http://ada:***@127.0.0.1:1") == 2  # build and task
     for path in (tmp_path / "home").rglob("*"):

@@ -53,6 +53,7 @@ def test_bundle_values_and_options_are_those_of_the_task(tmp_path: Path) -> None
             "command": ["x"],
             "build_args": {"N": "V"},
             "target": "last",
+            "platform": "linux/amd64",
             "build_contexts": {"base": "docker-image://x"},
         }
         record = env.run(**asked)
@@ -67,7 +68,7 @@ def test_every_field_that_a_plan_and_a_request_share_is_taken_over() -> None:
         *("image", "build_args", "pull", "command", "environment"),
         *("writable_inputs", "copy_inputs", "hardened", "retries"),
         *("profile", "callback", "hostname", "replicas", "agree"),
-        *("dockerfile", "context", "target", "build_contexts", "build_secret_ids"),
+        *("dockerfile", "context", "target", "platform", "build_contexts", "build_secret_ids"),
     }, "say in `repeat` whether the new one is to be repeated, and here"
 
 

@@ -134,7 +134,7 @@ def test_a_signal_ends_the_server_in_order(tmp_path: Path, number: signal.Signal
         requests.post(f"{server.address}/task", json={"task": {}, "assigned_by": "x"})
         assert server.stop(number) == 0
         assert server.process.stdout is not None
-        assert server.process.stdout.read() == ""
+        assert server.process.stdout.read() == f"web page: http://127.0.0.1:{server.port}/ui/\n"
     assert (tmp_path / "logs/heartbeat_detailed.jsonl").read_text().count("\n") == 4
 
 

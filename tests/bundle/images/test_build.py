@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 from collections.abc import Iterator
@@ -26,7 +25,6 @@ from localrun.engines.base import (
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.labels import BUILD_REPOSITORY
 from localrun.errors import Cause, ImageError
-from tests.support.images import LABEL_SESSION, SESSION_VARIABLE
 
 pytestmark = pytest.mark.docker
 
@@ -137,16 +135,17 @@ def test_targets_of_one_folder_have_images_of_their_own(
 def test_images_that_share_steps_leave_no_image_without_a_name(
     classic_engine: DockerEngine, folder: Path, busybox: str
 ) -> None:
-    (folder / "Dockerfile").write_text(f"FROM {busybox} AS one\nCOPY program /one\nFROM one\nRUN true\n")
-    mark = {"localrun-test.steps": secrets.token_hex(4)}
-    own = {LABEL_SESSION: os.environ[SESSION_VARIABLE]}
+    label, value = "localrun-test.steps", secrets.token_hex(4)
+    (folder / "Dockerfile").write_text(
+        f"FROM {busybox} AS one\nLABEL {label}={value}\nCOPY program /one\nFROM one\nRUN true\n"
+    )
     names = [f"localrun-test/steps:{secrets.token_hex(4)}" for _ in range(2)]
-    before = {image.id for image in classic_engine.images(own)}
     for name, target in zip(names, ("one", ""), strict=True):
-        classic_engine.build_image(BuildRequest(folder, name, labels=mark, target=target))
+        classic_engine.build_image(BuildRequest(folder, name, labels={label: value}, target=target))
+    assert {tag for image in classic_engine.images({label: value}) for tag in image.tags} == set(names)
     for name in names:
         classic_engine.remove_image(name)
-    assert {image.id for image in classic_engine.images(own)} <= before
+    assert classic_engine.images({label: value}) == []
 
 
 def test_a_failed_build_leaves_nothing(docker_engine: DockerEngine, folder: Path) -> None:
