@@ -97,8 +97,8 @@ def test_the_wheel_and_the_sdist_contain_the_built_page_with_its_licences_and_no
     assert [name for name in page_files(sdist) if "node_modules" in name] == []
     assert answer(wheel, tmp_path / "site").strip() == "built: index.html"
     # a wheel from the sdist, where nothing is ignored, is the same
-    with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path / "sdist", filter="data")
+    (tmp_path / "sdist").mkdir()
+    subprocess.run(["tar", "-xzf", sdist, "-C", tmp_path / "sdist"], check=True)
     (unpacked,) = (tmp_path / "sdist").iterdir()
     again, _, _ = build(unpacked, tmp_path / "again", path=tmp_path / "bin")
     assert page_files(again) == expected
