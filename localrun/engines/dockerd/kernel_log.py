@@ -1,7 +1,7 @@
 """Containers whose memory limit made the kernel kill a process, from the kernel's log.
 
 Docker 20.10 learns of it by an event that is late or lost while the machine is busy: the container then seems
-to have been killed by somebody else. Only root can read the log where `kernel.dmesg_restrict` is set.
+to have been killed by another process. Only root can read the log where `kernel.dmesg_restrict` is set.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ Fields = dict[str, Any]
 
 
 def timeline(record: TaskRecord, workspace: Workspace, now: float) -> Fields:
-    """Return the timeline of a task. Times are in seconds since 1970; the end of what goes on is null."""
+    """Return the timeline of a task. Times are in seconds since 1970; the end of an active part is null."""
     ends = [*(since for _, since in record.history[1:]), record.ended]
     states = zip(record.history, ends, strict=False)
     return {

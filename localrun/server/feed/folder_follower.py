@@ -58,7 +58,7 @@ class FolderFollower:
         with self._lock:
             self._until = time.monotonic() + _LINGER
             if self._thread is None and not self._is_closed:
-                self._feed.mark_gap()  # nobody followed the other processes until now
+                self._feed.mark_gap()  # other processes were not followed until now
                 look = _Look(self._app, self._feed, self._tasks)
                 look.read()
                 self._thread = threading.Thread(

@@ -64,7 +64,7 @@ class TaskFeed:
         return True
 
     def _shows(self, event: Event) -> bool:
-        """Return whether to publish progress: to somebody, not too often, and always its end."""
+        """Return whether to publish progress: to a reader, not too often, and always its end."""
         if not self._feed.has_readers:
             return False
         key, now = (event.task_id, str(event.data.get("what"))), time.monotonic()
