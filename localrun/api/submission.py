@@ -14,8 +14,8 @@ from localrun.app import App
 from localrun.bundle.images.build_options import check_context, parse_secrets
 from localrun.errors import Problem, UsageError
 from localrun.manager.request import Request, to_iexec_request
+from localrun.settings.options import ProfileName, PullPolicy
 from localrun.task.options import parse_options
-from localrun.task.record import ProfileName, PullPolicy
 from localrun.task.states import TaskState
 from localrun.units import format_count
 

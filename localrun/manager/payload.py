@@ -9,15 +9,10 @@ from typing import Any
 from localrun.errors import InputsError, Problem, UsageError
 from localrun.manager.request import Request, to_iexec_request
 from localrun.masking.masker import MASK
+from localrun.settings.options import Parser, invalid, parse_text
 from localrun.suggestions import did_you_mean
-from localrun.task.options import PARSERS, Parser, invalid
+from localrun.task.options import PARSERS
 from localrun.units import format_count
-
-
-def _string(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise invalid("a non-empty string", value)
-    return value
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -67,21 +62,21 @@ _COMMON: dict[str, Parser] = {
 }
 _BUILD: dict[str, Parser] = {
     "build_args": _strings_by_name,
-    "dockerfile": _string,
-    "context": _string,
-    "target": _string,
+    "dockerfile": parse_text,
+    "context": parse_text,
+    "target": parse_text,
     "build_contexts": _contexts,
     "build_secrets": _no_secrets,
 }
 _BUNDLE_FIELDS: dict[str, Parser] = {
     **_COMMON,
     **_BUILD,
-    "bundle": _string,
-    "image": _string,
+    "bundle": parse_text,
+    "image": parse_text,
     "inputs": _object_or_path,
 }
 _IMAGE_FIELDS: dict[str, Parser] = {
-    "image": _string,
+    "image": parse_text,
     "command": _strings,
     "env": _strings_by_name,
     "outputs": _object,
@@ -90,8 +85,8 @@ _IMAGE_FIELDS: dict[str, Parser] = {
 _IEXEC_INPUTS = ("args", "input_files", "datasets", "secrets", "app_secret", "callback")
 _IEXEC_FIELDS: dict[str, Parser] = {
     **{key: parse for key, parse in _COMMON.items() if key not in ("inputs", "writable_inputs")},
-    "bundle": _string,
-    "image": _string,
+    "bundle": parse_text,
+    "image": parse_text,
 }
 
 

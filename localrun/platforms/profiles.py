@@ -9,8 +9,9 @@ from typing import Protocol
 from localrun import values
 from localrun.descriptor import Descriptor
 from localrun.settings import Settings
+from localrun.settings.options import ProfileName
 from localrun.task.active import ActiveTask
-from localrun.task.record import ProfileName, TaskRecord
+from localrun.task.record import TaskRecord
 from localrun.task.workspace import Workspace
 from localrun.values import CollectedOutputs
 

@@ -7,12 +7,11 @@ from typing import Any, Literal, Self
 
 import msgspec
 
+from localrun.settings.options import ProfileName, PullPolicy
 from localrun.task.file_state import FileState
 from localrun.task.states import StepName, TaskState
 from localrun.undecodable import decode_record, encode_record
 
-ProfileName = Literal["bundle", "iexec"]
-PullPolicy = Literal["never", "missing", "always"]
 OomEvidence = Literal["no", "suspected", "yes"]
 TaskKind = Literal["container", "replicated", "manual"]
 ImageOrigin = Literal["", "present", "loaded", "built", "pulled"]
