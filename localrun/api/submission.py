@@ -15,6 +15,7 @@ from localrun.bundle.images.build_options import check_context, parse_secrets
 from localrun.errors import Problem, UsageError
 from localrun.manager.request import Request, to_iexec_request
 from localrun.settings.options import ProfileName, PullPolicy
+from localrun.task.bind_mounts import parse_mounts
 from localrun.task.options import parse_options
 from localrun.task.states import TaskState
 from localrun.units import format_count
@@ -42,6 +43,7 @@ def submit(
     build_contexts: Mapping[str, str] | None = None,
     writable_inputs: bool = False,
     copy_inputs: bool = False,
+    mounts: Iterable[str] = (),
     hardened: bool = False,
     pull: PullPolicy = "missing",
     platform: str | None = None,
@@ -60,9 +62,10 @@ def submit(
 
     `use_image` is an image of the engine that replaces the bundle's own, `platform` that of the image, e.g.
     `"linux/arm64"` (None: the engine's). `timeout` is in seconds or e.g. `"10m"`, `memory` in bytes or e.g.
-    `"2Gi"`. None: from the descriptor. `copy_inputs` copies input files instead of mounting them. A task that
-    lost its container runs again up to `retries` times. With multiple `replicas`, the task runs that many
-    times with small variations, and fails unless `agree` of them (None: all) give the same result.
+    `"2Gi"`. None: from the descriptor. `copy_inputs` copies input files instead of mounting them. `mounts`
+    are `"SRC:DST[:rw]"`, paths of this machine over those of the image. A task that lost its
+    container runs again up to `retries` times. With multiple `replicas`, the task runs that many times with
+    small variations, and fails unless `agree` of them (None: all) give the same result.
 
     The image of a folder is built with `dockerfile` and `context` (default: those of the bundle), `target`,
     `build_args`, `build_contexts` (`{"NAME": "docker-image://REFERENCE"}`) and `build_secrets`: a mapping of
@@ -76,15 +79,8 @@ def submit(
     """
     options = _parse(locals())
     given, folder = _given(inputs, values)
-    request = Request(
-        Path(bundle),
-        image=use_image,
-        build_args=dict(build_args or {}),
-        values={} if profile == "iexec" else given,
-        inputs_folder=folder,
-        detached=True,
-        **options,
-    )
+    own = {} if profile == "iexec" else given
+    request = Request(Path(bundle), values=own, inputs_folder=folder, detached=True, **options)
     if profile == "iexec":
         from localrun.platforms import iexec
 
@@ -102,6 +98,10 @@ def _parse(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a request for the options of `submit`. Raises `UsageError` with all problems."""
     problems: list[Problem] = []
     options = parse_options(given, problems) | _parse_build(given, problems)
+    try:
+        options["bind_mounts"] = parse_mounts(given["mounts"])
+    except ValueError as error:
+        problems.append(Problem("mounts", str(error), _INPUT_HINT.format("mounts")))
     if problems:
         count = format_count(len(problems), "problem")
         raise UsageError(f"invalid options ({count})", remedy="fix the problems listed", problems=problems)
@@ -110,7 +110,8 @@ def _parse(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parse_build(given: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
     """Return the fields of the request for a build, with absolute paths. Adds to `problems`."""
-    found: dict[str, Any] = {"build_contexts": dict(given["build_contexts"] or {})}
+    found: dict[str, Any] = {name: dict(given[name] or {}) for name in ("build_args", "build_contexts")}
+    found["image"] = given["use_image"]
     for name in ("dockerfile", "context"):
         if isinstance(given[name], (str, os.PathLike)):
             found[name] = os.path.abspath(given[name])  # noqa: PTH100 - keeps links

@@ -78,6 +78,7 @@ def _local(record: TaskRecord, runs: list[WorkerRun]) -> Fields:
         "resultsTimestamp": _date(ended) if ended and record.state is TaskState.FINISHED else None,
         "name": record.name,
         "app": record.image_name or record.image or None,
+        "mounts": [str(mount) for mount in record.run_plan.bind_mounts],
         **{key: getattr(record, key) for key in ("state", "step", "cause", "message", "remedy", "folder")},
     }
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from localrun.bundle.images.build_options import FolderBuild
     from localrun.engines.base import BuildSecret
+    from localrun.task.record import BindMount
 
 _MOST_DIGITS = 18  # of a count
 _MIN_MEMORY = 6 * 1024**2  # Docker's own minimum
@@ -100,6 +101,12 @@ def _context(text: str) -> tuple[str, str]:
     from localrun.bundle.images.build_options import parse_context
 
     return parse_context(text)
+
+
+def _mount(text: str) -> BindMount:
+    from localrun.task.bind_mounts import parse_mount
+
+    return parse_mount(text)
 
 
 def _platform(text: str) -> str:
@@ -243,6 +250,15 @@ def folder_build(given: dict[str, Any]) -> FolderBuild:
     return FolderBuild(**fields, secrets=secrets, contexts=contexts)
 
 
+mounts = click.option(
+    "--mount",
+    "bind_mounts",
+    cls=Repeated,
+    type=_param_type("MOUNT", _mount, allow_bytes=True),
+    metavar="SRC:DST[:rw]",
+    multiple=True,
+    help="Mount SRC over DST of the image, read-only unless :rw.",
+)
 output = click.option("-o", "--output", type=DIR, metavar="DIR", help="Copy the outputs to DIR.")
 in_image = flag("--in-image", help="With -o, move geometries from a crop back into the whole image.")
 extensions = flag("--extensions", help="With -o, add extensions: mask.png, outlines.geojson.")

@@ -54,6 +54,8 @@ class Choices:
         rest = {key: value for key, value in given.items() if key not in own}
         own["assignments"] += rest.pop("regions", ())
         build = options.pop_build_fields(rest)
+        if mounts := rest.pop("bind_mounts", ()):
+            rest["bind_mounts"] = list(mounts)
         return cls(**own, options={key: value for key, value in rest.items() if value is not None} | build)
 
     def named_inputs(self) -> dict[str, Any]:
@@ -126,6 +128,7 @@ with_run_options = options.combine(
     ),
     options.flag("--writable-inputs", default=None, help="Mount the inputs writable (as copies)."),
     options.flag("--copy-inputs", default=None, help="Copy input files instead of mounting them."),
+    options.mounts,
     options.flag("--hardened", default=None, help="Drop all capabilities; mount the root read-only."),
     click.option(
         "--pull",

@@ -76,7 +76,7 @@ def import_tasks(
         try:
             if record.state.is_final:
                 workspace = store.create(record.id)
-                workspace.save(record.replace(folder=str(workspace.path)))
+                workspace.save(_of_this_machine(record).replace(folder=str(workspace.path)))
             else:
                 _create_again(record, manager, find_bundle)
         except LocalrunError as error:
@@ -84,6 +84,13 @@ def import_tasks(
         else:
             found.imported.append(record.id)
     return found
+
+
+def _of_this_machine(record: TaskRecord) -> TaskRecord:
+    """Return an ended task without its mounts: a rerun must not mount a path that another machine named."""
+    if not record.run_plan.bind_mounts:
+        return record
+    return record.replace(plan=record.run_plan.replace(bind_mounts=[]))
 
 
 def _create_again(record: TaskRecord, manager: TaskManager, find_bundle: Callable[[str], Path]) -> None:

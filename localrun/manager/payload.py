@@ -53,11 +53,16 @@ def _no_secrets(_value: Any) -> Any:
     raise ValueError("secrets of a build cannot be sent; build the image with `localrun run --build-secret`")
 
 
+def _no_mounts(_value: Any) -> Any:
+    raise ValueError("a client cannot mount paths of the server's machine; use `localrun run --mount` on it")
+
+
 _RESOURCES: dict[str, Parser] = {name: PARSERS[name] for name in ("cpus", "memory", "gpus")}
 _RESOURCES["ram"] = PARSERS["memory"]
 _COMMON: dict[str, Parser] = {
     "inputs": _object,
     "resources": _object,
+    "mounts": _no_mounts,
     **{name: parse for name, parse in PARSERS.items() if name not in {*_RESOURCES, "pull"}},
 }
 _BUILD: dict[str, Parser] = {

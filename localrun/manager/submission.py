@@ -26,6 +26,7 @@ from localrun.masking.masker import MASK
 from localrun.masking.redaction import Redactor
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
+from localrun.task.bind_mounts import check_mounts, deviations
 from localrun.task.events import Listener
 from localrun.task.lock import TaskLock
 from localrun.task.process import current_process
@@ -78,6 +79,8 @@ class Submitter:
         started = time.perf_counter()
         agree = _check_quorum(request)
         bundle = self._read(request)
+        described = bundle.descriptor
+        check_mounts(request.bind_mounts, described.input_folder, described.output_folder)
         gathered = gather(request, bundle.descriptor)
         given, assigned = gathered.given, gathered.assigned
         read = time.perf_counter() - started
@@ -98,7 +101,8 @@ class Submitter:
             if missing:
                 note_received(task, values.check(bundle.descriptor, given, missing, assigned))
             else:
-                warnings = (*bundle.warnings, *request.warnings, *gathered.warnings)
+                changed = deviations(request.bind_mounts)
+                warnings = (*bundle.warnings, *request.warnings, *gathered.warnings, *changed)
                 limit = self._settings.disk_stop
                 provision(task, bundle.descriptor, given, warnings, assigned, disk_limit=limit)
             check(task)

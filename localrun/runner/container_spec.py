@@ -35,6 +35,7 @@ def local_spec(
         Mount(inputs, plan.input_folder, read_only=not plan.writable_inputs),
         *(Mount(Path(source), f"{plan.input_folder.rstrip('/')}/{path}") for source, path in plan.mounts),
         Mount(outputs, plan.output_folder, read_only=False),
+        *(Mount(Path(one.source), one.target, read_only=one.read_only) for one in plan.bind_mounts),
     ]
     return _spec(record, home, ledger, mounts=tuple(mounts), hosts_file=None if record.network else hosts)
 

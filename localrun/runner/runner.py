@@ -29,6 +29,7 @@ from localrun.runner.limits import check_usage, report_unenforced
 from localrun.runner.retry import remove_lost_containers, run_with_retries
 from localrun.settings import Settings
 from localrun.task.active import ActiveTask
+from localrun.task.bind_mounts import check_visible
 from localrun.task.input_folder import prepare_attempt
 from localrun.task.outcome import Outcome, internal_error_outcome
 from localrun.task.process import current_process, is_of_earlier_boot
@@ -296,6 +297,7 @@ class _TaskRun:
     def _create_with_archives(self) -> None:
         # A remote engine, detected by trying to mount: its address proves nothing.
         plan = self.plan
+        check_visible(plan.bind_mounts)
         self.task.update(remote=True)
         message = "the engine cannot see this machine's files: copying inputs and outputs as archives"
         self.task.emit("note", message)

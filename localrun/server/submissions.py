@@ -16,7 +16,7 @@ from localrun.task.record import BUILD_OPTIONS, StoredOptions, TaskRecord
 _FILES = (File, Image, Geometry)
 _LIMITS = ("cpus", "memory", "gpus")
 _NOT_SENT = frozenset(
-    {"detached", "hostname", "environment", "build_secret_ids", "profile", "callback", "pull"}
+    {"detached", "hostname", "environment", "build_secret_ids", "profile", "callback", "pull", "bind_mounts"}
 )
 
 

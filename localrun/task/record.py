@@ -84,11 +84,29 @@ class Resources(Frozen, frozen=True, kw_only=True):
     gpus: int = 0
 
 
+class BindMount(Frozen, frozen=True, kw_only=True):
+    """An absolute path of this machine that a task gets in place of one of its image."""
+
+    source: str
+    target: str
+    read_only: bool = True
+
+    @property
+    def mode(self) -> str:
+        """`ro` or `rw`."""
+        return "ro" if self.read_only else "rw"
+
+    def __str__(self) -> str:
+        """Return `SRC:DST` or `SRC:DST:rw`, as the option is written."""
+        return f"{self.source}:{self.target}" + ("" if self.read_only else ":rw")
+
+
 class StoredOptions(Frozen, frozen=True, kw_only=True):
     """The options of a run that its plan keeps; see `RunOptions` for all.
 
     `image` replaces the bundle's own. `platform` is that of the image, e.g. `linux/arm64`; empty: the
-    engine's. `copy_inputs` copies input files that would be mounted. A detached task
+    engine's. `copy_inputs` copies input files that would be mounted. `bind_mounts` are mounted over paths of
+    the image. A detached task
     outlives the process that submitted it. A task that lost its container runs again up to `retries` times.
     Each of multiple `replicas` is a task with its own container, and `agree` of them must give the same
     result. `profile` selects the rules for outputs; with `callback`, the result of an iExec app is for a
@@ -108,6 +126,7 @@ class StoredOptions(Frozen, frozen=True, kw_only=True):
     environment: dict[str, str] = msgspec.field(default_factory=dict)
     writable_inputs: bool = False
     copy_inputs: bool = False
+    bind_mounts: list[BindMount] = msgspec.field(default_factory=list)
     hardened: bool = False
     detached: bool = False
     retries: int = 0

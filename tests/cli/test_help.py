@@ -68,7 +68,7 @@ METAVARS = (
         "NAMESPACE",
         "NUMBER=VALUE",
     ),
-    *("PACKAGES", "PLATFORM", "STAGE", "id=ID,src=FILE", "NAME=docker-image://REFERENCE"),
+    *("SRC:DST[:rw]", "PACKAGES", "PLATFORM", "STAGE", "id=ID,src=FILE", "NAME=docker-image://REFERENCE"),
     *("PORT", "SECONDS", "SHELL", "SIZE", "TEXT", "TYPE", "URL", "VALUE", "WORD", "COMMAND", "ARGS"),
 )
 

@@ -14,7 +14,7 @@ from localrun.manager.payload import from_payload
 from localrun.task.options import PARSERS, RunOptions, parse_options
 
 # set by localrun itself, by iExec inputs, or on another way than by an option
-OTHER_FIELDS = {"image", "command", "environment", "hostname", "detached", "callback"}
+OTHER_FIELDS = {"image", "command", "environment", "hostname", "detached", "callback", "bind_mounts"}
 # of the build of an image, which have a module of their own; see `bundle/images/build_options.py`
 BUILD_FIELDS = {"build_args", "dockerfile", "context", "target", "build_contexts", "build_secret_ids"}
 

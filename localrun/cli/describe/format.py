@@ -139,7 +139,8 @@ def _amount(name: str, value: float) -> str:
 
 def _mounts(mounts: list[Fields]) -> Iterator[str]:
     for mount in mounts[:_MAX_MOUNTS]:
-        yield f"{mount['path']} from {mount['volume']} ({'ro' if mount['read_only'] else 'rw'})"
+        over = ", over the image" if mount.get("over_image") else ""
+        yield f"{mount['path']} from {mount['volume']} ({'ro' if mount['read_only'] else 'rw'}{over})"
     if len(mounts) > _MAX_MOUNTS:
         yield f"... and {len(mounts) - _MAX_MOUNTS} more; `--json` lists all"
 

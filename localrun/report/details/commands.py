@@ -74,6 +74,7 @@ def _options(options: Mapping[str, Any], descriptor: Descriptor | None) -> Itera
         if value is not None and value != getattr(_PLAIN, name):
             yield from (f"--{'file' if name == 'dockerfile' else name}", str(value))
     yield from (f"--{name.replace('_', '-')}" for name in _FLAGS if options.get(name))
+    yield from (word for mount in options.get("bind_mounts") or () for word in ("--mount", str(mount)))
     for option, pairs in (("--build-arg", "build_args"), ("--build-context", "build_contexts")):
         for key, value in Redactor().redact(dict(options.get(pairs) or {})).items():
             yield from (option, f"{key}={value}")

@@ -143,7 +143,7 @@ def _own_fields(record: TaskRecord, workspace: Workspace, redactor: Redactor) ->
         "network": "default" if spec.network else "none",
         "timeout": record.timeout,
         "environment": redactor.redact(dict(spec.environment)),
-        "mounts": list(_mounts(spec, workspace)),
+        "mounts": list(_mounts(record, spec, workspace)),
         "docker_command": docker_command(record, workspace),
         "restart_count": max(0, starts - 1),
         "usage": record.as_dict()["usage"],
@@ -162,12 +162,14 @@ def _spec(record: TaskRecord, workspace: Workspace) -> ContainerSpec:
     )
 
 
-def _mounts(spec: ContainerSpec, workspace: Workspace) -> Iterator[Fields]:
+def _mounts(record: TaskRecord, spec: ContainerSpec, workspace: Workspace) -> Iterator[Fields]:
     """Yield the mounts: localrun's volumes by name, users' files by path."""
     names = {workspace.inputs: "inputs", workspace.outputs: "outputs"}
+    over_image = {mount.target for mount in record.run_plan.bind_mounts}
     for mount in spec.mounts:
         name = names.get(mount.source, str(mount.source))
-        yield {"path": mount.target, "volume": name, "read_only": mount.read_only}
+        fields = {"path": mount.target, "volume": name, "read_only": mount.read_only}
+        yield fields | ({"over_image": True} if mount.target in over_image else {})
     for place, name in zip(spec.folders, ("inputs", "outputs"), strict=False):
         yield {"path": place, "volume": name, "read_only": False}
     if spec.hosts_file is not None:

@@ -71,6 +71,8 @@ def actions(record: TaskRecord) -> Fields:
         problem = "it has no container; submit it again"
     elif record.run_plan.secret_names:
         problem = "it had secrets, which are not stored; run its app again"
+    elif record.run_plan.bind_mounts:
+        problem = "it mounts paths of this machine; use `localrun rerun` there"
     return {
         "kill": not is_final,
         "rerun": not problem,

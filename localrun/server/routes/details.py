@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from localrun.errors import UsageError
 from localrun.manager.inputs import override
 from localrun.manager.rerun import request_from
 from localrun.report.details.rows import read_descriptor
@@ -115,6 +116,11 @@ async def rerun_task(request: Request, task_id: TaskId) -> Response:
 
 def _rerun(state: ServerState, task_id: str, found: models.Rerun) -> TaskRecord:
     before = state.get_record(task_id)
+    if before.run_plan.bind_mounts:
+        raise UsageError(
+            f"task {before.short_id} mounts paths of the server's machine, which a client cannot do",
+            remedy=f"run it there: `localrun rerun {before.short_id}`",
+        )
     made = request_from(
         before,
         state.app.store.open(before.id),

@@ -62,7 +62,8 @@ def _bundle(first: ComparedTask, second: ComparedTask) -> Iterator[Change]:
 
 
 def _image(record: TaskRecord) -> dict[str, Any]:
-    return {"id": record.image, "name": record.image_name, "platform": record.platform}
+    named = {"id": record.image, "name": record.image_name, "platform": record.platform}
+    return named | {f"mount {one.target}": f"{one.mode} {one.source}" for one in record.run_plan.bind_mounts}
 
 
 def _limits(record: TaskRecord) -> dict[str, Any]:
