@@ -54,7 +54,7 @@ def test_run_a_sample_look_at_it_compare_kill_and_read_why_one_failed(
     visitor.see("Finished")
     visitor.see("outlines (1)")
     visitor.until(f"() => {IMAGE}.getContext('2d').getImageData({IMAGE}.width / 2, 30, 1, 1).data[3] > 0")
-    page.get_by_role("region", name="Log").get_by_text("1 line").first.wait_for()
+    page.get_by_role("region", name="Log").get_by_text("2 lines").first.wait_for()
     assert page.locator(".log-line").first.inner_text().strip()
 
     # When it is run again with another threshold, and both are compared

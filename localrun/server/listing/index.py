@@ -47,6 +47,7 @@ class TaskIndex:
         self._lock = threading.Lock()
         self._tasks: dict[str, IndexedTask] = {}
         self._sorted: list[IndexedTask] | None = []
+        self._unread: set[str] = set()  # without a readable record: perhaps it is being written
         self._modified = 0  # of the folder of tasks, in nanoseconds
 
     def tasks(self) -> list[IndexedTask]:
@@ -69,18 +70,21 @@ class TaskIndex:
         store, own = self._app.store, self._app.manager.get_all_active_tasks()
         records = {task.id: task.record for task in own}
         changed = {task_id for task_id, task in self._tasks.items() if not task.record.state.is_final}
-        changed |= set(store.active_ids())
+        changed |= self._unread.union(store.active_ids())
         removed: list[str] = []
         names = self._names()
         if names is not None:
-            removed = [task_id for task_id in self._tasks if task_id not in names]
+            removed = list((self._tasks.keys() | self._unread) - names)
             for task_id in removed:
-                del self._tasks[task_id]
+                self._tasks.pop(task_id, None)
                 self._sorted = None
-            changed |= names - self._tasks.keys()
-        for task_id in changed.difference(removed) | records.keys():
+            changed = (changed | (names - self._tasks.keys())) & names
+        self._unread = set()
+        for task_id in changed | records.keys():
             record = records.get(task_id) or store.open(task_id).load_or_none()
-            if record is not None:
+            if record is None:
+                self._unread.add(task_id)
+            else:
                 self._put(record)
         return removed
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from localrun.engines.fake import FakeContainer
+from localrun.server.listing.index import TaskIndex
 from localrun.task.record import TaskRecord
 from localrun.task.states import TaskState
 from tests.support.server_client import ServerEnvironment, add, serve_environment
@@ -147,6 +149,25 @@ def test_a_task_without_a_readable_record_is_left_out_until_it_has_one(served: S
     assert ids(served) == []
     workspace.save(record("a", 1))
     assert ids(served) == ["a"]
+
+
+def test_a_task_is_found_whose_folder_was_seen_before_its_record(served: ServerEnvironment) -> None:
+    store = served.env.app.store
+    workspace = store.create("early")
+    os.utime(store.tasks, (1_700_000_000, 1_700_000_000))  # so long ago that it is not listed again
+    assert ids(served) == []
+    workspace.save(record("early", 1, folder=str(workspace.path)))
+    assert ids(served) == ["early"]
+
+
+def test_the_removal_of_a_task_that_never_had_a_record_is_reported(served: ServerEnvironment) -> None:
+    removed: list[str] = []
+    index, store = TaskIndex(served.env.app, removed.append), served.env.app.store
+    workspace = store.create("early")
+    assert index.tasks() == []
+    shutil.rmtree(workspace.path)
+    assert index.tasks() == []
+    assert removed == ["early"]
 
 
 def test_replicas_are_found_by_their_task_only(tmp_path: Path) -> None:
