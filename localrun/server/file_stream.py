@@ -10,7 +10,6 @@ from localrun import fs
 from localrun.server.broadcast import Broadcaster, Subscription
 
 _CHUNK = 64 * 1024
-_POLL_INTERVAL = 0.25  # seconds; another process may write the file, without a notification
 
 
 async def follow(
@@ -22,7 +21,7 @@ async def follow(
 ) -> AsyncIterator[bytes]:
     """Yield the content of a file from `offset` on and what is appended, until `ended`.
 
-    Yields empty bytes if nothing was appended for a while.
+    Yields empty bytes after each wait.
     """
     stream: BinaryIO | None = None
     try:
@@ -33,8 +32,8 @@ async def follow(
                 yield data
             if last:
                 return
-            if not await subscription.wait(_POLL_INTERVAL):
-                yield b""
+            await subscription.wait()
+            yield b""
     finally:
         if stream is not None:
             stream.close()

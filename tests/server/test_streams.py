@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from localrun.engines.fake import FakeContainer
 from localrun.server.broadcast import Broadcaster
+from localrun.server.feed.folder_watch import FolderWatch
 from localrun.task.events import Event
 from localrun.task.workspace import Workspace
 from tests.support.server_client import serve_environment
@@ -124,6 +127,66 @@ def test_a_watcher_hears_only_of_its_task_and_leaves_nothing_behind() -> None:
         return [quiet, told, passing, not hub._subscriptions]
 
     assert asyncio.run(watch()) == [False, True, True, True]
+
+
+def test_changes_of_files_wake_a_subscriber_also_in_a_folder_that_appears_later(tmp_path: Path) -> None:
+    async def watch() -> list[bool]:
+        hub, logs = Broadcaster(), tmp_path / "logs"
+        with hub.subscribe("one", tmp_path, logs) as watcher:
+            found = [await watcher.wait(0), await watcher.wait(0)]  # the watch begins, and nothing changes
+            logs.mkdir()
+            found.append(await watcher.wait(60))  # it is watched
+            found.append(await watcher.wait(60))  # the other folder has it
+            (logs / "log").write_text("line\n")
+            found.append(await watcher.wait(60))
+            shutil.rmtree(tmp_path)
+            found.append(await watcher.wait(60))
+        return [*found, not hub._wakeups._callbacks, hub._wakeups._watch is None]
+
+    assert asyncio.run(watch()) == [True, False, True, True, True, True, True, True]
+
+
+def test_files_are_looked_at_now_and_then_where_the_kernel_reports_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_watch: FolderWatch) -> None:
+        raise OSError(errno.EMFILE, "too many watches")
+
+    monkeypatch.setattr(FolderWatch, "__init__", fail)
+    with serve_environment(tmp_path) as env, serve_environment(tmp_path) as other:
+        task_id = other.post({})["task_id"]
+        found: list[str] = []
+        reader = threading.Thread(target=lambda: found.append(env.client.get(f"/task/{task_id}/events").text))
+        reader.start()
+        other.client.post(f"/task/{task_id}/complete")
+        reader.join(60)
+    assert events(found[0])[-1]["data"]["message"] == "FINISHED"
+
+
+def test_an_idle_stream_does_not_look_at_its_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    wait_for = asyncio.wait_for
+
+    async def record_wait(awaitable: Any, timeout: float | None) -> Any:
+        waits.append(timeout or 0)
+        return await wait_for(awaitable, timeout)
+
+    with serve_environment(tmp_path) as env, serve_environment(tmp_path) as other:
+        task_id = other.post({})["task_id"]
+        monkeypatch.setattr("localrun.server.broadcast.asyncio.wait_for", record_wait)
+        paths = ("events", "logs?follow=true", "logs?format=events", "wait?timeout=60")
+        readers = [
+            threading.Thread(target=env.client.get, args=(f"/task/{task_id}/{path}",)) for path in paths
+        ]
+        for reader in readers:
+            reader.start()
+        while len(waits) < len(paths):
+            time.sleep(0.01)
+        assert set(waits) == {15}
+        other.client.post(f"/task/{task_id}/complete")
+        for reader in readers:
+            reader.join(60)
+        assert not any(reader.is_alive() for reader in readers)
 
 
 def test_all_who_wait_are_let_go_when_the_server_stops() -> None:

@@ -50,10 +50,8 @@ class FolderWatch:
         for watch, mask in self._read():
             if mask & _OVERFLOW:
                 found.update(self._folders.values())
-            elif mask & _IGNORED:  # it was deleted
-                self._folders.pop(watch, None)
-            elif watch in self._folders:
-                found.add(self._folders[watch])
+            elif watch in self._folders:  # if ignored, it was deleted
+                found.add(self._folders.pop(watch) if mask & _IGNORED else self._folders[watch])
         return found
 
     def _read(self) -> Iterator[tuple[int, int]]:

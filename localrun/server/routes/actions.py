@@ -24,7 +24,6 @@ from localrun.task.record import TaskRecord
 router = APIRouter(route_class=StrictRoute, tags=["tasks"])
 
 _MAX_WAIT = 300.0  # seconds; most proxies time out earlier
-_POLL_INTERVAL = 0.5  # seconds, for tasks of other processes, which send no events
 
 
 @router.post(
@@ -93,14 +92,14 @@ async def wait_for_task(
 
 async def _until_end(state: ServerState, task_id: str, timeout: float) -> TaskRecord:
     end = time.monotonic() + timeout
-    with state.broadcaster.subscribe(task_id) as subscription:
+    folder = state.app.store.open(task_id).path
+    with state.broadcaster.subscribe(task_id, folder) as subscription:
         while True:
             record = state.get_record(task_id)
             left = end - time.monotonic()
             if record.state.is_final or left <= 0 or state.broadcaster.is_closing:
                 return record
-            is_own = state.app.manager.get_task(task_id) is not None
-            await subscription.wait(left if is_own else min(left, _POLL_INTERVAL))
+            await subscription.wait(left)
 
 
 def _respond(state: ServerState, action: str, record: TaskRecord) -> Response:

@@ -23,7 +23,6 @@ from localrun.undecodable import encode_json
 router = APIRouter(route_class=StrictRoute, tags=["watching"])
 
 _KEEPALIVE = 15.0  # seconds without output after which a comment is sent
-_POLL_INTERVAL = 0.25  # seconds; another process may write the log, without a notification
 _LIMITS = {"json": 1000, "find": 200, "events": MAX_LINES}
 
 
@@ -88,8 +87,9 @@ def _offset(state: ServerState, task_id: str, start: Start) -> int:
 
 
 async def _text(state: ServerState, task_id: str, offset: int, *, follow: bool) -> AsyncIterator[bytes]:
-    path = state.app.store.open(task_id).log
-    with state.broadcaster.subscribe(task_id) as subscription:
+    workspace = state.app.store.open(task_id)
+    path = workspace.log
+    with state.broadcaster.subscribe(task_id, workspace.path, workspace.logs) as subscription:
 
         def ended() -> bool:
             return not follow or state.is_ended(task_id)
@@ -100,9 +100,10 @@ async def _text(state: ServerState, task_id: str, offset: int, *, follow: bool) 
 
 
 async def _stream(state: ServerState, task_id: str, start: Start, limit: int) -> AsyncIterator[bytes]:
-    path, last_sent = state.app.store.open(task_id).log, time.monotonic()
+    workspace, last_sent = state.app.store.open(task_id), time.monotonic()
+    path = workspace.log
     yield b"retry: 1000\n\n"
-    with state.broadcaster.subscribe(task_id) as subscription:
+    with state.broadcaster.subscribe(task_id, workspace.path, workspace.logs) as subscription:
         while True:
             is_last = state.is_ended(task_id) or state.broadcaster.is_closing  # before reading
             whole = not is_last
@@ -119,7 +120,7 @@ async def _stream(state: ServerState, task_id: str, start: Start, limit: int) ->
                     last_sent = time.monotonic()
                     yield b": keepalive\n\n"
                 start = Start(byte=end)
-                await subscription.wait(_POLL_INTERVAL)
+                await subscription.wait()
 
 
 def _read_page(state: ServerState, path: Any, start: Start, limit: int, whole: bool) -> dict[str, Any]:

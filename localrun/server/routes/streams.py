@@ -49,16 +49,18 @@ async def get_events(
 
 
 async def _events(state: ServerState, task_id: str, last: int) -> AsyncIterator[bytes]:
-    path = state.app.store.open(task_id).path / "events.jsonl"
+    workspace = state.app.store.open(task_id)
+    path = workspace.events
     last_sent = time.monotonic()
     yield b"retry: 1000\n\n"
     has_end = False
+    with state.broadcaster.subscribe(task_id, workspace.path) as subscription:
 
-    def ended() -> bool:
-        # the record says that the task has ended shortly before its last event is stored
-        return state.is_ended(task_id) and (has_end or not state.app.store.is_owned(task_id))
+        def ended() -> bool:
+            # the record says that the task has ended shortly before its last event is stored
+            subscription.polls = state.is_ended(task_id) and not has_end
+            return state.is_ended(task_id) and (has_end or not state.app.store.is_owned(task_id))
 
-    with state.broadcaster.subscribe(task_id) as subscription:
         async for number, line in file_stream.follow_lines(path, state.broadcaster, subscription, ended):
             has_end = has_end or _is_end(line)
             text = b"".join(_transient(subscription))
