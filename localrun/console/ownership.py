@@ -56,6 +56,8 @@ def orphan_hint(record: TaskRecord) -> str:
     decided = fate(record, owner_alive=False)
     if decided is Fate.AWAIT_INPUTS:
         return "its process has died; `localrun serve` receives its missing inputs"
+    if decided is Fate.AWAIT_START:
+        return "its process has died; `localrun serve` starts it on request"
     if decided.is_resumable:
         if _supervisor(record) is not None:
             return "its process has died; the supervisor resumes it"

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from localrun.engines.labels import LABEL_TASK
 from localrun.errors import AdmissionError, Cause, LocalrunError, ShuttingDown, TaskExists, TaskNotFound
+from localrun.manager.held import HeldTasks
 from localrun.manager.manual import ManualTasks
 from localrun.manager.payload import from_payload, is_manual, redact_secrets
 from localrun.manager.pending_inputs import PendingInputs
@@ -51,6 +52,7 @@ class TaskManager:
         self._retention = Retention(store, settings)
         self._manual = ManualTasks(store, self._workers, self._on_event)
         self._pending = PendingInputs(self._start, self.kill)
+        self.held = HeldTasks(self._pending, self._find_open, self._check_resources, self._start)
         self._resumer = Resumer(
             store=store,
             submitter=self._submitter,
@@ -86,7 +88,7 @@ class TaskManager:
             (*listeners, self._on_event),
             task_id=task_id,
             defer_signals=defer_signals,
-            check=lambda task: self._runner().admission.check(task.id, task.record.resources),
+            check=self._check_resources if not request.held else lambda _: None,
         )
         try:
             with defer_signals():
@@ -164,6 +166,9 @@ class TaskManager:
         """Store the file of `receive_input`, as `put_input`."""
         return self._pending.store(self._find_open(task_id), name, path)
 
+    def _check_resources(self, task: ActiveTask) -> None:
+        self._runner().admission.check(task.id, task.record.resources)
+
     def _find_open(self, task_id: str) -> TaskRecord:
         self._refuse_if_closed()
         record = self.find_task(task_id)
@@ -175,7 +180,7 @@ class TaskManager:
 
     def _accept(self, prepared: PreparedTask) -> None:
         self._registry.add(prepared.task)
-        if prepared.missing:
+        if prepared.missing or prepared.task.record.run_plan.held:
             self._pending.add(prepared)
         else:
             self._start(prepared)
@@ -268,14 +273,10 @@ class TaskManager:
 
     def find_task(self, task_id: str) -> TaskRecord | None:
         """Return the record of an active or completed task, or of a task on disk, by its whole id."""
-        task = self.get_task(task_id)
-        if task is not None:
+        if (task := self.get_task(task_id)) is not None:
             return task.record
-        found = self._registry.find_completed(task_id)
-        if found is not None:
-            return found
         workspace = self._store.find(task_id)
-        return workspace.load_or_none() if workspace else None
+        return self._registry.find_completed(task_id) or (workspace.load_or_none() if workspace else None)
 
     def get_all_active_tasks(self) -> list[ActiveTask]:
         """Return the active tasks of this process in the order of their submission."""

@@ -40,7 +40,8 @@ class PendingInputs:
 
     def add(self, prepared: PreparedTask) -> None:
         self._hold(prepared)
-        _note_missing(prepared.task, prepared.missing)
+        if not prepared.task.record.run_plan.held:
+            _note_missing(prepared.task, prepared.missing)
 
     def _hold(self, prepared: PreparedTask) -> None:
         with self._lock:
@@ -140,10 +141,22 @@ class PendingInputs:
                 self._provision(prepared, given)
         return task.record
 
-    def _expecting(self, record: TaskRecord, name: str) -> PreparedTask:
+    def held(self, record: TaskRecord) -> PreparedTask:
+        """Return a held task that was not started. Raises `UsageError`."""
+        prepared = self._find(record)
+        if prepared is None or not prepared.task.record.run_plan.held:
+            raise UsageError(
+                f"task {record.short_id} was started already: it is {record.state}", id=record.id
+            )
+        return prepared
+
+    def _find(self, record: TaskRecord) -> PreparedTask | None:
         with self._lock:
-            prepared = self._waiting.get(record.id)
-        if prepared is None:
+            return self._waiting.get(record.id)
+
+    def _expecting(self, record: TaskRecord, name: str) -> PreparedTask:
+        prepared = self._find(record)
+        if prepared is None or prepared.task.record.run_plan.held:
             message = f"task {record.short_id} is not waiting for inputs: it is {record.state}"
             raise UsageError(message, id=record.id)
         inputs = prepared.descriptor.inputs

@@ -85,7 +85,7 @@ class Resumer:
             lock.release(ended=False)
             raise
         decided = fate(task.record, owner_alive=False, parent_alive=parent_alive)
-        if decided not in (Fate.AWAIT_INPUTS, Fate.RESUME):
+        if decided not in (Fate.AWAIT_INPUTS, Fate.AWAIT_START, Fate.RESUME):
             lock.release(ended=False)
             if decided is Fate.MANUAL:
                 self._workers.registry.add(task)
@@ -102,6 +102,11 @@ class Resumer:
         return True
 
     def _resume(self, task: ActiveTask, lock: TaskLock) -> None:
+        if task.record.run_plan.held:  # it has no container, so this works without an engine
+            task.update(owner=current_process())
+            task.save()
+            self._accept(self._submitter.reload(task, lock))
+            return
         found = self._container(task)
         if found is not None and found.started and task.record.final_state is None:
             handle, described = found.handle, descriptor.read(fs.read_regular(task.workspace.descriptor))

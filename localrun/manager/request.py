@@ -25,7 +25,8 @@ class Request(RunOptions, frozen=True):
     the input's type; they override `values`, which override the files in `inputs_folder`. `find_file` returns
     the path of a file named in `values`, or refuses it, for clients that may not read every file of this
     user. `downloads` maps inputs to their URL
-    and SHA-256 (or an empty string). With `wait_for_inputs`, a task with missing inputs waits for them.
+    and SHA-256 (or an empty string). With `wait_for_inputs`, a task with missing inputs waits for them. A
+    `held` task gets its inputs later, and starts on request.
     `secrets` are environment variables whose values are masked everywhere. `build_secrets` are for the build
     of the image. `submitted` is the JSON object
     that the request was read from.
@@ -37,6 +38,7 @@ class Request(RunOptions, frozen=True):
     inputs_folder: Path | None = None
     assignments: Sequence[str] = ()
     wait_for_inputs: bool = False
+    held: bool = False
     find_file: Callable[[str], Path] | None = None
     secrets: Mapping[str, str] = msgspec.field(default_factory=dict)
     build_secrets: Sequence[BuildSecret] = ()

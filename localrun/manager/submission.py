@@ -98,11 +98,13 @@ class Submitter:
             task.create()
             given |= _download(request, task)
             missing = missing_inputs(bundle.descriptor, given) if request.wait_for_inputs else ()
-            if missing:
+            changed = deviations(request.bind_mounts)
+            warnings = (*bundle.warnings, *request.warnings, *gathered.warnings, *changed)
+            if request.held:
+                task.warn_once(warnings)
+            elif missing:
                 note_received(task, values.check(bundle.descriptor, given, missing, assigned))
             else:
-                changed = deviations(request.bind_mounts)
-                warnings = (*bundle.warnings, *request.warnings, *gathered.warnings, *changed)
                 limit = self._settings.disk_stop
                 provision(task, bundle.descriptor, given, warnings, assigned, disk_limit=limit)
             check(task)
@@ -194,7 +196,10 @@ def provision(
     *,
     disk_limit: float = 100.0,
 ) -> None:
-    """Write all inputs and enter PROVISIONED. Raises `InputsError` and changes nothing then."""
+    """Write all inputs and enter PROVISIONED. Raises `InputsError` and changes nothing then.
+
+    A held task, which may have that state already, becomes one that runs.
+    """
     plan = task.record.run_plan
     found = values.provision(
         descriptor,
@@ -210,15 +215,19 @@ def provision(
     for warning in (*warnings, *found.warnings):
         task.warn(warning)
     mounts = [(str(source), place) for source, place in found.mounts]
-    task.transition(
-        TaskState.PROVISIONED,
-        inputs=found.values,
-        missing=[],
-        received={},
-        regions=found.regions,
-        crops=found.crops,
-        plan=plan.replace(mounts=mounts, mount_states=found.states),
-    )
+    changes = {
+        "inputs": found.values,
+        "missing": [],
+        "received": {},
+        "regions": found.regions,
+        "crops": found.crops,
+        "plan": plan.replace(mounts=mounts, mount_states=found.states, held=False),
+    }
+    if task.record.state is TaskState.PROVISIONED:
+        task.update(**changes)
+        task.save()
+    else:
+        task.transition(TaskState.PROVISIONED, **changes)
 
 
 def _record(request: Request, bundle: Bundle, workspace: Workspace, plan: RunPlan) -> TaskRecord:
@@ -262,5 +271,6 @@ def _plan(request: Request, agree: int, bundle: Bundle, pids: int, given: Mappin
         output_folder=bundle.descriptor.output_folder,
         pids=pids,
         secret_names=list(request.secrets),
+        held=request.held,
         values=stored,
     )

@@ -4,6 +4,7 @@
     a manual task                            -> MANUAL
     its process is alive                     -> OWNED
     not detached, no living parent task      -> END
+    held, CREATED or PROVISIONED             -> AWAIT_START
     CREATED, a replica                       -> RECREATE
     CREATED                                  -> AWAIT_INPUTS
     any later state                          -> RESUME
@@ -29,17 +30,18 @@ class Fate(StrEnum):
     END = "end"  # any process may end it and remove its container
     RECREATE = "recreate"  # the task that it is a replica of creates it again
     AWAIT_INPUTS = "await_inputs"  # any process may receive its missing inputs
+    AWAIT_START = "await_start"  # any process may receive its inputs and start it on request
     RESUME = "resume"  # any process may continue to run it
 
     @property
     def is_resumable(self) -> bool:
         """Whether the task outlives its process and waits for another one."""
-        return self in (Fate.RECREATE, Fate.AWAIT_INPUTS, Fate.RESUME)
+        return self in (Fate.RECREATE, Fate.AWAIT_INPUTS, Fate.AWAIT_START, Fate.RESUME)
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the task waits for a request: its result, an input, or the start of its parent task."""
-        return self in (Fate.MANUAL, Fate.RECREATE, Fate.AWAIT_INPUTS)
+        """Whether the task waits for a request: its result, an input, its start or its parent task."""
+        return self in (Fate.MANUAL, Fate.RECREATE, Fate.AWAIT_INPUTS, Fate.AWAIT_START)
 
 
 def fate(record: TaskRecord, owner_alive: bool, *, parent_alive: bool = False) -> Fate:
@@ -52,6 +54,13 @@ def fate(record: TaskRecord, owner_alive: bool, *, parent_alive: bool = False) -
         return Fate.OWNED
     if not record.run_plan.detached and not parent_alive:
         return Fate.END
+    return _continuation(record)
+
+
+def _continuation(record: TaskRecord) -> Fate:
+    """Return the fate of a task that another process may continue."""
+    if record.run_plan.held and record.state in (TaskState.CREATED, TaskState.PROVISIONED):
+        return Fate.AWAIT_START
     if record.state is TaskState.CREATED:
         return Fate.AWAIT_INPUTS if record.replica is None else Fate.RECREATE
     return Fate.RESUME

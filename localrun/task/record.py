@@ -147,7 +147,8 @@ class RunPlan(StoredOptions, frozen=True, kw_only=True, rename={"secret_names": 
     `bundle` is the path that it was read from. `mounts` are mounted input files: (file, path below the input
     folder), and `mount_states` what these were when the task was submitted, by that path. Folders are paths
     in the container. `values` are stored for a task that may wait for further inputs. `secret_names` are
-    environment variables whose values are stored elsewhere until the task ends.
+    environment variables whose values are stored elsewhere until the task ends. A `held` task starts on
+    request only, whether its inputs are complete or not.
     """
 
     bundle: str = ""
@@ -159,6 +160,7 @@ class RunPlan(StoredOptions, frozen=True, kw_only=True, rename={"secret_names": 
     values: dict[str, Any] = msgspec.field(default_factory=dict)
     agree: int = 1
     secret_names: list[str] = msgspec.field(default_factory=list)
+    held: bool = False
 
 
 _NO_PLAN = RunPlan()

@@ -14,7 +14,13 @@ REPLICA = Replica(parent_id="whole", number=1)
 
 
 def expected(
-    state: TaskState, kind: str, detached: bool, replica: bool, alive: bool, parent_alive: bool = False
+    state: TaskState,
+    kind: str,
+    detached: bool,
+    replica: bool,
+    alive: bool,
+    parent_alive: bool = False,
+    held: bool = False,
 ) -> str:
     """Return the expected fate; written independently of the code."""
     if state in ("FINISHED", "FAILED", "KILLED"):
@@ -25,6 +31,8 @@ def expected(
         return "owned"
     if not (detached or parent_alive):
         return "end"
+    if held and state in ("CREATED", "PROVISIONED"):
+        return "await_start"
     if state == "CREATED":
         return "recreate" if replica else "await_inputs"
     return "resume"
@@ -33,8 +41,8 @@ def expected(
 @pytest.mark.parametrize("kind", ["manual", "container", "replicated"])
 @pytest.mark.parametrize("state", STATES)
 def test_every_combination_has_its_fate(state: TaskState, kind: str) -> None:
-    for detached, replica, alive, parent in product((True, False), repeat=4):
-        plan = RunPlan(detached=detached, replicas=2 if kind == "replicated" else 1)
+    for detached, replica, alive, parent, held in product((True, False), repeat=5):
+        plan = RunPlan(detached=detached, held=held, replicas=2 if kind == "replicated" else 1)
         record = TaskRecord(
             id="a",
             bundle="b",
@@ -44,20 +52,20 @@ def test_every_combination_has_its_fate(state: TaskState, kind: str) -> None:
         )
         assert record.kind == kind
         found = fate(record, owner_alive=alive, parent_alive=parent)
-        assert found == expected(state, kind, detached, replica, alive, parent)
+        assert found == expected(state, kind, detached, replica, alive, parent, held)
 
 
 def test_every_fate_is_reached() -> None:
     found = {
         expected(state, kind, *flags)
-        for state, kind, flags in product(STATES, ("manual", "container"), product((True, False), repeat=3))
+        for state, kind, flags in product(STATES, ("manual", "container"), product((True, False), repeat=5))
     }
     assert found == set(Fate)
 
 
 def test_a_resumable_task_waits_for_another_process_and_a_blocked_one_for_a_request() -> None:
-    assert [one for one in Fate if one.is_resumable] == ["recreate", "await_inputs", "resume"]
-    assert [one for one in Fate if one.is_blocked] == ["manual", "recreate", "await_inputs"]
+    assert [one for one in Fate if one.is_resumable] == ["recreate", "await_inputs", "await_start", "resume"]
+    assert [one for one in Fate if one.is_blocked] == ["manual", "recreate", "await_inputs", "await_start"]
 
 
 def test_the_current_fate_depends_on_the_owner() -> None:

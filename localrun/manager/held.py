@@ -1,0 +1,72 @@
+"""Held tasks: their inputs arrive in any order and may be replaced, and they start on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from localrun import fs
+from localrun.manager.pending_inputs import PendingInputs
+from localrun.manager.submission import PreparedTask, provision
+from localrun.masking.redaction import Redactor
+from localrun.task.active import ActiveTask
+from localrun.task.record import TaskRecord
+from localrun.task.states import TaskState
+
+
+class HeldTasks:
+    """The held tasks of a manager. Thread-safe.
+
+    `pending` holds them until `start` is called. `find` returns the record of a task, `check` raises
+    `AdmissionError` if this machine can never run it.
+    """
+
+    def __init__(
+        self,
+        pending: PendingInputs,
+        find: Callable[[str], TaskRecord],
+        check: Callable[[ActiveTask], None],
+        start: Callable[[PreparedTask], None],
+    ) -> None:
+        self._pending = pending
+        self._find = find
+        self._check = check
+        self._start = start
+
+    def get(self, task_id: str) -> PreparedTask:
+        """Return a task that was not started. Raises `UsageError`, or `TaskNotFound`."""
+        return self._pending.held(self._find(task_id))
+
+    def note(self, task_id: str, missing: Sequence[str], received: Mapping[str, Any]) -> TaskRecord:
+        """Note which inputs a task has, for display, and which it lacks. Raises as `get`.
+
+        Without any that it lacks, it becomes PROVISIONED, and stays so.
+        """
+        task = self.get(task_id).task
+        shown = Redactor().redact(task.masker.mask_json(dict(received)))
+        changes = {"missing": list(missing), "received": shown}
+        if missing or task.record.state is not TaskState.CREATED:
+            task.update(**changes)
+            task.save()
+        else:
+            task.transition(TaskState.PROVISIONED, **changes)
+        return task.record
+
+    def start(self, task_id: str, given: Mapping[str, Any]) -> TaskRecord:
+        """Write the inputs of a task, which are values or paths of files by name, and start it.
+
+        Raises as `get` if it was started already. Raises `InputsError` or `AdmissionError`; it is still held
+        then.
+        """
+        prepared = self.get(task_id)
+        with prepared.guard:
+            self.get(task_id)  # another request may have started it
+            self._check(prepared.task)
+            inputs = prepared.task.workspace.inputs
+            with fs.wrap_os_errors(inputs):
+                for path in inputs.iterdir():  # of an attempt that failed
+                    fs.remove(path)
+            provision(prepared.task, prepared.descriptor, given, disk_limit=prepared.disk_limit)
+            if self._pending.pop(task_id) is not None:
+                self._start(prepared)
+        return prepared.task.record

@@ -1,0 +1,102 @@
+"""Held tasks: they get their inputs in any order, and start on request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localrun.engines.fake import FakeContainer
+from localrun.errors import InputsError, UsageError
+from localrun.task.states import TaskState
+from tests.support.environment import Environment, make_environment
+
+
+def add(container: FakeContainer) -> int:
+    a, b = (int(container.path(f"/inputs/{name}").read_text()) for name in "ab")
+    container.path("/outputs/sum").write_text(str(a + b))
+    return 0
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> Iterator[Environment]:
+    with make_environment(tmp_path, add) as env:
+        yield env
+
+
+def held(env: Environment) -> str:
+    return env.submit(held=True, detached=True).id
+
+
+def test_a_held_task_is_provisioned_once_nothing_is_missing_and_stays_so(env: Environment) -> None:
+    task_id, tasks = held(env), env.app.manager.held
+    assert tasks.get(task_id).task.record.state is TaskState.CREATED
+    assert tasks.note(task_id, ["b"], {"a": 3}).state is TaskState.CREATED
+    assert tasks.note(task_id, [], {"a": 3, "b": 4}).state is TaskState.PROVISIONED
+    record = tasks.note(task_id, ["b"], {"a": 5})
+    assert (record.state, record.missing, record.received) == (TaskState.PROVISIONED, ["b"], {"a": 5})
+
+
+@pytest.mark.parametrize("is_provisioned", [True, False])
+def test_a_held_task_starts_on_request_with_the_inputs_of_the_request(
+    env: Environment, is_provisioned: bool
+) -> None:
+    task_id, tasks = held(env), env.app.manager.held
+    if is_provisioned:
+        tasks.note(task_id, [], {"a": 1, "b": 1})
+    tasks.start(task_id, {"a": 3, "b": 4})
+    record = env.app.manager.wait_for(task_id, 30)
+    assert record is not None
+    assert (record.state, record.outputs, record.missing) == (TaskState.FINISHED, {"sum": 7}, [])
+    assert not record.run_plan.held
+
+
+def test_a_held_task_that_was_started_is_not_held(env: Environment) -> None:
+    task_id, tasks = held(env), env.app.manager.held
+    tasks.start(task_id, {"a": 3, "b": 4})
+    for call in (tasks.get, lambda one: tasks.start(one, {}), lambda one: tasks.note(one, [], {})):
+        with pytest.raises(UsageError, match="was started already"):
+            call(task_id)
+
+
+def test_a_held_task_with_invalid_inputs_can_be_started_again(env: Environment) -> None:
+    task_id, tasks = held(env), env.app.manager.held
+    with pytest.raises(InputsError):
+        tasks.start(task_id, {"a": "x", "b": 4})
+    assert tasks.start(task_id, {"a": 3, "b": 4}).id == task_id
+    record = env.app.manager.wait_for(task_id, 30)
+    assert record is not None
+    assert record.outputs == {"sum": 7}
+
+
+def test_inputs_of_a_held_task_are_not_those_of_a_task_that_waits(env: Environment) -> None:
+    with pytest.raises(UsageError, match="is not waiting for inputs"):
+        env.app.manager.put_input(held(env), "a", [b"3"])
+
+
+def test_a_held_task_can_be_killed(env: Environment) -> None:
+    task_id = held(env)
+    env.app.manager.kill_task(task_id)
+    record = env.app.manager.wait_for(task_id, 30)
+    assert record is not None
+    assert record.state is TaskState.KILLED
+
+
+@pytest.mark.parametrize("is_provisioned", [True, False])
+def test_a_held_task_survives_its_process(tmp_path: Path, is_provisioned: bool) -> None:
+    with make_environment(tmp_path, add) as env:
+        task_id = held(env)
+        if is_provisioned:
+            env.app.manager.held.note(task_id, [], {"a": 3, "b": 4})
+        before = env.app.manager.find_task(task_id)
+        env.app.manager.shutdown()
+    with make_environment(tmp_path, add) as env:
+        env.app.recover()
+        found = env.app.manager.held.get(task_id).task.record
+        assert before is not None
+        assert (found.state, found.received) == (before.state, before.received)
+        env.app.manager.held.start(task_id, {"a": 3, "b": 4})
+        record = env.app.manager.wait_for(task_id, 30)
+        assert record is not None
+        assert record.outputs == {"sum": 7}
