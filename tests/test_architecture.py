@@ -51,6 +51,7 @@ ALLOWED_IMPORTS: dict[str, set[str]] = {
     "pydantic": {"server"},
     "pydicom": {"values", "report", "server"},
     "pytest": {"pytest_plugin"},
+    "python_multipart": {"server.appengine"},
     "rich": {"console", "cli"},
     "shapely": {"descriptor.types", "values"},
     "starlette": {"server"},

@@ -19,6 +19,8 @@ from starlette.types import ASGIApp
 from localrun._version import __version__
 from localrun.errors import LocalrunError
 from localrun.server import schemas
+from localrun.server.appengine.application import AppEngineDispatcher, make_app_engine_api
+from localrun.server.appengine.paths import AppEnginePathMiddleware
 from localrun.server.error_handlers import ExceptionHandlers
 from localrun.server.journal import HeartbeatEmitter
 from localrun.server.methods import MethodsMiddleware
@@ -71,8 +73,10 @@ def make_api(state: ServerState) -> ASGIApp:
     api.add_exception_handler(RequestValidationError, handlers.on_validation_error)
     api.add_exception_handler(LocalrunError, handlers.on_localrun_error)
     api.add_exception_handler(ClientDisconnect, handlers.on_disconnect)
-    inner = RequestLimitMiddleware(MethodsMiddleware(api, api.routes), state.limits)
-    return SecurityMiddleware(inner, state.options, state.request_log.log_rejection, state.sessions)
+    both = AppEngineDispatcher(MethodsMiddleware(api, api.routes), make_app_engine_api(state.app_engine))
+    inner = RequestLimitMiddleware(both, state.limits)
+    checked = SecurityMiddleware(inner, state.options, state.request_log.log_rejection, state.sessions)
+    return AppEnginePathMiddleware(checked, state.options.api_prefixes)
 
 
 def openapi_document() -> dict[str, Any]:

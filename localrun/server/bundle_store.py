@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from localrun import descriptor, fs
+from localrun import descriptor
 from localrun.bundle.folder import read_descriptor
 from localrun.bundle.parts import is_descriptor
 from localrun.bundle.reader import read_bundle
 from localrun.bundle.zip import open_zip
 from localrun.errors import BundleError, Cause, DescriptorError, InputsError, LocalrunError, Problem
+from localrun.server import temp_folders
 from localrun.server.served_folders import ServedFolders
 from localrun.units import format_bytes
 
@@ -158,7 +159,8 @@ class BundleStore:
         """Yield the path of a new file for an upload, which is deleted afterwards."""
         with ExitStack() as stack:
             with _wrap_errors():
-                folder = stack.enter_context(self._temp_folder())
+                self.uploads.mkdir(parents=True, exist_ok=True)
+                folder = stack.enter_context(temp_folders.locked(self.uploads, "bundle"))
             yield folder / "bundle.zip"
 
     def add_file(self, path: Path, *, replace: bool = False) -> BundleEntry:
@@ -170,25 +172,6 @@ class BundleStore:
         with _wrap_errors():
             found = read_bundle(path, cache=self._cache).descriptor
             return self._publish(path, found, replace=replace)
-
-    @contextmanager
-    def _temp_folder(self) -> Iterator[Path]:
-        """Yield a new private folder. Those of dead processes, known by their free locks, are deleted.
-
-        Pids do not show that: a server in a container has the pid of the one before it.
-        """
-        self.uploads.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            with fs.locked(os.open(self.uploads, os.O_RDONLY)):  # no deletion before the new folder is locked
-                for path in self.uploads.glob(".bundle.*.localrun-tmp"):
-                    if not fs.is_locked(path):
-                        fs.remove(path)
-                folder = stack.enter_context(fs.temp_file(self.uploads / "bundle"))
-                folder.mkdir(mode=0o700)
-                lock = os.open(folder, os.O_RDONLY)
-                stack.callback(os.close, lock)
-                fs.try_lock(lock)
-            yield folder
 
     def _write(self, path: Path, chunks: Iterable[bytes]) -> None:
         remaining = self._limit

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from localrun.server.appengine.paths import DEFAULT_PREFIXES
+
 OnExit = Literal["leave", "kill", "wait"]
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -33,6 +35,7 @@ class ServerOptions:
 
     Requests can name bundles and files below the folders `bundles`. `hosts` are additional host names that
     requests can use for the server. A server that `adopts` recovers the tasks of dead processes at its start.
+    `api_prefixes` are those of App Engine's API.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +48,7 @@ class ServerOptions:
     upload_limit: int = 8 * 1024**3
     hosts: frozenset[str] = frozenset()
     adopts: bool = True
+    api_prefixes: tuple[str, ...] = DEFAULT_PREFIXES
     connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
     @property

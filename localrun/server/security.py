@@ -9,8 +9,11 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from localrun.server.appengine.paths import PING, find_path
+from localrun.server.appengine.rejections import rejection_response
 from localrun.server.config import ServerOptions
 from localrun.server.journal import REQUEST_ID
 from localrun.server.page.sessions import Sessions
@@ -20,7 +23,8 @@ from localrun.units import format_bytes
 RejectionCallback = Callable[[str, str, int, object], None]  # method, path, status, detail
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_OPEN = frozenset({"/docs", "/openapi.json", "/favicon.ico", "/session"})  # without data of tasks
+_OPEN = frozenset({"/docs", "/openapi.json", "/favicon.ico", "/session", PING})  # without data of tasks
+_VALUE_LIMIT = 64 * 1024**2  # bytes of a value in JSON, as long as a geometry may be
 _CODES = "/session/codes"  # also with the key of the server's file
 _HOW_TO_AUTHENTICATE = (
     'send the token with each request, e.g. `curl -H "Authorization: Bearer $LOCALRUN_TOKEN" URL`; '
@@ -59,15 +63,7 @@ class SecurityMiddleware:
             self._check(scope, Headers(scope=scope), limit, ticket)
         except Rejection as error:
             self._on_rejection(scope["method"], scope["path"], error.status_code, error.detail)
-            response = error_response(
-                scope["method"],
-                Headers(scope=scope),
-                error.status_code,
-                error.content,
-                error.headers,
-                is_page=is_page_path(scope["path"]),
-            )
-            await response(scope, receive, send)
+            await _rejection_response(scope, error)(scope, receive, send)
         else:
             seconds = self._options.connections.body_seconds
             await self._app(scope, _limited(receive, limit, seconds), send)
@@ -81,7 +77,7 @@ class SecurityMiddleware:
                 raise _foreign(f" ({origin[:100]})")
         elif _single(headers, "sec-fetch-site") == "cross-site" and scope["method"] not in _SAFE_METHODS:
             raise _foreign()
-        if scope["path"] not in _OPEN and not is_page_path(scope["path"]):
+        if not _is_open(scope):
             self._check_token(scope["path"], _single(headers, "authorization") or "", ticket)
         _check_encoding(headers.get("content-encoding", ""))
         length = _single(headers, "content-length") or ""
@@ -108,9 +104,29 @@ class SecurityMiddleware:
 
     def _limit(self, scope: Scope) -> int:
         path: str = scope["path"]
+        if find_path(scope) is not None:
+            kind = Headers(scope=scope).get("content-type", "")
+            return self._options.upload_limit if kind.startswith("multipart/") else _VALUE_LIMIT
         is_input = scope["method"] == "PUT" and path.startswith("/task/") and "/inputs/" in path
         is_bundle = scope["method"] == "POST" and path == "/bundle"
         return self._options.upload_limit if is_input or is_bundle else self._options.body_limit
+
+
+def _is_open(scope: Scope) -> bool:
+    """Return whether a request needs no token."""
+    path: str = scope["path"]
+    return path in _OPEN or (find_path(scope) is None and is_page_path(path))
+
+
+def _rejection_response(scope: Scope, error: Rejection) -> Response:
+    """Return the response to a rejected request, in the format of the API that it was sent to."""
+    headers = Headers(scope=scope)
+    if find_path(scope) is not None:
+        return rejection_response(error, scope)
+    is_page = is_page_path(scope["path"])
+    return error_response(
+        scope["method"], headers, error.status_code, error.content, error.headers, is_page=is_page
+    )
 
 
 def _without_ticket(scope: Scope) -> tuple[Scope, str | None]:

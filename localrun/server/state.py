@@ -18,6 +18,7 @@ from localrun import fs
 from localrun.admission import HostSample, sample_host
 from localrun.engines.labels import LABEL_TASK
 from localrun.errors import EngineError
+from localrun.server.appengine.service import AppEngine
 from localrun.server.broadcast import Broadcaster
 from localrun.server.bundle_store import BundleStore
 from localrun.server.config import ServerOptions
@@ -92,6 +93,7 @@ class ServerState:
             home=home,
             logs=app.settings.logs,
         )
+        self.app_engine = AppEngine(app, self.request_log, self._supervised)
         self._lock = threading.Lock()
         self.is_started = False
         self._cache: dict[str, tuple[float, Any]] = {}  # the time of expiry and the value
@@ -106,6 +108,7 @@ class ServerState:
                 if self.options.adopts:
                     supervision.stop(self.app.settings.home)  # its tasks are resumed here
                     self.app.recover()
+                    self.app_engine.start()
                     self.app.supervise_others()
 
     def _publish(self, event: Event) -> None:

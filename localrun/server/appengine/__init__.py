@@ -1,0 +1,1 @@
+"""App Engine's REST API: Cytomine's clients upload tasks and run them here."""

@@ -1,0 +1,41 @@
+"""Responses as App Engine's framework writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from localrun.server.appengine.errors import AppEngineError
+from localrun.undecodable import encode_json
+
+OCTETS = "application/octet-stream"
+TEXT = "text/plain;charset=UTF-8"
+
+
+def json(content: Any, status: int = 200) -> Response:
+    return Response(encode_json(content), status, media_type="application/json")
+
+
+def empty(status: int = 200) -> Response:
+    return Response(status_code=status)
+
+
+def attachment(content: bytes, filename: str, media_type: str = OCTETS) -> Response:
+    return Response(content, headers=attachment_headers(filename), media_type=media_type)
+
+
+def attachment_headers(filename: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{filename}"'}
+
+
+def error_response(
+    error: AppEngineError, headers: Headers, more_headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return an error response. A 403 is text unless the client asks for JSON: App Engine writes a string."""
+    as_text = error.status_code == 403 and "application/json" not in headers.get("accept", "")
+    response = Response(encode_json(error.content), error.status_code, dict(more_headers or {}))
+    response.headers["Content-Type"] = TEXT if as_text else "application/json"
+    return response

@@ -1,0 +1,1 @@
+"""The routes of App Engine's API, one module per group."""

@@ -1,0 +1,70 @@
+"""The stores of apps."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from anyio.to_thread import run_sync
+from starlette.requests import Request
+from starlette.responses import Response
+
+from localrun.server.appengine import responses
+from localrun.server.appengine.app_stores import AppStore
+from localrun.server.appengine.errors import unreadable_body
+from localrun.server.appengine.routing import router as make_router
+from localrun.server.appengine.routing import service
+from localrun.server.appengine.service import check_id
+
+router = make_router()
+
+
+@router.get("/stores", summary="List stores")
+async def list_stores(request: Request) -> Response:
+    """Return all stores."""
+    stores = await run_sync(service(request).stores.all)
+    return responses.json([_fields(store) for store in stores])
+
+
+@router.post("/stores", summary="Add a store")
+async def add_store(request: Request) -> Response:
+    """Add a store by its name and host. It is not the default one."""
+    found = await _read_object(request)
+    store = await run_sync(service(request).stores.add, found.get("name"), found.get("host"))
+    return responses.json(_fields(store))
+
+
+@router.get("/stores/default", summary="Get the default store")
+async def get_default(request: Request) -> Response:
+    """Return the store that tasks are installed from, or null."""
+    store = await run_sync(service(request).stores.default)
+    return responses.json(None if store is None else _fields(store))
+
+
+@router.delete("/stores/{id}", summary="Remove a store", status_code=204)
+async def remove_store(request: Request) -> Response:
+    """Remove a store, if it exists."""
+    store_id = check_id(request.path_params["id"])
+    await run_sync(service(request).stores.remove, store_id)
+    return responses.empty(204)
+
+
+@router.put("/stores/{id}/default", summary="Set the default store")
+async def set_default(request: Request) -> Response:
+    """Install tasks from this store."""
+    await run_sync(service(request).stores.make_default, check_id(request.path_params["id"]))
+    return responses.empty()
+
+
+def _fields(store: AppStore) -> dict[str, Any]:
+    return store.as_dict()
+
+
+async def _read_object(request: Request) -> dict[str, Any]:
+    try:
+        found = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        raise unreadable_body() from None
+    if not isinstance(found, dict):
+        raise unreadable_body()
+    return found

@@ -1,0 +1,153 @@
+"""The tasks, runs and stores of App Engine's API, on top of the task manager."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from localrun.manager.request import Request
+from localrun.server.appengine.app_stores import AppStores
+from localrun.server.appengine.errors import invalid_number, run_not_found, task_not_found
+from localrun.server.appengine.objects import state_name
+from localrun.server.appengine.runs import AppEngineRun, RunStore
+from localrun.server.appengine.uploaded_tasks import UploadedTask, UploadedTasks
+from localrun.server.request_log import RequestLog
+from localrun.task.active import ActiveTask
+from localrun.task.record import TaskRecord
+
+if TYPE_CHECKING:
+    from localrun.app import App
+
+ASSIGNED_BY = "app-engine"
+
+
+class AppEngine:
+    """What the routes of App Engine's API work with. Thread-safe; its methods block.
+
+    `supervised` is called with each task that was created.
+    """
+
+    def __init__(
+        self, app: App, request_log: RequestLog, supervised: Callable[[ActiveTask], object] = lambda _: None
+    ) -> None:
+        folder = app.settings.home / "appengine"
+        self.app = app
+        self.manager = app.manager
+        self.request_log = request_log
+        self.tasks = UploadedTasks(folder / "tasks")
+        self.runs = RunStore(folder / "runs")
+        self.stores = AppStores(folder / "stores.json")
+        self._supervised = supervised
+
+    def start(self) -> None:
+        """Finish what processes that died have left: partial uploads, and deletions."""
+        self.tasks.start()
+        known = {task.id for task in self.tasks.all()}
+        for run in self.runs.all():
+            if run.task_id not in known:
+                self._remove_task_of(run)
+                self.runs.remove(run)
+            elif run.deleted is not None:
+                self._remove_task_of(run)
+            elif self.find_record(run) is None:  # it was never created, or was deleted with `localrun rm`
+                self.runs.remove(run)
+
+    # -- tasks -----------------------------------------------------------------------------------
+
+    def get_task(self, task_id: str) -> UploadedTask:
+        """Return a task by its id. Raises `AppEngineError`."""
+        found = self.tasks.get(check_id(task_id))
+        if found is None:
+            raise task_not_found()
+        return found
+
+    def find_task(self, namespace: str, version: str) -> UploadedTask:
+        """Return a task by its namespace and version. Raises `AppEngineError`."""
+        found = self.tasks.find(namespace, version)
+        if found is None:
+            raise task_not_found()
+        return found
+
+    def remove_task(self, task: UploadedTask) -> None:
+        """Delete a task with its runs, which are stopped."""
+        runs = self.runs.of_task(task.id)
+        self.tasks.remove(task)
+        for run in runs:
+            self._remove_task_of(run)
+            self.runs.remove(run)
+
+    # -- runs ------------------------------------------------------------------------------------
+
+    def create_run(self, task: UploadedTask) -> AppEngineRun:
+        """Create a run, which waits for its inputs and its start.
+
+        Raises `AppEngineError` 404 if the task has no inputs, as App Engine does.
+        """
+        if not task.descriptor.inputs:
+            raise task_not_found()
+        run = self.runs.create(task.id)  # first: a run without a localrun task is dropped by `start`
+        request = Request(task.bundle, held=True, detached=True, assigned_by=ASSIGNED_BY)
+        try:
+            self._supervised(self.manager.submit(request, task_id=run.id))
+        except BaseException:
+            self.runs.remove(run)
+            raise
+        return run
+
+    def get_run(self, run_id: str) -> AppEngineRun:
+        """Return a run by its id, also a deleted one. Raises `AppEngineError`."""
+        run = self.runs.get(check_id(run_id))
+        if run is None or (run.deleted is None and self.find_record(run) is None):
+            raise run_not_found()
+        return run
+
+    def task_of(self, run: AppEngineRun) -> UploadedTask:
+        """Return the task of a run. Raises `AppEngineError`."""
+        return self.get_task(run.task_id)
+
+    def find_record(self, run: AppEngineRun) -> TaskRecord | None:
+        """Return the record of the localrun task of a run; None if it was deleted."""
+        return self.manager.find_task(run.id)
+
+    def get_record(self, run: AppEngineRun) -> TaskRecord:
+        """Return the record of the localrun task of a run. Raises `AppEngineError` if it was deleted."""
+        record = self.find_record(run)
+        if record is None:
+            raise run_not_found()
+        return record
+
+    def state_of(self, run: AppEngineRun) -> str:
+        """Return the state of a run, as App Engine names it."""
+        return run.deleted or state_name(self.get_record(run))
+
+    def runs_of(self, task: UploadedTask) -> list[AppEngineRun]:
+        """Return the runs of a task, oldest first, also deleted ones."""
+        runs = self.runs.of_task(task.id)
+        return [run for run in runs if run.deleted is not None or self.find_record(run) is not None]
+
+    def remove_run(self, run: AppEngineRun) -> None:
+        """Stop a run, and delete its files. It stays readable with its state."""
+        if run.deleted is None:
+            self.runs.mark_deleted(run, self.state_of(run))
+            self._remove_task_of(run)
+
+    def _remove_task_of(self, run: AppEngineRun) -> None:
+        record = self.find_record(run)
+        if record is None:
+            return
+        if not record.state.is_final:
+            self.manager.kill_task(run.id, grace=0)
+            self.manager.wait_for(run.id)
+        self.app.remove(run.id)
+
+
+def check_id(text: str) -> str:
+    """Return a UUID in lower case. Raises `AppEngineError` if it is not one."""
+    try:
+        found = uuid.UUID(text)
+    except ValueError:
+        raise invalid_number() from None
+    if len(text) != 36:
+        raise invalid_number()
+    return str(found)
