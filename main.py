@@ -27,8 +27,9 @@ class LazyApp:
 
 def _standalone() -> ASGIApp:
     from localrun.server.asgi import make_app
+    from modules.routes import task_routes
 
-    return make_app()
+    return make_app(find_task_manager=lambda: task_routes.task_manager)
 
 
 app = LazyApp(_standalone)

@@ -6,8 +6,9 @@ from localrun._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from localrun.api import Task, TaskFailed, run, submit, tasks, using, wait_all
+    from localrun.server.task_system import TaskManager
 
-__all__ = ["Task", "TaskFailed", "run", "submit", "tasks", "using", "wait_all"]
+__all__ = ["Task", "TaskFailed", "TaskManager", "run", "submit", "tasks", "using", "wait_all"]
 
 if not TYPE_CHECKING:  # type checkers must see only the names above
 
@@ -15,9 +16,12 @@ if not TYPE_CHECKING:  # type checkers must see only the names above
         # Imported on first use, to keep the command line fast.
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from localrun import api
+        if name == "TaskManager":
+            from localrun.server import task_system as home
+        else:
+            from localrun import api as home
 
-        found = globals()[name] = getattr(api, name)
+        found = globals()[name] = getattr(home, name)
         return found
 
     def __dir__() -> list[str]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from localrun.admission import Admission, Capacity, machine_ledger_path
 from localrun.engines.base import Engine
 from localrun.errors import EngineError, EngineUnreachable, LocalrunError, UsageError
-from localrun.manager.manager import OnExit, TaskManager
+from localrun.manager.manager import Manager, OnExit
 from localrun.runner.disk_guard import DiskMonitor
 from localrun.runner.runner import Runner
 from localrun.settings import Settings
@@ -43,7 +43,7 @@ class App:
     def __init__(self, settings: Settings, engine: Engine | None = None) -> None:
         self.settings = settings
         self.store = TaskStore(settings.home)
-        self.manager = TaskManager(self.store, settings, lambda: self.runner)
+        self.manager = Manager(self.store, settings, lambda: self.runner)
         self._given_engine = engine
         self._connecting: threading.Thread | None = None
         self._others: dict[str, App] = {}  # address -> the app of another engine with tasks of this folder

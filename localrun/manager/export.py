@@ -13,7 +13,7 @@ from pathlib import Path
 
 from localrun import fs
 from localrun.errors import LocalrunError, Problem, TaskExists, UsageError
-from localrun.manager.manager import TaskManager
+from localrun.manager.manager import Manager
 from localrun.task.record import TaskRecord
 from localrun.task.store import TaskStore
 
@@ -67,7 +67,7 @@ def read(file: Path) -> list[TaskRecord]:
 def import_tasks(
     records: Iterable[TaskRecord],
     store: TaskStore,
-    manager: TaskManager,
+    manager: Manager,
     find_bundle: Callable[[str], Path] = Path,
 ) -> ImportResult:
     """Import tasks into the folder. Existing tasks are not changed."""
@@ -93,7 +93,7 @@ def _of_this_machine(record: TaskRecord) -> TaskRecord:
     return record.replace(plan=record.run_plan.replace(bind_mounts=[]))
 
 
-def _create_again(record: TaskRecord, manager: TaskManager, find_bundle: Callable[[str], Path]) -> None:
+def _create_again(record: TaskRecord, manager: Manager, find_bundle: Callable[[str], Path]) -> None:
     if record.submitted is None:
         message = "an active task that was not submitted to a server cannot be imported"
         raise UsageError(message, remedy="run it again: `localrun run`")

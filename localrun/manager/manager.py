@@ -18,7 +18,7 @@ from localrun.manager.manual import ManualTasks
 from localrun.manager.payload import from_payload, is_manual, redact_secrets
 from localrun.manager.pending_inputs import PendingInputs
 from localrun.manager.recovery import Resumer
-from localrun.manager.registry import TaskRegistry
+from localrun.manager.registry import TaskRegistry, format_counts
 from localrun.manager.request import Request
 from localrun.manager.retention import Retention
 from localrun.manager.submission import DeferSignals, PreparedTask, Submitter
@@ -35,7 +35,7 @@ from localrun.task.store import TaskStore
 OnExit = Literal["leave", "kill", "wait"]
 
 
-class TaskManager:
+class Manager:
     """Submits tasks, runs each in a thread of its own, and finds them by id. Thread-safe.
 
     `runner` returns the runner. It is called when the first task needs it, so that an invalid bundle is
@@ -331,12 +331,7 @@ class TaskManager:
 
     def get_status(self) -> dict[str, int]:
         """Return the number of active tasks, of completed tasks, and of both."""
-        active, completed = self._registry.counts()
-        return {
-            "active_tasks_count": active,
-            "completed_tasks_count": completed,
-            "total_tasks_processed": active + completed,
-        }
+        return format_counts(*self._registry.counts())
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every event of this process's tasks; return a function that stops it.
@@ -398,3 +393,6 @@ class TaskManager:
 
 def _raise(error: LocalrunError) -> Outcome:
     raise error
+
+
+TaskManager = Manager  # the name for other projects

@@ -69,3 +69,12 @@ class TaskRegistry:
     def counts(self) -> tuple[int, int]:
         with self._lock:
             return len(self._active), self._count
+
+
+def format_counts(active: int, completed: int) -> dict[str, int]:
+    """Return numbers of tasks in the form of the Task System."""
+    return {
+        "active_tasks_count": active,
+        "completed_tasks_count": completed,
+        "total_tasks_processed": active + completed,
+    }

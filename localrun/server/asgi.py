@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import anyio.to_thread
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,6 +15,7 @@ from localrun.app import App
 from localrun.server.application import make_api
 from localrun.server.config import ServerOptions
 from localrun.server.state import ServerState
+from localrun.server.task_system.project_tasks import ProjectTasks
 
 
 @lru_cache(maxsize=1)
@@ -21,11 +24,16 @@ def shared_app() -> App:
     return App(settings.load(os.environ))
 
 
-def make_app(app: App | None = None) -> StandaloneApp:
-    """Return the application. Raises `LocalrunError` if the logs are not writable."""
+def make_app(app: App | None = None, find_task_manager: Callable[[], Any] | None = None) -> StandaloneApp:
+    """Return the application. Raises `LocalrunError` if the logs are not writable.
+
+    With `find_task_manager`, the routes of the Task System call the object that it returns.
+    """
     names = frozenset({"testserver"})  # sent by Starlette's test client; public host names contain a dot
     options = ServerOptions(token=os.environ.get("LOCALRUN_TOKEN") or None, hosts=names)
     state = ServerState(app or shared_app(), options)
+    if find_task_manager is not None:
+        state.project_tasks = ProjectTasks(state, find_task_manager)
     return StandaloneApp(make_api(state), state)
 
 

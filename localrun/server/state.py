@@ -40,6 +40,7 @@ from localrun.task.states import TaskState
 if TYPE_CHECKING:
     from localrun.app import App
     from localrun.manager.request import Request
+    from localrun.server.task_system.project_tasks import ProjectTasks
     from localrun.task.active import ActiveTask
     from localrun.task.record import TaskRecord
 
@@ -76,6 +77,7 @@ class ServerState:
         self.images = ImageCache()
         self.limits = RequestLimits()
         self.page = PageAssets()
+        self.project_tasks: ProjectTasks | None = None
         self.sessions = Sessions(options.token)
         self.logs = LogPages()
         self.feed = EventFeed()
@@ -140,10 +142,11 @@ class ServerState:
     async def create(self, task_id: str, payload: Mapping[str, Any], assigned_by: str) -> ActiveTask:
         """Create a task, in a thread if a bundle has to be read from disk."""
         if "bundle" in payload or "image" in payload:
-            return await anyio.to_thread.run_sync(self._create, task_id, payload, assigned_by)
-        return self._create(task_id, payload, assigned_by)
+            return await anyio.to_thread.run_sync(self.create_now, task_id, payload, assigned_by)
+        return self.create_now(task_id, payload, assigned_by)
 
-    def _create(self, task_id: str, payload: Mapping[str, Any], assigned_by: str) -> ActiveTask:
+    def create_now(self, task_id: str, payload: Mapping[str, Any], assigned_by: str) -> ActiveTask:
+        """Create a task. Blocks while a bundle is read."""
         task = self.app.manager.create_task(
             payload,
             assigned_by,
@@ -180,6 +183,10 @@ class ServerState:
     def waiting_count(self) -> int:
         """The number of tasks of this process that wait for admission."""
         return self._count(TaskState.QUEUING, TaskState.QUEUED)
+
+    def phase_counts(self) -> dict[str, int]:
+        """Return the numbers of tasks of this process that run and that wait."""
+        return {"running": self.running_count, "waiting": self.waiting_count}
 
     def _count(self, *states: TaskState) -> int:
         return sum(task.record.state in states for task in self.app.manager.get_all_active_tasks())

@@ -22,8 +22,10 @@ from localrun.server.error_handlers import detail_of, log_failures, status_of
 from localrun.server.responses import json_response
 from localrun.server.routes.base import RawRoute, StrictRoute, json_body, responses
 from localrun.server.state import ServerState, get_state
-from localrun.server.timestamps import now, to_iso
+from localrun.server.task_system.project_tasks import ProjectTasks
+from localrun.server.timestamps import now
 from localrun.task.record import TaskRecord
+from localrun.task.states import TaskState
 from localrun.task.store import RESERVED_IDS
 
 router = APIRouter(route_class=StrictRoute, tags=["tasks"])
@@ -59,8 +61,7 @@ async def create_task(request: Request) -> Response:
         if isinstance(found, schemas.Batch):
             return json_response(await _batch(state, found))
         with state.journal.batch():
-            record = await _create(state, str(uuid.uuid4()), found.task, found.assigned_by, "POST /task")
-            return _respond(state, record)
+            return _respond(state, await _create(state, str(uuid.uuid4()), found, "POST /task"))
 
 
 router.add_api_route(
@@ -83,6 +84,8 @@ async def list_tasks(request: Request, selection: Annotated[schemas.TaskFilter, 
     """
     state = get_state(request)
     with log_failures(state.request_log, "task_list", "Failed to get task list"):
+        if state.project_tasks is not None and selection.state == "active":
+            return json_response(_project_listing(state.project_tasks, selection))
         found = _selected(state, selection.state)
         if selection.assigned_by is not None:
             found = [record for record in found if record.assigned_by == selection.assigned_by]
@@ -107,19 +110,19 @@ async def put_task(request: Request, task_id: NewTaskId) -> Response:
             return _respond(state, await _create_once(state, task_id, found))
 
 
-async def _create_once(state: ServerState, task_id: str, found: schemas.Submission) -> TaskRecord:
+async def _create_once(state: ServerState, task_id: str, found: schemas.Submission) -> dict[str, Any]:
     """Return the existing task if it is the same, or else create it."""
     known = state.app.manager.find_task(task_id)
     if known is not None and _is_same(known, found):
-        return known
+        return views.summary(known)
     try:
         with state.journal.batch():
-            return await _create(state, task_id, found.task, found.assigned_by, f"PUT /task/{task_id}")
+            return await _create(state, task_id, found, f"PUT /task/{task_id}")
     except TaskExists:
         made = await _wait_for_record(state, task_id)
         if made is None or not _is_same(made, found):
             raise
-        return made
+        return views.summary(made)
 
 
 def _is_same(known: TaskRecord, found: schemas.Submission) -> bool:
@@ -138,29 +141,26 @@ async def _wait_for_record(state: ServerState, task_id: str) -> TaskRecord | Non
 
 
 async def _create(
-    state: ServerState, task_id: str, task: dict[str, Any], assigned_by: str, endpoint: str
-) -> TaskRecord:
-    state.request_log.log_task_request(task_id, task, assigned_by, endpoint)
-    made = await state.create(task_id, task, assigned_by)
-    log = state.request_log
+    state: ServerState, task_id: str, found: schemas.Submission, endpoint: str
+) -> dict[str, Any]:
+    """Create a task and return its summary."""
+    task, assigned_by, log = found.task, found.assigned_by, state.request_log
+    log.log_task_request(task_id, task, assigned_by, endpoint)
+    if state.project_tasks is not None:
+        made = await state.project_tasks.create(task_id, found)
+    else:
+        made = views.summary((await state.create(task_id, task, assigned_by)).record)
     log.log_call("create_task", task_id, state.active_count, task_data=task, assigned_by=assigned_by)
-    return made.record
+    return made
 
 
-def _respond(state: ServerState, record: TaskRecord) -> Response:
+def _respond(state: ServerState, made: dict[str, Any]) -> Response:
     # not the `status` text: it is the name of an event, and users count events by name
-    state.request_log.log_response("create_task", 200, record.id, assigned_by=record.assigned_by)
-    return json_response(
-        {
-            "status": "task_created",
-            "task_id": record.id,
-            "timestamp": to_iso(record.created),
-            "assigned_by": record.assigned_by,
-            "task": views.submitted_task(record),
-            "message": f"Task {record.id} created and added to global task list",
-            "state": record.state,
-        }
-    )
+    state.request_log.log_response("create_task", 200, made["task_id"], assigned_by=made["assigned_by"])
+    shown = {key: made[key] for key in ("task_id", "timestamp", "assigned_by", "task")}
+    message = f"Task {made['task_id']} created and added to global task list"
+    created = {"status": "task_created", **shown, "message": message}
+    return json_response({**created, "state": made.get("state", TaskState.CREATED)})
 
 
 async def _batch(state: ServerState, found: schemas.Batch) -> dict[str, Any]:
@@ -168,14 +168,15 @@ async def _batch(state: ServerState, found: schemas.Batch) -> dict[str, Any]:
     made, failed = [], []
     for index, task in enumerate(found.task):
         try:
-            record = await _create(state, str(uuid.uuid4()), task, found.assigned_by, "POST /task")
+            one = schemas.Submission(task=task, assigned_by=found.assigned_by)
+            shown = await _create(state, str(uuid.uuid4()), one, "POST /task")
         except LocalrunError as error:
             status = status_of(error)
             detail = detail_of(error, status)
             state.request_log.log_rejection("POST", f"/task#{index}", status, detail)
             failed.append({"task_index": index, "task_data": task, "error": detail})
         else:
-            made.append({"task_id": record.id, "task": task, "timestamp": to_iso(record.created)})
+            made.append({"task_id": shown["task_id"], "task": task, "timestamp": shown["timestamp"]})
     counts: dict[str, Any] = {"created": len(made), "failed": len(failed)}
     state.request_log.log_response("create_batch_tasks", 200, batch_id=batch_id, **counts)
     return {
@@ -201,23 +202,41 @@ def _selected(state: ServerState, selected: schemas.StateFilter) -> list[TaskRec
     return sorted([*ended, *active], key=lambda record: record.created)
 
 
+def _project_listing(tasks: ProjectTasks, selection: schemas.TaskFilter) -> dict[str, Any]:
+    found = tasks.active()
+    if selection.assigned_by is not None:
+        found = [task for task in found if task["assigned_by"] == selection.assigned_by]
+    if selection.after is not None:
+        ids = [task["task_id"] for task in found]
+        found = found[_index_of(ids, selection.after) + 1 :]
+    more = selection.limit is not None and len(found) > selection.limit
+    return _list_response(found[: selection.limit], [], more=more)
+
+
 def _after(records: list[TaskRecord], task_id: str) -> list[TaskRecord]:
-    for number, record in enumerate(records):
-        if record.id == task_id:
-            return records[number + 1 :]
-    raise HTTPException(404, f"Task {task_id} not found in this list")
+    return records[_index_of([record.id for record in records], task_id) + 1 :]
+
+
+def _index_of(ids: list[str], task_id: str) -> int:
+    if task_id not in ids:
+        raise HTTPException(404, f"Task {task_id} not found in this list")
+    return ids.index(task_id)
 
 
 def _listing(records: list[TaskRecord], *, more: bool) -> dict[str, Any]:
     active = [views.summary(record) for record in records if not record.state.is_final]
     ended = [views.summary(record) for record in records if record.state.is_final]
+    return _list_response(active, ended, more=more)
+
+
+def _list_response(active: list[Any], ended: list[Any], *, more: bool) -> dict[str, Any]:
     return {
         "status": "success",
         "active_tasks_count": len(active),
         "active_tasks": active,
         "completed_tasks_count": len(ended),
         "completed_tasks": ended,
-        "next": records[-1].id if more else None,
+        "next": [*active, *ended][-1]["task_id"] if more else None,
         "timestamp": now(),
     }
 
@@ -228,11 +247,13 @@ async def get_status(request: Request) -> Response:
     state = get_state(request)
     with log_failures(state.request_log, "task_status", "Failed to get status"):
         state.app.manager.refresh()
-        counts = state.app.manager.get_status()
+        project = state.project_tasks
+        own = {**state.app.manager.get_status(), **state.phase_counts()}
+        counts = own if project is None else project.status()
         return json_response(
             {
                 "status": "operational",
-                "task_manager": {**counts, "running": state.running_count, "waiting": state.waiting_count},
+                "task_manager": counts,
                 "engine": await anyio.to_thread.run_sync(state.engine_status),
                 "timestamp": now(),
             }
@@ -244,5 +265,10 @@ async def get_task(request: Request, task_id: TaskId) -> Response:
     """Return all details of a task, also after it has ended."""
     state = get_state(request)
     with log_failures(state.request_log, "task_get", "Failed to get task"):
+        if state.project_tasks is not None:
+            found = state.project_tasks.get(task_id)
+            if found is None:
+                raise HTTPException(404, f"Task {task_id} not found")
+            return json_response({"status": "success", "task": found, "timestamp": now()})
         record = state.get_record(task_id)
         return json_response(views.task_response(record, state.waiting_reason(record)))

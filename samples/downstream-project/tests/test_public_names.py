@@ -63,6 +63,8 @@ def test_a_server_answers(fake_engine: ScriptedEngine, localrun_server: LiveServ
 
 def test_a_manager_begins_empty(fake_engine: ScriptedEngine, task_manager: TaskManager) -> None:
     assert task_manager.active_tasks == []
+    own: package.TaskManager = package.TaskManager()
+    assert own.create_task({"n": 1}, "ray") in own.active_tasks
 
 
 @pytest.mark.localrun

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import localrun
 import modules.task
 from localrun.app import App
 from localrun.errors import TaskExists, UsageError
@@ -16,8 +17,8 @@ from localrun.task.states import TaskState
 
 
 def test_the_names_of_the_guide_can_be_imported_and_the_other_cannot() -> None:
-    assert modules.task.TaskManager is TaskManager
-    assert isinstance(modules.task.task_manager, TaskManager)
+    assert modules.task.TaskManager is localrun.TaskManager
+    assert isinstance(modules.task.task_manager, localrun.TaskManager)
     with pytest.raises(ImportError, match="cannot import name 'TaskHandler'"):
         from modules.task.handler import TaskHandler  # type: ignore[attr-defined]  # noqa: F401
 
