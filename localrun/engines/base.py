@@ -35,7 +35,6 @@ IMAGE_CONTEXT = "docker-image://"  # of a build context that is an image
 # not sent to a build unless `.dockerignore` includes them: programs do not need them, and they change
 DEFAULT_IGNORES = ("**/.git", "**/.localrun")
 
-
 Warn = Callable[[str], None]
 
 
@@ -356,6 +355,12 @@ class Engine(Protocol):
         """Return whether a container has just ended because the engine is shutting down.
 
         Only an engine that still serves open connections knows; False proves nothing.
+        """
+
+    def measure(self, handle: Handle) -> Usage | None:
+        """Return its current resource usage if this process can read that without the engine.
+
+        None if it cannot, or if the container is not running.
         """
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:

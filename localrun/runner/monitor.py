@@ -237,6 +237,7 @@ class ContainerMonitor:
                 self.task.save()
 
         sampler = UsageSampler(self.engine, self.handle, workspace.usage, on_sample)
+        sampler.start()
         try:
             yield sampler
         finally:

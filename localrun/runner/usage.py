@@ -1,6 +1,7 @@
-"""Sampling of a container's resource usage into a file of the task's folder, once a second.
+"""Sampling of a container's resource usage, and a file of the task's folder with one sample a second.
 
-A task that takes less than a second costs nothing: no thread, no request, no file.
+A control group of this machine is read from the start, without requests. Otherwise, a task that takes less
+than a second costs nothing: no thread, no request. In both cases, it has no file.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +20,9 @@ from localrun.errors import ContainerGone, EngineError
 from localrun.task.record import Frozen, TaskRecord, UsageRecord
 from localrun.task.workspace import Workspace
 
-_DELAY = 1.0  # seconds before the first sample
+_DELAY = 1.0  # seconds before the first sample of the engine
+_FIRST_INTERVAL, _INTERVAL = 0.01, 0.1  # seconds between direct samples: it doubles up to the second one
+_OFTEN, _LATER_INTERVAL = 10.0, 1.0  # after so many seconds of a task, direct samples are rarer
 _MAX_LINES = 7200  # two hours of samples; a longer file is thinned out
 _RETRY_INTERVAL = 1.0  # seconds between attempts while the engine is lost
 _TAIL = 4096  # bytes at the end of a file that hold its last sample
@@ -105,7 +109,8 @@ class UsageFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lines = 0
-        self._stride = 1  # samples for each line
+        self._stride = 1  # samples for each line, one a second
+        self._added = 0  # since the last line
         self._pending: list[UsageSample] = []  # the samples of the next line
         self.total: UsageRecord | None = None
 
@@ -119,11 +124,17 @@ class UsageFile:
             self._stride = max(1, round(intervals[len(intervals) // 2]))
 
     def add(self, sample: UsageSample) -> UsageRecord:
-        """Add a sample and return the totals."""
+        """Add the sample of a second and return the totals."""
+        total = self.count(sample)
+        self._added += 1
+        if self._added >= self._stride:
+            self.flush()
+        return total
+
+    def count(self, sample: UsageSample) -> UsageRecord:
+        """Add a sample within a second, which does not have a line of its own, and return the totals."""
         self.total = total = _add(self.total, sample)
         self._pending.append(sample)
-        if len(self._pending) >= self._stride:
-            self.flush()
         return total
 
     def flush(self) -> None:
@@ -131,13 +142,17 @@ class UsageFile:
         if not self._pending:
             return
         line = _highest(self._pending)
-        self._pending = []
+        self._pending, self._added = [], 0
         with suppress(OSError):
             with open(self._path, "ab", opener=fs.private) as stream:
                 stream.write(line.to_json() + b"\n")
             self._lines += 1
             if self._lines >= _MAX_LINES:
                 self._thin_out()
+
+    @property
+    def has_lines(self) -> bool:
+        return self._lines > 0
 
     def _thin_out(self) -> None:
         samples = list(read_samples(self._path))
@@ -153,9 +168,10 @@ def _highest(samples: list[UsageSample]) -> UsageSample:
 
 
 class UsageSampler:
-    """Samples the usage of a container in a thread, once it has run for a second.
+    """Samples the usage of a container in a thread.
 
-    `on_sample` is called in that thread with each sample and the totals.
+    It reads the control group if this machine has it. If not, it asks the engine, once the container has run
+    for a second. `on_sample` is called in that thread with a sample a second and the totals.
     """
 
     def __init__(self, engine: Engine, handle: Handle, path: Path, on_sample: UsageCallback) -> None:
@@ -168,15 +184,38 @@ class UsageSampler:
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
+    def start(self) -> None:
+        """Start sampling at once if the control group can be read."""
+        usage = self._engine.measure(self._handle)
+        if usage is not None:
+            self._start_thread(partial(self._sample_directly, usage))
+
     def on_tick(self) -> None:
         """Start sampling after a second; call it a few times a second."""
-        if self._thread is not None or time.monotonic() - self._started < _DELAY:
-            return
-        thread = threading.Thread(target=self._run, name=f"usage-{self._handle[:8]}", daemon=True)
+        if self._thread is None and time.monotonic() - self._started >= _DELAY:
+            self._start_thread(self._run)
+
+    def _start_thread(self, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, name=f"usage-{self._handle[:8]}", daemon=True)
         with self._lock, suppress(RuntimeError):  # too many threads: the next tick tries again
             if not self._closed.is_set():
                 thread.start()
                 self._thread = thread
+
+    def _sample_directly(self, usage: Usage | None) -> None:
+        self._file.load()
+        interval, reported = _FIRST_INTERVAL, self._started
+        while usage is not None:
+            sample, now = UsageSample.of(usage, time.time()), time.monotonic()
+            if now - reported >= _DELAY:
+                reported = now
+                self._on_sample(usage, self._file.add(sample))
+            else:
+                self._file.count(sample)
+            if self._closed.wait(interval):
+                return
+            interval = min(2 * interval, _INTERVAL) if now - self._started < _OFTEN else _LATER_INTERVAL
+            usage = self._engine.measure(self._handle)
 
     def _run(self) -> None:
         self._file.load()
@@ -209,5 +248,6 @@ class UsageSampler:
         while thread.is_alive() and time.monotonic() < deadline:
             self._engine.abandon(thread.ident)  # repeated: the thread may be about to wait
             thread.join(0.02)
-        self._file.flush()
+        if self._file.has_lines or time.monotonic() - self._started >= _DELAY:
+            self._file.flush()
         return self._file.total

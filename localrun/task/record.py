@@ -183,11 +183,12 @@ class StepRecord(Frozen, frozen=True, kw_only=True):
 
 
 class UsageRecord(Frozen, frozen=True, kw_only=True):
-    """The resource usage of a task's container, sampled once a second: sizes in bytes, times in seconds.
+    """The resource usage of a task's container, from `samples`: sizes in bytes, times in seconds.
 
-    `memory_peak` is the highest sample of memory that the kernel cannot reclaim. `memory_most` is the
-    kernel's own high-water mark, if available; it includes cached file contents. Usage after the last sample
-    is not included.
+    A control group of this machine is read from the start, ten times a second for the first ten seconds and
+    once a second after that. Without one, the engine is asked once a second. `memory_peak` is the highest
+    sample of memory that the kernel cannot reclaim. `memory_most` is the kernel's own high-water mark, if
+    available; it includes cached file contents. Usage after the last sample is not included.
     """
 
     samples: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Generator
 from itertools import pairwise
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from localrun.console.usage import format_usage
 from localrun.engines.base import Usage
 from localrun.engines.dockerd import DockerEngine
 from localrun.engines.fake import FakeContainer, FakeEngine
@@ -293,6 +295,50 @@ def test_a_closed_sampler_does_not_start(tmp_path: Path) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("sampler")]
 
 
+def test_a_control_group_is_read_from_the_start_and_costs_no_file_in_the_first_second(tmp_path: Path) -> None:
+    class Measured(FakeEngine):
+        """An engine whose container needs more memory each time, and ends at the third look."""
+
+        looks = 0
+
+        def measure(self, handle: str) -> Usage | None:
+            self.looks += 1
+            return use(self.looks * MIB, 0.1 * self.looks) if self.looks < 4 else None
+
+        def usage(self, handle: str) -> Generator[Usage, None, None]:
+            raise AssertionError("must not be called")
+
+    engine, path = Measured(), tmp_path / "usage.jsonl"
+    sampler = UsageSampler(engine, "x", path, lambda *_: None)
+    sampler.start()
+    assert sampler._thread is not None
+    sampler._thread.join(60)
+    sampler._started += 60  # however slow this machine is
+    total = sampler.close()
+    assert total is not None
+    assert (total.samples, total.memory_peak, path.exists()) == (3, 3 * MIB, False)
+
+
+def test_a_container_that_is_not_visible_here_is_measured_by_the_engine(tmp_path: Path) -> None:
+    class Elsewhere(FakeEngine):
+        def measure(self, handle: str) -> None:
+            return None
+
+    sampler = UsageSampler(Elsewhere(), "x", tmp_path / "usage.jsonl", lambda *_: None)
+    sampler.start()
+    assert sampler._thread is None
+
+
+def test_direct_samples_are_counted_and_have_one_line_a_second(tmp_path: Path) -> None:
+    path = tmp_path / "usage.jsonl"
+    file = UsageFile(path)
+    for number in range(50):
+        (file.add if number % 10 == 9 else file.count)(sample(number / 10, 99 if number == 42 else 1))
+    assert file.total is not None
+    assert (file.total.samples, file.total.memory_peak) == (50, 99)
+    assert [one.memory for one in read_samples(path)] == [1, 1, 1, 1, 99]
+
+
 @pytest.mark.docker
 def test_a_real_container_is_sampled(docker_engine: DockerEngine, tmp_path: Path) -> None:
     name = f"localrun-test/user:{threading.get_ident()}"
@@ -318,5 +364,25 @@ def test_a_real_container_is_sampled(docker_engine: DockerEngine, tmp_path: Path
     assert used.cpu_seconds > 0.01
     assert used.samples >= 2
     samples = list(read_samples(Workspace(Path(ended.folder)).usage))
-    assert len(samples) == used.samples
+    assert 2 <= len(samples) <= used.samples  # a control group is read more often than there are lines
     assert all(later.time > one.time for one, later in pairwise(samples))
+
+
+@pytest.mark.docker
+def test_a_short_task_shows_its_peak_memory_and_limit(docker_engine: DockerEngine, tmp_path: Path) -> None:
+    name = f"localrun-test/short:{threading.get_ident()}"
+    # the file is read by no one: its pages count as memory in use until the end
+    script = "dd if=/dev/zero of=/dev/shm/x bs=1M count=24 2>/dev/null; sleep 0.3; echo 1 > /outputs/sum"
+    docker_engine.load_image(
+        [image_archive(busybox_layer({}), name, Cmd=["sh", "-c", script], Env=["PATH=/bin"])]
+    )
+    try:
+        with make_environment(tmp_path, engine=docker_engine, image=name) as env:
+            ended = env.run(values={"a": 1, "b": 2}, timeout=60)
+    finally:
+        docker_engine.remove_image(name)
+    if "memory" in ended.unenforced:
+        pytest.skip("the engine has no control groups")
+    assert ended.usage is not None
+    assert 24 * MIB <= ended.usage.memory_peak <= 64 * MIB
+    assert re.match(r"peak memory 2\d(\.\d)? MiB of 64 MiB \(\d+ %\)", format_usage(ended))

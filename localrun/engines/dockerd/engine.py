@@ -41,6 +41,7 @@ from localrun.engines.dockerd.answers import (
     seconds,
 )
 from localrun.engines.dockerd.api import Api, iter_json, label_filter, read_message
+from localrun.engines.dockerd.cgroups import ControlGroups
 from localrun.engines.dockerd.configuration.file import ConfigFile
 from localrun.engines.dockerd.configuration.selection import select
 from localrun.engines.dockerd.connections import engine_pid
@@ -105,6 +106,7 @@ class DockerEngine(DockerImages):
         self._info: EngineInfo | None = None
         self._builder_choice = builder
         self._guard = Guard()
+        self._control_groups = ControlGroups(self._pid)
         self._waited_for: dict[Handle, int | None] = {}  # container -> process of the engine at that time
 
     def info(self) -> EngineInfo:
@@ -266,6 +268,16 @@ class DockerEngine(DockerImages):
             return False
         self._waited_for[handle] = now
         return True
+
+    def measure(self, handle: Handle) -> Usage | None:
+        return self._control_groups.measure(handle) if self.address.is_local else None
+
+    def _pid(self, handle: Handle) -> int:
+        try:
+            found = self.api.json("GET", _path(handle, "json"), action="inspect the container")
+            return int(found["State"]["Pid"])
+        except (EngineError, KeyError, TypeError, ValueError):
+            return 0
 
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
         # one streaming request: the engine takes a second for each sample anyway

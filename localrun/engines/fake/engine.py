@@ -113,6 +113,9 @@ class FakeEngine(FakeImages):
         """Return `shuts_down`, which a test sets."""
         return self.shuts_down
 
+    def measure(self, handle: Handle) -> Usage | None:
+        """Return None: a function has no control group."""
+
     def usage(self, handle: Handle) -> Generator[Usage, None, None]:
         """Yield `container.usage` every `usage_interval` seconds until the container ends."""
         container = self.container(handle)
