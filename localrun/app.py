@@ -23,6 +23,7 @@ from localrun.settings import Settings
 from localrun.task.fate import Fate, fate
 from localrun.task.process import is_stopped
 from localrun.task.record import TaskRecord, short_id
+from localrun.task.selection import ALL_TASKS, TaskSelection
 from localrun.task.states import TaskState
 from localrun.task.store import TaskStore
 from localrun.task.workspace import Workspace
@@ -177,11 +178,11 @@ class App:
                     resumed.append(record)
         return resumed
 
-    def tasks(self, limit: int | None = None) -> list[TaskRecord]:
-        """Return the tasks of the folder, newest first, without replicas and unreadable records."""
+    def tasks(self, limit: int | None = None, selection: TaskSelection = ALL_TASKS) -> list[TaskRecord]:
+        """Return the selected tasks, newest first, without replicas and unreadable records."""
         loaded = (workspace.load_or_none() for workspace in self.store.newest_first())
         found = (record for record in loaded if record is not None and record.replica is None)
-        return list(islice(found, limit))
+        return list(islice(filter(selection.matches, found), limit))
 
     def find(self, prefix: str) -> tuple[Workspace, TaskRecord]:
         """Return a task by id, unique prefix, or `last`. Raises `TaskNotFound`."""

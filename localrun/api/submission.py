@@ -51,6 +51,7 @@ def submit(
     profile: ProfileName = "bundle",
     replicas: int = 1,
     agree: int | None = None,
+    metadata: Mapping[str, Any] | None = None,
     home: Place | None = None,
     **values: Any,
 ) -> Task:
@@ -66,6 +67,7 @@ def submit(
     are `"SRC:DST[:rw]"`, paths of this machine over those of the image. A task that lost its
     container runs again up to `retries` times. With multiple `replicas`, the task runs that many times with
     small variations, and fails unless `agree` of them (None: all) give the same result.
+    `metadata` are JSON values by key for your own use; `tasks` finds tasks by them.
 
     The image of a folder is built with `dockerfile` and `context` (default: those of the bundle), `target`,
     `build_args`, `build_contexts` (`{"NAME": "docker-image://REFERENCE"}`) and `build_secrets`: a mapping of
@@ -77,18 +79,23 @@ def submit(
     Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError`, `AdmissionError` or `UsageError`
     with all problems, or `EngineUnreachable`. Nothing is created then.
     """
-    options = _parse(locals())
-    given, folder = _given(inputs, values)
-    own = {} if profile == "iexec" else given
+    return _submit(bundle, locals())
+
+
+def _submit(bundle: Place, given: Mapping[str, Any]) -> Task:
+    options = _parse(given)
+    values, folder = _given(given["inputs"], given["values"])
+    own = {} if given["profile"] == "iexec" else values
     request = Request(Path(bundle), values=own, inputs_folder=folder, detached=True, **options)
-    if profile == "iexec":
+    if given["profile"] == "iexec":
         from localrun.platforms import iexec
 
-        request = to_iexec_request(request, iexec.parse_inputs(given), os.fspath(bundle))
-    return _submit(app_for(home), request)
+        request = to_iexec_request(request, iexec.parse_inputs(values), os.fspath(bundle))
+    return start(app_for(given["home"]), request)
 
 
-def _submit(app: App, request: Request) -> Task:
+def start(app: App, request: Request) -> Task:
+    """Submit a request, and start the supervisor, which owns the task once this process has ended."""
     task = app.manager.submit(request, pending_starts_of(app).on_event)
     app.supervise()
     return Task(task.id, app.settings.home)

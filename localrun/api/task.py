@@ -15,10 +15,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from localrun.api.apps import app_for
-from localrun.errors import LocalrunError, Problem, UsageError
-from localrun.suggestions import did_you_mean
+from localrun.errors import LocalrunError, UsageError
 from localrun.task import lookup, metadata
 from localrun.task.record import TaskRecord, short_id
+from localrun.task.selection import parse_state
 from localrun.task.states import TaskState
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Task:
 
         Raises `UsageError` for an unknown state, and what `wait` raises.
         """
-        wanted = _parse_state(state)
+        wanted = parse_state(state)
         deadline = None if timeout is None else time.monotonic() + timeout
         end = self.end()
         while True:
@@ -337,13 +337,13 @@ class Task:
     # -- metadata --------------------------------------------------------------------------------
 
     @property
-    def metadata(self) -> Mapping[str, str]:
-        """User-defined strings by key, stored with the task. Assign a mapping to replace them."""
+    def metadata(self) -> Mapping[str, Any]:
+        """Your own JSON values by key, stored with the task. Assign a mapping to replace all of them."""
         return MappingProxyType(metadata.load(self._workspace))
 
     @metadata.setter
-    def metadata(self, values: Mapping[str, str]) -> None:
-        """Raises `UsageError` with every key or value that is not a non-empty string."""
+    def metadata(self, values: Mapping[str, Any]) -> None:
+        """Raises `UsageError` with every key that is not a non-empty string, and every other value."""
         metadata.save(self._workspace, values)
 
 
@@ -372,13 +372,3 @@ def _is_obsolete(future: futures.Future[TaskRecord]) -> bool:
     if not future.done():
         return False
     return future.cancelled() or future.exception() is not None or not future.result().state.is_final
-
-
-def _parse_state(word: TaskState | str) -> TaskState:
-    try:
-        return TaskState(word)
-    except ValueError:
-        names = [str(state) for state in TaskState]
-        remedy = did_you_mean(str(word), names) or f"expected one of: {', '.join(names)}"
-        problem = Problem("state", f"unknown state {word!r}", remedy)
-        raise UsageError("unknown task state", remedy=remedy, problems=[problem]) from None

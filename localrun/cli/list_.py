@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from localrun.cli import as_system, options
 from localrun.cli.context import CliContext, pass_context
+from localrun.cli.selection import pop_selection, with_selection
 from localrun.cli.watch import print_or_watch
 from localrun.console.display.sanitize import escape_control_chars, format_columns
 from localrun.console.streams import print_err, print_json, print_out
-from localrun.task.states import TaskState
+from localrun.errors import UsageError
 from localrun.units import format_duration
 
 if TYPE_CHECKING:
     from localrun.app import App
     from localrun.task.record import TaskRecord
 
-_STATES = [str(state) for state in TaskState]
 _MAX_HINTS = 5
 _NO_TASKS = "no tasks in this folder; run one with `localrun run BUNDLE`"
 
@@ -32,22 +31,30 @@ Rows = Callable[[list["TaskRecord"]], list[tuple[str, ...]]]
 @click.command()
 @options.flag("-a", "--all", "everything", help="List all tasks and their replicas.")
 @options.with_default("-n", "--limit", type=options.COUNT, default=20, help="Number of tasks to list.")
-@click.option(
-    "--state", type=click.Choice(_STATES, case_sensitive=False), help="List only tasks in this state."
-)
+@with_selection
 @options.watch
 @as_system.as_system
+@options.flag("-q", "--quiet", help="Print only the IDs.")
 @options.as_json
 @pass_context
 def command(
-    context: CliContext, /, everything: bool, limit: int, state: str | None, system: str | None, **rest: Any
+    context: CliContext, /, everything: bool, limit: int, system: str | None, quiet: bool, **rest: Any
 ) -> None:
     """List the tasks of this folder, newest first."""
+    selection = pop_selection(rest)
 
     def find(app: App) -> Iterable[TaskRecord]:
-        records = _with_replicas(app) if everything else _records(app)
-        found = (record for record in records if state in (None, record.state))
-        return found if everything else islice(found, limit)
+        if everything:
+            return filter(selection.matches, _with_replicas(app))
+        return app.tasks(limit, selection)
+
+    if quiet and not rest["as_json"]:
+        if rest["watch"] is not None:
+            raise UsageError("--quiet and --watch exclude each other", remedy="pass only one of them")
+        with context.app() as app:
+            for record in find(app):
+                print_out(record.id)
+        return
 
     def rows(records: list[TaskRecord]) -> list[tuple[str, ...]]:
         status = "STATE" if system is None else "STATUS"
@@ -94,13 +101,6 @@ def _print_orphans(records: list[TaskRecord]) -> None:
         print_err(f"task {short}: {hint}")
     if len(hints) > _MAX_HINTS:
         print_err(f"{len(hints) - _MAX_HINTS} more tasks whose process has died; see `localrun doctor`")
-
-
-def _records(app: App) -> Iterator[TaskRecord]:
-    for workspace in app.store.newest_first():
-        record = workspace.load_or_none()
-        if record is not None and record.replica is None:
-            yield record
 
 
 def _with_replicas(app: App) -> Iterator[TaskRecord]:

@@ -28,7 +28,7 @@ _MIN_INTERVAL = 0.1  # seconds between two refreshes
 Value = TypeVar("Value")
 
 
-def _param_type(
+def param_type(
     name: str, parse: Callable[[str], Value], *, allow_bytes: bool = False
 ) -> Callable[[str], Value]:
     """Return a click type with this metavar; a `ValueError` of `parse` becomes the error message.
@@ -140,14 +140,14 @@ class Repeated(click.Option):
         return super().type_cast_value(ctx, value)
 
 
-CPUS = _param_type("CPUS", _cpus)
-MEMORY = _param_type("SIZE", _memory)
-DURATION = _param_type("DURATION", units.parse_duration)
-PAIR = _param_type("KEY=VALUE", _pair)
-REGION = _param_type("NAME=VALUE", _region, allow_bytes=True)
-SIZE = _param_type("SIZE", units.parse_bytes)
-COUNT = _param_type("COUNT", _count(1))
-COUNT_OR_ZERO = _param_type("COUNT", _count(0))
+CPUS = param_type("CPUS", _cpus)
+MEMORY = param_type("SIZE", _memory)
+DURATION = param_type("DURATION", units.parse_duration)
+PAIR = param_type("KEY=VALUE", _pair)
+REGION = param_type("NAME=VALUE", _region, allow_bytes=True)
+SIZE = param_type("SIZE", units.parse_bytes)
+COUNT = param_type("COUNT", _count(1))
+COUNT_OR_ZERO = param_type("COUNT", _count(0))
 
 
 class _Path(click.Path):
@@ -201,7 +201,7 @@ build_options = combine(
         "--build-secret",
         "build_secrets",
         cls=Repeated,
-        type=_param_type("SECRET", _secret, allow_bytes=True),
+        type=param_type("SECRET", _secret, allow_bytes=True),
         metavar="id=ID,src=FILE|env=VAR",
         multiple=True,
         help="Secret for the build; it is not stored.",
@@ -210,14 +210,14 @@ build_options = combine(
         "--build-context",
         "build_contexts",
         cls=Repeated,
-        type=_param_type("CONTEXT", _context),
+        type=param_type("CONTEXT", _context),
         metavar="NAME=docker-image://REFERENCE",
         multiple=True,
         help="Image to use for NAME in FROM or COPY --from.",
     ),
     click.option(
         "--platform",
-        type=_param_type("PLATFORM", _platform),
+        type=param_type("PLATFORM", _platform),
         help="Platform of the image, e.g. linux/arm64.  [default: the engine's]",
     ),
 )
@@ -254,7 +254,7 @@ mounts = click.option(
     "--mount",
     "bind_mounts",
     cls=Repeated,
-    type=_param_type("MOUNT", _mount, allow_bytes=True),
+    type=param_type("MOUNT", _mount, allow_bytes=True),
     metavar="SRC:DST[:rw]",
     multiple=True,
     help="Mount SRC over DST of the image, read-only unless :rw.",
@@ -266,7 +266,7 @@ quiet = flag("-q", "--quiet", help="Print only results and errors.")
 watch = click.option(
     "-w",
     "--watch",
-    type=_param_type("SECONDS", _interval),
+    type=param_type("SECONDS", _interval),
     metavar="[SECONDS]",
     is_flag=False,
     flag_value="2",

@@ -63,7 +63,7 @@ class _RerunSource:
             same_image=self._same_image,
         )
         options = {"agree": None if "replicas" in choices.options else found.agree} | choices.options
-        for name in ("build_args", "build_contexts"):
+        for name in ("build_args", "build_contexts", "metadata"):
             options[name] = getattr(found, name) | choices.options[name]
         inputs = override(found.values, given)
         return found.replace(values=inputs, assignments=choices.assignments, **named, **options)

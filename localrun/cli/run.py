@@ -17,6 +17,7 @@ from localrun.cli.context import CliContext, pass_context
 from localrun.cli.exit_codes import ExitCode, code_for_cause
 from localrun.cli.iexec_options import pop_iexec_inputs, with_iexec_options
 from localrun.cli.pipes import notice_of_pipe
+from localrun.cli.selection import with_metadata
 from localrun.cli.signals import Interrupted, SignalHandler
 from localrun.console.display.base import display_for
 from localrun.console.display.event_queue import EventQueue
@@ -56,6 +57,7 @@ class Choices:
         build = options.pop_build_fields(rest)
         if mounts := rest.pop("bind_mounts", ()):
             rest["bind_mounts"] = list(mounts)
+        rest["metadata"] = dict(rest["metadata"])
         return cls(**own, options={key: value for key, value in rest.items() if value is not None} | build)
 
     def named_inputs(self) -> dict[str, Any]:
@@ -145,6 +147,7 @@ with_run_options = options.combine(
     click.option(
         "--agree", type=options.COUNT, help="Replicas that must give the same result.  [default: all]"
     ),
+    with_metadata,
     options.as_json,
     options.quiet,
 )

@@ -13,9 +13,11 @@ from localrun.cli import as_system, options
 from localrun.cli.context import CliContext, pass_context
 from localrun.console.display.sanitize import escape_lines
 from localrun.console.regions import region_rows
+from localrun.console.results import value_text
 from localrun.console.streams import print_json, print_out
 from localrun.console.usage import format_resources, format_usage
 from localrun.errors import Problem
+from localrun.task import metadata
 from localrun.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
@@ -78,6 +80,8 @@ def _rows(record: TaskRecord, system: str | None) -> Iterator[tuple[str, str]]:
         yield "usage", used
     if record.image_name or record.image:
         yield "image", " ".join(filter(None, (record.image_name, record.image, record.platform)))
+    for index, (key, value) in enumerate(metadata.of(record).items()):
+        yield "" if index else "metadata", f"{key} = {value_text(value)}"
     if record.container and not record.state.is_final:
         yield "container", record.container
     yield "folder", record.folder

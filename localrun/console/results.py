@@ -15,6 +15,7 @@ from localrun.console.display.sanitize import escape_control_chars
 from localrun.console.streams import is_terminal, print_out, shows_unicode
 from localrun.console.usage import format_usage
 from localrun.errors import Cause, LocalrunError
+from localrun.task import metadata
 from localrun.units import format_bytes, format_duration
 
 if TYPE_CHECKING:
@@ -29,13 +30,14 @@ KEYS = (
     *("inputs", "outputs", "problems", "warnings", "steps", "timings", "usage", "folder"),
 )
 _WHOLE, _SHOWN = 30, 10  # items of an array that a table shows whole, and of a longer one
-_OPTIONAL = ("regions", "crops", "replica", "replication", "platform", "gpu_devices")
+_OPTIONAL = ("regions", "crops", "replica", "replication", "platform", "gpu_devices", "metadata")
 
 
 def as_fields(record: TaskRecord) -> Fields:
     """Return the JSON record of a task. The order of the keys is part of the format."""
     plain = record.as_dict()
     plain["image"] = record.image or record.image_name or None
+    plain["metadata"] = metadata.of(record)
     plain["steps"] = [_step_fields(step) for step in record.steps]
     more = {key: plain[key] for key in _OPTIONAL if plain.get(key)}
     return {key: plain[key] for key in KEYS} | more

@@ -8,6 +8,7 @@ from typing import Any
 from localrun.errors import Cause, UsageError
 from localrun.manager.payload import redact_secrets
 from localrun.manager.workers import Workers
+from localrun.task import metadata
 from localrun.task.active import ActiveTask
 from localrun.task.events import Listener
 from localrun.task.record import TaskRecord
@@ -32,6 +33,8 @@ class ManualTasks:
             assigned_by=assigned_by,
             folder=str(workspace),
         )
+        if found := metadata.valid_or_empty(payload.get("metadata")):
+            metadata.save(workspace, found)
         task = ActiveTask(record, workspace, (self._on_event,))
         task.create()
         self._store.publish(workspace)

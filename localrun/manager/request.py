@@ -28,8 +28,8 @@ class Request(RunOptions, frozen=True):
     and SHA-256 (or an empty string). With `wait_for_inputs`, a task with missing inputs waits for them. A
     `held` task gets its inputs later, and starts on request.
     `secrets` are environment variables whose values are masked everywhere. `build_secrets` are for the build
-    of the image. `submitted` is the JSON object
-    that the request was read from.
+    of the image. `metadata` are JSON values by key
+    for the user's own use. `submitted` is the JSON object that the request was read from.
     """
 
     bundle: Path
@@ -45,6 +45,7 @@ class Request(RunOptions, frozen=True):
     downloads: Mapping[str, tuple[str, str]] = msgspec.field(default_factory=dict)
     warnings: Sequence[str] = ()
     assigned_by: str = ""
+    metadata: Mapping[str, Any] = msgspec.field(default_factory=dict)
     submitted: Mapping[str, Any] | None = None
 
     @property

@@ -12,6 +12,7 @@ from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, DataType, File, Geometry, Image
 from localrun.errors import BundleError, DescriptorError, InputsError, Problem, UsageError
 from localrun.manager.request import Request
+from localrun.task import metadata
 from localrun.task.record import BUILD_OPTIONS, StoredOptions, TaskRecord
 from localrun.task.workspace import Workspace
 
@@ -53,7 +54,16 @@ def request_from(
     kept = {name: getattr(plan, name) for name in StoredOptions.__struct_fields__}
     origin = rerun.origin(has_image, image, same_image)
     values = rerun.values(described, replaced)
-    return Request(**{**kept, "detached": False, **_limits(record, described), **origin, "values": values})
+    return Request(
+        **{
+            **kept,
+            "detached": False,
+            **_limits(record, described),
+            **origin,
+            "values": values,
+            "metadata": metadata.load(workspace),
+        }
+    )
 
 
 def _limits(record: TaskRecord, described: Descriptor) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from localrun.masking import store as secrets
 from localrun.masking.masker import MASK
 from localrun.masking.redaction import Redactor
 from localrun.settings import Settings
+from localrun.task import metadata
 from localrun.task.active import ActiveTask
 from localrun.task.bind_mounts import check_mounts, deviations
 from localrun.task.events import Listener
@@ -73,11 +74,12 @@ class Submitter:
         """Validate the request, create its task, and write its inputs; `check` may refuse the task.
 
         `defer_signals` returns a context in which no signal handler may raise.
-        Raises `BundleError`, `DescriptorError`, `ImageError`, or `InputsError` with all problems. Leaves
-        nothing behind after an exception.
+        Raises `BundleError`, `DescriptorError`, `ImageError`, `InputsError` or `UsageError` with all
+        problems. Leaves nothing behind after an exception.
         """
         started = time.perf_counter()
         agree = _check_quorum(request)
+        metadata.check(request.metadata)
         bundle = self._read(request)
         described = bundle.descriptor
         check_mounts(request.bind_mounts, described.input_folder, described.output_folder)
@@ -92,6 +94,8 @@ class Submitter:
             assert lock is not None
             workspace.create_dirs(bundle.descriptor.source)
             secrets.save(workspace.secrets, request.secrets)
+            if request.metadata:
+                metadata.save(workspace, request.metadata)
             plan = _plan(request, agree, bundle, self._settings.pids_limit, given)
             task = ActiveTask(_record(request, bundle, workspace, plan), workspace, listeners)
             task.record_timing("bundle", read)

@@ -57,6 +57,9 @@ class TaskFilter(BaseModel):
     assigned_by: str | None = Field(None, description="Only tasks requested by this client.")
     limit: int | None = Field(None, ge=1, le=100_000, description="Maximum number of tasks.")
     after: str | None = Field(None, description="Only tasks after the task with this id.")
+    metadata: str | None = Field(
+        None, max_length=1000, description="Only tasks whose metadata has this `KEY=VALUE`, or this `KEY`."
+    )
 
 
 class Completion(BaseModel):

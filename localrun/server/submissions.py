@@ -92,6 +92,8 @@ def _options(record: TaskRecord, descriptor: Descriptor) -> dict[str, Any]:
     }
     if found["network"] != asked.internet:
         options["network"] = found["network"]
+    if found["metadata"]:
+        options["metadata"] = found["metadata"]
     if found["timeout"] is not None:
         options["timeout"] = found["timeout"]
     return {**({"resources": resources} if resources else {}), **options}

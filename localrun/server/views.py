@@ -6,6 +6,7 @@ from typing import Any
 
 from localrun.platforms.vocabulary.task_system import STATUSES
 from localrun.server.timestamps import now, to_iso
+from localrun.task import metadata
 from localrun.task.record import TaskRecord
 
 _STEP_KEYS = ("name", "how", "message", "exit_code", "seconds")
@@ -16,6 +17,7 @@ def summary(record: TaskRecord) -> dict[str, Any]:
         "task_id": record.id,
         "task": submitted_task(record),
         "assigned_by": record.assigned_by,
+        "metadata": metadata.of(record),
         "timestamp": to_iso(record.created),
         "state": record.state,
         "status": STATUSES[record.state],

@@ -9,6 +9,7 @@ from localrun.engines.architectures import parse_platform
 from localrun.errors import Problem
 from localrun.settings import options
 from localrun.settings.options import Parser
+from localrun.task import metadata
 from localrun.task.record import StoredOptions
 
 
@@ -26,8 +27,8 @@ def _platform(value: Any) -> str:
     return str(parse_platform(options.PARSERS["platform"](value)))
 
 
-# the settings do not know the platforms of engines
-PARSERS: dict[str, Parser] = {**options.PARSERS, "platform": _platform}
+# the settings know neither the platforms of engines nor the metadata of tasks
+PARSERS: dict[str, Parser] = {**options.PARSERS, "platform": _platform, "metadata": metadata.parse}
 
 
 def parse_options(values: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:

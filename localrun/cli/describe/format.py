@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localrun.console.display.sanitize import escape_control_chars, format_columns
+from localrun.console.results import value_text
 from localrun.report.details.description import Fields
 
 _NONE = "<none>"
@@ -58,8 +59,8 @@ def _head(fields: Fields) -> Iterator[str]:
         yield _pair("Hint", fields["remedy"])
 
 
-def _list(name: str, pairs: Mapping[str, str], form: str) -> Iterator[str]:
-    rows = [form.format(key, value) for key, value in pairs.items()] or [_NONE]
+def _list(name: str, pairs: Mapping[str, Any], form: str) -> Iterator[str]:
+    rows = [form.format(key, value_text(value)) for key, value in pairs.items()] or [_NONE]
     yield _pair(name, rows[0])
     yield from (f"{'':<{_HEAD_WIDTH}}{row}" for row in rows[1:])
 

@@ -11,6 +11,7 @@ from typing import Any
 from localrun.descriptor import Descriptor
 from localrun.descriptor.model import ResourceRequest
 from localrun.masking.redaction import Redactor
+from localrun.task import metadata
 from localrun.task.record import RunPlan, StoredOptions, TaskRecord
 
 _FLAGS = ("writable_inputs", "copy_inputs", "hardened")
@@ -75,6 +76,8 @@ def _options(options: Mapping[str, Any], descriptor: Descriptor | None) -> Itera
             yield from (f"--{'file' if name == 'dockerfile' else name}", str(value))
     yield from (f"--{name.replace('_', '-')}" for name in _FLAGS if options.get(name))
     yield from (word for mount in options.get("bind_mounts") or () for word in ("--mount", str(mount)))
+    for key, value in Redactor().redact(dict(options.get("metadata") or {})).items():
+        yield from ("--metadata", f"{key}={value if isinstance(value, str) else json.dumps(value)}")
     for option, pairs in (("--build-arg", "build_args"), ("--build-context", "build_contexts")):
         for key, value in Redactor().redact(dict(options.get(pairs) or {})).items():
             yield from (option, f"{key}={value}")
@@ -109,4 +112,11 @@ def options_of(record: TaskRecord) -> dict[str, Any]:
     resources = record.resources
     limits = {"cpus": resources.cpus, "memory": resources.memory, "gpus": resources.gpus}
     agree = None if plan.replicas == 1 else plan.agree
-    return {**kept, **limits, "network": record.network, "timeout": record.timeout, "agree": agree}
+    return {
+        **kept,
+        **limits,
+        "network": record.network,
+        "timeout": record.timeout,
+        "agree": agree,
+        "metadata": metadata.of(record),
+    }

@@ -12,6 +12,7 @@ from localrun.descriptor import Descriptor
 from localrun.descriptor.types import Array, Image
 from localrun.errors import DescriptorError
 from localrun.runner.usage import UsageSample, last_sample
+from localrun.task import metadata
 from localrun.task.record import TaskRecord
 from localrun.task.states import StepName, TaskState
 from localrun.task.workspace import Workspace
@@ -59,7 +60,8 @@ def task_row(record: TaskRecord) -> Row:
 
 
 def complete_row(row: Row, record: TaskRecord, workspace: Workspace) -> Row:
-    """Return the row with the current memory of a running task, and the first image of an ended one."""
+    """Return the row with metadata, the memory of a running task, and the first image of an ended one."""
+    row = {**row, "metadata": metadata.load(workspace)}
     if record.state is TaskState.RUNNING and (sample := last_sample(workspace.usage)) is not None:
         return {**row, **usage_fields(sample, row["memory_peak"])}
     name = _first_image(record, workspace) if record.state.is_final and record.outputs else None

@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from localrun.console.results import value_text
 from localrun.errors import Cause
 from localrun.server.listing.index import IndexedTask
 from localrun.suggestions import closest, did_you_mean
+from localrun.task import metadata
 from localrun.task.states import StepName, TaskState
 
 _TERM = re.compile(r'(?P<no>-?)(?:(?P<key>[A-Za-z_]+):)?(?P<value>"[^"]*"?|[^\s"]*)')
@@ -88,6 +90,14 @@ def _value(task: IndexedTask, word: str) -> bool:
     return any(word in f"{one['name']}={one.get('text', '')}".casefold() for one in task.row["values"])
 
 
+def _metadata(task: IndexedTask, word: str) -> bool:
+    key, equals, text = word.partition("=")
+    found = {name.casefold(): value for name, value in metadata.of(task.record).items()}
+    if not equals:
+        return key in found
+    return key in found and text == value_text(found[key]).casefold()
+
+
 _MATCHERS: dict[str, Callable[[IndexedTask, str], bool]] = {
     "": lambda task, word: word in task.text,
     "state": _state,
@@ -101,4 +111,5 @@ _MATCHERS: dict[str, Callable[[IndexedTask, str], bool]] = {
     "id": lambda task, word: task.record.id.casefold().startswith(word),
     "of": lambda task, word: (task.row["replica_of"] or "-").casefold().startswith(word),
     "value": _value,
+    "metadata": _metadata,
 }

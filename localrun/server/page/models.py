@@ -21,7 +21,7 @@ class TaskSearch(BaseModel):
         max_length=1000,
         description="Terms that all match, e.g. `state:FAILED cause:OUT_OF_MEMORY by:ray -name:old text`. "
         "Keys: `state` (also `active`, `ended`), `cause`, `by`, `name`, `id`, `bundle`, `step`, `kind`, "
-        "`message`, `value`, and `of` for the replicas of a task.",
+        "`message`, `value`, `metadata` (`metadata:KEY=VALUE`), and `of` for the replicas of a task.",
     )
     sort: TaskOrder = Field("-created", description="The order; `-` is descending.")
     offset: int = Field(0, ge=0, le=10_000_000, description="Number of tasks to skip.")
@@ -66,6 +66,9 @@ class Rerun(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     inputs: Json = Field(default_factory=dict, description="Inputs that replace those of the earlier task.")
+    metadata: Json = Field(
+        default_factory=dict, description="Values that replace those of the earlier task, by key."
+    )
     assigned_by: str = Field(
         "", description="The client that requests it.  Default: that of the earlier task."
     )

@@ -132,7 +132,13 @@ def _rerun(state: ServerState, task_id: str, found: models.Rerun) -> TaskRecord:
     values = override(made.values, found.inputs)
     find_file = state.bundle_store.find_file
     return state.submit(
-        made.replace(values=values, find_file=find_file, detached=True, assigned_by=assigned_by)
+        made.replace(
+            values=values,
+            find_file=find_file,
+            detached=True,
+            assigned_by=assigned_by,
+            metadata={**made.metadata, **found.metadata},
+        )
     ).record
 
 

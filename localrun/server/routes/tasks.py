@@ -25,6 +25,7 @@ from localrun.server.state import ServerState, get_state
 from localrun.server.task_system.project_tasks import ProjectTasks
 from localrun.server.timestamps import now
 from localrun.task.record import TaskRecord
+from localrun.task.selection import TaskSelection
 from localrun.task.states import TaskState
 from localrun.task.store import RESERVED_IDS
 
@@ -89,6 +90,9 @@ async def list_tasks(request: Request, selection: Annotated[schemas.TaskFilter, 
         found = _selected(state, selection.state)
         if selection.assigned_by is not None:
             found = [record for record in found if record.assigned_by == selection.assigned_by]
+        if selection.metadata is not None:
+            wanted = TaskSelection(metadata_texts=(selection.metadata,))
+            found = list(filter(wanted.matches, found))
         if selection.after is not None:
             found = _after(found, selection.after)
         more = selection.limit is not None and len(found) > selection.limit
