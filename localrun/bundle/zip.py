@@ -141,7 +141,9 @@ def _check_members(path: Path, items: list[zipfile.ZipInfo]) -> None:
         Problem(repr(name), f"found {count} times in the zip", "keep one") for name, count in repeated
     ]
     if problems:
-        raise BundleError(f"{path.name} is not safe to read", remedy=PACK_AGAIN, problems=problems)
+        raise BundleError(
+            f"{path.name} is not safe to read", remedy=PACK_AGAIN, problems=problems, is_unsafe=True
+        )
 
 
 def _member_problems(item: zipfile.ZipInfo) -> Iterator[Problem]:
@@ -169,8 +171,10 @@ def _member_problems(item: zipfile.ZipInfo) -> Iterator[Problem]:
 
 
 def _damaged(path: Path, name: str, reason: str) -> BundleError:
-    return BundleError(f"{name!r} in {path.name} is damaged: {reason}", remedy="copy or pack it again")
+    message = f"{name!r} in {path.name} is damaged: {reason}"
+    return BundleError(message, remedy="copy or pack it again", is_damaged=True)
 
 
 def _truncated(path: Path, reason: str) -> BundleError:
-    return BundleError(f"{path.name} is a truncated or damaged zip: {reason}", remedy="copy or pack it again")
+    message = f"{path.name} is a truncated or damaged zip: {reason}"
+    return BundleError(message, remedy="copy or pack it again", is_damaged=True)

@@ -38,8 +38,9 @@ from localrun.errors import (
 if TYPE_CHECKING:
     from localrun.engines.base import Engine
 
-__all__ = ["Finding", "ImageConfig", "Severity", "ValidationReport", "validate"]
+__all__ = ["Finding", "ImageConfig", "Severity", "ValidationReport", "validate", "validate_upload"]
 
+_OF_ROOT = ("the descriptor is empty", "expected a mapping")
 _NO_IMAGE = "there is no image archive"
 _UNAVAILABLE = (Cause.IMAGE_BUILD_FAILED, Cause.IMAGE_MISSING, Cause.IMAGE_PULL_FAILED)
 
@@ -67,6 +68,18 @@ def validate(
     return _Validation(found, engine, cache, build.platform).report()
 
 
+def validate_upload(path: Path, *, cache: Path) -> ValidationReport:
+    """Check what App Engine checks when a zip is uploaded, and what localrun needs to run it.
+
+    The files of its image are not read.
+    """
+    try:
+        found = read_bundle(path, cache=cache)
+    except (BundleError, DescriptorError, ImageError) as error:
+        return ValidationReport(str(path), tuple(_from_error(error)))
+    return _Validation(found, None, cache, "").report()
+
+
 def _from_error(error: LocalrunError) -> Iterator[Finding]:
     problems = error.problems or (Problem("", error.message, error.remedy),)
     for problem in problems:
@@ -75,20 +88,25 @@ def _from_error(error: LocalrunError) -> Iterator[Finding]:
 
 def _code_of(error: LocalrunError, problem: Problem) -> str:
     row = find_by_message(problem.message)
-    if row is not None and row.verdict == "takes":
+    if (row is not None and row.verdict == "takes") or error.facts.get("is_unsafe"):
         return ""
     if isinstance(error, DescriptorError) and problem.line:
         # invalid YAML is rejected before the schema is checked
-        return SCHEMA if problem.path else EXTRACTION
+        is_schema = problem.path or problem.message.startswith(_OF_ROOT)
+        return SCHEMA if is_schema else EXTRACTION
     if "kind" in error.facts:  # not a zip
+        return UPLOAD if error.facts["kind"] == "empty file" else EXTRACTION
+    if error.facts.get("is_damaged"):
         return EXTRACTION
     return "" if problem.message.startswith(_NO_IMAGE) else UPLOAD
 
 
 class _Validation:
-    """The validation of one bundle."""
+    """The validation of one bundle; without an `engine`, of all but the files of its image."""
 
-    def __init__(self, bundle: Bundle, engine: Callable[[], Engine], cache: Path, platform: str) -> None:
+    def __init__(
+        self, bundle: Bundle, engine: Callable[[], Engine] | None, cache: Path, platform: str
+    ) -> None:
         self._bundle = bundle
         self._descriptor = bundle.descriptor
         self._engine = engine
@@ -150,6 +168,8 @@ class _Validation:
             raise ImageError(f"cannot read {source.name}: {error}", remedy="save the image again") from error
         self._config = image_config.from_archive(image, found, source.name)
         yield from upload.check_archive(found, source.name)
+        if self._engine is None:
+            return
         try:
             files = layers.read_layers(source.span, image)
         except layers.UnreadableLayer as error:
@@ -159,6 +179,8 @@ class _Validation:
         yield from program.check(self._config, self._descriptor, files)
 
     def _check_in_engine(self) -> Iterator[Finding]:
+        if self._engine is None:
+            return
         engine = self._engine()
         warn = self._builder_warnings.append
         self._builder_warnings.extend(engine.info().warnings)
